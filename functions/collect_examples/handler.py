@@ -1,0 +1,61 @@
+"""collect-examples: dropped files, posted examples, and reminders to settle a dataset."""
+
+import json
+from typing import Any
+from urllib.parse import unquote_plus
+
+from collect_examples.collect import collect
+from collect_examples.drop import take
+from collect_examples.routes import api, registered
+from collect_examples.settle import remind, settle, settle_all
+from tuneloop.app import app, utc_now
+from tuneloop.domain.datasets import Drop
+from tuneloop.domain.events import TrainingRunFinished
+from tuneloop.observability import count
+from tuneloop.triggers import Function
+
+handler = Function("collect-examples", app, api)
+
+
+@handler.on("drop")
+def on_drop(key: str, version: str | None) -> None:
+    """A file lies in `incoming/`."""
+    drop, split = take(
+        unquote_plus(key), version, tenants=app.tenants, datasets=app.datasets, register=registered, now=utc_now()
+    )
+    collect(drop, app.objects.lines(drop.object), split, datasets=app.datasets, objects=app.objects, now=utc_now())
+    _remind(drop)
+
+
+@handler.on("queue")
+def on_message(body: str) -> None:
+    """Posted examples to collect, or a reminder to settle a dataset."""
+    match json.loads(body):
+        case {"settle": {"tenant": tenant, "dataset": dataset}}:
+            _settle(tenant, dataset)
+        case {"collect": {"tenant": tenant, "dataset": dataset, "drop": drop, "lines": text}}:
+            posted = app.datasets.drop(tenant, dataset, drop)
+            lines = text.encode().split(b"\n")
+            collect(posted, lines, None, datasets=app.datasets, objects=app.objects, now=utc_now())
+            _remind(posted)
+
+
+@handler.on("TrainingRunFinished")
+def on_run_finished(event: TrainingRunFinished) -> None:
+    """Changes that waited for an open run may settle now."""
+    _settle(event.tenant, event.dataset)
+
+
+@handler.on("every-5-minutes")
+def sweep() -> None:
+    """Settle what lost its reminder."""
+    stores: Any = {"tenants": app.tenants, "datasets": app.datasets, "runs": app.runs}
+    count("DatasetsSettledBySweep", settle_all(settle_s=app.settings.settle_s, **stores, now=utc_now()))
+
+
+def _remind(drop: Drop) -> None:
+    remind(app.datasets.get(*drop.place), settle_s=app.settings.settle_s, queue=app.examples_queue)
+
+
+def _settle(tenant: str, dataset: str) -> None:
+    settle(tenant, dataset, settle_s=app.settings.settle_s, datasets=app.datasets, runs=app.runs, now=utc_now())

@@ -1,0 +1,44 @@
+"""Posting: examples from an app are checked at once and collected behind the answer."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from tuneloop.domain.datasets import Dataset, Drop, DropStatus
+from tuneloop.domain.errors import InvalidInput
+from tuneloop.domain.examples import Example, read_example
+from tuneloop.domain.ids import derived_id
+from tuneloop.store.datasets import Datasets
+from tuneloop.store.queues import LARGEST_MESSAGE, Queue
+
+
+def post(
+    dataset: Dataset, rows: list[dict[str, Any]], *, datasets: Datasets, queue: Queue, now: datetime
+) -> tuple[Drop, list[bytes]]:
+    """Check examples and queue them; gives their drop, and the lines that are too big for a message to collect at once.
+
+    Posting the same again gives the drop of the first time. Raises InvalidInput at the first bad example.
+    """
+    lines = [_checked(row, index) for index, row in enumerate(rows)]
+    drop_id = derived_id("drop", dataset.tenant, dataset.id, *lines)
+    drop = datasets.find_drop(dataset.tenant, dataset.id, drop_id) or datasets.save_drop(
+        Drop(id=drop_id, tenant=dataset.tenant, dataset=dataset.id, object="api", created_at=now)
+    )
+    if drop.status != DropStatus.READING:
+        return drop, []
+    text = b"\n".join(lines).decode()
+    body = json.dumps({"collect": {"tenant": drop.tenant, "dataset": drop.dataset, "drop": drop.id, "lines": text}})
+    if len(body.encode()) > LARGEST_MESSAGE:
+        return drop, lines
+    queue.send(body)
+    return drop, []
+
+
+def _checked(row: dict[str, Any], index: int) -> bytes:
+    found = read_example(row, index)
+    if isinstance(found, Example):
+        return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+    path = found[0].path.removeprefix("$")
+    raise InvalidInput(found[0].message, param=f"examples[{index}]{path}", code=found[0].code)

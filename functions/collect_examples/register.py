@@ -1,0 +1,39 @@
+"""Registering a dataset: the first drop or post of a name makes it, with the model of the same name."""
+
+from datetime import datetime
+
+from collect_examples.shapes import NewDataset
+from tuneloop.domain.datasets import Dataset, OnDrop
+from tuneloop.domain.errors import Stale
+from tuneloop.domain.ids import digest
+from tuneloop.domain.registry import new_model
+from tuneloop.providers.catalog import is_free
+from tuneloop.store.datasets import Datasets
+from tuneloop.store.models import Models
+
+
+def register(
+    tenant: str, new: NewDataset, *, provider: str, base_model: str, datasets: Datasets, models: Models, now: datetime
+) -> Dataset:
+    """The dataset of that name, made with its model, version 0 and deployment if there is none yet.
+
+    Unless told otherwise its drops lead to training where training is known to be free, and to nothing elsewhere.
+    """
+    if found := datasets.find(tenant, new.id):
+        return found
+    dataset = Dataset(
+        tenant=tenant,
+        id=new.id,
+        model=new.id,
+        base_model=base_model,
+        salt=digest("salt", tenant, new.id)[:16],
+        on_drop=new.on_drop or (OnDrop.TRAIN if is_free(provider, base_model) else OnDrop.COLLECT),
+        created_at=now,
+        **new.model_dump(include={"max_run_usd"}, exclude_none=True),
+    )
+    taken = models.find(tenant, new.id)
+    try:
+        datasets.create(dataset, None if taken else new_model(tenant, new.id, provider, base_model, now))
+    except Stale:  # made by somebody else in between
+        return datasets.get(tenant, new.id)
+    return dataset.model_copy(update={"seq": 1})

@@ -1,0 +1,49 @@
+"""Settling: when a dataset has been quiet for a while and no run of it is open, its changes are announced once.
+
+Each change leaves a reminder in the queue for when the quiet time is over; a sweep does the same for reminders that
+were lost. Whoever comes first announces, the others find nothing to do.
+"""
+
+import json
+from datetime import datetime
+
+from tuneloop.domain.datasets import Dataset
+from tuneloop.domain.errors import Stale
+from tuneloop.domain.events import DatasetSettled
+from tuneloop.store.datasets import Datasets
+from tuneloop.store.queues import Queue
+from tuneloop.store.runs import Runs
+from tuneloop.store.tenants import Tenants
+
+MARGIN_S = 1
+
+
+def remind(dataset: Dataset, *, settle_s: int, queue: Queue) -> None:
+    """Leave a reminder to settle the dataset when its quiet time is over."""
+    if dataset.is_dirty:
+        body = json.dumps({"settle": {"tenant": dataset.tenant, "dataset": dataset.id}})
+        queue.send(body, delay_s=settle_s + MARGIN_S)
+
+
+def settle(tenant: str, name: str, *, settle_s: float, datasets: Datasets, runs: Runs, now: datetime) -> bool:
+    """Announce the dataset's changes if they are due; tells whether it did."""
+    dataset = datasets.find(tenant, name)
+    if dataset is None or not dataset.is_due(now, settle_s):
+        return False
+    if any(run.tenant == tenant and run.dataset == name for run in runs.open()):
+        return False
+    event = DatasetSettled(tenant=tenant, dataset=name, revision=dataset.revision)
+    try:
+        datasets.save(dataset.settled(now), event=event, now=now)
+    except Stale:  # it changed again, or somebody else announced it
+        return False
+    return True
+
+
+def settle_all(*, settle_s: float, tenants: Tenants, datasets: Datasets, runs: Runs, now: datetime) -> int:
+    """Settle every dataset that is due; tells how many were."""
+    return sum(
+        settle(tenant.id, dataset.id, settle_s=settle_s, datasets=datasets, runs=runs, now=now)
+        for tenant in tenants.all()
+        for dataset in datasets.all(tenant.id)
+    )

@@ -1,0 +1,1 @@
+"""Tuneloop's AWS resources: the table of functions (`functions.py`) and the CDK app that deploys it."""

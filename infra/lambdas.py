@@ -1,0 +1,105 @@
+"""One Lambda function per row of the table, each with its own role, its own log group and only the settings it needs."""
+
+import sys
+
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.functions import FUNCTIONS, FunctionSpec
+from infra.permissions import Permissions
+from infra.queues import Queues
+from infra.stage import Stage
+from infra.state import State
+
+# The interpreter that deploys is the one that ran the tests, and locally the one that runs the functions.
+RUNTIME = lambda_.Runtime(f"python3.{sys.version_info.minor}", lambda_.RuntimeFamily.PYTHON)
+NOT_CODE = ["**/__pycache__", "*.egg-info"]
+
+
+class Lambdas(Construct):
+    """The functions by their row's name."""
+
+    def __init__(self, scope: Construct, stage: Stage, state: State, queues: Queues, bus: events.EventBus) -> None:
+        super().__init__(scope, "Functions")
+        self._stage, self._state, self._queues, self._bus = stage, state, queues, bus
+        self._permissions = Permissions(stage, state, queues, bus)
+        self._layer = lambda_.LayerVersion(
+            self,
+            "Layer",
+            code=lambda_.Code.from_asset(str(stage.layer_root), exclude=NOT_CODE, ignore_mode=IgnoreMode.GIT),
+            compatible_runtimes=[RUNTIME],
+            compatible_architectures=[lambda_.Architecture.ARM_64],
+        )
+        self.by_name = {spec.name: self._make_function(spec) for spec in FUNCTIONS}
+
+    def _make_function(self, spec: FunctionSpec) -> lambda_.Function:
+        scope = Construct(self, spec.package.title().replace("_", ""))
+        name = self._stage.function_name(spec.name)
+        log_group = logs.LogGroup(
+            scope,
+            "Logs",
+            log_group_name=f"/aws/lambda/{name}",
+            retention=_retention(self._stage.log_retention_days),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        role = iam.Role(
+            scope,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={"row": self._permissions.of(spec, log_group)},
+        )
+        return lambda_.Function(
+            scope,
+            "Function",
+            function_name=name,
+            description=spec.purpose,
+            runtime=RUNTIME,
+            architecture=lambda_.Architecture.ARM_64,
+            handler=f"{spec.package}.handler.handler",
+            code=self._code(spec),
+            layers=[self._layer],
+            role=role.without_policy_updates(),  # so that CDK adds nothing to what the row grants
+            environment=self._environment(spec),
+            timeout=Duration.seconds(spec.timeout_s),
+            memory_size=spec.memory_mb,
+            tracing=lambda_.Tracing.ACTIVE if self._stage.traces else lambda_.Tracing.DISABLED,
+            log_group=log_group,
+        )
+
+    def _code(self, spec: FunctionSpec) -> lambda_.AssetCode:
+        return lambda_.Code.from_asset(
+            str(self._stage.functions_root),
+            exclude=["/*", f"!/{spec.package}", *NOT_CODE],
+            ignore_mode=IgnoreMode.GIT,
+        )
+
+    def _environment(self, spec: FunctionSpec) -> dict[str, str]:
+        stage = self._stage
+        environment = {
+            "TUNELOOP_STAGE": stage.name,
+            "TUNELOOP_TABLE": self._state.table.table_name,
+            "TUNELOOP_BUCKET": self._state.bucket.bucket_name,
+            "TUNELOOP_PROVIDER": stage.provider,
+            "TUNELOOP_BASE_MODEL": stage.base_model,
+            "TUNELOOP_SETTLE_S": str(stage.settle_s),
+            "TUNELOOP_REFRESH_AFTER_S": str(stage.refresh_after_s),
+            "POWERTOOLS_SERVICE_NAME": spec.name,
+            "POWERTOOLS_METRICS_NAMESPACE": "Tuneloop",
+            "LOG_LEVEL": "INFO",
+        }
+        for queue in spec.sends:
+            environment[f"TUNELOOP_{queue.upper()}_QUEUE_URL"] = self._queues.by_name[queue].queue_url
+        if spec.publishes:
+            environment["TUNELOOP_BUS"] = self._bus.event_bus_name
+        if spec.provider_key:
+            environment["TUNELOOP_PROVIDER_BASE_URL"] = stage.provider_base_url
+            environment["TUNELOOP_PROVIDER_KEY_PARAMETER"] = stage.key_parameter
+        return environment
+
+
+def _retention(days: int) -> logs.RetentionDays:
+    return {1: logs.RetentionDays.ONE_DAY, 30: logs.RetentionDays.ONE_MONTH}[days]

@@ -1,0 +1,84 @@
+"""From a row of the table to the statements of its role: what the row names, on exactly the resources it names.
+
+CDK's `grant_*` helpers add rights that no row asks for (DescribeTable, GetQueueUrl, ListStreams on `*`), so none is used.
+A SecureString under the AWS-managed key `aws/ssm` needs no KMS statement: that key lets every principal of the account
+decrypt through SSM, so the right to the one parameter decides.
+"""
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+
+from infra.functions import FunctionSpec
+from infra.queues import Queues
+from infra.stage import Stage
+from infra.state import State
+
+STREAM_READS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
+QUEUE_READS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+LOG_WRITES = ("logs:CreateLogStream", "logs:PutLogEvents")
+TRACE_WRITES = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
+
+
+class Permissions:
+    """The statements that each row of the table stands for, on one stack's resources."""
+
+    def __init__(self, stage: Stage, state: State, queues: Queues, bus: events.EventBus) -> None:
+        self._stage, self._state, self._queues, self._bus = stage, state, queues, bus
+
+    def of(self, spec: FunctionSpec, log_group: logs.LogGroup) -> iam.PolicyDocument:
+        """All that `spec`'s role allows."""
+        statements = [*self._table(spec), *self._objects(spec), *self._triggers(spec), *self._outputs(spec)]
+        # A log group's ARN ends in `:*` because rights on log streams are written that way.
+        statements.append(_allow(LOG_WRITES, log_group.log_group_arn))
+        if self._stage.traces:
+            statements.append(_allow(TRACE_WRITES, "*"))  # X-Ray has no resources to name
+        return iam.PolicyDocument(statements=statements)
+
+    def _table(self, spec: FunctionSpec) -> list[iam.PolicyStatement]:
+        table = self._state.table.table_arn
+        statements = [_allow([f"dynamodb:{action}" for action in ("GetItem", *spec.table)], table)]
+        if spec.indexes:
+            statements.append(_allow(["dynamodb:Query"], *(f"{table}/index/{index}" for index in spec.indexes)))
+        return statements
+
+    def _objects(self, spec: FunctionSpec) -> list[iam.PolicyStatement]:
+        rights = (("s3:GetObject", spec.reads), ("s3:PutObject", spec.writes))
+        return [
+            _allow([action], *(self._state.bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes))
+            for action, prefixes in rights
+            if prefixes
+        ]
+
+    def _triggers(self, spec: FunctionSpec) -> list[iam.PolicyStatement]:
+        statements = []
+        if spec.queue:
+            statements.append(_allow(QUEUE_READS, self._queues.by_name[spec.queue].queue_arn))
+        if spec.stream:
+            # ListStreams asks for the table's streams, so the stream's own ARN would not do.
+            statements.append(_allow(STREAM_READS, f"{self._state.table.table_arn}/stream/*"))
+        return statements
+
+    def _outputs(self, spec: FunctionSpec) -> list[iam.PolicyStatement]:
+        queues = [self._queues.by_name[name].queue_arn for name in spec.sends]
+        if spec.is_asynchronous or spec.stream:
+            queues.append(self._queues.failures.queue_arn)
+        statements = [_allow(["sqs:SendMessage"], *queues)] if queues else []
+        if spec.publishes:
+            statements.append(_allow(["events:PutEvents"], self._bus.event_bus_arn))
+        if spec.provider_key:
+            statements.append(_allow(["ssm:GetParameter"], self._key_parameter_arn()))
+        return statements
+
+    def _key_parameter_arn(self) -> str:
+        return Stack.of(self._bus).format_arn(
+            service="ssm",
+            resource="parameter",
+            resource_name=self._stage.key_parameter.removeprefix("/"),
+            arn_format=ArnFormat.SLASH_RESOURCE_NAME,
+        )
+
+
+def _allow(actions: tuple[str, ...] | list[str], *resources: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(actions), resources=list(resources))

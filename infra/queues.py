@@ -1,0 +1,53 @@
+"""The two work queues with their dead-letter queues, and one queue that keeps what asynchronous calls failed to do."""
+
+from dataclasses import dataclass
+
+from aws_cdk import Duration
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.functions import FUNCTIONS, QueueName
+from infra.stage import Stage
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How messages reach their function: at most `size` at once, after at most `window_s` of waiting for more."""
+
+    size: int
+    window_s: int
+
+
+BATCHING: dict[QueueName, Batching] = {"examples": Batching(size=100, window_s=2), "usage": Batching(size=100, window_s=5)}
+ATTEMPTS = 5
+TWO_WEEKS = Duration.days(14)  # the longest that SQS keeps a message
+
+
+class Queues(Construct):
+    """The queues by name, the dead-letter queue of each, and `failures` for events and stream records given up on."""
+
+    def __init__(self, scope: Construct, stage: Stage) -> None:
+        super().__init__(scope, "Queues")
+        self._stage = stage
+        self.failures = self._make_dead_letter_queue("failures")
+        self.by_name: dict[QueueName, sqs.Queue] = {
+            spec.queue: self._make_queue(spec.queue, consumer_timeout_s=spec.timeout_s) for spec in FUNCTIONS if spec.queue
+        }
+
+    def _make_queue(self, name: QueueName, *, consumer_timeout_s: int) -> sqs.Queue:
+        dead = self._make_dead_letter_queue(f"{name}-dead")
+        return sqs.Queue(
+            self,
+            name.capitalize(),
+            queue_name=self._stage.function_name(name),
+            # Six function time-outs plus the window is what Lambda's documentation asks for: room for throttled retries.
+            visibility_timeout=Duration.seconds(6 * consumer_timeout_s + BATCHING[name].window_s),
+            retention_period=TWO_WEEKS,
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=ATTEMPTS),
+        )
+
+    def _make_dead_letter_queue(self, name: str) -> sqs.Queue:
+        construct_id = name.title().replace("-", "")
+        return sqs.Queue(
+            self, construct_id, queue_name=self._stage.function_name(name), retention_period=TWO_WEEKS
+        )

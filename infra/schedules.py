@@ -1,0 +1,15 @@
+"""The fixed rules that wake functions: a name, which is also the rule's constant input, and EventBridge's expression."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """An EventBridge schedule; its target receives `{"schedule": name}`, whatever the time."""
+
+    name: str
+    expression: str
+
+
+EVERY_5_MINUTES = Schedule("every-5-minutes", "rate(5 minutes)")
+MONTHLY = Schedule("monthly", "cron(0 3 1 * ? *)")  # the 1st of each month, 03:00 UTC

@@ -1,0 +1,77 @@
+"""What Lambda itself reads for a function (its queue, the table's stream) and where it puts what failed for good."""
+
+import json
+
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.functions import FUNCTIONS, FunctionSpec, QueueName
+from infra.lambdas import Lambdas
+from infra.queues import BATCHING, Queues
+from infra.state import State
+
+HOUR_S = 3600
+# Only new outbox rows wake `relay-events`: a row that is an event has an `event_type`.
+EVENT_ROWS = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"event_type": {"S": [{"exists": True}]}}}}
+
+
+class Sources(Construct):
+    """Event source mappings and the retry rules of asynchronous invocations, per row of the table."""
+
+    def __init__(self, scope: Construct, state: State, queues: Queues, lambdas: Lambdas) -> None:
+        super().__init__(scope, "Sources")
+        self._state, self._queues, self._lambdas = state, queues, lambdas
+        for spec in FUNCTIONS:
+            if spec.queue:
+                self._read_queue(spec, spec.queue)
+            if spec.stream:
+                self._read_stream(spec)
+            if spec.is_asynchronous:
+                self._keep_failures(spec)
+
+    def _read_queue(self, spec: FunctionSpec, name: QueueName) -> None:
+        lambda_.CfnEventSourceMapping(
+            self,
+            f"{name.capitalize()}Queue",
+            function_name=self._lambdas.by_name[spec.name].function_name,
+            event_source_arn=self._queues.by_name[name].queue_arn,
+            batch_size=BATCHING[name].size,
+            maximum_batching_window_in_seconds=BATCHING[name].window_s,
+            function_response_types=["ReportBatchItemFailures"],
+            # Few batches at a time: their rows are shared counters and dataset heads, where more would only collide.
+            scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=5),
+        )
+
+    def _read_stream(self, spec: FunctionSpec) -> None:
+        mapping = lambda_.CfnEventSourceMapping
+        pattern = mapping.FilterProperty(pattern=json.dumps(EVENT_ROWS))
+        mapping(
+            self,
+            "Stream",
+            function_name=self._lambdas.by_name[spec.name].function_name,
+            event_source_arn=self._state.table.table_stream_arn,
+            starting_position="TRIM_HORIZON",
+            batch_size=100,
+            filter_criteria=mapping.FilterCriteriaProperty(filters=[pattern]),
+            function_response_types=["ReportBatchItemFailures"],
+            bisect_batch_on_function_error=True,
+            maximum_retry_attempts=5,  # then the sweep takes over, from the row itself
+            maximum_record_age_in_seconds=HOUR_S,
+            destination_config=mapping.DestinationConfigProperty(
+                on_failure=mapping.OnFailureProperty(destination=self._queues.failures.queue_arn)
+            ),
+        )
+
+    def _keep_failures(self, spec: FunctionSpec) -> None:
+        config = lambda_.CfnEventInvokeConfig
+        config(
+            self,
+            f"{spec.package} failures".title().replace("_", "").replace(" ", ""),
+            function_name=self._lambdas.by_name[spec.name].function_name,
+            qualifier="$LATEST",
+            maximum_retry_attempts=2,
+            maximum_event_age_in_seconds=HOUR_S,
+            destination_config=config.DestinationConfigProperty(
+                on_failure=config.OnFailureProperty(destination=self._queues.failures.queue_arn)
+            ),
+        )

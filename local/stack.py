@@ -1,0 +1,132 @@
+"""Brings the whole of Tuneloop up on this machine, and takes it down again whatever happens in between.
+
+Everything lies below one directory, made anew: `logs/*.log` of the processes, `logs/functions/*.log` of the functions
+(written when the stack goes down), the trainer's data, the deployed template. Stacks in different directories don't meet.
+"""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from infra.functions import FUNCTIONS
+from infra.schedules import Schedule
+from infra.stage import LOCAL
+from local.deploy import deploy
+from local.ministack import Aws, start_ministack
+from local.process import Child, free_port, listens, termination_unwinds
+from local.trainer import START_TIMEOUT_S, Trainer, start_trainer
+
+ROOT = Path(__file__).resolve().parent.parent
+T = TypeVar("T")
+
+
+class LocalStack:
+    """MiniStack, the trainer, the deployed stack and its front door, up inside a `with` block: see its attributes."""
+
+    aws: Aws  # MiniStack's address and its administrator's credentials
+    trainer: Trainer
+    outputs: dict[str, str]  # of the stack, by name: TableName, BucketName, ApiId, ...
+    base_url: str  # http://127.0.0.1:PORT/v1, what an OpenAI client is given
+
+    def __init__(self, directory: Path, *, tell: Callable[[str], None] = lambda _: None, **settings: str) -> None:
+        """`tell` hears of each step; `settings` override the local stage's, see infra.stage.OVERRIDABLE."""
+        self.directory = directory.resolve()
+        self._tell, self._settings = tell, settings
+        self._cleanup = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as cleanup:
+            cleanup.enter_context(termination_unwinds())
+            self._start(cleanup)
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cleanup.close()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the local account, as its administrator."""
+        return self.aws.client(service)
+
+    def environment(self) -> dict[str, str]:
+        """What Tuneloop's own code and command need to work on this stack as its administrator."""
+        return {
+            **self.aws.environment(),
+            "TUNELOOP_STAGE": LOCAL.name,
+            "TUNELOOP_TABLE": self.outputs["TableName"],
+            "TUNELOOP_BUCKET": self.outputs["BucketName"],
+            "TUNELOOP_BUS": self.outputs["BusName"],
+            "TUNELOOP_EXAMPLES_QUEUE_URL": self.outputs["ExamplesQueueUrl"],
+            "TUNELOOP_USAGE_QUEUE_URL": self.outputs["UsageQueueUrl"],
+            "TUNELOOP_PROVIDER": LOCAL.provider,
+            "TUNELOOP_PROVIDER_BASE_URL": self.trainer.base_url,
+            "TUNELOOP_PROVIDER_KEY_PARAMETER": LOCAL.key_parameter,
+            "TUNELOOP_BASE_MODEL": self.base_model,
+            "TUNELOOP_SETTLE_S": str(LOCAL.settle_s),
+            "TUNELOOP_REFRESH_AFTER_S": str(LOCAL.refresh_after_s),
+        }
+
+    @property
+    def base_model(self) -> str:
+        """The provider's model that runs start from unless they name another."""
+        return self._settings.get("base_model", LOCAL.base_model)
+
+    def fire(self, schedule: Schedule) -> None:
+        """Wake every function of `schedule` now, as its rule would in time: MiniStack's clock can't be moved."""
+        for spec in FUNCTIONS:
+            if schedule in spec.schedules:
+                self.client("lambda").invoke(
+                    FunctionName=LOCAL.function_name(spec.name),
+                    InvocationType="Event",
+                    Payload=json.dumps({"schedule": schedule.name}),
+                )
+
+    def function_log(self, name: str) -> str:
+        """All that a function has logged so far; `name` as in the table."""
+        group = f"/aws/lambda/{LOCAL.function_name(name)}"
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        return "".join(f"{event['message']}\n" for page in pages for event in page["events"])
+
+    def _start(self, cleanup: ExitStack) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.trainer, trainer = start_trainer(self.directory)
+        cleanup.callback(trainer.stop)
+        self.aws, ministack = self._timed("MiniStack answers", lambda: start_ministack(self.directory))
+        cleanup.callback(ministack.stop)
+        self.client("ssm").put_parameter(Name=LOCAL.key_parameter, Value=self.trainer.api_key, Type="SecureString")
+        settings = {"provider_base_url": self.trainer.base_url, **self._settings}
+        self.outputs = self._timed("The stack is deployed", lambda: deploy(self.aws, self.directory, settings))
+        cleanup.callback(self._save_function_logs, ministack)
+        self._timed("The trainer answers", lambda: trainer.wait_until(self.trainer.is_ready, START_TIMEOUT_S))
+        self.base_url = self._timed("The API answers", lambda: self._start_proxy(cleanup))
+
+    def _start_proxy(self, cleanup: ExitStack) -> str:
+        port = free_port()
+        upstream = f"{self.aws.url}/_aws/execute-api/{self.outputs['ApiId']}/$default"
+        command = [sys.executable, "-m", "local.proxy", "--port", str(port), "--upstream", upstream]
+        proxy = Child("The proxy", command, log=self.directory / "logs" / "proxy.log", cwd=ROOT)
+        cleanup.callback(proxy.stop)
+        proxy.wait_until(lambda: listens(port), START_TIMEOUT_S)
+        return f"http://127.0.0.1:{port}/v1"
+
+    def _save_function_logs(self, ministack: Child) -> None:
+        if not ministack.is_running():
+            return
+        folder = self.directory / "logs" / "functions"
+        folder.mkdir(exist_ok=True)
+        for spec in FUNCTIONS:
+            (folder / f"{spec.name}.log").write_text(self.function_log(spec.name))
+
+    def _timed(self, what: str, step: Callable[[], T]) -> T:
+        started = time.monotonic()
+        result = step()
+        self._tell(f"{what} ({time.monotonic() - started:.1f} s)")
+        return result

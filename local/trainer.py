@@ -1,0 +1,42 @@
+"""The trainer as a child process: the provider of the local stage, on a free port, with a key made for this run."""
+
+import secrets
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.process import Child, answers, free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+START_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """How to reach one trainer: its OpenAI-style base URL and its API key."""
+
+    port: int
+    api_key: str = field(default_factory=lambda: f"sk-local-{secrets.token_hex(16)}", repr=False)
+
+    @property
+    def base_url(self) -> str:
+        """The address that an OpenAI client is given."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def is_ready(self) -> bool:
+        """Whether it answers."""
+        return answers(f"{self.base_url}/models", {"Authorization": f"Bearer {self.api_key}"})
+
+
+def start_trainer(directory: Path) -> tuple[Trainer, Child]:
+    """Start the trainer with its state below `directory`; it takes a moment (`Trainer.is_ready`) to load its engine."""
+    trainer = Trainer(free_port())
+    data = directory / "trainer"
+    command = [sys.executable, "-m", "trainer", "--port", str(trainer.port), "--data", str(data)]
+    child = Child(
+        "The trainer",
+        [*command, "--api-key", trainer.api_key],
+        log=directory / "logs" / "trainer.log",
+        cwd=ROOT,
+    )
+    return trainer, child

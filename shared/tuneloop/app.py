@@ -1,0 +1,156 @@
+"""The composition root: every store and provider, made once per process when first needed."""
+
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from tuneloop.settings import Settings
+from tuneloop.store.table import Table
+
+if TYPE_CHECKING:
+    from tuneloop.providers.base import Provider
+    from tuneloop.store.datasets import Datasets
+    from tuneloop.store.evaluations import Evaluations
+    from tuneloop.store.exports import Exports
+    from tuneloop.store.models import Models
+    from tuneloop.store.objects import Objects
+    from tuneloop.store.outbox import Bus, Outbox
+    from tuneloop.store.queues import Queue
+    from tuneloop.store.runs import Runs
+    from tuneloop.store.tenants import Tenants
+    from tuneloop.store.usage import Usage
+
+
+def utc_now() -> datetime:
+    """The time, from the one place that reads the clock."""
+    return datetime.now(UTC)
+
+
+def new_nonce() -> str:
+    """Twelve random hex digits, from the one place that makes them."""
+    return uuid4().hex[:12]
+
+
+class App:
+    """Everything that use cases are given; one per process."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The environment, typed."""
+        return Settings.from_environment()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client for a service, with the region and credentials of the environment."""
+        import boto3
+
+        return boto3.client(service)  # type: ignore[call-overload]
+
+    @cached_property
+    def table(self) -> Table:
+        """The one table."""
+        return Table(self.client("dynamodb"), self.settings.table)
+
+    @cached_property
+    def tenants(self) -> "Tenants":
+        """The tenants of every tenant."""
+        from tuneloop.store.tenants import Tenants
+
+        return Tenants(self.table)
+
+    @cached_property
+    def datasets(self) -> "Datasets":
+        """The datasets of every tenant."""
+        from tuneloop.store.datasets import Datasets
+
+        return Datasets(self.table)
+
+    @cached_property
+    def exports(self) -> "Exports":
+        """The exports of every tenant."""
+        from tuneloop.store.exports import Exports
+
+        return Exports(self.table)
+
+    @cached_property
+    def runs(self) -> "Runs":
+        """The runs of every tenant."""
+        from tuneloop.store.runs import Runs
+
+        return Runs(self.table)
+
+    @cached_property
+    def models(self) -> "Models":
+        """The models of every tenant."""
+        from tuneloop.store.models import Models
+
+        return Models(self.table)
+
+    @cached_property
+    def evaluations(self) -> "Evaluations":
+        """The evaluations of every tenant."""
+        from tuneloop.store.evaluations import Evaluations
+
+        return Evaluations(self.table)
+
+    @cached_property
+    def usage(self) -> "Usage":
+        """Usage and feedback counters."""
+        from tuneloop.store.usage import Usage
+
+        return Usage(self.table)
+
+    @cached_property
+    def outbox(self) -> "Outbox":
+        """Events that wait for the bus."""
+        from tuneloop.store.outbox import Outbox
+
+        return Outbox(self.table)
+
+    @cached_property
+    def objects(self) -> "Objects":
+        """The data bucket."""
+        from tuneloop.store.objects import Objects
+
+        return Objects(self.client("s3"), self.settings.bucket)
+
+    @cached_property
+    def bus(self) -> "Bus":
+        """The domain bus."""
+        from tuneloop.store.outbox import Bus
+
+        return Bus(self.client("events"), _needed(self.settings.bus, "bus"))
+
+    @cached_property
+    def examples_queue(self) -> "Queue":
+        """Examples from the API, and reminders to look at a dataset again."""
+        return self._queue(_needed(self.settings.examples_queue_url, "examples_queue_url"))
+
+    @cached_property
+    def usage_queue(self) -> "Queue":
+        """Usage on its way to the counters."""
+        return self._queue(_needed(self.settings.usage_queue_url, "usage_queue_url"))
+
+    @cached_property
+    def provider(self) -> "Provider":
+        """The provider that this stage trains at and serves from, its key read from SSM."""
+        from tuneloop.providers.openai_compatible import OpenAICompatible
+
+        settings = self.settings
+        name = _needed(settings.provider_key_parameter, "provider_key_parameter")
+        key = self.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+        return OpenAICompatible(settings.provider, settings.provider_base_url, key)
+
+    def _queue(self, url: str) -> "Queue":
+        from tuneloop.store.queues import Queue
+
+        return Queue(self.client("sqs"), url)
+
+
+def _needed(value: str | None, name: str) -> str:
+    if value is None:
+        raise RuntimeError(f"TUNELOOP_{name.upper()} is not set: this function's row of the table doesn't ask for it")
+    return value
+
+
+app = App()

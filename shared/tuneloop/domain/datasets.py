@@ -1,0 +1,135 @@
+"""Datasets: named, append-only collections of examples, and the drops that feed them.
+
+Every change of a dataset raises its `revision` by one; an export names the revision it froze, so the same revision and
+policy are always the same export. Between a change and its export lies a quiet time, so that many drops make one run.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import BaseModel, Field
+
+from tuneloop.domain.errors import InvalidInput
+from tuneloop.domain.examples import Problem, Split
+from tuneloop.domain.ids import Name, checked_name
+from tuneloop.domain.pricing import Usd
+
+PROBLEMS_KEPT = 100
+ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
+
+
+class OnDrop(StrEnum):
+    """What a settled drop leads to: a training run, or nothing until somebody asks."""
+
+    TRAIN = "train"
+    COLLECT = "collect"
+
+
+class Dataset(BaseModel):
+    """A dataset's settings and how far each of its changes came: made, settled, wanted for training, exported."""
+
+    tenant: Name
+    id: Name
+    model: Name
+    base_model: str
+    salt: str
+    on_drop: OnDrop
+    max_run_usd: Usd = Decimal(25)
+    revision: int = 0
+    examples: int = 0
+    segments: int = 0
+    changed_at: datetime | None = None
+    exported_revision: int = 0
+    settled_revision: int = 0
+    settled_at: datetime | None = None
+    wanted_revision: int = 0
+    created_at: datetime
+    seq: int = 0
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether it has changed since its last export."""
+        return self.revision > self.exported_revision
+
+    def is_due(self, now: datetime, settle_s: float) -> bool:
+        """Whether its changes are to be announced: quiet for `settle_s` seconds, and not announced lately."""
+        if not self.is_dirty or self.changed_at is None:
+            return False
+        announced = self.settled_revision == self.revision and self.settled_at is not None
+        if announced and self.settled_at and now - self.settled_at < ANNOUNCED_AGAIN_AFTER:
+            return False
+        return now - self.changed_at >= timedelta(seconds=settle_s)
+
+    def settled(self, now: datetime) -> "Dataset":
+        """The dataset with its changes settled, and wanted for training if that is what a drop leads to."""
+        wanted = self.revision if self.on_drop == OnDrop.TRAIN else self.wanted_revision
+        return self.model_copy(update={"settled_revision": self.revision, "settled_at": now, "wanted_revision": wanted})
+
+
+class DatasetChange(BaseModel):
+    """The settings of a dataset that may be changed."""
+
+    on_drop: OnDrop | None = None
+    base_model: str | None = Field(default=None, min_length=1, max_length=200)
+    max_run_usd: Usd | None = Field(default=None, ge=0)
+
+
+class Segment(BaseModel):
+    """One immutable object of examples; `revision` is the dataset's when it was added."""
+
+    sha256: str
+    key: str
+    examples: int
+    tokens: int
+    bytes: int
+    revision: int
+    created_at: datetime
+
+
+class DropStatus(StrEnum):
+    """Where a drop stands."""
+
+    READING = "reading"
+    COLLECTED = "collected"
+    REJECTED = "rejected"
+
+
+class Drop(BaseModel):
+    """One file or collection of examples on its way into a dataset; `problems` holds the first 100."""
+
+    id: Name
+    tenant: Name
+    dataset: Name
+    object: str
+    status: DropStatus = DropStatus.READING
+    lines: int = 0
+    examples: int = 0
+    problem_count: int = 0
+    problems: list[Problem] = []
+    created_at: datetime
+    finished_at: datetime | None = None
+    seq: int = 0
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Its tenant and dataset."""
+        return self.tenant, self.dataset
+
+
+class DropPath(BaseModel):
+    """What an object's path says: whose it is, which dataset, and the split its folder names."""
+
+    tenant: Name
+    dataset: Name
+    split: Split | None = None
+
+
+def parse_drop_path(key: str) -> DropPath:
+    """Read `incoming/{tenant}/{dataset}/[train|validation|test/]{file}.jsonl`, or say what the path should be."""
+    parts = key.split("/")
+    if len(parts) < 4 or parts[0] != "incoming" or not parts[-1]:
+        raise InvalidInput("A drop lies at incoming/{tenant}/{dataset}/{file}.jsonl.", param="key", code="invalid_path")
+    folder = parts[3] if len(parts) > 4 else None
+    split = Split(folder) if folder in set(Split) else None
+    return DropPath(tenant=checked_name(parts[1], "tenant"), dataset=checked_name(parts[2], "dataset"), split=split)

@@ -1,0 +1,81 @@
+"""What the product refuses, each refusal with a stable code.
+
+A message says what was wrong, where, and what would be right; it never quotes a prompt or an answer.
+
+    TuneloopError
+    ├── InvalidInput        the request or file breaks a rule
+    ├── Unauthenticated     no key, or not one of ours
+    ├── Forbidden           the key lacks the scope
+    ├── NotFound            no such thing in this tenant
+    ├── Conflict            the thing moved on, or is not in a state for this
+    │   └── Stale           somebody wrote in between: read again
+    ├── TooLarge            beyond a stated limit
+    ├── ProviderRefused     the provider said no, and will again
+    └── ProviderUnavailable the provider can't be reached or is overloaded: try again
+"""
+
+
+class TuneloopError(Exception):
+    """A refusal: stable code, message for people, and the field it is about."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.code
+
+
+class InvalidInput(TuneloopError):
+    """The request or file breaks a rule that the message names."""
+
+    code = "invalid_value"
+
+
+class Unauthenticated(TuneloopError):
+    """No key was given, or it is unknown or revoked."""
+
+    code = "invalid_api_key"
+
+
+class Forbidden(TuneloopError):
+    """The key is good but lacks the scope that the message names."""
+
+    code = "insufficient_scope"
+
+
+class NotFound(TuneloopError):
+    """Nothing of that id exists in this tenant."""
+
+    code = "not_found"
+
+
+class Conflict(TuneloopError):
+    """The thing is not in a state in which this can be done."""
+
+    code = "conflict"
+
+
+class Stale(Conflict):
+    """The row was written by somebody else since it was read."""
+
+    code = "stale"
+
+
+class TooLarge(TuneloopError):
+    """A size is beyond the limit that the message names."""
+
+    code = "too_large"
+
+
+class ProviderRefused(TuneloopError):
+    """The provider rejected the call; repeating it would change nothing."""
+
+    code = "provider_refused"
+
+
+class ProviderUnavailable(TuneloopError):
+    """The provider could not be reached in time, or asked to be left alone for a while."""
+
+    code = "provider_unavailable"

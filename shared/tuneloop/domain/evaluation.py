@@ -1,0 +1,201 @@
+"""Evaluations: a candidate against what serves today and against the base, on the same held-out examples.
+
+Each arm answers every test example, and each answer is right or wrong. The gate is a paired, one-sided mid-p McNemar
+test of candidate against stable. Test rows whose prompt an arm was trained on leave the comparison for every arm.
+"""
+
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+
+from tuneloop.domain.ids import Name
+from tuneloop.domain.leases import Lease
+from tuneloop.domain.pricing import Usd
+from tuneloop.domain.statistics import (
+    PairedCounts,
+    alpha_per_look,
+    mid_p_mcnemar,
+    newcombe_paired_interval,
+    smallest_detectable_difference,
+    wilson_interval,
+)
+
+MOST_REMOVED_SHARE = 0.20
+FEWEST_ROWS = 20
+LEAST_DISCORDANCE = 0.05
+
+
+class EvaluationStatus(StrEnum):
+    """Where an evaluation stands."""
+
+    REQUESTED = "requested"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class ArmName(StrEnum):
+    """The sides of an evaluation."""
+
+    CANDIDATE = "candidate"
+    STABLE = "stable"
+    BASE = "base"
+    MOST_FREQUENT = "most_frequent"
+
+
+class ArmResult(BaseModel):
+    """How one arm did: right answers of `examples`, with Wilson's 95% interval; `errors` count as wrong."""
+
+    version: int | None
+    examples: int
+    correct: int
+    errors: int
+    accuracy: float
+    interval: tuple[float, float]
+    cost_usd: Usd | None = None
+
+
+class Verdict(BaseModel):
+    """Whether the gate lets the candidate through, and why in one sentence."""
+
+    promote: bool
+    reason: str
+
+
+class Comparison(BaseModel):
+    """Candidate against stable on the same rows; the interval is the one that matches the one-sided test at `alpha`."""
+
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    alpha: float
+    only_candidate_right: int
+    only_stable_right: int
+    smallest_provable_improvement: float
+
+
+class Evaluation(BaseModel):
+    """An evaluation with its figures; `parts` counts the rows asked so far on each arm."""
+
+    tenant: Name
+    id: Name
+    model: Name
+    candidate: int
+    stable: int
+    dataset: Name
+    export: Name
+    look: int = 1
+    status: EvaluationStatus = EvaluationStatus.REQUESTED
+    rows: int = 0
+    parts: dict[ArmName, int] = {}
+    progress: float = 0.0
+    examples: int = 0
+    removed_overlap: int = 0
+    contaminated: bool = False
+    arms: dict[ArmName, ArmResult] = {}
+    comparison: Comparison | None = None
+    verdict: Verdict | None = None
+    created_at: datetime
+    finished_at: datetime | None = None
+    error: str | None = None
+    lease: Lease | None = None
+    seq: int = 0
+
+    @property
+    def asked(self) -> dict[ArmName, int]:
+        """The arms that need answers and their versions; an arm of the same version as one before it is left out."""
+        arms = {ArmName.CANDIDATE: self.candidate, ArmName.STABLE: self.stable, ArmName.BASE: 0}
+        seen: dict[int, ArmName] = {}
+        for arm, version in arms.items():
+            seen.setdefault(version, arm)
+        return {arm: version for version, arm in seen.items()}
+
+
+class Score(BaseModel):
+    """One test row's outcome on one arm; no content."""
+
+    row: int
+    right: bool
+    error: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+def is_right(answer: str, expected: str) -> bool:
+    """Whether two answers say the same: equal as JSON where both are JSON, else equal but for white space."""
+    parsed = _json(answer), _json(expected)
+    if None not in parsed:
+        return bool(parsed[0] == parsed[1])
+    return answer.split() == expected.split()
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def arm_result(version: int | None, scores: list[Score], cost_usd: Usd | None = None) -> ArmResult:
+    """One arm's figures over the rows that count."""
+    correct = sum(score.right for score in scores)
+    low, high = wilson_interval(correct, len(scores))
+    errors = sum(score.error is not None for score in scores)
+    accuracy = correct / len(scores)
+    return ArmResult(
+        version=version, examples=len(scores), correct=correct, errors=errors,
+        accuracy=accuracy, interval=(low, high), cost_usd=cost_usd,
+    )  # fmt: skip
+
+
+def compare(candidate: list[Score], stable: list[Score], look: int) -> Comparison:
+    """The paired comparison of two arms on the same rows, at the alpha of this look at the test set."""
+    counts = PairedCounts.from_scores([score.right for score in candidate], [score.right for score in stable])
+    alpha = alpha_per_look(look)
+    low, high = newcombe_paired_interval(*counts, confidence=1 - 2 * alpha)
+    discordance = max(LEAST_DISCORDANCE, counts.discordance)
+    provable = smallest_detectable_difference(counts.n, discordance, alpha) if alpha else 1.0
+    return Comparison(
+        difference=counts.difference,
+        interval=(low, high),
+        p_value=mid_p_mcnemar(counts.only_candidate, counts.only_baseline),
+        alpha=alpha,
+        only_candidate_right=counts.only_candidate,
+        only_stable_right=counts.only_baseline,
+        smallest_provable_improvement=provable,
+    )
+
+
+def is_contaminated(rows: int, removed: int) -> bool:
+    """Whether so much of the test set was in training that nothing can be proved on the rest."""
+    return rows - removed < FEWEST_ROWS or removed > MOST_REMOVED_SHARE * rows
+
+
+def judge(evaluation: Evaluation) -> Verdict:
+    """The gate: better than what serves today beyond chance, and better than always giving the commonest answer."""
+    comparison, arms = evaluation.comparison, evaluation.arms
+    if evaluation.contaminated or comparison is None:
+        return _refuse(
+            f"{evaluation.removed_overlap} of {evaluation.rows} test rows were in training data and "
+            f"{evaluation.examples} are left; at most {MOST_REMOVED_SHARE:.0%} may be removed and "
+            f"{FEWEST_ROWS} must stay. Refresh the test set, or activate by hand."
+        )
+    candidate, most_frequent = arms[ArmName.CANDIDATE], arms[ArmName.MOST_FREQUENT]
+    if candidate.accuracy <= most_frequent.accuracy:
+        return _refuse(f"Always giving the commonest answer is right as often ({most_frequent.accuracy:.1%}).")
+    figures = (
+        f"{candidate.accuracy:.1%} right against {arms[ArmName.STABLE].accuracy:.1%} on {evaluation.examples} "
+        f"held-out examples (gain {comparison.difference * 100:+.1f} points, {1 - 2 * comparison.alpha:.0%} interval "
+        f"{comparison.interval[0] * 100:+.1f} to {comparison.interval[1] * 100:+.1f}, p = {comparison.p_value:.2g})"
+    )
+    if comparison.p_value > comparison.alpha or comparison.difference <= 0:
+        provable = comparison.smallest_provable_improvement
+        return _refuse(f"Not proved better: {figures}. This test set can show a gain of {provable * 100:.0f} points.")
+    return Verdict(promote=True, reason=f"Better than what serves today: {figures}.")
+
+
+def _refuse(reason: str) -> Verdict:
+    return Verdict(promote=False, reason=reason)

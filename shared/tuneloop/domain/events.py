@@ -1,0 +1,143 @@
+"""Domain events: what happened, told to the other functions and to the user's own rules on the bus.
+
+An event is written in the same transaction as the state it announces and carried to the bus afterwards, at least once.
+It holds ids and figures, never content. Its `schema_version` rises when a field changes its meaning or goes.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from tuneloop.domain.evaluation import Verdict
+from tuneloop.domain.ids import Name
+from tuneloop.domain.pricing import Usd
+from tuneloop.domain.training import RunStatus
+
+SOURCE = "tuneloop"
+
+
+class DomainEvent(BaseModel):
+    """What every event carries: its type, its tenant, and the version of its schema."""
+
+    model_config = ConfigDict(extra="ignore")
+    aggregate_field: ClassVar[str]
+
+    tenant: Name
+    schema_version: Literal[1] = 1
+
+    @property
+    def aggregate(self) -> str:
+        """The id of the thing that the event is about, led by its kind."""
+        return f"{self.aggregate_field}.{getattr(self, self.aggregate_field)}"
+
+
+class DatasetSettled(DomainEvent):
+    """A dataset changed and has been quiet since: time to freeze it."""
+
+    aggregate_field = "dataset"
+    type: Literal["DatasetSettled"] = "DatasetSettled"
+    dataset: Name
+    revision: int
+
+
+class ExportCreated(DomainEvent):
+    """An export is frozen: runs that waited for it can be submitted."""
+
+    aggregate_field = "export"
+    type: Literal["ExportCreated"] = "ExportCreated"
+    dataset: Name
+    export: Name
+    revision: int
+    examples: int
+
+
+class TrainingRunRequested(DomainEvent):
+    """A run is asked for: freeze its export if it isn't yet, then submit it."""
+
+    aggregate_field = "run"
+    type: Literal["TrainingRunRequested"] = "TrainingRunRequested"
+    run: Name
+    model: Name
+    dataset: Name
+    export: Name
+    revision: int
+
+
+class TrainingRunFinished(DomainEvent):
+    """A run ended; `version` is the one it made, if it succeeded."""
+
+    aggregate_field = "run"
+    type: Literal["TrainingRunFinished"] = "TrainingRunFinished"
+    run: Name
+    model: Name
+    dataset: Name
+    status: RunStatus
+    version: int | None = None
+    training_cost_usd: Usd | None = None
+
+
+class VersionReady(DomainEvent):
+    """A version can answer; those that have an export are evaluated next."""
+
+    aggregate_field = "version"
+    type: Literal["VersionReady"] = "VersionReady"
+    model: Name
+    version: int
+    dataset: Name | None = None
+    export: Name | None = None
+
+    @property
+    def aggregate(self) -> str:
+        """Versions are numbered within their model."""
+        return f"version.{self.model}.{self.version}"
+
+
+class EvaluationRequested(DomainEvent):
+    """An evaluation is asked for, or has more rows to ask than one invocation could."""
+
+    aggregate_field = "evaluation"
+    type: Literal["EvaluationRequested"] = "EvaluationRequested"
+    evaluation: Name
+
+
+class EvaluationCompleted(DomainEvent):
+    """An evaluation has its verdict."""
+
+    aggregate_field = "evaluation"
+    type: Literal["EvaluationCompleted"] = "EvaluationCompleted"
+    evaluation: Name
+    model: Name
+    candidate: int
+    stable: int
+    verdict: Verdict
+
+
+class DeploymentChanged(DomainEvent):
+    """Other versions answer from now on, or others share the users."""
+
+    aggregate_field = "deployment"
+    type: Literal["DeploymentChanged"] = "DeploymentChanged"
+    model: Name
+    stable: int
+    candidate: int | None = None
+    share: float = 0.0
+    reason: str
+
+    @property
+    def aggregate(self) -> str:
+        """A model has one deployment."""
+        return f"deployment.{self.model}"
+
+
+AnyEvent = Annotated[
+    DatasetSettled
+    | ExportCreated
+    | TrainingRunRequested
+    | TrainingRunFinished
+    | VersionReady
+    | EvaluationRequested
+    | EvaluationCompleted
+    | DeploymentChanged,
+    Field(discriminator="type"),
+]
+parse_event: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)

@@ -1,0 +1,144 @@
+"""Examples: what one training line may look like, and what makes two of them the same.
+
+The content is OpenAI's chat format (`messages`, `tools`, `parallel_tool_calls`); beside it stand fields of ours that
+never reach a provider. An example's id is the hash of its canonical content alone, so the same conversation is the same
+example whoever sends it, however its JSON was written. Rules: OpenAI's supervised fine-tuning format, read 2026-11.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tuneloop.domain.ids import digest
+
+CONTENT_FIELDS = ("messages", "tools", "parallel_tool_calls")
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+
+JsonObject = dict[str, Any]
+
+
+class Split(StrEnum):
+    """The part of an export that an example belongs to."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class Problem(BaseModel):
+    """One reason why a line can't be used: where it stands, a stable code, and what would be right."""
+
+    line: int
+    path: str
+    code: str
+    message: str
+
+
+class Example(BaseModel):
+    """One training conversation with the fields that say where it came from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    content: JsonObject
+    split: Split | None = None
+    subject: str | None = None
+    group: str | None = None
+    category: str | None = None
+    source: str | None = None
+    quality: float | None = None
+    created_at: datetime | None = None
+
+    @property
+    def messages(self) -> list[JsonObject]:
+        """The conversation, oldest message first."""
+        messages: list[JsonObject] = self.content["messages"]
+        return messages
+
+    @property
+    def answer(self) -> str:
+        """The text of the last message: what the model is to learn to say."""
+        return text_of(self.messages[-1])
+
+    @property
+    def prompt(self) -> list[JsonObject]:
+        """The messages before the answer."""
+        return self.messages[:-1]
+
+
+def canonical(content: JsonObject) -> str:
+    """The content as JSON with sorted keys and no spaces."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def text_of(message: JsonObject) -> str:
+    """A message's text: its content string, or its text parts joined by new lines."""
+    content = message.get("content")
+    if isinstance(content, list):
+        return "\n".join(part.get("text") or "" for part in content)
+    return content or ""
+
+
+def read_example(row: Any, line: int, split: Split | None = None) -> Example | list[Problem]:
+    """The example that a parsed line holds, or every problem found in it; `split` is the default of its drop."""
+    if not isinstance(row, dict):
+        return [Problem(line=line, path="$", code="not_an_object", message="A line must be one JSON object.")]
+    if problems := [Problem(line=line, path=path, code=code, message=text) for path, code, text in _problems(row)]:
+        return problems
+    content = {name: row[name] for name in CONTENT_FIELDS if row.get(name) is not None}
+    ours = {name: value for name, value in row.items() if name not in CONTENT_FIELDS}
+    try:
+        return Example.model_validate({"split": split, **ours, "id": digest(canonical(content)), "content": content})
+    except ValidationError as error:
+        return [_field_problem(line, details["loc"], details["msg"]) for details in error.errors(include_input=False)]
+
+
+def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Problem:
+    allowed = ", ".join([*CONTENT_FIELDS, *(name for name in Example.model_fields if name not in ("id", "content"))])
+    path = ".".join(str(part) for part in ("$", *loc))
+    return Problem(line=line, path=path, code="invalid_field", message=f"{message}. Known fields: {allowed}.")
+
+
+Found = tuple[str, str, str]
+
+
+def _problems(row: JsonObject) -> Iterator[Found]:
+    messages = row.get("messages")
+    if not isinstance(messages, list) or not messages:
+        yield "$.messages", "missing_messages", "`messages` must be a list of at least a user and an assistant message."
+        return
+    for index, message in enumerate(messages):
+        yield from _message_problems(f"$.messages[{index}]", message)
+    roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
+    if "assistant" not in roles:
+        yield "$.messages", "no_assistant_message", "At least one message must have the role assistant."
+    elif roles[-1] != "assistant":
+        yield "$.messages[-1]", "last_not_assistant", "The last message must be the assistant's: it is what is learned."
+    elif len(roles) == 1:
+        yield "$.messages", "no_prompt", "A message must come before the assistant's: it is what is answered."
+
+
+def _message_problems(path: str, message: Any) -> Iterator[Found]:
+    if not isinstance(message, dict):
+        yield path, "not_an_object", "A message must be an object with `role` and `content`."
+        return
+    role = message.get("role")
+    if role not in ROLES:
+        yield f"{path}.role", "unknown_role", f"`role` must be one of {', '.join(ROLES)}."
+    if "weight" in message and (role != "assistant" or message["weight"] not in (0, 1)):
+        yield f"{path}.weight", "invalid_weight", "`weight` is 0 or 1 and stands on assistant messages only."
+    content = message.get("content")
+    if content is None and role == "assistant" and (message.get("tool_calls") or message.get("function_call")):
+        return
+    if not isinstance(content, str) and not _is_parts(content):
+        yield f"{path}.content", "invalid_content", "`content` must be a string or a list of content parts."
+    elif role == "assistant" and not text_of(message).strip() and not message.get("tool_calls"):
+        yield f"{path}.content", "empty_answer", "An assistant message must say something or call a tool."
+
+
+def _is_parts(content: Any) -> bool:
+    return isinstance(content, list) and all(isinstance(part, dict) and "type" in part for part in content)

@@ -1,0 +1,150 @@
+"""The registry: models that apps call, their versions, and which of them answers.
+
+Version 0 of every model is the base model itself. A deployment names the stable version and, during a rollout, a
+candidate with its share of the users. Each decision is one new deployment and one line of history, never a silent edit.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, Field
+
+from tuneloop.domain.errors import Conflict
+from tuneloop.domain.ids import Name, digest
+
+
+class Model(BaseModel):
+    """A registered name that apps call; `latest_version` is the highest number given out."""
+
+    tenant: Name
+    id: Name
+    provider: str
+    base_model: str
+    latest_version: int = 0
+    created_at: datetime
+    seq: int = 0
+
+
+class VersionStatus(StrEnum):
+    """Whether a version can answer."""
+
+    DEPLOYING = "deploying"
+    READY = "ready"
+    DEPLOY_FAILED = "deploy_failed"
+    RETIRED = "retired"
+
+
+class Version(BaseModel):
+    """A provider's model with its own prompt and parameters, and where it came from."""
+
+    tenant: Name
+    model: Name
+    number: int
+    provider: str
+    provider_model: str
+    base_model: str
+    is_finetuned: bool
+    status: VersionStatus = VersionStatus.READY
+    prompt: str | None = None
+    parameters: dict[str, Any] = {}
+    dataset: Name | None = None
+    run: Name | None = None
+    export: Name | None = None
+    created_at: datetime
+    seq: int = 0
+
+
+class Deployment(BaseModel):
+    """Which version is stable, which is candidate, and the candidate's share of users (0-1); `step` counts changes."""
+
+    tenant: Name
+    model: Name
+    stable: int = 0
+    candidate: int | None = None
+    share: float = Field(default=0.0, ge=0, le=1)
+    salt: str = ""
+    previous: int | None = None
+    step: int = 0
+    reason: str = "created"
+    changed_at: datetime
+    seq: int = 0
+
+
+class NewModel(NamedTuple):
+    """A model as it is registered: itself, version 0, and a deployment on which version 0 is stable."""
+
+    model: Model
+    base: Version
+    deployment: Deployment
+
+
+def new_model(tenant: str, name: str, provider: str, base_model: str, now: datetime) -> NewModel:
+    """A model that has nothing but its base."""
+    base = Version(
+        tenant=tenant,
+        model=name,
+        number=0,
+        provider=provider,
+        provider_model=base_model,
+        base_model=base_model,
+        is_finetuned=False,
+        created_at=now,
+    )
+    model = Model(tenant=tenant, id=name, provider=provider, base_model=base_model, created_at=now)
+    return NewModel(model, base, Deployment(tenant=tenant, model=name, changed_at=now))
+
+
+class Action(StrEnum):
+    """What a line of history did."""
+
+    ACTIVATE = "activate"
+    DEACTIVATE = "deactivate"
+    ROLLBACK = "rollback"
+    SHARE = "share"
+    REFUSE = "refuse"
+
+
+class HistoryEntry(BaseModel):
+    """One decision about a model: what was done, why, and the deployment that came of it."""
+
+    model: Name
+    step: int
+    at: datetime
+    action: Action
+    reason: str
+    stable: int
+    candidate: int | None = None
+    share: float = 0.0
+    evaluation: Name | None = None
+    by: str
+
+
+def activated(old: Deployment, version: int, reason: str, now: datetime) -> Deployment:
+    """All users on `version`; what was stable before is remembered for a rollback."""
+    if old.stable == version and old.candidate is None:
+        return old
+    return _next(old, now, stable=version, previous=old.stable, candidate=None, share=0.0, reason=reason)
+
+
+def rolled_back(old: Deployment, reason: str, now: datetime) -> Deployment:
+    """The candidate taken off, or without one the version that was stable before put back."""
+    if old.candidate is not None:
+        return _next(old, now, candidate=None, share=0.0, reason=reason)
+    if old.previous is None:
+        raise Conflict("There is nothing to roll back to: no other version was stable before.", code="no_previous")
+    return _next(old, now, stable=old.previous, previous=None, candidate=None, share=0.0, reason=reason)
+
+
+def shared(old: Deployment, candidate: int | None, share: float, reason: str, now: datetime) -> Deployment:
+    """A candidate on a share of the users; its salt lives as long as it is candidate, so a user moves at most once."""
+    if candidate is None:
+        return _next(old, now, candidate=None, share=0.0, reason=reason)
+    if candidate == old.stable:
+        raise Conflict(f"Version {candidate} is stable already; a candidate must be another.", param="candidate")
+    salt = old.salt if candidate == old.candidate else digest(old.tenant, old.model, candidate, old.step)[:16]
+    return _next(old, now, candidate=candidate, share=share, salt=salt, reason=reason)
+
+
+def _next(old: Deployment, now: datetime, **changes: Any) -> Deployment:
+    return old.model_copy(update={**changes, "step": old.step + 1, "changed_at": now})

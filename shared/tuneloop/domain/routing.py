@@ -1,0 +1,77 @@
+"""Routing: which version answers a user, sticky and monotone, and inference ids that describe themselves.
+
+A user's bucket is a hash of the candidate's salt and the user, so raising the share only ever moves users towards the
+candidate. An inference id tells model, version, step, arm and day, so feedback needs no row per inference.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from tuneloop.domain.errors import InvalidInput
+from tuneloop.domain.ids import digest, unit_interval
+from tuneloop.domain.registry import Deployment
+
+ID_PREFIX = "chatcmpl-"
+
+
+class Arm(StrEnum):
+    """The side of a comparison that a user was assigned to."""
+
+    STABLE = "stable"
+    CANDIDATE = "candidate"
+
+
+class Route(NamedTuple):
+    """The assigned arm, and the versions to try in order: what was assigned, then stable, then base."""
+
+    arm: Arm
+    versions: tuple[int, ...]
+    compared: bool
+
+
+class Inference(NamedTuple):
+    """What an inference id says; `version` is what answered, `arm` what was assigned."""
+
+    model: str
+    version: int
+    step: int
+    arm: Arm
+    day: str
+    tenant_hash: str
+    user_hash: str
+    nonce: str
+
+    @property
+    def id(self) -> str:
+        """The id as the app sees it."""
+        return ID_PREFIX + ".".join(str(part) for part in self)
+
+
+def route(deployment: Deployment, user: str | None, call: str) -> Route:
+    """The route of a call: by its user, or by its own id and left out of the comparison where there is no user."""
+    on_candidate = deployment.candidate is not None and unit_interval(deployment.salt, user or call) < deployment.share
+    first = [deployment.candidate] if on_candidate and deployment.candidate is not None else []
+    versions = tuple(dict.fromkeys([*first, deployment.stable, 0]))
+    return Route(Arm.CANDIDATE if on_candidate else Arm.STABLE, versions, compared=user is not None)
+
+
+def tenant_hash(tenant: str) -> str:
+    """Eight hex digits that tie an inference id to its tenant without naming it."""
+    return digest("tenant", tenant)[:8]
+
+
+def user_hash(tenant: str, user: str | None) -> str:
+    """Twelve hex digits for a user within a tenant, `0` for none."""
+    return digest("user", tenant, user)[:12] if user else "0"
+
+
+def parse_inference(inference_id: str) -> Inference:
+    """What an inference id says, or InvalidInput."""
+    parts = inference_id.removeprefix(ID_PREFIX).split(".")
+    if not inference_id.startswith(ID_PREFIX) or len(parts) != len(Inference._fields):
+        raise InvalidInput("This is not the id of an answer from /v1/chat/completions.", param="inference_id")
+    model, version, step, arm, day, tenant, user, nonce = parts
+    try:
+        return Inference(model, int(version), int(step), Arm(arm), day, tenant, user, nonce)
+    except ValueError as error:
+        raise InvalidInput("This inference id has been altered.", param="inference_id") from error

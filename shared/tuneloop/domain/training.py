@@ -1,0 +1,180 @@
+"""Training runs: one attempt at a provider to train one export, and the moves it may make.
+
+    requested -> awaiting_confirmation? -> submitting -> validating_files -> queued -> running -> succeeded
+                                                                                               -> failed | cancelled
+
+A run's id comes from everything that defines it, so asking twice is asking once. What a provider says is merged here;
+a status that we don't know is kept raw in `provider_status` and shown, and moves nothing.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+
+from tuneloop.domain.errors import Conflict
+from tuneloop.domain.ids import Name, derived_id
+from tuneloop.domain.leases import Lease
+from tuneloop.domain.pricing import Usd
+
+
+class RunStatus(StrEnum):
+    """Where a training run stands."""
+
+    REQUESTED = "requested"
+    AWAITING_CONFIRMATION = "awaiting_confirmation"
+    SUBMITTING = "submitting"
+    VALIDATING_FILES = "validating_files"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+S = RunStatus
+TERMINAL = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
+AT_PROVIDER = frozenset({S.VALIDATING_FILES, S.QUEUED, S.RUNNING})
+MOVES: dict[RunStatus, frozenset[RunStatus]] = {
+    S.REQUESTED: frozenset({S.AWAITING_CONFIRMATION, S.SUBMITTING, S.FAILED, S.CANCELLED}),
+    S.AWAITING_CONFIRMATION: frozenset({S.REQUESTED, S.CANCELLED}),
+    S.SUBMITTING: AT_PROVIDER | TERMINAL,
+    S.VALIDATING_FILES: frozenset({S.QUEUED, S.RUNNING}) | TERMINAL,
+    S.QUEUED: frozenset({S.RUNNING}) | TERMINAL,
+    S.RUNNING: frozenset({S.QUEUED}) | TERMINAL,
+    S.SUCCEEDED: frozenset(),
+    S.FAILED: frozenset(),
+    S.CANCELLED: frozenset(),
+}
+
+
+class RunError(BaseModel):
+    """Why a run failed: the provider's code and message, or ours."""
+
+    code: str
+    message: str
+
+
+class TrainingRun(BaseModel):
+    """A training run as its user reads it; costs in USD, null while unknown."""
+
+    id: Name
+    provider_job_id: str | None = None
+    provider: str
+    model: Name
+    base_model: str
+    dataset: Name
+    export: Name
+    attempt: int = 1
+    status: RunStatus = RunStatus.REQUESTED
+    provider_status: str | None = None
+    step: int | None = None
+    total_steps: int | None = None
+    progress: float = 0.0
+    train_loss: float | None = None
+    valid_loss: float | None = None
+    estimated_finish: datetime | None = None
+    fine_tuned_model: str | None = None
+    version: int | None = None
+    trained_tokens: int | None = None
+    training_cost_usd: Usd | None = None
+    estimated_cost_usd: Usd | None = None
+    waiting_for: str | None = None
+    examples: int | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: RunError | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.status not in TERMINAL
+
+
+class ControlledRun(TrainingRun):
+    """A run with what job control keeps about it: lease, when the create was sent, when it was last looked at."""
+
+    tenant: Name
+    hyperparameters: dict[str, Any] = {}
+    confirmed: bool = False
+    lease: Lease | None = None
+    create_sent_at: datetime | None = None
+    missed_at: datetime | None = None
+    checked_at: datetime | None = None
+    seq: int = 0
+
+    def moved(self, to: RunStatus, **changes: Any) -> "ControlledRun":
+        """This run in another state, or Conflict where the table of moves forbids it."""
+        if to != self.status and to not in MOVES[self.status]:
+            allowed = ", ".join(sorted(MOVES[self.status])) or "nothing: it has ended"
+            raise Conflict(f"A run that is {self.status} can't become {to}; it can become {allowed}.")
+        return self.model_copy(update={**changes, "status": to})
+
+
+class ProviderJob(BaseModel):
+    """What a provider says about a job, in our words except for `status`, which is the provider's own."""
+
+    id: str
+    status: str
+    fine_tuned_model: str | None = None
+    trained_tokens: int | None = None
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+    estimated_finish: datetime | None = None
+    error: RunError | None = None
+    run: str | None = None
+
+
+class RunEvent(BaseModel):
+    """One thing that a provider reported while training; losses as the provider computes them."""
+
+    id: str
+    at: datetime
+    level: str = "info"
+    message: str
+    step: int | None = None
+    total_steps: int | None = None
+    train_loss: float | None = None
+    valid_loss: float | None = None
+
+
+def run_id(tenant: str, model: str, export: str, provider: str, base_model: str, method: str, attempt: int) -> str:
+    """The id of an attempt, from everything that defines it."""
+    return derived_id("run", tenant, model, export, provider, base_model, method, attempt)
+
+
+def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:
+    """The run with the provider's news in it; news that would move it backwards is recorded but moves nothing."""
+    reported = RunStatus(job.status) if job.status in set(RunStatus) else run.status
+    status = reported if reported == run.status or reported in MOVES[run.status] else run.status
+    started = run.started_at or (now if status in (S.RUNNING, S.SUCCEEDED) else None)
+    return run.model_copy(
+        update={
+            "status": status,
+            "provider_job_id": job.id,
+            "provider_status": job.status,
+            "fine_tuned_model": job.fine_tuned_model or run.fine_tuned_model,
+            "trained_tokens": job.trained_tokens if job.trained_tokens is not None else run.trained_tokens,
+            "estimated_finish": job.estimated_finish or run.estimated_finish,
+            "error": job.error if status in TERMINAL else run.error,
+            "started_at": started,
+            "finished_at": (job.finished_at or now) if status in TERMINAL else None,
+            "progress": 1.0 if status == S.SUCCEEDED else run.progress,
+            "checked_at": now,
+            "lease": None if status in AT_PROVIDER | TERMINAL else run.lease,
+        }
+    )
+
+
+def merge_events(run: ControlledRun, events: list[RunEvent]) -> ControlledRun:
+    """The run with its latest step, losses and progress (0-1) from the provider's events, in any order."""
+    news: dict[str, Any] = {}
+    for event in sorted(events, key=lambda event: (event.step or 0, event.at)):
+        for name in ("step", "total_steps", "train_loss", "valid_loss"):
+            if (value := getattr(event, name)) is not None:
+                news[name] = value
+    if run.is_open and news.get("step") and news.get("total_steps"):
+        news["progress"] = min(1.0, news["step"] / news["total_steps"])
+    return run.model_copy(update=news)

@@ -1,0 +1,98 @@
+"""Usage and feedback: what inferences cost and what users thought of them, counted per version and day.
+
+Counters are sharded rows that are only ever added to, one transaction per batch with a marker of the batch, so a batch
+delivered twice counts once. Money is exact decimals; calls whose price is unknown are counted apart, not as zero.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from tuneloop.domain.ids import Name
+from tuneloop.domain.pricing import Usd
+from tuneloop.domain.routing import Arm
+
+
+class UsageRecord(BaseModel):
+    """One inference's cost: tokens, and USD or None where the price is unknown."""
+
+    inference: str
+    model: Name
+    version: int
+    arm: Arm
+    fallback: bool = False
+    failed: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: Usd | None = None
+    at: datetime
+
+
+class UsageBatch(BaseModel):
+    """Records that are counted together or not at all; `id` is what a repetition is known by."""
+
+    id: str
+    tenant: Name
+    records: list[UsageRecord]
+
+
+class Counters(BaseModel):
+    """What is counted per model, version and day."""
+
+    calls: int = 0
+    failed: int = 0
+    fallbacks: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: Usd = Decimal(0)
+    unpriced_calls: int = 0
+    feedback: int = 0
+    corrections: int = 0
+    ratings: int = 0
+    rating_sum: int = 0
+
+    def __add__(self, other: "Counters") -> "Counters":
+        mine, theirs = self.model_dump(), other.model_dump()
+        return Counters(**{name: mine[name] + theirs[name] for name in mine})
+
+
+class UsageRow(Counters):
+    """One line of the usage report; `day` is absent where days are summed."""
+
+    model: Name
+    version: int
+    day: str | None = None
+
+
+class Feedback(BaseModel):
+    """What a user thought of one answer: a rating of 1 to 5, a correction of the answer, or both."""
+
+    inference_id: str = Field(max_length=300)
+    rating: int | None = Field(default=None, ge=1, le=5)
+    correction: Annotated[str, StringConstraints(min_length=1, max_length=100_000)] | None = None
+
+
+def counted(record: UsageRecord) -> Counters:
+    """What one inference adds to its counters."""
+    return Counters(
+        calls=1,
+        failed=int(record.failed),
+        fallbacks=int(record.fallback),
+        prompt_tokens=record.prompt_tokens,
+        completion_tokens=record.completion_tokens,
+        cost_usd=record.cost_usd or Decimal(0),
+        unpriced_calls=int(record.cost_usd is None and not record.failed),
+    )
+
+
+def opinion(rating: int | None, corrected: bool) -> Counters:
+    """What one inference's feedback adds to its counters."""
+    return Counters(feedback=1, corrections=int(corrected), ratings=int(rating is not None), rating_sum=rating or 0)
+
+
+def change(old: Counters | None, new: Counters) -> dict[str, int | Decimal]:
+    """The amounts to add so that `new` stands where `old` stood; zeros left out."""
+    before = (old or Counters()).model_dump()
+    return {name: value - before[name] for name, value in new.model_dump().items() if value != before[name]}

@@ -1,0 +1,72 @@
+"""The port to whoever trains and serves: one Protocol, and what each provider declares it can do.
+
+What comes out of it is in our words; only a job's `status` stays the provider's own, shown where we don't know it.
+Calls raise ProviderUnavailable (try again) or ProviderRefused (don't); a create is sent exactly once.
+"""
+
+from collections.abc import Iterator
+from typing import IO, Any, Protocol
+
+from pydantic import BaseModel
+
+from tuneloop.domain.training import ProviderJob, RunEvent
+from tuneloop.wire.chat import ChatCompletion
+
+
+class Capabilities(BaseModel):
+    """What a provider can do and what it asks for."""
+
+    methods: frozenset[str] = frozenset({"supervised"})
+    fewest_examples: int = 10
+
+
+class JobRequest(BaseModel):
+    """A training job to create; `run` is our run's id, kept by the provider so that the job can be found again."""
+
+    run: str
+    tenant: str
+    model: str
+    base_model: str
+    training_file: str
+    validation_file: str | None = None
+    hyperparameters: dict[str, Any] = {}
+    seed: int = 0
+
+
+class Provider(Protocol):
+    """A place that trains and serves models."""
+
+    name: str
+    capabilities: Capabilities
+
+    def find_file(self, name: str) -> str | None:
+        """The provider's id of a file of that name, if it was uploaded before."""
+        ...
+
+    def upload(self, name: str, content: IO[bytes]) -> str:
+        """Upload a JSONL file; gives the provider's id of it."""
+        ...
+
+    def find_job(self, run: str) -> ProviderJob | None:
+        """The oldest job that carries the run's id, if there is one."""
+        ...
+
+    def create_job(self, request: JobRequest) -> ProviderJob:
+        """Create a job, sending the request once and never again."""
+        ...
+
+    def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
+        """A job as it is now."""
+        ...
+
+    def jobs(self) -> Iterator[ProviderJob]:
+        """The account's jobs, newest first, a list page at a time."""
+        ...
+
+    def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
+        """A job's latest events, oldest first."""
+        ...
+
+    def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
+        """Answer a chat request in OpenAI's shape."""
+        ...

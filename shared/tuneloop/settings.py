@@ -1,0 +1,36 @@
+"""Settings: the environment of a function, typed, read once at cold start."""
+
+import os
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import BaseModel, ValidationError
+
+PREFIX = "TUNELOOP_"
+
+
+class Settings(BaseModel):
+    """What a function is told by its environment; queues and provider only where its row of the table needs them."""
+
+    stage: str
+    table: str
+    bucket: str
+    bus: str | None = None
+    examples_queue_url: str | None = None
+    usage_queue_url: str | None = None
+    provider: str = "openai"
+    provider_base_url: str = "https://api.openai.com/v1"
+    provider_key_parameter: str | None = None
+    base_model: str = "gpt-4.1-mini-2025-04-14"
+    settle_s: int = 60
+    refresh_after_s: float = 15
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """The settings in `TUNELOOP_…` variables, or an error that names the variables that are missing or wrong."""
+        values = {name: environment.get(PREFIX + name.upper()) for name in cls.model_fields}
+        try:
+            return cls.model_validate({name: value for name, value in values.items() if value})
+        except ValidationError as error:
+            wrong = ", ".join(f"{PREFIX}{str(fault['loc'][0]).upper()} ({fault['msg']})" for fault in error.errors())
+            raise RuntimeError(f"The environment is incomplete: {wrong}") from error

@@ -1,0 +1,111 @@
+"""Datasets, their segments' rows and their drops. Adding a segment raises the dataset's revision in the same write."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from tuneloop.domain.datasets import Dataset, Drop, Segment
+from tuneloop.domain.errors import NotFound, Stale
+from tuneloop.domain.events import AnyEvent
+from tuneloop.domain.registry import NewModel
+from tuneloop.store import keys
+from tuneloop.store.table import Listing, Table
+from tuneloop.store.writes import Announce, Save, Write
+
+TRIES = 20
+
+
+class Datasets:
+    """The datasets of every tenant."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, tenant: str, dataset: str) -> Dataset | None:
+        """The dataset, if there is one."""
+        return self._table.get(keys.dataset(tenant, dataset), Dataset)
+
+    def get(self, tenant: str, dataset: str) -> Dataset:
+        """The dataset, or NotFound."""
+        if (found := self.find(tenant, dataset)) is None:
+            raise NotFound(f"There is no dataset {dataset}.", param="dataset")
+        return found
+
+    def all(self, tenant: str) -> Iterator[Dataset]:
+        """Every dataset of a tenant, by name."""
+        return self._table.all(f"T#{tenant}#DATASETS", Dataset)
+
+    def page(self, tenant: str, limit: int, cursor: str | None) -> Listing[Dataset]:
+        """A page of a tenant's datasets, by name."""
+        return self._table.page(f"T#{tenant}#DATASETS", Dataset, limit=limit, cursor=cursor)
+
+    def create(self, dataset: Dataset, model: NewModel | None) -> None:
+        """Store a new dataset, with the model of its name unless there is one already."""
+        writes: list[Write] = [Save(keys.dataset(dataset.tenant, dataset.id), dataset)]
+        if model:
+            writes += model_writes(model)
+        self._table.commit(*writes)
+
+    def save(self, dataset: Dataset, *, event: AnyEvent | None = None, now: datetime | None = None) -> None:
+        """Store changed settings or progress, with the event that announces it."""
+        writes: list[Write] = [Save(keys.dataset(dataset.tenant, dataset.id), dataset)]
+        if event and now:
+            writes.append(Announce(event, dataset.seq + 1, now))
+        self._table.commit(*writes)
+
+    def add_segment(self, tenant: str, dataset: str, segment: Segment) -> bool:
+        """Add a segment and raise the revision; False, and nothing changed, when it is a segment of it already."""
+        key = keys.segment(tenant, dataset, segment.sha256)
+        for _ in range(TRIES):
+            if self._table.get(key, Segment):
+                return False
+            seen = self.get(tenant, dataset)
+            grown = seen.model_copy(
+                update={
+                    "revision": seen.revision + 1,
+                    "segments": seen.segments + 1,
+                    "examples": seen.examples + segment.examples,
+                    "changed_at": segment.created_at,
+                }
+            )
+            numbered = segment.model_copy(update={"revision": grown.revision})
+            try:
+                self._table.commit(Save(key, numbered), Save(keys.dataset(tenant, dataset), grown))
+            except Stale:  # another segment came in between: number this one after it
+                continue
+            return True
+        raise Stale(f"Dataset {dataset} is changing too fast to add a segment; try again.")
+
+    def segments(self, tenant: str, dataset: str, revision: int) -> list[Segment]:
+        """The segments that the dataset had at a revision, in the order in which they came."""
+        rows = self._table.all(keys.segment(tenant, dataset, "").pk, Segment)
+        return sorted((row for row in rows if row.revision <= revision), key=lambda row: row.revision)
+
+    def find_drop(self, tenant: str, dataset: str, drop: str) -> Drop | None:
+        """The drop, if it is known."""
+        return self._table.get(keys.drop(tenant, dataset, drop), Drop)
+
+    def drop(self, tenant: str, dataset: str, drop: str) -> Drop:
+        """The drop, or NotFound."""
+        if (found := self.find_drop(tenant, dataset, drop)) is None:
+            raise NotFound(f"Dataset {dataset} has no drop {drop}.", param="drop")
+        return found
+
+    def save_drop(self, drop: Drop) -> Drop:
+        """Store a drop; gives it back as stored."""
+        key = keys.drop(drop.tenant, drop.dataset, drop.id)
+        self._table.commit(Save(key, drop, keys.listed(key.pk, drop.created_at, drop.id)))
+        return drop.model_copy(update={"seq": drop.seq + 1})
+
+    def drops(self, tenant: str, dataset: str, limit: int, cursor: str | None) -> Listing[Drop]:
+        """A page of a dataset's drops, newest first."""
+        return self._table.newest(keys.drop(tenant, dataset, "").pk, Drop, limit, cursor)
+
+
+def model_writes(new: NewModel) -> list[Write]:
+    """The writes that register a model: itself, its version 0, and its deployment."""
+    model, base, deployment = new
+    return [
+        Save(keys.model(model.tenant, model.id), model),
+        Save(keys.version(model.tenant, model.id, base.number), base),
+        Save(keys.deployment(model.tenant, model.id), deployment),
+    ]

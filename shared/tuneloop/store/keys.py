@@ -1,0 +1,137 @@
+"""Every key format and access pattern of the one table, on one page.
+
+Keys are built from ids that hold no `#`, so no two can run together. Every key starts with its tenant, but for:
+  1. `KEY#{sha256}`      an API key is looked up before its tenant is known;
+  2. `TENANTS`           the registry that schedules walk;
+  3. index `sweep`       open runs, open evaluations and unrelayed events, across tenants (sparse);
+The index `by_time` lists a tenant's things newest first; its partition starts with the tenant too.
+
+| access pattern                              | by                                              |
+|---------------------------------------------|-------------------------------------------------|
+| a key by its hash; all tenants              | KEY#{hash} / KEY; TENANTS / {tenant}            |
+| a tenant's keys                             | T#{t}#KEYS / {key id}                           |
+| a tenant's datasets, one dataset            | T#{t}#DATASETS / {dataset}                      |
+| a dataset's segments by revision            | T#{t}#DATASET#{d}#SEGMENTS / {sha256}           |
+| a drop; a dataset's drops, newest first     | T#{t}#DATASET#{d}#DROPS / {drop}; by_time       |
+| an export; a dataset's exports              | T#{t}#DATASET#{d}#EXPORTS / {export}; by_time   |
+| a run; a tenant's runs; all open runs       | T#{t}#RUNS / {run}; by_time; sweep OPEN_RUNS    |
+| a tenant's models, one model                | T#{t}#MODELS / {model}                          |
+| a model's versions, deployment, history     | T#{t}#MODEL#{m} / VERSION#, DEPLOYMENT, HISTORY# |
+| an evaluation; a tenant's; all open ones    | T#{t}#EVALUATIONS / {e}; by_time; sweep         |
+| usage counters of a model between days      | T#{t}#USAGE#{m} / {day}#{version}#{shard}       |
+| a usage batch already counted               | T#{t}#BATCH#{batch} / BATCH                     |
+| feedback on an inference                    | T#{t}#FEEDBACK#{inference} / FEEDBACK           |
+| an event of an aggregate; all unrelayed     | T#{t}#EVENTS#{aggregate} / {seq}; sweep         |
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+
+SWEEP = "sweep"
+BY_TIME = "by_time"
+TENANTS = "TENANTS"
+OPEN_RUNS = "OPEN_RUNS"
+OPEN_EVALUATIONS = "OPEN_EVALUATIONS"
+UNRELAYED = "UNRELAYED"
+
+
+class Key(NamedTuple):
+    """A row's primary key."""
+
+    pk: str
+    sk: str
+
+
+def api_key(key_hash: str) -> Key:
+    """An API key by the SHA-256 of its secret."""
+    return Key(f"KEY#{key_hash}", "KEY")
+
+
+def tenant_key(tenant: str, key_id: str) -> Key:
+    """An API key by its public id, for listing and revoking."""
+    return Key(f"T#{tenant}#KEYS", key_id)
+
+
+def tenant(tenant_id: str) -> Key:
+    """A tenant in the registry."""
+    return Key(TENANTS, tenant_id)
+
+
+def dataset(tenant_id: str, dataset_id: str) -> Key:
+    """A dataset."""
+    return Key(f"T#{tenant_id}#DATASETS", dataset_id)
+
+
+def segment(tenant_id: str, dataset_id: str, sha256: str) -> Key:
+    """A segment of a dataset; the same content has the same key."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#SEGMENTS", sha256)
+
+
+def drop(tenant_id: str, dataset_id: str, drop_id: str) -> Key:
+    """A drop on its way into a dataset."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#DROPS", drop_id)
+
+
+def export(tenant_id: str, dataset_id: str, export_id: str) -> Key:
+    """A frozen version of a dataset."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#EXPORTS", export_id)
+
+
+def run(tenant_id: str, run_id: str) -> Key:
+    """A training run."""
+    return Key(f"T#{tenant_id}#RUNS", run_id)
+
+
+def model(tenant_id: str, model_id: str) -> Key:
+    """A registered model."""
+    return Key(f"T#{tenant_id}#MODELS", model_id)
+
+
+def version(tenant_id: str, model_id: str, number: int) -> Key:
+    """A version of a model."""
+    return Key(f"T#{tenant_id}#MODEL#{model_id}", f"VERSION#{number:06d}")
+
+
+def deployment(tenant_id: str, model_id: str) -> Key:
+    """The deployment of a model."""
+    return Key(f"T#{tenant_id}#MODEL#{model_id}", "DEPLOYMENT")
+
+
+def history(tenant_id: str, model_id: str, seq: int) -> Key:
+    """One decision about a model, in order."""
+    return Key(f"T#{tenant_id}#MODEL#{model_id}", f"HISTORY#{seq:08d}")
+
+
+def evaluation(tenant_id: str, evaluation_id: str) -> Key:
+    """An evaluation."""
+    return Key(f"T#{tenant_id}#EVALUATIONS", evaluation_id)
+
+
+def usage(tenant_id: str, model_id: str, day: str, number: int, shard: int) -> Key:
+    """One shard of the counters of a version on a day (YYYY-MM-DD)."""
+    return Key(f"T#{tenant_id}#USAGE#{model_id}", f"{day}#{number:06d}#{shard}")
+
+
+def usage_batch(tenant_id: str, batch: str) -> Key:
+    """The mark of a usage batch that was counted."""
+    return Key(f"T#{tenant_id}#BATCH#{batch}", "BATCH")
+
+
+def feedback(tenant_id: str, inference: str) -> Key:
+    """What was said about one inference."""
+    return Key(f"T#{tenant_id}#FEEDBACK#{inference}", "FEEDBACK")
+
+
+def event(tenant_id: str, aggregate: str, seq: int) -> Key:
+    """The event that an aggregate's write number `seq` announces."""
+    return Key(f"T#{tenant_id}#EVENTS#{aggregate}", f"{seq:08d}")
+
+
+def listed(partition: str, at: datetime, last: str) -> dict[str, str]:
+    """The attributes that put a row into the newest-first listing of its partition."""
+    return {"list_pk": partition, "list_sk": f"{at.isoformat()}#{last}"}
+
+
+def swept(partition: str, at: datetime) -> dict[str, str]:
+    """The attributes that put a row into a sweep, oldest first."""
+    return {"sweep_pk": partition, "sweep_sk": at.isoformat()}

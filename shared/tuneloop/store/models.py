@@ -1,0 +1,101 @@
+"""Models, their versions, deployments and history."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from tuneloop.domain.errors import NotFound
+from tuneloop.domain.events import AnyEvent, DeploymentChanged, VersionReady
+from tuneloop.domain.registry import Deployment, HistoryEntry, Model, NewModel, Version
+from tuneloop.store import keys
+from tuneloop.store.datasets import model_writes
+from tuneloop.store.table import Listing, Table
+from tuneloop.store.writes import Announce, Save, Write
+
+
+class Models:
+    """The registry of every tenant."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, tenant: str, model: str) -> Model | None:
+        """The model, if it is registered."""
+        return self._table.get(keys.model(tenant, model), Model)
+
+    def get(self, tenant: str, model: str) -> Model:
+        """The model, or NotFound in OpenAI's words."""
+        if (found := self.find(tenant, model)) is None:
+            raise NotFound(f"The model `{model}` does not exist.", param="model", code="model_not_found")
+        return found
+
+    def all(self, tenant: str) -> Iterator[Model]:
+        """Every model of a tenant, by name."""
+        return self._table.all(f"T#{tenant}#MODELS", Model)
+
+    def register(self, new: NewModel) -> None:
+        """Store a new model with its version 0 stable."""
+        self._table.commit(*model_writes(new))
+
+    def save(self, model: Model) -> None:
+        """Store a model's changed settings."""
+        self._table.commit(Save(keys.model(model.tenant, model.id), model))
+
+    def version(self, tenant: str, model: str, number: int) -> Version:
+        """A version of a model, or NotFound."""
+        found = self._table.get(keys.version(tenant, model, number), Version)
+        if found is None:
+            raise NotFound(f"Model {model} has no version {number}.", param="version")
+        return found
+
+    def versions(self, tenant: str, model: str, limit: int, cursor: str | None) -> Listing[Version]:
+        """A page of a model's versions, newest first."""
+        partition = keys.deployment(tenant, model).pk
+        return self._table.page(
+            partition, Version, prefix="VERSION#", limit=limit, cursor=cursor, newest_first=True
+        )  # fmt: skip
+
+    def add_version(self, model: Model, version: Version, now: datetime) -> None:
+        """Store a version under the model's next number, announced as ready."""
+        self._table.commit(*version_writes(model, version, now))
+
+    def deployment(self, tenant: str, model: str) -> Deployment:
+        """What answers for a model, or NotFound in OpenAI's words."""
+        found = self._table.get(keys.deployment(tenant, model), Deployment)
+        if found is None:
+            raise NotFound(f"The model `{model}` does not exist.", param="model", code="model_not_found")
+        return found
+
+    def decide(self, old: Deployment, new: Deployment, entry: HistoryEntry) -> None:
+        """Store a decision: the deployment that came of it, its line of history, and the event if anything changed."""
+        tenant, model = new.tenant, new.model
+        writes: list[Write] = [
+            Save(keys.deployment(tenant, model), new),
+            Save(keys.history(tenant, model, new.seq + 1), entry),
+        ]
+        if new.step != old.step:
+            event = DeploymentChanged(
+                tenant=tenant, model=model, stable=new.stable, candidate=new.candidate,
+                share=new.share, reason=new.reason,
+            )  # fmt: skip
+            writes.append(Announce(event, new.seq + 1, entry.at))
+        self._table.commit(*writes)
+
+    def history(self, tenant: str, model: str, limit: int, cursor: str | None) -> Listing[HistoryEntry]:
+        """A page of a model's decisions, newest first."""
+        partition = keys.deployment(tenant, model).pk
+        return self._table.page(
+            partition, HistoryEntry, prefix="HISTORY#", limit=limit, cursor=cursor, newest_first=True
+        )  # fmt: skip
+
+
+def version_writes(model: Model, version: Version, now: datetime) -> list[Write]:
+    """The writes that add a version: the model's counter, the version, and the event that it is ready."""
+    counted = model.model_copy(update={"latest_version": version.number})
+    event: AnyEvent = VersionReady(
+        tenant=model.tenant, model=model.id, version=version.number, dataset=version.dataset, export=version.export
+    )
+    return [
+        Save(keys.model(model.tenant, model.id), counted),
+        Save(keys.version(model.tenant, model.id, version.number), version),
+        Announce(event, 1, now),
+    ]

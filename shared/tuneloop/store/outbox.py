@@ -1,0 +1,79 @@
+"""The outbox: events wait here, beside the state that they announce, until they are on the bus."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from tuneloop.domain.events import SOURCE
+from tuneloop.store import keys
+from tuneloop.store.rows import from_item, to_item
+from tuneloop.store.table import Table
+
+if TYPE_CHECKING:
+    from types_boto3_events.client import EventBridgeClient
+
+ENTRIES_PER_CALL = 10
+
+
+class OutboxRow(BaseModel):
+    """One event on its way to the bus."""
+
+    pk: str
+    sk: str
+    event_type: str
+    detail: str
+    sweep_sk: datetime
+
+    @classmethod
+    def from_stream(cls, image: dict[str, Any]) -> "OutboxRow":
+        """The row in a stream record's new image."""
+        return cls.model_validate(from_item(image))
+
+
+class Outbox:
+    """The events that are not on the bus yet."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def unrelayed(self, before: datetime) -> Iterator[OutboxRow]:
+        """Events that have waited since before that moment, oldest first."""
+        for row in self._table.all(keys.UNRELAYED, OutboxRow, index=keys.SWEEP):
+            if row.sweep_sk >= before:
+                return
+            yield row
+
+    def relayed(self, row: OutboxRow) -> None:
+        """Take an event out of the sweep; its row goes when its time is over."""
+        self._table.client.update_item(
+            TableName=self._table.name,
+            Key=to_item({"pk": row.pk, "sk": row.sk}),
+            UpdateExpression="REMOVE sweep_pk, sweep_sk",
+            ConditionExpression="attribute_exists(pk)",
+        )
+
+
+class Bus:
+    """The event bus that functions and users' own rules listen to."""
+
+    def __init__(self, client: "EventBridgeClient", name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def put(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+        """Send events in calls of ten; gives those that the bus accepted."""
+        accepted: list[OutboxRow] = []
+        for start in range(0, len(rows), ENTRIES_PER_CALL):
+            part = rows[start : start + ENTRIES_PER_CALL]
+            answer = self._client.put_events(Entries=[self._entry(row) for row in part])  # type: ignore[misc]
+            results = answer["Entries"]
+            accepted += [row for row, result in zip(part, results, strict=True) if "ErrorCode" not in result]
+        return accepted
+
+    def _entry(self, row: OutboxRow) -> dict[str, str]:
+        return {"EventBusName": self._name, "Source": SOURCE, "DetailType": row.event_type, "Detail": row.detail}
+
+
+RESEND_AFTER = timedelta(minutes=2)

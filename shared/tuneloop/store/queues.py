@@ -1,0 +1,21 @@
+"""SQS queues: work that is better done behind an answer, or after a while."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
+
+LARGEST_MESSAGE = 200_000
+LONGEST_DELAY_S = 900
+
+
+class Queue:
+    """One queue; a message is text of at most 200,000 bytes."""
+
+    def __init__(self, client: "SQSClient", url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, body: str, delay_s: int = 0) -> None:
+        """Send a message that is delivered at least once, after `delay_s` seconds (0-900)."""
+        self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=min(delay_s, LONGEST_DELAY_S))

@@ -1,0 +1,65 @@
+"""Training runs: stored under ids made from what they are, listed by time, and swept while open."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from tuneloop.domain.errors import NotFound
+from tuneloop.domain.events import AnyEvent
+from tuneloop.domain.registry import Model, Version
+from tuneloop.domain.training import ControlledRun
+from tuneloop.store import keys
+from tuneloop.store.models import version_writes
+from tuneloop.store.table import Listing, Table
+from tuneloop.store.writes import Announce, Save, Write
+
+
+class Runs:
+    """The training runs of every tenant."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, tenant: str, run: str) -> ControlledRun | None:
+        """The run, if there is one."""
+        return self._table.get(keys.run(tenant, run), ControlledRun)
+
+    def get(self, tenant: str, run: str) -> ControlledRun:
+        """The run, or NotFound."""
+        if (found := self.find(tenant, run)) is None:
+            raise NotFound(f"There is no training run {run}.", param="run")
+        return found
+
+    def save(self, run: ControlledRun, *, event: AnyEvent | None = None, now: datetime | None = None) -> ControlledRun:
+        """Store a run with the event that announces it; gives it back as stored."""
+        writes: list[Write] = [_save(run)]
+        if event and now:
+            writes.append(Announce(event, run.seq + 1, now))
+        self._table.commit(*writes)
+        return run.model_copy(update={"seq": run.seq + 1})
+
+    def finish(
+        self, run: ControlledRun, event: AnyEvent, now: datetime, made: tuple[Model, Version, Version | None] | None
+    ) -> ControlledRun:
+        """Store a run's end together with what it made: its version, and the base version if its prompt changed."""
+        writes: list[Write] = [_save(run), Announce(event, run.seq + 1, now)]
+        if made:
+            model, version, base = made
+            writes += version_writes(model, version, now)
+            if base:
+                writes.append(Save(keys.version(base.tenant, base.model, base.number), base))
+        self._table.commit(*writes)
+        return run.model_copy(update={"seq": run.seq + 1})
+
+    def page(self, tenant: str, limit: int, cursor: str | None) -> Listing[ControlledRun]:
+        """A page of a tenant's runs, newest first."""
+        return self._table.newest(keys.run(tenant, "").pk, ControlledRun, limit, cursor)
+
+    def open(self) -> Iterator[ControlledRun]:
+        """Every open run of every tenant, oldest first."""
+        return self._table.all(keys.OPEN_RUNS, ControlledRun, index=keys.SWEEP)
+
+
+def _save(run: ControlledRun) -> Save:
+    key = keys.run(run.tenant, run.id)
+    index = keys.listed(key.pk, run.created_at, run.id)
+    return Save(key, run, index | (keys.swept(keys.OPEN_RUNS, run.created_at) if run.is_open else {}))

@@ -1,0 +1,145 @@
+"""The one DynamoDB table: consistent reads, pages, and writes that are their own lock.
+
+Every stored thing carries `seq`, the number of its writes. A write names the `seq` it saw and fails as `Stale` when
+somebody else wrote in between; several writes and the events that announce them are one transaction.
+"""
+
+import base64
+import binascii
+import json
+import random
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel
+
+from tuneloop.domain.errors import InvalidInput, Stale
+from tuneloop.store.keys import BY_TIME, Key
+from tuneloop.store.rows import Item, from_item, to_item
+from tuneloop.store.writes import Write
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.client import DynamoDBClient
+
+CONFLICT_TRIES = 8
+M = TypeVar("M", bound=BaseModel)
+
+
+class Listing(NamedTuple, Generic[M]):
+    """One page of things, and the cursor of the next page where there is one."""
+
+    data: list[M]
+    cursor: str | None
+
+
+class Table:
+    """The table as the stores use it."""
+
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+        self.client = client
+        self.name = name
+
+    def get(self, key: Key, kind: type[M]) -> M | None:
+        """The entity at a key, read consistently."""
+        found = self.client.get_item(TableName=self.name, Key=to_item(key._asdict()), ConsistentRead=True).get("Item")
+        return kind.model_validate(from_item(found)) if found else None
+
+    def commit(self, *writes: Write) -> None:
+        """All of the writes or none; Stale when a condition no longer holds."""
+        actions = [write.action(self.name) for write in writes]
+        for left in reversed(range(CONFLICT_TRIES)):
+            try:
+                self._send(actions)
+            except ClientError as error:
+                codes = _refusals(error)
+                if "ConditionalCheckFailed" in codes:
+                    raise Stale("Somebody else changed this at the same time. Read it again and retry.") from error
+                if "TransactionConflict" not in codes or not left:
+                    raise
+            else:
+                return
+            time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter between rivals
+
+    def _send(self, actions: list[Item]) -> None:
+        if len(actions) == 1 and "Put" in actions[0]:
+            self.client.put_item(**actions[0]["Put"])
+        elif len(actions) == 1:
+            self.client.update_item(**actions[0]["Update"])
+        else:
+            self.client.transact_write_items(TransactItems=actions)  # type: ignore[arg-type]
+
+    def page(
+        self,
+        partition: str,
+        kind: type[M],
+        *,
+        index: str | None = None,
+        prefix: str = "",
+        limit: int = 1000,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Listing[M]:
+        """One page of a partition, of the table or of one of its indexes, by sort key."""
+        query = _query(partition, index, prefix) | {"Limit": limit, "ScanIndexForward": not newest_first}
+        if cursor:
+            query["ExclusiveStartKey"] = _decode(cursor, partition, index)
+        answer = self.client.query(TableName=self.name, **query)
+        last = answer.get("LastEvaluatedKey")
+        return Listing([kind.model_validate(from_item(item)) for item in answer["Items"]], _encode(last))
+
+    def newest(self, partition: str, kind: type[M], limit: int, cursor: str | None) -> Listing[M]:
+        """A page of a partition of the newest-first index."""
+        return self.page(partition, kind, index=BY_TIME, limit=limit, cursor=cursor, newest_first=True)
+
+    def all(self, partition: str, kind: type[M], *, index: str | None = None, prefix: str = "") -> Iterator[M]:
+        """Every entity of a partition, page after page."""
+        cursor: str | None = None
+        while True:
+            rows, cursor = self.page(partition, kind, index=index, prefix=prefix, cursor=cursor)
+            yield from rows
+            if cursor is None:
+                return
+
+
+PARTITION_KEYS = {None: ("pk", "sk"), "sweep": ("sweep_pk", "sweep_sk"), "by_time": ("list_pk", "list_sk")}
+
+
+def _query(partition: str, index: str | None, prefix: str) -> Item:
+    pk, sk = PARTITION_KEYS[index]
+    condition, names, values = "#pk = :pk", {"#pk": pk}, {":pk": partition}
+    if prefix:
+        condition += " AND begins_with(#sk, :prefix)"
+        names["#sk"], values[":prefix"] = sk, prefix
+    query: Item = {
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": to_item(values),
+    }
+    return query | ({"IndexName": index} if index else {"ConsistentRead": True})
+
+
+def _encode(last: Any) -> str | None:
+    return base64.urlsafe_b64encode(json.dumps(from_item(last)).encode()).decode() if last else None
+
+
+def _decode(cursor: str, partition: str, index: str | None) -> Item:
+    """The start key in a cursor; a cursor of another listing is refused, so none leads into another tenant's rows."""
+    try:
+        start = json.loads(base64.urlsafe_b64decode(cursor))
+    except (ValueError, binascii.Error) as error:
+        raise _bad_cursor() from error
+    if not isinstance(start, dict) or start.get(PARTITION_KEYS[index][0]) != partition:
+        raise _bad_cursor()
+    return to_item(start)
+
+
+def _bad_cursor() -> InvalidInput:
+    return InvalidInput("`cursor` must be the `next_cursor` of an answer from this same listing.", param="cursor")
+
+
+def _refusals(error: ClientError) -> set[str]:
+    details: Any = error.response
+    codes = {reason.get("Code", "") for reason in details.get("CancellationReasons", [])}
+    return codes | {details["Error"]["Code"].removesuffix("Exception")}

@@ -1,0 +1,104 @@
+"""Writes: the actions that a commit is made of, each with the condition that makes it its own lock."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from tuneloop.domain.events import AnyEvent
+from tuneloop.store import keys
+from tuneloop.store.keys import Key
+from tuneloop.store.rows import Item, attributes_of, to_item
+
+EVENTS_KEPT = timedelta(days=30)
+
+
+class Write(Protocol):
+    """One action of a transaction."""
+
+    def action(self, table: str) -> Item:
+        """The action as TransactWriteItems takes it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Save:
+    """Write an entity if its row still has the `seq` it was read with (0: if there is none yet)."""
+
+    key: Key
+    entity: BaseModel
+    index: dict[str, str] = field(default_factory=dict)
+
+    def action(self, table: str) -> Item:
+        """A conditional put with the next `seq`."""
+        seq: int = getattr(self.entity, "seq", 0)
+        attributes = {**attributes_of(self.entity), **self.index, **self.key._asdict(), "seq": seq + 1}
+        if not seq:
+            return _insert(table, attributes)
+        condition = {"ConditionExpression": "seq = :seq", "ExpressionAttributeValues": to_item({":seq": seq})}
+        return {"Put": {"TableName": table, "Item": to_item(attributes), **condition}}
+
+
+@dataclass(frozen=True)
+class Announce:
+    """Write an event beside the state whose write number `seq` it announces."""
+
+    event: AnyEvent
+    seq: int
+    at: datetime
+
+    def action(self, table: str) -> Item:
+        """An insert into the outbox, waiting to be relayed."""
+        key = keys.event(self.event.tenant, self.event.aggregate, self.seq)
+        attributes = {
+            **key._asdict(),
+            **keys.swept(keys.UNRELAYED, self.at),
+            "event_type": self.event.type,
+            "detail": self.event.model_dump_json(exclude_none=True),
+            "expires_at": int((self.at + EVENTS_KEPT).timestamp()),
+        }
+        return _insert(table, attributes)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Leave a mark that fails as `Stale` when it is there already; it goes after `kept`."""
+
+    key: Key
+    at: datetime
+    kept: timedelta
+
+    def action(self, table: str) -> Item:
+        """An insert that expires."""
+        attributes = {**self.key._asdict(), "expires_at": int((self.at + self.kept).timestamp())}
+        return _insert(table, attributes)
+
+
+@dataclass(frozen=True)
+class Add:
+    """Add amounts to a row's counters, making the row if need be."""
+
+    key: Key
+    amounts: dict[str, int | Decimal]
+
+    def action(self, table: str) -> Item:
+        """An unconditional ADD."""
+        names = {f"#n{position}": name for position, name in enumerate(self.amounts)}
+        values = {f":v{position}": amount for position, amount in enumerate(self.amounts.values())}
+        parts = [f"#n{position} :v{position}" for position in range(len(self.amounts))]
+        return {
+            "Update": {
+                "TableName": table,
+                "Key": to_item(self.key._asdict()),
+                "UpdateExpression": "ADD " + ", ".join(parts),
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": to_item(values),
+            }
+        }
+
+
+def _insert(table: str, attributes: Item) -> Item:
+    item = to_item(attributes)
+    return {"Put": {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}

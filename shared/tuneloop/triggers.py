@@ -1,0 +1,99 @@
+"""Triggers: one entry point per function, which tells apart what woke it and calls what was registered for that.
+
+HTTP requests go to the function's `Api`; domain events, schedules, S3 drops, queues and the table's stream each go to
+the one routine registered for them. An error of ours or of a library leaves as its type only, since its text may quote
+content; the trigger's own retries and dead-letter queue take it from there.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from tuneloop.app import App
+from tuneloop.domain.events import SOURCE, parse_event
+from tuneloop.http import Api
+from tuneloop.observability import log_failure, logger, metrics
+
+Event = dict[str, Any]
+Routine = Callable[..., Any]
+
+
+class FunctionFailed(Exception):
+    """What a function ends with when it could not do its work; names the error's type and nothing of its text."""
+
+
+class Function:
+    """Everything that one Lambda function answers to."""
+
+    def __init__(self, name: str, app: App, api: Api | None = None) -> None:
+        self.name = name
+        self.app = app
+        self.api = api
+        self.routines: dict[str, Routine] = {}
+        self.context: LambdaContext | None = None
+        self._batch = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+
+    def on(self, trigger: str) -> Callable[[Routine], Routine]:
+        """Register for a domain event's type, a schedule's name, `drop`, `queue` or `stream`."""
+
+        def register(routine: Routine) -> Routine:
+            self.routines[trigger] = routine
+            return routine
+
+        return register
+
+    @property
+    def owner(self) -> str:
+        """The name under which this invocation takes leases."""
+        return self.context.aws_request_id if self.context else self.name
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds left before Lambda ends this invocation."""
+        return self.context.get_remaining_time_in_millis() / 1000 if self.context else 0.0
+
+    def __call__(self, event: Event, context: LambdaContext) -> Any:
+        """The Lambda entry point."""
+        self.context = context
+        return _invoke(event, context, self._dispatch)
+
+    def _dispatch(self, event: Event, context: LambdaContext) -> Any:
+        if "routeKey" in event and self.api:
+            logger.set_correlation_id(event["requestContext"].get("requestId"))
+            return self.api.respond(event, context)
+        logger.set_correlation_id(event.get("id") or context.aws_request_id)
+        try:
+            return self._run(event, context)
+        except Exception as error:  # noqa: BLE001 - the entry point: nothing above may see the text
+            log_failure(error)
+            raise FunctionFailed(type(error).__name__) from None
+
+    def _run(self, event: Event, context: LambdaContext) -> Any:
+        match event:
+            case {"source": source, "detail-type": kind, "detail": detail} if source == SOURCE:
+                return self.routines[kind](parse_event.validate_python({"type": kind, **detail}))
+            case {"source": "aws.s3", "detail": detail}:
+                return self.routines["drop"](detail["object"]["key"], detail["object"].get("version-id"))
+            case {"schedule": name}:
+                return self.routines[name]()
+            case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
+                return process_partial_response(event, self._message, self._batch, context)
+            case {"Records": [{"eventSource": "aws:dynamodb"}, *_] as records}:
+                return self.routines["stream"](records)
+        raise ValueError("this function has no trigger for such an event")
+
+    def _message(self, record: SQSRecord) -> None:
+        try:
+            self.routines["queue"](record.body)
+        except Exception as error:  # noqa: BLE001 - the entry point: nothing above may see the text
+            log_failure(error)
+            raise FunctionFailed(type(error).__name__) from None
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def _invoke(event: Event, context: LambdaContext, dispatch: Routine) -> Any:
+    return dispatch(event, context)

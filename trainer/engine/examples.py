@@ -1,0 +1,53 @@
+"""What the engine learns from: questions and the replies that were right for them.
+
+Every assistant turn of a training line is an example, with what came before it as its conversation, unless its weight
+is 0.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+
+from trainer.engine.text import Question, Turn, question_in
+from tuneloop.wire.chat import text_of
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an assistant said: its text, and the functions it called as canonical JSON (`calls`, empty for none)."""
+
+    content: str | None
+    calls: str = ""
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> Self:
+        """Read a reply out of an assistant message, leaving the ids of its calls behind."""
+        functions = [call["function"] for call in message.get("tool_calls") or ()]
+        if legacy := message.get("function_call"):
+            functions.append(legacy)
+        content = message.get("content")
+        calls = orjson.dumps(functions, option=orjson.OPT_SORT_KEYS).decode() if functions else ""
+        return cls(None if content is None else text_of(content), calls)
+
+    @property
+    def functions(self) -> list[dict[str, Any]]:
+        """The functions called, each `{"name", "arguments"}`."""
+        return list(orjson.loads(self.calls)) if self.calls else []
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question and its right reply."""
+
+    question: Question
+    reply: Reply
+
+
+def examples_in(line: Mapping[str, Any]) -> Iterator[Example]:
+    """Read the examples of one (valid) training line."""
+    turns = [Turn(message["role"], text_of(message.get("content"))) for message in line["messages"]]
+    for at, message in enumerate(line["messages"]):
+        if message["role"] == "assistant" and message.get("weight", 1):
+            yield Example(question_in(turns[:at]), Reply.of(message))
