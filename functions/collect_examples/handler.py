@@ -14,7 +14,7 @@ from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.observability import count
 from tuneloop.triggers import Function
 
-handler = Function("collect-examples", app, api)
+handler = Function("collect-examples", api)
 
 
 @handler.on("drop")

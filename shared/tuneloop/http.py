@@ -42,6 +42,7 @@ Route = Callable[..., Any]
 
 Name = Annotated[str, Path(pattern=PATTERN)]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to give, newest first.")]
+UserKey = Annotated[str, Query(min_length=1, max_length=200, description="A user, as calls name him in `user`.")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")]
 
 

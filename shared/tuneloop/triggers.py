@@ -12,7 +12,6 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tuneloop.app import App
 from tuneloop.domain.events import SOURCE, parse_event
 from tuneloop.http import Api
 from tuneloop.observability import log_failure, logger, metrics
@@ -28,9 +27,8 @@ class FunctionFailed(Exception):
 class Function:
     """Everything that one Lambda function answers to."""
 
-    def __init__(self, name: str, app: App, api: Api | None = None) -> None:
+    def __init__(self, name: str, api: Api | None = None) -> None:
         self.name = name
-        self.app = app
         self.api = api
         self.routines: dict[str, Routine] = {}
         self.context: LambdaContext | None = None

@@ -55,7 +55,10 @@ class NeighbourModel:
         products = question @ self._by_gram
         similarity = products.data / (self._lengths[products.indices] * _lengths(question))
         similarity[products.indices == but] = -1
-        best = np.argsort(-similarity, kind="stable")[:NEIGHBOURS]
+        best = np.arange(len(similarity))
+        if len(best) > NEIGHBOURS:
+            best = np.argpartition(-similarity, NEIGHBOURS)[:NEIGHBOURS]
+        best = best[np.argsort(-similarity[best], kind="stable")]
         best = best[similarity[best] > 0]
         return Neighbours(products.indices[best], similarity[best])
 

@@ -54,8 +54,8 @@ class Vocabulary:
         weights += 1
         weights *= self.idf[columns]
         block = self._block[columns]
-        length = np.sqrt(np.bincount(block, weights * weights, len(BLOCKS)))
-        scale: Floats = BLOCK_LENGTHS / np.maximum(length, 1e-9).astype(np.float32)
+        squares = np.bincount(block, weights * weights, len(BLOCKS)).astype(np.float32)
+        scale = (BLOCK_LENGTHS / np.sqrt(np.maximum(squares, 1e-12))).astype(np.float32)
         return columns, weights * scale[block]
 
     def matrix(self, questions: Iterable[Question]) -> sp.csr_array:

@@ -56,15 +56,20 @@ class Dataset(BaseModel):
         """Whether its changes are to be announced: quiet for `settle_s` seconds, and not announced lately."""
         if not self.is_dirty or self.changed_at is None:
             return False
-        announced = self.settled_revision == self.revision and self.settled_at is not None
+        wanted = self.on_drop == OnDrop.COLLECT or self.wanted_revision == self.revision
+        announced = self.settled_revision == self.revision and wanted and self.settled_at is not None
         if announced and self.settled_at and now - self.settled_at < ANNOUNCED_AGAIN_AFTER:
             return False
         return now - self.changed_at >= timedelta(seconds=settle_s)
 
+    def announced(self, now: datetime) -> "Dataset":
+        """The dataset with its changes announced as settled."""
+        return self.model_copy(update={"settled_revision": self.revision, "settled_at": now})
+
     def settled(self, now: datetime) -> "Dataset":
-        """The dataset with its changes settled, and wanted for training if that is what a drop leads to."""
+        """The same after a quiet time, which makes the changes wanted for training if that is what a drop leads to."""
         wanted = self.revision if self.on_drop == OnDrop.TRAIN else self.wanted_revision
-        return self.model_copy(update={"settled_revision": self.revision, "settled_at": now, "wanted_revision": wanted})
+        return self.announced(now).model_copy(update={"wanted_revision": wanted})
 
 
 class DatasetChange(BaseModel):

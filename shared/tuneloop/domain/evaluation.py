@@ -77,10 +77,9 @@ class Comparison(BaseModel):
     smallest_provable_improvement: float
 
 
-class Evaluation(BaseModel):
-    """An evaluation with its figures; `parts` counts the rows asked so far on each arm."""
+class EvaluationView(BaseModel):
+    """An evaluation as its users read it; `removed_overlap` counts test rows whose prompt was in training."""
 
-    tenant: Name
     id: Name
     model: Name
     candidate: int
@@ -89,9 +88,9 @@ class Evaluation(BaseModel):
     export: Name
     look: int = 1
     status: EvaluationStatus = EvaluationStatus.REQUESTED
-    rows: int = 0
-    parts: dict[ArmName, int] = {}
     progress: float = 0.0
+    waiting_for: str | None = None
+    rows: int = 0
     examples: int = 0
     removed_overlap: int = 0
     contaminated: bool = False
@@ -100,25 +99,45 @@ class Evaluation(BaseModel):
     verdict: Verdict | None = None
     created_at: datetime
     finished_at: datetime | None = None
-    error: str | None = None
+
+
+class Evaluation(EvaluationView):
+    """An evaluation with what its workers keep about it: who holds it, and the rows asked so far on each arm."""
+
+    tenant: Name
+    parts: dict[ArmName, int] = {}
     lease: Lease | None = None
     seq: int = 0
 
     @property
+    def is_open(self) -> bool:
+        """Whether it has rows left to ask or figures left to work out."""
+        return self.status in (EvaluationStatus.REQUESTED, EvaluationStatus.RUNNING)
+
+    def is_free(self, now: datetime) -> bool:
+        """Whether somebody may work on it."""
+        return self.is_open and not (self.lease and self.lease.is_held(now))
+
+    @property
+    def versions(self) -> dict[ArmName, int]:
+        """The version of each arm."""
+        return {ArmName.CANDIDATE: self.candidate, ArmName.STABLE: self.stable, ArmName.BASE: 0}
+
+    @property
     def asked(self) -> dict[ArmName, int]:
-        """The arms that need answers and their versions; an arm of the same version as one before it is left out."""
-        arms = {ArmName.CANDIDATE: self.candidate, ArmName.STABLE: self.stable, ArmName.BASE: 0}
-        seen: dict[int, ArmName] = {}
-        for arm, version in arms.items():
-            seen.setdefault(version, arm)
-        return {arm: version for version, arm in seen.items()}
+        """The arms that are asked and their versions; an arm of the same version as one before it is left out."""
+        first: dict[int, ArmName] = {}
+        for arm, number in self.versions.items():
+            first.setdefault(number, arm)
+        return {arm: number for number, arm in first.items()}
 
 
-class Score(BaseModel):
-    """One test row's outcome on one arm; no content."""
+class Answered(BaseModel):
+    """One test row's answer on one arm, and whether it was right."""
 
     row: int
     right: bool
+    answer: str | None = None
     error: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -139,8 +158,10 @@ def _json(text: str) -> Any:
         return None
 
 
-def arm_result(version: int | None, scores: list[Score], cost_usd: Usd | None = None) -> ArmResult:
+def arm_result(version: int | None, scores: list[Answered], cost_usd: Usd | None = None) -> ArmResult:
     """One arm's figures over the rows that count."""
+    if not scores:
+        return ArmResult(version=version, examples=0, correct=0, errors=0, accuracy=0.0, interval=(0.0, 1.0))
     correct = sum(score.right for score in scores)
     low, high = wilson_interval(correct, len(scores))
     errors = sum(score.error is not None for score in scores)
@@ -151,8 +172,10 @@ def arm_result(version: int | None, scores: list[Score], cost_usd: Usd | None = 
     )  # fmt: skip
 
 
-def compare(candidate: list[Score], stable: list[Score], look: int) -> Comparison:
-    """The paired comparison of two arms on the same rows, at the alpha of this look at the test set."""
+def compare(candidate: list[Answered], stable: list[Answered], look: int) -> Comparison | None:
+    """The paired comparison of two arms on the same rows, at this look's alpha; None without rows."""
+    if not candidate:
+        return None
     counts = PairedCounts.from_scores([score.right for score in candidate], [score.right for score in stable])
     alpha = alpha_per_look(look)
     low, high = newcombe_paired_interval(*counts, confidence=1 - 2 * alpha)

@@ -7,11 +7,12 @@ A run's id comes from everything that defines it, so asking twice is asking once
 a status that we don't know is kept raw in `provider_status` and shown, and moves nothing.
 """
 
+import json
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from tuneloop.domain.errors import Conflict
 from tuneloop.domain.ids import Name, derived_id
@@ -35,6 +36,7 @@ class RunStatus(StrEnum):
 
 S = RunStatus
 TERMINAL = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
+SUBMITTABLE = frozenset({S.REQUESTED, S.SUBMITTING})
 AT_PROVIDER = frozenset({S.VALIDATING_FILES, S.QUEUED, S.RUNNING})
 MOVES: dict[RunStatus, frozenset[RunStatus]] = {
     S.REQUESTED: frozenset({S.AWAITING_CONFIRMATION, S.SUBMITTING, S.FAILED, S.CANCELLED}),
@@ -47,6 +49,16 @@ MOVES: dict[RunStatus, frozenset[RunStatus]] = {
     S.FAILED: frozenset(),
     S.CANCELLED: frozenset(),
 }
+
+
+class Hyperparameters(BaseModel):
+    """How to train, in OpenAI's words; what is left out is up to the provider. Ranges read 2026-11."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    n_epochs: int | None = Field(default=None, ge=1, le=50)
+    batch_size: int | None = Field(default=None, ge=1, le=256)
+    learning_rate_multiplier: float | None = Field(default=None, gt=0)
 
 
 class RunError(BaseModel):
@@ -97,6 +109,7 @@ class ControlledRun(TrainingRun):
     """A run with what job control keeps about it: lease, when the create was sent, when it was last looked at."""
 
     tenant: Name
+    revision: int
     hyperparameters: dict[str, Any] = {}
     confirmed: bool = False
     lease: Lease | None = None
@@ -140,9 +153,19 @@ class RunEvent(BaseModel):
     valid_loss: float | None = None
 
 
-def run_id(tenant: str, model: str, export: str, provider: str, base_model: str, method: str, attempt: int) -> str:
+def run_id(
+    tenant: str,
+    model: str,
+    export: str,
+    provider: str,
+    base_model: str,
+    hyperparameters: dict[str, Any],
+    attempt: int,
+    method: str = "supervised",
+) -> str:
     """The id of an attempt, from everything that defines it."""
-    return derived_id("run", tenant, model, export, provider, base_model, method, attempt)
+    chosen = json.dumps(hyperparameters, sort_keys=True)
+    return derived_id("run", tenant, model, export, provider, base_model, method, chosen, attempt)
 
 
 def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:

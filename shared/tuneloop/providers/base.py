@@ -24,7 +24,6 @@ class JobRequest(BaseModel):
     """A training job to create; `run` is our run's id, kept by the provider so that the job can be found again."""
 
     run: str
-    tenant: str
     model: str
     base_model: str
     training_file: str

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from tuneloop.domain.errors import NotFound
-from tuneloop.domain.evaluation import Evaluation, EvaluationStatus
+from tuneloop.domain.evaluation import Evaluation
 from tuneloop.domain.events import AnyEvent
 from tuneloop.store import keys
 from tuneloop.store.table import Listing, Table
@@ -31,7 +31,7 @@ class Evaluations:
         """Store an evaluation with the event that announces it; gives it back as stored."""
         key = keys.evaluation(evaluation.tenant, evaluation.id)
         index = keys.listed(key.pk, evaluation.created_at, evaluation.id)
-        if evaluation.status in (EvaluationStatus.REQUESTED, EvaluationStatus.RUNNING):
+        if evaluation.is_open:
             index |= keys.swept(keys.OPEN_EVALUATIONS, evaluation.created_at)
         writes: list[Write] = [Save(key, evaluation, index)]
         if event:

@@ -16,7 +16,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | an export; a dataset's exports              | T#{t}#DATASET#{d}#EXPORTS / {export}; by_time   |
 | a run; a tenant's runs; all open runs       | T#{t}#RUNS / {run}; by_time; sweep OPEN_RUNS    |
 | a tenant's models, one model                | T#{t}#MODELS / {model}                          |
-| a model's versions, deployment, history     | T#{t}#MODEL#{m} / VERSION#, DEPLOYMENT, HISTORY# |
+| a model's versions, deployment, history     | T#{t}#MODEL#{m} / VERSION#, DEPLOYMENT, HISTORY#, DECISION# |
 | an evaluation; a tenant's; all open ones    | T#{t}#EVALUATIONS / {e}; by_time; sweep         |
 | usage counters of a model between days      | T#{t}#USAGE#{m} / {day}#{version}#{shard}       |
 | a usage batch already counted               | T#{t}#BATCH#{batch} / BATCH                     |
@@ -100,6 +100,11 @@ def deployment(tenant_id: str, model_id: str) -> Key:
 def history(tenant_id: str, model_id: str, seq: int) -> Key:
     """One decision about a model, in order."""
     return Key(f"T#{tenant_id}#MODEL#{model_id}", f"HISTORY#{seq:08d}")
+
+
+def decision(tenant_id: str, model_id: str, cause: str) -> Key:
+    """The mark that a decision about a model was made for a cause."""
+    return Key(f"T#{tenant_id}#MODEL#{model_id}", f"DECISION#{cause}")
 
 
 def evaluation(tenant_id: str, evaluation_id: str) -> Key:

@@ -1,7 +1,7 @@
 """Models, their versions, deployments and history."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.events import AnyEvent, DeploymentChanged, VersionReady
@@ -9,7 +9,9 @@ from tuneloop.domain.registry import Deployment, HistoryEntry, Model, NewModel, 
 from tuneloop.store import keys
 from tuneloop.store.datasets import model_writes
 from tuneloop.store.table import Listing, Table
-from tuneloop.store.writes import Announce, Save, Write
+from tuneloop.store.writes import Announce, Mark, Save, Write
+
+MARKS_KEPT = timedelta(days=90)
 
 
 class Models:
@@ -65,13 +67,18 @@ class Models:
             raise NotFound(f"The model `{model}` does not exist.", param="model", code="model_not_found")
         return found
 
-    def decide(self, old: Deployment, new: Deployment, entry: HistoryEntry) -> None:
-        """Store a decision: the deployment that came of it, its line of history, and the event if anything changed."""
+    def decide(self, old: Deployment, new: Deployment, entry: HistoryEntry, once: str | None = None) -> None:
+        """Store a decision: the deployment that came of it, its line of history, and the event if anything changed.
+
+        `once` names what the decision follows from; a second decision from the same fails as Stale.
+        """
         tenant, model = new.tenant, new.model
         writes: list[Write] = [
             Save(keys.deployment(tenant, model), new),
             Save(keys.history(tenant, model, new.seq + 1), entry),
         ]
+        if once:
+            writes.append(Mark(keys.decision(tenant, model, once), entry.at, MARKS_KEPT))
         if new.step != old.step:
             event = DeploymentChanged(
                 tenant=tenant, model=model, stable=new.stable, candidate=new.candidate,
@@ -79,6 +86,10 @@ class Models:
             )  # fmt: skip
             writes.append(Announce(event, new.seq + 1, entry.at))
         self._table.commit(*writes)
+
+    def is_decided(self, tenant: str, model: str, once: str) -> bool:
+        """Whether a decision that follows from `once` has been made."""
+        return self._table.holds(keys.decision(tenant, model, once))
 
     def history(self, tenant: str, model: str, limit: int, cursor: str | None) -> Listing[HistoryEntry]:
         """A page of a model's decisions, newest first."""

@@ -1,7 +1,7 @@
 """The outbox: events wait here, beside the state that they announce, until they are on the bus."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -74,6 +74,3 @@ class Bus:
 
     def _entry(self, row: OutboxRow) -> dict[str, str]:
         return {"EventBusName": self._name, "Source": SOURCE, "DetailType": row.event_type, "Detail": row.detail}
-
-
-RESEND_AFTER = timedelta(minutes=2)

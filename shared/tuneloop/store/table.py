@@ -46,6 +46,10 @@ class Table:
         found = self.client.get_item(TableName=self.name, Key=to_item(key._asdict()), ConsistentRead=True).get("Item")
         return kind.model_validate(from_item(found)) if found else None
 
+    def holds(self, key: Key) -> bool:
+        """Whether there is a row at a key, whatever it holds."""
+        return "Item" in self.client.get_item(TableName=self.name, Key=to_item(key._asdict()), ConsistentRead=True)
+
     def commit(self, *writes: Write) -> None:
         """All of the writes or none; Stale when a condition no longer holds."""
         actions = [write.action(self.name) for write in writes]

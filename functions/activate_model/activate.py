@@ -1,0 +1,101 @@
+"""Activating: every decision about who is served what, each one write with its line of history.
+
+A write names the deployment it saw: of two decisions at once one is refused and looks again.
+"""
+
+from datetime import datetime
+
+from tuneloop.domain.errors import Conflict, Stale
+from tuneloop.domain.events import EvaluationCompleted
+from tuneloop.domain.registry import (
+    Action,
+    Deployment,
+    HistoryEntry,
+    VersionStatus,
+    activated,
+    rolled_back,
+    shared,
+)
+from tuneloop.store.models import Models
+
+GATE = "gate"
+
+
+def activate(
+    tenant: str, model: str, number: int | None, *, by: str, reason: str, models: Models, now: datetime
+) -> Deployment:
+    """Serve everybody with a version: the given one, or the latest."""
+    old = models.deployment(tenant, model)
+    chosen = models.get(tenant, model).latest_version if number is None else number
+    _require_ready(tenant, model, chosen, models)
+    return _decide(old, activated(old, chosen, reason, now), Action.ACTIVATE, by, models, now)
+
+
+def deactivate(tenant: str, model: str, *, by: str, reason: str, models: Models, now: datetime) -> Deployment:
+    """Serve everybody with the base model."""
+    old = models.deployment(tenant, model)
+    return _decide(old, activated(old, 0, reason, now), Action.DEACTIVATE, by, models, now)
+
+
+def roll_back(tenant: str, model: str, *, by: str, reason: str, models: Models, now: datetime) -> Deployment:
+    """Take the candidate off, or put back the version that was stable before."""
+    old = models.deployment(tenant, model)
+    return _decide(old, rolled_back(old, reason, now), Action.ROLLBACK, by, models, now)
+
+
+def share(
+    tenant: str, model: str, candidate: int | None, part: float, *, by: str, reason: str, models: Models, now: datetime
+) -> Deployment:
+    """Serve a part (0-1) of the users with a candidate."""
+    old = models.deployment(tenant, model)
+    if candidate is not None:
+        _require_ready(tenant, model, candidate, models)
+    return _decide(old, shared(old, candidate, part, reason, now), Action.SHARE, by, models, now)
+
+
+def apply_verdict(event: EvaluationCompleted, *, models: Models, now: datetime) -> Deployment:
+    """Do what the gate says, once per evaluation: activate the candidate, or write down why not.
+
+    A first activation over a base model goes to everybody at once; so does any other until rollouts step by step.
+    """
+    old = models.deployment(event.tenant, event.model)
+    new, action, reason = old, Action.REFUSE, event.verdict.reason
+    if event.verdict.promote and old.stable == event.stable:
+        new, action = activated(old, event.candidate, reason, now), Action.ACTIVATE
+    elif event.verdict.promote:
+        reason = f"Version {old.stable} serves today, the evaluation compared with {event.stable}: evaluate again."
+    entry = _entry(new, action, GATE, reason, now).model_copy(update={"evaluation": event.evaluation})
+    try:
+        models.decide(old, new, entry, once=event.evaluation)
+    except Stale:
+        if models.is_decided(event.tenant, event.model, event.evaluation):
+            return models.deployment(event.tenant, event.model)
+        raise
+    return new
+
+
+def _decide(old: Deployment, new: Deployment, action: Action, by: str, models: Models, now: datetime) -> Deployment:
+    if new is old:
+        return old
+    models.decide(old, new, _entry(new, action, by, new.reason, now))
+    return new
+
+
+def _entry(new: Deployment, action: Action, by: str, reason: str, now: datetime) -> HistoryEntry:
+    return HistoryEntry(
+        model=new.model,
+        step=new.step,
+        at=now,
+        action=action,
+        reason=reason,
+        stable=new.stable,
+        candidate=new.candidate,
+        share=new.share,
+        by=by,
+    )
+
+
+def _require_ready(tenant: str, model: str, number: int, models: Models) -> None:
+    status = models.version(tenant, model, number).status
+    if status != VersionStatus.READY:
+        raise Conflict(f"Version {number} is {status}; only one that is ready can answer.", param="version")

@@ -1,0 +1,17 @@
+"""activate-model: verdicts of the gate, and decisions by hand."""
+
+from activate_model.activate import apply_verdict
+from activate_model.routes import api
+from tuneloop.app import app, utc_now
+from tuneloop.domain.events import EvaluationCompleted
+from tuneloop.observability import count
+from tuneloop.triggers import Function
+
+handler = Function("activate-model", api)
+
+
+@handler.on("EvaluationCompleted")
+def on_verdict(event: EvaluationCompleted) -> None:
+    """Activate the candidate if the gate let it through."""
+    apply_verdict(event, models=app.models, now=utc_now())
+    count("Promotions" if event.verdict.promote else "Refusals")

@@ -1,0 +1,58 @@
+"""Registering by hand: a model that no dataset made, and a version from a provider's model id."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tuneloop.domain.errors import Conflict
+from tuneloop.domain.ids import Name
+from tuneloop.domain.registry import Model, Version, new_model
+from tuneloop.store.models import Models
+
+
+class NewModelRequest(BaseModel):
+    """A model to register; the stage's base model unless another is named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Name
+    base_model: str | None = Field(default=None, min_length=1, max_length=200)
+
+
+class NewVersionRequest(BaseModel):
+    """A provider's model to serve under a model's name, with a prompt and parameters of its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider_model: str = Field(min_length=1, max_length=300)
+    prompt: str | None = Field(default=None, max_length=100_000)
+    parameters: dict[str, Any] = Field(default={}, max_length=20)
+    is_finetuned: bool = True
+
+
+def register_model(
+    tenant: str, new: NewModelRequest, *, provider: str, base_model: str, models: Models, now: datetime
+) -> Model:
+    """A new model that its base model answers for; Conflict where the name is taken."""
+    if models.find(tenant, new.id):
+        raise Conflict(f"A model named {new.id} exists already.", param="id")
+    made = new_model(tenant, new.id, provider, new.base_model or base_model, now)
+    models.register(made)
+    return made.model
+
+
+def register_version(tenant: str, name: str, new: NewVersionRequest, *, models: Models, now: datetime) -> Version:
+    """A version under the model's next number; nothing is sent to it until it is activated."""
+    model = models.get(tenant, name)
+    version = Version(
+        tenant=tenant,
+        model=name,
+        number=model.latest_version + 1,
+        provider=model.provider,
+        base_model=model.base_model,
+        created_at=now,
+        **new.model_dump(),
+    )
+    models.add_version(model, version, now)
+    return version

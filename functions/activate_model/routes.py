@@ -1,0 +1,93 @@
+"""The registry routes: models, versions, deployments and the decisions about them."""
+
+from activate_model.activate import activate, deactivate, roll_back, share
+from activate_model.register import NewModelRequest, NewVersionRequest, register_model, register_version
+from activate_model.shapes import Activation, DeploymentChange, DeploymentView, ModelView, Reason, VersionView
+from tuneloop.app import app, utc_now
+from tuneloop.domain.access import Scope
+from tuneloop.domain.registry import Deployment, HistoryEntry
+from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
+
+api = Api(app)
+
+
+@api.route("POST /v1/models", Scope.DEPLOY, status=201)
+def create_model(new: NewModelRequest) -> ModelView:
+    """Register a model without a dataset; its base model answers until a version is activated."""
+    provider, base_model = app.settings.provider, app.settings.base_model
+    model = register_model(
+        api.tenant, new, provider=provider, base_model=base_model, models=app.models, now=utc_now()
+    )  # fmt: skip
+    return ModelView.model_validate(model.model_dump())
+
+
+@api.route("POST /v1/models/{model}/versions", Scope.DEPLOY, status=201)
+def create_version(model: Name, new: NewVersionRequest) -> VersionView:
+    """Register a version from a provider's model id."""
+    version = register_version(api.tenant, model, new, models=app.models, now=utc_now())
+    return VersionView.model_validate(version.model_dump())
+
+
+@api.route("GET /v1/models/{model}/versions", Scope.READ)
+def list_versions(model: Name, limit: Limit = 20, cursor: Cursor = None) -> ListOf[VersionView]:
+    """A model's versions, newest first; number 0 is the base model."""
+    app.models.get(api.tenant, model)
+    return listed(app.models.versions(api.tenant, model, limit, cursor), VersionView)
+
+
+@api.route("GET /v1/models/{model}/deployment", Scope.READ)
+def get_deployment(model: Name) -> DeploymentView:
+    """Which version answers, which is candidate, and for which share of the users."""
+    return _view(app.models.deployment(api.tenant, model))
+
+
+@api.route("PUT /v1/models/{model}/deployment", Scope.DEPLOY)
+def put_deployment(model: Name, change: DeploymentChange) -> DeploymentView:
+    """Set the candidate and its share."""
+    return _view(
+        share(
+            api.tenant,
+            model,
+            change.candidate,
+            change.share,
+            by=_by(),
+            reason=change.reason,
+            models=app.models,
+            now=utc_now(),
+        )
+    )
+
+
+@api.route("POST /v1/models/{model}/activate", Scope.DEPLOY)
+def post_activate(model: Name, wanted: Activation) -> DeploymentView:
+    """Serve everybody with a version, the latest unless another is named."""
+    return _view(
+        activate(api.tenant, model, wanted.version, by=_by(), reason=wanted.reason, models=app.models, now=utc_now())
+    )
+
+
+@api.route("POST /v1/models/{model}/deactivate", Scope.DEPLOY)
+def post_deactivate(model: Name, why: Reason) -> DeploymentView:
+    """Serve everybody with the base model."""
+    return _view(deactivate(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now()))
+
+
+@api.route("POST /v1/models/{model}/rollback", Scope.DEPLOY)
+def post_rollback(model: Name, why: Reason) -> DeploymentView:
+    """Take the candidate off, or put back the version that was stable before."""
+    return _view(roll_back(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now()))
+
+
+@api.route("GET /v1/models/{model}/history", Scope.READ)
+def list_history(model: Name, limit: Limit = 20, cursor: Cursor = None) -> ListOf[HistoryEntry]:
+    """The decisions about a model, newest first, each with its reason."""
+    app.models.get(api.tenant, model)
+    return listed(app.models.history(api.tenant, model, limit, cursor), HistoryEntry)
+
+
+def _by() -> str:
+    return f"key {api.caller.id}"
+
+
+def _view(deployment: Deployment) -> DeploymentView:
+    return DeploymentView.model_validate(deployment.model_dump())

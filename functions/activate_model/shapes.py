@@ -1,0 +1,71 @@
+"""What callers of the registry routes send and read."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tuneloop.domain.ids import Name
+from tuneloop.domain.registry import VersionStatus
+
+
+class Reason(BaseModel):
+    """Why it is done, for the history."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="by hand", max_length=500)
+
+
+class Activation(Reason):
+    """The version to activate; the latest if none is named."""
+
+    version: int | None = Field(default=None, ge=0)
+
+
+class DeploymentChange(Reason):
+    """The candidate and the share of users (0-1) that it answers; no candidate ends the trial."""
+
+    candidate: int | None = Field(default=None, ge=0)
+    share: float = Field(default=0.0, ge=0, le=1)
+
+
+class ModelView(BaseModel):
+    """A model as its users read it."""
+
+    id: Name
+    provider: str
+    base_model: str
+    latest_version: int
+    created_at: datetime
+
+
+class VersionView(BaseModel):
+    """A version as its users read it: what it is at the provider, and where it came from."""
+
+    model: Name
+    number: int
+    provider: str
+    provider_model: str
+    base_model: str
+    is_finetuned: bool
+    status: VersionStatus
+    prompt: str | None = None
+    parameters: dict[str, Any] = {}
+    dataset: Name | None = None
+    run: Name | None = None
+    export: Name | None = None
+    created_at: datetime
+
+
+class DeploymentView(BaseModel):
+    """Who is served by what: `stable` for everybody but the candidate's share of the users."""
+
+    model: Name
+    stable: int
+    candidate: int | None = None
+    share: float
+    previous: int | None = None
+    step: int
+    reason: str
+    changed_at: datetime

@@ -1,0 +1,118 @@
+"""Refreshing a run: what the provider says is merged; the end of a run is stored together with the version it made."""
+
+from datetime import datetime, timedelta
+
+from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
+from tuneloop.domain.events import TrainingRunFinished
+from tuneloop.domain.pricing import training_cost
+from tuneloop.domain.registry import Model, Version, VersionStatus
+from tuneloop.domain.training import (
+    AT_PROVIDER,
+    ControlledRun,
+    ProviderJob,
+    RunEvent,
+    RunStatus,
+    merge_events,
+    merge_job,
+)
+from tuneloop.providers.base import Provider
+from tuneloop.providers.catalog import price_of
+from tuneloop.store.exports import Exports
+from tuneloop.store.models import Models
+from tuneloop.store.runs import Runs
+
+ASKING_S = 3.0
+TRIES = 5
+
+
+def refresh(
+    run: ControlledRun,
+    *,
+    older_than_s: float,
+    provider: Provider,
+    runs: Runs,
+    models: Models,
+    exports: Exports,
+    now: datetime,
+) -> ControlledRun:
+    """The run after asking the provider, if it is there and was last asked more than `older_than_s` seconds ago.
+
+    A provider that can't be reached in 3 s leaves the run as it was, with a note of what it waits for.
+    """
+    fresh = run.checked_at is not None and now - run.checked_at < timedelta(seconds=older_than_s)
+    if run.status not in AT_PROVIDER or run.provider_job_id is None or fresh:
+        return run
+    try:
+        job = provider.get_job(run.provider_job_id, timeout_s=ASKING_S)
+        news = provider.events(job.id, timeout_s=ASKING_S)
+    except (ProviderUnavailable, ProviderRefused) as error:
+        return run.model_copy(update={"waiting_for": error.message})
+    return record(run, job, news, runs=runs, models=models, exports=exports, now=now)
+
+
+def record(
+    run: ControlledRun,
+    job: ProviderJob,
+    news: list[RunEvent],
+    *,
+    runs: Runs,
+    models: Models,
+    exports: Exports,
+    now: datetime,
+) -> ControlledRun:
+    """Store what a provider said about a run; of several that do so at once, one writes and the others read."""
+    for _ in range(TRIES):
+        merged = merge_job(merge_events(run, news), job, now).model_copy(update={"waiting_for": None})
+        try:
+            return runs.save(merged) if merged.is_open else _finish(merged, runs, models, exports, now)
+        except Stale:
+            run = runs.get(run.tenant, run.id)
+            if not run.is_open:
+                return run
+    raise Stale(f"Run {run.id} is changing too fast to record its status; try again.")
+
+
+def _finish(run: ControlledRun, runs: Runs, models: Models, exports: Exports, now: datetime) -> ControlledRun:
+    cost = training_cost(price_of(run.provider, run.base_model), run.trained_tokens or 0)
+    made = None
+    if run.status == RunStatus.SUCCEEDED and run.fine_tuned_model:
+        made = _version(run, run.fine_tuned_model, models, exports, now)
+        run = run.model_copy(update={"version": made[1].number})
+    if run.trained_tokens is not None:
+        run = run.model_copy(update={"training_cost_usd": cost})
+    event = TrainingRunFinished(
+        tenant=run.tenant,
+        run=run.id,
+        model=run.model,
+        dataset=run.dataset,
+        status=run.status,
+        version=run.version,
+        training_cost_usd=run.training_cost_usd,
+    )
+    return runs.finish(run, event, now, made)
+
+
+def _version(
+    run: ControlledRun, provider_model: str, models: Models, exports: Exports, now: datetime
+) -> tuple[Model, Version, Version | None]:
+    export = exports.get(run.tenant, run.dataset, run.export)
+    model = models.get(run.tenant, run.model)
+    version = Version(
+        tenant=run.tenant,
+        model=run.model,
+        number=model.latest_version + 1,
+        provider=run.provider,
+        provider_model=provider_model,
+        base_model=run.base_model,
+        is_finetuned=True,
+        status=VersionStatus.READY,
+        prompt=export.prompt,
+        dataset=run.dataset,
+        run=run.id,
+        export=run.export,
+        created_at=now,
+    )
+    base = models.version(run.tenant, run.model, 0)
+    if base.prompt is not None and base.export is None:  # set by hand: not ours to change
+        return model, version, None
+    return model, version, base.model_copy(update={"prompt": export.base_prompt, "export": export.id})

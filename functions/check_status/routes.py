@@ -1,0 +1,40 @@
+"""The run routes: one run as it is now, and what its provider reported."""
+
+from pydantic import BaseModel
+
+from check_status.refresh import ASKING_S, refresh
+from tuneloop.app import app, utc_now
+from tuneloop.domain.access import Scope
+from tuneloop.domain.training import RunEvent, TrainingRun
+from tuneloop.http import Api, Name
+
+api = Api(app)
+
+
+class RunEvents(BaseModel):
+    """A run's latest hundred events, oldest first."""
+
+    data: list[RunEvent]
+
+
+@api.route("GET /v1/training-runs/{run}", Scope.READ)
+def get_training_run(run: Name) -> TrainingRun:
+    """A run; while it is open its provider is asked, at most every 15 seconds and for at most 3."""
+    refreshed = refresh(
+        app.runs.get(api.tenant, run),
+        older_than_s=app.settings.refresh_after_s,
+        provider=app.provider,
+        runs=app.runs,
+        models=app.models,
+        exports=app.exports,
+        now=utc_now(),
+    )
+    return TrainingRun.model_validate(refreshed.model_dump())
+
+
+@api.route("GET /v1/training-runs/{run}/events", Scope.READ)
+def list_training_run_events(run: Name) -> RunEvents:
+    """What the provider reported about a run."""
+    found = app.runs.get(api.tenant, run)
+    events = app.provider.events(found.provider_job_id, timeout_s=ASKING_S) if found.provider_job_id else []
+    return RunEvents(data=events)

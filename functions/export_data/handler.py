@@ -1,0 +1,19 @@
+"""export-data: settled datasets and requested runs are frozen into exports."""
+
+from export_data.freeze import freeze
+from export_data.routes import api
+from tuneloop.app import app, utc_now
+from tuneloop.domain.events import DatasetSettled, TrainingRunRequested
+from tuneloop.triggers import Function
+
+handler = Function("export-data", api)
+
+
+@handler.on("DatasetSettled")
+@handler.on("TrainingRunRequested")
+def on_needed(event: DatasetSettled | TrainingRunRequested) -> None:
+    """Freeze the revision that the event names."""
+    datasets, exports, objects = app.datasets, app.exports, app.objects
+    freeze(
+        event.tenant, event.dataset, event.revision, datasets=datasets, exports=exports, objects=objects, now=utc_now()
+    )

@@ -1,0 +1,58 @@
+"""launch-finetune: requested runs, frozen exports, and the monthly retraining."""
+
+from launch_finetune.launch import launch, request_due, request_wanted, waiting_for
+from launch_finetune.routes import api
+from tuneloop.app import app, utc_now
+from tuneloop.domain.events import DatasetSettled, ExportCreated, TrainingRunRequested
+from tuneloop.domain.training import SUBMITTABLE
+from tuneloop.observability import count
+from tuneloop.triggers import Function
+
+handler = Function("launch-finetune", api)
+
+
+@handler.on("DatasetSettled")
+@handler.on("ExportCreated")
+def on_data(event: DatasetSettled | ExportCreated) -> None:
+    """Changes have settled, or are frozen: request the run they are wanted for, submit those that waited."""
+    dataset = app.datasets.get(event.tenant, event.dataset)
+    request_wanted(dataset, event.revision, provider=app.settings.provider, runs=app.runs, now=utc_now())
+    if isinstance(event, ExportCreated):
+        for run in waiting_for(event.export, runs=app.runs):
+            _launch(run.tenant, run.id)
+
+
+@handler.on("TrainingRunRequested")
+def on_requested(event: TrainingRunRequested) -> None:
+    """Submit the run if its export is frozen already."""
+    _launch(event.tenant, event.run)
+
+
+@handler.on("every-5-minutes")
+def sweep() -> None:
+    """Take up runs whose submission was interrupted or had to wait for the provider."""
+    for run in list(app.runs.open()):
+        if run.status in SUBMITTABLE:
+            _launch(run.tenant, run.id)
+
+
+@handler.on("monthly")
+def retrain() -> None:
+    """Request a run for each dataset that changed since its last export."""
+    provider = app.settings.provider
+    due = request_due(provider=provider, tenants=app.tenants, datasets=app.datasets, runs=app.runs, now=utc_now())
+    count("MonthlyRetrainings", due)
+
+
+def _launch(tenant: str, run: str) -> None:
+    launch(
+        tenant,
+        run,
+        datasets=app.datasets,
+        exports=app.exports,
+        runs=app.runs,
+        objects=app.objects,
+        provider=app.provider,
+        owner=handler.owner,
+        now=utc_now(),
+    )

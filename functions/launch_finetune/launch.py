@@ -1,0 +1,56 @@
+"""Launching: which runs an event or a schedule sets in motion."""
+
+from datetime import datetime
+
+from launch_finetune.request import request_run
+from launch_finetune.submit import Submission
+from tuneloop.domain.datasets import Dataset
+from tuneloop.domain.training import SUBMITTABLE, ControlledRun
+from tuneloop.providers.base import Provider
+from tuneloop.providers.catalog import price_of
+from tuneloop.store.datasets import Datasets
+from tuneloop.store.exports import Exports
+from tuneloop.store.objects import Objects
+from tuneloop.store.runs import Runs
+from tuneloop.store.tenants import Tenants
+
+
+def launch(
+    tenant: str,
+    run_id: str,
+    *,
+    datasets: Datasets,
+    exports: Exports,
+    runs: Runs,
+    objects: Objects,
+    provider: Provider,
+    owner: str,
+    now: datetime,
+) -> ControlledRun:
+    """Submit a run if its export is frozen; until then it waits for the event that says so."""
+    run = runs.get(tenant, run_id)
+    export = exports.find(tenant, run.dataset, run.export)
+    if export is None:
+        return run
+    limit = datasets.get(tenant, run.dataset).max_run_usd
+    price = price_of(run.provider, run.base_model)
+    return Submission(run, export, provider, objects, runs, now).submit(price, limit, owner)
+
+
+def request_wanted(dataset: Dataset, revision: int, *, provider: str, runs: Runs, now: datetime) -> None:
+    """Request the run that a settled drop leads to, if this revision is wanted for training."""
+    if dataset.wanted_revision == revision:
+        request_run(dataset, provider=provider, runs=runs, now=now, revision=revision)
+
+
+def waiting_for(export: str, *, runs: Runs) -> list[ControlledRun]:
+    """The open runs that wait for an export to be frozen."""
+    return [run for run in runs.open() if run.export == export and run.status in SUBMITTABLE]
+
+
+def request_due(*, provider: str, tenants: Tenants, datasets: Datasets, runs: Runs, now: datetime) -> int:
+    """Request a run for every dataset that changed since its last export; tells how many."""
+    changed = [dataset for tenant in tenants.all() for dataset in datasets.all(tenant.id) if dataset.is_dirty]
+    for dataset in changed:
+        request_run(dataset, provider=provider, runs=runs, now=now)
+    return len(changed)

@@ -1,0 +1,122 @@
+"""Submitting: from a requested run to exactly one job at the provider, wherever a process may die on the way.
+
+The lease keeps others out while files are uploaded and the job is created. The create is sent once; after that moment
+the job is looked for under the run's id, and only when two look-ups a minute apart found nothing is it sent again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
+from tuneloop.domain.events import TrainingRunFinished
+from tuneloop.domain.examples import Split
+from tuneloop.domain.exports import Export
+from tuneloop.domain.leases import lease
+from tuneloop.domain.pricing import Price, auto_epochs, training_cost
+from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunError, RunStatus, merge_job
+from tuneloop.providers.base import JobRequest, Provider
+from tuneloop.store.objects import Objects
+from tuneloop.store.runs import Runs
+
+LEASE_S = 330  # beyond the function's time-out of 300 s, so that a dead holder is really dead
+LOOK_AGAIN_AFTER = timedelta(minutes=1)
+
+
+@dataclass
+class Submission:
+    """One try at submitting a run; `run` is always the row as it was last stored."""
+
+    run: ControlledRun
+    export: Export
+    provider: Provider
+    objects: Objects
+    runs: Runs
+    now: datetime
+
+    def submit(self, price: Price | None, limit_usd: Decimal, owner: str) -> ControlledRun:
+        """Take the run as far as it can go now: refused, waiting for a confirmation, or at the provider."""
+        if self.run.status not in SUBMITTABLE or (self.run.lease and self.run.lease.is_held(self.now)):
+            return self.run
+        if refusal := self._refusal():
+            return self._fail(refusal)
+        estimate = self._estimate(price)
+        if waiting := None if self.run.confirmed else _waits_for(estimate, limit_usd):
+            wait = {"waiting_for": waiting, "estimated_cost_usd": estimate}
+            return self._save(self.run.moved(RunStatus.AWAITING_CONFIRMATION, **wait))
+        try:
+            held = {"lease": lease(owner, self.now, LEASE_S), "estimated_cost_usd": estimate, "waiting_for": None}
+            self._save(self.run.moved(RunStatus.SUBMITTING, **held))
+        except Stale:  # somebody else took it
+            return self.runs.get(self.run.tenant, self.run.id)
+        return self._work()
+
+    def _work(self) -> ControlledRun:
+        sent_before = self.run.create_sent_at
+        try:
+            return self._find_or_create()
+        except ProviderUnavailable as error:
+            unsure = self.run.create_sent_at != sent_before  # it may have been created: keep others out for a while
+            kept = self.run.lease if unsure else None
+            return self._save(self.run.model_copy(update={"lease": kept, "waiting_for": error.message}))
+        except ProviderRefused as error:
+            return self._fail(RunError(code=error.code, message=error.message))
+
+    def _find_or_create(self) -> ControlledRun:
+        if job := self.provider.find_job(self.run.id):
+            return self._save(merge_job(self.run, job, self.now))
+        if self.run.create_sent_at and not self._missed_for_long():
+            seen = {"lease": None, "missed_at": self.run.missed_at or self.now}
+            return self._save(self.run.model_copy(update=seen))
+        request = JobRequest(
+            run=self.run.id,
+            model=self.run.model,
+            base_model=self.run.base_model,
+            training_file=self._file(Split.TRAIN),
+            validation_file=self._file(Split.VALIDATION) if self.export.files[Split.VALIDATION].examples else None,
+            hyperparameters=self.run.hyperparameters,
+        )
+        self._save(self.run.model_copy(update={"create_sent_at": self.now, "missed_at": None}))
+        return self._save(merge_job(self.run, self.provider.create_job(request), self.now))
+
+    def _missed_for_long(self) -> bool:
+        return self.run.missed_at is not None and self.now - self.run.missed_at >= LOOK_AGAIN_AFTER
+
+    def _file(self, split: Split) -> str:
+        name = f"{self.run.id}-{split}.jsonl"
+        if found := self.provider.find_file(name):
+            return found
+        with self.objects.download(self.export.files[split].key) as content:
+            return self.provider.upload(name, content)
+
+    def _refusal(self) -> RunError | None:
+        fewest, have = self.provider.capabilities.fewest_examples, self.export.files[Split.TRAIN].examples
+        if have >= fewest:
+            return None
+        return RunError(code="too_few_examples", message=f"Need at least {fewest} examples. Current: {have}.")
+
+    def _estimate(self, price: Price | None) -> Decimal | None:
+        train = self.export.files[Split.TRAIN]
+        chosen = self.run.hyperparameters.get("n_epochs")
+        epochs = chosen if isinstance(chosen, int) else auto_epochs(train.examples)
+        return training_cost(price, train.tokens * epochs)
+
+    def _fail(self, error: RunError) -> ControlledRun:
+        failed = self.run.moved(RunStatus.FAILED, error=error, finished_at=self.now, lease=None)
+        event = TrainingRunFinished(
+            tenant=failed.tenant, run=failed.id, model=failed.model, dataset=failed.dataset, status=failed.status
+        )
+        self.run = self.runs.save(failed, event=event, now=self.now)
+        return self.run
+
+    def _save(self, run: ControlledRun) -> ControlledRun:
+        self.run = self.runs.save(run)
+        return self.run
+
+
+def _waits_for(estimate: Decimal | None, limit_usd: Decimal) -> str | None:
+    if estimate is None:
+        return "A confirmation: this base model's training price is not known."
+    if estimate > limit_usd:
+        return f"A confirmation: the estimate of ${estimate:.2f} is above the limit of ${limit_usd:.2f} for one run."
+    return None

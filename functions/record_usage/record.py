@@ -1,0 +1,37 @@
+"""Recording feedback: what a user thought of one answer, counted once for the version that gave it."""
+
+from datetime import datetime
+
+from tuneloop.domain.errors import NotFound, Stale
+from tuneloop.domain.routing import Inference, parse_inference, tenant_hash
+from tuneloop.domain.usage import Feedback, opinion
+from tuneloop.store.usage import StoredFeedback, Usage
+
+TRIES = 5
+
+
+def record_feedback(tenant: str, feedback: Feedback, *, usage: Usage, now: datetime) -> Inference:
+    """Count feedback on an inference; later feedback on the same one replaces what it says anew."""
+    inference = parse_inference(feedback.inference_id)
+    if inference.tenant_hash != tenant_hash(tenant):
+        raise NotFound("There is no such inference.", param="inference_id")
+    slot = (inference.model, inference.day, inference.version)
+    for _ in range(TRIES):
+        old = usage.find_feedback(tenant, feedback.inference_id)
+        new = _merged(old, feedback, now)
+        before = opinion(old.rating, old.corrected) if old else None
+        try:
+            usage.replace_feedback(tenant, feedback.inference_id, new, slot, before, opinion(new.rating, new.corrected))
+        except Stale:  # somebody else spoke about the same inference in between
+            continue
+        return inference
+    raise Stale("This inference gets feedback too fast; try again.", param="inference_id")
+
+
+def _merged(old: StoredFeedback | None, feedback: Feedback, now: datetime) -> StoredFeedback:
+    return StoredFeedback(
+        rating=feedback.rating if feedback.rating is not None else (old.rating if old else None),
+        corrected=feedback.correction is not None or (old.corrected if old else False),
+        at=now,
+        seq=old.seq if old else 0,
+    )

@@ -1,0 +1,65 @@
+"""The accounting routes: the usage report, and feedback on answers."""
+
+from datetime import date, timedelta
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel
+
+from record_usage.record import record_feedback
+from record_usage.report import report
+from tuneloop.app import app, utc_now
+from tuneloop.domain.access import Scope
+from tuneloop.domain.ids import PATTERN
+from tuneloop.domain.ids import Name as Id
+from tuneloop.domain.usage import Feedback, UsageRow
+from tuneloop.http import Api
+
+api = Api(app)
+
+A_MONTH = timedelta(days=30)
+ModelFilter = Annotated[str | None, Query(pattern=PATTERN, description="One model only.")]
+Day = Annotated[date | None, Query(description="YYYY-MM-DD, UTC.")]
+
+
+class UsageReport(BaseModel):
+    """What was used from the first day to the last (both included), in US dollars and tokens."""
+
+    first_day: date
+    last_day: date
+    data: list[UsageRow]
+
+
+class FeedbackReceipt(BaseModel):
+    """What became of feedback; `becomes_example` says whether it will be trained on, and `reason` why not."""
+
+    inference_id: str
+    model: Id
+    version: int
+    becomes_example: bool
+    reason: str | None = None
+
+
+@api.route("GET /v1/usage", Scope.READ)
+def get_usage(
+    model: ModelFilter = None, first_day: Day = None, last_day: Day = None, by: Literal["version", "day"] = "version"
+) -> UsageReport:
+    """Calls, tokens, dollars and feedback per version, of the last thirty days unless days are named."""
+    end = last_day or utc_now().date()
+    start = first_day or end - A_MONTH
+    rows = report(api.tenant, model, start, end, by_day=by == "day", models=app.models, usage=app.usage)
+    return UsageReport(first_day=start, last_day=end, data=rows)
+
+
+@api.route("POST /v1/feedback", Scope.COLLECT, status=202)
+def post_feedback(feedback: Feedback) -> FeedbackReceipt:
+    """Rate or correct an answer by its id."""
+    inference = record_feedback(api.tenant, feedback, usage=app.usage, now=utc_now())
+    reason = "Feedback is counted; it does not become an example yet." if feedback.correction else None
+    return FeedbackReceipt(
+        inference_id=feedback.inference_id,
+        model=inference.model,
+        version=inference.version,
+        becomes_example=False,
+        reason=reason,
+    )

@@ -1,0 +1,22 @@
+"""Serving: how a version is asked, the same in evaluations and in production."""
+
+from typing import Any
+
+from tuneloop.domain.examples import JsonObject
+from tuneloop.domain.registry import Version
+
+PROMPT_ROLES = ("system", "developer")
+
+
+def with_prompt(version: Version, messages: list[JsonObject]) -> list[JsonObject]:
+    """The conversation led by the version's own prompt in place of the app's; as it came if the version has none."""
+    if version.prompt is None:
+        return messages
+    rest = messages[1:] if messages and messages[0].get("role") in PROMPT_ROLES else messages
+    return [{"role": "system", "content": version.prompt}, *rest]
+
+
+def request_for(version: Version, request: dict[str, Any]) -> dict[str, Any]:
+    """A chat request addressed to a version: its model, its prompt, and its parameters where the app set none."""
+    messages = with_prompt(version, request["messages"])
+    return {**version.parameters, **request, "model": version.provider_model, "messages": messages}
