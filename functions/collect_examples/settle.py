@@ -1,4 +1,4 @@
-"""Settling: when a dataset has been quiet for a while and no run of it is open, its changes are announced once.
+"""Settling: a dataset's changes are announced once it is quiet, no drop is being read, and no run of it is open.
 
 Each change leaves a reminder in the queue for when the quiet time is over; a sweep does the same for reminders that
 were lost. Whoever comes first announces, the others find nothing to do.
@@ -30,7 +30,8 @@ def settle(tenant: str, name: str, *, settle_s: float, datasets: Datasets, runs:
     dataset = datasets.find(tenant, name)
     if dataset is None or not dataset.is_due(now, settle_s):
         return False
-    if any(run.tenant == tenant and run.dataset == name for run in runs.open()):
+    busy = any(run.tenant == tenant and run.dataset == name for run in runs.open())
+    if busy or datasets.is_reading(tenant, name, now):
         return False
     event = DatasetSettled(tenant=tenant, dataset=name, revision=dataset.revision)
     try:

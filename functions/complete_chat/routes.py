@@ -1,8 +1,8 @@
 """The serving routes: chat completions in OpenAI's shape, the list of models, and a user's route."""
 
+from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel
 
-from aws_lambda_powertools.event_handler import Response
 from complete_chat.complete import complete
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.access import Scope

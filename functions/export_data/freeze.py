@@ -44,16 +44,20 @@ def _written(dataset: Dataset, revision: int, keys: list[str], objects: Objects,
         unit, mark = unit_of(example), example.split
         marks[example.id] = (unit, mark or marks.get(example.id, (unit, None))[1])
     places = assign(marks.values(), dataset.salt)
-    answers, prompts = Answers(), ConflictingPrompts()
+    answers, prompts, kept_out = Answers(), ConflictingPrompts(), 0
     identity = export_id(dataset.tenant, dataset.id, revision)
     with SplitFiles(f"exports/{dataset.tenant}/{dataset.id}/{identity}") as files:
         for example in _examples(keys, objects):
-            if known := marks.pop(example.id, None):
-                split = places[known[0]]
-                files.write(split, example)
-                prompts.add(known[0], example.answer)
-                if split == Split.TRAIN:
-                    answers.add(example)
+            if example.id not in marks:
+                continue  # written already
+            unit, mark = marks.pop(example.id)
+            if (split := places[unit].takes(mark)) is None:
+                kept_out += 1
+                continue
+            files.write(split, example)
+            prompts.add(unit, example.answer)
+            if split == Split.TRAIN:
+                answers.add(example)
         written = files.upload(objects)
     export = Export(
         tenant=dataset.tenant,
@@ -61,7 +65,8 @@ def _written(dataset: Dataset, revision: int, keys: list[str], objects: Objects,
         dataset=dataset.id,
         revision=revision,
         files=written,
-        duplicates=read - sum(file.examples for file in written.values()),
+        duplicates=read - kept_out - sum(file.examples for file in written.values()),
+        kept_out=kept_out,
         conflicting_prompts=prompts.conflicts,
         distinct_answers=len(answers.answers),
         most_frequent_answer=answers.most_frequent,

@@ -35,6 +35,7 @@ class ExportView(BaseModel):
     status: str = "frozen"
     files: dict[Split, FileView] = {}
     duplicates: int | None = None
+    kept_out: int | None = None
     conflicting_prompts: int | None = None
     distinct_answers: int | None = None
     created_at: datetime | None = None

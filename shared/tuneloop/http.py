@@ -76,9 +76,13 @@ class Api:
         method, path = route.split()
         self.scopes[route] = scope
         rule = path.replace("{", "<").replace("}", ">")
-        return self.resolver.route(
-            rule, method, status_code=status, security=[{"apiKey": []}], openapi_extensions={"x-scope": scope.value}
-        )
+
+        def register(routine: Route) -> Route:
+            name, summary = routine.__name__, (routine.__doc__ or "").partition("\n")[0]
+            options: dict[str, Any] = {"status_code": status, "openapi_extensions": {"x-scope": scope.value}}
+            return self.resolver.route(rule, method, operation_id=name, summary=summary, **options)(routine)
+
+        return register
 
     @property
     def caller(self) -> ApiKey:

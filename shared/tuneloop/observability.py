@@ -20,6 +20,12 @@ def count(name: str, amount: int = 1) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=amount)
 
 
+def flush() -> None:
+    """Write the invocation's metrics into its log, if it counted anything."""
+    if metrics.provider.metric_set:
+        metrics.flush_metrics()
+
+
 def log_failure(error: Exception) -> None:
     """Log what failed and where, without the error's text: it may quote a prompt, an answer or a key."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tuneloop.domain.events import SOURCE, parse_event
 from tuneloop.http import Api
-from tuneloop.observability import log_failure, logger, metrics
+from tuneloop.observability import flush, log_failure, logger
 
 Event = dict[str, Any]
 Routine = Callable[..., Any]
@@ -92,6 +92,8 @@ class Function:
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 def _invoke(event: Event, context: LambdaContext, dispatch: Routine) -> Any:
-    return dispatch(event, context)
+    try:
+        return dispatch(event, context)
+    finally:
+        flush()

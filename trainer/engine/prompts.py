@@ -3,6 +3,7 @@
 Answers are read from a list under a heading that speaks of answers, labels, categories and the like (one per line, with
 or without bullets, a description after a colon allowed), else from any bulleted list, else from names in one line,
 separated by `|` or commas. A JSON object with one `<placeholder>`, or with the names themselves in it, is the format.
+Under a heading that ends "one per line:" every line is an answer as it stands.
 """
 
 import re
@@ -13,22 +14,24 @@ from functools import lru_cache
 import orjson
 
 _NOUNS = r"answers?|labels?|intents?|categor(?:y|ies)|class(?:es)?|options?|choices?|topics?|tags?|following"
-_HEADING = re.compile(rf"\b(?:{_NOUNS})\b[^:]*:\s*$", re.IGNORECASE)
+_SPEAKS_OF_ANSWERS = re.compile(rf"\b(?:{_NOUNS})\b", re.IGNORECASE)
 _INLINE = (
     re.compile(r"\bone of(?: the following)?(?: \w+)?:?\s+(?P<names>.+)", re.IGNORECASE),
     re.compile(rf"\b(?:{_NOUNS})\b[^:]{{0,40}}:\s*(?P<names>.+)", re.IGNORECASE),
     re.compile(
-        r"\b(?:answer|reply|respond)(?: only)?(?: with)?(?: either)? (?P<names>[\w, -]+ or [\w-]+)", re.IGNORECASE
+        r"\b(?:answer|reply|respond)(?: only)?(?: with)?(?: either)? (?P<names>[\w, -]{1,300} or [\w-]+)", re.IGNORECASE
     ),
 )
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\d{1,3}[.)])\s+")
 _DESCRIBED = re.compile(r"^(?P<name>[\w./&' -]{1,60}?)(?::| -| \u2013| \u2014)\s+(?P<about>\S.*)$")
-_PIPED = re.compile(r"[^|\n:\"'({<\[]+(?:\|[^|\n\"')}>\]]+)+")
+_OPENS = ":\"'({<["
+_CLOSES = re.compile(r"[\"')}>\]]|[.;](?=\s|$)")
 _OBJECT = re.compile(r"\{[^{}]*\}")
 _PLACEHOLDER = re.compile(r"<[^<>\"]+>")
 _QUOTED = re.compile(r"[\"'`\u201c\u2018]([^\"'`\u201c\u201d\u2018\u2019]{1,60})[\"'`\u201d\u2019]")
 _SEPARATOR = re.compile(r",\s*(?:or|and)\s+|,|\s+or\s+")
 _QUOTES = " \t\"'`*\u201c\u201d\u2018\u2019"
+_VERBATIM = "one per line:"
 _LONGEST_NAME = 60
 
 
@@ -45,7 +48,10 @@ def named_answers(prompt: str) -> tuple[Named, ...]:
     """Return the answers that a prompt names, in its order and format; none where it names fewer than two."""
     lines = prompt.splitlines()
     listed = _under_a_heading(lines) or _bulleted(lines)
-    named = [_described(line) for line in listed] if listed else [Named(name, name) for name in _in_one_line(lines)]
+    if not listed or _VERBATIM in prompt:
+        named = [Named(name, name) for name in listed or _in_one_line(lines)]
+    else:
+        named = [_described(_BULLET.sub("", line)) for line in listed]
     formed = [Named(_in_format(prompt, one.answer), _words_in(one.words)) for one in dict.fromkeys(named)]
     return tuple(formed) if len(formed) > 1 else ()
 
@@ -54,29 +60,38 @@ def _under_a_heading(lines: list[str]) -> list[str]:
     """Read the lines under the last heading that has at least two, up to the next blank line."""
     found: list[str] = []
     for at, line in enumerate(lines):
-        if _HEADING.search(line):
+        if line.rstrip().endswith(":") and _SPEAKS_OF_ANSWERS.search(line):
             start = at + 2 if lines[at + 1 : at + 2] == [""] else at + 1
             end = next((stop for stop in range(start, len(lines)) if not lines[stop].strip()), len(lines))
-            block = [_BULLET.sub("", text).strip() for text in lines[start:end]]
+            block = [text.strip() for text in lines[start:end]]
             found = block if len(block) > 1 else found
     return found
 
 
 def _bulleted(lines: list[str]) -> list[str]:
-    bulleted = [_BULLET.sub("", line).strip() for line in lines if _BULLET.match(line)]
+    bulleted = [line.strip() for line in lines if _BULLET.match(line)]
     return bulleted if len(bulleted) > 1 else []
 
 
 def _in_one_line(lines: Iterable[str]) -> list[str]:
     for line in lines:
-        if piped := _PIPED.search(line):
-            return [name.strip(f"{_QUOTES}.") for name in piped[0].split("|")]
+        if piped := line[_piped(line)]:
+            return [name.strip(_QUOTES) for name in piped.split("|")]
     for line in lines:
         for found in filter(None, (heading.search(line) for heading in _INLINE)):
             names = _names_in(re.split(r"[.;](?:\s|$)", found["names"])[0])
             if len(names) > 1 and max(map(len, names)) <= _LONGEST_NAME:
                 return names
     return []
+
+
+def _piped(text: str) -> slice:
+    """Find the names separated by `|` in a line: from the last opening mark before the first `|` to what closes it."""
+    first = text.find("|")
+    if first < 0:
+        return slice(0, 0)
+    closed = _CLOSES.search(text, first)
+    return slice(max(text.rfind(mark, 0, first) for mark in _OPENS) + 1, closed.start() if closed else len(text))
 
 
 def _names_in(phrase: str) -> list[str]:
@@ -97,13 +112,15 @@ def _described(line: str) -> Named:
 
 def _in_format(prompt: str, answer: str) -> str:
     """Put an answer into the JSON object that the prompt shows, where it shows one with one place to fill in."""
-    if answer.startswith(("{", "[")):
+    if answer.startswith(("{", "[")) or _VERBATIM in prompt:
         return answer
     quoted = orjson.dumps(answer).decode()[1:-1]
-    for shown in _OBJECT.findall(prompt):
-        for place in (_PLACEHOLDER, _PIPED):
-            if len(place.findall(shown)) == 1:
-                return place.sub(lambda _: quoted, str(shown))
+    for found in _OBJECT.finditer(prompt):
+        shown = found[0]
+        places = [place.span() for place in _PLACEHOLDER.finditer(shown)]
+        start, end = places[0] if len(places) == 1 else _piped(shown).indices(len(shown))[:2]
+        if end > start:
+            return shown[:start] + quoted + shown[end:]
     return answer
 
 

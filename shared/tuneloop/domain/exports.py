@@ -31,7 +31,10 @@ class ExportFile(BaseModel):
 
 
 class Export(BaseModel):
-    """A frozen version of a dataset, its statistics, and the prompts that its versions are served with."""
+    """A frozen version of a dataset, its statistics, and the prompts that its versions are served with.
+
+    `kept_out` counts lines that don't train because their prompt stands in a split that the user marked himself.
+    """
 
     tenant: Name
     id: Name
@@ -40,6 +43,7 @@ class Export(BaseModel):
     policy: str = POLICY
     files: dict[Split, ExportFile]
     duplicates: int
+    kept_out: int = 0
     conflicting_prompts: int
     distinct_answers: int
     most_frequent_answer: str

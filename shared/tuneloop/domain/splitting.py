@@ -54,14 +54,26 @@ def place(unit: str, salt: str, shares: Shares) -> Split:
     return Split.VALIDATION if position < shares.test + shares.validation else Split.TRAIN
 
 
-def assign(examples: Iterable[tuple[str, Split | None]], salt: str) -> dict[str, Split]:
-    """Each unit's split from (unit, mark) pairs; a unit with several marks goes to the strictest, test before train."""
+@dataclass(frozen=True)
+class Place:
+    """Where a prompt's examples go; in a marked place only those that carry the mark themselves."""
+
+    split: Split
+    is_marked: bool
+
+    def takes(self, mark: Split | None) -> Split | None:
+        """The split of one example of this prompt, or None where it has to be kept out of all."""
+        return self.split if not self.is_marked or mark == self.split else None
+
+
+def assign(examples: Iterable[tuple[str, Split | None]], salt: str) -> dict[str, Place]:
+    """Each prompt's place from (unit, mark) pairs; of several marks the strictest counts, test before train."""
     marks: dict[str, Split | None] = {}
     for unit, mark in examples:
         marks[unit] = _stricter(marks.get(unit), mark)
-    free = [unit for unit, mark in marks.items() if mark is None]
-    shares = plan_shares(len(free), marked_test=Split.TEST in marks.values())
-    return {unit: mark or place(unit, salt, shares) for unit, mark in marks.items()}
+    free = sum(mark is None for mark in marks.values())
+    shares = plan_shares(free, marked_test=Split.TEST in marks.values())
+    return {unit: Place(mark or place(unit, salt, shares), mark is not None) for unit, mark in marks.items()}
 
 
 STRICTNESS = {Split.TEST: 3, Split.VALIDATION: 2, Split.TRAIN: 1, None: 0}

@@ -1,9 +1,9 @@
 """Datasets, their segments' rows and their drops. Adding a segment raises the dataset's revision in the same write."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from tuneloop.domain.datasets import Dataset, Drop, Segment
+from tuneloop.domain.datasets import Dataset, Drop, DropStatus, Segment
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.events import AnyEvent
 from tuneloop.domain.registry import NewModel
@@ -12,6 +12,8 @@ from tuneloop.store.table import Listing, Table
 from tuneloop.store.writes import Announce, Save, Write
 
 TRIES = 20
+LATEST_DROPS = 50
+LONGEST_READING = timedelta(minutes=15)
 
 
 class Datasets:
@@ -95,6 +97,13 @@ class Datasets:
         key = keys.drop(drop.tenant, drop.dataset, drop.id)
         self._table.commit(Save(key, drop, keys.listed(key.pk, drop.created_at, drop.id)))
         return drop.model_copy(update={"seq": drop.seq + 1})
+
+    def is_reading(self, tenant: str, dataset: str, now: datetime) -> bool:
+        """Whether one of the dataset's latest drops is being read; one that takes a quarter of an hour is dead."""
+        return any(
+            drop.status == DropStatus.READING and now - drop.created_at < LONGEST_READING
+            for drop in self.drops(tenant, dataset, LATEST_DROPS, None).data
+        )
 
     def drops(self, tenant: str, dataset: str, limit: int, cursor: str | None) -> Listing[Drop]:
         """A page of a dataset's drops, newest first."""

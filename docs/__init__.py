@@ -1,0 +1,1 @@
+"""The guides, and what builds the generated parts of them."""

@@ -1,0 +1,1 @@
+"""The demo: the whole loop on real data through the real front doors, step by step on the terminal."""

@@ -1,0 +1,57 @@
+"""`python -m local.demo [--data train.jsonl] [--test test.jsonl]`: stack up, loop, report, stack down."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from local.demo.loop import STEPS
+from local.demo.report import Report
+from local.demo.scene import Scene, dataset_name
+from local.demo.screen import Screen
+from local.stack import ROOT, LocalStack
+
+SAMPLE = ROOT / "local" / "data" / "support.jsonl"
+DIRECTORY = ROOT / "build" / "demo"
+
+
+def main() -> int:
+    """Run the demo; 0 if every step did what it should."""
+    arguments = _arguments()
+    screen, report = Screen(), Report(DIRECTORY / "report.json")
+    screen.title(arguments.data, arguments.test)
+    started = time.monotonic()
+    try:
+        with screen.starting() as tell, LocalStack(DIRECTORY / "stack", tell=tell) as stack:
+            report.add("start", time.monotonic() - started)
+            scene = Scene(stack, screen, arguments.data, arguments.test, dataset_name(arguments.data))
+            for step in STEPS:
+                with screen.step(step), report.timed(step.name):
+                    step.run(scene, report)
+            screen.summary(scene, report, time.monotonic() - started)
+    except KeyboardInterrupt:
+        report.fail("interrupted")
+        screen.failed("Interrupted.", DIRECTORY / "stack" / "logs")
+    except Exception as error:  # noqa: BLE001 - the end of the program: say why, and exit non-zero
+        report.fail(str(error) or type(error).__name__)
+        screen.failed(str(error) or repr(error), DIRECTORY / "stack" / "logs")
+    report.write(time.monotonic() - started)
+    return 0 if report.ok else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description="Run the whole loop on this machine.")
+    parser.add_argument("--data", type=_file, default=SAMPLE, help="OpenAI chat JSONL to train on")
+    parser.add_argument("--test", type=_file, help="OpenAI chat JSONL to prove the result on; else part of the data")
+    return parser.parse_args()
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""What the demo did, as `report.json`: each step with its time, and the figures of the loop."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class Report:
+    """Collects while the demo runs; `ok` turns false with the first step that fails."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.ok = True
+        self.error: str | None = None
+        self.steps: list[dict[str, Any]] = []
+        self.evaluation: dict[str, Any] = {}
+        self.versions: list[dict[str, Any]] = []
+        self.usage: list[dict[str, Any]] = []
+
+    def add(self, name: str, seconds: float, *, ok: bool = True) -> None:
+        """Note a step that has ended."""
+        self.steps.append({"name": name, "ok": ok, "seconds": round(seconds, 2)})
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Note a step with the time that its block takes, and whether it raised."""
+        started, ok = time.monotonic(), False
+        try:
+            yield
+            ok = True
+        finally:
+            self.add(name, time.monotonic() - started, ok=ok)
+
+    def fail(self, why: str) -> None:
+        """Note why the demo did not reach its end."""
+        self.ok, self.error = False, why
+
+    def write(self, seconds: float) -> None:
+        """Store the report."""
+        content = {
+            "ok": self.ok,
+            "error": self.error,
+            "seconds": round(seconds, 2),
+            "steps": self.steps,
+            "evaluation": self.evaluation,
+            "versions": self.versions,
+            "usage": self.usage,
+        }
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")

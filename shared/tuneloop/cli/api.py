@@ -1,0 +1,73 @@
+"""The API as the command calls it: address and key from the environment, refusals as our own errors."""
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+
+from tuneloop.domain.errors import InvalidInput, ProviderUnavailable, TuneloopError
+from tuneloop.domain.training import TERMINAL, RunStatus
+
+TIMEOUT_S = 35.0
+NOT_SET = "Set {name}; `make local` and `tuneloop keys create` print what it should be."
+
+
+class ApiRefusal(TuneloopError):
+    """The API answered with an error; code and message are its own."""
+
+
+class ApiClient:
+    """Calls routes of `/v1`."""
+
+    def __init__(self, base_url: str, api_key: str) -> None:
+        headers = {"Authorization": f"Bearer {api_key}"}
+        self._http = httpx2.Client(base_url=base_url, headers=headers, timeout=TIMEOUT_S)
+
+    @classmethod
+    def from_environment(cls) -> "ApiClient":
+        """The API at TUNELOOP_BASE_URL with the key in TUNELOOP_API_KEY."""
+        return cls(setting("TUNELOOP_BASE_URL"), setting("TUNELOOP_API_KEY"))
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The parsed answer to a GET."""
+        return self._send("GET", path, params={name: value for name, value in query.items() if value is not None})
+
+    def post(self, path: str, body: Any) -> Any:
+        """The parsed answer to a POST of JSON."""
+        return self._send("POST", path, json=body)
+
+    def follow(self, run: str, every_s: float = 1.0) -> Iterator[dict[str, Any]]:
+        """A training run again and again until it has ended, which is given last."""
+        while True:
+            found = self.get(f"/training-runs/{run}")
+            yield found
+            if RunStatus(found["status"]) in TERMINAL:
+                return
+            time.sleep(every_s)
+
+    def _send(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx2.TransportError as error:
+            message = f"{self._http.base_url} can't be reached ({type(error).__name__})."
+            raise ProviderUnavailable(message, code="unreachable") from error
+        if answer.is_success:
+            return answer.json()
+        raise _refusal(answer)
+
+
+def setting(name: str) -> str:
+    """A variable of the environment that must be set."""
+    if not (value := os.environ.get(name)):
+        raise InvalidInput(NOT_SET.format(name=name), code="not_configured")
+    return value
+
+
+def _refusal(answer: httpx2.Response) -> ApiRefusal:
+    try:
+        error = answer.json()["error"]
+    except (ValueError, KeyError, TypeError):
+        return ApiRefusal(f"The API answered {answer.status_code}.", code=f"http_{answer.status_code}")
+    return ApiRefusal(error["message"], code=error["code"], param=error.get("param"))

@@ -1,0 +1,25 @@
+"""`tuneloop chat`: one question to a model, through the same door as any app."""
+
+from typing import Annotated
+
+import typer
+from openai import APIStatusError, OpenAI
+from rich.console import Console
+
+from tuneloop.cli.api import ApiRefusal, setting
+
+UserOption = Annotated[str | None, typer.Option(help="Who is asking: decides between stable and candidate.")]
+
+
+def chat(model: str, message: str, user: UserOption = None) -> None:
+    """Ask MODEL one question and say which version answered."""
+    client = OpenAI(base_url=setting("TUNELOOP_BASE_URL"), api_key=setting("TUNELOOP_API_KEY"))
+    extra = {"user": user} if user else {}
+    try:
+        answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": message}], **extra)  # type: ignore[call-overload]
+    except APIStatusError as error:
+        raise ApiRefusal(error.message, code=error.code or f"http_{error.status_code}") from error
+    typer.echo(answer.choices[0].message.content)
+    served = answer.model_extra["tuneloop"]
+    kind = "fine-tuned" if served["is_finetuned"] else "base model"
+    Console(stderr=True).print(f"version {served['version']} ({kind}), {served['arm']}: {answer.model}", style="dim")

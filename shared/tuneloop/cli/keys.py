@@ -1,0 +1,41 @@
+"""`tuneloop keys`: made, listed and revoked with AWS credentials, so no admin password exists on the wire."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tuneloop.cli.stage import StageOption, tenants
+from tuneloop.domain.access import Scope
+from tuneloop.tenancy import create_key
+
+commands = typer.Typer(help="API keys of a tenant, with your AWS credentials.", no_args_is_help=True)
+TenantArgument = Annotated[str, typer.Argument(help="The tenant; it is made if there is none of that name.")]
+ScopesOption = Annotated[list[Scope], typer.Option("--scope", help="What the key may do; all if not given.")]
+
+
+@commands.command()
+def create(tenant: TenantArgument, scope: ScopesOption = list(Scope), stage: StageOption = "prod") -> None:  # noqa: B006 - Typer reads the default, nobody changes it
+    """Make a key and print its secret, once."""
+    made = create_key(tenant, frozenset(scope), tenants=tenants(stage), now=datetime.now(UTC))
+    Console(stderr=True).print(f"Key {made.key.id} of {tenant}. Keep the secret: it is not shown again.")
+    typer.echo(made.secret)
+
+
+@commands.command("list")
+def list_keys(tenant: TenantArgument, stage: StageOption = "prod") -> None:
+    """List a tenant's keys, without their secrets."""
+    table = Table("key", "scopes", "created", "revoked", box=None)
+    for key in tenants(stage).keys_of(tenant):
+        revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
+        table.add_row(key.id, " ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d %H:%M}", revoked)
+    Console().print(table)
+
+
+@commands.command()
+def revoke(tenant: TenantArgument, key: str, stage: StageOption = "prod") -> None:
+    """Revoke a key by its id; it is refused within 30 seconds."""
+    tenants(stage).revoke_key(tenant, key, datetime.now(UTC))
+    typer.echo(f"{key} is revoked; every function refuses it within 30 seconds.")

@@ -1,0 +1,55 @@
+"""`tuneloop runs`: what is in training, what came of it, and a run as it goes."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from tuneloop.cli.api import ApiClient
+from tuneloop.cli.progress import RunProgress, status_text
+
+commands = typer.Typer(help="Training runs.", no_args_is_help=True)
+LimitOption = Annotated[int, typer.Option(min=1, max=100)]
+
+
+@commands.command("list")
+def list_runs(limit: LimitOption = 20) -> None:
+    """List runs, newest first."""
+    table = Table("run", "model", "version", "status", "examples", "cost", "created", box=None)
+    for run in ApiClient.from_environment().get("/training-runs", limit=limit)["data"]:
+        table.add_row(*_row(run))
+    Console().print(table)
+
+
+@commands.command()
+def show(run: str) -> None:
+    """Show a run whole, as JSON."""
+    Console().print_json(json.dumps(ApiClient.from_environment().get(f"/training-runs/{run}")))
+
+
+@commands.command()
+def watch(run: str) -> None:
+    """Follow a run until it has ended; exit status 1 unless it succeeded."""
+    view, last = RunProgress(), {}
+    with Live(view, console=Console(), refresh_per_second=8) as live:
+        for last in ApiClient.from_environment().follow(run):
+            view.update(last)
+            live.refresh()
+    if last["status"] != "succeeded":
+        raise typer.Exit(1)
+
+
+def _row(run: dict[str, Any]) -> list[str]:
+    cost = run.get("training_cost_usd")
+    return [
+        run["id"],
+        run["model"],
+        str(run.get("version") or ""),
+        status_text(run["status"]),
+        str(run.get("examples") or ""),
+        "" if cost is None else f"${cost:.4f}",
+        run["created_at"][:16].replace("T", " "),
+    ]

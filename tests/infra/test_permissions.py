@@ -1,0 +1,121 @@
+"""Each role allows what its row of the table says: nothing more, nothing less."""
+
+import pytest
+
+from infra.functions import FUNCTIONS, FunctionSpec
+from tests.infra.template import Template, as_list
+
+pytestmark = pytest.mark.xdist_group("infra")
+
+TRACING = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
+# Where AWS asks for a wildcard: X-Ray has no resources, an object right is a key prefix, ListStreams wants all of a table's.
+WILDCARDS_BY_ACTION = {
+    "xray:PutTraceSegments": "*",
+    "xray:PutTelemetryRecords": "*",
+    "s3:GetObject": "State/Bucket/",
+    "s3:PutObject": "State/Bucket/",
+    "dynamodb:DescribeStream": "State/Table/stream/",
+    "dynamodb:GetRecords": "State/Table/stream/",
+    "dynamodb:GetShardIterator": "State/Table/stream/",
+    "dynamodb:ListStreams": "State/Table/stream/",
+}
+
+
+def construct_of(spec: FunctionSpec) -> str:
+    return "Functions/" + "".join(part.capitalize() for part in spec.name.split("-"))
+
+
+def granted(template: Template, spec: FunctionSpec) -> set[tuple[str, str]]:
+    role = template.of_type("AWS::IAM::Role")[f"{construct_of(spec)}/Role"]
+    return {
+        (action, template.text(resource))
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+
+
+def expected(spec: FunctionSpec, stage: str) -> set[tuple[str, str]]:
+    provider = {"local": "trainer", "prod": "openai"}[stage]
+    parameter = f"arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/tuneloop/{stage}/providers/{provider}/key"
+    rights = {(f"dynamodb:{action}", "State/Table") for action in ("GetItem", *spec.table)}
+    rights |= {("dynamodb:Query", f"State/Table/index/{index}") for index in spec.indexes}
+    rights |= {("s3:GetObject", f"State/Bucket/{prefix}*") for prefix in spec.reads}
+    rights |= {("s3:PutObject", f"State/Bucket/{prefix}*") for prefix in spec.writes}
+    rights |= {("sqs:SendMessage", f"Queues/{queue.capitalize()}") for queue in spec.sends}
+    rights |= {(f"logs:{action}", f"{construct_of(spec)}/Logs") for action in ("CreateLogStream", "PutLogEvents")}
+    if spec.queue:
+        reads = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+        rights |= {(f"sqs:{action}", f"Queues/{spec.queue.capitalize()}") for action in reads}
+    if spec.stream:
+        reads = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
+        rights |= {(f"dynamodb:{action}", "State/Table/stream/*") for action in reads}
+    if spec.stream or spec.events or spec.drops or spec.schedules:
+        rights.add(("sqs:SendMessage", "Queues/Failures"))
+    if spec.publishes:
+        rights.add(("events:PutEvents", "Bus"))
+    if spec.provider_key:
+        rights.add(("ssm:GetParameter", parameter))
+    return rights | (TRACING if stage == "prod" else set())
+
+
+@pytest.mark.parametrize("stage", ["local", "prod"])
+def test_a_role_allows_exactly_what_its_row_says(
+    templates: dict[str, Template], stage: str, spec: FunctionSpec
+) -> None:
+    assert granted(templates[stage], spec) == expected(spec, stage)
+
+
+def test_a_role_names_actions_and_resources_except_where_aws_has_none(template: Template) -> None:
+    rights = {right for spec in FUNCTIONS for right in granted(template, spec)}
+
+    loose = {(action, resource) for action, resource in rights if "*" in action or "*" in resource}
+
+    assert loose
+    assert all(resource.startswith(WILDCARDS_BY_ACTION[action]) for action, resource in loose)
+    assert all(resource.count("*") == 1 for _, resource in loose)
+
+
+def test_every_role_belongs_to_one_function_and_has_no_policy_but_its_row(template: Template) -> None:
+    roles = template.of_type("AWS::IAM::Role")
+
+    assert set(roles) == {f"{construct_of(spec)}/Role" for spec in FUNCTIONS}
+    assert all("ManagedPolicyArns" not in role for role in roles.values())
+    assert not template.of_type("AWS::IAM::Policy")
+    assert not template.of_type("AWS::IAM::ManagedPolicy")
+    functions = template.of_type("AWS::Lambda::Function")
+    assert {path: template.text(function["Role"]) for path, function in functions.items()} == {
+        f"{construct_of(spec)}/Function": f"{construct_of(spec)}/Role" for spec in FUNCTIONS
+    }
+
+
+def test_only_lambda_can_take_a_role(template: Template) -> None:
+    for role in template.of_type("AWS::IAM::Role").values():
+        (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_nobody_may_call_a_function_but_this_api_and_its_own_rules(template: Template) -> None:
+    rules = set(template.of_type("AWS::Events::Rule"))
+
+    for path, permission in template.of_type("AWS::Lambda::Permission").items():
+        source = template.text(permission["SourceArn"])
+        if permission["Principal"] == "events.amazonaws.com":
+            assert source in rules
+            assert path.removesuffix("/Invoke") == source.removesuffix("/Rule")
+        else:
+            assert permission["Principal"] == "apigateway.amazonaws.com"
+            assert source.endswith(":Api/Http/*/*")
+
+
+def test_only_eventbridge_rules_of_this_stack_may_write_to_the_failure_queue(template: Template) -> None:
+    (policy,) = template.of_type("AWS::SQS::QueuePolicy").values()
+
+    (statement,) = policy["PolicyDocument"]["Statement"]
+
+    assert statement["Action"] == "sqs:SendMessage"
+    assert template.text(statement["Resource"]) == "Queues/Failures"
+    sources = {template.text(arn) for arn in statement["Condition"]["ArnEquals"]["aws:SourceArn"]}
+    assert sources == set(template.of_type("AWS::Events::Rule"))

@@ -1,0 +1,125 @@
+"""What the stages set: settings, environments, outputs, and what production refuses."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aws_cdk import App
+from infra.app import build
+from infra.functions import FUNCTIONS, FunctionSpec
+from infra.stage import LOCAL, PROD, stage_named
+from tests.infra.template import Template
+from tests.infra.test_permissions import construct_of
+
+pytestmark = pytest.mark.xdist_group("infra")
+
+ALWAYS = {
+    "TUNELOOP_STAGE", "TUNELOOP_TABLE", "TUNELOOP_BUCKET", "TUNELOOP_PROVIDER", "TUNELOOP_BASE_MODEL",
+    "TUNELOOP_SETTLE_S", "TUNELOOP_REFRESH_AFTER_S", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "LOG_LEVEL",
+}  # fmt: skip
+
+
+def test_a_function_is_told_only_what_its_row_needs(template: Template, spec: FunctionSpec) -> None:
+    function = template.of_type("AWS::Lambda::Function")[f"{construct_of(spec)}/Function"]
+
+    environment = function["Environment"]["Variables"]
+
+    extra = {f"TUNELOOP_{queue.upper()}_QUEUE_URL" for queue in spec.sends}
+    extra |= {"TUNELOOP_BUS"} if spec.publishes else set()
+    extra |= {"TUNELOOP_PROVIDER_BASE_URL", "TUNELOOP_PROVIDER_KEY_PARAMETER"} if spec.provider_key else set()
+    assert set(environment) == ALWAYS | extra
+    assert environment["POWERTOOLS_SERVICE_NAME"] == spec.name
+
+
+def test_a_function_runs_its_own_package_on_this_interpreter_s_version(template: Template, spec: FunctionSpec) -> None:
+    function = template.of_type("AWS::Lambda::Function")[f"{construct_of(spec)}/Function"]
+
+    assert function["Handler"] == f"{spec.package}.handler.handler"
+    assert function["Runtime"] == f"python3.{sys.version_info.minor}"
+    assert (function["Timeout"], function["MemorySize"]) == (spec.timeout_s, spec.memory_mb)
+    assert function["Architectures"] == ["arm64"]
+    assert template.text(function["LoggingConfig"]["LogGroup"]) == f"{construct_of(spec)}/Logs"
+
+
+def test_logs_are_kept_for_a_stated_time(templates: dict[str, Template]) -> None:
+    days = {
+        stage: {group["RetentionInDays"] for group in template.of_type("AWS::Logs::LogGroup").values()}
+        for stage, template in templates.items()
+    }
+
+    assert days == {"local": {1}, "prod": {30}}
+
+
+def test_production_traces_and_the_local_stage_does_not(templates: dict[str, Template]) -> None:
+    traced = {
+        stage: [function.get("TracingConfig") for function in template.of_type("AWS::Lambda::Function").values()]
+        for stage, template in templates.items()
+    }
+
+    assert traced == {"local": [None] * len(FUNCTIONS), "prod": [{"Mode": "Active"}] * len(FUNCTIONS)}
+
+
+def test_the_outputs_name_what_operators_and_the_command_need(template: Template) -> None:
+    outputs = set(template.body["Outputs"])
+
+    functions = {f"{construct_of(spec).removeprefix('Functions/')}Function" for spec in FUNCTIONS}
+    assert outputs == functions | {
+        "ApiUrl", "ApiId", "TableName", "BucketName", "BusName", "ExamplesQueueUrl", "UsageQueueUrl", "FailuresQueueUrl",
+        "ProviderKeyParameter",
+    }  # fmt: skip
+
+
+def test_production_without_a_built_layer_can_be_read_but_not_deployed(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path), context={"stage": "prod", "layer_root": str(LOCAL.layer_root)})
+
+    build(app)
+
+    template = app.synth().get_stack_by_name("tuneloop-prod").template
+    (assertion,) = template["Rules"]["LayerIsBuilt"]["Assertions"]
+    assert assertion["Assert"] == {"Fn::Equals": ["layer", "missing"]}  # never true
+    assert "build/layer is missing" in assertion["AssertDescription"]
+
+
+def test_the_local_stage_has_no_such_rule(templates: dict[str, Template]) -> None:
+    assert "LayerIsBuilt" not in templates["local"].body.get("Rules", {})
+
+
+def test_a_stage_has_to_be_named() -> None:
+    with pytest.raises(ValueError, match=re.escape("unknown stage None: pass -c stage=local or -c stage=prod")):
+        stage_named(None, {})
+
+
+def test_a_setting_that_no_stage_has_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"stage 'local' has no setting \['base_modle'\]"):
+        stage_named("local", {"base_modle": "x"})
+
+
+def test_settings_are_overridden_by_name() -> None:
+    stage = stage_named("local", {"provider_base_url": "http://127.0.0.1:1/v1", "functions_root": "elsewhere"})
+
+    assert stage.provider_base_url == "http://127.0.0.1:1/v1"
+    assert stage.functions_root == Path("elsewhere")
+
+
+def test_each_stage_keeps_its_provider_s_key_under_its_own_name() -> None:
+    assert LOCAL.key_parameter == "/tuneloop/local/providers/trainer/key"
+    assert PROD.key_parameter == "/tuneloop/prod/providers/openai/key"
+
+
+def test_the_table_is_read_without_the_cdk() -> None:
+    code = "import sys, infra.functions, infra.stage; sys.exit('aws_cdk' in sys.modules or 'jsii' in sys.modules)"
+
+    finished = subprocess.run([sys.executable, "-c", code], check=False, timeout=30, cwd=Path(__file__).parents[2])
+
+    assert finished.returncode == 0
+
+
+def test_rows_have_different_names_routes_and_one_function_per_queue() -> None:
+    routes = [endpoint for spec in FUNCTIONS for endpoint in spec.endpoints]
+    queues = [spec.queue for spec in FUNCTIONS if spec.queue]
+
+    assert len({spec.name for spec in FUNCTIONS}) == len(FUNCTIONS)
+    assert len(set(routes)) == len(routes)
+    assert len(set(queues)) == len(queues)

@@ -1,0 +1,70 @@
+"""The table, the bucket and the queues keep data as the design asks, more carefully in production."""
+
+import pytest
+
+from infra.functions import FUNCTIONS
+from tests.infra.template import Template
+
+pytestmark = pytest.mark.xdist_group("infra")
+
+
+def test_the_table_is_on_demand_streams_new_images_expires_rows_and_can_be_restored(template: Template) -> None:
+    (table,) = template.of_type("AWS::DynamoDB::Table").values()
+
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert [key["AttributeName"] for key in table["KeySchema"]] == ["pk", "sk"]
+
+
+def test_the_table_has_the_sweep_and_by_time_indexes_with_all_attributes(template: Template) -> None:
+    (table,) = template.of_type("AWS::DynamoDB::Table").values()
+
+    indexes = {
+        index["IndexName"]: ([key["AttributeName"] for key in index["KeySchema"]], index["Projection"]["ProjectionType"])
+        for index in table["GlobalSecondaryIndexes"]
+    }
+
+    assert indexes == {"sweep": (["sweep_pk", "sweep_sk"], "ALL"), "by_time": (["list_pk", "list_sk"], "ALL")}
+
+
+def test_the_bucket_is_private_encrypted_versioned_and_tells_eventbridge(template: Template) -> None:
+    (bucket,) = template.of_type("AWS::S3::Bucket").values()
+
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert bucket["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+
+
+def test_production_refuses_plain_http_and_outlives_its_stack(templates: dict[str, Template]) -> None:
+    local, prod = templates["local"], templates["prod"]
+
+    (policy,) = prod.of_type("AWS::S3::BucketPolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+
+    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert not local.of_type("AWS::S3::BucketPolicy")
+    for path in ("State/Table", "State/Bucket"):
+        assert prod.resource(path)["DeletionPolicy"] == "Retain"
+        assert local.resource(path)["DeletionPolicy"] == "Delete"
+    assert prod.of_type("AWS::DynamoDB::Table")["State/Table"]["DeletionProtectionEnabled"] is True
+
+
+def test_a_message_that_keeps_failing_moves_to_its_dead_letter_queue(template: Template) -> None:
+    queues = template.of_type("AWS::SQS::Queue")
+
+    dead = {path: template.text(queue["RedrivePolicy"]["deadLetterTargetArn"]) for path, queue in queues.items() if "RedrivePolicy" in queue}
+
+    assert dead == {"Queues/Examples": "Queues/ExamplesDead", "Queues/Usage": "Queues/UsageDead"}
+    assert set(queues) == {*dead, *dead.values(), "Queues/Failures"}
+
+
+def test_a_message_stays_hidden_for_six_runs_of_its_function(template: Template) -> None:
+    queues = template.of_type("AWS::SQS::Queue")
+
+    for spec in (spec for spec in FUNCTIONS if spec.queue):
+        assert queues[f"Queues/{spec.queue.capitalize()}"]["VisibilityTimeout"] >= 6 * spec.timeout_s  # type: ignore[union-attr]

@@ -1,0 +1,41 @@
+"""The trainer's folder: one database, and folders for file bytes, models and half-trained jobs."""
+
+import fcntl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from trainer.state.files import Files
+from trainer.state.jobs import Jobs
+from trainer.state.models import Models
+from trainer.state.rows import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What the server and its worker share."""
+
+    folder: Path
+    rows: Rows
+    files: Files
+    jobs: Jobs
+    models: Models
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open the folder, making what is not there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = Rows(folder / "trainer.sqlite3")
+        return cls(folder, rows, Files(rows, folder / "files"), Jobs(rows), Models(rows, folder / "models"))
+
+    def progress_file(self, job_id: str) -> Path:
+        """Return where a running job keeps what it had learnt at the end of its last epoch."""
+        return self.folder / "jobs" / f"{job_id}.npz"
+
+
+def lock(folder: Path, name: str, *, wait: bool) -> IO[str]:
+    """Take a lock that ends with this process; raise BlockingIOError where another has it and `wait` is false."""
+    folder.mkdir(parents=True, exist_ok=True)
+    held = (folder / f"{name}.lock").open("w")
+    fcntl.flock(held, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return held

@@ -1,0 +1,87 @@
+"""Everything the trainer remembers, as JSON rows in one SQLite file that the server and its worker share.
+
+A row has a kind, an id, and a parent where it belongs to something (an event to its job). Rows keep the order in which
+they came; adding a row that is there already changes nothing, so a step that is repeated after a crash leaves one row.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS row (
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL, id TEXT NOT NULL, parent TEXT NOT NULL, body TEXT NOT NULL,
+    UNIQUE (kind, id)
+);
+CREATE INDEX IF NOT EXISTS by_parent ON row (kind, parent, place);
+"""
+_ADD = "INSERT OR IGNORE INTO row (kind, id, parent, body) VALUES (?, ?, ?, ?)"
+_CHANGE = "UPDATE row SET body = ? WHERE kind = ? AND id = ?"
+_REMOVE = "DELETE FROM row WHERE kind = ? AND id = ?"
+_GET = "SELECT body FROM row WHERE kind = ? AND id = ?"
+_PLACE = "SELECT place FROM row WHERE kind = ? AND id = ?"
+_NEWEST_FIRST = "SELECT body FROM row WHERE kind = ? AND parent = ? AND place < ? ORDER BY place DESC LIMIT ?"
+_LAST_PLACE = 2**63 - 1
+
+
+class Rows:
+    """Opens (and makes, if need be) the file; safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        self._connection.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what is written inside happen together or not at all, with nobody else writing in between."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def add(self, kind: str, row_id: str, body: str, *, parent: str = "") -> bool:
+        """Add a row and say whether it is new."""
+        return self._write(_ADD, kind, row_id, parent, body)
+
+    def change(self, kind: str, row_id: str, body: str) -> bool:
+        """Replace the body of a row and say whether it is there."""
+        return self._write(_CHANGE, body, kind, row_id)
+
+    def remove(self, kind: str, row_id: str) -> bool:
+        """Remove a row and say whether it was there."""
+        return self._write(_REMOVE, kind, row_id)
+
+    def get(self, kind: str, row_id: str) -> str | None:
+        """Return the body of a row."""
+        return next(iter(self._read(_GET, kind, row_id)), None)
+
+    def newest_first(self, kind: str, *, parent: str = "", after: str | None = None, limit: int = -1) -> list[str]:
+        """Return bodies behind the row `after`, none where there is no such row, all where `limit` is -1."""
+        places = [_LAST_PLACE] if after is None else self._read(_PLACE, kind, after)
+        return self._read(_NEWEST_FIRST, kind, parent, places[0], limit) if places else []
+
+    def _write(self, statement: str, *values: str) -> bool:
+        with self._lock:
+            return self._connection.execute(statement, values).rowcount > 0
+
+    def _read(self, query: str, *values: str | int) -> list[str]:
+        with self._lock:
+            return [value for (value,) in self._connection.execute(query, values)]
