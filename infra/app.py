@@ -7,7 +7,7 @@ from infra.stage import OVERRIDABLE, Stage, stage_named
 
 
 def synthesizer_for(stage: Stage) -> StackSynthesizer:
-    """How the CLI may act: with its own credentials locally, as MiniStack knows no bootstrap roles, else by those roles."""
+    """How the CLI acts: by the bootstrap roles, which MiniStack's IAM turns down, so with its own credentials there."""
     return CliCredentialsStackSynthesizer() if stage.name == "local" else DefaultStackSynthesizer()
 
 

@@ -1,6 +1,6 @@
 """EventBridge: Tuneloop's own bus for domain events, and the rules on it, on S3's events and on the clock.
 
-A rule serves one function, so that each row of the table reads off as its rules and no rule meets the five-target limit.
+A rule serves one function, so that each row reads off as its own rules and none meets the limit of five targets.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ SOURCE = "tuneloop"
 
 
 class Rules(Construct):
-    """What wakes functions asynchronously: domain events, dropped files and schedules; what can't be delivered is kept."""
+    """Domain events, dropped files and schedules, each to its function; what can't be delivered is kept."""
 
     def __init__(
         self, scope: Construct, stage: Stage, state: State, queues: Queues, bus: events.EventBus, lambdas: Lambdas

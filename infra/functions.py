@@ -1,7 +1,7 @@
 """The table: every function, what wakes it, and exactly what it may touch.
 
-Plain data. The stack grants these rights and nothing else, the tests compare the template with it, the README prints it.
-GetItem on the table, its own log group and what a trigger itself needs (queue, stream) come with every row.
+Plain data: the stack grants these rights and no others, tests compare the template with it, the README prints it.
+Its own log group and what a trigger itself needs (queue, stream) come with every row.
 A transaction is authorised by its inner actions; `reads` and `writes` are object prefixes in the data bucket.
 """
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 from infra.schedules import EVERY_5_MINUTES, MONTHLY, Schedule
 
-TableAction = Literal["Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"]
+TableAction = Literal["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"]
 Index = Literal["sweep", "by_time"]
 Prefix = Literal["incoming/", "datasets/", "exports/", "evaluations/", "inferences/"]
 QueueName = Literal["examples", "usage"]
@@ -60,48 +60,47 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     FunctionSpec("collect-examples", "Turn dropped files and posted examples into segments, each exactly once.",
         routes=("POST GET /v1/datasets", "GET PATCH /v1/datasets/{dataset}", "GET /v1/datasets/{dataset}/drops",
                 "POST /v1/datasets/{dataset}/examples"),
-        drops="incoming/", queue="examples", schedules=(EVERY_5_MINUTES,),
-        table=("Query", "PutItem", "UpdateItem", "ConditionCheckItem"), indexes=("sweep", "by_time"),
+        events=("TrainingRunFinished",), drops="incoming/", queue="examples", schedules=(EVERY_5_MINUTES,),
+        table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
         reads=("incoming/",), writes=("datasets/",), sends=("examples",), timeout_s=300, memory_mb=1024),
 
     FunctionSpec("export-data", "Freeze a dataset into train, validation and test files.",
         routes=("POST GET /v1/datasets/{dataset}/exports", "GET /v1/datasets/{dataset}/exports/{export}"),
         events=("DatasetSettled", "TrainingRunRequested"),
-        table=("Query", "PutItem", "UpdateItem"), indexes=("sweep", "by_time"),
+        table=("GetItem", "Query", "PutItem"), indexes=("by_time",),
         reads=("datasets/", "exports/"), writes=("exports/",), timeout_s=300, memory_mb=1024),
 
     FunctionSpec("launch-finetune", "Start one training run at the provider for an export, never two.",
         routes=("POST GET /v1/training-runs", "POST /v1/training-runs/{run}/confirm"),
-        events=("ExportCreated", "TrainingRunRequested"), schedules=(MONTHLY, EVERY_5_MINUTES),
-        table=("Query", "PutItem", "UpdateItem"), indexes=("sweep", "by_time"),
+        events=("DatasetSettled", "ExportCreated", "TrainingRunRequested"), schedules=(MONTHLY, EVERY_5_MINUTES),
+        table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
         reads=("exports/",), provider_key=True, timeout_s=300, memory_mb=1024),
 
     FunctionSpec("check-status", "Ask the provider about open training runs and record what changed.",
         routes=("GET /v1/training-runs/{run}", "GET /v1/training-runs/{run}/events"), schedules=(EVERY_5_MINUTES,),
-        table=("Query", "PutItem", "UpdateItem"), indexes=("sweep", "by_time"), provider_key=True, timeout_s=60),
+        table=("GetItem", "Query", "PutItem"), indexes=("sweep",), provider_key=True, timeout_s=60),
 
     FunctionSpec("evaluate", "Compare versions on the same held-out examples.",
         routes=("POST GET /v1/evaluations", "GET /v1/evaluations/{evaluation}"),
-        events=("VersionReady", "EvaluationRequested", "EvaluationContinued"),
-        table=("Query", "PutItem", "UpdateItem"), indexes=("sweep", "by_time"),
+        events=("VersionReady", "EvaluationRequested"), schedules=(EVERY_5_MINUTES,),
+        table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
         reads=("exports/", "evaluations/"), writes=("evaluations/",),
         provider_key=True, timeout_s=900, memory_mb=1024),
 
     FunctionSpec("activate-model", "Decide which version of a model serves whom, and record why.",
-        routes=("POST /v1/models", "PATCH /v1/models/{model}", "POST GET /v1/models/{model}/versions",
-                "GET PUT /v1/models/{model}/deployment", "POST /v1/models/{model}/activate",
-                "POST /v1/models/{model}/deactivate", "POST /v1/models/{model}/rollback",
-                "GET /v1/models/{model}/history"),
+        routes=("POST /v1/models", "POST GET /v1/models/{model}/versions", "GET PUT /v1/models/{model}/deployment",
+                "POST /v1/models/{model}/activate", "POST /v1/models/{model}/deactivate",
+                "POST /v1/models/{model}/rollback", "GET /v1/models/{model}/history"),
         events=("EvaluationCompleted",),
-        table=("Query", "PutItem", "UpdateItem"), indexes=("sweep", "by_time")),
+        table=("GetItem", "Query", "PutItem")),
 
     FunctionSpec("complete-chat", "Answer chat completions with the version that serves this user.",
         routes=("GET /v1/models", "POST /v1/chat/completions", "GET /v1/models/{model}/route"),
-        table=("Query",), indexes=("by_time",), sends=("usage",), provider_key=True),
+        table=("GetItem", "Query"), sends=("usage",), provider_key=True),
 
     FunctionSpec("record-usage", "Count calls, tokens, dollars and feedback per version and day.",
         routes=("GET /v1/usage", "POST /v1/feedback"), queue="usage",
-        table=("Query", "PutItem", "UpdateItem"), indexes=("by_time",)),
+        table=("GetItem", "Query", "PutItem", "UpdateItem")),
 
     FunctionSpec("relay-events", "Carry domain events from the table's stream to the bus.",
         stream=True, schedules=(EVERY_5_MINUTES,),

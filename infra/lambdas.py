@@ -1,4 +1,4 @@
-"""One Lambda function per row of the table, each with its own role, its own log group and only the settings it needs."""
+"""One Lambda function per row of the table, each with its own role and log group, and told only what it needs."""
 
 import sys
 

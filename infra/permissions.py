@@ -1,6 +1,6 @@
 """From a row of the table to the statements of its role: what the row names, on exactly the resources it names.
 
-CDK's `grant_*` helpers add rights that no row asks for (DescribeTable, GetQueueUrl, ListStreams on `*`), so none is used.
+CDK's `grant_*` helpers add rights that no row asks for (DescribeTable, GetQueueUrl, ListStreams on `*`): none is used.
 A SecureString under the AWS-managed key `aws/ssm` needs no KMS statement: that key lets every principal of the account
 decrypt through SSM, so the right to the one parameter decides.
 """
@@ -38,7 +38,7 @@ class Permissions:
 
     def _table(self, spec: FunctionSpec) -> list[iam.PolicyStatement]:
         table = self._state.table.table_arn
-        statements = [_allow([f"dynamodb:{action}" for action in ("GetItem", *spec.table)], table)]
+        statements = [_allow([f"dynamodb:{action}" for action in spec.table], table)]
         if spec.indexes:
             statements.append(_allow(["dynamodb:Query"], *(f"{table}/index/{index}" for index in spec.indexes)))
         return statements

@@ -18,7 +18,10 @@ class Batching:
     window_s: int
 
 
-BATCHING: dict[QueueName, Batching] = {"examples": Batching(size=100, window_s=2), "usage": Batching(size=100, window_s=5)}
+BATCHING: dict[QueueName, Batching] = {
+    "examples": Batching(size=100, window_s=2),
+    "usage": Batching(size=100, window_s=5),
+}
 ATTEMPTS = 5
 TWO_WEEKS = Duration.days(14)  # the longest that SQS keeps a message
 
@@ -31,7 +34,9 @@ class Queues(Construct):
         self._stage = stage
         self.failures = self._make_dead_letter_queue("failures")
         self.by_name: dict[QueueName, sqs.Queue] = {
-            spec.queue: self._make_queue(spec.queue, consumer_timeout_s=spec.timeout_s) for spec in FUNCTIONS if spec.queue
+            spec.queue: self._make_queue(spec.queue, consumer_timeout_s=spec.timeout_s)
+            for spec in FUNCTIONS
+            if spec.queue
         }
 
     def _make_queue(self, name: QueueName, *, consumer_timeout_s: int) -> sqs.Queue:
@@ -40,7 +45,7 @@ class Queues(Construct):
             self,
             name.capitalize(),
             queue_name=self._stage.function_name(name),
-            # Six function time-outs plus the window is what Lambda's documentation asks for: room for throttled retries.
+            # Lambda's documentation asks for six time-outs plus the window: room for retries when throttled.
             visibility_timeout=Duration.seconds(6 * consumer_timeout_s + BATCHING[name].window_s),
             retention_period=TWO_WEEKS,
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=ATTEMPTS),
@@ -48,6 +53,4 @@ class Queues(Construct):
 
     def _make_dead_letter_queue(self, name: str) -> sqs.Queue:
         construct_id = name.title().replace("-", "")
-        return sqs.Queue(
-            self, construct_id, queue_name=self._stage.function_name(name), retention_period=TWO_WEEKS
-        )
+        return sqs.Queue(self, construct_id, queue_name=self._stage.function_name(name), retention_period=TWO_WEEKS)

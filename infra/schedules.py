@@ -1,4 +1,4 @@
-"""The fixed rules that wake functions: a name, which is also the rule's constant input, and EventBridge's expression."""
+"""The clocks that wake functions: a name, which is the constant input too, and EventBridge's expression."""
 
 from dataclasses import dataclass
 

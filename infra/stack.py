@@ -15,7 +15,9 @@ from infra.sources import Sources
 from infra.stage import Stage
 from infra.state import State
 
-NO_LAYER = "build/layer is missing: this template shows the production stack, but its functions would lack their libraries"
+NO_LAYER = (
+    "build/layer is missing: this template shows the production stack, but its functions would lack their libraries"
+)
 
 
 class TuneloopStack(Stack):

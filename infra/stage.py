@@ -4,9 +4,9 @@ A stage is the whole difference between the two deployments; everything else of 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 OVERRIDABLE = ("provider_base_url", "base_model", "functions_root", "layer_root")
@@ -38,7 +38,7 @@ class Stage:
 
     @property
     def has_built_layer(self) -> bool:
-        """Whether the layer carries its dependencies; without them only MiniStack's interpreter can run the functions."""
+        """Whether the layer carries its dependencies; bare, only an interpreter that has them can run the functions."""
         return (self.layer_root / "python").is_dir()
 
     def function_name(self, name: str) -> str:
@@ -50,7 +50,7 @@ LOCAL = Stage(
     name="local",
     provider="trainer",
     provider_base_url="http://127.0.0.1:4570/v1",
-    base_model="tuneloop-base",
+    base_model="tuneloop-linear-1",
     settle_s=2,
     refresh_after_s=1,
     log_retention_days=1,
@@ -81,8 +81,8 @@ def stage_named(name: str | None, overrides: Mapping[str, str]) -> Stage:
     unknown = set(overrides) - set(OVERRIDABLE)
     if unknown:
         raise ValueError(f"stage {name!r} has no setting {sorted(unknown)}; these can be set: {', '.join(OVERRIDABLE)}")
-    types = {field.name: field.type for field in fields(Stage)}
-    return replace(stage, **{key: Path(text) if types[key] is Path else text for key, text in overrides.items()})
+    changes: dict[str, Any] = {key: Path(text) if key.endswith("_root") else text for key, text in overrides.items()}
+    return replace(stage, **changes)
 
 
 def _with_built_layer(stage: Stage) -> Stage:

@@ -1,5 +1,7 @@
 """What Tuneloop remembers: one DynamoDB table with its stream, and one private bucket for examples and exports."""
 
+from typing import cast
+
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
@@ -51,9 +53,8 @@ class State(Construct):
             enforce_ssl=enforce_ssl,
             removal_policy=removal,
         )
-        # CDK's own `event_bridge_enabled` deploys an extra Lambda with rights on every bucket; CloudFormation needs none.
-        resource = bucket.node.default_child
-        assert isinstance(resource, s3.CfnBucket)
+        # CDK's `event_bridge_enabled` deploys an extra Lambda with rights on every bucket; CloudFormation needs none.
+        resource = cast("s3.CfnBucket", bucket.node.default_child)
         resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
         )

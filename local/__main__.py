@@ -1,1 +1,98 @@
-"""`make local`: leaves the stack up until Ctrl-C, with a key to call it."""
+"""`python -m local` (`make local`): leaves the stack up until Ctrl-C, with a key to call it.
+
+The address, the key and more stand in `build/local.json` while it is up, for scripts and apps to read.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from local.process import ProcessError
+from local.stack import ROOT, LocalStack
+from tuneloop.app import utc_now
+from tuneloop.domain.access import Scope
+from tuneloop.store.table import Table
+from tuneloop.store.tenants import Tenants
+from tuneloop.tenancy import create_key
+
+DIRECTORY = ROOT / "build" / "local"
+CARD = ROOT / "build" / "local.json"
+TENANT = "local"
+
+
+def main() -> int:
+    """Bring the stack up, say how to call it, and wait to be interrupted."""
+    try:
+        with LocalStack(DIRECTORY, tell=say) as stack:
+            card = describe(stack, make_key(stack))
+            write_privately(CARD, json.dumps(card, indent=2) + "\n")
+            say(usage(card))
+            signal.pause()
+    except KeyboardInterrupt:
+        say("Stopped.")
+    except ProcessError as error:
+        say(f"{error}")
+        return 1
+    finally:
+        CARD.unlink(missing_ok=True)
+    return 0
+
+
+def make_key(stack: LocalStack) -> str:
+    """The secret of a key that may do everything, made as `tuneloop keys create` does."""
+    tenants = Tenants(Table(stack.client("dynamodb"), stack.outputs["TableName"]))
+    return create_key(TENANT, frozenset(Scope), tenants=tenants, now=utc_now()).secret
+
+
+def describe(stack: LocalStack, api_key: str) -> dict[str, str]:
+    """All that a caller needs, and what an operator needs to look inside."""
+    return {
+        "base_url": stack.base_url,
+        "api_key": api_key,
+        "base_model": stack.base_model,
+        "tenant": TENANT,
+        "bucket": stack.outputs["BucketName"],
+        "table": stack.outputs["TableName"],
+        "trainer_url": stack.trainer.base_url,
+        "aws_endpoint_url": stack.aws.url,
+        "aws_access_key_id": stack.aws.access_key_id,
+        "aws_secret_access_key": stack.aws.secret_access_key,
+        "logs": str(stack.directory / "logs"),
+    }
+
+
+def usage(card: dict[str, str]) -> str:
+    """The card as text, with commands to paste."""
+    question = json.dumps({"model": "my-model", "messages": [{"role": "user", "content": "Where is my parcel?"}]})
+    return f"""
+Tuneloop is up. Ctrl-C ends it.
+
+  URL         {card["base_url"]}
+  key         {card["api_key"]}
+  base model  {card["base_model"]}
+  logs        {card["logs"]}
+  all of it   {CARD}
+
+  export URL={card["base_url"]} KEY={card["api_key"]}
+  curl -s $URL/models -H "Authorization: Bearer $KEY"
+  curl -s $URL/models -H "Authorization: Bearer $KEY" -d '{{"id": "my-model"}}'
+  curl -s $URL/chat/completions -H "Authorization: Bearer $KEY" -d '{question}'
+"""
+
+
+def write_privately(file: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+        stream.write(text)
+
+
+def say(text: str) -> None:
+    """Print at once, also into a pipe."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

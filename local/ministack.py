@@ -34,7 +34,7 @@ class Aws:
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        """What the CDK, boto3 and the `tuneloop` command need to act as the administrator, and nothing of the user's."""
+        """What the CDK, boto3 and the `tuneloop` command need to act as the administrator; nothing of the user's."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": self.access_key_id,

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 from base64 import b64encode
+from typing import Self
 
 import httpx2
 import uvicorn
@@ -25,13 +26,20 @@ Answer = tuple[int, Headers, bytes]
 
 
 class Proxy:
-    """An ASGI app that forwards every request to `upstream` + its own path, within the limits."""
+    """An ASGI app that forwards every request to `upstream` + its own path, within the limits; close it when done."""
 
     def __init__(self, upstream: str, *, timeout_s: float = INTEGRATION_TIMEOUT_S) -> None:
         self._upstream, self._timeout_s = upstream, timeout_s
-        self._client = httpx2.AsyncClient(timeout=None, limits=httpx2.Limits(max_connections=None))  # noqa: S113
+        self._client = httpx2.AsyncClient(timeout=None, limits=httpx2.Limits(max_connections=None))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._client.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call."""
         status, headers, content = await self._answer(scope, await _read_body(receive))
         headers = [*headers, (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -92,13 +100,19 @@ def _refusal(status: int, message: str) -> Answer:
     return status, [(b"content-type", b"application/json")], json.dumps({"message": message}).encode()
 
 
+async def serve(port: int, upstream: str) -> None:
+    """Serve at `port` of this machine only, until told to stop."""
+    async with Proxy(upstream) as proxy:
+        await uvicorn.Server(uvicorn.Config(proxy, port=port, log_level="warning", lifespan="off")).serve()
+
+
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve as the command line says."""
     parser = argparse.ArgumentParser(description="Fronts the local API with AWS's limits.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True, help="the API's address at MiniStack, without a trailing slash")
     arguments = parser.parse_args()
-    uvicorn.run(Proxy(arguments.upstream), port=arguments.port, log_level="warning", lifespan="off")
+    asyncio.run(serve(arguments.port, arguments.upstream))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Brings the whole of Tuneloop up on this machine, and takes it down again whatever happens in between.
 
 Everything lies below one directory, made anew: `logs/*.log` of the processes, `logs/functions/*.log` of the functions
-(written when the stack goes down), the trainer's data, the deployed template. Stacks in different directories don't meet.
+(written as the stack goes down), the trainer's data, the template. Stacks in different directories don't meet.
 """
 
 import json

@@ -3,12 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tuneloop.domain.errors import Conflict
 from tuneloop.domain.ids import Name
 from tuneloop.domain.registry import Model, Version, new_model
 from tuneloop.store.models import Models
+
+SET_BY_CALLS = frozenset({"model", "messages", "stream", "stream_options", "n"})
 
 
 class NewModelRequest(BaseModel):
@@ -29,6 +31,13 @@ class NewVersionRequest(BaseModel):
     prompt: str | None = Field(default=None, max_length=100_000)
     parameters: dict[str, Any] = Field(default={}, max_length=20)
     is_finetuned: bool = True
+
+    @field_validator("parameters")
+    @classmethod
+    def _leaves_the_call_its_own(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        if taken := SET_BY_CALLS & parameters.keys():
+            raise ValueError(f"each call sets {', '.join(sorted(taken))} itself")
+        return parameters
 
 
 def register_model(

@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from urllib.parse import unquote_plus
 
 from collect_examples.collect import collect
 from collect_examples.drop import take
@@ -21,8 +20,8 @@ handler = Function("collect-examples", api)
 def on_drop(key: str, version: str | None) -> None:
     """A file lies in `incoming/`."""
     drop, split = take(
-        unquote_plus(key), version, tenants=app.tenants, datasets=app.datasets, register=registered, now=utc_now()
-    )
+        key, version, tenants=app.tenants, datasets=app.datasets, register=registered, now=utc_now()
+    )  # fmt: skip
     collect(drop, app.objects.lines(drop.object), split, datasets=app.datasets, objects=app.objects, now=utc_now())
     _remind(drop)
 

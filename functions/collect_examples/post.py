@@ -39,6 +39,10 @@ def post(
 def _checked(row: dict[str, Any], index: int) -> bytes:
     found = read_example(row, index)
     if isinstance(found, Example):
-        return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+        try:
+            return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError as error:
+            rule = "An example may hold Unicode text and whole numbers of up to 64 bits."
+            raise InvalidInput(rule, param=f"examples[{index}]", code="invalid_json") from error
     path = found[0].path.removeprefix("$")
     raise InvalidInput(found[0].message, param=f"examples[{index}]{path}", code=found[0].code)

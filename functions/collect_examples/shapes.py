@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tuneloop.domain.datasets import DropStatus, OnDrop
+from tuneloop.domain.datasets import MOST_USD, DropStatus, OnDrop
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.ids import Name
 from tuneloop.domain.pricing import Usd
@@ -20,7 +20,7 @@ class NewDataset(BaseModel):
     id: Name
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
     on_drop: OnDrop | None = None
-    max_run_usd: Decimal | None = Field(default=None, ge=0)
+    max_run_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
 
 
 class NewExamples(BaseModel):

@@ -49,9 +49,10 @@ def create_export(dataset: Name) -> ExportView:
     if not current.revision:
         raise Conflict(f"Dataset {dataset} has no examples yet.", code="empty_dataset")
     identity = export_id(tenant, dataset, current.revision)
-    if app.exports.find(tenant, dataset, identity) is None:
-        event = DatasetSettled(tenant=tenant, dataset=dataset, revision=current.revision)
-        app.datasets.save(current.announced(now), event=event, now=now)
+    if found := app.exports.find(tenant, dataset, identity):
+        return ExportView.model_validate(found.model_dump())
+    event = DatasetSettled(tenant=tenant, dataset=dataset, revision=current.revision)
+    app.datasets.save(current.announced(now), event=event, now=now)
     return ExportView(id=identity, dataset=dataset, revision=current.revision, status="freezing")
 
 

@@ -14,7 +14,15 @@ from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
 from tuneloop.domain.leases import lease
 from tuneloop.domain.pricing import Price, auto_epochs, training_cost
-from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunError, RunStatus, merge_job
+from tuneloop.domain.training import (
+    SUBMITTABLE,
+    TERMINAL,
+    ControlledRun,
+    ProviderJob,
+    RunError,
+    RunStatus,
+    merge_job,
+)
 from tuneloop.providers.base import JobRequest, Provider
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
@@ -41,7 +49,8 @@ class Submission:
         if refusal := self._refusal():
             return self._fail(refusal)
         estimate = self._estimate(price)
-        if waiting := None if self.run.confirmed else _waits_for(estimate, limit_usd):
+        may_wait = self.run.status == RunStatus.REQUESTED and not self.run.confirmed
+        if waiting := _waits_for(estimate, limit_usd) if may_wait else None:
             wait = {"waiting_for": waiting, "estimated_cost_usd": estimate}
             return self._save(self.run.moved(RunStatus.AWAITING_CONFIRMATION, **wait))
         try:
@@ -64,7 +73,7 @@ class Submission:
 
     def _find_or_create(self) -> ControlledRun:
         if job := self.provider.find_job(self.run.id):
-            return self._save(merge_job(self.run, job, self.now))
+            return self._adopt(job)
         if self.run.create_sent_at and not self._missed_for_long():
             seen = {"lease": None, "missed_at": self.run.missed_at or self.now}
             return self._save(self.run.model_copy(update=seen))
@@ -77,7 +86,12 @@ class Submission:
             hyperparameters=self.run.hyperparameters,
         )
         self._save(self.run.model_copy(update={"create_sent_at": self.now, "missed_at": None}))
-        return self._save(merge_job(self.run, self.provider.create_job(request), self.now))
+        return self._adopt(self.provider.create_job(request))
+
+    def _adopt(self, job: ProviderJob) -> ControlledRun:
+        """Store the run's job as one that is under way: check-status records its end, with the version it made."""
+        under_way = RunStatus.VALIDATING_FILES if job.status in TERMINAL else job.status
+        return self._save(merge_job(self.run, job.model_copy(update={"status": under_way}), self.now))
 
     def _missed_for_long(self) -> bool:
         return self.run.missed_at is not None and self.now - self.run.missed_at >= LOOK_AGAIN_AFTER

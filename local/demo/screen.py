@@ -80,7 +80,7 @@ class Screen:
             arm = evaluation["arms"][name]
             low, high = arm["interval"]
             right = f"{arm['correct']:,} of {arm['examples']:,}"
-            table.add_row(title, right, f"{arm['accuracy']:.1%}", f"{low:.1%} – {high:.1%}")
+            table.add_row(title, right, f"{arm['accuracy']:.1%}", f"{low:.1%} to {high:.1%}")
         self._console.print(table)
         if evaluation["removed_overlap"]:
             self.say(f"{evaluation['removed_overlap']} test rows left out: their prompts were in training")

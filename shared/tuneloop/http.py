@@ -10,7 +10,11 @@ from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+    ValidationException,
+)
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel
 
@@ -67,7 +71,8 @@ class Api:
         self._authentication = Authentication(app)
         self._key: ApiKey | None = None
         self.resolver.exception_handler(TuneloopError)(self._refusal)
-        self.resolver.exception_handler(RequestValidationError)(self._invalid)
+        self.resolver.exception_handler([RequestValidationError, RequestUnsupportedContentType])(self._invalid)
+        self.resolver.exception_handler(UnicodeEncodeError)(self._unwritable)
         self.resolver.exception_handler(Exception)(self._failure)
         self.resolver.not_found(self._unknown)
 
@@ -102,6 +107,8 @@ class Api:
             self._key = self._admit(event)
         except TuneloopError as error:
             return self._plain(event, self._refusal(error))
+        except Exception as error:  # noqa: BLE001 - an entry point: who can't be looked up is told so in our shape
+            return self._plain(event, self._failure(error))
         try:
             return self.resolver.resolve(event, context)
         finally:
@@ -127,11 +134,15 @@ class Api:
         kind = SERVER_ERROR if isinstance(error, errors.ProviderUnavailable) else INVALID_REQUEST
         return self._error(STATUSES[type(error)], error.message, code=error.code, param=error.param, kind=kind)
 
-    def _invalid(self, error: RequestValidationError) -> Response[Any]:
+    def _invalid(self, error: ValidationException) -> Response[Any]:
         fault = error.errors()[0]
-        place = [str(part) for part in fault["loc"]]
+        place = ["body"] if fault["type"] == "json_invalid" else [str(part) for part in fault["loc"]]
         param = ".".join(place[1:] if place[:1] in (["body"], ["query"], ["path"]) else place) or "body"
         return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, f"{param}: {fault['msg']}", code=fault["type"], param=param)
+
+    def _unwritable(self, _: UnicodeEncodeError) -> Response[Any]:
+        message = "The request holds half of a surrogate pair (such as \\ud800), which is not a character."
+        return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, message, code="invalid_unicode", param="body")
 
     def _failure(self, error: Exception) -> Response[Any]:
         log_failure(error)

@@ -10,6 +10,8 @@ import traceback
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+FRAMES = 8
+
 logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "tuneloop"))
 metrics = Metrics(namespace="Tuneloop", service=os.environ.get("POWERTOOLS_SERVICE_NAME", "tuneloop"))
 metrics.set_default_dimensions(stage=os.environ.get("TUNELOOP_STAGE", "none"))
@@ -29,4 +31,4 @@ def flush() -> None:
 def log_failure(error: Exception) -> None:
     """Log what failed and where, without the error's text: it may quote a prompt, an answer or a key."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    logger.error("failed", extra={"error": type(error).__name__, "frames": frames})
+    logger.error("failed", extra={"error": type(error).__name__, "frames": frames[-FRAMES:]})

@@ -72,7 +72,7 @@ class Function:
     def _run(self, event: Event, context: LambdaContext) -> Any:
         match event:
             case {"source": source, "detail-type": kind, "detail": detail} if source == SOURCE:
-                return self.routines[kind](parse_event.validate_python({"type": kind, **detail}))
+                return self.routines[kind](parse_event.validate_python({**detail, "type": kind}))
             case {"source": "aws.s3", "detail": detail}:
                 return self.routines["drop"](detail["object"]["key"], detail["object"].get("version-id"))
             case {"schedule": name}:

@@ -25,6 +25,6 @@ def spec(request: pytest.FixtureRequest) -> FunctionSpec:
 
 
 def _synthesize(stage: str, directory: str) -> Template:
-    app = App(outdir=directory, context={"stage": stage})
+    app = App(outdir=directory, context={"stage": stage, "aws:cdk:enable-path-metadata": True})
     build(app)
     return Template(app.synth().get_stack_by_name(f"tuneloop-{stage}").template)

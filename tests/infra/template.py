@@ -1,6 +1,6 @@
 """A synthesized template, read by construct path instead of by generated id, so that tests say what a reader would.
 
-`State/Table` stands for a resource, its Ref and its ARN alike; joined text around it is kept: `State/Table/index/sweep`.
+`State/Table` stands for a resource, its Ref and its ARN alike; text joined to it is kept: `State/Table/index/sweep`.
 """
 
 from collections.abc import Iterator

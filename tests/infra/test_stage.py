@@ -7,17 +7,20 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import App
+
 from infra.app import build
 from infra.functions import FUNCTIONS, FunctionSpec
 from infra.stage import LOCAL, PROD, stage_named
 from tests.infra.template import Template
 from tests.infra.test_permissions import construct_of
+from trainer.state.models import BASE_MODELS
 
 pytestmark = pytest.mark.xdist_group("infra")
 
 ALWAYS = {
     "TUNELOOP_STAGE", "TUNELOOP_TABLE", "TUNELOOP_BUCKET", "TUNELOOP_PROVIDER", "TUNELOOP_BASE_MODEL",
-    "TUNELOOP_SETTLE_S", "TUNELOOP_REFRESH_AFTER_S", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "LOG_LEVEL",
+    "TUNELOOP_SETTLE_S", "TUNELOOP_REFRESH_AFTER_S", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE",
+    "LOG_LEVEL",
 }  # fmt: skip
 
 
@@ -66,8 +69,8 @@ def test_the_outputs_name_what_operators_and_the_command_need(template: Template
 
     functions = {f"{construct_of(spec).removeprefix('Functions/')}Function" for spec in FUNCTIONS}
     assert outputs == functions | {
-        "ApiUrl", "ApiId", "TableName", "BucketName", "BusName", "ExamplesQueueUrl", "UsageQueueUrl", "FailuresQueueUrl",
-        "ProviderKeyParameter",
+        "ApiUrl", "ApiId", "TableName", "BucketName", "BusName", "ExamplesQueueUrl", "UsageQueueUrl",
+        "FailuresQueueUrl", "ProviderKeyParameter",
     }  # fmt: skip
 
 
@@ -106,6 +109,10 @@ def test_settings_are_overridden_by_name() -> None:
 def test_each_stage_keeps_its_provider_s_key_under_its_own_name() -> None:
     assert LOCAL.key_parameter == "/tuneloop/local/providers/trainer/key"
     assert PROD.key_parameter == "/tuneloop/prod/providers/openai/key"
+
+
+def test_the_local_stage_starts_runs_from_a_model_that_the_trainer_has() -> None:
+    assert LOCAL.base_model in {model.id for model in BASE_MODELS}
 
 
 def test_the_table_is_read_without_the_cdk() -> None:

@@ -22,7 +22,10 @@ def test_the_table_has_the_sweep_and_by_time_indexes_with_all_attributes(templat
     (table,) = template.of_type("AWS::DynamoDB::Table").values()
 
     indexes = {
-        index["IndexName"]: ([key["AttributeName"] for key in index["KeySchema"]], index["Projection"]["ProjectionType"])
+        index["IndexName"]: (
+            [key["AttributeName"] for key in index["KeySchema"]],
+            index["Projection"]["ProjectionType"],
+        )
         for index in table["GlobalSecondaryIndexes"]
     }
 
@@ -57,7 +60,11 @@ def test_production_refuses_plain_http_and_outlives_its_stack(templates: dict[st
 def test_a_message_that_keeps_failing_moves_to_its_dead_letter_queue(template: Template) -> None:
     queues = template.of_type("AWS::SQS::Queue")
 
-    dead = {path: template.text(queue["RedrivePolicy"]["deadLetterTargetArn"]) for path, queue in queues.items() if "RedrivePolicy" in queue}
+    dead = {
+        path: template.text(queue["RedrivePolicy"]["deadLetterTargetArn"])
+        for path, queue in queues.items()
+        if "RedrivePolicy" in queue
+    }
 
     assert dead == {"Queues/Examples": "Queues/ExamplesDead", "Queues/Usage": "Queues/UsageDead"}
     assert set(queues) == {*dead, *dead.values(), "Queues/Failures"}

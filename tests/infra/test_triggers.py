@@ -20,13 +20,13 @@ def test_the_api_has_every_route_of_the_table_and_no_other(template: Template) -
     integrations = template.of_type("AWS::ApiGatewayV2::Integration")
 
     routes = {
-        route["RouteKey"]: template.text(integrations[template.text(route["Target"]).removeprefix("integrations/")]["IntegrationUri"])
+        route["RouteKey"]: template.text(
+            integrations[template.text(route["Target"]).removeprefix("integrations/")]["IntegrationUri"]
+        )
         for route in template.of_type("AWS::ApiGatewayV2::Route").values()
     }
 
-    assert routes == {
-        f"{method} {path}": function_of(spec) for spec in FUNCTIONS for method, path in spec.endpoints
-    }
+    assert routes == {f"{method} {path}": function_of(spec) for spec in FUNCTIONS for method, path in spec.endpoints}
     assert {integration["PayloadFormatVersion"] for integration in integrations.values()} == {"2.0"}
 
 

@@ -16,6 +16,7 @@ from tuneloop.domain.ids import Name, checked_name
 from tuneloop.domain.pricing import Usd
 
 PROBLEMS_KEPT = 100
+MOST_USD = 1_000_000
 ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
 
 
@@ -77,7 +78,7 @@ class DatasetChange(BaseModel):
 
     on_drop: OnDrop | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
-    max_run_usd: Usd | None = Field(default=None, ge=0)
+    max_run_usd: Usd | None = Field(default=None, ge=0, le=MOST_USD)
 
 
 class Segment(BaseModel):

@@ -49,7 +49,7 @@ class ArmName(StrEnum):
 class ArmResult(BaseModel):
     """How one arm did: right answers of `examples`, with Wilson's 95% interval; `errors` count as wrong."""
 
-    version: int | None
+    version: int | None = None
     examples: int
     correct: int
     errors: int

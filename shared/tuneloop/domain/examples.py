@@ -141,4 +141,6 @@ def _message_problems(path: str, message: Any) -> Iterator[Found]:
 
 
 def _is_parts(content: Any) -> bool:
-    return isinstance(content, list) and all(isinstance(part, dict) and "type" in part for part in content)
+    return isinstance(content, list) and all(
+        isinstance(part, dict) and "type" in part and isinstance(part.get("text"), str | None) for part in content
+    )

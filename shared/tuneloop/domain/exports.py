@@ -47,8 +47,8 @@ class Export(BaseModel):
     conflicting_prompts: int
     distinct_answers: int
     most_frequent_answer: str
-    prompt: str | None
-    base_prompt: str | None
+    prompt: str | None = None
+    base_prompt: str | None = None
     created_at: datetime
     seq: int = 0
 

@@ -4,11 +4,12 @@ A user's bucket is a hash of the candidate's salt and the user, so raising the s
 candidate. An inference id tells model, version, step, arm and day, so feedback needs no row per inference.
 """
 
+from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
 from tuneloop.domain.errors import InvalidInput
-from tuneloop.domain.ids import digest, unit_interval
+from tuneloop.domain.ids import checked_name, digest, unit_interval
 from tuneloop.domain.registry import Deployment
 
 ID_PREFIX = "chatcmpl-"
@@ -72,6 +73,16 @@ def parse_inference(inference_id: str) -> Inference:
         raise InvalidInput("This is not the id of an answer from /v1/chat/completions.", param="inference_id")
     model, version, step, arm, day, tenant, user, nonce = parts
     try:
-        return Inference(model, int(version), int(step), Arm(arm), day, tenant, user, nonce)
-    except ValueError as error:
-        raise InvalidInput("This inference id has been altered.", param="inference_id") from error
+        inference = Inference(
+            checked_name(model, "model"), int(version), int(step), Arm(arm), date.fromisoformat(day).isoformat(),
+            tenant, user, nonce,
+        )  # fmt: skip
+    except (ValueError, InvalidInput) as error:
+        raise _altered() from error
+    if inference.id != inference_id or inference.version < 0:
+        raise _altered()
+    return inference
+
+
+def _altered() -> InvalidInput:
+    return InvalidInput("This inference id has been altered.", param="inference_id")

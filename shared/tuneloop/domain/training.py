@@ -58,7 +58,7 @@ class Hyperparameters(BaseModel):
 
     n_epochs: int | None = Field(default=None, ge=1, le=50)
     batch_size: int | None = Field(default=None, ge=1, le=256)
-    learning_rate_multiplier: float | None = Field(default=None, gt=0)
+    learning_rate_multiplier: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class RunError(BaseModel):

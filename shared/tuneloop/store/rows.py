@@ -12,6 +12,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic import BaseModel
 
 Item = dict[str, Any]
+SMALLEST = Decimal("1e-100")
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
@@ -29,8 +30,14 @@ def from_item(item: Mapping[str, Any]) -> Item:
 
 def attributes_of(entity: BaseModel) -> Item:
     """An entity's fields as storable values; absent fields are left out."""
-    fields: Item = json.loads(entity.model_dump_json(exclude_none=True), parse_float=Decimal)
+    fields: Item = json.loads(entity.model_dump_json(exclude_none=True), parse_float=_number)
     return fields
+
+
+def _number(text: str) -> Decimal:
+    """A float that DynamoDB can hold: its numbers end at 1e-130, and a p-value may well lie below."""
+    number = Decimal(text)
+    return number if abs(number) >= SMALLEST else Decimal(0)
 
 
 def _is_fraction(value: Any) -> bool:

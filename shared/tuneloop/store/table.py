@@ -88,7 +88,7 @@ class Table:
         """One page of a partition, of the table or of one of its indexes, by sort key."""
         query = _query(partition, index, prefix) | {"Limit": limit, "ScanIndexForward": not newest_first}
         if cursor:
-            query["ExclusiveStartKey"] = _decode(cursor, partition, index)
+            query["ExclusiveStartKey"] = _decode(cursor, partition, index, prefix)
         answer = self.client.query(TableName=self.name, **query)
         last = answer.get("LastEvaluatedKey")
         return Listing([kind.model_validate(from_item(item)) for item in answer["Items"]], _encode(last))
@@ -128,13 +128,16 @@ def _encode(last: Any) -> str | None:
     return base64.urlsafe_b64encode(json.dumps(from_item(last)).encode()).decode() if last else None
 
 
-def _decode(cursor: str, partition: str, index: str | None) -> Item:
+def _decode(cursor: str, partition: str, index: str | None, prefix: str) -> Item:
     """The start key in a cursor; a cursor of another listing is refused, so none leads into another tenant's rows."""
     try:
         start = json.loads(base64.urlsafe_b64decode(cursor))
     except (ValueError, binascii.Error) as error:
         raise _bad_cursor() from error
-    if not isinstance(start, dict) or start.get(PARTITION_KEYS[index][0]) != partition:
+    pk, sk = PARTITION_KEYS[index]
+    if not isinstance(start, dict) or start.keys() != {"pk", "sk", pk, sk} or start[pk] != partition:
+        raise _bad_cursor()
+    if not all(isinstance(value, str) for value in start.values()) or not start[sk].startswith(prefix):
         raise _bad_cursor()
     return to_item(start)
 

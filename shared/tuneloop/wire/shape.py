@@ -1,4 +1,4 @@
-"""What every OpenAI shape has in common: fields we don't know are kept, and a shape costs nothing until it is used."""
+"""What every OpenAI shape has in common: fields we don't know are kept and passed on."""
 
 from typing import Annotated
 
@@ -11,6 +11,6 @@ Metadata = Annotated[
 
 
 class Shape(BaseModel):
-    """A JSON object of OpenAI's wire; its validator is built at first use, so that importing it stays cheap."""
+    """A JSON object of OpenAI's wire, with whatever else a provider or an app put into it."""
 
-    model_config = ConfigDict(extra="allow", defer_build=True)
+    model_config = ConfigDict(extra="allow")

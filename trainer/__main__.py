@@ -1,0 +1,51 @@
+"""`python -m trainer --port 4570 --data DIR`: an OpenAI-wire fine-tuning server that really trains, on this machine."""
+
+import argparse
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from trainer.server import create_app
+from trainer.state.home import lock
+from trainer.state.models import BASE_MODELS
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder for files, jobs and models; made if need be")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=4570, help="0 takes a free one")
+    parser.add_argument("--api-key", help="the key that clients must send; without it everyone may call")
+    options = parser.parse_args()
+    folder = options.data.resolve()
+    try:
+        with lock(folder, "server", wait=False), socket.create_server((options.host, options.port)) as listening:
+            serve(folder, listening, options.api_key)
+    except BlockingIOError:
+        parser.exit(1, f"Another trainer is using {folder}.\n")
+    except OSError as taken:
+        parser.exit(1, f"Cannot listen on {options.host}:{options.port}: {taken.strerror}.\n")
+
+
+def serve(folder: Path, listening: socket.socket, api_key: str | None) -> None:
+    """Serve a folder on a socket, saying where once calls are answered."""
+    app = create_app(folder, api_key=api_key)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=3)
+    _Announcing(config).run(sockets=[listening])
+
+
+class _Announcing(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            host, port = sockets[0].getsockname()[:2]
+            models = ", ".join(model.id for model in BASE_MODELS)
+            sys.stdout.write(f"Tuneloop trainer\n  URL          http://{host}:{port}/v1\n  base models  {models}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

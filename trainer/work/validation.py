@@ -1,0 +1,46 @@
+"""The first state of a job: its files are read and checked, and it is queued or it fails saying which line is wrong."""
+
+from trainer.identity import now_s
+from trainer.lines import LEAST_TRAINING_EXAMPLES, InvalidFileError, check_file
+from trainer.state.home import Home
+from trainer.work.data import FileGoneError, job_file
+from tuneloop.wire.fine_tuning import FineTuningJob, JobError
+
+_VALIDATING = frozenset({"validating_files"})
+
+
+def validate(home: Home, job: FineTuningJob) -> None:
+    """Check a job's files and move it on."""
+    error = _first_error(home, job)
+    with home.rows.transaction():
+        if error:
+            fail(home, job.id, error)
+        elif home.jobs.move(job.id, out_of=_VALIDATING, status="queued"):
+            home.jobs.log(job.id, "validated", "Files validated, moving job to queued state")
+
+
+def fail(home: Home, job_id: str, error: JobError) -> None:
+    """End a job as failed, unless it has ended."""
+    with home.rows.transaction():
+        if home.jobs.move(job_id, status="failed", error=error, finished_at=now_s(), estimated_finish=None):
+            home.jobs.log(job_id, "failed", f"The job failed: {error.message}", level="error")
+    home.progress_file(job_id).unlink(missing_ok=True)
+
+
+def file_error(param: str, why: Exception) -> JobError:
+    """Say what is wrong with a job's training or validation file."""
+    role = param.replace("_", " ")
+    return JobError(code=f"invalid_{param}", message=f"The job failed due to an invalid {role}. {why}", param=param)
+
+
+def _first_error(home: Home, job: FineTuningJob) -> JobError | None:
+    at_least = {"training_file": LEAST_TRAINING_EXAMPLES}
+    if job.validation_file:
+        at_least["validation_file"] = 1
+    for param, examples in at_least.items():
+        home.jobs.log(job.id, param, f"Validating {param.replace('_', ' ')}: {getattr(job, param)}")
+        try:
+            check_file(job_file(home, job, param), at_least=examples)
+        except (FileGoneError, InvalidFileError) as why:
+            return file_error(param, why)
+    return None
