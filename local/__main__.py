@@ -75,10 +75,10 @@ Tuneloop is up. Ctrl-C ends it.
   logs        {card["logs"]}
   all of it   {CARD}
 
-  export URL={card["base_url"]} KEY={card["api_key"]}
-  curl -s $URL/models -H "Authorization: Bearer $KEY"
-  curl -s $URL/models -H "Authorization: Bearer $KEY" -d '{{"id": "my-model"}}'
-  curl -s $URL/chat/completions -H "Authorization: Bearer $KEY" -d '{question}'
+  URL={card["base_url"]}; KEY="Authorization: Bearer {card["api_key"]}"; JSON="Content-Type: application/json"
+  curl -s $URL/models -H "$KEY"
+  curl -s $URL/models -H "$KEY" -H "$JSON" -d '{{"id": "my-model"}}'
+  curl -s $URL/chat/completions -H "$KEY" -H "$JSON" -d '{question}'
 """
 
 

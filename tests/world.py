@@ -77,9 +77,11 @@ class World:
         self.sqs = boto3.client("sqs")
         self.s3 = boto3.client("s3")
         self.dynamodb = boto3.client("dynamodb")
+        self.ssm = boto3.client("ssm")
         app.tenants.ensure(tenant, utc_now())
         self.key = self.new_key(*Scope)
         self.delivered: list[str] = []
+        self.events: list[dict[str, Any]] = []
 
     def new_key(self, *scopes: Scope, tenant: str | None = None) -> str:
         """Another key of the tenant, or of another one."""
@@ -130,6 +132,7 @@ class World:
                 "detail": json.loads(row.detail),
             }
             self.delivered.append(row.event_type)
+            self.events.append(event)
             for spec in FUNCTIONS:
                 if row.event_type in spec.events:
                     invoke(spec.name, event)

@@ -47,8 +47,8 @@ def train(scene: Scene, report: Report) -> None:
     """The settled dataset is frozen, a run is launched and followed to its end."""
     run = scene.wait_for("Launching a training run", lambda: _first_run(scene), REQUEST_S)
     with scene.screen.following() as view:
-        for reading in scene.api.follow(run["id"], every_s=0.3):
-            view(run := reading)
+        for run, events in scene.api.follow(run["id"], every_s=0.3):  # noqa: B020 - the run is what is followed
+            view(run, events)
     if run["status"] != "succeeded":
         raise DemoError(f"The run ended as {run['status']}: {(run.get('error') or {}).get('message')}")
     scene.run = run

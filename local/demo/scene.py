@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import orjson
 from openai import OpenAI
 
@@ -67,8 +68,9 @@ class Scene:
         return key
 
     def questions(self) -> list[str]:
-        """The last user messages of a few different examples, spread over the test or training file."""
-        lines = (self.test or self.data).read_bytes().splitlines()
+        """The last user messages of a few held-out examples, spread over the export's test file."""
+        files = self.api.get(f"/datasets/{self.dataset}/exports/{self.run['export']}")["files"]
+        lines = httpx2.get(files["test"]["url"]).raise_for_status().content.splitlines()
         spread = lines[:: max(1, len(lines) // ASKED)][:ASKED]
         return [_question(orjson.loads(line)) for line in spread]
 

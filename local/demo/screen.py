@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from tuneloop.cli.progress import RunProgress
+from tuneloop.domain.evaluation import p_text
 
 if TYPE_CHECKING:
     from local.demo.loop import Step
@@ -54,16 +56,18 @@ class Screen:
         self._console.print(f"  {line}", markup=False, soft_wrap=True)
 
     @contextmanager
-    def following(self) -> Iterator[View]:
+    def following(self) -> Iterator[Callable[[dict[str, Any], list[dict[str, Any]]], None]]:
         """A run's bar and losses as they come in."""
         progress = RunProgress()
-        with Live(progress, console=self._console, refresh_per_second=8) as live:
+        with Live(Padding(progress, (0, 0, 0, 2)), console=self._console, refresh_per_second=8) as live:
 
-            def show(run: dict[str, Any]) -> None:
-                progress.update(run)
+            def show(run: dict[str, Any], events: list[dict[str, Any]]) -> None:
+                progress.update(run, events)
                 live.refresh()
 
             yield show
+        if not self._console.is_terminal:
+            self._console.line()
 
     @contextmanager
     def evaluating(self) -> Iterator[View]:
@@ -87,7 +91,7 @@ class Screen:
 
     def answers(self, answers: list[tuple[str, str, int]]) -> None:
         """Questions, answers, and the version that gave them."""
-        table = Table("question", "answer", "version", box=None, padding=(0, 2))
+        table = Table("question", "answer", "version", box=None, padding=(0, 1))
         for question, answer, version in answers:
             table.add_row(_shortened(question), answer, str(version))
         self._console.print(table)
@@ -108,7 +112,7 @@ class Screen:
             f"[bold]{scene.dataset}[/bold] is answered by version {scene.run['version']}: "
             f"right {figures['tuned_accuracy']:.1%} of the time, the base model {figures['base_accuracy']:.1%}",
             f"gain {low * 100:+.1f} to {high * 100:+.1f} points on {figures['examples']:,} held-out examples, "
-            f"p = {figures['p_value']:.2g}",
+            f"{p_text(figures['p_value'])}",
             f"{sum(row['calls'] for row in report.usage)} calls accounted for, "
             f"${sum(row['cost_usd'] for row in report.usage):.2f} spent",
             "[dim]build/demo/report.json, logs in build/demo/stack/logs[/dim]",

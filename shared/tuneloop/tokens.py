@@ -11,6 +11,7 @@ from splintr import Tokenizer
 from tuneloop.domain.examples import text_of
 
 PER_MESSAGE = 3
+PER_NAME = 1
 PER_EXAMPLE = 3
 
 
@@ -21,11 +22,15 @@ def _tokenizer() -> Any:
 
 def count_text(text: str) -> int:
     """Tokens of a text."""
-    return len(_tokenizer().encode(text))
+    return len(_tokenizer().encode_ordinary(text))
 
 
 def count_messages(messages: list[dict[str, Any]]) -> int:
     """Tokens of a conversation as it is billed in training; tool calls and images are not counted yet."""
-    return PER_EXAMPLE + sum(
-        PER_MESSAGE + count_text(message["role"]) + count_text(text_of(message)) for message in messages
-    )
+    return PER_EXAMPLE + sum(_count_message(message) for message in messages)
+
+
+def _count_message(message: dict[str, Any]) -> int:
+    name = message.get("name")
+    named = PER_NAME + count_text(name) if isinstance(name, str) else 0
+    return PER_MESSAGE + count_text(message["role"]) + count_text(text_of(message)) + named

@@ -1,4 +1,4 @@
-"""The code answers exactly what its row of the table wakes it for: no trigger without a routine, no routine unreachable."""
+"""The code answers exactly what its row of the table wakes it for: no trigger without a routine, and none unused."""
 
 import importlib
 
@@ -13,7 +13,9 @@ def handler_of(spec: FunctionSpec) -> Function:
 
 def test_a_handler_has_a_routine_for_each_of_its_row_s_triggers_and_no_other(spec: FunctionSpec) -> None:
     triggers = {*spec.events, *(schedule.name for schedule in spec.schedules)}
-    triggers |= {name for name, wakes in (("drop", spec.drops), ("queue", spec.queue), ("stream", spec.stream)) if wakes}
+    triggers |= {
+        name for name, wakes in (("drop", spec.drops), ("queue", spec.queue), ("stream", spec.stream)) if wakes
+    }
 
     assert set(handler_of(spec).routines) == triggers
 

@@ -38,11 +38,11 @@ class ApiClient:
         """The parsed answer to a POST of JSON."""
         return self._send("POST", path, json=body)
 
-    def follow(self, run: str, every_s: float = 1.0) -> Iterator[dict[str, Any]]:
-        """A training run again and again until it has ended, which is given last."""
+    def follow(self, run: str, every_s: float = 1.0) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+        """A training run and its events again and again until it has ended, which is given last."""
         while True:
             found = self.get(f"/training-runs/{run}")
-            yield found
+            yield found, self.get(f"/training-runs/{run}/events")["data"]
             if RunStatus(found["status"]) in TERMINAL:
                 return
             time.sleep(every_s)

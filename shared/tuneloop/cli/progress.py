@@ -21,9 +21,10 @@ def sparkline(values: list[float]) -> str:
     """Values as a line of bars, the lowest and the highest at the ends of the scale."""
     if not values:
         return ""
-    low, high = min(values), max(values)
+    shown = values[:: -(-len(values) // KEPT)]
+    low, high = min(shown), max(shown)
     scale = (high - low) or 1.0
-    return "".join(LEVELS[round((value - low) / scale * (len(LEVELS) - 1))] for value in values[-KEPT:])
+    return "".join(LEVELS[round((value - low) / scale * (len(LEVELS) - 1))] for value in shown)
 
 
 class RunProgress:
@@ -32,26 +33,23 @@ class RunProgress:
     def __init__(self) -> None:
         self._run: dict[str, Any] = {}
         self._losses: list[float] = []
-        self._step: int | None = None
 
-    def update(self, run: dict[str, Any]) -> None:
-        """Take in a new reading of the run."""
+    def update(self, run: dict[str, Any], events: list[dict[str, Any]]) -> None:
+        """Take in a new reading of the run and of what its provider reported."""
         self._run = run
-        if run.get("train_loss") is not None and run.get("step") != self._step:
-            self._losses.append(run["train_loss"])
-            self._step = run.get("step")
+        self._losses = [event["train_loss"] for event in events if event.get("train_loss") is not None]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         run = self._run
         if not run:
             return
         grid = Table.grid(padding=(0, 1))
-        step = f"step {run['step']}/{run['total_steps']}" if run.get("total_steps") else ""
+        step = f"step {run['step']:,} of {run['total_steps']:,}" if run.get("total_steps") else ""
         bar = ProgressBar(total=1.0, completed=run["progress"], width=30)
         grid.add_row(Text.from_markup(status_text(run["status"])), bar, f"{run['progress']:4.0%}", step)
         yield grid
         if self._losses:
-            yield Text.from_markup(f"loss {sparkline(self._losses)} {self._losses[-1]:.3f}{_valid(run)}", style="dim")
+            yield Text(f"loss {sparkline(self._losses)} {self._losses[-1]:.3f}{_valid(run)}", style="dim")
         if note := run.get("waiting_for") or (run.get("error") or {}).get("message"):
             yield Text(note, style="yellow")
 

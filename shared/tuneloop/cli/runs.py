@@ -33,10 +33,11 @@ def show(run: str) -> None:
 @commands.command()
 def watch(run: str) -> None:
     """Follow a run until it has ended; exit status 1 unless it succeeded."""
-    view, last = RunProgress(), {}
+    view = RunProgress()
+    last: dict[str, Any] = {}
     with Live(view, console=Console(), refresh_per_second=8) as live:
-        for last in ApiClient.from_environment().follow(run):
-            view.update(last)
+        for last, events in ApiClient.from_environment().follow(run):
+            view.update(last, events)
             live.refresh()
     if last["status"] != "succeeded":
         raise typer.Exit(1)

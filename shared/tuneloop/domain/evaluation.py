@@ -145,23 +145,35 @@ class Answered(BaseModel):
 
 def is_right(answer: str, expected: str) -> bool:
     """Whether two answers say the same: equal as JSON where both are JSON, else equal but for white space."""
-    parsed = _json(answer), _json(expected)
-    if None not in parsed:
-        return bool(parsed[0] == parsed[1])
-    return answer.split() == expected.split()
+    try:
+        return bool(_json(answer) == _json(expected))
+    except (ValueError, RecursionError):  # no JSON, or an answer that got lost in brackets
+        return answer.split() == expected.split()
 
 
 def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
+    """The value of a JSON text; numbers are wrapped, or `true` would equal 1."""
+    return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_no_json)
+
+
+def _integer(digits: str) -> tuple[str, int]:
+    return "number", int(digits)
+
+
+def _fraction(digits: str) -> tuple[str, float]:
+    return "number", float(digits)
+
+
+def _no_json(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
 
 
 def arm_result(version: int | None, scores: list[Answered], cost_usd: Usd | None = None) -> ArmResult:
     """One arm's figures over the rows that count."""
     if not scores:
-        return ArmResult(version=version, examples=0, correct=0, errors=0, accuracy=0.0, interval=(0.0, 1.0))
+        return ArmResult(
+            version=version, examples=0, correct=0, errors=0, accuracy=0.0, interval=(0.0, 1.0), cost_usd=cost_usd
+        )
     correct = sum(score.right for score in scores)
     low, high = wilson_interval(correct, len(scores))
     errors = sum(score.error is not None for score in scores)
@@ -178,7 +190,7 @@ def compare(candidate: list[Answered], stable: list[Answered], look: int) -> Com
         return None
     counts = PairedCounts.from_scores([score.right for score in candidate], [score.right for score in stable])
     alpha = alpha_per_look(look)
-    low, high = newcombe_paired_interval(*counts, confidence=1 - 2 * alpha)
+    low, high = newcombe_paired_interval(*counts, confidence=1 - 2 * alpha) if alpha else (-1.0, 1.0)
     discordance = max(LEAST_DISCORDANCE, counts.discordance)
     provable = smallest_detectable_difference(counts.n, discordance, alpha) if alpha else 1.0
     return Comparison(
@@ -190,6 +202,11 @@ def compare(candidate: list[Answered], stable: list[Answered], look: int) -> Com
         only_stable_right=counts.only_baseline,
         smallest_provable_improvement=provable,
     )
+
+
+def p_text(p_value: float) -> str:
+    """A p-value as people read it; below one in ten thousand its digits say nothing."""
+    return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"
 
 
 def is_contaminated(rows: int, removed: int) -> bool:
@@ -212,9 +229,9 @@ def judge(evaluation: Evaluation) -> Verdict:
     figures = (
         f"{candidate.accuracy:.1%} right against {arms[ArmName.STABLE].accuracy:.1%} on {evaluation.examples} "
         f"held-out examples (gain {comparison.difference * 100:+.1f} points, {1 - 2 * comparison.alpha:.0%} interval "
-        f"{comparison.interval[0] * 100:+.1f} to {comparison.interval[1] * 100:+.1f}, p = {comparison.p_value:.2g})"
+        f"{comparison.interval[0] * 100:+.1f} to {comparison.interval[1] * 100:+.1f}, {p_text(comparison.p_value)})"
     )
-    if comparison.p_value > comparison.alpha or comparison.difference <= 0:
+    if not comparison.alpha or comparison.p_value > comparison.alpha or comparison.difference <= 0:
         provable = comparison.smallest_provable_improvement
         return _refuse(f"Not proved better: {figures}. This test set can show a gain of {provable * 100:.0f} points.")
     return Verdict(promote=True, reason=f"Better than what serves today: {figures}.")

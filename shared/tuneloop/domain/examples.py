@@ -17,6 +17,8 @@ from tuneloop.domain.ids import digest
 
 CONTENT_FIELDS = ("messages", "tools", "parallel_tool_calls")
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+MOST_LEVELS = 100
+LONGEST_PATH = 200
 
 JsonObject = dict[str, Any]
 
@@ -91,15 +93,19 @@ def read_example(row: Any, line: int, split: Split | None = None) -> Example | l
         return problems
     content = {name: row[name] for name in CONTENT_FIELDS if row.get(name) is not None}
     ours = {name: value for name, value in row.items() if name not in CONTENT_FIELDS}
+    ours["split"] = split if ours.get("split") is None else ours["split"]
     try:
-        return Example.model_validate({"split": split, **ours, "id": digest(canonical(content)), "content": content})
+        canonical(ours).encode()  # like the digest: fails on text that can't be stored
+        return Example.model_validate({**ours, "id": digest(canonical(content)), "content": content})
+    except UnicodeEncodeError:
+        return [Problem(line=line, path="$", code="invalid_text", message="Text must not hold half a surrogate pair.")]
     except ValidationError as error:
         return [_field_problem(line, details["loc"], details["msg"]) for details in error.errors(include_input=False)]
 
 
 def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Problem:
     allowed = ", ".join([*CONTENT_FIELDS, *(name for name in Example.model_fields if name not in ("id", "content"))])
-    path = ".".join(str(part) for part in ("$", *loc))
+    path = ".".join(str(part) for part in ("$", *loc))[:LONGEST_PATH]
     return Problem(line=line, path=path, code="invalid_field", message=f"{message}. Known fields: {allowed}.")
 
 
@@ -107,6 +113,9 @@ Found = tuple[str, str, str]
 
 
 def _problems(row: JsonObject) -> Iterator[Found]:
+    if _is_deeper(row, MOST_LEVELS):
+        yield "$", "too_deep", f"Objects and lists may lie in each other {MOST_LEVELS} levels deep at most."
+        return
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
         yield "$.messages", "missing_messages", "`messages` must be a list of at least a user and an assistant message."
@@ -129,14 +138,16 @@ def _message_problems(path: str, message: Any) -> Iterator[Found]:
     role = message.get("role")
     if role not in ROLES:
         yield f"{path}.role", "unknown_role", f"`role` must be one of {', '.join(ROLES)}."
-    if "weight" in message and (role != "assistant" or message["weight"] not in (0, 1)):
+    weight = message.get("weight", 0)
+    if "weight" in message and (role != "assistant" or isinstance(weight, bool) or weight not in (0, 1)):
         yield f"{path}.weight", "invalid_weight", "`weight` is 0 or 1 and stands on assistant messages only."
     content = message.get("content")
-    if content is None and role == "assistant" and (message.get("tool_calls") or message.get("function_call")):
+    calls = role == "assistant" and (message.get("tool_calls") or message.get("function_call"))
+    if content is None and calls:
         return
     if not isinstance(content, str) and not _is_parts(content):
         yield f"{path}.content", "invalid_content", "`content` must be a string or a list of content parts."
-    elif role == "assistant" and not text_of(message).strip() and not message.get("tool_calls"):
+    elif role == "assistant" and not text_of(message).strip() and not calls:
         yield f"{path}.content", "empty_answer", "An assistant message must say something or call a tool."
 
 
@@ -144,3 +155,10 @@ def _is_parts(content: Any) -> bool:
     return isinstance(content, list) and all(
         isinstance(part, dict) and "type" in part and isinstance(part.get("text"), str | None) for part in content
     )
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects lie in each other beyond that many levels; far beyond, none can be written as JSON."""
+    parts = value.values() if isinstance(value, dict) else value
+    inner = [part for part in parts if isinstance(part, dict | list)]
+    return bool(inner) and (levels <= 1 or any(_is_deeper(part, levels - 1) for part in inner))

@@ -89,8 +89,8 @@ class Answers(BaseModel):
     def base_prompt(self) -> str | None:
         """The shared prompt with the answers named, where they are a closed set; else the shared prompt itself."""
         answers = sorted(self.answers)
-        closed = len(answers) <= MOST_NAMED_ANSWERS and self.answers.total() >= FEWEST_PER_ANSWER * len(answers)
+        closed = 0 < len(answers) <= MOST_NAMED_ANSWERS and self.answers.total() >= FEWEST_PER_ANSWER * len(answers)
         named = "\n".join([ANSWERS_HEADING, *answers])
-        if not closed or any("\n" in answer for answer in answers) or len(named) > MOST_PROMPT_CHARACTERS:
+        if not closed or any("\n" in answer or not answer for answer in answers) or len(named) > MOST_PROMPT_CHARACTERS:
             return self.prompt
         return f"{self.prompt}\n\n{named}" if self.prompt else named

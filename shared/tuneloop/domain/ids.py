@@ -29,7 +29,7 @@ def derived_id(prefix: str, *parts: object) -> str:
 
 def checked_name(value: str, what: str) -> str:
     """The name itself, or InvalidInput that says which names are allowed."""
-    if re.match(PATTERN, value) is None:
+    if re.fullmatch(PATTERN, value) is None:
         rule = "1-63 lower-case letters, digits and hyphens, starting with a letter or digit"
         raise InvalidInput(f"{what} must be {rule}.", param=what, code="invalid_name")
     return value

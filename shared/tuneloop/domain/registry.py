@@ -124,7 +124,8 @@ def activated(old: Deployment, version: int, reason: str, now: datetime) -> Depl
     """All users on `version`; what was stable before is remembered for a rollback."""
     if old.stable == version and old.candidate is None:
         return old
-    return _next(old, now, stable=version, previous=old.stable, candidate=None, share=0.0, reason=reason)
+    previous = old.previous if old.stable == version else old.stable
+    return _next(old, now, stable=version, previous=previous, candidate=None, share=0.0, reason=reason)
 
 
 def rolled_back(old: Deployment, reason: str, now: datetime) -> Deployment:

@@ -53,7 +53,7 @@ def route(deployment: Deployment, user: str | None, call: str) -> Route:
     on_candidate = deployment.candidate is not None and unit_interval(deployment.salt, user or call) < deployment.share
     first = [deployment.candidate] if on_candidate and deployment.candidate is not None else []
     versions = tuple(dict.fromkeys([*first, deployment.stable, 0]))
-    return Route(Arm.CANDIDATE if on_candidate else Arm.STABLE, versions, compared=user is not None)
+    return Route(Arm.CANDIDATE if on_candidate else Arm.STABLE, versions, compared=bool(user))
 
 
 def tenant_hash(tenant: str) -> str:

@@ -5,11 +5,10 @@ split, so that nothing the gate asks was seen in training. A unit's place is a h
 the unit, never a draw. Marks of the user's own (`split`, or a drop's folder) come first.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tuneloop.domain.examples import Example, Split, text_of
+from tuneloop.domain.examples import Example, JsonObject, Split, canonical, text_of
 from tuneloop.domain.ids import digest, unit_interval
 from tuneloop.domain.statistics import alpha_per_look, rows_needed
 
@@ -31,11 +30,18 @@ class Shares:
 
 def unit_of(example: Example) -> str:
     """The hash of everything before the answer except system messages, letters folded, white space squeezed."""
-    said = [f"{message['role']}:{text_of(message)}" for message in example.prompt if message["role"] in SPOKEN]
-    return digest(re.sub(r"\s+", " ", "\n".join(said)).strip().casefold())
+    said = [f"{message['role']}:{_said(message)}" for message in example.prompt if message["role"] not in PROMPT_ROLES]
+    return digest(" ".join(said).casefold())
 
 
-SPOKEN = ("user", "assistant", "tool")
+PROMPT_ROLES = ("system", "developer")
+
+
+def _said(message: JsonObject) -> str:
+    """A message's text with its white space squeezed, and its pictures and other parts as they are."""
+    content = message.get("content")
+    parts = [canonical(part) for part in content if part["type"] != "text"] if isinstance(content, list) else []
+    return " ".join([*text_of(message).split(), *parts])
 
 
 def plan_shares(units: int, *, marked_test: bool) -> Shares:

@@ -6,9 +6,9 @@ delivered twice counts once. Money is exact decimals; calls whose price is unkno
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from tuneloop.domain.ids import Name
 from tuneloop.domain.pricing import Usd
@@ -54,8 +54,7 @@ class Counters(BaseModel):
     rating_sum: int = 0
 
     def __add__(self, other: "Counters") -> "Counters":
-        mine, theirs = self.model_dump(), other.model_dump()
-        return Counters(**{name: mine[name] + theirs[name] for name in mine})
+        return Counters(**{name: getattr(self, name) + getattr(other, name) for name in Counters.model_fields})
 
 
 class UsageRow(Counters):
@@ -72,6 +71,12 @@ class Feedback(BaseModel):
     inference_id: str = Field(max_length=300)
     rating: int | None = Field(default=None, ge=1, le=5)
     correction: Annotated[str, StringConstraints(min_length=1, max_length=100_000)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.rating is None and self.correction is None:
+            raise ValueError("feedback needs a `rating`, a `correction`, or both")
+        return self
 
 
 def counted(record: UsageRecord) -> Counters:

@@ -42,7 +42,7 @@ class Objects:
             raise
         raw: IO[bytes] = body  # type: ignore[assignment]
         if key.endswith(".zst"):
-            raw = zstandard.ZstdDecompressor().stream_reader(raw)
+            raw = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
         yield from split_lines(raw)
 
     def put(self, key: str, content: bytes | IO[bytes]) -> None:

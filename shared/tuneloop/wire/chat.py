@@ -53,7 +53,7 @@ class StreamOptions(Shape):
 class ChatRequest(Shape):
     """The body of `POST /v1/chat/completions`; one answer per call (`n` is 1)."""
 
-    model: str = Field(min_length=1)
+    model: str = Field(min_length=1, max_length=300)
     messages: list[ChatMessage] = Field(min_length=1)
     user: str | None = None
     safety_identifier: str | None = None

@@ -1,0 +1,76 @@
+# Tuneloop's commands: `make help` lists them. Each makes the environment it needs first.
+PYTHON ?= python3
+BIN := .venv/bin
+CDK := node_modules/.bin/cdk
+CODE := shared/tuneloop functions trainer infra local tests bench docs
+export PYTHONPATH := shared:functions:.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo local test test-unit check format synth lock clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.installed .venv/.editable node_modules/.installed ## Make the environment, .venv and node_modules; the others do it too.
+	@:
+
+demo: setup ## Run the whole loop on this machine: make demo [DATA=train.jsonl] [TEST=test.jsonl].
+	@$(BIN)/python -m local.demo $(if $(DATA),--data "$(DATA)") $(if $(TEST),--test "$(TEST)")
+
+local: setup ## Leave the stack up until Ctrl-C; prints its URL and a key, also in build/local.json.
+	@$(BIN)/python -m local
+
+test: setup ## Run every test: make test [ARGS="-k name"].
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-unit: setup ## Run the unit tests, in seconds.
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+check: setup ## Format, lint, types, import rules and generated documents, all quiet when they are fine.
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary $(CODE)
+	@mkdir -p build
+	@$(BIN)/lint-imports --no-logo > build/lint-imports.log || { cat build/lint-imports.log; exit 1; }
+	@$(BIN)/python -m docs.build --check
+
+format: setup ## Format the code and fix what the linter can fix.
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+synth: setup ## Write the CloudFormation templates of both stages to build/cdk.out.
+	@$(CDK) synth --quiet -c stage=local --output build/cdk.out/local
+	@$(CDK) synth --quiet -c stage=prod --output build/cdk.out/prod
+
+lock: setup ## Pin the newest allowed versions, with hashes, in requirements/ and package-lock.json.
+	@$(BIN)/python -m pip install --quiet uv
+	@$(call compile,requirements/dev.txt) requirements/dev.in --all-extras --group dev
+	@$(call compile,requirements/layer.txt) --constraint requirements/dev.txt
+	@npm update --package-lock-only --silent
+
+clean: ## Remove what was built and cached; the environment stays.
+	@rm -rf build .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis shared/*.egg-info
+	@find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
+
+# The layer takes the versions that the tests ran with. Hashes of all platforms and no address of an index, so that
+# the files are the same wherever they are made.
+compile = $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" --output-file $(1)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Tuneloop needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv
+
+.venv/.installed: requirements/dev.txt | $(BIN)/python
+	@echo "Installing the Python packages of requirements/dev.txt"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+.venv/.editable: pyproject.toml | .venv/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+node_modules/.installed: package-lock.json .npmrc
+	@echo "Installing the CDK command line of package-lock.json"
+	@npm ci --silent
+	@touch $@

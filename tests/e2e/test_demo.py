@@ -1,0 +1,103 @@
+"""The demo as its user runs it: the real stack on MiniStack, IAM enforced, each function under its own role."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+REPORT = ROOT / "build" / "demo" / "report.json"
+BANKING = ROOT.parent / "shared" / "data" / "banking77"
+STEPS = ["start", "key", "drop", "collect", "train", "evaluate", "promote", "ask", "deactivate", "usage"]
+
+
+def demo(*arguments: str) -> subprocess.Popen[str]:
+    REPORT.unlink(missing_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "local.demo", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def descendants_are_gone(leader: int) -> bool:
+    """Whether no process is left whose files lie in the demo's directory, nor any of its own session."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            session = int((entry / "stat").read_text().rpartition(")")[2].split()[3])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if "build/demo/stack" in command or session == leader:
+            return False
+    return True
+
+
+def wait_until_gone(leader: int) -> None:
+    deadline = time.monotonic() + 20
+    while not descendants_are_gone(leader):
+        assert time.monotonic() < deadline, "processes are left behind"
+        time.sleep(0.1)
+
+
+def test_the_demo_closes_the_loop_and_leaves_nothing_behind() -> None:
+    running = demo()
+    output, _ = running.communicate(timeout=300)
+
+    assert running.returncode == 0, output
+    report = json.loads(REPORT.read_text())
+    assert report["ok"]
+    assert [(step["name"], step["ok"]) for step in report["steps"]] == [(name, True) for name in STEPS]
+    figures = report["evaluation"]
+    assert figures["tuned_accuracy"] > figures["base_accuracy"] > figures["baseline_accuracy"]
+    assert figures["p_value"] < 0.05
+    assert [version["number"] for version in report["versions"]] == [1, 0]
+    assert {row["version"]: row["calls"] for row in report["usage"]} == {0: 1, 1: 6}
+    wait_until_gone(running.pid)
+
+
+@pytest.mark.skipif(not BANKING.is_dir(), reason="../shared/data/banking77 is not here")
+def test_banking77_reaches_ninety_percent_on_its_own_test_set() -> None:
+    running = demo("--data", str(BANKING / "train.jsonl"), "--test", str(BANKING / "test.jsonl"))
+    output, _ = running.communicate(timeout=600)
+
+    assert running.returncode == 0, output
+    report = json.loads(REPORT.read_text())
+    assert report["evaluation"]["tuned_accuracy"] >= 0.90
+    assert report["evaluation"]["examples"] >= 3000
+
+
+def test_ctrl_c_ends_everything_and_says_so() -> None:
+    running = demo()
+    assert running.stdout
+    while "The stack is deployed" not in (line := running.stdout.readline()):
+        assert line, "the demo ended before it could be interrupted"
+
+    os.kill(running.pid, signal.SIGINT)
+    output, _ = running.communicate(timeout=60)
+
+    assert running.returncode != 0
+    assert "Interrupted" in output
+    assert json.loads(REPORT.read_text())["ok"] is False
+    wait_until_gone(running.pid)
+
+
+def test_data_that_cannot_be_used_is_named_with_its_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"messages": [{"role": "user", "content": "hello"}]}\n')
+
+    running = demo("--data", str(broken))
+    output, _ = running.communicate(timeout=120)
+
+    assert running.returncode == 1
+    assert "line 1" in output
+    assert "assistant" in output
+    wait_until_gone(running.pid)

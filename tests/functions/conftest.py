@@ -1,0 +1,55 @@
+"""The real trainer as a child process, and a world whose provider it is."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Timer
+
+import pytest
+
+from tests.world import ENVIRONMENT, World
+from tuneloop.app import app
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTS_WITHIN_S = 60
+KEY = "test-key"
+
+
+@pytest.fixture(scope="session")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base URL of a trainer on a free port."""
+    folder = tmp_path_factory.mktemp("trainer")
+    command = [sys.executable, "-m", "trainer", "--port", "0", "--data", str(folder), "--api-key", KEY]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield _announced_url(process)
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def live(world: World, trainer: str, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The world with the trainer within reach."""
+    reach(world, trainer, monkeypatch)
+    return world
+
+
+def reach(world: World, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the functions start anew with a provider at that address."""
+    monkeypatch.setenv("TUNELOOP_PROVIDER_BASE_URL", base_url)
+    world.ssm.put_parameter(
+        Name=ENVIRONMENT["TUNELOOP_PROVIDER_KEY_PARAMETER"], Value=KEY, Type="SecureString", Overwrite=True
+    )
+    for cached in ("settings", "provider"):
+        app.__dict__.pop(cached, None)
+
+
+def _announced_url(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout
+    too_late = Timer(STARTS_WITHIN_S, process.kill)
+    too_late.start()
+    try:
+        return next(line.split()[-1] for line in process.stdout if "URL" in line)
+    finally:
+        too_late.cancel()

@@ -1,0 +1,279 @@
+"""A scene for every file in `events/`: the world in which the event means something, and what it must have done.
+
+Each scene is a generator: it prepares, yields, is sent the handler's answer, and looks.
+"""
+
+import json
+from collections.abc import Callable, Generator
+from typing import Any
+
+from infra.functions import FUNCTIONS
+from tests.functions import steps
+from tests.world import BUCKET, World, invoke
+from tuneloop.app import app, utc_now
+from tuneloop.domain.access import ApiKey, Scope, key_hash
+from tuneloop.domain.datasets import Drop
+from tuneloop.domain.evaluation import Evaluation
+from tuneloop.domain.events import DatasetSettled
+from tuneloop.domain.exports import Export
+from tuneloop.domain.training import ControlledRun, RunStatus
+from tuneloop.store import keys
+from tuneloop.store.writes import Announce, Save
+
+Event = dict[str, Any]
+Scene = Generator[None, Any, None]
+SCENES: dict[str, Callable[[World, Event], Scene]] = {}
+SCHEDULE_NAMES = {"monthly": "schedule"}
+
+
+def expected_files() -> set[str]:
+    """The files that the table of functions asks for: one per trigger, and one request per API."""
+    return {f"{spec.package}.{trigger}" for spec in FUNCTIONS for trigger in _triggers(spec)}
+
+
+def _triggers(spec: Any) -> list[str]:
+    kinds = {"http": spec.routes, "drop": spec.drops, "queue": spec.queue, "stream": spec.stream}
+    schedules = [SCHEDULE_NAMES.get(schedule.name, schedule.name) for schedule in spec.schedules]
+    return [*(kind for kind, wakes in kinds.items() if wakes), *spec.events, *schedules]
+
+
+def scene(name: str) -> Callable[[Callable[[World, Event], Scene]], Callable[[World, Event], Scene]]:
+    """Register the scene of a file."""
+
+    def register(play: Callable[[World, Event], Scene]) -> Callable[[World, Event], Scene]:
+        SCENES[name] = play
+        return play
+
+    return register
+
+
+def _admit(event: Event) -> None:
+    secret = event["headers"]["authorization"].removeprefix("Bearer ")
+    scopes = frozenset(Scope)
+    key = ApiKey(id="key-example", tenant="acme", hash=key_hash(secret), scopes=scopes, created_at=utc_now())
+    app.tenants.add_key(key)
+
+
+def _dirty(world: World) -> None:
+    world.drop("support", steps.questions(60))
+
+
+def _exported(world: World, export: str) -> None:
+    """Freeze the dataset, and store the export under the id that the event names."""
+    _dirty(world)
+    event = {"tenant": "acme", "dataset": "support", "revision": 1}
+    invoke("export-data", {"source": "tuneloop", "detail-type": "DatasetSettled", "detail": event})
+    [frozen] = app.exports.page("acme", "support", 10, None).data
+    renamed = frozen.model_copy(update={"id": export, "seq": 0})
+    app.table.commit(Save(keys.export("acme", "support", export), renamed))
+
+
+def _requested(run: str, export: str, **fields: Any) -> ControlledRun:
+    made = ControlledRun(
+        id=run, tenant="acme", provider="trainer", model="support", base_model=steps.BASE_MODEL, dataset="support",
+        export=export, revision=1, created_at=utc_now(), **fields,
+    )  # fmt: skip
+    return app.runs.save(made)
+
+
+def _run(run: str) -> ControlledRun:
+    return app.runs.get("acme", run)
+
+
+def _exports() -> list[Export]:
+    return app.exports.page("acme", "support", 10, None).data
+
+
+@scene("collect_examples.http")
+def examples_are_posted(world: World, event: Event) -> Scene:
+    _admit(event)
+    answer = yield
+    assert answer["statusCode"] == 202
+    world.settle()
+    assert app.datasets.get("acme", "support").examples == 1
+
+
+@scene("collect_examples.drop")
+def a_file_is_dropped(world: World, event: Event) -> Scene:
+    content = "\n".join(json.dumps(line) for line in steps.questions(12)).encode()
+    world.s3.put_object(Bucket=BUCKET, Key=event["detail"]["object"]["key"], Body=content)
+    yield
+    assert app.datasets.get("acme", "support").examples == 12
+
+
+@scene("collect_examples.queue")
+def posted_examples_and_a_reminder_arrive(world: World, event: Event) -> Scene:
+    posted = json.loads(event["Records"][0]["body"])["collect"]
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
+    drop = Drop(id=posted["drop"], tenant="acme", dataset="support", object="api", created_at=utc_now())
+    app.datasets.save_drop(drop)
+    answer = yield
+    assert answer == {"batchItemFailures": []}
+    assert app.datasets.drop("acme", "support", posted["drop"]).examples == 1
+    assert app.datasets.get("acme", "support").settled_revision == 1
+
+
+@scene("collect_examples.TrainingRunFinished")
+@scene("collect_examples.every-5-minutes")
+def changes_settle(world: World, event: Event) -> Scene:
+    _dirty(world)
+    yield
+    assert app.datasets.get("acme", "support").settled_revision == 1
+
+
+@scene("export_data.http")
+def an_export_is_read(world: World, event: Event) -> Scene:
+    _admit(event)
+    _exported(world, event["pathParameters"]["export"])
+    answer = yield
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["files"]["train"]["url"].startswith("https://")
+
+
+@scene("export_data.DatasetSettled")
+@scene("export_data.TrainingRunRequested")
+def a_revision_is_frozen(world: World, event: Event) -> Scene:
+    _dirty(world)
+    yield
+    assert [export.revision for export in _exports()] == [1]
+
+
+@scene("launch_finetune.http")
+def a_run_is_asked_for(world: World, event: Event) -> Scene:
+    _admit(event)
+    _dirty(world)
+    answer = yield
+    assert answer["statusCode"] == 202
+    assert _run(json.loads(answer["body"])["id"]).hyperparameters == {"n_epochs": 3}
+
+
+@scene("launch_finetune.DatasetSettled")
+def a_settled_drop_is_wanted(world: World, event: Event) -> Scene:
+    _dirty(world)
+    world.schedule("collect-examples")
+    yield
+    assert [run["status"] for run in steps.runs(world)] == ["requested"]
+
+
+@scene("launch_finetune.schedule")
+def a_changed_dataset_is_due(world: World, event: Event) -> Scene:
+    _dirty(world)
+    yield
+    assert [run["status"] for run in steps.runs(world)] == ["requested"]
+
+
+@scene("launch_finetune.TrainingRunRequested")
+@scene("launch_finetune.ExportCreated")
+def a_frozen_run_is_submitted(world: World, event: Event) -> Scene:
+    export = event["detail"]["export"]
+    run = event["detail"].get("run", "run-that-waits")
+    _exported(world, export)
+    _requested(run, export)
+    yield
+    assert _run(run).provider_job_id
+
+
+@scene("launch_finetune.every-5-minutes")
+def a_run_was_left_behind(world: World, event: Event) -> Scene:
+    _exported(world, "export-1")
+    _requested("run-1", "export-1")
+    yield
+    assert _run("run-1").provider_job_id
+
+
+@scene("check_status.http")
+def a_run_is_read(world: World, event: Event) -> Scene:
+    _admit(event)
+    _requested(event["pathParameters"]["run"], "export-1")
+    answer = yield
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["status"] == "requested"
+
+
+@scene("check_status.every-5-minutes")
+def a_run_is_at_the_provider(world: World, event: Event) -> Scene:
+    steps.settled(world, steps.questions(60))
+    [run] = steps.runs(world)
+    first = _run(run["id"])
+    app.runs.save(first.model_copy(update={"status": RunStatus.QUEUED, "provider_status": "not known yet"}))
+    yield
+    assert _run(run["id"]).provider_status in ("validating_files", "queued", "running", "succeeded")
+
+
+@scene("evaluate.http")
+@scene("evaluate.VersionReady")
+def a_version_is_to_be_proved(world: World, event: Event) -> Scene:
+    _exported(world, "export-5d0c1f7ab2e94c3688d1f0a7")
+    steps.registered(world)
+    version = app.models.version("acme", "support", 1)
+    proved = version.model_copy(update={"dataset": "support", "export": "export-5d0c1f7ab2e94c3688d1f0a7"})
+    app.table.commit(Save(keys.version("acme", "support", 1), proved))
+    if "headers" in event:
+        _admit(event)
+    yield
+    [evaluation] = app.evaluations.all("acme")
+    assert (evaluation.candidate, evaluation.stable, evaluation.status) == (1, 0, "requested")
+
+
+@scene("evaluate.EvaluationRequested")
+@scene("evaluate.every-5-minutes")
+def an_evaluation_is_open(world: World, event: Event) -> Scene:
+    evaluation = event.get("detail", {}).get("evaluation", "eval-1")
+    _exported(world, "export-1")
+    steps.registered(world)
+    asked = Evaluation(
+        id=evaluation, tenant="acme", model="support", candidate=1, stable=0, dataset="support", export="export-1",
+        created_at=utc_now(),
+    )  # fmt: skip
+    app.evaluations.save(asked, now=utc_now())
+    yield
+    assert app.evaluations.get("acme", evaluation).status == "completed"
+
+
+@scene("activate_model.http")
+def a_candidate_gets_its_share(world: World, event: Event) -> Scene:
+    _admit(event)
+    steps.registered(world)
+    yield
+    assert steps.deployment(world)["share"] == 0.2
+
+
+@scene("activate_model.EvaluationCompleted")
+def a_candidate_is_proved(world: World, event: Event) -> Scene:
+    steps.registered(world)
+    yield
+    assert steps.deployment(world)["stable"] == 1
+
+
+@scene("complete_chat.http")
+def a_user_asks(world: World, event: Event) -> Scene:
+    _admit(event)
+    steps.registered(world)
+    answer = yield
+    assert json.loads(answer["body"])["tuneloop"]["version"] == 0
+
+
+@scene("record_usage.http")
+def usage_is_read(world: World, event: Event) -> Scene:
+    _admit(event)
+    answer = yield
+    assert json.loads(answer["body"])["first_day"] == "2026-11-01"
+
+
+@scene("record_usage.queue")
+def usage_arrives(world: World, event: Event) -> Scene:
+    world.call("POST /v1/models", "/v1/models", {"id": "support"})
+    answer = yield
+    assert answer == {"batchItemFailures": []}
+    rows = steps.usage(world, first_day="2026-11-20", last_day="2026-11-20")
+    assert [(row["version"], row["calls"], row["prompt_tokens"]) for row in rows] == [(1, 1, 68)]
+
+
+@scene("relay_events.stream")
+@scene("relay_events.every-5-minutes")
+def an_event_waits(world: World, event: Event) -> Scene:
+    waiting = DatasetSettled(tenant="acme", dataset="support", revision=1)
+    long_ago = utc_now().replace(year=2025)
+    app.table.commit(Announce(waiting, 3, long_ago))
+    yield
+    assert list(app.outbox.unrelayed(utc_now())) == []

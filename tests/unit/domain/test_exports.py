@@ -1,0 +1,101 @@
+"""Exports: one per revision and policy, and the prompts that their training examples speak for."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.factories import NAMES, an_example, an_export
+from tuneloop.domain.examples import Split
+from tuneloop.domain.exports import ANSWERS_HEADING, MOST_NAMED_ANSWERS, Answers, export_id
+
+WORDS = st.text(alphabet="abc", min_size=1, max_size=3)
+
+
+def answers(*said: str, system: str | None = None) -> Answers:
+    counted = Answers()
+    for number, answer in enumerate(said):
+        counted.add(an_example(f"question {number}", answer, system=system))
+    return counted
+
+
+@given(NAMES, NAMES, st.integers(1, 10**6), st.integers(1, 10**6))
+def test_the_same_revision_is_the_same_export_and_no_other(tenant: str, name: str, one: int, other: int) -> None:
+    assert (export_id(tenant, name, one) == export_id(tenant, name, other)) == (one == other)
+    assert export_id(tenant, name, one) != export_id(f"{tenant}x", name, one)
+
+
+def test_two_exports_don_t_share_their_counts() -> None:
+    answers("refund")
+
+    assert answers().most_frequent == ""
+
+
+@given(st.lists(WORDS, min_size=1))
+def test_the_commonest_answer_is_the_smallest_of_equals(said: list[str]) -> None:
+    commonest = answers(*said).most_frequent
+
+    assert said.count(commonest) == max(said.count(word) for word in said)
+    assert commonest == min(word for word in said if said.count(word) == said.count(commonest))
+
+
+def test_a_prompt_that_all_examples_share_is_the_version_s() -> None:
+    assert answers("refund", "delivery", system="One word.").prompt == "One word."
+
+
+def test_a_prompt_that_some_lack_is_nobody_s() -> None:
+    mixed = answers("refund", system="One word.")
+    mixed.add(an_example("another", "delivery"))
+
+    assert mixed.prompt is None
+    assert answers("refund").prompt is None
+
+
+def test_the_base_model_is_told_the_answers_where_they_are_a_closed_set() -> None:
+    closed = answers(*["refund", "delivery"] * 3, system="One word.")
+
+    assert closed.base_prompt == f"One word.\n\n{ANSWERS_HEADING}\ndelivery\nrefund"
+    assert answers(*["refund", "delivery"] * 3).base_prompt == f"{ANSWERS_HEADING}\ndelivery\nrefund"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["refund", "delivery"],
+        [f"answer {number}" for number in range(MOST_NAMED_ANSWERS + 1)] * 3,
+        ["first line\nsecond line"] * 6,
+        ["x" * 9000, "y" * 9000] * 3,
+    ],
+    ids=["too seldom", "too many", "several lines", "too long"],
+)
+def test_answers_that_are_no_closed_set_are_not_named(said: list[str]) -> None:
+    assert answers(*said, system="One word.").base_prompt == "One word."
+    assert answers(*said).base_prompt is None
+
+
+def test_the_most_answers_that_are_named_all_are() -> None:
+    prompt = answers(*[f"answer {number}" for number in range(MOST_NAMED_ANSWERS)] * 3).base_prompt or ""
+
+    assert prompt.count("\n") == MOST_NAMED_ANSWERS
+
+
+def test_without_training_examples_there_is_nothing_to_name() -> None:
+    assert answers().base_prompt is None
+    assert answers().prompt is None
+
+
+def test_answers_that_only_call_tools_are_not_named_as_nothing() -> None:
+    counted = Answers()
+    for number in range(6):
+        example = an_example(f"question {number}")
+        example.messages[-1].update(content=None, tool_calls=[{"id": "c1"}])
+        counted.add(example)
+
+    assert counted.base_prompt is None
+
+
+def test_an_export_says_whether_rows_were_kept_to_prove_a_version_on() -> None:
+    kept = an_export()
+    none = {**kept.files, Split.TEST: kept.files[Split.TEST].model_copy(update={"examples": 0})}
+
+    assert kept.has_test
+    assert not an_export(files=none).has_test
