@@ -1,8 +1,10 @@
 """Fixtures that several kinds of tests share: a stage in moto, and the world that drives it."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 from moto import mock_aws
 
@@ -11,6 +13,15 @@ from tuneloop.app import app
 
 settings.register_profile("tuneloop", deadline=None)  # two busy cores: a deadline would time the machine
 settings.load_profile("tuneloop")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aws_descriptions() -> Iterator[None]:
+    """Read botocore's service descriptions once: moto gives each world a new session, which would read them again."""
+    read = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
+        yield
 
 
 @pytest.fixture

@@ -100,13 +100,13 @@ class World:
         """Put a file into the bucket and deliver the event that S3 sends; gives its key."""
         content = lines if isinstance(lines, bytes) else "\n".join(json.dumps(line) for line in lines).encode()
         key = f"incoming/{self.tenant}/{dataset}/{name}"
-        version = self.s3.put_object(Bucket=BUCKET, Key=key, Body=content)["VersionId"]
-        self.s3_event(key, version)
+        etag = self.s3.put_object(Bucket=BUCKET, Key=key, Body=content)["ETag"].strip('"')
+        self.s3_event(key, etag)
         return key
 
-    def s3_event(self, key: str, version: str) -> None:
+    def s3_event(self, key: str, etag: str) -> None:
         """Deliver S3's event for an object."""
-        detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "version-id": version, "size": 1}}
+        detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "etag": etag, "size": 1}}
         event = {"id": str(uuid4()), "source": "aws.s3", "detail-type": "Object Created", "detail": detail}
         invoke("collect-examples", event)
 

@@ -14,14 +14,17 @@ Register = Callable[[str, str], Dataset]
 
 
 def take(
-    key: str, version: str | None, *, tenants: Tenants, datasets: Datasets, register: Register, now: datetime
+    key: str, etag: str, *, tenants: Tenants, datasets: Datasets, register: Register, now: datetime
 ) -> tuple[Drop, Split | None]:
-    """The drop's row and the split that its path names; the dataset is registered if need be, the tenant must exist."""
+    """The row of the content (`etag`) that lies at a key, and the split that its path names.
+
+    The dataset is registered if need be; the tenant must exist.
+    """
     path = parse_drop_path(key)
     if not tenants.exists(path.tenant):
         raise NotFound("The tenant in the drop's path does not exist.", param="tenant", code="unknown_tenant")
     register(path.tenant, path.dataset)
-    drop_id = derived_id("drop", key, version)
+    drop_id = derived_id("drop", key, etag)
     if found := datasets.find_drop(path.tenant, path.dataset, drop_id):
         return found, path.split
     drop = Drop(id=drop_id, tenant=path.tenant, dataset=path.dataset, object=key, created_at=now)

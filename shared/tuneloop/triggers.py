@@ -61,20 +61,24 @@ class Function:
     def _dispatch(self, event: Event, context: LambdaContext) -> Any:
         if "routeKey" in event and self.api:
             logger.set_correlation_id(event["requestContext"].get("requestId"))
-            return self.api.respond(event, context)
+            answer = self.api.respond(event, context)
+            logger.info("answered", extra={"route": event["routeKey"], "status": answer["statusCode"]})
+            return answer
         logger.set_correlation_id(event.get("id") or context.aws_request_id)
         try:
-            return self._run(event, context)
+            done = self._run(event, context)
         except Exception as error:  # noqa: BLE001 - the entry point: nothing above may see the text
             log_failure(error)
             raise FunctionFailed(type(error).__name__) from None
+        logger.info("done", extra={"trigger": event.get("detail-type") or event.get("schedule") or "records"})
+        return done
 
     def _run(self, event: Event, context: LambdaContext) -> Any:
         match event:
             case {"source": source, "detail-type": kind, "detail": detail} if source == SOURCE:
                 return self.routines[kind](parse_event.validate_python({**detail, "type": kind}))
             case {"source": "aws.s3", "detail": detail}:
-                return self.routines["drop"](detail["object"]["key"], detail["object"].get("version-id"))
+                return self.routines["drop"](detail["object"]["key"], detail["object"]["etag"])
             case {"schedule": name}:
                 return self.routines[name]()
             case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
