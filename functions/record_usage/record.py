@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tuneloop.domain.errors import InvalidInput, NotFound, Stale
+from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.routing import Inference, parse_inference, tenant_hash
 from tuneloop.domain.usage import Feedback, opinion
 from tuneloop.store.usage import StoredFeedback, Usage
@@ -12,8 +12,6 @@ TRIES = 5
 
 def record_feedback(tenant: str, feedback: Feedback, *, usage: Usage, now: datetime) -> Inference:
     """Count feedback on an inference; later feedback on the same one replaces what it says anew."""
-    if feedback.rating is None and feedback.correction is None:
-        raise InvalidInput("Feedback is a `rating` of 1 to 5, a `correction`, or both.", param="rating")
     inference = parse_inference(feedback.inference_id)
     if inference.tenant_hash != tenant_hash(tenant):
         raise NotFound("There is no such inference.", param="inference_id")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from threading import Timer
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.world import ENVIRONMENT, World
 from tuneloop.app import app
+from tuneloop.observability import logger
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN_S = 60
@@ -53,3 +55,11 @@ def _announced_url(process: "subprocess.Popen[str]") -> str:
         return next(line.split()[-1] for line in process.stdout if "URL" in line)
     finally:
         too_late.cancel()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """Everything that the functions log while a test runs."""
+    written = StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", written)
+    return written

@@ -106,8 +106,16 @@ def test_a_rating_and_a_correction_are_one_piece_of_feedback() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [{}, {"rating": None}, {"rating": 0}, {"rating": 6}, {"rating": 2.5}, {"correction": ""}, {"correction": "x" * 100_001}],
-)  # fmt: skip
+    [
+        {},
+        {"rating": None, "correction": None},
+        {"rating": 0},
+        {"rating": 6},
+        {"rating": 2.5},
+        {"correction": ""},
+        {"correction": "x" * 100_001},
+    ],
+)
 def test_feedback_that_says_nothing_or_too_much_is_refused(said: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Feedback.model_validate({"inference_id": "chatcmpl-1", **said})

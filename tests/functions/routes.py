@@ -1,0 +1,33 @@
+"""Every route of the table with a request that fits it, so that tests can walk them all."""
+
+from typing import Any
+
+from infra.functions import FUNCTIONS
+from tests.examples import chat
+
+ROUTES = tuple(f"{method} {path}" for spec in FUNCTIONS for method, path in spec.endpoints)
+ROUTES_WITH_AN_ID = tuple(route for route in ROUTES if "{" in route)
+BODIES: dict[str, Any] = {
+    "POST /v1/datasets": {"id": "fresh"},
+    "PATCH /v1/datasets/{dataset}": {"on_drop": "collect"},
+    "POST /v1/datasets/{dataset}/examples": {"examples": [chat("Where is my order?", "late")]},
+    "POST /v1/training-runs": {"dataset": "support"},
+    "POST /v1/evaluations": {"model": "support", "version": 1},
+    "POST /v1/models": {"id": "fresh"},
+    "POST /v1/models/{model}/versions": {"provider_model": "some-model"},
+    "PUT /v1/models/{model}/deployment": {"candidate": 1, "share": 0.1},
+    "POST /v1/models/{model}/activate": {},
+    "POST /v1/models/{model}/deactivate": {},
+    "POST /v1/models/{model}/rollback": {},
+    "POST /v1/chat/completions": {"model": "support", "messages": [{"role": "user", "content": "Where is my order?"}]},
+    "POST /v1/feedback": {"inference_id": "chatcmpl-support.1.1.stable.2026-11-20.00000000.0.0", "rating": 5},
+}
+QUERIES: dict[str, dict[str, str]] = {"GET /v1/models/{model}/route": {"user": "user-1"}}
+
+
+def path_of(route: str, ids: dict[str, str]) -> str:
+    """The path of a route with ids in its places."""
+    path = route.partition(" ")[2]
+    for name, value in ids.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path

@@ -1,0 +1,265 @@
+"""The one way into every route: who may pass, and how a refusal reads, walked over all routes of the table."""
+
+import importlib
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.functions import FUNCTIONS
+from tests.functions import steps
+from tests.functions.routes import BODIES, QUERIES, ROUTES, ROUTES_WITH_AN_ID, path_of
+from tests.world import Answer, Context, World, http_event, invoke
+from tuneloop.app import app, utc_now
+from tuneloop.domain.access import Scope, key_hash
+from tuneloop.http import LARGEST_BODY, Api
+from tuneloop.triggers import Function
+
+SECRET_SENTENCE = "the purple heron dances at noon"
+IDS = {"dataset": "support", "model": "support", "export": "export-1", "run": "run-1", "evaluation": "eval-1"}
+
+
+def scope_of(route: str) -> Scope:
+    spec = next(spec for spec in FUNCTIONS if tuple(route.split()) in spec.endpoints)
+    scope: Scope = importlib.import_module(f"{spec.package}.handler").handler.api.scopes[route]
+    return scope
+
+
+def walked(world: World, route: str, key: str | None = "", ids: dict[str, str] | None = None) -> Answer:
+    return world.call(route, path_of(route, ids or IDS), BODIES.get(route), key=key, **QUERIES.get(route, {}))
+
+
+def refused(answer: Answer, status: int, code: str | None = None, param: str | None = None) -> str:
+    assert answer.status == status, answer.text
+    assert answer.headers["Content-Type"] == "application/json"
+    error = answer.body["error"]
+    assert answer.body.keys() == {"error"}
+    assert error.keys() == {"type", "code", "message", "param", "request_id"}
+    assert error["type"] == ("server_error" if status >= 500 else "invalid_request_error")
+    assert error["request_id"]
+    assert error["message"]
+    assert code is None or error["code"] == code
+    assert param is None or error["param"] == param
+    message: str = error["message"]
+    return message
+
+
+def sent(function: Any, route: str, path: str, body: Any, secret: str | None, **changes: Any) -> Answer:
+    event = http_event(route, path, body, secret, {})
+    answer = function({**event, **changes}, Context())
+    assert json.loads(answer["body"])["error"]["request_id"] == event["requestContext"]["requestId"]
+    return Answer(answer["statusCode"], answer["body"], answer["headers"])
+
+
+def failing(world: World, error: Exception) -> Answer:
+    """What a route answers whose routine fails."""
+    api = Api(app)
+
+    @api.route("POST /v1/fails", Scope.READ)
+    def fails() -> None:
+        raise error
+
+    return sent(Function("fails", api), "POST /v1/fails", "/v1/fails", {"said": SECRET_SENTENCE}, world.key)
+
+
+def test_no_route_answers_without_a_key(world: World) -> None:
+    for route in ROUTES:
+        refused(walked(world, route, key=None), 401, "invalid_api_key")
+
+
+@pytest.mark.parametrize("secret", ["tl_unknown", "sk-not-one-of-ours", "tl_", "tl_ü", "tl_ tl_"])
+def test_a_key_that_was_never_made_is_refused(secret: str, world: World) -> None:
+    refused(walked(world, "GET /v1/datasets", key=secret), 401, "invalid_api_key")
+
+
+def test_a_key_under_another_kind_of_authorization_is_refused(world: World) -> None:
+    event = http_event("GET /v1/datasets", "/v1/datasets", None, None, {})
+    event["headers"]["authorization"] = f"Basic {world.key}"
+
+    assert invoke("collect-examples", event)["statusCode"] == 401
+
+
+def test_the_word_bearer_may_be_written_in_any_case(world: World) -> None:
+    event = http_event("GET /v1/datasets", "/v1/datasets", None, None, {})
+    event["headers"]["authorization"] = f"bearer {world.key}"
+
+    assert invoke("collect-examples", event)["statusCode"] == 200
+
+
+def test_a_revoked_key_is_refused(world: World) -> None:
+    secret = world.new_key(Scope.READ)
+    key = app.tenants.key(key_hash(secret))
+    assert key
+
+    app.tenants.revoke_key(world.tenant, key.id, utc_now())
+
+    refused(walked(world, "GET /v1/datasets", key=secret), 401, "invalid_api_key")
+
+
+def test_each_route_asks_for_its_own_scope_and_names_it(world: World) -> None:
+    keys = {scope: world.new_key(*(other for other in Scope if other != scope)) for scope in Scope}
+
+    for route in ROUTES:
+        scope = scope_of(route)
+        message = refused(walked(world, route, key=keys[scope]), 403, "insufficient_scope")
+        assert f"`{scope}`" in message, route
+
+
+def test_another_tenant_s_things_do_not_exist(world: World) -> None:
+    steps.settled(world, steps.questions(60))
+    steps.registered(world)
+    [run] = steps.runs(world)
+    ids = IDS | {"run": run["id"], "export": run["export"], "evaluation": evaluated(world, run)}
+    rival = world.new_key(*Scope, tenant="rival")
+    made_by_posting = "POST /v1/datasets/{dataset}/examples"
+
+    for route in ROUTES_WITH_AN_ID:
+        assert walked(world, route, ids=ids).status < 500, route
+        assert walked(world, route, ids=ids).status != 404, route
+        if route != made_by_posting:
+            refused(walked(world, route, key=rival, ids=ids), 404)
+    for route in ("POST /v1/training-runs", "POST /v1/evaluations", "POST /v1/chat/completions", "POST /v1/feedback"):
+        refused(walked(world, route, key=rival, ids=ids), 404)
+    assert walked(world, made_by_posting, key=rival).status == 202
+    assert app.datasets.get("rival", "support").examples == 0
+    assert app.datasets.get("acme", "support").examples == 60
+
+
+def evaluated(world: World, run: dict[str, Any]) -> str:
+    body = {"model": "support", "version": 1, "dataset": "support", "export": run["export"]}
+    answer = world.call("POST /v1/evaluations", "/v1/evaluations", body)
+    assert answer.status == 202, answer.text
+    evaluation: str = answer.body["id"]
+    return evaluation
+
+
+def test_an_unknown_route_is_refused_in_the_same_shape(world: World) -> None:
+    for spec in FUNCTIONS:
+        if spec.routes:
+            handler = importlib.import_module(f"{spec.package}.handler").handler
+            refused(sent(handler, "GET /v1/nothing", "/v1/nothing", None, world.key), 404, "unknown_url")
+
+
+def test_a_route_registered_behind_the_api_s_back_is_refused(world: World) -> None:
+    api = Api(app)
+    opened: list[str] = []
+    api.resolver.get("/v1/backdoor")(lambda: opened.append("in"))
+    function = Function("backdoor", api)
+
+    refused(sent(function, "GET /v1/backdoor", "/v1/backdoor", None, world.key), 404, "unknown_url")
+    refused(sent(function, "GET /v1/backdoor", "/v1/backdoor", None, None), 401, "invalid_api_key")
+    assert opened == []
+
+
+def test_a_body_above_the_limit_is_refused_before_it_is_read(world: World) -> None:
+    body = '{"id": "' + "x" * LARGEST_BODY + '"}'
+
+    answer = world.call("POST /v1/datasets", "/v1/datasets", body)
+
+    assert "4 MiB" in refused(answer, 413, "too_large")
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "param"),
+    [
+        ("POST /v1/datasets", {"id": "Not A Name"}, "id"),
+        ("POST /v1/datasets", {"id": "fine", "colour": "red"}, "colour"),
+        ("POST /v1/datasets", {"id": "fine", "max_run_usd": "1e400"}, "max_run_usd"),
+        ("POST /v1/datasets", {}, "id"),
+        ("POST /v1/datasets", "{not json", "body"),
+        ("POST /v1/datasets", "[]", "body"),
+        ("POST /v1/datasets", None, "body"),
+        ("PATCH /v1/datasets/{dataset}", {"max_run_usd": "1e400"}, "max_run_usd"),
+        ("POST /v1/datasets/{dataset}/examples", {"examples": []}, "examples"),
+        ("POST /v1/training-runs", {"dataset": "a", "hyperparameters": {"n_epochs": 0}}, "hyperparameters.n_epochs"),
+        (
+            "POST /v1/training-runs",
+            '{"dataset": "a", "hyperparameters": {"learning_rate_multiplier": 1e999}}',
+            "hyperparameters.learning_rate_multiplier",
+        ),
+        ("POST /v1/evaluations", {"model": "a", "version": -1}, "version"),
+        ("POST /v1/models/{model}/versions", {"provider_model": "m", "parameters": {"stream": True}}, "parameters"),
+        ("PUT /v1/models/{model}/deployment", {"candidate": 1, "share": 1.5}, "share"),
+        ("POST /v1/chat/completions", {"model": "support", "messages": []}, "messages"),
+        ("POST /v1/chat/completions", {"model": "m" * 3000, "messages": [{"role": "user", "content": "a"}]}, "model"),
+        ("POST /v1/chat/completions", '{"model": "support", "messages": [{"role": "user"}]}', "messages.0"),
+        ("POST /v1/feedback", {"inference_id": "chatcmpl-1", "rating": 5}, "inference_id"),
+        ("POST /v1/feedback", {"inference_id": "chatcmpl-1", "rating": 6}, "rating"),
+        ("POST /v1/feedback", {"inference_id": "chatcmpl-1"}, "body"),
+    ],
+)
+def test_a_bad_field_is_named(route: str, body: Any, param: str, world: World) -> None:
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
+
+    refused(world.call(route, path_of(route, IDS), body), 422, param=param)
+
+
+def test_a_bad_id_or_query_is_named(world: World) -> None:
+    refused(world.call("GET /v1/datasets/{dataset}", "/v1/datasets/UPPER"), 422, param="dataset")
+    refused(world.call("GET /v1/datasets", "/v1/datasets", limit="many"), 422, param="limit")
+    refused(world.call("GET /v1/datasets", "/v1/datasets", limit="101"), 422, param="limit")
+    refused(world.call("GET /v1/usage", "/v1/usage", first_day="yesterday"), 422, param="first_day")
+    refused(world.call("GET /v1/models/{model}/route", "/v1/models/support/route"), 422, param="user")
+
+
+def test_a_body_that_is_no_json_by_its_own_account_is_refused(world: World) -> None:
+    event = http_event("POST /v1/datasets", "/v1/datasets", '{"id": "a"}', world.key, {})
+    event["headers"]["content-type"] = "text/plain"
+
+    answer = invoke("collect-examples", event)
+
+    refused(Answer(answer["statusCode"], answer["body"], answer["headers"]), 422, param="body")
+
+
+def test_half_a_character_is_refused_and_breaks_nothing(world: World) -> None:
+    half = '{"model": "support", "user": "\\ud800", "messages": [{"role": "user", "content": "a"}]}'
+    steps.registered(world)
+
+    refused(world.call("POST /v1/chat/completions", "/v1/chat/completions", half), 422, "invalid_unicode")
+
+
+def test_a_cursor_leads_nowhere_but_on(world: World) -> None:
+    for _ in range(2):
+        steps.registered(world)
+    for version in (1, 2):
+        steps.decide(world, "activate", {"version": version})
+    route, path = "GET /v1/models/{model}/history", "/v1/models/support/history"
+
+    first = world.call(route, path, limit="1").body
+    second = world.call(route, path, limit="1", cursor=first["next_cursor"]).body
+
+    assert [line["stable"] for line in first["data"] + second["data"]] == [2, 1]
+    elsewhere = world.call(
+        "GET /v1/models/{model}/versions", "/v1/models/support/versions", cursor=first["next_cursor"]
+    )
+    refused(elsewhere, 422, param="cursor")
+    for forged in ("nonsense", "eyJwayI6IDF9", "W10="):
+        refused(world.call(route, path, cursor=forged), 422, param="cursor")
+
+
+def test_a_failure_of_ours_tells_nothing_of_what_was_said(world: World, log: StringIO) -> None:
+    answer = failing(world, RuntimeError(f"could not store: {SECRET_SENTENCE}"))
+
+    refused(answer, 500, "internal_error")
+    assert SECRET_SENTENCE not in answer.text
+    assert SECRET_SENTENCE not in log.getvalue()
+    [line] = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR"]
+    assert (line["error"], line["correlation_id"]) == ("RuntimeError", answer.body["error"]["request_id"])
+    assert "test_http.py" in line["frames"][-1]
+
+
+def test_who_cannot_be_looked_up_is_not_let_in(
+    world: World, monkeypatch: pytest.MonkeyPatch, log: StringIO
+) -> None:
+    def throttled(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": SECRET_SENTENCE}}, "GetItem")
+
+    secret = world.new_key(*Scope)
+    monkeypatch.setattr(app.table.client, "get_item", throttled)
+
+    answer = walked(world, "GET /v1/datasets", key=secret)
+
+    refused(answer, 500, "internal_error")
+    assert SECRET_SENTENCE not in answer.text + log.getvalue()

@@ -1,0 +1,253 @@
+"""Evaluations: what is right, who is compared with whom, and what the gate lets through."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.factories import JSON, NOW, SECOND, an_evaluation, scores
+from tuneloop.domain.evaluation import (
+    Answered,
+    ArmName,
+    Comparison,
+    Evaluation,
+    EvaluationStatus,
+    arm_result,
+    compare,
+    is_contaminated,
+    is_right,
+    judge,
+)
+from tuneloop.domain.leases import lease
+
+
+def judged(
+    candidate: list[bool], stable: list[bool], *, look: int = 1, baseline: int = 0, removed: int = 0
+) -> Evaluation:
+    """An evaluation of version 2 against version 1 whose figures are worked out."""
+    arms = [[Answered(row=row, right=right) for row, right in enumerate(arm)] for arm in (candidate, stable)]
+    n = len(candidate)
+    return an_evaluation(
+        look=look,
+        rows=n + removed,
+        examples=n,
+        removed_overlap=removed,
+        contaminated=is_contaminated(n + removed, removed),
+        comparison=compare(arms[0], arms[1], look),
+        arms={
+            ArmName.CANDIDATE: arm_result(2, arms[0]),
+            ArmName.STABLE: arm_result(1, arms[1]),
+            ArmName.MOST_FREQUENT: arm_result(None, scores(right=baseline, wrong=n - baseline)),
+        },
+    )
+
+
+def table(both: int, gained: int, lost: int, neither: int) -> tuple[list[bool], list[bool]]:
+    """The scores of candidate and stable with so many rows of each kind."""
+    candidate = [True] * (both + gained) + [False] * (lost + neither)
+    stable = [True] * both + [False] * gained + [True] * lost + [False] * neither
+    return candidate, stable
+
+
+@given(JSON)
+def test_json_answers_are_equal_however_they_are_written(value: Any) -> None:
+    compact, spread = json.dumps(value), json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+
+    assert is_right(spread, compact)
+    assert is_right(compact, spread)
+
+
+@given(JSON, JSON)
+def test_json_answers_are_right_only_if_they_say_the_same(one: Any, other: Any) -> None:
+    assert is_right(json.dumps(one), json.dumps(other)) == is_right(json.dumps(other), json.dumps(one))
+    assert not is_right(json.dumps({"a": one}), json.dumps({"b": one}))
+    assert not is_right(json.dumps([one]), json.dumps([one, other]))
+
+
+@given(st.text(), st.text(alphabet=" \n\t", min_size=1))
+def test_white_space_around_words_makes_no_answer_wrong(text: str, space: str) -> None:
+    assert is_right(text, text)
+    assert is_right(space.join(["", *text.split(), ""]), text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "right"),
+    [
+        ("refund", "refund", True),
+        (" refund\n", "refund", True),
+        ("Refund", "refund", False),
+        ("refund.", "refund", False),
+        ("re fund", "refund", False),
+        ("", "refund", False),
+        ("", "", True),
+        ("1", "1.0", True),
+        ("1e2", "100", True),
+        ("12345678901234567", "12345678901234568", False),
+        ("true", "1", False),
+        ("false", "0", False),
+        ('{"done": true}', '{"done": 1}', False),
+        ('{"a": 1, "b": [2, 3]}', '{"b":[2,3],"a":1}', True),
+        ("[2, 3]", "[3, 2]", False),
+        ('"refund"', "refund", False),
+        ("null", "null", True),
+        ("null", "false", False),
+        ("null", "none", False),
+        ("NaN", "NaN", True),
+        ("Infinity", "-Infinity", False),
+        ("[NaN]", "[ NaN ]", False),
+        ("007", "7", False),
+        ("9" * 5000, "9" * 5000, True),
+        ("[" * 100_000, "refund", False),
+        ("[" * 100_000, "[" * 100_000, True),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_an_answer_is_right_or_wrong(answer: str, expected: str, right: bool) -> None:
+    assert is_right(answer, expected) is right
+
+
+def test_an_arm_counts_its_errors_as_wrong() -> None:
+    answers = [*scores(right=6, wrong=2), Answered(row=8, right=False, error="provider_refused")]
+
+    result = arm_result(2, answers, Decimal("0.04"))
+
+    assert (result.examples, result.correct, result.errors, result.cost_usd) == (9, 6, 1, Decimal("0.04"))
+    assert result.accuracy == pytest.approx(6 / 9)
+    assert result.interval[0] < result.accuracy < result.interval[1]
+
+
+def test_an_arm_without_rows_knows_nothing_but_what_it_cost() -> None:
+    result = arm_result(2, [], Decimal("0.04"))
+
+    assert (result.accuracy, result.interval, result.cost_usd) == (0.0, (0.0, 1.0), Decimal("0.04"))
+
+
+@given(*[st.integers(0, 40)] * 4, st.integers(1, 14))
+def test_a_comparison_is_of_the_same_rows(both: int, gained: int, lost: int, neither: int, look: int) -> None:
+    candidate, stable = table(both, gained, lost, neither)
+
+    found = judged(candidate, stable, look=look).comparison
+
+    if found is None:
+        assert not candidate
+    else:
+        assert (found.only_candidate_right, found.only_stable_right) == (gained, lost)
+        assert found.difference == pytest.approx((gained - lost) / len(candidate))
+        assert -1 <= found.interval[0] <= found.difference <= found.interval[1] <= 1
+        assert (found.p_value < 0.5) == (gained > lost)
+        assert 0 < found.smallest_provable_improvement <= 1
+
+
+def test_rows_that_don_t_pair_up_are_never_compared() -> None:
+    with pytest.raises(ValueError, match="two scores"):
+        compare(scores(right=3, wrong=0), scores(right=2, wrong=0), 1)
+
+
+@given(st.integers(0, 5000), st.floats(0, 1))
+def test_a_test_set_is_contaminated_by_a_fifth_or_by_too_few_left(rows: int, share: float) -> None:
+    removed = round(rows * share)
+
+    assert is_contaminated(rows, removed) == (rows - removed < 20 or removed * 5 > rows)
+
+
+def test_the_gate_lets_a_better_version_through_and_says_by_how_much() -> None:
+    verdict = judge(judged(*table(60, 30, 5, 5), baseline=10))
+
+    assert verdict.promote
+    assert verdict.reason.startswith(
+        "Better than what serves today: 90.0% right against 65.0% on 100 held-out examples"
+    )
+    assert "gain +25.0 points, 94% interval" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost"), [(0, 0), (5, 5), (1, 0), (5, 30), (12, 9)], ids=["same", "even", "one", "worse", "by chance"]
+)
+def test_the_gate_refuses_what_may_be_chance(gained: int, lost: int) -> None:
+    verdict = judge(judged(*table(60, gained, lost, 10)))
+
+    assert not verdict.promote
+    assert verdict.reason.startswith("Not proved better: ")
+    assert "This test set can show a gain of" in verdict.reason
+
+
+@given(*[st.integers(0, 60)] * 4, st.integers(1, 14), st.integers(0, 60))
+def test_nothing_passes_that_is_not_better(a: int, b: int, c: int, d: int, look: int, baseline: int) -> None:
+    evaluation = judged(*table(a, b, c, d), look=look, baseline=min(baseline, a + b + c + d))
+    verdict, found = judge(evaluation), evaluation.comparison
+
+    if verdict.promote:
+        assert found is not None
+        assert b > c
+        assert found.p_value <= found.alpha <= 0.05
+        assert a + b > baseline
+        assert a + b + c + d >= 20
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 11))
+def test_a_later_look_never_lets_through_what_an_earlier_one_refused(gained: int, lost: int, look: int) -> None:
+    earlier, later = (judge(judged(*table(30, gained, lost, 10), look=each)).promote for each in (look, look + 1))
+
+    assert earlier >= later
+
+
+def test_after_the_last_look_at_a_test_set_it_proves_nothing() -> None:
+    evaluation = judged(*table(0, 1500, 0, 0), look=13)
+
+    assert evaluation.comparison is not None
+    assert evaluation.comparison.p_value == 0.0
+    assert not judge(evaluation).promote
+
+
+def test_a_version_that_always_says_the_commonest_is_refused() -> None:
+    verdict = judge(judged(*table(10, 60, 0, 30), baseline=70))
+
+    assert not verdict.promote
+    assert verdict.reason == "Always giving the commonest answer is right as often (70.0%)."
+
+
+@pytest.mark.parametrize("removed", [24, 10**6])
+def test_a_test_set_that_was_trained_on_proves_nothing(removed: int) -> None:
+    verdict = judge(judged(*table(30, 60, 0, 0), removed=removed))
+
+    assert not verdict.promote
+    assert f"{removed} of {90 + removed} test rows were in training data and 90 are left" in verdict.reason
+
+
+def test_without_rows_nothing_is_proved() -> None:
+    assert not judge(judged([], [])).promote
+
+
+def test_the_smallest_p_value_keeps_its_comparison_readable() -> None:
+    found = judged(*table(0, 900, 0, 0)).comparison
+
+    assert found is not None
+    assert Comparison.model_validate_json(found.model_dump_json()) == found
+
+
+def test_an_evaluation_is_free_while_it_is_open_and_nobody_holds_it() -> None:
+    held = an_evaluation(lease=lease("w1", NOW, 60))
+
+    assert an_evaluation().is_free(NOW)
+    assert not held.is_free(NOW)
+    assert held.is_free(NOW + 60 * SECOND)
+    assert not an_evaluation(status=EvaluationStatus.COMPLETED).is_free(NOW)
+    assert not an_evaluation(status=EvaluationStatus.FAILED).is_open
+
+
+@pytest.mark.parametrize(
+    ("candidate", "stable", "asked"),
+    [
+        (2, 1, {ArmName.CANDIDATE: 2, ArmName.STABLE: 1, ArmName.BASE: 0}),
+        (1, 0, {ArmName.CANDIDATE: 1, ArmName.STABLE: 0}),
+        (0, 1, {ArmName.CANDIDATE: 0, ArmName.STABLE: 1}),
+    ],
+)
+def test_each_version_is_asked_once_for_all_its_arms(candidate: int, stable: int, asked: dict[ArmName, int]) -> None:
+    evaluation = an_evaluation(candidate=candidate, stable=stable)
+
+    assert evaluation.asked == asked
+    assert set(evaluation.versions.values()) == set(evaluation.asked.values())
