@@ -6,10 +6,8 @@ from functools import cache
 import pytest
 from botocore.loaders import JSONFileLoader
 from hypothesis import settings
-from moto import mock_aws
 
-from tests.world import ENVIRONMENT, World, build_stage
-from tuneloop.app import app
+from tests.world import World, staged
 
 settings.register_profile("tuneloop", deadline=None)  # two busy cores: a deadline would time the machine
 settings.load_profile("tuneloop")
@@ -26,11 +24,5 @@ def aws_descriptions() -> Iterator[None]:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    app.__dict__.clear()
-    with mock_aws():
-        for name, url in build_stage().items():
-            monkeypatch.setenv(name, url)
-        yield World()
-    app.__dict__.clear()
+    with staged(monkeypatch) as world:
+        yield world

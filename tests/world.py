@@ -6,11 +6,15 @@ queues until nothing moves any more, through the functions that `infra/functions
 
 import importlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 import boto3
+import pytest
+from moto import mock_aws
 
 from infra.functions import FUNCTIONS
 from tuneloop.app import app, utc_now
@@ -172,6 +176,19 @@ def sqs_event(queue: str, body: str, message_id: str = "m1") -> dict[str, Any]:
     arn = f"arn:aws:sqs:us-east-1:123456789012:tuneloop-test-{queue}"
     record = {"messageId": message_id, "receiptHandle": "r", "body": body, "attributes": {}, "messageAttributes": {}}
     return {"Records": [{**record, "eventSource": "aws:sqs", "eventSourceARN": arn, "awsRegion": "us-east-1"}]}
+
+
+@contextmanager
+def staged(monkeypatch: pytest.MonkeyPatch, tenant: str = "acme") -> Iterator[World]:
+    """A world on a stage of its own, gone when its test is over."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    app.__dict__.clear()
+    with mock_aws():
+        for name, url in build_stage().items():
+            monkeypatch.setenv(name, url)
+        yield World(tenant)
+    app.__dict__.clear()
 
 
 def build_stage() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The gate in front of every route: it knows the key, and gives each request an id that its answer carries."""
+"""The gate in front of every route: it knows the key and the largest body, and gives each request an id."""
 
 import hmac
 import secrets
@@ -7,8 +7,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trainer.refusals import RefusalError, rendered
+from tuneloop.wire.files import FILE_LIMIT_BYTES
 
+MAX_BODY_BYTES = FILE_LIMIT_BYTES + 64 * 1024
 _WRONG_KEY = RefusalError(401, "invalid_api_key", "Incorrect or missing API key.")
+_TOO_LARGE = RefusalError(413, "file_too_large", f"A file may have at most {FILE_LIMIT_BYTES} bytes.", "file")
 
 
 class Gate:
@@ -19,7 +22,7 @@ class Gate:
         self._expected = f"Bearer {api_key}".encode() if api_key else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through with its id, or answer it here with 401."""
+        """Let a request through with its id, or answer it here with 401 or 413, its body unread."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -31,9 +34,12 @@ class Gate:
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
 
-        app = self._app if self._may_pass(scope) else rendered(_WRONG_KEY, request_id)
+        refusal = self._refusal_of(Headers(scope=scope))
+        app = rendered(refusal, request_id) if refusal else self._app
         await app(scope, receive, send_with_id)
 
-    def _may_pass(self, scope: Scope) -> bool:
-        given = Headers(scope=scope).get("authorization", "").encode()
-        return self._expected is None or hmac.compare_digest(given, self._expected)
+    def _refusal_of(self, headers: Headers) -> RefusalError | None:
+        given = headers.get("authorization", "").encode()
+        if self._expected is not None and not hmac.compare_digest(given, self._expected):
+            return _WRONG_KEY
+        return _TOO_LARGE if int(headers.get("content-length", "0")) > MAX_BODY_BYTES else None

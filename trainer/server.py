@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from trainer import refusals
@@ -23,7 +23,7 @@ from trainer.work.scheduler import Scheduler
 def create_app(folder: Path, *, api_key: str | None = None) -> ASGIApp:
     """Make the server for a folder, which must be this server's alone."""
     app = FastAPI(title="Tuneloop trainer", lifespan=partial(_lifespan, folder), docs_url=None, redoc_url=None)
-    app.include_router(files.router, dependencies=[Depends(files.refuse_too_big)])
+    app.include_router(files.router)
     app.include_router(jobs.router)
     app.include_router(models.router)
     app.add_route("/v1/chat/completions", chat, methods=["POST"])

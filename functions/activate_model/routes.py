@@ -2,10 +2,10 @@
 
 from activate_model.activate import activate, deactivate, roll_back, share
 from activate_model.register import NewModelRequest, NewVersionRequest, register_model, register_version
-from activate_model.shapes import Activation, DeploymentChange, DeploymentView, ModelView, Reason, VersionView
+from activate_model.shapes import Activation, DeploymentChange, ModelView, Reason
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
-from tuneloop.domain.registry import Deployment, HistoryEntry
+from tuneloop.domain.registry import Deployment, DeploymentView, HistoryEntry, VersionView
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
 
 api = Api(app)
@@ -15,9 +15,7 @@ api = Api(app)
 def create_model(new: NewModelRequest) -> ModelView:
     """Register a model without a dataset; its base model answers until a version is activated."""
     provider, base_model = app.settings.provider, app.settings.base_model
-    model = register_model(
-        api.tenant, new, provider=provider, base_model=base_model, models=app.models, now=utc_now()
-    )  # fmt: skip
+    model = register_model(api.tenant, new, provider=provider, base_model=base_model, models=app.models, now=utc_now())
     return ModelView.model_validate(model.model_dump())
 
 

@@ -1,12 +1,10 @@
 """What callers of the registry routes send and read."""
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tuneloop.domain.ids import Name
-from tuneloop.domain.registry import VersionStatus
 
 
 class Reason(BaseModel):
@@ -38,34 +36,3 @@ class ModelView(BaseModel):
     base_model: str
     latest_version: int
     created_at: datetime
-
-
-class VersionView(BaseModel):
-    """A version as its users read it: what it is at the provider, and where it came from."""
-
-    model: Name
-    number: int
-    provider: str
-    provider_model: str
-    base_model: str
-    is_finetuned: bool
-    status: VersionStatus
-    prompt: str | None = None
-    parameters: dict[str, Any] = {}
-    dataset: Name | None = None
-    run: Name | None = None
-    export: Name | None = None
-    created_at: datetime
-
-
-class DeploymentView(BaseModel):
-    """Who is served by what: `stable` for everybody but the candidate's share of the users."""
-
-    model: Name
-    stable: int
-    candidate: int | None = None
-    share: float
-    previous: int | None = None
-    step: int
-    reason: str
-    changed_at: datetime

@@ -107,6 +107,11 @@ class Reading:
 def _segment(batch: Batch, prefix: str, objects: Objects, now: datetime) -> Segment:
     key, written = objects.put_segment(prefix, batch.lines)
     return Segment(
-        sha256=written.sha256, key=key, examples=len(batch.lines), tokens=batch.tokens,
-        bytes=written.bytes, revision=0, created_at=now,
-    )  # fmt: skip
+        sha256=written.sha256,
+        key=key,
+        examples=len(batch.lines),
+        tokens=batch.tokens,
+        bytes=written.bytes,
+        revision=0,
+        created_at=now,
+    )

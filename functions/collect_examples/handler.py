@@ -19,9 +19,7 @@ handler = Function("collect-examples", api)
 @handler.on("drop")
 def on_drop(key: str, etag: str) -> None:
     """A file lies in `incoming/`."""
-    drop, split = take(
-        key, etag, tenants=app.tenants, datasets=app.datasets, register=registered, now=utc_now()
-    )  # fmt: skip
+    drop, split = take(key, etag, tenants=app.tenants, datasets=app.datasets, register=registered, now=utc_now())
     collect(drop, app.objects.lines(drop.object), split, datasets=app.datasets, objects=app.objects, now=utc_now())
     _remind(drop)
 

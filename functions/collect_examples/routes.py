@@ -62,9 +62,14 @@ def registered(tenant: str, name: str, new: NewDataset | None = None) -> Dataset
     wishes = new or NewDataset(id=name)
     settings = app.settings
     return register(
-        tenant, wishes, provider=settings.provider, base_model=wishes.base_model or settings.base_model,
-        datasets=app.datasets, models=app.models, now=utc_now(),
-    )  # fmt: skip
+        tenant,
+        wishes,
+        provider=settings.provider,
+        base_model=wishes.base_model or settings.base_model,
+        datasets=app.datasets,
+        models=app.models,
+        now=utc_now(),
+    )
 
 
 def _view(dataset: Dataset) -> DatasetView:

@@ -37,7 +37,7 @@ def list_models() -> ModelList:
 
 
 @api.route("POST /v1/chat/completions", Scope.INFER)
-def create_chat_completion(request: ChatRequest) -> Response[ChatCompletion]:
+def create_chat_completion(request: ChatRequest) -> Response[ChatCompletion | str]:
     """Answer a chat with the version that serves its user; `stream: true` is answered as one buffered event stream."""
     started = utc_now()
     completion = complete(
@@ -52,7 +52,7 @@ def create_chat_completion(request: ChatRequest) -> Response[ChatCompletion]:
     )
     if request.stream:
         chunks = chunks_of(completion, include_usage=request.includes_usage)
-        return Response(200, "text/event-stream", event_stream(chunks))  # type: ignore[arg-type]
+        return Response(200, "text/event-stream", event_stream(chunks))
     return Response(200, "application/json", completion)
 
 

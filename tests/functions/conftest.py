@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 import pytest
 
-from tests.world import ENVIRONMENT, World
-from tuneloop.app import app
+from tests.world import ENVIRONMENT, World, staged
+from tuneloop.app import app, new_nonce
 from tuneloop.observability import logger
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,10 +32,16 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def live(world: World, trainer: str, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The world with the trainer within reach."""
-    reach(world, trainer, monkeypatch)
-    return world
+def live(trainer: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world with the trainer within reach."""
+    with staged(monkeypatch, new_tenant()) as world:
+        reach(world, trainer, monkeypatch)
+        yield world
+
+
+def new_tenant() -> str:
+    """A tenant that the trainer hasn't seen: it outlives a test, and runs' ids come from what they are."""
+    return f"acme-{new_nonce()}"
 
 
 def reach(world: World, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,3 +70,17 @@ def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     written = StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", written)
     return written
+
+
+@pytest.fixture(scope="session")
+def patterns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The patterns of the deployed stack's rules, by rule name; synthesizing them takes seconds."""
+    from aws_cdk import App  # noqa: PLC0415 - starts a JavaScript runtime
+
+    from infra.app import build  # noqa: PLC0415
+
+    cdk = App(outdir=str(tmp_path_factory.mktemp("cdk")), context={"stage": "local"})
+    build(cdk)
+    template = cdk.synth().get_stack_by_name("tuneloop-local").template
+    rules = [found["Properties"] for found in template["Resources"].values() if found["Type"] == "AWS::Events::Rule"]
+    return {rule["Name"]: rule["EventPattern"] for rule in rules if "EventPattern" in rule}

@@ -47,10 +47,10 @@ def scene(name: str) -> Callable[[Callable[[World, Event], Scene]], Callable[[Wo
     return register
 
 
-def _admit(event: Event) -> None:
+def _admit(world: World, event: Event) -> None:
     secret = event["headers"]["authorization"].removeprefix("Bearer ")
     scopes = frozenset(Scope)
-    key = ApiKey(id="key-example", tenant="acme", hash=key_hash(secret), scopes=scopes, created_at=utc_now())
+    key = ApiKey(id="key-example", tenant=world.tenant, hash=key_hash(secret), scopes=scopes, created_at=utc_now())
     app.tenants.add_key(key)
 
 
@@ -61,36 +61,36 @@ def _dirty(world: World) -> None:
 def _exported(world: World, export: str) -> None:
     """Freeze the dataset, and store the export under the id that the event names."""
     _dirty(world)
-    event = {"tenant": "acme", "dataset": "support", "revision": 1}
+    event = {"tenant": world.tenant, "dataset": "support", "revision": 1}
     invoke("export-data", {"source": "tuneloop", "detail-type": "DatasetSettled", "detail": event})
-    [frozen] = app.exports.page("acme", "support", 10, None).data
+    [frozen] = app.exports.page(world.tenant, "support", 10, None).data
     renamed = frozen.model_copy(update={"id": export, "seq": 0})
-    app.table.commit(Save(keys.export("acme", "support", export), renamed))
+    app.table.commit(Save(keys.export(world.tenant, "support", export), renamed))
 
 
-def _requested(run: str, export: str, **fields: Any) -> ControlledRun:
+def _requested(world: World, run: str, export: str, **fields: Any) -> ControlledRun:
     made = ControlledRun(
-        id=run, tenant="acme", provider="trainer", model="support", base_model=steps.BASE_MODEL, dataset="support",
+        id=run, tenant=world.tenant, provider="trainer", model="support", base_model=steps.BASE_MODEL, dataset="support",
         export=export, revision=1, created_at=utc_now(), **fields,
     )  # fmt: skip
     return app.runs.save(made)
 
 
-def _run(run: str) -> ControlledRun:
-    return app.runs.get("acme", run)
+def _run(world: World, run: str) -> ControlledRun:
+    return app.runs.get(world.tenant, run)
 
 
-def _exports() -> list[Export]:
-    return app.exports.page("acme", "support", 10, None).data
+def _exports(world: World) -> list[Export]:
+    return app.exports.page(world.tenant, "support", 10, None).data
 
 
 @scene("collect_examples.http")
 def examples_are_posted(world: World, event: Event) -> Scene:
-    _admit(event)
+    _admit(world, event)
     answer = yield
     assert answer["statusCode"] == 202
     world.settle()
-    assert app.datasets.get("acme", "support").examples == 1
+    assert app.datasets.get(world.tenant, "support").examples == 1
 
 
 @scene("collect_examples.drop")
@@ -98,19 +98,19 @@ def a_file_is_dropped(world: World, event: Event) -> Scene:
     content = "\n".join(json.dumps(line) for line in steps.questions(12)).encode()
     world.s3.put_object(Bucket=BUCKET, Key=event["detail"]["object"]["key"], Body=content)
     yield
-    assert app.datasets.get("acme", "support").examples == 12
+    assert app.datasets.get(world.tenant, "support").examples == 12
 
 
 @scene("collect_examples.queue")
 def posted_examples_and_a_reminder_arrive(world: World, event: Event) -> Scene:
     posted = json.loads(event["Records"][0]["body"])["collect"]
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
-    drop = Drop(id=posted["drop"], tenant="acme", dataset="support", object="api", created_at=utc_now())
+    drop = Drop(id=posted["drop"], tenant=world.tenant, dataset="support", object="api", created_at=utc_now())
     app.datasets.save_drop(drop)
     answer = yield
     assert answer == {"batchItemFailures": []}
-    assert app.datasets.drop("acme", "support", posted["drop"]).examples == 1
-    assert app.datasets.get("acme", "support").settled_revision == 1
+    assert app.datasets.drop(world.tenant, "support", posted["drop"]).examples == 1
+    assert app.datasets.get(world.tenant, "support").settled_revision == 1
 
 
 @scene("collect_examples.TrainingRunFinished")
@@ -118,12 +118,12 @@ def posted_examples_and_a_reminder_arrive(world: World, event: Event) -> Scene:
 def changes_settle(world: World, event: Event) -> Scene:
     _dirty(world)
     yield
-    assert app.datasets.get("acme", "support").settled_revision == 1
+    assert app.datasets.get(world.tenant, "support").settled_revision == 1
 
 
 @scene("export_data.http")
 def an_export_is_read(world: World, event: Event) -> Scene:
-    _admit(event)
+    _admit(world, event)
     _exported(world, event["pathParameters"]["export"])
     answer = yield
     assert answer["statusCode"] == 200
@@ -135,16 +135,16 @@ def an_export_is_read(world: World, event: Event) -> Scene:
 def a_revision_is_frozen(world: World, event: Event) -> Scene:
     _dirty(world)
     yield
-    assert [export.revision for export in _exports()] == [1]
+    assert [export.revision for export in _exports(world)] == [1]
 
 
 @scene("launch_finetune.http")
 def a_run_is_asked_for(world: World, event: Event) -> Scene:
-    _admit(event)
+    _admit(world, event)
     _dirty(world)
     answer = yield
     assert answer["statusCode"] == 202
-    assert _run(json.loads(answer["body"])["id"]).hyperparameters == {"n_epochs": 3}
+    assert _run(world, json.loads(answer["body"])["id"]).hyperparameters == {"n_epochs": 3}
 
 
 @scene("launch_finetune.DatasetSettled")
@@ -168,23 +168,23 @@ def a_frozen_run_is_submitted(world: World, event: Event) -> Scene:
     export = event["detail"]["export"]
     run = event["detail"].get("run", "run-that-waits")
     _exported(world, export)
-    _requested(run, export)
+    _requested(world, run, export)
     yield
-    assert _run(run).provider_job_id
+    assert _run(world, run).provider_job_id
 
 
 @scene("launch_finetune.every-5-minutes")
 def a_run_was_left_behind(world: World, event: Event) -> Scene:
     _exported(world, "export-1")
-    _requested("run-1", "export-1")
+    _requested(world, "run-1", "export-1")
     yield
-    assert _run("run-1").provider_job_id
+    assert _run(world, "run-1").provider_job_id
 
 
 @scene("check_status.http")
 def a_run_is_read(world: World, event: Event) -> Scene:
-    _admit(event)
-    _requested(event["pathParameters"]["run"], "export-1")
+    _admit(world, event)
+    _requested(world, event["pathParameters"]["run"], "export-1")
     answer = yield
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"])["status"] == "requested"
@@ -194,10 +194,10 @@ def a_run_is_read(world: World, event: Event) -> Scene:
 def a_run_is_at_the_provider(world: World, event: Event) -> Scene:
     steps.settled(world, steps.questions(60))
     [run] = steps.runs(world)
-    first = _run(run["id"])
+    first = _run(world, run["id"])
     app.runs.save(first.model_copy(update={"status": RunStatus.QUEUED, "provider_status": "not known yet"}))
     yield
-    assert _run(run["id"]).provider_status in ("validating_files", "queued", "running", "succeeded")
+    assert _run(world, run["id"]).provider_status in ("validating_files", "queued", "running", "succeeded")
 
 
 @scene("evaluate.http")
@@ -205,13 +205,13 @@ def a_run_is_at_the_provider(world: World, event: Event) -> Scene:
 def a_version_is_to_be_proved(world: World, event: Event) -> Scene:
     _exported(world, "export-5d0c1f7ab2e94c3688d1f0a7")
     steps.registered(world)
-    version = app.models.version("acme", "support", 1)
+    version = app.models.version(world.tenant, "support", 1)
     proved = version.model_copy(update={"dataset": "support", "export": "export-5d0c1f7ab2e94c3688d1f0a7"})
-    app.table.commit(Save(keys.version("acme", "support", 1), proved))
+    app.table.commit(Save(keys.version(world.tenant, "support", 1), proved))
     if "headers" in event:
-        _admit(event)
+        _admit(world, event)
     yield
-    [evaluation] = app.evaluations.all("acme")
+    [evaluation] = app.evaluations.all(world.tenant)
     assert (evaluation.candidate, evaluation.stable, evaluation.status) == (1, 0, "requested")
 
 
@@ -222,17 +222,17 @@ def an_evaluation_is_open(world: World, event: Event) -> Scene:
     _exported(world, "export-1")
     steps.registered(world)
     asked = Evaluation(
-        id=evaluation, tenant="acme", model="support", candidate=1, stable=0, dataset="support", export="export-1",
+        id=evaluation, tenant=world.tenant, model="support", candidate=1, stable=0, dataset="support", export="export-1",
         created_at=utc_now(),
     )  # fmt: skip
     app.evaluations.save(asked, now=utc_now())
     yield
-    assert app.evaluations.get("acme", evaluation).status == "completed"
+    assert app.evaluations.get(world.tenant, evaluation).status == "completed"
 
 
 @scene("activate_model.http")
 def a_candidate_gets_its_share(world: World, event: Event) -> Scene:
-    _admit(event)
+    _admit(world, event)
     steps.registered(world)
     yield
     assert steps.deployment(world)["share"] == 0.2
@@ -247,7 +247,7 @@ def a_candidate_is_proved(world: World, event: Event) -> Scene:
 
 @scene("complete_chat.http")
 def a_user_asks(world: World, event: Event) -> Scene:
-    _admit(event)
+    _admit(world, event)
     steps.registered(world)
     answer = yield
     assert json.loads(answer["body"])["tuneloop"]["version"] == 0
@@ -255,7 +255,7 @@ def a_user_asks(world: World, event: Event) -> Scene:
 
 @scene("record_usage.http")
 def usage_is_read(world: World, event: Event) -> Scene:
-    _admit(event)
+    _admit(world, event)
     answer = yield
     assert json.loads(answer["body"])["first_day"] == "2026-11-01"
 
@@ -272,7 +272,7 @@ def usage_arrives(world: World, event: Event) -> Scene:
 @scene("relay_events.stream")
 @scene("relay_events.every-5-minutes")
 def an_event_waits(world: World, event: Event) -> Scene:
-    waiting = DatasetSettled(tenant="acme", dataset="support", revision=1)
+    waiting = DatasetSettled(tenant=world.tenant, dataset="support", revision=1)
     long_ago = utc_now().replace(year=2025)
     app.table.commit(Announce(waiting, 3, long_ago))
     yield

@@ -13,8 +13,9 @@ EVENTS = Path(__file__).resolve().parents[2] / "events"
 FILES = sorted(path.stem for path in EVENTS.glob("*.json"))
 
 
-def read(name: str) -> dict[str, Any]:
-    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text("utf-8"))
+def read(name: str, tenant: str = "acme") -> dict[str, Any]:
+    text = (EVENTS / f"{name}.json").read_text("utf-8")
+    event: dict[str, Any] = json.loads(text.replace("acme", tenant))
     return event
 
 
@@ -34,12 +35,12 @@ def test_every_trigger_has_its_file_and_every_file_its_trigger() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_an_event_does_its_work(name: str, live: World) -> None:
-    play(name, live, read(name))
+    play(name, live, read(name, live.tenant))
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if read(name).get("source") == "tuneloop"])
 def test_a_consumer_ignores_fields_that_are_added_later(name: str, live: World) -> None:
-    event = read(name)
+    event = read(name, live.tenant)
     event["detail"]["added_later"] = {"by": "a newer producer"}
 
     play(name, live, event)

@@ -78,7 +78,8 @@ def _in_one_line(lines: Iterable[str]) -> list[str]:
         if piped := line[_piped(line)]:
             return [name.strip(_QUOTES) for name in piped.split("|")]
     for line in lines:
-        for found in filter(None, (heading.search(line) for heading in _INLINE)):
+        plain = _OBJECT.sub("", line)
+        for found in filter(None, (heading.search(plain) for heading in _INLINE)):
             names = _names_in(re.split(r"[.;](?:\s|$)", found["names"])[0])
             if len(names) > 1 and max(map(len, names)) <= _LONGEST_NAME:
                 return names

@@ -3,7 +3,7 @@
 from pathlib import PurePath
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, File, Form, Query, Request, UploadFile
+from fastapi import APIRouter, File, Form, Query, UploadFile
 from starlette.responses import FileResponse
 
 from trainer.identity import new_id, now_s
@@ -13,13 +13,6 @@ from tuneloop.wire.files import EXPIRES_AFTER_S, FILE_LIMIT_BYTES, TRAINING_PURP
 from tuneloop.wire.pages import Deleted, Page
 
 router = APIRouter(prefix="/v1/files")
-_FORM_OVERHEAD_BYTES = 64 * 1024
-
-
-def refuse_too_big(request: Request) -> None:
-    """Refuse a body that says it is above the limit, before reading it."""
-    if int(request.headers.get("content-length", 0)) > FILE_LIMIT_BYTES + _FORM_OVERHEAD_BYTES:
-        raise RefusalError(413, "file_too_large", f"A file may have at most {FILE_LIMIT_BYTES} bytes.", "file")
 
 
 @router.post("")

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 
@@ -30,6 +30,12 @@ class ApiClient:
         """The API at TUNELOOP_BASE_URL with the key in TUNELOOP_API_KEY."""
         return cls(setting("TUNELOOP_BASE_URL"), setting("TUNELOOP_API_KEY"))
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
     def get(self, path: str, **query: Any) -> Any:
         """The parsed answer to a GET."""
         return self._send("GET", path, params={name: value for name, value in query.items() if value is not None})
@@ -37,6 +43,10 @@ class ApiClient:
     def post(self, path: str, body: Any) -> Any:
         """The parsed answer to a POST of JSON."""
         return self._send("POST", path, json=body)
+
+    def put(self, path: str, body: Any) -> Any:
+        """The parsed answer to a PUT of JSON."""
+        return self._send("PUT", path, json=body)
 
     def follow(self, run: str, every_s: float = 1.0) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """A training run and its events again and again until it has ended, which is given last."""

@@ -179,9 +179,14 @@ def arm_result(version: int | None, scores: list[Answered], cost_usd: Usd | None
     errors = sum(score.error is not None for score in scores)
     accuracy = correct / len(scores)
     return ArmResult(
-        version=version, examples=len(scores), correct=correct, errors=errors,
-        accuracy=accuracy, interval=(low, high), cost_usd=cost_usd,
-    )  # fmt: skip
+        version=version,
+        examples=len(scores),
+        correct=correct,
+        errors=errors,
+        accuracy=accuracy,
+        interval=(low, high),
+        cost_usd=cost_usd,
+    )
 
 
 def compare(candidate: list[Answered], stable: list[Answered], look: int) -> Comparison | None:

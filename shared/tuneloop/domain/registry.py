@@ -35,10 +35,9 @@ class VersionStatus(StrEnum):
     RETIRED = "retired"
 
 
-class Version(BaseModel):
-    """A provider's model with its own prompt and parameters, and where it came from."""
+class VersionView(BaseModel):
+    """A provider's model with its own prompt and parameters, and where it came from, as users read it."""
 
-    tenant: Name
     model: Name
     number: int
     provider: str
@@ -52,22 +51,33 @@ class Version(BaseModel):
     run: Name | None = None
     export: Name | None = None
     created_at: datetime
+
+
+class Version(VersionView):
+    """A version as it is stored."""
+
+    tenant: Name
     seq: int = 0
 
 
-class Deployment(BaseModel):
+class DeploymentView(BaseModel):
     """Which version is stable, which is candidate, and the candidate's share of users (0-1); `step` counts changes."""
 
-    tenant: Name
     model: Name
     stable: int = 0
     candidate: int | None = None
     share: float = Field(default=0.0, ge=0, le=1)
-    salt: str = ""
     previous: int | None = None
     step: int = 0
     reason: str = "created"
     changed_at: datetime
+
+
+class Deployment(DeploymentView):
+    """A deployment as it is stored; the salt decides which users the candidate answers."""
+
+    tenant: Name
+    salt: str = ""
     seq: int = 0
 
 

@@ -74,9 +74,15 @@ def parse_inference(inference_id: str) -> Inference:
     model, version, step, arm, day, tenant, user, nonce = parts
     try:
         inference = Inference(
-            checked_name(model, "model"), int(version), int(step), Arm(arm), date.fromisoformat(day).isoformat(),
-            tenant, user, nonce,
-        )  # fmt: skip
+            checked_name(model, "model"),
+            int(version),
+            int(step),
+            Arm(arm),
+            date.fromisoformat(day).isoformat(),
+            tenant,
+            user,
+            nonce,
+        )
     except (ValueError, InvalidInput) as error:
         raise _altered() from error
     if inference.id != inference_id or inference.version < 0:

@@ -52,9 +52,7 @@ class Models:
     def versions(self, tenant: str, model: str, limit: int, cursor: str | None) -> Listing[Version]:
         """A page of a model's versions, newest first."""
         partition = keys.deployment(tenant, model).pk
-        return self._table.page(
-            partition, Version, prefix="VERSION#", limit=limit, cursor=cursor, newest_first=True
-        )  # fmt: skip
+        return self._table.page(partition, Version, prefix="VERSION#", limit=limit, cursor=cursor, newest_first=True)
 
     def add_version(self, model: Model, version: Version, now: datetime) -> None:
         """Store a version under the model's next number, announced as ready."""
@@ -81,9 +79,13 @@ class Models:
             writes.append(Mark(keys.decision(tenant, model, once), entry.at, MARKS_KEPT))
         if new.step != old.step:
             event = DeploymentChanged(
-                tenant=tenant, model=model, stable=new.stable, candidate=new.candidate,
-                share=new.share, reason=new.reason,
-            )  # fmt: skip
+                tenant=tenant,
+                model=model,
+                stable=new.stable,
+                candidate=new.candidate,
+                share=new.share,
+                reason=new.reason,
+            )
             writes.append(Announce(event, new.seq + 1, entry.at))
         self._table.commit(*writes)
 
@@ -96,7 +98,7 @@ class Models:
         partition = keys.deployment(tenant, model).pk
         return self._table.page(
             partition, HistoryEntry, prefix="HISTORY#", limit=limit, cursor=cursor, newest_first=True
-        )  # fmt: skip
+        )
 
 
 def version_writes(model: Model, version: Version, now: datetime) -> list[Write]:

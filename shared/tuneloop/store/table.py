@@ -5,7 +5,6 @@ somebody else wrote in between; several writes and the events that announce them
 """
 
 import base64
-import binascii
 import json
 import random
 import time
@@ -132,7 +131,7 @@ def _decode(cursor: str, partition: str, index: str | None, prefix: str) -> Item
     """The start key in a cursor; a cursor of another listing is refused, so none leads into another tenant's rows."""
     try:
         start = json.loads(base64.urlsafe_b64decode(cursor))
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, RecursionError) as error:
         raise _bad_cursor() from error
     pk, sk = PARTITION_KEYS[index]
     if not isinstance(start, dict) or start.keys() != {"pk", "sk", pk, sk} or start[pk] != partition:

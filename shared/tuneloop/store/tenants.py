@@ -50,7 +50,5 @@ class Tenants:
         if found is None:
             raise NotFound(f"Tenant {tenant} has no key {key_id}.", param="key")
         revoked = found.model_copy(update={"revoked_at": found.revoked_at or now})
-        self._table.commit(
-            Save(keys.api_key(found.hash), revoked), Save(keys.tenant_key(tenant, key_id), revoked)
-        )  # fmt: skip
+        self._table.commit(Save(keys.api_key(found.hash), revoked), Save(keys.tenant_key(tenant, key_id), revoked))
         return revoked

@@ -67,9 +67,14 @@ class Usage:
         return self._table.get(keys.feedback(tenant, inference), StoredFeedback)
 
     def replace_feedback(
-        self, tenant: str, inference: str, feedback: StoredFeedback, slot: tuple[str, str, int], old: Counters | None,
+        self,
+        tenant: str,
+        inference: str,
+        feedback: StoredFeedback,
+        slot: tuple[str, str, int],
+        old: Counters | None,
         new: Counters,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Store feedback and move the counters of (model, day, version) from what was said before to what is said."""
         save = Save(keys.feedback(tenant, inference), feedback)
         amounts = change(old, new)

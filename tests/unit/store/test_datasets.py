@@ -1,0 +1,198 @@
+"""Datasets: nothing is added twice, nothing gets lost between two who add at once."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.factories import NOW, SECOND, a_dataset, a_drop, a_segment
+from tuneloop.app import App
+from tuneloop.domain.datasets import DropStatus, OnDrop
+from tuneloop.domain.errors import NotFound, Stale
+from tuneloop.domain.events import DatasetSettled
+from tuneloop.domain.registry import new_model
+from tuneloop.store.datasets import LATEST_DROPS, Datasets
+from tuneloop.store.table import Table
+from tuneloop.store.writes import Write
+
+MODEL = new_model("acme", "support", "trainer", "base-1", NOW)
+
+
+class Interrupted(Table):
+    """A table on which somebody else writes just before each of our next commits."""
+
+    def __init__(self, table: Table, *rivals: Callable[[], object]) -> None:
+        super().__init__(table.client, table.name)
+        self._rivals = list(rivals)
+
+    def commit(self, *writes: Write) -> None:
+        if self._rivals:
+            self._rivals.pop(0)()
+        super().commit(*writes)
+
+
+@pytest.fixture
+def datasets(app: App) -> Datasets:
+    app.datasets.create(a_dataset(), None)
+    return app.datasets
+
+
+def test_a_new_dataset_brings_a_model_of_its_name(app: App) -> None:
+    app.datasets.create(a_dataset(), MODEL)
+
+    assert app.datasets.get("acme", "support").revision == 0
+    assert app.models.get("acme", "support").latest_version == 0
+    assert app.models.version("acme", "support", 0).provider_model == "base-1"
+    assert app.models.deployment("acme", "support").stable == 0
+
+
+def test_a_dataset_is_made_once_and_with_its_model_or_not_at_all(app: App) -> None:
+    app.models.register(MODEL)
+
+    with pytest.raises(Stale):
+        app.datasets.create(a_dataset(), MODEL)
+
+    assert app.datasets.find("acme", "support") is None
+
+
+def test_a_dataset_that_is_not_there_is_named(app: App) -> None:
+    with pytest.raises(NotFound, match="There is no dataset support") as refusal:
+        app.datasets.get("acme", "support")
+
+    assert refusal.value.param == "dataset"
+
+
+def test_a_dataset_belongs_to_its_tenant_alone(datasets: Datasets) -> None:
+    assert datasets.find("initech", "support") is None
+    assert list(datasets.all("initech")) == []
+
+
+def test_datasets_are_listed_by_name(datasets: Datasets) -> None:
+    for name in ("billing", "sales"):
+        datasets.create(a_dataset(id=name), None)
+
+    first = datasets.page("acme", 2, None)
+
+    assert [dataset.id for dataset in first.data] == ["billing", "sales"]
+    assert [dataset.id for dataset in datasets.page("acme", 2, first.cursor).data] == ["support"]
+    assert [dataset.id for dataset in datasets.all("acme")] == ["billing", "sales", "support"]
+
+
+def test_changed_settings_are_stored_and_announced_in_one_write(app: App, datasets: Datasets) -> None:
+    seen = datasets.get("acme", "support")
+    event = DatasetSettled(tenant="acme", dataset="support", revision=0)
+
+    datasets.save(seen.model_copy(update={"on_drop": OnDrop.COLLECT}), event=event, now=NOW)
+    with pytest.raises(Stale):
+        datasets.save(seen, event=event, now=NOW)
+
+    assert datasets.get("acme", "support").on_drop == OnDrop.COLLECT
+    assert [row.event_type for row in app.outbox.unrelayed(NOW + SECOND)] == ["DatasetSettled"]
+
+
+def test_the_same_segment_twice_adds_nothing(datasets: Datasets) -> None:
+    assert datasets.add_segment("acme", "support", a_segment())
+    assert not datasets.add_segment("acme", "support", a_segment(created_at=NOW + SECOND))
+
+    grown = datasets.get("acme", "support")
+    assert (grown.revision, grown.segments, grown.examples, grown.changed_at) == (1, 1, 10, NOW)
+
+
+def test_two_segments_are_two_revisions(datasets: Datasets) -> None:
+    datasets.add_segment("acme", "support", a_segment("one"))
+    datasets.add_segment("acme", "support", a_segment("two", examples=5, created_at=NOW + SECOND))
+
+    grown = datasets.get("acme", "support")
+    assert (grown.revision, grown.segments, grown.examples, grown.changed_at) == (2, 2, 15, NOW + SECOND)
+    assert [segment.revision for segment in datasets.segments("acme", "support", 2)] == [1, 2]
+
+
+def test_two_segments_at_once_get_revisions_of_their_own(app: App, datasets: Datasets) -> None:
+    rival = Interrupted(app.table, lambda: datasets.add_segment("acme", "support", a_segment("theirs")))
+
+    assert Datasets(rival).add_segment("acme", "support", a_segment("ours"))
+
+    assert datasets.get("acme", "support").examples == 20
+    by_revision = {segment.revision: segment.sha256 for segment in datasets.segments("acme", "support", 2)}
+    assert by_revision == {1: a_segment("theirs").sha256, 2: a_segment("ours").sha256}
+
+
+def test_the_same_segment_from_two_at_once_is_added_once(app: App, datasets: Datasets) -> None:
+    rival = Interrupted(app.table, lambda: datasets.add_segment("acme", "support", a_segment()))
+
+    assert not Datasets(rival).add_segment("acme", "support", a_segment())
+
+    assert datasets.get("acme", "support").examples == 10
+
+
+def test_a_dataset_that_never_stands_still_is_an_error_in_the_end(app: App, datasets: Datasets) -> None:
+    def change() -> None:
+        datasets.save(datasets.get("acme", "support"))
+
+    with pytest.raises(Stale, match="changing too fast"):
+        Datasets(Interrupted(app.table, *[change] * 100)).add_segment("acme", "support", a_segment())
+
+    assert datasets.segments("acme", "support", 1) == []
+
+
+def test_a_segment_needs_its_dataset(app: App) -> None:
+    with pytest.raises(NotFound):
+        app.datasets.add_segment("acme", "support", a_segment())
+
+
+def test_an_old_revision_has_the_segments_of_its_time_in_their_order(datasets: Datasets) -> None:
+    for content in ("one", "two", "three"):
+        datasets.add_segment("acme", "support", a_segment(content))
+
+    assert [segment.sha256 for segment in datasets.segments("acme", "support", 2)] == [
+        a_segment("one").sha256,
+        a_segment("two").sha256,
+    ]
+    assert datasets.segments("acme", "support", 0) == []
+
+
+def test_a_drop_is_stored_step_by_step(datasets: Datasets) -> None:
+    begun = datasets.save_drop(a_drop())
+    datasets.save_drop(begun.model_copy(update={"status": DropStatus.COLLECTED, "examples": 3}))
+
+    with pytest.raises(Stale):
+        datasets.save_drop(begun)
+
+    assert datasets.drop("acme", "support", "drop-1").examples == 3
+
+
+def test_a_drop_that_is_not_there_is_named(datasets: Datasets) -> None:
+    assert datasets.find_drop("acme", "support", "drop-1") is None
+    with pytest.raises(NotFound, match="Dataset support has no drop drop-1"):
+        datasets.drop("acme", "support", "drop-1")
+
+
+def test_drops_are_listed_newest_first(datasets: Datasets) -> None:
+    for number in range(3):
+        datasets.save_drop(a_drop(id=f"drop-{number}", created_at=NOW + number * SECOND))
+    datasets.save_drop(a_drop(id="elsewhere", dataset="sales"))
+
+    page = datasets.drops("acme", "support", 2, None)
+
+    assert [drop.id for drop in page.data] == ["drop-2", "drop-1"]
+    assert [drop.id for drop in datasets.drops("acme", "support", 2, page.cursor).data] == ["drop-0"]
+
+
+@pytest.mark.parametrize(
+    ("status", "age_s", "reading"),
+    [
+        (DropStatus.READING, 0, True),
+        (DropStatus.READING, 14 * 60, True),
+        (DropStatus.READING, 15 * 60, False),
+        (DropStatus.COLLECTED, 0, False),
+        (DropStatus.REJECTED, 0, False),
+    ],
+)
+def test_a_dataset_is_being_read_while_a_young_drop_of_it_is(
+    datasets: Datasets, status: DropStatus, age_s: int, reading: bool
+) -> None:
+    datasets.save_drop(a_drop(status=status))
+
+    assert datasets.is_reading("acme", "support", NOW + timedelta(seconds=age_s)) is reading
+    assert LATEST_DROPS > 1
+    assert not datasets.is_reading("acme", "sales", NOW)
