@@ -191,8 +191,8 @@ def staged(monkeypatch: pytest.MonkeyPatch, tenant: str = "acme") -> Iterator[Wo
     app.__dict__.clear()
 
 
-def build_stage() -> dict[str, str]:
-    """Make table, bucket, bus, queues and the provider's key in moto; gives the queues' variables."""
+def build_table() -> None:
+    """Make the table in moto."""
     boto3.client("dynamodb").create_table(
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",
@@ -214,6 +214,11 @@ def build_stage() -> dict[str, str]:
             },
         ],
     )
+
+
+def build_stage() -> dict[str, str]:
+    """Make table, bucket, bus, queues and the provider's key in moto; gives the queues' variables."""
+    build_table()
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     boto3.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     boto3.client("events").create_event_bus(Name=BUS)

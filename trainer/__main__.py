@@ -3,6 +3,7 @@
 import argparse
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -22,12 +23,15 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.data.resolve()
     try:
-        with lock(folder, "server", wait=False), socket.create_server((options.host, options.port)) as listening:
-            serve(folder, listening, options.api_key)
+        held = lock(folder, "server", wait=False)
     except BlockingIOError:
         parser.exit(1, f"Another trainer is using {folder}.\n")
-    except OSError as taken:
-        parser.exit(1, f"Cannot listen on {options.host}:{options.port}: {taken.strerror}.\n")
+    try:
+        listening = socket.create_server((options.host, options.port))
+    except OSError as refused:
+        parser.exit(1, f"Cannot listen on {options.host}:{options.port}: {refused.strerror}.\n")
+    with held, listening, suppress(KeyboardInterrupt):
+        serve(folder, listening, options.api_key)
 
 
 def serve(folder: Path, listening: socket.socket, api_key: str | None) -> None:

@@ -59,7 +59,9 @@ def fault_in(line: object) -> str | None:
 
 
 def _role_fault(message: Message) -> str | None:
-    return None if message.get("role") in ROLES else f"whose role is not one of {', '.join(sorted(ROLES))}"
+    role = message.get("role")
+    known = isinstance(role, str) and role in ROLES
+    return None if known else f"whose role is not one of {', '.join(sorted(ROLES))}"
 
 
 def _content_fault(message: Message) -> str | None:
@@ -85,18 +87,25 @@ def _weight_fault(message: Message) -> str | None:
 
 
 def _calls_fault(message: Message) -> str | None:
-    calls = message.get("tool_calls")
-    if calls is None:
+    calls, legacy = message.get("tool_calls"), message.get("function_call")
+    if calls is None and legacy is None:
         return None
     if message["role"] != "assistant":
         return "with tool calls, which only assistant messages may have"
-    return None if isinstance(calls, list) and all(map(_is_call, calls)) else "whose tool calls are malformed"
+    if legacy is not None and not _is_function(legacy):
+        return "whose function call is malformed"
+    return (
+        None
+        if calls is None or (isinstance(calls, list) and all(map(_is_call, calls)))
+        else "whose tool calls are malformed"
+    )
 
 
 def _is_call(call: object) -> bool:
-    if not isinstance(call, dict) or not isinstance(call.get("id"), str):
-        return False
-    function = call.get("function")
+    return isinstance(call, dict) and isinstance(call.get("id"), str) and _is_function(call.get("function"))
+
+
+def _is_function(function: object) -> bool:
     return isinstance(function, dict) and isinstance(function.get("name"), str)
 
 
@@ -121,9 +130,9 @@ def _conversation_fault(messages: list[Message]) -> str | None:
         return "does not end with an assistant message"
     if not any(message.get("weight", 1) for message in answers):
         return "has no assistant message with weight 1"
-    called: set[object] = set()
+    called: list[object] = []
     for number, message in enumerate(messages, start=1):
-        called.update(call["id"] for call in message.get("tool_calls") or ())
+        called.extend(call["id"] for call in message.get("tool_calls") or ())
         if message["role"] == "tool" and message.get("tool_call_id") not in called:
             return f"has a message {number} whose tool_call_id answers no call before it"
     return None

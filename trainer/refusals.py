@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from tuneloop.wire.errors import SERVER_ERROR, error_body, first_fault
+from tuneloop.wire.errors import SERVER_ERROR, described, error_body, first_fault
 
 
 class RefusalError(Exception):
@@ -52,9 +52,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
         fault = error.errors()[0]
-        where = [str(step) for step in fault["loc"] if step not in ("body", "query", "path")]
-        message = f"{'.'.join(where)}: {fault['msg']}" if where else fault["msg"]
-        return rendered(RefusalError(400, "invalid_value", message, ".".join(where) or None), _request_id(request))
+        message, param = described({**fault, "loc": fault["loc"][1:]})  # the first step says body, query or path
+        return rendered(RefusalError(400, "invalid_value", message, param), _request_id(request))
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:

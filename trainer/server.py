@@ -34,7 +34,8 @@ def create_app(folder: Path, *, api_key: str | None = None) -> ASGIApp:
 @asynccontextmanager
 async def _lifespan(folder: Path, app: FastAPI) -> AsyncIterator[None]:
     home = Home.open(folder)
-    home.files.sweep(now=now_s())
+    home.files.drop_unfinished()
+    home.sweep(now=now_s())
     tokenizer()
     scheduler = Scheduler(home)
     app.state.context = Context(home, Serving(home.models), scheduler)

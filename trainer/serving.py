@@ -24,29 +24,32 @@ class Serving:
         self._models = models
         self._untrained = UntrainedModel()
         self._loaded: OrderedDict[str, Model] = OrderedDict()
-        self._loading = Lock()
+        self._lock = Lock()
 
     def loaded(self, model_id: str) -> Model | None:
         """Return a model if it is in memory."""
         if base_model(model_id):
             return self._untrained
-        model = self._loaded.get(model_id)
-        if model:
-            self._loaded.move_to_end(model_id)
-        return model
+        with self._lock:
+            if model_id in self._loaded:
+                self._loaded.move_to_end(model_id)
+            return self._loaded.get(model_id)
 
     def load(self, model_id: str) -> Model | None:
         """Return a model from disk, None where none of that name is listed."""
-        with self._loading:
-            if model_id not in self._loaded and self._models.get(model_id):
-                self._loaded[model_id] = load_model(self._models.folder(model_id))
-                while len(self._loaded) > MOST_LOADED:
-                    self._loaded.popitem(last=False)
-        return self.loaded(model_id)
+        if not self._models.get(model_id):
+            return None
+        model = load_model(self._models.folder(model_id))
+        with self._lock:
+            self._loaded[model_id] = model
+            while len(self._loaded) > MOST_LOADED:
+                self._loaded.popitem(last=False)
+        return model
 
     def forget(self, model_id: str) -> None:
         """Drop a model from memory."""
-        self._loaded.pop(model_id, None)
+        with self._lock:
+            self._loaded.pop(model_id, None)
 
 
 def complete(model: Model, request: ChatRequest) -> ChatCompletion:

@@ -55,7 +55,8 @@ class Submission:
             return self._save(self.run.moved(RunStatus.AWAITING_CONFIRMATION, **wait))
         try:
             held = {"lease": lease(owner, self.now, LEASE_S), "estimated_cost_usd": estimate, "waiting_for": None}
-            self._save(self.run.moved(RunStatus.SUBMITTING, **held))
+            examples = self.export.files[Split.TRAIN].examples
+            self._save(self.run.moved(RunStatus.SUBMITTING, examples=examples, **held))
         except Stale:  # somebody else took it
             return self.runs.get(self.run.tenant, self.run.id)
         return self._work()

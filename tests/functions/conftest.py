@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from threading import Timer
@@ -10,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from infra.functions import FUNCTIONS
 from tests.world import ENVIRONMENT, World, staged
-from tuneloop.app import app, new_nonce
+from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.observability import logger
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN_S = 60
 KEY = "test-key"
+Later = Callable[[float], None]
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +65,21 @@ def _announced_url(process: "subprocess.Popen[str]") -> str:
         return next(line.split()[-1] for line in process.stdout if "URL" in line)
     finally:
         too_late.cancel()
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    """Moves the clock of all functions to so many seconds after now."""
+
+    packages = {spec.package for spec in FUNCTIONS}
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in packages]
+
+    def move(seconds: float) -> None:
+        for module in modules:
+            if hasattr(module, "utc_now"):
+                monkeypatch.setattr(module, "utc_now", lambda: utc_now() + timedelta(seconds=seconds))
+
+    return move
 
 
 @pytest.fixture

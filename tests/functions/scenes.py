@@ -70,9 +70,17 @@ def _exported(world: World, export: str) -> None:
 
 def _requested(world: World, run: str, export: str, **fields: Any) -> ControlledRun:
     made = ControlledRun(
-        id=run, tenant=world.tenant, provider="trainer", model="support", base_model=steps.BASE_MODEL, dataset="support",
-        export=export, revision=1, created_at=utc_now(), **fields,
-    )  # fmt: skip
+        id=run,
+        tenant=world.tenant,
+        provider="trainer",
+        model="support",
+        base_model=steps.BASE_MODEL,
+        dataset="support",
+        export=export,
+        revision=1,
+        created_at=utc_now(),
+        **fields,
+    )
     return app.runs.save(made)
 
 
@@ -115,7 +123,7 @@ def posted_examples_and_a_reminder_arrive(world: World, event: Event) -> Scene:
 
 @scene("collect_examples.TrainingRunFinished")
 @scene("collect_examples.every-5-minutes")
-def changes_settle(world: World, event: Event) -> Scene:
+def changes_settle(world: World, _: Event) -> Scene:
     _dirty(world)
     yield
     assert app.datasets.get(world.tenant, "support").settled_revision == 1
@@ -132,7 +140,7 @@ def an_export_is_read(world: World, event: Event) -> Scene:
 
 @scene("export_data.DatasetSettled")
 @scene("export_data.TrainingRunRequested")
-def a_revision_is_frozen(world: World, event: Event) -> Scene:
+def a_revision_is_frozen(world: World, _: Event) -> Scene:
     _dirty(world)
     yield
     assert [export.revision for export in _exports(world)] == [1]
@@ -148,7 +156,7 @@ def a_run_is_asked_for(world: World, event: Event) -> Scene:
 
 
 @scene("launch_finetune.DatasetSettled")
-def a_settled_drop_is_wanted(world: World, event: Event) -> Scene:
+def a_settled_drop_is_wanted(world: World, _: Event) -> Scene:
     _dirty(world)
     world.schedule("collect-examples")
     yield
@@ -156,7 +164,7 @@ def a_settled_drop_is_wanted(world: World, event: Event) -> Scene:
 
 
 @scene("launch_finetune.schedule")
-def a_changed_dataset_is_due(world: World, event: Event) -> Scene:
+def a_changed_dataset_is_due(world: World, _: Event) -> Scene:
     _dirty(world)
     yield
     assert [run["status"] for run in steps.runs(world)] == ["requested"]
@@ -174,7 +182,7 @@ def a_frozen_run_is_submitted(world: World, event: Event) -> Scene:
 
 
 @scene("launch_finetune.every-5-minutes")
-def a_run_was_left_behind(world: World, event: Event) -> Scene:
+def a_run_was_left_behind(world: World, _: Event) -> Scene:
     _exported(world, "export-1")
     _requested(world, "run-1", "export-1")
     yield
@@ -191,7 +199,7 @@ def a_run_is_read(world: World, event: Event) -> Scene:
 
 
 @scene("check_status.every-5-minutes")
-def a_run_is_at_the_provider(world: World, event: Event) -> Scene:
+def a_run_is_at_the_provider(world: World, _: Event) -> Scene:
     steps.settled(world, steps.questions(60))
     [run] = steps.runs(world)
     first = _run(world, run["id"])
@@ -222,9 +230,15 @@ def an_evaluation_is_open(world: World, event: Event) -> Scene:
     _exported(world, "export-1")
     steps.registered(world)
     asked = Evaluation(
-        id=evaluation, tenant=world.tenant, model="support", candidate=1, stable=0, dataset="support", export="export-1",
+        id=evaluation,
+        tenant=world.tenant,
+        model="support",
+        candidate=1,
+        stable=0,
+        dataset="support",
+        export="export-1",
         created_at=utc_now(),
-    )  # fmt: skip
+    )
     app.evaluations.save(asked, now=utc_now())
     yield
     assert app.evaluations.get(world.tenant, evaluation).status == "completed"
@@ -239,7 +253,7 @@ def a_candidate_gets_its_share(world: World, event: Event) -> Scene:
 
 
 @scene("activate_model.EvaluationCompleted")
-def a_candidate_is_proved(world: World, event: Event) -> Scene:
+def a_candidate_is_proved(world: World, _: Event) -> Scene:
     steps.registered(world)
     yield
     assert steps.deployment(world)["stable"] == 1
@@ -261,7 +275,7 @@ def usage_is_read(world: World, event: Event) -> Scene:
 
 
 @scene("record_usage.queue")
-def usage_arrives(world: World, event: Event) -> Scene:
+def usage_arrives(world: World, _: Event) -> Scene:
     world.call("POST /v1/models", "/v1/models", {"id": "support"})
     answer = yield
     assert answer == {"batchItemFailures": []}
@@ -271,7 +285,7 @@ def usage_arrives(world: World, event: Event) -> Scene:
 
 @scene("relay_events.stream")
 @scene("relay_events.every-5-minutes")
-def an_event_waits(world: World, event: Event) -> Scene:
+def an_event_waits(world: World, _: Event) -> Scene:
     waiting = DatasetSettled(tenant=world.tenant, dataset="support", revision=1)
     long_ago = utc_now().replace(year=2025)
     app.table.commit(Announce(waiting, 3, long_ago))

@@ -13,6 +13,7 @@ from tuneloop.app import app
 from tuneloop.triggers import FunctionFailed
 
 ITEM, DROPS, EXAMPLES = "/v1/datasets/support", "/v1/datasets/support/drops", "/v1/datasets/support/examples"
+SAID = {"role": "assistant", "content": "b"}
 
 
 def dataset(world: World, name: str = "support") -> dict[str, Any]:
@@ -97,13 +98,13 @@ def test_a_bad_line_is_named_and_its_file_adds_nothing(world: World) -> None:
     "line",
     [
         chat("a", "b", colour="red"),
-        {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}, {"role": "assistant", "content": "b"}]},
-        {"messages": [{"role": ["user"], "content": "a"}, {"role": "assistant", "content": "b"}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}, SAID]},
+        {"messages": [{"role": ["user"], "content": "a"}, SAID]},
         {"messages": "a"},
         ["a"],
         None,
     ],
-)  # fmt: skip
+)
 def test_whatever_a_line_holds_it_is_a_problem_and_no_crash(line: Any, world: World) -> None:
     world.drop("support", [*steps.questions(3), line])
 
@@ -127,7 +128,9 @@ def test_only_the_first_hundred_problems_are_kept_and_all_are_counted(world: Wor
     assert (drop["problem_count"], len(drop["problems"])) == (130, 100)
 
 
-@pytest.mark.parametrize("key", ["incoming/nobody/support/a.jsonl", "incoming/acme/a.jsonl", "incoming/acme/UP/a.jsonl"])
+@pytest.mark.parametrize(
+    "key", ["incoming/nobody/support/a.jsonl", "incoming/acme/a.jsonl", "incoming/acme/UP/a.jsonl"]
+)
 def test_a_drop_without_a_tenant_or_dataset_fails_loudly_and_makes_nothing(
     key: str, world: World, log: StringIO
 ) -> None:
@@ -166,7 +169,7 @@ def test_a_bad_example_is_named_and_nothing_of_its_post_is_taken(world: World) -
 
 @pytest.mark.parametrize("text", ['"\\ud800"', '"a", "n": 99999999999999999999999'])
 def test_what_cannot_be_written_as_a_line_is_refused(text: str, world: World) -> None:
-    body = f'{{"examples": [{{"messages": [{{"role": "user", "content": {text}}}, {{"role": "assistant", "content": "b"}}]}}]}}'
+    body = f'{{"examples": [{{"messages": [{{"role": "user", "content": {text}}}, {json.dumps(SAID)}]}}]}}'
 
     assert world.call("POST /v1/datasets/{dataset}/examples", EXAMPLES, body).status == 422
 

@@ -1,7 +1,6 @@
 """The events contract: what producers announce, what rules let through and what consumers understand is one thing."""
 
 import json
-from collections.abc import Iterator
 from io import StringIO
 from typing import Any, get_args
 
@@ -63,7 +62,7 @@ def announced(trainer: str) -> list[Envelope]:
 
 
 @pytest.fixture
-def bus(world: World) -> Iterator[Any]:
+def bus(world: World) -> Any:
     """A reader of everything that reaches the bus, whatever its source."""
     url = world.sqs.create_queue(QueueName="everything")["QueueUrl"]
     client = boto3.client("events")
@@ -75,7 +74,7 @@ def bus(world: World) -> Iterator[Any]:
         messages = world.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         return [json.loads(message["Body"]) for message in messages]
 
-    yield received
+    return received
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -119,8 +118,9 @@ def test_logs_hold_no_content(live: World, log: StringIO) -> None:
     assert "heron" not in log.getvalue()
 
 
+@pytest.mark.xdist_group("infra")
 def test_what_is_relayed_reaches_its_subscribers_and_nobody_else(
-    world: World, bus: Any, announced: list[Envelope], patterns: dict[str, dict[str, Any]]
+    bus: Any, announced: list[Envelope], patterns: dict[str, dict[str, Any]]
 ) -> None:
     latest = {event["detail-type"]: event for event in announced}
 
@@ -141,6 +141,7 @@ def stream_of(event: Envelope) -> dict[str, Any]:
     return sent
 
 
+@pytest.mark.xdist_group("infra")
 def test_the_rules_match_the_payloads_that_are_kept_as_examples(patterns: dict[str, dict[str, Any]]) -> None:
     drops = patterns["tuneloop-local-collect-examples-drops"]
     bucket = {"bucket": {"name": [BUCKET]}}
@@ -152,7 +153,8 @@ def test_the_rules_match_the_payloads_that_are_kept_as_examples(patterns: dict[s
 
 
 @pytest.mark.parametrize("name", DOMAIN_FILES)
-def test_an_event_of_another_schema_is_refused_loudly(name: str, world: World, log: StringIO) -> None:
+@pytest.mark.usefixtures("world")
+def test_an_event_of_another_schema_is_refused_loudly(name: str, log: StringIO) -> None:
     event = read(name)
     event["detail"]["schema_version"] = 2
 

@@ -251,9 +251,7 @@ def test_a_failure_of_ours_tells_nothing_of_what_was_said(world: World, log: Str
     assert "test_http.py" in line["frames"][-1]
 
 
-def test_who_cannot_be_looked_up_is_not_let_in(
-    world: World, monkeypatch: pytest.MonkeyPatch, log: StringIO
-) -> None:
+def test_who_cannot_be_looked_up_is_not_let_in(world: World, monkeypatch: pytest.MonkeyPatch, log: StringIO) -> None:
     def throttled(**_: Any) -> None:
         raise ClientError({"Error": {"Code": "ThrottlingException", "Message": SECRET_SENTENCE}}, "GetItem")
 

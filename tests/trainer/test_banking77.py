@@ -19,7 +19,7 @@ def accuracy(client: OpenAI, model: str, lines: list[dict[str, Any]], system: st
         prompt, question, answer = line["messages"]
         messages = [prompt if system is None else {"role": "system", "content": system}, question]
         completion = client.chat.completions.create(model=model, messages=messages)
-        return completion.choices[0].message.content == answer["content"]
+        return bool(completion.choices[0].message.content == answer["content"])
 
     with ThreadPoolExecutor(4) as threads:
         return sum(threads.map(is_right, lines)) / len(lines)

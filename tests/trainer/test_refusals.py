@@ -135,7 +135,7 @@ def test_only_the_right_key_may_call(make_trainer: Callable[..., Trainer]) -> No
         assert right.models.list().data
         for call in (wrong.models.list, lambda: wrong.chat.completions.create(model=BASE, messages=[USER])):  # type: ignore[list-item]
             with pytest.raises(AuthenticationError) as refused:
-                call()  # type: ignore[operator]
+                call()
             assert refused.value.code == "invalid_api_key"
 
 

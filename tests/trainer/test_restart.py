@@ -27,8 +27,8 @@ def test_a_job_survives_a_killed_server_as_if_nothing_had_happened(make_trainer:
     with client_of(trainer.start()) as client:
         plan = {"model": BASE, "method": supervised(n_epochs=20, batch_size=4), "seed": 3}
         training_file, validation_file = upload(client, intents(1_000)), upload(client, intents(50, seed=1))
-        job = client.fine_tuning.jobs.create(**plan, training_file=training_file, validation_file=validation_file)  # type: ignore[arg-type]
-        waiting = client.fine_tuning.jobs.create(**plan, training_file=training_file, validation_file=validation_file)  # type: ignore[arg-type]
+        job = client.fine_tuning.jobs.create(**plan, training_file=training_file, validation_file=validation_file)
+        waiting = client.fine_tuning.jobs.create(**plan, training_file=training_file, validation_file=validation_file)
         until(lambda: max(reported_steps(client, job.id), default=0) > 500, "two epochs are done")
     trainer.kill()
 

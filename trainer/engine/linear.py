@@ -134,4 +134,4 @@ def _softmax(logits: Floats) -> Floats:
 def _score(chances: Floats, right: NDArray[np.intp]) -> Score:
     given = np.where(right == _UNSEEN, 0, chances[np.arange(len(right)), right])
     hits = chances.argmax(axis=1) == right
-    return Score(float(-np.log(np.maximum(given, LEAST_PROBABILITY)).mean()), float(hits.mean()))
+    return Score(float(np.log(1 / np.maximum(given, LEAST_PROBABILITY)).mean()), float(hits.mean()))

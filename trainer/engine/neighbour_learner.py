@@ -5,6 +5,7 @@ The loss of an example is -ln of the probability on replies like the right one, 
 follows the gradient of that loss.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -83,11 +84,11 @@ class NeighbourLearner:
         """Score one question, and take the slope of its loss over ln(sharpness)."""
         chances = self._model.chances(near)
         overlaps = np.array([_overlap(self._words[self._model.reply_of[row]], right) for row in near.rows])
-        good = float(chances @ overlaps) + LEAST_PROBABILITY
+        good = min(1.0, max(LEAST_PROBABILITY, float(chances @ overlaps)))
         spread = near.similarity - float(chances @ near.similarity)
         slope = -self._model.sharpness * float((chances * overlaps) @ spread) / good
         accuracy = _overlap(self._words[self._model.pick(near)], right)
-        return Score(float(-np.log(good)), accuracy), slope
+        return Score(-math.log(good), accuracy), slope
 
 
 def _words(reply: Reply) -> frozenset[str]:

@@ -16,8 +16,8 @@ import orjson
 _NOUNS = r"answers?|labels?|intents?|categor(?:y|ies)|class(?:es)?|options?|choices?|topics?|tags?|following"
 _SPEAKS_OF_ANSWERS = re.compile(rf"\b(?:{_NOUNS})\b", re.IGNORECASE)
 _INLINE = (
-    re.compile(r"\bone of(?: the following)?(?: \w+)?:?\s+(?P<names>.+)", re.IGNORECASE),
     re.compile(rf"\b(?:{_NOUNS})\b[^:]{{0,40}}:\s*(?P<names>.+)", re.IGNORECASE),
+    re.compile(r"\bone of(?: the following)?:?\s+(?P<names>.+)", re.IGNORECASE),
     re.compile(
         r"\b(?:answer|reply|respond)(?: only)?(?: with)?(?: either)? (?P<names>[\w, -]{1,300} or [\w-]+)", re.IGNORECASE
     ),

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query, Request
 from trainer.identity import new_id, now_s
 from trainer.refusals import RefusalError, not_found
 from trainer.routes.context import After, Context, Trainer, page_of
-from trainer.state.models import ORGANIZATION, base_model
-from tuneloop.wire.files import TRAINING_PURPOSE
+from trainer.routes.job_checks import check
+from trainer.state.models import ORGANIZATION
 from tuneloop.wire.fine_tuning import (
     OPEN_STATUSES,
     Checkpoint,
@@ -30,7 +30,7 @@ Limit = Annotated[int, Query(ge=1, le=1_000)]
 @router.post("")
 def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
     """Begin a job."""
-    _check(trainer, request)
+    check(trainer.home, request)
     asked = JobHyperparameters(**request.supervised.model_dump())
     job = FineTuningJob(
         id=new_id("ftjob"),
@@ -49,24 +49,6 @@ def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
     trainer.home.jobs.add(job)
     trainer.scheduler.look_again()
     return job
-
-
-def _check(trainer: Context, request: JobRequest) -> None:
-    if not base_model(request.model):
-        message = f"Model {request.model} is not available for fine-tuning or does not exist."
-        raise RefusalError(400, "model_not_available", message, "model")
-    if request.method and request.method.type != "supervised":
-        message = f"Model {request.model} is trained by the method 'supervised' only."
-        raise RefusalError(400, "method_not_supported", message, "method.type")
-    if request.integrations:
-        raise RefusalError(400, "integrations_not_supported", "This server has no integrations.", "integrations")
-    for param, file_id in (("training_file", request.training_file), ("validation_file", request.validation_file)):
-        file = trainer.home.files.get(file_id, now=now_s()) if file_id else None
-        if file_id and not file:
-            raise RefusalError(400, "file_not_found", f"invalid {param}: {file_id} does not exist", param)
-        if file and file.purpose != TRAINING_PURPOSE:
-            message = f"invalid {param}: {file_id} has purpose '{file.purpose}', not '{TRAINING_PURPOSE}'"
-            raise RefusalError(400, "invalid_purpose", message, param)
 
 
 @router.get("")

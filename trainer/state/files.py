@@ -52,11 +52,14 @@ class Files:
         return known
 
     def sweep(self, *, now: int) -> None:
-        """Remove what has expired, and what an interrupted upload left."""
+        """Remove what has expired."""
         for body in self._rows.newest_first(_KIND):
             file = FileObject.model_validate_json(body)
             if _expired(file, now):
                 self.remove(file.id)
+
+    def drop_unfinished(self) -> None:
+        """Remove what interrupted uploads left; only while there is none."""
         for unfinished in self._folder.glob(".*.unfinished"):
             unfinished.unlink()
 

@@ -9,6 +9,7 @@ from trainer.state.files import Files
 from trainer.state.jobs import Jobs
 from trainer.state.models import Models
 from trainer.state.rows import Rows
+from tuneloop.wire.fine_tuning import OPEN_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,15 @@ class Home:
     def progress_file(self, job_id: str) -> Path:
         """Return where a running job keeps what it had learnt at the end of its last epoch."""
         return self.folder / "jobs" / f"{job_id}.npz"
+
+    def sweep(self, *, now: int) -> None:
+        """Remove what has expired, and what jobs left that ended; only while no worker is at work."""
+        self.files.sweep(now=now)
+        self.models.sweep()
+        for kept in (self.folder / "jobs").glob("*.npz*"):
+            job = self.jobs.get(kept.name.partition(".")[0])
+            if not job or job.status not in OPEN_STATUSES:
+                kept.unlink()
 
 
 def lock(folder: Path, name: str, *, wait: bool) -> IO[str]:

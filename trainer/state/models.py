@@ -49,6 +49,11 @@ class Models:
         """Return the base models, then the tuned ones, newest first."""
         return (*BASE_MODELS, *(Model.model_validate_json(body) for body in self._rows.newest_first(_KIND)))
 
+    def sweep(self) -> None:
+        """Remove what an interrupted store left."""
+        for unfinished in self._folder.glob(".*.unfinished"):
+            shutil.rmtree(unfinished)
+
     def remove(self, model_id: str) -> bool:
         """Forget a tuned model and its artefact, and say whether it was there."""
         known = self._rows.remove(_KIND, model_id)

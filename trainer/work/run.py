@@ -5,11 +5,6 @@ A run that starts again repeats at most one epoch, step by step the same, and re
 """
 
 import io
-import os
-from collections.abc import Mapping
-
-import numpy as np
-from numpy.typing import NDArray
 
 from trainer.engine.choosing import learner_for
 from trainer.engine.learning import Learner, Plan, Step, steps
@@ -17,6 +12,7 @@ from trainer.identity import id_for, now_s
 from trainer.naming import checkpoint_model_id, tuned_model_id
 from trainer.state.home import Home
 from trainer.work.data import JobData
+from trainer.work.keeping import keep, restore
 from trainer.work.progress import Progress, message_of, results_csv
 from tuneloop.wire.files import RESULTS_PURPOSE, FileObject
 from tuneloop.wire.fine_tuning import Checkpoint, FineTuningJob, Hyperparameters, JobHyperparameters, StepMetrics
@@ -43,7 +39,7 @@ class Run:
 
     def train(self) -> None:
         """Take every step that is left and finish; raise JobEndedError where the job ends underneath."""
-        epochs_done = self._restore()
+        epochs_done = restore(self._home.progress_file(self._job.id), self._learner)
         self._start(epochs_done)
         for step in steps(self._learner, self._plan, epochs_done=epochs_done):
             metrics = self._progress.watch(step)
@@ -53,15 +49,6 @@ class Run:
                     self._end_epoch(step, metrics)
                 elif step.ends_epoch:
                     self._finish(metrics)
-
-    def _restore(self) -> int:
-        """Go on from the last epoch's end, and return how many epochs were done."""
-        try:
-            with np.load(self._home.progress_file(self._job.id), allow_pickle=False) as kept:
-                self._learner.restore({name: kept[name] for name in kept.files if name != "epochs_done"})
-                return int(kept["epochs_done"])
-        except FileNotFoundError:
-            return 0
 
     def _start(self, epochs_done: int) -> None:
         used = JobHyperparameters(
@@ -88,7 +75,7 @@ class Run:
             self._home.models.store(model_id, self._learner.trained().artefact())
             with self._home.rows.transaction():
                 self._publish(model_id, metrics)
-        _save(self._home.progress_file(self._job.id), {**self._learner.state(), "epochs_done": np.array(step.epoch)})
+        keep(self._home.progress_file(self._job.id), self._learner, epochs_done=step.epoch)
 
     def _publish(self, model_id: str, metrics: StepMetrics) -> None:
         """List a stored model and the checkpoint that it is."""
@@ -120,7 +107,6 @@ class Run:
             self._publish(model_id, metrics)
             self._home.jobs.log(self._job.id, "model", f"New fine-tuned model created: {model_id}")
             self._home.jobs.log(self._job.id, "succeeded", "The job has successfully completed")
-        self._home.progress_file(self._job.id).unlink(missing_ok=True)
 
     def _write_results(self) -> str:
         content = results_csv(self._home.jobs.events(self._job.id))
@@ -147,12 +133,3 @@ def plan_for(job: FineTuningJob, learner: Learner) -> Plan:
         rate_multiplier=1.0 if asked.learning_rate_multiplier == "auto" else asked.learning_rate_multiplier,
         seed=job.seed,
     )
-
-
-def _save(path: os.PathLike[str], arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Write arrays to a file that is either whole or as it was."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    unfinished = f"{os.fspath(path)}.unfinished"
-    with open(unfinished, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-    os.replace(unfinished, path)

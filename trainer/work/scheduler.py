@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
-from trainer.identity import new_id
+from trainer.identity import new_id, now_s
 from trainer.state.home import Home
 from trainer.work.validation import fail, validate
 from trainer.work.worker import work
@@ -15,6 +15,7 @@ from tuneloop.wire.fine_tuning import OPEN_STATUSES, FineTuningJob, JobError
 
 MOST_CRASHES = 3
 _IDLE_S = 1.0
+_SERVER_ERROR = JobError(code="server_error", message="The trainer failed at this job; its log says why.")
 _log = logging.getLogger("trainer")
 
 
@@ -73,7 +74,11 @@ class Scheduler:
                 if not job and not self._stopping:
                     self._changed.wait(_IDLE_S)
             if job:
-                work_on(job)
+                try:
+                    work_on(job)
+                except Exception:  # noqa: BLE001 - a thread's entry point: one broken job must not stop the others
+                    _log.exception("Working on %s failed.", job.id)
+                    fail(self._home, job.id, _SERVER_ERROR)
                 self.look_again()
 
     def _validate(self, job: FineTuningJob) -> None:
@@ -90,6 +95,7 @@ class Scheduler:
         with self._changed:
             self._worker = None
         process.close()
+        self._home.sweep(now=now_s())
         if not worker.dropped and not self._stopping:
             self._look_into_the_end(job.id)
 
@@ -100,5 +106,4 @@ class Scheduler:
             crashes = self._home.jobs.count_crash(job_id, new_id("crash"))
             _log.warning("The worker of %s died (%d of %d times).", job_id, crashes, MOST_CRASHES)
             if crashes >= MOST_CRASHES:
-                message = "Training stopped unexpectedly, and did again when it was repeated."
-                fail(self._home, job_id, JobError(code="server_error", message=message))
+                fail(self._home, job_id, _SERVER_ERROR)

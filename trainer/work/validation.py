@@ -24,7 +24,6 @@ def fail(home: Home, job_id: str, error: JobError) -> None:
     with home.rows.transaction():
         if home.jobs.move(job_id, status="failed", error=error, finished_at=now_s(), estimated_finish=None):
             home.jobs.log(job_id, "failed", f"The job failed: {error.message}", level="error")
-    home.progress_file(job_id).unlink(missing_ok=True)
 
 
 def file_error(param: str, why: Exception) -> JobError:

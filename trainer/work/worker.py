@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from trainer.state.home import Home, lock
@@ -31,11 +32,10 @@ def train(home: Home, job_id: str) -> None:
     if job is None:
         return
     try:
-        Run(home, job, JobData.read(home, job)).train()
+        with suppress(JobEndedError):
+            Run(home, job, JobData.read(home, job)).train()
     except FileGoneError as gone:
         fail(home, job_id, file_error(gone.param, gone))
-    except JobEndedError:
-        home.progress_file(job_id).unlink(missing_ok=True)
 
 
 def _end_with_the_server() -> None:

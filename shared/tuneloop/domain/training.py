@@ -172,7 +172,8 @@ def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> Controlled
     """The run with the provider's news in it; news that would move it backwards is recorded but moves nothing."""
     reported = RunStatus(job.status) if job.status in set(RunStatus) else run.status
     status = reported if reported == run.status or reported in MOVES[run.status] else run.status
-    started = run.started_at or (now if status in (S.RUNNING, S.SUCCEEDED) else None)
+    seen_at = min(now, job.finished_at or now)
+    started = run.started_at or (seen_at if status in (S.RUNNING, S.SUCCEEDED) else None)
     return run.model_copy(
         update={
             "status": status,

@@ -4,6 +4,9 @@ OpenAI's clients read `type`, `code`, `message` and `param` out of `error`; `req
 Nothing here repeats what a caller sent: prompts and answers never stand in an error body.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 INVALID_REQUEST = "invalid_request_error"
@@ -42,7 +45,11 @@ def error_body(
 
 def first_fault(invalid: ValidationError) -> tuple[str, str | None]:
     """Say what is wrong with a request and at which field, e.g. `("model: Field required", "model")`."""
-    fault = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
-    said = fault["msg"].removeprefix("Value error, ")
+    return described(invalid.errors(include_url=False, include_context=False, include_input=False)[0])
+
+
+def described(fault: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Say one of pydantic's errors in a sentence without the value that caused it, and name the field."""
+    said = str(fault["msg"]).removeprefix("Value error, ")
     param = ".".join(str(step) for step in fault["loc"]) or None
     return (f"{param}: {said}" if param else said), param

@@ -125,7 +125,11 @@ def test_the_same_segment_from_two_at_once_is_added_once(app: App, datasets: Dat
     assert datasets.get("acme", "support").examples == 10
 
 
-def test_a_dataset_that_never_stands_still_is_an_error_in_the_end(app: App, datasets: Datasets) -> None:
+def test_a_dataset_that_never_stands_still_is_an_error_in_the_end(
+    app: App, datasets: Datasets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuneloop.store.datasets.TRIES", 4)
+
     def change() -> None:
         datasets.save(datasets.get("acme", "support"))
 

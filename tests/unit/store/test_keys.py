@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import NAMES, NOW, SECOND
@@ -44,7 +44,6 @@ def test_the_first_argument_of_every_key_is_its_tenant(made: Any) -> None:
     assert next(iter(inspect.signature(made).parameters)) in ("tenant_id", "tenant")
 
 
-@settings(max_examples=150)
 @given(st.data(), NAMES, NAMES)
 def test_no_key_of_a_tenant_is_reached_through_another(data: st.DataObject, one: str, other: str) -> None:
     ours, theirs = data.draw(keys_of(one)), data.draw(keys_of(other))
@@ -55,7 +54,6 @@ def test_no_key_of_a_tenant_is_reached_through_another(data: st.DataObject, one:
         assert not ours.pk.startswith(f"T#{other}#")
 
 
-@settings(max_examples=100)
 @given(st.data(), st.sampled_from(FORMATS))
 def test_two_things_of_a_kind_never_share_a_key(data: st.DataObject, made: Any) -> None:
     _, *others = inspect.signature(made).parameters.values()

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -64,7 +64,6 @@ def test_times_come_back_with_the_same_text() -> None:
     assert stored(a_run()).created_at.isoformat() == NOW.isoformat()
 
 
-@settings(max_examples=50)
 @given(st.dictionaries(st.text(max_size=5), JSON, max_size=3))
 def test_parameters_of_any_shape_come_back_with_the_same_meaning(parameters: dict[str, Any]) -> None:
     sized = within_bounds(parameters)

@@ -1,0 +1,115 @@
+"""The real provider with something in its way: what networks, time-outs and dying processes do to a call."""
+
+from collections import Counter
+from io import BytesIO
+from typing import IO, Any
+
+from tuneloop.app import app
+from tuneloop.domain.errors import ProviderUnavailable
+from tuneloop.domain.training import ProviderJob
+from tuneloop.providers.base import JobRequest
+from tuneloop.wire.chat import ChatCompletion
+
+
+class Killed(BaseException):
+    """The end of a process in the middle of its work."""
+
+
+class Interfered:
+    """The provider in all that a test doesn't interfere with; takes its place in the functions."""
+
+    def __init__(self) -> None:
+        self.real = app.provider
+        app.__dict__["provider"] = self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def leave(self) -> None:
+        """Let the functions have the provider itself again."""
+        app.__dict__["provider"] = self.real
+
+
+class AnsweringTooLate(Interfered):
+    """Creates the job, but the answer comes after the caller has given up."""
+
+    def create_job(self, request: JobRequest) -> ProviderJob:
+        self.real.create_job(request)
+        raise ProviderUnavailable("The provider can't answer now (APITimeoutError). Try again later.")
+
+
+class KillingAfterCreate(Interfered):
+    """Creates the job, and the function dies before it can write that down."""
+
+    def create_job(self, request: JobRequest) -> ProviderJob:
+        self.real.create_job(request)
+        raise Killed
+
+
+class KillingBeforeCreate(Interfered):
+    """The function dies after it has written down that it would create, and before it does."""
+
+    def create_job(self, _: JobRequest) -> ProviderJob:
+        raise Killed
+
+
+class SpoilingUploads(Interfered):
+    """Stores something else than what was sent."""
+
+    def upload(self, name: str, _: IO[bytes]) -> str:
+        return self.real.upload(name, BytesIO(b"not json\n" * 12))
+
+
+class Away(Interfered):
+    """Answers nothing."""
+
+    def find_job(self, *_: Any) -> ProviderJob | None:
+        raise ProviderUnavailable("The provider can't answer now (APIConnectionError). Try again later.")
+
+    def get_job(self, *_: Any, **__: Any) -> ProviderJob:
+        raise ProviderUnavailable("The provider can't answer now (APIConnectionError). Try again later.")
+
+
+class Counting(Interfered):
+    """Counts what is asked of the provider, by method."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked[name] += 1
+        return super().__getattr__(name)
+
+
+class Reporting(Interfered):
+    """Says another status than the provider does."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__()
+        self.status = status
+
+    def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
+        job: ProviderJob = self.real.get_job(job_id, timeout_s)
+        return job.model_copy(update={"status": self.status, "fine_tuned_model": None, "finished_at": None})
+
+
+class Answering(Interfered):
+    """Remembers which questions were answered, by model and question; goes away after a number of them."""
+
+    def __init__(self, until: int | None = None) -> None:
+        super().__init__()
+        self.until = until
+        self.answered: Counter[tuple[str, str]] = Counter()
+
+    def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
+        if self.until is not None and self.answered.total() >= self.until:
+            raise ProviderUnavailable("The provider can't answer now (APIConnectionError). Try again later.")
+        answer: ChatCompletion = self.real.complete(request, timeout_s=timeout_s)
+        self.answered[request["model"], request["messages"][-1]["content"]] += 1
+        return answer
+
+
+def jobs_of(run: str) -> list[ProviderJob]:
+    """The jobs at the provider that carry a run's id."""
+    return [job for job in app.provider.jobs() if job.run == run]

@@ -1,0 +1,176 @@
+"""export-data through its real entry point."""
+
+import json
+from typing import Any
+
+from tests.examples import chat
+from tests.functions import steps
+from tests.world import BUCKET, Answer, World, invoke
+from tuneloop.app import app
+
+EXPORTS = "/v1/datasets/support/exports"
+SYSTEM = "You sort messages. Answer with the one intent that fits."
+
+
+def export(world: World, name: str) -> dict[str, Any]:
+    body: dict[str, Any] = world.call("GET /v1/datasets/{dataset}/exports/{export}", f"{EXPORTS}/{name}").body
+    return body
+
+
+def exports(world: World) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = world.call("GET /v1/datasets/{dataset}/exports", EXPORTS).body["data"]
+    return found
+
+
+def freeze(world: World) -> Answer:
+    return world.call("POST /v1/datasets/{dataset}/exports", EXPORTS)
+
+
+def collecting(world: World, *lines: Any, name: str = "examples.jsonl") -> None:
+    """A drop into a dataset that only collects."""
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
+    world.drop("support", list(lines), name=name)
+
+
+def frozen(world: World) -> dict[str, Any]:
+    answer = freeze(world)
+    assert answer.status == 202, answer.text
+    world.settle()
+    return export(world, answer.body["id"])
+
+
+def lines_of(world: World, found: dict[str, Any], split: str) -> list[dict[str, Any]]:
+    key = f"exports/acme/support/{found['id']}/{split}.jsonl"
+    body = world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    return [json.loads(line) for line in body.splitlines()]
+
+
+def said(line: dict[str, Any]) -> str:
+    """What the user of an example asks."""
+    text: str = next(message["content"] for message in line["messages"] if message["role"] == "user")
+    return text
+
+
+def test_an_export_is_asked_for_and_read_when_it_is_frozen(world: World) -> None:
+    collecting(world, *steps.questions(60))
+
+    asked = freeze(world).body
+    before = export(world, asked["id"])
+    world.settle()
+    after = export(world, asked["id"])
+
+    assert (asked["status"], before["status"], after["status"]) == ("freezing", "freezing", "frozen")
+    assert sum(file["examples"] for file in after["files"].values()) == 60
+    assert all(file["url"].startswith("https://") for file in after["files"].values())
+    assert [found["id"] for found in exports(world)] == [asked["id"]]
+
+
+def test_what_is_frozen_stays_as_it_is(world: World) -> None:
+    collecting(world, *steps.questions(60))
+    first = frozen(world)
+
+    again = freeze(world)
+    world.settle()
+
+    assert (again.status, again.body["status"], again.body["id"]) == (202, "frozen", first["id"])
+    assert world.delivered.count("ExportCreated") == 1
+    assert export(world, first["id"])["files"]["train"]["sha256"] == first["files"]["train"]["sha256"]
+
+
+def test_an_event_delivered_twice_freezes_once(world: World) -> None:
+    collecting(world, *steps.questions(60))
+    first = frozen(world)
+
+    for event in [event for event in world.events if event["detail-type"] == "DatasetSettled"]:
+        invoke("export-data", event)
+    world.settle()
+
+    assert world.delivered.count("ExportCreated") == 1
+    assert [found["created_at"] for found in exports(world)] == [first["created_at"]]
+
+
+def test_what_was_trained_on_is_never_tested_on_later(world: World) -> None:
+    collecting(world, *steps.questions(60))
+    first = frozen(world)
+
+    collecting(world, *(chat(f"When does shop {n} open?", "hours") for n in range(400)), name="more.jsonl")
+    second = frozen(world)
+
+    assert second["id"] != first["id"]
+    trained, tested = lines_of(world, first, "train"), lines_of(world, second, "test")
+    assert trained
+    assert tested
+    assert not {said(line) for line in trained} & {said(line) for line in tested}
+
+
+def test_no_prompt_lies_in_two_files(world: World) -> None:
+    twice = [chat(f"where is  ORDER {n}?", "lost") for n in range(0, 60, 3)]
+    collecting(world, *steps.questions(60), *twice)
+
+    found = frozen(world)
+
+    splits = [
+        {" ".join(said(line).casefold().split()) for line in lines_of(world, found, name)} for name in found["files"]
+    ]
+    assert sum(map(len, splits)) == len(set.union(*splits)) == 60
+    assert (found["conflicting_prompts"], found["distinct_answers"]) == (20, 3)
+
+
+def test_the_same_example_twice_is_written_once(world: World) -> None:
+    lines = steps.questions(20)
+    collecting(world, *lines, *lines[:5])
+
+    found = frozen(world)
+
+    assert found["duplicates"] == 5
+    assert sum(file["examples"] for file in found["files"].values()) == 20
+
+
+def test_marks_and_folders_decide_where_an_example_goes(world: World) -> None:
+    collecting(world, *steps.questions(20, split="train"))
+    collecting(world, *(chat(f"And parcel {n}?", "late") for n in range(7)), name="test/own.jsonl")
+    collecting(world, *(chat(f"And letter {n}?", "late") for n in range(3)), name="validation/own.jsonl")
+
+    found = frozen(world)
+
+    examples = {name: file["examples"] for name, file in found["files"].items()}
+    assert examples == {"train": 20, "validation": 3, "test": 7}
+
+
+def test_the_files_hold_what_a_provider_reads_and_nothing_of_ours(world: World) -> None:
+    collecting(world, *steps.questions(20, subject="user-1", source="tickets", quality=0.5))
+
+    found = frozen(world)
+
+    written = [line for split in found["files"] for line in lines_of(world, found, split)]
+    assert {name for line in written for name in line} == {"messages"}
+
+
+def test_versions_get_the_prompt_of_their_examples_and_the_base_one_that_names_the_answers(world: World) -> None:
+    collecting(world, *(chat(f"Where is order {n}?", ("late", "lost")[n % 2], SYSTEM) for n in range(60)))
+
+    found = frozen(world)
+
+    kept = app.exports.get("acme", "support", found["id"])
+    assert kept.prompt == SYSTEM
+    assert kept.base_prompt
+    assert kept.base_prompt.startswith(SYSTEM)
+    assert kept.base_prompt.splitlines()[-2:] == ["late", "lost"]
+
+
+def test_an_empty_dataset_has_nothing_to_freeze(world: World) -> None:
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
+
+    answer = freeze(world)
+
+    assert (answer.status, answer.body["error"]["code"]) == (409, "empty_dataset")
+
+
+def test_a_manifest_lies_beside_the_files(world: World) -> None:
+    collecting(world, *steps.questions(20))
+
+    found = frozen(world)
+
+    key = f"exports/acme/support/{found['id']}/manifest.json"
+    manifest = json.loads(world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    assert manifest["files"]["train"]["sha256"] == found["files"]["train"]["sha256"]

@@ -1,0 +1,45 @@
+"""The composition root: everything is made once, when it is first needed, and only from what the function was told."""
+
+import re
+
+import pytest
+
+from tests.world import ENVIRONMENT
+from tuneloop.app import App, new_nonce, utc_now
+
+
+def test_what_is_made_is_kept(app: App) -> None:
+    assert app.table is app.table
+    assert app.datasets is app.datasets
+    assert app.settings is app.settings
+
+
+def test_every_store_works_on_the_stage_s_own_table_and_bucket(app: App) -> None:
+    assert app.table.name == ENVIRONMENT["TUNELOOP_TABLE"]
+    assert app.objects.bucket == ENVIRONMENT["TUNELOOP_BUCKET"]
+    stores = (app.tenants, app.datasets, app.exports, app.runs, app.models, app.evaluations, app.usage, app.outbox)
+    assert all(store._table is app.table for store in stores)
+
+
+@pytest.mark.parametrize(
+    ("variable", "needed"),
+    [
+        ("TUNELOOP_BUS", "bus"),
+        ("TUNELOOP_EXAMPLES_QUEUE_URL", "examples_queue"),
+        ("TUNELOOP_USAGE_QUEUE_URL", "usage_queue"),
+        ("TUNELOOP_PROVIDER_KEY_PARAMETER", "provider"),
+    ],
+)
+def test_what_a_function_was_not_given_is_named_when_it_asks(
+    app: App, monkeypatch: pytest.MonkeyPatch, variable: str, needed: str
+) -> None:
+    monkeypatch.delenv(variable, raising=False)
+
+    with pytest.raises(RuntimeError, match=f"{variable} is not set"):
+        getattr(app, needed)
+
+
+def test_time_is_utc_and_nonces_are_hex() -> None:
+    assert str(utc_now().tzinfo) == "UTC"
+    assert re.fullmatch("[0-9a-f]{12}", new_nonce())
+    assert new_nonce() != new_nonce()

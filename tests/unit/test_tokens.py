@@ -1,0 +1,70 @@
+"""Tokens: counted as tiktoken 0.14 counts them with o200k_base, which is where the numbers here come from."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.factories import an_example
+from tuneloop.tokens import count_messages, count_text
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", 0),
+        ("hello", 1),
+        ("delivery", 1),
+        ("My card was charged twice!", 6),
+        ("You answer questions about orders in one word.", 9),
+        ("Où est ma commande n° 48-2261 ?", 13),
+        ('return {"refund": true, "cents": 1999}', 14),
+        ("注文はまだ届いていません。", 8),
+        ("  two  spaces\n\n\tand a tab", 8),
+        ("👩‍🚀 waves", 6),
+        ("Donaudampfschifffahrt", 8),
+        ("<|endoftext|>", 7),
+    ],
+)
+def test_a_text_has_the_tokens_that_openai_counts(text: str, tokens: int) -> None:
+    assert count_text(text) == tokens
+
+
+@given(st.text(max_size=50), st.text(max_size=50))
+def test_a_longer_text_never_has_more_tokens_than_bytes(one: str, other: str) -> None:
+    assert count_text(one + other) <= len((one + other).encode())
+    assert (count_text(one) == 0) == (one == "")
+
+
+def test_a_conversation_counts_roles_and_what_stands_around_messages() -> None:
+    messages = an_example(
+        "Where is my parcel?", "delivery", system="You answer questions about orders in one word."
+    ).messages
+
+    assert count_messages(messages) == 3 + (3 + 1 + 9) + (3 + 1 + 5) + (3 + 1 + 1)
+
+
+def test_a_name_counts_itself_and_one_more() -> None:
+    plain: dict[str, Any] = {"role": "user", "content": "hello"}
+
+    assert count_messages([plain]) == 3 + 3 + 1 + 1
+    assert count_messages([{**plain, "name": "Nina"}]) == count_messages([plain]) + 2 + 1
+    assert count_messages([{**plain, "name": None}]) == count_messages([plain])
+
+
+def test_parts_count_their_text() -> None:
+    parts = [{"type": "text", "text": "hello"}, {"type": "image_url", "image_url": {"url": "https://example.org/a"}}]
+
+    assert count_messages([{"role": "user", "content": parts[:1]}]) == count_messages(
+        [{"role": "user", "content": "hello"}]
+    )
+    assert count_messages([{"role": "user", "content": parts}]) > 0
+
+
+def test_a_message_that_only_calls_a_tool_counts_its_frame() -> None:
+    assert count_messages([{"role": "assistant", "content": None, "tool_calls": [{}]}]) == 3 + 3 + 1
+
+
+def test_no_messages_cost_the_frame_of_an_example() -> None:
+    assert count_messages([]) == 3

@@ -1,0 +1,32 @@
+"""What is refused when a job is created: everything that can be known without opening its files."""
+
+from trainer.identity import now_s
+from trainer.refusals import RefusalError
+from trainer.state.home import Home
+from trainer.state.models import base_model
+from tuneloop.wire.files import TRAINING_PURPOSE
+from tuneloop.wire.fine_tuning import JobRequest
+
+
+def check(home: Home, request: JobRequest) -> None:
+    """Refuse a job that this server cannot do, with 400."""
+    if not base_model(request.model):
+        message = f"Model {request.model} is not available for fine-tuning or does not exist."
+        raise RefusalError(400, "model_not_available", message, "model")
+    if request.method and request.method.type != "supervised":
+        message = f"Model {request.model} is trained by the method 'supervised' only."
+        raise RefusalError(400, "method_not_supported", message, "method.type")
+    if request.integrations:
+        raise RefusalError(400, "integrations_not_supported", "This server has no integrations.", "integrations")
+    _check_file(home, "training_file", request.training_file)
+    if request.validation_file is not None:
+        _check_file(home, "validation_file", request.validation_file)
+
+
+def _check_file(home: Home, param: str, file_id: str) -> None:
+    file = home.files.get(file_id, now=now_s())
+    if not file:
+        raise RefusalError(400, "file_not_found", f"invalid {param}: {file_id} does not exist", param)
+    if file.purpose != TRAINING_PURPOSE:
+        message = f"invalid {param}: {file_id} has purpose '{file.purpose}', not '{TRAINING_PURPOSE}'"
+        raise RefusalError(400, "invalid_purpose", message, param)
