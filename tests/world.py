@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +39,7 @@ ENVIRONMENT = {
     "TUNELOOP_REFRESH_AFTER_S": "0",
     "POWERTOOLS_METRICS_DISABLED": "true",
 }
+kept_client: Any = cache(boto3.client)
 
 
 class Context:
@@ -180,7 +182,8 @@ def sqs_event(queue: str, body: str, message_id: str = "m1") -> dict[str, Any]:
 
 @contextmanager
 def staged(monkeypatch: pytest.MonkeyPatch, tenant: str = "acme") -> Iterator[World]:
-    """A world on a stage of its own, gone when its test is over."""
+    """A world on a stage of its own, gone when its test is over; boto3's clients are kept for the next, not its data."""
+    monkeypatch.setattr(boto3, "client", kept_client)
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     app.__dict__.clear()

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
-from threading import Timer
+from threading import Lock, Timer
 from typing import Any
 
 import pytest
+from openai import OpenAI
 
 from infra.functions import FUNCTIONS
 from tests.world import ENVIRONMENT, World, staged
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.observability import logger
+from tuneloop.providers.openai_compatible import OpenAICompatible
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN_S = 60
@@ -34,6 +36,26 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.terminate()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def clients() -> Iterator[None]:
+    """The SDK's clients, one per address and key for all tests: they take time to make and must be closed."""
+    made: dict[tuple[str, str], OpenAI] = {}
+    make, alone = vars(OpenAICompatible)["_client"].func, Lock()
+
+    def client(provider: Any) -> OpenAI:
+        with alone:
+            address = (provider._base_url, provider._api_key)
+            if address not in made:
+                made[address] = make(provider)
+            return made[address]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OpenAICompatible, "_client", property(client))
+        yield
+    for each in made.values():
+        each.close()
+
+
 @pytest.fixture
 def live(trainer: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A world with the trainer within reach."""
@@ -47,11 +69,11 @@ def new_tenant() -> str:
     return f"acme-{new_nonce()}"
 
 
-def reach(world: World, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def reach(world: World, base_url: str, monkeypatch: pytest.MonkeyPatch, key: str = KEY) -> None:
     """Let the functions start anew with a provider at that address."""
     monkeypatch.setenv("TUNELOOP_PROVIDER_BASE_URL", base_url)
     world.ssm.put_parameter(
-        Name=ENVIRONMENT["TUNELOOP_PROVIDER_KEY_PARAMETER"], Value=KEY, Type="SecureString", Overwrite=True
+        Name=ENVIRONMENT["TUNELOOP_PROVIDER_KEY_PARAMETER"], Value=key, Type="SecureString", Overwrite=True
     )
     for cached in ("settings", "provider"):
         app.__dict__.pop(cached, None)

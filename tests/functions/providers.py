@@ -95,16 +95,18 @@ class Reporting(Interfered):
 
 
 class Answering(Interfered):
-    """Remembers which questions were answered, by model and question; goes away after a number of them."""
+    """Remembers requests, and which questions were answered on which model; goes away after a number of them."""
 
     def __init__(self, until: int | None = None) -> None:
         super().__init__()
         self.until = until
         self.answered: Counter[tuple[str, str]] = Counter()
+        self.sent: list[dict[str, Any]] = []
 
     def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
         if self.until is not None and self.answered.total() >= self.until:
             raise ProviderUnavailable("The provider can't answer now (APIConnectionError). Try again later.")
+        self.sent.append(request)
         answer: ChatCompletion = self.real.complete(request, timeout_s=timeout_s)
         self.answered[request["model"], request["messages"][-1]["content"]] += 1
         return answer

@@ -10,6 +10,7 @@ from tests.functions import steps
 from tests.functions.providers import Answering
 from tests.world import BUCKET, Answer, Context, World, invoke
 from tuneloop.app import app
+from tuneloop.domain.examples import Split
 
 SMALL_PART = 10
 EVALUATIONS = "/v1/evaluations"
@@ -73,13 +74,10 @@ def test_the_commonest_answer_is_the_bar_that_every_candidate_must_pass(live: Wo
 def test_what_a_version_is_served_with_is_what_it_is_judged_with(live: World) -> None:
     body = prepared(live, prompt="Possible answers, one per line:\nlate\nearly", parameters={"temperature": 0})
     provider = Answering()
-    sent: list[dict[str, Any]] = []
-    real = provider.real.complete
-    provider.real.complete = lambda request, timeout_s: (sent.append(request), real(request, timeout_s))[1]
 
     completed(live, body)
 
-    candidate = [request for request in sent if "temperature" in request]
+    candidate = [request for request in provider.sent if "temperature" in request]
     assert len(candidate) == 25
     assert {request["messages"][0]["content"] for request in candidate} == {
         "Possible answers, one per line:\nlate\nearly"
@@ -88,7 +86,7 @@ def test_what_a_version_is_served_with_is_what_it_is_judged_with(live: World) ->
 
 @pytest.mark.usefixtures("small_parts")
 def test_an_interrupted_evaluation_goes_on_where_it_stopped_and_asks_nothing_twice(live: World) -> None:
-    body = prepared(live, provider_model=f"{steps.BASE_MODEL}")
+    body = prepared(live)
     provider = Answering(until=2 * SMALL_PART)
     waiting = completed(live, body)
     assert (waiting["status"], waiting["verdict"]) == ("running", None)
@@ -169,7 +167,7 @@ def test_rows_that_a_version_was_trained_on_do_not_count(live: World) -> None:
 
     ended = completed(live, {"model": "support", "version": 1, "dataset": "exam", "export": exam.id})
 
-    kept_back = app.exports.get(live.tenant, "support", run["export"]).files["test"].examples
+    kept_back = app.exports.get(live.tenant, "support", run["export"]).files[Split.TEST].examples
     assert ended["rows"] == 50
     assert 20 - kept_back <= ended["removed_overlap"] <= 20
     assert ended["contaminated"] is (ended["removed_overlap"] > 10)

@@ -27,7 +27,7 @@ JSON = st.recursive(
     st.none() | st.booleans() | NUMBERS | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 def an_example(user: str = "Where is my parcel?", answer: str = "delivery", **more: Any) -> Example:
@@ -40,9 +40,14 @@ def an_example(user: str = "Where is my parcel?", answer: str = "delivery", **mo
 def a_dataset(**changes: Any) -> Dataset:
     """A dataset of acme's that nothing happened to yet."""
     plain = Dataset(
-        tenant="acme", id="support", model="support", base_model="base-1", salt="s", on_drop=OnDrop.TRAIN,
+        tenant="acme",
+        id="support",
+        model="support",
+        base_model="base-1",
+        salt="s",
+        on_drop=OnDrop.TRAIN,
         created_at=NOW,
-    )  # fmt: skip
+    )
     return plain.model_copy(update=changes)
 
 
@@ -63,18 +68,33 @@ def an_export(**changes: Any) -> Export:
     """An export of revision 1."""
     files = {split: ExportFile(key=f"e/{split}.jsonl", examples=30, tokens=1, bytes=1, sha256="0") for split in Split}
     plain = Export(
-        tenant="acme", id="export-1", dataset="support", revision=1, files=files, duplicates=0, conflicting_prompts=0,
-        distinct_answers=1, most_frequent_answer="delivery", created_at=NOW,
-    )  # fmt: skip
+        tenant="acme",
+        id="export-1",
+        dataset="support",
+        revision=1,
+        files=files,
+        duplicates=0,
+        conflicting_prompts=0,
+        distinct_answers=1,
+        most_frequent_answer="delivery",
+        created_at=NOW,
+    )
     return plain.model_copy(update=changes)
 
 
 def a_run(**changes: Any) -> ControlledRun:
     """A run that is requested and nothing more."""
     plain = ControlledRun(
-        tenant="acme", id="run-1", provider="trainer", model="support", base_model="base-1", dataset="support",
-        export="export-1", revision=1, created_at=NOW,
-    )  # fmt: skip
+        tenant="acme",
+        id="run-1",
+        provider="trainer",
+        model="support",
+        base_model="base-1",
+        dataset="support",
+        export="export-1",
+        revision=1,
+        created_at=NOW,
+    )
     return plain.model_copy(update=changes)
 
 
@@ -86,9 +106,18 @@ def a_job(status: str, **changes: Any) -> ProviderJob:
 def a_version(number: int = 1, **changes: Any) -> Version:
     """A fine-tuned version of acme's support model."""
     plain = Version(
-        tenant="acme", model="support", number=number, provider="trainer", provider_model=f"ft-{number}",
-        base_model="base-1", is_finetuned=True, dataset="support", export="export-1", run="run-1", created_at=NOW,
-    )  # fmt: skip
+        tenant="acme",
+        model="support",
+        number=number,
+        provider="trainer",
+        provider_model=f"ft-{number}",
+        base_model="base-1",
+        is_finetuned=True,
+        dataset="support",
+        export="export-1",
+        run="run-1",
+        created_at=NOW,
+    )
     return plain.model_copy(update=changes)
 
 
@@ -100,9 +129,15 @@ def a_deployment(**changes: Any) -> Deployment:
 def an_evaluation(**changes: Any) -> Evaluation:
     """Version 2 against version 1, asked for and not begun."""
     plain = Evaluation(
-        tenant="acme", id="eval-1", model="support", candidate=2, stable=1, dataset="support", export="export-1",
+        tenant="acme",
+        id="eval-1",
+        model="support",
+        candidate=2,
+        stable=1,
+        dataset="support",
+        export="export-1",
         created_at=NOW,
-    )  # fmt: skip
+    )
     return plain.model_copy(update=changes)
 
 
@@ -114,9 +149,15 @@ def scores(*, right: int, wrong: int) -> list[Answered]:
 def a_record(**changes: Any) -> UsageRecord:
     """The usage of one call to version 1."""
     plain = UsageRecord(
-        inference="chatcmpl-1", model="support", version=1, arm=Arm.STABLE, prompt_tokens=20, completion_tokens=2,
-        cost_usd=Decimal("0.0000112"), at=NOW,
-    )  # fmt: skip
+        inference="chatcmpl-1",
+        model="support",
+        version=1,
+        arm=Arm.STABLE,
+        prompt_tokens=20,
+        completion_tokens=2,
+        cost_usd=Decimal("0.0000112"),
+        at=NOW,
+    )
     return plain.model_copy(update=changes)
 
 

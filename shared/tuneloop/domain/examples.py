@@ -17,6 +17,7 @@ from tuneloop.domain.ids import digest
 
 CONTENT_FIELDS = ("messages", "tools", "parallel_tool_calls")
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+PROMPT_ROLES = ("system", "developer")
 MOST_LEVELS = 100
 LONGEST_PATH = 200
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from tuneloop.domain.examples import Example, Split, text_of
+from tuneloop.domain.examples import PROMPT_ROLES, Example, Split, text_of
 from tuneloop.domain.ids import Name, derived_id
 
 POLICY = "split=prompt;dedupe=content;v1"
@@ -73,7 +73,7 @@ class Answers(BaseModel):
         """Count one training example."""
         self.answers[example.answer] += 1
         first = example.messages[0]
-        self.prompts[text_of(first) if first["role"] in ("system", "developer") else None] += 1
+        self.prompts[text_of(first) if first["role"] in PROMPT_ROLES else None] += 1
 
     @property
     def most_frequent(self) -> str:

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from tuneloop.domain.examples import JsonObject
+from tuneloop.domain.examples import PROMPT_ROLES, JsonObject
 from tuneloop.domain.registry import Version
-
-PROMPT_ROLES = ("system", "developer")
 
 
 def with_prompt(version: Version, messages: list[JsonObject]) -> list[JsonObject]:

@@ -8,7 +8,7 @@ the unit, never a draw. Marks of the user's own (`split`, or a drop's folder) co
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tuneloop.domain.examples import Example, JsonObject, Split, canonical, text_of
+from tuneloop.domain.examples import PROMPT_ROLES, Example, JsonObject, Split, canonical, text_of
 from tuneloop.domain.ids import digest, unit_interval
 from tuneloop.domain.statistics import alpha_per_look, rows_needed
 
@@ -32,9 +32,6 @@ def unit_of(example: Example) -> str:
     """The hash of everything before the answer except system messages, letters folded, white space squeezed."""
     said = [f"{message['role']}:{_said(message)}" for message in example.prompt if message["role"] not in PROMPT_ROLES]
     return digest(" ".join(said).casefold())
-
-
-PROMPT_ROLES = ("system", "developer")
 
 
 def _said(message: JsonObject) -> str:

@@ -20,6 +20,7 @@ from tuneloop.domain.evaluation import (
     is_contaminated,
     is_right,
     judge,
+    p_text,
 )
 from tuneloop.domain.leases import lease
 
@@ -146,11 +147,18 @@ def test_rows_that_don_t_pair_up_are_never_compared() -> None:
         compare(scores(right=3, wrong=0), scores(right=2, wrong=0), 1)
 
 
-@given(st.integers(0, 5000), st.floats(0, 1))
-def test_a_test_set_is_contaminated_by_a_fifth_or_by_too_few_left(rows: int, share: float) -> None:
-    removed = round(rows * share)
+@given(st.integers(0, 5000), st.integers(-1, 1))
+def test_a_test_set_is_contaminated_by_more_than_a_fifth_of_it(rows: int, more: int) -> None:
+    removed = max(0, rows // 5 + more)
 
     assert is_contaminated(rows, removed) == (rows - removed < 20 or removed * 5 > rows)
+
+
+def test_twenty_rows_must_be_left() -> None:
+    assert not is_contaminated(20, 0)
+    assert is_contaminated(19, 0)
+    assert not is_contaminated(25, 5)
+    assert is_contaminated(24, 5)
 
 
 def test_the_gate_lets_a_better_version_through_and_says_by_how_much() -> None:
@@ -200,6 +208,14 @@ def test_after_the_last_look_at_a_test_set_it_proves_nothing() -> None:
     assert evaluation.comparison is not None
     assert evaluation.comparison.p_value == 0.0
     assert not judge(evaluation).promote
+
+
+@pytest.mark.parametrize(
+    ("p_value", "text"),
+    [(0.0, "p < 0.0001"), (1e-300, "p < 0.0001"), (0.00012, "p = 0.00012"), (0.031, "p = 0.031"), (0.5, "p = 0.5")],
+)
+def test_a_p_value_is_told_as_people_read_it(p_value: float, text: str) -> None:
+    assert p_text(p_value) == text
 
 
 def test_a_version_that_always_says_the_commonest_is_refused() -> None:

@@ -38,7 +38,12 @@ EVENTS: list[tuple[AnyEvent, str]] = [
     ),
     (
         TrainingRunFinished(
-            tenant="acme", run="run-1", model="support", dataset="support", status=RunStatus.SUCCEEDED, version=1,
+            tenant="acme",
+            run="run-1",
+            model="support",
+            dataset="support",
+            status=RunStatus.SUCCEEDED,
+            version=1,
             training_cost_usd=Decimal("0.27"),
         ),
         "run.run-1",
@@ -46,13 +51,11 @@ EVENTS: list[tuple[AnyEvent, str]] = [
     (VersionReady(tenant="acme", model="support", version=1), "version.support.1"),
     (EvaluationRequested(tenant="acme", evaluation="eval-1"), "evaluation.eval-1"),
     (
-        EvaluationCompleted(
-            tenant="acme", evaluation="eval-1", model="support", candidate=2, stable=1, verdict=NO
-        ),
+        EvaluationCompleted(tenant="acme", evaluation="eval-1", model="support", candidate=2, stable=1, verdict=NO),
         "evaluation.eval-1",
     ),
     (DeploymentChanged(tenant="acme", model="support", stable=2, reason="Better."), "deployment.support"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("event", "aggregate"), EVENTS, ids=lambda value: getattr(value, "type", ""))
@@ -103,8 +106,12 @@ def test_what_is_no_event_of_this_release_is_refused(changes: dict[str, Any]) ->
 def test_an_event_of_the_longest_ids_stays_far_below_what_the_bus_takes() -> None:
     name = "n" * 63
     event = EvaluationCompleted(
-        tenant=name, evaluation=name, model=name, candidate=10**6, stable=10**6,
+        tenant=name,
+        evaluation=name,
+        model=name,
+        candidate=10**6,
+        stable=10**6,
         verdict=Verdict(promote=False, reason="r" * 1000),
-    )  # fmt: skip
+    )
 
     assert len(event.model_dump_json()) < 8 * 1024

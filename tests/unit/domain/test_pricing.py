@@ -28,9 +28,7 @@ def test_training_costs_its_tokens_to_the_last_digit(per_million: Decimal, token
 
 
 def test_a_thousand_tokens_in_and_fifty_out_cost_what_the_list_says() -> None:
-    price = a_price(
-        input_per_1m="0.80", output_per_1m="3.20", base_input_per_1m="0.40", base_output_per_1m="1.60"
-    )  # fmt: skip
+    price = a_price(input_per_1m="0.80", output_per_1m="3.20", base_input_per_1m="0.40", base_output_per_1m="1.60")
 
     assert inference_cost(price, 1000, 50, is_finetuned=True) == Decimal("0.00096")
     assert inference_cost(price, 1000, 50, is_finetuned=False) == Decimal("0.00048")

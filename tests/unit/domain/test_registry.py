@@ -14,9 +14,7 @@ from tuneloop.domain.registry import Deployment, activated, new_model, rolled_ba
 
 LATER = NOW + SECOND
 NUMBERS = st.integers(0, 4)
-MOVES = st.lists(
-    st.tuples(st.sampled_from(["activate", "share", "roll back"]), NUMBERS, st.floats(0, 1)), max_size=12
-)  # fmt: skip
+MOVES = st.lists(st.tuples(st.sampled_from(["activate", "share", "roll back"]), NUMBERS, st.floats(0, 1)), max_size=12)
 
 
 def moved(old: Deployment, move: str, number: int, share: float, now: datetime = LATER) -> Deployment:

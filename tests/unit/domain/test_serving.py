@@ -40,7 +40,5 @@ def test_a_request_goes_to_the_provider_s_model_with_what_the_app_set() -> None:
 
     request = request_for(version, asked)
 
-    assert request == {
-        "model": "ft-7", "messages": [USER], "temperature": 0.7, "max_tokens": 5, "logprobs": True
-    }  # fmt: skip
+    assert request == {"model": "ft-7", "messages": [USER], "temperature": 0.7, "max_tokens": 5, "logprobs": True}
     assert asked["model"] == "support"

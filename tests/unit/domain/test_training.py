@@ -37,15 +37,27 @@ LEGAL = {
     S.CANCELLED: "",
 }
 STAGE = {
-    S.REQUESTED: 0, S.AWAITING_CONFIRMATION: 0, S.SUBMITTING: 1, S.VALIDATING_FILES: 2, S.QUEUED: 3, S.RUNNING: 3,
-    S.SUCCEEDED: 4, S.FAILED: 4, S.CANCELLED: 4,
-}  # fmt: skip
+    S.REQUESTED: 0,
+    S.AWAITING_CONFIRMATION: 0,
+    S.SUBMITTING: 1,
+    S.VALIDATING_FILES: 2,
+    S.QUEUED: 3,
+    S.RUNNING: 3,
+    S.SUCCEEDED: 4,
+    S.FAILED: 4,
+    S.CANCELLED: 4,
+}
 STATUSES = st.sampled_from(RunStatus)
 REPORTED = st.sampled_from([*(status.value for status in RunStatus), "paused", "Succeeded", "", "pending"])
 PARTS: dict[str, Any] = {
-    "tenant": "acme", "model": "support", "export": "export-1", "provider": "trainer", "base_model": "base-1",
-    "hyperparameters": {"n_epochs": 3}, "attempt": 1,
-}  # fmt: skip
+    "tenant": "acme",
+    "model": "support",
+    "export": "export-1",
+    "provider": "trainer",
+    "base_model": "base-1",
+    "hyperparameters": {"n_epochs": 3},
+    "attempt": 1,
+}
 
 
 @pytest.mark.parametrize("to", RunStatus)
@@ -133,6 +145,14 @@ def test_a_run_that_succeeds_has_all_that_the_provider_says() -> None:
     assert not ended.is_open
 
 
+def test_a_run_that_was_not_seen_running_started_no_later_than_it_finished() -> None:
+    done = a_job("succeeded", finished_at=NOW - 60 * SECOND)
+
+    ended = merge_job(a_run(status=S.QUEUED), done, NOW)
+
+    assert ended.started_at == ended.finished_at == NOW - 60 * SECOND
+
+
 def test_a_run_that_fails_says_why_and_when() -> None:
     error = RunError(code="invalid_file", message="Line 3 is not JSON.")
 
@@ -176,15 +196,24 @@ def test_no_events_change_nothing_and_progress_ends_at_one() -> None:
 
     assert merge_events(run, []) == run
     assert merge_events(run, [an_event(12, total_steps=10)]).progress == 1.0
-    assert merge_events(run.model_copy(update={"status": S.SUCCEEDED, "progress": 1.0}), [
-        an_event(3, total_steps=10)
-    ]).progress == 1.0  # fmt: skip
+    assert (
+        merge_events(
+            run.model_copy(update={"status": S.SUCCEEDED, "progress": 1.0}), [an_event(3, total_steps=10)]
+        ).progress
+        == 1.0
+    )
 
 
 OTHER: dict[str, Any] = {
-    "tenant": "initech", "model": "sales", "export": "export-2", "provider": "openai", "base_model": "base-2",
-    "hyperparameters": {"n_epochs": 4}, "attempt": 2, "method": "dpo",
-}  # fmt: skip
+    "tenant": "initech",
+    "model": "sales",
+    "export": "export-2",
+    "provider": "openai",
+    "base_model": "base-2",
+    "hyperparameters": {"n_epochs": 4},
+    "attempt": 2,
+    "method": "dpo",
+}
 
 
 @pytest.mark.parametrize("part", sorted(OTHER))
@@ -202,9 +231,16 @@ def test_asking_twice_is_asking_once() -> None:
 
 @pytest.mark.parametrize(
     "chosen",
-    [{"n_epochs": 0}, {"n_epochs": 51}, {"n_epochs": 2.5}, {"batch_size": 257}, {"learning_rate_multiplier": 0},
-     {"learning_rate_multiplier": float("inf")}, {"epochs": 3}],
-)  # fmt: skip
+    [
+        {"n_epochs": 0},
+        {"n_epochs": 51},
+        {"n_epochs": 2.5},
+        {"batch_size": 257},
+        {"learning_rate_multiplier": 0},
+        {"learning_rate_multiplier": float("inf")},
+        {"epochs": 3},
+    ],
+)
 def test_hyperparameters_outside_of_what_openai_takes_are_refused(chosen: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Hyperparameters.model_validate(chosen)

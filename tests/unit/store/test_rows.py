@@ -38,8 +38,12 @@ ENTITIES: list[BaseModel] = [
     a_version(parameters={"temperature": 0.7, "top_p": 1.0, "stop": None, "logit_bias": {"50256": -100}, "n": []}),
     a_deployment(share=0.1, candidate=2),
     a_run(
-        lease=lease("w1", NOW, 0.5), hyperparameters={"n_epochs": 3, "learning_rate_multiplier": 0.05}, progress=1 / 3,
-        train_loss=1e-7, training_cost_usd=Decimal("0.000001"), error=RunError(code="c", message="m"),
+        lease=lease("w1", NOW, 0.5),
+        hyperparameters={"n_epochs": 3, "learning_rate_multiplier": 0.05},
+        progress=1 / 3,
+        train_loss=1e-7,
+        training_cost_usd=Decimal("0.000001"),
+        error=RunError(code="c", message="m"),
     ),
     an_evaluation(
         arms={ArmName.STABLE: arm_result(1, scores(right=1, wrong=2), Decimal("0.1234567"))},
@@ -47,7 +51,7 @@ ENTITIES: list[BaseModel] = [
         parts={ArmName.STABLE: 250},
     ),
     Counters(calls=3, cost_usd=Decimal("123456.0000001")),
-]  # fmt: skip
+]
 
 
 def stored(entity: BaseModel) -> Any:

@@ -54,8 +54,12 @@ def test_an_event_waits_to_be_relayed_and_goes_after_a_month(app: App) -> None:
 
     assert found["event_type"] == "DatasetSettled"
     assert json.loads(found["detail"]) == {
-        "tenant": "acme", "schema_version": 1, "type": "DatasetSettled", "dataset": "support", "revision": 3
-    }  # fmt: skip
+        "tenant": "acme",
+        "schema_version": 1,
+        "type": "DatasetSettled",
+        "dataset": "support",
+        "revision": 3,
+    }
     assert (found["sweep_pk"], found["sweep_sk"]) == (keys.UNRELAYED, NOW.isoformat())
     assert datetime.fromtimestamp(found["expires_at"], UTC) == NOW + timedelta(days=30)
 
