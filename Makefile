@@ -24,7 +24,7 @@ test: setup ## Run every test: make test [ARGS="-k name"].
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-unit: setup ## Run the unit tests, in seconds.
-	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(BIN)/python -m pytest tests/unit -n 2 $(ARGS)
 
 check: setup ## Format, lint, types, import rules and generated documents, all quiet when they are fine.
 	@$(BIN)/ruff format --check --quiet .

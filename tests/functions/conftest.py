@@ -14,7 +14,8 @@ from openai import OpenAI
 
 from infra.functions import FUNCTIONS
 from tests.world import ENVIRONMENT, World, staged
-from tuneloop.app import app, new_nonce, utc_now
+from tuneloop.app import app, utc_now
+from tuneloop.domain.ids import digest
 from tuneloop.observability import logger
 from tuneloop.providers.openai_compatible import OpenAICompatible
 
@@ -57,16 +58,16 @@ def clients() -> Iterator[None]:
 
 
 @pytest.fixture
-def live(trainer: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def live(trainer: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[World]:
     """A world with the trainer within reach."""
-    with staged(monkeypatch, new_tenant()) as world:
+    with staged(monkeypatch, tenant_of(request.node.nodeid)) as world:
         reach(world, trainer, monkeypatch)
         yield world
 
 
-def new_tenant() -> str:
-    """A tenant that the trainer hasn't seen: it outlives a test, and runs' ids come from what they are."""
-    return f"acme-{new_nonce()}"
+def tenant_of(test: str) -> str:
+    """A test's own tenant: the trainer outlives tests, and runs' ids and splits come from what they are made of."""
+    return f"acme-{digest(test)[:12]}"
 
 
 def reach(world: World, base_url: str, monkeypatch: pytest.MonkeyPatch, key: str = KEY) -> None:

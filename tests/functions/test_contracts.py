@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from infra.functions import FUNCTIONS
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.conftest import new_tenant, reach
+from tests.functions.conftest import reach, tenant_of
 from tests.functions.test_events import EVENTS, FILES, read
 from tests.world import BUCKET, BUS, World, invoke, staged
 from tuneloop.app import app, utc_now
@@ -44,7 +44,7 @@ def _fits(option: Any, value: Any) -> bool:
 @pytest.fixture(scope="module")
 def announced(trainer: str) -> list[Envelope]:
     """The events of a whole loop over examples, questions and corrections that all hold the canary."""
-    with pytest.MonkeyPatch.context() as patch, staged(patch, new_tenant()) as world:
+    with pytest.MonkeyPatch.context() as patch, staged(patch, tenant_of(__name__)) as world:
         reach(world, trainer, patch)
         lines = [chat(f"{CANARY}, order {n}", f"{CANARY}: {('late', 'lost')[n % 2]}", CANARY) for n in range(80)]
         steps.settled(world, lines)

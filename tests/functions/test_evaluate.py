@@ -164,6 +164,7 @@ def test_rows_that_a_version_was_trained_on_do_not_count(live: World) -> None:
     live.schedule("collect-examples")
     live.settle()
     [exam] = app.exports.page(live.tenant, "exam", 10, None).data
+    steps.decide(live, "deactivate")
 
     ended = completed(live, {"model": "support", "version": 1, "dataset": "exam", "export": exam.id})
 

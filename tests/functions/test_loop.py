@@ -7,7 +7,7 @@ import pytest
 from tests.functions import steps
 from tests.world import World
 
-ENOUGH = 400
+ENOUGH = 600
 ORDER = "Could you tell me where the parcel with my new saddle is?"
 
 

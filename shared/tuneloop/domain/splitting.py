@@ -29,8 +29,12 @@ class Shares:
 
 
 def unit_of(example: Example) -> str:
-    """The hash of everything before the answer except system messages, letters folded, white space squeezed."""
-    said = [f"{message['role']}:{_said(message)}" for message in example.prompt if message["role"] not in PROMPT_ROLES]
+    """The hash of everything before the answer, letters folded, white space squeezed.
+
+    System messages count only where nobody else says anything: they are the same in most examples.
+    """
+    spoken = [message for message in example.prompt if message["role"] not in PROMPT_ROLES] or example.prompt
+    said = [f"{message['role']}:{_said(message)}" for message in spoken]
     return digest(" ".join(said).casefold())
 
 
@@ -59,14 +63,15 @@ def place(unit: str, salt: str, shares: Shares) -> Split:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a prompt's examples go; in a marked place only those that carry the mark themselves."""
+    """Where a prompt's examples go; into a held-out split only those that carry its mark, if one of them does."""
 
     split: Split
     is_marked: bool
 
     def takes(self, mark: Split | None) -> Split | None:
         """The split of one example of this prompt, or None where it has to be kept out of all."""
-        return self.split if not self.is_marked or mark == self.split else None
+        is_welcome = not self.is_marked or mark == self.split or (mark is None and self.split == Split.TRAIN)
+        return self.split if is_welcome else None
 
 
 def assign(examples: Iterable[tuple[str, Split | None]], salt: str) -> dict[str, Place]:

@@ -85,7 +85,10 @@ class Table:
         newest_first: bool = False,
     ) -> Listing[M]:
         """One page of a partition, of the table or of one of its indexes, by sort key."""
-        query = _query(partition, index, prefix) | {"Limit": limit, "ScanIndexForward": not newest_first}
+        starting = (
+            _query(partition, index, "begins_with(#sk, :prefix)", prefix=prefix) if prefix else _query(partition, index)
+        )
+        query = starting | {"Limit": limit, "ScanIndexForward": not newest_first}
         if cursor:
             query["ExclusiveStartKey"] = _decode(cursor, partition, index, prefix)
         answer = self.client.query(TableName=self.name, **query)
@@ -96,29 +99,29 @@ class Table:
         """A page of a partition of the newest-first index."""
         return self.page(partition, kind, index=BY_TIME, limit=limit, cursor=cursor, newest_first=True)
 
-    def all(self, partition: str, kind: type[M], *, index: str | None = None, prefix: str = "") -> Iterator[M]:
+    def all(self, partition: str, kind: type[M], *, index: str | None = None) -> Iterator[M]:
         """Every entity of a partition, page after page."""
-        cursor: str | None = None
-        while True:
-            rows, cursor = self.page(partition, kind, index=index, prefix=prefix, cursor=cursor)
-            yield from rows
-            if cursor is None:
-                return
+        yield from self._each(_query(partition, index), kind)
+
+    def between(self, partition: str, first: str, last: str, kind: type[M]) -> Iterator[M]:
+        """Every entity of a partition whose sort key lies between two texts, both included, page after page."""
+        yield from self._each(_query(partition, None, "#sk BETWEEN :first AND :last", first=first, last=last), kind)
+
+    def _each(self, query: Item, kind: type[M]) -> Iterator[M]:
+        for page in self.client.get_paginator("query").paginate(TableName=self.name, **query):
+            yield from (kind.model_validate(from_item(item)) for item in page["Items"])
 
 
 PARTITION_KEYS = {None: ("pk", "sk"), "sweep": ("sweep_pk", "sweep_sk"), "by_time": ("list_pk", "list_sk")}
 
 
-def _query(partition: str, index: str | None, prefix: str) -> Item:
+def _query(partition: str, index: str | None, condition: str = "", **values: str) -> Item:
     pk, sk = PARTITION_KEYS[index]
-    condition, names, values = "#pk = :pk", {"#pk": pk}, {":pk": partition}
-    if prefix:
-        condition += " AND begins_with(#sk, :prefix)"
-        names["#sk"], values[":prefix"] = sk, prefix
+    names = {"#pk": pk} | ({"#sk": sk} if condition else {})
     query: Item = {
-        "KeyConditionExpression": condition,
+        "KeyConditionExpression": "#pk = :pk" + (f" AND {condition}" if condition else ""),
         "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": to_item(values),
+        "ExpressionAttributeValues": to_item({":pk": partition, **{f":{name}": text for name, text in values.items()}}),
     }
     return query | ({"IndexName": index} if index else {"ConsistentRead": True})
 

@@ -54,11 +54,10 @@ class Usage:
     def rows(self, tenant: str, model: str, first_day: str, last_day: str) -> Iterator[UsageRow]:
         """The counters of a model's versions on each day (YYYY-MM-DD) from first to last, shards summed."""
         sums: dict[tuple[str, int], Counters] = defaultdict(Counters)
-        for row in self._table.all(f"T#{tenant}#USAGE#{model}", _CounterRow):
+        for row in self._table.between(f"T#{tenant}#USAGE#{model}", first_day, f"{last_day}#~", _CounterRow):
             day, number, _ = row.sk.split("#")
-            if first_day <= day <= last_day:
-                slot = (day, int(number))
-                sums[slot] = sums[slot] + Counters.model_validate(row.model_dump(exclude={"pk", "sk"}))
+            slot = (day, int(number))
+            sums[slot] = sums[slot] + Counters.model_validate(row.model_dump(exclude={"pk", "sk"}))
         for (day, version), total in sorted(sums.items()):
             yield UsageRow(model=model, version=version, day=day, **total.model_dump())
 
