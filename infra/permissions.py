@@ -44,7 +44,9 @@ class Permissions:
         return statements
 
     def _objects(self, spec: FunctionSpec) -> list[iam.PolicyStatement]:
-        rights = (("s3:GetObject", spec.reads), ("s3:PutObject", spec.writes))
+        # A drop is read in the very version that its event names, even when its name has been written to again.
+        drops = (spec.drops,) if spec.drops else ()
+        rights = (("s3:GetObject", spec.reads), ("s3:GetObjectVersion", drops), ("s3:PutObject", spec.writes))
         return [
             _allow([action], *(self._state.bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes))
             for action, prefixes in rights

@@ -110,9 +110,10 @@ class World:
         self.s3_event(key, etag)
         return key
 
-    def s3_event(self, key: str, etag: str) -> None:
-        """Deliver S3's event for an object."""
-        detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "etag": etag, "size": 1}}
+    def s3_event(self, key: str, etag: str, version: str | None = None) -> None:
+        """Deliver S3's event for an object, or for one version of it."""
+        found = {"key": key, "etag": etag, "size": 1} | ({"version-id": version} if version else {})
+        detail = {"bucket": {"name": BUCKET}, "object": found}
         event = {"id": str(uuid4()), "source": "aws.s3", "detail-type": "Object Created", "detail": detail}
         invoke("collect-examples", event)
 
@@ -182,7 +183,7 @@ def sqs_event(queue: str, body: str, message_id: str = "m1") -> dict[str, Any]:
 
 @contextmanager
 def staged(monkeypatch: pytest.MonkeyPatch, tenant: str = "acme") -> Iterator[World]:
-    """A world on a stage of its own, gone when its test is over; boto3's clients are kept for the next, not its data."""
+    """A world on a stage of its own, gone when its test is over but for boto3's clients, which the next one uses."""
     monkeypatch.setattr(boto3, "client", kept_client)
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)

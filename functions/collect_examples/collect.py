@@ -4,7 +4,7 @@ A file with a line that can't be used adds nothing: its drop lists the lines and
 by their content and rows are added last, so a repetition at any point continues where the first try ended.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from tuneloop.store.datasets import Datasets
 from tuneloop.store.objects import SEGMENT_BYTES, Objects
 from tuneloop.tokens import count_messages
 
+Clock = Callable[[], datetime]
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -28,17 +29,18 @@ class Batch(NamedTuple):
 
 
 def collect(
-    drop: Drop, lines: Iterable[bytes], split: Split | None, *, datasets: Datasets, objects: Objects, now: datetime
+    drop: Drop, lines: Iterable[bytes], split: Split | None, *, datasets: Datasets, objects: Objects, clock: Clock
 ) -> Drop:
     """Turn a drop's lines into segments of its dataset; gives the drop as it ended."""
     if drop.status != DropStatus.READING:
         return drop
-    reading = Reading(split)
+    reading, started = Reading(split), clock()
     prefix = f"datasets/{drop.tenant}/{drop.dataset}/segments/"
-    segments = [_segment(batch, prefix, objects, now) for batch in reading.batches(lines)]
+    segments = [_segment(batch, prefix, objects, started) for batch in reading.batches(lines)]
+    now = clock()
     if not reading.problem_count:
         for segment in segments:
-            datasets.add_segment(drop.tenant, drop.dataset, segment)
+            datasets.add_segment(drop.tenant, drop.dataset, segment.model_copy(update={"created_at": now}))
     ended = drop.model_copy(
         update={
             "status": DropStatus.REJECTED if reading.problem_count else DropStatus.COLLECTED,

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from collect_examples.collect import collect
-from collect_examples.drop import take
+from collect_examples.drop import give_up, take
 from collect_examples.routes import api, registered
 from collect_examples.settle import remind, settle, settle_all
 from tuneloop.app import app, utc_now
@@ -17,10 +17,12 @@ handler = Function("collect-examples", api)
 
 
 @handler.on("drop")
-def on_drop(key: str, etag: str) -> None:
+def on_drop(key: str, etag: str, version: str | None) -> None:
     """A file lies in `incoming/`."""
-    drop, split = take(key, etag, tenants=app.tenants, datasets=app.datasets, register=registered, now=utc_now())
-    collect(drop, app.objects.lines(drop.object), split, datasets=app.datasets, objects=app.objects, now=utc_now())
+    stores: Any = {"tenants": app.tenants, "datasets": app.datasets}
+    drop, split = take(key, version or etag, register=registered, **stores, now=utc_now())
+    lines = app.objects.lines(drop.object, version)
+    collect(drop, lines, split, datasets=app.datasets, objects=app.objects, clock=utc_now)
     _remind(drop)
 
 
@@ -33,8 +35,10 @@ def on_message(body: str) -> None:
         case {"collect": {"tenant": tenant, "dataset": dataset, "drop": drop, "lines": text}}:
             posted = app.datasets.drop(tenant, dataset, drop)
             lines = text.encode().split(b"\n")
-            collect(posted, lines, None, datasets=app.datasets, objects=app.objects, now=utc_now())
+            collect(posted, lines, None, datasets=app.datasets, objects=app.objects, clock=utc_now)
             _remind(posted)
+        case _:
+            raise ValueError("this queue has no such message")
 
 
 @handler.on("TrainingRunFinished")
@@ -45,7 +49,8 @@ def on_run_finished(event: TrainingRunFinished) -> None:
 
 @handler.on("every-5-minutes")
 def sweep() -> None:
-    """Settle what lost its reminder."""
+    """Give up drops whose reader died, settle what lost its reminder."""
+    count("DropsGivenUp", give_up(datasets=app.datasets, now=utc_now()))
     stores: Any = {"tenants": app.tenants, "datasets": app.datasets, "runs": app.runs}
     count("DatasetsSettledBySweep", settle_all(settle_s=app.settings.settle_s, **stores, now=utc_now()))
 

@@ -23,7 +23,7 @@ def post(
     """
     lines = [_checked(row, index) for index, row in enumerate(rows)]
     drop_id = derived_id("drop", dataset.tenant, dataset.id, *lines)
-    drop = datasets.find_drop(dataset.tenant, dataset.id, drop_id) or datasets.save_drop(
+    drop = datasets.find_drop(dataset.tenant, dataset.id, drop_id) or datasets.start_drop(
         Drop(id=drop_id, tenant=dataset.tenant, dataset=dataset.id, object="api", created_at=now)
     )
     if drop.status != DropStatus.READING:

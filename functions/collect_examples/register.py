@@ -11,6 +11,8 @@ from tuneloop.providers.catalog import is_free
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.models import Models
 
+TRIES = 3
+
 
 def register(
     tenant: str, new: NewDataset, *, provider: str, base_model: str, datasets: Datasets, models: Models, now: datetime
@@ -31,9 +33,13 @@ def register(
         created_at=now,
         **new.model_dump(include={"max_run_usd"}, exclude_none=True),
     )
-    taken = models.find(tenant, new.id)
-    try:
-        datasets.create(dataset, None if taken else new_model(tenant, new.id, provider, base_model, now))
-    except Stale:  # made by somebody else in between
-        return datasets.get(tenant, new.id)
-    return dataset.model_copy(update={"seq": 1})
+    for _ in range(TRIES):
+        taken = models.find(tenant, new.id)
+        try:
+            datasets.create(dataset, None if taken else new_model(tenant, new.id, provider, base_model, now))
+        except Stale:  # dataset or model were made by somebody else in between
+            if found := datasets.find(tenant, new.id):
+                return found
+        else:
+            return dataset.model_copy(update={"seq": 1})
+    raise Stale(f"Dataset {new.id} could not be made; try again.", param="dataset")

@@ -52,7 +52,7 @@ def post_examples(dataset: Name, new: NewExamples) -> DropView:
     target = registered(api.tenant, dataset)
     drop, rest = post(target, new.examples, datasets=app.datasets, queue=app.examples_queue, now=utc_now())
     if rest:
-        drop = collect(drop, rest, None, datasets=app.datasets, objects=app.objects, now=utc_now())
+        drop = collect(drop, rest, None, datasets=app.datasets, objects=app.objects, clock=utc_now)
         remind(app.datasets.get(*drop.place), settle_s=app.settings.settle_s, queue=app.examples_queue)
     return DropView.model_validate(drop.model_dump())
 

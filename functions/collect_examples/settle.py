@@ -10,6 +10,7 @@ from datetime import datetime
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import Stale
 from tuneloop.domain.events import DatasetSettled
+from tuneloop.domain.training import RunStatus
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.queues import Queue
 from tuneloop.store.runs import Runs
@@ -20,7 +21,7 @@ MARGIN_S = 1
 
 def remind(dataset: Dataset, *, settle_s: int, queue: Queue) -> None:
     """Leave a reminder to settle the dataset when its quiet time is over."""
-    if dataset.is_dirty:
+    if dataset.is_pending:
         body = json.dumps({"settle": {"tenant": dataset.tenant, "dataset": dataset.id}})
         queue.send(body, delay_s=settle_s + MARGIN_S)
 
@@ -30,8 +31,7 @@ def settle(tenant: str, name: str, *, settle_s: float, datasets: Datasets, runs:
     dataset = datasets.find(tenant, name)
     if dataset is None or not dataset.is_due(now, settle_s):
         return False
-    busy = any(run.tenant == tenant and run.dataset == name for run in runs.open())
-    if busy or datasets.is_reading(tenant, name, now):
+    if _is_busy(tenant, name, datasets, runs):
         return False
     event = DatasetSettled(tenant=tenant, dataset=name, revision=dataset.revision)
     try:
@@ -39,6 +39,13 @@ def settle(tenant: str, name: str, *, settle_s: float, datasets: Datasets, runs:
     except Stale:  # it changed again, or somebody else announced it
         return False
     return True
+
+
+def _is_busy(tenant: str, name: str, datasets: Datasets, runs: Runs) -> bool:
+    """Whether a drop of the dataset is being read, or a run of it is under way; one that waits for its user is not."""
+    running = (run for run in runs.open() if run.status != RunStatus.AWAITING_CONFIRMATION)
+    places = [(run.tenant, run.dataset) for run in running] + [drop.place for drop in datasets.reading()]
+    return (tenant, name) in places
 
 
 def settle_all(*, settle_s: float, tenants: Tenants, datasets: Datasets, runs: Runs, now: datetime) -> int:

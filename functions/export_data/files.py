@@ -7,10 +7,8 @@ from typing import Self
 
 from tuneloop.domain.examples import Example, Split, canonical
 from tuneloop.domain.exports import ExportFile
-from tuneloop.store.objects import Objects
+from tuneloop.store.objects import IN_MEMORY_BYTES, Objects
 from tuneloop.tokens import count_messages
-
-IN_MEMORY_BYTES = 16 << 20
 
 
 class SplitFiles:

@@ -13,7 +13,7 @@ from tuneloop.domain.errors import Conflict, Stale
 from tuneloop.domain.events import ExportCreated
 from tuneloop.domain.examples import Example, Split
 from tuneloop.domain.exports import Answers, Export, export_id
-from tuneloop.domain.splitting import assign, unit_of
+from tuneloop.domain.splitting import assign, stricter, unit_of
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.exports import Exports
 from tuneloop.store.objects import Objects
@@ -41,8 +41,8 @@ def _written(dataset: Dataset, revision: int, keys: list[str], objects: Objects,
     read = 0
     for example in _examples(keys, objects):
         read += 1
-        unit, mark = unit_of(example), example.split
-        marks[example.id] = (unit, mark or marks.get(example.id, (unit, None))[1])
+        before = marks[example.id][1] if example.id in marks else None
+        marks[example.id] = (unit_of(example), stricter(before, example.split))
     places = assign(marks.values(), dataset.salt)
     answers, prompts, kept_out = Answers(), ConflictingPrompts(), 0
     identity = export_id(dataset.tenant, dataset.id, revision)
@@ -68,7 +68,7 @@ def _written(dataset: Dataset, revision: int, keys: list[str], objects: Objects,
         duplicates=read - kept_out - sum(file.examples for file in written.values()),
         kept_out=kept_out,
         conflicting_prompts=prompts.conflicts,
-        distinct_answers=len(answers.answers),
+        distinct_answers=answers.different,
         most_frequent_answer=answers.most_frequent,
         prompt=answers.prompt,
         base_prompt=answers.base_prompt,
@@ -82,12 +82,13 @@ class ConflictingPrompts:
     """Counts the prompts that were answered in more than one way."""
 
     def __init__(self) -> None:
-        self._answer: dict[str, str] = {}
+        self._answer: dict[str, int] = {}
         self._conflicting: set[str] = set()
 
     def add(self, unit: str, answer: str) -> None:
         """Note one example's prompt and answer."""
-        if self._answer.setdefault(unit, answer) != answer:
+        said = hash(answer)
+        if self._answer.setdefault(unit, said) != said:
             self._conflicting.add(unit)
 
     @property

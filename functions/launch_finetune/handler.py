@@ -38,9 +38,15 @@ def sweep() -> None:
 
 @handler.on("monthly")
 def retrain() -> None:
-    """Request a run for each dataset that changed since its last export."""
-    provider = app.settings.provider
-    due = request_due(provider=provider, tenants=app.tenants, datasets=app.datasets, runs=app.runs, now=utc_now())
+    """Request a run for each dataset that changed since it was last trained on."""
+    due = request_due(
+        provider=app.settings.provider,
+        tenants=app.tenants,
+        datasets=app.datasets,
+        models=app.models,
+        runs=app.runs,
+        now=utc_now(),
+    )
     count("MonthlyRetrainings", due)
 
 

@@ -1,8 +1,8 @@
 """Launching: which runs an event or a schedule sets in motion."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from launch_finetune.request import request_run
+from launch_finetune.request import request_run, requested
 from launch_finetune.submit import Submission
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun
@@ -10,9 +10,12 @@ from tuneloop.providers.base import Provider
 from tuneloop.providers.catalog import price_of
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.exports import Exports
+from tuneloop.store.models import Models
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
 from tuneloop.store.tenants import Tenants
+
+FROZEN_WITHIN = timedelta(minutes=10)
 
 
 def launch(
@@ -27,10 +30,11 @@ def launch(
     owner: str,
     now: datetime,
 ) -> ControlledRun:
-    """Submit a run if its export is frozen; until then it waits for the event that says so."""
+    """Submit a run if its export is frozen; until then it waits for the event that says so, and is reminded of."""
     run = runs.get(tenant, run_id)
     export = exports.find(tenant, run.dataset, run.export)
     if export is None:
+        remind(run, runs=runs, now=now)
         return run
     limit = datasets.get(tenant, run.dataset).max_run_usd
     price = price_of(run.provider, run.base_model)
@@ -48,9 +52,20 @@ def waiting_for(export: str, *, runs: Runs) -> list[ControlledRun]:
     return [run for run in runs.open() if run.export == export and run.status in SUBMITTABLE]
 
 
-def request_due(*, provider: str, tenants: Tenants, datasets: Datasets, runs: Runs, now: datetime) -> int:
-    """Request a run for every dataset that changed since its last export; tells how many."""
-    changed = [dataset for tenant in tenants.all() for dataset in datasets.all(tenant.id) if dataset.is_dirty]
-    for dataset in changed:
-        request_run(dataset, provider=provider, runs=runs, now=now)
-    return len(changed)
+def request_due(
+    *, provider: str, tenants: Tenants, datasets: Datasets, models: Models, runs: Runs, now: datetime
+) -> int:
+    """Request a run for every dataset that changed since it was last trained on; tells how many.
+
+    A dataset that never made a version is left alone: the first training is its user's decision.
+    """
+    known = [dataset for tenant in tenants.all() for dataset in datasets.all(tenant.id)]
+    trained = [dataset for dataset in known if models.get(dataset.tenant, dataset.model).latest_version]
+    made = [request_run(dataset, provider=provider, runs=runs, now=now) for dataset in trained]
+    return sum(run.created_at == now for run in made)
+
+
+def remind(run: ControlledRun, *, runs: Runs, now: datetime) -> None:
+    """Announce a run again whose export should have been frozen long ago."""
+    if now - (run.checked_at or run.created_at) > FROZEN_WITHIN:
+        runs.save(run.model_copy(update={"checked_at": now}), event=requested(run), now=now)

@@ -78,7 +78,7 @@ class Function:
             case {"source": source, "detail-type": kind, "detail": detail} if source == SOURCE:
                 return self.routines[kind](parse_event.validate_python({**detail, "type": kind}))
             case {"source": "aws.s3", "detail": detail}:
-                return self.routines["drop"](detail["object"]["key"], detail["object"]["etag"])
+                return self.routines["drop"](**_drop_of(detail["object"]))
             case {"schedule": name}:
                 return self.routines[name]()
             case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
@@ -101,3 +101,8 @@ def _invoke(event: Event, context: LambdaContext, dispatch: Routine) -> Any:
         return dispatch(event, context)
     finally:
         flush()
+
+
+def _drop_of(found: dict[str, Any]) -> dict[str, Any]:
+    """What S3 says of an object: key, content, and version where the bucket keeps versions."""
+    return {"key": found["key"], "etag": found["etag"], "version": found.get("version-id")}

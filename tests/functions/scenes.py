@@ -104,7 +104,8 @@ def examples_are_posted(world: World, event: Event) -> Scene:
 @scene("collect_examples.drop")
 def a_file_is_dropped(world: World, event: Event) -> Scene:
     content = "\n".join(json.dumps(line) for line in steps.questions(12)).encode()
-    world.s3.put_object(Bucket=BUCKET, Key=event["detail"]["object"]["key"], Body=content)
+    stored = event["detail"]["object"]
+    stored["version-id"] = world.s3.put_object(Bucket=BUCKET, Key=stored["key"], Body=content)["VersionId"]
     yield
     assert app.datasets.get(world.tenant, "support").examples == 12
 
@@ -166,6 +167,7 @@ def a_settled_drop_is_wanted(world: World, _: Event) -> Scene:
 @scene("launch_finetune.schedule")
 def a_changed_dataset_is_due(world: World, _: Event) -> Scene:
     _dirty(world)
+    steps.registered(world)
     yield
     assert [run["status"] for run in steps.runs(world)] == ["requested"]
 

@@ -173,6 +173,7 @@ def test_a_body_above_the_limit_is_refused_before_it_is_read(world: World) -> No
         ("POST /v1/datasets", "[]", "body"),
         ("POST /v1/datasets", None, "body"),
         ("PATCH /v1/datasets/{dataset}", {"max_run_usd": "1e400"}, "max_run_usd"),
+        ("PATCH /v1/datasets/{dataset}", {"revision": 7}, "revision"),
         ("POST /v1/datasets/{dataset}/examples", {"examples": []}, "examples"),
         ("POST /v1/training-runs", {"dataset": "a", "hyperparameters": {"n_epochs": 0}}, "hyperparameters.n_epochs"),
         (

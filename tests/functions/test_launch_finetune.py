@@ -1,5 +1,6 @@
 """launch-finetune through its real entry point, against the real trainer: one job for one run, whatever happens."""
 
+from datetime import timedelta
 from time import monotonic, sleep
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.functions.providers import (
     jobs_of,
 )
 from tests.world import Answer, World, invoke
-from tuneloop.app import app
+from tuneloop.app import app, utc_now
 from tuneloop.domain.training import TERMINAL
 
 RUNS = "/v1/training-runs"
@@ -261,15 +262,33 @@ def test_a_run_says_on_how_many_examples_it_trains(live: World) -> None:
     assert only_run(live)["examples"] == 40
 
 
-def test_a_month_later_only_what_changed_is_trained(live: World) -> None:
+def test_a_month_later_only_what_changed_is_trained_again(live: World) -> None:
     for name in ("still", "changed"):
-        live.call("POST /v1/datasets", "/v1/datasets", {"id": name, "on_drop": "collect"})
         steps.settled(live, steps.questions(40), dataset=name)
-    live.drop("changed", steps.questions(44), name="more.jsonl")
+    live.call("POST /v1/datasets", "/v1/datasets", {"id": "never", "on_drop": "collect"})
+    steps.settled(live, steps.questions(40), dataset="never")
+    for run in steps.runs(live):
+        steps.followed(live, run["id"])
+    live.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/changed", {"on_drop": "collect"})
+    steps.settled(live, steps.questions(44), dataset="changed")
 
     for _ in range(2):
         live.schedule("launch-finetune", "monthly")
         live.settle()
 
-    assert [run["dataset"] for run in steps.runs(live)] == ["changed"]
-    assert steps.followed(live, only_run(live)["id"])["status"] == "succeeded"
+    assert sorted(run["dataset"] for run in steps.runs(live)) == ["changed", "changed", "still"]
+    assert steps.followed(live, steps.runs(live)[0]["id"])["status"] == "succeeded"
+
+
+def test_a_run_whose_export_was_never_frozen_is_announced_again(world: World) -> None:
+    world.drop("support", steps.questions(60))
+    run = world.call("POST /v1/training-runs", "/v1/training-runs", {"dataset": "support"}).body
+    lost = next(iter(app.outbox.unrelayed(utc_now())))
+    app.outbox.relayed(lost)
+    old = app.runs.get(world.tenant, run["id"])
+    app.runs.save(old.model_copy(update={"created_at": utc_now() - timedelta(minutes=11)}))
+
+    world.schedule("launch-finetune")
+    world.settle()
+
+    assert app.exports.find(world.tenant, "support", run["export"]) is not None

@@ -13,6 +13,7 @@ WILDCARDS_BY_ACTION = {
     "xray:PutTraceSegments": "*",
     "xray:PutTelemetryRecords": "*",
     "s3:GetObject": "State/Bucket/",
+    "s3:GetObjectVersion": "State/Bucket/",
     "s3:PutObject": "State/Bucket/",
     "dynamodb:DescribeStream": "State/Table/stream/",
     "dynamodb:GetRecords": "State/Table/stream/",
@@ -45,6 +46,7 @@ def expected(spec: FunctionSpec, stage: str) -> set[tuple[str, str]]:
     rights = {(f"dynamodb:{action}", "State/Table") for action in spec.table}
     rights |= {("dynamodb:Query", f"State/Table/index/{index}") for index in spec.indexes}
     rights |= {("s3:GetObject", f"State/Bucket/{prefix}*") for prefix in spec.reads}
+    rights |= {("s3:GetObjectVersion", f"State/Bucket/{prefix}*") for prefix in (spec.drops,) if prefix}
     rights |= {("s3:PutObject", f"State/Bucket/{prefix}*") for prefix in spec.writes}
     rights |= {("sqs:SendMessage", f"Queues/{queue.capitalize()}") for queue in spec.sends}
     rights |= {(f"logs:{action}", f"{construct_of(spec)}/Logs") for action in ("CreateLogStream", "PutLogEvents")}

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.examples import Problem, Split
@@ -49,19 +49,33 @@ class Dataset(BaseModel):
     seq: int = 0
 
     @property
-    def is_dirty(self) -> bool:
-        """Whether it has changed since its last export."""
-        return self.revision > self.exported_revision
+    def is_pending(self) -> bool:
+        """Whether it has changes that are to be frozen, or that a drop wants trained."""
+        wants = self.on_drop == OnDrop.TRAIN and self.wanted_revision < self.revision
+        return wants or self.exported_revision < self.revision
 
     def is_due(self, now: datetime, settle_s: float) -> bool:
         """Whether its changes are to be announced: quiet for `settle_s` seconds, and not announced lately."""
-        if not self.is_dirty or self.changed_at is None:
+        if not self.is_pending or self.changed_at is None:
             return False
-        wanted = self.on_drop == OnDrop.COLLECT or self.wanted_revision == self.revision
-        announced = self.settled_revision == self.revision and wanted and self.settled_at is not None
+        announced = self.settled_revision == self.revision and not (
+            self.on_drop == OnDrop.TRAIN and self.wanted_revision < self.revision
+        )
         if announced and self.settled_at and now - self.settled_at < ANNOUNCED_AGAIN_AFTER:
             return False
         return now - self.changed_at >= timedelta(seconds=settle_s)
+
+    def grown(self, examples: int, now: datetime) -> "Dataset":
+        """The dataset with one segment more, and a revision more."""
+        latest = max(now, self.changed_at) if self.changed_at else now
+        return self.model_copy(
+            update={
+                "revision": self.revision + 1,
+                "segments": self.segments + 1,
+                "examples": self.examples + examples,
+                "changed_at": latest,
+            }
+        )
 
     def announced(self, now: datetime) -> "Dataset":
         """The dataset with its changes announced as settled."""
@@ -75,6 +89,8 @@ class Dataset(BaseModel):
 
 class DatasetChange(BaseModel):
     """The settings of a dataset that may be changed."""
+
+    model_config = ConfigDict(extra="forbid")
 
     on_drop: OnDrop | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
@@ -99,6 +115,7 @@ class DropStatus(StrEnum):
     READING = "reading"
     COLLECTED = "collected"
     REJECTED = "rejected"
+    FAILED = "failed"
 
 
 class Drop(BaseModel):

@@ -11,12 +11,15 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from tuneloop.domain.examples import PROMPT_ROLES, Example, Split, text_of
-from tuneloop.domain.ids import Name, derived_id
+from tuneloop.domain.ids import Name, derived_id, digest
 
 POLICY = "split=prompt;dedupe=content;v1"
 MOST_NAMED_ANSWERS = 200
 FEWEST_PER_ANSWER = 3
+MOST_COUNTED_ANSWERS = 1_000
+MOST_PROMPTS = 2
 MOST_PROMPT_CHARACTERS = 16_000
+MOST_PROMPT_BYTES = 64 << 10  # a row holds 400 KB, and prompts stand in it twice
 ANSWERS_HEADING = "Possible answers, one per line:"
 
 
@@ -63,33 +66,51 @@ def export_id(tenant: str, dataset: str, revision: int) -> str:
     return derived_id("export", tenant, dataset, revision, POLICY)
 
 
-class Answers(BaseModel):
-    """Running counts over the training examples: their answers, and the system prompts they were given."""
+class Answers:
+    """Running counts over the training examples: their answers, and the system prompt they share.
 
-    answers: Counter[str] = Counter()
-    prompts: Counter[str | None] = Counter()
+    Memory stays bounded: after a thousand different answers only those seen so far are counted on.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._different: set[str] = set()
+        self._total = 0
+        self._prompts: set[str | None] = set()
 
     def add(self, example: Example) -> None:
         """Count one training example."""
-        self.answers[example.answer] += 1
+        self._total += 1
+        answer = example.answer
+        self._different.add(digest(answer)[:16])
+        if answer in self.counts or len(self.counts) < MOST_COUNTED_ANSWERS:
+            self.counts[answer] += 1
         first = example.messages[0]
-        self.prompts[text_of(first) if first["role"] in PROMPT_ROLES else None] += 1
+        if len(self._prompts) < MOST_PROMPTS:
+            self._prompts.add(text_of(first) if first["role"] in PROMPT_ROLES else None)
+
+    @property
+    def different(self) -> int:
+        """How many different answers there are."""
+        return len(self._different)
 
     @property
     def most_frequent(self) -> str:
-        """The commonest answer, the smallest of equals: the baseline of every evaluation."""
-        return min(self.answers, key=lambda answer: (-self.answers[answer], answer), default="")
+        """The commonest answer, the smallest of equals: the baseline of every evaluation; "" if it is a long text."""
+        commonest = min(self.counts, key=lambda answer: (-self.counts[answer], answer), default="")
+        return commonest if len(commonest) <= MOST_PROMPT_CHARACTERS else ""
 
     @property
     def prompt(self) -> str | None:
-        """The system prompt that every training example shares, if there is one."""
-        return next(iter(self.prompts)) if len(self.prompts) == 1 else None
+        """The system prompt that every training example shares, if there is one that fits into a row."""
+        shared = next(iter(self._prompts)) if len(self._prompts) == 1 else None
+        return shared if shared and len(shared.encode()) <= MOST_PROMPT_BYTES else None
 
     @property
     def base_prompt(self) -> str | None:
         """The shared prompt with the answers named, where they are a closed set; else the shared prompt itself."""
-        answers = sorted(self.answers)
-        closed = 0 < len(answers) <= MOST_NAMED_ANSWERS and self.answers.total() >= FEWEST_PER_ANSWER * len(answers)
+        answers = sorted(self.counts)
+        closed = 0 < self.different <= MOST_NAMED_ANSWERS and self._total >= FEWEST_PER_ANSWER * self.different
         named = "\n".join([ANSWERS_HEADING, *answers])
         if not closed or any("\n" in answer or not answer for answer in answers) or len(named) > MOST_PROMPT_CHARACTERS:
             return self.prompt

@@ -78,7 +78,7 @@ def assign(examples: Iterable[tuple[str, Split | None]], salt: str) -> dict[str,
     """Each prompt's place from (unit, mark) pairs; of several marks the strictest counts, test before train."""
     marks: dict[str, Split | None] = {}
     for unit, mark in examples:
-        marks[unit] = _stricter(marks.get(unit), mark)
+        marks[unit] = stricter(marks.get(unit), mark)
     free = sum(mark is None for mark in marks.values())
     shares = plan_shares(free, marked_test=Split.TEST in marks.values())
     return {unit: Place(mark or place(unit, salt, shares), mark is not None) for unit, mark in marks.items()}
@@ -87,5 +87,6 @@ def assign(examples: Iterable[tuple[str, Split | None]], salt: str) -> dict[str,
 STRICTNESS = {Split.TEST: 3, Split.VALIDATION: 2, Split.TRAIN: 1, None: 0}
 
 
-def _stricter(one: Split | None, other: Split | None) -> Split | None:
+def stricter(one: Split | None, other: Split | None) -> Split | None:
+    """The mark that counts where two disagree: test before validation before train before none."""
     return max(one, other, key=lambda mark: STRICTNESS[mark])

@@ -1,7 +1,7 @@
 """Datasets, their segments' rows and their drops. Adding a segment raises the dataset's revision in the same write."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from tuneloop.domain.datasets import Dataset, Drop, DropStatus, Segment
 from tuneloop.domain.errors import NotFound, Stale
@@ -12,8 +12,6 @@ from tuneloop.store.table import Listing, Table
 from tuneloop.store.writes import Announce, Save, Write
 
 TRIES = 20
-LATEST_DROPS = 50
-LONGEST_READING = timedelta(minutes=15)
 
 
 class Datasets:
@@ -61,14 +59,7 @@ class Datasets:
             if self._table.get(key, Segment):
                 return False
             seen = self.get(tenant, dataset)
-            grown = seen.model_copy(
-                update={
-                    "revision": seen.revision + 1,
-                    "segments": seen.segments + 1,
-                    "examples": seen.examples + segment.examples,
-                    "changed_at": segment.created_at,
-                }
-            )
+            grown = seen.grown(segment.examples, segment.created_at)
             numbered = segment.model_copy(update={"revision": grown.revision})
             try:
                 self._table.commit(Save(key, numbered), Save(keys.dataset(tenant, dataset), grown))
@@ -95,15 +86,22 @@ class Datasets:
     def save_drop(self, drop: Drop) -> Drop:
         """Store a drop; gives it back as stored."""
         key = keys.drop(drop.tenant, drop.dataset, drop.id)
-        self._table.commit(Save(key, drop, keys.listed(key.pk, drop.created_at, drop.id)))
+        index = keys.listed(key.pk, drop.created_at, drop.id)
+        if drop.status == DropStatus.READING:
+            index |= keys.swept(keys.READING, drop.created_at)
+        self._table.commit(Save(key, drop, index))
         return drop.model_copy(update={"seq": drop.seq + 1})
 
-    def is_reading(self, tenant: str, dataset: str, now: datetime) -> bool:
-        """Whether one of the dataset's latest drops is being read; one that takes a quarter of an hour is dead."""
-        return any(
-            drop.status == DropStatus.READING and now - drop.created_at < LONGEST_READING
-            for drop in self.drops(tenant, dataset, LATEST_DROPS, None).data
-        )
+    def start_drop(self, drop: Drop) -> Drop:
+        """Store a new drop; gives the row that is there when somebody else stored it first."""
+        try:
+            return self.save_drop(drop)
+        except Stale:
+            return self.drop(*drop.place, drop.id)
+
+    def reading(self) -> Iterator[Drop]:
+        """Every drop of every tenant that is being read, oldest first."""
+        return self._table.all(keys.READING, Drop, index=keys.SWEEP)
 
     def drops(self, tenant: str, dataset: str, limit: int, cursor: str | None) -> Listing[Drop]:
         """A page of a dataset's drops, newest first."""

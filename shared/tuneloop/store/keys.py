@@ -3,7 +3,7 @@
 Keys are built from ids that hold no `#`, so no two can run together. Every key starts with its tenant, but for:
   1. `KEY#{sha256}`      an API key is looked up before its tenant is known;
   2. `TENANTS`           the registry that schedules walk;
-  3. index `sweep`       open runs, open evaluations and unrelayed events, across tenants (sparse);
+  3. index `sweep`       drops being read, open runs, open evaluations, unrelayed events, across tenants (sparse);
 The index `by_time` lists a tenant's things newest first; its partition starts with the tenant too.
 
 | access pattern                              | by                                              |
@@ -12,7 +12,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | a tenant's keys                             | T#{t}#KEYS / {key id}                           |
 | a tenant's datasets, one dataset            | T#{t}#DATASETS / {dataset}                      |
 | a dataset's segments by revision            | T#{t}#DATASET#{d}#SEGMENTS / {sha256}           |
-| a drop; a dataset's drops, newest first     | T#{t}#DATASET#{d}#DROPS / {drop}; by_time       |
+| a drop; a dataset's, newest first; all read | T#{t}#DATASET#{d}#DROPS / {drop}; by_time; sweep |
 | an export; a dataset's exports              | T#{t}#DATASET#{d}#EXPORTS / {export}; by_time   |
 | a run; a tenant's runs; all open runs       | T#{t}#RUNS / {run}; by_time; sweep OPEN_RUNS    |
 | a tenant's models, one model                | T#{t}#MODELS / {model}                          |
@@ -33,6 +33,7 @@ TENANTS = "TENANTS"
 OPEN_RUNS = "OPEN_RUNS"
 OPEN_EVALUATIONS = "OPEN_EVALUATIONS"
 UNRELAYED = "UNRELAYED"
+READING = "READING"
 
 
 class Key(NamedTuple):

@@ -1,8 +1,8 @@
 """S3 objects, read as streams of lines and written whole: drops, segments, export files, evaluation parts."""
 
 import hashlib
-import io
 from collections.abc import Iterable, Iterator
+from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import zstandard
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 20
 SEGMENT_BYTES = 64 << 20
 LINK_SECONDS = 900
+IN_MEMORY_BYTES = 16 << 20
 
 
 class Written(NamedTuple):
@@ -32,10 +33,11 @@ class Objects:
         self._client = client
         self.bucket = bucket
 
-    def lines(self, key: str) -> Iterator[bytes]:
-        """The lines of an object without their ends, in 1 MiB reads; zstd is unpacked by its name's ending."""
+    def lines(self, key: str, version: str | None = None) -> Iterator[bytes]:
+        """The lines of an object, or of one version of it, without their ends; a name in `.zst` is unpacked."""
         try:
-            body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            which = {"VersionId": version} if version else {}
+            body = self._client.get_object(Bucket=self.bucket, Key=key, **which)["Body"]  # type: ignore[arg-type]
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 raise NotFound(f"There is no object {key}.", param="key") from error
@@ -58,11 +60,11 @@ class Objects:
         return key, Written(len(content), sha256)
 
     def download(self, key: str) -> IO[bytes]:
-        """An object's content as a file in memory."""
-        buffer = io.BytesIO()
-        self._client.download_fileobj(self.bucket, key, buffer)
-        buffer.seek(0)
-        return buffer
+        """An object's content as a file, in memory while it is small."""
+        file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
+        self._client.download_fileobj(self.bucket, key, file)
+        file.seek(0)
+        return file
 
     def link(self, key: str) -> str:
         """A download link that works for 15 minutes."""

@@ -20,7 +20,17 @@ CHANGED: dict[str, Any] = {"revision": 3, "changed_at": NOW}
 
 def test_a_dataset_without_changes_is_never_due() -> None:
     assert not a_dataset().is_due(NOW, 0)
-    assert not a_dataset(revision=3, exported_revision=3, changed_at=NOW).is_due(NOW + timedelta(days=9), 0)
+    assert not a_dataset(revision=3, exported_revision=3, wanted_revision=3, changed_at=NOW).is_due(
+        NOW + timedelta(days=9), 0
+    )
+
+
+def test_changes_that_a_drop_wants_trained_are_due_though_somebody_froze_them_in_between() -> None:
+    frozen = a_dataset(revision=3, exported_revision=3, settled_revision=3, settled_at=NOW, changed_at=NOW)
+
+    assert frozen.is_due(NOW, 0)
+    assert not frozen.settled(NOW).is_due(NOW, 0)
+    assert not frozen.model_copy(update={"on_drop": OnDrop.COLLECT}).is_due(NOW, 0)
 
 
 @given(st.floats(0, 120), st.floats(0, 120))

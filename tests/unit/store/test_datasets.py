@@ -1,7 +1,6 @@
 """Datasets: nothing is added twice, nothing gets lost between two who add at once."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 
@@ -11,7 +10,7 @@ from tuneloop.domain.datasets import DropStatus, OnDrop
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.registry import new_model
-from tuneloop.store.datasets import LATEST_DROPS, Datasets
+from tuneloop.store.datasets import Datasets
 from tuneloop.store.table import Table
 from tuneloop.store.writes import Write
 
@@ -182,21 +181,17 @@ def test_drops_are_listed_newest_first(datasets: Datasets) -> None:
     assert [drop.id for drop in datasets.drops("acme", "support", 2, page.cursor).data] == ["drop-0"]
 
 
-@pytest.mark.parametrize(
-    ("status", "age_s", "reading"),
-    [
-        (DropStatus.READING, 0, True),
-        (DropStatus.READING, 14 * 60, True),
-        (DropStatus.READING, 15 * 60, False),
-        (DropStatus.COLLECTED, 0, False),
-        (DropStatus.REJECTED, 0, False),
-    ],
-)
-def test_a_dataset_is_being_read_while_a_young_drop_of_it_is(
-    datasets: Datasets, status: DropStatus, age_s: int, reading: bool
-) -> None:
-    datasets.save_drop(a_drop(status=status))
+def test_only_drops_that_are_being_read_are_listed_as_such(datasets: Datasets) -> None:
+    for number, status in enumerate(DropStatus):
+        datasets.save_drop(a_drop(id=f"drop-{number}", status=status))
+    started = datasets.start_drop(a_drop(id="late", tenant="initech"))
 
-    assert datasets.is_reading("acme", "support", NOW + timedelta(seconds=age_s)) is reading
-    assert LATEST_DROPS > 1
-    assert not datasets.is_reading("acme", "sales", NOW)
+    assert {drop.id for drop in datasets.reading()} == {"drop-0", "late"}
+    datasets.save_drop(started.model_copy(update={"status": DropStatus.COLLECTED}))
+    assert [drop.id for drop in datasets.reading()] == ["drop-0"]
+
+
+def test_starting_a_drop_twice_gives_the_row_of_the_first(datasets: Datasets) -> None:
+    first = datasets.start_drop(a_drop())
+
+    assert datasets.start_drop(a_drop(object="other")) == first

@@ -79,7 +79,8 @@ def test_an_object_that_is_not_there_is_named(stage: App) -> None:
 def test_an_object_is_downloaded_from_its_start(stage: App) -> None:
     stage.objects.put("x", io.BytesIO(b"content"))
 
-    assert stage.objects.download("x").read() == b"content"
+    with stage.objects.download("x") as file:
+        assert file.read() == b"content"
 
 
 def test_a_link_is_for_one_object_and_fifteen_minutes(stage: App) -> None:
