@@ -6,7 +6,7 @@ CODE := shared/tuneloop functions trainer infra local tests bench docs
 export PYTHONPATH := shared:functions:.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-unit check format synth lock clean
+.PHONY: help setup demo local test test-unit check format synth docs lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ format: setup ## Format the code and fix what the linter can fix.
 synth: setup ## Write the CloudFormation templates of both stages to build/cdk.out.
 	@$(CDK) synth --quiet -c stage=local --output build/cdk.out/local
 	@$(CDK) synth --quiet -c stage=prod --output build/cdk.out/prod
+
+docs: setup ## Write what is generated from the code: docs/openapi.json and the README's table.
+	@$(BIN)/python -m docs.build
 
 lock: setup ## Pin the newest allowed versions, with hashes, in requirements/ and package-lock.json.
 	@$(BIN)/python -m pip install --quiet uv

@@ -21,6 +21,7 @@ from tuneloop.providers.openai_compatible import OpenAICompatible
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN_S = 60
+ENDS_WITHIN_S = 10
 KEY = "test-key"
 Later = Callable[[float], None]
 
@@ -34,7 +35,7 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         try:
             yield _announced_url(process)
         finally:
-            process.terminate()
+            _end(process)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,6 +79,14 @@ def reach(world: World, base_url: str, monkeypatch: pytest.MonkeyPatch, key: str
     )
     for cached in ("settings", "provider"):
         app.__dict__.pop(cached, None)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.terminate()
+    try:
+        process.wait(ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _announced_url(process: "subprocess.Popen[str]") -> str:

@@ -1,0 +1,91 @@
+"""The trainer's classifier beside scikit-learn's, on one labelled data set, side by side in one run.
+
+`python -m bench.trainer_engine train.jsonl test.jsonl`; scikit-learn is no dependency of the project, so install it
+first (`pip install scikit-learn`) to see its lines too. Prints seconds to learn, accuracy, and milliseconds an answer.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from trainer.engine.examples import Example, examples_in
+from trainer.engine.learning import Plan, steps
+from trainer.engine.linear import LinearLearner
+
+STEPS_PER_EPOCH = 150
+ANSWERED = 500
+
+
+def read(path: str) -> list[Example]:
+    """The examples of a file."""
+    return [example for line in Path(path).read_bytes().splitlines() for example in examples_in(orjson.loads(line))]
+
+
+def ours(train: list[Example], test: list[Example]) -> tuple[float, float, float]:
+    """Learn and answer with the trainer's own classifier."""
+    started = time.perf_counter()
+    learner = LinearLearner(train, test)
+    plan = Plan(learner.auto_epochs, max(1, len(train) // STEPS_PER_EPOCH), 1.0, seed=7)
+    for _ in steps(learner, plan):
+        pass
+    learnt = time.perf_counter() - started
+    model = learner.trained()
+    return learnt, learner.score_held_out().accuracy, _milliseconds(lambda row: model.scores(row.question), test)
+
+
+def scikit_learn(train: list[Example], test: list[Example], **settings: Any) -> tuple[float, float, float]:
+    """Learn and answer with TF-IDF and stochastic gradient descent, ten epochs like ours."""
+    import numpy as np  # noqa: PLC0415 - loaded with what it is compared with
+    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
+    from sklearn.linear_model import SGDClassifier  # noqa: PLC0415
+    from sklearn.pipeline import FeatureUnion  # noqa: PLC0415
+
+    started = time.perf_counter()
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    features: Any = FeatureUnion([("words", words), ("letters", letters)])
+    rows = features.fit_transform([example.question.message for example in train])
+    labels = np.array([example.reply.content for example in train])
+    classifier: Any = SGDClassifier(random_state=0, n_jobs=2, **settings)
+    for epoch in range(LinearLearner.auto_epochs):
+        order = np.random.default_rng(epoch).permutation(len(labels))
+        classifier.partial_fit(rows[order], labels[order], classes=sorted(set(labels)))
+    learnt = time.perf_counter() - started
+    given = classifier.predict(features.transform([example.question.message for example in test]))
+    right = float((given == np.array([example.reply.content for example in test])).mean())
+    return (
+        learnt,
+        right,
+        _milliseconds(lambda row: classifier.predict(features.transform([row.question.message])), test),
+    )
+
+
+def _milliseconds(answer: Callable[[Example], Any], test: list[Example]) -> float:
+    started = time.perf_counter()
+    for row in test[:ANSWERED]:
+        answer(row)
+    return (time.perf_counter() - started) / len(test[:ANSWERED]) * 1000
+
+
+def main() -> None:
+    """Measure and print."""
+    train, test = read(sys.argv[1]), read(sys.argv[2])
+    rows = {"ours": lambda: ours(train, test)}
+    if find_spec("sklearn"):
+        rows["sklearn log_loss"] = lambda: scikit_learn(train, test, loss="log_loss", alpha=3e-6)
+        rows["sklearn log_loss, averaged"] = lambda: scikit_learn(
+            train, test, loss="log_loss", alpha=1e-6, average=True
+        )
+    print(f"{'':28}{'learn s':>9}{'accuracy':>10}{'answer ms':>11}")
+    for name, measure in rows.items():
+        seconds, accuracy, milliseconds = measure()
+        print(f"{name:28}{seconds:9.1f}{accuracy:10.3f}{milliseconds:11.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The rules of the house that no other tool checks: sizes, names, and what is generated."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from infra.functions import FUNCTIONS, FunctionSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = ("shared", "functions", "trainer", "infra", "local")
+LONGEST_FILE, MEDIAN_FILE = 300, 80
+LONGEST_FUNCTION, MEDIAN_FUNCTION = 50, 8
+LONGEST_HANDLER = 60
+
+
+def files() -> list[Path]:
+    return [path for folder in CODE for path in (ROOT / folder).rglob("*.py")]
+
+
+def lengths_of_functions() -> Iterator[tuple[int, str]]:
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield (node.end_lineno or node.lineno) - node.lineno + 1, f"{path.name}:{node.name}"
+
+
+def test_files_are_short() -> None:
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in files()}
+
+    assert {path.name: length for path, length in lengths.items() if length > LONGEST_FILE} == {}
+    assert {path: n for path, n in lengths.items() if path.name == "handler.py" and n > LONGEST_HANDLER} == {}
+    assert median(lengths.values()) <= MEDIAN_FILE
+
+
+def test_functions_are_short() -> None:
+    lengths = list(lengths_of_functions())
+
+    assert [name for length, name in lengths if length > LONGEST_FUNCTION] == []
+    assert median(length for length, _ in lengths) <= MEDIAN_FUNCTION
+
+
+@pytest.mark.parametrize("spec", FUNCTIONS, ids=lambda spec: spec.name)
+def test_a_function_has_one_name_everywhere(spec: FunctionSpec) -> None:
+    package = spec.package
+
+    assert (ROOT / "functions" / package / "handler.py").is_file()
+    assert (ROOT / "tests" / "functions" / f"test_{package}.py").is_file()
+    assert list((ROOT / "events").glob(f"{package}.*.json"))
+
+
+def test_no_function_folder_is_missing_from_the_table() -> None:
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+
+    assert folders == {spec.package for spec in FUNCTIONS}
