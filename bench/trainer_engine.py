@@ -75,7 +75,7 @@ def _milliseconds(answer: Callable[[Example], Any], test: list[Example]) -> floa
 def main() -> None:
     """Measure and print."""
     train, test = read(sys.argv[1]), read(sys.argv[2])
-    rows = {"ours": lambda: ours(train, test)}
+    rows: dict[str, Callable[[], tuple[float, float, float]]] = {"ours": lambda: ours(train, test)}
     if find_spec("sklearn"):
         rows["sklearn log_loss"] = lambda: scikit_learn(train, test, loss="log_loss", alpha=3e-6)
         rows["sklearn log_loss, averaged"] = lambda: scikit_learn(

@@ -21,8 +21,9 @@ def on_drop(key: str, etag: str, version: str | None) -> None:
     """A file lies in `incoming/`."""
     stores: Any = {"tenants": app.tenants, "datasets": app.datasets}
     drop, split = take(key, version or etag, register=registered, **stores, now=utc_now())
-    lines = app.objects.lines(drop.object, version)
-    collect(drop, lines, split, datasets=app.datasets, objects=app.objects, clock=utc_now)
+    collect(
+        drop, app.objects.lines(drop.object, version), split, datasets=app.datasets, objects=app.objects, clock=utc_now
+    )
     _remind(drop)
 
 
@@ -33,8 +34,7 @@ def on_message(body: str) -> None:
         case {"settle": {"tenant": tenant, "dataset": dataset}}:
             _settle(tenant, dataset)
         case {"collect": {"tenant": tenant, "dataset": dataset, "drop": drop, "lines": text}}:
-            posted = app.datasets.drop(tenant, dataset, drop)
-            lines = text.encode().split(b"\n")
+            posted, lines = app.datasets.drop(tenant, dataset, drop), text.encode().split(b"\n")
             collect(posted, lines, None, datasets=app.datasets, objects=app.objects, clock=utc_now)
             _remind(posted)
         case _:
@@ -52,7 +52,7 @@ def sweep() -> None:
     """Give up drops whose reader died, settle what lost its reminder."""
     count("DropsGivenUp", give_up(datasets=app.datasets, now=utc_now()))
     stores: Any = {"tenants": app.tenants, "datasets": app.datasets, "runs": app.runs}
-    count("DatasetsSettledBySweep", settle_all(settle_s=app.settings.settle_s, **stores, now=utc_now()))
+    settle_all(settle_s=app.settings.settle_s, **stores, now=utc_now())
 
 
 def _remind(drop: Drop) -> None:

@@ -1,6 +1,6 @@
 """launch-finetune: requested runs, frozen exports, and the monthly retraining."""
 
-from launch_finetune.launch import launch, request_due, request_wanted, waiting_for
+from launch_finetune.launch import launch, request_due, request_wanted, trained_datasets, waiting_for
 from launch_finetune.routes import api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import DatasetSettled, ExportCreated, TrainingRunRequested
@@ -39,14 +39,8 @@ def sweep() -> None:
 @handler.on("monthly")
 def retrain() -> None:
     """Request a run for each dataset that changed since it was last trained on."""
-    due = request_due(
-        provider=app.settings.provider,
-        tenants=app.tenants,
-        datasets=app.datasets,
-        models=app.models,
-        runs=app.runs,
-        now=utc_now(),
-    )
+    trained = trained_datasets(tenants=app.tenants, datasets=app.datasets, models=app.models)
+    due = request_due(trained, provider=app.settings.provider, runs=app.runs, now=utc_now())
     count("MonthlyRetrainings", due)
 
 

@@ -52,15 +52,14 @@ def waiting_for(export: str, *, runs: Runs) -> list[ControlledRun]:
     return [run for run in runs.open() if run.export == export and run.status in SUBMITTABLE]
 
 
-def request_due(
-    *, provider: str, tenants: Tenants, datasets: Datasets, models: Models, runs: Runs, now: datetime
-) -> int:
-    """Request a run for every dataset that changed since it was last trained on; tells how many.
-
-    A dataset that never made a version is left alone: the first training is its user's decision.
-    """
+def trained_datasets(*, tenants: Tenants, datasets: Datasets, models: Models) -> list[Dataset]:
+    """The datasets that have made a version; the first training of any other is its user's decision."""
     known = [dataset for tenant in tenants.all() for dataset in datasets.all(tenant.id)]
-    trained = [dataset for dataset in known if models.get(dataset.tenant, dataset.model).latest_version]
+    return [dataset for dataset in known if models.get(dataset.tenant, dataset.model).latest_version]
+
+
+def request_due(trained: list[Dataset], *, provider: str, runs: Runs, now: datetime) -> int:
+    """Request a run for each of these datasets that changed since it was last trained on; tells how many."""
     made = [request_run(dataset, provider=provider, runs=runs, now=now) for dataset in trained]
     return sum(run.created_at == now for run in made)
 
