@@ -78,7 +78,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
 
     FunctionSpec("check-status", "Ask the provider about open training runs and record what changed.",
         routes=("GET /v1/training-runs/{run}", "GET /v1/training-runs/{run}/events"), schedules=(EVERY_5_MINUTES,),
-        table=("GetItem", "Query", "PutItem"), indexes=("sweep",), provider_key=True, timeout_s=60),
+        table=("GetItem", "PutItem"), indexes=("sweep",), provider_key=True, timeout_s=60),
 
     FunctionSpec("evaluate", "Compare versions on the same held-out examples.",
         routes=("POST GET /v1/evaluations", "GET /v1/evaluations/{evaluation}"),
@@ -104,6 +104,6 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
 
     FunctionSpec("relay-events", "Carry domain events from the table's stream to the bus.",
         stream=True, schedules=(EVERY_5_MINUTES,),
-        table=("Query", "UpdateItem"), indexes=("sweep",), publishes=True, timeout_s=60),
+        table=("UpdateItem",), indexes=("sweep",), publishes=True, timeout_s=60),
 )
 # fmt: on

@@ -6,7 +6,7 @@ A write names the deployment it saw: of two decisions at once one is refused and
 from datetime import datetime
 
 from tuneloop.domain.errors import Conflict, Stale
-from tuneloop.domain.events import EvaluationCompleted
+from tuneloop.domain.events import EvaluationCompleted, VersionReady
 from tuneloop.domain.registry import (
     Action,
     Deployment,
@@ -16,6 +16,7 @@ from tuneloop.domain.registry import (
     rolled_back,
     shared,
 )
+from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.models import Models
 
 GATE = "gate"
@@ -53,25 +54,40 @@ def share(
     return _decide(old, shared(old, candidate, part, reason, now), Action.SHARE, by, models, now)
 
 
-def apply_verdict(event: EvaluationCompleted, *, models: Models, now: datetime) -> Deployment:
+def apply_verdict(event: EvaluationCompleted, *, models: Models, evaluations: Evaluations, now: datetime) -> Deployment:
     """Do what the gate says, once per evaluation: activate the candidate, or write down why not.
 
     A first activation over a base model goes to everybody at once; so does any other until rollouts step by step.
+    A candidate that was proved against what no longer serves is compared with what does.
     """
     old = models.deployment(event.tenant, event.model)
-    new, action, reason = old, Action.REFUSE, event.verdict.reason
+    new, action, reason, follow_up = old, Action.REFUSE, event.verdict.reason, None
     if event.verdict.promote and old.stable == event.stable:
         new, action = activated(old, event.candidate, reason, now), Action.ACTIVATE
+    elif event.verdict.promote and old.stable == event.candidate:
+        reason = f"Version {event.candidate} was put before everybody by hand meanwhile. {reason}"
     elif event.verdict.promote:
-        reason = f"Version {old.stable} serves today, the evaluation compared with {event.stable}: evaluate again."
+        follow_up = _proved_anew(event, evaluations)
+        reason = (
+            f"Version {old.stable} serves today, the evaluation compared with {event.stable}: "
+            f"version {event.candidate} is evaluated again, against version {old.stable}."
+        )
     entry = _entry(new, action, GATE, reason, now).model_copy(update={"evaluation": event.evaluation})
     try:
-        models.decide(old, new, entry, once=event.evaluation)
+        models.decide(old, new, entry, once=event.evaluation, follow_up=follow_up)
     except Stale:
         if models.is_decided(event.tenant, event.model, event.evaluation):
             return models.deployment(event.tenant, event.model)
         raise
     return new
+
+
+def _proved_anew(event: EvaluationCompleted, evaluations: Evaluations) -> VersionReady:
+    """The event that has the candidate compared with what serves now, on the same test rows."""
+    done = evaluations.get(event.tenant, event.evaluation)
+    return VersionReady(
+        tenant=event.tenant, model=event.model, version=event.candidate, dataset=done.dataset, export=done.export
+    )
 
 
 def _decide(old: Deployment, new: Deployment, action: Action, by: str, models: Models, now: datetime) -> Deployment:

@@ -1,10 +1,8 @@
 """check-status: every five minutes, and whenever somebody looks."""
 
-from check_status.refresh import ASKING_S
 from check_status.routes import api
 from check_status.sweep import sweep
 from tuneloop.app import app, utc_now
-from tuneloop.observability import count
 from tuneloop.triggers import Function
 
 handler = Function("check-status", api)
@@ -13,12 +11,4 @@ handler = Function("check-status", api)
 @handler.on("every-5-minutes")
 def on_schedule() -> None:
     """Ask the provider about all open runs."""
-    changed = sweep(
-        provider=app.provider,
-        runs=app.runs,
-        models=app.models,
-        exports=app.exports,
-        now=utc_now(),
-        asking_s=ASKING_S,
-    )
-    count("RunsChanged", changed)
+    sweep(provider=app.provider, runs=app.runs, models=app.models, exports=app.exports, now=utc_now())

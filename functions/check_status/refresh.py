@@ -1,5 +1,6 @@
 """Refreshing a run: what the provider says is merged; the end of a run is stored together with the version it made."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
@@ -14,8 +15,9 @@ from tuneloop.domain.training import (
     RunStatus,
     merge_events,
     merge_job,
+    miss_job,
 )
-from tuneloop.providers.base import Provider
+from tuneloop.providers.base import JOB_NOT_FOUND, Provider
 from tuneloop.providers.catalog import price_of
 from tuneloop.store.exports import Exports
 from tuneloop.store.models import Models
@@ -44,10 +46,20 @@ def refresh(
         return run
     try:
         job = provider.get_job(run.provider_job_id, timeout_s=ASKING_S)
-        news = provider.events(job.id, timeout_s=ASKING_S)
+        news = reported(job.id, provider)
     except (ProviderUnavailable, ProviderRefused) as error:
+        if error.code == JOB_NOT_FOUND:
+            return _store(run, lambda run: miss_job(run, now), runs, models, exports, now)
         return run.model_copy(update={"waiting_for": error.message})
     return record(run, job, news, runs=runs, models=models, exports=exports, now=now)
+
+
+def reported(job_id: str, provider: Provider) -> list[RunEvent]:
+    """The provider's latest events of a job; none where it keeps none, which is no reason to leave a run open."""
+    try:
+        return provider.events(job_id, timeout_s=ASKING_S)
+    except ProviderRefused:
+        return []
 
 
 def record(
@@ -61,10 +73,21 @@ def record(
     now: datetime,
 ) -> ControlledRun:
     """Store what a provider said about a run; of several that do so at once, one writes and the others read."""
+    return _store(run, lambda run: merge_job(merge_events(run, news), job, now), runs, models, exports, now)
+
+
+def _store(
+    run: ControlledRun,
+    change: Callable[[ControlledRun], ControlledRun],
+    runs: Runs,
+    models: Models,
+    exports: Exports,
+    now: datetime,
+) -> ControlledRun:
     for _ in range(TRIES):
-        merged = merge_job(merge_events(run, news), job, now).model_copy(update={"waiting_for": None})
+        changed = change(run)
         try:
-            return runs.save(merged) if merged.is_open else _finish(merged, runs, models, exports, now)
+            return runs.save(changed) if changed.is_open else _finish(changed, runs, models, exports, now)
         except Stale:
             run = runs.get(run.tenant, run.id)
             if not run.is_open:

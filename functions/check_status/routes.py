@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from check_status.refresh import ASKING_S, refresh
+from check_status.refresh import refresh, reported
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.training import RunEvent, TrainingRun
@@ -36,5 +36,4 @@ def get_training_run(run: Name) -> TrainingRun:
 def list_training_run_events(run: Name) -> RunEvents:
     """What the provider reported about a run."""
     found = app.runs.get(api.tenant, run)
-    events = app.provider.events(found.provider_job_id, timeout_s=ASKING_S) if found.provider_job_id else []
-    return RunEvents(data=events)
+    return RunEvents(data=reported(found.provider_job_id, app.provider) if found.provider_job_id else [])

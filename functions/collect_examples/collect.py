@@ -80,7 +80,7 @@ class Reading:
                 batch, size, tokens = [], 0, 0
             batch.append(line)
             size += len(line) + 1
-            tokens += count_messages(example.messages)
+            tokens += count_messages(example.messages, example.content.get("tools"))
         if batch and not self.problem_count:
             yield Batch(batch, tokens)
 

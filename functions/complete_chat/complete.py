@@ -4,28 +4,32 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.pricing import inference_cost
 from tuneloop.domain.registry import Deployment, Version
 from tuneloop.domain.routing import Arm, Inference, Route, route, tenant_hash, user_hash
 from tuneloop.domain.serving import request_for
 from tuneloop.domain.usage import UsageBatch, UsageRecord
+from tuneloop.observability import count, log_failure
 from tuneloop.providers.base import Provider
 from tuneloop.providers.catalog import price_of
 from tuneloop.store.models import Models
 from tuneloop.store.queues import Queue
 from tuneloop.wire.chat import ChatCompletion, ChatRequest, CompletionUsage
 
-FIRST_TRY_SHARE = 0.6
+FALLBACK_S = 4.0  # kept for each version that may have to stand in; the first one has all the rest
 OURS = ("stream", "stream_options")
 
 
-class Reply(NamedTuple):
-    """What a version said, and which of the versions to try it was (0: the assigned one)."""
+class Try(NamedTuple):
+    """What a version said, nothing where it failed; `place` 0 is the assigned version, others stand in for it."""
 
     version: Version
-    completion: ChatCompletion
     place: int
+    completion: ChatCompletion
+    failed: bool = False
 
 
 def complete(
@@ -43,10 +47,11 @@ def complete(
     deployment = models.deployment(tenant, request.model)
     chosen = route(deployment, request.user_key, nonce)
     body = {name: value for name, value in request.passed_on().items() if name not in OURS}
-    reply = _first_reply(tenant, deployment, chosen, body, models, provider, remaining_s)
+    tries, failure = _ask(tenant, deployment, chosen, body, models, provider, remaining_s)
+    told = tries[0] if failure else tries[-1]
     inference = Inference(
         model=deployment.model,
-        version=reply.version.number,
+        version=told.version.number,
         step=deployment.step,
         arm=chosen.arm,
         day=now.date().isoformat(),
@@ -54,12 +59,14 @@ def complete(
         user_hash=user_hash(tenant, request.user_key),
         nonce=nonce,
     )
-    record = _usage(inference, reply, now)
-    queue.send(UsageBatch(id=inference.id, tenant=tenant, records=[record]).model_dump_json())
-    return _answer(inference, reply, chosen.arm)
+    records = [_usage(inference, each, now) for each in tries]
+    _send(UsageBatch(id=inference.id, tenant=tenant, records=records), queue)
+    if failure:
+        raise failure
+    return _answer(inference, told, chosen.arm)
 
 
-def _first_reply(
+def _ask(
     tenant: str,
     deployment: Deployment,
     chosen: Route,
@@ -67,37 +74,52 @@ def _first_reply(
     models: Models,
     provider: Provider,
     remaining_s: Callable[[], float],
-) -> Reply:
+) -> tuple[list[Try], TuneloopError | None]:
+    """The versions that were tried, the last of which answered; where none did, why the first one didn't."""
+    tries: list[Try] = []
     failure: TuneloopError | None = None
     for place, number in enumerate(chosen.versions):
         version = models.version(tenant, deployment.model, number)
-        is_last = place == len(chosen.versions) - 1
-        timeout_s = remaining_s() * (1.0 if is_last else FIRST_TRY_SHARE)
+        reserved_s = FALLBACK_S * (len(chosen.versions) - 1 - place)
         try:
-            return Reply(version, provider.complete(request_for(version, body), timeout_s), place)
+            completion = provider.complete(request_for(version, body), remaining_s() - reserved_s)
         except (ProviderUnavailable, ProviderRefused) as error:
             failure = failure or error
-    raise failure or ProviderUnavailable("No version of this model could be asked.")
+            tries.append(Try(version, place, ChatCompletion(), failed=True))
+        else:
+            return [*tries, Try(version, place, completion)], None
+    return tries, failure
 
 
-def _usage(inference: Inference, reply: Reply, now: datetime) -> UsageRecord:
-    usage = reply.completion.usage or CompletionUsage()
-    version = reply.version
+def _usage(inference: Inference, one: Try, now: datetime) -> UsageRecord:
+    usage = one.completion.usage or CompletionUsage()
+    version = one.version
     price = price_of(version.provider, version.base_model)
+    cost = inference_cost(price, usage.prompt_tokens, usage.completion_tokens, is_finetuned=version.is_finetuned)
     return UsageRecord(
         inference=inference.id,
         model=inference.model,
-        version=inference.version,
+        version=version.number,
         arm=inference.arm,
-        fallback=reply.place > 0,
+        fallback=one.place > 0,
+        failed=one.failed,
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
-        cost_usd=inference_cost(price, usage.prompt_tokens, usage.completion_tokens, is_finetuned=version.is_finetuned),
+        cost_usd=None if one.failed else cost,
         at=now,
     )
 
 
-def _answer(inference: Inference, reply: Reply, arm: Arm) -> ChatCompletion:
+def _send(batch: UsageBatch, queue: Queue) -> None:
+    """Send usage on its way; an answer that is not counted is worth more than none, which would be asked for again."""
+    try:
+        queue.send(batch.model_dump_json())
+    except (BotoCoreError, ClientError) as error:
+        log_failure(error)
+        count("UsageLost", len(batch.records))
+
+
+def _answer(inference: Inference, reply: Try, arm: Arm) -> ChatCompletion:
     version = reply.version
     ours = {
         "version": version.number,

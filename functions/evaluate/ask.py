@@ -1,42 +1,64 @@
 """Asking: a version answers test rows, eight at a time; each answer is right or wrong."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.evaluation import Answered, is_right
-from tuneloop.domain.examples import Example
+from tuneloop.domain.examples import Example, answer_of
 from tuneloop.domain.registry import Version
-from tuneloop.domain.serving import request_for
+from tuneloop.domain.serving import question_of, request_for
 from tuneloop.providers.base import Provider
 from tuneloop.wire.chat import ChatCompletion
 
 AT_ONCE = 8
 ANSWER_S = 30.0
 WAITS_S = (0.5, 2.0, 5.0)
+LONGEST_ANSWER_S = ANSWER_S * (len(WAITS_S) + 1) + sum(WAITS_S)
 
 
-def ask(version: Version, rows: list[Example], start: int, provider: Provider) -> list[Answered]:
-    """The version's answers to rows numbered from `start`; raises ProviderUnavailable when it stays silent."""
+class Asked(NamedTuple):
+    """The rows that were answered, in order, and why others were not if some stayed without an answer."""
 
-    def one(numbered: tuple[int, Example]) -> Answered:
-        return _answered(version, *numbered, provider)
+    answered: list[Answered]
+    away: ProviderUnavailable | None
+
+
+def ask(version: Version, rows: list[tuple[int, Example]], provider: Provider, is_over: Callable[[], bool]) -> Asked:
+    """The version's answers to numbered rows; none is begun once time is over or the provider has gone away.
+
+    It has gone away when as many rows as are asked at once got no answer; before that it may be the row. What is being
+    answered by then is waited for and kept: it is paid for.
+    """
+    away: list[ProviderUnavailable] = []
+
+    def one(numbered: tuple[int, Example]) -> Answered | None:
+        if len(away) >= AT_ONCE or is_over():
+            return None
+        try:
+            return _answered(version, *numbered, provider)
+        except ProviderUnavailable as error:
+            away.append(error)
+            return None
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(one, enumerate(rows, start)))
+        answered = [answer for answer in pool.map(one, rows) if answer]
+    return Asked(answered, away[0] if away else None)
 
 
 def _answered(version: Version, row: int, example: Example, provider: Provider) -> Answered:
     try:
-        completion = _patiently(request_for(version, {"messages": example.prompt}), provider)
+        completion = _patiently(request_for(version, question_of(example)), provider)
     except ProviderRefused as error:  # this row alone: a content filter, a context that is too long
-        return Answered(row=row, right=False, error=error.code)
+        return Answered(row=row, right=False, error=error.message)
+    answer = answer_of(completion.choices[0].message.model_dump()) if completion.choices else ""
     usage = completion.usage
     return Answered(
         row=row,
-        right=is_right(completion.text, example.answer),
-        answer=completion.text,
+        right=is_right(answer, answer_of(example.messages[-1])),
+        answer=answer,
         prompt_tokens=usage.prompt_tokens if usage else 0,
         completion_tokens=usage.completion_tokens if usage else 0,
     )

@@ -5,6 +5,7 @@ from evaluate.routes import api
 from evaluate.run import Work
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import EvaluationRequested, VersionReady
+from tuneloop.sweeping import each
 from tuneloop.triggers import Function
 
 handler = Function("evaluate", api)
@@ -12,7 +13,7 @@ handler = Function("evaluate", api)
 
 @handler.on("VersionReady")
 def on_version(event: VersionReady) -> None:
-    """Compare a version that came out of a run with what serves today."""
+    """Compare a version that came out of a run, or has to be proved anew, with what serves today."""
     if event.dataset is None or event.export is None:
         return  # registered by hand: nothing of ours says what to compare it on
     version = app.models.version(event.tenant, event.model, event.version)
@@ -31,8 +32,7 @@ def on_requested(event: EvaluationRequested) -> None:
 @handler.on("every-5-minutes")
 def sweep() -> None:
     """Take up evaluations whose worker died or whose provider was away."""
-    for evaluation in list(app.evaluations.open()):
-        _work(evaluation.tenant, evaluation.id)
+    each(list(app.evaluations.open()), lambda evaluation: _work(evaluation.tenant, evaluation.id))
 
 
 def _work(tenant: str, evaluation: str) -> None:

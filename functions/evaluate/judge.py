@@ -1,23 +1,28 @@
 """Judging: overlap taken out, arms scored on the same rows, candidate compared with stable, the gate's verdict."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from evaluate.parts import read_parts, trained_units
+from evaluate.parts import trained_units
 from tuneloop.domain.evaluation import (
+    FEWEST_ROWS,
     Answered,
     ArmName,
     ArmResult,
     Evaluation,
+    EvaluationError,
     EvaluationStatus,
     arm_result,
     compare,
     is_contaminated,
     is_right,
     judge,
+    refused_often,
+    unproved,
 )
-from tuneloop.domain.examples import Example
+from tuneloop.domain.examples import Example, answer_of
 from tuneloop.domain.exports import Export
 from tuneloop.domain.pricing import inference_cost
 from tuneloop.domain.registry import Version
@@ -26,12 +31,16 @@ from tuneloop.providers.catalog import price_of
 from tuneloop.store.exports import Exports
 from tuneloop.store.objects import Objects
 
+Answers = dict[ArmName, dict[int, Answered]]
+Versions = dict[int, Version]
+
 
 def judged(
     evaluation: Evaluation,
     export: Export,
     rows: list[Example],
-    versions: dict[int, Version],
+    versions: Versions,
+    answers: Answers,
     *,
     exports: Exports,
     objects: Objects,
@@ -40,24 +49,43 @@ def judged(
     """The evaluation with its figures and verdict, once every version has answered every row."""
     seen = trained_units(_trained_on(versions.values(), exports), objects)
     clean = [row for row, example in enumerate(rows) if unit_of(example) not in seen]
-    answers = {number: read_parts(evaluation, arm, objects) for arm, number in evaluation.asked.items()}
-    kept = {number: [given[row] for row in clean] for number, given in answers.items()}
-    results = {number: _result(versions[number], answers[number], kept[number]) for number in answers}
-    counted = evaluation.model_copy(
-        update={
-            "status": EvaluationStatus.COMPLETED,
-            "finished_at": now,
-            "progress": 1.0,
-            "lease": None,
-            "examples": len(clean),
-            "removed_overlap": len(rows) - len(clean),
-            "contaminated": is_contaminated(len(rows), len(rows) - len(clean)),
-            "arms": {arm: results[number] for arm, number in evaluation.versions.items()}
-            | {ArmName.MOST_FREQUENT: _most_frequent(export, [rows[row] for row in clean])},
-            "comparison": compare(kept[evaluation.candidate], kept[evaluation.stable], evaluation.look),
-        }
+    kept = {number: [answers[arm][row] for row in clean] for arm, number in evaluation.asked.items()}
+    results = {
+        number: arm_result(number, kept[number], _cost(versions[number], answers[arm].values()))
+        for arm, number in evaluation.asked.items()
+    }
+    arms = {arm: results[number] for arm, number in evaluation.versions.items()}
+    counted = _ended(
+        evaluation,
+        versions,
+        answers,
+        now,
+        status=EvaluationStatus.COMPLETED,
+        progress=1.0,
+        examples=len(clean),
+        removed_overlap=len(rows) - len(clean),
+        contaminated=is_contaminated(len(rows), len(rows) - len(clean)),
+        too_few=len(clean) < FEWEST_ROWS,
+        arms=arms | {ArmName.MOST_FREQUENT: _most_frequent(export, [rows[row] for row in clean])},
+        comparison=compare(kept[evaluation.candidate], kept[evaluation.stable], evaluation.look),
+        error=refused_often(arms),
     )
     return counted.model_copy(update={"verdict": judge(counted)})
+
+
+def failed(
+    evaluation: Evaluation, versions: Versions, answers: Answers, error: EvaluationError, now: datetime
+) -> Evaluation:
+    """The evaluation at its end before every row was asked, and why."""
+    status, verdict = EvaluationStatus.FAILED, unproved(error)
+    return _ended(evaluation, versions, answers, now, status=status, verdict=verdict, error=error)
+
+
+def _ended(evaluation: Evaluation, versions: Versions, answers: Answers, now: datetime, **figures: Any) -> Evaluation:
+    costs = [_cost(versions[number], answers[arm].values()) for arm, number in evaluation.asked.items()]
+    cost_usd = None if None in costs else sum(cost for cost in costs if cost is not None)
+    ended = {"finished_at": now, "lease": None, "waiting_for": None, "cost_usd": cost_usd}
+    return evaluation.model_copy(update=ended | figures)
 
 
 def _trained_on(versions: Iterable[Version], exports: Exports) -> list[Export]:
@@ -65,14 +93,16 @@ def _trained_on(versions: Iterable[Version], exports: Exports) -> list[Export]:
     return [exports.get(version.tenant, version.dataset or "", version.export or "") for version in tuned]
 
 
-def _result(version: Version, answers: list[Answered], kept: list[Answered]) -> ArmResult:
+def _cost(version: Version, answers: Collection[Answered]) -> Decimal | None:
+    """What a version's answers cost, those to rows that don't count too."""
     price = price_of(version.provider, version.base_model)
     prompt, completion = sum(a.prompt_tokens for a in answers), sum(a.completion_tokens for a in answers)
-    cost = inference_cost(price, prompt, completion, is_finetuned=version.is_finetuned)
-    return arm_result(version.number, kept, cost)
+    return inference_cost(price, prompt, completion, is_finetuned=version.is_finetuned)
 
 
 def _most_frequent(export: Export, rows: list[Example]) -> ArmResult:
     always = export.most_frequent_answer
-    scores = [Answered(row=row, right=is_right(always, example.answer)) for row, example in enumerate(rows)]
+    scores = [
+        Answered(row=row, right=is_right(always, answer_of(example.messages[-1]))) for row, example in enumerate(rows)
+    ]
     return arm_result(None, scores, Decimal(0))

@@ -1,4 +1,7 @@
-"""The rows of an evaluation and its parts: what was answered lies in S3, each part written once."""
+"""What an evaluation keeps in S3: the versions as they were when it began, and its answers, in parts written once.
+
+A part holds whatever rows were answered in its time, so parts differ in size; their number per arm stands in the row.
+"""
 
 from collections.abc import Iterable
 
@@ -8,10 +11,9 @@ from tuneloop.domain.evaluation import Answered, ArmName, Evaluation
 from tuneloop.domain.examples import Example, Split, canonical
 from tuneloop.domain.exports import Export
 from tuneloop.domain.ids import digest
+from tuneloop.domain.registry import Version
 from tuneloop.domain.splitting import unit_of
 from tuneloop.store.objects import Objects
-
-ROWS_PER_PART = 250
 
 
 def rows_of(export: Export, split: Split, objects: Objects) -> Iterable[Example]:
@@ -31,20 +33,35 @@ def trained_units(exports: Iterable[Export], objects: Objects) -> set[str]:
     }
 
 
+def write_versions(evaluation: Evaluation, versions: Iterable[Version], objects: Objects) -> None:
+    """Keep the versions with their prompts and parameters as they are now."""
+    lines = (version.model_dump_json().encode() + b"\n" for version in versions)
+    objects.put(f"{_folder(evaluation)}/versions.jsonl", b"".join(lines))
+
+
+def read_versions(evaluation: Evaluation, objects: Objects) -> list[Version]:
+    """The versions as they were when the evaluation began."""
+    lines = objects.lines(f"{_folder(evaluation)}/versions.jsonl")
+    return [Version.model_validate_json(line) for line in lines]
+
+
 def write_part(evaluation: Evaluation, arm: ArmName, answered: list[Answered], objects: Objects) -> None:
-    """Store the answers of one arm to some rows."""
+    """Store the answers of one arm to some rows as its next part."""
     lines = (answer.model_dump_json(exclude_none=True).encode() + b"\n" for answer in answered)
-    objects.put(_key(evaluation, arm, answered[0].row), b"".join(lines))
+    objects.put(_key(evaluation, arm, evaluation.parts.get(arm, 0)), b"".join(lines))
 
 
-def read_parts(evaluation: Evaluation, arm: ArmName, objects: Objects) -> list[Answered]:
-    """All answers of one arm, by row."""
-    return [
-        Answered.model_validate_json(line)
-        for start in range(0, evaluation.rows, ROWS_PER_PART)
-        for line in objects.lines(_key(evaluation, arm, start))
-    ]
+def read_parts(evaluation: Evaluation, arm: ArmName, objects: Objects) -> dict[int, Answered]:
+    """All answers of one arm so far, by row."""
+    lines = (
+        line for part in range(evaluation.parts.get(arm, 0)) for line in objects.lines(_key(evaluation, arm, part))
+    )
+    return {answer.row: answer for answer in map(Answered.model_validate_json, lines)}
 
 
-def _key(evaluation: Evaluation, arm: ArmName, start: int) -> str:
-    return f"evaluations/{evaluation.tenant}/{evaluation.id}/{arm}-{start:07d}.jsonl"
+def _folder(evaluation: Evaluation) -> str:
+    return f"evaluations/{evaluation.tenant}/{evaluation.id}"
+
+
+def _key(evaluation: Evaluation, arm: ArmName, part: int) -> str:
+    return f"{_folder(evaluation)}/{arm}-{part:07d}.jsonl"

@@ -1,33 +1,42 @@
 """Requesting an evaluation: one per candidate, what serves today, and export."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import count
 
 from tuneloop.domain.errors import Conflict, Stale
-from tuneloop.domain.evaluation import Evaluation, EvaluationStatus, Verdict
+from tuneloop.domain.evaluation import FEWEST_ROWS, Evaluation, EvaluationStatus, Verdict
 from tuneloop.domain.events import EvaluationCompleted, EvaluationRequested
 from tuneloop.domain.exports import Export
 from tuneloop.domain.ids import derived_id
 from tuneloop.domain.registry import Version
+from tuneloop.domain.splitting import LARGEST_TEST_SHARE
 from tuneloop.store.evaluations import Evaluations
 
-A_YEAR = timedelta(days=365)
-NO_TEST = "No examples were kept to prove it on (that takes 40 different prompts): activate it by hand if you trust it."
+NO_TEST = (
+    f"No examples were kept to prove it on: at most {LARGEST_TEST_SHARE:.0%} of the unmarked prompts can be, and fewer "
+    f"than {FEWEST_ROWS} would prove nothing. Add examples or a test file, or activate it by hand if you trust it."
+)
 
 
 def request_evaluation(
-    version: Version, stable: int, export: Export, *, evaluations: Evaluations, now: datetime
+    version: Version, stable: int, export: Export, *, evaluations: Evaluations, now: datetime, again: bool = False
 ) -> Evaluation:
-    """The evaluation of a version against the stable one on an export's test rows; asking again gives the same one.
+    """The evaluation of a version against the stable one on an export's test rows; asking twice gives the same one.
 
-    Every evaluation of the dataset within a year is a look at its test rows and lowers the level of the next.
+    With `again`, one that ended in an error is followed by another attempt, which takes no look of its own: the one
+    before could not have let anything through.
     """
     if version.number == stable:
         raise Conflict(f"Version {stable} is stable: there is nothing to compare it with.", param="version")
     tenant, model = version.tenant, version.model
-    identity = derived_id("eval", tenant, model, version.number, stable, export.id)
-    if found := evaluations.find(tenant, identity):
-        return found
-    looks = [old for old in evaluations.all(tenant) if old.dataset == export.dataset and now - old.created_at < A_YEAR]
+    repeated = None
+    for attempt in count(1):
+        identity = derived_id("eval", tenant, model, version.number, stable, export.id, attempt)
+        if (found := evaluations.find(tenant, identity)) is None:
+            break
+        if not (again and found.error):
+            return found
+        repeated = found
     evaluation = Evaluation(
         tenant=tenant,
         id=identity,
@@ -36,7 +45,8 @@ def request_evaluation(
         stable=stable,
         dataset=export.dataset,
         export=export.id,
-        look=len(looks) + 1,
+        look=repeated.look if repeated else 0,
+        attempt=attempt,
         created_at=now,
     )
     try:
@@ -46,7 +56,7 @@ def request_evaluation(
 
 
 def complete(evaluation: Evaluation, evaluations: Evaluations, now: datetime) -> Evaluation:
-    """Store a finished evaluation with the event that carries its verdict."""
+    """Store an ended evaluation with the event that carries its verdict."""
     event = EvaluationCompleted(
         tenant=evaluation.tenant,
         evaluation=evaluation.id,
@@ -59,9 +69,11 @@ def complete(evaluation: Evaluation, evaluations: Evaluations, now: datetime) ->
 
 
 def _stored(evaluation: Evaluation, export: Export, evaluations: Evaluations, now: datetime) -> Evaluation:
-    if export.has_test:
-        event = EvaluationRequested(tenant=evaluation.tenant, evaluation=evaluation.id)
+    event = EvaluationRequested(tenant=evaluation.tenant, evaluation=evaluation.id)
+    if export.has_test and evaluation.look:
         return evaluations.save(evaluation, event=event, now=now)
+    if export.has_test:
+        return evaluations.add(evaluation, event, now)
+    ended = {"status": EvaluationStatus.COMPLETED, "too_few": True, "finished_at": now, "progress": 1.0}
     verdict = Verdict(promote=False, reason=NO_TEST)
-    ended = {"status": EvaluationStatus.COMPLETED, "verdict": verdict, "finished_at": now, "progress": 1.0}
-    return complete(evaluation.model_copy(update=ended), evaluations, now)
+    return complete(evaluation.model_copy(update={**ended, "verdict": verdict}), evaluations, now)

@@ -26,7 +26,10 @@ class NewEvaluation(BaseModel):
 
 @api.route("POST /v1/evaluations", Scope.TRAIN, status=202)
 def create_evaluation(new: NewEvaluation) -> EvaluationView:
-    """Compare a version with the stable one on held-out examples; poll the answer's id."""
+    """Compare a version with the stable one on held-out examples; poll the answer's id.
+
+    Asking again gives the same evaluation, or another attempt at it where it ended in an `error`.
+    """
     version = app.models.version(api.tenant, new.model, new.version)
     dataset, export = new.dataset or version.dataset, new.export or version.export
     if dataset is None or export is None:
@@ -37,6 +40,7 @@ def create_evaluation(new: NewEvaluation) -> EvaluationView:
         app.exports.get(api.tenant, dataset, export),
         evaluations=app.evaluations,
         now=utc_now(),
+        again=True,
     )
     return EvaluationView.model_validate(evaluation.model_dump())
 

@@ -1,32 +1,42 @@
 """Running an evaluation: ask part by part, keep count in the row, and hand over when time runs out.
 
-A lease keeps a second delivery from paying for the same answers; each part renews it, so a dead worker's evaluation is
-taken up by the sweep a few minutes later at the part where it stopped.
+A lease keeps a second delivery from paying for the same answers. A part takes as many rows as are answered in its time,
+which is well within the lease and renews it; a dead worker's evaluation is taken up by the sweep a few minutes later at
+the part where it stopped.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from evaluate.ask import ask
-from evaluate.judge import judged
-from evaluate.parts import ROWS_PER_PART, rows_of, write_part
+from evaluate.ask import LONGEST_ANSWER_S, ask
+from evaluate.judge import Answers, Versions, failed, judged
+from evaluate.parts import read_parts, read_versions, rows_of, write_part, write_versions
 from evaluate.request import complete
 from tuneloop.domain.errors import ProviderUnavailable, Stale
-from tuneloop.domain.evaluation import ArmName, Evaluation, EvaluationStatus
+from tuneloop.domain.evaluation import (
+    Answered,
+    ArmName,
+    Evaluation,
+    EvaluationError,
+    EvaluationStatus,
+    refused_throughout,
+)
 from tuneloop.domain.events import EvaluationRequested
 from tuneloop.domain.examples import Example, Split
-from tuneloop.domain.exports import Export
 from tuneloop.domain.leases import lease
-from tuneloop.domain.registry import Version
 from tuneloop.providers.base import Provider
 from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.exports import Exports
 from tuneloop.store.models import Models
 from tuneloop.store.objects import Objects
 
-LEASE_S = 180
-TIME_FOR_A_PART_S = 120
+ROWS_PER_PART = 250
+PART_S = 45
+LONGEST_PART_S = PART_S + LONGEST_ANSWER_S
+LEASE_S = LONGEST_PART_S + 60
+LONGEST_WAIT = timedelta(days=1)
 
 
 @dataclass
@@ -44,40 +54,64 @@ class Work:
     remaining_s: Callable[[], float]
 
     def run(self) -> Evaluation:
-        """Do as much as there is time for."""
-        if not self.evaluation.is_free(self.clock()):
-            return self.evaluation
-        tenant, model = self.evaluation.tenant, self.evaluation.model
-        export = self.exports.get(tenant, self.evaluation.dataset, self.evaluation.export)
-        rows = list(rows_of(export, Split.TEST, self.objects))
-        try:
-            self._save(status=EvaluationStatus.RUNNING, rows=len(rows))
-        except Stale:  # somebody else took it
-            return self.evaluation
-        numbers = self.evaluation.asked.values()
-        versions = {number: self.models.version(tenant, model, number) for number in numbers}
-        if all(self._ask(arm, versions[number], rows) for arm, number in self.evaluation.asked.items()):
-            self.evaluation = self._judged(export, rows, versions)
+        """Do as much as there is time for; nothing more once somebody else has written to the row."""
+        if self.evaluation.is_free(self.clock()):
+            with suppress(Stale):
+                self._go_on()
         return self.evaluation
 
-    def _ask(self, arm: ArmName, version: Version, rows: list[Example]) -> bool:
-        for start in range(self.evaluation.parts.get(arm, 0), len(rows), ROWS_PER_PART):
-            if self.remaining_s() < TIME_FOR_A_PART_S:
-                return self._hand_over()
-            try:
-                answered = ask(version, rows[start : start + ROWS_PER_PART], start, self.provider)
-            except ProviderUnavailable as error:
-                return self._wait(error.message)
-            write_part(self.evaluation, arm, answered, self.objects)
-            parts = {**self.evaluation.parts, arm: start + len(answered)}
-            progress = sum(parts.values()) / (len(rows) * len(self.evaluation.asked))
-            self._save(parts=parts, progress=progress, waiting_for=None)
-        return True
+    def _go_on(self) -> None:
+        """Ask the arm that is furthest behind: one that can't answer is found before the others are paid for."""
+        self._save()
+        evaluation = self.evaluation
+        export = self.exports.get(evaluation.tenant, evaluation.dataset, evaluation.export)
+        rows = list(rows_of(export, Split.TEST, self.objects))
+        versions = self._versions(len(rows))
+        answers: Answers = {arm: read_parts(evaluation, arm, self.objects) for arm in evaluation.asked}
+        while len(answers[arm := min(answers, key=lambda each: len(answers[each]))]) < len(rows):
+            if not self._ask(arm, rows, versions, answers):
+                return
+        exports, objects, now = self.exports, self.objects, self.clock()
+        self._end(judged(self.evaluation, export, rows, versions, answers, exports=exports, objects=objects, now=now))
 
-    def _judged(self, export: Export, rows: list[Example], versions: dict[int, Version]) -> Evaluation:
-        now = self.clock()
-        ended = judged(self.evaluation, export, rows, versions, exports=self.exports, objects=self.objects, now=now)
-        return complete(ended, self.evaluations, now)
+    def _versions(self, rows: int) -> Versions:
+        """The versions as they were when the evaluation began: a prompt may change before it ends."""
+        if self.evaluation.status != EvaluationStatus.REQUESTED:
+            return {version.number: version for version in read_versions(self.evaluation, self.objects)}
+        tenant, model = self.evaluation.tenant, self.evaluation.model
+        versions = {number: self.models.version(tenant, model, number) for number in self.evaluation.asked.values()}
+        write_versions(self.evaluation, versions.values(), self.objects)
+        self._save(status=EvaluationStatus.RUNNING, rows=rows)
+        return versions
+
+    def _ask(self, arm: ArmName, rows: list[Example], versions: Versions, answers: Answers) -> bool:
+        """Ask the next part of an arm; False where this invocation ends with it."""
+        if self.remaining_s() < LONGEST_PART_S:
+            return self._hand_over()
+        left = [(row, example) for row, example in enumerate(rows) if row not in answers[arm]]
+        until = self.clock() + timedelta(seconds=PART_S)
+        version = versions[self.evaluation.asked[arm]]
+        answered, away = ask(version, left[:ROWS_PER_PART], self.provider, lambda: self.clock() >= until)
+        if answered:
+            self._keep(arm, answered, len(rows), answers)
+        error = away and self._waited_too_long(away)
+        if version.number in (self.evaluation.candidate, self.evaluation.stable):
+            error = error or refused_throughout(version.number, answers[arm].values(), len(rows))
+        if error:
+            return self._end(failed(self.evaluation, versions, answers, error, self.clock()))
+        return self._wait(away.message) if away and not answered else True
+
+    def _keep(self, arm: ArmName, answered: list[Answered], rows: int, answers: Answers) -> None:
+        self._save()  # who has lost the lease to somebody else writes no part
+        write_part(self.evaluation, arm, answered, self.objects)
+        answers[arm] |= {answer.row: answer for answer in answered}
+        parts = {**self.evaluation.parts, arm: self.evaluation.parts.get(arm, 0) + 1}
+        progress = sum(len(given) for given in answers.values()) / (rows * len(answers))
+        self._save(parts=parts, progress=progress, waiting_for=None, waiting_since=None)
+
+    def _end(self, ended: Evaluation) -> bool:
+        self.evaluation = complete(ended, self.evaluations, self.clock())
+        return False
 
     def _hand_over(self) -> bool:
         event = EvaluationRequested(tenant=self.evaluation.tenant, evaluation=self.evaluation.id)
@@ -86,9 +120,18 @@ class Work:
         return False
 
     def _wait(self, why: str) -> bool:
-        waiting = self.evaluation.model_copy(update={"lease": None, "waiting_for": why})
-        self.evaluation = self.evaluations.save(waiting, now=self.clock())
+        now = self.clock()
+        waits = {"waiting_for": why, "waiting_since": self.evaluation.waiting_since or now}
+        waiting = self.evaluation.model_copy(update={"lease": None, **waits})
+        self.evaluation = self.evaluations.save(waiting, now=now)
         return False
+
+    def _waited_too_long(self, away: ProviderUnavailable) -> EvaluationError | None:
+        """Why to give up, once no answer came for a day: looking after it every few minutes isn't free."""
+        since = self.evaluation.waiting_since
+        if since is None or self.clock() - since < LONGEST_WAIT:
+            return None
+        return EvaluationError(code=away.code, message=f"No answer came for a day. {away.message}")
 
     def _save(self, **changes: object) -> None:
         held = lease(self.owner, self.clock(), LEASE_S)

@@ -51,7 +51,7 @@ class SplitFile:
         self._hash.update(line)
         self._examples += 1
         self._bytes += len(line)
-        self._tokens += count_messages(example.messages)
+        self._tokens += count_messages(example.messages, example.content.get("tools"))
 
     def upload(self, objects: Objects) -> ExportFile:
         """Store the file."""

@@ -1,11 +1,12 @@
 """Submitting: from a requested run to exactly one job at the provider, wherever a process may die on the way.
 
 The lease keeps others out while files are uploaded and the job is created. The create is sent once; after that moment
-the job is looked for under the run's id, and only when two look-ups a minute apart found nothing is it sent again.
+the job is looked for under its own id, if it is known, and the run's, and only when two look-ups a minute apart found
+nothing is it sent again.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
@@ -16,19 +17,18 @@ from tuneloop.domain.leases import lease
 from tuneloop.domain.pricing import Price, auto_epochs, training_cost
 from tuneloop.domain.training import (
     SUBMITTABLE,
-    TERMINAL,
     ControlledRun,
     ProviderJob,
     RunError,
     RunStatus,
-    merge_job,
+    adopt_job,
 )
-from tuneloop.providers.base import JobRequest, Provider
+from tuneloop.providers.base import JOB_NOT_FOUND, JobRequest, Provider
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
 
 LEASE_S = 330  # beyond the function's time-out of 300 s, so that a dead holder is really dead
-LOOK_AGAIN_AFTER = timedelta(minutes=1)
+ASKING_S = 20.0
 
 
 @dataclass
@@ -73,9 +73,9 @@ class Submission:
             return self._fail(RunError(code=error.code, message=error.message))
 
     def _find_or_create(self) -> ControlledRun:
-        if job := self.provider.find_job(self.run.id):
+        if job := self._find():
             return self._adopt(job)
-        if self.run.create_sent_at and not self._missed_for_long():
+        if self.run.create_sent_at and not self.run.is_missed_for_long(self.now):
             seen = {"lease": None, "missed_at": self.run.missed_at or self.now}
             return self._save(self.run.model_copy(update=seen))
         request = JobRequest(
@@ -89,13 +89,17 @@ class Submission:
         self._save(self.run.model_copy(update={"create_sent_at": self.now, "missed_at": None}))
         return self._adopt(self.provider.create_job(request))
 
-    def _adopt(self, job: ProviderJob) -> ControlledRun:
-        """Store the run's job as one that is under way: check-status records its end, with the version it made."""
-        under_way = RunStatus.VALIDATING_FILES if job.status in TERMINAL else job.status
-        return self._save(merge_job(self.run, job.model_copy(update={"status": under_way}), self.now))
+    def _find(self) -> ProviderJob | None:
+        if self.run.provider_job_id:
+            try:
+                return self.provider.get_job(self.run.provider_job_id, timeout_s=ASKING_S)
+            except ProviderRefused as error:
+                if error.code != JOB_NOT_FOUND:
+                    raise
+        return self.provider.find_job(self.run.id)
 
-    def _missed_for_long(self) -> bool:
-        return self.run.missed_at is not None and self.now - self.run.missed_at >= LOOK_AGAIN_AFTER
+    def _adopt(self, job: ProviderJob) -> ControlledRun:
+        return self._save(adopt_job(self.run, job, self.now))
 
     def _file(self, split: Split) -> str:
         name = f"{self.run.id}-{split}.jsonl"

@@ -1,14 +1,16 @@
 """Relaying: events go from the outbox to the bus; only those that the bus accepted leave the sweep."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from tuneloop.observability import log_failure
-from tuneloop.store.outbox import Bus, Outbox, OutboxRow
+from tuneloop.observability import count, log_failure
+from tuneloop.store.outbox import ENTRIES_PER_CALL, Bus, Outbox, OutboxRow
+from tuneloop.sweeping import each
 
 RESEND_AFTER = timedelta(minutes=2)
 
@@ -35,6 +37,15 @@ def rows_of(records: Iterable[dict[str, Any]]) -> list[OutboxRow]:
     return rows
 
 
-def resend(*, outbox: Outbox, bus: Bus, now: datetime) -> int:
-    """Send events that have waited for more than two minutes; tells how many the bus accepted."""
-    return relay(list(outbox.unrelayed(now - RESEND_AFTER)), outbox=outbox, bus=bus)
+def resend(*, outbox: Outbox, bus: Bus, now: datetime) -> None:
+    """Send events that have waited for more than two minutes; counts those that the bus accepted (`EventsResent`)."""
+
+    def send(rows: list[OutboxRow]) -> None:
+        count("EventsResent", relay(rows, outbox=outbox, bus=bus))
+
+    each(_batches(outbox.unrelayed(now - RESEND_AFTER)), send)
+
+
+def _batches(rows: Iterator[OutboxRow]) -> Iterator[list[OutboxRow]]:
+    while batch := list(islice(rows, ENTRIES_PER_CALL)):
+        yield batch

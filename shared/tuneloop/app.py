@@ -136,9 +136,12 @@ class App:
         """The provider that this stage trains at and serves from, its key read from SSM."""
         from tuneloop.providers.openai_compatible import OpenAICompatible
 
-        settings = self.settings
+        settings, ssm = self.settings, self.client("ssm")
         name = _needed(settings.provider_key_parameter, "provider_key_parameter")
-        key = self.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+
+        def key() -> str:
+            return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+
         return OpenAICompatible(settings.provider, settings.provider_base_url, key)
 
     def _queue(self, url: str) -> "Queue":

@@ -29,6 +29,7 @@ from tuneloop.store.table import Listing
 from tuneloop.wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
 
 LARGEST_BODY = 4 << 20
+DEEPEST_BODY = 100
 STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
@@ -66,7 +67,7 @@ class Api:
     """The routes of one function."""
 
     def __init__(self, app: App) -> None:
-        self.resolver = APIGatewayHttpResolver(enable_validation=True)
+        self.resolver = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=_parsed)
         self.scopes: dict[str, Scope] = {}
         self._authentication = Authentication(app)
         self._key: ApiKey | None = None
@@ -159,3 +160,31 @@ class Api:
         request_id = current.request_context.request_id if current else None
         body = error_body(message, code=code, type=kind, param=param, request_id=request_id)
         return Response(status_code=status.value, content_type="application/json", body=body)
+
+
+def _parsed(body: str) -> Any:
+    """A body's JSON; refused where it is nested so deeply that what reads or writes it again would run out of stack."""
+    try:
+        value = json.loads(body)
+    except RecursionError as error:
+        raise _too_deep() from error
+    if body.count("[") + body.count("{") > DEEPEST_BODY and _is_deep(value):
+        raise _too_deep()
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST_BODY):
+        level = [
+            part
+            for whole in level
+            if isinstance(whole, dict | list)
+            for part in (whole.values() if isinstance(whole, dict) else whole)
+        ]
+    return any(isinstance(whole, dict | list) for whole in level)
+
+
+def _too_deep() -> errors.InvalidInput:
+    message = f"The request's body is nested too deeply: lists and objects may stand {DEEPEST_BODY} deep in each other."
+    return errors.InvalidInput(message, code="nested_too_deeply", param="body")

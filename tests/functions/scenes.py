@@ -55,7 +55,7 @@ def _admit(world: World, event: Event) -> None:
 
 
 def _dirty(world: World) -> None:
-    world.drop("support", steps.questions(60))
+    world.drop("support", steps.questions(90))
 
 
 def _exported(world: World, export: str) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from tests.functions import steps
 from tests.world import World, invoke
-from tuneloop.app import app
+from tuneloop.app import app, utc_now
+from tuneloop.domain.evaluation import Evaluation
 from tuneloop.domain.registry import VersionStatus
 from tuneloop.store import keys
 from tuneloop.store.writes import Save
@@ -110,11 +111,13 @@ def test_a_verdict_over_what_no_longer_serves_proves_nothing(world: World) -> No
     for _ in range(2):
         steps.registered(world)
     steps.decide(world, "activate", {"version": 2})
+    fields = {"model": "support", "candidate": 1, "stable": 0, "dataset": "support", "export": "export-1"}
+    app.evaluations.save(Evaluation(tenant="acme", id="eval-1", created_at=utc_now(), **fields), now=utc_now())
 
     invoke("activate-model", verdict(stable=0))
 
     assert steps.deployment(world)["stable"] == 2
-    assert "evaluate again" in steps.history(world)[0]["reason"]
+    assert "evaluated again" in steps.history(world)[0]["reason"]
 
 
 @pytest.mark.usefixtures("world")

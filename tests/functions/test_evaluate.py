@@ -20,7 +20,6 @@ EVALUATIONS = "/v1/evaluations"
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of ten rows, and no patience with a provider that is away."""
     monkeypatch.setattr("evaluate.run.ROWS_PER_PART", SMALL_PART)
-    monkeypatch.setattr("evaluate.parts.ROWS_PER_PART", SMALL_PART)
     monkeypatch.setattr("evaluate.ask.WAITS_S", ())
 
 
@@ -34,6 +33,11 @@ def prepared(world: World, **fields: Any) -> dict[str, Any]:
     [export] = app.exports.page(world.tenant, "support", 10, None).data
     version = steps.registered(world, **fields)
     return {"model": "support", "version": version, "dataset": "support", "export": export.id}
+
+
+def question(line: dict[str, Any]) -> str:
+    text: str = line["messages"][-2]["content"]
+    return text
 
 
 def request(world: World, body: dict[str, Any]) -> Answer:
@@ -168,10 +172,13 @@ def test_rows_that_a_version_was_trained_on_do_not_count(live: World) -> None:
 
     ended = completed(live, {"model": "support", "version": 1, "dataset": "exam", "export": exam.id})
 
-    kept_back = app.exports.get(live.tenant, "support", run["export"]).files[Split.TEST].examples
-    assert ended["rows"] == 50
-    assert 20 - kept_back <= ended["removed_overlap"] <= 20
-    assert ended["contaminated"] is (ended["removed_overlap"] > 10)
+    trained_on = app.exports.get(live.tenant, "support", run["export"])
+    files = [trained_on.files[split].key for split in (Split.TRAIN, Split.VALIDATION)]
+    trained = {question(json.loads(line)) for key in files for line in app.objects.lines(key)}
+    overlap = [line for line in asked if question(line) in trained]
+    assert 0 < len(overlap) <= 20
+    assert (ended["rows"], ended["removed_overlap"]) == (50, len(overlap))
+    assert ended["contaminated"] is (len(overlap) > 10)
 
 
 def test_without_test_rows_nothing_is_proved_and_nothing_asked(live: World) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import an_example
+from tuneloop.domain.examples import canonical
 from tuneloop.tokens import count_messages, count_text
 
 
@@ -62,8 +63,29 @@ def test_parts_count_their_text() -> None:
     assert count_messages([{"role": "user", "content": parts}]) > 0
 
 
-def test_a_message_that_only_calls_a_tool_counts_its_frame() -> None:
-    assert count_messages([{"role": "assistant", "content": None, "tool_calls": [{}]}]) == 3 + 3 + 1
+CALL = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": '{"order":"7"}'}}
+
+
+@pytest.mark.parametrize(
+    "called",
+    [{"tool_calls": [CALL]}, {"function_call": CALL["function"]}, {"tool_call_id": "call_5GHd73jf8"}],
+    ids=lambda called: next(iter(called)),
+)
+def test_what_is_called_counts_as_its_json_at_least(called: dict[str, Any]) -> None:
+    plain = {"role": "assistant", "content": None}
+    [value] = called.values()
+
+    assert count_messages([plain]) == 3 + 3 + 1
+    assert count_messages([{**plain, **called}]) >= count_messages([plain]) + count_text(canonical(value))
+
+
+def test_the_tools_that_an_example_was_given_count_as_their_json() -> None:
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "hello"}]
+    parameters = {"type": "object", "properties": {"order": {"type": "string", "description": "The order's number."}}}
+    tools = [{"type": "function", "function": {"name": "refund", "parameters": parameters}}]
+
+    assert count_messages(messages, tools) == count_messages(messages) + count_text(canonical(tools))
+    assert count_messages(messages, []) == count_messages(messages, None) == count_messages(messages)
 
 
 def test_no_messages_cost_the_frame_of_an_example() -> None:

@@ -2,15 +2,19 @@
 
 Each arm answers every test example, and each answer is right or wrong. The gate is a paired, one-sided mid-p McNemar
 test of candidate against stable. Test rows whose prompt an arm was trained on leave the comparison for every arm.
+A question that the provider refuses counts as wrong; where more than a few are, they say nothing about the version.
 """
 
 import json
+from collections import Counter
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel
 
+from tuneloop.domain.examples import CALLS
 from tuneloop.domain.ids import Name
 from tuneloop.domain.leases import Lease
 from tuneloop.domain.pricing import Usd
@@ -24,6 +28,7 @@ from tuneloop.domain.statistics import (
 )
 
 MOST_REMOVED_SHARE = 0.20
+MOST_REFUSED_SHARE = 0.05
 FEWEST_ROWS = 20
 LEAST_DISCORDANCE = 0.05
 
@@ -65,6 +70,13 @@ class Verdict(BaseModel):
     reason: str
 
 
+class EvaluationError(BaseModel):
+    """Why an evaluation proves nothing either way and may be asked for again."""
+
+    code: str
+    message: str
+
+
 class Comparison(BaseModel):
     """Candidate against stable on the same rows; the interval is the one that matches the one-sided test at `alpha`."""
 
@@ -78,7 +90,10 @@ class Comparison(BaseModel):
 
 
 class EvaluationView(BaseModel):
-    """An evaluation as its users read it; `removed_overlap` counts test rows whose prompt was in training."""
+    """An evaluation as its users read it; `removed_overlap` counts test rows whose prompt was in training.
+
+    `look` is its number among the looks at its dataset's test rows within a year, 0 where there are no such rows.
+    """
 
     id: Name
     model: Name
@@ -94,18 +109,23 @@ class EvaluationView(BaseModel):
     examples: int = 0
     removed_overlap: int = 0
     contaminated: bool = False
+    too_few: bool = False
     arms: dict[ArmName, ArmResult] = {}
     comparison: Comparison | None = None
+    cost_usd: Usd | None = None
     verdict: Verdict | None = None
+    error: EvaluationError | None = None
     created_at: datetime
     finished_at: datetime | None = None
 
 
 class Evaluation(EvaluationView):
-    """An evaluation with what its workers keep about it: who holds it, and the rows asked so far on each arm."""
+    """An evaluation with what its workers keep about it: who holds it, and the parts written so far for each arm."""
 
     tenant: Name
+    attempt: int = 1
     parts: dict[ArmName, int] = {}
+    waiting_since: datetime | None = None
     lease: Lease | None = None
     seq: int = 0
 
@@ -133,7 +153,7 @@ class Evaluation(EvaluationView):
 
 
 class Answered(BaseModel):
-    """One test row's answer on one arm, and whether it was right."""
+    """One test row's answer on one arm, and whether it was right; `error` is what the provider's refusal said."""
 
     row: int
     right: bool
@@ -144,7 +164,12 @@ class Answered(BaseModel):
 
 
 def is_right(answer: str, expected: str) -> bool:
-    """Whether two answers say the same: equal as JSON where both are JSON, else equal but for white space."""
+    """Whether two answers say the same: equal as JSON where both are JSON, else equal but for white space.
+
+    Tool calls, as `answer_of` writes them, are equal to tool calls alone: by their names and arguments, in order.
+    """
+    if answer.startswith(CALLS) and expected.startswith(CALLS):
+        answer, expected = answer.removeprefix(CALLS), expected.removeprefix(CALLS)
     try:
         return bool(_json(answer) == _json(expected))
     except (ValueError, RecursionError):  # no JSON, or an answer that got lost in brackets
@@ -170,20 +195,14 @@ def _no_json(word: str) -> None:
 
 def arm_result(version: int | None, scores: list[Answered], cost_usd: Usd | None = None) -> ArmResult:
     """One arm's figures over the rows that count."""
-    if not scores:
-        return ArmResult(
-            version=version, examples=0, correct=0, errors=0, accuracy=0.0, interval=(0.0, 1.0), cost_usd=cost_usd
-        )
     correct = sum(score.right for score in scores)
     low, high = wilson_interval(correct, len(scores))
-    errors = sum(score.error is not None for score in scores)
-    accuracy = correct / len(scores)
     return ArmResult(
         version=version,
         examples=len(scores),
         correct=correct,
-        errors=errors,
-        accuracy=accuracy,
+        errors=sum(score.error is not None for score in scores),
+        accuracy=correct / len(scores) if scores else 0.0,
         interval=(low, high),
         cost_usd=cost_usd,
     )
@@ -215,19 +234,51 @@ def p_text(p_value: float) -> str:
 
 
 def is_contaminated(rows: int, removed: int) -> bool:
-    """Whether so much of the test set was in training that nothing can be proved on the rest."""
-    return rows - removed < FEWEST_ROWS or removed > MOST_REMOVED_SHARE * rows
+    """Whether so much of the test set was in training that the rest is no longer the set that was drawn."""
+    return removed > MOST_REMOVED_SHARE * rows
+
+
+def refused_throughout(number: int, answers: Collection[Answered], rows: int) -> EvaluationError | None:
+    """What keeps a version from answering at all, once enough of its rows were asked and each was refused."""
+    said = Counter(answer.error for answer in answers)
+    if len(answers) < min(FEWEST_ROWS, rows) or said.pop(None, 0) or not said:
+        return None
+    [(commonest, _)] = said.most_common(1)
+    message = f"Version {number} answered none of {len(answers)} questions: {commonest}"
+    return EvaluationError(code="provider_refused", message=message)
+
+
+def refused_often(arms: dict[ArmName, ArmResult]) -> EvaluationError | None:
+    """Which side of the comparison was refused so often that its share of right answers says little about it."""
+    for arm in (arms[ArmName.CANDIDATE], arms[ArmName.STABLE]):
+        if arm.errors > MOST_REFUSED_SHARE * arm.examples:
+            refused = f"The provider refused {arm.errors} of {arm.examples} questions to version {arm.version}"
+            message = f"{refused}; at most {MOST_REFUSED_SHARE:.0%} may be."
+            return EvaluationError(code="too_many_refused", message=message)
+    return None
+
+
+def unproved(error: EvaluationError) -> Verdict:
+    """The verdict of an evaluation that proves nothing either way."""
+    return _refuse(f"Nothing is proved. {error.message} Ask for the evaluation again when that is mended.")
 
 
 def judge(evaluation: Evaluation) -> Verdict:
     """The gate: better than what serves today beyond chance, and better than always giving the commonest answer."""
     comparison, arms = evaluation.comparison, evaluation.arms
-    if evaluation.contaminated or comparison is None:
+    if evaluation.contaminated:
         return _refuse(
             f"{evaluation.removed_overlap} of {evaluation.rows} test rows were in training data and "
-            f"{evaluation.examples} are left; at most {MOST_REMOVED_SHARE:.0%} may be removed and "
-            f"{FEWEST_ROWS} must stay. Refresh the test set, or activate by hand."
+            f"{evaluation.examples} are left; at most {MOST_REMOVED_SHARE:.0%} may be removed. "
+            "Refresh the test set, or activate by hand."
         )
+    if evaluation.examples < FEWEST_ROWS or comparison is None:
+        return _refuse(
+            f"{evaluation.examples} test rows are too few to prove anything; that takes {FEWEST_ROWS}. "
+            "Add examples, or activate by hand."
+        )
+    if error := refused_often(arms):
+        return unproved(error)
     candidate, most_frequent = arms[ArmName.CANDIDATE], arms[ArmName.MOST_FREQUENT]
     if candidate.accuracy <= most_frequent.accuracy:
         return _refuse(f"Always giving the commonest answer is right as often ({most_frequent.accuracy:.1%}).")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tuneloop.domain.examples import PROMPT_ROLES, JsonObject
+from tuneloop.domain.examples import PROMPT_ROLES, Example, JsonObject
 from tuneloop.domain.registry import Version
 
 
@@ -18,3 +18,12 @@ def request_for(version: Version, request: dict[str, Any]) -> dict[str, Any]:
     """A chat request addressed to a version: its model, its prompt, and its parameters where the app set none."""
     messages = with_prompt(version, request["messages"])
     return {**version.parameters, **request, "model": version.provider_model, "messages": messages}
+
+
+def question_of(example: Example) -> dict[str, Any]:
+    """An example as a chat request: what stands before its answer, and the tools that it was given.
+
+    `weight` marks what is trained on; a provider that is asked refuses it.
+    """
+    messages = [{name: value for name, value in said.items() if name != "weight"} for said in example.prompt]
+    return {**{name: value for name, value in example.content.items() if name != "messages"}, "messages": messages}

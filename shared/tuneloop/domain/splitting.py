@@ -5,9 +5,11 @@ split, so that nothing the gate asks was seen in training. A unit's place is a h
 the unit, never a draw. Marks of the user's own (`split`, or a drop's folder) come first.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.examples import PROMPT_ROLES, Example, JsonObject, Split, canonical, text_of
 from tuneloop.domain.ids import digest, unit_interval
 from tuneloop.domain.statistics import alpha_per_look, rows_needed
@@ -15,7 +17,7 @@ from tuneloop.domain.statistics import alpha_per_look, rows_needed
 VALIDATION_SHARE = 0.10
 SMALLEST_TEST_SHARE = 0.10
 LARGEST_TEST_SHARE = 0.40
-FEWEST_FOR_TEST = 40
+FEWEST_FOR_TEST = math.ceil(FEWEST_ROWS / LARGEST_TEST_SHARE)
 PROVABLE_GAIN = 0.15
 ASSUMED_DISCORDANCE = 0.30
 
@@ -46,7 +48,7 @@ def _said(message: JsonObject) -> str:
 
 
 def plan_shares(units: int, *, marked_test: bool) -> Shares:
-    """Validation takes 10%; test what shows a 15-point gain at 80% power, 10-40%, none below 40 units or if marked."""
+    """Validation takes 10%; test what shows a 15-point gain at 80% power, 10-40%, none if marked or too few for it."""
     if marked_test or units < FEWEST_FOR_TEST:
         return Shares(VALIDATION_SHARE, 0.0)
     wanted = rows_needed(PROVABLE_GAIN, ASSUMED_DISCORDANCE, alpha=alpha_per_look(1)) / units
@@ -75,12 +77,17 @@ class Place:
 
 
 def assign(examples: Iterable[tuple[str, Split | None]], salt: str) -> dict[str, Place]:
-    """Each prompt's place from (unit, mark) pairs; of several marks the strictest counts, test before train."""
+    """Each prompt's place from (unit, mark) pairs; of several marks the strictest counts, test before train.
+
+    A test split that would turn out too small to pass the gate is not taken: its prompts train.
+    """
     marks: dict[str, Split | None] = {}
     for unit, mark in examples:
         marks[unit] = stricter(marks.get(unit), mark)
-    free = sum(mark is None for mark in marks.values())
-    shares = plan_shares(free, marked_test=Split.TEST in marks.values())
+    free = [unit for unit, mark in marks.items() if mark is None]
+    shares = plan_shares(len(free), marked_test=Split.TEST in marks.values())
+    if sum(place(unit, salt, shares) == Split.TEST for unit in free) < FEWEST_ROWS:
+        shares = Shares(shares.validation, 0.0)
     return {unit: Place(mark or place(unit, salt, shares), mark is not None) for unit, mark in marks.items()}
 
 

@@ -4,11 +4,12 @@
                                                                                                -> failed | cancelled
 
 A run's id comes from everything that defines it, so asking twice is asking once. What a provider says is merged here;
-a status that we don't know is kept raw in `provider_status` and shown, and moves nothing.
+a status that we don't know is kept raw in `provider_status` and shown, and moves nothing. A job that has succeeded and
+names no model yet is waited for; one that the provider doesn't know ends its run, after a second look.
 """
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -38,6 +39,9 @@ S = RunStatus
 TERMINAL = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
 SUBMITTABLE = frozenset({S.REQUESTED, S.SUBMITTING})
 AT_PROVIDER = frozenset({S.VALIDATING_FILES, S.QUEUED, S.RUNNING})
+LOOK_AGAIN_AFTER = timedelta(minutes=1)
+NAMELESS = "The trained model's name: the provider says that the job has succeeded, and names no model."
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MOVES: dict[RunStatus, frozenset[RunStatus]] = {
     S.REQUESTED: frozenset({S.AWAITING_CONFIRMATION, S.SUBMITTING, S.FAILED, S.CANCELLED}),
     S.AWAITING_CONFIRMATION: frozenset({S.REQUESTED, S.CANCELLED}),
@@ -118,6 +122,10 @@ class ControlledRun(TrainingRun):
     checked_at: datetime | None = None
     seq: int = 0
 
+    def is_missed_for_long(self, now: datetime) -> bool:
+        """Whether a look at least a minute ago found no job of it at the provider."""
+        return self.missed_at is not None and now - self.missed_at >= LOOK_AGAIN_AFTER
+
     def moved(self, to: RunStatus, **changes: Any) -> "ControlledRun":
         """This run in another state, or Conflict where the table of moves forbids it."""
         if to != self.status and to not in MOVES[self.status]:
@@ -144,7 +152,7 @@ class RunEvent(BaseModel):
     """One thing that a provider reported while training; losses as the provider computes them."""
 
     id: str
-    at: datetime
+    at: datetime | None = None
     level: str = "info"
     message: str
     step: int | None = None
@@ -171,6 +179,9 @@ def run_id(
 def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:
     """The run with the provider's news in it; news that would move it backwards is recorded but moves nothing."""
     reported = RunStatus(job.status) if job.status in set(RunStatus) else run.status
+    made = job.fine_tuned_model or run.fine_tuned_model
+    is_nameless = reported == S.SUCCEEDED and not made and run.is_open
+    reported = run.status if is_nameless else reported
     status = reported if reported == run.status or reported in MOVES[run.status] else run.status
     seen_at = min(now, job.finished_at or now)
     started = run.started_at or (seen_at if status in (S.RUNNING, S.SUCCEEDED) else None)
@@ -179,7 +190,7 @@ def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> Controlled
             "status": status,
             "provider_job_id": job.id,
             "provider_status": job.status,
-            "fine_tuned_model": job.fine_tuned_model or run.fine_tuned_model,
+            "fine_tuned_model": made,
             "trained_tokens": job.trained_tokens if job.trained_tokens is not None else run.trained_tokens,
             "estimated_finish": job.estimated_finish or run.estimated_finish,
             "error": (job.error or run.error) if status in TERMINAL else run.error,
@@ -187,15 +198,34 @@ def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> Controlled
             "finished_at": (run.finished_at or job.finished_at or now) if status in TERMINAL else None,
             "progress": 1.0 if status == S.SUCCEEDED else run.progress,
             "checked_at": now,
+            "missed_at": None,
+            "waiting_for": NAMELESS if is_nameless else None,
             "lease": None if status in AT_PROVIDER | TERMINAL else run.lease,
         }
     )
 
 
+def adopt_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:
+    """The run with its job, under way whatever the job's status: an end is recorded together with what it made."""
+    under_way = job.status if job.status in AT_PROVIDER else S.VALIDATING_FILES
+    adopted = merge_job(run, job.model_copy(update={"status": under_way}), now)
+    return adopted.model_copy(update={"provider_status": job.status})
+
+
+def miss_job(run: ControlledRun, now: datetime) -> ControlledRun:
+    """The run after a look for a job that the provider doesn't know; the second one, a minute later, ends the run."""
+    if run.is_missed_for_long(now):
+        message = f"The provider knows no job {run.provider_job_id}, which it gave us for this run."
+        lost = RunError(code="job_not_found", message=message)
+        return run.moved(S.FAILED, error=lost, finished_at=now, checked_at=now, waiting_for=None)
+    waiting = "Another look: the provider doesn't know this run's job."
+    return run.model_copy(update={"missed_at": run.missed_at or now, "checked_at": now, "waiting_for": waiting})
+
+
 def merge_events(run: ControlledRun, events: list[RunEvent]) -> ControlledRun:
     """The run with its latest step, losses and progress (0-1) from the provider's events, in any order."""
     news: dict[str, Any] = {}
-    for event in sorted(events, key=lambda event: (event.step or 0, event.at)):
+    for event in sorted(events, key=lambda event: (event.step or 0, event.at or LONG_AGO)):
         for name in ("step", "total_steps", "train_loss", "valid_loss"):
             if (value := getattr(event, name)) is not None:
                 news[name] = value

@@ -1,7 +1,8 @@
 """The port to whoever trains and serves: one Protocol, and what each provider declares it can do.
 
 What comes out of it is in our words; only a job's `status` stays the provider's own, shown where we don't know it.
-Calls raise ProviderUnavailable (try again) or ProviderRefused (don't); a create is sent exactly once.
+Calls raise ProviderUnavailable (try again; a wrong key and an answer that makes no sense count as such) or
+ProviderRefused (don't); a create is sent exactly once. A `timeout_s` is for the whole call, however it drags on.
 """
 
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from pydantic import BaseModel
 from tuneloop.domain.training import ProviderJob, RunEvent
 from tuneloop.wire.chat import ChatCompletion
 
+JOB_NOT_FOUND = "job_not_found"
+"""The code of the refusal with which `get_job` says that the provider knows no such job."""
+
 
 class Capabilities(BaseModel):
-    """What a provider can do and what it asks for."""
+    """What a provider asks for."""
 
-    methods: frozenset[str] = frozenset({"supervised"})
     fewest_examples: int = 10
 
 
@@ -29,7 +32,6 @@ class JobRequest(BaseModel):
     training_file: str
     validation_file: str | None = None
     hyperparameters: dict[str, Any] = {}
-    seed: int = 0
 
 
 class Provider(Protocol):
@@ -55,11 +57,11 @@ class Provider(Protocol):
         ...
 
     def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
-        """A job as it is now."""
+        """A job as it is now; ProviderRefused with the code JOB_NOT_FOUND where there is none."""
         ...
 
     def jobs(self) -> Iterator[ProviderJob]:
-        """The account's jobs, newest first, a list page at a time."""
+        """The account's jobs, newest first, a list page at a time; jobs that can't be read are left out."""
         ...
 
     def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:

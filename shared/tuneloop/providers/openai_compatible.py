@@ -1,160 +1,215 @@
 """Any provider that speaks OpenAI's wire: OpenAI, self-hosted servers, our trainer.
 
-The SDK costs half a second to import, so it is imported by the first call that needs it. Its own retries are on for
-reads and off for the create, which carries no idempotency key and would make a second, billed job.
+The SDK sends, retries and tells errors apart; what comes back is read here, as it comes. It costs half a second to
+import, so it is imported by the first call that needs it. Its own retries are on for lists and off for the create,
+which carries no idempotency key and would make a second, billed job.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import islice
+from time import monotonic
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.training import ProviderJob, RunError, RunEvent
-from tuneloop.providers.base import Capabilities, JobRequest
+from pydantic import ValidationError
+
+from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, TuneloopError
+from tuneloop.domain.training import ProviderJob, RunEvent
+from tuneloop.observability import log_failure
+from tuneloop.providers.base import JOB_NOT_FOUND, Capabilities, JobRequest
+from tuneloop.providers.reports import RUN_KEY, event_in, job_in, object_in
 from tuneloop.wire.chat import ChatCompletion
 
 if TYPE_CHECKING:
-    from openai import OpenAI
-    from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
-    from openai.types.fine_tuning.job_create_params import Method
+    from openai import APIStatusError, OpenAI
 
-RUN_KEY = "tuneloop_run"
-TIMEOUT_S = 20.0
-SUBMIT_TIMEOUT_S = 120.0
+JOBS = "/fine_tuning/jobs"
+LIST_S = 20.0
+LIST_RETRIES = 2
+SUBMIT_S = 120.0
+KEY_KEPT_S = 30.0
 PAGE = 100
 MOST_LISTED = 1000
+SEED = 0  # the same data trains the same model
+KEY_REFUSED = {401: "Check the provider's key in SSM.", 403: "Check what the provider's key in SSM may do."}
+TRY_LATER = "Try again later."
+LATER = {402: "Check the account at the provider.", 408: TRY_LATER, 409: TRY_LATER, 425: TRY_LATER, 429: TRY_LATER}
+WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
 class OpenAICompatible:
-    """A provider on OpenAI's wire at `base_url`."""
+    """A provider on OpenAI's wire at `base_url`; a key that it doesn't take is read anew, at most every 30 s."""
 
-    def __init__(self, name: str, base_url: str, api_key: str) -> None:
+    def __init__(self, name: str, base_url: str, read_key: Callable[[], str]) -> None:
         self.name = name
         self.capabilities = Capabilities()
         self._base_url = base_url
-        self._api_key = api_key
+        self._read_key = read_key
+        self._api_key = read_key()
+        self._key_read_at = monotonic()
 
     @cached_property
     def _client(self) -> "OpenAI":
         from openai import OpenAI  # noqa: PLC0415 - see the module's docstring
 
-        return OpenAI(base_url=self._base_url, api_key=self._api_key, timeout=TIMEOUT_S)
+        from tuneloop.providers.deadlines import client_with_deadlines  # noqa: PLC0415
+
+        network = client_with_deadlines(SUBMIT_S)
+        return OpenAI(base_url=self._base_url, api_key=self._api_key, timeout=SUBMIT_S, http_client=network)
 
     def find_file(self, name: str) -> str | None:
         """The newest file of that name among the account's fine-tuning files."""
-        with _translated():
-            files = self._client.files.list(purpose="fine-tune", limit=PAGE, order="desc")
-            return next((file.id for file in islice(files, MOST_LISTED) if file.filename == name), None)
+        files = self._listed("/files", purpose="fine-tune", order="desc")
+        return next((_id_in(file) for file in files if file.get("filename") == name), None)
 
     def upload(self, name: str, content: IO[bytes]) -> str:
-        """Upload a file for fine-tuning."""
-        with _translated():
-            uploader = self._client.with_options(timeout=SUBMIT_TIMEOUT_S).files
-            return uploader.create(file=(name, content), purpose="fine-tune").id
+        """Upload a file for fine-tuning; it may take as long as it goes on."""
+        with self._calling():
+            files = self._client.files.with_raw_response
+            uploaded = files.create(file=(name, content), purpose="fine-tune", timeout=SUBMIT_S)
+        with _sensible():
+            return _id_in(object_in(uploaded.content))
 
     def find_job(self, run: str) -> ProviderJob | None:
         """The oldest job with the run's id in its metadata; checked here too, as some servers ignore the filter."""
-        with _translated():
-            found = self._client.fine_tuning.jobs.list(limit=PAGE, metadata={RUN_KEY: run})
-            jobs = [_job(job) for job in islice(found, MOST_LISTED)]
-        mine = [job for job in jobs if job.run == run]
+        mine = [job for job in self._jobs(metadata={RUN_KEY: run}) if job.run == run]
         return min(mine, key=lambda job: job.created_at or datetime.max.replace(tzinfo=UTC), default=None)
 
     def create_job(self, request: JobRequest) -> ProviderJob:
         """Create a supervised fine-tuning job, once."""
-        optional: dict[str, Any] = {"validation_file": request.validation_file} if request.validation_file else {}
-        with _translated():
-            job = self._client.with_options(max_retries=0, timeout=SUBMIT_TIMEOUT_S).fine_tuning.jobs.create(
-                model=request.base_model,
-                training_file=request.training_file,
-                suffix=request.model[:64],
-                seed=request.seed,
-                method=_supervised(request.hyperparameters),
-                metadata={RUN_KEY: request.run, "tuneloop_model": request.model},
-                **optional,
-            )
-        return _job(job)
+        body: dict[str, Any] = {
+            "model": request.base_model,
+            "training_file": request.training_file,
+            "suffix": request.model[:64],
+            "seed": SEED,
+            "method": {"type": "supervised", "supervised": {"hyperparameters": request.hyperparameters}},
+            "metadata": {RUN_KEY: request.run, "tuneloop_model": request.model},
+        }
+        if request.validation_file:
+            body["validation_file"] = request.validation_file
+        created = self._post(JOBS, body, SUBMIT_S)
+        with _sensible():
+            return job_in(object_in(created))
 
     def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
         """A job as it is now."""
-        with _translated():
-            return _job(self._within(timeout_s).fine_tuning.jobs.retrieve(job_id))
+        found = self._get(f"{JOBS}/{quote(job_id, safe='')}", timeout_s, not_found=JOB_NOT_FOUND)
+        with _sensible():
+            return job_in(found)
 
     def jobs(self) -> Iterator[ProviderJob]:
         """The account's jobs, newest first."""
-        with _translated():
-            yield from map(_job, islice(self._client.fine_tuning.jobs.list(limit=PAGE), MOST_LISTED))
+        yield from self._jobs()
 
     def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
         """The latest hundred events, oldest first."""
-        with _translated():
-            page = self._within(timeout_s).fine_tuning.jobs.list_events(job_id, limit=PAGE)
-            return [_event(event) for event in reversed(page.data)]
+        page = self._get(f"{JOBS}/{quote(job_id, safe='')}/events", timeout_s, limit=PAGE)
+        return [event_in(event) for event in reversed(_rows_of(page))]
 
     def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
         """Answer a chat request; fields that the SDK doesn't know travel too."""
-        with _translated():
-            answer = self._within(timeout_s).post("/chat/completions", body=request, cast_to=object)
-        return ChatCompletion.model_validate(answer)
+        body = self._post("/chat/completions", request, timeout_s)
+        with _sensible():
+            answer = ChatCompletion.model_validate_json(body)
+            if not answer.choices:
+                raise ValueError("an answer without choices")
+        return answer
 
-    def _within(self, timeout_s: float) -> "OpenAI":
-        return self._client.with_options(timeout=timeout_s, max_retries=0)
+    def _jobs(self, **query: Any) -> Iterator[ProviderJob]:
+        for fields in self._listed(JOBS, **query):
+            try:
+                yield job_in(fields)
+            except ValidationError as error:  # one strange job, perhaps not even ours, must not hide the others
+                log_failure(error)
+
+    def _listed(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        for _ in range(MOST_LISTED // PAGE):
+            page = self._get(path, LIST_S, retries=LIST_RETRIES, limit=PAGE, **query)
+            rows = _rows_of(page)
+            yield from rows
+            last = rows[-1].get("id") if rows else None
+            if page.get("has_more") is False or last in (None, query.get("after")):
+                return
+            query["after"] = last
+
+    def _get(
+        self, path: str, timeout_s: float, *, retries: int = 0, not_found: str | None = None, **query: Any
+    ) -> dict[str, Any]:
+        options: Any = {"timeout": timeout_s, "max_retries": retries, "params": query}
+        with self._calling(timeout_s, not_found):
+            body = self._client.get(path, cast_to=bytes, options=options)
+        with _sensible():
+            return object_in(body)
+
+    def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> bytes:
+        with self._calling(timeout_s):
+            return self._client.post(path, body=body, cast_to=bytes, options={"timeout": timeout_s, "max_retries": 0})
+
+    @contextmanager
+    def _calling(self, timeout_s: float | None = None, not_found: str | None = None) -> Iterator[None]:
+        """A call within its time; the SDK's errors as ours, without the provider's text: it may quote what was sent."""
+        import openai  # noqa: PLC0415 - see the module's docstring
+
+        from tuneloop.providers.deadlines import deadline  # noqa: PLC0415
+
+        if timeout_s is not None and timeout_s <= 0:
+            raise ProviderUnavailable("There was no time left to ask the provider.")
+        try:
+            with deadline(timeout_s):
+                yield
+        except openai.APIConnectionError as error:
+            raise ProviderUnavailable(f"The provider can't answer now ({type(error).__name__}). {TRY_LATER}") from error
+        except openai.APIStatusError as error:
+            if isinstance(error, openai.AuthenticationError):
+                self._renew_key()
+            raise _translated(error, not_found) from error
+
+    def _renew_key(self) -> None:
+        if monotonic() - self._key_read_at > KEY_KEPT_S:
+            self._key_read_at = monotonic()
+            self._api_key = self._client.api_key = self._read_key()
+
+
+def _translated(error: "APIStatusError", not_found: str | None) -> TuneloopError:
+    status = error.status_code
+    what = f"{status} {_word(error.code) or _word(error.type) or type(error).__name__}"
+    if status in KEY_REFUSED:
+        message = f"The provider doesn't take our key ({what}). {KEY_REFUSED[status]}"
+        return ProviderUnavailable(message, code="provider_key_refused")
+    if status in LATER or not 400 <= status < 500:
+        return ProviderUnavailable(f"The provider can't answer now ({what}). {LATER.get(status, TRY_LATER)}")
+    # A proxy's own 404 page says nothing about the thing that was asked for.
+    code = not_found if status == 404 and isinstance(error.body, dict) else None
+    return ProviderRefused(f"The provider refused the call: {what}.", param=_word(error.param), code=code)
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """The SDK's errors as ours, without the provider's text: it may quote what was sent."""
-    import openai  # noqa: PLC0415 - see the module's docstring
-
+def _sensible() -> Iterator[None]:
     try:
         yield
-    except (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError) as error:
-        raise ProviderUnavailable(
-            f"The provider can't answer now ({type(error).__name__}). Try again later."
-        ) from error
-    except openai.APIStatusError as error:
-        what = error.code or error.type or type(error).__name__
-        raise ProviderRefused(
-            f"The provider refused the call: {error.status_code} {what}.", param=error.param
-        ) from error
+    except ValueError as error:
+        message = f"The provider gave an answer that makes no sense. {TRY_LATER}"
+        raise ProviderUnavailable(message, code="provider_nonsense") from error
 
 
-def _supervised(hyperparameters: dict[str, Any]) -> "Method":
-    return {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}}  # type: ignore[typeddict-item]
+def _rows_of(page: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = page.get("data")
+    with _sensible():
+        if not isinstance(rows, list):
+            raise ValueError("a list without its rows")
+    return [row for row in rows if isinstance(row, dict)]
 
 
-def _job(job: "FineTuningJob") -> ProviderJob:
-    failed = job.error is not None and bool(job.error.code or job.error.message)
-    error = RunError(code=job.error.code, message=job.error.message) if failed and job.error else None
-    return ProviderJob(
-        id=job.id,
-        status=job.status,
-        fine_tuned_model=job.fine_tuned_model,
-        trained_tokens=job.trained_tokens,
-        created_at=_moment(job.created_at),
-        finished_at=_moment(job.finished_at),
-        estimated_finish=_moment(job.estimated_finish),
-        error=error,
-        run=(job.metadata or {}).get(RUN_KEY),
-    )
+def _id_in(fields: dict[str, Any]) -> str:
+    with _sensible():
+        if not isinstance(fields.get("id"), str) or not fields["id"]:
+            raise ValueError("a thing without an id")
+    return str(fields["id"])
 
 
-def _event(event: "FineTuningJobEvent") -> RunEvent:
-    data: dict[str, Any] = event.data if isinstance(event.data, dict) else {}
-    return RunEvent(
-        id=event.id,
-        at=datetime.fromtimestamp(event.created_at, UTC),
-        level=event.level,
-        message=event.message,
-        step=data.get("step"),
-        total_steps=data.get("total_steps"),
-        train_loss=data.get("train_loss"),
-        valid_loss=data.get("full_valid_loss", data.get("valid_loss")),
-    )
-
-
-def _moment(seconds: int | None) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+def _word(value: object) -> str | None:
+    """A code or a field's name as the provider gave it; anything that could be a sentence is not repeated."""
+    return value if isinstance(value, str) and WORD.fullmatch(value) else None

@@ -1,14 +1,27 @@
-"""Evaluations: their rows, swept while open; what was answered lies in S3, in parts that are written once."""
+"""Evaluations: their rows, swept while open, and the looks that they take at a dataset's test rows.
+
+What was answered lies in S3, in parts that are written once.
+"""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from tuneloop.domain.errors import NotFound
+from pydantic import BaseModel
+
+from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.evaluation import Evaluation
 from tuneloop.domain.events import AnyEvent
 from tuneloop.store import keys
 from tuneloop.store.table import Listing, Table
-from tuneloop.store.writes import Announce, Save, Write
+from tuneloop.store.writes import Announce, Mark, Save, Write
+
+LOOKS_COUNT = timedelta(days=365)
+TRIES = 20
+
+
+class _Look(BaseModel):
+    sk: int
+    expires_at: int
 
 
 class Evaluations:
@@ -27,7 +40,27 @@ class Evaluations:
             raise NotFound(f"There is no evaluation {evaluation}.", param="evaluation")
         return found
 
-    def save(self, evaluation: Evaluation, *, event: AnyEvent | None = None, now: datetime) -> Evaluation:
+    def add(self, evaluation: Evaluation, event: AnyEvent, now: datetime) -> Evaluation:
+        """Store a new evaluation as the next look at its dataset's test rows; Stale if its id is taken.
+
+        A look counts for a year; of two that are asked for at the same time one is the next.
+        """
+        partition = keys.look(evaluation.tenant, evaluation.dataset, 0).pk
+        for _ in range(TRIES):
+            looks = list(self._table.all(partition, _Look))
+            counting = sum(look.expires_at > now.timestamp() for look in looks)  # rows outlive their time by days
+            key = keys.look(evaluation.tenant, evaluation.dataset, max((look.sk for look in looks), default=0) + 1)
+            numbered = evaluation.model_copy(update={"look": counting + 1})
+            try:
+                return self.save(numbered, event=event, now=now, mark=Mark(key, now, LOOKS_COUNT))
+            except Stale:
+                if self.find(evaluation.tenant, evaluation.id):
+                    raise
+        raise Stale(f"Dataset {evaluation.dataset} is looked at too often at once; try again.")
+
+    def save(
+        self, evaluation: Evaluation, *, event: AnyEvent | None = None, now: datetime, mark: Mark | None = None
+    ) -> Evaluation:
         """Store an evaluation with the event that announces it; gives it back as stored."""
         key = keys.evaluation(evaluation.tenant, evaluation.id)
         index = keys.listed(key.pk, evaluation.created_at, evaluation.id)
@@ -36,6 +69,8 @@ class Evaluations:
         writes: list[Write] = [Save(key, evaluation, index)]
         if event:
             writes.append(Announce(event, evaluation.seq + 1, now))
+        if mark:
+            writes.append(mark)
         self._table.commit(*writes)
         return evaluation.model_copy(update={"seq": evaluation.seq + 1})
 

@@ -18,6 +18,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | a tenant's models, one model                | T#{t}#MODELS / {model}                          |
 | a model's versions, deployment, history     | T#{t}#MODEL#{m} / VERSION#, DEPLOYMENT, HISTORY#, DECISION# |
 | an evaluation; a tenant's; all open ones    | T#{t}#EVALUATIONS / {e}; by_time; sweep         |
+| the looks at a dataset's test rows          | T#{t}#DATASET#{d}#LOOKS / {number}              |
 | usage counters of a model between days      | T#{t}#USAGE#{m} / {day}#{version}#{shard}       |
 | a usage batch already counted               | T#{t}#BATCH#{batch} / BATCH                     |
 | feedback on an inference                    | T#{t}#FEEDBACK#{inference} / FEEDBACK           |
@@ -111,6 +112,11 @@ def decision(tenant_id: str, model_id: str, cause: str) -> Key:
 def evaluation(tenant_id: str, evaluation_id: str) -> Key:
     """An evaluation."""
     return Key(f"T#{tenant_id}#EVALUATIONS", evaluation_id)
+
+
+def look(tenant_id: str, dataset_id: str, number: int) -> Key:
+    """The mark of one look at a dataset's test rows, in order."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#LOOKS", f"{number:08d}")
 
 
 def usage(tenant_id: str, model_id: str, day: str, number: int, shard: int) -> Key:

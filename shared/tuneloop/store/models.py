@@ -65,10 +65,18 @@ class Models:
             raise NotFound(f"The model `{model}` does not exist.", param="model", code="model_not_found")
         return found
 
-    def decide(self, old: Deployment, new: Deployment, entry: HistoryEntry, once: str | None = None) -> None:
+    def decide(
+        self,
+        old: Deployment,
+        new: Deployment,
+        entry: HistoryEntry,
+        once: str | None = None,
+        follow_up: VersionReady | None = None,
+    ) -> None:
         """Store a decision: the deployment that came of it, its line of history, and the event if anything changed.
 
-        `once` names what the decision follows from; a second decision from the same fails as Stale.
+        `once` names what the decision follows from; a second decision from the same fails as Stale. `follow_up` has a
+        version evaluated again; its own announcement was number 1, and decisions are numbered from 2.
         """
         tenant, model = new.tenant, new.model
         writes: list[Write] = [
@@ -87,6 +95,8 @@ class Models:
                 reason=new.reason,
             )
             writes.append(Announce(event, new.seq + 1, entry.at))
+        if follow_up:
+            writes.append(Announce(follow_up, new.seq + 1, entry.at))
         self._table.commit(*writes)
 
     def is_decided(self, tenant: str, model: str, once: str) -> bool:

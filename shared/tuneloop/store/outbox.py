@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tuneloop.domain.events import SOURCE
+from tuneloop.observability import log_failure
 from tuneloop.store import keys
 from tuneloop.store.rows import from_item, to_item
 from tuneloop.store.table import Table
@@ -32,6 +33,10 @@ class OutboxRow(BaseModel):
         return cls.model_validate(from_item(image))
 
 
+class _StoredRow(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
 class Outbox:
     """The events that are not on the bus yet."""
 
@@ -39,8 +44,13 @@ class Outbox:
         self._table = table
 
     def unrelayed(self, before: datetime) -> Iterator[OutboxRow]:
-        """Events that have waited since before that moment, oldest first."""
-        for row in self._table.all(keys.UNRELAYED, OutboxRow, index=keys.SWEEP):
+        """Events that have waited since before that moment, oldest first; a row that can't be read stays where it is."""
+        for stored in self._table.all(keys.UNRELAYED, _StoredRow, index=keys.SWEEP):
+            try:
+                row = OutboxRow.model_validate(stored.model_extra)
+            except ValidationError as error:
+                log_failure(error)
+                continue
             if row.sweep_sk >= before:
                 return
             yield row

@@ -114,7 +114,7 @@ class Choice(Shape):
 class ChatCompletion(Shape):
     """A whole answer; `created` in seconds since 1970."""
 
-    id: str
+    id: str = ""
     object: Literal["chat.completion"] = "chat.completion"
     created: int = 0
     model: str = ""

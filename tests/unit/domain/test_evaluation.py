@@ -21,7 +21,11 @@ from tuneloop.domain.evaluation import (
     is_right,
     judge,
     p_text,
+    refused_often,
+    refused_throughout,
+    unproved,
 )
+from tuneloop.domain.examples import CALLS
 from tuneloop.domain.leases import lease
 
 
@@ -110,6 +114,36 @@ def test_an_answer_is_right_or_wrong(answer: str, expected: str, right: bool) ->
     assert is_right(answer, expected) is right
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected", "right"),
+    [
+        (
+            '[{"arguments":{"n":1,"all":true},"name":"refund"}]',
+            '[{"arguments":{"all":true,"n":1.0},"name":"refund"}]',
+            True,
+        ),
+        ('[{"arguments":{"n":1},"name":"refund"}]', '[{"arguments":{"n":true},"name":"refund"}]', False),
+        (
+            '[{"arguments":{},"name":"a"},{"arguments":{},"name":"b"}]',
+            '[{"arguments":{},"name":"b"},{"arguments":{},"name":"a"}]',
+            False,
+        ),
+        ('[{"arguments":{},"name":"a"}]', '[{"arguments":{},"name":"a"},{"arguments":{},"name":"a"}]', False),
+    ],
+    ids=["written otherwise", "another value", "another order", "one of two"],
+)
+def test_tool_calls_are_judged_by_names_and_arguments_in_order(answer: str, expected: str, right: bool) -> None:
+    assert is_right(CALLS + answer, CALLS + expected) is right
+
+
+def test_a_text_is_never_answered_by_a_tool_call_nor_a_tool_call_by_a_text() -> None:
+    call = '[{"arguments":{},"name":"refund"}]'
+
+    assert not is_right(CALLS + call, call)
+    assert not is_right(call, CALLS + call)
+    assert not is_right("", CALLS + call)
+
+
 def test_an_arm_counts_its_errors_as_wrong() -> None:
     answers = [*scores(right=6, wrong=2), Answered(row=8, right=False, error="provider_refused")]
 
@@ -151,14 +185,16 @@ def test_rows_that_don_t_pair_up_are_never_compared() -> None:
 def test_a_test_set_is_contaminated_by_more_than_a_fifth_of_it(rows: int, more: int) -> None:
     removed = max(0, rows // 5 + more)
 
-    assert is_contaminated(rows, removed) == (rows - removed < 20 or removed * 5 > rows)
+    assert is_contaminated(rows, removed) == (removed * 5 > rows)
 
 
-def test_twenty_rows_must_be_left() -> None:
-    assert not is_contaminated(20, 0)
-    assert is_contaminated(19, 0)
-    assert not is_contaminated(25, 5)
-    assert is_contaminated(24, 5)
+def test_twenty_rows_must_be_left_and_fewer_are_not_called_contaminated() -> None:
+    enough, too_few = judge(judged(*table(0, 20, 0, 0))), judge(judged(*table(0, 19, 0, 0), removed=2))
+
+    assert enough.promote
+    assert not too_few.promote
+    assert too_few.reason.startswith("19 test rows are too few to prove anything; that takes 20.")
+    assert "training" not in too_few.reason
 
 
 def test_the_gate_lets_a_better_version_through_and_says_by_how_much() -> None:
@@ -231,6 +267,58 @@ def test_a_test_set_that_was_trained_on_proves_nothing(removed: int) -> None:
 
     assert not verdict.promote
     assert f"{removed} of {90 + removed} test rows were in training data and 90 are left" in verdict.reason
+    assert "too few" not in verdict.reason
+
+
+def refused(answers: list[bool], errors: int) -> list[Answered]:
+    """The last wrong ones of these answers were never given: the provider refused."""
+    wrong = [row for row, right in enumerate(answers) if not right][-errors:] if errors else []
+    return [
+        Answered(row=row, right=right, error="Refused: 400 content_filter." if row in wrong else None)
+        for row, right in enumerate(answers)
+    ]
+
+
+@pytest.mark.parametrize("errors", [0, 5, 6, 30])
+@pytest.mark.parametrize("arm", [ArmName.CANDIDATE, ArmName.STABLE])
+def test_a_side_that_the_provider_refused_too_often_proves_nothing(arm: ArmName, errors: int) -> None:
+    candidate, stable = table(30, 40, 0, 30)
+    evaluation = judged(candidate, stable)
+    sides = {ArmName.CANDIDATE: candidate, ArmName.STABLE: stable}
+    evaluation.arms[arm] = arm_result(evaluation.versions[arm], refused(sides[arm], errors))
+
+    found, verdict = refused_often(evaluation.arms), judge(evaluation)
+
+    assert (found is None) == verdict.promote == (errors <= 5)
+    if found:
+        refusal = f"The provider refused {errors} of 100 questions to version {evaluation.versions[arm]}"
+        assert (found.code, found.message) == ("too_many_refused", f"{refusal}; at most 5% may be.")
+        assert found.message in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "refusals", "rows", "dead"),
+    [
+        (20, 20, 500, True),
+        (19, 19, 500, False),
+        (250, 249, 500, False),
+        (5, 5, 5, True),
+        (4, 4, 5, False),
+        (0, 0, 0, False),
+    ],
+)
+def test_a_version_that_answers_none_of_enough_questions_can_t_answer(
+    asked: int, refusals: int, rows: int, dead: bool
+) -> None:
+    gone = "The provider refused the call: 404 model_not_found."
+    answers = [Answered(row=row, right=False, error=gone if row < refusals else None) for row in range(asked)]
+
+    found = refused_throughout(7, answers, rows)
+
+    assert (found is not None) == dead
+    if found:
+        assert found.message == f"Version 7 answered none of {asked} questions: {gone}"
+        assert found.message in unproved(found).reason
 
 
 def test_without_rows_nothing_is_proved() -> None:

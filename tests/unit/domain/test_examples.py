@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from tests.examples import chat
 from tests.unit.factories import JSON, an_example
-from tuneloop.domain.examples import CONTENT_FIELDS, ROLES, Example, Problem, Split, canonical, read_example, text_of
+from tuneloop.domain.examples import (
+    CONTENT_FIELDS,
+    ROLES,
+    Example,
+    Problem,
+    Split,
+    answer_of,
+    canonical,
+    read_example,
+    text_of,
+)
 
 USER, ANSWER = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": "{}"}}
@@ -38,6 +48,7 @@ def test_no_json_whatever_makes_reading_fail(row: Any, line: int) -> None:
     if isinstance(found, Example):
         assert Example.model_validate_json(found.model_dump_json(exclude_none=True)).content == found.content
         assert isinstance(found.answer, str)
+        assert isinstance(answer_of(found.messages[-1]), str)
     else:
         assert found
         assert all(problem.line == line and problem.path.startswith("$") for problem in found)
@@ -225,6 +236,72 @@ def test_the_text_of_parts_is_theirs_joined_by_lines() -> None:
     assert text_of({"role": "user", "content": parts}) == "What\n\nis this?"
     assert text_of({"role": "assistant", "content": None}) == ""
     assert text_of({"role": "user", "content": "hi"}) == "hi"
+
+
+def calling(*calls: tuple[str, Any], **message: Any) -> dict[str, Any]:
+    """An assistant's message that calls functions with arguments."""
+    made = [
+        {"id": f"call-{n}", "type": "function", "function": {"name": name, "arguments": given}}
+        for n, (name, given) in enumerate(calls)
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": made, **message}
+
+
+@given(st.dictionaries(st.text(max_size=5), JSON, max_size=4))
+def test_a_call_is_the_same_answer_however_its_arguments_are_written(arguments: dict[str, Any]) -> None:
+    compact, spread = json.dumps(arguments), json.dumps(turned(arguments), indent=2, ensure_ascii=False)
+
+    assert answer_of(calling(("refund", compact))) == answer_of(calling(("refund", spread)))
+    assert answer_of(calling(("refund", arguments))) == answer_of(calling(("refund", compact)))
+
+
+def test_a_call_s_answer_is_its_name_and_arguments_and_not_its_id_or_the_text_beside_it() -> None:
+    one = calling(("refund", '{"order": 7}'))
+    same = calling(("refund", '{ "order": 7 }'), content="One moment.")
+    same["tool_calls"][0]["id"] = "other"
+
+    assert answer_of(one) == answer_of(same) == 'tool_calls: [{"arguments":{"order":7},"name":"refund"}]'
+    assert answer_of({"role": "assistant", "function_call": {"name": "refund", "arguments": '{"order":7}'}}) == (
+        answer_of(one)
+    )
+
+
+def test_another_name_other_arguments_another_order_or_no_call_are_other_answers() -> None:
+    answers = [
+        calling(("refund", '{"order": 7}')),
+        calling(("refund", '{"order": 8}')),
+        calling(("cancel", '{"order": 7}')),
+        calling(("refund", '{"order": 7}'), ("cancel", "{}")),
+        calling(("cancel", "{}"), ("refund", '{"order": 7}')),
+        {"role": "assistant", "content": "refund"},
+    ]
+
+    assert len({answer_of(answer) for answer in answers}) == len(answers)
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  ", "{}", {}])
+def test_no_arguments_are_an_empty_object(nothing: Any) -> None:
+    assert answer_of(calling(("refund", nothing))) == 'tool_calls: [{"arguments":{},"name":"refund"}]'
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["{order: 7}", "[" * 100_000, "9" * 5000, '"\\ud800"', "\ud800"],
+    ids=lambda text: text[:8].encode("ascii", "replace").decode(),
+)
+def test_arguments_that_can_t_be_read_stand_for_themselves(written: str) -> None:
+    answer = answer_of(calling(("refund", written)))
+
+    assert answer.encode()
+    assert answer != answer_of(calling(("refund", "{}")))
+
+
+def test_a_call_of_another_kind_is_itself_but_for_its_id() -> None:
+    one, other = ({"id": name, "type": "custom", "custom": {"name": "sql", "input": "select"}} for name in "ab")
+
+    first, second = (answer_of({"role": "assistant", "tool_calls": [call]}) for call in (one, other))
+    assert first == second
+    assert "select" in first
 
 
 def turned(value: Any) -> Any:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from tests.unit.factories import a_version
-from tuneloop.domain.serving import request_for, with_prompt
+from tuneloop.domain.examples import Example, read_example
+from tuneloop.domain.serving import question_of, request_for, with_prompt
 
 USER = {"role": "user", "content": "Where is it?"}
 
@@ -42,3 +43,17 @@ def test_a_request_goes_to_the_provider_s_model_with_what_the_app_set() -> None:
 
     assert request == {"model": "ft-7", "messages": [USER], "temperature": 0.7, "max_tokens": 5, "logprobs": True}
     assert asked["model"] == "support"
+
+
+def test_an_example_is_asked_with_its_tools_and_without_what_only_training_knows() -> None:
+    tools = [{"type": "function", "function": {"name": "refund", "parameters": {}}}]
+    asked = {"role": "assistant", "content": "Which order?"}
+    turns: list[dict[str, Any]] = [USER, {**asked, "weight": 0}, {"role": "user", "content": "Seven."}]
+    called = {"role": "assistant", "tool_calls": [{"function": {"name": "refund", "arguments": "{}"}}], "weight": 1}
+    example = read_example({"messages": [*turns, called], "tools": tools, "parallel_tool_calls": False}, 1)
+    assert isinstance(example, Example)
+
+    question = question_of(example)
+
+    assert question == {"messages": [USER, asked, turns[2]], "tools": tools, "parallel_tool_calls": False}
+    assert turns[1]["weight"] == 0

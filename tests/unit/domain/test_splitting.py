@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import an_example
+from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.examples import Example, Split, read_example
 from tuneloop.domain.ids import digest
 from tuneloop.domain.splitting import (
@@ -78,6 +79,19 @@ def test_another_picture_is_another_question() -> None:
 @pytest.mark.parametrize("units", [0, 1, FEWEST_FOR_TEST - 1])
 def test_few_prompts_are_all_needed_for_training(units: int) -> None:
     assert plan_shares(units, marked_test=False).test == 0
+
+
+def test_a_test_set_is_only_drawn_where_its_largest_share_can_pass_the_gate() -> None:
+    assert FEWEST_FOR_TEST * LARGEST_TEST_SHARE >= FEWEST_ROWS > (FEWEST_FOR_TEST - 1) * LARGEST_TEST_SHARE
+
+
+@given(st.integers(0, 200), st.text(max_size=4))
+def test_a_test_set_that_is_drawn_is_large_enough_to_pass_the_gate(units: int, salt: str) -> None:
+    places = assign([(digest(number), None) for number in range(units)], salt)
+    tested = sum(found.split == Split.TEST for found in places.values())
+
+    assert tested == 0 or tested >= FEWEST_ROWS
+    assert tested or units < 120
 
 
 @given(st.integers(0, 10**6))

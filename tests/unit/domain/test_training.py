@@ -19,8 +19,10 @@ from tuneloop.domain.training import (
     RunError,
     RunEvent,
     RunStatus,
+    adopt_job,
     merge_events,
     merge_job,
+    miss_job,
     run_id,
 )
 
@@ -146,11 +148,57 @@ def test_a_run_that_succeeds_has_all_that_the_provider_says() -> None:
 
 
 def test_a_run_that_was_not_seen_running_started_no_later_than_it_finished() -> None:
-    done = a_job("succeeded", finished_at=NOW - 60 * SECOND)
+    done = a_job("succeeded", finished_at=NOW - 60 * SECOND, fine_tuned_model="ft-1")
 
     ended = merge_job(a_run(status=S.QUEUED), done, NOW)
 
     assert ended.started_at == ended.finished_at == NOW - 60 * SECOND
+
+
+def test_a_success_that_names_no_model_is_waited_for() -> None:
+    nameless = merge_job(a_run(status=S.RUNNING, waiting_for="x"), a_job("succeeded"), NOW)
+    named = merge_job(nameless, a_job("succeeded", fine_tuned_model="ft-1"), NOW)
+
+    assert (nameless.status, nameless.provider_status, nameless.finished_at) == (S.RUNNING, "succeeded", None)
+    assert nameless.waiting_for
+    assert nameless.waiting_for.startswith("The trained model's name")
+    assert (named.status, named.waiting_for) == (S.SUCCEEDED, None)
+
+
+@given(REPORTED)
+def test_a_run_with_a_job_is_at_the_provider_whatever_its_status(word: str) -> None:
+    submitting = a_run(status=S.SUBMITTING, lease=lease("w1", NOW, 330), missed_at=NOW)
+
+    adopted = adopt_job(submitting, a_job(word), NOW)
+
+    assert adopted.status in AT_PROVIDER
+    assert (adopted.status == word) == (word in AT_PROVIDER)
+    assert (adopted.provider_job_id, adopted.provider_status) == ("job-1", word)
+    assert (adopted.lease, adopted.missed_at) == (None, None)
+
+
+def test_a_job_that_is_not_found_is_looked_for_again_a_minute_later() -> None:
+    run = a_run(status=S.RUNNING, provider_job_id="job-1")
+
+    once = miss_job(run, NOW)
+    soon = miss_job(once, NOW + 59 * SECOND)
+    late = miss_job(soon, NOW + 60 * SECOND)
+
+    assert (once.status, soon.status, soon.missed_at) == (S.RUNNING, S.RUNNING, NOW)
+    assert once.waiting_for
+    assert (late.status, late.finished_at, late.waiting_for) == (S.FAILED, NOW + 60 * SECOND, None)
+    assert late.error
+    assert late.error.code == "job_not_found"
+    assert "job-1" in late.error.message
+
+
+def test_a_job_that_is_found_again_was_never_missed() -> None:
+    missed = miss_job(a_run(status=S.RUNNING, provider_job_id="job-1"), NOW)
+
+    found = merge_job(missed, a_job("running"), NOW + 30 * SECOND)
+
+    assert (found.missed_at, found.waiting_for) == (None, None)
+    assert miss_job(found, NOW + 90 * SECOND).status == S.RUNNING
 
 
 def test_a_run_that_fails_says_why_and_when() -> None:
@@ -189,6 +237,14 @@ def test_an_event_without_a_loss_hides_none() -> None:
     )
 
     assert (run.step, run.train_loss, run.valid_loss) == (3, 0.4, 0.6)
+
+
+def test_events_without_a_moment_are_merged_by_their_steps() -> None:
+    timeless = RunEvent(id="", message="", step=4, train_loss=0.3)
+
+    run = merge_events(a_run(status=S.RUNNING), [timeless, an_event(3, train_loss=0.4), timeless])
+
+    assert (run.step, run.train_loss) == (4, 0.3)
 
 
 def test_no_events_change_nothing_and_progress_ends_at_one() -> None:

@@ -1,5 +1,8 @@
 """Evaluations: swept while open, listed for good, and held by one worker at a time."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from tests.unit.factories import NOW, SECOND, an_evaluation
@@ -45,6 +48,50 @@ def test_each_continuation_is_an_event_of_its_own(app: App) -> None:
     app.evaluations.save(stored, event=REQUESTED, now=NOW + SECOND)
 
     assert len(list(app.outbox.unrelayed(NOW + 2 * SECOND))) == 2
+
+
+def looked(app: App, identity: str, now: Any = NOW, **changes: Any) -> int:
+    """Ask for an evaluation; gives the number of its look."""
+    event = EvaluationRequested(tenant="acme", evaluation=identity)
+    return app.evaluations.add(an_evaluation(id=identity, look=0, **changes), event, now).look
+
+
+def test_each_new_evaluation_is_the_next_look_at_its_dataset_s_test_rows(app: App) -> None:
+    assert [looked(app, f"eval-{number}") for number in range(1, 13)] == list(range(1, 13))
+    assert looked(app, "eval-other", dataset="sales") == 1
+    assert app.evaluations.get("acme", "eval-12").look == 12
+
+
+def test_a_look_counts_for_a_year(app: App) -> None:
+    looked(app, "eval-1")
+    looked(app, "eval-2", now=NOW + timedelta(days=200))
+
+    assert looked(app, "eval-3", now=NOW + timedelta(days=364)) == 3
+    assert looked(app, "eval-4", now=NOW + timedelta(days=366)) == 3
+    assert looked(app, "eval-5", now=NOW + timedelta(days=1000)) == 1
+
+
+def test_of_two_looks_at_the_same_moment_one_is_the_second(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    rivals: list[int] = []
+    commit = app.table.commit
+
+    def commit_after_a_rival(*writes: Any) -> None:
+        monkeypatch.setattr(app.table, "commit", commit)
+        rivals.append(looked(app, "eval-rival"))
+        commit(*writes)
+
+    monkeypatch.setattr(app.table, "commit", commit_after_a_rival)
+
+    assert (looked(app, "eval-1"), rivals) == (2, [1])
+
+
+def test_the_same_evaluation_asked_for_at_the_same_moment_is_one_look(app: App) -> None:
+    looked(app, "eval-1")
+
+    with pytest.raises(Stale):
+        looked(app, "eval-1")
+
+    assert looked(app, "eval-2") == 2
 
 
 def test_open_evaluations_of_all_tenants_are_swept_until_they_end(app: App) -> None:

@@ -73,6 +73,7 @@ def test_what_stands_outside_of_tenants_is_nobody_s(tenant: str, name: str) -> N
 def test_numbers_sort_as_numbers(number: int, seq: int) -> None:
     assert keys.version("acme", "support", number).sk < keys.version("acme", "support", number + 1).sk
     assert keys.history("acme", "support", seq).sk < keys.history("acme", "support", seq + 1).sk
+    assert keys.look("acme", "support", seq).sk < keys.look("acme", "support", seq + 1).sk
     assert keys.event("acme", "run.r", seq).sk < keys.event("acme", "run.r", seq + 1).sk
 
 

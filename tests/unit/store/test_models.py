@@ -8,6 +8,7 @@ import pytest
 from tests.unit.factories import NOW, SECOND, a_version
 from tuneloop.app import App
 from tuneloop.domain.errors import NotFound, Stale
+from tuneloop.domain.events import VersionReady
 from tuneloop.domain.registry import Action, Deployment, HistoryEntry, activated, new_model
 from tuneloop.store.models import MARKS_KEPT, Models
 
@@ -150,6 +151,19 @@ def test_what_follows_from_one_cause_is_decided_once(models: Models) -> None:
     assert models.is_decided("acme", "support", "eval-1")
     assert not models.is_decided("initech", "support", "eval-1")
     assert models.deployment("acme", "support").stable == 4
+
+
+def test_a_decision_has_a_version_evaluated_again_as_often_as_it_is_needed(app: App, models: Models) -> None:
+    add(models, 1)
+    again = VersionReady(tenant="acme", model="support", version=1, dataset="support", export="export-1")
+
+    for cause in ("eval-1", "eval-2"):
+        old = models.deployment("acme", "support")
+        models.decide(old, old, an_entry(old, Action.REFUSE), once=cause, follow_up=again)
+        with pytest.raises(Stale):
+            models.decide(old, old, an_entry(old, Action.REFUSE), once=cause, follow_up=again)
+
+    assert [row.event_type for row in app.outbox.unrelayed(NOW + SECOND)] == ["VersionReady"] * 3
 
 
 def test_a_decision_is_remembered_longer_than_any_event_may_come_again() -> None:

@@ -1,0 +1,110 @@
+"""Reports: what a provider on OpenAI's wire says about jobs and their events, read as it comes.
+
+Servers leave fields out and put odd things into others. Without an id and a status nothing can be said about a job; any
+other field that makes no sense is one that isn't there. Texts are cut, as they end up in a row of the table.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, FiniteFloat, StringConstraints, WrapValidator
+from pydantic_core import from_json
+
+from tuneloop.domain.training import ProviderJob, RunError, RunEvent
+
+RUN_KEY = "tuneloop_run"
+NO_CODE = "provider_error"
+NO_REASON = "The provider gave no reason."
+LONGEST_TEXT = 2000
+LARGEST_COUNT = 10**15
+
+
+def _or_nothing(value: object, read: Any) -> Any:
+    try:
+        return read(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _cut(value: object) -> object:
+    return value[:LONGEST_TEXT] if isinstance(value, str) else value
+
+
+Forgiven = WrapValidator(_or_nothing)
+Required = Annotated[str, BeforeValidator(_cut), StringConstraints(min_length=1)]
+Text = Annotated[Required | None, Forgiven]
+Count = Annotated[Annotated[int, Field(ge=0, le=LARGEST_COUNT)] | None, Forgiven]
+Figure = Annotated[FiniteFloat | None, Forgiven]
+Moment = Annotated[AwareDatetime | None, BeforeValidator(lambda seconds: seconds or None), Forgiven]
+
+
+class _Error(BaseModel):
+    code: Text = None
+    message: Text = None
+
+
+class _Job(BaseModel):
+    id: Required
+    status: Required
+    fine_tuned_model: Text = None
+    trained_tokens: Count = None
+    created_at: Moment = None
+    finished_at: Moment = None
+    estimated_finish: Moment = None
+
+
+class _Metrics(BaseModel):
+    step: Count = None
+    total_steps: Count = None
+    train_loss: Figure = None
+    valid_loss: Figure = None
+    full_valid_loss: Figure = None
+
+
+class _Event(BaseModel):
+    id: Text = None
+    created_at: Moment = None
+    level: Text = None
+    message: Text = None
+
+
+def object_in(content: bytes) -> dict[str, Any]:
+    """The JSON object that a body is; ValueError where it is anything else."""
+    value = from_json(content)
+    if not isinstance(value, dict):
+        raise ValueError("the body is not a JSON object")
+    return value
+
+
+def job_in(fields: Mapping[str, Any]) -> ProviderJob:
+    """A job; ValidationError where it has no id or no status."""
+    job = _Job.model_validate(fields)
+    metadata = fields.get("metadata")
+    run = metadata.get(RUN_KEY) if isinstance(metadata, dict) else None
+    return ProviderJob(
+        **job.model_dump(), error=_error_in(fields.get("error"), job.status), run=run if isinstance(run, str) else None
+    )
+
+
+def event_in(fields: Mapping[str, Any]) -> RunEvent:
+    """An event, with the figures of a step where it has any."""
+    event = _Event.model_validate(fields)
+    data = fields.get("data")
+    metrics = _Metrics.model_validate(data if isinstance(data, dict) else {})
+    return RunEvent(
+        id=event.id or "",
+        at=event.created_at,
+        level=event.level or "info",
+        message=event.message or "",
+        step=metrics.step,
+        total_steps=metrics.total_steps,
+        train_loss=metrics.train_loss,
+        valid_loss=metrics.valid_loss if metrics.full_valid_loss is None else metrics.full_valid_loss,
+    )
+
+
+def _error_in(value: object, status: str) -> RunError | None:
+    said = _Error.model_validate(value if isinstance(value, dict) else {"message": value})
+    if said.code is None and said.message is None and status != "failed":
+        return None
+    return RunError(code=said.code or NO_CODE, message=said.message or NO_REASON)

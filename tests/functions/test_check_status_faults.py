@@ -1,0 +1,187 @@
+"""check-status when a provider, a run or a job is strange: the others go on, and no run stays open for ever."""
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from tests.functions import steps
+from tests.functions.conftest import Later
+from tests.functions.providers import Interfered, Reporting
+from tests.world import World
+from tuneloop.app import app, utc_now
+from tuneloop.domain.errors import ProviderRefused
+from tuneloop.domain.training import ControlledRun, ProviderJob, RunEvent, RunStatus
+from tuneloop.providers.base import JOB_NOT_FOUND
+from tuneloop.triggers import FunctionFailed
+
+
+class Broken(Interfered):
+    """Fails for one job in a way that nobody has thought of."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__()
+        self.job = job
+
+    def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
+        if job_id == self.job:
+            raise ZeroDivisionError
+        found: list[RunEvent] = self.real.events(job_id, timeout_s=timeout_s)
+        return found
+
+
+class KeepingNoEvents(Interfered):
+    """A server that doesn't know the route of events."""
+
+    def events(self, *_: Any, **__: Any) -> list[RunEvent]:
+        raise ProviderRefused("The provider refused the call: 404 NotFoundError.")
+
+
+class Listing(Interfered):
+    """Lists jobs as they would be with other fields; `gone` lists none."""
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__()
+        self.fields = fields
+
+    def jobs(self) -> list[ProviderJob]:
+        if "gone" in self.fields:
+            return []
+        return [job.model_copy(update=self.fields) for job in self.real.jobs()]
+
+
+def launched(world: World, dataset: str = "support") -> ControlledRun:
+    """A run that is at the provider."""
+    steps.settled(world, steps.questions(40), dataset)
+    return app.runs.get(world.tenant, steps.runs(world)[0]["id"])
+
+
+def ended_at_provider(run: ControlledRun) -> None:
+    while app.provider.get_job(str(run.provider_job_id), 5).status != "succeeded":
+        pass
+
+
+def given_job(run: ControlledRun, job: str) -> ControlledRun:
+    """The run under another job's id."""
+    return app.runs.save(app.runs.get(run.tenant, run.id).model_copy(update={"provider_job_id": job}))
+
+
+def test_a_run_that_cannot_be_recorded_holds_up_no_other(live: World, log: StringIO) -> None:
+    first, second = launched(live, "first"), launched(live, "second")
+    for run in (first, second):
+        ended_at_provider(run)
+    provider = Broken(str(first.provider_job_id))
+
+    with pytest.raises(FunctionFailed, match="SweepIncomplete"):
+        live.schedule("check-status")
+
+    assert app.runs.get(live.tenant, first.id).is_open
+    assert app.runs.get(live.tenant, second.id).status == RunStatus.SUCCEEDED
+    assert '"error":"ZeroDivisionError"' in log.getvalue()
+    provider.leave()
+    live.schedule("check-status")
+    assert app.runs.get(live.tenant, first.id).status == RunStatus.SUCCEEDED
+
+
+def test_a_job_that_the_provider_does_not_know_ends_its_run_after_a_second_look(live: World, later: Later) -> None:
+    run = given_job(launched(live), "ftjob-gone")
+
+    first, again = steps.look(live, run.id), steps.look(live, run.id)
+    later(61)
+    ended = steps.look(live, run.id)
+
+    assert (first["status"], again["status"]) == (run.status, run.status)
+    assert first["waiting_for"] == "Another look: the provider doesn't know this run's job."
+    assert (ended["status"], ended["error"]["code"], ended["version"]) == ("failed", "job_not_found", None)
+    assert "ftjob-gone" in ended["error"]["message"]
+    assert ended["finished_at"]
+    [waiting] = app.outbox.unrelayed(utc_now() + timedelta(hours=1))
+    assert waiting.event_type == "TrainingRunFinished"
+
+
+def test_the_sweep_looks_for_jobs_that_the_list_does_not_name(live: World, later: Later) -> None:
+    gone, listed_no_more = given_job(launched(live, "first"), "ftjob-gone"), launched(live, "second")
+    ended_at_provider(listed_no_more)
+    Listing(gone=True)
+
+    for seconds in (0, 61):
+        later(seconds)
+        live.schedule("check-status")
+
+    lost, found = app.runs.get(live.tenant, gone.id), app.runs.get(live.tenant, listed_no_more.id)
+    assert lost.error
+    assert (lost.status, lost.error.code, found.status) == (RunStatus.FAILED, "job_not_found", RunStatus.SUCCEEDED)
+
+
+def test_a_job_that_is_found_after_all_goes_on(live: World, later: Later) -> None:
+    run = launched(live)
+    ended_at_provider(run)
+
+    class Forgetful(Interfered):
+        def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
+            self.leave()
+            raise ProviderRefused(f"The provider refused the call: 404 {job_id} {timeout_s}.", code=JOB_NOT_FOUND)
+
+    Forgetful()
+    assert steps.look(live, run.id)["waiting_for"]
+    later(61)
+
+    assert steps.look(live, run.id)["status"] == "succeeded"
+
+
+def test_a_success_without_a_model_s_name_is_waited_for_and_shown(live: World) -> None:
+    run = launched(live)
+    ended_at_provider(run)
+    provider = Reporting("succeeded")
+
+    shown = steps.look(live, run.id)
+
+    assert (shown["status"], shown["provider_status"], shown["version"]) == (run.status, "succeeded", None)
+    assert shown["waiting_for"].startswith("The trained model's name")
+    assert shown["finished_at"] is None
+    provider.leave()
+    live.schedule("check-status")
+    named = app.runs.get(live.tenant, run.id)
+    assert (named.status, named.version, named.waiting_for) == (RunStatus.SUCCEEDED, 1, None)
+
+
+def test_the_sweep_waits_for_the_name_too(live: World) -> None:
+    run = launched(live)
+    ended_at_provider(run)
+    provider = Listing(fine_tuned_model=None)
+
+    for _ in range(2):
+        live.schedule("check-status")
+
+    assert app.runs.get(live.tenant, run.id).is_open
+    provider.leave()
+    live.schedule("check-status")
+    assert app.runs.get(live.tenant, run.id).version == 1
+
+
+def test_a_provider_that_keeps_no_events_still_ends_its_runs(live: World) -> None:
+    run = launched(live)
+    KeepingNoEvents()
+
+    ended = steps.followed(live, run.id)
+
+    assert (ended["status"], ended["version"], ended["step"]) == ("succeeded", 1, None)
+    events = live.call("GET /v1/training-runs/{run}/events", f"/v1/training-runs/{run.id}/events")
+    assert (events.status, events.body) == (200, {"data": []})
+
+
+def test_a_run_that_nobody_could_ask_about_is_asked_about_again(live: World) -> None:
+    run = launched(live)
+
+    class Refusing(Interfered):
+        def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
+            raise ProviderRefused(f"The provider refused the call: 400 {job_id} {timeout_s}.")
+
+    provider = Refusing()
+    shown = steps.look(live, run.id)
+    provider.leave()
+
+    assert (shown["status"], shown["waiting_for"][:28]) == (run.status, "The provider refused the cal")
+    assert app.runs.get(live.tenant, run.id).checked_at <= utc_now()  # type: ignore[operator]
+    assert steps.followed(live, run.id)["status"] == "succeeded"

@@ -1,0 +1,384 @@
+"""evaluate when something goes wrong: providers that refuse, dawdle or go away, rivals, and what changes meanwhile."""
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from tests.functions import contests, steps
+from tests.functions.conftest import Later
+from tests.functions.contests import Playing, Request, arm_of, contest, ended, knowing, number_in, read
+from tests.world import BUCKET, World, invoke
+from tuneloop.app import app, utc_now
+from tuneloop.domain.evaluation import Evaluation
+from tuneloop.domain.examples import Split, answer_of
+from tuneloop.domain.leases import lease
+from tuneloop.domain.pricing import Price
+from tuneloop.store import keys
+from tuneloop.store.writes import Save
+from tuneloop.triggers import FunctionFailed
+
+ROWS = 40
+TOOLS = [{"type": "function", "function": {"name": "refund", "parameters": {"type": "object", "properties": {}}}}]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second try at a provider that is away."""
+    monkeypatch.setattr("evaluate.ask.WAITS_S", ())
+
+
+def stored(world: World, evaluation: str) -> Evaluation:
+    return app.evaluations.get(world.tenant, evaluation)
+
+
+def parts_of(world: World, evaluation: str) -> list[str]:
+    prefix = f"evaluations/{world.tenant}/{evaluation}/"
+    found = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    return sorted(each["Key"].removeprefix(prefix) for each in found)
+
+
+@pytest.mark.parametrize("gone", ["base", "v1"])
+def test_a_model_that_is_gone_ends_the_evaluation_and_promotes_nobody(
+    gone: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluate.run.ROWS_PER_PART", 20)
+    [body] = contest(world, contests.lines(ROWS))
+    provider = Playing(lambda asked: contests.refused() if arm_of(asked) == gone else expected_of(asked))
+
+    found = ended(world, body)
+
+    assert found["status"] == "failed"
+    number = 0 if gone == "base" else 1
+    assert found["error"] == {
+        "code": "provider_refused",
+        "message": f"Version {number} answered none of 20 questions: {contests.GONE}",
+    }
+    assert (found["verdict"]["promote"], found["comparison"]) == (False, None)
+    assert len(provider.sent) <= 40
+    assert (steps.deployment(world)["stable"], steps.deployment(world)["step"]) == (0, 0)
+    [line] = steps.history(world)
+    assert line["action"] == "refuse"
+    assert found["error"]["message"] in line["reason"]
+    assert list(app.evaluations.open()) == []
+
+
+def expected_of(asked: Request) -> str:
+    return contests.expected(number_in(asked))
+
+
+def test_a_side_that_was_refused_now_and_then_is_not_beaten(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    Playing(
+        lambda asked: contests.refused() if arm_of(asked) == "base" and number_in(asked) < 3 else knowing("v1")(asked)
+    )
+
+    found = ended(world, body)
+
+    assert (found["status"], found["arms"]["stable"]["errors"], found["arms"]["candidate"]["errors"]) == (
+        "completed",
+        3,
+        0,
+    )
+    assert found["comparison"]["p_value"] < 0.0001
+    assert found["verdict"]["promote"] is False
+    assert found["error"]["code"] == "too_many_refused"
+    assert "refused 3 of 40 questions to version 0" in found["verdict"]["reason"]
+
+
+def test_a_row_or_two_that_are_refused_leave_the_verdict_as_it_is(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    Playing(
+        lambda asked: contests.refused() if arm_of(asked) == "v1" and number_in(asked) < 2 else knowing("v1")(asked)
+    )
+
+    found = ended(world, body)
+
+    assert (found["arms"]["candidate"]["correct"], found["arms"]["candidate"]["errors"]) == (38, 2)
+    assert (found["verdict"]["promote"], found["error"]) == (True, None)
+
+
+def test_what_ended_in_an_error_may_be_asked_for_again_without_another_look(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    provider = Playing(lambda _: contests.refused())
+    first = ended(world, body)
+
+    provider.script = knowing()
+    second = ended(world, body)
+    third = ended(world, body)
+
+    assert (first["status"], second["status"], second["error"]) == ("failed", "completed", None)
+    assert second["id"] != first["id"]
+    assert third == second
+    assert (first["look"], second["look"]) == (1, 1)
+    assert ended(world, body | {"version": steps.registered(world, prompt="v2")})["look"] == 2
+
+
+def test_a_version_that_is_announced_again_does_not_repeat_what_failed(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    Playing(lambda _: contests.refused())
+    failed = ended(world, body)
+
+    detail = {"tenant": world.tenant, "model": "support", "version": 1, "dataset": "support", "export": body["export"]}
+    invoke("evaluate", {"source": "tuneloop", "detail-type": "VersionReady", "detail": detail})
+
+    assert [each["id"] for each in contests.every(world)] == [failed["id"]]
+
+
+def called(arguments: str, name: str = "refund", text: str | None = None) -> dict[str, Any]:
+    call = {"id": "call-1", "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {"role": "assistant", "content": text, "tool_calls": [call]}
+
+
+def refunds(rows: int) -> list[dict[str, Any]]:
+    """Rows that are answered by a call, and every fourth by a text."""
+    made = contests.lines(rows)
+    for number, line in enumerate(made):
+        line |= {"tools": TOOLS, "parallel_tool_calls": False}
+        if number % 4:
+            line["messages"][-1] = called(json.dumps({"order": number, "all": True}))
+    return made
+
+
+def test_tool_calls_are_asked_for_with_their_tools_and_judged_by_what_they_call(world: World) -> None:
+    [body] = contest(world, refunds(ROWS))
+
+    def script(asked: Request) -> str | dict[str, Any]:
+        number = number_in(asked)
+        if arm_of(asked) == "base":
+            return "refund" if number % 4 else called("{}")
+        return called(f'{{ "all": true, "order": {number}.0 }}', text="Sure.") if number % 4 else expected_of(asked)
+
+    provider = Playing(script)
+
+    found = ended(world, body)
+
+    assert (found["arms"]["candidate"]["correct"], found["arms"]["stable"]["correct"]) == (ROWS, 0)
+    assert found["verdict"]["promote"] is True
+    assert all(asked["tools"] == TOOLS and asked["parallel_tool_calls"] is False for asked in provider.sent)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [called('{"order": 1}'), called('{"order": 1, "all": 1}'), called('{"order": 1, "all": true}', "cancel"), "refund"],
+    ids=["less", "another value", "another tool", "a text"],
+)
+def test_another_call_is_a_wrong_answer(wrong: str | dict[str, Any], world: World) -> None:
+    rows = [line | {"tools": TOOLS} for line in contests.lines(20)]
+    for line in rows:
+        line["messages"][-1] = called('{"order": 1, "all": true}')
+    [body] = contest(world, rows)
+    Playing(lambda asked: wrong if arm_of(asked) == "v1" else called('{"all":true,"order":1}'))
+
+    found = ended(world, body)
+
+    assert (found["arms"]["candidate"]["correct"], found["arms"]["stable"]["correct"]) == (0, 20)
+
+
+def test_the_commonest_answer_may_be_a_call(world: World) -> None:
+    rows = refunds(20)
+    for line in rows[5:]:
+        line["messages"][-1] = called('{"order": 1}')
+    [body] = contest(world, rows)
+    export = app.exports.get(world.tenant, "support", body["export"])
+    commonest = export.model_copy(update={"most_frequent_answer": answer_of(called('{ "order":1 }'))})
+    app.table.commit(Save(keys.export(world.tenant, "support", export.id), commonest))
+    Playing(knowing("v1"))
+
+    assert ended(world, body)["arms"]["most_frequent"]["correct"] == 15
+
+
+@pytest.mark.parametrize("seconds", [6.0, 28.0])
+def test_a_slow_provider_is_paid_once_for_each_answer(
+    seconds: float, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [body] = contest(world, contests.lines(120))
+    passed = timedelta()
+    monkeypatch.setattr("evaluate.handler.utc_now", lambda: utc_now() + passed)
+
+    def script(asked: Request) -> str:
+        nonlocal passed
+        passed += timedelta(seconds=seconds / 8)  # eight are asked at once
+        if len(provider.sent) % 10 == 0:
+            world.schedule("evaluate")
+        return knowing("v1")(asked)
+
+    provider = Playing(script)
+
+    found = ended(world, body)
+
+    assert (found["status"], found["verdict"]["promote"]) == ("completed", True)
+    assert provider.answered.total() == 2 * 120
+    parts = stored(world, found["id"]).parts
+    assert min(parts.values()) >= 2
+    assert max(parts.values()) <= 120 * seconds / 8 / 45 + 1
+    expected_keys = {f"{arm}-{part:07d}.jsonl" for arm, number in parts.items() for part in range(number)}
+    assert set(parts_of(world, found["id"])) == expected_keys | {"versions.jsonl"}
+
+
+def test_what_was_answered_before_the_provider_went_away_is_kept(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    provider = Playing(lambda asked: knowing("v1")(asked) if provider.answered.total() < 27 else contests.away())
+    waiting = ended(world, body)
+    assert (waiting["status"], waiting["waiting_for"]) == ("running", contests.AWAY)
+    assert waiting["progress"] == pytest.approx(27 / 80)
+
+    provider.script = knowing("v1")
+    world.schedule("evaluate")
+    world.settle()
+
+    assert (read(world, waiting["id"])["status"], provider.answered.total()) == ("completed", 80)
+
+
+def test_one_row_that_stays_unavailable_costs_no_other_row_a_second_answer(world: World, later: Later) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    provider = Playing(
+        lambda asked: contests.away() if number_in(asked) == 3 and arm_of(asked) == "v1" else knowing("v1")(asked)
+    )
+    waiting = ended(world, body)
+    world.schedule("evaluate")
+    assert read(world, waiting["id"])["status"] == "running"
+
+    later(26 * 3600)
+    world.schedule("evaluate")
+
+    found = read(world, waiting["id"])
+    assert set(provider.answered.values()) == {1}
+    assert provider.answered.total() == 2 * ROWS - 1
+    assert (found["status"], found["waiting_for"]) == ("failed", None)
+    assert found["error"] == {
+        "code": "provider_unavailable",
+        "message": f"No answer came for a day. {contests.AWAY}",
+    }
+    assert contests.AWAY in found["verdict"]["reason"]
+
+
+def test_a_rival_who_took_over_is_left_alone(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+
+    def script(asked: Request) -> str:
+        [held] = [each for each in app.evaluations.open() if each.lease]
+        if held.lease and held.lease.owner != "rival":
+            app.evaluations.save(held.model_copy(update={"lease": lease("rival", utc_now(), 60)}), now=utc_now())
+        return knowing("v1")(asked)
+
+    Playing(script)
+
+    found = ended(world, body)
+
+    row = stored(world, found["id"])
+    assert (row.status, row.parts, row.lease and row.lease.owner) == ("running", {}, "rival")
+    assert parts_of(world, found["id"]) == ["versions.jsonl"]
+
+
+def test_an_evaluation_asks_with_the_prompts_that_it_began_with(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    provider = Playing(lambda asked: knowing("v1")(asked) if len(provider.sent) < 15 else contests.away())
+    waiting = ended(world, body)
+
+    contests.changed(world, 0, prompt="Another base prompt.")
+    contests.changed(world, 1, prompt="v1, but another")
+    provider.script = knowing("v1")
+    world.schedule("evaluate")
+    world.settle()
+
+    assert read(world, waiting["id"])["verdict"]["promote"] is True
+    assert {arm_of(asked) for asked in provider.sent} == {"v1", "base"}
+
+
+def test_only_evaluations_that_ask_rows_are_looks(world: World) -> None:
+    [without] = contest(world, [])
+    Playing(knowing("v1"))
+    nothing = ended(world, without)
+    world.drop("support", contests.lines(ROWS), name="test/own.jsonl")
+    world.schedule("collect-examples")
+    world.settle()
+    export = app.exports.page(world.tenant, "support", 10, None).data[0]
+
+    found = ended(world, without | {"export": export.id})
+
+    assert (nothing["look"], nothing["examples"], nothing["too_few"]) == (0, 0, True)
+    assert (found["look"], found["examples"], found["too_few"]) == (1, ROWS, False)
+
+
+def test_too_few_rows_are_told_apart_from_rows_that_were_trained_on(world: World) -> None:
+    [body] = contest(world, contests.lines(19))
+    Playing(knowing("v1"))
+
+    found = ended(world, body)
+
+    assert (found["too_few"], found["contaminated"], found["removed_overlap"]) == (True, False, 0)
+    assert found["verdict"]["reason"].startswith("19 test rows are too few to prove anything; that takes 20.")
+
+
+def test_a_contaminated_test_set_is_not_called_too_small(world: World) -> None:
+    [body] = contest(world, contests.lines(30))
+    trained = app.exports.get(world.tenant, "support", body["export"])
+    train, test = trained.files[Split.TRAIN].key, trained.files[Split.TEST].key
+    world.s3.copy_object(Bucket=BUCKET, Key=train, CopySource=f"{BUCKET}/{test}")
+    contests.changed(world, 1, dataset="support", export=trained.id)
+    Playing(knowing("v1"))
+
+    found = ended(world, body)
+
+    assert (found["contaminated"], found["removed_overlap"], found["verdict"]["promote"]) == (True, 30, False)
+    assert "30 of 30 test rows were in training data" in found["verdict"]["reason"]
+
+
+def test_what_an_evaluation_cost_is_told_once_for_each_version(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    price = Price(
+        input_per_1m=Decimal(2),
+        output_per_1m=Decimal(4),
+        base_input_per_1m=Decimal(1),
+        base_output_per_1m=Decimal(2),
+        price_date=utc_now().date(),
+        price_source="a test",
+    )
+    prices: list[Price | None] = [price]
+    monkeypatch.setattr("evaluate.judge.price_of", lambda *_: prices[0])
+    [body, other] = contest(world, contests.lines(ROWS), ("v1", "v2"))
+    Playing(lambda _: "never")
+
+    found = ended(world, body)
+    prices[0] = None
+    unknown = ended(world, other)
+
+    assert found["arms"]["candidate"]["cost_usd"] == pytest.approx(ROWS * 0.0024)
+    assert found["arms"]["stable"]["cost_usd"] == found["arms"]["base"]["cost_usd"] == pytest.approx(ROWS * 0.0012)
+    assert found["cost_usd"] == pytest.approx(ROWS * 0.0036)
+    assert (unknown["status"], unknown["cost_usd"]) == ("completed", None)
+
+
+def test_an_evaluation_that_can_t_be_worked_on_leaves_the_others_their_turn(world: World, log: StringIO) -> None:
+    [body, other] = contest(world, contests.lines(ROWS), ("v1", "v2"))
+    provider = Playing(lambda _: contests.away())
+    broken, whole = ended(world, body), ended(world, other)
+    row = stored(world, broken["id"])
+    app.evaluations.save(row.model_copy(update={"export": "export-lost"}), now=utc_now())
+    provider.script = knowing("v2")
+
+    with pytest.raises(FunctionFailed):
+        world.schedule("evaluate")
+
+    assert read(world, whole["id"])["status"] == "completed"
+    assert '"error":"NotFound"' in log.getvalue()
+
+
+def test_an_evaluation_of_a_hundred_thousand_rows_fits_its_row() -> None:
+    slowest = 100_000 * 28 / 8 / 45
+    row = Evaluation(
+        tenant="t" * 63,
+        id="e" * 63,
+        model="m" * 63,
+        candidate=2,
+        stable=1,
+        dataset="d" * 63,
+        export="x" * 63,
+        parts={"candidate": round(slowest), "stable": round(slowest), "base": round(slowest)},
+        created_at=utc_now(),
+    )
+
+    assert len(row.model_dump_json()) < 4096

@@ -1,0 +1,30 @@
+"""A provider that is a played server: one for all tests, as a client takes time to make."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.providers.server import Server
+from tuneloop.providers.openai_compatible import OpenAICompatible
+
+
+@pytest.fixture(scope="session")
+def played() -> Iterator[tuple[Server, OpenAICompatible]]:
+    server = Server()
+    http = server.start()
+    provider = OpenAICompatible("played", server.url, lambda: "a-key")
+    yield server, provider
+    server.over.set()
+    provider._client.close()
+    http.shutdown()
+    http.server_close()
+
+
+@pytest.fixture
+def server(played: tuple[Server, OpenAICompatible]) -> Server:
+    return played[0]
+
+
+@pytest.fixture
+def provider(played: tuple[Server, OpenAICompatible]) -> OpenAICompatible:
+    return played[1]

@@ -1,0 +1,102 @@
+"""A real HTTP server that plays what a test wrote: any status, any body, in one piece or in drops."""
+
+import json
+from collections import deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+DROP_EVERY_S = 0.02
+
+
+@dataclass(frozen=True)
+class Play:
+    """One answer; `drips` is the part of it that is sent byte by byte (`head` or `body`)."""
+
+    body: bytes
+    status: int = 200
+    drips: str = ""
+    kind: str = "application/json"
+    headers: tuple[str, ...] = ()
+
+
+@dataclass
+class Asked:
+    """A request as it arrived."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    key: str
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Server:
+    """Gives its plays one by one, the last of them for ever."""
+
+    plays: deque[Play] = field(default_factory=deque)
+    asked: list[Asked] = field(default_factory=list)
+    over: Event = field(default_factory=Event)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def plays_next(self, *plays: Any, **fields: Any) -> None:
+        """Set what comes next: plays, or what stands for their bodies (bytes as they are, all else as JSON)."""
+        self.asked.clear()
+        self.plays = deque(one if isinstance(one, Play) else Play(_bytes(one), **fields) for one in plays)
+
+    def start(self) -> ThreadingHTTPServer:
+        played = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_GET(self) -> None:
+                played.answer(self)
+
+            def do_POST(self) -> None:
+                played.answer(self)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing on the terminal."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = server.server_address[1]
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return server
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        path = urlsplit(request.path)
+        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        self.asked.append(Asked(request.command, path.path, parse_qs(path.query), key, body))
+        play = self.plays.popleft() if len(self.plays) > 1 else self.plays[0]
+        lines = [f"HTTP/1.1 {play.status} Played", f"Content-Type: {play.kind}", f"Content-Length: {len(play.body)}"]
+        head = "\r\n".join([*lines, *play.headers, "", ""]).encode()
+        try:
+            self._send(request, head, drips=play.drips == "head")
+            self._send(request, play.body, drips=play.drips == "body")
+        except OSError:  # the client has hung up, as it should
+            request.close_connection = True
+
+    def _send(self, request: BaseHTTPRequestHandler, content: bytes, *, drips: bool) -> None:
+        for piece in (content[at : at + 1] for at in range(len(content))) if drips else (content,):
+            if drips and self.over.wait(DROP_EVERY_S):
+                return
+            request.wfile.write(piece)
+            request.wfile.flush()
+
+
+def _bytes(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
