@@ -169,19 +169,3 @@ def test_a_provider_that_keeps_no_events_still_ends_its_runs(live: World) -> Non
     assert (ended["status"], ended["version"], ended["step"]) == ("succeeded", 1, None)
     events = live.call("GET /v1/training-runs/{run}/events", f"/v1/training-runs/{run.id}/events")
     assert (events.status, events.body) == (200, {"data": []})
-
-
-def test_a_run_that_nobody_could_ask_about_is_asked_about_again(live: World) -> None:
-    run = launched(live)
-
-    class Refusing(Interfered):
-        def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
-            raise ProviderRefused(f"The provider refused the call: 400 {job_id} {timeout_s}.")
-
-    provider = Refusing()
-    shown = steps.look(live, run.id)
-    provider.leave()
-
-    assert (shown["status"], shown["waiting_for"][:28]) == (run.status, "The provider refused the cal")
-    assert app.runs.get(live.tenant, run.id).checked_at <= utc_now()  # type: ignore[operator]
-    assert steps.followed(live, run.id)["status"] == "succeeded"

@@ -76,7 +76,8 @@ def test_who_cannot_answer_is_stood_in_for_and_it_is_said_and_counted(live: Worl
     answer = steps.ask(live, user="user-1").body
 
     assert answer["tuneloop"] == {"version": 1, "is_finetuned": True, "arm": "candidate", "fallback": True}
-    assert [(row["version"], row["calls"], row["fallbacks"]) for row in steps.usage(live)] == [(1, 1, 1)]
+    counted = [(row["version"], row["calls"], row["failed"], row["fallbacks"]) for row in steps.usage(live)]
+    assert counted == [(1, 1, 0, 1), (2, 1, 1, 0)]
 
 
 def test_the_base_model_is_the_last_to_stand_in(live: World) -> None:
@@ -103,7 +104,7 @@ def test_when_nobody_answers_the_first_refusal_is_told_without_what_was_said(wor
 
     assert (answer.status, answer.body["error"]["code"]) == (503, "provider_unavailable")
     assert "secret" not in answer.text
-    assert steps.usage(world) == []
+    assert [(row["version"], row["calls"], row["failed"]) for row in steps.usage(world)] == [(0, 1, 1)]
 
 
 @pytest.mark.parametrize("field", ["user", "safety_identifier"])
@@ -169,5 +170,5 @@ def test_a_provider_that_refuses_our_key_is_reported_without_it(
 
     answer = steps.ask(live)
 
-    assert (answer.status, answer.body["error"]["code"]) == (400, "provider_refused")
+    assert (answer.status, answer.body["error"]["code"]) == (503, "provider_key_refused")
     assert "not-the-key" not in answer.text

@@ -118,7 +118,7 @@ def test_a_server_that_drips_is_stood_in_for_in_time(
     steps.decide(world, "activate")
     reach(world, server.url, monkeypatch)
     body = json.dumps({"choices": [{"message": {"content": "late"}}]}).encode()
-    server.plays_next(Play(b" " * 10_000, drips="body"), Play(body))
+    server.plays_next(Play(b" " * 250, drips="body"), Play(body))
     app.provider._client  # type: ignore[attr-defined]  # noqa: B018 - making it takes as long as the whole call may
     started = monotonic()
 

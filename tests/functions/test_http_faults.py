@@ -31,10 +31,10 @@ def refused(answer: Answer) -> None:
     assert error["request_id"]
 
 
-@pytest.mark.parametrize("route", BODIES)
 @pytest.mark.parametrize("body", [nested(100_000), '{"a": ' * 5_000 + "1" + "}" * 5_000, nested(300)])
-def test_a_body_that_is_nested_too_deeply_is_named_as_that(route: str, body: str, world: World) -> None:
-    refused(world.call(route, path_of(route, IDS), body))
+def test_a_body_that_is_nested_too_deeply_is_named_as_that(body: str, world: World) -> None:
+    for route in BODIES:
+        refused(world.call(route, path_of(route, IDS), body))
 
 
 def test_a_field_that_is_nested_too_deeply_is_refused_and_one_that_is_not_is_passed_on(live: World) -> None:

@@ -1,7 +1,5 @@
 """launch-finetune when a provider is strange or refuses our key: one job for one run all the same."""
 
-from typing import Any
-
 import pytest
 
 from tests.functions import steps
@@ -9,7 +7,6 @@ from tests.functions.conftest import Later, reach
 from tests.functions.providers import Counting, Interfered, jobs_of
 from tests.world import World
 from tuneloop.app import app
-from tuneloop.domain.errors import ProviderUnavailable
 from tuneloop.domain.training import ControlledRun, ProviderJob, RunStatus
 from tuneloop.providers.base import JobRequest
 
@@ -89,20 +86,3 @@ def test_a_key_that_the_provider_does_not_take_is_waited_for(
 
     run = only_run(live)
     assert [job.id for job in jobs_of(run.id)] == [run.provider_job_id]
-
-
-def test_a_create_that_conflicts_is_waited_for(live: World, later: Later) -> None:
-    class Conflicting(Interfered):
-        def create_job(self, _: JobRequest) -> Any:
-            raise ProviderUnavailable("The provider can't answer now (409 conflict). Try again later.")
-
-    provider = Conflicting()
-    steps.settled(live, steps.questions(40))
-    assert only_run(live).status == RunStatus.SUBMITTING
-    provider.leave()
-
-    for seconds in (400, 500):
-        later(seconds)
-        live.schedule("launch-finetune")
-
-    assert len(jobs_of(only_run(live).id)) == 1

@@ -1,7 +1,8 @@
 """Deadlines: a call to a provider ends when its time is over, however slowly the answer drips in.
 
 HTTP libraries limit each operation on a socket, so a server that sends a byte now and then holds a call for ever. Here
-every operation gets no more than what is left for the whole call. Imported with the SDK, not before: it brings HTTP.
+every operation gets no more than what is left for the whole call; only looking up a name has limits of its own, the
+system's. Imported with the SDK and not before, as it brings the HTTP library.
 """
 
 import socket
@@ -68,7 +69,9 @@ class _Stream(httpcore2.NetworkStream):
         return self._inner.read(max_bytes, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), PIECE):  # the limit is anew for each part that the peer takes
+        for start in range(
+            0, len(buffer), PIECE
+        ):  # within a piece, each part that the peer takes starts the limit anew
             self._inner.write(buffer[start : start + PIECE], _left(timeout))
 
     def close(self) -> None:

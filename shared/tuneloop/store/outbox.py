@@ -44,7 +44,7 @@ class Outbox:
         self._table = table
 
     def unrelayed(self, before: datetime) -> Iterator[OutboxRow]:
-        """Events that have waited since before that moment, oldest first; a row that can't be read stays where it is."""
+        """Events that have waited since before that moment, oldest first; rows that can't be read stay there."""
         for stored in self._table.all(keys.UNRELAYED, _StoredRow, index=keys.SWEEP):
             try:
                 row = OutboxRow.model_validate(stored.model_extra)

@@ -8,7 +8,10 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tuneloop.providers.base import JobRequest
+
 DROP_EVERY_S = 0.02
+REQUEST = JobRequest(run="run-1", model="support", base_model="base-1", training_file="file-1")
 
 
 @dataclass(frozen=True)

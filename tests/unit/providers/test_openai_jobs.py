@@ -1,0 +1,161 @@
+"""Jobs, files and events at a real server: what is sent, and what is read out of whatever comes back."""
+
+from io import BytesIO, StringIO
+from typing import Any
+
+import pytest
+
+from tests.unit.providers.server import REQUEST, Play, Server
+from tuneloop.domain.errors import ProviderUnavailable
+from tuneloop.observability import logger
+from tuneloop.providers.openai_compatible import OpenAICompatible as Provider
+from tuneloop.providers.reports import NO_CODE, NO_REASON
+
+SAID = "the purple heron dances at noon"
+JOB = {"id": "job-1", "status": "running"}
+
+
+def listed(*rows: Any, **more: Any) -> dict[str, Any]:
+    return {"object": "list", "data": list(rows), "has_more": False, **more}
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    written = StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", written)
+    return written
+
+
+def test_a_job_is_asked_for_once_however_it_fails(server: Server, provider: Provider) -> None:
+    server.plays_next({}, status=500)
+
+    with pytest.raises(ProviderUnavailable):
+        provider.create_job(REQUEST)
+
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("validation", [None, "file-2"])
+def test_a_job_is_created_with_what_it_is_found_by(validation: str | None, server: Server, provider: Provider) -> None:
+    server.plays_next(JOB)
+
+    job = provider.create_job(REQUEST.model_copy(update={"validation_file": validation, "model": "m" * 63}))
+
+    assert job.id == "job-1"
+    sent = server.asked[0].json
+    assert (server.asked[0].path, sent["model"], sent["training_file"]) == ("/v1/fine_tuning/jobs", "base-1", "file-1")
+    assert sent["method"] == {"type": "supervised", "supervised": {"hyperparameters": {}}}
+    assert sent["metadata"] == {"tuneloop_run": "run-1", "tuneloop_model": "m" * 63}
+    assert sent.get("validation_file") == validation
+
+
+def test_a_list_is_read_again_after_a_failure_that_passes(server: Server, provider: Provider) -> None:
+    server.plays_next(Play(b"{}", status=503, headers=("retry-after-ms: 1",)), listed(JOB))
+
+    assert [job.id for job in provider.jobs()] == ["job-1"]
+
+
+def test_pages_follow_each_other_to_the_last(server: Server, provider: Provider) -> None:
+    server.plays_next(
+        listed(JOB, JOB | {"id": "job-2"}, has_more=True), listed(JOB | {"id": "job-3"}, has_more=True), listed()
+    )
+
+    assert [job.id for job in provider.jobs()] == ["job-1", "job-2", "job-3"]
+    assert [asked.query.get("after") for asked in server.asked] == [None, ["job-2"], ["job-3"]]
+
+
+def test_a_server_that_knows_no_pages_is_not_asked_for_ever(server: Server, provider: Provider) -> None:
+    server.plays_next({"data": [JOB]})
+
+    assert {job.id for job in provider.jobs()} == {"job-1"}
+    assert len(server.asked) == 2
+
+
+def test_the_oldest_job_of_a_run_is_its_job(server: Server, provider: Provider) -> None:
+    mine = JOB | {"metadata": {"tuneloop_run": "run-1"}}
+    other = JOB | {"metadata": {"tuneloop_run": "run-2"}, "created_at": 1}
+    jobs = [mine | {"id": "late", "created_at": 30}, mine | {"id": "early", "created_at": 20}, mine, other]
+    server.plays_next(listed(*jobs))
+
+    found = provider.find_job("run-1")
+
+    assert found
+    assert (found.id, found.run) == ("early", "run-1")
+    assert server.asked[0].query["metadata[tuneloop_run]"] == ["run-1"]
+
+
+def test_a_file_is_found_by_its_name_and_uploaded_with_it(server: Server, provider: Provider) -> None:
+    server.plays_next(listed({"id": "file-2", "filename": "b.jsonl"}, {"id": "file-1", "filename": "a.jsonl"}))
+    assert provider.find_file("a.jsonl") == "file-1"
+    assert provider.find_file("c.jsonl") is None
+    assert server.asked[0].query["purpose"] == ["fine-tune"]
+
+    server.plays_next({"id": "file-3"})
+    assert provider.upload("c.jsonl", BytesIO(b'{"messages": []}')) == "file-3"
+    assert b'filename="c.jsonl"' in server.asked[0].body
+
+
+STRANGE: list[Any] = [
+    {"status": "running"},
+    {"id": "job-8"},
+    {"id": 5, "status": SAID},
+    {"id": "", "status": "x"},
+    SAID,
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_a_job_that_cannot_be_read_hides_no_other(
+    strange: Any, server: Server, provider: Provider, log: StringIO
+) -> None:
+    server.plays_next(listed(JOB | {"id": "job-7"}, strange, JOB | {"id": "job-9"}))
+
+    assert [job.id for job in provider.jobs()] == ["job-7", "job-9"]
+    assert SAID not in log.getvalue()
+    assert ('"error":"ValidationError"' in log.getvalue()) == isinstance(strange, dict)
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "code", "message"),
+    [
+        ({"message": "Line 3 is not JSON."}, "failed", NO_CODE, "Line 3 is not JSON."),
+        ({"code": "bad_file"}, "failed", "bad_file", NO_REASON),
+        ({"code": 7, "message": ["x"]}, "failed", NO_CODE, NO_REASON),
+        ("no room", "failed", NO_CODE, "no room"),
+        (None, "failed", NO_CODE, NO_REASON),
+        ({"code": "bad_file", "message": "Bad."}, "cancelled", "bad_file", "Bad."),
+    ],
+)
+def test_a_job_s_error_has_a_code_and_a_reason(
+    said: Any, status: str, code: str, message: str, server: Server, provider: Provider
+) -> None:
+    server.plays_next({"id": "job-1", "status": status, "error": said})
+
+    error = provider.get_job("job-1", 5).error
+
+    assert error
+    assert (error.code, error.message) == (code, message)
+
+
+@pytest.mark.parametrize("said", [None, {}, {"code": None, "message": None, "param": None}, []])
+def test_a_job_without_an_error_has_none(said: Any, server: Server, provider: Provider) -> None:
+    server.plays_next(JOB | {"error": said})
+
+    assert provider.get_job("job-1", 5).error is None
+
+
+def test_events_come_oldest_first_without_the_figures_that_are_none(server: Server, provider: Provider) -> None:
+    good = {"id": "e-1", "created_at": 1_790_000_000, "level": "warn", "message": "Step 2"}
+    figures = {"step": 2, "total_steps": 8.0, "train_loss": 0.5, "valid_loss": 0.7, "full_valid_loss": 0.6}
+    odd = {"step": 1.5, "total_steps": "many", "train_loss": {"at": 1}, "valid_loss": float("nan")}
+    server.plays_next(listed({"data": odd}, {"data": SAID}, good | {"data": figures}))
+
+    first, second, third = provider.events("job/1", 5)
+
+    assert server.asked[0].path == "/v1/fine_tuning/jobs/job%2F1/events"
+    assert first.at
+    assert (first.at.timestamp(), first.level, first.message) == (1_790_000_000, "warn", "Step 2")
+    assert (first.step, first.total_steps, first.train_loss, first.valid_loss) == (2, 8, 0.5, 0.6)
+    for strange in (second, third):
+        assert (strange.at, strange.step, strange.total_steps) == (None, None, None)
+        assert (strange.train_loss, strange.valid_loss) == (None, None)
