@@ -15,6 +15,7 @@ from tuneloop.store.datasets import Datasets
 from tuneloop.store.queues import Queue
 from tuneloop.store.runs import Runs
 from tuneloop.store.tenants import Tenants
+from tuneloop.sweeping import each
 
 MARGIN_S = 1
 
@@ -48,10 +49,11 @@ def _is_busy(tenant: str, name: str, datasets: Datasets, runs: Runs) -> bool:
     return (tenant, name) in places
 
 
-def settle_all(*, settle_s: float, tenants: Tenants, datasets: Datasets, runs: Runs, now: datetime) -> int:
-    """Settle every dataset that is due; tells how many were."""
-    return sum(
-        settle(tenant.id, dataset.id, settle_s=settle_s, datasets=datasets, runs=runs, now=now)
-        for tenant in tenants.all()
-        for dataset in datasets.all(tenant.id)
-    )
+def settle_all(*, settle_s: float, tenants: Tenants, datasets: Datasets, runs: Runs, now: datetime) -> None:
+    """Settle every dataset that is due."""
+    known = [dataset for tenant in tenants.all() for dataset in datasets.all(tenant.id)]
+
+    def work(dataset: Dataset) -> None:
+        settle(dataset.tenant, dataset.id, settle_s=settle_s, datasets=datasets, runs=runs, now=now)
+
+    each(known, work)

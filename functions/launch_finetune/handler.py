@@ -6,6 +6,7 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.events import DatasetSettled, ExportCreated, TrainingRunRequested
 from tuneloop.domain.training import SUBMITTABLE
 from tuneloop.observability import count
+from tuneloop.sweeping import each
 from tuneloop.triggers import Function
 
 handler = Function("launch-finetune", api)
@@ -31,9 +32,8 @@ def on_requested(event: TrainingRunRequested) -> None:
 @handler.on("every-5-minutes")
 def sweep() -> None:
     """Take up runs whose submission was interrupted or had to wait for the provider."""
-    for run in list(app.runs.open()):
-        if run.status in SUBMITTABLE:
-            _launch(run.tenant, run.id)
+    waiting = [run for run in app.runs.open() if run.status in SUBMITTABLE]
+    each(waiting, lambda run: _launch(run.tenant, run.id))
 
 
 @handler.on("monthly")

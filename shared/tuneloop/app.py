@@ -41,10 +41,12 @@ class App:
         return Settings.from_environment()
 
     def client(self, service: str) -> Any:
-        """A boto3 client for a service, with the region and credentials of the environment."""
+        """A boto3 client for a service; a call that hangs is given up long before the function is."""
         import boto3
+        from botocore.config import Config
 
-        return boto3.client(service)  # type: ignore[call-overload]
+        patience = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "max_attempts": 2})
+        return boto3.client(service, config=patience)  # type: ignore[call-overload]
 
     @cached_property
     def table(self) -> Table:
@@ -53,7 +55,7 @@ class App:
 
     @cached_property
     def tenants(self) -> "Tenants":
-        """The tenants of every tenant."""
+        """The registry of tenants, and their keys."""
         from tuneloop.store.tenants import Tenants
 
         return Tenants(self.table)
