@@ -12,8 +12,6 @@ import pytest
 from infra.schedules import EVERY_5_MINUTES, MONTHLY
 from tests.e2e.conftest import SAMPLE, Command
 
-pytestmark = pytest.mark.xdist_group("e2e")
-
 
 def soon(look: Callable[[], Any], seconds: float = 60) -> Any:
     """What `look` gives as soon as it gives something."""

@@ -12,7 +12,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "build" / "demo" / "report.json"
-pytestmark = pytest.mark.xdist_group("e2e")
 BANKING = ROOT.parent / "shared" / "data" / "banking77"
 STEPS = ["start", "key", "drop", "collect", "train", "evaluate", "promote", "ask", "deactivate", "usage"]
 

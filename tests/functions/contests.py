@@ -103,17 +103,22 @@ def away() -> str:
 
 
 class Playing(Interfered):
-    """Gives the answers of a script, a text or a whole message; counts what was answered, by prompt and question."""
+    """Gives the answers of a script, a text or a whole message; counts what was answered, by prompt and question.
+
+    What a rival does meanwhile is done beside it, since he may ask too.
+    """
 
     def __init__(self, script: Callable[[Request], str | dict[str, Any]]) -> None:
         super().__init__()
         self.script = script
+        self.meanwhile: Callable[[], None] = lambda: None
         self.sent: list[Request] = []
         self.answered: Counter[tuple[str, str]] = Counter()
         self.alone = Lock()
 
     def complete(self, request: Request, timeout_s: float) -> ChatCompletion:
         assert timeout_s > 0
+        self.meanwhile()
         with self.alone:
             self.sent.append(request)
             said = self.script(request)

@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from hypothesis import settings
 from moto import mock_aws
 
@@ -28,8 +29,11 @@ def pytest_collection_finish() -> None:
 class Clients(boto3.Session):
     """A session that keeps its clients: making one takes as long as a whole test."""
 
+    def client(self, service_name: str, config: Config | None = None) -> Any:  # noqa: ARG002 - nothing hangs in moto
+        return self._kept(service_name)
+
     @cache  # noqa: B019 - one session per process
-    def client(self, service_name: str) -> Any:
+    def _kept(self, service_name: str) -> Any:
         return super().client(service_name)  # type: ignore[call-overload]
 
 
