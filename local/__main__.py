@@ -1,10 +1,11 @@
 """`python -m local` (`make local`): leaves the stack up until Ctrl-C, with a key to call it.
 
-The address, the key and more stand in `build/local.json` while it is up, for scripts and apps to read.
+While it is up, `build/local.json` holds the address, the key and more for scripts and apps, `build/local.env` for a shell.
 """
 
 import json
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from tuneloop.tenancy import create_key
 
 DIRECTORY = ROOT / "build" / "local"
 CARD = ROOT / "build" / "local.json"
+VARIABLES = ROOT / "build" / "local.env"
 TENANT = "local"
 
 
@@ -28,6 +30,7 @@ def main() -> int:
         with LocalStack(DIRECTORY, tell=say) as stack:
             card = describe(stack, make_key(stack))
             write_privately(CARD, json.dumps(card, indent=2) + "\n")
+            write_privately(VARIABLES, variables(stack, card))
             say(usage(card))
             signal.pause()
     except KeyboardInterrupt:
@@ -36,7 +39,8 @@ def main() -> int:
         say(f"{error}")
         return 1
     finally:
-        CARD.unlink(missing_ok=True)
+        for file in (CARD, VARIABLES):
+            file.unlink(missing_ok=True)
     return 0
 
 
@@ -75,11 +79,26 @@ Tuneloop is up. Ctrl-C ends it.
   logs        {card["logs"]}
   all of it   {CARD}
 
+Ask it:
+
   URL={card["base_url"]}; KEY="Authorization: Bearer {card["api_key"]}"; JSON="Content-Type: application/json"
   curl -s $URL/models -H "$KEY"
   curl -s $URL/models -H "$KEY" -H "$JSON" -d '{{"id": "my-model"}}'
   curl -s $URL/chat/completions -H "$KEY" -H "$JSON" -d '{question}'
+
+See the loop, in another terminal of this folder:
+
+  source {VARIABLES.relative_to(ROOT)}; export PATH="$PWD/.venv/bin:$PATH"
+  tuneloop drop {TENANT} support local/data/support.jsonl
+  tuneloop runs list
+  tuneloop chat support "My refund has not arrived yet."
 """
+
+
+def variables(stack: LocalStack, card: dict[str, str]) -> str:
+    """What the `tuneloop` command needs to know, as lines for a shell."""
+    known = {**stack.environment(), "TUNELOOP_BASE_URL": card["base_url"], "TUNELOOP_API_KEY": card["api_key"]}
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in known.items())
 
 
 def write_privately(file: Path, text: str) -> None:

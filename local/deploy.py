@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +40,10 @@ def deploy(aws: Aws, directory: Path, settings: Mapping[str, str]) -> dict[str, 
 def _options(directory: Path, outputs: Path, context: Mapping[str, str]) -> list[str]:
     settings = [part for key, value in context.items() for part in ("--context", f"{key}={value}")]
     return [
-        *("--app", f"{sys.executable} -m infra.app"),  # the interpreter that is running, not whatever cdk.json names
+        *(
+            "--app",
+            f"{shlex.quote(sys.executable)} -m infra.app",
+        ),  # the interpreter that is running, not whatever cdk.json names
         *("--output", str(directory / "cdk.out")),
         *("--outputs-file", str(outputs)),
         *("--method", "direct"),  # there is nobody to review a change set

@@ -1,6 +1,7 @@
 """Child processes that end with us: each in its own process group, on a leash, its output in a log file."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -105,6 +106,18 @@ def termination_unwinds() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def only_one(directory: Path) -> Iterator[None]:
+    """Keep a second run out of `directory` while this one lasts; the kernel lets go of the lock with the process."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with directory.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ProcessError(f"Another run is using {directory}: wait for it, or end it first.") from None
+        yield
 
 
 def free_port() -> int:

@@ -19,7 +19,7 @@ from infra.schedules import Schedule
 from infra.stage import LOCAL
 from local.deploy import deploy
 from local.ministack import Aws, start_ministack
-from local.process import Child, free_port, listens, termination_unwinds
+from local.process import Child, free_port, listens, only_one, termination_unwinds
 from local.trainer import START_TIMEOUT_S, Trainer, start_trainer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,6 +96,7 @@ class LocalStack:
         return "".join(f"{event['message']}\n" for page in pages for event in page["events"])
 
     def _start(self, cleanup: ExitStack) -> None:
+        cleanup.enter_context(only_one(self.directory))
         shutil.rmtree(self.directory, ignore_errors=True)
         self.trainer, trainer = start_trainer(self.directory)
         cleanup.callback(trainer.stop)

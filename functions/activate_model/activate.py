@@ -5,7 +5,7 @@ A write names the deployment it saw: of two decisions at once one is refused and
 
 from datetime import datetime
 
-from tuneloop.domain.errors import Conflict, Stale
+from tuneloop.domain.errors import Conflict, InvalidInput, Stale
 from tuneloop.domain.events import EvaluationCompleted, VersionReady
 from tuneloop.domain.registry import (
     Action,
@@ -25,9 +25,14 @@ GATE = "gate"
 def activate(
     tenant: str, model: str, number: int | None, *, by: str, reason: str, models: Models, now: datetime
 ) -> Deployment:
-    """Serve everybody with a version: the given one, or the latest."""
+    """Serve everybody with a version: the given one, or the one that did so before.
+
+    Never "the latest" unasked: that may be the one which the gate has just refused.
+    """
     old = models.deployment(tenant, model)
-    chosen = models.get(tenant, model).latest_version if number is None else number
+    chosen = old.previous if number is None else number
+    if chosen is None:
+        raise InvalidInput("No version served before this one: name the `version` to activate.", param="version")
     _require_ready(tenant, model, chosen, models)
     return _decide(old, activated(old, chosen, reason, now), Action.ACTIVATE, by, models, now)
 

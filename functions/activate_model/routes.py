@@ -10,6 +10,8 @@ from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
 
 api = Api(app)
 
+AS_BEFORE, BY_HAND = Activation(), Reason()  # what an empty request means
+
 
 @api.route("POST /v1/models", Scope.DEPLOY, status=201)
 def create_model(new: NewModelRequest) -> ModelView:
@@ -57,21 +59,21 @@ def put_deployment(model: Name, change: DeploymentChange) -> DeploymentView:
 
 
 @api.route("POST /v1/models/{model}/activate", Scope.DEPLOY)
-def post_activate(model: Name, wanted: Activation) -> DeploymentView:
-    """Serve everybody with a version, the latest unless another is named."""
+def post_activate(model: Name, wanted: Activation = AS_BEFORE) -> DeploymentView:
+    """Serve everybody with a version, the one that did so before unless another is named."""
     return _view(
         activate(api.tenant, model, wanted.version, by=_by(), reason=wanted.reason, models=app.models, now=utc_now())
     )
 
 
 @api.route("POST /v1/models/{model}/deactivate", Scope.DEPLOY)
-def post_deactivate(model: Name, why: Reason) -> DeploymentView:
+def post_deactivate(model: Name, why: Reason = BY_HAND) -> DeploymentView:
     """Serve everybody with the base model."""
     return _view(deactivate(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now()))
 
 
 @api.route("POST /v1/models/{model}/rollback", Scope.DEPLOY)
-def post_rollback(model: Name, why: Reason) -> DeploymentView:
+def post_rollback(model: Name, why: Reason = BY_HAND) -> DeploymentView:
     """Take the candidate off, or put back the version that was stable before."""
     return _view(roll_back(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now()))
 

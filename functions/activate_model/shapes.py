@@ -16,7 +16,7 @@ class Reason(BaseModel):
 
 
 class Activation(Reason):
-    """The version to activate; the latest if none is named."""
+    """The version to activate; the one that served before if none is named."""
 
     version: int | None = Field(default=None, ge=0)
 

@@ -18,6 +18,7 @@ from tuneloop.store.objects import SEGMENT_BYTES, Objects
 from tuneloop.tokens import count_messages
 
 Clock = Callable[[], datetime]
+EMPTY = Problem(line=0, path="$", code="empty_file", message="The file has no lines: nothing can be learnt from it.")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -81,6 +82,8 @@ class Reading:
             batch.append(line)
             size += len(line) + 1
             tokens += count_messages(example.messages, example.content.get("tools"))
+        if not self.lines:
+            self.problem_count, self.problems = 1, [EMPTY]
         if batch and not self.problem_count:
             yield Batch(batch, tokens)
 

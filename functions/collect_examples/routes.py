@@ -8,6 +8,7 @@ from collect_examples.shapes import DatasetView, DropView, NewDataset, NewExampl
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.datasets import Dataset, DatasetChange
+from tuneloop.domain.errors import Conflict
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
 
 api = Api(app)
@@ -15,8 +16,12 @@ api = Api(app)
 
 @api.route("POST /v1/datasets", Scope.COLLECT, status=201)
 def create_dataset(new: NewDataset) -> DatasetView:
-    """Create a dataset and the model of its name; one that exists is given back as it is."""
-    return _view(registered(api.tenant, new.id, new))
+    """Create a dataset and the model of its name; Conflict where there is one with other settings."""
+    made = registered(api.tenant, new.id, new)
+    wanted = new.model_dump(exclude={"id"}, exclude_none=True)
+    if differing := [name for name, value in wanted.items() if getattr(made, name) != value]:
+        raise Conflict(f"Dataset {new.id} exists with another {differing[0]}; PATCH it to change that.", param="id")
+    return _view(made)
 
 
 @api.route("GET /v1/datasets", Scope.READ)

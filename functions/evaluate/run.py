@@ -66,22 +66,22 @@ class Work:
         evaluation = self.evaluation
         export = self.exports.get(evaluation.tenant, evaluation.dataset, evaluation.export)
         rows = list(rows_of(export, Split.TEST, self.objects))
-        versions = self._versions(len(rows))
+        versions = self._versions()
         answers: Answers = {arm: read_parts(evaluation, arm, self.objects) for arm in evaluation.asked}
+        self._save(status=EvaluationStatus.RUNNING, rows=len(rows))  # reading thousands of parts takes its time
         while len(answers[arm := min(answers, key=lambda each: len(answers[each]))]) < len(rows):
             if not self._ask(arm, rows, versions, answers):
                 return
         exports, objects, now = self.exports, self.objects, self.clock()
         self._end(judged(self.evaluation, export, rows, versions, answers, exports=exports, objects=objects, now=now))
 
-    def _versions(self, rows: int) -> Versions:
+    def _versions(self) -> Versions:
         """The versions as they were when the evaluation began: a prompt may change before it ends."""
         if self.evaluation.status != EvaluationStatus.REQUESTED:
             return {version.number: version for version in read_versions(self.evaluation, self.objects)}
         tenant, model = self.evaluation.tenant, self.evaluation.model
         versions = {number: self.models.version(tenant, model, number) for number in self.evaluation.asked.values()}
         write_versions(self.evaluation, versions.values(), self.objects)
-        self._save(status=EvaluationStatus.RUNNING, rows=rows)
         return versions
 
     def _ask(self, arm: ArmName, rows: list[Example], versions: Versions, answers: Answers) -> bool:

@@ -5,16 +5,18 @@ from datetime import datetime
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.routing import Inference, parse_inference, tenant_hash
 from tuneloop.domain.usage import Feedback, opinion
+from tuneloop.store.models import Models
 from tuneloop.store.usage import StoredFeedback, Usage
 
 TRIES = 5
 
 
-def record_feedback(tenant: str, feedback: Feedback, *, usage: Usage, now: datetime) -> Inference:
+def record_feedback(tenant: str, feedback: Feedback, *, models: Models, usage: Usage, now: datetime) -> Inference:
     """Count feedback on an inference; later feedback on the same one replaces what it says anew."""
     inference = parse_inference(feedback.inference_id)
     if inference.tenant_hash != tenant_hash(tenant):
         raise NotFound("There is no such inference.", param="inference_id")
+    models.version(tenant, inference.model, inference.version)
     slot = (inference.model, inference.day, inference.version)
     for _ in range(TRIES):
         old = usage.find_feedback(tenant, feedback.inference_id)

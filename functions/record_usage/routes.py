@@ -54,7 +54,7 @@ def get_usage(
 @api.route("POST /v1/feedback", Scope.COLLECT, status=202)
 def post_feedback(feedback: Feedback) -> FeedbackReceipt:
     """Rate or correct an answer by its id."""
-    inference = record_feedback(api.tenant, feedback, usage=app.usage, now=utc_now())
+    inference = record_feedback(api.tenant, feedback, models=app.models, usage=app.usage, now=utc_now())
     reason = "Feedback is counted; it does not become an example yet." if feedback.correction else None
     return FeedbackReceipt(
         inference_id=feedback.inference_id,

@@ -65,6 +65,8 @@ def evaluate(scene: Scene, report: Report) -> None:
         found = scene.wait_for("The evaluation", lambda: _evaluation(scene, view), EVALUATE_S)
     scene.evaluation = found
     arms, comparison = found["arms"], found["comparison"]
+    if comparison is None:  # no rows to compare on, or one that can't answer
+        raise DemoError(f"Nothing was compared. {found['verdict']['reason']}")
     scene.screen.arms(found)
     report.evaluation = {
         "examples": found["examples"],
@@ -156,7 +158,7 @@ def _evaluation(scene: Scene, view: Callable[[dict[str, Any]], None]) -> dict[st
     found = next(iter(scene.api.get("/evaluations")["data"]), None)
     if found:
         view(found)
-    return found if found and found["status"] == "completed" else None
+    return found if found and found["status"] in ("completed", "failed") else None
 
 
 def _ask(scene: Scene, client: Any, question: str) -> tuple[str, int]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from tuneloop.cli.progress import RunProgress
 from tuneloop.domain.evaluation import p_text
@@ -30,7 +32,7 @@ class Screen:
     """The demo's terminal."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False)
+        self._console = Console(highlight=False, emoji=False)
 
     def title(self, data: Path, test: Path | None) -> None:
         """What is about to be shown."""
@@ -86,6 +88,8 @@ class Screen:
             right = f"{arm['correct']:,} of {arm['examples']:,}"
             table.add_row(title, right, f"{arm['accuracy']:.1%}", f"{low:.1%} to {high:.1%}")
         self._console.print(table)
+        if (cost := evaluation["cost_usd"]) is not None:
+            self.say(f"the answers cost ${cost:.4f}")
         if evaluation["removed_overlap"]:
             self.say(f"{evaluation['removed_overlap']} test rows left out: their prompts were in training")
 
@@ -93,7 +97,7 @@ class Screen:
         """Questions, answers, and the version that gave them."""
         table = Table("question", "answer", "version", box=None, padding=(0, 1))
         for question, answer, version in answers:
-            table.add_row(_shortened(question), answer, str(version))
+            table.add_row(Text(_shortened(question)), Text(answer), str(version))
         self._console.print(table)
 
     def usage(self, rows: list[dict[str, Any]]) -> None:
@@ -121,7 +125,7 @@ class Screen:
 
     def failed(self, why: str, logs: Path) -> None:
         """Why the demo did not reach its end."""
-        self._console.print(f"\n[bold red]✗ {why}[/bold red]\n  [dim]logs: {logs}[/dim]", soft_wrap=True)
+        self._console.print(f"\n[bold red]✗ {escape(why)}[/bold red]\n  [dim]logs: {logs}[/dim]", soft_wrap=True)
 
 
 def _shortened(text: str) -> str:

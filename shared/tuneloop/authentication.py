@@ -28,7 +28,7 @@ class Authentication:
         """The key in the request's headers (names in lower case), or Unauthenticated."""
         kind, _, secret = headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not secret.startswith(KEY_PREFIX):
-            raise Unauthenticated(f"No API key was given. {EXPECTED}")
+            raise Unauthenticated(f"No API key of this service was given. {EXPECTED}")
         key = self._lookup(key_hash(secret.strip()))
         if key is None or key.revoked_at is not None:
             raise Unauthenticated(f"This API key is unknown or revoked. {EXPECTED}")

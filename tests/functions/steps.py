@@ -71,7 +71,10 @@ def registered(world: World, model: str = "support", provider_model: str = BASE_
 
 
 def decide(world: World, what: str, body: dict[str, Any] | None = None, model: str = "support") -> Answer:
-    """Activate, deactivate or roll back a model's version."""
+    """Activate (the latest version, if none is named), deactivate or roll back."""
+    if what == "activate" and body is None:
+        versions = world.call("GET /v1/models/{model}/versions", f"/v1/models/{model}/versions").body["data"]
+        body = {"version": versions[0]["number"]}
     return world.call(f"POST /v1/models/{{model}}/{what}", f"/v1/models/{model}/{what}", body or {})
 
 

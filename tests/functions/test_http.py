@@ -206,13 +206,40 @@ def test_a_bad_id_or_query_is_named(world: World) -> None:
     refused(world.call("GET /v1/models/{model}/route", "/v1/models/support/route"), 422, param="user")
 
 
-def test_a_body_that_is_no_json_by_its_own_account_is_refused(world: World) -> None:
+def test_a_body_is_json_whatever_its_header_says(world: World) -> None:
     event = http_event("POST /v1/datasets", "/v1/datasets", '{"id": "a"}', world.key, {})
-    event["headers"]["content-type"] = "text/plain"
+    event["headers"]["content-type"] = "application/x-www-form-urlencoded"
 
-    answer = invoke("collect-examples", event)
+    assert invoke("collect-examples", event)["statusCode"] == 201
 
-    refused(Answer(answer["statusCode"], answer["body"], answer["headers"]), 422, param="body")
+
+def test_an_empty_request_means_its_defaults(world: World) -> None:
+    steps.registered(world)
+    steps.decide(world, "activate")
+
+    for what in ("deactivate", "activate", "rollback"):
+        path = f"/v1/models/support/{what}"
+        assert world.call(f"POST /v1/models/{{model}}/{what}", path).status == 200
+
+
+def test_what_never_served_is_not_activated_unasked(world: World) -> None:
+    steps.registered(world)
+
+    refused(world.call("POST /v1/models/{model}/activate", "/v1/models/support/activate"), 422, param="version")
+
+
+def test_an_existing_dataset_keeps_its_settings_and_says_so(world: World) -> None:
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "a", "on_drop": "train"})
+
+    assert world.call("POST /v1/datasets", "/v1/datasets", {"id": "a"}).status == 201
+    refused(world.call("POST /v1/datasets", "/v1/datasets", {"id": "a", "on_drop": "collect"}), 409)
+
+
+def test_an_empty_file_is_rejected_and_says_so(world: World) -> None:
+    world.drop("support", b"\n\n")
+
+    [drop] = world.call("GET /v1/datasets/{dataset}/drops", "/v1/datasets/support/drops").body["data"]
+    assert (drop["status"], drop["problems"][0]["code"]) == ("rejected", "empty_file")
 
 
 def test_half_a_character_is_refused_and_breaks_nothing(world: World) -> None:

@@ -115,6 +115,8 @@ def test_without_days_it_is_the_last_thirty(world: World) -> None:
 
 
 def test_feedback_counts_for_the_version_that_answered(world: World) -> None:
+    for _ in range(2):
+        steps.registered(world)
     answers = [
         say(world, inference("a"), rating=5),
         say(world, inference("b"), correction="No, the other shop."),
@@ -130,7 +132,15 @@ def test_feedback_counts_for_the_version_that_answered(world: World) -> None:
     assert counted == [(1, 2, 1, 5, 1), (2, 1, 1, 1, 0)]
 
 
+def test_feedback_on_a_version_that_never_was_counts_nowhere(world: World) -> None:
+    steps.registered(world)
+
+    assert say(world, inference(version=99), rating=5).status == 404
+    assert report(world) == []
+
+
 def test_feedback_said_again_replaces_what_it_says_anew(world: World) -> None:
+    steps.registered(world)
     say(world, inference(), rating=2)
     say(world, inference(), rating=2)
     say(world, inference(), rating=5)

@@ -59,7 +59,9 @@ def test_the_scheme_may_be_written_in_any_case(app: App, made: NewKey, shape: st
 
 @pytest.mark.parametrize("shape", ["", "{}", "Bearer", "Bearer ", "Basic {}", "Bearer x{}", "Token {}", "Bearer,{}"])
 def test_a_request_without_a_key_is_told_how_to_send_one(app: App, made: NewKey, shape: str) -> None:
-    with pytest.raises(Unauthenticated, match=r"No API key was given. Send `Authorization: Bearer tl_…`"):
+    with pytest.raises(
+        Unauthenticated, match=r"No API key of this service was given. Send `Authorization: Bearer tl_…`"
+    ):
         Authentication(app).key_of({"authorization": shape.format(made.secret)})
 
 

@@ -11,7 +11,10 @@ from tuneloop.domain.errors import InvalidInput, ProviderUnavailable, TuneloopEr
 from tuneloop.domain.training import TERMINAL, RunStatus
 
 TIMEOUT_S = 35.0
-NOT_SET = "Set {name}; `make local` and `tuneloop keys create` print what it should be."
+NOT_SET = (
+    "Set {name}. `make local` prints it; on AWS the URL is the stack's output ApiUrl followed by v1, "
+    "and `tuneloop keys create` makes a key."
+)
 
 
 class ApiRefusal(TuneloopError):

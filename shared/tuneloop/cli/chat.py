@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from openai import APIStatusError, OpenAI
+from openai import APIConnectionError, APIStatusError, OpenAI
 from rich.console import Console
 
 from tuneloop.cli.api import ApiRefusal, setting
@@ -17,9 +17,13 @@ def chat(model: str, message: str, user: UserOption = None) -> None:
     extra = {"user": user} if user else {}
     try:
         answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": message}], **extra)  # type: ignore[call-overload]
+    except APIConnectionError as error:
+        raise ApiRefusal(f"{client.base_url} can't be reached.", code="unreachable") from error
     except APIStatusError as error:
         raise ApiRefusal(error.message, code=error.code or f"http_{error.status_code}") from error
     typer.echo(answer.choices[0].message.content)
     served = answer.model_extra["tuneloop"]
     kind = "fine-tuned" if served["is_finetuned"] else "base model"
-    Console(stderr=True).print(f"version {served['version']} ({kind}), {served['arm']}: {answer.model}", style="dim")
+    stood_in = ", standing in for one that could not answer" if served["fallback"] else ""
+    line = f"version {served['version']} ({kind}), {served['arm']}{stood_in}: {answer.model}"
+    Console(stderr=True, emoji=False).print(line, style="dim", highlight=False)

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from tuneloop.cli.stage import StageOption, bucket
+from tuneloop.cli.stage import StageOption, bucket, tenants
 from tuneloop.domain.datasets import parse_drop_path
+from tuneloop.domain.errors import NotFound
 from tuneloop.domain.examples import Split
 
 FileArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="OpenAI chat JSONL.")]
@@ -21,8 +22,13 @@ def drop(tenant: str, dataset: str, file: FileArgument, split: SplitOption = Non
     """Drop FILE into DATASET of TENANT; the dataset and its model are made if need be."""
     key = "/".join(part for part in ("incoming", tenant, dataset, split and split.value, file.name) if part)
     parse_drop_path(key)
+    if not tenants(stage).exists(tenant):
+        raise NotFound(f"There is no tenant {tenant}: `tuneloop keys create {tenant}` makes it.", param="tenant")
     upload(file, bucket(stage), key)
-    Console().print(f"Dropped {file.name} ({decimal(file.stat().st_size)}) as {key}", highlight=False)
+    Console(soft_wrap=True, emoji=False).print(
+        f"Dropped {file.name} ({decimal(file.stat().st_size)}) as {key}", highlight=False
+    )
+    typer.echo(f"What becomes of it: GET /v1/datasets/{dataset}/drops")
 
 
 def upload(file: Path, bucket_name: str, key: str) -> None:

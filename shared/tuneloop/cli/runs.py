@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 
 from tuneloop.cli.api import ApiClient
 from tuneloop.cli.progress import RunProgress, status_text
@@ -18,7 +18,7 @@ LimitOption = Annotated[int, typer.Option(min=1, max=100)]
 @commands.command("list")
 def list_runs(limit: LimitOption = 20) -> None:
     """List runs, newest first."""
-    table = Table("run", "model", "version", "status", "examples", "cost", "created", box=None)
+    table = Table(Column("run", no_wrap=True), "model", "version", "status", "cost", "created", box=None)
     for run in ApiClient.from_environment().get("/training-runs", limit=limit)["data"]:
         table.add_row(*_row(run))
     Console().print(table)
@@ -39,6 +39,8 @@ def watch(run: str) -> None:
         for last, events in ApiClient.from_environment().follow(run):
             view.update(last, events)
             live.refresh()
+    if not live.console.is_terminal:
+        live.console.line()
     if last["status"] != "succeeded":
         raise typer.Exit(1)
 
@@ -50,7 +52,6 @@ def _row(run: dict[str, Any]) -> list[str]:
         run["model"],
         str(run.get("version") or ""),
         status_text(run["status"]),
-        str(run.get("examples") or ""),
         "" if cost is None else f"${cost:.4f}",
-        run["created_at"][:16].replace("T", " "),
+        run["created_at"][5:16].replace("T", " "),
     ]

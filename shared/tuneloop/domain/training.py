@@ -62,7 +62,7 @@ class Hyperparameters(BaseModel):
 
     n_epochs: int | None = Field(default=None, ge=1, le=50)
     batch_size: int | None = Field(default=None, ge=1, le=256)
-    learning_rate_multiplier: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    learning_rate_multiplier: float | None = Field(default=None, gt=0, le=1000)
 
 
 class RunError(BaseModel):
