@@ -1,6 +1,6 @@
 """`python -m local` (`make local`): leaves the stack up until Ctrl-C, with a key to call it.
 
-While it is up, `build/local.json` holds the address, the key and more for scripts and apps, `build/local.env` for a shell.
+While it is up, `build/local.json` holds address, key and more for scripts and apps, `build/local.env` for a shell.
 """
 
 import json

@@ -11,7 +11,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
 from hypothesis import settings
 from moto import mock_aws
 
@@ -29,7 +28,7 @@ def pytest_collection_finish() -> None:
 class Clients(boto3.Session):
     """A session that keeps its clients: making one takes as long as a whole test."""
 
-    def client(self, service_name: str, config: Config | None = None) -> Any:  # noqa: ARG002 - nothing hangs in moto
+    def client(self, service_name: str, *_: Any, **__: Any) -> Any:  # nothing hangs in moto: no options are needed
         return self._kept(service_name)
 
     @cache  # noqa: B019 - one session per process
