@@ -1,10 +1,7 @@
 """evaluate when something goes wrong: providers that refuse, dawdle or go away, rivals, and what changes meanwhile."""
 
-import json
 from datetime import timedelta
-from decimal import Decimal
 from io import StringIO
-from typing import Any
 
 import pytest
 
@@ -14,15 +11,10 @@ from tests.functions.contests import Playing, Request, arm_of, contest, ended, k
 from tests.world import BUCKET, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.evaluation import Evaluation
-from tuneloop.domain.examples import Split, answer_of
 from tuneloop.domain.leases import lease
-from tuneloop.domain.pricing import Price
-from tuneloop.store import keys
-from tuneloop.store.writes import Save
 from tuneloop.triggers import FunctionFailed
 
 ROWS = 40
-TOOLS = [{"type": "function", "function": {"name": "refund", "parameters": {"type": "object", "properties": {}}}}]
 
 
 @pytest.fixture(autouse=True)
@@ -128,69 +120,6 @@ def test_a_version_that_is_announced_again_does_not_repeat_what_failed(world: Wo
     assert [each["id"] for each in contests.every(world)] == [failed["id"]]
 
 
-def called(arguments: str, name: str = "refund", text: str | None = None) -> dict[str, Any]:
-    call = {"id": "call-1", "type": "function", "function": {"name": name, "arguments": arguments}}
-    return {"role": "assistant", "content": text, "tool_calls": [call]}
-
-
-def refunds(rows: int) -> list[dict[str, Any]]:
-    """Rows that are answered by a call, and every fourth by a text."""
-    made = contests.lines(rows)
-    for number, line in enumerate(made):
-        line |= {"tools": TOOLS, "parallel_tool_calls": False}
-        if number % 4:
-            line["messages"][-1] = called(json.dumps({"order": number, "all": True}))
-    return made
-
-
-def test_tool_calls_are_asked_for_with_their_tools_and_judged_by_what_they_call(world: World) -> None:
-    [body] = contest(world, refunds(ROWS))
-
-    def script(asked: Request) -> str | dict[str, Any]:
-        number = number_in(asked)
-        if arm_of(asked) == "base":
-            return "refund" if number % 4 else called("{}")
-        return called(f'{{ "all": true, "order": {number}.0 }}', text="Sure.") if number % 4 else expected_of(asked)
-
-    provider = Playing(script)
-
-    found = ended(world, body)
-
-    assert (found["arms"]["candidate"]["correct"], found["arms"]["stable"]["correct"]) == (ROWS, 0)
-    assert found["verdict"]["promote"] is True
-    assert all(asked["tools"] == TOOLS and asked["parallel_tool_calls"] is False for asked in provider.sent)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [called('{"order": 1}'), called('{"order": 1, "all": 1}'), called('{"order": 1, "all": true}', "cancel"), "refund"],
-    ids=["less", "another value", "another tool", "a text"],
-)
-def test_another_call_is_a_wrong_answer(wrong: str | dict[str, Any], world: World) -> None:
-    rows = [line | {"tools": TOOLS} for line in contests.lines(20)]
-    for line in rows:
-        line["messages"][-1] = called('{"order": 1, "all": true}')
-    [body] = contest(world, rows)
-    Playing(lambda asked: wrong if arm_of(asked) == "v1" else called('{"all":true,"order":1}'))
-
-    found = ended(world, body)
-
-    assert (found["arms"]["candidate"]["correct"], found["arms"]["stable"]["correct"]) == (0, 20)
-
-
-def test_the_commonest_answer_may_be_a_call(world: World) -> None:
-    rows = refunds(20)
-    for line in rows[5:]:
-        line["messages"][-1] = called('{"order": 1}')
-    [body] = contest(world, rows)
-    export = app.exports.get(world.tenant, "support", body["export"])
-    commonest = export.model_copy(update={"most_frequent_answer": answer_of(called('{ "order":1 }'))})
-    app.table.commit(Save(keys.export(world.tenant, "support", export.id), commonest))
-    Playing(knowing("v1"))
-
-    assert ended(world, body)["arms"]["most_frequent"]["correct"] == 15
-
-
 @pytest.mark.parametrize(("seconds", "rows"), [(6.0, 260), (28.0, 120)])
 def test_a_slow_provider_is_paid_once_for_each_answer(
     seconds: float, rows: int, world: World, monkeypatch: pytest.MonkeyPatch
@@ -292,69 +221,6 @@ def test_an_evaluation_asks_with_the_prompts_that_it_began_with(world: World) ->
 
     assert read(world, waiting["id"])["verdict"]["promote"] is True
     assert {arm_of(asked) for asked in provider.sent} == {"v1", "base"}
-
-
-def test_only_evaluations_that_ask_rows_are_looks(world: World) -> None:
-    [without] = contest(world, [])
-    Playing(knowing("v1"))
-    nothing = ended(world, without)
-    world.drop("support", contests.lines(ROWS), name="test/own.jsonl")
-    world.schedule("collect-examples")
-    world.settle()
-    export = app.exports.page(world.tenant, "support", 10, None).data[0]
-
-    found = ended(world, without | {"export": export.id})
-
-    assert (nothing["look"], nothing["examples"], nothing["too_few"]) == (0, 0, True)
-    assert (found["look"], found["examples"], found["too_few"]) == (1, ROWS, False)
-
-
-def test_too_few_rows_are_told_apart_from_rows_that_were_trained_on(world: World) -> None:
-    [body] = contest(world, contests.lines(19))
-    Playing(knowing("v1"))
-
-    found = ended(world, body)
-
-    assert (found["too_few"], found["contaminated"], found["removed_overlap"]) == (True, False, 0)
-    assert found["verdict"]["reason"].startswith("19 test rows are too few to prove anything; that takes 20.")
-
-
-def test_a_contaminated_test_set_is_not_called_too_small(world: World) -> None:
-    [body] = contest(world, contests.lines(30))
-    trained = app.exports.get(world.tenant, "support", body["export"])
-    train, test = trained.files[Split.TRAIN].key, trained.files[Split.TEST].key
-    world.s3.copy_object(Bucket=BUCKET, Key=train, CopySource=f"{BUCKET}/{test}")
-    contests.changed(world, 1, dataset="support", export=trained.id)
-    Playing(knowing("v1"))
-
-    found = ended(world, body)
-
-    assert (found["contaminated"], found["removed_overlap"], found["verdict"]["promote"]) == (True, 30, False)
-    assert "30 of 30 test rows were in training data" in found["verdict"]["reason"]
-
-
-def test_what_an_evaluation_cost_is_told_once_for_each_version(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    price = Price(
-        input_per_1m=Decimal(2),
-        output_per_1m=Decimal(4),
-        base_input_per_1m=Decimal(1),
-        base_output_per_1m=Decimal(2),
-        price_date=utc_now().date(),
-        price_source="a test",
-    )
-    prices: list[Price | None] = [price]
-    monkeypatch.setattr("evaluate.judge.price_of", lambda *_: prices[0])
-    [body, other] = contest(world, contests.lines(ROWS), ("v1", "v2"))
-    Playing(lambda _: "never")
-
-    found = ended(world, body)
-    prices[0] = None
-    unknown = ended(world, other)
-
-    assert found["arms"]["candidate"]["cost_usd"] == pytest.approx(ROWS * 0.0024)
-    assert found["arms"]["stable"]["cost_usd"] == found["arms"]["base"]["cost_usd"] == pytest.approx(ROWS * 0.0012)
-    assert found["cost_usd"] == pytest.approx(ROWS * 0.0036)
-    assert (unknown["status"], unknown["cost_usd"]) == ("completed", None)
 
 
 def test_an_evaluation_that_can_t_be_worked_on_leaves_the_others_their_turn(world: World, log: StringIO) -> None:

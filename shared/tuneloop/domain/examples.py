@@ -65,8 +65,8 @@ class Example(BaseModel):
 
     @property
     def answer(self) -> str:
-        """The text of the last message: what the model is to learn to say."""
-        return text_of(self.messages[-1])
+        """What the last message says, as one text: what the model is to learn."""
+        return answer_of(self.messages[-1])
 
     @property
     def prompt(self) -> list[JsonObject]:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from tuneloop.domain.examples import PROMPT_ROLES, Example, Split, text_of
+from tuneloop.domain.examples import CALLS, PROMPT_ROLES, Example, Split, text_of
 from tuneloop.domain.ids import Name, derived_id, digest
 
 POLICY = "split=prompt;dedupe=content;v1"
@@ -112,6 +112,11 @@ class Answers:
         answers = sorted(self.counts)
         closed = 0 < self.different <= MOST_NAMED_ANSWERS and self._total >= FEWEST_PER_ANSWER * self.different
         named = "\n".join([ANSWERS_HEADING, *answers])
-        if not closed or any("\n" in answer or not answer for answer in answers) or len(named) > MOST_PROMPT_CHARACTERS:
+        if not closed or not all(map(_can_be_named, answers)) or len(named) > MOST_PROMPT_CHARACTERS:
             return self.prompt
         return f"{self.prompt}\n\n{named}" if self.prompt else named
+
+
+def _can_be_named(answer: str) -> bool:
+    """Whether an answer fits on a line of a prompt and is a text at all."""
+    return bool(answer) and "\n" not in answer and not answer.startswith(CALLS)

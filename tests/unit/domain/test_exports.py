@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import NAMES, an_example, an_export
-from tuneloop.domain.examples import Split
+from tuneloop.domain.examples import Example, Split, answer_of
 from tuneloop.domain.exports import ANSWERS_HEADING, MOST_NAMED_ANSWERS, Answers, export_id
 
 WORDS = st.text(alphabet="abc", min_size=1, max_size=3)
@@ -99,3 +99,16 @@ def test_an_export_says_whether_rows_were_kept_to_prove_a_version_on() -> None:
 
     assert kept.has_test
     assert not an_export(files=none).has_test
+
+
+def test_tool_calls_count_as_answers_and_are_never_named_in_a_prompt() -> None:
+    answers = Answers()
+    call = {"function": {"name": "refund", "arguments": '{"order": 7}'}, "id": "call-1", "type": "function"}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    for number in range(6):
+        content = {"messages": [{"role": "user", "content": f"Refund {number}"}, message]}
+        answers.add(Example(id=str(number), content=content))
+
+    assert answers.most_frequent == answer_of(message)
+    assert answers.different == 1
+    assert answers.base_prompt is None
