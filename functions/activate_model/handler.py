@@ -13,5 +13,5 @@ handler = Function("activate-model", api)
 @handler.on("EvaluationCompleted")
 def on_verdict(event: EvaluationCompleted) -> None:
     """Activate the candidate if the gate let it through."""
-    apply_verdict(event, models=app.models, evaluations=app.evaluations, now=utc_now())
-    count("Promotions" if event.verdict.promote else "Refusals")
+    decided = apply_verdict(event, models=app.models, evaluations=app.evaluations, now=utc_now())
+    count("Promotions" if event.verdict.promote and decided.stable == event.candidate else "Refusals")

@@ -38,10 +38,6 @@ class Models:
         """Store a new model with its version 0 stable."""
         self._table.commit(*model_writes(new))
 
-    def save(self, model: Model) -> None:
-        """Store a model's changed settings."""
-        self._table.commit(Save(keys.model(model.tenant, model.id), model))
-
     def version(self, tenant: str, model: str, number: int) -> Version:
         """A version of a model, or NotFound."""
         found = self._table.get(keys.version(tenant, model, number), Version)

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, Strict
 
-from tuneloop.wire.pages import Page
 from tuneloop.wire.shape import Metadata, Shape
 
 Auto = Literal["auto"]
@@ -165,15 +164,3 @@ class Checkpoint(Shape):
     fine_tuning_job_id: str = ""
     step_number: int = 0
     metrics: StepMetrics = Field(default_factory=StepMetrics)
-
-
-class JobList(Page[FineTuningJob]):
-    """The answer to `GET /v1/fine_tuning/jobs`, newest first."""
-
-
-class EventList(Page[JobEvent]):
-    """The answer to `GET .../events`, newest first."""
-
-
-class CheckpointList(Page[Checkpoint]):
-    """The answer to `GET .../checkpoints`, newest first."""

@@ -63,16 +63,6 @@ def test_models_are_listed_by_name_and_to_their_tenant_alone(models: Models) -> 
     assert [model.id for model in models.all("acme")] == ["billing", "support"]
 
 
-def test_changed_settings_are_stored_unless_somebody_else_was_first(models: Models) -> None:
-    seen = models.get("acme", "support")
-    models.save(seen.model_copy(update={"base_model": "base-2"}))
-
-    with pytest.raises(Stale):
-        models.save(seen)
-
-    assert models.get("acme", "support").base_model == "base-2"
-
-
 def test_an_added_version_is_announced_and_counted(app: App, models: Models) -> None:
     add(models, 1)
 
