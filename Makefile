@@ -2,14 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CDK := node_modules/.bin/cdk
-CODE := shared/tuneloop functions trainer infra local tests bench docs
+CODE := shared/tuneloop functions trainer infra local release checks tests bench docs
 export PYTHONPATH := shared:functions:.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-unit check format synth docs lock clean
+.PHONY: help setup demo local test test-unit check format bill layer deploy provider-key smoke destroy synth docs lock clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.installed .venv/.editable node_modules/.installed ## Make the environment, .venv and node_modules; the others do it too.
 	@:
@@ -26,17 +26,37 @@ test: setup ## Run every test: make test [ARGS="-k name"].
 test-unit: setup ## Run the unit tests, in seconds.
 	@$(BIN)/python -m pytest tests/unit -n 2 $(ARGS)
 
-check: setup ## Format, lint, types, import rules and generated documents, all quiet when they are fine.
+check: setup ## Format, lint, types, import rules, generated documents, known vulnerabilities: all quiet when they are fine.
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary $(CODE)
 	@mkdir -p build
 	@$(BIN)/lint-imports --no-logo > build/lint-imports.log || { cat build/lint-imports.log; exit 1; }
 	@$(BIN)/python -m docs.build --check
+	@$(BIN)/python -m checks.audit
 
 format: setup ## Format the code and fix what the linter can fix.
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
+
+layer: setup ## Build the functions' code for AWS in build/layer: make layer [ARCH=x86_64].
+	@$(BIN)/python -m release.layer $(if $(ARCH),--architecture "$(ARCH)")
+
+deploy: setup ## Deploy a stage to the AWS account that you are signed in to: make deploy STAGE=prod [YES=1].
+	@$(BIN)/python -m release.deploy --stage "$(STAGE)" $(if $(YES),--yes)
+
+provider-key: setup ## Store the provider's API key for a stage, typed or piped in: make provider-key STAGE=prod.
+	@$(BIN)/python -m release.provider_key --stage "$(STAGE)"
+
+smoke: setup ## Run the loop on a stage, for a price stated first: make smoke STAGE=prod [CAP=1.00] [TIMEOUT=120] [YES=1].
+	@$(BIN)/python -m release.smoke --stage "$(STAGE)" $(if $(CAP),--cap "$(CAP)") $(if $(TIMEOUT),--timeout "$(TIMEOUT)") \
+		$(if $(UNPRICED),--unpriced) $(if $(YES),--yes)
+
+destroy: setup ## Take a throw-away stage down with all its data: make destroy STAGE=try [CONFIRM=try] [KEY=1].
+	@$(BIN)/python -m release.destroy --stage "$(STAGE)" $(if $(CONFIRM),--confirm "$(CONFIRM)") $(if $(KEY),--with-key)
+
+bill: setup ## Print what a prod stage costs a month on AWS, idle and at three loads; also in build/bench/bill.json.
+	@$(BIN)/python -m bench.bill $(ARGS)
 
 synth: setup ## Write the CloudFormation templates of both stages to build/cdk.out.
 	@$(CDK) synth --quiet -c stage=local --output build/cdk.out/local

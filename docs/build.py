@@ -22,42 +22,67 @@ from tuneloop.wire.errors import ErrorBody  # noqa: E402
 OPENAPI = ROOT / "docs" / "openapi.json"
 README = ROOT / "README.md"
 TABLE = re.compile(r"(?<=<!-- functions -->\n).*?(?=<!-- /functions -->)", re.DOTALL)
-ERROR = {"description": "A refusal, in OpenAI's shape.", "content": {"application/json": {"schema": {}}}}
-DESCRIPTION = "One document for all functions. Every route takes `Authorization: Bearer tl_…`; `x-scope` is the scope."
+DESCRIPTION = """One document for all functions. Every route takes `Authorization: Bearer tl_…`; `x-scope` is the scope.
+
+Every refusal has OpenAI's shape but for those of the gateway itself, which are a `message` alone and reach no function:
+calls above the stage's rate (429), bodies above about 6 MB (413), and a function that could not be started (500, 503).
+Bodies are JSON of at most 4 MiB, uncompressed; every route answers within 25 seconds."""
+REFUSALS = {
+    "400": "The provider refused the call, and would again: `provider_refused`.",
+    "401": "No key, or none of ours, or a revoked one: `invalid_api_key`.",
+    "403": "The key lacks the route's scope: `insufficient_scope`.",
+    "404": "No such thing in the key's tenant (`not_found`, `model_not_found`), or no such route (`unknown_url`).",
+    "409": "The thing is not in a state for this (`conflict`) or was changed in between (`stale`: read it again).",
+    "413": "The body is above 4 MiB: `too_large`.",
+    "422": "The field that `param` names is wrong, missing or unknown.",
+    "429": "More calls than the stage takes; the gateway says so.",
+    "500": "Something went wrong on our side: `internal_error`. The request id leads to it in the log.",
+    "503": "Try again later: the provider (`provider_unavailable`, `provider_key_refused`, `provider_nonsense`), the "
+    "look-up of the key (`key_not_checked`) or the whole call (`timeout`) took too long or failed.",
+}
+OF_THE_GATEWAY = ("413", "429", "500", "503")
+GATEWAY_REFUSAL = {
+    "description": "What API Gateway says by itself.",
+    "type": "object",
+    "properties": {"message": {"type": "string"}},
+    "required": ["message"],
+}
+POWERTOOLS_ERRORS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")  # ours are OpenAI's
 
 
 def openapi() -> str:
     """The whole API as one OpenAPI document."""
-    merge = OpenAPIMerge(title="Tuneloop", version="1", description=DESCRIPTION, on_conflict="error")
+    key: Any = {"type": "http", "scheme": "bearer", "description": "A key of a tenant, from `tuneloop keys create`."}
+    merge = OpenAPIMerge(
+        title="Tuneloop",
+        version="1",
+        description=DESCRIPTION,
+        on_conflict="error",
+        security_schemes={"apiKey": key},
+        security=[{"apiKey": []}],
+    )
     for spec in FUNCTIONS:
         if spec.routes:
             api = importlib.import_module(f"{spec.package}.routes").api
             merge.add_schema(json.loads(api.resolver.get_openapi_json_schema(title="Tuneloop", version="1")))
     document = merge.get_openapi_schema()
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    components = document["components"]
     body = ErrorBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= body.pop("$defs") | {"ErrorBody": body}
-    for name in (
-        "HTTPValidationError",
-        "ValidationError",
-        "ResponseValidationError",
-    ):  # Powertools' shape; ours is OpenAI's
-        schemas.pop(name, None)
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            _finish(operation)
-    document["components"]["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
+    schemas = components["schemas"] | body.pop("$defs") | {"ErrorBody": body, "GatewayRefusal": GATEWAY_REFUSAL}
+    components["schemas"] = {name: schemas[name] for name in sorted(schemas) if name not in POWERTOOLS_ERRORS}
+    components["responses"] = {status: _refusal(status) for status in REFUSALS}
+    for operation in (operation for methods in document["paths"].values() for operation in methods.values()):
+        refusals = {status: {"$ref": f"#/components/responses/{status}"} for status in REFUSALS}
+        operation["responses"] = dict(sorted((operation["responses"] | refusals).items()))
     document["paths"] = dict(sorted(document["paths"].items()))
-    document["components"]["schemas"] = dict(sorted(schemas.items()))
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _finish(operation: dict[str, Any]) -> None:
-    operation["responses"].pop("422", None)
-    refusal = json.loads(json.dumps(ERROR))
-    refusal["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/ErrorBody"}
-    operation["responses"] |= {"4XX": refusal, "5XX": refusal}
-    operation["security"] = [{"apiKey": []}]
+def _refusal(status: str) -> dict[str, Any]:
+    names = ("ErrorBody", "GatewayRefusal") if status in OF_THE_GATEWAY else ("ErrorBody",)
+    shapes = [{"$ref": f"#/components/schemas/{name}"} for name in names]
+    schema = {"anyOf": shapes} if len(shapes) > 1 else shapes[0]
+    return {"description": REFUSALS[status], "content": {"application/json": {"schema": schema}}}
 
 
 def function_table() -> str:

@@ -1,6 +1,7 @@
-"""The HTTP API: every route of the table, to its function, and no other; API Gateway throttles the stage.
+"""The HTTP API: every route of the table, to its function; API Gateway throttles the stage.
 
 There is no authorizer: each function looks the caller's key up itself, so that a refusal has the API's error shape.
+What no route matches goes to one function for the same reason.
 """
 
 from aws_cdk import aws_apigatewayv2 as apigateway
@@ -31,6 +32,8 @@ class Api(Construct):
         for spec in FUNCTIONS:
             if spec.routes:
                 self._add_routes(spec, lambdas)
+            if spec.unknown_routes:
+                self._add_unknown_routes(spec, lambdas)
 
     def _add_routes(self, spec: FunctionSpec, lambdas: Lambdas) -> None:
         integration = integrations.HttpLambdaIntegration(
@@ -40,3 +43,9 @@ class Api(Construct):
         )
         for method, path in spec.endpoints:
             self.http.add_routes(path=path, methods=[apigateway.HttpMethod[method]], integration=integration)
+
+    def _add_unknown_routes(self, spec: FunctionSpec, lambdas: Lambdas) -> None:
+        # With a permission of its own: that of the routes is for a method and a path, and this one has neither.
+        integration = integrations.HttpLambdaIntegration("UnknownIntegration", lambdas.by_name[spec.name])
+        key = apigateway.HttpRouteKey.DEFAULT
+        apigateway.HttpRoute(self, "Unknown", http_api=self.http, route_key=key, integration=integration)

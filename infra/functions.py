@@ -2,7 +2,7 @@
 
 Plain data: the stack grants these rights and no others, tests compare the template with it, the README prints it.
 Its own log group and what a trigger itself needs (queue, stream) come with every row.
-A transaction is authorised by its inner actions; `reads` and `writes` are object prefixes in the data bucket.
+A transaction is authorised by its inner actions; `reads`, `writes` and `lists` are object prefixes in the data bucket.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ class FunctionSpec:
     name: str
     purpose: str
     routes: tuple[str, ...] = ()
+    unknown_routes: bool = False  # whatever else is asked of the API, so that a refusal has our shape there too
     events: tuple[str, ...] = ()
     drops: Prefix | None = None
     queue: QueueName | None = None
@@ -32,6 +33,7 @@ class FunctionSpec:
     indexes: tuple[Index, ...] = ()
     reads: tuple[Prefix, ...] = ()
     writes: tuple[Prefix, ...] = ()
+    lists: Prefix | None = None
     sends: tuple[QueueName, ...] = ()
     provider_key: bool = False
     publishes: bool = False
@@ -59,10 +61,11 @@ class FunctionSpec:
 FUNCTIONS: tuple[FunctionSpec, ...] = (
     FunctionSpec("collect-examples", "Turn dropped files and posted examples into segments, each exactly once.",
         routes=("POST GET /v1/datasets", "GET PATCH /v1/datasets/{dataset}", "GET /v1/datasets/{dataset}/drops",
-                "POST /v1/datasets/{dataset}/examples"),
+                "POST /v1/datasets/{dataset}/examples", "POST /v1/datasets/{dataset}/uploads"),
         events=("TrainingRunFinished",), drops="incoming/", queue="examples", schedules=(EVERY_5_MINUTES,),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
-        reads=("incoming/",), writes=("datasets/",), sends=("examples",), timeout_s=300, memory_mb=1024),
+        reads=("incoming/",), writes=("datasets/", "incoming/"), lists="incoming/", sends=("examples",),
+        timeout_s=300, memory_mb=1024),
 
     FunctionSpec("export-data", "Freeze a dataset into train, validation and test files.",
         routes=("POST GET /v1/datasets/{dataset}/exports", "GET /v1/datasets/{dataset}/exports/{export}"),
@@ -95,7 +98,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         table=("GetItem", "Query", "PutItem")),
 
     FunctionSpec("complete-chat", "Answer chat completions with the version that serves this user.",
-        routes=("GET /v1/models", "POST /v1/chat/completions", "GET /v1/models/{model}/route"),
+        routes=("GET /v1/models", "POST /v1/chat/completions", "GET /v1/models/{model}/route"), unknown_routes=True,
         table=("GetItem", "Query"), sends=("usage",), provider_key=True),
 
     FunctionSpec("record-usage", "Count calls, tokens, dollars and feedback per version and day.",

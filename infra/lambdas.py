@@ -1,6 +1,6 @@
 """One Lambda function per row of the table, each with its own role and log group, and told only what it needs."""
 
-import sys
+from pathlib import Path
 
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy
 from aws_cdk import aws_events as events
@@ -12,12 +12,20 @@ from constructs import Construct
 from infra.functions import FUNCTIONS, FunctionSpec
 from infra.permissions import Permissions
 from infra.queues import Queues
-from infra.stage import Stage
+from infra.stage import PYTHON, Stage
 from infra.state import State
 
 # The interpreter that deploys is the one that ran the tests, and locally the one that runs the functions.
-RUNTIME = lambda_.Runtime(f"python3.{sys.version_info.minor}", lambda_.RuntimeFamily.PYTHON)
-NOT_CODE = ["**/__pycache__", "*.egg-info"]
+RUNTIME = lambda_.Runtime(PYTHON, lambda_.RuntimeFamily.PYTHON)
+ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
+NOT_CODE = ["**/__pycache__", "*.egg-info"]  # in a source tree; a built tree's compiled files are what it was built for
+RETENTION = {
+    1: logs.RetentionDays.ONE_DAY,
+    7: logs.RetentionDays.ONE_WEEK,
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+}
 
 
 class Lambdas(Construct):
@@ -27,14 +35,18 @@ class Lambdas(Construct):
         super().__init__(scope, "Functions")
         self._stage, self._state, self._queues, self._bus = stage, state, queues, bus
         self._permissions = Permissions(stage, state, queues, bus)
-        self._layer = lambda_.LayerVersion(
-            self,
-            "Layer",
-            code=lambda_.Code.from_asset(str(stage.layer_root), exclude=NOT_CODE, ignore_mode=IgnoreMode.GIT),
-            compatible_runtimes=[RUNTIME],
-            compatible_architectures=[lambda_.Architecture.ARM_64],
-        )
+        self._architecture = ARCHITECTURES[stage.architecture]
+        self._layers = [self._make_layer(name, root) for name, root in stage.layers.items()]
         self.by_name = {spec.name: self._make_function(spec) for spec in FUNCTIONS}
+
+    def _make_layer(self, name: str, root: Path) -> lambda_.LayerVersion:
+        return lambda_.LayerVersion(
+            self,
+            name,
+            code=lambda_.Code.from_asset(str(root), exclude=self._not_code(root), ignore_mode=IgnoreMode.GIT),
+            compatible_runtimes=[RUNTIME],
+            compatible_architectures=[self._architecture],
+        )
 
     def _make_function(self, spec: FunctionSpec) -> lambda_.Function:
         scope = Construct(self, spec.package.title().replace("_", ""))
@@ -43,7 +55,7 @@ class Lambdas(Construct):
             scope,
             "Logs",
             log_group_name=f"/aws/lambda/{name}",
-            retention=_retention(self._stage.log_retention_days),
+            retention=RETENTION[self._stage.log_retention_days],
             removal_policy=RemovalPolicy.DESTROY,
         )
         role = iam.Role(
@@ -58,10 +70,10 @@ class Lambdas(Construct):
             function_name=name,
             description=spec.purpose,
             runtime=RUNTIME,
-            architecture=lambda_.Architecture.ARM_64,
+            architecture=self._architecture,
             handler=f"{spec.package}.handler.handler",
             code=self._code(spec),
-            layers=[self._layer],
+            layers=self._layers,
             role=role.without_policy_updates(),  # so that CDK adds nothing to what the row grants
             environment=self._environment(spec),
             timeout=Duration.seconds(spec.timeout_s),
@@ -73,9 +85,12 @@ class Lambdas(Construct):
     def _code(self, spec: FunctionSpec) -> lambda_.AssetCode:
         return lambda_.Code.from_asset(
             str(self._stage.functions_root),
-            exclude=["/*", f"!/{spec.package}", *NOT_CODE],
+            exclude=["/*", f"!/{spec.package}", *self._not_code(self._stage.functions_root)],
             ignore_mode=IgnoreMode.GIT,
         )
+
+    def _not_code(self, root: Path) -> list[str]:
+        return [] if self._stage.is_built(root) else NOT_CODE
 
     def _environment(self, spec: FunctionSpec) -> dict[str, str]:
         stage = self._stage
@@ -93,13 +108,11 @@ class Lambdas(Construct):
         }
         for queue in spec.sends:
             environment[f"TUNELOOP_{queue.upper()}_QUEUE_URL"] = self._queues.by_name[queue].queue_url
+        if spec.lists:
+            environment["TUNELOOP_UNSEEN_AFTER_S"] = str(stage.unseen_after_s)
         if spec.publishes:
             environment["TUNELOOP_BUS"] = self._bus.event_bus_name
         if spec.provider_key:
             environment["TUNELOOP_PROVIDER_BASE_URL"] = stage.provider_base_url
             environment["TUNELOOP_PROVIDER_KEY_PARAMETER"] = stage.key_parameter
         return environment
-
-
-def _retention(days: int) -> logs.RetentionDays:
-    return {1: logs.RetentionDays.ONE_DAY, 30: logs.RetentionDays.ONE_MONTH}[days]

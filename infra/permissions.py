@@ -51,7 +51,13 @@ class Permissions:
             _allow([action], *(self._state.bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes))
             for action, prefixes in rights
             if prefixes
-        ]
+        ] + ([self._listing(spec.lists)] if spec.lists else [])
+
+    def _listing(self, prefix: str) -> iam.PolicyStatement:
+        # A listing is a right on the bucket; which of its prefixes may be listed is a condition on the request.
+        below = {"StringLike": {"s3:prefix": f"{prefix}*"}}
+        bucket = self._state.bucket.bucket_arn
+        return iam.PolicyStatement(actions=["s3:ListBucketVersions"], resources=[bucket], conditions=below)
 
     def _triggers(self, spec: FunctionSpec) -> list[iam.PolicyStatement]:
         statements = []

@@ -32,6 +32,7 @@ class Queues(Construct):
     def __init__(self, scope: Construct, stage: Stage) -> None:
         super().__init__(scope, "Queues")
         self._stage = stage
+        self.dead: dict[str, sqs.Queue] = {}  # where what failed for good is kept, by name
         self.failures = self._make_dead_letter_queue("failures")
         self.by_name: dict[QueueName, sqs.Queue] = {
             spec.queue: self._make_queue(spec.queue, consumer_timeout_s=spec.timeout_s)
@@ -45,6 +46,8 @@ class Queues(Construct):
             self,
             name.capitalize(),
             queue_name=self._stage.function_name(name),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=self._stage.enforces_ssl,
             # Lambda's documentation asks for six time-outs plus the window: room for retries when throttled.
             visibility_timeout=Duration.seconds(6 * consumer_timeout_s + BATCHING[name].window_s),
             retention_period=TWO_WEEKS,
@@ -53,4 +56,12 @@ class Queues(Construct):
 
     def _make_dead_letter_queue(self, name: str) -> sqs.Queue:
         construct_id = name.title().replace("-", "")
-        return sqs.Queue(self, construct_id, queue_name=self._stage.function_name(name), retention_period=TWO_WEEKS)
+        self.dead[name] = sqs.Queue(
+            self,
+            construct_id,
+            queue_name=self._stage.function_name(name),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=self._stage.enforces_ssl,
+            retention_period=TWO_WEEKS,
+        )
+        return self.dead[name]

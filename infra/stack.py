@@ -6,8 +6,11 @@ from aws_cdk import Annotations, CfnOutput, CfnRule, CfnRuleAssertion, Fn, Stack
 from aws_cdk import aws_events as events
 from constructs import Construct
 
+from infra.access_log import AccessLog
+from infra.alarms import Alarms
 from infra.api import Api
 from infra.bus import Rules
+from infra.dashboard import Dashboard
 from infra.functions import FUNCTIONS
 from infra.lambdas import Lambdas
 from infra.queues import Queues
@@ -16,7 +19,7 @@ from infra.stage import Stage
 from infra.state import State
 
 NO_LAYER = (
-    "build/layer is missing: this template shows the production stack, but its functions would lack their libraries"
+    "build/layer is missing (see make layer): this template can be read, but its functions would lack their libraries"
 )
 
 
@@ -31,7 +34,11 @@ class TuneloopStack(Stack):
         Rules(self, stage, state, queues, bus, lambdas)
         Sources(self, state, queues, lambdas)
         api = Api(self, stage, lambdas)
-        if stage.name == "prod" and not stage.has_built_layer:
+        AccessLog(self, stage, api.stage)
+        alarms = Alarms(self, stage, queues, lambdas, api)
+        if stage.dashboard:
+            Dashboard(self, stage, queues, lambdas, api, alarms)
+        if not stage.is_local and not stage.has_built_layer:
             self._refuse_deployment()
         self._publish(
             ApiUrl=api.stage.url,
@@ -43,6 +50,9 @@ class TuneloopStack(Stack):
             UsageQueueUrl=queues.by_name["usage"].queue_url,
             FailuresQueueUrl=queues.failures.queue_url,
             ProviderKeyParameter=stage.key_parameter,
+            Provider=stage.provider,
+            ProviderBaseUrl=stage.provider_base_url,
+            BaseModel=stage.base_model,
             **{
                 f"{spec.package.title().replace('_', '')}Function": lambdas.by_name[spec.name].function_name
                 for spec in FUNCTIONS

@@ -1,45 +1,98 @@
-"""The two stages: `local` (MiniStack on this machine, trained by our trainer) and `prod` (an AWS account).
+"""The stages: `local` (MiniStack on this machine, trained by our trainer), `prod` (an AWS account), throw-away ones.
 
-A stage is the whole difference between the two deployments; everything else of the stack is the same.
+A stage is the whole difference between two deployments; everything else of the stack is the same. Any other name is a
+throw-away stage: like `prod`, but nothing of it is kept when it goes. What its owner chose for a stage stands in
+`stages/{name}.json`, so that no later deploy forgets it.
 """
 
-from collections.abc import Mapping
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_type_hints
 
 ROOT = Path(__file__).resolve().parent.parent
-OVERRIDABLE = ("provider_base_url", "base_model", "functions_root", "layer_root")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,15}", re.ASCII)
+PROVIDER_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
+PYTHON = f"python3.{sys.version_info.minor}"
+ARCHITECTURES = ("arm64", "x86_64")
+# What `stages/{name}.json` may set; the rest says where built code lies, and comes from whoever built it.
+SETTINGS = (
+    "provider",
+    "provider_base_url",
+    "base_model",
+    "architecture",
+    "settle_s",
+    "refresh_after_s",
+    "unseen_after_s",
+    "log_retention_days",
+    "uses_bootstrap_roles",
+    "enforces_ssl",
+    "traces",
+    "alarm_email",
+    "dashboard",
+)
+OVERRIDABLE = (*SETTINGS, "functions_root", "layer_root")
+RETENTIONS = (1, 7, 30, 90, 365)
 
 
 @dataclass(frozen=True)
 class Stage:
     """What a stage sets: who trains, how patient the loop is, and how carefully data is kept."""
 
-    name: Literal["local", "prod"]
+    name: str
     provider: str
     provider_base_url: str
     base_model: str
     settle_s: int
     refresh_after_s: int
+    unseen_after_s: int
     log_retention_days: int
     keeps_data: bool  # deleting the stack leaves table and bucket, and the table refuses deletion
     enforces_ssl: bool
     traces: bool
+    uses_bootstrap_roles: bool = True  # else the CDK acts with the caller's own credentials
+    architecture: str = "arm64"
+    alarm_email: str = ""  # whom the alarms write to; nobody until he confirms the subscription
+    dashboard: bool = True
     requests_per_s: int = 50
     request_burst: int = 100
     functions_root: Path = ROOT / "functions"
     layer_root: Path = ROOT / "shared"
 
     @property
+    def is_local(self) -> bool:
+        """Whether it lives on this machine, in an interpreter that has its libraries already."""
+        return self.name == "local"
+
+    @property
+    def stack_name(self) -> str:
+        """The name of its CloudFormation stack."""
+        return f"tuneloop-{self.name}"
+
+    @property
     def key_parameter(self) -> str:
-        """The SSM SecureString that holds the provider's API key; made by hand or by `local`, never by the stack."""
+        """The SSM SecureString that holds the provider's API key; made by its owner or by `local`, not by the stack."""
         return f"/tuneloop/{self.name}/providers/{self.provider}/key"
 
     @property
     def has_built_layer(self) -> bool:
-        """Whether the layer carries its dependencies; bare, only an interpreter that has them can run the functions."""
-        return (self.layer_root / "python").is_dir()
+        """Whether its code was built (`make layer`); bare, only an interpreter that has the libraries can run it."""
+        return (self.layer_root / "libraries" / "python").is_dir()
+
+    @property
+    def layers(self) -> dict[str, Path]:
+        """The layers by name: libraries, which change seldom, apart from our own code, which changes often."""
+        if not self.has_built_layer:
+            return {"Layer": self.layer_root}
+        return {"Libraries": self.layer_root / "libraries", "Tuneloop": self.layer_root / "tuneloop"}
+
+    def is_built(self, root: Path) -> bool:
+        """Whether a tree was built for Lambda, with compiled files that belong to it, and isn't a source tree."""
+        return self.has_built_layer and root.is_relative_to(self.layer_root)
 
     def function_name(self, name: str) -> str:
         """The name in AWS of a row of the table."""
@@ -53,10 +106,12 @@ LOCAL = Stage(
     base_model="tuneloop-linear-1",
     settle_s=2,
     refresh_after_s=1,
+    unseen_after_s=5,
     log_retention_days=1,
     keeps_data=False,
     enforces_ssl=False,  # MiniStack speaks plain http
     traces=False,
+    uses_bootstrap_roles=False,  # MiniStack's IAM turns them down
 )
 
 PROD = Stage(
@@ -66,25 +121,92 @@ PROD = Stage(
     base_model="gpt-4.1-mini-2025-04-14",
     settle_s=60,
     refresh_after_s=15,
+    unseen_after_s=600,
     log_retention_days=30,
     keeps_data=True,
     enforces_ssl=True,
-    traces=True,
+    traces=False,  # X-Ray would record each turn of each schedule, and show what Lambda's own report lines say
 )
+
+THROW_AWAY = replace(PROD, name="throw-away", keeps_data=False, log_retention_days=7)
 
 
 def stage_named(name: str | None, overrides: Mapping[str, str]) -> Stage:
-    """The stage called `name` with its text fields overridden; ValueError for a name or field that does not exist."""
-    stage = {"local": LOCAL, "prod": _with_built_layer(PROD)}.get(name or "")
-    if stage is None:
-        raise ValueError(f"unknown stage {name!r}: pass -c stage=local or -c stage=prod")
+    """The stage called `name` with its settings overridden from text; ValueError for a name or value that can't be."""
+    stage = _default(name)
     unknown = set(overrides) - set(OVERRIDABLE)
     if unknown:
         raise ValueError(f"stage {name!r} has no setting {sorted(unknown)}; these can be set: {', '.join(OVERRIDABLE)}")
-    changes: dict[str, Any] = {key: Path(text) if key.endswith("_root") else text for key, text in overrides.items()}
-    return replace(stage, **changes)
+    if "provider" in overrides and not {"provider_base_url", "base_model"} <= set(overrides):
+        raise ValueError(
+            f"stage {name!r}: a provider comes with its own provider_base_url and base_model: set all three"
+        )
+    kinds = get_type_hints(Stage)
+    changes: dict[str, Any] = {key: _parsed(key, kinds[key], text) for key, text in overrides.items()}
+    return _checked(replace(_with_built_code(replace(stage, **changes)), **changes))
 
 
-def _with_built_layer(stage: Stage) -> Stage:
-    built = ROOT / "build" / "layer"
-    return replace(stage, layer_root=built) if built.is_dir() else stage
+def settings_file(name: str) -> Path:
+    """Where a stage's settings stand; TUNELOOP_STAGES names another folder than `stages/`."""
+    return Path(os.environ.get("TUNELOOP_STAGES") or ROOT / "stages") / f"{name}.json"
+
+
+def read_settings(name: str) -> dict[str, str]:
+    """What `stages/{name}.json` sets, as text; nothing where there is no such file, and for the local stage."""
+    file = settings_file(name)
+    if name == LOCAL.name or not file.is_file():
+        return {}
+    found = json.loads(file.read_text("utf-8"))
+    if not isinstance(found, dict) or set(found) - set(SETTINGS):
+        raise ValueError(f"{file} has to be a JSON object of these settings: {', '.join(SETTINGS)}")
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in found.items()}
+
+
+def built_code(architecture: str) -> Path:
+    """Where `make layer` puts what it builds for this interpreter's version and an architecture."""
+    return ROOT / "build" / "layer" / f"{PYTHON}-{architecture}"
+
+
+def _default(name: str | None) -> Stage:
+    if not name or not NAME.fullmatch(name):
+        raise ValueError(
+            f"unknown stage {name!r}: pass -c stage=local or -c stage=prod, or name a throw-away stage: "
+            "a small letter, then at most 15 small letters, digits or hyphens"
+        )
+    return {"local": LOCAL, "prod": PROD}.get(name) or replace(THROW_AWAY, name=name)
+
+
+def _with_built_code(stage: Stage) -> Stage:
+    built = built_code(stage.architecture)
+    if stage.is_local or not built.is_dir():
+        return stage
+    return replace(stage, layer_root=built, functions_root=built / "functions")
+
+
+def _parsed(key: str, kind: type, text: str) -> Any:
+    if kind is bool:
+        if text not in {"true", "false"}:
+            raise ValueError(f"{key} is {text!r}: it has to be true or false")
+        return text == "true"
+    if kind is int and not text.isdecimal():
+        raise ValueError(f"{key} is {text!r}: it has to be a whole number")
+    return kind(text)
+
+
+def _checked(stage: Stage) -> Stage:
+    if (wrong := next(_faults(stage), None)) is not None:
+        raise ValueError(f"stage {stage.name!r}: {wrong}")
+    return stage
+
+
+def _faults(stage: Stage) -> Iterator[str]:
+    if stage.architecture not in ARCHITECTURES:
+        yield f"architecture is {stage.architecture!r}: it has to be {' or '.join(ARCHITECTURES)}"
+    if not PROVIDER_NAME.fullmatch(stage.provider):
+        yield f"provider is {stage.provider!r}: it has to be a short name of small letters, digits and hyphens"
+    if stage.log_retention_days not in RETENTIONS:
+        yield f"log_retention_days is {stage.log_retention_days}: it has to be one of {RETENTIONS}"
+    if stage.enforces_ssl and not stage.provider_base_url.startswith("https://"):
+        yield f"provider_base_url is {stage.provider_base_url!r}: it has to begin with https://, a key is sent there"
+    if stage.keeps_data and not stage.enforces_ssl:
+        yield "enforces_ssl can't be turned off for a stage that keeps data"

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -10,6 +10,8 @@ from constructs import Construct
 from infra.functions import Index
 from infra.stage import Stage
 
+DROPS_KEPT = Duration.days(30)  # a drop's examples are in segments minutes after it came
+OLD_VERSIONS_KEPT = Duration.days(7)  # as long as an erasure may take, and as a slip can be undone
 # Sparse indexes: only rows with these keys are in them. `sweep`: what is unfinished; `by_time`: lists, newest first.
 INDEX_KEYS: dict[Index, tuple[str, str]] = {"sweep": ("sweep_pk", "sweep_sk"), "by_time": ("list_pk", "list_sk")}
 
@@ -51,6 +53,7 @@ class State(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=enforce_ssl,
+            lifecycle_rules=_lifecycle(),
             removal_policy=removal,
         )
         # CDK's `event_bridge_enabled` deploys an extra Lambda with rights on every bucket; CloudFormation needs none.
@@ -59,6 +62,22 @@ class State(Construct):
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
         )
         return bucket
+
+
+def _lifecycle() -> list[s3.LifecycleRule]:
+    """What goes by itself; segments, exports and evaluations stay, in the class from which reading is free.
+
+    Infrequent access would save 1 cent per GB and month and take 1 cent per GB read: each retraining reads all of it.
+    """
+    return [
+        s3.LifecycleRule(id="drops", prefix="incoming/", expiration=DROPS_KEPT),
+        s3.LifecycleRule(
+            id="remains",
+            noncurrent_version_expiration=OLD_VERSIONS_KEPT,
+            abort_incomplete_multipart_upload_after=Duration.days(1),
+            expired_object_delete_marker=True,
+        ),
+    ]
 
 
 def _text(name: str) -> dynamodb.Attribute:

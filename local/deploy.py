@@ -2,16 +2,15 @@
 
 import json
 import os
-import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from local.ministack import ACCOUNT, REGION, Aws
 from local.process import Child
+from release.cdk import cdk as command
+from release.cdk import quietly
 
 ROOT = Path(__file__).resolve().parent.parent
-CDK = ROOT / "node_modules" / ".bin" / "cdk"
 STACK = "tuneloop-local"
 # All that the CDK's bootstrap stack is needed for here: a bucket for code. Its roles don't work under MiniStack's IAM.
 ASSETS_BUCKET = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
@@ -24,7 +23,7 @@ def deploy(aws: Aws, directory: Path, settings: Mapping[str, str]) -> dict[str, 
     outputs = directory / "outputs.json"
     cdk = Child(
         "cdk deploy",
-        [str(CDK), "deploy", STACK, *_options(directory, outputs, {"stage": "local", **settings})],
+        [*command("deploy", STACK, directory / "cdk.out", {"stage": "local", **settings}), *_options(outputs)],
         log=directory / "logs" / "deploy.log",
         env=_environment(aws),
         cwd=ROOT,
@@ -37,23 +36,15 @@ def deploy(aws: Aws, directory: Path, settings: Mapping[str, str]) -> dict[str, 
     return found
 
 
-def _options(directory: Path, outputs: Path, context: Mapping[str, str]) -> list[str]:
-    settings = [part for key, value in context.items() for part in ("--context", f"{key}={value}")]
+def _options(outputs: Path) -> list[str]:
     return [
-        *(
-            "--app",
-            f"{shlex.quote(sys.executable)} -m infra.app",
-        ),  # the interpreter that is running, not whatever cdk.json names
-        *("--output", str(directory / "cdk.out")),
         *("--outputs-file", str(outputs)),
         *("--method", "direct"),  # there is nobody to review a change set
         *("--require-approval", "never"),
         *("--progress", "events"),
-        "--no-notices",
-        *settings,
     ]
 
 
 def _environment(aws: Aws) -> dict[str, str]:
     ours = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    return {**ours, **aws.environment(), "NO_PROXY": "127.0.0.1", "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    return quietly({**ours, **aws.environment(), "NO_PROXY": "127.0.0.1"})

@@ -57,14 +57,14 @@ class Aws:
         )
 
 
-def start_ministack(directory: Path) -> tuple[Aws, Child]:
-    """Start MiniStack with its files below `directory` and return once it answers."""
+def start_ministack(directory: Path, python: str = sys.executable) -> tuple[Aws, Child]:
+    """Start MiniStack in an interpreter, with its files below `directory`, and return once it answers."""
     aws = Aws(free_port())
     home = directory / "ministack"
     home.mkdir(parents=True)
     child = Child(
         "MiniStack",
-        [sys.executable, "-m", "ministack.app"],
+        [python, "-m", "ministack.app"],
         log=directory / "logs" / "ministack.log",
         env=_environment(aws, home),
         cwd=home,

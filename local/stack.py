@@ -72,6 +72,7 @@ class LocalStack:
             "TUNELOOP_BASE_MODEL": self.base_model,
             "TUNELOOP_SETTLE_S": str(LOCAL.settle_s),
             "TUNELOOP_REFRESH_AFTER_S": str(LOCAL.refresh_after_s),
+            "TUNELOOP_UNSEEN_AFTER_S": str(LOCAL.unseen_after_s),
         }
 
     @property
@@ -110,13 +111,9 @@ class LocalStack:
         self.base_url = self._timed("The API answers", lambda: self._start_proxy(cleanup))
 
     def _start_proxy(self, cleanup: ExitStack) -> str:
-        port = free_port()
-        upstream = f"{self.aws.url}/_aws/execute-api/{self.outputs['ApiId']}/$default"
-        command = [sys.executable, "-m", "local.proxy", "--port", str(port), "--upstream", upstream]
-        proxy = Child("The proxy", command, log=self.directory / "logs" / "proxy.log", cwd=ROOT)
+        base_url, proxy = start_proxy(self.aws, self.outputs["ApiId"], self.directory)
         cleanup.callback(proxy.stop)
-        proxy.wait_until(lambda: listens(port), START_TIMEOUT_S)
-        return f"http://127.0.0.1:{port}/v1"
+        return base_url
 
     def _save_function_logs(self, ministack: Child) -> None:
         if not ministack.is_running():
@@ -131,3 +128,17 @@ class LocalStack:
         result = step()
         self._tell(f"{what} ({time.monotonic() - started:.1f} s)")
         return result
+
+
+def start_proxy(aws: Aws, api_id: str, directory: Path) -> tuple[str, Child]:
+    """Start the front door of an API in MiniStack, whose name no resolver knows; gives an OpenAI client's URL."""
+    port = free_port()
+    upstream = f"{aws.url}/_aws/execute-api/{api_id}/$default"
+    command = [sys.executable, "-m", "local.proxy", "--port", str(port), "--upstream", upstream]
+    proxy = Child("The proxy", command, log=directory / "logs" / "proxy.log", cwd=ROOT)
+    try:
+        proxy.wait_until(lambda: listens(port), START_TIMEOUT_S)
+    except BaseException:
+        proxy.stop()
+        raise
+    return f"http://127.0.0.1:{port}/v1", proxy

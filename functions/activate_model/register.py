@@ -1,5 +1,6 @@
 """Registering by hand: a model that no dataset made, and a version from a provider's model id."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,10 @@ from tuneloop.domain.ids import Name
 from tuneloop.domain.registry import Model, Version, new_model
 from tuneloop.store.models import Models
 
+PARAMETER_CHARACTERS = 8000
+PARAMETER_DEPTH = 16  # of the 32 that a row may have
+LARGEST_NUMBER = 1e100  # of the 1e126 that a row may hold, and no whole number of more than 38 digits
+LARGEST_WHOLE = 10**38
 SET_BY_CALLS = frozenset({"model", "messages", "stream", "stream_options", "n"})
 
 
@@ -37,7 +42,19 @@ class NewVersionRequest(BaseModel):
     def _leaves_the_call_its_own(cls, parameters: dict[str, Any]) -> dict[str, Any]:
         if taken := SET_BY_CALLS & parameters.keys():
             raise ValueError(f"each call sets {', '.join(sorted(taken))} itself")
+        if len(json.dumps(parameters)) > PARAMETER_CHARACTERS:
+            raise ValueError(f"at most {PARAMETER_CHARACTERS} characters of JSON")
+        _require_storable(parameters, PARAMETER_DEPTH)
         return parameters
+
+
+def _require_storable(value: Any, depth: int) -> None:
+    if not depth:
+        raise ValueError(f"lists and objects may stand {PARAMETER_DEPTH} deep in each other")
+    if isinstance(value, int | float) and abs(value) >= (LARGEST_WHOLE if isinstance(value, int) else LARGEST_NUMBER):
+        raise ValueError("a number is too large")
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _require_storable(part, depth - 1)
 
 
 def register_model(

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from tuneloop.domain.ids import Name
+from tuneloop.domain.registry import VersionNumber
 
 
 class Reason(BaseModel):
@@ -18,13 +19,13 @@ class Reason(BaseModel):
 class Activation(Reason):
     """The version to activate; the one that served before if none is named."""
 
-    version: int | None = Field(default=None, ge=0)
+    version: VersionNumber | None = None
 
 
 class DeploymentChange(Reason):
     """The candidate and the share of users (0-1) that it answers; no candidate ends the trial."""
 
-    candidate: int | None = Field(default=None, ge=0)
+    candidate: VersionNumber | None = None
     share: float = Field(default=0.0, ge=0, le=1)
 
 

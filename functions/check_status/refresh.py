@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from time import monotonic
 
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
@@ -17,6 +18,7 @@ from tuneloop.domain.training import (
     merge_job,
     miss_job,
 )
+from tuneloop.observability import count
 from tuneloop.providers.base import JOB_NOT_FOUND, Provider
 from tuneloop.providers.catalog import price_of
 from tuneloop.store.exports import Exports
@@ -25,6 +27,7 @@ from tuneloop.store.runs import Runs
 
 ASKING_S = 3.0
 TRIES = 5
+ENDS = {RunStatus.SUCCEEDED: "RunsSucceeded", RunStatus.FAILED: "RunsFailed"}
 
 
 def refresh(
@@ -36,28 +39,37 @@ def refresh(
     models: Models,
     exports: Exports,
     now: datetime,
+    asking_s: float = ASKING_S,
 ) -> ControlledRun:
-    """The run after asking the provider, if it is there and was last asked more than `older_than_s` seconds ago.
+    """The run after asking the provider, if it is there and was last tried more than `older_than_s` seconds ago.
 
-    A provider that can't be reached in 3 s leaves the run as it was, with a note of what it waits for.
+    A provider that can't be reached in `asking_s` leaves the run as it was, noting what it waits for and since when.
     """
     fresh = run.checked_at is not None and now - run.checked_at < timedelta(seconds=older_than_s)
     if run.status not in AT_PROVIDER or run.provider_job_id is None or fresh:
         return run
+    until = monotonic() + asking_s
     try:
-        job = provider.get_job(run.provider_job_id, timeout_s=ASKING_S)
-        news = reported(job.id, provider)
+        job = provider.get_job(run.provider_job_id, timeout_s=asking_s)
+        news = reported(job.id, provider, until - monotonic())
     except (ProviderUnavailable, ProviderRefused) as error:
         if error.code == JOB_NOT_FOUND:
             return _store(run, lambda run: miss_job(run, now), runs, models, exports, now)
-        return run.model_copy(update={"waiting_for": error.message})
+        return wait(run, error.message, runs=runs, models=models, exports=exports, now=now)
     return record(run, job, news, runs=runs, models=models, exports=exports, now=now)
 
 
-def reported(job_id: str, provider: Provider) -> list[RunEvent]:
+def wait(
+    run: ControlledRun, what: str, *, runs: Runs, models: Models, exports: Exports, now: datetime
+) -> ControlledRun:
+    """Store that the provider was tried in vain, and what is waited for since when."""
+    return _store(run, lambda run: run.waiting(what, now, checked_at=now), runs, models, exports, now)
+
+
+def reported(job_id: str, provider: Provider, asking_s: float = ASKING_S) -> list[RunEvent]:
     """The provider's latest events of a job; none where it keeps none, which is no reason to leave a run open."""
     try:
-        return provider.events(job_id, timeout_s=ASKING_S)
+        return provider.events(job_id, timeout_s=asking_s)
     except ProviderRefused:
         return []
 
@@ -112,7 +124,10 @@ def _finish(run: ControlledRun, runs: Runs, models: Models, exports: Exports, no
         version=run.version,
         training_cost_usd=run.training_cost_usd,
     )
-    return runs.finish(run, event, now, made)
+    finished = runs.finish(run, event, now, made)
+    if run.status in ENDS:
+        count(ENDS[run.status])
+    return finished
 
 
 def _version(

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from check_status.refresh import refresh, reported
+from check_status.refresh import ASKING_S, refresh, reported
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.training import RunEvent, TrainingRun
@@ -19,7 +19,10 @@ class RunEvents(BaseModel):
 
 @api.route("GET /v1/training-runs/{run}", Scope.READ)
 def get_training_run(run: Name) -> TrainingRun:
-    """A run; while it is open its provider is asked, at most every 15 seconds and for at most 3."""
+    """A run; while it is open its provider is asked, at most every 15 seconds and for at most 3.
+
+    Where it can't be reached, `waiting_for` says so, `waiting_since` since when, `checked_at` when it was last tried.
+    """
     refreshed = refresh(
         app.runs.get(api.tenant, run),
         older_than_s=app.settings.refresh_after_s,
@@ -28,6 +31,7 @@ def get_training_run(run: Name) -> TrainingRun:
         models=app.models,
         exports=app.exports,
         now=utc_now(),
+        asking_s=min(ASKING_S, app.remaining_s),
     )
     return TrainingRun.model_validate(refreshed.model_dump())
 
@@ -36,4 +40,6 @@ def get_training_run(run: Name) -> TrainingRun:
 def list_training_run_events(run: Name) -> RunEvents:
     """What the provider reported about a run."""
     found = app.runs.get(api.tenant, run)
-    return RunEvents(data=reported(found.provider_job_id, app.provider) if found.provider_job_id else [])
+    if not found.provider_job_id:
+        return RunEvents(data=[])
+    return RunEvents(data=reported(found.provider_job_id, app.provider, min(ASKING_S, app.remaining_s)))

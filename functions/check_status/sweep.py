@@ -1,20 +1,29 @@
-"""The sweep: what the provider's list pages say about all open runs, at the price of the pages and not of the runs."""
+"""The sweep: what the provider's list pages say about all open runs, at the price of the pages and not of the runs.
+
+A provider that is away is nothing to fail for: it is counted where it is called, its runs say that they wait for it,
+and the next sweep asks again.
+"""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from check_status.refresh import record, refresh, reported
-from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, ProviderJob
-from tuneloop.observability import count
+from check_status.refresh import record, refresh, reported, wait
+from tuneloop.domain.errors import ProviderUnavailable
+from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, ProviderJob, RunStatus
+from tuneloop.observability import count, log_failure
 from tuneloop.providers.base import Provider
 from tuneloop.store.exports import Exports
 from tuneloop.store.models import Models
 from tuneloop.store.runs import Runs
 from tuneloop.sweeping import each
 
+OVERDUE_AFTER = timedelta(days=1)
+
 
 def sweep(*, provider: Provider, runs: Runs, models: Models, exports: Exports, now: datetime) -> None:
-    """Record the news of every run at the provider; counts those that changed their status (`RunsChanged`)."""
+    """Record the news of every run at the provider; counts those that changed (`RunsChanged`) or are `RunsOverdue`."""
+    unfinished = list(runs.open())
+    count("RunsOverdue", sum(_is_overdue(run, now) for run in unfinished))
 
     def look(found: tuple[ControlledRun, ProviderJob | None]) -> None:
         run, job = found
@@ -25,16 +34,29 @@ def sweep(*, provider: Provider, runs: Runs, models: Models, exports: Exports, n
         if seen.status != run.status:
             count("RunsChanged")
 
-    each(_news(list(runs.open()), provider), look)
+    unseen = {run.provider_job_id: run for run in unfinished if run.status in AT_PROVIDER and run.provider_job_id}
+    try:
+        each(_news(unseen, provider), look)
+    except ProviderUnavailable as error:
+        log_failure(error)
+        away = error.message
+        each(unseen.values(), lambda run: wait(run, away, runs=runs, models=models, exports=exports, now=now))
 
 
-def _news(runs: list[ControlledRun], provider: Provider) -> Iterator[tuple[ControlledRun, ProviderJob | None]]:
-    """The runs of which the list has news, with their jobs; then those that it doesn't name, to be asked for."""
-    waiting = {run.provider_job_id: run for run in runs if run.status in AT_PROVIDER and run.provider_job_id}
-    for job in provider.jobs() if waiting else ():
-        run = waiting.pop(job.id, None)
+def _is_overdue(run: ControlledRun, now: datetime) -> bool:
+    """Whether a run that waits for no person should have ended by now."""
+    return run.status != RunStatus.AWAITING_CONFIRMATION and now - run.created_at > OVERDUE_AFTER
+
+
+def _news(unseen: dict[str, ControlledRun], provider: Provider) -> Iterator[tuple[ControlledRun, ProviderJob | None]]:
+    """The runs of which the list has news, with their jobs; then those that it doesn't name, to be asked for.
+
+    Those that the list names leave `unseen`.
+    """
+    for job in provider.jobs() if unseen else ():
+        run = unseen.pop(job.id, None)
         if run is not None and (job.status != run.provider_status or job.status in TERMINAL):
             yield run, job
-        if not waiting:
+        if not unseen:
             return
-    yield from ((run, None) for run in waiting.values())
+    yield from ((run, None) for run in unseen.values())

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from collect_examples.drop import UNREAD
 from tuneloop.domain.datasets import Dataset, Drop, DropStatus
 from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.examples import Example, read_example
@@ -26,8 +27,9 @@ def post(
     drop = datasets.find_drop(dataset.tenant, dataset.id, drop_id) or datasets.start_drop(
         Drop(id=drop_id, tenant=dataset.tenant, dataset=dataset.id, object="api", created_at=now)
     )
-    if drop.status != DropStatus.READING:
+    if drop.status not in UNREAD:
         return drop, []
+    drop = drop.model_copy(update={"status": DropStatus.READING, "problem_count": 0, "problems": []})
     text = b"\n".join(lines).decode()
     body = json.dumps({"collect": {"tenant": drop.tenant, "dataset": drop.dataset, "drop": drop.id, "lines": text}})
     if len(body.encode()) > LARGEST_MESSAGE:

@@ -31,7 +31,7 @@ def register(
         salt=digest("salt", tenant, new.id)[:16],
         on_drop=new.on_drop or (OnDrop.TRAIN if is_free(provider, base_model) else OnDrop.COLLECT),
         created_at=now,
-        **new.model_dump(include={"max_run_usd"}, exclude_none=True),
+        **new.model_dump(include={"max_run_usd", "on_invalid"}, exclude_none=True),
     )
     for _ in range(TRIES):
         taken = models.find(tenant, new.id)

@@ -1,22 +1,26 @@
 """The datasets routes: create, list, read, change; post examples and look at what became of them."""
 
-from collect_examples.collect import collect
+from collect_examples.incoming import collected, registered
 from collect_examples.post import post
-from collect_examples.register import register
-from collect_examples.settle import remind
-from collect_examples.shapes import DatasetView, DropView, NewDataset, NewExamples
-from tuneloop.app import app, utc_now
+from collect_examples.shapes import DatasetView, DropView, NewDataset, NewExamples, NewUpload, UploadView
+from collect_examples.upload import upload
+from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.access import Scope
-from tuneloop.domain.datasets import Dataset, DatasetChange
+from tuneloop.domain.datasets import Dataset, DatasetChange, OnDrop
 from tuneloop.domain.errors import Conflict
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
+from tuneloop.providers.catalog import is_free
 
 api = Api(app)
 
 
 @api.route("POST /v1/datasets", Scope.COLLECT, status=201)
 def create_dataset(new: NewDataset) -> DatasetView:
-    """Create a dataset and the model of its name; Conflict where there is one with other settings."""
+    """Create a dataset and the model of its name; Conflict where there is one with other settings.
+
+    Settings that spend (`max_run_usd`, `base_model`, `on_drop: train`) take a key with the scope `train` too.
+    """
+    _require_to_spend(new)
     made = registered(api.tenant, new.id, new)
     wanted = new.model_dump(exclude={"id"}, exclude_none=True)
     if differing := [name for name, value in wanted.items() if getattr(made, name) != value]:
@@ -38,8 +42,16 @@ def get_dataset(dataset: Name) -> DatasetView:
 
 @api.route("PATCH /v1/datasets/{dataset}", Scope.COLLECT)
 def change_dataset(dataset: Name, change: DatasetChange) -> DatasetView:
-    """Change a dataset's settings."""
-    changed = app.datasets.get(api.tenant, dataset).model_copy(update=change.model_dump(exclude_none=True))
+    """Change a dataset's settings; a raised `max_run_usd` is for runs to come, one that waits is to be confirmed.
+
+    Another base model whose training costs something makes drops collect, unless `on_drop` is set with it.
+    Settings that spend (`max_run_usd`, `base_model`, `on_drop: train`) take a key with the scope `train` too.
+    """
+    _require_to_spend(change)
+    found, wanted = app.datasets.get(api.tenant, dataset), change.model_dump(exclude_none=True)
+    if change.base_model not in (None, found.base_model) and not is_free(app.settings.provider, str(change.base_model)):
+        wanted = {"on_drop": OnDrop.COLLECT, **wanted}
+    changed = found.model_copy(update=wanted)
     app.datasets.save(changed)
     return _view(changed)
 
@@ -57,24 +69,20 @@ def post_examples(dataset: Name, new: NewExamples) -> DropView:
     target = registered(api.tenant, dataset)
     drop, rest = post(target, new.examples, datasets=app.datasets, queue=app.examples_queue, now=utc_now())
     if rest:
-        drop = collect(drop, rest, None, datasets=app.datasets, objects=app.objects, clock=utc_now)
-        remind(app.datasets.get(*drop.place), settle_s=app.settings.settle_s, queue=app.examples_queue)
+        drop = collected(drop, rest)
     return DropView.model_validate(drop.model_dump())
 
 
-def registered(tenant: str, name: str, new: NewDataset | None = None) -> Dataset:
-    """The dataset of that name, made with this stage's defaults if there is none yet."""
-    wishes = new or NewDataset(id=name)
-    settings = app.settings
-    return register(
-        tenant,
-        wishes,
-        provider=settings.provider,
-        base_model=wishes.base_model or settings.base_model,
-        datasets=app.datasets,
-        models=app.models,
-        now=utc_now(),
-    )
+@api.route("POST /v1/datasets/{dataset}/uploads", Scope.COLLECT, status=201)
+def create_upload(dataset: Name, new: NewUpload) -> UploadView:
+    """Give a form for one file of up to 1 GiB; what becomes of the file stands among the dataset's drops."""
+    app.datasets.get(api.tenant, dataset)
+    return upload(api.tenant, dataset, new, nonce=new_nonce(), objects=app.objects, now=utc_now())
+
+
+def _require_to_spend(wanted: NewDataset | DatasetChange) -> None:
+    if wanted.max_run_usd is not None or wanted.base_model or wanted.on_drop == OnDrop.TRAIN:
+        api.caller.require(Scope.TRAIN)
 
 
 def _view(dataset: Dataset) -> DatasetView:

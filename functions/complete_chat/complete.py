@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel
 
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, TuneloopError
+from tuneloop.domain.errors import OutOfTime, ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.pricing import inference_cost
 from tuneloop.domain.registry import Deployment, Version
 from tuneloop.domain.routing import Arm, Inference, Route, route, tenant_hash, user_hash
@@ -21,6 +22,21 @@ from tuneloop.wire.chat import ChatCompletion, ChatRequest, CompletionUsage
 
 FALLBACK_S = 4.0  # kept for each version that may have to stand in; the first one has all the rest
 OURS = ("stream", "stream_options")
+
+
+class Served(BaseModel):
+    """Which version answered; `arm` is the side its user was assigned to, `fallback` that another had to stand in."""
+
+    version: int
+    is_finetuned: bool
+    arm: Arm
+    fallback: bool
+
+
+class Answer(ChatCompletion):
+    """An answer in OpenAI's shape; `id` is what feedback names, `model` what really answered."""
+
+    tuneloop: Served
 
 
 class Try(NamedTuple):
@@ -42,7 +58,7 @@ def complete(
     nonce: str,
     now: datetime,
     remaining_s: Callable[[], float],
-) -> ChatCompletion:
+) -> Answer:
     """The answer in OpenAI's shape with our `tuneloop` beside it; its usage is on its way to the counters."""
     deployment = models.deployment(tenant, request.model)
     chosen = route(deployment, request.user_key, nonce)
@@ -114,18 +130,13 @@ def _send(batch: UsageBatch, queue: Queue) -> None:
     """Send usage on its way; an answer that is not counted is worth more than none, which would be asked for again."""
     try:
         queue.send(batch.model_dump_json())
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, OutOfTime) as error:
         log_failure(error)
         count("UsageLost", len(batch.records))
 
 
-def _answer(inference: Inference, reply: Try, arm: Arm) -> ChatCompletion:
+def _answer(inference: Inference, reply: Try, arm: Arm) -> Answer:
     version = reply.version
-    ours = {
-        "version": version.number,
-        "is_finetuned": version.is_finetuned,
-        "arm": arm,
-        "fallback": reply.place > 0,
-    }
+    ours = Served(version=version.number, is_finetuned=version.is_finetuned, arm=arm, fallback=reply.place > 0)
     changed = {"id": inference.id, "model": version.provider_model, "tuneloop": ours}
-    return ChatCompletion.model_validate(reply.completion.model_dump() | changed)
+    return Answer.model_validate(reply.completion.model_dump() | changed)

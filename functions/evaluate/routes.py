@@ -1,6 +1,6 @@
 """The evaluation routes: ask for one, list them, read one."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from evaluate.request import request_evaluation
 from tuneloop.app import app, utc_now
@@ -8,6 +8,7 @@ from tuneloop.domain.access import Scope
 from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.evaluation import EvaluationView
 from tuneloop.domain.ids import Name as Id
+from tuneloop.domain.registry import VersionNumber
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
 
 api = Api(app)
@@ -19,7 +20,7 @@ class NewEvaluation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: Id
-    version: int = Field(ge=0)
+    version: VersionNumber
     dataset: Id | None = None
     export: Id | None = None
 

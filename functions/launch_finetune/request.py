@@ -72,5 +72,5 @@ def confirm(run: ControlledRun, *, runs: Runs, now: datetime) -> ControlledRun:
         return run
     if run.status != RunStatus.AWAITING_CONFIRMATION:
         raise Conflict(f"The run is {run.status}; only one that awaits confirmation can be confirmed.", param="run")
-    confirmed = run.moved(RunStatus.REQUESTED, confirmed=True, waiting_for=None)
+    confirmed = run.moved(RunStatus.REQUESTED, confirmed=True, waiting_for=None, waiting_since=None)
     return runs.save(confirmed, event=requested(confirmed), now=now)

@@ -23,12 +23,14 @@ from tuneloop.domain.training import (
     RunStatus,
     adopt_job,
 )
+from tuneloop.observability import count
 from tuneloop.providers.base import JOB_NOT_FOUND, JobRequest, Provider
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
 
 LEASE_S = 330  # beyond the function's time-out of 300 s, so that a dead holder is really dead
 ASKING_S = 20.0
+UNSURE = "Another look: the provider was asked for the job and has not shown it yet."
 
 
 @dataclass
@@ -51,10 +53,10 @@ class Submission:
         estimate = self._estimate(price)
         may_wait = self.run.status == RunStatus.REQUESTED and not self.run.confirmed
         if waiting := _waits_for(estimate, limit_usd) if may_wait else None:
-            wait = {"waiting_for": waiting, "estimated_cost_usd": estimate}
-            return self._save(self.run.moved(RunStatus.AWAITING_CONFIRMATION, **wait))
+            held_back = self.run.moved(RunStatus.AWAITING_CONFIRMATION, estimated_cost_usd=estimate)
+            return self._save(held_back.waiting(waiting, self.now))
         try:
-            held = {"lease": lease(owner, self.now, LEASE_S), "estimated_cost_usd": estimate, "waiting_for": None}
+            held = {"lease": lease(owner, self.now, LEASE_S), "estimated_cost_usd": estimate}
             examples = self.export.files[Split.TRAIN].examples
             self._save(self.run.moved(RunStatus.SUBMITTING, examples=examples, **held))
         except Stale:  # somebody else took it
@@ -68,7 +70,7 @@ class Submission:
         except ProviderUnavailable as error:
             unsure = self.run.create_sent_at != sent_before  # it may have been created: keep others out for a while
             kept = self.run.lease if unsure else None
-            return self._save(self.run.model_copy(update={"lease": kept, "waiting_for": error.message}))
+            return self._save(self.run.waiting(error.message, self.now, lease=kept, checked_at=self.now))
         except ProviderRefused as error:
             return self._fail(RunError(code=error.code, message=error.message))
 
@@ -76,8 +78,8 @@ class Submission:
         if job := self._find():
             return self._adopt(job)
         if self.run.create_sent_at and not self.run.is_missed_for_long(self.now):
-            seen = {"lease": None, "missed_at": self.run.missed_at or self.now}
-            return self._save(self.run.model_copy(update=seen))
+            missed_at = self.run.missed_at or self.now
+            return self._save(self.run.waiting(UNSURE, self.now, lease=None, missed_at=missed_at, checked_at=self.now))
         request = JobRequest(
             run=self.run.id,
             model=self.run.model,
@@ -99,7 +101,9 @@ class Submission:
         return self.provider.find_job(self.run.id)
 
     def _adopt(self, job: ProviderJob) -> ControlledRun:
-        return self._save(adopt_job(self.run, job, self.now))
+        adopted = self._save(adopt_job(self.run, job, self.now))
+        count("RunsStarted")
+        return adopted
 
     def _file(self, split: Split) -> str:
         name = f"{self.run.id}-{split}.jsonl"
@@ -126,6 +130,7 @@ class Submission:
             tenant=failed.tenant, run=failed.id, model=failed.model, dataset=failed.dataset, status=failed.status
         )
         self.run = self.runs.save(failed, event=event, now=self.now)
+        count("RunsFailed")
         return self.run
 
     def _save(self, run: ControlledRun) -> ControlledRun:
@@ -137,5 +142,9 @@ def _waits_for(estimate: Decimal | None, limit_usd: Decimal) -> str | None:
     if estimate is None:
         return "A confirmation: this base model's training price is not known."
     if estimate > limit_usd:
-        return f"A confirmation: the estimate of ${estimate:.2f} is above the limit of ${limit_usd:.2f} for one run."
+        return f"A confirmation: the estimate of {_usd(estimate)} is above the limit of {_usd(limit_usd)} for one run."
     return None
+
+
+def _usd(amount: Decimal) -> str:
+    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.4f}"

@@ -12,5 +12,9 @@ handler = Function("record-usage", api)
 @handler.on("queue")
 def on_message(body: str) -> None:
     """A batch of usage records."""
-    if not app.usage.add(UsageBatch.model_validate_json(body), utc_now()):
+    batch = UsageBatch.model_validate_json(body)
+    if not app.usage.add(batch, utc_now()):
         count("UsageBatchesRepeated")
+        return
+    count("Tokens", sum(record.prompt_tokens + record.completion_tokens for record in batch.records))
+    count("Dollars", float(sum(record.cost_usd or 0 for record in batch.records)))

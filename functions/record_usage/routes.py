@@ -10,6 +10,7 @@ from record_usage.record import record_feedback
 from record_usage.report import report
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
+from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.ids import Name as Id
 from tuneloop.domain.usage import Feedback, UsageRow
@@ -18,6 +19,7 @@ from tuneloop.http import Api
 api = Api(app)
 
 A_MONTH = timedelta(days=30)
+LONGEST = timedelta(days=366)
 ModelFilter = Annotated[str | None, Query(pattern=PATTERN, description="One model only.")]
 Day = Annotated[date | None, Query(description="YYYY-MM-DD, UTC.")]
 
@@ -44,9 +46,12 @@ class FeedbackReceipt(BaseModel):
 def get_usage(
     model: ModelFilter = None, first_day: Day = None, last_day: Day = None, by: Literal["version", "day"] = "version"
 ) -> UsageReport:
-    """Calls, tokens, dollars and feedback per version, of the last thirty days unless days are named."""
+    """Calls, tokens, dollars and feedback per version, in the last thirty days or in others (at most 367)."""
     end = last_day or utc_now().date()
-    start = first_day or end - A_MONTH
+    start = first_day or max(end, date.min + A_MONTH) - A_MONTH
+    if not timedelta(0) <= end - start <= LONGEST:
+        rule = f"`first_day` must be `last_day` or one of the {LONGEST.days} days before it."
+        raise InvalidInput(rule, param="first_day")
     rows = report(api.tenant, model, start, end, by_day=by == "day", models=app.models, usage=app.usage)
     return UsageReport(first_day=start, last_day=end, data=rows)
 

@@ -24,9 +24,15 @@ def main() -> int:
     try:
         with screen.starting() as tell, LocalStack(DIRECTORY / "stack", tell=tell) as stack:
             report.add("start", time.monotonic() - started)
-            scene = Scene(stack, screen, arguments.data, arguments.test, dataset_name(arguments.data))
+            scene = Scene(
+                stack=stack,
+                screen=screen,
+                data=arguments.data,
+                test=arguments.test,
+                dataset=dataset_name(arguments.data),
+            )
             for step in STEPS:
-                with screen.step(step), report.timed(step.name):
+                with screen.step(step.title), report.timed(step.name):
                     step.run(scene, report)
             screen.summary(scene, report, time.monotonic() - started)
     except KeyboardInterrupt:

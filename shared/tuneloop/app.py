@@ -1,10 +1,15 @@
 """The composition root: every store and provider, made once per process when first needed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
+from tuneloop.domain.errors import OutOfTime
 from tuneloop.settings import Settings
 from tuneloop.store.table import Table
 
@@ -22,6 +27,20 @@ if TYPE_CHECKING:
     from tuneloop.store.usage import Usage
 
 
+class Patience(NamedTuple):
+    """How long one try at a service of AWS may take: until it is connected, and until it answers."""
+
+    connect_s: float = 1.0
+    read_s: float = 3.0
+
+
+# Far beyond what these services take; S3 may pause while it streams, and a queue must not hold up an answer.
+PATIENCE = {"s3": Patience(2.0, 8.0), "sqs": Patience(0.5, 1.0)}
+TRIES = 2
+# Else boto3 signs links in a way, and for a host, that only the oldest regions and buckets take.
+PRESIGNING: Any = {"signature_version": "s3v4", "s3": {"addressing_style": "virtual"}}
+
+
 def utc_now() -> datetime:
     """The time, from the one place that reads the clock."""
     return datetime.now(UTC)
@@ -35,6 +54,22 @@ def new_nonce() -> str:
 class App:
     """Everything that use cases are given; one per process."""
 
+    _ends = inf
+
+    @contextmanager
+    def answering_within(self, seconds: float) -> Iterator[None]:
+        """Let nothing be asked of AWS whose answer could come later than `seconds` from now; OutOfTime instead."""
+        before, self._ends = self._ends, monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._ends = before
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the answer in hand is due; without end where nobody waits for one."""
+        return self._ends - monotonic()
+
     @cached_property
     def settings(self) -> Settings:
         """The environment, typed."""
@@ -45,8 +80,19 @@ class App:
         import boto3
         from botocore.config import Config
 
-        patience = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "max_attempts": 2})
-        return boto3.client(service, config=patience)  # type: ignore[call-overload]
+        patience = PATIENCE.get(service, Patience())
+        retries: Any = {"mode": "standard", "total_max_attempts": TRIES}
+        config = Config(connect_timeout=patience.connect_s, read_timeout=patience.read_s, retries=retries)
+        if service == "s3":
+            config = config.merge(Config(**PRESIGNING))
+        client: Any = boto3.client(service, config=config)  # type: ignore[call-overload]
+
+        def begin(**_: Any) -> None:
+            if self.remaining_s < sum(patience):
+                raise OutOfTime("This took longer than an answer may take. Ask for less, or try again.")
+
+        client.meta.events.register("before-send", begin)
+        return client
 
     @cached_property
     def table(self) -> Table:

@@ -1,7 +1,8 @@
-"""The one way into every route: key, scope, size, errors.
+"""The one way into every route: key, scope, body, deadline, errors.
 
 `Api.respond` looks up the caller's key before anything of the request is read. A route that was not registered here has
-no scope and is refused, so there is no way round. All refusals leave in OpenAI's error shape.
+no scope and is refused, as is a path that is not the route's own, so there is no way round. All refusals leave in
+OpenAI's error shape. What is asked of AWS after the deadline is refused too, so that a caller hears before he hangs up.
 """
 
 import json
@@ -16,20 +17,23 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     ValidationException,
 )
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from botocore.exceptions import ConnectionError as NotConnected
+from botocore.exceptions import HTTPClientError
 from pydantic import BaseModel
 
 from tuneloop.app import App
 from tuneloop.authentication import Authentication
+from tuneloop.bodies import parse_json, read_body
 from tuneloop.domain import errors
 from tuneloop.domain.access import ApiKey, Scope
-from tuneloop.domain.errors import NotFound, TooLarge, TuneloopError
+from tuneloop.domain.errors import NotFound, TuneloopError
 from tuneloop.domain.ids import PATTERN
 from tuneloop.observability import log_failure
 from tuneloop.store.table import Listing
 from tuneloop.wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
 
-LARGEST_BODY = 4 << 20
-DEEPEST_BODY = 100
+ANSWER_WITHIN_S = 24.0  # of the 25 s that every answer has: a call to AWS pauses for up to one before it gives up
+LONGEST_PARAM = 200
 STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
@@ -40,6 +44,7 @@ STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.ProviderRefused: HTTPStatus.BAD_REQUEST,
     errors.ProviderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.OutOfTime: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 T = TypeVar("T")
 V = TypeVar("V", bound=BaseModel)
@@ -67,25 +72,29 @@ class Api:
     """The routes of one function."""
 
     def __init__(self, app: App) -> None:
-        self.resolver = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=_parsed)
+        self.resolver = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=parse_json)
         self.scopes: dict[str, Scope] = {}
+        self._app = app
         self._authentication = Authentication(app)
         self._key: ApiKey | None = None
         self.resolver.exception_handler(TuneloopError)(self._refusal)
         self.resolver.exception_handler([RequestValidationError, RequestUnsupportedContentType])(self._invalid)
-        self.resolver.exception_handler(UnicodeEncodeError)(self._unwritable)
+        self.resolver.exception_handler([HTTPClientError, NotConnected])(self._unanswered)
         self.resolver.exception_handler(Exception)(self._failure)
         self.resolver.not_found(self._unknown)
 
-    def route(self, route: str, scope: Scope, status: int = 200) -> Callable[[Route], Route]:
-        """Register a route such as `GET /v1/datasets/{dataset}` for keys that carry the scope."""
+    def route(self, route: str, scope: Scope, status: int = 200, **openapi: Any) -> Callable[[Route], Route]:
+        """Register a route such as `GET /v1/datasets/{dataset}` for keys that carry the scope.
+
+        `openapi` is what Powertools' own options say about the route beyond its signature.
+        """
         method, path = route.split()
         self.scopes[route] = scope
         rule = path.replace("{", "<").replace("}", ">")
 
         def register(routine: Route) -> Route:
             name, summary = routine.__name__, (routine.__doc__ or "").partition("\n")[0]
-            options: dict[str, Any] = {"status_code": status, "openapi_extensions": {"x-scope": scope.value}}
+            options = {"status_code": status, "openapi_extensions": {"x-scope": scope.value}, **openapi}
             return self.resolver.route(rule, method, operation_id=name, summary=summary, **options)(routine)
 
         return register
@@ -104,25 +113,25 @@ class Api:
 
     def respond(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer an HTTP API event (payload 2.0)."""
-        try:
-            self._key = self._admit(event)
-        except TuneloopError as error:
-            return self._plain(event, self._refusal(error))
-        except Exception as error:  # noqa: BLE001 - an entry point: who can't be looked up is told so in our shape
-            return self._plain(event, self._failure(error))
-        try:
-            return self.resolver.resolve(_as_json(event), context)
-        finally:
-            self._key = None
+        with self._app.answering_within(ANSWER_WITHIN_S):
+            try:
+                self._key = self._admit(event)
+                readable = _as_json(event)
+            except TuneloopError as error:
+                return self._plain(event, self._refusal(error))
+            except Exception as error:  # noqa: BLE001 - an entry point: who can't be looked up is told so in our shape
+                return self._plain(event, self._unsure(error))
+            try:
+                return self.resolver.resolve(readable, context)
+            finally:
+                self._key = None
 
     def _admit(self, event: dict[str, Any]) -> ApiKey:
         key = self._authentication.key_of(event.get("headers", {}))
         scope = self.scopes.get(event["routeKey"])
-        if scope is None:
-            raise NotFound("There is no such route.", code="unknown_url")
+        if scope is None or not _is_path_of(event["routeKey"], event["rawPath"]):
+            raise _no_route()
         key.require(scope)
-        if len(event.get("body") or "") > LARGEST_BODY:
-            raise TooLarge("A request body may have at most 4 MiB. Upload larger data as a file.")
         return key
 
     def _plain(self, event: dict[str, Any], response: Response[Any]) -> dict[str, Any]:
@@ -132,18 +141,24 @@ class Api:
         return {"statusCode": response.status_code, "headers": headers, "body": json.dumps(body)}
 
     def _refusal(self, error: TuneloopError) -> Response[Any]:
-        kind = SERVER_ERROR if isinstance(error, errors.ProviderUnavailable) else INVALID_REQUEST
-        return self._error(STATUSES[type(error)], error.message, code=error.code, param=error.param, kind=kind)
+        status = STATUSES[type(error)]
+        kind = SERVER_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else INVALID_REQUEST
+        return self._error(status, error.message, code=error.code, param=error.param, kind=kind)
 
     def _invalid(self, error: ValidationException) -> Response[Any]:
         fault = error.errors()[0]
         place = ["body"] if fault["type"] == "json_invalid" else [str(part) for part in fault["loc"]]
-        param = ".".join(place[1:] if place[:1] in (["body"], ["query"], ["path"]) else place) or "body"
+        param = ".".join(place[1:] if place[:1] in (["body"], ["query"], ["path"]) else place)[:LONGEST_PARAM] or "body"
         return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, f"{param}: {fault['msg']}", code=fault["type"], param=param)
 
-    def _unwritable(self, _: UnicodeEncodeError) -> Response[Any]:
-        message = "The request holds half of a surrogate pair (such as \\ud800), which is not a character."
-        return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, message, code="invalid_unicode", param="body")
+    def _unsure(self, error: Exception) -> Response[Any]:
+        log_failure(error)
+        message = "Your API key could not be looked up just now. Try again later."
+        return self._error(HTTPStatus.SERVICE_UNAVAILABLE, message, code="key_not_checked", kind=SERVER_ERROR)
+
+    def _unanswered(self, error: Exception) -> Response[Any]:
+        log_failure(error)
+        return self._refusal(errors.OutOfTime("A service that this needs did not answer in time. Try again later."))
 
     def _failure(self, error: Exception) -> Response[Any]:
         log_failure(error)
@@ -151,7 +166,7 @@ class Api:
         return self._error(HTTPStatus.INTERNAL_SERVER_ERROR, message, code="internal_error", kind=SERVER_ERROR)
 
     def _unknown(self, _: Exception) -> Response[Any]:
-        return self._error(HTTPStatus.NOT_FOUND, "There is no such route.", code="unknown_url")
+        return self._refusal(_no_route())
 
     def _error(
         self, status: HTTPStatus, message: str, *, code: str, param: str | None = None, kind: str = INVALID_REQUEST
@@ -162,34 +177,18 @@ class Api:
         return Response(status_code=status.value, content_type="application/json", body=body)
 
 
-def _parsed(body: str) -> Any:
-    """A body's JSON; refused where it is nested so deeply that what reads or writes it again would run out of stack."""
-    try:
-        value = json.loads(body)
-    except RecursionError as error:
-        raise _too_deep() from error
-    if body.count("[") + body.count("{") > DEEPEST_BODY and _is_deep(value):
-        raise _too_deep()
-    return value
+def _no_route() -> NotFound:
+    return NotFound("There is no such route: compare method and path with docs/openapi.json.", code="unknown_url")
 
 
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST_BODY):
-        level = [
-            part
-            for whole in level
-            if isinstance(whole, dict | list)
-            for part in (whole.values() if isinstance(whole, dict) else whole)
-        ]
-    return any(isinstance(whole, dict | list) for whole in level)
-
-
-def _too_deep() -> errors.InvalidInput:
-    message = f"The request's body is nested too deeply: lists and objects may stand {DEEPEST_BODY} deep in each other."
-    return errors.InvalidInput(message, code="nested_too_deeply", param="body")
+def _is_path_of(route: str, path: str) -> bool:
+    """Whether a path is the one that the route's scope was given for: the gateway decodes what it has matched."""
+    wanted, given = route.partition(" ")[2].split("/"), path.split("/")
+    pairs = zip(wanted, given, strict=False)
+    return len(wanted) == len(given) and all(part == place or (place[:1] == "{" and part) for place, part in pairs)
 
 
 def _as_json(event: dict[str, Any]) -> dict[str, Any]:
     """The event with its body declared as JSON, the only thing we take: curl declares a form unless told otherwise."""
-    return {**event, "headers": {**event.get("headers", {}), "content-type": "application/json"}}
+    headers = {**event.get("headers", {}), "content-type": "application/json"}
+    return {**event, "headers": headers, "body": read_body(event), "isBase64Encoded": False}

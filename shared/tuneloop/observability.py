@@ -1,7 +1,8 @@
 """Logs and metrics of every function: structured, with a correlation id, and never with content.
 
-Metrics have two dimensions, stage and function (`service`), so that their number, which is what they are billed by,
-grows with neither tenants nor models.
+A metric is billed per name and set of dimensions for each hour in which it is counted, so all of a stage share one set:
+their number grows with neither tenants nor models nor functions. Which function counted stands in its log, where the
+metric travels. An hour without events costs nothing: a count of nothing is not written.
 """
 
 import os
@@ -11,15 +12,41 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 FRAMES = 8
+NAMESPACE = "Tuneloop"
+SERVICE = "tuneloop"  # the one dimension that Powertools adds by itself; the other is the stage
+METRICS = {
+    "Dollars": "What the answers that were counted cost at the provider, in US dollars; unknown prices count nothing.",
+    "DropsCollected": "Drops and posts whose examples were added to their dataset.",
+    "DropsGivenUp": "Drops that were read for longer than any reader lives, and were ended as failed.",
+    "DropsRecovered": "Files that the sweep found in `incoming/` because no event had told of them.",
+    "DropsRefused": "Files below `incoming/` whose path names no tenant or dataset, so that nobody sees them.",
+    "DropsRejected": "Drops and posts that added nothing because of what stands in them.",
+    "EventsLeftToSweep": "Events that the bus did not take from the stream at once; the sweep sends them again.",
+    "EventsResent": "Events that the sweep carried to the bus after the stream had not.",
+    "MonthlyRetrainings": "Runs requested by the monthly schedule.",
+    "Promotions": "Candidates that the gate let through.",
+    "ProviderUnavailable": "Calls that the provider did not answer, answered with nonsense, or refused our key for.",
+    "Refusals": "Candidates that the gate turned down.",
+    "RunsChanged": "Training runs whose status the sweep found changed.",
+    "RunsFailed": "Training runs that failed.",
+    "RunsOverdue": "Training runs that were requested more than a day ago, wait for nobody, and have not ended.",
+    "RunsStarted": "Training runs that became a job at the provider.",
+    "RunsSucceeded": "Training runs that ended with a model.",
+    "SweepFailures": "Items on which a sweep failed; it went on with the others, and failed at its end.",
+    "Tokens": "Tokens of the answers that were counted, of prompts and completions together.",
+    "UsageBatchesRepeated": "Usage batches that were delivered again and left out.",
+    "UsageLost": "Answers whose usage could not be sent to be counted.",
+}
 
-logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "tuneloop"))
-metrics = Metrics(namespace="Tuneloop", service=os.environ.get("POWERTOOLS_SERVICE_NAME", "tuneloop"))
+logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", SERVICE))
+metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 metrics.set_default_dimensions(stage=os.environ.get("TUNELOOP_STAGE", "none"))
 
 
-def count(name: str, amount: int = 1) -> None:
-    """Add to a metric of the current invocation."""
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=amount)
+def count(name: str, amount: float = 1) -> None:
+    """Add to a metric of the current invocation; `name` is one of METRICS."""
+    if amount:
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=amount)
 
 
 def flush() -> None:

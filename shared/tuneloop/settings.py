@@ -24,6 +24,7 @@ class Settings(BaseModel):
     base_model: str = "gpt-4.1-mini-2025-04-14"
     settle_s: int = 60
     refresh_after_s: float = 15
+    unseen_after_s: float = 600
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

@@ -11,6 +11,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/datasets": {"id": "fresh"},
     "PATCH /v1/datasets/{dataset}": {"on_drop": "collect"},
     "POST /v1/datasets/{dataset}/examples": {"examples": [chat("Where is my order?", "late")]},
+    "POST /v1/datasets/{dataset}/uploads": {"filename": "week-47.jsonl"},
     "POST /v1/training-runs": {"dataset": "support"},
     "POST /v1/evaluations": {"model": "support", "version": 1},
     "POST /v1/models": {"id": "fresh"},

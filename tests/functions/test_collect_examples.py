@@ -10,7 +10,6 @@ from tests.examples import chat
 from tests.functions import steps
 from tests.world import BUCKET, Answer, World, invoke, sqs_event
 from tuneloop.app import app
-from tuneloop.triggers import FunctionFailed
 
 ITEM, DROPS, EXAMPLES = "/v1/datasets/support", "/v1/datasets/support/drops", "/v1/datasets/support/examples"
 SAID = {"role": "assistant", "content": "b"}
@@ -126,19 +125,6 @@ def test_only_the_first_hundred_problems_are_kept_and_all_are_counted(world: Wor
 
     [drop] = drops(world)
     assert (drop["problem_count"], len(drop["problems"])) == (130, 100)
-
-
-@pytest.mark.parametrize(
-    "key", ["incoming/nobody/support/a.jsonl", "incoming/acme/a.jsonl", "incoming/acme/UP/a.jsonl"]
-)
-def test_a_drop_without_a_tenant_or_dataset_fails_loudly_and_makes_nothing(
-    key: str, world: World, log: StringIO
-) -> None:
-    with pytest.raises(FunctionFailed):
-        world.s3_event(key, "an etag")
-
-    assert '"message":"failed"' in log.getvalue()
-    assert list(app.datasets.all("acme")) == list(app.datasets.all("nobody")) == []
 
 
 def test_posted_examples_arrive_through_the_queue_once(world: World) -> None:

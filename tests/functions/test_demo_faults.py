@@ -7,8 +7,9 @@ import pytest
 
 from local.demo.loop import evaluate
 from local.demo.report import Report
-from local.demo.scene import DemoError, Scene
+from local.demo.scene import Scene
 from local.demo.screen import Screen
+from release.loop import LoopError
 from tests.functions import contests
 from tests.functions.contests import Playing, contest, ended, knowing
 from tests.world import World
@@ -46,7 +47,7 @@ def test_without_rows_to_prove_it_on_the_demo_says_so(world: World, scene: Scene
     [body] = contest(world, [])
     ended(world, body)
 
-    with pytest.raises(DemoError, match="No examples were kept to prove it on"):
+    with pytest.raises(LoopError, match="No examples were kept to prove it on"):
         evaluate(scene, report)
 
 
@@ -55,7 +56,7 @@ def test_a_version_that_can_t_answer_ends_the_demo_with_the_reason(world: World,
     Playing(lambda _: contests.refused())
     ended(world, body)
 
-    with pytest.raises(DemoError, match="answered none of 40 questions"):
+    with pytest.raises(LoopError, match="answered none of 40 questions"):
         evaluate(scene, report)
 
 

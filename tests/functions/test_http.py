@@ -14,7 +14,8 @@ from tests.functions.routes import BODIES, QUERIES, ROUTES, ROUTES_WITH_AN_ID, p
 from tests.world import Answer, Context, World, http_event, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope, key_hash
-from tuneloop.http import LARGEST_BODY, Api
+from tuneloop.domain.limits import BODY_BYTES
+from tuneloop.http import Api
 from tuneloop.triggers import Function
 
 SECRET_SENTENCE = "the purple heron dances at noon"
@@ -155,7 +156,7 @@ def test_a_route_registered_behind_the_api_s_back_is_refused(world: World) -> No
 
 
 def test_a_body_above_the_limit_is_refused_before_it_is_read(world: World) -> None:
-    body = '{"id": "' + "x" * LARGEST_BODY + '"}'
+    body = '{"id": "' + "x" * BODY_BYTES + '"}'
 
     answer = world.call("POST /v1/datasets", "/v1/datasets", body)
 
@@ -288,5 +289,5 @@ def test_who_cannot_be_looked_up_is_not_let_in(world: World, monkeypatch: pytest
 
     answer = walked(world, "GET /v1/datasets", key=secret)
 
-    refused(answer, 500, "internal_error")
+    refused(answer, 503, "key_not_checked")
     assert SECRET_SENTENCE not in answer.text + log.getvalue()

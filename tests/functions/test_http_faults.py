@@ -8,7 +8,7 @@ import pytest
 from tests.functions import steps
 from tests.functions.routes import BODIES, path_of
 from tests.world import Answer, World
-from tuneloop.http import DEEPEST_BODY
+from tuneloop.domain.limits import JSON_DEPTH
 
 IDS = {"dataset": "support", "model": "support"}
 
@@ -40,10 +40,10 @@ def test_a_body_that_is_nested_too_deeply_is_named_as_that(body: str, world: Wor
 def test_a_field_that_is_nested_too_deeply_is_refused_and_one_that_is_not_is_passed_on(live: World) -> None:
     steps.registered(live)
 
-    for depth in (DEEPEST_BODY, 250, 500, 900, 100_000):
+    for depth in (JSON_DEPTH, 100, 500, 900, 100_000):
         refused(chat(live, nested(depth)))
 
-    assert chat(live, nested(DEEPEST_BODY - 1)).status == 200
+    assert chat(live, nested(JSON_DEPTH - 1)).status == 200
 
 
 def test_a_long_body_is_not_a_deep_one(live: World) -> None:

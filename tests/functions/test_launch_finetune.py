@@ -191,7 +191,7 @@ def test_an_estimate_above_the_limit_is_confirmed_first(world: World, monkeypatc
     run = only_run(world)
     assert run["status"] == "awaiting_confirmation"
     assert 0.001 < run["estimated_cost_usd"] < 0.1
-    assert "limit of $0.00 for one run" in run["waiting_for"]
+    assert "limit of $0.0010 for one run" in run["waiting_for"]
 
 
 def test_a_run_on_its_way_is_not_held_back_by_a_limit_that_is_lowered(

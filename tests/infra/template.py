@@ -3,6 +3,7 @@
 `State/Table` stands for a resource, its Ref and its ARN alike; text joined to it is kept: `State/Table/index/sweep`.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,6 +38,10 @@ class Template:
             case {"Fn::Join": [separator, parts]}:
                 return str(separator).join(self.text(part) for part in parts)
         raise AssertionError(f"no way to read {value!r}")
+
+    def named(self, text: str) -> str:
+        """Text with the paths of resources in place of their generated ids, as in `<State/Bucket.Arn>`."""
+        return re.sub(r"(?<=<)\w+", lambda found: self._paths.get(found[0], found[0]), text)
 
     def _resources(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
         return ((key, found) for key, found in self.body["Resources"].items() if found["Type"] == kind)

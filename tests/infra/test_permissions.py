@@ -3,15 +3,13 @@
 import pytest
 
 from infra.functions import FUNCTIONS, FunctionSpec
+from tests.infra.conftest import Synthesize
 from tests.infra.template import Template, as_list
 
 pytestmark = pytest.mark.xdist_group("infra")
 
-TRACING = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
-# Where AWS asks for one: X-Ray has no resources, an object right is a key prefix, ListStreams asks about a table.
+# Where AWS asks for one: an object right is a key prefix, ListStreams asks about a table.
 WILDCARDS_BY_ACTION = {
-    "xray:PutTraceSegments": "*",
-    "xray:PutTelemetryRecords": "*",
     "s3:GetObject": "State/Bucket/",
     "s3:GetObjectVersion": "State/Bucket/",
     "s3:PutObject": "State/Bucket/",
@@ -48,6 +46,7 @@ def expected(spec: FunctionSpec, stage: str) -> set[tuple[str, str]]:
     rights |= {("s3:GetObject", f"State/Bucket/{prefix}*") for prefix in spec.reads}
     rights |= {("s3:GetObjectVersion", f"State/Bucket/{prefix}*") for prefix in (spec.drops,) if prefix}
     rights |= {("s3:PutObject", f"State/Bucket/{prefix}*") for prefix in spec.writes}
+    rights |= {("s3:ListBucketVersions", "State/Bucket") for prefix in (spec.lists,) if prefix}
     rights |= {("sqs:SendMessage", f"Queues/{queue.capitalize()}") for queue in spec.sends}
     rights |= {(f"logs:{action}", f"{construct_of(spec)}/Logs") for action in ("CreateLogStream", "PutLogEvents")}
     if spec.queue:
@@ -62,7 +61,7 @@ def expected(spec: FunctionSpec, stage: str) -> set[tuple[str, str]]:
         rights.add(("events:PutEvents", "Bus"))
     if spec.provider_key:
         rights.add(("ssm:GetParameter", parameter))
-    return rights | (TRACING if stage == "prod" else set())
+    return rights
 
 
 @pytest.mark.parametrize("stage", ["local", "prod"])
@@ -70,6 +69,21 @@ def test_a_role_allows_exactly_what_its_row_says(
     templates: dict[str, Template], stage: str, spec: FunctionSpec
 ) -> None:
     assert granted(templates[stage], spec) == expected(spec, stage)
+
+
+def test_a_listing_is_allowed_below_its_prefix_and_nowhere_else(template: Template) -> None:
+    conditions = {
+        spec.name: statement.get("Condition")
+        for spec in FUNCTIONS
+        for policy in template.of_type("AWS::IAM::Role")[f"{construct_of(spec)}/Role"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "s3:ListBucketVersions" in as_list(statement["Action"])
+    }
+
+    assert conditions == {
+        spec.name: {"StringLike": {"s3:prefix": f"{spec.lists}*"}} for spec in FUNCTIONS if spec.lists
+    }
+    assert conditions
 
 
 def test_a_role_names_actions_and_resources_except_where_aws_has_none(template: Template) -> None:
@@ -111,15 +125,30 @@ def test_nobody_may_call_a_function_but_this_api_and_its_own_rules(template: Tem
             assert path.removesuffix("/Invoke") == source.removesuffix("/Rule")
         else:
             assert permission["Principal"] == "apigateway.amazonaws.com"
-            assert source.endswith(":Api/Http/*/*/*")
+            assert source.endswith(":Api/Http/*/*" if path.startswith("Api/Unknown/") else ":Api/Http/*/*/*")
 
 
 def test_only_eventbridge_rules_of_this_stack_may_write_to_the_failure_queue(template: Template) -> None:
-    (policy,) = template.of_type("AWS::SQS::QueuePolicy").values()
+    policies = template.of_type("AWS::SQS::QueuePolicy")
 
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    allowed = [
+        statement
+        for policy in policies.values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+    ]
 
+    (statement,) = allowed
     assert statement["Action"] == "sqs:SendMessage"
     assert template.text(statement["Resource"]) == "Queues/Failures"
     sources = {template.text(arn) for arn in statement["Condition"]["ArnEquals"]["aws:SourceArn"]}
     assert sources == set(template.of_type("AWS::Events::Rule"))
+
+
+def test_a_stage_that_traces_may_write_traces_and_nothing_more(synthesize: Synthesize) -> None:
+    traced = synthesize("prod", traces="true")
+
+    tracing = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
+    for spec in FUNCTIONS:
+        assert granted(traced, spec) == expected(spec, "prod") | tracing
+    assert {f["TracingConfig"]["Mode"] for f in traced.of_type("AWS::Lambda::Function").values()} == {"Active"}

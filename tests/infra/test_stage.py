@@ -31,6 +31,7 @@ def test_a_function_is_told_only_what_its_row_needs(template: Template, spec: Fu
 
     extra = {f"TUNELOOP_{queue.upper()}_QUEUE_URL" for queue in spec.sends}
     extra |= {"TUNELOOP_BUS"} if spec.publishes else set()
+    extra |= {"TUNELOOP_UNSEEN_AFTER_S"} if spec.lists else set()
     extra |= {"TUNELOOP_PROVIDER_BASE_URL", "TUNELOOP_PROVIDER_KEY_PARAMETER"} if spec.provider_key else set()
     assert set(environment) == ALWAYS | extra
     assert environment["POWERTOOLS_SERVICE_NAME"] == spec.name
@@ -55,13 +56,8 @@ def test_logs_are_kept_for_a_stated_time(templates: dict[str, Template]) -> None
     assert days == {"local": {1}, "prod": {30}}
 
 
-def test_production_traces_and_the_local_stage_does_not(templates: dict[str, Template]) -> None:
-    traced = {
-        stage: [function.get("TracingConfig") for function in template.of_type("AWS::Lambda::Function").values()]
-        for stage, template in templates.items()
-    }
-
-    assert traced == {"local": [None] * len(FUNCTIONS), "prod": [{"Mode": "Active"}] * len(FUNCTIONS)}
+def test_no_stage_traces_unless_it_is_told_to(template: Template) -> None:
+    assert not any("TracingConfig" in function for function in template.of_type("AWS::Lambda::Function").values())
 
 
 def test_the_outputs_name_what_operators_and_the_command_need(template: Template) -> None:
@@ -70,7 +66,7 @@ def test_the_outputs_name_what_operators_and_the_command_need(template: Template
     functions = {f"{construct_of(spec).removeprefix('Functions/')}Function" for spec in FUNCTIONS}
     assert outputs == functions | {
         "ApiUrl", "ApiId", "TableName", "BucketName", "BusName", "ExamplesQueueUrl", "UsageQueueUrl",
-        "FailuresQueueUrl", "ProviderKeyParameter",
+        "FailuresQueueUrl", "ProviderKeyParameter", "Provider", "ProviderBaseUrl", "BaseModel",
     }  # fmt: skip
 
 

@@ -1,9 +1,11 @@
 """The table, the bucket and the queues keep data as the design asks, more carefully in production."""
 
+import json
+
 import pytest
 
 from infra.functions import FUNCTIONS
-from tests.infra.template import Template
+from tests.infra.template import Template, as_list
 
 pytestmark = pytest.mark.xdist_group("infra")
 
@@ -46,15 +48,72 @@ def test_the_bucket_is_private_encrypted_versioned_and_tells_eventbridge(templat
 def test_production_refuses_plain_http_and_outlives_its_stack(templates: dict[str, Template]) -> None:
     local, prod = templates["local"], templates["prod"]
 
-    (policy,) = prod.of_type("AWS::S3::BucketPolicy").values()
-    (statement,) = policy["PolicyDocument"]["Statement"]
-
-    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert refusals(prod, "AWS::S3::BucketPolicy", "Bucket") == {"State/Bucket"}
     assert not local.of_type("AWS::S3::BucketPolicy")
     for path in ("State/Table", "State/Bucket"):
         assert prod.resource(path)["DeletionPolicy"] == "Retain"
         assert local.resource(path)["DeletionPolicy"] == "Delete"
     assert prod.of_type("AWS::DynamoDB::Table")["State/Table"]["DeletionProtectionEnabled"] is True
+
+
+def test_every_queue_is_encrypted_and_in_production_refuses_plain_http(templates: dict[str, Template]) -> None:
+    local, prod = templates["local"], templates["prod"]
+
+    for template in (local, prod):
+        assert all(queue["SqsManagedSseEnabled"] is True for queue in template.of_type("AWS::SQS::Queue").values())
+    assert refusals(prod, "AWS::SQS::QueuePolicy", "Queues") == set(prod.of_type("AWS::SQS::Queue"))
+    assert refusals(local, "AWS::SQS::QueuePolicy", "Queues") == set()
+
+
+def refusals(template: Template, kind: str, field: str) -> set[str]:
+    """The resources whose policy turns down whatever comes without TLS."""
+    plain = {"Bool": {"aws:SecureTransport": "false"}}
+    return {
+        template.text(name).removeprefix("<").removesuffix(">")
+        for policy in template.of_type(kind).values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if (statement["Effect"], statement.get("Condition")) == ("Deny", plain)
+        for name in as_list(policy[field])
+    }
+
+
+def test_drops_go_after_a_month_and_old_versions_after_a_week(template: Template) -> None:
+    (bucket,) = template.of_type("AWS::S3::Bucket").values()
+
+    rules = {rule.pop("Id"): rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+
+    assert rules == {
+        "drops": {"Status": "Enabled", "Prefix": "incoming/", "ExpirationInDays": 30},
+        "remains": {
+            "Status": "Enabled",
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+            "ExpiredObjectDeleteMarker": True,
+        },
+    }
+
+
+def test_the_access_log_names_routes_and_never_what_stands_in_a_path_or_query(template: Template) -> None:
+    (stage,) = template.of_type("AWS::ApiGatewayV2::Stage").values()
+
+    settings = stage["AccessLogSettings"]
+
+    assert template.text(settings["DestinationArn"]) == "AccessLog/Calls"
+    shown = set(json.loads(settings["Format"]).values())
+    assert {"$context.routeKey", "$context.status", "$context.requestId"} <= shown
+    assert not any(word in value.lower() for value in shown for word in ("path", "query", "header", "message", "agent"))
+
+
+def test_whatever_writes_a_log_has_a_group_that_forgets(template: Template) -> None:
+    groups = template.of_type("AWS::Logs::LogGroup")
+
+    logging = {
+        template.text(f["LoggingConfig"]["LogGroup"]) for f in template.of_type("AWS::Lambda::Function").values()
+    }
+
+    assert set(groups) == logging | {"AccessLog/Calls"}
+    assert all(group["RetentionInDays"] <= 30 for group in groups.values())
+    assert len(logging) == len(template.of_type("AWS::Lambda::Function"))
 
 
 def test_a_message_that_keeps_failing_moves_to_its_dead_letter_queue(template: Template) -> None:

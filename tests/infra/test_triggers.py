@@ -1,6 +1,7 @@
 """Each function is woken by what its row of the table names, and by nothing else."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,9 @@ def test_the_api_has_every_route_of_the_table_and_no_other(template: Template) -
         for route in template.of_type("AWS::ApiGatewayV2::Route").values()
     }
 
-    assert routes == {f"{method} {path}": function_of(spec) for spec in FUNCTIONS for method, path in spec.endpoints}
+    (front_door,) = (function_of(spec) for spec in FUNCTIONS if spec.unknown_routes)
+    known = {f"{method} {path}": function_of(spec) for spec in FUNCTIONS for method, path in spec.endpoints}
+    assert routes == known | {"$default": front_door}
     assert {integration["PayloadFormatVersion"] for integration in integrations.values()} == {"2.0"}
 
 
@@ -116,6 +119,31 @@ def test_the_stream_brings_new_events_only_and_gives_up_on_a_bad_record(template
     assert stream["MaximumRecordAgeInSeconds"] == 3600
     assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert template.text(stream["DestinationConfig"]["OnFailure"]["Destination"]) == "Queues/Failures"
+
+
+def test_whatever_wakes_a_function_unheard_keeps_what_failed(template: Template, spec: FunctionSpec) -> None:
+    """The rule behind the others: no trigger of a row, but a call that is waited for, can lose anything."""
+    kept = {"Queues/ExamplesDead", "Queues/UsageDead", "Queues/Failures"}
+    queues = template.of_type("AWS::SQS::Queue")
+    mappings = [m for m in template.of_type("AWS::Lambda::EventSourceMapping").values() if is_for(template, m, spec)]
+    calls = [c for c in template.of_type("AWS::Lambda::EventInvokeConfig").values() if is_for(template, c, spec)]
+    targets = [t for rule in template.of_type("AWS::Events::Rule").values() for t in rule["Targets"]]
+
+    for mapping in mappings:
+        source = template.text(mapping["EventSourceArn"])
+        if source in queues:
+            assert template.text(queues[source]["RedrivePolicy"]["deadLetterTargetArn"]) in kept
+        else:
+            assert template.text(mapping["DestinationConfig"]["OnFailure"]["Destination"]) in kept
+    rules = [target for target in targets if template.text(target["Arn"]) == function_of(spec)]
+    assert all(template.text(target["DeadLetterConfig"]["Arn"]) in kept for target in rules)
+    assert len(calls) == bool(rules)  # a rule's call is asynchronous, so that its failure comes after its delivery
+    assert len(mappings) == bool(spec.queue) + spec.stream
+    assert len(rules) == bool(spec.events) + bool(spec.drops) + len(spec.schedules)
+
+
+def is_for(template: Template, resource: dict[str, Any], spec: FunctionSpec) -> bool:
+    return template.text(resource["FunctionName"]) == function_of(spec)
 
 
 def test_an_asynchronous_call_that_failed_for_good_is_kept(template: Template) -> None:

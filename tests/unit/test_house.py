@@ -10,7 +10,7 @@ import pytest
 from infra.functions import FUNCTIONS, FunctionSpec
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("shared", "functions", "trainer", "infra", "local")
+CODE = ("shared", "functions", "trainer", "infra", "local", "release", "checks")
 LONGEST_FILE, MEDIAN_FILE = 300, 80
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 50, 8
 LONGEST_HANDLER = 60

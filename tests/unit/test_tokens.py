@@ -90,3 +90,11 @@ def test_the_tools_that_an_example_was_given_count_as_their_json() -> None:
 
 def test_no_messages_cost_the_frame_of_an_example() -> None:
     assert count_messages([]) == 3
+
+
+@pytest.mark.parametrize(
+    ("part", "times", "tokens"),
+    [("a", 200_000, 25_000), ("!", 200_000, 12_500), ("Where is my order? ", 10_526, 52_631)],
+)
+def test_a_long_text_has_at_most_a_token_more_for_each_piece_of_it(part: str, times: int, tokens: int) -> None:
+    assert tokens <= count_text(part * times) <= tokens + 4

@@ -2,7 +2,7 @@
 
 import typer
 
-from tuneloop.cli import chat, drop, keys, runs
+from tuneloop.cli import chat, drop, drops, keys, redrive, runs
 
 cli = typer.Typer(
     name="tuneloop",
@@ -13,5 +13,7 @@ cli = typer.Typer(
 )
 cli.add_typer(keys.commands, name="keys")
 cli.add_typer(runs.commands, name="runs")
+cli.add_typer(drops.commands, name="drops")
 cli.command("drop")(drop.drop)
 cli.command("chat")(chat.chat)
+cli.command("redrive")(redrive.redrive)

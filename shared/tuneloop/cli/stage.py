@@ -8,6 +8,7 @@ import boto3
 import typer
 
 from tuneloop.domain.errors import NotFound
+from tuneloop.store.datasets import Datasets
 from tuneloop.store.table import Table
 from tuneloop.store.tenants import Tenants
 
@@ -16,13 +17,22 @@ StageOption = Annotated[str, typer.Option("--stage", envvar="TUNELOOP_STAGE", he
 
 def tenants(stage: str) -> Tenants:
     """The stage's tenants and keys."""
-    name = os.environ.get("TUNELOOP_TABLE") or _output(stage, "TableName")
-    return Tenants(Table(boto3.client("dynamodb"), name))
+    return Tenants(_table(stage))
+
+
+def datasets(stage: str) -> Datasets:
+    """The stage's datasets and drops."""
+    return Datasets(_table(stage))
 
 
 def bucket(stage: str) -> str:
     """The stage's data bucket."""
     return os.environ.get("TUNELOOP_BUCKET") or _output(stage, "BucketName")
+
+
+def _table(stage: str) -> Table:
+    name = os.environ.get("TUNELOOP_TABLE") or _output(stage, "TableName")
+    return Table(boto3.client("dynamodb"), name)
 
 
 @cache

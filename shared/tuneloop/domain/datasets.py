@@ -12,11 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.examples import Problem, Split
-from tuneloop.domain.ids import Name, checked_name
+from tuneloop.domain.ids import Name, checked_name, derived_id
+from tuneloop.domain.limits import RUN_USD
 from tuneloop.domain.pricing import Usd
 
-PROBLEMS_KEPT = 100
-MOST_USD = 1_000_000
 ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
 
 
@@ -25,6 +24,13 @@ class OnDrop(StrEnum):
 
     TRAIN = "train"
     COLLECT = "collect"
+
+
+class OnInvalid(StrEnum):
+    """What lines that can't be used do to their drop: the whole of it is rejected, or they are left out."""
+
+    REJECT = "reject"
+    SKIP = "skip"
 
 
 class Dataset(BaseModel):
@@ -36,6 +42,7 @@ class Dataset(BaseModel):
     base_model: str
     salt: str
     on_drop: OnDrop
+    on_invalid: OnInvalid = OnInvalid.REJECT
     max_run_usd: Usd = Decimal(25)
     revision: int = 0
     examples: int = 0
@@ -93,8 +100,9 @@ class DatasetChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     on_drop: OnDrop | None = None
+    on_invalid: OnInvalid | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
-    max_run_usd: Usd | None = Field(default=None, ge=0, le=MOST_USD)
+    max_run_usd: Usd | None = Field(default=None, ge=0, le=RUN_USD)
 
 
 class Segment(BaseModel):
@@ -140,6 +148,21 @@ class Drop(BaseModel):
         return self.tenant, self.dataset
 
 
+class RefusedDrop(BaseModel):
+    """A file that lies where no drop can be told whose it is; nothing of it was read."""
+
+    id: Name
+    object: str
+    code: str
+    message: str
+    created_at: datetime
+
+
+def drop_id(key: str, content: str) -> str:
+    """The id of an object as a drop, by its key and what tells its content: its version or its ETag."""
+    return derived_id("drop", key, content)
+
+
 class DropPath(BaseModel):
     """What an object's path says: whose it is, which dataset, and the split its folder names."""
 
@@ -149,7 +172,10 @@ class DropPath(BaseModel):
 
 
 def parse_drop_path(key: str) -> DropPath:
-    """Read `incoming/{tenant}/{dataset}/[train|validation|test/]{file}.jsonl`, or say what the path should be."""
+    """Read `incoming/{tenant}/{dataset}/[train|validation|test/]{file}`, or say what the path should be.
+
+    What follows is the file's own business: any text, and any folders.
+    """
     parts = key.split("/")
     if len(parts) < 4 or parts[0] != "incoming" or not parts[-1]:
         raise InvalidInput("A drop lies at incoming/{tenant}/{dataset}/{file}.jsonl.", param="key", code="invalid_path")

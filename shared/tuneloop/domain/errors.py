@@ -11,7 +11,8 @@ A message says what was wrong, where, and what would be right; it never quotes a
     │   └── Stale           somebody wrote in between: read again
     ├── TooLarge            beyond a stated limit
     ├── ProviderRefused     the provider said no, and will again
-    └── ProviderUnavailable the provider can't be reached or is overloaded: try again
+    ├── ProviderUnavailable the provider can't be reached or is overloaded: try again
+    └── OutOfTime           the answer would come too late for its caller: try again
 """
 
 
@@ -79,3 +80,9 @@ class ProviderUnavailable(TuneloopError):
     """The provider could not be reached in time, or asked to be left alone for a while."""
 
     code = "provider_unavailable"
+
+
+class OutOfTime(TuneloopError):
+    """The answer would come later than its caller waits for it."""
+
+    code = "timeout"

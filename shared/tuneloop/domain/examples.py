@@ -9,16 +9,17 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tuneloop.domain.ids import digest
+from tuneloop.domain.limits import JSON_DEPTH, PROBLEMS_KEPT
 
 CONTENT_FIELDS = ("messages", "tools", "parallel_tool_calls")
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 PROMPT_ROLES = ("system", "developer")
-MOST_LEVELS = 100
 LONGEST_PATH = 200
 CALLS = "tool_calls: "
 
@@ -118,13 +119,16 @@ def _arguments(given: Any) -> str:
 
 
 def read_example(row: Any, line: int, split: Split | None = None) -> Example | list[Problem]:
-    """The example that a parsed line holds, or every problem found in it; `split` is the default of its drop."""
+    """The example that a parsed line holds, or its problems, at most a hundred; `split` is the default of its drop."""
     if not isinstance(row, dict):
         return [Problem(line=line, path="$", code="not_an_object", message="A line must be one JSON object.")]
-    if problems := [Problem(line=line, path=path, code=code, message=text) for path, code, text in _problems(row)]:
+    found = islice(_problems(row), PROBLEMS_KEPT)
+    if problems := [Problem(line=line, path=path, code=code, message=text) for path, code, text in found]:
         return problems
     content = {name: row[name] for name in CONTENT_FIELDS if row.get(name) is not None}
-    ours = {name: value for name, value in row.items() if name not in CONTENT_FIELDS}
+    known = {name: value for name, value in row.items() if name in Example.model_fields}
+    unknown = (name for name in row if name not in known and name not in CONTENT_FIELDS)
+    ours = {**known, **dict.fromkeys(islice(unknown, PROBLEMS_KEPT))}
     ours["split"] = split if ours.get("split") is None else ours["split"]
     try:
         canonical(ours).encode()  # like the digest: fails on text that can't be stored
@@ -142,11 +146,12 @@ def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Probl
 
 
 Found = tuple[str, str, str]
+TOO_DEEP: Found = "$", "too_deep", f"Objects and lists may lie in each other {JSON_DEPTH} levels deep at most."
 
 
 def _problems(row: JsonObject) -> Iterator[Found]:
-    if _is_deeper(row, MOST_LEVELS):
-        yield "$", "too_deep", f"Objects and lists may lie in each other {MOST_LEVELS} levels deep at most."
+    if _is_deeper(row, JSON_DEPTH):
+        yield TOO_DEEP
         return
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
@@ -161,6 +166,11 @@ def _problems(row: JsonObject) -> Iterator[Found]:
         yield "$.messages[-1]", "last_not_assistant", "The last message must be the assistant's: it is what is learned."
     elif len(roles) == 1:
         yield "$.messages", "no_prompt", "A message must come before the assistant's: it is what is answered."
+    tools = row.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        yield "$.tools", "invalid_tools", "`tools` must be a list of objects."
+    if not isinstance(row.get("parallel_tool_calls"), bool | None):
+        yield "$.parallel_tool_calls", "invalid_tools", "`parallel_tool_calls` must be true or false."
 
 
 def _message_problems(path: str, message: Any) -> Iterator[Found]:

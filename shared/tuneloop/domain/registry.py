@@ -6,12 +6,14 @@ candidate with its share of the users. Each decision is one new deployment and o
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
 from tuneloop.domain.errors import Conflict
 from tuneloop.domain.ids import Name, digest
+
+VersionNumber = Annotated[int, Field(ge=0, le=999_999)]  # six digits in its key
 
 
 class Model(BaseModel):

@@ -73,7 +73,10 @@ class RunError(BaseModel):
 
 
 class TrainingRun(BaseModel):
-    """A training run as its user reads it; costs in USD, null while unknown."""
+    """A training run as its user reads it; costs in USD, null while unknown.
+
+    `waiting_for` says what keeps it, `waiting_since` for how long, `checked_at` when its provider was last tried.
+    """
 
     id: Name
     provider_job_id: str | None = None
@@ -97,6 +100,8 @@ class TrainingRun(BaseModel):
     training_cost_usd: Usd | None = None
     estimated_cost_usd: Usd | None = None
     waiting_for: str | None = None
+    waiting_since: datetime | None = None
+    checked_at: datetime | None = None
     examples: int | None = None
     created_at: datetime
     started_at: datetime | None = None
@@ -119,7 +124,6 @@ class ControlledRun(TrainingRun):
     lease: Lease | None = None
     create_sent_at: datetime | None = None
     missed_at: datetime | None = None
-    checked_at: datetime | None = None
     seq: int = 0
 
     def is_missed_for_long(self, now: datetime) -> bool:
@@ -131,7 +135,13 @@ class ControlledRun(TrainingRun):
         if to != self.status and to not in MOVES[self.status]:
             allowed = ", ".join(sorted(MOVES[self.status])) or "nothing: it has ended"
             raise Conflict(f"A run that is {self.status} can't become {to}; it can become {allowed}.")
-        return self.model_copy(update={**changes, "status": to})
+        waits = {"waiting_for": None, "waiting_since": None} if to in TERMINAL else {}
+        return self.model_copy(update={**waits, **changes, "status": to})
+
+    def waiting(self, what: str, now: datetime, **changes: Any) -> "ControlledRun":
+        """This run waiting for something, since now unless it was waiting already."""
+        since = self.waiting_since if self.waiting_for else now
+        return self.model_copy(update={**changes, "waiting_for": what, "waiting_since": since or now})
 
 
 class ProviderJob(BaseModel):
@@ -185,7 +195,7 @@ def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> Controlled
     status = reported if reported == run.status or reported in MOVES[run.status] else run.status
     seen_at = min(now, job.finished_at or now)
     started = run.started_at or (seen_at if status in (S.RUNNING, S.SUCCEEDED) else None)
-    return run.model_copy(
+    merged = run.model_copy(
         update={
             "status": status,
             "provider_job_id": job.id,
@@ -199,10 +209,12 @@ def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> Controlled
             "progress": 1.0 if status == S.SUCCEEDED else run.progress,
             "checked_at": now,
             "missed_at": None,
-            "waiting_for": NAMELESS if is_nameless else None,
+            "waiting_for": run.waiting_for if is_nameless else None,
+            "waiting_since": run.waiting_since if is_nameless else None,
             "lease": None if status in AT_PROVIDER | TERMINAL else run.lease,
         }
     )
+    return merged.waiting(NAMELESS, now) if is_nameless else merged
 
 
 def adopt_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:
@@ -217,9 +229,9 @@ def miss_job(run: ControlledRun, now: datetime) -> ControlledRun:
     if run.is_missed_for_long(now):
         message = f"The provider knows no job {run.provider_job_id}, which it gave us for this run."
         lost = RunError(code="job_not_found", message=message)
-        return run.moved(S.FAILED, error=lost, finished_at=now, checked_at=now, waiting_for=None)
+        return run.moved(S.FAILED, error=lost, finished_at=now, checked_at=now)
     waiting = "Another look: the provider doesn't know this run's job."
-    return run.model_copy(update={"missed_at": run.missed_at or now, "checked_at": now, "waiting_for": waiting})
+    return run.waiting(waiting, now, missed_at=run.missed_at or now, checked_at=now)
 
 
 def merge_events(run: ControlledRun, events: list[RunEvent]) -> ControlledRun:

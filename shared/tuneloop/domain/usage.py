@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from tuneloop.domain.ids import Name
 from tuneloop.domain.pricing import Usd
@@ -67,6 +67,8 @@ class UsageRow(Counters):
 
 class Feedback(BaseModel):
     """What a user thought of one answer: a rating of 1 to 5, a correction of the answer, or both."""
+
+    model_config = ConfigDict(extra="forbid")
 
     inference_id: str = Field(max_length=300)
     rating: int | None = Field(default=None, ge=1, le=5)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.training import ProviderJob, RunEvent
-from tuneloop.observability import log_failure
+from tuneloop.observability import count, log_failure
 from tuneloop.providers.base import JOB_NOT_FOUND, Capabilities, JobRequest
 from tuneloop.providers.reports import RUN_KEY, event_in, job_in, object_in
 from tuneloop.wire.chat import ChatCompletion
@@ -36,6 +36,7 @@ MOST_LISTED = 1000
 SEED = 0  # the same data trains the same model
 KEY_REFUSED = {401: "Check the provider's key in SSM.", 403: "Check what the provider's key in SSM may do."}
 TRY_LATER = "Try again later."
+UNAVAILABLE = "ProviderUnavailable"
 LATER = {402: "Check the account at the provider.", 408: TRY_LATER, 409: TRY_LATER, 425: TRY_LATER, 429: TRY_LATER}
 WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
@@ -161,6 +162,7 @@ class OpenAICompatible:
             with deadline(timeout_s):
                 yield
         except openai.APIConnectionError as error:
+            count(UNAVAILABLE)
             raise ProviderUnavailable(f"The provider can't answer now ({type(error).__name__}). {TRY_LATER}") from error
         except openai.APIStatusError as error:
             if isinstance(error, openai.AuthenticationError):
@@ -177,9 +179,11 @@ def _translated(error: "APIStatusError", not_found: str | None) -> TuneloopError
     status = error.status_code
     what = f"{status} {_word(error.code) or _word(error.type) or type(error).__name__}"
     if status in KEY_REFUSED:
+        count(UNAVAILABLE)
         message = f"The provider doesn't take our key ({what}). {KEY_REFUSED[status]}"
         return ProviderUnavailable(message, code="provider_key_refused")
     if status in LATER or not 400 <= status < 500:
+        count(UNAVAILABLE)
         return ProviderUnavailable(f"The provider can't answer now ({what}). {LATER.get(status, TRY_LATER)}")
     # A proxy's own 404 page says nothing about the thing that was asked for.
     code = not_found if status == 404 and isinstance(error.body, dict) else None
@@ -191,6 +195,7 @@ def _sensible() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
+        count(UNAVAILABLE)
         message = f"The provider gave an answer that makes no sense. {TRY_LATER}"
         raise ProviderUnavailable(message, code="provider_nonsense") from error
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from tuneloop.domain.datasets import Dataset, Drop, DropStatus, Segment
+from tuneloop.domain.datasets import Dataset, Drop, DropStatus, RefusedDrop, Segment
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.events import AnyEvent
+from tuneloop.domain.limits import REFUSALS_KEPT
 from tuneloop.domain.registry import NewModel
 from tuneloop.store import keys
 from tuneloop.store.table import Listing, Table
@@ -98,6 +99,24 @@ class Datasets:
             return self.save_drop(drop)
         except Stale:
             return self.drop(*drop.place, drop.id)
+
+    def refuse(self, refused: RefusedDrop) -> bool:
+        """Note a file that is nobody's drop; False where that was noted before."""
+        until = refused.created_at + REFUSALS_KEPT
+        try:
+            self._table.commit(Save(keys.refused_drop(refused.id), refused, kept_until=until))
+        except Stale:
+            return False
+        return True
+
+    def is_refused(self, drop: str) -> bool:
+        """Whether a file was noted as nobody's."""
+        return self._table.holds(keys.refused_drop(drop))
+
+    def refused(self) -> list[RefusedDrop]:
+        """The files of the last 30 days that were nobody's drop, newest first."""
+        found = self._table.all(keys.REFUSED_DROPS, RefusedDrop)
+        return sorted(found, key=lambda each: each.created_at, reverse=True)
 
     def reading(self) -> Iterator[Drop]:
         """Every drop of every tenant that is being read, oldest first."""

@@ -4,6 +4,7 @@ Keys are built from ids that hold no `#`, so no two can run together. Every key 
   1. `KEY#{sha256}`      an API key is looked up before its tenant is known;
   2. `TENANTS`           the registry that schedules walk;
   3. index `sweep`       drops being read, open runs, open evaluations, unrelayed events, across tenants (sparse);
+  4. `REFUSED_DROPS`     files whose path names no tenant that exists, for operators to read;
 The index `by_time` lists a tenant's things newest first; its partition starts with the tenant too.
 
 | access pattern                              | by                                              |
@@ -13,6 +14,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | a tenant's datasets, one dataset            | T#{t}#DATASETS / {dataset}                      |
 | a dataset's segments by revision            | T#{t}#DATASET#{d}#SEGMENTS / {sha256}           |
 | a drop; a dataset's, newest first; all read | T#{t}#DATASET#{d}#DROPS / {drop}; by_time; sweep |
+| files that are nobody's drop                | REFUSED_DROPS / {digest of key and version}     |
 | an export; a dataset's exports              | T#{t}#DATASET#{d}#EXPORTS / {export}; by_time   |
 | a run; a tenant's runs; all open runs       | T#{t}#RUNS / {run}; by_time; sweep OPEN_RUNS    |
 | a tenant's models, one model                | T#{t}#MODELS / {model}                          |
@@ -35,6 +37,7 @@ OPEN_RUNS = "OPEN_RUNS"
 OPEN_EVALUATIONS = "OPEN_EVALUATIONS"
 UNRELAYED = "UNRELAYED"
 READING = "READING"
+REFUSED_DROPS = "REFUSED_DROPS"
 
 
 class Key(NamedTuple):
@@ -72,6 +75,11 @@ def segment(tenant_id: str, dataset_id: str, sha256: str) -> Key:
 def drop(tenant_id: str, dataset_id: str, drop_id: str) -> Key:
     """A drop on its way into a dataset."""
     return Key(f"T#{tenant_id}#DATASET#{dataset_id}#DROPS", drop_id)
+
+
+def refused_drop(drop_id: str) -> Key:
+    """The note of a file that is nobody's drop."""
+    return Key(REFUSED_DROPS, drop_id)
 
 
 def export(tenant_id: str, dataset_id: str, export_id: str) -> Key:

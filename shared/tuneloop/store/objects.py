@@ -1,21 +1,23 @@
 """S3 objects, read as streams of lines and written whole: drops, segments, export files, evaluation parts."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from io import BytesIO
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import zstandard
 from botocore.exceptions import ClientError
 
 from tuneloop.domain.errors import NotFound
+from tuneloop.domain.limits import LINE_BYTES, LINK_VALID, OBJECT_BYTES, UPLOAD_VALID
+from tuneloop.store.unpacking import chunks, split_lines, unpacked
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-CHUNK_BYTES = 1 << 20
-SEGMENT_BYTES = 64 << 20
-LINK_SECONDS = 900
 IN_MEMORY_BYTES = 16 << 20
 
 
@@ -26,6 +28,46 @@ class Written(NamedTuple):
     sha256: str
 
 
+class Found(NamedTuple):
+    """One version of an object, as a listing tells it."""
+
+    key: str
+    version: str
+    etag: str
+    size: int
+    modified_at: datetime
+
+
+class Form(NamedTuple):
+    """Where to send a file as `multipart/form-data`, and the fields that go before it."""
+
+    url: str
+    fields: dict[str, str]
+
+
+class Packing:
+    """Lines on their way into a segment: of them only the compressed form is held, and the hash that names it."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._hash = hashlib.sha256()
+        self._file = BytesIO()
+        self._compressor = zstandard.ZstdCompressor(level=3).compressobj()
+
+    def add(self, line: bytes) -> None:
+        """Add a line, given without its end."""
+        ended = line + b"\n"
+        self.bytes += len(ended)
+        self._hash.update(ended)
+        self._file.write(self._compressor.compress(ended))
+
+    def end(self) -> tuple[Written, IO[bytes]]:
+        """What was written, and its compressed content from its start; nothing can be added any more."""
+        self._file.write(self._compressor.flush())
+        self._file.seek(0)
+        return Written(self.bytes, self._hash.hexdigest()), self._file
+
+
 class Objects:
     """The data bucket."""
 
@@ -33,31 +75,43 @@ class Objects:
         self._client = client
         self.bucket = bucket
 
-    def lines(self, key: str, version: str | None = None) -> Iterator[bytes]:
-        """The lines of an object, or of one version of it, without their ends; a name in `.zst` is unpacked."""
-        try:
-            which = {"VersionId": version} if version else {}
-            body = self._client.get_object(Bucket=self.bucket, Key=key, **which)["Body"]  # type: ignore[arg-type]
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-                raise NotFound(f"There is no object {key}.", param="key") from error
-            raise
-        raw: IO[bytes] = body  # type: ignore[assignment]
+    def lines(self, key: str) -> Iterator[bytes]:
+        """The lines of an object that we wrote, without their ends; a name in `.zst` is unpacked."""
+        raw: IO[bytes] = self._get(key)["Body"]
         if key.endswith(".zst"):
             raw = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        yield from split_lines(raw)
+        yield from split_lines(chunks(raw))
+
+    def dropped_lines(self, key: str, version: str | None = None) -> Iterator[bytes | None]:
+        """The lines of a drop, or of one version of it; None for one that is too long.
+
+        Raises TooLarge or InvalidInput where the rest can't be read, and says what would be right.
+        """
+        found = self._get(key, version)
+        with closing(found["Body"]) as raw:
+            yield from split_lines(unpacked(raw, key, found["ContentLength"]), LINE_BYTES)
+
+    def versions(self, prefix: str) -> Iterator[Found]:
+        """Every version of every object below a prefix, by key; none of an object that was deleted."""
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+        deleted: set[str] = set()  # an object's newest version or mark comes first, though older ones may be pages away
+        for page in pages:
+            deleted |= {mark["Key"] for mark in page.get("DeleteMarkers", []) if mark["IsLatest"]}
+            for each in page.get("Versions", []):
+                if each["Key"] not in deleted:
+                    etag = each["ETag"].strip('"')
+                    yield Found(each["Key"], each["VersionId"], etag, each["Size"], each["LastModified"])
 
     def put(self, key: str, content: bytes | IO[bytes]) -> None:
         """Write an object whole."""
         self._client.put_object(Bucket=self.bucket, Key=key, Body=content)
 
-    def put_segment(self, prefix: str, lines: Iterable[bytes]) -> tuple[str, Written]:
-        """Write lines as `{prefix}{sha256}.jsonl.zst`, named by the hash of the uncompressed lines; gives the key."""
-        content = b"".join(line + b"\n" for line in lines)
-        sha256 = hashlib.sha256(content).hexdigest()
-        key = f"{prefix}{sha256}.jsonl.zst"
-        self.put(key, zstandard.ZstdCompressor(level=3).compress(content))
-        return key, Written(len(content), sha256)
+    def put_segment(self, prefix: str, packing: "Packing") -> tuple[str, Written]:
+        """Write what was packed as `{prefix}{sha256}.jsonl.zst`, named by the lines' own hash; gives the key."""
+        written, content = packing.end()
+        key = f"{prefix}{written.sha256}.jsonl.zst"
+        self.put(key, content)
+        return key, written
 
     def download(self, key: str) -> IO[bytes]:
         """An object's content as a file, in memory while it is small."""
@@ -69,15 +123,21 @@ class Objects:
     def link(self, key: str) -> str:
         """A download link that works for 15 minutes."""
         parameters = {"Bucket": self.bucket, "Key": key}
-        return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=LINK_SECONDS)
+        seconds = int(LINK_VALID.total_seconds())
+        return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
+    def upload_form(self, key: str) -> "Form":
+        """What lets its holder put one file of at most a GiB at `key`, and nothing else, for 15 minutes."""
+        sizes = ["content-length-range", 1, OBJECT_BYTES]
+        seconds = int(UPLOAD_VALID.total_seconds())
+        form = self._client.generate_presigned_post(self.bucket, key, Conditions=[sizes], ExpiresIn=seconds)
+        return Form(form["url"], form["fields"])
 
-def split_lines(raw: IO[bytes]) -> Iterator[bytes]:
-    """Lines of a stream without `\\n`; the last one counts even without an end."""
-    rest = b""
-    while chunk := raw.read(CHUNK_BYTES):
-        parts = (rest + chunk).split(b"\n")
-        rest = parts.pop()
-        yield from parts
-    if rest:
-        yield rest
+    def _get(self, key: str, version: str | None = None) -> Any:
+        try:
+            which = {"VersionId": version} if version else {}
+            return self._client.get_object(Bucket=self.bucket, Key=key, **which)  # type: ignore[arg-type]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                raise NotFound(f"There is no object {key}.", param="key") from error
+            raise

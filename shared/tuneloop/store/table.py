@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 CONFLICT_TRIES = 8
+NO_KEY = {"Validation", "Serialization"}
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -91,7 +92,12 @@ class Table:
         query = starting | {"Limit": limit, "ScanIndexForward": not newest_first}
         if cursor:
             query["ExclusiveStartKey"] = _decode(cursor, partition, index, prefix)
-        answer = self.client.query(TableName=self.name, **query)
+        try:
+            answer = self.client.query(TableName=self.name, **query)
+        except ClientError as error:
+            if cursor and _refusals(error) & NO_KEY:  # well-formed, and yet no key that the table could begin after
+                raise _bad_cursor() from error
+            raise
         last = answer.get("LastEvaluatedKey")
         return Listing([kind.model_validate(from_item(item)) for item in answer["Items"]], _encode(last))
 

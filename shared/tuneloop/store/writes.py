@@ -30,11 +30,14 @@ class Save:
     key: Key
     entity: BaseModel
     index: dict[str, str] = field(default_factory=dict)
+    kept_until: datetime | None = None
 
     def action(self, table: str) -> Item:
         """A conditional put with the next `seq`."""
         seq: int = getattr(self.entity, "seq", 0)
         attributes = {**attributes_of(self.entity), **self.index, **self.key._asdict(), "seq": seq + 1}
+        if self.kept_until:
+            attributes["expires_at"] = int(self.kept_until.timestamp())
         if not seq:
             return _insert(table, attributes)
         condition = {"ConditionExpression": "seq = :seq", "ExpressionAttributeValues": to_item({":seq": seq})}

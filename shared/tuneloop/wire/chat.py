@@ -163,7 +163,7 @@ def _deltas(message: AnswerMessage) -> Iterator[dict[str, Any]]:
 def chunks_of(completion: ChatCompletion, *, include_usage: bool = False) -> Iterator[ChatChunk]:
     """Cut a whole answer into the chunks of a stream: the message, its end, and the usage where it was asked for."""
     head = {"id": completion.id, "created": completion.created, "model": completion.model}
-    head |= completion.model_extra or {}
+    head |= completion.model_dump(exclude=set(ChatCompletion.model_fields))
     for choice in completion.choices:
         for delta in _deltas(choice.message):
             yield ChatChunk(**head, choices=[ChunkChoice(index=choice.index, delta=delta)])

@@ -125,6 +125,14 @@ def test_a_bad_line_is_told_where_and_what(messages: Any, problem: tuple[str, st
     assert problems_of({"messages": messages}) == [problem]
 
 
+@pytest.mark.parametrize("tools", ["search", {"type": "function"}, ["search"], 7])
+def test_tools_are_a_list_of_objects(tools: Any) -> None:
+    assert problems_of({**chat("hi", "hello"), "tools": tools}) == [("$.tools", "invalid_tools")]
+    assert problems_of({**chat("hi", "hello"), "parallel_tool_calls": tools}) == [
+        ("$.parallel_tool_calls", "invalid_tools")
+    ]
+
+
 def test_every_problem_of_a_line_is_named_at_once() -> None:
     row = {"messages": [{"role": "bot"}, 7, {**ANSWER, "weight": 2, "content": ""}]}
 
@@ -203,17 +211,17 @@ def test_half_a_surrogate_pair_is_refused_and_not_stored() -> None:
     assert problems_of({**chat("hi", "hello"), half: 1}) == [("$", "invalid_text")]
 
 
-@pytest.mark.parametrize("levels", [90, 97, 98, 150, 900, 3000])
+@pytest.mark.parametrize("levels", [60, 63, 64, 150, 900, 3000])
 def test_what_is_nested_too_deep_to_be_written_again_is_refused(levels: int) -> None:
-    tools: list[Any] = []
-    for _ in range(levels - 1):
-        tools = [tools]
+    deep: list[Any] = []
+    for _ in range(levels - 3):
+        deep = [deep]
 
-    found = read_example({**chat("hi", "hello"), "tools": tools}, 1)
+    found = read_example({**chat("hi", "hello"), "tools": [{"parameters": deep}]}, 1)
 
     if isinstance(found, Example):
         assert found.model_dump_json()
-    assert isinstance(found, Example) == (levels < 100)
+    assert isinstance(found, Example) == (levels < 64)
 
 
 def test_a_name_of_any_length_makes_a_problem_of_bounded_length() -> None:

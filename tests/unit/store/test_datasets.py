@@ -6,11 +6,14 @@ import pytest
 
 from tests.unit.factories import NOW, SECOND, a_dataset, a_drop, a_segment
 from tuneloop.app import App
-from tuneloop.domain.datasets import DropStatus, OnDrop
+from tuneloop.domain.datasets import DropStatus, OnDrop, RefusedDrop
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.events import DatasetSettled
+from tuneloop.domain.limits import REFUSALS_KEPT
 from tuneloop.domain.registry import new_model
+from tuneloop.store import keys
 from tuneloop.store.datasets import Datasets
+from tuneloop.store.rows import to_item
 from tuneloop.store.table import Table
 from tuneloop.store.writes import Write
 
@@ -195,3 +198,16 @@ def test_starting_a_drop_twice_gives_the_row_of_the_first(datasets: Datasets) ->
     first = datasets.start_drop(a_drop())
 
     assert datasets.start_drop(a_drop(object="other")) == first
+
+
+def test_a_file_that_is_nobody_s_is_noted_once_and_for_a_while(app: App, datasets: Datasets) -> None:
+    first = RefusedDrop(id="drop-1", object="incoming/x", code="invalid_path", message="No.", created_at=NOW)
+    later = first.model_copy(update={"id": "drop-2", "created_at": NOW + SECOND})
+
+    assert [datasets.refuse(each) for each in (first, later, first)] == [True, True, False]
+
+    assert datasets.refused() == [later, first]
+    assert datasets.is_refused("drop-1")
+    assert not datasets.is_refused("drop-3")
+    stored = app.table.client.get_item(TableName=app.table.name, Key=to_item(keys.refused_drop("drop-1")._asdict()))
+    assert stored["Item"]["expires_at"] == {"N": str(int((NOW + REFUSALS_KEPT).timestamp()))}

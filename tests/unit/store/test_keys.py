@@ -11,7 +11,7 @@ from tests.unit.factories import NAMES, NOW, SECOND
 from tuneloop.store import keys
 from tuneloop.store.keys import Key
 
-NO_TENANTS = {keys.api_key, keys.tenant}
+NO_TENANTS = {keys.api_key, keys.tenant, keys.refused_drop}
 FORMATS = [
     each
     for _, each in inspect.getmembers(keys, inspect.isfunction)
@@ -64,7 +64,13 @@ def test_two_things_of_a_kind_never_share_a_key(data: st.DataObject, made: Any) 
 
 @given(NAMES, NAMES)
 def test_what_stands_outside_of_tenants_is_nobody_s(tenant: str, name: str) -> None:
-    for outside in (keys.api_key("0" * 64).pk, keys.tenant(name).pk, keys.OPEN_RUNS, keys.UNRELAYED):
+    for outside in (
+        keys.api_key("0" * 64).pk,
+        keys.tenant(name).pk,
+        keys.refused_drop(name).pk,
+        keys.OPEN_RUNS,
+        keys.UNRELAYED,
+    ):
         assert not outside.startswith(f"T#{tenant}#")
 
 

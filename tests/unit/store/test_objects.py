@@ -6,67 +6,31 @@ from urllib.request import Request
 
 import boto3
 import pytest
-import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.world import BUCKET
 from tuneloop.app import App
 from tuneloop.domain.errors import NotFound
-from tuneloop.store.objects import CHUNK_BYTES, split_lines
-
-LINES = st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=20)
-
-
-class Dripping(io.BytesIO):
-    """A stream that gives a few bytes at a time, as a network does."""
-
-    def __init__(self, content: bytes, step: int) -> None:
-        super().__init__(content)
-        self._step = step
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return super().read(min(self._step, size or self._step))
+from tuneloop.domain.limits import LINE_BYTES
+from tuneloop.store.objects import Packing
 
 
-@given(LINES, st.integers(1, 40))
-def test_lines_are_the_same_in_reads_of_any_size(lines: list[bytes], step: int) -> None:
-    assert list(split_lines(Dripping(b"".join(line + b"\n" for line in lines), step))) == lines
-
-
-@given(LINES, st.binary(min_size=1, max_size=30).map(lambda line: line.replace(b"\n", b"x")))
-def test_a_last_line_without_an_end_counts(lines: list[bytes], last: bytes) -> None:
-    assert list(split_lines(io.BytesIO(b"\n".join([*lines, last])))) == [*lines, last]
-
-
-def test_an_empty_object_has_no_lines() -> None:
-    assert list(split_lines(io.BytesIO(b""))) == []
-
-
-def test_a_line_may_be_longer_than_a_read(stage: App) -> None:
-    lines = [b"a" * (CHUNK_BYTES * 2 + 7), b"b"]
-    stage.objects.put("x.jsonl", b"\n".join(lines))
-
-    assert list(stage.objects.lines("x.jsonl")) == lines
+def packed(lines: list[bytes]) -> Packing:
+    packing = Packing()
+    for line in lines:
+        packing.add(line)
+    return packing
 
 
 def test_a_segment_is_named_by_its_content_and_read_back(stage: App) -> None:
     lines = [b'{"n":1}', '{"n":"ü"}'.encode()]
     content = b"".join(line + b"\n" for line in lines)
 
-    key, written = stage.objects.put_segment("datasets/acme/support/segments/", iter(lines))
-    again, _ = stage.objects.put_segment("datasets/acme/support/segments/", lines)
+    key, written = stage.objects.put_segment("datasets/acme/support/segments/", packed(lines))
+    again, _ = stage.objects.put_segment("datasets/acme/support/segments/", packed(lines))
 
     assert key == again == f"datasets/acme/support/segments/{hashlib.sha256(content).hexdigest()}.jsonl.zst"
     assert (written.bytes, written.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     assert list(stage.objects.lines(key)) == lines
-
-
-def test_a_file_that_was_compressed_in_pieces_is_read_to_its_end(stage: App) -> None:
-    frames = [zstandard.ZstdCompressor().compress(b'{"n":%d}\n' % number) for number in range(3)]
-    stage.objects.put("incoming/acme/support/a.jsonl.zst", b"".join(frames))
-
-    assert list(stage.objects.lines("incoming/acme/support/a.jsonl.zst")) == [b'{"n":0}', b'{"n":1}', b'{"n":2}']
 
 
 def test_an_object_that_is_not_there_is_named(stage: App) -> None:
@@ -96,3 +60,33 @@ def test_writing_again_keeps_the_newest(stage: App) -> None:
     stage.objects.put("x", b"new")
 
     assert boto3.client("s3").get_object(Bucket=BUCKET, Key="x")["Body"].read() == b"new"
+
+
+def test_a_drop_is_read_without_lines_that_are_too_long(stage: App) -> None:
+    stage.objects.put("a.jsonl", b"a\n" + b"b" * (LINE_BYTES + 1) + b"\n" + b"c" * LINE_BYTES)
+
+    assert list(stage.objects.dropped_lines("a.jsonl")) == [b"a", None, b"c" * LINE_BYTES]
+
+
+def test_every_version_is_listed_but_of_what_was_deleted(stage: App) -> None:
+    for name in ("kept", "gone", "back"):
+        stage.objects.put(f"incoming/{name}", b"one")
+        stage.objects.put(f"incoming/{name}", name.encode())
+    s3 = boto3.client("s3")
+    for name in ("gone", "back"):
+        s3.delete_object(Bucket=BUCKET, Key=f"incoming/{name}")
+    stage.objects.put("incoming/back", b"again")
+    stage.objects.put("exports/x", b"x")
+
+    found = list(stage.objects.versions("incoming/"))
+
+    assert [(each.key, each.size) for each in found] == [
+        ("incoming/back", 5),
+        ("incoming/back", 4),
+        ("incoming/back", 3),
+        ("incoming/kept", 4),
+        ("incoming/kept", 3),
+    ]
+    assert len({each.version for each in found}) == 5
+    newest = s3.head_object(Bucket=BUCKET, Key="incoming/kept")
+    assert (found[3].etag, found[3].version) == (newest["ETag"].strip('"'), newest["VersionId"])

@@ -243,6 +243,17 @@ def test_a_forged_cursor_is_refused_before_the_table_is_asked(cursor: str) -> No
         NOBODY_S.newest(runs_of("acme"), ControlledRun, 1, cursor)
 
 
+@pytest.mark.parametrize("code", ["ValidationException", "SerializationException"])
+def test_a_cursor_that_the_table_itself_refuses_is_refused(table: Table, code: str) -> None:
+    with Stubber(table.client) as stub:
+        stub.add_client_error("query", code)
+        with pytest.raises(InvalidInput, match="`cursor` must be the `next_cursor`"):
+            table.newest(runs_of("acme"), ControlledRun, 1, forged({**GOOD, "sk": ""}))
+        stub.add_client_error("query", code)
+        with pytest.raises(ClientError):
+            table.newest(runs_of("acme"), ControlledRun, 1, None)
+
+
 @given(st.text(min_size=1, max_size=50))
 def test_no_text_whatever_is_taken_for_a_cursor(cursor: str) -> None:
     with pytest.raises(InvalidInput):

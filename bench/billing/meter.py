@@ -1,0 +1,218 @@
+"""The meter: real handlers run under it, and it counts what AWS would bill them for.
+
+It listens to botocore's own events on each client that the app makes. CPU time is the process's, less what moto and the
+meter themselves need; waiting is added from the assumptions.
+"""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from math import ceil
+from time import process_time
+from typing import Any
+
+from bench.billing.assumptions import HOURS, VCPU_MB, Assumptions
+from bench.billing.deployed import Deployed
+from bench.billing.tally import Tally
+from bench.billing.units import read_units, stored_bytes, write_units
+from tuneloop.observability import logger
+
+GB = 1e9
+EVENT_BYTES = 26  # that CloudWatch adds to each log event
+SQS_CHUNK = 64 << 10
+ID = "c0ffee00-0000-4000-8000-000000000000"
+PLATFORM_LINES = (
+    f"START RequestId: {ID} Version: $LATEST\n",
+    f"END RequestId: {ID}\n",
+    f"REPORT RequestId: {ID}\tDuration: 1012.34 ms\tBilled Duration: 1013 ms\tMemory Size: 1024 MB\t"
+    "Max Memory Used: 130 MB\t\n",
+)
+TRACE_LINE = "XRAY TraceId: 1-6740d3a8-2f0c1d5e7a9b4c6d8e0f1a2b\tSegmentId: 0123456789abcdef\tSampled: true\t\n"
+DEARER = ("Put", "Copy", "List", "Create", "Upload", "Complete")  # S3's actions that cost more than a GET
+MAKING = ("PutObject", "CopyObject", "CompleteMultipartUpload")  # those of which S3 sends an event
+
+
+class Meter:
+    """Counts one invocation at a time; requests outside of an invocation are nobody's and not counted."""
+
+    def __init__(self, deployed: Deployed, assumed: Assumptions, make: Callable[..., Any]) -> None:
+        self._deployed, self._assumed, self._make = deployed, assumed, make
+        self._rows = make("dynamodb")  # this one is not listened to
+        self._amounts: Counter[str] | None = None
+        self._other_s = 0.0  # of moto and of the meter
+        self._sent_at = 0.0
+        self._extra_wait_s = 0.0
+        self.function = ""  # whose invocation is under way, or was the last
+        self.tallies: list[Tally] = []
+
+    def client(self, service: str, **options: Any) -> Any:
+        """A client as boto3 makes it, listened to."""
+        made = self._make(service, **options)
+        made.meta.events.register(f"before-parameter-build.{service}", self._before)
+        made.meta.events.register_first(f"before-send.{service}", self._send)
+        made.meta.events.register_last(f"before-send.{service}", self._sent)
+        made.meta.events.register(f"after-call.{service}", self._after)
+        return made
+
+    def wait(self, seconds: float) -> None:
+        """Add waiting for somebody who is not AWS to the invocation under way."""
+        self._extra_wait_s += seconds
+
+    @contextmanager
+    def recorded(self) -> Iterator[list[Tally]]:
+        """The tallies of all invocations inside the block, once it is over."""
+        kept, self.tallies = self.tallies, []
+        mine = self.tallies
+        try:
+            yield mine
+        finally:
+            self.tallies = kept
+
+    def invoke(self, function: str, run: Callable[[], Any]) -> Any:
+        """Run an invocation and add its tally; gives its answer."""
+        self.function = function
+        self._amounts, self._other_s, self._extra_wait_s = Counter(), 0.0, 0.0
+        written = io.StringIO()
+        stream, logger.registered_handler.stream = logger.registered_handler.stream, written  # type: ignore[attr-defined]
+        started = process_time()
+        try:
+            with redirect_stdout(written):
+                answer = run()
+            cpu_s = process_time() - started - self._other_s
+            self.tallies.append(self._tally(function, cpu_s, written.getvalue(), answer))
+        finally:
+            logger.registered_handler.stream = stream  # type: ignore[attr-defined]
+            self._amounts = None
+        return answer
+
+    def _tally(self, function: str, cpu_s: float, log: str, answer: Any) -> Tally:
+        assert self._amounts is not None  # noqa: S101 - we are inside an invocation
+        spec, amounts = self._deployed.functions[function], dict[str, float](self._amounts)
+        waited = amounts.pop("waits", 0) * self._assumed.aws_wait_s + self._extra_wait_s
+        amounts |= {
+            "lambda_requests": 1,
+            "lambda_gb_s": billed_gb_s(cpu_s, waited, spec.memory_mb),
+            "log_gb": self._log_gb(function, log),
+        }
+        if isinstance(answer, Mapping) and "statusCode" in answer:
+            amounts["http_api_requests"] = 1
+            amounts["answer_bytes"] = len(answer["body"].encode())
+        return Tally(amounts, {function: 1}, {f"{function}/{name}": 1 for name in emitted(log)})
+
+    def _log_gb(self, function: str, log: str) -> float:
+        spec = self._deployed.functions[function]
+        lines = log.splitlines(keepends=True)
+        if spec.logs_platform:
+            lines += PLATFORM_LINES
+        if spec.logs_platform and spec.traced:
+            lines.append(TRACE_LINE)
+        return sum(len(line.encode()) + EVENT_BYTES for line in lines) / GB
+
+    def _send(self, **_: Any) -> None:
+        self._sent_at = process_time()
+
+    def _sent(self, **_: Any) -> None:
+        self._other_s += process_time() - self._sent_at
+
+    def _before(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        started = process_time()
+        writes = list(_writes(model.name, params))
+        context["bill"] = params, [(key, self._row(params, key)) for key in writes] if self._amounts is not None else []
+        self._other_s += process_time() - started
+
+    def _after(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        if self._amounts is None:
+            return
+        started = process_time()
+        params, before = context["bill"]
+        self._amounts["waits"] += 1
+        self._count(model.service_model.service_name, model.name, params, parsed, before)
+        self._other_s += process_time() - started
+
+    def _count(self, service: str, action: str, params: Any, parsed: Any, before: list[Any]) -> None:
+        match service:
+            case "dynamodb":
+                self._count_rows(action, params, parsed, before)
+            case "s3" if action.startswith(DEARER):
+                self._add(s3_put_requests=1, s3_events=action in MAKING, s3_bytes=_length(params.get("Body")))
+            case "s3":
+                self._add(s3_get_requests=1)
+            case "sqs":
+                self._add(sqs_requests=ceil(len(params["MessageBody"].encode()) / SQS_CHUNK))
+            case "events":
+                self._add(bus_events=len(params["Entries"]))
+            case "ssm":
+                self._add(ssm_reads=1, kms_requests=1)
+            case _:
+                raise ValueError(f"no way to bill {service}:{action}")
+
+    def _count_rows(self, action: str, params: Any, parsed: Any, before: list[Any]) -> None:
+        if not before:
+            rows = parsed.get("Items", [parsed["Item"]] if "Item" in parsed else [])
+            self._add(dynamodb_read_units=read_units(rows, consistent=params.get("ConsistentRead", False)))
+            return
+        factor = 2 if action == "TransactWriteItems" else 1
+        for key, old in before:
+            new, indexes = self._row(params, key), self._deployed.indexes
+            self._add(dynamodb_write_units=factor * write_units(old, new, indexes))
+            if old is None and new is not None:
+                self._add(dynamodb_byte_months=stored_bytes(new, indexes) * self._kept_months(new))
+
+    def _kept_months(self, row: Mapping[str, Any]) -> float:
+        if "expires_at" not in row:
+            return self._assumed.kept_months
+        from tuneloop.app import utc_now  # noqa: PLC0415 - a stage's environment is set by now
+
+        left_s = float(row["expires_at"]["N"]) - utc_now().timestamp()
+        return min(left_s / 3600 / HOURS, self._assumed.kept_months)
+
+    def _row(self, params: dict[str, Any], key: dict[str, Any]) -> dict[str, Any] | None:
+        table = params.get("TableName") or next(iter(params["TransactItems"][0].values()))["TableName"]
+        found: dict[str, Any] | None = self._rows.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        return found
+
+    def _add(self, **amounts: float) -> None:
+        assert self._amounts is not None  # noqa: S101 - we are inside an invocation
+        for name, amount in amounts.items():
+            self._amounts[name] += amount  # type: ignore[assignment]
+
+
+def billed_gb_s(cpu_s: float, waited_s: float, memory_mb: int) -> float:
+    """GB-seconds of work and waiting at a function's share of a vCPU, rounded up to the millisecond."""
+    worked_s = cpu_s * max(1.0, VCPU_MB / memory_mb)
+    return ceil((worked_s + waited_s) * 1000) / 1000 * memory_mb / 1024
+
+
+def emitted(log: str) -> set[str]:
+    """The names of the metrics in a log, in CloudWatch's embedded format."""
+    rows = [json.loads(line) for line in log.splitlines() if line.startswith("{") and '"_aws"' in line]
+    return {metric["Name"] for row in rows for block in row["_aws"]["CloudWatchMetrics"] for metric in block["Metrics"]}
+
+
+def _writes(action: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The keys of the rows that a request writes."""
+    match action:
+        case "PutItem":
+            yield _key(params["Item"])
+        case "UpdateItem" | "DeleteItem":
+            yield params["Key"]
+        case "TransactWriteItems":
+            for action_of in params["TransactItems"]:
+                [inside] = action_of.values()
+                yield _key(inside["Item"]) if "Item" in inside else inside["Key"]
+
+
+def _key(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("pk", "sk")}
+
+
+def _length(body: Any) -> int:
+    if body is None:
+        return 0
+    if isinstance(body, bytes | str):
+        return len(body)
+    place, length = body.tell(), body.seek(0, io.SEEK_END)
+    body.seek(place)
+    return int(length)

@@ -1,0 +1,110 @@
+"""A month: from what is deployed, what an operation costs and how many calls there are, to the quantities of a bill."""
+
+from math import ceil
+
+from bench.billing.assumptions import HOURS, SECONDS, Assumptions
+from bench.billing.deployed import Deployed, Poller
+from bench.billing.meter import EVENT_BYTES, GB
+from bench.billing.tally import Amounts, Tally
+from bench.billing.workload import Workload
+
+ACCESS_LOG_FIELD = 20  # bytes that a `$context.…` of the access log's format becomes
+RECEIVED_AT_ONCE = 10  # messages that one request to SQS receives or deletes
+
+
+def month(calls: int, deployed: Deployed, workload: Workload, assumed: Assumptions) -> Amounts:
+    """The quantities of a month with so many chat calls, by the names of the price list."""
+    done = _scheduled(deployed, workload, assumed)
+    messages = dict.fromkeys((poller.function for poller in deployed.pollers), 0.0)
+    if calls:
+        done += _called(calls, workload, assumed) + _counted(calls, deployed, workload, assumed)
+        done += (workload.drop + workload.training) * assumed.drops_a_month
+        messages["record-usage"] += calls
+        messages["collect-examples"] += 2 * assumed.drops_a_month  # the reminders that a drop leaves
+    amounts = dict(done.amounts) | {
+        "sqs_requests": done["sqs_requests"] + polling(deployed, messages, assumed),
+        "scheduled_events": sum(deployed.schedules.values()),
+        "dynamodb_stream_reads": deployed.stream_readers * SECONDS * assumed.stream_polls_per_s,
+        "dynamodb_gb_months": done["dynamodb_byte_months"] / GB,
+        "dynamodb_pitr_gb_months": done["dynamodb_byte_months"] / GB,
+        "s3_gb_months": done["s3_bytes"] * assumed.kept_months / GB,
+        "metric_months": sum(min(1.0, times / HOURS) for times in done.metrics.values()),
+        "alarm_metrics": deployed.alarm_metrics,
+        "high_resolution_alarm_metrics": deployed.high_resolution_alarm_metrics,
+        "composite_alarms": deployed.composite_alarms,
+        "dashboards": deployed.dashboards,
+        "xray_traces": traces(deployed, done.invocations, assumed),
+        "data_out_gb": _bytes_out(calls, done, assumed) / GB,
+        "log_gb": done["log_gb"] + done["http_api_requests"] * access_log_bytes(deployed.access_log_format) / GB,
+    }
+    kept = deployed.log_retention_days * 24 / HOURS * assumed.log_compression
+    return amounts | {"log_gb_months": amounts["log_gb"] * kept}
+
+
+def _scheduled(deployed: Deployed, workload: Workload, assumed: Assumptions) -> Tally:
+    share = assumed.cold_share_of_schedules
+    parts = [workload.schedules[each].times(number, share) for each, number in deployed.schedules.items()]
+    return sum(parts, Tally())
+
+
+def _called(calls: int, workload: Workload, assumed: Assumptions) -> Tally:
+    chats = workload.chat.times(calls, assumed.cold_share)
+    feedback = workload.feedback.times(calls * assumed.feedback_share, assumed.cold_share)
+    return chats + feedback + workload.key_lookup * key_lookups(calls, assumed)
+
+
+def key_lookups(calls: int, assumed: Assumptions) -> float:
+    """How often a key is looked up: once in 30 s in each environment that is at work at a time."""
+    environments = ceil(calls / SECONDS * (assumed.provider_wait_s + 0.1))
+    return min(float(calls), environments * SECONDS / assumed.key_cached_s)
+
+
+def _counted(calls: int, deployed: Deployed, workload: Workload, assumed: Assumptions) -> Tally:
+    [poller] = [poller for poller in deployed.pollers if poller.function == "record-usage"]
+    batches = calls / batch_of(poller, calls, assumed)
+    return workload.batch.times(batches, assumed.cold_share) + workload.message * (calls - batches)
+
+
+def batch_of(poller: Poller, messages: float, assumed: Assumptions) -> float:
+    """How many messages arrive together: the first one, and those that the same poller gets in the window after it."""
+    rate = messages / SECONDS / pollers_of(poller, assumed)
+    return min(poller.batch_size, 1 + rate * poller.window_s)
+
+
+def pollers_of(poller: Poller, assumed: Assumptions) -> int:
+    """How many pollers an idle queue has; Lambda saves some only where no maximum concurrency is set."""
+    return assumed.pollers if poller.has_maximum else assumed.fewest_pollers
+
+
+def polling(deployed: Deployed, messages: dict[str, float], assumed: Assumptions) -> float:
+    """Lambda's own requests to the queues: receives, where a message takes an empty one's place, and deletes."""
+    requests = 0.0
+    for poller in deployed.pollers:
+        idle, arriving = SECONDS / assumed.poll_s * pollers_of(poller, assumed), messages[poller.function]
+        batch = batch_of(poller, arriving, assumed)
+        requests += max(idle, arriving) + arriving / batch * ceil(batch / RECEIVED_AT_ONCE)
+    return requests
+
+
+def traces(deployed: Deployed, invocations: Amounts, assumed: Assumptions) -> float:
+    """What X-Ray records of the traced functions."""
+    recorded = 0.0
+    for function, number in invocations.items():
+        if deployed.functions[function].traced:
+            first = min(number, SECONDS)
+            recorded += first + (number - first) * assumed.trace_share
+    return recorded
+
+
+def access_log_bytes(form: str) -> int:
+    """The length of one line of the API's access log, 0 where there is none."""
+    words = form.replace('"', " ").split()
+    fields = [word for word in words if word.startswith("$context.")]
+    return len(form) + sum(ACCESS_LOG_FIELD - len(field) for field in fields) + EVENT_BYTES if form else 0
+
+
+def _bytes_out(calls: int, done: Tally, assumed: Assumptions) -> float:
+    """Answers as they were measured, with their headers and the assumed text, and what the provider is sent."""
+    answers = done["answer_bytes"] + done["http_api_requests"] * assumed.headers
+    texts = calls * assumed.bytes_per_token * (assumed.answer_tokens + assumed.prompt_tokens)
+    return answers + texts + calls * assumed.headers

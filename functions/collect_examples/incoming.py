@@ -1,0 +1,70 @@
+"""What handler and routes share: files and lines on their way in, given the stores of this process."""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from itertools import takewhile
+
+from collect_examples.collect import collect
+from collect_examples.drop import UNREAD, take
+from collect_examples.register import register
+from collect_examples.settle import remind
+from collect_examples.shapes import NewDataset
+from collect_examples.unseen import is_seen, lately_come
+from tuneloop.app import app, utc_now
+from tuneloop.domain.datasets import Dataset, Drop, DropStatus
+from tuneloop.domain.examples import Split
+from tuneloop.observability import count
+from tuneloop.store.objects import Found
+from tuneloop.sweeping import each
+
+MARGIN_S = 20  # to add what was read
+LEAST_S = 150  # half of the function's time: what a file gets that is found by a sweep, or it waits for the next one
+
+
+def receive(key: str, content: str, version: str | None, remaining_s: float) -> None:
+    """Take a file in `incoming/` and collect it in the time that remains, unless it is nobody's."""
+    taken = take(key, content, tenants=app.tenants, datasets=app.datasets, register=registered, now=utc_now())
+    if taken:
+        drop, split = taken
+        collected(drop, app.objects.dropped_lines(key, version), split, remaining_s - MARGIN_S)
+    else:
+        count("DropsRefused")
+
+
+def receive_unseen(remaining_s: Callable[[], float]) -> None:
+    """Take the files of which no event was heard, one after the other while there is time for another."""
+    recent = lately_come(app.settings.unseen_after_s, objects=app.objects, now=utc_now())
+
+    def work(found: Found | None) -> None:
+        if found and not is_seen(found, datasets=app.datasets):
+            count("DropsRecovered")
+            receive(found.key, found.version, found.version, remaining_s())
+
+    each(takewhile(lambda _: remaining_s() > LEAST_S, recent), work)
+
+
+def collected(
+    drop: Drop, lines: Iterable[bytes | None], split: Split | None = None, within_s: float | None = None
+) -> Drop:
+    """The drop as it ended, its lines collected and its dataset reminded to settle."""
+    ends = None if within_s is None else utc_now() + timedelta(seconds=within_s)
+    ended = collect(drop, lines, split, datasets=app.datasets, objects=app.objects, clock=utc_now, ends=ends)
+    if drop.status in UNREAD:
+        count("DropsCollected" if ended.status == DropStatus.COLLECTED else "DropsRejected")
+    remind(app.datasets.get(*ended.place), settle_s=app.settings.settle_s, queue=app.examples_queue)
+    return ended
+
+
+def registered(tenant: str, name: str, new: NewDataset | None = None) -> Dataset:
+    """The dataset of that name, made with this stage's defaults if there is none yet."""
+    wishes = new or NewDataset(id=name)
+    settings = app.settings
+    return register(
+        tenant,
+        wishes,
+        provider=settings.provider,
+        base_model=wishes.base_model or settings.base_model,
+        datasets=app.datasets,
+        models=app.models,
+        now=utc_now(),
+    )

@@ -1,0 +1,33 @@
+"""Unseen drops: files below `incoming/` of which no event was heard are found by looking there.
+
+S3 says of nearly every object that it came, and nearly always within seconds; the sweep looks after the rest. A file
+is known by its version or, where the event named none, by its ETag.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from tuneloop.domain.datasets import drop_id, parse_drop_path
+from tuneloop.domain.errors import InvalidInput
+from tuneloop.domain.limits import UNSEEN_FOR_AT_MOST
+from tuneloop.store.datasets import Datasets
+from tuneloop.store.objects import Found, Objects
+
+
+def lately_come(after_s: float, *, objects: Objects, now: datetime) -> Iterator[Found | None]:
+    """Each file that came more than `after_s` seconds and less than a day ago; None for any other there."""
+    for found in objects.versions("incoming/"):
+        is_due = found.size and timedelta(seconds=after_s) <= now - found.modified_at < UNSEEN_FOR_AT_MOST
+        yield found if is_due else None
+
+
+def is_seen(found: Found, *, datasets: Datasets) -> bool:
+    """Whether a row accounts for the file: a drop, or the note that it is nobody's."""
+    ids = [drop_id(found.key, content) for content in (found.version, found.etag)]
+    if any(datasets.is_refused(identity) for identity in ids):
+        return True
+    try:
+        path = parse_drop_path(found.key)
+    except InvalidInput:
+        return False
+    return any(datasets.find_drop(path.tenant, path.dataset, identity) for identity in ids)

@@ -1,0 +1,190 @@
+"""Alarms: ten things worth waking somebody for, and the topic that they call.
+
+CloudWatch bills an alarm by the metrics that it watches, so there are at most ten of those too, each on its own: that
+names what is wrong, and costs no more than one alarm over several. Function errors have none: what nobody waited for
+ends in a dead-letter queue, whether the code failed, timed out or could not be imported, and the rest is a 5xx.
+"""
+
+from dataclasses import dataclass
+
+from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.api import Api
+from infra.functions import FUNCTIONS
+from infra.lambdas import Lambdas
+from infra.queues import Queues
+from infra.stage import Stage
+from tuneloop.observability import METRICS, NAMESPACE, SERVICE
+
+GUIDE = "docs/operations.md"
+FIVE_MINUTES = Duration.minutes(5)
+QUARTER_HOUR_S = 900
+
+
+@dataclass(frozen=True)
+class Watch:
+    """An alarm: it rings when the metric reaches `at_least` in `of` of the last `within` times five minutes."""
+
+    name: str  # and, hyphenated, its anchor in the guide
+    meaning: str
+    metric: cloudwatch.Metric
+    at_least: float = 1
+    of: int = 1
+    within: int = 1
+
+    @property
+    def anchor(self) -> str:
+        """The heading in the guide that says what to do."""
+        return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in self.name).removeprefix("-")
+
+
+class Alarms(Construct):
+    """Every alarm of a stage, by its name, and the topic that each of them calls."""
+
+    def __init__(self, scope: Construct, stage: Stage, queues: Queues, lambdas: Lambdas, api: Api) -> None:
+        super().__init__(scope, "Alarms")
+        self._stage = stage
+        self.topic = self._make_topic()
+        watches = [*_of_queues(queues), *_of_flows(lambdas, api), *_of_the_loop(stage)]
+        self.by_name = {watch.name: self._make_alarm(watch) for watch in watches}
+
+    def _make_topic(self) -> sns.Topic:
+        """The topic, not encrypted by KMS: alarms can't use the AWS-managed key, and a key of our own costs more."""
+        topic = sns.Topic(
+            self, "Topic", topic_name=self._stage.function_name("alarms"), enforce_ssl=self._stage.enforces_ssl
+        )
+        alarms = Stack.of(self).format_arn(
+            service="cloudwatch",
+            resource="alarm",
+            resource_name=self._stage.function_name("*"),
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        # A topic with a policy has lost the one by which its account's alarms could publish.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"ArnLike": {"aws:SourceArn": alarms}},
+            )
+        )
+        if self._stage.alarm_email:
+            topic.add_subscription(subscriptions.EmailSubscription(self._stage.alarm_email))
+        return topic
+
+    def _make_alarm(self, watch: Watch) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            watch.name,
+            alarm_name=self._stage.function_name(watch.anchor),
+            alarm_description=f"{watch.meaning} What to do: {GUIDE}#{watch.anchor}",
+            metric=watch.metric,
+            threshold=watch.at_least,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            evaluation_periods=watch.within,
+            datapoints_to_alarm=watch.of,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+        alarm.add_ok_action(actions.SnsAction(self.topic))
+        return alarm
+
+
+def own_metric(stage: Stage, name: str) -> cloudwatch.Metric:
+    """A metric that the functions of a stage count; ValueError for one that they don't."""
+    if name not in METRICS:
+        raise ValueError(f"no function counts {name}")
+    return cloudwatch.Metric(
+        namespace=NAMESPACE,
+        metric_name=name,
+        dimensions_map={"stage": stage.name, "service": SERVICE},
+        statistic="Sum",
+        period=FIVE_MINUTES,
+    )
+
+
+def _of_queues(queues: Queues) -> list[Watch]:
+    return [
+        Watch(
+            "DeadExamples", "Posted examples could not be collected, five times.", _kept(queues.dead["examples-dead"])
+        ),
+        Watch("DeadUsage", "Usage could not be counted, five times.", _kept(queues.dead["usage-dead"])),
+        Watch("Failures", "An event, a schedule or a dropped file was given up on.", _kept(queues.failures)),
+        Watch(
+            "ExamplesLate",
+            "Posted examples have waited for three quarters of an hour and are not being collected.",
+            _oldest(queues.by_name["examples"]),
+            at_least=3 * QUARTER_HOUR_S,  # a message that failed once comes back after half an hour
+        ),
+        Watch(
+            "UsageLate",
+            "Usage has waited for a quarter of an hour and is not being counted.",
+            _oldest(queues.by_name["usage"]),
+            at_least=QUARTER_HOUR_S,
+        ),
+    ]
+
+
+def _of_flows(lambdas: Lambdas, api: Api) -> list[Watch]:
+    reader = next(spec for spec in FUNCTIONS if spec.stream)
+    return [
+        Watch(
+            "ApiErrors",
+            "The API has answered with 5xx, five times in five minutes and twice within a quarter of an hour.",
+            api.http.metric_server_error(statistic="Sum", period=FIVE_MINUTES),
+            at_least=5,
+            of=2,
+            within=3,
+        ),
+        Watch(
+            "EventsLate",
+            "Domain events are read from the table's stream five minutes late or more, so the loop stands still.",
+            iterator_age(lambdas.by_name[reader.name]),
+            at_least=300_000,
+        ),
+    ]
+
+
+def _of_the_loop(stage: Stage) -> list[Watch]:
+    return [
+        Watch(
+            "ProviderAway",
+            "The provider can't be reached or doesn't take our key, for half an hour.",
+            own_metric(stage, "ProviderUnavailable"),
+            of=6,
+            within=6,
+        ),
+        Watch(
+            "DropsRefused",
+            "Files were dropped under a path that names no tenant or dataset, so that nobody will ever see them.",
+            own_metric(stage, "DropsRefused"),
+        ),
+        Watch(
+            "RunsOverdue",
+            "A training run that waits for nobody has not ended within a day.",
+            own_metric(stage, "RunsOverdue"),
+            of=2,
+            within=3,
+        ),
+    ]
+
+
+def iterator_age(function: lambda_.IFunction) -> cloudwatch.Metric:
+    """How far behind the table's stream a function reads, in milliseconds."""
+    return function.metric("IteratorAge", statistic="Maximum", period=FIVE_MINUTES)
+
+
+def _kept(queue: sqs.IQueue) -> cloudwatch.Metric:
+    return queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=FIVE_MINUTES)
+
+
+def _oldest(queue: sqs.IQueue) -> cloudwatch.Metric:
+    return queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=FIVE_MINUTES)

@@ -1,0 +1,125 @@
+"""The dashboard: on one page whether the loop turns, from the alarms at its top to the dollars at its end.
+
+It shows AWS's own metrics and those that the functions count anyway, so that nothing is measured for its sake.
+"""
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.alarms import Alarms, iterator_age, own_metric
+from infra.api import Api
+from infra.functions import FUNCTIONS
+from infra.lambdas import Lambdas
+from infra.queues import Queues
+from infra.stage import Stage
+
+FIVE_MINUTES = Duration.minutes(5)
+WIDTH, HEIGHT = 24, 6
+# What the functions count, by the question that a row of the dashboard answers.
+COUNTED = {
+    "Drops and posts": ("DropsCollected", "DropsRejected", "DropsRefused", "DropsGivenUp"),
+    "Training runs": ("RunsStarted", "RunsSucceeded", "RunsFailed", "RunsOverdue"),
+    "Versions": ("Promotions", "Refusals"),
+    "Tokens": ("Tokens",),
+    "US dollars": ("Dollars",),
+    "Trouble": ("ProviderUnavailable", "SweepFailures", "EventsLeftToSweep", "EventsResent", "UsageLost"),
+}
+
+
+class Dashboard(Construct):
+    """One page of a stage in CloudWatch."""
+
+    def __init__(
+        self, scope: Construct, stage: Stage, queues: Queues, lambdas: Lambdas, api: Api, alarms: Alarms
+    ) -> None:
+        super().__init__(scope, "Dashboard")
+        self._stage, self._lambdas = stage, lambdas
+        rows: list[list[cloudwatch.IWidget]] = [
+            [_alarm_status(alarms)],
+            _about_api(api),
+            self._about_functions(),
+            [self._latency(), *_about_queues(queues), self._stream()],
+            *self._counted(),
+        ]
+        cloudwatch.Dashboard(
+            self,
+            "Page",
+            dashboard_name=stage.function_name("loop"),
+            widgets=rows,
+            default_interval=Duration.hours(24),
+        )
+
+    def _about_functions(self) -> list[cloudwatch.IWidget]:
+        return [
+            self._of_each_function("Invocations", "Invocations", "Sum"),
+            self._of_each_function("Errors", "Errors", "Sum"),
+            self._of_each_function("Throttles", "Throttles", "Sum"),
+        ]
+
+    def _latency(self) -> cloudwatch.GraphWidget:
+        served = [spec.name for spec in FUNCTIONS if spec.routes]
+        metrics = [
+            self._lambdas.by_name[name].metric_duration(statistic=statistic, period=FIVE_MINUTES, label=label)
+            for name in served
+            for statistic, label in (("p50", f"{name} p50"), ("p95", f"{name} p95"))
+        ]
+        return _graph("Duration of the functions behind the API, ms", metrics, columns=4)
+
+    def _stream(self) -> cloudwatch.GraphWidget:
+        readers = [self._lambdas.by_name[spec.name] for spec in FUNCTIONS if spec.stream]
+        return _graph("Events behind, ms", [iterator_age(reader) for reader in readers], columns=4)
+
+    def _counted(self) -> list[list[cloudwatch.IWidget]]:
+        graphs: list[cloudwatch.IWidget] = [
+            _graph(title, [own_metric(self._stage, name) for name in names], columns=3)
+            for title, names in COUNTED.items()
+        ]
+        return [graphs[:3], graphs[3:]]
+
+    def _of_each_function(self, title: str, metric: str, statistic: str) -> cloudwatch.GraphWidget:
+        functions: dict[str, lambda_.Function] = self._lambdas.by_name
+        metrics = [
+            function.metric(metric, statistic=statistic, period=FIVE_MINUTES, label=name)
+            for name, function in functions.items()
+        ]
+        return _graph(title, metrics, columns=3)
+
+
+def _alarm_status(alarms: Alarms) -> cloudwatch.AlarmStatusWidget:
+    return cloudwatch.AlarmStatusWidget(
+        title="Alarms (docs/operations.md)", alarms=list(alarms.by_name.values()), width=WIDTH, height=4
+    )
+
+
+def _about_api(api: Api) -> list[cloudwatch.IWidget]:
+    errors = [api.http.metric_client_error(period=FIVE_MINUTES), api.http.metric_server_error(period=FIVE_MINUTES)]
+    latency = [
+        api.http.metric_latency(statistic=statistic, label=statistic, period=FIVE_MINUTES)
+        for statistic in ("p50", "p95")
+    ]
+    return [
+        _graph("Calls", [api.http.metric_count(period=FIVE_MINUTES)], columns=3),
+        _graph("Refused (4xx) and failed (5xx)", errors, columns=3),
+        _graph("Latency of the API, ms", latency, columns=3),
+    ]
+
+
+def _about_queues(queues: Queues) -> list[cloudwatch.IWidget]:
+    work: dict[str, sqs.Queue] = {str(name): queue for name, queue in queues.by_name.items()}
+    waiting = {**work, **queues.dead}
+    depths = [
+        queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic="Maximum", label=name)
+        for name, queue in waiting.items()
+    ]
+    ages = [
+        queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum", label=name)
+        for name, queue in work.items()
+    ]
+    return [_graph("Messages, dead letters too", depths, columns=4), _graph("Oldest message, s", ages, columns=4)]
+
+
+def _graph(title: str, metrics: list[cloudwatch.Metric], *, columns: int) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=WIDTH // columns, height=HEIGHT)

@@ -1,0 +1,73 @@
+"""What cdk-nag's AwsSolutions rules find in the stack and we leave as it is, each finding with its reason.
+
+A test compares this list with what the rules find in production: a finding that isn't here fails it, and so does an
+entry here that nothing is found for. Rights on a prefix are taken from the table of functions, so that a new row needs
+no new entry, and a right that no row grants is a finding.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from aws_cdk import aws_lambda as lambda_
+
+from infra.functions import FUNCTIONS, FunctionSpec
+from infra.lambdas import RUNTIME
+
+NO_ACCESS_LOGS = (
+    "Only this stack's roles and the links that they sign reach the bucket; a log of each request needs a second "
+    "bucket and is paid per object. CloudTrail's data events answer who read what, where somebody has to know."
+)
+IS_A_DEAD_LETTER_QUEUE = (
+    "It is the dead-letter queue of rules, asynchronous calls and the stream, which the rule can't see: "
+    "it knows only those that another queue's redrive policy names."
+)
+KEY_IS_CHECKED_INSIDE = (
+    "Each function checks the API key itself before it reads anything else: an authorizer's refusals can't have the "
+    "API's error shape, and its cache would outlive a revocation. A test walks every route without a key."
+)
+ONE_PREFIX = "An object right is a key prefix; this one is what the function's row of the table says, and no wider."
+ONE_STREAM = "The stream's ARN ends in a time that is not known before it is made; the right is to this table's only."
+TESTED_RUNTIME = "The runtime is the Python that deploys, which is the one that the tests ran with."
+
+
+class Accepted(NamedTuple):
+    """One finding on one resource (by its path in the stack) that is meant to be so."""
+
+    path: str
+    rule: str
+    reason: str
+
+
+def accepted() -> list[Accepted]:
+    """Every finding that we leave as it is."""
+    return [
+        Accepted("State/Bucket", "AwsSolutions-S1", NO_ACCESS_LOGS),
+        Accepted("Queues/Failures", "AwsSolutions-SQS3", IS_A_DEAD_LETTER_QUEUE),
+        *(found for spec in FUNCTIONS for found in _of_function(spec)),
+        *(
+            Accepted(f"Api/Http/{method}{path.replace('/', '--')}", "AwsSolutions-APIG4", KEY_IS_CHECKED_INSIDE)
+            for spec in FUNCTIONS
+            for method, path in spec.endpoints
+        ),
+        *(
+            Accepted("Api/Unknown", "AwsSolutions-APIG4", KEY_IS_CHECKED_INSIDE)
+            for spec in FUNCTIONS
+            if spec.unknown_routes
+        ),
+    ]
+
+
+def _of_function(spec: FunctionSpec) -> Iterator[Accepted]:
+    construct = "Functions/" + spec.package.title().replace("_", "")
+    for prefix in dict.fromkeys((*spec.reads, *spec.writes)):
+        rule = f"AwsSolutions-IAM5[Resource::<State/Bucket.Arn>/{prefix}*]"
+        yield Accepted(f"{construct}/Role", rule, ONE_PREFIX)
+    if spec.stream:
+        yield Accepted(f"{construct}/Role", "AwsSolutions-IAM5[Resource::<State/Table.Arn>/stream/*]", ONE_STREAM)
+    if RUNTIME.name != _newest_runtime():
+        yield Accepted(f"{construct}/Function", "AwsSolutions-L1", TESTED_RUNTIME)
+
+
+def _newest_runtime() -> str:
+    names = [runtime.name for runtime in lambda_.Runtime.ALL if runtime.name.startswith("python")]
+    return max(names, key=lambda name: [int(part) for part in name.removeprefix("python").split(".")])

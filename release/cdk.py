@@ -1,0 +1,27 @@
+"""The CDK's command line, as every stage is deployed and destroyed with it, on AWS and on this machine."""
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.stage import ROOT
+
+CDK = ROOT / "node_modules" / ".bin" / "cdk"
+
+
+def cdk(verb: str, stack: str, output: Path, context: Mapping[str, str]) -> list[str]:
+    """The command for one stack, with its cloud assembly in `output` and the app's `context`."""
+    return [
+        *(str(CDK), verb, stack),
+        *("--app", f"{shlex.quote(sys.executable)} -m infra.app"),  # this interpreter, not whatever cdk.json names
+        *("--output", str(output)),
+        "--no-notices",
+        *(part for key, value in context.items() for part in ("--context", f"{key}={value}")),
+    ]
+
+
+def quietly(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """An environment in which the CDK doesn't report home."""
+    return {**environment, "CDK_DISABLE_CLI_TELEMETRY": "true"}

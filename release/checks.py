@@ -1,0 +1,158 @@
+"""What is looked at before a deploy makes anything, each in a sentence that says what to do if it isn't so."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.stage import PYTHON, Stage, settings_file
+from release.cdk import CDK
+from release.deployed import Deployed, has_key
+from tuneloop.providers.catalog import price_of
+
+BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
+OLDEST_BOOTSTRAP = 6
+OLDEST_NODE = 20
+SUPPORTED_NODE = 22  # Node 20 reached its end of life in 2026, says the CDK
+LAMBDA_PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")  # Lambda's list, read 2026-11
+# The settings that a stage shows in its stack's outputs.
+SHOWN = {"provider": "Provider", "provider_base_url": "ProviderBaseUrl", "base_model": "BaseModel"}
+# When a provider takes no more fine-tuning jobs: OpenAI's deprecations page, read 2026-11.
+LAST_JOBS = {"openai": date(2027, 1, 6)}
+
+
+class Mark(Enum):
+    """How a check went: fine, worth knowing, or a reason not to go on."""
+
+    FINE = ("✓", "green")
+    NOTE = ("!", "yellow")
+    STOP = ("✗", "red")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    mark: Mark
+    says: str
+
+
+def checks(stage: Stage, deployed: Deployed) -> Iterator[Check]:
+    """All checks in the order in which their troubles are best mended; after one about the account the rest is moot."""
+    yield _python()
+    yield _node()
+    try:
+        account = _account()
+    except (BotoCoreError, ClientError) as error:
+        yield Check(Mark.STOP, f"AWS credentials: {error} Sign in (aws configure, aws sso login) and set AWS_REGION.")
+        return
+    yield Check(Mark.FINE, account)
+    yield _bootstrap(stage)
+    yield from _settings(stage, deployed)
+    yield _key(stage)
+    yield from closing(stage, date.today())  # noqa: DTZ011 - a provider's closing date has no time zone either
+
+
+def _python() -> Check:
+    if PYTHON in LAMBDA_PYTHONS:
+        return Check(Mark.FINE, f"Python {sys.version.split()[0]}: the functions will run on Lambda's {PYTHON}")
+    return Check(
+        Mark.STOP, f"Lambda has no {PYTHON}: make the environment anew with one of {', '.join(LAMBDA_PYTHONS)}"
+    )
+
+
+def _node() -> Check:
+    node = shutil.which("node")
+    asked = [node, "--version"] if node else []
+    version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() if asked else "missing"  # noqa: S603 - a version
+    major = version.removeprefix("v").split(".")[0]
+    if not major.isdecimal() or int(major) < OLDEST_NODE:
+        return Check(Mark.STOP, f"Node is {version}; the CDK needs Node {OLDEST_NODE} or newer: https://nodejs.org")
+    if not CDK.exists():
+        return Check(Mark.STOP, "The CDK is not installed: make setup")
+    if int(major) < SUPPORTED_NODE:
+        return Check(
+            Mark.NOTE, f"Node {version} works, but is past its end of life: use Node {SUPPORTED_NODE} or newer"
+        )
+    return Check(Mark.FINE, f"Node {version}")
+
+
+def _account() -> str:
+    caller = boto3.client("sts").get_caller_identity()
+    return f"AWS account {caller['Account']}, region {boto3.Session().region_name}, as {caller['Arn']}"
+
+
+def _bootstrap(stage: Stage) -> Check:
+    account, region = boto3.client("sts").get_caller_identity()["Account"], boto3.Session().region_name
+    mend = f"node_modules/.bin/cdk bootstrap aws://{account}/{region}"
+    if not stage.uses_bootstrap_roles:
+        bucket = f"cdk-hnb659fds-assets-{account}-{region}"
+        return _assets(bucket)
+    try:
+        version = int(boto3.client("ssm").get_parameter(Name=BOOTSTRAP)["Parameter"].get("Value", "0"))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ParameterNotFound":
+            raise
+        return Check(
+            Mark.STOP, f"The CDK has not been bootstrapped in this account and region, which is done once: {mend}"
+        )
+    if version < OLDEST_BOOTSTRAP:
+        return Check(Mark.STOP, f"The CDK's bootstrap stack is version {version}; {OLDEST_BOOTSTRAP} is needed: {mend}")
+    return Check(Mark.FINE, f"The CDK is bootstrapped (version {version})")
+
+
+def _assets(bucket: str) -> Check:
+    try:
+        boto3.client("s3").head_bucket(Bucket=bucket)
+    except ClientError:
+        return Check(Mark.STOP, f"Without bootstrap roles the CDK still needs a bucket for code: make {bucket}")
+    return Check(Mark.FINE, f"The CDK acts with your own credentials, its code in {bucket}")
+
+
+def _settings(stage: Stage, deployed: Deployed) -> Iterator[Check]:
+    """What the stage will use, and what it used so far where that differs."""
+    wanted = {name: str(getattr(stage, name)) for name in SHOWN}
+    before = {name: deployed.outputs[shown] for name, shown in SHOWN.items() if shown in deployed.outputs}
+    before = {name: value for name, value in before.items() if value != wanted[name]}
+    file = settings_file(stage.name)
+    if not before:
+        yield Check(Mark.FINE, f"Provider {stage.provider} at {stage.provider_base_url}, base model {stage.base_model}")
+        return
+    changes = ", ".join(f"{name} {value} -> {wanted[name]}" for name, value in before.items())
+    if file.is_file():
+        yield Check(Mark.NOTE, f"{file.name} changes the deployed stage: {changes}")
+    else:
+        yield Check(
+            Mark.STOP,
+            f"The deployed stage has settings that this deploy would lose: {changes}. "
+            f"Keep them in {file}: {json.dumps({name: deployed.outputs[shown] for name, shown in SHOWN.items()})}",
+        )
+
+
+def _key(stage: Stage) -> Check:
+    kind = has_key(stage)
+    if kind == "SecureString":
+        return Check(Mark.FINE, f"The provider's key is in {stage.key_parameter}")
+    what = "is missing" if kind is None else f"is a {kind}, not a SecureString"
+    return Check(Mark.NOTE, f"The provider's key {what} ({stage.key_parameter}): make provider-key STAGE={stage.name}")
+
+
+def closing(stage: Stage, today: date) -> Iterator[Check]:
+    """What a provider has announced to end, and what is not known of its prices."""
+    if last := LAST_JOBS.get(stage.provider):
+        when = f"from {last} it takes" if today < last else f"since {last} it has taken"
+        says = f"{stage.provider} is closing fine-tuning: {when} no jobs from anybody, and already none from accounts"
+        yield Check(Mark.NOTE, f"{says} that never fine-tuned there (docs/deploy.md, Providers)")
+    price = price_of(stage.provider, stage.base_model)
+    if price is None:
+        says = f"No price is known for {stage.base_model} at {stage.provider}: every run will wait for a confirmation"
+        yield Check(Mark.NOTE, says)
+    elif price.shutdown_date:
+        yield Check(Mark.NOTE, f"{stage.base_model} and what is trained on it shut down on {price.shutdown_date}")

@@ -1,0 +1,65 @@
+"""What a smoke test will train on and what it can cost at most, from dated prices, before anything is spent."""
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from infra.stage import ROOT
+from tuneloop.domain.evaluation import FEWEST_ROWS
+from tuneloop.domain.pricing import Price, auto_epochs, inference_cost, training_cost
+from tuneloop.tokens import count_messages
+
+SAMPLE = ROOT / "local" / "data" / "support.jsonl"
+TRAIN_LINES = 48
+TEST_LINES = FEWEST_ROWS + 4  # the fewest that a comparison is made on, and a few to lose
+ANSWER_TOKENS = 64  # an answer of this sample takes about 10; a base model may be wordier
+PROMPT_EXTRA = 400  # the answers that the base model's prompt names
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The lines of a smoke test and its highest price in USD; None where the provider's prices are unknown."""
+
+    train: list[bytes]
+    test: list[bytes]
+    training_usd: Decimal | None
+    answers_usd: Decimal | None
+
+    @property
+    def total_usd(self) -> Decimal | None:
+        """All of it, rounded up to a cent."""
+        if self.training_usd is None or self.answers_usd is None:
+            return None
+        return math.ceil((self.training_usd + self.answers_usd) / CENT) * CENT
+
+
+def plan(price: Price | None, sample: Path = SAMPLE) -> Plan:
+    """The first lines of the sample, test after train, and what they cost at a price."""
+    lines = sample.read_bytes().splitlines()[: TRAIN_LINES + TEST_LINES]
+    train, test = lines[:TRAIN_LINES], lines[TRAIN_LINES:]
+    trained = sum(map(_tokens, train)) * auto_epochs(len(train))
+    prompts = sum(_tokens(line) + PROMPT_EXTRA for line in test) + PROMPT_EXTRA  # the last: one answer to one user
+    answers = [
+        inference_cost(price, prompts, ANSWER_TOKENS * (len(test) + 1), is_finetuned=tuned) for tuned in (True, False)
+    ]
+    dear = None if None in answers else sum((cost for cost in answers if cost is not None), Decimal(0))
+    return Plan(train, test, training_cost(price, trained), dear)
+
+
+def question_in(line: bytes) -> str:
+    """What the user of a line asks."""
+    return next(str(message["content"]) for message in _messages(line) if message["role"] == "user")
+
+
+def _tokens(line: bytes) -> int:
+    return count_messages(_messages(line))
+
+
+def _messages(line: bytes) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = orjson.loads(line)["messages"]
+    return found

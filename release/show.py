@@ -1,0 +1,80 @@
+"""What the loop shows while it is gone round: each step as it happens, bars, and tables of figures."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+
+from tuneloop.cli.progress import RunProgress
+
+View = Callable[[dict[str, Any]], None]
+ARM_NAMES = {"candidate": "new version", "base": "base model", "most_frequent": "commonest answer"}
+
+
+class Show:
+    """A terminal, or a file that is read later."""
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False, emoji=False)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Show a step while it runs, and how long it took."""
+        started = time.monotonic()
+        self.console.print(f"\n[bold]{title}[/bold]")
+        yield
+        self.console.print(f"  [green]✓[/green] [dim]{time.monotonic() - started:.1f} s[/dim]")
+
+    def say(self, line: str) -> None:
+        """One line below a step."""
+        self.console.print(f"  {line}", markup=False, soft_wrap=True)
+
+    @contextmanager
+    def following(self) -> Iterator[Callable[[dict[str, Any], list[dict[str, Any]]], None]]:
+        """A run's bar and losses as they come in."""
+        progress = RunProgress()
+        with Live(Padding(progress, (0, 0, 0, 2)), console=self.console, refresh_per_second=8) as live:
+
+            def show(run: dict[str, Any], events: list[dict[str, Any]]) -> None:
+                progress.update(run, events)
+                live.refresh()
+
+            yield show
+        if not self.console.is_terminal:
+            self.console.line()
+
+    @contextmanager
+    def evaluating(self) -> Iterator[View]:
+        """An evaluation's bar."""
+        columns = (TextColumn("  asking both"), BarColumn(30), TaskProgressColumn())
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            task = progress.add_task("asking", total=1.0)
+            yield lambda evaluation: progress.update(task, completed=evaluation["progress"])
+
+    def arms(self, evaluation: dict[str, Any]) -> None:
+        """Who was right how often."""
+        table = Table("arm", "right", "accuracy", "95% interval", box=None, padding=(0, 2))
+        for name, title in ARM_NAMES.items():
+            arm = evaluation["arms"][name]
+            low, high = arm["interval"]
+            right = f"{arm['correct']:,} of {arm['examples']:,}"
+            table.add_row(title, right, f"{arm['accuracy']:.1%}", f"{low:.1%} to {high:.1%}")
+        self.console.print(table)
+        if (cost := evaluation["cost_usd"]) is not None:
+            self.say(f"the answers cost ${cost:.4f}")
+        if evaluation["removed_overlap"]:
+            self.say(f"{evaluation['removed_overlap']} test rows left out: their prompts were in training")
+
+    def usage(self, rows: list[dict[str, Any]]) -> None:
+        """Calls, tokens and dollars per version."""
+        table = Table("version", "calls", "tokens in", "tokens out", "cost", box=None, padding=(0, 2))
+        for row in rows:
+            tokens = (f"{row['prompt_tokens']:,}", f"{row['completion_tokens']:,}")
+            table.add_row(str(row["version"]), str(row["calls"]), *tokens, f"${row['cost_usd']:.4f}")
+        self.console.print(table)

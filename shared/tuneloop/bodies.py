@@ -1,0 +1,113 @@
+"""Bodies: from what the gateway hands over to JSON that is safe to look at, to store and to pass on.
+
+Sizes are those of the bytes that came over the wire. Nothing is unpacked: a small body that becomes a large one is no
+body of ours. What would break whoever reads or writes it again is refused here, once for all routes, by its field.
+"""
+
+import binascii
+import json
+import math
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from typing import Any
+
+from tuneloop.domain.errors import InvalidInput, TooLarge
+from tuneloop.domain.limits import BODY_BYTES, JSON_DEPTH
+
+PLAIN = ("", "identity")
+LONGEST_PLACE = 200
+# What only some bodies hold, so that the others need no walk: half characters, numbers beyond a float.
+DOUBTFUL = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]|[eE]\+?\d{3}|\d{308}")
+
+
+def read_body(event: dict[str, Any]) -> str | None:
+    """The text of an HTTP API event's body; refused where it is too large, packed, or not UTF-8."""
+    if event.get("headers", {}).get("content-encoding", "").strip().lower() not in PLAIN:
+        message = "Send the body as it is: a `Content-Encoding` such as gzip is not unpacked."
+        raise InvalidInput(message, param="content-encoding", code="unsupported_encoding")
+    body: str = event.get("body") or ""
+    if len(body) > BODY_BYTES * (4 / 3 if event.get("isBase64Encoded") else 1) + 4:
+        raise _too_large()
+    content = _decoded(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+    if len(content) > BODY_BYTES:
+        raise _too_large()
+    try:
+        return content.decode("utf-8", "strict" if event.get("isBase64Encoded") else "surrogatepass") or None
+    except UnicodeDecodeError as error:
+        message = f"The body is not UTF-8 (byte {error.start + 1})."
+        raise InvalidInput(message, param="body", code="invalid_unicode") from error
+
+
+def parse_json(body: str) -> Any:
+    """A body's JSON; JSONDecodeError where it is none, InvalidInput where it is JSON that nobody could use."""
+    try:
+        value = json.loads(body, parse_constant=_no_number)
+    except RecursionError as error:
+        raise _too_deep() from error
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # Python reads no whole number of more than 4300 digits
+        raise InvalidInput("A number of the body has too many digits.", param="body", code="invalid_number") from error
+    if body.count("[") + body.count("{") > JSON_DEPTH or DOUBTFUL.search(body):
+        _check(value)
+    return value
+
+
+def _decoded(body: str) -> bytes:
+    try:
+        return b64decode(body, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInput("The body could not be decoded.", param="body", code="invalid_encoding") from error
+
+
+def _check(value: Any) -> None:
+    _check_leaf("", value)
+    level: list[tuple[str, Any]] = [("", value)]
+    for _ in range(JSON_DEPTH + 1):
+        level = [(place, whole) for place, whole in level if isinstance(whole, dict | list)]
+        if not level:
+            return
+        level = [part for place, whole in level for part in _parts(place, whole)]
+        for place, part in level:
+            _check_leaf(place, part)
+    raise _too_deep()
+
+
+def _parts(place: str, whole: Any) -> Iterator[tuple[str, Any]]:
+    lead = f"{place}." if place else ""
+    if isinstance(whole, dict):
+        yield from ((place, name) for name in whole)
+        yield from ((f"{lead}{name}", part) for name, part in whole.items())
+    else:
+        yield from ((f"{lead}{index}", part) for index, part in enumerate(whole))
+
+
+def _check_leaf(place: str, value: Any) -> None:
+    where = place[:LONGEST_PLACE] or "body"
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput(f"{where}: the number is too large.", param=where, code="invalid_number")
+    if isinstance(value, str) and not _is_text(value):
+        message = f"{where}: half of a surrogate pair (such as \\ud800) is not a character."
+        raise InvalidInput(message, param=where, code="invalid_unicode")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _no_number(name: str) -> None:
+    raise InvalidInput(f"The body is not JSON: {name} is no number of it.", param="body", code="invalid_number")
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"A body may have at most {BODY_BYTES >> 20} MiB. Upload larger data as a file.", param="body")
+
+
+def _too_deep() -> InvalidInput:
+    message = f"The request's body is nested too deeply: lists and objects may stand {JSON_DEPTH} deep in each other."
+    return InvalidInput(message, code="nested_too_deeply", param="body")

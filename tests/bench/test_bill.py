@@ -1,0 +1,263 @@
+"""The bill: its arithmetic against cases done by hand, its prices, and that it follows what is deployed and done."""
+
+import json
+import re
+from copy import deepcopy
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from bench.bill import DASHBOARD, IDLE_TARGET_USD, Bill, bill, bills, show, write
+from bench.billing import workload as workloads
+from bench.billing.assumptions import HOURS, SECONDS, Assumptions
+from bench.billing.deployed import Deployed, Poller, read_template, synthesize, times_a_month
+from bench.billing.meter import billed_gb_s
+from bench.billing.month import access_log_bytes, batch_of, month, polling, traces
+from bench.billing.prices import PriceList, read_prices
+from bench.billing.units import read_units, size, stored_bytes, write_units
+from bench.billing.workload import Workload
+
+ASSUMED = Assumptions(drop_lines=200)
+INDEXES = (("sweep_pk", "sweep_sk"), ("list_pk", "list_sk"))
+NOT_BILLED = {"answer_bytes", "dynamodb_byte_months", "s3_bytes"}  # what priced quantities are made from
+PRICES = read_prices()
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return synthesize()
+
+
+@pytest.fixture(scope="module")
+def deployed(template: dict[str, Any]) -> Deployed:
+    return read_template(template)
+
+
+@pytest.fixture(scope="module")
+def workload(deployed: Deployed) -> Workload:
+    return workloads.measure(deployed, ASSUMED)
+
+
+def idle(deployed: Deployed, workload: Workload) -> Bill:
+    return bill(0, month(0, deployed, workload, ASSUMED), PRICES)
+
+
+def test_an_idle_stage_costs_two_dollars_at_most_without_its_dashboard(deployed: Deployed, workload: Workload) -> None:
+    assert 0.5 < idle(deployed, workload).total_usd <= IDLE_TARGET_USD
+
+
+def test_the_dashboard_stands_beside_the_total(deployed: Deployed, workload: Workload) -> None:
+    one, none = (idle(replace(deployed, dashboards=number), workload) for number in (1, 0))
+
+    assert (one.dashboard_usd, none.dashboard_usd) == (3.0, 0.0)
+    assert one.total_usd == none.total_usd
+
+
+def test_every_price_has_its_page_and_its_day() -> None:
+    assert PRICES.region == "us-east-1"
+    for price in PRICES.prices.values():
+        assert price.source.startswith("https://aws.amazon.com/")
+        assert price.read >= date(2026, 11, 21)
+        assert price.unit
+        assert price.seen is None or re.match("https?://", price.seen)
+
+
+def test_whatever_is_counted_has_a_price(deployed: Deployed, workload: Workload) -> None:
+    assert set(month(1_000, deployed, workload, ASSUMED)) - NOT_BILLED == set(PRICES.prices)
+    assert deployed.unpriced == ()
+
+
+def test_a_bill_is_quantities_times_prices() -> None:
+    quantities = {
+        "lambda_requests": 3_000_000.0,
+        "lambda_gb_s": 100_000.0,
+        "sqs_requests": 2_500_000.0,
+        "dashboards": 1.0,
+    }
+
+    found = bill(1, quantities, PRICES)
+
+    assert found.services["Lambda"] == pytest.approx(0.60 + 1.33334)
+    assert found.services["SQS"] == pytest.approx(1.00)
+    assert found.services[DASHBOARD] == 3.0
+    assert found.total_usd == pytest.approx(0.60 + 1.33334 + 1.00)
+
+
+def test_lambda_time_is_rounded_up_to_the_millisecond_at_the_function_s_share_of_a_core() -> None:
+    assert billed_gb_s(0.010, 1.0, 1769) == pytest.approx(1.010 * 1769 / 1024)
+    assert billed_gb_s(0.0101, 0.0, 512) == pytest.approx(0.035 * 0.5)  # 0.0101 x 1769 / 512 = 0.0349
+    assert billed_gb_s(0.010, 0.0, 3538) == pytest.approx(0.010 * 3538 / 1024)  # no faster than one core
+
+
+def row(bytes_: int, **attributes: str) -> dict[str, Any]:
+    keys = {name: {"S": text} for name, text in attributes.items()}
+    return keys | {"x": {"S": "x" * (bytes_ - size(keys) - 1)}}
+
+
+def test_a_row_s_size_counts_names_and_values() -> None:
+    assert size({"pk": {"S": "ab"}, "n": {"N": "1234"}, "flag": {"BOOL": True}}) == 4 + 5 + 5
+    assert size({"m": {"M": {"a": {"S": "é"}}}, "l": {"L": [{"NULL": True}]}}) == (1 + 3 + 1 + 1 + 2) + (1 + 3 + 1 + 1)
+    assert size(row(700, pk="a")) == 700
+
+
+def test_reads_count_steps_of_four_kilobytes() -> None:
+    assert read_units([], consistent=True) == 1
+    assert read_units([row(4096)], consistent=True) == 1
+    assert read_units([row(4096), row(1)], consistent=True) == 2
+    assert read_units([row(5000)], consistent=False) == 1
+    assert read_units([], consistent=False) == 0.5
+
+
+def test_writes_count_steps_of_one_kilobyte_and_one_more_for_each_index() -> None:
+    plain, listed = row(1000), row(1000, list_pk="t", list_sk="1")
+    both = row(1500, list_pk="t", list_sk="1", sweep_pk="open", sweep_sk="1")
+    moved = row(1000, list_pk="t", list_sk="2")
+
+    assert write_units(None, plain, INDEXES) == 1
+    assert write_units(row(2500), plain, INDEXES) == 3
+    assert write_units(None, listed, INDEXES) == 2
+    assert write_units(None, both, INDEXES) == 6
+    assert write_units(both, listed, INDEXES) == 2 + 2 + 2  # out of the sweep, and the row as large as it was
+    assert write_units(listed, moved, INDEXES) == 1 + 2
+    assert stored_bytes(listed, INDEXES) == 2 * (1000 + 100)
+
+
+@pytest.mark.parametrize(
+    ("expression", "times"),
+    [
+        ("rate(5 minutes)", 8760),
+        ("rate(1 hour)", 730),
+        ("rate(1 day)", 730 / 24),
+        ("cron(0 3 1 * ? *)", 1),
+        ("cron(0 3 * * ? *)", 730 / 24),
+        ("cron(0 3 ? * MON *)", 730 / 24 / 7),
+    ],
+)
+def test_schedules_are_counted(expression: str, times: float) -> None:
+    assert times_a_month(expression) == pytest.approx(times)
+
+
+def test_a_schedule_of_several_times_a_day_is_not_guessed() -> None:
+    with pytest.raises(ValueError, match="no way to count"):
+        times_a_month("cron(0/10 * * * ? *)")
+
+
+def test_idle_queues_are_polled_by_five_pollers_or_two(deployed: Deployed) -> None:
+    each = SECONDS / 20
+    one = Poller("record-usage", batch_size=100, window_s=5, has_maximum=True)
+    other = replace(one, function="collect-examples", has_maximum=False)
+
+    found = polling(replace(deployed, pollers=(one, other)), {one.function: 0, other.function: 0}, ASSUMED)
+
+    assert found == pytest.approx(5 * each + 2 * each) == pytest.approx(919_800)
+
+
+def test_batches_fill_as_messages_come_faster() -> None:
+    poller = Poller("record-usage", batch_size=100, window_s=5, has_maximum=True)
+    sizes = [batch_of(poller, rate * SECONDS, ASSUMED) for rate in (0, 1, 38, 1000)]
+
+    assert sizes == pytest.approx([1, 2, 39, 100])
+
+
+def test_a_busy_queue_costs_a_receive_a_message_and_a_delete_for_ten(deployed: Deployed) -> None:
+    poller = Poller("record-usage", batch_size=100, window_s=5, has_maximum=True)
+    messages = 38 * SECONDS
+
+    found = polling(replace(deployed, pollers=(poller,)), {"record-usage": messages}, ASSUMED)
+
+    assert found == pytest.approx(messages + messages / 39 * 4)
+
+
+def test_only_traced_functions_leave_traces_and_few_of_many(deployed: Deployed) -> None:
+    chat = replace(deployed.functions["complete-chat"], traced=True)
+    usage = replace(deployed.functions["record-usage"], traced=False)
+    stage = replace(deployed, functions={"complete-chat": chat, "record-usage": usage})
+
+    assert traces(stage, {"complete-chat": 100.0, "record-usage": 100.0}, ASSUMED) == 100
+    assert traces(stage, {"complete-chat": 11 * SECONDS}, ASSUMED) == pytest.approx(1.5 * SECONDS)
+
+
+def test_an_access_log_line_is_as_long_as_its_fields() -> None:
+    assert access_log_bytes("") == 0
+    assert access_log_bytes('{"a": "$context.requestId"}') == len('{"a": ""}') + 20 + 26
+
+
+def with_resource(template: dict[str, Any], **resources: Any) -> Deployed:
+    body = deepcopy(template)
+    body["Resources"] |= resources
+    return read_template(body)
+
+
+def test_an_alarm_more_is_ten_cents_more_for_each_metric(
+    template: dict[str, Any], deployed: Deployed, workload: Workload
+) -> None:
+    statistics = [{"Id": f"m{n}", "MetricStat": {"Period": 300}} for n in range(3)]
+    metrics = [{"Id": "sum", "Expression": "m0 + m1 + m2"}, *statistics]
+    simple = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors", "Period": 300}}
+    math = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": metrics}}
+
+    more = with_resource(template, Simple=simple, Math=math)
+
+    assert more.alarm_metrics == deployed.alarm_metrics + 4
+    assert idle(more, workload).total_usd == pytest.approx(idle(deployed, workload).total_usd + 0.40)
+
+
+def test_a_slower_schedule_and_a_smaller_function_cost_less(deployed: Deployed, workload: Workload) -> None:
+    slower = replace(deployed, schedules={each: times / 2 for each, times in deployed.schedules.items()})
+
+    now, then = idle(deployed, workload), idle(slower, workload)
+
+    assert then.services["Lambda"] == pytest.approx(now.services["Lambda"] / 2)
+    assert then.services["CloudWatch logs"] == pytest.approx(now.services["CloudWatch logs"] / 2)
+
+
+def test_a_resource_that_nobody_priced_is_named(template: dict[str, Any]) -> None:
+    found = with_resource(template, Nat={"Type": "AWS::EC2::NatGateway", "Properties": {}})
+
+    assert found.unpriced == ("AWS::EC2::NatGateway",)
+
+
+def test_what_operations_need_is_counted(workload: Workload) -> None:
+    chat, one, more = workload.chat.warm, workload.batch.warm, workload.message
+
+    assert (chat["dynamodb_read_units"], chat["dynamodb_write_units"], chat["sqs_requests"]) == (2, 0, 1)
+    assert workload.key_lookup["dynamodb_read_units"] == 1
+    assert one["dynamodb_write_units"] >= more["dynamodb_write_units"] > 0
+    assert workload.feedback.warm["dynamodb_write_units"] >= 4
+    assert workload.chat.start["kms_requests"] == 1
+    assert workload.training["bus_events"] >= 5
+    assert workload.drop["s3_put_requests"] >= 1
+    assert chat["lambda_gb_s"] > ASSUMED.provider_wait_s / 2
+
+
+def test_more_calls_cost_more_and_each_of_them_less(deployed: Deployed, workload: Workload) -> None:
+    _, few, many, most = bills(deployed, workload, ASSUMED, PRICES)
+
+    assert few.total_usd < many.total_usd < most.total_usd
+    assert few.total_usd / few.calls > many.total_usd / many.calls > most.total_usd / most.calls
+
+
+def test_the_bill_is_printed_and_written_with_all_that_it_was_made_from(
+    deployed: Deployed, workload: Workload, capsys: pytest.CaptureFixture[str], tmp_path: Any
+) -> None:
+    found = bills(deployed, workload, ASSUMED, PRICES)
+
+    show(found, deployed, workload, ASSUMED, PRICES)
+    write(found, deployed, workload, ASSUMED, PRICES, tmp_path / "bench" / "bill.json")
+
+    printed = capsys.readouterr().out
+    assert f"Idle: ${found[0].total_usd:.2f} a month, within the target of $2.00" in printed
+    assert "from an account's fourth one on (`"dashboard": false` in the stage file leaves it out)" in printed
+    data = json.loads((tmp_path / "bench" / "bill.json").read_text("utf-8"))
+    assert [each["calls"] for each in data["bills"]] == [0, 10_000, 1_000_000, 100_000_000]
+    assert data["bills"][0]["total_usd"] == found[0].total_usd
+    assert PriceList.model_validate(data["prices"]) == PRICES
+
+
+def test_metrics_are_paid_for_in_the_hours_that_have_them(deployed: Deployed, workload: Workload) -> None:
+    months = [month(calls, deployed, workload, ASSUMED)["metric_months"] for calls in (0, 10, 100_000)]
+
+    assert months[0] <= months[1] <= months[2]
+    assert months[1] - months[0] < 20 / HOURS * 5

@@ -1,0 +1,251 @@
+"""Where a drop lies: whose it is, what its file may be called, and what becomes of files that nobody is told of."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from typer.testing import CliRunner
+
+from tests.examples import chat
+from tests.functions import steps
+from tests.world import BUCKET, TABLE, World
+from tuneloop.app import app, utc_now
+from tuneloop.cli.commands import cli
+from tuneloop.domain.datasets import Drop, drop_id
+from tuneloop.store import keys
+from tuneloop.triggers import FunctionFailed
+
+Later = Callable[[float], None]
+CONTENT = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'
+MINUTES = 60
+NAMES = [
+    "week 47.jsonl",
+    "wöchentlich, Größe.jsonl",
+    "..",
+    "../../../globex/support/a.jsonl",
+    "🦜 (1).jsonl",
+    'it\'s "quoted".jsonl',
+    "50%25+#1?a=b&c.jsonl",
+    "a\\b\tc.jsonl",
+    "no ending",
+    "x" * (1024 - len("incoming/acme/support/")),
+    "ü" * 500,
+]
+NOBODY_S = {
+    "incoming/nobody/support/a.jsonl": "unknown_tenant",
+    "incoming/ACME/support/a.jsonl": "invalid_name",
+    "incoming/acme/UP/a.jsonl": "invalid_name",
+    "incoming/acme//a.jsonl": "invalid_name",
+    "incoming/../support/a.jsonl": "invalid_name",
+    "incoming/acme/a.jsonl": "invalid_path",
+    "incoming/a.jsonl": "invalid_path",
+    "incoming/acme/support/": "invalid_path",
+    f"incoming/{'n' * 900}/support/a.jsonl": "invalid_name",
+}
+
+
+def drops(world: World, dataset: str = "support") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = world.call("GET /v1/datasets/{dataset}/drops", f"/v1/datasets/{dataset}/drops").body[
+        "data"
+    ]
+    return found
+
+
+def put(world: World, key: str, content: bytes = CONTENT) -> dict[str, Any]:
+    """Put an object of which no event is heard."""
+    return dict(world.s3.put_object(Bucket=BUCKET, Key=key, Body=content))
+
+
+def rows() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_a_file_may_be_called_anything_and_is_shown_so(name: str, world: World) -> None:
+    world.drop("support", CONTENT, name=name)
+
+    [drop] = drops(world)
+    assert (drop["object"], drop["status"]) == (f"incoming/acme/support/{name}", "collected")
+    assert app.datasets.get("acme", "support").examples == 1
+    assert app.datasets.find("globex", "support") is None
+
+
+@pytest.mark.parametrize(("key", "code"), NOBODY_S.items(), ids=range(len(NOBODY_S)))
+def test_a_file_that_is_nobody_s_leaves_a_note_for_the_operator_and_nothing_else(
+    key: str, code: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = rows()
+    monkeypatch.setattr(app.objects, "dropped_lines", lambda *_: pytest.fail("nothing of it is to be read"))
+
+    for _ in range(2):
+        world.s3_event(key, "an etag")
+
+    [note] = [row for row in rows() if row not in before]
+    assert note["pk"] == {"S": keys.REFUSED_DROPS}
+    assert (note["object"], note["code"]) == ({"S": key}, {"S": code})
+    kept = datetime.fromtimestamp(int(note["expires_at"]["N"]), tz=utc_now().tzinfo) - utc_now()
+    assert timedelta(days=29) < kept <= timedelta(days=30)
+
+
+def test_an_operator_reads_which_files_were_nobody_s_and_why(world: World) -> None:
+    for key in ("incoming/nobody/support/ä b.jsonl", "incoming/acme/\x1b[31m.jsonl"):
+        world.s3_event(key, "an etag")
+
+    shown = CliRunner().invoke(cli, ["drops", "refused"], catch_exceptions=False).stdout
+
+    assert "unknown_tenant  incoming/nobody/support/ä b.jsonl\n    The tenant in the path does not exist." in shown
+    assert "`tuneloop keys create` makes one" in shown
+    assert 'invalid_path  "incoming/acme/\\u001b[31m.jsonl"' in shown
+
+
+def test_a_file_is_somebody_s_once_its_tenant_exists_and_it_is_dropped_again(world: World) -> None:
+    key = "incoming/globex/support/a.jsonl"
+    put(world, key)
+    world.s3_event(key, "first")
+
+    app.tenants.ensure("globex", utc_now())
+    world.s3_event(key, "second")
+
+    assert app.datasets.get("globex", "support").examples == 1
+
+
+def test_the_sweep_takes_a_file_of_which_no_event_was_heard_once(world: World, later: Later) -> None:
+    put(world, "incoming/acme/support/test/lost ü.jsonl")
+    world.schedule("collect-examples")
+    assert app.datasets.find("acme", "support") is None
+
+    later(11 * MINUTES)
+    for _ in range(2):
+        world.schedule("collect-examples")
+
+    [drop] = drops(world)
+    assert (drop["object"], drop["status"]) == ("incoming/acme/support/test/lost ü.jsonl", "collected")
+    assert app.datasets.get("acme", "support").examples == 1
+
+
+def test_the_sweep_takes_what_was_overwritten_before_anybody_heard_of_it(world: World, later: Later) -> None:
+    for name in ("one", "two"):
+        put(world, "incoming/acme/support/a.jsonl", CONTENT.replace(b'"b"', f'"{name}"'.encode()))
+
+    later(11 * MINUTES)
+    world.schedule("collect-examples")
+
+    assert app.datasets.get("acme", "support").examples == 2
+
+
+@pytest.mark.parametrize("told", ["etag", "version"])
+def test_the_sweep_leaves_alone_what_an_event_told_of(told: str, world: World, later: Later) -> None:
+    key = "incoming/acme/support/a.jsonl"
+    made = put(world, key)
+    world.s3_event(key, made["ETag"].strip('"'), made["VersionId"] if told == "version" else None)
+
+    later(11 * MINUTES)
+    world.schedule("collect-examples")
+
+    assert len(drops(world)) == 1
+
+
+def test_the_sweep_leaves_alone_what_is_old_empty_deleted_or_elsewhere(world: World, later: Later) -> None:
+    put(world, "incoming/acme/support/empty.jsonl", b"")
+    put(world, "incoming/acme/support/deleted.jsonl")
+    world.s3.delete_object(Bucket=BUCKET, Key="incoming/acme/support/deleted.jsonl")
+    put(world, "exports/acme/support/a.jsonl")
+    later(11 * MINUTES)
+    world.schedule("collect-examples")
+    put(world, "incoming/acme/support/old.jsonl")
+    later(25 * 60 * MINUTES)
+    world.schedule("collect-examples")
+
+    assert app.datasets.find("acme", "support") is None
+
+
+def test_the_sweep_notes_a_file_that_is_nobody_s_once(world: World, later: Later) -> None:
+    put(world, "incoming/nobody/support/a.jsonl")
+    put(world, "incoming/b.jsonl")
+    later(11 * MINUTES)
+
+    world.schedule("collect-examples")
+    notes = app.datasets.refused()
+    later(12 * MINUTES)
+    world.schedule("collect-examples")
+
+    assert {note.object for note in notes} == {"incoming/nobody/support/a.jsonl", "incoming/b.jsonl"}
+    assert app.datasets.refused() == notes
+
+
+def test_a_file_that_cannot_be_taken_costs_the_sweep_no_other(
+    world: World, later: Later, log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        put(world, f"incoming/acme/support/{name}.jsonl", CONTENT.replace(b'"b"', f'"{name}"'.encode()))
+    read = app.objects._get
+
+    def broken(key: str, version: str | None = None) -> Any:
+        if key.endswith("b.jsonl"):
+            raise ClientError({"Error": {"Code": "InternalError", "Message": "we are sorry"}}, "GetObject")
+        return read(key, version)
+
+    monkeypatch.setattr(app.objects, "_get", broken)
+    later(11 * MINUTES)
+    with pytest.raises(FunctionFailed):
+        world.schedule("collect-examples")
+
+    assert app.datasets.get("acme", "support").examples == 2
+    assert '"error":"ClientError"' in log.getvalue()
+
+
+def test_the_sweep_ends_before_its_time_does(world: World, later: Later, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "c"):
+        put(world, f"incoming/acme/support/{name}.jsonl", CONTENT.replace(b'"b"', f'"{name}"'.encode()))
+    later(11 * MINUTES)
+    left = iter([299_000, 299_000, 100_000, 100_000])
+    monkeypatch.setattr("tests.world.Context.get_remaining_time_in_millis", lambda _: next(left))
+
+    world.schedule("collect-examples")
+
+    assert [drop["object"] for drop in drops(world)] == ["incoming/acme/support/a.jsonl"]
+
+
+def test_the_same_file_and_the_same_event_make_one_segment_and_one_run(live: World) -> None:
+    lines = [*steps.questions(39), chat("And this one?", "late")]
+    key = live.drop("support", lines)
+    etag = live.s3.head_object(Bucket=BUCKET, Key=key)["ETag"].strip('"')
+    live.s3_event(key, etag)
+    live.drop("support", lines, name="again.jsonl")
+
+    live.schedule("collect-examples")
+    live.settle()
+    live.schedule("collect-examples")
+    live.settle()
+
+    assert len(steps.runs(live)) == 1
+    assert app.datasets.get(live.tenant, "support").segments == 1
+
+
+def test_a_drop_whose_reader_died_is_taken_up_where_its_event_comes_again(world: World) -> None:
+    key = "incoming/acme/support/a.jsonl"
+    made = put(world, key)
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
+    identity = drop_id(key, made["VersionId"])
+    app.datasets.start_drop(Drop(id=identity, tenant="acme", dataset="support", object=key, created_at=utc_now()))
+
+    world.s3_event(key, made["ETag"].strip('"'), made["VersionId"])
+
+    [drop] = drops(world)
+    assert (drop["id"], drop["status"], drop["examples"]) == (identity, "collected", 1)
+
+
+def test_too_few_examples_are_collected_and_their_run_says_how_many_it_needs(live: World) -> None:
+    steps.settled(live, steps.questions(5))
+
+    [drop] = drops(live)
+    [run] = steps.runs(live)
+    assert (drop["status"], drop["examples"]) == ("collected", 5)
+    assert run["status"] == "failed"
+    assert "Need at least 10 examples. Current: 5" in run["error"]["message"]
+    assert (run["provider_job_id"], run["training_cost_usd"]) == (None, None)

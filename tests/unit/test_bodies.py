@@ -1,0 +1,126 @@
+"""Bodies: counted in bytes as they came, never unpacked, and refused where nobody could use them."""
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuneloop.bodies import parse_json, read_body
+from tuneloop.domain.errors import InvalidInput, TooLarge
+from tuneloop.domain.limits import BODY_BYTES, JSON_DEPTH
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+
+
+def event(body: str | None, *, encoded: bool = False, encoding: str = "") -> dict[str, Any]:
+    headers = {"content-encoding": encoding} if encoding else {}
+    return {"body": body, "isBase64Encoded": encoded, "headers": headers}
+
+
+def base64(content: bytes) -> str:
+    return b64encode(content).decode()
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_a_body_is_read_as_it_was_sent(text: str) -> None:
+    assert read_body(event(text)) == (text or None)
+    assert read_body(event(base64(text.encode()), encoded=True)) == (text or None)
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "€", "😀"])
+@pytest.mark.parametrize("encoded", [False, True])
+def test_the_limit_counts_bytes(letter: str, encoded: bool) -> None:
+    most = BODY_BYTES // len(letter.encode())
+    fitting, larger = letter * most, letter * (most + 1)
+
+    def sent(text: str) -> dict[str, Any]:
+        return event(base64(text.encode()) if encoded else text, encoded=encoded)
+
+    assert read_body(sent(fitting)) == fitting
+    with pytest.raises(TooLarge, match="4 MiB"):
+        read_body(sent(larger))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip"])
+def test_what_is_packed_stays_packed(encoding: str) -> None:
+    with pytest.raises(InvalidInput, match="not unpacked") as refusal:
+        read_body(event("x", encoding=encoding))
+
+    assert (refusal.value.code, refusal.value.param) == ("unsupported_encoding", "content-encoding")
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
+def test_what_is_not_packed_is_read(encoding: str) -> None:
+    assert read_body(event("x", encoding=encoding)) == "x"
+
+
+@pytest.mark.parametrize("body", ["%%%", "x", base64(b"{}")[:-1], "ü"])
+def test_what_does_not_decode_is_refused(body: str) -> None:
+    with pytest.raises(InvalidInput):
+        read_body(event(body, encoded=True))
+
+
+def test_what_is_not_utf_8_is_told_where() -> None:
+    with pytest.raises(InvalidInput, match=r"not UTF-8 \(byte 3\)") as refusal:
+        read_body(event(base64(b"ab\xff"), encoded=True))
+
+    assert refusal.value.code == "invalid_unicode"
+
+
+@given(VALUES)
+def test_json_is_what_it_was(value: Any) -> None:
+    assert parse_json(json.dumps(value)) == value
+    assert parse_json(json.dumps(value, ensure_ascii=False)) == value
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_depth_is_counted_in_lists_and_objects(opening: str) -> None:
+    def nested(depth: int) -> str:
+        return opening * depth + ("1" if opening != "[" else "") + {"[": "]"}.get(opening, "}") * depth
+
+    assert parse_json(nested(JSON_DEPTH))
+    for depth in (JSON_DEPTH + 1, 100, 900, 100_000):
+        with pytest.raises(InvalidInput) as refusal:
+            parse_json(nested(depth))
+        assert refusal.value.code == "nested_too_deeply"
+
+
+def test_a_wide_body_is_not_a_deep_one() -> None:
+    assert len(parse_json(json.dumps([[{}]] * 1000))) == 1000
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ('{"a": [{"b": "\\ud800"}]}', "invalid_unicode", "a.0.b"),
+        ('{"a": "\ud800"}', "invalid_unicode", "a"),
+        ('"\\udfff"', "invalid_unicode", "body"),
+        ('{"a": {"\\udfff": 1}}', "invalid_unicode", "a"),
+        ('{"a": [1, 1e999]}', "invalid_number", "a.1"),
+        ('{"a": -1e0400}', "invalid_number", "a"),
+        ('{"a": ' + "9" * 400 + ".0}", "invalid_number", "a"),
+        ('{"a": Infinity}', "invalid_number", "body"),
+        ('{"a": ' + "9" * 5000 + "}", "invalid_number", "body"),
+    ],
+)
+def test_what_nobody_could_write_again_is_refused_by_its_place(body: str, code: str, param: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        parse_json(body)
+
+    assert (refusal.value.code, refusal.value.param) == (code, param)
+
+
+@pytest.mark.parametrize("body", ['"\\ud83d\\ude00"', '"e123"', '{"a": 1e100}', '{"a": ' + "9" * 400 + "}"])
+def test_what_only_looks_doubtful_is_read(body: str) -> None:
+    assert parse_json(body) == json.loads(body)
+
+
+def test_a_place_is_told_shortly() -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        parse_json(json.dumps({"x" * 5000: "\ud800"}))
+
+    assert len(refusal.value.message) < 400

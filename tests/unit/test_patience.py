@@ -1,0 +1,123 @@
+"""Patience: a service of AWS that hangs is given up in time, and not begun with when its answer would come too late."""
+
+import socket
+from collections.abc import Iterator
+from threading import Event, Thread
+from time import monotonic
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from complete_chat.routes import COUNTING_S
+from tuneloop import app as composition
+from tuneloop.app import PATIENCE, TRIES, App, Patience
+from tuneloop.domain.errors import OutOfTime
+from tuneloop.http import ANSWER_WITHIN_S
+
+READ_S = 0.1
+
+
+class Hanging:
+    """A server that takes every connection and never answers; tells how many came."""
+
+    def __init__(self) -> None:
+        self.connections: list[socket.socket] = []
+        self.over = Event()
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket.settimeout(0.05)
+        self.thread = Thread(target=self._accept)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+
+    def close(self) -> None:
+        self.over.set()
+        self.thread.join()
+        for each in (*self.connections, self.socket):
+            each.close()
+
+    def _accept(self) -> None:
+        while not self.over.is_set():
+            try:
+                self.connections.append(self.socket.accept()[0])
+            except TimeoutError:
+                continue
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    server = Hanging()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def table(hanging: Hanging, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[App, Any]]:
+    """A client of a table that hangs, with little patience."""
+    monkeypatch.setitem(PATIENCE, "dynamodb", Patience(READ_S, READ_S))
+    for name, value in {"ENDPOINT_URL": hanging.url, "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    app = App()
+    client = app.client("dynamodb")
+    yield app, client
+    client.close()
+
+
+def read(client: Any) -> None:
+    client.get_item(TableName="t", Key={"pk": {"S": "a"}, "sk": {"S": "b"}})
+
+
+def test_a_call_that_hangs_is_tried_twice_and_given_up(hanging: Hanging, table: tuple[App, Any]) -> None:
+    started = monotonic()
+
+    with pytest.raises(ReadTimeoutError):
+        read(table[1])
+
+    assert monotonic() - started < TRIES * (2 * READ_S + 1) + 1  # with up to a second between tries
+    assert len(hanging.connections) == TRIES
+
+
+def test_nothing_is_tried_again_whose_answer_would_come_too_late(hanging: Hanging, table: tuple[App, Any]) -> None:
+    app, client = table
+    started = monotonic()
+
+    with app.answering_within(2.5 * READ_S), pytest.raises(OutOfTime):
+        read(client)
+
+    assert monotonic() - started < 2.5 * READ_S + 1
+    assert len(hanging.connections) == 1
+
+
+def test_nothing_is_begun_after_the_deadline(hanging: Hanging, table: tuple[App, Any]) -> None:
+    app, client = table
+
+    with app.answering_within(READ_S), pytest.raises(OutOfTime, match="longer than an answer may take"):
+        read(client)
+
+    assert hanging.connections == []
+    assert app.remaining_s == float("inf")
+
+
+def test_one_deadline_lies_within_another(table: tuple[App, Any]) -> None:
+    app, _ = table
+
+    with app.answering_within(10):
+        with app.answering_within(5):
+            assert 4 < app.remaining_s <= 5
+        assert 9 < app.remaining_s <= 10
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "ssm", "sqs", "s3", "events"])
+def test_every_service_has_its_tries_within_an_answer(service: str) -> None:
+    patience = composition.PATIENCE.get(service, Patience())
+
+    assert sum(patience) < ANSWER_WITHIN_S / 2
+    assert ANSWER_WITHIN_S < 25
+
+
+def test_a_chat_keeps_the_time_to_send_its_usage() -> None:
+    assert sum(PATIENCE["sqs"]) < COUNTING_S < ANSWER_WITHIN_S / 5
