@@ -65,7 +65,7 @@ def test_a_request_without_a_key_is_told_how_to_send_one(app: App, made: NewKey,
         Authentication(app).key_of({"authorization": shape.format(made.secret)})
 
 
-@pytest.mark.parametrize("secret", ["tl_ü", "tl_\ud800", "tl_" + "x" * 10_000, "tl_a b", "tl_a\n", "tl_a,tl_b", "tl_"])
+@pytest.mark.parametrize("secret", ["tl_ü", "tl_\ud800", "tl_" + "x" * 10_000, "tl_a b", "tl_a\n", "tl_a,tl_b"])
 def test_what_can_be_no_key_is_refused_without_a_look(app: App, secret: str) -> None:
     with Stubber(app.table.client), pytest.raises(Unauthenticated, match="unknown or revoked"):
         Authentication(app).key_of(bearer(f"{secret}x"))
