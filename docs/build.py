@@ -1,4 +1,4 @@
-"""Builds what is generated from the code: `docs/openapi.json` and the README's table of functions.
+"""Builds what is generated from the code: `docs/openapi.json`, and the tables of functions and of their rights.
 
 `python -m docs.build` writes them, `--check` says which are stale and exits 1.
 """
@@ -21,7 +21,9 @@ from tuneloop.wire.errors import ErrorBody  # noqa: E402
 
 OPENAPI = ROOT / "docs" / "openapi.json"
 README = ROOT / "README.md"
-TABLE = re.compile(r"(?<=<!-- functions -->\n).*?(?=<!-- /functions -->)", re.DOTALL)
+SECURITY = ROOT / "docs" / "security.md"
+FUNCTION_TABLE = re.compile(r"(?<=<!-- functions -->\n).*?(?=<!-- /functions -->)", re.DOTALL)
+RIGHTS_TABLE = re.compile(r"(?<=<!-- rights -->\n).*?(?=<!-- /rights -->)", re.DOTALL)
 DESCRIPTION = """One document for all functions. Every route takes `Authorization: Bearer tl_…`; `x-scope` is the scope.
 
 Every refusal has OpenAI's shape but for those of the gateway itself, which are a `message` alone and reach no function:
@@ -100,12 +102,37 @@ def _triggers(spec: FunctionSpec) -> str:
     return ", ".join([*parts, *([f"{len(spec.endpoints)} routes"] if spec.routes else [])])
 
 
+def rights_table() -> str:
+    """The security guide's table: what each function may do, beside writing its own log."""
+    rows = [f"| `{spec.name}` | {', '.join(spec.table) or 'nothing'} | {_others(spec)} |" for spec in FUNCTIONS]
+    return "\n".join(["| function | in the table | elsewhere |", "|---|---|---|", *rows, ""])
+
+
+def _others(spec: FunctionSpec) -> str:
+    parts = [f"read `{prefix}`" for prefix in spec.reads] + [f"write `{prefix}`" for prefix in spec.writes]
+    parts += [f"list `{spec.lists}`"] if spec.lists else []
+    parts += [f"read queue `{spec.queue}`"] if spec.queue else []
+    parts += ["read the table's stream"] if spec.stream else []
+    parts += [f"send to queue `{queue}`" for queue in spec.sends]
+    parts += ["send to queue `failures`"] if spec.is_asynchronous or spec.stream else []
+    parts += ["publish to the bus"] if spec.publishes else []
+    return ", ".join([*parts, *(["read the provider's key"] if spec.provider_key else [])]) or "nothing"
+
+
+def _with_tables(path: Path, pattern: re.Pattern[str], table: str) -> str:
+    return pattern.sub(lambda _: table, path.read_text("utf-8"))
+
+
 def main() -> None:
     """Write or check the generated documents."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something is stale")
     check = parser.parse_args().check
-    built = {OPENAPI: openapi(), README: TABLE.sub(lambda _: function_table(), README.read_text("utf-8"))}
+    built = {
+        OPENAPI: openapi(),
+        README: _with_tables(README, FUNCTION_TABLE, function_table()),
+        SECURITY: _with_tables(SECURITY, RIGHTS_TABLE, rights_table()),
+    }
     stale = [path for path, text in built.items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:
         if check:

@@ -28,7 +28,7 @@ from tuneloop.domain import errors
 from tuneloop.domain.access import ApiKey, Scope
 from tuneloop.domain.errors import NotFound, TuneloopError
 from tuneloop.domain.ids import PATTERN
-from tuneloop.observability import log_failure
+from tuneloop.observability import log_failure, logger
 from tuneloop.store.table import Listing
 from tuneloop.wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
 
@@ -128,6 +128,7 @@ class Api:
 
     def _admit(self, event: dict[str, Any]) -> ApiKey:
         key = self._authentication.key_of(event.get("headers", {}))
+        logger.append_keys(key=key.id)  # until the next invocation: what a leaked key was used for
         scope = self.scopes.get(event["routeKey"])
         if scope is None or not _is_path_of(event["routeKey"], event["rawPath"]):
             raise _no_route()

@@ -5,7 +5,7 @@ A new route is walked as soon as it is in the document; all that has to be writt
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +20,18 @@ Place = tuple[str | int, ...]
 DOCUMENT = json.loads(OPENAPI.read_text("utf-8"))
 EVERYTHING = frozenset({"object", "array", "string", "number", "boolean", "null"})
 WRONG: dict[str, Json] = {"object": {"wrong": 1}, "array": [["wrong"]], "string": "wrong", "null": None}
+BEYOND: dict[str, Callable[[Json], Json]] = {
+    "maximum": lambda most: most + 1,
+    "minimum": lambda least: least - 1,
+    "exclusiveMinimum": lambda bound: bound,
+    "maxLength": lambda most: "x" * (most + 1),
+    "minLength": lambda least: "x" * (least - 1),
+    "pattern": lambda _: "NOT A NAME",
+    "enum": lambda _: "nonsense",
+    "maxItems": lambda most: [{}] * (most + 1),
+    "minItems": lambda least: [{}] * (least - 1),
+    "maxProperties": lambda most: {str(number): "x" for number in range(most + 1)},
+}
 UNKNOWN = "colour_of_the_bird"
 
 
@@ -82,18 +94,19 @@ def _wrongs(schema: Json, place: Place) -> Iterator[tuple[Place, Json]]:
         if part.get("additionalProperties") is not True and "properties" in part:
             yield (*place, UNKNOWN), 1
         for name, field in part.get("properties", {}).items():
-            for kind in _refused(field):
-                yield (*place, name), WRONG[kind]
+            yield from (((*place, name), value) for value in _refused(field))
             yield from _wrongs(field, (*place, name))
         if "items" in part:
             yield from _wrongs(part["items"], (*place, 0))
 
 
-def _refused(schema: Json) -> list[str]:
-    """Types that a field must not have: a wrong one, and nothing at all."""
+def _refused(schema: Json) -> Iterator[Json]:
+    """What a field must not be: of a wrong type, nothing at all, or beyond its bounds."""
     taken = {kind for part in _branches(schema) for kind in _types(part)}
     others = [kind for kind in WRONG if kind not in taken]
-    return [*others[:1], *(["null"] if "null" in others[1:] else [])]
+    yield from (WRONG[kind] for kind in others if kind in ("null", others[0]))
+    for part in _branches(schema):
+        yield from (value(part[rule]) for rule, value in BEYOND.items() if rule in part)
 
 
 def _types(schema: Json) -> frozenset[str]:

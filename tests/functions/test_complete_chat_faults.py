@@ -17,7 +17,7 @@ from tests.functions.providers import Interfered
 from tests.unit.providers.server import Play, Server
 from tests.world import World
 from tuneloop.app import app
-from tuneloop.domain.errors import ProviderUnavailable
+from tuneloop.domain.errors import OutOfTime, ProviderUnavailable
 from tuneloop.http import ANSWER_WITHIN_S
 
 SAID = "the purple heron dances at noon"
@@ -52,6 +52,7 @@ def counted(world: World) -> list[tuple[int, ...]]:
     [
         ClientError({"Error": {"Code": "AccessDenied", "Message": SAID}}, "SendMessage"),
         EndpointConnectionError(endpoint_url=f"https://sqs/{SAID}"),
+        OutOfTime(SAID),
     ],
 )
 def test_an_answer_whose_usage_cannot_be_sent_is_still_an_answer(

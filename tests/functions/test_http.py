@@ -280,6 +280,25 @@ def test_a_failure_of_ours_tells_nothing_of_what_was_said(world: World, log: Str
     assert "test_http.py" in line["frames"][-1]
 
 
+def test_the_log_says_which_key_was_used_for_what(world: World, log: StringIO) -> None:
+    secret = world.new_key(Scope.READ)
+    key = app.tenants.key(key_hash(secret))
+    assert key
+
+    walked(world, "GET /v1/datasets", key=secret)
+    walked(world, "POST /v1/datasets", key=secret)
+    walked(world, "GET /v1/datasets", key=None)
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    told = [(line.get("key"), line["route"], line["status"]) for line in lines if line["message"] == "answered"]
+    assert told == [
+        (key.id, "GET /v1/datasets", 200),
+        (key.id, "POST /v1/datasets", 403),
+        (None, "GET /v1/datasets", 401),
+    ]
+    assert secret not in log.getvalue()
+
+
 def test_who_cannot_be_looked_up_is_not_let_in(world: World, monkeypatch: pytest.MonkeyPatch, log: StringIO) -> None:
     def throttled(**_: Any) -> None:
         raise ClientError({"Error": {"Code": "ThrottlingException", "Message": SECRET_SENTENCE}}, "GetItem")

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from check_status.refresh import ASKING_S
 from tests.functions import steps
 from tests.functions.conftest import Later
 from tests.functions.providers import Interfered, jobs_of
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.errors import ProviderUnavailable
-from tuneloop.domain.training import ProviderJob, RunStatus
+from tuneloop.domain.training import ProviderJob, RunEvent, RunStatus
 from tuneloop.providers.base import JobRequest
 
 SAID = "The provider can't answer now (APITimeoutError). Try again later."
@@ -127,6 +128,28 @@ def test_a_job_that_is_not_shown_yet_is_said_to_be_looked_for(live: World, later
     seen = steps.look(live, run)
     assert (seen["status"], seen["waiting_for"].partition(":")[0]) == ("submitting", "Another look")
     assert seconds_between(seen["waiting_since"], seen["checked_at"]) > 300
+
+
+def test_looking_at_a_run_takes_one_budget_for_all_that_is_asked(live: World) -> None:
+    run = launched(live)
+    given: list[float] = []
+
+    class Slow(Interfered):
+        def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
+            given.append(timeout_s)
+            job: ProviderJob = self.real.get_job(job_id, timeout_s)
+            return job
+
+        def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
+            given.append(timeout_s)
+            found: list[RunEvent] = self.real.events(job_id, timeout_s)
+            return found
+
+    Slow()
+    steps.look(live, run)
+
+    assert given[0] == ASKING_S
+    assert given[1] < ASKING_S
 
 
 def test_a_run_that_failed_waits_for_nothing_any_more(live: World) -> None:

@@ -1,0 +1,97 @@
+"""The state that scenes begin in, made by the functions' own use cases in the hands of the administrator, long ago."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from collect_examples.collect import collect
+from collect_examples.register import register
+from collect_examples.shapes import NewDataset
+from evaluate.request import request_evaluation
+from export_data.freeze import freeze
+from infra.stage import LOCAL
+from launch_finetune.request import request_run
+from tests.examples import chat
+from tests.grants.stage import Stage
+from tuneloop.app import utc_now
+from tuneloop.domain.datasets import Dataset, Drop
+from tuneloop.domain.evaluation import Evaluation
+from tuneloop.domain.exports import Export
+from tuneloop.domain.registry import Version, new_model
+from tuneloop.domain.training import ControlledRun
+
+NAME = "support"
+SPLITS = {"train": 12, "validation": 2, "test": 4}
+
+
+def long_ago() -> datetime:
+    """A time before every patience has run out."""
+    return utc_now() - timedelta(hours=1)
+
+
+def lines() -> list[bytes]:
+    """Examples with two answers, enough to train on, each marked for its split."""
+    rows = [
+        chat(f"Where is parcel {split} {number}?", ("late", "lost")[number % 2], split=split)
+        for split, many in SPLITS.items()
+        for number in range(many)
+    ]
+    return [json.dumps(row).encode() for row in rows]
+
+
+def empty_dataset(stage: Stage) -> Dataset:
+    """A dataset and the model of its name."""
+    wishes, settings = NewDataset(id=NAME), {"provider": LOCAL.provider, "base_model": LOCAL.base_model}
+    return register(stage.tenant, wishes, **settings, datasets=stage.datasets, models=stage.models, now=long_ago())
+
+
+def dataset(stage: Stage) -> Dataset:
+    """A dataset of one segment, which waits to be settled."""
+    empty_dataset(stage)
+    drop = Drop(id="drop-1", tenant=stage.tenant, dataset=NAME, object="api", created_at=long_ago())
+    collect(drop, lines(), None, datasets=stage.datasets, objects=stage.objects, clock=long_ago)
+    return stage.datasets.get(stage.tenant, NAME)
+
+
+def wanted(stage: Stage) -> Dataset:
+    """A dataset that has settled and is to be trained on."""
+    stage.datasets.save(dataset(stage).settled(long_ago()))
+    return stage.datasets.get(stage.tenant, NAME)
+
+
+def export(stage: Stage) -> Export:
+    """The dataset's first revision, frozen."""
+    dataset(stage)
+    stores = {"datasets": stage.datasets, "exports": stage.exports, "objects": stage.objects}
+    return freeze(stage.tenant, NAME, 1, **stores, now=long_ago())
+
+
+def run(stage: Stage, **changes: Any) -> ControlledRun:
+    """A run on the frozen dataset, asked for and not begun, but for the changes."""
+    export(stage)
+    found = stage.datasets.get(stage.tenant, NAME)
+    asked = request_run(found, provider=LOCAL.provider, runs=stage.runs, now=long_ago())
+    return stage.runs.save(asked.model_copy(update=changes)) if changes else asked
+
+
+def version(stage: Stage) -> Version:
+    """Version 1 of the dataset's model: what the loop has trained, proved on the dataset's export."""
+    frozen = export(stage)
+    model = stage.models.get(stage.tenant, NAME)
+    base = stage.models.version(stage.tenant, NAME, 0)
+    tuned = {"number": 1, "seq": 0, "is_finetuned": True, "provider_model": stage.loop.run["fine_tuned_model"]}
+    made = base.model_copy(update={**tuned, "dataset": NAME, "export": frozen.id})
+    stage.models.add_version(model, made, long_ago())
+    return made
+
+
+def model(stage: Stage) -> None:
+    """A model without a dataset."""
+    stage.models.register(new_model(stage.tenant, NAME, LOCAL.provider, LOCAL.base_model, long_ago()))
+
+
+def evaluation(stage: Stage) -> Evaluation:
+    """Version 1 against the base model, asked for and not begun."""
+    made = version(stage)
+    frozen = stage.exports.get(stage.tenant, NAME, str(made.export))
+    return request_evaluation(made, 0, frozen, evaluations=stage.evaluations, now=long_ago())
