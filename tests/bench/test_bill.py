@@ -249,7 +249,7 @@ def test_the_bill_is_printed_and_written_with_all_that_it_was_made_from(
 
     printed = capsys.readouterr().out
     assert f"Idle: ${found[0].total_usd:.2f} a month, within the target of $2.00" in printed
-    assert "from an account's fourth one on (`"dashboard": false` in the stage file leaves it out)" in printed
+    assert "from an account's fourth one on (`dashboard: false` in the stage's file leaves it out)" in printed
     data = json.loads((tmp_path / "bench" / "bill.json").read_text("utf-8"))
     assert [each["calls"] for each in data["bills"]] == [0, 10_000, 1_000_000, 100_000_000]
     assert data["bills"][0]["total_usd"] == found[0].total_usd

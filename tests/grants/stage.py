@@ -6,7 +6,7 @@ the payloads of `events/` or through the front door, and look at what a user wou
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import batched, count
+from itertools import count, islice
 from typing import Any
 
 import httpx2
@@ -93,7 +93,7 @@ class Stage:
 
     def _empty_table(self) -> None:
         keys = ({"pk": row["pk"], "sk": row["sk"]} for row in self._rows())
-        for some in batched(keys, DELETED_AT_ONCE):
+        while some := list(islice(keys, DELETED_AT_ONCE)):
             deletions = [{"DeleteRequest": {"Key": key}} for key in some]
             self.dynamodb.batch_write_item(RequestItems={self.table.name: deletions})
 

@@ -41,8 +41,15 @@ def lines() -> list[bytes]:
 
 def empty_dataset(stage: Stage) -> Dataset:
     """A dataset and the model of its name."""
-    wishes, settings = NewDataset(id=NAME), {"provider": LOCAL.provider, "base_model": LOCAL.base_model}
-    return register(stage.tenant, wishes, **settings, datasets=stage.datasets, models=stage.models, now=long_ago())
+    return register(
+        stage.tenant,
+        NewDataset(id=NAME),
+        provider=LOCAL.provider,
+        base_model=LOCAL.base_model,
+        datasets=stage.datasets,
+        models=stage.models,
+        now=long_ago(),
+    )
 
 
 def dataset(stage: Stage) -> Dataset:
@@ -62,8 +69,8 @@ def wanted(stage: Stage) -> Dataset:
 def export(stage: Stage) -> Export:
     """The dataset's first revision, frozen."""
     dataset(stage)
-    stores = {"datasets": stage.datasets, "exports": stage.exports, "objects": stage.objects}
-    return freeze(stage.tenant, NAME, 1, **stores, now=long_ago())
+    datasets, exports, objects = stage.datasets, stage.exports, stage.objects
+    return freeze(stage.tenant, NAME, 1, datasets=datasets, exports=exports, objects=objects, now=long_ago())
 
 
 def run(stage: Stage, **changes: Any) -> ControlledRun:

@@ -1,0 +1,40 @@
+"""check-status: what the provider says of a run is fetched, by the clock and when somebody looks."""
+
+from tests.grants import state
+from tests.grants.scene import scene
+from tests.grants.stage import Stage
+from tuneloop.domain.training import ControlledRun, RunStatus
+
+CHECK = "check-status"
+
+
+def running(stage: Stage) -> ControlledRun:
+    """A run whose job has ended at the provider, which nobody has looked at yet."""
+    return state.run(stage, status=RunStatus.RUNNING, provider_job_id=stage.loop.run["provider_job_id"])
+
+
+@scene(CHECK, "GET /v1/training-runs/{run}")
+def a_run_is_read(stage: Stage) -> None:
+    run = running(stage)
+
+    seen = stage.call(f"GET /v1/training-runs/{run.id}")
+
+    assert (seen["status"], seen["version"], seen["waiting_for"]) == ("succeeded", 1, None)
+    assert stage.runs.get(stage.tenant, run.id).status == "succeeded"
+
+
+@scene(CHECK, "GET /v1/training-runs/{run}/events")
+def a_run_s_events_are_read(stage: Stage) -> None:
+    run = running(stage)
+
+    assert stage.call(f"GET /v1/training-runs/{run.id}/events")["data"]
+
+
+@scene(CHECK, "every-5-minutes")
+def a_run_that_has_ended_makes_its_version(stage: Stage) -> None:
+    run = running(stage)
+
+    stage.wake("check_status.every-5-minutes")
+
+    assert stage.runs.get(stage.tenant, run.id).status == "succeeded"
+    assert stage.models.version(stage.tenant, "support", 1)

@@ -1,0 +1,114 @@
+"""collect-examples: datasets made and changed, files and posts collected, changes settled."""
+
+import json
+
+import httpx2
+
+from tests.examples import chat
+from tests.grants import state
+from tests.grants.scene import scene
+from tests.grants.stage import Stage
+from tests.world import sqs_event
+from tuneloop.app import utc_now
+from tuneloop.domain.datasets import Drop
+
+COLLECT = "collect-examples"
+FILE = b"\n".join(state.lines())
+
+
+@scene(COLLECT, "POST /v1/datasets")
+def a_dataset_is_made_with_its_model(stage: Stage) -> None:
+    stage.call("POST /v1/datasets", {"id": "support"})
+
+    assert stage.datasets.find(stage.tenant, "support")
+    assert stage.models.find(stage.tenant, "support")
+
+
+@scene(COLLECT, "GET /v1/datasets")
+def datasets_are_listed(stage: Stage) -> None:
+    state.empty_dataset(stage)
+
+    assert [found["id"] for found in stage.call("GET /v1/datasets")["data"]] == ["support"]
+
+
+@scene(COLLECT, "GET /v1/datasets/{dataset}")
+def a_dataset_is_read(stage: Stage) -> None:
+    state.empty_dataset(stage)
+
+    assert stage.call("GET /v1/datasets/support")["examples"] == 0
+
+
+@scene(COLLECT, "PATCH /v1/datasets/{dataset}")
+def a_dataset_is_changed(stage: Stage) -> None:
+    state.empty_dataset(stage)
+
+    stage.call("PATCH /v1/datasets/support", {"on_invalid": "skip"})
+
+    assert stage.datasets.get(stage.tenant, "support").on_invalid == "skip"
+
+
+@scene(COLLECT, "GET /v1/datasets/{dataset}/drops")
+def drops_are_listed(stage: Stage) -> None:
+    state.dataset(stage)
+
+    assert [drop["id"] for drop in stage.call("GET /v1/datasets/support/drops")["data"]] == ["drop-1"]
+
+
+@scene(COLLECT, "POST /v1/datasets/{dataset}/examples")
+def posted_examples_are_queued(stage: Stage) -> None:
+    drop = stage.call("POST /v1/datasets/support/examples", {"examples": [chat("Where is my order?", "late")]})
+
+    assert stage.message("Examples")["collect"]["drop"] == drop["id"]
+
+
+@scene(COLLECT, "POST /v1/datasets/{dataset}/uploads")
+def a_file_is_uploaded_by_its_form(stage: Stage) -> None:
+    state.empty_dataset(stage)
+
+    form = stage.call("POST /v1/datasets/support/uploads", {"filename": "a.jsonl"})
+    sent = httpx2.post(form["url"], data=form["fields"], files={"file": ("a.jsonl", FILE)})
+
+    assert sent.is_success, sent.text
+
+
+@scene(COLLECT, "drop")
+def a_file_is_collected(stage: Stage) -> None:
+    state.empty_dataset(stage)
+
+    stage.wake("collect_examples.drop", object=stage.put(f"incoming/{stage.tenant}/support/a.jsonl", FILE))
+
+    assert stage.datasets.get(stage.tenant, "support").examples == len(state.lines())
+
+
+@scene(COLLECT, "queue")
+def a_post_is_collected(stage: Stage) -> None:
+    state.empty_dataset(stage)
+    drop = Drop(id="drop-1", tenant=stage.tenant, dataset="support", object="api", created_at=utc_now())
+    stage.datasets.save_drop(drop)
+    told = {"tenant": stage.tenant, "dataset": "support", "drop": drop.id, "lines": FILE.decode()}
+
+    stage.invoke(COLLECT, sqs_event("examples", json.dumps({"collect": told})))
+
+    assert stage.datasets.get(stage.tenant, "support").examples == len(state.lines())
+
+
+@scene(COLLECT, "TrainingRunFinished")
+def changes_that_waited_for_a_run_settle(stage: Stage) -> None:
+    state.dataset(stage)
+
+    stage.wake("collect_examples.TrainingRunFinished", tenant=stage.tenant, dataset="support")
+
+    assert stage.datasets.get(stage.tenant, "support").settled_revision == 1
+
+
+@scene(COLLECT, "every-5-minutes")
+def changes_settle_and_an_unheard_of_file_is_collected(stage: Stage) -> None:
+    state.dataset(stage)
+    key = f"incoming/{stage.tenant}/support/unheard.jsonl"
+    stage.put(key, FILE + b"\n" + json.dumps(chat("Where is parcel nobody?", "lost")).encode())
+
+    stage.wake("collect_examples.every-5-minutes")
+
+    found = stage.datasets.get(stage.tenant, "support")
+    assert found.settled_revision == 1
+    assert key in [drop.object for drop in stage.datasets.drops(stage.tenant, "support", 10, None).data]
