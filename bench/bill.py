@@ -110,8 +110,9 @@ def show_idle(idle: Bill, deployed: Deployed, workload: Workload, assumed: Assum
     )
     if idle.dashboard_usd:
         print(
-            f"{DASHBOARD}: ${idle.dashboard_usd:.2f} from an account's fourth one on (`dashboard: false` in the stage's file leaves it out)."
-            f"\nStrictly without the free tier, which covers three, the stage costs"
+            f"{DASHBOARD}: ${idle.dashboard_usd:.2f} from an account's fourth one on"
+            " (`dashboard: false` in the stage's file leaves it out)."
+            "\nStrictly without the free tier, which covers three, the stage costs"
             f" ${idle.total_usd + idle.dashboard_usd:.2f} idle: the dashboard alone is above the target."
         )
     cold = Assumptions(**asdict(assumed) | {"cold_share_of_schedules": 1.0})
