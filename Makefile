@@ -6,7 +6,7 @@ CODE := shared/tuneloop functions trainer infra local release checks tests bench
 export PYTHONPATH := shared:functions:.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-unit check format bill layer deploy provider-key smoke destroy synth docs lock clean
+.PHONY: help setup demo local test test-unit test-grants check format bill layer deploy provider-key smoke destroy synth docs lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: setup ## Run every test: make test [ARGS="-k name"].
 
 test-unit: setup ## Run the unit tests, in seconds.
 	@$(BIN)/python -m pytest tests/unit -n 2 $(ARGS)
+
+test-grants: setup ## Take each grant of each function away in turn: somebody must notice; takes minutes.
+	@$(BIN)/python -m pytest tests/grants -m grants $(ARGS)
 
 check: setup ## Format, lint, types, import rules, generated documents, known vulnerabilities: all quiet when they are fine.
 	@$(BIN)/ruff format --check --quiet .

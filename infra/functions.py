@@ -14,6 +14,7 @@ TableAction = Literal["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem",
 Index = Literal["sweep", "by_time"]
 Prefix = Literal["incoming/", "datasets/", "exports/", "evaluations/", "inferences/"]
 QueueName = Literal["examples", "usage"]
+Setting = Literal["provider", "base_model", "settle_s", "refresh_after_s", "unseen_after_s"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class FunctionSpec:
     sends: tuple[QueueName, ...] = ()
     provider_key: bool = False
     publishes: bool = False
+    settings: tuple[Setting, ...] = ()  # of the stage's, beside where its own rights lead
     timeout_s: int = 29  # an HTTP API hangs up at 30 s, so a longer answer would be paid for and never heard
     memory_mb: int = 512
 
@@ -44,6 +46,11 @@ class FunctionSpec:
     def package(self) -> str:
         """The folder in `functions/`, and so the import name."""
         return self.name.replace("-", "_")
+
+    @property
+    def touches_objects(self) -> bool:
+        """Whether it has business in the data bucket."""
+        return bool(self.drops or self.reads or self.writes)
 
     @property
     def endpoints(self) -> tuple[tuple[str, str], ...]:
@@ -65,7 +72,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         events=("TrainingRunFinished",), drops="incoming/", queue="examples", schedules=(EVERY_5_MINUTES,),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
         reads=("incoming/",), writes=("datasets/", "incoming/"), lists="incoming/", sends=("examples",),
-        timeout_s=300, memory_mb=1024),
+        settings=("provider", "base_model", "settle_s", "unseen_after_s"), timeout_s=300, memory_mb=1024),
 
     FunctionSpec("export-data", "Freeze a dataset into train, validation and test files.",
         routes=("POST GET /v1/datasets/{dataset}/exports", "GET /v1/datasets/{dataset}/exports/{export}"),
@@ -77,29 +84,30 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         routes=("POST GET /v1/training-runs", "POST /v1/training-runs/{run}/confirm"),
         events=("DatasetSettled", "ExportCreated", "TrainingRunRequested"), schedules=(MONTHLY, EVERY_5_MINUTES),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
-        reads=("exports/",), provider_key=True, timeout_s=300, memory_mb=1024),
+        reads=("exports/",), provider_key=True, settings=("provider",), timeout_s=300, memory_mb=1024),
 
     FunctionSpec("check-status", "Ask the provider about open training runs and record what changed.",
         routes=("GET /v1/training-runs/{run}", "GET /v1/training-runs/{run}/events"), schedules=(EVERY_5_MINUTES,),
-        table=("GetItem", "PutItem"), indexes=("sweep",), provider_key=True, timeout_s=60),
+        table=("GetItem", "PutItem"), indexes=("sweep",),
+        provider_key=True, settings=("provider", "refresh_after_s"), timeout_s=60),
 
     FunctionSpec("evaluate", "Compare versions on the same held-out examples.",
         routes=("POST GET /v1/evaluations", "GET /v1/evaluations/{evaluation}"),
         events=("VersionReady", "EvaluationRequested"), schedules=(EVERY_5_MINUTES,),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
         reads=("exports/", "evaluations/"), writes=("evaluations/",),
-        provider_key=True, timeout_s=900, memory_mb=1024),
+        provider_key=True, settings=("provider",), timeout_s=900, memory_mb=1024),
 
     FunctionSpec("activate-model", "Decide which version of a model serves whom, and record why.",
         routes=("POST /v1/models", "POST GET /v1/models/{model}/versions", "GET PUT /v1/models/{model}/deployment",
                 "POST /v1/models/{model}/activate", "POST /v1/models/{model}/deactivate",
                 "POST /v1/models/{model}/rollback", "GET /v1/models/{model}/history"),
         events=("EvaluationCompleted",),
-        table=("GetItem", "Query", "PutItem")),
+        table=("GetItem", "Query", "PutItem"), settings=("provider", "base_model")),
 
     FunctionSpec("complete-chat", "Answer chat completions with the version that serves this user.",
         routes=("GET /v1/models", "POST /v1/chat/completions", "GET /v1/models/{model}/route"), unknown_routes=True,
-        table=("GetItem", "Query"), sends=("usage",), provider_key=True),
+        table=("GetItem", "Query"), sends=("usage",), provider_key=True, settings=("provider",)),
 
     FunctionSpec("record-usage", "Count calls, tokens, dollars and feedback per version and day.",
         routes=("GET /v1/usage", "POST /v1/feedback"), queue="usage",

@@ -97,19 +97,16 @@ class Lambdas(Construct):
         environment = {
             "TUNELOOP_STAGE": stage.name,
             "TUNELOOP_TABLE": self._state.table.table_name,
-            "TUNELOOP_BUCKET": self._state.bucket.bucket_name,
-            "TUNELOOP_PROVIDER": stage.provider,
-            "TUNELOOP_BASE_MODEL": stage.base_model,
-            "TUNELOOP_SETTLE_S": str(stage.settle_s),
-            "TUNELOOP_REFRESH_AFTER_S": str(stage.refresh_after_s),
             "POWERTOOLS_SERVICE_NAME": spec.name,
             "POWERTOOLS_METRICS_NAMESPACE": "Tuneloop",
             "LOG_LEVEL": "INFO",
         }
+        for setting in spec.settings:
+            environment[f"TUNELOOP_{setting.upper()}"] = str(getattr(stage, setting))
+        if spec.touches_objects:
+            environment["TUNELOOP_BUCKET"] = self._state.bucket.bucket_name
         for queue in spec.sends:
             environment[f"TUNELOOP_{queue.upper()}_QUEUE_URL"] = self._queues.by_name[queue].queue_url
-        if spec.lists:
-            environment["TUNELOOP_UNSEEN_AFTER_S"] = str(stage.unseen_after_s)
         if spec.publishes:
             environment["TUNELOOP_BUS"] = self._bus.event_bus_name
         if spec.provider_key:

@@ -160,7 +160,7 @@ class App:
         """The data bucket."""
         from tuneloop.store.objects import Objects
 
-        return Objects(self.client("s3"), self.settings.bucket)
+        return Objects(self.client("s3"), _needed(self.settings.bucket, "bucket"))
 
     @cached_property
     def bus(self) -> "Bus":

@@ -10,11 +10,11 @@ PREFIX = "TUNELOOP_"
 
 
 class Settings(BaseModel):
-    """What a function is told by its environment; queues and provider only where its row of the table needs them."""
+    """What a function is told by its environment: only what it uses, as its row of the table says."""
 
     stage: str
     table: str
-    bucket: str
+    bucket: str | None = None
     bus: str | None = None
     examples_queue_url: str | None = None
     usage_queue_url: str | None = None

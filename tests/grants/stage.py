@@ -12,7 +12,6 @@ from typing import Any
 import httpx2
 
 from infra.stage import LOCAL
-from local.demo.scene import Scene
 from local.stack import ROOT, LocalStack
 from tuneloop.app import utc_now
 from tuneloop.domain.access import Scope
@@ -30,14 +29,14 @@ from tuneloop.tenancy import create_key
 
 ANSWER_S = 60
 DELETED_AT_ONCE = 25
-NOTHING = (None, {"batchItemFailures": []})
+NOTHING: tuple[Any, ...] = (None, {"batchItemFailures": []})
 
 
 class Stage:
-    """The stage and its stores; `loop` is the way round that was gone on it before, whose trained model is there."""
+    """The stage and its stores; `trained` is a run of before, whose job and model are at the provider still."""
 
-    def __init__(self, stack: LocalStack, loop: Scene) -> None:
-        self.stack, self.loop = stack, loop
+    def __init__(self, stack: LocalStack, trained: dict[str, Any]) -> None:
+        self.stack, self.trained = stack, trained
         self.dynamodb, self.s3, self.sqs = (stack.client(service) for service in ("dynamodb", "s3", "sqs"))
         self._lambda = stack.client("lambda")
         self.bucket, self.table = stack.outputs["BucketName"], Table(self.dynamodb, stack.outputs["TableName"])
@@ -47,22 +46,28 @@ class Stage:
         self.objects = Objects(self.s3, self.bucket)
         self.tenant = self.key = ""
         self._numbers = count(1)
+        self._queues = {name: stack.outputs[f"{name}QueueUrl"] for name in ("Examples", "Usage")}
+        self._queues["Heard"] = self._hear_the_bus()
 
     def begin(self) -> None:
         """Leave nothing of the scene before, and make a tenant of a new name with a key."""
         self._empty_table()
         self._empty_bucket()
-        for queue in ("Examples", "Usage", "Failures"):
-            self.sqs.purge_queue(QueueUrl=self.stack.outputs[f"{queue}QueueUrl"])
+        for url in self._queues.values():
+            self.sqs.purge_queue(QueueUrl=url)
         self.tenant = f"scene-{next(self._numbers)}"
         self.key = create_key(self.tenant, frozenset(Scope), tenants=Tenants(self.table), now=utc_now()).secret
 
-    def call(self, route: str, body: Any = None, **query: str) -> Any:
-        """The parsed answer of the front door to `METHOD /v1/path`, which must be a good one."""
+    def send(self, route: str, body: Any = None, **query: str) -> httpx2.Response:
+        """The answer of the front door to `METHOD /v1/path`."""
         method, path = route.split()
         url = self.stack.base_url.removesuffix("/v1") + path
         headers = {"authorization": f"Bearer {self.key}"}
-        answer = httpx2.request(method, url, json=body, params=query, headers=headers, timeout=ANSWER_S)
+        return httpx2.request(method, url, json=body, params=query, headers=headers, timeout=ANSWER_S)
+
+    def call(self, route: str, body: Any = None, **query: str) -> Any:
+        """The parsed answer of the front door, which must be a good one."""
+        answer = self.send(route, body, **query)
         assert answer.is_success, f"{answer.status_code} {answer.text}"
         return answer.json()
 
@@ -82,7 +87,7 @@ class Stage:
 
     def message(self, queue: str) -> Any:
         """What waits in a queue by now."""
-        found = self.sqs.receive_message(QueueUrl=self.stack.outputs[f"{queue}QueueUrl"]).get("Messages", [])
+        found = self.sqs.receive_message(QueueUrl=self._queues[queue]).get("Messages", [])
         assert found, f"nothing waits in the queue {queue}"
         return json.loads(found[0]["Body"])
 
@@ -90,6 +95,20 @@ class Stage:
         """What S3 tells of an object that is put into the bucket."""
         put = self.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
         return {"key": key, "etag": put["ETag"].strip('"'), "version-id": put["VersionId"], "size": len(content)}
+
+    def _hear_the_bus(self) -> str:
+        """A queue that gets whatever comes to the bus."""
+        events, bus = self.stack.client("events"), self.stack.outputs["BusName"]
+        url: str = self.sqs.create_queue(QueueName="heard")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        pattern = json.dumps({"source": [{"prefix": ""}]})
+        rule = events.put_rule(Name="heard", EventBusName=bus, EventPattern=pattern)["RuleArn"]
+        allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+        statement = allowed | {"Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        events.put_targets(Rule="heard", EventBusName=bus, Targets=[{"Id": "heard", "Arn": arn}])
+        return url
 
     def _empty_table(self) -> None:
         keys = ({"pk": row["pk"], "sk": row["sk"]} for row in self._rows())

@@ -16,6 +16,7 @@ from tests.grants.stage import Stage
 from tuneloop.app import utc_now
 from tuneloop.domain.datasets import Dataset, Drop
 from tuneloop.domain.evaluation import Evaluation
+from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.exports import Export
 from tuneloop.domain.registry import Version, new_model
 from tuneloop.domain.training import ControlledRun
@@ -66,6 +67,13 @@ def wanted(stage: Stage) -> Dataset:
     return stage.datasets.get(stage.tenant, NAME)
 
 
+def announced(stage: Stage) -> None:
+    """A dataset whose event waits in the outbox."""
+    found = dataset(stage)
+    event = DatasetSettled(tenant=stage.tenant, dataset=NAME, revision=found.revision)
+    stage.datasets.save(found, event=event, now=long_ago())
+
+
 def export(stage: Stage) -> Export:
     """The dataset's first revision, frozen."""
     dataset(stage)
@@ -86,7 +94,7 @@ def version(stage: Stage) -> Version:
     frozen = export(stage)
     model = stage.models.get(stage.tenant, NAME)
     base = stage.models.version(stage.tenant, NAME, 0)
-    tuned = {"number": 1, "seq": 0, "is_finetuned": True, "provider_model": stage.loop.run["fine_tuned_model"]}
+    tuned = {"number": 1, "seq": 0, "is_finetuned": True, "provider_model": stage.trained["fine_tuned_model"]}
     made = base.model_copy(update={**tuned, "dataset": NAME, "export": frozen.id})
     stage.models.add_version(model, made, long_ago())
     return made

@@ -1,9 +1,12 @@
 """Each role allows what its row of the table says: nothing more, nothing less."""
 
+from collections import Counter
+
 import pytest
 
 from infra.functions import FUNCTIONS, FunctionSpec
 from tests.infra.conftest import Synthesize
+from tests.infra.machinery import TRACER, machinery_of, user_of
 from tests.infra.template import Template, as_list
 
 pytestmark = pytest.mark.xdist_group("infra")
@@ -24,16 +27,20 @@ def construct_of(spec: FunctionSpec) -> str:
     return "Functions/" + "".join(part.capitalize() for part in spec.name.split("-"))
 
 
-def granted(template: Template, spec: FunctionSpec) -> set[tuple[str, str]]:
+def counted(template: Template, spec: FunctionSpec) -> Counter[tuple[str, str]]:
     role = template.of_type("AWS::IAM::Role")[f"{construct_of(spec)}/Role"]
-    return {
+    return Counter(
         (action, template.text(resource))
         for policy in role["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]
         if statement["Effect"] == "Allow"
         for action in as_list(statement["Action"])
         for resource in as_list(statement["Resource"])
-    }
+    )
+
+
+def granted(template: Template, spec: FunctionSpec) -> set[tuple[str, str]]:
+    return set(counted(template, spec))
 
 
 def expected(spec: FunctionSpec, stage: str) -> set[tuple[str, str]]:
@@ -69,6 +76,18 @@ def test_a_role_allows_exactly_what_its_row_says(
     templates: dict[str, Template], stage: str, spec: FunctionSpec
 ) -> None:
     assert granted(templates[stage], spec) == expected(spec, stage)
+
+
+def test_a_role_allows_nothing_twice(template: Template, spec: FunctionSpec) -> None:
+    assert set(counted(template, spec).values()) == {1}
+
+
+def test_lambda_s_own_machinery_may_do_what_aws_documents_once_per_trigger(
+    template: Template, spec: FunctionSpec
+) -> None:
+    rights = [(action, found) for action, resource in granted(template, spec) if (found := user_of(action, resource))]
+
+    assert Counter(rights) == Counter((action, part) for part in machinery_of(spec) for action in part.actions)
 
 
 def test_a_listing_is_allowed_below_its_prefix_and_nowhere_else(template: Template) -> None:
@@ -148,7 +167,7 @@ def test_only_eventbridge_rules_of_this_stack_may_write_to_the_failure_queue(tem
 def test_a_stage_that_traces_may_write_traces_and_nothing_more(synthesize: Synthesize) -> None:
     traced = synthesize("prod", traces="true")
 
-    tracing = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
+    tracing = {(action, "*") for action in TRACER.actions}
     for spec in FUNCTIONS:
         assert granted(traced, spec) == expected(spec, "prod") | tracing
     assert {f["TracingConfig"]["Mode"] for f in traced.of_type("AWS::Lambda::Function").values()} == {"Active"}

@@ -10,7 +10,7 @@ from aws_cdk import App
 
 from infra.app import build
 from infra.functions import FUNCTIONS, FunctionSpec
-from infra.stage import LOCAL, PROD, stage_named
+from infra.stage import LOCAL, PROD, ROOT, stage_named
 from tests.infra.template import Template
 from tests.infra.test_permissions import construct_of
 from trainer.state.models import BASE_MODELS
@@ -18,22 +18,31 @@ from trainer.state.models import BASE_MODELS
 pytestmark = pytest.mark.xdist_group("infra")
 
 ALWAYS = {
-    "TUNELOOP_STAGE", "TUNELOOP_TABLE", "TUNELOOP_BUCKET", "TUNELOOP_PROVIDER", "TUNELOOP_BASE_MODEL",
-    "TUNELOOP_SETTLE_S", "TUNELOOP_REFRESH_AFTER_S", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE",
-    "LOG_LEVEL",
+    "TUNELOOP_STAGE", "TUNELOOP_TABLE", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "LOG_LEVEL",
 }  # fmt: skip
+# The settings that the composition root reads to make a thing.
+MADE_FROM = {
+    "objects": {"bucket"},
+    "bus": {"bus"},
+    "examples_queue": {"examples_queue_url"},
+    "usage_queue": {"usage_queue_url"},
+    "provider": {"provider", "provider_base_url", "provider_key_parameter"},
+}
 
 
-def test_a_function_is_told_only_what_its_row_needs(template: Template, spec: FunctionSpec) -> None:
+def settings_used_by(spec: FunctionSpec) -> set[str]:
+    """The settings that a function's own code reads, or has made into what it takes from the composition root."""
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "functions" / spec.package).glob("*.py"))
+    made = (MADE_FROM.get(thing, set()) for thing in re.findall(r"\bapp\.(\w+)", code))
+    return set(re.findall(r"\bsettings\.(\w+)", code)).union(*made)
+
+
+def test_a_function_is_told_exactly_what_its_code_uses(template: Template, spec: FunctionSpec) -> None:
     function = template.of_type("AWS::Lambda::Function")[f"{construct_of(spec)}/Function"]
 
     environment = function["Environment"]["Variables"]
 
-    extra = {f"TUNELOOP_{queue.upper()}_QUEUE_URL" for queue in spec.sends}
-    extra |= {"TUNELOOP_BUS"} if spec.publishes else set()
-    extra |= {"TUNELOOP_UNSEEN_AFTER_S"} if spec.lists else set()
-    extra |= {"TUNELOOP_PROVIDER_BASE_URL", "TUNELOOP_PROVIDER_KEY_PARAMETER"} if spec.provider_key else set()
-    assert set(environment) == ALWAYS | extra
+    assert set(environment) == ALWAYS | {f"TUNELOOP_{name.upper()}" for name in settings_used_by(spec)}
     assert environment["POWERTOOLS_SERVICE_NAME"] == spec.name
 
 

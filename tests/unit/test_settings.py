@@ -5,14 +5,14 @@ import pytest
 from tests.world import ENVIRONMENT
 from tuneloop.settings import Settings
 
-LEAST = {"TUNELOOP_STAGE": "prod", "TUNELOOP_TABLE": "tuneloop-prod", "TUNELOOP_BUCKET": "tuneloop-prod-data"}
+LEAST = {"TUNELOOP_STAGE": "prod", "TUNELOOP_TABLE": "tuneloop-prod"}
 
 
 def test_a_function_that_needs_little_is_told_little() -> None:
     settings = Settings.from_environment(LEAST)
 
-    assert (settings.stage, settings.table, settings.bucket) == ("prod", "tuneloop-prod", "tuneloop-prod-data")
-    assert (settings.bus, settings.examples_queue_url, settings.provider_key_parameter) == (None, None, None)
+    assert (settings.stage, settings.table) == ("prod", "tuneloop-prod")
+    assert (settings.bucket, settings.bus, settings.examples_queue_url, settings.provider_key_parameter) == (None,) * 4
     assert (settings.provider, settings.provider_base_url) == ("openai", "https://api.openai.com/v1")
 
 
@@ -40,7 +40,7 @@ def test_a_missing_variable_is_named(missing: str) -> None:
 
 def test_every_variable_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(RuntimeError) as failure:
-        Settings.from_environment({"TUNELOOP_TABLE": "t", "TUNELOOP_BUCKET": "b", "TUNELOOP_SETTLE_S": "soon"})
+        Settings.from_environment({"TUNELOOP_TABLE": "t", "TUNELOOP_SETTLE_S": "soon"})
 
     assert "TUNELOOP_STAGE (Field required)" in str(failure.value)
     assert "TUNELOOP_SETTLE_S (" in str(failure.value)

@@ -10,7 +10,7 @@ CHECK = "check-status"
 
 def running(stage: Stage) -> ControlledRun:
     """A run whose job has ended at the provider, which nobody has looked at yet."""
-    return state.run(stage, status=RunStatus.RUNNING, provider_job_id=stage.loop.run["provider_job_id"])
+    return state.run(stage, status=RunStatus.RUNNING, provider_job_id=stage.trained["provider_job_id"])
 
 
 @scene(CHECK, "GET /v1/training-runs/{run}")

@@ -80,6 +80,17 @@ def a_file_is_collected(stage: Stage) -> None:
     assert stage.datasets.get(stage.tenant, "support").examples == len(state.lines())
 
 
+@scene(COLLECT, "drop")
+def a_file_whose_event_names_no_version_is_collected(stage: Stage) -> None:
+    state.empty_dataset(stage)
+    key = f"incoming/{stage.tenant}/support/b.jsonl"
+    stage.put(key, FILE)
+
+    stage.wake("collect_examples.drop", object={"key": key, "etag": "an etag", "size": len(FILE)})
+
+    assert stage.datasets.get(stage.tenant, "support").examples == len(state.lines())
+
+
 @scene(COLLECT, "queue")
 def a_post_is_collected(stage: Stage) -> None:
     state.empty_dataset(stage)
