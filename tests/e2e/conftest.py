@@ -19,7 +19,8 @@ SAMPLE = ROOT / "local" / "data" / "support.jsonl"
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
-    with LocalStack(ROOT / "build" / "e2e") as running:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # each has a stack of its own, and two can't share a directory
+    with LocalStack(ROOT / "build" / f"e2e{worker}") as running:
         yield running
 
 
