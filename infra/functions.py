@@ -12,7 +12,7 @@ from infra.schedules import EVERY_5_MINUTES, MONTHLY, Schedule
 
 TableAction = Literal["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"]
 Index = Literal["sweep", "by_time"]
-Prefix = Literal["incoming/", "datasets/", "exports/", "evaluations/", "inferences/"]
+Prefix = Literal["incoming/", "posted/", "datasets/", "exports/", "evaluations/", "inferences/"]
 QueueName = Literal["examples", "usage"]
 Setting = Literal["provider", "base_model", "settle_s", "refresh_after_s", "unseen_after_s"]
 
@@ -71,7 +71,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
                 "POST /v1/datasets/{dataset}/examples", "POST /v1/datasets/{dataset}/uploads"),
         events=("TrainingRunFinished",), drops="incoming/", queue="examples", schedules=(EVERY_5_MINUTES,),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
-        reads=("incoming/",), writes=("datasets/", "incoming/"), lists="incoming/", sends=("examples",),
+        reads=("incoming/", "posted/"), writes=("datasets/", "incoming/", "posted/"), lists="incoming/",
+        sends=("examples",),
         settings=("provider", "base_model", "settle_s", "unseen_after_s"), timeout_s=300, memory_mb=1024),
 
     FunctionSpec("export-data", "Freeze a dataset into train, validation and test files.",

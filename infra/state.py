@@ -8,9 +8,11 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.functions import Index
+from infra.queues import TWO_WEEKS
 from infra.stage import Stage
 
 DROPS_KEPT = Duration.days(30)  # a drop's examples are in segments minutes after it came
+POSTS_KEPT = TWO_WEEKS  # as long as the message that names one, so that a dead letter can be sent back
 OLD_VERSIONS_KEPT = Duration.days(7)  # as long as an erasure may take, and as a slip can be undone
 # Sparse indexes: only rows with these keys are in them. `sweep`: what is unfinished; `by_time`: lists, newest first.
 INDEX_KEYS: dict[Index, tuple[str, str]] = {"sweep": ("sweep_pk", "sweep_sk"), "by_time": ("list_pk", "list_sk")}
@@ -71,6 +73,7 @@ def _lifecycle() -> list[s3.LifecycleRule]:
     """
     return [
         s3.LifecycleRule(id="drops", prefix="incoming/", expiration=DROPS_KEPT),
+        s3.LifecycleRule(id="posts", prefix="posted/", expiration=POSTS_KEPT),
         s3.LifecycleRule(
             id="remains",
             noncurrent_version_expiration=OLD_VERSIONS_KEPT,

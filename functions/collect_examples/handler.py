@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from collect_examples.drop import give_up
-from collect_examples.incoming import collected, receive, receive_unseen
+from collect_examples.incoming import receive, receive_post, receive_unseen
 from collect_examples.routes import api
 from collect_examples.settle import settle, settle_all
 from tuneloop.app import app, utc_now
@@ -28,8 +28,8 @@ def on_message(body: str) -> None:
     match json.loads(body):
         case {"settle": {"tenant": tenant, "dataset": dataset}}:
             _settle(tenant, dataset)
-        case {"collect": {"tenant": tenant, "dataset": dataset, "drop": drop, "lines": text}}:
-            collected(app.datasets.drop(tenant, dataset, drop), text.encode().split(b"\n"))
+        case {"collect": {"tenant": tenant, "dataset": dataset, "drop": drop}}:
+            receive_post(tenant, dataset, drop)
         case _:
             raise ValueError("this queue has no such message")
 

@@ -6,6 +6,7 @@ from itertools import takewhile
 
 from collect_examples.collect import collect
 from collect_examples.drop import UNREAD, take
+from collect_examples.post import posted_key
 from collect_examples.register import register
 from collect_examples.settle import remind
 from collect_examples.shapes import NewDataset
@@ -41,6 +42,12 @@ def receive_unseen(remaining_s: Callable[[], float]) -> None:
             receive(found.key, found.version, found.version, remaining_s())
 
     each(takewhile(lambda _: remaining_s() > LEAST_S, recent), work)
+
+
+def receive_post(tenant: str, dataset: str, drop: str) -> None:
+    """Collect the lines of a post; a message that comes again finds them collected and reads nothing."""
+    posted = app.datasets.drop(tenant, dataset, drop)
+    collected(posted, app.objects.lines(posted_key(posted)))
 
 
 def collected(

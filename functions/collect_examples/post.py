@@ -1,4 +1,7 @@
-"""Posting: examples from an app are checked at once and collected behind the answer."""
+"""Posting: examples from an app are checked at once and collected behind the answer.
+
+Their lines wait in an object below `posted/`; the message, and with it whatever becomes a dead letter, only names it.
+"""
 
 import json
 from datetime import datetime
@@ -12,13 +15,20 @@ from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.examples import Example, read_example
 from tuneloop.domain.ids import derived_id
 from tuneloop.store.datasets import Datasets
-from tuneloop.store.queues import LARGEST_MESSAGE, Queue
+from tuneloop.store.objects import Objects
+from tuneloop.store.queues import Queue
 
 
 def post(
-    dataset: Dataset, rows: list[dict[str, Any]], *, datasets: Datasets, queue: Queue, now: datetime
-) -> tuple[Drop, list[bytes]]:
-    """Check examples and queue them; gives their drop, and the lines that are too big for a message to collect at once.
+    dataset: Dataset,
+    rows: list[dict[str, Any]],
+    *,
+    datasets: Datasets,
+    objects: Objects,
+    queue: Queue,
+    now: datetime,
+) -> Drop:
+    """Check examples, write them down and queue that they are to be collected; gives their drop.
 
     Posting the same again gives the drop of the first time. Raises InvalidInput at the first bad example.
     """
@@ -28,14 +38,15 @@ def post(
         Drop(id=drop_id, tenant=dataset.tenant, dataset=dataset.id, object="api", created_at=now)
     )
     if drop.status not in UNREAD:
-        return drop, []
-    drop = drop.model_copy(update={"status": DropStatus.READING, "problem_count": 0, "problems": []})
-    text = b"\n".join(lines).decode()
-    body = json.dumps({"collect": {"tenant": drop.tenant, "dataset": drop.dataset, "drop": drop.id, "lines": text}})
-    if len(body.encode()) > LARGEST_MESSAGE:
-        return drop, lines
-    queue.send(body)
-    return drop, []
+        return drop
+    objects.put(posted_key(drop), b"\n".join(lines))
+    queue.send(json.dumps({"collect": {"tenant": drop.tenant, "dataset": drop.dataset, "drop": drop.id}}))
+    return drop.model_copy(update={"status": DropStatus.READING, "problem_count": 0, "problems": []})
+
+
+def posted_key(drop: Drop) -> str:
+    """Where a post's lines lie until they are collected."""
+    return f"posted/{drop.tenant}/{drop.dataset}/{drop.id}.jsonl"
 
 
 def _checked(row: dict[str, Any], index: int) -> bytes:

@@ -1,6 +1,6 @@
 """The datasets routes: create, list, read, change; post examples and look at what became of them."""
 
-from collect_examples.incoming import collected, registered
+from collect_examples.incoming import registered
 from collect_examples.post import post
 from collect_examples.shapes import DatasetView, DropView, NewDataset, NewExamples, NewUpload, UploadView
 from collect_examples.upload import upload
@@ -67,9 +67,14 @@ def list_drops(dataset: Name, limit: Limit = 20, cursor: Cursor = None) -> ListO
 def post_examples(dataset: Name, new: NewExamples) -> DropView:
     """Take up to 500 examples; what became of them stands among the dataset's drops under the answer's id."""
     target = registered(api.tenant, dataset)
-    drop, rest = post(target, new.examples, datasets=app.datasets, queue=app.examples_queue, now=utc_now())
-    if rest:
-        drop = collected(drop, rest)
+    drop = post(
+        target,
+        new.examples,
+        datasets=app.datasets,
+        objects=app.objects,
+        queue=app.examples_queue,
+        now=utc_now(),
+    )
     return DropView.model_validate(drop.model_dump())
 
 

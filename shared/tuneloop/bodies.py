@@ -14,6 +14,7 @@ from typing import Any
 
 from tuneloop.domain.errors import InvalidInput, TooLarge
 from tuneloop.domain.limits import BODY_BYTES, JSON_DEPTH
+from tuneloop.domain.words import name_in
 
 PLAIN = ("", "identity")
 LONGEST_PLACE = 200
@@ -78,7 +79,7 @@ def _parts(place: str, whole: Any) -> Iterator[tuple[str, Any]]:
     lead = f"{place}." if place else ""
     if isinstance(whole, dict):
         yield from ((place, name) for name in whole)
-        yield from ((f"{lead}{name}", part) for name, part in whole.items())
+        yield from ((f"{lead}{name_in(name)}", part) for name, part in whole.items())
     else:
         yield from ((f"{lead}{index}", part) for index, part in enumerate(whole))
 

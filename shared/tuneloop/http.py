@@ -28,6 +28,7 @@ from tuneloop.domain import errors
 from tuneloop.domain.access import ApiKey, Scope
 from tuneloop.domain.errors import NotFound, TuneloopError
 from tuneloop.domain.ids import PATTERN
+from tuneloop.domain.words import name_in
 from tuneloop.observability import log_failure, logger
 from tuneloop.store.table import Listing
 from tuneloop.wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
@@ -148,7 +149,7 @@ class Api:
 
     def _invalid(self, error: ValidationException) -> Response[Any]:
         fault = error.errors()[0]
-        place = ["body"] if fault["type"] == "json_invalid" else [str(part) for part in fault["loc"]]
+        place = ["body"] if fault["type"] == "json_invalid" else [name_in(part) for part in fault["loc"]]
         param = ".".join(place[1:] if place[:1] in (["body"], ["query"], ["path"]) else place)[:LONGEST_PARAM] or "body"
         return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, f"{param}: {fault['msg']}", code=fault["type"], param=param)
 

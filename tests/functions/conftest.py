@@ -48,7 +48,7 @@ def clients() -> Iterator[None]:
     def client(provider: Any) -> OpenAI:
         with alone:
             address = (provider._base_url, provider._api_key)
-            if address not in made:
+            if address not in made or made[address].is_closed():
                 made[address] = make(provider)
             return made[address]
 

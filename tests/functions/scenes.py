@@ -116,6 +116,8 @@ def posted_examples_and_a_reminder_arrive(world: World, event: Event) -> Scene:
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
     drop = Drop(id=posted["drop"], tenant=world.tenant, dataset="support", object="api", created_at=utc_now())
     app.datasets.save_drop(drop)
+    content = json.dumps(steps.questions(1)[0]).encode()
+    world.s3.put_object(Bucket=BUCKET, Key=f"posted/{world.tenant}/support/{drop.id}.jsonl", Body=content)
     answer = yield
     assert answer == {"batchItemFailures": []}
     assert app.datasets.drop(world.tenant, "support", posted["drop"]).examples == 1

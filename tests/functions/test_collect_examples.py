@@ -136,11 +136,33 @@ def test_posted_examples_arrive_through_the_queue_once(world: World) -> None:
     assert dataset(world)["examples"] == 3
 
 
-def test_examples_too_big_for_a_message_are_collected_at_once(world: World) -> None:
-    answer = post(world, *(chat(f"{n} " + "long " * 500, "yes") for n in range(100)))
+def test_the_message_of_a_post_names_its_lines_and_holds_none(world: World) -> None:
+    drop = post(world, *(chat(f"{n} " + "long " * 500, "yes") for n in range(100))).body["id"]
 
-    assert (answer.status, answer.body["status"]) == (202, "collected")
+    url = world.sqs.get_queue_url(QueueName="tuneloop-test-examples")["QueueUrl"]
+    [message] = world.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
+    assert json.loads(message["Body"]) == {"collect": {"tenant": "acme", "dataset": "support", "drop": drop}}
+    world.settle()
     assert dataset(world)["examples"] == 100
+
+
+def test_a_post_that_is_delivered_again_is_not_read_again(world: World) -> None:
+    drop = post(world, *steps.questions(2)).body["id"]
+    told = json.dumps({"collect": {"tenant": "acme", "dataset": "support", "drop": drop}})
+    world.settle()
+    world.s3.delete_object(Bucket=BUCKET, Key=f"posted/acme/support/{drop}.jsonl")
+
+    assert invoke("collect-examples", sqs_event("examples", told)) == {"batchItemFailures": []}
+    assert post(world, *steps.questions(2)).body["status"] == "collected"
+
+
+def test_a_post_whose_lines_are_gone_fails_and_is_no_empty_one(world: World) -> None:
+    drop = post(world, *steps.questions(2)).body["id"]
+    told = json.dumps({"collect": {"tenant": "acme", "dataset": "support", "drop": drop}})
+    world.s3.delete_object(Bucket=BUCKET, Key=f"posted/acme/support/{drop}.jsonl")
+
+    assert invoke("collect-examples", sqs_event("examples", told)) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert [each["status"] for each in drops(world)] == ["reading"]
 
 
 def test_a_bad_example_is_named_and_nothing_of_its_post_is_taken(world: World) -> None:
@@ -162,9 +184,8 @@ def test_what_cannot_be_written_as_a_line_is_refused(text: str, world: World) ->
 
 def test_a_message_that_fails_leaves_the_others_of_its_batch_done(world: World, log: StringIO) -> None:
     drop = post(world, *steps.questions(2)).body["id"]
-    lines = "\n".join(json.dumps(line) for line in steps.questions(2))
-    good = {"collect": {"tenant": "acme", "dataset": "support", "drop": drop, "lines": lines}}
-    bad = {"collect": {"tenant": "acme", "dataset": "support", "drop": "drop-of-nobody", "lines": lines}}
+    good = {"collect": {"tenant": "acme", "dataset": "support", "drop": drop}}
+    bad = {"collect": {"tenant": "acme", "dataset": "support", "drop": "drop-of-nobody"}}
     events = [sqs_event("examples", json.dumps(body), name) for name, body in (("bad", bad), ("good", good))]
 
     answer = invoke("collect-examples", {"Records": [event["Records"][0] for event in events]})

@@ -13,6 +13,7 @@ import httpx2
 
 from infra.stage import LOCAL
 from local.stack import ROOT, LocalStack
+from tests.hearing import hear_the_bus
 from tuneloop.app import utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.store.datasets import Datasets
@@ -47,7 +48,7 @@ class Stage:
         self.tenant = self.key = ""
         self._numbers = count(1)
         self._queues = {name: stack.outputs[f"{name}QueueUrl"] for name in ("Examples", "Usage")}
-        self._queues["Heard"] = self._hear_the_bus()
+        self._queues["Heard"] = hear_the_bus(stack, "heard")
 
     def begin(self) -> None:
         """Leave nothing of the scene before, and make a tenant of a new name with a key."""
@@ -95,20 +96,6 @@ class Stage:
         """What S3 tells of an object that is put into the bucket."""
         put = self.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
         return {"key": key, "etag": put["ETag"].strip('"'), "version-id": put["VersionId"], "size": len(content)}
-
-    def _hear_the_bus(self) -> str:
-        """A queue that gets whatever comes to the bus."""
-        events, bus = self.stack.client("events"), self.stack.outputs["BusName"]
-        url: str = self.sqs.create_queue(QueueName="heard")["QueueUrl"]
-        arn = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        pattern = json.dumps({"source": [{"prefix": ""}]})
-        rule = events.put_rule(Name="heard", EventBusName=bus, EventPattern=pattern)["RuleArn"]
-        allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
-        statement = allowed | {"Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-        events.put_targets(Rule="heard", EventBusName=bus, Targets=[{"Id": "heard", "Arn": arn}])
-        return url
 
     def _empty_table(self) -> None:
         keys = ({"pk": row["pk"], "sk": row["sk"]} for row in self._rows())

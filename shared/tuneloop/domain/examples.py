@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tuneloop.domain.ids import digest
 from tuneloop.domain.limits import JSON_DEPTH, PROBLEMS_KEPT
+from tuneloop.domain.words import name_in
 
 CONTENT_FIELDS = ("messages", "tools", "parallel_tool_calls")
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -141,7 +142,7 @@ def read_example(row: Any, line: int, split: Split | None = None) -> Example | l
 
 def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Problem:
     allowed = ", ".join([*CONTENT_FIELDS, *(name for name in Example.model_fields if name not in ("id", "content"))])
-    path = ".".join(str(part) for part in ("$", *loc))[:LONGEST_PATH]
+    path = ".".join(["$", *map(name_in, loc)])[:LONGEST_PATH]
     return Problem(line=line, path=path, code="invalid_field", message=f"{message}. Known fields: {allowed}.")
 
 

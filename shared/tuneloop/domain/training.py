@@ -66,7 +66,7 @@ class Hyperparameters(BaseModel):
 
 
 class RunError(BaseModel):
-    """Why a run failed: the provider's code and message, or ours."""
+    """Why a run failed: the provider's code or ours, and a message of ours that quotes nothing."""
 
     code: str
     message: str

@@ -5,7 +5,6 @@ import, so it is imported by the first call that needs it. Its own retries are o
 which carries no idempotency key and would make a second, billed job.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.training import ProviderJob, RunEvent
+from tuneloop.domain.words import word_in
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.base import JOB_NOT_FOUND, Capabilities, JobRequest
 from tuneloop.providers.reports import RUN_KEY, event_in, job_in, object_in
@@ -38,7 +38,7 @@ KEY_REFUSED = {401: "Check the provider's key in SSM.", 403: "Check what the pro
 TRY_LATER = "Try again later."
 UNAVAILABLE = "ProviderUnavailable"
 LATER = {402: "Check the account at the provider.", 408: TRY_LATER, 409: TRY_LATER, 425: TRY_LATER, 429: TRY_LATER}
-WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
+HIDDEN = b"[key]"
 
 
 class OpenAICompatible:
@@ -143,11 +143,16 @@ class OpenAICompatible:
         with self._calling(timeout_s, not_found):
             body = self._client.get(path, cast_to=bytes, options=options)
         with _sensible():
-            return object_in(body)
+            return object_in(self._without_key(body))
 
     def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> bytes:
         with self._calling(timeout_s):
-            return self._client.post(path, body=body, cast_to=bytes, options={"timeout": timeout_s, "max_retries": 0})
+            options: Any = {"timeout": timeout_s, "max_retries": 0}
+            return self._without_key(self._client.post(path, body=body, cast_to=bytes, options=options))
+
+    def _without_key(self, said: bytes) -> bytes:
+        """What a provider said, but for our key: it is the operator's, and callers read some of this as it is."""
+        return said.replace(self._api_key.encode(), HIDDEN)
 
     @contextmanager
     def _calling(self, timeout_s: float | None = None, not_found: str | None = None) -> Iterator[None]:
@@ -177,7 +182,7 @@ class OpenAICompatible:
 
 def _translated(error: "APIStatusError", not_found: str | None) -> TuneloopError:
     status = error.status_code
-    what = f"{status} {_word(error.code) or _word(error.type) or type(error).__name__}"
+    what = f"{status} {word_in(error.code) or word_in(error.type) or type(error).__name__}"
     if status in KEY_REFUSED:
         count(UNAVAILABLE)
         message = f"The provider doesn't take our key ({what}). {KEY_REFUSED[status]}"
@@ -187,7 +192,7 @@ def _translated(error: "APIStatusError", not_found: str | None) -> TuneloopError
         return ProviderUnavailable(f"The provider can't answer now ({what}). {LATER.get(status, TRY_LATER)}")
     # A proxy's own 404 page says nothing about the thing that was asked for.
     code = not_found if status == 404 and isinstance(error.body, dict) else None
-    return ProviderRefused(f"The provider refused the call: {what}.", param=_word(error.param), code=code)
+    return ProviderRefused(f"The provider refused the call: {what}.", param=word_in(error.param), code=code)
 
 
 @contextmanager
@@ -213,8 +218,3 @@ def _id_in(fields: dict[str, Any]) -> str:
         if not isinstance(fields.get("id"), str) or not fields["id"]:
             raise ValueError("a thing without an id")
     return str(fields["id"])
-
-
-def _word(value: object) -> str | None:
-    """A code or a field's name as the provider gave it; anything that could be a sentence is not repeated."""
-    return value if isinstance(value, str) and WORD.fullmatch(value) else None

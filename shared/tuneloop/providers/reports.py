@@ -1,7 +1,8 @@
 """Reports: what a provider on OpenAI's wire says about jobs and their events, read as it comes.
 
 Servers leave fields out and put odd things into others. Without an id and a status nothing can be said about a job; any
-other field that makes no sense is one that isn't there. Texts are cut, as they end up in a row of the table.
+other field that makes no sense is one that isn't there. Texts are cut, as they end up in a row of the table. Why a job
+failed is told by the provider's codes and in our own words: its sentences may quote examples, prompts and keys.
 """
 
 from collections.abc import Mapping
@@ -11,10 +12,12 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, FiniteFlo
 from pydantic_core import from_json
 
 from tuneloop.domain.training import ProviderJob, RunError, RunEvent
+from tuneloop.domain.words import word_in
 
 RUN_KEY = "tuneloop_run"
 NO_CODE = "provider_error"
 NO_REASON = "The provider gave no reason."
+ITS_WORDS = "Its own words may quote the data and are not kept; the run's events show them."
 LONGEST_TEXT = 2000
 LARGEST_COUNT = 10**15
 
@@ -36,11 +39,6 @@ Text = Annotated[Required | None, Forgiven]
 Count = Annotated[Annotated[int, Field(ge=0, le=LARGEST_COUNT)] | None, Forgiven]
 Figure = Annotated[FiniteFloat | None, Forgiven]
 Moment = Annotated[AwareDatetime | None, BeforeValidator(lambda seconds: seconds or None), Forgiven]
-
-
-class _Error(BaseModel):
-    code: Text = None
-    message: Text = None
 
 
 class _Job(BaseModel):
@@ -94,7 +92,7 @@ def event_in(fields: Mapping[str, Any]) -> RunEvent:
     return RunEvent(
         id=event.id or "",
         at=event.created_at,
-        level=event.level or "info",
+        level=word_in(event.level) or "info",
         message=event.message or "",
         step=metrics.step,
         total_steps=metrics.total_steps,
@@ -104,7 +102,9 @@ def event_in(fields: Mapping[str, Any]) -> RunEvent:
 
 
 def _error_in(value: object, status: str) -> RunError | None:
-    said = _Error.model_validate(value if isinstance(value, dict) else {"message": value})
-    if said.code is None and said.message is None and status != "failed":
-        return None
-    return RunError(code=said.code or NO_CODE, message=said.message or NO_REASON)
+    said = value if isinstance(value, dict) else {"message": value}
+    code, about = word_in(said.get("code")), word_in(said.get("param"))
+    if not said.get("code") and not said.get("message"):
+        return RunError(code=NO_CODE, message=NO_REASON) if status == "failed" else None
+    what = " ".join([code or NO_CODE, *([f"({about})"] if about else [])])
+    return RunError(code=code or NO_CODE, message=f"The provider ended the job: {what}. {ITS_WORDS}")

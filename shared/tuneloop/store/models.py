@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.events import AnyEvent, DeploymentChanged, VersionReady
 from tuneloop.domain.registry import Deployment, HistoryEntry, Model, NewModel, Version
+from tuneloop.domain.words import name_in
 from tuneloop.store import keys
 from tuneloop.store.datasets import model_writes
 from tuneloop.store.table import Listing, Table
@@ -27,7 +28,7 @@ class Models:
     def get(self, tenant: str, model: str) -> Model:
         """The model, or NotFound in OpenAI's words."""
         if (found := self.find(tenant, model)) is None:
-            raise NotFound(f"The model `{model}` does not exist.", param="model", code="model_not_found")
+            raise NotFound(f"The model `{name_in(model)}` does not exist.", param="model", code="model_not_found")
         return found
 
     def all(self, tenant: str) -> Iterator[Model]:
@@ -58,7 +59,7 @@ class Models:
         """What answers for a model, or NotFound in OpenAI's words."""
         found = self._table.get(keys.deployment(tenant, model), Deployment)
         if found is None:
-            raise NotFound(f"The model `{model}` does not exist.", param="model", code="model_not_found")
+            raise NotFound(f"The model `{name_in(model)}` does not exist.", param="model", code="model_not_found")
         return found
 
     def decide(

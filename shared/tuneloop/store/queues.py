@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-LARGEST_MESSAGE = 200_000
 LONGEST_DELAY_S = 900
 
 
 class Queue:
-    """One queue; a message is text of at most 200,000 bytes."""
+    """One queue; a message is a short text that names what there is to do, and holds no content."""
 
     def __init__(self, client: "SQSClient", url: str) -> None:
         self._client = client

@@ -96,7 +96,8 @@ def a_post_is_collected(stage: Stage) -> None:
     state.empty_dataset(stage)
     drop = Drop(id="drop-1", tenant=stage.tenant, dataset="support", object="api", created_at=utc_now())
     stage.datasets.save_drop(drop)
-    told = {"tenant": stage.tenant, "dataset": "support", "drop": drop.id, "lines": FILE.decode()}
+    stage.put(f"posted/{stage.tenant}/support/{drop.id}.jsonl", FILE)
+    told = {"tenant": stage.tenant, "dataset": "support", "drop": drop.id}
 
     stage.invoke(COLLECT, sqs_event("examples", json.dumps({"collect": told})))
 

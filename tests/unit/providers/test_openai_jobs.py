@@ -9,9 +9,10 @@ from tests.unit.providers.server import REQUEST, Play, Server
 from tuneloop.domain.errors import ProviderUnavailable
 from tuneloop.observability import logger
 from tuneloop.providers.openai_compatible import OpenAICompatible as Provider
-from tuneloop.providers.reports import NO_CODE, NO_REASON
+from tuneloop.providers.reports import ITS_WORDS, NO_CODE, NO_REASON
 
 SAID = "the purple heron dances at noon"
+ENDED = f"The provider ended the job: {{}}. {ITS_WORDS}"
 JOB = {"id": "job-1", "status": "running"}
 
 
@@ -118,12 +119,14 @@ def test_a_job_that_cannot_be_read_hides_no_other(
 @pytest.mark.parametrize(
     ("said", "status", "code", "message"),
     [
-        ({"message": "Line 3 is not JSON."}, "failed", NO_CODE, "Line 3 is not JSON."),
-        ({"code": "bad_file"}, "failed", "bad_file", NO_REASON),
-        ({"code": 7, "message": ["x"]}, "failed", NO_CODE, NO_REASON),
-        ("no room", "failed", NO_CODE, "no room"),
+        ({"message": f"Line 3 is not JSON: {SAID}"}, "failed", NO_CODE, ENDED.format(NO_CODE)),
+        ({"code": "bad_file"}, "failed", "bad_file", ENDED.format("bad_file")),
+        ({"code": "bad_file", "param": "x"}, "failed", "bad_file", ENDED.format("bad_file (x)")),
+        ({"code": SAID, "param": SAID}, "failed", NO_CODE, ENDED.format(NO_CODE)),
+        ({"code": 7, "message": ["x"]}, "failed", NO_CODE, ENDED.format(NO_CODE)),
+        (SAID, "failed", NO_CODE, ENDED.format(NO_CODE)),
         (None, "failed", NO_CODE, NO_REASON),
-        ({"code": "bad_file", "message": "Bad."}, "cancelled", "bad_file", "Bad."),
+        ({"code": "bad_file", "message": "Bad."}, "cancelled", "bad_file", ENDED.format("bad_file")),
     ],
 )
 def test_a_job_s_error_has_a_code_and_a_reason(

@@ -60,10 +60,8 @@ def test_a_field_that_makes_no_sense_is_one_that_is_not_there(field: str, odd: A
 
 
 def test_texts_are_cut_to_what_a_row_of_the_table_can_hold() -> None:
-    job = job_in({"id": "job-1", "status": "x" * 500_000, "error": {"message": "y" * 500_000}})
-
-    assert job.error
-    assert (len(job.status), len(job.error.message)) == (LONGEST_TEXT, LONGEST_TEXT)
+    assert len(job_in({"id": "job-1", "status": "x" * 500_000}).status) == LONGEST_TEXT
+    assert len(event_in({"message": "x" * 500_000}).message) == LONGEST_TEXT
 
 
 @pytest.mark.parametrize("body", [b"[]", b"5", b"", b"\xff", b"[" * 10_000])

@@ -17,11 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from collect_examples.post import posted_key
 from collect_examples.shapes import FILENAME, NewUpload
 from collect_examples.upload import upload
 from tests.unit.factories import NAMES, NOW, a_dataset, a_run
 from tuneloop.app import App
-from tuneloop.domain.datasets import parse_drop_path
+from tuneloop.domain.datasets import Drop, parse_drop_path
 from tuneloop.domain.errors import InvalidInput, TuneloopError
 from tuneloop.domain.examples import Split
 from tuneloop.domain.training import ControlledRun
@@ -167,6 +168,16 @@ def test_an_upload_s_form_is_for_a_file_of_its_tenant(
     assert (path.tenant, path.dataset, path.split) == (tenant, dataset, split)
     assert form.fields["key"] == form.object
     assert form.object.startswith(f"incoming/{tenant}/{dataset}/")
+
+
+@given(NAMES, NAMES, NAMES, NAMES)
+def test_posts_of_two_datasets_never_lie_in_one_object(tenant: str, dataset: str, other: str, another: str) -> None:
+    places = {(tenant, dataset), (other, another)}
+
+    posts = [Drop(id="drop-1", tenant=one, dataset=name, object="api", created_at=NOW) for one, name in places]
+
+    assert len({posted_key(post) for post in posts}) == len(places)
+    assert all(posted_key(post).startswith(f"posted/{post.tenant}/") for post in posts)
 
 
 @given(st.data(), NAMES, NAMES)

@@ -1,0 +1,19 @@
+"""Words: what of somebody else's text may be repeated in a refusal, a row or a log: a code or a field's name.
+
+A text of one plain word is a name; anything else could be a sentence, and sentences are content.
+"""
+
+import re
+
+PLAIN = re.compile(r"[\w.-]{1,64}", re.ASCII)
+UNUSUAL = "(unusual name)"
+
+
+def word_in(value: object) -> str | None:
+    """The value if it is one plain word."""
+    return value if isinstance(value, str) and PLAIN.fullmatch(value) else None
+
+
+def name_in(value: object) -> str:
+    """A name as it is where it is one plain word, else that it is none."""
+    return word_in(str(value)) or UNUSUAL
