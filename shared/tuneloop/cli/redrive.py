@@ -78,7 +78,7 @@ class DeadLetters:
         """What lies there, given back to the queue at once."""
         held = list(self._take())
         for each in held:
-            self._sqs.change_message_visibility(QueueUrl=self._dead, ReceiptHandle=each.receipt, VisibilityTimeout=0)
+            self._give_back(each.receipt)
         return [each.letter for each in held]
 
     def send_back(self) -> list[Letter]:
@@ -99,11 +99,19 @@ class DeadLetters:
     def _take(self) -> Iterator[Held]:
         """Each letter that lay there when this began, once, even if it comes up again while it is in hand."""
         began, seen = datetime.now(UTC), set[str]()
-        while batch := [message for message in self._receive() if message["MessageId"] not in seen]:
-            seen |= {message["MessageId"] for message in batch}
-            yield from (
-                Held(self._read(message), message["ReceiptHandle"]) for message in batch if sent(message) <= began
-            )
+        while messages := self._receive():
+            new = {message["MessageId"] for message in messages} - seen
+            for message in messages:
+                if message["MessageId"] in new and sent(message) <= began:
+                    yield Held(self._read(message), message["ReceiptHandle"])
+                else:
+                    self._give_back(message["ReceiptHandle"])
+            if not new:
+                return
+            seen |= new
+
+    def _give_back(self, receipt: str) -> None:
+        self._sqs.change_message_visibility(QueueUrl=self._dead, ReceiptHandle=receipt, VisibilityTimeout=0)
 
     def _receive(self) -> "list[MessageTypeDef]":
         answer = self._sqs.receive_message(

@@ -230,6 +230,7 @@ def test_what_comes_meanwhile_is_left_for_the_next_time(failures: str, calls: Ca
     letters = DeadLetters("test", QueueName.FAILURES, failing).send_back()
 
     assert (len(letters), len(calls), left(failures)) == (1, 1, 1)
+    assert len(back(QueueName.FAILURES, calls)) == 1  # it can be taken at once
 
 
 def test_a_dry_run_shows_kinds_and_ages_and_no_content_and_changes_nothing(
