@@ -17,7 +17,7 @@ from tests.e2e.test_command import soon
 from tests.examples import chat
 from tuneloop.domain.training import TERMINAL, RunStatus
 
-RULE = LOCAL.function_name("collect-examples-drops")
+RULE = LOCAL.name_of("collect-examples-drops")
 FILES, LINES = 20, 5
 
 
@@ -76,18 +76,22 @@ def test_twenty_files_at_once_make_two_runs_at_most_and_the_last_has_every_examp
     assert datetime.now(UTC) - begun < timedelta(seconds=5)
     ended = collected(command, "parcels", FILES)
 
-    def last_run() -> Any:
-        runs = [api.get(f"/training-runs/{run['id']}") for run in api.get("/training-runs")["data"]]
-        dataset = api.get("/datasets/parcels")
-        over = runs and all(RunStatus(run["status"]) in TERMINAL for run in runs)
-        return over and dataset["exported_revision"] == dataset["revision"] and runs
+    last = api.get("/datasets/parcels")["revision"]
 
-    runs = soon(last_run, seconds=120)
+    def every_run() -> Any:
+        """All runs, newest first, once the last revision has its run and none goes on."""
+        runs = [api.get(f"/training-runs/{run['id']}") for run in api.get("/training-runs")["data"]]
+        over = all(RunStatus(run["status"]) in TERMINAL for run in runs)
+        return over and any(export_of(run)["revision"] == last for run in runs) and runs
+
+    def export_of(run: Any) -> Any:
+        return api.get(f"/datasets/parcels/exports/{run['export']}")
+
+    runs = soon(every_run, seconds=120)
     assert {drop["status"] for drop in ended} == {"collected"}
     assert {drop["object"] for drop in ended} == set(keys)
     assert 1 <= len(runs) <= 2
-    export = api.get(f"/datasets/parcels/exports/{runs[0]['export']}")
-    assert sum(file["examples"] for file in export["files"].values()) == FILES * LINES
+    assert sum(file["examples"] for file in export_of(runs[0])["files"].values()) == FILES * LINES
     assert runs[0]["status"] == "succeeded"
 
 
