@@ -48,14 +48,15 @@ def refresh(
     fresh = run.checked_at is not None and now - run.checked_at < timedelta(seconds=older_than_s)
     if run.status not in AT_PROVIDER or run.provider_job_id is None or fresh:
         return run
-    until = monotonic() + asking_s
     try:
+        provider.prepare()  # in a cold process that takes longer than the provider does
+        until = monotonic() + asking_s
         job = provider.get_job(run.provider_job_id, timeout_s=asking_s)
-        news = reported(job.id, provider, until - monotonic())
     except (ProviderUnavailable, ProviderRefused) as error:
         if error.code == JOB_NOT_FOUND:
             return _store(run, lambda run: miss_job(run, now), runs, models, exports, now)
         return wait(run, error.message, runs=runs, models=models, exports=exports, now=now)
+    news = heard(job.id, provider, until - monotonic())
     return record(run, job, news, runs=runs, models=models, exports=exports, now=now)
 
 
@@ -71,6 +72,14 @@ def reported(job_id: str, provider: Provider, asking_s: float = ASKING_S) -> lis
     try:
         return provider.events(job_id, timeout_s=asking_s)
     except ProviderRefused:
+        return []
+
+
+def heard(job_id: str, provider: Provider, asking_s: float = ASKING_S) -> list[RunEvent]:
+    """The same, and none where they can't be had now: what was said of the job itself is good without them."""
+    try:
+        return reported(job_id, provider, asking_s)
+    except ProviderUnavailable:
         return []
 
 

@@ -7,7 +7,7 @@ and the next sweep asks again.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from check_status.refresh import record, refresh, reported, wait
+from check_status.refresh import heard, record, refresh, wait
 from tuneloop.domain.errors import ProviderUnavailable
 from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, ProviderJob, RunStatus
 from tuneloop.observability import count, log_failure
@@ -30,7 +30,7 @@ def sweep(*, provider: Provider, runs: Runs, models: Models, exports: Exports, n
         if job is None:
             seen = refresh(run, older_than_s=0, provider=provider, runs=runs, models=models, exports=exports, now=now)
         else:
-            seen = record(run, job, reported(job.id, provider), runs=runs, models=models, exports=exports, now=now)
+            seen = record(run, job, heard(job.id, provider), runs=runs, models=models, exports=exports, now=now)
         if seen.status != run.status:
             count("RunsChanged")
 

@@ -181,14 +181,17 @@ class App:
 
     @cached_property
     def provider(self) -> "Provider":
-        """The provider that this stage trains at and serves from, its key read from SSM."""
+        """The provider that this stage trains at and serves from, its key read from SSM when it is first needed."""
         from tuneloop.providers.openai_compatible import OpenAICompatible
 
         settings, ssm = self.settings, self.client("ssm")
         name = _needed(settings.provider_key_parameter, "provider_key_parameter")
 
-        def key() -> str:
-            return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+        def key() -> str | None:
+            try:
+                return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+            except ssm.exceptions.ParameterNotFound:
+                return None
 
         return OpenAICompatible(settings.provider, settings.provider_base_url, key)
 

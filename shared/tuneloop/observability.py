@@ -10,6 +10,9 @@ import traceback
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+from botocore.exceptions import ClientError
+
+from tuneloop.domain.words import word_in
 
 FRAMES = 8
 NAMESPACE = "Tuneloop"
@@ -55,7 +58,20 @@ def flush() -> None:
         metrics.flush_metrics()
 
 
+def kind_of(error: BaseException) -> str:
+    """An error's type, and what AWS refused if it came of that, such as `ClientError:PutItem:AccessDeniedException`.
+
+    Operations and codes are AWS's own fixed words; an error's text is no part of it, since it may quote content.
+    """
+    refusal = error if isinstance(error, ClientError) else error.__cause__
+    words = [type(error).__name__]
+    if isinstance(refusal, ClientError):
+        code = word_in(refusal.response.get("Error", {}).get("Code"))
+        words += [refusal.operation_name, *([code] if code and code not in words else [])]
+    return ":".join(words)
+
+
 def log_failure(error: Exception) -> None:
     """Log what failed and where, without the error's text: it may quote a prompt, an answer or a key."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    logger.error("failed", extra={"error": type(error).__name__, "frames": frames[-FRAMES:]})
+    logger.error("failed", extra={"error": kind_of(error), "frames": frames[-FRAMES:]})

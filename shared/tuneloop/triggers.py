@@ -1,7 +1,7 @@
 """Triggers: one entry point per function, which tells apart what woke it and calls what was registered for that.
 
 HTTP requests go to the function's `Api`; domain events, schedules, S3 drops, queues and the table's stream each go to
-the one routine registered for them. An error of ours or of a library leaves as its type only, since its text may quote
+the one routine registered for them. An error of ours or of a library leaves as its kind only, since its text may quote
 content; the trigger's own retries and dead-letter queue take it from there.
 """
 
@@ -14,14 +14,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tuneloop.domain.events import SOURCE, parse_event
 from tuneloop.http import Api
-from tuneloop.observability import flush, log_failure, logger
+from tuneloop.observability import flush, kind_of, log_failure, logger
 
 Event = dict[str, Any]
 Routine = Callable[..., Any]
 
 
 class FunctionFailed(Exception):
-    """What a function ends with when it could not do its work; names the error's type and nothing of its text."""
+    """What a function ends with when it could not do its work; names the error's kind and nothing of its text."""
 
 
 class Function:
@@ -69,7 +69,7 @@ class Function:
             done = self._run(event, context)
         except Exception as error:  # noqa: BLE001 - the entry point: nothing above may see the text
             log_failure(error)
-            raise FunctionFailed(type(error).__name__) from None
+            raise FunctionFailed(kind_of(error)) from None
         logger.info("done", extra={"trigger": event.get("detail-type") or event.get("schedule") or "records"})
         return done
 
@@ -92,7 +92,7 @@ class Function:
             self.routines["queue"](record.body)
         except Exception as error:  # noqa: BLE001 - the entry point: nothing above may see the text
             log_failure(error)
-            raise FunctionFailed(type(error).__name__) from None
+            raise FunctionFailed(kind_of(error)) from None
 
 
 @logger.inject_lambda_context(clear_state=True)

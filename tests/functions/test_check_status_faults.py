@@ -11,7 +11,7 @@ from tests.functions.conftest import Later
 from tests.functions.providers import Interfered, Reporting
 from tests.world import World
 from tuneloop.app import app, utc_now
-from tuneloop.domain.errors import ProviderRefused
+from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.training import ControlledRun, ProviderJob, RunEvent, RunStatus
 from tuneloop.providers.base import JOB_NOT_FOUND
 from tuneloop.triggers import FunctionFailed
@@ -36,6 +36,13 @@ class KeepingNoEvents(Interfered):
 
     def events(self, *_: Any, **__: Any) -> list[RunEvent]:
         raise ProviderRefused("The provider refused the call: 404 NotFoundError.")
+
+
+class Tired(Interfered):
+    """Tells of a job, and then has no time for its events."""
+
+    def events(self, *_: Any, **__: Any) -> list[RunEvent]:
+        raise ProviderUnavailable("There was no time left to ask the provider.")
 
 
 class Listing(Interfered):
@@ -169,3 +176,25 @@ def test_a_provider_that_keeps_no_events_still_ends_its_runs(live: World) -> Non
     assert (ended["status"], ended["version"], ended["step"]) == ("succeeded", 1, None)
     events = live.call("GET /v1/training-runs/{run}/events", f"/v1/training-runs/{run.id}/events")
     assert (events.status, events.body) == (200, {"data": []})
+
+
+def test_what_was_said_of_a_job_counts_when_its_events_come_too_late(live: World) -> None:
+    run = launched(live)
+    ended_at_provider(run)
+    Tired()
+
+    ended = steps.look(live, run.id)
+
+    assert (ended["status"], ended["version"], ended["waiting_for"]) == ("succeeded", 1, None)
+    events = live.call("GET /v1/training-runs/{run}/events", f"/v1/training-runs/{run.id}/events")
+    assert (events.status, events.body["error"]["code"]) == (503, "provider_unavailable")
+
+
+def test_the_sweep_ends_a_run_whose_events_come_too_late(live: World) -> None:
+    run = launched(live)
+    ended_at_provider(run)
+    Tired()
+
+    live.schedule("check-status")
+
+    assert app.runs.get(live.tenant, run.id).status == RunStatus.SUCCEEDED

@@ -19,6 +19,7 @@ from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.errors import OutOfTime, ProviderUnavailable
 from tuneloop.http import ANSWER_WITHIN_S
+from tuneloop.observability import kind_of
 
 SAID = "the purple heron dances at noon"
 GONE = "ft:tuneloop-linear-1:local:gone:00000000"
@@ -71,7 +72,7 @@ def test_an_answer_whose_usage_cannot_be_sent_is_still_an_answer(
 
     assert (answer.status, answer.body["tuneloop"]["version"]) == (200, 0)
     assert lost == [("UsageLost", 1)]
-    assert f'"error":"{type(failure).__name__}"' in log.getvalue()
+    assert f'"error":"{kind_of(failure)}"' in log.getvalue()
     assert SAID not in log.getvalue()
     assert steps.usage(live) == []
 

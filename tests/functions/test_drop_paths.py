@@ -196,7 +196,7 @@ def test_a_file_that_cannot_be_taken_costs_the_sweep_no_other(
         world.schedule("collect-examples")
 
     assert app.datasets.get("acme", "support").examples == 2
-    assert '"error":"ClientError"' in log.getvalue()
+    assert '"error":"ClientError:GetObject:InternalError"' in log.getvalue()
 
 
 def test_the_sweep_ends_before_its_time_does(world: World, later: Later, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,21 +1,24 @@
 """A provider that is down, slow or answers nonsense: its runs wait, say since when, and nothing is made twice."""
 
 from datetime import datetime
+from io import StringIO
 from typing import Any
 
 import pytest
 
+from check_status import refresh
 from check_status.refresh import ASKING_S
 from tests.functions import steps
-from tests.functions.conftest import Later
+from tests.functions.conftest import KEY, Later
 from tests.functions.providers import Interfered, jobs_of
-from tests.world import World
+from tests.world import ENVIRONMENT, World
 from tuneloop.app import app
 from tuneloop.domain.errors import ProviderUnavailable
 from tuneloop.domain.training import ProviderJob, RunEvent, RunStatus
 from tuneloop.providers.base import JobRequest
 
 SAID = "The provider can't answer now (APITimeoutError). Try again later."
+CHAT = {"model": "support", "messages": [{"role": "user", "content": "Where is my card?"}]}
 
 
 class Silent(Interfered):
@@ -152,6 +155,29 @@ def test_looking_at_a_run_takes_one_budget_for_all_that_is_asked(live: World) ->
     assert given[1] < ASKING_S
 
 
+def test_what_a_cold_process_has_to_load_takes_nothing_of_the_budget(
+    live: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = launched(live)
+    clock = [100.0]
+    given: list[float] = []
+
+    class Cold(Interfered):
+        def prepare(self) -> None:
+            clock[0] += 2.5
+
+        def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
+            given.append(timeout_s)
+            found: list[RunEvent] = self.real.events(job_id, 5)
+            return found
+
+    monkeypatch.setattr(refresh, "monotonic", lambda: clock[0])
+    Cold()
+    steps.look(live, run)
+
+    assert given == [ASKING_S]
+
+
 def test_a_run_that_failed_waits_for_nothing_any_more(live: World) -> None:
     run = launched(live)
     found = app.runs.get(live.tenant, run)
@@ -159,3 +185,49 @@ def test_a_run_that_failed_waits_for_nothing_any_more(live: World) -> None:
     ended = found.waiting(SAID, found.created_at).moved(RunStatus.FAILED)
 
     assert (ended.waiting_for, ended.waiting_since) == (None, None)
+
+
+def without_key(world: World) -> None:
+    """Let the functions start anew on a stage whose provider's key was not stored yet."""
+    world.ssm.delete_parameter(Name=ENVIRONMENT["TUNELOOP_PROVIDER_KEY_PARAMETER"])
+    app.__dict__.pop("provider", None)
+
+
+def test_without_a_key_sweeps_that_have_nothing_to_ask_are_content(live: World, log: StringIO) -> None:
+    without_key(live)
+
+    for function in ("check-status", "launch-finetune", "evaluate"):
+        live.schedule(function)
+
+    assert '"failed"' not in log.getvalue()
+
+
+def test_without_a_key_a_run_waits_and_says_so_and_goes_on_once_it_is_stored(live: World) -> None:
+    without_key(live)
+    run = launched(live)
+
+    live.schedule("launch-finetune")
+
+    assert "`make provider-key`" in steps.look(live, run)["waiting_for"]
+    name = ENVIRONMENT["TUNELOOP_PROVIDER_KEY_PARAMETER"]
+    live.ssm.put_parameter(Name=name, Value=KEY, Type="SecureString")
+    live.schedule("launch-finetune")
+    assert steps.followed(live, run)["status"] == "succeeded"
+
+
+def test_without_a_key_a_run_at_the_provider_waits_whoever_looks(live: World) -> None:
+    run = launched(live)
+    without_key(live)
+
+    assert "`make provider-key`" in steps.look(live, run)["waiting_for"]
+    live.schedule("check-status")
+    assert "`make provider-key`" in steps.runs(live)[0]["waiting_for"]
+
+
+def test_without_a_key_a_chat_is_told_that_it_is_missing(live: World) -> None:
+    launched(live)
+    without_key(live)
+
+    answer = live.call("POST /v1/chat/completions", "/v1/chat/completions", CHAT)
+
+    assert (answer.status, answer.body["error"]["code"]) == (503, "provider_key_missing")

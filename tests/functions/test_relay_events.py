@@ -133,7 +133,7 @@ def test_a_row_whose_time_is_over_does_not_come_back(world: World, sent: list[di
 
     assert revisions(sent) == [1]
     assert waiting() == []
-    assert '"error":"ConditionalCheckFailedException"' in log.getvalue()
+    assert '"error":"ConditionalCheckFailedException:UpdateItem"' in log.getvalue()
 
 
 def test_a_bus_that_is_away_fails_loudly_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_a_bus_that_is_away_fails_loudly_and_loses_nothing(monkeypatch: pytest.M
     row = announce(1)
     with monkeypatch.context() as patch:
         patch.setattr(app.bus._client, "put_events", throttled)
-        with pytest.raises(FunctionFailed, match="ClientError"):
+        with pytest.raises(FunctionFailed, match=r"^ClientError:PutEvents:ThrottlingException$"):
             invoke("relay-events", stream(row))
     assert waiting() == ["00000001"]
 

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tuneloop.observability import NAMESPACE, SERVICE, count, flush, metrics
+from tuneloop.domain.errors import NotFound
+from tuneloop.observability import NAMESPACE, SERVICE, count, flush, kind_of, metrics
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +45,35 @@ def test_counting_nothing_writes_nothing(capsys: pytest.CaptureFixture[str]) -> 
     flush()
 
     assert capsys.readouterr().out == ""
+
+
+def refusal(code: object, operation: str = "PutItem") -> ClientError:
+    told = "User: arn:aws:sts::1:x is not authorized to read the customer's own words"
+    return ClientError({"Error": {"Code": code, "Message": told}}, operation)  # type: ignore[typeddict-item]
+
+
+def test_what_aws_refuses_is_told_by_operation_and_code_and_not_by_its_text() -> None:
+    assert kind_of(refusal("AccessDeniedException")) == "ClientError:PutItem:AccessDeniedException"
+    assert kind_of(refusal("404", "HeadObject")) == "ClientError:HeadObject:404"
+
+
+def test_a_refusal_that_is_named_by_its_code_says_it_once() -> None:
+    class ParameterNotFound(ClientError):
+        pass
+
+    error = ParameterNotFound({"Error": {"Code": "ParameterNotFound"}}, "GetParameter")
+
+    assert kind_of(error) == "ParameterNotFound:GetParameter"
+
+
+def test_an_error_of_ours_tells_the_refusal_that_it_came_of() -> None:
+    error = NotFound("There is no object x.")
+    error.__cause__ = refusal("AccessDenied", "GetObject")
+
+    assert kind_of(error) == "NotFound:GetObject:AccessDenied"
+    assert kind_of(NotFound("There is no object x.")) == "NotFound"
+
+
+@pytest.mark.parametrize("code", ["the customer's own words", "", None])
+def test_a_code_that_is_no_word_is_left_out(code: object) -> None:
+    assert kind_of(refusal(code)) == "ClientError:PutItem"

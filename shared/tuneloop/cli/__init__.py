@@ -5,17 +5,27 @@ What operators do with AWS credentials (keys, drops) goes to AWS; what apps may 
 
 import sys
 
+from tuneloop.cli.region import agree_on_region
 from tuneloop.domain.errors import TuneloopError
+
+EXTRA = {"rich", "typer"}  # what the extra `cli` brings
 
 
 def main() -> None:
     """Run the command; a refusal is one line on standard error and exit status 1."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - only the command needs all this
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - only the command needs all this
+        from rich.console import Console  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
 
-    from tuneloop.cli.commands import cli  # noqa: PLC0415
+        from tuneloop.cli.commands import cli  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA:
+            raise
+        sys.exit(f"The tuneloop command needs {missing}, which an app doesn't: pip install 'tuneloop[cli]'")
 
+    agree_on_region()
     try:
         cli()
     except TuneloopError as error:

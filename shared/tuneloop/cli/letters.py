@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageTypeDef
 
-WORD = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+WORD = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 IN_ATTRIBUTES = ("RULE_ARN", "TARGET_ARN", "ERROR_CODE")
 InputOf = Callable[[str], str | None]
 _object = TypeAdapter(dict[str, Any])

@@ -1,7 +1,7 @@
 """The port to whoever trains and serves: one Protocol, and what each provider declares it can do.
 
 What comes out of it is in our words; only a job's `status` stays the provider's own, shown where we don't know it.
-Calls raise ProviderUnavailable (try again; a wrong key and an answer that makes no sense count as such) or
+Calls raise ProviderUnavailable (try again; a wrong or missing key and an answer that makes no sense count as such) or
 ProviderRefused (don't); a create is sent exactly once. A `timeout_s` is for the whole call, however it drags on.
 """
 
@@ -39,6 +39,10 @@ class Provider(Protocol):
 
     name: str
     capabilities: Capabilities
+
+    def prepare(self) -> None:
+        """Load what the first call would, so that it takes none of a call's time; gives no answer and asks for none."""
+        ...
 
     def find_file(self, name: str) -> str | None:
         """The provider's id of a file of that name, if it was uploaded before."""

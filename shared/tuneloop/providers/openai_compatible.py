@@ -35,6 +35,7 @@ PAGE = 100
 MOST_LISTED = 1000
 SEED = 0  # the same data trains the same model
 KEY_REFUSED = {401: "Check the provider's key in SSM.", 403: "Check what the provider's key in SSM may do."}
+KEY_MISSING = "The provider's key is not in SSM: `make provider-key` stores it."
 TRY_LATER = "Try again later."
 UNAVAILABLE = "ProviderUnavailable"
 LATER = {402: "Check the account at the provider.", 408: TRY_LATER, 409: TRY_LATER, 425: TRY_LATER, 429: TRY_LATER}
@@ -42,15 +43,21 @@ HIDDEN = b"[key]"
 
 
 class OpenAICompatible:
-    """A provider on OpenAI's wire at `base_url`; a key that it doesn't take is read anew, at most every 30 s."""
+    """A provider on OpenAI's wire at `base_url`.
 
-    def __init__(self, name: str, base_url: str, read_key: Callable[[], str]) -> None:
+    The first call that needs the key reads it; one that isn't taken is read anew, at most every 30 s.
+    """
+
+    def __init__(self, name: str, base_url: str, read_key: Callable[[], str | None]) -> None:
         self.name = name
         self.capabilities = Capabilities()
         self._base_url = base_url
         self._read_key = read_key
-        self._api_key = read_key()
         self._key_read_at = monotonic()
+
+    @cached_property
+    def _api_key(self) -> str:
+        return self._fresh_key()
 
     @cached_property
     def _client(self) -> "OpenAI":
@@ -60,6 +67,10 @@ class OpenAICompatible:
 
         network = client_with_deadlines(SUBMIT_S)
         return OpenAI(base_url=self._base_url, api_key=self._api_key, timeout=SUBMIT_S, http_client=network)
+
+    def prepare(self) -> None:
+        """Import the SDK and read the key, if that was not done yet."""
+        _ = self._client
 
     def find_file(self, name: str) -> str | None:
         """The newest file of that name among the account's fine-tuning files."""
@@ -176,8 +187,15 @@ class OpenAICompatible:
 
     def _renew_key(self) -> None:
         if monotonic() - self._key_read_at > KEY_KEPT_S:
-            self._key_read_at = monotonic()
-            self._api_key = self._client.api_key = self._read_key()
+            self._api_key = self._client.api_key = self._fresh_key()
+
+    def _fresh_key(self) -> str:
+        self._key_read_at = monotonic()
+        key = self._read_key()
+        if key is None:
+            count(UNAVAILABLE)
+            raise ProviderUnavailable(KEY_MISSING, code="provider_key_missing")
+        return key
 
 
 def _translated(error: "APIStatusError", not_found: str | None) -> TuneloopError:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 IN_MEMORY_BYTES = 16 << 20
+GONE = {"NoSuchKey", "NoSuchVersion", "404"}
+DENIED = {"AccessDenied", "403"}  # what S3 also says of a missing object to a role that may not list the bucket
 
 
 class Written(NamedTuple):
@@ -115,9 +117,11 @@ class Objects:
 
     def download(self, key: str) -> IO[bytes]:
         """An object's content as a file, in memory while it is small."""
-        file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
-        self._client.download_fileobj(self.bucket, key, file)
-        file.seek(0)
+        with ExitStack() as closing_it, _finding(key):
+            file = closing_it.enter_context(SpooledTemporaryFile(IN_MEMORY_BYTES))
+            self._client.download_fileobj(self.bucket, key, file)
+            file.seek(0)
+            closing_it.pop_all()  # from here on its caller closes it
         return file
 
     def link(self, key: str) -> str:
@@ -134,10 +138,19 @@ class Objects:
         return Form(form["url"], form["fields"])
 
     def _get(self, key: str, version: str | None = None) -> Any:
-        try:
-            which = {"VersionId": version} if version else {}
+        which = {"VersionId": version} if version else {}
+        with _finding(key):
             return self._client.get_object(Bucket=self.bucket, Key=key, **which)  # type: ignore[arg-type]
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-                raise NotFound(f"There is no object {key}.", param="key") from error
-            raise
+
+
+@contextmanager
+def _finding(key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in GONE:
+            raise NotFound(f"There is no object {key}.", param="key") from error
+        if code in DENIED:
+            raise NotFound(f"The object {key} is gone, or may not be read from here.", param="key") from error
+        raise

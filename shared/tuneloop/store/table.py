@@ -53,12 +53,16 @@ class Table:
     def commit(self, *writes: Write) -> None:
         """All of the writes or none; Stale when a condition no longer holds."""
         actions = [write.action(self.name) for write in writes]
+        resent = False
         for left in reversed(range(CONFLICT_TRIES)):
             try:
                 self._send(actions)
             except ClientError as error:
+                resent = resent or _was_resent(error)
                 codes = _refusals(error)
                 if "ConditionalCheckFailed" in codes:
+                    if resent and _is_stored(actions, error):
+                        return  # an earlier sending of this very put was applied, and its answer got lost
                     raise Stale("Somebody else changed this at the same time. Read it again and retry.") from error
                 if "TransactionConflict" not in codes or not left:
                     raise
@@ -68,10 +72,8 @@ class Table:
 
     def _send(self, actions: list[Item]) -> None:
         if len(actions) == 1 and "Put" in actions[0]:
-            self.client.put_item(**actions[0]["Put"])
-        elif len(actions) == 1:
-            self.client.update_item(**actions[0]["Update"])
-        else:
+            self.client.put_item(**actions[0]["Put"], ReturnValuesOnConditionCheckFailure="ALL_OLD")
+        else:  # carries a token by which a repetition is known, so that nothing is added twice
             self.client.transact_write_items(TransactItems=actions)  # type: ignore[arg-type]
 
     def page(
@@ -158,3 +160,15 @@ def _refusals(error: ClientError) -> set[str]:
     details: Any = error.response
     codes = {reason.get("Code", "") for reason in details.get("CancellationReasons", [])}
     return codes | {details["Error"]["Code"].removesuffix("Exception")}
+
+
+def _was_resent(error: ClientError) -> bool:
+    """Whether botocore had sent the request before: else a row that is like ours is a rival's all the same."""
+    details: Any = error.response
+    return bool(details.get("ResponseMetadata", {}).get("RetryAttempts"))
+
+
+def _is_stored(actions: list[Item], error: ClientError) -> bool:
+    """Whether the row that a single put found in its place is exactly what it would have written."""
+    details: Any = error.response
+    return "Item" in details and from_item(details["Item"]) == from_item(actions[0]["Put"]["Item"])

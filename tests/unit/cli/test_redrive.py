@@ -134,6 +134,15 @@ def test_a_failed_call_is_made_again_with_its_very_payload(failures: str, calls:
     assert left(failures) == 0
 
 
+def test_a_call_that_aws_refused_says_which_and_why(failures: str, calls: Calls) -> None:
+    kind = "ClientError:TransactWriteItems:ProvisionedThroughputExceededException"
+    write(failures, of_call(DROP, error=kind))
+
+    [letter] = back(QueueName.FAILURES, calls)
+
+    assert letter.why == kind
+
+
 def test_one_turn_of_a_schedule_makes_up_for_all_that_failed(failures: str, calls: Calls) -> None:
     write(failures, *[of_call(TURN, "tuneloop-test-evaluate")] * 3, of_call(TURN, "tuneloop-test-check-status"))
 

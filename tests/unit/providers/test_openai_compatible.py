@@ -235,3 +235,22 @@ def test_a_wrong_key_is_not_read_again_at_once(server: Server) -> None:
 
     assert {asked.key for asked in server.asked} == {"old"}
     provider._client.close()
+
+
+def test_the_key_is_read_and_the_sdk_loaded_by_what_needs_them_first_and_once(server: Server) -> None:
+    read: list[str] = []
+
+    def key() -> str:
+        read.append("a-key")
+        return "a-key"
+
+    provider = OpenAICompatible("played", server.url, key)
+    assert (read, "_client" in vars(provider)) == ([], False)
+
+    provider.prepare()
+    client = vars(provider)["_client"]
+    server.plays_next(ANSWER)
+    provider.complete(QUESTION, 5)
+
+    assert (read, provider._client, server.asked[0].key) == (["a-key"], client, "a-key")
+    provider._client.close()

@@ -50,6 +50,22 @@ def test_an_address_where_nobody_listens_counts() -> None:
     assert counted() == 1
 
 
+def test_a_key_that_is_missing_counts_and_is_asked_for_until_it_is_there(server: Server) -> None:
+    keys = iter([None, None, "a-key"])
+    provider = OpenAICompatible("played", server.url, lambda: next(keys))
+    server.plays_next({"choices": [{"message": {"role": "assistant", "content": "Hi"}}]})
+
+    for call in (lambda: provider.complete(QUESTION, 5), provider.prepare):
+        with pytest.raises(ProviderUnavailable, match="make provider-key") as told:
+            call()
+        assert told.value.code == "provider_key_missing"
+    provider.complete(QUESTION, 5)
+
+    provider._client.close()
+    assert [asked.key for asked in server.asked] == ["a-key"]
+    assert counted() == 2
+
+
 @pytest.mark.parametrize("status", [400, 404, 422])
 def test_a_call_that_is_turned_down_does_not(status: int, server: Server, provider: OpenAICompatible) -> None:
     server.plays_next({"error": {"message": "Wrong", "code": "some_code"}}, status=status)

@@ -6,11 +6,14 @@ from urllib.request import Request
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from tests.world import BUCKET
 from tuneloop.app import App
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.limits import LINE_BYTES
+from tuneloop.observability import kind_of
 from tuneloop.store.objects import Packing
 
 
@@ -38,6 +41,38 @@ def test_an_object_that_is_not_there_is_named(stage: App) -> None:
         list(stage.objects.lines("exports/x"))
 
     assert refusal.value.param == "key"
+
+
+def test_a_version_that_is_not_there_is_the_same(stage: App) -> None:
+    stage.objects.put("x", b"content")
+
+    with pytest.raises(NotFound, match="There is no object x"):
+        list(stage.objects.dropped_lines("x", "00000000-0000-0000-0000-000000000000"))
+
+
+def test_an_object_that_is_not_there_can_t_be_downloaded(stage: App) -> None:
+    with pytest.raises(NotFound, match="There is no object exports/x"):
+        stage.objects.download("exports/x")
+
+
+def test_what_a_role_without_the_bucket_s_list_hears_of_a_missing_object_says_both(stage: App) -> None:
+    """S3 tells such a role of no object whether it is there."""
+    with Stubber(stage.objects._client) as stub:
+        stub.add_client_error("get_object", "AccessDenied", http_status_code=403)
+        with pytest.raises(NotFound, match="exports/x is gone, or may not be read") as read:
+            list(stage.objects.lines("exports/x"))
+        stub.add_client_error("head_object", "403", http_status_code=403)
+        with pytest.raises(NotFound, match="exports/x is gone, or may not be read"):
+            stage.objects.download("exports/x")
+
+    assert kind_of(read.value) == "NotFound:GetObject:AccessDenied"
+
+
+def test_another_refusal_stays_what_it_is(stage: App) -> None:
+    with Stubber(stage.objects._client) as stub:
+        stub.add_client_error("get_object", "InvalidRange")
+        with pytest.raises(ClientError, match="InvalidRange"):
+            list(stage.objects.lines("exports/x"))
 
 
 def test_an_object_is_downloaded_from_its_start(stage: App) -> None:

@@ -2,12 +2,12 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,13 +94,70 @@ def test_a_commit_is_all_or_nothing(table: Table) -> None:
     assert not table.holds(elsewhere)
 
 
-def test_a_single_addition_makes_its_row(table: Table) -> None:
-    table.commit(Add(keys.usage("acme", "support", "2026-07-01", 1, 0), {"calls": 2}))
+def test_a_single_addition_carries_a_token_so_that_a_repetition_adds_nothing(table: Table) -> None:
+    key = keys.usage("acme", "support", "2026-07-01", 1, 0)
+    tokens: list[str] = []
 
-    assert table.holds(keys.usage("acme", "support", "2026-07-01", 1, 0))
+    def note(params: Any, **_: Any) -> None:
+        tokens.append(json.loads(params["body"])["ClientRequestToken"])
+
+    table.client.meta.events.register("before-call.dynamodb", note)
+    try:
+        table.commit(Add(key, {"calls": 2}))
+    finally:
+        table.client.meta.events.unregister("before-call.dynamodb", note)
+
+    assert [bool(token) for token in tokens] == [True]
+    assert table.holds(key)
 
 
 CONFLICT = {"CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}]}
+
+
+Meanwhile = Callable[[], object]
+Losing = Callable[[Meanwhile], None]
+
+
+@pytest.fixture
+def losing(table: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Losing]:
+    """Loses the answer of the next put, which was applied; the rest happens before it is sent again."""
+    waiting: list[Meanwhile] = []
+
+    def lose(request: Any, event_name: str, **_: Any) -> None:
+        if waiting and event_name.endswith(".PutItem"):
+            waiting.pop()()
+            raise ReadTimeoutError(endpoint_url=request.url)
+
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    table.client.meta.events.register_last("before-send", lose)  # after moto
+    yield waiting.append
+    table.client.meta.events.unregister("before-send", lose)
+
+
+def test_a_put_whose_answer_got_lost_is_not_taken_for_somebody_else_s(table: Table, losing: Losing) -> None:
+    losing(lambda: None)
+    table.commit(Save(HERE, a_dataset(), keys.swept(keys.OPEN_RUNS, NOW)))
+    losing(lambda: None)
+    table.commit(Save(HERE, read(table).model_copy(update={"revision": 7})))
+
+    assert (read(table).seq, read(table).revision) == (2, 7)
+
+
+def test_a_put_whose_answer_got_lost_is_stale_where_somebody_wrote_since(table: Table, losing: Losing) -> None:
+    losing(lambda: table.commit(Save(HERE, read(table).model_copy(update={"revision": 9}))))
+
+    with pytest.raises(Stale):
+        table.commit(Save(HERE, a_dataset()))
+
+    assert (read(table).seq, read(table).revision) == (2, 9)
+
+
+def test_of_two_who_write_the_very_same_one_is_told(table: Table) -> None:
+    """Else both would take a counter's next number."""
+    table.commit(Save(HERE, a_dataset()))
+
+    with pytest.raises(Stale):
+        table.commit(Save(HERE, a_dataset()))
 
 
 def test_rivals_in_a_transaction_try_again(table: Table, naps: list[float]) -> None:
