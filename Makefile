@@ -6,7 +6,7 @@ CODE := shared/tuneloop functions trainer infra local release checks tests bench
 export PYTHONPATH := shared:functions:.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-unit test-grants check format bill layer deploy provider-key smoke destroy synth docs lock clean
+.PHONY: help setup demo local test test-unit test-grants check format bill layer bootstrap deploy provider-key smoke destroy synth docs lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ demo: setup ## Run the whole loop on this machine: make demo [DATA=train.jsonl] 
 local: setup ## Leave the stack up until Ctrl-C; prints its URL and a key, also in build/local.json.
 	@$(BIN)/python -m local
 
-test: setup ## Run every test: make test [ARGS="-k name"].
+test: setup ## Run the tests, all but those of test-grants: make test [ARGS="-k name"].
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-unit: setup ## Run the unit tests, in seconds.
@@ -44,6 +44,9 @@ format: setup ## Format the code and fix what the linter can fix.
 
 layer: setup ## Build the functions' code for AWS in build/layer: make layer [ARCH=x86_64].
 	@$(BIN)/python -m release.layer $(if $(ARCH),--architecture "$(ARCH)")
+
+bootstrap: setup ## Make what the CDK needs in the AWS account and region that you are signed in to, once.
+	@$(BIN)/python -m release.bootstrap
 
 deploy: setup ## Deploy a stage to the AWS account that you are signed in to: make deploy STAGE=prod [YES=1].
 	@$(BIN)/python -m release.deploy --stage "$(STAGE)" $(if $(YES),--yes)

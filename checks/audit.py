@@ -63,5 +63,5 @@ def _skipped(why: str) -> Audit:
 
 if __name__ == "__main__":
     lines, failed = audit()
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.exit(failed)

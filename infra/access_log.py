@@ -22,7 +22,7 @@ LINE = {
     "route": "$context.routeKey",
     "status": "$context.status",
     "error": "$context.error.responseType",
-    "functionStatus": "$context.integrationStatus",
+    "functionStatus": "$context.integration.status",  # `integrationStatus` is that of Lambda, the service
     "latencyMs": "$context.responseLatency",
     "bytes": "$context.responseLength",
 }
@@ -36,7 +36,7 @@ class AccessLog(Construct):
         group = logs.LogGroup(
             self,
             "Calls",
-            log_group_name=f"/aws/vendedlogs/{stage.function_name('api')}",
+            log_group_name=f"/aws/vendedlogs/{stage.name_of('api')}",
             retention=RETENTION[stage.log_retention_days],
             removal_policy=RemovalPolicy.DESTROY,
         )

@@ -58,13 +58,11 @@ class Alarms(Construct):
 
     def _make_topic(self) -> sns.Topic:
         """The topic, not encrypted by KMS: alarms can't use the AWS-managed key, and a key of our own costs more."""
-        topic = sns.Topic(
-            self, "Topic", topic_name=self._stage.function_name("alarms"), enforce_ssl=self._stage.enforces_ssl
-        )
+        topic = sns.Topic(self, "Topic", topic_name=self._stage.name_of("alarms"), enforce_ssl=self._stage.enforces_ssl)
         alarms = Stack.of(self).format_arn(
             service="cloudwatch",
             resource="alarm",
-            resource_name=self._stage.function_name("*"),
+            resource_name=self._stage.name_of("*"),
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         # A topic with a policy has lost the one by which its account's alarms could publish.
@@ -84,7 +82,7 @@ class Alarms(Construct):
         alarm = cloudwatch.Alarm(
             self,
             watch.name,
-            alarm_name=self._stage.function_name(watch.anchor),
+            alarm_name=self._stage.name_of(watch.anchor),
             alarm_description=f"{watch.meaning} What to do: {GUIDE}#{watch.anchor}",
             metric=watch.metric,
             threshold=watch.at_least,

@@ -59,14 +59,14 @@ class Rules(Construct):
 
     def _rule(self, spec: FunctionSpec, what: str, *, target_input: str | None = None, **when: Any) -> events.CfnRule:
         function = self._lambdas.by_name[spec.name]
-        scope = Construct(self, f"{spec.package}-{what}".title().replace("_", "").replace("-", ""))
+        scope = Construct(self, spec.construct_id + what.title().replace("-", ""))
         target = events.CfnRule.TargetProperty(
             id="function",
             arn=function.function_arn,
             input=target_input,
             dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self._failures.queue_arn),
         )
-        name = self._stage.function_name(f"{spec.name}-{what}")
+        name = self._stage.name_of(f"{spec.name}-{what}")
         rule = events.CfnRule(scope, "Rule", name=name, description=spec.purpose, targets=[target], **when)
         lambda_.CfnPermission(
             scope,

@@ -3,7 +3,7 @@
 It shows AWS's own metrics and those that the functions count anyway, so that nothing is measured for its sake.
 """
 
-from aws_cdk import Duration
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
@@ -47,7 +47,7 @@ class Dashboard(Construct):
         cloudwatch.Dashboard(
             self,
             "Page",
-            dashboard_name=stage.function_name("loop"),
+            dashboard_name=f"{stage.name_of('loop')}-{Aws.REGION}",  # an account has one list of them for all regions
             widgets=rows,
             default_interval=Duration.hours(24),
         )

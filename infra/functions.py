@@ -41,11 +41,17 @@ class FunctionSpec:
     settings: tuple[Setting, ...] = ()  # of the stage's, beside where its own rights lead
     timeout_s: int = 29  # an HTTP API hangs up at 30 s, so a longer answer would be paid for and never heard
     memory_mb: int = 512
+    disk_mb: int = 512  # of /tmp, where files are spooled; Lambda gives at most 10,240
 
     @property
     def package(self) -> str:
         """The folder in `functions/`, and so the import name."""
         return self.name.replace("-", "_")
+
+    @property
+    def construct_id(self) -> str:
+        """Its name as the CDK's tree and the stack's outputs have it: `CollectExamples`."""
+        return self.name.title().replace("-", "")
 
     @property
     def touches_objects(self) -> bool:
@@ -79,13 +85,14 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         routes=("POST GET /v1/datasets/{dataset}/exports", "GET /v1/datasets/{dataset}/exports/{export}"),
         events=("DatasetSettled", "TrainingRunRequested"),
         table=("GetItem", "Query", "PutItem"), indexes=("by_time",),
-        reads=("datasets/", "exports/"), writes=("exports/",), timeout_s=300, memory_mb=1024),
+        reads=("datasets/", "exports/"), writes=("exports/",), timeout_s=300, memory_mb=1024, disk_mb=10_240),
 
     FunctionSpec("launch-finetune", "Start one training run at the provider for an export, never two.",
         routes=("POST GET /v1/training-runs", "POST /v1/training-runs/{run}/confirm"),
         events=("DatasetSettled", "ExportCreated", "TrainingRunRequested"), schedules=(MONTHLY, EVERY_5_MINUTES),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
-        reads=("exports/",), provider_key=True, settings=("provider",), timeout_s=300, memory_mb=1024),
+        reads=("exports/",), provider_key=True, settings=("provider",),
+        timeout_s=300, memory_mb=1024, disk_mb=10_240),
 
     FunctionSpec("check-status", "Ask the provider about open training runs and record what changed.",
         routes=("GET /v1/training-runs/{run}", "GET /v1/training-runs/{run}/events"), schedules=(EVERY_5_MINUTES,),

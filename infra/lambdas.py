@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Size
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -49,8 +49,8 @@ class Lambdas(Construct):
         )
 
     def _make_function(self, spec: FunctionSpec) -> lambda_.Function:
-        scope = Construct(self, spec.package.title().replace("_", ""))
-        name = self._stage.function_name(spec.name)
+        scope = Construct(self, spec.construct_id)
+        name = self._stage.name_of(spec.name)
         log_group = logs.LogGroup(
             scope,
             "Logs",
@@ -78,6 +78,7 @@ class Lambdas(Construct):
             environment=self._environment(spec),
             timeout=Duration.seconds(spec.timeout_s),
             memory_size=spec.memory_mb,
+            ephemeral_storage_size=Size.mebibytes(spec.disk_mb),
             tracing=lambda_.Tracing.ACTIVE if self._stage.traces else lambda_.Tracing.DISABLED,
             log_group=log_group,
         )
@@ -98,7 +99,6 @@ class Lambdas(Construct):
             "TUNELOOP_STAGE": stage.name,
             "TUNELOOP_TABLE": self._state.table.table_name,
             "POWERTOOLS_SERVICE_NAME": spec.name,
-            "POWERTOOLS_METRICS_NAMESPACE": "Tuneloop",
             "LOG_LEVEL": "INFO",
         }
         for setting in spec.settings:

@@ -58,7 +58,7 @@ def accepted() -> list[Accepted]:
 
 
 def _of_function(spec: FunctionSpec) -> Iterator[Accepted]:
-    construct = "Functions/" + spec.package.title().replace("_", "")
+    construct = f"Functions/{spec.construct_id}"
     for prefix in dict.fromkeys((*spec.reads, *spec.writes)):
         rule = f"AwsSolutions-IAM5[Resource::<State/Bucket.Arn>/{prefix}*]"
         yield Accepted(f"{construct}/Role", rule, ONE_PREFIX)

@@ -45,7 +45,7 @@ class Queues(Construct):
         return sqs.Queue(
             self,
             name.capitalize(),
-            queue_name=self._stage.function_name(name),
+            queue_name=self._stage.name_of(name),
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=self._stage.enforces_ssl,
             # Lambda's documentation asks for six time-outs plus the window: room for retries when throttled.
@@ -59,7 +59,7 @@ class Queues(Construct):
         self.dead[name] = sqs.Queue(
             self,
             construct_id,
-            queue_name=self._stage.function_name(name),
+            queue_name=self._stage.name_of(name),
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=self._stage.enforces_ssl,
             retention_period=TWO_WEEKS,

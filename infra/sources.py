@@ -66,7 +66,7 @@ class Sources(Construct):
         config = lambda_.CfnEventInvokeConfig
         config(
             self,
-            f"{spec.package} failures".title().replace("_", "").replace(" ", ""),
+            f"{spec.construct_id}Failures",
             function_name=self._lambdas.by_name[spec.name].function_name,
             qualifier="$LATEST",
             maximum_retry_attempts=2,

@@ -53,10 +53,8 @@ class TuneloopStack(Stack):
             Provider=stage.provider,
             ProviderBaseUrl=stage.provider_base_url,
             BaseModel=stage.base_model,
-            **{
-                f"{spec.package.title().replace('_', '')}Function": lambdas.by_name[spec.name].function_name
-                for spec in FUNCTIONS
-            },
+            Settings=stage.settings,
+            **{f"{spec.construct_id}Function": lambdas.by_name[spec.name].function_name for spec in FUNCTIONS},
         )
 
     def _publish(self, **outputs: str) -> None:

@@ -79,6 +79,11 @@ class Stage:
         return f"/tuneloop/{self.name}/providers/{self.provider}/key"
 
     @property
+    def settings(self) -> str:
+        """All that `stages/{name}.json` may set, as JSON: what a deploy from a copy without the file would forget."""
+        return json.dumps({name: getattr(self, name) for name in SETTINGS})
+
+    @property
     def has_built_layer(self) -> bool:
         """Whether its code was built (`make layer`); bare, only an interpreter that has the libraries can run it."""
         return (self.layer_root / "libraries" / "python").is_dir()
@@ -94,8 +99,8 @@ class Stage:
         """Whether a tree was built for Lambda, with compiled files that belong to it, and isn't a source tree."""
         return self.has_built_layer and root.is_relative_to(self.layer_root)
 
-    def function_name(self, name: str) -> str:
-        """The name in AWS of a row of the table."""
+    def name_of(self, name: str) -> str:
+        """The name in AWS of a thing of this stage: a function, queue, rule, topic, alarm or log."""
         return f"tuneloop-{self.name}-{name}"
 
 

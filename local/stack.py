@@ -85,14 +85,14 @@ class LocalStack:
         for spec in FUNCTIONS:
             if schedule in spec.schedules:
                 self.client("lambda").invoke(
-                    FunctionName=LOCAL.function_name(spec.name),
+                    FunctionName=LOCAL.name_of(spec.name),
                     InvocationType="Event",
                     Payload=json.dumps({"schedule": schedule.name}),
                 )
 
     def function_log(self, name: str) -> str:
         """All that a function has logged so far; `name` as in the table."""
-        group = f"/aws/lambda/{LOCAL.function_name(name)}"
+        group = f"/aws/lambda/{LOCAL.name_of(name)}"
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         return "".join(f"{event['message']}\n" for page in pages for event in page["events"])
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import boto3
+
 from infra.stage import ROOT
 
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
@@ -20,6 +22,20 @@ def cdk(verb: str, stack: str, output: Path, context: Mapping[str, str]) -> list
         "--no-notices",
         *(part for key, value in context.items() for part in ("--context", f"{key}={value}")),
     ]
+
+
+def bootstrap(environment: str) -> list[str]:
+    """The command that makes what the CDK needs in `aws://{account}/{region}`.
+
+    Without an app: the CDK would run the one of cdk.json first, which wants to know the stage.
+    """
+    return [str(CDK), "bootstrap", "--app", "", "--no-notices", environment]
+
+
+def in_region() -> dict[str, str]:
+    """Our environment with the region that boto3 takes, so that the CDK can't choose another."""
+    region = boto3.Session().region_name
+    return quietly({**os.environ, "AWS_REGION": region} if region else os.environ)
 
 
 def quietly(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -13,6 +13,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stage import PYTHON, Stage, settings_file
+from release.broken import is_in_the_way, way_out
 from release.cdk import CDK
 from release.deployed import Deployed, has_key
 from tuneloop.providers.catalog import price_of
@@ -22,8 +23,8 @@ OLDEST_BOOTSTRAP = 6
 OLDEST_NODE = 20
 SUPPORTED_NODE = 22  # Node 20 reached its end of life in 2026, says the CDK
 LAMBDA_PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")  # Lambda's list, read 2026-11
-# The settings that a stage shows in its stack's outputs.
-SHOWN = {"provider": "Provider", "provider_base_url": "ProviderBaseUrl", "base_model": "BaseModel"}
+FEW_AT_ONCE = 50  # a new account has 10 concurrent executions in all; 1,000 are usual
+PROVIDER = ("provider", "provider_base_url", "base_model")  # a file sets all three or none
 # When a provider takes no more fine-tuning jobs: OpenAI's deprecations page, read 2026-11.
 LAST_JOBS = {"openai": date(2027, 1, 6)}
 
@@ -55,6 +56,9 @@ def checks(stage: Stage, deployed: Deployed) -> Iterator[Check]:
         return
     yield Check(Mark.FINE, account)
     yield _bootstrap(stage)
+    yield concurrency(_most_at_once())
+    if is_in_the_way(deployed):
+        yield _broken(deployed)
     yield from _settings(stage, deployed)
     yield _key(stage)
     yield from closing(stage, date.today())  # noqa: DTZ011 - a provider's closing date has no time zone either
@@ -91,7 +95,7 @@ def _account() -> str:
 
 def _bootstrap(stage: Stage) -> Check:
     account, region = boto3.client("sts").get_caller_identity()["Account"], boto3.Session().region_name
-    mend = f"node_modules/.bin/cdk bootstrap aws://{account}/{region}"
+    mend = "make bootstrap"
     if not stage.uses_bootstrap_roles:
         bucket = f"cdk-hnb659fds-assets-{account}-{region}"
         return _assets(bucket)
@@ -116,24 +120,50 @@ def _assets(bucket: str) -> Check:
     return Check(Mark.FINE, f"The CDK acts with your own credentials, its code in {bucket}")
 
 
+def _most_at_once() -> int | None:
+    try:
+        limit = boto3.client("lambda").get_account_settings()["AccountLimit"]
+    except ClientError:  # a right that a deploy doesn't need
+        return None
+    return limit.get("ConcurrentExecutions")
+
+
+def concurrency(limit: int | None) -> Check:
+    """What it means that the account's functions may run this many at once; None where that can't be read."""
+    if limit is None:
+        return Check(Mark.FINE, "How many functions may run at once in this account could not be read")
+    if limit < FEW_AT_ONCE:
+        says = f"Lambda runs at most {limit} functions at once in this account and region, and answers 503 above that"
+        ask = "ask for more in Service Quotas (Lambda, Concurrent executions) before users come"
+        return Check(Mark.NOTE, f"{says}: {ask}")
+    return Check(Mark.FINE, f"Lambda runs up to {limit:,} functions at once in this account and region")
+
+
+def _broken(deployed: Deployed) -> Check:
+    status = (deployed.found or {}).get("StackStatus")
+    says = f"{deployed.stage.stack_name} is {status}: its first deploy failed, and what is left of it is protected"
+    return Check(Mark.STOP, f"{says}. Nothing of yours is in it; remove it, then deploy again:{way_out(deployed)}")
+
+
 def _settings(stage: Stage, deployed: Deployed) -> Iterator[Check]:
     """What the stage will use, and what it used so far where that differs."""
-    wanted = {name: str(getattr(stage, name)) for name in SHOWN}
-    before = {name: deployed.outputs[shown] for name, shown in SHOWN.items() if shown in deployed.outputs}
-    before = {name: value for name, value in before.items() if value != wanted[name]}
+    wanted, had = json.loads(stage.settings), json.loads(deployed.outputs.get("Settings", "{}"))
+    before = {name: value for name, value in had.items() if name in wanted and value != wanted[name]}
     file = settings_file(stage.name)
     if not before:
         yield Check(Mark.FINE, f"Provider {stage.provider} at {stage.provider_base_url}, base model {stage.base_model}")
         return
-    changes = ", ".join(f"{name} {value} -> {wanted[name]}" for name, value in before.items())
+    changes = ", ".join(f"{name} {_shown(value)} -> {_shown(wanted[name])}" for name, value in before.items())
     if file.is_file():
         yield Check(Mark.NOTE, f"{file.name} changes the deployed stage: {changes}")
     else:
-        yield Check(
-            Mark.STOP,
-            f"The deployed stage has settings that this deploy would lose: {changes}. "
-            f"Keep them in {file}: {json.dumps({name: deployed.outputs[shown] for name, shown in SHOWN.items()})}",
-        )
+        whole = {name: had[name] for name in had if name in before or (name in PROVIDER and "provider" in before)}
+        says = f"The deployed stage has settings that this deploy would lose: {changes}"
+        yield Check(Mark.STOP, f"{says}. Keep them in {file}: {json.dumps(whole)}")
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value)
 
 
 def _key(stage: Stage) -> Check:

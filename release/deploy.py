@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from infra.stage import ROOT, Stage, read_settings, stage_named
-from release.cdk import cdk, quietly
+from release.cdk import cdk, in_region
 from release.checks import Check, Mark, checks
 from release.deployed import Deployed, has_key
 from release.layer import build, report
@@ -27,7 +27,7 @@ def main() -> None:
     say(f"\ncdk deploy {stage.stack_name}", style="bold")
     command = cdk("deploy", stage.stack_name, ROOT / "build" / "cdk.out" / stage.name, {"stage": stage.name})
     approval = "never" if arguments.yes else "broadening"
-    running([*command, "--require-approval", approval, "--progress", "events"], "cdk deploy failed", env=quietly())
+    running([*command, "--require-approval", approval, "--progress", "events"], "cdk deploy failed", env=in_region())
     say(f"\n{whats_next(Deployed(stage))}")
 
 

@@ -59,10 +59,11 @@ class Deployed:
         """The names of the stack's resources of a type that still exist, also of a stack that is half gone."""
         pages = self.client("cloudformation").get_paginator("list_stack_resources")
         return [
-            resource["PhysicalResourceId"]
+            name
             for page in pages.paginate(StackName=self.stage.stack_name)
             for resource in page["StackResourceSummaries"]
             if resource["ResourceType"] == kind and resource["ResourceStatus"] not in GONE
+            if (name := resource.get("PhysicalResourceId"))  # none where it was never made
         ]
 
     def client(self, service: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from infra.stage import ROOT, Stage
-from release.cdk import cdk, quietly
+from release.cdk import cdk, in_region
 from release.deploy import stage_on_aws
 from release.deployed import Deployed, has_key
 from release.screen import Refusal, ask, running, say, spoken
@@ -63,7 +63,11 @@ def refuse_to_lose_data(deployed: Deployed) -> None:
     stage, found = deployed.stage, deployed.found
     if not stage.keeps_data and not (found or {}).get("EnableTerminationProtection"):
         return
-    table, bucket = (deployed.outputs.get(name, f"({name})") for name in ("TableName", "BucketName"))
+    if found is None:
+        raise Refusal(f"There is no stack {stage.stack_name} in this account and region: nothing to take down.")
+    # By the stack's own list: one that failed has no outputs, and what it keeps stands in the list all the same.
+    kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
+    table, bucket = (next(iter(deployed.resources(kind)), "(there is none)") for kind in kinds)
     raise Refusal(
         BY_HAND.format(stage=stage.name, stack=stage.stack_name, table=table, bucket=bucket, key=stage.key_parameter)
     )
@@ -141,7 +145,7 @@ def _remove(deployed: Deployed) -> None:
         for bucket in deployed.resources("AWS::S3::Bucket"):
             say(f"Emptied bucket {bucket}: {counted(empty(deployed.client('s3'), bucket), 'object version')}")
         try:
-            running([*command, "--force"], "cdk destroy failed", env=quietly())
+            running([*command, "--force"], "cdk destroy failed", env=in_region())
         except Refusal:
             if attempt == TRIES:
                 raise

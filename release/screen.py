@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from infra.stage import ROOT
+from tuneloop.cli.region import agree_on_region
 from tuneloop.domain.errors import TuneloopError
 
 console = Console(highlight=False, emoji=False, soft_wrap=True)
@@ -45,6 +46,7 @@ def running(command: Sequence[str], failure: str, *, env: Mapping[str, str] | No
 
 def spoken(command: Callable[[], None]) -> int:
     """Run a command to its exit status; what stops it is one line on standard error, never a traceback of ours."""
+    agree_on_region()
     try:
         command()
     except (Refusal, ValueError) as error:

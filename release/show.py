@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Timer
 from typing import Any
 
 from rich.console import Console
@@ -34,6 +35,17 @@ class Show:
     def say(self, line: str) -> None:
         """One line below a step."""
         self.console.print(f"  {line}", markup=False, soft_wrap=True)
+
+    @contextmanager
+    def if_late(self, seconds: float, line: str) -> Iterator[None]:
+        """Say a line if what is done inside takes longer than `seconds`."""
+        timer = Timer(seconds, self.say, [line])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     @contextmanager
     def following(self) -> Iterator[Callable[[dict[str, Any], list[dict[str, Any]]], None]]:

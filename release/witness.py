@@ -49,7 +49,7 @@ def wake(stage: Stage, lambdas: Any) -> dict[str, str]:
     for spec in FUNCTIONS:
         if EVERY_5_MINUTES in spec.schedules:
             answer = lambdas.invoke(
-                FunctionName=stage.function_name(spec.name), Payload=json.dumps({"schedule": EVERY_5_MINUTES.name})
+                FunctionName=stage.name_of(spec.name), Payload=json.dumps({"schedule": EVERY_5_MINUTES.name})
             )
             if "FunctionError" in answer:
                 errors[spec.name] = str(json.loads(answer["Payload"].read()).get("errorMessage", "unknown error"))
@@ -82,7 +82,7 @@ def testimony(function: str, messages: Iterable[str]) -> Testimony:
 
 def log_group(stage: Stage, function: str) -> str:
     """Where a function of a stage logs."""
-    return f"/aws/lambda/{stage.function_name(function)}"
+    return f"/aws/lambda/{stage.name_of(function)}"
 
 
 def _messages(stage: Stage, spec: FunctionSpec, logs: Any, since: datetime) -> list[str]:

@@ -66,7 +66,7 @@ class Canary:
     def invoke(self, function: str, event: Json, kind: str = "RequestResponse") -> None:
         """Wake a function with an event that it can do nothing with; what it says is a refusal."""
         self.broken.append(event)
-        name, payload = LOCAL.function_name(function), json.dumps(event)
+        name, payload = LOCAL.name_of(function), json.dumps(event)
         answer = self.stack.client("lambda").invoke(FunctionName=name, InvocationType=kind, Payload=payload)
         self.refusals.append(answer["Payload"].read().decode())
 
@@ -268,9 +268,9 @@ def counted(canary: Canary) -> bool:
 def nobody_reads(stack: LocalStack, queue: str, word: str) -> Iterator[Callable[[], list[str]]]:
     """A while in which a queue's messages wait; gives what tells those with a word as their field."""
     functions, sqs = stack.client("lambda"), stack.client("sqs")
-    url = sqs.get_queue_url(QueueName=LOCAL.function_name(queue))["QueueUrl"]
+    url = sqs.get_queue_url(QueueName=LOCAL.name_of(queue))["QueueUrl"]
     every = functions.list_event_source_mappings()["EventSourceMappings"]
-    [mapping] = [each["UUID"] for each in every if each["EventSourceArn"].endswith(f":{LOCAL.function_name(queue)}")]
+    [mapping] = [each["UUID"] for each in every if each["EventSourceArn"].endswith(f":{LOCAL.name_of(queue)}")]
     functions.update_event_source_mapping(UUID=mapping, Enabled=False)
     try:
         yield lambda: [
@@ -283,7 +283,7 @@ def nobody_reads(stack: LocalStack, queue: str, word: str) -> Iterator[Callable[
 
 
 def is_empty(stack: LocalStack, queue: str) -> bool:
-    url = stack.client("sqs").get_queue_url(QueueName=LOCAL.function_name(queue))["QueueUrl"]
+    url = stack.client("sqs").get_queue_url(QueueName=LOCAL.name_of(queue))["QueueUrl"]
     name = "ApproximateNumberOfMessages"
     found = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
     return int(found["Attributes"][name]) == 0
@@ -315,7 +315,7 @@ def dead_letters(stack: LocalStack, canary: Canary) -> list[str]:
     """What is kept of what failed, but for what it failed on: broken events are this test's own."""
     sqs, kept = stack.client("sqs"), []
     for queue in ("failures", "examples-dead", "usage-dead"):
-        for body in taken_from(stack, sqs.get_queue_url(QueueName=LOCAL.function_name(queue))["QueueUrl"]):
+        for body in taken_from(stack, sqs.get_queue_url(QueueName=LOCAL.name_of(queue))["QueueUrl"]):
             letter = json.loads(body)
             if letter.get("requestPayload") in canary.broken:
                 del letter["requestPayload"]

@@ -28,7 +28,7 @@ def within(seconds: float, happens: Callable[[], Any]) -> Any:
 
 def test_every_alarm_reaches_whoever_listens(stack: LocalStack) -> None:
     sqs, sns, cloudwatch = stack.client("sqs"), stack.client("sns"), stack.client("cloudwatch")
-    alarms = cloudwatch.describe_alarms(AlarmNamePrefix=LOCAL.function_name(""))["MetricAlarms"]
+    alarms = cloudwatch.describe_alarms(AlarmNamePrefix=LOCAL.name_of(""))["MetricAlarms"]
     [topic] = {action for alarm in alarms for action in alarm["AlarmActions"]}
     url = sqs.create_queue(QueueName="listener")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -52,7 +52,7 @@ def test_what_failed_for_good_is_shown_and_goes_back_once_its_cause_is_mended(
     stack: LocalStack, command: Command
 ) -> None:
     command.key = command.ok("keys", "create", "operations").strip()
-    name, payload = LOCAL.function_name("launch-finetune"), json.dumps(NOT_YET_THERE)
+    name, payload = LOCAL.name_of("launch-finetune"), json.dumps(NOT_YET_THERE)
     stack.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=payload)
 
     shown = within(
@@ -69,7 +69,7 @@ def test_what_failed_for_good_is_shown_and_goes_back_once_its_cause_is_mended(
 
 def test_a_message_goes_back_into_its_work_queue_and_is_done(stack: LocalStack, command: Command) -> None:
     sqs = stack.client("sqs")
-    dead = sqs.get_queue_url(QueueName=LOCAL.function_name("usage-dead"))["QueueUrl"]
+    dead = sqs.get_queue_url(QueueName=LOCAL.name_of("usage-dead"))["QueueUrl"]
     sqs.send_message(QueueUrl=dead, MessageBody=json.dumps({"id": "again", "tenant": "operations", "records": []}))
     command.key = command.ok("keys", "create", "operations").strip()
     counted = stack.function_log("record-usage").count('"message":"done"')

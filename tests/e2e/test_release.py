@@ -22,7 +22,8 @@ def account() -> Iterator[Trial]:
 def test_a_stage_is_deployed_tried_and_destroyed(account: Trial) -> None:
     status, said = account.run("deploy", "--yes")
     assert (status, "Nothing was made" in said) == (1, True), said
-    account.bootstrap()
+    status, said = account.run("bootstrap", stage="")
+    assert (status, "bootstrapped" in said) == (0, True), said
 
     status, said = account.run("deploy", "--yes")
     assert status == 0, said
@@ -40,6 +41,7 @@ def test_a_stage_is_deployed_tried_and_destroyed(account: Trial) -> None:
     assert status == 0, said
     assert not account.aws.client("dynamodb").list_tables()["TableNames"]
     assert [b["Name"] for b in account.aws.client("s3").list_buckets()["Buckets"] if "tuneloop" in b["Name"]] == []
-    assert not account.aws.client("ssm").describe_parameters()["Parameters"]
+    parameters = account.aws.client("ssm").describe_parameters()["Parameters"]
+    assert [each["Name"] for each in parameters if "tuneloop" in each["Name"]] == []
     status, said = account.run("destroy", "--confirm", "try")
     assert (status, "There is no stack tuneloop-try" in said) == (0, True), said

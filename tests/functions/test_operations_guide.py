@@ -88,6 +88,15 @@ def test_commands_of_ours_exist_with_the_options_that_are_named() -> None:
         assert {word for word in rest if word.startswith("--")} <= known, (first, rest)
 
 
+@pytest.mark.parametrize("guide", ["operations", "security"])
+def test_a_stage_that_is_named_once_is_the_one_that_tuneloop_works_on(guide: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / f"{guide}.md").read_text("utf-8")
+
+    first = next(line for line in text.splitlines() if "STAGE=" in line and "tuneloop" not in line.split("#")[0])
+
+    assert "TUNELOOP_STAGE=" in text[text.index(first) :].split("```")[0]
+
+
 def test_links_within_the_guide_lead_somewhere() -> None:
     headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", GUIDE, re.MULTILINE)}
 

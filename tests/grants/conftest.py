@@ -58,7 +58,7 @@ def stage(stack: LocalStack, run: dict[str, Any]) -> Stage:
     """The stage, on which from now on no rule, queue or stream wakes anything."""
     events, functions = stack.client("events"), stack.client("lambda")
     for bus in ("default", stack.outputs["BusName"]):
-        for rule in events.list_rules(EventBusName=bus, NamePrefix=LOCAL.function_name(""))["Rules"]:
+        for rule in events.list_rules(EventBusName=bus, NamePrefix=LOCAL.name_of(""))["Rules"]:
             events.disable_rule(Name=rule["Name"], EventBusName=bus)
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
         functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)

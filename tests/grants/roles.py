@@ -40,7 +40,7 @@ class Role:
 
     def __init__(self, stack: LocalStack, function: str) -> None:
         self._iam, self._lambda = stack.client("iam"), stack.client("lambda")
-        self._function = LOCAL.function_name(function)
+        self._function = LOCAL.name_of(function)
         config = self._lambda.get_function_configuration(FunctionName=self._function)
         self._timeout = config["Timeout"]
         self.name = config["Role"].rpartition("/")[2]

@@ -81,7 +81,7 @@ class Stage:
 
     def invoke(self, function: str, event: dict[str, Any]) -> None:
         """Invoke a function, which must do its work."""
-        answer = self._lambda.invoke(FunctionName=LOCAL.function_name(function), Payload=json.dumps(event))
+        answer = self._lambda.invoke(FunctionName=LOCAL.name_of(function), Payload=json.dumps(event))
         said = answer["Payload"].read().decode()
         assert "FunctionError" not in answer, said
         assert json.loads(said) in NOTHING, said

@@ -38,7 +38,7 @@ def test_every_way_to_wake_a_function_has_its_scene() -> None:
 def test_lambda_s_own_machinery_asks_for_no_rights_here(stack: LocalStack, run: dict[str, Any]) -> None:
     """If this fails, MiniStack has learnt to ask: then these grants can be proved like the others."""
     failed = json.loads((ROOT / "events" / "launch_finetune.ExportCreated.json").read_text("utf-8"))
-    name = LOCAL.function_name("launch-finetune")
+    name = LOCAL.name_of("launch-finetune")
 
     with ExitStack() as without:
         for spec in FUNCTIONS:

@@ -181,6 +181,12 @@ def test_the_dashboard_shows_the_alarms_every_function_and_every_queue(template:
         assert f'"stat":"{statistic}"' in body
 
 
+def test_the_same_stage_in_another_region_has_a_dashboard_of_its_own(templates: dict[str, Template]) -> None:
+    (dashboard,) = templates["prod"].of_type("AWS::CloudWatch::Dashboard").values()
+
+    assert templates["prod"].text(dashboard["DashboardName"]) == "tuneloop-prod-loop-<AWS::Region>"
+
+
 def test_the_dashboard_shows_what_the_functions_count(template: Template) -> None:
     (dashboard,) = template.of_type("AWS::CloudWatch::Dashboard").values()
 

@@ -1,5 +1,6 @@
 """What the stages set: settings, environments, outputs, and what production refuses."""
 
+import json
 import re
 import subprocess
 import sys
@@ -17,9 +18,7 @@ from trainer.state.models import BASE_MODELS
 
 pytestmark = pytest.mark.xdist_group("infra")
 
-ALWAYS = {
-    "TUNELOOP_STAGE", "TUNELOOP_TABLE", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "LOG_LEVEL",
-}  # fmt: skip
+ALWAYS = {"TUNELOOP_STAGE", "TUNELOOP_TABLE", "POWERTOOLS_SERVICE_NAME", "LOG_LEVEL"}
 # The settings that the composition root reads to make a thing.
 MADE_FROM = {
     "objects": {"bucket"},
@@ -52,8 +51,21 @@ def test_a_function_runs_its_own_package_on_this_interpreter_s_version(template:
     assert function["Handler"] == f"{spec.package}.handler.handler"
     assert function["Runtime"] == f"python3.{sys.version_info.minor}"
     assert (function["Timeout"], function["MemorySize"]) == (spec.timeout_s, spec.memory_mb)
+    assert function["EphemeralStorage"] == {"Size": spec.disk_mb}
     assert function["Architectures"] == ["arm64"]
     assert template.text(function["LoggingConfig"]["LogGroup"]) == f"{construct_of(spec)}/Logs"
+
+
+def test_what_spools_files_to_disk_has_all_the_disk_that_lambda_gives(spec: FunctionSpec) -> None:
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "functions" / spec.package).glob("*.py"))
+
+    assert (spec.disk_mb == 10_240) == bool(re.search(r"TemporaryFile|objects\.download\(", code))
+
+
+def test_the_access_log_tells_the_status_that_a_function_gave(template: Template) -> None:
+    (stage,) = template.of_type("AWS::ApiGatewayV2::Stage").values()
+
+    assert json.loads(stage["AccessLogSettings"]["Format"])["functionStatus"] == "$context.integration.status"
 
 
 def test_logs_are_kept_for_a_stated_time(templates: dict[str, Template]) -> None:
@@ -76,6 +88,7 @@ def test_the_outputs_name_what_operators_and_the_command_need(template: Template
     assert outputs == functions | {
         "ApiUrl", "ApiId", "TableName", "BucketName", "BusName", "ExamplesQueueUrl", "UsageQueueUrl",
         "FailuresQueueUrl", "ProviderKeyParameter", "Provider", "ProviderBaseUrl", "BaseModel",
+        "Settings",
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from aws_cdk import App
 
 from infra.app import build
 from infra.stage import LOCAL, PROD, PYTHON, SETTINGS, Stage, read_settings, settings_file, stage_named
+from release.checks import OLDEST_BOOTSTRAP
 from tests.infra.template import Template
 
 pytestmark = pytest.mark.xdist_group("infra")
@@ -60,6 +61,30 @@ def test_production_is_protected_from_being_deleted(tmp_path: Path) -> None:
     _, artifact = synthesized(tmp_path, "prod", layer_root=str(LOCAL.layer_root))
 
     assert artifact.termination_protection
+
+
+def test_production_goes_by_the_bootstrap_roles_and_takes_nothing_in_plain_text(tmp_path: Path) -> None:
+    template, artifact = synthesized(tmp_path, "prod", layer_root=str(LOCAL.layer_root))
+
+    assert "role/cdk-hnb659fds-deploy-role-" in artifact.assume_role_arn
+    assert "role/cdk-hnb659fds-cfn-exec-role-" in artifact.cloud_formation_execution_role_arn
+    assert artifact.requires_bootstrap_stack_version >= OLDEST_BOOTSTRAP
+    kinds = {"AWS::S3::BucketPolicy": 1, "AWS::SQS::QueuePolicy": 5, "AWS::SNS::TopicPolicy": 1}
+    for kind, number in kinds.items():
+        policies = list(template.of_type(kind).values())
+        assert len(policies) == number
+        for policy in policies:
+            denied = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Deny"]
+            assert {"Bool": {"aws:SecureTransport": "false"}} in [each["Condition"] for each in denied]
+
+
+def test_the_stack_tells_all_that_a_stage_s_file_may_set(throw_away: tuple[Template, Any]) -> None:
+    template, _ = throw_away
+
+    told = json.loads(template.body["Outputs"]["Settings"]["Value"])
+
+    assert set(told) == set(SETTINGS)
+    assert told["architecture"] == "x86_64"
 
 
 def test_a_throw_away_stage_is_like_production_in_everything_else() -> None:
@@ -117,7 +142,7 @@ def test_a_name_that_can_t_be_one_is_refused(name: str) -> None:
 
 
 def test_names_of_all_lengths_stay_within_aws_s_limit_of_64_letters() -> None:
-    assert len(stage_named("x" * 16, {}).function_name("collect-examples-every-5-minutes")) <= 64
+    assert len(stage_named("x" * 16, {}).name_of("collect-examples-every-5-minutes")) <= 64
 
 
 @pytest.mark.parametrize(

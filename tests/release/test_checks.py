@@ -1,18 +1,35 @@
 """Before a deploy makes anything: each trouble is told with what mends it, and only real obstacles stop it."""
 
+import json
 from datetime import date
 
 import boto3
 import pytest
 
 import release.deploy
-from infra.stage import Stage, settings_file, stage_named
-from release.checks import BOOTSTRAP, Check, Mark, checks, closing
+from infra.stage import SETTINGS, Stage, read_settings, settings_file, stage_named
+from release.checks import BOOTSTRAP, Check, Mark, checks, closing, concurrency
 from release.deploy import looked_at, stage_on_aws
 from release.screen import Refusal
 from tests.release.conftest import Standing
 
 pytestmark = pytest.mark.usefixtures("account")
+
+OWN = {"provider": "own", "provider_base_url": "https://llm.example/v1", "base_model": "gpt-oss-20b"}
+# What an owner may have chosen for each setting.
+CHOSEN = {
+    **OWN,
+    "architecture": "x86_64",
+    "settle_s": "120",
+    "refresh_after_s": "30",
+    "unseen_after_s": "900",
+    "log_retention_days": "90",
+    "uses_bootstrap_roles": "false",
+    "enforces_ssl": "false",
+    "traces": "true",
+    "alarm_email": "oncall@example.com",
+    "dashboard": "false",
+}
 
 
 def found(stage: Stage, word: str, **outputs: str) -> Check:
@@ -48,7 +65,7 @@ def test_an_account_without_the_cdk_s_bootstrap_stops_with_the_command(stage: St
     check = found(stage, "bootstrap")
 
     assert check.mark == Mark.STOP
-    assert "cdk bootstrap aws://123456789012/eu-west-1" in check.says
+    assert "make bootstrap" in check.says
 
 
 def test_a_bootstrap_that_is_too_old_stops(stage: Stage) -> None:
@@ -86,15 +103,71 @@ def test_a_key_in_plain_text_is_noted(stage: Stage) -> None:
     assert "is a String, not a SecureString" in found(stage, "provider's key").says
 
 
-def test_a_deploy_that_would_forget_the_stage_s_settings_stops(stage: Stage) -> None:
-    deployed = {"Provider": "elsewhere", "ProviderBaseUrl": stage.provider_base_url, "BaseModel": stage.base_model}
+@pytest.mark.parametrize(("name", "was"), CHOSEN.items())
+def test_a_deploy_that_would_forget_a_setting_of_the_stage_stops_with_what_to_keep(
+    stage: Stage, name: str, was: str
+) -> None:
+    ours = {name: was, **OWN} if name in OWN else {name: was}
+    deployed = stage_named("try", ours).settings
 
-    check = found(stage, "provider elsewhere -> openai", **deployed)
+    check = found(stage, "would lose", Settings=deployed)
 
     assert check.mark == Mark.STOP
-    assert '{"provider": "elsewhere", ' in check.says
-    settings_file("try").write_text("{}")
-    assert found(stage, "provider elsewhere -> openai", **deployed).mark == Mark.NOTE
+    kept = json.loads(check.says[check.says.index("{") :])
+    settings_file("try").write_text(json.dumps(kept))
+    assert stage_named("try", read_settings("try")).settings == deployed
+    assert found(stage, "changes the deployed stage", Settings=deployed).mark == Mark.NOTE
+
+
+def test_every_setting_is_kept_from_being_forgotten() -> None:
+    assert set(CHOSEN) == set(SETTINGS)
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])
+def test_a_first_deploy_that_failed_stops_with_the_commands_that_clear_it_away(status: str) -> None:
+    deployed = Standing(stage_named("prod", {}))
+    deployed.found = {"StackStatus": status, "EnableTerminationProtection": True}
+
+    [check] = [check for check in checks(deployed.stage, deployed) if status in check.says]
+
+    assert check.mark == Mark.STOP
+    commands = [line.strip() for line in check.says.splitlines()[1:]]
+    assert [command.split()[1:3] for command in commands] == [
+        ["cloudformation", "update-termination-protection"],
+        ["cloudformation", "delete-stack"],
+        ["cloudformation", "wait"],
+        ["dynamodb", "update-table"],
+        ["dynamodb", "delete-table"],
+        ["s3api", "delete-bucket"],
+    ]
+    assert all("tuneloop-prod" in command for command in commands[:3])
+    assert commands[3].endswith("--no-deletion-protection-enabled --table-name table")
+    assert commands[5].endswith("--bucket bucket")
+
+
+@pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "DELETE_FAILED"])
+def test_a_stack_that_came_up_once_is_never_told_to_be_deleted(status: str) -> None:
+    deployed = Standing(stage_named("prod", {}))
+    deployed.found = {"StackStatus": status, "EnableTerminationProtection": True}
+
+    assert not any("delete-stack" in check.says for check in checks(deployed.stage, deployed))
+
+
+def test_the_cdk_itself_clears_away_a_throw_away_stage_that_failed(stage: Stage) -> None:
+    deployed = Standing(stage)
+    deployed.found = {"StackStatus": "ROLLBACK_COMPLETE"}
+
+    assert not any("delete-stack" in check.says for check in checks(stage, deployed))
+
+
+def test_an_account_that_runs_few_functions_at_once_is_noted() -> None:
+    assert concurrency(10).mark == Mark.NOTE
+    assert "Service Quotas" in concurrency(10).says
+    assert concurrency(1000).mark == Mark.FINE
+
+
+def test_a_limit_that_may_not_be_read_does_not_stop(stage: Stage) -> None:
+    assert found(stage, "could not be read").mark == Mark.FINE  # moto doesn't tell it
 
 
 def test_a_model_without_a_known_price_is_noted() -> None:

@@ -86,18 +86,31 @@ def test_without_the_stage_s_name_nothing_is_removed(standing: Standing, monkeyp
 
 
 def test_production_is_refused_with_the_commands_to_do_it_by_hand() -> None:
-    prod = Standing(stage_named("prod", {}), TableName="the-table", BucketName="the-bucket")
+    prod = Standing(stage_named("prod", {}), ApiUrl="https://api.example/")
 
     with pytest.raises(Refusal) as refused:
         refuse_to_lose_data(prod)
 
     for part in (
-        "the-table",
-        "the-bucket",
+        "--table-name table",
+        "the bucket bucket",
         "--no-enable-termination-protection",
         "/tuneloop/prod/providers/openai/key",
     ):
         assert part in str(refused.value)
+
+
+def test_a_stack_that_failed_has_no_outputs_and_is_refused_with_its_table_and_bucket_all_the_same() -> None:
+    prod = Standing(stage_named("prod", {}))
+    prod.found = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
+
+    with pytest.raises(Refusal, match=r"--table-name table\n(.*\n)*.*bucket bucket "):
+        refuse_to_lose_data(prod)
+
+
+def test_production_that_is_not_deployed_is_said_to_be_so() -> None:
+    with pytest.raises(Refusal, match="There is no stack tuneloop-prod"):
+        refuse_to_lose_data(Standing(stage_named("prod", {})))
 
 
 def test_a_stack_that_somebody_protected_is_refused_too(standing: Standing) -> None:

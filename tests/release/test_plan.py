@@ -71,9 +71,18 @@ def test_a_stage_without_a_key_or_not_deployed_is_told_what_to_run() -> None:
         planned(Standing(stage_named("try", {}), Provider="openai", BaseModel="x"), Decimal(1))
 
 
+def test_a_file_that_s3_tells_nobody_of_is_waited_for_until_the_sweep_has_found_it() -> None:
+    none: Any = SimpleNamespace()
+    prod = stage_named("prod", {}).unseen_after_s
+
+    smoke = Smoke(stack=none, dataset="d", tenant="t", plan=none, cap=Decimal(1), minutes=1, unseen_after_s=prod)
+
+    assert smoke.collect_s > prod + 300
+
+
 def test_the_bill_adds_up_and_says_what_it_does_not_know() -> None:
     none: Any = SimpleNamespace()
-    smoke = Smoke(stack=none, dataset="d", tenant="t", plan=none, cap=Decimal(1), minutes=1)
+    smoke = Smoke(stack=none, dataset="d", tenant="t", plan=none, cap=Decimal(1), minutes=1, unseen_after_s=1)
     smoke.run, smoke.evaluation, smoke.usage = {"training_cost_usd": 0.05}, {"cost_usd": None}, [{"cost_usd": 0.01}]
 
     lines = bill(smoke).splitlines()

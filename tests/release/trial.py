@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.deploy import ASSETS_BUCKET
 from local.ministack import Aws, start_ministack
 from local.process import only_one, termination_unwinds
 from local.stack import ROOT, start_proxy
@@ -47,7 +46,7 @@ class Trial:
         env |= {"NO_PROXY": "127.0.0.1", "PYTHONPATH": os.pathsep.join(("shared", "functions", "."))}
         env |= {"TUNELOOP_BASE_URL": self.base_url} if self.base_url else {}
         finished = subprocess.run(
-            [sys.executable, "-m", f"release.{command}", "--stage", stage, *arguments],
+            [sys.executable, "-m", f"release.{command}", *(("--stage", stage) if stage else ()), *arguments],
             cwd=ROOT,
             env=env,
             input=typed,
@@ -58,10 +57,6 @@ class Trial:
             check=False,
         )
         return finished.returncode, finished.stdout
-
-    def bootstrap(self) -> None:
-        """Make the bucket for code, all that the CDK needs without its roles."""
-        self.aws.client("s3").create_bucket(Bucket=ASSETS_BUCKET)
 
     def open_the_door(self) -> None:
         """Make the API reachable under an address, as AWS's names do by themselves."""

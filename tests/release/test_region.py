@@ -1,0 +1,42 @@
+"""One region for all: what AWS_REGION or the profile names is where boto3 looks and where the CDK deploys."""
+
+import io
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+
+from release.cdk import in_region
+from release.provider_key import main
+from release.screen import spoken
+
+pytestmark = pytest.mark.usefixtures("account")
+
+
+@pytest.mark.parametrize("other", [None, "us-east-1"])
+def test_a_command_works_in_the_region_that_aws_region_names(
+    monkeypatch: pytest.MonkeyPatch, other: str | None
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    if other:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", other)
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("sk-a-secret\n"))
+    monkeypatch.setattr(sys, "argv", ["provider_key", "--stage", "try"])
+
+    assert spoken(main) == 0
+
+    assert boto3.client("ssm", region_name="eu-central-1").describe_parameters()["Parameters"]
+    assert in_region()["AWS_REGION"] == "eu-central-1"
+
+
+def test_the_cdk_is_told_the_region_of_the_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    (tmp_path / "config").write_text("[profile work]\nregion = ap-south-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+    assert in_region()["AWS_REGION"] == "ap-south-1"
