@@ -179,5 +179,5 @@ def split_of(export: dict[str, Any]) -> str:
     """An export's files in words."""
     files = export["files"]
     counts = ", ".join(f"{files[split]['examples']:,} {split}" for split in ("train", "validation", "test"))
-    left_out = export["duplicates"] + export["kept_out"]
-    return f"export {export['id']}: {counts}" + (f" ({left_out:,} duplicates left out)" if left_out else "")
+    left_out = ", ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in export["left_out"].items())
+    return f"export {export['id']}: {counts}" + (f" (left out: {left_out})" if left_out else "")

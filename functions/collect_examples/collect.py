@@ -15,8 +15,8 @@ from tuneloop.domain.errors import Stale
 from tuneloop.domain.examples import Split
 from tuneloop.domain.limits import SEGMENT_BYTES
 from tuneloop.store.datasets import Datasets
+from tuneloop.store.lines import line_of
 from tuneloop.store.objects import Objects, Packing
-from tuneloop.tokens import count_messages
 
 
 def collect(
@@ -64,37 +64,40 @@ def _segments(
     for example in reading.examples_of(lines):
         if not reading.is_usable:  # what is still read is read for its problems
             continue
-        line = example.model_dump_json(exclude_none=True).encode()
-        if making.examples and making.packing.bytes + len(line) >= SEGMENT_BYTES:
+        line, tokens = line_of(example)
+        if making.lines and making.bytes + len(line) >= SEGMENT_BYTES:
             yield making.segment(prefix, objects, now)
             making = Making()
-        making.add(line, count_messages(example.messages, example.content.get("tools")))
-    if making.examples and reading.is_usable:
+        making.add(line, tokens)
+    if making.lines and reading.is_usable:
         yield making.segment(prefix, objects, now)
 
 
 class Making:
-    """A segment in the making, with the examples and tokens in it."""
+    """A segment in the making: its lines, which are sorted in the end, so that segments can be read side by side."""
 
     def __init__(self) -> None:
-        self.packing = Packing()
-        self.examples = 0
-        self.tokens = 0
+        self.lines: list[bytes] = []
+        self.bytes = 0
+        self._tokens = 0
 
     def add(self, line: bytes, tokens: int) -> None:
         """Add an example by its line."""
-        self.packing.add(line)
-        self.examples += 1
-        self.tokens += tokens
+        self.lines.append(line)
+        self.bytes += len(line)
+        self._tokens += tokens
 
     def segment(self, prefix: str, objects: Objects, now: datetime) -> Segment:
         """The segment, written."""
-        key, written = objects.put_segment(prefix, self.packing)
+        packing = Packing()
+        for line in sorted(self.lines):
+            packing.add(line)
+        key, written = objects.put_segment(prefix, packing)
         return Segment(
             sha256=written.sha256,
             key=key,
-            examples=self.examples,
-            tokens=self.tokens,
+            examples=len(self.lines),
+            tokens=self._tokens,
             bytes=written.bytes,
             revision=0,
             created_at=now,

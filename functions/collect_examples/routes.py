@@ -48,10 +48,12 @@ def change_dataset(dataset: Name, change: DatasetChange) -> DatasetView:
     Settings that spend (`max_run_usd`, `base_model`, `on_drop: train`) take a key with the scope `train` too.
     """
     _require_to_spend(change)
-    found, wanted = app.datasets.get(api.tenant, dataset), change.model_dump(exclude_none=True)
+    found, wanted = app.datasets.get(api.tenant, dataset), change.model_dump(exclude_none=True, exclude={"policy"})
     if change.base_model not in (None, found.base_model) and not is_free(app.settings.provider, str(change.base_model)):
         wanted = {"on_drop": OnDrop.COLLECT, **wanted}
     changed = found.model_copy(update=wanted)
+    if change.policy:
+        changed = changed.with_policy(change.policy, utc_now())
     app.datasets.save(changed)
     return _view(changed)
 

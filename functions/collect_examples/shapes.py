@@ -4,12 +4,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from tuneloop.domain.datasets import DropStatus, OnDrop, OnInvalid
 from tuneloop.domain.examples import Problem, Split
 from tuneloop.domain.ids import Name
 from tuneloop.domain.limits import EXAMPLES_PER_CALL, FILENAME_CHARACTERS, RUN_USD
+from tuneloop.domain.policy import DEFAULT, Policy
 from tuneloop.domain.pricing import Usd
 
 # An example as the document shows it; what it may hold is checked by `read_example`.
@@ -72,6 +73,10 @@ class UploadView(BaseModel):
     expires_at: datetime
 
 
+def _latest(policies: list[dict[str, Any]]) -> Any:
+    return policies[-1]["policy"] if policies else DEFAULT
+
+
 class DatasetView(BaseModel):
     """A dataset as its users read it; `revision` counts its changes, `exported_revision` how many are frozen."""
 
@@ -81,6 +86,7 @@ class DatasetView(BaseModel):
     on_drop: OnDrop
     on_invalid: OnInvalid
     max_run_usd: Usd
+    policy: Annotated[Policy, BeforeValidator(_latest), Field(validation_alias="policies")]
     examples: int
     segments: int
     revision: int

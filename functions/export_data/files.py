@@ -5,10 +5,9 @@ from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import Self
 
-from tuneloop.domain.examples import Example, Split, canonical
+from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import ExportFile
 from tuneloop.store.objects import IN_MEMORY_BYTES, Objects
-from tuneloop.tokens import count_messages
 
 
 class SplitFiles:
@@ -26,9 +25,9 @@ class SplitFiles:
         for file in self._files.values():
             file.spool.close()
 
-    def write(self, split: Split, example: Example) -> None:
+    def write(self, split: Split, content: bytes, tokens: int) -> None:
         """Add an example to the file of its split."""
-        self._files[split].write(example)
+        self._files[split].write(content, tokens)
 
     def upload(self, objects: Objects) -> dict[Split, ExportFile]:
         """Store the files; gives what each holds."""
@@ -44,14 +43,14 @@ class SplitFile:
         self._hash = hashlib.sha256()
         self._examples = self._tokens = self._bytes = 0
 
-    def write(self, example: Example) -> None:
+    def write(self, content: bytes, tokens: int) -> None:
         """Add one line."""
-        line = canonical(example.content).encode() + b"\n"
+        line = content + b"\n"
         self.spool.write(line)
         self._hash.update(line)
         self._examples += 1
         self._bytes += len(line)
-        self._tokens += count_messages(example.messages, example.content.get("tools"))
+        self._tokens += tokens
 
     def upload(self, objects: Objects) -> ExportFile:
         """Store the file."""

@@ -13,7 +13,13 @@ handler = Function("export-data", api)
 @handler.on("TrainingRunRequested")
 def on_needed(event: DatasetSettled | TrainingRunRequested) -> None:
     """Freeze the revision that the event names."""
-    datasets, exports, objects = app.datasets, app.exports, app.objects
     freeze(
-        event.tenant, event.dataset, event.revision, datasets=datasets, exports=exports, objects=objects, now=utc_now()
+        event.tenant,
+        event.dataset,
+        event.revision,
+        datasets=app.datasets,
+        contents=app.contents,
+        exports=app.exports,
+        objects=app.objects,
+        now=utc_now(),
     )

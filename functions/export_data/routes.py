@@ -10,6 +10,7 @@ from tuneloop.domain.errors import Conflict, NotFound
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export, export_id
+from tuneloop.domain.policy import Policy
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
 from tuneloop.store.objects import Objects
 
@@ -34,8 +35,13 @@ class ExportView(BaseModel):
     revision: int
     status: str = "frozen"
     files: dict[Split, FileView] = {}
-    duplicates: int | None = None
-    kept_out: int | None = None
+    policy: Policy | None = None
+    examples: int | None = None
+    resent: int | None = None
+    left_out: dict[str, int] | None = None
+    groups: int | None = None
+    in_forms: int | None = None
+    overlaps: dict[str, int] | None = None
     conflicting_prompts: int | None = None
     distinct_answers: int | None = None
     created_at: datetime | None = None
@@ -48,7 +54,7 @@ def create_export(dataset: Name) -> ExportView:
     current = app.datasets.get(tenant, dataset)
     if not current.revision:
         raise Conflict(f"Dataset {dataset} has no examples yet.", code="empty_dataset")
-    identity = export_id(tenant, dataset, current.revision)
+    identity = export_id(tenant, dataset, current.revision, current.policy_at(current.revision))
     if found := app.exports.find(tenant, dataset, identity):
         return ExportView.model_validate(found.model_dump())
     event = DatasetSettled(tenant=tenant, dataset=dataset, revision=current.revision)
@@ -69,9 +75,10 @@ def get_export(dataset: Name, export: Name) -> ExportView:
     if found := app.exports.find(api.tenant, dataset, export):
         return _with_links(found, app.objects)
     current = app.datasets.get(api.tenant, dataset)
-    if export != export_id(api.tenant, dataset, current.settled_revision):
+    settled = current.settled_revision
+    if export != export_id(api.tenant, dataset, settled, current.policy_at(settled)):
         raise NotFound(f"Dataset {dataset} has no export {export}.", param="export")
-    return ExportView(id=export, dataset=dataset, revision=current.settled_revision, status="freezing")
+    return ExportView(id=export, dataset=dataset, revision=settled, status="freezing")
 
 
 def _with_links(export: Export, objects: Objects) -> ExportView:

@@ -29,7 +29,7 @@ def request_run(
     frozen = revision or dataset.revision
     if not frozen:
         raise Conflict(f"Dataset {dataset.id} has no examples yet.", code="empty_dataset")
-    export = export_id(dataset.tenant, dataset.id, frozen)
+    export = export_id(dataset.tenant, dataset.id, frozen, dataset.policy_at(frozen))
     base, chosen = base_model or dataset.base_model, hyperparameters or {}
     attempt = 0
     while True:

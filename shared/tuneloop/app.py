@@ -15,6 +15,7 @@ from tuneloop.store.table import Table
 
 if TYPE_CHECKING:
     from tuneloop.providers.base import Provider
+    from tuneloop.store.contents import Contents
     from tuneloop.store.datasets import Datasets
     from tuneloop.store.evaluations import Evaluations
     from tuneloop.store.exports import Exports
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tuneloop.store.objects import Objects
     from tuneloop.store.outbox import Bus, Outbox
     from tuneloop.store.queues import Queue
+    from tuneloop.store.reviews import Reviews
     from tuneloop.store.runs import Runs
     from tuneloop.store.tenants import Tenants
     from tuneloop.store.usage import Usage
@@ -112,6 +114,20 @@ class App:
         from tuneloop.store.datasets import Datasets
 
         return Datasets(self.table)
+
+    @cached_property
+    def contents(self) -> "Contents":
+        """What datasets hold: their segments and reviews as one stream."""
+        from tuneloop.store.contents import Contents
+
+        return Contents(self.datasets, self.reviews, self.objects)
+
+    @cached_property
+    def reviews(self) -> "Reviews":
+        """Decisions on examples."""
+        from tuneloop.store.reviews import Reviews
+
+        return Reviews(self.table)
 
     @cached_property
     def exports(self) -> "Exports":

@@ -112,8 +112,9 @@ def test_no_prompt_lies_in_two_files(world: World) -> None:
     splits = [
         {" ".join(said(line).casefold().split()) for line in lines_of(world, found, name)} for name in found["files"]
     ]
-    assert sum(map(len, splits)) == len(set.union(*splits)) == 60
-    assert (found["conflicting_prompts"], found["distinct_answers"]) == (20, 3)
+    assert sum(map(len, splits)) == len(set.union(*splits)) == 40
+    assert found["overlaps"] == dict.fromkeys(["prompt", "exact", "near_duplicate", "subject", "conversation"], 0)
+    assert (found["conflicting_prompts"], found["left_out"], found["distinct_answers"]) == (20, {"conflicting": 40}, 2)
 
 
 def test_the_same_example_twice_is_written_once(world: World) -> None:
@@ -122,7 +123,7 @@ def test_the_same_example_twice_is_written_once(world: World) -> None:
 
     found = frozen(world)
 
-    assert found["duplicates"] == 5
+    assert found["resent"] == 5
     assert sum(file["examples"] for file in found["files"].values()) == 20
 
 
@@ -138,7 +139,7 @@ def test_marks_and_folders_decide_where_an_example_goes(world: World) -> None:
 
 
 def test_the_files_hold_what_a_provider_reads_and_nothing_of_ours(world: World) -> None:
-    collecting(world, *steps.questions(20, subject="user-1", source="tickets", quality=0.5))
+    collecting(world, *steps.questions(20, subject="user-1", source="tickets", quality=0.9))
 
     found = frozen(world)
 

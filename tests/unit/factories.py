@@ -73,7 +73,7 @@ def an_export(**changes: Any) -> Export:
         dataset="support",
         revision=1,
         files=files,
-        duplicates=0,
+        examples=90,
         conflicting_prompts=0,
         distinct_answers=1,
         most_frequent_answer="delivery",

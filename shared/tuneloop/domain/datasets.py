@@ -14,8 +14,10 @@ from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.examples import Problem, Split
 from tuneloop.domain.ids import Name, checked_name, derived_id
 from tuneloop.domain.limits import RUN_USD
+from tuneloop.domain.policy import DEFAULT, Policy
 from tuneloop.domain.pricing import Usd
 
+POLICIES_KEPT = 50
 ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
 
 
@@ -33,6 +35,20 @@ class OnInvalid(StrEnum):
     SKIP = "skip"
 
 
+class PolicyChange(BaseModel):
+    """The policy of a dataset's exports from a revision on."""
+
+    revision: int
+    policy: Policy
+
+
+class HeldOut(BaseModel):
+    """Where the prompts are listed that the last export to have a test took for it."""
+
+    revision: int
+    key: str
+
+
 class Dataset(BaseModel):
     """A dataset's settings and how far each of its changes came: made, settled, wanted for training, exported."""
 
@@ -44,6 +60,8 @@ class Dataset(BaseModel):
     on_drop: OnDrop
     on_invalid: OnInvalid = OnInvalid.REJECT
     max_run_usd: Usd = Decimal(25)
+    policies: list[PolicyChange] = []
+    held_out: HeldOut | None = None
     revision: int = 0
     examples: int = 0
     segments: int = 0
@@ -72,17 +90,27 @@ class Dataset(BaseModel):
             return False
         return now - self.changed_at >= timedelta(seconds=settle_s)
 
+    def policy_at(self, revision: int) -> Policy:
+        """What an export of a revision takes."""
+        return next((each.policy for each in reversed(self.policies) if each.revision <= revision), DEFAULT)
+
+    def with_policy(self, policy: Policy, now: datetime) -> "Dataset":
+        """The dataset with another policy for its exports, which is a change like any other once it has examples."""
+        if policy == self.policy_at(self.revision):
+            return self
+        changed = self.changed(now) if self.revision else self
+        change = PolicyChange(revision=changed.revision, policy=policy)
+        return changed.model_copy(update={"policies": [*self.policies, change][-POLICIES_KEPT:]})
+
+    def changed(self, now: datetime) -> "Dataset":
+        """The dataset a revision later, its segments as they were."""
+        latest = max(now, self.changed_at) if self.changed_at else now
+        return self.model_copy(update={"revision": self.revision + 1, "changed_at": latest})
+
     def grown(self, examples: int, now: datetime) -> "Dataset":
         """The dataset with one segment more, and a revision more."""
-        latest = max(now, self.changed_at) if self.changed_at else now
-        return self.model_copy(
-            update={
-                "revision": self.revision + 1,
-                "segments": self.segments + 1,
-                "examples": self.examples + examples,
-                "changed_at": latest,
-            }
-        )
+        more = {"segments": self.segments + 1, "examples": self.examples + examples}
+        return self.changed(now).model_copy(update=more)
 
     def announced(self, now: datetime) -> "Dataset":
         """The dataset with its changes announced as settled."""
@@ -103,6 +131,7 @@ class DatasetChange(BaseModel):
     on_invalid: OnInvalid | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
     max_run_usd: Usd | None = Field(default=None, ge=0, le=RUN_USD)
+    policy: Policy | None = None
 
 
 class Segment(BaseModel):

@@ -6,18 +6,17 @@ nothing but that the base wasn't told what to say.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 
 from pydantic import BaseModel
 
-from tuneloop.domain.examples import CALLS, PROMPT_ROLES, Example, Split, text_of
-from tuneloop.domain.ids import Name, derived_id, digest
+from tuneloop.domain.examples import CALLS, PROMPT_ROLES, JsonObject, Split, answer_of, canonical, text_of
+from tuneloop.domain.ids import Name, derived_id
+from tuneloop.domain.policy import DEFAULT, Policy
+from tuneloop.domain.selection import is_closed
 
-POLICY = "split=prompt;dedupe=content;v1"
-MOST_NAMED_ANSWERS = 200
-FEWEST_PER_ANSWER = 3
 MOST_COUNTED_ANSWERS = 1_000
-MOST_PROMPTS = 2
 MOST_PROMPT_CHARACTERS = 16_000
 MOST_PROMPT_BYTES = 64 << 10  # a row holds 400 KB, and prompts stand in it twice
 ANSWERS_HEADING = "Possible answers, one per line:"
@@ -36,17 +35,23 @@ class ExportFile(BaseModel):
 class Export(BaseModel):
     """A frozen version of a dataset, its statistics, and the prompts that its versions are served with.
 
-    `kept_out` counts lines that don't train because their prompt stands in a split that the user marked himself.
+    `left_out` counts examples by why they are in no file, `resent` lines of examples that had come before,
+    `groups` what must not be divided, `in_forms` examples too many of which are alike to be duplicates; `overlaps` proves, counted by kind after the fact, that splits share nothing.
     """
 
     tenant: Name
     id: Name
     dataset: Name
     revision: int
-    policy: str = POLICY
+    policy: Policy = DEFAULT
     files: dict[Split, ExportFile]
-    duplicates: int
-    kept_out: int = 0
+    examples: int
+    resent: int = 0
+    left_out: dict[str, int] = {}
+    groups: int = 0
+    in_forms: int = 0
+    overlaps: dict[str, int] = {}
+    held_out: str | None = None
     conflicting_prompts: int
     distinct_answers: int
     most_frequent_answer: str
@@ -61,33 +66,41 @@ class Export(BaseModel):
         return self.files[Split.TEST].examples > 0
 
 
-def export_id(tenant: str, dataset: str, revision: int) -> str:
-    """The id of the export of that revision under today's policy."""
-    return derived_id("export", tenant, dataset, revision, POLICY)
+def export_id(tenant: str, dataset: str, revision: int, policy: Policy) -> str:
+    """The id of the export of that revision under a policy."""
+    return derived_id("export", tenant, dataset, revision, policy.name)
 
 
 class Answers:
-    """Running counts over the training examples: their answers, and the system prompt they share.
+    """What the training examples say, and the system prompt they share; of few of them more than bytes is looked at.
 
+    Answers are told apart by their hashes, in which letter case and white space don't count; the first one names them.
     Memory stays bounded: after a thousand different answers only those seen so far are counted on.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._different: set[str] = set()
+        self._texts: dict[str, str] = {}
         self._total = 0
-        self._prompts: set[str | None] = set()
+        self._prompt: str | None = None
+        self._start = b""  # how the content of every example begins that has the same first message
+        self._is_shared = True
 
-    def add(self, example: Example) -> None:
-        """Count one training example."""
-        self._total += 1
-        answer = example.answer
-        self._different.add(digest(answer)[:16])
-        if answer in self.counts or len(self.counts) < MOST_COUNTED_ANSWERS:
+    def add(self, answer: str, content: bytes, parsed: Callable[[], list[JsonObject]]) -> None:
+        """Count one training example by its answer's hash; `parsed` gives its messages if they are needed."""
+        self._different.add(answer)
+        if answer in self._texts or len(self._texts) < MOST_COUNTED_ANSWERS:
+            if answer not in self._texts:
+                self._texts[answer] = answer_of(parsed()[-1])
             self.counts[answer] += 1
-        first = example.messages[0]
-        if len(self._prompts) < MOST_PROMPTS:
-            self._prompts.add(text_of(first) if first["role"] in PROMPT_ROLES else None)
+        if not self._total:
+            first = parsed()[0]
+            self._start = f'{{"messages":[{canonical(first)},'.encode()
+            self._prompt = text_of(first) if first["role"] in PROMPT_ROLES else None
+        elif self._is_shared:
+            self._is_shared = self._prompt is not None and content.startswith(self._start)
+        self._total += 1
 
     @property
     def different(self) -> int:
@@ -97,21 +110,22 @@ class Answers:
     @property
     def most_frequent(self) -> str:
         """The commonest answer, the smallest of equals: the baseline of every evaluation; "" if it is a long text."""
-        commonest = min(self.counts, key=lambda answer: (-self.counts[answer], answer), default="")
-        return commonest if len(commonest) <= MOST_PROMPT_CHARACTERS else ""
+        commonest = min(self.counts, key=lambda one: (-self.counts[one], self._texts[one]), default=None)
+        text = "" if commonest is None else self._texts[commonest]
+        return text if len(text) <= MOST_PROMPT_CHARACTERS else ""
 
     @property
     def prompt(self) -> str | None:
         """The system prompt that every training example shares, if there is one that fits into a row."""
-        shared = next(iter(self._prompts)) if len(self._prompts) == 1 else None
+        shared = self._prompt if self._is_shared else None
         return shared if shared and len(shared.encode()) <= MOST_PROMPT_BYTES else None
 
     @property
     def base_prompt(self) -> str | None:
         """The shared prompt with the answers named, where they are a closed set; else the shared prompt itself."""
-        answers = sorted(self.counts)
-        closed = 0 < self.different <= MOST_NAMED_ANSWERS and self._total >= FEWEST_PER_ANSWER * self.different
+        answers = sorted(self._texts.values())
         named = "\n".join([ANSWERS_HEADING, *answers])
+        closed = is_closed(self.different, self._total)
         if not closed or not all(map(_can_be_named, answers)) or len(named) > MOST_PROMPT_CHARACTERS:
             return self.prompt
         return f"{self.prompt}\n\n{named}" if self.prompt else named

@@ -29,8 +29,8 @@ EXAMPLES_PER_CALL = 500
 PROBLEMS_KEPT = 100
 REFUSALS_KEPT = timedelta(days=30)
 
-# Segments, uncompressed.
-SEGMENT_BYTES = 64 << 20
+# Segments, uncompressed; one is held in memory to be sorted.
+SEGMENT_BYTES = 32 << 20
 
 # Money for one run.
 RUN_USD = 1_000_000

@@ -35,12 +35,16 @@ def unit_of(example: Example) -> str:
 
     System messages count only where nobody else says anything: they are the same in most examples.
     """
-    spoken = [message for message in example.prompt if message["role"] not in PROMPT_ROLES] or example.prompt
-    said = [f"{message['role']}:{_said(message)}" for message in spoken]
+    said = [f"{message['role']}:{said_in(message)}" for message in spoken_in(example)]
     return digest(" ".join(said).casefold())
 
 
-def _said(message: JsonObject) -> str:
+def spoken_in(example: Example) -> list[JsonObject]:
+    """The prompt without system messages, or with them where nobody else says anything."""
+    return [message for message in example.prompt if message["role"] not in PROMPT_ROLES] or example.prompt
+
+
+def said_in(message: JsonObject) -> str:
     """A message's text with its white space squeezed, and its pictures and other parts as they are."""
     content = message.get("content")
     parts = [canonical(part) for part in content if part["type"] != "text"] if isinstance(content, list) else []

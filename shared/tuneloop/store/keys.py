@@ -15,6 +15,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | a dataset's segments by revision            | T#{t}#DATASET#{d}#SEGMENTS / {sha256}           |
 | a drop; a dataset's, newest first; all read | T#{t}#DATASET#{d}#DROPS / {drop}; by_time; sweep |
 | files that are nobody's drop                | REFUSED_DROPS / {digest of key and version}     |
+| an example's reviews; a dataset's, by example | T#{t}#DATASET#{d}#REVIEWS / {example}#{number} |
 | an export; a dataset's exports              | T#{t}#DATASET#{d}#EXPORTS / {export}; by_time   |
 | a run; a tenant's runs; all open runs       | T#{t}#RUNS / {run}; by_time; sweep OPEN_RUNS    |
 | a tenant's models, one model                | T#{t}#MODELS / {model}                          |
@@ -80,6 +81,11 @@ def drop(tenant_id: str, dataset_id: str, drop_id: str) -> Key:
 def refused_drop(drop_id: str) -> Key:
     """The note of a file that is nobody's drop."""
     return Key(REFUSED_DROPS, drop_id)
+
+
+def review(tenant_id: str, dataset_id: str, example: str, number: int) -> Key:
+    """One decision on an example, in order."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#REVIEWS", f"{example}#{number:06d}")
 
 
 def export(tenant_id: str, dataset_id: str, export_id: str) -> Key:

@@ -6,6 +6,7 @@ from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
 from tuneloop.domain.exports import export_id
+from tuneloop.domain.policy import DEFAULT
 
 EXPORT = "export-data"
 
@@ -16,7 +17,7 @@ def a_settled_revision_is_frozen(stage: Stage) -> None:
 
     stage.wake("export_data.DatasetSettled", tenant=stage.tenant, dataset="support", revision=1)
 
-    assert stage.exports.find(stage.tenant, "support", export_id(stage.tenant, "support", 1))
+    assert stage.exports.find(stage.tenant, "support", export_id(stage.tenant, "support", 1, DEFAULT))
 
 
 @scene(EXPORT, "TrainingRunRequested")
@@ -25,7 +26,7 @@ def the_revision_of_a_run_is_frozen(stage: Stage) -> None:
 
     stage.wake("export_data.TrainingRunRequested", tenant=stage.tenant, dataset="support", revision=1)
 
-    assert stage.exports.find(stage.tenant, "support", export_id(stage.tenant, "support", 1))
+    assert stage.exports.find(stage.tenant, "support", export_id(stage.tenant, "support", 1, DEFAULT))
 
 
 @scene(EXPORT, "POST /v1/datasets/{dataset}/exports")

@@ -5,8 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import NAMES, an_example, an_export
-from tuneloop.domain.examples import Example, Split, answer_of
-from tuneloop.domain.exports import ANSWERS_HEADING, MOST_NAMED_ANSWERS, Answers, export_id
+from tuneloop.domain.examples import Example, Split, answer_of, canonical
+from tuneloop.domain.exports import ANSWERS_HEADING, Answers, export_id
+from tuneloop.domain.facts import facts_of
+from tuneloop.domain.policy import DEFAULT, Policy
+from tuneloop.domain.selection import MOST_CLOSED_ANSWERS
 
 WORDS = st.text(alphabet="abc", min_size=1, max_size=3)
 
@@ -14,14 +17,19 @@ WORDS = st.text(alphabet="abc", min_size=1, max_size=3)
 def answers(*said: str, system: str | None = None) -> Answers:
     counted = Answers()
     for number, answer in enumerate(said):
-        counted.add(an_example(f"question {number}", answer, system=system))
+        count(counted, an_example(f"question {number}", answer, system=system))
     return counted
+
+
+def count(answers: Answers, example: Example) -> None:
+    answers.add(facts_of(example).answer, canonical(example.content).encode(), lambda: example.messages)
 
 
 @given(NAMES, NAMES, st.integers(1, 10**6), st.integers(1, 10**6))
 def test_the_same_revision_is_the_same_export_and_no_other(tenant: str, name: str, one: int, other: int) -> None:
-    assert (export_id(tenant, name, one) == export_id(tenant, name, other)) == (one == other)
-    assert export_id(tenant, name, one) != export_id(f"{tenant}x", name, one)
+    assert (export_id(tenant, name, one, DEFAULT) == export_id(tenant, name, other, DEFAULT)) == (one == other)
+    assert export_id(tenant, name, one, DEFAULT) != export_id(f"{tenant}x", name, one, DEFAULT)
+    assert export_id(tenant, name, one, DEFAULT) != export_id(tenant, name, one, Policy(min_quality=0.5))
 
 
 def test_two_exports_don_t_share_their_counts() -> None:
@@ -44,7 +52,7 @@ def test_a_prompt_that_all_examples_share_is_the_version_s() -> None:
 
 def test_a_prompt_that_some_lack_is_nobody_s() -> None:
     mixed = answers("refund", system="One word.")
-    mixed.add(an_example("another", "delivery"))
+    count(mixed, an_example("another", "delivery"))
 
     assert mixed.prompt is None
     assert answers("refund").prompt is None
@@ -60,8 +68,8 @@ def test_the_base_model_is_told_the_answers_where_they_are_a_closed_set() -> Non
 @pytest.mark.parametrize(
     "said",
     [
-        ["refund", "delivery"],
-        [f"answer {number}" for number in range(MOST_NAMED_ANSWERS + 1)] * 3,
+        ["refund", "delivery", "refund"],
+        [f"answer {number}" for number in range(MOST_CLOSED_ANSWERS + 1)] * 3,
         ["first line\nsecond line"] * 6,
         ["x" * 9000, "y" * 9000] * 3,
     ],
@@ -73,9 +81,9 @@ def test_answers_that_are_no_closed_set_are_not_named(said: list[str]) -> None:
 
 
 def test_the_most_answers_that_are_named_all_are() -> None:
-    prompt = answers(*[f"answer {number}" for number in range(MOST_NAMED_ANSWERS)] * 3).base_prompt or ""
+    prompt = answers(*[f"answer {number}" for number in range(MOST_CLOSED_ANSWERS)] * 3).base_prompt or ""
 
-    assert prompt.count("\n") == MOST_NAMED_ANSWERS
+    assert prompt.count("\n") == MOST_CLOSED_ANSWERS
 
 
 def test_without_training_examples_there_is_nothing_to_name() -> None:
@@ -88,7 +96,7 @@ def test_answers_that_only_call_tools_are_not_named_as_nothing() -> None:
     for number in range(6):
         example = an_example(f"question {number}")
         example.messages[-1].update(content=None, tool_calls=[{"id": "c1"}])
-        counted.add(example)
+        count(counted, example)
 
     assert counted.base_prompt is None
 
@@ -107,7 +115,7 @@ def test_tool_calls_count_as_answers_and_are_never_named_in_a_prompt() -> None:
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     for number in range(6):
         content = {"messages": [{"role": "user", "content": f"Refund {number}"}, message]}
-        answers.add(Example(id=str(number), content=content))
+        count(answers, Example(id=str(number), content=content))
 
     assert answers.most_frequent == answer_of(message)
     assert answers.different == 1

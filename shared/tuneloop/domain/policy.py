@@ -1,0 +1,41 @@
+"""Policies: which examples of a dataset an export takes, and how it divides them; the same policy has one name."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tuneloop.domain.ids import digest
+
+VERSION = "v2"  # rises when the same policy would freeze something else
+LEAST_CHARACTERS = 20
+
+
+class Policy(BaseModel):
+    """What an export takes; the defaults are those of an export that nobody asked for.
+
+    `min_quality` counts where a quality is given. `min_user_characters` is what users say in all; 20 unless the answers
+    are a closed set, then none. Caps take the examples with the smallest ids, which are hashes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    categories: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=100)
+    min_quality: float = Field(default=0.8, ge=0, le=1)
+    validated_only: bool = False
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    max_examples: int | None = Field(default=None, ge=1)
+    max_per_category: int | None = Field(default=None, ge=1)
+    max_per_subject: int | None = Field(default=None, ge=1)
+    min_user_characters: int | None = Field(default=None, ge=0)
+    near_duplicates: bool = Field(default=False, description="Keep near duplicates that say the same.")
+    conflicting: bool = Field(default=False, description="Keep different answers to the same prompt unreviewed.")
+    take_test: bool = True
+
+    @property
+    def name(self) -> str:
+        """Sixteen hex digits for what differs from the defaults."""
+        return digest(VERSION, self.model_dump_json(exclude_defaults=True))[:16]
+
+
+DEFAULT = Policy()
