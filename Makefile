@@ -6,7 +6,7 @@ CODE := shared/tuneloop functions trainer infra local release checks tests bench
 export PYTHONPATH := shared:functions:.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-unit test-grants check format bill layer bootstrap deploy provider-key smoke destroy synth docs lock clean
+.PHONY: help setup demo local test test-unit test-grants check format bill bench-data layer bootstrap deploy provider-key smoke destroy synth docs lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ destroy: setup ## Take a throw-away stage down with all its data: make destroy S
 
 bill: setup ## Print what a prod stage costs a month on AWS, idle and at three loads; also in build/bench/bill.json.
 	@$(BIN)/python -m bench.bill $(ARGS)
+
+bench-data: setup ## Measure validating, exporting and listing training data; also in build/bench/data.json.
+	@$(BIN)/python -m bench.data $(ARGS)
 
 synth: setup ## Write the CloudFormation templates of both stages to build/cdk.out.
 	@$(CDK) synth --quiet -c stage=local --output build/cdk.out/local

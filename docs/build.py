@@ -112,6 +112,7 @@ def _others(spec: FunctionSpec) -> str:
     parts = [f"read `{prefix}`" for prefix in spec.reads] + [f"write `{prefix}`" for prefix in spec.writes]
     parts += [f"read versions in `{spec.drops}`"] if spec.drops else []
     parts += [f"list `{spec.lists}`"] if spec.lists else []
+    parts += [f"list and delete versions in `{prefix}`" for prefix in spec.deletes]
     parts += [f"read queue `{spec.queue}`"] if spec.queue else []
     parts += ["read the table's stream"] if spec.stream else []
     parts += [f"send to queue `{queue}`" for queue in spec.sends]

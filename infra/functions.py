@@ -2,7 +2,8 @@
 
 Plain data: the stack grants these rights and no others, tests compare the template with it, the README prints it.
 Its own log group and what a trigger itself needs (queue, stream) come with every row.
-A transaction is authorised by its inner actions; `reads`, `writes` and `lists` are object prefixes in the data bucket.
+A transaction is authorised by its inner actions; `reads`, `writes`, `lists` and `deletes` are object prefixes in the
+data bucket.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ TableAction = Literal["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem",
 Index = Literal["sweep", "by_time"]
 Prefix = Literal["incoming/", "posted/", "datasets/", "exports/", "evaluations/", "inferences/"]
 QueueName = Literal["examples", "usage"]
-Setting = Literal["provider", "base_model", "settle_s", "refresh_after_s", "unseen_after_s"]
+Setting = Literal["provider", "base_model", "settle_s", "refresh_after_s", "unseen_after_s", "quiet_s"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class FunctionSpec:
     reads: tuple[Prefix, ...] = ()
     writes: tuple[Prefix, ...] = ()
     lists: Prefix | None = None
+    deletes: tuple[Prefix, ...] = ()  # versions for good, and lists them to know which: one function has this right
     sends: tuple[QueueName, ...] = ()
     provider_key: bool = False
     publishes: bool = False
@@ -59,6 +61,11 @@ class FunctionSpec:
         return bool(self.drops or self.reads or self.writes)
 
     @property
+    def listed(self) -> tuple[Prefix, ...]:
+        """The prefixes whose versions it may list."""
+        return (*((self.lists,) if self.lists else ()), *self.deletes)
+
+    @property
     def endpoints(self) -> tuple[tuple[str, str], ...]:
         """Every (method, path) pair of `routes`, whose entries may name several methods before one path."""
         rows = (route.split() for route in self.routes)
@@ -74,6 +81,7 @@ class FunctionSpec:
 FUNCTIONS: tuple[FunctionSpec, ...] = (
     FunctionSpec("collect-examples", "Turn dropped files and posted examples into segments, each exactly once.",
         routes=("POST GET /v1/datasets", "GET PATCH /v1/datasets/{dataset}", "GET /v1/datasets/{dataset}/drops",
+                "GET /v1/datasets/{dataset}/drops/{drop}",
                 "POST /v1/datasets/{dataset}/examples", "POST /v1/datasets/{dataset}/uploads"),
         events=("TrainingRunFinished",), drops="incoming/", queue="examples", schedules=(EVERY_5_MINUTES,),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
@@ -81,11 +89,28 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         sends=("examples",),
         settings=("provider", "base_model", "settle_s", "unseen_after_s"), timeout_s=300, memory_mb=1024),
 
-    FunctionSpec("export-data", "Freeze a dataset into train, validation and test files.",
-        routes=("POST GET /v1/datasets/{dataset}/exports", "GET /v1/datasets/{dataset}/exports/{export}"),
+    FunctionSpec("export-data", "Freeze a dataset into train, validation and test files, and say what they would cost.",
+        routes=("POST GET /v1/datasets/{dataset}/exports", "GET /v1/datasets/{dataset}/exports/{export}",
+                "GET /v1/datasets/{dataset}/estimate"),
         events=("DatasetSettled", "TrainingRunRequested"),
         table=("GetItem", "Query", "PutItem"), indexes=("by_time",),
-        reads=("datasets/", "exports/"), writes=("exports/",), timeout_s=300, memory_mb=1024, disk_mb=10_240),
+        reads=("datasets/", "exports/"), writes=("exports/",), settings=("provider",),
+        timeout_s=300, memory_mb=1024, disk_mb=10_240),
+
+    FunctionSpec("review-examples", "Find examples, decide on them, and count what there is.",
+        routes=("GET /v1/datasets/{dataset}/examples", "GET /v1/datasets/{dataset}/examples/{example}",
+                "POST /v1/datasets/{dataset}/reviews", "GET /v1/datasets/{dataset}/statistics",
+                "GET /v1/datasets/{dataset}/eligibility"),
+        table=("GetItem", "Query", "PutItem"), indexes=("by_time",), reads=("datasets/", "exports/"), memory_mb=1769),
+
+    FunctionSpec("erase-examples", "Take what is erased out of all that holds it; merge a dataset's many segments.",
+        routes=("DELETE /v1/datasets/{dataset}/examples/{example}", "DELETE /v1/subjects/{subject}",
+                "POST GET /v1/erasures", "GET /v1/erasures/{erasure}"),
+        schedules=(EVERY_5_MINUTES,),
+        table=("GetItem", "Query", "PutItem", "DeleteItem"), indexes=("sweep", "by_time"),
+        reads=("datasets/", "exports/"), writes=("datasets/", "exports/"),
+        deletes=("datasets/", "exports/", "evaluations/"),
+        provider_key=True, settings=("provider", "quiet_s"), timeout_s=900, memory_mb=1024, disk_mb=10_240),
 
     FunctionSpec("launch-finetune", "Start one training run at the provider for an export, never two.",
         routes=("POST GET /v1/training-runs", "POST /v1/training-runs/{run}/confirm"),
@@ -119,7 +144,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
 
     FunctionSpec("record-usage", "Count calls, tokens, dollars and feedback per version and day.",
         routes=("GET /v1/usage", "POST /v1/feedback"), queue="usage",
-        table=("GetItem", "Query", "PutItem", "UpdateItem")),
+        table=("GetItem", "Query", "PutItem", "UpdateItem"), writes=("posted/",), sends=("examples",)),
 
     FunctionSpec("relay-events", "Carry domain events from the table's stream to the bus.",
         stream=True, schedules=(EVERY_5_MINUTES,),

@@ -46,16 +46,22 @@ class Permissions:
     def _objects(self, spec: FunctionSpec) -> list[iam.PolicyStatement]:
         # A drop is read in the very version that its event names, even when its name has been written to again.
         drops = (spec.drops,) if spec.drops else ()
-        rights = (("s3:GetObject", spec.reads), ("s3:GetObjectVersion", drops), ("s3:PutObject", spec.writes))
+        rights = (
+            ("s3:GetObject", spec.reads),
+            ("s3:GetObjectVersion", drops),
+            ("s3:PutObject", spec.writes),
+            ("s3:DeleteObjectVersion", spec.deletes),
+        )
         return [
             _allow([action], *(self._state.bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes))
             for action, prefixes in rights
             if prefixes
-        ] + ([self._listing(spec.lists)] if spec.lists else [])
+        ] + ([self._listing(*spec.listed)] if spec.listed else [])
 
-    def _listing(self, prefix: str) -> iam.PolicyStatement:
+    def _listing(self, *prefixes: str) -> iam.PolicyStatement:
         # A listing is a right on the bucket; which of its prefixes may be listed is a condition on the request.
-        below = {"StringLike": {"s3:prefix": f"{prefix}*"}}
+        places = [f"{prefix}*" for prefix in prefixes]
+        below = {"StringLike": {"s3:prefix": places if len(places) > 1 else places[0]}}
         bucket = self._state.bucket.bucket_arn
         return iam.PolicyStatement(actions=["s3:ListBucketVersions"], resources=[bucket], conditions=below)
 

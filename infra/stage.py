@@ -35,7 +35,7 @@ SETTINGS = (
     "alarm_email",
     "dashboard",
 )
-OVERRIDABLE = (*SETTINGS, "functions_root", "layer_root")
+OVERRIDABLE = (*SETTINGS, "quiet_s", "functions_root", "layer_root")
 RETENTIONS = (1, 7, 30, 90, 365)
 
 
@@ -50,6 +50,7 @@ class Stage:
     settle_s: int
     refresh_after_s: int
     unseen_after_s: int
+    quiet_s: int  # beyond the life of any function: then nobody is left who read what was erased since
     log_retention_days: int
     keeps_data: bool  # deleting the stack leaves table and bucket, and the table refuses deletion
     enforces_ssl: bool
@@ -112,6 +113,7 @@ LOCAL = Stage(
     settle_s=2,
     refresh_after_s=1,
     unseen_after_s=5,
+    quiet_s=60,
     log_retention_days=1,
     keeps_data=False,
     enforces_ssl=False,  # MiniStack speaks plain http
@@ -127,6 +129,7 @@ PROD = Stage(
     settle_s=60,
     refresh_after_s=15,
     unseen_after_s=600,
+    quiet_s=3600,
     log_retention_days=30,
     keeps_data=True,
     enforces_ssl=True,

@@ -73,6 +73,7 @@ class LocalStack:
             "TUNELOOP_SETTLE_S": str(LOCAL.settle_s),
             "TUNELOOP_REFRESH_AFTER_S": str(LOCAL.refresh_after_s),
             "TUNELOOP_UNSEEN_AFTER_S": str(LOCAL.unseen_after_s),
+            "TUNELOOP_QUIET_S": str(LOCAL.quiet_s),
         }
 
     @property

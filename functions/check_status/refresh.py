@@ -153,7 +153,8 @@ def _version(
         base_model=run.base_model,
         is_finetuned=True,
         status=VersionStatus.READY,
-        prompt=export.prompt,
+        prompt=export.served_prompt,
+        parameters=export.parameters,
         dataset=run.dataset,
         run=run.id,
         export=run.export,
@@ -162,4 +163,5 @@ def _version(
     base = models.version(run.tenant, run.model, 0)
     if base.prompt is not None and base.export is None:  # set by hand: not ours to change
         return model, version, None
-    return model, version, base.model_copy(update={"prompt": export.base_prompt, "export": export.id})
+    asked = {"prompt": export.served_base_prompt, "parameters": {**base.parameters, **export.parameters}}
+    return model, version, base.model_copy(update={**asked, "export": export.id})

@@ -1,4 +1,4 @@
-"""Collecting: lines become examples, examples become segments, and the dataset is told to settle.
+"""Collecting a file: lines become examples, examples become segments, and the dataset is told to settle.
 
 A file with a line that can't be used adds nothing, unless its dataset skips such lines; a file that can't be read to
 its end adds nothing in any case. Segments are named by their content and rows are added last, once the end was reached,
@@ -7,40 +7,57 @@ so a repetition at any point continues where the first try ended.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
 
-from collect_examples.drop import UNREAD
-from collect_examples.reading import Clock, Reading
+from collect_examples.making import Making, folder_of
+from collect_examples.reading import Clock, Lines, Reading
+from collect_examples.records import records_in
 from tuneloop.domain.datasets import Drop, DropStatus, Segment
+from tuneloop.domain.erasures import Erased
 from tuneloop.domain.errors import Stale
-from tuneloop.domain.examples import Split
-from tuneloop.domain.limits import SEGMENT_BYTES
+from tuneloop.domain.examples import Example, Split
+from tuneloop.domain.shaping import read_record
+from tuneloop.posting import UNREAD
 from tuneloop.store.datasets import Datasets
+from tuneloop.store.erasures import Erasures
 from tuneloop.store.lines import line_of
-from tuneloop.store.objects import Objects, Packing
+from tuneloop.store.objects import Objects
 
 
 def collect(
     drop: Drop,
-    lines: Iterable[bytes | None],
+    lines: Lines,
     split: Split | None,
     *,
     datasets: Datasets,
     objects: Objects,
+    erasures: Erasures,
     clock: Clock,
     ends: datetime | None = None,
 ) -> Drop:
     """Turn a drop's lines into segments of its dataset, in the time until `ends`; gives the drop as it ended."""
     if drop.status not in UNREAD:
         return drop
-    reading = Reading(split, datasets.get(*drop.place).on_invalid, clock, ends)
-    prefix = f"datasets/{drop.tenant}/{drop.dataset}/segments/"
-    segments = list(_segments(reading, lines, prefix, objects, clock()))
+    dataset = datasets.get(*drop.place)
+    reading = Reading(dataset.on_invalid, clock, ends)
+    read = partial(read_record, split=split, template=dataset.template_of(drop.template))
+    examples = reading.examples_of(lines, records_in(drop.object, dataset.csv), read)
+    erased = erasures.after(*drop.place, 0)
+    segments = list(_segments(reading, examples, erased, folder_of(*drop.place), objects, clock()))
     now = clock()
     if reading.is_usable:
         for segment in segments:
             datasets.add_segment(drop.tenant, drop.dataset, segment.model_copy(update={"created_at": now}))
+    try:
+        return datasets.save_drop(ended(drop, reading, now))
+    except Stale:  # the same drop was delivered twice and the other one ended first
+        return datasets.drop(*drop.place, drop.id)
+
+
+def ended(drop: Drop, reading: Reading, now: datetime) -> Drop:
+    """The drop after it was read, its examples added if any may be."""
     added = reading.examples if reading.is_usable else 0
-    ended = drop.model_copy(
+    return drop.model_copy(
         update={
             "status": DropStatus.COLLECTED if added else DropStatus.REJECTED,
             "lines": reading.lines,
@@ -50,55 +67,20 @@ def collect(
             "finished_at": now,
         }
     )
-    try:
-        return datasets.save_drop(ended)
-    except Stale:  # the same drop was delivered twice and the other one ended first
-        return datasets.drop(*drop.place, drop.id)
 
 
 def _segments(
-    reading: Reading, lines: Iterable[bytes | None], prefix: str, objects: Objects, now: datetime
+    reading: Reading, examples: Iterable[Example], erased: Erased, folder: str, objects: Objects, now: datetime
 ) -> Iterator[Segment]:
     """The usable examples in objects of bounded size, each written as soon as it is full."""
-    making = Making()
-    for example in reading.examples_of(lines):
+    making = Making(erased)
+    for example in examples:
         if not reading.is_usable:  # what is still read is read for its problems
             continue
-        line, tokens = line_of(example)
-        if making.lines and making.bytes + len(line) >= SEGMENT_BYTES:
-            yield making.segment(prefix, objects, now)
-            making = Making()
-        making.add(line, tokens)
+        line = line_of(example)
+        if not making.has_room(len(line.text)):
+            yield making.segment(folder, objects, now)
+            making = Making(erased)
+        making.add(line)
     if making.lines and reading.is_usable:
-        yield making.segment(prefix, objects, now)
-
-
-class Making:
-    """A segment in the making: its lines, which are sorted in the end, so that segments can be read side by side."""
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-        self.bytes = 0
-        self._tokens = 0
-
-    def add(self, line: bytes, tokens: int) -> None:
-        """Add an example by its line."""
-        self.lines.append(line)
-        self.bytes += len(line)
-        self._tokens += tokens
-
-    def segment(self, prefix: str, objects: Objects, now: datetime) -> Segment:
-        """The segment, written."""
-        packing = Packing()
-        for line in sorted(self.lines):
-            packing.add(line)
-        key, written = objects.put_segment(prefix, packing)
-        return Segment(
-            sha256=written.sha256,
-            key=key,
-            examples=len(self.lines),
-            tokens=self._tokens,
-            bytes=written.bytes,
-            revision=0,
-            created_at=now,
-        )
+        yield making.segment(folder, objects, now)

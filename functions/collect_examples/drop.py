@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from tuneloop.domain.datasets import Dataset, Drop, DropPath, DropStatus, RefusedDrop, drop_id, parse_drop_path
+from tuneloop.domain.datasets import Dataset, Drop, DropStatus
+from tuneloop.domain.drop_paths import DropPath, RefusedDrop, drop_id, parse_drop_path
 from tuneloop.domain.errors import InvalidInput, NotFound
 from tuneloop.domain.examples import Problem, Split
 from tuneloop.store.datasets import Datasets
@@ -12,7 +13,6 @@ from tuneloop.sweeping import each
 
 Register = Callable[[str, str], Dataset]
 LONGEST_READING = timedelta(minutes=30)
-UNREAD = (DropStatus.READING, DropStatus.FAILED)  # giving up is no verdict: a late try, or a dead letter, still counts
 UNREADABLE = Problem(
     line=0,
     path="$",
@@ -35,11 +35,12 @@ def take(
         refused = {"object": key, "code": error.code, "message": error.message, "created_at": now}
         datasets.refuse(RefusedDrop(id=drop_id(key, content), **refused))
         return None
-    register(path.tenant, path.dataset)
+    dataset = register(path.tenant, path.dataset)
     identity = drop_id(key, content)
     if found := datasets.find_drop(path.tenant, path.dataset, identity):
         return found, path.split
-    drop = Drop(id=identity, tenant=path.tenant, dataset=path.dataset, object=key, created_at=now)
+    owner = {"tenant": dataset.tenant, "dataset": dataset.id, "template": dataset.template_version}
+    drop = Drop(id=identity, object=key, created_at=now, **owner)
     return datasets.start_drop(drop), path.split
 
 

@@ -1,17 +1,17 @@
 """collect-examples: dropped files, posted examples, and reminders to settle a dataset."""
 
-import json
 from collections.abc import Callable
 
 from collect_examples.drop import give_up
-from collect_examples.incoming import receive, receive_post, receive_unseen
+from collect_examples.incoming import receive, receive_unseen
+from collect_examples.messages import receive_messages
 from collect_examples.routes import api
 from collect_examples.settle import settle, settle_all
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.observability import count
 from tuneloop.sweeping import each
-from tuneloop.triggers import Function
+from tuneloop.triggers import Batch, Function
 
 handler = Function("collect-examples", api)
 
@@ -22,16 +22,10 @@ def on_drop(key: str, etag: str, version: str | None) -> None:
     receive(key, version or etag, version, handler.remaining_s)
 
 
-@handler.on("queue")
-def on_message(body: str) -> None:
-    """Posted examples to collect, or a reminder to settle a dataset."""
-    match json.loads(body):
-        case {"settle": {"tenant": tenant, "dataset": dataset}}:
-            _settle(tenant, dataset)
-        case {"collect": {"tenant": tenant, "dataset": dataset, "drop": drop}}:
-            receive_post(tenant, dataset, drop)
-        case _:
-            raise ValueError("this queue has no such message")
+@handler.on("batch")
+def on_messages(batch: Batch) -> None:
+    """Posted examples to collect, and reminders to settle datasets."""
+    receive_messages(batch, _settle)
 
 
 @handler.on("TrainingRunFinished")

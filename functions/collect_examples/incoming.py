@@ -5,8 +5,7 @@ from datetime import timedelta
 from itertools import takewhile
 
 from collect_examples.collect import collect
-from collect_examples.drop import UNREAD, take
-from collect_examples.post import posted_key
+from collect_examples.drop import take
 from collect_examples.register import register
 from collect_examples.settle import remind
 from collect_examples.shapes import NewDataset
@@ -15,6 +14,7 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.datasets import Dataset, Drop, DropStatus
 from tuneloop.domain.examples import Split
 from tuneloop.observability import count
+from tuneloop.posting import UNREAD
 from tuneloop.store.objects import Found
 from tuneloop.sweeping import each
 
@@ -44,22 +44,35 @@ def receive_unseen(remaining_s: Callable[[], float]) -> None:
     each(takewhile(lambda _: remaining_s() > LEAST_S, recent), work)
 
 
-def receive_post(tenant: str, dataset: str, drop: str) -> None:
-    """Collect the lines of a post; a message that comes again finds them collected and reads nothing."""
-    posted = app.datasets.drop(tenant, dataset, drop)
-    collected(posted, app.objects.lines(posted_key(posted)))
-
-
 def collected(
     drop: Drop, lines: Iterable[bytes | None], split: Split | None = None, within_s: float | None = None
 ) -> Drop:
     """The drop as it ended, its lines collected and its dataset reminded to settle."""
     ends = None if within_s is None else utc_now() + timedelta(seconds=within_s)
-    ended = collect(drop, lines, split, datasets=app.datasets, objects=app.objects, clock=utc_now, ends=ends)
+    ended = collect(
+        drop,
+        lines,
+        split,
+        datasets=app.datasets,
+        objects=app.objects,
+        erasures=app.erasures,
+        clock=utc_now,
+        ends=ends,
+    )
     if drop.status in UNREAD:
-        count("DropsCollected" if ended.status == DropStatus.COLLECTED else "DropsRejected")
-    remind(app.datasets.get(*ended.place), settle_s=app.settings.settle_s, queue=app.examples_queue)
+        count_end(ended)
+    reminded(*ended.place)
     return ended
+
+
+def count_end(drop: Drop) -> None:
+    """Count a drop as what it ended as."""
+    count("DropsCollected" if drop.status == DropStatus.COLLECTED else "DropsRejected")
+
+
+def reminded(tenant: str, dataset: str) -> None:
+    """Remind a dataset, if it has changes, that it is to settle."""
+    remind(app.datasets.get(tenant, dataset), settle_s=app.settings.settle_s, queue=app.examples_queue)
 
 
 def registered(tenant: str, name: str, new: NewDataset | None = None) -> Dataset:

@@ -1,5 +1,7 @@
 """The datasets routes: create, list, read, change; post examples and look at what became of them."""
 
+from typing import Any
+
 from collect_examples.incoming import registered
 from collect_examples.post import post
 from collect_examples.shapes import DatasetView, DropView, NewDataset, NewExamples, NewUpload, UploadView
@@ -44,16 +46,20 @@ def get_dataset(dataset: Name) -> DatasetView:
 def change_dataset(dataset: Name, change: DatasetChange) -> DatasetView:
     """Change a dataset's settings; a raised `max_run_usd` is for runs to come, one that waits is to be confirmed.
 
-    Another base model whose training costs something makes drops collect, unless `on_drop` is set with it.
-    Settings that spend (`max_run_usd`, `base_model`, `on_drop: train`) take a key with the scope `train` too.
+    Another template is its next version, through which what comes from now on is rendered. Another base model whose
+    training costs something makes drops collect, unless `on_drop` is set with it.
+    Settings that spend (`max_run_usd`, `base_model`, `on_drop: train`, `train_on_review`) take a key with the scope
+    `train` too.
     """
     _require_to_spend(change)
-    found, wanted = app.datasets.get(api.tenant, dataset), change.model_dump(exclude_none=True, exclude={"policy"})
+    found, wanted = app.datasets.get(api.tenant, dataset), _settings_of(change)
     if change.base_model not in (None, found.base_model) and not is_free(app.settings.provider, str(change.base_model)):
         wanted = {"on_drop": OnDrop.COLLECT, **wanted}
     changed = found.model_copy(update=wanted)
     if change.policy:
         changed = changed.with_policy(change.policy, utc_now())
+    if change.template:
+        changed = changed.with_template(change.template, utc_now())
     app.datasets.save(changed)
     return _view(changed)
 
@@ -65,9 +71,15 @@ def list_drops(dataset: Name, limit: Limit = 20, cursor: Cursor = None) -> ListO
     return listed(app.datasets.drops(api.tenant, dataset, limit, cursor), DropView)
 
 
+@api.route("GET /v1/datasets/{dataset}/drops/{drop}", Scope.READ)
+def get_drop(dataset: Name, drop: Name) -> DropView:
+    """What became of a drop or of posted examples."""
+    return DropView.model_validate(app.datasets.drop(api.tenant, dataset, drop).model_dump())
+
+
 @api.route("POST /v1/datasets/{dataset}/examples", Scope.COLLECT, status=202)
 def post_examples(dataset: Name, new: NewExamples) -> DropView:
-    """Take up to 500 examples; what became of them stands among the dataset's drops under the answer's id."""
+    """Take up to 500 examples; poll the dataset's drop of the answer's id for what becomes of them."""
     target = registered(api.tenant, dataset)
     drop = post(
         target,
@@ -88,8 +100,15 @@ def create_upload(dataset: Name, new: NewUpload) -> UploadView:
 
 
 def _require_to_spend(wanted: NewDataset | DatasetChange) -> None:
-    if wanted.max_run_usd is not None or wanted.base_model or wanted.on_drop == OnDrop.TRAIN:
+    on_review = isinstance(wanted, DatasetChange) and wanted.train_on_review
+    if wanted.max_run_usd is not None or wanted.base_model or wanted.on_drop == OnDrop.TRAIN or on_review:
         api.caller.require(Scope.TRAIN)
+
+
+def _settings_of(change: DatasetChange) -> dict[str, Any]:
+    """The settings that a change replaces; policies and templates are added instead."""
+    given = change.model_dump(exclude_none=True, exclude={"policy", "template", "csv"})
+    return given | ({"csv": change.csv} if change.csv else {})
 
 
 def _view(dataset: Dataset) -> DatasetView:

@@ -12,27 +12,39 @@ from tuneloop.domain.ids import Name
 from tuneloop.domain.limits import EXAMPLES_PER_CALL, FILENAME_CHARACTERS, RUN_USD
 from tuneloop.domain.policy import DEFAULT, Policy
 from tuneloop.domain.pricing import Usd
+from tuneloop.domain.tables import CsvColumns
 
-# An example as the document shows it; what it may hold is checked by `read_example`.
+# An example as the document shows it; what it may hold is checked by `read_record`.
+FORMS: dict[str, Any] = {
+    "messages": {"type": "array", "items": {"type": "object"}, "description": "In OpenAI's fine-tuning format."},
+    "user_message": {"type": "string", "description": "With `assistant_response`, in place of `messages`."},
+    "assistant_response": {"type": "string"},
+    "input": {
+        "anyOf": [{"type": "string"}, {"type": "object"}],
+        "description": "With `output`, rendered through the dataset's template; or of a preference pair.",
+    },
+    "output": {"description": "The answer, as text or as JSON."},
+    "preferred_output": {"description": "With `non_preferred_output`, of a preference pair in OpenAI's format."},
+    "non_preferred_output": {"description": "What was liked less."},
+}
 OPTIONAL: dict[str, Any] = {
     "tools": {"type": "array", "items": {"type": "object"}},
     "parallel_tool_calls": {"type": "boolean"},
     "split": {"type": "string", "enum": [*Split]},
-    "quality": {"type": "number"},
+    "quality": {"type": "number", "minimum": 0, "maximum": 1},
     **{name: {"type": "string"} for name in ("subject", "group", "category", "source")},
     "created_at": {"type": "string", "format": "date-time"},
 }
 POSTED: dict[str, Any] = {
     "type": "object",
-    "required": ["messages"],
     "additionalProperties": False,
     "properties": {
-        "messages": {"type": "array", "items": {"type": "object"}, "description": "In OpenAI's fine-tuning format."},
+        **FORMS,
         **{name: {"anyOf": [schema, {"type": "null"}]} for name, schema in OPTIONAL.items()},
     },
 }
 Posted = Annotated[dict[str, Any], WithJsonSchema(POSTED)]
-FILENAME = r"^[A-Za-z0-9._-]+\.jsonl(\.gz|\.zst)?$"
+FILENAME = r"^[A-Za-z0-9._-]+\.(jsonl|csv)(\.gz|\.zst)?$"
 
 
 class NewDataset(BaseModel):
@@ -48,7 +60,10 @@ class NewDataset(BaseModel):
 
 
 class NewExamples(BaseModel):
-    """Up to 500 examples: `messages`, and beside them `split`, `quality`, `category`, `source`, `subject`, `group`."""
+    """Up to 500 examples, each of any form, and beside it `split`, `quality`, `category`, `source`, `subject`, `group`.
+
+    A form is `messages`, `{user_message, assistant_response}`, `{input, output}`, or a preference pair.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -77,6 +92,19 @@ def _latest(policies: list[dict[str, Any]]) -> Any:
     return policies[-1]["policy"] if policies else DEFAULT
 
 
+class TemplateView(BaseModel):
+    """The template that `{input, output}` examples are rendered through, and how many there were before it."""
+
+    version: int
+    system: str | None = None
+    user: str
+    answer_schema: dict[str, Any] | None = None
+
+
+def _current(templates: list[dict[str, Any]]) -> Any:
+    return {"version": templates[-1]["version"], **templates[-1]["template"]} if templates else None
+
+
 class DatasetView(BaseModel):
     """A dataset as its users read it; `revision` counts its changes, `exported_revision` how many are frozen."""
 
@@ -86,8 +114,13 @@ class DatasetView(BaseModel):
     on_drop: OnDrop
     on_invalid: OnInvalid
     max_run_usd: Usd
+    train_on_review: bool
+    required_examples: int
+    required_per_category: int
     policy: Annotated[Policy, BeforeValidator(_latest), Field(validation_alias="policies")]
-    examples: int
+    template: Annotated[TemplateView | None, BeforeValidator(_current), Field(validation_alias="templates")]
+    csv: CsvColumns | None = None
+    examples: Annotated[int, Field(description="Lines collected: an example that came twice counts twice.")]
     segments: int
     revision: int
     exported_revision: int
@@ -96,12 +129,16 @@ class DatasetView(BaseModel):
 
 
 class DropView(BaseModel):
-    """A drop as its users read it: its state, and the first hundred lines that can't be used."""
+    """A drop or post as its users read it: its state, and the first hundred lines that can't be used.
+
+    `template` is the version of the dataset's template that `{input, output}` lines of it are rendered through.
+    """
 
     id: Name
     dataset: Name
     object: str
     status: DropStatus
+    template: int | None = None
     lines: int
     examples: int
     problem_count: int

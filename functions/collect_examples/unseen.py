@@ -7,7 +7,7 @@ is known by its version or, where the event named none, by its ETag.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from tuneloop.domain.datasets import drop_id, parse_drop_path
+from tuneloop.domain.drop_paths import drop_id, parse_drop_path
 from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.limits import UNSEEN_FOR_AT_MOST
 from tuneloop.store.datasets import Datasets

@@ -1,61 +1,49 @@
-"""The files of an export while they are written: spooled to disk when large, hashed and counted on the way."""
+"""The files of an export while they are written: sent on as they grow, hashed and counted on the way."""
 
 import hashlib
-from tempfile import SpooledTemporaryFile
-from types import TracebackType
-from typing import Self
 
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import ExportFile
-from tuneloop.store.objects import IN_MEMORY_BYTES, Objects
+from tuneloop.store.objects import Objects
 
 
 class SplitFiles:
     """One JSONL file per split, in the provider's format: content only, nothing of ours."""
 
-    def __init__(self, prefix: str) -> None:
-        self._files = {split: SplitFile(f"{prefix}/{split}.jsonl") for split in Split}
+    def __init__(self, prefix: str, objects: Objects) -> None:
+        self._files = {split: SplitFile(f"{prefix}/{split}.jsonl", objects) for split in Split}
 
-    def __enter__(self) -> Self:
-        return self
+    def write(self, split: Split, contents: list[bytes], tokens: int) -> None:
+        """Add examples to the file of their split, and what they count together."""
+        if contents:
+            self._files[split].write(contents, tokens)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for file in self._files.values():
-            file.spool.close()
-
-    def write(self, split: Split, content: bytes, tokens: int) -> None:
-        """Add an example to the file of its split."""
-        self._files[split].write(content, tokens)
-
-    def upload(self, objects: Objects) -> dict[Split, ExportFile]:
+    def end(self) -> dict[Split, ExportFile]:
         """Store the files; gives what each holds."""
-        return {split: file.upload(objects) for split, file in self._files.items()}
+        return {split: file.end() for split, file in self._files.items()}
 
 
 class SplitFile:
     """One file with its running counts."""
 
-    def __init__(self, key: str) -> None:
-        self.spool = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed by SplitFiles
+    def __init__(self, key: str, objects: Objects) -> None:
         self._key = key
+        self._upload = objects.upload(key)
         self._hash = hashlib.sha256()
         self._examples = self._tokens = self._bytes = 0
 
-    def write(self, content: bytes, tokens: int) -> None:
-        """Add one line."""
-        line = content + b"\n"
-        self.spool.write(line)
-        self._hash.update(line)
-        self._examples += 1
-        self._bytes += len(line)
+    def write(self, contents: list[bytes], tokens: int) -> None:
+        """Add a line for each content."""
+        lines = b"\n".join([*contents, b""])
+        self._upload.write(lines)
+        self._hash.update(lines)
+        self._examples += len(contents)
+        self._bytes += len(lines)
         self._tokens += tokens
 
-    def upload(self, objects: Objects) -> ExportFile:
+    def end(self) -> ExportFile:
         """Store the file."""
-        self.spool.seek(0)
-        objects.put(self._key, self.spool)
+        self._upload.end()
         return ExportFile(
             key=self._key,
             examples=self._examples,

@@ -1,60 +1,102 @@
-"""Gathering: one pass over a dataset's contents that keeps of each example only what its selection needs."""
+"""Gathering: one pass over a dataset's contents that keeps of each example only what its selection needs.
 
+Columns are filled a block at a time, hashes straight from their hex digits: a number made one by one costs more than
+everything else that happens to an example here.
+"""
+
+import sys
+from array import array
 from collections.abc import Iterable, Sequence
 
+from tuneloop.domain.columns import Columns, Outcome
 from tuneloop.domain.examples import Split
 from tuneloop.domain.policy import Policy
-from tuneloop.domain.reviews import Decision, Status
-from tuneloop.domain.selection import Columns, Outcome
+from tuneloop.domain.reviews import UNDECIDED, Decision, Status
 from tuneloop.domain.splitting import STRICTNESS
-from tuneloop.likeness import BAND_DIGITS, BANDS
-from tuneloop.store.contents import Current
-from tuneloop.store.lines import Stored, utc_text
+from tuneloop.likeness import BAND_BYTES, BANDS, LIKENESS_DIGITS, SIGNATURE_DIGITS
+from tuneloop.store.contents import Block
+from tuneloop.store.lines import Head, heads_of, utc_text
 
-BAND_PLACES = [slice(number * BAND_DIGITS, (number + 1) * BAND_DIGITS) for number in range(BANDS)]
 MARK: dict[str | None, int] = {None: 0} | {split.value: STRICTNESS[split] for split in Split}
 UNSIGNED = (1 << 64) - 1
-CORRECTION = "correction"
+FROM_FEEDBACK = ("correction", "confirmation")
+WORD = 8
+UNLIKE = "0" * LIKENESS_DIGITS
 
 
-def gather(contents: Iterable[Current], policy: Policy, columns: Columns) -> Columns:
+def gather(contents: Iterable[Block], policy: Policy, columns: Columns) -> Columns:
     """The columns with every example's row, and what the policy's filters say of it as its outcome."""
-    first, last = (utc_text(moment) or "" for moment in (policy.created_from, policy.created_to))
-    for stored, decision in contents:
-        columns.outcomes.append(_filtered(stored, decision, policy, first, last))
-        columns.marks.append(MARK[stored.split])
-        columns.approved.append(decision.status == Status.APPROVED)
-        columns.corrections.append(stored.source == CORRECTION)
-        columns.characters.append(stored.characters)
-        columns.unit.append(int(stored.unit, 16))
-        columns.answer.append(int(stored.answer, 16))
-        columns.normal.append(int(stored.normal, 16))
-        columns.subject.append(_number(stored.subject))
-        columns.group.append(_number(stored.group))
-        columns.category.append(_number(decision.category or stored.category))
-        _add_bands(columns, stored.near)
+    for block in contents:
+        heads = heads_of(block.lines)
+        decisions = [block.decisions.get(place, UNDECIDED) for place in range(len(heads))]
+        for place, line in zip(block.unedited, heads_of(block.unedited.values()), strict=True):
+            columns.origin[len(columns) + place] = int(line.unit, 16)
+        _add(columns, heads, decisions, policy)
     return columns
 
 
-def _filtered(stored: Stored, decision: Decision, policy: Policy, first: str, last: str) -> Outcome:
+def _add(columns: Columns, heads: list[Head], decisions: list[Decision], policy: Policy) -> None:
+    rows = list(zip(heads, decisions, strict=True))
+    columns.marks.extend([MARK[head.split] for head in heads])
+    columns.preference.extend([head.preference for head in heads])
+    columns.approved.extend([decision.status == Status.APPROVED for decision in decisions])
+    columns.feedback.extend([head.source in FROM_FEEDBACK for head in heads])
+    columns.characters.extend([head.characters for head in heads])
+    columns.tokens.extend([head.tokens for head in heads])
+    columns.ids.extend(_words([head.id[: 2 * WORD] for head in heads]))
+    columns.unit.extend(_words([head.unit for head in heads]))
+    columns.answer.extend(_words([head.answer for head in heads]))
+    columns.normal.extend(_words([head.normal for head in heads]))
+    columns.subject.extend([_number(head.subject) for head in heads])
+    columns.group.extend([_number(head.group) for head in heads])
+    columns.category.extend([_number(decision.category or head.category) for head, decision in rows])
+    near = [head.near or UNLIKE for head in heads]
+    for column, bands in zip(columns.bands, _bands(near), strict=True):
+        column.extend(bands)
+    columns.signatures.extend(bytes.fromhex("".join([digits[-SIGNATURE_DIGITS:] for digits in near])))
+    first, last = (utc_text(moment) or "" for moment in (policy.created_from, policy.created_to))
+    columns.outcomes.extend([_filtered(head, decision, policy, first, last) for head, decision in rows])
+
+
+def _filtered(head: Head, decision: Decision, policy: Policy, first: str, last: str) -> Outcome:
     """What the filters say of one example: the first of them that it doesn't pass."""
-    quality = stored.quality if decision.quality is None else decision.quality
-    created = stored.created_at or ""
-    failed = (
-        (stored.preference, Outcome.OTHER_KIND),
-        (decision.status == Status.REJECTED, Outcome.REJECTED),
-        (policy.validated_only and decision.status != Status.APPROVED, Outcome.NOT_APPROVED),
-        (policy.categories and (decision.category or stored.category) not in policy.categories, Outcome.OTHER_CATEGORY),
-        ((first and created < first) or (last and not "" < created < last), Outcome.OTHER_TIME),
-        (quality is not None and quality < policy.min_quality, Outcome.LOW_QUALITY),
-    )
-    return next((why for fails, why in failed if fails), Outcome.TRAIN)
+    quality = head.quality if decision.quality is None else decision.quality
+    if decision.status == Status.REJECTED:
+        return Outcome.REJECTED
+    needs_approval = policy.validated_only or head.source in FROM_FEEDBACK
+    if needs_approval and decision.status != Status.APPROVED:
+        return Outcome.NOT_APPROVED
+    if policy.categories and (decision.category or head.category) not in policy.categories:
+        return Outcome.OTHER_CATEGORY
+    if (first or last) and not _came_within(head.created_at or "", first, last):
+        return Outcome.OTHER_TIME
+    return Outcome.LOW_QUALITY if quality is not None and quality < policy.min_quality else Outcome.TRAIN
 
 
-def _add_bands(columns: Columns, near: str) -> None:
-    values: Sequence[int] = [int(near[place], 16) for place in BAND_PLACES] if near else (0,) * BANDS
-    for column, value in zip(columns.bands, values, strict=True):
-        column.append(value)
+def _came_within(created: str, first: str, last: str) -> bool:
+    return bool(created) and first <= created and (not last or created < last)
+
+
+def _words(digits: Sequence[str]) -> "array[int]":
+    """Sixteen hex digits each as numbers."""
+    words = array("Q", bytes.fromhex("".join(digits)))
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words
+
+
+def _bands(digits: Sequence[str]) -> "list[array[int]]":
+    """The bands of each text as numbers, one array per band."""
+    packed, width = bytes.fromhex("".join(digits)), LIKENESS_DIGITS // 2
+    found = []
+    for first in range(0, BANDS * BAND_BYTES, BAND_BYTES):
+        words = bytearray(WORD * len(digits))
+        for place in range(BAND_BYTES):  # the last byte of a band is the lowest one of its number
+            words[BAND_BYTES - 1 - place :: WORD] = packed[first + place :: width]
+        found.append(array("Q", words))
+        if sys.byteorder == "big":
+            found[-1].byteswap()
+    return found
 
 
 def _number(name: str | None) -> int:

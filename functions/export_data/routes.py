@@ -1,50 +1,29 @@
-"""The exports routes: ask for one, list them, read one with its download links."""
+"""The exports routes: ask for one, list them, read one with its download links, and what it would cost to train on."""
 
-from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel
+from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from export_data.converting import convert
+from export_data.estimating import basis_of, basis_of_count, estimates, newest_export
+from export_data.shapes import DatasetEstimate, ExportView
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
+from tuneloop.domain.conversions import OWN_FORMAT, Conversion, Format
 from tuneloop.domain.errors import Conflict, NotFound
 from tuneloop.domain.events import DatasetSettled
-from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import Export, export_id
-from tuneloop.domain.policy import Policy
+from tuneloop.domain.exports import export_id
+from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
-from tuneloop.store.objects import Objects
 
 api = Api(app)
 
-
-class FileView(BaseModel):
-    """One file of an export; `url` downloads it for 15 minutes."""
-
-    examples: int
-    tokens: int
-    bytes: int
-    sha256: str
-    url: str | None = None
-
-
-class ExportView(BaseModel):
-    """An export as its users read it; one that is still being frozen has no files yet."""
-
-    id: Name
-    dataset: Name
-    revision: int
-    status: str = "frozen"
-    files: dict[Split, FileView] = {}
-    policy: Policy | None = None
-    examples: int | None = None
-    resent: int | None = None
-    left_out: dict[str, int] | None = None
-    groups: int | None = None
-    in_forms: int | None = None
-    overlaps: dict[str, int] | None = None
-    conflicting_prompts: int | None = None
-    distinct_answers: int | None = None
-    created_at: datetime | None = None
+WantedFormat = Annotated[Format | None, Query(description="Convert the files to this format.", alias="format")]
+Category = Annotated[str | None, Query(min_length=1, max_length=200, description="Only this category's examples.")]
+Examples = Annotated[int | None, Query(ge=1, le=ESTIMATED_EXAMPLES, description="So many examples instead.")]
+AverageTokens = Annotated[int | None, Query(ge=1, le=1_000_000, description="Tokens of one example.")]
+Epochs = Annotated[int | None, Query(ge=1, le=50, description="Instead of what the provider chooses.")]
+Calls = Annotated[int | None, Query(ge=1, le=ESTIMATED_CALLS, description="Calls a month to what was trained.")]
 
 
 @api.route("POST /v1/datasets/{dataset}/exports", Scope.TRAIN, status=202)
@@ -56,10 +35,11 @@ def create_export(dataset: Name) -> ExportView:
         raise Conflict(f"Dataset {dataset} has no examples yet.", code="empty_dataset")
     identity = export_id(tenant, dataset, current.revision, current.policy_at(current.revision))
     if found := app.exports.find(tenant, dataset, identity):
-        return ExportView.model_validate(found.model_dump())
+        return ExportView.of(found)
     event = DatasetSettled(tenant=tenant, dataset=dataset, revision=current.revision)
-    app.datasets.save(current.announced(now), event=event, now=now)
-    return ExportView(id=identity, dataset=dataset, revision=current.revision, status="freezing")
+    tried_again = current.announced(now).model_copy(update={"export_failure": None})
+    app.datasets.save(tried_again, event=event, now=now)
+    return ExportView.unfrozen(tried_again, identity, current.revision)
 
 
 @api.route("GET /v1/datasets/{dataset}/exports", Scope.READ)
@@ -70,19 +50,46 @@ def list_exports(dataset: Name, limit: Limit = 20, cursor: Cursor = None) -> Lis
 
 
 @api.route("GET /v1/datasets/{dataset}/exports/{export}", Scope.READ)
-def get_export(dataset: Name, export: Name) -> ExportView:
-    """An export with its download links."""
+def get_export(dataset: Name, export: Name, form: WantedFormat = None, category: Category = None) -> ExportView:
+    """An export with its download links, in another format or of one category if asked."""
     if found := app.exports.find(api.tenant, dataset, export):
-        return _with_links(found, app.objects)
+        own = OWN_FORMAT[found.kind]
+        if category is None and form in (None, own):
+            return ExportView.of(found).linked(found, found.files, app.objects)
+        conversion = Conversion(form or own)
+        files = convert(
+            found, conversion, category, contents=app.contents, membership=app.membership, objects=app.objects
+        )
+        return ExportView.of(found).converted(found, conversion, category, files, app.objects)
     current = app.datasets.get(api.tenant, dataset)
     settled = current.settled_revision
     if export != export_id(api.tenant, dataset, settled, current.policy_at(settled)):
         raise NotFound(f"Dataset {dataset} has no export {export}.", param="export")
-    return ExportView(id=export, dataset=dataset, revision=settled, status="freezing")
+    return ExportView.unfrozen(current, export, settled)
 
 
-def _with_links(export: Export, objects: Objects) -> ExportView:
-    view = ExportView.model_validate(export.model_dump())
-    for split, file in export.files.items():
-        view.files[split].url = objects.link(file.key)
-    return view
+@api.route("GET /v1/datasets/{dataset}/estimate", Scope.READ)
+def get_estimate(
+    dataset: Name,
+    examples: Examples = None,
+    average_tokens: AverageTokens = None,
+    epochs: Epochs = None,
+    calls: Calls = None,
+) -> DatasetEstimate:
+    """What training on the dataset would cost, take and prove, by base model, and a month of calls afterwards."""
+    current = app.datasets.get(api.tenant, dataset)
+    export = newest_export(current, exports=app.exports)
+    is_asked = examples is not None or average_tokens is not None
+    if export and not is_asked:
+        basis = basis_of(export)
+    else:
+        basis = basis_of_count(current, export, examples, average_tokens, datasets=app.datasets)
+    counted_by = "count" if is_asked else "export" if export else "segments"
+    return DatasetEstimate(
+        dataset=dataset,
+        basis=counted_by,
+        export=export.id if export and not is_asked else None,
+        revision=None if is_asked else export.revision if export else current.revision,
+        current_revision=current.revision,
+        estimates=estimates(current, basis, provider=app.settings.provider, epochs=epochs, calls=calls),
+    )

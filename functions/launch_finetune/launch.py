@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 from launch_finetune.request import request_run, requested
-from launch_finetune.submit import Submission
+from launch_finetune.submit import Submission, fail
 from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.training import SUBMITTABLE, ControlledRun
+from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunError
 from tuneloop.providers.base import Provider
 from tuneloop.providers.catalog import price_of
 from tuneloop.store.datasets import Datasets
@@ -30,10 +30,16 @@ def launch(
     owner: str,
     now: datetime,
 ) -> ControlledRun:
-    """Submit a run if its export is frozen; until then it waits for the event that says so, and is reminded of."""
+    """Submit a run if its export is frozen; until then it waits for the event that says so, and is reminded of.
+
+    It fails where its export can't be made.
+    """
     run = runs.get(tenant, run_id)
     export = exports.find(tenant, run.dataset, run.export)
     if export is None:
+        failure = datasets.get(tenant, run.dataset).export_failure
+        if failure and failure.export == run.export and failure.at >= run.created_at and run.status in SUBMITTABLE:
+            return fail(run, RunError(code=failure.code, message=failure.message), runs=runs, now=now)
         remind(run, runs=runs, now=now)
         return run
     limit = datasets.get(tenant, run.dataset).max_run_usd

@@ -14,6 +14,7 @@ from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
 from tuneloop.domain.leases import lease
+from tuneloop.domain.policy import Kind
 from tuneloop.domain.pricing import Price, auto_epochs, training_cost
 from tuneloop.domain.training import (
     SUBMITTABLE,
@@ -30,6 +31,10 @@ from tuneloop.store.runs import Runs
 
 LEASE_S = 330  # beyond the function's time-out of 300 s, so that a dead holder is really dead
 ASKING_S = 20.0
+NO_PREFERENCES = (
+    "This export holds preference pairs, and runs train on supervised examples. Set the policy's `kind` to "
+    "`supervised`, or download the export and train on it elsewhere."
+)
 UNSURE = "Another look: the provider was asked for the job and has not shown it yet."
 
 
@@ -113,6 +118,8 @@ class Submission:
             return self.provider.upload(name, content)
 
     def _refusal(self) -> RunError | None:
+        if self.export.kind != Kind.SUPERVISED:
+            return RunError(code="preference_export", message=NO_PREFERENCES)
         fewest, have = self.provider.capabilities.fewest_examples, self.export.files[Split.TRAIN].examples
         if have >= fewest:
             return None
@@ -125,17 +132,22 @@ class Submission:
         return training_cost(price, train.tokens * epochs)
 
     def _fail(self, error: RunError) -> ControlledRun:
-        failed = self.run.moved(RunStatus.FAILED, error=error, finished_at=self.now, lease=None)
-        event = TrainingRunFinished(
-            tenant=failed.tenant, run=failed.id, model=failed.model, dataset=failed.dataset, status=failed.status
-        )
-        self.run = self.runs.save(failed, event=event, now=self.now)
-        count("RunsFailed")
+        self.run = fail(self.run, error, runs=self.runs, now=self.now)
         return self.run
 
     def _save(self, run: ControlledRun) -> ControlledRun:
         self.run = self.runs.save(run)
         return self.run
+
+
+def fail(run: ControlledRun, error: RunError, *, runs: Runs, now: datetime) -> ControlledRun:
+    """The run ended by an error that came before there was a job."""
+    failed = run.moved(RunStatus.FAILED, error=error, finished_at=now, lease=None)
+    event = TrainingRunFinished(
+        tenant=failed.tenant, run=failed.id, model=failed.model, dataset=failed.dataset, status=failed.status
+    )
+    count("RunsFailed")
+    return runs.save(failed, event=event, now=now)
 
 
 def _waits_for(estimate: Decimal | None, limit_usd: Decimal) -> str | None:

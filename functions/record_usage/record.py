@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from tuneloop.domain.errors import NotFound, Stale
+from tuneloop.domain.feedback import Feedback
 from tuneloop.domain.routing import Inference, parse_inference, tenant_hash
-from tuneloop.domain.usage import Feedback, opinion
+from tuneloop.domain.usage import opinion
 from tuneloop.store.models import Models
 from tuneloop.store.usage import StoredFeedback, Usage
 
@@ -31,9 +32,11 @@ def record_feedback(tenant: str, feedback: Feedback, *, models: Models, usage: U
 
 
 def _merged(old: StoredFeedback | None, feedback: Feedback, now: datetime) -> StoredFeedback:
+    """What is known now; `correct` takes a correction back."""
+    was_corrected = old.corrected if old and not feedback.correct else False
     return StoredFeedback(
         rating=feedback.rating if feedback.rating is not None else (old.rating if old else None),
-        corrected=feedback.correction is not None or (old.corrected if old else False),
+        corrected=feedback.correction is not None or was_corrected,
         at=now,
         seq=old.seq if old else 0,
     )

@@ -6,14 +6,16 @@ from typing import Annotated, Literal
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
+from record_usage.learn import learn
 from record_usage.record import record_feedback
 from record_usage.report import report
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.errors import InvalidInput
+from tuneloop.domain.feedback import Feedback
 from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.ids import Name as Id
-from tuneloop.domain.usage import Feedback, UsageRow
+from tuneloop.domain.usage import UsageRow
 from tuneloop.http import Api
 
 api = Api(app)
@@ -33,12 +35,17 @@ class UsageReport(BaseModel):
 
 
 class FeedbackReceipt(BaseModel):
-    """What became of feedback; `becomes_example` says whether it will be trained on, and `reason` why not."""
+    """What became of feedback: the examples that it makes, once `drop` is collected, or the `reason` why it makes none.
+
+    Whether they are trained on is said by the dataset's `trust`, else by a review.
+    """
 
     inference_id: str
     model: Id
     version: int
     becomes_example: bool
+    examples: list[str] = []
+    drop: Id | None = None
     reason: str | None = None
 
 
@@ -58,13 +65,23 @@ def get_usage(
 
 @api.route("POST /v1/feedback", Scope.COLLECT, status=202)
 def post_feedback(feedback: Feedback) -> FeedbackReceipt:
-    """Rate or correct an answer by its id."""
-    inference = record_feedback(api.tenant, feedback, models=app.models, usage=app.usage, now=utc_now())
-    reason = "Feedback is counted; it does not become an example yet." if feedback.correction else None
+    """Rate, confirm or correct an answer by its id; with `messages` (and `answer`) it becomes an example."""
+    tenant, now = api.tenant, utc_now()
+    inference = record_feedback(tenant, feedback, models=app.models, usage=app.usage, now=now)
+    learnt = learn(
+        tenant,
+        feedback,
+        inference,
+        datasets=app.datasets,
+        votes=app.votes,
+        objects=app.objects,
+        queue=app.examples_queue,
+        now=now,
+    )
     return FeedbackReceipt(
         inference_id=feedback.inference_id,
         model=inference.model,
         version=inference.version,
-        becomes_example=False,
-        reason=reason,
+        becomes_example=bool(learnt.examples),
+        **learnt._asdict(),
     )

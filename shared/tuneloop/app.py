@@ -17,16 +17,21 @@ if TYPE_CHECKING:
     from tuneloop.providers.base import Provider
     from tuneloop.store.contents import Contents
     from tuneloop.store.datasets import Datasets
+    from tuneloop.store.erasures import Erasures
     from tuneloop.store.evaluations import Evaluations
     from tuneloop.store.exports import Exports
+    from tuneloop.store.generations import Generations
+    from tuneloop.store.membership import Membership
     from tuneloop.store.models import Models
     from tuneloop.store.objects import Objects
     from tuneloop.store.outbox import Bus, Outbox
     from tuneloop.store.queues import Queue
     from tuneloop.store.reviews import Reviews
     from tuneloop.store.runs import Runs
+    from tuneloop.store.statistics import KeptStatistics
     from tuneloop.store.tenants import Tenants
     from tuneloop.store.usage import Usage
+    from tuneloop.store.votes import Votes
 
 
 class Patience(NamedTuple):
@@ -120,7 +125,21 @@ class App:
         """What datasets hold: their segments and reviews as one stream."""
         from tuneloop.store.contents import Contents
 
-        return Contents(self.datasets, self.reviews, self.objects)
+        return Contents(self.datasets, self.reviews, self.objects, self.erasures)
+
+    @cached_property
+    def erasures(self) -> "Erasures":
+        """What was erased."""
+        from tuneloop.store.erasures import Erasures
+
+        return Erasures(self.table)
+
+    @cached_property
+    def generations(self) -> "Generations":
+        """Segments as they are merged and rewritten."""
+        from tuneloop.store.generations import Generations
+
+        return Generations(self.table, self.datasets)
 
     @cached_property
     def reviews(self) -> "Reviews":
@@ -130,11 +149,32 @@ class App:
         return Reviews(self.table)
 
     @cached_property
+    def votes(self) -> "Votes":
+        """What subjects said is right."""
+        from tuneloop.store.votes import Votes
+
+        return Votes(self.table)
+
+    @cached_property
+    def statistics(self) -> "KeptStatistics":
+        """What was last counted of each dataset."""
+        from tuneloop.store.statistics import KeptStatistics
+
+        return KeptStatistics(self.table)
+
+    @cached_property
     def exports(self) -> "Exports":
         """The exports of every tenant."""
         from tuneloop.store.exports import Exports
 
         return Exports(self.table)
+
+    @cached_property
+    def membership(self) -> "Membership":
+        """Which export made what of which example."""
+        from tuneloop.store.membership import Membership
+
+        return Membership(self.objects)
 
     @cached_property
     def runs(self) -> "Runs":

@@ -43,6 +43,7 @@ STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.Stale: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.Corrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ProviderRefused: HTTPStatus.BAD_REQUEST,
     errors.ProviderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.OutOfTime: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -25,6 +25,7 @@ class Settings(BaseModel):
     settle_s: int = 60
     refresh_after_s: float = 15
     unseen_after_s: float = 600
+    quiet_s: float = 3600
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

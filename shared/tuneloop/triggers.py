@@ -5,7 +5,8 @@ the one routine registered for them. An error of ours or of a library leaves as 
 content; the trigger's own retries and dead-letter queue take it from there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -24,6 +25,28 @@ class FunctionFailed(Exception):
     """What a function ends with when it could not do its work; names the error's kind and nothing of its text."""
 
 
+class Batch:
+    """The messages of one delivery, by their ids; what fails, fails for those that it was tried for."""
+
+    def __init__(self, records: list[dict[str, Any]]) -> None:
+        self.bodies: dict[str, str] = {record["messageId"]: record["body"] for record in records}
+        self._failed: dict[str, None] = {}
+
+    @contextmanager
+    def trying(self, *messages: str) -> Iterator[None]:
+        """Do something for some of the messages; if it fails they will be delivered again."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - the entry point: nothing above may see the text
+            log_failure(error)
+            self._failed |= dict.fromkeys(messages)
+
+    @property
+    def answer(self) -> Event:
+        """What Lambda is told: which of the messages failed."""
+        return {"batchItemFailures": [{"itemIdentifier": message} for message in self._failed]}
+
+
 class Function:
     """Everything that one Lambda function answers to."""
 
@@ -35,7 +58,7 @@ class Function:
         self._batch = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
     def on(self, trigger: str) -> Callable[[Routine], Routine]:
-        """Register for a domain event's type, a schedule's name, `drop`, `queue` or `stream`."""
+        """Register for an event's type, a schedule's name, `drop`, `queue` (or `batch`: all at once) or `stream`."""
 
         def register(routine: Routine) -> Routine:
             self.routines[trigger] = routine
@@ -81,6 +104,9 @@ class Function:
                 return self.routines["drop"](**_drop_of(detail["object"]))
             case {"schedule": name}:
                 return self.routines[name]()
+            case {"Records": [{"eventSource": "aws:sqs"}, *_] as records} if "batch" in self.routines:
+                self.routines["batch"](batch := Batch(records))
+                return batch.answer
             case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
                 return process_partial_response(event, self._message, self._batch, context)
             case {"Records": [{"eventSource": "aws:dynamodb"}, *_] as records}:

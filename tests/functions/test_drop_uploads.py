@@ -61,7 +61,8 @@ def test_what_was_uploaded_is_a_drop_like_any_other(world: World) -> None:
 @pytest.mark.parametrize(
     ("body", "param"),
     [
-        ({"filename": "a.csv"}, "filename"),
+        ({"filename": "a.xlsx"}, "filename"),
+        ({"filename": "a.csv.zip"}, "filename"),
         ({"filename": "a/b.jsonl"}, "filename"),
         ({"filename": "a b.jsonl"}, "filename"),
         ({"filename": "ä.jsonl"}, "filename"),
@@ -85,6 +86,11 @@ def test_a_dataset_that_is_not_there_takes_no_file(world: World) -> None:
 
     assert world.call(ROUTE, elsewhere, {"filename": "a.jsonl"}).status == 404
     assert world.call(ROUTE, PATH, {"filename": "a.jsonl"}, key=rival).status == 404
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.csv.zst", "a.jsonl", "a.jsonl.gz", "a.jsonl.zst"])
+def test_every_kind_of_file_that_can_be_read_can_be_uploaded(name: str, world: World) -> None:
+    assert world.call(ROUTE, PATH, {"filename": name}).body["object"].endswith(f"-{name}")
 
 
 def test_the_longest_name_is_a_name(world: World) -> None:

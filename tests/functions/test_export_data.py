@@ -7,8 +7,11 @@ from tests.examples import chat
 from tests.functions import steps
 from tests.world import BUCKET, Answer, World, invoke
 from tuneloop.app import app
+from tuneloop.domain.columns import OUTCOME_OF, Outcome
 
 EXPORTS = "/v1/datasets/support/exports"
+NUMBERS = ["one", "two", "three", "four"]
+LONG = "I ordered a green chair with a wooden back last week and nobody has told me since then when it comes"
 SYSTEM = "You sort messages. Answer with the one intent that fits."
 
 
@@ -175,3 +178,99 @@ def test_a_manifest_lies_beside_the_files(world: World) -> None:
     key = f"exports/acme/support/{found['id']}/manifest.json"
     manifest = json.loads(world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
     assert manifest["files"]["train"]["sha256"] == found["files"]["train"]["sha256"]
+
+
+def test_a_manifest_proves_that_splits_share_nothing_and_says_how_it_was_looked_for(world: World) -> None:
+    alike = [chat(f"Please tell me {words} where my parcel with the red ribbon is today", "late") for words in NUMBERS]
+    collecting(world, *steps.questions(60), *alike)
+
+    found = frozen(world)
+
+    key = f"exports/acme/support/{found['id']}/manifest.json"
+    manifest = json.loads(world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    assert manifest["overlaps"] == dict.fromkeys(["prompt", "exact", "near_duplicate", "subject", "conversation"], 0)
+    assert "MinHash" in manifest["overlap_method"]
+    assert 0.5 < manifest["near_threshold"] < 0.9
+    assert {name: found[name] for name in ("overlaps", "overlap_method", "near_threshold")} == {
+        name: manifest[name] for name in ("overlaps", "overlap_method", "near_threshold")
+    }
+    assert sum(file["examples"] for file in manifest["files"].values()) + sum(found["left_out"].values()) == 64
+
+
+def test_an_export_without_a_test_says_to_activate_by_hand(world: World) -> None:
+    collecting(world, *steps.questions(39))
+    few = frozen(world)
+    collecting(world, *steps.questions(200), name="more.jsonl")
+    enough = frozen(world)
+    world.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"policy": {"take_test": False}})
+    none = frozen(world)
+
+    assert few["files"]["test"]["examples"] == none["files"]["test"]["examples"] == 0
+    assert "activate by hand" in few["advice"]
+    assert "policy takes none" in none["advice"]
+    assert enough["advice"] is None
+
+
+def test_the_provider_s_minimum_is_checked_on_what_is_left_to_train_on(world: World) -> None:
+    rejected = [chat(f"Is shop {n} open?", "yes", quality=0.1) for n in range(40)]
+    collecting(world, *steps.questions(9), *rejected)
+    run = world.call("POST /v1/training-runs", "/v1/training-runs", {"dataset": "support"}).body["id"]
+
+    world.settle()
+
+    found = world.call("GET /v1/training-runs/{run}", f"/v1/training-runs/{run}").body
+    train = exports(world)[0]["files"]["train"]["examples"]
+    assert train < 10
+    assert found["error"] == {
+        "code": "too_few_examples",
+        "message": f"Need at least 10 examples. Current: {train}.",
+    }
+
+
+def test_the_policy_of_a_dataset_decides_what_is_frozen(world: World) -> None:
+    lines = [
+        *(chat(f"Is shop {n} open?", "yes", quality=0.7, category="shops") for n in range(5)),
+        *(chat(f"Is door {n} shut?", "no", quality=0.9, category="doors", created_at="2026-11-01") for n in range(6)),
+        *(chat(f"Is box {n} mine?", "no", category="boxes", created_at="2026-11-02T00:00:00Z") for n in range(7)),
+        *(chat(f"Is bag {n} yours?", "no", category="boxes") for n in range(8)),
+    ]
+    collecting(world, *lines)
+
+    def left_out(**policy: Any) -> dict[str, int]:
+        change = world.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"policy": policy})
+        assert change.status == 200, change.text
+        found: dict[str, int] = frozen(world)["left_out"]
+        return found
+
+    assert left_out(max_examples=1000) == {"low_quality": 5}
+    assert left_out(min_quality=0.95) == {"low_quality": 11}
+    assert left_out(min_quality=0, categories=["doors"]) == {"other_category": 20}
+    assert left_out(min_quality=0, validated_only=True) == {"not_approved": 26}
+    assert left_out(min_quality=0, created_from="2026-11-01T12:00:00Z") == {"other_time": 19}
+    assert left_out(min_quality=0, created_to="2026-11-01T12:00:00Z") == {"other_time": 20}
+    assert left_out(min_quality=0, max_per_category=3) == {"over_cap": 17}
+
+
+def test_near_duplicates_that_say_the_same_are_frozen_once(world: World) -> None:
+    alike = [chat(f"{LONG} {words}?", "late", subject=f"user-{words}") for words in NUMBERS]
+    unlike = [chat(f"{LONG} {words}!", f"answer {words}") for words in NUMBERS]
+    collecting(world, *alike, *steps.questions(30))
+    first = frozen(world)
+    collecting(world, *unlike, name="more.jsonl")
+    second = frozen(world)
+
+    assert first["left_out"] == {"near_duplicate": 3}
+    assert second["left_out"]["near_duplicate"] == 3
+
+
+def test_every_member_of_an_export_is_found_by_its_id(world: World) -> None:
+    collecting(world, *steps.questions(60), chat("Where is order 7?", "lost"))
+
+    found = app.exports.get("acme", "support", frozen(world)["id"])
+
+    with app.contents.examples("acme", "support", 1) as examples:
+        outcomes = [app.membership.outcome_in(found, current.stored.id) for current in examples]
+    counted = {split: outcomes.count(OUTCOME_OF[split]) for split in found.files}
+    assert counted == {split: file.examples for split, file in found.files.items()}
+    assert outcomes.count(Outcome.CONFLICTING) == found.left_out["conflicting"] == 2
+    assert app.membership.outcome_in(found, "0" * 64) is None

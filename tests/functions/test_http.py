@@ -19,7 +19,14 @@ from tuneloop.http import Api
 from tuneloop.triggers import Function
 
 SECRET_SENTENCE = "the purple heron dances at noon"
-IDS = {"dataset": "support", "model": "support", "export": "export-1", "run": "run-1", "evaluation": "eval-1"}
+IDS = {
+    "dataset": "support",
+    "model": "support",
+    "export": "export-1",
+    "run": "run-1",
+    "evaluation": "eval-1",
+    "example": "0" * 64,
+}
 
 
 def scope_of(route: str) -> Scope:

@@ -24,7 +24,14 @@ from tuneloop.http import ANSWER_WITHIN_S
 PATIENCE_S = 0.3
 IN_TIME_S = 5.0  # generous, for the machine; a call without an end would take minutes
 UPLOAD = "POST /v1/datasets/{dataset}/uploads"  # signs a form, and asks nobody
-IDS = {"dataset": "support", "model": "support", "run": "run-1", "export": "export-1", "evaluation": "eval-1"}
+IDS = {
+    "dataset": "support",
+    "model": "support",
+    "run": "run-1",
+    "export": "export-1",
+    "evaluation": "eval-1",
+    "example": "0" * 64,
+}
 
 
 @pytest.fixture

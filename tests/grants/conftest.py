@@ -27,7 +27,7 @@ class Finding(NamedTuple):
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
-    with LocalStack(ROOT / "build" / "grants", unseen_after_s="0") as running:
+    with LocalStack(ROOT / "build" / "grants", unseen_after_s="0", quiet_s="0") as running:
         yield running
 
 

@@ -16,12 +16,16 @@ from local.stack import ROOT, LocalStack
 from tests.hearing import hear_the_bus
 from tuneloop.app import utc_now
 from tuneloop.domain.access import Scope
+from tuneloop.store.contents import Contents
 from tuneloop.store.datasets import Datasets
+from tuneloop.store.erasures import Erasures
 from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.exports import Exports
+from tuneloop.store.generations import Generations
 from tuneloop.store.models import Models
 from tuneloop.store.objects import Objects
 from tuneloop.store.outbox import Outbox
+from tuneloop.store.reviews import Reviews
 from tuneloop.store.runs import Runs
 from tuneloop.store.table import Table
 from tuneloop.store.tenants import Tenants
@@ -43,8 +47,10 @@ class Stage:
         self.bucket, self.table = stack.outputs["BucketName"], Table(self.dynamodb, stack.outputs["TableName"])
         self.datasets, self.exports, self.runs = Datasets(self.table), Exports(self.table), Runs(self.table)
         self.models, self.evaluations = Models(self.table), Evaluations(self.table)
-        self.usage, self.outbox = Usage(self.table), Outbox(self.table)
+        self.usage, self.outbox, self.erasures = Usage(self.table), Outbox(self.table), Erasures(self.table)
         self.objects = Objects(self.s3, self.bucket)
+        self.generations = Generations(self.table, self.datasets)
+        self.contents = Contents(self.datasets, Reviews(self.table), self.objects, self.erasures)
         self.tenant = self.key = ""
         self._numbers = count(1)
         self._queues = {name: stack.outputs[f"{name}QueueUrl"] for name in ("Examples", "Usage")}

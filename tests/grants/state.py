@@ -57,7 +57,15 @@ def dataset(stage: Stage) -> Dataset:
     """A dataset of one segment, which waits to be settled."""
     empty_dataset(stage)
     drop = Drop(id="drop-1", tenant=stage.tenant, dataset=NAME, object="api", created_at=long_ago())
-    collect(drop, lines(), None, datasets=stage.datasets, objects=stage.objects, clock=long_ago)
+    collect(
+        drop,
+        lines(),
+        None,
+        datasets=stage.datasets,
+        objects=stage.objects,
+        erasures=stage.erasures,
+        clock=long_ago,
+    )
     return stage.datasets.get(stage.tenant, NAME)
 
 
@@ -77,8 +85,16 @@ def announced(stage: Stage) -> None:
 def export(stage: Stage) -> Export:
     """The dataset's first revision, frozen."""
     dataset(stage)
-    datasets, exports, objects = stage.datasets, stage.exports, stage.objects
-    return freeze(stage.tenant, NAME, 1, datasets=datasets, exports=exports, objects=objects, now=long_ago())
+    return freeze(
+        stage.tenant,
+        NAME,
+        1,
+        datasets=stage.datasets,
+        contents=stage.contents,
+        exports=stage.exports,
+        objects=stage.objects,
+        now=long_ago(),
+    )
 
 
 def run(stage: Stage, **changes: Any) -> ControlledRun:

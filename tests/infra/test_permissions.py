@@ -53,7 +53,8 @@ def expected(spec: FunctionSpec, stage: str) -> set[tuple[str, str]]:
     rights |= {("s3:GetObject", f"State/Bucket/{prefix}*") for prefix in spec.reads}
     rights |= {("s3:GetObjectVersion", f"State/Bucket/{prefix}*") for prefix in (spec.drops,) if prefix}
     rights |= {("s3:PutObject", f"State/Bucket/{prefix}*") for prefix in spec.writes}
-    rights |= {("s3:ListBucketVersions", "State/Bucket") for prefix in (spec.lists,) if prefix}
+    rights |= {("s3:DeleteObjectVersion", f"State/Bucket/{prefix}*") for prefix in spec.deletes}
+    rights |= {("s3:ListBucketVersions", "State/Bucket") for _ in spec.listed}
     rights |= {("sqs:SendMessage", f"Queues/{queue.capitalize()}") for queue in spec.sends}
     rights |= {(f"logs:{action}", f"{construct_of(spec)}/Logs") for action in ("CreateLogStream", "PutLogEvents")}
     if spec.queue:
@@ -100,9 +101,18 @@ def test_a_listing_is_allowed_below_its_prefix_and_nowhere_else(template: Templa
     }
 
     assert conditions == {
-        spec.name: {"StringLike": {"s3:prefix": f"{spec.lists}*"}} for spec in FUNCTIONS if spec.lists
+        spec.name: {"StringLike": {"s3:prefix": places if len(places) > 1 else places[0]}}
+        for spec in FUNCTIONS
+        if (places := [f"{prefix}*" for prefix in spec.listed])
     }
     assert conditions
+
+
+def test_only_erasing_deletes_objects(template: Template) -> None:
+    deleting = {spec.name: {r for a, r in granted(template, spec) if a.startswith("s3:Delete")} for spec in FUNCTIONS}
+
+    kept = {f"State/Bucket/{prefix}/*" for prefix in ("datasets", "exports", "evaluations")}
+    assert {name: places for name, places in deleting.items() if places} == {"erase-examples": kept}
 
 
 def test_a_role_names_actions_and_resources_except_where_aws_has_none(template: Template) -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import an_example
-from tuneloop.domain.examples import canonical
-from tuneloop.tokens import count_messages, count_text
+from tuneloop.domain.examples import ROLES, canonical
+from tuneloop.tokens import PER_ROLE, PIECE, count_content, count_messages, count_repeated, count_text, count_texts
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,22 @@ def test_no_messages_cost_the_frame_of_an_example() -> None:
 )
 def test_a_long_text_has_at_most_a_token_more_for_each_piece_of_it(part: str, times: int, tokens: int) -> None:
     assert tokens <= count_text(part * times) <= tokens + 4
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_is_one_token(role: str) -> None:
+    assert count_text(role) == PER_ROLE
+
+
+@given(st.lists(st.text(max_size=20) | st.sampled_from(["<|endoftext|>", "a | b", "x" * (PIECE + 5)]), max_size=5))
+def test_texts_count_together_what_each_counts_alone(texts: list[str]) -> None:
+    assert count_texts(texts) == sum(map(count_text, texts)) == sum(map(count_repeated, texts))
+
+
+def test_a_preference_pair_counts_both_answers() -> None:
+    messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    other = [{"role": "assistant", "content": "go away"}]
+
+    pair = count_content({"messages": messages, "non_preferred_output": other})
+
+    assert pair == count_messages(messages) + count_messages(other) - count_messages([])

@@ -8,17 +8,25 @@ import sys
 from tuneloop.cli.region import agree_on_region
 from tuneloop.domain.errors import TuneloopError
 
+OFFLINE = {"validate", "estimate", "convert"}  # what neither AWS nor the API is loaded for
 EXTRA = {"rich", "typer"}  # what the extra `cli` brings
 
 
 def main() -> None:
     """Run the command; a refusal is one line on standard error and exit status 1."""
+    of_aws: tuple[type[Exception], ...] = ()
     try:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - only the command needs all this
-        from rich.console import Console  # noqa: PLC0415
+        from rich.console import Console  # noqa: PLC0415 - only the command needs all this
         from rich.text import Text  # noqa: PLC0415
 
-        from tuneloop.cli.commands import cli  # noqa: PLC0415
+        if sys.argv[1:2] and sys.argv[1] in OFFLINE:
+            from tuneloop.cli.offline import cli  # noqa: PLC0415
+        else:
+            from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+            from tuneloop.cli.commands import cli  # noqa: PLC0415
+
+            of_aws = (BotoCoreError, ClientError)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in EXTRA:
@@ -30,7 +38,7 @@ def main() -> None:
         cli()
     except TuneloopError as error:
         code, message = error.code, error.message
-    except (BotoCoreError, ClientError) as error:
+    except of_aws as error:
         code, message = "aws", f"{error} (Are region and credentials set, and is the stage deployed?)"
     else:
         return

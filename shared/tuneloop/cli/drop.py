@@ -10,11 +10,13 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from tuneloop.cli.stage import StageOption, bucket, tenants
-from tuneloop.domain.datasets import parse_drop_path
+from tuneloop.domain.drop_paths import parse_drop_path
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.examples import Split
 
-FileArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="OpenAI chat JSONL.")]
+FileArgument = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, help="JSONL or CSV, or packed as .gz, .zst.")
+]
 SplitOption = Annotated[Split | None, typer.Option(help="Put every line into this split instead of dividing them.")]
 
 

@@ -7,17 +7,21 @@ policy are always the same export. Between a change and its export lies a quiet 
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tuneloop.domain.errors import InvalidInput
-from tuneloop.domain.examples import Problem, Split
-from tuneloop.domain.ids import Name, checked_name, derived_id
-from tuneloop.domain.limits import RUN_USD
+from tuneloop.domain.examples import Problem
+from tuneloop.domain.ids import Name
+from tuneloop.domain.limits import REQUIRED_EXAMPLES, RUN_USD, TEMPLATES_KEPT
 from tuneloop.domain.policy import DEFAULT, Policy
 from tuneloop.domain.pricing import Usd
+from tuneloop.domain.tables import CsvColumns
+from tuneloop.domain.templates import Template
+from tuneloop.domain.trust import Trust
 
 POLICIES_KEPT = 50
+LEAST_EXAMPLES = 10
 ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
 
 
@@ -42,6 +46,14 @@ class PolicyChange(BaseModel):
     policy: Policy
 
 
+class TemplateVersion(BaseModel):
+    """A version of a dataset's template, and the revision from which on it is the one that exports freeze."""
+
+    version: int
+    revision: int
+    template: Template
+
+
 class HeldOut(BaseModel):
     """Where the prompts are listed that the last export to have a test took for it."""
 
@@ -49,8 +61,22 @@ class HeldOut(BaseModel):
     key: str
 
 
+class ExportFailure(BaseModel):
+    """Why an export could not be made, the last time it was tried."""
+
+    export: Name
+    code: str
+    message: str
+    at: datetime
+
+
 class Dataset(BaseModel):
-    """A dataset's settings and how far each of its changes came: made, settled, wanted for training, exported."""
+    """A dataset's settings and how far each of its changes came: made, settled, wanted for training, exported.
+
+    Its last `reviews_since` changes were reviews that nobody wants trained before something else comes. What comes into
+    it is without the erasures up to number `erasures`, all that is kept of it without those up to `cleared`. Its latest
+    `generation` stands for the first `merged` segments.
+    """
 
     tenant: Name
     id: Name
@@ -60,9 +86,22 @@ class Dataset(BaseModel):
     on_drop: OnDrop
     on_invalid: OnInvalid = OnInvalid.REJECT
     max_run_usd: Usd = Decimal(25)
+    train_on_review: bool = False
+    trust: Trust = Trust.REVIEW
+    trusted_subjects: list[str] = []
+    required_examples: int = LEAST_EXAMPLES
+    required_per_category: int = 0
     policies: list[PolicyChange] = []
+    templates: list[TemplateVersion] = []
+    csv: CsvColumns | None = None
     held_out: HeldOut | None = None
+    export_failure: ExportFailure | None = None
     revision: int = 0
+    reviews_since: int = 0
+    erasures: int = 0
+    cleared: int = 0
+    generation: int = 0
+    merged: int = 0
     examples: int = 0
     segments: int = 0
     changed_at: datetime | None = None
@@ -76,16 +115,18 @@ class Dataset(BaseModel):
     @property
     def is_pending(self) -> bool:
         """Whether it has changes that are to be frozen, or that a drop wants trained."""
-        wants = self.on_drop == OnDrop.TRAIN and self.wanted_revision < self.revision
-        return wants or self.exported_revision < self.revision
+        return self.wants_run or self.exported_revision < self.revision
+
+    @property
+    def wants_run(self) -> bool:
+        """Whether it has changes that are to be trained on once they have settled."""
+        return self.on_drop == OnDrop.TRAIN and self.wanted_revision < self.revision - self.reviews_since
 
     def is_due(self, now: datetime, settle_s: float) -> bool:
         """Whether its changes are to be announced: quiet for `settle_s` seconds, and not announced lately."""
         if not self.is_pending or self.changed_at is None:
             return False
-        announced = self.settled_revision == self.revision and not (
-            self.on_drop == OnDrop.TRAIN and self.wanted_revision < self.revision
-        )
+        announced = self.settled_revision == self.revision and not self.wants_run
         if announced and self.settled_at and now - self.settled_at < ANNOUNCED_AGAIN_AFTER:
             return False
         return now - self.changed_at >= timedelta(seconds=settle_s)
@@ -102,10 +143,51 @@ class Dataset(BaseModel):
         change = PolicyChange(revision=changed.revision, policy=policy)
         return changed.model_copy(update={"policies": [*self.policies, change][-POLICIES_KEPT:]})
 
+    @property
+    def template(self) -> TemplateVersion | None:
+        """The template that lines are rendered through from now on."""
+        return self.templates[-1] if self.templates else None
+
+    @property
+    def template_version(self) -> int | None:
+        """The number of that template."""
+        return self.templates[-1].version if self.templates else None
+
+    def template_at(self, revision: int) -> Template | None:
+        """The template that an export of a revision freezes, and that its versions are served with."""
+        return next((each.template for each in reversed(self.templates) if each.revision <= revision), None)
+
+    def template_of(self, version: int | None) -> Template | None:
+        """A version of the template, while it is one of the last that are kept."""
+        return next((each.template for each in self.templates if each.version == version), None)
+
+    def with_template(self, template: Template, now: datetime) -> "Dataset":
+        """The dataset with another template, which is a change like any other once it has examples."""
+        latest = self.template
+        if latest and latest.template.model_dump_json() == template.model_dump_json():  # the order of names counts
+            return self
+        changed = self.changed(now) if self.revision else self
+        number = latest.version + 1 if latest else 1
+        added = TemplateVersion(version=number, revision=changed.revision, template=template)
+        return changed.model_copy(update={"templates": [*self.templates, added][-TEMPLATES_KEPT:]})
+
     def changed(self, now: datetime) -> "Dataset":
         """The dataset a revision later, its segments as they were."""
         latest = max(now, self.changed_at) if self.changed_at else now
-        return self.model_copy(update={"revision": self.revision + 1, "changed_at": latest})
+        return self.model_copy(update={"revision": self.revision + 1, "changed_at": latest, "reviews_since": 0})
+
+    def reviewed(self, now: datetime) -> "Dataset":
+        """The dataset a revision later, by reviews: those are frozen, and trained on only where they are to be."""
+        since = 0 if self.train_on_review else self.reviews_since + 1
+        return self.changed(now).model_copy(update={"reviews_since": since})
+
+    def without(self, erasures: int, found: bool, now: datetime) -> "Dataset":
+        """The dataset that knows of the erasures up to a number; a revision later if it held something of them.
+
+        That revision is frozen like any other, and by itself no reason to train.
+        """
+        changed = self.changed(now).model_copy(update={"reviews_since": self.reviews_since + 1}) if found else self
+        return changed.model_copy(update={"erasures": erasures})
 
     def grown(self, examples: int, now: datetime) -> "Dataset":
         """The dataset with one segment more, and a revision more."""
@@ -118,7 +200,7 @@ class Dataset(BaseModel):
 
     def settled(self, now: datetime) -> "Dataset":
         """The same after a quiet time, which makes the changes wanted for training if that is what a drop leads to."""
-        wanted = self.revision if self.on_drop == OnDrop.TRAIN else self.wanted_revision
+        wanted = self.revision if self.wants_run else self.wanted_revision
         return self.announced(now).model_copy(update={"wanted_revision": wanted})
 
 
@@ -131,11 +213,23 @@ class DatasetChange(BaseModel):
     on_invalid: OnInvalid | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
     max_run_usd: Usd | None = Field(default=None, ge=0, le=RUN_USD)
+    train_on_review: bool | None = None
+    trust: Trust | None = None
+    trusted_subjects: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] | None = Field(
+        default=None, max_length=1000
+    )
+    required_examples: int | None = Field(default=None, ge=1, le=REQUIRED_EXAMPLES)
+    required_per_category: int | None = Field(default=None, ge=0, le=REQUIRED_EXAMPLES)
     policy: Policy | None = None
+    template: Template | None = None
+    csv: CsvColumns | None = None
 
 
 class Segment(BaseModel):
-    """One immutable object of examples; `revision` is the dataset's when it was added."""
+    """One immutable object of examples; `revision` is the dataset's when it was added.
+
+    When it was made it was `without` what the erasures up to that number cover.
+    """
 
     sha256: str
     key: str
@@ -143,6 +237,7 @@ class Segment(BaseModel):
     tokens: int
     bytes: int
     revision: int
+    without: int = 0
     created_at: datetime
 
 
@@ -156,13 +251,18 @@ class DropStatus(StrEnum):
 
 
 class Drop(BaseModel):
-    """One file or collection of examples on its way into a dataset; `problems` holds the first 100."""
+    """One file or collection of examples on its way into a dataset; `problems` holds the first 100.
+
+    `template` is the version of the dataset's template that its `{input, output}` lines are rendered through: the one
+    of when it came, so that reading it again makes the same examples.
+    """
 
     id: Name
     tenant: Name
     dataset: Name
     object: str
     status: DropStatus = DropStatus.READING
+    template: int | None = None
     lines: int = 0
     examples: int = 0
     problem_count: int = 0
@@ -175,39 +275,3 @@ class Drop(BaseModel):
     def place(self) -> tuple[str, str]:
         """Its tenant and dataset."""
         return self.tenant, self.dataset
-
-
-class RefusedDrop(BaseModel):
-    """A file that lies where no drop can be told whose it is; nothing of it was read."""
-
-    id: Name
-    object: str
-    code: str
-    message: str
-    created_at: datetime
-
-
-def drop_id(key: str, content: str) -> str:
-    """The id of an object as a drop, by its key and what tells its content: its version or its ETag."""
-    return derived_id("drop", key, content)
-
-
-class DropPath(BaseModel):
-    """What an object's path says: whose it is, which dataset, and the split its folder names."""
-
-    tenant: Name
-    dataset: Name
-    split: Split | None = None
-
-
-def parse_drop_path(key: str) -> DropPath:
-    """Read `incoming/{tenant}/{dataset}/[train|validation|test/]{file}`, or say what the path should be.
-
-    What follows is the file's own business: any text, and any folders.
-    """
-    parts = key.split("/")
-    if len(parts) < 4 or parts[0] != "incoming" or not parts[-1]:
-        raise InvalidInput("A drop lies at incoming/{tenant}/{dataset}/{file}.jsonl.", param="key", code="invalid_path")
-    folder = parts[3] if len(parts) > 4 else None
-    split = Split(folder) if folder in set(Split) else None
-    return DropPath(tenant=checked_name(parts[1], "tenant"), dataset=checked_name(parts[2], "dataset"), split=split)

@@ -10,6 +10,7 @@ A message says what was wrong, where, and what would be right; it never quotes a
     ├── Conflict            the thing moved on, or is not in a state for this
     │   └── Stale           somebody wrote in between: read again
     ├── TooLarge            beyond a stated limit
+    ├── Corrupt             what we stored is not there as it was stored
     ├── ProviderRefused     the provider said no, and will again
     ├── ProviderUnavailable the provider can't be reached or is overloaded: try again
     └── OutOfTime           the answer would come too late for its caller: try again
@@ -68,6 +69,12 @@ class TooLarge(TuneloopError):
     """A size is beyond the limit that the message names."""
 
     code = "too_large"
+
+
+class Corrupt(TuneloopError):
+    """An object that we wrote no longer holds what was written; the message names it."""
+
+    code = "corrupt_object"
 
 
 class ProviderRefused(TuneloopError):

@@ -6,19 +6,27 @@ nothing but that the base wasn't told what to say.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 
+from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.examples import CALLS, PROMPT_ROLES, JsonObject, Split, answer_of, canonical, text_of
 from tuneloop.domain.ids import Name, derived_id
-from tuneloop.domain.policy import DEFAULT, Policy
+from tuneloop.domain.policy import DEFAULT, Kind, Policy
 from tuneloop.domain.selection import is_closed
+from tuneloop.domain.splitting import FEWEST_FOR_TEST
+from tuneloop.domain.templates import Template
 
 MOST_COUNTED_ANSWERS = 1_000
 MOST_PROMPT_CHARACTERS = 16_000
 MOST_PROMPT_BYTES = 64 << 10  # a row holds 400 KB, and prompts stand in it twice
+TOO_FEW = f"one takes {FEWEST_ROWS} examples, out of {FEWEST_FOR_TEST} different prompts or somewhat more"
+BY_HAND = (
+    "Nothing will prove a version that is trained on this export: activate by hand if you trust it, "
+    "or add examples or a test file of your own."
+)
 ANSWERS_HEADING = "Possible answers, one per line:"
 
 
@@ -36,7 +44,11 @@ class Export(BaseModel):
     """A frozen version of a dataset, its statistics, and the prompts that its versions are served with.
 
     `left_out` counts examples by why they are in no file, `resent` lines of examples that had come before,
-    `groups` what must not be divided, `in_forms` examples too many of which are alike to be duplicates; `overlaps` proves, counted by kind after the fact, that splits share nothing.
+    `groups` what must not be divided, `in_forms` examples too many of which are alike to be duplicates. `overlaps`
+    proves that splits share nothing, counted by kind after the fact: how is said by `overlap_method`, and two texts of
+    the similarity `near_threshold` are told to be alike in half of all cases. `answer_tokens` is what an answer has on
+    average, by the first of those that train, and `template` what `{input, output}` lines were rendered through. It is
+    `without` what the erasures up to that number cover; of what it froze, `erased` examples are gone from it.
     """
 
     tenant: Name
@@ -44,6 +56,7 @@ class Export(BaseModel):
     dataset: Name
     revision: int
     policy: Policy = DEFAULT
+    kind: Kind = Kind.SUPERVISED
     files: dict[Split, ExportFile]
     examples: int
     resent: int = 0
@@ -51,19 +64,61 @@ class Export(BaseModel):
     groups: int = 0
     in_forms: int = 0
     overlaps: dict[str, int] = {}
+    overlap_method: str = ""
+    near_threshold: float | None = None
+    without: int = 0
+    erased: int = 0
     held_out: str | None = None
     conflicting_prompts: int
     distinct_answers: int
     most_frequent_answer: str
     prompt: str | None = None
     base_prompt: str | None = None
+    template: Template | None = None
+    answer_tokens: float = 0.0
     created_at: datetime
     seq: int = 0
+
+    @property
+    def prefix(self) -> str:
+        """Where its objects lie."""
+        return f"exports/{self.tenant}/{self.dataset}/{self.id}"
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie now: what is left of them after an erasure lies in a folder of its own."""
+        return f"{self.prefix}/without-{self.without}" if self.erased else self.prefix
+
+    @property
+    def served_prompt(self) -> str | None:
+        """What its versions are led by: the prompt that its examples share, or else its template's."""
+        return self.prompt if self.prompt is not None or self.template is None else self.template.system
+
+    @property
+    def served_base_prompt(self) -> str | None:
+        """What the base model is led by, so that it knows what a version has learnt."""
+        if self.prompt == self.served_prompt or self.base_prompt is None:
+            return self.base_prompt or self.served_prompt
+        return f"{self.served_prompt}\n\n{self.base_prompt}"
+
+    @property
+    def parameters(self) -> JsonObject:
+        """What its versions are asked with beside their prompt: an answer of its template's form."""
+        return self.template.parameters if self.template else {}
 
     @property
     def has_test(self) -> bool:
         """Whether rows were kept to prove a version on."""
         return self.files[Split.TEST].examples > 0
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def advice(self) -> str | None:
+        """What there is to know where no rows were kept to prove a version on."""
+        if self.has_test:
+            return None
+        why = TOO_FEW if self.policy.take_test else "its policy takes none"
+        return f"No examples are kept for a test: {why}. {BY_HAND}"
 
 
 def export_id(tenant: str, dataset: str, revision: int, policy: Policy) -> str:
@@ -79,15 +134,15 @@ class Answers:
     """
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self._different: set[str] = set()
-        self._texts: dict[str, str] = {}
+        self.counts: Counter[Hashable] = Counter()
+        self._different: set[Hashable] = set()
+        self._texts: dict[Hashable, str] = {}
         self._total = 0
         self._prompt: str | None = None
         self._start = b""  # how the content of every example begins that has the same first message
         self._is_shared = True
 
-    def add(self, answer: str, content: bytes, parsed: Callable[[], list[JsonObject]]) -> None:
+    def add(self, answer: Hashable, content: bytes, parsed: Callable[[], list[JsonObject]]) -> None:
         """Count one training example by its answer's hash; `parsed` gives its messages if they are needed."""
         self._different.add(answer)
         if answer in self._texts or len(self._texts) < MOST_COUNTED_ANSWERS:

@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 from tuneloop.domain.examples import Example, JsonObject, canonical, text_of
 from tuneloop.domain.ids import digest
-from tuneloop.domain.splitting import said_in, spoken_in, unit_of
+from tuneloop.domain.splitting import folded_prompt, said_in
 
 HASH_DIGITS = 16
 
 
 class Facts(NamedTuple):
-    """An example's hashes, 16 hex digits each, and the length of what its users say, in characters."""
+    """An example's hashes, 16 hex digits each, its prompt as one text, and the characters that its users say."""
 
+    prompt: str
     unit: str
     answer: str
     normal: str
@@ -28,17 +29,14 @@ def facts_of(example: Example) -> Facts:
     parts = [*(f"{message['role']}:{_spoken(message)}" for message in example.messages), tools]
     if rejected := example.content.get("non_preferred_output"):
         parts += [f"not:{_spoken(message)}" for message in rejected]
+    prompt = folded_prompt(example)
     return Facts(
-        unit=unit_of(example)[:HASH_DIGITS],
+        prompt=prompt,
+        unit=digest(prompt)[:HASH_DIGITS],
         answer=digest(_squeezed(example.answer))[:HASH_DIGITS],
         normal=digest(" ".join(parts).casefold())[:HASH_DIGITS],
         characters=sum(len(text_of(message)) for message in example.prompt if message["role"] == "user"),
     )
-
-
-def prompt_text(example: Example) -> str:
-    """What comes before the answer as one text, system messages left out: what makes two examples alike."""
-    return " ".join(said_in(message) for message in spoken_in(example))
 
 
 def _spoken(message: JsonObject) -> str:

@@ -18,8 +18,7 @@ Name = Annotated[str, StringConstraints(pattern=PATTERN)]
 
 def digest(*parts: object) -> str:
     """SHA-256 in hex over the parts, each led by its length so that no two lists of parts collide."""
-    joined = "".join(f"{len(str(part))}:{part}" for part in parts)
-    return hashlib.sha256(joined.encode()).hexdigest()
+    return _hash(parts).hexdigest()
 
 
 def derived_id(prefix: str, *parts: object) -> str:
@@ -37,4 +36,8 @@ def checked_name(value: str, what: str) -> str:
 
 def unit_interval(*parts: object) -> float:
     """A number in [0, 1) fixed by the parts: how splits and traffic shares choose without dice."""
-    return int(digest(*parts)[:13], 16) / 16**13
+    return (int.from_bytes(_hash(parts).digest()[:7]) >> 4) / 16**13
+
+
+def _hash(parts: tuple[object, ...]) -> "hashlib._Hash":
+    return hashlib.sha256("".join([f"{len(text)}:{text}" for text in map(str, parts)]).encode())

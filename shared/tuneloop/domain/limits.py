@@ -21,6 +21,14 @@ LINE_BYTES = 10 << 20
 LINE_PARTS = 250_000  # lists and objects of one line, which take up to thirty times their size while they are read
 JSON_DEPTH = 64
 
+# What stands beside an example: subject, group, source; and the names of a CSV's columns.
+NAME_CHARACTERS = 500
+COLUMN_CHARACTERS = 200
+
+# A template as JSON, and how many a dataset's row keeps of it, which may have 400 KB in all.
+TEMPLATE_BYTES = 16 << 10
+TEMPLATES_KEPT = 10
+
 # A call of the API. Lambda takes 6 MB of event (AWS Lambda quotas, read 2026-11), in which the body is escaped JSON.
 BODY_BYTES = 4 << 20
 EXAMPLES_PER_CALL = 500
@@ -32,6 +40,27 @@ REFUSALS_KEPT = timedelta(days=30)
 # Segments, uncompressed; one is held in memory to be sorted.
 SEGMENT_BYTES = 32 << 20
 
+# Merging: a dataset is merged when this many segments came since it last was; what they were made of stays for a while,
+# for whoever reads an earlier revision.
+SEGMENTS_UNMERGED = 64
+MERGED_KEPT = timedelta(days=7)
+
+# Erasing: within the stated time nothing of it is left but what lies where it came in (S3 deletes that by itself; so many
+# days as `infra/state.py` says) and in the table's backups (35 days, AWS; read 2026-11).
+ERASED_WITHIN = timedelta(days=7)
+DROPS_KEPT = timedelta(days=30)
+POSTS_KEPT = timedelta(days=14)
+TABLE_RESTORABLE = timedelta(days=35)
+SUBJECT_CHARACTERS = NAME_CHARACTERS
+
+# Files of an export that are converted, or examples of which one category is picked, while their user waits.
+CONVERTED_BYTES = 128 << 20
+CONVERTED_EXAMPLES = 200_000
+
+# What an estimate may be asked for.
+ESTIMATED_EXAMPLES = 100_000_000
+ESTIMATED_CALLS = 10_000_000_000
+
 # Money for one run.
 RUN_USD = 1_000_000
 
@@ -42,3 +71,15 @@ FILENAME_CHARACTERS = 200
 
 # Objects that no event was heard of: the sweep looks at those that came within this time.
 UNSEEN_FOR_AT_MOST = timedelta(hours=24)
+
+# Reviews: changes of a call, and an edited example, which lies in a row of 400 KB (DynamoDB's limit, read 2026-11).
+REVIEWS_AT_ONCE = 1_000
+EDIT_BYTES = 250_000
+REVIEWER_CHARACTERS = 200
+NOTE_CHARACTERS = 2_000
+CATEGORY_CHARACTERS = 200
+SEARCH_CHARACTERS = 200
+REQUIRED_EXAMPLES = 1_000_000
+
+# A page of examples: Lambda answers with 6 MB at most (read 2026-11), in which the body is escaped JSON.
+PAGE_BYTES = 3 << 20

@@ -1,24 +1,34 @@
 """Policies: which examples of a dataset an export takes, and how it divides them; the same policy has one name."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tuneloop.domain.ids import digest
 
-VERSION = "v2"  # rises when the same policy would freeze something else
+VERSION = "v3"  # rises when the same policy would freeze something else
 LEAST_CHARACTERS = 20
+
+
+class Kind(StrEnum):
+    """What the lines of an export teach: to answer so, or which of two answers is the better one."""
+
+    SUPERVISED = "supervised"
+    PREFERENCE = "preference"
 
 
 class Policy(BaseModel):
     """What an export takes; the defaults are those of an export that nobody asked for.
 
     `min_quality` counts where a quality is given. `min_user_characters` is what users say in all; 20 unless the answers
-    are a closed set, then none. Caps take the examples with the smallest ids, which are hashes.
+    are a closed set, then none. Without a `kind` an export
+    is supervised, unless only preference pairs are left. Caps take the examples with the smallest ids: hashes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kind: Kind | None = None
     categories: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=100)
     min_quality: float = Field(default=0.8, ge=0, le=1)
     validated_only: bool = False

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from tuneloop.domain.errors import Conflict
 from tuneloop.domain.ids import Name, digest
+from tuneloop.domain.json_texts import KeptAsText
 
 VersionNumber = Annotated[int, Field(ge=0, le=999_999)]  # six digits in its key
 
@@ -56,9 +57,10 @@ class VersionView(BaseModel):
 
 
 class Version(VersionView):
-    """A version as it is stored."""
+    """A version as it is stored, its parameters as text: they may hold a schema, whose order counts."""
 
     tenant: Name
+    parameters: KeptAsText = {}
     seq: int = 0
 
 

@@ -7,10 +7,7 @@ number of the one that it saw last, so that two reviewers can't overwrite each o
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-
-from pydantic import BaseModel
-
-from tuneloop.domain.ids import Name
+from typing import NamedTuple
 
 
 class Status(StrEnum):
@@ -21,27 +18,29 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
-class Review(BaseModel):
+class Review(NamedTuple):
     """One decision on one example; what it leaves out stays as it was.
 
     `line` is the example as it was edited, as a stored line under its old id; `revision` is the dataset's that it made.
     """
 
-    tenant: Name
-    dataset: Name
     example: str
     number: int
     revision: int
+    reviewer: str
+    created_at: datetime
     status: Status | None = None
     quality: float | None = None
     category: str | None = None
     line: str | None = None
-    reviewer: str
     note: str | None = None
-    created_at: datetime
+
+    def says(self, other: "Review") -> bool:
+        """Whether another review decides the same, so that it is this one sent again."""
+        return self[:2] == other[:2] and self[5:] == other[5:] and self.reviewer == other.reviewer
 
 
-class Decision(BaseModel):
+class Decision(NamedTuple):
     """What an example's history comes to; `number` counts its reviews."""
 
     number: int = 0
@@ -52,16 +51,25 @@ class Decision(BaseModel):
     reviewer: str | None = None
     reviewed_at: datetime | None = None
 
+    def after(self, review: Review) -> "Decision":
+        """The same with one review more."""
+        return Decision(
+            review.number,
+            review.status or self.status,
+            self.quality if review.quality is None else review.quality,
+            review.category or self.category,
+            review.line or self.line,
+            review.reviewer,
+            review.created_at,
+        )
+
 
 UNDECIDED = Decision()
 
 
 def decision_of(history: Iterable[Review]) -> Decision:
     """What the reviews of one example, oldest first, come to."""
-    found: dict[str, object] = {}
+    found = UNDECIDED
     for review in history:
-        said = {name: value for name in ("status", "quality", "category", "line") if (value := getattr(review, name))}
-        quality = {} if review.quality is None else {"quality": review.quality}
-        found |= {**said, **quality, "reviewer": review.reviewer, "reviewed_at": review.created_at}
-        found["number"] = review.number
-    return Decision.model_validate(found) if found else UNDECIDED
+        found = found.after(review)
+    return found

@@ -6,7 +6,6 @@ the unit, never a draw. Marks of the user's own (`split`, or a drop's folder) co
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tuneloop.domain.evaluation import FEWEST_ROWS
@@ -35,8 +34,12 @@ def unit_of(example: Example) -> str:
 
     System messages count only where nobody else says anything: they are the same in most examples.
     """
-    said = [f"{message['role']}:{said_in(message)}" for message in spoken_in(example)]
-    return digest(" ".join(said).casefold())
+    return digest(folded_prompt(example))
+
+
+def folded_prompt(example: Example) -> str:
+    """Everything before the answer as one text, letters folded, white space squeezed, each message led by its role."""
+    return " ".join([f"{message['role']}:{said_in(message)}" for message in spoken_in(example)]).casefold()
 
 
 def spoken_in(example: Example) -> list[JsonObject]:
@@ -69,35 +72,66 @@ def place(unit: str, salt: str, shares: Shares) -> Split:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a prompt's examples go; into a held-out split only those that carry its mark, if one of them does."""
+    """Where a group's examples go; one whose own mark says otherwise goes nowhere.
+
+    Where a group is held out because some of it is marked so, only what is marked goes there.
+    """
 
     split: Split
     is_marked: bool
 
     def takes(self, mark: Split | None) -> Split | None:
-        """The split of one example of this prompt, or None where it has to be kept out of all."""
-        is_welcome = not self.is_marked or mark == self.split or (mark is None and self.split == Split.TRAIN)
-        return self.split if is_welcome else None
+        """The split of one example of this group, or None where it has to be kept out of all."""
+        is_free = mark is None and (not self.is_marked or self.split == Split.TRAIN)
+        return self.split if is_free or mark == self.split else None
 
 
-def assign(examples: Iterable[tuple[str, Split | None]], salt: str) -> dict[str, Place]:
-    """Each prompt's place from (unit, mark) pairs; of several marks the strictest counts, test before train.
+FREE = {split: Place(split, is_marked=False) for split in Split}
 
-    A test split that would turn out too small to pass the gate is not taken: its prompts train.
+
+@dataclass(slots=True)
+class Bundle:
+    """What must not be divided, as splitting sees it: strictest mark, smallest prompt, examples to test with, past."""
+
+    strictness: int
+    name: int
+    testable: int
+    was_test: bool
+
+    def place(self, salt: str, shares: Shares) -> Place:
+        """Its place: what is marked as test or was test is test, then come other marks, then the hash of its name."""
+        mark = MARKS[self.strictness]
+        if mark == Split.TEST:
+            return Place(mark, is_marked=True)
+        if self.was_test:
+            return FREE[Split.TEST]
+        if mark:
+            return Place(mark, is_marked=True)
+        split = place(f"{self.name:016x}", salt, shares)
+        return FREE[split if split != Split.TEST or self.testable else Split.TRAIN]
+
+
+def assign(bundles: dict[int, Bundle], salt: str, *, take_test: bool) -> tuple[Shares, dict[int, Place]]:
+    """The shares, and each bundle's place.
+
+    A test split that would turn out too small to pass the gate is not taken: what was no test before trains.
     """
-    marks: dict[str, Split | None] = {}
-    for unit, mark in examples:
-        marks[unit] = stricter(marks.get(unit), mark)
-    free = [unit for unit, mark in marks.items() if mark is None]
-    shares = plan_shares(len(free), marked_test=Split.TEST in marks.values())
-    if sum(place(unit, salt, shares) == Split.TEST for unit in free) < FEWEST_ROWS:
+    free = sum(bool(bundle.testable) and not bundle.strictness for bundle in bundles.values())
+    is_marked = any(bundle.strictness == STRICTNESS[Split.TEST] for bundle in bundles.values())
+    shares = plan_shares(free, marked_test=is_marked or not take_test)
+    places = {number: bundle.place(salt, shares) for number, bundle in bundles.items()}
+    tested = sum(bundle.testable for number, bundle in bundles.items() if _is_drawn(bundle, places[number]))
+    if shares.test and tested < FEWEST_ROWS:
         shares = Shares(shares.validation, 0.0)
-    return {unit: Place(mark or place(unit, salt, shares), mark is not None) for unit, mark in marks.items()}
+        places = {number: bundle.place(salt, shares) for number, bundle in bundles.items()}
+    return shares, places
 
 
-STRICTNESS = {Split.TEST: 3, Split.VALIDATION: 2, Split.TRAIN: 1, None: 0}
+def _is_drawn(bundle: Bundle, place: Place) -> bool:
+    return not bundle.strictness and place.split == Split.TEST
 
 
-def stricter(one: Split | None, other: Split | None) -> Split | None:
-    """The mark that counts where two disagree: test before validation before train before none."""
-    return max(one, other, key=lambda mark: STRICTNESS[mark])
+STRICTNESS = {None: 0, Split.TRAIN: 1, Split.VALIDATION: 2, Split.TEST: 3}
+"""Which mark counts where two disagree: test before validation before train before none."""
+
+MARKS = tuple(STRICTNESS)

@@ -6,9 +6,8 @@ delivered twice counts once. Money is exact decimals; calls whose price is unkno
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel
 
 from tuneloop.domain.ids import Name
 from tuneloop.domain.pricing import Usd
@@ -63,22 +62,6 @@ class UsageRow(Counters):
     model: Name
     version: int
     day: str | None = None
-
-
-class Feedback(BaseModel):
-    """What a user thought of one answer: a rating of 1 to 5, a correction of the answer, or both."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    inference_id: str = Field(max_length=300)
-    rating: int | None = Field(default=None, ge=1, le=5)
-    correction: Annotated[str, StringConstraints(min_length=1, max_length=100_000)] | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if self.rating is None and self.correction is None:
-            raise ValueError("feedback needs a `rating`, a `correction`, or both")
-        return self
 
 
 def counted(record: UsageRecord) -> Counters:

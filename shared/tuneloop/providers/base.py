@@ -5,7 +5,7 @@ Calls raise ProviderUnavailable (try again; a wrong or missing key and an answer
 ProviderRefused (don't); a create is sent exactly once. A `timeout_s` is for the whole call, however it drags on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import IO, Any, Protocol
 
 from pydantic import BaseModel
@@ -50,6 +50,10 @@ class Provider(Protocol):
 
     def upload(self, name: str, content: IO[bytes]) -> str:
         """Upload a JSONL file; gives the provider's id of it."""
+        ...
+
+    def delete_files(self, names: Collection[str]) -> int:
+        """Delete every file that has one of these names; tells how many there were."""
         ...
 
     def find_job(self, run: str) -> ProviderJob | None:

@@ -1,27 +1,45 @@
-"""What base models cost, by provider: dated data in `catalog.json`, never code. What isn't listed is unknown."""
+"""What base models cost and take, by provider: dated data in `catalog.json`, never code.
+
+What isn't listed is unknown.
+"""
 
 import json
 from functools import cache
 from pathlib import Path
 
-from tuneloop.domain.pricing import Price
+from tuneloop.domain.pricing import Offer
 
 ANY_MODEL = "*"
 
 
 @cache
-def _catalog() -> dict[str, dict[str, Price]]:
+def _catalog() -> dict[str, dict[str, Offer]]:
     listed = json.loads(Path(__file__).with_name("catalog.json").read_text("utf-8"))
     return {
-        provider: {model: Price.model_validate(price) for model, price in models.items()}
+        provider: {model: Offer.model_validate(price) for model, price in models.items()}
         for provider, models in listed.items()
     }
 
 
-def price_of(provider: str, base_model: str) -> Price | None:
-    """The dated prices of a base model at a provider, or None where we don't know them."""
+def price_of(provider: str, base_model: str) -> Offer | None:
+    """What a provider offers for a base model, or None where we don't know it."""
     models = _catalog().get(provider, {})
     return models.get(base_model) or models.get(ANY_MODEL)
+
+
+def providers() -> list[str]:
+    """The providers that anything is known of."""
+    return sorted(_catalog())
+
+
+def listed_models(provider: str) -> list[str]:
+    """The base models that are listed for a provider; `*` stands for any."""
+    return list(_catalog().get(provider, {}))
+
+
+def base_models(provider: str, own: str) -> list[str]:
+    """The same by name, a dataset's own first."""
+    return [own, *(model for model in listed_models(provider) if model not in (own, ANY_MODEL))]
 
 
 def is_free(provider: str, base_model: str) -> bool:

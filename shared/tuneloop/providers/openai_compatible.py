@@ -5,7 +5,7 @@ import, so it is imported by the first call that needs it. Its own retries are o
 which carries no idempotency key and would make a second, billed job.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,6 +33,8 @@ SUBMIT_S = 120.0
 KEY_KEPT_S = 30.0
 PAGE = 100
 MOST_LISTED = 1000
+ALL_PAGES = 1000  # where a file that isn't found would be thought to be gone
+GONE = "gone"
 SEED = 0  # the same data trains the same model
 KEY_REFUSED = {401: "Check the provider's key in SSM.", 403: "Check what the provider's key in SSM may do."}
 KEY_MISSING = "The provider's key is not in SSM: `make provider-key` stores it."
@@ -84,6 +86,14 @@ class OpenAICompatible:
             uploaded = files.create(file=(name, content), purpose="fine-tune", timeout=SUBMIT_S)
         with _sensible():
             return _id_in(object_in(uploaded.content))
+
+    def delete_files(self, names: Collection[str]) -> int:
+        """Delete the fine-tuning files of these names; one that is gone already is as good as deleted."""
+        listed = self._listed("/files", pages=ALL_PAGES, purpose="fine-tune")
+        found = [_id_in(file) for file in listed if file.get("filename") in names]
+        for file in found:
+            self._delete(f"/files/{quote(file, safe='')}")
+        return len(found)
 
     def find_job(self, run: str) -> ProviderJob | None:
         """The oldest job with the run's id in its metadata; checked here too, as some servers ignore the filter."""
@@ -137,8 +147,8 @@ class OpenAICompatible:
             except ValidationError as error:  # one strange job, perhaps not even ours, must not hide the others
                 log_failure(error)
 
-    def _listed(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-        for _ in range(MOST_LISTED // PAGE):
+    def _listed(self, path: str, pages: int = MOST_LISTED // PAGE, **query: Any) -> Iterator[dict[str, Any]]:
+        for _ in range(pages):
             page = self._get(path, LIST_S, retries=LIST_RETRIES, limit=PAGE, **query)
             rows = _rows_of(page)
             yield from rows
@@ -160,6 +170,15 @@ class OpenAICompatible:
         with self._calling(timeout_s):
             options: Any = {"timeout": timeout_s, "max_retries": 0}
             return self._without_key(self._client.post(path, body=body, cast_to=bytes, options=options))
+
+    def _delete(self, path: str) -> None:
+        options: Any = {"timeout": LIST_S, "max_retries": LIST_RETRIES}
+        try:
+            with self._calling(LIST_S, not_found=GONE):
+                self._client.delete(path, cast_to=bytes, options=options)
+        except ProviderRefused as error:
+            if error.code != GONE:
+                raise
 
     def _without_key(self, said: bytes) -> bytes:
         """What a provider said, but for our key: it is the operator's, and callers read some of this as it is."""

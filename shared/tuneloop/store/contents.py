@@ -1,20 +1,32 @@
 """Contents: what a dataset held at a revision, as one stream sorted by id: each example once, with what was decided.
 
-Segments and reviews are both sorted by id, so they are joined as they are read, and nothing is held in memory.
+Segments and reviews are both sorted by id, so they are joined as they are read, and nothing is held in memory. Lines
+move in blocks and as they are stored, so that whoever wants little of them parses little. What was erased and is not
+yet out of every segment is left out while they are read.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
+import msgspec
+
+from tuneloop.domain.datasets import Segment
+from tuneloop.domain.erasures import Erased
+from tuneloop.domain.finding import Wanted
 from tuneloop.domain.reviews import UNDECIDED, Decision, Review, decision_of
 from tuneloop.store.datasets import Datasets
-from tuneloop.store.lines import Stored, read_line
-from tuneloop.store.merging import Lines, merged
+from tuneloop.store.erasures import Erasures
+from tuneloop.store.finding import Hit, Search
+from tuneloop.store.lines import ID, Stored, kept_lines, read_line
+from tuneloop.store.merging import Lines, Source, merged
 from tuneloop.store.objects import Objects
 from tuneloop.store.reviews import Reviews
+from tuneloop.store.segments import blocks_of, lines_of
 
 
 class Current(NamedTuple):
@@ -24,35 +36,109 @@ class Current(NamedTuple):
     decision: Decision
 
 
+class Block(NamedTuple):
+    """Some examples in the order of their ids, as lines; by place in it what was decided, and lines before an edit."""
+
+    lines: Lines
+    decisions: dict[int, Decision]
+    unedited: dict[int, bytes]
+
+
 class Contents:
     """What datasets hold."""
 
-    def __init__(self, datasets: Datasets, reviews: Reviews, objects: Objects) -> None:
-        self._datasets, self._reviews, self._objects = datasets, reviews, objects
+    def __init__(self, datasets: Datasets, reviews: Reviews, objects: Objects, erasures: Erasures) -> None:
+        self._datasets, self._reviews, self._objects, self._erasures = datasets, reviews, objects, erasures
+
+    def erased(self, tenant: str, dataset: str) -> Erased:
+        """What is to be left out while the dataset's segments are read, since they may still hold it."""
+        return self._erasures.after(tenant, dataset, self._datasets.get(tenant, dataset).cleared)
 
     @contextmanager
     def examples(self, tenant: str, dataset: str, revision: int) -> Iterator[Iterator[Current]]:
         """Every example that the dataset held at a revision, by id."""
-        sources = [self._lines(segment.key) for segment in self._datasets.segments(tenant, dataset, revision)]
-        with merged(sources) as stored:
-            yield _joined(stored, self._reviews.all(tenant, dataset, revision))
+        with self.blocks(tenant, dataset, revision) as blocks:
+            yield (
+                Current(read_line(line), block.decisions.get(place, UNDECIDED))
+                for block in blocks
+                for place, line in enumerate(block.lines)
+            )
+
+    @contextmanager
+    def blocks(
+        self, tenant: str, dataset: str, revision: int, erased: Erased | None = None, *, are_proved: bool = False
+    ) -> Iterator[Iterator[Block]]:
+        """The same as blocks of lines; Corrupt, before anything is made of them, where a segment is damaged.
+
+        Who reads twice and has to find the same both times gives what is `erased`, and needs no second proof.
+        """
+        erased = self.erased(tenant, dataset) if erased is None else erased
+        segments = self._datasets.segments(tenant, dataset, revision)
+        read = lines_of if are_proved else blocks_of
+        sources = [partial(read, segment, self._objects) for segment in segments]
+        try:
+            with merged([without(erased, source) for source in sources]) as lines:
+                yield _joined(lines, self._reviews.all(tenant, dataset, revision, erased))
+        except (msgspec.DecodeError, ValueError):  # a line makes no sense: say which segment it comes from
+            for source in sources:
+                for _ in source():
+                    pass
+            raise
+
+    @contextmanager
+    def found(
+        self, tenant: str, dataset: str, revision: int, wanted: Wanted, check: Callable[[], None] = lambda: None
+    ) -> Iterator[Iterator[Hit]]:
+        """The examples that are wanted, by id; `check` is called between blocks, and may raise.
+
+        That no segment was damaged isn't proved here: a look into the data must be quick.
+        """
+        erased = self.erased(tenant, dataset)
+        decisions = self._reviews.decisions(tenant, dataset, revision, erased)
+        search = Search(wanted, decisions)
+        sources = self._quick(tenant, dataset, revision, erased)
+        with merged([partial(search.shortened, source) for source in sources]) as blocks:
+            yield search.hits(blocks, check)
+
+    def originals(self, tenant: str, dataset: str, revision: int, ids: Collection[str]) -> dict[str, Stored]:
+        """Those of some examples that the dataset held at a revision, as they were collected."""
+        wanted = {each.encode() for each in ids}
+        with merged(self._quick(tenant, dataset, revision, self.erased(tenant, dataset))) as blocks:
+            found = [read_line(line) for block in blocks for line in block if line[ID] in wanted]
+        return {stored.id: stored for stored in found}
 
     def lines(self, tenant: str, dataset: str, revision: int) -> int:
         """How many lines there are, an example that came twice counted twice."""
-        return sum(segment.examples for segment in self._datasets.segments(tenant, dataset, revision))
+        return self._datasets.held(tenant, dataset, revision).lines
 
-    def _lines(self, key: str) -> Lines:
-        return lambda: self._objects.lines(key)
+    def _quick(self, tenant: str, dataset: str, revision: int, erased: Erased) -> list[Source]:
+        segments: list[Segment] = self._datasets.segments(tenant, dataset, revision)
+        return [without(erased, partial(lines_of, segment, self._objects)) for segment in segments]
 
 
-def _joined(examples: Iterator[Stored], reviews: Iterator[Review]) -> Iterator[Current]:
+def without(erased: Erased, source: Source) -> Source:
+    """A source without the lines that are erased; most often none is."""
+    if not erased:
+        return source
+    return lambda: (kept for block in source() if (kept := kept_lines(block, erased)))
+
+
+def _joined(blocks: Iterator[Lines], reviews: Iterator[Review]) -> Iterator[Block]:
     histories = groupby(reviews, key=attrgetter("example"))
     example, history = next(histories, (None, iter(())))
-    for stored in examples:
-        while example is not None and example < stored.id:
+    for lines in blocks:
+        block = Block(lines, {}, {})
+        last = lines[-1][ID].decode()
+        while example is not None and example <= last:
+            _decide(block, example, decision_of(history))
             example, history = next(histories, (None, iter(())))
-        if example == stored.id:
-            decision = decision_of(history)
-            yield Current(read_line(decision.line.encode()) if decision.line else stored, decision)
-        else:
-            yield Current(stored, UNDECIDED)
+        yield block
+
+
+def _decide(block: Block, example: str, decision: Decision) -> None:
+    place = bisect_left(block.lines, example.encode(), key=lambda line: line[ID])
+    if block.lines[place][ID] == example.encode():
+        block.decisions[place] = decision
+        if decision.line:
+            block.unedited[place] = block.lines[place]
+            block.lines[place] = decision.line.encode()

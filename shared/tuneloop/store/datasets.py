@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from tuneloop.domain.datasets import Dataset, Drop, DropStatus, RefusedDrop, Segment
+from tuneloop.domain.datasets import Dataset, Drop, DropStatus, Segment
+from tuneloop.domain.drop_paths import RefusedDrop
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.events import AnyEvent
+from tuneloop.domain.generations import Generation, Held, held_at
 from tuneloop.domain.limits import REFUSALS_KEPT
 from tuneloop.domain.registry import NewModel
 from tuneloop.store import keys
@@ -54,12 +56,15 @@ class Datasets:
         self._table.commit(*writes)
 
     def add_segment(self, tenant: str, dataset: str, segment: Segment) -> bool:
-        """Add a segment and raise the revision; False, and nothing changed, when it is a segment of it already."""
+        """Add a segment and raise the revision; False, and nothing changed, when it is a segment of it already.
+
+        Stale where something was erased since it was read: then it has to be read again without that.
+        """
         key = keys.segment(tenant, dataset, segment.sha256)
         for _ in range(TRIES):
-            if self._table.get(key, Segment):
+            if self._knows(tenant, dataset, segment):
                 return False
-            seen = self.get(tenant, dataset)
+            seen = self._without(tenant, dataset, segment)
             grown = seen.grown(segment.examples, segment.created_at)
             numbered = segment.model_copy(update={"revision": grown.revision})
             try:
@@ -69,10 +74,45 @@ class Datasets:
             return True
         raise Stale(f"Dataset {dataset} is changing too fast to add a segment; try again.")
 
+    def add_posts(self, segment: Segment | None, drops: list[Drop]) -> None:
+        """End posts of one dataset and add the segment that they make, all at once; Stale where one ended before."""
+        writes: list[Write] = [self._drop_write(drop) for drop in drops]
+        place = drops[0].place
+        key = keys.segment(*place, segment.sha256) if segment else None
+        if segment and key and not self._knows(*place, segment):
+            grown = self._without(*place, segment).grown(segment.examples, segment.created_at)
+            numbered = segment.model_copy(update={"revision": grown.revision})
+            writes += [Save(key, numbered), Save(keys.dataset(*place), grown)]
+        self._table.commit(*writes)
+
+    def _knows(self, tenant: str, dataset: str, segment: Segment) -> bool:
+        """Whether the segment was added before, even if its lines lie in others by now."""
+        places = (keys.segment, keys.merged_segment)
+        return any(self._table.holds(place(tenant, dataset, segment.sha256)) for place in places)
+
+    def _without(self, tenant: str, dataset: str, segment: Segment) -> Dataset:
+        """The dataset, if the segment is without all that was erased from it."""
+        seen = self.get(tenant, dataset)
+        if seen.erasures > segment.without:
+            raise Stale(f"Examples of dataset {dataset} were erased while this was read; it is read again.")
+        return seen
+
     def segments(self, tenant: str, dataset: str, revision: int) -> list[Segment]:
-        """The segments that the dataset had at a revision, in the order in which they came."""
-        rows = self._table.all(keys.segment(tenant, dataset, "").pk, Segment)
-        return sorted((row for row in rows if row.revision <= revision), key=lambda row: row.revision)
+        """The segments that the dataset is read from at a revision, in the order in which they came."""
+        return self.held(tenant, dataset, revision).segments
+
+    def held(self, tenant: str, dataset: str, revision: int) -> Held:
+        """What the dataset is read from at a revision; Conflict where nothing is left of it."""
+        generations = self.generations(tenant, dataset)
+        return held_at(self.segment_rows(tenant, dataset), generations, revision)
+
+    def segment_rows(self, tenant: str, dataset: str) -> list[Segment]:
+        """The rows of segments as they were collected, those that were merged lately among them."""
+        return list(self._table.all(keys.segment(tenant, dataset, "").pk, Segment))
+
+    def generations(self, tenant: str, dataset: str) -> list[Generation]:
+        """The dataset's generations, oldest first."""
+        return list(self._table.all(keys.generation(tenant, dataset, 0).pk, Generation))
 
     def find_drop(self, tenant: str, dataset: str, drop: str) -> Drop | None:
         """The drop, if it is known."""
@@ -86,12 +126,15 @@ class Datasets:
 
     def save_drop(self, drop: Drop) -> Drop:
         """Store a drop; gives it back as stored."""
+        self._table.commit(self._drop_write(drop))
+        return drop.model_copy(update={"seq": drop.seq + 1})
+
+    def _drop_write(self, drop: Drop) -> Save:
         key = keys.drop(drop.tenant, drop.dataset, drop.id)
         index = keys.listed(key.pk, drop.created_at, drop.id)
         if drop.status == DropStatus.READING:
             index |= keys.swept(keys.READING, drop.created_at)
-        self._table.commit(Save(key, drop, index))
-        return drop.model_copy(update={"seq": drop.seq + 1})
+        return Save(key, drop, index)
 
     def start_drop(self, drop: Drop) -> Drop:
         """Store a new drop; gives the row that is there when somebody else stored it first."""

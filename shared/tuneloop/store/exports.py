@@ -36,6 +36,15 @@ class Exports:
             Announce(event, 1, now),
         )
 
+    def all(self, tenant: str, dataset: str) -> list[Export]:
+        """A dataset's exports, all of them."""
+        return list(self._table.all(keys.export(tenant, dataset, "").pk, Export))
+
+    def rewrite(self, export: Export) -> None:
+        """Store an export from whose files something was erased; Stale where somebody else did so too."""
+        key = keys.export(export.tenant, export.dataset, export.id)
+        self._table.commit(Save(key, export, keys.listed(key.pk, export.created_at, export.id)))
+
     def page(self, tenant: str, dataset: str, limit: int, cursor: str | None) -> Listing[Export]:
         """A page of a dataset's exports, newest first."""
         return self._table.newest(keys.export(tenant, dataset, "").pk, Export, limit, cursor)

@@ -13,9 +13,15 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | a tenant's keys                             | T#{t}#KEYS / {key id}                           |
 | a tenant's datasets, one dataset            | T#{t}#DATASETS / {dataset}                      |
 | a dataset's segments by revision            | T#{t}#DATASET#{d}#SEGMENTS / {sha256}           |
+| a segment that was merged into others       | T#{t}#DATASET#{d}#MERGED / {sha256}             |
+| a dataset's generations                     | T#{t}#DATASET#{d}#GENERATIONS / {number}        |
+| an erasure; a tenant's; all open ones       | T#{t}#ERASURES / {erasure}; by_time; sweep      |
+| what a tenant has erased, in order          | T#{t}#ERASED / {number}                         |
 | a drop; a dataset's, newest first; all read | T#{t}#DATASET#{d}#DROPS / {drop}; by_time; sweep |
 | files that are nobody's drop                | REFUSED_DROPS / {digest of key and version}     |
-| an example's reviews; a dataset's, by example | T#{t}#DATASET#{d}#REVIEWS / {example}#{number} |
+| a dataset's reviews in order                | T#{t}#DATASET#{d}#REVIEWS / {revision}#{part}   |
+| votes on a prompt's right answer            | T#{t}#DATASET#{d}#VOTES / {unit}#{voter}        |
+| a dataset's latest statistics               | T#{t}#DATASET#{d}#STATISTICS / LATEST           |
 | an export; a dataset's exports              | T#{t}#DATASET#{d}#EXPORTS / {export}; by_time   |
 | a run; a tenant's runs; all open runs       | T#{t}#RUNS / {run}; by_time; sweep OPEN_RUNS    |
 | a tenant's models, one model                | T#{t}#MODELS / {model}                          |
@@ -38,6 +44,7 @@ OPEN_RUNS = "OPEN_RUNS"
 OPEN_EVALUATIONS = "OPEN_EVALUATIONS"
 UNRELAYED = "UNRELAYED"
 READING = "READING"
+OPEN_ERASURES = "OPEN_ERASURES"
 REFUSED_DROPS = "REFUSED_DROPS"
 
 
@@ -73,6 +80,26 @@ def segment(tenant_id: str, dataset_id: str, sha256: str) -> Key:
     return Key(f"T#{tenant_id}#DATASET#{dataset_id}#SEGMENTS", sha256)
 
 
+def merged_segment(tenant_id: str, dataset_id: str, sha256: str) -> Key:
+    """The mark of a segment whose lines lie in others now; the same content is still known."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#MERGED", sha256)
+
+
+def generation(tenant_id: str, dataset_id: str, number: int) -> Key:
+    """A generation of a dataset, in order."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#GENERATIONS", f"{number:08d}")
+
+
+def erasure(tenant_id: str, erasure_id: str) -> Key:
+    """An erasure."""
+    return Key(f"T#{tenant_id}#ERASURES", erasure_id)
+
+
+def erased(tenant_id: str, number: int) -> Key:
+    """The mark of what was erased, in order."""
+    return Key(f"T#{tenant_id}#ERASED", f"{number:08d}")
+
+
 def drop(tenant_id: str, dataset_id: str, drop_id: str) -> Key:
     """A drop on its way into a dataset."""
     return Key(f"T#{tenant_id}#DATASET#{dataset_id}#DROPS", drop_id)
@@ -83,9 +110,19 @@ def refused_drop(drop_id: str) -> Key:
     return Key(REFUSED_DROPS, drop_id)
 
 
-def review(tenant_id: str, dataset_id: str, example: str, number: int) -> Key:
-    """One decision on an example, in order."""
-    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#REVIEWS", f"{example}#{number:06d}")
+def review(tenant_id: str, dataset_id: str, revision: int, part: int) -> Key:
+    """The decisions that made a revision, or a part of them, in order."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#REVIEWS", f"{revision:010d}#{part:03d}")
+
+
+def vote(tenant_id: str, dataset_id: str, unit: str, voter: str) -> Key:
+    """What one voter last said is the right answer to a prompt."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#VOTES", f"{unit}#{voter}")
+
+
+def statistics(tenant_id: str, dataset_id: str) -> Key:
+    """What was last counted of a dataset."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#STATISTICS", "LATEST")
 
 
 def export(tenant_id: str, dataset_id: str, export_id: str) -> Key:

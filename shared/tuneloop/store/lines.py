@@ -4,21 +4,25 @@ The id comes first, so that sorting lines sorts examples; the content comes last
 bytes are wanted. `created_at` is UTC in one fixed format, so that it sorts as text.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
-from tuneloop.domain.examples import Example, canonical
-from tuneloop.domain.facts import facts_of, prompt_text
-from tuneloop.likeness import bands_of
-from tuneloop.tokens import count_messages
+from tuneloop.domain.conversions import pair_of
+from tuneloop.domain.erasures import Erased
+from tuneloop.domain.examples import OTHER_ANSWER, Example, canonical
+from tuneloop.domain.facts import facts_of
+from tuneloop.likeness import likeness_of
+from tuneloop.tokens import count_content
 
 ID = slice(7, 71)  # of a line: {"id":"<64 hex digits>"
+CONTENT = b',"content":'  # stands nowhere before the content: in a text its quotes would be escaped
 
 
-class Stored(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One example in a segment; hashes and bands in hex, `content` as canonical JSON."""
+class Head(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is known of one example in a segment without its content; hashes and bands in hex."""
 
     id: str
     tokens: int
@@ -35,6 +39,11 @@ class Stored(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fi
     source: str | None = None
     quality: float | None = None
     created_at: str | None = None
+
+
+class Stored(Head, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One example in a segment, `content` as canonical JSON."""
+
     content: msgspec.Raw
 
     @property
@@ -46,6 +55,7 @@ class Stored(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fi
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Stored).decode
+_decode_heads = msgspec.json.Decoder(Head).decode_lines
 
 
 class Line(NamedTuple):
@@ -57,7 +67,7 @@ class Line(NamedTuple):
 
 def line_of(example: Example) -> Line:
     """An example as it is stored."""
-    facts, tokens = facts_of(example), count_messages(example.messages, example.content.get("tools"))
+    facts, tokens = facts_of(example), count_content(example.content)
     stored = Stored(
         id=example.id,
         tokens=tokens,
@@ -65,7 +75,8 @@ def line_of(example: Example) -> Line:
         answer=facts.answer,
         normal=facts.normal,
         characters=facts.characters,
-        near=bands_of(prompt_text(example)),
+        near=likeness_of(facts.prompt),
+        preference=OTHER_ANSWER in example.content,
         split=example.split,
         subject=example.subject,
         group=example.group,
@@ -81,6 +92,27 @@ def line_of(example: Example) -> Line:
 def read_line(line: bytes) -> Stored:
     """What a line holds."""
     return _decode(line)
+
+
+def heads_of(lines: Iterable[bytes]) -> list[Head]:
+    """What lines hold beside their content, which isn't looked at."""
+    return _decode_heads(b"\n".join([line[: line.index(CONTENT)] + b"}" for line in lines]))
+
+
+def kept_lines(lines: list[bytes], erased: Erased) -> list[bytes]:
+    """The lines that are not erased."""
+    heads = heads_of(lines)
+    return [line for line, head in zip(lines, heads, strict=True) if not erased.covers(head.id, head.subject)]
+
+
+def content_of(line: bytes) -> bytes:
+    """The content of a line as it is stored: canonical JSON."""
+    return line[line.index(CONTENT) + len(CONTENT) : -1]
+
+
+def pair_line(content: bytes) -> bytes:
+    """A preference pair's content, as it is stored, as the line that OpenAI reads."""
+    return canonical(pair_of(msgspec.json.decode(content))).encode()
 
 
 def utc_text(moment: datetime | None) -> str | None:

@@ -55,6 +55,11 @@ class Models:
         """Store a version under the model's next number, announced as ready."""
         self._table.commit(*version_writes(model, version, now))
 
+    def prompted_anew(self, version: Version, prompt: str | None) -> None:
+        """Store another prompt with a version; Stale where the version has changed since it was read."""
+        key = keys.version(version.tenant, version.model, version.number)
+        self._table.commit(Save(key, version.model_copy(update={"prompt": prompt})))
+
     def deployment(self, tenant: str, model: str) -> Deployment:
         """What answers for a model, or NotFound in OpenAI's words."""
         found = self._table.get(keys.deployment(tenant, model), Deployment)

@@ -1,10 +1,11 @@
 """S3 objects, read as streams of lines and written whole: drops, segments, export files, evaluation parts."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from io import BytesIO
+from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -14,11 +15,13 @@ from botocore.exceptions import ClientError
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.limits import LINE_BYTES, LINK_VALID, OBJECT_BYTES, UPLOAD_VALID
 from tuneloop.store.unpacking import chunks, split_lines, unpacked
+from tuneloop.store.uploading import Upload
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 IN_MEMORY_BYTES = 16 << 20
+REMOVED_AT_ONCE = 1000
 GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 DENIED = {"AccessDenied", "403"}  # what S3 also says of a missing object to a role that may not list the bucket
 
@@ -38,6 +41,19 @@ class Found(NamedTuple):
     etag: str
     size: int
     modified_at: datetime
+
+
+class Kept(NamedTuple):
+    """A version of an object, or a mark that it was deleted, and whether it is what a reader finds."""
+
+    key: str
+    version: str
+    is_latest: bool
+    modified_at: datetime
+
+
+class NotRemoved(Exception):
+    """Some versions are still there, by S3's own account."""
 
 
 class Form(NamedTuple):
@@ -79,10 +95,21 @@ class Objects:
 
     def lines(self, key: str) -> Iterator[bytes]:
         """The lines of an object that we wrote, without their ends; a name in `.zst` is unpacked."""
-        raw: IO[bytes] = self._get(key)["Body"]
-        if key.endswith(".zst"):
-            raw = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        yield from split_lines(chunks(raw))
+        yield from split_lines(self.pieces(key))
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """The content of an object that we wrote, in pieces of at most a MiB; a name in `.zst` is unpacked."""
+        with closing(self._get(key)["Body"]) as raw:
+            packed = key.endswith(".zst")
+            yield from chunks(
+                zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) if packed else raw
+            )
+
+    def part(self, key: str, start: int, size: int) -> bytes:
+        """So many bytes of an object from a place on; fewer where it ends."""
+        with _finding(key):
+            found = self._client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + size - 1}")
+            return found["Body"].read()
 
     def dropped_lines(self, key: str, version: str | None = None) -> Iterator[bytes | None]:
         """The lines of a drop, or of one version of it; None for one that is too long.
@@ -104,9 +131,29 @@ class Objects:
                     etag = each["ETag"].strip('"')
                     yield Found(each["Key"], each["VersionId"], etag, each["Size"], each["LastModified"])
 
+    def everything(self, prefix: str) -> Iterator[Kept]:
+        """Every version of every object below a prefix, and every mark of a deletion, whatever lies on top of it."""
+        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
+            for each in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+                yield Kept(each["Key"], each["VersionId"], each["IsLatest"], each["LastModified"])
+
+    def remove(self, versions: Iterable[Kept]) -> int:
+        """Delete these versions for good; tells how many."""
+        left, removed = iter(versions), 0
+        while some := [{"Key": each.key, "VersionId": each.version} for each in islice(left, REMOVED_AT_ONCE)]:
+            answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})  # type: ignore[typeddict-item]
+            if failed := answer.get("Errors"):
+                raise NotRemoved(f"{len(failed)} of {len(some)} versions could not be deleted: {failed[0].get('Code')}")
+            removed += len(some)
+        return removed
+
     def put(self, key: str, content: bytes | IO[bytes]) -> None:
         """Write an object whole."""
         self._client.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def upload(self, key: str) -> Upload:
+        """Begin to write an object that may be too big to be held."""
+        return Upload(self._client, self.bucket, key)
 
     def put_segment(self, prefix: str, packing: "Packing") -> tuple[str, Written]:
         """Write what was packed as `{prefix}{sha256}.jsonl.zst`, named by the lines' own hash; gives the key."""
@@ -124,9 +171,11 @@ class Objects:
             closing_it.pop_all()  # from here on its caller closes it
         return file
 
-    def link(self, key: str) -> str:
-        """A download link that works for 15 minutes."""
+    def link(self, key: str, name: str | None = None) -> str:
+        """A download link that works for 15 minutes, and under which `name` a browser keeps the file."""
         parameters = {"Bucket": self.bucket, "Key": key}
+        if name:
+            parameters["ResponseContentDisposition"] = f'attachment; filename="{name}"'
         seconds = int(LINK_VALID.total_seconds())
         return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 

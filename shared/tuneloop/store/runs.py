@@ -50,6 +50,10 @@ class Runs:
         self._table.commit(*writes)
         return run.model_copy(update={"seq": run.seq + 1})
 
+    def all(self, tenant: str) -> Iterator[ControlledRun]:
+        """Every run of a tenant."""
+        return self._table.all(keys.run(tenant, "").pk, ControlledRun)
+
     def page(self, tenant: str, limit: int, cursor: str | None) -> Listing[ControlledRun]:
         """A page of a tenant's runs, newest first."""
         return self._table.newest(keys.run(tenant, "").pk, ControlledRun, limit, cursor)

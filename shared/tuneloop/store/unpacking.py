@@ -132,3 +132,16 @@ def split_lines(pieces: Iterator[bytes], longest: int = sys.maxsize) -> Iterator
                 held.clear()
     if size:
         yield b"".join(held) if size <= longest else None
+
+
+def split_blocks(pieces: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """The lines of trusted content without their `\\n`, those of one piece at a time."""
+    rest = b""
+    for piece in pieces:
+        lines = piece.split(b"\n")
+        lines[0] = rest + lines[0]
+        rest = lines.pop()
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]

@@ -80,6 +80,30 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Write a row that holds no `seq`, whatever is in its place."""
+
+    key: Key
+    entity: BaseModel
+
+    def action(self, table: str) -> Item:
+        """An unconditional put."""
+        return {"Put": {"TableName": table, "Item": to_item(attributes_of(self.entity) | self.key._asdict())}}
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Delete a row, which has to be there: else somebody else has come before."""
+
+    key: Key
+
+    def action(self, table: str) -> Item:
+        """A conditional delete."""
+        condition = {"ConditionExpression": "attribute_exists(pk)"}
+        return {"Delete": {"TableName": table, "Key": to_item(self.key._asdict()), **condition}}
+
+
+@dataclass(frozen=True)
 class Add:
     """Add amounts to a row's counters, making the row if need be."""
 

@@ -54,6 +54,13 @@ def drops_are_listed(stage: Stage) -> None:
     assert [drop["id"] for drop in stage.call("GET /v1/datasets/support/drops")["data"]] == ["drop-1"]
 
 
+@scene(COLLECT, "GET /v1/datasets/{dataset}/drops/{drop}")
+def a_drop_is_read(stage: Stage) -> None:
+    state.dataset(stage)
+
+    assert stage.call("GET /v1/datasets/support/drops/drop-1")["id"] == "drop-1"
+
+
 @scene(COLLECT, "POST /v1/datasets/{dataset}/examples")
 def posted_examples_are_queued(stage: Stage) -> None:
     drop = stage.call("POST /v1/datasets/support/examples", {"examples": [chat("Where is my order?", "late")]})

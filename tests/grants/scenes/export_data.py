@@ -54,3 +54,12 @@ def an_export_is_downloaded(stage: Stage) -> None:
     for file in files.values():
         sent = httpx2.get(file["url"])
         assert sent.is_success, sent.text
+    converted = stage.call(f"GET /v1/datasets/support/exports/{frozen.id}?format=bedrock-conversation")["files"]
+    assert httpx2.get(converted["train"]["url"]).is_success
+
+
+@scene(EXPORT, "GET /v1/datasets/{dataset}/estimate")
+def training_on_a_dataset_is_priced(stage: Stage) -> None:
+    frozen = state.export(stage)
+
+    assert stage.call("GET /v1/datasets/support/estimate")["export"] == frozen.id

@@ -47,6 +47,17 @@ def feedback_is_counted(stage: Stage) -> None:
     assert [row.ratings for row in stage.usage.rows(stage.tenant, "support", *days)] == [1]
 
 
+@scene(RECORD, "POST /v1/feedback")
+def a_correction_waits_to_be_collected(stage: Stage) -> None:
+    state.dataset(stage)
+    said = {"messages": [{"role": "user", "content": "Where is it?"}], "answer": "late", "correction": "lost"}
+
+    taken = stage.call("POST /v1/feedback", {"inference_id": inference(stage), **said})
+
+    assert taken["becomes_example"]
+    assert len(list(stage.objects.lines(f"posted/{stage.tenant}/support/{taken['drop']}.jsonl"))) == 2
+
+
 @scene(RECORD, "queue")
 def usage_is_counted(stage: Stage) -> None:
     stage.invoke(RECORD, sqs_event("usage", batch(stage).model_dump_json()))

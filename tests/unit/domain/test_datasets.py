@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.unit.factories import NAMES, NOW, SECOND, a_dataset, a_drop
-from tuneloop.domain.datasets import ANNOUNCED_AGAIN_AFTER, DatasetChange, OnDrop, parse_drop_path
+from tuneloop.domain.datasets import ANNOUNCED_AGAIN_AFTER, DatasetChange, OnDrop
+from tuneloop.domain.drop_paths import parse_drop_path
 from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.examples import Split
 

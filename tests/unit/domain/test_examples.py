@@ -24,6 +24,7 @@ from tuneloop.domain.examples import (
 
 USER, ANSWER = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": "{}"}}
+TOOL = {"type": "function", "function": {"name": "refund", "parameters": {"type": "object", "properties": {}}}}
 FIELDS = st.sampled_from(["role", "content", "weight", "tool_calls", "function_call", "name", "text"])
 MESSAGES = st.fixed_dictionaries(
     {}, optional={"role": st.sampled_from(ROLES) | JSON, "content": JSON, "weight": JSON, "tool_calls": JSON}
@@ -55,13 +56,13 @@ def test_no_json_whatever_makes_reading_fail(row: Any, line: int) -> None:
         assert all(problem.code and problem.message.endswith(".") for problem in found)
 
 
-@given(st.permutations([*chat("hi", "hello", system="Be kind.").items(), ("source", "app"), ("tools", [CALL])]))
+@given(st.permutations([*chat("hi", "hello", system="Be kind.").items(), ("source", "app"), ("tools", [TOOL])]))
 def test_the_order_of_fields_makes_no_other_example(items: list[tuple[str, Any]]) -> None:
     found, again = read_example(dict(items), 1), read_example(json.loads(json.dumps(turned(dict(items)), indent=3)), 2)
 
     assert isinstance(found, Example)
     assert found == again
-    assert found.id == read_id({"messages": chat("hi", "hello", system="Be kind.")["messages"], "tools": [CALL]})
+    assert found.id == read_id({"messages": chat("hi", "hello", system="Be kind.")["messages"], "tools": [TOOL]})
 
 
 def read_id(row: Any) -> str:
@@ -154,7 +155,7 @@ def test_every_problem_of_a_line_is_named_at_once() -> None:
         {"role": "assistant", "content": "", "function_call": {"name": "refund", "arguments": "{}"}},
         {"role": "assistant", "content": None, "function_call": {"name": "refund", "arguments": "{}"}},
         {"role": "assistant", "content": "hello", "weight": 1},
-        {"role": "assistant", "content": [{"type": "text", "text": "hello"}], "weight": 0},
+        {"role": "assistant", "content": [{"type": "text", "text": "hello"}], "weight": 1},
     ],
 )
 def test_an_assistant_may_speak_or_call(last: dict[str, Any]) -> None:
@@ -214,10 +215,11 @@ def test_half_a_surrogate_pair_is_refused_and_not_stored() -> None:
 @pytest.mark.parametrize("levels", [60, 63, 64, 150, 900, 3000])
 def test_what_is_nested_too_deep_to_be_written_again_is_refused(levels: int) -> None:
     deep: list[Any] = []
-    for _ in range(levels - 3):
+    for _ in range(levels - 5):
         deep = [deep]
+    function = {"name": "refund", "parameters": {"deep": deep}}
 
-    found = read_example({**chat("hi", "hello"), "tools": [{"parameters": deep}]}, 1)
+    found = read_example({**chat("hi", "hello"), "tools": [{"type": "function", "function": function}]}, 1)
 
     if isinstance(found, Example):
         assert found.model_dump_json()

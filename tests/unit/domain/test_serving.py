@@ -49,7 +49,8 @@ def test_an_example_is_asked_with_its_tools_and_without_what_only_training_knows
     tools = [{"type": "function", "function": {"name": "refund", "parameters": {}}}]
     asked = {"role": "assistant", "content": "Which order?"}
     turns: list[dict[str, Any]] = [USER, {**asked, "weight": 0}, {"role": "user", "content": "Seven."}]
-    called = {"role": "assistant", "tool_calls": [{"function": {"name": "refund", "arguments": "{}"}}], "weight": 1}
+    call = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": "{}"}}
+    called = {"role": "assistant", "tool_calls": [call], "weight": 1}
     example = read_example({"messages": [*turns, called], "tools": tools, "parallel_tool_calls": False}, 1)
     assert isinstance(example, Example)
 

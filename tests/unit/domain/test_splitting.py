@@ -11,7 +11,9 @@ from tuneloop.domain.ids import digest
 from tuneloop.domain.splitting import (
     FEWEST_FOR_TEST,
     LARGEST_TEST_SHARE,
+    MARKS,
     SMALLEST_TEST_SHARE,
+    Bundle,
     Place,
     Shares,
     assign,
@@ -20,13 +22,30 @@ from tuneloop.domain.splitting import (
     unit_of,
 )
 
-MARKS = st.sampled_from([*Split, None])
-UNITS = st.integers(0, 60).map(digest)
 IN_PARTS = [
     {"role": "user", "content": [{"type": "text", "text": "Where is"}, {"type": "text", "text": "it?"}]},
     {"role": "assistant", "content": "delivery"},
 ]
-MARKED = st.lists(st.tuples(UNITS, MARKS), max_size=150)
+MARKED = st.dictionaries(
+    st.integers(0, 60),
+    st.builds(Bundle, st.sampled_from(range(4)), st.integers(1, 2**64 - 1), st.integers(0, 3), st.booleans()),
+    max_size=120,
+)
+
+
+def bundle(number: int, testable: int = 1) -> Bundle:
+    """Something unmarked whose prompt is told by its number."""
+    return Bundle(0, int(digest(number)[:16], 16), testable, was_test=False)
+
+
+def bundles(*numbers: int) -> dict[int, Bundle]:
+    return {number: bundle(number) for number in numbers}
+
+
+def drawn(count: int, salt: str) -> int:
+    """How many of so many the hash alone would take for the test."""
+    shares = plan_shares(count, marked_test=False)
+    return sum(each.place(salt, shares).split == Split.TEST for each in bundles(*range(count)).values())
 
 
 @pytest.mark.parametrize(
@@ -87,11 +106,20 @@ def test_a_test_set_is_only_drawn_where_its_largest_share_can_pass_the_gate() ->
 
 @given(st.integers(0, 200), st.text(max_size=4))
 def test_a_test_set_that_is_drawn_is_large_enough_to_pass_the_gate(units: int, salt: str) -> None:
-    places = assign([(digest(number), None) for number in range(units)], salt)
+    _, places = assign(bundles(*range(units)), salt, take_test=True)
     tested = sum(found.split == Split.TEST for found in places.values())
 
     assert tested == 0 or tested >= FEWEST_ROWS
     assert tested or units < 120
+
+
+def test_a_test_set_that_would_be_too_small_is_none_at_all() -> None:
+    salt = next(salt for salt in map(str, range(100)) if drawn(60, salt) < FEWEST_ROWS)
+
+    shares, places = assign(bundles(*range(60)), salt, take_test=True)
+
+    assert shares.test == 0
+    assert Split.TEST not in {found.split for found in places.values()}
 
 
 @given(st.integers(0, 10**6))
@@ -124,42 +152,62 @@ def test_shares_are_kept_and_another_salt_draws_another_set() -> None:
 
 
 @given(MARKED, st.randoms(use_true_random=False))
-def test_no_order_of_arrival_changes_where_anything_goes(marked: list[tuple[str, Split | None]], dice: object) -> None:
-    shuffled = sorted(marked, key=lambda _: dice.random())  # type: ignore[attr-defined]
+def test_no_order_of_arrival_changes_where_anything_goes(marked: dict[int, Bundle], dice: object) -> None:
+    shuffled = dict(sorted(marked.items(), key=lambda _: dice.random()))  # type: ignore[attr-defined]
 
-    assert assign(shuffled + shuffled, "salt") == assign(marked, "salt")
-
-
-@given(MARKED)
-def test_the_strictest_mark_of_a_prompt_wins(marked: list[tuple[str, Split | None]]) -> None:
-    places = assign(marked, "salt")
-
-    for unit, found in places.items():
-        marks = {mark for other, mark in marked if other == unit} - {None}
-        strictest = next((split for split in (Split.TEST, Split.VALIDATION, Split.TRAIN) if split in marks), None)
-        assert found.is_marked == bool(marks)
-        assert found.split == (strictest or found.split)
+    assert assign(shuffled, "salt", take_test=True) == assign(marked, "salt", take_test=True)
 
 
 @given(MARKED)
-def test_no_prompt_is_both_tested_and_trained_on(marked: list[tuple[str, Split | None]]) -> None:
-    places = assign(marked, "salt")
-    taken = {(unit, split) for unit, mark in marked if (split := places[unit].takes(mark))}
+def test_a_mark_decides_and_what_was_test_before_is_test_unless_it_is_marked_so_anyway(
+    marked: dict[int, Bundle],
+) -> None:
+    _, places = assign(marked, "salt", take_test=True)
 
-    assert len({unit for unit, _ in taken}) == len(taken)
-
-
-@given(st.lists(UNITS, max_size=80))
-def test_without_marks_every_example_goes_somewhere(units: list[str]) -> None:
-    places = assign([(unit, None) for unit in units], "salt")
-
-    assert set(places) == set(units)
-    assert all(found.takes(None) == found.split for found in places.values())
+    for number, bundle in marked.items():
+        mark = MARKS[bundle.strictness]
+        if bundle.was_test or mark == Split.TEST:
+            assert places[number].split == Split.TEST
+        elif mark:
+            assert places[number] == Place(mark, is_marked=True)
 
 
-def test_in_a_marked_place_only_what_carries_the_mark_is_taken() -> None:
-    test = Place(Split.TEST, is_marked=True)
+@given(MARKED)
+def test_what_was_never_test_is_not_drawn_where_no_test_is_wanted(marked: dict[int, Bundle]) -> None:
+    shares, places = assign(marked, "salt", take_test=False)
 
-    assert test.takes(Split.TEST) == Split.TEST
-    assert test.takes(Split.TRAIN) is None
-    assert test.takes(None) is None
+    assert shares.test == 0
+    assert all(
+        marked[number].was_test or MARKS[marked[number].strictness] == Split.TEST
+        for number, found in places.items()
+        if found.split == Split.TEST
+    )
+
+
+def test_what_only_users_said_about_answers_is_never_drawn_for_a_test() -> None:
+    said = {number: bundle(number, testable=0) for number in range(400)}
+
+    _, places = assign(said | bundles(*range(400, 800)), "salt", take_test=True)
+
+    assert Split.TEST not in {places[number].split for number in said}
+    assert Split.TEST in {places[number].split for number in range(400, 800)}
+
+
+@pytest.mark.parametrize(
+    ("where", "mark", "split"),
+    [
+        (Place(Split.TEST, is_marked=True), Split.TEST, Split.TEST),
+        (Place(Split.TEST, is_marked=True), Split.TRAIN, None),
+        (Place(Split.TEST, is_marked=True), None, None),
+        (Place(Split.VALIDATION, is_marked=True), None, None),
+        (Place(Split.TRAIN, is_marked=True), None, Split.TRAIN),
+        (Place(Split.TEST, is_marked=False), None, Split.TEST),
+        (Place(Split.TEST, is_marked=False), Split.TRAIN, None),
+        (Place(Split.TEST, is_marked=False), Split.TEST, Split.TEST),
+        (Place(Split.VALIDATION, is_marked=False), None, Split.VALIDATION),
+    ],
+)
+def test_a_place_takes_what_carries_its_mark_and_what_has_none_where_it_was_drawn(
+    where: Place, mark: Split | None, split: Split | None
+) -> None:
+    assert where.takes(mark) == split

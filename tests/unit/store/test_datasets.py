@@ -6,7 +6,8 @@ import pytest
 
 from tests.unit.factories import NOW, SECOND, a_dataset, a_drop, a_segment
 from tuneloop.app import App
-from tuneloop.domain.datasets import DropStatus, OnDrop, RefusedDrop
+from tuneloop.domain.datasets import DropStatus, OnDrop
+from tuneloop.domain.drop_paths import RefusedDrop
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.limits import REFUSALS_KEPT

@@ -22,7 +22,8 @@ from collect_examples.shapes import FILENAME, NewUpload
 from collect_examples.upload import upload
 from tests.unit.factories import NAMES, NOW, a_dataset, a_run
 from tuneloop.app import App
-from tuneloop.domain.datasets import Drop, parse_drop_path
+from tuneloop.domain.datasets import Drop
+from tuneloop.domain.drop_paths import parse_drop_path
 from tuneloop.domain.errors import InvalidInput, TuneloopError
 from tuneloop.domain.examples import Split
 from tuneloop.domain.training import ControlledRun

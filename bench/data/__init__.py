@@ -1,0 +1,1 @@
+"""What training data costs to check, to export and to look at: each beside what it is measured against."""

@@ -1,0 +1,182 @@
+"""What an export costs: 200,000 examples in segments as collecting writes them, frozen into files, on one core.
+
+Measured is the processor time of `write_export`, which reads, decides, removes duplicates, splits, proves and writes,
+the best of three. Segments lie in a folder instead of S3, and what is uploaded is made and then left; all the rest is
+the product's own code. Without near duplicates means that the segments hold no bands.
+`near_duplicate_ratio` counts with them the MinHashes of every example too, which collecting makes once for all exports;
+`near_duplicate_join_ratio` is what an export itself pays.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from bench.data.lines import chat_lines
+from export_data.writing import write_export
+from tuneloop.domain.datasets import Dataset, OnDrop, Segment
+from tuneloop.domain.erasures import Erased
+from tuneloop.domain.examples import Example, read_example
+from tuneloop.domain.exports import Export
+from tuneloop.domain.generations import Held
+from tuneloop.domain.limits import SEGMENT_BYTES
+from tuneloop.domain.policy import DEFAULT
+from tuneloop.domain.splitting import folded_prompt
+from tuneloop.likeness import likeness_of
+from tuneloop.store.contents import Contents
+from tuneloop.store.lines import line_of, read_line
+from tuneloop.store.objects import Objects, Packing
+
+EXAMPLES = 200_000
+TRIES = 3
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+PLAIN = Dataset(
+    tenant="bench", id="chat", model="chat", base_model="base", salt="s", on_drop=OnDrop.COLLECT, created_at=NOW
+)
+
+
+class Folder:
+    """A folder that answers as far as S3 does to what is asked of it here."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put_object(self, **sent: Any) -> None:
+        """Write a segment to a file; what is exported is taken and left."""
+        if sent["Key"].startswith("datasets/"):
+            path = self._root / sent["Key"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(sent["Body"].read())
+
+    def get_object(self, **wanted: Any) -> dict[str, Any]:
+        """Open a file."""
+        return {"Body": (self._root / wanted["Key"]).open("rb")}
+
+    def create_multipart_upload(self, **_: Any) -> dict[str, Any]:
+        """Begin what is exported in parts."""
+        return {"UploadId": "1"}
+
+    def upload_part(self, **_: Any) -> dict[str, Any]:
+        """Take a part and leave it."""
+        return {"ETag": "1"}
+
+    def complete_multipart_upload(self, **_: Any) -> None:
+        """End it."""
+
+
+class Rows:
+    """The rows of a dataset that has segments, no reviews, and nothing erased."""
+
+    def __init__(self, segments: list[Segment]) -> None:
+        self._held = Held(segments=segments)
+
+    def get(self, *_: Any) -> Dataset:
+        """The dataset."""
+        return PLAIN
+
+    def held(self, *_: Any) -> Held:
+        """Its segments and what they count."""
+        return self._held
+
+    def segments(self, *_: Any) -> list[Segment]:
+        """Its segments."""
+        return self._held.segments
+
+    def all(self, *_: Any) -> Iterator[Any]:
+        """Its reviews: none."""
+        return iter(())
+
+    def after(self, *_: Any) -> Erased:
+        """What was erased: nothing."""
+        return Erased(PLAIN.tenant, [])
+
+
+def figures(examples: int = EXAMPLES) -> dict[str, float]:
+    """Examples per second without near duplicates, and how many times as long it takes with them."""
+    with tempfile.TemporaryDirectory() as folder:
+        client: Any = Folder(Path(folder))
+        objects = Objects(client, "bench")
+        prompts, lines = _collected(examples)
+        minhashes_s = _best(partial(_sketched, prompts))
+        del prompts
+        count = len(lines)
+        rows = Rows(_segments(objects, lines))
+        near_s = _best(partial(_export, rows, objects))
+        rows = Rows(_segments(objects, map(_without_likeness, lines)))
+        del lines
+        plain_s = _best(partial(_export, rows, objects))
+    return {
+        "export_examples_per_s": round(count / plain_s),
+        "near_duplicate_ratio": round((near_s + minhashes_s) / plain_s, 2),
+        "near_duplicate_join_ratio": round(near_s / plain_s, 2),
+        "export_us_per_example": round(1e6 * plain_s / count, 1),
+        "minhashes_us_per_example": round(1e6 * minhashes_s / count, 1),
+    }
+
+
+def _collected(count: int) -> tuple[list[str], list[bytes]]:
+    """The valid ones of so many lines as they are stored, and their prompts as one text, which are made in any case."""
+    prompts: list[str] = []
+    lines: list[bytes] = []
+    for number, line in enumerate(chat_lines(count), start=1):
+        try:
+            found = read_example(orjson.loads(line), number)
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(found, Example):
+            prompts.append(folded_prompt(found))
+            lines.append(line_of(found).text)
+    return prompts, lines
+
+
+def _sketched(prompts: list[str]) -> list[str]:
+    return [likeness_of(prompt) for prompt in prompts]
+
+
+def _without_likeness(line: bytes) -> bytes:
+    stored = read_line(line)
+    stored.near = ""
+    return msgspec.json.encode(stored)
+
+
+def _segments(objects: Objects, lines: Iterable[bytes]) -> list[Segment]:
+    segments: list[Segment] = []
+    held: list[bytes] = []
+    size = 0
+    for line in lines:
+        if held and size + len(line) >= SEGMENT_BYTES:
+            segments.append(_segment(objects, held))
+            held, size = [], 0
+        held.append(line)
+        size += len(line)
+    return [*segments, _segment(objects, held)]
+
+
+def _segment(objects: Objects, lines: list[bytes]) -> Segment:
+    packing = Packing()
+    for line in sorted(lines):
+        packing.add(line)
+    key, written = objects.put_segment("datasets/bench/chat/segments/", packing)
+    counts = {"examples": len(lines), "tokens": 0, "bytes": written.bytes, "revision": 1, "created_at": NOW}
+    return Segment.model_validate({"sha256": written.sha256, "key": key, **counts})
+
+
+def _export(rows: Any, objects: Objects) -> Export:
+    return write_export(PLAIN, 1, DEFAULT, contents=Contents(rows, rows, objects, rows), objects=objects, now=NOW)
+
+
+def _best(work: Callable[[], object]) -> float:
+    """Seconds of processor time that the quickest of three tries took: others on the machine only add to it."""
+    return min(_seconds(work) for _ in range(TRIES))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started

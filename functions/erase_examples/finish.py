@@ -1,0 +1,87 @@
+"""Finishing: when nobody is left who could hold it, what was rewritten is deleted, here and at the provider.
+
+That is twice the quiet time after the last dataset was cleared: whoever had read something before is gone by then, and
+what he may have left behind is no longer young. A run that is under way needs its files; the erasure waits for its end.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from erase_examples.clear import with_runs
+from erase_examples.erase import concerned
+from erase_examples.tidy import tidy_answers, tidy_exports, tidy_segments
+from tuneloop.domain.erasures import Erasure, ErasureStatus, is_settled
+from tuneloop.domain.evaluation import Evaluation
+from tuneloop.domain.examples import Split
+from tuneloop.providers.base import Provider
+from tuneloop.store.datasets import Datasets
+from tuneloop.store.erasures import Erasures
+from tuneloop.store.evaluations import Evaluations
+from tuneloop.store.exports import Exports
+from tuneloop.store.generations import Generations
+from tuneloop.store.objects import Objects
+from tuneloop.store.runs import Runs
+
+
+@dataclass
+class Finishing:
+    """What finishing needs."""
+
+    datasets: Datasets
+    generations: Generations
+    exports: Exports
+    evaluations: Evaluations
+    runs: Runs
+    erasures: Erasures
+    objects: Objects
+    provider: Provider
+    quiet: timedelta
+    now: datetime
+
+    def finish(self, erasure: Erasure) -> Erasure:
+        """Take an erasure as far as it can go now."""
+        if erasure.status == ErasureStatus.EXCLUDED and self._is_cleared(erasure):
+            rewritten = {"status": ErasureStatus.REWRITTEN, "rewritten_at": self.now}
+            return self.erasures.save(erasure.model_copy(update=rewritten))
+        if erasure.status != ErasureStatus.REWRITTEN or not is_settled(erasure.rewritten_at, self.now, 2 * self.quiet):
+            return erasure
+        trained = with_runs(erasure, self.runs, erasure.rewritten_at)
+        self._tidy(trained)
+        if not self._forget_files(trained):
+            return erasure if trained == erasure else self.erasures.save(trained)
+        return self.erasures.save(trained.model_copy(update={"status": ErasureStatus.DONE, "done_at": self.now}))
+
+    def _is_cleared(self, erasure: Erasure) -> bool:
+        names = concerned(erasure, self.datasets)
+        return all(self.datasets.get(erasure.tenant, name).cleared >= erasure.number for name in names)
+
+    def _tidy(self, erasure: Erasure) -> None:
+        for name in concerned(erasure, self.datasets):
+            self._tidy_dataset(erasure.tenant, name)
+        exports = {each.export for each in erasure.exports}
+        for evaluation in list(self.evaluations.all(erasure.tenant)):
+            if evaluation.export in exports:
+                self._tidy_answers(evaluation)
+
+    def _tidy_answers(self, evaluation: Evaluation) -> None:
+        tidy_answers(evaluation, evaluations=self.evaluations, objects=self.objects, quiet=self.quiet, now=self.now)
+
+    def _tidy_dataset(self, tenant: str, name: str) -> None:
+        tidy_segments(tenant, name, generations=self.generations, objects=self.objects, quiet=self.quiet, now=self.now)
+        tidy_exports(
+            tenant,
+            name,
+            datasets=self.datasets,
+            exports=self.exports,
+            objects=self.objects,
+            quiet=self.quiet,
+            now=self.now,
+        )
+
+    def _forget_files(self, erasure: Erasure) -> bool:
+        """Delete the provider's files of the runs that have ended; tells whether all have."""
+        runs = [self.runs.get(erasure.tenant, run) for run in erasure.runs]
+        ended = [run for run in runs if not run.is_open]
+        if ended:
+            self.provider.delete_files([f"{run.id}-{split}.jsonl" for run in ended for split in Split])
+        return len(ended) == len(runs)

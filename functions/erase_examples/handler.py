@@ -1,0 +1,13 @@
+"""erase-examples: examples and subjects erased, and segments merged, every five minutes."""
+
+from erase_examples.routes import api
+from erase_examples.sweep import Sweep
+from tuneloop.triggers import Function
+
+handler = Function("erase-examples", api)
+
+
+@handler.on("every-5-minutes")
+def on_schedule() -> None:
+    """Go on with what is being erased; merge what has become many."""
+    Sweep(handler.owner, lambda: handler.remaining_s).run()

@@ -1,0 +1,90 @@
+"""The erasures routes: erase an example or a subject, and look at how far that has come and what held it."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from erase_examples.erase import erase
+from tuneloop.app import app, utc_now
+from tuneloop.domain.access import Scope
+from tuneloop.domain.erasures import Erasure, ErasureView, example_erasure, subject_erasure
+from tuneloop.domain.errors import OutOfTime
+from tuneloop.domain.limits import SUBJECT_CHARACTERS
+from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
+
+api = Api(app)
+
+SEARCHED_UNTIL_S = 12  # before the answer is due: a dataset that takes longer is searched behind it
+ExampleId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+Subject = Annotated[str, Path(min_length=1, max_length=3 * SUBJECT_CHARACTERS, description="Percent-encoded.")]
+
+
+class NewErasure(BaseModel):
+    """A subject whose name can't stand in a path, since there is a slash in it, or any other."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    subject: str = Field(min_length=1, max_length=SUBJECT_CHARACTERS)
+
+
+@api.route("DELETE /v1/datasets/{dataset}/examples/{example}", Scope.COLLECT, status=202)
+def erase_example(dataset: Name, example: ExampleId) -> ErasureView:
+    """Erase one example for good: it is left out from now on, also where it is sent again."""
+    app.datasets.get(api.tenant, dataset)
+    return _erased(example_erasure(api.tenant, dataset, example, utc_now()))
+
+
+@api.route("DELETE /v1/subjects/{subject}", Scope.COLLECT, status=202)
+def erase_subject(subject: Subject) -> ErasureView:
+    """Erase all that came from a subject, in every dataset, for good; what is sent of it later is left out too."""
+    return _erased(subject_erasure(api.tenant, subject.replace("%25", "%"), utc_now()))
+
+
+@api.route("POST /v1/erasures", Scope.COLLECT, status=202)
+def create_erasure(new: NewErasure) -> ErasureView:
+    """The same for any text that a subject may be."""
+    return _erased(subject_erasure(api.tenant, new.subject, utc_now()))
+
+
+@api.route("GET /v1/erasures", Scope.READ)
+def list_erasures(limit: Limit = 20, cursor: Cursor = None) -> ListOf[ErasureView]:
+    """The tenant's erasures, newest first."""
+    return listed(app.erasures.page(api.tenant, limit, cursor), ErasureView)
+
+
+@api.route("GET /v1/erasures/{erasure}", Scope.READ)
+def get_erasure(erasure: Name) -> ErasureView:
+    """How far an erasure has come, what held it, and what is still left where."""
+    return _view(app.erasures.get(api.tenant, erasure))
+
+
+def _erased(wanted: Erasure) -> ErasureView:
+    asked = app.erasures.add(wanted)
+    with suppress(OutOfTime):  # it is left out all the same; the sweep goes on where this ended
+        asked = worked(asked, _check_time)
+    return _view(asked)
+
+
+def worked(erasure: Erasure, check: Callable[[], None]) -> Erasure:
+    """The erasure, known to the datasets that it concerns."""
+    return erase(
+        erasure,
+        erasures=app.erasures,
+        datasets=app.datasets,
+        generations=app.generations,
+        objects=app.objects,
+        now=utc_now(),
+        check=check,
+    )
+
+
+def _check_time() -> None:
+    if app.remaining_s < SEARCHED_UNTIL_S:
+        raise OutOfTime("The datasets are searched behind the answer.")
+
+
+def _view(erasure: Erasure) -> ErasureView:
+    return ErasureView.model_validate(erasure.model_dump())

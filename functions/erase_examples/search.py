@@ -1,0 +1,40 @@
+"""Searching: which examples of a dataset are erased, and which of its segments hold a line of them."""
+
+from dataclasses import dataclass, field
+
+from tuneloop.domain.erasures import Erased
+from tuneloop.store.generations import Generations
+from tuneloop.store.lines import heads_of
+from tuneloop.store.objects import Objects
+from tuneloop.store.segments import blocks_of
+
+
+@dataclass
+class Found:
+    """Examples of which nothing is left, with the numbers of the marks that cover them; keys of segments to rewrite."""
+
+    examples: dict[str, set[int]] = field(default_factory=dict)
+    segments: set[str] = field(default_factory=set)
+
+
+def search(tenant: str, dataset: str, erased: Erased, *, generations: Generations, objects: Objects) -> Found:
+    """What of a dataset is erased, in all that any revision of it is read from.
+
+    What one subject sent and another one too is the other's still: such an example is not among those that are gone.
+    """
+    found = Found()
+    segments = generations.segments(tenant, dataset) if erased else []
+    for segment in segments:
+        for block in blocks_of(segment, objects):
+            for head in heads_of(block):
+                if numbers := erased.numbers(head.id, head.subject):
+                    found.examples.setdefault(head.id, set()).update(numbers)
+                    found.segments.add(segment.key)
+    if not found.examples or not erased.has_subjects:
+        return found
+    for segment in segments:
+        for block in blocks_of(segment, objects):
+            for head in heads_of(block):
+                if head.id in found.examples and not erased.covers(head.id, head.subject):
+                    del found.examples[head.id]
+    return found

@@ -1,0 +1,24 @@
+"""Edits: the whole of an example as a reviewer wants it, checked like any line that is collected."""
+
+from typing import Any
+
+from tuneloop.domain.errors import InvalidInput, TooLarge
+from tuneloop.domain.examples import OURS, Example, canonical, read_example
+from tuneloop.domain.limits import EDIT_BYTES
+
+
+def read_edit(content: dict[str, Any], place: str) -> Example:
+    """The content of an edit as an example; InvalidInput or TooLarge with its place in the call where it can be none.
+
+    Where an example came from stays as it is: only its content can be edited, and category and quality beside it.
+    """
+    if ours := next((name for name in OURS if name in content), None):
+        rule = "An edit holds an example's content alone; `category` and `quality` stand beside it."
+        raise InvalidInput(rule, param=f"{place}.{ours}", code="invalid_field")
+    found = read_example(content, 0)
+    if not isinstance(found, Example):
+        path = found[0].path.removeprefix("$")
+        raise InvalidInput(found[0].message, param=f"{place}{path}", code=found[0].code)
+    if len(canonical(found.content).encode()) > EDIT_BYTES:
+        raise TooLarge(f"An edited example may have {EDIT_BYTES:,} bytes at most.", param=place)
+    return found

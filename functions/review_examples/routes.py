@@ -1,0 +1,168 @@
+"""The review routes: find examples, read one, decide on some or on all that match, count, and say if they suffice."""
+
+from typing import Any
+
+from review_examples.count import count_examples
+from review_examples.edits import read_edit
+from review_examples.find import find_examples
+from review_examples.matching import review_matching
+from review_examples.read import read_one
+from review_examples.review import Reviewing, Wish
+from review_examples.shapes import (
+    Change,
+    ExampleChange,
+    ExampleHistory,
+    ExamplePath,
+    ExamplesPage,
+    ExampleView,
+    NameFilter,
+    NewReviews,
+    PreferenceFilter,
+    QualityFilter,
+    Refusal,
+    Reviewed,
+    SplitFilter,
+    StatusFilter,
+    TextFilter,
+    example_fields,
+)
+from tuneloop.app import app, utc_now
+from tuneloop.domain.access import Scope
+from tuneloop.domain.counts import Statistics
+from tuneloop.domain.eligibility import Eligibility, eligibility
+from tuneloop.domain.errors import NotFound, OutOfTime, Stale
+from tuneloop.domain.finding import Wanted
+from tuneloop.http import Api, Cursor, Limit, Name
+
+api = Api(app)
+
+
+@api.route("GET /v1/datasets/{dataset}/examples", Scope.READ)
+def list_examples(
+    dataset: Name,
+    status: StatusFilter = None,
+    category: NameFilter = None,
+    source: NameFilter = None,
+    split: SplitFilter = None,
+    preference: PreferenceFilter = None,
+    quality_min: QualityFilter = None,
+    quality_max: QualityFilter = None,
+    text: TextFilter = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> ExamplesPage:
+    """The examples that match every filter given, newest first; later pages show the dataset as the first one did."""
+    wanted = Wanted(
+        status=status,
+        category=category,
+        source=source,
+        split=split,
+        preference=preference,
+        quality_min=quality_min,
+        quality_max=quality_max,
+        text=text,
+    )
+    stores: Any = {"datasets": app.datasets, "contents": app.contents}
+    page = find_examples(api.tenant, dataset, wanted, limit, cursor, **stores, check=_in_time)
+    views = [ExampleView(**example_fields(hit.stored, hit.decision)) for hit in page.data]
+    return ExamplesPage(data=views, next_cursor=page.cursor, total=page.total, revision=page.revision)
+
+
+@api.route("GET /v1/datasets/{dataset}/examples/{example}", Scope.READ)
+def get_example(dataset: Name, example: ExamplePath) -> ExampleHistory:
+    """One example with the decisions on it, and the exports, runs and versions that it went into."""
+    return read_one(
+        api.tenant,
+        dataset,
+        example,
+        datasets=app.datasets,
+        contents=app.contents,
+        reviews=app.reviews,
+        exports=app.exports,
+        membership=app.membership,
+        runs=app.runs,
+    )
+
+
+@api.route("POST /v1/datasets/{dataset}/reviews", Scope.COLLECT)
+def review_examples(dataset: Name, new: NewReviews) -> Reviewed:
+    """Approve, reject, edit, re-score, re-categorise examples by id, or all that match a filter.
+
+    Each decision names the version that its reviewer saw; one that is out of date is refused and the others are taken,
+    and a call of one decision answers with its refusal (409, 404). Sent twice it counts once. Where many match, the
+    answer has `next`: send the same again with it as `after`.
+    """
+    reviewing = Reviewing(
+        api.tenant,
+        dataset,
+        new.reviewer or api.caller.id,
+        utc_now(),
+        datasets=app.datasets,
+        contents=app.contents,
+        reviews=app.reviews,
+    )
+    following = None
+    if new.reviews is not None:
+        app.datasets.get(api.tenant, dataset)
+        reviewing.decide([_wish(each, place) for place, each in enumerate(new.reviews)])
+        if len(new.reviews) == len(reviewing.refused) == 1:
+            raise _refusal(reviewing.refused[0])
+    else:
+        following = _review_matching(dataset, new, reviewing)
+    return Reviewed(revision=reviewing.revision, changed=reviewing.changed, refused=reviewing.refused, next=following)
+
+
+@api.route("GET /v1/datasets/{dataset}/statistics", Scope.READ)
+def get_statistics(dataset: Name) -> Statistics:
+    """What the dataset holds, in figures; counted once for each of its revisions."""
+    return _statistics(dataset)
+
+
+@api.route("GET /v1/datasets/{dataset}/eligibility", Scope.READ)
+def get_eligibility(dataset: Name, category: NameFilter = None) -> Eligibility:
+    """Whether the dataset, or one of its categories, has examples enough to train on, and what to do next."""
+    settings = app.datasets.get(api.tenant, dataset)
+    return eligibility(_statistics(dataset), settings.required_examples, settings.required_per_category, category)
+
+
+def _statistics(dataset: str) -> Statistics:
+    return count_examples(
+        api.tenant,
+        dataset,
+        datasets=app.datasets,
+        contents=app.contents,
+        statistics=app.statistics,
+        check=_in_time,
+    )
+
+
+def _review_matching(dataset: str, new: NewReviews, reviewing: Reviewing) -> str | None:
+    return review_matching(
+        api.tenant,
+        dataset,
+        new.matching or Wanted(),
+        new.change or Change(),
+        new.revision or 0,
+        new.after or "",
+        reviewing=reviewing,
+        datasets=app.datasets,
+        contents=app.contents,
+        remaining_s=lambda: app.remaining_s,
+        check=_in_time,
+    )
+
+
+def _wish(change: ExampleChange, place: int) -> Wish:
+    edit = None if change.content is None else read_edit(change.content, f"reviews[{place}].content")
+    decided = change.model_dump(exclude={"example", "version", "content"})
+    return Wish(change.example, change.version, edit=edit, **decided)
+
+
+def _refusal(refused: Refusal) -> NotFound | Stale:
+    kind = NotFound if refused.code == NotFound.code else Stale
+    return kind(refused.message, param="reviews[0]")
+
+
+def _in_time() -> None:
+    if app.remaining_s < 0:
+        raise OutOfTime("This took longer than an answer may take. Ask for less, or try again.")

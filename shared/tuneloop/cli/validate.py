@@ -1,0 +1,154 @@
+"""`tuneloop validate`: what is wrong with a file and what is odd about it, offline, before anything is sent or paid.
+
+Exit status 0: every line is valid; 1: some are not; 2: the file can't be used at all.
+"""
+
+import os
+import re
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from tuneloop.cli.reading import UNUSABLE
+from tuneloop.domain.examples import Problem
+from tuneloop.domain.warnings import FileWarning
+from tuneloop.findings import Report
+from tuneloop.providers.catalog import price_of
+from tuneloop.validation import TOKEN_LIMIT, Format, Task, validate
+
+INVALID = 1
+NUMBERS = re.compile(r"\d+")
+KINDS_SHOWN = 12
+LINES_SHOWN = 3
+LARGE_BYTES = 16 << 20  # from which on a second process is worth its start
+MOST_PROCESSES = 16
+
+FileArgument = Annotated[Path, typer.Argument(help="JSONL or CSV, packed (.gz, .zst) or not.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="What lines are to be; auto: each what it is.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="All of it as JSON: every error by line and path.")]
+ModelOption = Annotated[str, typer.Option(help="The base model whose limit of tokens an example is held against.")]
+ProcessesOption = Annotated[
+    int | None, typer.Option(min=1, max=MOST_PROCESSES, help="Processes; two for a large file if not said.")
+]
+
+
+def check_file(
+    file: FileArgument,
+    form: FormatOption = Format.AUTO,
+    as_json: JsonOption = False,
+    base_model: ModelOption = "gpt-4.1-2025-04-14",
+    processes: ProcessesOption = None,
+) -> None:
+    """Check FILE line by line. Exit status 0: all valid, 1: some invalid, 2: unusable. Nothing leaves this machine."""
+    offer = price_of("openai", base_model)
+    limit = (offer and offer.tokens_per_example) or TOKEN_LIMIT
+    with Bar(file) as bar:
+        report = validate(Task(file, form, limit), processes=processes or _processes_for(file), on_read=bar.move)
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    elif report.broken:
+        _refuse(file, report.broken)
+    else:
+        show(file, report, limit)
+    if report.broken:
+        raise typer.Exit(UNUSABLE)
+    if report.invalid:
+        raise typer.Exit(INVALID)
+
+
+def _processes_for(file: Path) -> int:
+    is_large = file.is_file() and file.stat().st_size >= LARGE_BYTES
+    return 2 if is_large and (os.cpu_count() or 1) > 1 else 1
+
+
+class Bar:
+    """How far a file is read, on a terminal only; it is drawn from the first move on, when all processes are made."""
+
+    def __init__(self, file: Path) -> None:
+        console = Console(stderr=True)
+        columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._progress.add_task("", total=file.stat().st_size if file.is_file() else None)
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def move(self, position: int) -> None:
+        """Draw that so many bytes are read."""
+        self._progress.start()
+        self._progress.update(self._task, completed=position)
+
+
+def _refuse(file: Path, broken: Problem) -> None:
+    where = f" (line {broken.line})" if broken.line else ""
+    text = Text.assemble((broken.code, "red"), f": {file.name}{where}: {broken.message}")
+    Console(stderr=True, soft_wrap=True).print(text)
+
+
+def show(file: Path, report: Report, token_limit: int) -> None:
+    """Print a report for people: the figures, the errors by kind, the warnings."""
+    console = Console(highlight=False)
+    verdict = (f"{report.invalid:,} of them can't be used", "red") if report.invalid else ("all of them valid", "green")
+    console.print(Text.assemble((file.name, "bold"), f": {report.lines:,} lines, ", verdict))
+    tokens = report.tokens
+    console.print(
+        f"{tokens.total:,} tokens: median {tokens.p50:,}, 95% up to {tokens.p95:,}, longest {tokens.max:,}; "
+        f"{report.examples_over_limit:,} over {token_limit:,}"
+    )
+    if report.errors:
+        console.print(Padding(_errors(report.errors), (1, 0, 0, 0)))
+    if report.warnings:
+        console.print(Padding(_warnings(report.warnings), (1, 0, 0, 0)))
+
+
+def _errors(errors: list[Problem]) -> Table:
+    table = _table("errors", "red")
+    kinds = [list(kind) for _, kind in groupby(sorted(errors, key=_kind), _kind)]
+    kinds.sort(key=len, reverse=True)
+    for kind in kinds[:KINDS_SHOWN]:
+        first = kind[0]
+        message = Text.assemble((first.code, "red"), f"  {first.message}\n", (f"{first.path}  {_places(kind)}", "dim"))
+        table.add_row(f"{len(kind):,}", message)
+    if len(kinds) > KINDS_SHOWN:
+        left = sum(map(len, kinds[KINDS_SHOWN:]))
+        table.add_row(f"{left:,}", Text(f"of {len(kinds) - KINDS_SHOWN} other kinds; --json lists them all", "dim"))
+    return table
+
+
+def _kind(problem: Problem) -> tuple[str, str]:
+    return problem.code, NUMBERS.sub("", problem.message)
+
+
+def _places(kind: list[Problem]) -> str:
+    return _lines(list(dict.fromkeys(problem.line for problem in kind)))
+
+
+def _warnings(warnings: list[FileWarning]) -> Table:
+    table = _table("warnings", "yellow")
+    for warning in warnings:
+        places = [(f"\n{_lines(warning.lines)}", "dim")] if warning.lines else []
+        message = Text.assemble((warning.code, "yellow"), f"  {warning.message}", *places)
+        table.add_row(f"{warning.count:,}", message)
+    return table
+
+
+def _table(title: str, colour: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column(Text(title, f"bold {colour}"), justify="right", no_wrap=True)
+    table.add_column("")
+    return table
+
+
+def _lines(numbers: list[int]) -> str:
+    shown = ", ".join(f"{number:,}" for number in numbers[:LINES_SHOWN])
+    return f"line{'s' if len(numbers) > 1 else ''} {shown}{', …' if len(numbers) > LINES_SHOWN else ''}"

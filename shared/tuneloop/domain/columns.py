@@ -1,0 +1,91 @@
+"""Columns: what selection knows of a dataset's examples, and what becomes of each.
+
+Examples come sorted by id and are numbered so; all that is kept of one is numbers (hashes as 64 bits, 0 for none), so
+that a million fit into the memory of a function.
+"""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import compress
+from operator import eq
+
+from tuneloop.domain.examples import Split
+
+
+class Outcome(IntEnum):
+    """Where an example goes, or why it is left out."""
+
+    TRAIN = 0
+    VALIDATION = 1
+    TEST = 2
+    REJECTED = 3
+    NOT_APPROVED = 4
+    OTHER_CATEGORY = 5
+    OTHER_TIME = 6
+    LOW_QUALITY = 7
+    OTHER_KIND = 8
+    TOO_SHORT = 9
+    DUPLICATE = 10
+    CONFLICTING = 11
+    NEAR_DUPLICATE = 12
+    OVER_CAP = 13
+    KEPT_OUT = 14
+
+
+OUTCOME_OF = {Split.TRAIN: Outcome.TRAIN, Split.VALIDATION: Outcome.VALIDATION, Split.TEST: Outcome.TEST}
+SPLIT_OF = {int(outcome): split for split, outcome in OUTCOME_OF.items()}
+ALL = slice(None)
+ONLY = {outcome: bytes(value == outcome for value in range(256)) for outcome in Outcome}
+
+
+@dataclass
+class Columns:
+    """One array per field; `outcomes` says what the filters said, `origin` where an edit changed an example's prompt.
+
+    `marks` are the strictness of the users' marks, `bands` one array per band of near duplicates.
+    """
+
+    outcomes: bytearray = field(default_factory=bytearray)
+    marks: bytearray = field(default_factory=bytearray)
+    preference: bytearray = field(default_factory=bytearray)
+    approved: bytearray = field(default_factory=bytearray)
+    feedback: bytearray = field(default_factory=bytearray)  # made of what users said about answers: never test
+    characters: "array[int]" = field(default_factory=lambda: array("Q"))
+    tokens: "array[int]" = field(default_factory=lambda: array("Q"))
+    ids: "array[int]" = field(default_factory=lambda: array("Q"))
+    unit: "array[int]" = field(default_factory=lambda: array("Q"))
+    answer: "array[int]" = field(default_factory=lambda: array("Q"))
+    normal: "array[int]" = field(default_factory=lambda: array("Q"))
+    subject: "array[int]" = field(default_factory=lambda: array("Q"))
+    group: "array[int]" = field(default_factory=lambda: array("Q"))
+    category: "array[int]" = field(default_factory=lambda: array("Q"))
+    bands: "list[array[int]]" = field(default_factory=list)
+    signatures: bytearray = field(default_factory=bytearray)  # as many bytes for each
+    origin: dict[int, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def live(self) -> Iterator[int]:
+        """The numbers of the examples that nothing has left out so far."""
+        return compress(range(len(self.outcomes)), self.which(Outcome.TRAIN))
+
+    def leave_out(self, number: int, why: Outcome) -> None:
+        """Note why an example is left out."""
+        self.outcomes[number] = why
+
+    def which(self, outcome: Outcome, rows: slice = ALL) -> bytes:
+        """A byte for each of these examples: 1 where it has that outcome."""
+        return bytes(self.outcomes[rows].translate(ONLY[outcome]))
+
+    def similarity(self, one: int, other: int) -> float:
+        """The share of four-bit parts in which the signatures of two examples agree; 1 where there are none."""
+        size = len(self.signatures) // len(self)
+        ours, theirs = (self.signatures[number * size : (number + 1) * size].hex() for number in (one, other))
+        return sum(map(eq, ours, theirs)) / len(ours) if size else 1.0
+
+    def first_unit(self, number: int) -> int:
+        """An example's prompt as it was before any edit."""
+        return self.origin.get(number, self.unit[number])

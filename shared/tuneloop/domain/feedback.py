@@ -1,0 +1,148 @@
+"""Feedback: what a user thought of one answer, and what can be learnt from it.
+
+"This was right" and "it should have been …" become examples where the feedback brings the conversation with it, since
+no prompt is kept here; else it is counted and not trained on. A correction is also a preference: what it should have
+been over what was said. Letter case and white space alone teach nothing.
+"""
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from tuneloop.domain.errors import InvalidInput
+from tuneloop.domain.ids import Name
+from tuneloop.domain.messages import JsonObject, canonical
+
+LONGEST = 100_000
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
+
+
+class Origin(StrEnum):
+    """The `source` of examples that feedback made; never in a test split, and nobody else may use these words."""
+
+    CORRECTION = "correction"
+    CONFIRMATION = "confirmation"
+
+
+class Feedback(BaseModel):
+    """What a user thought of one answer: a rating of 1 to 5, that it was right, or what it should have been.
+
+    With `messages` (what was asked) and `answer` (what was answered) it becomes an example. A `correction` is the whole
+    answer, or the JSON fields that were wrong, named in `correction_fields`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    inference_id: str = Field(max_length=300)
+    rating: int | None = Field(default=None, ge=1, le=5)
+    correct: Literal[True] | None = None
+    correction: Text | dict[str, Any] | None = None
+    correction_fields: list[Text] | None = Field(default=None, min_length=1, max_length=100)
+    messages: list[JsonObject] | None = Field(default=None, min_length=1)
+    tools: list[JsonObject] | None = None
+    answer: Text | None = None
+    dataset: Name | None = None
+    subject: str | None = Field(default=None, min_length=1, max_length=200)
+    category: str | None = Field(default=None, min_length=1, max_length=200)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.rating is None and self.correction is None and not self.correct:
+            raise ValueError("feedback needs a `rating`, `correct: true`, a `correction`, or several of them")
+        if self.correct and self.correction is not None:
+            raise ValueError("an answer is `correct` or has a `correction`, not both")
+        if self.correction_fields and not isinstance(self.correction, dict):
+            raise ValueError("`correction_fields` names fields of a `correction` that is a JSON object")
+        return self
+
+
+class Why(StrEnum):
+    """Why feedback becomes no example."""
+
+    ONLY_RATED = "only_rated"
+    NO_PROMPT = "no_prompt"
+    NO_ANSWER = "no_answer"
+    SAME_ANSWER = "same_answer"
+
+
+REASONS = {
+    Why.ONLY_RATED: "A rating alone says what it is worth, not what is right.",
+    Why.NO_PROMPT: "It is counted. To be trained on it needs `messages`: what was asked is not kept here.",
+    Why.NO_ANSWER: "It is counted. To be trained on, `correct` needs the `answer` that was given.",
+    Why.SAME_ANSWER: "The correction says the same as the answer but for letter case or white space.",
+}
+
+
+class Lesson(NamedTuple):
+    """The lines that feedback makes, the supervised one first, or why there are none."""
+
+    rows: list[JsonObject]
+    why: Why | None = None
+
+
+def lesson_of(feedback: Feedback, subject: str | None) -> Lesson:
+    """What can be learnt from feedback of a subject; InvalidInput where a partial correction fits no answer."""
+    right = feedback.answer if feedback.correct else corrected(feedback)
+    if right is not None and feedback.correction is not None and _says_same(right, feedback.answer):
+        return Lesson([], Why.SAME_ANSWER)
+    if right is None:
+        return Lesson([], Why.NO_ANSWER if feedback.correct else Why.ONLY_RATED)
+    if not feedback.messages:
+        return Lesson([], Why.NO_PROMPT)
+    given: JsonObject = {"messages": feedback.messages, **({"tools": feedback.tools} if feedback.tools else {})}
+    origin = Origin.CONFIRMATION if feedback.correct else Origin.CORRECTION
+    ours = {"source": origin.value, "subject": subject, "category": feedback.category}
+    rows: list[JsonObject] = [{**given, "messages": [*feedback.messages, _said(right)], **ours}]
+    if feedback.correction is not None and feedback.answer:
+        pair = {"preferred_output": [_said(right)], "non_preferred_output": [_said(feedback.answer)]}
+        rows.append({"input": given, **pair, **ours})
+    return Lesson(rows)
+
+
+def corrected(feedback: Feedback) -> str | None:
+    """The whole answer as it should have been; None where there is no correction."""
+    if not isinstance(feedback.correction, dict):
+        return feedback.correction
+    if not feedback.correction_fields:
+        return _written(feedback.correction, feedback.answer)
+    if unknown := sorted(set(feedback.correction_fields) - set(feedback.correction)):
+        raise InvalidInput(f"`correction` has no field {unknown[0]!r}.", param="correction_fields")
+    answer = _parsed(feedback.answer)
+    if not isinstance(answer, dict):
+        rule = "A correction of some fields needs the `answer` that was given, as the JSON object that it was."
+        raise InvalidInput(rule, param="answer")
+    fields = {name: feedback.correction[name] for name in feedback.correction_fields}
+    return _written({**answer, **fields}, feedback.answer)
+
+
+def _said(text: str) -> JsonObject:
+    return {"role": "assistant", "content": text}
+
+
+def _parsed(text: str | None) -> Any:
+    try:
+        return json.loads(text or "")
+    except (ValueError, RecursionError):
+        return None
+
+
+STYLES: tuple[dict[str, Any], ...] = ({}, {"separators": (",", ":")}, {"indent": 2}, {"indent": 4})
+
+
+def _written(value: JsonObject, like: str | None) -> str:
+    """An object as JSON, spaced as the answer was, so that the model isn't taught another way to write."""
+    old = _parsed(like)
+    style = next((each for each in STYLES if like == json.dumps(old, ensure_ascii=False, **each)), STYLES[0])
+    return json.dumps(value, ensure_ascii=False, **style)
+
+
+def _says_same(one: str, other: str | None) -> bool:
+    return other is not None and _plain(one) == _plain(other)
+
+
+def _plain(text: str) -> str:
+    value = _parsed(text)
+    said = canonical(value) if isinstance(value, dict | list) else text
+    return " ".join(said.split()).casefold()

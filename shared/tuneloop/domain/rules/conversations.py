@@ -1,0 +1,79 @@
+"""Conversations: messages one by one, and then their order: who speaks last, and which call is answered by what."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tuneloop.domain.messages import ROLES, JsonObject
+from tuneloop.domain.rules import Found
+from tuneloop.domain.rules.contents import MOST_IMAGES, content_problems, images_in
+from tuneloop.domain.rules.fields import NAME, SPEAKER_RULE, is_name, unknown_keys
+from tuneloop.domain.rules.tools import call_ids, calls_problems
+
+SPOKEN = ("role", "content", "name")
+NEVER_LEARNT = ("refusal", "audio")  # null in what OpenAI answers, so in what is copied from there
+KEYS = {
+    "assistant": (*SPOKEN, "weight", "tool_calls", "function_call", *NEVER_LEARNT),
+    "tool": (*SPOKEN, "tool_call_id"),
+}
+
+
+def message_problems(path: str, message: Any) -> Iterator[Found]:
+    """What is wrong with one message, whatever stands before and after it."""
+    if not isinstance(message, dict):
+        yield path, "not_an_object", "A message must be an object with `role` and `content`."
+        return
+    role = message.get("role")
+    if role not in ROLES:
+        yield f"{path}.role", "unknown_role", f"`role` must be one of {', '.join(ROLES)}."
+    weight = message.get("weight", 0)
+    if "weight" in message and (role != "assistant" or isinstance(weight, bool) or weight not in (0, 1)):
+        yield f"{path}.weight", "invalid_weight", "`weight` is 0 or 1 and stands on assistant messages only."
+    has_calls = role == "assistant" and bool(message.get("tool_calls") or message.get("function_call"))
+    yield from content_problems(path, message, has_calls=has_calls)
+    if role in ROLES:
+        yield from _field_problems(path, message, role)
+
+
+def _field_problems(path: str, message: JsonObject, role: str) -> Iterator[Found]:
+    name = message.get("name")
+    if (name is not None or role == "function") and not is_name(name, NAME):
+        yield f"{path}.name", "invalid_name", SPEAKER_RULE
+    if role == "tool" and not (isinstance(call := message.get("tool_call_id"), str) and call):
+        yield f"{path}.tool_call_id", "missing_call_id", "`tool_call_id` must be the id of the call that is answered."
+    if role == "assistant":
+        yield from calls_problems(path, message)
+        for field in NEVER_LEARNT:
+            if message.get(field) is not None:
+                rule = f"`{field}` can't be learnt; say it as `content`, or leave it out."
+                yield f"{path}.{field}", "unknown_key", rule
+    rest = {key: value for key, value in message.items() if key != "weight"}  # of which the rule is told by itself
+    yield from unknown_keys(path, rest, KEYS.get(role, SPOKEN), f"A message of this role ({role})")
+
+
+def conversation_problems(path: str, messages: list[Any]) -> Iterator[Found]:
+    """What is wrong with the messages, each and in their order, but for who must speak last."""
+    for index, message in enumerate(messages):
+        yield from message_problems(f"{path}[{index}]", message)
+    if images_in(messages) > MOST_IMAGES:
+        yield path, "too_many_images", f"An example may hold {MOST_IMAGES} images at most."
+
+
+def answers_problems(messages: Iterable[tuple[str, Any]]) -> Iterator[Found]:
+    """Calls that nobody answered before the assistant went on, and answers to what was never called; with paths."""
+    called: set[str] = set()
+    waiting: set[str] = set()
+    for path, message in messages:
+        if not isinstance(message, dict):
+            continue
+        if message.get("role") == "tool" and isinstance(answered := message.get("tool_call_id"), str) and answered:
+            if answered not in called:
+                rule = "`tool_call_id` must be the id of a call that an assistant message before it made."
+                yield f"{path}.tool_call_id", "unknown_call", rule
+            waiting.discard(answered)
+        elif message.get("role") == "assistant":
+            if waiting:
+                rule = "Each call must be answered by a tool message before the assistant goes on."
+                yield path, "unanswered_call", rule
+            made = set(call_ids(message))
+            called |= made
+            waiting = made

@@ -1,0 +1,39 @@
+"""Supervised lines: a conversation whose assistant messages, or those of weight 1, are learnt."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tuneloop.domain.messages import JsonObject
+from tuneloop.domain.rules import Found
+from tuneloop.domain.rules.conversations import answers_problems, conversation_problems
+from tuneloop.domain.rules.tools import tools_problems
+
+MESSAGES_RULE = "`messages` must be a list of at least a user and an assistant message."
+
+
+def supervised_problems(row: JsonObject) -> Iterator[Found]:
+    """What is wrong with a supervised line."""
+    messages = row.get("messages")
+    if not isinstance(messages, list) or not messages:
+        yield "$.messages", "missing_messages", MESSAGES_RULE
+        return
+    yield from conversation_problems("$.messages", messages)
+    yield from _order_problems(messages)
+    yield from answers_problems((f"$.messages[{index}]", message) for index, message in enumerate(messages))
+    yield from tools_problems("$", row)
+
+
+def _order_problems(messages: list[Any]) -> Iterator[Found]:
+    roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
+    if "assistant" not in roles:
+        yield "$.messages", "no_assistant_message", "At least one message must have the role assistant."
+    elif roles[-1] != "assistant":
+        yield "$.messages[-1]", "last_not_assistant", "The last message must be the assistant's: it is what is learned."
+    elif len(roles) == 1:
+        yield "$.messages", "no_prompt", "A message must come before the assistant's: it is what is answered."
+    elif not any(_is_learnt(message) for message in messages):
+        yield "$.messages", "nothing_to_learn", "At least one assistant message must have no `weight` or the weight 1."
+
+
+def _is_learnt(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("role") == "assistant" and message.get("weight") not in (0, False)

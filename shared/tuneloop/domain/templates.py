@@ -1,0 +1,126 @@
+"""Templates: how `{input, output}` becomes a conversation, so that training and serving are asked in the same words.
+
+`{{name}}` in the user's message stands for that name of `input`, `{{input}}` for the whole of it. What is put in is not
+looked at again, so an input can't fill places of its own. The system message holds no places: it is served as it is.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tuneloop.domain.examples import Found, JsonObject, canonical
+from tuneloop.domain.json_texts import KeptAsText, json_in
+from tuneloop.domain.limits import TEMPLATE_BYTES
+from tuneloop.domain.schemas import faults_in, fits, ordered, resolved
+
+PLACE = re.compile(r"\{\{\s*([\w.-]{1,64})\s*\}\}", re.ASCII)
+REPEATS = 3  # of one place, so that a message stays about as large as its input
+
+
+class Template(BaseModel):
+    """How `input` is asked, what stands before it, and what `output` has to look like."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    system: str | None = Field(default=None, min_length=1)
+    user: str = Field(default="{{input}}", min_length=1)
+    answer_schema: KeptAsText | None = None
+
+    @field_validator("system")
+    @classmethod
+    def _has_no_places(cls, system: str | None) -> str | None:
+        if system and PLACE.search(system):
+            raise ValueError("the system message is served as it is, so it can't have {{places}}")
+        return system
+
+    @field_validator("user")
+    @classmethod
+    def _has_places(cls, user: str) -> str:
+        places = Counter(PLACE.findall(user))
+        if not places or max(places.values()) > REPEATS:
+            raise ValueError(f"it must have a {{{{place}}}} for the input, and each at most {REPEATS} times")
+        return user
+
+    @field_validator("answer_schema")
+    @classmethod
+    def _can_be_checked(cls, schema: JsonObject | None) -> JsonObject | None:
+        if schema is not None:
+            resolved(schema)
+        return schema
+
+    @model_validator(mode="after")
+    def _is_short(self) -> Self:
+        if len(self.model_dump_json().encode()) > TEMPLATE_BYTES:
+            raise ValueError(f"a template may have {TEMPLATE_BYTES >> 10} KiB at most")
+        return self
+
+    @property
+    def parameters(self) -> JsonObject:
+        """What a version is asked with beside its prompt, so that its answers keep to the schema."""
+        if not self.answer_schema or self.answer_schema.get("type") != "object":
+            return {}
+        schema = {"name": "answer", "schema": self.answer_schema}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+    @cached_property
+    def _schema(self) -> JsonObject | None:
+        return None if self.answer_schema is None else resolved(self.answer_schema)
+
+    @cached_property
+    def _places(self) -> list[str]:
+        return list(dict.fromkeys(PLACE.findall(self.user)))
+
+    def faults(self, row: JsonObject) -> Iterator[Found]:
+        """Why a row's `input` and `output` can't be rendered."""
+        given, output = row.get("input"), row.get("output")
+        if not isinstance(given, str | dict):
+            yield "$.input", "invalid_input", "`input` must be a text or an object, for the template to be filled from."
+        else:
+            missing = [place for place in self._places if place not in _values(given)]
+            for place in missing:
+                text = "The template has a place of this name; `input` must be an object that fills it."
+                yield f"$.input.{place}", "missing_input", text
+        if output is None:
+            yield "$.output", "missing_output", "`output` must be there: the answer, as text or as JSON."
+        elif self._schema is not None:
+            yield from self._faults_of_answer(output, self._schema)
+
+    def messages(self, row: JsonObject) -> list[JsonObject]:
+        """The conversation of a row that has no faults."""
+        values = _values(row["input"])
+        user = PLACE.sub(lambda place: _text(values[place[1]]), self.user)
+        said = [{"role": "user", "content": user}, {"role": "assistant", "content": self._answer(row["output"])}]
+        return [{"role": "system", "content": self.system}, *said] if self.system else said
+
+    def _faults_of_answer(self, output: Any, schema: JsonObject) -> Iterator[Found]:
+        if isinstance(output, str) and fits(output, schema):
+            return
+        try:
+            value = json_in(output) if isinstance(output, str) else output
+        except ValueError:
+            yield "$.output", "answer_not_json", "`output` must be JSON that keeps to the template's `answer_schema`."
+            return
+        for fault in faults_in(value, schema):
+            path = f"$.output{fault.path}"
+            yield path, "breaks_answer_schema", f"By the template's `answer_schema` this {fault.rule}."
+
+    def _answer(self, output: Any) -> str:
+        """The answer as the model is to write it: a text as it is, JSON in the schema's order and without spaces."""
+        schema = self._schema
+        if isinstance(output, str) and (schema is None or fits(output, schema)):
+            return output
+        value = json_in(output) if isinstance(output, str) else output
+        return json.dumps(ordered(value, schema or {}), separators=(",", ":"), ensure_ascii=False)
+
+
+def _values(given: str | JsonObject) -> JsonObject:
+    return {"input": given, **given} if isinstance(given, dict) else {"input": given}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else canonical(value)

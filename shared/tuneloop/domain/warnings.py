@@ -1,0 +1,233 @@
+"""Warnings: what is odd about a file whose lines may each be fine, found in one pass and in bounded memory.
+
+Of each kind of line a count is kept and where the first ones stand, never what they say. Two processes may each look at
+a part of a file: what they saw is added up.
+"""
+
+import json
+from array import array
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+
+NOTED = 10
+ANSWERS = 1_000  # different ones, up to which they may be labels
+LABEL_CHARACTERS = 200
+EXAMPLES_PER_LABEL = 5  # on average, from which on answers are taken for labels
+IMBALANCE = 10
+SHAPES = 1_000
+DUPLICATES_AMONG = 4_000_000
+SHARDS = 256
+LEAST_EXAMPLES = 10  # that OpenAI trains on, read 2026-11
+
+Shape = tuple[str, ...] | frozenset[tuple[str, str]]
+TEXT: Shape = ("text",)
+BEGINS = ("{", "[", '""', "null")  # how JSON begins; a number or a word alone is taken for a text
+NOTHING: tuple[Any, ...] = (None, "", [], {})
+
+
+class FileWarning(BaseModel):
+    """Something odd about a file: a stable code, what it means, how many lines it is about, and the first of those."""
+
+    code: str
+    message: str
+    count: int
+    lines: list[int]
+
+
+class Noted:
+    """How many lines something was seen in, and the first ten."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.lines: list[int] = []
+
+    def add(self, line: int) -> None:
+        """Note a line."""
+        self.count += 1
+        if len(self.lines) < NOTED:
+            self.lines.append(line)
+
+    def include(self, other: "Noted") -> None:
+        """Add what was noted of another part of the file."""
+        self.count += other.count
+        self.lines = sorted(self.lines + other.lines)[:NOTED]
+
+    def warning(self, code: str, message: str) -> list[FileWarning]:
+        """A warning about these lines, if there are any."""
+        return [FileWarning(code=code, message=message, count=self.count, lines=self.lines)] if self.count else []
+
+
+class Label:
+    """An answer that may come again: how often it came, and where its lines are noted."""
+
+    def __init__(self, notes: tuple[Noted, ...]) -> None:
+        self.count = 0
+        self.notes = notes
+
+
+class Answers:
+    """The last messages of examples: whether they are labels, and which look unlike the others."""
+
+    def __init__(self) -> None:
+        self._labels: dict[str, Label] = {}
+        self._are_labels = True
+        self._shapes: dict[Shape, Noted] = {}
+        self._unusual = Noted()
+        self._empty = Noted()
+
+    def add(self, line: int, answer: str) -> None:
+        """Look at an answer."""
+        label = self._labels.get(answer) or self._label(answer)
+        label.count += 1
+        for noted in label.notes:
+            noted.add(line)
+
+    def include(self, other: "Answers") -> None:
+        """Add the answers of another part of the file."""
+        self._are_labels = self._are_labels and other._are_labels
+        for answer, label in other._labels.items():
+            self._label(answer).count += label.count
+        for shape, noted in other._shapes.items():
+            self._noted(shape).include(noted)
+        self._unusual.include(other._unusual)
+        self._empty.include(other._empty)
+
+    def warnings(self) -> list[FileWarning]:
+        """What is odd about the answers."""
+        empty = "The answer is JSON that holds nothing. Leave such examples out, unless that is what is to be learnt."
+        return [*self._imbalance(), *self._empty.warning("empty_answer", empty), *self._other_shapes()]
+
+    def _label(self, answer: str) -> Label:
+        """What is known of an answer; of one that is too long for a label, or one too many, nothing stays known."""
+        if label := self._labels.get(answer):
+            return label
+        value = json_in(answer)
+        noted = self._noted(TEXT if value is answer else shape_of(value))
+        label = Label((noted, self._empty) if value in NOTHING else (noted,))
+        self._are_labels = self._are_labels and len(answer) <= LABEL_CHARACTERS and len(self._labels) < ANSWERS
+        if self._are_labels:
+            self._labels[answer] = label
+        return label
+
+    def _noted(self, shape: Shape) -> Noted:
+        if shape not in self._shapes:
+            if len(self._shapes) == SHAPES:
+                return self._unusual
+            self._shapes[shape] = Noted()
+        return self._shapes[shape]
+
+    def _imbalance(self) -> list[FileWarning]:
+        counts = sorted(label.count for label in self._labels.values())
+        if (
+            not self._are_labels
+            or len(counts) < 2
+            or sum(counts) < EXAMPLES_PER_LABEL * len(counts)
+            or counts[-1] < IMBALANCE * counts[0]
+        ):
+            return []
+        message = (
+            f"The answers are {len(counts):,} labels, the commonest in {counts[-1]:,} examples, the rarest in "
+            f"{counts[0]:,}. Add examples of rare ones, or cap the common ones."
+        )
+        rare = sum(count for count in counts if counts[-1] >= IMBALANCE * count)
+        return [FileWarning(code="label_imbalance", message=message, count=rare, lines=[])]
+
+    def _other_shapes(self) -> list[FileWarning]:
+        if not self._shapes:
+            return []
+        total = self._unusual.count + sum(noted.count for noted in self._shapes.values())
+        usual = max(self._shapes, key=lambda shape: (self._shapes[shape].count, -self._shapes[shape].lines[0]))
+        like = {shape for shape in self._shapes if are_alike(shape, usual)}
+        if usual == TEXT or 2 * sum(self._shapes[shape].count for shape in like) <= total:
+            return []
+        others = Noted()
+        for noted in [self._unusual, *(noted for shape, noted in self._shapes.items() if shape not in like)]:
+            others.include(noted)
+        message = "Most answers are JSON with the same fields, and these are not. Give all of them one form."
+        return others.warning("answer_shape", message)
+
+
+def json_in(answer: str) -> Any:
+    """The JSON that an answer is, or the answer itself where it is a text."""
+    if not answer.startswith(BEGINS):
+        return answer
+    try:
+        return json.loads(answer)
+    except (ValueError, RecursionError):
+        return answer
+
+
+def shape_of(value: Any) -> Shape:
+    """The form of JSON: an object's fields with the kinds of their values, of other JSON its kind."""
+    return (
+        frozenset((name, _kind(part)) for name, part in value.items()) if isinstance(value, dict) else (_kind(value),)
+    )
+
+
+def are_alike(one: Shape, other: Shape) -> bool:
+    """Whether two shapes are the same; null is of every kind."""
+    if one == other or not isinstance(one, frozenset) or not isinstance(other, frozenset):
+        return one == other
+    first, second = dict(one), dict(other)
+    return first.keys() == second.keys() and all(
+        kind == second[name] or "null" in (kind, second[name]) for name, kind in first.items()
+    )
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case dict():
+            return "object"
+        case _:
+            return "array"
+
+
+class Duplicates:
+    """Which lines hold an example that came before, by 64 bits of its content: 12 bytes for each example."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self._hashes = [array("q") for _ in range(SHARDS)]
+        self._lines = [array("I") for _ in range(SHARDS)]
+
+    def add(self, line: int, content: int) -> None:
+        """Take an example by its line and the hash of its content."""
+        if self.seen < DUPLICATES_AMONG:
+            self.seen += 1
+            self._hashes[content % SHARDS].append(content)
+            self._lines[content % SHARDS].append(line)
+
+    def include(self, other: "Duplicates") -> None:
+        """Add the examples of another part of the file."""
+        self.seen += other.seen
+        for shard in range(SHARDS):
+            self._hashes[shard] += other._hashes[shard]
+            self._lines[shard] += other._lines[shard]
+
+    def warnings(self) -> list[FileWarning]:
+        """That examples came more than once, if they did."""
+        found = Noted()
+        for hashes, lines in zip(self._hashes, self._lines, strict=True):
+            if len(set(hashes)) < len(hashes):
+                found.include(_repeated(sorted(zip(lines, hashes, strict=True))))
+        among = "" if self.seen < DUPLICATES_AMONG else f" Only the first {DUPLICATES_AMONG:,} examples were compared."
+        return found.warning("duplicate", f"The same example stands on a line before.{among}")
+
+
+def _repeated(examples: Iterable[tuple[int, int]]) -> Noted:
+    found, seen = Noted(), set()
+    for line, content in examples:
+        if content in seen:
+            found.add(line)
+        seen.add(content)
+    return found

@@ -1,0 +1,155 @@
+"""Findings: what was found in a file, as the report that its user reads.
+
+Each process gathers its own; they are added up. Of a file of any length what is kept is bounded, but for 12 bytes for
+each of the first four million examples, by which duplicates are known.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+
+from pydantic import BaseModel, Field
+
+from tuneloop.domain.examples import Problem
+from tuneloop.domain.warnings import LEAST_EXAMPLES, Answers, Duplicates, FileWarning, Noted
+from tuneloop.inspection import Inspected
+
+ERRORS_KEPT = 10_000
+NOTES = ("over_limit", "without_system", "broken_arguments", "unknown_functions")
+NO_ROWS = frozenset({"invalid_json", "not_utf8", "not_an_object", "line_too_long", "too_many_parts", "too_deep"})
+EMPTY = Problem(line=0, path="$", code="empty_file", message="The file has no lines: nothing can be learnt from it.")
+NOT_JSONL = (
+    "No line of the file is a JSON object. JSONL has one object on each line, with no list around them and no line "
+    "breaks in them."
+)
+
+
+class TokenCounts(BaseModel):
+    """Tokens of the valid lines."""
+
+    total: int = 0
+    max: int = 0
+    p50: int = 0
+    p95: int = 0
+
+
+class Report(BaseModel):
+    """What was found in a file; `broken` says why it can't be used at all."""
+
+    lines: int
+    valid: int
+    invalid: int
+    errors: list[Problem]
+    warnings: list[FileWarning]
+    tokens: TokenCounts
+    examples_over_limit: int
+    broken: Problem | None = Field(default=None, exclude=True)
+
+
+class Findings:
+    """What was found so far in the lines that one process looked at."""
+
+    def __init__(self) -> None:
+        self.invalid = self.error_count = self.preferences = 0
+        self.errors: list[Problem] = []
+        self.broken: Problem | None = None
+        self.has_rows = False
+        self.tokens: Counter[int] = Counter()
+        self.answers, self.duplicates = Answers(), Duplicates()
+        self.over_limit, self.without_system = Noted(), Noted()
+        self.broken_arguments, self.unknown_functions = Noted(), Noted()
+
+    def add(self, line: int, found: Inspected, token_limit: int) -> None:
+        """Take in a valid line."""
+        self.tokens[found.tokens] += 1
+        self.preferences += found.is_preference
+        self.duplicates.add(line, found.content)
+        if found.answer is not None:
+            self.answers.add(line, found.answer)
+        if found.tokens > token_limit:
+            self.over_limit.add(line)
+        if not found.has_system:
+            self.without_system.add(line)
+        if found.has_broken_arguments:
+            self.broken_arguments.add(line)
+        if found.calls_unknown:
+            self.unknown_functions.add(line)
+
+    def refuse(self, problems: list[Problem]) -> None:
+        """Take in a line that can't be used."""
+        self.invalid += 1
+        self.has_rows = self.has_rows or problems[0].code not in NO_ROWS
+        self.errors += problems[: ERRORS_KEPT - len(self.errors)]
+        self.error_count += len(problems)
+
+    def include(self, other: "Findings") -> None:
+        """Add what another process found."""
+        self.invalid += other.invalid
+        self.error_count += other.error_count
+        self.preferences += other.preferences
+        self.errors = sorted(self.errors + other.errors, key=lambda problem: problem.line)[:ERRORS_KEPT]
+        self.broken = self.broken or other.broken
+        self.has_rows = self.has_rows or other.has_rows
+        self.tokens += other.tokens
+        self.answers.include(other.answers)
+        self.duplicates.include(other.duplicates)
+        for name in NOTES:
+            getattr(self, name).include(getattr(other, name))
+
+    def report(self, token_limit: int) -> Report:
+        """All of it, in order."""
+        valid = self.tokens.total()
+        lines = valid + self.invalid
+        broken = self.broken or (None if lines else EMPTY)
+        if not broken and not valid and not self.has_rows:
+            broken = Problem(line=self.errors[0].line, path="$", code="not_jsonl", message=NOT_JSONL)
+        errors = self.errors
+        if broken and broken.code != "not_jsonl":
+            errors = [broken, *errors][:ERRORS_KEPT]
+        return Report(
+            lines=lines,
+            valid=valid,
+            invalid=self.invalid,
+            errors=errors,
+            warnings=list(self._warnings(valid, token_limit)),
+            tokens=token_counts(self.tokens),
+            examples_over_limit=self.over_limit.count,
+            broken=broken,
+        )
+
+    def _warnings(self, valid: int, token_limit: int) -> Iterator[FileWarning]:
+        if self.error_count > ERRORS_KEPT:
+            kept = f"Only the first {ERRORS_KEPT:,} of {self.error_count:,} errors are listed."
+            yield FileWarning(code="more_errors", message=kept, count=self.error_count - ERRORS_KEPT, lines=[])
+        if 0 < valid < LEAST_EXAMPLES:
+            few = f"OpenAI trains on {LEAST_EXAMPLES} examples at least, and well on 50 to 100."
+            yield FileWarning(code="too_few_examples", message=few, count=valid, lines=[])
+        if 0 < self.preferences < valid:
+            mixed = "Some lines are preference pairs, the others supervised. A run learns from one of the two."
+            yield FileWarning(code="mixed_formats", message=mixed, count=self.preferences, lines=[])
+        cut = f"The example has more than {token_limit:,} tokens: what is beyond will be cut off, the answer first."
+        yield from self.over_limit.warning("over_token_limit", cut)
+        if self.without_system.count < valid:
+            some = "Some examples have no system prompt, the others have one. Give all of them the one that is served."
+            yield from self.without_system.warning("system_prompt_missing", some)
+        yield from self.answers.warnings()
+        yield from self.duplicates.warnings()
+        unknown = "A function is called that is not in the example's `tools`. List in them what may be called."
+        yield from self.unknown_functions.warning("unknown_function", unknown)
+        broken = "The `arguments` of a call are not a JSON object, so the model learns to write such."
+        yield from self.broken_arguments.warning("broken_arguments", broken)
+
+
+def token_counts(counts: Counter[int]) -> TokenCounts:
+    """The sum, the highest and the percentiles (nearest rank) of how often each number of tokens came."""
+    ordered = sorted(counts.items())
+    if not ordered:
+        return TokenCounts()
+    total = sum(tokens * times for tokens, times in ordered)
+    return TokenCounts(total=total, max=ordered[-1][0], p50=_percentile(ordered, 50), p95=_percentile(ordered, 95))
+
+
+def _percentile(ordered: list[tuple[int, int]], percent: int) -> int:
+    ranks = list(accumulate(times for _, times in ordered))
+    return ordered[bisect_left(ranks, percent * ranks[-1] / 100)][0]

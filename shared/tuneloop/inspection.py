@@ -1,0 +1,245 @@
+"""Inspection: what there is to know about one line of a file, or its problems, as fast as this machine reads.
+
+A line that fits the strict types is known to be valid without `domain.rules`; the others go through these, which say
+what is wrong. Both ways find the same in the same line.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+from msgspec import UNSET
+from msgspec.structs import astuple
+
+from tuneloop.domain.examples import Example, JsonObject, Problem, canonical, is_deeper
+from tuneloop.domain.limits import JSON_DEPTH
+from tuneloop.domain.messages import PROMPT_ROLES, text_of
+from tuneloop.domain.rules.tools import functions_in, tools_problems
+from tuneloop.domain.shaping import Record, read_record
+from tuneloop.parsing import has_too_many_parts, record_of
+from tuneloop.soundness import images_in, is_learnt, is_sound, says_something
+from tuneloop.strict import (
+    Assistant,
+    Called,
+    Developer,
+    Line,
+    Message,
+    Output,
+    Pair,
+    System,
+    Tool,
+    User,
+    text_in,
+)
+from tuneloop.tokens import PER_EXAMPLE, PER_MESSAGE, PER_NAME, PER_ROLE, count_content, count_repeated, count_texts
+
+SHARED = (System, Developer)
+FRAME = PER_MESSAGE + PER_ROLE
+ANSWER_CHARACTERS = 100  # of an answer that other examples may have too
+TOOLS_BYTES = 1 << 14
+PAIR = b'"preferred_output"'  # stands in no text, where its quotes would be escaped
+OURS = ("split", "subject", "group", "category", "source", "quality", "created_at")
+NONE_OF_OURS = (UNSET,) * len(OURS)
+PLAIN: JsonObject = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+decode_line = msgspec.json.Decoder(Line).decode
+_pair_in = msgspec.json.Decoder(Pair).decode
+_arguments_in = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Inspected(msgspec.Struct):
+    """What is known of a valid line; `answer` is None where functions are called, `content` is a hash of 64 bits."""
+
+    tokens: int
+    answer: str | None
+    content: int
+    is_preference: bool
+    has_system: bool
+    has_broken_arguments: bool
+    calls_unknown: bool
+
+
+class Tools(NamedTuple):
+    """The functions that an example offers, checked: their canonical JSON, its tokens and their names."""
+
+    text: bytes
+    tokens: int
+    names: frozenset[str]
+
+
+NO_TOOLS = Tools(b"", 0, frozenset())
+
+
+def inspected(line: bytes | None, number: int) -> Inspected | list[Problem]:
+    """What a line holds, or its problems; None is a line that is too long."""
+    return (line and quickly(line)) or slowly(record_of(line, number))
+
+
+def quickly(line: bytes) -> Inspected | None:
+    """What a line holds if it fits the strict types; None says nothing about it."""
+    if has_too_many_parts(line):
+        return None
+    try:
+        found = decode_line(line)
+    except UNREADABLE:
+        return _pair(line) if PAIR in line else None
+    messages, last = found.messages, found.messages[-1]
+    if not isinstance(last, Assistant) or not (last.weight != 0 or any(map(is_learnt, messages))):
+        return None
+    return _inspected(messages, [], found.tools, found.parallel_tool_calls) if _are_sound(found) else None
+
+
+def _pair(line: bytes) -> Inspected | None:
+    """The same of a preference line."""
+    try:
+        found = _pair_in(line)
+    except UNREADABLE:
+        return None
+    given = found.input
+    liked, other = (Assistant(content=each[0].content) for each in (found.preferred_output, found.non_preferred_output))
+    is_weightless = all(not isinstance(message, Assistant) or message.weight is UNSET for message in given.messages)
+    is_fit = is_weightless and says_something(other) and text_in(liked.content) != text_in(other.content)
+    if not is_fit or any(map(images_in, given.messages)) or not _are_sound(found):
+        return None
+    return _inspected([*given.messages, liked], [other], given.tools, given.parallel_tool_calls)
+
+
+def _are_sound(found: Line | Pair) -> bool:
+    """Whether the fields of ours, the last of each line, are such as the rules allow."""
+    ours = astuple(found)[-len(OURS) :]
+    if ours == NONE_OF_OURS:
+        return True
+    given = {name: value for name, value in zip(OURS, ours, strict=True) if value is not UNSET}
+    return isinstance(read_record(Record(1, PLAIN | given)), Example)
+
+
+def _said(turns: list[Message]) -> tuple[list[str], int, bool]:
+    """The texts to count, the tokens of the rest, and whether texts are all that there is to these messages."""
+    texts, tokens, is_plain = [], FRAME * len(turns), True
+    for turn in turns:
+        text = content if isinstance(content := turn.content, str) else text_in(content)
+        is_plain = is_plain and text is content
+        if isinstance(turn, User):
+            texts.append(text)
+        elif isinstance(turn, SHARED):
+            tokens += count_repeated(text)
+        elif isinstance(turn, Assistant) and not turn.tool_calls:
+            is_plain = is_plain and bool(text) and not text.isspace()
+            if len(text) <= ANSWER_CHARACTERS:
+                tokens += count_repeated(text)
+            else:
+                texts.append(text)
+        else:
+            is_plain = False
+            texts += [text, _encode([turn.tool_call_id if isinstance(turn, Tool) else turn.tool_calls]).decode()]
+        if turn.name is not None:
+            tokens += PER_NAME
+            texts.append(turn.name)
+    return texts, tokens, is_plain
+
+
+def _inspected(
+    turns: list[Message], other: list[Message], raw_tools: msgspec.Raw, parallel: bool | None
+) -> Inspected | None:
+    """What there is to know of a conversation, and of the answer that was liked less; None where it breaks a rule."""
+    texts, tokens, is_plain = _said(turns + other if other else turns)
+    tools = _tools_of(raw_tools)
+    if tools is None or not (is_plain or is_sound(turns)):
+        return None
+    calls = [] if is_plain else list(_calls_in(turns))
+    last = turns[-1]
+    answer = None if isinstance(last, Assistant) and last.tool_calls else text_in(last.content)
+    return Inspected(
+        tokens=PER_EXAMPLE + tools.tokens + tokens + count_texts(texts),
+        answer=answer,
+        content=_hash(_encode([turns, parallel, other]) + tools.text),
+        is_preference=bool(other),
+        has_system=isinstance(turns[0], SHARED) or any(isinstance(turn, SHARED) for turn in turns),
+        has_broken_arguments=bool(calls) and any(not _is_object(call.arguments) for call in calls),
+        calls_unknown=bool(calls) and any(call.name not in tools.names for call in calls),
+    )
+
+
+def _calls_in(turns: list[Message]) -> Iterator[Called]:
+    for turn in turns:
+        if isinstance(turn, Assistant):
+            yield from (call.function for call in turn.tool_calls or ())
+
+
+def slowly(record: Record) -> Inspected | list[Problem]:
+    """What a record holds by the rules, or what they find wrong with it."""
+    example = read_record(record)
+    if not isinstance(example, Example):
+        return example
+    content, messages = example.content, example.messages
+    tools, other = content.get("tools") or [], content.get("non_preferred_output", [])
+    calls = [call["function"] for message in messages for call in message.get("tool_calls") or ()]
+    names = {function["name"] for function in functions_in(tools)}
+    has_calls = messages[-1].get("tool_calls") or messages[-1].get("function_call")
+    answer = None if has_calls else text_of(messages[-1])
+    return Inspected(
+        tokens=count_content(content),
+        answer=answer,
+        content=_hash_of(content),
+        is_preference=bool(other),
+        has_system=any(message["role"] in PROMPT_ROLES for message in messages),
+        has_broken_arguments=any(not _is_object(call["arguments"]) for call in calls),
+        calls_unknown=any(call["name"] not in names for call in calls),
+    )
+
+
+def _hash_of(content: JsonObject) -> int:
+    """The same as of a line that fits the strict types, if the content does."""
+    tools = canonical(content["tools"]).encode() if content.get("tools") else b""
+    try:
+        turns = msgspec.convert(content["messages"], list[Message])
+        other = msgspec.convert(content.get("non_preferred_output", []), list[Output])
+    except msgspec.ValidationError:
+        return _hash(canonical(content).encode())
+    return _hash(_encode([turns, content.get("parallel_tool_calls"), other]) + tools)
+
+
+def _digest(content: bytes) -> int:
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "little", signed=True)
+
+
+# The language's own hash is seven times as fast; processes have it in common only where one is forked from the other.
+FORKS = sys.platform == "linux"
+_hash: Callable[[bytes], int] = hash if FORKS else _digest
+
+
+def _is_object(arguments: str) -> bool:
+    """Whether a call's arguments are a JSON object; none are one that is empty."""
+    try:
+        return not arguments.strip() or isinstance(_arguments_in(arguments), dict)
+    except (*UNREADABLE, UnicodeEncodeError):
+        return False
+
+
+def _tools_of(raw: msgspec.Raw) -> Tools | None:
+    """The tools of a line, None where they break a rule."""
+    text = bytes(raw)
+    if not text:
+        return NO_TOOLS
+    return _read_remembered(text) if len(text) <= TOOLS_BYTES else _read_tools(text)
+
+
+def _read_tools(text: bytes) -> Tools | None:
+    try:
+        tools = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    given = {"tools": tools}
+    if is_deeper({"input": given}, JSON_DEPTH) or any(tools_problems("$", given)):
+        return None
+    names = frozenset(function["name"] for function in functions_in(tools or []))
+    return Tools(canonical(tools).encode(), count_repeated(canonical(tools)), names) if tools else NO_TOOLS
+
+
+_read_remembered = lru_cache(maxsize=1 << 8)(_read_tools)

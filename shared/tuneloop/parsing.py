@@ -1,0 +1,42 @@
+"""Parsing: bytes of a line become a row, or the one problem that says why they are none.
+
+What JSON would take far more memory than its length, or can't be written again, is refused before anybody looks at it.
+"""
+
+import orjson
+
+from tuneloop.domain.examples import TOO_DEEP, Problem
+from tuneloop.domain.limits import LINE_BYTES, LINE_PARTS
+from tuneloop.domain.shaping import Record
+
+
+def record_of(line: bytes | None, number: int) -> Record:
+    """What a line holds; None is one that is too long."""
+    if line is None:
+        return _problem(number, "line_too_long", f"A line may have {LINE_BYTES >> 20} MiB at most.")
+    if has_too_many_parts(line):
+        return _problem(number, "too_many_parts", f"A line may hold `{{` and `[` {LINE_PARTS:,} times at most.")
+    try:
+        return Record(number, orjson.loads(line))
+    except orjson.JSONDecodeError as error:
+        return _unparsed(line, number, error)
+
+
+def has_too_many_parts(line: bytes) -> bool:
+    """Whether a line holds more lists and objects than are read."""
+    return len(line) > LINE_PARTS and line.count(b"{") + line.count(b"[") > LINE_PARTS
+
+
+def _unparsed(line: bytes, number: int, error: orjson.JSONDecodeError) -> Record:
+    try:
+        line.decode()
+    except UnicodeDecodeError as fault:
+        message = f"Not UTF-8 at byte {fault.start + 1} of the line. Save the file as UTF-8."
+        return _problem(number, "not_utf8", message)
+    if "depth limit" in error.msg:
+        return _problem(number, *TOO_DEEP[1:])
+    return _problem(number, "invalid_json", f"Not valid JSON: {error.msg.split(':')[0]} at character {error.pos + 1}.")
+
+
+def _problem(number: int, code: str, message: str) -> Record:
+    return Record(number, problems=(Problem(line=number, path="$", code=code, message=message),))

@@ -1,0 +1,31 @@
+"""Posting: lines that came by the API wait in an object below `posted/`, and a queued message names them.
+
+Neither the message nor what it becomes when it fails for good holds any content.
+"""
+
+import json
+from collections.abc import Sequence
+
+from tuneloop.domain.datasets import Drop, DropStatus
+from tuneloop.store.datasets import Datasets
+from tuneloop.store.objects import Objects
+from tuneloop.store.queues import Queue
+
+UNREAD = (DropStatus.READING, DropStatus.FAILED)  # giving up is no verdict: a late try, or a dead letter, still counts
+BY_API = "api"
+BY_FEEDBACK = "feedback"
+
+
+def post_drop(drop: Drop, lines: Sequence[bytes], *, datasets: Datasets, objects: Objects, queue: Queue) -> Drop:
+    """Write a drop's lines down and queue that they are to be collected, unless they were; a new drop is stored."""
+    drop = drop if drop.seq else datasets.start_drop(drop)
+    if drop.status not in UNREAD:
+        return drop
+    objects.put(posted_key(drop), b"\n".join(lines))
+    queue.send(json.dumps({"collect": {"tenant": drop.tenant, "dataset": drop.dataset, "drop": drop.id}}))
+    return drop.model_copy(update={"status": DropStatus.READING, "problem_count": 0, "problems": []})
+
+
+def posted_key(drop: Drop) -> str:
+    """Where a post's lines lie until they are collected."""
+    return f"posted/{drop.tenant}/{drop.dataset}/{drop.id}.jsonl"

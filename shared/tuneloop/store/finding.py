@@ -1,0 +1,112 @@
+"""Finding examples in blocks of stored lines: nearly all are told by a few of their bytes, and few are parsed.
+
+A line that isn't wanted is cut to what stands before its content as soon as it is read: that tells which of several
+lines of one example counts, and the rest needn't be carried through the merge.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
+from typing import NamedTuple
+
+import msgspec
+
+from tuneloop.domain.finding import Wanted
+from tuneloop.domain.reviews import UNDECIDED, Decision
+from tuneloop.store.lines import CONTENT, ID, Stored, read_line
+from tuneloop.store.merging import Lines, Source, created_in
+
+Decisions = dict[bytes, Decision]
+EVERYTHING = Wanted()
+AT_ONCE = 4  # blocks: each change to another segment costs what its decoder has to fetch into the caches again
+END = ord("}")  # a whole line ends with it, one that was cut never does
+QUALITY = b',"quality":'
+PREFERENCE = b',"preference":true'
+
+
+class Hit(NamedTuple):
+    """A wanted example by its line as it stands, and what was decided about it."""
+
+    line: bytes
+    decision: Decision
+
+    @property
+    def id(self) -> str:
+        """The example's id."""
+        return self.line[ID].decode()
+
+    @property
+    def place(self) -> tuple[bytes, bytes]:
+        """When it was made, nothing where nobody knows, and its id: what sorts examples by their age."""
+        return created_in(self.line), self.line[ID]
+
+    @property
+    def stored(self) -> Stored:
+        """What its line holds."""
+        return read_line(self.line)
+
+
+class Search:
+    """What is wanted, against what was decided."""
+
+    def __init__(self, wanted: Wanted, decisions: Decisions) -> None:
+        self._wanted, self._decisions = wanted, decisions
+        self._needles = [needle.encode() for needle in wanted.needles()]
+        self._has_range = (wanted.quality_min, wanted.quality_max) != (None, None)
+
+    def shortened(self, source: Source) -> Iterator[Lines]:
+        """The lines of a source, those cut that aren't wanted."""
+        blocks = source() if self._wanted == EVERYTHING else map(self._cut, source())
+        while lines := list(chain.from_iterable(islice(blocks, AT_ONCE))):
+            yield lines
+
+    def _cut(self, block: Lines) -> Lines:
+        """A block with the lines cut that aren't wanted; one that somebody decided on is left whole."""
+        decisions, is_wanted = self._decisions, self._is_wanted
+        first = self._needles[0] if self._needles else b""  # most lines lack it, and are asked for nothing else
+        return [
+            line
+            if (line.find(first, ID.stop, head) > 0 and is_wanted(line, head)) or line[ID] in decisions
+            else line[:head]
+            for line in block
+            for head in (line.index(CONTENT),)
+        ]
+
+    def hits(self, blocks: Iterator[Lines], check: Callable[[], None]) -> Iterator[Hit]:
+        """Every wanted example of shortened blocks, in their order; `check` is called for each block."""
+        for block in blocks:
+            check()
+            for line in block:
+                if line[-1] == END and (hit := self._hit(line)):
+                    yield hit
+
+    def _is_wanted(self, line: bytes, head: int) -> bool:
+        """Whether an example that nobody decided on is wanted, or may be where only parsing it can tell."""
+        for needle in self._needles[1:]:
+            if line.find(needle, ID.stop, head) < 0:
+                return False
+        wanted = self._wanted
+        if not wanted.takes_unreviewed or (self._has_range and not wanted.takes_quality(_quality(line, head))):
+            return False
+        if wanted.preference is not None and (line.find(PREFERENCE, ID.stop, head) > 0) != wanted.preference:
+            return False
+        return wanted.text is None or wanted.may_say(line, head)
+
+    def _hit(self, line: bytes) -> Hit | None:
+        decision = self._decisions.get(line[ID], UNDECIDED)
+        if decision is UNDECIDED and self._wanted.is_plain:
+            return Hit(line, decision)
+        current = decision.line.encode() if decision.line else line
+        stored = read_line(current)
+        return Hit(current, decision) if self._wanted.takes(stored, decision) and self._says(stored) else None
+
+    def _says(self, stored: Stored) -> bool:
+        wanted, content = self._wanted, bytes(stored.content)
+        return wanted.text is None or (wanted.may_say(content) and wanted.is_said(msgspec.json.decode(content)))
+
+
+def _quality(line: bytes, head: int) -> float | None:
+    place = line.find(QUALITY, ID.stop, head) + len(QUALITY)
+    if place < len(QUALITY):
+        return None
+    end = line.find(b",", place, head)
+    return float(line[place : end if end > 0 else head])

@@ -1,0 +1,158 @@
+"""Strict types: what most valid lines look like, for a decoder that checks while it reads.
+
+What is accepted here breaks none of `domain.rules`, which stay the one truth: a line that doesn't fit may still be
+valid, and only they can say what is wrong with it. This exists for speed alone.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from tuneloop.domain.rules.contents import IMAGE_URL
+from tuneloop.domain.rules.fields import FUNCTION_NAME, NAME
+
+Name = Annotated[str, Meta(pattern=NAME)]
+FunctionName = Annotated[str, Meta(pattern=FUNCTION_NAME)]
+Id = Annotated[str, Meta(min_length=1)]
+
+
+class _Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    pass
+
+
+class TextPart(_Strict, tag_field="type", tag="text"):
+    """A part of a message that is text."""
+
+    text: str
+
+
+class Image(_Strict):
+    """Where an image lies, and how closely it is looked at."""
+
+    url: Annotated[str, Meta(pattern=IMAGE_URL)]
+    detail: Literal["auto", "low", "high"] | UnsetType = UNSET
+
+
+class ImagePart(_Strict, tag_field="type", tag="image_url"):
+    """A part of a message that is an image."""
+
+    image_url: Image
+    text: None = None
+
+
+Text = str | Annotated[list[TextPart], Meta(min_length=1)]
+
+
+class Called(_Strict):
+    """Which function is called with what; the fields stand in the order of canonical JSON."""
+
+    arguments: str
+    name: FunctionName
+
+
+class Call(_Strict):
+    """A call of a function; the fields stand in the order of canonical JSON."""
+
+    function: Called
+    id: Id
+    type: Literal["function"]
+
+
+class System(_Strict, tag_field="role", tag="system"):
+    """What the app says."""
+
+    content: Text
+    name: Name | None = None
+
+
+class Developer(_Strict, tag_field="role", tag="developer"):
+    """What the app says, by its newer name."""
+
+    content: Text
+    name: Name | None = None
+
+
+class User(_Strict, tag_field="role", tag="user"):
+    """What a user says or shows."""
+
+    content: str | Annotated[list[TextPart | ImagePart], Meta(min_length=1)]
+    name: Name | None = None
+
+
+class Assistant(_Strict, tag_field="role", tag="assistant"):
+    """What the assistant says or calls."""
+
+    content: Text | None = None
+    name: Name | None = None
+    weight: Literal[0, 1] | UnsetType = UNSET
+    tool_calls: Annotated[list[Call], Meta(min_length=1)] | None = None
+    refusal: None = None
+    audio: None = None
+    function_call: None = None
+
+
+class Tool(_Strict, tag_field="role", tag="tool"):
+    """What a function answered."""
+
+    content: Text
+    tool_call_id: Id
+    name: Name | None = None
+
+
+Message = System | Developer | User | Assistant | Tool
+
+
+class Output(_Strict, tag_field="role", tag="assistant"):
+    """One of the two answers of a preference pair."""
+
+    content: Text
+
+
+class Line(_Strict):
+    """A supervised line; fields of ours are read as they are and checked elsewhere."""
+
+    messages: Annotated[list[Message], Meta(min_length=2)]
+    tools: Raw = Raw()
+    parallel_tool_calls: bool | None = None
+    split: Any = UNSET
+    subject: Any = UNSET
+    group: Any = UNSET
+    category: Any = UNSET
+    source: Any = UNSET
+    quality: Any = UNSET
+    created_at: Any = UNSET
+
+
+class Input(_Strict):
+    """What both answers of a preference pair answer."""
+
+    messages: Annotated[list[Message], Meta(min_length=1)]
+    tools: Raw = Raw()
+    parallel_tool_calls: bool | None = None
+
+
+Outputs = Annotated[list[Output], Meta(min_length=1, max_length=1)]
+
+
+class Pair(_Strict):
+    """A preference line."""
+
+    input: Input
+    preferred_output: Outputs
+    non_preferred_output: Outputs
+    split: Any = UNSET
+    subject: Any = UNSET
+    group: Any = UNSET
+    category: Any = UNSET
+    source: Any = UNSET
+    quality: Any = UNSET
+    created_at: Any = UNSET
+
+
+def text_in(content: str | Sequence[TextPart | ImagePart] | None) -> str:
+    """A message's text: its content string, or its text parts joined by new lines."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "\n".join(part.text or "" for part in content)

@@ -1,0 +1,127 @@
+"""Estimates through the API: by the newest export, by segments before there is one, by a count alone."""
+
+from typing import Any
+
+import pytest
+
+from tests.functions import steps
+from tests.functions.test_export_data import collecting, frozen
+from tests.world import Answer, World
+from tuneloop.app import app
+
+ESTIMATE = "/v1/datasets/support/estimate"
+
+
+def asked(world: World, **query: str) -> Answer:
+    return world.call("GET /v1/datasets/{dataset}/estimate", ESTIMATE, **query)
+
+
+def estimated(world: World, **query: str) -> dict[str, Any]:
+    answer = asked(world, **query)
+    assert answer.status == 200, answer.text
+    body: dict[str, Any] = answer.body
+    return body
+
+
+@pytest.fixture
+def openai(monkeypatch: pytest.MonkeyPatch, world: World) -> World:
+    """A world whose provider asks for money."""
+    monkeypatch.setattr(app.settings, "provider", "openai")
+    return world
+
+
+def test_the_newest_export_is_what_is_priced_and_its_revision_is_said(world: World) -> None:
+    collecting(world, *steps.questions(200))
+    found = frozen(world)
+    collecting(world, *steps.questions(300), name="more.jsonl")
+
+    priced = estimated(world)
+
+    only = priced["estimates"][0]
+    train = found["files"]["train"]
+    assert (priced["basis"], priced["export"], priced["revision"]) == ("export", found["id"], found["revision"])
+    assert priced["current_revision"] == found["revision"] + 1
+    assert only["examples"] == train["examples"]
+    assert only["estimated_tokens"] == train["tokens"] * only["epochs"]
+    assert only["test_rows"] == found["files"]["test"]["examples"]
+
+
+def test_what_the_trainer_trains_is_free_and_that_is_known(world: World) -> None:
+    collecting(world, *steps.questions(200))
+    frozen(world)
+
+    (only,) = estimated(world, calls="1000")["estimates"]
+
+    assert only["base_model"] == "tuneloop-linear-1"
+    assert only["estimated_cost_usd"] == {"low": 0.0, "high": 0.0}
+    assert only["monthly_calls"]["cost_usd"] == 0
+    assert only["smallest_provable_improvement"] > 0.1
+
+
+def test_every_base_model_of_the_provider_is_priced_and_the_dataset_s_own_comes_first(openai: World) -> None:
+    collecting(openai, *steps.questions(200))
+    frozen(openai)
+
+    priced = estimated(openai, calls="1000000")["estimates"]
+
+    models = {each["base_model"]: each for each in priced}
+    assert priced[0]["base_model"] == "tuneloop-linear-1"
+    assert priced[0]["estimated_cost_usd"] is None
+    assert "not known" in priced[0]["notes"][0]
+    mini = models["gpt-4.1-mini-2025-04-14"]
+    tokens = mini["estimated_tokens"]
+    assert mini["estimated_cost_usd"]["low"] == pytest.approx(0.95 * tokens * 5 / 1e6)
+    assert mini["monthly_calls"]["difference_usd"] == pytest.approx(
+        mini["monthly_calls"]["cost_usd"] - mini["monthly_calls"]["base_cost_usd"]
+    )
+    assert mini["monthly_calls"]["completion_tokens"] < mini["monthly_calls"]["prompt_tokens"]
+    assert (mini["price_date"], mini["cost_per_1m_tokens"]) == ("2026-11-01", 5.0)
+
+
+def test_before_there_is_an_export_its_segments_are_counted(world: World) -> None:
+    collecting(world, *steps.questions(200))
+
+    priced = estimated(world)
+
+    assert (priced["basis"], priced["export"], priced["revision"]) == ("segments", None, 1)
+    assert priced["estimates"][0]["examples"] + priced["estimates"][0]["test_rows"] == 180
+
+
+def test_a_count_alone_is_enough_even_of_an_empty_dataset(world: World) -> None:
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
+
+    refused = asked(world, examples="1000")
+    priced = estimated(world, examples="1000", average_tokens="200")
+
+    assert (refused.status, refused.body["error"]["code"]) == (409, "empty_dataset")
+    assert (priced["basis"], priced["revision"]) == ("count", None)
+    only = priced["estimates"][0]
+    assert only["estimated_tokens"] == 200 * only["examples"] * only["epochs"]
+
+
+def test_a_count_takes_the_length_of_what_is_there(world: World) -> None:
+    collecting(world, *steps.questions(200))
+    found = frozen(world)
+
+    priced = estimated(world, examples="10000", epochs="1")["estimates"][0]
+
+    files = found["files"].values()
+    average = sum(file["tokens"] for file in files) / sum(file["examples"] for file in files)
+    assert priced["estimated_tokens"] / priced["examples"] == pytest.approx(average, rel=0.01)
+
+
+def test_an_export_without_a_test_proves_nothing(world: World) -> None:
+    collecting(world, *steps.questions(30))
+    frozen(world)
+
+    only = estimated(world)["estimates"][0]
+
+    assert only["smallest_provable_improvement"] is None
+    assert "activate by hand" in only["notes"][0]
+
+
+@pytest.mark.parametrize("query", [{"examples": "0"}, {"calls": "-1"}, {"epochs": "51"}, {"average_tokens": "x"}])
+def test_what_makes_no_sense_is_refused(world: World, query: dict[str, str]) -> None:
+    collecting(world, *steps.questions(30))
+
+    assert asked(world, **query).status == 422

@@ -1,0 +1,147 @@
+"""Answer schemas: what keeps to one, what it is told by, and which schemas are not taken."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.factories import JSON
+from tuneloop.domain.schemas import SCHEMA_PARTS, faults_in, fits, ordered, resolved
+
+CARD = {
+    "type": "object",
+    "properties": {"year": {"type": "string", "minLength": 4}, "number": {"type": "integer", "minimum": 1}},
+    "required": ["year"],
+    "additionalProperties": False,
+}
+KINDS = ("object", "array", "string", "number", "integer", "boolean", "null")
+
+
+def schemas(depth: int = 2) -> st.SearchStrategy[Any]:
+    """Schemas of every keyword that is checked."""
+    leaf = st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(KINDS) | st.lists(st.sampled_from(KINDS), min_size=1, max_size=3, unique=True),
+            "enum": st.lists(JSON, min_size=1, max_size=3),
+            "const": JSON,
+            "minimum": st.integers(-3, 3),
+            "maximum": st.floats(-3, 3),
+            "exclusiveMinimum": st.integers(-3, 3),
+            "exclusiveMaximum": st.integers(-3, 3),
+            "minLength": st.integers(0, 3),
+            "maxLength": st.integers(0, 3),
+            "minItems": st.integers(0, 2),
+            "maxItems": st.integers(0, 2),
+            "required": st.lists(st.sampled_from("ab"), max_size=2, unique=True),
+        },
+    )
+    if not depth:
+        return leaf | st.booleans()
+    inner = schemas(depth - 1)
+    more = st.fixed_dictionaries(
+        {},
+        optional={
+            "properties": st.dictionaries(st.sampled_from("abc"), inner, max_size=2),
+            "additionalProperties": inner,
+            "items": inner,
+            "anyOf": st.lists(inner, min_size=1, max_size=2),
+            "allOf": st.lists(inner, min_size=1, max_size=2),
+        },
+    )
+    return st.builds(lambda one, other: {**one, **other}, leaf if depth == 2 else st.just({}), more) | leaf
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-4, 4) | st.floats(-4, 4) | st.text("ab", max_size=4),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.sampled_from("abc"), part, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(schemas(), VALUES)
+def test_a_value_fits_where_the_reference_implementation_says_so(schema: Any, value: Any) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="the oracle is a development dependency")
+    schema = schema if isinstance(schema, dict) else {"allOf": [schema]}
+
+    assert fits(value, resolved(schema)) == jsonschema.Draft202012Validator(schema).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"year": "1986"}, []),
+        ({"year": "86"}, [(".year", "must keep to `minLength` 4")]),
+        ({"year": 1986}, [(".year", "must be of type string")]),
+        ({"number": 0}, [(".number", "must keep to `minimum` 1"), (".year", "must be there")]),
+        ({"year": "1986", "colour": "red"}, [(".colour", "is not known")]),
+        ({"year": "1986", "number": True}, [(".number", "must be of type integer")]),
+        ({"year": "1986", "number": 2.0}, []),
+        ("1986", [("", "must be of type object")]),
+    ],
+)
+def test_a_fault_is_told_by_its_place_and_never_by_its_value(value: Any, told: list[tuple[str, str]]) -> None:
+    assert [tuple(fault) for fault in faults_in(value, resolved(CARD))] == told
+
+
+def test_what_a_schema_refers_to_is_put_in_its_place() -> None:
+    schema = {"$defs": {"Card": CARD}, "type": "array", "items": {"$ref": "#/$defs/Card", "title": "A card"}}
+
+    found = resolved(schema)
+
+    assert fits([{"year": "1986"}], found)
+    assert [fault.path for fault in faults_in([{"year": "1986"}, {}], found)] == ["[1].year"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ({"pattern": "(a+)+$"}, "the keyword pattern is not checked here"),
+        ({"properties": {"a": {"not": {}}}}, "the keyword not is not checked here"),
+        ({"a purple heron": 1}, "the keyword (unusual name) is not checked here"),
+        ({"$ref": "#"}, "a `$ref` must name one of its own `$defs`"),
+        ({"$ref": "https://example.com/schema"}, "a `$ref` must name one of its own `$defs`"),
+        ({"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}}, "refers to itself"),
+        ({"type": "card"}, "`type` has a value that JSON Schema doesn't give it"),
+        ({"type": []}, "`type` has a value"),
+        ({"enum": []}, "`enum` has a value"),
+        ({"minLength": "3"}, "`minLength` has a value"),
+        ({"required": "year"}, "`required` has a value"),
+        ({"properties": []}, "`properties` has a value"),
+        ({"items": [{}]}, "a part of it that must be a schema is no object"),
+    ],
+)
+def test_a_schema_that_could_not_be_checked_is_refused(schema: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=r".") as refused:
+        resolved(schema)
+
+    assert told in str(refused.value)
+
+
+def test_a_schema_that_grows_without_end_is_refused() -> None:
+    doubling = {f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(14)} | {"a14": {}}
+
+    with pytest.raises(ValueError, match=f"more than {SCHEMA_PARTS:,} parts"):
+        resolved({"$ref": "#/$defs/a0", "$defs": doubling})
+
+
+@given(JSON)
+def test_any_schema_is_taken_or_refused_and_nothing_else(schema: Any) -> None:
+    try:
+        found = resolved({"properties": {"a": schema}})
+    except ValueError:
+        return
+    list(faults_in({"a": schema}, found))
+
+
+def test_names_stand_in_the_order_of_the_schema() -> None:
+    schema = resolved({
+        "properties": {"why": {}, "cards": {"items": {"properties": {"b": {}, "a": {}}}}},
+        "anyOf": [{"required": ["no"]}, {"properties": {"label": {}}}],
+    })  # fmt: skip
+
+    value = {"z": 1, "label": 2, "cards": [{"a": 1, "b": 2}], "why": 3, "c": 4}
+
+    assert list(ordered(value, schema)) == ["label", "why", "cards", "c", "z"]
+    assert list(ordered(value, schema)["cards"][0]) == ["b", "a"]
