@@ -101,7 +101,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         routes=("GET /v1/datasets/{dataset}/examples", "GET /v1/datasets/{dataset}/examples/{example}",
                 "POST /v1/datasets/{dataset}/reviews", "GET /v1/datasets/{dataset}/statistics",
                 "GET /v1/datasets/{dataset}/eligibility"),
-        table=("GetItem", "Query", "PutItem"), indexes=("by_time",), reads=("datasets/", "exports/"), memory_mb=1769),
+        table=("GetItem", "Query", "PutItem"), indexes=("by_time",), reads=("datasets/", "exports/"), memory_mb=1769,
+        disk_mb=10_240),
 
     FunctionSpec("erase-examples", "Take what is erased out of all that holds it; merge a dataset's many segments.",
         routes=("DELETE /v1/datasets/{dataset}/examples/{example}", "DELETE /v1/subjects/{subject}",

@@ -59,7 +59,7 @@ def accepted() -> list[Accepted]:
 
 def _of_function(spec: FunctionSpec) -> Iterator[Accepted]:
     construct = f"Functions/{spec.construct_id}"
-    for prefix in dict.fromkeys((*spec.reads, *spec.writes)):
+    for prefix in dict.fromkeys((*spec.reads, *spec.writes, *spec.deletes)):
         rule = f"AwsSolutions-IAM5[Resource::<State/Bucket.Arn>/{prefix}*]"
         yield Accepted(f"{construct}/Role", rule, ONE_PREFIX)
     if spec.stream:

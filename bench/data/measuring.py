@@ -28,7 +28,7 @@ from tuneloop.domain.limits import LINE_BYTES
 from tuneloop.domain.shaping import read_record
 from tuneloop.parsing import record_of
 from tuneloop.store.unpacking import chunks, split_lines
-from tuneloop.strict import Line, text_in
+from tuneloop.strict import Bare, text_in
 from tuneloop.validation import Task, findings_of, validate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +94,7 @@ def floor(path: Path) -> dict[str, Any]:
     return timed(work)
 
 
-def parsed(line: bytes) -> Line | None:
+def parsed(line: bytes) -> Bare | None:
     """A line, if it can be read."""
     try:
         return inspection.decode_line(line)

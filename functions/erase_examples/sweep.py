@@ -16,8 +16,6 @@ from erase_examples.routes import worked
 from erase_examples.tidy import tidy_segments
 from tuneloop.app import app, utc_now
 from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.erasures import Erasure
-from tuneloop.observability import count
 from tuneloop.sweeping import each
 
 LEAST_S = 300  # a third of the function's time: what a dataset gets at least
@@ -69,7 +67,7 @@ class Sweep:
             quiet=_quiet(),
             now=utc_now(),
         )
-        each(self._in_time(list(app.erasures.open())), lambda erasure: _finished(erasure, finishing))
+        each(self._in_time(list(app.erasures.open())), finishing.finish)
 
     def _merge(self) -> None:
         known = [dataset for tenant in app.tenants.all() for dataset in app.datasets.all(tenant.id)]
@@ -97,15 +95,10 @@ def _cleared(tenant: str, name: str, clearing: Clearing) -> None:
     clearing.clear(app.datasets.get(tenant, name))
 
 
-def _finished(erasure: Erasure, finishing: Finishing) -> None:
-    if not finishing.finish(erasure).is_open:
-        count("ErasuresDone")
-
-
 def _merged(dataset: Dataset) -> None:
     place = dataset.tenant, dataset.id
     if is_due(dataset):
-        merged = compact(
+        compact(
             dataset,
             datasets=app.datasets,
             generations=app.generations,
@@ -113,6 +106,5 @@ def _merged(dataset: Dataset) -> None:
             objects=app.objects,
             now=utc_now(),
         )
-        count("DatasetsMerged", int(merged))
     if dataset.generation and retire(dataset, generations=app.generations, now=utc_now()):
         tidy_segments(*place, generations=app.generations, objects=app.objects, quiet=_quiet(), now=utc_now())

@@ -121,8 +121,8 @@ def get_statistics(dataset: Name) -> Statistics:
 @api.route("GET /v1/datasets/{dataset}/eligibility", Scope.READ)
 def get_eligibility(dataset: Name, category: NameFilter = None) -> Eligibility:
     """Whether the dataset, or one of its categories, has examples enough to train on, and what to do next."""
-    settings = app.datasets.get(api.tenant, dataset)
-    return eligibility(_statistics(dataset), settings.required_examples, settings.required_per_category, category)
+    found = app.datasets.get(api.tenant, dataset)
+    return eligibility(_statistics(dataset), found.required_examples, found.required_per_category, category)
 
 
 def _statistics(dataset: str) -> Statistics:

@@ -84,7 +84,7 @@ class Findings:
         self.error_count += len(problems)
 
     def include(self, other: "Findings") -> None:
-        """Add what another process found."""
+        """Add what another process found, but for its duplicates."""
         self.invalid += other.invalid
         self.error_count += other.error_count
         self.preferences += other.preferences
@@ -93,7 +93,6 @@ class Findings:
         self.has_rows = self.has_rows or other.has_rows
         self.tokens += other.tokens
         self.answers.include(other.answers)
-        self.duplicates.include(other.duplicates)
         for name in NOTES:
             getattr(self, name).include(getattr(other, name))
 

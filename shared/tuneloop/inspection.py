@@ -5,7 +5,7 @@ what is wrong. Both ways find the same in the same line.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from msgspec import UNSET
 from msgspec.structs import astuple
 
 from tuneloop.domain.examples import Example, JsonObject, Problem, canonical, is_deeper
-from tuneloop.domain.limits import JSON_DEPTH
+from tuneloop.domain.limits import JSON_DEPTH, LINE_PARTS
 from tuneloop.domain.messages import PROMPT_ROLES, text_of
 from tuneloop.domain.rules.tools import functions_in, tools_problems
 from tuneloop.domain.shaping import Record, read_record
@@ -24,11 +24,11 @@ from tuneloop.parsing import has_too_many_parts, record_of
 from tuneloop.soundness import images_in, is_learnt, is_sound, says_something
 from tuneloop.strict import (
     Assistant,
+    Bare,
     Called,
     Developer,
     Line,
     Message,
-    Output,
     Pair,
     System,
     Tool,
@@ -43,11 +43,11 @@ ANSWER_CHARACTERS = 100  # of an answer that other examples may have too
 TOOLS_BYTES = 1 << 14
 PAIR = b'"preferred_output"'  # stands in no text, where its quotes would be escaped
 OURS = ("split", "subject", "group", "category", "source", "quality", "created_at")
-NONE_OF_OURS = (UNSET,) * len(OURS)
 PLAIN: JsonObject = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-decode_line = msgspec.json.Decoder(Line).decode
+decode_line = msgspec.json.Decoder(Bare).decode
+_marked_in = msgspec.json.Decoder(Line).decode
 _pair_in = msgspec.json.Decoder(Pair).decode
 _arguments_in = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
@@ -83,16 +83,28 @@ def inspected(line: bytes | None, number: int) -> Inspected | list[Problem]:
 
 def quickly(line: bytes) -> Inspected | None:
     """What a line holds if it fits the strict types; None says nothing about it."""
-    if has_too_many_parts(line):
+    if len(line) > LINE_PARTS and has_too_many_parts(line):
         return None
     try:
-        found = decode_line(line)
+        return _supervised(decode_line(line))
     except UNREADABLE:
-        return _pair(line) if PAIR in line else None
+        return _pair(line) if PAIR in line else _marked(line)
+
+
+def _supervised(found: Bare) -> Inspected | None:
     messages, last = found.messages, found.messages[-1]
     if not isinstance(last, Assistant) or not (last.weight != 0 or any(map(is_learnt, messages))):
         return None
-    return _inspected(messages, [], found.tools, found.parallel_tool_calls) if _are_sound(found) else None
+    return _inspected(messages, [], found.tools, found.parallel_tool_calls)
+
+
+def _marked(line: bytes) -> Inspected | None:
+    """The same of a supervised line with fields of ours."""
+    try:
+        found = _marked_in(line)
+    except UNREADABLE:
+        return None
+    return _supervised(found) if _are_sound(found) else None
 
 
 def _pair(line: bytes) -> Inspected | None:
@@ -113,8 +125,6 @@ def _pair(line: bytes) -> Inspected | None:
 def _are_sound(found: Line | Pair) -> bool:
     """Whether the fields of ours, the last of each line, are such as the rules allow."""
     ours = astuple(found)[-len(OURS) :]
-    if ours == NONE_OF_OURS:
-        return True
     given = {name: value for name, value in zip(OURS, ours, strict=True) if value is not UNSET}
     return isinstance(read_record(Record(1, PLAIN | given)), Example)
 
@@ -123,23 +133,25 @@ def _said(turns: list[Message]) -> tuple[list[str], int, bool]:
     """The texts to count, the tokens of the rest, and whether texts are all that there is to these messages."""
     texts, tokens, is_plain = [], FRAME * len(turns), True
     for turn in turns:
-        text = content if isinstance(content := turn.content, str) else text_in(content)
-        is_plain = is_plain and text is content
+        text = turn.content
+        if not isinstance(text, str):
+            text, is_plain = text_in(text), False
         if isinstance(turn, User):
             texts.append(text)
-        elif isinstance(turn, SHARED):
-            tokens += count_repeated(text)
         elif isinstance(turn, Assistant) and not turn.tool_calls:
-            is_plain = is_plain and bool(text) and not text.isspace()
+            if turn.weight is not UNSET or not text or text.isspace():
+                is_plain = False
             if len(text) <= ANSWER_CHARACTERS:
                 tokens += count_repeated(text)
             else:
                 texts.append(text)
+        elif isinstance(turn, SHARED):
+            tokens += count_repeated(text)
         else:
             is_plain = False
             texts += [text, _encode([turn.tool_call_id if isinstance(turn, Tool) else turn.tool_calls]).decode()]
         if turn.name is not None:
-            tokens += PER_NAME
+            tokens, is_plain = tokens + PER_NAME, False
             texts.append(turn.name)
     return texts, tokens, is_plain
 
@@ -152,17 +164,17 @@ def _inspected(
     tools = _tools_of(raw_tools)
     if tools is None or not (is_plain or is_sound(turns)):
         return None
-    calls = [] if is_plain else list(_calls_in(turns))
+    calls = () if is_plain else tuple(_calls_in(turns))
     last = turns[-1]
     answer = None if isinstance(last, Assistant) and last.tool_calls else text_in(last.content)
     return Inspected(
         tokens=PER_EXAMPLE + tools.tokens + tokens + count_texts(texts),
         answer=answer,
-        content=_hash(_encode([turns, parallel, other]) + tools.text),
+        content=_hash(turns, other, is_plain, (parallel, tools.text)),
         is_preference=bool(other),
         has_system=isinstance(turns[0], SHARED) or any(isinstance(turn, SHARED) for turn in turns),
-        has_broken_arguments=bool(calls) and any(not _is_object(call.arguments) for call in calls),
-        calls_unknown=bool(calls) and any(call.name not in tools.names for call in calls),
+        has_broken_arguments=calls != () and not all(_is_object(call.arguments) for call in calls),
+        calls_unknown=calls != () and not all(call.name in tools.names for call in calls),
     )
 
 
@@ -199,19 +211,26 @@ def _hash_of(content: JsonObject) -> int:
     tools = canonical(content["tools"]).encode() if content.get("tools") else b""
     try:
         turns = msgspec.convert(content["messages"], list[Message])
-        other = msgspec.convert(content.get("non_preferred_output", []), list[Output])
+        other = msgspec.convert(content.get("non_preferred_output", []), list[Message])
     except msgspec.ValidationError:
-        return _hash(canonical(content).encode())
-    return _hash(_encode([turns, content.get("parallel_tool_calls"), other]) + tools)
+        return _digest(canonical(content).encode())
+    _, _, is_plain = _said(turns + other)
+    return _hash(turns, other, is_plain, (content.get("parallel_tool_calls"), tools))
+
+
+def _hash(turns: list[Message], other: list[Message], is_plain: bool, beside: tuple[bool | None, bytes]) -> int:
+    """64 bits by which the same content is known again, in this process and those that are forked from it."""
+    if is_plain and FORKS:
+        return hash((*beside, len(other), *map(type, turns), *[turn.content for turn in turns + other]))
+    return _digest(_encode([turns, other, beside[0]]) + beside[1])
 
 
 def _digest(content: bytes) -> int:
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little", signed=True)
 
 
-# The language's own hash is seven times as fast; processes have it in common only where one is forked from the other.
+# The language's own hash is several times as fast; processes have it in common only where one is forked from the other.
 FORKS = sys.platform == "linux"
-_hash: Callable[[bytes], int] = hash if FORKS else _digest
 
 
 def _is_object(arguments: str) -> bool:

@@ -10,13 +10,14 @@ four bits of each MinHash, the text's signature.
 
 import re
 from struct import Struct
+from zlib import crc32
 
 from rensa import RMinHash
 
 BANDS = 8
 ROWS = 8
 SEED = 20261121
-BAND_BYTES = 5
+BAND_BYTES = 4  # two texts in four billion share a band by chance, which keeps them together and does no other harm
 BAND_DIGITS = 2 * BAND_BYTES
 SIGNATURE_DIGITS = BANDS * ROWS
 LIKENESS_DIGITS = BANDS * BAND_DIGITS + SIGNATURE_DIGITS
@@ -27,25 +28,23 @@ METHOD = (
 )
 
 LONG = 600  # characters
-FEWEST_SHINGLES = 16
+FEWEST_SHINGLES = 10
 _LETTERS = "".join(re.escape(chr(code)) for code in range(ord("0"), 0x3000, 4))
 _sampled = re.compile(rf" [{_LETTERS}]\S* \S+ \S+").findall
 
 _pack = Struct(f"<{BANDS * ROWS}I").pack
 _parts = Struct(f"{ROWS * 4}s" * BANDS).unpack
-_PRIME = (1 << 8 * BAND_BYTES) - 87  # MinHashes are spread evenly, so a remainder is as good a hash of them as any
+_bands = Struct(f">{BANDS}I").pack
 
 
 def likeness_of(text: str) -> str:
-    """Bands (ten hex digits each) and signature of a text, its words parted by one space; "" where it has no word."""
+    """Bands (eight hex digits each) and signature of a text, its words parted by one space; "" where it has no word."""
     if not (shingles := _shingles(text)):
         return ""
     sketch = RMinHash(num_perm=BANDS * ROWS, seed=SEED)
     sketch.update(shingles)
     packed = _pack(*sketch.digest())
-    parts: tuple[bytes, ...] = _parts(packed)
-    bands = [(int.from_bytes(part, "little") % _PRIME).to_bytes(BAND_BYTES, "big") for part in parts]
-    return b"".join(bands).hex() + packed.hex()[1::8]
+    return _bands(*map(crc32, _parts(packed))).hex() + packed.hex()[1::8]
 
 
 def _shingles(text: str) -> list[str]:

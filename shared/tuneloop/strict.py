@@ -110,12 +110,17 @@ class Output(_Strict, tag_field="role", tag="assistant"):
     content: Text
 
 
-class Line(_Strict):
-    """A supervised line; fields of ours are read as they are and checked elsewhere."""
+class Bare(_Strict):
+    """A supervised line without any field of ours."""
 
     messages: Annotated[list[Message], Meta(min_length=2)]
     tools: Raw = Raw()
     parallel_tool_calls: bool | None = None
+
+
+class Line(Bare):
+    """A supervised line; fields of ours are read as they are and checked elsewhere."""
+
     split: Any = UNSET
     subject: Any = UNSET
     group: Any = UNSET

@@ -50,6 +50,12 @@ def count_texts(texts: list[str]) -> int:
     return counted // TOKEN_BYTES + careful
 
 
+def forget() -> None:
+    """Free what was remembered of texts: up to 20 MB."""
+    _tokenizer().clear_cache()
+    _count_remembered.cache_clear()
+
+
 def count_repeated(text: str) -> int:
     """Tokens of a text that many examples of a dataset share, such as a role, a system prompt or its tools."""
     return _count_remembered(text) if len(text) <= REPEATED else count_text(text)

@@ -5,26 +5,33 @@ of the file and inspects every so many blocks of its lines: reading takes next t
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from tuneloop.domain.errors import InvalidInput, TooLarge
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.limits import LINE_BYTES
 from tuneloop.domain.tables import Unreadable, csv_records
+from tuneloop.domain.warnings import Duplicates
 from tuneloop.findings import Findings, Report
 from tuneloop.inspection import FORKS, Inspected, inspected, slowly
 from tuneloop.store.unpacking import chunks, split_lines, unpacked
-from tuneloop.tokens import count_text
+from tuneloop.tokens import count_text, forget
 
 TOKEN_LIMIT = 65_536  # of one example, with OpenAI's gpt-4o and gpt-4.1 families, read 2026-11
 BLOCK_LINES = 256
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PACKED = (".gz", ".zst")
+ENDED = Problem(
+    line=0,
+    path="$",
+    code="process_ended",
+    message="A process that read a part of the file was ended from outside, by lack of memory perhaps. Read it by one.",
+)
 OTHER_FORMAT = {
     True: "This is a preference pair; a supervised line has `messages`, the assistant's last.",
     False: "This is a supervised line; a preference pair has `input`, `preferred_output` and `non_preferred_output`.",
@@ -62,14 +69,44 @@ def validate(task: Task, *, processes: int = 1, on_read: Progress | None = None)
     count_text("")  # the vocabulary is loaded once, and shared by the processes that are made after it
     of = 1 if task.is_table else processes
     with ExitStack() as stack:
-        shares = []
-        if of > 1:
-            pool = stack.enter_context(ProcessPoolExecutor(of - 1, get_context("fork" if FORKS else "spawn")))
-            shares = [pool.submit(findings_of, task._replace(part=part, of=of)) for part in range(1, of)]
+        others = [stack.enter_context(_elsewhere(task._replace(part=part, of=of))) for part in range(1, of)]
         findings = findings_of(task._replace(of=of), on_read)
-        for share in shares:
-            findings.include(share.result())
+        for other in others:
+            _include(findings, other)
     return findings.report(task.token_limit)
+
+
+def _include(findings: Findings, other: Connection) -> None:
+    try:
+        findings.include(other.recv())
+        while portion := other.recv():
+            findings.duplicates.include(portion)
+    except EOFError:
+        findings.broken = ENDED
+
+
+@contextmanager
+def _elsewhere(task: Task) -> Iterator[Connection]:
+    """A process for the task; what it finds comes through the connection."""
+    context: Any = get_context("fork" if FORKS else "spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(task, there), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield here
+    finally:
+        here.close()
+        process.join()
+
+
+def _send(task: Task, there: Connection) -> None:
+    """Send what is found, the hashes in portions so that they are never held twice, and that it is all."""
+    findings = findings_of(task)
+    duplicates, findings.duplicates = findings.duplicates, Duplicates()
+    with suppress(BrokenPipeError):  # nobody waits for it any more
+        for part in (findings, *duplicates.portions(), None):
+            there.send(part)
 
 
 def findings_of(task: Task, on_read: Progress | None = None) -> Findings:
@@ -93,6 +130,7 @@ def findings_of(task: Task, on_read: Progress | None = None) -> Findings:
     except OSError as error:
         message = f"The file can't be read: {error.strerror or type(error).__name__}."
         findings.broken = Problem(line=number, path="$", code="unreadable_file", message=message)
+    forget()
     return findings
 
 
@@ -103,8 +141,9 @@ def _seen(task: Task, raw: IO[bytes], on_read: Progress | None) -> Iterator[Seen
         for record in csv_records(lines):
             yield record.line, slowly(record)
         return
+    part, of = task.part, task.of
     for index, line in enumerate(lines):
-        if index // BLOCK_LINES % task.of == task.part and (line is None or line.strip()):
+        if index // BLOCK_LINES % of == part and (line is None or line.strip()):
             text = line.removeprefix(BYTE_ORDER_MARK) if line and not index else line
             yield index + 1, inspected(text, index + 1)
 

@@ -142,7 +142,7 @@ class Nothing(Erasures):
     def __init__(self) -> None:
         pass
 
-    def after(self, tenant: str, dataset: str, number: int) -> Erased:
+    def after(self, tenant: str, dataset: str, number: int, until: int | None = None) -> Erased:
         """Nothing."""
         assert dataset
         return Erased(tenant, [], number)

@@ -237,6 +237,23 @@ def test_what_somebody_else_sent_too_stays_with_what_was_decided_about_it(world:
     assert at_once == current(world, id_of(line)) == ("bob", Status.APPROVED)
 
 
+def test_an_edit_of_what_a_subject_sent_goes_with_it_and_the_decision_stays(world: World, later: Later) -> None:
+    line = chat("Where is my order?", "late")
+    collecting(world, [{**line, "subject": SUBJECT, "created_at": "2026-11-20T00:00:00Z"}])
+    collecting(world, [{**line, "subject": "bob"}], name="b.jsonl")
+    edited = chat(f"{CANARY}, edited", "late", subject=SUBJECT)
+    reviewed(world, id_of(line), edited, status=Status.APPROVED)
+    before = current(world, id_of(line))
+
+    erased_subject(world, SUBJECT)
+    at_once = current(world, id_of(line))
+    swept(world, later)
+
+    assert before == (SUBJECT, Status.APPROVED)
+    assert at_once == current(world, id_of(line)) == ("bob", Status.APPROVED)
+    assert CANARY.encode() not in everything(world)
+
+
 def current(world: World, example: str) -> tuple[str | None, Status]:
     revision = app.datasets.get(world.tenant, "support").revision
     with app.contents.examples(world.tenant, "support", revision) as examples:

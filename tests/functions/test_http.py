@@ -26,6 +26,7 @@ IDS = {
     "run": "run-1",
     "evaluation": "eval-1",
     "example": "0" * 64,
+    "drop": "drop-1",
 }
 
 
@@ -121,6 +122,9 @@ def test_another_tenant_s_things_do_not_exist(live: World) -> None:
     steps.registered(world)
     [run] = steps.runs(world)
     ids = IDS | {"run": run["id"], "export": run["export"], "evaluation": evaluated(world, run)}
+    for name in ("example", "drop"):
+        listed = world.call(f"GET /v1/datasets/{{dataset}}/{name}s", f"/v1/datasets/support/{name}s").body["data"]
+        ids[name] = listed[0]["id"]
     rival = world.new_key(*Scope, tenant="rival")
     made_by_posting = "POST /v1/datasets/{dataset}/examples"
 

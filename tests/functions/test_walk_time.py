@@ -30,7 +30,9 @@ IDS = {
     "run": "run-1",
     "export": "export-1",
     "evaluation": "eval-1",
+    "erasure": "erasure-1",
     "example": "0" * 64,
+    "drop": "drop-1",
 }
 
 

@@ -16,6 +16,7 @@ WILDCARDS_BY_ACTION = {
     "s3:GetObject": "State/Bucket/",
     "s3:GetObjectVersion": "State/Bucket/",
     "s3:PutObject": "State/Bucket/",
+    "s3:DeleteObjectVersion": "State/Bucket/",
     "dynamodb:DescribeStream": "State/Table/stream/",
     "dynamodb:GetRecords": "State/Table/stream/",
     "dynamodb:GetShardIterator": "State/Table/stream/",

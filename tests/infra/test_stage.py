@@ -22,6 +22,8 @@ ALWAYS = {"TUNELOOP_STAGE", "TUNELOOP_TABLE", "POWERTOOLS_SERVICE_NAME", "LOG_LE
 # The settings that the composition root reads to make a thing.
 MADE_FROM = {
     "objects": {"bucket"},
+    "contents": {"bucket"},
+    "membership": {"bucket"},
     "bus": {"bus"},
     "examples_queue": {"examples_queue_url"},
     "usage_queue": {"usage_queue_url"},
@@ -59,7 +61,7 @@ def test_a_function_runs_its_own_package_on_this_interpreter_s_version(template:
 def test_what_spools_files_to_disk_has_all_the_disk_that_lambda_gives(spec: FunctionSpec) -> None:
     code = "\n".join(path.read_text("utf-8") for path in (ROOT / "functions" / spec.package).glob("*.py"))
 
-    assert (spec.disk_mb == 10_240) == bool(re.search(r"TemporaryFile|objects\.download\(", code))
+    assert (spec.disk_mb == 10_240) == bool(re.search(r"TemporaryFile|objects\.download\(|contents\.(found|blocks)\(", code))
 
 
 def test_the_access_log_tells_the_status_that_a_function_gave(template: Template) -> None:

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from tests.examples import chat
 from tests.functions.bombs import BOMBS
 from tests.unit.lines import LINES
-from tuneloop import findings
+from tuneloop import findings, validation
 from tuneloop.domain.examples import Example
 from tuneloop.domain.shaping import read_record
 from tuneloop.findings import ERRORS_KEPT, Report
+from tuneloop.inspection import FORKS
 from tuneloop.parsing import record_of
 from tuneloop.tokens import count_content
 from tuneloop.validation import BLOCK_LINES, Format, Task, validate
@@ -244,6 +245,16 @@ def test_two_processes_find_what_one_finds(written: Written) -> None:
     assert one == two == three
     assert one.lines == len(rows)
     assert set(warned_of(one)) == {"duplicate", "mixed_formats", "system_prompt_missing"}
+
+
+@pytest.mark.skipif(not FORKS, reason="what is patched here reaches a process only where it is forked")
+def test_a_process_that_is_ended_from_outside_is_told(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "_send", lambda *_: os._exit(9))
+
+    report = validate(written(talks(12)), processes=2)
+
+    assert report.broken is not None
+    assert found_in(report) == [(0, "$", "process_ended")]
 
 
 def test_errors_are_kept_up_to_a_number_and_the_rest_is_counted(

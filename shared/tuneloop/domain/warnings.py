@@ -6,7 +6,7 @@ a part of a file: what they saw is added up.
 
 import json
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,6 +17,7 @@ LABEL_CHARACTERS = 200
 EXAMPLES_PER_LABEL = 5  # on average, from which on answers are taken for labels
 IMBALANCE = 10
 SHAPES = 1_000
+FIELDS = 200  # of an answer; one with more is an object and nothing else
 DUPLICATES_AMONG = 4_000_000
 SHARDS = 256
 LEAST_EXAMPLES = 10  # that OpenAI trains on, read 2026-11
@@ -161,9 +162,9 @@ def json_in(answer: str) -> Any:
 
 def shape_of(value: Any) -> Shape:
     """The form of JSON: an object's fields with the kinds of their values, of other JSON its kind."""
-    return (
-        frozenset((name, _kind(part)) for name, part in value.items()) if isinstance(value, dict) else (_kind(value),)
-    )
+    if isinstance(value, dict) and len(value) <= FIELDS:
+        return frozenset((name, _kind(part)) for name, part in value.items())
+    return (_kind(value),)
 
 
 def are_alike(one: Shape, other: Shape) -> bool:
@@ -192,6 +193,9 @@ def _kind(value: Any) -> str:
             return "array"
 
 
+Portion = tuple[int, "array[int]", "array[int]"]
+
+
 class Duplicates:
     """Which lines hold an example that came before, by 64 bits of its content: 12 bytes for each example."""
 
@@ -207,12 +211,16 @@ class Duplicates:
             self._hashes[content % SHARDS].append(content)
             self._lines[content % SHARDS].append(line)
 
-    def include(self, other: "Duplicates") -> None:
-        """Add the examples of another part of the file."""
-        self.seen += other.seen
-        for shard in range(SHARDS):
-            self._hashes[shard] += other._hashes[shard]
-            self._lines[shard] += other._lines[shard]
+    def portions(self) -> Iterator[Portion]:
+        """All of it in portions, for another process to include."""
+        return ((shard, self._hashes[shard], self._lines[shard]) for shard in range(SHARDS))
+
+    def include(self, portion: Portion) -> None:
+        """Add a portion of the examples of another part of the file."""
+        shard, hashes, lines = portion
+        self.seen += len(hashes)
+        self._hashes[shard] += hashes
+        self._lines[shard] += lines
 
     def warnings(self) -> list[FileWarning]:
         """That examples came more than once, if they did."""

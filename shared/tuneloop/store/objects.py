@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from io import BytesIO
-from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 IN_MEMORY_BYTES = 16 << 20
-REMOVED_AT_ONCE = 1000
 GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 DENIED = {"AccessDenied", "403"}  # what S3 also says of a missing object to a role that may not list the bucket
 
@@ -50,10 +48,6 @@ class Kept(NamedTuple):
     version: str
     is_latest: bool
     modified_at: datetime
-
-
-class NotRemoved(Exception):
-    """Some versions are still there, by S3's own account."""
 
 
 class Form(NamedTuple):
@@ -138,13 +132,14 @@ class Objects:
                 yield Kept(each["Key"], each["VersionId"], each["IsLatest"], each["LastModified"])
 
     def remove(self, versions: Iterable[Kept]) -> int:
-        """Delete these versions for good; tells how many."""
-        left, removed = iter(versions), 0
-        while some := [{"Key": each.key, "VersionId": each.version} for each in islice(left, REMOVED_AT_ONCE)]:
-            answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})  # type: ignore[typeddict-item]
-            if failed := answer.get("Errors"):
-                raise NotRemoved(f"{len(failed)} of {len(some)} versions could not be deleted: {failed[0].get('Code')}")
-            removed += len(some)
+        """Delete these versions for good; tells how many.
+
+        One by one: a call for many asks for the right to delete objects too, not only versions that it names.
+        """
+        removed = 0
+        for each in versions:
+            self._client.delete_object(Bucket=self.bucket, Key=each.key, VersionId=each.version)
+            removed += 1
         return removed
 
     def put(self, key: str, content: bytes | IO[bytes]) -> None:

@@ -160,3 +160,24 @@ def test_a_limit_of_nothing_is_a_limit() -> None:
 
 def test_a_drop_knows_its_place() -> None:
     assert a_drop().place == ("acme", "support")
+
+
+def test_a_review_is_frozen_and_not_trained_on_unless_it_is_to_be() -> None:
+    trained = a_dataset(revision=3, changed_at=NOW).settled(NOW).model_copy(update={"exported_revision": 3})
+
+    plain = trained.reviewed(NOW).reviewed(NOW)
+    wanted = trained.model_copy(update={"train_on_review": True}).reviewed(NOW)
+
+    assert (plain.revision, plain.is_due(NOW + 60 * SECOND, 60)) == (5, True)
+    assert plain.settled(NOW).wanted_revision == 3
+    assert wanted.settled(NOW).wanted_revision == 4
+
+
+def test_reviews_are_trained_on_with_what_a_drop_brings() -> None:
+    trained = a_dataset(revision=3, changed_at=NOW).settled(NOW)
+
+    before = trained.grown(1, NOW).reviewed(NOW)
+    after = trained.reviewed(NOW).grown(1, NOW)
+
+    assert before.settled(NOW).wanted_revision == after.settled(NOW).wanted_revision == 5
+    assert before.settled(NOW).reviewed(NOW).settled(NOW).wanted_revision == 5
