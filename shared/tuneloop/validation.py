@@ -143,7 +143,7 @@ def _seen(task: Task, raw: IO[bytes], on_read: Progress | None) -> Iterator[Seen
         return
     part, of = task.part, task.of
     for index, line in enumerate(lines):
-        if index // BLOCK_LINES % of == part and (line is None or line.strip()):
+        if index // BLOCK_LINES % of == part and (line is None or (line and not line.isspace())):
             text = line.removeprefix(BYTE_ORDER_MARK) if line and not index else line
             yield index + 1, inspected(text, index + 1)
 

@@ -229,12 +229,14 @@ def test_what_somebody_else_sent_too_stays_with_what_was_decided_about_it(world:
     collecting(world, [{**line, "subject": SUBJECT, "created_at": "2026-11-20T00:00:00Z"}, chat("Hello", "hi")])
     collecting(world, [{**line, "subject": "bob", "created_at": "2026-11-19T00:00:00Z"}], name="b.jsonl")
     reviewed(world, id_of(line), status=Status.APPROVED)
+    export = exported(world)
 
     erased_subject(world, SUBJECT)
     at_once = current(world, id_of(line))
     swept(world, later)
 
     assert at_once == current(world, id_of(line)) == ("bob", Status.APPROVED)
+    assert app.exports.get(world.tenant, "support", export["id"]).erased == 0
 
 
 def test_an_edit_of_what_a_subject_sent_goes_with_it_and_the_decision_stays(world: World, later: Later) -> None:

@@ -33,7 +33,7 @@ def lines_in(segment: bytes) -> list[bytes]:
 
 
 def written_anew(segment: bytes) -> bytes:
-    return packed(content_of(segment).replace(b"Where is", b"Where was"))
+    return packed(content_of(segment).replace(b'"user"', b'"User"'))
 
 
 DAMAGES: dict[str, Damage] = {

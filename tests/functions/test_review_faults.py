@@ -159,7 +159,7 @@ def test_whatever_reviewers_do_each_decision_counts_once_and_in_order(world: Wor
     path = f"/v1/datasets/{name}"
     found = world.call("GET /v1/datasets/{dataset}/examples", f"{path}/examples").body["data"]
     histories: dict[str, list[Any]] = {each["id"]: [] for each in found}
-    decisions = st.fixed_dictionaries(
+    decisions: st.SearchStrategy[Any] = st.fixed_dictionaries(
         {"example": st.sampled_from(sorted(histories)), "version": st.integers(0, 3)},
         optional={
             "status": st.sampled_from(["approved", "rejected", "unreviewed"]),

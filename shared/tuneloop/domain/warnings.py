@@ -74,6 +74,7 @@ class Answers:
     def __init__(self) -> None:
         self._labels: dict[str, Label] = {}
         self._are_labels = True
+        self._texts: Label | None = None  # of all texts, once they are no labels
         self._shapes: dict[Shape, Noted] = {}
         self._unusual = Noted()
         self._empty = Noted()
@@ -104,12 +105,16 @@ class Answers:
         """What is known of an answer; of one that is too long for a label, or one too many, nothing stays known."""
         if label := self._labels.get(answer):
             return label
+        if self._texts and not self._are_labels and not answer.startswith(BEGINS):
+            return self._texts
         value = json_in(answer)
         noted = self._noted(TEXT if value is answer else shape_of(value))
         label = Label((noted, self._empty) if value in NOTHING else (noted,))
         self._are_labels = self._are_labels and len(answer) <= LABEL_CHARACTERS and len(self._labels) < ANSWERS
         if self._are_labels:
             self._labels[answer] = label
+        elif noted is self._shapes.get(TEXT):
+            self._texts = label
         return label
 
     def _noted(self, shape: Shape) -> Noted:

@@ -26,7 +26,7 @@ from tuneloop.store.lines import ID, Stored, kept_lines, read_line
 from tuneloop.store.merging import Lines, Source, merged
 from tuneloop.store.objects import Objects
 from tuneloop.store.reviews import Reviews
-from tuneloop.store.segments import blocks_of, lines_of
+from tuneloop.store.segments import blocks_of, lines_of, pieces_of
 
 
 class Current(NamedTuple):
@@ -96,9 +96,17 @@ class Contents:
         erased = self.erased(tenant, dataset)
         decisions = self._reviews.decisions(tenant, dataset, revision, erased)
         search = Search(wanted, decisions)
-        sources = self._quick(tenant, dataset, revision, erased)
-        with merged([partial(search.shortened, source) for source in sources]) as blocks:
+        segments = self._datasets.segments(tenant, dataset, revision)
+        sources = [partial(self._sought, segment, erased, search) for segment in segments]
+        with merged(sources) as blocks:
             yield search.hits(blocks, check)
+
+    def _sought(self, segment: Segment, erased: Erased, search: Search) -> Iterator[Lines]:
+        pieces = pieces_of(segment, self._objects)
+        if erased:
+            kept = without(erased, partial(lines_of, segment, self._objects))
+            pieces = (b"\n".join([*lines, b""]) for lines in kept())
+        return search.lines_in(pieces)
 
     def originals(self, tenant: str, dataset: str, revision: int, ids: Collection[str]) -> dict[str, Stored]:
         """Those of some examples that the dataset held at a revision, as they were collected."""

@@ -1,7 +1,7 @@
 """Finding examples in blocks of stored lines: nearly all are told by a few of their bytes, and few are parsed.
 
-A line that isn't wanted is cut to what stands before its content as soon as it is read: that tells which of several
-lines of one example counts, and the rest needn't be carried through the merge.
+A line that isn't wanted is cut to what stands before its content where it is read: that tells which of several lines of
+one example counts, and the rest needn't be carried through the merge.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,10 +13,9 @@ import msgspec
 from tuneloop.domain.finding import Wanted
 from tuneloop.domain.reviews import UNDECIDED, Decision
 from tuneloop.store.lines import CONTENT, ID, Stored, read_line
-from tuneloop.store.merging import Lines, Source, created_in
+from tuneloop.store.merging import Lines, created_in
 
 Decisions = dict[bytes, Decision]
-EVERYTHING = Wanted()
 AT_ONCE = 4  # blocks: each change to another segment costs what its decoder has to fetch into the caches again
 END = ord("}")  # a whole line ends with it, one that was cut never does
 QUALITY = b',"quality":'
@@ -53,26 +52,37 @@ class Search:
         self._needles = [needle.encode() for needle in wanted.needles()]
         self._has_range = (wanted.quality_min, wanted.quality_max) != (None, None)
 
-    def shortened(self, source: Source) -> Iterator[Lines]:
-        """The lines of a source, those cut that aren't wanted."""
-        blocks = source() if self._wanted == EVERYTHING else map(self._cut, source())
+    def lines_in(self, pieces: Iterator[bytes]) -> Iterator[Lines]:
+        """The lines of a segment from its pieces, those cut that aren't wanted."""
+        blocks = self._blocks_in(pieces)
         while lines := list(chain.from_iterable(islice(blocks, AT_ONCE))):
             yield lines
 
-    def _cut(self, block: Lines) -> Lines:
-        """A block with the lines cut that aren't wanted; one that somebody decided on is left whole."""
-        decisions, is_wanted = self._decisions, self._is_wanted
+    def _blocks_in(self, pieces: Iterator[bytes]) -> Iterator[Lines]:
+        rest = b""
+        for piece in pieces:
+            lines, rest = self._cut(rest + piece)
+            yield lines
+
+    def _cut(self, piece: bytes) -> tuple[Lines, bytes]:
+        """A piece's lines, and the beginning of one at its end; one that somebody decided on is left whole.
+
+        What is cut off is never copied, which takes more time than all the rest.
+        """
+        find, decisions, lines, start = piece.find, self._decisions, [], 0
         first = self._needles[0] if self._needles else b""  # most lines lack it, and are asked for nothing else
-        return [
-            line
-            if (line.find(first, ID.stop, head) > 0 and is_wanted(line, head)) or line[ID] in decisions
-            else line[:head]
-            for line in block
-            for head in (line.index(CONTENT),)
-        ]
+        while (head := find(CONTENT, start)) >= 0 and (end := find(b"\n", head)) >= 0:
+            if piece[start + ID.start : start + ID.stop] in decisions:
+                lines.append(piece[start:end])
+            elif find(first, start + ID.stop, head) >= 0 and self._is_wanted(line := piece[start:end], head - start):
+                lines.append(line)
+            else:
+                lines.append(piece[start:head])
+            start = end + 1
+        return lines, piece[start:]
 
     def hits(self, blocks: Iterator[Lines], check: Callable[[], None]) -> Iterator[Hit]:
-        """Every wanted example of shortened blocks, in their order; `check` is called for each block."""
+        """Every wanted example of such lines, in their order; `check` is called for each block."""
         for block in blocks:
             check()
             for line in block:
@@ -80,7 +90,7 @@ class Search:
                     yield hit
 
     def _is_wanted(self, line: bytes, head: int) -> bool:
-        """Whether an example that nobody decided on is wanted, or may be where only parsing it can tell."""
+        """Whether an example that nobody decided on is wanted, or may be where only parsing can tell."""
         for needle in self._needles[1:]:
             if line.find(needle, ID.stop, head) < 0:
                 return False

@@ -1,9 +1,9 @@
 """Merging: sorted segments read as one sorted stream, each example once.
 
-Which of several lines of one example counts doesn't depend on where they lie or when they came: one that feedback didn't
-make, then the latest `created_at`, then the smallest line. Lines come and go in blocks of some thousand, sorted as
-wholes, which takes a tenth of the time of comparing them one by one. Only a few segments are open at a time: where
-there are more, groups of them are merged into files on disk first.
+Which of several lines of one example counts doesn't depend on where they lie or when they came: one that feedback
+didn't make, then the latest `created_at`, then the smallest line. Lines come and go in blocks of some thousand,
+sorted as wholes, which takes a tenth of the time of comparing them one by one. Only a few segments are open at a
+time: where there are more, groups of them are merged into files on disk first.
 """
 
 from bisect import bisect_left

@@ -20,8 +20,7 @@ def blocks_of(segment: Segment, objects: Objects) -> Iterator[Lines]:
     """The lines of a segment, sorted, in blocks of about a MiB; Corrupt where they aren't what was written."""
     whole = hashlib.sha256()
     count, last = 0, b""
-    for block in _split(segment, _unpacked(segment, objects)):
-        whole.update(b"\n".join([*block, b""]))
+    for block in _split(segment, _hashed(_unpacked(segment, objects), whole)):
         if block[0] < last or sorted(block) != block:
             raise _corrupt(segment, "its lines are not sorted")
         count, last = count + len(block), block[-1]
@@ -35,6 +34,15 @@ def lines_of(segment: Segment, objects: Objects) -> Iterator[Lines]:
     return _split(segment, _unpacked(segment, objects))
 
 
+def pieces_of(segment: Segment, objects: Objects) -> Iterator[bytes]:
+    """The same as it is unpacked, a line's end in one piece and its beginning in the piece before."""
+    last = b"\n"
+    for last in _unpacked(segment, objects):
+        yield last
+    if not last.endswith(b"\n"):
+        raise _corrupt(segment, "its last line is cut off")
+
+
 def _unpacked(segment: Segment, objects: Objects) -> Iterator[bytes]:
     try:
         yield from objects.pieces(segment.key)
@@ -42,6 +50,12 @@ def _unpacked(segment: Segment, objects: Objects) -> Iterator[bytes]:
         raise _corrupt(segment, "it can't be unpacked to its end") from error
     except NotFound as error:
         raise _corrupt(segment, "it is not there") from error
+
+
+def _hashed(pieces: Iterator[bytes], whole: "hashlib._Hash") -> Iterator[bytes]:
+    for piece in pieces:
+        whole.update(piece)
+        yield piece
 
 
 def _split(segment: Segment, pieces: Iterator[bytes]) -> Iterator[Lines]:

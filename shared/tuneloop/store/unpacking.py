@@ -8,6 +8,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import IO, overload
 
 import zstandard
@@ -121,15 +122,17 @@ def split_lines(pieces: Iterator[bytes], longest: int = sys.maxsize) -> Iterator
     held: list[bytes] = []
     size = 0
     for piece in pieces:
-        for number, part in enumerate(piece.split(b"\n")):
-            if number:  # what stood before it has ended
-                yield b"".join(held) if size <= longest else None
-                held, size = [], 0
-            size += len(part)
-            if size <= longest:
-                held.append(part)
-            else:
-                held.clear()
+        *ended, rest = piece.split(b"\n")
+        if ended:
+            whole = size + len(ended[0]) <= longest
+            yield b"".join([*held, ended[0]]) if whole else None
+            yield from (line if len(line) <= longest else None for line in islice(ended, 1, None))
+            held, size = [], 0
+        size += len(rest)
+        if size <= longest:
+            held.append(rest)
+        else:
+            held.clear()
     if size:
         yield b"".join(held) if size <= longest else None
 

@@ -37,9 +37,7 @@ class Upload:
             return
         if self._held:
             self._send()
-        self._client.complete_multipart_upload(
-            **self._place, UploadId=self._id, MultipartUpload={"Parts": self._parts}
-        )
+        self._client.complete_multipart_upload(**self._place, UploadId=self._id, MultipartUpload={"Parts": self._parts})
 
     def _send(self) -> None:
         if self._id is None:

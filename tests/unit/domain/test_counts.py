@@ -1,6 +1,7 @@
 """Counts and eligibility: exact figures, and the sentence that follows from them."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ POLICIES = st.builds(
 )
 
 
-def a_count(**changes: object) -> Counted:
+def a_count(**changes: Any) -> Counted:
     return Counted(Status.UNREVIEWED, "a", "app", preference=False, quality=0.9, tokens=10)._replace(**changes)
 
 

@@ -1,6 +1,8 @@
 """Finding: what is told by a few bytes is what parsing would have told, whatever is said and however it is written."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -14,6 +16,7 @@ from tuneloop.store.finding import Search
 from tuneloop.store.lines import line_of, read_line
 from tuneloop.store.merging import Lines, merged
 
+PIECE = 700  # bytes: more than some lines have, and less than others
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 WORDS = st.sampled_from(
     [
@@ -91,10 +94,18 @@ def naive(lines: Lines, decisions: dict[bytes, Decision], wanted: Wanted) -> lis
     return found
 
 
+def blocks_of(lines: Lines) -> Iterator[Lines]:
+    return iter([list(lines)] if lines else [])
+
+
+def pieces_of(lines: Lines) -> Iterator[bytes]:
+    content = b"".join(line + b"\n" for line in lines)
+    return (content[start : start + PIECE] for start in range(0, len(content), PIECE))
+
+
 def found(sources: list[Lines], decisions: dict[bytes, Decision], wanted: Wanted) -> list[str]:
     search = Search(wanted, decisions)
-    blocks = [lambda lines=lines: search.shortened(lambda: iter([list(lines)])) for lines in sources]
-    with merged(blocks) as shortened:
+    with merged([partial(search.lines_in, pieces_of(lines)) for lines in sources]) as shortened:
         return [hit.id for hit in search.hits(shortened, lambda: None)]
 
 
@@ -102,9 +113,7 @@ def found(sources: list[Lines], decisions: dict[bytes, Decision], wanted: Wanted
 def test_bytes_tell_what_parsing_tells(drawn: list[Example], wanted: Wanted, data: st.DataObject) -> None:
     lines = sorted(line_of(each).text for each in drawn)
     decided = data.draw(st.sets(st.sampled_from([each.id for each in drawn]))) if drawn else set()
-    decisions = {
-        each.encode(): data.draw(DECISIONS.map(lambda made, own=each: with_id(made, own))) for each in sorted(decided)
-    }
+    decisions = {each.encode(): with_id(data.draw(DECISIONS), each) for each in sorted(decided)}
     halves = [lines[::2], lines[1::2]]
 
     assert found(halves, decisions, wanted) == naive(lines, decisions, wanted)
@@ -123,7 +132,7 @@ def test_of_an_example_that_came_several_times_the_line_that_counts_is_looked_at
     drawn: list[list[Example]], wanted: Wanted
 ) -> None:
     sources = [sorted({line_of(each).text for each in some}) for some in drawn]
-    with merged([lambda lines=lines: iter([list(lines)] if lines else []) for lines in sources]) as blocks:
+    with merged([partial(blocks_of, lines) for lines in sources]) as blocks:
         counting = [line for block in blocks for line in block]
 
-    assert found([lines for lines in sources if lines], {}, wanted) == naive(counting, {}, wanted)
+    assert found(sources, {}, wanted) == naive(counting, {}, wanted)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,7 +31,7 @@ REVIEWS = st.builds(
 )
 
 
-def a_review(example: str = "a" * 64, number: int = 1, **changes: object) -> Review:
+def a_review(example: str = "a" * 64, number: int = 1, **changes: Any) -> Review:
     return Review(example, number, 1, "anna", NOW, Status.APPROVED)._replace(**changes)
 
 
