@@ -66,8 +66,9 @@ class Task(NamedTuple):
 
 def validate(task: Task, *, processes: int = 1, on_read: Progress | None = None) -> Report:
     """What is found in the task's file by so many processes; `on_read` is told how many of its bytes were read."""
-    count_text("")  # the vocabulary is loaded once, and shared by the processes that are made after it
     of = 1 if task.is_table else processes
+    if of > 1:
+        count_text("ß")  # loads the vocabulary, and what texts beyond ASCII need, once for all processes made after it
     with ExitStack() as stack:
         others = [stack.enter_context(_elsewhere(task._replace(part=part, of=of))) for part in range(1, of)]
         findings = findings_of(task._replace(of=of), on_read)

@@ -1,5 +1,6 @@
 """What review-examples tells of a dataset: figures that are exact, and whether they suffice to train."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest

@@ -62,7 +62,7 @@ def _show(found: list[Estimate], valid: int, invalid: int) -> None:
     console = Console(soft_wrap=True, highlight=False)
     console.print(
         f"{valid:,} examples ({invalid:,} lines can't be used): {first.examples:,} train, {first.test_rows:,} test.",
-        f"The test shows a gain of {proves:.1%} or more." if proves else "No test: nothing can be proved.",
+        f"The test shows a gain of {100 * proves:.1f} points or more." if proves else "No test: nothing can be proved.",
         f"{first.estimated_tokens:,} tokens are trained on, in {first.epochs} epochs.",
         sep="\n",
     )

@@ -101,8 +101,9 @@ class Wanted(BaseModel):
     @cached_property
     def _piece(self) -> tuple[str, bytes | None]:
         """What to look for, and the same in bytes unless letter case takes more than ASCII's."""
-        piece = plain(self.text or "").casefold()
-        return piece, piece.encode() if piece.isascii() else None
+        piece = plain(self.text or "")
+        folded = piece.casefold()  # which makes ASCII of letters such as ß
+        return folded, folded.encode() if piece.isascii() else None
 
 
 def plain(text: str) -> str:

@@ -62,7 +62,8 @@ class Search:
         rest = b""
         for piece in pieces:
             lines, rest = self._cut(rest + piece)
-            yield lines
+            if lines:  # a line may be longer than many pieces
+                yield lines
 
     def _cut(self, piece: bytes) -> tuple[Lines, bytes]:
         """A piece's lines, and the beginning of one at its end; one that somebody decided on is left whole.

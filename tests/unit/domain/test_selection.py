@@ -282,6 +282,15 @@ def test_what_users_said_about_answers_trains_and_is_never_tested_with() -> None
     assert found[:300].count(Is.TRAIN) > 240
 
 
+def test_what_users_said_beside_what_is_tested_is_kept_out() -> None:
+    rows = [Row(place, says=place, subject=1 + place // 2, feedback=bool(place % 2)) for place in range(400)]
+
+    found = outcomes(rows, DEFAULT)
+
+    assert Is.TEST in found[::2]
+    assert [Is.KEPT_OUT if own == Is.TEST else own for own in found[::2]] == found[1::2]
+
+
 def test_what_users_said_about_a_test_s_prompt_is_kept_out() -> None:
     rows = [Row(1, mark=Split.TEST), Row(1, says=2, feedback=True)]
 
