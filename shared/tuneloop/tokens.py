@@ -50,18 +50,21 @@ def count_texts(texts: list[str]) -> int:
     return counted // TOKEN_BYTES + careful
 
 
+@lru_cache(maxsize=1 << 10)
+def count_short(text: str) -> int:
+    """The same for a text that is known to be short."""
+    return count_text(text)
+
+
 def forget() -> None:
     """Free what was remembered of texts: up to 20 MB."""
     _tokenizer().clear_cache()
-    _count_remembered.cache_clear()
+    count_short.cache_clear()
 
 
 def count_repeated(text: str) -> int:
     """Tokens of a text that many examples of a dataset share, such as a role, a system prompt or its tools."""
-    return _count_remembered(text) if len(text) <= REPEATED else count_text(text)
-
-
-_count_remembered = lru_cache(maxsize=1 << 10)(count_text)
+    return count_short(text) if len(text) <= REPEATED else count_text(text)
 
 
 def count_messages(messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None = None) -> int:

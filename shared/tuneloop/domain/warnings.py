@@ -213,8 +213,9 @@ class Duplicates:
         """Take an example by its line and the hash of its content."""
         if self.seen < DUPLICATES_AMONG:
             self.seen += 1
-            self._hashes[content % SHARDS].append(content)
-            self._lines[content % SHARDS].append(line)
+            shard = content % SHARDS
+            self._hashes[shard].append(content)
+            self._lines[shard].append(line)
 
     def portions(self) -> Iterator[Portion]:
         """All of it in portions, for another process to include."""

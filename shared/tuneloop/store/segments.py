@@ -49,7 +49,7 @@ def _unpacked(segment: Segment, objects: Objects) -> Iterator[bytes]:
     except zstandard.ZstdError as error:
         raise _corrupt(segment, "it can't be unpacked to its end") from error
     except NotFound as error:
-        raise _corrupt(segment, "it is not there") from error
+        raise _corrupt(segment, "it is not there, or may not be read") from error
 
 
 def _hashed(pieces: Iterator[bytes], whole: "hashlib._Hash") -> Iterator[bytes]:
