@@ -18,6 +18,8 @@ from tuneloop.store.datasets import Datasets
 from tuneloop.store.objects import Objects, Packing
 from tuneloop.tokens import count_messages
 
+TRIES = 5
+
 
 def collect(
     drop: Drop,
@@ -50,10 +52,20 @@ def collect(
             "finished_at": now,
         }
     )
-    try:
-        return datasets.save_drop(ended)
-    except Stale:  # the same drop was delivered twice and the other one ended first
-        return datasets.drop(*drop.place, drop.id)
+    return _saved(ended, datasets)
+
+
+def _saved(ended: Drop, datasets: Datasets) -> Drop:
+    """The drop as it was stored: a twin that ended first counts, but not that this reader was given up meanwhile."""
+    for _ in range(TRIES):
+        try:
+            return datasets.save_drop(ended)
+        except Stale:
+            stored = datasets.drop(*ended.place, ended.id)
+        if stored.status not in UNREAD:
+            return stored
+        ended = ended.model_copy(update={"seq": stored.seq})
+    raise Stale(f"Drop {ended.id} is changing too fast to end it; try again.")
 
 
 def _segments(

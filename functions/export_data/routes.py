@@ -15,6 +15,8 @@ from tuneloop.store.objects import Objects
 
 api = Api(app)
 
+REVISIONS_KNOWN = 300  # the latest ones, whose exports are told apart from those that nobody can have asked for
+
 
 class FileView(BaseModel):
     """One file of an export; `url` downloads it for 15 minutes."""
@@ -69,9 +71,11 @@ def get_export(dataset: Name, export: Name) -> ExportView:
     if found := app.exports.find(api.tenant, dataset, export):
         return _with_links(found, app.objects)
     current = app.datasets.get(api.tenant, dataset)
-    if export != export_id(api.tenant, dataset, current.settled_revision):
-        raise NotFound(f"Dataset {dataset} has no export {export}.", param="export")
-    return ExportView(id=export, dataset=dataset, revision=current.settled_revision, status="freezing")
+    lately = range(current.revision, max(0, current.revision - REVISIONS_KNOWN), -1)
+    for revision in (*lately, current.settled_revision):
+        if export == export_id(api.tenant, dataset, revision):
+            return ExportView(id=export, dataset=dataset, revision=revision, status="freezing")
+    raise NotFound(f"Dataset {dataset} has no export {export}.", param="export")
 
 
 def _with_links(export: Export, objects: Objects) -> ExportView:

@@ -77,6 +77,8 @@ class Function:
         match event:
             case {"source": source, "detail-type": kind, "detail": detail} if source == SOURCE:
                 return self.routines[kind](parse_event.validate_python({**detail, "type": kind}))
+            case {"source": "aws.s3", "detail": {"object": {"key": key, "size": 0}}} if key.endswith("/"):
+                return None  # a folder, as S3's console makes them
             case {"source": "aws.s3", "detail": detail}:
                 return self.routines["drop"](**_drop_of(detail["object"]))
             case {"schedule": name}:

@@ -19,6 +19,7 @@ from tuneloop.domain.limits import JSON_DEPTH, PROBLEMS_KEPT
 from tuneloop.domain.words import name_in
 
 CONTENT_FIELDS = ("messages", "tools", "parallel_tool_calls")
+MADE_FIELDS = ("id", "content")  # of an example, but none of a line
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 PROMPT_ROLES = ("system", "developer")
 LONGEST_PATH = 200
@@ -126,6 +127,8 @@ def read_example(row: Any, line: int, split: Split | None = None) -> Example | l
     found = islice(_problems(row), PROBLEMS_KEPT)
     if problems := [Problem(line=line, path=path, code=code, message=text) for path, code, text in found]:
         return problems
+    if taken := [name for name in MADE_FIELDS if name in row]:
+        return [_field_problem(line, (name,), "A line has no such field") for name in taken]
     content = {name: row[name] for name in CONTENT_FIELDS if row.get(name) is not None}
     known = {name: value for name, value in row.items() if name in Example.model_fields}
     unknown = (name for name in row if name not in known and name not in CONTENT_FIELDS)
@@ -141,7 +144,7 @@ def read_example(row: Any, line: int, split: Split | None = None) -> Example | l
 
 
 def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Problem:
-    allowed = ", ".join([*CONTENT_FIELDS, *(name for name in Example.model_fields if name not in ("id", "content"))])
+    allowed = ", ".join([*CONTENT_FIELDS, *(name for name in Example.model_fields if name not in MADE_FIELDS)])
     path = ".".join(["$", *map(name_in, loc)])[:LONGEST_PATH]
     return Problem(line=line, path=path, code="invalid_field", message=f"{message}. Known fields: {allowed}.")
 

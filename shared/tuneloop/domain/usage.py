@@ -12,16 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from tuneloop.domain.ids import Name
 from tuneloop.domain.pricing import Usd
-from tuneloop.domain.routing import Arm
 
 
 class UsageRecord(BaseModel):
-    """One inference's cost: tokens, and USD or None where the price is unknown."""
+    """One call's cost: tokens, and USD or None where the price is unknown."""
 
-    inference: str
+    model_config = ConfigDict(extra="ignore")  # messages of an older stage have more fields
+
     model: Name
     version: int
-    arm: Arm
     fallback: bool = False
     failed: bool = False
     prompt_tokens: int = 0

@@ -78,10 +78,6 @@ class Evaluations:
         """A page of a tenant's evaluations, newest first."""
         return self._table.newest(keys.evaluation(tenant, "").pk, Evaluation, limit, cursor)
 
-    def all(self, tenant: str) -> Iterator[Evaluation]:
-        """Every evaluation of a tenant."""
-        return self._table.all(keys.evaluation(tenant, "").pk, Evaluation)
-
     def open(self) -> Iterator[Evaluation]:
         """Every open evaluation of every tenant, oldest first."""
         return self._table.all(keys.OPEN_EVALUATIONS, Evaluation, index=keys.SWEEP)

@@ -1,5 +1,6 @@
 """Usage: sums that are exact, and feedback that replaces what was said before."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -135,3 +136,11 @@ def test_a_batch_survives_the_queue_with_its_money(usd: Decimal | None) -> None:
     batch = a_batch("b1", a_record(cost_usd=usd))
 
     assert UsageBatch.model_validate_json(batch.model_dump_json()) == batch
+
+
+def test_a_message_of_an_older_stage_is_still_counted() -> None:
+    batch = a_batch("b1")
+    older = batch.model_dump(mode="json")
+    older["records"][0] |= {"inference": "chatcmpl-1", "arm": "stable"}
+
+    assert UsageBatch.model_validate_json(json.dumps(older)) == batch
