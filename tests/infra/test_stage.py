@@ -108,7 +108,7 @@ def test_the_local_stage_has_no_such_rule(templates: dict[str, Template]) -> Non
 
 
 def test_a_stage_has_to_be_named() -> None:
-    with pytest.raises(ValueError, match=re.escape("unknown stage None: pass -c stage=local or -c stage=prod")):
+    with pytest.raises(ValueError, match="There can't be a stage '': STAGE=prod, or for a throw-away stage"):
         stage_named(None, {})
 
 
