@@ -45,7 +45,7 @@ RETENTIONS = (1, 7, 30, 90, 365)
 SECONDS = {
     "settle_s": (1, 86_400),
     "refresh_after_s": (0, 3600),
-    "unseen_after_s": (1, 43_200),  # half of the day that the sweep looks back
+    "unseen_after_s": (0, 43_200),  # half of the day that the sweep looks back
 }
 ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 KINDS = {str: "a text in quotes", int: "a whole number, without quotes", bool: "true or false, without quotes"}
