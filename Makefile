@@ -1,12 +1,13 @@
 # Tuneloop's commands: `make help` lists them. Each makes the environment it needs first.
 PYTHON ?= python3
 BIN := .venv/bin
-CDK := node_modules/.bin/cdk
 CODE := shared/tuneloop functions trainer infra local release checks tests bench docs
 export PYTHONPATH := shared:functions:.
+# Node 20 works for all that is run here, and `make deploy` says what it thinks of it.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-unit test-grants check format bill bench-data layer bootstrap deploy provider-key smoke destroy synth docs lock clean
+.PHONY: help setup demo local test test-unit test-grants check format bill bench-data layer bootstrap deploy provider-key smoke destroy stop start restore synth docs lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,23 +44,32 @@ format: setup ## Format the code and fix what the linter can fix.
 	@$(BIN)/ruff check --quiet --fix .
 
 layer: setup ## Build the functions' code for AWS in build/layer: make layer [ARCH=x86_64].
-	@$(BIN)/python -m release.layer $(if $(ARCH),--architecture "$(ARCH)")
+	@$(BIN)/python -m release.layer $(if $(ARCH),--architecture="$(ARCH)")
 
 bootstrap: setup ## Make what the CDK needs in the AWS account and region that you are signed in to, once.
 	@$(BIN)/python -m release.bootstrap
 
 deploy: setup ## Deploy a stage to the AWS account that you are signed in to: make deploy STAGE=prod [YES=1].
-	@$(BIN)/python -m release.deploy --stage "$(STAGE)" $(if $(YES),--yes)
+	@$(BIN)/python -m release.deploy --stage="$(STAGE)" $(if $(YES),--yes)
 
 provider-key: setup ## Store the provider's API key for a stage, typed or piped in: make provider-key STAGE=prod.
-	@$(BIN)/python -m release.provider_key --stage "$(STAGE)"
+	@$(BIN)/python -m release.provider_key --stage="$(STAGE)"
 
 smoke: setup ## Run the loop on a stage, for a price stated first: make smoke STAGE=prod [CAP=1.00] [TIMEOUT=120] [YES=1].
-	@$(BIN)/python -m release.smoke --stage "$(STAGE)" $(if $(CAP),--cap "$(CAP)") $(if $(TIMEOUT),--timeout "$(TIMEOUT)") \
+	@$(BIN)/python -m release.smoke --stage="$(STAGE)" $(if $(CAP),--cap="$(CAP)") $(if $(TIMEOUT),--timeout="$(TIMEOUT)") \
 		$(if $(UNPRICED),--unpriced) $(if $(YES),--yes)
 
 destroy: setup ## Take a throw-away stage down with all its data: make destroy STAGE=try [CONFIRM=try] [KEY=1].
-	@$(BIN)/python -m release.destroy --stage "$(STAGE)" $(if $(CONFIRM),--confirm "$(CONFIRM)") $(if $(KEY),--with-key)
+	@$(BIN)/python -m release.destroy --stage="$(STAGE)" $(if $(CONFIRM),--confirm="$(CONFIRM)") $(if $(KEY),--with-key)
+
+stop: setup ## Halt a stage, its API too, until make start: make stop STAGE=prod.
+	@$(BIN)/python -m release.pause stop --stage="$(STAGE)"
+
+start: setup ## Let a stage go on that make stop halted: make start STAGE=prod.
+	@$(BIN)/python -m release.pause start --stage="$(STAGE)"
+
+restore: setup ## Make a stopped stage's table what a restored one holds: make restore STAGE=prod FROM=table [CONFIRM=prod].
+	@$(BIN)/python -m release.restore --stage="$(STAGE)" --from="$(FROM)" $(if $(CONFIRM),--confirm="$(CONFIRM)")
 
 bill: setup ## Print what a prod stage costs a month on AWS, idle and at three loads; also in build/bench/bill.json.
 	@$(BIN)/python -m bench.bill $(ARGS)
@@ -68,8 +78,8 @@ bench-data: setup ## Measure validating, exporting and listing training data; al
 	@$(BIN)/python -m bench.data $(ARGS)
 
 synth: setup ## Write the CloudFormation templates of both stages to build/cdk.out.
-	@$(CDK) synth --quiet -c stage=local --output build/cdk.out/local
-	@$(CDK) synth --quiet -c stage=prod --output build/cdk.out/prod
+	@$(call synth,local)
+	@$(call synth,prod)
 
 docs: setup ## Write what is generated from the code: docs/openapi.json and the README's table.
 	@$(BIN)/python -m docs.build
@@ -83,6 +93,9 @@ lock: setup ## Pin the newest allowed versions, with hashes, in requirements/ an
 clean: ## Remove what was built and cached; the environment stays.
 	@rm -rf build .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis shared/*.egg-info
 	@find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
+
+# The app itself writes the template; the CDK's command line would only talk about feature flags beside it.
+synth = CDK_OUTDIR=build/cdk.out/$(1) CDK_CONTEXT_JSON='{"stage": "$(1)"}' $(BIN)/python -m infra.app
 
 # The layer takes the versions that the tests ran with. Hashes of all platforms and no address of an index, so that
 # the files are the same wherever they are made.

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,10 @@ from typing import Any, get_type_hints
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[a-z][a-z0-9-]{0,15}", re.ASCII)
+NOT_A_BEGINNING = (
+    "prod-",
+    "local-",
+)  # such a stage would pass for one that is kept, and its names for those of another
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 PYTHON = f"python3.{sys.version_info.minor}"
 ARCHITECTURES = ("arm64", "x86_64")
@@ -37,6 +42,13 @@ SETTINGS = (
 )
 OVERRIDABLE = (*SETTINGS, "quiet_s", "functions_root", "layer_root")
 RETENTIONS = (1, 7, 30, 90, 365)
+SECONDS = {
+    "settle_s": (1, 86_400),
+    "refresh_after_s": (0, 3600),
+    "unseen_after_s": (0, 43_200),  # half of the day that the sweep looks back
+}
+ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+KINDS = {str: "a text in quotes", int: "a whole number, without quotes", bool: "true or false, without quotes"}
 
 
 @dataclass(frozen=True)
@@ -164,10 +176,34 @@ def read_settings(name: str) -> dict[str, str]:
     file = settings_file(name)
     if name == LOCAL.name or not file.is_file():
         return {}
-    found = json.loads(file.read_text("utf-8"))
-    if not isinstance(found, dict) or set(found) - set(SETTINGS):
-        raise ValueError(f"{file} has to be a JSON object of these settings: {', '.join(SETTINGS)}")
+    kinds = get_type_hints(Stage)
+    found = _object_in(file)
+    for key, value in found.items():
+        if key not in SETTINGS:
+            raise ValueError(f"{file}: there is no setting {key!r}; it may set {', '.join(SETTINGS)}")
+        if type(value) is not kinds[key]:
+            raise ValueError(f"{file}: {key} is {json.dumps(value)}; it has to be {KINDS[kinds[key]]}")
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in found.items()}
+
+
+def _object_in(file: Path) -> dict[str, Any]:
+    """The JSON object that a file holds; ValueError with file and line where it holds something else."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
+        if twice:
+            raise ValueError(f"{file}: {', '.join(twice)} stands there more than once")
+        return dict(pairs)
+
+    text = file.read_bytes().decode("utf-8-sig", errors="replace")
+    try:
+        found = json.loads(text or " ", object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        what = error.msg if text.strip() else "the file is empty"
+        raise ValueError(f"{file}, line {error.lineno}: {what}; it has to be a JSON object") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{file} has to be a JSON object of these settings: {', '.join(SETTINGS)}")
+    return found
 
 
 def built_code(architecture: str) -> Path:
@@ -176,10 +212,10 @@ def built_code(architecture: str) -> Path:
 
 
 def _default(name: str | None) -> Stage:
-    if not name or not NAME.fullmatch(name):
+    if not name or not NAME.fullmatch(name) or name.startswith(NOT_A_BEGINNING):
         raise ValueError(
-            f"unknown stage {name!r}: pass -c stage=local or -c stage=prod, or name a throw-away stage: "
-            "a small letter, then at most 15 small letters, digits or hyphens"
+            f"There can't be a stage {name or ''!r}: STAGE=prod, or for a throw-away stage a small letter, then "
+            "at most 15 small letters, digits or hyphens, but not beginning with prod- or local-."
         )
     return {"local": LOCAL, "prod": PROD}.get(name) or replace(THROW_AWAY, name=name)
 
@@ -210,6 +246,13 @@ def _checked(stage: Stage) -> Stage:
 def _faults(stage: Stage) -> Iterator[str]:
     if stage.architecture not in ARCHITECTURES:
         yield f"architecture is {stage.architecture!r}: it has to be {' or '.join(ARCHITECTURES)}"
+    for name, (least, most) in SECONDS.items():
+        if not least <= (value := getattr(stage, name)) <= most:
+            yield f"{name} is {value}: it has to be between {least:,} and {most:,} seconds"
+    if not stage.base_model.strip():
+        yield "base_model is empty: it has to name a model of the provider"
+    if stage.alarm_email and not ADDRESS.fullmatch(stage.alarm_email):
+        yield f"alarm_email is {stage.alarm_email!r}: it has to be one address, like oncall@example.com"
     if not PROVIDER_NAME.fullmatch(stage.provider):
         yield f"provider is {stage.provider!r}: it has to be a short name of small letters, digits and hyphens"
     if stage.log_retention_days not in RETENTIONS:

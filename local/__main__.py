@@ -91,6 +91,7 @@ See the loop, in another terminal of this folder:
   source {VARIABLES.relative_to(ROOT)}; export PATH="$PWD/.venv/bin:$PATH"
   tuneloop drop {TENANT} support local/data/support.jsonl
   tuneloop runs list
+  tuneloop runs watch RUN     # the id from the list; shown until it has ended, which nothing else asks for at once
   tuneloop chat support "My refund has not arrived yet."
 """
 

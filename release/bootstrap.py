@@ -5,12 +5,13 @@ import sys
 import boto3
 
 from release.cdk import bootstrap, in_region
+from release.deployed import caller_identity
 from release.screen import running, say, spoken
 
 
 def main() -> None:
     """Bootstrap the account and region that the operator is signed in to."""
-    account, region = boto3.client("sts").get_caller_identity()["Account"], boto3.Session().region_name
+    account, region = caller_identity()["Account"], boto3.Session().region_name
     command = bootstrap(f"aws://{account}/{region}")
     say(" ".join(part or '""' for part in command))
     running(command, "cdk bootstrap failed", env=in_region())

@@ -39,5 +39,5 @@ def in_region() -> dict[str, str]:
 
 
 def quietly(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """An environment in which the CDK doesn't report home."""
-    return {**environment, "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    """An environment in which the CDK doesn't report home, nor warn of a Node that our own check has spoken of."""
+    return {**environment, "CDK_DISABLE_CLI_TELEMETRY": "true", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"}

@@ -15,7 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.stage import PYTHON, Stage, settings_file
 from release.broken import is_in_the_way, way_out
 from release.cdk import CDK
-from release.deployed import Deployed, has_key
+from release.deployed import Deployed, caller_identity, has_key
+from release.screen import told
 from tuneloop.providers.catalog import price_of
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
@@ -52,7 +53,7 @@ def checks(stage: Stage, deployed: Deployed) -> Iterator[Check]:
     try:
         account = _account()
     except (BotoCoreError, ClientError) as error:
-        yield Check(Mark.STOP, f"AWS credentials: {error} Sign in (aws configure, aws sso login) and set AWS_REGION.")
+        yield Check(Mark.STOP, told(error))
         return
     yield Check(Mark.FINE, account)
     yield _bootstrap(stage)
@@ -89,12 +90,12 @@ def _node() -> Check:
 
 
 def _account() -> str:
-    caller = boto3.client("sts").get_caller_identity()
+    caller = caller_identity()
     return f"AWS account {caller['Account']}, region {boto3.Session().region_name}, as {caller['Arn']}"
 
 
 def _bootstrap(stage: Stage) -> Check:
-    account, region = boto3.client("sts").get_caller_identity()["Account"], boto3.Session().region_name
+    account, region = caller_identity()["Account"], boto3.Session().region_name
     mend = "make bootstrap"
     if not stage.uses_bootstrap_roles:
         bucket = f"cdk-hnb659fds-assets-{account}-{region}"
@@ -116,7 +117,8 @@ def _assets(bucket: str) -> Check:
     try:
         boto3.client("s3").head_bucket(Bucket=bucket)
     except ClientError:
-        return Check(Mark.STOP, f"Without bootstrap roles the CDK still needs a bucket for code: make {bucket}")
+        says = "Without bootstrap roles the CDK still needs a bucket for code"
+        return Check(Mark.STOP, f"{says}: aws s3 mb s3://{bucket} --region {boto3.Session().region_name}")
     return Check(Mark.FINE, f"The CDK acts with your own credentials, its code in {bucket}")
 
 
@@ -176,10 +178,17 @@ def _key(stage: Stage) -> Check:
 
 def closing(stage: Stage, today: date) -> Iterator[Check]:
     """What a provider has announced to end, and what is not known of its prices."""
-    if last := LAST_JOBS.get(stage.provider):
-        when = f"from {last} it takes" if today < last else f"since {last} it has taken"
-        says = f"{stage.provider} is closing fine-tuning: {when} no jobs from anybody, and already none from accounts"
-        yield Check(Mark.NOTE, f"{says} that never fine-tuned there (docs/deploy.md, Providers)")
+    last = LAST_JOBS.get(stage.provider)
+    if last and today >= last:
+        says = f"{stage.provider} has closed fine-tuning: since {last} it takes no jobs from anybody"
+        yield Check(
+            Mark.STOP, f"{says}. Choose another provider in {settings_file(stage.name)} (docs/deploy.md, step 0)"
+        )
+    elif last:
+        says = (
+            f"{stage.provider} is closing fine-tuning: from {last} it takes no jobs from anybody, and already none from"
+        )
+        yield Check(Mark.NOTE, f"{says} accounts that never fine-tuned there (docs/deploy.md, Providers)")
     price = price_of(stage.provider, stage.base_model)
     if price is None:
         says = f"No price is known for {stage.base_model} at {stage.provider}: every run will wait for a confirmation"

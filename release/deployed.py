@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoRegionError
 
 from infra.stage import Stage
 from release.screen import Refusal
@@ -69,6 +69,13 @@ class Deployed:
     def client(self, service: str) -> Any:
         """A boto3 client with the caller's own credentials."""
         return boto3.client(service, config=PATIENCE)  # type: ignore[call-overload]
+
+
+def caller_identity() -> dict[str, Any]:
+    """Who is signed in to which account; botocore's own error where nobody is, or no region is set."""
+    if not boto3.Session().region_name:
+        raise NoRegionError  # STS would answer without one, and the next call would not
+    return dict(boto3.client("sts").get_caller_identity())
 
 
 def has_key(stage: Stage) -> str | None:

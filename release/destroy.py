@@ -15,6 +15,7 @@ from infra.stage import ROOT, Stage
 from release.cdk import cdk, in_region
 from release.deploy import stage_on_aws
 from release.deployed import Deployed, has_key
+from release.pause import forget
 from release.screen import Refusal, ask, running, say, spoken
 
 AT_ONCE = 1000  # what S3 deletes in one call
@@ -156,6 +157,7 @@ def _remove(deployed: Deployed) -> None:
 
 def _leftovers(stage: Stage, *, with_key: bool) -> Iterator[str]:
     """What the stack doesn't own: removed if asked for, named if not."""
+    forget(Deployed(stage))
     if has_key(stage) is None:
         return
     if with_key:

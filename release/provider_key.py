@@ -6,9 +6,9 @@ import sys
 
 import boto3
 
-from infra.stage import Stage
+from infra.stage import Stage, settings_file
 from release.deploy import stage_on_aws
-from release.deployed import has_key
+from release.deployed import Deployed, caller_identity, has_key
 from release.screen import Refusal, say, spoken
 
 LONGEST = 4096  # what a standard parameter holds; the standard tier costs nothing
@@ -19,9 +19,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m release.provider_key", description="Store the provider's API key.")
     parser.add_argument("--stage", required=True)
     stage = stage_on_aws(parser.parse_args().stage)
+    caller_identity()  # before a secret is typed that could not be stored
+    warn_of_a_stage_that_is_not(stage)
     version = store(stage, read_key(stage))
     say(f"{stage.key_parameter} is now version {version}.")
     say("Functions that run already go on with the old key until the provider refuses it, then read the new one.")
+
+
+def warn_of_a_stage_that_is_not(stage: Stage) -> None:
+    """Say so where a stage is neither deployed nor has a file: its name or provider may be a slip."""
+    file = settings_file(stage.name)
+    if not file.is_file() and Deployed(stage).found is None:
+        what = f"! There is no stage {stage.name} in this account and region, and no {file}"
+        say(f"{what}: the key is stored as that of {stage.provider} for when there is one.", style="yellow")
 
 
 def read_key(stage: Stage) -> str:

@@ -5,13 +5,47 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 from rich.console import Console
 
 from infra.stage import ROOT
 from tuneloop.cli.region import agree_on_region
 from tuneloop.domain.errors import TuneloopError
 
+SIGN_IN = "sign in (aws sso login, or aws configure; AWS_PROFILE names the profile) and run this again."
+SET_REGION = (
+    "AWS does not know the region: sign in (aws sso login, or aws configure), set the region "
+    "(export AWS_REGION=eu-central-1) and run this again."
+)
+NOT_SIGNED_IN = (
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+# What AWS says of credentials that are wrong or have expired.
+BAD_CREDENTIALS = {
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
 console = Console(highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -54,10 +88,21 @@ def spoken(command: Callable[[], None]) -> int:
     except TuneloopError as error:
         why = f"{error.code}: {error.message}"
     except (BotoCoreError, ClientError) as error:
-        why = f"AWS: {error}"
+        why = told(error)
     except KeyboardInterrupt:
         why = "Interrupted."
     else:
         return 0
     Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(why, style="red", markup=False)
     return 1
+
+
+def told(error: BotoCoreError | ClientError) -> str:
+    """What AWS or its library refused, and where that is the operator's own sign-in, how to mend it."""
+    if isinstance(error, NoRegionError):
+        return SET_REGION
+    if isinstance(error, NOT_SIGNED_IN):
+        return f"You are not signed in to AWS: {SIGN_IN}"
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] in BAD_CREDENTIALS:
+        return f"AWS does not take these credentials ({error.response['Error']['Code']}): {SIGN_IN}"
+    return f"AWS: {error}"

@@ -5,13 +5,12 @@ the bill is printed. It costs what its provider asks for training on a few dozen
 cap holds the training, whose price is known before it starts.
 """
 
-import argparse
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from infra.stage import Stage, read_settings, stage_named
+from release.arguments import smoke_arguments
 from release.deployed import Deployed, has_key
 from release.loop import Journey, LoopError, split_of
 from release.plan import Plan, plan, question_in
@@ -66,7 +66,7 @@ class Smoke(Journey):
 
 def main() -> None:
     """Run the smoke test."""
-    arguments = _arguments()
+    arguments = smoke_arguments()
     stage = stage_named(arguments.stage, read_settings(arguments.stage))
     deployed = Deployed(stage)
     made = planned(deployed, arguments.cap, unpriced=arguments.unpriced)
@@ -273,26 +273,6 @@ def _heard(smoke: Smoke, stage: Stage, since: datetime, errors: dict[str, str]) 
         if one.function in errors and not one.failures:  # it never came to write a line
             one.failures[errors[one.function]] += 1
     return found
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m release.smoke", description="Run the loop on a deployed stage.")
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--cap", type=_dollars, default=Decimal("1.00"), help="US dollars that it may cost at most")
-    parser.add_argument("--timeout", type=float, default=120.0, help="minutes to wait for the training run")
-    parser.add_argument("--unpriced", action="store_true", help="go on although the provider's price is not known")
-    parser.add_argument("--yes", action="store_true", help="go on without asking, for scripts")
-    return parser.parse_args()
-
-
-def _dollars(text: str) -> Decimal:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise argparse.ArgumentTypeError(f"{text} is no amount of dollars") from None
-    if not value.is_finite() or value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is no amount of dollars")
-    return value
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Fixtures that several kinds of tests share: a stage in moto, and the world that drives it."""
 
+import os
 from collections.abc import Iterator
 from functools import cache
 
@@ -8,6 +9,9 @@ from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
 from tests.world import World, staged
+
+for name in [name for name in os.environ if name.startswith(("AWS_", "TUNELOOP_"))]:
+    del os.environ[name]  # whoever runs the tests may be signed in somewhere, or have a stage of his own in his shell
 
 settings.register_profile("tuneloop", deadline=None)  # two busy cores: a deadline would time the machine
 settings.load_profile("tuneloop")

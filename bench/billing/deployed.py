@@ -1,33 +1,32 @@
-"""What the production template deploys that a bill counts, read from the synthesized template itself."""
+"""What the production template deploys that a bill counts, read from the synthesized template itself.
 
+Whatever has no price here is refused, not left out: a kind of resource, a schedule, an alarm or an option of them.
+"""
+
+import re
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-DAYS = 730 / 24  # AWS counts a month as 730 hours
+from bench.billing.model import HOURS, Index
+
+STAGE = "prod"
 FREE = {
     "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route", "AWS::CDK::Metadata",
-    "AWS::Events::EventBus", "AWS::Events::EventBusPolicy", "AWS::IAM::Policy", "AWS::IAM::Role",
-    "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::LayerVersion", "AWS::Lambda::Permission", "AWS::S3::BucketPolicy",
-    "AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy",
+    "AWS::Events::EventBus", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::LayerVersion", "AWS::Lambda::Permission", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy",
     "AWS::SNS::Topic",  # messages cost, and it has none while no alarm rings
-    "AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup",  # by what is done with them
+    "AWS::SQS::Queue", "AWS::S3::Bucket",  # by what is done with them
 }  # fmt: skip
 COUNTED = {
-    "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm",
-    "AWS::CloudWatch::Dashboard", "AWS::Events::Rule", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function",
+    "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::DynamoDB::Table",
+    "AWS::Events::Rule", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Logs::LogGroup",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Function:
-    """One Lambda function as it is billed."""
-
-    memory_mb: int
-    traced: bool
-    logs_platform: bool
+TABLE = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
+MINUTES = re.compile(r"rate\((\d+) minutes?\)")
+ONCE_A_MONTH = re.compile(r"cron\(\d+ \d+ \d+ \* \? \*\)")
 
 
 @dataclass(frozen=True)
@@ -37,128 +36,110 @@ class Poller:
     function: str
     batch_size: int
     window_s: int
-    has_maximum: bool
 
 
 @dataclass(frozen=True)
 class Deployed:
     """The counted parts of a stage."""
 
-    functions: dict[str, Function]
-    schedules: dict[tuple[str, str], float]  # (function, schedule) -> times a month
+    memory_mb: dict[str, int]  # by function
+    schedules: dict[str, float]  # `function schedule` -> times a month
     pollers: tuple[Poller, ...]
-    stream_readers: int
-    indexes: tuple[tuple[str, str], ...]
+    table: dict[str, Any]  # what DynamoDB is told to make it
     alarm_metrics: int
-    high_resolution_alarm_metrics: int
-    composite_alarms: int
     dashboards: int
     access_log_format: str
     log_retention_days: int
-    unpriced: tuple[str, ...]  # resource types that this module doesn't know
+
+    @property
+    def indexes(self) -> list[Index]:
+        """The table's indexes."""
+        return [_keys(index) for index in self.table["GlobalSecondaryIndexes"]]
 
 
-def synthesize(stage: str = "prod") -> dict[str, Any]:
-    """The template of a stage; it starts the CDK's JavaScript runtime, which takes seconds."""
+def synthesize() -> dict[str, Any]:
+    """The template of the production stage; it starts the CDK's JavaScript runtime, which takes seconds."""
     from aws_cdk import App  # noqa: PLC0415 - see above
 
     from infra.app import build  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
-        app = App(outdir=folder, context={"stage": stage})
+        app = App(outdir=folder, context={"stage": STAGE})
         build(app)
-        body: dict[str, Any] = app.synth().get_stack_by_name(f"tuneloop-{stage}").template
+        body: dict[str, Any] = app.synth().get_stack_by_name(f"tuneloop-{STAGE}").template
         return body
 
 
-def read_template(body: dict[str, Any], stage: str = "prod") -> Deployed:
-    """The counted parts of a template."""
+def read_template(body: dict[str, Any]) -> Deployed:
+    """The counted parts of a template; ValueError for what has no price."""
     resources: dict[str, Any] = body["Resources"]
+    if unknown := {found["Type"] for found in resources.values()} - FREE - COUNTED:
+        raise ValueError(f"no price for {', '.join(sorted(unknown))}")
     names = {
-        key: str(found["Properties"]["FunctionName"]).removeprefix(f"tuneloop-{stage}-")
+        key: str(found["Properties"]["FunctionName"]).removeprefix(f"tuneloop-{STAGE}-")
         for key, found in resources.items()
         if found["Type"] == "AWS::Lambda::Function"
     }
-    alarms = Counter(period < 60 for alarm in _of(body, "AWS::CloudWatch::Alarm") for period in _metric_periods(alarm))
-    [table] = _of(body, "AWS::DynamoDB::Table")
+    [table], [api] = _of(body, "AWS::DynamoDB::Table"), _of(body, "AWS::ApiGatewayV2::Stage")
     return Deployed(
-        functions={names[key]: _function(resources[key]["Properties"]) for key in names},
-        schedules=dict(_schedules(body, names, stage)),
-        pollers=tuple(_pollers(body, names, resources)),
-        stream_readers=sum("StartingPosition" in found for found in _of(body, "AWS::Lambda::EventSourceMapping")),
-        indexes=tuple(_keys(index) for index in table.get("GlobalSecondaryIndexes", [])),
-        alarm_metrics=alarms[False],
-        high_resolution_alarm_metrics=alarms[True],
-        composite_alarms=len(_of(body, "AWS::CloudWatch::CompositeAlarm")),
+        memory_mb={name: _memory_mb(resources[key]["Properties"]) for key, name in names.items()},
+        schedules=dict(_schedules(body, names)),
+        pollers=tuple(_pollers(body, names)),
+        table={name: table[name] for name in TABLE},
+        alarm_metrics=sum(map(_metrics, _of(body, "AWS::CloudWatch::Alarm"))),
         dashboards=len(_of(body, "AWS::CloudWatch::Dashboard")),
-        access_log_format=_access_log_format(body),
+        access_log_format=api["AccessLogSettings"]["Format"],
         log_retention_days=max(group["RetentionInDays"] for group in _of(body, "AWS::Logs::LogGroup")),
-        unpriced=tuple(sorted({found["Type"] for found in resources.values()} - FREE - COUNTED)),
     )
 
 
 def _of(body: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    return [found.get("Properties", {}) for found in body["Resources"].values() if found["Type"] == kind]
+    return [found["Properties"] for found in body["Resources"].values() if found["Type"] == kind]
 
 
-def _function(properties: dict[str, Any]) -> Function:
-    return Function(
-        memory_mb=properties["MemorySize"],
-        traced=properties.get("TracingConfig", {}).get("Mode") == "Active",
-        logs_platform=properties.get("LoggingConfig", {}).get("SystemLogLevel", "INFO") != "WARN",
-    )
+def _memory_mb(function: dict[str, Any]) -> int:
+    if function.get("TracingConfig", {}).get("Mode") == "Active":
+        raise ValueError("no price for the traces of X-Ray")
+    return int(function["MemorySize"])
 
 
-def _metric_periods(alarm: dict[str, Any]) -> Iterator[int]:
-    """The period of each metric that an alarm watches; its expressions cost nothing beside them."""
-    if "MetricName" in alarm:
-        yield alarm["Period"]
-    for query in alarm.get("Metrics", []):
-        if "MetricStat" in query:
-            yield query["MetricStat"]["Period"]
+def _metrics(alarm: dict[str, Any]) -> int:
+    """How many metrics an alarm watches; its expressions cost nothing beside them."""
+    watched = [alarm] if "MetricName" in alarm else [q["MetricStat"] for q in alarm["Metrics"] if "MetricStat" in q]
+    if any(metric["Period"] < 60 for metric in watched):
+        raise ValueError("no price for an alarm of high resolution")
+    return len(watched)
 
 
-def _keys(index: dict[str, Any]) -> tuple[str, str]:
+def _keys(index: dict[str, Any]) -> Index:
     if index["Projection"]["ProjectionType"] != "ALL":
         raise ValueError("an index that holds a part of its rows is not counted yet")
     first, second = (part["AttributeName"] for part in index["KeySchema"])
     return first, second
 
 
-def _schedules(body: dict[str, Any], names: dict[str, str], stage: str) -> Iterator[tuple[tuple[str, str], float]]:
+def _schedules(body: dict[str, Any], names: dict[str, str]) -> Iterator[tuple[str, float]]:
     for rule in _of(body, "AWS::Events::Rule"):
         if "ScheduleExpression" in rule:
             function = names[rule["Targets"][0]["Arn"]["Fn::GetAtt"][0]]
-            schedule = rule["Name"].removeprefix(f"tuneloop-{stage}-{function}-")
-            yield (function, schedule), times_a_month(rule["ScheduleExpression"])
+            schedule = rule["Name"].removeprefix(f"tuneloop-{STAGE}-{function}-")
+            yield f"{function} {schedule}", times_a_month(rule["ScheduleExpression"])
 
 
 def times_a_month(expression: str) -> float:
-    """How often a schedule fires in 730 hours: any rate, or a cron of one time a day, a week or a month."""
-    kind, _, inside = expression.removesuffix(")").partition("(")
-    if kind == "rate":
-        number, unit = inside.split()
-        return DAYS * {"minute": 1440, "hour": 24, "day": 1}[unit.removesuffix("s")] / int(number)
-    minute, hour, day, _, weekday, _ = inside.split()
-    if not (minute.isdigit() and hour.isdigit()):
-        raise ValueError(f"no way to count {expression}")
-    if day.isdigit():
+    """How often a schedule fires in 730 hours."""
+    if rate := MINUTES.fullmatch(expression):
+        return HOURS * 60 / int(rate[1])
+    if ONCE_A_MONTH.fullmatch(expression):
         return 1.0
-    return DAYS / 7 if weekday not in ("*", "?") else DAYS
+    raise ValueError(f"no way to count {expression}")
 
 
-def _pollers(body: dict[str, Any], names: dict[str, str], resources: dict[str, Any]) -> Iterator[Poller]:
+def _pollers(body: dict[str, Any], names: dict[str, str]) -> Iterator[Poller]:
     for mapping in _of(body, "AWS::Lambda::EventSourceMapping"):
-        source = mapping["EventSourceArn"]["Fn::GetAtt"][0]
-        if resources[source]["Type"] == "AWS::SQS::Queue":
-            yield Poller(
-                function=names[mapping["FunctionName"]["Ref"]],
-                batch_size=mapping.get("BatchSize", 10),
-                window_s=mapping.get("MaximumBatchingWindowInSeconds", 0),
-                has_maximum="MaximumConcurrency" in mapping.get("ScalingConfig", {}),
-            )
-
-
-def _access_log_format(body: dict[str, Any]) -> str:
-    [stage] = _of(body, "AWS::ApiGatewayV2::Stage")
-    return str(stage.get("AccessLogSettings", {}).get("Format", ""))
+        if "StartingPosition" in mapping:
+            continue  # the table's stream, which Lambda reads for nothing
+        if "MaximumConcurrency" not in mapping.get("ScalingConfig", {}):
+            raise ValueError("the pollers of a queue without a maximum concurrency are not counted yet")
+        function = names[mapping["FunctionName"]["Ref"]]
+        yield Poller(function, mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"])

@@ -4,23 +4,31 @@ It listens to botocore's own events on each client that the app makes. CPU time 
 meter themselves need; waiting is added from the assumptions.
 """
 
+import gc
 import io
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from math import ceil
 from time import process_time
 from typing import Any
 
-from bench.billing.assumptions import HOURS, VCPU_MB, Assumptions
 from bench.billing.deployed import Deployed
-from bench.billing.tally import Tally
-from bench.billing.units import read_units, stored_bytes, write_units
+from bench.billing.model import (
+    EVENT_BYTES,
+    GB,
+    HOURS,
+    VCPU_MB,
+    Amounts,
+    Assumptions,
+    read_units,
+    stored_bytes,
+    write_units,
+)
+from tuneloop.app import utc_now
 from tuneloop.observability import logger
 
-GB = 1e9
-EVENT_BYTES = 26  # that CloudWatch adds to each log event
+METRIC = "metric "  # before the name and the dimensions of a custom metric, in an invocation's amounts
 SQS_CHUNK = 64 << 10
 ID = "c0ffee00-0000-4000-8000-000000000000"
 PLATFORM_LINES = (
@@ -29,7 +37,6 @@ PLATFORM_LINES = (
     f"REPORT RequestId: {ID}\tDuration: 1012.34 ms\tBilled Duration: 1013 ms\tMemory Size: 1024 MB\t"
     "Max Memory Used: 130 MB\t\n",
 )
-TRACE_LINE = "XRAY TraceId: 1-6740d3a8-2f0c1d5e7a9b4c6d8e0f1a2b\tSegmentId: 0123456789abcdef\tSampled: true\t\n"
 DEARER = ("Put", "Copy", "List", "Create", "Upload", "Complete")  # S3's actions that cost more than a GET
 MAKING = ("PutObject", "CopyObject", "CompleteMultipartUpload")  # those of which S3 sends an event
 
@@ -40,12 +47,12 @@ class Meter:
     def __init__(self, deployed: Deployed, assumed: Assumptions, make: Callable[..., Any]) -> None:
         self._deployed, self._assumed, self._make = deployed, assumed, make
         self._rows = make("dynamodb")  # this one is not listened to
-        self._amounts: Counter[str] | None = None
+        self._amounts: Amounts | None = None
+        self._done = Amounts()
         self._other_s = 0.0  # of moto and of the meter
         self._sent_at = 0.0
         self._extra_wait_s = 0.0
         self.function = ""  # whose invocation is under way, or was the last
-        self.tallies: list[Tally] = []
 
     def client(self, service: str, **options: Any) -> Any:
         """A client as boto3 makes it, listened to."""
@@ -60,20 +67,21 @@ class Meter:
         """Add waiting for somebody who is not AWS to the invocation under way."""
         self._extra_wait_s += seconds
 
-    @contextmanager
-    def recorded(self) -> Iterator[list[Tally]]:
-        """The tallies of all invocations inside the block, once it is over."""
-        kept, self.tallies = self.tallies, []
-        mine = self.tallies
+    def counted(self, run: Callable[[], object]) -> Amounts:
+        """What the invocations inside `run` need; a meter around this one doesn't count them."""
+        around, self._done = self._done, Amounts()
         try:
-            yield mine
+            run()
+            return self._done
         finally:
-            self.tallies = kept
+            self._done = around
 
     def invoke(self, function: str, run: Callable[[], Any]) -> Any:
-        """Run an invocation and add its tally; gives its answer."""
+        """Run an invocation and count it; gives its answer."""
         self.function = function
-        self._amounts, self._other_s, self._extra_wait_s = Counter(), 0.0, 0.0
+        gc.freeze()  # else this invocation may pay for looking through all that moto and the bench hold
+        amounts = self._amounts = Amounts()
+        self._other_s = self._extra_wait_s = 0.0
         written = io.StringIO()
         stream, logger.registered_handler.stream = logger.registered_handler.stream, written  # type: ignore[attr-defined]
         started = process_time()
@@ -81,34 +89,25 @@ class Meter:
             with redirect_stdout(written):
                 answer = run()
             cpu_s = process_time() - started - self._other_s
-            self.tallies.append(self._tally(function, cpu_s, written.getvalue(), answer))
         finally:
             logger.registered_handler.stream = stream  # type: ignore[attr-defined]
             self._amounts = None
+            gc.unfreeze()
+        self._done += self._tally(amounts, cpu_s, written.getvalue(), answer)
         return answer
 
-    def _tally(self, function: str, cpu_s: float, log: str, answer: Any) -> Tally:
-        assert self._amounts is not None  # noqa: S101 - we are inside an invocation
-        spec, amounts = self._deployed.functions[function], dict[str, float](self._amounts)
-        waited = amounts.pop("waits", 0) * self._assumed.aws_wait_s + self._extra_wait_s
+    def _tally(self, amounts: Amounts, cpu_s: float, log: str, answer: Any) -> Amounts:
+        waited_s = amounts.pop("waits", 0) * self._assumed.aws_wait_s + self._extra_wait_s
+        lines = [*log.splitlines(keepends=True), *PLATFORM_LINES]
         amounts |= {
             "lambda_requests": 1,
-            "lambda_gb_s": billed_gb_s(cpu_s, waited, spec.memory_mb),
-            "log_gb": self._log_gb(function, log),
+            "lambda_gb_s": billed_gb_s(cpu_s, waited_s, self._deployed.memory_mb[self.function]),
+            "log_gb": sum(len(line.encode()) + EVENT_BYTES for line in lines) / GB,
         }
         if isinstance(answer, Mapping) and "statusCode" in answer:
-            amounts["http_api_requests"] = 1
-            amounts["answer_bytes"] = len(answer["body"].encode())
-        return Tally(amounts, {function: 1}, {f"{function}/{name}": 1 for name in emitted(log)})
-
-    def _log_gb(self, function: str, log: str) -> float:
-        spec = self._deployed.functions[function]
-        lines = log.splitlines(keepends=True)
-        if spec.logs_platform:
-            lines += PLATFORM_LINES
-        if spec.logs_platform and spec.traced:
-            lines.append(TRACE_LINE)
-        return sum(len(line.encode()) + EVENT_BYTES for line in lines) / GB
+            amounts |= {"http_api_requests": 1, "answer_bytes": len(answer["body"].encode())}
+        amounts |= dict.fromkeys(emitted(log), 1.0)
+        return amounts
 
     def _send(self, **_: Any) -> None:
         self._sent_at = process_time()
@@ -144,7 +143,7 @@ class Meter:
             case "events":
                 self._add(bus_events=len(params["Entries"]))
             case "ssm":
-                self._add(ssm_reads=1, kms_requests=1)
+                self._add(kms_requests=1)  # the read itself costs nothing
             case _:
                 raise ValueError(f"no way to bill {service}:{action}")
 
@@ -163,8 +162,6 @@ class Meter:
     def _kept_months(self, row: Mapping[str, Any]) -> float:
         if "expires_at" not in row:
             return self._assumed.kept_months
-        from tuneloop.app import utc_now  # noqa: PLC0415 - a stage's environment is set by now
-
         left_s = float(row["expires_at"]["N"]) - utc_now().timestamp()
         return min(left_s / 3600 / HOURS, self._assumed.kept_months)
 
@@ -176,7 +173,7 @@ class Meter:
     def _add(self, **amounts: float) -> None:
         assert self._amounts is not None  # noqa: S101 - we are inside an invocation
         for name, amount in amounts.items():
-            self._amounts[name] += amount  # type: ignore[assignment]
+            self._amounts[name] += amount
 
 
 def billed_gb_s(cpu_s: float, waited_s: float, memory_mb: int) -> float:
@@ -186,9 +183,15 @@ def billed_gb_s(cpu_s: float, waited_s: float, memory_mb: int) -> float:
 
 
 def emitted(log: str) -> set[str]:
-    """The names of the metrics in a log, in CloudWatch's embedded format."""
+    """The metrics in a log, in CloudWatch's embedded format: a name and its dimensions are one metric of the bill."""
     rows = [json.loads(line) for line in log.splitlines() if line.startswith("{") and '"_aws"' in line]
-    return {metric["Name"] for row in rows for block in row["_aws"]["CloudWatchMetrics"] for metric in block["Metrics"]}
+    return {
+        f"{METRIC}{metric['Name']} " + " ".join(f"{name}={row[name]}" for name in sorted(dimensions))
+        for row in rows
+        for block in row["_aws"]["CloudWatchMetrics"]
+        for dimensions in block["Dimensions"]
+        for metric in block["Metrics"]
+    }
 
 
 def _writes(action: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:

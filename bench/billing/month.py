@@ -2,10 +2,9 @@
 
 from math import ceil
 
-from bench.billing.assumptions import HOURS, SECONDS, Assumptions
 from bench.billing.deployed import Deployed, Poller
-from bench.billing.meter import EVENT_BYTES, GB
-from bench.billing.tally import Amounts, Tally
+from bench.billing.meter import METRIC
+from bench.billing.model import EVENT_BYTES, GB, HOURS, SECONDS, Amounts, Assumptions
 from bench.billing.workload import Workload
 
 ACCESS_LOG_FIELD = 20  # bytes that a `$context.…` of the access log's format becomes
@@ -21,33 +20,29 @@ def month(calls: int, deployed: Deployed, workload: Workload, assumed: Assumptio
         done += (workload.drop + workload.training) * assumed.drops_a_month
         messages["record-usage"] += calls
         messages["collect-examples"] += 2 * assumed.drops_a_month  # the reminders that a drop leaves
-    amounts = dict(done.amounts) | {
+    log_gb = done["log_gb"] + done["http_api_requests"] * access_log_bytes(deployed.access_log_format) / GB
+    derived = {
         "sqs_requests": done["sqs_requests"] + polling(deployed, messages, assumed),
-        "scheduled_events": sum(deployed.schedules.values()),
-        "dynamodb_stream_reads": deployed.stream_readers * SECONDS * assumed.stream_polls_per_s,
         "dynamodb_gb_months": done["dynamodb_byte_months"] / GB,
         "dynamodb_pitr_gb_months": done["dynamodb_byte_months"] / GB,
         "s3_gb_months": done["s3_bytes"] * assumed.kept_months / GB,
-        "metric_months": sum(min(1.0, times / HOURS) for times in done.metrics.values()),
+        "metric_months": metric_months(done),
         "alarm_metrics": deployed.alarm_metrics,
-        "high_resolution_alarm_metrics": deployed.high_resolution_alarm_metrics,
-        "composite_alarms": deployed.composite_alarms,
         "dashboards": deployed.dashboards,
-        "xray_traces": traces(deployed, done.invocations, assumed),
         "data_out_gb": _bytes_out(calls, done, assumed) / GB,
-        "log_gb": done["log_gb"] + done["http_api_requests"] * access_log_bytes(deployed.access_log_format) / GB,
+        "log_gb": log_gb,
+        "log_gb_months": log_gb * deployed.log_retention_days * 24 / HOURS * assumed.log_compression,
     }
-    kept = deployed.log_retention_days * 24 / HOURS * assumed.log_compression
-    return amounts | {"log_gb_months": amounts["log_gb"] * kept}
+    return Amounts(done | derived)
 
 
-def _scheduled(deployed: Deployed, workload: Workload, assumed: Assumptions) -> Tally:
+def _scheduled(deployed: Deployed, workload: Workload, assumed: Assumptions) -> Amounts:
     share = assumed.cold_share_of_schedules
     parts = [workload.schedules[each].times(number, share) for each, number in deployed.schedules.items()]
-    return sum(parts, Tally())
+    return sum(parts, Amounts())
 
 
-def _called(calls: int, workload: Workload, assumed: Assumptions) -> Tally:
+def _called(calls: int, workload: Workload, assumed: Assumptions) -> Amounts:
     chats = workload.chat.times(calls, assumed.cold_share)
     feedback = workload.feedback.times(calls * assumed.feedback_share, assumed.cold_share)
     return chats + feedback + workload.key_lookup * key_lookups(calls, assumed)
@@ -59,7 +54,7 @@ def key_lookups(calls: int, assumed: Assumptions) -> float:
     return min(float(calls), environments * SECONDS / assumed.key_cached_s)
 
 
-def _counted(calls: int, deployed: Deployed, workload: Workload, assumed: Assumptions) -> Tally:
+def _counted(calls: int, deployed: Deployed, workload: Workload, assumed: Assumptions) -> Amounts:
     [poller] = [poller for poller in deployed.pollers if poller.function == "record-usage"]
     batches = calls / batch_of(poller, calls, assumed)
     return workload.batch.times(batches, assumed.cold_share) + workload.message * (calls - batches)
@@ -67,43 +62,32 @@ def _counted(calls: int, deployed: Deployed, workload: Workload, assumed: Assump
 
 def batch_of(poller: Poller, messages: float, assumed: Assumptions) -> float:
     """How many messages arrive together: the first one, and those that the same poller gets in the window after it."""
-    rate = messages / SECONDS / pollers_of(poller, assumed)
+    rate = messages / SECONDS / assumed.pollers
     return min(poller.batch_size, 1 + rate * poller.window_s)
-
-
-def pollers_of(poller: Poller, assumed: Assumptions) -> int:
-    """How many pollers an idle queue has; Lambda saves some only where no maximum concurrency is set."""
-    return assumed.pollers if poller.has_maximum else assumed.fewest_pollers
 
 
 def polling(deployed: Deployed, messages: dict[str, float], assumed: Assumptions) -> float:
     """Lambda's own requests to the queues: receives, where a message takes an empty one's place, and deletes."""
-    requests = 0.0
+    requests, idle = 0.0, SECONDS / assumed.poll_s * assumed.pollers
     for poller in deployed.pollers:
-        idle, arriving = SECONDS / assumed.poll_s * pollers_of(poller, assumed), messages[poller.function]
+        arriving = messages[poller.function]
         batch = batch_of(poller, arriving, assumed)
         requests += max(idle, arriving) + arriving / batch * ceil(batch / RECEIVED_AT_ONCE)
     return requests
 
 
-def traces(deployed: Deployed, invocations: Amounts, assumed: Assumptions) -> float:
-    """What X-Ray records of the traced functions."""
-    recorded = 0.0
-    for function, number in invocations.items():
-        if deployed.functions[function].traced:
-            first = min(number, SECONDS)
-            recorded += first + (number - first) * assumed.trace_share
-    return recorded
+def metric_months(done: Amounts) -> float:
+    """The months of custom metrics: each is paid for in the hours in which it is counted, by whichever functions."""
+    return sum(min(1.0, times / HOURS) for name, times in done.items() if name.startswith(METRIC))
 
 
 def access_log_bytes(form: str) -> int:
-    """The length of one line of the API's access log, 0 where there is none."""
-    words = form.replace('"', " ").split()
-    fields = [word for word in words if word.startswith("$context.")]
-    return len(form) + sum(ACCESS_LOG_FIELD - len(field) for field in fields) + EVENT_BYTES if form else 0
+    """The length of one line of the API's access log."""
+    fields = [word for word in form.replace('"', " ").split() if word.startswith("$context.")]
+    return len(form) + sum(ACCESS_LOG_FIELD - len(field) for field in fields) + EVENT_BYTES
 
 
-def _bytes_out(calls: int, done: Tally, assumed: Assumptions) -> float:
+def _bytes_out(calls: int, done: Amounts, assumed: Assumptions) -> float:
     """Answers as they were measured, with their headers and the assumed text, and what the provider is sent."""
     answers = done["answer_bytes"] + done["http_api_requests"] * assumed.headers
     texts = calls * assumed.bytes_per_token * (assumed.answer_tokens + assumed.prompt_tokens)

@@ -1,118 +1,186 @@
-"""A stage in this process: the world of the tests under the meter, with our trainer as its provider."""
+"""A stage in this process: the deployed table in moto, the real handlers under the meter, our trainer as provider.
+
+What goes in is what AWS delivers, as the payloads of `events/` have it, and events go the way they go there: through
+the table's stream and relay-events.
+"""
 
 import importlib
 import json
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from os import environ
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
 
 import boto3
-import pytest
+from moto import mock_aws
 
-from bench.billing.assumptions import Assumptions
 from bench.billing.deployed import Deployed
 from bench.billing.meter import Meter
+from bench.billing.model import Assumptions
 from evaluate.ask import AT_ONCE
 from infra.functions import FUNCTIONS
 from local.trainer import START_TIMEOUT_S, start_trainer
-from tests import world as worlds
-from tests.world import ENVIRONMENT, Answer, World, sqs_event, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.usage import UsageBatch
 from tuneloop.providers.openai_compatible import OpenAICompatible
 from tuneloop.store.rows import to_item
 from tuneloop.store.usage import SHARDS
+from tuneloop.tenancy import create_key
 from tuneloop.wire.chat import ChatCompletion
 
-SAMPLE = Path(__file__).resolve().parents[2] / "local" / "data" / "support.jsonl"
-DATASET = "support"
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "local" / "data" / "support.jsonl"
+TENANT, DATASET = "acme", "support"
+TABLE, BUCKET, BUS = "tuneloop-test", "tuneloop-test-data", "tuneloop-test"
+KEY_PARAMETER = "/tuneloop/test/providers/trainer/key"
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "TUNELOOP_STAGE": "test",
+    "TUNELOOP_TABLE": TABLE,
+    "TUNELOOP_BUCKET": BUCKET,
+    "TUNELOOP_BUS": BUS,
+    "TUNELOOP_PROVIDER": "trainer",
+    "TUNELOOP_PROVIDER_KEY_PARAMETER": KEY_PARAMETER,
+    "TUNELOOP_BASE_MODEL": "tuneloop-linear-1",
+    "TUNELOOP_SETTLE_S": "0",
+    "TUNELOOP_REFRESH_AFTER_S": "0",
+}
+CONTEXT = {  # what Lambda tells an invocation about itself
+    "function_name": "test",
+    "memory_limit_in_mb": 512,
+    "invoked_function_arn": "arn:aws:lambda:us-east-1:123456789012:function:test",
+    "get_remaining_time_in_millis": lambda: 890_000,
+}
 TRAINED_WITHIN_S = 120
 
 
-class Stage(World):
-    """A world whose events go the way they go on AWS: through the table's stream and relay-events."""
+class Stage:
+    """One tenant's stage; every invocation goes through the meter."""
 
-    def _relay(self) -> int:
-        rows = list(app.outbox.unrelayed(utc_now()))
-        for row in rows:
-            image = to_item(row.model_dump(mode="json"))
-            record = {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"NewImage": image}}
-            worlds.invoke("relay-events", {"Records": [record]})
-            event = {"id": f"{row.pk}/{row.sk}", "source": "tuneloop", "detail-type": row.event_type}
-            for spec in FUNCTIONS:
-                if row.event_type in spec.events:
-                    worlds.invoke(spec.name, event | {"detail": json.loads(row.detail)})
-        return len(rows)
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._s3, self._sqs = new_client("s3"), new_client("sqs")
+        self.key = self.new_key()
 
-    def settle_dataset(self) -> None:
-        """Deliver the reminder that a drop left."""
-        body = json.dumps({"settle": {"tenant": self.tenant, "dataset": DATASET}})
-        worlds.invoke("collect-examples", sqs_event("examples", body))
+    def new_key(self, tenant: str = TENANT) -> str:
+        """A key that may do everything, of a tenant that is made with it if there is none."""
+        return create_key(tenant, frozenset(Scope), tenants=app.tenants, now=utc_now()).secret
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        """Call a function's real entry point."""
+        handler = importlib.import_module(f"{function.replace('-', '_')}.handler").handler
+        context = SimpleNamespace(**CONTEXT, aws_request_id=str(uuid4()))
+        return self._meter.invoke(function, partial(handler, event, context))
+
+    def fire(self, schedule: str) -> None:
+        """Let a schedule fire, named as `function schedule`."""
+        function, name = schedule.split()
+        self.invoke(function, {"schedule": name})
+
+    def drop(self, lines: list[Any]) -> None:
+        """Put a file into the bucket, and deliver S3's event and the reminder that the drop leaves."""
+        key = f"incoming/{TENANT}/{DATASET}/examples.jsonl"
+        content = "\n".join(json.dumps(line) for line in lines).encode()
+        put = self._s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+        event = payload("collect_examples.drop")
+        event["detail"]["object"] |= {"key": key, "etag": put["ETag"].strip('"'), "version-id": put["VersionId"]}
+        self.invoke("collect-examples", event)
+        reminder = {"settle": {"tenant": TENANT, "dataset": DATASET}}
+        self.invoke("collect-examples", messages([json.dumps(reminder)]))
 
     def train(self) -> None:
         """Let the run that the dataset's change led to end, and everything that follows from it."""
-        self.settle()
+        self._settle()
         deadline = time.monotonic() + TRAINED_WITHIN_S
         while next(app.provider.jobs()).status != "succeeded":
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the trainer did not end within {TRAINED_WITHIN_S} s")
             time.sleep(0.05)
-        self.schedule("check-status")
-        self.settle()
+        self.fire("check-status every-5-minutes")
+        self._settle()
 
-    def ask(self, assumed: Assumptions, key: str) -> Answer:
-        """Send a chat call of the assumed size."""
+    def _settle(self) -> None:
+        """Relay events and deliver the messages that they lead to until nothing moves any more."""
+        while rows := list(app.outbox.unrelayed(utc_now())):
+            for row in rows:
+                record = payload("relay_events.stream")["Records"][0]
+                record["dynamodb"]["NewImage"] = to_item(row.model_dump(mode="json"))
+                self.invoke("relay-events", {"Records": [record]})
+                event = {"id": f"{row.pk}/{row.sk}", "source": "tuneloop", "detail-type": row.event_type}
+                for spec in FUNCTIONS:
+                    if row.event_type in spec.events:
+                        self.invoke(spec.name, event | {"detail": json.loads(row.detail)})
+            for body in self._received("examples"):
+                self.invoke("collect-examples", messages([body]))
+
+    def ask(self, assumed: Assumptions, key: str = "") -> Any:
+        """Send a chat call of the assumed size; gives the answer."""
         text = "w" * assumed.prompt_tokens * assumed.bytes_per_token
         body = {"model": DATASET, "user": "user-1", "messages": [{"role": "user", "content": text}]}
-        return worked(self.call("POST /v1/chat/completions", "/v1/chat/completions", body, key=key))
+        return self._post("complete-chat", "/v1/chat/completions", body, key)
 
-    def rate(self, answer: Answer) -> Answer:
+    def rate(self, answer: Any) -> None:
         """Say what a user thought of an answer."""
-        body = {"inference_id": answer.body["id"], "rating": 4}
-        return worked(self.call("POST /v1/feedback", "/v1/feedback", body))
-
-    def usage_messages(self) -> list[str]:
-        """What waits in the usage queue, taken out of it."""
-        url = self.sqs.get_queue_url(QueueName="tuneloop-test-usage")["QueueUrl"]
-        bodies = []
-        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            bodies += [message["Body"] for message in messages]
-            for message in messages:
-                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return bodies
-
-    def open_counters(self) -> None:
-        """Count until the day has its row in every shard, so that what is measured next makes none."""
-        waiting = UsageBatch.model_validate_json(self.usage_messages()[0])
-        for number in range(20 * SHARDS):
-            app.usage.add(waiting.model_copy(update={"id": f"earlier-{number}"}), utc_now())
+        self._post("record-usage", "/v1/feedback", {"inference_id": answer["id"], "rating": 4})
 
     def add_tenant(self, name: str) -> None:
         """A further tenant with one dataset."""
-        key = self.new_key(*Scope, tenant=name)
-        worked(self.call("POST /v1/datasets", "/v1/datasets", {"id": DATASET}, key=key))
+        self._post("collect-examples", "/v1/datasets", {"id": DATASET}, self.new_key(name))
+
+    def _post(self, function: str, path: str, body: Any, key: str = "") -> Any:
+        event = payload("complete_chat.http") | {"routeKey": f"POST {path}", "rawPath": path, "body": json.dumps(body)}
+        event["requestContext"]["http"]["path"] = path
+        event["headers"]["authorization"] = f"Bearer {key or self.key}"
+        answer = self.invoke(function, event)
+        if answer["statusCode"] >= 400:  # a call that fails costs less than one that works
+            raise RuntimeError(f"status {answer['statusCode']}: {answer['body']}")
+        return json.loads(answer["body"])
+
+    def count_usage(self) -> None:
+        """Deliver what waits to be counted as one batch."""
+        self.invoke("record-usage", messages(self._received("usage")))
+
+    def open_counters(self) -> None:
+        """Count until the day has its row in every shard, so that what is measured next makes none."""
+        waiting = UsageBatch.model_validate_json(self._received("usage")[0])
+        for number in range(20 * SHARDS):
+            app.usage.add(waiting.model_copy(update={"id": f"earlier-{number}"}), utc_now())
+
+    def _received(self, queue: str) -> list[str]:
+        """What waits in a queue, taken out of it."""
+        url, bodies = environ[f"TUNELOOP_{queue.upper()}_QUEUE_URL"], []
+        while found := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            bodies += [message["Body"] for message in found]
+            for message in found:
+                self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
 
 
-def worked(answer: Answer) -> Answer:
-    """The answer, unless it is an error: a call that fails costs less than one that works."""
-    if answer.status >= 400:
-        raise RuntimeError(f"status {answer.status}: {answer.text}")
-    return answer
+def payload(name: str) -> Any:
+    """An event as AWS delivers it."""
+    return json.loads((ROOT / "events" / f"{name}.json").read_text("utf-8"))
 
 
-def lines(number: int) -> list[Any]:
+def messages(bodies: list[str]) -> dict[str, Any]:
+    """The event of a queue's batch."""
+    [record] = payload("record_usage.queue")["Records"]
+    return {"Records": [record | {"messageId": f"m{place}", "body": body} for place, body in enumerate(bodies)]}
+
+
+def examples(number: int) -> list[Any]:
     """So many different examples, from the sample that the project brings."""
-    sample = [json.loads(line) for line in SAMPLE.read_text("utf-8").splitlines()]
-    rows = []
-    for place in range(number):
-        row = json.loads(json.dumps(sample[place % len(sample)]))
-        if place >= len(sample):
-            row["messages"][-2]["content"] += f" (order {place})"
-        rows.append(row)
+    sample = SAMPLE.read_text("utf-8").splitlines()
+    rows = [json.loads(sample[place % len(sample)]) for place in range(number)]
+    for place, row in enumerate(rows[len(sample) :], start=len(sample)):
+        row["messages"][-2]["content"] += f" (order {place})"
     return rows
 
 
@@ -121,21 +189,37 @@ def metered(deployed: Deployed, assumed: Assumptions) -> Iterator[tuple[Stage, M
     """A stage whose every invocation is counted."""
     for spec in FUNCTIONS:
         importlib.import_module(f"{spec.package}.handler")
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch, staged(patch):
-        meter = Meter(deployed, assumed, new_client)
-        _listen(meter, assumed, patch)
+    with TemporaryDirectory() as folder, patch.dict(environ, ENVIRONMENT), mock_aws():
         trainer, child = start_trainer(Path(folder))
         try:
             child.wait_until(trainer.is_ready, START_TIMEOUT_S)
-            patch.setenv("TUNELOOP_PROVIDER_BASE_URL", trainer.base_url)
+            environ.update(_built(deployed.table, trainer.api_key), TUNELOOP_PROVIDER_BASE_URL=trainer.base_url)
+            meter, complete = Meter(deployed, assumed, new_client), OpenAICompatible.complete
+
+            def waiting(provider: OpenAICompatible, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
+                meter.wait(assumed.provider_wait_s / (AT_ONCE if meter.function == "evaluate" else 1))
+                return complete(provider, request, timeout_s)
+
             start_afresh()
-            stage = Stage()
-            name = ENVIRONMENT["TUNELOOP_PROVIDER_KEY_PARAMETER"]
-            stage.ssm.put_parameter(Name=name, Value=trainer.api_key, Type="SecureString", Overwrite=True)
-            yield stage, meter
+            with patch.object(boto3, "client", meter.client), patch.object(OpenAICompatible, "complete", waiting):
+                yield Stage(meter), meter
         finally:
             start_afresh()
             child.stop()
+
+
+def _built(table: dict[str, Any], provider_key: str) -> dict[str, str]:
+    """Make table, bucket, bus, queues and the provider's key in moto; gives the queues' variables."""
+    new_client("dynamodb").create_table(TableName=TABLE, **table)
+    new_client("s3").create_bucket(Bucket=BUCKET)
+    new_client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    new_client("events").create_event_bus(Name=BUS)
+    new_client("ssm").put_parameter(Name=KEY_PARAMETER, Value=provider_key, Type="SecureString")
+    sqs = new_client("sqs")
+    return {
+        f"TUNELOOP_{queue.upper()}_QUEUE_URL": sqs.create_queue(QueueName=f"tuneloop-test-{queue}")["QueueUrl"]
+        for queue in ("examples", "usage")
+    }
 
 
 def new_client(service: str, **options: Any) -> Any:
@@ -148,17 +232,3 @@ def start_afresh() -> None:
     if (provider := app.__dict__.get("provider")) and (client := provider.__dict__.get("_client")):
         client.close()
     app.__dict__.clear()
-
-
-def _listen(meter: Meter, assumed: Assumptions, patch: pytest.MonkeyPatch) -> None:
-    """Put the meter between functions and AWS, and make the provider as slow as it is assumed to be."""
-    patch.delenv("POWERTOOLS_METRICS_DISABLED")
-    patch.setattr(boto3, "client", meter.client)
-    invoke, complete = worlds.invoke, OpenAICompatible.complete
-    patch.setattr(worlds, "invoke", lambda name, event: meter.invoke(name, lambda: invoke(name, event)))
-
-    def waiting(provider: OpenAICompatible, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
-        meter.wait(assumed.provider_wait_s / (AT_ONCE if meter.function == "evaluate" else 1))
-        return complete(provider, request, timeout_s)
-
-    patch.setattr(OpenAICompatible, "complete", waiting)

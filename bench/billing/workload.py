@@ -1,32 +1,37 @@
-"""The workload: everything that happens in a stage's month, done once by the real handlers and counted."""
+"""The workload: everything that happens in a stage's month, done once by the real handlers and counted.
 
+What a start costs is the CPU time in which a fresh interpreter imports what a function needs, measured in processes,
+and what the first invocation needs more than those after it.
+"""
+
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from os import environ
+from resource import RUSAGE_CHILDREN, getrusage
+from subprocess import run
 
-from bench.billing.assumptions import Assumptions
 from bench.billing.deployed import Deployed
 from bench.billing.meter import Meter, billed_gb_s
-from bench.billing.stage import DATASET, Stage, lines, metered, start_afresh
-from bench.billing.starts import measure_starts
-from bench.billing.tally import Tally, total
+from bench.billing.model import Amounts, Assumptions
+from bench.billing.stage import ROOT, Stage, examples, metered, start_afresh
+from infra.functions import FUNCTIONS, FunctionSpec
 from infra.schedules import EVERY_5_MINUTES
-from tests import world as worlds
-from tests.world import sqs_event
-from tuneloop.domain.access import Scope
 
 BATCH = 11  # messages of the larger of two batches: the difference is what ten of them cost
 REPETITIONS = 3
+PATHS = ":".join(str(ROOT / folder) for folder in ("shared", "functions", "."))
 
 
 @dataclass(frozen=True)
 class Operation:
     """What an invocation costs where its environment has run before, and what one in a new environment costs more."""
 
-    warm: Tally
-    start: Tally = field(default_factory=Tally)
+    warm: Amounts
+    start: Amounts = field(default_factory=Amounts)
 
-    def times(self, number: float, cold_share: float) -> Tally:
+    def times(self, number: float, cold_share: float) -> Amounts:
         """So many of them, a share of them in new environments."""
         return self.warm * number + self.start * (number * cold_share)
 
@@ -36,14 +41,14 @@ class Workload:
     """The counted operations."""
 
     chat: Operation
-    key_lookup: Tally  # what a call costs more when its key was not looked up for 30 s
+    key_lookup: Amounts  # what a call costs more when its key was not looked up for 30 s
     batch: Operation  # a usage batch of one message
-    message: Tally  # each further message of a batch
+    message: Amounts  # each further message of a batch
     feedback: Operation
-    drop: Tally  # a file and the reminder to settle
-    training: Tally  # export, run, evaluation, decision
-    schedules: dict[tuple[str, str], Operation]
-    another_tenant: Tally  # what one more tenant with one dataset adds to one firing of all 5-minute schedules
+    drop: Amounts  # a file and the reminder to settle
+    training: Amounts  # export, run, evaluation, decision
+    schedules: dict[str, Operation]
+    another_tenant: Amounts  # what one more tenant with one dataset adds to one firing of all 5-minute schedules
 
 
 def measure(deployed: Deployed, assumed: Assumptions) -> Workload:
@@ -62,62 +67,75 @@ class _Measuring:
     starts: dict[str, float]
 
     def workload(self) -> Workload:
-        drop, training = self._counted(self._drop), self._counted(self.stage.train)
-        schedules = {each: self._operation(each[0], partial(self._fire, *each)) for each in self.deployed.schedules}
+        drop = self.meter.counted(lambda: self.stage.drop(examples(self.assumed.drop_lines)))
+        training = self.meter.counted(self.stage.train)
+        schedules = {each: self._operation(each.split()[0], self._firing(each)) for each in self.deployed.schedules}
         chat, key_lookup = self._chat()
         batch, message = self._batches()
         feedback = self._feedback()
         return Workload(chat, key_lookup, batch, message, feedback, drop, training, schedules, self._growth())
 
-    def _drop(self) -> None:
-        self.stage.drop(DATASET, lines(self.assumed.drop_lines))
-        self.stage.settle_dataset()
+    def _firing(self, schedule: str) -> Callable[[], None]:
+        return partial(self.stage.fire, schedule)
 
-    def _fire(self, function: str, schedule: str) -> None:
-        self.stage.schedule(function, schedule)
+    def _chat(self) -> tuple[Operation, Amounts]:
+        chat = self._operation("complete-chat", partial(self.stage.ask, self.assumed))
+        keys = [self.stage.new_key() for _ in range(REPETITIONS)]
+        return chat, self._average(lambda: self.stage.ask(self.assumed, keys.pop())) - chat.warm
 
-    def _chat(self) -> tuple[Operation, Tally]:
-        ask = partial(self.stage.ask, self.assumed)
-        chat = self._operation("complete-chat", lambda: ask(self.stage.key))
-        keys = [self.stage.new_key(*Scope) for _ in range(REPETITIONS)]
-        looked_up = total([self._counted(partial(ask, key)) for key in keys]) * (1 / len(keys))
-        return chat, looked_up.more_than(chat.warm)
-
-    def _batches(self) -> tuple[Operation, Tally]:
+    def _batches(self) -> tuple[Operation, Amounts]:
         self.stage.open_counters()
-        one = self._operation("record-usage", partial(self._record, 1))
-        many = self._counted(partial(self._record, BATCH))
-        return one, many.more_than(one.warm) * (1 / (BATCH - 1))
+        one = self._operation("record-usage", partial(self._count, 1))
+        many = self.meter.counted(partial(self._count, BATCH))
+        return one, (many - one.warm) * (1 / (BATCH - 1))
 
-    def _record(self, messages: int) -> None:
+    def _count(self, messages: int) -> None:
         """Count a batch of messages that were not counted before; asking for them is not part of it."""
-        with self.meter.recorded():
-            for _ in range(messages):
-                self.stage.ask(self.assumed, self.stage.key)
-        bodies = self.stage.usage_messages()
-        records = [sqs_event("usage", body, f"m{place}")["Records"][0] for place, body in enumerate(bodies)]
-        worlds.invoke("record-usage", {"Records": records})
+        self._answers(messages)
+        self.stage.count_usage()
 
     def _feedback(self) -> Operation:
-        with self.meter.recorded():
-            answers = [self.stage.ask(self.assumed, self.stage.key) for _ in range(1 + REPETITIONS)]
+        answers = self._answers(1 + REPETITIONS)
         return self._operation("record-usage", lambda: self.stage.rate(answers.pop()))
 
-    def _growth(self) -> Tally:
-        sweeps = [each for each in self.deployed.schedules if each[1] == EVERY_5_MINUTES.name]
-        before = total([self._counted(partial(self._fire, *each)) for each in sweeps])
+    def _answers(self, number: int) -> list[object]:
+        answers: list[object] = []
+        self.meter.counted(lambda: answers.extend(self.stage.ask(self.assumed) for _ in range(number)))
+        return answers
+
+    def _growth(self) -> Amounts:
+        before = self._sweeps()
         self.stage.add_tenant("another")
-        return total([self._counted(partial(self._fire, *each)) for each in sweeps]).more_than(before)
+        return self._sweeps() - before
 
-    def _operation(self, function: str, run: Callable[[], object]) -> Operation:
+    def _sweeps(self) -> Amounts:
+        sweeps = [each for each in self.deployed.schedules if each.endswith(EVERY_5_MINUTES.name)]
+        return sum((self.meter.counted(self._firing(each)) for each in sweeps), Amounts())
+
+    def _operation(self, function: str, do: Callable[[], object]) -> Operation:
         start_afresh()
-        first = self._counted(run)
-        warm = total([self._counted(run) for _ in range(REPETITIONS)]) * (1 / REPETITIONS)
-        memory_mb = self.deployed.functions[function].memory_mb
-        start = Tally({"lambda_gb_s": billed_gb_s(self.starts[function], 0, memory_mb)})
-        return Operation(warm, first.more_than(warm) + start)
+        first = self.meter.counted(do)
+        warm = self._average(do)
+        start = Amounts({"lambda_gb_s": billed_gb_s(self.starts[function], 0, self.deployed.memory_mb[function])})
+        return Operation(warm, first - warm + start)
 
-    def _counted(self, run: Callable[[], object]) -> Tally:
-        with self.meter.recorded() as tallies:
-            run()
-        return total(tallies)
+    def _average(self, do: Callable[[], object]) -> Amounts:
+        return sum((self.meter.counted(do) for _ in range(REPETITIONS)), Amounts()) * (1 / REPETITIONS)
+
+
+def measure_starts() -> dict[str, float]:
+    """CPU seconds of each function's start, less the interpreter's own; one by one, to tell them apart."""
+    empty_s = _cpu_s("sys")
+    return {spec.name: max(0.0, _cpu_s(_needed(spec)) - empty_s) for spec in FUNCTIONS}
+
+
+def _needed(spec: FunctionSpec) -> str:
+    """The handler, and what it imports only when it is first used."""
+    return f"{spec.package}.handler, boto3" + (", openai" if spec.provider_key else "")
+
+
+def _cpu_s(modules: str) -> float:
+    before = getrusage(RUSAGE_CHILDREN)
+    run([sys.executable, "-c", f"import {modules}"], check=True, env=environ | {"PYTHONPATH": PATHS})  # noqa: S603 - ours
+    after = getrusage(RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

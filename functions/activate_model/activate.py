@@ -4,6 +4,7 @@ A write names the deployment it saw: of two decisions at once one is refused and
 """
 
 from datetime import datetime
+from typing import NamedTuple
 
 from tuneloop.domain.errors import Conflict, InvalidInput, Stale
 from tuneloop.domain.events import EvaluationCompleted, VersionReady
@@ -16,6 +17,7 @@ from tuneloop.domain.registry import (
     rolled_back,
     shared,
 )
+from tuneloop.store.datasets import Datasets
 from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.models import Models
 
@@ -59,40 +61,65 @@ def share(
     return _decide(old, shared(old, candidate, part, reason, now), Action.SHARE, by, models, now)
 
 
-def apply_verdict(event: EvaluationCompleted, *, models: Models, evaluations: Evaluations, now: datetime) -> Deployment:
-    """Do what the gate says, once per evaluation: activate the candidate, or write down why not.
-
-    A first activation over a base model goes to everybody at once; so does any other until rollouts step by step.
-    A candidate that was proved against what no longer serves is compared with what does.
-    """
+def apply_verdict(
+    event: EvaluationCompleted, *, models: Models, evaluations: Evaluations, datasets: Datasets, now: datetime
+) -> Deployment:
+    """Do what the gate says, once per announcement: activate the candidate, or write down why not."""
     old = models.deployment(event.tenant, event.model)
-    new, action, reason, follow_up = old, Action.REFUSE, event.verdict.reason, None
-    if event.verdict.promote and old.stable == event.stable:
-        new, action = activated(old, event.candidate, reason, now), Action.ACTIVATE
-    elif event.verdict.promote and old.stable == event.candidate:
-        reason = f"Version {event.candidate} was put before everybody by hand meanwhile. {reason}"
-    elif event.verdict.promote:
-        follow_up = _proved_anew(event, evaluations)
-        reason = (
-            f"Version {old.stable} serves today, the evaluation compared with {event.stable}: "
-            f"version {event.candidate} is evaluated again, against version {old.stable}."
-        )
-    entry = _entry(new, action, GATE, reason, now).model_copy(update={"evaluation": event.evaluation})
+    made = _decision(event, old, evaluations, datasets, now)
+    entry = _entry(made.new, made.action, GATE, made.reason, now).model_copy(update={"evaluation": event.evaluation})
+    once = f"{event.evaluation}.{event.late.isoformat()}" if event.late else event.evaluation
     try:
-        models.decide(old, new, entry, once=event.evaluation, follow_up=follow_up)
+        models.decide(old, made.new, entry, once=once, follow_up=made.follow_up)
     except Stale:
-        if models.is_decided(event.tenant, event.model, event.evaluation):
+        if models.is_decided(event.tenant, event.model, once):
             return models.deployment(event.tenant, event.model)
         raise
-    return new
+    return made.new
 
 
-def _proved_anew(event: EvaluationCompleted, evaluations: Evaluations) -> VersionReady:
-    """The event that has the candidate compared with what serves now, on the same test rows."""
-    done = evaluations.get(event.tenant, event.evaluation)
-    return VersionReady(
-        tenant=event.tenant, model=event.model, version=event.candidate, dataset=done.dataset, export=done.export
+class _Decision(NamedTuple):
+    """What a verdict leads to, and the event that has its candidate looked at again where it came too late."""
+
+    new: Deployment
+    action: Action
+    reason: str
+    follow_up: VersionReady | None = None
+
+
+def _decision(
+    event: EvaluationCompleted, old: Deployment, evaluations: Evaluations, datasets: Datasets, now: datetime
+) -> _Decision:
+    """A first activation over a base model goes to everybody at once; so does any other until rollouts step by step.
+
+    Who may only train chooses the rows of an evaluation, so those of a dataset that doesn't feed the model let nothing
+    through. A candidate that was proved against what no longer serves is compared with what does.
+    """
+    reason = event.verdict.reason
+    if not event.verdict.promote:
+        return _Decision(old, Action.REFUSE, reason)
+    proved = evaluations.get(event.tenant, event.evaluation)
+    dataset = datasets.find(event.tenant, proved.dataset)
+    if dataset is None or dataset.model != event.model:
+        foreign = f"But that was proved on dataset {proved.dataset}, which doesn't feed this model"
+        how = f"somebody with the scope `deploy` may activate version {event.candidate}."
+        return _Decision(old, Action.REFUSE, f"{reason} {foreign}: {how}")
+    if old.stable == event.stable:
+        new = activated(old, event.candidate, reason, now)
+        return _Decision(new, Action.ACTIVATE, new.reason)
+    if old.stable == event.candidate:
+        return _Decision(old, Action.REFUSE, f"Version {event.candidate} serves everybody already. {reason}")
+    again = VersionReady(
+        tenant=event.tenant,
+        model=event.model,
+        version=event.candidate,
+        dataset=proved.dataset,
+        export=proved.export,
+        late=now,
     )
+    late = f"Version {old.stable} serves today, the evaluation compared with {event.stable}"
+    new_look = f"version {event.candidate} is evaluated again, against version {old.stable}."
+    return _Decision(old, Action.REFUSE, f"{late}: {new_look}", again)
 
 
 def _decide(old: Deployment, new: Deployment, action: Action, by: str, models: Models, now: datetime) -> Deployment:

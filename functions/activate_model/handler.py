@@ -13,5 +13,6 @@ handler = Function("activate-model", api)
 @handler.on("EvaluationCompleted")
 def on_verdict(event: EvaluationCompleted) -> None:
     """Activate the candidate if the gate let it through."""
-    decided = apply_verdict(event, models=app.models, evaluations=app.evaluations, now=utc_now())
+    models, evaluations, datasets = app.models, app.evaluations, app.datasets
+    decided = apply_verdict(event, models=models, evaluations=evaluations, datasets=datasets, now=utc_now())
     count("Promotions" if event.verdict.promote and decided.stable == event.candidate else "Refusals")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tuneloop.domain.errors import Conflict
 from tuneloop.domain.ids import Name
-from tuneloop.domain.registry import Model, Version, new_model
+from tuneloop.domain.registry import Model, Version, base_in, new_model
 from tuneloop.store.models import Models
 
 PARAMETER_CHARACTERS = 8000
@@ -28,14 +28,19 @@ class NewModelRequest(BaseModel):
 
 
 class NewVersionRequest(BaseModel):
-    """A provider's model to serve under a model's name, with a prompt and parameters of its own."""
+    """A provider's model to serve under a model's name, with a prompt and parameters of its own.
+
+    `base_model` is what the provider bills it as, `is_finetuned` at which rate. Without them the provider's id tells:
+    `ft:{base model}:…` is a fine-tuned one, any other stands for itself, and its price is unknown if it isn't listed.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     provider_model: str = Field(min_length=1, max_length=300)
+    base_model: str | None = Field(default=None, min_length=1, max_length=200)
     prompt: str | None = Field(default=None, max_length=100_000)
     parameters: dict[str, Any] = Field(default={}, max_length=20)
-    is_finetuned: bool = True
+    is_finetuned: bool | None = None
 
     @field_validator("parameters")
     @classmethod
@@ -71,14 +76,15 @@ def register_model(
 def register_version(tenant: str, name: str, new: NewVersionRequest, *, models: Models, now: datetime) -> Version:
     """A version under the model's next number; nothing is sent to it until it is activated."""
     model = models.get(tenant, name)
+    base_model = new.base_model or base_in(new.provider_model)
+    is_finetuned = base_model != new.provider_model if new.is_finetuned is None else new.is_finetuned
     version = Version(
         tenant=tenant,
         model=name,
         number=model.latest_version + 1,
         provider=model.provider,
-        base_model=model.base_model,
         created_at=now,
-        **new.model_dump(),
+        **new.model_dump() | {"base_model": base_model, "is_finetuned": is_finetuned},
     )
     models.add_version(model, version, now)
     return version

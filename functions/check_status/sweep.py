@@ -48,6 +48,13 @@ def _is_overdue(run: ControlledRun, now: datetime) -> bool:
     return run.status != RunStatus.AWAITING_CONFIRMATION and now - run.created_at > OVERDUE_AFTER
 
 
+def _is_news(run: ControlledRun, job: ProviderJob) -> bool:
+    """Whether a job says more than its run knows; that it is there at all, where its run waits for it or missed it."""
+    return bool(
+        job.status != run.provider_status or job.status in TERMINAL or run.waiting_for or run.missed_at is not None
+    )
+
+
 def _news(unseen: dict[str, ControlledRun], provider: Provider) -> Iterator[tuple[ControlledRun, ProviderJob | None]]:
     """The runs of which the list has news, with their jobs; then those that it doesn't name, to be asked for.
 
@@ -55,7 +62,7 @@ def _news(unseen: dict[str, ControlledRun], provider: Provider) -> Iterator[tupl
     """
     for job in provider.jobs() if unseen else ():
         run = unseen.pop(job.id, None)
-        if run is not None and (job.status != run.provider_status or job.status in TERMINAL):
+        if run is not None and _is_news(run, job):
             yield run, job
         if not unseen:
             return

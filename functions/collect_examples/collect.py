@@ -23,6 +23,8 @@ from tuneloop.store.erasures import Erasures
 from tuneloop.store.lines import line_of
 from tuneloop.store.objects import Objects
 
+TRIES = 5
+
 
 def collect(
     drop: Drop,
@@ -48,10 +50,7 @@ def collect(
     if reading.is_usable:
         for segment in segments:
             datasets.add_segment(drop.tenant, drop.dataset, segment.model_copy(update={"created_at": now}))
-    try:
-        return datasets.save_drop(ended(drop, reading, now))
-    except Stale:  # the same drop was delivered twice and the other one ended first
-        return datasets.drop(*drop.place, drop.id)
+    return _saved(ended(drop, reading, now), datasets)
 
 
 def ended(drop: Drop, reading: Reading, now: datetime) -> Drop:
@@ -67,6 +66,19 @@ def ended(drop: Drop, reading: Reading, now: datetime) -> Drop:
             "finished_at": now,
         }
     )
+
+
+def _saved(ended: Drop, datasets: Datasets) -> Drop:
+    """The drop as it was stored: a twin that ended first counts, but not that this reader was given up meanwhile."""
+    for _ in range(TRIES):
+        try:
+            return datasets.save_drop(ended)
+        except Stale:
+            stored = datasets.drop(*ended.place, ended.id)
+        if stored.status not in UNREAD:
+            return stored
+        ended = ended.model_copy(update={"seq": stored.seq})
+    raise Stale(f"Drop {ended.id} is changing too fast to end it; try again.")
 
 
 def _segments(

@@ -19,7 +19,9 @@ from tuneloop.store.objects import Found
 from tuneloop.sweeping import each
 
 MARGIN_S = 20  # to add what was read
-LEAST_S = 150  # half of the function's time: what a file gets that is found by a sweep, or it waits for the next one
+ANOTHER_S = 270  # nearly all of the function's time: a sweep that has less left begins no second file
+LISTING_S = 210  # what a sweep has left at least when it has listed what there is
+FIRST_S = 150  # half of the time: with less left it begins none, and looks no further
 
 
 def receive(key: str, content: str, version: str | None, remaining_s: float) -> None:
@@ -33,15 +35,23 @@ def receive(key: str, content: str, version: str | None, remaining_s: float) -> 
 
 
 def receive_unseen(remaining_s: Callable[[], float]) -> None:
-    """Take the files of which no event was heard, one after the other while there is time for another."""
-    recent = lately_come(app.settings.unseen_after_s, objects=app.objects, now=utc_now())
+    """Take the files of which no event was heard, one after the other while there is time for another.
 
-    def work(found: Found | None) -> None:
-        if found and not is_seen(found, datasets=app.datasets):
+    One that needs longer than it gets is rejected for good, so it gets as much as one that an event tells of, or waits
+    for the next sweep. Only the first is begun with less: else none might ever be where looking takes that long.
+    """
+    least_s = FIRST_S
+
+    def work(found: Found) -> None:
+        nonlocal least_s
+        if not is_seen(found, datasets=app.datasets):
             count("DropsRecovered")
+            least_s = ANOTHER_S
             receive(found.key, found.version, found.version, remaining_s())
 
-    each(takewhile(lambda _: remaining_s() > LEAST_S, recent), work)
+    after_s, lists_on = app.settings.unseen_after_s, lambda: remaining_s() > LISTING_S
+    recent = lately_come(after_s, objects=app.objects, now=utc_now(), goes_on=lists_on)
+    each(takewhile(lambda _: remaining_s() > least_s, recent), work)
 
 
 def collected(

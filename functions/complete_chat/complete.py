@@ -75,7 +75,7 @@ def complete(
         user_hash=user_hash(tenant, request.user_key),
         nonce=nonce,
     )
-    records = [_usage(inference, each, now) for each in tries]
+    records = [_usage(each, now) for each in tries]
     _send(UsageBatch(id=inference.id, tenant=tenant, records=records), queue)
     if failure:
         raise failure
@@ -107,16 +107,14 @@ def _ask(
     return tries, failure
 
 
-def _usage(inference: Inference, one: Try, now: datetime) -> UsageRecord:
+def _usage(one: Try, now: datetime) -> UsageRecord:
     usage = one.completion.usage or CompletionUsage()
     version = one.version
     price = price_of(version.provider, version.base_model)
     cost = inference_cost(price, usage.prompt_tokens, usage.completion_tokens, is_finetuned=version.is_finetuned)
     return UsageRecord(
-        inference=inference.id,
-        model=inference.model,
+        model=version.model,
         version=version.number,
-        arm=inference.arm,
         fallback=one.place > 0,
         failed=one.failed,
         prompt_tokens=usage.prompt_tokens,

@@ -20,7 +20,7 @@ def on_version(event: VersionReady) -> None:
     stable = app.models.deployment(event.tenant, event.model).stable
     if stable != version.number:
         export = app.exports.get(event.tenant, event.dataset, event.export)
-        request_evaluation(version, stable, export, evaluations=app.evaluations, now=utc_now())
+        request_evaluation(version, stable, export, evaluations=app.evaluations, now=utc_now(), late=event.late)
 
 
 @handler.on("EvaluationRequested")

@@ -33,12 +33,13 @@ from tuneloop.store.objects import Objects
 
 Answers = dict[ArmName, dict[int, Answered]]
 Versions = dict[int, Version]
+Rows = dict[int, Example]
 
 
 def judged(
     evaluation: Evaluation,
     export: Export,
-    rows: list[Example],
+    rows: Rows,
     versions: Versions,
     answers: Answers,
     *,
@@ -48,7 +49,7 @@ def judged(
 ) -> Evaluation:
     """The evaluation with its figures and verdict, once every version has answered every row."""
     seen = trained_units(_trained_on(versions.values(), exports), objects)
-    clean = [row for row, example in enumerate(rows) if unit_of(example) not in seen]
+    clean = [row for row, example in rows.items() if unit_of(example) not in seen]
     kept = {number: [answers[arm][row] for row in clean] for arm, number in evaluation.asked.items()}
     results = {
         number: arm_result(number, kept[number], _cost(versions[number], answers[arm].values()))

@@ -3,7 +3,10 @@
 A part holds whatever rows were answered in its time, so parts differ in size; their number per arm stands in the row.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
+from heapq import nsmallest
+from operator import itemgetter
+from typing import NamedTuple
 
 import orjson
 
@@ -16,7 +19,24 @@ from tuneloop.domain.splitting import unit_of
 from tuneloop.store.objects import Objects
 
 
-def rows_of(export: Export, split: Split, objects: Objects) -> Iterable[Example]:
+class Questions(NamedTuple):
+    """The test rows to ask, by their place in the file, and how many rows it has."""
+
+    rows: dict[int, Example]
+    available: int
+
+
+def questions(export: Export, most: int, objects: Objects) -> Questions:
+    """All test rows, or `most` of them: those with the smallest ids.
+
+    Ids are hashes of content, so which rows these are depends neither on an answer nor on who asks.
+    """
+    numbered = enumerate(rows_of(export, Split.TEST, objects))
+    asked = nsmallest(most, numbered, key=lambda row: (row[1].id, row[0]))
+    return Questions(dict(sorted(asked, key=itemgetter(0))), export.files[Split.TEST].examples)
+
+
+def rows_of(export: Export, split: Split, objects: Objects) -> Iterator[Example]:
     """The examples of one file of an export, in its order."""
     for line in objects.lines(export.files[split].key):
         content = orjson.loads(line)
@@ -51,12 +71,12 @@ def write_part(evaluation: Evaluation, arm: ArmName, answered: list[Answered], o
     objects.put(_key(evaluation, arm, evaluation.parts.get(arm, 0)), b"".join(lines))
 
 
-def read_parts(evaluation: Evaluation, arm: ArmName, objects: Objects) -> dict[int, Answered]:
-    """All answers of one arm so far, by row."""
+def read_parts(evaluation: Evaluation, arm: ArmName, rows: Container[int], objects: Objects) -> dict[int, Answered]:
+    """All answers of one arm to these rows so far, by row."""
     lines = (
         line for part in range(evaluation.parts.get(arm, 0)) for line in objects.lines(_key(evaluation, arm, part))
     )
-    return {answer.row: answer for answer in map(Answered.model_validate_json, lines)}
+    return {answer.row: answer for answer in map(Answered.model_validate_json, lines) if answer.row in rows}
 
 
 def _folder(evaluation: Evaluation) -> str:

@@ -19,12 +19,20 @@ NO_TEST = (
 
 
 def request_evaluation(
-    version: Version, stable: int, export: Export, *, evaluations: Evaluations, now: datetime, again: bool = False
+    version: Version,
+    stable: int,
+    export: Export,
+    *,
+    evaluations: Evaluations,
+    now: datetime,
+    again: bool = False,
+    late: datetime | None = None,
 ) -> Evaluation:
     """The evaluation of a version against the stable one on an export's test rows; asking twice gives the same one.
 
     With `again`, one that ended in an error is followed by another attempt, which takes no look of its own: the one
-    before could not have let anything through.
+    before could not have let anything through. Asked because a verdict came `late`, one that had ended by then has its
+    verdict announced again: it is about what serves now, and the decisions so far were about what served then.
     """
     if version.number == stable:
         raise Conflict(f"Version {stable} is stable: there is nothing to compare it with.", param="version")
@@ -35,7 +43,8 @@ def request_evaluation(
         if (found := evaluations.find(tenant, identity)) is None:
             break
         if not (again and found.error):
-            return found
+            is_over = late is not None and found.finished_at is not None and found.finished_at <= late
+            return complete(found, evaluations, now, late=late) if is_over else found
         repeated = found
     evaluation = Evaluation(
         tenant=tenant,
@@ -55,8 +64,10 @@ def request_evaluation(
         return evaluations.get(tenant, identity)
 
 
-def complete(evaluation: Evaluation, evaluations: Evaluations, now: datetime) -> Evaluation:
-    """Store an ended evaluation with the event that carries its verdict."""
+def complete(
+    evaluation: Evaluation, evaluations: Evaluations, now: datetime, late: datetime | None = None
+) -> Evaluation:
+    """Store an ended evaluation with the event that carries its verdict; `late` if that is announced once more."""
     event = EvaluationCompleted(
         tenant=evaluation.tenant,
         evaluation=evaluation.id,
@@ -64,6 +75,7 @@ def complete(evaluation: Evaluation, evaluations: Evaluations, now: datetime) ->
         candidate=evaluation.candidate,
         stable=evaluation.stable,
         verdict=evaluation.verdict or Verdict(promote=False, reason=NO_TEST),
+        late=late,
     )
     return evaluations.save(evaluation, event=event, now=now)
 

@@ -29,6 +29,7 @@ class NewEvaluation(BaseModel):
 def create_evaluation(new: NewEvaluation) -> EvaluationView:
     """Compare a version with the stable one on held-out examples; poll the answer's id.
 
+    On a dataset that doesn't feed the model it is a report only: activating the version then takes the scope `deploy`.
     Asking again gives the same evaluation, or another attempt at it where it ended in an `error`.
     """
     version = app.models.version(api.tenant, new.model, new.version)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from evaluate.ask import LONGEST_ANSWER_S, ask
-from evaluate.judge import Answers, Versions, failed, judged
-from evaluate.parts import read_parts, read_versions, rows_of, write_part, write_versions
+from evaluate.judge import Answers, Rows, Versions, failed, judged
+from evaluate.parts import questions, read_parts, read_versions, write_part, write_versions
 from evaluate.request import complete
 from tuneloop.domain.errors import ProviderUnavailable, Stale
 from tuneloop.domain.evaluation import (
@@ -24,8 +24,8 @@ from tuneloop.domain.evaluation import (
     refused_throughout,
 )
 from tuneloop.domain.events import EvaluationRequested
-from tuneloop.domain.examples import Example, Split
 from tuneloop.domain.leases import lease
+from tuneloop.domain.limits import EVALUATION_ROWS
 from tuneloop.providers.base import Provider
 from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.exports import Exports
@@ -65,10 +65,11 @@ class Work:
         self._save()
         evaluation = self.evaluation
         export = self.exports.get(evaluation.tenant, evaluation.dataset, evaluation.export)
-        rows = list(rows_of(export, Split.TEST, self.objects))
+        rows, available = questions(export, EVALUATION_ROWS, self.objects)
         versions = self._versions()
-        answers: Answers = {arm: read_parts(evaluation, arm, self.objects) for arm in evaluation.asked}
-        self._save(status=EvaluationStatus.RUNNING, rows=len(rows))  # reading thousands of parts takes its time
+        answers: Answers = {arm: read_parts(evaluation, arm, rows, self.objects) for arm in evaluation.asked}
+        counts = {"rows_asked": len(rows), "rows_available": available}
+        self._save(status=EvaluationStatus.RUNNING, **counts)  # reading thousands of parts takes its time
         while len(answers[arm := min(answers, key=lambda each: len(answers[each]))]) < len(rows):
             if not self._ask(arm, rows, versions, answers):
                 return
@@ -84,11 +85,11 @@ class Work:
         write_versions(self.evaluation, versions.values(), self.objects)
         return versions
 
-    def _ask(self, arm: ArmName, rows: list[Example], versions: Versions, answers: Answers) -> bool:
+    def _ask(self, arm: ArmName, rows: Rows, versions: Versions, answers: Answers) -> bool:
         """Ask the next part of an arm; False where this invocation ends with it."""
         if self.remaining_s() < LONGEST_PART_S:
             return self._hand_over()
-        left = [(row, example) for row, example in enumerate(rows) if row not in answers[arm]]
+        left = [(row, example) for row, example in rows.items() if row not in answers[arm]]
         until = self.clock() + timedelta(seconds=PART_S)
         version = versions[self.evaluation.asked[arm]]
         answered, away = ask(version, left[:ROWS_PER_PART], self.provider, lambda: self.clock() >= until)

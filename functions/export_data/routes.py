@@ -24,6 +24,7 @@ Examples = Annotated[int | None, Query(ge=1, le=ESTIMATED_EXAMPLES, description=
 AverageTokens = Annotated[int | None, Query(ge=1, le=1_000_000, description="Tokens of one example.")]
 Epochs = Annotated[int | None, Query(ge=1, le=50, description="Instead of what the provider chooses.")]
 Calls = Annotated[int | None, Query(ge=1, le=ESTIMATED_CALLS, description="Calls a month to what was trained.")]
+REVISIONS_KNOWN = 300  # the latest ones, whose exports are told apart from those that nobody can have asked for
 
 
 @api.route("POST /v1/datasets/{dataset}/exports", Scope.TRAIN, status=202)
@@ -62,10 +63,11 @@ def get_export(dataset: Name, export: Name, form: WantedFormat = None, category:
         )
         return ExportView.of(found).converted(found, conversion, category, files, app.objects)
     current = app.datasets.get(api.tenant, dataset)
-    settled = current.settled_revision
-    if export != export_id(api.tenant, dataset, settled, current.policy_at(settled)):
-        raise NotFound(f"Dataset {dataset} has no export {export}.", param="export")
-    return ExportView.unfrozen(current, export, settled)
+    lately = range(current.revision, max(0, current.revision - REVISIONS_KNOWN), -1)
+    for revision in (*lately, current.settled_revision):
+        if export == export_id(api.tenant, dataset, revision, current.policy_at(revision)):
+            return ExportView.unfrozen(current, export, revision)
+    raise NotFound(f"Dataset {dataset} has no export {export}.", param="export")
 
 
 @api.route("GET /v1/datasets/{dataset}/estimate", Scope.READ)

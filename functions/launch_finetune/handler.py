@@ -1,11 +1,10 @@
 """launch-finetune: requested runs, frozen exports, and the monthly retraining."""
 
-from launch_finetune.launch import launch, request_due, request_wanted, trained_datasets, waiting_for
+from launch_finetune.launch import launch, request_wanted, retrain, waiting_for
 from launch_finetune.routes import api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import DatasetSettled, ExportCreated, TrainingRunRequested
 from tuneloop.domain.training import SUBMITTABLE
-from tuneloop.observability import count
 from tuneloop.sweeping import each
 from tuneloop.triggers import Function
 
@@ -37,11 +36,10 @@ def sweep() -> None:
 
 
 @handler.on("monthly")
-def retrain() -> None:
+def on_month() -> None:
     """Request a run for each dataset that changed since it was last trained on."""
-    trained = trained_datasets(tenants=app.tenants, datasets=app.datasets, models=app.models)
-    due = request_due(trained, provider=app.settings.provider, runs=app.runs, now=utc_now())
-    count("MonthlyRetrainings", due)
+    tenants, datasets, runs, models = app.tenants, app.datasets, app.runs, app.models
+    retrain(app.settings.provider, tenants=tenants, datasets=datasets, runs=runs, models=models, now=utc_now())
 
 
 def _launch(tenant: str, run: str) -> None:

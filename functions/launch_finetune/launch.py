@@ -6,6 +6,7 @@ from launch_finetune.request import request_run, requested
 from launch_finetune.submit import Submission, fail
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunError
+from tuneloop.observability import count
 from tuneloop.providers.base import Provider
 from tuneloop.providers.catalog import price_of
 from tuneloop.store.datasets import Datasets
@@ -14,8 +15,10 @@ from tuneloop.store.models import Models
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
 from tuneloop.store.tenants import Tenants
+from tuneloop.sweeping import each
 
 FROZEN_WITHIN = timedelta(minutes=10)
+PAGE = 100
 
 
 def launch(
@@ -58,16 +61,26 @@ def waiting_for(export: str, *, runs: Runs) -> list[ControlledRun]:
     return [run for run in runs.open() if run.export == export and run.status in SUBMITTABLE]
 
 
-def trained_datasets(*, tenants: Tenants, datasets: Datasets, models: Models) -> list[Dataset]:
-    """The datasets that have made a version; the first training of any other is its user's decision."""
-    known = [dataset for tenant in tenants.all() for dataset in datasets.all(tenant.id)]
-    return [dataset for dataset in known if models.get(dataset.tenant, dataset.model).latest_version]
+def retrain(provider: str, *, tenants: Tenants, datasets: Datasets, runs: Runs, models: Models, now: datetime) -> None:
+    """Request a run for each dataset that is due; one that fails, or a tenant whose datasets do, holds up no other."""
+
+    def request_if_due(dataset: Dataset) -> None:
+        if dataset.revision and _was_trained_on(dataset, models):
+            run = request_run(dataset, provider=provider, runs=runs, now=now)
+            count("MonthlyRetrainings", int(run.created_at == now))
+
+    each(tenants.all(), lambda tenant: each(datasets.all(tenant.id), request_if_due))
 
 
-def request_due(trained: list[Dataset], *, provider: str, runs: Runs, now: datetime) -> int:
-    """Request a run for each of these datasets that changed since it was last trained on; tells how many."""
-    made = [request_run(dataset, provider=provider, runs=runs, now=now) for dataset in trained]
-    return sum(run.created_at == now for run in made)
+def _was_trained_on(dataset: Dataset, models: Models) -> bool:
+    """Whether the dataset has made a version; one that was registered by hand comes of no dataset."""
+    cursor = None
+    while True:
+        page = models.versions(dataset.tenant, dataset.model, PAGE, cursor)
+        if any(version.dataset == dataset.id for version in page.data):
+            return True
+        if (cursor := page.cursor) is None:
+            return False
 
 
 def remind(run: ControlledRun, *, runs: Runs, now: datetime) -> None:

@@ -10,16 +10,24 @@ import math
 import re
 from base64 import b64decode
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tuneloop.domain.errors import InvalidInput, TooLarge
-from tuneloop.domain.limits import BODY_BYTES, JSON_DEPTH
+from tuneloop.domain.limits import BODY_BYTES, BODY_PARTS, JSON_DEPTH
 from tuneloop.domain.words import name_in
 
 PLAIN = ("", "identity")
 LONGEST_PLACE = 200
 # What only some bodies hold, so that the others need no walk: half characters, numbers beyond a float.
 DOUBTFUL = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]|[eE]\+?\d{3}|\d{308}")
+
+
+class _Part(NamedTuple):
+    """A list or an object of a body, and where it stands: a place in words is made for a fault alone."""
+
+    whole: "_Part | None"
+    step: str | int | None
+    value: Any
 
 
 def read_body(event: dict[str, Any]) -> str | None:
@@ -42,6 +50,9 @@ def read_body(event: dict[str, Any]) -> str | None:
 
 def parse_json(body: str) -> Any:
     """A body's JSON; JSONDecodeError where it is none, InvalidInput where it is JSON that nobody could use."""
+    parts = body.count("[") + body.count("{")
+    if parts > BODY_PARTS:
+        raise _too_many()
     try:
         value = json.loads(body, parse_constant=_no_number)
     except RecursionError as error:
@@ -50,7 +61,7 @@ def parse_json(body: str) -> Any:
         raise
     except ValueError as error:  # Python reads no whole number of more than 4300 digits
         raise InvalidInput("A number of the body has too many digits.", param="body", code="invalid_number") from error
-    if body.count("[") + body.count("{") > JSON_DEPTH or DOUBTFUL.search(body):
+    if parts > JSON_DEPTH or DOUBTFUL.search(body):
         _check(value)
     return value
 
@@ -63,37 +74,52 @@ def _decoded(body: str) -> bytes:
 
 
 def _check(value: Any) -> None:
-    _check_leaf("", value)
-    level: list[tuple[str, Any]] = [("", value)]
-    for _ in range(JSON_DEPTH + 1):
-        level = [(place, whole) for place, whole in level if isinstance(whole, dict | list)]
+    root = _Part(None, None, value)
+    if not isinstance(value, dict | list):
+        return _check_leaf(root, value)
+    level = [root]
+    for _ in range(JSON_DEPTH):
+        level = [part for whole in level for part in _parts(whole)]
         if not level:
-            return
-        level = [part for place, whole in level for part in _parts(place, whole)]
-        for place, part in level:
-            _check_leaf(place, part)
+            return None
     raise _too_deep()
 
 
-def _parts(place: str, whole: Any) -> Iterator[tuple[str, Any]]:
-    lead = f"{place}." if place else ""
-    if isinstance(whole, dict):
-        yield from ((place, name) for name in whole)
-        yield from ((f"{lead}{name_in(name)}", part) for name, part in whole.items())
-    else:
-        yield from ((f"{lead}{index}", part) for index, part in enumerate(whole))
+def _parts(whole: _Part) -> Iterator[_Part]:
+    """The lists and objects in one; its names and all else in it are checked."""
+    held = whole.value
+    if isinstance(held, dict):
+        for name in held:
+            _check_leaf(whole, name)
+    for step, value in held.items() if isinstance(held, dict) else enumerate(held):
+        if isinstance(value, dict | list):
+            yield _Part(whole, step, value)
+        elif isinstance(value, float | str):
+            _check_leaf(whole, value, step)
 
 
-def _check_leaf(place: str, value: Any) -> None:
-    where = place[:LONGEST_PLACE] or "body"
+def _check_leaf(whole: _Part, value: Any, step: str | int | None = None) -> None:
     if isinstance(value, float) and not math.isfinite(value):
+        where = _place(whole, step)
         raise InvalidInput(f"{where}: the number is too large.", param=where, code="invalid_number")
     if isinstance(value, str) and not _is_text(value):
+        where = _place(whole, step)
         message = f"{where}: half of a surrogate pair (such as \\ud800) is not a character."
         raise InvalidInput(message, param=where, code="invalid_unicode")
 
 
+def _place(whole: _Part | None, step: str | int | None) -> str:
+    steps = [step]
+    while whole:
+        steps.append(whole.step)
+        whole = whole.whole
+    named = [name_in(step) for step in reversed(steps) if step is not None]
+    return ".".join(named)[:LONGEST_PLACE] or "body"
+
+
 def _is_text(value: str) -> bool:
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -107,6 +133,11 @@ def _no_number(name: str) -> None:
 
 def _too_large() -> TooLarge:
     return TooLarge(f"A body may have at most {BODY_BYTES >> 20} MiB. Upload larger data as a file.", param="body")
+
+
+def _too_many() -> TooLarge:
+    message = f"A body may hold `{{` and `[` {BODY_PARTS:,} times at most. Upload larger data as a file."
+    return TooLarge(message, code="too_many_parts", param="body")
 
 
 def _too_deep() -> InvalidInput:

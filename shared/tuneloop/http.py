@@ -8,6 +8,7 @@ OpenAI's error shape. What is asked of AWS after the deadline is refused too, so
 import json
 from collections.abc import Callable
 from http import HTTPStatus
+from inspect import isclass, signature
 from typing import Annotated, Any, Generic, TypeVar
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -17,8 +18,8 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     ValidationException,
 )
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
-from botocore.exceptions import HTTPClientError
 from pydantic import BaseModel
 
 from tuneloop.app import App
@@ -30,8 +31,9 @@ from tuneloop.domain.errors import NotFound, TuneloopError
 from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.words import name_in
 from tuneloop.observability import log_failure, logger
-from tuneloop.store.table import Listing
+from tuneloop.store.table import Listing, refusals
 from tuneloop.wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
+from tuneloop.wire.faults import in_words
 
 ANSWER_WITHIN_S = 24.0  # of the 25 s that every answer has: a call to AWS pauses for up to one before it gives up
 LONGEST_PARAM = 200
@@ -47,7 +49,15 @@ STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.ProviderRefused: HTTPStatus.BAD_REQUEST,
     errors.ProviderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.OutOfTime: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+# AWS's words for "not now", `Exception` left out: those that botocore tries again for (its standard retries, read
+# 2026-11), and DynamoDB's for the actions of a transaction.
+PASSING = frozenset(
+    {"Throttling", "ThrottlingError", "Throttled", "RequestThrottled", "RequestLimitExceeded", "TooManyRequests"}
+    | {"ProvisionedThroughputExceeded", "LimitExceeded", "SlowDown", "TransactionConflict", "TransactionInProgress"}
+    | {"BandwidthLimitExceeded", "PriorRequestNotComplete", "RequestTimeout"}
+)
 T = TypeVar("T")
 V = TypeVar("V", bound=BaseModel)
 Route = Callable[..., Any]
@@ -76,12 +86,14 @@ class Api:
     def __init__(self, app: App) -> None:
         self.resolver = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=parse_json)
         self.scopes: dict[str, Scope] = {}
+        self.queries: dict[str, frozenset[str]] = {}
         self._app = app
         self._authentication = Authentication(app)
         self._key: ApiKey | None = None
         self.resolver.exception_handler(TuneloopError)(self._refusal)
         self.resolver.exception_handler([RequestValidationError, RequestUnsupportedContentType])(self._invalid)
         self.resolver.exception_handler([HTTPClientError, NotConnected])(self._unanswered)
+        self.resolver.exception_handler(ClientError)(self._turned_away)
         self.resolver.exception_handler(Exception)(self._failure)
         self.resolver.not_found(self._unknown)
 
@@ -95,6 +107,7 @@ class Api:
         rule = path.replace("{", "<").replace("}", ">")
 
         def register(routine: Route) -> Route:
+            self.queries[route] = _query_of(routine, path)
             name, summary = routine.__name__, (routine.__doc__ or "").partition("\n")[0]
             options = {"status_code": status, "openapi_extensions": {"x-scope": scope.value}, **openapi}
             return self.resolver.route(rule, method, operation_id=name, summary=summary, **options)(routine)
@@ -135,6 +148,8 @@ class Api:
         if scope is None or not _is_path_of(event["routeKey"], event["rawPath"]):
             raise _no_route()
         key.require(scope)
+        if unknown := sorted(set(event.get("queryStringParameters") or ()) - self.queries[event["routeKey"]]):
+            raise _no_parameter(unknown[0], self.queries[event["routeKey"]])
         return key
 
     def _plain(self, event: dict[str, Any], response: Response[Any]) -> dict[str, Any]:
@@ -152,7 +167,8 @@ class Api:
         fault = error.errors()[0]
         place = ["body"] if fault["type"] == "json_invalid" else [name_in(part) for part in fault["loc"]]
         param = ".".join(place[1:] if place[:1] in (["body"], ["query"], ["path"]) else place)[:LONGEST_PARAM] or "body"
-        return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, f"{param}: {fault['msg']}", code=fault["type"], param=param)
+        message = f"{param}: {in_words(fault)}"
+        return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, message, code=fault["type"], param=param)
 
     def _unsure(self, error: Exception) -> Response[Any]:
         log_failure(error)
@@ -162,6 +178,12 @@ class Api:
     def _unanswered(self, error: Exception) -> Response[Any]:
         log_failure(error)
         return self._refusal(errors.OutOfTime("A service that this needs did not answer in time. Try again later."))
+
+    def _turned_away(self, error: ClientError) -> Response[Any]:
+        if not _may_pass(error):
+            return self._failure(error)
+        log_failure(error)
+        return self._refusal(errors.Busy("A service that this needs can't take more just now. Try again in a moment."))
 
     def _failure(self, error: Exception) -> Response[Any]:
         log_failure(error)
@@ -180,8 +202,32 @@ class Api:
         return Response(status_code=status.value, content_type="application/json", body=body)
 
 
+def _may_pass(error: ClientError) -> bool:
+    """Whether AWS refused for now only: too much is asked of it, rivals kept a row busy, or the trouble is its own."""
+    details: Any = error.response
+    status = details.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return bool(status >= HTTPStatus.INTERNAL_SERVER_ERROR or PASSING & refusals(error))
+
+
 def _no_route() -> NotFound:
     return NotFound("There is no such route: compare method and path with docs/openapi.json.", code="unknown_url")
+
+
+def _no_parameter(name: str, known: frozenset[str]) -> errors.InvalidInput:
+    taken = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+    param = name_in(name)[:LONGEST_PARAM]
+    return errors.InvalidInput(f"{param}: no parameter of this route; {taken}.", param=param, code="unknown_parameter")
+
+
+def _query_of(routine: Route, path: str) -> frozenset[str]:
+    """The names that a route takes in its query: its arguments but for the path's and the body."""
+    arguments = signature(routine, eval_str=True).parameters.values()
+    return frozenset(
+        argument.name
+        for argument in arguments
+        if f"{{{argument.name}}}" not in path
+        and not (isclass(argument.annotation) and issubclass(argument.annotation, BaseModel))
+    )
 
 
 def _is_path_of(route: str, path: str) -> bool:

@@ -100,18 +100,23 @@ class Function:
         match event:
             case {"source": source, "detail-type": kind, "detail": detail} if source == SOURCE:
                 return self.routines[kind](parse_event.validate_python({**detail, "type": kind}))
+            case {"source": "aws.s3", "detail": {"object": {"key": key, "size": 0}}} if key.endswith("/"):
+                return None  # a folder, as S3's console makes them
             case {"source": "aws.s3", "detail": detail}:
                 return self.routines["drop"](**_drop_of(detail["object"]))
             case {"schedule": name}:
                 return self.routines[name]()
-            case {"Records": [{"eventSource": "aws:sqs"}, *_] as records} if "batch" in self.routines:
-                self.routines["batch"](batch := Batch(records))
-                return batch.answer
-            case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
-                return process_partial_response(event, self._message, self._batch, context)
+            case {"Records": [{"eventSource": "aws:sqs"}, *_] as records}:
+                return self._messages(records, context)
             case {"Records": [{"eventSource": "aws:dynamodb"}, *_] as records}:
                 return self.routines["stream"](records)
         raise ValueError("this function has no trigger for such an event")
+
+    def _messages(self, records: list[Event], context: LambdaContext) -> Any:
+        if "batch" not in self.routines:
+            return process_partial_response({"Records": records}, self._message, self._batch, context)
+        self.routines["batch"](batch := Batch(records))
+        return batch.answer
 
     def _message(self, record: SQSRecord) -> None:
         try:

@@ -5,23 +5,36 @@ import re
 from copy import deepcopy
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.bill import DASHBOARD, IDLE_TARGET_USD, Bill, bill, bills, show, write
-from bench.billing import workload as workloads
-from bench.billing.assumptions import HOURS, SECONDS, Assumptions
+from bench.bill import DASHBOARD, IDLE_TARGET_USD, Basis, Bill, priced, show, write
 from bench.billing.deployed import Deployed, Poller, read_template, synthesize, times_a_month
-from bench.billing.meter import billed_gb_s
-from bench.billing.month import access_log_bytes, batch_of, month, polling, traces
-from bench.billing.prices import PriceList, read_prices
-from bench.billing.units import read_units, size, stored_bytes, write_units
-from bench.billing.workload import Workload
+from bench.billing.meter import billed_gb_s, emitted
+from bench.billing.model import (
+    HOURS,
+    SECONDS,
+    Amounts,
+    Assumptions,
+    PriceList,
+    read_prices,
+    read_units,
+    size,
+    stored_bytes,
+    write_units,
+)
+from bench.billing.month import access_log_bytes, batch_of, metric_months, month, polling
+from bench.billing.workload import Workload, measure
 
 ASSUMED = Assumptions(drop_lines=200)
 INDEXES = (("sweep_pk", "sweep_sk"), ("list_pk", "list_sk"))
-NOT_BILLED = {"answer_bytes", "dynamodb_byte_months", "s3_bytes"}  # what priced quantities are made from
+NOT_BILLED = {
+    "answer_bytes",
+    "dynamodb_byte_months",
+    "s3_bytes",
+}  # what priced quantities are made from, as metrics are
 PRICES = read_prices()
 
 
@@ -37,11 +50,16 @@ def deployed(template: dict[str, Any]) -> Deployed:
 
 @pytest.fixture(scope="module")
 def workload(deployed: Deployed) -> Workload:
-    return workloads.measure(deployed, ASSUMED)
+    return measure(deployed, ASSUMED)
+
+
+@pytest.fixture(scope="module")
+def basis(deployed: Deployed, workload: Workload) -> Basis:
+    return Basis(deployed, workload, ASSUMED, PRICES)
 
 
 def idle(deployed: Deployed, workload: Workload) -> Bill:
-    return bill(0, month(0, deployed, workload, ASSUMED), PRICES)
+    return Basis(deployed, workload, ASSUMED, PRICES).bill(0)
 
 
 def test_an_idle_stage_costs_two_dollars_at_most_without_its_dashboard(deployed: Deployed, workload: Workload) -> None:
@@ -65,19 +83,15 @@ def test_every_price_has_its_page_and_its_day() -> None:
 
 
 def test_whatever_is_counted_has_a_price(deployed: Deployed, workload: Workload) -> None:
-    assert set(month(1_000, deployed, workload, ASSUMED)) - NOT_BILLED == set(PRICES.prices)
-    assert deployed.unpriced == ()
+    counted = {name for name in month(1_000, deployed, workload, ASSUMED) if not name.startswith("metric ")}
+
+    assert counted - NOT_BILLED == set(PRICES.prices)
 
 
 def test_a_bill_is_quantities_times_prices() -> None:
-    quantities = {
-        "lambda_requests": 3_000_000.0,
-        "lambda_gb_s": 100_000.0,
-        "sqs_requests": 2_500_000.0,
-        "dashboards": 1.0,
-    }
+    quantities = {"lambda_requests": 3e6, "lambda_gb_s": 100_000.0, "sqs_requests": 2.5e6, "dashboards": 1.0}
 
-    found = bill(1, quantities, PRICES)
+    found = priced(1, Amounts(quantities), PRICES)
 
     assert found.services["Lambda"] == pytest.approx(0.60 + 1.33334)
     assert found.services["SQS"] == pytest.approx(1.00)
@@ -128,41 +142,38 @@ def test_writes_count_steps_of_one_kilobyte_and_one_more_for_each_index() -> Non
     ("expression", "times"),
     [
         ("rate(5 minutes)", 8760),
-        ("rate(1 hour)", 730),
-        ("rate(1 day)", 730 / 24),
+        ("rate(1 minute)", 43_800),
         ("cron(0 3 1 * ? *)", 1),
-        ("cron(0 3 * * ? *)", 730 / 24),
-        ("cron(0 3 ? * MON *)", 730 / 24 / 7),
     ],
 )
 def test_schedules_are_counted(expression: str, times: float) -> None:
     assert times_a_month(expression) == pytest.approx(times)
 
 
-def test_a_schedule_of_several_times_a_day_is_not_guessed() -> None:
+@pytest.mark.parametrize("expression", ["cron(0/10 * * * ? *)", "cron(0 3 ? * MON *)", "rate(1 day)"])
+def test_a_schedule_that_no_function_has_is_not_guessed(expression: str) -> None:
     with pytest.raises(ValueError, match="no way to count"):
-        times_a_month("cron(0/10 * * * ? *)")
+        times_a_month(expression)
 
 
-def test_idle_queues_are_polled_by_five_pollers_or_two(deployed: Deployed) -> None:
-    each = SECONDS / 20
-    one = Poller("record-usage", batch_size=100, window_s=5, has_maximum=True)
-    other = replace(one, function="collect-examples", has_maximum=False)
+def test_idle_queues_are_polled_by_five_pollers_each(deployed: Deployed) -> None:
+    one = Poller("record-usage", batch_size=100, window_s=5)
+    other = replace(one, function="collect-examples")
 
     found = polling(replace(deployed, pollers=(one, other)), {one.function: 0, other.function: 0}, ASSUMED)
 
-    assert found == pytest.approx(5 * each + 2 * each) == pytest.approx(919_800)
+    assert found == pytest.approx(2 * 5 * SECONDS / 20) == pytest.approx(1_314_000)
 
 
 def test_batches_fill_as_messages_come_faster() -> None:
-    poller = Poller("record-usage", batch_size=100, window_s=5, has_maximum=True)
+    poller = Poller("record-usage", batch_size=100, window_s=5)
     sizes = [batch_of(poller, rate * SECONDS, ASSUMED) for rate in (0, 1, 38, 1000)]
 
     assert sizes == pytest.approx([1, 2, 39, 100])
 
 
 def test_a_busy_queue_costs_a_receive_a_message_and_a_delete_for_ten(deployed: Deployed) -> None:
-    poller = Poller("record-usage", batch_size=100, window_s=5, has_maximum=True)
+    poller = Poller("record-usage", batch_size=100, window_s=5)
     messages = 38 * SECONDS
 
     found = polling(replace(deployed, pollers=(poller,)), {"record-usage": messages}, ASSUMED)
@@ -170,17 +181,7 @@ def test_a_busy_queue_costs_a_receive_a_message_and_a_delete_for_ten(deployed: D
     assert found == pytest.approx(messages + messages / 39 * 4)
 
 
-def test_only_traced_functions_leave_traces_and_few_of_many(deployed: Deployed) -> None:
-    chat = replace(deployed.functions["complete-chat"], traced=True)
-    usage = replace(deployed.functions["record-usage"], traced=False)
-    stage = replace(deployed, functions={"complete-chat": chat, "record-usage": usage})
-
-    assert traces(stage, {"complete-chat": 100.0, "record-usage": 100.0}, ASSUMED) == 100
-    assert traces(stage, {"complete-chat": 11 * SECONDS}, ASSUMED) == pytest.approx(1.5 * SECONDS)
-
-
 def test_an_access_log_line_is_as_long_as_its_fields() -> None:
-    assert access_log_bytes("") == 0
     assert access_log_bytes('{"a": "$context.requestId"}') == len('{"a": ""}') + 20 + 26
 
 
@@ -213,10 +214,33 @@ def test_a_slower_schedule_and_a_smaller_function_cost_less(deployed: Deployed, 
     assert then.services["CloudWatch logs"] == pytest.approx(now.services["CloudWatch logs"] / 2)
 
 
-def test_a_resource_that_nobody_priced_is_named(template: dict[str, Any]) -> None:
-    found = with_resource(template, Nat={"Type": "AWS::EC2::NatGateway", "Properties": {}})
+@pytest.mark.parametrize("kind", ["AWS::EC2::NatGateway", "AWS::CloudWatch::CompositeAlarm"])
+def test_a_kind_of_resource_without_a_price_is_refused(template: dict[str, Any], kind: str) -> None:
+    with pytest.raises(ValueError, match=f"no price for {kind}"):
+        with_resource(template, Another={"Type": kind, "Properties": {}})
 
-    assert found.unpriced == ("AWS::EC2::NatGateway",)
+
+def test_an_alarm_of_high_resolution_is_refused(template: dict[str, Any]) -> None:
+    alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors", "Period": 10}}
+
+    with pytest.raises(ValueError, match="high resolution"):
+        with_resource(template, Fast=alarm)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "refusal"),
+    [
+        ("AWS::Lambda::Function", {"TracingConfig": {"Mode": "Active"}}, "traces of X-Ray"),
+        ("AWS::Lambda::EventSourceMapping", {"ScalingConfig": {}}, "without a maximum concurrency"),
+    ],
+)
+def test_an_option_without_a_price_is_refused(
+    template: dict[str, Any], kind: str, changes: dict[str, Any], refusal: str
+) -> None:
+    key, found = next((key, each) for key, each in template["Resources"].items() if each["Type"] == kind)
+
+    with pytest.raises(ValueError, match=refusal):
+        with_resource(template, **{key: found | {"Properties": found["Properties"] | changes}})
 
 
 def test_what_operations_need_is_counted(workload: Workload) -> None:
@@ -228,31 +252,30 @@ def test_what_operations_need_is_counted(workload: Workload) -> None:
     assert workload.feedback.warm["dynamodb_write_units"] >= 4
     assert workload.chat.start["kms_requests"] == 1
     assert workload.training["bus_events"] >= 5
+    assert [name for name in workload.training if name.startswith("metric RunsStarted service=tuneloop stage=")]
     assert workload.drop["s3_put_requests"] >= 1
     assert chat["lambda_gb_s"] > ASSUMED.provider_wait_s / 2
 
 
-def test_more_calls_cost_more_and_each_of_them_less(deployed: Deployed, workload: Workload) -> None:
-    _, few, many, most = bills(deployed, workload, ASSUMED, PRICES)
+def test_more_calls_cost_more_and_each_of_them_less(basis: Basis) -> None:
+    _, few, many, most = basis.bills()
 
     assert few.total_usd < many.total_usd < most.total_usd
     assert few.total_usd / few.calls > many.total_usd / many.calls > most.total_usd / most.calls
 
 
 def test_the_bill_is_printed_and_written_with_all_that_it_was_made_from(
-    deployed: Deployed, workload: Workload, capsys: pytest.CaptureFixture[str], tmp_path: Any
+    basis: Basis, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    found = bills(deployed, workload, ASSUMED, PRICES)
+    show(basis)
+    write(basis, tmp_path / "bench" / "bill.json")
 
-    show(found, deployed, workload, ASSUMED, PRICES)
-    write(found, deployed, workload, ASSUMED, PRICES, tmp_path / "bench" / "bill.json")
-
-    printed = capsys.readouterr().out
-    assert f"Idle: ${found[0].total_usd:.2f} a month, within the target of $2.00" in printed
+    idle, printed = basis.bill(0), capsys.readouterr().out
+    assert f"Idle: ${idle.total_usd:.2f} a month, within the target of $2.00" in printed
     assert "from an account's fourth one on (`dashboard: false` in the stage's file leaves it out)" in printed
     data = json.loads((tmp_path / "bench" / "bill.json").read_text("utf-8"))
     assert [each["calls"] for each in data["bills"]] == [0, 10_000, 1_000_000, 100_000_000]
-    assert data["bills"][0]["total_usd"] == found[0].total_usd
+    assert data["bills"][0]["total_usd"] == idle.total_usd
     assert PriceList.model_validate(data["prices"]) == PRICES
 
 
@@ -261,3 +284,15 @@ def test_metrics_are_paid_for_in_the_hours_that_have_them(deployed: Deployed, wo
 
     assert months[0] <= months[1] <= months[2]
     assert months[1] - months[0] < 20 / HOURS * 5
+
+
+def log_of(name: str, service: str) -> str:
+    metrics = [{"Namespace": "Tuneloop", "Dimensions": [["stage", "service"]], "Metrics": [{"Name": name}]}]
+    return json.dumps({"_aws": {"CloudWatchMetrics": metrics}, "stage": "prod", "service": service})
+
+
+def test_a_metric_that_two_functions_count_is_paid_for_once_unless_its_dimensions_differ() -> None:
+    [one], [same], [other] = (emitted(log_of("SweepFailures", service)) for service in ("tuneloop", "tuneloop", "x"))
+
+    assert metric_months(Amounts({one: HOURS}) + Amounts({same: HOURS})) == 1.0
+    assert metric_months(Amounts({one: HOURS}) + Amounts({other: HOURS})) == 2.0

@@ -5,8 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from infra.functions import FUNCTIONS
 from infra.stage import LOCAL
 from local.stack import LocalStack
+from release.deployed import Deployed
+from release.pause import is_still, running, start, stop
 from tests.e2e.conftest import Command
 
 WITHIN_S = 40
@@ -79,6 +82,37 @@ def test_a_message_goes_back_into_its_work_queue_and_is_done(stack: LocalStack, 
     assert letters(told, "record-usage")[:4] == ["usage", "1", "record-usage", "queue"]
     within(WITHIN_S, lambda: stack.function_log("record-usage").count('"message":"done"') > counted)
     assert "No dead letters" in command.ok("redrive", "--queue", "usage")
+
+
+class Here(Deployed):
+    """The deployed stack of this machine."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        super().__init__(LOCAL)
+        self._stack = stack
+
+    def client(self, service: str) -> Any:
+        return self._stack.client(service)
+
+
+def test_a_stage_that_is_stopped_answers_nobody_and_goes_on_where_it_was(stack: LocalStack, command: Command) -> None:
+    here = Here(stack)
+    command.key = command.ok("keys", "create", "operations").strip()
+    before = running(here)
+    try:
+        stop(here)
+        stopped = command.run("runs", "list")
+        still = running(here)
+    finally:
+        start(here)
+
+    assert before.rules
+    assert len(before.readers) == 3
+    assert len(before.functions) == len(FUNCTIONS)
+    assert is_still(still)
+    assert stopped.returncode != 0
+    command.ok("runs", "list")
+    assert running(here) == before
 
 
 def letters(told: str, word: str) -> list[str]:

@@ -145,6 +145,7 @@ class Nothing(Erasures):
     def after(self, tenant: str, dataset: str, number: int, until: int | None = None) -> Erased:
         """Nothing."""
         assert dataset
+        assert until is None
         return Erased(tenant, [], number)
 
 

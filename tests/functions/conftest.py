@@ -18,6 +18,7 @@ from tests.world import ENVIRONMENT, World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.ids import digest
 from tuneloop.observability import logger
+from tuneloop.providers import openai_compatible
 from tuneloop.providers.openai_compatible import OpenAICompatible
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,9 +40,9 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             _end(process)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def clients() -> Iterator[None]:
-    """The SDK's clients, one per address and key for all tests: they take time to make and must be closed."""
+    """The SDK's clients, one per address and key for a module: they take time to make and must be closed."""
     made: dict[tuple[str, str], OpenAI] = {}
     make, alone = vars(OpenAICompatible)["_client"].func, Lock()
 
@@ -54,6 +55,7 @@ def clients() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OpenAICompatible, "_client", property(client))
+        patch.setattr(openai_compatible, "PAUSE_S", 0.0)
         yield
     for each in made.values():
         each.close()

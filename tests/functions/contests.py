@@ -42,7 +42,7 @@ def contest(world: World, rows: list[dict[str, Any]], prompts: tuple[str, ...] =
     world.settle()
     [export] = app.exports.page(world.tenant, "support", 10, None).data
     body = {"model": "support", "dataset": "support", "export": export.id}
-    return [body | {"version": steps.registered(world, prompt=prompt)} for prompt in prompts]
+    return [body | {"version": steps.registered(world, prompt=prompt, is_finetuned=True)} for prompt in prompts]
 
 
 def request(world: World, body: dict[str, Any]) -> dict[str, Any]:

@@ -198,6 +198,9 @@ def a_settled_drop_is_wanted(world: World, _: Event) -> Scene:
 def a_changed_dataset_is_due(world: World, _: Event) -> Scene:
     _dirty(world)
     steps.registered(world)
+    version = app.models.version(world.tenant, "support", 1)
+    trained = version.model_copy(update={"dataset": "support", "run": "run-1"})
+    app.table.commit(Save(keys.version(world.tenant, "support", 1), trained))
     yield
     assert [run["status"] for run in steps.runs(world)] == ["requested"]
 
@@ -251,7 +254,7 @@ def a_version_is_to_be_proved(world: World, event: Event) -> Scene:
     if "headers" in event:
         _admit(world, event)
     yield
-    [evaluation] = app.evaluations.all(world.tenant)
+    [evaluation] = app.evaluations.page(world.tenant, 10, None).data
     assert (evaluation.candidate, evaluation.stable, evaluation.status) == (1, 0, "requested")
 
 
@@ -285,8 +288,9 @@ def a_candidate_gets_its_share(world: World, event: Event) -> Scene:
 
 
 @scene("activate_model.EvaluationCompleted")
-def a_candidate_is_proved(world: World, _: Event) -> Scene:
+def a_candidate_is_proved(world: World, event: Event) -> Scene:
     steps.registered(world)
+    steps.proved(world, event["detail"]["evaluation"])
     yield
     assert steps.deployment(world)["stable"] == 1
 

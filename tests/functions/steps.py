@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.examples import chat
 from tests.world import Answer, World
+from tuneloop.app import app, utc_now
+from tuneloop.domain.evaluation import Evaluation
 
 SUPPORT = Path(__file__).resolve().parents[2] / "local" / "data" / "support.jsonl"
 BASE_MODEL = "tuneloop-linear-1"
@@ -68,6 +70,14 @@ def registered(world: World, model: str = "support", provider_model: str = BASE_
     assert answer.status == 201, answer.text
     number: int = answer.body["number"]
     return number
+
+
+def proved(world: World, evaluation: str = "eval-1", dataset: str = "support", stable: int = 0) -> None:
+    """Store an evaluation of version 1 of `support` that has ended, and the dataset whose rows it asked."""
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": dataset})
+    place = {"model": "support", "dataset": dataset, "export": "export-1"}
+    fields = {"status": "completed", "candidate": 1, "stable": stable, "created_at": utc_now()}
+    app.evaluations.save(Evaluation(tenant=world.tenant, id=evaluation, **place, **fields), now=utc_now())
 
 
 def decide(world: World, what: str, body: dict[str, Any] | None = None, model: str = "support") -> Answer:

@@ -1,19 +1,23 @@
 """activate-model through its real entry point: decisions, their history, and who is served by what."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.functions import steps
+from tests.functions.test_launch_finetune import at_price_of
 from tests.world import World, invoke
-from tuneloop.app import app, utc_now
-from tuneloop.domain.evaluation import Evaluation
+from tuneloop.app import app
+from tuneloop.domain.pricing import inference_cost
 from tuneloop.domain.registry import VersionStatus
+from tuneloop.providers.catalog import price_of
 from tuneloop.store import keys
 from tuneloop.store.writes import Save
 from tuneloop.triggers import FunctionFailed
 
 USERS = [f"user-{number}" for number in range(120)]
+MINI = "gpt-4.1-mini-2025-04-14"
 
 
 def verdict(promote: bool = True, stable: int = 0, evaluation: str = "eval-1", reason: str = "why") -> dict[str, Any]:
@@ -53,11 +57,62 @@ def test_versions_are_numbered_and_listed_newest_first(world: World) -> None:
         (0, steps.BASE_MODEL),
     ]
     assert (page[0]["prompt"], page[0]["parameters"]) == ("as two", {"temperature": 0.5})
-    assert [version["is_finetuned"] for version in page] == [True, True, False]
+    assert [version["is_finetuned"] for version in page] == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "billed_as", "is_finetuned", "usd"),
+    [
+        ({"provider_model": "ft:gpt-4.1-mini-2025-04-14:us::1"}, MINI, True, "4"),
+        ({"provider_model": "ft:gpt-4o-2024-08-06:us::1"}, "gpt-4o-2024-08-06", True, "18.75"),
+        ({"provider_model": "gpt-4o-2024-08-06"}, "gpt-4o-2024-08-06", False, "12.50"),
+        ({"provider_model": MINI}, MINI, False, "2"),
+        ({"provider_model": "gpt-9"}, "gpt-9", False, None),
+        ({"provider_model": "ft:gpt-9:us::1"}, "gpt-9", True, None),
+        ({"provider_model": "ft:"}, "ft:", False, None),
+        ({"provider_model": "gpt-9", "is_finetuned": True}, "gpt-9", True, None),
+        ({"provider_model": "my-deployment", "base_model": MINI}, MINI, True, "4"),
+        ({"provider_model": "my-deployment", "base_model": MINI, "is_finetuned": False}, MINI, False, "2"),
+    ],
+)
+def test_a_version_by_hand_has_the_price_of_what_its_id_says_or_none(
+    wanted: dict[str, Any],
+    billed_as: str,
+    is_finetuned: bool,
+    usd: str | None,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_price_of("openai", MINI, monkeypatch)
+    number = steps.registered(world, **wanted)
+
+    version = app.models.version(world.tenant, "support", number)
+    price = price_of(version.provider, version.base_model)
+    cost = inference_cost(price, 1_000_000, 1_000_000, is_finetuned=version.is_finetuned)
+
+    assert (version.base_model, version.is_finetuned) == (billed_as, is_finetuned)
+    assert cost == (Decimal(usd) if usd else None)
+
+
+def test_activating_another_version_says_that_it_ends_a_trial(world: World) -> None:
+    for _ in range(2):
+        steps.registered(world)
+    steps.share(world, 2, 0.5)
+    steps.proved(world)
+
+    invoke("activate-model", verdict(reason="Clearly better."))
+    steps.share(world, 2, 0.5)
+    steps.decide(world, "deactivate", {"reason": "users complain"})
+
+    ended = "(The trial of version 2 was ended by this.)"
+    found = [line["reason"] for line in steps.history(world) if line["action"] != "share"]
+    assert found == [f"users complain {ended}", f"Clearly better. {ended}"]
+    assert steps.deployment(world)["reason"] == found[0]
 
 
 def test_a_verdict_for_the_candidate_puts_it_before_everybody_with_the_reason(world: World) -> None:
     steps.registered(world)
+    steps.proved(world)
 
     invoke("activate-model", verdict(reason="clearly better"))
     world.settle()
@@ -76,6 +131,7 @@ def test_a_verdict_for_the_candidate_puts_it_before_everybody_with_the_reason(wo
 
 def test_a_verdict_delivered_twice_is_one_decision(world: World) -> None:
     steps.registered(world)
+    steps.proved(world)
 
     for _ in range(3):
         invoke("activate-model", verdict())
@@ -86,6 +142,7 @@ def test_a_verdict_delivered_twice_is_one_decision(world: World) -> None:
 
 def test_a_verdict_that_comes_again_does_not_undo_what_was_decided_since(world: World) -> None:
     steps.registered(world)
+    steps.proved(world)
     invoke("activate-model", verdict())
     steps.decide(world, "deactivate")
 
@@ -111,8 +168,7 @@ def test_a_verdict_over_what_no_longer_serves_proves_nothing(world: World) -> No
     for _ in range(2):
         steps.registered(world)
     steps.decide(world, "activate", {"version": 2})
-    fields = {"model": "support", "candidate": 1, "stable": 0, "dataset": "support", "export": "export-1"}
-    app.evaluations.save(Evaluation(tenant="acme", id="eval-1", created_at=utc_now(), **fields), now=utc_now())
+    steps.proved(world)
 
     invoke("activate-model", verdict(stable=0))
 

@@ -1,4 +1,4 @@
-"""activate-model when verdicts come late: proved against a version that no longer serves."""
+"""activate-model when a verdict is not enough: it came late, or was proved on rows that are not the model's own."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from tests.functions import contests, steps
 from tests.functions.contests import Playing, contest, knowing
 from tests.world import World, invoke
 from tuneloop.app import app, utc_now
+from tuneloop.domain.access import Scope
 
 
 def verdicts(world: World) -> list[dict[str, Any]]:
@@ -60,5 +61,118 @@ def test_a_verdict_for_what_was_put_on_by_hand_meanwhile_asks_for_nothing(world:
 
     assert [each["id"] for each in contests.every(world)] == [asked["id"]]
     assert steps.deployment(world)["stable"] == 1
-    assert "put before everybody by hand meanwhile" in steps.history(world)[0]["reason"]
+    assert steps.history(world)[0]["reason"].startswith("Version 1 serves everybody already.")
     assert list(app.outbox.unrelayed(utc_now())) == []
+
+
+def too_late(world: World) -> dict[str, Any]:
+    """The evaluation of version 2 against 1, whose verdict came while version 0 served, before anything follows."""
+    _, second = contest(world, contests.lines(40), ("v1", "v2"))
+    steps.decide(world, "activate", {"version": 1})
+    world.settle()
+    Playing(knowing("v2"))
+    asked = contests.request(world, second)
+    steps.decide(world, "activate", {"version": 0})
+    relay_until(world, "EvaluationCompleted", 1)
+    return asked
+
+
+def relay_until(world: World, kind: str, times: int) -> None:
+    """Deliver events until so many of a kind were delivered; what came of the last ones still waits."""
+    for _ in range(10):
+        if world.delivered.count(kind) >= times:
+            return
+        world._relay()
+    raise AssertionError(f"no {times} times {kind}: {world.delivered}")
+
+
+def test_a_verdict_that_came_late_counts_once_its_stable_version_serves_again(world: World) -> None:
+    asked = too_late(world)
+    steps.decide(world, "activate", {"version": 1})
+
+    world.settle()
+
+    assert [(each["id"], each["look"]) for each in contests.every(world)] == [(asked["id"], 1)]
+    assert steps.deployment(world)["stable"] == 2
+    lines = [(line["action"], line["stable"], line["evaluation"]) for line in steps.history(world)]
+    assert lines == [
+        ("activate", 2, asked["id"]),
+        ("activate", 1, None),
+        ("refuse", 0, asked["id"]),
+        ("activate", 0, None),
+        ("activate", 1, None),
+    ]
+
+
+def test_what_follows_from_a_late_verdict_is_done_once_however_often_it_comes(world: World) -> None:
+    too_late(world)
+    steps.decide(world, "activate", {"version": 1})
+    world.settle()
+    steps.decide(world, "activate", {"version": 1, "reason": "users complain"})
+    before = steps.history(world)
+
+    for event in list(world.events):
+        if event["detail-type"] == "EvaluationCompleted":
+            invoke("activate-model", event)
+        elif event["detail-type"] == "VersionReady":
+            invoke("evaluate", event)
+    world.settle()
+
+    assert steps.deployment(world)["stable"] == 1
+    assert steps.history(world) == before
+    assert len(contests.every(world)) == 1
+
+
+def test_a_verdict_that_comes_late_again_is_looked_after_again(world: World) -> None:
+    asked = too_late(world)
+    steps.decide(world, "activate", {"version": 1})
+    relay_until(world, "VersionReady", 3)
+    steps.decide(world, "activate", {"version": 0})
+    relay_until(world, "EvaluationCompleted", 2)
+    steps.decide(world, "activate", {"version": 1})
+
+    world.settle()
+
+    assert steps.deployment(world)["stable"] == 2
+    assert [line["evaluation"] for line in steps.history(world) if line["action"] == "refuse"] == [asked["id"]] * 2
+
+
+def test_a_late_verdict_finds_the_refusal_that_still_holds_and_says_so(world: World) -> None:
+    _, second = contest(world, contests.lines(40), ("v1", "v2"))
+    Playing(knowing())
+    refused = contests.ended(world, second)
+    steps.decide(world, "activate", {"version": 1})
+    Playing(lambda asked: contests.expected(contests.number_in(asked)) if contests.arm_of(asked) == "v2" else "no")
+    late = contests.request(world, second)
+    steps.decide(world, "activate", {"version": 0})
+
+    world.settle()
+
+    assert [each["id"] for each in contests.every(world)] == [refused["id"], late["id"]]
+    last, before = steps.history(world)[:2]
+    assert (before["evaluation"], last["evaluation"]) == (late["id"], refused["id"])
+    assert (last["action"], last["stable"], last["reason"]) == ("refuse", 0, refused["verdict"]["reason"])
+
+
+def test_who_may_only_train_activates_nothing_with_rows_of_his_own_choice(world: World) -> None:
+    [body] = contest(world, [])
+    world.drop("exam", [*steps.questions(20, split="train"), *contests.lines(40)], name="test/own.jsonl")
+    world.schedule("collect-examples")
+    world.settle()
+    [exam] = app.exports.page(world.tenant, "exam", 10, None).data
+    Playing(knowing("v1"))
+    key = world.new_key(Scope.TRAIN)
+
+    body |= {"dataset": "exam", "export": exam.id}
+    answer = world.call("POST /v1/evaluations", contests.EVALUATIONS, body, key=key)
+    world.settle()
+
+    found = contests.read(world, answer.body["id"])
+    assert (found["look"], found["verdict"]["promote"]) == (1, True)
+    assert steps.deployment(world)["stable"] == steps.deployment(world)["step"] == 0
+    [line] = steps.history(world)
+    assert (line["action"], line["by"], line["evaluation"]) == ("refuse", "gate", found["id"])
+    assert line["reason"] == (
+        f"{found['verdict']['reason']} But that was proved on dataset exam, which doesn't feed this model: "
+        "somebody with the scope `deploy` may activate version 1."
+    )

@@ -198,3 +198,57 @@ def test_the_sweep_ends_a_run_whose_events_come_too_late(live: World) -> None:
     live.schedule("check-status")
 
     assert app.runs.get(live.tenant, run.id).status == RunStatus.SUCCEEDED
+
+
+def missed_and_away(run: ControlledRun) -> ControlledRun:
+    """The run after its provider once didn't know its job."""
+    stored = app.runs.get(run.tenant, run.id)
+    return app.runs.save(stored.waiting("Another look.", utc_now(), missed_at=utc_now(), checked_at=utc_now()))
+
+
+def test_a_job_that_the_list_names_is_neither_missed_nor_waited_for_any_more(live: World, later: Later) -> None:
+    run = missed_and_away(launched(live))
+    provider = Listing(status=run.provider_status, fine_tuned_model=None)
+
+    live.schedule("check-status")
+
+    seen = app.runs.get(live.tenant, run.id)
+    assert (seen.status, seen.waiting_for, seen.waiting_since, seen.missed_at) == (run.status, None, None, None)
+    provider.leave()
+    given_job(run, "ftjob-gone")
+    later(3 * 3600)
+    assert steps.look(live, run.id)["status"] == run.status, "one look hours later is no second look"
+
+
+def test_a_run_that_only_misses_its_job_is_news_too(live: World) -> None:
+    run = missed_and_away(launched(live))
+    app.runs.save(run.model_copy(update={"waiting_for": None, "waiting_since": None}))
+    Listing(status=run.provider_status, fine_tuned_model=None)
+
+    live.schedule("check-status")
+
+    assert app.runs.get(live.tenant, run.id).missed_at is None
+
+
+def test_a_run_of_which_the_list_has_no_news_is_left_alone(live: World) -> None:
+    run = launched(live)
+    Listing(status=run.provider_status, fine_tuned_model=None)
+
+    live.schedule("check-status")
+
+    assert app.runs.get(live.tenant, run.id) == run
+
+
+def test_a_loss_without_bounds_does_not_keep_a_run_from_its_end(live: World) -> None:
+    run = launched(live)
+    ended_at_provider(run)
+
+    class Exploding(Interfered):
+        def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
+            found: list[RunEvent] = self.real.events(job_id, timeout_s=timeout_s)
+            return [event.model_copy(update={"train_loss": 1e200}) for event in found]
+
+    Exploding()
+    live.schedule("check-status")
+
+    assert app.runs.get(live.tenant, run.id).status == RunStatus.SUCCEEDED

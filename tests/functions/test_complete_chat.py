@@ -31,7 +31,7 @@ def test_the_answer_has_openai_s_shape_and_says_who_gave_it(live: World) -> None
         "stop",
     )
     assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] + body["usage"]["completion_tokens"] > 0
-    assert body["tuneloop"] == {"version": 1, "is_finetuned": True, "arm": "stable", "fallback": False}
+    assert body["tuneloop"] == {"version": 1, "is_finetuned": False, "arm": "stable", "fallback": False}
     assert body["id"].startswith("chatcmpl-support.1.1.stable.")
 
 
@@ -75,7 +75,7 @@ def test_who_cannot_answer_is_stood_in_for_and_it_is_said_and_counted(live: Worl
 
     answer = steps.ask(live, user="user-1").body
 
-    assert answer["tuneloop"] == {"version": 1, "is_finetuned": True, "arm": "candidate", "fallback": True}
+    assert answer["tuneloop"] == {"version": 1, "is_finetuned": False, "arm": "candidate", "fallback": True}
     counted = [(row["version"], row["calls"], row["failed"], row["fallbacks"]) for row in steps.usage(live)]
     assert counted == [(1, 1, 0, 1), (2, 1, 1, 0)]
 

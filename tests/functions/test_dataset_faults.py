@@ -1,11 +1,13 @@
 """What may go wrong between a drop and its run: order, overwriting, rivals, and readers that die."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from collect_examples.drop import give_up
 from tests.examples import chat
 from tests.functions import steps
 from tests.world import BUCKET, World
@@ -86,3 +88,20 @@ def test_a_drop_whose_reader_died_is_given_up_and_says_so(world: World) -> None:
 
     [drop] = world.call("GET /v1/datasets/{dataset}/drops", "/v1/datasets/support/drops").body["data"]
     assert (drop["status"], drop["problems"][0]["code"]) == ("failed", "unreadable")
+
+
+def test_a_drop_whose_reader_was_given_up_while_it_read_shows_what_it_added(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = app.objects.dropped_lines
+
+    def slowly(key: str, version: str | None = None) -> Iterator[bytes | None]:
+        yield from read(key, version)
+        assert give_up(datasets=app.datasets, now=utc_now() + timedelta(minutes=31)) == 1
+
+    monkeypatch.setattr(app.objects, "dropped_lines", slowly)
+    world.drop("support", steps.questions(12))
+
+    [drop] = app.datasets.drops("acme", "support", 10, None).data
+    assert (drop.status, drop.examples, drop.problem_count, drop.problems) == ("collected", 12, 0, [])
+    assert app.datasets.get("acme", "support").examples == 12

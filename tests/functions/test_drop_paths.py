@@ -10,9 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
+from collect_examples.unseen import lately_come
 from tests.examples import chat
 from tests.functions import steps
-from tests.world import BUCKET, TABLE, World
+from tests.world import BUCKET, TABLE, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.cli.commands import cli
 from tuneloop.domain.datasets import Drop
@@ -91,6 +92,16 @@ def test_a_file_that_is_nobody_s_leaves_a_note_for_the_operator_and_nothing_else
     assert (note["object"], note["code"]) == ({"S": key}, {"S": code})
     kept = datetime.fromtimestamp(int(note["expires_at"]["N"]), tz=utc_now().tzinfo) - utc_now()
     assert timedelta(days=29) < kept <= timedelta(days=30)
+
+
+@pytest.mark.usefixtures("world")
+def test_a_folder_made_in_the_console_is_no_drop() -> None:
+    before = rows()
+    found = {"key": "incoming/acme/cards/", "etag": "d41d8cd98f00b204e9800998ecf8427e", "size": 0}
+
+    invoke("collect-examples", {"id": "1", "source": "aws.s3", "detail": {"object": found}})
+
+    assert rows() == before
 
 
 def test_an_operator_reads_which_files_were_nobody_s_and_why(world: World) -> None:
@@ -204,12 +215,45 @@ def test_the_sweep_ends_before_its_time_does(world: World, later: Later, monkeyp
     for name in ("a", "b", "c"):
         put(world, f"incoming/acme/support/{name}.jsonl", CONTENT.replace(b'"b"', f'"{name}"'.encode()))
     later(11 * MINUTES)
-    left = iter([299_000, 299_000, 100_000, 100_000])
-    monkeypatch.setattr("tests.world.Context.get_remaining_time_in_millis", lambda _: next(left))
+    left = [295.0]
+    read = app.objects.dropped_lines
 
-    world.schedule("collect-examples")
+    def slowly(key: str, version: str | None = None) -> Any:
+        left[0] -= 30
+        return read(key, version)
 
-    assert [drop["object"] for drop in drops(world)] == ["incoming/acme/support/a.jsonl"]
+    monkeypatch.setattr(app.objects, "dropped_lines", slowly)
+    monkeypatch.setattr("tests.world.Context.get_remaining_time_in_millis", lambda _: left[0] * 1000)
+
+    found = []
+    for left[0] in (140.0, 200.0, 295.0, 305.0):
+        world.schedule("collect-examples")
+        found.append(app.datasets.find("acme", "support") and len(drops(world)))
+
+    assert found == [None, 1, 2, 3]
+
+
+def test_the_sweep_begins_each_time_at_another_file_and_looks_at_all(world: World) -> None:
+    there = [put(world, f"incoming/acme/support/{number}.jsonl") and f"{number}.jsonl" for number in range(5)]
+    moments = [utc_now() + timedelta(minutes=11 + 5 * number) for number in range(60)]
+
+    found = [lately_come(600, objects=app.objects, now=moment, goes_on=lambda: True) for moment in moments]
+    names = [[each.key.rpartition("/")[2] for each in files] for files in found]
+
+    assert {files[0] for files in names} == set(there)
+    assert all(sorted(files) == there for files in names)
+
+
+def test_more_files_than_can_be_listed_are_said_to_be_left_out(world: World, log: StringIO) -> None:
+    for number in range(5):
+        put(world, f"incoming/acme/support/{number}.jsonl")
+    left = iter([True, True, False])
+    moment = utc_now() + timedelta(minutes=11)
+
+    found = lately_come(600, objects=app.objects, now=moment, goes_on=lambda: next(left))
+
+    assert len(found) == 3
+    assert "not looked after" in log.getvalue()
 
 
 def test_the_same_file_and_the_same_event_make_one_segment_and_one_run(live: World) -> None:

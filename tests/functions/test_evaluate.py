@@ -60,7 +60,12 @@ def completed(world: World, body: dict[str, Any]) -> dict[str, Any]:
 def test_arms_are_compared_on_the_same_rows(live: World) -> None:
     ended = completed(live, prepared(live, prompt="Possible answers, one per line:\nlate\nnever"))
 
-    assert (ended["status"], ended["rows"], ended["examples"], ended["removed_overlap"]) == ("completed", 25, 25, 0)
+    assert (ended["status"], ended["rows_asked"], ended["examples"], ended["removed_overlap"]) == (
+        "completed",
+        25,
+        25,
+        0,
+    )
     assert ended["arms"].keys() == {"candidate", "stable", "base", "most_frequent"}
     assert {arm["examples"] for arm in ended["arms"].values()} == {25}
     assert ended["arms"]["stable"] == ended["arms"]["base"]
@@ -177,7 +182,7 @@ def test_rows_that_a_version_was_trained_on_do_not_count(live: World) -> None:
     trained = {question(json.loads(line)) for key in files for line in app.objects.lines(key)}
     overlap = [line for line in asked if question(line) in trained]
     assert 0 < len(overlap) <= 20
-    assert (ended["rows"], ended["removed_overlap"]) == (50, len(overlap))
+    assert (ended["rows_asked"], ended["removed_overlap"]) == (50, len(overlap))
     assert ended["contaminated"] is (len(overlap) > 10)
 
 

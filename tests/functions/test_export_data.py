@@ -68,6 +68,29 @@ def test_an_export_is_asked_for_and_read_when_it_is_frozen(world: World) -> None
     assert [found["id"] for found in exports(world)] == [asked["id"]]
 
 
+def test_the_export_of_a_run_is_known_before_it_is_frozen(world: World) -> None:
+    collecting(world, *steps.questions(60))
+    run = world.call("POST /v1/training-runs", "/v1/training-runs", {"dataset": "support"}).body
+    collecting(world, *steps.questions(70), name="more.jsonl")
+
+    found = export(world, run["export"])
+
+    assert (found["id"], found["revision"], found["status"]) == (run["export"], 1, "freezing")
+
+
+def test_an_export_that_was_asked_for_is_known_though_a_later_revision_settled(world: World) -> None:
+    collecting(world, *steps.questions(60))
+    asked = freeze(world).body
+    collecting(world, *steps.questions(70), name="more.jsonl")
+    world.schedule("collect-examples")
+
+    found = export(world, asked["id"])
+    unknown = world.call("GET /v1/datasets/{dataset}/exports/{export}", f"{EXPORTS}/export-1")
+
+    assert app.datasets.get(world.tenant, "support").settled_revision == 2
+    assert (found["revision"], found["status"], unknown.status) == (1, "freezing", 404)
+
+
 def test_what_is_frozen_stays_as_it_is(world: World) -> None:
     collecting(world, *steps.questions(60))
     first = frozen(world)

@@ -40,7 +40,7 @@ def test_a_body_that_is_nested_too_deeply_is_named_as_that(body: str, world: Wor
 def test_a_field_that_is_nested_too_deeply_is_refused_and_one_that_is_not_is_passed_on(live: World) -> None:
     steps.registered(live)
 
-    for depth in (JSON_DEPTH, 100, 500, 900, 100_000):
+    for depth in (JSON_DEPTH, 100, 500, 900, 90_000):
         refused(chat(live, nested(depth)))
 
     assert chat(live, nested(JSON_DEPTH - 1)).status == 200

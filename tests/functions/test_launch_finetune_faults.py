@@ -1,14 +1,22 @@
-"""launch-finetune when a provider is strange or refuses our key: one job for one run all the same."""
+"""launch-finetune when a provider is strange or a tenant's things are broken: one job for one run all the same."""
 
+from io import StringIO
+
+import boto3
 import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later, reach
 from tests.functions.providers import Counting, Interfered, jobs_of
-from tests.world import World
+from tests.world import TABLE, World
 from tuneloop.app import app
+from tuneloop.domain.access import Scope
 from tuneloop.domain.training import ControlledRun, ProviderJob, RunStatus
 from tuneloop.providers.base import JobRequest
+from tuneloop.store import keys
+from tuneloop.store.keys import Key
+from tuneloop.store.writes import Save
+from tuneloop.triggers import FunctionFailed
 
 
 class Creating(Interfered):
@@ -86,3 +94,72 @@ def test_a_key_that_the_provider_does_not_take_is_waited_for(
 
     run = only_run(live)
     assert [job.id for job in jobs_of(run.id)] == [run.provider_job_id]
+
+
+def collected(world: World, dataset: str) -> None:
+    """A dataset with examples on which nothing is trained unasked, and which has made a version all the same."""
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": dataset, "on_drop": "collect"})
+    steps.settled(world, steps.questions(12), dataset)
+    steps.registered(world, dataset)
+    trained = app.models.version(world.tenant, dataset, 1).model_copy(update={"dataset": dataset, "run": "run-1"})
+    app.table.commit(Save(keys.version(world.tenant, dataset, 1), trained))
+
+
+def garble(key: Key) -> None:
+    boto3.client("dynamodb").put_item(TableName=TABLE, Item={"pk": {"S": key.pk}, "sk": {"S": key.sk}})
+
+
+def test_a_dataset_that_cannot_be_retrained_holds_up_no_other(world: World, log: StringIO) -> None:
+    for dataset in ("broken", "good"):
+        collected(world, dataset)
+    garble(keys.version(world.tenant, "broken", 1))
+
+    with pytest.raises(FunctionFailed, match="SweepIncomplete"):
+        world.schedule("launch-finetune", "monthly")
+
+    assert [run["dataset"] for run in steps.runs(world)] == ["good"]
+    assert '"error":"ValidationError"' in log.getvalue()
+
+
+def test_a_tenant_whose_datasets_cannot_be_read_holds_up_no_other(world: World) -> None:
+    collected(world, "good")
+    world.new_key(*Scope, tenant="aaa-first")
+    garble(keys.dataset("aaa-first", "unreadable"))
+
+    with pytest.raises(FunctionFailed, match="SweepIncomplete"):
+        world.schedule("launch-finetune", "monthly")
+
+    assert [run["dataset"] for run in steps.runs(world)] == ["good"]
+
+
+def test_a_model_without_examples_is_not_due(world: World) -> None:
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "empty"})
+    steps.registered(world, "empty")
+    collected(world, "good")
+
+    world.schedule("launch-finetune", "monthly")
+
+    assert [run["dataset"] for run in steps.runs(world)] == ["good"]
+
+
+def test_a_version_that_was_registered_by_hand_is_no_training(world: World) -> None:
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
+    steps.settled(world, steps.questions(12))
+    steps.registered(world)
+
+    world.schedule("launch-finetune", "monthly")
+
+    assert steps.runs(world) == []
+
+
+def test_a_training_is_found_behind_many_versions_registered_since(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(world, "support")
+    for _ in range(3):
+        steps.registered(world)
+    monkeypatch.setattr("launch_finetune.launch.PAGE", 2)
+
+    world.schedule("launch-finetune", "monthly")
+
+    assert len(steps.runs(world)) == 1

@@ -12,10 +12,11 @@ import boto3
 import pytest
 
 from tests.functions import contests, steps
-from tests.functions.conftest import KEY, reach
+from tests.functions.conftest import reach
 from tests.unit.providers.server import Play, Server
 from tests.world import TABLE, World
 
+KEY = "sk-the-operator-s-own-key"
 CANARY = "the purple heron dances at noon"
 KEY_QUOTED = f"Incorrect API key provided: {KEY}."
 QUOTES = f"Invalid example: {CANARY}. {KEY_QUOTED}"
@@ -53,7 +54,7 @@ def liar(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Liar]:
     """The provider of the world's functions."""
     server = Liar()
     http = server.start()
-    reach(world, server.url, monkeypatch)
+    reach(world, server.url, monkeypatch, key=KEY)
     yield server
     server.over.set()
     http.shutdown()
@@ -136,14 +137,47 @@ def test_a_chat_that_no_version_answers_is_refused_without_the_provider_s_words(
     require_silence(world, log, answer.body)
 
 
-def test_an_answer_that_quotes_our_key_comes_without_it(world: World, liar: Liar) -> None:
-    message = {"role": "assistant", "content": KEY_QUOTED}
+@pytest.mark.parametrize("key", ["EMPTY", KEY])
+def test_a_model_s_answer_is_left_as_it_is(
+    key: str, world: World, liar: Liar, monkeypatch: pytest.MonkeyPatch, log: StringIO
+) -> None:
+    reach(world, liar.url, monkeypatch, key=key)
+    said = f"The status is {key}."
+    message = {"role": "assistant", "content": said}
     liar.says = {"POST /v1/chat/completions": {"id": "c-1", "choices": [{"index": 0, "message": message}]}}
     steps.registered(world)
 
     answer = steps.ask(world)
 
-    assert answer.body["choices"][0]["message"]["content"] == "Incorrect API key provided: [key]."
+    assert answer.body["choices"][0]["message"]["content"] == said
+    assert said not in kept(world, log)
+
+
+@pytest.mark.parametrize("field", ["code", "type", "param"])
+def test_a_key_that_stands_where_a_code_should_is_not_repeated(
+    field: str, world: World, liar: Liar, monkeypatch: pytest.MonkeyPatch, log: StringIO
+) -> None:
+    monkeypatch.setitem(LIE, field, KEY)
+    liar.says = HONEST | {"POST /v1/files": None}
+    run = launched(world)
+
+    seen = steps.look(world, run)
+
+    assert seen["error"]["code"] == "provider_refused"
+    require_silence(world, log, seen, steps.ask(world).body)
+
+
+def test_a_word_that_a_server_takes_for_a_key_is_no_secret(
+    world: World, liar: Liar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reach(world, liar.url, monkeypatch, key="EMPTY")
+    event = {"id": "e-1", "message": "The queue is EMPTY."}
+    liar.says = HONEST | {"GET /v1/fine_tuning/jobs/ftjob-1/events": {"data": [event], "has_more": False}}
+    run = launched(world)
+
+    [told] = world.call("GET /v1/training-runs/{run}/events", f"/v1/training-runs/{run}/events").body["data"]
+
+    assert told["message"] == "The queue is EMPTY."
 
 
 @pytest.mark.usefixtures("liar")

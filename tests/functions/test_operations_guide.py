@@ -1,21 +1,21 @@
 """The guide for operators: what it tells them to type works on what the code writes."""
 
 import re
+import shutil
+import subprocess
 from collections import Counter
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from infra.access_log import LINE
-from tests.functions import steps
-from tests.world import TABLE, World, invoke
+from tests.world import World, invoke
 from tuneloop.cli.commands import cli
-from tuneloop.store.keys import UNRELAYED
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 WORDS_OF_INSIGHTS = {
     "filter", "fields", "stats", "sort", "limit", "by", "as", "and", "or", "like", "desc", "asc", "count", "latest",
     "max", "pct",
@@ -55,22 +55,72 @@ def test_queries_of_the_access_log_ask_for_what_it_has() -> None:
     assert {"ip", "route", "status"} <= fields_of(query) <= set(LINE)
 
 
-def test_restored_rows_are_put_back_and_events_are_not_sent_twice(
-    world: World, monkeypatch: pytest.MonkeyPatch
+# The `aws` command as far as `ask` needs it: it writes down what it was asked, each word on a line of its own.
+AWS = """#!/bin/sh
+printf '%s\\n' "$@" >> "$ASKED"; echo "--" >> "$ASKED"
+case "$2" in
+  list-stack-resources) printf '/aws/lambda/tuneloop-prod-evaluate\\t/aws/vendedlogs/tuneloop-prod-api\\t'
+    printf '/aws/lambda/tuneloop-prod-relay-events\\n' ;;
+  start-query) echo an-id ;;
+  get-query-results) case "$*" in
+      *"--query status"*) [ "$(grep -c status "$ASKED")" -gt 3 ] && echo Complete || echo Scheduled ;;
+      *) echo the answer ;;
+    esac ;;
+esac
+"""
+
+
+def asked(folder: Path, shell: list[str], lines: str) -> tuple[str, list[list[str]]]:
+    """What `ask` prints in a shell, and the calls of `aws` that it makes."""
+    [definition] = [block for block in blocks("sh") if "ask() {" in block]
+    (folder / "aws").write_text(AWS)
+    (folder / "aws").chmod(0o755)
+    (folder / "sleep").symlink_to("/bin/true")
+    env = {"PATH": f"{folder}:/usr/bin:/bin", "ASKED": str(folder / "asked")}
+    command = [*shell, f"{definition}\n{lines}"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=True)
+    calls = (folder / "asked").read_text().removesuffix("--\n").split("--\n")
+    return done.stdout, [call.splitlines() for call in calls]
+
+
+SHELLS = [["bash", "-c"], ["dash", "-c"], ["zsh", "-c"]]
+
+
+@pytest.mark.parametrize("shell", [shell for shell in SHELLS if shutil.which(shell[0])])
+@pytest.mark.parametrize("split", ["", "IFS="])  # zsh splits no words, as a shell without separators doesn't
+def test_ask_asks_the_logs_of_the_stage_s_own_functions_in_any_shell(
+    tmp_path: Path, shell: list[str], split: str
 ) -> None:
-    [script] = blocks("python")
-    steps.settled(world, steps.questions(12))
-    before = copied(f"{TABLE}-restored")
-    for row in rows(TABLE):
-        world.dynamodb.delete_item(TableName=TABLE, Key={"pk": row["pk"], "sk": row["sk"]})
-    monkeypatch.setenv("TABLE", TABLE)
+    said, calls = asked(tmp_path, shell, f"{split}\nask 'filter message = \"failed\"' 3")
 
-    exec(script, {})  # the guide's own lines
+    assert said == "the answer\n"
+    [start] = [call for call in calls if "start-query" in call]
+    groups = start[start.index("--log-group-names") + 1 :]
+    assert groups == ["/aws/lambda/tuneloop-prod-evaluate", "/aws/lambda/tuneloop-prod-relay-events"]
+    assert start[start.index("--query-string") + 1] == 'filter message = "failed"'
+    times = [int(start[start.index(f"--{end}-time") + 1]) for end in ("start", "end")]
+    assert 3 * 3600 <= times[1] - times[0] <= 3 * 3600 + 5
+    assert sum("status" in call for call in calls) == 4
 
-    after = rows(TABLE)
-    relayed = [row for row in before if "event_type" in row and row.get("sweep_pk", {}).get("S") != UNRELAYED]
-    assert relayed
-    assert keys_of(after) == keys_of(before) - keys_of(relayed)
+
+def test_ask_stops_asking_a_query_that_never_ends(tmp_path: Path) -> None:
+    _, calls = asked(tmp_path, ["bash", "-c"], 'aws() { command aws "$@" > /dev/null; echo Running; }\nask x')
+
+    assert 100 < sum("status" in call for call in calls) < 200
+
+
+def test_what_the_guide_uses_it_defines_first() -> None:
+    assert GUIDE.index("ask() {") < GUIDE.index("ask '")
+    assert "until aws" not in GUIDE
+
+
+def test_make_commands_of_the_guide_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", GUIDE, re.M))
+
+    assert {"stop", "start", "restore"} <= named
+    assert named - targets == set()
 
 
 def test_commands_of_ours_exist_with_the_options_that_are_named() -> None:
@@ -101,27 +151,3 @@ def test_links_within_the_guide_lead_somewhere() -> None:
     headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", GUIDE, re.MULTILINE)}
 
     assert set(re.findall(r"\]\(#([\w-]+)\)", GUIDE)) - headings == set()
-
-
-def rows(table: str) -> list[dict[str, Any]]:
-    found: list[Any] = boto3.client("dynamodb").scan(TableName=table)["Items"]
-    return found
-
-
-def copied(table: str) -> list[dict[str, Any]]:
-    """All rows as they are now, in a table of that name."""
-    client: Any = boto3.client("dynamodb")
-    described = client.describe_table(TableName=TABLE)["Table"]
-    client.create_table(
-        TableName=table,
-        KeySchema=described["KeySchema"],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    for row in rows(TABLE):
-        client.put_item(TableName=table, Item=row)
-    return rows(table)
-
-
-def keys_of(found: list[dict[str, Any]]) -> set[tuple[str, str]]:
-    return {(row["pk"]["S"], row["sk"]["S"]) for row in found}

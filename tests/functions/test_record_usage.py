@@ -22,7 +22,7 @@ def inference(nonce: str = "a", tenant: str = "acme", version: int = 1) -> str:
 
 def record(version: int = 1, day: str = DAY, **fields: Any) -> dict[str, Any]:
     at = f"{day}T12:00:00Z"
-    base = {"inference": inference(version=version), "model": "support", "version": version, "arm": "stable", "at": at}
+    base = {"model": "support", "version": version, "at": at}
     return base | {"prompt_tokens": 100, "completion_tokens": 10, "cost_usd": 0.001} | fields
 
 

@@ -76,6 +76,27 @@ def test_what_is_no_usable_json_is_refused_by_every_route(body: str | bytes, cod
         refused(sent(world, operation, body), 422, code)
 
 
+def test_bad_json_is_said_with_its_place(world: World) -> None:
+    answer = world.call("POST /v1/datasets", "/v1/datasets", None)
+    assert "body: is required" in answer.text
+
+    cut = sent(world, next(each for each in WITH_BODY if each.route == "POST /v1/datasets"), '{"id": "a",}')
+
+    assert cut.body["error"]["message"].startswith("body: not valid JSON: ")
+    assert "at character 12" in cut.body["error"]["message"]
+
+
+@pytest.mark.parametrize("name", ["from", "naïve words, a secret"])
+def test_a_parameter_that_a_route_does_not_take_is_refused_by_it(name: str, world: World) -> None:
+    for operation in OPERATIONS:
+        path = path_of(operation.route, IDS)
+
+        answer = world.call(operation.route, path, {} if operation.body else None, **{name: "1"})
+
+        refused(answer, 422, "unknown_parameter")
+        assert "secret" not in answer.text
+
+
 @pytest.mark.parametrize("body", ["[]", '"text"', "17", "true", "null", "", b""])
 def test_a_body_is_an_object(body: str | bytes, world: World) -> None:
     for operation in WITH_BODY:

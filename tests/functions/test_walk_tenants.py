@@ -62,7 +62,8 @@ def owner(live: World) -> Owner:
     [evaluation, *_] = live.call("GET /v1/evaluations", "/v1/evaluations").body["data"]
     inference = steps.ask(live, SAID, user="user-1").body["id"]
     live.settle()
-    [example] = live.call("GET /v1/datasets/{dataset}/examples", "/v1/datasets/support/examples", limit="1").body["data"]
+    listing = "/v1/datasets/support/examples"
+    [example] = live.call("GET /v1/datasets/{dataset}/examples", listing, limit="1").body["data"]
     things = {"dataset": "support", "model": "support", "run": run["id"], "export": run["export"]}
     things["example"] = example["id"]
     things["drop"] = live.call("GET /v1/datasets/{dataset}/drops", "/v1/datasets/support/drops").body["data"][0]["id"]

@@ -135,9 +135,9 @@ def test_what_was_built_for_this_python_and_machine_is_found(tmp_path: Path, mon
     assert stage_named("local", {}).layer_root == LOCAL.layer_root
 
 
-@pytest.mark.parametrize("name", ["", "1st", "Try", "a_b", "x" * 17, "try/../prod", "trÿ"])
+@pytest.mark.parametrize("name", ["", "1st", "Try", "a_b", "x" * 17, "try/../prod", "trÿ", "prod-eu", "local-2"])
 def test_a_name_that_can_t_be_one_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="unknown stage"):
+    with pytest.raises(ValueError, match="There can't be a stage"):
         stage_named(name, {})
 
 
@@ -156,6 +156,15 @@ def test_names_of_all_lengths_stay_within_aws_s_limit_of_64_letters() -> None:
         ({**OWN, "provider": "a/b"}, "a short name"),
         ({**OWN, "provider_base_url": "http://llm.example/v1"}, "https://"),
         ({"enforces_ssl": "false"}, "keeps data"),
+        ({"settle_s": "0"}, "settle_s is 0: it has to be between 1 and 86,400"),
+        ({"settle_s": "86401"}, "between 1 and 86,400"),
+        ({"refresh_after_s": "3601"}, "refresh_after_s is 3601: it has to be between 0 and 3,600"),
+        ({"unseen_after_s": "-1"}, "unseen_after_s is"),
+        ({"unseen_after_s": "43201"}, "between 0 and 43,200"),
+        ({"alarm_email": "oncall"}, "one address"),
+        ({"alarm_email": "a@b"}, "one address"),
+        ({"alarm_email": "a@example.com, b@example.com"}, "one address"),
+        ({**OWN, "base_model": " "}, "base_model is empty"),
     ],
 )
 def test_settings_that_can_t_work_are_refused_in_words(settings: dict[str, str], why: str) -> None:
@@ -208,6 +217,42 @@ def test_a_file_with_anything_else_is_refused_with_what_it_may_say(content: Any)
 
     with pytest.raises(ValueError, match="provider, provider_base_url, base_model"):
         read_settings("prod")
+
+
+@pytest.mark.usefixtures("stages")
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "line 1: the file is empty"),
+        ("\n \n", "the file is empty"),
+        ('{\n  "settle_s": 60,\n}', "line 3: "),
+        ('{"settle_s": 60', "line 1: "),
+        ("\ufeff{", "line 1: "),
+        ('{"settle_s": 60, "settle_s": 90}', "settle_s stands there more than once"),
+        ('{"settle_s": "60"}', 'settle_s is "60"; it has to be a whole number, without quotes'),
+        ('{"settle_s": 1.5}', "settle_s is 1.5"),
+        ('{"settle_s": true}', "settle_s is true"),
+        ('{"settle_s": NaN}', "settle_s is NaN"),
+        ('{"traces": "true"}', 'traces is "true"; it has to be true or false, without quotes'),
+        ('{"traces": 1}', "traces is 1"),
+        ('{"alarm_email": null}', "alarm_email is null; it has to be a text in quotes"),
+        ('{"settel_s": 60}', "there is no setting 'settel_s'"),
+    ],
+)
+def test_a_file_that_can_t_be_read_is_named_with_what_is_wrong(text: str, why: str) -> None:
+    settings_file("prod").write_text(text, "utf-8")
+
+    with pytest.raises(ValueError, match=re.escape(why)) as refused:
+        read_settings("prod")
+
+    assert str(settings_file("prod")) in str(refused.value)
+
+
+@pytest.mark.usefixtures("stages")
+def test_a_file_may_begin_with_a_byte_order_mark() -> None:
+    settings_file("prod").write_text('{"settle_s": 90}', "utf-8-sig")
+
+    assert read("prod").settle_s == 90
 
 
 def test_what_the_context_says_goes_before_the_file(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_without_credentials_nothing_else_is_asked_of_aws(stage: Stage, monkeypa
     last = list(checks(stage, Standing(stage)))[-1]
 
     assert last.mark == Mark.STOP
-    assert "AWS credentials" in last.says
+    assert "not signed in to AWS" in last.says
 
 
 def test_an_account_without_the_cdk_s_bootstrap_stops_with_the_command(stage: Stage) -> None:
@@ -176,13 +176,15 @@ def test_a_model_without_a_known_price_is_noted() -> None:
     assert found(stage_named("try", known), "No price is known").mark == Mark.NOTE
 
 
-def test_a_provider_that_is_closing_is_noted_with_its_dates(stage: Stage) -> None:
-    before = [check.says for check in closing(stage, date(2026, 11, 21))]
-    after = [check.says for check in closing(stage, date(2027, 1, 6))]
+def test_a_provider_that_is_closing_is_noted_with_its_dates_and_one_that_has_closed_stops(stage: Stage) -> None:
+    before, shutdown = closing(stage, date(2027, 1, 5))
+    after, *_ = closing(stage, date(2027, 1, 6))
 
-    assert "from 2027-01-06 it takes no jobs" in before[0]
-    assert "since 2027-01-06 it has taken no jobs" in after[0]
-    assert "2027-01-14" in before[1]
+    assert (before.mark, after.mark) == (Mark.NOTE, Mark.STOP)
+    assert "from 2027-01-06 it takes no jobs" in before.says
+    assert "since 2027-01-06 it takes no jobs" in after.says
+    assert "try.json" in after.says
+    assert "2027-01-14" in shutdown.says
 
 
 def test_what_stops_is_shown_and_nothing_is_made(

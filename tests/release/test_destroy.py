@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 import release.destroy
 from infra.stage import Stage, stage_named
 from release.destroy import counted, destroy, empty, losses, refuse_to_lose_data, rows
+from release.pause import parameter
 from release.screen import Refusal
 from tests.release.conftest import Standing, make_bucket, put_versions
 
@@ -135,3 +136,12 @@ def test_the_key_of_a_stage_that_is_gone_is_removed_if_asked_for(
     assert "There is no stack tuneloop-try" in said
     assert "sk-secret" not in said
     assert bool(ssm.describe_parameters()["Parameters"]) is not with_key
+
+
+def test_what_stop_wrote_down_of_a_stage_goes_with_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release.destroy, "Deployed", Standing)
+    boto3.client("ssm").put_parameter(Name=parameter(Standing(stage)), Value="{}", Type="String")
+
+    destroy(stage, confirm="", with_key=False)
+
+    assert not boto3.client("ssm").describe_parameters()["Parameters"]

@@ -3,7 +3,7 @@
 import json
 import re
 
-from infra.stage import PROD, ROOT, SETTINGS, THROW_AWAY
+from infra.stage import PROD, ROOT, SECONDS, SETTINGS, THROW_AWAY
 
 GUIDE = (ROOT / "docs" / "deploy.md").read_text("utf-8")
 
@@ -26,6 +26,16 @@ def test_the_table_of_settings_is_complete_and_its_defaults_are_the_stage_s() ->
         shown = value if isinstance(value, str) else json.dumps(value)
         assert (shown or "none") in told, name
     assert f"throw-away {THROW_AWAY.log_retention_days}" in rows["log_retention_days"]
+
+
+def test_the_table_says_between_what_a_number_of_seconds_may_lie() -> None:
+    for name, (least, most) in SECONDS.items():
+        [row] = re.findall(rf"^\| `{name}` .*$", GUIDE, re.M)
+        assert f"{least} to {most:,}" in row
+
+
+def test_a_provider_that_works_is_named_before_anything_needs_one() -> None:
+    assert GUIDE.index("python -m trainer") < GUIDE.index("make deploy STAGE=")
 
 
 def test_the_guide_says_that_aws_has_not_been_tried() -> None:

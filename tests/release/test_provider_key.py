@@ -5,12 +5,30 @@ import sys
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
-from infra.stage import Stage
+import release.provider_key
+from infra.stage import Stage, settings_file
 from release.provider_key import main, read_key
-from release.screen import Refusal
+from release.screen import Refusal, spoken, told
+from tests.release.conftest import Standing
+
+pytestmark = pytest.mark.usefixtures("account")
 
 KEY = "sk-a-secret"
+NOT_SIGNED_IN = {
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@pytest.fixture(autouse=True)
+def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The outputs of the stack, where there is one."""
+    outputs: dict[str, str] = {}
+    monkeypatch.setattr(release.provider_key, "Deployed", lambda stage: Standing(stage, **outputs))
+    return outputs
 
 
 def give(monkeypatch: pytest.MonkeyPatch, piped: str) -> None:
@@ -66,3 +84,62 @@ def test_what_can_t_be_a_key_is_refused_without_quoting_it(
         read_key(stage)
 
     assert not piped.strip() or piped.strip() not in str(refused.value)
+
+
+def test_a_name_that_no_stage_has_is_warned_of_before_the_key_is_taken(
+    stage: Stage, stack: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give(monkeypatch, f"{KEY}\n")
+    main()
+    assert "! There is no stage try" in capsys.readouterr().out
+
+    stack["ApiUrl"] = "https://api.example/"
+    give(monkeypatch, f"{KEY}\n")
+    main()
+    assert "There is no stage" not in capsys.readouterr().out
+
+    stack.clear()
+    settings_file(stage.name).write_text("{}")
+    give(monkeypatch, f"{KEY}\n")
+    main()
+    assert "There is no stage" not in capsys.readouterr().out
+
+
+def test_whoever_is_not_signed_in_is_told_how_before_a_key_is_taken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give(monkeypatch, f"{KEY}\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name, value in NOT_SIGNED_IN.items():
+        monkeypatch.setenv(name, value)
+
+    assert spoken(main) == 1
+
+    assert sys.stdin.readline().strip() == KEY  # nobody has read it
+    [said] = capsys.readouterr().err.splitlines()
+    assert said.startswith("You are not signed in to AWS: sign in (")
+    assert said.endswith(".")
+
+
+def test_a_region_that_nobody_named_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give(monkeypatch, f"{KEY}\n")
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+    assert spoken(main) == 1
+
+    [said] = capsys.readouterr().err.splitlines()
+    assert "AWS_REGION=" in said
+    assert said.endswith(".")
+
+
+def test_credentials_that_have_expired_are_told_as_such() -> None:
+    error = ClientError({"Error": {"Code": "ExpiredToken", "Message": "The token is expired"}}, "GetCallerIdentity")
+
+    assert "does not take these credentials (ExpiredToken): sign in" in told(error)
+    assert told(ClientError({"Error": {"Code": "Other", "Message": "no"}}, "PutItem")).startswith("AWS: ")

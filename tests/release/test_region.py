@@ -7,9 +7,12 @@ from pathlib import Path
 import boto3
 import pytest
 
-from release.cdk import in_region
+import release.provider_key
+from release.cdk import in_region, quietly
+from release.checks import OLDEST_NODE
 from release.provider_key import main
 from release.screen import spoken
+from tests.release.conftest import Standing
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -24,6 +27,7 @@ def test_a_command_works_in_the_region_that_aws_region_names(
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setattr(sys, "stdin", io.StringIO("sk-a-secret\n"))
     monkeypatch.setattr(sys, "argv", ["provider_key", "--stage", "try"])
+    monkeypatch.setattr(release.provider_key, "Deployed", Standing)
 
     assert spoken(main) == 0
 
@@ -40,3 +44,10 @@ def test_the_cdk_is_told_the_region_of_the_profile(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
     assert in_region()["AWS_REGION"] == "ap-south-1"
+
+
+def test_the_cdk_speaks_neither_to_its_makers_nor_of_a_node_that_our_own_check_speaks_of() -> None:
+    environment = quietly({"PATH": "/bin"})
+
+    assert environment["CDK_DISABLE_CLI_TELEMETRY"] == "true"
+    assert str(OLDEST_NODE) in environment["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"].split(",")

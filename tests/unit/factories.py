@@ -13,7 +13,6 @@ from tuneloop.domain.examples import Example, Split, read_example
 from tuneloop.domain.exports import Export, ExportFile
 from tuneloop.domain.ids import digest
 from tuneloop.domain.registry import Deployment, Version
-from tuneloop.domain.routing import Arm
 from tuneloop.domain.training import ControlledRun, ProviderJob
 from tuneloop.domain.usage import UsageBatch, UsageRecord
 
@@ -149,10 +148,8 @@ def scores(*, right: int, wrong: int) -> list[Answered]:
 def a_record(**changes: Any) -> UsageRecord:
     """The usage of one call to version 1."""
     plain = UsageRecord(
-        inference="chatcmpl-1",
         model="support",
         version=1,
-        arm=Arm.STABLE,
         prompt_tokens=20,
         completion_tokens=2,
         cost_usd=Decimal("0.0000112"),

@@ -1,6 +1,7 @@
 """Bodies: counted in bytes as they came, never unpacked, and refused where nobody could use them."""
 
 import json
+import tracemalloc
 from base64 import b64encode
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tuneloop.bodies import parse_json, read_body
 from tuneloop.domain.errors import InvalidInput, TooLarge
-from tuneloop.domain.limits import BODY_BYTES, JSON_DEPTH
+from tuneloop.domain.limits import BODY_BYTES, BODY_PARTS, JSON_DEPTH
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
@@ -83,7 +84,7 @@ def test_depth_is_counted_in_lists_and_objects(opening: str) -> None:
         return opening * depth + ("1" if opening != "[" else "") + {"[": "]"}.get(opening, "}") * depth
 
     assert parse_json(nested(JSON_DEPTH))
-    for depth in (JSON_DEPTH + 1, 100, 900, 100_000):
+    for depth in (JSON_DEPTH + 1, 100, 900, BODY_PARTS):
         with pytest.raises(InvalidInput) as refusal:
             parse_json(nested(depth))
         assert refusal.value.code == "nested_too_deeply"
@@ -100,6 +101,9 @@ def test_a_wide_body_is_not_a_deep_one() -> None:
         ('{"a": "\ud800"}', "invalid_unicode", "a"),
         ('"\\udfff"', "invalid_unicode", "body"),
         ('{"a": {"\\udfff": 1}}', "invalid_unicode", "a"),
+        ('{"\\udfff": 1}', "invalid_unicode", "body"),
+        ('{"": [[1, "\\udfff"]]}', "invalid_unicode", "(unusual name).0.1"),
+        ('[[{"a b": {"c": "\\udfff"}}]]', "invalid_unicode", "0.0.(unusual name).c"),
         ('{"a": [1, 1e999]}', "invalid_number", "a.1"),
         ('{"a": -1e0400}', "invalid_number", "a"),
         ('{"a": ' + "9" * 400 + ".0}", "invalid_number", "a"),
@@ -117,6 +121,34 @@ def test_what_nobody_could_write_again_is_refused_by_its_place(body: str, code: 
 @pytest.mark.parametrize("body", ['"\\ud83d\\ude00"', '"e123"', '{"a": 1e100}', '{"a": ' + "9" * 400 + "}"])
 def test_what_only_looks_doubtful_is_read(body: str) -> None:
     assert parse_json(body) == json.loads(body)
+
+
+@pytest.mark.parametrize("part", ["[]", "{}", '{"a": 1}', '"{"'])
+def test_a_body_of_too_many_parts_is_refused_before_it_is_parsed(part: str) -> None:
+    most = "[" + ",".join([part] * (BODY_PARTS - 1)) + "]"
+
+    assert len(parse_json(most)) == BODY_PARTS - 1
+    with pytest.raises(TooLarge, match="100,000 times") as refusal:
+        parse_json(f"[{most}, this is no JSON")
+
+    assert (refusal.value.code, refusal.value.param) == ("too_many_parts", "body")
+
+
+@pytest.mark.parametrize("part", ["{}", '"a"', "1", "1.5", '{"a":["b"]}'])
+def test_looking_through_a_body_takes_little_beside_what_it_holds(part: str) -> None:
+    many = min(BODY_PARTS // 2 - 2, BODY_BYTES // (len(part) + 1) // 4)
+    body = f'[{{"{"x" * 150}": [{",".join([part] * many)}]}}, "\\ud83d\\ude00"]'
+    tracemalloc.start()
+
+    value = json.loads(body)
+    held = tracemalloc.get_traced_memory()[0]
+    del value
+    tracemalloc.reset_peak()
+    parse_json(body)
+    peak = tracemalloc.get_traced_memory()[1]
+
+    tracemalloc.stop()
+    assert peak < 3 * held + (1 << 20)
 
 
 def test_a_place_is_told_shortly() -> None:

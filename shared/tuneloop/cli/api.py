@@ -11,10 +11,7 @@ from tuneloop.domain.errors import InvalidInput, ProviderUnavailable, TuneloopEr
 from tuneloop.domain.training import TERMINAL, RunStatus
 
 TIMEOUT_S = 35.0
-NOT_SET = (
-    "Set {name}. `make local` prints it; on AWS the URL is the stack's output ApiUrl followed by v1, "
-    "and `tuneloop keys create` makes a key."
-)
+NOT_SET = "Set {name}. `make local` prints it; on AWS `make deploy` does, and `tuneloop keys create` makes a key."
 
 
 class ApiRefusal(TuneloopError):
@@ -31,7 +28,7 @@ class ApiClient:
     @classmethod
     def from_environment(cls) -> "ApiClient":
         """The API at TUNELOOP_BASE_URL with the key in TUNELOOP_API_KEY."""
-        return cls(setting("TUNELOOP_BASE_URL"), setting("TUNELOOP_API_KEY"))
+        return cls(base_url(), setting("TUNELOOP_API_KEY"))
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +66,15 @@ class ApiClient:
         if answer.is_success:
             return answer.json()
         raise _refusal(answer)
+
+
+def base_url() -> str:
+    """The address of the API's first version."""
+    url = setting("TUNELOOP_BASE_URL").rstrip("/")
+    if not url.startswith(("https://", "http://")) or not url.endswith("/v1"):
+        rule = "TUNELOOP_BASE_URL must be an http(s) address that ends in /v1, as `make deploy` and `make local` print."
+        raise InvalidInput(rule, code="not_configured")
+    return url
 
 
 def setting(name: str) -> str:

@@ -17,6 +17,9 @@ def group() -> None:
 @commands.command()
 def refused(stage: StageOption = "prod") -> None:
     """List the files of the last 30 days whose path names no tenant or dataset; nothing of them was read."""
-    for drop in datasets(stage).refused():
+    found = datasets(stage).refused()
+    if not found:
+        typer.echo("No refused drops.")
+    for drop in found:
         name = drop.object if drop.object.isprintable() else json.dumps(drop.object)
         typer.echo(f"{drop.created_at:%Y-%m-%d %H:%M}  {drop.code}  {name}\n    {drop.message}")

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tuneloop.cli.stage import StageOption, tenants
 from tuneloop.domain.access import Scope
+from tuneloop.domain.errors import NotFound
 from tuneloop.tenancy import create_key
 
 commands = typer.Typer(help="API keys of a tenant, with your AWS credentials.", no_args_is_help=True)
@@ -20,15 +21,19 @@ ScopesOption = Annotated[list[Scope], typer.Option("--scope", help="What the key
 def create(tenant: TenantArgument, scope: ScopesOption = list(Scope), stage: StageOption = "prod") -> None:  # noqa: B006 - Typer reads the default, nobody changes it
     """Make a key and print its secret, once."""
     made = create_key(tenant, frozenset(scope), tenants=tenants(stage), now=datetime.now(UTC))
-    Console(stderr=True).print(f"Key {made.key.id} of {tenant}. Keep the secret: it is not shown again.")
+    said = f"Key {made.key.id} of {tenant} in stage {stage}. Keep the secret: it is not shown again."
+    Console(stderr=True).print(said, soft_wrap=True, highlight=False)
     typer.echo(made.secret)
 
 
 @commands.command("list")
 def list_keys(tenant: TenantArgument, stage: StageOption = "prod") -> None:
     """List a tenant's keys, without their secrets."""
-    table = Table("key", "scopes", "created", "revoked", box=None)
-    for key in tenants(stage).keys_of(tenant):
+    table = Table(Column("key", no_wrap=True), "scopes", "created", "revoked", box=None)
+    known = tenants(stage)
+    if not known.exists(tenant):
+        raise NotFound(f"There is no tenant {tenant} in stage {stage}.")
+    for key in known.keys_of(tenant):
         revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
         table.add_row(key.id, " ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d %H:%M}", revoked)
     Console().print(table)

@@ -12,6 +12,7 @@ from tuneloop.cli.api import ApiClient
 from tuneloop.cli.progress import RunProgress, status_text
 
 commands = typer.Typer(help="Training runs.", no_args_is_help=True)
+WIDE = 200  # columns where nobody looks: what reads a pipe wants whole words
 LimitOption = Annotated[int, typer.Option(min=1, max=100)]
 
 
@@ -21,7 +22,8 @@ def list_runs(limit: LimitOption = 20) -> None:
     table = Table(Column("run", no_wrap=True), "model", "version", "status", "cost", "created", box=None)
     for run in ApiClient.from_environment().get("/training-runs", limit=limit)["data"]:
         table.add_row(*_row(run))
-    Console().print(table)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else WIDE)
 
 
 @commands.command()

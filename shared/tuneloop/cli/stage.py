@@ -1,4 +1,4 @@
-"""Where a stage lives: its table and bucket, from the environment or from its stack's outputs."""
+"""Where a stage lives: its table and bucket by its stack's outputs, or by the environment of this very stage."""
 
 import os
 from functools import cache
@@ -27,12 +27,17 @@ def datasets(stage: str) -> Datasets:
 
 def bucket(stage: str) -> str:
     """The stage's data bucket."""
-    return os.environ.get("TUNELOOP_BUCKET") or _output(stage, "BucketName")
+    return _set("TUNELOOP_BUCKET", stage) or _output(stage, "BucketName")
 
 
 def _table(stage: str) -> Table:
-    name = os.environ.get("TUNELOOP_TABLE") or _output(stage, "TableName")
+    name = _set("TUNELOOP_TABLE", stage) or _output(stage, "TableName")
     return Table(boto3.client("dynamodb"), name)
+
+
+def _set(variable: str, stage: str) -> str | None:
+    """What the environment says, if it speaks of this stage and not of another."""
+    return os.environ.get(variable) if os.environ.get("TUNELOOP_STAGE") == stage else None
 
 
 @cache

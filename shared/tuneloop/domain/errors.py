@@ -13,7 +13,8 @@ A message says what was wrong, where, and what would be right; it never quotes a
     ├── Corrupt             what we stored is not there as it was stored
     ├── ProviderRefused     the provider said no, and will again
     ├── ProviderUnavailable the provider can't be reached or is overloaded: try again
-    └── OutOfTime           the answer would come too late for its caller: try again
+    ├── OutOfTime           the answer would come too late for its caller: try again
+    └── Busy                a service that this needs is asked too much at the moment: try again
 """
 
 
@@ -93,3 +94,9 @@ class OutOfTime(TuneloopError):
     """The answer would come later than its caller waits for it."""
 
     code = "timeout"
+
+
+class Busy(TuneloopError):
+    """A service that this needs turned the call away for now, as it is asked too much or has trouble of its own."""
+
+    code = "try_again"

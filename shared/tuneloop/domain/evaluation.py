@@ -92,6 +92,7 @@ class Comparison(BaseModel):
 class EvaluationView(BaseModel):
     """An evaluation as its users read it; `removed_overlap` counts test rows whose prompt was in training.
 
+    Of `rows_available` test rows each version is asked `rows_asked`, the same for all, and `examples` of them count.
     `look` is its number among the looks at its dataset's test rows within a year, 0 where there are no such rows.
     """
 
@@ -105,7 +106,8 @@ class EvaluationView(BaseModel):
     status: EvaluationStatus = EvaluationStatus.REQUESTED
     progress: float = 0.0
     waiting_for: str | None = None
-    rows: int = 0
+    rows_available: int = 0
+    rows_asked: int = 0
     examples: int = 0
     removed_overlap: int = 0
     contaminated: bool = False
@@ -268,7 +270,7 @@ def judge(evaluation: Evaluation) -> Verdict:
     comparison, arms = evaluation.comparison, evaluation.arms
     if evaluation.contaminated:
         return _refuse(
-            f"{evaluation.removed_overlap} of {evaluation.rows} test rows were in training data and "
+            f"{evaluation.removed_overlap} of {evaluation.rows_asked} test rows were in training data and "
             f"{evaluation.examples} are left; at most {MOST_REMOVED_SHARE:.0%} may be removed. "
             "Refresh the test set, or activate by hand."
         )

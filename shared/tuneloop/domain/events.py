@@ -4,6 +4,7 @@ An event is written in the same transaction as the state it announces and carrie
 It holds ids and figures, never content. Its `schema_version` rises when a field changes its meaning or goes.
 """
 
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -77,7 +78,10 @@ class TrainingRunFinished(DomainEvent):
 
 
 class VersionReady(DomainEvent):
-    """A version can answer; those that have an export are evaluated next."""
+    """A version can answer; those that have an export are evaluated next.
+
+    `late` is when a verdict about it was found to be about what no longer serves: it is to be decided on anew.
+    """
 
     aggregate_field = "version"
     type: Literal["VersionReady"] = "VersionReady"
@@ -85,6 +89,7 @@ class VersionReady(DomainEvent):
     version: int
     dataset: Name | None = None
     export: Name | None = None
+    late: datetime | None = None
 
     @property
     def aggregate(self) -> str:
@@ -101,7 +106,7 @@ class EvaluationRequested(DomainEvent):
 
 
 class EvaluationCompleted(DomainEvent):
-    """An evaluation has its verdict."""
+    """An evaluation has its verdict; `late` tells a verdict that is announced again from the first time."""
 
     aggregate_field = "evaluation"
     type: Literal["EvaluationCompleted"] = "EvaluationCompleted"
@@ -110,6 +115,7 @@ class EvaluationCompleted(DomainEvent):
     candidate: int
     stable: int
     verdict: Verdict
+    late: datetime | None = None
 
 
 class DeploymentChanged(DomainEvent):

@@ -28,6 +28,7 @@ __all__ = [
 
 CONTENT_FIELDS = ("messages", "tools", "parallel_tool_calls")
 OTHER_ANSWER = "non_preferred_output"
+MADE_FIELDS = ("id", "content")  # of an example, but none of a line
 LONGEST_PATH = 200
 
 
@@ -87,6 +88,8 @@ def read_example(row: Any, line: int, split: Split | None = None) -> Example | l
     found = islice(_problems(row), PROBLEMS_KEPT)
     if problems := [Problem(line=line, path=path, code=code, message=text) for path, code, text in found]:
         return problems
+    if taken := [name for name in MADE_FIELDS if name in row]:
+        return [_field_problem(line, (name,), "A line has no such field") for name in taken]
     content = _content(row)
     known = {name: value for name, value in row.items() if name in Example.model_fields}
     fields = PREFERENCE_FIELDS if is_preference(row) else CONTENT_FIELDS
@@ -102,7 +105,7 @@ def read_example(row: Any, line: int, split: Split | None = None) -> Example | l
         return [_field_problem(line, details["loc"], details["msg"]) for details in error.errors(include_input=False)]
 
 
-OURS = tuple(name for name in Example.model_fields if name not in ("id", "content"))
+OURS = tuple(name for name in Example.model_fields if name not in MADE_FIELDS)
 
 
 def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Problem:

@@ -109,6 +109,14 @@ def new_model(tenant: str, name: str, provider: str, base_model: str, now: datet
     return NewModel(model, base, Deployment(tenant=tenant, model=name, changed_at=now))
 
 
+def base_in(provider_model: str) -> str:
+    """The base model that a provider's model id names: OpenAI's `ft:{base model}:…`, else the id stands for itself."""
+    match provider_model.split(":"):
+        case ["ft", base, _, *_] if base:
+            return base
+    return provider_model
+
+
 class Action(StrEnum):
     """What a line of history did."""
 
@@ -135,10 +143,15 @@ class HistoryEntry(BaseModel):
 
 
 def activated(old: Deployment, version: int, reason: str, now: datetime) -> Deployment:
-    """All users on `version`; what was stable before is remembered for a rollback."""
+    """All users on `version`; what was stable before is remembered for a rollback.
+
+    A trial of yet another version ends with it, and the reason says so.
+    """
     if old.stable == version and old.candidate is None:
         return old
     previous = old.previous if old.stable == version else old.stable
+    if old.candidate not in (None, version):
+        reason = f"{reason} (The trial of version {old.candidate} was ended by this.)"
     return _next(old, now, stable=version, previous=previous, candidate=None, share=0.0, reason=reason)
 
 

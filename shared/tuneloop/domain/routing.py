@@ -27,7 +27,6 @@ class Route(NamedTuple):
 
     arm: Arm
     versions: tuple[int, ...]
-    compared: bool
 
 
 class Inference(NamedTuple):
@@ -49,11 +48,11 @@ class Inference(NamedTuple):
 
 
 def route(deployment: Deployment, user: str | None, call: str) -> Route:
-    """The route of a call: by its user, or by its own id and left out of the comparison where there is no user."""
+    """The route of a call: by its user, or by its own id where there is no user."""
     on_candidate = deployment.candidate is not None and unit_interval(deployment.salt, user or call) < deployment.share
     first = [deployment.candidate] if on_candidate and deployment.candidate is not None else []
     versions = tuple(dict.fromkeys([*first, deployment.stable, 0]))
-    return Route(Arm.CANDIDATE if on_candidate else Arm.STABLE, versions, compared=bool(user))
+    return Route(Arm.CANDIDATE if on_candidate else Arm.STABLE, versions)
 
 
 def tenant_hash(tenant: str) -> str:

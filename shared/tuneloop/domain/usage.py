@@ -7,20 +7,19 @@ delivered twice counts once. Money is exact decimals; calls whose price is unkno
 from datetime import datetime
 from decimal import Decimal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from tuneloop.domain.ids import Name
 from tuneloop.domain.pricing import Usd
-from tuneloop.domain.routing import Arm
 
 
 class UsageRecord(BaseModel):
-    """One inference's cost: tokens, and USD or None where the price is unknown."""
+    """One call's cost: tokens, and USD or None where the price is unknown."""
 
-    inference: str
+    model_config = ConfigDict(extra="ignore")  # messages of an older stage have more fields
+
     model: Name
     version: int
-    arm: Arm
     fallback: bool = False
     failed: bool = False
     prompt_tokens: int = 0

@@ -1,15 +1,15 @@
 """Any provider that speaks OpenAI's wire: OpenAI, self-hosted servers, our trainer.
 
-The SDK sends, retries and tells errors apart; what comes back is read here, as it comes. It costs half a second to
-import, so it is imported by the first call that needs it. Its own retries are on for lists and off for the create,
-which carries no idempotency key and would make a second, billed job.
+The SDK sends and tells errors apart; what comes back is read here, as it comes. It costs half a second to import, so it
+is imported by the first call that needs it. Its own retries are off: it sleeps for as long as a server says, outside of
+any deadline, and a create carries no idempotency key and would make a second, billed job. Only lists are asked again.
 """
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from time import monotonic
+from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 JOBS = "/fine_tuning/jobs"
 LIST_S = 20.0
-LIST_RETRIES = 2
+PAUSE_S = 0.5
 SUBMIT_S = 120.0
 KEY_KEPT_S = 30.0
 PAGE = 100
@@ -42,6 +42,7 @@ TRY_LATER = "Try again later."
 UNAVAILABLE = "ProviderUnavailable"
 LATER = {402: "Check the account at the provider.", 408: TRY_LATER, 409: TRY_LATER, 425: TRY_LATER, 429: TRY_LATER}
 HIDDEN = b"[key]"
+SHORTEST_SECRET = 16  # what is shorter is a word such as `EMPTY`, which self-hosted servers take for a key
 
 
 class OpenAICompatible:
@@ -68,7 +69,9 @@ class OpenAICompatible:
         from tuneloop.providers.deadlines import client_with_deadlines  # noqa: PLC0415
 
         network = client_with_deadlines(SUBMIT_S)
-        return OpenAI(base_url=self._base_url, api_key=self._api_key, timeout=SUBMIT_S, http_client=network)
+        return OpenAI(
+            base_url=self._base_url, api_key=self._api_key, timeout=SUBMIT_S, max_retries=0, http_client=network
+        )
 
     def prepare(self) -> None:
         """Import the SDK and read the key, if that was not done yet."""
@@ -114,7 +117,7 @@ class OpenAICompatible:
             body["validation_file"] = request.validation_file
         created = self._post(JOBS, body, SUBMIT_S)
         with _sensible():
-            return job_in(object_in(created))
+            return job_in(object_in(self._without_key(created)))
 
     def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
         """A job as it is now."""
@@ -149,7 +152,7 @@ class OpenAICompatible:
 
     def _listed(self, path: str, pages: int = MOST_LISTED // PAGE, **query: Any) -> Iterator[dict[str, Any]]:
         for _ in range(pages):
-            page = self._get(path, LIST_S, retries=LIST_RETRIES, limit=PAGE, **query)
+            page = self._page(path, limit=PAGE, **query)
             rows = _rows_of(page)
             yield from rows
             last = rows[-1].get("id") if rows else None
@@ -157,10 +160,19 @@ class OpenAICompatible:
                 return
             query["after"] = last
 
-    def _get(
-        self, path: str, timeout_s: float, *, retries: int = 0, not_found: str | None = None, **query: Any
-    ) -> dict[str, Any]:
-        options: Any = {"timeout": timeout_s, "max_retries": retries, "params": query}
+    def _page(self, path: str, **query: Any) -> dict[str, Any]:
+        """A page of a list; after a failure that may pass it is asked for once more, within its time."""
+        ends = monotonic() + LIST_S
+        try:
+            return self._get(path, LIST_S, **query)
+        except ProviderUnavailable as error:
+            if error.code != ProviderUnavailable.code or ends - monotonic() <= PAUSE_S:
+                raise
+        sleep(PAUSE_S)
+        return self._get(path, ends - monotonic(), **query)
+
+    def _get(self, path: str, timeout_s: float, *, not_found: str | None = None, **query: Any) -> dict[str, Any]:
+        options: Any = {"timeout": timeout_s, "params": query}
         with self._calling(timeout_s, not_found):
             body = self._client.get(path, cast_to=bytes, options=options)
         with _sensible():
@@ -168,11 +180,11 @@ class OpenAICompatible:
 
     def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> bytes:
         with self._calling(timeout_s):
-            options: Any = {"timeout": timeout_s, "max_retries": 0}
-            return self._without_key(self._client.post(path, body=body, cast_to=bytes, options=options))
+            options: Any = {"timeout": timeout_s}
+            return self._client.post(path, body=body, cast_to=bytes, options=options)
 
     def _delete(self, path: str) -> None:
-        options: Any = {"timeout": LIST_S, "max_retries": LIST_RETRIES}
+        options: Any = {"timeout": LIST_S}
         try:
             with self._calling(LIST_S, not_found=GONE):
                 self._client.delete(path, cast_to=bytes, options=options)
@@ -181,8 +193,11 @@ class OpenAICompatible:
                 raise
 
     def _without_key(self, said: bytes) -> bytes:
-        """What a provider said, but for our key: it is the operator's, and callers read some of this as it is."""
-        return said.replace(self._api_key.encode(), HIDDEN)
+        """What a provider said of jobs and their events, but for our key: it is the operator's, and callers read this.
+
+        A model's answers are left as they are: they are their users', and no model was ever told the key.
+        """
+        return said.replace(self._api_key.encode(), HIDDEN) if len(self._api_key) >= SHORTEST_SECRET else said
 
     @contextmanager
     def _calling(self, timeout_s: float | None = None, not_found: str | None = None) -> Iterator[None]:
@@ -200,9 +215,10 @@ class OpenAICompatible:
             count(UNAVAILABLE)
             raise ProviderUnavailable(f"The provider can't answer now ({type(error).__name__}). {TRY_LATER}") from error
         except openai.APIStatusError as error:
+            translated = _translated(error, not_found, self._api_key)
             if isinstance(error, openai.AuthenticationError):
                 self._renew_key()
-            raise _translated(error, not_found) from error
+            raise translated from error
 
     def _renew_key(self) -> None:
         if monotonic() - self._key_read_at > KEY_KEPT_S:
@@ -217,9 +233,10 @@ class OpenAICompatible:
         return key
 
 
-def _translated(error: "APIStatusError", not_found: str | None) -> TuneloopError:
+def _translated(error: "APIStatusError", not_found: str | None, key: str) -> TuneloopError:
     status = error.status_code
-    what = f"{status} {word_in(error.code) or word_in(error.type) or type(error).__name__}"
+    code, kind, param = (_word_in(said, key) for said in (error.code, error.type, error.param))
+    what = f"{status} {code or kind or type(error).__name__}"
     if status in KEY_REFUSED:
         count(UNAVAILABLE)
         message = f"The provider doesn't take our key ({what}). {KEY_REFUSED[status]}"
@@ -228,8 +245,14 @@ def _translated(error: "APIStatusError", not_found: str | None) -> TuneloopError
         count(UNAVAILABLE)
         return ProviderUnavailable(f"The provider can't answer now ({what}). {LATER.get(status, TRY_LATER)}")
     # A proxy's own 404 page says nothing about the thing that was asked for.
-    code = not_found if status == 404 and isinstance(error.body, dict) else None
-    return ProviderRefused(f"The provider refused the call: {what}.", param=word_in(error.param), code=code)
+    unknown = not_found if status == 404 and isinstance(error.body, dict) else None
+    return ProviderRefused(f"The provider refused the call: {what}.", param=param, code=unknown)
+
+
+def _word_in(said: object, key: str) -> str | None:
+    """What a provider said if it is one plain word, and not our key."""
+    word = word_in(said)
+    return None if word and len(key) >= SHORTEST_SECRET and key in word else word
 
 
 @contextmanager

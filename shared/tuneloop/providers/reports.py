@@ -8,36 +8,29 @@ failed is told by the provider's codes and in our own words: its sentences may q
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, FiniteFloat, StringConstraints, WrapValidator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, FiniteFloat, StringConstraints
 from pydantic_core import from_json
 
 from tuneloop.domain.training import ProviderJob, RunError, RunEvent
 from tuneloop.domain.words import word_in
+from tuneloop.wire.shape import LARGEST_COUNT, Forgiven
 
 RUN_KEY = "tuneloop_run"
 NO_CODE = "provider_error"
 NO_REASON = "The provider gave no reason."
 ITS_WORDS = "Its own words may quote the data and are not kept; the run's events show them."
 LONGEST_TEXT = 2000
-LARGEST_COUNT = 10**15
-
-
-def _or_nothing(value: object, read: Any) -> Any:
-    try:
-        return read(value)
-    except (ValueError, OverflowError):
-        return None
+LARGEST_FIGURE = 1e100  # of what a row of the table can hold; no loss is anywhere near
 
 
 def _cut(value: object) -> object:
     return value[:LONGEST_TEXT] if isinstance(value, str) else value
 
 
-Forgiven = WrapValidator(_or_nothing)
 Required = Annotated[str, BeforeValidator(_cut), StringConstraints(min_length=1)]
 Text = Annotated[Required | None, Forgiven]
 Count = Annotated[Annotated[int, Field(ge=0, le=LARGEST_COUNT)] | None, Forgiven]
-Figure = Annotated[FiniteFloat | None, Forgiven]
+Figure = Annotated[Annotated[FiniteFloat, Field(ge=-LARGEST_FIGURE, le=LARGEST_FIGURE)] | None, Forgiven]
 Moment = Annotated[AwareDatetime | None, BeforeValidator(lambda seconds: seconds or None), Forgiven]
 
 

@@ -1,6 +1,7 @@
 """Rows: how a pydantic model becomes a DynamoDB item and back.
 
-Attributes are native; floats travel as DynamoDB numbers and money as strings of exact decimals.
+Attributes are native; floats travel as DynamoDB numbers and money as strings of exact decimals. DynamoDB's numbers end
+at 1e-130 and 1e126: what is smaller is nothing, what is larger travels as a string, which a float field reads the same.
 """
 
 import json
@@ -12,7 +13,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic import BaseModel
 
 Item = dict[str, Any]
-SMALLEST = Decimal("1e-100")
+SMALLEST, LARGEST = Decimal("1e-100"), Decimal("1e100")
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
@@ -34,9 +35,11 @@ def attributes_of(entity: BaseModel) -> Item:
     return fields
 
 
-def _number(text: str) -> Decimal:
-    """A float that DynamoDB can hold: its numbers end at 1e-130, and a p-value may well lie below."""
+def _number(text: str) -> Decimal | str:
+    """A float as DynamoDB can hold it; a p-value may well lie below its numbers, and what a provider says above."""
     number = Decimal(text)
+    if abs(number) > LARGEST:
+        return text
     return number if abs(number) >= SMALLEST else Decimal(0)
 
 

@@ -59,7 +59,7 @@ class Table:
                 self._send(actions)
             except ClientError as error:
                 resent = resent or _was_resent(error)
-                codes = _refusals(error)
+                codes = refusals(error)
                 if "ConditionalCheckFailed" in codes:
                     if resent and _is_stored(actions, error):
                         return  # an earlier sending of this very put was applied, and its answer got lost
@@ -97,7 +97,7 @@ class Table:
         try:
             answer = self.client.query(TableName=self.name, **query)
         except ClientError as error:
-            if cursor and _refusals(error) & NO_KEY:  # well-formed, and yet no key that the table could begin after
+            if cursor and refusals(error) & NO_KEY:  # well-formed, and yet no key that the table could begin after
                 raise _bad_cursor() from error
             raise
         last = answer.get("LastEvaluatedKey")
@@ -156,7 +156,8 @@ def _bad_cursor() -> InvalidInput:
     return InvalidInput("`cursor` must be the `next_cursor` of an answer from this same listing.", param="cursor")
 
 
-def _refusals(error: ClientError) -> set[str]:
+def refusals(error: ClientError) -> set[str]:
+    """AWS's words for why it refused a call, those for each action of a transaction included."""
     details: Any = error.response
     codes = {reason.get("Code", "") for reason in details.get("CancellationReasons", [])}
     return codes | {details["Error"]["Code"].removesuffix("Exception")}

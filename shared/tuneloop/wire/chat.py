@@ -1,16 +1,17 @@
 """Chat completions as OpenAI writes them: what an app sends and what it gets back.
 
 Requests keep every field they came with, known or not, so that they can be passed on untouched.
-Answers are parsed leniently (a provider may leave fields out or add some) and produced in full.
+Answers are parsed leniently: a provider may leave fields out or add some, and what it puts oddly into any field but an
+answer's own text counts as not said, since the answer is paid for. They are produced in full.
 """
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from tuneloop.wire.shape import Metadata, Shape
+from tuneloop.wire.shape import LARGEST_COUNT, Metadata, Shape, or_default
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
@@ -86,12 +87,22 @@ class ChatRequest(Shape):
         return self.model_dump(exclude_unset=True)
 
 
+def _whole(value: object) -> object:
+    """Seconds or tokens without their fraction, which some servers write."""
+    return int(value) if isinstance(value, float) and abs(value) <= LARGEST_COUNT else value
+
+
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT), BeforeValidator(_whole)]
+
+
 class CompletionUsage(Shape):
     """Tokens read and written by one call."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
+    total_tokens: Count = 0
+
+    _forgiven = field_validator("prompt_tokens", "completion_tokens", "total_tokens", mode="wrap")(or_default)
 
 
 class AnswerMessage(Shape):
@@ -100,6 +111,8 @@ class AnswerMessage(Shape):
     role: str = "assistant"
     content: str | None = None
     refusal: str | None = None
+
+    _forgiven = field_validator("role", "refusal", mode="wrap")(or_default)
 
 
 class Choice(Shape):
@@ -110,16 +123,20 @@ class Choice(Shape):
     logprobs: dict[str, Any] | None = None
     finish_reason: str | None = None
 
+    _forgiven = field_validator("index", "logprobs", "finish_reason", mode="wrap")(or_default)
+
 
 class ChatCompletion(Shape):
     """A whole answer; `created` in seconds since 1970."""
 
     id: str = ""
     object: Literal["chat.completion"] = "chat.completion"
-    created: int = 0
+    created: Count = 0
     model: str = ""
     choices: list[Choice] = Field(default_factory=list)
     usage: CompletionUsage | None = None
+
+    _forgiven = field_validator("id", "object", "created", "model", "usage", mode="wrap")(or_default)
 
     @property
     def text(self) -> str:

@@ -19,7 +19,7 @@ def today() -> date:
 
 def batch(stage: Stage) -> UsageBatch:
     """The usage of one call."""
-    record = UsageRecord(inference="chatcmpl-1", model="support", version=0, arm=Arm.STABLE, at=utc_now())
+    record = UsageRecord(model="support", version=0, at=utc_now())
     return UsageBatch(id="chatcmpl-1", tenant=stage.tenant, records=[record])
 
 

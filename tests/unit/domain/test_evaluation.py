@@ -37,7 +37,7 @@ def judged(
     n = len(candidate)
     return an_evaluation(
         look=look,
-        rows=n + removed,
+        rows_asked=n + removed,
         examples=n,
         removed_overlap=removed,
         contaminated=is_contaminated(n + removed, removed),

@@ -174,6 +174,9 @@ def test_an_assistant_may_speak_or_call(last: dict[str, Any]) -> None:
         ("created_at", "yesterday"),
         ("subject", 5),
         ("prompt", "x"),
+        ("id", "row-1"),
+        ("id", None),
+        ("content", {"messages": []}),
     ],
 )
 def test_a_field_that_is_wrong_or_unknown_is_named_with_those_that_are_known(field: str, value: Any) -> None:

@@ -57,6 +57,15 @@ def test_activating_the_stable_version_ends_a_trial_and_keeps_what_was_before() 
     assert rolled_back(kept, "Worse.", LATER).stable == 2
 
 
+@pytest.mark.parametrize(("version", "is_said"), [(0, True), (3, True), (4, False)])
+def test_the_reason_says_where_the_trial_of_another_version_ends(version: int, is_said: bool) -> None:
+    trial = a_deployment(stable=3, candidate=4, share=0.2)
+
+    reason = activated(trial, version, "Better.", LATER).reason
+
+    assert reason == ("Better. (The trial of version 4 was ended by this.)" if is_said else "Better.")
+
+
 def test_a_rollback_takes_the_candidate_off_first() -> None:
     trial = a_deployment(stable=3, previous=2, candidate=4, share=0.2)
 

@@ -65,17 +65,12 @@ def test_another_candidate_draws_other_users() -> None:
 
 
 @pytest.mark.parametrize("user", [None, ""])
-def test_a_call_without_a_user_goes_by_itself_and_is_not_compared(user: str | None) -> None:
+def test_a_call_without_a_user_goes_by_itself(user: str | None) -> None:
     deployment = a_deployment(**ON_TRIAL, share=0.5)
 
     routes = [route(deployment, user, f"call-{number}") for number in range(200)]
 
     assert {found.arm for found in routes} == set(Arm)
-    assert not any(found.compared for found in routes)
-
-
-def test_a_call_with_a_user_is_compared() -> None:
-    assert route(a_deployment(**ON_TRIAL, share=0.5), "user-1", "c").compared
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Usage: sums that are exact, and feedback that replaces what was said before."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.unit.factories import a_batch, a_record
-from tuneloop.domain.usage import Counters, Feedback, UsageBatch, UsageRow, change, counted, opinion
+from tuneloop.domain.usage import Counters, UsageBatch, UsageRow, change, counted, opinion
 
 COUNTS = st.integers(0, 10**9)
 COUNTERS = st.builds(
@@ -135,3 +136,11 @@ def test_a_batch_survives_the_queue_with_its_money(usd: Decimal | None) -> None:
     batch = a_batch("b1", a_record(cost_usd=usd))
 
     assert UsageBatch.model_validate_json(batch.model_dump_json()) == batch
+
+
+def test_a_message_of_an_older_stage_is_still_counted() -> None:
+    batch = a_batch("b1")
+    older = batch.model_dump(mode="json")
+    older["records"][0] |= {"inference": "chatcmpl-1", "arm": "stable"}
+
+    assert UsageBatch.model_validate_json(json.dumps(older)) == batch

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from io import BytesIO
+from operator import attrgetter
 from time import monotonic
 from typing import Any
 
@@ -126,8 +127,8 @@ def test_an_answer_that_makes_no_sense_is_no_answer(
         error(),
         {"choices": []},
         {"choices": 5},
-        ANSWER | {"usage": {"prompt_tokens": "many"}},
         {"choices": ["late"]},
+        {"choices": [{"message": {"content": 5}}]},
     ],
 )
 def test_a_completion_without_an_answer_makes_no_sense(body: Any, server: Server, provider: Provider) -> None:
@@ -135,6 +136,48 @@ def test_a_completion_without_an_answer_makes_no_sense(body: Any, server: Server
 
     with pytest.raises(ProviderUnavailable, match="makes no sense"):
         provider.complete(QUESTION, 5)
+
+
+@pytest.mark.parametrize(
+    ("odd", "read"),
+    [
+        ({"usage": {"prompt_tokens": None, "completion_tokens": 7}}, ("usage.completion_tokens", 7)),
+        ({"usage": {"prompt_tokens": "many"}}, ("usage.prompt_tokens", 0)),
+        ({"usage": {"prompt_tokens": -5}}, ("usage.prompt_tokens", 0)),
+        ({"usage": {"prompt_tokens": 10**40}}, ("usage.prompt_tokens", 0)),
+        ({"usage": {"prompt_tokens": 12.0}}, ("usage.prompt_tokens", 12)),
+        ({"usage": "none"}, ("usage", None)),
+        ({"created": 1.5}, ("created", 1)),
+        ({"created": "yesterday"}, ("created", 0)),
+        ({"created": 1e300}, ("created", 0)),
+        ({"id": None}, ("id", "")),
+        ({"model": 5}, ("model", "")),
+        ({"object": "text_completion"}, ("object", "chat.completion")),
+    ],
+)
+def test_an_answer_that_is_paid_for_is_taken_whatever_stands_around_it(
+    odd: dict[str, Any], read: tuple[str, Any], server: Server, provider: Provider
+) -> None:
+    server.plays_next(ANSWER | odd)
+
+    answer = provider.complete(QUESTION, 5)
+
+    path, value = read
+    assert (answer.text, attrgetter(path)(answer)) == ("late", value)
+
+
+@pytest.mark.parametrize("odd", [{"index": "first"}, {"finish_reason": 5}, {"logprobs": []}])
+def test_an_answer_s_text_is_taken_whatever_stands_beside_it(
+    odd: dict[str, Any], server: Server, provider: Provider
+) -> None:
+    message = {"role": None, "refusal": 5, "content": "late"}
+    server.plays_next({"choices": [{"message": message, **odd}]})
+
+    answer = provider.complete(QUESTION, 5)
+
+    [choice] = answer.choices
+    assert (choice.message.content, choice.message.role, choice.message.refusal) == ("late", "assistant", None)
+    assert (choice.index, choice.finish_reason, choice.logprobs) == (0, None, None)
 
 
 @every
@@ -164,7 +207,6 @@ def test_a_server_that_drips_is_left_when_the_time_is_over(
     call: Call, part: str, server: Server, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(openai_compatible, "LIST_S", 0.1)
-    monkeypatch.setattr(openai_compatible, "LIST_RETRIES", 0)
     server.plays_next(Play(b" " * 250, drips=part, headers=("X-Long: " + "x" * 250,)))
     started = monotonic()
 

@@ -1,6 +1,8 @@
 """Jobs, files and events at a real server: what is sent, and what is read out of whatever comes back."""
 
+from collections.abc import Callable
 from io import BytesIO, StringIO
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from tests.unit.providers.server import REQUEST, Play, Server
 from tuneloop.domain.errors import ProviderUnavailable
 from tuneloop.observability import logger
+from tuneloop.providers import openai_compatible
 from tuneloop.providers.openai_compatible import OpenAICompatible as Provider
 from tuneloop.providers.reports import ITS_WORDS, NO_CODE, NO_REASON
 
@@ -50,10 +53,52 @@ def test_a_job_is_created_with_what_it_is_found_by(validation: str | None, serve
     assert sent.get("validation_file") == validation
 
 
-def test_a_list_is_read_again_after_a_failure_that_passes(server: Server, provider: Provider) -> None:
-    server.plays_next(Play(b"{}", status=503, headers=("retry-after-ms: 1",)), listed(JOB))
+def test_a_list_is_read_again_after_a_failure_that_passes(
+    server: Server, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_compatible, "PAUSE_S", 0.001)
+    server.plays_next(Play(b"{}", status=503), listed(JOB))
 
     assert [job.id for job in provider.jobs()] == ["job-1"]
+
+
+@pytest.mark.parametrize("call", [lambda one: list(one.jobs()), lambda one: one.find_file("a.jsonl")])
+def test_a_list_waits_for_no_server_beyond_its_own_time(
+    call: Callable[[Provider], Any], server: Server, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_compatible, "PAUSE_S", 0.001)
+    server.plays_next(Play(b"{}", status=429, headers=("retry-after: 3",)))
+    started = monotonic()
+
+    with pytest.raises(ProviderUnavailable, match="429"):
+        call(provider)
+
+    assert monotonic() - started < 2
+    assert len(server.asked) == 2
+
+
+def test_a_list_is_not_asked_for_again_when_its_time_is_over(
+    server: Server, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_compatible, "LIST_S", openai_compatible.PAUSE_S)
+    server.plays_next(Play(b"{}", status=503))
+
+    with pytest.raises(ProviderUnavailable, match="503"):
+        list(provider.jobs())
+
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(("status", "body"), [(401, {}), (200, [])])
+def test_what_would_fail_again_is_not_asked_for_again(
+    status: int, body: Any, server: Server, provider: Provider
+) -> None:
+    server.plays_next(body, status=status)
+
+    with pytest.raises(ProviderUnavailable):
+        list(provider.jobs())
+
+    assert len(server.asked) == 1
 
 
 def test_pages_follow_each_other_to_the_last(server: Server, provider: Provider) -> None:

@@ -59,6 +59,14 @@ def test_a_field_that_makes_no_sense_is_one_that_is_not_there(field: str, odd: A
     assert getattr(job_in({"id": "job-1", "status": "queued", **fields}), field) is None
 
 
+@pytest.mark.parametrize("odd", [1e200, -1e200, 10**200, float("inf"), float("nan"), "1e101", [1.0]])
+@pytest.mark.parametrize("figure", ["train_loss", "valid_loss", "full_valid_loss"])
+def test_a_loss_beyond_all_bounds_is_none(figure: str, odd: Any) -> None:
+    event = event_in({"data": {"step": 3, figure: odd}})
+
+    assert (event.step, event.train_loss, event.valid_loss) == (3, None, None)
+
+
 def test_texts_are_cut_to_what_a_row_of_the_table_can_hold() -> None:
     assert len(job_in({"id": "job-1", "status": "x" * 500_000}).status) == LONGEST_TEXT
     assert len(event_in({"message": "x" * 500_000}).message) == LONGEST_TEXT

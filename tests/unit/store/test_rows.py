@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -102,6 +102,18 @@ def test_a_share_comes_back_as_the_same_float(share: float) -> None:
     found = stored(Bill(usd=Decimal(0), share=share)).share
 
     assert found == (share if share >= 1e-100 else 0)
+    assert isinstance(found, float)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@example(1e200)
+@example(-1.7976931348623157e308)
+@example(1e100)
+@example(9.99e125)
+def test_every_float_can_be_stored(share: float) -> None:
+    found = stored(Bill(usd=Decimal(0), share=share)).share
+
+    assert found == (share if abs(share) >= 1e-100 else 0)
     assert isinstance(found, float)
 
 

@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collect_examples.post import posted_key
 from collect_examples.shapes import FILENAME, NewUpload
 from collect_examples.upload import upload
 from tests.unit.factories import NAMES, NOW, a_dataset, a_run
@@ -27,10 +26,11 @@ from tuneloop.domain.drop_paths import parse_drop_path
 from tuneloop.domain.errors import InvalidInput, TuneloopError
 from tuneloop.domain.examples import Split
 from tuneloop.domain.training import ControlledRun
+from tuneloop.posting import posted_key
 from tuneloop.store import keys
 from tuneloop.store.table import Table
 
-WITHOUT_TABLE = {"settings", "table", "objects", "contents", "bus", "examples_queue", "usage_queue", "provider"}
+WITHOUT_TABLE = {"settings", "table", "objects", "contents", "membership", "bus", "examples_queue", "usage_queue", "provider"}
 TENANTS = {"exists", "ensure"}  # what they ask for is the registry's row of the tenant itself
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: NAMES,
