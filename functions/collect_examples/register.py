@@ -29,10 +29,9 @@ def register(
         model=new.id,
         base_model=base_model,
         salt=digest("salt", tenant, new.id)[:16],
-        on_drop=new.on_drop or (OnDrop.TRAIN if is_free(provider, base_model) else OnDrop.COLLECT),
+        on_drop=OnDrop.TRAIN if is_free(provider, base_model) else OnDrop.COLLECT,
         created_at=now,
-        **new.model_dump(include={"max_run_usd", "on_invalid"}, exclude_none=True),
-    )
+    ).with_settings(new, now)
     for _ in range(TRIES):
         taken = models.find(tenant, new.id)
         try:

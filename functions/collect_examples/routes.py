@@ -1,7 +1,5 @@
 """The datasets routes: create, list, read, change; post examples and look at what became of them."""
 
-from typing import Any
-
 from collect_examples.incoming import registered
 from collect_examples.post import post
 from collect_examples.shapes import DatasetView, DropView, NewDataset, NewExamples, NewUpload, UploadView
@@ -20,13 +18,14 @@ api = Api(app)
 def create_dataset(new: NewDataset) -> DatasetView:
     """Create a dataset and the model of its name; Conflict where there is one with other settings.
 
-    Settings that spend (`max_run_usd`, `base_model`, `on_drop: train`) take a key with the scope `train` too.
+    Settings that spend (`max_run_usd`, `base_model`, `on_drop: train`, `train_on_review`) take a key with the scope
+    `train` too.
     """
     _require_to_spend(new)
     made = registered(api.tenant, new.id, new)
-    wanted = new.model_dump(exclude={"id"}, exclude_none=True)
-    if differing := [name for name, value in wanted.items() if getattr(made, name) != value]:
-        raise Conflict(f"Dataset {new.id} exists with another {differing[0]}; PATCH it to change that.", param="id")
+    for name in sorted(new.model_fields_set - {"id"}):
+        if made != made.with_settings(DatasetChange.model_validate({name: getattr(new, name)}), utc_now()):
+            raise Conflict(f"Dataset {new.id} exists with another {name}; PATCH it to change that.", param="id")
     return _view(made)
 
 
@@ -52,14 +51,10 @@ def change_dataset(dataset: Name, change: DatasetChange) -> DatasetView:
     `train` too.
     """
     _require_to_spend(change)
-    found, wanted = app.datasets.get(api.tenant, dataset), _settings_of(change)
+    found = app.datasets.get(api.tenant, dataset)
     if change.base_model not in (None, found.base_model) and not is_free(app.settings.provider, str(change.base_model)):
-        wanted = {"on_drop": OnDrop.COLLECT, **wanted}
-    changed = found.model_copy(update=wanted)
-    if change.policy:
-        changed = changed.with_policy(change.policy, utc_now())
-    if change.template:
-        changed = changed.with_template(change.template, utc_now())
+        change = change.model_copy(update={"on_drop": change.on_drop or OnDrop.COLLECT})
+    changed = found.with_settings(change, utc_now())
     app.datasets.save(changed)
     return _view(changed)
 
@@ -99,16 +94,10 @@ def create_upload(dataset: Name, new: NewUpload) -> UploadView:
     return upload(api.tenant, dataset, new, nonce=new_nonce(), objects=app.objects, now=utc_now())
 
 
-def _require_to_spend(wanted: NewDataset | DatasetChange) -> None:
-    on_review = isinstance(wanted, DatasetChange) and wanted.train_on_review
-    if wanted.max_run_usd is not None or wanted.base_model or wanted.on_drop == OnDrop.TRAIN or on_review:
+def _require_to_spend(wanted: DatasetChange) -> None:
+    trains = wanted.on_drop == OnDrop.TRAIN or wanted.train_on_review
+    if trains or wanted.max_run_usd is not None or wanted.base_model:
         api.caller.require(Scope.TRAIN)
-
-
-def _settings_of(change: DatasetChange) -> dict[str, Any]:
-    """The settings that a change replaces; policies and templates are added instead."""
-    given = change.model_dump(exclude_none=True, exclude={"policy", "template", "csv"})
-    return given | ({"csv": change.csv} if change.csv else {})
 
 
 def _view(dataset: Dataset) -> DatasetView:

@@ -1,18 +1,18 @@
 """What callers of the datasets routes send and read."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from tuneloop.domain.datasets import DropStatus, OnDrop, OnInvalid
+from tuneloop.domain.datasets import DatasetChange, DropStatus, OnDrop, OnInvalid
 from tuneloop.domain.examples import Problem, Split
 from tuneloop.domain.ids import Name
-from tuneloop.domain.limits import EXAMPLES_PER_CALL, FILENAME_CHARACTERS, RUN_USD
+from tuneloop.domain.limits import EXAMPLES_PER_CALL, FILENAME_CHARACTERS
 from tuneloop.domain.policy import DEFAULT, Policy
 from tuneloop.domain.pricing import Usd
 from tuneloop.domain.tables import CsvColumns
+from tuneloop.domain.trust import Trust
 
 # An example as the document shows it; what it may hold is checked by `read_record`.
 FORMS: dict[str, Any] = {
@@ -47,16 +47,10 @@ Posted = Annotated[dict[str, Any], WithJsonSchema(POSTED)]
 FILENAME = r"^[A-Za-z0-9._-]+\.(jsonl|csv)(\.gz|\.zst)?$"
 
 
-class NewDataset(BaseModel):
+class NewDataset(DatasetChange):
     """A dataset to create; everything but its name has a default."""
 
-    model_config = ConfigDict(extra="forbid")
-
     id: Name
-    base_model: str | None = Field(default=None, min_length=1, max_length=200)
-    on_drop: OnDrop | None = None
-    on_invalid: OnInvalid | None = None
-    max_run_usd: Decimal | None = Field(default=None, ge=0, le=RUN_USD)
 
 
 class NewExamples(BaseModel):
@@ -115,6 +109,8 @@ class DatasetView(BaseModel):
     on_invalid: OnInvalid
     max_run_usd: Usd
     train_on_review: bool
+    trust: Trust
+    trusted_subjects: list[str]
     required_examples: int
     required_per_category: int
     policy: Annotated[Policy, BeforeValidator(_latest), Field(validation_alias="policies")]

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from http import HTTPStatus
 from inspect import isclass, signature
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import (
@@ -223,7 +223,7 @@ def _query_of(routine: Route, path: str) -> frozenset[str]:
     """The names that a route takes in its query: its arguments but for the path's and the body."""
     arguments = signature(routine, eval_str=True).parameters.values()
     return frozenset(
-        argument.name
+        next((found.alias for found in get_args(argument.annotation) if getattr(found, "alias", None)), argument.name)
         for argument in arguments
         if f"{{{argument.name}}}" not in path
         and not (isclass(argument.annotation) and issubclass(argument.annotation, BaseModel))

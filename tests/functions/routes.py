@@ -7,9 +7,10 @@ from tests.examples import chat
 
 ROUTES = tuple(f"{method} {path}" for spec in FUNCTIONS for method, path in spec.endpoints)
 ROUTES_WITH_AN_ID = tuple(route for route in ROUTES if "{" in route)
+COLUMNS = {"user": "question", "assistant": "answer"}
 BODIES: dict[str, Any] = {
-    "POST /v1/datasets": {"id": "fresh"},
-    "PATCH /v1/datasets/{dataset}": {"on_drop": "collect", "csv": {"user": "question", "assistant": "answer"}},
+    "POST /v1/datasets": {"id": "fresh", "csv": COLUMNS},
+    "PATCH /v1/datasets/{dataset}": {"on_drop": "collect", "csv": COLUMNS},
     "POST /v1/datasets/{dataset}/examples": {"examples": [chat("Where is my order?", "late")]},
     "POST /v1/datasets/{dataset}/uploads": {"filename": "week-47.jsonl"},
     "POST /v1/datasets/{dataset}/reviews": {

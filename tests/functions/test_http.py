@@ -27,6 +27,8 @@ IDS = {
     "run": "run-1",
     "evaluation": "eval-1",
     "example": "0" * 64,
+    "subject": "user-1",
+    "erasure": "erasure-1",
     "drop": "drop-1",
 }
 
@@ -126,18 +128,21 @@ def test_another_tenant_s_things_do_not_exist(live: World) -> None:
     for name in ("example", "drop"):
         listed = world.call(f"GET /v1/datasets/{{dataset}}/{name}s", f"/v1/datasets/support/{name}s").body["data"]
         ids[name] = listed[0]["id"]
+    ids["erasure"] = walked(world, "DELETE /v1/subjects/{subject}").body["id"]
     rival = world.new_key(*Scope, tenant="rival")
     made_by_posting = "POST /v1/datasets/{dataset}/examples"
+    erasing = "DELETE /v1/subjects/{subject}"  # of which nobody is told whether there is such a subject
 
     for route in ROUTES_WITH_AN_ID:
         assert walked(world, route, ids=ids).status < 500, route
         assert walked(world, route, ids=ids).status != 404, route
-        if route != made_by_posting:
+        if route not in (made_by_posting, erasing):
             refused(walked(world, route, key=rival, ids=ids), 404)
     for route in ("POST /v1/training-runs", "POST /v1/evaluations", "POST /v1/chat/completions", "POST /v1/feedback"):
         refused(walked(world, route, key=rival, ids=ids), 404)
     assert walked(world, made_by_posting, key=rival).status == 202
     assert app.datasets.get("rival", "support").examples == 0
+    assert walked(world, erasing, key=rival, ids=ids).body["examples"] == 0
     assert app.datasets.get(world.tenant, "support").examples == 60
 
 

@@ -13,15 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.ids import Name
-from tuneloop.domain.limits import REQUIRED_EXAMPLES, RUN_USD, TEMPLATES_KEPT
+from tuneloop.domain.limits import POLICIES_KEPT, REQUIRED_EXAMPLES, RUN_USD, TEMPLATES_KEPT, TRUSTED_SUBJECTS
 from tuneloop.domain.policy import DEFAULT, Policy
 from tuneloop.domain.pricing import Usd
 from tuneloop.domain.tables import CsvColumns
 from tuneloop.domain.templates import Template
 from tuneloop.domain.trust import Trust
 
-POLICIES_KEPT = 50
 LEAST_EXAMPLES = 10
+VERSIONED = ("policy", "template")  # settings of which earlier ones are kept
 ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
 
 
@@ -135,6 +135,13 @@ class Dataset(BaseModel):
         """What an export of a revision takes."""
         return next((each.policy for each in reversed(self.policies) if each.revision <= revision), DEFAULT)
 
+    def with_settings(self, change: "DatasetChange", now: datetime) -> "Dataset":
+        """The dataset with the settings that a change names; policies and templates are added, not replaced."""
+        given = {name: getattr(change, name) for name in DatasetChange.model_fields if name not in VERSIONED}
+        changed = self.model_copy(update={name: value for name, value in given.items() if value is not None})
+        changed = changed.with_policy(change.policy, now) if change.policy else changed
+        return changed.with_template(change.template, now) if change.template else changed
+
     def with_policy(self, policy: Policy, now: datetime) -> "Dataset":
         """The dataset with another policy for its exports, which is a change like any other once it has examples."""
         if policy == self.policy_at(self.revision):
@@ -216,7 +223,7 @@ class DatasetChange(BaseModel):
     train_on_review: bool | None = None
     trust: Trust | None = None
     trusted_subjects: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] | None = Field(
-        default=None, max_length=1000
+        default=None, max_length=TRUSTED_SUBJECTS
     )
     required_examples: int | None = Field(default=None, ge=1, le=REQUIRED_EXAMPLES)
     required_per_category: int | None = Field(default=None, ge=0, le=REQUIRED_EXAMPLES)

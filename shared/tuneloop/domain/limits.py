@@ -25,15 +25,15 @@ JSON_DEPTH = 64
 NAME_CHARACTERS = 500
 COLUMN_CHARACTERS = 200
 
-# A template as JSON, and how many a dataset's row keeps of it, which may have 400 KB in all.
+# A template and a policy as JSON, and how many a dataset's row keeps of each, which may have 400 KB in all.
 TEMPLATE_BYTES = 16 << 10
 TEMPLATES_KEPT = 10
+POLICY_BYTES = 4 << 10
+POLICIES_KEPT = 20
 
 # A call of the API. Lambda takes 6 MB of event (AWS Lambda quotas, read 2026-11), in which the body is escaped JSON.
 BODY_BYTES = 4 << 20
-BODY_PARTS = (
-    100_000  # lists and objects of one body, each of which takes up to a hundred times the space of its letters
-)
+BODY_PARTS = 100_000  # lists and objects of one, each of which takes up to a hundred times the space of its letters
 EXAMPLES_PER_CALL = 500
 
 # What is kept of a drop that can't be used, and for how long of one that is nobody's.
@@ -88,6 +88,7 @@ NOTE_CHARACTERS = 2_000
 CATEGORY_CHARACTERS = 200
 SEARCH_CHARACTERS = 200
 REQUIRED_EXAMPLES = 1_000_000
+TRUSTED_SUBJECTS = 100
 
 # A page of examples: Lambda answers with 6 MB at most (read 2026-11), in which the body is escaped JSON.
 PAGE_BYTES = 3 << 20

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tuneloop.domain.ids import digest
+from tuneloop.domain.limits import POLICY_BYTES
 
 VERSION = "v3"  # rises when the same policy would freeze something else
 LEAST_CHARACTERS = 20
@@ -22,8 +24,8 @@ class Policy(BaseModel):
     """What an export takes; the defaults are those of an export that nobody asked for.
 
     `min_quality` counts where a quality is given. `min_user_characters` is what users say in all; 20 unless the answers
-    are a closed set, then none. Without a `kind` an export
-    is supervised, unless only preference pairs are left. Caps take the examples with the smallest ids: hashes.
+    are a closed set, then none. Without a `kind` an export is supervised, unless only preference pairs are left. Caps
+    take the examples with the smallest ids: hashes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +43,12 @@ class Policy(BaseModel):
     near_duplicates: bool = Field(default=False, description="Keep near duplicates that say the same.")
     conflicting: bool = Field(default=False, description="Keep different answers to the same prompt unreviewed.")
     take_test: bool = True
+
+    @model_validator(mode="after")
+    def _is_short(self) -> Self:
+        if len(self.model_dump_json().encode()) > POLICY_BYTES:
+            raise ValueError(f"a policy may have {POLICY_BYTES >> 10} KiB at most: name fewer categories")
+        return self
 
     @property
     def name(self) -> str:

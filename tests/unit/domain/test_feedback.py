@@ -118,3 +118,29 @@ def test_feedback_without_question_or_answer_is_not_learnt_from(said: dict[str, 
 def test_feedback_that_says_nothing_or_two_things_is_refused(said: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         feedback(**said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"rating": None, "correction": None},
+        {"rating": 0},
+        {"rating": 6},
+        {"rating": 2.5},
+        {"correction": ""},
+        {"correction": "x" * 100_001},
+    ],
+)
+def test_feedback_that_says_nothing_or_too_much_is_refused(said: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Feedback.model_validate({"inference_id": "chatcmpl-1", **said})
+
+
+@pytest.mark.parametrize(
+    "said", [{"rating": 1}, {"rating": 5}, {"correction": "refund"}, {"rating": 1, "correction": "x"}]
+)
+def test_feedback_is_a_rating_a_correction_or_both(said: dict[str, Any]) -> None:
+    feedback = Feedback.model_validate({"inference_id": "chatcmpl-1", **said})
+
+    assert feedback.model_dump(exclude_none=True) == {"inference_id": "chatcmpl-1", **said}

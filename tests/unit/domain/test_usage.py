@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from tests.unit.factories import a_batch, a_record
 from tuneloop.domain.usage import Counters, UsageBatch, UsageRow, change, counted, opinion
@@ -103,32 +102,6 @@ def test_only_what_was_said_last_counts(opinions: list[Counters]) -> None:
 def test_a_rating_and_a_correction_are_one_piece_of_feedback() -> None:
     assert opinion(2, corrected=True) == Counters(feedback=1, corrections=1, ratings=1, rating_sum=2)
     assert opinion(None, corrected=True) == Counters(feedback=1, corrections=1)
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        {},
-        {"rating": None, "correction": None},
-        {"rating": 0},
-        {"rating": 6},
-        {"rating": 2.5},
-        {"correction": ""},
-        {"correction": "x" * 100_001},
-    ],
-)
-def test_feedback_that_says_nothing_or_too_much_is_refused(said: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        Feedback.model_validate({"inference_id": "chatcmpl-1", **said})
-
-
-@pytest.mark.parametrize(
-    "said", [{"rating": 1}, {"rating": 5}, {"correction": "refund"}, {"rating": 1, "correction": "x"}]
-)
-def test_feedback_is_a_rating_a_correction_or_both(said: dict[str, Any]) -> None:
-    feedback = Feedback.model_validate({"inference_id": "chatcmpl-1", **said})
-
-    assert feedback.model_dump(exclude_none=True) == {"inference_id": "chatcmpl-1", **said}
 
 
 @given(st.none() | st.decimals(0, 1000, places=10))

@@ -30,7 +30,17 @@ from tuneloop.posting import posted_key
 from tuneloop.store import keys
 from tuneloop.store.table import Table
 
-WITHOUT_TABLE = {"settings", "table", "objects", "contents", "membership", "bus", "examples_queue", "usage_queue", "provider"}
+WITHOUT_TABLE = {
+    "settings",
+    "table",
+    "objects",
+    "contents",
+    "membership",
+    "bus",
+    "examples_queue",
+    "usage_queue",
+    "provider",
+}
 TENANTS = {"exists", "ensure"}  # what they ask for is the registry's row of the tenant itself
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: NAMES,
