@@ -110,6 +110,13 @@ class Journey:
                 raise LoopError(f"{found['object']} was rejected: line {first['line']}: {first['message']}")
         return drops
 
+    def frozen(self, timeout_s: float) -> dict[str, Any]:
+        """The newest export, once there is one."""
+        path = f"/datasets/{self.dataset}/exports"
+        newest = self.wait_for("Freezing an export", lambda: self.api.get(path)["data"], timeout_s)[0]
+        found: dict[str, Any] = self.api.get(f"{path}/{newest['id']}")
+        return found
+
     def follow(self, run: str, timeout_s: float) -> Iterator[Reading]:
         """A run and its events, ever more seldom, until it has ended; LoopError after `timeout_s` seconds.
 
@@ -181,3 +188,12 @@ def split_of(export: dict[str, Any]) -> str:
     counts = ", ".join(f"{files[split]['examples']:,} {split}" for split in ("train", "validation", "test"))
     left_out = ", ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in export["left_out"].items())
     return f"export {export['id']}: {counts}" + (f" (left out: {left_out})" if left_out else "")
+
+
+def proof_of(export: dict[str, Any]) -> str:
+    """That the splits of an export share nothing, in words; it says so in figures too."""
+    if any(export["overlaps"].values()):
+        raise LoopError(f"Splits of export {export['id']} overlap: {export['overlaps']}.")
+    *kinds, last = (kind.replace("_", " ") for kind in export["overlaps"])
+    near = f"{export['near_threshold']:.0%} alike by MinHash"
+    return f"proved: no two of them share a {', '.join(kinds)} or {last} (near: {near})"

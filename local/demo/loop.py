@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from local.demo.report import Report
 from local.demo.scene import Scene
-from release.loop import LoopError, split_of
+from release.loop import LoopError, proof_of, split_of
 
 COLLECT_S = 60
+FREEZE_S = 60
 REQUEST_S = 60
 TRAIN_S = 3600
 EVALUATE_S = 180
@@ -29,7 +30,9 @@ def make_key(scene: Scene, _: Report) -> None:
 
 
 def drop(scene: Scene, _: Report) -> None:
-    """Files into the bucket; dataset and model are made by the drop itself."""
+    """A dataset that only collects, as it does by itself where training costs something, and files into the bucket."""
+    scene.api.post("/datasets", {"id": scene.dataset, "on_drop": "collect"})
+    scene.screen.say(f"dataset {scene.dataset}: nothing is trained until somebody asks for it")
     if scene.test:
         scene.screen.say(f"s3://…/{scene.drop(scene.test, 'test/')}")
     scene.screen.say(f"s3://…/{scene.drop(scene.data)}")
@@ -42,17 +45,28 @@ def collect(scene: Scene, _: Report) -> None:
         scene.screen.say(f"{found['examples']:,} examples from {found['object'].rpartition('/')[2]}")
 
 
+def look(scene: Scene, report: Report) -> None:
+    """What there is, how it is divided, the proof of that, and what training would cost."""
+    export = scene.frozen(FREEZE_S)
+    found = scene.api.get(f"/datasets/{scene.dataset}/eligibility")
+    scene.screen.say(f"{found['current_examples']:,} usable examples: {found['recommendation']}")
+    scene.screen.say(split_of(export))
+    scene.screen.say(proof_of(export))
+    if export["advice"]:
+        scene.screen.say(export["advice"])
+    report.overlaps = export["overlaps"]
+    scene.screen.estimates(scene.api.get(f"/datasets/{scene.dataset}/estimate")["estimates"])
+
+
 def train(scene: Scene, report: Report) -> None:
-    """The settled dataset is frozen, a run is launched and followed to its end."""
-    run = scene.wait_for("Launching a training run", lambda: _first_run(scene), REQUEST_S)
+    """A run of what was frozen is asked for and followed to its end."""
+    run = scene.api.post("/training-runs", {"dataset": scene.dataset})
     with scene.screen.following() as view:
         for run, events in scene.follow(run["id"], TRAIN_S):  # noqa: B020 - the run is what is followed
             view(run, events)
     if run["status"] != "succeeded":
         raise LoopError(f"The run ended as {run['status']}: {(run.get('error') or {}).get('message')}")
     scene.run = run
-    export = scene.api.get(f"/datasets/{scene.dataset}/exports/{run['export']}")
-    scene.screen.say(split_of(export))
     scene.screen.say(f"{run['trained_tokens']:,} tokens trained for ${run['training_cost_usd']:.2f}")
     scene.screen.say(f"version {run['version']} is ready: {run['fine_tuned_model']}")
     report.versions = _versions(scene)
@@ -114,18 +128,14 @@ STEPS = (
     Step("key", "Make a tenant and an API key", make_key),
     Step("drop", "Drop training data into S3", drop),
     Step("collect", "Turn the drop into segments", collect),
-    Step("train", "Freeze an export and train on it", train),
+    Step("look", "Look at it before anything is spent", look),
+    Step("train", "Train on it", train),
     Step("evaluate", "Compare on held-out examples", evaluate),
     Step("promote", "Let the gate decide", promote),
     Step("ask", "Ask with the OpenAI client", ask),
     Step("deactivate", "Deactivate, and activate again", deactivate),
     Step("usage", "Account for every call", usage),
 )
-
-
-def _first_run(scene: Scene) -> dict[str, Any] | None:
-    runs: list[dict[str, Any]] = scene.api.get("/training-runs")["data"]
-    return runs[0] if runs else None
 
 
 def _versions(scene: Scene) -> list[dict[str, Any]]:

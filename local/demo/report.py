@@ -16,6 +16,7 @@ class Report:
         self.ok = True
         self.error: str | None = None
         self.steps: list[dict[str, Any]] = []
+        self.overlaps: dict[str, int] = {}
         self.evaluation: dict[str, Any] = {}
         self.versions: list[dict[str, Any]] = []
         self.usage: list[dict[str, Any]] = []
@@ -45,6 +46,7 @@ class Report:
             "error": self.error,
             "seconds": round(seconds, 2),
             "steps": self.steps,
+            "overlaps": self.overlaps,
             "evaluation": self.evaluation,
             "versions": self.versions,
             "usage": self.usage,

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from release.show import Show
+from tuneloop.cli.estimate import table_of
+from tuneloop.domain.estimates import Estimate
 from tuneloop.domain.evaluation import p_text
 
 if TYPE_CHECKING:
@@ -33,6 +36,15 @@ class Screen(Show):
         """Hear what the stack says while it comes up."""
         self.console.print("[bold]Start the stack[/bold]")
         yield self.say
+
+    def estimates(self, found: list[dict[str, Any]]) -> None:
+        """What training would cost and take, by base model, and what its test could prove."""
+        rows = [Estimate.model_validate(each) for each in found]
+        self.console.print(Padding(table_of(rows), (0, 0, 0, 2)))
+        if proves := rows[0].smallest_provable_improvement:
+            self.say(f"{rows[0].test_rows:,} test rows show a gain of {100 * proves:.1f} points or more")
+        for note in dict.fromkeys(note for row in rows for note in row.notes):
+            self.say(note)
 
     def answers(self, answers: list[tuple[str, str, int]]) -> None:
         """Questions, answers, and the version that gave them."""

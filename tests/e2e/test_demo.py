@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "build" / "demo" / "report.json"
 BANKING = ROOT.parent / "shared" / "data" / "banking77"
-STEPS = ["start", "key", "drop", "collect", "train", "evaluate", "promote", "ask", "deactivate", "usage"]
+STEPS = ["start", "key", "drop", "collect", "look", "train", "evaluate", "promote", "ask", "deactivate", "usage"]
 
 
 def demo(*arguments: str) -> subprocess.Popen[str]:
@@ -62,6 +62,7 @@ def test_the_demo_closes_the_loop_and_leaves_nothing_behind() -> None:
     report = json.loads(REPORT.read_text())
     assert report["ok"]
     assert [(step["name"], step["ok"]) for step in report["steps"]] == [(name, True) for name in STEPS]
+    assert set(report["overlaps"].values()) == {0}
     figures = report["evaluation"]
     assert figures["tuned_accuracy"] > figures["base_accuracy"] > figures["baseline_accuracy"]
     assert figures["p_value"] < 0.05

@@ -66,14 +66,20 @@ def _show(found: list[Estimate], valid: int, invalid: int) -> None:
         f"{first.estimated_tokens:,} tokens are trained on, in {first.epochs} epochs.",
         sep="\n",
     )
-    columns = ["base model", "training", "minutes", "a month of calls", "by the base"]
-    table = Table(*(Column(name, no_wrap=True) for name in columns), box=None, pad_edge=False)
-    for each in found:
-        table.add_row(*_row(each))
-    console.print(table)
+    console.print(table_of(found))
     sources = (f"Prices of {each.price_date}: {each.price_source}." for each in found if each.price_date)
     for note in dict.fromkeys([*sources, *(note for each in found for note in each.notes)]):
         console.print(f"- {note}")
+
+
+def table_of(found: list[Estimate]) -> Table:
+    """Estimates as a table: what training costs and takes, and a month of calls where those were asked for."""
+    columns = ["base model", "training", "minutes", "a month of calls", "by the base"]
+    wanted = columns if any(each.monthly_calls for each in found) else columns[:3]
+    table = Table(*(Column(name, no_wrap=True) for name in wanted), box=None, pad_edge=False)
+    for each in found:
+        table.add_row(*_row(each)[: len(wanted)])
+    return table
 
 
 def _row(each: Estimate) -> list[str]:
@@ -88,4 +94,7 @@ def _row(each: Estimate) -> list[str]:
 
 
 def _usd(cost: UsdRange | None) -> str:
-    return f"${cost.low:,.2f}-{cost.high:,.2f}" if cost else "unknown"
+    if cost is None:
+        return "unknown"
+    low, high = f"{cost.low:,.2f}", f"{cost.high:,.2f}"
+    return f"${low}" if low == high else f"${low}-{high}"
