@@ -110,6 +110,11 @@ class Journey:
                 raise LoopError(f"{found['object']} was rejected: line {first['line']}: {first['message']}")
         return drops
 
+    def eligibility(self) -> str:
+        """Whether there is enough to train on, in words."""
+        found = self.api.get(f"/datasets/{self.dataset}/eligibility")
+        return f"{found['current_examples']:,} usable examples: {found['recommendation']}"
+
     def frozen(self, timeout_s: float) -> dict[str, Any]:
         """The newest export, once there is one."""
         path = f"/datasets/{self.dataset}/exports"

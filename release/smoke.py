@@ -221,6 +221,7 @@ def _drop(smoke: Smoke) -> None:
         drops = smoke.collected(2, smoke.collect_s)
     for found in drops:
         smoke.show.say(f"{found['examples']} examples from {found['object'].rpartition('/')[2]}")
+    smoke.show.say(smoke.eligibility())
 
 
 def _train(smoke: Smoke) -> None:

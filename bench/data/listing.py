@@ -37,7 +37,7 @@ REVIEWED = 1_000
 TRIES = 5
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TENANT, NAME = "bench", "chat"
-WANTED = Wanted(category="category 3", quality_min=0.5, quality_max=0.9, text="Refund")
+WANTED = Wanted(category="category 3", min_quality=0.5, max_quality=0.9, text="Refund")
 
 
 def figures(examples: int = EXAMPLES) -> dict[str, float]:

@@ -49,7 +49,7 @@ def learn(
 ) -> Learnt:
     """Make examples of feedback, in the dataset that it names or in the one of its model's name."""
     subject = feedback.subject or (inference.user_hash if inference.user_hash != NO_USER else None)
-    lesson = lesson_of(feedback, subject)
+    lesson = lesson_of(feedback, subject, inference.day)
     if lesson.why:
         return Learnt([], reason=REASONS[lesson.why])
     name = feedback.dataset or inference.model

@@ -4,8 +4,10 @@ from review_examples.shapes import ExampleHistory, UseView, content_in, example_
 from tuneloop.domain.columns import Outcome
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.exports import Export
+from tuneloop.domain.feedback import Origin
 from tuneloop.domain.reviews import decision_of
 from tuneloop.domain.training import ControlledRun
+from tuneloop.domain.trust import Vote
 from tuneloop.store.contents import Contents
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.exports import Exports
@@ -13,9 +15,11 @@ from tuneloop.store.lines import read_line
 from tuneloop.store.membership import Membership
 from tuneloop.store.reviews import Reviews
 from tuneloop.store.runs import Runs
+from tuneloop.store.votes import Votes
 
 EXPORTS_LOOKED_AT = 50
 RUNS_LOOKED_AT = 500
+FEEDBACK = frozenset(Origin)
 
 
 def read_one(
@@ -29,6 +33,7 @@ def read_one(
     exports: Exports,
     membership: Membership,
     runs: Runs,
+    votes: Votes,
 ) -> ExampleHistory:
     """One example with its history and the latest 50 exports that had it; NotFound where the dataset has none such."""
     dataset = datasets.get(tenant, name)
@@ -45,10 +50,15 @@ def read_one(
     return ExampleHistory(
         **example_fields(stored, decision),
         original=content_in(original) if decision.line else None,
+        inferences=_inferences(votes.on(tenant, name, original.unit), example) if original.source in FEEDBACK else [],
         reviews=[review_view(review) for review in history],
         uses=[_use(export, outcome, made) for export, outcome in used.values()],
         model=dataset.model,
     )
+
+
+def _inferences(votes: list[Vote], example: str) -> list[str]:
+    return sorted({vote.inference for vote in votes if example in (*vote.examples, *vote.withdrawn)})
 
 
 def _use(export: Export, outcome: Outcome, runs: list[ControlledRun]) -> UseView:

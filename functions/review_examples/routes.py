@@ -45,8 +45,8 @@ def list_examples(
     source: NameFilter = None,
     split: SplitFilter = None,
     preference: PreferenceFilter = None,
-    quality_min: QualityFilter = None,
-    quality_max: QualityFilter = None,
+    min_quality: QualityFilter = None,
+    max_quality: QualityFilter = None,
     text: TextFilter = None,
     limit: Limit = 20,
     cursor: Cursor = None,
@@ -58,8 +58,8 @@ def list_examples(
         source=source,
         split=split,
         preference=preference,
-        quality_min=quality_min,
-        quality_max=quality_max,
+        min_quality=min_quality,
+        max_quality=max_quality,
         text=text,
     )
     stores: Any = {"datasets": app.datasets, "contents": app.contents}
@@ -81,6 +81,7 @@ def get_example(dataset: Name, example: ExamplePath) -> ExampleHistory:
         exports=app.exports,
         membership=app.membership,
         runs=app.runs,
+        votes=app.votes,
     )
 
 

@@ -159,9 +159,13 @@ class UseView(BaseModel):
 
 
 class ExampleHistory(ExampleView):
-    """An example with all that was decided about it, oldest first, and the exports that had it, newest first."""
+    """An example with all that was decided about it, oldest first, and the exports that had it, newest first.
+
+    `inferences` are the answers whose feedback made it, as far as it still says so.
+    """
 
     original: dict[str, Any] | None
+    inferences: list[str]
     reviews: list[ReviewView]
     uses: list[UseView]
     model: Name

@@ -48,8 +48,7 @@ def collect(scene: Scene, _: Report) -> None:
 def look(scene: Scene, report: Report) -> None:
     """What there is, how it is divided, the proof of that, and what training would cost."""
     export = scene.frozen(FREEZE_S)
-    found = scene.api.get(f"/datasets/{scene.dataset}/eligibility")
-    scene.screen.say(f"{found['current_examples']:,} usable examples: {found['recommendation']}")
+    scene.screen.say(scene.eligibility())
     scene.screen.say(split_of(export))
     scene.screen.say(proof_of(export))
     if export["advice"]:

@@ -151,3 +151,12 @@ def test_nobody_else_may_say_that_it_came_from_feedback(live: World) -> None:
     answer = live.call("POST /v1/datasets/{dataset}/examples", "/v1/datasets/support/examples", {"examples": [line]})
 
     refused(answer, 422, "reserved_source")
+
+
+def test_an_example_names_the_answers_whose_feedback_made_it(live: World, asked: str) -> None:
+    said = say(live, asked, correction="lost", subject="ann")
+
+    route = "GET /v1/datasets/{dataset}/examples/{example}"
+    found = [live.call(route, f"/v1/datasets/support/examples/{each}").body for each in said.body["examples"]]
+
+    assert [(each["source"], each["inferences"]) for each in found] == [("correction", [asked])] * 2

@@ -54,9 +54,9 @@ def test_examples_are_listed_newest_first_with_what_is_known_of_them(world: Worl
         ({"category": "fr"}, {FRENCH["messages"][0]["content"]}),
         ({"source": "mail"}, {GERMAN["messages"][0]["content"]}),
         ({"split": "train"}, {FRENCH["messages"][0]["content"]}),
-        ({"quality_min": "0.6"}, {GERMAN["messages"][0]["content"]}),
-        ({"quality_max": "0.5"}, {FRENCH["messages"][0]["content"]}),
-        ({"quality_min": "0.5", "quality_max": "0.9"}, {each["messages"][0]["content"] for each in (FRENCH, GERMAN)}),
+        ({"min_quality": "0.6"}, {GERMAN["messages"][0]["content"]}),
+        ({"max_quality": "0.5"}, {FRENCH["messages"][0]["content"]}),
+        ({"min_quality": "0.5", "max_quality": "0.9"}, {each["messages"][0]["content"] for each in (FRENCH, GERMAN)}),
         ({"text": "COLIS d'élodie"}, {FRENCH["messages"][0]["content"]}),
         ({"text": "VERSPÄTET"}, {GERMAN["messages"][0]["content"]}),
         ({"text": 'say "hi"\\'}, {'Please say "hi"\\ to him'}),
@@ -83,9 +83,9 @@ def test_what_was_decided_is_what_is_filtered_by(world: World) -> None:
 
     [found] = page(world, status="approved")
     assert (found["category"], found["quality"], found["content"]) == ("en", 1, edit)
-    for query in ({"category": "en"}, {"quality_min": "0.95"}, {"text": "elodie's parcel"}):
+    for query in ({"category": "en"}, {"min_quality": "0.95"}, {"text": "elodie's parcel"}):
         assert [each["id"] for each in page(world, **query)] == [found["id"]]
-    for query in ({"category": "fr"}, {"quality_max": "0.5"}, {"text": "colis"}):
+    for query in ({"category": "fr"}, {"max_quality": "0.5"}, {"text": "colis"}):
         assert page(world, **query) == []
 
 
@@ -119,7 +119,7 @@ def test_a_cursor_is_good_for_its_own_filter_only(world: World) -> None:
     cursor = listing(world, limit="2").body["next_cursor"]
 
     refused(listing(world, limit="2", cursor=cursor, category="x"), 422, param="cursor")
-    refused(listing(world, quality_min="0.9", quality_max="0.1"), 422, param="quality_min")
+    refused(listing(world, min_quality="0.9", max_quality="0.1"), 422, param="min_quality")
 
 
 def test_a_page_is_no_larger_than_an_answer_may_be(world: World) -> None:
@@ -280,7 +280,7 @@ def test_a_thousand_decisions_make_one_revision(world: World) -> None:
     answer = reviewed(world, *(on(each, status="approved", quality=0.9) for each in seen))
 
     assert (len(seen), answer["changed"], answer["revision"]) == (1000, 1000, 2)
-    assert listing(world, status="approved", quality_min="0.9").body["total"] == 1000
+    assert listing(world, status="approved", min_quality="0.9").body["total"] == 1000
     refused(sent(world, reviews=[on(seen[0])] * 1001), 422, param="reviews")
 
 

@@ -103,7 +103,7 @@ def test_a_dataset_without_examples_has_figures_too(world: World) -> None:
 
 def test_examples_that_no_export_would_take_don_t_count(world: World) -> None:
     collected(world, *parcels(10, quality=0.9), chat("Where?", "there", quality=0.1))
-    reviewed(world, on(page(world, quality_min="0.9")[0], status="rejected"))
+    reviewed(world, on(page(world, min_quality="0.9")[0], status="rejected"))
 
     found = eligibility(world)
 

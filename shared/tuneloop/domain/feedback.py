@@ -82,8 +82,11 @@ class Lesson(NamedTuple):
     why: Why | None = None
 
 
-def lesson_of(feedback: Feedback, subject: str | None) -> Lesson:
-    """What can be learnt from feedback of a subject; InvalidInput where a partial correction fits no answer."""
+def lesson_of(feedback: Feedback, subject: str | None, day: str) -> Lesson:
+    """What can be learnt from feedback of a subject; InvalidInput where a partial correction fits no answer.
+
+    The lines are as old as the answer, by its `day`: feedback that is sent again makes the same ones.
+    """
     right = feedback.answer if feedback.correct else corrected(feedback)
     if right is not None and feedback.correction is not None and _says_same(right, feedback.answer):
         return Lesson([], Why.SAME_ANSWER)
@@ -93,7 +96,8 @@ def lesson_of(feedback: Feedback, subject: str | None) -> Lesson:
         return Lesson([], Why.NO_PROMPT)
     given: JsonObject = {"messages": feedback.messages, **({"tools": feedback.tools} if feedback.tools else {})}
     origin = Origin.CONFIRMATION if feedback.correct else Origin.CORRECTION
-    ours = {"source": origin.value, "subject": subject, "category": feedback.category}
+    created = f"{day}T00:00:00Z"
+    ours = {"source": origin.value, "subject": subject, "category": feedback.category, "created_at": created}
     rows: list[JsonObject] = [{**given, "messages": [*feedback.messages, _said(right)], **ours}]
     if feedback.correction is not None and feedback.answer:
         pair = {"preferred_output": [_said(right)], "non_preferred_output": [_said(feedback.answer)]}

@@ -37,15 +37,15 @@ class Wanted(BaseModel):
     source: str | None = Field(default=None, min_length=1, max_length=CATEGORY_CHARACTERS)
     split: Split | None = None
     preference: bool | None = None
-    quality_min: float | None = Field(default=None, ge=0, le=1)
-    quality_max: float | None = Field(default=None, ge=0, le=1)
+    min_quality: float | None = Field(default=None, ge=0, le=1)
+    max_quality: float | None = Field(default=None, ge=0, le=1)
     text: str | None = Field(default=None, min_length=1, max_length=SEARCH_CHARACTERS)
 
     def require_range(self) -> None:
         """Refuse a range of qualities that holds none."""
-        least, most = self.quality_min, self.quality_max
+        least, most = self.min_quality, self.max_quality
         if least is not None and most is not None and least > most:
-            raise InvalidInput("`quality_min` must not be above `quality_max`.", param="quality_min")
+            raise InvalidInput("`min_quality` must not be above `max_quality`.", param="min_quality")
 
     @cached_property
     def takes_unreviewed(self) -> bool:
@@ -75,7 +75,7 @@ class Wanted(BaseModel):
 
     def takes_quality(self, quality: float | None) -> bool:
         """Whether a quality is in the range; where there is a range, examples without one are not wanted."""
-        least, most = self.quality_min, self.quality_max
+        least, most = self.min_quality, self.max_quality
         if quality is None:
             return least is None and most is None
         return (least is None or quality >= least) and (most is None or quality <= most)

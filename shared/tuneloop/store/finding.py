@@ -50,7 +50,7 @@ class Search:
     def __init__(self, wanted: Wanted, decisions: Decisions) -> None:
         self._wanted, self._decisions = wanted, decisions
         self._needles = [needle.encode() for needle in wanted.needles()]
-        self._has_range = (wanted.quality_min, wanted.quality_max) != (None, None)
+        self._has_range = (wanted.min_quality, wanted.max_quality) != (None, None)
 
     def lines_in(self, pieces: Iterator[bytes]) -> Iterator[Lines]:
         """The lines of a segment from its pieces, those cut that aren't wanted."""

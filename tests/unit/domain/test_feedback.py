@@ -10,6 +10,7 @@ from tuneloop.domain.examples import Example, read_example
 from tuneloop.domain.feedback import Feedback, Why, lesson_of
 
 ASKED = [{"role": "user", "content": "Which card is this?"}]
+DAY = "2026-11-21"
 CARD = '{"player": "Michael Jordan", "year": "1985-86"}'
 
 
@@ -18,17 +19,18 @@ def feedback(**said: Any) -> Feedback:
 
 
 def answers(said: Feedback) -> list[str]:
-    rows = lesson_of(said, "user-1").rows
+    rows = lesson_of(said, "user-1", DAY).rows
     return [row["messages"][-1]["content"] for row in rows if "messages" in row]
 
 
 def test_a_correction_makes_an_example_and_a_preference_over_what_was_said() -> None:
     said = feedback(correction="cancel_order", answer="refund_status", messages=ASKED, category="orders")
 
-    supervised, pair = lesson_of(said, "user-1").rows
+    supervised, pair = lesson_of(said, "user-1", DAY).rows
 
     assert supervised["messages"] == [*ASKED, {"role": "assistant", "content": "cancel_order"}]
     assert (supervised["source"], supervised["subject"], supervised["category"]) == ("correction", "user-1", "orders")
+    assert supervised["created_at"] == pair["created_at"] == "2026-11-21T00:00:00Z"
     assert pair["input"] == {"messages": ASKED}
     assert pair["preferred_output"] == [{"role": "assistant", "content": "cancel_order"}]
     assert pair["non_preferred_output"] == [{"role": "assistant", "content": "refund_status"}]
@@ -36,7 +38,7 @@ def test_a_correction_makes_an_example_and_a_preference_over_what_was_said() -> 
 
 
 def test_of_a_correction_without_the_answer_that_was_given_there_is_no_preference() -> None:
-    assert len(lesson_of(feedback(correction="cancel_order", messages=ASKED), None).rows) == 1
+    assert len(lesson_of(feedback(correction="cancel_order", messages=ASKED), None, DAY).rows) == 1
 
 
 def test_a_partial_correction_changes_its_fields_and_keeps_the_order_and_spacing_of_the_answer() -> None:
@@ -59,14 +61,16 @@ def test_a_partial_correction_needs_an_object_to_correct(answer: str | None) -> 
     said = feedback(correction={"year": "1986-87"}, correction_fields=["year"], answer=answer, messages=ASKED)
 
     with pytest.raises(InvalidInput, match="answer") as refusal:
-        lesson_of(said, None)
+        lesson_of(said, None, DAY)
 
     assert refusal.value.param == "answer"
 
 
 def test_a_field_that_the_correction_does_not_hold_is_named_as_what_is_wrong() -> None:
     with pytest.raises(InvalidInput, match="'month'"):
-        lesson_of(feedback(correction={"year": "1"}, correction_fields=["month"], answer=CARD, messages=ASKED), None)
+        lesson_of(
+            feedback(correction={"year": "1"}, correction_fields=["month"], answer=CARD, messages=ASKED), None, DAY
+        )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,7 @@ def test_a_field_that_the_correction_does_not_hold_is_named_as_what_is_wrong() -
     ],
 )
 def test_letter_case_white_space_and_the_order_of_fields_teach_nothing(correction: Any, answer: str) -> None:
-    lesson = lesson_of(feedback(correction=correction, answer=answer, messages=ASKED), None)
+    lesson = lesson_of(feedback(correction=correction, answer=answer, messages=ASKED), None, DAY)
 
     assert (lesson.rows, lesson.why) == ([], Why.SAME_ANSWER)
 
@@ -86,7 +90,7 @@ def test_letter_case_white_space_and_the_order_of_fields_teach_nothing(correctio
 def test_a_confirmation_makes_the_answer_an_example() -> None:
     said = feedback(correct=True, answer="refund_status", messages=ASKED)
 
-    [row] = lesson_of(said, "user-1").rows
+    [row] = lesson_of(said, "user-1", DAY).rows
 
     assert (row["messages"][-1]["content"], row["source"]) == ("refund_status", "confirmation")
 
@@ -101,7 +105,7 @@ def test_a_confirmation_makes_the_answer_an_example() -> None:
     ],
 )
 def test_feedback_without_question_or_answer_is_not_learnt_from(said: dict[str, Any], why: Why) -> None:
-    assert lesson_of(feedback(**said), None) == ([], why)
+    assert lesson_of(feedback(**said), None, DAY) == ([], why)
 
 
 @pytest.mark.parametrize(

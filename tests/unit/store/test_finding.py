@@ -65,8 +65,8 @@ WANTED = st.builds(
     source=st.none() | NAMES,
     split=st.none() | st.sampled_from(Split),
     preference=st.none() | st.booleans(),
-    quality_min=st.none() | QUALITIES,
-    quality_max=st.none() | QUALITIES,
+    min_quality=st.none() | QUALITIES,
+    max_quality=st.none() | QUALITIES,
     text=st.none() | SAID | WORDS,
 )
 DECISIONS = st.builds(
