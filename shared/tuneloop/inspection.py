@@ -53,6 +53,8 @@ TOOLS_BYTES = 1 << 14
 PAIR = b'"preferred_output"'  # stands in no text, where its quotes would be escaped
 OURS = ("split", "subject", "group", "category", "source", "quality", "created_at")
 PLAIN: JsonObject = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}
+# The texts to count, the tokens of the rest, whether texts are all that there is, whether one is the app's own.
+Said = tuple[list[str], int, bool, bool]
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 decode_line = msgspec.json.Decoder(Bare).decode
@@ -138,9 +140,10 @@ def _are_sound(found: Line | Pair) -> bool:
     return isinstance(read_record(Record(1, PLAIN | given)), Example)
 
 
-def _said(turns: list[Message]) -> tuple[list[str], int, bool]:
-    """The texts to count, the tokens of the rest, and whether texts are all that there is to these messages."""
-    texts, tokens, is_plain = [], FRAME * len(turns), True
+def _said(turns: list[Message]) -> Said:
+    """What these messages say."""
+    texts: list[str] = []
+    tokens, is_plain, has_system = FRAME * len(turns), True, False
     for turn in turns:
         text = turn.content
         if not isinstance(text, str):
@@ -155,21 +158,21 @@ def _said(turns: list[Message]) -> tuple[list[str], int, bool]:
             else:
                 texts.append(text)
         elif isinstance(turn, SHARED):
-            tokens += count_repeated(text)
+            tokens, has_system = tokens + count_repeated(text), True
         else:
             is_plain = False
             texts += [text, _encode([turn.tool_call_id if isinstance(turn, Tool) else turn.tool_calls]).decode()]
         if turn.name is not None:
             tokens, is_plain = tokens + PER_NAME, False
             texts.append(turn.name)
-    return texts, tokens, is_plain
+    return texts, tokens, is_plain, has_system
 
 
 def _inspected(
     turns: list[Message], other: list[Message], raw_tools: msgspec.Raw, parallel: bool | None
 ) -> Inspected | None:
     """What there is to know of a conversation, and of the answer that was liked less; None where it breaks a rule."""
-    texts, tokens, is_plain = _said(turns + other if other else turns)
+    texts, tokens, is_plain, has_system = _said(turns + other if other else turns)
     tools = _tools_of(raw_tools)
     if tools is None or not (is_plain or is_sound(turns)):
         return None
@@ -181,7 +184,7 @@ def _inspected(
         answer,
         _hash(turns, other, is_plain, (parallel, tools.text)),
         bool(other),
-        isinstance(turns[0], SHARED) or any(isinstance(turn, SHARED) for turn in turns),
+        has_system,
         calls != () and not all(_is_object(call.arguments) for call in calls),
         calls != () and not all(call.name in tools.names for call in calls),
     )
@@ -223,14 +226,14 @@ def _hash_of(content: JsonObject) -> int:
         other = msgspec.convert(content.get("non_preferred_output", []), list[Message])
     except msgspec.ValidationError:
         return _digest(canonical(content).encode())
-    _, _, is_plain = _said(turns + other)
+    _, _, is_plain, _ = _said(turns + other)
     return _hash(turns, other, is_plain, (content.get("parallel_tool_calls"), tools))
 
 
 def _hash(turns: list[Message], other: list[Message], is_plain: bool, beside: tuple[bool | None, bytes]) -> int:
     """64 bits by which the same content is known again, in this process and those that are forked from it."""
     if is_plain and FORKS and not other:
-        return hash((*beside, *map(type, turns), *[turn.content for turn in turns]))
+        return hash((beside, *turns))
     return _digest(_encode([turns, other, beside[0]]) + beside[1])
 
 

@@ -18,24 +18,24 @@ FunctionName = Annotated[str, Meta(pattern=FUNCTION_NAME)]
 Id = Annotated[str, Meta(min_length=1)]
 
 
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     pass
 
 
-class TextPart(_Strict, tag_field="type", tag="text"):
+class TextPart(_Strict, frozen=True, tag_field="type", tag="text"):
     """A part of a message that is text."""
 
     text: str
 
 
-class Image(_Strict):
+class Image(_Strict, frozen=True):
     """Where an image lies, and how closely it is looked at."""
 
     url: Annotated[str, Meta(pattern=IMAGE_URL)]
     detail: Literal["auto", "low", "high"] | UnsetType = UNSET
 
 
-class ImagePart(_Strict, tag_field="type", tag="image_url"):
+class ImagePart(_Strict, frozen=True, tag_field="type", tag="image_url"):
     """A part of a message that is an image."""
 
     image_url: Image
@@ -45,14 +45,14 @@ class ImagePart(_Strict, tag_field="type", tag="image_url"):
 Text = str | Annotated[list[TextPart], Meta(min_length=1)]
 
 
-class Called(_Strict):
+class Called(_Strict, frozen=True):
     """Which function is called with what; the fields stand in the order of canonical JSON."""
 
     arguments: str
     name: FunctionName
 
 
-class Call(_Strict):
+class Call(_Strict, frozen=True):
     """A call of a function; the fields stand in the order of canonical JSON."""
 
     function: Called
@@ -60,28 +60,28 @@ class Call(_Strict):
     type: Literal["function"]
 
 
-class System(_Strict, tag_field="role", tag="system"):
+class System(_Strict, frozen=True, tag_field="role", tag="system"):
     """What the app says."""
 
     content: Text
     name: Name | None = None
 
 
-class Developer(_Strict, tag_field="role", tag="developer"):
+class Developer(_Strict, frozen=True, tag_field="role", tag="developer"):
     """What the app says, by its newer name."""
 
     content: Text
     name: Name | None = None
 
 
-class User(_Strict, tag_field="role", tag="user"):
+class User(_Strict, frozen=True, tag_field="role", tag="user"):
     """What a user says or shows."""
 
     content: str | Annotated[list[TextPart | ImagePart], Meta(min_length=1)]
     name: Name | None = None
 
 
-class Assistant(_Strict, tag_field="role", tag="assistant"):
+class Assistant(_Strict, frozen=True, tag_field="role", tag="assistant"):
     """What the assistant says or calls."""
 
     content: Text | None = None
@@ -93,7 +93,7 @@ class Assistant(_Strict, tag_field="role", tag="assistant"):
     function_call: None = None
 
 
-class Tool(_Strict, tag_field="role", tag="tool"):
+class Tool(_Strict, frozen=True, tag_field="role", tag="tool"):
     """What a function answered."""
 
     content: Text
@@ -104,13 +104,13 @@ class Tool(_Strict, tag_field="role", tag="tool"):
 Message = System | Developer | User | Assistant | Tool
 
 
-class Output(_Strict, tag_field="role", tag="assistant"):
+class Output(_Strict, frozen=True, tag_field="role", tag="assistant"):
     """One of the two answers of a preference pair."""
 
     content: Text
 
 
-class Bare(_Strict):
+class Bare(_Strict, frozen=True):
     """A supervised line without any field of ours."""
 
     messages: Annotated[list[Message], Meta(min_length=2)]
@@ -118,7 +118,7 @@ class Bare(_Strict):
     parallel_tool_calls: bool | None = None
 
 
-class Line(Bare):
+class Line(Bare, frozen=True):
     """A supervised line; fields of ours are read as they are and checked elsewhere."""
 
     split: Any = UNSET
@@ -130,7 +130,7 @@ class Line(Bare):
     created_at: Any = UNSET
 
 
-class Input(_Strict):
+class Input(_Strict, frozen=True):
     """What both answers of a preference pair answer."""
 
     messages: Annotated[list[Message], Meta(min_length=1)]
@@ -141,7 +141,7 @@ class Input(_Strict):
 Outputs = Annotated[list[Output], Meta(min_length=1, max_length=1)]
 
 
-class Pair(_Strict):
+class Pair(_Strict, frozen=True):
     """A preference line."""
 
     input: Input

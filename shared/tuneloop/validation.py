@@ -7,6 +7,7 @@ of the file and inspects every so many blocks of its lines: reading takes next t
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
+from itertools import chain, islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,7 +19,8 @@ from tuneloop.domain.limits import LINE_BYTES
 from tuneloop.domain.tables import Unreadable, csv_records
 from tuneloop.domain.warnings import Duplicates
 from tuneloop.findings import Findings, Report
-from tuneloop.inspection import FORKS, Inspected, inspected, slowly
+from tuneloop.inspection import FORKS, Inspected, quickly, slowly
+from tuneloop.parsing import record_of
 from tuneloop.store.unpacking import chunks, split_lines, unpacked
 from tuneloop.tokens import count_text, forget
 
@@ -38,6 +40,7 @@ OTHER_FORMAT = {
 }
 
 Progress = Callable[[int], None]
+Numbered = tuple[int, bytes | None]
 Seen = tuple[int, Inspected | list[Problem]]
 
 
@@ -142,11 +145,20 @@ def _seen(task: Task, raw: IO[bytes], on_read: Progress | None) -> Iterator[Seen
         for record in csv_records(lines):
             yield record.line, slowly(record)
         return
-    part, of = task.part, task.of
-    for index, line in enumerate(lines):
-        if index // BLOCK_LINES % of == part and (line is None or (line and not line.isspace())):
-            text = line.removeprefix(BYTE_ORDER_MARK) if line and not index else line
-            yield index + 1, inspected(text, index + 1)
+    for number, line in _own(enumerate(lines, start=1), task):
+        text = line.removeprefix(BYTE_ORDER_MARK) if line and number == 1 else line
+        if found := text and quickly(text):
+            yield number, found
+        elif text is None or (text and not text.isspace()):
+            yield number, slowly(record_of(text, number))
+
+
+def _own(lines: Iterator[Numbered], task: Task) -> Iterator[Numbered]:
+    """The task's part of the lines."""
+    if task.of == 1:
+        return lines
+    blocks = iter(lambda: list(islice(lines, BLOCK_LINES)), [])
+    return chain.from_iterable(islice(blocks, task.part, None, task.of))
 
 
 def _pieces(path: Path, raw: IO[bytes], on_read: Progress | None) -> Iterator[bytes]:

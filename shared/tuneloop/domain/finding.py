@@ -82,9 +82,9 @@ class Wanted(BaseModel):
 
     def may_say(self, line: bytes, start: int = 0) -> bool:
         """Whether content, as canonical JSON that begins at a place of a line, could hold the text before its tools."""
-        piece, packed = self._piece
+        packed = self.packed
         if packed is None:
-            return piece in line[start:].split(TOOLS)[0].decode().casefold()
+            return self._piece in line[start:].split(TOOLS)[0].decode().casefold()
         place = line.lower().find(packed, start)
         return place >= 0 and line.find(TOOLS, start, place) < 0
 
@@ -99,11 +99,13 @@ class Wanted(BaseModel):
         return [(name, value) for name, value in found if value]
 
     @cached_property
-    def _piece(self) -> tuple[str, bytes | None]:
-        """What to look for, and the same in bytes unless letter case takes more than ASCII's."""
-        piece = plain(self.text or "")
-        folded = piece.casefold()  # which makes ASCII of letters such as ß
-        return folded, folded.encode() if piece.isascii() else None
+    def packed(self) -> bytes | None:
+        """What to look for in bytes of any letter case; None where there is no text, or letter case is not ASCII's."""
+        return self._piece.encode() if self.text and plain(self.text).isascii() else None
+
+    @cached_property
+    def _piece(self) -> str:
+        return plain(self.text or "").casefold()  # which makes ASCII of letters such as ß
 
 
 def plain(text: str) -> str:

@@ -40,14 +40,14 @@ class FileWarning(BaseModel):
 class Noted:
     """How many lines something was seen in, and the first ten."""
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.lines: list[int] = []
+    def __init__(self, count: int = 0, lines: Iterable[int] = ()) -> None:
+        self.count = count
+        self.lines = list(lines)
 
     def add(self, line: int) -> None:
         """Note a line."""
         self.count += 1
-        if len(self.lines) < NOTED:
+        if self.count <= NOTED:
             self.lines.append(line)
 
     def include(self, other: "Noted") -> None:
@@ -232,16 +232,20 @@ class Duplicates:
         """That examples came more than once, if they did."""
         found = Noted()
         for hashes, lines in zip(self._hashes, self._lines, strict=True):
-            if len(set(hashes)) < len(hashes):
-                found.include(_repeated(sorted(zip(lines, hashes, strict=True))))
+            if repeated := len(hashes) - len(set(hashes)):
+                found.include(Noted(repeated, _repeating(hashes, lines)))
         among = "" if self.seen < DUPLICATES_AMONG else f" Only the first {DUPLICATES_AMONG:,} examples were compared."
         return found.warning("duplicate", f"The same example stands on a line before.{among}")
 
 
-def _repeated(examples: Iterable[tuple[int, int]]) -> Noted:
-    found, seen = Noted(), set()
-    for line, content in examples:
-        if content in seen:
-            found.add(line)
-        seen.add(content)
+def _repeating(hashes: "array[int]", lines: "array[int]") -> list[int]:
+    """The first ten lines that hold what a line before them holds."""
+    found: list[int] = []
+    seen: set[int] = set()
+    for place in sorted(range(len(lines)), key=lines.__getitem__):
+        if hashes[place] in seen:
+            found.append(lines[place])
+            if len(found) == NOTED:
+                break
+        seen.add(hashes[place])
     return found

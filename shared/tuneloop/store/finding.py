@@ -72,15 +72,35 @@ class Search:
         """
         find, decisions, lines, start = piece.find, self._decisions, [], 0
         first = self._needles[0] if self._needles else b""  # most lines lack it, and are asked for nothing else
+        may_say = self._sayings_in(piece)
         while (head := find(CONTENT, start)) >= 0 and (end := find(b"\n", head)) >= 0:
             if piece[start + ID.start : start + ID.stop] in decisions:
                 lines.append(piece[start:end])
-            elif find(first, start + ID.stop, head) >= 0 and self._is_wanted(line := piece[start:end], head - start):
+            elif (
+                find(first, start + ID.stop, head) >= 0
+                and may_say(head, end)
+                and self._is_wanted(line := piece[start:end], head - start)
+            ):
                 lines.append(line)
             else:
                 lines.append(piece[start:head])
             start = end + 1
         return lines, piece[start:]
+
+    def _sayings_in(self, piece: bytes) -> Callable[[int, int], bool]:
+        """Whether the wanted text may stand between two places of a piece; asked for ever later places."""
+        text = self._wanted.packed
+        if text is None or self._needles:  # with a needle few lines are left to be looked at
+            return lambda *_: True
+        folded, place = piece.lower(), -1
+
+        def may_say(start: int, end: int) -> bool:
+            nonlocal place
+            if place < start and (place := folded.find(text, start)) < 0:
+                place = len(folded)
+            return place < end
+
+        return may_say
 
     def hits(self, blocks: Iterator[Lines], check: Callable[[], None]) -> Iterator[Hit]:
         """Every wanted example of such lines, in their order; `check` is called for each block."""
