@@ -120,10 +120,12 @@ class Submission:
     def _refusal(self) -> RunError | None:
         if self.export.kind != Kind.SUPERVISED:
             return RunError(code="preference_export", message=NO_PREFERENCES)
-        fewest, have = self.provider.capabilities.fewest_examples, self.export.files[Split.TRAIN].examples
-        if have >= fewest:
+        fewest = self.provider.capabilities.fewest_examples
+        if self.export.files[Split.TRAIN].examples >= fewest:
             return None
-        return RunError(code="too_few_examples", message=f"Need at least {fewest} examples. Current: {have}.")
+        return RunError(
+            code="too_few_examples", message=f"Need at least {fewest} examples. {_current(self.export, fewest)}"
+        )
 
     def _estimate(self, price: Price | None) -> Decimal | None:
         train = self.export.files[Split.TRAIN]
@@ -160,3 +162,12 @@ def _waits_for(estimate: Decimal | None, limit_usd: Decimal) -> str | None:
 
 def _usd(amount: Decimal) -> str:
     return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
+
+
+def _current(export: Export, fewest: int) -> str:
+    """How many examples an export has, and where the others are."""
+    train, kept = export.files[Split.TRAIN].examples, sum(file.examples for file in export.files.values())
+    held = kept - train
+    have = f"Current: {kept}." if kept < fewest else f"Current: {train} to train on, {held} for validation and test."
+    left_out = sum(export.left_out.values())
+    return f"{have} The export left out {left_out} more, and says why." if left_out else have

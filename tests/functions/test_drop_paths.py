@@ -292,5 +292,5 @@ def test_too_few_examples_are_collected_and_their_run_says_how_many_it_needs(liv
     [run] = steps.runs(live)
     assert (drop["status"], drop["examples"]) == ("collected", 5)
     assert run["status"] == "failed"
-    assert "Need at least 10 examples. Current: 4" in run["error"]["message"]  # the fifth validates
+    assert run["error"]["message"] == "Need at least 10 examples. Current: 5."
     assert (run["provider_job_id"], run["training_cost_usd"]) == (None, None)

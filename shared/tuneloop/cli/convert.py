@@ -21,18 +21,22 @@ def convert(file: FileArgument, to: ToOption, output: OutputOption = None) -> No
     """Write a file's examples in another format, and say what couldn't come along."""
     conversion, invalid, written = Conversion(to), 0, 0
     target = output or file.with_name(f"{file.name.split('.')[0]}.{to}.jsonl")
+    part = target.with_name(f"{target.name}.part")  # the target may be the file itself
     try:
-        with target.open("wb") as out:
+        with part.open("wb") as out:
             for found in examples_of(file):
                 if not isinstance(found, Example):
                     invalid += 1
                 elif line := conversion.convert(_as_sent(found)):
                     out.write(orjson.dumps(line) + b"\n")
                     written += 1
+        part.replace(target)
     except (TuneloopError, Unreadable) as error:
         message = error.message if isinstance(error, TuneloopError) else error.problem.message
         typer.echo(f"{file}: {message}", err=True)
         raise typer.Exit(UNUSABLE) from error
+    finally:
+        part.unlink(missing_ok=True)
     typer.echo(f"{target}: {written:,} examples")
     for what, counts in (("lost", conversion.lost), ("left out", conversion.left_out + Counter(invalid=invalid))):
         for name, count in sorted(counts.items()):

@@ -68,8 +68,19 @@ def _show(found: list[Estimate], valid: int, invalid: int) -> None:
     )
     console.print(table_of(found))
     sources = (f"Prices of {each.price_date}: {each.price_source}." for each in found if each.price_date)
-    for note in dict.fromkeys([*sources, *(note for each in found for note in each.notes)]):
+    for note in dict.fromkeys(sources):
         console.print(f"- {note}")
+    for note, models in _noted(found).items():
+        console.print(f"- {note}" if len(models) == len(found) else f"- {', '.join(models)}: {note}")
+
+
+def _noted(found: list[Estimate]) -> dict[str, list[str]]:
+    """Which base models a note is about."""
+    notes: dict[str, list[str]] = {}
+    for each in found:
+        for note in each.notes:
+            notes.setdefault(note, []).append(each.base_model)
+    return notes
 
 
 def table_of(found: list[Estimate]) -> Table:
