@@ -97,6 +97,7 @@ def test_what_was_said_is_found_nowhere_that_it_must_not_be(stack: LocalStack, c
     plant_in_requests(canary)
     plant_in_files_and_posts(canary)
     plant_in_a_model(canary)
+    plant_in_reviews_and_erasures(canary)
     plant_in_names_at_the_provider(canary)
     plant_in_broken_events(canary)
 
@@ -202,9 +203,35 @@ def plant_in_a_model(canary: Canary) -> None:
         answer = canary.send("POST", "/chat/completions", question(canary, DATASET))
         canary.messages += soon(waiting)
     assert canary.at("answer") in json.dumps(answer), "the model learnt the sentence"
-    correction = {"rating": 1, "correction": canary.at("correction")}
+    asked = {"messages": [{"role": "user", "content": canary.at("what was asked")}], "answer": canary.at("an answer")}
+    correction = {"rating": 1, "correction": canary.at("correction"), "subject": canary.at("a subject"), **asked}
     canary.send("POST", "/feedback", {"inference_id": answer["id"], **correction})
     soon(lambda: counted(canary))
+
+
+def plant_in_reviews_and_erasures(canary: Canary) -> None:
+    """In what is looked for, decided, set, corrected and erased, some of which is refused."""
+    place = f"/datasets/{DATASET}"
+    name, value, text = canary.at("a setting's name"), canary.at("a setting"), canary.at("what is looked for")
+    for setting in ({"template": {"user": value}}, {"csv": {name: value}}, {"policy": {name: value}}, {"trust": value}):
+        canary.refused("PATCH", place, setting)
+    canary.drop("bad.csv", f"{name},{value}".encode(), value.encode())
+    canary.drop("odd.csv", b"prompt,completion", f'{value},"{value}'.encode())
+    canary.send("GET", f"{place}/examples", params={"text": text, "category": text})
+    canary.refused("GET", f"{place}/examples", params={"status": value})
+    canary.refused("GET", f"{place}/examples", params={"cursor": value})
+    canary.refused("GET", f"{place}/estimate", params={"calls": value})
+    [found] = canary.send("GET", f"{place}/examples", params={"limit": "1"})["data"]
+    decided = {"example": found["id"], "version": 0, "note": canary.at("a note")}
+    edited = {"content": chat(canary.at("an edited question"), canary.at("an edited answer"))}
+    done = canary.send("POST", f"{place}/reviews", {"reviewer": canary.at("a reviewer"), "reviews": [decided | edited]})
+    assert done["changed"] == 1
+    canary.messages.append(json.dumps(canary.send("POST", f"{place}/reviews", {"reviews": [decided | {"quality": 1}]})))
+    canary.refused("POST", f"{place}/reviews", {"reviews": [decided | {"content": {"messages": value}}]})
+    canary.refused("POST", f"{place}/reviews", {"reviews": [decided | {"example": value}]})
+    canary.refused("DELETE", f"{place}/examples/{value}")
+    assert canary.send("POST", "/erasures", {"subject": canary.at("an erased subject")})["id"]
+    assert canary.send("DELETE", f"/subjects/{canary.at('another erased subject')}")["id"]
 
 
 def plant_in_names_at_the_provider(canary: Canary) -> None:
