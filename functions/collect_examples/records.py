@@ -6,8 +6,7 @@ from functools import partial
 from tuneloop.domain.shaping import Record
 from tuneloop.domain.tables import BYTE_ORDER_MARK, CsvColumns, csv_records
 from tuneloop.parsing import record_of
-
-PACKED = (".gz", ".zst")
+from tuneloop.store.unpacking import PACKED
 
 
 def records_in(name: str, columns: CsvColumns | None) -> "partial[Iterator[Record]]":

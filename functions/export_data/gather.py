@@ -70,7 +70,8 @@ def _filtered(head: Head, decision: Decision, policy: Policy, first: str, last: 
         return Outcome.OTHER_CATEGORY
     if (first or last) and not _came_within(head.created_at or "", first, last):
         return Outcome.OTHER_TIME
-    return Outcome.LOW_QUALITY if quality is not None and quality < policy.min_quality else Outcome.TRAIN
+    is_low = quality is not None and quality < policy.min_quality and head.split != Split.TEST
+    return Outcome.LOW_QUALITY if is_low else Outcome.TRAIN
 
 
 def _came_within(created: str, first: str, last: str) -> bool:

@@ -12,12 +12,17 @@ from tuneloop.store.usage import StoredFeedback, Usage
 TRIES = 5
 
 
-def record_feedback(tenant: str, feedback: Feedback, *, models: Models, usage: Usage, now: datetime) -> Inference:
-    """Count feedback on an inference; later feedback on the same one replaces what it says anew."""
+def inference_of(tenant: str, feedback: Feedback, *, models: Models) -> Inference:
+    """The tenant's inference that feedback is about, or NotFound."""
     inference = parse_inference(feedback.inference_id)
     if inference.tenant_hash != tenant_hash(tenant):
         raise NotFound("There is no such inference.", param="inference_id")
     models.version(tenant, inference.model, inference.version)
+    return inference
+
+
+def record_feedback(tenant: str, feedback: Feedback, inference: Inference, *, usage: Usage, now: datetime) -> None:
+    """Count feedback on an inference; later feedback on the same one replaces what it says anew."""
     slot = (inference.model, inference.day, inference.version)
     for _ in range(TRIES):
         old = usage.find_feedback(tenant, feedback.inference_id)
@@ -27,7 +32,7 @@ def record_feedback(tenant: str, feedback: Feedback, *, models: Models, usage: U
             usage.replace_feedback(tenant, feedback.inference_id, new, slot, before, opinion(new.rating, new.corrected))
         except Stale:  # somebody else spoke about the same inference in between
             continue
-        return inference
+        return
     raise Stale("This inference gets feedback too fast; try again.", param="inference_id")
 
 

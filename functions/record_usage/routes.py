@@ -7,8 +7,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
 from record_usage.learn import learn
-from record_usage.record import record_feedback
+from record_usage.record import inference_of, record_feedback
 from record_usage.report import report
+from record_usage.study import study
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.errors import InvalidInput
@@ -67,10 +68,12 @@ def get_usage(
 def post_feedback(feedback: Feedback) -> FeedbackReceipt:
     """Rate, confirm or correct an answer by its id; with `messages` (and `answer`) it becomes an example."""
     tenant, now = api.tenant, utc_now()
-    inference = record_feedback(tenant, feedback, models=app.models, usage=app.usage, now=now)
+    inference = inference_of(tenant, feedback, models=app.models)
+    studied = study(tenant, feedback, inference, datasets=app.datasets, exports=app.exports)
+    record_feedback(tenant, feedback, inference, usage=app.usage, now=now)
     learnt = learn(
         tenant,
-        feedback,
+        studied,
         inference,
         datasets=app.datasets,
         votes=app.votes,

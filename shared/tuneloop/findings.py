@@ -1,7 +1,6 @@
 """Findings: what was found in a file, as the report that its user reads.
 
-Each process gathers its own; they are added up. Of a file of any length what is kept is bounded, but for 12 bytes for
-each of the first four million examples, by which duplicates are known.
+Each process gathers its own; they are added up. What is kept of a file is bounded, whatever its length.
 """
 
 from bisect import bisect_left
@@ -18,7 +17,7 @@ from tuneloop.inspection import Inspected
 ERRORS_KEPT = 10_000
 NOTES = ("over_limit", "without_system", "broken_arguments", "unknown_functions")
 NO_ROWS = frozenset({"invalid_json", "not_utf8", "not_an_object", "line_too_long", "too_many_parts", "too_deep"})
-EMPTY = Problem(line=0, path="$", code="empty_file", message="The file has no lines: nothing can be learnt from it.")
+EMPTY = "The file has no {}: nothing can be learnt from it."
 NOT_JSONL = (
     "No line of the file is a JSON object. JSONL has one object on each line, with no list around them and no line "
     "breaks in them."
@@ -48,15 +47,15 @@ class Report(BaseModel):
 
 
 class Findings:
-    """What was found so far in the lines that one process looked at."""
+    """What was found so far in the lines that one process, of so many, looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, processes: int = 1) -> None:
         self.invalid = self.error_count = self.preferences = 0
         self.errors: list[Problem] = []
         self.broken: Problem | None = None
         self.has_rows = False
         self.tokens: Counter[int] = Counter()
-        self.answers, self.duplicates = Answers(), Duplicates()
+        self.answers, self.duplicates = Answers(), Duplicates(processes)
         self.over_limit, self.without_system = Noted(), Noted()
         self.broken_arguments, self.unknown_functions = Noted(), Noted()
 
@@ -96,12 +95,14 @@ class Findings:
         for name in NOTES:
             getattr(self, name).include(getattr(other, name))
 
-    def report(self, token_limit: int) -> Report:
-        """All of it, in order."""
+    def report(self, token_limit: int, unit: str = "lines") -> Report:
+        """All of it, in order; `unit` is what the file is made of."""
         valid = self.tokens.total()
         lines = valid + self.invalid
-        broken = self.broken or (None if lines else EMPTY)
-        if not broken and not valid and not self.has_rows:
+        broken = self.broken
+        if not broken and not lines:
+            broken = Problem(line=0, path="$", code="empty_file", message=EMPTY.format(unit))
+        elif not broken and not valid and not self.has_rows:
             broken = Problem(line=self.errors[0].line, path="$", code="not_jsonl", message=NOT_JSONL)
         errors = self.errors
         if broken and broken.code != "not_jsonl":
@@ -133,7 +134,7 @@ class Findings:
             some = "Some examples have no system prompt, the others have one. Give all of them the one that is served."
             yield from self.without_system.warning("system_prompt_missing", some)
         yield from self.answers.warnings()
-        yield from self.duplicates.warnings()
+        yield from self.duplicates.warnings(valid)
         unknown = "A function is called that is not in the example's `tools`. List in them what may be called."
         yield from self.unknown_functions.warning("unknown_function", unknown)
         broken = "The `arguments` of a call are not a JSON object, so the model learns to write such."

@@ -20,6 +20,7 @@ from tuneloop.domain.limits import JSON_DEPTH, LINE_PARTS
 from tuneloop.domain.messages import PROMPT_ROLES, text_of
 from tuneloop.domain.rules.tools import functions_in, tools_problems
 from tuneloop.domain.shaping import Record, read_record
+from tuneloop.domain.templates import Template
 from tuneloop.parsing import has_too_many_parts, record_of
 from tuneloop.soundness import images_in, is_learnt, is_sound, says_something
 from tuneloop.strict import (
@@ -87,9 +88,9 @@ class Tools(NamedTuple):
 NO_TOOLS = Tools(b"", 0, frozenset())
 
 
-def inspected(line: bytes | None, number: int) -> Inspected | list[Problem]:
+def inspected(line: bytes | None, number: int, template: Template | None = None) -> Inspected | list[Problem]:
     """What a line holds, or its problems; None is a line that is too long."""
-    return (line and quickly(line)) or slowly(record_of(line, number))
+    return (line and quickly(line)) or slowly(record_of(line, number), template)
 
 
 def quickly(line: bytes) -> Inspected | None:
@@ -196,9 +197,9 @@ def _calls_in(turns: list[Message]) -> Iterator[Called]:
             yield from (call.function for call in turn.tool_calls or ())
 
 
-def slowly(record: Record) -> Inspected | list[Problem]:
+def slowly(record: Record, template: Template | None = None) -> Inspected | list[Problem]:
     """What a record holds by the rules, or what they find wrong with it."""
-    example = read_record(record)
+    example = read_record(record, template=template)
     if not isinstance(example, Example):
         return example
     content, messages = example.content, example.messages

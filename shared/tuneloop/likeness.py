@@ -1,6 +1,7 @@
 """Likeness: near duplicates by MinHash, told from a few hashes that are made once, when an example is collected.
 
-A text is the set of its word trigrams; what has no three words is one shingle. Of a long text only the trigrams count
+A text is the set of its word trigrams; what has no three words is one shingle, and where words are not parted by
+spaces (Chinese, Japanese, Thai) it is the set of its character trigrams. Of a long text only the trigrams count
 whose first letter is one of a fixed quarter of all letters: two near duplicates choose alike, wherever the rest of them
 differs, and reading costs a third. Of 64 MinHashes each run of eight is hashed into one band; two texts that share a
 band stay in one split. With Jaccard similarity s that happens with probability 1 - (1 - s^8)^8: 3% at 0.5, 38% at 0.7,
@@ -24,11 +25,14 @@ LIKENESS_DIGITS = BANDS * BAND_DIGITS + SIGNATURE_DIGITS
 THRESHOLD = round((1 - 0.5 ** (1 / BANDS)) ** (1 / ROWS), 2)  # the similarity at which half of all pairs share a band
 METHOD = (
     "Equal hashes of the prompt, of the whole conversation (letter case and white space aside), of subject and group; "
-    f"near duplicates share one of {BANDS} bands of {ROWS} MinHashes over the word trigrams of the prompt."
+    f"near duplicates share one of {BANDS} bands of {ROWS} MinHashes over the word trigrams of the prompt, "
+    "or the character trigrams where no spaces part the words."
 )
 
 LONG = 600  # characters
 FEWEST_SHINGLES = 10
+MOST_SHINGLES = 4_096
+UNPARTED = 16  # characters a word: more than in any language that parts words by spaces
 _LETTERS = "".join(re.escape(chr(code)) for code in range(ord("0"), 0x3000, 4))
 _sampled = re.compile(rf" [{_LETTERS}]\S* \S+ \S+").findall
 
@@ -53,4 +57,6 @@ def _shingles(text: str) -> list[str]:
         if len(sample) >= FEWEST_SHINGLES:
             return sample
     words = text.split()
+    if not text.isascii() and len(text) > UNPARTED * len(words):
+        return [text[start : start + 3] for start in range(min(len(text), MOST_SHINGLES))]
     return list(map(" ".join, zip(words, words[1:], words[2:], strict=False))) or ([" ".join(words)] if words else [])

@@ -11,25 +11,22 @@ from tuneloop.strict import Assistant, ImagePart, Message, Tool, User, text_in
 
 def is_sound(messages: Sequence[Message]) -> bool:
     """Whether each assistant message says or calls something, each call is answered, and images are few."""
-    called: set[str] = set()
+    made: set[str] = set()
     waiting: set[str] = set()
     images = 0
     for message in messages:
-        if isinstance(message, Assistant):
-            calls = message.tool_calls
-            if waiting or not (calls or says_something(message)):
-                return False
-            if calls:
-                waiting = {call.id for call in calls}
-                if len(waiting) < len(calls):
-                    return False
-                called |= waiting
-        elif isinstance(message, User):
-            images += images_in(message)
-        elif isinstance(message, Tool):
-            if message.tool_call_id not in called:
+        if isinstance(message, Tool):
+            if message.tool_call_id not in made:
                 return False
             waiting.discard(message.tool_call_id)
+            continue
+        if waiting:
+            return False
+        calls = (isinstance(message, Assistant) and message.tool_calls) or ()
+        made, waiting = {call.id for call in calls}, {call.id for call in calls}
+        if len(made) < len(calls) or (isinstance(message, Assistant) and not calls and not says_something(message)):
+            return False
+        images += images_in(message)
     return images <= MOST_IMAGES
 
 

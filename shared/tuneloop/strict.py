@@ -39,7 +39,6 @@ class ImagePart(_Strict, frozen=True, tag_field="type", tag="image_url"):
     """A part of a message that is an image."""
 
     image_url: Image
-    text: None = None
 
 
 Text = str | Annotated[list[TextPart], Meta(min_length=1)]
@@ -160,4 +159,4 @@ def text_in(content: str | Sequence[TextPart | ImagePart] | None) -> str:
     """A message's text: its content string, or its text parts joined by new lines."""
     if content is None or isinstance(content, str):
         return content or ""
-    return "\n".join(part.text or "" for part in content)
+    return "\n".join(part.text if isinstance(part, TextPart) else "" for part in content)

@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from tuneloop.cli.reading import UNUSABLE, FileArgument, examples_of
+from tuneloop.cli.reading import FileArgument, SettingsOption, examples_of, kept, refuse, settings_in
 from tuneloop.domain.estimates import COUNTED_ERROR, Basis, Estimate, UsdRange, estimate
 from tuneloop.domain.examples import Example
+from tuneloop.files import Settings
 from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, providers
 from tuneloop.tokens import PER_EXAMPLE, count_messages
 from tuneloop.validation import Task, validate
@@ -24,19 +25,23 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 def estimate_cost(
-    file: FileArgument, calls: CallsOption = None, provider: ProviderOption = "openai", as_json: JsonOption = False
+    file: FileArgument,
+    calls: CallsOption = None,
+    provider: ProviderOption = "openai",
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
 ) -> None:
     """Say what training on a file would cost, take and prove, by base model. Nothing leaves this machine."""
-    report = validate(Task(file))
-    if report.broken or not report.valid:
-        problem = report.broken or next(iter(report.errors), None)
-        typer.echo(f"{file}: {problem.message if problem else 'it has no examples'}", err=True)
-        raise typer.Exit(UNUSABLE)
-    basis = Basis.of_count(report.valid, report.tokens.total, _answer_tokens(file), COUNTED_ERROR)
-    names = listed_models(provider)
+    given, names = settings_in(settings), listed_models(provider)
     if not names:
-        typer.echo(f"The catalog lists no base model of {provider!r}; it lists: {', '.join(providers())}.", err=True)
-        raise typer.Exit(UNUSABLE)
+        refuse(f"The catalog lists no base model of {provider!r}; it lists: {', '.join(providers())}.")
+    with kept(file) as readable:
+        report = validate(Task(readable, settings=given))
+        if report.broken or not report.valid:
+            problem = report.broken or next(iter(report.errors), None)
+            refuse(f"{file}: {problem.message if problem else 'it has no examples'}")
+        answer_tokens = _answer_tokens(readable, given)
+    basis = Basis.of_count(report.valid, report.tokens.total, answer_tokens, COUNTED_ERROR)
     found = [estimate(name, price_of(provider, name), basis, calls=calls) for name in names]
     if as_json:
         sums = {"lines": report.lines, "valid": report.valid, "invalid": report.invalid, "tokens": report.tokens.total}
@@ -46,11 +51,11 @@ def estimate_cost(
     _show(found, report.valid, report.invalid)
 
 
-def _answer_tokens(file: Path) -> float | None:
+def _answer_tokens(file: Path, settings: Settings) -> float | None:
     """The tokens of an answer, by the first thousand examples."""
     counted = [
         count_messages(found.messages[-1:]) - PER_EXAMPLE
-        for found in islice(examples_of(file), SAMPLED)
+        for found in islice(examples_of(file, settings), SAMPLED)
         if isinstance(found, Example)
     ]
     return sum(counted) / len(counted) if counted else None

@@ -1,35 +1,80 @@
-"""Reading a file of this machine example by example, as a drop of it would be read."""
+"""Reading a file of this machine example by example, by the settings of the dataset that it is for."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import Annotated, NoReturn
 
 import typer
+from pydantic import ValidationError
 
 from tuneloop.domain.examples import Example, Problem
-from tuneloop.domain.limits import LINE_BYTES
 from tuneloop.domain.shaping import read_record
-from tuneloop.domain.tables import csv_records
-from tuneloop.parsing import record_of
-from tuneloop.store.unpacking import chunks, split_lines, unpacked
-from tuneloop.validation import Task
+from tuneloop.domain.tables import BYTE_ORDER_MARK, Unreadable
+from tuneloop.files import FAULTS, Settings, problem_of, records_of
 
-PACKED = (".gz", ".zst")
 UNUSABLE = 2  # the exit status for a file of which nothing can be made
 
-FileArgument = Annotated[
-    Path, typer.Argument(exists=True, dir_okay=False, help="JSONL or CSV, packed (.gz, .zst) or not.")
+FileArgument = Annotated[Path, typer.Argument(help="JSONL or CSV, packed (.gz, .zst) or not.")]
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        help="JSON with the dataset's `template` or `csv`, as GET /v1/datasets/{dataset} answers it.",
+        show_default=False,
+    ),
 ]
 
 
-def examples_of(file: Path) -> Iterator[Example | list[Problem]]:
-    """Each example of a file, or what is wrong with its line."""
-    with file.open("rb") as raw:
-        packed = file.name.lower().endswith(PACKED)
-        lines = split_lines(unpacked(raw, file.name, file.stat().st_size) if packed else chunks(raw), LINE_BYTES)
-        if Task(file).is_table:
-            yield from map(read_record, csv_records(lines))
-            return
-        for number, line in enumerate(lines, start=1):
-            if line is None or line.strip():
-                yield read_record(record_of(line, number))
+def refuse(message: str) -> NoReturn:
+    """End the command with what makes it impossible."""
+    typer.echo(message, err=True)
+    raise typer.Exit(UNUSABLE)
+
+
+def settings_in(file: Path | None) -> Settings:
+    """The settings that a file has; refuses one that can't be used."""
+    if not file:
+        return Settings()
+    try:
+        found = Settings.model_validate_json(file.read_bytes().removeprefix(BYTE_ORDER_MARK))
+    except OSError as error:
+        refuse(f"{file}: The settings can't be read: {error.strerror}.")
+    except ValidationError as error:
+        refuse(f"{file}: The settings can't be used: {'; '.join(_faults(error))}.")
+    if not found.model_fields_set:
+        refuse(f"{file}: The settings have neither `template` nor `csv`.")
+    return found
+
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    for each in error.errors():
+        place = ".".join(map(str, each["loc"]))
+        yield f"{place}: {each['msg']}" if place else each["msg"]
+
+
+def examples_of(file: Path, settings: Settings) -> Iterator[Example | list[Problem]]:
+    """Each example of a file, or what is wrong with its line; Unreadable where reading can't go on."""
+    try:
+        for record in records_of(file, settings.csv):
+            yield read_record(record, template=settings.template)
+    except FAULTS as fault:
+        raise Unreadable(problem_of(fault)) from fault
+
+
+@contextmanager
+def kept(file: Path) -> Iterator[Path]:
+    """The file, or a copy of what comes through a pipe, so that it can be read more than once."""
+    if file.is_file() or file.is_dir() or not file.exists():
+        yield file
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name
+        try:
+            with file.open("rb") as pipe, copy.open("wb") as out:
+                shutil.copyfileobj(pipe, out)
+        except OSError as error:
+            refuse(f"{file}: It can't be copied to {folder}: {error.strerror}.")
+        yield copy

@@ -4,35 +4,32 @@ Exit status 0: every line is valid; 1: some are not; 2: the file can't be used a
 """
 
 import os
-import re
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.padding import Padding
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
-from tuneloop.cli.reading import UNUSABLE
+from tuneloop.cli.reading import UNUSABLE, FileArgument, SettingsOption, refuse, settings_in
+from tuneloop.cli.report import show
 from tuneloop.domain.examples import Problem
-from tuneloop.domain.warnings import FileWarning
-from tuneloop.findings import Report
-from tuneloop.providers.catalog import price_of
+from tuneloop.findings import ERRORS_KEPT
+from tuneloop.providers.catalog import listed_models, price_of
 from tuneloop.validation import TOKEN_LIMIT, Format, Task, validate
 
 INVALID = 1
-NUMBERS = re.compile(r"\d+")
-KINDS_SHOWN = 12
-LINES_SHOWN = 3
 LARGE_BYTES = 16 << 20  # from which on a second process is worth its start
 MOST_PROCESSES = 16
+PROVIDER = "openai"
+BY_SETTINGS = {"no_template", "unknown_column", "unknown_columns"}  # what a dataset's settings may mend
+HINT = "If the dataset has a `template` or `csv`, save the answer of GET /v1/datasets/{dataset} and name it by --settings."
 
-FileArgument = Annotated[Path, typer.Argument(help="JSONL or CSV, packed (.gz, .zst) or not.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="What lines are to be; auto: each what it is.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="All of it as JSON: every error by line and path.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help=f"All of it as JSON: the first {ERRORS_KEPT:,} errors by line and path.")
+]
 ModelOption = Annotated[str, typer.Option(help="The base model whose limit of tokens an example is held against.")]
 ProcessesOption = Annotated[
     int | None, typer.Option(min=1, max=MOST_PROCESSES, help="Processes; two for a large file if not said.")
@@ -45,22 +42,33 @@ def check_file(
     as_json: JsonOption = False,
     base_model: ModelOption = "gpt-4.1-2025-04-14",
     processes: ProcessesOption = None,
+    settings: SettingsOption = None,
 ) -> None:
     """Check FILE line by line. Exit status 0: all valid, 1: some invalid, 2: unusable. Nothing leaves this machine."""
-    offer = price_of("openai", base_model)
-    limit = (offer and offer.tokens_per_example) or TOKEN_LIMIT
+    limit = _limit_of(base_model)
+    task = Task(file, form, limit, settings_in(settings))
     with Bar(file) as bar:
-        report = validate(Task(file, form, limit), processes=processes or _processes_for(file), on_read=bar.move)
+        report = validate(task, processes=processes or _processes_for(file), on_read=bar.move)
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     elif report.broken:
-        _refuse(file, report.broken)
+        _tell(file, report.broken)
     else:
         show(file, report, limit)
+    if not as_json and not settings and any(error.code in BY_SETTINGS for error in report.errors):
+        typer.echo(HINT, err=True)
     if report.broken:
         raise typer.Exit(UNUSABLE)
     if report.invalid:
         raise typer.Exit(INVALID)
+
+
+def _limit_of(base_model: str) -> int:
+    """How many tokens an example of a base model may have."""
+    offer = price_of(PROVIDER, base_model)
+    if not offer:
+        refuse(f"The catalog lists no base model {base_model!r}; it lists: {', '.join(listed_models(PROVIDER))}.")
+    return offer.tokens_per_example or TOKEN_LIMIT
 
 
 def _processes_for(file: Path) -> int:
@@ -89,66 +97,7 @@ class Bar:
         self._progress.update(self._task, completed=position)
 
 
-def _refuse(file: Path, broken: Problem) -> None:
+def _tell(file: Path, broken: Problem) -> None:
     where = f" (line {broken.line})" if broken.line else ""
     text = Text.assemble((broken.code, "red"), f": {file.name}{where}: {broken.message}")
     Console(stderr=True, soft_wrap=True).print(text)
-
-
-def show(file: Path, report: Report, token_limit: int) -> None:
-    """Print a report for people: the figures, the errors by kind, the warnings."""
-    console = Console(highlight=False)
-    verdict = (f"{report.invalid:,} of them can't be used", "red") if report.invalid else ("all of them valid", "green")
-    console.print(Text.assemble((file.name, "bold"), f": {report.lines:,} lines, ", verdict))
-    tokens = report.tokens
-    console.print(
-        f"{tokens.total:,} tokens: median {tokens.p50:,}, 95% up to {tokens.p95:,}, longest {tokens.max:,}; "
-        f"{report.examples_over_limit:,} over {token_limit:,}"
-    )
-    if report.errors:
-        console.print(Padding(_errors(report.errors), (1, 0, 0, 0)))
-    if report.warnings:
-        console.print(Padding(_warnings(report.warnings), (1, 0, 0, 0)))
-
-
-def _errors(errors: list[Problem]) -> Table:
-    table = _table("errors", "red")
-    kinds = [list(kind) for _, kind in groupby(sorted(errors, key=_kind), _kind)]
-    kinds.sort(key=len, reverse=True)
-    for kind in kinds[:KINDS_SHOWN]:
-        first = kind[0]
-        message = Text.assemble((first.code, "red"), f"  {first.message}\n", (f"{first.path}  {_places(kind)}", "dim"))
-        table.add_row(f"{len(kind):,}", message)
-    if len(kinds) > KINDS_SHOWN:
-        left = sum(map(len, kinds[KINDS_SHOWN:]))
-        table.add_row(f"{left:,}", Text(f"of {len(kinds) - KINDS_SHOWN} other kinds; --json lists them all", "dim"))
-    return table
-
-
-def _kind(problem: Problem) -> tuple[str, str]:
-    return problem.code, NUMBERS.sub("", problem.message)
-
-
-def _places(kind: list[Problem]) -> str:
-    return _lines(list(dict.fromkeys(problem.line for problem in kind)))
-
-
-def _warnings(warnings: list[FileWarning]) -> Table:
-    table = _table("warnings", "yellow")
-    for warning in warnings:
-        places = [(f"\n{_lines(warning.lines)}", "dim")] if warning.lines else []
-        message = Text.assemble((warning.code, "yellow"), f"  {warning.message}", *places)
-        table.add_row(f"{warning.count:,}", message)
-    return table
-
-
-def _table(title: str, colour: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column(Text(title, f"bold {colour}"), justify="right", no_wrap=True)
-    table.add_column("")
-    return table
-
-
-def _lines(numbers: list[int]) -> str:
-    shown = ", ".join(f"{number:,}" for number in numbers[:LINES_SHOWN])
-    return f"line{'s' if len(numbers) > 1 else ''} {shown}{', …' if len(numbers) > LINES_SHOWN else ''}"

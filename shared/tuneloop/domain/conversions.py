@@ -16,6 +16,15 @@ from tuneloop.domain.policy import Kind
 SCHEMA = "bedrock-conversation-2024"
 CALLING = ("tool_calls", "function_call", "tool_call_id")
 DESCRIBING = ("weight", "name")
+# The reasons for which an example stays behind.
+WHY = {
+    "empty_message": "Each message must say something.",
+    "images_and_other_parts": "The format has a place for texts only.",
+    "not_a_pair": "A supervised example has no answer that wasn't preferred.",
+    "starts_with_the_assistant": "The user must say the first word.",
+    "tool_calls": "The format has no place for calls of tools.",
+    "weight_0": "The format would teach an answer that is not to be learnt.",
+}
 
 
 class Format(StrEnum):
@@ -41,9 +50,8 @@ class Conversion:
         """An example's line in the format, or None where it stays behind."""
         is_pair = "preferred_output" in content
         if self.to == Format.OPENAI_PREFERENCE:
-            if not is_pair:
-                raise Conflict("A supervised example has no answer that wasn't preferred.", code="not_a_pair")
-            return content
+            self.left_out.update(() if is_pair else ("not_a_pair",))
+            return content if is_pair else None
         chat = {name: value for name, value in stored_form(content).items() if name != OTHER_ANSWER}
         if why := _why_left_out(chat) if self.to == Format.BEDROCK_CONVERSATION else None:
             self.left_out[why] += 1
@@ -104,6 +112,8 @@ def _why_left_out(chat: JsonObject) -> str | None:
         return "tool_calls"
     if any(part["type"] != "text" for message in chat["messages"] for part in _parts(message)):
         return "images_and_other_parts"
+    if any(message.get("weight") == 0 for message in spoken):
+        return "weight_0"
     if spoken[0]["role"] != "user":
         return "starts_with_the_assistant"
     return None if all(any(text.strip() for text in _texts(message)) for message in spoken) else "empty_message"

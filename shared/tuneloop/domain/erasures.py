@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from tuneloop.domain.ids import Name, derived_id, digest
 from tuneloop.domain.limits import DROPS_KEPT, ERASED_WITHIN, POSTS_KEPT, TABLE_RESTORABLE
+from tuneloop.domain.routing import hash_in, user_hash
 
 
 class ErasureStatus(StrEnum):
@@ -128,8 +129,8 @@ class Erased:
 
 
 def subject_hash(tenant: str, subject: str) -> str:
-    """What is kept of a subject."""
-    return digest("subject", tenant, subject)
+    """What is kept of a subject: the same whether he is named or known by his answers' ids alone."""
+    return digest("subject", tenant, hash_in(subject) or user_hash(tenant, subject))
 
 
 def example_erasure(tenant: str, dataset: str, example: str, now: datetime) -> Erasure:

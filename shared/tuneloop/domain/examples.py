@@ -5,13 +5,14 @@ never reach a provider. An example's id is the hash of its canonical content alo
 example whoever sends it, however its JSON was written. What may stand in a line is said by `rules`.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from tuneloop.domain.ids import digest
 from tuneloop.domain.limits import JSON_DEPTH, PROBLEMS_KEPT
@@ -30,6 +31,20 @@ CONTENT_FIELDS = ("messages", "tools", "parallel_tool_calls")
 OTHER_ANSWER = "non_preferred_output"
 MADE_FIELDS = ("id", "content")  # of an example, but none of a line
 LONGEST_PATH = 200
+
+
+def _written_out(value: Any) -> Any:
+    """A time as its users mean it: a bare number would be taken for seconds since 1970."""
+    if isinstance(value, str) and not DATE.match(value.strip()):
+        raise ValueError("a time is written in ISO 8601, such as 2026-11-21 or 2026-11-21T10:00:00Z")
+    if isinstance(value, int | float):
+        raise ValueError("a time is a text in ISO 8601, such as 2026-11-21 or 2026-11-21T10:00:00Z")
+    return value
+
+
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+Moment = Annotated[datetime, BeforeValidator(_written_out)]
+"""A time that its sender wrote out."""
 
 
 class Split(StrEnum):
@@ -62,7 +77,7 @@ class Example(BaseModel):
     category: str | None = None
     source: str | None = None
     quality: float | None = None
-    created_at: datetime | None = None
+    created_at: Moment | None = None
 
     @property
     def messages(self) -> list[JsonObject]:

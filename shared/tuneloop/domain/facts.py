@@ -1,9 +1,11 @@
 """Facts: what of an example is hashed and counted once, when it is collected, so that nobody has to parse it again.
 
 Two examples with the same `unit` ask the same thing; with the same `answer` they say the same thing; with the same
-`normal` they are the same conversation but for letter case and white space. Each is the first 64 bits of a SHA-256.
+`normal` they are the same conversation but for letter case, white space, and the way in which an answer's JSON is
+written. Each is the first 64 bits of a SHA-256.
 """
 
+import json
 from typing import NamedTuple
 
 from tuneloop.domain.examples import Example, JsonObject, canonical, text_of
@@ -33,7 +35,7 @@ def facts_of(example: Example) -> Facts:
     return Facts(
         prompt=prompt,
         unit=digest(prompt)[:HASH_DIGITS],
-        answer=digest(_squeezed(example.answer))[:HASH_DIGITS],
+        answer=digest(_squeezed(as_one_text(example.answer)))[:HASH_DIGITS],
         normal=digest(" ".join(parts).casefold())[:HASH_DIGITS],
         characters=sum(len(text_of(message)) for message in example.prompt if message["role"] == "user"),
     )
@@ -41,7 +43,18 @@ def facts_of(example: Example) -> Facts:
 
 def _spoken(message: JsonObject) -> str:
     calls = {name: message[name] for name in ("tool_calls", "function_call", "tool_call_id") if message.get(name)}
-    return f"{said_in(message)} {canonical(calls)}" if calls else said_in(message)
+    said = as_one_text(said_in(message)) if message["role"] == "assistant" else said_in(message)
+    return f"{said} {canonical(calls)}" if calls else said
+
+
+def as_one_text(answer: str) -> str:
+    """An answer, and if it is JSON the one text of all the ways to write it: in another order, with other spaces."""
+    if not answer.lstrip().startswith(("{", "[")):
+        return answer
+    try:
+        return canonical(json.loads(answer))
+    except (ValueError, RecursionError):
+        return answer
 
 
 def _squeezed(text: str) -> str:

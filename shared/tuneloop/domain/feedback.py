@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.ids import Name
 from tuneloop.domain.messages import JsonObject, canonical
+from tuneloop.domain.serving import led_by
+from tuneloop.domain.templates import Template
 
 LONGEST = 100_000
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
@@ -36,7 +38,7 @@ class Feedback(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     inference_id: str = Field(max_length=300)
-    rating: int | None = Field(default=None, ge=1, le=5)
+    rating: int | None = Field(default=None, ge=1, le=5, strict=True)
     correct: Literal[True] | None = None
     correction: Text | dict[str, Any] | None = None
     correction_fields: list[Text] | None = Field(default=None, min_length=1, max_length=100)
@@ -82,10 +84,13 @@ class Lesson(NamedTuple):
     why: Why | None = None
 
 
-def lesson_of(feedback: Feedback, subject: str | None, day: str) -> Lesson:
-    """What can be learnt from feedback of a subject; InvalidInput where a partial correction fits no answer.
+def lesson_of(
+    feedback: Feedback, subject: str | None, day: str, prompt: str | None = None, template: Template | None = None
+) -> Lesson:
+    """What can be learnt from feedback of a subject; InvalidInput where an answer is none that could be learnt.
 
-    The lines are as old as the answer, by its `day`: feedback that is sent again makes the same ones.
+    The lines are as old as the answer, by its `day`: feedback that is sent again makes the same ones. They are led by
+    the `prompt` that the dataset's versions are served with, and their answers keep to its template.
     """
     right = feedback.answer if feedback.correct else corrected(feedback)
     if right is not None and feedback.correction is not None and _says_same(right, feedback.answer):
@@ -94,11 +99,16 @@ def lesson_of(feedback: Feedback, subject: str | None, day: str) -> Lesson:
         return Lesson([], Why.NO_ANSWER if feedback.correct else Why.ONLY_RATED)
     if not feedback.messages:
         return Lesson([], Why.NO_PROMPT)
-    given: JsonObject = {"messages": feedback.messages, **({"tools": feedback.tools} if feedback.tools else {})}
+    if feedback.messages[-1].get("role") == "assistant":
+        rule = "`messages` end with what was asked; what was answered is the `answer`."
+        raise InvalidInput(rule, param="messages")
+    right = _as_taught(right, template, "answer" if feedback.correct else "correction")
+    asked = led_by(prompt, feedback.messages)
+    given: JsonObject = {"messages": asked, **({"tools": feedback.tools} if feedback.tools else {})}
     origin = Origin.CONFIRMATION if feedback.correct else Origin.CORRECTION
     created = f"{day}T00:00:00Z"
     ours = {"source": origin.value, "subject": subject, "category": feedback.category, "created_at": created}
-    rows: list[JsonObject] = [{**given, "messages": [*feedback.messages, _said(right)], **ours}]
+    rows: list[JsonObject] = [{**given, "messages": [*asked, _said(right)], **ours}]
     if feedback.correction is not None and feedback.answer:
         pair = {"preferred_output": [_said(right)], "non_preferred_output": [_said(feedback.answer)]}
         rows.append({"input": given, **pair, **ours})
@@ -119,6 +129,15 @@ def corrected(feedback: Feedback) -> str | None:
         raise InvalidInput(rule, param="answer")
     fields = {name: feedback.correction[name] for name in feedback.correction_fields}
     return _written({**answer, **fields}, feedback.answer)
+
+
+def _as_taught(answer: str, template: Template | None, param: str) -> str:
+    """An answer as the template's examples have theirs, or InvalidInput where it breaks the schema."""
+    if template is None or template.answer_schema is None:
+        return answer
+    for path, code, rule in template.faults_of_answer(answer):
+        raise InvalidInput(rule.replace("`output`", f"`{param}`"), param=path.replace("$.output", param, 1), code=code)
+    return template.answer(answer)
 
 
 def _said(text: str) -> JsonObject:

@@ -4,6 +4,7 @@ A user's bucket is a hash of the candidate's salt and the user, so raising the s
 candidate. An inference id tells model, version, step, arm and day, so feedback needs no row per inference.
 """
 
+import re
 from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
@@ -13,6 +14,9 @@ from tuneloop.domain.ids import checked_name, digest, unit_interval
 from tuneloop.domain.registry import Deployment
 
 ID_PREFIX = "chatcmpl-"
+NO_USER = "0"
+UNNAMED = "user:"
+HASH = re.compile("[0-9a-f]{12}")
 
 
 class Arm(StrEnum):
@@ -62,7 +66,18 @@ def tenant_hash(tenant: str) -> str:
 
 def user_hash(tenant: str, user: str | None) -> str:
     """Twelve hex digits for a user within a tenant, `0` for none."""
-    return digest("user", tenant, user)[:12] if user else "0"
+    return digest("user", tenant, user)[:12] if user else NO_USER
+
+
+def unnamed(user: str) -> str:
+    """The subject of whom nothing but the hash is known."""
+    return f"{UNNAMED}{user}"
+
+
+def hash_in(subject: str) -> str | None:
+    """The hash of a subject of whom nothing else is known."""
+    found = subject.removeprefix(UNNAMED)
+    return found if found != subject and HASH.fullmatch(found) else None
 
 
 def parse_inference(inference_id: str) -> Inference:

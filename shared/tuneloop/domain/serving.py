@@ -8,10 +8,15 @@ from tuneloop.domain.registry import Version
 
 def with_prompt(version: Version, messages: list[JsonObject]) -> list[JsonObject]:
     """The conversation led by the version's own prompt in place of the app's; as it came if the version has none."""
-    if version.prompt is None:
+    return led_by(version.prompt, messages)
+
+
+def led_by(prompt: str | None, messages: list[JsonObject]) -> list[JsonObject]:
+    """A conversation with a prompt in place of the app's; as it came if there is none."""
+    if prompt is None:
         return messages
     rest = messages[1:] if messages and messages[0].get("role") in PROMPT_ROLES else messages
-    return [{"role": "system", "content": version.prompt}, *rest]
+    return [{"role": "system", "content": prompt}, *rest]
 
 
 def request_for(version: Version, request: dict[str, Any]) -> dict[str, Any]:

@@ -87,17 +87,21 @@ class Template(BaseModel):
                 yield f"$.input.{place}", "missing_input", text
         if output is None:
             yield "$.output", "missing_output", "`output` must be there: the answer, as text or as JSON."
-        elif self._schema is not None:
-            yield from self._faults_of_answer(output, self._schema)
+        else:
+            yield from self.faults_of_answer(output)
 
     def messages(self, row: JsonObject) -> list[JsonObject]:
         """The conversation of a row that has no faults."""
         values = _values(row["input"])
         user = PLACE.sub(lambda place: _text(values[place[1]]), self.user)
-        said = [{"role": "user", "content": user}, {"role": "assistant", "content": self._answer(row["output"])}]
+        said = [{"role": "user", "content": user}, {"role": "assistant", "content": self.answer(row["output"])}]
         return [{"role": "system", "content": self.system}, *said] if self.system else said
 
-    def _faults_of_answer(self, output: Any, schema: JsonObject) -> Iterator[Found]:
+    def faults_of_answer(self, output: Any) -> Iterator[Found]:
+        """Why an answer doesn't keep to the schema, if there is one."""
+        schema = self._schema
+        if schema is None:
+            return
         if isinstance(output, str) and fits(output, schema):
             return
         try:
@@ -109,7 +113,7 @@ class Template(BaseModel):
             path = f"$.output{fault.path}"
             yield path, "breaks_answer_schema", f"By the template's `answer_schema` this {fault.rule}."
 
-    def _answer(self, output: Any) -> str:
+    def answer(self, output: Any) -> str:
         """The answer as the model is to write it: a text as it is, JSON in the schema's order and without spaces."""
         schema = self._schema
         if isinstance(output, str) and (schema is None or fits(output, schema)):

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from tuneloop.domain.ids import Name, digest
+from tuneloop.domain.routing import hash_in, user_hash
 
 AGREEING = 2
 MOST_EXAMPLES = 100
@@ -68,14 +69,19 @@ class Verdict(BaseModel):
     judge: Judge
 
 
-def voter_of(subject: str) -> str:
-    """A subject as his votes name him."""
-    return digest("voter", subject)[:24]
+def voter_of(tenant: str, subject: str) -> str:
+    """A subject as his votes name him: the same whether he is named or known by his answers' ids alone."""
+    return hash_in(subject) or user_hash(tenant, subject)
+
+
+def nobody(inference: str) -> str:
+    """The voter of an answer whose user is not known."""
+    return digest("voter", inference)[:24]
 
 
 def verdict(votes: Sequence[Vote], trust: Trust, trusted: Iterable[str]) -> Verdict | None:
     """What the votes on one prompt, at most one of each subject, come to."""
-    names = {voter_of(subject) for subject in trusted}
+    names = {voter_of(vote.tenant, subject) for vote in votes[:1] for subject in trusted}
     by_trusted = [vote for vote in votes if vote.is_subject and vote.voter in names]
     if found := _one_answer(by_trusted):
         return Verdict(answer=found, judge=Judge.TRUSTED)

@@ -18,7 +18,7 @@ EXAMPLES_PER_LABEL = 5  # on average, from which on answers are taken for labels
 IMBALANCE = 10
 SHAPES = 1_000
 FIELDS = 200  # of an answer; one with more is an object and nothing else
-DUPLICATES_AMONG = 4_000_000
+DUPLICATES_AMONG = 750_000  # examples of a file: 9 MB
 SHARDS = 256
 LEAST_EXAMPLES = 10  # that OpenAI trains on, read 2026-11
 
@@ -202,16 +202,20 @@ Portion = tuple[int, "array[int]", "array[int]"]
 
 
 class Duplicates:
-    """Which lines hold an example that came before, by 64 bits of its content: 12 bytes for each example."""
+    """Which lines hold an example that came before, by 64 bits of its content: 12 bytes for each example.
 
-    def __init__(self) -> None:
+    Of several processes each keeps its share of them, so that all of them together keep no more than one would.
+    """
+
+    def __init__(self, processes: int = 1) -> None:
         self.seen = 0
+        self._most = DUPLICATES_AMONG // processes
         self._hashes = [array("q") for _ in range(SHARDS)]
         self._lines = [array("I") for _ in range(SHARDS)]
 
     def add(self, line: int, content: int) -> None:
         """Take an example by its line and the hash of its content."""
-        if self.seen < DUPLICATES_AMONG:
+        if self.seen < self._most:
             self.seen += 1
             shard = content % SHARDS
             self._hashes[shard].append(content)
@@ -228,13 +232,13 @@ class Duplicates:
         self._hashes[shard] += hashes
         self._lines[shard] += lines
 
-    def warnings(self) -> list[FileWarning]:
-        """That examples came more than once, if they did."""
+    def warnings(self, examples: int) -> list[FileWarning]:
+        """That some of so many examples came more than once, if they did."""
         found = Noted()
         for hashes, lines in zip(self._hashes, self._lines, strict=True):
             if repeated := len(hashes) - len(set(hashes)):
                 found.include(Noted(repeated, _repeating(hashes, lines)))
-        among = "" if self.seen < DUPLICATES_AMONG else f" Only the first {DUPLICATES_AMONG:,} examples were compared."
+        among = f" Only the first {self.seen:,} examples were compared." if self.seen < examples else ""
         return found.warning("duplicate", f"The same example stands on a line before.{among}")
 
 

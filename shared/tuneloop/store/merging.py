@@ -1,9 +1,9 @@
 """Merging: sorted segments read as one sorted stream, each example once.
 
 Which of several lines of one example counts doesn't depend on where they lie or when they came: one that feedback
-didn't make, then the latest `created_at`, then the smallest line. Lines come and go in blocks of some thousand,
-sorted as wholes, which takes a tenth of the time of comparing them one by one. Only a few segments are open at a
-time: where there are more, groups of them are merged into files on disk first.
+didn't make, then the latest `created_at`, then the one with most fields, then the smallest line. Lines come and go in
+blocks of some thousand, sorted as wholes, which takes a tenth of the time of comparing them one by one. Only a few
+segments are open at a time: where there are more, groups of them are merged into files on disk first.
 """
 
 from bisect import bisect_left
@@ -22,6 +22,7 @@ WIDTH = 32
 Lines = list[bytes]
 Source = Callable[[], Iterator[Lines]]
 CREATED = b',"created_at":"'  # in a text its quotes would be escaped
+FIELD = b'":'
 FROM_FEEDBACK = tuple(b',"source":"%s"' % origin.encode() for origin in Origin)
 UP_TO_ID = slice(ID.stop)  # lines that sort before this part of a line are those of smaller ids
 
@@ -62,8 +63,16 @@ def _of_subjects(same: Lines) -> Lines:
 
 
 def _counting(same: Lines) -> bytes:
-    """The one that counts: what somebody sent before what feedback made, so that nothing leaves a test split by it."""
-    return max(same, key=lambda line: (not _is_from_feedback(line), created_in(line)))  # of equals the smallest
+    """The one that counts: what somebody sent before what feedback made, so that nothing leaves a test split by it.
+
+    Then the latest, then the one that says most beside the conversation, so that sending that alone takes nothing away.
+    """
+    return max(same, key=lambda line: (not _is_from_feedback(line), created_in(line), _fields_in(line)))  # the smallest
+
+
+def _fields_in(line: bytes) -> int:
+    """How many fields stand before the content."""
+    return line.partition(CONTENT)[0].count(FIELD)
 
 
 def _is_from_feedback(line: bytes) -> bool:

@@ -22,6 +22,7 @@ from tuneloop.domain.limits import (
     ZSTD_WINDOW_BYTES,
 )
 
+PACKED = (".gz", ".zst")  # how names end that say so
 CHUNK_BYTES = 1 << 20
 # Four bytes of Zstandard can stand for 128 KiB (RFC 8878, 3.1.1.2): so much at once unpacks to 32 MiB at most.
 ZSTD_STEP_BYTES = 1 << 10

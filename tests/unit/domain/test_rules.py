@@ -90,7 +90,8 @@ def picture(role: str = "user", **image: Any) -> list[dict[str, Any]]:
         ([USER, TOLD, ANSWER], "[1].tool_call_id", "unknown_call"),
         ([TOLD, USER, CALLING], "[0].tool_call_id", "unknown_call"),
         ([USER, CALLING, ANSWER], "[2]", "unanswered_call"),
-        ([USER, CALLING, USER, CALLING], "[3]", "unanswered_call"),
+        ([USER, CALLING, USER, CALLING], "[2]", "unanswered_call"),
+        ([USER, CALLING, TOLD, ANSWER, TOLD, ANSWER], "[4].tool_call_id", "unknown_call"),
     ],
 )  # fmt: skip
 def test_a_conversation_is_told_where_and_what(messages: list[dict[str, Any]], path: str, code: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneloop.domain.trust import Judge, Trust, Vote, verdict, voter_of
+from tuneloop.domain.trust import Judge, Trust, Vote, nobody, verdict, voter_of
 
 TRUSTED = {"boss", "chief"}
 
@@ -19,7 +19,7 @@ def votes(*said: tuple[str | None, str]) -> list[Vote]:
             tenant="acme",
             dataset="support",
             unit="u",
-            voter=voter_of(subject or f"inference {number}"),
+            voter=voter_of("acme", subject) if subject else nobody(f"inference {number}"),
             is_subject=subject is not None,
             answer=answer,
             examples=[answer],

@@ -59,21 +59,21 @@ def conversation_problems(path: str, messages: list[Any]) -> Iterator[Found]:
 
 
 def answers_problems(messages: Iterable[tuple[str, Any]]) -> Iterator[Found]:
-    """Calls that nobody answered before the assistant went on, and answers to what was never called; with paths."""
-    called: set[str] = set()
+    """Calls that nobody answered before the conversation went on, and answers to no call before them; with paths."""
+    made: set[str] = set()
     waiting: set[str] = set()
     for path, message in messages:
         if not isinstance(message, dict):
             continue
-        if message.get("role") == "tool" and isinstance(answered := message.get("tool_call_id"), str) and answered:
-            if answered not in called:
-                rule = "`tool_call_id` must be the id of a call that an assistant message before it made."
+        role, answered = message.get("role"), message.get("tool_call_id")
+        if role == "tool":
+            if isinstance(answered, str) and answered and answered not in made:
+                rule = "`tool_call_id` must be the id of a call that the assistant message right before it made."
                 yield f"{path}.tool_call_id", "unknown_call", rule
-            waiting.discard(answered)
-        elif message.get("role") == "assistant":
-            if waiting:
-                rule = "Each call must be answered by a tool message before the assistant goes on."
-                yield path, "unanswered_call", rule
-            made = set(call_ids(message))
-            called |= made
-            waiting = made
+            waiting.discard(str(answered))
+            continue
+        if waiting:
+            rule = "Each call must be answered by a tool message right after it, before the conversation goes on."
+            yield path, "unanswered_call", rule
+        made = set(call_ids(message)) if role == "assistant" else set()
+        waiting = set(made)

@@ -30,7 +30,7 @@ def preference_problems(row: JsonObject) -> Iterator[Found]:
     given = row.get("input")
     messages = given.get("messages") if isinstance(given, dict) else None
     if not isinstance(given, dict) or not isinstance(messages, list) or not messages:
-        rule = "`input` must be an object with `messages`, a list of at least a user message."
+        rule = "`input` must be an object with `messages`, a list of what was asked."
         yield ("$.input.messages" if isinstance(given, dict) else "$.input"), "missing_messages", rule
         messages = []
     else:

@@ -8,7 +8,7 @@ from tuneloop.domain.rules import Found
 from tuneloop.domain.rules.conversations import answers_problems, conversation_problems
 from tuneloop.domain.rules.tools import tools_problems
 
-MESSAGES_RULE = "`messages` must be a list of at least a user and an assistant message."
+MESSAGES_RULE = "`messages` must be a list of what was asked and, last, what the assistant is to answer."
 
 
 def supervised_problems(row: JsonObject) -> Iterator[Found]:

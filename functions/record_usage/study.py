@@ -1,0 +1,73 @@
+"""Studying: what can be learnt from feedback, before any of it is counted or kept: what is refused leaves nothing.
+
+What was asked is led by the prompt that the dataset's versions are served with, in place of the app's, as serving does:
+else an app that sends no prompt would train its model without one.
+"""
+
+from typing import NamedTuple
+
+import orjson
+
+from tuneloop.domain.datasets import Dataset
+from tuneloop.domain.errors import InvalidInput
+from tuneloop.domain.examples import Example, read_example
+from tuneloop.domain.exports import export_id
+from tuneloop.domain.feedback import REASONS, Feedback, lesson_of
+from tuneloop.domain.messages import JsonObject
+from tuneloop.domain.routing import NO_USER, Inference, unnamed
+from tuneloop.store.datasets import Datasets
+from tuneloop.store.exports import Exports
+
+NO_PAIR = "The two answers make no preference pair: those are of text only, and both say something."
+
+
+class Study(NamedTuple):
+    """What feedback teaches: examples and their lines for a dataset, or the reason why there are none, or not all."""
+
+    dataset: str
+    subject: str | None
+    examples: list[Example]
+    lines: list[bytes]
+    reason: str | None = None
+
+
+def study(tenant: str, feedback: Feedback, inference: Inference, *, datasets: Datasets, exports: Exports) -> Study:
+    """What feedback teaches the dataset that it names, else the one of its model's name; InvalidInput if unusable."""
+    subject = feedback.subject or (unnamed(inference.user_hash) if inference.user_hash != NO_USER else None)
+    name = feedback.dataset or inference.model
+    dataset = datasets.find(tenant, name)
+    template = dataset.template.template if dataset and dataset.template else None
+    prompt = _prompt_of(dataset, exports) if dataset else None
+    lesson = lesson_of(feedback, subject, inference.day, prompt, template)
+    if lesson.why:
+        return Study(name, subject, [], [], REASONS[lesson.why])
+    if dataset is None:
+        reason = f"There is no dataset {name}; `dataset` names the one that is to learn from it."
+        return Study(name, subject, [], [], reason)
+    first, *pairs = lesson.rows
+    found = [(first, _checked(first)), *((row, read_example(row, 0)) for row in pairs)]
+    examples = [example for _, example in found if isinstance(example, Example)]
+    lines = [orjson.dumps(row, option=orjson.OPT_SORT_KEYS) for row, example in found if isinstance(example, Example)]
+    return Study(name, subject, examples, lines, None if len(lines) == len(found) else NO_PAIR)
+
+
+def _prompt_of(dataset: Dataset, exports: Exports) -> str | None:
+    """What the versions of its newest export are led by, or will be by its template."""
+    revision = dataset.exported_revision
+    export = exports.find(
+        dataset.tenant, dataset.id, export_id(dataset.tenant, dataset.id, revision, dataset.policy_at(revision))
+    )
+    if export:
+        return export.served_prompt
+    return dataset.template.template.system if dataset.template else None
+
+
+def _checked(row: JsonObject) -> Example:
+    found = read_example(row, 0)
+    if isinstance(found, Example):
+        return found
+    problem = found[0]
+    path = problem.path.removeprefix("$.")
+    raise InvalidInput(
+        problem.message, param=path if path.startswith(("messages", "tools")) else "feedback", code=problem.code
+    )
