@@ -7,17 +7,28 @@ import orjson
 
 from tuneloop.domain.examples import JsonObject
 from tuneloop.domain.exports import Answers
+from tuneloop.domain.templates import Template
 from tuneloop.tokens import PER_EXAMPLE, count_messages
 
 ANSWERS_COUNTED = 1_000  # the first by id, which is a hash: as good a sample as any
 
 
 class Learnt:
-    """The answers and shared prompt of what trains, and how many tokens an answer has."""
+    """The answers and shared prompt of what trains, how many tokens an answer has, and which template made it.
 
-    def __init__(self) -> None:
+    That is the newest of the dataset's templates that each of the examples looked at could have come from: a version
+    is asked for answers in the form that it has learnt, whatever the dataset's template is by now.
+    """
+
+    def __init__(self, templates: Iterable[Template] = ()) -> None:
         self.answers = Answers()
+        self._templates = list(templates)
         self._counted = self._tokens = 0
+
+    @property
+    def template(self) -> Template | None:
+        """The template that the examples came from, if they came from one."""
+        return self._templates[0] if self._templates and self._counted else None
 
     @property
     def answer_tokens(self) -> float:
@@ -29,7 +40,9 @@ class Learnt:
         for answer, content in zip(answers, contents, strict=True):
             self.answers.add(answer, content, partial(_messages, content))
         for content in contents[: ANSWERS_COUNTED - self._counted]:
-            self._tokens += count_messages(_messages(content)[-1:]) - PER_EXAMPLE
+            messages = _messages(content)
+            self._tokens += count_messages(messages[-1:]) - PER_EXAMPLE
+            self._templates = [each for each in self._templates if each.could_have_made(messages)]
             self._counted += 1
 
 

@@ -33,7 +33,8 @@ def write_export(
     selected = _selected(dataset, policy, contents, place, held_before, erased)
     overlaps, identity = _proved(selected), export_id(*place, policy)
     prefix = f"exports/{dataset.tenant}/{dataset.id}/{identity}"
-    files, learnt = _files(prefix, selected, contents, place, erased, objects)
+    learnt = Learnt(dataset.templates_at(revision))
+    files = _files(prefix, selected, contents, place, erased, objects, learnt)
     objects.put(members_key(prefix), packed_members(selected.columns))
     export = Export(
         tenant=dataset.tenant,
@@ -58,7 +59,7 @@ def write_export(
         most_frequent_answer=learnt.answers.most_frequent,
         prompt=learnt.answers.prompt,
         base_prompt=learnt.answers.base_prompt,
-        template=dataset.template_at(revision),
+        template=learnt.template,
         answer_tokens=learnt.answer_tokens,
         created_at=now,
     )
@@ -84,9 +85,15 @@ def _proved(selected: Selected) -> dict[str, int]:
 
 
 def _files(
-    prefix: str, selected: Selected, contents: Contents, place: Place, erased: Erased, objects: Objects
-) -> tuple[dict[Split, ExportFile], Learnt]:
-    learnt, done = Learnt(), 0
+    prefix: str,
+    selected: Selected,
+    contents: Contents,
+    place: Place,
+    erased: Erased,
+    objects: Objects,
+    learnt: Learnt,
+) -> dict[Split, ExportFile]:
+    done = 0
     files = SplitFiles(prefix, objects)
     with contents.blocks(*place, erased, are_proved=True) as blocks:
         for block in blocks:
@@ -95,7 +102,7 @@ def _files(
             done = rows.stop
     if done != len(selected.columns):
         raise AssertionError(f"the second pass found {done} examples, the first {len(selected.columns)}")
-    return files.end(), learnt
+    return files.end()
 
 
 def _write(block: Block, rows: slice, selected: Selected, files: SplitFiles, learnt: Learnt) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.examples import chat
 from tests.functions import steps
 from tests.unit.factories import an_export
 from tests.world import World
@@ -38,6 +39,25 @@ def test_a_version_is_served_with_the_template_that_its_export_froze(live: World
     assert version.parameters == base.parameters == Template(**TEMPLATE).parameters
     asked = version.parameters["response_format"]["json_schema"]["schema"]
     assert json.dumps(asked) == json.dumps(SCHEMA)
+
+
+def test_another_template_starts_no_run_and_a_version_is_asked_for_what_it_has_learnt(live: World) -> None:
+    live.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "template": TEMPLATE})
+    rows = [{"input": {"order": f"number {n}"}, "output": {"state": ("late", "lost")[n % 2]}} for n in range(90)]
+    steps.settled(live, rows)
+    other = {"user": "{{title}}", "answer_schema": {"type": "object", "required": ["title"]}}
+    live.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"template": other})
+
+    live.schedule("collect-examples")
+    live.settle()
+    [run] = steps.runs(live)
+    steps.followed(live, run["id"])
+    live.drop("support", [chat("Where is my order, please?", "late")], "more.jsonl")
+    live.schedule("collect-examples")
+    live.settle()
+
+    exports = [app.exports.get(live.tenant, "support", each["export"]) for each in steps.runs(live)]
+    assert {each.revision: each.template for each in exports} == {1: Template(**TEMPLATE), 2: None}
 
 
 @pytest.mark.parametrize(

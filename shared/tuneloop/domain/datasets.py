@@ -140,7 +140,7 @@ class Dataset(BaseModel):
         given = {name: getattr(change, name) for name in DatasetChange.model_fields if name not in VERSIONED}
         changed = self.model_copy(update={name: value for name, value in given.items() if value is not None})
         changed = changed.with_policy(change.policy, now) if change.policy else changed
-        return changed.with_template(change.template, now) if change.template else changed
+        return changed.with_template(change.template) if change.template else changed
 
     def with_policy(self, policy: Policy, now: datetime) -> "Dataset":
         """The dataset with another policy for its exports, which is a change like any other once it has examples."""
@@ -160,23 +160,23 @@ class Dataset(BaseModel):
         """The number of that template."""
         return self.templates[-1].version if self.templates else None
 
-    def template_at(self, revision: int) -> Template | None:
-        """The template that an export of a revision freezes, and that its versions are served with."""
-        return next((each.template for each in reversed(self.templates) if each.revision <= revision), None)
+    def templates_at(self, revision: int) -> list[Template]:
+        """The templates through which the examples of a revision may have been rendered, the newest first."""
+        return [each.template for each in reversed(self.templates) if each.revision <= revision]
 
     def template_of(self, version: int | None) -> Template | None:
         """A version of the template, while it is one of the last that are kept."""
         return next((each.template for each in self.templates if each.version == version), None)
 
-    def with_template(self, template: Template, now: datetime) -> "Dataset":
-        """The dataset with another template, which is a change like any other once it has examples."""
+    def with_template(self, template: Template) -> "Dataset":
+        """The dataset with another template, for what comes from now on: what is there stays as it is."""
         latest = self.template
         if latest and latest.template.model_dump_json() == template.model_dump_json():  # the order of names counts
             return self
-        changed = self.changed(now) if self.revision else self
         number = latest.version + 1 if latest else 1
-        added = TemplateVersion(version=number, revision=changed.revision, template=template)
-        return changed.model_copy(update={"templates": [*self.templates, added][-TEMPLATES_KEPT:]})
+        first = self.revision + 1 if self.revision else 0  # a revision that may be frozen already stays as it was
+        added = TemplateVersion(version=number, revision=first, template=template)
+        return self.model_copy(update={"templates": [*self.templates, added][-TEMPLATES_KEPT:]})
 
     def changed(self, now: datetime) -> "Dataset":
         """The dataset a revision later, its segments as they were."""

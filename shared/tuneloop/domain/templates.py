@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from tuneloop.domain.examples import Found, JsonObject, canonical
+from tuneloop.domain.examples import Found, JsonObject, answer_of, canonical
 from tuneloop.domain.json_texts import KeptAsText, json_in
 from tuneloop.domain.limits import TEMPLATE_BYTES
 from tuneloop.domain.schemas import faults_in, fits, ordered, resolved
@@ -89,6 +89,11 @@ class Template(BaseModel):
             yield "$.output", "missing_output", "`output` must be there: the answer, as text or as JSON."
         else:
             yield from self.faults_of_answer(output)
+
+    def could_have_made(self, messages: list[JsonObject]) -> bool:
+        """Whether a conversation has this template's system prompt, or none either, and an answer as it wants them."""
+        system = messages[0].get("content") if messages[0]["role"] == "system" else None
+        return system == self.system and not any(self.faults_of_answer(answer_of(messages[-1])))
 
     def messages(self, row: JsonObject) -> list[JsonObject]:
         """The conversation of a row that has no faults."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.unit.factories import JSON, NOW, a_dataset, a_version
+from tests.unit.factories import JSON, a_dataset, a_version
 from tuneloop.domain.limits import TEMPLATES_KEPT
 from tuneloop.domain.registry import Version
 from tuneloop.domain.templates import Template
@@ -126,7 +126,7 @@ def test_a_template_is_stored_with_its_schema_in_the_order_that_it_came_in() -> 
 
 
 def test_a_row_holds_a_schema_as_text_which_keeps_its_order_and_its_depth() -> None:
-    dataset = attributes_of(a_dataset().with_template(CARD, NOW))
+    dataset = attributes_of(a_dataset().with_template(CARD))
     version = attributes_of(a_version(parameters=CARD.parameters))
 
     assert dataset["templates"][0]["template"]["answer_schema"] == json.dumps(SCHEMA)
@@ -143,27 +143,37 @@ def test_a_version_is_asked_for_answers_that_keep_to_the_schema() -> None:
     assert Template(answer_schema={"enum": ["a"]}).parameters == {}  # providers ask for objects alone
 
 
-def test_a_change_of_the_template_is_its_next_version_and_a_revision_once_there_are_examples() -> None:
-    empty = a_dataset().with_template(PLAIN, NOW)
-    full = a_dataset(revision=4).with_template(PLAIN, NOW).with_template(CARD, NOW)
+def test_another_template_is_its_next_version_and_holds_from_the_next_revision_on() -> None:
+    empty = a_dataset().with_template(PLAIN)
+    full = a_dataset(revision=4).with_template(PLAIN).with_template(CARD)
 
-    assert (empty.revision, empty.template_version, empty.template_at(0)) == (0, 1, PLAIN)
-    assert [(each.version, each.revision) for each in full.templates] == [(1, 5), (2, 6)]
-    assert (full.template_at(4), full.template_at(5), full.template_at(9)) == (None, PLAIN, CARD)
+    assert (empty.revision, empty.template_version, empty.templates_at(0)) == (0, 1, [PLAIN])
+    assert [(each.version, each.revision) for each in full.templates] == [(1, 5), (2, 5)]
+    assert (full.revision, full.templates_at(4), full.templates_at(5)) == (4, [], [CARD, PLAIN])
     assert (full.template_of(1), full.template_of(2), full.template_of(None)) == (PLAIN, CARD, None)
 
 
 def test_the_same_template_again_changes_nothing_but_another_order_does() -> None:
     turned = CARD.model_copy(update={"answer_schema": dict(reversed(SCHEMA.items()))})
-    dataset = a_dataset(revision=4).with_template(CARD, NOW)
+    dataset = a_dataset(revision=4).with_template(CARD)
 
-    assert dataset.with_template(Template.model_validate(CARD.model_dump()), NOW) is dataset
-    assert dataset.with_template(turned, NOW).template_version == 2
+    assert dataset.with_template(Template.model_validate(CARD.model_dump())) is dataset
+    assert dataset.with_template(turned).template_version == 2
 
 
 def test_versions_are_numbered_on_when_the_first_are_forgotten() -> None:
     dataset = a_dataset()
     for number in range(TEMPLATES_KEPT + 3):
-        dataset = dataset.with_template(Template(user=f"{number} {{{{input}}}}"), NOW)
+        dataset = dataset.with_template(Template(user=f"{number} {{{{input}}}}"))
 
     assert [each.version for each in dataset.templates] == list(range(4, TEMPLATES_KEPT + 4))
+
+
+def test_a_template_could_have_made_what_has_its_prompt_and_keeps_to_its_schema() -> None:
+    made = CARD.messages({"input": {"front": "a", "back": "b"}, "output": {"year": "1986"}})
+    asked, answered = made[:-1], made[-1]
+
+    assert CARD.could_have_made(made)
+    assert not CARD.could_have_made([*asked, {**answered, "content": "{}"}])
+    assert not CARD.could_have_made([{"role": "system", "content": "another prompt"}, *made[-2:]])
+    assert not CARD.could_have_made(made[-2:])
