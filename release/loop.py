@@ -201,4 +201,5 @@ def proof_of(export: dict[str, Any]) -> str:
         raise LoopError(f"Splits of export {export['id']} overlap: {export['overlaps']}.")
     *kinds, last = (kind.replace("_", " ") for kind in export["overlaps"])
     near = f"{export['near_threshold']:.0%} alike by MinHash"
-    return f"proved: no two of them share a {', '.join(kinds)} or {last} (near: {near})"
+    forms = f"; {export['in_forms']:,} that fill in one form are not held for near" if export["in_forms"] else ""
+    return f"proved: no two of them share a {', '.join(kinds)} or {last} (near: {near}{forms})"

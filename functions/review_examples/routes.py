@@ -29,8 +29,10 @@ from review_examples.shapes import (
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.counts import Statistics
+from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.eligibility import Eligibility, eligibility
 from tuneloop.domain.errors import NotFound, OutOfTime, Stale
+from tuneloop.domain.exports import export_id
 from tuneloop.domain.finding import Wanted
 from tuneloop.http import Api, Cursor, Limit, Name
 
@@ -123,7 +125,16 @@ def get_statistics(dataset: Name) -> Statistics:
 def get_eligibility(dataset: Name, category: NameFilter = None) -> Eligibility:
     """Whether the dataset, or one of its categories, has examples enough to train on, and what to do next."""
     found = app.datasets.get(api.tenant, dataset)
-    return eligibility(_statistics(dataset), found.required_examples, found.required_per_category, category)
+    required, per_category = found.required_examples, found.required_per_category
+    return eligibility(_statistics(dataset), required, per_category, category, _taken(found))
+
+
+def _taken(dataset: Dataset) -> int | None:
+    """How many examples the export of a dataset as it is now took, if it is frozen."""
+    policy = dataset.policy_at(dataset.revision)
+    identity = export_id(dataset.tenant, dataset.id, dataset.revision, policy)
+    export = app.exports.find(dataset.tenant, dataset.id, identity)
+    return sum(file.examples for file in export.files.values()) if export else None
 
 
 def _statistics(dataset: str) -> Statistics:

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
+from sys import intern
 
 from pydantic import BaseModel, Field
 
@@ -22,6 +23,8 @@ NOT_JSONL = (
     "No line of the file is a JSON object. JSONL has one object on each line, with no list around them and no line "
     "breaks in them."
 )
+
+Refused = tuple[int, str, str, str]  # a problem in a tenth of its memory: line, path, code, message
 
 
 class TokenCounts(BaseModel):
@@ -51,7 +54,7 @@ class Findings:
 
     def __init__(self, processes: int = 1) -> None:
         self.invalid = self.error_count = self.preferences = 0
-        self.errors: list[Problem] = []
+        self.errors: list[Refused] = []
         self.broken: Problem | None = None
         self.has_rows = False
         self.tokens: Counter[int] = Counter()
@@ -79,7 +82,7 @@ class Findings:
         """Take in a line that can't be used."""
         self.invalid += 1
         self.has_rows = self.has_rows or problems[0].code not in NO_ROWS
-        self.errors += problems[: ERRORS_KEPT - len(self.errors)]
+        self.errors += map(_refused, problems[: ERRORS_KEPT - len(self.errors)])
         self.error_count += len(problems)
 
     def include(self, other: "Findings") -> None:
@@ -87,7 +90,7 @@ class Findings:
         self.invalid += other.invalid
         self.error_count += other.error_count
         self.preferences += other.preferences
-        self.errors = sorted(self.errors + other.errors, key=lambda problem: problem.line)[:ERRORS_KEPT]
+        self.errors = sorted(self.errors + other.errors, key=lambda error: error[0])[:ERRORS_KEPT]
         self.broken = self.broken or other.broken
         self.has_rows = self.has_rows or other.has_rows
         self.tokens += other.tokens
@@ -103,8 +106,8 @@ class Findings:
         if not broken and not lines:
             broken = Problem(line=0, path="$", code="empty_file", message=EMPTY.format(unit))
         elif not broken and not valid and not self.has_rows:
-            broken = Problem(line=self.errors[0].line, path="$", code="not_jsonl", message=NOT_JSONL)
-        errors = self.errors
+            broken = Problem(line=self.errors[0][0], path="$", code="not_jsonl", message=NOT_JSONL)
+        errors = list(map(_problem, self.errors))
         if broken and broken.code != "not_jsonl":
             errors = [broken, *errors][:ERRORS_KEPT]
         return Report(
@@ -139,6 +142,15 @@ class Findings:
         yield from self.unknown_functions.warning("unknown_function", unknown)
         broken = "The `arguments` of a call are not a JSON object, so the model learns to write such."
         yield from self.broken_arguments.warning("broken_arguments", broken)
+
+
+def _refused(problem: Problem) -> Refused:
+    return problem.line, intern(problem.path), intern(problem.code), intern(problem.message)
+
+
+def _problem(refused: Refused) -> Problem:
+    line, path, code, message = refused
+    return Problem(line=line, path=path, code=code, message=message)
 
 
 def token_counts(counts: Counter[int]) -> TokenCounts:

@@ -160,3 +160,80 @@ def test_an_example_names_the_answers_whose_feedback_made_it(live: World, asked:
     found = [live.call(route, f"/v1/datasets/support/examples/{each}").body for each in said.body["examples"]]
 
     assert [(each["source"], each["inferences"]) for each in found] == [("correction", [asked])] * 2
+
+
+def test_what_is_refused_is_not_counted_either(live: World, asked: str) -> None:
+    refused(say(live, asked, correction={"year": "1"}, correction_fields=["month"]), 422)
+    refused(say(live, asked, rating=True), 422)
+    refused(say(live, asked, correct=True, messages=[*PROMPT, {"role": "assistant", "content": "x"}]), 422)
+
+    [row] = live.call("GET /v1/usage", "/v1/usage").body["data"]
+    assert (row["feedback"], row["corrections"]) == (0, 0)
+
+
+def test_a_user_who_is_named_and_known_by_his_answer_has_one_vote(live: World, asked: str) -> None:
+    inference = str(steps.ask(live, QUESTION, user="ann").body["id"])
+
+    first = say(live, inference, correction="lost")
+    second = say(live, inference, correction="lost", subject="ann", answer="late")
+
+    assert standing(live, first) == standing(live, second) == ["unreviewed"] * 2
+    assert standing(live, say(live, asked, correction="lost", subject="bob")) == ["approved"] * 2
+
+
+def test_a_trusted_subject_may_be_known_by_his_answer_alone(live: World, asked: str) -> None:
+    change(live, trusted_subjects=["ann"])
+    inference = str(steps.ask(live, QUESTION, user="ann").body["id"])
+
+    assert standing(live, say(live, inference, correction="lost")) == ["approved"] * 2
+    assert standing(live, say(live, asked, correction="gone")) == ["unreviewed"] * 2
+
+
+def test_erasing_a_user_erases_what_he_said_without_his_name(live: World, asked: str) -> None:
+    inference = str(steps.ask(live, QUESTION, user="ann").body["id"])
+    say(live, inference, correction="lost")
+    mine = say(live, asked, correction="gone", subject="bob")
+
+    live.call("DELETE /v1/subjects/{subject}", "/v1/subjects/ann")
+
+    listing = live.call("GET /v1/datasets/{dataset}/examples", "/v1/datasets/support/examples", source="correction")
+    assert {each["id"] for each in listing.body["data"]} == set(mine.body["examples"])
+
+
+def test_json_that_is_written_in_another_way_is_the_same_answer(live: World, asked: str) -> None:
+    say(live, asked, correction='{"year":"1986","player":"x"}', subject="ann")
+
+    said = say(live, asked, correction='{"player": "x", "year": "1986"}', subject="bob", answer="late")
+
+    assert standing(live, said) == ["approved"] * 2
+
+
+def test_a_correction_about_a_picture_is_learnt_and_makes_no_pair(live: World, asked: str) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "https://example.org/card.png"}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "Which card is this?"}, picture]}]
+
+    said = say(live, asked, correction="a Jordan", messages=messages)
+
+    assert (said.status, len(said.body["examples"])) == (202, 1)
+    assert "text only" in said.body["reason"]
+
+
+def test_what_was_asked_is_led_by_the_prompt_that_versions_are_served_with(live: World) -> None:
+    schema = {"type": "object", "properties": {"state": {"type": "string"}}, "required": ["state"]}
+    template = {"system": "Say where it is.", "user": "Order: {{input}}", "answer_schema": schema}
+    live.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect", "template": template})
+    inference = str(steps.ask(live, QUESTION).body["id"])
+
+    said = say(
+        live, inference, correction='{ "state": "lost" }', messages=[{"role": "system", "content": "?"}, *PROMPT]
+    )
+    bad = say(live, inference, correction={"year": 1})
+
+    route = "GET /v1/datasets/{dataset}/examples/{example}"
+    found = live.call(route, f"/v1/datasets/support/examples/{said.body['examples'][0]}").body
+    assert [each["content"] for each in found["content"]["messages"]] == [
+        "Say where it is.",
+        QUESTION,
+        '{"state":"lost"}',
+    ]
+    assert refused(bad, 422, "breaks_answer_schema", "correction.state")

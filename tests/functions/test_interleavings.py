@@ -107,7 +107,7 @@ class Model:
         for name in {line[0] for line in self.lines}:
             same = sorted(line_of(read(row_of(*line))).text for line in self.lines if line[0] == name)
             stored = [json.loads(line) for line in same]
-            best = max(stored, key=lambda line: line.get("created_at", ""))
+            best = max(stored, key=lambda line: (line.get("created_at", ""), len(line)))
             said = [each for each in self.reviews if each.name == name]
             status = next((each.status for each in reversed(said) if each.status), Status.UNREVIEWED)
             edit = next((each.edit for each in reversed(said) if each.edit), None)

@@ -109,7 +109,7 @@ def test_examples_that_no_export_would_take_don_t_count(world: World) -> None:
 
     assert (found["eligible"], found["current_examples"]) == (False, 9)
     assert found["recommendation"] == (
-        "Add 1 more usable examples: 9 of 10 are there; 2 more were rejected or don't pass the policy."
+        "Add 1 more usable examples: 9 of 10 are there; 2 more are left out by status, policy or likeness."
     )
 
 

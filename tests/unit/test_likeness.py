@@ -70,3 +70,14 @@ def test_a_signature_tells_how_similar_two_texts_are() -> None:
     jaccard = len(shingles[0] & shingles[1]) / len(shingles[0] | shingles[1])
     agreeing = sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours)
     assert (agreeing - 1 / 16) / (15 / 16) == pytest.approx(jaccard, abs=0.15)
+
+
+def test_a_text_without_spaces_is_like_one_that_differs_in_a_character() -> None:
+    one = "昨日注文した荷物がまだ届いていないのですが、今どこにあるのか教えていただけますか。よろしくお願いします。"
+    other, unlike = (
+        one.replace("昨日", "先日"),
+        "返金の手続きについて知りたいので、担当者に電話をつないでもらえると助かります。ありがとうございます。",
+    )
+
+    assert bands([one]) & bands([other])
+    assert not bands([one]) & bands([unlike])

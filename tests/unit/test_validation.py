@@ -155,6 +155,13 @@ def test_a_csv_is_read_as_a_drop_reads_it(written: Written) -> None:
     assert validate(written(b"a;b\n1;2\n", "other.csv")).broken is not None
 
 
+def test_a_csv_without_a_record_has_no_records_rather_than_no_lines(written: Written) -> None:
+    for content, name, unit in ((b"prompt,completion\n", "train.csv.gz", "records"), (b"\n", "train.jsonl", "lines")):
+        broken = validate(written(PACK[".gz"](content) if name.endswith(".gz") else content, name)).broken
+        assert broken is not None
+        assert (broken.code, f"no {unit}" in broken.message) == ("empty_file", True)
+
+
 @pytest.mark.parametrize(
     ("content", "name", "code"),
     [

@@ -44,7 +44,7 @@ def _errors(errors: list[Problem]) -> Table:
         table.add_row(f"{len(kind):,}", message)
     if len(kinds) > KINDS_SHOWN:
         left = sum(map(len, kinds[KINDS_SHOWN:]))
-        table.add_row(f"{left:,}", Text(f"of {len(kinds) - KINDS_SHOWN} other kinds; --json lists them all", "dim"))
+        table.add_row(f"{left:,}", Text(f"of {len(kinds) - KINDS_SHOWN} other kinds; --json lists them", "dim"))
     return table
 
 

@@ -24,7 +24,7 @@ LARGE_BYTES = 16 << 20  # from which on a second process is worth its start
 MOST_PROCESSES = 16
 PROVIDER = "openai"
 BY_SETTINGS = {"no_template", "unknown_column", "unknown_columns"}  # what a dataset's settings may mend
-HINT = "If the dataset has a `template` or `csv`, save the answer of GET /v1/datasets/{dataset} and name it by --settings."
+HINT = "Has the dataset a `template` or `csv`? Save what GET /v1/datasets/{dataset} answers, and name it by --settings."
 
 FormatOption = Annotated[Format, typer.Option("--format", help="What lines are to be; auto: each what it is.")]
 JsonOption = Annotated[

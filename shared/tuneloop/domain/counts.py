@@ -139,7 +139,8 @@ def statistics_of(
 
 def is_usable(example: Counted, policy: Policy) -> bool:
     """Whether an export under the policy may take an example, duplicates and the like apart."""
-    if example.status == Status.REJECTED or (policy.validated_only and example.status != Status.APPROVED):
+    needs_approval = policy.validated_only or example.source in (CORRECTION, CONFIRMATION)
+    if example.status == Status.REJECTED or (needs_approval and example.status != Status.APPROVED):
         return False
     if policy.categories and example.category not in policy.categories:
         return False

@@ -25,6 +25,8 @@ LEVELS = ((10, Level.WORKS), (50, Level.BETTER), (100, Level.GOOD), (500, Level.
 class Eligibility(BaseModel):
     """Whether a dataset, or one category of it, can be trained on; examples are those that can be used.
 
+    Those are what its export took, where it is frozen as it is now; else those that pass the policy's filters.
+
     `short` names the categories that lack examples, with how many of `required_per_category` each of them has.
     """
 
@@ -38,9 +40,16 @@ class Eligibility(BaseModel):
     recommendation: str
 
 
-def eligibility(found: Statistics, required: int, per_category: int, category: str | None = None) -> Eligibility:
-    """How far a dataset is, or one of its categories, which needs its own number where there is one."""
+def eligibility(
+    found: Statistics, required: int, per_category: int, category: str | None = None, taken: int | None = None
+) -> Eligibility:
+    """How far a dataset is, or one of its categories, which needs its own number where there is one.
+
+    `taken` is what an export of it took, if there is one: it knows of duplicates and conflicts too.
+    """
     part: Part = found if category is None else found.categories.get(category, Part())
+    if category is None and taken is not None:
+        part = part.model_copy(update={"usable": taken})
     needed = required if category is None else per_category or required
     short = {}
     if category is None and per_category:
@@ -80,7 +89,7 @@ def _recommendation(part: Part, needed: int, per_category: int, short: dict[str,
 
 def _unused(part: Part) -> str:
     unused = part.examples - part.usable
-    return f"; {unused:,} more were rejected or don't pass the policy" if unused else ""
+    return f"; {unused:,} more are left out by status, policy or likeness" if unused else ""
 
 
 def _by_count(each: tuple[str, int]) -> tuple[int, str]:

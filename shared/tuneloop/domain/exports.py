@@ -22,7 +22,9 @@ from tuneloop.domain.templates import Template
 MOST_COUNTED_ANSWERS = 1_000
 MOST_PROMPT_CHARACTERS = 16_000
 MOST_PROMPT_BYTES = 64 << 10  # a row holds 400 KB, and prompts stand in it twice
-TOO_FEW = f"one takes {FEWEST_ROWS} examples, out of {FEWEST_FOR_TEST} different prompts or somewhat more"
+TOO_FEW = (
+    f"one takes {FEWEST_ROWS} examples, out of {FEWEST_FOR_TEST} or more that share nothing with each other"
+)
 BY_HAND = (
     "Nothing will prove a version that is trained on this export: activate by hand if you trust it, "
     "or add examples or a test file of your own."
@@ -115,8 +117,11 @@ class Export(BaseModel):
     @property
     def advice(self) -> str | None:
         """What there is to know where no rows were kept to prove a version on."""
-        if self.has_test:
+        rows = self.files[Split.TEST].examples
+        if rows >= FEWEST_ROWS:
             return None
+        if rows:
+            return f"The test has {rows} examples, and the gate takes {FEWEST_ROWS} or more. {BY_HAND}"
         why = TOO_FEW if self.policy.take_test else "its policy takes none"
         return f"No examples are kept for a test: {why}. {BY_HAND}"
 

@@ -14,6 +14,8 @@ from typer.testing import CliRunner, Result
 from tests.examples import chat
 from tuneloop.cli.commands import cli
 from tuneloop.cli.validate import LARGE_BYTES
+from tuneloop.findings import ERRORS_KEPT
+from tuneloop.providers.catalog import listed_models
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 KEYS = ["lines", "valid", "invalid", "errors", "warnings", "tokens", "examples_over_limit"]
@@ -102,6 +104,18 @@ def test_the_limit_is_the_base_model_s(tmp_path: Path) -> None:
 
     assert json.loads(validated(file, "--json").stdout)["examples_over_limit"] == 1
     assert "1 over 65,536" in validated(file, "--base-model", "gpt-4o-2024-08-06").stdout
+
+
+def test_a_base_model_that_is_not_listed_is_refused_and_those_that_are_named(tmp_path: Path) -> None:
+    done = validated(written(tmp_path / "train.jsonl", GOOD), "--base-model", "gpt-typo")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "'gpt-typo'" in done.stderr
+    assert all(name in done.stderr for name in listed_models("openai"))
+
+
+def test_the_number_of_errors_that_json_holds_is_said() -> None:
+    assert f"{ERRORS_KEPT:,}" in CliRunner().invoke(cli, ["validate", "--help"], env={"COLUMNS": "200"}).stdout
 
 
 def test_a_large_file_is_read_by_two_processes_and_found_the_same(tmp_path: Path) -> None:

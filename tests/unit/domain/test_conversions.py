@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tuneloop.domain.conversions import SCHEMA, Conversion, Format, check_kind, pair_of, stored_form
+from tuneloop.domain.conversions import SCHEMA, WHY, Conversion, Format, check_kind, pair_of, stored_form
 from tuneloop.domain.errors import Conflict
 from tuneloop.domain.examples import Example, read_example
 from tuneloop.domain.policy import Kind
@@ -51,7 +51,7 @@ def test_turns_of_one_role_become_one_since_bedrock_s_alternate() -> None:
 
 
 def test_what_only_describes_is_lost_and_counted() -> None:
-    weighed = {**SAID, "weight": 0}
+    weighed = {**SAID, "weight": 1}
     named = {**ASKED, "name": "Ann"}
     late = {"role": "developer", "content": "Be brief."}
 
@@ -74,12 +74,14 @@ def test_what_only_describes_is_lost_and_counted() -> None:
         ),
         ([SAID, ASKED, SAID], "starts_with_the_assistant"),
         ([{"role": "system", "content": "Begin."}, SAID], "starts_with_the_assistant"),
+        ([ASKED, {**SAID, "weight": 0}, ASKED, SAID], "weight_0"),
         ([ASKED, {"role": "assistant", "content": " "}], "empty_message"),
         ([ASKED, {"role": "assistant", "content": None}], "empty_message"),
     ],
 )
 def test_what_would_teach_something_else_stays_behind(messages: list[dict[str, Any]], why: str) -> None:
     assert bedrock(chat(*messages)) == (None, {}, {why: 1})
+    assert why in WHY
 
 
 def test_text_in_parts_comes_along() -> None:
@@ -115,8 +117,9 @@ def test_in_its_own_format_an_example_is_as_it_was() -> None:
 def test_nobody_can_tell_what_was_not_preferred() -> None:
     with pytest.raises(Conflict, match="supervised"):
         check_kind(Kind.SUPERVISED, Format.OPENAI_PREFERENCE)
-    with pytest.raises(Conflict):
-        Conversion(Format.OPENAI_PREFERENCE).convert(chat(ASKED, SAID))
+    conversion = Conversion(Format.OPENAI_PREFERENCE)
+    assert conversion.convert(chat(ASKED, SAID)) is None
+    assert conversion.left_out == {"not_a_pair": 1}
 
     check_kind(Kind.PREFERENCE, Format.OPENAI_PREFERENCE)
     check_kind(Kind.PREFERENCE, Format.BEDROCK_CONVERSATION)
@@ -129,3 +132,9 @@ def test_a_pair_goes_out_as_it_came_in() -> None:
     assert pair_of(found.content) == PAIR
     assert stored_form(PAIR) == found.content
     assert stored_form(chat(ASKED, SAID)) == chat(ASKED, SAID)
+
+
+def test_openai_keeps_the_weights_of_messages() -> None:
+    content = chat(ASKED, {**SAID, "weight": 0}, ASKED, SAID)
+
+    assert Conversion(Format.OPENAI_SFT).convert(content) == content

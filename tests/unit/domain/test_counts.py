@@ -127,7 +127,7 @@ def test_what_is_recommended_fits_the_verdict(usable: int, unused: int, required
 
     assert verdict.eligible == (usable >= required)
     assert verdict.recommendation.startswith("Train now" if verdict.eligible else f"Add {required - usable:,} more")
-    assert ("were rejected or don't pass" in verdict.recommendation) == bool(unused)
+    assert ("are left out" in verdict.recommendation) == bool(unused)
     assert ("highest level" in verdict.recommendation) == (verdict.eligible and usable >= LEVELS[-1][0])
     assert verdict.level in Level
 

@@ -172,6 +172,8 @@ def test_an_assistant_may_speak_or_call(last: dict[str, Any]) -> None:
         ("split", ""),
         ("quality", "good"),
         ("created_at", "yesterday"),
+        ("created_at", "20240115"),
+        ("created_at", 20240115),
         ("subject", 5),
         ("prompt", "x"),
         ("id", "row-1"),

@@ -119,7 +119,7 @@ def test_duplicates_are_those_that_came_before_in_either_part(contents: list[int
 
     expected = [line for line, content in enumerate(contents, start=1) if content in contents[: line - 1]]
 
-    assert codes(other.warnings()) == ({"duplicate": (len(expected), expected[:10])} if expected else {})
+    assert codes(other.warnings(len(contents))) == ({"duplicate": (len(expected), expected[:10])} if expected else {})
 
 
 def test_only_so_many_examples_are_compared_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,24 @@ def test_only_so_many_examples_are_compared_and_it_is_said(monkeypatch: pytest.M
     for line, content in enumerate([1, 1, 2, 2, 2], start=1):
         duplicates.add(line, content)
 
-    [warning] = duplicates.warnings()
+    [warning] = duplicates.warnings(5)
+    [of_all] = duplicates.warnings(3)
 
     assert (warning.count, warning.lines) == (1, [2])
     assert "the first 3 examples" in warning.message
+    assert "Only" not in of_all.message
+
+
+def test_several_processes_compare_no_more_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuneloop.domain.warnings.DUPLICATES_AMONG", 6)
+    parts = [Duplicates(3) for _ in range(3)]
+    for line in range(1, 13):
+        parts[line % 3].add(line, 1)
+    for part in parts[1:]:
+        for portion in part.portions():
+            parts[0].include(portion)
+
+    [warning] = parts[0].warnings(12)
+
+    assert (warning.count, warning.lines) == (5, [2, 3, 4, 5, 6])
+    assert "the first 6 examples" in warning.message
