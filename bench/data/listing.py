@@ -1,4 +1,6 @@
-"""What a filtered page costs: the newest of 100,000 examples in one category, of a range of quality, that say a text.
+"""What a page costs: the newest of 100,000 examples in one category, of a range of quality, that say a text.
+
+Beside it stand other filters, each by itself: `listing_by_filter`.
 
 Measured is the processor time of the use case behind `GET /v1/datasets/{d}/examples`, with a thousand of the examples
 reviewed: the rows lie in moto, the segments in a folder instead of S3, the rest is the product's own code.
@@ -8,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,10 +41,19 @@ TRIES = 5
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TENANT, NAME = "bench", "chat"
 WANTED = Wanted(category="category 3", min_quality=0.5, max_quality=0.9, text="Refund")
+FILTERS = {
+    "none": Wanted(),
+    "status=approved": Wanted(status=Status.APPROVED),
+    "category": Wanted(category="category 3"),
+    "min_quality": Wanted(min_quality=0.5),
+    "text that one example says": Wanted(text="Regama 77477-172"),
+    "text that half of them say": Wanted(text="which"),
+    "text beyond ASCII": Wanted(text="Überweisung"),
+}
 
 
-def figures(examples: int = EXAMPLES) -> dict[str, float]:
-    """Processor seconds of a page, of one that is filtered by its text alone, and of the page after it."""
+def figures(examples: int = EXAMPLES) -> dict[str, Any]:
+    """Processor seconds of a page, of one by its text alone, of the page after it, and of one by each other filter."""
     with tempfile.TemporaryDirectory() as folder, mock_aws():
         stage = _Stage(Path(folder))
         stage.collect(examples)
@@ -49,12 +61,25 @@ def figures(examples: int = EXAMPLES) -> dict[str, float]:
         page_s, page = _seconds(lambda: stage.page(WANTED))
         text_s, _ = _seconds(lambda: stage.page(Wanted(text="Refund")))
         next_s, _ = _seconds(lambda: stage.page(WANTED, page.cursor))
+        by_filter = _by_filter(stage)
     return {
         "listing_cpu_s": round(page_s, 3),
         "listing_text_cpu_s": round(text_s, 3),
         "listing_next_cpu_s": round(next_s, 3),
         "listing_matching": page.total,
+        "listing_by_filter": by_filter,
     }
+
+
+def _by_filter(stage: "_Stage") -> dict[str, float]:
+    """Processor seconds of a page by each filter; prints them, and how many examples match."""
+    print("\nThe newest twenty by one filter                  processor s    matching")
+    found: dict[str, float] = {}
+    for name, wanted in FILTERS.items():
+        spent, page = _seconds(partial(stage.page, wanted))
+        found[name] = round(spent, 3)
+        print(f"  {name:<40}{spent:>17.3f}{page.total:>12,}")
+    return found
 
 
 class _Stage:

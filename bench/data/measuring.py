@@ -84,7 +84,13 @@ def baseline(path: Path) -> dict[str, Any]:
 
 
 def floor(path: Path) -> dict[str, Any]:
-    """Parsing and tokenising and nothing else."""
+    """Less than any check could do: each line is parsed, and what its messages say is tokenised.
+
+    It leaves out the rules; the tokens of names, tools and calls; the hash for duplicates; statistics and warnings; the
+    bounds on a line's length and parts. Of a line that the strict types don't take (broken, a preference pair, with
+    fields of ours) it leaves out all but the attempt to parse it. It remembers no text, as validating does: a system
+    prompt that all lines share is tokenised for each.
+    """
 
     def work() -> None:
         with path.open("rb") as raw:

@@ -34,7 +34,8 @@ def review_matching(
 ) -> str | None:
     """Decide on the examples that match, beginning after an id; gives the id after which there are more."""
     wanted.require_range()
-    if revision > datasets.get(tenant, name).revision:
+    reviewing.revision = datasets.get(tenant, name).revision
+    if revision > reviewing.revision:
         raise InvalidInput("`revision` must be one that the dataset has had, as a listing names it.", param="revision")
     with contents.found(tenant, name, revision, wanted, check) as found:
         matching = (each for each in found if each.id > after and not _is_so(each, change))

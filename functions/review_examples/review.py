@@ -131,5 +131,6 @@ def _unknown(wish: Wish) -> Refusal:
 
 
 def _stale(wish: Wish, version: int) -> Refusal:
-    message = f"Somebody decided on it meanwhile: it has version {version}, not {wish.version}. Look at it again."
+    why = "Somebody decided on it meanwhile" if wish.version < version else "Nobody decided on it so often"
+    message = f"{why}: it has version {version}, not {wish.version}. Look at it again."
     return Refusal(example=wish.example, code="stale", message=message, version=version)

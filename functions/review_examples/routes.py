@@ -1,6 +1,6 @@
 """The review routes: find examples, read one, decide on some or on all that match, count, and say if they suffice."""
 
-from typing import Any
+from typing import Any, cast
 
 from review_examples.count import count_examples
 from review_examples.edits import read_edit
@@ -153,7 +153,7 @@ def _review_matching(dataset: str, new: NewReviews, reviewing: Reviewing) -> str
         api.tenant,
         dataset,
         new.matching or Wanted(),
-        new.change or Change(),
+        cast("Change", new.change),  # which stands beside `matching`, or it is refused
         new.revision or 0,
         new.after or "",
         reviewing=reviewing,

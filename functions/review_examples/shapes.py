@@ -49,6 +49,9 @@ CONTENT: dict[str, Any] = {
 Content = Annotated[dict[str, Any], WithJsonSchema(CONTENT)]
 
 
+DECIDED = {"status", "quality", "category", "note", "content"}
+
+
 class Change(BaseModel):
     """What is decided; what is left out stays as it is."""
 
@@ -58,6 +61,12 @@ class Change(BaseModel):
     quality: float | None = Field(default=None, ge=0, le=1)
     category: str | None = Field(default=None, min_length=1, max_length=CATEGORY_CHARACTERS)
     note: str | None = Field(default=None, min_length=1, max_length=NOTE_CHARACTERS)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if all(getattr(self, name, None) is None for name in DECIDED):
+            raise ValueError(f"a decision says something: one of {', '.join(sorted(DECIDED))}")
+        return self
 
 
 class ExampleChange(Change):

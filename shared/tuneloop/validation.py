@@ -4,7 +4,6 @@ The file is never held, so that a million lines take about the memory of a thous
 of the file and inspects every so many blocks of its lines: reading takes next to nothing beside counting tokens.
 """
 
-import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
@@ -68,9 +67,6 @@ def validate(task: Task, *, processes: int = 1, on_read: Progress | None = None)
     if of > 1:
         count_text("ß")  # loads the vocabulary, and what texts beyond ASCII need, once for all processes made after it
     with ExitStack() as stack:
-        if of > 1:
-            gc.freeze()  # memory that is shared stays so: looking for garbage in it would copy it for each process
-            stack.callback(gc.unfreeze)
         others = [stack.enter_context(_elsewhere(task._replace(part=part, of=of))) for part in range(1, of)]
         findings = findings_of(task._replace(of=of), on_read)
         for other in others:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data import validating
+from bench.data import listing, validating
 from bench.data.lines import chat_lines
 from bench.data.measuring import TIKTOKEN
 from tuneloop.inspection import Inspected, inspected
@@ -66,3 +66,25 @@ def test_tokens_are_those_of_tiktoken_on_every_line(lines: list[bytes], tmp_path
 
     assert found["lines"] > 0.99 * COUNT
     assert found["mismatches"] == 0
+
+
+def test_that_banking77_is_absent_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(validating, "BUILD", tmp_path)
+    monkeypatch.setattr(validating, "BANKING77", tmp_path / "none.jsonl")
+    monkeypatch.setattr(validating, "chat_lines", lambda _: iter([b"{}"]))
+    monkeypatch.setattr(validating, "measured", lambda *_: {"mismatches": 0, "stages": {"all": 1.0}, "peak_mb": 1})
+    monkeypatch.setattr(validating, "compared", lambda *_: {})
+
+    found = validating.figures()
+
+    assert validating.ABSENT in capsys.readouterr().out
+    assert not [name for name in found if name.startswith("banking77")]
+
+
+def test_each_filter_of_a_listing_is_measured_on_examples_that_match() -> None:
+    found = listing.figures(1200)
+
+    assert found["listing_by_filter"].keys() == listing.FILTERS.keys()
+    assert all(spent > 0 for spent in found["listing_by_filter"].values())

@@ -194,3 +194,32 @@ def test_a_message_that_is_none_of_ours_fails_alone() -> None:
         assert invoke("collect-examples", sqs_event("examples", body)) == {
             "batchItemFailures": [{"itemIdentifier": "m1"}]
         }
+
+
+def test_null_takes_a_setting_back_or_is_refused(world: World) -> None:
+    set_template(world, **TEMPLATE)
+    change = {"csv": {"user": "question", "assistant": "reply"}, "policy": {"min_quality": 0.5}}
+    assert world.call(ROUTE, PATH, change).status == 200
+
+    taken_back = world.call(ROUTE, PATH, {"csv": None, "policy": None}).body
+    refused = [world.call(ROUTE, PATH, {name: None}) for name in ("template", "on_drop", "max_run_usd")]
+
+    assert (taken_back["csv"], taken_back["policy"]["min_quality"]) == (None, 0.8)
+    assert {answer.status for answer in refused} == {422}
+    assert world.call("GET /v1/datasets/{dataset}", PATH).body["template"]["version"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"csv": {"user": "a", "assistant": "a"}},
+        {"policy": {"created_from": "2026-11-21", "created_to": "2026-11-20T23:00:00Z"}},
+        {"policy": {"created_from": 1}},
+        {"policy": {"max_examples": 10**30}},
+    ],
+    ids=str,
+)
+def test_settings_that_contradict_themselves_are_refused(change: Any, world: World) -> None:
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
+
+    assert world.call(ROUTE, PATH, change).status == 422

@@ -66,7 +66,7 @@ def test_examples_are_listed_newest_first_with_what_is_known_of_them(world: Worl
         ({"text": "content"}, set()),
         ({"status": "approved"}, set()),
     ],
-    ids=str,
+    ids=lambda each: str(each) if isinstance(each, dict) else str(len(each)),
 )
 def test_a_filter_finds_what_it_says(query: dict[str, str], expected: set[str], world: World) -> None:
     collected(world, FRENCH, GERMAN, chat('Please say "hi"\\ to him', "Hi."), *steps.questions(20, category="other"))
@@ -348,3 +348,15 @@ def test_reviewing_takes_another_scope_than_reading(world: World) -> None:
     answer = world.call("POST /v1/datasets/{dataset}/reviews", path, {"reviews": [on(page(world)[0])]}, key=reader)
 
     refused(answer, 403, "insufficient_scope")
+
+
+def test_a_decision_that_says_nothing_is_refused_and_one_that_changes_nothing_tells_the_revision(world: World) -> None:
+    collected(world, *parcels(3))
+    example = page(world)[0]
+    revision = reviewed(world, on(example, status="approved"))["revision"]
+
+    refused(sent(world, reviews=[{"example": example["id"], "version": 1}]), 422)
+    refused(sent(world, matching={}, revision=revision, change={}), 422)
+    done = sent(world, matching={"status": "approved"}, revision=revision, change={"status": "approved"}).body
+
+    assert (done["revision"], done["changed"]) == (revision, 0)

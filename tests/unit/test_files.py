@@ -50,7 +50,7 @@ def test_a_pipe_is_read_once_by_one_process_and_counted(kind: str, tmp_path: Pat
     content = PACK[kind](LINE * 20_000)
     pipe, moves = tmp_path / f"pipe.jsonl{kind}", list[int]()
     os.mkfifo(pipe)
-    writer = Thread(target=pipe.write_bytes, args=(content,))
+    writer = Thread(target=pipe.write_bytes, args=(content,), daemon=True)
     writer.start()
 
     report = validate(Task(pipe), processes=2, on_read=moves.append)

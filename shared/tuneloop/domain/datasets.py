@@ -7,9 +7,9 @@ policy are always the same export. Between a change and its export lies a quiet 
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.ids import Name
@@ -21,7 +21,8 @@ from tuneloop.domain.templates import Template
 from tuneloop.domain.trust import Trust
 
 LEAST_EXAMPLES = 10
-VERSIONED = ("policy", "template")  # settings of which earlier ones are kept
+CLEARED_BY_NULL = ("policy", "csv")  # null: the default policy, no columns of its own
+VERSIONED = {"policy", "template"}  # settings of which earlier ones are kept
 ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
 
 
@@ -137,9 +138,10 @@ class Dataset(BaseModel):
 
     def with_settings(self, change: "DatasetChange", now: datetime) -> "Dataset":
         """The dataset with the settings that a change names; policies and templates are added, not replaced."""
-        given = {name: getattr(change, name) for name in DatasetChange.model_fields if name not in VERSIONED}
-        changed = self.model_copy(update={name: value for name, value in given.items() if value is not None})
-        changed = changed.with_policy(change.policy, now) if change.policy else changed
+        given = change.model_fields_set & (DatasetChange.model_fields.keys() - VERSIONED)
+        changed = self.model_copy(update={name: getattr(change, name) for name in given})
+        if "policy" in change.model_fields_set:
+            changed = changed.with_policy(change.policy or DEFAULT, now)
         return changed.with_template(change.template) if change.template else changed
 
     def with_policy(self, policy: Policy, now: datetime) -> "Dataset":
@@ -230,6 +232,13 @@ class DatasetChange(BaseModel):
     policy: Policy | None = None
     template: Template | None = None
     csv: CsvColumns | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_said(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name not in CLEARED_BY_NULL:
+            raise ValueError("it can't be null; leave it out to keep what is set")
+        return value
 
 
 class Segment(BaseModel):

@@ -22,9 +22,7 @@ from tuneloop.domain.templates import Template
 MOST_COUNTED_ANSWERS = 1_000
 MOST_PROMPT_CHARACTERS = 16_000
 MOST_PROMPT_BYTES = 64 << 10  # a row holds 400 KB, and prompts stand in it twice
-TOO_FEW = (
-    f"one takes {FEWEST_ROWS} examples, out of {FEWEST_FOR_TEST} or more that share nothing with each other"
-)
+TOO_FEW = f"one takes {FEWEST_ROWS} examples, out of {FEWEST_FOR_TEST} or more that share nothing with each other"
 BY_HAND = (
     "Nothing will prove a version that is trained on this export: activate by hand if you trust it, "
     "or add examples or a test file of your own."

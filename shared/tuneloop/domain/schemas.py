@@ -1,8 +1,9 @@
 """Answer schemas: JSON Schema (draft 2020-12) as far as providers follow it when they write an answer.
 
-Checking can't take long, whoever wrote the schema: there are no regular expressions in it, and what it refers to is put
-in its place once, up to a limit. So a keyword that isn't known here is refused when the schema is set, not skipped. Of
-an answer only names and places are told, never a value.
+Checking can't take long, whoever wrote the schema: there are no regular expressions in it, what it refers to is put in
+its place once, up to a limit, and an answer of many values is checked against a schema of few parts only. So a keyword
+that isn't known here is refused when the schema is set, not skipped. Of an answer only names and places are told, never
+a value.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from tuneloop.domain.words import name_in
 
 SCHEMA_PARTS = 2_000  # schemas in each other once references are in place
 SCHEMA_DEPTH = 32
+CHECKS = 1_000_000  # about a second
 NOTES = frozenset({"title", "description", "default", "examples", "deprecated", "format", "$schema", "$defs"})
 REFERENCE = "#/$defs/"
 NOTHING: JsonObject = {"enum": []}  # what no value fits
@@ -106,6 +108,17 @@ def _is_sound(name: str, part: Any) -> bool:
     if name in BOUNDS:
         return KINDS["number" if BOUNDS[name][0] == "number" else "integer"](part)
     return True
+
+
+def is_too_much(value: Any, schema: JsonObject) -> bool:
+    """Whether a value has too many parts to be checked against so many parts of a resolved schema."""
+    return _size(value) * _size(schema) > CHECKS
+
+
+def _size(value: Any) -> int:
+    """How many values a value is made of."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(_size, inner))
 
 
 def faults_in(value: Any, schema: JsonObject, path: str = "") -> Iterator[Fault]:

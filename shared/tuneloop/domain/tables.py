@@ -6,9 +6,9 @@ ends, since what came after might be made of pieces. Each record is known by the
 
 import csv
 from collections.abc import Iterable, Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.limits import COLUMN_CHARACTERS, LINE_BYTES, LINE_PARTS
@@ -49,6 +49,12 @@ class CsvColumns(BaseModel):
     split: ColumnName | None = None
     quality: ColumnName | None = None
     created_at: ColumnName | None = None
+
+    @model_validator(mode="after")
+    def _are_different(self) -> Self:
+        if len(set(self.fields.values())) < len(self.fields):
+            raise ValueError("two fields can't be filled from one column")
+        return self
 
     @property
     def fields(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from tuneloop.domain.examples import Found, JsonObject, answer_of, canonical
 from tuneloop.domain.json_texts import KeptAsText, json_in
 from tuneloop.domain.limits import TEMPLATE_BYTES
-from tuneloop.domain.schemas import faults_in, fits, ordered, resolved
+from tuneloop.domain.schemas import faults_in, fits, is_too_much, ordered, resolved
 
 PLACE = re.compile(r"\{\{\s*([\w.-]{1,64})\s*\}\}", re.ASCII)
 REPEATS = 3  # of one place, so that a message stays about as large as its input
@@ -113,6 +113,10 @@ class Template(BaseModel):
             value = json_in(output) if isinstance(output, str) else output
         except ValueError:
             yield "$.output", "answer_not_json", "`output` must be JSON that keeps to the template's `answer_schema`."
+            return
+        if is_too_much(value, schema):
+            rule = "`output` has too many parts to be checked against an `answer_schema` of so many."
+            yield "$.output", "answer_too_large", rule
             return
         for fault in faults_in(value, schema):
             path = f"$.output{fault.path}"

@@ -93,11 +93,9 @@ def test_a_pipe_that_finds_no_room_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("name", ["none.jsonl", "."])
 def test_what_can_t_be_read_is_told_and_ends_with_2(name: str, tmp_path: Path) -> None:
-    for command, *words in (
-        ["validate"],
-        ["estimate"],
-        ["convert", "--to", "openai-sft", "--output", str(tmp_path / "x")],
-    ):
+    to = ["--to", "openai-sft", "--output", tmp_path / "out.jsonl"]
+
+    for command, words in (("validate", []), ("estimate", []), ("convert", to)):
         done = run(command, tmp_path / name, *words)
         assert (done.exit_code, "The file can't be read" in done.stderr) == (2, True)
 

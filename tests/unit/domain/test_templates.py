@@ -177,3 +177,11 @@ def test_a_template_could_have_made_what_has_its_prompt_and_keeps_to_its_schema(
     assert not CARD.could_have_made([*asked, {**answered, "content": "{}"}])
     assert not CARD.could_have_made([{"role": "system", "content": "another prompt"}, *made[-2:]])
     assert not CARD.could_have_made(made[-2:])
+
+
+def test_an_answer_of_very_many_parts_is_refused_by_a_schema_of_many_before_it_is_checked() -> None:
+    nested = {"anyOf": [{"properties": {f"p{number}": {"type": "string"} for number in range(200)}}] * 5}
+    template = Template(answer_schema={"type": "array", "items": nested})
+
+    assert told(template, input="a", output=list(range(4_000))) == [("$.output", "answer_too_large")]
+    assert told(template, input="a", output=list(range(40))) == []
