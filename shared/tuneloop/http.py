@@ -6,9 +6,9 @@ OpenAI's error shape. What is asked of AWS after the deadline is refused too, so
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from inspect import isclass, signature
+from inspect import Parameter, isclass, signature
 from typing import Annotated, Any, Generic, TypeVar, get_args
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -87,6 +87,7 @@ class Api:
         self.resolver = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=parse_json)
         self.scopes: dict[str, Scope] = {}
         self.queries: dict[str, frozenset[str]] = {}
+        self.bodies: set[str] = set()  # the routes that take one
         self._app = app
         self._authentication = Authentication(app)
         self._key: ApiKey | None = None
@@ -108,6 +109,7 @@ class Api:
 
         def register(routine: Route) -> Route:
             self.queries[route] = _query_of(routine, path)
+            self.bodies.update([route] if any(map(_is_body, _arguments(routine))) else [])
             name, summary = routine.__name__, (routine.__doc__ or "").partition("\n")[0]
             options = {"status_code": status, "openapi_extensions": {"x-scope": scope.value}, **openapi}
             return self.resolver.route(rule, method, operation_id=name, summary=summary, **options)(routine)
@@ -132,6 +134,7 @@ class Api:
             try:
                 self._key = self._admit(event)
                 readable = _as_json(event)
+                self._require_place(readable)
             except TuneloopError as error:
                 return self._plain(event, self._refusal(error))
             except Exception as error:  # noqa: BLE001 - an entry point: who can't be looked up is told so in our shape
@@ -151,6 +154,13 @@ class Api:
         if unknown := sorted(set(event.get("queryStringParameters") or ()) - self.queries[event["routeKey"]]):
             raise _no_parameter(unknown[0], self.queries[event["routeKey"]])
         return key
+
+    def _require_place(self, event: dict[str, Any]) -> None:
+        """Refuse fields that nobody would read."""
+        if event["routeKey"] not in self.bodies and (name := _field_in(event["body"])) is not None:
+            param = name_in(name)[:LONGEST_PARAM]
+            message = f"{param}: is not known here; this route takes no body."
+            raise errors.InvalidInput(message, param=param, code="extra_forbidden")
 
     def _plain(self, event: dict[str, Any], response: Response[Any]) -> dict[str, Any]:
         body: Any = response.body
@@ -221,13 +231,28 @@ def _no_parameter(name: str, known: frozenset[str]) -> errors.InvalidInput:
 
 def _query_of(routine: Route, path: str) -> frozenset[str]:
     """The names that a route takes in its query: its arguments but for the path's and the body."""
-    arguments = signature(routine, eval_str=True).parameters.values()
     return frozenset(
         next((found.alias for found in get_args(argument.annotation) if getattr(found, "alias", None)), argument.name)
-        for argument in arguments
-        if f"{{{argument.name}}}" not in path
-        and not (isclass(argument.annotation) and issubclass(argument.annotation, BaseModel))
+        for argument in _arguments(routine)
+        if f"{{{argument.name}}}" not in path and not _is_body(argument)
     )
+
+
+def _arguments(routine: Route) -> Iterable[Parameter]:
+    return signature(routine, eval_str=True).parameters.values()
+
+
+def _is_body(argument: Parameter) -> bool:
+    return isclass(argument.annotation) and issubclass(argument.annotation, BaseModel)
+
+
+def _field_in(body: str | None) -> str | None:
+    """The first field of a body that is an object and has any; what is no JSON has none."""
+    try:
+        value = parse_json(body or "{}")
+    except json.JSONDecodeError:
+        return None
+    return next(iter(value), None) if isinstance(value, dict) else None
 
 
 def _is_path_of(route: str, path: str) -> bool:

@@ -73,7 +73,7 @@ def failing(world: World, error: Exception) -> Answer:
     def fails() -> None:
         raise error
 
-    return sent(Function("fails", api), "POST /v1/fails", "/v1/fails", {"said": SECRET_SENTENCE}, world.key)
+    return sent(Function("fails", api), "POST /v1/fails", "/v1/fails", SECRET_SENTENCE, world.key)
 
 
 def test_no_route_answers_without_a_key(world: World) -> None:
@@ -238,6 +238,25 @@ def test_an_empty_request_means_its_defaults(world: World) -> None:
     for what in ("deactivate", "activate", "rollback"):
         path = f"/v1/models/support/{what}"
         assert world.call(f"POST /v1/models/{{model}}/{what}", path).status == 200
+
+
+@pytest.mark.parametrize("body", [{"policy": {"min_quality": 0.5}}, {"the purple heron": 1}, '{"a": 1, "a": 2}'], ids=str)
+def test_a_route_without_a_body_refuses_fields(body: Any, world: World) -> None:
+    world.drop("support", steps.questions(2))
+
+    routes = ("POST /v1/datasets/{dataset}/exports", "GET /v1/datasets/{dataset}")
+    answers = [world.call(route, path_of(route, IDS), body) for route in routes]
+
+    for answer in answers:
+        assert "takes no body" in refused(answer, 422, "extra_forbidden")
+        assert "heron" not in answer.text
+
+
+@pytest.mark.parametrize("body", [None, "", "{}", "null", "[]", "not json"])
+def test_a_route_without_a_body_passes_over_what_has_no_fields(body: Any, world: World) -> None:
+    world.drop("support", steps.questions(2))
+
+    assert world.call("GET /v1/datasets/{dataset}", "/v1/datasets/support", body).status == 200
 
 
 def test_what_never_served_is_not_activated_unasked(world: World) -> None:
