@@ -19,6 +19,8 @@ FORMS: dict[str, Any] = {
     "messages": {"type": "array", "items": {"type": "object"}, "description": "In OpenAI's fine-tuning format."},
     "user_message": {"type": "string", "description": "With `assistant_response`, in place of `messages`."},
     "assistant_response": {"type": "string"},
+    "prompt": {"type": "string", "description": "With `completion`, the same by other names."},
+    "completion": {"type": "string"},
     "input": {
         "anyOf": [{"type": "string"}, {"type": "object"}],
         "description": "With `output`, rendered through the dataset's template; or of a preference pair.",
@@ -56,7 +58,8 @@ class NewDataset(DatasetChange):
 class NewExamples(BaseModel):
     """Up to 500 examples, each of any form, and beside it `split`, `quality`, `category`, `source`, `subject`, `group`.
 
-    A form is `messages`, `{user_message, assistant_response}`, `{input, output}`, or a preference pair.
+    A form is `messages`, `{user_message, assistant_response}`, `{prompt, completion}`, `{input, output}`, or a
+    preference pair.
     """
 
     model_config = ConfigDict(extra="forbid")

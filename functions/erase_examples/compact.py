@@ -58,7 +58,7 @@ def retire(dataset: Dataset, *, generations: Generations, now: datetime) -> bool
     """Forget what was merged long ago; tells whether there was anything."""
     place = dataset.tenant, dataset.id
     old = [each for each in generations.all(*place) if now - each.created_at > MERGED_KEPT]
-    if not old or (old[-1].alone and len(old) == 1):
+    if not old or generations.is_retired(*place, old[-1]):
         return False
     generations.retire(*place, old[-1])
     return True

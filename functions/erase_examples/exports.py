@@ -14,7 +14,7 @@ import orjson
 
 from tuneloop.domain.columns import OUTCOME_OF, Outcome
 from tuneloop.domain.conversions import stored_form
-from tuneloop.domain.examples import Example, Split
+from tuneloop.domain.examples import Example, JsonObject, Split, canonical
 from tuneloop.domain.exports import Answers, Export, ExportFile
 from tuneloop.domain.facts import facts_of
 from tuneloop.store.membership import ID_BYTES, Member, Membership, members_key
@@ -82,10 +82,15 @@ def _without_rows(file: ExportFile, key: str, stays: list[bool], objects: Object
 def _answers(file: ExportFile, objects: Objects) -> Answers:
     answers = Answers()
     for line in objects.lines(file.key):
-        example = Example(id="", content=orjson.loads(line))
-        answers.add(facts_of(example).answer, line, lambda example=example: example.messages)  # type: ignore[misc]
+        example = Example(id="", content=_stored(line))
+        said = canonical(example.content).encode()
+        answers.add(facts_of(example).answer, said, lambda example=example: example.messages)  # type: ignore[misc]
     return answers
 
 
 def _tokens(line: bytes) -> int:
-    return count_content(stored_form(orjson.loads(line)))
+    return count_content(_stored(line))
+
+
+def _stored(line: bytes) -> JsonObject:
+    return stored_form(orjson.loads(line))

@@ -5,13 +5,14 @@ take longer than an answer may is refused, with a way that always works.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import orjson
 
 from export_data.files import SplitFiles
 from tuneloop.domain.columns import SPLIT_OF
 from tuneloop.domain.conversions import OWN_FORMAT, Conversion, check_kind
-from tuneloop.domain.errors import TooLarge
+from tuneloop.domain.errors import NotFound, TooLarge
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export, ExportFile
 from tuneloop.domain.ids import digest
@@ -37,7 +38,7 @@ def convert(
     """Write the files of an export in the conversion's format, those of one category if one is given."""
     check_kind(export.kind, conversion.to)
     _check_size(export, category)
-    rows = _frozen(export, objects) if category is None else _of(category, export, contents, membership)
+    rows = _frozen(export, objects) if category is None else _some(_of(category, export, contents, membership))
     if conversion.to != OWN_FORMAT[export.kind]:
         rows = _converted(rows, conversion)
     place = "all" if category is None else digest(category)[:16]
@@ -81,6 +82,13 @@ def _of(category: str, export: Export, contents: Contents, membership: Membershi
                 if split and (decided or head.category) == category:
                     content = content_of(block.lines[place])
                     yield split, pair_line(content) if head.preference else content
+
+
+def _some(rows: Iterator[tuple[Split, bytes]]) -> Rows:
+    """The rows, of which there must be one at least: three empty files would tell nobody of a slip of the pen."""
+    if (first := next(rows, None)) is None:
+        raise NotFound("No example of this export has that category.", param="category")
+    return chain([first], rows)
 
 
 def _converted(rows: Rows, conversion: Conversion) -> Iterator[tuple[Split, bytes]]:

@@ -13,6 +13,8 @@ from tuneloop.providers.catalog import base_models, price_of
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.exports import Exports
 
+BOTH = "Give both `examples` and `average_tokens`, as you think of them."
+
 
 def newest_export(dataset: Dataset, *, exports: Exports) -> Export | None:
     """The export that was frozen last."""
@@ -31,7 +33,7 @@ def counted(dataset: Dataset, export: Export | None, *, datasets: Datasets) -> t
         files = export.files.values()
         return sum(file.examples for file in files), sum(file.tokens for file in files)
     if not dataset.revision:
-        raise Conflict(f"Dataset {dataset.id} has no examples yet. Say how many you think of.", code="empty_dataset")
+        raise Conflict(f"Dataset {dataset.id} has no examples yet. {BOTH}", code="empty_dataset")
     segments = datasets.held(dataset.tenant, dataset.id, dataset.revision).segments
     return sum(segment.examples for segment in segments), sum(segment.tokens for segment in segments)
 
@@ -44,7 +46,10 @@ def basis_of_count(
     if examples is not None and average_tokens is not None:
         return Basis.of_count(examples, examples * average_tokens)
     known, tokens = counted(dataset, export, datasets=datasets)
-    wanted, average = examples or known, average_tokens or (tokens / known if known else 0)
+    if not known:
+        found = f"export {export.id}" if export else f"dataset {dataset.id}"
+        raise Conflict(f"There is nothing to count by: {found} has no examples. {BOTH}", code="empty_dataset")
+    wanted, average = examples or known, average_tokens or tokens / known
     error = COUNTED_ERROR if (wanted, average_tokens) == (known, None) else GUESSED_ERROR
     return Basis.of_count(wanted, round(wanted * average), answer, error)
 

@@ -1,8 +1,9 @@
 """Freezing: the examples of one revision become train, validation and test files that never change again.
 
 Two passes over the contents, which come sorted by id: the first gathers what the selection needs, the second writes
-each example once into its split. Files are named by the export's id and written whole, so a repetition writes the same
-bytes again and the row is added once. A damaged segment ends it, with a note for whoever waits for the export.
+each example once into its split. Files are named by the export's id and by what they were made of, and written whole:
+a repetition writes the same bytes again, one after an erasure writes beside them, and the row is added once. A damaged
+segment ends it, with a note for whoever waits for the export.
 """
 
 from datetime import datetime

@@ -7,6 +7,8 @@ everything else that happens to an example here.
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 
 from tuneloop.domain.columns import Columns, Outcome
 from tuneloop.domain.examples import Split
@@ -18,7 +20,6 @@ from tuneloop.store.contents import Block
 from tuneloop.store.lines import Head, heads_of, utc_text
 
 MARK: dict[str | None, int] = {None: 0} | {split.value: STRICTNESS[split] for split in Split}
-UNSIGNED = (1 << 64) - 1
 FROM_FEEDBACK = ("correction", "confirmation")
 WORD = 8
 UNLIKE = "0" * LIKENESS_DIGITS
@@ -45,6 +46,7 @@ def _add(columns: Columns, heads: list[Head], decisions: list[Decision], policy:
     columns.tokens.extend([head.tokens for head in heads])
     columns.ids.extend(_words([head.id[: 2 * WORD] for head in heads]))
     columns.unit.extend(_words([head.unit for head in heads]))
+    columns.frame.extend(_words([head.frame for head in heads]))
     columns.answer.extend(_words([head.answer for head in heads]))
     columns.normal.extend(_words([head.normal for head in heads]))
     columns.subject.extend([_number(head.subject) for head in heads])
@@ -59,10 +61,16 @@ def _add(columns: Columns, heads: list[Head], decisions: list[Decision], policy:
 
 
 def _filtered(head: Head, decision: Decision, policy: Policy, first: str, last: str) -> Outcome:
-    """What the filters say of one example: the first of them that it doesn't pass."""
+    """What the filters say of one example: the first of them that it doesn't pass.
+
+    A test of the user's own is measured by status and category alone: the rest is about what is learnt.
+    """
     quality = head.quality if decision.quality is None else decision.quality
     if decision.status == Status.REJECTED:
         return Outcome.REJECTED
+    if head.split == Split.TEST:
+        is_other = policy.categories and (decision.category or head.category) not in policy.categories
+        return Outcome.OTHER_CATEGORY if is_other else Outcome.TRAIN
     needs_approval = policy.validated_only or head.source in FROM_FEEDBACK
     if needs_approval and decision.status != Status.APPROVED:
         return Outcome.NOT_APPROVED
@@ -70,8 +78,7 @@ def _filtered(head: Head, decision: Decision, policy: Policy, first: str, last: 
         return Outcome.OTHER_CATEGORY
     if (first or last) and not _came_within(head.created_at or "", first, last):
         return Outcome.OTHER_TIME
-    is_low = quality is not None and quality < policy.min_quality and head.split != Split.TEST
-    return Outcome.LOW_QUALITY if is_low else Outcome.TRAIN
+    return Outcome.LOW_QUALITY if quality is not None and quality < policy.min_quality else Outcome.TRAIN
 
 
 def _came_within(created: str, first: str, last: str) -> bool:
@@ -101,5 +108,10 @@ def _bands(digits: Sequence[str]) -> "list[array[int]]":
 
 
 def _number(name: str | None) -> int:
-    """A number that stands for a name within this process; 0 for none."""
-    return (hash(name) & UNSIGNED) or 1 if name else 0
+    """A number that always stands for this name; 0 for none."""
+    return _hash(name) if name else 0
+
+
+@lru_cache(maxsize=1 << 16)
+def _hash(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode(), digest_size=WORD).digest()) or 1

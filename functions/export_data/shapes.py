@@ -53,7 +53,6 @@ class ExportView(BaseModel):
     conversion: ConversionView | None = None
     policy: Policy | None = None
     examples: int | None = None
-    resent: int | None = None
     left_out: dict[str, int] | None = None
     erased: int | None = None
     groups: int | None = None

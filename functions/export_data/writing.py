@@ -12,7 +12,7 @@ from tuneloop.domain.columns import OUTCOME_OF, Columns, Outcome
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import Export, ExportFile, export_id
+from tuneloop.domain.exports import Export, ExportFile, export_id, made_of, prefix_of
 from tuneloop.domain.policy import Kind, Policy
 from tuneloop.domain.selection import Selected, select
 from tuneloop.likeness import BANDS, METHOD, THRESHOLD
@@ -32,7 +32,8 @@ def write_export(
     held_before, erased = _held_out(dataset, objects), contents.erased(dataset.tenant, dataset.id)
     selected = _selected(dataset, policy, contents, place, held_before, erased)
     overlaps, identity = _proved(selected), export_id(*place, policy)
-    prefix = f"exports/{dataset.tenant}/{dataset.id}/{identity}"
+    made = made_of(erased.latest, dataset.held_out.key if dataset.held_out else None)
+    prefix = prefix_of(dataset.tenant, dataset.id, identity, made)
     learnt = Learnt(dataset.templates_at(revision))
     files = _files(prefix, selected, contents, place, erased, objects, learnt)
     objects.put(members_key(prefix), packed_members(selected.columns))
@@ -45,7 +46,6 @@ def write_export(
         kind=selected.kind,
         files=files,
         examples=len(selected.columns),
-        resent=contents.lines(*place) - len(selected.columns),
         left_out=selected.left_out(),
         groups=selected.groups,
         in_forms=selected.in_forms,
@@ -53,6 +53,7 @@ def write_export(
         overlap_method=METHOD,
         near_threshold=THRESHOLD,
         without=erased.latest,
+        made_of=made,
         held_out=_write_held_out(f"{prefix}/held_out.bin", selected.tested() | held_before, objects),
         conflicting_prompts=selected.conflicting_prompts,
         distinct_answers=learnt.answers.different,

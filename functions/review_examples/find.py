@@ -67,6 +67,7 @@ class Newest:
         self.total = 0
         self.matching = 0
         self._limit, self._last = limit, last
+        self._floor: Place | None = None  # the newest that has to wait for the next page: older ones wait with it
         self._heap: list[tuple[Place, Hit]] = []
         self._bytes = 0
 
@@ -77,12 +78,18 @@ class Newest:
         if self._last and place >= self._last:
             return
         self.matching += 1
-        if len(self._heap) == self._limit and place < self._heap[0][0]:
+        if self._waits(place):
             return
         heappush(self._heap, (place, hit))
         self._bytes += _size(hit)
         while len(self._heap) > self._limit or (self._bytes > PAGE_BYTES and len(self._heap) > 1):
-            self._bytes -= _size(heappop(self._heap)[1])
+            self._floor, oldest = heappop(self._heap)
+            self._bytes -= _size(oldest)
+
+    def _waits(self, place: Place) -> bool:
+        if self._floor and place < self._floor:
+            return True
+        return len(self._heap) == self._limit and place < self._heap[0][0]
 
     @property
     def found(self) -> list[Hit]:

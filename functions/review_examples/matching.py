@@ -34,13 +34,14 @@ def review_matching(
 ) -> str | None:
     """Decide on the examples that match, beginning after an id; gives the id after which there are more."""
     wanted.require_range()
-    reviewing.revision = datasets.get(tenant, name).revision
+    dataset = datasets.get(tenant, name)
+    reviewing.revision = dataset.revision
     if revision > reviewing.revision:
         raise InvalidInput("`revision` must be one that the dataset has had, as a listing names it.", param="revision")
     with contents.found(tenant, name, revision, wanted, check) as found:
         matching = (each for each in found if each.id > after and not _is_so(each, change))
         while some := list(islice(matching, REVIEWS_AT_ONCE)):
-            reviewing.decide([_wish(each, change) for each in some], known=True)
+            reviewing.decide([_wish(each, change) for each in some], known_at=dataset.erasures)
             if remaining_s() < NEEDED_S:
                 return some[-1].id if next(matching, None) else None
     return None

@@ -52,15 +52,17 @@ class Reviewing:
         self._histories: dict[str, list[Review]] = {}
         self._read = 0
         self._originals: dict[str, Stored] = {}
+        self._erasures = 0
         self.revision = 0
         self.changed = 0
         self.refused: list[Refusal] = []
 
-    def decide(self, wishes: Sequence[Wish], *, known: bool = False) -> None:
-        """Take decisions, those that can be; `known` says that all of the examples exist."""
+    def decide(self, wishes: Sequence[Wish], *, known_at: int | None = None) -> None:
+        """Take decisions, those that can be; all of the examples exist if no erasure came after number `known_at`."""
         for _ in range(TRIES):
             dataset = self._datasets.get(self._tenant, self._name)
-            self._catch_up(dataset.revision)
+            known = dataset.erasures == known_at
+            self._catch_up(dataset)
             if not known:
                 self._look_up(wishes, dataset.revision)
             reviews, refused = self._plan(wishes, known=known)
@@ -73,16 +75,19 @@ class Reviewing:
             return
         raise Stale(f"Dataset {self._name} is changing too fast to review it; try again.")
 
-    def _catch_up(self, revision: int) -> None:
-        if revision > self._read:
-            for review in self._reviews.taken(self._tenant, self._name, revision, self._read):
+    def _catch_up(self, dataset: Dataset) -> None:
+        """Read what was decided since; after an erasure everything, since what was read may be gone."""
+        if dataset.erasures != self._erasures:
+            self._histories, self._originals, self._read = {}, {}, 0
+            self._erasures = dataset.erasures
+        if dataset.revision > self._read:
+            for review in self._reviews.taken(self._tenant, self._name, dataset.revision, self._read):
                 self._histories.setdefault(review.example, []).append(review)
-        self._read = self.revision = revision
+        self._read = self.revision = dataset.revision
 
     def _look_up(self, wishes: Sequence[Wish], revision: int) -> None:
-        """Find the examples of which it isn't known that they exist, and those that are edited."""
-        wanted = {wish.example for wish in wishes if wish.edit or wish.example not in self._histories}
-        if missing := wanted - self._originals.keys():
+        """Find the examples; that one was decided on doesn't prove that it is there still."""
+        if missing := {wish.example for wish in wishes} - self._originals.keys():
             self._originals |= self._contents.originals(self._tenant, self._name, revision, missing)
 
     def _plan(self, wishes: Sequence[Wish], *, known: bool) -> tuple[list[Review], list[Refusal]]:
@@ -90,7 +95,7 @@ class Reviewing:
         new: dict[str, list[Review]] = {}
         refused = []
         for wish in wishes:
-            if not known and not self._exists(wish):
+            if not known and wish.example not in self._originals:
                 refused.append(_unknown(wish))
                 continue
             history = [*self._histories.get(wish.example, []), *new.get(wish.example, [])]
@@ -101,9 +106,6 @@ class Reviewing:
             elif not any(map(review.says, history)):
                 refused.append(_stale(wish, version))
         return [review for reviews in new.values() for review in reviews], refused
-
-    def _exists(self, wish: Wish) -> bool:
-        return wish.example in self._originals or (wish.example in self._histories and not wish.edit)
 
     def _review(self, wish: Wish) -> Review:
         line = _edited(self._originals[wish.example], wish.edit) if wish.edit else None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 import msgspec
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
 
 from tuneloop.domain.examples import OTHER_ANSWER, JsonObject, Split
 from tuneloop.domain.finding import Wanted
@@ -49,7 +49,7 @@ CONTENT: dict[str, Any] = {
 Content = Annotated[dict[str, Any], WithJsonSchema(CONTENT)]
 
 
-DECIDED = {"status", "quality", "category", "note", "content"}
+DECIDED = ("status", "quality", "category", "note", "content")
 
 
 class Change(BaseModel):
@@ -58,14 +58,15 @@ class Change(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: Status | None = None
-    quality: float | None = Field(default=None, ge=0, le=1)
+    quality: float | None = Field(default=None, ge=0, le=1, strict=True)
     category: str | None = Field(default=None, min_length=1, max_length=CATEGORY_CHARACTERS)
     note: str | None = Field(default=None, min_length=1, max_length=NOTE_CHARACTERS)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if all(getattr(self, name, None) is None for name in DECIDED):
-            raise ValueError(f"a decision says something: one of {', '.join(sorted(DECIDED))}")
+        names = [name for name in DECIDED if name in type(self).model_fields]
+        if all(getattr(self, name) is None for name in names):
+            raise ValueError(f"a decision says something: one of {', '.join(names)}")
         return self
 
 
@@ -73,7 +74,7 @@ class ExampleChange(Change):
     """A decision on one example by somebody who saw `version` of it; `content` is the whole example as it should be."""
 
     example: ExampleId
-    version: int = Field(ge=0, le=1_000_000)
+    version: StrictInt = Field(ge=0, le=1_000_000)
     content: Content | None = None
 
 
@@ -85,7 +86,7 @@ class NewReviews(BaseModel):
     reviews: list[ExampleChange] | None = Field(default=None, min_length=1, max_length=REVIEWS_AT_ONCE)
     matching: Wanted | None = None
     change: Change | None = None
-    revision: int | None = Field(default=None, ge=1, le=10**9)
+    revision: StrictInt | None = Field(default=None, ge=1, le=10**9)
     after: ExampleId | None = Field(default=None, description="`next` of the answer before.")
     reviewer: str | None = Field(default=None, min_length=1, max_length=REVIEWER_CHARACTERS)
 
@@ -94,6 +95,14 @@ class NewReviews(BaseModel):
         matching = (self.matching, self.change, self.revision)
         if (self.reviews is None) == (None in matching) or (self.reviews and any((*matching, self.after))):
             raise ValueError("send either `reviews`, or `matching` with `change` and `revision`")
+        return self
+
+    @model_validator(mode="after")
+    def _changes_what_matches(self) -> Self:
+        if self.change and self.change.model_dump(exclude={"note"}, exclude_none=True) == {}:
+            raise ValueError(
+                "a `note` alone changes nothing of what matches; set a status, quality or category with it"
+            )
         return self
 
 

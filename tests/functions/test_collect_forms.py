@@ -63,7 +63,8 @@ def test_a_post_is_polled_until_it_is_collected(world: World) -> None:
 
 
 def test_a_question_with_its_answer_is_the_same_example_as_its_messages(world: World) -> None:
-    for example in (chat("a", "b"), {"user_message": "a", "assistant_response": "b"}):
+    simple = ({"user_message": "a", "assistant_response": "b"}, {"prompt": "a", "completion": "b"})
+    for example in (chat("a", "b"), *simple):
         assert post(world, example).status == 202
         world.settle()
 
@@ -85,6 +86,8 @@ def test_inputs_and_outputs_are_rendered_through_the_dataset_s_template(world: W
     ("example", "param", "code"),
     [
         ({"user_message": "a"}, "examples[1].assistant_response", "missing_text"),
+        ({"prompt": "a", "completion": 1}, "examples[1].completion", "missing_text"),
+        ({"input": {"input": None}, "output": {"year": "1"}}, "examples[1].input.input", "missing_input"),
         ({"user_message": "a", "assistant_response": ""}, "examples[1].assistant_response", "empty_answer"),
         ({"input": "a", "output": {"year": 1986}}, "examples[1].output.year", "breaks_answer_schema"),
         ({"input": "a", "output": "1986 or so"}, "examples[1].output", "answer_not_json"),

@@ -8,6 +8,7 @@ import pytest
 from erase_examples import compact as compacting
 from tests.examples import chat
 from tests.functions.conftest import Later
+from tests.functions.providers import Killed
 from tests.functions.test_erase_examples import (
     collecting,
     erased_subject,
@@ -19,6 +20,7 @@ from tests.functions.test_erase_examples import (
     rows_of,
     swept,
 )
+from tests.functions.test_erase_examples_faults import dying
 from tests.world import World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.errors import Conflict
@@ -173,3 +175,20 @@ def test_another_subject_s_line_of_the_same_example_outlives_merging_and_erasing
     assert len(app.generations.all(world.tenant, "support")) == 1
     assert id_of(line) in held(world)
     assert b"alice" not in everything(world)
+
+
+def test_forgetting_what_was_merged_is_finished_by_the_next_sweep_where_one_died(
+    world: World, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = filled(world)
+    world.schedule("erase-examples")
+    later(DAYS_8)
+    with pytest.raises(Killed), dying(3, monkeypatch):  # the generation stands alone, and one row of five is gone
+        world.schedule("erase-examples")
+    assert len(app.datasets.segment_rows(world.tenant, "support")) == 4
+
+    world.schedule("erase-examples")
+
+    assert app.datasets.segment_rows(world.tenant, "support") == []
+    assert len(list(app.objects.everything("datasets/"))) == 1
+    assert held(world) == {id_of(line) for line in lines}

@@ -116,6 +116,21 @@ def test_records_that_cannot_be_used_may_be_skipped_but_not_what_cannot_be_told_
     assert app.datasets.get(world.tenant, "support").examples == 2
 
 
+def test_cells_of_json_fill_a_template_s_places_and_keep_to_its_schema(world: World) -> None:
+    schema = {"type": "object", "properties": {"grade": {"type": "integer"}}}
+    changed(world, template={"user": "{{title}}, {{year}}", "answer_schema": schema})
+
+    good = dropped(world, b'input;output\n{"title":"A card","year":1986};{"grade": 9}\n')
+    bad = dropped(world, b'input;output\nA card;{"grade":9}\n{"title":"A","year":1};{"grade":"9"}\n', "bad.csv")
+
+    assert (good["status"], collected(world)) == ("collected", [(["A card, 1986", '{"grade":9}'], None)])
+    assert told(bad) == [
+        (2, "$.input", "missing_input"),
+        (2, "$.input", "missing_input"),
+        (3, "$.output", "breaks_answer_schema"),
+    ]
+
+
 def test_a_table_lies_in_a_split_s_folder_like_any_file(world: World) -> None:
     drop = dropped(world, TABLE, "test/a.csv")
 

@@ -94,9 +94,22 @@ def test_a_count_alone_is_enough_even_of_an_empty_dataset(world: World) -> None:
     priced = estimated(world, examples="1000", average_tokens="200")
 
     assert (refused.status, refused.body["error"]["code"]) == (409, "empty_dataset")
+    assert "both `examples` and `average_tokens`" in refused.body["error"]["message"]
     assert (priced["basis"], priced["revision"]) == ("count", None)
     only = priced["estimates"][0]
     assert only["estimated_tokens"] == 200 * only["examples"] * only["epochs"]
+
+
+@pytest.mark.parametrize("query", [{"examples": "5000"}, {"average_tokens": "300"}], ids=str)
+def test_half_a_count_says_nothing_where_the_newest_export_took_nothing(query: dict[str, str], world: World) -> None:
+    collecting(world, *steps.questions(30))
+    world.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"policy": {"categories": ["none"]}})
+    frozen(world)
+
+    refused = asked(world, **query)
+
+    assert (refused.status, refused.body["error"]["code"]) == (409, "empty_dataset")
+    assert "both `examples` and `average_tokens`" in refused.body["error"]["message"]
 
 
 def test_a_count_takes_the_length_of_what_is_there(world: World) -> None:

@@ -85,8 +85,16 @@ def test_one_category_comes_in_files_of_its_own_split_as_the_export_is(world: Wo
         assert lines_at(world, file["url"]) == expected
     assert sum(file["examples"] for file in answer["files"].values()) == 60
     assert answer["conversion"]["format"] == "openai-sft"
-    none = converted(world, found, category="loans").body
-    assert {file["examples"] for file in none["files"].values()} == {0}
+
+
+def test_a_category_that_an_export_has_nothing_of_is_named(world: World) -> None:
+    collecting(world, *steps.questions(30, category="parcels"))
+    found = frozen(world)
+
+    answer = converted(world, found, category="loans")
+
+    assert (answer.status, answer.body["error"]["param"]) == (404, "category")
+    assert "loans" not in answer.text
 
 
 def test_the_format_that_an_export_has_is_no_conversion(world: World) -> None:

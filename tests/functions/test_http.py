@@ -240,7 +240,9 @@ def test_an_empty_request_means_its_defaults(world: World) -> None:
         assert world.call(f"POST /v1/models/{{model}}/{what}", path).status == 200
 
 
-@pytest.mark.parametrize("body", [{"policy": {"min_quality": 0.5}}, {"the purple heron": 1}, '{"a": 1, "a": 2}'], ids=str)
+@pytest.mark.parametrize(
+    "body", [{"policy": {"min_quality": 0.5}}, {"the purple heron": 1}, '{"a": 1, "a": 2}'], ids=str
+)
 def test_a_route_without_a_body_refuses_fields(body: Any, world: World) -> None:
     world.drop("support", steps.questions(2))
 

@@ -56,6 +56,7 @@ class Columns:
     tokens: "array[int]" = field(default_factory=lambda: array("Q"))
     ids: "array[int]" = field(default_factory=lambda: array("Q"))
     unit: "array[int]" = field(default_factory=lambda: array("Q"))
+    frame: "array[int]" = field(default_factory=lambda: array("Q"))
     answer: "array[int]" = field(default_factory=lambda: array("Q"))
     normal: "array[int]" = field(default_factory=lambda: array("Q"))
     subject: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -64,6 +65,7 @@ class Columns:
     bands: "list[array[int]]" = field(default_factory=list)
     signatures: bytearray = field(default_factory=bytearray)  # as many bytes for each
     origin: dict[int, int] = field(default_factory=dict)
+    was_test: bytes = b""  # whether an earlier export took the prompt for its test
 
     def __len__(self) -> int:
         return len(self.outcomes)

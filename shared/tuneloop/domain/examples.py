@@ -29,6 +29,13 @@ __all__ = [
 
 CONTENT_FIELDS = ("messages", "tools", "parallel_tool_calls")
 OTHER_ANSWER = "non_preferred_output"
+OTHER_FORMS = (
+    "output",
+    "user_message",
+    "assistant_response",
+    "prompt",
+    "completion",
+)  # made into messages by `shaping`
 MADE_FIELDS = ("id", "content")  # of an example, but none of a line
 LONGEST_PATH = 200
 
@@ -124,7 +131,7 @@ OURS = tuple(name for name in Example.model_fields if name not in MADE_FIELDS)
 
 
 def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Problem:
-    allowed = ", ".join([*CONTENT_FIELDS, *OURS, *PREFERENCE_FIELDS])
+    allowed = ", ".join([*CONTENT_FIELDS, *OURS, *PREFERENCE_FIELDS, *OTHER_FORMS])
     path = ".".join(["$", *map(name_in, loc)])[:LONGEST_PATH]
     return Problem(line=line, path=path, code="invalid_field", message=f"{message}. Known fields: {allowed}.")
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, computed_field
 
 from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.examples import CALLS, PROMPT_ROLES, JsonObject, Split, answer_of, canonical, text_of
-from tuneloop.domain.ids import Name, derived_id
+from tuneloop.domain.ids import Name, derived_id, digest
 from tuneloop.domain.policy import DEFAULT, Kind, Policy
 from tuneloop.domain.selection import is_closed
 from tuneloop.domain.splitting import FEWEST_FOR_TEST
@@ -43,12 +43,12 @@ class ExportFile(BaseModel):
 class Export(BaseModel):
     """A frozen version of a dataset, its statistics, and the prompts that its versions are served with.
 
-    `left_out` counts examples by why they are in no file, `resent` lines of examples that had come before,
-    `groups` what must not be divided, `in_forms` examples too many of which are alike to be duplicates. `overlaps`
-    proves that splits share nothing, counted by kind after the fact: how is said by `overlap_method`, and two texts of
-    the similarity `near_threshold` are told to be alike in half of all cases. `answer_tokens` is what an answer has on
-    average, by the first of those that train, and `template` what `{input, output}` lines were rendered through. It is
-    `without` what the erasures up to that number cover; of what it froze, `erased` examples are gone from it.
+    `left_out` counts examples by why they are in no file, `groups` what must not be divided, `in_forms` examples too
+    many of which are alike to be duplicates. `overlaps` proves that splits share nothing, counted by kind after the
+    fact: how is said by `overlap_method`, and two texts of the similarity `near_threshold` are told to be alike in half
+    of all cases. `answer_tokens` is what an answer has on average, by the first of those that train, and `template`
+    what `{input, output}` lines were rendered through. It is `without` what the erasures up to that number cover; of
+    what it froze, `erased` examples are gone from it.
     """
 
     tenant: Name
@@ -59,7 +59,6 @@ class Export(BaseModel):
     kind: Kind = Kind.SUPERVISED
     files: dict[Split, ExportFile]
     examples: int
-    resent: int = 0
     left_out: dict[str, int] = {}
     groups: int = 0
     in_forms: int = 0
@@ -69,6 +68,7 @@ class Export(BaseModel):
     without: int = 0
     erased: int = 0
     held_out: str | None = None
+    made_of: str = ""
     conflicting_prompts: int
     distinct_answers: int
     most_frequent_answer: str
@@ -82,7 +82,7 @@ class Export(BaseModel):
     @property
     def prefix(self) -> str:
         """Where its objects lie."""
-        return f"exports/{self.tenant}/{self.dataset}/{self.id}"
+        return prefix_of(self.tenant, self.dataset, self.id, self.made_of)
 
     @property
     def folder(self) -> str:
@@ -127,6 +127,16 @@ class Export(BaseModel):
 def export_id(tenant: str, dataset: str, revision: int, policy: Policy) -> str:
     """The id of the export of that revision under a policy."""
     return derived_id("export", tenant, dataset, revision, policy.name)
+
+
+def made_of(without: int, held_out: str | None) -> str:
+    """What tells apart two freezes of one export: up to which erasure, and beside which prompts held out before."""
+    return digest(without, held_out or "")[:8] if without or held_out else ""
+
+
+def prefix_of(tenant: str, dataset: str, export: str, made_of: str) -> str:
+    """Where an export's objects lie; two freezes that hold different examples never write to the same place."""
+    return "/".join(filter(None, ("exports", tenant, dataset, export, made_of)))
 
 
 class Answers:

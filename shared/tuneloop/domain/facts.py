@@ -1,14 +1,14 @@
 """Facts: what of an example is hashed and counted once, when it is collected, so that nobody has to parse it again.
 
-Two examples with the same `unit` ask the same thing; with the same `answer` they say the same thing; with the same
-`normal` they are the same conversation but for letter case, white space, and the way in which an answer's JSON is
-written. Each is the first 64 bits of a SHA-256.
+Two examples with the same `unit` ask the same thing, with the same `frame` under the same system prompt and tools; with
+the same `answer` they say the same thing; with the same `normal` they are the same conversation but for letter case,
+white space, and the way in which an answer's JSON is written. Each is the first 64 bits of a SHA-256.
 """
 
 import json
 from typing import NamedTuple
 
-from tuneloop.domain.examples import Example, JsonObject, canonical, text_of
+from tuneloop.domain.examples import PROMPT_ROLES, Example, JsonObject, canonical, text_of
 from tuneloop.domain.ids import digest
 from tuneloop.domain.splitting import folded_prompt, said_in
 
@@ -20,6 +20,7 @@ class Facts(NamedTuple):
 
     prompt: str
     unit: str
+    frame: str
     answer: str
     normal: str
     characters: int
@@ -32,9 +33,11 @@ def facts_of(example: Example) -> Facts:
     if rejected := example.content.get("non_preferred_output"):
         parts += [f"not:{_spoken(message)}" for message in rejected]
     prompt = folded_prompt(example)
+    led = [message for message in example.prompt if message["role"] in PROMPT_ROLES]
     return Facts(
         prompt=prompt,
         unit=digest(prompt)[:HASH_DIGITS],
+        frame=digest(_squeezed(" ".join([*map(text_of, led), tools])))[:HASH_DIGITS],
         answer=digest(_squeezed(as_one_text(example.answer)))[:HASH_DIGITS],
         normal=digest(" ".join(parts).casefold())[:HASH_DIGITS],
         characters=sum(len(text_of(message)) for message in example.prompt if message["role"] == "user"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.examples import JsonObject, Split
@@ -36,9 +36,9 @@ class Wanted(BaseModel):
     category: str | None = Field(default=None, min_length=1, max_length=CATEGORY_CHARACTERS)
     source: str | None = Field(default=None, min_length=1, max_length=CATEGORY_CHARACTERS)
     split: Split | None = None
-    preference: bool | None = None
-    min_quality: float | None = Field(default=None, ge=0, le=1)
-    max_quality: float | None = Field(default=None, ge=0, le=1)
+    preference: StrictBool | None = None
+    min_quality: float | None = Field(default=None, ge=0, le=1, strict=True)
+    max_quality: float | None = Field(default=None, ge=0, le=1, strict=True)
     text: str | None = Field(default=None, min_length=1, max_length=SEARCH_CHARACTERS)
 
     def require_range(self) -> None:

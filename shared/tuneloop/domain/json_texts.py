@@ -7,11 +7,13 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer
 
 from tuneloop.domain.examples import JsonObject, is_deeper
-from tuneloop.domain.limits import JSON_DEPTH
+from tuneloop.domain.limits import JSON_DEPTH, LINE_PARTS
 
 
 def json_in(text: str) -> Any:
     """What a JSON text holds; ValueError where it is none that anybody could use."""
+    if text.count("[") + text.count("{") > LINE_PARTS:
+        raise ValueError(f"it may hold `{{` and `[` {LINE_PARTS:,} times at most")
     try:
         value = json.loads(text, parse_constant=_no_number, parse_float=_number)
     except (ValueError, RecursionError) as error:

@@ -4,20 +4,20 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator, model_validator
 
 from tuneloop.domain.examples import Moment
 from tuneloop.domain.ids import digest
 from tuneloop.domain.limits import POLICY_BYTES
 
-VERSION = "v3"  # rises when the same policy would freeze something else
+VERSION = "v4"  # rises when the same policy would freeze something else
 LEAST_CHARACTERS = 20
 MOST = 1_000_000_000
 
 
 def utc(moment: datetime) -> datetime:
-    """A time with its zone: UTC where it names none."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    """A time in UTC, which it is taken to be in where it names no zone."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class Kind(StrEnum):
@@ -39,21 +39,31 @@ class Policy(BaseModel):
 
     kind: Kind | None = None
     categories: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=100)
-    min_quality: float = Field(default=0.8, ge=0, le=1)
-    validated_only: bool = False
+    min_quality: float = Field(default=0.8, ge=0, le=1, strict=True)
+    validated_only: StrictBool = False
     created_from: Moment | None = None
     created_to: Moment | None = None
-    max_examples: int | None = Field(default=None, ge=1, le=MOST)
-    max_per_category: int | None = Field(default=None, ge=1, le=MOST)
-    max_per_subject: int | None = Field(default=None, ge=1, le=MOST)
-    min_user_characters: int | None = Field(default=None, ge=0, le=MOST)
-    near_duplicates: bool = Field(default=False, description="Keep near duplicates that say the same.")
-    conflicting: bool = Field(default=False, description="Keep different answers to the same prompt unreviewed.")
-    take_test: bool = True
+    max_examples: StrictInt | None = Field(default=None, ge=1, le=MOST)
+    max_per_category: StrictInt | None = Field(default=None, ge=1, le=MOST)
+    max_per_subject: StrictInt | None = Field(default=None, ge=1, le=MOST)
+    min_user_characters: StrictInt | None = Field(default=None, ge=0, le=MOST)
+    near_duplicates: StrictBool = Field(default=False, description="Keep near duplicates that say the same.")
+    conflicting: StrictBool = Field(default=False, description="Keep different answers to the same prompt unreviewed.")
+    take_test: StrictBool = True
+
+    @field_validator("categories")
+    @classmethod
+    def _in_order(cls, categories: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return tuple(sorted(set(categories))) if categories else categories
+
+    @field_validator("created_from", "created_to")
+    @classmethod
+    def _in_utc(cls, moment: datetime | None) -> datetime | None:
+        return utc(moment) if moment else None
 
     @model_validator(mode="after")
     def _takes_some_time(self) -> Self:
-        if self.created_from and self.created_to and utc(self.created_from) >= utc(self.created_to):
+        if self.created_from and self.created_to and self.created_from >= self.created_to:
             raise ValueError("`created_from` must lie before `created_to`")
         return self
 

@@ -1,12 +1,12 @@
 """Answer schemas: JSON Schema (draft 2020-12) as far as providers follow it when they write an answer.
 
 Checking can't take long, whoever wrote the schema: there are no regular expressions in it, what it refers to is put in
-its place once, up to a limit, and an answer of many values is checked against a schema of few parts only. So a keyword
-that isn't known here is refused when the schema is set, not skipped. Of an answer only names and places are told, never
-a value.
+its place once, up to a limit, and a check has so many steps and no more. So a keyword that isn't known here is refused
+when the schema is set, not skipped. Of an answer only names and places are told, never a value.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from tuneloop.domain.examples import JsonObject
@@ -14,7 +14,7 @@ from tuneloop.domain.words import name_in
 
 SCHEMA_PARTS = 2_000  # schemas in each other once references are in place
 SCHEMA_DEPTH = 32
-CHECKS = 1_000_000  # about a second
+STEPS = 250_000  # of one check, about a quarter of a second: what keywords name, held against values
 NOTES = frozenset({"title", "description", "default", "examples", "deprecated", "format", "$schema", "$defs"})
 REFERENCE = "#/$defs/"
 NOTHING: JsonObject = {"enum": []}  # what no value fits
@@ -41,6 +41,10 @@ BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
 INNER = ("additionalProperties", "items")
 CHOICES = ("anyOf", "allOf")
 KNOWN = frozenset({"type", "enum", "const", "properties", "required", *INNER, *CHOICES, *BOUNDS})
+
+
+class TooMuch(Exception):
+    """A value has too many parts to be checked against so many parts of a schema."""
 
 
 class Fault(NamedTuple):
@@ -110,118 +114,140 @@ def _is_sound(name: str, part: Any) -> bool:
     return True
 
 
-def is_too_much(value: Any, schema: JsonObject) -> bool:
-    """Whether a value has too many parts to be checked against so many parts of a resolved schema."""
-    return _size(value) * _size(schema) > CHECKS
+def faults_in(value: Any, schema: JsonObject) -> Iterator[Fault]:
+    """Where a value departs from a resolved schema; TooMuch where looking at all of it takes too many steps."""
+    return _Check().faults(value, schema, "")
 
 
-def _size(value: Any) -> int:
-    """How many values a value is made of."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + sum(map(_size, inner))
+def fits(value: Any, schema: JsonObject) -> bool:
+    """Whether a value keeps to a resolved schema; TooMuch where telling takes too many steps."""
+    return _Check().fits(value, schema)
 
 
-def faults_in(value: Any, schema: JsonObject, path: str = "") -> Iterator[Fault]:
-    """Where a value departs from a resolved schema."""
-    for name, wanted in schema.items():
-        if name in BOUNDS:
-            kind, keeps = BOUNDS[name]
-            if KINDS[kind](value) and not keeps(value, wanted):
-                yield Fault(path, f"must keep to `{name}` {wanted}")
-        elif name in RULES:
-            yield from RULES[name](value, wanted, path)
-        elif isinstance(value, dict):
-            yield from RULES_OF_OBJECTS[name](value, wanted, schema, path)
+class _Check:
+    """One check: the steps that are left, and what is known to fit by what it is (the parts live longer than this)."""
+
+    def __init__(self) -> None:
+        self._left = STEPS
+        self._known: dict[tuple[int, int], bool] = {}
+
+    def step(self, number: int = 1) -> None:
+        self._left -= number
+        if self._left < 0:
+            raise TooMuch
+
+    def fits(self, value: Any, schema: JsonObject) -> bool:
+        key = id(value), id(schema)
+        if key not in self._known:
+            self._known[key] = next(self.faults(value, schema, ""), None) is None
+        return self._known[key]
+
+    def faults(self, value: Any, schema: JsonObject, path: str) -> Iterator[Fault]:
+        for name, wanted in schema.items():
+            self.step(len(wanted) if isinstance(wanted, list | dict) else 1)
+            if name in BOUNDS:
+                kind, keeps = BOUNDS[name]
+                if KINDS[kind](value) and not keeps(value, wanted):
+                    yield Fault(path, f"must keep to `{name}` {wanted}")
+            elif name in RULES:
+                yield from RULES[name](self, value, wanted, path)
+            elif isinstance(value, dict):
+                yield from RULES_OF_OBJECTS[name](self, value, wanted, schema, path)
 
 
-def _of_type(value: Any, wanted: Any, path: str) -> Iterator[Fault]:
+def _of_type(_: _Check, value: Any, wanted: Any, path: str) -> Iterator[Fault]:
     kinds = wanted if isinstance(wanted, list) else [wanted]
     if not any(KINDS[kind](value) for kind in kinds):
         yield Fault(path, f"must be of type {' or '.join(kinds)}")
 
 
-def _named(value: Any, wanted: Any, path: str) -> Iterator[Fault]:
-    if not any(_same(value, each) for each in wanted):
+def _named(check: _Check, value: Any, wanted: Any, path: str) -> Iterator[Fault]:
+    if not any(_same(check, value, each) for each in wanted):
         yield Fault(path, "must be one of the values that the schema names")
 
 
-def _fits_any(value: Any, wanted: Any, path: str) -> Iterator[Fault]:
-    if not any(fits(value, branch) for branch in wanted):
+def _fits_any(check: _Check, value: Any, wanted: Any, path: str) -> Iterator[Fault]:
+    if not any(check.fits(value, branch) for branch in wanted):
         yield Fault(path, "must fit one of `anyOf`")
 
 
-def _fits_all(value: Any, wanted: Any, path: str) -> Iterator[Fault]:
+def _fits_all(check: _Check, value: Any, wanted: Any, path: str) -> Iterator[Fault]:
     for branch in wanted:
-        yield from faults_in(value, branch, path)
+        yield from check.faults(value, branch, path)
 
 
-def _items(value: Any, wanted: Any, path: str) -> Iterator[Fault]:
+def _items(check: _Check, value: Any, wanted: Any, path: str) -> Iterator[Fault]:
     for index, part in enumerate(value if isinstance(value, list) else ()):
-        yield from faults_in(part, wanted, f"{path}[{index}]")
+        check.step()
+        yield from check.faults(part, wanted, f"{path}[{index}]")
 
 
-def _required(value: JsonObject, wanted: Any, _: JsonObject, path: str) -> Iterator[Fault]:
+def _required(_: _Check, value: JsonObject, wanted: Any, _schema: JsonObject, path: str) -> Iterator[Fault]:
     yield from (Fault(f"{path}.{name_in(name)}", "must be there") for name in wanted if name not in value)
 
 
-def _inner(value: JsonObject, wanted: Any, _: JsonObject, path: str) -> Iterator[Fault]:
+def _inner(check: _Check, value: JsonObject, wanted: Any, _: JsonObject, path: str) -> Iterator[Fault]:
     for name in (name for name in wanted if name in value):
-        yield from faults_in(value[name], wanted[name], f"{path}.{name_in(name)}")
+        yield from check.faults(value[name], wanted[name], f"{path}.{name_in(name)}")
 
 
-def _others(value: JsonObject, wanted: Any, schema: JsonObject, path: str) -> Iterator[Fault]:
+def _others(check: _Check, value: JsonObject, wanted: Any, schema: JsonObject, path: str) -> Iterator[Fault]:
+    check.step(len(value))
     for name in (name for name in value if name not in schema.get("properties", {})):
         if wanted == NOTHING:
             yield Fault(f"{path}.{name_in(name)}", "is not known")
         else:
-            yield from faults_in(value[name], wanted, f"{path}.{name_in(name)}")
+            yield from check.faults(value[name], wanted, f"{path}.{name_in(name)}")
 
 
-RULES: dict[str, Callable[[Any, Any, str], Iterator[Fault]]] = {
+RULES: dict[str, Callable[[_Check, Any, Any, str], Iterator[Fault]]] = {
     "type": _of_type,
     "enum": _named,
-    "const": lambda value, wanted, path: _named(value, [wanted], path),
+    "const": lambda check, value, wanted, path: _named(check, value, [wanted], path),
     "anyOf": _fits_any,
     "allOf": _fits_all,
     "items": _items,
 }
-RULES_OF_OBJECTS: dict[str, Callable[[JsonObject, Any, JsonObject, str], Iterator[Fault]]] = {
+RULES_OF_OBJECTS: dict[str, Callable[[_Check, JsonObject, Any, JsonObject, str], Iterator[Fault]]] = {
     "required": _required,
     "properties": _inner,
     "additionalProperties": _others,
 }
 
 
-def fits(value: Any, schema: JsonObject) -> bool:
-    """Whether a value keeps to a resolved schema."""
-    return next(faults_in(value, schema), None) is None
-
-
 def ordered(value: Any, schema: JsonObject) -> Any:
-    """The value with its names in the schema's order, as a provider writes them, and others after them by name."""
+    """The value with its names in the schema's order, as a provider writes them, and others after them by name.
+
+    It takes no more steps than it took to find that the value has no faults.
+    """
+    return _ordered(_Check(), value, schema)
+
+
+def _ordered(check: _Check, value: Any, schema: JsonObject) -> Any:
     if isinstance(value, list):
-        return [ordered(part, schema.get("items", {})) for part in value]
+        return [_ordered(check, part, schema.get("items", {})) for part in value]
     if not isinstance(value, dict):
         return value
-    inner = _properties(value, schema)
+    inner = _properties(check, value, schema)
     names = [*(name for name in inner if name in value), *sorted(value.keys() - inner.keys())]
-    return {name: ordered(value[name], inner.get(name, {})) for name in names}
+    return {name: _ordered(check, value[name], inner.get(name, {})) for name in names}
 
 
-def _properties(value: JsonObject, schema: JsonObject) -> dict[str, JsonObject]:
+def _properties(check: _Check, value: JsonObject, schema: JsonObject) -> dict[str, JsonObject]:
     found: dict[str, JsonObject] = dict(schema.get("properties", {}))
-    branches = [*schema.get("allOf", []), *[each for each in schema.get("anyOf", []) if fits(value, each)][:1]]
-    for branch in branches:
-        found = {**_properties(value, branch), **found}
+    chosen = islice((each for each in schema.get("anyOf", []) if check.fits(value, each)), 1)
+    for branch in chain(schema.get("allOf", []), chosen):
+        found = {**_properties(check, value, branch), **found}
     return found
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(check: _Check, one: Any, other: Any) -> bool:
     """Whether two values are one in JSON, where true is no number and 1.0 is 1."""
+    check.step()
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+        return one.keys() == other.keys() and all(_same(check, one[name], other[name]) for name in one)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return len(one) == len(other) and all(_same(check, *pair) for pair in zip(one, other, strict=True))
     return bool(one == other)

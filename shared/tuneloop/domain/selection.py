@@ -70,9 +70,11 @@ def select(columns: Columns, policy: Policy, salt: str, held_out: set[int]) -> S
     answers = len(set(compress(columns.answer, columns.which(Outcome.TRAIN))))
     closed = is_closed(answers, columns.outcomes.count(Outcome.TRAIN))
     _leave_short(columns, policy, closed=closed)
+    was_test = bytes(map(held_out.__contains__, map(columns.first_unit, range(len(columns))))) if held_out else b""
+    columns.was_test = was_test or bytes(len(columns))
     _leave_duplicates(columns)
     pairs = kind == Kind.PREFERENCE  # of which a prompt may well have several, with the same preferred answer
-    conflicts = set() if pairs else _conflicts(columns)
+    conflicts: set[tuple[int, int]] = set() if pairs else _conflicts(columns)
     if not policy.conflicting:
         _leave_conflicting(columns, conflicts)
     near, forms = _near_but_forms(columns)
@@ -81,7 +83,7 @@ def select(columns: Columns, policy: Policy, salt: str, held_out: set[int]) -> S
     _leave_over_caps(columns, policy)
     for keys in (columns.unit, columns.subject, columns.group):
         near.join_equal(columns.live(), keys)
-    shares, groups = _divide(columns, near, policy, salt, held_out if policy.take_test else set())
+    shares, groups = _divide(columns, near, policy, salt, held_out)
     return Selected(columns, kind, shares, groups, answers, len(conflicts), forms)
 
 
@@ -128,26 +130,36 @@ def _leave_duplicates(columns: Columns) -> None:
 
 
 def _is_better(columns: Columns, number: int, other: int) -> bool:
-    return columns.approved[number] > columns.approved[other]
+    return _rank(columns, number) > _rank(columns, other)
 
 
-def _conflicts(columns: Columns) -> set[int]:
-    """The prompts that are answered in more than one way, the user's own test set aside."""
-    first: dict[int, int] = {}
-    found: set[int] = set()
+def _rank(columns: Columns, number: int) -> tuple[int, bool, int]:
+    """What was tested with stays, then what feedback didn't make, which no test may hold, then what was approved."""
+    return columns.was_test[number], not columns.feedback[number], columns.approved[number]
+
+
+def _is_tested(columns: Columns, number: int) -> bool:
+    """Whether an example is marked to be held out, or was held out before."""
+    return columns.marks[number] > TRAIN_MARK or bool(columns.was_test[number])
+
+
+def _conflicts(columns: Columns) -> set[tuple[int, int]]:
+    """The prompts that are answered in more than one way under one system prompt, the user's own test set aside."""
+    first: dict[tuple[int, int], int] = {}
+    found: set[tuple[int, int]] = set()
     for number in columns.live():
         if columns.marks[number] != TEST_MARK:
-            unit, answer = columns.unit[number], columns.answer[number]
-            if first.setdefault(unit, answer) != answer:
-                found.add(unit)
+            asked, answer = (columns.unit[number], columns.frame[number]), columns.answer[number]
+            if first.setdefault(asked, answer) != answer:
+                found.add(asked)
     return found
 
 
-def _leave_conflicting(columns: Columns, conflicts: set[int]) -> None:
+def _leave_conflicting(columns: Columns, conflicts: set[tuple[int, int]]) -> None:
     if conflicts:
         for number in columns.live():
             is_open = not columns.approved[number] and columns.marks[number] != TEST_MARK
-            if is_open and columns.unit[number] in conflicts:
+            if is_open and (columns.unit[number], columns.frame[number]) in conflicts:
                 columns.leave_out(number, Outcome.CONFLICTING)
 
 
@@ -178,11 +190,11 @@ def _near_but_forms(columns: Columns) -> tuple[Groups, int]:
 
 def _leave_near(columns: Columns, near: Groups) -> None:
     """Of near duplicates that say the same one stays, an approved one first; held-out marks are left alone."""
-    kept: dict[tuple[int, int], int] = {}
+    kept: dict[tuple[int, int, int], int] = {}
     for number in columns.live():
-        if columns.marks[number] > TRAIN_MARK:
+        if _is_tested(columns, number):
             continue
-        place = near.of(number), columns.answer[number]
+        place = near.of(number), columns.answer[number], columns.frame[number]
         other = kept.setdefault(place, number)
         if other == number:
             continue
@@ -200,7 +212,7 @@ def _leave_over_caps(columns: Columns, policy: Policy) -> None:
     by_subject: Counter[int] = Counter()
     taken = 0
     for number in columns.live():
-        if columns.marks[number] > TRAIN_MARK:
+        if _is_tested(columns, number):
             continue
         category, subject = columns.category[number], columns.subject[number]
         is_over = (
@@ -224,18 +236,29 @@ def _divide(columns: Columns, groups: Groups, policy: Policy, salt: str, held_ou
     """Give each group its split and each example its outcome; tells the shares and how many groups there are."""
     bundles: dict[int, Bundle] = {}
     for number in columns.live():
-        group, mark, first = groups.of(number), columns.marks[number], columns.first_unit(number)
-        was_test = bool(held_out) and (first in held_out or columns.unit[number] in held_out)
+        group, mark, name = groups.of(number), columns.marks[number], _name(columns, number)
+        was_test = bool(columns.was_test[number]) or columns.unit[number] in held_out
         if bundle := bundles.get(group):
             bundle.strictness = max(bundle.strictness, mark)
-            bundle.name = min(bundle.name, first)
+            bundle.name = min(bundle.name, name)
             bundle.testable += not columns.feedback[number]
             bundle.was_test = bundle.was_test or was_test
+            bundle.size += 1
         else:
-            bundles[group] = Bundle(mark, first, not columns.feedback[number], was_test)
+            bundles[group] = Bundle(mark, name, not columns.feedback[number], was_test)
     shares, places = assign(bundles, salt, take_test=policy.take_test)
     for number in columns.live():
         split = places[groups.of(number)].takes(MARKS[columns.marks[number]])
-        is_biased = split == Split.TEST and columns.feedback[number]
-        columns.outcomes[number] = Outcome.KEPT_OUT if split is None or is_biased else OUTCOME_OF[split]
+        is_unwanted = not policy.take_test and columns.marks[number] != TEST_MARK  # but it was tested with
+        is_kept_out = split == Split.TEST and (columns.feedback[number] or is_unwanted)
+        columns.outcomes[number] = Outcome.KEPT_OUT if split is None or is_kept_out else OUTCOME_OF[split]
     return shares, len(bundles)
+
+
+def _name(columns: Columns, number: int) -> tuple[int, int]:
+    """What names an example's group, the smallest one counting: its subject, conversation or prompt."""
+    if subject := columns.subject[number]:
+        return 0, subject
+    if conversation := columns.group[number]:
+        return 1, conversation
+    return 2, columns.first_unit(number)

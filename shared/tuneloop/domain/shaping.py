@@ -1,7 +1,8 @@
 """Shaping: the forms in which callers send an example, each made into the one that `read_example` knows.
 
-Messages and preference pairs are that form already; `{user_message, assistant_response}` is a question and its answer;
-`{input, output}` goes through the dataset's template. What is wrong is told by the field or column that was sent.
+Messages and preference pairs are that form already; `{user_message, assistant_response}` and `{prompt, completion}` are
+a question and its answer; `{input, output}` goes through the dataset's template. What is wrong is told by the field or
+column that was sent.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from tuneloop.domain.limits import CATEGORY_CHARACTERS, JSON_DEPTH, NAME_CHARACT
 from tuneloop.domain.templates import Template
 
 PLAIN = ("user_message", "assistant_response")
+COMPLETED = ("prompt", "completion")
 RENDERED = ("input", "output")
 AS_THEY_ARE = frozenset({"messages", "preferred_output", "non_preferred_output"})
 RESERVED_SOURCES = frozenset({"correction", "confirmation"})
@@ -48,8 +50,8 @@ def read_record(
     """The example that a caller's record holds, or its problems, by the names that the caller used."""
     if record.problems:
         return list(record.problems)
-    row, faults = record.row, list(islice(_faults(record.row, template), PROBLEMS_KEPT))
-    if faults:
+    row = template.opened(record.row) if template and record.columns else record.row
+    if faults := list(islice(_faults(row, template), PROBLEMS_KEPT)):
         problems = [Problem(line=record.line, path=path, code=code, message=text) for path, code, text in faults]
         return [_placed(problem, {}, record.columns) for problem in problems]
     shape = shaped(row, template)
@@ -62,9 +64,9 @@ def read_record(
 def shaped(row: Any, template: Template | None) -> Shaped:
     """A row of any form, of which `read_record` found no faults, as messages."""
     form = _form_of(row)
-    if form == PLAIN:
+    if form in (PLAIN, COMPLETED):
         messages = [
-            {"role": role, "content": row[name]} for role, name in zip(("user", "assistant"), PLAIN, strict=True)
+            {"role": role, "content": row[name]} for role, name in zip(("user", "assistant"), form, strict=True)
         ]
     elif form == RENDERED and template:
         messages = template.messages(row)
@@ -78,7 +80,7 @@ def shaped(row: Any, template: Template | None) -> Shaped:
 def _form_of(row: Any) -> tuple[str, ...]:
     """The fields of a row that are to become messages; none where it has those, or nothing that is known."""
     if isinstance(row, dict) and AS_THEY_ARE.isdisjoint(row):
-        for form in (PLAIN, RENDERED):
+        for form in (PLAIN, COMPLETED, RENDERED):
             if not row.keys().isdisjoint(form):
                 return form
     return ()
@@ -91,10 +93,10 @@ def _faults(row: Any, template: Template | None) -> Iterator[Found]:
     form = _form_of(row)
     if form and is_deeper(row, JSON_DEPTH):  # what is rendered is text, in which nobody would find it
         yield TOO_DEEP
-    elif form == PLAIN:
-        for name in PLAIN:
+    elif form in (PLAIN, COMPLETED):
+        for name in form:
             if not isinstance(row.get(name), str):
-                yield f"$.{name}", "missing_text", f"`{' and `'.join(f'{each}`' for each in PLAIN)} must both be texts."
+                yield f"$.{name}", "missing_text", f"`{'` and `'.join(form)}` must both be texts."
     elif form == RENDERED:
         yield from template.faults(row) if template else (NO_TEMPLATE,)
     yield from _field_faults(row)

@@ -91,12 +91,16 @@ FREE = {split: Place(split, is_marked=False) for split in Split}
 
 @dataclass(slots=True)
 class Bundle:
-    """What must not be divided, as splitting sees it: strictest mark, smallest prompt, examples to test with, past."""
+    """What must not be divided, as splitting sees it: strictest mark, name, examples to test with, past, and size.
+
+    It is named by its subject, else its conversation, else its smallest prompt: so it stays where it is as it grows.
+    """
 
     strictness: int
-    name: int
+    name: tuple[int, int]
     testable: int
     was_test: bool
+    size: int = 1
 
     def place(self, salt: str, shares: Shares) -> Place:
         """Its place: what is marked as test or was test is test, then come other marks, then the hash of its name."""
@@ -107,7 +111,7 @@ class Bundle:
             return FREE[Split.TEST]
         if mark:
             return Place(mark, is_marked=True)
-        split = place(f"{self.name:016x}", salt, shares)
+        split = place(f"{self.name[1]:016x}", salt, shares)
         return FREE[split if split != Split.TEST or self.testable else Split.TRAIN]
 
 
@@ -120,11 +124,20 @@ def assign(bundles: dict[int, Bundle], salt: str, *, take_test: bool) -> tuple[S
     is_marked = any(bundle.strictness == STRICTNESS[Split.TEST] for bundle in bundles.values())
     shares = plan_shares(free, marked_test=is_marked or not take_test)
     places = {number: bundle.place(salt, shares) for number, bundle in bundles.items()}
+    _leave_to_training(bundles, places)
     tested = sum(bundle.testable for number, bundle in bundles.items() if _is_drawn(bundle, places[number]))
     if shares.test and tested < FEWEST_ROWS:
         shares = Shares(shares.validation, 0.0)
         places = {number: bundle.place(salt, shares) for number, bundle in bundles.items()}
     return shares, places
+
+
+def _leave_to_training(bundles: dict[int, Bundle], places: dict[int, Place]) -> None:
+    """Draw no bundle for the test that has more rows than a small test: shares are planned by bundles, not by rows."""
+    largest = SMALLEST_TEST_SHARE * sum(bundle.size for bundle in bundles.values() if not bundle.strictness)
+    for number, bundle in bundles.items():
+        if bundle.size > max(1, largest) and not bundle.was_test and _is_drawn(bundle, places[number]):
+            places[number] = FREE[Split.TRAIN]
 
 
 def _is_drawn(bundle: Bundle, place: Place) -> bool:

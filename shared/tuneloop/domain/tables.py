@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.limits import COLUMN_CHARACTERS, LINE_BYTES, LINE_PARTS
-from tuneloop.domain.shaping import PLAIN, RENDERED, Record
+from tuneloop.domain.shaping import COMPLETED, PLAIN, RENDERED, Record
 from tuneloop.domain.words import name_in
 
 DELIMITERS = ",;\t"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BESIDE = ("category", "source", "subject", "group", "split", "quality", "created_at")
 # The header's own words for question and answer, and the fields that they stand for.
-PAIRS = {("prompt", "completion"): PLAIN, ("text", "label"): PLAIN, PLAIN: PLAIN, RENDERED: RENDERED}
+PAIRS = {COMPLETED: PLAIN, ("text", "label"): PLAIN, PLAIN: PLAIN, RENDERED: RENDERED}
 HEADERS = ", ".join(f"`{','.join(pair)}`" for pair in PAIRS)
 UNKNOWN = f"The first line must name the columns: {HEADERS}, or those that the dataset's `csv` names."
 NOT_CSV = (

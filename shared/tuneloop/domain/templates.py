@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from tuneloop.domain.examples import Found, JsonObject, answer_of, canonical
 from tuneloop.domain.json_texts import KeptAsText, json_in
 from tuneloop.domain.limits import TEMPLATE_BYTES
-from tuneloop.domain.schemas import faults_in, fits, is_too_much, ordered, resolved
+from tuneloop.domain.schemas import TooMuch, faults_in, fits, ordered, resolved
 
 PLACE = re.compile(r"\{\{\s*([\w.-]{1,64})\s*\}\}", re.ASCII)
 REPEATS = 3  # of one place, so that a message stays about as large as its input
@@ -75,15 +75,27 @@ class Template(BaseModel):
     def _places(self) -> list[str]:
         return list(dict.fromkeys(PLACE.findall(self.user)))
 
+    def opened(self, row: JsonObject) -> JsonObject:
+        """A row of a table, whose cells are texts, with the object that `input` holds where names are to be filled."""
+        given = row.get("input")
+        if not isinstance(given, str) or self._places == ["input"]:
+            return row
+        try:
+            value = json_in(given)
+        except ValueError:
+            return row
+        return {**row, "input": value} if isinstance(value, dict) else row
+
     def faults(self, row: JsonObject) -> Iterator[Found]:
         """Why a row's `input` and `output` can't be rendered."""
         given, output = row.get("input"), row.get("output")
         if not isinstance(given, str | dict):
             yield "$.input", "invalid_input", "`input` must be a text or an object, for the template to be filled from."
         else:
-            missing = [place for place in self._places if place not in _values(given)]
+            values = _values(given)
+            missing = [place for place in self._places if values.get(place) is None]  # null would be asked as "null"
             for place in missing:
-                text = "The template has a place of this name; `input` must be an object that fills it."
+                text = "The template has a place of this name; `input` must be an object that fills it, with something."
                 yield f"$.input.{place}", "missing_input", text
         if output is None:
             yield "$.output", "missing_output", "`output` must be there: the answer, as text or as JSON."
@@ -105,22 +117,18 @@ class Template(BaseModel):
     def faults_of_answer(self, output: Any) -> Iterator[Found]:
         """Why an answer doesn't keep to the schema, if there is one."""
         schema = self._schema
-        if schema is None:
-            return
-        if isinstance(output, str) and fits(output, schema):
-            return
         try:
+            if schema is None or (isinstance(output, str) and fits(output, schema)):
+                return
             value = json_in(output) if isinstance(output, str) else output
+            for fault in faults_in(value, schema):
+                path = f"$.output{fault.path}"
+                yield path, "breaks_answer_schema", f"By the template's `answer_schema` this {fault.rule}."
         except ValueError:
             yield "$.output", "answer_not_json", "`output` must be JSON that keeps to the template's `answer_schema`."
-            return
-        if is_too_much(value, schema):
+        except TooMuch:
             rule = "`output` has too many parts to be checked against an `answer_schema` of so many."
             yield "$.output", "answer_too_large", rule
-            return
-        for fault in faults_in(value, schema):
-            path = f"$.output{fault.path}"
-            yield path, "breaks_answer_schema", f"By the template's `answer_schema` this {fault.rule}."
 
     def answer(self, output: Any) -> str:
         """The answer as the model is to write it: a text as it is, JSON in the schema's order and without spaces."""

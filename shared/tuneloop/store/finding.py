@@ -1,7 +1,8 @@
 """Finding examples in blocks of stored lines: nearly all are told by a few of their bytes, and few are parsed.
 
-A line that isn't wanted is cut to what stands before its content where it is read: that tells which of several lines of
-one example counts, and the rest needn't be carried through the merge.
+A line that isn't wanted is cut where its content begins when it is read: what stands before tells which of several
+lines of one example counts, and the rest needn't be carried through the merge. The name of the content stays, so that
+lines that are cut sort as whole ones do.
 """
 
 from collections.abc import Callable, Iterator
@@ -70,7 +71,7 @@ class Search:
 
         What is cut off is never copied, which takes more time than all the rest.
         """
-        find, decisions, lines, start = piece.find, self._decisions, [], 0
+        find, decisions, lines, start, name = piece.find, self._decisions, [], 0, len(CONTENT)
         first = self._needles[0] if self._needles else b""  # most lines lack it, and are asked for nothing else
         may_say = self._sayings_in(piece)
         while (head := find(CONTENT, start)) >= 0 and (end := find(b"\n", head)) >= 0:
@@ -83,7 +84,7 @@ class Search:
             ):
                 lines.append(line)
             else:
-                lines.append(piece[start:head])
+                lines.append(piece[start : head + name])
             start = end + 1
         return lines, piece[start:]
 

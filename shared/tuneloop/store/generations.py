@@ -62,6 +62,12 @@ class Generations:
                 changed = generation.model_copy(update={"segments": kept})
                 self._table.commit(Save(keys.generation(tenant, dataset, generation.number), changed))
 
+    def is_retired(self, tenant: str, dataset: str, generation: Generation) -> bool:
+        """Whether nothing is left of what a generation was made of; something is where whoever retired it died."""
+        if not generation.alone or any(older.number < generation.number for older in self.all(tenant, dataset)):
+            return False
+        return not self._merged_rows(tenant, dataset, generation)
+
     def retire(self, tenant: str, dataset: str, generation: Generation) -> None:
         """Forget what a generation was made of: from now on it stands alone."""
         place = keys.generation(tenant, dataset, generation.number)
@@ -69,10 +75,13 @@ class Generations:
         for older in self.all(tenant, dataset):
             if older.number < generation.number:
                 self._table.commit(Remove(keys.generation(tenant, dataset, older.number)))
-        for row in self._datasets.segment_rows(tenant, dataset):
-            if row.revision <= generation.revision:
-                mark = Place(keys.merged_segment(tenant, dataset, row.sha256), row)
-                self._table.commit(Remove(keys.segment(tenant, dataset, row.sha256)), mark)
+        for row in self._merged_rows(tenant, dataset, generation):
+            mark = Place(keys.merged_segment(tenant, dataset, row.sha256), row)
+            self._table.commit(Remove(keys.segment(tenant, dataset, row.sha256)), mark)
+
+    def _merged_rows(self, tenant: str, dataset: str, generation: Generation) -> list[Segment]:
+        rows = self._datasets.segment_rows(tenant, dataset)
+        return [row for row in rows if row.revision <= generation.revision]
 
     def _replace_row(self, tenant: str, dataset: str, row: Segment, new: Segment | None) -> None:
         writes: list[Write] = [Remove(keys.segment(tenant, dataset, row.sha256))]

@@ -27,6 +27,7 @@ class Head(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
     id: str
     tokens: int
     unit: str
+    frame: str
     answer: str
     normal: str
     characters: int
@@ -72,6 +73,7 @@ def line_of(example: Example) -> Line:
         id=example.id,
         tokens=tokens,
         unit=facts.unit,
+        frame=facts.frame,
         answer=facts.answer,
         normal=facts.normal,
         characters=facts.characters,

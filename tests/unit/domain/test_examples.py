@@ -186,6 +186,8 @@ def test_a_field_that_is_wrong_or_unknown_is_named_with_those_that_are_known(fie
 
     assert (problem.line, problem.path, problem.code) == (3, f"$.{field}", "invalid_field")
     assert "Known fields: messages, tools, parallel_tool_calls, split, subject, group" in problem.message
+    for name in ("user_message", "assistant_response", "prompt", "completion", "input", "output"):
+        assert f" {name}," in f"{problem.message[:-1]},"
 
 
 def test_a_problem_never_quotes_what_it_is_about() -> None:

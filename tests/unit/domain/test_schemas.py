@@ -1,5 +1,7 @@
 """Answer schemas: what keeps to one, what it is told by, and which schemas are not taken."""
 
+from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -7,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import JSON
-from tuneloop.domain.schemas import SCHEMA_PARTS, faults_in, fits, ordered, resolved
+from tuneloop.domain.schemas import KINDS as KINDS_OF
+from tuneloop.domain.schemas import SCHEMA_PARTS, STEPS, TooMuch, faults_in, fits, ordered, resolved
 
 CARD = {
     "type": "object",
@@ -133,6 +136,66 @@ def test_any_schema_is_taken_or_refused_and_nothing_else(schema: Any) -> None:
     except ValueError:
         return
     list(faults_in({"a": schema}, found))
+
+
+def looked_at(value: Any, schema: Any, monkeypatch: pytest.MonkeyPatch, look: Any = fits) -> int:
+    """How many times a value of `schema` is asked whether it is a text or an integer."""
+    asked = Counter[str]()
+
+    def counting(kind: str) -> Any:
+        return lambda value, is_so=KINDS_OF[kind]: asked.update([kind]) or is_so(value)
+
+    with monkeypatch.context() as patched:
+        for kind in ("string", "integer"):
+            patched.setitem(KINDS_OF, kind, counting(kind))
+        with suppress(TooMuch):
+            look(value, schema)
+    return asked.total()
+
+
+def branching(leaf: Any, levels: int) -> Any:
+    """A schema whose last branch alone is the leaf, after as many others as levels double them to."""
+    for _ in range(levels):
+        leaf = {"anyOf": [leaf, leaf]}
+    return {"anyOf": [leaf, {"properties": {"b": {"type": "integer"}, "a": {}}}]}
+
+
+def test_a_check_ends_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = resolved({"items": branching({"type": "string"}, 8)})
+
+    assert looked_at(list(range(10)), schema, monkeypatch) == 10 * 2**8
+    assert STEPS / 10 < looked_at(list(range(1_000_000)), schema, monkeypatch) < STEPS
+    with pytest.raises(TooMuch):
+        list(faults_in(list(range(10_000)), schema))
+
+
+@pytest.mark.parametrize(
+    ("value", "schema"),
+    [
+        ([[1] * 100] * 1000, {"items": {"enum": [[1] * 99 + [2]] * 9 + [[1] * 100]}}),
+        ([1] * 1000, {"items": {"enum": list(range(300, 0, -1))}}),
+        ([1] * 1000, {"items": {"type": ["string"] * 300 + ["integer"]}}),
+        ([{}] * 1000, {"items": {"properties": {f"p{n}": {} for n in range(300)}}}),
+        ([{f"p{n}": 1 for n in range(300)}] * 1000, {"items": {"additionalProperties": {}}}),
+        ([{"a": 1}] * 1000, {"items": {"required": ["a"] * 300}}),
+        ([1] * (STEPS + 1), {"items": {}}),
+    ],
+    ids=["texts", "enum", "type", "properties", "others", "required", "items"],
+)
+def test_whatever_a_schema_names_many_of_is_counted(value: Any, schema: Any) -> None:
+    assert fits(value[:100], resolved(schema))
+    with pytest.raises(TooMuch):
+        fits(value, resolved(schema))
+
+
+def test_putting_names_in_order_takes_no_more_steps_than_checking_them_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = resolved({"items": branching({"type": "string"}, 8)})
+    value = [{"a": 1, "b": 2} for _ in range(50)]
+
+    checked = looked_at(value, schema, monkeypatch)
+
+    assert 0 < looked_at(value, schema, monkeypatch, ordered) <= checked
+    assert list(ordered(value, schema)[0]) == ["b", "a"]
 
 
 def test_names_stand_in_the_order_of_the_schema() -> None:

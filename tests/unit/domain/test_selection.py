@@ -27,6 +27,7 @@ class Row:
 
     prompt: int
     says: int = 0
+    frame: int = 0
     outcome: Is = Is.TRAIN
     mark: Split | None = None
     approved: bool = False
@@ -55,6 +56,7 @@ def columns_of(rows: Sequence[Row]) -> Columns:
         columns.feedback.append(row.feedback)
         columns.characters.append(row.characters)
         columns.unit.append(number("prompt", row.prompt))
+        columns.frame.append(row.frame)
         columns.answer.append(number("answer", row.says))
         columns.normal.append(number("prompt", row.prompt, row.says))
         columns.subject.append(row.subject)
@@ -373,3 +375,49 @@ def test_a_selection_that_went_wrong_is_found_by_its_proof() -> None:
     found.columns.outcomes[:] = bytes([Is.TRAIN, Is.TEST])
 
     assert found.overlaps() == {"prompt": 0, "subject": 1, "conversation": 0, "exact": 0, "near_duplicate": 1}
+
+
+def test_what_users_said_takes_no_example_out_of_a_test() -> None:
+    asked = [Row(prompt, near=prompt + 1) for prompt in range(200)]
+    policy = Policy()
+    tested = [row.prompt for row, found in zip(asked, outcomes(asked, policy), strict=True) if found == Is.TEST]
+    said = [Row(prompt, says=0, near=prompt + 1, feedback=True, approved=True) for prompt in tested]
+
+    found = outcomes([*said, *asked], policy, held_out=tested)
+
+    assert len(tested) >= FEWEST_ROWS
+    assert [found[len(said) + prompt] for prompt in tested] == [Is.TEST] * len(tested)
+
+
+def test_caps_and_likeness_take_nothing_out_of_a_test_that_was_taken() -> None:
+    rows = [Row(prompt, near=prompt // 2 + 1) for prompt in range(200)]
+    tested = list(range(100, 140))
+
+    found = outcomes(rows, Policy(max_examples=10), held_out=tested)
+
+    assert {found[prompt] for prompt in tested} == {Is.TEST}
+
+
+def test_what_was_tested_with_is_not_trained_on_where_no_test_is_wanted() -> None:
+    rows = [Row(prompt) for prompt in range(100)]
+
+    found = outcomes(rows, Policy(take_test=False), held_out=range(20))
+
+    assert {found[prompt] for prompt in range(20)} == {Is.KEPT_OUT}
+    assert Is.TEST not in found
+
+
+def test_other_answers_under_another_system_prompt_are_no_conflict() -> None:
+    rows = [Row(prompt, says=frame, frame=frame) for prompt in range(20) for frame in (1, 2)]
+
+    assert all(map(stays, outcomes(rows)))
+
+
+def test_a_subject_s_examples_stay_where_they_are_as_it_grows() -> None:
+    few = [Row(prompt, subject=prompt % 200 + 1) for prompt in range(400)]
+    more = [*few, *(Row(prompt, subject=prompt % 200 + 1) for prompt in range(400, 900))]
+
+    before, after = outcomes(few, Policy()), outcomes(more, Policy())[: len(few)]
+
+    assert Is.TEST in after
+    assert not [one for one, other in zip(before, after, strict=True) if one == Is.TRAIN and other == Is.TEST]

@@ -14,7 +14,17 @@ from tuneloop.domain.templates import Template
 
 TEMPLATE = Template(system="Be short.", user="Q: {{input}}", answer_schema={"type": "object", "required": ["a"]})
 SIMPLE = {"user_message": "a", "assistant_response": "b"}
-FORMS = ("messages", "user_message", "assistant_response", "input", "output", "preferred_output", "tools")
+FORMS = (
+    "messages",
+    "user_message",
+    "assistant_response",
+    "prompt",
+    "completion",
+    "input",
+    "output",
+    "preferred_output",
+    "tools",
+)
 FIELDS = (*FORMS, "quality", "source", "created_at", "split", "subject")
 
 
@@ -34,6 +44,24 @@ def told(row: Any, template: Template | None = None, columns: dict[str, str] | N
 def test_a_question_and_its_answer_are_two_messages() -> None:
     assert example(SIMPLE) == example(chat("a", "b"))
     assert example({**SIMPLE, "category": "x"}, split=Split.TEST) == example(chat("a", "b", category="x", split="test"))
+
+
+def test_a_prompt_and_its_completion_are_the_same_two_messages() -> None:
+    assert example({"prompt": "a", "completion": "b", "category": "x"}) == example(chat("a", "b", category="x"))
+
+
+def test_an_input_of_a_table_is_the_object_that_its_cell_holds_where_a_template_names_what_is_in_it() -> None:
+    named, whole = Template(user="{{title}} of {{year}}"), Template()
+    columns = {"input": "input", "output": "output"}
+    row = {"input": '{"title": "A", "year": 1986}', "output": "b"}
+
+    found = [read_record(Record(1, row, columns=columns), template=template) for template in (named, whole)]
+    line = told(row, named)
+
+    assert found == [example(chat("A of 1986", "b")), example(chat(str(row["input"]), "b"))]
+    assert line == [("$.input.title", "missing_input"), ("$.input.year", "missing_input")]
+    assert told({**row, "input": "[1]"}, named, columns)[0] == ("$.input", "missing_input")
+    assert told({**row, "input": "{"}, named, columns)[0] == ("$.input", "missing_input")
 
 
 def test_input_and_output_are_what_the_template_makes_of_them() -> None:
@@ -56,6 +84,10 @@ def test_other_forms_are_left_as_they_are() -> None:
     [
         ({"user_message": "a"}, [("$.assistant_response", "missing_text")]),
         ({**SIMPLE, "user_message": ["a"]}, [("$.user_message", "missing_text")]),
+        ({"prompt": "a"}, [("$.completion", "missing_text")]),
+        ({"prompt": ["a"], "completion": "b"}, [("$.prompt", "missing_text")]),
+        ({"prompt": "a", "completion": " "}, [("$.completion", "empty_answer")]),
+        ({**SIMPLE, "prompt": "a"}, [("$.prompt", "invalid_field")]),
         ({**SIMPLE, "assistant_response": " "}, [("$.assistant_response", "empty_answer")]),
         ({**SIMPLE, "user_message": "\ud800"}, [("$", "invalid_text")]),
         ({**SIMPLE, "quality": 1.01}, [("$.quality", "invalid_quality")]),

@@ -26,16 +26,17 @@ IN_PARTS = [
     {"role": "user", "content": [{"type": "text", "text": "Where is"}, {"type": "text", "text": "it?"}]},
     {"role": "assistant", "content": "delivery"},
 ]
+NAMES = st.tuples(st.integers(0, 2), st.integers(1, 2**64 - 1))
 MARKED = st.dictionaries(
     st.integers(0, 60),
-    st.builds(Bundle, st.sampled_from(range(4)), st.integers(1, 2**64 - 1), st.integers(0, 3), st.booleans()),
+    st.builds(Bundle, st.sampled_from(range(4)), NAMES, st.integers(0, 3), st.booleans(), st.integers(1, 9)),
     max_size=120,
 )
 
 
 def bundle(number: int, testable: int = 1) -> Bundle:
     """Something unmarked whose prompt is told by its number."""
-    return Bundle(0, int(digest(number)[:16], 16), testable, was_test=False)
+    return Bundle(0, (2, int(digest(number)[:16], 16)), testable, was_test=False)
 
 
 def bundles(*numbers: int) -> dict[int, Bundle]:
@@ -211,3 +212,16 @@ def test_a_place_takes_what_carries_its_mark_and_what_has_none_where_it_was_draw
     where: Place, mark: Split | None, split: Split | None
 ) -> None:
     assert where.takes(mark) == split
+
+
+def test_what_is_more_than_a_tenth_of_all_rows_is_drawn_for_no_test() -> None:
+    marked = bundles(*range(200))
+    for large in range(20):
+        marked[large].size = 60
+
+    for salt in "abcdefgh":
+        _, places = assign(marked, salt, take_test=True)
+        assert Split.TEST in {places[number].split for number in range(20, 200)}
+
+    marked[0].size = 600
+    assert not [salt for salt in range(50) if assign(marked, str(salt), take_test=True)[1][0].split == Split.TEST]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.unit.factories import JSON, a_dataset, a_version
-from tuneloop.domain.limits import TEMPLATES_KEPT
+from tuneloop.domain.json_texts import json_in
+from tuneloop.domain.limits import LINE_PARTS, TEMPLATES_KEPT
 from tuneloop.domain.registry import Version
 from tuneloop.domain.templates import Template
 from tuneloop.store.rows import attributes_of
@@ -70,6 +71,7 @@ def test_an_answer_is_text_as_it_is_or_json_in_the_order_of_the_schema() -> None
     ("row", "expected"),
     [
         ({"input": {"front": "a"}, "output": {"year": "1"}}, [("$.input.back", "missing_input")]),
+        ({"input": {"front": "a", "back": None}, "output": {"year": "1"}}, [("$.input.back", "missing_input")]),
         ({"input": "a", "output": {"year": "1"}}, [(f"$.input.{side}", "missing_input") for side in ("front", "back")]),
         ({"input": ["a"], "output": {"year": "1"}}, [("$.input", "invalid_input")]),
         ({"output": {"year": "1"}}, [("$.input", "invalid_input")]),
@@ -115,6 +117,13 @@ def test_what_is_no_template_is_refused(fields: Any, message: str) -> None:
         Template(**fields)
 
     assert message in str(refused.value)
+
+
+def test_an_answer_in_json_of_too_many_parts_is_not_unpacked() -> None:
+    output = "[" + ";".join(["[]"] * LINE_PARTS) + "]"
+
+    with pytest.raises(ValueError, match="250,000 times at most"):
+        json_in(output)
 
 
 def test_a_template_is_stored_with_its_schema_in_the_order_that_it_came_in() -> None:
@@ -179,9 +188,12 @@ def test_a_template_could_have_made_what_has_its_prompt_and_keeps_to_its_schema(
     assert not CARD.could_have_made(made[-2:])
 
 
-def test_an_answer_of_very_many_parts_is_refused_by_a_schema_of_many_before_it_is_checked() -> None:
-    nested = {"anyOf": [{"properties": {f"p{number}": {"type": "string"} for number in range(60)}}] * 5}
-    template = Template(answer_schema={"type": "array", "items": nested})
+def test_an_answer_whose_check_takes_too_many_steps_is_refused() -> None:
+    nested: Any = {"type": "string"}
+    for _ in range(7):
+        nested = {"anyOf": [nested, nested]}
+    template = Template(answer_schema={"type": "array", "items": {"anyOf": [nested, {"type": "integer"}]}})
 
     assert told(template, input="a", output=list(range(4_000))) == [("$.output", "answer_too_large")]
+    assert told(template, input="a", output=json.dumps(list(range(4_000)))) == [("$.output", "answer_too_large")]
     assert told(template, input="a", output=list(range(40))) == []

@@ -115,6 +115,15 @@ def test_a_letter_that_folds_into_others_is_found() -> None:
     assert all(found([lines], {}, Wanted(text=text)) for text in ("STRAßE", "straße", "STRASSE"[:4]))
 
 
+def test_lines_that_are_cut_sort_as_whole_ones_do() -> None:
+    bare, named = line_of(an_example("Late?", "yes")).text, line_of(an_example("Late?", "yes", category="a")).text
+
+    cut = [line for lines in Search(Wanted(text="nobody"), {}).lines_in(pieces_of([named, bare])) for line in lines]
+
+    assert named < bare
+    assert cut == sorted(cut)
+
+
 @given(st.lists(examples(), max_size=8, unique_by=lambda each: each.id), WANTED, st.data())
 def test_bytes_tell_what_parsing_tells(drawn: list[Example], wanted: Wanted, data: st.DataObject) -> None:
     lines = sorted(line_of(each).text for each in drawn)
