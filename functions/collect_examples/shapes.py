@@ -13,6 +13,7 @@ from tuneloop.domain.policy import DEFAULT, Policy
 from tuneloop.domain.pricing import Usd
 from tuneloop.domain.tables import CsvColumns
 from tuneloop.domain.trust import Trust
+from tuneloop.wire.faults import FILENAME
 
 # An example as the document shows it; what it may hold is checked by `read_record`.
 FORMS: dict[str, Any] = {
@@ -46,7 +47,6 @@ POSTED: dict[str, Any] = {
     },
 }
 Posted = Annotated[dict[str, Any], WithJsonSchema(POSTED)]
-FILENAME = r"^[A-Za-z0-9._-]+\.(jsonl|csv)(\.gz|\.zst)?$"
 
 
 class NewDataset(DatasetChange):

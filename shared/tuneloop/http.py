@@ -33,10 +33,9 @@ from tuneloop.domain.words import name_in
 from tuneloop.observability import log_failure, logger
 from tuneloop.store.table import Listing, refusals
 from tuneloop.wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
-from tuneloop.wire.faults import in_words
+from tuneloop.wire.faults import LONGEST_PARAM, described
 
 ANSWER_WITHIN_S = 24.0  # of the 25 s that every answer has: a call to AWS pauses for up to one before it gives up
-LONGEST_PARAM = 200
 STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
@@ -174,11 +173,9 @@ class Api:
         return self._error(status, error.message, code=error.code, param=error.param, kind=kind)
 
     def _invalid(self, error: ValidationException) -> Response[Any]:
-        fault = error.errors()[0]
-        place = ["body"] if fault["type"] == "json_invalid" else [name_in(part) for part in fault["loc"]]
-        param = ".".join(place[1:] if place[:1] in (["body"], ["query"], ["path"]) else place)[:LONGEST_PARAM] or "body"
-        message = f"{param}: {in_words(fault)}"
-        return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, message, code=fault["type"], param=param)
+        code, body = error.errors()[0]["type"], self.resolver.current_event.body
+        param, words = described(error.errors(), parse_json(body) if body and code != "json_invalid" else None)
+        return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, f"{param}: {words}", code=code, param=param)
 
     def _unsure(self, error: Exception) -> Response[Any]:
         log_failure(error)

@@ -209,7 +209,37 @@ def test_null_takes_a_setting_back_or_is_refused(world: World) -> None:
 
     assert (taken_back["csv"], taken_back["policy"]["min_quality"]) == (None, 0.8)
     assert {answer.status for answer in refused} == {422}
+    assert [answer.body["error"]["param"] for answer in refused] == ["template", "on_drop", "max_run_usd"]
+    assert "leave it out to keep" in refused[0].body["error"]["message"]
     assert world.call("GET /v1/datasets/{dataset}", PATH).body["template"]["version"] == 1
+
+
+def test_null_is_refused_of_a_new_dataset_too_but_where_it_means_none(world: World) -> None:
+    refused = world.call("POST /v1/datasets", "/v1/datasets", {"id": "other", "template": None})
+    made = world.call("POST /v1/datasets", "/v1/datasets", {"id": "other", "csv": None, "policy": None})
+
+    assert (refused.status, refused.body["error"]["param"]) == (422, "template")
+    assert (made.status, made.body["csv"], made.body["policy"]["min_quality"]) == (201, None, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"required_examples": "5"}, "required_examples"),
+        ({"required_per_category": True}, "required_per_category"),
+        ({"train_on_review": "yes"}, "train_on_review"),
+        ({"policy": {"min_quality": True}}, "policy.min_quality"),
+        ({"policy": {"min_quality": "0.5"}}, "policy.min_quality"),
+        ({"policy": {"max_examples": "5"}}, "policy.max_examples"),
+        ({"policy": {"validated_only": 1}}, "policy.validated_only"),
+        ({"policy": {"take_test": "no"}}, "policy.take_test"),
+    ],
+    ids=str,
+)
+def test_a_setting_of_another_type_is_refused_by_its_field(change: Any, param: str, world: World) -> None:
+    answer = world.call(ROUTE, PATH, change)
+
+    assert (answer.status, answer.body["error"]["param"]) == (422, param)
 
 
 @pytest.mark.parametrize(

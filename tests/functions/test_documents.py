@@ -4,7 +4,7 @@ from collect_examples.shapes import POSTED
 from docs.build import OPENAPI, README, SECURITY, function_table, openapi, rights_table
 from tuneloop.domain.examples import CONTENT_FIELDS, Example
 from tuneloop.domain.rules.preferences import PREFERENCE_FIELDS
-from tuneloop.domain.shaping import PLAIN, RENDERED
+from tuneloop.domain.shaping import COMPLETED, PLAIN, RENDERED
 
 
 def test_the_openapi_document_is_that_of_the_code() -> None:
@@ -20,6 +20,6 @@ def test_the_security_guide_lists_the_rights_of_the_table() -> None:
 
 
 def test_the_document_shows_the_fields_that_an_example_has() -> None:
-    forms = {*PLAIN, *RENDERED, *PREFERENCE_FIELDS}
+    forms = {*PLAIN, *COMPLETED, *RENDERED, *PREFERENCE_FIELDS}
 
     assert set(POSTED["properties"]) == {*CONTENT_FIELDS, *forms, *Example.model_fields} - {"id", "content"}

@@ -8,6 +8,7 @@ from tests.functions import steps
 from tests.world import BUCKET, Answer, World, invoke
 from tuneloop.app import app
 from tuneloop.domain.columns import OUTCOME_OF, Outcome
+from tuneloop.domain.examples import Split
 
 EXPORTS = "/v1/datasets/support/exports"
 NUMBERS = ["one", "two", "three", "four"]
@@ -43,7 +44,7 @@ def frozen(world: World) -> dict[str, Any]:
 
 
 def lines_of(world: World, found: dict[str, Any], split: str) -> list[dict[str, Any]]:
-    key = f"exports/acme/support/{found['id']}/{split}.jsonl"
+    key = app.exports.get("acme", "support", found["id"]).files[Split(split)].key
     body = world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
     return [json.loads(line) for line in body.splitlines()]
 

@@ -8,6 +8,7 @@ from tests.functions import steps
 from tests.functions.test_http import refused
 from tests.world import Answer, World
 from tuneloop.app import app
+from tuneloop.domain.examples import Split
 
 QUESTION = "Where is my parcel, the one that I ordered on Monday?"
 PROMPT = [{"role": "user", "content": QUESTION}]
@@ -77,7 +78,8 @@ def test_two_subjects_who_agree_approve_it_and_it_is_trained_on_but_never_tested
     assert standing(live, said) == ["approved", "approved"]
     export = frozen(live)
     assert export["files"]["train"]["examples"] == trained + 1  # `lost` and `Lost ` are one conversation
-    tested = app.objects.lines(f"exports/{live.tenant}/support/{export['id']}/test.jsonl")
+    files = app.exports.get(live.tenant, "support", export["id"]).files
+    tested = app.objects.lines(files[Split.TEST].key)
     assert not [line for line in tested if QUESTION.encode() in line]
 
 

@@ -208,6 +208,8 @@ def test_a_body_above_the_limit_is_refused_before_it_is_read(world: World) -> No
         ("POST /v1/feedback", {"inference_id": "chatcmpl-1", "rating": 5}, "inference_id"),
         ("POST /v1/feedback", {"inference_id": "chatcmpl-1", "rating": 6}, "rating"),
         ("POST /v1/feedback", {"inference_id": "chatcmpl-1"}, "body"),
+        ("POST /v1/feedback", {"inference_id": "chatcmpl-1", "correction": 5}, "correction"),
+        ("POST /v1/datasets/{dataset}/uploads", {"filename": "a b.csv"}, "filename"),
     ],
 )
 def test_a_bad_field_is_named(route: str, body: Any, param: str, world: World) -> None:
@@ -220,6 +222,7 @@ def test_a_bad_id_or_query_is_named(world: World) -> None:
     refused(world.call("GET /v1/datasets/{dataset}", "/v1/datasets/UPPER"), 422, param="dataset")
     refused(world.call("GET /v1/datasets", "/v1/datasets", limit="many"), 422, param="limit")
     refused(world.call("GET /v1/datasets", "/v1/datasets", limit="101"), 422, param="limit")
+    assert "limit: is too large a number" in world.call("GET /v1/datasets", "/v1/datasets", limit="9" * 5000).text
     refused(world.call("GET /v1/usage", "/v1/usage", first_day="yesterday"), 422, param="first_day")
     refused(world.call("GET /v1/models/{model}/route", "/v1/models/support/route"), 422, param="user")
 

@@ -234,6 +234,7 @@ def test_who_saw_an_older_version_is_refused(world: World) -> None:
     reviewed(world, on(seen, status="approved"), reviewer="anna")
 
     refused(sent(world, reviews=[on(seen, status="rejected")], reviewer="ben"), 409, "stale", "reviews[0]")
+    assert "Somebody decided" not in sent(world, reviews=[on(seen | {"version": 7}, status="rejected")]).text
     refused(sent(world, reviews=[on(seen | {"version": 7}, status="rejected")]), 409, "stale")
     refused(sent(world, reviews=[{"example": "0" * 64, "version": 0, "status": "approved"}]), 404, "not_found")
 
@@ -356,7 +357,29 @@ def test_a_decision_that_says_nothing_is_refused_and_one_that_changes_nothing_te
     revision = reviewed(world, on(example, status="approved"))["revision"]
 
     refused(sent(world, reviews=[{"example": example["id"], "version": 1}]), 422)
-    refused(sent(world, matching={}, revision=revision, change={}), 422)
+    refused(sent(world, reviews=[on(example, status=None)]), 422, param="reviews.0")
+    refused(sent(world, matching={}, revision=revision, change={}), 422, param="change")
+    refused(sent(world, matching={}, revision=revision, change={"note": "fine"}), 422, param="body")
     done = sent(world, matching={"status": "approved"}, revision=revision, change={"status": "approved"}).body
 
     assert (done["revision"], done["changed"]) == (revision, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"reviews": [{"example": "0" * 64, "version": True, "status": "approved"}]}, "reviews.0.version"),
+        ({"reviews": [{"example": "0" * 64, "version": "0", "status": "approved"}]}, "reviews.0.version"),
+        ({"reviews": [{"example": "0" * 64, "version": 0, "quality": True}]}, "reviews.0.quality"),
+        ({"reviews": [{"example": "0" * 64, "version": 0, "quality": "0.5"}]}, "reviews.0.quality"),
+        ({"matching": {}, "change": {"quality": 1}, "revision": "1"}, "revision"),
+        ({"matching": {"preference": 1}, "change": {"quality": 1}, "revision": 1}, "matching.preference"),
+        ({"matching": {"min_quality": "0"}, "change": {"quality": 1}, "revision": 1}, "matching.min_quality"),
+        ({"matching": {"max_quality": True}, "change": {"quality": 1}, "revision": 1}, "matching.max_quality"),
+    ],
+    ids=str,
+)
+def test_a_field_of_another_type_is_refused(body: dict[str, Any], param: str, world: World) -> None:
+    collected(world, FRENCH)
+
+    refused(sent(world, **body), 422, param=param)

@@ -9,16 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.ids import Name
@@ -231,13 +222,13 @@ class DatasetChange(BaseModel):
     on_invalid: OnInvalid | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
     max_run_usd: Usd | None = Field(default=None, ge=0, le=RUN_USD)
-    train_on_review: StrictBool | None = None
+    train_on_review: bool | None = Field(default=None, strict=True)
     trust: Trust | None = None
     trusted_subjects: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] | None = Field(
         default=None, max_length=TRUSTED_SUBJECTS
     )
-    required_examples: StrictInt | None = Field(default=None, ge=1, le=REQUIRED_EXAMPLES)
-    required_per_category: StrictInt | None = Field(default=None, ge=0, le=REQUIRED_EXAMPLES)
+    required_examples: int | None = Field(default=None, ge=1, le=REQUIRED_EXAMPLES, strict=True)
+    required_per_category: int | None = Field(default=None, ge=0, le=REQUIRED_EXAMPLES, strict=True)
     policy: Policy | None = None
     template: Template | None = None
     csv: CsvColumns | None = None

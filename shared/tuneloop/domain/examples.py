@@ -132,7 +132,7 @@ OURS = tuple(name for name in Example.model_fields if name not in MADE_FIELDS)
 
 def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Problem:
     allowed = ", ".join([*CONTENT_FIELDS, *OURS, *PREFERENCE_FIELDS, *OTHER_FORMS])
-    path = ".".join(["$", *map(name_in, loc)])[:LONGEST_PATH]
+    path, message = ".".join(["$", *map(name_in, loc)])[:LONGEST_PATH], message.removeprefix("Value error, ")
     return Problem(line=line, path=path, code="invalid_field", message=f"{message}. Known fields: {allowed}.")
 
 

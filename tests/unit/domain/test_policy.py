@@ -42,3 +42,23 @@ def test_only_quality_that_is_given_has_to_reach_eight_tenths_by_default() -> No
 def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Policy.model_validate(wrong)
+
+
+@pytest.mark.parametrize("name", ["max_examples", "max_per_category", "max_per_subject", "min_user_characters"])
+def test_a_number_of_a_policy_is_bounded(name: str) -> None:
+    assert Policy.model_validate({name: 10**9})
+    with pytest.raises(ValidationError, match="less than or equal to 1000000000"):
+        Policy.model_validate({name: 10**9 + 1})
+
+
+@pytest.mark.parametrize("ends", ["2026-11-20T23:00:00Z", "2026-11-21", "2026-11-21T01:00:00+01:00"])
+def test_a_policy_takes_some_time(ends: str) -> None:
+    assert Policy.model_validate({"created_from": "2026-11-21", "created_to": "2026-11-21T00:00:01"})
+    with pytest.raises(ValidationError, match="must lie before"):
+        Policy.model_validate({"created_from": "2026-11-21", "created_to": ends})
+
+
+@pytest.mark.parametrize("moment", [1, 1.5, "1", "1763683200", "yesterday"])
+def test_a_time_of_a_policy_is_written_out(moment: object) -> None:
+    with pytest.raises(ValidationError, match="ISO 8601"):
+        Policy.model_validate({"created_from": moment})

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collect_examples.shapes import FILENAME, NewUpload
+from collect_examples.shapes import NewUpload
 from collect_examples.upload import upload
 from tests.unit.factories import NAMES, NOW, a_dataset, a_run
 from tuneloop.app import App
@@ -29,6 +29,7 @@ from tuneloop.domain.training import ControlledRun
 from tuneloop.posting import posted_key
 from tuneloop.store import keys
 from tuneloop.store.table import Table
+from tuneloop.wire.faults import FILENAME
 
 WITHOUT_TABLE = {
     "settings",
