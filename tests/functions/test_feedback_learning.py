@@ -70,14 +70,15 @@ def test_a_correction_waits_for_review_and_is_not_trained_on(live: World, asked:
 
 
 def test_two_subjects_who_agree_approve_it_and_it_is_trained_on_but_never_tested(live: World, asked: str) -> None:
-    trained = frozen(live)["files"]["train"]["examples"]
+    before = frozen(live)["files"]
     say(live, asked, correction="lost", subject="ann")
 
     said = say(live, asked, correction="Lost ", subject="bob", answer="late")
 
     assert standing(live, said) == ["approved", "approved"]
     export = frozen(live)
-    assert export["files"]["train"]["examples"] == trained + 1  # `lost` and `Lost ` are one conversation
+    learnt = [sum(files[split]["examples"] for split in ("train", "validation")) for files in (before, export["files"])]
+    assert learnt[1] == learnt[0] + 1  # `lost` and `Lost ` are one conversation
     files = app.exports.get(live.tenant, "support", export["id"]).files
     tested = app.objects.lines(files[Split.TEST].key)
     assert not [line for line in tested if QUESTION.encode() in line]
