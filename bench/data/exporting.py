@@ -24,7 +24,6 @@ from tuneloop.domain.datasets import Dataset, OnDrop, Segment
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.examples import Example, read_example
 from tuneloop.domain.exports import Export
-from tuneloop.domain.generations import Held
 from tuneloop.domain.limits import SEGMENT_BYTES
 from tuneloop.domain.policy import DEFAULT
 from tuneloop.domain.splitting import folded_prompt
@@ -74,19 +73,15 @@ class Rows:
     """The rows of a dataset that has segments, no reviews, and nothing erased."""
 
     def __init__(self, segments: list[Segment]) -> None:
-        self._held = Held(segments=segments)
+        self._segments = segments
 
     def get(self, *_: Any) -> Dataset:
         """The dataset."""
         return PLAIN
 
-    def held(self, *_: Any) -> Held:
-        """Its segments and what they count."""
-        return self._held
-
     def segments(self, *_: Any) -> list[Segment]:
         """Its segments."""
-        return self._held.segments
+        return self._segments
 
     def all(self, *_: Any) -> Iterator[Any]:
         """Its reviews: none."""

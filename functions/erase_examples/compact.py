@@ -40,15 +40,14 @@ def compact(
     """Merge a dataset as it was read; False, and nothing changed, where somebody else merged or erased meanwhile."""
     place = dataset.tenant, dataset.id
     erased = erasures.after(*place, dataset.cleared)
-    held = datasets.held(*place, dataset.revision)
-    sources = [without(erased, partial(blocks_of, segment, objects)) for segment in held.segments]
+    segments = datasets.segments(*place, dataset.revision)
+    sources = [without(erased, partial(blocks_of, segment, objects)) for segment in segments]
     with merged(sources, unique_by_subject) as blocks:
-        segments = list(_segments(blocks, dataset, erased, objects, now))
+        made = list(_segments(blocks, dataset, erased, objects, now))
     generation = Generation(
         number=dataset.generation + 1,
         revision=dataset.revision,
-        segments=segments,
-        resent=held.lines - sum(segment.examples for segment in segments),
+        segments=made,
         created_at=now,
     )
     return generations.add(*place, generation, merged=dataset.segments, without=erased.latest)

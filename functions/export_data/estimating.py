@@ -34,7 +34,7 @@ def counted(dataset: Dataset, export: Export | None, *, datasets: Datasets) -> t
         return sum(file.examples for file in files), sum(file.tokens for file in files)
     if not dataset.revision:
         raise Conflict(f"Dataset {dataset.id} has no examples yet. {BOTH}", code="empty_dataset")
-    segments = datasets.held(dataset.tenant, dataset.id, dataset.revision).segments
+    segments = datasets.segments(dataset.tenant, dataset.id, dataset.revision)
     return sum(segment.examples for segment in segments), sum(segment.tokens for segment in segments)
 
 

@@ -14,7 +14,7 @@ from tuneloop.domain.errors import Conflict
 
 
 class Generation(BaseModel):
-    """Segments that stand for all up to a revision; `resent` counts the lines that merging made superfluous.
+    """Segments that stand for all up to a revision.
 
     Once it is `alone`, what it was made of is gone, and no earlier revision can be read.
     """
@@ -22,25 +22,12 @@ class Generation(BaseModel):
     number: int
     revision: int
     segments: list[Segment]
-    resent: int = 0
     alone: bool = False
     created_at: datetime
     seq: int = 0
 
 
-class Held(BaseModel):
-    """What a dataset is read from at a revision."""
-
-    segments: list[Segment]
-    resent: int = 0
-
-    @property
-    def lines(self) -> int:
-        """How many lines there are, an example that came twice counted twice."""
-        return self.resent + sum(segment.examples for segment in self.segments)
-
-
-def held_at(segments: Sequence[Segment], generations: Sequence[Generation], revision: int) -> Held:
+def held_at(segments: Sequence[Segment], generations: Sequence[Generation], revision: int) -> list[Segment]:
     """What a dataset is read from at a revision: the latest generation up to it, and what came after that.
 
     Raises Conflict where a revision is asked for of which nothing is left.
@@ -54,4 +41,4 @@ def held_at(segments: Sequence[Segment], generations: Sequence[Generation], revi
     start = latest.revision if latest else 0
     later = [segment for segment in segments if start < segment.revision <= revision]
     ordered = sorted(later, key=lambda segment: segment.revision)
-    return Held(segments=[*(latest.segments if latest else ()), *ordered], resent=latest.resent if latest else 0)
+    return [*(latest.segments if latest else ()), *ordered]

@@ -115,10 +115,6 @@ class Contents:
             found = [read_line(line) for block in blocks for line in block if line[ID] in wanted]
         return {stored.id: stored for stored in found}
 
-    def lines(self, tenant: str, dataset: str, revision: int) -> int:
-        """How many lines there are, an example that came twice counted twice."""
-        return self._datasets.held(tenant, dataset, revision).lines
-
     def _quick(self, tenant: str, dataset: str, revision: int, erased: Erased) -> list[Source]:
         segments: list[Segment] = self._datasets.segments(tenant, dataset, revision)
         return [without(erased, partial(lines_of, segment, self._objects)) for segment in segments]

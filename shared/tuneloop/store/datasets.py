@@ -7,7 +7,7 @@ from tuneloop.domain.datasets import Dataset, Drop, DropStatus, Segment
 from tuneloop.domain.drop_paths import RefusedDrop
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.events import AnyEvent
-from tuneloop.domain.generations import Generation, Held, held_at
+from tuneloop.domain.generations import Generation, held_at
 from tuneloop.domain.limits import REFUSALS_KEPT
 from tuneloop.domain.registry import NewModel
 from tuneloop.store import keys
@@ -98,11 +98,7 @@ class Datasets:
         return seen
 
     def segments(self, tenant: str, dataset: str, revision: int) -> list[Segment]:
-        """The segments that the dataset is read from at a revision, in the order in which they came."""
-        return self.held(tenant, dataset, revision).segments
-
-    def held(self, tenant: str, dataset: str, revision: int) -> Held:
-        """What the dataset is read from at a revision; Conflict where nothing is left of it."""
+        """The segments that the dataset is read from at a revision; Conflict where nothing is left of it."""
         generations = self.generations(tenant, dataset)
         return held_at(self.segment_rows(tenant, dataset), generations, revision)
 
