@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from tuneloop.domain.datasets import DatasetChange, DropStatus, OnDrop, OnInvalid
+from tuneloop.domain.drop_paths import FILENAME
 from tuneloop.domain.examples import Problem, Split
 from tuneloop.domain.ids import Name
 from tuneloop.domain.limits import EXAMPLES_PER_CALL, FILENAME_CHARACTERS
@@ -13,7 +14,6 @@ from tuneloop.domain.policy import DEFAULT, Policy
 from tuneloop.domain.pricing import Usd
 from tuneloop.domain.tables import CsvColumns
 from tuneloop.domain.trust import Trust
-from tuneloop.wire.faults import FILENAME
 
 # An example as the document shows it; what it may hold is checked by `read_record`.
 FORMS: dict[str, Any] = {

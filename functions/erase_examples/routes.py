@@ -12,13 +12,14 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.erasures import Erasure, ErasureView, example_erasure, subject_erasure
 from tuneloop.domain.errors import OutOfTime
+from tuneloop.domain.ids import EXAMPLE_PATTERN
 from tuneloop.domain.limits import SUBJECT_CHARACTERS
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
 
 api = Api(app)
 
 SEARCHED_UNTIL_S = 12  # before the answer is due: a dataset that takes longer is searched behind it
-ExampleId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+ExampleId = Annotated[str, Path(pattern=EXAMPLE_PATTERN)]
 Subject = Annotated[str, Path(min_length=1, max_length=3 * SUBJECT_CHARACTERS, description="Percent-encoded.")]
 
 

@@ -12,6 +12,7 @@ from hashlib import blake2b
 
 from tuneloop.domain.columns import Columns, Outcome
 from tuneloop.domain.examples import Split
+from tuneloop.domain.feedback import FEEDBACK
 from tuneloop.domain.policy import Policy
 from tuneloop.domain.reviews import UNDECIDED, Decision, Status
 from tuneloop.domain.splitting import STRICTNESS
@@ -20,7 +21,6 @@ from tuneloop.store.contents import Block
 from tuneloop.store.lines import Head, heads_of, utc_text
 
 MARK: dict[str | None, int] = {None: 0} | {split.value: STRICTNESS[split] for split in Split}
-FROM_FEEDBACK = ("correction", "confirmation")
 WORD = 8
 UNLIKE = "0" * LIKENESS_DIGITS
 
@@ -41,7 +41,7 @@ def _add(columns: Columns, heads: list[Head], decisions: list[Decision], policy:
     columns.marks.extend([MARK[head.split] for head in heads])
     columns.preference.extend([head.preference for head in heads])
     columns.approved.extend([decision.status == Status.APPROVED for decision in decisions])
-    columns.feedback.extend([head.source in FROM_FEEDBACK for head in heads])
+    columns.feedback.extend([head.source in FEEDBACK for head in heads])
     columns.characters.extend([head.characters for head in heads])
     columns.tokens.extend([head.tokens for head in heads])
     columns.ids.extend(_words([head.id[: 2 * WORD] for head in heads]))
@@ -71,7 +71,7 @@ def _filtered(head: Head, decision: Decision, policy: Policy, first: str, last: 
     if head.split == Split.TEST:
         is_other = policy.categories and (decision.category or head.category) not in policy.categories
         return Outcome.OTHER_CATEGORY if is_other else Outcome.TRAIN
-    needs_approval = policy.validated_only or head.source in FROM_FEEDBACK
+    needs_approval = policy.validated_only or head.source in FEEDBACK
     if needs_approval and decision.status != Status.APPROVED:
         return Outcome.NOT_APPROVED
     if policy.categories and (decision.category or head.category) not in policy.categories:

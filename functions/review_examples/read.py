@@ -4,7 +4,7 @@ from review_examples.shapes import ExampleHistory, UseView, content_in, example_
 from tuneloop.domain.columns import Outcome
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.exports import Export
-from tuneloop.domain.feedback import Origin
+from tuneloop.domain.feedback import FEEDBACK
 from tuneloop.domain.reviews import decision_of
 from tuneloop.domain.training import ControlledRun
 from tuneloop.domain.trust import Vote
@@ -19,7 +19,6 @@ from tuneloop.store.votes import Votes
 
 EXPORTS_LOOKED_AT = 50
 RUNS_LOOKED_AT = 500
-FEEDBACK = frozenset(Origin)
 
 
 def read_one(

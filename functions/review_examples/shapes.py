@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema, mo
 
 from tuneloop.domain.examples import OTHER_ANSWER, JsonObject, Split
 from tuneloop.domain.finding import Wanted
-from tuneloop.domain.ids import Name
+from tuneloop.domain.ids import EXAMPLE_PATTERN, Name
 from tuneloop.domain.limits import (
     CATEGORY_CHARACTERS,
     NOTE_CHARACTERS,
@@ -22,9 +22,8 @@ from tuneloop.domain.reviews import Decision, Review, Status
 from tuneloop.http import ListOf
 from tuneloop.store.lines import Stored, read_line
 
-EXAMPLE = r"^[0-9a-f]{64}$"
-ExampleId = Annotated[str, Field(pattern=EXAMPLE, max_length=64)]
-ExamplePath = Annotated[str, Path(pattern=EXAMPLE)]
+ExampleId = Annotated[str, Field(pattern=EXAMPLE_PATTERN, max_length=64)]
+ExamplePath = Annotated[str, Path(pattern=EXAMPLE_PATTERN)]
 StatusFilter = Annotated[Status | None, Query(description="Where examples stand.")]
 SplitFilter = Annotated[Split | None, Query(description="The split that an example was marked for.")]
 PreferenceFilter = Annotated[bool | None, Query(description="Preference pairs only, or none of them.")]

@@ -107,6 +107,7 @@ class Api:
         rule = path.replace("{", "<").replace("}", ">")
 
         def register(routine: Route) -> Route:
+            """Note what the route takes, and let it answer."""
             self.queries[route] = _query_of(routine, path)
             self.bodies.update([route] if any(map(_is_body, _arguments(routine))) else [])
             name, summary = routine.__name__, (routine.__doc__ or "").partition("\n")[0]

@@ -61,6 +61,7 @@ class Function:
         """Register for an event's type, a schedule's name, `drop`, `queue` (or `batch`: all at once) or `stream`."""
 
         def register(routine: Routine) -> Routine:
+            """Note whom the trigger wakes."""
             self.routines[trigger] = routine
             return routine
 

@@ -65,7 +65,7 @@ class Columns:
     bands: "list[array[int]]" = field(default_factory=list)
     signatures: bytearray = field(default_factory=bytearray)  # as many bytes for each
     origin: dict[int, int] = field(default_factory=dict)
-    was_test: bytes = b""  # whether an earlier export took the prompt for its test
+    was_test: bytes = b""
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -87,6 +87,15 @@ class Columns:
         size = len(self.signatures) // len(self)
         ours, theirs = (self.signatures[number * size : (number + 1) * size].hex() for number in (one, other))
         return sum(map(eq, ours, theirs)) / len(ours) if size else 1.0
+
+    def note_past(self, held_out: set[int]) -> None:
+        """Note which prompts, as they are or as they were before an edit, an earlier export took for its test."""
+        self.was_test = bytes(map(held_out.__contains__, self.unit)) if held_out else bytes(len(self))
+        if was := [number for number, unit in self.origin.items() if unit in held_out]:
+            noted = bytearray(self.was_test)
+            for number in was:
+                noted[number] = 1
+            self.was_test = bytes(noted)
 
     def first_unit(self, number: int) -> int:
         """An example's prompt as it was before any edit."""

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from tuneloop.domain.feedback import FEEDBACK, Origin
 from tuneloop.domain.policy import Policy
 from tuneloop.domain.reviews import Status
 
-CORRECTION, CONFIRMATION = "correction", "confirmation"
 BUCKETS = tuple(1 << power for power in range(6, 18))  # tokens: up to 64, 128, ... 131,072
 MOST_NAMES = 500
 LONGEST_NAME = 100
@@ -117,7 +117,7 @@ def statistics_of(
         tokens[each.tokens] += 1
         preferences += each.preference
     uncategorised, unsourced = categories.pop("", Tally()), sources.pop("", 0)
-    corrections, confirmations = sources.pop(CORRECTION, 0), sources.pop(CONFIRMATION, 0)
+    corrections, confirmations = sources.pop(Origin.CORRECTION, 0), sources.pop(Origin.CONFIRMATION, 0)
     kept, kept_sources = largest({name: each.examples for name, each in categories.items()}), largest(sources)
     return Statistics(
         revision=revision,
@@ -139,7 +139,7 @@ def statistics_of(
 
 def is_usable(example: Counted, policy: Policy) -> bool:
     """Whether an export under the policy may take an example, duplicates and the like apart."""
-    needs_approval = policy.validated_only or example.source in (CORRECTION, CONFIRMATION)
+    needs_approval = policy.validated_only or example.source in FEEDBACK
     if example.status == Status.REJECTED or (needs_approval and example.status != Status.APPROVED):
         return False
     if policy.categories and example.category not in policy.categories:

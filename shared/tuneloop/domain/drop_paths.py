@@ -8,6 +8,9 @@ from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.examples import Split
 from tuneloop.domain.ids import Name, checked_name, derived_id
 
+FILENAME = r"^[A-Za-z0-9._-]+\.(jsonl|csv)(\.gz|\.zst)?$"
+"""What an uploaded file may be called."""
+
 
 class RefusedDrop(BaseModel):
     """A file that lies where no drop can be told whose it is; nothing of it was read."""

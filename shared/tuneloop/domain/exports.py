@@ -160,7 +160,8 @@ class Answers:
         self._different.add(answer)
         if answer in self._texts or len(self._texts) < MOST_COUNTED_ANSWERS:
             if answer not in self._texts:
-                self._texts[answer] = answer_of(parsed()[-1])
+                text = answer_of(parsed()[-1])
+                self._texts[answer] = text if len(text) <= MOST_PROMPT_CHARACTERS else ""  # which nobody names
             self.counts[answer] += 1
         if not self._total:
             first = parsed()[0]
@@ -179,8 +180,7 @@ class Answers:
     def most_frequent(self) -> str:
         """The commonest answer, the smallest of equals: the baseline of every evaluation; "" if it is a long text."""
         commonest = min(self.counts, key=lambda one: (-self.counts[one], self._texts[one]), default=None)
-        text = "" if commonest is None else self._texts[commonest]
-        return text if len(text) <= MOST_PROMPT_CHARACTERS else ""
+        return "" if commonest is None else self._texts[commonest]
 
     @property
     def prompt(self) -> str | None:

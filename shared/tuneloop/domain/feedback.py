@@ -28,6 +28,9 @@ class Origin(StrEnum):
     CONFIRMATION = "confirmation"
 
 
+FEEDBACK = frozenset(Origin)
+
+
 class Feedback(BaseModel):
     """What a user thought of one answer: a rating of 1 to 5, that it was right, or what it should have been.
 

@@ -13,6 +13,7 @@ from pydantic import StringConstraints
 from tuneloop.domain.errors import InvalidInput
 
 PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
+EXAMPLE_PATTERN = r"^[0-9a-f]{64}$"  # an example is named by its hash
 Name = Annotated[str, StringConstraints(pattern=PATTERN)]
 
 

@@ -67,6 +67,7 @@ class _Resolver:
         self._parts = 0
 
     def resolved(self, schema: Any, depth: int) -> Any:
+        """The schema with its references in place, down to a depth."""
         self._parts += 1
         if not depth or self._parts > SCHEMA_PARTS:
             raise ValueError(f"it refers to itself, or has more than {SCHEMA_PARTS:,} parts or {SCHEMA_DEPTH} levels")
@@ -132,17 +133,20 @@ class _Check:
         self._known: dict[tuple[int, int], bool] = {}
 
     def step(self, number: int = 1) -> None:
+        """Take steps; TooMuch where none are left."""
         self._left -= number
         if self._left < 0:
             raise TooMuch
 
     def fits(self, value: Any, schema: JsonObject) -> bool:
+        """Whether a value keeps to a schema, looked at once."""
         key = id(value), id(schema)
         if key not in self._known:
             self._known[key] = next(self.faults(value, schema, ""), None) is None
         return self._known[key]
 
     def faults(self, value: Any, schema: JsonObject, path: str) -> Iterator[Fault]:
+        """Where a value departs from a schema, as paths below this one."""
         for name, wanted in schema.items():
             self.step(len(wanted) if isinstance(wanted, list | dict) else 1)
             if name in BOUNDS:

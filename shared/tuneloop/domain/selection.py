@@ -70,8 +70,7 @@ def select(columns: Columns, policy: Policy, salt: str, held_out: set[int]) -> S
     answers = len(set(compress(columns.answer, columns.which(Outcome.TRAIN))))
     closed = is_closed(answers, columns.outcomes.count(Outcome.TRAIN))
     _leave_short(columns, policy, closed=closed)
-    was_test = bytes(map(held_out.__contains__, map(columns.first_unit, range(len(columns))))) if held_out else b""
-    columns.was_test = was_test or bytes(len(columns))
+    columns.note_past(held_out)
     _leave_duplicates(columns)
     pairs = kind == Kind.PREFERENCE  # of which a prompt may well have several, with the same preferred answer
     conflicts: set[tuple[int, int]] = set() if pairs else _conflicts(columns)
@@ -83,7 +82,7 @@ def select(columns: Columns, policy: Policy, salt: str, held_out: set[int]) -> S
     _leave_over_caps(columns, policy)
     for keys in (columns.unit, columns.subject, columns.group):
         near.join_equal(columns.live(), keys)
-    shares, groups = _divide(columns, near, policy, salt, held_out)
+    shares, groups = _divide(columns, near, policy, salt)
     return Selected(columns, kind, shares, groups, answers, len(conflicts), forms)
 
 
@@ -232,12 +231,12 @@ def _is_over(count: int, cap: int | None) -> bool:
     return cap is not None and count >= cap
 
 
-def _divide(columns: Columns, groups: Groups, policy: Policy, salt: str, held_out: set[int]) -> tuple[Shares, int]:
+def _divide(columns: Columns, groups: Groups, policy: Policy, salt: str) -> tuple[Shares, int]:
     """Give each group its split and each example its outcome; tells the shares and how many groups there are."""
     bundles: dict[int, Bundle] = {}
     for number in columns.live():
         group, mark, name = groups.of(number), columns.marks[number], _name(columns, number)
-        was_test = bool(columns.was_test[number]) or columns.unit[number] in held_out
+        was_test = bool(columns.was_test[number])
         if bundle := bundles.get(group):
             bundle.strictness = max(bundle.strictness, mark)
             bundle.name = min(bundle.name, name)

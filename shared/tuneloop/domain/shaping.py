@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tuneloop.domain.examples import TOO_DEEP, Example, Found, JsonObject, Problem, Split, is_deeper, read_example
+from tuneloop.domain.feedback import Origin
 from tuneloop.domain.limits import CATEGORY_CHARACTERS, JSON_DEPTH, NAME_CHARACTERS, PROBLEMS_KEPT
 from tuneloop.domain.templates import Template
 
@@ -18,7 +19,7 @@ PLAIN = ("user_message", "assistant_response")
 COMPLETED = ("prompt", "completion")
 RENDERED = ("input", "output")
 AS_THEY_ARE = frozenset({"messages", "preferred_output", "non_preferred_output"})
-RESERVED_SOURCES = frozenset({"correction", "confirmation"})
+RESERVED_SOURCES = frozenset(Origin)
 RESERVED = f"The sources {' and '.join(sorted(RESERVED_SOURCES))} are given by feedback alone; name another."
 LONGEST = dict.fromkeys(("subject", "group", "source"), NAME_CHARACTERS) | {"category": CATEGORY_CHARACTERS}
 NO_TEMPLATE: Found = (

@@ -96,6 +96,7 @@ class Search:
         folded, place = piece.lower(), -1
 
         def may_say(start: int, end: int) -> bool:
+            """Whether the next place of the text lies between these."""
             nonlocal place
             if place < start and (place := folded.find(text, start)) < 0:
                 place = len(folded)

@@ -128,6 +128,7 @@ def _spilled(sources: Sequence[Source], files: ExitStack) -> Source:
         file.writelines(line + b"\n" for line in block)
 
     def blocks() -> Iterator[Lines]:
+        """What was spilled, from its start."""
         file.seek(0)
         return split_blocks(chunks(file))
 

@@ -115,9 +115,15 @@ def _too_wide() -> InvalidInput:
 
 
 @overload
-def split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]: ...
+def split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines of any length."""
+
+
 @overload
-def split_lines(pieces: Iterator[bytes], longest: int) -> Iterator[bytes | None]: ...
+def split_lines(pieces: Iterator[bytes], longest: int) -> Iterator[bytes | None]:
+    """Lines of at most so many bytes, None for one that is longer."""
+
+
 def split_lines(pieces: Iterator[bytes], longest: int = sys.maxsize) -> Iterator[bytes | None]:
     """Lines without their `\\n`, the last one even without it; None is one above `longest`, which isn't held."""
     held: list[bytes] = []

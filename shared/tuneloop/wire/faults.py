@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tuneloop.domain.ids import PATTERN
+from tuneloop.domain.drop_paths import FILENAME
+from tuneloop.domain.ids import EXAMPLE_PATTERN, PATTERN
 from tuneloop.domain.words import name_in
 
 LONGEST_PARAM = 200
@@ -14,11 +15,10 @@ NUMBER = "must be a number"
 YES_OR_NO = "must be true or false"
 DATE = "must be a date, such as 2026-11-21"
 TIME = "must be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T10:00:00Z"
-FILENAME = r"^[A-Za-z0-9._-]+\.(jsonl|csv)(\.gz|\.zst)?$"
 # What a text must look like, by its pattern.
 LOOKS: dict[str, str] = {
     PATTERN: NAME,
-    r"^[0-9a-f]{64}$": "must be 64 digits and letters from a to f, as examples are listed by",
+    EXAMPLE_PATTERN: "must be 64 digits and letters from a to f, as examples are listed by",
     FILENAME: "must be letters, digits, `.`, `_`, `-`, and end in .jsonl or .csv, or with .gz or .zst after these",
 }
 Context = dict[str, Any]

@@ -22,14 +22,13 @@ from collect_examples.upload import upload
 from tests.unit.factories import NAMES, NOW, a_dataset, a_run
 from tuneloop.app import App
 from tuneloop.domain.datasets import Drop
-from tuneloop.domain.drop_paths import parse_drop_path
+from tuneloop.domain.drop_paths import FILENAME, parse_drop_path
 from tuneloop.domain.errors import InvalidInput, TuneloopError
 from tuneloop.domain.examples import Split
 from tuneloop.domain.training import ControlledRun
 from tuneloop.posting import posted_key
 from tuneloop.store import keys
 from tuneloop.store.table import Table
-from tuneloop.wire.faults import FILENAME
 
 WITHOUT_TABLE = {
     "settings",

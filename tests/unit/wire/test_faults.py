@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, Self
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from tuneloop.domain.drop_paths import FILENAME
 from tuneloop.domain.ids import Name
-from tuneloop.wire.faults import FILENAME, described, in_words
+from tuneloop.wire.faults import described, in_words
 
 TIME = "must be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T10:00:00Z"
 
