@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
 
-from collect_examples.making import Making, folder_of
+from collect_examples.making import Making
 from collect_examples.reading import Clock, Lines, Reading
 from collect_examples.records import records_in
 from tuneloop.domain.datasets import Drop, DropStatus, Segment
@@ -22,6 +22,7 @@ from tuneloop.store.datasets import Datasets
 from tuneloop.store.erasures import Erasures
 from tuneloop.store.lines import line_of
 from tuneloop.store.objects import Objects
+from tuneloop.store.segments import folder_of
 
 TRIES = 5
 

@@ -6,7 +6,8 @@ from tuneloop.domain.datasets import Segment
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.limits import SEGMENT_BYTES
 from tuneloop.store.lines import Line, kept_lines
-from tuneloop.store.objects import Objects, Packing
+from tuneloop.store.objects import Objects
+from tuneloop.store.segments import Writing
 
 
 class Making:
@@ -35,22 +36,6 @@ class Making:
 
     def segment(self, prefix: str, objects: Objects, now: datetime) -> Segment:
         """The segment, written."""
-        packing = Packing()
-        for line in sorted(self.lines):
-            packing.add(line)
-        key, written = objects.put_segment(prefix, packing)
-        return Segment(
-            sha256=written.sha256,
-            key=key,
-            examples=len(self.lines),
-            tokens=self._tokens,
-            bytes=written.bytes,
-            revision=0,
-            without=self._erased.latest,
-            created_at=now,
-        )
-
-
-def folder_of(tenant: str, dataset: str) -> str:
-    """Where a dataset's segments lie."""
-    return f"datasets/{tenant}/{dataset}/segments/"
+        writing = Writing()
+        writing.add(sorted(self.lines), self._tokens)
+        return writing.end(prefix, objects, revision=0, without=self._erased.latest, now=now)

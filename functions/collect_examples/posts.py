@@ -8,20 +8,21 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from collect_examples.collect import ended
-from collect_examples.making import Making, folder_of
+from collect_examples.making import Making
 from collect_examples.reading import Clock, Reading
-from collect_examples.records import json_records
 from tuneloop.domain.datasets import Drop, Segment
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.errors import Stale
 from tuneloop.domain.examples import Example, Problem, read_example
 from tuneloop.domain.limits import SEGMENT_BYTES
 from tuneloop.domain.shaping import Record
+from tuneloop.parsing import json_records
 from tuneloop.posting import UNREAD, posted_key
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.erasures import Erasures
 from tuneloop.store.lines import Line, line_of
 from tuneloop.store.objects import Objects
+from tuneloop.store.segments import folder_of
 
 TRIES = 20
 MOST_POSTS = 90  # of the hundred actions of a transaction (DynamoDB, read 2026-11)

@@ -22,13 +22,13 @@ from tuneloop.store.erasures import Erasures
 from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.exports import Exports
 from tuneloop.store.generations import Generations
-from tuneloop.store.lines import heads_of
+from tuneloop.store.lines import tokens_in
 from tuneloop.store.membership import Membership
 from tuneloop.store.models import Models
-from tuneloop.store.objects import Objects, Packing
+from tuneloop.store.objects import Objects
 from tuneloop.store.reviews import Reviews
 from tuneloop.store.runs import Runs
-from tuneloop.store.segments import blocks_of
+from tuneloop.store.segments import Writing, blocks_of, folder_of
 
 TRIES = 20
 NOT_BEGUN = (RunStatus.REQUESTED, RunStatus.AWAITING_CONFIRMATION)
@@ -110,18 +110,13 @@ class Clearing:
         self.generations.replace(dataset.tenant, dataset.id, new)
 
     def _cleared(self, dataset: Dataset, segment: Segment, erased: Erased) -> Segment | None:
-        packing, examples, tokens = Packing(), 0, 0
+        writing = Writing()
         for block in without(erased, partial(blocks_of, segment, self.objects))():
-            for line in block:
-                packing.add(line)
-            examples += len(block)
-            tokens += sum(head.tokens for head in heads_of(block))
-        if not examples:
+            writing.add(block, tokens_in(block))
+        if not writing.examples:
             return None
-        folder = f"datasets/{dataset.tenant}/{dataset.id}/segments/"
-        key, written = self.objects.put_segment(folder, packing)
-        counts = {"examples": examples, "tokens": tokens, "bytes": written.bytes, "without": dataset.erasures}
-        return segment.model_copy(update={"sha256": written.sha256, "key": key, **counts})
+        ours = {"revision": segment.revision, "without": dataset.erasures}
+        return writing.end(folder_of(dataset.tenant, dataset.id), self.objects, **ours, now=segment.created_at)
 
     def _note(self, cleared: Dataset) -> None:
         for _ in range(TRIES):

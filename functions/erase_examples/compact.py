@@ -12,15 +12,15 @@ from functools import partial
 from tuneloop.domain.datasets import Dataset, Segment
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.generations import Generation
-from tuneloop.domain.limits import MERGED_KEPT, SEGMENT_BYTES, SEGMENTS_UNMERGED
+from tuneloop.domain.limits import MERGED_KEPT, SEGMENTS_UNMERGED
 from tuneloop.store.contents import without
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.erasures import Erasures
 from tuneloop.store.generations import Generations
-from tuneloop.store.lines import heads_of
+from tuneloop.store.lines import tokens_in
 from tuneloop.store.merging import Lines, merged, unique_by_subject
-from tuneloop.store.objects import Objects, Packing
-from tuneloop.store.segments import blocks_of
+from tuneloop.store.objects import Objects
+from tuneloop.store.segments import Writing, blocks_of, folder_of
 
 
 def is_due(dataset: Dataset) -> bool:
@@ -54,8 +54,13 @@ def compact(
 
 
 def retire(dataset: Dataset, *, generations: Generations, now: datetime) -> bool:
-    """Forget what was merged long ago; tells whether there was anything."""
+    """Forget what was merged long ago; tells whether there was anything.
+
+    Not while an erasure waits to be cleared: its examples are found in what was merged, and exports by its examples.
+    """
     place = dataset.tenant, dataset.id
+    if dataset.cleared < dataset.erasures:
+        return False
     old = [each for each in generations.all(*place) if now - each.created_at > MERGED_KEPT]
     if not old or generations.is_retired(*place, old[-1]):
         return False
@@ -66,46 +71,12 @@ def retire(dataset: Dataset, *, generations: Generations, now: datetime) -> bool
 def _segments(
     blocks: Iterator[Lines], dataset: Dataset, erased: Erased, objects: Objects, now: datetime
 ) -> Iterator[Segment]:
-    writing = Merging(dataset, erased, objects, now)
+    folder, ours = folder_of(dataset.tenant, dataset.id), {"revision": dataset.revision, "without": erased.latest}
+    writing = Writing()
     for block in blocks:
         if writing.is_full(sum(map(len, block))):
-            yield writing.end()
-            writing = Merging(dataset, erased, objects, now)
-        writing.add(block)
+            yield writing.end(folder, objects, **ours, now=now)
+            writing = Writing()
+        writing.add(block, tokens_in(block))
     if writing.examples:
-        yield writing.end()
-
-
-class Merging:
-    """A segment that lines are merged into; of them only the compressed form is held."""
-
-    def __init__(self, dataset: Dataset, erased: Erased, objects: Objects, now: datetime) -> None:
-        self.examples = self._tokens = 0
-        self._dataset, self._erased, self._objects, self._now = dataset, erased, objects, now
-        self._packing = Packing()
-
-    def is_full(self, more: int) -> bool:
-        """Whether so many bytes more are too many; an empty one takes any."""
-        return self.examples > 0 and self._packing.bytes + more >= SEGMENT_BYTES
-
-    def add(self, block: Lines) -> None:
-        """Add sorted lines."""
-        for line in block:
-            self._packing.add(line)
-        self.examples += len(block)
-        self._tokens += sum(head.tokens for head in heads_of(block))
-
-    def end(self) -> Segment:
-        """The segment, written."""
-        folder = f"datasets/{self._dataset.tenant}/{self._dataset.id}/segments/"
-        key, written = self._objects.put_segment(folder, self._packing)
-        return Segment(
-            sha256=written.sha256,
-            key=key,
-            examples=self.examples,
-            tokens=self._tokens,
-            bytes=written.bytes,
-            revision=self._dataset.revision,
-            without=self._erased.latest,
-            created_at=self._now,
-        )
+        yield writing.end(folder, objects, **ours, now=now)

@@ -15,6 +15,7 @@ from tuneloop.store.exports import Exports
 from tuneloop.store.generations import Generations
 from tuneloop.store.membership import members_key
 from tuneloop.store.objects import Objects
+from tuneloop.store.segments import folder_of
 
 VERSIONS_FILE = "versions.jsonl"
 
@@ -23,8 +24,8 @@ def tidy_segments(
     tenant: str, dataset: str, *, generations: Generations, objects: Objects, quiet: timedelta, now: datetime
 ) -> int:
     """Delete a dataset's segments that no row names; tells how many versions there were."""
-    prefix = f"datasets/{tenant}/{dataset}/segments/"
-    return _tidy(prefix, lambda: {each.key for each in generations.segments(tenant, dataset)}, objects, quiet, now)
+    folder = folder_of(tenant, dataset)
+    return _tidy(folder, lambda: {each.key for each in generations.segments(tenant, dataset)}, objects, quiet, now)
 
 
 def tidy_exports(

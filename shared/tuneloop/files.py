@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -12,15 +11,14 @@ from tuneloop.domain.errors import InvalidInput, TooLarge, TuneloopError
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.limits import LINE_BYTES, OBJECT_BYTES
 from tuneloop.domain.shaping import Record
-from tuneloop.domain.tables import BYTE_ORDER_MARK, CsvColumns, Unreadable, csv_records
+from tuneloop.domain.tables import CsvColumns, Unreadable, csv_records
 from tuneloop.domain.templates import Template
-from tuneloop.parsing import record_of
-from tuneloop.store.unpacking import PACKED, chunks, split_lines, unpacked
+from tuneloop.parsing import json_records
+from tuneloop.store.unpacking import PACKED, chunks, is_table, split_lines, unpacked
 
 FAULTS = (InvalidInput, TooLarge, Unreadable, OSError)  # for which a file can't be read to its end
 
 Progress = Callable[[int], None]
-Numbered = tuple[int, bytes | None]
 
 
 def _without_version(template: Any) -> Any:
@@ -51,36 +49,16 @@ class Counted(io.FileIO):
         return read
 
 
-def is_table(path: Path) -> bool:
-    """Whether a file's name says that it is a CSV."""
-    name = path.name.lower()
-    for ending in PACKED:
-        name = name.removesuffix(ending)
-    return name.endswith(".csv")
-
-
 def lines_of(path: Path, on_read: Progress | None = None) -> Iterator[bytes | None]:
-    """The lines of a file without a byte order mark; None is one that is too long."""
+    """The lines of a file; None is one that is too long."""
     file = Counted(path)
     with io.BufferedReader(file) as raw:
-        lines = split_lines(_pieces(path, file, raw, on_read), LINE_BYTES)
-        for first in islice(lines, 1):
-            yield first and first.removeprefix(BYTE_ORDER_MARK)
-        yield from lines
-
-
-def numbered_lines(path: Path, on_read: Progress | None = None) -> Iterator[Numbered]:
-    """The lines of a file that aren't blank, with their numbers."""
-    for number, line in enumerate(lines_of(path, on_read), start=1):
-        if line is None or (line and not line.isspace()):
-            yield number, line
+        yield from split_lines(_pieces(path, file, raw, on_read), LINE_BYTES)
 
 
 def records_of(path: Path, columns: CsvColumns | None = None) -> Iterator[Record]:
     """The records of a file: of a CSV where its name says so, of JSONL otherwise."""
-    if is_table(path):
-        return csv_records(lines_of(path), columns)
-    return (record_of(line, number) for number, line in numbered_lines(path))
+    return csv_records(lines_of(path), columns) if is_table(path.name) else json_records(lines_of(path))
 
 
 def problem_of(fault: Exception, line: int = 0) -> Problem:

@@ -3,11 +3,29 @@
 What JSON would take far more memory than its length, or can't be written again, is refused before anybody looks at it.
 """
 
+from collections.abc import Iterable, Iterator
+
 import orjson
 
 from tuneloop.domain.examples import TOO_DEEP, Problem
 from tuneloop.domain.limits import LINE_BYTES, LINE_PARTS
 from tuneloop.domain.shaping import Record
+from tuneloop.domain.tables import BYTE_ORDER_MARK
+
+Numbered = tuple[int, bytes | None]
+
+
+def numbered(lines: Iterable[bytes | None]) -> Iterator[Numbered]:
+    """The lines of JSONL that aren't blank, with their numbers and without a byte order mark; None is one too long."""
+    for number, line in enumerate(lines, start=1):
+        text = line.removeprefix(BYTE_ORDER_MARK) if line and number == 1 else line
+        if text is None or (text and not text.isspace()):
+            yield number, text
+
+
+def json_records(lines: Iterable[bytes | None]) -> Iterator[Record]:
+    """The records of JSONL by its lines."""
+    return (record_of(line, number) for number, line in numbered(lines))
 
 
 def record_of(line: bytes | None, number: int) -> Record:

@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.tables import csv_records
 from tuneloop.domain.warnings import Duplicates
-from tuneloop.files import FAULTS, Numbered, Progress, Settings, is_table, lines_of, numbered_lines, problem_of
+from tuneloop.files import FAULTS, Progress, Settings, lines_of, problem_of
 from tuneloop.findings import Findings, Report
 from tuneloop.inspection import FORKS, Inspected, inspected, slowly
+from tuneloop.parsing import Numbered, numbered
+from tuneloop.store.unpacking import is_table
 from tuneloop.tokens import count_text, forget
 
 TOKEN_LIMIT = 65_536  # of one example, with OpenAI's gpt-4o and gpt-4.1 families, read 2026-11
@@ -58,7 +60,7 @@ class Task(NamedTuple):
     @property
     def is_divisible(self) -> bool:
         """Whether several processes can read it: a pipe gives each byte once, and a CSV is known from its start on."""
-        return self.path.is_file() and not is_table(self.path)
+        return self.path.is_file() and not is_table(self.path.name)
 
 
 def validate(task: Task, *, processes: int = 1, on_read: Progress | None = None) -> Report:
@@ -71,7 +73,7 @@ def validate(task: Task, *, processes: int = 1, on_read: Progress | None = None)
         findings = findings_of(task._replace(of=of), on_read)
         for other in others:
             _include(findings, other)
-    return findings.report(task.token_limit, "records" if is_table(task.path) else "lines")
+    return findings.report(task.token_limit, "records" if is_table(task.path.name) else "lines")
 
 
 def _include(findings: Findings, other: Connection) -> None:
@@ -129,11 +131,11 @@ def findings_of(task: Task, on_read: Progress | None = None) -> Findings:
 def _seen(task: Task, on_read: Progress | None) -> Iterator[Seen]:
     """What each line of the task's part is, with its number."""
     template, columns = task.settings.template, task.settings.csv
-    if is_table(task.path):
+    if is_table(task.path.name):
         for record in csv_records(lines_of(task.path, on_read), columns):
             yield record.line, slowly(record, template)
         return
-    for number, line in _own(numbered_lines(task.path, on_read), task):
+    for number, line in _own(numbered(lines_of(task.path, on_read)), task):
         yield number, inspected(line, number, template)
 
 

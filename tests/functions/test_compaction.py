@@ -1,16 +1,19 @@
 """Compaction: many segments become few, and nobody who reads the dataset can tell."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from erase_examples import compact as compacting
+from erase_examples.clear import Clearing
 from tests.examples import chat
 from tests.functions.conftest import Later
 from tests.functions.providers import Killed
 from tests.functions.test_erase_examples import (
     collecting,
+    erased_example,
     erased_subject,
     everything,
     exported,
@@ -23,10 +26,11 @@ from tests.functions.test_erase_examples import (
 from tests.functions.test_erase_examples_faults import dying
 from tests.world import World
 from tuneloop.app import app, utc_now
-from tuneloop.domain.errors import Conflict
+from tuneloop.domain.errors import Conflict, Stale
 from tuneloop.domain.limits import MERGED_KEPT
 from tuneloop.domain.reviews import Status
 from tuneloop.store import keys
+from tuneloop.triggers import FunctionFailed
 
 DAYS_8 = 8 * 24 * 3600
 
@@ -108,6 +112,28 @@ def test_a_file_that_was_merged_long_ago_still_adds_nothing_when_it_is_dropped_a
 
     assert app.datasets.get(world.tenant, "support").revision == 5
     assert held(world) == {id_of(line) for line in lines}
+
+
+def test_what_was_merged_is_kept_for_as_long_as_an_erasure_has_not_been_cleared(
+    world: World, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = filled(world)
+    exported(world)
+    erased_example(world, id_of(lines[3]))
+
+    def fails(*_: Any) -> None:
+        raise Stale("somebody else is at it")
+
+    monkeypatch.setattr(Clearing, "_clear_exports", fails)
+    for _ in range(2):
+        with pytest.raises(FunctionFailed):
+            world.schedule("erase-examples")
+        later(DAYS_8)
+    monkeypatch.undo()
+    monkeypatch.setattr(compacting, "SEGMENTS_UNMERGED", 3)
+    swept(world, later)
+
+    assert json.dumps(lines[3]["messages"][0]["content"]).encode() not in everything(world)
 
 
 def test_what_comes_while_it_is_merged_is_not_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

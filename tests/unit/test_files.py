@@ -14,7 +14,9 @@ import zstandard
 from collect_examples.shapes import DatasetView
 from tuneloop.domain.datasets import Dataset, DatasetChange, OnDrop
 from tuneloop.domain.errors import InvalidInput
-from tuneloop.files import Settings, is_table, numbered_lines, problem_of, records_of
+from tuneloop.files import Settings, lines_of, problem_of, records_of
+from tuneloop.parsing import numbered
+from tuneloop.store.unpacking import is_table
 from tuneloop.validation import Task, validate
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -32,7 +34,7 @@ def test_lines_are_numbered_without_blank_ones_and_without_a_byte_order_mark(kin
     path = tmp_path / f"a.jsonl{kind}"
     path.write_bytes(PACK[kind](MARK + b"one\n\n \t\r\ntwo\n" + MARK + b"three"))
 
-    assert list(numbered_lines(path)) == [(1, b"one"), (4, b"two"), (5, MARK + b"three")]
+    assert list(numbered(lines_of(path))) == [(1, b"one"), (4, b"two"), (5, MARK + b"three")]
 
 
 @pytest.mark.parametrize("kind", PACK)
@@ -40,8 +42,8 @@ def test_a_csv_is_known_by_its_name_and_read_as_one(kind: str, tmp_path: Path) -
     path = tmp_path / f"A.CSV{kind}"
     path.write_bytes(PACK[kind](MARK + b"prompt,completion\nhi,hello\n"))
 
-    assert is_table(path)
-    assert not is_table(tmp_path / f"csv.jsonl{kind}")
+    assert is_table(path.name)
+    assert not is_table(f"csv.jsonl{kind}")
     assert [record.row["user_message"] for record in records_of(path)] == ["hi"]
 
 

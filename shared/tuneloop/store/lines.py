@@ -101,6 +101,11 @@ def heads_of(lines: Iterable[bytes]) -> list[Head]:
     return _decode_heads(b"\n".join([line[: line.index(CONTENT)] + b"}" for line in lines]))
 
 
+def tokens_in(lines: Iterable[bytes]) -> int:
+    """The tokens that lines have together."""
+    return sum(head.tokens for head in heads_of(lines))
+
+
 def kept_lines(lines: list[bytes], erased: Erased) -> list[bytes]:
     """The lines that are not erased."""
     heads = heads_of(lines)

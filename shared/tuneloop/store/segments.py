@@ -1,4 +1,4 @@
-"""Segments: read back in blocks of whole lines, and refused where they don't hold what was written.
+"""Segments: written from sorted lines, read back in blocks, and refused where they don't hold what was written.
 
 A segment is named by the hash of its lines. Whoever reads one to its end knows that nothing of it was lost or changed;
 one that was cut, damaged or replaced is named by the error and never read as a smaller one.
@@ -6,14 +6,54 @@ one that was cut, damaged or replaced is named by the error and never read as a 
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 
 import zstandard
 
 from tuneloop.domain.datasets import Segment
 from tuneloop.domain.errors import Corrupt, NotFound
-from tuneloop.store.objects import Objects
+from tuneloop.domain.limits import SEGMENT_BYTES
+from tuneloop.store.objects import Objects, Packing
 
 Lines = list[bytes]
+
+
+def folder_of(tenant: str, dataset: str) -> str:
+    """Where a dataset's segments lie."""
+    return f"datasets/{tenant}/{dataset}/segments/"
+
+
+class Writing:
+    """A segment that sorted lines are written to; of them only the compressed form is held."""
+
+    def __init__(self) -> None:
+        self.examples = self._tokens = 0
+        self._packing = Packing()
+
+    def is_full(self, more: int) -> bool:
+        """Whether so many bytes more are too many; an empty one takes any."""
+        return self.examples > 0 and self._packing.bytes + more >= SEGMENT_BYTES
+
+    def add(self, lines: Lines, tokens: int) -> None:
+        """Add sorted lines, and the tokens that they have together."""
+        for line in lines:
+            self._packing.add(line)
+        self.examples += len(lines)
+        self._tokens += tokens
+
+    def end(self, folder: str, objects: Objects, *, revision: int, without: int, now: datetime) -> Segment:
+        """The segment, written to its folder."""
+        key, written = objects.put_segment(folder, self._packing)
+        return Segment(
+            sha256=written.sha256,
+            key=key,
+            examples=self.examples,
+            tokens=self._tokens,
+            bytes=written.bytes,
+            revision=revision,
+            without=without,
+            created_at=now,
+        )
 
 
 def blocks_of(segment: Segment, objects: Objects) -> Iterator[Lines]:

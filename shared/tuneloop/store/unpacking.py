@@ -29,6 +29,14 @@ ZSTD_STEP_BYTES = 1 << 10
 GIB = 1 << 30
 
 
+def is_table(name: str) -> bool:
+    """Whether a file's name says that it is a CSV, packed or not."""
+    plain = name.lower()
+    for ending in PACKED:
+        plain = plain.removesuffix(ending)
+    return plain.endswith(".csv")
+
+
 def unpacked(raw: IO[bytes], name: str, size: int) -> Iterator[bytes]:
     """The content of a file of `size` bytes in pieces; a name in `.gz` or `.zst` says how it is compressed.
 
