@@ -100,7 +100,7 @@ class Stage:
         """Let the run that the dataset's change led to end, and everything that follows from it."""
         self._settle()
         deadline = time.monotonic() + TRAINED_WITHIN_S
-        while next(app.provider.jobs()).status != "succeeded":
+        while next(app.providers.named(app.settings.provider).jobs()).status != "succeeded":
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the trainer did not end within {TRAINED_WITHIN_S} s")
             time.sleep(0.05)
@@ -229,6 +229,6 @@ def new_client(service: str, **options: Any) -> Any:
 
 def start_afresh() -> None:
     """Forget what an environment keeps between invocations: clients, stores, the provider's key."""
-    if (provider := app.__dict__.get("provider")) and (client := provider.__dict__.get("_client")):
-        client.close()
+    if "providers" in app.__dict__:
+        app.providers.close()
     app.__dict__.clear()

@@ -11,4 +11,4 @@ handler = Function("check-status", api)
 @handler.on("every-5-minutes")
 def on_schedule() -> None:
     """Ask the provider about all open runs."""
-    sweep(provider=app.provider, runs=app.runs, models=app.models, exports=app.exports, now=utc_now())
+    sweep(providers=app.providers, runs=app.runs, models=app.models, exports=app.exports, now=utc_now())

@@ -6,18 +6,10 @@ from time import monotonic
 
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
+from tuneloop.domain.jobs import ProviderJob, RunEvent
 from tuneloop.domain.pricing import training_cost
 from tuneloop.domain.registry import Model, Version, VersionStatus
-from tuneloop.domain.training import (
-    AT_PROVIDER,
-    ControlledRun,
-    ProviderJob,
-    RunEvent,
-    RunStatus,
-    merge_events,
-    merge_job,
-    miss_job,
-)
+from tuneloop.domain.training import AT_PROVIDER, ControlledRun, RunStatus, merge_events, merge_job, miss_job
 from tuneloop.observability import count
 from tuneloop.providers.base import JOB_NOT_FOUND, Provider
 from tuneloop.providers.catalog import price_of

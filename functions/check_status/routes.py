@@ -5,7 +5,8 @@ from pydantic import BaseModel
 from check_status.refresh import ASKING_S, refresh, reported
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
-from tuneloop.domain.training import RunEvent, TrainingRun
+from tuneloop.domain.jobs import RunEvent
+from tuneloop.domain.training import TrainingRun
 from tuneloop.http import Api, Name
 
 api = Api(app)
@@ -23,10 +24,11 @@ def get_training_run(run: Name) -> TrainingRun:
 
     Where it can't be reached, `waiting_for` says so, `waiting_since` since when, `checked_at` when it was last tried.
     """
+    found = app.runs.get(api.tenant, run)
     refreshed = refresh(
-        app.runs.get(api.tenant, run),
+        found,
         older_than_s=app.settings.refresh_after_s,
-        provider=app.provider,
+        provider=app.providers.named(found.provider),
         runs=app.runs,
         models=app.models,
         exports=app.exports,
@@ -42,4 +44,6 @@ def list_training_run_events(run: Name) -> RunEvents:
     found = app.runs.get(api.tenant, run)
     if not found.provider_job_id:
         return RunEvents(data=[])
-    return RunEvents(data=reported(found.provider_job_id, app.provider, min(ASKING_S, app.remaining_s)))
+    return RunEvents(
+        data=reported(found.provider_job_id, app.providers.named(found.provider), min(ASKING_S, app.remaining_s))
+    )

@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 
 from check_status.refresh import heard, record, refresh, wait
 from tuneloop.domain.errors import ProviderUnavailable
-from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, ProviderJob, RunStatus
+from tuneloop.domain.jobs import ProviderJob
+from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.base import Provider
+from tuneloop.providers.directory import Providers
 from tuneloop.store.exports import Exports
 from tuneloop.store.models import Models
 from tuneloop.store.runs import Runs
@@ -20,10 +22,30 @@ from tuneloop.sweeping import each
 OVERDUE_AFTER = timedelta(days=1)
 
 
-def sweep(*, provider: Provider, runs: Runs, models: Models, exports: Exports, now: datetime) -> None:
-    """Record the news of every run at the provider; counts those that changed (`RunsChanged`) or are `RunsOverdue`."""
+def sweep(*, providers: Providers, runs: Runs, models: Models, exports: Exports, now: datetime) -> None:
+    """Record the news of every run at its provider; counts those that changed (`RunsChanged`) or are `RunsOverdue`."""
     unfinished = list(runs.open())
     count("RunsOverdue", sum(_is_overdue(run, now) for run in unfinished))
+    there = [run for run in unfinished if run.status in AT_PROVIDER and run.provider_job_id]
+    names = sorted({run.provider for run in there})
+
+    def look(name: str) -> None:
+        mine = [run for run in there if run.provider == name]
+        look_at(mine, provider=providers.named(name), runs=runs, models=models, exports=exports, now=now)
+
+    each(names, look)
+
+
+def look_at(
+    open_runs: list[ControlledRun],
+    *,
+    provider: Provider,
+    runs: Runs,
+    models: Models,
+    exports: Exports,
+    now: datetime,
+) -> None:
+    """The same for the runs at one provider."""
 
     def look(found: tuple[ControlledRun, ProviderJob | None]) -> None:
         run, job = found
@@ -34,7 +56,7 @@ def sweep(*, provider: Provider, runs: Runs, models: Models, exports: Exports, n
         if seen.status != run.status:
             count("RunsChanged")
 
-    unseen = {run.provider_job_id: run for run in unfinished if run.status in AT_PROVIDER and run.provider_job_id}
+    unseen = {run.provider_job_id: run for run in open_runs if run.provider_job_id}
     try:
         each(_news(unseen, provider), look)
     except ProviderUnavailable as error:

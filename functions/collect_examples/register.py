@@ -27,6 +27,7 @@ def register(
         tenant=tenant,
         id=new.id,
         model=new.id,
+        provider=provider,
         base_model=base_model,
         salt=digest("salt", tenant, new.id)[:16],
         on_drop=OnDrop.TRAIN if is_free(provider, base_model) else OnDrop.COLLECT,

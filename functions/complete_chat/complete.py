@@ -14,8 +14,8 @@ from tuneloop.domain.routing import Arm, Inference, Route, route, tenant_hash, u
 from tuneloop.domain.serving import request_for
 from tuneloop.domain.usage import UsageBatch, UsageRecord
 from tuneloop.observability import count, log_failure
-from tuneloop.providers.base import Provider
 from tuneloop.providers.catalog import price_of
+from tuneloop.providers.directory import Providers
 from tuneloop.store.models import Models
 from tuneloop.store.queues import Queue
 from tuneloop.wire.chat import ChatCompletion, ChatRequest, CompletionUsage
@@ -53,7 +53,7 @@ def complete(
     request: ChatRequest,
     *,
     models: Models,
-    provider: Provider,
+    providers: Providers,
     queue: Queue,
     nonce: str,
     now: datetime,
@@ -63,7 +63,7 @@ def complete(
     deployment = models.deployment(tenant, request.model)
     chosen = route(deployment, request.user_key, nonce)
     body = {name: value for name, value in request.passed_on().items() if name not in OURS}
-    tries, failure = _ask(tenant, deployment, chosen, body, models, provider, remaining_s)
+    tries, failure = _ask(tenant, deployment, chosen, body, models, providers, remaining_s)
     told = tries[0] if failure else tries[-1]
     inference = Inference(
         model=deployment.model,
@@ -88,7 +88,7 @@ def _ask(
     chosen: Route,
     body: dict[str, Any],
     models: Models,
-    provider: Provider,
+    providers: Providers,
     remaining_s: Callable[[], float],
 ) -> tuple[list[Try], TuneloopError | None]:
     """The versions that were tried, the last of which answered; where none did, why the first one didn't."""
@@ -98,6 +98,7 @@ def _ask(
         version = models.version(tenant, deployment.model, number)
         reserved_s = FALLBACK_S * (len(chosen.versions) - 1 - place)
         try:
+            provider = providers.named(version.provider)
             completion = provider.complete(request_for(version, body), remaining_s() - reserved_s)
         except (ProviderUnavailable, ProviderRefused) as error:
             failure = failure or error

@@ -51,7 +51,7 @@ def create_chat_completion(request: ChatRequest) -> Response[Answer | str]:
         api.tenant,
         request,
         models=app.models,
-        provider=app.provider,
+        providers=app.providers,
         queue=app.usage_queue,
         nonce=new_nonce(),
         now=utc_now(),

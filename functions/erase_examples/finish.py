@@ -13,7 +13,8 @@ from erase_examples.tidy import tidy_answers, tidy_exports, tidy_segments
 from tuneloop.domain.erasures import Erasure, ErasureStatus, is_settled
 from tuneloop.domain.evaluation import Evaluation
 from tuneloop.domain.examples import Split
-from tuneloop.providers.base import Provider
+from tuneloop.domain.jobs import TrainingFile
+from tuneloop.providers.directory import Providers
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.erasures import Erasures
 from tuneloop.store.evaluations import Evaluations
@@ -34,7 +35,7 @@ class Finishing:
     runs: Runs
     erasures: Erasures
     objects: Objects
-    provider: Provider
+    providers: Providers
     quiet: timedelta
     now: datetime
 
@@ -82,6 +83,9 @@ class Finishing:
         """Delete the provider's files of the runs that have ended; tells whether all have."""
         runs = [self.runs.get(erasure.tenant, run) for run in erasure.runs]
         ended = [run for run in runs if not run.is_open]
-        if ended:
-            self.provider.delete_files([f"{run.id}-{split}.jsonl" for run in ended for split in Split])
+        for name in sorted({run.provider for run in ended}):
+            files = [
+                TrainingFile(run.tenant, run.id, split) for run in ended if run.provider == name for split in Split
+            ]
+            self.providers.named(name).delete_files(files)
         return len(ended) == len(runs)

@@ -63,7 +63,7 @@ class Sweep:
             runs=app.runs,
             erasures=app.erasures,
             objects=app.objects,
-            provider=app.provider,
+            providers=app.providers,
             quiet=_quiet(),
             now=utc_now(),
         )

@@ -42,7 +42,7 @@ def _work(tenant: str, evaluation: str) -> None:
         exports=app.exports,
         models=app.models,
         objects=app.objects,
-        provider=app.provider,
+        providers=app.providers,
         owner=handler.owner,
         clock=utc_now,
         remaining_s=lambda: handler.remaining_s,

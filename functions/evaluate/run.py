@@ -26,7 +26,7 @@ from tuneloop.domain.evaluation import (
 from tuneloop.domain.events import EvaluationRequested
 from tuneloop.domain.leases import lease
 from tuneloop.domain.limits import EVALUATION_ROWS
-from tuneloop.providers.base import Provider
+from tuneloop.providers.directory import Providers
 from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.exports import Exports
 from tuneloop.store.models import Models
@@ -48,7 +48,7 @@ class Work:
     exports: Exports
     models: Models
     objects: Objects
-    provider: Provider
+    providers: Providers
     owner: str
     clock: Callable[[], datetime]
     remaining_s: Callable[[], float]
@@ -92,7 +92,8 @@ class Work:
         left = [(row, example) for row, example in rows.items() if row not in answers[arm]]
         until = self.clock() + timedelta(seconds=PART_S)
         version = versions[self.evaluation.asked[arm]]
-        answered, away = ask(version, left[:ROWS_PER_PART], self.provider, lambda: self.clock() >= until)
+        provider = self.providers.named(version.provider)
+        answered, away = ask(version, left[:ROWS_PER_PART], provider, lambda: self.clock() >= until)
         if answered:
             self._keep(arm, answered, len(rows), answers)
         error = away and self._waited_too_long(away)

@@ -50,7 +50,8 @@ def _launch(tenant: str, run: str) -> None:
         exports=app.exports,
         runs=app.runs,
         objects=app.objects,
-        provider=app.provider,
+        providers=app.providers,
+        stage=app.settings.stage,
         owner=handler.owner,
         now=utc_now(),
     )

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from launch_finetune.request import request_run, requested
 from launch_finetune.submit import Submission, fail
 from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunError
+from tuneloop.domain.jobs import RunError
+from tuneloop.domain.training import SUBMITTABLE, ControlledRun
 from tuneloop.observability import count
-from tuneloop.providers.base import Provider
 from tuneloop.providers.catalog import price_of
+from tuneloop.providers.directory import Providers
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.exports import Exports
 from tuneloop.store.models import Models
@@ -29,7 +30,8 @@ def launch(
     exports: Exports,
     runs: Runs,
     objects: Objects,
-    provider: Provider,
+    providers: Providers,
+    stage: str,
     owner: str,
     now: datetime,
 ) -> ControlledRun:
@@ -47,13 +49,14 @@ def launch(
         return run
     limit = datasets.get(tenant, run.dataset).max_run_usd
     price = price_of(run.provider, run.base_model)
-    return Submission(run, export, provider, objects, runs, now).submit(price, limit, owner)
+    provider = providers.named(run.provider)
+    return Submission(run, export, provider, objects, runs, stage, now).submit(price, limit, owner)
 
 
 def request_wanted(dataset: Dataset, revision: int, *, provider: str, runs: Runs, now: datetime) -> None:
     """Request the run that a settled drop leads to, if this revision is wanted for training."""
     if dataset.wanted_revision == revision:
-        request_run(dataset, provider=provider, runs=runs, now=now, revision=revision)
+        request_run(dataset, provider=dataset.provider or provider, runs=runs, now=now, revision=revision)
 
 
 def waiting_for(export: str, *, runs: Runs) -> list[ControlledRun]:
@@ -66,7 +69,7 @@ def retrain(provider: str, *, tenants: Tenants, datasets: Datasets, runs: Runs, 
 
     def request_if_due(dataset: Dataset) -> None:
         if dataset.revision and _was_trained_on(dataset, models):
-            run = request_run(dataset, provider=provider, runs=runs, now=now)
+            run = request_run(dataset, provider=dataset.provider or provider, runs=runs, now=now)
             count("MonthlyRetrainings", int(run.created_at == now))
 
     each(tenants.all(), lambda tenant: each(datasets.all(tenant.id), request_if_due))

@@ -28,9 +28,10 @@ class NewTrainingRun(BaseModel):
 def create_training_run(new: NewTrainingRun) -> TrainingRun:
     """Train on a dataset; asking again gives the same run, after a failure the next attempt."""
     chosen: dict[str, Any] = new.hyperparameters.model_dump(exclude_none=True)
+    dataset = app.datasets.get(api.tenant, new.dataset)
     run = request_run(
-        app.datasets.get(api.tenant, new.dataset),
-        provider=app.settings.provider,
+        dataset,
+        provider=dataset.provider or app.settings.provider,
         runs=app.runs,
         now=utc_now(),
         base_model=new.base_model,

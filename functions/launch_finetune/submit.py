@@ -13,17 +13,11 @@ from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
+from tuneloop.domain.jobs import ProviderJob, RunError, TrainingFile
 from tuneloop.domain.leases import lease
 from tuneloop.domain.policy import Kind
 from tuneloop.domain.pricing import Price, auto_epochs, training_cost
-from tuneloop.domain.training import (
-    SUBMITTABLE,
-    ControlledRun,
-    ProviderJob,
-    RunError,
-    RunStatus,
-    adopt_job,
-)
+from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
 from tuneloop.observability import count
 from tuneloop.providers.base import JOB_NOT_FOUND, JobRequest, Provider
 from tuneloop.store.objects import Objects
@@ -47,6 +41,7 @@ class Submission:
     provider: Provider
     objects: Objects
     runs: Runs
+    stage: str
     now: datetime
 
     def submit(self, price: Price | None, limit_usd: Decimal, owner: str) -> ControlledRun:
@@ -85,12 +80,13 @@ class Submission:
         if self.run.create_sent_at and not self.run.is_missed_for_long(self.now):
             missed_at = self.run.missed_at or self.now
             return self._save(self.run.waiting(UNSURE, self.now, lease=None, missed_at=missed_at, checked_at=self.now))
+        has_validation = self.export.files[Split.VALIDATION].examples
         request = JobRequest(
-            run=self.run.id,
-            model=self.run.model,
+            origin=origin_of(self.run, self.stage),
             base_model=self.run.base_model,
+            method=self.run.method,
             training_file=self._file(Split.TRAIN),
-            validation_file=self._file(Split.VALIDATION) if self.export.files[Split.VALIDATION].examples else None,
+            validation_file=self._file(Split.VALIDATION) if has_validation else None,
             hyperparameters=self.run.hyperparameters,
         )
         self._save(self.run.model_copy(update={"create_sent_at": self.now, "missed_at": None}))
@@ -103,7 +99,9 @@ class Submission:
             except ProviderRefused as error:
                 if error.code != JOB_NOT_FOUND:
                     raise
-        return self.provider.find_job(self.run.id)
+        file = TrainingFile(self.run.tenant, self.run.id, Split.TRAIN)
+        found = self.provider.find_jobs(self.run.id, self.provider.find_file(file))
+        return found[0] if found else None
 
     def _adopt(self, job: ProviderJob) -> ControlledRun:
         adopted = self._save(adopt_job(self.run, job, self.now))
@@ -111,16 +109,16 @@ class Submission:
         return adopted
 
     def _file(self, split: Split) -> str:
-        name = f"{self.run.id}-{split}.jsonl"
-        if found := self.provider.find_file(name):
+        file = TrainingFile(self.run.tenant, self.run.id, split)
+        if found := self.provider.find_file(file):
             return found
         with self.objects.download(self.export.files[split].key) as content:
-            return self.provider.upload(name, content)
+            return self.provider.upload(file, self.run.base_model, content)
 
     def _refusal(self) -> RunError | None:
         if self.export.kind != Kind.SUPERVISED:
             return RunError(code="preference_export", message=NO_PREFERENCES)
-        fewest = self.provider.capabilities.fewest_examples
+        fewest = self.provider.capabilities(self.run.base_model).fewest_examples
         if self.export.files[Split.TRAIN].examples >= fewest:
             return None
         return RunError(

@@ -14,7 +14,9 @@ from tuneloop.settings import Settings
 from tuneloop.store.table import Table
 
 if TYPE_CHECKING:
+    from tuneloop.domain.providers import RegisteredProvider
     from tuneloop.providers.base import Provider
+    from tuneloop.providers.directory import Providers
     from tuneloop.store.contents import Contents
     from tuneloop.store.datasets import Datasets
     from tuneloop.store.erasures import Erasures
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tuneloop.store.models import Models
     from tuneloop.store.objects import Objects
     from tuneloop.store.outbox import Bus, Outbox
+    from tuneloop.store.providers import ProviderRows
     from tuneloop.store.queues import Queue
     from tuneloop.store.reviews import Reviews
     from tuneloop.store.runs import Runs
@@ -236,20 +239,42 @@ class App:
         return self._queue(_needed(self.settings.usage_queue_url, "usage_queue_url"))
 
     @cached_property
-    def provider(self) -> "Provider":
-        """The provider that this stage trains at and serves from, its key read from SSM when it is first needed."""
+    def provider_rows(self) -> "ProviderRows":
+        """The providers that were added to this stage."""
+        from tuneloop.store.providers import ProviderRows
+
+        return ProviderRows(self.table)
+
+    @cached_property
+    def providers(self) -> "Providers":
+        """The providers that this stage trains at and serves from, their keys read from SSM when first needed."""
+        from tuneloop.domain.providers import RegisteredProvider
+        from tuneloop.providers.directory import Providers
+
+        settings = self.settings
+        own = RegisteredProvider(
+            name=settings.provider,
+            base_url=settings.provider_base_url,
+            key_parameter=_needed(settings.provider_key_parameter, "provider_key_parameter"),
+        )
+        return Providers(own, self.provider_rows.find, self._provider)
+
+    def _provider(self, registered: "RegisteredProvider") -> "Provider":
         from tuneloop.providers.openai_compatible import OpenAICompatible
 
-        settings, ssm = self.settings, self.client("ssm")
-        name = _needed(settings.provider_key_parameter, "provider_key_parameter")
+        return OpenAICompatible(registered, lambda: self.secret(registered.key_parameter))
 
-        def key() -> str | None:
-            try:
-                return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
-            except ssm.exceptions.ParameterNotFound:
-                return None
+    def secret(self, parameter: str) -> str | None:
+        """What an SSM parameter holds, None where there is none of that name."""
+        ssm = self._ssm
+        try:
+            return str(ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"])
+        except ssm.exceptions.ParameterNotFound:
+            return None
 
-        return OpenAICompatible(settings.provider, settings.provider_base_url, key)
+    @cached_property
+    def _ssm(self) -> Any:
+        return self.client("ssm")
 
     def _queue(self, url: str) -> "Queue":
         from tuneloop.store.queues import Queue

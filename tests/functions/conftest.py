@@ -18,8 +18,8 @@ from tests.world import ENVIRONMENT, World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.ids import digest
 from tuneloop.observability import logger
-from tuneloop.providers import openai_compatible
-from tuneloop.providers.openai_compatible import OpenAICompatible
+from tuneloop.providers import calls
+from tuneloop.providers.calls import Calls
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN_S = 60
@@ -44,7 +44,7 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def clients() -> Iterator[None]:
     """The SDK's clients, one per address and key for a module: they take time to make and must be closed."""
     made: dict[tuple[str, str], OpenAI] = {}
-    make, alone = vars(OpenAICompatible)["_client"].func, Lock()
+    make, alone = vars(Calls)["_client"].func, Lock()
 
     def client(provider: Any) -> OpenAI:
         with alone:
@@ -54,8 +54,8 @@ def clients() -> Iterator[None]:
             return made[address]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OpenAICompatible, "_client", property(client))
-        patch.setattr(openai_compatible, "PAUSE_S", 0.0)
+        patch.setattr(Calls, "_client", property(client))
+        patch.setattr(calls, "PAUSE_S", 0.0)
         yield
     for each in made.values():
         each.close()
@@ -80,7 +80,7 @@ def reach(world: World, base_url: str, monkeypatch: pytest.MonkeyPatch, key: str
     world.ssm.put_parameter(
         Name=ENVIRONMENT["TUNELOOP_PROVIDER_KEY_PARAMETER"], Value=key, Type="SecureString", Overwrite=True
     )
-    for cached in ("settings", "provider"):
+    for cached in ("settings", "providers"):
         app.__dict__.pop(cached, None)
 
 

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from io import BytesIO
+from math import inf
 from typing import IO, Any
 
 from tuneloop.app import app
 from tuneloop.domain.errors import ProviderUnavailable
-from tuneloop.domain.training import ProviderJob
+from tuneloop.domain.jobs import ProviderJob, TrainingFile
 from tuneloop.providers.base import JobRequest
 from tuneloop.wire.chat import ChatCompletion
 
@@ -19,15 +20,19 @@ class Interfered:
     """The provider in all that a test doesn't interfere with; takes its place in the functions."""
 
     def __init__(self) -> None:
-        self.real = app.provider
-        app.__dict__["provider"] = self
+        self.real = app.providers.named(app.settings.provider)
+        self._stand_for(self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
 
     def leave(self) -> None:
         """Let the functions have the provider itself again."""
-        app.__dict__["provider"] = self.real
+        self._stand_for(self.real)
+
+    def _stand_for(self, provider: Any) -> None:
+        own = app.settings.provider
+        app.providers._made[own] = provider, app.providers.registered(own), inf
 
 
 class AnsweringTooLate(Interfered):
@@ -56,14 +61,14 @@ class KillingBeforeCreate(Interfered):
 class SpoilingUploads(Interfered):
     """Stores something else than what was sent."""
 
-    def upload(self, name: str, _: IO[bytes]) -> str:
-        return self.real.upload(name, BytesIO(b"not json\n" * 12))
+    def upload(self, file: TrainingFile, base_model: str, _: IO[bytes]) -> str:
+        return str(self.real.upload(file, base_model, BytesIO(b"not json\n" * 12)))
 
 
 class Away(Interfered):
     """Answers nothing."""
 
-    def find_job(self, *_: Any) -> ProviderJob | None:
+    def find_jobs(self, *_: Any) -> list[ProviderJob]:
         raise ProviderUnavailable("The provider can't answer now (APIConnectionError). Try again later.")
 
     def get_job(self, *_: Any, **__: Any) -> ProviderJob:
@@ -112,6 +117,11 @@ class Answering(Interfered):
         return answer
 
 
+def own() -> Any:
+    """The stage's own provider, as the functions find it."""
+    return app.providers.named(app.settings.provider)
+
+
 def jobs_of(run: str) -> list[ProviderJob]:
     """The jobs at the provider that carry a run's id."""
-    return [job for job in app.provider.jobs() if job.run == run]
+    return [job for job in own().jobs() if job.run == run]

@@ -9,7 +9,7 @@ from tests.functions import steps
 from tests.functions.providers import Away, Counting, Interfered, Reporting
 from tests.world import World, invoke
 from tuneloop.app import app
-from tuneloop.domain.training import RunEvent
+from tuneloop.domain.jobs import RunEvent
 
 
 def launched(world: World, dataset: str = "support") -> str:

@@ -8,11 +8,12 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.providers import Interfered, Reporting
+from tests.functions.providers import Interfered, Reporting, own
 from tests.world import World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.training import ControlledRun, ProviderJob, RunEvent, RunStatus
+from tuneloop.domain.jobs import ProviderJob, RunEvent
+from tuneloop.domain.training import ControlledRun, RunStatus
 from tuneloop.providers.base import JOB_NOT_FOUND
 from tuneloop.triggers import FunctionFailed
 
@@ -65,7 +66,7 @@ def launched(world: World, dataset: str = "support") -> ControlledRun:
 
 
 def ended_at_provider(run: ControlledRun) -> None:
-    while app.provider.get_job(str(run.provider_job_id), 5).status != "succeeded":
+    while own().get_job(str(run.provider_job_id), 5).status != "succeeded":
         pass
 
 

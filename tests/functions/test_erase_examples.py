@@ -11,9 +11,11 @@ import zstandard
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.conftest import Later
+from tests.functions.providers import own
 from tests.world import BUCKET, Answer, World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.examples import Example, Split, read_example
+from tuneloop.domain.jobs import TrainingFile
 from tuneloop.domain.reviews import Review, Status
 from tuneloop.domain.training import RunStatus
 from tuneloop.store.lines import line_of
@@ -171,7 +173,7 @@ def test_the_report_names_what_held_it_and_what_can_not_be_reached(live: World, 
     steps.settled(live, lines)
     [run] = steps.runs(live)
     steps.followed(live, run["id"])
-    assert app.provider.find_file(f"{run['id']}-train.jsonl")
+    assert own().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN))
     asked = erased_subject(live, SUBJECT).body
 
     swept(live, later)
@@ -187,8 +189,8 @@ def test_the_report_names_what_held_it_and_what_can_not_be_reached(live: World, 
         "point-in-time recovery",
         "the provider's models",
     }
-    assert app.provider.find_file(f"{run['id']}-train.jsonl") is None
-    assert app.provider.find_file(f"{run['id']}-validation.jsonl") is None
+    assert own().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN)) is None
+    assert own().find_file(TrainingFile(live.tenant, run["id"], Split.VALIDATION)) is None
 
 
 def test_a_run_that_is_under_way_keeps_its_files_until_it_has_ended(live: World, later: Later) -> None:
@@ -198,13 +200,13 @@ def test_a_run_that_is_under_way_keeps_its_files_until_it_has_ended(live: World,
 
     swept(live, later)
     waiting = erasure(live, asked["id"])
-    kept = app.provider.find_file(f"{run['id']}-train.jsonl")
+    kept = own().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN))
     steps.followed(live, run["id"])
     live.schedule("erase-examples")
 
     assert (waiting["status"], bool(kept)) == ("rewritten", True)
     assert erasure(live, asked["id"])["status"] == "done"
-    assert app.provider.find_file(f"{run['id']}-train.jsonl") is None
+    assert own().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN)) is None
 
 
 @pytest.mark.parametrize("is_swept", [False, True])

@@ -16,7 +16,6 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope, key_hash
 from tuneloop.domain.limits import BODY_BYTES
 from tuneloop.http import Api
-from tuneloop.providers.openai_compatible import OpenAICompatible
 from tuneloop.triggers import Function
 
 SECRET_SENTENCE = "the purple heron dances at noon"
@@ -394,12 +393,14 @@ def test_what_aws_refuses_for_good_is_a_failure_of_ours(error: ClientError, worl
     refused(failing(world, error), 500, "internal_error")
 
 
-def test_a_provider_s_key_that_cannot_be_read_just_now_is_asked_for_again(world: World) -> None:
-    def throttled() -> None:
+def test_a_provider_s_key_that_cannot_be_read_just_now_is_asked_for_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(_: str) -> None:
         raise refusal_of("ThrottlingException")
 
     steps.registered(world)
-    app.__dict__["provider"] = OpenAICompatible("trainer", "http://127.0.0.1:9/v1", throttled)
+    monkeypatch.setattr(app, "secret", throttled)
 
     refused(steps.ask(world), 503, "try_again")
 

@@ -11,7 +11,8 @@ from tests.functions.providers import Counting, Interfered, jobs_of
 from tests.world import TABLE, World
 from tuneloop.app import app
 from tuneloop.domain.access import Scope
-from tuneloop.domain.training import ControlledRun, ProviderJob, RunStatus
+from tuneloop.domain.jobs import ProviderJob
+from tuneloop.domain.training import ControlledRun, RunStatus
 from tuneloop.providers.base import JobRequest
 from tuneloop.store import keys
 from tuneloop.store.keys import Key
@@ -26,8 +27,8 @@ class Creating(Interfered):
         job: ProviderJob = self.real.create_job(request)
         return job.model_copy(update={"status": "pending_review", "run": None})
 
-    def find_job(self, _: str) -> None:
-        """Nothing is found."""
+    def find_jobs(self, *_: object) -> list[ProviderJob]:
+        return []
 
 
 def only_run(world: World) -> ControlledRun:
@@ -74,7 +75,7 @@ def test_a_job_that_is_known_and_gone_is_looked_for_by_its_run(live: World) -> N
 
     live.schedule("launch-finetune")
 
-    assert (provider.asked["get_job"], provider.asked["find_job"], provider.asked["create_job"]) == (1, 1, 0)
+    assert (provider.asked["get_job"], provider.asked["find_jobs"], provider.asked["create_job"]) == (1, 1, 0)
     assert only_run(live).provider_job_id == run.provider_job_id
 
 

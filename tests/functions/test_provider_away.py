@@ -14,7 +14,8 @@ from tests.functions.providers import Interfered, jobs_of
 from tests.world import ENVIRONMENT, World
 from tuneloop.app import app
 from tuneloop.domain.errors import ProviderUnavailable
-from tuneloop.domain.training import ProviderJob, RunEvent, RunStatus
+from tuneloop.domain.jobs import ProviderJob, RunEvent
+from tuneloop.domain.training import RunStatus
 from tuneloop.providers.base import JobRequest
 
 SAID = "The provider can't answer now (APITimeoutError). Try again later."
@@ -190,7 +191,7 @@ def test_a_run_that_failed_waits_for_nothing_any_more(live: World) -> None:
 def without_key(world: World) -> None:
     """Let the functions start anew on a stage whose provider's key was not stored yet."""
     world.ssm.delete_parameter(Name=ENVIRONMENT["TUNELOOP_PROVIDER_KEY_PARAMETER"])
-    app.__dict__.pop("provider", None)
+    app.__dict__.pop("providers", None)
 
 
 def test_without_a_key_sweeps_that_have_nothing_to_ask_are_content(live: World, log: StringIO) -> None:

@@ -11,6 +11,7 @@ from complete_chat import routes as complete_chat
 from tests.functions import steps
 from tests.functions.conftest import reach
 from tests.functions.document import OPERATIONS
+from tests.functions.providers import own
 from tests.functions.test_http import refused
 from tests.unit.providers.server import Play, Server
 from tests.unit.test_patience import Hanging
@@ -72,7 +73,7 @@ def test_no_route_waits_longer_for_a_provider_than_it_has(
 ) -> None:
     at_provider(world)
     reach(world, dripping.url, monkeypatch)
-    app.provider._client  # type: ignore[attr-defined]  # noqa: B018 - importing it takes longer than all the rest
+    own().prepare()  # importing it takes longer than all the rest
     monkeypatch.setattr(complete_chat, "COUNTING_S", ANSWER_WITHIN_S - PATIENCE_S)
     monkeypatch.setattr(check_status, "ASKING_S", PATIENCE_S)
     asking = set()

@@ -12,8 +12,9 @@ from tuneloop.domain.evaluation import Answered, Evaluation
 from tuneloop.domain.examples import Example, Split, read_example
 from tuneloop.domain.exports import Export, ExportFile
 from tuneloop.domain.ids import digest
+from tuneloop.domain.jobs import ProviderJob
 from tuneloop.domain.registry import Deployment, Version
-from tuneloop.domain.training import ControlledRun, ProviderJob
+from tuneloop.domain.training import ControlledRun
 from tuneloop.domain.usage import UsageBatch, UsageRecord
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -27,7 +27,7 @@ def test_every_store_works_on_the_stage_s_own_table_and_bucket(app: App) -> None
         ("TUNELOOP_BUS", "bus"),
         ("TUNELOOP_EXAMPLES_QUEUE_URL", "examples_queue"),
         ("TUNELOOP_USAGE_QUEUE_URL", "usage_queue"),
-        ("TUNELOOP_PROVIDER_KEY_PARAMETER", "provider"),
+        ("TUNELOOP_PROVIDER_KEY_PARAMETER", "providers"),
     ],
 )
 def test_what_a_function_was_not_given_is_named_when_it_asks(

@@ -82,6 +82,7 @@ class Dataset(BaseModel):
     tenant: Name
     id: Name
     model: Name
+    provider: Name | None = None
     base_model: str
     salt: str
     on_drop: OnDrop

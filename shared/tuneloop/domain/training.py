@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tuneloop.domain.errors import Conflict
 from tuneloop.domain.ids import Name, derived_id
+from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunError, RunEvent
 from tuneloop.domain.leases import Lease
 from tuneloop.domain.pricing import Usd
 
@@ -65,17 +66,12 @@ class Hyperparameters(BaseModel):
     learning_rate_multiplier: float | None = Field(default=None, gt=0, le=1000)
 
 
-class RunError(BaseModel):
-    """Why a run failed: the provider's code or ours, and a message of ours that quotes nothing."""
-
-    code: str
-    message: str
-
-
 class TrainingRun(BaseModel):
     """A training run as its user reads it; costs in USD, null while unknown.
 
-    `waiting_for` says what keeps it, `waiting_since` for how long, `checked_at` when its provider was last tried.
+    `base_model` is dated where the provider dates its models, `asked_base_model` what it was asked for by, where that
+    was another name. `waiting_for` says what keeps it, `waiting_since` for how long, `checked_at` when its provider was
+    last tried.
     """
 
     id: Name
@@ -83,6 +79,10 @@ class TrainingRun(BaseModel):
     provider: str
     model: Name
     base_model: str
+    asked_base_model: str | None = None
+    method: Method = Method.SUPERVISED
+    hyperparameters: dict[str, Any] = {}
+    metadata: dict[str, str] = {}
     dataset: Name
     export: Name
     attempt: int = 1
@@ -119,7 +119,6 @@ class ControlledRun(TrainingRun):
 
     tenant: Name
     revision: int
-    hyperparameters: dict[str, Any] = {}
     confirmed: bool = False
     lease: Lease | None = None
     create_sent_at: datetime | None = None
@@ -144,33 +143,6 @@ class ControlledRun(TrainingRun):
         return self.model_copy(update={**changes, "waiting_for": what, "waiting_since": since or now})
 
 
-class ProviderJob(BaseModel):
-    """What a provider says about a job, in our words except for `status`, which is the provider's own."""
-
-    id: str
-    status: str
-    fine_tuned_model: str | None = None
-    trained_tokens: int | None = None
-    created_at: datetime | None = None
-    finished_at: datetime | None = None
-    estimated_finish: datetime | None = None
-    error: RunError | None = None
-    run: str | None = None
-
-
-class RunEvent(BaseModel):
-    """One thing that a provider reported while training; losses as the provider computes them."""
-
-    id: str
-    at: datetime | None = None
-    level: str = "info"
-    message: str
-    step: int | None = None
-    total_steps: int | None = None
-    train_loss: float | None = None
-    valid_loss: float | None = None
-
-
 def run_id(
     tenant: str,
     model: str,
@@ -179,11 +151,25 @@ def run_id(
     base_model: str,
     hyperparameters: dict[str, Any],
     attempt: int,
-    method: str = "supervised",
+    method: Method = Method.SUPERVISED,
 ) -> str:
     """The id of an attempt, from everything that defines it."""
     chosen = json.dumps(hyperparameters, sort_keys=True)
     return derived_id("run", tenant, model, export, provider, base_model, method, chosen, attempt)
+
+
+def origin_of(run: ControlledRun, stage: str) -> JobOrigin:
+    """What a run's job carries at its provider."""
+    return JobOrigin(
+        stage=stage,
+        tenant=run.tenant,
+        run=run.id,
+        model=run.model,
+        dataset=run.dataset,
+        export=run.export,
+        revision=run.revision,
+        attempt=run.attempt,
+    )
 
 
 def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:

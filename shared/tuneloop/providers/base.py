@@ -6,58 +6,107 @@ ProviderRefused (don't); a create is sent exactly once. A `timeout_s` is for the
 """
 
 from collections.abc import Collection, Iterator
+from datetime import date
 from typing import IO, Any, Protocol
 
 from pydantic import BaseModel
 
-from tuneloop.domain.training import ProviderJob, RunEvent
-from tuneloop.wire.chat import ChatCompletion
+from tuneloop.domain.capabilities import Capabilities
+from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunEvent, TrainingFile
+from tuneloop.domain.registry import VersionStatus
+from tuneloop.wire.chat import ChatChunk, ChatCompletion
 
 JOB_NOT_FOUND = "job_not_found"
 """The code of the refusal with which `get_job` says that the provider knows no such job."""
 
 
-class Capabilities(BaseModel):
-    """What a provider asks for."""
-
-    fewest_examples: int = 10
-
-
 class JobRequest(BaseModel):
-    """A training job to create; `run` is our run's id, kept by the provider so that the job can be found again."""
+    """A training job to create, from files that were uploaded; `origin` is kept by the provider beside the job."""
 
-    run: str
-    model: str
+    origin: JobOrigin
     base_model: str
     training_file: str
     validation_file: str | None = None
+    method: Method = Method.SUPERVISED
     hyperparameters: dict[str, Any] = {}
+    seed: int = 0
+
+
+class ListedModel(BaseModel):
+    """A model that a provider offers, and the day from which on it no longer does, where that is announced."""
+
+    id: str
+    shutdown_date: date | None = None
+
+
+class Hosted(BaseModel):
+    """A model's deployment at a provider: what calls name it by, and whether it can answer yet."""
+
+    id: str
+    status: VersionStatus
+    model: str | None = None
+
+
+class Hosting(Protocol):
+    """What a provider does that has to be asked to serve a model before it can be called."""
+
+    def deploy(self, name: str, model: str) -> Hosted:
+        """Begin to serve a model; asking again under the same name gives the same deployment."""
+        ...
+
+    def hosted(self, deployment: str) -> Hosted | None:
+        """A deployment as it is now, None where there is none."""
+        ...
+
+    def swap(self, deployment: str, model: str) -> Hosted:
+        """Put another model behind a deployment, whose id stays."""
+        ...
+
+    def undeploy(self, deployment: str) -> None:
+        """End a deployment; one that is gone already is as good as ended."""
+        ...
+
+    def delete_model(self, model: str) -> None:
+        """Delete a trained model, and with it what storing it costs."""
+        ...
 
 
 class Provider(Protocol):
-    """A place that trains and serves models."""
+    """A place that trains and serves models; `hosting` is None where a trained model can be called at once."""
 
     name: str
-    capabilities: Capabilities
+    hosting: Hosting | None
+
+    def capabilities(self, base_model: str) -> Capabilities:
+        """What can be done with a base model; asks nobody."""
+        ...
 
     def prepare(self) -> None:
         """Load what the first call would, so that it takes none of a call's time; gives no answer and asks for none."""
         ...
 
-    def find_file(self, name: str) -> str | None:
-        """The provider's id of a file of that name, if it was uploaded before."""
+    def close(self) -> None:
+        """Let go of the connections."""
         ...
 
-    def upload(self, name: str, content: IO[bytes]) -> str:
-        """Upload a JSONL file; gives the provider's id of it."""
+    def models(self) -> Iterator[ListedModel]:
+        """What can be trained on or called."""
         ...
 
-    def delete_files(self, names: Collection[str]) -> int:
-        """Delete every file that has one of these names; tells how many there were."""
+    def find_file(self, file: TrainingFile) -> str | None:
+        """The provider's id of a file, if it was uploaded before."""
         ...
 
-    def find_job(self, run: str) -> ProviderJob | None:
-        """The oldest job that carries the run's id, if there is one."""
+    def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:
+        """Upload lines in OpenAI's format, converted to what the base model takes; gives the provider's id of it."""
+        ...
+
+    def delete_files(self, files: Collection[TrainingFile]) -> int:
+        """Delete these files wherever they are there; tells how many were."""
+        ...
+
+    def find_jobs(self, run: str, training_file: str | None = None) -> list[ProviderJob]:
+        """The jobs of a run, oldest first: those that carry its id, or that train on its file."""
         ...
 
     def create_job(self, request: JobRequest) -> ProviderJob:
@@ -68,8 +117,16 @@ class Provider(Protocol):
         """A job as it is now; ProviderRefused with the code JOB_NOT_FOUND where there is none."""
         ...
 
+    def cancel_job(self, job_id: str, timeout_s: float) -> None:
+        """Ask for a job to be stopped; one that has ended stays as it ended."""
+        ...
+
     def jobs(self) -> Iterator[ProviderJob]:
         """The account's jobs, newest first, a list page at a time; jobs that can't be read are left out."""
+        ...
+
+    def origin_of(self, job: ProviderJob) -> JobOrigin | None:
+        """Where a job comes from, None where it isn't ours; may ask the provider."""
         ...
 
     def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
@@ -78,4 +135,8 @@ class Provider(Protocol):
 
     def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
         """Answer a chat request in OpenAI's shape."""
+        ...
+
+    def stream(self, request: dict[str, Any], timeout_s: float) -> Iterator[ChatChunk]:
+        """The same piece by piece as it is written, its usage last."""
         ...

@@ -7,8 +7,15 @@ import json
 from functools import cache
 from pathlib import Path
 
+from tuneloop.domain.capabilities import Capabilities, Range
 from tuneloop.domain.pricing import Offer
 
+FEWEST = 10
+OPENAI_RANGES = {  # read 2026-11
+    "n_epochs": Range(least=1, most=50, is_whole=True),
+    "batch_size": Range(least=1, most=256, is_whole=True),
+    "learning_rate_multiplier": Range(least=1e-6, most=1000),
+}
 ANY_MODEL = "*"
 
 
@@ -40,6 +47,15 @@ def listed_models(provider: str) -> list[str]:
 def base_models(provider: str, own: str) -> list[str]:
     """The same by name, a dataset's own first."""
     return [own, *(model for model in listed_models(provider) if model not in (own, ANY_MODEL))]
+
+
+def capabilities_of(provider: str, base_model: str) -> Capabilities:
+    """What is known of training a base model at a provider on OpenAI's wire."""
+    offer = price_of(provider, base_model)
+    fewest = offer.fewest_examples if offer else None
+    return Capabilities(
+        hyperparameters=OPENAI_RANGES, fewest_examples=fewest or FEWEST, finds_by_run=True, push="webhook"
+    )
 
 
 def is_free(provider: str, base_model: str) -> bool:

@@ -8,18 +8,21 @@ failed is told by the provider's codes and in our own words: its sentences may q
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, FiniteFloat, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, FiniteFloat, StringConstraints, ValidationError
 from pydantic_core import from_json
 
-from tuneloop.domain.training import ProviderJob, RunError, RunEvent
+from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunError, RunEvent
 from tuneloop.domain.words import word_in
+from tuneloop.providers.base import ListedModel
 from tuneloop.wire.shape import LARGEST_COUNT, Forgiven
 
-RUN_KEY = "tuneloop_run"
+PREFIX = "tuneloop_"
+RUN_KEY = f"{PREFIX}run"
 NO_CODE = "provider_error"
 NO_REASON = "The provider gave no reason."
 ITS_WORDS = "Its own words may quote the data and are not kept; the run's events show them."
 LONGEST_TEXT = 2000
+MOST_EPOCHS = 1000
 LARGEST_FIGURE = 1e100  # of what a row of the table can hold; no loss is anywhere near
 
 
@@ -42,6 +45,7 @@ class _Job(BaseModel):
     created_at: Moment = None
     finished_at: Moment = None
     estimated_finish: Moment = None
+    training_file: Text = None
 
 
 class _Metrics(BaseModel):
@@ -73,8 +77,43 @@ def job_in(fields: Mapping[str, Any]) -> ProviderJob:
     metadata = fields.get("metadata")
     run = metadata.get(RUN_KEY) if isinstance(metadata, dict) else None
     return ProviderJob(
-        **job.model_dump(), error=_error_in(fields.get("error"), job.status), run=run if isinstance(run, str) else None
+        **job.model_dump(),
+        error=_error_in(fields.get("error"), job.status),
+        run=run if isinstance(run, str) else None,
+        origin=_origin_in(metadata) if isinstance(metadata, dict) else None,
+        base_model=model if isinstance(model := fields.get("model"), str) else None,
+        n_epochs=_epochs_in(fields),
     )
+
+
+def metadata_of(origin: JobOrigin) -> dict[str, str]:
+    """What a job carries of its run: at most 16 pairs of 64 and 512 characters are taken."""
+    return {f"{PREFIX}{name}": str(value) for name, value in origin.model_dump().items()}
+
+
+def listed_model_in(fields: Mapping[str, Any]) -> ListedModel:
+    """A model of the provider's list; ValidationError where it has no id."""
+    return ListedModel.model_validate({name: fields.get(name) for name in ListedModel.model_fields})
+
+
+def _origin_in(metadata: Mapping[str, Any]) -> JobOrigin | None:
+    said = {name: metadata.get(f"{PREFIX}{name}") for name in JobOrigin.model_fields}
+    try:
+        return JobOrigin.model_validate(said)
+    except ValidationError:
+        return None
+
+
+def _epochs_in(fields: Mapping[str, Any]) -> int | None:
+    """How many epochs the provider settled on, in OpenAI's older place or its newer one."""
+    method = fields.get("method")
+    kind = method.get(str(method.get("type"))) if isinstance(method, dict) else None
+    for place in (kind, fields):
+        chosen = place.get("hyperparameters") if isinstance(place, dict) else None
+        epochs = chosen.get("n_epochs") if isinstance(chosen, dict) else None
+        if isinstance(epochs, int) and 0 < epochs <= MOST_EPOCHS:
+            return epochs
+    return None
 
 
 def event_in(fields: Mapping[str, Any]) -> RunEvent:

@@ -5,11 +5,13 @@ Keys are built from ids that hold no `#`, so no two can run together. Every key 
   2. `TENANTS`           the registry that schedules walk;
   3. index `sweep`       drops being read, open runs, open evaluations, unrelayed events, across tenants (sparse);
   4. `REFUSED_DROPS`     files whose path names no tenant that exists, for operators to read;
+  5. `PROVIDERS`         the providers that the stage's operator added;
 The index `by_time` lists a tenant's things newest first; its partition starts with the tenant too.
 
 | access pattern                              | by                                              |
 |---------------------------------------------|-------------------------------------------------|
 | a key by its hash; all tenants              | KEY#{hash} / KEY; TENANTS / {tenant}            |
+| a provider; all of them                     | PROVIDERS / {name}                              |
 | a tenant's keys                             | T#{t}#KEYS / {key id}                           |
 | a tenant's datasets, one dataset            | T#{t}#DATASETS / {dataset}                      |
 | a dataset's segments by revision            | T#{t}#DATASET#{d}#SEGMENTS / {sha256}           |
@@ -40,6 +42,7 @@ from typing import NamedTuple
 SWEEP = "sweep"
 BY_TIME = "by_time"
 TENANTS = "TENANTS"
+PROVIDERS = "PROVIDERS"
 OPEN_RUNS = "OPEN_RUNS"
 OPEN_EVALUATIONS = "OPEN_EVALUATIONS"
 UNRELAYED = "UNRELAYED"
@@ -68,6 +71,11 @@ def tenant_key(tenant: str, key_id: str) -> Key:
 def tenant(tenant_id: str) -> Key:
     """A tenant in the registry."""
     return Key(TENANTS, tenant_id)
+
+
+def provider(name: str) -> Key:
+    """A provider that was added to the stage."""
+    return Key(PROVIDERS, name)
 
 
 def dataset(tenant_id: str, dataset_id: str) -> Key:

@@ -10,14 +10,13 @@ from pydantic import ValidationError
 
 from tests.unit.factories import NOW, SECOND, a_job, a_run
 from tuneloop.domain.errors import Conflict
+from tuneloop.domain.jobs import RunError, RunEvent
 from tuneloop.domain.leases import lease
 from tuneloop.domain.training import (
     AT_PROVIDER,
     MOVES,
     TERMINAL,
     Hyperparameters,
-    RunError,
-    RunEvent,
     RunStatus,
     adopt_job,
     merge_events,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.unit.providers.server import Server
+from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.providers.openai_compatible import OpenAICompatible
 
 
@@ -12,10 +13,10 @@ from tuneloop.providers.openai_compatible import OpenAICompatible
 def played() -> Iterator[tuple[Server, OpenAICompatible]]:
     server = Server()
     http = server.start()
-    provider = OpenAICompatible("played", server.url, lambda: "a-key")
+    provider = OpenAICompatible(RegisteredProvider(name="played", base_url=server.url), lambda: "a-key")
     yield server, provider
     server.over.set()
-    provider._client.close()
+    provider.close()
     http.shutdown()
     http.server_close()
 

@@ -8,10 +8,23 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tuneloop.domain.examples import Split
+from tuneloop.domain.jobs import JobOrigin, TrainingFile
 from tuneloop.providers.base import JobRequest
 
 DROP_EVERY_S = 0.02
-REQUEST = JobRequest(run="run-1", model="support", base_model="base-1", training_file="file-1")
+ORIGIN = JobOrigin(
+    stage="test",
+    tenant="acme",
+    run="run-1",
+    model="support",
+    dataset="support",
+    export="export-1",
+    revision=1,
+    attempt=1,
+)
+REQUEST = JobRequest(origin=ORIGIN, base_model="base-1", training_file="file-1")
+FILE = TrainingFile("acme", "run-1", Split.TRAIN)
 
 
 @dataclass(frozen=True)

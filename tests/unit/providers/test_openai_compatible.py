@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.providers.server import REQUEST, Play, Server
+from tests.unit.providers.server import FILE, REQUEST, Play, Server
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.providers import openai_compatible
+from tuneloop.domain.providers import RegisteredProvider
+from tuneloop.providers import calls
 from tuneloop.providers.base import JOB_NOT_FOUND
 from tuneloop.providers.openai_compatible import OpenAICompatible
 
@@ -28,9 +29,9 @@ READS: dict[str, Call] = {
 }
 ALL: dict[str, Call] = READS | {
     "create_job": lambda provider: provider.create_job(REQUEST),
-    "find_job": lambda provider: provider.find_job("run-1"),
-    "find_file": lambda provider: provider.find_file("a.jsonl"),
-    "upload": lambda provider: provider.upload("a.jsonl", BytesIO(b"{}")),
+    "find_jobs": lambda provider: provider.find_jobs("run-1"),
+    "find_file": lambda provider: provider.find_file(FILE),
+    "upload": lambda provider: provider.upload(FILE, "base-1", BytesIO(b"{}")),
 }
 read = pytest.mark.parametrize("call", READS.values(), ids=READS)
 every = pytest.mark.parametrize("call", ALL.values(), ids=ALL)
@@ -206,7 +207,7 @@ def test_an_answer_needs_no_id_and_keeps_what_nobody_knows(server: Server, provi
 def test_a_server_that_drips_is_left_when_the_time_is_over(
     call: Call, part: str, server: Server, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openai_compatible, "LIST_S", 0.1)
+    monkeypatch.setattr(calls, "LIST_S", 0.1)
     server.plays_next(Play(b" " * 250, drips=part, headers=("X-Long: " + "x" * 250,)))
     started = monotonic()
 
@@ -235,27 +236,29 @@ def test_a_call_in_time_leaves_the_next_one_all_of_its_own(server: Server, provi
 
 
 def test_nobody_there_is_the_same_as_no_answer() -> None:
-    nowhere = OpenAICompatible("nowhere", "http://127.0.0.1:9/v1", lambda: "a-key")
+    nowhere = OpenAICompatible(RegisteredProvider(name="nowhere", base_url="http://127.0.0.1:9/v1"), lambda: "a-key")
 
     with pytest.raises(ProviderUnavailable, match="APIConnectionError"):
         nowhere.complete(QUESTION, 5)
 
-    nowhere._client.close()
+    nowhere.close()
 
 
 def test_a_name_that_no_address_belongs_to_is_the_same_as_no_answer() -> None:
-    nowhere = OpenAICompatible("nowhere", "http://nowhere.invalid/v1", lambda: "a-key")
+    nowhere = OpenAICompatible(
+        RegisteredProvider(name="nowhere", base_url="http://nowhere.invalid/v1"), lambda: "a-key"
+    )
 
     with pytest.raises(ProviderUnavailable, match="APIConnectionError"):
         nowhere.complete(QUESTION, 5)
 
-    nowhere._client.close()
+    nowhere.close()
 
 
 def test_a_key_that_is_no_longer_taken_is_read_anew(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = iter(["old", "new"])
-    provider = OpenAICompatible("played", server.url, lambda: next(keys))
-    monkeypatch.setattr(openai_compatible, "KEY_KEPT_S", 0)
+    provider = OpenAICompatible(RegisteredProvider(name="played", base_url=server.url), lambda: next(keys))
+    monkeypatch.setattr(calls, "KEY_KEPT_S", 0)
     server.plays_next(Play(b"{}", status=401), ANSWER)
 
     with pytest.raises(ProviderUnavailable):
@@ -263,12 +266,12 @@ def test_a_key_that_is_no_longer_taken_is_read_anew(server: Server, monkeypatch:
     provider.complete(QUESTION, 5)
 
     assert [asked.key for asked in server.asked] == ["old", "new"]
-    provider._client.close()
+    provider.close()
 
 
 def test_a_wrong_key_is_not_read_again_at_once(server: Server) -> None:
     keys = iter(["old"])
-    provider = OpenAICompatible("played", server.url, lambda: next(keys))
+    provider = OpenAICompatible(RegisteredProvider(name="played", base_url=server.url), lambda: next(keys))
     server.plays_next(error(), status=401)
 
     for _ in range(3):
@@ -276,7 +279,7 @@ def test_a_wrong_key_is_not_read_again_at_once(server: Server) -> None:
             provider.complete(QUESTION, 5)
 
     assert {asked.key for asked in server.asked} == {"old"}
-    provider._client.close()
+    provider.close()
 
 
 def test_the_key_is_read_and_the_sdk_loaded_by_what_needs_them_first_and_once(server: Server) -> None:
@@ -286,13 +289,13 @@ def test_the_key_is_read_and_the_sdk_loaded_by_what_needs_them_first_and_once(se
         read.append("a-key")
         return "a-key"
 
-    provider = OpenAICompatible("played", server.url, key)
-    assert (read, "_client" in vars(provider)) == ([], False)
+    provider = OpenAICompatible(RegisteredProvider(name="played", base_url=server.url), key)
+    assert (read, "_client" in vars(provider._calls)) == ([], False)
 
     provider.prepare()
-    client = vars(provider)["_client"]
+    client = vars(provider._calls)["_client"]
     server.plays_next(ANSWER)
     provider.complete(QUESTION, 5)
 
-    assert (read, provider._client, server.asked[0].key) == (["a-key"], client, "a-key")
-    provider._client.close()
+    assert (read, provider._calls._client, server.asked[0].key) == (["a-key"], client, "a-key")
+    provider.close()

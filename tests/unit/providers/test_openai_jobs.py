@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.providers.server import REQUEST, Play, Server
+from tests.unit.providers.server import FILE, REQUEST, Play, Server
 from tuneloop.domain.errors import ProviderUnavailable
+from tuneloop.domain.examples import Split
 from tuneloop.observability import logger
-from tuneloop.providers import openai_compatible
+from tuneloop.providers import calls
 from tuneloop.providers.openai_compatible import OpenAICompatible as Provider
 from tuneloop.providers.reports import ITS_WORDS, NO_CODE, NO_REASON
 
@@ -43,30 +44,30 @@ def test_a_job_is_asked_for_once_however_it_fails(server: Server, provider: Prov
 def test_a_job_is_created_with_what_it_is_found_by(validation: str | None, server: Server, provider: Provider) -> None:
     server.plays_next(JOB)
 
-    job = provider.create_job(REQUEST.model_copy(update={"validation_file": validation, "model": "m" * 63}))
+    job = provider.create_job(REQUEST.model_copy(update={"validation_file": validation}))
 
     assert job.id == "job-1"
     sent = server.asked[0].json
     assert (server.asked[0].path, sent["model"], sent["training_file"]) == ("/v1/fine_tuning/jobs", "base-1", "file-1")
     assert sent["method"] == {"type": "supervised", "supervised": {"hyperparameters": {}}}
-    assert sent["metadata"] == {"tuneloop_run": "run-1", "tuneloop_model": "m" * 63}
+    assert sent["metadata"] == {f"tuneloop_{name}": str(value) for name, value in REQUEST.origin.model_dump().items()}
     assert sent.get("validation_file") == validation
 
 
 def test_a_list_is_read_again_after_a_failure_that_passes(
     server: Server, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openai_compatible, "PAUSE_S", 0.001)
+    monkeypatch.setattr(calls, "PAUSE_S", 0.001)
     server.plays_next(Play(b"{}", status=503), listed(JOB))
 
     assert [job.id for job in provider.jobs()] == ["job-1"]
 
 
-@pytest.mark.parametrize("call", [lambda one: list(one.jobs()), lambda one: one.find_file("a.jsonl")])
+@pytest.mark.parametrize("call", [lambda one: list(one.jobs()), lambda one: one.find_file(FILE)])
 def test_a_list_waits_for_no_server_beyond_its_own_time(
     call: Callable[[Provider], Any], server: Server, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openai_compatible, "PAUSE_S", 0.001)
+    monkeypatch.setattr(calls, "PAUSE_S", 0.001)
     server.plays_next(Play(b"{}", status=429, headers=("retry-after: 3",)))
     started = monotonic()
 
@@ -80,7 +81,7 @@ def test_a_list_waits_for_no_server_beyond_its_own_time(
 def test_a_list_is_not_asked_for_again_when_its_time_is_over(
     server: Server, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openai_compatible, "LIST_S", openai_compatible.PAUSE_S)
+    monkeypatch.setattr(calls, "LIST_S", calls.PAUSE_S)
     server.plays_next(Play(b"{}", status=503))
 
     with pytest.raises(ProviderUnavailable, match="503"):
@@ -123,7 +124,7 @@ def test_the_oldest_job_of_a_run_is_its_job(server: Server, provider: Provider) 
     jobs = [mine | {"id": "late", "created_at": 30}, mine | {"id": "early", "created_at": 20}, mine, other]
     server.plays_next(listed(*jobs))
 
-    found = provider.find_job("run-1")
+    [found] = provider.find_jobs("run-1")[:1]
 
     assert found
     assert (found.id, found.run) == ("early", "run-1")
@@ -131,14 +132,14 @@ def test_the_oldest_job_of_a_run_is_its_job(server: Server, provider: Provider) 
 
 
 def test_a_file_is_found_by_its_name_and_uploaded_with_it(server: Server, provider: Provider) -> None:
-    server.plays_next(listed({"id": "file-2", "filename": "b.jsonl"}, {"id": "file-1", "filename": "a.jsonl"}))
-    assert provider.find_file("a.jsonl") == "file-1"
-    assert provider.find_file("c.jsonl") is None
+    server.plays_next(listed({"id": "file-2", "filename": "b.jsonl"}, {"id": "file-1", "filename": FILE.name}))
+    assert provider.find_file(FILE) == "file-1"
+    assert provider.find_file(FILE._replace(split=Split.TEST)) is None
     assert server.asked[0].query["purpose"] == ["fine-tune"]
 
     server.plays_next({"id": "file-3"})
-    assert provider.upload("c.jsonl", BytesIO(b'{"messages": []}')) == "file-3"
-    assert b'filename="c.jsonl"' in server.asked[0].body
+    assert provider.upload(FILE, "base-1", BytesIO(b'{"messages": []}')) == "file-3"
+    assert f'filename="{FILE.name}"'.encode() in server.asked[0].body
 
 
 STRANGE: list[Any] = [

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.providers.server import Server
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
+from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.observability import metrics
 from tuneloop.providers.openai_compatible import OpenAICompatible
 
@@ -41,18 +42,18 @@ def test_nonsense_counts(server: Server, provider: OpenAICompatible) -> None:
 
 
 def test_an_address_where_nobody_listens_counts() -> None:
-    provider = OpenAICompatible("nobody", "http://127.0.0.1:9/v1", lambda: "a-key")
+    provider = OpenAICompatible(RegisteredProvider(name="nobody", base_url="http://127.0.0.1:9/v1"), lambda: "a-key")
 
     with pytest.raises(ProviderUnavailable):
         provider.complete(QUESTION, 5)
 
-    provider._client.close()
+    provider.close()
     assert counted() == 1
 
 
 def test_a_key_that_is_missing_counts_and_is_asked_for_until_it_is_there(server: Server) -> None:
     keys = iter([None, None, "a-key"])
-    provider = OpenAICompatible("played", server.url, lambda: next(keys))
+    provider = OpenAICompatible(RegisteredProvider(name="played", base_url=server.url), lambda: next(keys))
     server.plays_next({"choices": [{"message": {"role": "assistant", "content": "Hi"}}]})
 
     for call in (lambda: provider.complete(QUESTION, 5), provider.prepare):
@@ -61,7 +62,7 @@ def test_a_key_that_is_missing_counts_and_is_asked_for_until_it_is_there(server:
         assert told.value.code == "provider_key_missing"
     provider.complete(QUESTION, 5)
 
-    provider._client.close()
+    provider.close()
     assert [asked.key for asked in server.asked] == ["a-key"]
     assert counted() == 2
 

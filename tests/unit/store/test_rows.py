@@ -23,9 +23,9 @@ from tests.unit.factories import (
 )
 from tuneloop.domain.access import ApiKey, Scope
 from tuneloop.domain.evaluation import ArmName, arm_result, compare
+from tuneloop.domain.jobs import RunError
 from tuneloop.domain.leases import lease
 from tuneloop.domain.pricing import Usd
-from tuneloop.domain.training import RunError
 from tuneloop.domain.usage import Counters
 from tuneloop.store.rows import attributes_of, from_item, to_item
 

@@ -39,7 +39,9 @@ WITHOUT_TABLE = {
     "bus",
     "examples_queue",
     "usage_queue",
-    "provider",
+    "provider_rows",
+    "providers",
+    "_ssm",
 }
 TENANTS = {"exists", "ensure"}  # what they ask for is the registry's row of the tenant itself
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {

@@ -1,0 +1,72 @@
+"""Capabilities: what a provider can do with a base model, declared, so that what it can't honour is refused unspent."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from tuneloop.domain.jobs import Method, RunError
+
+Push = Literal["webhook", "event"]
+
+
+class Range(BaseModel):
+    """The values that a hyperparameter may have, both ends included."""
+
+    least: float
+    most: float
+    is_whole: bool = False
+
+    def holds(self, value: object) -> bool:
+        """Whether a value is one of them."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        return self.least <= value <= self.most and (not self.is_whole or float(value).is_integer())
+
+    def __str__(self) -> str:
+        return f"{'a whole number' if self.is_whole else 'a number'} from {self.least:g} to {self.most:g}"
+
+
+class Capabilities(BaseModel):
+    """What a provider does with one base model.
+
+    `regions` is empty where it trains anywhere, `largest_file_bytes` None where nothing is said of it. `push` is how it
+    tells of a job's end by itself; `creates_once` that a create which is sent again makes no second job.
+    """
+
+    methods: tuple[Method, ...] = (Method.SUPERVISED,)
+    hyperparameters: dict[str, Range] = {}
+    fewest_examples: int = 10
+    longest_suffix: int = 64
+    largest_file_bytes: int | None = None
+    regions: tuple[str, ...] = ()
+    creates_once: bool = False
+    finds_by_run: bool = False
+    reports_events: bool = True
+    needs_deployment: bool = False
+    push: Push | None = None
+    price_basis: Literal["tokens", "nothing"] = "tokens"
+
+    def refusal(self, method: Method, hyperparameters: Mapping[str, Any], region: str | None = None) -> RunError | None:
+        """Why a run can't be trained like this, naming the capability and what it allows; None where it can."""
+        if method not in self.methods:
+            return _refused("method", method, f"it trains by {_either(self.methods)}")
+        for name, value in hyperparameters.items():
+            if name not in self.hyperparameters:
+                allowed = f"it takes {_either(self.hyperparameters)}" if self.hyperparameters else "it takes none"
+                return _refused(f"hyperparameters.{name}", None, allowed)
+            if not self.hyperparameters[name].holds(value):
+                return _refused(f"hyperparameters.{name}", value, f"it has to be {self.hyperparameters[name]}")
+        if region is not None and self.regions and region not in self.regions:
+            return _refused("region", region, f"it trains this base model in {_either(self.regions)}")
+        return None
+
+
+def _refused(capability: str, value: object, allowed: str) -> RunError:
+    given = "is" if value is None else f"{value} is"
+    message = f"{capability}: {given} not possible with this provider and base model; {allowed}."
+    return RunError(code="not_supported", message=message, param=capability)
+
+
+def _either(names: Any) -> str:
+    return " or ".join(sorted(map(str, names)))

@@ -1,0 +1,31 @@
+"""Providers as a stage knows them: the one that it was deployed with, and those that its operator has added."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from tuneloop.domain.ids import Name
+
+
+class Kind(StrEnum):
+    """Which wire a provider speaks."""
+
+    OPENAI = "openai_compatible"
+    BEDROCK = "bedrock"
+
+
+class RegisteredProvider(BaseModel):
+    """How to reach a provider; its key lies in SSM under `key_parameter`, never here.
+
+    `training_type` is what Azure calls the tier of a job, and goes with every create.
+    """
+
+    name: Name
+    kind: Kind = Kind.OPENAI
+    base_url: str = ""
+    key_parameter: str = ""
+    webhook_parameter: str | None = None
+    training_type: str | None = None
+    created_at: datetime | None = None
+    seq: int = 0
