@@ -104,9 +104,9 @@ class Submission:
         return found[0] if found else None
 
     def _adopt(self, job: ProviderJob) -> ControlledRun:
-        adopted = self._save(adopt_job(self.run, job, self.now))
+        self.run = self.runs.adopt(adopt_job(self.run, job, self.now))
         count("RunsStarted")
-        return adopted
+        return self.run
 
     def _file(self, split: Split) -> str:
         file = TrainingFile(self.run.tenant, self.run.id, split)

@@ -6,6 +6,7 @@ Keys are built from ids that hold no `#`, so no two can run together. Every key 
   3. index `sweep`       drops being read, open runs, open evaluations, unrelayed events, across tenants (sparse);
   4. `REFUSED_DROPS`     files whose path names no tenant that exists, for operators to read;
   5. `PROVIDERS`         the providers that the stage's operator added;
+  6. `JOBS#{provider}`   a run is looked up by its job, as that is all that a provider's webhook or event names;
 The index `by_time` lists a tenant's things newest first; its partition starts with the tenant too.
 
 | access pattern                              | by                                              |
@@ -26,6 +27,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | a dataset's latest statistics               | T#{t}#DATASET#{d}#STATISTICS / LATEST           |
 | an export; a dataset's exports              | T#{t}#DATASET#{d}#EXPORTS / {export}; by_time   |
 | a run; a tenant's runs; all open runs       | T#{t}#RUNS / {run}; by_time; sweep OPEN_RUNS    |
+| the run of a provider's job                 | JOBS#{provider} / {job id}                      |
 | a tenant's models, one model                | T#{t}#MODELS / {model}                          |
 | a model's versions, deployment, history     | T#{t}#MODEL#{m} / VERSION#, DEPLOYMENT, HISTORY#, DECISION# |
 | an evaluation; a tenant's; all open ones    | T#{t}#EVALUATIONS / {e}; by_time; sweep         |
@@ -39,6 +41,8 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 from datetime import datetime
 from typing import NamedTuple
 
+from tuneloop.domain.ids import digest
+
 SWEEP = "sweep"
 BY_TIME = "by_time"
 TENANTS = "TENANTS"
@@ -49,6 +53,7 @@ UNRELAYED = "UNRELAYED"
 READING = "READING"
 OPEN_ERASURES = "OPEN_ERASURES"
 REFUSED_DROPS = "REFUSED_DROPS"
+LONGEST_JOB_ID = 1000  # bytes; DynamoDB's limit of a sort key is 1024 (read 2026-11)
 
 
 class Key(NamedTuple):
@@ -141,6 +146,11 @@ def export(tenant_id: str, dataset_id: str, export_id: str) -> Key:
 def run(tenant_id: str, run_id: str) -> Key:
     """A training run."""
     return Key(f"T#{tenant_id}#RUNS", run_id)
+
+
+def job(provider_name: str, job_id: str) -> Key:
+    """The run of a provider's job; an id that is longer than a key may be stands there as its hash."""
+    return Key(f"JOBS#{provider_name}", job_id if len(job_id.encode()) <= LONGEST_JOB_ID else digest(job_id))
 
 
 def model(tenant_id: str, model_id: str) -> Key:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from pydantic import BaseModel
+
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.events import AnyEvent
 from tuneloop.domain.registry import Model, Version
@@ -10,7 +12,12 @@ from tuneloop.domain.training import ControlledRun
 from tuneloop.store import keys
 from tuneloop.store.models import version_writes
 from tuneloop.store.table import Listing, Table
-from tuneloop.store.writes import Announce, Save, Write
+from tuneloop.store.writes import Announce, Place, Save, Write
+
+
+class _Place(BaseModel):
+    tenant: str
+    run: str
 
 
 class Runs:
@@ -29,9 +36,25 @@ class Runs:
             raise NotFound(f"There is no training run {run}.", param="run")
         return found
 
+    def by_job(self, provider: str, job_id: str) -> ControlledRun | None:
+        """The run that a provider's job was adopted for, if there is one."""
+        place = self._table.get(keys.job(provider, job_id), _Place)
+        return self.find(place.tenant, place.run) if place else None
+
     def save(self, run: ControlledRun, *, event: AnyEvent | None = None, now: datetime | None = None) -> ControlledRun:
         """Store a run with the event that announces it; gives it back as stored."""
         writes: list[Write] = [_save(run)]
+        if event and now:
+            writes.append(Announce(event, run.seq + 1, now))
+        self._table.commit(*writes)
+        return run.model_copy(update={"seq": run.seq + 1})
+
+    def adopt(self, run: ControlledRun, *, event: AnyEvent | None = None, now: datetime | None = None) -> ControlledRun:
+        """Store a run with its job, and where the job's run is found; Stale where somebody else wrote in between."""
+        if run.provider_job_id is None:
+            raise ValueError(f"run {run.id} has no job")
+        place = _Place(tenant=run.tenant, run=run.id)
+        writes: list[Write] = [_save(run), Place(keys.job(run.provider, run.provider_job_id), place)]
         if event and now:
             writes.append(Announce(event, run.seq + 1, now))
         self._table.commit(*writes)

@@ -124,3 +124,30 @@ def test_a_run_that_made_nothing_ends_alone(app: App, model: Model) -> None:
 
     assert not app.runs.get("acme", "run-1").is_open
     assert app.models.get("acme", "support") == model
+
+
+def test_a_run_is_found_by_its_job_from_the_write_on_that_adopts_it(app: App) -> None:
+    seen = app.runs.save(a_run())
+    assert app.runs.by_job("trainer", "job-1") is None
+
+    adopted = app.runs.adopt(seen.model_copy(update={"provider_job_id": "job-1"}))
+
+    assert app.runs.by_job("trainer", "job-1") == adopted == app.runs.get("acme", "run-1")
+    assert app.runs.by_job("openai", "job-1") is None
+
+
+def test_a_job_is_not_found_where_its_run_was_changed_in_between(app: App) -> None:
+    seen = app.runs.save(a_run())
+    app.runs.save(seen)
+
+    with pytest.raises(Stale):
+        app.runs.adopt(seen.model_copy(update={"provider_job_id": "job-1"}))
+
+    assert app.runs.by_job("trainer", "job-1") is None
+
+
+@pytest.mark.parametrize("job", ["ftjob-1", "arn:aws:bedrock:us-east-1:123456789012:job/x", "ü" * 600, "#", "x" * 2000])
+def test_a_job_s_id_may_be_whatever_its_provider_makes_of_it(job: str, app: App) -> None:
+    adopted = app.runs.adopt(a_run(provider_job_id=job))
+
+    assert app.runs.by_job("trainer", job) == adopted
