@@ -8,6 +8,9 @@ from pydantic import BaseModel
 from tuneloop.domain.jobs import Method, RunError
 
 Push = Literal["webhook", "event"]
+RETIRED = {"prompt_loss_weight": "no provider accepts it any more; leave it out"}
+"""Hyperparameters of former days, and what to do instead."""
+OF_PREFERENCE = frozenset({"beta"})
 
 
 class Range(BaseModel):
@@ -16,6 +19,7 @@ class Range(BaseModel):
     least: float
     most: float
     is_whole: bool = False
+    default: float | None = None
 
     def holds(self, value: object) -> bool:
         """Whether a value is one of them."""
@@ -30,8 +34,9 @@ class Range(BaseModel):
 class Capabilities(BaseModel):
     """What a provider does with one base model.
 
-    `regions` is empty where it trains anywhere, `largest_file_bytes` None where nothing is said of it. `push` is how it
-    tells of a job's end by itself; `creates_once` that a create which is sent again makes no second job.
+    `regions` is empty where it trains anywhere, a number of bytes None where nothing is said of it; a file larger than
+    `whole_file_bytes` goes in parts. `push` is how it tells of a job's end by itself; `creates_once` that a create which
+    is sent again makes no second job.
     """
 
     methods: tuple[Method, ...] = (Method.SUPERVISED,)
@@ -39,6 +44,8 @@ class Capabilities(BaseModel):
     fewest_examples: int = 10
     longest_suffix: int = 64
     largest_file_bytes: int | None = None
+    whole_file_bytes: int | None = None
+    part_bytes: int | None = None
     regions: tuple[str, ...] = ()
     creates_once: bool = False
     finds_by_run: bool = False
@@ -47,19 +54,32 @@ class Capabilities(BaseModel):
     push: Push | None = None
     price_basis: Literal["tokens", "nothing"] = "tokens"
 
-    def refusal(self, method: Method, hyperparameters: Mapping[str, Any], region: str | None = None) -> RunError | None:
+    def refusal(
+        self, method: Method, hyperparameters: Mapping[str, Any], region: str | None = None, suffix: str = ""
+    ) -> RunError | None:
         """Why a run can't be trained like this, naming the capability and what it allows; None where it can."""
         if method not in self.methods:
             return _refused("method", method, f"it trains by {_either(self.methods)}")
         for name, value in hyperparameters.items():
+            if name in RETIRED:
+                return RunError(code="no_longer_accepted", message=f"{name}: {RETIRED[name]}.", param=_path(name))
+            if name in OF_PREFERENCE and method != Method.PREFERENCE:
+                return _refused(_path(name), None, f"it belongs to the method {Method.PREFERENCE}")
             if name not in self.hyperparameters:
                 allowed = f"it takes {_either(self.hyperparameters)}" if self.hyperparameters else "it takes none"
-                return _refused(f"hyperparameters.{name}", None, allowed)
+                return _refused(_path(name), None, allowed)
             if not self.hyperparameters[name].holds(value):
-                return _refused(f"hyperparameters.{name}", value, f"it has to be {self.hyperparameters[name]}")
+                return _refused(_path(name), value, f"it has to be {self.hyperparameters[name]}")
         if region is not None and self.regions and region not in self.regions:
             return _refused("region", region, f"it trains this base model in {_either(self.regions)}")
+        if len(suffix) > self.longest_suffix:
+            said = f"a suffix of {len(suffix)} characters"
+            return _refused("suffix", said, f"it takes at most {self.longest_suffix} characters")
         return None
+
+
+def _path(hyperparameter: str) -> str:
+    return f"hyperparameters.{hyperparameter}"
 
 
 def _refused(capability: str, value: object, allowed: str) -> RunError:

@@ -12,7 +12,8 @@ from typing import NamedTuple, Self
 from pydantic import BaseModel
 
 from tuneloop.domain.evaluation import FEWEST_ROWS
-from tuneloop.domain.pricing import Minutes, Offer, Usd, auto_epochs, inference_cost, training_cost
+from tuneloop.domain.offers import Minutes, Offer
+from tuneloop.domain.pricing import Usd, auto_epochs, inference_cost, training_cost
 from tuneloop.domain.splitting import ASSUMED_DISCORDANCE, plan_shares
 from tuneloop.domain.statistics import alpha_per_look, smallest_detectable_difference
 

@@ -25,24 +25,6 @@ class Price(BaseModel):
     shutdown_date: date | None = None
 
 
-class Minutes(BaseModel):
-    """How long training takes: at least and at most, in all and for each million tokens (epochs counted in)."""
-
-    least: float
-    most: float
-    least_per_1m: float
-    most_per_1m: float
-    source: str
-
-
-class Offer(Price):
-    """What a provider offers for a base model: its prices, its limits, and how long it takes."""
-
-    fewest_examples: int | None = None
-    tokens_per_example: int | None = None
-    training_minutes: Minutes | None = None
-
-
 def training_cost(price: Price | None, billable_tokens: int) -> Decimal | None:
     """USD for training on that many tokens (epochs counted in), or None where the price is unknown."""
     if price is None or price.training_per_1m is None:

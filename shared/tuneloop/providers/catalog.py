@@ -1,37 +1,67 @@
 """What base models cost and take, by provider: dated data in `catalog.json`, never code.
 
-What isn't listed is unknown.
+What isn't listed is unknown. A provider's `defaults` hold for each of its models, and a model is `like` another but for
+what it says itself. A `closed` catalog lists all that its provider trains; `*` stands for whatever isn't named.
 """
 
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from tuneloop.domain.capabilities import Capabilities, Range
-from tuneloop.domain.pricing import Offer
+from tuneloop.domain.jobs import Method, RunError
+from tuneloop.domain.offers import Offer
+from tuneloop.domain.registry import base_in
 
-FEWEST = 10
-OPENAI_RANGES = {  # read 2026-11
+ANY_MODEL = "*"
+NAMED_AT_MOST = 20
+WIDEST = {  # what OpenAI's wire knows; a server of which nothing is listed decides by itself within
     "n_epochs": Range(least=1, most=50, is_whole=True),
     "batch_size": Range(least=1, most=256, is_whole=True),
     "learning_rate_multiplier": Range(least=1e-6, most=1000),
+    "beta": Range(least=1e-6, most=2),
 }
-ANY_MODEL = "*"
+
+
+class _Section(BaseModel):
+    """What is known of one provider."""
+
+    closed: bool = False
+    models: dict[str, Offer] = {}
+    dated: dict[str, str] = {}
 
 
 @cache
-def _catalog() -> dict[str, dict[str, Offer]]:
+def _catalog() -> dict[str, _Section]:
     listed = json.loads(Path(__file__).with_name("catalog.json").read_text("utf-8"))
-    return {
-        provider: {model: Offer.model_validate(price) for model, price in models.items()}
-        for provider, models in listed.items()
-    }
+    return {provider: _section(**said) for provider, said in listed.items()}
+
+
+def _section(closed: bool, defaults: dict[str, Any], models: dict[str, dict[str, Any]]) -> _Section:
+    offers = {}
+    for name, said in models.items():
+        own = dict(said)
+        offers[name] = Offer.model_validate(defaults | models.get(own.pop("like", ""), {}) | own)
+    dated = {alias: name for name, offer in offers.items() for alias in offer.aliases}
+    return _Section(closed=closed, models=offers, dated=dated)
+
+
+def _of(provider: str) -> _Section:
+    return _catalog().get(provider, _Section())
 
 
 def price_of(provider: str, base_model: str) -> Offer | None:
     """What a provider offers for a base model, or None where we don't know it."""
-    models = _catalog().get(provider, {})
-    return models.get(base_model) or models.get(ANY_MODEL)
+    models = _of(provider).models
+    return models.get(dated_name(provider, base_model)) or models.get(ANY_MODEL)
+
+
+def dated_name(provider: str, base_model: str) -> str:
+    """The name that a base model has at a provider for ever, where it was asked for by one that moves."""
+    return _of(provider).dated.get(base_model, base_model)
 
 
 def providers() -> list[str]:
@@ -41,7 +71,7 @@ def providers() -> list[str]:
 
 def listed_models(provider: str) -> list[str]:
     """The base models that are listed for a provider; `*` stands for any."""
-    return list(_catalog().get(provider, {}))
+    return list(_of(provider).models)
 
 
 def base_models(provider: str, own: str) -> list[str]:
@@ -49,13 +79,30 @@ def base_models(provider: str, own: str) -> list[str]:
     return [own, *(model for model in listed_models(provider) if model not in (own, ANY_MODEL))]
 
 
+def unlisted(provider: str, base_model: str) -> RunError | None:
+    """Why a base model can't be trained at a provider whose every base model is listed; None where it may be."""
+    section = _of(provider)
+    if not section.closed or base_in(dated_name(provider, base_model)) in section.models:
+        return None
+    return unknown_base_model(provider, base_model, section.models)
+
+
+def unknown_base_model(provider: str, base_model: str, known: Any) -> RunError:
+    """The refusal of a base model that a provider doesn't have, naming those that it has."""
+    names = sorted(known)
+    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
+    allowed = f"it has {', '.join(names[:NAMED_AT_MOST])}{more}" if names else "it names none"
+    message = f"base_model: {provider} has no base model of that name; {allowed}."
+    return RunError(code="unknown_base_model", message=message, param="base_model")
+
+
 def capabilities_of(provider: str, base_model: str) -> Capabilities:
     """What is known of training a base model at a provider on OpenAI's wire."""
-    offer = price_of(provider, base_model)
-    fewest = offer.fewest_examples if offer else None
-    return Capabilities(
-        hyperparameters=OPENAI_RANGES, fewest_examples=fewest or FEWEST, finds_by_run=True, push="webhook"
-    )
+    more = {"finds_by_run": True, "push": "webhook"}
+    if offer := price_of(provider, base_model):
+        return offer.capabilities(**more)
+    either = (Method.SUPERVISED, Method.PREFERENCE)
+    return Capabilities.model_validate({"methods": either, "hyperparameters": WIDEST, **more})
 
 
 def is_free(provider: str, base_model: str) -> bool:

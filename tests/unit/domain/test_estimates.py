@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tuneloop.domain.estimates import NO_PROOF, UNKNOWN_CALLS, UNKNOWN_PRICE, Basis, estimate
 from tuneloop.domain.evaluation import FEWEST_ROWS
-from tuneloop.domain.pricing import Minutes, Offer
+from tuneloop.domain.offers import Minutes, Offer
 from tuneloop.domain.splitting import ASSUMED_DISCORDANCE
 from tuneloop.domain.statistics import alpha_per_look, rows_needed
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from tuneloop.domain.jobs import Method
 from tuneloop.domain.pricing import inference_cost, training_cost
-from tuneloop.providers.catalog import is_free, price_of
+from tuneloop.providers.catalog import capabilities_of, dated_name, is_free, price_of, unlisted
 
-LISTED: dict[str, dict[str, dict[str, Any]]] = json.loads(
-    (files("tuneloop") / "providers" / "catalog.json").read_text("utf-8")
-)
-MODELS = [(provider, model) for provider, models in LISTED.items() for model in models]
+LISTED: dict[str, dict[str, Any]] = json.loads((files("tuneloop") / "providers" / "catalog.json").read_text("utf-8"))
+MODELS = [(provider, model) for provider, said in LISTED.items() for model in said["models"]]
+NOVA = "amazon.nova-lite-v1:0:300k"
 
 
 @pytest.mark.parametrize(("provider", "model"), MODELS)
@@ -29,10 +29,101 @@ def test_every_price_has_a_date_and_a_source(provider: str, model: str) -> None:
 
 @pytest.mark.parametrize(("provider", "model"), MODELS)
 def test_every_price_is_written_as_an_exact_decimal(provider: str, model: str) -> None:
-    prices = {name: value for name, value in LISTED[provider][model].items() if name.endswith("per_1m")}
+    said = LISTED[provider]["models"][model]
+    prices = {name: value for name, value in said.items() if name.endswith(("per_1m", "per_month"))}
 
-    assert len(prices) == 5
-    assert all(isinstance(value, str) and Decimal(value) >= 0 for value in prices.values())
+    assert len(prices) >= 5 or "like" in said
+    assert all(value is None or (isinstance(value, str) and Decimal(value) >= 0) for value in prices.values())
+
+
+@pytest.mark.parametrize(("provider", "model"), MODELS)
+def test_a_price_that_is_not_known_says_why(provider: str, model: str) -> None:
+    offer = price_of(provider, model)
+    assert offer
+
+    known = [value for name, value in offer if name.endswith(("per_1m", "per_month"))]
+
+    assert None not in known or (offer.price_note and len(offer.price_note) > 20)
+
+
+@pytest.mark.parametrize(("provider", "model"), MODELS)
+def test_whatever_is_shut_down_says_by_whom_and_names_what_takes_over(provider: str, model: str) -> None:
+    offer = price_of(provider, model)
+    assert offer
+    assert offer.source
+
+    if offer.shutdown_date:
+        assert offer.shutdown_source
+        assert offer.successor
+        assert price_of(offer.successor.provider, offer.successor.base_model)
+
+
+@pytest.mark.parametrize(
+    ("asked", "dated"),
+    [
+        ("gpt-4o-mini", "gpt-4o-mini-2024-07-18"),
+        ("gpt-4.1", "gpt-4.1-2025-04-14"),
+        ("gpt-4.1-2025-04-14", "gpt-4.1-2025-04-14"),
+        ("gpt-9", "gpt-9"),
+    ],
+)
+def test_a_name_that_moves_leads_to_the_dated_one(asked: str, dated: str) -> None:
+    assert dated_name("openai", asked) == dated
+    assert price_of("openai", asked) == price_of("openai", dated)
+    assert dated_name("trainer", asked) == asked
+
+
+def test_a_closed_catalog_names_what_there_is_and_an_open_one_refuses_nothing() -> None:
+    refusal = unlisted("openai", "gpt-9")
+
+    assert refusal
+    assert (refusal.code, refusal.param) == ("unknown_base_model", "base_model")
+    assert "gpt-4o-mini-2024-07-18" in refusal.message
+    assert unlisted("openai", "gpt-4o-mini") is None
+    assert unlisted("openai", "ft:gpt-4o-mini-2024-07-18:acme::abc") is None
+    assert unlisted("trainer", "anything") is None
+    assert unlisted("nobody", "anything") is None
+
+
+def test_a_base_model_says_how_and_where_it_is_trained() -> None:
+    nova = capabilities_of("bedrock", NOVA)
+
+    assert nova.refusal(Method.SUPERVISED, {"n_epochs": 5, "learning_rate": 1e-5}, "us-east-1") is None
+    for method, chosen, region, param in (
+        (Method.PREFERENCE, {}, "us-east-1", "method"),
+        (Method.SUPERVISED, {"n_epochs": 6}, "us-east-1", "hyperparameters.n_epochs"),
+        (Method.SUPERVISED, {"batch_size": 2}, "us-east-1", "hyperparameters.batch_size"),
+        (Method.SUPERVISED, {}, "eu-central-1", "region"),
+    ):
+        refusal = nova.refusal(method, chosen, region)
+        assert refusal
+        assert refusal.param == param
+
+
+def test_a_retired_hyperparameter_is_refused_by_whoever_is_asked() -> None:
+    refusal = capabilities_of("nobody", "any-model").refusal(Method.SUPERVISED, {"prompt_loss_weight": 0.1})
+
+    assert refusal
+    assert refusal.code == "no_longer_accepted"
+    assert refusal.param == "hyperparameters.prompt_loss_weight"
+
+
+def test_beta_belongs_to_preferences() -> None:
+    able = capabilities_of("openai", "gpt-4.1")
+
+    assert able.refusal(Method.PREFERENCE, {"beta": 0.5}) is None
+    refusal = able.refusal(Method.SUPERVISED, {"beta": 0.5})
+    assert refusal
+    assert "preference" in refusal.message
+
+
+def test_a_suffix_is_as_long_as_its_provider_takes_it() -> None:
+    able = capabilities_of("openai", "gpt-4.1")
+
+    assert able.refusal(Method.SUPERVISED, {}, suffix="x" * 64) is None
+    refusal = able.refusal(Method.SUPERVISED, {}, suffix="x" * 65)
+    assert refusal
+    assert (refusal.param, "at most 64 characters" in refusal.message) == ("suffix", True)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +149,6 @@ def test_whatever_runs_on_the_trainer_is_free() -> None:
 
 
 def test_models_that_openai_shuts_down_say_when() -> None:
-    assert {price.shutdown_date for name in LISTED["openai"] if (price := price_of("openai", name))} == {
+    assert {price.shutdown_date for name in LISTED["openai"]["models"] if (price := price_of("openai", name))} == {
         date(2027, 1, 14)
     }

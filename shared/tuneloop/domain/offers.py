@@ -1,0 +1,85 @@
+"""Offers: what a provider offers for a base model: prices, limits, how it is trained, where, and until when.
+
+All of it is data with a date and a source; what isn't known is None, with the reason beside it.
+"""
+
+from datetime import date, timedelta
+
+from pydantic import BaseModel, Field
+
+from tuneloop.domain.capabilities import Capabilities, Range
+from tuneloop.domain.jobs import Method
+from tuneloop.domain.pricing import Price, Usd
+
+FEWEST = 10
+SUFFIX = 64
+
+
+class Minutes(BaseModel):
+    """How long training takes: at least and at most, in all and for each million tokens (epochs counted in)."""
+
+    least: float
+    most: float
+    least_per_1m: float
+    most_per_1m: float
+    source: str
+
+
+class Limits(BaseModel):
+    """What a provider takes of files: the largest at all, the largest in one piece, and the parts of a larger one."""
+
+    largest_file_bytes: int | None = None
+    whole_file_bytes: int | None = None
+    part_bytes: int | None = None
+    source: str = ""
+
+
+class Successor(BaseModel):
+    """The base model that takes over when one is shut down."""
+
+    provider: str
+    base_model: str
+
+
+class Offer(Price):
+    """What a provider offers for a base model; `price_note` says why a price is None.
+
+    `aliases` are names that lead to it, `serves_on_demand` whether what is trained is billed by the token (None where
+    that isn't known), `storage_per_month` what keeping one trained model costs.
+    """
+
+    aliases: tuple[str, ...] = ()
+    methods: tuple[Method, ...] = (Method.SUPERVISED,)
+    hyperparameters: dict[str, Range] = {}
+    fewest_examples: int | None = None
+    tokens_per_example: int | None = None
+    longest_suffix: int = SUFFIX
+    limits: Limits = Limits()
+    regions: tuple[str, ...] = ()
+    serves_on_demand: bool | None = None
+    storage_per_month: Usd | None = None
+    training_minutes: Minutes | None = None
+    price_note: str | None = None
+    shutdown_source: str | None = None
+    successor: Successor | None = None
+    source: str = Field(default="", description="Where methods, hyperparameters and regions were read.")
+
+    def is_dead(self, today: date) -> bool:
+        """Whether its provider has shut it down."""
+        return self.shutdown_date is not None and self.shutdown_date <= today
+
+    def dies_within(self, within: timedelta, today: date) -> bool:
+        """Whether its provider shuts it down soon, or has done so."""
+        return self.shutdown_date is not None and self.shutdown_date - today <= within
+
+    def capabilities(self, **more: object) -> Capabilities:
+        """The same as what a provider declares; `more` is what the provider says of itself."""
+        said = {
+            "methods": self.methods,
+            "hyperparameters": self.hyperparameters,
+            "fewest_examples": self.fewest_examples or FEWEST,
+            "longest_suffix": self.longest_suffix,
+            "regions": self.regions,
+            **self.limits.model_dump(exclude={"source"}),
+        }
+        return Capabilities.model_validate(said | more)
