@@ -1,13 +1,18 @@
-"""`python -m trainer --port 4570 --data DIR`: an OpenAI-wire fine-tuning server that really trains, on this machine."""
+"""`python -m trainer --port 4570 --data DIR`: a fine-tuning server that really trains, on this machine.
+
+It speaks OpenAI's wire below `/v1`, and Amazon Bedrock's REST API beside it.
+"""
 
 import argparse
 import socket
 import sys
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 import uvicorn
 
+from trainer.options import Options
 from trainer.server import create_app
 from trainer.state.home import lock
 from trainer.state.models import BASE_MODELS
@@ -20,6 +25,20 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=4570, help="0 takes a free one")
     parser.add_argument("--api-key", help="the key that clients must send; without it everyone may call")
+    parser.add_argument(
+        "--without-metadata", action="store_true", help="ignore the metadata of jobs, as some servers do"
+    )
+    parser.add_argument(
+        "--shutdown-date",
+        action="append",
+        default=[],
+        type=_shutdown,
+        metavar="MODEL=YYYY-MM-DD",
+        help="announce the end of a base model and of what was tuned from it; may be given several times",
+    )
+    parser.add_argument(
+        "--settle-s", type=float, default=Options().settle_s, help="how long Bedrock's deployments and stops take"
+    )
     options = parser.parse_args()
     folder = options.data.resolve()
     try:
@@ -31,14 +50,21 @@ def main() -> None:
     except OSError as refused:
         parser.exit(1, f"Cannot listen on {options.host}:{options.port}: {refused.strerror}.\n")
     with held, listening, suppress(KeyboardInterrupt):
-        serve(folder, listening, options.api_key)
+        played = Options(not options.without_metadata, dict(options.shutdown_date), options.settle_s)
+        serve(folder, listening, options.api_key, played)
 
 
-def serve(folder: Path, listening: socket.socket, api_key: str | None) -> None:
+def _shutdown(text: str) -> tuple[str, str]:
+    """Read `MODEL=YYYY-MM-DD`."""
+    model, _, day = text.rpartition("=")
+    return model, date.fromisoformat(day).isoformat()
+
+
+def serve(folder: Path, listening: socket.socket, api_key: str | None, options: Options) -> None:
     """Serve a folder on a socket, saying where once calls are answered."""
     # Connections inherit it; without it an answer's body waits up to 40 ms for its head to be acknowledged.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    app = create_app(folder, api_key=api_key)
+    app = create_app(folder, api_key=api_key, options=options)
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=3)
     _Announcing(config).run(sockets=[listening])
 

@@ -30,11 +30,11 @@ def lines_in(path: Path) -> Iterator[tuple[int, object]]:
                     raise InvalidFileError(f"Line {number} is not valid JSON (column {broken.colno}).") from None
 
 
-def check_file(path: Path, *, at_least: int = 1) -> int:
+def check_file(path: Path, fault_of: Callable[[object], str | None], *, at_least: int = 1) -> int:
     """Return the number of examples in a file, or raise InvalidFileError for the first line that breaks a rule."""
     examples = 0
     for number, line in lines_in(path):
-        if fault := fault_in(line):
+        if fault := fault_of(line):
             raise InvalidFileError(f"Line {number} {fault}.")
         examples += 1
     if examples < at_least:

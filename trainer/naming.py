@@ -2,6 +2,8 @@
 
 import re
 
+from trainer.state.bedrock import BEDROCK
+from trainer.state.jobs import is_bedrocks
 from trainer.state.models import ORGANIZATION
 from tuneloop.wire.fine_tuning import FineTuningJob
 
@@ -15,8 +17,11 @@ def slug_of(suffix: str) -> str:
 
 def tuned_model_id(job: FineTuningJob) -> str:
     """Return the name of a job's model; its code is the end of the job's id."""
+    if is_bedrocks(job.id):
+        return f"{BEDROCK}:{job.id.removeprefix(f'{BEDROCK}-')}"
     suffix = slug_of(str((job.model_extra or {}).get("user_provided_suffix") or ""))
-    return f"ft:{job.model}:{ORGANIZATION}:{suffix}:{job.id[-8:]}"
+    base = job.model.split(":")[1] if job.model.startswith("ft:") else job.model
+    return f"ft:{base}:{ORGANIZATION}:{suffix}:{job.id[-8:]}"
 
 
 def checkpoint_model_id(job: FineTuningJob, step: int) -> str:

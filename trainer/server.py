@@ -6,12 +6,16 @@ from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trainer import refusals
+from trainer.bedrock import door
+from trainer.bedrock.model import call_of
 from trainer.gate import Gate
 from trainer.identity import now_s
-from trainer.routes import files, jobs, models
+from trainer.options import Options
+from trainer.routes import files, jobs, models, uploads
 from trainer.routes.chat import chat
 from trainer.routes.context import Context
 from trainer.serving import Serving
@@ -20,25 +24,45 @@ from trainer.tokens import tokenizer
 from trainer.work.scheduler import Scheduler
 
 
-def create_app(folder: Path, *, api_key: str | None = None) -> ASGIApp:
+def create_app(folder: Path, *, api_key: str | None = None, options: Options | None = None) -> ASGIApp:
     """Make the server for a folder, which must be this server's alone."""
-    app = FastAPI(title="Tuneloop trainer", lifespan=partial(_lifespan, folder), docs_url=None, redoc_url=None)
+    lifespan = partial(_lifespan, folder, options or Options())
+    app = FastAPI(title="Tuneloop trainer", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(files.router)
+    app.include_router(uploads.router)
     app.include_router(jobs.router)
     app.include_router(models.router)
     app.add_route("/v1/chat/completions", chat, methods=["POST"])
     refusals.install(app)
-    return Gate(app, api_key)
+    return _Doors(app, Gate(app, api_key))
+
+
+class _Doors:
+    """OpenAI's wire below `/v1`, behind its key; Bedrock's wherever its model knows the path, behind a signature."""
+
+    def __init__(self, app: FastAPI, openai: ASGIApp) -> None:
+        self._app = app
+        self._openai = openai
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = None
+        if scope["type"] == "http" and not scope["path"].startswith("/v1/"):
+            call = call_of(scope["method"], scope["raw_path"].decode())
+        if call is None:
+            await self._openai(scope, receive, send)
+            return
+        response = await door.answer(Request(scope, receive), call, self._app.state.context)
+        await response(scope, receive, send)
 
 
 @asynccontextmanager
-async def _lifespan(folder: Path, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(folder: Path, options: Options, app: FastAPI) -> AsyncIterator[None]:
     home = Home.open(folder)
     home.files.drop_unfinished()
     home.sweep(now=now_s())
     tokenizer()
     scheduler = Scheduler(home)
-    app.state.context = Context(home, Serving(home.models), scheduler)
+    app.state.context = Context(home, Serving(home.models), scheduler, options)
     scheduler.start()
     yield
     scheduler.stop()

@@ -39,6 +39,12 @@ def tokens_in_line(line: Mapping[str, Any]) -> int:
     return min(tokens_in_turns(turns), MAX_EXAMPLE_TOKENS)
 
 
+def tokens_in_pair(line: Mapping[str, Any]) -> int:
+    """Count the tokens that one preference line is trained on: its input with each of its two outputs."""
+    outputs = (line["preferred_output"], line["non_preferred_output"])
+    return sum(tokens_in_line({"messages": [*line["input"]["messages"], *output]}) for output in outputs)
+
+
 def cut_to(text: str, limit: int) -> str:
     """Return the first `limit` tokens of a text."""
     return tokenizer().decode_lossy(tokenizer().encode_ordinary(text)[:limit])

@@ -87,7 +87,11 @@ def test_a_fault_never_repeats_what_the_line_holds(client: OpenAI) -> None:
             "method.supervised.hyperparameters.learning_rate_multiplier",
         ),
         ({"hyperparameters": {"n_epochs": "many"}}, "hyperparameters.n_epochs"),
-        ({"method": {"type": "dpo"}}, "method.type"),
+        ({"method": {"type": "reinforcement"}}, "method.type"),
+        (
+            {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 2.5}}}},
+            "method.dpo.hyperparameters.beta",
+        ),
         ({"method": {"type": "magic"}}, "method.type"),
         ({"metadata": {str(number): "" for number in range(17)}}, "metadata"),
         ({"metadata": {"k": "v" * 513}}, "metadata.k"),

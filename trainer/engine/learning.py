@@ -15,6 +15,7 @@ from trainer.engine.answering import Trained
 
 Rows = NDArray[np.intp]
 Arrays = Mapping[str, NDArray[np.generic]]
+MEAN_ACCURACY = "mean_token_accuracy"
 
 
 class Score(NamedTuple):
@@ -29,6 +30,8 @@ class Learner(Protocol):
 
     auto_epochs: int
     rate: float
+    accuracy_name: str
+    """What its accuracy is called in reports."""
 
     @property
     def rows_per_epoch(self) -> int:
@@ -56,12 +59,13 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to walk: epochs, examples per step, the factor on the learning rate, and the seed of the order."""
+    """How to walk: epochs, examples per step, the factor on the learning rate, the seed, and the first steps' ramp."""
 
     epochs: int
     batch_size: int
     rate_multiplier: float
     seed: int
+    warmup_steps: int = 0
 
     def steps_per_epoch(self, learner: Learner) -> int:
         """Count the steps of one epoch."""
@@ -78,14 +82,18 @@ class Step(NamedTuple):
 
 
 def steps(learner: Learner, plan: Plan, *, epochs_done: int = 0) -> Iterator[Step]:
-    """Take the steps of the remaining epochs, the learning rate falling linearly to nothing over the whole plan."""
+    """Take the steps of the remaining epochs, the learning rate falling linearly to nothing over the whole plan.
+
+    Over the first `warmup_steps` it rises from little instead.
+    """
     per_epoch = plan.steps_per_epoch(learner)
     total = per_epoch * plan.epochs
     number = per_epoch * epochs_done
     for epoch in range(epochs_done + 1, plan.epochs + 1):
         order = np.random.default_rng([plan.seed, epoch]).permutation(learner.rows_per_epoch)
         for start in range(0, len(order), plan.batch_size):
-            rate = learner.rate * plan.rate_multiplier * (1 - number / total)
+            ramp = min(1.0, (number + 1) / (plan.warmup_steps + 1))
+            rate = learner.rate * plan.rate_multiplier * ramp * (1 - number / total)
             score = learner.step(order[start : start + plan.batch_size], rate)
             number += 1
             yield Step(number, epoch, score, ends_epoch=number == per_epoch * epoch)

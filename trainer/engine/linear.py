@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from trainer.engine.artefact import Artefact
 from trainer.engine.examples import Example, Reply
-from trainer.engine.learning import Arrays, Rows, Score
+from trainer.engine.learning import MEAN_ACCURACY, Arrays, Rows, Score
 from trainer.engine.text import Question, Turn, question_in
 from trainer.engine.vocabulary import Floats, Vocabulary
 
@@ -59,6 +59,7 @@ class LinearLearner:
     """Learns a linear classifier from examples whose replies repeat."""
 
     auto_epochs = 10
+    accuracy_name = MEAN_ACCURACY
     rate = 1.0
 
     def __init__(self, examples: Sequence[Example], held_out: Sequence[Example] = ()) -> None:
@@ -88,7 +89,7 @@ class LinearLearner:
 
     def step(self, rows: Rows, rate: float) -> Score:
         """Move the weights of the features that stand in these examples against the gradient of their log loss."""
-        batch, touched = _narrowed(self._features[rows])
+        batch, touched = narrowed(self._features[rows])
         weights = self._model.weights[touched]
         chances = _softmax(batch @ weights + self._model.bias)
         right = self._right[rows]
@@ -118,7 +119,7 @@ class LinearLearner:
         return self._model
 
 
-def _narrowed(batch: sp.csr_array) -> tuple[sp.csr_array, NDArray[np.intp]]:
+def narrowed(batch: sp.csr_array) -> tuple[sp.csr_array, NDArray[np.intp]]:
     """Drop the columns that are empty in a batch, returning it and the columns kept."""
     touched, column = np.unique(batch.indices, return_inverse=True)
     return sp.csr_array((batch.data, column, batch.indptr), shape=(batch.shape[0], len(touched))), touched

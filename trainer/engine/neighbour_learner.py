@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainer.engine.examples import Example, Reply
-from trainer.engine.learning import Arrays, Rows, Score
+from trainer.engine.learning import MEAN_ACCURACY, Arrays, Rows, Score
 from trainer.engine.neighbours import NeighbourModel, Neighbours
 from trainer.engine.text import tokens_of
 from trainer.engine.vocabulary import Vocabulary
@@ -24,6 +24,7 @@ class NeighbourLearner:
     """Learns a nearest-neighbour model from examples whose replies are mostly different."""
 
     auto_epochs = 3
+    accuracy_name = MEAN_ACCURACY
     rate = 0.5
 
     def __init__(self, examples: Sequence[Example], held_out: Sequence[Example] = ()) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Query, Request
 
+from trainer.options import Options
 from trainer.serving import Serving
 from trainer.state.home import Home
 from trainer.work.scheduler import Scheduler
@@ -23,6 +24,7 @@ class Context:
     home: Home
     serving: Serving
     scheduler: Scheduler
+    options: Options
 
 
 def context(request: Request) -> Context:

@@ -25,7 +25,8 @@ def upload(
 ) -> FileObject:
     """Keep a file for training."""
     name = PurePath(file.filename or "").name
-    _check_upload(name, file.size or 0, purpose)
+    check_name(name, purpose)
+    _check_size(file.size or 0)
     if expires_after_s is not None and (anchor is None or expires_after_s not in EXPIRES_AFTER_S):
         message = "expires_after needs the anchor 'created_at' and 3600 to 2592000 seconds."
         raise RefusalError(400, "invalid_value", message, "expires_after")
@@ -35,13 +36,17 @@ def upload(
     return trainer.home.files.add(kept, file.file)
 
 
-def _check_upload(name: str, size: int, purpose: str) -> None:
+def check_name(name: str, purpose: str) -> None:
+    """Refuse a file that isn't for training, or isn't JSONL."""
     if purpose != TRAINING_PURPOSE:
         raise RefusalError(
             400, "invalid_purpose", f"This server takes files with purpose '{TRAINING_PURPOSE}' only.", "purpose"
         )
     if not name.endswith(".jsonl"):
         raise RefusalError(400, "invalid_file_format", "Invalid file format. Must be .jsonl", "file")
+
+
+def _check_size(size: int) -> None:
     if size == 0:
         raise RefusalError(400, "empty_file", "File is empty.", "file")
     if size > FILE_LIMIT_BYTES:

@@ -10,11 +10,12 @@ from tuneloop.wire.fine_tuning import JobRequest
 
 def check(home: Home, request: JobRequest) -> None:
     """Refuse a job that this server cannot do, with 400."""
-    if not base_model(request.model):
+    is_preference = request.method is not None and request.method.type == "dpo"
+    if not base_model(request.model) and not (is_preference and home.models.get(request.model)):
         message = f"Model {request.model} is not available for fine-tuning or does not exist."
         raise RefusalError(400, "model_not_available", message, "model")
-    if request.method and request.method.type != "supervised":
-        message = f"Model {request.model} is trained by the method 'supervised' only."
+    if request.method and request.method.type == "reinforcement":
+        message = f"Model {request.model} is trained by the methods 'supervised' and 'dpo' only."
         raise RefusalError(400, "method_not_supported", message, "method.type")
     if request.integrations:
         raise RefusalError(400, "integrations_not_supported", "This server has no integrations.", "integrations")

@@ -12,6 +12,7 @@ from trainer.identity import new_id, now_s
 from trainer.refusals import RefusalError, not_found
 from trainer.routes.context import After, Context, Trainer, page_of
 from trainer.routes.job_checks import check
+from trainer.state.jobs import is_bedrocks
 from trainer.state.models import ORGANIZATION
 from tuneloop.wire.fine_tuning import (
     OPEN_STATUSES,
@@ -31,7 +32,8 @@ Limit = Annotated[int, Query(ge=1, le=1_000)]
 def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
     """Begin a job."""
     check(trainer.home, request)
-    asked = JobHyperparameters(**request.supervised.model_dump())
+    way = request.method.type if request.method else "supervised"
+    asked = JobHyperparameters(**(request.preference if way == "dpo" else request.supervised).model_dump())
     job = FineTuningJob(
         id=new_id("ftjob"),
         model=request.model,
@@ -40,9 +42,9 @@ def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
         training_file=request.training_file,
         validation_file=request.validation_file,
         hyperparameters=asked,
-        method={"type": "supervised", "supervised": {"hyperparameters": asked.model_dump()}},
+        method={"type": way, way: {"hyperparameters": asked.model_dump()}},
         seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
-        metadata=request.metadata,
+        metadata=request.metadata if trainer.options.keeps_metadata else None,
         organization_id=f"org-{ORGANIZATION}",
         user_provided_suffix=request.suffix,
     )
@@ -54,7 +56,7 @@ def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
 @router.get("")
 def list_jobs(trainer: Trainer, request: Request, after: After = None, limit: Limit = 20) -> Page[FineTuningJob]:
     """List jobs, newest first: all, those with `metadata[k]=v`, or with `metadata=null` those without any."""
-    wanted = _metadata_filter(request)
+    wanted = _metadata_filter(request) if trainer.options.keeps_metadata else _everything
     return page_of((job for job in _behind(trainer, after) if wanted(job)), limit)
 
 
@@ -62,6 +64,10 @@ def _behind(trainer: Context, after: str | None) -> Iterator[FineTuningJob]:
     if after is not None:
         retrieve(trainer, after)
     return trainer.home.jobs.newest_first(after=after)
+
+
+def _everything(_: FineTuningJob) -> bool:
+    return True
 
 
 def _metadata_filter(request: Request) -> Callable[[FineTuningJob], bool]:
@@ -75,7 +81,7 @@ def _metadata_filter(request: Request) -> Callable[[FineTuningJob], bool]:
 @router.get("/{job_id}")
 def retrieve(trainer: Trainer, job_id: str) -> FineTuningJob:
     """Look at one job."""
-    job = trainer.home.jobs.get(job_id)
+    job = None if is_bedrocks(job_id) else trainer.home.jobs.get(job_id)
     if not job:
         raise not_found("fine-tuning job", job_id)
     return job

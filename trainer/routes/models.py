@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from trainer.refusals import RefusalError
-from trainer.routes.context import Trainer
+from trainer.routes.context import Context, Trainer
 from trainer.state.models import base_model
 from tuneloop.wire.models import Model, ModelList
 from tuneloop.wire.pages import Deleted
@@ -19,7 +19,7 @@ def no_such_model(model_id: str) -> RefusalError:
 @router.get("")
 def list_models(trainer: Trainer) -> ModelList:
     """List the base models and the tuned ones."""
-    return ModelList(data=list(trainer.home.models.all()))
+    return ModelList(data=[_dated(trainer, model) for model in trainer.home.models.all()])
 
 
 @router.get("/{model_id}")
@@ -28,7 +28,13 @@ def retrieve(trainer: Trainer, model_id: str) -> Model:
     model = trainer.home.models.get(model_id)
     if not model:
         raise no_such_model(model_id)
-    return model
+    return _dated(trainer, model)
+
+
+def _dated(trainer: Context, model: Model) -> Model:
+    """Add the day on which a model ends, where that is announced; a tuned one ends with its base."""
+    base = model.id.split(":")[1] if model.id.startswith("ft:") else model.id
+    return model.model_copy(update={"shutdown_date": trainer.options.shutdown_dates.get(base)})
 
 
 @router.delete("/{model_id}")

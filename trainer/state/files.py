@@ -3,12 +3,19 @@
 import os
 import shutil
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 from trainer.state.rows import Rows
 from tuneloop.wire.files import FileObject
 
 _KIND = "file"
+
+
+class Readable(Protocol):
+    """Bytes that can be read piece by piece."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
 
 
 class Files:
@@ -23,7 +30,7 @@ class Files:
         """Return where a file's bytes are."""
         return self._folder / file_id
 
-    def add(self, file: FileObject, content: BinaryIO) -> FileObject:
+    def add(self, file: FileObject, content: Readable) -> FileObject:
         """Keep a file whole or not at all, filling in its size; adding the same id again changes nothing."""
         unfinished = self._folder / f".{file.id}.unfinished"
         with unfinished.open("wb") as target:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
+from trainer.state.bedrock import BEDROCK, BedrockRows
 from trainer.state.files import Files
 from trainer.state.jobs import Jobs
 from trainer.state.models import Models
 from trainer.state.rows import Rows
+from trainer.state.uploads import Uploads
 from tuneloop.wire.fine_tuning import OPEN_STATUSES
 
 
@@ -21,13 +23,17 @@ class Home:
     files: Files
     jobs: Jobs
     models: Models
+    uploads: Uploads
+    bedrock: BedrockRows
 
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Open the folder, making what is not there."""
         folder.mkdir(parents=True, exist_ok=True)
         rows = Rows(folder / "trainer.sqlite3")
-        return cls(folder, rows, Files(rows, folder / "files"), Jobs(rows), Models(rows, folder / "models"))
+        files, models = Files(rows, folder / "files"), Models(rows, folder / "models")
+        uploads = Uploads(rows, folder / "uploads")
+        return cls(folder, rows, files, Jobs(rows), models, uploads, BedrockRows(rows))
 
     def progress_file(self, job_id: str) -> Path:
         """Return where a running job keeps what it had learnt at the end of its last epoch."""
@@ -36,11 +42,18 @@ class Home:
     def sweep(self, *, now: int) -> None:
         """Remove what has expired, and what jobs left that ended; only while no worker is at work."""
         self.files.sweep(now=now)
+        self.uploads.sweep(now=now)
         self.models.sweep()
         for kept in (self.folder / "jobs").glob("*.npz*"):
-            job = self.jobs.get(kept.name.partition(".")[0])
-            if not job or job.status not in OPEN_STATUSES:
+            if self._has_ended(kept.name.partition(".")[0]):
                 kept.unlink()
+        for fetched in (self.folder / "files").glob(f"{BEDROCK}-*"):
+            if self._has_ended(fetched.name.rpartition("-")[0]):
+                fetched.unlink()
+
+    def _has_ended(self, job_id: str) -> bool:
+        job = self.jobs.get(job_id)
+        return not job or job.status not in OPEN_STATUSES
 
 
 def lock(folder: Path, name: str, *, wait: bool) -> IO[str]:

@@ -1,17 +1,20 @@
 """Fine-tuning jobs with their events and checkpoints.
 
 A job's status moves only from statuses that the mover names, inside one transaction, so that a cancelled job stays
-cancelled whatever its worker does next. Events and checkpoints have ids made of what they say happened.
+cancelled whatever its worker does next. Events and checkpoints have ids made of what they say happened. Bedrock's jobs
+are jobs like all others; only the list that OpenAI's wire shows leaves them out.
 """
 
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from trainer.identity import id_for, now_s
+from trainer.state.bedrock import BEDROCK
 from trainer.state.rows import Rows
 from tuneloop.wire.fine_tuning import OPEN_STATUSES, Checkpoint, FineTuningJob, JobEvent, StepMetrics
 
 _JOB, _EVENT, _CHECKPOINT, _HELD, _CRASH = "job", "event", "checkpoint", "held", "crash"
+OPENAI = ""
 
 
 class Jobs:
@@ -23,7 +26,7 @@ class Jobs:
     def add(self, job: FineTuningJob) -> None:
         """Keep a new job."""
         with self._rows.transaction():
-            self._rows.add(_JOB, job.id, job.model_dump_json())
+            self._rows.add(_JOB, job.id, job.model_dump_json(), parent=_wire_of(job.id))
             self.log(job.id, "created", f"Created fine-tuning job: {job.id}")
 
     def get(self, job_id: str) -> FineTuningJob | None:
@@ -31,14 +34,16 @@ class Jobs:
         body = self._rows.get(_JOB, job_id)
         return FineTuningJob.model_validate_json(body) if body else None
 
-    def newest_first(self, *, after: str | None = None) -> Iterator[FineTuningJob]:
-        """Return the jobs behind `after`, newest first."""
-        return (FineTuningJob.model_validate_json(body) for body in self._rows.newest_first(_JOB, after=after))
+    def newest_first(self, *, after: str | None = None, wire: str = OPENAI) -> Iterator[FineTuningJob]:
+        """Return the jobs of a wire behind `after`, newest first."""
+        bodies = self._rows.newest_first(_JOB, parent=wire, after=after)
+        return (FineTuningJob.model_validate_json(body) for body in bodies)
 
     def next_in(self, *statuses: str) -> FineTuningJob | None:
         """Return the job to be worked on next: of the first status that has one, the oldest that is not held."""
-        jobs = [job for job in self.newest_first() if job.status in statuses and not self.is_held(job.id)]
-        return min(reversed(jobs), key=lambda job: statuses.index(job.status), default=None)
+        jobs = [job for wire in (BEDROCK, OPENAI) for job in self.newest_first(wire=wire)]
+        ready = [job for job in reversed(jobs) if job.status in statuses and not self.is_held(job.id)]
+        return min(ready, key=lambda job: (statuses.index(job.status), job.created_at), default=None)
 
     def move(self, job_id: str, *, out_of: Collection[str] = OPEN_STATUSES, **changes: Any) -> FineTuningJob | None:
         """Change a job that is in one of the statuses `out_of`; return it changed, None where it was in none."""
@@ -95,3 +100,12 @@ class Jobs:
         """Note that a job's worker died, and return how often it has."""
         self._rows.add(_CRASH, crash_id, "{}", parent=job_id)
         return len(self._rows.newest_first(_CRASH, parent=job_id))
+
+
+def _wire_of(job_id: str) -> str:
+    return BEDROCK if is_bedrocks(job_id) else OPENAI
+
+
+def is_bedrocks(job_id: str) -> bool:
+    """Say whether a job came over Bedrock's wire."""
+    return job_id.startswith(f"{BEDROCK}-")

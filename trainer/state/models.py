@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from trainer.engine.artefact import Artefact
+from trainer.state.bedrock import BEDROCK
 from trainer.state.rows import Rows
 from tuneloop.wire.models import Model
 
@@ -38,7 +39,8 @@ class Models:
     def add(self, model_id: str, *, created: int) -> None:
         """List a tuned model whose artefact is stored."""
         model = Model(id=model_id, created=created, owned_by=ORGANIZATION)
-        self._rows.add(_KIND, model_id, model.model_dump_json())
+        wire = BEDROCK if model_id.startswith(f"{BEDROCK}:") else ""
+        self._rows.add(_KIND, model_id, model.model_dump_json(), parent=wire)
 
     def get(self, model_id: str) -> Model | None:
         """Return a model, base or tuned."""
@@ -46,7 +48,7 @@ class Models:
         return Model.model_validate_json(body) if body else base_model(model_id)
 
     def all(self) -> tuple[Model, ...]:
-        """Return the base models, then the tuned ones, newest first."""
+        """Return the base models, then the tuned ones of OpenAI's wire, newest first."""
         return (*BASE_MODELS, *(Model.model_validate_json(body) for body in self._rows.newest_first(_KIND)))
 
     def sweep(self) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from trainer.engine.learning import Learner, Plan, Score, Step
+from trainer.engine.learning import MEAN_ACCURACY, Learner, Plan, Score, Step
 from trainer.identity import now_s
 from tuneloop.wire.fine_tuning import JobEvent, StepMetrics
 
 REPORTS_PER_RUN = 100
 HELD_OUT_PER_REPORT = 64
+ACCURACIES = (MEAN_ACCURACY, "preference_accuracy")
 RESULT_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
 
 
@@ -37,20 +38,20 @@ class Progress:
             return None
         train = _mean(self._since_report)
         self._since_report.clear()
-        metrics = StepMetrics(
-            step=step.number,
-            total_steps=self.total_steps,
-            train_loss=round(train.loss, 5),
-            train_mean_token_accuracy=round(train.accuracy, 5),
+        scores = {"train": train, **self._held_out_scores(step)}
+        losses = {f"{name}_loss": round(score.loss, 5) for name, score in scores.items()}
+        accuracy = self._learner.accuracy_name
+        accuracies = {f"{name}_{accuracy}": round(score.accuracy, 5) for name, score in scores.items()}
+        return StepMetrics.model_validate(
+            {"step": step.number, "total_steps": self.total_steps, **losses, **accuracies}
         )
-        return metrics.model_copy(update=self._held_out_metrics(step))
 
     def estimated_finish(self, step: Step) -> int:
         """Return when the run will end at the pace so far, in seconds since 1970."""
         pace = (time.monotonic() - self._started) / self._steps_taken
         return now_s() + round(pace * (self.total_steps - step.number))
 
-    def _held_out_metrics(self, step: Step) -> dict[str, float]:
+    def _held_out_scores(self, step: Step) -> dict[str, Score]:
         count = self._learner.held_out_rows
         if not count:
             return {}
@@ -58,8 +59,7 @@ class Progress:
         scores = {"valid": self._learner.score_held_out(rows)}
         if step.ends_epoch:
             scores["full_valid"] = self._learner.score_held_out()
-        losses = {f"{name}_loss": round(score.loss, 5) for name, score in scores.items()}
-        return losses | {f"{name}_mean_token_accuracy": round(score.accuracy, 5) for name, score in scores.items()}
+        return scores
 
 
 def message_of(metrics: StepMetrics) -> str:
@@ -80,9 +80,13 @@ def results_csv(events: Iterable[JobEvent]) -> bytes:
     writer = csv.writer(table)
     writer.writerow(RESULT_COLUMNS)
     for row in sorted(reports, key=lambda metrics: metrics.step):
-        trained = (row.step, row.train_loss, row.train_mean_token_accuracy)
-        writer.writerow((*trained, row.valid_loss, row.valid_mean_token_accuracy))
+        trained, valid = (_first(getattr(row, f"{of}_{name}") for name in ACCURACIES) for of in ("train", "valid"))
+        writer.writerow((row.step, row.train_loss, trained, row.valid_loss, valid))
     return table.getvalue().encode()
+
+
+def _first(figures: Iterable[float | None]) -> float | None:
+    return next((figure for figure in figures if figure is not None), None)
 
 
 def _mean(scores: list[Score]) -> Score:

@@ -4,20 +4,19 @@ What a run has learnt is kept at the end of every epoch, after everything that t
 A run that starts again repeats at most one epoch, step by step the same, and repeated reports leave no second event.
 """
 
-import io
-
-from trainer.engine.choosing import learner_for
 from trainer.engine.learning import Learner, Plan, Step, steps
 from trainer.identity import id_for, now_s
 from trainer.naming import checkpoint_model_id, tuned_model_id
 from trainer.state.home import Home
-from trainer.work.data import JobData
+from trainer.state.jobs import is_bedrocks
 from trainer.work.keeping import keep, restore
-from trainer.work.progress import Progress, message_of, results_csv
-from tuneloop.wire.files import RESULTS_PURPOSE, FileObject
-from tuneloop.wire.fine_tuning import Checkpoint, FineTuningJob, Hyperparameters, JobHyperparameters, StepMetrics
+from trainer.work.learners import DPO, beta_of, method_of
+from trainer.work.progress import Progress, message_of
+from trainer.work.results import leave_results
+from tuneloop.wire.fine_tuning import Checkpoint, FineTuningJob, Hyperparameters, StepMetrics
 
 KEPT_CHECKPOINTS = 3
+WARMUP_STEPS = "warmup_steps"
 _WAITING = frozenset({"queued", "running"})
 _RUNNING = frozenset({"running"})
 
@@ -29,11 +28,11 @@ class JobEndedError(Exception):
 class Run:
     """One job's way to a model; `train` does it."""
 
-    def __init__(self, home: Home, job: FineTuningJob, data: JobData) -> None:
+    def __init__(self, home: Home, job: FineTuningJob, learner: Learner, tokens_per_epoch: int) -> None:
         self._home = home
         self._job = job
-        self._data = data
-        self._learner = learner_for(data.examples, data.held_out)
+        self._learner = learner
+        self._tokens_per_epoch = tokens_per_epoch
         self._plan = plan_for(job, self._learner)
         self._progress = Progress(self._learner, self._plan)
 
@@ -51,12 +50,16 @@ class Run:
                     self._finish(metrics)
 
     def _start(self, epochs_done: int) -> None:
-        used = JobHyperparameters(
-            n_epochs=self._plan.epochs,
-            batch_size=self._plan.batch_size,
-            learning_rate_multiplier=self._plan.rate_multiplier,
-        )
-        method = {"type": "supervised", "supervised": {"hyperparameters": used.model_dump()}}
+        settled: dict[str, float] = {
+            "n_epochs": self._plan.epochs,
+            "batch_size": self._plan.batch_size,
+            "learning_rate_multiplier": self._plan.rate_multiplier,
+        }
+        way = method_of(self._job)
+        if way == DPO:
+            settled["beta"] = beta_of(self._job)
+        used = self._job.hyperparameters.model_copy(update=settled)
+        method = {"type": way, way: {"hyperparameters": used.model_dump()}}
         with self._home.rows.transaction():
             self._move(out_of=_WAITING, status="running", hyperparameters=used, method=method)
             self._home.jobs.log(self._job.id, "started", "Fine-tuning job started")
@@ -70,7 +73,7 @@ class Run:
             self._home.jobs.log(self._job.id, f"step {step.number}", message_of(metrics), metrics=metrics)
 
     def _end_epoch(self, step: Step, metrics: StepMetrics) -> None:
-        if step.epoch > self._plan.epochs - KEPT_CHECKPOINTS:
+        if step.epoch > self._plan.epochs - KEPT_CHECKPOINTS and not is_bedrocks(self._job.id):
             model_id = checkpoint_model_id(self._job, step.number)
             self._home.models.store(model_id, self._learner.trained().artefact())
             with self._home.rows.transaction():
@@ -95,12 +98,13 @@ class Run:
     def _finish(self, metrics: StepMetrics) -> None:
         model_id = tuned_model_id(self._job)
         self._home.models.store(model_id, self._learner.trained().artefact())
+        results = leave_results(self._home, self._current())
         with self._home.rows.transaction():
             self._move(
                 status="succeeded",
                 fine_tuned_model=model_id,
-                trained_tokens=self._data.tokens_per_epoch * self._plan.epochs,
-                result_files=[self._write_results()],
+                trained_tokens=self._tokens_per_epoch * self._plan.epochs,
+                result_files=results,
                 finished_at=now_s(),
                 estimated_finish=None,
             )
@@ -108,15 +112,12 @@ class Run:
             self._home.jobs.log(self._job.id, "model", f"New fine-tuned model created: {model_id}")
             self._home.jobs.log(self._job.id, "succeeded", "The job has successfully completed")
 
-    def _write_results(self) -> str:
-        content = results_csv(self._home.jobs.events(self._job.id))
-        file = FileObject(
-            id=id_for("file", self._job.id, "results"),
-            created_at=now_s(),
-            filename="step_metrics.csv",
-            purpose=RESULTS_PURPOSE,
-        )
-        return self._home.files.add(file, io.BytesIO(content)).id
+    def _current(self) -> FineTuningJob:
+        """Return the job as it is now, or raise JobEndedError where it has ended."""
+        job = self._home.jobs.get(self._job.id)
+        if not job or job.status not in _RUNNING:
+            raise JobEndedError(self._job.id)
+        return job
 
     def _move(self, *, out_of: frozenset[str] = _RUNNING, **changes: object) -> None:
         if not self._home.jobs.move(self._job.id, out_of=out_of, **changes):
@@ -132,4 +133,5 @@ def plan_for(job: FineTuningJob, learner: Learner) -> Plan:
         batch_size=batch_size if asked.batch_size == "auto" else asked.batch_size,
         rate_multiplier=1.0 if asked.learning_rate_multiplier == "auto" else asked.learning_rate_multiplier,
         seed=job.seed,
+        warmup_steps=(job.hyperparameters.model_extra or {}).get(WARMUP_STEPS, 0),
     )

@@ -1,9 +1,11 @@
 """The first state of a job: its files are read and checked, and it is queued or it fails saying which line is wrong."""
 
+from trainer.bedrock.data import fetched
 from trainer.identity import now_s
 from trainer.lines import LEAST_TRAINING_EXAMPLES, InvalidFileError, check_file
 from trainer.state.home import Home
-from trainer.work.data import FileGoneError, job_file
+from trainer.work.data import FileGoneError, file_error, job_file
+from trainer.work.learners import fault_finder
 from tuneloop.wire.fine_tuning import FineTuningJob, JobError
 
 _VALIDATING = frozenset({"validating_files"})
@@ -11,7 +13,8 @@ _VALIDATING = frozenset({"validating_files"})
 
 def validate(home: Home, job: FineTuningJob) -> None:
     """Check a job's files and move it on."""
-    error = _first_error(home, job)
+    customization = home.bedrock.customization_of(job.id)
+    error = fetched(home, job, customization) if customization else _first_error(home, job)
     with home.rows.transaction():
         if error:
             fail(home, job.id, error)
@@ -26,12 +29,6 @@ def fail(home: Home, job_id: str, error: JobError) -> None:
             home.jobs.log(job_id, "failed", f"The job failed: {error.message}", level="error")
 
 
-def file_error(param: str, why: Exception) -> JobError:
-    """Say what is wrong with a job's training or validation file."""
-    role = param.replace("_", " ")
-    return JobError(code=f"invalid_{param}", message=f"The job failed due to an invalid {role}. {why}", param=param)
-
-
 def _first_error(home: Home, job: FineTuningJob) -> JobError | None:
     at_least = {"training_file": LEAST_TRAINING_EXAMPLES}
     if job.validation_file:
@@ -39,7 +36,7 @@ def _first_error(home: Home, job: FineTuningJob) -> JobError | None:
     for param, examples in at_least.items():
         home.jobs.log(job.id, param, f"Validating {param.replace('_', ' ')}: {getattr(job, param)}")
         try:
-            check_file(job_file(home, job, param), at_least=examples)
+            check_file(job_file(home, job, param), fault_finder(job), at_least=examples)
         except (FileGoneError, InvalidFileError) as why:
             return file_error(param, why)
     return None

@@ -10,10 +10,13 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from trainer.bedrock.storage import StorageError
 from trainer.state.home import Home, lock
-from trainer.work.data import FileGoneError, JobData
+from trainer.work.data import FileGoneError, file_error
+from trainer.work.learners import StartGoneError, prepared
 from trainer.work.run import JobEndedError, Run
-from trainer.work.validation import fail, file_error
+from trainer.work.validation import fail
+from tuneloop.wire.fine_tuning import JobError
 
 
 def work(folder: Path, job_id: str) -> None:
@@ -33,9 +36,13 @@ def train(home: Home, job_id: str) -> None:
         return
     try:
         with suppress(JobEndedError):
-            Run(home, job, JobData.read(home, job)).train()
+            Run(home, job, *prepared(home, job)).train()
     except FileGoneError as gone:
         fail(home, job_id, file_error(gone.param, gone))
+    except StartGoneError as gone:
+        fail(home, job_id, JobError(code="model_not_available", message=str(gone), param="model"))
+    except StorageError as refused:
+        fail(home, job_id, JobError(code="output_refused", message=str(refused)))
 
 
 def _end_with_the_server() -> None:

@@ -88,6 +88,11 @@ class JobRequest(Shape):
             return self.method.supervised.hyperparameters
         return self.hyperparameters or Hyperparameters()
 
+    @property
+    def preference(self) -> DpoHyperparameters:
+        """The settings for preference pairs, `auto` where they were not written."""
+        return self.method.dpo.hyperparameters if self.method and self.method.dpo else DpoHyperparameters()
+
 
 class JobError(Shape):
     """Why a job failed: a stable `code`, a sentence, and the request's field that is to blame, where one is."""
@@ -152,6 +157,9 @@ class StepMetrics(Shape):
     valid_mean_token_accuracy: float | None = None
     full_valid_loss: float | None = None
     full_valid_mean_token_accuracy: float | None = None
+    train_preference_accuracy: float | None = None
+    valid_preference_accuracy: float | None = None
+    full_valid_preference_accuracy: float | None = None
 
 
 class Checkpoint(Shape):

@@ -1,0 +1,35 @@
+"""What every operation works on: the trainer's parts, and the region that the caller signed for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trainer.bedrock.names import region_in
+from trainer.routes.context import Context
+from trainer.state.bedrock import Customization, Deployment
+from trainer.state.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One call: on which trainer, in which region; regions know nothing of each other."""
+
+    trainer: Context
+    region: str
+
+    @property
+    def home(self) -> Home:
+        """What the trainer keeps."""
+        return self.trainer.home
+
+    @property
+    def settle_s(self) -> float:
+        """How long deployments and stops take to settle, in seconds."""
+        return self.trainer.options.settle_s
+
+    def customizations(self) -> Iterator[Customization]:
+        """Return the region's customization jobs, newest first."""
+        return (one for one in self.home.bedrock.customizations() if region_in(one.arn) == self.region)
+
+    def deployments(self) -> Iterator[Deployment]:
+        """Return the region's deployments, newest first."""
+        return (one for one in self.home.bedrock.deployments() if region_in(one.arn) == self.region)

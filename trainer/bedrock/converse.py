@@ -1,0 +1,115 @@
+"""Converse and ConverseStream: chats with a base model or with the model behind a deployment."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from trainer.bedrock import deployments, models
+from trainer.bedrock.asking import Asking
+from trainer.bedrock.bases import base_named
+from trainer.bedrock.names import DEPLOYMENT, MODEL
+from trainer.bedrock.refusals import NOT_FOUND, NOT_READY, AwsRefusalError, invalid, not_found
+from trainer.bedrock.turns import blocks_of, chat_messages
+from trainer.engine.answering import Model
+from trainer.serving import complete
+from trainer.state.models import BASE_MODELS
+from tuneloop.wire.chat import ChatCompletion, ChatRequest
+
+_STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+_BLOCKS = frozenset({"text", "toolUse", "toolResult"})
+_PIECES = re.compile(r"\s*\S+|\s+$")
+
+
+def converse(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
+    """Answer a conversation."""
+    began = time.monotonic()
+    blocks, reason, usage = _answer(asking, request)
+    return {
+        "output": {"message": {"role": "assistant", "content": blocks}},
+        "stopReason": reason,
+        "usage": usage,
+        "metrics": {"latencyMs": round((time.monotonic() - began) * 1000)},
+    }
+
+
+def converse_stream(asking: Asking, request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Answer a conversation as the events of a stream."""
+    began = time.monotonic()
+    blocks, reason, usage = _answer(asking, request)
+    events: list[dict[str, Any]] = [{"messageStart": {"role": "assistant"}}]
+    for index, block in enumerate(blocks):
+        events += _block_events(index, block)
+    metrics = {"latencyMs": round((time.monotonic() - began) * 1000)}
+    return [*events, {"messageStop": {"stopReason": reason}}, {"metadata": {"usage": usage, "metrics": metrics}}]
+
+
+def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Cut a block into events: a text word by word, the use of a tool with its input in one piece."""
+    at = {"contentBlockIndex": index}
+    if use := block.get("toolUse"):
+        yield {"contentBlockStart": {"start": {"toolUse": {"toolUseId": use["toolUseId"], "name": use["name"]}}, **at}}
+        deltas = [{"toolUse": {"input": orjson.dumps(use["input"]).decode()}}]
+    else:
+        deltas = [{"text": piece} for piece in _PIECES.findall(block["text"])]
+    for delta in deltas:
+        yield {"contentBlockDelta": {"delta": delta, **at}}
+    yield {"contentBlockStop": at}
+
+
+def _answer(asking: Asking, request: dict[str, Any]) -> tuple[list[dict[str, Any]], str, dict[str, int]]:
+    """Return the answer's blocks, why it ends, and its tokens."""
+    model = _loaded(asking, _model_named(asking, request["modelId"]))
+    completion = complete(model, _as_chat(request))
+    choice = completion.choices[0]
+    blocks, reason = blocks_of(choice.message), _STOP_REASONS[choice.finish_reason or "stop"]
+    for stop in request.get("inferenceConfig", {}).get("stopSequences", ()):
+        if "text" in blocks[0] and stop in blocks[0]["text"]:
+            blocks, reason = [{"text": blocks[0]["text"].partition(stop)[0]}], "stop_sequence"
+    return blocks, reason, _usage(completion)
+
+
+def _usage(completion: ChatCompletion) -> dict[str, int]:
+    used = completion.usage
+    if used is None:
+        return {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0}
+    read, written = used.prompt_tokens, used.completion_tokens
+    return {"inputTokens": read, "outputTokens": written, "totalTokens": used.total_tokens}
+
+
+def _as_chat(request: Mapping[str, Any]) -> ChatRequest:
+    messages, system = request.get("messages", []), request.get("system", [])
+    blocks = [block for message in messages for block in message["content"]] + list(system)
+    if any(not block.keys() <= _BLOCKS for block in blocks):
+        raise invalid("This model reads text, toolUse and toolResult only.")
+    if not messages or messages[0]["role"] != "user":
+        raise invalid("A conversation must start with a user message.")
+    turned = chat_messages(system, messages)
+    if not any(message["role"] != "system" for message in turned):
+        raise invalid("The conversation says nothing.")
+    limit = request.get("inferenceConfig", {}).get("maxTokens")
+    return ChatRequest.model_validate({"model": request["modelId"], "messages": turned, "max_tokens": limit})
+
+
+def _model_named(asking: Asking, identifier: str) -> str:
+    """Return the trainer's id of a base model or of the model behind a deployment."""
+    if base_named(identifier, asking.region):
+        return BASE_MODELS[0].id
+    if f":{MODEL}/" in identifier:
+        raise invalid("A custom model can't be invoked on demand: deploy it, and name the deployment's ARN.")
+    if f":{DEPLOYMENT}/" not in identifier:
+        raise AwsRefusalError(NOT_FOUND, "The modelId names no model of this server.")
+    deployment = deployments.find(asking, identifier)
+    if deployments.status_of(asking, deployment) != deployments.ACTIVE:
+        raise AwsRefusalError(NOT_READY, "The deployment is not active yet.")
+    return models.find(asking, deployments.served_by(asking, deployment))[1]
+
+
+def _loaded(asking: Asking, model_id: str) -> Model:
+    serving = asking.trainer.serving
+    model = serving.loaded(model_id) or serving.load(model_id)
+    if model is None:
+        raise not_found("custom model")
+    return model

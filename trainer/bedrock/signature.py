@@ -1,0 +1,32 @@
+"""Who asks: the access key and region that a request's Signature Version 4 names.
+
+The trainer knows nobody's secret, so it can't verify a signature: it checks that there is one, made for the service
+`bedrock`. Keep it where only your own machine can reach it.
+"""
+
+import re
+from typing import NamedTuple
+
+from trainer.bedrock.refusals import DENIED, AwsRefusalError
+
+_SIGNED = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/,\s]+)/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)"
+    r"/aws4_request,\s*SignedHeaders=[^,\s]+,\s*Signature=[0-9a-f]{64}"
+)
+
+
+class Signer(NamedTuple):
+    """Whose access key a request is signed with, and for which region."""
+
+    access_key_id: str
+    region: str
+
+
+def signer_of(authorization: str) -> Signer:
+    """Read an Authorization header, or refuse the request with AccessDeniedException."""
+    signed = _SIGNED.fullmatch(authorization.strip())
+    if not signed:
+        raise AwsRefusalError(DENIED, "The request is not signed with Signature Version 4.")
+    if signed["service"] != "bedrock":
+        raise AwsRefusalError(DENIED, "The request is signed for another service than bedrock.")
+    return Signer(signed["key"], signed["region"])

@@ -1,0 +1,148 @@
+"""S3 as a customization job sees it: with the credentials of the job's role, in the job's region only.
+
+Clients come from the environment (AWS_ENDPOINT_URL and so on), as the trainer's parent set it. The role must trust
+Bedrock for this job, as on AWS; besides, our own credentials must be let in by the role, since nobody but AWS itself
+can act as Bedrock.
+"""
+
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from trainer.bedrock.names import account_in, region_in
+from trainer.bedrock.refusals import invalid
+from trainer.state.bedrock import Customization
+
+BEDROCK_PRINCIPAL = "bedrock.amazonaws.com"
+_CONFIG = Config(connect_timeout=3, read_timeout=60, retries={"max_attempts": 3, "mode": "standard"})
+
+
+class StorageError(Exception):
+    """S3 or the job's role would not let the trainer read or write; the message says which and why, in AWS's code."""
+
+
+class Place(NamedTuple):
+    """Where an object or a folder is."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def of(cls, uri: str) -> "Place":
+        """Read `s3://bucket/key`."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        return cls(bucket, key)
+
+
+def check_access(customization: Customization) -> None:
+    """Refuse a job whose role does not trust Bedrock or can't be taken on, or whose buckets are not of its region."""
+    try:
+        client = s3_of(customization)
+    except StorageError as why:
+        raise invalid(str(why)) from None
+    for name, uri in _uris_of(customization):
+        region = _region_of(client, Place.of(uri).bucket)
+        ours = region_in(customization.arn)
+        if region not in (None, ours):
+            raise invalid(f"{name} names a bucket of the region {region}; the job is of {ours}.")
+
+
+def _uris_of(customization: Customization) -> list[tuple[str, str]]:
+    request = customization.request
+    return [
+        ("trainingDataConfig.s3Uri", request["trainingDataConfig"]["s3Uri"]),
+        *(("validationDataConfig.validators", uri) for uri in customization.validation_uris),
+        ("outputDataConfig.s3Uri", request["outputDataConfig"]["s3Uri"]),
+    ]
+
+
+def _region_of(client: Any, bucket: str) -> str | None:
+    """Return a bucket's region, which S3 tells even where it refuses the call; None where it does not."""
+    try:
+        answer = client.head_bucket(Bucket=bucket)
+    except ClientError as refused:
+        answer = refused.response
+        if answer["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            raise invalid("A bucket that the job names does not exist.") from None
+    headers: dict[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
+    return headers.get("x-amz-bucket-region")
+
+
+def s3_of(customization: Customization) -> Any:
+    """Make an S3 client with the credentials of a job's role; StorageError where the role can't be taken on."""
+    role_arn, region = customization.request["roleArn"], region_in(customization.arn)
+    try:
+        role_name = role_arn.rpartition("/")[2]
+        role = boto3.client("iam", region_name=region, config=_CONFIG).get_role(RoleName=role_name)["Role"]
+        if not trusts_bedrock(role["AssumeRolePolicyDocument"], customization.arn):
+            raise StorageError(f"The role does not trust {BEDROCK_PRINCIPAL} for this job.")
+        sts = boto3.client("sts", region_name=region, config=_CONFIG)
+        session = f"bedrock-{customization.id}"
+        given = sts.assume_role(RoleArn=role_arn, RoleSessionName=session)["Credentials"]
+    except (ClientError, BotoCoreError) as refused:
+        raise StorageError(f"The job's role could not be taken on: {_code_of(refused)}.") from None
+    return boto3.client(
+        "s3",
+        region_name=region,
+        config=_CONFIG,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+
+
+def trusts_bedrock(policy: Any, job_arn: str) -> bool:
+    """Say whether a trust policy lets Bedrock act for a job: its principal, and the conditions on account and ARN."""
+    document = json.loads(policy) if isinstance(policy, str) else policy
+    context = {"aws:sourceaccount": account_in(job_arn), "aws:sourcearn": job_arn}
+    return any(_lets_in(statement, context) for statement in _listed(document["Statement"]))
+
+
+def _lets_in(statement: Mapping[str, Any], context: Mapping[str, str]) -> bool:
+    principal = statement.get("Principal")
+    services = _listed(principal.get("Service", [])) if isinstance(principal, dict) else []
+    if statement["Effect"] != "Allow" or BEDROCK_PRINCIPAL not in services:
+        return False
+    return all(
+        any(fnmatchcase(context.get(key.lower(), ""), pattern) for pattern in _listed(wanted))
+        for condition in statement.get("Condition", {}).values()
+        for key, wanted in condition.items()
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def fetch(client: Any, uri: str, target: Path) -> None:
+    """Download an object; StorageError where that is refused."""
+    place = Place.of(uri)
+    try:
+        client.download_file(place.bucket, place.key, str(target))
+    except (ClientError, BotoCoreError) as refused:
+        raise StorageError(f"It could not be read from S3: {_code_of(refused)}.") from None
+
+
+def put(client: Any, folder_uri: str, path: str, content: bytes) -> str:
+    """Write an object below a folder and return its URI; StorageError where that is refused."""
+    uri = f"{folder_uri.rstrip('/')}/{path}"
+    place = Place.of(uri)
+    try:
+        client.put_object(Bucket=place.bucket, Key=place.key, Body=content, ContentType="text/csv")
+    except (ClientError, BotoCoreError) as refused:
+        raise StorageError(f"The output could not be written to S3: {_code_of(refused)}.") from None
+    return uri
+
+
+def _code_of(refused: Exception) -> str:
+    """Return AWS's code for a refusal, e.g. `AccessDenied`."""
+    if isinstance(refused, ClientError):
+        code = str(refused.response["Error"].get("Code", ""))
+        return {"403": "AccessDenied", "404": "NoSuchKey"}.get(code, code)
+    return type(refused).__name__
