@@ -12,7 +12,7 @@ from infra.functions import FUNCTIONS
 from tests.functions import steps
 from tests.functions.routes import BODIES, QUERIES, ROUTES, ROUTES_WITH_AN_ID, path_of
 from tests.world import Answer, Context, World, http_event, invoke
-from tuneloop.app import app, utc_now
+from tuneloop.app import App, app, utc_now
 from tuneloop.domain.access import Scope, key_hash
 from tuneloop.domain.limits import BODY_BYTES
 from tuneloop.http import Api
@@ -29,6 +29,7 @@ IDS = {
     "subject": "user-1",
     "erasure": "erasure-1",
     "drop": "drop-1",
+    "file": "file-1",
 }
 
 
@@ -396,11 +397,11 @@ def test_what_aws_refuses_for_good_is_a_failure_of_ours(error: ClientError, worl
 def test_a_provider_s_key_that_cannot_be_read_just_now_is_asked_for_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def throttled(_: str) -> None:
+    def throttled(*_: object) -> None:
         raise refusal_of("ThrottlingException")
 
     steps.registered(world)
-    monkeypatch.setattr(app, "secret", throttled)
+    monkeypatch.setattr(App, "secret", throttled)
 
     refused(steps.ask(world), 503, "try_again")
 

@@ -20,6 +20,7 @@ from tests.functions.providers import (
 )
 from tests.world import Answer, World, invoke
 from tuneloop.app import app, utc_now
+from tuneloop.domain.jobs import ProviderJob
 from tuneloop.domain.training import TERMINAL
 
 RUNS = "/v1/training-runs"
@@ -135,12 +136,13 @@ def test_of_two_deliveries_at_once_one_works_and_the_other_leaves(live: World) -
     overlapping: list[str | None] = []
 
     class SlowlyFindingNothing(Interfered):
-        def find_job(self, run: str) -> None:
+        def find_jobs(self, run: str, *_: Any) -> list[ProviderJob]:
             detail: dict[str, Any] = {"tenant": live.tenant, "run": run, "model": "support", "dataset": "support"}
             detail |= {"export": "export-1", "revision": 1}
             event = {"source": "tuneloop", "detail-type": "TrainingRunRequested", "detail": detail}
             invoke("launch-finetune", event)
             overlapping.append(app.runs.get(live.tenant, run).provider_job_id)
+            return []
 
     SlowlyFindingNothing()
 
@@ -155,7 +157,8 @@ def test_too_few_examples_end_a_run_with_what_is_missing(live: World) -> None:
 
     run = only_run(live)
     assert run["status"] == "failed"
-    assert run["error"] == {"code": "too_few_examples", "message": "Need at least 10 examples. Current: 7."}
+    assert run["error"]["code"] == "too_few_examples"
+    assert run["error"]["message"] == "Need at least 10 examples. Current: 7."
     assert jobs_of(run["id"]) == []
     assert "TrainingRunFinished" in live.delivered
 

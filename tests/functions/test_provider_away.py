@@ -29,7 +29,8 @@ class Silent(Interfered):
         def unanswered(*_: Any, **__: Any) -> Any:
             raise ProviderUnavailable(SAID)
 
-        return unanswered if callable(getattr(self.real, name)) else getattr(self.real, name)
+        found = getattr(self.real, name)
+        return unanswered if callable(found) and name != "capabilities" else found
 
 
 class Babbling(Interfered):
@@ -144,9 +145,9 @@ def test_looking_at_a_run_takes_one_budget_for_all_that_is_asked(live: World) ->
             job: ProviderJob = self.real.get_job(job_id, timeout_s)
             return job
 
-        def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
+        def events(self, job_id: str, timeout_s: float, **more: Any) -> list[RunEvent]:
             given.append(timeout_s)
-            found: list[RunEvent] = self.real.events(job_id, timeout_s)
+            found: list[RunEvent] = self.real.events(job_id, timeout_s, **more)
             return found
 
     Slow()
@@ -167,9 +168,9 @@ def test_what_a_cold_process_has_to_load_takes_nothing_of_the_budget(
         def prepare(self) -> None:
             clock[0] += 2.5
 
-        def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
+        def events(self, job_id: str, timeout_s: float, **more: Any) -> list[RunEvent]:
             given.append(timeout_s)
-            found: list[RunEvent] = self.real.events(job_id, 5)
+            found: list[RunEvent] = self.real.events(job_id, 5, **more)
             return found
 
     monkeypatch.setattr(refresh, "monotonic", lambda: clock[0])
