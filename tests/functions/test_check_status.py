@@ -139,10 +139,10 @@ def test_two_who_see_the_end_at_once_make_one_version(live: World) -> None:
     run = launched(live)
 
     class SeenByAnother(Interfered):
-        def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
+        def events(self, job_id: str, timeout_s: float, **more: Any) -> list[RunEvent]:
             self.leave()
             invoke("check-status", {"schedule": "every-5-minutes"})
-            found: list[RunEvent] = self.real.events(job_id, timeout_s=timeout_s)
+            found: list[RunEvent] = self.real.events(job_id, timeout_s=timeout_s, **more)
             return found
 
     end = monotonic() + steps.ENDS_WITHIN_S

@@ -25,10 +25,10 @@ class Broken(Interfered):
         super().__init__()
         self.job = job
 
-    def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
+    def events(self, job_id: str, timeout_s: float, **more: Any) -> list[RunEvent]:
         if job_id == self.job:
             raise ZeroDivisionError
-        found: list[RunEvent] = self.real.events(job_id, timeout_s=timeout_s)
+        found: list[RunEvent] = self.real.events(job_id, timeout_s=timeout_s, **more)
         return found
 
 
@@ -245,8 +245,8 @@ def test_a_loss_without_bounds_does_not_keep_a_run_from_its_end(live: World) -> 
     ended_at_provider(run)
 
     class Exploding(Interfered):
-        def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
-            found: list[RunEvent] = self.real.events(job_id, timeout_s=timeout_s)
+        def events(self, job_id: str, timeout_s: float, **more: Any) -> list[RunEvent]:
+            found: list[RunEvent] = self.real.events(job_id, timeout_s=timeout_s, **more)
             return [event.model_copy(update={"train_loss": 1e200}) for event in found]
 
     Exploding()

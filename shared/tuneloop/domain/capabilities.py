@@ -34,9 +34,9 @@ class Range(BaseModel):
 class Capabilities(BaseModel):
     """What a provider does with one base model.
 
-    `regions` is empty where it trains anywhere, a number of bytes None where nothing is said of it; a file larger than
-    `whole_file_bytes` goes in parts. `push` is how it tells of a job's end by itself; `creates_once` that a create which
-    is sent again makes no second job.
+    `regions` is empty where it trains anywhere, a number of bytes None where nothing is said of it; a file larger
+    than `whole_file_bytes` goes in parts. `push` is how it tells of a job's end by itself; `creates_once` that a create
+    which is sent again makes no second job. `why_not` is why it trains on this base model not at all.
     """
 
     methods: tuple[Method, ...] = (Method.SUPERVISED,)
@@ -53,33 +53,35 @@ class Capabilities(BaseModel):
     needs_deployment: bool = False
     push: Push | None = None
     price_basis: Literal["tokens", "nothing"] = "tokens"
+    why_not: str | None = None
 
     def refusal(
         self, method: Method, hyperparameters: Mapping[str, Any], region: str | None = None, suffix: str = ""
     ) -> RunError | None:
         """Why a run can't be trained like this, naming the capability and what it allows; None where it can."""
+        if self.why_not:
+            return RunError(code="not_supported", message=f"base_model: {self.why_not}", param="base_model")
         if method not in self.methods:
             return _refused("method", method, f"it trains by {_either(self.methods)}")
-        for name, value in hyperparameters.items():
-            if name in RETIRED:
-                return RunError(code="no_longer_accepted", message=f"{name}: {RETIRED[name]}.", param=_path(name))
-            if name in OF_PREFERENCE and method != Method.PREFERENCE:
-                return _refused(_path(name), None, f"it belongs to the method {Method.PREFERENCE}")
-            if name not in self.hyperparameters:
-                allowed = f"it takes {_either(self.hyperparameters)}" if self.hyperparameters else "it takes none"
-                return _refused(_path(name), None, allowed)
-            if not self.hyperparameters[name].holds(value):
-                return _refused(_path(name), value, f"it has to be {self.hyperparameters[name]}")
         if region is not None and self.regions and region not in self.regions:
             return _refused("region", region, f"it trains this base model in {_either(self.regions)}")
         if len(suffix) > self.longest_suffix:
             said = f"a suffix of {len(suffix)} characters"
             return _refused("suffix", said, f"it takes at most {self.longest_suffix} characters")
-        return None
+        refusals = (self._refusal_of(name, value, method) for name, value in hyperparameters.items())
+        return next(filter(None, refusals), None)
 
-
-def _path(hyperparameter: str) -> str:
-    return f"hyperparameters.{hyperparameter}"
+    def _refusal_of(self, name: str, value: object, method: Method) -> RunError | None:
+        where = f"hyperparameters.{name}"
+        if name in RETIRED:
+            return RunError(code="no_longer_accepted", message=f"{where}: {RETIRED[name]}.", param=where)
+        if name not in self.hyperparameters:
+            takes = f"it takes {_either(self.hyperparameters)}" if self.hyperparameters else "it takes none"
+            return _refused(where, None, takes)
+        if name in OF_PREFERENCE and method != Method.PREFERENCE:
+            return _refused(where, None, f"it belongs to the method {Method.PREFERENCE}")
+        known = self.hyperparameters[name]
+        return None if known.holds(value) else _refused(where, value, f"it has to be {known}")
 
 
 def _refused(capability: str, value: object, allowed: str) -> RunError:

@@ -4,6 +4,8 @@ A message says what was wrong, where, and what would be right; it never quotes a
 
     TuneloopError
     ├── InvalidInput        the request or file breaks a rule
+    │   ├── InvalidFile     a file that was sent whole can't be used
+    │   └── NotSupported    a part of OpenAI's API that works otherwise here, and how
     ├── Unauthenticated     no key, or not one of ours
     ├── Forbidden           the key lacks the scope
     ├── NotFound            no such thing in this tenant
@@ -16,6 +18,9 @@ A message says what was wrong, where, and what would be right; it never quotes a
     ├── OutOfTime           the answer would come too late for its caller: try again
     └── Busy                a service that this needs is asked too much at the moment: try again
 """
+
+
+DAILY_LIMIT = "daily_rate_limit"
 
 
 class TuneloopError(Exception):
@@ -34,6 +39,18 @@ class InvalidInput(TuneloopError):
     """The request or file breaks a rule that the message names."""
 
     code = "invalid_value"
+
+
+class InvalidFile(InvalidInput):
+    """A file can't be used; the message says which line is to be changed and how."""
+
+    code = "invalid_file"
+
+
+class NotSupported(InvalidInput):
+    """OpenAI's API has this, and here it is done otherwise, as the message says."""
+
+    code = "not_supported"
 
 
 class Unauthenticated(TuneloopError):
@@ -85,9 +102,18 @@ class ProviderRefused(TuneloopError):
 
 
 class ProviderUnavailable(TuneloopError):
-    """The provider could not be reached in time, or asked to be left alone for a while."""
+    """The provider could not be reached in time, or asked to be left alone for a while: `retry_after_s`, if it said so.
+
+    With the code DAILY_LIMIT it takes no more before the next day (UTC).
+    """
 
     code = "provider_unavailable"
+
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, param=param, code=code)
+        self.retry_after_s = retry_after_s
 
 
 class OutOfTime(TuneloopError):

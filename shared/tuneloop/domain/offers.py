@@ -50,7 +50,7 @@ class Offer(Price):
 
     aliases: tuple[str, ...] = ()
     methods: tuple[Method, ...] = (Method.SUPERVISED,)
-    hyperparameters: dict[str, Range] = {}
+    hyperparameters: dict[str, Range] = Field(default={})
     fewest_examples: int | None = None
     tokens_per_example: int | None = None
     longest_suffix: int = SUFFIX

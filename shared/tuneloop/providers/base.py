@@ -19,6 +19,9 @@ from tuneloop.wire.chat import ChatChunk, ChatCompletion
 JOB_NOT_FOUND = "job_not_found"
 """The code of the refusal with which `get_job` says that the provider knows no such job."""
 
+QUOTA_REACHED = "quota_reached"
+"""The code of the refusal with which `deploy` says that the account may have no more deployments."""
+
 
 class JobRequest(BaseModel):
     """A training job to create, from files that were uploaded; `origin` is kept by the provider beside the job."""
@@ -72,9 +75,13 @@ class Hosting(Protocol):
 
 
 class Provider(Protocol):
-    """A place that trains and serves models; `hosting` is None where a trained model can be called at once."""
+    """A place that trains and serves models; `hosting` is None where a trained model can be called at once.
+
+    `region` is where it trains, None where that is nobody's business.
+    """
 
     name: str
+    region: str | None
     hosting: Hosting | None
 
     def capabilities(self, base_model: str) -> Capabilities:
@@ -129,8 +136,8 @@ class Provider(Protocol):
         """Where a job comes from, None where it isn't ours; may ask the provider."""
         ...
 
-    def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
-        """A job's latest events, oldest first."""
+    def events(self, job_id: str, timeout_s: float, *, whole: bool = False) -> list[RunEvent]:
+        """A job's latest events, oldest first; `whole` asks for all of them, which takes a call for each hundred."""
         ...
 
     def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:

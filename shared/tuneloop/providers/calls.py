@@ -6,12 +6,12 @@ second, billed job. Only lists are asked again.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, TuneloopError
+from tuneloop.domain.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.words import word_in
 from tuneloop.observability import count
 from tuneloop.providers.reports import object_in
@@ -25,7 +25,10 @@ SUBMIT_S = 120.0
 KEY_KEPT_S = 30.0
 PAGE = 100
 MOST_LISTED = 1000
+LONGEST_PAUSE_S = 86_400.0
+DAILY_LIMIT_REACHED = "daily_rate_limit_exceeded"
 GONE = "gone"
+BROKEN_OFF = "provider_broke_off"
 KEY_REFUSED = {401: "Check the provider's key in SSM.", 403: "Check what the provider's key in SSM may do."}
 KEY_MISSING = "The provider's key is not in SSM: `make provider-key` stores it."
 TRY_LATER = "Try again later."
@@ -76,14 +79,30 @@ class Calls:
             files = self._client.files.with_raw_response
             return files.create(file=(name, content), purpose="fine-tune", timeout=SUBMIT_S).content
 
+    def send_part(self, path: str, part: bytes) -> bytes:
+        """Send a part of a file; it may take as long as it goes on."""
+        with self.calling():
+            options: Any = {"timeout": SUBMIT_S, "headers": {"Content-Type": "multipart/form-data"}}
+            return self._client.post(path, cast_to=bytes, files={"data": ("part", part)}, options=options)
+
     def events(self, path: str, body: dict[str, Any], timeout_s: float) -> Iterator[dict[str, Any]]:
-        """Post, and give the events of the answer as they come."""
+        """Post, and give the events of the answer as they come; what stops them is ProviderUnavailable.
+
+        The time is that of the whole answer, and counts only while one is asked for.
+        """
         import openai  # noqa: PLC0415 - see the module's docstring
 
-        options: Any = {"timeout": timeout_s}
+        ends, options, kind = monotonic() + timeout_s, {"timeout": timeout_s}, openai.Stream[dict[str, Any]]
         with self.calling(timeout_s):
-            kind = openai.Stream[dict[str, Any]]
-            yield from self._client.post(path, body=body, cast_to=dict, options=options, stream=True, stream_cls=kind)
+            sent: Any = self._client.post
+            stream = sent(path, body=body, cast_to=dict, options=options, stream=True, stream_cls=kind)
+        with closing(stream):
+            while True:
+                with self.calling(ends - monotonic()), sensible():
+                    event = next(stream, None)
+                if event is None:
+                    return
+                yield event
 
     def listed(self, path: str, pages: int = MOST_LISTED // PAGE, **query: Any) -> Iterator[dict[str, Any]]:
         """The rows of a list, a page at a time."""
@@ -158,6 +177,9 @@ class Calls:
             if isinstance(error, openai.AuthenticationError):
                 self._renew_key()
             raise translated from error
+        except openai.APIError as error:  # an event of a stream that says that something went wrong
+            count(UNAVAILABLE)
+            raise ProviderUnavailable(f"The provider broke its answer off. {TRY_LATER}", code=BROKEN_OFF) from error
 
     def _renew_key(self) -> None:
         if monotonic() - self._key_read_at > KEY_KEPT_S:
@@ -182,10 +204,20 @@ def _translated(error: "APIStatusError", not_found: str | None, key: str) -> Tun
         return ProviderUnavailable(message, code="provider_key_refused")
     if status in LATER or not 400 <= status < 500:
         count(UNAVAILABLE)
-        return ProviderUnavailable(f"The provider can't answer now ({what}). {LATER.get(status, TRY_LATER)}")
+        if code == DAILY_LIMIT_REACHED:
+            message = f"The provider takes no more today ({what})."
+            return ProviderUnavailable(message, code=DAILY_LIMIT, retry_after_s=_retry_after(error))
+        message = f"The provider can't answer now ({what}). {LATER.get(status, TRY_LATER)}"
+        return ProviderUnavailable(message, retry_after_s=_retry_after(error))
     # A proxy's own 404 page says nothing about the thing that was asked for.
     unknown = not_found if status == 404 and isinstance(error.body, dict) else None
     return ProviderRefused(f"The provider refused the call: {what}.", param=param, code=unknown)
+
+
+def _retry_after(error: "APIStatusError") -> float | None:
+    """The seconds for which a provider wants to be left alone; a date, the other form of it, is not looked at."""
+    said = error.response.headers.get("retry-after", "")
+    return min(float(said), LONGEST_PAUSE_S) if said.isascii() and said.isdigit() else None
 
 
 def _word_in(said: object, key: str) -> str | None:

@@ -5,6 +5,7 @@ what it says itself. A `closed` catalog lists all that its provider trains; `*` 
 """
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -84,10 +85,10 @@ def unlisted(provider: str, base_model: str) -> RunError | None:
     section = _of(provider)
     if not section.closed or base_in(dated_name(provider, base_model)) in section.models:
         return None
-    return unknown_base_model(provider, base_model, section.models)
+    return unknown_base_model(provider, section.models)
 
 
-def unknown_base_model(provider: str, base_model: str, known: Any) -> RunError:
+def unknown_base_model(provider: str, known: Iterable[str]) -> RunError:
     """The refusal of a base model that a provider doesn't have, naming those that it has."""
     names = sorted(known)
     more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""

@@ -3,24 +3,28 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from time import monotonic
 from typing import IO, Any
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from tuneloop.domain.capabilities import Capabilities
-from tuneloop.domain.errors import ProviderRefused
-from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunEvent, TrainingFile
+from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
+from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunEvent, TrainingFile
 from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.observability import log_failure
 from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, JobRequest, ListedModel
-from tuneloop.providers.calls import PAGE, SUBMIT_S, Calls, id_in, rows_of, sensible
+from tuneloop.providers.calls import BROKEN_OFF, PAGE, SUBMIT_S, Calls, id_in, rows_of, sensible
 from tuneloop.providers.catalog import capabilities_of
 from tuneloop.providers.reports import RUN_KEY, event_in, job_in, listed_model_in, metadata_of, object_in
+from tuneloop.providers.sending import send
 from tuneloop.wire.chat import ChatChunk, ChatCompletion
 
 JOBS = "/fine_tuning/jobs"
 ALL_PAGES = 1000  # where a file that isn't found would be thought to be gone
+MOST_EVENTS = 10_000
+METHODS = {Method.SUPERVISED: "supervised", Method.PREFERENCE: "dpo"}
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -28,6 +32,7 @@ class OpenAICompatible:
     """A provider on OpenAI's wire."""
 
     hosting: Hosting | None = None
+    region: str | None = None
 
     def __init__(self, registered: RegisteredProvider, read_key: Callable[[], str | None]) -> None:
         self.name = registered.name
@@ -57,11 +62,9 @@ class OpenAICompatible:
         files = self._calls.listed("/files", purpose="fine-tune", order="desc")
         return next((id_in(found) for found in files if found.get("filename") == file.name), None)
 
-    def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:  # noqa: ARG002 - the port's
-        """Upload a file for fine-tuning as it is; it may take as long as it goes on."""
-        uploaded = self._calls.upload(file.name, content)
-        with sensible():
-            return id_in(object_in(uploaded))
+    def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:
+        """Upload a file for fine-tuning as it is, in parts if it is large; it may take as long as it goes on."""
+        return send(self._calls, file.name, content, self.capabilities(base_model))
 
     def delete_files(self, files: Collection[TrainingFile]) -> int:
         """Delete the fine-tuning files of these names; one that is gone already is as good as deleted."""
@@ -83,17 +86,20 @@ class OpenAICompatible:
         return sorted(mine, key=lambda job: job.created_at or LATEST)
 
     def create_job(self, request: JobRequest) -> ProviderJob:
-        """Create a supervised fine-tuning job, once."""
+        """Create a fine-tuning job, once."""
+        method = METHODS[request.method]
         body: dict[str, Any] = {
             "model": request.base_model,
             "training_file": request.training_file,
-            "suffix": request.origin.model[:64],
+            "suffix": request.origin.model,
             "seed": request.seed,
-            "method": {"type": "supervised", "supervised": {"hyperparameters": request.hyperparameters}},
+            "method": {"type": method, method: {"hyperparameters": request.hyperparameters}},
             "metadata": metadata_of(request.origin),
         }
         if request.validation_file:
             body["validation_file"] = request.validation_file
+        if self._registered.training_type:
+            body["trainingType"] = self._registered.training_type
         created = self._calls.post(JOBS, body, SUBMIT_S)
         with sensible():
             return job_in(object_in(self._calls.without_key(created)))
@@ -117,10 +123,17 @@ class OpenAICompatible:
         """Where a job comes from by its metadata."""
         return job.origin
 
-    def events(self, job_id: str, timeout_s: float) -> list[RunEvent]:
-        """The latest hundred events, oldest first."""
-        page = self._calls.get(f"{_job(job_id)}/events", timeout_s, limit=PAGE)
-        return [event_in(event) for event in reversed(rows_of(page))]
+    def events(self, job_id: str, timeout_s: float, *, whole: bool = False) -> list[RunEvent]:
+        """The latest hundred events, oldest first, or the whole of them."""
+        path, ends = f"{_job(job_id)}/events", monotonic() + timeout_s
+        page = self._calls.get(path, timeout_s, limit=PAGE)
+        rows = rows_of(page)
+        while whole and page.get("has_more") and rows and len(rows) < MOST_EVENTS:
+            page = self._calls.get(path, ends - monotonic(), limit=PAGE, after=id_in(rows[-1]))
+            if not (older := rows_of(page)):
+                break
+            rows += older
+        return [event_in(event) for event in reversed(rows)]
 
     def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
         """Answer a chat request; fields that the SDK doesn't know travel too."""
@@ -132,12 +145,16 @@ class OpenAICompatible:
         return answer
 
     def stream(self, request: dict[str, Any], timeout_s: float) -> Iterator[ChatChunk]:
-        """Answer piece by piece, the usage last."""
+        """Answer piece by piece, the usage last; ProviderUnavailable after what came where the answer has no end."""
         asked = {**request, "stream": True, "stream_options": {"include_usage": True}}
+        is_whole = False
         for event in self._calls.events("/chat/completions", asked, timeout_s):
             with sensible():
                 chunk = ChatChunk.model_validate(event)
+            is_whole = is_whole or bool(chunk.usage) or any(choice.finish_reason for choice in chunk.choices)
             yield chunk
+        if not is_whole:
+            raise ProviderUnavailable("The provider broke its answer off. Try again later.", code=BROKEN_OFF)
 
     def _jobs(self, **query: Any) -> Iterator[ProviderJob]:
         for fields in self._calls.listed(JOBS, **query):

@@ -14,7 +14,7 @@ from tuneloop.providers.catalog import capabilities_of, dated_name, is_free, pri
 
 LISTED: dict[str, dict[str, Any]] = json.loads((files("tuneloop") / "providers" / "catalog.json").read_text("utf-8"))
 MODELS = [(provider, model) for provider, said in LISTED.items() for model in said["models"]]
-NOVA = "amazon.nova-lite-v1:0:300k"
+NOVA = "amazon.nova-lite-v1:0"
 
 
 @pytest.mark.parametrize(("provider", "model"), MODELS)

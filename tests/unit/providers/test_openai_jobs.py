@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from tests.unit.providers.server import FILE, REQUEST, Play, Server
-from tuneloop.domain.errors import ProviderUnavailable
+from tuneloop.domain.errors import DAILY_LIMIT, ProviderUnavailable
 from tuneloop.domain.examples import Split
+from tuneloop.domain.jobs import Method
+from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.observability import logger
 from tuneloop.providers import calls
 from tuneloop.providers.openai_compatible import OpenAICompatible as Provider
@@ -52,6 +54,69 @@ def test_a_job_is_created_with_what_it_is_found_by(validation: str | None, serve
     assert sent["method"] == {"type": "supervised", "supervised": {"hyperparameters": {}}}
     assert sent["metadata"] == {f"tuneloop_{name}": str(value) for name, value in REQUEST.origin.model_dump().items()}
     assert sent.get("validation_file") == validation
+
+
+def test_preferences_are_trained_by_the_method_that_openai_calls_dpo(server: Server, provider: Provider) -> None:
+    server.plays_next(JOB)
+
+    chosen = {"n_epochs": 2, "beta": 0.1}
+    provider.create_job(REQUEST.model_copy(update={"method": Method.PREFERENCE, "hyperparameters": chosen}))
+
+    sent = server.asked[0].json
+    assert sent["method"] == {"type": "dpo", "dpo": {"hyperparameters": chosen}}
+    assert "hyperparameters" not in sent
+    assert "trainingType" not in sent
+
+
+def test_azure_hears_of_the_tier_that_it_was_registered_with(server: Server) -> None:
+    server.plays_next(JOB)
+    azure = Provider(
+        RegisteredProvider(name="azure", base_url=f"{server.url}/openai", training_type="globalStandard"), lambda: "key"
+    )
+
+    azure.create_job(REQUEST)
+    azure.close()
+
+    assert server.asked[0].path == "/v1/openai/fine_tuning/jobs"
+    assert server.asked[0].json["trainingType"] == "globalStandard"
+
+
+def test_a_daily_limit_is_told_apart_from_one_that_passes(server: Server, provider: Provider) -> None:
+    server.plays_next({"error": {"code": "daily_rate_limit_exceeded", "message": SAID}}, status=429)
+
+    with pytest.raises(ProviderUnavailable) as told:
+        provider.create_job(REQUEST)
+
+    assert told.value.code == DAILY_LIMIT
+    assert SAID not in told.value.message
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(("said", "kept"), [("120", 120.0), ("999999", 86_400.0), ("soon", None), ("-1", None)])
+def test_a_pause_that_a_provider_asks_for_is_told_and_not_slept(
+    said: str, kept: float | None, server: Server, provider: Provider
+) -> None:
+    server.plays_next(
+        Play(b'{"error": {"code": "rate_limit_exceeded"}}', status=429, headers=(f"retry-after: {said}",))
+    )
+    started = monotonic()
+
+    with pytest.raises(ProviderUnavailable) as told:
+        provider.create_job(REQUEST)
+
+    assert (told.value.code, told.value.retry_after_s) == ("provider_unavailable", kept)
+    assert monotonic() - started < 2
+
+
+def test_all_of_a_jobs_events_are_read_page_after_page_where_they_are_wanted(
+    server: Server, provider: Provider
+) -> None:
+    newest = [{"id": f"e-{number}"} for number in (5, 4, 3)]
+    server.plays_next(listed(*newest, has_more=True), listed({"id": "e-2"}, {"id": "e-1"}))
+
+    assert [event.id for event in provider.events("job-1", 5, whole=True)] == ["e-1", "e-2", "e-3", "e-4", "e-5"]
+
+    assert server.asked[1].query["after"] == ["e-3"]
 
 
 def test_a_list_is_read_again_after_a_failure_that_passes(
