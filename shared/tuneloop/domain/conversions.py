@@ -2,7 +2,8 @@
 
 What only describes an example is dropped and counted under `lost`; where a part is missing without which the example
 would teach something else, the whole of it stays behind and is counted under `left_out`. Bedrock's format:
-`bedrock-conversation-2024`, read 2026-11; it alternates between user and assistant and holds text.
+`bedrock-conversation-2024`, read 2026-11; it alternates between user and assistant and holds text. Its older one is a
+prompt with its completion, one turn, in which a system prompt stands above the question.
 """
 
 from collections import Counter
@@ -20,6 +21,7 @@ DESCRIBING = ("weight", "name")
 WHY = {
     "empty_message": "Each message must say something.",
     "images_and_other_parts": "The format has a place for texts only.",
+    "more_than_one_turn": "The format has a place for one question and its answer.",
     "not_a_pair": "A supervised example has no answer that wasn't preferred.",
     "starts_with_the_assistant": "The user must say the first word.",
     "tool_calls": "The format has no place for calls of tools.",
@@ -33,8 +35,10 @@ class Format(StrEnum):
     OPENAI_SFT = "openai-sft"
     OPENAI_PREFERENCE = "openai-preference"
     BEDROCK_CONVERSATION = "bedrock-conversation"
+    BEDROCK_PROMPT = "bedrock-prompt"
 
 
+BEDROCK = frozenset({Format.BEDROCK_CONVERSATION, Format.BEDROCK_PROMPT})
 OWN_FORMAT = {Kind.SUPERVISED: Format.OPENAI_SFT, Kind.PREFERENCE: Format.OPENAI_PREFERENCE}
 
 
@@ -53,12 +57,15 @@ class Conversion:
             self.left_out.update(() if is_pair else ("not_a_pair",))
             return content if is_pair else None
         chat = {name: value for name, value in stored_form(content).items() if name != OTHER_ANSWER}
-        if why := _why_left_out(chat) if self.to == Format.BEDROCK_CONVERSATION else None:
+        if why := _why_left_out(chat, self.to) if self.to in BEDROCK else None:
             self.left_out[why] += 1
             return None
         if is_pair:
             self.lost[OTHER_ANSWER] += 1
-        return chat if self.to == Format.OPENAI_SFT else self._conversation(chat)
+        if self.to == Format.OPENAI_SFT:
+            return chat
+        conversation = self._conversation(chat)
+        return conversation if self.to == Format.BEDROCK_CONVERSATION else self._prompt(conversation)
 
     def _conversation(self, chat: JsonObject) -> JsonObject:
         for field in ("tools", "parallel_tool_calls"):
@@ -78,6 +85,13 @@ class Conversion:
                 turns.append({"role": message["role"], "content": blocks})
         self.lost = +self.lost
         return {"schemaVersion": SCHEMA, **({"system": system} if system else {}), "messages": turns}
+
+    def _prompt(self, conversation: JsonObject) -> JsonObject:
+        system = conversation.get("system", [])
+        self.lost["role_of_system_message"] += bool(system)
+        self.lost = +self.lost
+        question, answer = (turn["content"] for turn in conversation["messages"])
+        return {"prompt": _joined([*system, *question]), "completion": _joined(answer)}
 
 
 def pair_of(content: JsonObject) -> JsonObject:
@@ -106,7 +120,11 @@ def check_kind(kind: Kind, to: Format) -> None:
         raise Conflict(message, param="format", code="not_a_preference_export")
 
 
-def _why_left_out(chat: JsonObject) -> str | None:
+def _joined(blocks: list[JsonObject]) -> str:
+    return "\n\n".join(block["text"] for block in blocks)
+
+
+def _why_left_out(chat: JsonObject, to: Format) -> str | None:
     spoken = [message for message in chat["messages"] if message["role"] not in PROMPT_ROLES]
     if any(message["role"] not in ("user", "assistant") or _calls(message) for message in spoken):
         return "tool_calls"
@@ -116,6 +134,8 @@ def _why_left_out(chat: JsonObject) -> str | None:
         return "weight_0"
     if spoken[0]["role"] != "user":
         return "starts_with_the_assistant"
+    if to == Format.BEDROCK_PROMPT and [message["role"] for message in spoken] != ["user", "assistant"]:
+        return "more_than_one_turn"
     return None if all(any(text.strip() for text in _texts(message)) for message in spoken) else "empty_message"
 
 

@@ -138,3 +138,24 @@ def test_openai_keeps_the_weights_of_messages() -> None:
     content = chat(ASKED, {**SAID, "weight": 0}, ASKED, SAID)
 
     assert Conversion(Format.OPENAI_SFT).convert(content) == content
+
+
+def prompt_of(content: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, int], dict[str, int]]:
+    conversion = Conversion(Format.BEDROCK_PROMPT)
+    return conversion.convert(content), dict(conversion.lost), dict(conversion.left_out)
+
+
+def test_one_question_and_its_answer_are_a_prompt_with_its_completion() -> None:
+    line, lost, left_out = prompt_of(chat({"role": "system", "content": "Be kind."}, ASKED, SAID))
+
+    assert line == {"prompt": "Be kind.\n\nWhere is it?", "completion": "On its way."}
+    assert lost == {"role_of_system_message": 1}
+    assert left_out == {}
+    assert prompt_of(chat(ASKED, SAID))[1] == {}
+
+
+def test_a_conversation_of_more_turns_is_no_prompt() -> None:
+    line, _, left_out = prompt_of(chat(ASKED, SAID, ASKED, SAID))
+
+    assert line is None
+    assert left_out == {"more_than_one_turn": 1}
