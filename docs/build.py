@@ -65,7 +65,7 @@ def openapi() -> str:
     )
     for spec in FUNCTIONS:
         if spec.routes:
-            api = importlib.import_module(f"{spec.package}.routes").api
+            api = importlib.import_module(f"{spec.package}.handler").handler.api
             merge.add_schema(json.loads(api.resolver.get_openapi_json_schema(title="Tuneloop", version="1")))
     document = merge.get_openapi_schema()
     components = document["components"]

@@ -82,10 +82,11 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     FunctionSpec("collect-examples", "Turn dropped files and posted examples into segments, each exactly once.",
         routes=("POST GET /v1/datasets", "GET PATCH /v1/datasets/{dataset}", "GET /v1/datasets/{dataset}/drops",
                 "GET /v1/datasets/{dataset}/drops/{drop}",
-                "POST /v1/datasets/{dataset}/examples", "POST /v1/datasets/{dataset}/uploads"),
+                "POST /v1/datasets/{dataset}/examples", "POST /v1/datasets/{dataset}/uploads",
+                "POST GET /v1/files", "GET DELETE /v1/files/{file}", "GET /v1/files/{file}/content"),
         events=("TrainingRunFinished",), drops="incoming/", queue="examples", schedules=(EVERY_5_MINUTES,),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
-        reads=("incoming/", "posted/"), writes=("datasets/", "incoming/", "posted/"), lists="incoming/",
+        reads=("incoming/", "posted/", "datasets/"), writes=("datasets/", "incoming/", "posted/"), lists="incoming/",
         sends=("examples",),
         settings=("provider", "base_model", "settle_s", "unseen_after_s"), timeout_s=300, memory_mb=1024),
 
@@ -114,7 +115,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         provider_key=True, settings=("provider", "quiet_s"), timeout_s=900, memory_mb=1024, disk_mb=10_240),
 
     FunctionSpec("launch-finetune", "Start one training run at the provider for an export, never two.",
-        routes=("POST GET /v1/training-runs", "POST /v1/training-runs/{run}/confirm"),
+        routes=("POST GET /v1/training-runs", "POST /v1/training-runs/{run}/confirm",
+                "POST /v1/training-runs/{run}/cancel", "POST /v1/training-runs/{run}/retry"),
         events=("DatasetSettled", "ExportCreated", "TrainingRunRequested"), schedules=(MONTHLY, EVERY_5_MINUTES),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
         reads=("exports/",), provider_key=True, settings=("provider",),

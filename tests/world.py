@@ -6,6 +6,7 @@ queues until nothing moves any more, through the functions that `infra/functions
 
 import importlib
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ ENVIRONMENT = {
     "TUNELOOP_REFRESH_AFTER_S": "0",
     "POWERTOOLS_METRICS_DISABLED": "true",
 }
+FORM = "multipart/form-data; boundary=form"
 kept_client: Any = cache(boto3.client)
 
 
@@ -157,10 +159,12 @@ class World:
 
 
 def http_event(route: str, path: str, body: Any, secret: str | None, query: dict[str, str]) -> dict[str, Any]:
-    """An HTTP API event, payload 2.0."""
+    """An HTTP API event, payload 2.0; a body of bytes is a form with the boundary `form`."""
     method, pattern = route.split()
     request = {"http": {"method": method, "path": path}, "requestId": str(uuid4()), "stage": "$default"}
-    headers = {"content-type": "application/json"}
+    is_form = isinstance(body, bytes)
+    headers = {"content-type": FORM if is_form else "application/json"}
+    text = b64encode(body).decode() if isinstance(body, bytes) else body
     return {
         "version": "2.0",
         "routeKey": f"{method} {pattern}",
@@ -169,8 +173,8 @@ def http_event(route: str, path: str, body: Any, secret: str | None, query: dict
         "queryStringParameters": query,
         "headers": headers | ({"authorization": f"Bearer {secret}"} if secret else {}),
         "requestContext": request,
-        "body": body if isinstance(body, str) or body is None else json.dumps(body),
-        "isBase64Encoded": False,
+        "body": text if isinstance(text, str) or text is None else json.dumps(text),
+        "isBase64Encoded": is_form,
     }
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from collect_examples.drop import give_up
+from collect_examples.file_routes import api
 from collect_examples.incoming import receive, receive_unseen
 from collect_examples.messages import receive_messages
-from collect_examples.routes import api
 from collect_examples.settle import settle, settle_all
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import TrainingRunFinished

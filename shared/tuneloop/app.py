@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tuneloop.store.erasures import Erasures
     from tuneloop.store.evaluations import Evaluations
     from tuneloop.store.exports import Exports
+    from tuneloop.store.files import Files
     from tuneloop.store.generations import Generations
     from tuneloop.store.membership import Membership
     from tuneloop.store.models import Models
@@ -136,6 +137,13 @@ class App:
         from tuneloop.store.erasures import Erasures
 
         return Erasures(self.table)
+
+    @cached_property
+    def files(self) -> "Files":
+        """Files of OpenAI's wire."""
+        from tuneloop.store.files import Files
+
+        return Files(self.table)
 
     @cached_property
     def generations(self) -> "Generations":

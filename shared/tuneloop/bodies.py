@@ -13,11 +13,15 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tuneloop.domain.errors import InvalidInput, TooLarge
-from tuneloop.domain.limits import BODY_BYTES, BODY_PARTS, JSON_DEPTH
+from tuneloop.domain.limits import BODY_BYTES, BODY_PARTS, FILE_BYTES, JSON_DEPTH
 from tuneloop.domain.words import name_in
 
 PLAIN = ("", "identity")
 LONGEST_PLACE = 200
+LARGE_FILE = (
+    f"A file sent here may have at most {FILE_BYTES:,} bytes, since AWS hands over no larger body. Send a larger one "
+    "through `POST /v1/datasets/{dataset}/uploads` or `tuneloop drop`, and name the dataset as `training_file`."
+)
 # What only some bodies hold, so that the others need no walk: half characters, numbers beyond a float.
 DOUBTFUL = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]|[eE]\+?\d{3}|\d{308}")
 
@@ -32,20 +36,26 @@ class _Part(NamedTuple):
 
 def read_body(event: dict[str, Any]) -> str | None:
     """The text of an HTTP API event's body; refused where it is too large, packed, or not UTF-8."""
-    if event.get("headers", {}).get("content-encoding", "").strip().lower() not in PLAIN:
-        message = "Send the body as it is: a `Content-Encoding` such as gzip is not unpacked."
-        raise InvalidInput(message, param="content-encoding", code="unsupported_encoding")
-    body: str = event.get("body") or ""
-    if len(body) > BODY_BYTES * (4 / 3 if event.get("isBase64Encoded") else 1) + 4:
-        raise _too_large()
-    content = _decoded(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
-    if len(content) > BODY_BYTES:
-        raise _too_large()
+    content = content_of(event, BODY_BYTES)
     try:
         return content.decode("utf-8", "strict" if event.get("isBase64Encoded") else "surrogatepass") or None
     except UnicodeDecodeError as error:
         message = f"The body is not UTF-8 (byte {error.start + 1})."
         raise InvalidInput(message, param="body", code="invalid_unicode") from error
+
+
+def content_of(event: dict[str, Any], most_bytes: int) -> bytes:
+    """The bytes of an HTTP API event's body; refused where they are too many, or packed."""
+    if event.get("headers", {}).get("content-encoding", "").strip().lower() not in PLAIN:
+        message = "Send the body as it is: a `Content-Encoding` such as gzip is not unpacked."
+        raise InvalidInput(message, param="content-encoding", code="unsupported_encoding")
+    body: str = event.get("body") or ""
+    if len(body) > most_bytes * (4 / 3 if event.get("isBase64Encoded") else 1) + 4:
+        raise _too_large(most_bytes)
+    content = _decoded(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+    if len(content) > most_bytes:
+        raise _too_large(most_bytes)
+    return content
 
 
 def parse_json(body: str) -> Any:
@@ -131,7 +141,9 @@ def _no_number(name: str) -> None:
     raise InvalidInput(f"The body is not JSON: {name} is no number of it.", param="body", code="invalid_number")
 
 
-def _too_large() -> TooLarge:
+def _too_large(most_bytes: int) -> TooLarge:
+    if most_bytes > BODY_BYTES:
+        return TooLarge(LARGE_FILE, param="file")
     return TooLarge(f"A body may have at most {BODY_BYTES >> 20} MiB. Upload larger data as a file.", param="body")
 
 

@@ -6,10 +6,9 @@ OpenAI's error shape. What is asked of AWS after the deadline is refused too, so
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http import HTTPStatus
-from inspect import Parameter, isclass, signature
-from typing import Annotated, Any, Generic, TypeVar, get_args
+from typing import Annotated, Any, Generic, TypeVar
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import (
@@ -22,6 +21,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
 from pydantic import BaseModel
 
+from tuneloop import forms
 from tuneloop.app import App
 from tuneloop.authentication import Authentication
 from tuneloop.bodies import parse_json, read_body
@@ -30,7 +30,9 @@ from tuneloop.domain.access import ApiKey, Scope
 from tuneloop.domain.errors import NotFound, TuneloopError
 from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.words import name_in
+from tuneloop.forms import Form
 from tuneloop.observability import log_failure, logger
+from tuneloop.routines import Route, arguments, family_or_name, is_body, is_path_of, query_of
 from tuneloop.store.table import Listing, refusals
 from tuneloop.wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
 from tuneloop.wire.faults import LONGEST_PARAM, described
@@ -38,6 +40,8 @@ from tuneloop.wire.faults import LONGEST_PARAM, described
 ANSWER_WITHIN_S = 24.0  # of the 25 s that every answer has: a call to AWS pauses for up to one before it gives up
 STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.InvalidFile: HTTPStatus.BAD_REQUEST,  # OpenAI's own status, as for all that only its clients ask for
+    errors.NotSupported: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -59,7 +63,6 @@ PASSING = frozenset(
 )
 T = TypeVar("T")
 V = TypeVar("V", bound=BaseModel)
-Route = Callable[..., Any]
 
 Name = Annotated[str, Path(pattern=PATTERN)]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to give, newest first.")]
@@ -86,10 +89,13 @@ class Api:
         self.resolver = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=parse_json)
         self.scopes: dict[str, Scope] = {}
         self.queries: dict[str, frozenset[str]] = {}
+        self.families: dict[str, str] = {}
         self.bodies: set[str] = set()  # the routes that take one
+        self.forms: set[str] = set()  # the routes that take a form in place of one
         self._app = app
         self._authentication = Authentication(app)
         self._key: ApiKey | None = None
+        self._form: Form = {}
         self.resolver.exception_handler(TuneloopError)(self._refusal)
         self.resolver.exception_handler([RequestValidationError, RequestUnsupportedContentType])(self._invalid)
         self.resolver.exception_handler([HTTPClientError, NotConnected])(self._unanswered)
@@ -97,21 +103,37 @@ class Api:
         self.resolver.exception_handler(Exception)(self._failure)
         self.resolver.not_found(self._unknown)
 
-    def route(self, route: str, scope: Scope, status: int = 200, **openapi: Any) -> Callable[[Route], Route]:
+    def route(
+        self,
+        route: str,
+        scope: Scope,
+        status: int = 200,
+        *,
+        form: dict[str, Any] | None = None,
+        family: str | None = None,
+        **openapi: Any,
+    ) -> Callable[[Route], Route]:
         """Register a route such as `GET /v1/datasets/{dataset}` for keys that carry the scope.
 
-        `openapi` is what Powertools' own options say about the route beyond its signature.
+        It takes a `form` of that JSON schema in place of a body, and beside the names of its query a `family` of names,
+        such as `metadata[…]`. `openapi` is what Powertools' own options say about it beyond its signature.
         """
         method, path = route.split()
         self.scopes[route] = scope
+        if family:
+            self.families[route] = family
         rule = path.replace("{", "<").replace("}", ">")
 
         def register(routine: Route) -> Route:
             """Note what the route takes, and let it answer."""
-            self.queries[route] = _query_of(routine, path)
-            self.bodies.update([route] if any(map(_is_body, _arguments(routine))) else [])
+            self.queries[route] = query_of(routine, path)
+            self.bodies.update([route] if any(map(is_body, arguments(routine))) else [])
             name, summary = routine.__name__, (routine.__doc__ or "").partition("\n")[0]
-            options = {"status_code": status, "openapi_extensions": {"x-scope": scope.value}, **openapi}
+            told: dict[str, Any] = {"x-scope": scope.value}
+            if form:
+                self.forms.add(route)
+                told["requestBody"] = {"required": True, "content": {forms.KIND: {"schema": form}}}
+            options = {"status_code": status, "openapi_extensions": told, **openapi}
             return self.resolver.route(rule, method, operation_id=name, summary=summary, **options)(routine)
 
         return register
@@ -128,12 +150,25 @@ class Api:
         """The tenant of the request in hand, by its key and nothing else."""
         return self.caller.tenant
 
+    @property
+    def form(self) -> Form:
+        """The form of the request in hand."""
+        if not self._form:
+            raise errors.InvalidInput(f"Send this as a form: `Content-Type: {forms.KIND}`.", param="content-type")
+        return self._form
+
+    def family_of(self, route: str) -> dict[str, str]:
+        """What the request in hand gives for the family of names that its route takes, by the names within it."""
+        query = self.resolver.current_event.query_string_parameters or {}
+        start = f"{self.families[route]}["
+        return {name[len(start) : -1]: value for name, value in query.items() if name.startswith(start)}
+
     def respond(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer an HTTP API event (payload 2.0)."""
         with self._app.answering_within(ANSWER_WITHIN_S):
             try:
                 self._key = self._admit(event)
-                readable = _as_json(event)
+                readable = self._readable(event)
                 self._require_place(readable)
             except TuneloopError as error:
                 return self._plain(event, self._refusal(error))
@@ -144,15 +179,26 @@ class Api:
             finally:
                 self._key = None
 
+    def _readable(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The event with a body of JSON; a form is read apart, by the routes that take one and where it is declared."""
+        self._form = {}
+        if event["routeKey"] in self.forms and forms.is_form(event):
+            self._form = forms.read_form(event)
+            event = {**event, "body": None, "isBase64Encoded": False}
+        return _as_json(event)
+
     def _admit(self, event: dict[str, Any]) -> ApiKey:
         key = self._authentication.key_of(event.get("headers", {}))
         logger.append_keys(key=key.id)  # until the next invocation: what a leaked key was used for
         scope = self.scopes.get(event["routeKey"])
-        if scope is None or not _is_path_of(event["routeKey"], event["rawPath"]):
+        if scope is None or not is_path_of(event["routeKey"], event["rawPath"]):
             raise _no_route()
         key.require(scope)
-        if unknown := sorted(set(event.get("queryStringParameters") or ()) - self.queries[event["routeKey"]]):
-            raise _no_parameter(unknown[0], self.queries[event["routeKey"]])
+        route = event["routeKey"]
+        given = {family_or_name(name, self.families.get(route)) for name in event.get("queryStringParameters") or ()}
+        known = self.queries[route] | ({f"{self.families[route]}[…]"} if route in self.families else set())
+        if unknown := sorted(given - known):
+            raise _no_parameter(unknown[0], known)
         return key
 
     def _require_place(self, event: dict[str, Any]) -> None:
@@ -227,23 +273,6 @@ def _no_parameter(name: str, known: frozenset[str]) -> errors.InvalidInput:
     return errors.InvalidInput(f"{param}: no parameter of this route; {taken}.", param=param, code="unknown_parameter")
 
 
-def _query_of(routine: Route, path: str) -> frozenset[str]:
-    """The names that a route takes in its query: its arguments but for the path's and the body."""
-    return frozenset(
-        next((found.alias for found in get_args(argument.annotation) if getattr(found, "alias", None)), argument.name)
-        for argument in _arguments(routine)
-        if f"{{{argument.name}}}" not in path and not _is_body(argument)
-    )
-
-
-def _arguments(routine: Route) -> Iterable[Parameter]:
-    return signature(routine, eval_str=True).parameters.values()
-
-
-def _is_body(argument: Parameter) -> bool:
-    return isclass(argument.annotation) and issubclass(argument.annotation, BaseModel)
-
-
 def _field_in(body: str | None) -> str | None:
     """The first field of a body that is an object and has any; what is no JSON has none."""
     try:
@@ -253,14 +282,7 @@ def _field_in(body: str | None) -> str | None:
     return next(iter(value), None) if isinstance(value, dict) else None
 
 
-def _is_path_of(route: str, path: str) -> bool:
-    """Whether a path is the one that the route's scope was given for: the gateway decodes what it has matched."""
-    wanted, given = route.partition(" ")[2].split("/"), path.split("/")
-    pairs = zip(wanted, given, strict=False)
-    return len(wanted) == len(given) and all(part == place or (place[:1] == "{" and part) for place, part in pairs)
-
-
 def _as_json(event: dict[str, Any]) -> dict[str, Any]:
-    """The event with its body declared as JSON, the only thing we take: curl declares a form unless told otherwise."""
+    """The event with its body declared as JSON, the only thing we take here: curl declares a form by itself."""
     headers = {**event.get("headers", {}), "content-type": "application/json"}
     return {**event, "headers": headers, "body": read_body(event), "isBase64Encoded": False}

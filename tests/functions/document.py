@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from docs.build import OPENAPI
-from tests.functions.routes import BODIES, QUERIES, path_of
+from tests.functions.routes import BODIES, FORMS, QUERIES, path_of
 from tests.world import Answer, World
 
 Json = Any
@@ -48,7 +48,7 @@ class Operation:
 
     def send(self, world: World, ids: dict[str, str], key: str | None = "", **fields: Any) -> Answer:
         """The request that fits, with ids in its path and other fields in its body."""
-        body = {**BODIES[self.route], **fields} if self.body else None
+        body = {**BODIES[self.route], **fields} if self.body else FORMS.get(self.route)
         return world.call(self.route, path_of(self.route, ids), body, key=key, **QUERIES.get(self.route, {}))
 
 

@@ -1,5 +1,6 @@
 """Every route of the table with a request that fits it, so that tests can walk them all."""
 
+import json
 from typing import Any
 
 from infra.functions import FUNCTIONS
@@ -21,6 +22,7 @@ BODIES: dict[str, Any] = {
     },
     "POST /v1/erasures": {"subject": "alice@example.com"},
     "POST /v1/training-runs": {"dataset": "support"},
+    "POST /v1/training-runs/{run}/retry": {"force": True},
     "POST /v1/evaluations": {"model": "support", "version": 1},
     "POST /v1/models": {"id": "fresh"},
     "POST /v1/models/{model}/versions": {"provider_model": "some-model"},
@@ -30,6 +32,21 @@ BODIES: dict[str, Any] = {
     "POST /v1/models/{model}/rollback": {},
     "POST /v1/chat/completions": {"model": "support", "messages": [{"role": "user", "content": "Where is my order?"}]},
     "POST /v1/feedback": {"inference_id": "chatcmpl-support.1.1.stable.2026-11-20.00000000.0.0", "rating": 5},
+}
+FORMS: dict[str, bytes] = {
+    "POST /v1/files": b"\r\n".join(
+        [
+            b"--form",
+            b'Content-Disposition: form-data; name="purpose"',
+            b"",
+            b"fine-tune",
+            b"--form",
+            b'Content-Disposition: form-data; name="file"; filename="train.jsonl"',
+            b"",
+            json.dumps(chat("Where is my order?", "late")).encode(),
+            b"--form--",
+        ]
+    )
 }
 FREE_NAMES = {"subject"}  # what may be any text, and is the caller's own whatever it says
 QUERIES: dict[str, dict[str, str]] = {"GET /v1/models/{model}/route": {"user": "user-1"}}

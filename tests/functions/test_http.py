@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from infra.functions import FUNCTIONS
 from tests.functions import steps
-from tests.functions.routes import BODIES, QUERIES, ROUTES, ROUTES_WITH_AN_ID, path_of
+from tests.functions.routes import BODIES, FORMS, QUERIES, ROUTES, ROUTES_WITH_AN_ID, path_of
 from tests.world import Answer, Context, World, http_event, invoke
 from tuneloop.app import App, app, utc_now
 from tuneloop.domain.access import Scope, key_hash
@@ -40,7 +40,8 @@ def scope_of(route: str) -> Scope:
 
 
 def walked(world: World, route: str, key: str | None = "", ids: dict[str, str] | None = None) -> Answer:
-    return world.call(route, path_of(route, ids or IDS), BODIES.get(route), key=key, **QUERIES.get(route, {}))
+    body = FORMS.get(route, BODIES.get(route))
+    return world.call(route, path_of(route, ids or IDS), body, key=key, **QUERIES.get(route, {}))
 
 
 def refused(answer: Answer, status: int, code: str | None = None, param: str | None = None) -> str:
@@ -129,6 +130,7 @@ def test_another_tenant_s_things_do_not_exist(live: World) -> None:
         listed = world.call(f"GET /v1/datasets/{{dataset}}/{name}s", f"/v1/datasets/support/{name}s").body["data"]
         ids[name] = listed[0]["id"]
     ids["erasure"] = walked(world, "DELETE /v1/subjects/{subject}").body["id"]
+    ids["file"] = walked(world, "POST /v1/files").body["id"]
     rival = world.new_key(*Scope, tenant="rival")
     made_by_posting = "POST /v1/datasets/{dataset}/examples"
     erasing = "DELETE /v1/subjects/{subject}"  # of which nobody is told whether there is such a subject

@@ -36,6 +36,14 @@ BODY_BYTES = 4 << 20
 BODY_PARTS = 100_000  # lists and objects of one, each of which takes up to a hundred times the space of its letters
 EXAMPLES_PER_CALL = 500
 
+# A form with a file, which comes as base64: as much as fits into the same event beside its headers. The headers of a
+# part, and a field that is no file.
+FORM_BYTES = 4_400_000
+FILE_BYTES = 4_300_000
+FORM_PARTS = 10
+PART_HEAD_BYTES = 4 << 10
+FIELD_BYTES = 4 << 10
+
 # What is kept of a drop that can't be used, and for how long of one that is nobody's.
 PROBLEMS_KEPT = 100
 REFUSALS_KEPT = timedelta(days=30)
@@ -92,3 +100,4 @@ TRUSTED_SUBJECTS = 100
 
 # A page of examples: Lambda answers with 6 MB at most (read 2026-11), in which the body is escaped JSON.
 PAGE_BYTES = 3 << 20
+ANSWERED_BYTES = 5 << 20  # of a text, as JSON escapes it

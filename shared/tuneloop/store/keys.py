@@ -21,6 +21,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | an erasure; a tenant's; all open ones       | T#{t}#ERASURES / {erasure}; by_time; sweep      |
 | what a tenant has erased, in order          | T#{t}#ERASED / {number}                         |
 | a drop; a dataset's, newest first; all read | T#{t}#DATASET#{d}#DROPS / {drop}; by_time; sweep |
+| a file of OpenAI's wire; a tenant's by time | T#{t}#FILES / {file}; by_time                   |
 | files that are nobody's drop                | REFUSED_DROPS / {digest of key and version}     |
 | a dataset's reviews in order                | T#{t}#DATASET#{d}#REVIEWS / {revision}#{part}   |
 | votes on a prompt's right answer            | T#{t}#DATASET#{d}#VOTES / {unit}#{voter}        |
@@ -116,6 +117,11 @@ def erased(tenant_id: str, number: int) -> Key:
 def drop(tenant_id: str, dataset_id: str, drop_id: str) -> Key:
     """A drop on its way into a dataset."""
     return Key(f"T#{tenant_id}#DATASET#{dataset_id}#DROPS", drop_id)
+
+
+def file(tenant_id: str, file_id: str) -> Key:
+    """A file that was uploaded on OpenAI's wire."""
+    return Key(f"T#{tenant_id}#FILES", file_id)
 
 
 def refused_drop(drop_id: str) -> Key:

@@ -152,6 +152,11 @@ def _decode(cursor: str, partition: str, index: str | None, prefix: str) -> Item
     return to_item(start)
 
 
+def cursor_behind(key: Key, index: dict[str, str]) -> str:
+    """The cursor of what comes behind a row in an index, by its key and what puts it into the index."""
+    return base64.urlsafe_b64encode(json.dumps({**key._asdict(), **index}).encode()).decode()
+
+
 def _bad_cursor() -> InvalidInput:
     return InvalidInput("`cursor` must be the `next_cursor` of an answer from this same listing.", param="cursor")
 

@@ -131,3 +131,47 @@ def changes_settle_and_an_unheard_of_file_is_collected(stage: Stage) -> None:
     found = stage.datasets.get(stage.tenant, "support")
     assert found.settled_revision == 1
     assert key in [drop.object for drop in stage.datasets.drops(stage.tenant, "support", 10, None).data]
+
+
+@scene(COLLECT, "POST /v1/files")
+def a_file_of_openai_s_wire_is_collected(stage: Stage) -> None:
+    file = uploaded(stage)
+
+    assert stage.datasets.get(stage.tenant, file).examples == len(state.lines())
+
+
+@scene(COLLECT, "GET /v1/files")
+def files_are_listed(stage: Stage) -> None:
+    file = uploaded(stage)
+
+    assert [found["id"] for found in stage.call("GET /v1/files")["data"]] == [file]
+
+
+@scene(COLLECT, "GET /v1/files/{file}")
+def a_file_is_read(stage: Stage) -> None:
+    file = uploaded(stage)
+
+    assert stage.call(f"GET /v1/files/{file}")["filename"] == "a.jsonl"
+
+
+@scene(COLLECT, "GET /v1/files/{file}/content")
+def a_file_is_downloaded(stage: Stage) -> None:
+    file = uploaded(stage)
+
+    assert len(stage.send(f"GET /v1/files/{file}/content").text.splitlines()) == len(state.lines())
+
+
+@scene(COLLECT, "DELETE /v1/files/{file}")
+def a_file_is_not_deleted(stage: Stage) -> None:
+    file = uploaded(stage)
+
+    assert stage.send(f"DELETE /v1/files/{file}").json()["error"]["code"] == "not_supported"
+
+
+def uploaded(stage: Stage) -> str:
+    """The id of a file that was uploaded."""
+    url = stage.stack.base_url + "/files"
+    headers = {"authorization": f"Bearer {stage.key}"}
+    sent = httpx2.post(url, data={"purpose": "fine-tune"}, files={"file": ("a.jsonl", FILE)}, headers=headers)
+    assert sent.is_success, sent.text
+    return str(sent.json()["id"])

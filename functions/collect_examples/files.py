@@ -1,0 +1,104 @@
+"""Files: an upload on OpenAI's wire becomes a dataset, checked and collected before it is answered.
+
+What OpenAI would say of a line in a job that fails later is said at once, and nothing is made of a file that can't be
+used. A repetition at any point goes on where the first try ended: file, dataset, drop and segments are all named by
+their content, and the file's row comes last.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+from collect_examples.reading import EMPTY, Reading
+from collect_examples.records import records_in
+from collect_examples.shapes import NewDataset
+from tuneloop.bodies import LARGE_FILE
+from tuneloop.domain.datasets import Drop, DropStatus, OnDrop, OnInvalid
+from tuneloop.domain.errors import InvalidFile, NotSupported, TooLarge
+from tuneloop.domain.examples import Problem, Split
+from tuneloop.domain.files import EVERYTHING, UploadedFile, file_id
+from tuneloop.domain.ids import derived_id
+from tuneloop.domain.limits import FILE_BYTES, LINE_BYTES
+from tuneloop.domain.shaping import read_record
+from tuneloop.forms import Form
+from tuneloop.store.unpacking import split_lines
+from tuneloop.wire.files import TRAINING_PURPOSE
+
+ENDING = ".jsonl"
+OBJECT = f"upload{ENDING}"  # under which a drop is shown; a name of the caller's is never a place of ours
+NO_EXPIRY = "A file is a dataset here and doesn't expire: leave out `expires_after`, and erase what is to go."
+FIELDS = frozenset({"file", "purpose"})
+EXPIRY = ("expires_after[anchor]", "expires_after[seconds]")
+
+
+class Upload(NamedTuple):
+    """A file as it was sent."""
+
+    filename: str
+    purpose: str
+    content: bytes
+
+    def file(self, tenant: str, now: datetime) -> UploadedFile:
+        """The file that it is to be."""
+        identity = file_id(tenant, hashlib.sha256(self.content).hexdigest(), self.purpose)
+        size = len(self.content)
+        told = {"filename": self.filename, "bytes": size, "purpose": self.purpose}
+        return UploadedFile(tenant=tenant, id=identity, created_at=now, **told)
+
+    @property
+    def lines(self) -> list[bytes | None]:
+        """Its lines, None being one that is too long."""
+        return list(split_lines(iter([self.content]), LINE_BYTES))
+
+
+def upload_in(form: Form) -> Upload:
+    """The upload in a form; InvalidFile where a field is missing, unknown, or not for fine-tuning."""
+    if any(name in form for name in EXPIRY):
+        raise NotSupported(NO_EXPIRY, param="expires_after")
+    if unknown := sorted(form.keys() - FIELDS):
+        raise InvalidFile(f"{unknown[0]}: is not known here; a file comes with `purpose`.", code="invalid_form")
+    file, purpose = form.get("file"), form.get("purpose")
+    if purpose is None or purpose.text != TRAINING_PURPOSE:
+        raise InvalidFile(f"purpose: must be `{TRAINING_PURPOSE}`.", param="purpose", code="invalid_purpose")
+    if file is None or not file.filename:
+        raise InvalidFile("file: is required, with a name that ends in .jsonl.", param="file")
+    if not file.filename.endswith(ENDING):
+        raise InvalidFile("file: its name must end in .jsonl.", param="file", code="invalid_file_format")
+    if len(file.content) > FILE_BYTES:
+        raise TooLarge(LARGE_FILE, param="file")
+    return Upload(file.filename, TRAINING_PURPOSE, file.content)
+
+
+def check(upload: Upload, clock: Callable[[], datetime], ends: datetime) -> None:
+    """Raise InvalidFile at the first line that can't be used, saying how many there are; TooLarge if time runs out."""
+    reading = Reading(OnInvalid.REJECT, clock, ends)
+    for _ in reading.examples_of(upload.lines, records_in(OBJECT, None), partial(read_record, split=Split.TRAIN)):
+        pass
+    if reading.problem_count:
+        raise _refusal(reading.problems[0], reading.problem_count)
+
+
+def dataset_of(file: UploadedFile) -> NewDataset:
+    """The dataset that a file is: all of it trains, and only when somebody asks."""
+    return NewDataset(id=file.id, on_drop=OnDrop.COLLECT, policy=EVERYTHING)
+
+
+def drop_of(file: UploadedFile) -> Drop:
+    """The drop that accounts for a file's lines."""
+    identity = derived_id("drop", file.tenant, file.id)
+    return Drop(id=identity, tenant=file.tenant, dataset=file.id, object=OBJECT, created_at=file.created_at)
+
+
+def require_collected(drop: Drop) -> None:
+    """Raise InvalidFile for a drop that added nothing."""
+    if drop.status != DropStatus.COLLECTED:
+        raise _refusal(next(iter(drop.problems), EMPTY), max(1, drop.problem_count))
+
+
+def _refusal(first: Problem, count: int) -> InvalidFile:
+    path = first.path.removeprefix("$").removeprefix(".")
+    place = ", ".join(filter(None, [f"line {first.line}" if first.line else "", path]))
+    more = f" The file has {count - 1} more such faults." if count > 1 else ""
+    return InvalidFile(f"{place or 'file'}: {first.message}{more}", param="file")

@@ -1,0 +1,33 @@
+"""Files: datasets that came whole, in one upload on OpenAI's wire, under an id made of what they hold.
+
+The same content is the same file, so uploading it twice is uploading it once. All of it trains: whoever uploads a file
+has chosen what is in it and keeps his own test set.
+"""
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from tuneloop.domain.ids import Name, derived_id
+from tuneloop.domain.policy import Policy
+
+PREFIX = "file"
+EVERYTHING = Policy(min_quality=0.0, min_user_characters=0, near_duplicates=True, conflicting=True, take_test=False)
+"""The policy of a file's exports: all lines, each once."""
+
+
+class UploadedFile(BaseModel):
+    """What was uploaded, as its user sees it; the examples are those of the dataset of its id."""
+
+    tenant: Name
+    id: Name
+    filename: str
+    bytes: int
+    purpose: str
+    created_at: datetime
+    seq: int = 0
+
+
+def file_id(tenant: str, sha256: str, purpose: str) -> str:
+    """The id of a file, from its content and what it is for."""
+    return derived_id(PREFIX, tenant, sha256, purpose)
