@@ -7,7 +7,6 @@ from time import monotonic
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.jobs import ProviderJob, RunEvent
-from tuneloop.domain.pricing import training_cost
 from tuneloop.domain.registry import Model, Version, VersionStatus
 from tuneloop.domain.training import AT_PROVIDER, ControlledRun, RunStatus, merge_events, merge_job, miss_job
 from tuneloop.observability import count
@@ -19,7 +18,12 @@ from tuneloop.store.runs import Runs
 
 ASKING_S = 3.0
 TRIES = 5
-ENDS = {RunStatus.SUCCEEDED: "RunsSucceeded", RunStatus.FAILED: "RunsFailed"}
+ENDS = {
+    RunStatus.SUCCEEDED: "RunsSucceeded",
+    RunStatus.FAILED: "RunsFailed",
+    RunStatus.CANCELLED: "RunsCancelled",
+}
+TOO_LATE = "It had succeeded before it could be cancelled: its training is paid for, and its version is kept."
 
 
 def refresh(
@@ -43,7 +47,9 @@ def refresh(
     try:
         provider.prepare()  # in a cold process that takes longer than the provider does
         until = monotonic() + asking_s
-        job = provider.get_job(run.provider_job_id, timeout_s=asking_s)
+        if run.cancel_requested_at:
+            provider.cancel_job(run.provider_job_id, timeout_s=asking_s)
+        job = provider.get_job(run.provider_job_id, timeout_s=until - monotonic())
     except (ProviderUnavailable, ProviderRefused) as error:
         if error.code == JOB_NOT_FOUND:
             return _store(run, lambda run: miss_job(run, now), runs, models, exports, now)
@@ -109,23 +115,13 @@ def _store(
 
 
 def _finish(run: ControlledRun, runs: Runs, models: Models, exports: Exports, now: datetime) -> ControlledRun:
-    cost = training_cost(price_of(run.provider, run.base_model), run.trained_tokens or 0)
     made = None
     if run.status == RunStatus.SUCCEEDED and run.fine_tuned_model:
         made = _version(run, run.fine_tuned_model, models, exports, now)
         run = run.model_copy(update={"version": made[1].number})
-    if run.trained_tokens is not None:
-        run = run.model_copy(update={"training_cost_usd": cost})
-    event = TrainingRunFinished(
-        tenant=run.tenant,
-        run=run.id,
-        model=run.model,
-        dataset=run.dataset,
-        status=run.status,
-        version=run.version,
-        training_cost_usd=run.training_cost_usd,
-    )
-    finished = runs.finish(run, event, now, made)
+        run = run.noting(TOO_LATE) if run.cancel_requested_at else run
+    run = run.costed(price_of(run.provider, run.base_model))
+    finished = runs.finish(run, TrainingRunFinished.of(run), now, made)
     if run.status in ENDS:
         count(ENDS[run.status])
     return finished

@@ -73,19 +73,23 @@ def _is_overdue(run: ControlledRun, now: datetime) -> bool:
 def _is_news(run: ControlledRun, job: ProviderJob) -> bool:
     """Whether a job says more than its run knows; that it is there at all, where its run waits for it or missed it."""
     return bool(
-        job.status != run.provider_status or job.status in TERMINAL or run.waiting_for or run.missed_at is not None
+        job.status != run.provider_status
+        or job.status in TERMINAL
+        or run.waiting_for
+        or run.missed_at is not None
+        or run.cancel_requested_at
     )
 
 
 def _news(unseen: dict[str, ControlledRun], provider: Provider) -> Iterator[tuple[ControlledRun, ProviderJob | None]]:
-    """The runs of which the list has news, with their jobs; then those that it doesn't name, to be asked for.
+    """The runs of which the list has news, with their jobs; then those to be asked for.
 
-    Those that the list names leave `unseen`.
+    Those are the runs that it doesn't name, and those that are to be cancelled. The others leave `unseen`.
     """
     for job in provider.jobs() if unseen else ():
         run = unseen.pop(job.id, None)
         if run is not None and _is_news(run, job):
-            yield run, job
+            yield run, None if run.cancel_requested_at and job.status not in TERMINAL else job
         if not unseen:
             return
     yield from ((run, None) for run in unseen.values())

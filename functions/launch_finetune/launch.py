@@ -40,10 +40,12 @@ def launch(
     It fails where its export can't be made.
     """
     run = runs.get(tenant, run_id)
+    if run.status not in SUBMITTABLE:
+        return run
     export = exports.find(tenant, run.dataset, run.export)
     if export is None:
         failure = datasets.get(tenant, run.dataset).export_failure
-        if failure and failure.export == run.export and failure.at >= run.created_at and run.status in SUBMITTABLE:
+        if failure and failure.export == run.export and failure.at >= run.created_at:
             return fail(run, RunError(code=failure.code, message=failure.message), runs=runs, now=now)
         remind(run, runs=runs, now=now)
         return run

@@ -1,43 +1,71 @@
 """The training-run routes: ask for a run, list runs, confirm one that waits for it."""
 
-from typing import Any
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from launch_finetune.request import confirm, request_run
+from launch_finetune.asking import Wanted, ask
+from launch_finetune.cancel import cancel
+from launch_finetune.request import confirm
+from launch_finetune.retry import retry
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
+from tuneloop.domain.hyperparameters import Hyperparameters
 from tuneloop.domain.ids import Name as Id
-from tuneloop.domain.training import Hyperparameters, TrainingRun
+from tuneloop.domain.training import TrainingRun
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
 
 api = Api(app)
 
 
 class NewTrainingRun(BaseModel):
-    """What to train: a dataset is enough; it is frozen as it is now."""
+    """What to train: a dataset is enough; it is frozen as it is now, unless an earlier `revision` or `export` is named.
+
+    Without a `provider` it is the dataset's, and with another one its base model has to be named.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     dataset: Id
+    provider: Id | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
     hyperparameters: Hyperparameters = Hyperparameters()
+    revision: int | None = Field(default=None, ge=1, strict=True)
+    export: Id | None = None
+
+    @model_validator(mode="after")
+    def _names_one_state(self) -> Self:
+        if self.revision and self.export:
+            raise ValueError("name a `revision` or an `export`, not both")
+        return self
+
+
+class Retry(BaseModel):
+    """How to retry a run; `force` as true trains the same once more where it has succeeded."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    force: bool = Field(default=False, strict=True)
+
+
+PLAINLY = Retry()
 
 
 @api.route("POST /v1/training-runs", Scope.TRAIN, status=202)
 def create_training_run(new: NewTrainingRun) -> TrainingRun:
-    """Train on a dataset; asking again gives the same run, after a failure the next attempt."""
-    chosen: dict[str, Any] = new.hyperparameters.model_dump(exclude_none=True)
-    dataset = app.datasets.get(api.tenant, new.dataset)
-    run = request_run(
-        dataset,
-        provider=dataset.provider or app.settings.provider,
-        runs=app.runs,
-        now=utc_now(),
+    """Train on a dataset; asking again gives the same run, after a failure the next attempt.
+
+    What its provider is known not to take is refused here, before anything is uploaded or spent.
+    """
+    wanted = Wanted(
+        provider=new.provider,
         base_model=new.base_model,
-        hyperparameters=chosen,
-        again=True,
+        hyperparameters=new.hyperparameters.model_dump(exclude_none=True),
+        revision=new.revision,
+        export=new.export,
     )
+    dataset = app.datasets.get(api.tenant, new.dataset)
+    run = ask(dataset, wanted, providers=app.providers, exports=app.exports, runs=app.runs, now=utc_now())
     return TrainingRun.model_validate(run.model_dump())
 
 
@@ -52,3 +80,21 @@ def confirm_training_run(run: Name) -> TrainingRun:
     """Let a run that awaits confirmation spend what it is estimated to cost."""
     confirmed = confirm(app.runs.get(api.tenant, run), runs=app.runs, now=utc_now())
     return TrainingRun.model_validate(confirmed.model_dump())
+
+
+@api.route("POST /v1/training-runs/{run}/cancel", Scope.TRAIN, status=202)
+def cancel_training_run(run: Name) -> TrainingRun:
+    """Stop a run wherever it is; its provider is asked to, now if it is there, else as soon as it is.
+
+    A job that had succeeded by then ends as succeeded, and is paid for.
+    """
+    found = app.runs.get(api.tenant, run)
+    stopped = cancel(found, runs=app.runs, providers=app.providers, now=utc_now(), asking_s=app.remaining_s)
+    return TrainingRun.model_validate(stopped.model_dump())
+
+
+@api.route("POST /v1/training-runs/{run}/retry", Scope.TRAIN, status=202)
+def retry_training_run(run: Name, how: Retry = PLAINLY) -> TrainingRun:
+    """Make the next attempt at what a run was to train, once it has ended; asking twice gives the same attempt."""
+    again = retry(app.runs.get(api.tenant, run), force=how.force, runs=app.runs, now=utc_now())
+    return TrainingRun.model_validate(again.model_dump())

@@ -2,33 +2,35 @@
 
 The lease keeps others out while files are uploaded and the job is created. The create is sent once; after that moment
 the job is looked for under its own id, if it is known, and the run's, and only when two look-ups a minute apart found
-nothing is it sent again.
+nothing is it sent again. Of two jobs the older is adopted. A wish to cancel the run may come at any moment: before the
+create it ends the run, and a job that is found afterwards is adopted and stopped.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
+from launch_finetune.cancel import end
+from launch_finetune.checks import end_in_sight, method_of, missing_at, refusal_of_run
+from launch_finetune.pausing import pause_after
+from tuneloop.domain.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
-from tuneloop.domain.jobs import ProviderJob, RunError, TrainingFile
+from tuneloop.domain.jobs import OtherJob, ProviderJob, RunError, TrainingFile
 from tuneloop.domain.leases import lease
-from tuneloop.domain.policy import Kind
-from tuneloop.domain.pricing import Price, auto_epochs, training_cost
+from tuneloop.domain.offers import Offer, epochs_of
+from tuneloop.domain.pricing import training_cost
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
-from tuneloop.observability import count
+from tuneloop.observability import count, log_failure
 from tuneloop.providers.base import JOB_NOT_FOUND, JobRequest, Provider
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
 
 LEASE_S = 330  # beyond the function's time-out of 300 s, so that a dead holder is really dead
 ASKING_S = 20.0
-NO_PREFERENCES = (
-    "This export holds preference pairs, and runs train on supervised examples. Set the policy's `kind` to "
-    "`supervised`, or download the export and train on it elsewhere."
-)
 UNSURE = "Another look: the provider was asked for the job and has not shown it yet."
 
 
@@ -44,19 +46,28 @@ class Submission:
     stage: str
     now: datetime
 
-    def submit(self, price: Price | None, limit_usd: Decimal, owner: str) -> ControlledRun:
+    def submit(self, price: Offer | None, limit_usd: Decimal, owner: str) -> ControlledRun:
         """Take the run as far as it can go now: refused, waiting for a confirmation, or at the provider."""
         if self.run.status not in SUBMITTABLE or (self.run.lease and self.run.lease.is_held(self.now)):
             return self.run
-        if refusal := self._refusal():
+        if self.run.cancel_requested_at and self.run.has_no_job:
+            return end(self.run, runs=self.runs, now=self.now)
+        if self.run.not_before and self.now < self.run.not_before:
+            return self.run
+        if self.run.has_no_job and (refusal := refusal_of_run(self.run, self.export, self.provider, self.now)):
             return self._fail(refusal)
         estimate = self._estimate(price)
         may_wait = self.run.status == RunStatus.REQUESTED and not self.run.confirmed
-        if waiting := _waits_for(estimate, limit_usd) if may_wait else None:
+        if waiting := (end_in_sight(price, self.now) or _waits_for(estimate, limit_usd)) if may_wait else None:
             held_back = self.run.moved(RunStatus.AWAITING_CONFIRMATION, estimated_cost_usd=estimate)
             return self._save(held_back.waiting(waiting, self.now))
         try:
-            held = {"lease": lease(owner, self.now, LEASE_S), "estimated_cost_usd": estimate}
+            held: dict[str, Any] = {
+                "lease": lease(owner, self.now, LEASE_S),
+                "estimated_cost_usd": estimate,
+                "not_before": None,
+            }
+            held["method"] = method_of(self.export)  # which its policy needn't have said
             examples = self.export.files[Split.TRAIN].examples
             self._save(self.run.moved(RunStatus.SUBMITTING, examples=examples, **held))
         except Stale:  # somebody else took it
@@ -69,17 +80,26 @@ class Submission:
             return self._find_or_create()
         except ProviderUnavailable as error:
             unsure = self.run.create_sent_at != sent_before  # it may have been created: keep others out for a while
-            kept = self.run.lease if unsure else None
-            return self._save(self.run.waiting(error.message, self.now, lease=kept, checked_at=self.now))
+            changes: dict[str, Any] = {"lease": self.run.lease if unsure else None, "checked_at": self.now}
+            if error.code == DAILY_LIMIT:  # refused for sure
+                changes = {"lease": None, "create_sent_at": sent_before, "checked_at": self.now}
+            pause = pause_after(error, self.now)
+            return self._save(self.run.waiting(pause.waiting_for, self.now, not_before=pause.until, **changes))
         except ProviderRefused as error:
             return self._fail(RunError(code=error.code, message=error.message))
+        except Stale:  # it was cancelled, or somebody else took it
+            return self.runs.get(self.run.tenant, self.run.id)
 
     def _find_or_create(self) -> ControlledRun:
-        if job := self._find():
-            return self._adopt(job)
+        if jobs := self._find():
+            return self._stop_others(self._adopt(jobs[0]), jobs[1:])
         if self.run.create_sent_at and not self.run.is_missed_for_long(self.now):
             missed_at = self.run.missed_at or self.now
             return self._save(self.run.waiting(UNSURE, self.now, lease=None, missed_at=missed_at, checked_at=self.now))
+        if self.run.cancel_requested_at:
+            return end(self.run, runs=self.runs, now=self.now)
+        if missing := missing_at(self.provider, self.run.base_model):
+            return self._fail(missing)
         has_validation = self.export.files[Split.VALIDATION].examples
         request = JobRequest(
             origin=origin_of(self.run, self.stage),
@@ -89,24 +109,40 @@ class Submission:
             validation_file=self._file(Split.VALIDATION) if has_validation else None,
             hyperparameters=self.run.hyperparameters,
         )
-        self._save(self.run.model_copy(update={"create_sent_at": self.now, "missed_at": None}))
+        # Before this write a wish to cancel ends the run, and the write fails; after it the job is to be looked for.
+        self.run = self.runs.save(self.run.model_copy(update={"create_sent_at": self.now, "missed_at": None}))
         return self._adopt(self.provider.create_job(request))
 
-    def _find(self) -> ProviderJob | None:
+    def _find(self) -> list[ProviderJob]:
         if self.run.provider_job_id:
             try:
-                return self.provider.get_job(self.run.provider_job_id, timeout_s=ASKING_S)
+                return [self.provider.get_job(self.run.provider_job_id, timeout_s=ASKING_S)]
             except ProviderRefused as error:
                 if error.code != JOB_NOT_FOUND:
                     raise
         file = TrainingFile(self.run.tenant, self.run.id, Split.TRAIN)
-        found = self.provider.find_jobs(self.run.id, self.provider.find_file(file))
-        return found[0] if found else None
+        sent = self.provider.find_file(file) if self.run.create_sent_at else None  # else no job can train on it yet
+        return self.provider.find_jobs(self.run.id, sent)
 
     def _adopt(self, job: ProviderJob) -> ControlledRun:
-        self.run = self.runs.adopt(adopt_job(self.run, job, self.now))
+        self._save(adopt_job(self.run, job, self.now), self.runs.adopt)
         count("RunsStarted")
+        if self.run.cancel_requested_at:
+            self._stop(job)
         return self.run
+
+    def _stop_others(self, run: ControlledRun, jobs: list[ProviderJob]) -> ControlledRun:
+        """Cancel what came to be by accident, and record it; the sweep does so too, should this not come to its end."""
+        for job in jobs:
+            self._stop(job)
+        others = [OtherJob(id=job.id, status=job.status, trained_tokens=job.trained_tokens) for job in jobs]
+        return self._save(run.model_copy(update={"other_jobs": others})) if others else run
+
+    def _stop(self, job: ProviderJob) -> None:
+        try:
+            self.provider.cancel_job(job.id, timeout_s=ASKING_S)
+        except (ProviderUnavailable, ProviderRefused) as error:  # the sweep stops it
+            log_failure(error)
 
     def _file(self, split: Split) -> str:
         file = TrainingFile(self.run.tenant, self.run.id, split)
@@ -115,39 +151,35 @@ class Submission:
         with self.objects.download(self.export.files[split].key) as content:
             return self.provider.upload(file, self.run.base_model, content)
 
-    def _refusal(self) -> RunError | None:
-        if self.export.kind != Kind.SUPERVISED:
-            return RunError(code="preference_export", message=NO_PREFERENCES)
-        fewest = self.provider.capabilities(self.run.base_model).fewest_examples
-        if self.export.files[Split.TRAIN].examples >= fewest:
-            return None
-        return RunError(
-            code="too_few_examples", message=f"Need at least {fewest} examples. {_current(self.export, fewest)}"
-        )
-
-    def _estimate(self, price: Price | None) -> Decimal | None:
+    def _estimate(self, price: Offer | None) -> Decimal | None:
         train = self.export.files[Split.TRAIN]
         chosen = self.run.hyperparameters.get("n_epochs")
-        epochs = chosen if isinstance(chosen, int) else auto_epochs(train.examples)
+        epochs = epochs_of(price, chosen if isinstance(chosen, int) else None, train.examples)
         return training_cost(price, train.tokens * epochs)
 
     def _fail(self, error: RunError) -> ControlledRun:
         self.run = fail(self.run, error, runs=self.runs, now=self.now)
         return self.run
 
-    def _save(self, run: ControlledRun) -> ControlledRun:
-        self.run = self.runs.save(run)
+    def _save(self, run: ControlledRun, write: Callable[[ControlledRun], ControlledRun] | None = None) -> ControlledRun:
+        """Store the run, with the wish to cancel it if nothing but that was written in between."""
+        store = write or self.runs.save
+        try:
+            self.run = store(run)
+        except Stale:
+            seen = self.runs.get(run.tenant, run.id)
+            wish = {"seq": seen.seq, "cancel_requested_at": seen.cancel_requested_at}
+            if self.run.model_copy(update=wish) != seen:
+                raise
+            self.run = store(run.model_copy(update=wish))
         return self.run
 
 
 def fail(run: ControlledRun, error: RunError, *, runs: Runs, now: datetime) -> ControlledRun:
     """The run ended by an error that came before there was a job."""
     failed = run.moved(RunStatus.FAILED, error=error, finished_at=now, lease=None)
-    event = TrainingRunFinished(
-        tenant=failed.tenant, run=failed.id, model=failed.model, dataset=failed.dataset, status=failed.status
-    )
     count("RunsFailed")
-    return runs.save(failed, event=event, now=now)
+    return runs.finish(failed, TrainingRunFinished.of(failed), now, None)
 
 
 def _waits_for(estimate: Decimal | None, limit_usd: Decimal) -> str | None:
@@ -160,12 +192,3 @@ def _waits_for(estimate: Decimal | None, limit_usd: Decimal) -> str | None:
 
 def _usd(amount: Decimal) -> str:
     return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
-
-
-def _current(export: Export, fewest: int) -> str:
-    """How many examples an export has, and where the others are."""
-    train, kept = export.files[Split.TRAIN].examples, sum(file.examples for file in export.files.values())
-    held = kept - train
-    have = f"Current: {kept}." if kept < fewest else f"Current: {train} to train on, {held} for validation and test."
-    left_out = sum(export.left_out.values())
-    return f"{have} The export left out {left_out} more, and says why." if left_out else have

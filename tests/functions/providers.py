@@ -1,6 +1,7 @@
 """The real provider with something in its way: what networks, time-outs and dying processes do to a call."""
 
 from collections import Counter
+from collections.abc import Iterator
 from io import BytesIO
 from math import inf
 from typing import IO, Any
@@ -73,6 +74,37 @@ class Away(Interfered):
 
     def get_job(self, *_: Any, **__: Any) -> ProviderJob:
         raise ProviderUnavailable("The provider can't answer now (APIConnectionError). Try again later.")
+
+
+class Slow(Interfered):
+    """Says of every job that it is running until it is cancelled; the cancelled ones have cost a hundred tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cancelled: list[str] = []
+        self.is_away = False
+
+    def create_job(self, request: JobRequest) -> ProviderJob:
+        return self._seen(self.real.create_job(request))
+
+    def cancel_job(self, job_id: str, timeout_s: float) -> None:
+        if self.is_away:
+            raise ProviderUnavailable(f"The provider can't answer now ({timeout_s:.0f} s).")
+        self.cancelled.append(job_id)
+
+    def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
+        return self._seen(self.real.get_job(job_id, timeout_s=timeout_s))
+
+    def find_jobs(self, *which: Any) -> list[ProviderJob]:
+        return [self._seen(job) for job in self.real.find_jobs(*which)]
+
+    def jobs(self) -> Iterator[ProviderJob]:
+        return map(self._seen, self.real.jobs())
+
+    def _seen(self, job: ProviderJob) -> ProviderJob:
+        is_over = job.id in self.cancelled
+        said = {"status": "cancelled", "trained_tokens": 100} if is_over else {"status": "running"}
+        return job.model_copy(update={"fine_tuned_model": None, "finished_at": None, "trained_tokens": None, **said})
 
 
 class Counting(Interfered):

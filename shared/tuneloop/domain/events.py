@@ -5,14 +5,15 @@ It holds ids and figures, never content. Its `schema_version` rises when a field
 """
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tuneloop.domain.evaluation import Verdict
 from tuneloop.domain.ids import Name
+from tuneloop.domain.overfitting import Overfitting
 from tuneloop.domain.pricing import Usd
-from tuneloop.domain.training import RunStatus
+from tuneloop.domain.training import ControlledRun, RunStatus
 
 SOURCE = "tuneloop"
 
@@ -65,7 +66,7 @@ class TrainingRunRequested(DomainEvent):
 
 
 class TrainingRunFinished(DomainEvent):
-    """A run ended; `version` is the one it made, if it succeeded."""
+    """A run ended; `version` is the one it made, if it succeeded, `overfitting` that it was trained for too long."""
 
     aggregate_field = "run"
     type: Literal["TrainingRunFinished"] = "TrainingRunFinished"
@@ -75,6 +76,21 @@ class TrainingRunFinished(DomainEvent):
     status: RunStatus
     version: int | None = None
     training_cost_usd: Usd | None = None
+    overfitting: Overfitting | None = None
+
+    @classmethod
+    def of(cls, run: ControlledRun) -> Self:
+        """The end of a run."""
+        return cls(
+            tenant=run.tenant,
+            run=run.id,
+            model=run.model,
+            dataset=run.dataset,
+            status=run.status,
+            version=run.version,
+            training_cost_usd=run.training_cost_usd,
+            overfitting=run.overfitting,
+        )
 
 
 class VersionReady(DomainEvent):

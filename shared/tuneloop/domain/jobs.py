@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from tuneloop.domain.examples import Split
+from tuneloop.domain.pricing import Usd
 
 
 class Method(StrEnum):
@@ -51,6 +52,15 @@ class RunError(BaseModel):
     code: str
     message: str
     param: str | None = None
+
+
+class OtherJob(BaseModel):
+    """A second job that came to be for a run: cancelled, and paid for as far as it came."""
+
+    id: str
+    status: str
+    trained_tokens: int | None = None
+    cost_usd: Usd | None = None
 
 
 class ProviderJob(BaseModel):

@@ -11,15 +11,17 @@ names no model yet is waited for; one that the provider doesn't know ends its ru
 import json
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import product
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from tuneloop.domain.errors import Conflict
 from tuneloop.domain.ids import Name, derived_id
-from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunError, RunEvent
+from tuneloop.domain.jobs import JobOrigin, Method, OtherJob, ProviderJob, RunError, RunEvent
 from tuneloop.domain.leases import Lease
-from tuneloop.domain.pricing import Usd
+from tuneloop.domain.overfitting import Overfitting
+from tuneloop.domain.pricing import Price, Usd, training_cost
 
 
 class RunStatus(StrEnum):
@@ -56,22 +58,13 @@ MOVES: dict[RunStatus, frozenset[RunStatus]] = {
 }
 
 
-class Hyperparameters(BaseModel):
-    """How to train, in OpenAI's words; what is left out is up to the provider. Ranges read 2026-11."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    n_epochs: int | None = Field(default=None, ge=1, le=50)
-    batch_size: int | None = Field(default=None, ge=1, le=256)
-    learning_rate_multiplier: float | None = Field(default=None, gt=0, le=1000)
-
-
 class TrainingRun(BaseModel):
     """A training run as its user reads it; costs in USD, null while unknown.
 
     `base_model` is dated where the provider dates its models, `asked_base_model` what it was asked for by, where that
     was another name. `waiting_for` says what keeps it, `waiting_since` for how long, `checked_at` when its provider was
-    last tried.
+    last tried, `last_heard` what was new when it last said something new; `stuck_since` is set while that is too long
+    ago. `other_jobs` came to be by accident, and `notes` say what there is to know beside all this.
     """
 
     id: Name
@@ -99,10 +92,19 @@ class TrainingRun(BaseModel):
     trained_tokens: int | None = None
     training_cost_usd: Usd | None = None
     estimated_cost_usd: Usd | None = None
+    estimated_evaluation_usd: Usd | None = None
+    estimated_minutes: int | None = None
     waiting_for: str | None = None
     waiting_since: datetime | None = None
+    cancel_requested_at: datetime | None = None
     checked_at: datetime | None = None
+    last_heard_at: datetime | None = None
+    last_heard: str | None = None
+    stuck_since: datetime | None = None
     examples: int | None = None
+    overfitting: Overfitting | None = None
+    other_jobs: list[OtherJob] = []
+    notes: list[str] = []
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -115,7 +117,11 @@ class TrainingRun(BaseModel):
 
 
 class ControlledRun(TrainingRun):
-    """A run with what job control keeps about it: lease, when the create was sent, when it was last looked at."""
+    """A run with what job control keeps about it: lease, when the create was sent, when it was last looked at.
+
+    Before `not_before` its provider is left alone.
+    `reserved_usd` is what the spending of `reserved_month` (YYYY-MM) holds for it until it ends.
+    """
 
     tenant: Name
     revision: int
@@ -123,7 +129,16 @@ class ControlledRun(TrainingRun):
     lease: Lease | None = None
     create_sent_at: datetime | None = None
     missed_at: datetime | None = None
+    not_before: datetime | None = None
+    reserved_usd: Usd | None = None
+    reserved_month: str | None = None
+    epoch_losses: dict[str, float] = {}
     seq: int = 0
+
+    @property
+    def has_no_job(self) -> bool:
+        """Whether nothing that could have made a job was ever sent."""
+        return self.provider_job_id is None and self.create_sent_at is None
 
     def is_missed_for_long(self, now: datetime) -> bool:
         """Whether a look at least a minute ago found no job of it at the provider."""
@@ -136,6 +151,21 @@ class ControlledRun(TrainingRun):
             raise Conflict(f"A run that is {self.status} can't become {to}; it can become {allowed}.")
         waits = {"waiting_for": None, "waiting_since": None} if to in TERMINAL else {}
         return self.model_copy(update={**waits, **changes, "status": to})
+
+    def cancelled(self, now: datetime) -> "ControlledRun":
+        """This run ended as its user wished it."""
+        asked = self.cancel_requested_at or now
+        return self.moved(S.CANCELLED, cancel_requested_at=asked, finished_at=now, lease=None)
+
+    def costed(self, price: Price | None) -> "ControlledRun":
+        """This run with what its trained tokens cost, where those are known."""
+        if self.trained_tokens is None:
+            return self
+        return self.model_copy(update={"training_cost_usd": training_cost(price, self.trained_tokens)})
+
+    def noting(self, note: str) -> "ControlledRun":
+        """This run with a note, once."""
+        return self if note in self.notes else self.model_copy(update={"notes": [*self.notes, note]})
 
     def waiting(self, what: str, now: datetime, **changes: Any) -> "ControlledRun":
         """This run waiting for something, since now unless it was waiting already."""
@@ -156,6 +186,21 @@ def run_id(
     """The id of an attempt, from everything that defines it."""
     chosen = json.dumps(hyperparameters, sort_keys=True)
     return derived_id("run", tenant, model, export, provider, base_model, method, chosen, attempt)
+
+
+def attempt_id(run: ControlledRun, attempt: int) -> str:
+    """The id of another attempt at the same, by the base model's name and the method that the run's own was made with.
+
+    Either may have become known better since.
+    """
+    names = [run.base_model, *filter(None, [run.asked_base_model])]
+
+    def by(base_model: str, method: Method, number: int) -> str:
+        of = run.tenant, run.model, run.export, run.provider, base_model
+        return run_id(*of, run.hyperparameters, number, method)
+
+    made_with = (pair for pair in product(names, [run.method, *Method]) if by(*pair, run.attempt) == run.id)
+    return by(*next(made_with, (run.base_model, run.method)), attempt)
 
 
 def origin_of(run: ControlledRun, stage: str) -> JobOrigin:
