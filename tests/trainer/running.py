@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,17 +46,18 @@ class TrainerGaveUpError(Exception):
 class Trainer:
     """`python -m trainer` on a free port; `start` again after `kill` to go on with the same folder."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.log = folder.with_name(f"{folder.name}.log")
         self._options = options
+        self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
     def start(self) -> str:
         """Start, and return the URL that the trainer prints."""
         command = [sys.executable, "-m", "trainer", "--port", "0", "--data", str(self.folder), *self._options]
-        environment = os.environ | {"PYTHONPATH": "shared:.", "PYTHONWARNINGS": "error"}
+        environment = os.environ | {"PYTHONPATH": "shared:.", "PYTHONWARNINGS": "error", **self._environment}
         with self.log.open("ab") as log:
             before = log.tell()
             self._process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log)

@@ -27,7 +27,7 @@ def create(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
         arn=deployment_arn(asking.region, account_in(one.model_arn), deployment_id),
         model_arn=one.model_arn,
         request=request,
-        created_at=time.time(),
+        created_at=round(time.time(), 3),
     )
     with asking.home.rows.transaction():
         before = _asked_before(asking, request)

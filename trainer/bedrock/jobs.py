@@ -95,7 +95,7 @@ def _customization(asking: Asking, request: dict[str, Any], base: Base) -> Custo
         base_id=base.id,
         request=request,
         hyperparameters=base.settled(request.get("hyperParameters", {})),
-        created_at=time.time(),
+        created_at=round(time.time(), 3),
     )
 
 

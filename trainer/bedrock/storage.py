@@ -11,8 +11,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from trainer.bedrock.names import account_in, region_in
@@ -20,7 +18,6 @@ from trainer.bedrock.refusals import invalid
 from trainer.state.bedrock import Customization
 
 BEDROCK_PRINCIPAL = "bedrock.amazonaws.com"
-_CONFIG = Config(connect_timeout=3, read_timeout=60, retries={"max_attempts": 3, "mode": "standard"})
 
 
 class StorageError(Exception):
@@ -79,22 +76,29 @@ def s3_of(customization: Customization) -> Any:
     role_arn, region = customization.request["roleArn"], region_in(customization.arn)
     try:
         role_name = role_arn.rpartition("/")[2]
-        role = boto3.client("iam", region_name=region, config=_CONFIG).get_role(RoleName=role_name)["Role"]
+        role = _client("iam", region).get_role(RoleName=role_name)["Role"]
         if not trusts_bedrock(role["AssumeRolePolicyDocument"], customization.arn):
             raise StorageError(f"The role does not trust {BEDROCK_PRINCIPAL} for this job.")
-        sts = boto3.client("sts", region_name=region, config=_CONFIG)
+        sts = _client("sts", region)
         session = f"bedrock-{customization.id}"
         given = sts.assume_role(RoleArn=role_arn, RoleSessionName=session)["Credentials"]
     except (ClientError, BotoCoreError) as refused:
         raise StorageError(f"The job's role could not be taken on: {_code_of(refused)}.") from None
-    return boto3.client(
+    return _client(
         "s3",
-        region_name=region,
-        config=_CONFIG,
+        region,
         aws_access_key_id=given["AccessKeyId"],
         aws_secret_access_key=given["SecretAccessKey"],
         aws_session_token=given["SessionToken"],
     )
+
+
+def _client(service: str, region: str, **credentials: str) -> Any:
+    import boto3  # noqa: PLC0415 - 0.3 s that no worker of OpenAI's wire need wait for
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(connect_timeout=3, read_timeout=60, retries={"max_attempts": 3, "mode": "standard"})
+    return boto3.client(service, region_name=region, config=config, **credentials)  # type: ignore[call-overload]
 
 
 def trusts_bedrock(policy: Any, job_arn: str) -> bool:
