@@ -149,7 +149,7 @@ def _version(
         created_at=now,
     )
     base = models.version(run.tenant, run.model, 0)
-    if base.prompt is not None and base.export is None:  # set by hand: not ours to change
+    if run.model_is_named or (base.prompt is not None and base.export is None):  # another's, or set by hand
         return model, version, None
     asked = {"prompt": export.served_base_prompt, "parameters": {**base.parameters, **export.parameters}}
     return model, version, base.model_copy(update={**asked, "export": export.id})

@@ -134,7 +134,9 @@ class Clearing:
 def with_runs(erasure: Erasure, runs: Runs, until: datetime | None) -> Erasure:
     """The erasure with the runs that trained on its exports, begun by a time if one is given, and their versions."""
     exports = {each.export for each in erasure.exports}
-    trained = [run for run in runs.all(erasure.tenant) if run.export in exports and _began(run, until)]
+    trained = [
+        run for run in runs.all(erasure.tenant) if exports & {run.export, run.validation_export} and _began(run, until)
+    ]
     versions = {(run.model, run.version) for run in trained if run.version is not None}
     known = {(each.model, each.version) for each in erasure.versions}
     update = {

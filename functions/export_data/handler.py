@@ -12,11 +12,17 @@ handler = Function("export-data", api)
 @handler.on("DatasetSettled")
 @handler.on("TrainingRunRequested")
 def on_needed(event: DatasetSettled | TrainingRunRequested) -> None:
-    """Freeze the revision that the event names."""
+    """Freeze the revision that the event names, and that of the run's validation where it names one."""
+    if isinstance(event, TrainingRunRequested) and event.validation_dataset and event.validation_revision:
+        _freeze(event.tenant, event.validation_dataset, event.validation_revision)
+    _freeze(event.tenant, event.dataset, event.revision)
+
+
+def _freeze(tenant: str, dataset: str, revision: int) -> None:
     freeze(
-        event.tenant,
-        event.dataset,
-        event.revision,
+        tenant,
+        dataset,
+        revision,
         datasets=app.datasets,
         contents=app.contents,
         exports=app.exports,

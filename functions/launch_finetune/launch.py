@@ -1,11 +1,12 @@
 """Launching: which runs an event or a schedule sets in motion."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from launch_finetune.request import request_run, requested
 from launch_finetune.submit import Submission, fail
+from launch_finetune.validating import failure_of, places_of, refusal_of_validation
 from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.jobs import RunError
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun
 from tuneloop.observability import count
 from tuneloop.providers.catalog import price_of
@@ -42,17 +43,21 @@ def launch(
     run = runs.get(tenant, run_id)
     if run.status not in SUBMITTABLE:
         return run
-    export = exports.find(tenant, run.dataset, run.export)
-    if export is None:
-        failure = datasets.get(tenant, run.dataset).export_failure
-        if failure and failure.export == run.export and failure.at >= run.created_at:
-            return fail(run, RunError(code=failure.code, message=failure.message), runs=runs, now=now)
+    found = [exports.find(tenant, *place) for place in places_of(run)]
+    frozen = [export for export in found if export]
+    if len(frozen) < len(found):
+        if failure := failure_of(run, datasets=datasets):
+            return fail(run, failure, runs=runs, now=now)
         remind(run, runs=runs, now=now)
         return run
-    limit = datasets.get(tenant, run.dataset).max_run_usd
+    if run.has_no_job and (unfit := refusal_of_validation(*frozen)):
+        return fail(run, unfit, runs=runs, now=now)
+    export, *others = frozen
+    limit = max(datasets.get(tenant, run.dataset).max_run_usd, run.max_usd or Decimal(0))
     price = price_of(run.provider, run.base_model)
     provider = providers.named(run.provider)
-    return Submission(run, export, provider, objects, runs, stage, now).submit(price, limit, owner)
+    submission = Submission(run, export, provider, objects, runs, stage, now, *others)
+    return submission.submit(price, limit, owner)
 
 
 def request_wanted(dataset: Dataset, revision: int, *, provider: str, runs: Runs, now: datetime) -> None:
@@ -63,7 +68,7 @@ def request_wanted(dataset: Dataset, revision: int, *, provider: str, runs: Runs
 
 def waiting_for(export: str, *, runs: Runs) -> list[ControlledRun]:
     """The open runs that wait for an export to be frozen."""
-    return [run for run in runs.open() if run.export == export and run.status in SUBMITTABLE]
+    return [run for run in runs.open() if export in (run.export, run.validation_export) and run.status in SUBMITTABLE]
 
 
 def retrain(provider: str, *, tenants: Tenants, datasets: Datasets, runs: Runs, models: Models, now: datetime) -> None:

@@ -3,11 +3,14 @@
 from datetime import datetime
 from typing import Any
 
+from launch_finetune.particulars import NOTHING_MORE, Particulars
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import Conflict, Stale
 from tuneloop.domain.events import TrainingRunRequested
-from tuneloop.domain.exports import export_id
+from tuneloop.domain.exports import Export, export_id
+from tuneloop.domain.jobs import Method
 from tuneloop.domain.training import ControlledRun, RunStatus, run_id
+from tuneloop.providers.catalog import dated_name
 from tuneloop.store.runs import Runs
 
 
@@ -18,51 +21,82 @@ def request_run(
     runs: Runs,
     now: datetime,
     revision: int | None = None,
+    export: Export | None = None,
     base_model: str | None = None,
     hyperparameters: dict[str, Any] | None = None,
+    metadata: dict[str, str] | None = None,
+    particulars: Particulars = NOTHING_MORE,
     again: bool = False,
 ) -> ControlledRun:
-    """The run of a dataset's revision (the latest by default); asking again gives the same run.
+    """The run of a dataset's revision (the latest by default) or of an export; asking again gives the same run.
 
-    After a failed or cancelled attempt the next one is made only with `again`.
+    A name of a base model that moves and the dated one that it stands for are the same. After a failed or cancelled
+    attempt the next one is made only with `again`.
     """
-    frozen = revision or dataset.revision
-    if not frozen:
-        raise Conflict(f"Dataset {dataset.id} has no examples yet.", code="empty_dataset")
-    export = export_id(dataset.tenant, dataset.id, frozen, dataset.policy_at(frozen))
-    base, chosen = base_model or dataset.base_model, hyperparameters or {}
+    frozen = export.revision if export else revision_of(dataset, revision)
+    asked = base_model or dataset.base_model
+    dated = dated_name(provider, asked)
+    wanted = ControlledRun(
+        id="run",
+        tenant=dataset.tenant,
+        provider=provider,
+        model=dataset.model,
+        base_model=dated,
+        asked_base_model=asked if asked != dated else None,
+        method=method_at(dataset, frozen),
+        dataset=dataset.id,
+        export=export.id if export else export_id(dataset.tenant, dataset.id, frozen, dataset.policy_at(frozen)),
+        revision=frozen,
+        hyperparameters=hyperparameters or {},
+        metadata=metadata or {},
+        created_at=now,
+    )
+    return _attempted(particulars.of(wanted), runs, now, again=again)
+
+
+def _attempted(wanted: ControlledRun, runs: Runs, now: datetime, *, again: bool) -> ControlledRun:
+    """The last attempt at what is wanted, or the next one if there is none that will do."""
     attempt = 0
     while True:
         attempt += 1
-        identity = run_id(dataset.tenant, dataset.model, export, provider, base, chosen, attempt)
-        found = runs.find(dataset.tenant, identity)
+        of = (wanted.tenant, wanted.model, wanted.export, wanted.provider, wanted.base_model)
+        identity = run_id(*of, wanted.hyperparameters, attempt, wanted.method, wanted.particulars)
+        found = runs.find(wanted.tenant, identity)
         if found and (found.is_open or found.status == RunStatus.SUCCEEDED or not again):
             return found
         if found is None:
             break
-    run = ControlledRun(
-        id=identity,
-        tenant=dataset.tenant,
-        provider=provider,
-        model=dataset.model,
-        base_model=base,
-        dataset=dataset.id,
-        export=export,
-        revision=frozen,
-        attempt=attempt,
-        hyperparameters=chosen,
-        created_at=now,
-    )
+    run = wanted.model_copy(update={"id": identity, "attempt": attempt})
     try:
         return runs.save(run, event=requested(run), now=now)
     except Stale:  # asked for by somebody else at the same time
         return runs.get(run.tenant, run.id)
 
 
+def revision_of(dataset: Dataset, revision: int | None) -> int:
+    """A revision, the latest by default; Conflict where there is none yet."""
+    if frozen := revision or dataset.revision:
+        return frozen
+    raise Conflict(f"Dataset {dataset.id} has no examples yet.", code="empty_dataset")
+
+
+def method_at(dataset: Dataset, revision: int | None) -> Method:
+    """By what method a revision is trained on, as far as its policy says so; its export may know better."""
+    kind = dataset.policy_at(revision or dataset.revision).kind
+    return Method(kind.value) if kind else Method.SUPERVISED
+
+
 def requested(run: ControlledRun) -> TrainingRunRequested:
     """The event that sets a run in motion."""
     return TrainingRunRequested(
-        tenant=run.tenant, run=run.id, model=run.model, dataset=run.dataset, export=run.export, revision=run.revision
+        tenant=run.tenant,
+        run=run.id,
+        model=run.model,
+        dataset=run.dataset,
+        export=run.export,
+        revision=run.revision,
+        validation_dataset=run.validation_dataset,
+        validation_revision=run.validation_revision,
     )
 
 

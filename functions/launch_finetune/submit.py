@@ -18,7 +18,7 @@ from launch_finetune.pausing import pause_after
 from tuneloop.domain.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import Export
+from tuneloop.domain.exports import Export, ExportFile
 from tuneloop.domain.jobs import OtherJob, ProviderJob, RunError, TrainingFile
 from tuneloop.domain.leases import lease
 from tuneloop.domain.offers import Offer, epochs_of
@@ -45,6 +45,7 @@ class Submission:
     runs: Runs
     stage: str
     now: datetime
+    validation: Export | None = None  # of another dataset, all of which validates
 
     def submit(self, price: Offer | None, limit_usd: Decimal, owner: str) -> ControlledRun:
         """Take the run as far as it can go now: refused, waiting for a confirmation, or at the provider."""
@@ -100,7 +101,7 @@ class Submission:
             return end(self.run, runs=self.runs, now=self.now)
         if missing := missing_at(self.provider, self.run.base_model):
             return self._fail(missing)
-        has_validation = self.export.files[Split.VALIDATION].examples
+        has_validation = self._content(Split.VALIDATION).examples
         request = JobRequest(
             origin=origin_of(self.run, self.stage),
             base_model=self.run.base_model,
@@ -108,6 +109,7 @@ class Submission:
             training_file=self._file(Split.TRAIN),
             validation_file=self._file(Split.VALIDATION) if has_validation else None,
             hyperparameters=self.run.hyperparameters,
+            seed=self.run.seed or 0,
         )
         # Before this write a wish to cancel ends the run, and the write fails; after it the job is to be looked for.
         self.run = self.runs.save(self.run.model_copy(update={"create_sent_at": self.now, "missed_at": None}))
@@ -148,8 +150,13 @@ class Submission:
         file = TrainingFile(self.run.tenant, self.run.id, split)
         if found := self.provider.find_file(file):
             return found
-        with self.objects.download(self.export.files[split].key) as content:
+        with self.objects.download(self._content(split).key) as content:
             return self.provider.upload(file, self.run.base_model, content)
+
+    def _content(self, split: Split) -> ExportFile:
+        if split == Split.VALIDATION and self.validation:
+            return self.validation.files[Split.TRAIN]
+        return self.export.files[split]
 
     def _estimate(self, price: Offer | None) -> Decimal | None:
         train = self.export.files[Split.TRAIN]

@@ -54,7 +54,7 @@ class ExportCreated(DomainEvent):
 
 
 class TrainingRunRequested(DomainEvent):
-    """A run is asked for: freeze its export if it isn't yet, then submit it."""
+    """A run is asked for: freeze its export if it isn't yet, and its validation's where that is another's; submit it."""
 
     aggregate_field = "run"
     type: Literal["TrainingRunRequested"] = "TrainingRunRequested"
@@ -63,6 +63,8 @@ class TrainingRunRequested(DomainEvent):
     dataset: Name
     export: Name
     revision: int
+    validation_dataset: Name | None = None
+    validation_revision: int | None = None
 
 
 class TrainingRunFinished(DomainEvent):

@@ -78,6 +78,9 @@ class TrainingRun(BaseModel):
     metadata: dict[str, str] = {}
     dataset: Name
     export: Name
+    validation_dataset: Name | None = None
+    validation_export: Name | None = None
+    seed: int | None = None
     attempt: int = 1
     status: RunStatus = RunStatus.REQUESTED
     provider_status: str | None = None
@@ -120,11 +123,15 @@ class ControlledRun(TrainingRun):
     """A run with what job control keeps about it: lease, when the create was sent, when it was last looked at.
 
     Before `not_before` its provider is left alone.
-    `reserved_usd` is what the spending of `reserved_month` (YYYY-MM) holds for it until it ends.
+    Its validation is another dataset's, where one was named, and its model not its dataset's, where `model_is_named`.
+    Up to `max_usd` it was confirmed before it was made. `reserved_usd` is what the spending of `reserved_month` (YYYY-MM) holds for it until it ends.
     """
 
     tenant: Name
     revision: int
+    validation_revision: int | None = None
+    model_is_named: bool = False
+    max_usd: Usd | None = None
     confirmed: bool = False
     lease: Lease | None = None
     create_sent_at: datetime | None = None
@@ -134,6 +141,12 @@ class ControlledRun(TrainingRun):
     reserved_month: str | None = None
     epoch_losses: dict[str, float] = {}
     seq: int = 0
+
+    @property
+    def particulars(self) -> tuple[object, ...]:
+        """What defines it beside what defines every run; nothing where nothing of the kind was asked for."""
+        asked = self.validation_export, self.seed
+        return () if asked == (None, None) else asked
 
     @property
     def has_no_job(self) -> bool:
@@ -182,10 +195,11 @@ def run_id(
     hyperparameters: dict[str, Any],
     attempt: int,
     method: Method = Method.SUPERVISED,
+    particulars: tuple[object, ...] = (),
 ) -> str:
     """The id of an attempt, from everything that defines it."""
     chosen = json.dumps(hyperparameters, sort_keys=True)
-    return derived_id("run", tenant, model, export, provider, base_model, method, chosen, attempt)
+    return derived_id("run", tenant, model, export, provider, base_model, method, chosen, attempt, *particulars)
 
 
 def attempt_id(run: ControlledRun, attempt: int) -> str:
@@ -197,7 +211,7 @@ def attempt_id(run: ControlledRun, attempt: int) -> str:
 
     def by(base_model: str, method: Method, number: int) -> str:
         of = run.tenant, run.model, run.export, run.provider, base_model
-        return run_id(*of, run.hyperparameters, number, method)
+        return run_id(*of, run.hyperparameters, number, method, run.particulars)
 
     made_with = (pair for pair in product(names, [run.method, *Method]) if by(*pair, run.attempt) == run.id)
     return by(*next(made_with, (run.base_model, run.method)), attempt)

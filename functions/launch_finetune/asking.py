@@ -1,0 +1,92 @@
+"""Asking for a run: what somebody wants trained, resolved to dated names and checked before there is a run at all."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from launch_finetune.checks import method_of, refusal_of, refusal_of_export
+from launch_finetune.particulars import NOTHING_MORE, Particulars
+from launch_finetune.request import method_at, request_run, revision_of
+from tuneloop.domain.datasets import Dataset
+from tuneloop.domain.errors import InvalidInput, NotFound
+from tuneloop.domain.exports import Export, export_id
+from tuneloop.domain.jobs import RunError
+from tuneloop.domain.training import ControlledRun
+from tuneloop.providers.base import Provider
+from tuneloop.providers.catalog import dated_name
+from tuneloop.providers.directory import Providers
+from tuneloop.store.exports import Exports
+from tuneloop.store.runs import Runs
+
+
+class Wanted(BaseModel):
+    """What is wanted of a dataset's run; the dataset says what is left out."""
+
+    provider: str | None = None
+    base_model: str | None = None
+    hyperparameters: dict[str, Any] = {}
+    metadata: dict[str, str] = {}
+    revision: int | None = None
+    export: str | None = None
+    suffix: str | None = None
+    particulars: Particulars = NOTHING_MORE
+
+
+def ask(
+    dataset: Dataset, wanted: Wanted, *, providers: Providers, exports: Exports, runs: Runs, now: datetime
+) -> ControlledRun:
+    """The run that is wanted; asking again gives the same one, after a failure the next attempt.
+
+    InvalidInput where it is known already that its provider won't take it, Conflict where there is no such provider.
+    """
+    at = wanted.provider or dataset.provider or providers.default
+    provider = providers.named(at)
+    if wanted.base_model is None and at != (dataset.provider or providers.default):
+        message = f"base_model: name one of {at}'s; the dataset's own is of another provider."
+        raise InvalidInput(message, param="base_model", code="missing")
+    asked = wanted.base_model or dataset.base_model
+    base_model = dated_name(at, asked)
+    export = _frozen(dataset, wanted, exports)
+    _refuse(_refusal(provider, base_model, dataset, export, wanted, now))
+    return request_run(
+        dataset,
+        provider=at,
+        runs=runs,
+        now=now,
+        revision=wanted.revision,
+        export=export if wanted.export else None,
+        base_model=asked,
+        hyperparameters=wanted.hyperparameters,
+        metadata=wanted.metadata,
+        particulars=wanted.particulars,
+        again=True,
+    )
+
+
+def _frozen(dataset: Dataset, wanted: Wanted, exports: Exports) -> Export | None:
+    """The export that is to be trained on, if it is frozen already; NotFound where the one that was named isn't."""
+    if wanted.export:
+        return exports.get(dataset.tenant, dataset.id, wanted.export)
+    revision = revision_of(dataset, wanted.revision)
+    if revision > dataset.revision:
+        raise NotFound(f"Dataset {dataset.id} has no revision {revision}.", param="revision")
+    return exports.find(
+        dataset.tenant, dataset.id, export_id(dataset.tenant, dataset.id, revision, dataset.policy_at(revision))
+    )
+
+
+def _refusal(
+    provider: Provider, base_model: str, dataset: Dataset, export: Export | None, wanted: Wanted, now: datetime
+) -> RunError | None:
+    method = method_of(export) if export else method_at(dataset, wanted.revision)
+    suffix = dataset.model if wanted.suffix is None else wanted.suffix
+    refusal = refusal_of(provider, base_model, method, wanted.hyperparameters, suffix, now)
+    if refusal or export is None:
+        return refusal
+    return refusal_of_export(export, provider.capabilities(base_model))
+
+
+def _refuse(refusal: RunError | None) -> None:
+    if refusal:
+        raise InvalidInput(refusal.message, param=refusal.param, code=refusal.code)
