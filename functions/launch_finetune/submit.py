@@ -59,7 +59,8 @@ class Submission:
             return self._fail(refusal)
         estimate = self._estimate(price)
         may_wait = self.run.status == RunStatus.REQUESTED and not self.run.confirmed
-        if waiting := (end_in_sight(price, self.now) or _waits_for(estimate, limit_usd)) if may_wait else None:
+        reasons = [end_in_sight(price, self.now), _waits_for(estimate, limit_usd)] if may_wait else []
+        if waiting := " ".join(filter(None, reasons)):
             held_back = self.run.moved(RunStatus.AWAITING_CONFIRMATION, estimated_cost_usd=estimate)
             return self._save(held_back.waiting(waiting, self.now))
         try:

@@ -32,6 +32,18 @@ def questions(number: int, **ours: Any) -> list[dict[str, Any]]:
     return [chat(f"Where is order {n}?", ("late", "on its way")[n % 2], **ours) for n in range(number)]
 
 
+def preferences(number: int) -> list[dict[str, Any]]:
+    """Different questions, each with a better answer and a worse one."""
+    return [
+        {
+            "input": {"messages": [{"role": "user", "content": f"Where is order {n}?"}]},
+            "preferred_output": [{"role": "assistant", "content": ("late", "on its way")[n % 2]}],
+            "non_preferred_output": [{"role": "assistant", "content": "Who knows?"}],
+        }
+        for n in range(number)
+    ]
+
+
 def settled(world: World, lines: list[dict[str, Any]], dataset: str = "support") -> None:
     """Drop lines, let the quiet time pass and every event arrive."""
     world.drop(dataset, lines)

@@ -184,7 +184,7 @@ def test_an_unknown_price_is_confirmed_before_anything_is_spent(live: World, mon
 
 
 def test_an_estimate_above_the_limit_is_confirmed_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_price_of("openai", "gpt-4.1-mini-2025-04-14", monkeypatch)
+    at_price_of("bedrock", "amazon.nova-micro-v1:0", monkeypatch)
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "max_run_usd": "0.001"})
     steps.settled(world, steps.questions(40))
     request(world)
@@ -200,7 +200,7 @@ def test_an_estimate_above_the_limit_is_confirmed_first(world: World, monkeypatc
 def test_a_run_on_its_way_is_not_held_back_by_a_limit_that_is_lowered(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_price_of("openai", "gpt-4.1-mini-2025-04-14", monkeypatch)
+    at_price_of("bedrock", "amazon.nova-micro-v1:0", monkeypatch)
     Away()
     steps.settled(world, steps.questions(40))
     request(world)
@@ -239,7 +239,8 @@ def test_a_base_model_that_the_provider_has_not_ends_the_run_with_its_refusal(li
     live.settle()
 
     run = only_run(live)
-    assert (run["status"], run["error"]["code"]) == ("failed", "provider_refused")
+    assert (run["status"], run["error"]["code"]) == ("failed", "unknown_base_model")
+    assert steps.BASE_MODEL in run["error"]["message"]
     assert "no-such-model" not in run["error"]["message"]
 
 

@@ -14,16 +14,17 @@ from tests.functions.test_launch_finetune import at_price_of, confirm, only_run,
 from tests.world import World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
-from tuneloop.domain.pricing import Price, training_cost
+from tuneloop.domain.offers import Offer
+from tuneloop.domain.pricing import training_cost
 
 PRICED = "gpt-4.1-mini-2025-04-14"
 SPENDS = ({"max_run_usd": 100}, {"base_model": PRICED}, {"on_drop": "train"})
 
 
 @pytest.fixture
-def price(monkeypatch: pytest.MonkeyPatch) -> Price:
+def price(monkeypatch: pytest.MonkeyPatch) -> Offer:
     """A price for the trainer's base model, so that a run of it can wait and then really train."""
-    listed = Price(training_per_1m=Decimal(1000), price_date=utc_now().date(), price_source="this test")
+    listed = Offer(training_per_1m=Decimal(1000), price_date=utc_now().date(), price_source="this test")
     monkeypatch.setattr(launch, "price_of", lambda *_: listed)
     return listed
 
@@ -92,7 +93,7 @@ def test_a_key_that_may_not_train_may_not_make_drops_spend(settings: dict[str, A
     assert world.call(route, path, {"on_drop": "collect"}, key=collecting).status == 200
 
 
-def test_a_run_above_its_limit_shows_its_estimate_and_what_it_waits_for(world: World, price: Price) -> None:
+def test_a_run_above_its_limit_shows_its_estimate_and_what_it_waits_for(world: World, price: Offer) -> None:
     run = waiting(world)
 
     export = app.exports.get(world.tenant, "support", run["export"])

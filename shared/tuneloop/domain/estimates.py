@@ -12,8 +12,8 @@ from typing import NamedTuple, Self
 from pydantic import BaseModel
 
 from tuneloop.domain.evaluation import FEWEST_ROWS
-from tuneloop.domain.offers import Minutes, Offer
-from tuneloop.domain.pricing import Usd, auto_epochs, inference_cost, training_cost
+from tuneloop.domain.offers import Minutes, Offer, epochs_of
+from tuneloop.domain.pricing import Usd, inference_cost, training_cost
 from tuneloop.domain.splitting import ASSUMED_DISCORDANCE, plan_shares
 from tuneloop.domain.statistics import alpha_per_look, smallest_detectable_difference
 
@@ -107,7 +107,7 @@ def estimate(
     base_model: str, offer: Offer | None, basis: Basis, *, epochs: int | None = None, calls: int | None = None
 ) -> Estimate:
     """The estimate of training a base model, and of that many calls a month to what comes out."""
-    times = epochs or auto_epochs(max(1, basis.examples))
+    times = epochs_of(offer, epochs, basis.examples)
     billable = basis.tokens * times
     cost = training_cost(offer, billable)
     monthly = _monthly(offer, basis, calls) if calls else None
@@ -179,6 +179,10 @@ def _limits(offer: Offer | None, basis: Basis) -> list[str]:
         notes.append(f"Need at least {offer.fewest_examples} examples to train on. Current: {basis.examples}.")
     if offer.tokens_per_example and basis.average_tokens > offer.tokens_per_example:
         notes.append(f"An example may have {offer.tokens_per_example:,} tokens; what is longer is cut.")
+    if offer.storage_per_month:
+        notes.append(f"Keeping what is trained costs ${offer.storage_per_month:.2f} a month, called or not.")
+    if offer.price_note:
+        notes.append(offer.price_note)
     if offer.shutdown_date:
         notes.append(f"Its provider shuts this base model down, and what is trained from it, on {offer.shutdown_date}.")
     return notes

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from tuneloop.domain.capabilities import Capabilities, Range
 from tuneloop.domain.jobs import Method
-from tuneloop.domain.pricing import Price, Usd
+from tuneloop.domain.pricing import Price, Usd, auto_epochs
 
 FEWEST = 10
 SUFFIX = 64
@@ -83,3 +83,9 @@ class Offer(Price):
             **self.limits.model_dump(exclude={"source"}),
         }
         return Capabilities.model_validate(said | more)
+
+
+def epochs_of(offer: Offer | None, chosen: int | None, examples: int) -> int:
+    """How often each example is trained on: as chosen, else as the provider does by itself, else as OpenAI does."""
+    usual = offer.hyperparameters.get("n_epochs") if offer else None
+    return chosen or int((usual and usual.default) or 0) or auto_epochs(max(1, examples))

@@ -124,7 +124,8 @@ class ControlledRun(TrainingRun):
 
     Before `not_before` its provider is left alone.
     Its validation is another dataset's, where one was named, and its model not its dataset's, where `model_is_named`.
-    Up to `max_usd` it was confirmed before it was made. `reserved_usd` is what the spending of `reserved_month` (YYYY-MM) holds for it until it ends.
+    Up to `max_usd` it was confirmed before it was made.
+    `reserved_usd` is what the spending of `reserved_month` (YYYY-MM) holds for it until it ends.
     """
 
     tenant: Name

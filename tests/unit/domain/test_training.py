@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from tests.unit.factories import NOW, SECOND, a_job, a_run
 from tuneloop.domain.errors import Conflict
+from tuneloop.domain.hyperparameters import Hyperparameters
 from tuneloop.domain.jobs import RunError, RunEvent
 from tuneloop.domain.leases import lease
 from tuneloop.domain.training import (
     AT_PROVIDER,
     MOVES,
     TERMINAL,
-    Hyperparameters,
     RunStatus,
     adopt_job,
     merge_events,
@@ -288,15 +288,18 @@ def test_asking_twice_is_asking_once() -> None:
     "chosen",
     [
         {"n_epochs": 0},
-        {"n_epochs": 51},
         {"n_epochs": 2.5},
-        {"batch_size": 257},
+        {"n_epochs": 1001},
+        {"batch_size": 0},
+        {"learning_rate": 0},
+        {"beta": float("nan")},
+        {"prompt_loss_weight": 0.1},
         {"learning_rate_multiplier": 0},
         {"learning_rate_multiplier": float("inf")},
         {"epochs": 3},
     ],
 )
-def test_hyperparameters_outside_of_what_openai_takes_are_refused(chosen: dict[str, Any]) -> None:
+def test_hyperparameters_that_no_provider_could_mean_are_refused(chosen: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Hyperparameters.model_validate(chosen)
 

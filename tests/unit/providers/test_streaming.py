@@ -10,7 +10,7 @@ from tests.unit.providers.server import Play, Server
 from tuneloop.domain.errors import ProviderUnavailable
 from tuneloop.providers import deadlines
 from tuneloop.providers.openai_compatible import OpenAICompatible as Provider
-from tuneloop.wire.chat import AnswerMessage, ChatCompletion, Choice, CompletionUsage, chunks_of
+from tuneloop.wire.chat import AnswerMessage, ChatChunk, ChatCompletion, Choice, CompletionUsage, chunks_of
 
 SAID = "the purple heron dances at noon"
 QUESTION: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": SAID}]}
@@ -48,7 +48,7 @@ def test_a_stream_that_breaks_off_is_unavailable_after_what_came(
     text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in CHUNKS[:pieces])
     server.plays_next(play(text))
 
-    came = []
+    came: list[ChatChunk] = []
     with pytest.raises(ProviderUnavailable, match="broke its answer off") as told:
         came.extend(provider.stream(QUESTION, 5))
 

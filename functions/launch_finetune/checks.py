@@ -1,0 +1,101 @@
+"""Checks: what refuses a run before anything is uploaded or spent, when it is asked for and when it is submitted.
+
+Each refusal names the field or the capability and what would be allowed. What only the provider knows is asked once,
+just before the upload.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from tuneloop.domain.capabilities import Capabilities
+from tuneloop.domain.errors import ProviderRefused
+from tuneloop.domain.examples import Split
+from tuneloop.domain.exports import Export
+from tuneloop.domain.jobs import Method, RunError
+from tuneloop.domain.offers import Offer
+from tuneloop.domain.training import ControlledRun
+from tuneloop.providers.base import Provider
+from tuneloop.providers.catalog import listed_models, price_of, unknown_base_model, unlisted
+
+DIES_SOON = timedelta(days=30)
+SAME_FILE = (
+    "The validation file is identical to the training file, so that its loss would prove nothing. Drop other examples "
+    "for validation, or set the policy's share of it to 0."
+)
+
+
+def refusal_of(
+    provider: Provider, base_model: str, method: Method, hyperparameters: dict[str, Any], suffix: str, now: datetime
+) -> RunError | None:
+    """Why such a run can't be, as far as that can be known without asking anybody."""
+    able = provider.capabilities(base_model)
+    return (
+        unlisted(provider.name, base_model)
+        or _dead(price_of(provider.name, base_model), now)
+        or able.refusal(method, hyperparameters, provider.region, suffix)
+    )
+
+
+def refusal_of_run(run: ControlledRun, export: Export, provider: Provider, now: datetime) -> RunError | None:
+    """The same for a run and the export that it is to train on."""
+    able = provider.capabilities(run.base_model)
+    return refusal_of(
+        provider, run.base_model, method_of(export), run.hyperparameters, run.model, now
+    ) or refusal_of_export(export, able)
+
+
+def method_of(export: Export) -> Method:
+    """By what method an export is trained on."""
+    return Method(export.kind.value)
+
+
+def refusal_of_export(export: Export, able: Capabilities) -> RunError | None:
+    """Why an export can't be trained on."""
+    train, validation = export.files[Split.TRAIN], export.files[Split.VALIDATION]
+    if train.examples < able.fewest_examples:
+        fewest = able.fewest_examples
+        message = f"Need at least {fewest} examples. {_current(export, fewest)}"
+        return RunError(code="too_few_examples", message=message, param="dataset")
+    if validation.examples and validation.sha256 == train.sha256:
+        return RunError(code="same_validation_file", message=SAME_FILE, param="dataset")
+    return None
+
+
+def missing_at(provider: Provider, base_model: str) -> RunError | None:
+    """Why the provider can't train a base model that isn't listed here, by its own list; asks it."""
+    if base_model in listed_models(provider.name):
+        return None
+    try:
+        known = {model.id for model in provider.models()}
+    except ProviderRefused:  # a server that lists nothing
+        return None
+    return unknown_base_model(provider.name, known) if known and base_model not in known else None
+
+
+def end_in_sight(offer: Offer | None, now: datetime) -> str | None:
+    """What a run on a base model that is shut down within 30 days has to be confirmed for."""
+    if offer is None or offer.shutdown_date is None or not offer.dies_within(DIES_SOON, now.date()):
+        return None
+    days = (offer.shutdown_date - now.date()).days
+    instead = f" {offer.successor.provider} has {offer.successor.base_model} instead." if offer.successor else ""
+    return (
+        f"A confirmation: its provider shuts this base model down, and what is trained from it, on "
+        f"{offer.shutdown_date}, in {days} days.{instead}"
+    )
+
+
+def _dead(offer: Offer | None, now: datetime) -> RunError | None:
+    if offer is None or not offer.is_dead(now.date()):
+        return None
+    instead = f" Train on {offer.successor.base_model} at {offer.successor.provider}." if offer.successor else ""
+    message = f"base_model: its provider has shut it down on {offer.shutdown_date}.{instead}"
+    return RunError(code="base_model_shut_down", message=message, param="base_model")
+
+
+def _current(export: Export, fewest: int) -> str:
+    """How many examples an export has, and where the others are."""
+    train, kept = export.files[Split.TRAIN].examples, sum(file.examples for file in export.files.values())
+    held = kept - train
+    have = f"Current: {kept}." if kept < fewest else f"Current: {train} to train on, {held} for validation and test."
+    left_out = sum(export.left_out.values())
+    return f"{have} The export left out {left_out} more, and says why." if left_out else have
