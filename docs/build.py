@@ -25,6 +25,7 @@ SECURITY = ROOT / "docs" / "security.md"
 FUNCTION_TABLE = re.compile(r"(?<=<!-- functions -->\n).*?(?=<!-- /functions -->)", re.DOTALL)
 RIGHTS_TABLE = re.compile(r"(?<=<!-- rights -->\n).*?(?=<!-- /rights -->)", re.DOTALL)
 DESCRIPTION = """One document for all functions. Every route takes `Authorization: Bearer tl_…`; `x-scope` is the scope.
+Webhooks alone take none: their `x-scope` is `signature`, as their sender signs them.
 
 Every refusal has OpenAI's shape but for those of the gateway itself, which are a `message` alone and reach no function:
 calls above the stage's rate (429), bodies above about 6 MB (413), and a function that could not be started (500, 503).
@@ -117,6 +118,7 @@ def _others(spec: FunctionSpec) -> str:
     parts += ["read the table's stream"] if spec.stream else []
     parts += [f"send to queue `{queue}`" for queue in spec.sends]
     parts += ["send to queue `failures`"] if spec.is_asynchronous or spec.stream else []
+    parts += ["read the secrets of webhooks"] if spec.webhook_secrets else []
     parts += ["publish to the bus"] if spec.publishes else []
     return ", ".join([*parts, *(["read the provider's key"] if spec.provider_key else [])]) or "nothing"
 

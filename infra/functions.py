@@ -39,6 +39,7 @@ class FunctionSpec:
     deletes: tuple[Prefix, ...] = ()  # versions for good, and lists them to know which: one function has this right
     sends: tuple[QueueName, ...] = ()
     provider_key: bool = False
+    webhook_secrets: bool = False
     publishes: bool = False
     settings: tuple[Setting, ...] = ()  # of the stage's, beside where its own rights lead
     timeout_s: int = 29  # an HTTP API hangs up at 30 s, so a longer answer would be paid for and never heard
@@ -116,14 +117,18 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
 
     FunctionSpec("launch-finetune", "Start one training run at the provider for an export, never two.",
         routes=("POST GET /v1/training-runs", "POST /v1/training-runs/{run}/confirm",
-                "POST /v1/training-runs/{run}/cancel", "POST /v1/training-runs/{run}/retry"),
+                "POST /v1/training-runs/{run}/cancel", "POST /v1/training-runs/{run}/retry",
+                "POST GET /v1/fine_tuning/jobs", "POST /v1/fine_tuning/jobs/{job}/cancel"),
         events=("DatasetSettled", "ExportCreated", "TrainingRunRequested"), schedules=(MONTHLY, EVERY_5_MINUTES),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
         reads=("exports/",), provider_key=True, settings=("provider",),
         timeout_s=300, memory_mb=1024, disk_mb=10_240),
 
     FunctionSpec("check-status", "Ask the provider about open training runs and record what changed.",
-        routes=("GET /v1/training-runs/{run}", "GET /v1/training-runs/{run}/events"), schedules=(EVERY_5_MINUTES,),
+        routes=("GET /v1/training-runs/{run}", "GET /v1/training-runs/{run}/events",
+                "GET /v1/fine_tuning/jobs/{job}", "GET /v1/fine_tuning/jobs/{job}/events",
+                "GET /v1/fine_tuning/jobs/{job}/checkpoints", "POST /v1/webhooks/{provider}"),
+        webhook_secrets=True, schedules=(EVERY_5_MINUTES,),
         table=("GetItem", "PutItem"), indexes=("sweep",),
         provider_key=True, settings=("provider", "refresh_after_s"), timeout_s=60),
 
@@ -142,7 +147,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         table=("GetItem", "Query", "PutItem"), settings=("provider", "base_model")),
 
     FunctionSpec("complete-chat", "Answer chat completions with the version that serves this user.",
-        routes=("GET /v1/models", "POST /v1/chat/completions", "GET /v1/models/{model}/route"), unknown_routes=True,
+        routes=("GET /v1/models", "GET /v1/models/{model}", "POST /v1/chat/completions", "GET /v1/models/{model}/route"), unknown_routes=True,
         table=("GetItem", "Query"), sends=("usage",), provider_key=True, settings=("provider",)),
 
     FunctionSpec("record-usage", "Count calls, tokens, dollars and feedback per version and day.",

@@ -14,6 +14,7 @@ from infra.functions import FunctionSpec
 from infra.queues import Queues
 from infra.stage import Stage
 from infra.state import State
+from tuneloop.domain.providers import webhook_parameter
 
 STREAM_READS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
 QUEUE_READS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
@@ -82,14 +83,17 @@ class Permissions:
         if spec.publishes:
             statements.append(_allow(["events:PutEvents"], self._bus.event_bus_arn))
         if spec.provider_key:
-            statements.append(_allow(["ssm:GetParameter"], self._key_parameter_arn()))
+            statements.append(_allow(["ssm:GetParameter"], self._parameter_arn(self._stage.key_parameter)))
+        if spec.webhook_secrets:
+            secrets = webhook_parameter(self._stage.name, "*")  # which providers there are, the table says
+            statements.append(_allow(["ssm:GetParameter"], self._parameter_arn(secrets)))
         return statements
 
-    def _key_parameter_arn(self) -> str:
+    def _parameter_arn(self, name: str) -> str:
         return Stack.of(self._bus).format_arn(
             service="ssm",
             resource="parameter",
-            resource_name=self._stage.key_parameter.removeprefix("/"),
+            resource_name=name.removeprefix("/"),
             arn_format=ArnFormat.SLASH_RESOURCE_NAME,
         )
 

@@ -1,15 +1,21 @@
 """The run routes: one run as it is now, and what its provider reported."""
 
+from typing import Any
+
 from pydantic import BaseModel
 
 from check_status.refresh import ASKING_S, refresh, reported
+from check_status.secrets import Secrets
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.jobs import RunEvent
-from tuneloop.domain.training import TrainingRun
+from tuneloop.domain.providers import webhook_parameter
+from tuneloop.domain.training import ControlledRun, TrainingRun
+from tuneloop.domain.webhooks import check_signature, check_time, job_in, raw_body
 from tuneloop.http import Api, Name
 
 api = Api(app)
+secrets = Secrets(lambda provider: app.secret(webhook_parameter(app.settings.stage, provider)))
 
 
 class RunEvents(BaseModel):
@@ -24,17 +30,7 @@ def get_training_run(run: Name) -> TrainingRun:
 
     Where it can't be reached, `waiting_for` says so, `waiting_since` since when, `checked_at` when it was last tried.
     """
-    found = app.runs.get(api.tenant, run)
-    refreshed = refresh(
-        found,
-        older_than_s=app.settings.refresh_after_s,
-        provider=app.providers.named(found.provider),
-        runs=app.runs,
-        models=app.models,
-        exports=app.exports,
-        now=utc_now(),
-        asking_s=min(ASKING_S, app.remaining_s),
-    )
+    refreshed = refreshed(app.runs.get(api.tenant, run), app.settings.refresh_after_s)
     return TrainingRun.model_validate(refreshed.model_dump())
 
 
@@ -46,4 +42,37 @@ def list_training_run_events(run: Name) -> RunEvents:
         return RunEvents(data=[])
     return RunEvents(
         data=reported(found.provider_job_id, app.providers.named(found.provider), min(ASKING_S, app.remaining_s))
+    )
+
+
+class Heard(BaseModel):
+    """That a webhook was taken; what it says is asked of its provider, as anybody could have sent the same again."""
+
+    received: bool = True
+
+
+@api.signed("POST /v1/webhooks/{provider}", status=202)
+def hear_webhook(provider: Name) -> Heard:
+    """A provider's word that a job has ended, signed as Standard Webhooks says: its run is looked at, nothing more."""
+    event: dict[str, Any] = api.resolver.current_event.raw_event
+    headers, body = event.get("headers", {}), raw_body(event.get("body"), bool(event.get("isBase64Encoded")))
+    check_time(headers, utc_now())
+    check_signature(headers, body, secrets.of(provider))
+    job = job_in(body)
+    if job and (run := app.runs.by_job(provider, job)):
+        refreshed(run, 0)
+    return Heard()
+
+
+def refreshed(run: ControlledRun, older_than_s: float) -> ControlledRun:
+    """A run after its provider was asked, unless that was tried within so many seconds."""
+    return refresh(
+        run,
+        older_than_s=older_than_s,
+        provider=app.providers.named(run.provider),
+        runs=app.runs,
+        models=app.models,
+        exports=app.exports,
+        now=utc_now(),
+        asking_s=min(ASKING_S, app.remaining_s),
     )

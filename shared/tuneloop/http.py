@@ -42,6 +42,7 @@ STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.InvalidFile: HTTPStatus.BAD_REQUEST,  # OpenAI's own status, as for all that only its clients ask for
     errors.NotSupported: HTTPStatus.BAD_REQUEST,
+    errors.Malformed: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -91,6 +92,7 @@ class Api:
         self.queries: dict[str, frozenset[str]] = {}
         self.families: dict[str, str] = {}
         self.bodies: set[str] = set()  # the routes that take one
+        self.unkeyed: set[str] = set()  # the routes that take a signature in place of a key
         self.forms: set[str] = set()  # the routes that take a form in place of one
         self._app = app
         self._authentication = Authentication(app)
@@ -118,25 +120,33 @@ class Api:
         It takes a `form` of that JSON schema in place of a body, and beside the names of its query a `family` of names,
         such as `metadata[…]`. `openapi` is what Powertools' own options say about it beyond its signature.
         """
-        method, path = route.split()
         self.scopes[route] = scope
         if family:
             self.families[route] = family
-        rule = path.replace("{", "<").replace("}", ">")
 
         def register(routine: Route) -> Route:
             """Note what the route takes, and let it answer."""
-            self.queries[route] = query_of(routine, path)
+            self.queries[route] = query_of(routine, route)
             self.bodies.update([route] if any(map(is_body, arguments(routine))) else [])
-            name, summary = routine.__name__, (routine.__doc__ or "").partition("\n")[0]
             told: dict[str, Any] = {"x-scope": scope.value}
             if form:
                 self.forms.add(route)
                 told["requestBody"] = {"required": True, "content": {forms.KIND: {"schema": form}}}
-            options = {"status_code": status, "openapi_extensions": told, **openapi}
-            return self.resolver.route(rule, method, operation_id=name, summary=summary, **options)(routine)
+            return self._answered_by(routine, route, status_code=status, openapi_extensions=told, **openapi)
 
         return register
+
+    def signed(self, route: str, status: int) -> Callable[[Route], Route]:
+        """Register a route without a key, whose routine verifies the signature of the request by itself, unread."""
+        self.unkeyed.add(route)
+        told = {"x-scope": "signature", "security": []}
+        return lambda routine: self._answered_by(routine, route, status_code=status, openapi_extensions=told)
+
+    def _answered_by(self, routine: Route, route: str, **options: Any) -> Route:
+        method, path = route.split()
+        name, summary = routine.__name__, (routine.__doc__ or "").partition("\n")[0]
+        rule = path.replace("{", "<").replace("}", ">")
+        return self.resolver.route(rule, method, operation_id=name, summary=summary, **options)(routine)
 
     @property
     def caller(self) -> ApiKey:
@@ -166,6 +176,8 @@ class Api:
     def respond(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer an HTTP API event (payload 2.0)."""
         with self._app.answering_within(ANSWER_WITHIN_S):
+            if event["routeKey"] in self.unkeyed and is_path_of(event["routeKey"], event["rawPath"]):
+                return self.resolver.resolve(event, context)
             try:
                 self._key = self._admit(event)
                 readable = self._readable(event)

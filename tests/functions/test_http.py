@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from infra.functions import FUNCTIONS
 from tests.functions import steps
-from tests.functions.routes import BODIES, FORMS, QUERIES, ROUTES, ROUTES_WITH_AN_ID, path_of
+from tests.functions.routes import BODIES, FORMS, QUERIES, ROUTES, ROUTES_WITH_AN_ID, SIGNED, path_of
 from tests.world import Answer, Context, World, http_event, invoke
 from tuneloop.app import App, app, utc_now
 from tuneloop.domain.access import Scope, key_hash
@@ -80,6 +80,13 @@ def failing(world: World, error: Exception) -> Answer:
 def test_no_route_answers_without_a_key(world: World) -> None:
     for route in ROUTES:
         refused(walked(world, route, key=None), 401, "invalid_api_key")
+
+
+def test_no_route_goes_round_the_key_but_the_one_whose_sender_signs_what_he_sends() -> None:
+    apis = [importlib.import_module(f"{spec.package}.handler").handler.api for spec in FUNCTIONS if spec.routes]
+
+    assert {route for api in apis for route in api.unkeyed} == set(SIGNED) == {"POST /v1/webhooks/{provider}"}
+    assert not {route for api in apis for route in api.scopes} & set(SIGNED)
 
 
 @pytest.mark.parametrize("secret", ["tl_unknown", "sk-not-one-of-ours", "tl_", "tl_ü", "tl_ tl_"])

@@ -24,6 +24,6 @@ def test_a_handler_has_a_routine_for_each_of_its_row_s_triggers_and_no_other(spe
 def test_a_handler_answers_its_row_s_routes_and_no_other(spec: FunctionSpec) -> None:
     api = handler_of(spec).api
 
-    routes = set(api.scopes) if api else set()
+    routes = set(api.scopes) | api.unkeyed if api else set()
 
     assert routes == {f"{method} {path}" for method, path in spec.endpoints}

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.xdist_group("infra")
 
 # Where AWS asks for one: an object right is a key prefix, ListStreams asks about a table.
 WILDCARDS_BY_ACTION = {
+    "ssm:GetParameter": "arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/tuneloop/",
     "s3:GetObject": "State/Bucket/",
     "s3:GetObjectVersion": "State/Bucket/",
     "s3:PutObject": "State/Bucket/",
@@ -70,6 +71,8 @@ def expected(spec: FunctionSpec, stage: str) -> set[tuple[str, str]]:
         rights.add(("events:PutEvents", "Bus"))
     if spec.provider_key:
         rights.add(("ssm:GetParameter", parameter))
+    if spec.webhook_secrets:
+        rights.add(("ssm:GetParameter", parameter.replace(f"{provider}/key", "*/webhook-secret")))
     return rights
 
 

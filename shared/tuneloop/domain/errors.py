@@ -6,6 +6,7 @@ A message says what was wrong, where, and what would be right; it never quotes a
     ├── InvalidInput        the request or file breaks a rule
     │   ├── InvalidFile     a file that was sent whole can't be used
     │   └── NotSupported    a part of OpenAI's API that works otherwise here, and how
+    ├── Malformed           what was sent can't be looked at at all
     ├── Unauthenticated     no key, or not one of ours
     ├── Forbidden           the key lacks the scope
     ├── NotFound            no such thing in this tenant
@@ -51,6 +52,12 @@ class NotSupported(InvalidInput):
     """OpenAI's API has this, and here it is done otherwise, as the message says."""
 
     code = "not_supported"
+
+
+class Malformed(TuneloopError):
+    """A body is too large or can't be read, so that nothing in it was looked at."""
+
+    code = "malformed"
 
 
 class Unauthenticated(TuneloopError):

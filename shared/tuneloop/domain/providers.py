@@ -29,3 +29,12 @@ class RegisteredProvider(BaseModel):
     training_type: str | None = None
     created_at: datetime | None = None
     seq: int = 0
+
+
+BEDROCK = RegisteredProvider(name="bedrock", kind=Kind.BEDROCK)
+"""Amazon Bedrock in the stage's own account and region, where the stage trains there; it needs neither URL nor key."""
+
+
+def webhook_parameter(stage: str, provider: str) -> str:
+    """Where in SSM the secret of a provider's webhooks lies: known without a look at the table, which comes later."""
+    return f"/tuneloop/{stage}/providers/{provider}/webhook-secret"
