@@ -1,7 +1,9 @@
 """The trainer as a child process: the provider of the local stage, on a free port, with a key made for this run."""
 
+import os
 import secrets
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,15 +23,23 @@ class Trainer:
     @property
     def base_url(self) -> str:
         """The address that an OpenAI client is given."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{self.bedrock_url}/v1"
+
+    @property
+    def bedrock_url(self) -> str:
+        """The endpoint that boto3's Bedrock clients are given."""
+        return f"http://127.0.0.1:{self.port}"
 
     def is_ready(self) -> bool:
         """Whether it answers."""
         return answers(f"{self.base_url}/models", {"Authorization": f"Bearer {self.api_key}"})
 
 
-def start_trainer(directory: Path) -> tuple[Trainer, Child]:
-    """Start the trainer with its state below `directory`; it takes a moment (`Trainer.is_ready`) to load its engine."""
+def start_trainer(directory: Path, aws: Mapping[str, str] | None = None) -> tuple[Trainer, Child]:
+    """Start the trainer with its state below `directory`; it takes a moment (`Trainer.is_ready`) to load its engine.
+
+    `aws` is the environment by which its Bedrock wire finds S3, IAM and STS (`Aws.environment`).
+    """
     trainer = Trainer(free_port())
     data = directory / "trainer"
     command = [sys.executable, "-m", "trainer", "--port", str(trainer.port), "--data", str(data)]
@@ -38,5 +48,6 @@ def start_trainer(directory: Path) -> tuple[Trainer, Child]:
         [*command, "--api-key", trainer.api_key],
         log=directory / "logs" / "trainer.log",
         cwd=ROOT,
+        env={**os.environ, **aws} if aws else None,
     )
     return trainer, child

@@ -24,6 +24,7 @@ from tests.trainer.bedrock import (
 from tests.trainer.running import client_of, until
 
 GOOD = conversations(10)
+NOTHING = f"s3://{BUCKET}/tuning/none.jsonl"  # what a job that fails at once is begun with
 LONG: dict[str, Any] = {
     "baseModelIdentifier": PROMPTS,
     "hyperParameters": {"epochCount": "10", "batchSize": "1"},
@@ -40,9 +41,9 @@ def is_training(bedrock: Bedrock, arn: str) -> bool:
 
 
 def test_the_same_token_gives_the_same_job(bedrock: Bedrock) -> None:
-    first = bedrock.create("tokened", GOOD, clientRequestToken="token-1")
+    first = bedrock.create("tokened", NOTHING, clientRequestToken="token-1")
 
-    again = bedrock.create("tokened", GOOD, clientRequestToken="token-1")
+    again = bedrock.create("tokened", NOTHING, clientRequestToken="token-1")
 
     assert again == first
     assert names(bedrock, nameContains="tokened") == ["tokened"]
@@ -54,16 +55,16 @@ def test_the_same_token_gives_the_same_job(bedrock: Bedrock) -> None:
 )
 def test_a_name_or_token_that_is_in_use_is_a_conflict(bedrock: Bedrock, name: str, token: str) -> None:
     if "twice" not in names(bedrock):
-        bedrock.create("twice", GOOD, clientRequestToken="token-1-twice")
+        bedrock.create("twice", NOTHING, clientRequestToken="token-1-twice")
 
     with pytest.raises(ClientError) as refused:
-        bedrock.create(name, GOOD, clientRequestToken=token)
+        bedrock.create(name, NOTHING, clientRequestToken=token)
 
     assert refusal_of(refused.value) == ("ConflictException", 400)
 
 
 def test_jobs_are_listed_newest_first_page_by_page(bedrock: Bedrock) -> None:
-    made = [bedrock.create(f"page-{number}", GOOD) for number in range(3)]
+    made = [bedrock.create(f"page-{number}", NOTHING) for number in range(3)]
 
     first = bedrock.control.list_model_customization_jobs(nameContains="page-", maxResults=2)
 
@@ -76,7 +77,7 @@ def test_jobs_are_listed_newest_first_page_by_page(bedrock: Bedrock) -> None:
 
 
 def test_regions_know_nothing_of_each_other(bedrock: Bedrock) -> None:
-    arn = bedrock.create("regional", GOOD)
+    arn = bedrock.create("regional", NOTHING)
     elsewhere = bedrock.client("bedrock", "us-west-2")
 
     assert not elsewhere.list_model_customization_jobs(nameContains="regional")["modelCustomizationJobSummaries"]
@@ -86,7 +87,7 @@ def test_regions_know_nothing_of_each_other(bedrock: Bedrock) -> None:
 
 
 def test_a_job_can_be_stopped_and_the_next_one_runs(bedrock: Bedrock) -> None:
-    arn = bedrock.create("stopped", prompts(4_000), **LONG)
+    arn = bedrock.create("stopped", prompts(2_000), **LONG)
     until(lambda: is_training(bedrock, arn), "it trains")
 
     bedrock.control.stop_model_customization_job(jobIdentifier=arn)
@@ -103,14 +104,14 @@ def test_a_job_can_be_stopped_and_the_next_one_runs(bedrock: Bedrock) -> None:
 
 def test_a_job_survives_a_killed_server(make_bedrock: Callable[..., Bedrock]) -> None:
     bedrock = make_bedrock()
-    arn = bedrock.create("killed", prompts(1_000), **LONG, clientRequestToken="token-killed")
+    arn = bedrock.create("killed", prompts(500), **LONG, clientRequestToken="token-killed")
     until(lambda: list((bedrock.trainer.folder / "jobs").glob("*.npz")), "an epoch is done")
     bedrock.trainer.kill()
     bedrock.trainer.start()
 
     again = Bedrock(bedrock.trainer, bedrock.aws)
 
-    assert again.create("killed", prompts(1_000), **LONG, clientRequestToken="token-killed") == arn
+    assert again.create("killed", prompts(500), **LONG, clientRequestToken="token-killed") == arn
     assert again.ended(arn)["status"] == "Completed"
     answered = again.deploy("killed", again.job(arn)["outputModelArn"])
     again.trainer.stop()
@@ -174,7 +175,7 @@ def test_what_the_role_may_not_read_or_write_fails_the_job(bedrock: Bedrock) -> 
 
     unread = bedrock.ended(bedrock.create("unread", GOOD, roleArn=blind))
     unwritten = bedrock.ended(bedrock.create("unwritten", GOOD, roleArn=mute))
-    missing = bedrock.ended(bedrock.create("missing", f"s3://{BUCKET}/tuning/none.jsonl"))
+    missing = bedrock.ended(bedrock.create("missing", NOTHING))
 
     assert (unread["status"], unwritten["status"], missing["status"]) == ("Failed", "Failed", "Failed")
     assert "could not be read from S3: AccessDenied" in unread["failureMessage"]

@@ -163,12 +163,12 @@ def _times(asking: Asking, one: Customization, job: FineTuningJob) -> dict[str, 
 
 def list_jobs(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
     """List the region's jobs, newest first unless asked otherwise."""
-    rows = (_row(asking, one) for one in asking.customizations())
+    jobs = ((one, asking.home.jobs.get(one.engine_job_id)) for one in asking.customizations())
+    rows = (_row(asking, one, job) for one, job in jobs if job)
     return page_of(rows, request, "modelCustomizationJobSummaries")
 
 
-def _row(asking: Asking, one: Customization) -> Row:
-    job = find(asking, one.arn)[1]
+def _row(asking: Asking, one: Customization, job: FineTuningJob) -> Row:
     times = _times(asking, one, job)
     summary = {
         "jobArn": one.arn,
