@@ -7,7 +7,7 @@ export PYTHONPATH := shared:functions:.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-unit test-grants check format bill bench-data layer bootstrap deploy provider-key smoke destroy stop start restore synth docs lock clean
+.PHONY: help setup demo local test test-unit test-grants test-faults check format bill bench-data layer bootstrap deploy provider-key smoke destroy stop start restore synth docs lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ demo: setup ## Run the whole loop on this machine: make demo [DATA=train.jsonl] 
 local: setup ## Leave the stack up until Ctrl-C; prints its URL and a key, also in build/local.json.
 	@$(BIN)/python -m local
 
-test: setup ## Run the tests, all but those of test-grants: make test [ARGS="-k name"].
+test: setup ## Run the tests, all but those of test-grants and test-faults: make test [ARGS="-k name"].
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-unit: setup ## Run the unit tests, in seconds.
@@ -29,6 +29,9 @@ test-unit: setup ## Run the unit tests, in seconds.
 
 test-grants: setup ## Take each grant of each function away in turn: somebody must notice; takes minutes.
 	@$(BIN)/python -m pytest tests/grants -m grants $(ARGS)
+
+test-faults: setup ## Break every call of the loop in every way: nothing may be lost or done twice; takes minutes.
+	@$(BIN)/python -m pytest tests/faults -m "faults or not faults" -n 2 $(ARGS); status=$$?; cat build/faults.json; exit $$status
 
 check: setup ## Format, lint, types, import rules, generated documents, known vulnerabilities: all quiet when they are fine.
 	@$(BIN)/ruff format --check --quiet .
