@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from collect_examples.content import content_of
-from collect_examples.files import check, dataset_of, drop_of, require_collected, upload_in
+from collect_examples.files import checked_kind, dataset_of, drop_of, require_collected, upload_in
 from collect_examples.incoming import collected, registered
 from collect_examples.routes import api
 from tuneloop.app import app, utc_now
@@ -57,8 +57,8 @@ def create_file() -> FileObject:
     file = upload.file(api.tenant, now)
     if found := app.files.find(file.tenant, file.id):
         return _view(found)
-    check(upload, utc_now, _ends(now))
-    registered(api.tenant, file.id, dataset_of(file))
+    kind = checked_kind(upload, utc_now, _ends(now))
+    registered(api.tenant, file.id, dataset_of(file, kind))
     drop = app.datasets.start_drop(drop_of(file))
     require_collected(collected(drop, upload.lines, Split.TRAIN, app.remaining_s - MARGIN_S))
     return _view(app.files.add(file))

@@ -21,6 +21,7 @@ from tuneloop.domain.examples import Problem, Split
 from tuneloop.domain.files import EVERYTHING, UploadedFile, file_id
 from tuneloop.domain.ids import derived_id
 from tuneloop.domain.limits import FILE_BYTES, LINE_BYTES
+from tuneloop.domain.policy import Kind
 from tuneloop.domain.shaping import read_record
 from tuneloop.forms import Form
 from tuneloop.store.unpacking import split_lines
@@ -29,6 +30,7 @@ from tuneloop.wire.files import TRAINING_PURPOSE
 ENDING = ".jsonl"
 OBJECT = f"upload{ENDING}"  # under which a drop is shown; a name of the caller's is never a place of ours
 NO_EXPIRY = "A file is a dataset here and doesn't expire: leave out `expires_after`, and erase what is to go."
+MIXED = "The file holds conversations and preference pairs: a job trains on one kind. Send each in a file of its own."
 FIELDS = frozenset({"file", "purpose"})
 EXPIRY = ("expires_after[anchor]", "expires_after[seconds]")
 
@@ -71,18 +73,23 @@ def upload_in(form: Form) -> Upload:
     return Upload(file.filename, TRAINING_PURPOSE, file.content)
 
 
-def check(upload: Upload, clock: Callable[[], datetime], ends: datetime) -> None:
-    """Raise InvalidFile at the first line that can't be used, saying how many there are; TooLarge if time runs out."""
+def checked_kind(upload: Upload, clock: Callable[[], datetime], ends: datetime) -> Kind:
+    """What the lines teach; InvalidFile at the first that can't be used, saying how many there are."""
     reading = Reading(OnInvalid.REJECT, clock, ends)
-    for _ in reading.examples_of(upload.lines, records_in(OBJECT, None), partial(read_record, split=Split.TRAIN)):
-        pass
+    read = partial(read_record, split=Split.TRAIN)
+    examples = reading.examples_of(upload.lines, records_in(OBJECT, None), read)
+    pairs = sum("preferred_output" in example.content for example in examples)
     if reading.problem_count:
         raise _refusal(reading.problems[0], reading.problem_count)
+    if pairs not in (0, reading.examples):
+        raise InvalidFile(MIXED, param="file", code="mixed_kinds")
+    return Kind.PREFERENCE if pairs else Kind.SUPERVISED
 
 
-def dataset_of(file: UploadedFile) -> NewDataset:
+def dataset_of(file: UploadedFile, kind: Kind) -> NewDataset:
     """The dataset that a file is: all of it trains, and only when somebody asks."""
-    return NewDataset(id=file.id, on_drop=OnDrop.COLLECT, policy=EVERYTHING)
+    policy = EVERYTHING.model_copy(update={"kind": kind})
+    return NewDataset(id=file.id, on_drop=OnDrop.COLLECT, policy=policy)
 
 
 def drop_of(file: UploadedFile) -> Drop:

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
-from tuneloop.domain.errors import OutOfTime, ProviderRefused, ProviderUnavailable, TuneloopError
+from tuneloop.domain.errors import Conflict, NotFound, OutOfTime, ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.pricing import inference_cost
-from tuneloop.domain.registry import Deployment, Version
-from tuneloop.domain.routing import Arm, Inference, Route, route, tenant_hash, user_hash
+from tuneloop.domain.registry import Deployment, Version, VersionStatus
+from tuneloop.domain.routing import Arm, Inference, Route, named_version, route, tenant_hash, user_hash
 from tuneloop.domain.serving import request_for
 from tuneloop.domain.usage import UsageBatch, UsageRecord
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.catalog import price_of
 from tuneloop.providers.directory import Providers
-from tuneloop.store.models import Models
+from tuneloop.store.models import Models, unknown_model
 from tuneloop.store.queues import Queue
 from tuneloop.wire.chat import ChatCompletion, ChatRequest, CompletionUsage
 
@@ -60,8 +60,10 @@ def complete(
     remaining_s: Callable[[], float],
 ) -> Answer:
     """The answer in OpenAI's shape with our `tuneloop` beside it; its usage is on its way to the counters."""
-    deployment = models.deployment(tenant, request.model)
-    chosen = route(deployment, request.user_key, nonce)
+    name, number = named_version(request.model)
+    deployment = models.deployment(tenant, name)
+    chosen = _exactly(tenant, deployment, number, models) if number is not None else None
+    chosen = chosen or route(deployment, request.user_key, nonce)
     body = {name: value for name, value in request.passed_on().items() if name not in OURS}
     tries, failure = _ask(tenant, deployment, chosen, body, models, providers, remaining_s)
     told = tries[0] if failure else tries[-1]
@@ -80,6 +82,22 @@ def complete(
     if failure:
         raise failure
     return _answer(inference, told, chosen.arm)
+
+
+def version_of(tenant: str, model: str, number: int, *, models: Models) -> Version:
+    """A version of a model, or NotFound in OpenAI's words."""
+    try:
+        return models.version(tenant, model, number)
+    except NotFound as error:
+        raise unknown_model(f"{model}:{number}") from error
+
+
+def _exactly(tenant: str, deployment: Deployment, number: int, models: Models) -> Route:
+    """The route of a call that names its version: to that one and no other."""
+    status = version_of(tenant, deployment.model, number, models=models).status
+    if status != VersionStatus.READY:
+        raise Conflict(f"Version {number} is {status}; only one that is ready can answer.", param="model")
+    return Route(Arm.STABLE, (number,))
 
 
 def _ask(

@@ -1,12 +1,15 @@
 """The serving routes: chat completions in OpenAI's shape, the list of models, and a user's route."""
 
+from typing import Annotated
+
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel
 
-from complete_chat.complete import Answer, complete
+from complete_chat.complete import Answer, complete, version_of
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.access import Scope
-from tuneloop.domain.routing import Arm, route
+from tuneloop.domain.routing import MODEL_PATTERN, Arm, named_version, route
 from tuneloop.http import Api, Name, UserKey
 from tuneloop.wire.chat import ChatRequest, chunks_of
 from tuneloop.wire.models import Model, ModelList
@@ -14,6 +17,7 @@ from tuneloop.wire.sse import MEDIA_TYPE
 from tuneloop.wire.sse import body as event_stream
 
 COUNTING_S = 1.7  # kept for sending the usage on its way
+AnyModel = Annotated[str, Path(pattern=MODEL_PATTERN)]
 
 api = Api(app)
 
@@ -42,6 +46,16 @@ def list_models() -> ModelList:
             for model in app.models.all(api.tenant)
         ]
     )
+
+
+@api.route("GET /v1/models/{model}", Scope.READ)
+def get_model(model: AnyModel) -> Model:
+    """A model by its name, or a version of it by `model:version`, as a job's `fine_tuned_model` names it."""
+    name, number = named_version(model)
+    created = app.models.get(api.tenant, name).created_at
+    if number is not None:
+        created = version_of(api.tenant, name, number, models=app.models).created_at
+    return Model(id=model, created=int(created.timestamp()), owned_by=api.tenant)
 
 
 @api.route("POST /v1/chat/completions", Scope.INFER, responses=ANSWERS)

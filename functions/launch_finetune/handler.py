@@ -1,7 +1,7 @@
 """launch-finetune: requested runs, frozen exports, and the monthly retraining."""
 
+from launch_finetune.job_routes import api
 from launch_finetune.launch import launch, request_wanted, retrain, waiting_for
-from launch_finetune.routes import api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import DatasetSettled, ExportCreated, TrainingRunRequested
 from tuneloop.domain.training import SUBMITTABLE

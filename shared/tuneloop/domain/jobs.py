@@ -81,6 +81,17 @@ class ProviderJob(BaseModel):
     n_epochs: int | None = None
 
 
+class RunCheckpoint(BaseModel):
+    """A model that a provider kept from the end of an epoch, by its own name for it."""
+
+    id: str
+    at: datetime | None = None
+    model: str
+    step: int | None = None
+    train_loss: float | None = None
+    valid_loss: float | None = None
+
+
 class RunEvent(BaseModel):
     """One thing that a provider reported while training; losses as the provider computes them."""
 

@@ -16,6 +16,8 @@ from tuneloop.domain.registry import Deployment
 ID_PREFIX = "chatcmpl-"
 NO_USER = "0"
 UNNAMED = "user:"
+MODEL_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}(:[0-9]{1,6})?$"
+VERSION = re.compile("[0-9]{1,6}", re.ASCII)
 HASH = re.compile("[0-9a-f]{12}")
 
 
@@ -57,6 +59,12 @@ def route(deployment: Deployment, user: str | None, call: str) -> Route:
     first = [deployment.candidate] if on_candidate and deployment.candidate is not None else []
     versions = tuple(dict.fromkeys([*first, deployment.stable, 0]))
     return Route(Arm.CANDIDATE if on_candidate else Arm.STABLE, versions)
+
+
+def named_version(model: str) -> tuple[str, int | None]:
+    """The model and the version that a call names as `model:version`; no version where it names the model alone."""
+    name, _, number = model.partition(":")
+    return (name, int(number)) if VERSION.fullmatch(number) else (model, None)
 
 
 def tenant_hash(tenant: str) -> str:

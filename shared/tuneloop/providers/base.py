@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 from pydantic import BaseModel
 
 from tuneloop.domain.capabilities import Capabilities
-from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunEvent, TrainingFile
+from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
 from tuneloop.domain.registry import VersionStatus
 from tuneloop.wire.chat import ChatChunk, ChatCompletion
 
@@ -81,8 +81,12 @@ class Provider(Protocol):
     """
 
     name: str
-    region: str | None
     hosting: Hosting | None
+
+    @property
+    def region(self) -> str | None:
+        """Where it trains."""
+        ...
 
     def capabilities(self, base_model: str) -> Capabilities:
         """What can be done with a base model; asks nobody."""
@@ -138,6 +142,10 @@ class Provider(Protocol):
 
     def events(self, job_id: str, timeout_s: float, *, whole: bool = False) -> list[RunEvent]:
         """A job's latest events, oldest first; `whole` asks for all of them, which takes a call for each hundred."""
+        ...
+
+    def checkpoints(self, job_id: str, timeout_s: float) -> list[RunCheckpoint]:
+        """The models that were kept from the ends of a job's epochs, newest first; none where it keeps none."""
         ...
 
     def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:

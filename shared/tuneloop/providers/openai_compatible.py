@@ -11,13 +11,13 @@ from pydantic import ValidationError
 
 from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunEvent, TrainingFile
+from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
 from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.observability import log_failure
 from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, JobRequest, ListedModel
 from tuneloop.providers.calls import BROKEN_OFF, PAGE, SUBMIT_S, Calls, id_in, rows_of, sensible
 from tuneloop.providers.catalog import capabilities_of
-from tuneloop.providers.reports import RUN_KEY, event_in, job_in, listed_model_in, metadata_of, object_in
+from tuneloop.providers.reports import RUN_KEY, checkpoint_in, event_in, job_in, listed_model_in, metadata_of, object_in
 from tuneloop.providers.sending import send
 from tuneloop.wire.chat import ChatChunk, ChatCompletion
 
@@ -134,6 +134,14 @@ class OpenAICompatible:
                 break
             rows += older
         return [event_in(event) for event in reversed(rows)]
+
+    def checkpoints(self, job_id: str, timeout_s: float) -> list[RunCheckpoint]:
+        """The latest hundred, newest first; a server that knows no checkpoints keeps none."""
+        try:
+            page = self._calls.get(f"{_job(job_id)}/checkpoints", timeout_s, not_found=JOB_NOT_FOUND, limit=PAGE)
+        except ProviderRefused:
+            return []
+        return [found for fields in rows_of(page) if (found := checkpoint_in(fields))]
 
     def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
         """Answer a chat request; fields that the SDK doesn't know travel too."""

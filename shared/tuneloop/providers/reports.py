@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, FiniteFloat, StringConstraints, ValidationError
 from pydantic_core import from_json
 
-from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunError, RunEvent
+from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunError, RunEvent
 from tuneloop.domain.words import word_in
 from tuneloop.providers.base import ListedModel
 from tuneloop.wire.shape import LARGEST_COUNT, Forgiven
@@ -128,6 +128,25 @@ def event_in(fields: Mapping[str, Any]) -> RunEvent:
         message=event.message or "",
         step=metrics.step,
         total_steps=metrics.total_steps,
+        train_loss=metrics.train_loss,
+        valid_loss=metrics.valid_loss if metrics.full_valid_loss is None else metrics.full_valid_loss,
+    )
+
+
+def checkpoint_in(fields: Mapping[str, Any]) -> RunCheckpoint | None:
+    """A checkpoint; None where it has no id or no model."""
+    identity, model = fields.get("id"), fields.get("fine_tuned_model_checkpoint")
+    if not isinstance(identity, str) or not isinstance(model, str):
+        return None
+    event = _Event.model_validate(fields)
+    data = fields.get("metrics")
+    metrics = _Metrics.model_validate(data if isinstance(data, dict) else {})
+    step = fields.get("step_number")
+    return RunCheckpoint(
+        id=identity,
+        at=event.created_at,
+        model=model,
+        step=step if isinstance(step, int) else metrics.step,
         train_loss=metrics.train_loss,
         valid_loss=metrics.valid_loss if metrics.full_valid_loss is None else metrics.full_valid_loss,
     )

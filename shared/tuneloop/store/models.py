@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.events import AnyEvent, DeploymentChanged, VersionReady
-from tuneloop.domain.registry import Deployment, HistoryEntry, Model, NewModel, Version
+from tuneloop.domain.registry import Deployment, HistoryEntry, Model, NewModel, Version, VersionStatus
 from tuneloop.domain.words import name_in
 from tuneloop.store import keys
 from tuneloop.store.datasets import model_writes
@@ -13,6 +13,7 @@ from tuneloop.store.table import Listing, Table
 from tuneloop.store.writes import Announce, Mark, Save, Write
 
 MARKS_KEPT = timedelta(days=90)
+LAST_VERSION = 999_999
 
 
 class Models:
@@ -28,7 +29,7 @@ class Models:
     def get(self, tenant: str, model: str) -> Model:
         """The model, or NotFound in OpenAI's words."""
         if (found := self.find(tenant, model)) is None:
-            raise NotFound(f"The model `{name_in(model)}` does not exist.", param="model", code="model_not_found")
+            raise unknown_model(model)
         return found
 
     def all(self, tenant: str) -> Iterator[Model]:
@@ -51,20 +52,47 @@ class Models:
         partition = keys.deployment(tenant, model).pk
         return self._table.page(partition, Version, prefix="VERSION#", limit=limit, cursor=cursor, newest_first=True)
 
+    def open_versions(self) -> Iterator[Version]:
+        """Every version of every tenant that is to be deployed or removed at its provider, oldest first."""
+        return self._table.all(keys.OPEN_VERSIONS, Version, index=keys.SWEEP)
+
+    def save_version(self, version: Version) -> Version:
+        """Store how far a version has come; Stale where it has changed since it was read. Gives it back as stored."""
+        self._table.commit(_saved(version))
+        return version.model_copy(update={"seq": version.seq + 1})
+
+    def deployed(self, version: Version, now: datetime) -> Version:
+        """Store a version that can be called from now on, announced as ready."""
+        self._table.commit(_saved(version), _ready(version, now))
+        return version.model_copy(update={"seq": version.seq + 1})
+
+    def retire(self, version: Version, seen: Deployment, heir: Version | None = None) -> Version:
+        """Store a version that is never to be called again, and the one that takes over its deployment.
+
+        Stale where what serves has changed since it was looked at; and so fails whoever is about to activate it.
+        """
+        writes: list[Write] = [_saved(version), Save(keys.deployment(seen.tenant, seen.model), seen)]
+        self._table.commit(*writes, *([_saved(heir)] if heir else []))
+        return version.model_copy(update={"seq": version.seq + 1})
+
+    def all_versions(self, tenant: str, model: str) -> Iterator[Version]:
+        """Every version of a model, oldest first."""
+        first, last = (keys.version(tenant, model, number) for number in (0, LAST_VERSION))
+        return self._table.between(first.pk, first.sk, last.sk, Version)
+
     def add_version(self, model: Model, version: Version, now: datetime) -> None:
         """Store a version under the model's next number, announced as ready."""
         self._table.commit(*version_writes(model, version, now))
 
     def prompted_anew(self, version: Version, prompt: str | None) -> None:
         """Store another prompt with a version; Stale where the version has changed since it was read."""
-        key = keys.version(version.tenant, version.model, version.number)
-        self._table.commit(Save(key, version.model_copy(update={"prompt": prompt})))
+        self._table.commit(_saved(version.model_copy(update={"prompt": prompt})))
 
     def deployment(self, tenant: str, model: str) -> Deployment:
         """What answers for a model, or NotFound in OpenAI's words."""
         found = self._table.get(keys.deployment(tenant, model), Deployment)
         if found is None:
-            raise NotFound(f"The model `{name_in(model)}` does not exist.", param="model", code="model_not_found")
+            raise unknown_model(model)
         return found
 
     def decide(
@@ -113,14 +141,30 @@ class Models:
         )
 
 
+def unknown_model(name: str) -> NotFound:
+    """The refusal of a name that is no model's, in OpenAI's words; `name:number` names a version."""
+    shown = ":".join(map(name_in, name.split(":", 1)))
+    return NotFound(f"The model `{shown}` does not exist.", param="model", code="model_not_found")
+
+
 def version_writes(model: Model, version: Version, now: datetime) -> list[Write]:
-    """The writes that add a version: the model's counter, the version, and the event that it is ready."""
+    """The writes that add a version: the model's counter, the version, and the event that it is ready if it is."""
     counted = model.model_copy(update={"latest_version": version.number})
+    writes: list[Write] = [Save(keys.model(model.tenant, model.id), counted), _saved(version)]
+    return [*writes, _ready(version, now)] if version.status == VersionStatus.READY else writes
+
+
+def _saved(version: Version) -> Save:
+    key = keys.version(version.tenant, version.model, version.number)
+    return Save(key, version, keys.swept(keys.OPEN_VERSIONS, version.created_at) if version.is_open else {})
+
+
+def _ready(version: Version, now: datetime) -> Announce:
     event: AnyEvent = VersionReady(
-        tenant=model.tenant, model=model.id, version=version.number, dataset=version.dataset, export=version.export
+        tenant=version.tenant,
+        model=version.model,
+        version=version.number,
+        dataset=version.dataset,
+        export=version.export,
     )
-    return [
-        Save(keys.model(model.tenant, model.id), counted),
-        Save(keys.version(model.tenant, model.id, version.number), version),
-        Announce(event, 1, now),
-    ]
+    return Announce(event, 1, now)

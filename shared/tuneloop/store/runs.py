@@ -11,13 +11,16 @@ from tuneloop.domain.registry import Model, Version
 from tuneloop.domain.training import ControlledRun
 from tuneloop.store import keys
 from tuneloop.store.models import version_writes
-from tuneloop.store.table import Listing, Table
+from tuneloop.store.table import Listing, Table, cursor_behind
 from tuneloop.store.writes import Announce, Place, Save, Write
 
 
 class _Place(BaseModel):
     tenant: str
     run: str
+
+
+PAGE = 100
 
 
 class Runs:
@@ -81,12 +84,24 @@ class Runs:
         """A page of a tenant's runs, newest first."""
         return self._table.newest(keys.run(tenant, "").pk, ControlledRun, limit, cursor)
 
+    def behind(self, tenant: str, last: ControlledRun | None) -> Iterator[ControlledRun]:
+        """A tenant's runs behind one of them, newest first, a page at a time; all of them where none is given."""
+        cursor = cursor_behind(keys.run(tenant, last.id), _listed(last)) if last else None
+        while True:
+            page = self.page(tenant, PAGE, cursor)
+            yield from page.data
+            if (cursor := page.cursor) is None:
+                return
+
     def open(self) -> Iterator[ControlledRun]:
         """Every open run of every tenant, oldest first."""
         return self._table.all(keys.OPEN_RUNS, ControlledRun, index=keys.SWEEP)
 
 
+def _listed(run: ControlledRun) -> dict[str, str]:
+    return keys.listed(keys.run(run.tenant, "").pk, run.created_at, run.id)
+
+
 def _save(run: ControlledRun) -> Save:
     key = keys.run(run.tenant, run.id)
-    index = keys.listed(key.pk, run.created_at, run.id)
-    return Save(key, run, index | (keys.swept(keys.OPEN_RUNS, run.created_at) if run.is_open else {}))
+    return Save(key, run, _listed(run) | (keys.swept(keys.OPEN_RUNS, run.created_at) if run.is_open else {}))

@@ -5,6 +5,7 @@ from typing import Any
 
 from tuneloop.domain.drop_paths import FILENAME
 from tuneloop.domain.ids import EXAMPLE_PATTERN, PATTERN
+from tuneloop.domain.routing import MODEL_PATTERN
 from tuneloop.domain.words import name_in
 
 LONGEST_PARAM = 200
@@ -18,6 +19,7 @@ TIME = "must be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T10:00:00Z"
 # What a text must look like, by its pattern.
 LOOKS: dict[str, str] = {
     PATTERN: NAME,
+    MODEL_PATTERN: f"{NAME}; and perhaps `:` and the number of a version",
     EXAMPLE_PATTERN: "must be 64 digits and letters from a to f, as examples are listed by",
     FILENAME: "must be letters, digits, `.`, `_`, `-`, and end in .jsonl or .csv, or with .gz or .zst after these",
 }
