@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from trainer.bedrock import deployments, jobs, models
+from trainer.bedrock import deployments, jobs, models, tags
 from trainer.bedrock.asking import Asking
 from trainer.bedrock.converse import converse, converse_stream
 from trainer.bedrock.model import Call, ModelBrokenError
@@ -30,7 +30,7 @@ HANDLERS: dict[str, Handler] = {
     "GetModelCustomizationJob": jobs.get,
     "ListModelCustomizationJobs": jobs.list_jobs,
     "StopModelCustomizationJob": jobs.stop,
-    "ListTagsForResource": jobs.list_tags,
+    "ListTagsForResource": tags.list_tags,
     "ListFoundationModels": models.list_bases,
     "GetCustomModel": models.get_model,
     "ListCustomModels": models.list_models,

@@ -8,7 +8,7 @@ from typing import Any
 from trainer.bedrock import storage
 from trainer.bedrock.asking import Asking
 from trainer.bedrock.bases import Base, base_named
-from trainer.bedrock.names import account_in, base_arn, id_in, job_arn, model_arn, new_id
+from trainer.bedrock.names import account_in, base_arn, job_arn, model_arn, new_id
 from trainer.bedrock.pages import Row, moment, page_of
 from trainer.bedrock.progress import losses, phases, status_of
 from trainer.bedrock.refusals import conflict, invalid, not_found
@@ -195,14 +195,3 @@ def stop(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
     if not moved and job.status != "cancelled":
         raise conflict("The job has ended already.")
     return {}
-
-
-def list_tags(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
-    """List the tags that a job, a custom model or a deployment was made with."""
-    arn = request["resourceARN"]
-    tags = {one.arn: one.request.get("jobTags", []) for one in asking.customizations()}
-    tags |= {one.model_arn: one.request.get("customModelTags", []) for one in asking.customizations()}
-    tags |= {one.arn: one.request.get("tags", []) for one in asking.deployments()}
-    if arn not in tags:
-        raise not_found(f"resource with the id {id_in(arn)}")
-    return {"tags": tags[arn]}

@@ -5,19 +5,15 @@ Bedrock for this job, as on AWS; besides, our own credentials must be let in by 
 can act as Bedrock.
 """
 
-import json
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from trainer.bedrock.names import account_in, region_in
+from trainer.bedrock.names import region_in
 from trainer.bedrock.refusals import invalid
+from trainer.bedrock.trust import BEDROCK_PRINCIPAL, trusts_bedrock
 from trainer.state.bedrock import Customization
-
-BEDROCK_PRINCIPAL = "bedrock.amazonaws.com"
 
 
 class StorageError(Exception):
@@ -99,29 +95,6 @@ def _client(service: str, region: str, **credentials: str) -> Any:
 
     config = Config(connect_timeout=3, read_timeout=60, retries={"max_attempts": 3, "mode": "standard"})
     return boto3.client(service, region_name=region, config=config, **credentials)  # type: ignore[call-overload]
-
-
-def trusts_bedrock(policy: Any, job_arn: str) -> bool:
-    """Say whether a trust policy lets Bedrock act for a job: its principal, and the conditions on account and ARN."""
-    document = json.loads(policy) if isinstance(policy, str) else policy
-    context = {"aws:sourceaccount": account_in(job_arn), "aws:sourcearn": job_arn}
-    return any(_lets_in(statement, context) for statement in _listed(document["Statement"]))
-
-
-def _lets_in(statement: Mapping[str, Any], context: Mapping[str, str]) -> bool:
-    principal = statement.get("Principal")
-    services = _listed(principal.get("Service", [])) if isinstance(principal, dict) else []
-    if statement["Effect"] != "Allow" or BEDROCK_PRINCIPAL not in services:
-        return False
-    return all(
-        any(fnmatchcase(context.get(key.lower(), ""), pattern) for pattern in _listed(wanted))
-        for condition in statement.get("Condition", {}).values()
-        for key, wanted in condition.items()
-    )
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def fetch(client: Any, uri: str, target: Path) -> None:

@@ -9,7 +9,7 @@ from trainer.identity import id_for, now_s
 from trainer.refusals import RefusalError, not_found
 from trainer.routes.context import Context, Trainer
 from trainer.routes.files import check_name
-from trainer.state.uploads import Joined, md5_of
+from trainer.state.pieces import Joined, md5_of
 from tuneloop.wire.files import FileObject
 from tuneloop.wire.uploads import EXPIRES_S, PART_LIMIT_BYTES, Completion, Upload, UploadPart, UploadRequest
 

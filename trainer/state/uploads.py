@@ -1,8 +1,7 @@
 """Uploads under way: their rows, and their parts on disk until they are put together or given up."""
 
-import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,33 +70,3 @@ class Uploads:
             upload = self.get(folder.name, now=now)
             if not upload or upload.status != "pending":
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-class Joined:
-    """Several files read one after the other as one."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._pieces = _pieces_of(paths)
-        self._rest = b""
-
-    def read(self, size: int = _READ_BYTES) -> bytes:
-        """Return up to `size` bytes, none at the end."""
-        if not self._rest:
-            self._rest = next(self._pieces, b"")
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece
-
-
-def md5_of(paths: Sequence[Path]) -> str:
-    """Return the hex MD5 of several files one after the other."""
-    digest = hashlib.md5(usedforsecurity=False)
-    for piece in _pieces_of(paths):
-        digest.update(piece)
-    return digest.hexdigest()
-
-
-def _pieces_of(paths: Sequence[Path]) -> Iterator[bytes]:
-    for path in paths:
-        with path.open("rb") as file:
-            while piece := file.read(_READ_BYTES):
-                yield piece
