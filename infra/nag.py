@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from infra.functions import FUNCTIONS, FunctionSpec
 from infra.lambdas import RUNTIME
-from tuneloop.domain.providers import webhook_parameter
+from tuneloop.domain.providers import key_parameter, webhook_parameter
 
 NO_ACCESS_LOGS = (
     "Only this stack's roles and the links that they sign reach the bucket; a log of each request needs a second "
@@ -28,9 +28,9 @@ KEY_IS_CHECKED_INSIDE = (
 )
 ONE_PREFIX = "An object right is a key prefix; this one is what the function's row of the table says, and no wider."
 ONE_STREAM = "The stream's ARN ends in a time that is not known before it is made; the right is to this table's only."
-ONE_SECRET_EACH = (
-    "Which providers a stage has stands in its table, where they are added without a deploy; the right is to the "
-    "secrets of their webhooks and to no other parameter of theirs."
+EACH_PROVIDER_ITS_OWN = (
+    "Which providers a stage has stands in its table, where they are added without a deploy; the right is to their "
+    "keys or to the secrets of their webhooks, as the function's row says, and to no other parameter."
 )
 TESTED_RUNTIME = "The runtime is the Python that deploys, which is the one that the tests ran with."
 
@@ -67,10 +67,10 @@ def _of_function(spec: FunctionSpec) -> Iterator[Accepted]:
     for prefix in dict.fromkeys((*spec.reads, *spec.writes, *spec.deletes)):
         rule = f"AwsSolutions-IAM5[Resource::<State/Bucket.Arn>/{prefix}*]"
         yield Accepted(f"{construct}/Role", rule, ONE_PREFIX)
-    if spec.webhook_secrets:
-        secrets = webhook_parameter("prod", "*")
-        arn = f"arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter{secrets}"
-        yield Accepted(f"{construct}/Role", f"AwsSolutions-IAM5[Resource::{arn}]", ONE_SECRET_EACH)
+    secrets = [key_parameter("prod", "*")] * spec.provider_key + [webhook_parameter("prod", "*")] * spec.webhook_secrets
+    for parameter in secrets:
+        arn = f"arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter{parameter}"
+        yield Accepted(f"{construct}/Role", f"AwsSolutions-IAM5[Resource::{arn}]", EACH_PROVIDER_ITS_OWN)
     if spec.stream:
         yield Accepted(f"{construct}/Role", "AwsSolutions-IAM5[Resource::<State/Table.Arn>/stream/*]", ONE_STREAM)
     if RUNTIME.name != _newest_runtime():

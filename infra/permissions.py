@@ -14,7 +14,7 @@ from infra.functions import FunctionSpec
 from infra.queues import Queues
 from infra.stage import Stage
 from infra.state import State
-from tuneloop.domain.providers import webhook_parameter
+from tuneloop.domain.providers import key_parameter, webhook_parameter
 
 STREAM_READS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
 QUEUE_READS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
@@ -83,9 +83,10 @@ class Permissions:
         if spec.publishes:
             statements.append(_allow(["events:PutEvents"], self._bus.event_bus_arn))
         if spec.provider_key:
-            statements.append(_allow(["ssm:GetParameter"], self._parameter_arn(self._stage.key_parameter)))
+            keys = key_parameter(self._stage.name, "*")  # which providers there are, the table says
+            statements.append(_allow(["ssm:GetParameter"], self._parameter_arn(keys)))
         if spec.webhook_secrets:
-            secrets = webhook_parameter(self._stage.name, "*")  # which providers there are, the table says
+            secrets = webhook_parameter(self._stage.name, "*")
             statements.append(_allow(["ssm:GetParameter"], self._parameter_arn(secrets)))
         return statements
 

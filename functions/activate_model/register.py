@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tuneloop.domain.errors import Conflict
+from tuneloop.domain.errors import Conflict, InvalidInput
 from tuneloop.domain.ids import Name
 from tuneloop.domain.registry import Model, Version, base_in, new_model
+from tuneloop.providers.catalog import dated_name
 from tuneloop.store.models import Models
 
 PARAMETER_CHARACTERS = 8000
@@ -19,11 +20,12 @@ SET_BY_CALLS = frozenset({"model", "messages", "stream", "stream_options", "n"})
 
 
 class NewModelRequest(BaseModel):
-    """A model to register; the stage's base model unless another is named."""
+    """A model to register; the stage's provider and base model unless others are named."""
 
     model_config = ConfigDict(extra="forbid")
 
     id: Name
+    provider: Name | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
 
 
@@ -32,11 +34,13 @@ class NewVersionRequest(BaseModel):
 
     `base_model` is what the provider bills it as, `is_finetuned` at which rate. Without them the provider's id tells:
     `ft:{base model}:…` is a fine-tuned one, any other stands for itself, and its price is unknown if it isn't listed.
+    `provider` is where it is served, the model's own unless named.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     provider_model: str = Field(min_length=1, max_length=300)
+    provider: Name | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
     prompt: str | None = Field(default=None, max_length=100_000)
     parameters: dict[str, Any] = Field(default={}, max_length=20)
@@ -63,28 +67,34 @@ def _require_storable(value: Any, depth: int) -> None:
 
 
 def register_model(
-    tenant: str, new: NewModelRequest, *, provider: str, base_model: str, models: Models, now: datetime
+    tenant: str, new: NewModelRequest, *, provider: str, default: str, base_model: str, models: Models, now: datetime
 ) -> Model:
     """A new model that its base model answers for; Conflict where the name is taken."""
     if models.find(tenant, new.id):
         raise Conflict(f"A model named {new.id} exists already.", param="id")
-    made = new_model(tenant, new.id, provider, new.base_model or base_model, now)
+    if provider != default and new.base_model is None:
+        message = f"base_model: name one of {provider}'s; the stage's own is of {default}."
+        raise InvalidInput(message, param="base_model", code="missing")
+    made = new_model(tenant, new.id, provider, dated_name(provider, new.base_model or base_model), now)
     models.register(made)
     return made.model
 
 
-def register_version(tenant: str, name: str, new: NewVersionRequest, *, models: Models, now: datetime) -> Version:
+def register_version(
+    tenant: str, name: str, new: NewVersionRequest, *, provider: str | None, models: Models, now: datetime
+) -> Version:
     """A version under the model's next number; nothing is sent to it until it is activated."""
     model = models.get(tenant, name)
     base_model = new.base_model or base_in(new.provider_model)
     is_finetuned = base_model != new.provider_model if new.is_finetuned is None else new.is_finetuned
+    at = provider or model.provider
+    told = {"provider": at, "base_model": dated_name(at, base_model), "is_finetuned": is_finetuned}
     version = Version(
         tenant=tenant,
         model=name,
         number=model.latest_version + 1,
-        provider=model.provider,
         created_at=now,
-        **new.model_dump() | {"base_model": base_model, "is_finetuned": is_finetuned},
+        **new.model_dump() | told,
     )
     models.add_version(model, version, now)
     return version

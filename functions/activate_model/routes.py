@@ -2,7 +2,8 @@
 
 from activate_model.activate import activate, deactivate, roll_back, share
 from activate_model.register import NewModelRequest, NewVersionRequest, register_model, register_version
-from activate_model.shapes import Activation, DeploymentChange, ModelView, Reason
+from activate_model.retire import retire
+from activate_model.shapes import Activation, DeploymentChange, ListedVersion, ModelView, Number, Reason, shown
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.registry import Deployment, DeploymentView, HistoryEntry, VersionView
@@ -16,23 +17,39 @@ AS_BEFORE, BY_HAND = Activation(), Reason()  # what an empty request means
 @api.route("POST /v1/models", Scope.DEPLOY, status=201)
 def create_model(new: NewModelRequest) -> ModelView:
     """Register a model without a dataset; its base model answers until a version is activated."""
-    provider, base_model = app.settings.provider, app.settings.base_model
-    model = register_model(api.tenant, new, provider=provider, base_model=base_model, models=app.models, now=utc_now())
+    model = register_model(
+        api.tenant,
+        new,
+        provider=app.known_providers.require(new.provider),
+        default=app.settings.provider,
+        base_model=app.settings.base_model,
+        models=app.models,
+        now=utc_now(),
+    )
     return ModelView.model_validate(model.model_dump())
 
 
 @api.route("POST /v1/models/{model}/versions", Scope.DEPLOY, status=201)
 def create_version(model: Name, new: NewVersionRequest) -> VersionView:
     """Register a version from a provider's model id."""
-    version = register_version(api.tenant, model, new, models=app.models, now=utc_now())
+    provider = app.known_providers.require(new.provider) if new.provider else None
+    version = register_version(api.tenant, model, new, provider=provider, models=app.models, now=utc_now())
     return VersionView.model_validate(version.model_dump())
 
 
 @api.route("GET /v1/models/{model}/versions", Scope.READ)
-def list_versions(model: Name, limit: Limit = 20, cursor: Cursor = None) -> ListOf[VersionView]:
+def list_versions(model: Name, limit: Limit = 20, cursor: Cursor = None) -> ListOf[ListedVersion]:
     """A model's versions, newest first; number 0 is the base model."""
     app.models.get(api.tenant, model)
-    return listed(app.models.versions(api.tenant, model, limit, cursor), VersionView)
+    page = app.models.versions(api.tenant, model, limit, cursor)
+    return ListOf(data=[shown(version) for version in page.data], next_cursor=page.cursor)
+
+
+@api.route("DELETE /v1/models/{model}/versions/{number}", Scope.DEPLOY)
+def retire_version(model: Name, number: Number) -> VersionView:
+    """Retire a version that nothing needs any more; `removed_at` says since when its provider keeps nothing of it."""
+    version = retire(api.tenant, model, number, models=app.models, now=utc_now())
+    return VersionView.model_validate(version.model_dump())
 
 
 @api.route("GET /v1/models/{model}/deployment", Scope.READ)

@@ -92,7 +92,7 @@ def registered(tenant: str, name: str, new: NewDataset | None = None) -> Dataset
     return register(
         tenant,
         wishes,
-        provider=settings.provider,
+        provider=wishes.provider or settings.provider,
         base_model=wishes.base_model or settings.base_model,
         datasets=app.datasets,
         models=app.models,

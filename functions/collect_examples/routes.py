@@ -3,13 +3,13 @@
 from collect_examples.incoming import registered
 from collect_examples.post import post
 from collect_examples.shapes import DatasetView, DropView, NewDataset, NewExamples, NewUpload, UploadView
+from collect_examples.training_place import trained_at
 from collect_examples.upload import upload
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.datasets import Dataset, DatasetChange, OnDrop
 from tuneloop.domain.errors import Conflict
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
-from tuneloop.providers.catalog import is_free
 
 api = Api(app)
 
@@ -18,10 +18,11 @@ api = Api(app)
 def create_dataset(new: NewDataset) -> DatasetView:
     """Create a dataset and the model of its name; Conflict where there is one with other settings.
 
-    Settings that spend (`max_run_usd`, `base_model`, `on_drop: train`, `train_on_review`) take a key with the scope
-    `train` too.
+    Settings that spend (`max_run_usd`, `provider`, `base_model`, `on_drop: train`, `train_on_review`) take a key with
+    the scope `train` too.
     """
     _require_to_spend(new)
+    new = trained_at(new, None, app.known_providers)
     made = registered(api.tenant, new.id, new)
     for name in sorted(new.model_fields_set - {"id"}):
         if made != made.with_settings(DatasetChange.model_validate({name: getattr(new, name)}), utc_now()):
@@ -45,15 +46,14 @@ def get_dataset(dataset: Name) -> DatasetView:
 def change_dataset(dataset: Name, change: DatasetChange) -> DatasetView:
     """Change a dataset's settings; a raised `max_run_usd` is for runs to come, one that waits is to be confirmed.
 
-    Another template is its next version, through which what comes from now on is rendered. Another base model whose
-    training costs something makes drops collect, unless `on_drop` is set with it.
-    Settings that spend (`max_run_usd`, `base_model`, `on_drop: train`, `train_on_review`) take a key with the scope
-    `train` too.
+    Another template is its next version, through which what comes from now on is rendered. Another provider or base
+    model whose training costs something makes drops collect, unless `on_drop` is set with it.
+    Settings that spend (`max_run_usd`, `provider`, `base_model`, `on_drop: train`, `train_on_review`) take a key with
+    the scope `train` too.
     """
     _require_to_spend(change)
     found = app.datasets.get(api.tenant, dataset)
-    if change.base_model not in (None, found.base_model) and not is_free(app.settings.provider, str(change.base_model)):
-        change = change.model_copy(update={"on_drop": change.on_drop or OnDrop.COLLECT})
+    change = trained_at(change, found, app.known_providers)
     changed = found.with_settings(change, utc_now())
     app.datasets.save(changed)
     return _view(changed)
@@ -96,7 +96,7 @@ def create_upload(dataset: Name, new: NewUpload) -> UploadView:
 
 def _require_to_spend(wanted: DatasetChange) -> None:
     trains = wanted.on_drop == OnDrop.TRAIN or wanted.train_on_review
-    if trains or wanted.max_run_usd is not None or wanted.base_model:
+    if trains or wanted.max_run_usd is not None or wanted.base_model or wanted.provider:
         api.caller.require(Scope.TRAIN)
 
 

@@ -107,6 +107,7 @@ class DatasetView(BaseModel):
 
     id: Name
     model: Name
+    provider: Name | None = None
     base_model: str
     on_drop: OnDrop
     on_invalid: OnInvalid

@@ -9,7 +9,7 @@ from tuneloop.domain.errors import Conflict
 from tuneloop.domain.estimates import COUNTED_ERROR, GUESSED_ERROR, Basis, Estimate, estimate
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
-from tuneloop.providers.catalog import base_models, price_of
+from tuneloop.providers.catalog import base_models, dated_name, price_of
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.exports import Exports
 
@@ -58,5 +58,5 @@ def estimates(
     dataset: Dataset, basis: Basis, *, provider: str, epochs: int | None = None, calls: int | None = None
 ) -> list[Estimate]:
     """The estimate for each base model that the provider is known to train, the dataset's own first."""
-    names = base_models(provider, dataset.base_model)
+    names = base_models(provider, dated_name(provider, dataset.base_model))
     return [estimate(name, price_of(provider, name), basis, epochs=epochs, calls=calls) for name in names]

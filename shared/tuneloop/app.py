@@ -14,9 +14,8 @@ from tuneloop.settings import Settings
 from tuneloop.store.table import Table
 
 if TYPE_CHECKING:
-    from tuneloop.domain.providers import RegisteredProvider
-    from tuneloop.providers.base import Provider
     from tuneloop.providers.directory import Providers
+    from tuneloop.providing import KnownProviders
     from tuneloop.store.contents import Contents
     from tuneloop.store.datasets import Datasets
     from tuneloop.store.erasures import Erasures
@@ -256,21 +255,16 @@ class App:
     @cached_property
     def providers(self) -> "Providers":
         """The providers that this stage trains at and serves from, their keys read from SSM when first needed."""
-        from tuneloop.domain.providers import RegisteredProvider
-        from tuneloop.providers.directory import Providers
+        from tuneloop.providing import providers_of
 
-        settings = self.settings
-        own = RegisteredProvider(
-            name=settings.provider,
-            base_url=settings.provider_base_url,
-            key_parameter=_needed(settings.provider_key_parameter, "provider_key_parameter"),
-        )
-        return Providers(own, self.provider_rows.find, self._provider)
+        return providers_of(self.settings, self.provider_rows, self.secret, self.client)
 
-    def _provider(self, registered: "RegisteredProvider") -> "Provider":
-        from tuneloop.providers.openai_compatible import OpenAICompatible
+    @cached_property
+    def known_providers(self) -> "KnownProviders":
+        """The same by name only, for a function that calls none of them."""
+        from tuneloop.providing import KnownProviders
 
-        return OpenAICompatible(registered, lambda: self.secret(registered.key_parameter))
+        return KnownProviders(self.settings, self.provider_rows)
 
     def secret(self, parameter: str) -> str | None:
         """What an SSM parameter holds, None where there is none of that name."""

@@ -44,7 +44,7 @@ def at_price_of(provider: str, base_model: str, monkeypatch: pytest.MonkeyPatch)
     """Let the stage train at a provider with another price list."""
     monkeypatch.setenv("TUNELOOP_PROVIDER", provider)
     monkeypatch.setenv("TUNELOOP_BASE_MODEL", base_model)
-    for cached in ("settings", "providers"):
+    for cached in ("settings", "providers", "known_providers"):
         app.__dict__.pop(cached, None)
 
 

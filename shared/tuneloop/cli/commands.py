@@ -1,9 +1,10 @@
 """The commands by name."""
 
-from tuneloop.cli import chat, drop, drops, keys, offline, redrive, runs
+from tuneloop.cli import chat, drop, drops, keys, offline, providers, redrive, runs
 
 cli = offline.new_cli()
 cli.add_typer(keys.commands, name="keys")
+cli.add_typer(providers.commands, name="providers")
 cli.add_typer(runs.commands, name="runs")
 cli.add_typer(drops.commands, name="drops")
 cli.command("drop")(drop.drop)

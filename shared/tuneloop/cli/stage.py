@@ -9,6 +9,7 @@ import typer
 
 from tuneloop.domain.errors import NotFound
 from tuneloop.store.datasets import Datasets
+from tuneloop.store.providers import ProviderRows
 from tuneloop.store.table import Table
 from tuneloop.store.tenants import Tenants
 
@@ -23,6 +24,11 @@ def tenants(stage: str) -> Tenants:
 def datasets(stage: str) -> Datasets:
     """The stage's datasets and drops."""
     return Datasets(_table(stage))
+
+
+def providers(stage: str) -> ProviderRows:
+    """The providers that were added to the stage."""
+    return ProviderRows(_table(stage))
 
 
 def bucket(stage: str) -> str:

@@ -221,6 +221,7 @@ class DatasetChange(BaseModel):
 
     on_drop: OnDrop | None = None
     on_invalid: OnInvalid | None = None
+    provider: Name | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
     max_run_usd: Usd | None = Field(default=None, ge=0, le=RUN_USD)
     train_on_review: bool | None = Field(default=None, strict=True)

@@ -4,26 +4,27 @@ The one that the stage was deployed with comes from its settings, the others fro
 minute, so that a provider that was changed is reached as it is now.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 
-from tuneloop.domain.errors import Conflict
-from tuneloop.domain.providers import RegisteredProvider
+from tuneloop.domain.providers import RegisteredProvider, unknown_provider
 from tuneloop.providers.base import Provider
 
 KEPT_S = 60.0
 Find = Callable[[str], RegisteredProvider | None]
 Make = Callable[[RegisteredProvider], Provider]
+Names = Callable[[], Iterable[str]]
 
 
 class Providers:
     """Providers by name; `default` is the stage's own."""
 
-    def __init__(self, own: RegisteredProvider, find: Find, make: Make) -> None:
+    def __init__(self, own: RegisteredProvider, find: Find, make: Make, names: Names = tuple) -> None:
         self.default = own.name
         self._own = own
         self._find = find
         self._make = make
+        self._all = names
         self._made: dict[str, tuple[Provider, RegisteredProvider, float]] = {}
 
     def named(self, name: str) -> Provider:
@@ -46,6 +47,9 @@ class Providers:
         """How to reach a provider; Conflict where the stage knows none of that name."""
         found = self._own if name == self.default else self._find(name)
         if found is None:
-            message = f"There is no provider {name}: `tuneloop providers add {name}` makes it known to this stage."
-            raise Conflict(message, param="provider", code="unknown_provider")
+            raise unknown_provider(name, self.names())
         return found
+
+    def names(self) -> list[str]:
+        """Every provider that the stage knows."""
+        return sorted({self.default, *self._all()})

@@ -1,0 +1,128 @@
+"""`tuneloop providers`: where a stage may train and serve, added with AWS credentials and without a deploy.
+
+Settings lie in the stage's table, keys and secrets in SSM and nowhere else: they are typed unseen or piped in, never
+given as an argument, and no command shows them again.
+"""
+
+import getpass
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import boto3
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from tuneloop.cli.stage import StageOption, providers
+from tuneloop.domain.errors import InvalidInput, NotFound
+from tuneloop.domain.ids import checked_name
+from tuneloop.domain.providers import (
+    BEDROCK,
+    Kind,
+    RegisteredProvider,
+    checked_address,
+    key_parameter,
+    webhook_parameter,
+)
+
+LONGEST = 4096  # what a standard parameter holds; the standard tier costs nothing
+commands = typer.Typer(help="Providers of a stage, with your AWS credentials.", no_args_is_help=True)
+NameArgument = Annotated[str, typer.Argument(help="A name for it; prices are those that the catalog lists under it.")]
+UrlOption = Annotated[str, typer.Option("--base-url", help="Where it answers, `/v1` included: https://….")]
+KindOption = Annotated[Kind, typer.Option("--kind", help="Which wire it speaks.")]
+TierOption = Annotated[str | None, typer.Option("--training-type", help="Azure's tier, such as globalStandard.")]
+SecretOption = Annotated[bool, typer.Option("--webhook-secret", help="Ask for the secret of its webhooks too.")]
+
+
+@commands.command()
+def add(
+    name: NameArgument,
+    base_url: UrlOption = "",
+    kind: KindOption = Kind.OPENAI,
+    training_type: TierOption = None,
+    webhook_secret: SecretOption = False,
+    stage: StageOption = "prod",
+) -> None:
+    """Add a provider, or change one; its key is asked for, or read from what is piped in, a line each."""
+    checked_name(name, "name")
+    if kind == Kind.BEDROCK or name == BEDROCK.name:
+        raise InvalidInput("Bedrock has no key: set `bedrock` in the stage's file and deploy.", param="kind")
+    address, known = checked_address(base_url), providers(stage)
+    before = known.find(name)
+    _store(key_parameter(stage, name), f"API key of {name}")
+    secret = webhook_parameter(stage, name) if webhook_secret else before and before.webhook_parameter
+    if webhook_secret:
+        _store(webhook_parameter(stage, name), f"Webhook secret of {name}")
+    added = RegisteredProvider(
+        name=name,
+        kind=kind,
+        base_url=address,
+        key_parameter=key_parameter(stage, name),
+        webhook_parameter=secret,
+        training_type=training_type,
+        created_at=before.created_at if before else datetime.now(UTC),
+        seq=before.seq if before else 0,
+    )
+    known.save(added)
+    what = "changed" if before else "added"
+    typer.echo(f"{name} is {what} in stage {stage}; functions that run already see it within a minute.")
+
+
+@commands.command("list")
+def list_providers(stage: StageOption = "prod") -> None:
+    """List the providers that were added."""
+    table = Table(Column("provider", no_wrap=True), "kind", "address", "added", box=None)
+    for one in providers(stage).all():
+        added = f"{one.created_at:%Y-%m-%d %H:%M}" if one.created_at else ""
+        table.add_row(one.name, one.kind, one.base_url, added)
+    Console().print(table)
+
+
+@commands.command()
+def show(name: str, stage: StageOption = "prod") -> None:
+    """Show a provider's settings as JSON, and since when its key is stored; never the key."""
+    found = _found(name, stage)
+    settings = found.model_dump(mode="json", exclude={"seq"})
+    settings["key_stored_at"] = _stored_at(found.key_parameter)
+    if found.webhook_parameter:
+        settings["webhook_secret_stored_at"] = _stored_at(found.webhook_parameter)
+    Console().print_json(json.dumps(settings))
+
+
+@commands.command()
+def remove(name: str, stage: StageOption = "prod") -> None:
+    """Forget a provider and its key; versions that it serves answer no more, and its runs are lost sight of."""
+    found = _found(name, stage)
+    providers(stage).remove(name)
+    for parameter in filter(None, (found.key_parameter, found.webhook_parameter)):
+        if _stored_at(parameter):
+            _ssm().delete_parameter(Name=parameter)
+    typer.echo(f"{name} is removed from stage {stage}, and its key from SSM.")
+
+
+def _found(name: str, stage: str) -> RegisteredProvider:
+    if (found := providers(stage).find(name)) is None:
+        raise NotFound(
+            f"No provider {name} was added to stage {stage}; `tuneloop providers list` shows those that were."
+        )
+    return found
+
+
+def _store(parameter: str, what: str) -> None:
+    given = (getpass.getpass(f"{what} (not shown): ") if sys.stdin.isatty() else sys.stdin.readline()).strip()
+    if not given or not given.isascii() or not given.isprintable() or " " in given or len(given) > LONGEST:
+        raise InvalidInput(f"{what}: one word of printable characters was expected. It was not stored.")
+    _ssm().put_parameter(Name=parameter, Value=given, Type="SecureString", Overwrite=True)
+
+
+def _stored_at(parameter: str) -> str | None:
+    """When a parameter was last written, None where there is none."""
+    wanted = [{"Key": "Name", "Option": "Equals", "Values": [parameter]}]
+    found: list[Any] = _ssm().describe_parameters(ParameterFilters=wanted)["Parameters"]
+    return found[0]["LastModifiedDate"].isoformat() if found else None
+
+
+def _ssm() -> Any:
+    return boto3.client("ssm")
