@@ -9,7 +9,7 @@ data bucket.
 from dataclasses import dataclass
 from typing import Literal
 
-from infra.schedules import EVERY_5_MINUTES, MONTHLY, Schedule
+from infra.schedules import DAILY, EVERY_5_MINUTES, MONTHLY, Schedule
 
 TableAction = Literal["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"]
 Index = Literal["sweep", "by_time"]
@@ -128,8 +128,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         routes=("GET /v1/training-runs/{run}", "GET /v1/training-runs/{run}/events",
                 "GET /v1/fine_tuning/jobs/{job}", "GET /v1/fine_tuning/jobs/{job}/events",
                 "GET /v1/fine_tuning/jobs/{job}/checkpoints", "POST /v1/webhooks/{provider}"),
-        webhook_secrets=True, schedules=(EVERY_5_MINUTES,),
-        table=("GetItem", "PutItem"), indexes=("sweep",),
+        webhook_secrets=True, schedules=(EVERY_5_MINUTES, DAILY),
+        table=("GetItem", "Query", "PutItem"), indexes=("sweep",),
         provider_key=True, settings=("provider", "refresh_after_s"), timeout_s=60),
 
     FunctionSpec("evaluate", "Compare versions on the same held-out examples.",

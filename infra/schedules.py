@@ -12,4 +12,5 @@ class Schedule:
 
 
 EVERY_5_MINUTES = Schedule("every-5-minutes", "rate(5 minutes)")
+DAILY = Schedule("daily", "cron(0 4 * * ? *)")  # 04:00 UTC
 MONTHLY = Schedule("monthly", "cron(0 3 1 * ? *)")  # the 1st of each month, 03:00 UTC

@@ -1,7 +1,10 @@
 """check-status: every five minutes, and whenever somebody looks."""
 
+from datetime import datetime
+
 from check_status.host import host_open
 from check_status.job_routes import api
+from check_status.strays import Strays, survey
 from check_status.sweep import sweep
 from tuneloop.app import app, utc_now
 from tuneloop.sweeping import each
@@ -16,8 +19,26 @@ def on_schedule() -> None:
     each((_look_at_runs, _host_versions), lambda work: work())
 
 
+@handler.on("daily")
+def on_day() -> None:
+    """Look for jobs of ours that no run knows, even where none is open."""
+    survey(providers=app.providers, strays=_strays(utc_now()))
+
+
+def _strays(now: datetime) -> Strays:
+    return Strays(app.settings.stage, app.tenants, app.datasets, app.exports, app.models, app.runs, now)
+
+
 def _look_at_runs() -> None:
-    sweep(providers=app.providers, runs=app.runs, models=app.models, exports=app.exports, now=utc_now())
+    now = utc_now()
+    sweep(
+        providers=app.providers,
+        runs=app.runs,
+        models=app.models,
+        exports=app.exports,
+        strays=_strays(now),
+        now=now,
+    )
 
 
 def _host_versions() -> None:

@@ -4,11 +4,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
 
+from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
+from tuneloop.domain.examples import Split
+from tuneloop.domain.exports import Export
 from tuneloop.domain.jobs import ProviderJob, RunEvent
+from tuneloop.domain.listening import learnt, listened
+from tuneloop.domain.offers import epochs_of
 from tuneloop.domain.registry import Model, Version, VersionStatus
-from tuneloop.domain.training import AT_PROVIDER, ControlledRun, RunStatus, merge_events, merge_job, miss_job
+from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus, merge_events, merge_job, miss_job
 from tuneloop.observability import count
 from tuneloop.providers.base import JOB_NOT_FOUND, Provider
 from tuneloop.providers.catalog import price_of
@@ -23,6 +28,7 @@ ENDS = {
     RunStatus.FAILED: "RunsFailed",
     RunStatus.CANCELLED: "RunsCancelled",
 }
+COUNTED_HERE = "Its provider tells no trained tokens: they are the export's, times the epochs."
 TOO_LATE = "It had succeeded before it could be cancelled: its training is paid for, and its version is kept."
 
 
@@ -54,8 +60,9 @@ def refresh(
         if error.code == JOB_NOT_FOUND:
             return _store(run, lambda run: miss_job(run, now), runs, models, exports, now)
         return wait(run, error.message, runs=runs, models=models, exports=exports, now=now)
-    news = heard(job.id, provider, until - monotonic())
-    return record(run, job, news, runs=runs, models=models, exports=exports, now=now)
+    news = heard(job.id, provider, until - monotonic(), whole=job.status in TERMINAL)
+    can = provider.capabilities(run.base_model)
+    return record(run, job, news, can=can, runs=runs, models=models, exports=exports, now=now)
 
 
 def wait(
@@ -65,18 +72,21 @@ def wait(
     return _store(run, lambda run: run.waiting(what, now, checked_at=now), runs, models, exports, now)
 
 
-def reported(job_id: str, provider: Provider, asking_s: float = ASKING_S) -> list[RunEvent]:
-    """The provider's latest events of a job; none where it keeps none, which is no reason to leave a run open."""
+def reported(job_id: str, provider: Provider, asking_s: float = ASKING_S, *, whole: bool = False) -> list[RunEvent]:
+    """The provider's latest events of a job, or the whole of them.
+
+    None where it keeps none, which is no reason to leave a run open.
+    """
     try:
-        return provider.events(job_id, timeout_s=asking_s)
+        return provider.events(job_id, timeout_s=asking_s, whole=whole)
     except ProviderRefused:
         return []
 
 
-def heard(job_id: str, provider: Provider, asking_s: float = ASKING_S) -> list[RunEvent]:
+def heard(job_id: str, provider: Provider, asking_s: float = ASKING_S, *, whole: bool = False) -> list[RunEvent]:
     """The same, and none where they can't be had now: what was said of the job itself is good without them."""
     try:
-        return reported(job_id, provider, asking_s)
+        return reported(job_id, provider, asking_s, whole=whole)
     except ProviderUnavailable:
         return []
 
@@ -86,13 +96,18 @@ def record(
     job: ProviderJob,
     news: list[RunEvent],
     *,
+    can: Capabilities,
     runs: Runs,
     models: Models,
     exports: Exports,
     now: datetime,
 ) -> ControlledRun:
     """Store what a provider said about a run; of several that do so at once, one writes and the others read."""
-    return _store(run, lambda run: merge_job(merge_events(run, news), job, now), runs, models, exports, now)
+
+    def told(run: ControlledRun) -> ControlledRun:
+        return listened(run, learnt(merge_job(merge_events(run, news), job, now), news, job.n_epochs), now)
+
+    return _store(run, told, runs, models, exports, now, can)
 
 
 def _store(
@@ -102,11 +117,14 @@ def _store(
     models: Models,
     exports: Exports,
     now: datetime,
+    can: Capabilities | None = None,
 ) -> ControlledRun:
     for _ in range(TRIES):
         changed = change(run)
         try:
-            return runs.save(changed) if changed.is_open else _finish(changed, runs, models, exports, now)
+            if changed.is_open:
+                return runs.save(changed)
+            return _finish(changed, can or Capabilities(), runs, models, exports, now)
         except Stale:
             run = runs.get(run.tenant, run.id)
             if not run.is_open:
@@ -114,13 +132,20 @@ def _store(
     raise Stale(f"Run {run.id} is changing too fast to record its status; try again.")
 
 
-def _finish(run: ControlledRun, runs: Runs, models: Models, exports: Exports, now: datetime) -> ControlledRun:
-    made = None
+def _finish(
+    run: ControlledRun, can: Capabilities, runs: Runs, models: Models, exports: Exports, now: datetime
+) -> ControlledRun:
+    made, price = None, price_of(run.provider, run.base_model)
     if run.status == RunStatus.SUCCEEDED and run.fine_tuned_model:
-        made = _version(run, run.fine_tuned_model, models, exports, now)
+        export = exports.get(run.tenant, run.dataset, run.export)
+        made = _version(run, run.fine_tuned_model, export, can, models, now)
         run = run.model_copy(update={"version": made[1].number})
         run = run.noting(TOO_LATE) if run.cancel_requested_at else run
-    run = run.costed(price_of(run.provider, run.base_model))
+        if run.trained_tokens is None and not can.tells_tokens:
+            train = export.files[Split.TRAIN]
+            epochs = epochs_of(price, run.hyperparameters.get("n_epochs"), train.examples)
+            run = run.model_copy(update={"trained_tokens": train.tokens * epochs}).noting(COUNTED_HERE)
+    run = run.costed(price)
     finished = runs.finish(run, TrainingRunFinished.of(run), now, made)
     if run.status in ENDS:
         count(ENDS[run.status])
@@ -128,9 +153,8 @@ def _finish(run: ControlledRun, runs: Runs, models: Models, exports: Exports, no
 
 
 def _version(
-    run: ControlledRun, provider_model: str, models: Models, exports: Exports, now: datetime
+    run: ControlledRun, provider_model: str, export: Export, can: Capabilities, models: Models, now: datetime
 ) -> tuple[Model, Version, Version | None]:
-    export = exports.get(run.tenant, run.dataset, run.export)
     model = models.get(run.tenant, run.model)
     version = Version(
         tenant=run.tenant,
@@ -140,7 +164,7 @@ def _version(
         provider_model=provider_model,
         base_model=run.base_model,
         is_finetuned=True,
-        status=VersionStatus.READY,
+        status=VersionStatus.DEPLOYING if can.needs_deployment else VersionStatus.READY,
         prompt=export.served_prompt,
         parameters=export.parameters,
         dataset=run.dataset,

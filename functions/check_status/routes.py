@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from check_status.host import step
 from check_status.refresh import ASKING_S, refresh, reported
 from check_status.secrets import Secrets
 from tuneloop.app import app, utc_now
@@ -30,8 +31,8 @@ def get_training_run(run: Name) -> TrainingRun:
 
     Where it can't be reached, `waiting_for` says so, `waiting_since` since when, `checked_at` when it was last tried.
     """
-    refreshed = refreshed(app.runs.get(api.tenant, run), app.settings.refresh_after_s)
-    return TrainingRun.model_validate(refreshed.model_dump())
+    seen = refreshed(app.runs.get(api.tenant, run), app.settings.refresh_after_s)
+    return TrainingRun.model_validate(seen.model_dump())
 
 
 @api.route("GET /v1/training-runs/{run}/events", Scope.READ)
@@ -66,13 +67,24 @@ def hear_webhook(provider: Name) -> Heard:
 
 def refreshed(run: ControlledRun, older_than_s: float) -> ControlledRun:
     """A run after its provider was asked, unless that was tried within so many seconds."""
-    return refresh(
+    provider, now = app.providers.named(run.provider), utc_now()
+    seen = refresh(
         run,
         older_than_s=older_than_s,
-        provider=app.providers.named(run.provider),
+        provider=provider,
         runs=app.runs,
         models=app.models,
         exports=app.exports,
-        now=utc_now(),
+        now=now,
         asking_s=min(ASKING_S, app.remaining_s),
     )
+    if provider.hosting and seen.version is not None:
+        _host(seen, older_than_s)
+    return seen
+
+
+def _host(run: ControlledRun, older_than_s: float) -> None:
+    """Take the run's version a step further, where it still is to be served: somebody waits for it."""
+    version = app.models.version(run.tenant, run.model, run.version or 0)
+    settings, now = app.settings, utc_now()
+    step(version, stage=settings.stage, providers=app.providers, models=app.models, now=now, older_than_s=older_than_s)

@@ -1,13 +1,17 @@
 """The sweep: what the provider's list pages say about all open runs, at the price of the pages and not of the runs.
 
-A provider that is away is nothing to fail for: it is counted where it is called, its runs say that they wait for it,
-and the next sweep asks again.
+Only the events of a run that has ended, or has been silent for too long, are asked for one by one. Jobs in the list
+that no run has are strays. A provider that is away is nothing to fail for: it is counted where it is called, its runs
+say that they wait for it, and the next sweep asks again.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from check_status.refresh import heard, record, refresh, wait
+from check_status.strays import Strays
+from check_status.stuck import judge
 from tuneloop.domain.errors import ProviderUnavailable
 from tuneloop.domain.jobs import ProviderJob
 from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus
@@ -20,9 +24,11 @@ from tuneloop.store.runs import Runs
 from tuneloop.sweeping import each
 
 OVERDUE_AFTER = timedelta(days=1)
+EARLIER = timedelta(hours=1)  # a run's job, and a second one, are no older than the run but for clocks that differ
+Found = tuple[ControlledRun | None, ProviderJob | None]
 
 
-def sweep(*, providers: Providers, runs: Runs, models: Models, exports: Exports, now: datetime) -> None:
+def sweep(*, providers: Providers, runs: Runs, models: Models, exports: Exports, strays: Strays, now: datetime) -> None:
     """Record the news of every run at its provider; counts those that changed (`RunsChanged`) or are `RunsOverdue`."""
     unfinished = list(runs.open())
     count("RunsOverdue", sum(_is_overdue(run, now) for run in unfinished))
@@ -31,38 +37,78 @@ def sweep(*, providers: Providers, runs: Runs, models: Models, exports: Exports,
 
     def look(name: str) -> None:
         mine = [run for run in there if run.provider == name]
-        look_at(mine, provider=providers.named(name), runs=runs, models=models, exports=exports, now=now)
+        Look(providers.named(name), runs, models, exports, strays, now).at(mine)
 
     each(names, look)
 
 
-def look_at(
-    open_runs: list[ControlledRun],
-    *,
-    provider: Provider,
-    runs: Runs,
-    models: Models,
-    exports: Exports,
-    now: datetime,
-) -> None:
-    """The same for the runs at one provider."""
+@dataclass(frozen=True)
+class Look:
+    """A look at one provider."""
 
-    def look(found: tuple[ControlledRun, ProviderJob | None]) -> None:
+    provider: Provider
+    runs: Runs
+    models: Models
+    exports: Exports
+    strays: Strays
+    now: datetime
+
+    def at(self, open_runs: list[ControlledRun]) -> None:
+        """Record what the list says about these runs, and take the strays that are as young as they are."""
+        unseen = {run.provider_job_id: run for run in open_runs if run.provider_job_id}
+        try:
+            each(self._news(unseen, open_runs), self._take)
+        except ProviderUnavailable as error:
+            log_failure(error)
+            away = error.message
+            each(unseen.values(), lambda run: self._wait(run, away))
+        each(open_runs, lambda run: judge(run, self._ask, runs=self.runs, now=self.now))
+
+    def _take(self, found: Found) -> None:
         run, job = found
-        if job is None:
-            seen = refresh(run, older_than_s=0, provider=provider, runs=runs, models=models, exports=exports, now=now)
-        else:
-            seen = record(run, job, heard(job.id, provider), runs=runs, models=models, exports=exports, now=now)
+        if run is None:
+            if job is not None:
+                self.strays.take(job, self.provider)
+            return
+        seen = self._ask(run) if job is None else self._record(run, job)
         if seen.status != run.status:
             count("RunsChanged")
 
-    unseen = {run.provider_job_id: run for run in open_runs if run.provider_job_id}
-    try:
-        each(_news(unseen, provider), look)
-    except ProviderUnavailable as error:
-        log_failure(error)
-        away = error.message
-        each(unseen.values(), lambda run: wait(run, away, runs=runs, models=models, exports=exports, now=now))
+    def _record(self, run: ControlledRun, job: ProviderJob) -> ControlledRun:
+        news = heard(job.id, self.provider, whole=True) if job.status in TERMINAL else []
+        can = self.provider.capabilities(run.base_model)
+        return record(run, job, news, can=can, runs=self.runs, models=self.models, exports=self.exports, now=self.now)
+
+    def _ask(self, run: ControlledRun) -> ControlledRun:
+        return refresh(
+            run,
+            older_than_s=0,
+            provider=self.provider,
+            runs=self.runs,
+            models=self.models,
+            exports=self.exports,
+            now=self.now,
+        )
+
+    def _wait(self, run: ControlledRun, what: str) -> ControlledRun:
+        return wait(run, what, runs=self.runs, models=self.models, exports=self.exports, now=self.now)
+
+    def _news(self, unseen: dict[str, ControlledRun], open_runs: list[ControlledRun]) -> Iterator[Found]:
+        """The runs of which the list has news, with their jobs, and strays; then the runs to be asked for.
+
+        Those are the runs that it doesn't name, and those that are to be cancelled. The others leave `unseen`.
+        """
+        since = min((run.created_at for run in open_runs), default=self.now) - EARLIER
+        doubles = {other.id for run in open_runs for other in run.other_jobs if other.status not in TERMINAL}
+        for job in self.provider.jobs():
+            run = unseen.pop(job.id, None)
+            if run is not None and _is_news(run, job):
+                yield run, None if run.cancel_requested_at and job.status not in TERMINAL else job
+            if run is None and (job.status not in TERMINAL or job.id in doubles):
+                yield None, job
+            if not unseen and job.created_at and job.created_at < since:
+                return
+        yield from ((run, None) for run in unseen.values())
 
 
 def _is_overdue(run: ControlledRun, now: datetime) -> bool:
@@ -79,17 +125,3 @@ def _is_news(run: ControlledRun, job: ProviderJob) -> bool:
         or run.missed_at is not None
         or run.cancel_requested_at
     )
-
-
-def _news(unseen: dict[str, ControlledRun], provider: Provider) -> Iterator[tuple[ControlledRun, ProviderJob | None]]:
-    """The runs of which the list has news, with their jobs; then those to be asked for.
-
-    Those are the runs that it doesn't name, and those that are to be cancelled. The others leave `unseen`.
-    """
-    for job in provider.jobs() if unseen else ():
-        run = unseen.pop(job.id, None)
-        if run is not None and _is_news(run, job):
-            yield run, None if run.cancel_requested_at and job.status not in TERMINAL else job
-        if not unseen:
-            return
-    yield from ((run, None) for run in unseen.values())

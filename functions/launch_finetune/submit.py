@@ -21,6 +21,7 @@ from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export, ExportFile
 from tuneloop.domain.jobs import OtherJob, ProviderJob, RunError, TrainingFile
 from tuneloop.domain.leases import lease
+from tuneloop.domain.listening import listened
 from tuneloop.domain.offers import Offer, epochs_of
 from tuneloop.domain.pricing import training_cost
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
@@ -128,7 +129,7 @@ class Submission:
         return self.provider.find_jobs(self.run.id, sent)
 
     def _adopt(self, job: ProviderJob) -> ControlledRun:
-        self._save(adopt_job(self.run, job, self.now), self.runs.adopt)
+        self._save(listened(self.run, adopt_job(self.run, job, self.now), self.now), self.runs.adopt)
         count("RunsStarted")
         if self.run.cancel_requested_at:
             self._stop(job)

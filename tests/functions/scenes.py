@@ -19,7 +19,7 @@ from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.exports import Export
 from tuneloop.domain.training import ControlledRun, RunStatus
 from tuneloop.store import keys
-from tuneloop.store.writes import Announce, Save
+from tuneloop.store.writes import Announce, Remove, Save
 
 Event = dict[str, Any]
 Scene = Generator[None, Any, None]
@@ -241,6 +241,15 @@ def a_run_is_at_the_provider(world: World, _: Event) -> Scene:
     app.runs.save(first.model_copy(update={"status": RunStatus.QUEUED, "provider_status": "not known yet"}))
     yield
     assert _run(world, run["id"]).provider_status in ("validating_files", "queued", "running", "succeeded")
+
+
+@scene("check_status.daily")
+def a_run_s_row_was_lost(world: World, _: Event) -> Scene:
+    steps.settled(world, steps.questions(60))
+    run = _run(world, steps.runs(world)[0]["id"])
+    app.table.commit(Remove(keys.run(world.tenant, run.id)), Remove(keys.job(run.provider, run.provider_job_id or "")))
+    yield
+    assert _run(world, run.id).provider_job_id == run.provider_job_id
 
 
 @scene("evaluate.http")

@@ -95,6 +95,31 @@ class TrainingRunFinished(DomainEvent):
         )
 
 
+class TrainingRunStuck(DomainEvent):
+    """Nothing new has come from a run's provider for too long; said once until something does."""
+
+    aggregate_field = "run"
+    type: Literal["TrainingRunStuck"] = "TrainingRunStuck"
+    run: Name
+    model: Name
+    dataset: Name
+    status: RunStatus
+    last_heard_at: datetime | None = None
+
+
+class TrainingRunAdopted(DomainEvent):
+    """A job of ours was found whose run had been lost, and the run made again from what the job carries."""
+
+    aggregate_field = "run"
+    type: Literal["TrainingRunAdopted"] = "TrainingRunAdopted"
+    run: Name
+    model: Name
+    dataset: Name
+    export: Name
+    provider: Name
+    job: str
+
+
 class VersionReady(DomainEvent):
     """A version can answer; those that have an export are evaluated next.
 
@@ -158,6 +183,8 @@ AnyEvent = Annotated[
     | ExportCreated
     | TrainingRunRequested
     | TrainingRunFinished
+    | TrainingRunStuck
+    | TrainingRunAdopted
     | VersionReady
     | EvaluationRequested
     | EvaluationCompleted

@@ -166,6 +166,10 @@ class ControlledRun(TrainingRun):
         waits = {"waiting_for": None, "waiting_since": None} if to in TERMINAL else {}
         return self.model_copy(update={**waits, **changes, "status": to})
 
+    def moved_to_provider(self) -> "ControlledRun":
+        """This run as one of which only its job is known."""
+        return self.model_copy(update={"status": S.VALIDATING_FILES})
+
     def cancelled(self, now: datetime) -> "ControlledRun":
         """This run ended as its user wished it."""
         asked = self.cancel_requested_at or now

@@ -1,6 +1,7 @@
 """Training runs: stored under ids made from what they are, listed by time, and swept while open."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -62,6 +63,13 @@ class Runs:
             writes.append(Announce(event, run.seq + 1, now))
         self._table.commit(*writes)
         return run.model_copy(update={"seq": run.seq + 1})
+
+    def restore(self, run: ControlledRun, event: AnyEvent, now: datetime) -> ControlledRun:
+        """Store a run whose row was lost; its writes are numbered beyond those of the row that there was."""
+        begins = int(now.timestamp() // 60)
+        place = Place(keys.job(run.provider, run.provider_job_id or ""), _Place(tenant=run.tenant, run=run.id))
+        self._table.commit(replace(_save(run), begins=begins), place, Announce(event, begins + 1, now))
+        return run.model_copy(update={"seq": begins + 1})
 
     def finish(
         self, run: ControlledRun, event: AnyEvent, now: datetime, made: tuple[Model, Version, Version | None] | None

@@ -25,11 +25,15 @@ class Write(Protocol):
 
 @dataclass(frozen=True)
 class Save:
-    """Write an entity if its row still has the `seq` it was read with (0: if there is none yet)."""
+    """Write an entity if its row still has the `seq` it was read with (0: if there is none yet).
+
+    A first write may let the numbers begin after `begins`, where the events of a lost row may still be there.
+    """
 
     key: Key
     entity: BaseModel
     index: dict[str, str] = field(default_factory=dict)
+    begins: int = 0
     kept_until: datetime | None = None
 
     def action(self, table: str) -> Item:
@@ -39,7 +43,7 @@ class Save:
         if self.kept_until:
             attributes["expires_at"] = int(self.kept_until.timestamp())
         if not seq:
-            return _insert(table, attributes)
+            return _insert(table, attributes | {"seq": self.begins + 1})
         condition = {"ConditionExpression": "seq = :seq", "ExpressionAttributeValues": to_item({":seq": seq})}
         return {"Put": {"TableName": table, "Item": to_item(attributes), **condition}}
 

@@ -1,0 +1,129 @@
+"""Hosting versions: what a provider has to be asked for before a version can answer, and to be rid of afterwards.
+
+Each step looks before it asks: a deployment has a name of its own, so whoever died on the way is followed by somebody
+who finds what he left. A version is announced as ready in the write that makes it so.
+"""
+
+from datetime import datetime, timedelta
+
+from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
+from tuneloop.domain.hosting import (
+    FULL,
+    UNDER_WAY,
+    deployment_name,
+    failed,
+    oldest_to_spare,
+    ready,
+    retired,
+    waiting,
+)
+from tuneloop.domain.registry import Version, VersionStatus
+from tuneloop.observability import count, log_failure
+from tuneloop.providers.base import QUOTA_REACHED, Hosted, Hosting
+from tuneloop.providers.directory import Providers
+from tuneloop.store.models import Models
+from tuneloop.sweeping import each
+
+NOT_MADE = "The provider could not make this version's deployment; its console says why."
+
+
+def host_open(*, stage: str, providers: Providers, models: Models, now: datetime) -> None:
+    """Take every version that is to be deployed or removed a step further."""
+    each(
+        list(models.open_versions()),
+        lambda version: step(version, stage=stage, providers=providers, models=models, now=now),
+    )
+
+
+def step(
+    version: Version,
+    *,
+    stage: str,
+    providers: Providers,
+    models: Models,
+    now: datetime,
+    older_than_s: float = 0,
+) -> Version:
+    """A version after what can be done about it now; of several that do so at once, one writes.
+
+    One that was looked at less than `older_than_s` seconds ago is left as it is, as is one that is not open.
+    """
+    fresh = version.checked_at is not None and now - version.checked_at < timedelta(seconds=older_than_s)
+    if not version.is_open or fresh:
+        return version
+    hosting = providers.named(version.provider).hosting
+    name = deployment_name(stage, version.tenant, version.model, version.number)
+    try:
+        if version.status == VersionStatus.RETIRED:
+            return _remove(version, name, hosting, models, now)
+        return _deploy(version, name, hosting, models, now)
+    except Stale:
+        return models.version(version.tenant, version.model, version.number)
+    except ProviderUnavailable as error:
+        log_failure(error)
+        return _waits(version, error.message, models, now)
+
+
+def _deploy(version: Version, name: str, hosting: Hosting | None, models: Models, now: datetime) -> Version:
+    if hosting is None:  # the provider was changed for one that serves at once
+        return _is_ready(version, None, models, now)
+    try:
+        hosted = _asked_for(version, name, hosting)
+    except ProviderRefused as error:
+        if error.code == QUOTA_REACHED:
+            return _take_over(version, models, now)
+        return _failed(version, error.code, error.message, models, now)
+    if hosted.status == VersionStatus.READY:
+        return _is_ready(version, hosted.id, models, now)
+    if hosted.status == VersionStatus.DEPLOY_FAILED:
+        return _failed(version, "deployment_failed", NOT_MADE, models, now)
+    return models.save_version(waiting(version, UNDER_WAY, now, hosted.id))
+
+
+def _asked_for(version: Version, name: str, hosting: Hosting) -> Hosted:
+    """The version's deployment, which may be one that another version has left it."""
+    hosted = hosting.hosted(version.deployment or name) or hosting.deploy(name, version.provider_model)
+    if hosted.model in (None, version.provider_model) or hosted.status == VersionStatus.DEPLOYING:
+        return hosted
+    return hosting.swap(hosted.id, version.provider_model)
+
+
+def _take_over(version: Version, models: Models, now: datetime) -> Version:
+    """Give the version the deployment of the oldest one that nobody needs; the swap is the next step's."""
+    seen = models.deployment(version.tenant, version.model)
+    oldest = oldest_to_spare(models.all_versions(version.tenant, version.model), seen)
+    if oldest is None:
+        return _waits(version, FULL, models, now)
+    heir = waiting(version, UNDER_WAY, now, oldest.deployment)
+    models.retire(retired(oldest, now).model_copy(update={"deployment": None}), seen, heir)
+    count("VersionsRetired")
+    return heir.model_copy(update={"seq": version.seq + 1})
+
+
+def _remove(version: Version, name: str, hosting: Hosting | None, models: Models, now: datetime) -> Version:
+    """End a retired version's deployment and delete its model, but for what other versions have of it by now.
+
+    A model that no run of ours has made is its owner's.
+    """
+    if hosting:
+        every = models.all_versions(version.tenant, version.model)
+        others = [one for one in every if one.number != version.number and one.removed_at is None]
+        own = hosting.hosted(version.deployment or name)
+        if own and own.id not in {one.deployment for one in others}:
+            hosting.undeploy(own.id)
+        if version.run and version.provider_model not in {one.provider_model for one in others}:
+            hosting.delete_model(version.provider_model)
+    return models.save_version(version.model_copy(update={"removed_at": now, "deployment": None, "checked_at": now}))
+
+
+def _is_ready(version: Version, deployment: str | None, models: Models, now: datetime) -> Version:
+    return models.deployed(ready(version, deployment, now), now)
+
+
+def _failed(version: Version, code: str, message: str, models: Models, now: datetime) -> Version:
+    count("VersionsFailed")
+    return models.save_version(failed(version, code, message, now))
+
+
+def _waits(version: Version, what: str, models: Models, now: datetime) -> Version:
+    return models.save_version(waiting(version, what, now))
