@@ -1,11 +1,18 @@
 """What callers of the registry routes send and read."""
 
 from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
 
+from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from tuneloop.domain.ids import Name
-from tuneloop.domain.registry import VersionNumber
+from tuneloop.domain.pricing import Usd
+from tuneloop.domain.registry import Version, VersionNumber, VersionView
+from tuneloop.providers.catalog import price_of
+
+Number = Annotated[int, Path(ge=0, le=999_999)]
 
 
 class Reason(BaseModel):
@@ -37,3 +44,17 @@ class ModelView(BaseModel):
     base_model: str
     latest_version: int
     created_at: datetime
+
+
+class ListedVersion(VersionView):
+    """A version in a list, with what keeping its model costs a month; null where that isn't known."""
+
+    storage_per_month_usd: Usd | None = None
+
+
+def shown(version: Version) -> ListedVersion:
+    """A version as a list shows it; the base model, and what its provider no longer has, cost nothing to keep."""
+    offer = price_of(version.provider, version.base_model)
+    kept = version.is_finetuned and version.removed_at is None
+    known = offer.storage_per_month if offer else None
+    return ListedVersion(**version.model_dump(), storage_per_month_usd=known if kept else Decimal(0))

@@ -50,6 +50,7 @@ class Capabilities(BaseModel):
     creates_once: bool = False
     finds_by_run: bool = False
     reports_events: bool = True
+    tells_tokens: bool = True
     needs_deployment: bool = False
     push: Push | None = None
     price_basis: Literal["tokens", "nothing"] = "tokens"

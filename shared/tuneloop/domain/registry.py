@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from tuneloop.domain.errors import Conflict
 from tuneloop.domain.ids import Name, digest
+from tuneloop.domain.jobs import RunError
 from tuneloop.domain.json_texts import KeptAsText
 
 VersionNumber = Annotated[int, Field(ge=0, le=999_999)]  # six digits in its key
@@ -39,7 +40,11 @@ class VersionStatus(StrEnum):
 
 
 class VersionView(BaseModel):
-    """A provider's model with its own prompt and parameters, and where it came from, as users read it."""
+    """A provider's model with its own prompt and parameters, and where it came from, as users read it.
+
+    `deployment` is what calls name where a provider has to be asked to serve a model; `waiting_for` and `error` say
+    what keeps one from being ready. A version that is retired is gone from its provider since `removed_at`.
+    """
 
     model: Name
     number: int
@@ -48,12 +53,16 @@ class VersionView(BaseModel):
     base_model: str
     is_finetuned: bool
     status: VersionStatus = VersionStatus.READY
+    deployment: str | None = None
+    waiting_for: str | None = None
+    error: RunError | None = None
     prompt: str | None = None
     parameters: dict[str, Any] = {}
     dataset: Name | None = None
     run: Name | None = None
     export: Name | None = None
     created_at: datetime
+    removed_at: datetime | None = None
 
 
 class Version(VersionView):
@@ -61,7 +70,14 @@ class Version(VersionView):
 
     tenant: Name
     parameters: KeptAsText = {}
+    checked_at: datetime | None = None
     seq: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is to be done about it at its provider: it is to be served, or removed."""
+        leaving = self.status == VersionStatus.RETIRED and self.removed_at is None
+        return leaving or self.status == VersionStatus.DEPLOYING
 
 
 class DeploymentView(BaseModel):

@@ -22,7 +22,8 @@ def led_by(prompt: str | None, messages: list[JsonObject]) -> list[JsonObject]:
 def request_for(version: Version, request: dict[str, Any]) -> dict[str, Any]:
     """A chat request addressed to a version: its model, its prompt, and its parameters where the app set none."""
     messages = with_prompt(version, request["messages"])
-    return {**version.parameters, **request, "model": version.provider_model, "messages": messages}
+    model = version.deployment or version.provider_model
+    return {**version.parameters, **request, "model": model, "messages": messages}
 
 
 def question_of(example: Example) -> dict[str, Any]:

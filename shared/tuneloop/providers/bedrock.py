@@ -12,7 +12,7 @@ from typing import IO, Any, NamedTuple
 
 from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunEvent, TrainingFile
+from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
 from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, JobRequest, ListedModel
 from tuneloop.providers.bedrock_bases import capabilities_on_bedrock, lines_of, trained_as, translated
 from tuneloop.providers.bedrock_calls import CALL_S, Calls, calling
@@ -172,6 +172,10 @@ class Bedrock:
         training = self._files.text(f"{folder}{TRAINING_CSV}")
         validations = (self._files.text(f"{folder}{place}") for place in VALIDATION_CSVS)
         return events_in(job, training, next(filter(None, validations), ""), None if whole else LATEST_STEPS)
+
+    def checkpoints(self, job_id: str, timeout_s: float) -> list[RunCheckpoint]:  # noqa: ARG002 - the port's
+        """None: Bedrock keeps the model of the last epoch alone."""
+        return []
 
     def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
         """Answer a chat request by Converse."""

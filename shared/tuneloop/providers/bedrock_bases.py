@@ -17,7 +17,6 @@ NAMES = {
     "n_epochs": "epochCount",
     "batch_size": "batchSize",
     "learning_rate": "learningRate",
-    "warmup_steps": "learningRateWarmupSteps",
 }
 LINES = {
     "amazon.nova-": Format.BEDROCK_CONVERSATION,
@@ -64,7 +63,7 @@ def capabilities_on_bedrock(base_model: str) -> Capabilities:
     """What can be done with a base model on Bedrock."""
     offer = price_of(BEDROCK, base_model)
     said: dict[str, Any] = {"longest_suffix": LONGEST_SUFFIX, "creates_once": True, "finds_by_run": True}
-    said |= {"needs_deployment": True, "push": "event"}
+    said |= {"needs_deployment": True, "push": "event", "tells_tokens": False}
     if offer is None or lines_of(base_model) is None:
         return Capabilities(**said, why_not=UNKNOWN.format(known=_by_the_token()))
     if not offer.serves_on_demand:

@@ -9,6 +9,7 @@ from tuneloop.domain.registry import VersionStatus
 from tuneloop.providers.base import Hosted
 from tuneloop.providers.bedrock_calls import Calls, calling, gone_is_fine
 
+ASKING_S = 8.0  # several of these calls follow one another while somebody waits
 STATUSES = {
     "Creating": VersionStatus.DEPLOYING,
     "Active": VersionStatus.READY,
@@ -67,4 +68,4 @@ class Deployments:
 
     @property
     def _client(self) -> Any:
-        return self._calls.client("bedrock")
+        return self._calls.client("bedrock", ASKING_S)

@@ -3,7 +3,7 @@
 Keys are built from ids that hold no `#`, so no two can run together. Every key starts with its tenant, but for:
   1. `KEY#{sha256}`      an API key is looked up before its tenant is known;
   2. `TENANTS`           the registry that schedules walk;
-  3. index `sweep`       drops being read, open runs, open evaluations, unrelayed events, across tenants (sparse);
+  3. index `sweep`       drops being read, open runs, versions and evaluations, unrelayed events, across tenants (sparse);
   4. `REFUSED_DROPS`     files whose path names no tenant that exists, for operators to read;
   5. `PROVIDERS`         the providers that the stage's operator added;
   6. `JOBS#{provider}`   a run is looked up by its job, as that is all that a provider's webhook or event names;
@@ -31,6 +31,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | the run of a provider's job                 | JOBS#{provider} / {job id}                      |
 | a tenant's models, one model                | T#{t}#MODELS / {model}                          |
 | a model's versions, deployment, history     | T#{t}#MODEL#{m} / VERSION#, DEPLOYMENT, HISTORY#, DECISION# |
+| all versions to be deployed or removed      | sweep OPEN_VERSIONS                             |
 | an evaluation; a tenant's; all open ones    | T#{t}#EVALUATIONS / {e}; by_time; sweep         |
 | the looks at a dataset's test rows          | T#{t}#DATASET#{d}#LOOKS / {number}              |
 | usage counters of a model between days      | T#{t}#USAGE#{m} / {day}#{version}#{shard}       |
@@ -49,6 +50,7 @@ BY_TIME = "by_time"
 TENANTS = "TENANTS"
 PROVIDERS = "PROVIDERS"
 OPEN_RUNS = "OPEN_RUNS"
+OPEN_VERSIONS = "OPEN_VERSIONS"
 OPEN_EVALUATIONS = "OPEN_EVALUATIONS"
 UNRELAYED = "UNRELAYED"
 READING = "READING"
