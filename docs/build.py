@@ -29,14 +29,17 @@ Webhooks alone take none: their `x-scope` is `signature`, as their sender signs 
 
 Every refusal has OpenAI's shape but for those of the gateway itself, which are a `message` alone and reach no function:
 calls above the stage's rate (429), bodies above about 6 MB (413), and a function that could not be started (500, 503).
-Bodies are JSON of at most 4 MiB, uncompressed; every route answers within 25 seconds."""
+Bodies are JSON of at most 4 MiB, uncompressed, but for the form of `POST /v1/files`. Every route answers within 25
+seconds."""
 REFUSALS = {
-    "400": "The provider refused the call, and would again: `provider_refused`.",
+    "400": "The provider refused the call, and would again: `provider_refused`. On OpenAI's wire also: the file "
+    "can't be used (`invalid_file` and others), or it is done otherwise here (`not_supported`).",
     "401": "No key, or none of ours, or a revoked one: `invalid_api_key`.",
     "403": "The key lacks the route's scope: `insufficient_scope`.",
     "404": "No such thing in the key's tenant (`not_found`, `model_not_found`), or no such route (`unknown_url`).",
-    "409": "The thing is not in a state for this (`conflict`) or was changed in between (`stale`: read it again).",
-    "413": "The body is above 4 MiB: `too_large`.",
+    "409": "The thing is not in a state for this (`conflict`) or was changed in between (`stale`: read it again), or "
+    "spending is to be confirmed first (`confirmation_required`).",
+    "413": "The body, or what was asked for, is too large: `too_large`.",
     "422": "The field that `param` names is wrong, missing or unknown.",
     "429": "More calls than the stage takes; the gateway says so.",
     "500": "Something went wrong on our side: `internal_error`. The request id leads to it in the log.",

@@ -1,9 +1,12 @@
 """Content: a file's examples given back as lines, where an answer has room for them."""
 
+from tuneloop.domain.conversions import pair_of
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import TooLarge
+from tuneloop.domain.examples import canonical
 from tuneloop.domain.limits import ANSWERED_BYTES
 from tuneloop.store.contents import Contents
+from tuneloop.store.lines import Stored
 
 ELSEWHERE = (
     "The file is larger than an answer may be. Its export has a download link: `GET /v1/datasets/{0}/exports`, then "
@@ -17,9 +20,14 @@ def content_of(dataset: Dataset, *, contents: Contents) -> str:
     room = ANSWERED_BYTES
     with contents.examples(dataset.tenant, dataset.id, dataset.revision) as examples:
         for current in examples:
-            line = bytes(current.stored.content)
+            line = _line(current.stored)
             room -= len(line) + line.count(b'"') + line.count(b"\\") + 2  # JSON writes these with two bytes
             if room < 0:
                 raise TooLarge(ELSEWHERE.format(dataset.id), param="file")
             lines.append(line)
     return b"".join(line + b"\n" for line in lines).decode()
+
+
+def _line(stored: Stored) -> bytes:
+    """An example in OpenAI's format."""
+    return canonical(pair_of(stored.example.content)).encode() if stored.preference else bytes(stored.content)

@@ -25,7 +25,7 @@ WORDS = {S.REQUESTED: "validating_files", S.SUBMITTING: "validating_files", S.AW
 METHODS = {Method.SUPERVISED: "supervised", Method.PREFERENCE: "dpo"}
 NOT_SERVED = JobError(code="deploy_failed", message="The model was trained, and its provider could not serve it.")
 ENDS = {
-    S.SUCCEEDED: "The job has successfully completed",
+    S.SUCCEEDED: "New fine-tuned model created: {0}:{1}",
     S.FAILED: "The job has failed.",
     S.CANCELLED: "The job was cancelled.",
 }
@@ -98,9 +98,13 @@ def events_of(run: ControlledRun, reported: Iterable[RunEvent]) -> list[JobEvent
     if run.waiting_for:
         since = _seconds(run.waiting_since) or 0
         ours.append(_event(f"{run.id}-waiting-{since}", since, f"Waiting for: {run.waiting_for}", "warn"))
-    last = [_event(f"{run.id}-ended", _seconds(run.finished_at) or 0, ENDS[run.status])] if run.status in ENDS else []
+    last = [_event(f"{run.id}-ended", _seconds(run.finished_at) or 0, _end_of(run))] if run.status in ENDS else []
     told = sorted([*ours, *theirs], key=lambda event: event.created_at)
     return [*last, *reversed(told)]
+
+
+def _end_of(run: ControlledRun) -> str:
+    return ENDS[run.status].format(run.model, run.version)
 
 
 def checkpoints_of(run: ControlledRun, kept: Iterable[RunCheckpoint]) -> list[Checkpoint]:

@@ -18,6 +18,7 @@ from tuneloop.app import app
 from tuneloop.domain.access import Scope
 from tuneloop.domain.examples import Split
 from tuneloop.domain.jobs import ProviderJob
+from tuneloop.domain.training import RunStatus
 
 Job = Any
 PROMPT = "Classify the message."
@@ -80,7 +81,8 @@ def test_a_script_for_openai_runs_from_upload_to_chat(live: World, client: OpenA
     assert steps.look(live, job.id)["status"] == "succeeded"
 
     events = list(client.fine_tuning.jobs.list_events(job.id, limit=50))
-    assert events[0].message == "The job has successfully completed"
+    assert events[0].message == "New fine-tuned model created: support-bot:1"
+    assert events[1].message == "The job has successfully completed"
     assert events[-1].message == f"Created fine-tuning job: {job.id}"
     assert [event for event in events if event.type == "metrics" and event.data]
 
@@ -242,7 +244,7 @@ def test_a_run_that_waits_for_a_confirmation_says_so_and_is_confirmed_by_the_job
     file = uploaded(client)
     job = created(client, file)
     stored = app.runs.get(live.tenant, job.id)
-    waits = stored.model_copy(update={"status": "awaiting_confirmation", "estimated_cost_usd": Decimal(3)})
+    waits = stored.model_copy(update={"status": RunStatus.AWAITING_CONFIRMATION, "estimated_cost_usd": Decimal(3)})
     app.runs.save(waits.waiting("A confirmation: it is dear.", stored.created_at))
 
     seen = client.fine_tuning.jobs.retrieve(job.id)
@@ -276,6 +278,9 @@ def test_preference_pairs_are_trained_by_dpo(live: World, client: OpenAI) -> Non
     assert (refused.code, refused.param) == ("other_kind", "method.type")
     mixed = refusal(lambda: uploaded(client, [pairs[0], chat("a question to answer", "late")]))
     assert mixed.code == "mixed_kinds"
+    lines = [json.loads(line) for line in client.files.content(file).text.splitlines()]
+    written = [sorted(json.dumps(line, sort_keys=True) for line in each) for each in (lines, pairs)]
+    assert written[0] == written[1]
 
 
 def test_any_dataset_is_a_training_file_under_its_own_policy(live: World, client: OpenAI) -> None:

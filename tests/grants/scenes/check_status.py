@@ -38,3 +38,26 @@ def a_run_that_has_ended_makes_its_version(stage: Stage) -> None:
 
     assert stage.runs.get(stage.tenant, run.id).status == "succeeded"
     assert stage.models.version(stage.tenant, "support", 1)
+
+
+@scene(CHECK, "GET /v1/fine_tuning/jobs/{job}")
+def a_job_is_read(stage: Stage) -> None:
+    run = running(stage)
+
+    seen = stage.call(f"GET /v1/fine_tuning/jobs/{run.id}")
+
+    assert (seen["status"], seen["fine_tuned_model"]) == ("succeeded", "support:1")
+
+
+@scene(CHECK, "GET /v1/fine_tuning/jobs/{job}/events")
+def a_job_s_events_are_read(stage: Stage) -> None:
+    run = running(stage)
+
+    assert len(stage.call(f"GET /v1/fine_tuning/jobs/{run.id}/events")["data"]) > 1
+
+
+@scene(CHECK, "GET /v1/fine_tuning/jobs/{job}/checkpoints")
+def a_job_s_checkpoints_are_read(stage: Stage) -> None:
+    run = running(stage)
+
+    assert stage.call(f"GET /v1/fine_tuning/jobs/{run.id}/checkpoints")["data"]

@@ -36,3 +36,10 @@ def what_no_route_matches_is_refused_in_our_shape(stage: Stage) -> None:
     refused = stage.send("GET /v1/nothing")
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (404, "unknown_url")
+
+
+@scene(CHAT, "GET /v1/models/{model}")
+def a_model_is_read(stage: Stage) -> None:
+    state.model(stage)
+
+    assert stage.call("GET /v1/models/support:0")["id"] == "support:0"

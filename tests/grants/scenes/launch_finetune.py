@@ -1,5 +1,6 @@
 """launch-finetune: runs asked for, confirmed, and submitted, whatever it is that sets them in motion."""
 
+from infra.stage import LOCAL
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
@@ -77,3 +78,29 @@ def what_changed_since_it_was_trained_on_is_retrained(stage: Stage) -> None:
     stage.wake("launch_finetune.schedule")
 
     assert len(stage.runs.page(stage.tenant, 10, None).data) == 1
+
+
+@scene(LAUNCH, "POST /v1/fine_tuning/jobs")
+def a_job_of_openai_s_wire_is_asked_for(stage: Stage) -> None:
+    state.dataset(stage)
+
+    job = stage.call(
+        "POST /v1/fine_tuning/jobs", {"model": LOCAL.base_model, "training_file": "support", "suffix": "b"}
+    )
+
+    assert stage.runs.get(stage.tenant, job["id"]).model == "b"
+    assert stage.models.find(stage.tenant, "b")
+
+
+@scene(LAUNCH, "GET /v1/fine_tuning/jobs")
+def jobs_are_listed(stage: Stage) -> None:
+    run = state.run(stage)
+
+    assert [found["id"] for found in stage.call("GET /v1/fine_tuning/jobs")["data"]] == [run.id]
+
+
+@scene(LAUNCH, "POST /v1/fine_tuning/jobs/{job}/cancel")
+def a_job_is_cancelled(stage: Stage) -> None:
+    run = state.run(stage)
+
+    assert stage.call(f"POST /v1/fine_tuning/jobs/{run.id}/cancel")["status"] == "cancelled"
