@@ -26,7 +26,11 @@ BODIES: dict[str, Any] = {
     "POST /v1/erasures": {"subject": "alice@example.com"},
     "POST /v1/training-runs": {"dataset": "support"},
     "POST /v1/training-runs/{run}/retry": {"force": True},
-    "POST /v1/fine_tuning/jobs": {"model": "tuneloop-linear-1", "training_file": "support"},
+    "POST /v1/fine_tuning/jobs": {
+        "model": "tuneloop-linear-1",
+        "training_file": "support",
+        "method": {"type": "supervised"},
+    },
     "POST /v1/evaluations": {"model": "support", "version": 1},
     "POST /v1/models": {"id": "fresh"},
     "POST /v1/models/{model}/versions": {"provider_model": "some-model"},
