@@ -11,13 +11,16 @@ from openai import APIStatusError, BadRequestError, ConflictError, NotFoundError
 
 from tests.examples import chat
 from tests.functions import steps
+from tests.functions.conftest import Later
 from tests.functions.front import front
-from tests.functions.providers import Counting, Interfered, jobs_of
+from tests.functions.providers import Counting, Interfered, jobs_of, own
+from tests.functions.test_erase_examples import erased_subject, erasure, swept
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.access import Scope
+from tuneloop.domain.errors import ProviderUnavailable
 from tuneloop.domain.examples import Split
-from tuneloop.domain.jobs import ProviderJob
+from tuneloop.domain.jobs import ProviderJob, TrainingFile
 from tuneloop.domain.training import RunStatus
 
 Job = Any
@@ -156,6 +159,21 @@ def test_another_file_validates(live: World, client: OpenAI) -> None:
     assert sent.lines == {"train": 40, "validation": 12}
     assert steps.look(live, job.id)["valid_loss"] is not None
     assert created(client, job.training_file).id != job.id
+
+
+def test_what_is_erased_from_a_validation_file_is_erased_at_the_provider(
+    live: World, client: OpenAI, later: Later
+) -> None:
+    lines = [chat(f"Where is parcel {n}?", ("late", "lost")[n % 2], PROMPT, subject=f"user-{n}") for n in range(12)]
+    job = created(client, uploaded(client), validation_file=uploaded(client, lines))
+    ended(live, client, job.id)
+    asked = erased_subject(live, "user-3").body
+
+    swept(live, later)
+
+    done = erasure(live, asked["id"])
+    assert (done["status"], done["runs"]) == ("done", [job.id])
+    assert own().find_file(TrainingFile(live.tenant, job.id, Split.VALIDATION)) is None
 
 
 class Sent(Interfered):
@@ -405,6 +423,4 @@ class Away(Interfered):
     """Knows nothing of any job for now."""
 
     def get_job(self, *_: Any, **__: Any) -> ProviderJob:
-        from tuneloop.domain.errors import ProviderUnavailable  # noqa: PLC0415
-
         raise ProviderUnavailable("The provider can't answer now.")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.unit.factories import NAMES, a_deployment
 from tuneloop.domain.errors import InvalidInput
-from tuneloop.domain.routing import Arm, Inference, parse_inference, route, tenant_hash, user_hash
+from tuneloop.domain.routing import Arm, Inference, named_version, parse_inference, route, tenant_hash, user_hash
 
 USERS = st.text(min_size=1, max_size=20)
 SHARES = st.floats(0, 1)
@@ -148,3 +148,20 @@ def test_nobody_is_named_in_an_id(tenant: str, other: str, user: str) -> None:
     assert (user_hash(tenant, user) == user_hash(other, user)) == (tenant == other)
     assert (tenant_hash(tenant) == tenant_hash(other)) == (tenant == other)
     assert user_hash(tenant, None) == user_hash(tenant, "") == "0"
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("support", ("support", None)),
+        ("support:12", ("support", 12)),
+        ("support:0", ("support", 0)),
+        ("support:", ("support:", None)),
+        ("support:x", ("support:x", None)),
+        ("support:1:2", ("support:1:2", None)),
+        ("support:1234567", ("support:1234567", None)),
+        ("support:\u0661", ("support:\u0661", None)),
+    ],
+)
+def test_a_call_may_name_a_version(named: str, expected: tuple[str, int | None]) -> None:
+    assert named_version(named) == expected

@@ -151,3 +151,13 @@ def test_a_job_s_id_may_be_whatever_its_provider_makes_of_it(job: str, app: App)
     adopted = app.runs.adopt(a_run(provider_job_id=job))
 
     assert app.runs.by_job("trainer", job) == adopted
+
+
+def test_runs_behind_one_are_read_newest_first_over_pages(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuneloop.store.runs.PAGE", 2)
+    for number in range(5):
+        app.runs.save(a_run(id=f"run-{number}", created_at=NOW + number * SECOND))
+
+    assert [run.id for run in app.runs.behind("acme", None)] == [f"run-{number}" for number in (4, 3, 2, 1, 0)]
+    assert [run.id for run in app.runs.behind("acme", app.runs.get("acme", "run-3"))] == ["run-2", "run-1", "run-0"]
+    assert list(app.runs.behind("initech", None)) == []
