@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "functions"), str(ROOT / "shared")]
 
-from infra.functions import FUNCTIONS, FunctionSpec  # noqa: E402 - after the path that it is found on
+from infra.functions import FUNCTIONS, FunctionSpec, OnBedrock  # noqa: E402 - after the path that it is found on
 from tuneloop.wire.errors import ErrorBody  # noqa: E402
 
 OPENAPI = ROOT / "docs" / "openapi.json"
@@ -102,6 +102,7 @@ def _triggers(spec: FunctionSpec) -> str:
     parts += [f"queue `{spec.queue}`"] if spec.queue else []
     parts += ["the table's stream"] if spec.stream else []
     parts += [f"`{event}`" for event in spec.events]
+    parts += ["jobs on Bedrock"] if spec.bedrock.hears_jobs else []
     parts += [schedule.name.replace("-", " ") for schedule in spec.schedules]
     return ", ".join([*parts, *([f"{len(spec.endpoints)} routes"] if spec.routes else [])])
 
@@ -123,7 +124,14 @@ def _others(spec: FunctionSpec) -> str:
     parts += ["send to queue `failures`"] if spec.is_asynchronous or spec.stream else []
     parts += ["read the secrets of webhooks"] if spec.webhook_secrets else []
     parts += ["publish to the bus"] if spec.publishes else []
+    parts += [f"with Bedrock: {_on_bedrock(spec.bedrock)}"] if spec.bedrock != OnBedrock() else []
     return ", ".join([*parts, *(["read the provider's key"] if spec.provider_key else [])]) or "nothing"
+
+
+def _on_bedrock(more: OnBedrock) -> str:
+    parts = [f"`{action}`" for action in more.actions] + ["pass the jobs' role"] * more.passes_role
+    parts += [f"read `{prefix}`" for prefix in more.reads] + [f"write `{prefix}`" for prefix in more.writes]
+    return ", ".join(parts + [f"list and delete versions in `{prefix}`" for prefix in more.deletes])
 
 
 def _with_tables(path: Path, pattern: re.Pattern[str], table: str) -> str:

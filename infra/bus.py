@@ -19,6 +19,8 @@ from infra.stage import Stage
 from infra.state import State
 
 SOURCE = "tuneloop"
+# Best effort, says AWS: a hint to look, while the sweep looks anyway. The names of jobs are the stage's own.
+JOBS_ON_BEDROCK = {"source": ["aws.bedrock"], "detail-type": ["Model Customization Job State Change"]}
 
 
 class Rules(Construct):
@@ -46,6 +48,8 @@ class Rules(Construct):
             rules.append(self._rule(spec, "events", event_bus_name=self._bus.event_bus_name, event_pattern=pattern))
         if spec.drops:
             rules.append(self._rule(spec, "drops", event_pattern=self._drop_pattern(spec.drops)))
+        if spec.bedrock.hears_jobs and self._stage.trains_on_bedrock:
+            rules.append(self._rule(spec, "jobs", event_pattern=JOBS_ON_BEDROCK))
         rules += [self._scheduled_rule(spec, schedule) for schedule in spec.schedules]
         return rules
 

@@ -14,8 +14,27 @@ from infra.schedules import DAILY, EVERY_5_MINUTES, MONTHLY, Schedule
 TableAction = Literal["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"]
 Index = Literal["sweep", "by_time"]
 Prefix = Literal["incoming/", "posted/", "datasets/", "exports/", "evaluations/", "inferences/"]
+BedrockPrefix = Literal["training/", "training-output/"]
+BedrockAction = Literal[
+    "CreateModelCustomizationJob", "GetModelCustomizationJob", "StopModelCustomizationJob",
+    "ListModelCustomizationJobs", "ListFoundationModels", "TagResource", "ListTagsForResource",
+    "CreateCustomModelDeployment", "GetCustomModelDeployment", "UpdateCustomModelDeployment",
+    "DeleteCustomModelDeployment", "DeleteCustomModel", "InvokeModel",
+]  # fmt: skip
 QueueName = Literal["examples", "usage"]
 Setting = Literal["provider", "base_model", "settle_s", "refresh_after_s", "unseen_after_s", "quiet_s"]
+
+
+@dataclass(frozen=True)
+class OnBedrock:
+    """What a row's function may do besides in a stage that trains on Bedrock, and in no other."""
+
+    actions: tuple[BedrockAction, ...] = ()
+    passes_role: bool = False  # the one under which jobs read and write the data bucket
+    hears_jobs: bool = False  # is woken when a job changes its state
+    reads: tuple[BedrockPrefix, ...] = ()
+    writes: tuple[BedrockPrefix, ...] = ()
+    deletes: tuple[BedrockPrefix, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,7 @@ class FunctionSpec:
     sends: tuple[QueueName, ...] = ()
     provider_key: bool = False
     webhook_secrets: bool = False
+    bedrock: OnBedrock = OnBedrock()
     publishes: bool = False
     settings: tuple[Setting, ...] = ()  # of the stage's, beside where its own rights lead
     timeout_s: int = 29  # an HTTP API hangs up at 30 s, so a longer answer would be paid for and never heard
@@ -113,16 +133,20 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         table=("GetItem", "Query", "PutItem", "DeleteItem"), indexes=("sweep", "by_time"),
         reads=("datasets/", "exports/"), writes=("datasets/", "exports/"),
         deletes=("datasets/", "exports/", "evaluations/"),
-        provider_key=True, settings=("provider", "quiet_s"), timeout_s=900, memory_mb=1024, disk_mb=10_240),
+        provider_key=True, bedrock=OnBedrock(deletes=("training/",)),
+        settings=("provider", "quiet_s"), timeout_s=900, memory_mb=1024, disk_mb=10_240),
 
     FunctionSpec("launch-finetune", "Start one training run at the provider for an export, never two.",
-        routes=("POST GET /v1/training-runs", "POST /v1/training-runs/{run}/confirm",
+        routes=("GET /v1/base-models", "POST GET /v1/training-runs", "POST /v1/training-runs/{run}/confirm",
                 "POST /v1/training-runs/{run}/cancel", "POST /v1/training-runs/{run}/retry",
                 "POST GET /v1/fine_tuning/jobs", "POST /v1/fine_tuning/jobs/{job}/cancel"),
         events=("DatasetSettled", "ExportCreated", "TrainingRunRequested"), schedules=(MONTHLY, EVERY_5_MINUTES),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
-        reads=("exports/",), provider_key=True, settings=("provider",),
-        timeout_s=300, memory_mb=1024, disk_mb=10_240),
+        reads=("exports/",), provider_key=True,
+        bedrock=OnBedrock(("CreateModelCustomizationJob", "TagResource", "GetModelCustomizationJob",
+                           "ListModelCustomizationJobs", "StopModelCustomizationJob", "ListFoundationModels"),
+                          passes_role=True, reads=("training/",), writes=("training/",)),
+        settings=("provider",), timeout_s=300, memory_mb=1024, disk_mb=10_240),
 
     FunctionSpec("check-status", "Ask the provider about open training runs and record what changed.",
         routes=("GET /v1/training-runs/{run}", "GET /v1/training-runs/{run}/events",
@@ -130,14 +154,20 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
                 "GET /v1/fine_tuning/jobs/{job}/checkpoints", "POST /v1/webhooks/{provider}"),
         webhook_secrets=True, schedules=(EVERY_5_MINUTES, DAILY),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep",),
-        provider_key=True, settings=("provider", "refresh_after_s"), timeout_s=60),
+        provider_key=True,
+        bedrock=OnBedrock(("GetModelCustomizationJob", "ListModelCustomizationJobs", "StopModelCustomizationJob",
+                           "ListTagsForResource", "CreateCustomModelDeployment", "GetCustomModelDeployment",
+                           "UpdateCustomModelDeployment", "DeleteCustomModelDeployment", "DeleteCustomModel",
+                           "ListFoundationModels"), hears_jobs=True, reads=("training-output/",)),
+        settings=("provider", "refresh_after_s"), timeout_s=60),
 
     FunctionSpec("evaluate", "Compare versions on the same held-out examples.",
         routes=("POST GET /v1/evaluations", "GET /v1/evaluations/{evaluation}"),
         events=("VersionReady", "EvaluationRequested"), schedules=(EVERY_5_MINUTES,),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
         reads=("exports/", "evaluations/"), writes=("evaluations/",),
-        provider_key=True, settings=("provider",), timeout_s=900, memory_mb=1024),
+        provider_key=True, bedrock=OnBedrock(("InvokeModel",)),
+        settings=("provider",), timeout_s=900, memory_mb=1024),
 
     FunctionSpec("activate-model", "Decide which version of a model serves whom, and record why.",
         routes=("POST /v1/models", "POST GET /v1/models/{model}/versions",
@@ -149,7 +179,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
 
     FunctionSpec("complete-chat", "Answer chat completions with the version that serves this user.",
         routes=("GET /v1/models", "GET /v1/models/{model}", "POST /v1/chat/completions", "GET /v1/models/{model}/route"), unknown_routes=True,
-        table=("GetItem", "Query"), sends=("usage",), provider_key=True, settings=("provider",)),
+        table=("GetItem", "Query"), sends=("usage",), provider_key=True, bedrock=OnBedrock(("InvokeModel",)),
+        settings=("provider",)),
 
     FunctionSpec("record-usage", "Count calls, tokens, dollars and feedback per version and day.",
         routes=("GET /v1/usage", "POST /v1/feedback"), queue="usage",

@@ -9,6 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.bedrock import JobRole
 from infra.functions import FUNCTIONS, FunctionSpec
 from infra.permissions import Permissions
 from infra.queues import Queues
@@ -31,10 +32,18 @@ RETENTION = {
 class Lambdas(Construct):
     """The functions by their row's name."""
 
-    def __init__(self, scope: Construct, stage: Stage, state: State, queues: Queues, bus: events.EventBus) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        stage: Stage,
+        state: State,
+        queues: Queues,
+        bus: events.EventBus,
+        jobs: JobRole | None = None,
+    ) -> None:
         super().__init__(scope, "Functions")
-        self._stage, self._state, self._queues, self._bus = stage, state, queues, bus
-        self._permissions = Permissions(stage, state, queues, bus)
+        self._stage, self._state, self._queues, self._bus, self._jobs = stage, state, queues, bus, jobs
+        self._permissions = Permissions(stage, state, queues, bus, jobs)
         self._architecture = ARCHITECTURES[stage.architecture]
         self._layers = [self._make_layer(name, root) for name, root in stage.layers.items()]
         self.by_name = {spec.name: self._make_function(spec) for spec in FUNCTIONS}
@@ -109,7 +118,18 @@ class Lambdas(Construct):
             environment[f"TUNELOOP_{queue.upper()}_QUEUE_URL"] = self._queues.by_name[queue].queue_url
         if spec.publishes:
             environment["TUNELOOP_BUS"] = self._bus.event_bus_name
-        if spec.provider_key:
+        if spec.provider_key and stage.needs_key:
             environment["TUNELOOP_PROVIDER_BASE_URL"] = stage.provider_base_url
             environment["TUNELOOP_PROVIDER_KEY_PARAMETER"] = stage.key_parameter
-        return environment
+        return environment | (self._of_bedrock(spec, self._jobs) if self._jobs else {})
+
+    def _of_bedrock(self, spec: FunctionSpec, jobs: JobRole) -> dict[str, str]:
+        """What a row needs to know of Bedrock; on this machine it is the trainer, at an address of its own."""
+        told = {"TUNELOOP_BEDROCK": "true"} if "provider" in spec.settings else {}
+        if spec.bedrock.passes_role:
+            told["TUNELOOP_BEDROCK_ROLE_ARN"] = jobs.arn
+        if spec.bedrock.reads or spec.bedrock.writes or spec.bedrock.deletes:
+            told["TUNELOOP_BUCKET"] = self._state.bucket.bucket_name
+        if spec.bedrock.actions and self._stage.bedrock_url:
+            told |= {f"AWS_ENDPOINT_URL_{name}": self._stage.bedrock_url for name in ("BEDROCK", "BEDROCK_RUNTIME")}
+        return told

@@ -10,7 +10,8 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 
-from infra.functions import FunctionSpec
+from infra.bedrock import JobRole, rights_of
+from infra.functions import FunctionSpec, OnBedrock
 from infra.queues import Queues
 from infra.stage import Stage
 from infra.state import State
@@ -25,14 +26,17 @@ TRACE_WRITES = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 class Permissions:
     """The statements that each row of the table stands for, on one stack's resources."""
 
-    def __init__(self, stage: Stage, state: State, queues: Queues, bus: events.EventBus) -> None:
-        self._stage, self._state, self._queues, self._bus = stage, state, queues, bus
+    def __init__(
+        self, stage: Stage, state: State, queues: Queues, bus: events.EventBus, jobs: JobRole | None = None
+    ) -> None:
+        self._stage, self._state, self._queues, self._bus, self._jobs = stage, state, queues, bus, jobs
 
     def of(self, spec: FunctionSpec, log_group: logs.LogGroup) -> iam.PolicyDocument:
         """All that `spec`'s role allows."""
         statements = [*self._table(spec), *self._objects(spec), *self._triggers(spec), *self._outputs(spec)]
         # A log group's ARN ends in `:*` because rights on log streams are written that way.
         statements.append(_allow(LOG_WRITES, log_group.log_group_arn))
+        statements += rights_of(self._bus, spec, self._jobs)
         if self._stage.traces:
             statements.append(_allow(TRACE_WRITES, "*"))  # X-Ray has no resources to name
         return iam.PolicyDocument(statements=statements)
@@ -47,17 +51,19 @@ class Permissions:
     def _objects(self, spec: FunctionSpec) -> list[iam.PolicyStatement]:
         # A drop is read in the very version that its event names, even when its name has been written to again.
         drops = (spec.drops,) if spec.drops else ()
+        more = spec.bedrock if self._jobs else OnBedrock()
         rights = (
-            ("s3:GetObject", spec.reads),
+            ("s3:GetObject", (*spec.reads, *more.reads)),
             ("s3:GetObjectVersion", drops),
-            ("s3:PutObject", spec.writes),
-            ("s3:DeleteObjectVersion", spec.deletes),
+            ("s3:PutObject", (*spec.writes, *more.writes)),
+            ("s3:DeleteObjectVersion", (*spec.deletes, *more.deletes)),
         )
+        listed = (*spec.listed, *more.deletes)
         return [
             _allow([action], *(self._state.bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes))
             for action, prefixes in rights
             if prefixes
-        ] + ([self._listing(*spec.listed)] if spec.listed else [])
+        ] + ([self._listing(*listed)] if listed else [])
 
     def _listing(self, *prefixes: str) -> iam.PolicyStatement:
         # A listing is a right on the bucket; which of its prefixes may be listed is a condition on the request.

@@ -9,6 +9,7 @@ from constructs import Construct
 from infra.access_log import AccessLog
 from infra.alarms import Alarms
 from infra.api import Api
+from infra.bedrock import JobRole
 from infra.bus import Rules
 from infra.dashboard import Dashboard
 from infra.functions import FUNCTIONS
@@ -30,7 +31,8 @@ class TuneloopStack(Stack):
         super().__init__(scope, f"tuneloop-{stage.name}", termination_protection=stage.keeps_data, **options)
         state, queues = State(self, stage), Queues(self, stage)
         bus = events.EventBus(self, "Bus", event_bus_name=f"tuneloop-{stage.name}")
-        lambdas = Lambdas(self, stage, state, queues, bus)
+        jobs = JobRole(self, stage, state) if stage.trains_on_bedrock else None
+        lambdas = Lambdas(self, stage, state, queues, bus, jobs)
         Rules(self, stage, state, queues, bus, lambdas)
         Sources(self, state, queues, lambdas)
         api = Api(self, stage, lambdas)
@@ -51,8 +53,9 @@ class TuneloopStack(Stack):
             FailuresQueueUrl=queues.failures.queue_url,
             ProviderKeyParameter=stage.key_parameter,
             Provider=stage.provider,
-            ProviderBaseUrl=stage.provider_base_url,
+            ProviderBaseUrl=stage.provider_base_url or "none",  # an output can't be empty
             BaseModel=stage.base_model,
+            **({"BedrockRoleArn": jobs.arn} if jobs else {}),
             Settings=stage.settings,
             **{f"{spec.construct_id}Function": lambdas.by_name[spec.name].function_name for spec in FUNCTIONS},
         )

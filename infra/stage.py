@@ -29,6 +29,7 @@ SETTINGS = (
     "provider",
     "provider_base_url",
     "base_model",
+    "bedrock",
     "architecture",
     "settle_s",
     "refresh_after_s",
@@ -40,7 +41,8 @@ SETTINGS = (
     "alarm_email",
     "dashboard",
 )
-OVERRIDABLE = (*SETTINGS, "quiet_s", "functions_root", "layer_root")
+OVERRIDABLE = (*SETTINGS, "quiet_s", "bedrock_url", "functions_root", "layer_root")
+BEDROCK = "bedrock"
 RETENTIONS = (1, 7, 30, 90, 365)
 SECONDS = {
     "settle_s": (1, 86_400),
@@ -67,6 +69,8 @@ class Stage:
     keeps_data: bool  # deleting the stack leaves table and bucket, and the table refuses deletion
     enforces_ssl: bool
     traces: bool
+    bedrock_url: str = ""  # where Bedrock's wire is spoken if not by AWS: the trainer, on this machine
+    bedrock: bool = False  # its functions may train and serve there too; they may where it is the provider
     uses_bootstrap_roles: bool = True  # else the CDK acts with the caller's own credentials
     architecture: str = "arm64"
     alarm_email: str = ""  # whom the alarms write to; nobody until he confirms the subscription
@@ -90,6 +94,16 @@ class Stage:
     def key_parameter(self) -> str:
         """The SSM SecureString that holds the provider's API key; made by its owner or by `local`, not by the stack."""
         return f"/tuneloop/{self.name}/providers/{self.provider}/key"
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether its provider wants an API key; Bedrock goes by the account's own roles."""
+        return self.provider != BEDROCK
+
+    @property
+    def trains_on_bedrock(self) -> bool:
+        """Whether the stack has what Bedrock needs: a role for its jobs, and rights to ask it."""
+        return self.bedrock or self.provider == BEDROCK
 
     @property
     def settings(self) -> str:
@@ -157,13 +171,20 @@ def stage_named(name: str | None, overrides: Mapping[str, str]) -> Stage:
     unknown = set(overrides) - set(OVERRIDABLE)
     if unknown:
         raise ValueError(f"stage {name!r} has no setting {sorted(unknown)}; these can be set: {', '.join(OVERRIDABLE)}")
+    overrides = _with_its_own(overrides)
     if "provider" in overrides and not {"provider_base_url", "base_model"} <= set(overrides):
         raise ValueError(
             f"stage {name!r}: a provider comes with its own provider_base_url and base_model: set all three"
+            " (bedrock has no provider_base_url: set the other two)"
         )
     kinds = get_type_hints(Stage)
     changes: dict[str, Any] = {key: _parsed(key, kinds[key], text) for key, text in overrides.items()}
     return _checked(replace(_with_built_code(replace(stage, **changes)), **changes))
+
+
+def _with_its_own(overrides: Mapping[str, str]) -> Mapping[str, str]:
+    """The settings with the address of a provider that has none: AWS's own, in the stage's region."""
+    return {"provider_base_url": "", **overrides} if overrides.get("provider") == BEDROCK else overrides
 
 
 def settings_file(name: str) -> Path:
@@ -257,7 +278,17 @@ def _faults(stage: Stage) -> Iterator[str]:
         yield f"provider is {stage.provider!r}: it has to be a short name of small letters, digits and hyphens"
     if stage.log_retention_days not in RETENTIONS:
         yield f"log_retention_days is {stage.log_retention_days}: it has to be one of {RETENTIONS}"
-    if stage.enforces_ssl and not stage.provider_base_url.startswith("https://"):
-        yield f"provider_base_url is {stage.provider_base_url!r}: it has to begin with https://, a key is sent there"
+    yield from _faults_of_address(stage)
+    if stage.bedrock_url and not stage.is_local:
+        yield "bedrock_url is for the local stage: anywhere else Bedrock is AWS's own"
     if stage.keeps_data and not stage.enforces_ssl:
         yield "enforces_ssl can't be turned off for a stage that keeps data"
+
+
+def _faults_of_address(stage: Stage) -> Iterator[str]:
+    url = stage.provider_base_url
+    if bool(url) != stage.needs_key:
+        said = f"is {url!r}, and bedrock has none" if url else "is empty"
+        yield f"provider_base_url {said}: it is the address of a provider, and Bedrock is asked in the stage's region"
+    if stage.enforces_ssl and stage.needs_key and not url.startswith("https://"):
+        yield f"provider_base_url is {url!r}: it has to begin with https://, a key is sent there"

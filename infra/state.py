@@ -12,6 +12,7 @@ from infra.queues import TWO_WEEKS
 from infra.stage import Stage
 
 DROPS_KEPT = Duration.days(30)  # a drop's examples are in segments minutes after it came
+FIGURES_KEPT = Duration.days(90)
 POSTS_KEPT = TWO_WEEKS  # as long as the message that names one, so that a dead letter can be sent back
 OLD_VERSIONS_KEPT = Duration.days(7)  # as long as an erasure may take, and as a slip can be undone
 # Sparse indexes: only rows with these keys are in them. `sweep`: what is unfinished; `by_time`: lists, newest first.
@@ -25,7 +26,7 @@ class State(Construct):
         super().__init__(scope, "State")
         removal = RemovalPolicy.RETAIN if stage.keeps_data else RemovalPolicy.DESTROY
         self.table = self._make_table(removal, protect=stage.keeps_data)
-        self.bucket = self._make_bucket(removal, enforce_ssl=stage.enforces_ssl)
+        self.bucket = self._make_bucket(removal, enforce_ssl=stage.enforces_ssl, trains=stage.trains_on_bedrock)
 
     def _make_table(self, removal: RemovalPolicy, *, protect: bool) -> dynamodb.Table:
         table = dynamodb.Table(
@@ -46,7 +47,7 @@ class State(Construct):
             table.add_global_secondary_index(index_name=index, partition_key=_text(partition), sort_key=_text(sort))
         return table
 
-    def _make_bucket(self, removal: RemovalPolicy, *, enforce_ssl: bool) -> s3.Bucket:
+    def _make_bucket(self, removal: RemovalPolicy, *, enforce_ssl: bool, trains: bool) -> s3.Bucket:
         bucket = s3.Bucket(
             self,
             "Bucket",
@@ -55,7 +56,7 @@ class State(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=enforce_ssl,
-            lifecycle_rules=_lifecycle(),
+            lifecycle_rules=[*_lifecycle(), *(_of_training() if trains else ())],
             removal_policy=removal,
         )
         # CDK's `event_bridge_enabled` deploys an extra Lambda with rights on every bucket; CloudFormation needs none.
@@ -80,6 +81,14 @@ def _lifecycle() -> list[s3.LifecycleRule]:
             abort_incomplete_multipart_upload_after=Duration.days(1),
             expired_object_delete_marker=True,
         ),
+    ]
+
+
+def _of_training() -> list[s3.LifecycleRule]:
+    """What jobs on Bedrock read, until no attempt of theirs can need it, and the figures that they leave."""
+    return [
+        s3.LifecycleRule(id="training", prefix="training/", expiration=DROPS_KEPT),
+        s3.LifecycleRule(id="training-output", prefix="training-output/", expiration=FIGURES_KEPT),
     ]
 
 

@@ -12,11 +12,12 @@ from enum import Enum
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.stage import PYTHON, Stage, settings_file
+from infra.stage import BEDROCK, PYTHON, Stage, settings_file
 from release.broken import is_in_the_way, way_out
 from release.cdk import CDK
 from release.deployed import Deployed, caller_identity, has_key
 from release.screen import told
+from tuneloop.providers.bedrock_bases import capabilities_on_bedrock
 from tuneloop.providers.catalog import price_of
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
@@ -62,6 +63,7 @@ def checks(stage: Stage, deployed: Deployed) -> Iterator[Check]:
         yield _broken(deployed)
     yield from _settings(stage, deployed)
     yield _key(stage)
+    yield from bedrock(stage, str(boto3.Session().region_name))
     yield from closing(stage, date.today())  # noqa: DTZ011 - a provider's closing date has no time zone either
 
 
@@ -153,7 +155,8 @@ def _settings(stage: Stage, deployed: Deployed) -> Iterator[Check]:
     before = {name: value for name, value in had.items() if name in wanted and value != wanted[name]}
     file = settings_file(stage.name)
     if not before:
-        yield Check(Mark.FINE, f"Provider {stage.provider} at {stage.provider_base_url}, base model {stage.base_model}")
+        where = stage.provider_base_url or "this account and region"
+        yield Check(Mark.FINE, f"Provider {stage.provider} at {where}, base model {stage.base_model}")
         return
     changes = ", ".join(f"{name} {_shown(value)} -> {_shown(wanted[name])}" for name, value in before.items())
     if file.is_file():
@@ -169,11 +172,24 @@ def _shown(value: object) -> str:
 
 
 def _key(stage: Stage) -> Check:
+    if not stage.needs_key:
+        return Check(Mark.FINE, "Bedrock goes by the account's own roles: no key is needed")
     kind = has_key(stage)
     if kind == "SecureString":
         return Check(Mark.FINE, f"The provider's key is in {stage.key_parameter}")
     what = "is missing" if kind is None else f"is a {kind}, not a SecureString"
     return Check(Mark.NOTE, f"The provider's key {what} ({stage.key_parameter}): make provider-key STAGE={stage.name}")
+
+
+def bedrock(stage: Stage, region: str) -> Iterator[Check]:
+    """Whether Bedrock trains the stage's base model in the region that the stage is deployed to, and serves it."""
+    if stage.provider != BEDROCK:
+        return
+    can = capabilities_on_bedrock(stage.base_model)
+    if refusal := can.refusal(can.methods[0], {}, region):
+        yield Check(Mark.STOP, f"{stage.base_model} can't be trained here: {refusal.message}")
+    else:
+        yield Check(Mark.FINE, f"Bedrock trains {stage.base_model} in {region} and serves it by the token")
 
 
 def closing(stage: Stage, today: date) -> Iterator[Check]:

@@ -19,6 +19,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m release.provider_key", description="Store the provider's API key.")
     parser.add_argument("--stage", required=True)
     stage = stage_on_aws(parser.parse_args().stage)
+    if not stage.needs_key:
+        say(f"Stage {stage.name} trains on Bedrock, which goes by the account's own roles: no key is needed.")
+        return
     caller_identity()  # before a secret is typed that could not be stored
     warn_of_a_stage_that_is_not(stage)
     version = store(stage, read_key(stage))

@@ -4,9 +4,12 @@ from datetime import datetime
 
 from check_status.host import host_open
 from check_status.job_routes import api
+from check_status.routes import refreshed
 from check_status.strays import Strays, survey
+from check_status.sunset import Sunsets
 from check_status.sweep import sweep
 from tuneloop.app import app, utc_now
+from tuneloop.domain.providers import BEDROCK
 from tuneloop.sweeping import each
 from tuneloop.triggers import Function
 
@@ -21,12 +24,29 @@ def on_schedule() -> None:
 
 @handler.on("daily")
 def on_day() -> None:
-    """Look for jobs of ours that no run knows, even where none is open."""
+    """Look for jobs of ours that no run knows, even where none is open; tell of what is about to be shut down."""
+    each((_look_for_strays, _look_ahead), lambda work: work())
+
+
+def _look_for_strays() -> None:
     survey(providers=app.providers, strays=_strays(utc_now()))
+
+
+def _look_ahead() -> None:
+    sunsets = Sunsets(app.tenants, app.models, app.exports, app.provider_rows, utc_now())
+    sunsets.ask(app.providers)
+    sunsets.tell()
 
 
 def _strays(now: datetime) -> Strays:
     return Strays(app.settings.stage, app.tenants, app.datasets, app.exports, app.models, app.runs, now)
+
+
+@handler.on("job")
+def on_job(job: str) -> None:
+    """Bedrock's word that a job has changed its state: its run is looked at, if it is one of ours, and nothing more."""
+    if run := app.runs.by_job(BEDROCK.name, job):
+        refreshed(run, 0)
 
 
 def _look_at_runs() -> None:

@@ -22,6 +22,8 @@ class Settings(BaseModel):
     provider_base_url: str = "https://api.openai.com/v1"
     provider_key_parameter: str | None = None
     base_model: str = "gpt-4.1-mini-2025-04-14"
+    bedrock: bool = False
+    bedrock_role_arn: str | None = None
     settle_s: int = 60
     refresh_after_s: float = 15
     unseen_after_s: float = 600

@@ -1,8 +1,8 @@
 """Triggers: one entry point per function, which tells apart what woke it and calls what was registered for that.
 
-HTTP requests go to the function's `Api`; domain events, schedules, S3 drops, queues and the table's stream each go to
-the one routine registered for them. An error of ours or of a library leaves as its kind only, since its text may quote
-content; the trigger's own retries and dead-letter queue take it from there.
+HTTP requests go to the function's `Api`; domain events, schedules, S3 drops, Bedrock's jobs, queues and the table's
+stream each go to the one routine registered for them. An error of ours or of a library leaves as its kind only, since
+its text may quote content; the trigger's own retries and dead-letter queue take it from there.
 """
 
 from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ class Function:
         self._batch = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
     def on(self, trigger: str) -> Callable[[Routine], Routine]:
-        """Register for an event's type, a schedule's name, `drop`, `queue` (or `batch`: all at once) or `stream`."""
+        """Register for an event's type, a schedule, `drop`, `job`, `queue` (or `batch`: all at once) or `stream`."""
 
         def register(routine: Routine) -> Routine:
             """Note whom the trigger wakes."""
@@ -101,10 +101,8 @@ class Function:
         match event:
             case {"source": source, "detail-type": kind, "detail": detail} if source == SOURCE:
                 return self.routines[kind](parse_event.validate_python({**detail, "type": kind}))
-            case {"source": "aws.s3", "detail": {"object": {"key": key, "size": 0}}} if key.endswith("/"):
-                return None  # a folder, as S3's console makes them
-            case {"source": "aws.s3", "detail": detail}:
-                return self.routines["drop"](**_drop_of(detail["object"]))
+            case {"source": "aws.s3" | "aws.bedrock" as source, "detail": detail}:
+                return self._told_by_aws(source, detail)
             case {"schedule": name}:
                 return self.routines[name]()
             case {"Records": [{"eventSource": "aws:sqs"}, *_] as records}:
@@ -112,6 +110,14 @@ class Function:
             case {"Records": [{"eventSource": "aws:dynamodb"}, *_] as records}:
                 return self.routines["stream"](records)
         raise ValueError("this function has no trigger for such an event")
+
+    def _told_by_aws(self, source: str, detail: Event) -> Any:
+        if source == "aws.bedrock":
+            return self.routines["job"](detail["jobArn"])
+        found = detail["object"]
+        if found["key"].endswith("/") and found.get("size") == 0:
+            return None  # a folder, as S3's console makes them
+        return self.routines["drop"](**_drop_of(found))
 
     def _messages(self, records: list[Event], context: LambdaContext) -> Any:
         if "batch" not in self.routines:

@@ -5,6 +5,7 @@ Each scene is a generator: it prepares, yields, is sent the handler's answer, an
 
 import json
 from collections.abc import Callable, Generator
+from math import inf
 from typing import Any
 
 from infra.functions import FUNCTIONS
@@ -17,6 +18,7 @@ from tuneloop.domain.erasures import subject_erasure
 from tuneloop.domain.evaluation import Evaluation
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.exports import Export
+from tuneloop.domain.providers import BEDROCK
 from tuneloop.domain.training import ControlledRun, RunStatus
 from tuneloop.store import keys
 from tuneloop.store.writes import Announce, Remove, Save
@@ -34,6 +36,7 @@ def expected_files() -> set[str]:
 
 def _triggers(spec: Any) -> list[str]:
     kinds = {"http": spec.routes, "drop": spec.drops, "queue": spec.queue, "stream": spec.stream}
+    kinds |= {"bedrock": spec.bedrock.hears_jobs}
     schedules = [SCHEDULE_NAMES.get(schedule.name, schedule.name) for schedule in spec.schedules]
     return [*(kind for kind, wakes in kinds.items() if wakes), *spec.events, *schedules]
 
@@ -241,6 +244,17 @@ def a_run_is_at_the_provider(world: World, _: Event) -> Scene:
     app.runs.save(first.model_copy(update={"status": RunStatus.QUEUED, "provider_status": "not known yet"}))
     yield
     assert _run(world, run["id"]).provider_status in ("validating_files", "queued", "running", "succeeded")
+
+
+@scene("check_status.bedrock")
+def a_job_on_bedrock_is_a_run_s(world: World, event: Event) -> Scene:
+    steps.settled(world, steps.questions(60))
+    run = _run(world, steps.runs(world)[0]["id"])
+    job = {"provider": BEDROCK.name, "provider_job_id": event["detail"]["jobArn"], "checked_at": None}
+    app.runs.adopt(run.model_copy(update=job))
+    app.providers._made[BEDROCK.name] = app.providers.named("trainer"), BEDROCK, inf
+    yield
+    assert _run(world, run.id).missed_at  # it was asked for, and the provider of this test knows no such job
 
 
 @scene("check_status.daily")

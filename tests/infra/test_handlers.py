@@ -14,7 +14,14 @@ def handler_of(spec: FunctionSpec) -> Function:
 def test_a_handler_has_a_routine_for_each_of_its_row_s_triggers_and_no_other(spec: FunctionSpec) -> None:
     triggers = {*spec.events, *(schedule.name for schedule in spec.schedules)}
     triggers |= {
-        name for name, wakes in (("drop", spec.drops), ("queue", spec.queue), ("stream", spec.stream)) if wakes
+        name
+        for name, wakes in (
+            ("drop", spec.drops),
+            ("job", spec.bedrock.hears_jobs),
+            ("queue", spec.queue),
+            ("stream", spec.stream),
+        )
+        if wakes
     }
 
     routines = {"queue" if name == "batch" else name for name in handler_of(spec).routines}

@@ -8,7 +8,7 @@ import pytest
 
 import release.deploy
 from infra.stage import SETTINGS, Stage, read_settings, settings_file, stage_named
-from release.checks import BOOTSTRAP, Check, Mark, checks, closing, concurrency
+from release.checks import BOOTSTRAP, Check, Mark, bedrock, checks, closing, concurrency
 from release.deploy import looked_at, stage_on_aws
 from release.screen import Refusal
 from tests.release.conftest import Standing
@@ -29,7 +29,9 @@ CHOSEN = {
     "traces": "true",
     "alarm_email": "oncall@example.com",
     "dashboard": "false",
+    "bedrock": "true",
 }
+NOVA = {"provider": "bedrock", "base_model": "amazon.nova-micro-v1:0"}
 
 
 def found(stage: Stage, word: str, **outputs: str) -> Check:
@@ -121,6 +123,26 @@ def test_a_deploy_that_would_forget_a_setting_of_the_stage_stops_with_what_to_ke
 
 def test_every_setting_is_kept_from_being_forgotten() -> None:
     assert set(CHOSEN) == set(SETTINGS)
+
+
+def test_bedrock_needs_no_key_and_trains_in_its_own_regions_only() -> None:
+    nova = stage_named("try", NOVA)
+
+    [here], [elsewhere] = bedrock(nova, "us-east-1"), bedrock(nova, "eu-central-1")
+
+    assert (here.mark, elsewhere.mark) == (Mark.FINE, Mark.STOP)
+    assert "us-east-1" in elsewhere.says
+    assert not list(bedrock(stage_named("try", {}), "eu-central-1"))
+    assert found(nova, "no key is needed").mark == Mark.FINE
+
+
+def test_a_base_that_bedrock_bills_by_the_hour_stops_a_deploy() -> None:
+    llama = stage_named("try", {**NOVA, "base_model": "meta.llama3-1-8b-instruct-v1:0"})
+
+    [check] = bedrock(llama, "us-west-2")
+
+    assert check.mark == Mark.STOP
+    assert "by the hour" in check.says
 
 
 @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])

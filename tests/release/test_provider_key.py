@@ -143,3 +143,16 @@ def test_credentials_that_have_expired_are_told_as_such() -> None:
 
     assert "does not take these credentials (ExpiredToken): sign in" in told(error)
     assert told(ClientError({"Error": {"Code": "Other", "Message": "no"}}, "PutItem")).startswith("AWS: ")
+
+
+def test_a_stage_that_trains_on_bedrock_is_told_that_it_needs_none(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings_file("try").write_text('{"provider": "bedrock", "base_model": "amazon.nova-micro-v1:0"}')
+    give(monkeypatch, f"{KEY}\n")
+
+    main()
+
+    assert "no key is needed" in capsys.readouterr().out
+    with pytest.raises(ClientError):
+        stored(stage)

@@ -14,7 +14,7 @@ from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
 from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, JobRequest, ListedModel
-from tuneloop.providers.bedrock_bases import capabilities_on_bedrock, lines_of, trained_as, translated
+from tuneloop.providers.bedrock_bases import called_as, capabilities_on_bedrock, lines_of, trained_as, translated
 from tuneloop.providers.bedrock_calls import CALL_S, Calls, calling
 from tuneloop.providers.bedrock_chat import chunks_of, completion_of, converse_request
 from tuneloop.providers.bedrock_files import Files
@@ -80,7 +80,8 @@ class Bedrock:
             found = self._calls.client("bedrock").list_foundation_models(byCustomizationType="FINE_TUNING")
         for model in found["modelSummaries"]:
             ends = model.get("modelLifecycle", {}).get("endOfLifeTime")
-            yield ListedModel(id=model["modelId"], shutdown_date=ends.date() if ends else None)
+            for name in dict.fromkeys((model["modelId"], called_as(model["modelId"]))):
+                yield ListedModel(id=name, shutdown_date=ends.date() if ends else None)
 
     def find_file(self, file: TrainingFile) -> str | None:
         """The file's URI in the data bucket."""

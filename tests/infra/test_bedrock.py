@@ -1,0 +1,160 @@
+"""A stage that trains on Bedrock: its jobs' role, its functions' rights, its rule; and that no other stage has them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App
+
+from infra.app import build
+from infra.bus import JOBS_ON_BEDROCK
+from infra.functions import FUNCTIONS, FunctionSpec
+from infra.stage import LOCAL, ROOT, stage_named
+from tests.infra.template import Template, as_list
+from tests.infra.test_permissions import construct_of, granted
+
+pytestmark = pytest.mark.xdist_group("infra")
+
+HERE = "arn:<AWS::Partition>:bedrock:<AWS::Region>:<AWS::AccountId>"
+NOVA = {"provider": "bedrock", "base_model": "amazon.nova-micro-v1:0"}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return synthesized("prod", tmp_path_factory.mktemp("bedrock"), **NOVA)
+
+
+def synthesized(stage: str, folder: Path, **settings: str) -> Template:
+    app = App(outdir=str(folder), context={"stage": stage, "aws:cdk:enable-path-metadata": True, **settings})
+    build(app)
+    return Template(app.synth().get_stack_by_name(f"tuneloop-{stage}").template)
+
+
+def statements_of(template: Template, role: str) -> list[dict[str, Any]]:
+    policies = template.of_type("AWS::IAM::Role")[role]["Policies"]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def environment_of(template: Template, spec: FunctionSpec) -> dict[str, Any]:
+    function = template.of_type("AWS::Lambda::Function")[f"{construct_of(spec)}/Function"]
+    variables: dict[str, Any] = function["Environment"]["Variables"]
+    return variables
+
+
+def test_only_bedrock_may_take_the_jobs_role_for_jobs_of_this_account(template: Template) -> None:
+    (statement,) = template.of_type("AWS::IAM::Role")["Bedrock/JobRole"]["AssumeRolePolicyDocument"]["Statement"]
+
+    assert statement["Principal"] == {"Service": "bedrock.amazonaws.com"}
+    conditions = {
+        kind: {key: template.text(value) for key, value in on.items()} for kind, on in statement["Condition"].items()
+    }
+    assert conditions == {
+        "StringEquals": {"aws:SourceAccount": "<AWS::AccountId>"},
+        "ArnEquals": {"aws:SourceArn": f"{HERE}:model-customization-job/*"},
+    }
+
+
+def test_the_jobs_role_reads_training_files_writes_results_and_nothing_else(template: Template) -> None:
+    rights = {(s["Action"], template.text(s["Resource"])) for s in statements_of(template, "Bedrock/JobRole")}
+
+    assert rights == {
+        ("s3:GetObject", "State/Bucket/training/*"),
+        ("s3:PutObject", "State/Bucket/training-output/*"),
+    }
+
+
+def test_each_function_may_do_what_its_row_says_and_pass_one_role_to_bedrock_alone(template: Template) -> None:
+    for spec in FUNCTIONS:
+        rights = granted(template, spec)
+        asked = {action.removeprefix("bedrock:") for action, _ in rights if action.startswith("bedrock:")}
+        assert asked == set(spec.bedrock.actions)
+        passed = {resource for action, resource in rights if action == "iam:PassRole"}
+        assert passed == ({"Bedrock/JobRole"} if spec.bedrock.passes_role else set())
+        places = {resource for action, resource in rights if action.startswith("s3:") and "/training" in resource}
+        more = (*spec.bedrock.reads, *spec.bedrock.writes, *spec.bedrock.deletes)
+        assert places == {f"State/Bucket/{prefix}*" for prefix in more}
+    (passing,) = [s for s in statements_of(template, "Functions/LaunchFinetune/Role") if s["Action"] == "iam:PassRole"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}
+
+
+def test_rights_are_to_this_region_s_resources_of_the_kind_that_an_action_is_about(template: Template) -> None:
+    rights = {right for spec in FUNCTIONS for right in granted(template, spec) if right[0].startswith("bedrock:")}
+
+    assert ("bedrock:InvokeModel", f"{HERE}:custom-model-deployment/*") in rights
+    assert ("bedrock:InvokeModel", "arn:<AWS::Partition>:bedrock:<AWS::Region>::foundation-model/*") in rights
+    everything = {action for action, resource in rights if resource == "*"}
+    assert everything == {"bedrock:ListModelCustomizationJobs", "bedrock:ListFoundationModels"}
+
+
+def test_a_stage_without_bedrock_has_none_of_it(templates: dict[str, Template]) -> None:
+    for other in templates.values():
+        text = json.dumps(other.body)
+        assert "bedrock" not in text.lower().replace('\\"bedrock\\"', "").replace("with bedrock", "")
+        assert "training-output" not in text
+
+
+def test_the_rule_hears_of_jobs_and_its_pattern_matches_the_recorded_event(template: Template) -> None:
+    rule = template.of_type("AWS::Events::Rule")["Rules/CheckStatusJobs/Rule"]
+    event = json.loads((ROOT / "events" / "check_status.bedrock.json").read_text("utf-8"))
+
+    assert rule["EventPattern"] == JOBS_ON_BEDROCK
+    assert all(event[field] in allowed for field, allowed in rule["EventPattern"].items())
+    assert template.text(rule["Targets"][0]["Arn"]) == "Functions/CheckStatus/Function"
+    assert "EventBusName" not in rule
+
+
+def test_functions_are_told_that_there_is_bedrock_and_no_key(template: Template) -> None:
+    told = {spec.name: environment_of(template, spec) for spec in FUNCTIONS}
+
+    assert {name for name, variables in told.items() if "TUNELOOP_BEDROCK_ROLE_ARN" in variables} == {"launch-finetune"}
+    assert all(told[spec.name]["TUNELOOP_BEDROCK"] == "true" for spec in FUNCTIONS if "provider" in spec.settings)
+    assert "TUNELOOP_BUCKET" in told["check-status"]
+    assert not any("TUNELOOP_PROVIDER_KEY_PARAMETER" in variables for variables in told.values())
+    assert not any(name.startswith("AWS_ENDPOINT") for variables in told.values() for name in variables)
+
+
+def test_training_files_go_by_themselves(template: Template) -> None:
+    (bucket,) = template.of_type("AWS::S3::Bucket").values()
+
+    rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    assert (rules["training"]["Prefix"], rules["training"]["ExpirationInDays"]) == ("training/", 30)
+    assert rules["training-output"]["ExpirationInDays"] == 90
+
+
+def test_a_stage_of_another_provider_can_have_bedrock_beside_it(tmp_path: Path) -> None:
+    both = synthesized("prod", tmp_path, bedrock="true")
+
+    variables = environment_of(both, next(spec for spec in FUNCTIONS if spec.name == "launch-finetune"))
+    assert variables["TUNELOOP_BEDROCK"] == "true"
+    assert variables["TUNELOOP_PROVIDER_KEY_PARAMETER"]
+    assert "Bedrock/JobRole" in both.of_type("AWS::IAM::Role")
+
+
+def test_on_this_machine_the_trainer_stands_for_bedrock(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:4570"
+    settings = {"provider": "bedrock", "base_model": "tuneloop.linear-v1:0", "bedrock_url": url}
+
+    local = synthesized("local", tmp_path, **settings)
+
+    told = {spec.name: environment_of(local, spec) for spec in FUNCTIONS}
+    asking = {name for name, variables in told.items() if variables.get("AWS_ENDPOINT_URL_BEDROCK") == url}
+    assert asking == {spec.name for spec in FUNCTIONS if spec.bedrock.actions}
+    principals = [
+        as_list(statement["Principal"])
+        for statement in local.of_type("AWS::IAM::Role")["Bedrock/JobRole"]["AssumeRolePolicyDocument"]["Statement"]
+    ]
+    assert len(principals) == 2
+
+
+def test_bedrock_is_set_up_by_two_settings_and_has_no_address() -> None:
+    stage = stage_named("prod", NOVA)
+
+    assert stage.provider_base_url == ""
+    assert stage.trains_on_bedrock
+    assert not stage.needs_key
+    with pytest.raises(ValueError, match="bedrock has none"):
+        stage_named("prod", {**NOVA, "provider_base_url": "https://api.openai.com/v1"})
+    with pytest.raises(ValueError, match="for the local stage"):
+        stage_named("prod", {"bedrock_url": "http://127.0.0.1:4570"})
+    assert not LOCAL.trains_on_bedrock
