@@ -40,15 +40,7 @@ def ask(
 
     InvalidInput where it is known already that its provider won't take it, Conflict where there is no such provider.
     """
-    at = wanted.provider or dataset.provider or providers.default
-    provider = providers.named(at)
-    if wanted.base_model is None and at != (dataset.provider or providers.default):
-        message = f"base_model: name one of {at}'s; the dataset's own is of another provider."
-        raise InvalidInput(message, param="base_model", code="missing")
-    asked = wanted.base_model or dataset.base_model
-    base_model = dated_name(at, asked)
-    export = _frozen(dataset, wanted, exports)
-    _refuse(_refusal(provider, base_model, dataset, export, wanted, now))
+    at, export = check(dataset, wanted, providers=providers, exports=exports, now=now)
     return request_run(
         dataset,
         provider=at,
@@ -56,12 +48,27 @@ def ask(
         now=now,
         revision=wanted.revision,
         export=export if wanted.export else None,
-        base_model=asked,
+        base_model=wanted.base_model or dataset.base_model,
         hyperparameters=wanted.hyperparameters,
         metadata=wanted.metadata,
         particulars=wanted.particulars,
         again=True,
     )
+
+
+def check(
+    dataset: Dataset, wanted: Wanted, *, providers: Providers, exports: Exports, now: datetime
+) -> tuple[str, Export | None]:
+    """Refuse what `ask` would, making nothing; else its provider's name, and its export where that is frozen."""
+    at = wanted.provider or dataset.provider or providers.default
+    provider = providers.named(at)
+    if wanted.base_model is None and at != (dataset.provider or providers.default):
+        message = f"base_model: name one of {at}'s; the dataset's own is of another provider."
+        raise InvalidInput(message, param="base_model", code="missing")
+    base_model = dated_name(at, wanted.base_model or dataset.base_model)
+    export = _frozen(dataset, wanted, exports)
+    _refuse(_refusal(provider, base_model, dataset, export, wanted, now))
+    return at, export
 
 
 def _frozen(dataset: Dataset, wanted: Wanted, exports: Exports) -> Export | None:

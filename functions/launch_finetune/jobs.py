@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from launch_finetune.asking import Wanted, ask
+from launch_finetune.asking import Wanted, ask, check
 from launch_finetune.checks import end_in_sight
 from launch_finetune.particulars import Particulars
 from launch_finetune.request import confirm, method_at
@@ -40,6 +40,7 @@ HOW = (
     "or raise the dataset's `max_run_usd`."
 )
 UNKNOWN_PRICE = "What training on this base model costs is not known here."
+NAMES = {"base_model": "model", "dataset": "training_file"}  # of ours, as this wire has them
 NO_SUM = "10.00"  # what the refusal shows where no sum is known
 
 
@@ -101,11 +102,22 @@ class Creating:
             suffix=name,
             particulars=Particulars(name, other, new.seed, new.confirmed_usd, confirmed),
         )
+        self._check(dataset, wanted)
         self._register(dataset, name, new.model)
         run = ask(dataset, wanted, providers=self.providers, exports=self.exports, runs=self.runs, now=self.now)
         if run.status == RunStatus.AWAITING_CONFIRMATION and new.confirmed_usd is not None:
             return self._confirm(run, new.confirmed_usd)
         return run
+
+    def _check(self, dataset: Dataset, wanted: Wanted) -> None:
+        """Refuse what can't be trained, by the names that fields have on this wire."""
+        try:
+            check(dataset, wanted, providers=self.providers, exports=self.exports, now=self.now)
+        except InvalidInput as error:
+            ours = error.param or ""
+            theirs = NAMES.get(ours, ours)
+            message = error.message.replace(f"{ours}:", f"{theirs}:", 1) if ours else error.message
+            raise InvalidInput(message, param=theirs or None, code=error.code) from error
 
     def _confirm(self, run: ControlledRun, most: Decimal) -> ControlledRun:
         """A run of before that waits for what this job confirms."""

@@ -18,6 +18,7 @@ from tests.functions.test_erase_examples import erased_subject, erasure, swept
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.access import Scope
+from tuneloop.domain.capabilities import Range
 from tuneloop.domain.errors import ProviderUnavailable
 from tuneloop.domain.examples import Split
 from tuneloop.domain.jobs import ProviderJob, TrainingFile
@@ -313,6 +314,39 @@ def test_any_dataset_is_a_training_file_under_its_own_policy(live: World, client
     assert steps.deployment(live)["stable"] == 1
     [export] = app.exports.all(live.tenant, "support")
     assert export.files[Split.TEST].examples
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"hyperparameters": {"batch_size": 200}}, "hyperparameters.batch_size"),
+        ({"method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 51}}}}, "n_epochs"),
+        ({"training_file": "empty"}, None),
+        ({"validation_file": "empty"}, "validation_file"),
+    ],
+)
+def test_what_can_t_be_trained_is_refused_before_there_is_anything(
+    fields: dict[str, Any], param: str | None, live: World, client: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited(monkeypatch)
+    live.call("POST /v1/datasets", "/v1/datasets", {"id": "empty"})
+
+    asked = {"model": steps.BASE_MODEL, "training_file": uploaded(client), "suffix": "fresh", **fields}
+    refused = refusal(client.fine_tuning.jobs.create, **asked)
+
+    assert refused.status_code in (409, 422)
+    assert param is None or (refused.param or "").endswith(param)
+    assert client.fine_tuning.jobs.list().data == []
+    assert app.models.find(live.tenant, "fresh") is None
+
+
+def limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the provider take batches of a hundred at most."""
+    provider = app.providers.named(app.settings.provider)
+    able = provider.capabilities(steps.BASE_MODEL)
+    ranges = able.hyperparameters | {"batch_size": Range(least=1, most=100, is_whole=True)}
+    changed = able.model_copy(update={"hyperparameters": ranges})
+    monkeypatch.setattr(type(provider), "capabilities", lambda *_: changed)
 
 
 def test_a_suffix_never_takes_another_dataset_s_model(live: World, client: OpenAI) -> None:

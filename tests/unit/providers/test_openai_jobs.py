@@ -273,3 +273,21 @@ def test_events_come_oldest_first_without_the_figures_that_are_none(server: Serv
     for strange in (second, third):
         assert (strange.at, strange.step, strange.total_steps) == (None, None, None)
         assert (strange.train_loss, strange.valid_loss) == (None, None)
+
+
+def test_checkpoints_are_read_newest_first_and_odd_ones_left_out(server: Server, provider: Provider) -> None:
+    good = {"id": "c-2", "created_at": 1_790_000_000, "fine_tuned_model_checkpoint": "ft:2", "step_number": 8}
+    figures = {"step": 8, "train_loss": 0.5, "valid_loss": 0.7, "full_valid_loss": 0.6}
+    server.plays_next(listed(good | {"metrics": figures}, {"id": "c-1"}, {"id": "c-0", "metrics": [SAID]}))
+
+    [checkpoint] = provider.checkpoints("job/1", 5)
+
+    assert server.asked[0].path == "/v1/fine_tuning/jobs/job%2F1/checkpoints"
+    assert (checkpoint.id, checkpoint.model, checkpoint.step) == ("c-2", "ft:2", 8)
+    assert (checkpoint.train_loss, checkpoint.valid_loss) == (0.5, 0.6)
+
+
+def test_a_server_without_checkpoints_has_none(server: Server, provider: Provider) -> None:
+    server.plays_next(Play(b'{"error": {}}', status=404))
+
+    assert provider.checkpoints("job-1", 5) == []
