@@ -31,7 +31,7 @@ def refusal_of(
     able = provider.capabilities(base_model)
     return (
         unlisted(provider.name, base_model)
-        or _dead(price_of(provider.name, base_model), now)
+        or dead(price_of(provider.name, base_model), now)
         or able.refusal(method, hyperparameters, provider.region, suffix)
     )
 
@@ -84,7 +84,8 @@ def end_in_sight(offer: Offer | None, now: datetime) -> str | None:
     )
 
 
-def _dead(offer: Offer | None, now: datetime) -> RunError | None:
+def dead(offer: Offer | None, now: datetime) -> RunError | None:
+    """Why nothing can be trained any more on a base model that its provider has shut down."""
     if offer is None or not offer.is_dead(now.date()):
         return None
     instead = f" Train on {offer.successor.base_model} at {offer.successor.provider}." if offer.successor else ""

@@ -1,21 +1,27 @@
 """The training-run routes: ask for a run, list runs, confirm one that waits for it."""
 
-from typing import Self
+from typing import Annotated, Self
 
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from launch_finetune.asking import Wanted, ask
+from launch_finetune.base_models import BaseModelView, base_models
 from launch_finetune.cancel import cancel
 from launch_finetune.request import confirm
 from launch_finetune.retry import retry
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.hyperparameters import Hyperparameters
+from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.ids import Name as Id
+from tuneloop.domain.spending import MonthlySpending, month_of
 from tuneloop.domain.training import TrainingRun
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
 
 api = Api(app)
+
+Provider = Annotated[str | None, Query(pattern=PATTERN, description="Only this provider's.")]
 
 
 class NewTrainingRun(BaseModel):
@@ -75,6 +81,13 @@ def list_training_runs(limit: Limit = 20, cursor: Cursor = None) -> ListOf[Train
     return listed(app.runs.page(api.tenant, limit, cursor), TrainingRun)
 
 
+@api.route("GET /v1/base-models", Scope.READ)
+def list_base_models(provider: Provider = None) -> ListOf[BaseModelView]:
+    """What can be trained, where and for how much, with the date and source of every figure; never more than a page."""
+    known, said = app.known_providers.names(), app.provider_rows.shutdowns()
+    return ListOf(data=base_models(provider, known, said))
+
+
 @api.route("POST /v1/training-runs/{run}/confirm", Scope.TRAIN, status=202)
 def confirm_training_run(run: Name) -> TrainingRun:
     """Let a run that awaits confirmation spend what it is estimated to cost."""
@@ -98,3 +111,12 @@ def retry_training_run(run: Name, how: Retry = PLAINLY) -> TrainingRun:
     """Make the next attempt at what a run was to train, once it has ended; asking twice gives the same attempt."""
     again = retry(app.runs.get(api.tenant, run), force=how.force, runs=app.runs, now=utc_now())
     return TrainingRun.model_validate(again.model_dump())
+
+
+@api.route("GET /v1/budget", Scope.READ)
+def get_budget() -> MonthlySpending:
+    """What this month's training may cost, what it has cost, and what is reserved for runs that go on.
+
+    Month and budget are of UTC; `limit_usd` and `left_usd` are null without a budget.
+    """
+    return app.spendings.of(api.tenant, month_of(utc_now()))[0]

@@ -41,6 +41,7 @@ METRICS = {
     "RunsStarted": "Training runs that became a job at the provider.",
     "RunsStuck": "Training runs of which nothing new was heard for too long, counted by each sweep.",
     "RunsSucceeded": "Training runs that ended with a model.",
+    "SunsetsTold": "Versions of which it was told that their end comes nearer.",
     "SweepFailures": "Items on which a sweep failed; it went on with the others, and failed at its end.",
     "Tokens": "Tokens of the answers that were counted, of prompts and completions together.",
     "UsageBatchesRepeated": "Usage batches that were delivered again and left out.",

@@ -1,6 +1,7 @@
 """The events contract: what producers announce, what rules let through and what consumers understand is one thing."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from typing import Any, get_args
 
@@ -8,6 +9,7 @@ import boto3
 import pytest
 from pydantic import ValidationError
 
+from check_status.sunset import Sunsets
 from infra.functions import FUNCTIONS
 from tests.examples import chat
 from tests.functions import steps
@@ -16,6 +18,7 @@ from tests.functions.test_events import EVENTS, FILES, read
 from tests.world import BUCKET, BUS, World, invoke, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import SOURCE, AnyEvent, DomainEvent, parse_event
+from tuneloop.domain.sunset import Shutdowns
 from tuneloop.triggers import FunctionFailed
 
 CANARY = "the purple heron dances at noon"
@@ -57,6 +60,10 @@ def announced(trainer: str) -> list[Envelope]:
         answer = steps.ask(world, CANARY, user=CANARY).body
         feedback = {"inference_id": answer["id"], "correction": CANARY}
         world.call("POST /v1/feedback", "/v1/feedback", feedback)
+        now = utc_now()
+        ends = {steps.BASE_MODEL: now.date() + timedelta(days=20)}
+        app.provider_rows.say(Shutdowns(provider="trainer", models=ends, read_at=now))
+        Sunsets(app.tenants, app.models, app.exports, app.provider_rows, now).tell()
         world.settle()
         return world.events
 

@@ -12,10 +12,11 @@ from tests.functions.test_http import refused
 from tests.functions.test_launch_finetune import at_price_of, confirm, only_run, request
 from tests.unit.factories import an_export
 from tests.world import World
-from tuneloop.app import utc_now
+from tuneloop.app import app, utc_now
 from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.examples import Split
 from tuneloop.domain.offers import Offer, Successor
+from tuneloop.domain.sunset import Shutdowns
 from tuneloop.providers.base import ListedModel
 
 NOVA = "amazon.nova-micro-v1:0"
@@ -190,6 +191,19 @@ def test_a_base_model_that_dies_soon_is_confirmed_first_and_a_dead_one_refused(
 
     monkeypatch.setattr(checks, "price_of", lambda *_: dying.model_copy(update={"shutdown_date": today}))
     assert NOVA in refused(request(live, hyperparameters={"n_epochs": 2}), 422, "base_model_shut_down")
+
+
+def test_an_end_that_only_the_provider_has_announced_counts_as_well(live: World) -> None:
+    collected(live)
+    today = utc_now().date()
+
+    for days, status in ((5, "awaiting_confirmation"), (0, "failed")):
+        ends = {steps.BASE_MODEL: today + timedelta(days=days)}
+        app.provider_rows.say(Shutdowns(provider="trainer", models=ends, read_at=utc_now()))
+        run = request(live, hyperparameters={"n_epochs": days + 1}).body["id"]
+        live.settle()
+        assert app.runs.get(live.tenant, run).status == status
+        assert jobs_of(run) == []
 
 
 def test_an_export_of_preferences_is_trained_on_as_such_where_its_provider_can(live: World) -> None:

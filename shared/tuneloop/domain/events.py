@@ -4,13 +4,15 @@ An event is written in the same transaction as the state it announces and carrie
 It holds ids and figures, never content. Its `schema_version` rises when a field changes its meaning or goes.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from tuneloop.domain.estimates import UsdRange
 from tuneloop.domain.evaluation import Verdict
 from tuneloop.domain.ids import Name
+from tuneloop.domain.offers import Successor
 from tuneloop.domain.overfitting import Overfitting
 from tuneloop.domain.pricing import Usd
 from tuneloop.domain.training import ControlledRun, RunStatus
@@ -178,6 +180,34 @@ class DeploymentChanged(DomainEvent):
         return f"deployment.{self.model}"
 
 
+class ModelSunsetApproaching(DomainEvent):
+    """A version is served for `days_left` days more; one event for each of 90, 60, 30 and 7 days that it comes within.
+
+    `successor` takes over its base model, and `estimate` is what training the same export there would cost; without one
+    `estimate_note` says why.
+    """
+
+    aggregate_field = "sunset"
+    type: Literal["ModelSunsetApproaching"] = "ModelSunsetApproaching"
+    model: Name
+    version: int
+    provider: str
+    base_model: str
+    shutdown_date: date
+    days_left: int
+    threshold: int
+    dataset: Name | None = None
+    export: Name | None = None
+    successor: Successor | None = None
+    estimate: UsdRange | None = None
+    estimate_note: str | None = None
+
+    @property
+    def aggregate(self) -> str:
+        """Versions are numbered within their model."""
+        return f"sunset.{self.model}.{self.version}"
+
+
 AnyEvent = Annotated[
     DatasetSettled
     | ExportCreated
@@ -188,7 +218,8 @@ AnyEvent = Annotated[
     | VersionReady
     | EvaluationRequested
     | EvaluationCompleted
-    | DeploymentChanged,
+    | DeploymentChanged
+    | ModelSunsetApproaching,
     Field(discriminator="type"),
 ]
 parse_event: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)

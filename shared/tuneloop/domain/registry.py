@@ -4,7 +4,7 @@ Version 0 of every model is the base model itself. A deployment names the stable
 candidate with its share of the users. Each decision is one new deployment and one line of history, never a silent edit.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
@@ -65,11 +65,19 @@ class VersionView(BaseModel):
     removed_at: datetime | None = None
 
 
+class SunsetMark(BaseModel):
+    """That somebody was told of a version's end, at which of the days before it."""
+
+    shutdown_date: date
+    threshold: int
+
+
 class Version(VersionView):
     """A version as it is stored, its parameters as text: they may hold a schema, whose order counts."""
 
     tenant: Name
     parameters: KeptAsText = {}
+    sunset: SunsetMark | None = None
     checked_at: datetime | None = None
     seq: int = 0
 

@@ -7,12 +7,14 @@ Keys are built from ids that hold no `#`, so no two can run together. Every key 
   4. `REFUSED_DROPS`     files whose path names no tenant that exists, for operators to read;
   5. `PROVIDERS`         the providers that the stage's operator added;
   6. `JOBS#{provider}`   a run is looked up by its job, as that is all that a provider's webhook or event names;
+  7. `SHUTDOWNS`         the ends of models that providers have announced.
 The index `by_time` lists a tenant's things newest first; its partition starts with the tenant too.
 
 | access pattern                              | by                                              |
 |---------------------------------------------|-------------------------------------------------|
 | a key by its hash; all tenants              | KEY#{hash} / KEY; TENANTS / {tenant}            |
 | a provider; all of them                     | PROVIDERS / {name}                              |
+| what a provider shuts down; all of them     | SHUTDOWNS / {provider}                          |
 | a tenant's keys                             | T#{t}#KEYS / {key id}                           |
 | a tenant's datasets, one dataset            | T#{t}#DATASETS / {dataset}                      |
 | a dataset's segments by revision            | T#{t}#DATASET#{d}#SEGMENTS / {sha256}           |
@@ -28,6 +30,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | a dataset's latest statistics               | T#{t}#DATASET#{d}#STATISTICS / LATEST           |
 | an export; a dataset's exports              | T#{t}#DATASET#{d}#EXPORTS / {export}; by_time   |
 | a run; a tenant's runs; all open runs       | T#{t}#RUNS / {run}; by_time; sweep OPEN_RUNS    |
+| a tenant's budget, what a month has cost    | T#{t}#SPENDING / BUDGET, {month}                |
 | the run of a provider's job                 | JOBS#{provider} / {job id}                      |
 | a tenant's models, one model                | T#{t}#MODELS / {model}                          |
 | a model's versions, deployment, history     | T#{t}#MODEL#{m} / VERSION#, DEPLOYMENT, HISTORY#, DECISION# |
@@ -49,6 +52,7 @@ SWEEP = "sweep"
 BY_TIME = "by_time"
 TENANTS = "TENANTS"
 PROVIDERS = "PROVIDERS"
+SHUTDOWNS = "SHUTDOWNS"
 OPEN_RUNS = "OPEN_RUNS"
 OPEN_VERSIONS = "OPEN_VERSIONS"
 OPEN_EVALUATIONS = "OPEN_EVALUATIONS"
@@ -84,6 +88,11 @@ def tenant(tenant_id: str) -> Key:
 def provider(name: str) -> Key:
     """A provider that was added to the stage."""
     return Key(PROVIDERS, name)
+
+
+def shutdowns(name: str) -> Key:
+    """The ends of models that a provider has announced."""
+    return Key(SHUTDOWNS, name)
 
 
 def dataset(tenant_id: str, dataset_id: str) -> Key:
@@ -159,6 +168,16 @@ def run(tenant_id: str, run_id: str) -> Key:
 def job(provider_name: str, job_id: str) -> Key:
     """The run of a provider's job; an id that is longer than a key may be stands there as its hash."""
     return Key(f"JOBS#{provider_name}", job_id if len(job_id.encode()) <= LONGEST_JOB_ID else digest(job_id))
+
+
+def budget(tenant_id: str) -> Key:
+    """What a tenant may spend on training in a month."""
+    return Key(f"T#{tenant_id}#SPENDING", "BUDGET")
+
+
+def spending(tenant_id: str, month: str) -> Key:
+    """What a tenant's runs of a month (YYYY-MM) have cost and are reserved for."""
+    return Key(f"T#{tenant_id}#SPENDING", month)
 
 
 def model(tenant_id: str, model_id: str) -> Key:

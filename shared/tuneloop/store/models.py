@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from tuneloop.domain.errors import NotFound
-from tuneloop.domain.events import AnyEvent, DeploymentChanged, VersionReady
+from tuneloop.domain.events import AnyEvent, DeploymentChanged, ModelSunsetApproaching, VersionReady
 from tuneloop.domain.registry import Deployment, HistoryEntry, Model, NewModel, Version, VersionStatus
 from tuneloop.domain.words import name_in
 from tuneloop.store import keys
@@ -87,6 +87,10 @@ class Models:
     def prompted_anew(self, version: Version, prompt: str | None) -> None:
         """Store another prompt with a version; Stale where the version has changed since it was read."""
         self._table.commit(_saved(version.model_copy(update={"prompt": prompt})))
+
+    def tell_of_end(self, version: Version, event: ModelSunsetApproaching, now: datetime) -> None:
+        """Store with a version that its end is told of, and tell; Stale where that was done in between."""
+        self._table.commit(_saved(version), Announce(event, version.seq + 1, now))
 
     def deployment(self, tenant: str, model: str) -> Deployment:
         """What answers for a model, or NotFound in OpenAI's words."""

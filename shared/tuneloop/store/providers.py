@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from tuneloop.domain.providers import RegisteredProvider
+from tuneloop.domain.sunset import Shutdowns
 from tuneloop.store import keys
 from tuneloop.store.table import Table
-from tuneloop.store.writes import Remove, Save
+from tuneloop.store.writes import Place, Remove, Save
 
 
 class ProviderRows:
@@ -25,6 +26,14 @@ class ProviderRows:
     def save(self, provider: RegisteredProvider) -> None:
         """Store a provider's settings; Stale where they have changed since they were read."""
         self._table.commit(Save(keys.provider(provider.name), provider))
+
+    def shutdowns(self) -> dict[str, Shutdowns]:
+        """What each provider has last said of the ends of its models."""
+        return {said.provider: said for said in self._table.all(keys.SHUTDOWNS, Shutdowns)}
+
+    def say(self, said: Shutdowns) -> None:
+        """Store what a provider says of the ends of its models, in place of what it said before."""
+        self._table.commit(Place(keys.shutdowns(said.provider), said))
 
     def remove(self, name: str) -> None:
         """Forget a provider; Stale where there is none of that name."""

@@ -1,0 +1,110 @@
+"""Sunsets: once a day, providers are asked what they will shut down, and whoever would miss a version is told.
+
+Mark and event are one write, so that a day that is repeated, or two that overlap, tell nothing twice.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
+from tuneloop.domain.estimates import UNKNOWN_PRICE, Basis, UsdRange, estimate
+from tuneloop.domain.events import ModelSunsetApproaching
+from tuneloop.domain.examples import Split
+from tuneloop.domain.exports import Export
+from tuneloop.domain.offers import Successor
+from tuneloop.domain.registry import Deployment, Model, SunsetMark, Version, VersionStatus
+from tuneloop.domain.sunset import Shutdowns, in_use, news_of, shutdown_of
+from tuneloop.observability import count, log_failure
+from tuneloop.providers.catalog import price_of
+from tuneloop.providers.directory import Providers
+from tuneloop.store.exports import Exports
+from tuneloop.store.models import Models
+from tuneloop.store.providers import ProviderRows
+from tuneloop.store.tenants import Tenants
+from tuneloop.sweeping import each
+
+NO_SUCCESSOR = "No successor is known: choose a base model of another provider."
+NO_EXPORT = "The version was registered by hand: there is no export to train again."
+
+
+@dataclass
+class Sunsets:
+    """One day's look at what is about to end."""
+
+    tenants: Tenants
+    models: Models
+    exports: Exports
+    rows: ProviderRows
+    now: datetime
+
+    def ask(self, providers: Providers) -> None:
+        """Store what each provider says of the ends of its models; one that can't be asked keeps its last word."""
+        each(providers.names(), lambda name: self._ask(name, providers))
+
+    def tell(self) -> None:
+        """Announce the end of every version that somebody would miss, once for each threshold."""
+        said = self.rows.shutdowns()
+        each(
+            self.tenants.all(),
+            lambda tenant: each(self.models.all(tenant.id), lambda model: self._look_at(model, said)),
+        )
+
+    def _ask(self, name: str, providers: Providers) -> None:
+        try:
+            ends = {model.id: model.shutdown_date for model in providers.named(name).models() if model.shutdown_date}
+        except (ProviderRefused, ProviderUnavailable) as error:
+            log_failure(error)
+            return
+        self.rows.say(Shutdowns(provider=name, models=ends, read_at=self.now))
+
+    def _look_at(self, model: Model, said: dict[str, Shutdowns]) -> None:
+        deployment = self.models.deployment(model.tenant, model.id)
+        for version in self._in_use(model, deployment):
+            offer = price_of(version.provider, version.base_model)
+            names = (version.provider_model, version.base_model)
+            news = news_of(version, shutdown_of(names, offer, said.get(version.provider)), self.now.date())
+            if news:
+                self._tell(version, news, offer.successor if offer else None)
+
+    def _in_use(self, model: Model, deployment: Deployment) -> list[Version]:
+        versions = (self.models.version(model.tenant, model.id, number) for number in in_use(model, deployment))
+        return [version for version in versions if version.status == VersionStatus.READY]
+
+    def _tell(self, version: Version, news: SunsetMark, successor: Successor | None) -> None:
+        cost, note = self._estimate(version, successor)
+        event = ModelSunsetApproaching(
+            tenant=version.tenant,
+            model=version.model,
+            version=version.number,
+            provider=version.provider,
+            base_model=version.base_model,
+            shutdown_date=news.shutdown_date,
+            days_left=(news.shutdown_date - self.now.date()).days,
+            threshold=news.threshold,
+            dataset=version.dataset,
+            export=version.export,
+            successor=successor,
+            estimate=cost,
+            estimate_note=note,
+        )
+        try:
+            self.models.tell_of_end(version.model_copy(update={"sunset": news}), event, self.now)
+        except Stale:  # it was told of, or is being changed: the next day looks again
+            return
+        count("SunsetsTold")
+
+    def _estimate(self, version: Version, successor: Successor | None) -> tuple[UsdRange | None, str | None]:
+        """What training the version's export at the successor would cost, or why that isn't known."""
+        if successor is None:
+            return None, NO_SUCCESSOR
+        export = version.dataset and version.export and self._export(version.tenant, version.dataset, version.export)
+        if not export:
+            return None, NO_EXPORT
+        offer = price_of(successor.provider, successor.base_model)
+        train, test = export.files[Split.TRAIN], export.files[Split.TEST]
+        basis = Basis(train.examples, train.tokens, test.examples, export.answer_tokens)
+        cost = estimate(successor.base_model, offer, basis).estimated_cost_usd
+        return cost, None if cost else (offer and offer.price_note) or UNKNOWN_PRICE
+
+    def _export(self, tenant: str, dataset: str, export: str) -> Export | None:
+        return self.exports.find(tenant, dataset, export)

@@ -1,0 +1,105 @@
+"""Base models: what each provider trains, how, where, until when and for how much, as the catalog says it."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Self
+
+from pydantic import BaseModel
+
+from tuneloop.domain.capabilities import Range
+from tuneloop.domain.errors import Conflict
+from tuneloop.domain.jobs import Method
+from tuneloop.domain.offers import Minutes, Offer, Successor
+from tuneloop.domain.pricing import Usd
+from tuneloop.domain.sunset import Shutdowns, shutdown_of
+from tuneloop.providers.catalog import listed_models, price_of, providers
+
+
+class Prices(BaseModel):
+    """USD per million tokens, and for a month of storing what was trained; null is unknown, and `note` says why."""
+
+    training_per_1m: Usd | None
+    input_per_1m: Usd | None
+    output_per_1m: Usd | None
+    base_input_per_1m: Usd | None
+    base_output_per_1m: Usd | None
+    storage_per_month: Usd | None
+    date: date
+    source: str
+    note: str | None
+
+
+class Bounds(BaseModel):
+    """What a provider takes: examples at least, tokens of one, letters of a suffix, bytes of a file."""
+
+    fewest_examples: int
+    tokens_per_example: int | None
+    longest_suffix: int
+    largest_file_bytes: int | None
+
+
+class BaseModelView(BaseModel):
+    """A base model at a provider; `available` where this stage knows the provider, `*` where any name will do."""
+
+    provider: str
+    id: str
+    available: bool
+    aliases: list[str]
+    methods: list[Method]
+    hyperparameters: dict[str, Range]
+    limits: Bounds
+    regions: list[str]
+    serves_on_demand: bool | None
+    prices: Prices
+    training_minutes: Minutes | None
+    shutdown_date: date | None
+    shutdown_source: str | None
+    successor: Successor | None
+    source: str
+
+    @classmethod
+    def of(cls, provider: str, name: str, offer: Offer, said: Shutdowns | None, *, available: bool) -> Self:
+        """What an offer says of a base model, its end as the provider itself last gave it."""
+        able, end = offer.capabilities(), shutdown_of([name], offer, said)
+        return cls(
+            provider=provider,
+            id=name,
+            available=available,
+            aliases=list(offer.aliases),
+            methods=list(offer.methods),
+            hyperparameters=offer.hyperparameters,
+            limits=Bounds(
+                fewest_examples=able.fewest_examples,
+                tokens_per_example=offer.tokens_per_example,
+                longest_suffix=able.longest_suffix,
+                largest_file_bytes=able.largest_file_bytes,
+            ),
+            regions=list(offer.regions),
+            serves_on_demand=offer.serves_on_demand,
+            prices=_prices(offer),
+            training_minutes=offer.training_minutes,
+            shutdown_date=end and end.on,
+            shutdown_source=end and end.source,
+            successor=offer.successor,
+            source=offer.source,
+        )
+
+
+def base_models(wanted: str | None, known: Iterable[str], said: dict[str, Shutdowns]) -> list[BaseModelView]:
+    """All that is listed, or one provider's; Conflict where nothing is known of that one, here or in the catalog."""
+    names, listed = set(known), providers()
+    if wanted is not None and wanted not in {*names, *listed}:
+        message = f"There is no provider {wanted}; there is {', '.join(sorted({*names, *listed}))}."
+        raise Conflict(message, param="provider", code="unknown_provider")
+    return [
+        BaseModelView.of(provider, name, offer, said.get(provider), available=provider in names)
+        for provider in listed
+        if wanted in (None, provider)
+        for name in listed_models(provider)
+        if (offer := price_of(provider, name))
+    ]
+
+
+def _prices(offer: Offer) -> Prices:
+    told = offer.model_dump(include={name for name in Prices.model_fields if name not in ("date", "source", "note")})
+    return Prices(**told, date=offer.price_date, source=offer.price_source, note=offer.price_note)

@@ -1,0 +1,112 @@
+"""`tuneloop migrate`: a model's own data, trained again on a base model that lives on, and proved against what serves.
+
+The export is the one that the model's stable version was trained on, so that the two differ in nothing but their base.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from tuneloop.cli.api import ApiClient
+from tuneloop.cli.progress import RunProgress
+from tuneloop.domain.errors import Conflict, InvalidInput
+from tuneloop.domain.estimates import Basis, Estimate, estimate
+from tuneloop.domain.pricing import MILLION
+from tuneloop.providers.catalog import dated_name, price_of
+
+PAGE = 100
+ModelArgument = Annotated[str, typer.Argument(help="The model whose base is about to go.")]
+ToOption = Annotated[str | None, typer.Option("--to", help="PROVIDER/BASE; the catalog's successor if not given.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask, whatever it costs.")]
+
+
+class Place(NamedTuple):
+    """Where something is trained: a provider, and a base model of it."""
+
+    provider: str
+    base_model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.base_model}"
+
+
+def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -> None:
+    """Train a model's data again on a base model that lives on; exit status 1 unless that succeeds."""
+    console = Console(soft_wrap=True, highlight=False)
+    with ApiClient.from_environment() as api:
+        version = _version(api, model)
+        place = _place(to) if to else _successor(version)
+        found = _estimate(api, version, place)
+        console.print(f"{model} version {version['number']} is trained on {_of(version)}; it would move to {place}.")
+        console.print(f"Its export {version['export']} trains {found.examples:,} examples: {_cost(found)}.")
+        for note in found.notes:
+            console.print(f"- {note}")
+        if not yes and not typer.confirm("Train there?"):
+            raise typer.Exit(1)
+        run = _launched(api, version, place)
+        last = _followed(api, run, console)
+    if last["status"] != "succeeded":
+        raise typer.Exit(1)
+    console.print(f"Version {last['version']} is evaluated against what serves now: `tuneloop runs show {run}`.")
+
+
+def _version(api: ApiClient, model: str) -> dict[str, Any]:
+    """The model's stable version, or where that wasn't trained here the newest that was."""
+    stable = api.get(f"/models/{model}/deployment")["stable"]
+    trained = [one for one in api.get(f"/models/{model}/versions", limit=PAGE)["data"] if one.get("export")]
+    made = [one for one in trained if one["is_finetuned"]]
+    if not made:
+        message = f"No version of {model} was trained here, so there is no export to train again."
+        raise Conflict(message, code="no_export")
+    return next((one for one in made if one["number"] == stable), made[0])
+
+
+def _of(version: dict[str, Any]) -> Place:
+    return Place(version["provider"], version["base_model"])
+
+
+def _place(said: str) -> Place:
+    provider, slash, base_model = said.partition("/")
+    if not (provider and slash and base_model):
+        raise InvalidInput("--to: must be PROVIDER/BASE, such as bedrock/amazon.nova-lite-v1:0.", param="to")
+    return Place(provider, dated_name(provider, base_model))
+
+
+def _successor(version: dict[str, Any]) -> Place:
+    offer = price_of(*_of(version))
+    if offer is None or offer.successor is None:
+        message = f"No successor of {_of(version)} is known: name one with --to PROVIDER/BASE."
+        raise Conflict(message, code="no_successor")
+    return Place(offer.successor.provider, offer.successor.base_model)
+
+
+def _estimate(api: ApiClient, version: dict[str, Any], place: Place) -> Estimate:
+    files = api.get(f"/datasets/{version['dataset']}/exports/{version['export']}")["files"]
+    train, test = files["train"], files["test"]
+    return estimate(place.base_model, price_of(*place), Basis(train["examples"], train["tokens"], test["examples"], 0))
+
+
+def _cost(found: Estimate) -> str:
+    cost, tokens = found.estimated_cost_usd, f"{found.estimated_tokens / MILLION:,.2f} million tokens"
+    if cost is None:
+        return f"{tokens}, at a price that is not known here"
+    return f"{tokens}, for nothing" if cost.high == Decimal(0) else f"{tokens}, about ${cost.low:,.2f}-{cost.high:,.2f}"
+
+
+def _launched(api: ApiClient, version: dict[str, Any], place: Place) -> str:
+    wanted = {"dataset": version["dataset"], "export": version["export"], **place._asdict()}
+    return str(api.post("/training-runs", wanted)["id"])
+
+
+def _followed(api: ApiClient, run: str, console: Console) -> dict[str, Any]:
+    """The run at its end; what it waits for is confirmed, as its user has just done so."""
+    view, last = RunProgress(), dict[str, Any]()
+    with Live(view, console=console, refresh_per_second=8):
+        for last, events in api.follow(run):
+            view.update(last, events)
+            if last["status"] == "awaiting_confirmation":
+                api.post(f"/training-runs/{run}/confirm", {})
+    return last
