@@ -15,8 +15,8 @@ help: ## Show this list.
 setup: .venv/.installed .venv/.editable node_modules/.installed ## Make the environment, .venv and node_modules; the others do it too.
 	@:
 
-demo: setup ## Run the whole loop on this machine: make demo [DATA=train.jsonl] [TEST=test.jsonl].
-	@$(BIN)/python -m local.demo $(if $(DATA),--data "$(DATA)") $(if $(TEST),--test "$(TEST)")
+demo: setup ## Run the whole loop on this machine: make demo [DATA=train.jsonl] [TEST=test.jsonl] [PROVIDER=bedrock].
+	@$(BIN)/python -m local.demo $(if $(DATA),--data "$(DATA)") $(if $(TEST),--test "$(TEST)") $(if $(PROVIDER),--provider "$(PROVIDER)")
 
 local: setup ## Leave the stack up until Ctrl-C; prints its URL and a key, also in build/local.json.
 	@$(BIN)/python -m local

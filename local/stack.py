@@ -16,13 +16,14 @@ from typing import Any, Self, TypeVar
 
 from infra.functions import FUNCTIONS
 from infra.schedules import Schedule
-from infra.stage import LOCAL
+from infra.stage import BEDROCK, LOCAL
 from local.deploy import deploy
 from local.ministack import Aws, start_ministack
 from local.process import Child, free_port, listens, only_one, termination_unwinds
 from local.trainer import START_TIMEOUT_S, Trainer, start_trainer
 
 ROOT = Path(__file__).resolve().parent.parent
+ON_BEDROCK = "tuneloop.linear-v1:0"  # the trainer's own base model on Bedrock's wire
 T = TypeVar("T")
 
 
@@ -66,9 +67,8 @@ class LocalStack:
             "TUNELOOP_BUS": self.outputs["BusName"],
             "TUNELOOP_EXAMPLES_QUEUE_URL": self.outputs["ExamplesQueueUrl"],
             "TUNELOOP_USAGE_QUEUE_URL": self.outputs["UsageQueueUrl"],
-            "TUNELOOP_PROVIDER": LOCAL.provider,
-            "TUNELOOP_PROVIDER_BASE_URL": self.trainer.base_url,
-            "TUNELOOP_PROVIDER_KEY_PARAMETER": LOCAL.key_parameter,
+            "TUNELOOP_PROVIDER": self.provider,
+            **self._provider_environment,
             "TUNELOOP_BASE_MODEL": self.base_model,
             "TUNELOOP_SETTLE_S": str(LOCAL.settle_s),
             "TUNELOOP_REFRESH_AFTER_S": str(LOCAL.refresh_after_s),
@@ -77,9 +77,32 @@ class LocalStack:
         }
 
     @property
+    def provider(self) -> str:
+        """Which of the trainer's wires the stage trains on: OpenAI's, or Bedrock's."""
+        return self._settings.get("provider", LOCAL.provider)
+
+    @property
     def base_model(self) -> str:
         """The provider's model that runs start from unless they name another."""
-        return self._settings.get("base_model", LOCAL.base_model)
+        return self._settings.get("base_model", ON_BEDROCK if self.provider == BEDROCK else LOCAL.base_model)
+
+    @property
+    def _address(self) -> dict[str, str]:
+        """The settings by which the functions reach the trainer."""
+        if self.provider == BEDROCK:
+            return {"provider": BEDROCK, "base_model": self.base_model, "bedrock_url": self.trainer.bedrock_url}
+        return {"provider_base_url": self.trainer.base_url}
+
+    @property
+    def _provider_environment(self) -> dict[str, str]:
+        if self.provider == BEDROCK:
+            wires = ("BEDROCK", "BEDROCK_RUNTIME")
+            role = {"TUNELOOP_BEDROCK": "true", "TUNELOOP_BEDROCK_ROLE_ARN": self.outputs["BedrockRoleArn"]}
+            return role | {f"AWS_ENDPOINT_URL_{wire}": self.trainer.bedrock_url for wire in wires}
+        return {
+            "TUNELOOP_PROVIDER_BASE_URL": self.trainer.base_url,
+            "TUNELOOP_PROVIDER_KEY_PARAMETER": LOCAL.key_parameter,
+        }
 
     def fire(self, schedule: Schedule) -> None:
         """Wake every function of `schedule` now, as its rule would in time: MiniStack's clock can't be moved."""
@@ -100,12 +123,12 @@ class LocalStack:
     def _start(self, cleanup: ExitStack) -> None:
         cleanup.enter_context(only_one(self.directory))
         shutil.rmtree(self.directory, ignore_errors=True)
-        self.trainer, trainer = start_trainer(self.directory)
-        cleanup.callback(trainer.stop)
         self.aws, ministack = self._timed("MiniStack answers", lambda: start_ministack(self.directory))
         cleanup.callback(ministack.stop)
+        self.trainer, trainer = start_trainer(self.directory, self.aws.environment())
+        cleanup.callback(trainer.stop)
         self.client("ssm").put_parameter(Name=LOCAL.key_parameter, Value=self.trainer.api_key, Type="SecureString")
-        settings = {"provider_base_url": self.trainer.base_url, **self._settings}
+        settings = self._address | self._settings
         self.outputs = self._timed("The stack is deployed", lambda: deploy(self.aws, self.directory, settings))
         cleanup.callback(self._save_function_logs, ministack)
         self._timed("The trainer answers", lambda: trainer.wait_until(self.trainer.is_ready, START_TIMEOUT_S))

@@ -139,6 +139,20 @@ class Journey:
             time.sleep(wait)
             wait = min(SLOWEST_POLL_S, wait * GROWTH)
 
+    def served(self, run: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """A run's version once it can be called; LoopError where its provider can't serve it."""
+
+        def settled() -> dict[str, Any] | None:
+            self.api.get(f"/training-runs/{run['id']}")  # which takes a version a step further
+            versions = self.api.get(f"/models/{run['model']}/versions")["data"]
+            found = next(version for version in versions if version["number"] == run["version"])
+            return found if found["status"] != "deploying" else None
+
+        found: dict[str, Any] = self.wait_for("Deploying the version", settled, timeout_s)
+        if found["status"] != "ready":
+            raise LoopError(f"Version {found['number']} is {found['status']}: {(found['error'] or {}).get('message')}")
+        return found
+
     def evaluated(self, view: Callable[[dict[str, Any]], None], timeout_s: float) -> dict[str, Any]:
         """The newest evaluation once it has ended, shown to `view` until then."""
 

@@ -3,8 +3,10 @@
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from infra.stage import BEDROCK, LOCAL
 from local.demo.loop import STEPS
 from local.demo.report import Report
 from local.demo.scene import Scene, dataset_name
@@ -22,7 +24,7 @@ def main() -> int:
     screen.title(arguments.data, arguments.test)
     started = time.monotonic()
     try:
-        with screen.starting() as tell, LocalStack(DIRECTORY / "stack", tell=tell) as stack:
+        with screen.starting() as tell, _stack(arguments, tell) as stack:
             report.add("start", time.monotonic() - started)
             scene = Scene(
                 stack=stack,
@@ -45,10 +47,17 @@ def main() -> int:
     return 0 if report.ok else 1
 
 
+def _stack(arguments: argparse.Namespace, tell: Callable[[str], None]) -> LocalStack:
+    settings = {"provider": arguments.provider} if arguments.provider != LOCAL.provider else {}
+    return LocalStack(DIRECTORY / "stack", tell=tell, **settings)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.demo", description="Run the whole loop on this machine.")
     parser.add_argument("--data", type=_file, default=SAMPLE, help="OpenAI chat JSONL to train on")
     parser.add_argument("--test", type=_file, help="OpenAI chat JSONL to prove the result on; else part of the data")
+    wires = (LOCAL.provider, BEDROCK)
+    parser.add_argument("--provider", choices=wires, default=wires[0], help="the wire that is trained and served on")
     return parser.parse_args()
 
 

@@ -11,6 +11,7 @@ COLLECT_S = 60
 FREEZE_S = 60
 REQUEST_S = 60
 TRAIN_S = 3600
+DEPLOY_S = 600
 EVALUATE_S = 180
 COUNT_S = 30
 USER = "demo-user"
@@ -67,6 +68,9 @@ def train(scene: Scene, report: Report) -> None:
         raise LoopError(f"The run ended as {run['status']}: {(run.get('error') or {}).get('message')}")
     scene.run = run
     scene.screen.say(f"{run['trained_tokens']:,} tokens trained for ${run['training_cost_usd']:.2f}")
+    deployment = scene.served(run, DEPLOY_S)["deployment"]
+    if deployment:
+        scene.screen.say(f"deployed as {deployment}")
     scene.screen.say(f"version {run['version']} is ready: {run['fine_tuned_model']}")
     report.versions = _versions(scene)
 
