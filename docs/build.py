@@ -1,4 +1,4 @@
-"""Builds what is generated from the code: `docs/openapi.json`, and the tables of functions and of their rights.
+"""Builds what is generated from the code: `docs/openapi.json`, and the tables of functions, rights and base models.
 
 `python -m docs.build` writes them, `--check` says which are stale and exits 1.
 """
@@ -17,12 +17,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "functions"), str(ROOT / "shared")]
 
 from infra.functions import FUNCTIONS, FunctionSpec, OnBedrock  # noqa: E402 - after the path that it is found on
+from tuneloop.domain.offers import Offer  # noqa: E402
+from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, providers  # noqa: E402
 from tuneloop.wire.errors import ErrorBody  # noqa: E402
 
 OPENAPI = ROOT / "docs" / "openapi.json"
 README = ROOT / "README.md"
 SECURITY = ROOT / "docs" / "security.md"
 FUNCTION_TABLE = re.compile(r"(?<=<!-- functions -->\n).*?(?=<!-- /functions -->)", re.DOTALL)
+PROVIDERS = ROOT / "docs" / "providers.md"
+BASE_MODELS_TABLE = re.compile(r"(?<=<!-- base models -->\n).*?(?=<!-- /base models -->)", re.DOTALL)
 RIGHTS_TABLE = re.compile(r"(?<=<!-- rights -->\n).*?(?=<!-- /rights -->)", re.DOTALL)
 DESCRIPTION = """One document for all functions. Every route takes `Authorization: Bearer tl_…`; `x-scope` is the scope.
 Webhooks alone take none: their `x-scope` is `signature`, as their sender signs them.
@@ -134,6 +138,30 @@ def _on_bedrock(more: OnBedrock) -> str:
     return ", ".join(parts + [f"list and delete versions in `{prefix}`" for prefix in more.deletes])
 
 
+def base_models_table() -> str:
+    """The providers guide's table: what the catalog says of each base model."""
+    head = ["provider", "base model", "training", "calls in / out", "methods", "hyperparameters", "until"]
+    offers = {
+        (provider, name): price_of(provider, name) for provider in providers() for name in listed_models(provider)
+    }
+    rows = [_base_model(*named, offer) for named, offer in offers.items() if offer]
+    return "\n".join([f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)] + [""])
+
+
+def _base_model(provider: str, name: str, offer: Offer) -> list[str]:
+    known = (offer.training_per_1m, offer.input_per_1m, offer.output_per_1m)
+    prices = ["?" if price is None else f"{price:f}" for price in known]
+    ranges = ", ".join(f"`{each}` {taken.least:f} to {taken.most:f}" for each, taken in offer.hyperparameters.items())
+    until = str(offer.shutdown_date or "")
+    shown = "any" if name == ANY_MODEL else f"`{name}`"
+    return [provider, shown, prices[0], f"{prices[1]} / {prices[2]}", ", ".join(offer.methods), _plain(ranges), until]
+
+
+def _plain(figures: str) -> str:
+    """Figures without the zeros that say nothing."""
+    return re.sub(r"(\.\d*?)0+(?=\D|$)", lambda found: found[1].rstrip("."), figures)
+
+
 def _with_tables(path: Path, pattern: re.Pattern[str], table: str) -> str:
     return pattern.sub(lambda _: table, path.read_text("utf-8"))
 
@@ -146,6 +174,7 @@ def main() -> None:
     built = {
         OPENAPI: openapi(),
         README: _with_tables(README, FUNCTION_TABLE, function_table()),
+        PROVIDERS: _with_tables(PROVIDERS, BASE_MODELS_TABLE, base_models_table()),
         SECURITY: _with_tables(SECURITY, RIGHTS_TABLE, rights_table()),
     }
     stale = [path for path, text in built.items() if not path.exists() or path.read_text("utf-8") != text]
