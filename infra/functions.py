@@ -178,7 +178,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         table=("GetItem", "Query", "PutItem"), settings=("provider", "base_model")),
 
     FunctionSpec("complete-chat", "Answer chat completions with the version that serves this user.",
-        routes=("GET /v1/models", "GET /v1/models/{model}", "POST /v1/chat/completions", "GET /v1/models/{model}/route"), unknown_routes=True,
+        routes=("GET /v1/models", "GET /v1/models/{model}", "POST /v1/chat/completions",
+                "GET /v1/models/{model}/route"), unknown_routes=True,
         table=("GetItem", "Query"), sends=("usage",), provider_key=True, bedrock=OnBedrock(("InvokeModel",)),
         settings=("provider",)),
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from aws_cdk import aws_lambda as lambda_
 
-from infra.functions import FUNCTIONS, FunctionSpec
+from infra.bedrock import ABOUT, BASE
+from infra.functions import FUNCTIONS, FunctionSpec, OnBedrock
 from infra.lambdas import RUNTIME
 from tuneloop.domain.providers import key_parameter, webhook_parameter
 
@@ -27,6 +28,8 @@ KEY_IS_CHECKED_INSIDE = (
     "API's error shape, and its cache would outlive a revocation. A test walks every route without a key."
 )
 ONE_PREFIX = "An object right is a key prefix; this one is what the function's row of the table says, and no wider."
+MADE_LATER = "Jobs, models and deployments get their ids from Bedrock as they are made, base models are chosen by run."
+LISTS = "Bedrock's lists have no resource that a right could name; they tell names and states, and change nothing."
 ONE_STREAM = "The stream's ARN ends in a time that is not known before it is made; the right is to this table's only."
 EACH_PROVIDER_ITS_OWN = (
     "Which providers a stage has stands in its table, where they are added without a deploy; the right is to their "
@@ -60,6 +63,28 @@ def accepted() -> list[Accepted]:
             if spec.unknown_routes
         ),
     ]
+
+
+def accepted_on_bedrock() -> list[Accepted]:
+    """What a stage that trains on Bedrock has besides."""
+    roles = [("Bedrock", OnBedrock(reads=("training/",), writes=("training-output/",)))]
+    roles += [(f"Functions/{spec.construct_id}", spec.bedrock) for spec in FUNCTIONS]
+    return [
+        Accepted(f"{construct}/{'JobRole' if construct == 'Bedrock' else 'Role'}", rule, reason)
+        for construct, rights in roles
+        for rule, reason in _of_bedrock(rights)
+    ]
+
+
+def _of_bedrock(rights: OnBedrock) -> Iterator[tuple[str, str]]:
+    for prefix in dict.fromkeys((*rights.reads, *rights.writes, *rights.deletes)):
+        yield f"AwsSolutions-IAM5[Resource::<State/Bucket.Arn>/{prefix}*]", ONE_PREFIX
+    for kind in sorted({kind for action in rights.actions for kind in ABOUT[action]}):
+        account = "" if kind == BASE else "<AWS::AccountId>"
+        arn = f"arn:<AWS::Partition>:bedrock:<AWS::Region>:{account}:{kind}/*"
+        yield f"AwsSolutions-IAM5[Resource::{arn}]", MADE_LATER
+    if any(not ABOUT[action] for action in rights.actions):
+        yield "AwsSolutions-IAM5[Resource::*]", LISTS
 
 
 def _of_function(spec: FunctionSpec) -> Iterator[Accepted]:

@@ -38,6 +38,7 @@ COLLECT_S = 120
 SWEEP_S = 300
 LATE = "S3 told nobody of the files, as in the first minutes of a bucket: the sweep finds them within {:.0f} minutes."
 REQUEST_S = 300
+DEPLOY_S = 1800  # minutes, says Bedrock of its deployments
 EVALUATE_S = 900
 COUNT_S = 120
 LOGS_S = 90  # CloudWatch shows a line some seconds after it was written
@@ -242,6 +243,8 @@ def _train(smoke: Smoke) -> None:
     if seen != "succeeded":
         raise LoopError(f"The run ended as {seen}: {(smoke.run.get('error') or {}).get('message')}")
     smoke.show.say(split_of(smoke.api.get(f"/datasets/{smoke.dataset}/exports/{smoke.run['export']}")))
+    if deployment := smoke.served(smoke.run, DEPLOY_S)["deployment"]:
+        smoke.show.say(f"deployed as {deployment}")
     smoke.show.say(f"version {smoke.run['version']} is ready: {smoke.run['fine_tuned_model']}")
 
 

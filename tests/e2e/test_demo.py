@@ -71,6 +71,20 @@ def test_the_demo_closes_the_loop_and_leaves_nothing_behind() -> None:
     wait_until_gone(running.pid)
 
 
+def test_the_same_loop_closes_on_bedrock_s_wire() -> None:
+    running = demo("--provider", "bedrock")
+    output, _ = running.communicate(timeout=300)
+
+    assert running.returncode == 0, output
+    report = json.loads(REPORT.read_text())
+    assert [(step["name"], step["ok"]) for step in report["steps"]] == [(name, True) for name in STEPS]
+    assert report["evaluation"]["tuned_accuracy"] > report["evaluation"]["base_accuracy"]
+    [tuned, base] = report["versions"]
+    assert ":custom-model/" in tuned["provider_model"]
+    assert base["provider_model"] == "tuneloop.linear-v1:0"
+    wait_until_gone(running.pid)
+
+
 @pytest.mark.skipif(not BANKING.is_dir(), reason="../shared/data/banking77 is not here")
 def test_banking77_reaches_ninety_percent_on_its_own_test_set() -> None:
     running = demo("--data", str(BANKING / "train.jsonl"), "--test", str(BANKING / "test.jsonl"))

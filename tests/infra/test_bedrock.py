@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from aws_cdk import App
+from cdk_nag import AwsSolutionsChecks
 
 from infra.app import build
 from infra.bus import JOBS_ON_BEDROCK
 from infra.functions import FUNCTIONS, FunctionSpec
+from infra.nag import accepted, accepted_on_bedrock
 from infra.stage import LOCAL, ROOT, stage_named
 from tests.infra.template import Template, as_list
 from tests.infra.test_permissions import construct_of, granted
@@ -21,14 +23,23 @@ NOVA = {"provider": "bedrock", "base_model": "amazon.nova-micro-v1:0"}
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return synthesized("prod", tmp_path_factory.mktemp("bedrock"), **NOVA)
+def app(tmp_path_factory: pytest.TempPathFactory) -> App:
+    return app_of("prod", tmp_path_factory.mktemp("bedrock"), **NOVA)
+
+
+@pytest.fixture(scope="module")
+def template(app: App) -> Template:
+    return Template(app.synth().get_stack_by_name("tuneloop-prod").template)
+
+
+def app_of(stage: str, folder: Path, **settings: str) -> App:
+    made = App(outdir=str(folder), context={"stage": stage, "aws:cdk:enable-path-metadata": True, **settings})
+    build(made)
+    return made
 
 
 def synthesized(stage: str, folder: Path, **settings: str) -> Template:
-    app = App(outdir=str(folder), context={"stage": stage, "aws:cdk:enable-path-metadata": True, **settings})
-    build(app)
-    return Template(app.synth().get_stack_by_name(f"tuneloop-{stage}").template)
+    return Template(app_of(stage, folder, **settings).synth().get_stack_by_name(f"tuneloop-{stage}").template)
 
 
 def statements_of(template: Template, role: str) -> list[dict[str, Any]]:
@@ -85,6 +96,16 @@ def test_rights_are_to_this_region_s_resources_of_the_kind_that_an_action_is_abo
     assert ("bedrock:InvokeModel", "arn:<AWS::Partition>:bedrock:<AWS::Region>::foundation-model/*") in rights
     everything = {action for action, resource in rights if resource == "*"}
     assert everything == {"bedrock:ListModelCustomizationJobs", "bedrock:ListFoundationModels"}
+
+
+def test_what_the_rules_of_cdk_nag_find_besides_is_accepted_with_a_reason(app: App, template: Template) -> None:
+    found = {
+        (str(resource.construct_path).split("/", 1)[1].removesuffix("/Resource"), template.named(violation.rule_name))
+        for violation in AwsSolutionsChecks(app).validate_scope(app).violations
+        for resource in violation.violating_resources
+    }
+
+    assert found - {(one.path, one.rule) for one in accepted()} == {(o.path, o.rule) for o in accepted_on_bedrock()}
 
 
 def test_a_stage_without_bedrock_has_none_of_it(templates: dict[str, Template]) -> None:
