@@ -6,6 +6,7 @@ has another job, or has ended without one, the stray is stopped, and what it cos
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from pydantic import ValidationError
 
@@ -105,8 +106,10 @@ class Strays:
     def _record(self, run: ControlledRun, other: OtherJob) -> None:
         for _ in range(TRIES):
             others = [each for each in run.other_jobs if each.id != other.id]
+            counted = sum((each.cost_usd or Decimal(0) for each in run.other_jobs if each.id == other.id), Decimal(0))
+            changed = run.model_copy(update={"other_jobs": [*others, other]})
             try:
-                self.runs.save(run.model_copy(update={"other_jobs": [*others, other]}))
+                self.runs.recost(changed, (other.cost_usd or Decimal(0)) - counted)
             except Stale:
                 run = self.runs.get(run.tenant, run.id)
             else:

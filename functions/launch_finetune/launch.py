@@ -1,5 +1,6 @@
 """Launching: which runs an event or a schedule sets in motion."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -7,6 +8,7 @@ from launch_finetune.request import request_run, requested
 from launch_finetune.submit import Submission, fail
 from launch_finetune.validating import failure_of, places_of, refusal_of_validation
 from tuneloop.domain.datasets import Dataset
+from tuneloop.domain.sunset import Shutdowns, as_announced
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun
 from tuneloop.observability import count
 from tuneloop.providers.catalog import price_of
@@ -16,6 +18,7 @@ from tuneloop.store.exports import Exports
 from tuneloop.store.models import Models
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
+from tuneloop.store.spending import Spendings
 from tuneloop.store.tenants import Tenants
 from tuneloop.sweeping import each
 
@@ -31,14 +34,17 @@ def launch(
     exports: Exports,
     runs: Runs,
     objects: Objects,
+    models: Models,
+    spendings: Spendings,
     providers: Providers,
+    ends: Mapping[str, Shutdowns],
     stage: str,
     owner: str,
     now: datetime,
 ) -> ControlledRun:
     """Submit a run if its export is frozen; until then it waits for the event that says so, and is reminded of.
 
-    It fails where its export can't be made.
+    It fails where its export can't be made. `ends` is what each provider has announced of its models.
     """
     run = runs.get(tenant, run_id)
     if run.status not in SUBMITTABLE:
@@ -54,10 +60,10 @@ def launch(
         return fail(run, unfit, runs=runs, now=now)
     export, *others = frozen
     limit = max(datasets.get(tenant, run.dataset).max_run_usd, run.max_usd or Decimal(0))
-    price = price_of(run.provider, run.base_model)
+    price = as_announced(price_of(run.provider, run.base_model), run.base_model, ends.get(run.provider))
     provider = providers.named(run.provider)
-    submission = Submission(run, export, provider, objects, runs, stage, now, *others)
-    return submission.submit(price, limit, owner)
+    submission = Submission(run, export, provider, objects, runs, stage, now, spendings, *others)
+    return submission.submit(price, limit, owner, is_first=models.deployment(tenant, run.model).stable == 0)
 
 
 def request_wanted(dataset: Dataset, revision: int, *, provider: str, runs: Runs, now: datetime) -> None:

@@ -7,6 +7,12 @@ from tuneloop.domain.errors import Conflict, Stale
 from tuneloop.domain.training import ControlledRun, RunStatus, attempt_id
 from tuneloop.store.runs import Runs
 
+DEFINING = (
+    *("tenant", "provider", "model", "base_model", "asked_base_model", "method", "hyperparameters", "metadata", "seed"),
+    *("dataset", "export", "revision", "validation_dataset", "validation_export", "validation_revision"),
+    *("model_is_named", "max_usd"),
+)
+
 
 def retry(run: ControlledRun, *, force: bool = False, runs: Runs, now: datetime) -> ControlledRun:
     """The attempt after the last; asking twice gives the same one. Conflict while the run is open.
@@ -32,25 +38,5 @@ def retry(run: ControlledRun, *, force: bool = False, runs: Runs, now: datetime)
 
 
 def _next(last: ControlledRun, identity: str, now: datetime) -> ControlledRun:
-    return ControlledRun(
-        id=identity,
-        tenant=last.tenant,
-        provider=last.provider,
-        model=last.model,
-        base_model=last.base_model,
-        asked_base_model=last.asked_base_model,
-        method=last.method,
-        hyperparameters=last.hyperparameters,
-        metadata=last.metadata,
-        dataset=last.dataset,
-        export=last.export,
-        validation_dataset=last.validation_dataset,
-        validation_export=last.validation_export,
-        validation_revision=last.validation_revision,
-        seed=last.seed,
-        model_is_named=last.model_is_named,
-        max_usd=last.max_usd,
-        revision=last.revision,
-        attempt=last.attempt + 1,
-        created_at=now,
-    )
+    defined = {name: getattr(last, name) for name in DEFINING}
+    return ControlledRun(id=identity, attempt=last.attempt + 1, created_at=now, **defined)

@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 from launch_finetune.cancel import end
-from launch_finetune.checks import end_in_sight, method_of, missing_at, refusal_of_run
+from launch_finetune.checks import dead, end_in_sight, method_of, missing_at, refusal_of_run
 from launch_finetune.pausing import pause_after
+from launch_finetune.spending import Costs, costs_of, reserving
 from tuneloop.domain.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.examples import Split
@@ -22,16 +23,18 @@ from tuneloop.domain.exports import Export, ExportFile
 from tuneloop.domain.jobs import OtherJob, ProviderJob, RunError, TrainingFile
 from tuneloop.domain.leases import lease
 from tuneloop.domain.listening import listened
-from tuneloop.domain.offers import Offer, epochs_of
-from tuneloop.domain.pricing import training_cost
+from tuneloop.domain.offers import Offer
+from tuneloop.domain.spending import MonthlySpending, month_of
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.base import JOB_NOT_FOUND, JobRequest, Provider
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
+from tuneloop.store.spending import Spendings
 
 LEASE_S = 330  # beyond the function's time-out of 300 s, so that a dead holder is really dead
 ASKING_S = 20.0
+TRIES = 8
 UNSURE = "Another look: the provider was asked for the job and has not shown it yet."
 
 
@@ -46,36 +49,60 @@ class Submission:
     runs: Runs
     stage: str
     now: datetime
+    spendings: Spendings
     validation: Export | None = None  # of another dataset, all of which validates
 
-    def submit(self, price: Offer | None, limit_usd: Decimal, owner: str) -> ControlledRun:
-        """Take the run as far as it can go now: refused, waiting for a confirmation, or at the provider."""
-        if self.run.status not in SUBMITTABLE or (self.run.lease and self.run.lease.is_held(self.now)):
+    def submit(self, price: Offer | None, limit_usd: Decimal, owner: str, *, is_first: bool = True) -> ControlledRun:
+        """Take the run as far as it can go now: refused, waiting for a confirmation, or at the provider.
+
+        `is_first` says that nothing but the base model serves, so that no other version is asked in its evaluation.
+        """
+        if self._is_left_alone():
             return self.run
         if self.run.cancel_requested_at and self.run.has_no_job:
             return end(self.run, runs=self.runs, now=self.now)
-        if self.run.not_before and self.now < self.run.not_before:
-            return self.run
-        if self.run.has_no_job and (refusal := refusal_of_run(self.run, self.export, self.provider, self.now)):
+        if self.run.has_no_job and (refusal := self._refusal(price)):
             return self._fail(refusal)
-        estimate = self._estimate(price)
-        may_wait = self.run.status == RunStatus.REQUESTED and not self.run.confirmed
-        reasons = [end_in_sight(price, self.now), _waits_for(estimate, limit_usd)] if may_wait else []
-        if waiting := " ".join(filter(None, reasons)):
-            held_back = self.run.moved(RunStatus.AWAITING_CONFIRMATION, estimated_cost_usd=estimate)
-            return self._save(held_back.waiting(waiting, self.now))
-        try:
-            held: dict[str, Any] = {
-                "lease": lease(owner, self.now, LEASE_S),
-                "estimated_cost_usd": estimate,
-                "not_before": None,
-            }
-            held["method"] = method_of(self.export)  # which its policy needn't have said
-            examples = self.export.files[Split.TRAIN].examples
-            self._save(self.run.moved(RunStatus.SUBMITTING, examples=examples, **held))
-        except Stale:  # somebody else took it
-            return self.runs.get(self.run.tenant, self.run.id)
-        return self._work()
+        costs = costs_of(self.run, self.export, price, is_first=is_first)
+        reasons = [end_in_sight(price, self.now), costs.over(limit_usd)]
+        for _ in range(TRIES):
+            month, spending = self.spendings.of(self.run.tenant, month_of(self.now))
+            if waiting := " ".join(filter(None, [*reasons, self._over(month, costs)])) if self._may_wait() else "":
+                held_back = self.run.moved(RunStatus.AWAITING_CONFIRMATION, **costs.fields)
+                return self._save(held_back.waiting(waiting, self.now))
+            try:
+                self.run = self.runs.reserve(self._held(reserving(self.run, costs, self.now), owner), spending)
+            except Stale:  # somebody else took the run, or of the budget
+                if (seen := self.runs.get(self.run.tenant, self.run.id)).seq != self.run.seq:
+                    return seen
+            else:
+                return self._work()
+        raise Stale("The month's budget is changing too fast to reserve anything of it; try again.")
+
+    def _refusal(self, price: Offer | None) -> RunError | None:
+        return dead(price, self.now) or refusal_of_run(self.run, self.export, self.provider, self.now)
+
+    def _is_left_alone(self) -> bool:
+        """Whether the run is somebody else's to work on, or is to be left for a while."""
+        is_held = self.run.lease is not None and self.run.lease.is_held(self.now)
+        is_paused = self.run.not_before is not None and self.now < self.run.not_before
+        return self.run.status not in SUBMITTABLE or is_held or (is_paused and not self.run.cancel_requested_at)
+
+    def _may_wait(self) -> bool:
+        return self.run.status == RunStatus.REQUESTED and not self.run.confirmed
+
+    def _over(self, month: MonthlySpending, costs: Costs) -> str | None:
+        return None if costs.asked_usd is None or self.run.reserved_month else month.refusal(costs.asked_usd)
+
+    def _held(self, run: ControlledRun, owner: str) -> ControlledRun:
+        """The run in our hands, with the method that its policy needn't have said."""
+        return run.moved(
+            RunStatus.SUBMITTING,
+            lease=lease(owner, self.now, LEASE_S),
+            examples=self.export.files[Split.TRAIN].examples,
+            method=method_of(self.export),
+            not_before=None,
+        )
 
     def _work(self) -> ControlledRun:
         sent_before = self.run.create_sent_at
@@ -160,12 +187,6 @@ class Submission:
             return self.validation.files[Split.TRAIN]
         return self.export.files[split]
 
-    def _estimate(self, price: Offer | None) -> Decimal | None:
-        train = self.export.files[Split.TRAIN]
-        chosen = self.run.hyperparameters.get("n_epochs")
-        epochs = epochs_of(price, chosen if isinstance(chosen, int) else None, train.examples)
-        return training_cost(price, train.tokens * epochs)
-
     def _fail(self, error: RunError) -> ControlledRun:
         self.run = fail(self.run, error, runs=self.runs, now=self.now)
         return self.run
@@ -189,15 +210,3 @@ def fail(run: ControlledRun, error: RunError, *, runs: Runs, now: datetime) -> C
     failed = run.moved(RunStatus.FAILED, error=error, finished_at=now, lease=None)
     count("RunsFailed")
     return runs.finish(failed, TrainingRunFinished.of(failed), now, None)
-
-
-def _waits_for(estimate: Decimal | None, limit_usd: Decimal) -> str | None:
-    if estimate is None:
-        return "A confirmation: this base model's training price is not known."
-    if estimate > limit_usd:
-        return f"A confirmation: the estimate of {_usd(estimate)} is above the limit of {_usd(limit_usd)} for one run."
-    return None
-
-
-def _usd(amount: Decimal) -> str:
-    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.4f}"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tuneloop.store.queues import Queue
     from tuneloop.store.reviews import Reviews
     from tuneloop.store.runs import Runs
+    from tuneloop.store.spending import Spendings
     from tuneloop.store.statistics import KeptStatistics
     from tuneloop.store.tenants import Tenants
     from tuneloop.store.usage import Usage
@@ -194,6 +195,13 @@ class App:
         return Runs(self.table)
 
     @cached_property
+    def spendings(self) -> "Spendings":
+        """The budgets of every tenant, and what is used of them."""
+        from tuneloop.store.spending import Spendings
+
+        return Spendings(self.table)
+
+    @cached_property
     def models(self) -> "Models":
         """The models of every tenant."""
         from tuneloop.store.models import Models
@@ -268,10 +276,9 @@ class App:
 
     def secret(self, parameter: str) -> str | None:
         """What an SSM parameter holds, None where there is none of that name."""
-        ssm = self._ssm
         try:
-            return str(ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"])
-        except ssm.exceptions.ParameterNotFound:
+            return str(self._ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"])
+        except self._ssm.exceptions.ParameterNotFound:
             return None
 
     @cached_property

@@ -10,6 +10,7 @@ import typer
 from tuneloop.domain.errors import NotFound
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.providers import ProviderRows
+from tuneloop.store.spending import Spendings
 from tuneloop.store.table import Table
 from tuneloop.store.tenants import Tenants
 
@@ -19,6 +20,11 @@ StageOption = Annotated[str, typer.Option("--stage", envvar="TUNELOOP_STAGE", he
 def tenants(stage: str) -> Tenants:
     """The stage's tenants and keys."""
     return Tenants(_table(stage))
+
+
+def spendings(stage: str) -> Spendings:
+    """The stage's budgets, and what is used of them."""
+    return Spendings(_table(stage))
 
 
 def datasets(stage: str) -> Datasets:

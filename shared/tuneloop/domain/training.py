@@ -218,8 +218,10 @@ def attempt_id(run: ControlledRun, attempt: int) -> str:
         of = run.tenant, run.model, run.export, run.provider, base_model
         return run_id(*of, run.hyperparameters, number, method, run.particulars)
 
-    made_with = (pair for pair in product(names, [run.method, *Method]) if by(*pair, run.attempt) == run.id)
-    return by(*next(made_with, (run.base_model, run.method)), attempt)
+    pairs = product(names, [run.method, *Method])
+    made_with = ((base, method) for base, method in pairs if by(base, method, run.attempt) == run.id)
+    base, method = next(made_with, (run.base_model, run.method))
+    return by(base, method, attempt)
 
 
 def origin_of(run: ControlledRun, stage: str) -> JobOrigin:

@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 from pydantic import BaseModel
 
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.events import AnyEvent
 from tuneloop.domain.registry import Model, Version
+from tuneloop.domain.spending import Spending
 from tuneloop.domain.training import ControlledRun
 from tuneloop.store import keys
 from tuneloop.store.models import version_writes
+from tuneloop.store.spending import reservation, settlement, surcharge
 from tuneloop.store.table import Listing, Table, cursor_behind
 from tuneloop.store.writes import Announce, Place, Save, Write
 
@@ -53,6 +56,16 @@ class Runs:
         self._table.commit(*writes)
         return run.model_copy(update={"seq": run.seq + 1})
 
+    def reserve(self, run: ControlledRun, spending: Spending) -> ControlledRun:
+        """Store a run with what it holds of its month's budget; Stale where either was written in between."""
+        self._table.commit(_save(run), *reservation(run, spending))
+        return run.model_copy(update={"seq": run.seq + 1})
+
+    def recost(self, run: ControlledRun, more_usd: Decimal) -> ControlledRun:
+        """Store a run of which it came to light that it cost more; while it is open its end counts that."""
+        self._table.commit(_save(run), *([] if run.is_open else surcharge(run, more_usd)))
+        return run.model_copy(update={"seq": run.seq + 1})
+
     def adopt(self, run: ControlledRun, *, event: AnyEvent | None = None, now: datetime | None = None) -> ControlledRun:
         """Store a run with its job, and where the job's run is found; Stale where somebody else wrote in between."""
         if run.provider_job_id is None:
@@ -74,8 +87,8 @@ class Runs:
     def finish(
         self, run: ControlledRun, event: AnyEvent, now: datetime, made: tuple[Model, Version, Version | None] | None
     ) -> ControlledRun:
-        """Store a run's end together with what it made: its version, and the base version if its prompt changed."""
-        writes: list[Write] = [_save(run), Announce(event, run.seq + 1, now)]
+        """Store a run's end with what it cost and what it made: its version, and the base's if its prompt changed."""
+        writes: list[Write] = [_save(run), Announce(event, run.seq + 1, now), *settlement(run)]
         if made:
             model, version, base = made
             writes += version_writes(model, version, now)

@@ -109,16 +109,21 @@ class Remove:
 
 @dataclass(frozen=True)
 class Add:
-    """Add amounts to a row's counters, making the row if need be."""
+    """Add amounts to a row's counters, making the row if need be; `after` is the `seq` it must have (0: none)."""
 
     key: Key
     amounts: dict[str, int | Decimal]
+    after: int | None = None
 
     def action(self, table: str) -> Item:
-        """An unconditional ADD."""
+        """An ADD, unconditional unless it is to come after a certain write."""
         names = {f"#n{position}": name for position, name in enumerate(self.amounts)}
         values = {f":v{position}": amount for position, amount in enumerate(self.amounts.values())}
         parts = [f"#n{position} :v{position}" for position in range(len(self.amounts))]
+        condition = {}
+        if self.after is not None:
+            condition = {"ConditionExpression": "seq = :after" if self.after else "attribute_not_exists(pk)"}
+            values |= {":after": self.after} if self.after else {}
         return {
             "Update": {
                 "TableName": table,
@@ -126,6 +131,7 @@ class Add:
                 "UpdateExpression": "ADD " + ", ".join(parts),
                 "ExpressionAttributeNames": names,
                 "ExpressionAttributeValues": to_item(values),
+                **condition,
             }
         }
 

@@ -40,6 +40,7 @@ WITHOUT_TABLE = {
     "examples_queue",
     "usage_queue",
     "provider_rows",
+    "known_providers",
     "providers",
     "_ssm",
 }

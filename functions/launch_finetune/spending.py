@@ -1,0 +1,71 @@
+"""What a run may spend: its estimate, whether it has to be confirmed, and its reservation in the month's budget."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from tuneloop.domain.estimates import Basis, estimate
+from tuneloop.domain.examples import Split
+from tuneloop.domain.exports import Export
+from tuneloop.domain.offers import Offer, epochs_of
+from tuneloop.domain.pricing import training_cost
+from tuneloop.domain.spending import UNCOUNTED, asked_of, evaluation_cost, month_of, usd
+from tuneloop.domain.training import ControlledRun
+
+UNKNOWN_PRICE = "A confirmation: this base model's training price is not known."
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a run is estimated to cost in US dollars and to take in minutes, at most; None is unknown."""
+
+    training_usd: Decimal | None
+    evaluation_usd: Decimal | None
+    minutes: int | None
+
+    @property
+    def asked_usd(self) -> Decimal | None:
+        """All that it is going to cost."""
+        return asked_of(self.training_usd, self.evaluation_usd)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The same as the run shows it."""
+        return {
+            "estimated_cost_usd": self.training_usd,
+            "estimated_evaluation_usd": self.evaluation_usd,
+            "estimated_minutes": self.minutes,
+        }
+
+    def over(self, limit_usd: Decimal) -> str | None:
+        """Why a run of these costs has to be confirmed, whatever is left of the month's budget."""
+        if (asked := self.asked_usd) is None:
+            return UNKNOWN_PRICE
+        if asked <= limit_usd:
+            return None
+        sums = f"{usd(asked)}{' with its evaluation' if self.evaluation_usd else ''}"
+        return f"A confirmation: the estimate of {sums} is above the limit of {usd(limit_usd)} for one run."
+
+
+def costs_of(run: ControlledRun, export: Export, offer: Offer | None, *, is_first: bool) -> Costs:
+    """What training on an export costs, and what asking its test rows costs afterwards."""
+    train, chosen = export.files[Split.TRAIN], run.hyperparameters.get("n_epochs")
+    epochs = epochs_of(offer, chosen if isinstance(chosen, int) else None, train.examples)
+    basis = Basis(train.examples, train.tokens, export.files[Split.TEST].examples, export.answer_tokens)
+    minutes = estimate(run.base_model, offer, basis, epochs=epochs).minutes
+    return Costs(
+        training_usd=training_cost(offer, train.tokens * epochs),
+        evaluation_usd=evaluation_cost(export, offer, is_first=is_first),
+        minutes=minutes.high if minutes else None,
+    )
+
+
+def reserving(run: ControlledRun, costs: Costs, now: datetime) -> ControlledRun:
+    """The run with what is held for it; one that holds something already keeps that, and its month."""
+    counted = run.model_copy(update=costs.fields)
+    if run.reserved_month:
+        return counted
+    if (asked := costs.asked_usd) is None:
+        return counted.noting(UNCOUNTED)
+    return counted.model_copy(update={"reserved_usd": asked, "reserved_month": month_of(now)}) if asked else counted

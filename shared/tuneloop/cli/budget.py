@@ -1,0 +1,42 @@
+"""`tuneloop budget`: what a tenant may spend on training in a month, with AWS credentials."""
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+import typer
+
+from tuneloop.cli.stage import StageOption, spendings, tenants
+from tuneloop.domain.errors import InvalidInput, NotFound
+from tuneloop.domain.limits import RUN_USD
+from tuneloop.domain.spending import month_of, usd
+
+TenantArgument = Annotated[str, typer.Argument(help="The tenant.")]
+MonthlyOption = Annotated[
+    str | None, typer.Option("--monthly-usd", metavar="N|none", help="The new budget in US dollars, or `none`.")
+]
+
+
+def budget(tenant: TenantArgument, monthly_usd: MonthlyOption = None, stage: StageOption = "prod") -> None:
+    """Show what a tenant's training has cost this month, after setting his monthly budget if one is given."""
+    if not tenants(stage).exists(tenant):
+        raise NotFound(f"There is no tenant {tenant} in stage {stage}.")
+    if monthly_usd is not None:
+        spendings(stage).set_budget(tenant, _dollars(monthly_usd))
+    month, _ = spendings(stage).of(tenant, month_of(datetime.now(UTC)))
+    limit = "no budget" if month.limit_usd is None else f"a budget of {usd(month.limit_usd)}"
+    left = "" if month.left_usd is None else f", {usd(month.left_usd)} left"
+    used = f"{usd(month.spent_usd)} spent, {usd(month.reserved_usd)} reserved{left}"
+    typer.echo(f"{tenant} has {limit} in {month.month}: {used}.")
+
+
+def _dollars(text: str) -> Decimal | None:
+    if text == "none":
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or not 0 <= amount <= RUN_USD:
+        raise InvalidInput(f"--monthly-usd has to be a number from 0 to {RUN_USD:,}, or `none`.", param="monthly-usd")
+    return amount

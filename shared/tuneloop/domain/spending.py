@@ -1,0 +1,112 @@
+"""Spending: what a tenant's runs of a month have cost or are reserved for, and how much of it his budget allows.
+
+A run is counted when it is launched, in the month of that moment and at its estimate with that of its evaluation; when
+it ends, at what it cost. A price that nobody knows can't be counted, which is why such a run waits for a confirmation.
+"""
+
+from datetime import datetime
+from decimal import ROUND_UP, Decimal
+
+from pydantic import BaseModel
+
+from tuneloop.domain.evaluation import FEWEST_ROWS
+from tuneloop.domain.examples import Split
+from tuneloop.domain.exports import Export
+from tuneloop.domain.limits import EVALUATION_ROWS
+from tuneloop.domain.pricing import Price, Usd, inference_cost
+from tuneloop.domain.training import ControlledRun, RunStatus
+
+NOTHING = Decimal(0)
+MICRO = Decimal("0.000001")  # what is reserved is given back to the last digit
+UNCOUNTED = "The price of training this base model is not known, so this run is not counted in the month's budget."
+
+
+class Budget(BaseModel):
+    """What a tenant may spend on training in a month; None is without end."""
+
+    monthly_usd: Usd | None = None
+    seq: int = 0
+
+
+class Spending(BaseModel):
+    """What a month's runs have cost, and what is held for those that go on."""
+
+    spent_usd: Usd = NOTHING
+    reserved_usd: Usd = NOTHING
+    seq: int = 0
+
+
+class MonthlySpending(BaseModel):
+    """A tenant's month (YYYY-MM): its budget, what was spent and reserved of it, and what is left."""
+
+    month: str
+    limit_usd: Usd | None
+    spent_usd: Usd
+    reserved_usd: Usd
+    left_usd: Usd | None
+
+    @classmethod
+    def of(cls, month: str, budget: Budget, spending: Spending) -> "MonthlySpending":
+        """The same from what is stored."""
+        used = spending.spent_usd + spending.reserved_usd
+        left = None if budget.monthly_usd is None else budget.monthly_usd - used
+        return cls(
+            month=month,
+            limit_usd=budget.monthly_usd,
+            spent_usd=spending.spent_usd,
+            reserved_usd=spending.reserved_usd,
+            left_usd=left,
+        )
+
+    def refusal(self, asked: Decimal) -> str | None:
+        """Why a run of that estimate has to be confirmed; None where it fits, or costs nothing."""
+        if not asked or self.left_usd is None or self.limit_usd is None or asked <= self.left_usd:
+            return None
+        used = f"{usd(self.spent_usd)} is spent and {usd(self.reserved_usd)} reserved, so {usd(self.left_usd)} is left"
+        return (
+            f"A confirmation: of the budget of {usd(self.limit_usd)} for {self.month} {used}, "
+            f"and the estimate is {usd(asked)}."
+        )
+
+
+def month_of(at: datetime) -> str:
+    """The month (YYYY-MM, UTC) that a moment lies in."""
+    return f"{at:%Y-%m}"
+
+
+def usd(amount: Decimal) -> str:
+    """Dollars in words, small ones to a hundredth of a cent."""
+    sign = "-" if amount < 0 else ""
+    return f"{sign}${abs(amount):.2f}" if abs(amount) >= 1 or not amount else f"{sign}${abs(amount):.4f}"
+
+
+def evaluation_cost(export: Export, price: Price | None, *, is_first: bool) -> Decimal | None:
+    """What asking the test's rows of the version, its base and what serves beside them costs; None where unknown."""
+    test = export.files[Split.TEST]
+    rows = min(test.examples, EVALUATION_ROWS)
+    if rows < FEWEST_ROWS:
+        return NOTHING
+    answer = round(export.answer_tokens)
+    prompt = max(0, round(test.tokens / test.examples) - answer)
+    tuned, base = (inference_cost(price, prompt, answer, is_finetuned=kind) for kind in (True, False))
+    if tuned is None or base is None:
+        return None
+    return rows * (tuned * (1 if is_first else 2) + base)
+
+
+def asked_of(training: Decimal | None, evaluation: Decimal | None) -> Decimal | None:
+    """What a run and its evaluation are estimated to cost together; None where the training's price is unknown."""
+    return None if training is None else (training + (evaluation or NOTHING)).quantize(MICRO, ROUND_UP)
+
+
+def settled(run: ControlledRun) -> Decimal:
+    """What a run that has ended is counted at: its training, its evaluation's estimate, and its other jobs.
+
+    A success whose tokens its provider doesn't tell stays at its estimate.
+    """
+    others = sum((other.cost_usd or NOTHING for other in run.other_jobs), NOTHING)
+    if run.status != RunStatus.SUCCEEDED:
+        return (run.training_cost_usd or NOTHING) + others
+    unknown = run.estimated_cost_usd if run.trained_tokens is None else None
+    training = run.training_cost_usd if run.training_cost_usd is not None else unknown
+    return (training or NOTHING) + (run.estimated_evaluation_usd or NOTHING) + others
