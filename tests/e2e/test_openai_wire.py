@@ -7,7 +7,7 @@ import pytest
 from openai import APIStatusError
 
 from tests.e2e.conftest import Command
-from tests.functions.guide import block, start
+from tests.functions.guide import block, started
 from tuneloop.domain.limits import FILE_BYTES
 
 ENDS_WITHIN_S = 120
@@ -22,7 +22,7 @@ def with_key(command: Command) -> Command:
 
 
 def test_the_guide_s_script_runs_on_the_deployed_stack(command: Command, tmp_path: Path) -> None:
-    with start(command.stack.base_url, with_key(command).key, tmp_path) as script:
+    with started(command.stack.base_url, with_key(command).key, tmp_path) as script:
         printed, _ = script.communicate(timeout=ENDS_WITHIN_S)
 
     assert printed == block("text")

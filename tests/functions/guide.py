@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,17 +21,22 @@ def block(language: str) -> str:
     return found[1]
 
 
-def start(base_url: str, key: str, folder: Path) -> "subprocess.Popen[str]":
-    """The script as a process of its own, in a folder that holds its file."""
+@contextmanager
+def started(base_url: str, key: str, folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """The script as a process of its own, in a folder that holds its file; it is ended with the block."""
     lines = SAMPLE.read_text("utf-8").splitlines(keepends=True)[:LINES]
     (folder / "support.jsonl").write_text("".join(lines), "utf-8")
     (folder / "script.py").write_text(block("python"), "utf-8")
     told = {"TUNELOOP_BASE_URL": base_url, "TUNELOOP_API_KEY": key}
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "script.py"],
         cwd=folder,
         env={**os.environ, **told},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as script:
+        try:
+            yield script
+        finally:
+            script.kill()

@@ -4,7 +4,7 @@ from pathlib import Path
 from time import monotonic
 
 from tests.functions.front import front
-from tests.functions.guide import GUIDE, block, start
+from tests.functions.guide import GUIDE, block, started
 from tests.world import World
 from tuneloop.domain.limits import FILE_BYTES
 
@@ -12,7 +12,7 @@ ENDS_WITHIN_S = 90
 
 
 def test_the_guide_s_script_prints_what_the_guide_shows(live: World, tmp_path: Path) -> None:
-    with front() as url, start(url, live.key, tmp_path) as script:
+    with front() as url, started(url, live.key, tmp_path) as script:
         deadline = monotonic() + ENDS_WITHIN_S
         while script.poll() is None:
             assert monotonic() < deadline
