@@ -9,16 +9,19 @@ import boto3
 import pytest
 from pydantic import ValidationError
 
+from check_status.stuck import judge
 from check_status.sunset import Sunsets
 from infra.functions import FUNCTIONS
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.conftest import reach, tenant_of
 from tests.functions.test_events import EVENTS, FILES, read
+from tests.functions.test_strays import lost
 from tests.world import BUCKET, BUS, World, invoke, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import SOURCE, AnyEvent, DomainEvent, parse_event
 from tuneloop.domain.sunset import Shutdowns
+from tuneloop.domain.training import ControlledRun, RunStatus
 from tuneloop.triggers import FunctionFailed
 
 CANARY = "the purple heron dances at noon"
@@ -53,6 +56,7 @@ def announced(trainer: str) -> list[Envelope]:
         steps.settled(world, lines)
         steps.settled(world, [chat(CANARY, CANARY, split="train")], dataset="small")
         [run] = [run for run in steps.runs(world) if run["dataset"] == "support"]
+        silent(app.runs.get(world.tenant, run["id"]))
         steps.followed(world, run["id"])
         world.settle()
         steps.decide(world, "deactivate")
@@ -60,12 +64,22 @@ def announced(trainer: str) -> list[Envelope]:
         answer = steps.ask(world, CANARY, user=CANARY).body
         feedback = {"inference_id": answer["id"], "correction": CANARY}
         world.call("POST /v1/feedback", "/v1/feedback", feedback)
+        lost(app.runs.get(world.tenant, run["id"]))
+        world.schedule("check-status", "daily")
         now = utc_now()
         ends = {steps.BASE_MODEL: now.date() + timedelta(days=20)}
         app.provider_rows.say(Shutdowns(provider="trainer", models=ends, read_at=now))
         Sunsets(app.tenants, app.models, app.exports, app.provider_rows, now).tell()
         world.settle()
         return world.events
+
+
+def silent(run: ControlledRun) -> None:
+    """Let the sweep find that nothing was heard of a run for three hours."""
+    long_ago = utc_now() - timedelta(hours=3)
+    at_provider = {"last_heard_at": long_ago, "status": RunStatus.RUNNING}
+    heard = app.runs.save(run.model_copy(update=at_provider))
+    judge(heard, lambda still: still, runs=app.runs, now=utc_now())
 
 
 @pytest.fixture

@@ -1,16 +1,23 @@
 """check-status: what the provider says of a run is fetched, by the clock and when somebody looks."""
 
+from base64 import b64encode
+from decimal import Decimal
+
+from infra.stage import LOCAL
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
+from tuneloop.domain.providers import webhook_parameter
 from tuneloop.domain.training import ControlledRun, RunStatus
 
 CHECK = "check-status"
+KEY = b"thirty-two bytes of a secret key"
 
 
 def running(stage: Stage) -> ControlledRun:
     """A run whose job has ended at the provider, which nobody has looked at yet."""
-    return state.run(stage, status=RunStatus.RUNNING, provider_job_id=stage.trained["provider_job_id"])
+    held = {"reserved_usd": Decimal(1), "reserved_month": "2026-11"}
+    return state.run(stage, status=RunStatus.RUNNING, provider_job_id=stage.trained["provider_job_id"], **held)
 
 
 @scene(CHECK, "GET /v1/training-runs/{run}")
@@ -61,3 +68,24 @@ def a_job_s_checkpoints_are_read(stage: Stage) -> None:
     run = running(stage)
 
     assert stage.call(f"GET /v1/fine_tuning/jobs/{run.id}/checkpoints")["data"]
+
+
+@scene(CHECK, "daily")
+def a_lost_run_is_looked_for(stage: Stage) -> None:
+    stage.wake("check_status.daily")
+
+    assert list(stage.runs.open()) == []  # what trained before belongs to a tenant that is gone
+
+
+@scene(CHECK, "POST /v1/webhooks/{provider}")
+def a_webhook_has_its_run_looked_at(stage: Stage) -> None:
+    run = stage.runs.adopt(running(stage))
+    name = webhook_parameter(LOCAL.name, LOCAL.provider)
+    secret = f"whsec_{b64encode(KEY).decode()}"
+    stage.stack.client("ssm").put_parameter(Name=name, Value=secret, Type="SecureString", Overwrite=True)
+    body = {"type": "fine_tuning.job.succeeded", "data": {"id": run.provider_job_id}}
+
+    answer = stage.signed(f"POST /v1/webhooks/{LOCAL.provider}", body, KEY)
+
+    assert answer.status_code == 202, answer.text
+    assert stage.runs.get(stage.tenant, run.id).status == "succeeded"

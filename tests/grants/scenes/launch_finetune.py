@@ -104,3 +104,26 @@ def a_job_is_cancelled(stage: Stage) -> None:
     run = state.run(stage)
 
     assert stage.call(f"POST /v1/fine_tuning/jobs/{run.id}/cancel")["status"] == "cancelled"
+
+
+@scene(LAUNCH, "POST /v1/training-runs/{run}/cancel")
+def a_run_is_cancelled(stage: Stage) -> None:
+    run = state.run(stage, reserved_usd=1, reserved_month="2026-11")
+
+    stage.call(f"POST /v1/training-runs/{run.id}/cancel", {})
+
+    assert stage.runs.get(stage.tenant, run.id).status == RunStatus.CANCELLED
+
+
+@scene(LAUNCH, "POST /v1/training-runs/{run}/retry")
+def a_run_is_tried_again(stage: Stage) -> None:
+    run = state.run(stage, status=RunStatus.CANCELLED)
+
+    again = stage.call(f"POST /v1/training-runs/{run.id}/retry", {})
+
+    assert stage.runs.find(stage.tenant, again["id"])
+
+
+@scene(LAUNCH, "GET /v1/budget")
+def a_budget_is_read(stage: Stage) -> None:
+    assert stage.call("GET /v1/budget")["spent_usd"] == 0
