@@ -1,6 +1,7 @@
 """check-status: every five minutes, and whenever somebody looks."""
 
 from datetime import datetime
+from functools import partial
 
 from check_status.host import host_open
 from check_status.job_routes import api
@@ -25,17 +26,10 @@ def on_schedule() -> None:
 @handler.on("daily")
 def on_day() -> None:
     """Look for jobs of ours that no run knows, even where none is open; tell of what is about to be shut down."""
-    each((_look_for_strays, _look_ahead), lambda work: work())
-
-
-def _look_for_strays() -> None:
-    survey(providers=app.providers, strays=_strays(utc_now()))
-
-
-def _look_ahead() -> None:
-    sunsets = Sunsets(app.tenants, app.models, app.exports, app.provider_rows, utc_now())
-    sunsets.ask(app.providers)
-    sunsets.tell()
+    now = utc_now()
+    sunsets = Sunsets(app.tenants, app.models, app.exports, app.provider_rows, now)
+    survey_strays = partial(survey, providers=app.providers, strays=_strays(now))
+    each((survey_strays, partial(sunsets.look, app.providers)), lambda work: work())
 
 
 def _strays(now: datetime) -> Strays:

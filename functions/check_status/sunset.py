@@ -37,6 +37,11 @@ class Sunsets:
     rows: ProviderRows
     now: datetime
 
+    def look(self, providers: Providers) -> None:
+        """Ask the providers, then tell of what is near."""
+        self.ask(providers)
+        self.tell()
+
     def ask(self, providers: Providers) -> None:
         """Store what each provider says of the ends of its models; one that can't be asked keeps its last word."""
         each(providers.names(), lambda name: self._ask(name, providers))

@@ -27,7 +27,8 @@ MADE_FROM = {
     "bus": {"bus"},
     "examples_queue": {"examples_queue_url"},
     "usage_queue": {"usage_queue_url"},
-    "provider": {"provider", "provider_base_url", "provider_key_parameter"},
+    "providers": {"provider", "provider_base_url", "provider_key_parameter"},
+    "known_providers": {"provider"},
 }
 
 

@@ -127,3 +127,8 @@ def a_run_is_tried_again(stage: Stage) -> None:
 @scene(LAUNCH, "GET /v1/budget")
 def a_budget_is_read(stage: Stage) -> None:
     assert stage.call("GET /v1/budget")["spent_usd"] == 0
+
+
+@scene(LAUNCH, "GET /v1/base-models")
+def base_models_are_listed(stage: Stage) -> None:
+    assert stage.call("GET /v1/base-models")["data"]
