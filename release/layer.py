@@ -28,7 +28,7 @@ MOST_BYTES = 250 << 20
 PLATFORMS = ("manylinux2014", "manylinux_2_17") + (() if sys.version_info < (3, 12) else ("manylinux_2_28",))
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 # The AWS services that functions call; botocore describes four hundred more.
-SERVICES = frozenset({"dynamodb", "events", "s3", "sqs", "ssm"})
+SERVICES = frozenset({"bedrock", "bedrock-runtime", "dynamodb", "events", "s3", "sqs", "ssm"})
 # What no function needs. METADATA stays, so that scanners see what is inside.
 JUNK = (
     "bin",
