@@ -1,12 +1,14 @@
 """Events: small, typed, and read back as what they were; anything else is refused."""
 
 import json
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from tuneloop.domain.estimates import UsdRange
 from tuneloop.domain.evaluation import Verdict
 from tuneloop.domain.events import (
     AnyEvent,
@@ -16,11 +18,15 @@ from tuneloop.domain.events import (
     EvaluationCompleted,
     EvaluationRequested,
     ExportCreated,
+    ModelSunsetApproaching,
+    TrainingRunAdopted,
     TrainingRunFinished,
     TrainingRunRequested,
+    TrainingRunStuck,
     VersionReady,
     parse_event,
 )
+from tuneloop.domain.offers import Successor
 from tuneloop.domain.training import RunStatus
 
 NO = Verdict(promote=False, reason="Not proved better.")
@@ -55,6 +61,37 @@ EVENTS: list[tuple[AnyEvent, str]] = [
         "evaluation.eval-1",
     ),
     (DeploymentChanged(tenant="acme", model="support", stable=2, reason="Better."), "deployment.support"),
+    (
+        TrainingRunStuck(tenant="acme", run="run-1", model="support", dataset="support", status=RunStatus.RUNNING),
+        "run.run-1",
+    ),
+    (
+        TrainingRunAdopted(
+            tenant="acme",
+            run="run-1",
+            model="support",
+            dataset="support",
+            export="export-1",
+            provider="openai",
+            job="ftjob-1",
+        ),
+        "run.run-1",
+    ),
+    (
+        ModelSunsetApproaching(
+            tenant="acme",
+            model="support",
+            version=1,
+            provider="openai",
+            base_model="gpt-4.1-2025-04-14",
+            shutdown_date=date(2027, 1, 14),
+            days_left=54,
+            threshold=60,
+            successor=Successor(provider="bedrock", base_model="amazon.nova-pro-v1:0"),
+            estimate=UsdRange(low=Decimal("1.50"), high=Decimal("1.75")),
+        ),
+        "sunset.support.1",
+    ),
 ]
 
 
