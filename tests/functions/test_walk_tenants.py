@@ -65,7 +65,7 @@ def owner(live: World) -> Owner:
     listing = "/v1/datasets/support/examples"
     [example] = live.call("GET /v1/datasets/{dataset}/examples", listing, limit="1").body["data"]
     things = {"dataset": "support", "model": "support", "run": run["id"], "job": run["id"], "export": run["export"]}
-    things["example"] = example["id"]
+    things |= {"example": example["id"], "number": "1"}
     things["drop"] = live.call("GET /v1/datasets/{dataset}/drops", "/v1/datasets/support/drops").body["data"][0]["id"]
     things["file"] = live.call("POST /v1/files", "/v1/files", FORMS["POST /v1/files"]).body["id"]
     for subject in ("user-2", "user-1"):
