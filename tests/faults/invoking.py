@@ -31,7 +31,7 @@ PACKAGES = (*(spec.package for spec in FUNCTIONS), "tuneloop")
 KILLED = 137
 LATE_S = 0.3
 CREATE = "provider.create_job"
-STAYS_HERE = ("capabilities", "prepare", "close", "name", "hosting")
+STAYS_HERE = ("capabilities", "prepare", "close", "name", "region", "hosting")
 AWAY = "The provider can't answer now (test). Try again later."
 
 
@@ -141,7 +141,7 @@ class _Invocation:
         self._function, self._report, self._waits = function, report, waits
         self._fault = None if invoker.fired else invoker.fault
         self.weather = invoker.weather
-        self.now = lambda: real_now() + timedelta(seconds=invoker.offset_s)
+        self.now: Callable[[], datetime] = lambda: real_now() + timedelta(seconds=invoker.offset_s)
         self._made = Counter(invoker.made)
 
     def run(self, event: dict[str, Any]) -> None:

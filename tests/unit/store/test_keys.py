@@ -11,7 +11,7 @@ from tests.unit.factories import NAMES, NOW, SECOND
 from tuneloop.store import keys
 from tuneloop.store.keys import Key
 
-NO_TENANTS = {keys.api_key, keys.tenant, keys.provider, keys.refused_drop, keys.job, keys.shutdowns}
+NO_TENANTS: set[Any] = {keys.api_key, keys.tenant, keys.provider, keys.refused_drop, keys.job, keys.shutdowns}
 FORMATS = [
     each
     for _, each in inspect.getmembers(keys, inspect.isfunction)
