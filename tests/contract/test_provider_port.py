@@ -5,38 +5,31 @@ from typing import Any
 
 import pytest
 
+from tests.contract import test_hosting_port
 from tests.contract.conftest import Wire
 from tests.contract.lines import ANSWERS, WORDS
-from tuneloop.domain.errors import ProviderRefused
+from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.examples import Split
 from tuneloop.domain.jobs import Method, ProviderJob
-from tuneloop.domain.registry import VersionStatus
-from tuneloop.providers.base import JOB_NOT_FOUND, Provider
+from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, Provider
 
+LATEST = 100
 QUESTION: list[dict[str, str]] = [
     {"role": "system", "content": "Name the topic."},
     {"role": "user", "content": f"{WORDS[1]}, order 99."},
 ]
 
 
-def served(wire: Wire, job: ProviderJob) -> str:
-    """What calls name a job's model by, once it is served."""
-    assert job.fine_tuned_model
-    if wire.provider.hosting is None:
-        return job.fine_tuned_model
-    hosted = wire.provider.hosting.deploy("contract", job.fine_tuned_model)
-    while hosted.status == VersionStatus.DEPLOYING:
-        seen = wire.provider.hosting.hosted(hosted.id)
-        assert seen
-        hosted = seen
-    return hosted.id
+def unknown_like(known: str) -> str:
+    """A name of the same form that nothing has."""
+    return known[:-4] + ("aaaa" if known[-4:] != "aaaa" else "bbbb")
 
 
 def test_every_method_of_the_port_has_its_test() -> None:
-    methods = {name for name, _ in getmembers(Provider, isfunction) if not name.startswith("_")}
-    tests = [name.removeprefix("test_").split("__")[0] for name in globals() if name.startswith("test_")]
+    methods = {name for port in (Provider, Hosting) for name, _ in getmembers(port, isfunction) if name[0] != "_"}
+    tests = {name.removeprefix("test_").split("__")[0] for name in (*globals(), *vars(test_hosting_port))}
 
-    assert methods <= set(tests), methods - set(tests)
+    assert methods <= tests, methods - tests
 
 
 def test_capabilities__take_what_is_possible_and_name_what_is_not(wire: Wire) -> None:
@@ -56,7 +49,7 @@ def test_prepare__may_be_called_at_any_time(wire: Wire) -> None:
 def test_close__leaves_a_provider_that_can_be_asked_again(wire: Wire) -> None:
     wire.provider.close()
 
-    assert wire.provider.find_file(wire.file("never-uploaded")) is None
+    assert wire.provider.find_jobs(wire.origin("never-created").run) == []
 
 
 def test_models__list_the_base_model(wire: Wire) -> None:
@@ -89,7 +82,20 @@ def test_delete_files__deletes_those_and_no_others_and_twice_is_no_trouble(wire:
 def test_create_job__makes_a_job_that_carries_its_origin(wire: Wire, trained: ProviderJob) -> None:
     assert trained.id
     assert trained.created_at
-    assert trained.run in (None, wire.origin("trained").run)
+    assert trained.run == wire.origin("trained").run
+    assert trained.n_epochs == wire.chosen["n_epochs"]
+
+
+def test_create_job__sent_again_makes_a_second_job_unless_the_provider_says_it_does_not(wire: Wire) -> None:
+    first = wire.created("twice")
+
+    again = wire.provider.create_job(wire.request("twice"))
+
+    assert (again.id == first.id) == wire.provider.capabilities(wire.base_model).creates_once
+    found = [job.id for job in wire.provider.find_jobs(wire.origin("twice").run)]
+    assert sorted(found) == sorted({first.id, again.id})
+    for job in found:
+        wire.provider.cancel_job(job, 5)
 
 
 def test_find_jobs__finds_a_run_s_jobs_and_none_of_another(wire: Wire, trained: ProviderJob) -> None:
@@ -105,14 +111,13 @@ def test_get_job__says_what_came_of_it(wire: Wire, trained: ProviderJob) -> None
     assert (found.status, found.fine_tuned_model) == ("succeeded", trained.fine_tuned_model)
     assert found.finished_at
     assert found.error is None
-    assert found.trained_tokens is None or found.trained_tokens > 0
+    able = wire.provider.capabilities(wire.base_model)
+    assert bool(found.trained_tokens) == able.tells_tokens
 
 
 def test_get_job__of_none_is_refused_by_a_code_of_its_own(wire: Wire, trained: ProviderJob) -> None:
-    unknown = trained.id[:-4] + ("aaaa" if trained.id[-4:] != "aaaa" else "bbbb")
-
     with pytest.raises(ProviderRefused) as told:
-        wire.provider.get_job(unknown, 5)
+        wire.provider.get_job(unknown_like(trained.id), 5)
 
     assert told.value.code == JOB_NOT_FOUND
 
@@ -143,16 +148,26 @@ def test_origin_of__says_all_that_is_needed_to_make_its_run_again(wire: Wire, tr
     assert wire.provider.origin_of(found) == wire.origin("trained")
 
 
-def test_events__are_in_order_and_the_whole_of_them_begins_at_the_first_step(wire: Wire, trained: ProviderJob) -> None:
-    if not wire.provider.capabilities(wire.base_model).reports_events:
-        pytest.skip("this wire tells of no steps while it trains")
+def test_origin_of__says_nothing_of_a_job_that_somebody_else_made(wire: Wire) -> None:
+    stranger = wire.stranger()
 
+    [found] = [job for job in wire.provider.jobs() if job.id == stranger]
+
+    assert found.run is None
+    assert wire.provider.origin_of(found) is None
+    wire.provider.cancel_job(stranger, 5)
+
+
+def test_events__are_in_order_and_the_whole_of_them_begins_at_the_first_step(wire: Wire, trained: ProviderJob) -> None:
     latest, whole = wire.provider.events(trained.id, 5), wire.provider.events(trained.id, 5, whole=True)
 
     steps = [event.step for event in whole if event.step is not None]
     assert steps == sorted(steps)
     assert [event.id for event in whole][-len(latest) :] == [event.id for event in latest]
-    assert any(event.train_loss is not None for event in whole)
+    losses = [event.train_loss for event in whole if event.train_loss is not None]
+    assert losses[-1] < losses[0]
+    assert any(event.valid_loss is not None for event in whole)
+    assert len(latest) <= LATEST
 
 
 def test_checkpoints__are_those_of_the_job_where_there_are_any(wire: Wire, trained: ProviderJob) -> None:
@@ -161,22 +176,36 @@ def test_checkpoints__are_those_of_the_job_where_there_are_any(wire: Wire, train
     assert all(checkpoint.id for checkpoint in found)
 
 
-def test_complete__answers_as_it_was_trained(wire: Wire, trained: ProviderJob) -> None:
-    request: dict[str, Any] = {"model": served(wire, trained), "messages": QUESTION}
-
-    answer = wire.provider.complete(request, 20)
+def test_complete__answers_as_it_was_trained(wire: Wire, served: str) -> None:
+    answer = wire.provider.complete({"model": served, "messages": QUESTION, "temperature": 0, "user": "ann"}, 20)
 
     assert answer.text == ANSWERS[1]
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.created > 0
     assert answer.usage
-    assert answer.usage.prompt_tokens > 0
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+    assert min(answer.usage.prompt_tokens, answer.usage.completion_tokens) > 0
 
 
-def test_stream__says_the_same_in_pieces_with_its_usage_last(wire: Wire, trained: ProviderJob) -> None:
-    request: dict[str, Any] = {"model": served(wire, trained), "messages": QUESTION}
+def test_complete__answers_from_the_base_model_too(wire: Wire) -> None:
+    assert wire.provider.complete({"model": wire.base_model, "messages": QUESTION}, 20).choices
+
+
+def test_complete__refuses_a_model_that_is_gone_and_does_not_answer_without_time(wire: Wire, served: str) -> None:
+    with pytest.raises(ProviderRefused):
+        wire.provider.complete({"model": unknown_like(served), "messages": QUESTION}, 5)
+    with pytest.raises(ProviderUnavailable):
+        wire.provider.complete({"model": served, "messages": QUESTION}, 0)
+
+
+def test_stream__says_the_same_in_pieces_with_its_usage_last(wire: Wire, served: str) -> None:
+    request: dict[str, Any] = {"model": served, "messages": QUESTION}
 
     chunks = list(wire.provider.stream(request, 20))
 
-    said = [choice.delta.get("content") or "" for chunk in chunks for choice in chunk.choices]
-    assert "".join(said) == wire.provider.complete(request, 20).text
+    said = [choice for chunk in chunks for choice in chunk.choices]
+    assert "".join(choice.delta.get("content") or "" for choice in said) == ANSWERS[1]
+    assert said[-1].finish_reason == "stop"
     assert chunks[-1].usage
+    assert not chunks[-1].choices
     assert chunks[-1].usage.completion_tokens > 0

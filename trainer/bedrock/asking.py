@@ -1,5 +1,6 @@
 """What every operation works on: the trainer's parts, and the region that the caller signed for."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,3 +34,12 @@ class Asking:
     def deployments(self) -> Iterator[Deployment]:
         """Return the region's deployments, newest first."""
         return (one for one in self.home.bedrock.deployments() if region_in(one.arn) == self.region)
+
+    def has_settled(self, one: Deployment) -> bool:
+        """Say whether a deployment's last change is over."""
+        return time.time() >= (one.updated_at or one.created_at) + self.settle_s
+
+    def models_of(self, one: Deployment) -> set[str]:
+        """Return the ARNs of the custom models that a deployment needs: while it is swapped, two."""
+        before = set() if one.model_before is None or self.has_settled(one) else {one.model_before}
+        return {one.model_arn} | before

@@ -57,19 +57,14 @@ def find(asking: Asking, identifier: str) -> Deployment:
     raise not_found("custom model deployment")
 
 
-def has_settled(asking: Asking, one: Deployment) -> bool:
-    """Say whether a deployment's last change is over."""
-    return time.time() >= (one.updated_at or one.created_at) + asking.settle_s
-
-
 def status_of(asking: Asking, one: Deployment) -> str:
     """Return a deployment's status."""
-    return ACTIVE if one.updated_at or has_settled(asking, one) else CREATING
+    return ACTIVE if one.updated_at or asking.has_settled(one) else CREATING
 
 
 def served_by(asking: Asking, one: Deployment) -> str:
     """Return the ARN of the custom model that a deployment serves now."""
-    return one.model_arn if one.model_before is None or has_settled(asking, one) else one.model_before
+    return one.model_arn if one.model_before is None or asking.has_settled(one) else one.model_before
 
 
 def get(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +81,7 @@ def get(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
     if "description" in one.request:
         found["description"] = one.request["description"]
     if one.updated_at:
-        state = "UpdateCompleted" if has_settled(asking, one) else "Updating"
+        state = "UpdateCompleted" if asking.has_settled(one) else "Updating"
         found["updateDetails"] = {"modelArn": one.model_arn, "updateStatus": state}
     return found
 
@@ -116,7 +111,7 @@ def update(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
     behind, _ = models.find(asking, request["modelArn"])
     with asking.home.rows.transaction():
         one = find(asking, request["customModelDeploymentIdentifier"])
-        if not has_settled(asking, one):
+        if not asking.has_settled(one):
             raise invalid("The deployment is being created or updated: wait until that is over.")
         change = {"model_arn": behind.model_arn, "model_before": one.model_arn, "updated_at": time.time()}
         asking.home.bedrock.change_deployment(one.model_copy(update=change))

@@ -97,7 +97,7 @@ def _row(asking: Asking, one: Customization) -> Row:
 def delete_model(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
     """Delete a custom model that no deployment serves."""
     one, model_id = find(asking, request["modelIdentifier"])
-    if any(one.model_arn in (deployed.model_arn, deployed.model_before) for deployed in asking.deployments()):
+    if any(one.model_arn in asking.models_of(deployed) for deployed in asking.deployments()):
         raise conflict("A deployment serves this model: delete the deployment first.")
     asking.home.models.remove(model_id)
     asking.trainer.serving.forget(model_id)
