@@ -24,7 +24,7 @@ from tuneloop.domain.jobs import OtherJob, ProviderJob, RunError, TrainingFile
 from tuneloop.domain.leases import lease
 from tuneloop.domain.listening import listened
 from tuneloop.domain.offers import Offer
-from tuneloop.domain.spending import MonthlySpending, month_of
+from tuneloop.domain.spending import MonthlySpending, Spending, month_of
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.base import JOB_NOT_FOUND, JobRequest, Provider
@@ -71,13 +71,17 @@ class Submission:
                 held_back = self.run.moved(RunStatus.AWAITING_CONFIRMATION, **costs.fields)
                 return self._save(held_back.waiting(waiting, self.now))
             try:
-                self.run = self.runs.reserve(self._held(reserving(self.run, costs, self.now), owner), spending)
+                self.run = self._taken(self._held(reserving(self.run, costs, self.now), owner), spending)
             except Stale:  # somebody else took the run, or of the budget
                 if (seen := self.runs.get(self.run.tenant, self.run.id)).seq != self.run.seq:
                     return seen
             else:
                 return self._work()
         raise Stale("The month's budget is changing too fast to reserve anything of it; try again.")
+
+    def _taken(self, run: ControlledRun, spending: Spending) -> ControlledRun:
+        """Store the run in our hands; of the budget it takes its part once, however often it is submitted."""
+        return self.runs.save(run) if self.run.reserved_month else self.runs.reserve(run, spending)
 
     def _refusal(self, price: Offer | None) -> RunError | None:
         return dead(price, self.now) or refusal_of_run(self.run, self.export, self.provider, self.now)

@@ -10,7 +10,7 @@ from launch_finetune import cancel as cancelling
 from launch_finetune import launch as launching
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.providers import Slow
+from tests.functions.providers import Away, Slow
 from tests.functions.test_cancel import cancelled
 from tests.functions.test_launch_finetune import confirm
 from tests.unit.factories import a_run
@@ -132,6 +132,35 @@ def test_what_is_cancelled_or_fails_gives_back_what_it_did_not_cost(live: World)
     seen = budget(live)
 
     assert (seen["spent_usd"], seen["reserved_usd"]) == (pytest.approx(0.1), 0.0)  # a hundred tokens
+
+
+def test_a_run_that_is_submitted_again_and_again_is_reserved_for_once(live: World) -> None:
+    provider = Away()
+    run = asked(live, "one")
+    for _ in range(3):
+        live.schedule("launch-finetune")
+    waiting = budget(live)
+    provider.leave()
+    live.schedule("launch-finetune")
+
+    steps.followed(live, run.id)
+
+    assert waiting["reserved_usd"] == pytest.approx(float(run.estimated_cost_usd or 0), abs=1e-6)
+    assert budget(live)["reserved_usd"] == 0.0
+
+
+def test_a_run_that_waits_for_its_provider_beyond_the_month_s_end_goes_on(live: World, later: Later) -> None:
+    provider = Away()
+    run = asked(live, "one")
+    provider.leave()
+    later(MONTH_S)
+    live.schedule("launch-finetune")
+
+    ended = steps.followed(live, run.id)
+
+    assert ended["status"] == "succeeded"
+    _, spending = app.spendings.of(live.tenant, month_of(run.created_at))
+    assert (float(spending.spent_usd), spending.reserved_usd) == (pytest.approx(ended["training_cost_usd"]), 0)
 
 
 def test_a_run_that_ends_in_another_month_is_counted_in_the_month_it_was_launched_in(live: World, later: Later) -> None:
