@@ -29,7 +29,7 @@ class TrainingFile(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name that it has at a provider."""
+        """The name that it has at a provider, behind that of its stage where several may share an account."""
         return f"{self.run}-{self.split}.jsonl"
 
 

@@ -1,4 +1,8 @@
-"""Any provider that speaks OpenAI's wire: OpenAI, Azure, self-hosted servers, our trainer."""
+"""Any provider that speaks OpenAI's wire: OpenAI, Azure, self-hosted servers, our trainer.
+
+Several stages may share an account, and a run's id comes from names that each of them may have: the names of files and
+the metadata of jobs say whose they are.
+"""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -34,8 +38,11 @@ class OpenAICompatible:
     hosting: Hosting | None = None
     region: str | None = None
 
-    def __init__(self, registered: RegisteredProvider, read_key: Callable[[], str | None]) -> None:
+    def __init__(
+        self, registered: RegisteredProvider, read_key: Callable[[], str | None], stage: str | None = None
+    ) -> None:
         self.name = registered.name
+        self._stage = stage
         self._registered = registered
         self._calls = Calls(registered.base_url, read_key)
 
@@ -60,15 +67,15 @@ class OpenAICompatible:
     def find_file(self, file: TrainingFile) -> str | None:
         """The newest file of that name among the account's fine-tuning files."""
         files = self._calls.listed("/files", purpose="fine-tune", order="desc")
-        return next((id_in(found) for found in files if found.get("filename") == file.name), None)
+        return next((id_in(found) for found in files if found.get("filename") == self._named(file)), None)
 
     def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:
         """Upload a file for fine-tuning as it is, in parts if it is large; it may take as long as it goes on."""
-        return send(self._calls, file.name, content, self.capabilities(base_model))
+        return send(self._calls, self._named(file), content, self.capabilities(base_model))
 
     def delete_files(self, files: Collection[TrainingFile]) -> int:
         """Delete the fine-tuning files of these names; one that is gone already is as good as deleted."""
-        names = {file.name for file in files}
+        names = {self._named(file) for file in files}
         listed = self._calls.listed("/files", pages=ALL_PAGES, purpose="fine-tune")
         found = [id_in(file) for file in listed if file.get("filename") in names]
         for one in found:
@@ -80,7 +87,7 @@ class OpenAICompatible:
 
         A server that keeps no metadata tells them by their training file, which no other run has.
         """
-        mine = [job for job in self._jobs(metadata={RUN_KEY: run}) if job.run == run]
+        mine = [job for job in self._jobs(metadata={RUN_KEY: run}) if job.run == run and not self._is_another_s(job)]
         if not mine and training_file:
             mine = [job for job in self._jobs() if job.training_file == training_file]
         return sorted(mine, key=lambda job: job.created_at or LATEST)
@@ -163,6 +170,12 @@ class OpenAICompatible:
             yield chunk
         if not is_whole:
             raise ProviderUnavailable("The provider broke its answer off. Try again later.", code=BROKEN_OFF)
+
+    def _named(self, file: TrainingFile) -> str:
+        return f"{self._stage}-{file.name}" if self._stage else file.name
+
+    def _is_another_s(self, job: ProviderJob) -> bool:
+        return bool(self._stage and job.origin and job.origin.stage != self._stage)
 
     def _jobs(self, **query: Any) -> Iterator[ProviderJob]:
         for fields in self._calls.listed(JOBS, **query):

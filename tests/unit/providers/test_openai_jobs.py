@@ -1,13 +1,14 @@
 """Jobs, files and events at a real server: what is sent, and what is read out of whatever comes back."""
 
 from collections.abc import Callable
+from contextlib import closing
 from io import BytesIO, StringIO
 from time import monotonic
 from typing import Any
 
 import pytest
 
-from tests.unit.providers.server import FILE, REQUEST, Play, Server
+from tests.unit.providers.server import FILE, ORIGIN, REQUEST, Play, Server
 from tuneloop.domain.errors import DAILY_LIMIT, ProviderUnavailable
 from tuneloop.domain.examples import Split
 from tuneloop.domain.jobs import Method
@@ -15,7 +16,7 @@ from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.observability import logger
 from tuneloop.providers import calls
 from tuneloop.providers.openai_compatible import OpenAICompatible as Provider
-from tuneloop.providers.reports import ITS_WORDS, NO_CODE, NO_REASON
+from tuneloop.providers.reports import ITS_WORDS, NO_CODE, NO_REASON, metadata_of
 
 SAID = "the purple heron dances at noon"
 ENDED = f"The provider ended the job: {{}}. {ITS_WORDS}"
@@ -205,6 +206,20 @@ def test_a_file_is_found_by_its_name_and_uploaded_with_it(server: Server, provid
     server.plays_next({"id": "file-3"})
     assert provider.upload(FILE, "base-1", BytesIO(b'{"messages": []}')) == "file-3"
     assert f'filename="{FILE.name}"'.encode() in server.asked[0].body
+
+
+def test_what_another_stage_made_for_a_run_of_the_same_id_is_none_of_ours(server: Server) -> None:
+    registered = RegisteredProvider(name="played", base_url=server.url)
+    ours, theirs = (Provider(registered, lambda: "a-key", stage) for stage in ("test", "prod"))
+    with closing(ours), closing(theirs):
+        server.plays_next(listed(JOB | {"metadata": metadata_of(ORIGIN)}))
+        assert [job.id for job in ours.find_jobs("run-1")] == ["job-1"]
+        assert theirs.find_jobs("run-1") == []
+
+        server.plays_next(listed({"id": "file-1", "filename": f"test-{FILE.name}"}))
+        assert ours.find_file(FILE) == "file-1"
+        assert theirs.find_file(FILE) is None
+        assert theirs.delete_files([FILE]) == 0
 
 
 STRANGE: list[Any] = [
