@@ -1,7 +1,8 @@
 """What a stage that trains on Bedrock has besides: a role for its jobs, and its functions' rights to ask Bedrock.
 
-The role is Bedrock's alone, for jobs of this account and region; it reads training files and writes what comes of them,
-and nothing else in the bucket. Which resources an action is about: AWS's service authorization reference, read 2026-11.
+The role is Bedrock's alone, for jobs of this account and region; it lists and reads training files and what comes of
+them, writes the latter, and does nothing else in the bucket: Bedrock's user guide, "Create a service role for model
+customization". Which resources an action is about: AWS's service authorization reference. Both read 2026-11.
 """
 
 from aws_cdk import ArnFormat, Stack
@@ -46,11 +47,15 @@ class JobRole(Construct):
         )
         # Nobody but AWS itself can act as Bedrock: on this machine the trainer does, as the account's root.
         trusted = iam.CompositePrincipal(bedrock, iam.AccountRootPrincipal()) if stage.is_local else bedrock
-        rights = (("s3:GetObject", TRAINING), ("s3:PutObject", OUTPUT))
+        rights = (("s3:GetObject", TRAINING), ("s3:GetObject", OUTPUT), ("s3:PutObject", OUTPUT))
         statements = [
             iam.PolicyStatement(actions=[action], resources=[state.bucket.arn_for_objects(f"{prefix}*")])
             for action, prefix in rights
         ]
+        # Bedrock looks whether it may list the places that a job names before it takes the job.
+        below = {"StringLike": {"s3:prefix": [f"{TRAINING}*", f"{OUTPUT}*"]}}
+        bucket = state.bucket.bucket_arn
+        statements.append(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket], conditions=below))
         policy = iam.PolicyDocument(statements=statements)
         role = iam.Role(self, "JobRole", assumed_by=trusted, inline_policies={"data": policy})
         self.arn = role.role_arn

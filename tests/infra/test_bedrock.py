@@ -66,13 +66,22 @@ def test_only_bedrock_may_take_the_jobs_role_for_jobs_of_this_account(template: 
     }
 
 
-def test_the_jobs_role_reads_training_files_writes_results_and_nothing_else(template: Template) -> None:
-    rights = {(s["Action"], template.text(s["Resource"])) for s in statements_of(template, "Bedrock/JobRole")}
+def test_the_jobs_role_has_what_bedrock_asks_of_one_below_its_two_prefixes_and_nothing_else(template: Template) -> None:
+    statements = statements_of(template, "Bedrock/JobRole")
 
+    rights = {(action, text) for s in statements for action in as_list(s["Action"]) for text in _places(template, s)}
     assert rights == {
         ("s3:GetObject", "State/Bucket/training/*"),
+        ("s3:GetObject", "State/Bucket/training-output/*"),
         ("s3:PutObject", "State/Bucket/training-output/*"),
+        ("s3:ListBucket", "State/Bucket"),
     }
+    (listing,) = [s for s in statements if s["Action"] == "s3:ListBucket"]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["training/*", "training-output/*"]}}
+
+
+def _places(template: Template, statement: dict[str, Any]) -> list[str]:
+    return [template.text(resource) for resource in as_list(statement["Resource"])]
 
 
 def test_each_function_may_do_what_its_row_says_and_pass_one_role_to_bedrock_alone(template: Template) -> None:
