@@ -109,7 +109,9 @@ class Theatre:
         jobs = [
             job for job in self._provider.fine_tuning.jobs.list() if (job.metadata or {}).get("tuneloop_run") in runs
         ]
-        files = [file.filename for file in self._provider.files.list() if file.filename.rpartition("-")[0] in runs]
+        named = [file.filename for file in self._provider.files.list()]
+        files = [name for name in named if any(run in name for run in runs)]
+        assert files, "a run that has ended has files at its provider"
         self._ground.forget(loop.tenant)
         return Found(
             state=_state(rows),
