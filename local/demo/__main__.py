@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from infra.stage import BEDROCK, LOCAL
@@ -19,12 +19,12 @@ DIRECTORY = ROOT / "build" / "demo"
 
 def main() -> int:
     """Run the demo; 0 if every step did what it should."""
-    arguments = _arguments()
+    arguments = arguments_in(sys.argv[1:])
     screen, report = Screen(), Report(DIRECTORY / "report.json")
-    screen.title(arguments.data, arguments.test)
+    screen.title(arguments.data, arguments.test, arguments.provider)
     started = time.monotonic()
     try:
-        with screen.starting() as tell, _stack(arguments, tell) as stack:
+        with screen.starting() as tell, stack_for(arguments, tell) as stack:
             report.add("start", time.monotonic() - started)
             scene = Scene(
                 stack=stack,
@@ -33,9 +33,7 @@ def main() -> int:
                 test=arguments.test,
                 dataset=dataset_name(arguments.data),
             )
-            for step in STEPS:
-                with screen.step(step.title), report.timed(step.name):
-                    step.run(scene, report)
+            go_round(scene, report)
             screen.summary(scene, report, time.monotonic() - started)
     except KeyboardInterrupt:
         report.fail("interrupted")
@@ -47,18 +45,27 @@ def main() -> int:
     return 0 if report.ok else 1
 
 
-def _stack(arguments: argparse.Namespace, tell: Callable[[str], None]) -> LocalStack:
+def go_round(scene: Scene, report: Report) -> None:
+    """Every step of the loop, shown and timed."""
+    for step in STEPS:
+        with scene.screen.step(step.title), report.timed(step.name):
+            step.run(scene, report)
+
+
+def stack_for(arguments: argparse.Namespace, tell: Callable[[str], None]) -> LocalStack:
+    """The stack that is asked for, not up yet."""
     settings = {"provider": arguments.provider} if arguments.provider != LOCAL.provider else {}
     return LocalStack(DIRECTORY / "stack", tell=tell, **settings)
 
 
-def _arguments() -> argparse.Namespace:
+def arguments_in(words: Sequence[str]) -> argparse.Namespace:
+    """What the command's words ask for; its end where they can't be."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description="Run the whole loop on this machine.")
     parser.add_argument("--data", type=_file, default=SAMPLE, help="OpenAI chat JSONL to train on")
     parser.add_argument("--test", type=_file, help="OpenAI chat JSONL to prove the result on; else part of the data")
     wires = (LOCAL.provider, BEDROCK)
     parser.add_argument("--provider", choices=wires, default=wires[0], help="the wire that is trained and served on")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def _file(text: str) -> Path:

@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from infra.stage import BEDROCK
 from release.show import Show
 from tuneloop.cli.estimate import table_of
 from tuneloop.domain.estimates import Estimate
@@ -26,10 +27,11 @@ WIDEST_QUESTION = 60
 class Screen(Show):
     """The demo's terminal."""
 
-    def title(self, data: Path, test: Path | None) -> None:
+    def title(self, data: Path, test: Path | None, provider: str) -> None:
         """What is about to be shown."""
         files = data.name + (f", proved on {test.name}" if test else "")
-        self.console.print(f"\n[bold]Tuneloop[/bold] on this machine: the deployed stack, {files}\n")
+        wire = ", trained and served on Bedrock's wire" if provider == BEDROCK else ""
+        self.console.print(f"\n[bold]Tuneloop[/bold] on this machine: the deployed stack, {files}{wire}\n")
 
     @contextmanager
     def starting(self) -> Iterator[Callable[[str], None]]:
@@ -38,12 +40,16 @@ class Screen(Show):
         yield self.say
 
     def estimates(self, found: list[dict[str, Any]]) -> None:
-        """What training would cost and take, by base model, and what its test could prove."""
+        """What training would cost and take where that is known, and what is to be said of the base model in use."""
         rows = [Estimate.model_validate(each) for each in found]
-        self.console.print(Padding(table_of(rows), (0, 0, 0, 2)))
-        if proves := rows[0].smallest_provable_improvement:
-            self.say(f"{rows[0].test_rows:,} test rows show a gain of {100 * proves:.1f} points or more")
-        for note in dict.fromkeys(note for row in rows for note in row.notes):
+        own = rows[0]
+        known = [row for row in rows if row is own or row.estimated_cost_usd]
+        self.console.print(Padding(table_of(known), (0, 0, 0, 2)))
+        if unknown := len(rows) - len(known):
+            self.say(f"{unknown} more whose price is not known: nothing is launched on them unconfirmed")
+        if proves := own.smallest_provable_improvement:
+            self.say(f"{own.test_rows:,} test rows show a gain of {100 * proves:.1f} points or more")
+        for note in own.notes:
             self.say(note)
 
     def answers(self, answers: list[tuple[str, str, int]]) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from local.demo.__main__ import arguments_in, stack_for
+
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "build" / "demo" / "report.json"
 BANKING = ROOT.parent / "shared" / "data" / "banking77"
@@ -71,18 +73,15 @@ def test_the_demo_closes_the_loop_and_leaves_nothing_behind() -> None:
     wait_until_gone(running.pid)
 
 
-def test_the_same_loop_closes_on_bedrock_s_wire() -> None:
-    running = demo("--provider", "bedrock")
-    output, _ = running.communicate(timeout=300)
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [([], ("trainer", "tuneloop-linear-1")), (["--provider", "bedrock"], ("bedrock", "tuneloop.linear-v1:0"))],
+    ids=["as it is", "on Bedrock"],
+)
+def test_the_demo_s_stack_trains_where_it_is_asked_to(words: list[str], place: tuple[str, str]) -> None:
+    stack = stack_for(arguments_in(words), print)  # the way round it on Bedrock: test_bedrock.py
 
-    assert running.returncode == 0, output
-    report = json.loads(REPORT.read_text())
-    assert [(step["name"], step["ok"]) for step in report["steps"]] == [(name, True) for name in STEPS]
-    assert report["evaluation"]["tuned_accuracy"] > report["evaluation"]["base_accuracy"]
-    [tuned, base] = report["versions"]
-    assert ":custom-model/" in tuned["provider_model"]
-    assert base["provider_model"] == "tuneloop.linear-v1:0"
-    wait_until_gone(running.pid)
+    assert (stack.provider, stack.base_model) == place
 
 
 @pytest.mark.skipif(not BANKING.is_dir(), reason="../shared/data/banking77 is not here")
