@@ -53,8 +53,11 @@ class Operation:
 
 
 def _operations() -> Iterator[Operation]:
+    """All that a key opens; what its sender signs instead is tried by tests of its own."""
     for path, methods in DOCUMENT["paths"].items():
         for method, found in methods.items():
+            if found.get("security") == []:
+                continue
             parameters = found.get("parameters", [])
             content = found.get("requestBody", {}).get("content", {}).get("application/json", {})
             yield Operation(

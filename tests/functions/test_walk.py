@@ -10,7 +10,7 @@ import pytest
 
 from infra.functions import FUNCTIONS
 from tests.functions.document import DOCUMENT, OPERATIONS, Operation
-from tests.functions.routes import BODIES, ROUTES, path_of
+from tests.functions.routes import BODIES, ROUTES, SIGNED, path_of
 from tests.functions.test_http import refused
 from tests.world import Answer, World, http_event, invoke
 from tuneloop.app import app, utc_now
@@ -47,7 +47,10 @@ def with_header(operation: Operation, header: str | None) -> Answer:
 
 
 def test_the_document_has_every_route_of_the_table() -> None:
+    described = {f"{method.upper()} {path}" for path, methods in DOCUMENT["paths"].items() for method in methods}
+
     assert {operation.route for operation in OPERATIONS} == set(ROUTES)
+    assert described - set(ROUTES) == set(SIGNED)
 
 
 def test_every_route_that_takes_a_body_has_one_that_fits_it() -> None:
