@@ -149,9 +149,9 @@ LOCAL = Stage(
 
 PROD = Stage(
     name="prod",
-    provider="openai",
-    provider_base_url="https://api.openai.com/v1",
-    base_model="gpt-4.1-mini-2025-04-14",
+    provider=BEDROCK,  # a new account can train there: nobody else's account and no key is needed
+    provider_base_url="",
+    base_model="amazon.nova-micro-v1:0",
     settle_s=60,
     refresh_after_s=15,
     unseen_after_s=600,

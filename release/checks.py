@@ -186,7 +186,11 @@ def bedrock(stage: Stage, region: str) -> Iterator[Check]:
     if stage.provider != BEDROCK:
         return
     can = capabilities_on_bedrock(stage.base_model)
-    if refusal := can.refusal(can.methods[0], {}, region):
+    if can.regions and region not in can.regions and not can.why_not:
+        says = f"Bedrock trains {stage.base_model} in {' or '.join(can.regions)}, and this deploy goes to {region}"
+        instead = f"or choose another provider in {settings_file(stage.name)} (docs/deploy.md, step 0)"
+        yield Check(Mark.STOP, f"{says}: export AWS_REGION={can.regions[0]}, {instead}")
+    elif refusal := can.refusal(can.methods[0], {}, region):
         yield Check(Mark.STOP, f"{stage.base_model} can't be trained here: {refusal.message}")
     else:
         yield Check(Mark.FINE, f"Bedrock trains {stage.base_model} in {region} and serves it by the token")

@@ -55,11 +55,8 @@ def looked_at(stage: Stage) -> list[Check]:
 def whats_next(deployed: Deployed) -> str:
     """How to go on from a deployed stage."""
     name = deployed.stage.name
-    steps = (
-        []
-        if has_key(deployed.stage) == "SecureString"
-        else [("Give it the provider's key", f"make provider-key STAGE={name}")]
-    )
+    lacks_key = deployed.stage.needs_key and has_key(deployed.stage) != "SecureString"
+    steps = [("Give it the provider's key", f"make provider-key STAGE={name}")] if lacks_key else []
     steps += [
         ("See the whole loop work, for a stated price", f"make smoke STAGE={name}"),
         ("Make a tenant and its key", f".venv/bin/tuneloop keys create TENANT --stage {name}"),

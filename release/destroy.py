@@ -15,11 +15,11 @@ from infra.stage import ROOT, Stage
 from release.cdk import cdk, in_region
 from release.deploy import stage_on_aws
 from release.deployed import Deployed, has_key
+from release.kept import told_of
 from release.pause import forget
-from release.screen import Refusal, ask, running, say, spoken
+from release.screen import MOST_COUNTED, Refusal, ask, counted, running, say, spoken
 
 AT_ONCE = 1000  # what S3 deletes in one call
-MOST_COUNTED = 100_000
 TRIES = 3  # a function that was still at work may put an object into the bucket that has just been emptied
 BY_HAND = """Stage {stage} keeps its data, so this command does not take it down. By hand, if you are sure:
   1. aws dynamodb update-table --no-deletion-protection-enabled --table-name {table}
@@ -27,8 +27,8 @@ BY_HAND = """Stage {stage} keeps its data, so this command does not take it down
   3. aws cloudformation delete-stack --stack-name {stack}
   Table and bucket are left standing, with everything in them; they cost what they store. To lose them for good:
   4. aws dynamodb delete-table --table-name {table}
-  5. empty and delete the bucket {bucket} in the S3 console
-  6. aws ssm delete-parameter --name {key}"""
+  5. empty and delete the bucket {bucket} in the S3 console"""
+BY_HAND_KEY = "  6. aws ssm delete-parameter --name {key}"
 
 
 def main() -> None:
@@ -69,9 +69,10 @@ def refuse_to_lose_data(deployed: Deployed) -> None:
     # By the stack's own list: one that failed has no outputs, and what it keeps stands in the list all the same.
     kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
     table, bucket = (next(iter(deployed.resources(kind)), "(there is none)") for kind in kinds)
-    raise Refusal(
-        BY_HAND.format(stage=stage.name, stack=stage.stack_name, table=table, bucket=bucket, key=stage.key_parameter)
-    )
+    lines = [BY_HAND.format(stage=stage.name, stack=stage.stack_name, table=table, bucket=bucket)]
+    if stage.needs_key:
+        lines.append(BY_HAND_KEY.format(key=stage.key_parameter))
+    raise Refusal("\n".join([*lines, *(f"  {line}" for line in told_of(deployed))]))
 
 
 def losses(deployed: Deployed) -> Iterator[str]:
@@ -84,13 +85,6 @@ def losses(deployed: Deployed) -> Iterator[str]:
             if (number := number + more) >= MOST_COUNTED:
                 break
         yield f"{counted(number, 'object version')} in bucket {bucket}"
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things in words; above a limit nobody counts on."""
-    if number >= MOST_COUNTED:
-        return f"more than {MOST_COUNTED:,} {what}s"
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def rows(dynamodb: Any, table: str) -> int:
@@ -158,6 +152,7 @@ def _remove(deployed: Deployed) -> None:
 def _leftovers(stage: Stage, *, with_key: bool) -> Iterator[str]:
     """What the stack doesn't own: removed if asked for, named if not."""
     forget(Deployed(stage))
+    yield from told_of(Deployed(stage))
     if has_key(stage) is None:
         return
     if with_key:

@@ -10,7 +10,8 @@ import orjson
 
 from infra.stage import ROOT
 from tuneloop.domain.evaluation import FEWEST_ROWS
-from tuneloop.domain.pricing import Price, auto_epochs, inference_cost, training_cost
+from tuneloop.domain.offers import Offer, epochs_of
+from tuneloop.domain.pricing import inference_cost, training_cost
 from tuneloop.tokens import count_messages
 
 SAMPLE = ROOT / "local" / "data" / "support.jsonl"
@@ -19,6 +20,7 @@ TEST_LINES = FEWEST_ROWS + 4  # the fewest that a comparison is made on, and a f
 ANSWER_TOKENS = 64  # an answer of this sample takes about 10; a base model may be wordier
 PROMPT_EXTRA = 400  # the answers that the base model's prompt names
 CENT = Decimal("0.01")
+UNKNOWN_TIME = "How long training takes there is not known; TIMEOUT=minutes says how long the test waits for it."
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Plan:
     test: list[bytes]
     training_usd: Decimal | None
     answers_usd: Decimal | None
+    storage_usd_per_month: Decimal = Decimal(0)  # of one trained model, as far as it is known
+    is_time_known: bool = True
 
     @property
     def total_usd(self) -> Decimal | None:
@@ -37,18 +41,29 @@ class Plan:
             return None
         return math.ceil((self.training_usd + self.answers_usd) / CENT) * CENT
 
+    @property
+    def notes(self) -> list[str]:
+        """What to know besides the price."""
+        kept = f"What is trained would cost ${self.storage_usd_per_month} a month to keep"
+        return [
+            *([f"{kept}: the test retires it at its end, which deletes it."] if self.storage_usd_per_month else []),
+            *([] if self.is_time_known else [UNKNOWN_TIME]),
+        ]
 
-def plan(price: Price | None, sample: Path = SAMPLE) -> Plan:
-    """The first lines of the sample, test after train, and what they cost at a price."""
+
+def plan(offer: Offer | None, sample: Path = SAMPLE) -> Plan:
+    """The first lines of the sample, test after train, and what they cost where that base model is offered."""
     lines = sample.read_bytes().splitlines()[: TRAIN_LINES + TEST_LINES]
     train, test = lines[:TRAIN_LINES], lines[TRAIN_LINES:]
-    trained = sum(map(_tokens, train)) * auto_epochs(len(train))
+    trained = sum(map(_tokens, train)) * epochs_of(offer, None, len(train))
     prompts = sum(_tokens(line) + PROMPT_EXTRA for line in test) + PROMPT_EXTRA  # the last: one answer to one user
     answers = [
-        inference_cost(price, prompts, ANSWER_TOKENS * (len(test) + 1), is_finetuned=tuned) for tuned in (True, False)
+        inference_cost(offer, prompts, ANSWER_TOKENS * (len(test) + 1), is_finetuned=tuned) for tuned in (True, False)
     ]
     dear = None if None in answers else sum((cost for cost in answers if cost is not None), Decimal(0))
-    return Plan(train, test, training_cost(price, trained), dear)
+    storage = (offer and offer.storage_per_month) or Decimal(0)
+    is_timed = offer is not None and offer.training_minutes is not None
+    return Plan(train, test, training_cost(offer, trained), dear, storage, is_timed)
 
 
 def question_in(line: bytes) -> str:

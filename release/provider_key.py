@@ -8,7 +8,7 @@ import boto3
 
 from infra.stage import Stage, settings_file
 from release.deploy import stage_on_aws
-from release.deployed import Deployed, caller_identity, has_key
+from release.deployed import caller_identity, has_key
 from release.screen import Refusal, say, spoken
 
 LONGEST = 4096  # what a standard parameter holds; the standard tier costs nothing
@@ -20,21 +20,19 @@ def main() -> None:
     parser.add_argument("--stage", required=True)
     stage = stage_on_aws(parser.parse_args().stage)
     if not stage.needs_key:
-        say(f"Stage {stage.name} trains on Bedrock, which goes by the account's own roles: no key is needed.")
+        say(none_needed(stage))
         return
     caller_identity()  # before a secret is typed that could not be stored
-    warn_of_a_stage_that_is_not(stage)
     version = store(stage, read_key(stage))
     say(f"{stage.key_parameter} is now version {version}.")
     say("Functions that run already go on with the old key until the provider refuses it, then read the new one.")
 
 
-def warn_of_a_stage_that_is_not(stage: Stage) -> None:
-    """Say so where a stage is neither deployed nor has a file: its name or provider may be a slip."""
+def none_needed(stage: Stage) -> str:
+    """Why no key is asked for; without a file the stage's name may be a slip, or its provider not chosen yet."""
+    says = f"Stage {stage.name} trains on Bedrock, which goes by the account's own roles: no key is needed"
     file = settings_file(stage.name)
-    if not file.is_file() and Deployed(stage).found is None:
-        what = f"! There is no stage {stage.name} in this account and region, and no {file}"
-        say(f"{what}: the key is stored as that of {stage.provider} for when there is one.", style="yellow")
+    return f"{says}." if file.is_file() else f"{says}. Another provider would be named in {file}, and there is none."
 
 
 def read_key(stage: Stage) -> str:

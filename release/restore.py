@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 
 from release.deploy import stage_on_aws
 from release.deployed import Deployed
-from release.destroy import counted
 from release.pause import LONGEST_S, is_still, read, running
 from release.rewind import Row, becomes
-from release.screen import Refusal, ask, say, spoken
+from release.screen import Refusal, ask, counted, say, spoken
 
 READ_AT_ONCE, WRITTEN_AT_ONCE = 100, 25  # DynamoDB's limits for one call
 TRIES = 10

@@ -25,7 +25,7 @@ from tuneloop.domain.errors import TuneloopError
 SIGN_IN = "sign in (aws sso login, or aws configure; AWS_PROFILE names the profile) and run this again."
 SET_REGION = (
     "AWS does not know the region: sign in (aws sso login, or aws configure), set the region "
-    "(export AWS_REGION=eu-central-1) and run this again."
+    "(export AWS_REGION=us-east-1) and run this again."
 )
 NOT_SIGNED_IN = (
     CredentialRetrievalError,
@@ -46,6 +46,7 @@ BAD_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+MOST_COUNTED = 100_000
 console = Console(highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -69,6 +70,13 @@ def ask(question: str) -> str:
 def agreed(question: str, *, yes: bool) -> bool:
     """Whether to go on: `yes` answers beforehand, for scripts."""
     return yes or ask(f"{question} [y/N]").lower() in {"y", "yes"}
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words; above a limit nobody counts on."""
+    if number >= MOST_COUNTED:
+        return f"more than {MOST_COUNTED:,} {what}s"
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def running(command: Sequence[str], failure: str, *, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:

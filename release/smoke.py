@@ -20,7 +20,8 @@ from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
 
-from infra.stage import Stage, read_settings, stage_named
+from infra.stage import BEDROCK, Stage, read_settings, stage_named
+from release.aftermath import how_to_retire, is_hosted, is_removed, retire, what_is_there
 from release.arguments import smoke_arguments
 from release.deployed import Deployed, has_key
 from release.loop import Journey, LoopError, split_of
@@ -58,6 +59,8 @@ class Smoke(Journey):
     run: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
     usage: list[dict[str, Any]] = field(default_factory=list)
+    version: dict[str, Any] = field(default_factory=dict)
+    is_removed: bool = False
 
     @property
     def collect_s(self) -> int:
@@ -87,6 +90,7 @@ def main() -> None:
     try:
         loop(smoke)
         heard = functions(smoke, stage, started)
+        smoke.is_removed = is_hosted(smoke.version) and is_removed(smoke, smoke.run["version"])
     except (KeyboardInterrupt, LoopError, TuneloopError, OpenAIError, BotoCoreError, ClientError) as error:
         why = "Interrupted." if isinstance(error, KeyboardInterrupt) else str(getattr(error, "message", error))
         raise Refusal("\n".join([why, *suspects(smoke, stage, started), left_behind(smoke, stage)])) from None
@@ -103,7 +107,7 @@ def planned(deployed: Deployed, cap: Decimal, *, unpriced: bool = False) -> Plan
     """State what will be done and what it costs at most; Refusal where that is above the cap or not known."""
     stage, outputs = deployed.stage, deployed.outputs
     provider, base_model = deployed.output("Provider"), outputs["BaseModel"]
-    if has_key(stage) is None:
+    if provider != BEDROCK and has_key(stage) is None:
         raise Refusal(f"The provider's key is missing: make provider-key STAGE={stage.name}")
     made = plan(price_of(provider, base_model))
     say(f"Smoke test of stage {stage.name} at {deployed.base_url}", style="bold")
@@ -117,6 +121,8 @@ def planned(deployed: Deployed, cap: Decimal, *, unpriced: bool = False) -> Plan
             )
         return made
     say(f"  costs at most ${made.total_usd} there; the cap is ${cap}. AWS's share is under a cent (make bill).")
+    for note in made.notes:
+        say(f"  {note}")
     if made.total_usd > cap:
         raise Refusal(f"  That is above the cap: make smoke STAGE={stage.name} CAP={made.total_usd}")
     return made
@@ -139,6 +145,10 @@ def loop(smoke: Smoke) -> None:
         smoke.show.say("so few lines say nothing about your data: whatever the gate says, the test activates it")
     with smoke.show.step("Activate, ask, rate, account"):
         _serve(smoke)
+    if is_hosted(smoke.version):
+        with smoke.show.step("Retire what was trained"):
+            retire(smoke, smoke.run["version"])
+            smoke.show.say("the base model serves again; the next turn of check-status removes deployment and model")
 
 
 def functions(smoke: Smoke, stage: Stage, since: datetime) -> list[Testimony]:
@@ -185,10 +195,11 @@ def bill(smoke: Smoke) -> str:
 
 
 def what_stays(smoke: Smoke) -> str:
-    """What no route removes yet."""
+    """What the test leaves behind."""
+    there = what_is_there(smoke.run, is_hosted=is_hosted(smoke.version), is_removed=smoke.is_removed)
     return (
         f"\nKey {smoke.key_id} is revoked. What stays: tenant {smoke.tenant} with its rows and files (some kilobytes), "
-        f"and at the provider the training files and model {smoke.run.get('fine_tuned_model')}."
+        f"and {there}."
     )
 
 
@@ -196,17 +207,18 @@ def left_behind(smoke: Smoke, stage: Stage) -> str:
     """What an interrupted test leaves, and how to see to it."""
     if not smoke.run:
         return f"No run was asked for. What stays: tenant {smoke.tenant}, its key revoked."
+    hint = f"\n{how_to_retire(smoke.run, smoke.dataset)}" if smoke.plan.storage_usd_per_month else ""
     return (
         f"Run {smoke.run['id']} of tenant {smoke.tenant} was {smoke.run['status']} when last seen. If it is on its way "
         f"it goes on, costs at most {_price(smoke)}, and can be looked after:\n"
         f"  export TUNELOOP_BASE_URL={smoke.stack.base_url}\n"
         f"  export TUNELOOP_API_KEY=$(.venv/bin/tuneloop keys create {smoke.tenant} --stage {stage.name})\n"
-        f"  .venv/bin/tuneloop runs watch {smoke.run['id']}"
+        f"  .venv/bin/tuneloop runs watch {smoke.run['id']}{hint}"
     )
 
 
 def clean_up(smoke: Smoke) -> None:
-    """Revoke the key; nothing else that was made can be removed through the API yet."""
+    """Revoke the key, whatever became of the test."""
     if smoke.key_id:
         smoke.tenants.revoke_key(smoke.tenant, smoke.key_id, datetime.now(UTC))
 
@@ -243,8 +255,9 @@ def _train(smoke: Smoke) -> None:
     if seen != "succeeded":
         raise LoopError(f"The run ended as {seen}: {(smoke.run.get('error') or {}).get('message')}")
     smoke.show.say(split_of(smoke.api.get(f"/datasets/{smoke.dataset}/exports/{smoke.run['export']}")))
-    if deployment := smoke.served(smoke.run, DEPLOY_S)["deployment"]:
-        smoke.show.say(f"deployed as {deployment}")
+    smoke.version = smoke.served(smoke.run, DEPLOY_S)
+    if is_hosted(smoke.version):
+        smoke.show.say(f"deployed as {smoke.version['deployment']}")
     smoke.show.say(f"version {smoke.run['version']} is ready: {smoke.run['fine_tuned_model']}")
 
 

@@ -18,10 +18,10 @@ class Settings(BaseModel):
     bus: str | None = None
     examples_queue_url: str | None = None
     usage_queue_url: str | None = None
-    provider: str = "openai"
-    provider_base_url: str = "https://api.openai.com/v1"
+    provider: str = "bedrock"
+    provider_base_url: str = ""
     provider_key_parameter: str | None = None
-    base_model: str = "gpt-4.1-mini-2025-04-14"
+    base_model: str = "amazon.nova-micro-v1:0"
     bedrock: bool = False
     bedrock_role_arn: str | None = None
     settle_s: int = 60

@@ -12,11 +12,14 @@ from infra.functions import FUNCTIONS, FunctionSpec
 from tests.infra.template import Template
 
 Synthesize = Callable[..., Template]
+# Of a stage without Bedrock; test_bedrock.py looks at one as it is without any settings.
+OWN = {"provider": "own", "provider_base_url": "https://llm.example/v1", "base_model": "gpt-oss-20b"}
+SETTINGS: dict[str, dict[str, str]] = {"local": {}, "prod": OWN}
 
 
 @pytest.fixture(scope="session")
 def apps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, App]:
-    return {stage: _app(stage, str(tmp_path_factory.mktemp(stage))) for stage in ("local", "prod")}
+    return {stage: _app(stage, str(tmp_path_factory.mktemp(stage)), **own) for stage, own in SETTINGS.items()}
 
 
 @pytest.fixture(scope="session")

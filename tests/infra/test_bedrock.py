@@ -1,6 +1,7 @@
-"""A stage that trains on Bedrock: its jobs' role, its functions' rights, its rule; and that no other stage has them."""
+"""A stage that trains on Bedrock, as one does by itself: its jobs' role, rights and rule; no other stage has them."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from infra.bus import JOBS_ON_BEDROCK
 from infra.functions import FUNCTIONS, FunctionSpec
 from infra.nag import accepted, accepted_on_bedrock
 from infra.stage import LOCAL, ROOT, stage_named
+from tests.infra.conftest import OWN
 from tests.infra.template import Template, as_list
 from tests.infra.test_permissions import construct_of, granted
+from tuneloop.providers.catalog import price_of
 
 pytestmark = pytest.mark.xdist_group("infra")
 
@@ -24,7 +27,7 @@ NOVA = {"provider": "bedrock", "base_model": "amazon.nova-micro-v1:0"}
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> App:
-    return app_of("prod", tmp_path_factory.mktemp("bedrock"), **NOVA)
+    return app_of("prod", tmp_path_factory.mktemp("bedrock"))
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +156,7 @@ def test_training_files_go_by_themselves(template: Template) -> None:
 
 
 def test_a_stage_of_another_provider_can_have_bedrock_beside_it(tmp_path: Path) -> None:
-    both = synthesized("prod", tmp_path, bedrock="true")
+    both = synthesized("prod", tmp_path, bedrock="true", **OWN)
 
     variables = environment_of(both, next(spec for spec in FUNCTIONS if spec.name == "launch-finetune"))
     assert variables["TUNELOOP_BEDROCK"] == "true"
@@ -175,6 +178,18 @@ def test_on_this_machine_the_trainer_stands_for_bedrock(tmp_path: Path) -> None:
         for statement in local.of_type("AWS::IAM::Role")["Bedrock/JobRole"]["AssumeRolePolicyDocument"]["Statement"]
     ]
     assert len(principals) == 2
+
+
+@pytest.mark.parametrize("name", ["prod", "try"])
+def test_without_settings_a_stage_trains_where_a_new_account_can_and_needs_no_key(name: str) -> None:
+    stage, dead = stage_named(name, {}), date(2027, 1, 6)
+
+    assert (stage.provider, stage.needs_key) == ("bedrock", False)
+    offer = price_of(stage.provider, stage.base_model)
+    assert offer
+    assert offer.serves_on_demand
+    assert not offer.is_dead(dead)
+    assert None not in {offer.training_per_1m, offer.input_per_1m, offer.output_per_1m, offer.storage_per_month}
 
 
 def test_bedrock_is_set_up_by_two_settings_and_has_no_address() -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from infra.functions import FUNCTIONS, FunctionSpec
-from tests.infra.conftest import Synthesize
+from tests.infra.conftest import OWN, Synthesize
 from tests.infra.machinery import TRACER, machinery_of, user_of
 from tests.infra.template import Template, as_list
 
@@ -176,7 +176,7 @@ def test_only_eventbridge_rules_of_this_stack_may_write_to_the_failure_queue(tem
 
 
 def test_a_stage_that_traces_may_write_traces_and_nothing_more(synthesize: Synthesize) -> None:
-    traced = synthesize("prod", traces="true")
+    traced = synthesize("prod", **OWN, traces="true")
 
     tracing = {(action, "*") for action in TRACER.actions}
     for spec in FUNCTIONS:

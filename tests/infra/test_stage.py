@@ -11,7 +11,8 @@ from aws_cdk import App
 
 from infra.app import build
 from infra.functions import FUNCTIONS, FunctionSpec
-from infra.stage import LOCAL, PROD, ROOT, stage_named
+from infra.stage import LOCAL, ROOT, stage_named
+from tests.infra.conftest import OWN
 from tests.infra.template import Template
 from tests.infra.test_permissions import construct_of
 from trainer.state.models import BASE_MODELS
@@ -130,7 +131,7 @@ def test_settings_are_overridden_by_name() -> None:
 
 def test_each_stage_keeps_its_provider_s_key_under_its_own_name() -> None:
     assert LOCAL.key_parameter == "/tuneloop/local/providers/trainer/key"
-    assert PROD.key_parameter == "/tuneloop/prod/providers/openai/key"
+    assert stage_named("prod", OWN).key_parameter == "/tuneloop/prod/providers/own/key"
 
 
 def test_the_local_stage_starts_runs_from_a_model_that_the_trainer_has() -> None:

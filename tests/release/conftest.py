@@ -1,5 +1,6 @@
 """An account in moto for operators' commands, and what CloudFormation would say of a stage."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,8 +8,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra.stage import Stage, stage_named
+from infra.stage import Stage, settings_file, stage_named
 from release.deployed import Deployed
+
+OWN = {"provider": "own", "provider_base_url": "https://llm.example/v1", "base_model": "gpt-oss-20b"}
 
 
 @pytest.fixture
@@ -29,6 +32,13 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[None]:
 @pytest.fixture
 def stage(account: None) -> Stage:  # noqa: ARG001 - its settings stand in the account's folder
     return stage_named("try", {})
+
+
+@pytest.fixture
+def keyed(account: None) -> Stage:  # noqa: ARG001 - its settings stand in the account's folder
+    """A stage whose file names a provider with a key."""
+    settings_file("try").write_text(json.dumps(OWN))
+    return stage_named("try", OWN)
 
 
 class Standing(Deployed):

@@ -9,13 +9,12 @@ import pytest
 import release.deploy
 from infra.stage import SETTINGS, Stage, read_settings, settings_file, stage_named
 from release.checks import BOOTSTRAP, Check, Mark, bedrock, checks, closing, concurrency
-from release.deploy import looked_at, stage_on_aws
+from release.deploy import looked_at, stage_on_aws, whats_next
 from release.screen import Refusal
-from tests.release.conftest import Standing
+from tests.release.conftest import OWN, Standing
 
 pytestmark = pytest.mark.usefixtures("account")
 
-OWN = {"provider": "own", "provider_base_url": "https://llm.example/v1", "base_model": "gpt-oss-20b"}
 # What an owner may have chosen for each setting.
 CHOSEN = {
     **OWN,
@@ -32,6 +31,11 @@ CHOSEN = {
     "bedrock": "true",
 }
 NOVA = {"provider": "bedrock", "base_model": "amazon.nova-micro-v1:0"}
+OPENAI = {
+    "provider": "openai",
+    "provider_base_url": "https://api.openai.com/v1",
+    "base_model": "gpt-4.1-mini-2025-04-14",
+}
 
 
 def found(stage: Stage, word: str, **outputs: str) -> Check:
@@ -63,23 +67,23 @@ def test_without_credentials_nothing_else_is_asked_of_aws(stage: Stage, monkeypa
     assert "not signed in to AWS" in last.says
 
 
-def test_an_account_without_the_cdk_s_bootstrap_stops_with_the_command(stage: Stage) -> None:
-    check = found(stage, "bootstrap")
+def test_an_account_without_the_cdk_s_bootstrap_stops_with_the_command(keyed: Stage) -> None:
+    check = found(keyed, "bootstrap")
 
     assert check.mark == Mark.STOP
     assert "make bootstrap" in check.says
 
 
-def test_a_bootstrap_that_is_too_old_stops(stage: Stage) -> None:
+def test_a_bootstrap_that_is_too_old_stops(keyed: Stage) -> None:
     bootstrap("5")
 
-    assert found(stage, "bootstrap").mark == Mark.STOP
+    assert found(keyed, "bootstrap").mark == Mark.STOP
 
 
-def test_a_bootstrapped_account_is_fine(stage: Stage) -> None:
+def test_a_bootstrapped_account_is_fine(keyed: Stage) -> None:
     bootstrap()
 
-    assert found(stage, "bootstrap").mark == Mark.FINE
+    assert found(keyed, "bootstrap").mark == Mark.FINE
 
 
 def test_without_bootstrap_roles_the_bucket_for_code_is_looked_for() -> None:
@@ -92,17 +96,17 @@ def test_without_bootstrap_roles_the_bucket_for_code_is_looked_for() -> None:
     assert found(stage, bucket).mark == Mark.FINE
 
 
-def test_a_missing_key_is_noted_with_the_command_and_does_not_stop(stage: Stage) -> None:
-    check = found(stage, "provider's key")
+def test_a_missing_key_is_noted_with_the_command_and_does_not_stop(keyed: Stage) -> None:
+    check = found(keyed, "provider's key")
 
     assert check.mark == Mark.NOTE
     assert "make provider-key STAGE=try" in check.says
 
 
-def test_a_key_in_plain_text_is_noted(stage: Stage) -> None:
-    boto3.client("ssm").put_parameter(Name=stage.key_parameter, Value="sk", Type="String")
+def test_a_key_in_plain_text_is_noted(keyed: Stage) -> None:
+    boto3.client("ssm").put_parameter(Name=keyed.key_parameter, Value="sk", Type="String")
 
-    assert "is a String, not a SecureString" in found(stage, "provider's key").says
+    assert "is a String, not a SecureString" in found(keyed, "provider's key").says
 
 
 @pytest.mark.parametrize(("name", "was"), CHOSEN.items())
@@ -125,15 +129,31 @@ def test_every_setting_is_kept_from_being_forgotten() -> None:
     assert set(CHOSEN) == set(SETTINGS)
 
 
-def test_bedrock_needs_no_key_and_trains_in_its_own_regions_only() -> None:
-    nova = stage_named("try", NOVA)
-
-    [here], [elsewhere] = bedrock(nova, "us-east-1"), bedrock(nova, "eu-central-1")
+def test_bedrock_needs_no_key_and_a_region_that_does_not_train_the_base_stops_with_what_to_set(stage: Stage) -> None:
+    [here], [elsewhere] = bedrock(stage, "us-east-1"), bedrock(stage, "eu-central-1")
 
     assert (here.mark, elsewhere.mark) == (Mark.FINE, Mark.STOP)
-    assert "us-east-1" in elsewhere.says
-    assert not list(bedrock(stage_named("try", {}), "eu-central-1"))
-    assert found(nova, "no key is needed").mark == Mark.FINE
+    assert "amazon.nova-micro-v1:0 in us-east-1, and this deploy goes to eu-central-1" in elsewhere.says
+    assert "export AWS_REGION=us-east-1" in elsewhere.says
+    assert "try.json" in elsewhere.says
+    assert not list(bedrock(stage_named("try", OWN), "eu-central-1"))
+    assert found(stage, "no key is needed").mark == Mark.FINE
+
+
+def test_a_stage_that_was_deployed_when_openai_was_the_default_is_not_moved_unasked(stage: Stage) -> None:
+    before = stage_named("try", OPENAI).settings
+
+    check = found(stage, "would lose", Settings=before)
+
+    assert check.mark == Mark.STOP
+    assert all(f'"{name}": "{value}"' in check.says for name, value in OPENAI.items())
+
+
+@pytest.mark.parametrize(("settings", "needed"), [({}, False), (OWN, True)])
+def test_what_comes_next_is_a_key_only_where_one_is_missing(settings: dict[str, str], *, needed: bool) -> None:
+    deployed = Standing(stage_named("try", settings), ApiUrl="https://api.example/")
+
+    assert ("make provider-key" in whats_next(deployed)) is needed
 
 
 def test_a_base_that_bedrock_bills_by_the_hour_stops_a_deploy() -> None:
@@ -198,7 +218,9 @@ def test_a_model_without_a_known_price_is_noted() -> None:
     assert found(stage_named("try", known), "No price is known").mark == Mark.NOTE
 
 
-def test_a_provider_that_is_closing_is_noted_with_its_dates_and_one_that_has_closed_stops(stage: Stage) -> None:
+def test_a_provider_that_is_closing_is_noted_with_its_dates_and_one_that_has_closed_stops() -> None:
+    stage = stage_named("try", OPENAI)
+
     before, shutdown = closing(stage, date(2027, 1, 5))
     after, *_ = closing(stage, date(2027, 1, 6))
 

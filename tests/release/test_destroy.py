@@ -8,10 +8,10 @@ from botocore.exceptions import ClientError
 
 import release.destroy
 from infra.stage import Stage, stage_named
-from release.destroy import counted, destroy, empty, losses, refuse_to_lose_data, rows
+from release.destroy import destroy, empty, losses, refuse_to_lose_data, rows
 from release.pause import parameter
-from release.screen import Refusal
-from tests.release.conftest import Standing, make_bucket, put_versions
+from release.screen import Refusal, counted
+from tests.release.conftest import OWN, Standing, make_bucket, put_versions
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -87,7 +87,7 @@ def test_without_the_stage_s_name_nothing_is_removed(standing: Standing, monkeyp
 
 
 def test_production_is_refused_with_the_commands_to_do_it_by_hand() -> None:
-    prod = Standing(stage_named("prod", {}), ApiUrl="https://api.example/")
+    prod = Standing(stage_named("prod", OWN), ApiUrl="https://api.example/")
 
     with pytest.raises(Refusal) as refused:
         refuse_to_lose_data(prod)
@@ -96,7 +96,7 @@ def test_production_is_refused_with_the_commands_to_do_it_by_hand() -> None:
         "--table-name table",
         "the bucket bucket",
         "--no-enable-termination-protection",
-        "/tuneloop/prod/providers/openai/key",
+        "/tuneloop/prod/providers/own/key",
     ):
         assert part in str(refused.value)
 
@@ -124,13 +124,13 @@ def test_a_stack_that_somebody_protected_is_refused_too(standing: Standing) -> N
 
 @pytest.mark.parametrize("with_key", [True, False])
 def test_the_key_of_a_stage_that_is_gone_is_removed_if_asked_for(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, with_key: bool
+    keyed: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, with_key: bool
 ) -> None:
     monkeypatch.setattr(release.destroy, "Deployed", Standing)
     ssm = boto3.client("ssm")
-    ssm.put_parameter(Name=stage.key_parameter, Value="sk-secret", Type="SecureString")
+    ssm.put_parameter(Name=keyed.key_parameter, Value="sk-secret", Type="SecureString")
 
-    destroy(stage, confirm="", with_key=with_key)
+    destroy(keyed, confirm="", with_key=with_key)
 
     said = capsys.readouterr().out
     assert "There is no stack tuneloop-try" in said

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from infra.stage import stage_named
-from release.plan import plan, question_in
+from release.plan import _tokens, plan, question_in
 from release.screen import Refusal
 from release.smoke import Smoke, bill, planned
 from tests.release.conftest import Standing
@@ -19,11 +19,13 @@ from tuneloop.providers.catalog import price_of
 pytestmark = pytest.mark.usefixtures("account")
 
 OPENAI = ("openai", "gpt-4.1-mini-2025-04-14")
+NOVA = ("bedrock", "amazon.nova-micro-v1:0")
 
 
 def deployed(provider: str, base_model: str) -> Standing:
     standing = Standing(stage_named("try", {}), ApiUrl="https://api.example/", Provider=provider, BaseModel=base_model)
-    boto3.client("ssm").put_parameter(Name=standing.stage.key_parameter, Value="sk", Type="SecureString")
+    if provider != "bedrock":
+        boto3.client("ssm").put_parameter(Name=standing.stage.key_parameter, Value="sk", Type="SecureString")
     return standing
 
 
@@ -49,6 +51,30 @@ def test_the_price_and_the_cap_are_stated_first(capsys: pytest.CaptureFixture[st
     planned(deployed(*OPENAI), Decimal("1.00"))
 
     assert "costs at most $0.08 there; the cap is $1.00" in capsys.readouterr().out
+
+
+def test_on_bedrock_it_costs_a_cent_and_needs_no_key_and_what_it_keeps_and_how_long_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = planned(deployed(*NOVA), Decimal("1.00"))
+
+    said = capsys.readouterr().out
+    assert made.total_usd == Decimal("0.01")
+    assert "trains amazon.nova-micro-v1:0 at bedrock" in said
+    assert "costs at most $0.01 there; the cap is $1.00" in said
+    assert "$1.95 a month to keep: the test retires it at its end" in said
+    assert "How long training takes there is not known" in said
+
+
+def test_as_many_epochs_are_priced_as_the_provider_trains_by_itself() -> None:
+    nova = price_of(*NOVA)
+    assert nova
+    assert nova.training_per_1m
+
+    made = plan(nova)
+
+    once = nova.training_per_1m * sum(map(_tokens, made.train)) / 1_000_000
+    assert made.training_usd == 2 * once
 
 
 def test_a_price_above_the_cap_is_refused() -> None:

@@ -7,11 +7,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-import release.provider_key
 from infra.stage import Stage, settings_file
 from release.provider_key import main, read_key
 from release.screen import Refusal, spoken, told
-from tests.release.conftest import Standing
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -21,14 +19,6 @@ NOT_SIGNED_IN = {
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-
-
-@pytest.fixture(autouse=True)
-def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The outputs of the stack, where there is one."""
-    outputs: dict[str, str] = {}
-    monkeypatch.setattr(release.provider_key, "Deployed", lambda stage: Standing(stage, **outputs))
-    return outputs
 
 
 def give(monkeypatch: pytest.MonkeyPatch, piped: str) -> None:
@@ -42,69 +32,51 @@ def stored(stage: Stage) -> tuple[str, str, int]:
 
 
 def test_a_piped_key_is_stored_encrypted_and_not_shown(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    keyed: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     give(monkeypatch, f"{KEY}\n")
 
     main()
 
-    assert stored(stage) == (KEY, "SecureString", 1)
+    assert stored(keyed) == (KEY, "SecureString", 1)
     shown = capsys.readouterr()
     assert KEY not in shown.out + shown.err
 
 
-def test_a_new_key_takes_the_old_one_s_place(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_key_takes_the_old_one_s_place(keyed: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, "sk-old\n")
     main()
     give(monkeypatch, f"{KEY}\n")
 
     main()
 
-    assert stored(stage) == (KEY, "SecureString", 2)
+    assert stored(keyed) == (KEY, "SecureString", 2)
 
 
 def test_a_key_that_lay_there_in_plain_text_is_replaced_by_an_encrypted_one(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    keyed: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    boto3.client("ssm").put_parameter(Name=stage.key_parameter, Value=KEY, Type="String")
+    boto3.client("ssm").put_parameter(Name=keyed.key_parameter, Value=KEY, Type="String")
     give(monkeypatch, f"{KEY}\n")
 
     main()
 
-    assert stored(stage) == (KEY, "SecureString", 1)  # made anew: SSM doesn't change a parameter's type
+    assert stored(keyed) == (KEY, "SecureString", 1)  # made anew: SSM doesn't change a parameter's type
 
 
 @pytest.mark.parametrize("piped", ["", "\n", "two words\n", "sk-ü\n", "x" * 5000])
 def test_what_can_t_be_a_key_is_refused_without_quoting_it(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, piped: str
+    keyed: Stage, monkeypatch: pytest.MonkeyPatch, piped: str
 ) -> None:
     give(monkeypatch, piped)
 
     with pytest.raises(Refusal) as refused:
-        read_key(stage)
+        read_key(keyed)
 
     assert not piped.strip() or piped.strip() not in str(refused.value)
 
 
-def test_a_name_that_no_stage_has_is_warned_of_before_the_key_is_taken(
-    stage: Stage, stack: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    give(monkeypatch, f"{KEY}\n")
-    main()
-    assert "! There is no stage try" in capsys.readouterr().out
-
-    stack["ApiUrl"] = "https://api.example/"
-    give(monkeypatch, f"{KEY}\n")
-    main()
-    assert "There is no stage" not in capsys.readouterr().out
-
-    stack.clear()
-    settings_file(stage.name).write_text("{}")
-    give(monkeypatch, f"{KEY}\n")
-    main()
-    assert "There is no stage" not in capsys.readouterr().out
-
-
+@pytest.mark.usefixtures("keyed")
 def test_whoever_is_not_signed_in_is_told_how_before_a_key_is_taken(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +94,7 @@ def test_whoever_is_not_signed_in_is_told_how_before_a_key_is_taken(
     assert said.endswith(".")
 
 
+@pytest.mark.usefixtures("keyed")
 def test_a_region_that_nobody_named_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,14 +118,18 @@ def test_credentials_that_have_expired_are_told_as_such() -> None:
     assert told(ClientError({"Error": {"Code": "Other", "Message": "no"}}, "PutItem")).startswith("AWS: ")
 
 
-def test_a_stage_that_trains_on_bedrock_is_told_that_it_needs_none(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("is_written", [True, False])
+def test_a_stage_that_trains_on_bedrock_is_told_that_it_needs_none_and_where_another_would_be_named(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_written: bool
 ) -> None:
-    settings_file("try").write_text('{"provider": "bedrock", "base_model": "amazon.nova-micro-v1:0"}')
+    if is_written:
+        settings_file("try").write_text('{"provider": "bedrock", "base_model": "amazon.nova-micro-v1:0"}')
     give(monkeypatch, f"{KEY}\n")
 
     main()
 
-    assert "no key is needed" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "no key is needed" in said
+    assert ("try.json" in said) is not is_written  # its name may be a slip
     with pytest.raises(ClientError):
         stored(stage)

@@ -7,14 +7,12 @@ from pathlib import Path
 import boto3
 import pytest
 
-import release.provider_key
 from release.cdk import in_region, quietly
 from release.checks import OLDEST_NODE
 from release.provider_key import main
 from release.screen import spoken
-from tests.release.conftest import Standing
 
-pytestmark = pytest.mark.usefixtures("account")
+pytestmark = pytest.mark.usefixtures("account", "keyed")
 
 
 @pytest.mark.parametrize("other", [None, "us-east-1"])
@@ -27,7 +25,6 @@ def test_a_command_works_in_the_region_that_aws_region_names(
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setattr(sys, "stdin", io.StringIO("sk-a-secret\n"))
     monkeypatch.setattr(sys, "argv", ["provider_key", "--stage", "try"])
-    monkeypatch.setattr(release.provider_key, "Deployed", Standing)
 
     assert spoken(main) == 0
 

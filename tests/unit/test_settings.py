@@ -13,7 +13,7 @@ def test_a_function_that_needs_little_is_told_little() -> None:
 
     assert (settings.stage, settings.table) == ("prod", "tuneloop-prod")
     assert (settings.bucket, settings.bus, settings.examples_queue_url, settings.provider_key_parameter) == (None,) * 4
-    assert (settings.provider, settings.provider_base_url) == ("openai", "https://api.openai.com/v1")
+    assert (settings.provider, settings.provider_base_url) == ("bedrock", "")
 
 
 def test_what_is_set_is_typed() -> None:

@@ -48,6 +48,10 @@ class ApiClient:
         """The parsed answer to a PUT of JSON."""
         return self._send("PUT", path, json=body)
 
+    def delete(self, path: str) -> Any:
+        """The parsed answer to a DELETE."""
+        return self._send("DELETE", path)
+
     def follow(self, run: str, every_s: float = 1.0) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """A training run and its events again and again until it has ended, which is given last."""
         while True:
