@@ -5,13 +5,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from check_status.host import step
-from check_status.refresh import ASKING_S, refresh, reported
+from check_status.refresh import ASKING_S, refresh, reported, wait
 from check_status.secrets import Secrets
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
+from tuneloop.domain.errors import Conflict
 from tuneloop.domain.jobs import RunEvent
 from tuneloop.domain.providers import webhook_parameter
-from tuneloop.domain.training import ControlledRun, TrainingRun
+from tuneloop.domain.training import AT_PROVIDER, ControlledRun, TrainingRun
 from tuneloop.domain.webhooks import check_signature, check_time, job_in, raw_body
 from tuneloop.http import Api, Name
 
@@ -66,8 +67,14 @@ def hear_webhook(provider: Name) -> Heard:
 
 
 def refreshed(run: ControlledRun, older_than_s: float) -> ControlledRun:
-    """A run after its provider was asked, unless that was tried within so many seconds."""
-    provider, now = app.providers.named(run.provider), utc_now()
+    """A run after its provider was asked, unless that was tried within so many seconds, or the provider was removed."""
+    now = utc_now()
+    try:
+        provider = app.providers.named(run.provider)
+    except Conflict as error:
+        if run.status not in AT_PROVIDER:
+            return run
+        return wait(run, error.message, runs=app.runs, models=app.models, exports=app.exports, now=now)
     seen = refresh(
         run,
         older_than_s=older_than_s,

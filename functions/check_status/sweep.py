@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from check_status.refresh import heard, record, refresh, wait
 from check_status.strays import Strays
 from check_status.stuck import judge
-from tuneloop.domain.errors import ProviderUnavailable
+from tuneloop.domain.errors import Conflict, ProviderUnavailable
 from tuneloop.domain.jobs import ProviderJob
 from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus
 from tuneloop.observability import count, log_failure
@@ -37,7 +37,13 @@ def sweep(*, providers: Providers, runs: Runs, models: Models, exports: Exports,
 
     def look(name: str) -> None:
         mine = [run for run in there if run.provider == name]
-        Look(providers.named(name), runs, models, exports, strays, now).at(mine)
+        try:
+            provider = providers.named(name)
+        except Conflict as error:  # it was removed: its runs wait until somebody adds it again
+            gone = error.message
+            each(mine, lambda run: wait(run, gone, runs=runs, models=models, exports=exports, now=now))
+        else:
+            Look(provider, runs, models, exports, strays, now).at(mine)
 
     each(names, look)
 

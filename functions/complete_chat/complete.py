@@ -118,7 +118,7 @@ def _ask(
         try:
             provider = providers.named(version.provider)
             completion = provider.complete(request_for(version, body), remaining_s() - reserved_s)
-        except (ProviderUnavailable, ProviderRefused) as error:
+        except (ProviderUnavailable, ProviderRefused, Conflict) as error:  # Conflict: its provider was removed
             failure = failure or error
             tries.append(Try(version, place, ChatCompletion(), failed=True))
         else:

@@ -14,6 +14,7 @@ from tuneloop.domain.erasures import Erasure, ErasureStatus, is_settled
 from tuneloop.domain.evaluation import Evaluation
 from tuneloop.domain.examples import Split
 from tuneloop.domain.jobs import TrainingFile
+from tuneloop.domain.training import ControlledRun
 from tuneloop.providers.directory import Providers
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.erasures import Erasures
@@ -22,6 +23,7 @@ from tuneloop.store.exports import Exports
 from tuneloop.store.generations import Generations
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
+from tuneloop.sweeping import each
 
 
 @dataclass
@@ -80,12 +82,15 @@ class Finishing:
         )
 
     def _forget_files(self, erasure: Erasure) -> bool:
-        """Delete the provider's files of the runs that have ended; tells whether all have."""
+        """Delete the providers' files of the runs that have ended; tells whether all have.
+
+        A provider that is away keeps no other from being asked, and the erasure open.
+        """
         runs = [self.runs.get(erasure.tenant, run) for run in erasure.runs]
         ended = [run for run in runs if not run.is_open]
-        for name in sorted({run.provider for run in ended}):
-            files = [
-                TrainingFile(run.tenant, run.id, split) for run in ended if run.provider == name for split in Split
-            ]
-            self.providers.named(name).delete_files(files)
+        each(sorted({run.provider for run in ended}), lambda name: self._forget_files_at(name, ended))
         return len(ended) == len(runs)
+
+    def _forget_files_at(self, name: str, ended: list[ControlledRun]) -> None:
+        files = [TrainingFile(run.tenant, run.id, split) for run in ended if run.provider == name for split in Split]
+        self.providers.named(name).delete_files(files)

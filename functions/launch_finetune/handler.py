@@ -18,8 +18,7 @@ def on_data(event: DatasetSettled | ExportCreated) -> None:
     dataset = app.datasets.get(event.tenant, event.dataset)
     request_wanted(dataset, event.revision, provider=app.settings.provider, runs=app.runs, now=utc_now())
     if isinstance(event, ExportCreated):
-        for run in waiting_for(event.export, runs=app.runs):
-            _launch(run.tenant, run.id)
+        each(waiting_for(event.export, runs=app.runs), lambda run: _launch(run.tenant, run.id))
 
 
 @handler.on("TrainingRunRequested")

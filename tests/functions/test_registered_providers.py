@@ -4,14 +4,20 @@ from typing import Any
 
 import pytest
 
+from tests.examples import chat
 from tests.functions import steps
-from tests.functions.conftest import KEY
+from tests.functions.conftest import KEY, Later
+from tests.functions.providers import own
+from tests.functions.test_erase_examples import SUBJECT, erased_subject, swept
 from tests.functions.test_http import refused
 from tests.functions.test_launch_finetune import only_run, request
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.access import Scope
+from tuneloop.domain.examples import Split
+from tuneloop.domain.jobs import TrainingFile
 from tuneloop.domain.providers import RegisteredProvider
+from tuneloop.triggers import FunctionFailed
 
 OTHER = "selfhosted"
 PARAMETER = f"/tuneloop/test/providers/{OTHER}/key"
@@ -153,3 +159,75 @@ def test_estimates_are_those_of_the_dataset_s_own_provider(world: World) -> None
     assert found["amazon.nova-lite-v1:0"]["estimated_cost_usd"] is None
     assert any("$1.95 a month" in note for note in found["amazon.nova-micro-v1:0"]["notes"])
     assert any("Training:" in note for note in found["amazon.nova-lite-v1:0"]["notes"])
+
+
+def removed() -> None:
+    """Take the provider away again, from processes that have used it too."""
+    app.provider_rows.remove(OTHER)
+    app.__dict__.pop("providers", None)
+
+
+def trained_elsewhere(world: World) -> str:
+    """A run at the provider that was added, submitted."""
+    created(world, provider=OTHER, base_model=steps.BASE_MODEL, on_drop="train")
+    steps.settled(world, steps.questions(40))
+    run: str = only_run(world)["id"]
+    world.call("POST /v1/training-runs/{run}/confirm", f"/v1/training-runs/{run}/confirm")
+    world.settle()
+    return run
+
+
+def test_a_run_whose_provider_was_removed_says_so_and_goes_on_once_it_is_back(other: World, trainer: str) -> None:
+    run = trained_elsewhere(other)
+    removed()
+
+    other.schedule("check-status")
+    waiting = steps.look(other, run)
+    app.provider_rows.save(RegisteredProvider(name=OTHER, base_url=trainer, key_parameter=PARAMETER))
+
+    assert waiting["finished_at"] is None
+    assert waiting["waiting_for"].startswith(f"There is no provider {OTHER}")
+    assert steps.followed(other, run)["status"] == "succeeded"
+
+
+def test_a_run_that_has_ended_is_shown_though_its_provider_was_removed(other: World) -> None:
+    run = trained_elsewhere(other)
+    ended = steps.followed(other, run)
+    removed()
+
+    assert steps.look(other, run) == ended
+
+
+def test_a_provider_that_was_removed_keeps_no_other_s_files_from_being_erased(other: World, later: Later) -> None:
+    lines = [*steps.questions(40), chat("Where is my order?", "late", subject=SUBJECT, split="train")]
+    created(other, on_drop="train")
+    steps.settled(other, lines)
+    run = only_run(other)["id"]
+    steps.followed(other, run)
+    elsewhere = request(other, provider=OTHER, base_model=steps.BASE_MODEL).body["id"]
+    other.settle()
+    other.call("POST /v1/training-runs/{run}/confirm", f"/v1/training-runs/{elsewhere}/confirm")
+    other.settle()
+    steps.followed(other, elsewhere)
+    removed()
+    erased_subject(other, SUBJECT)
+
+    with pytest.raises(FunctionFailed):
+        swept(other, later)
+
+    assert own().find_file(TrainingFile(other.tenant, run, Split.TRAIN)) is None
+    assert own().find_file(TrainingFile(other.tenant, elsewhere, Split.TRAIN))
+
+
+def test_the_base_model_answers_where_the_provider_of_a_version_was_removed(other: World) -> None:
+    assert other.call("POST /v1/models", "/v1/models", {"id": "chat"}).status == 201
+    elsewhere = {"provider_model": steps.BASE_MODEL, "provider": OTHER}
+    other.call("POST /v1/models/{model}/versions", "/v1/models/chat/versions", elsewhere)
+    other.call("POST /v1/models/{model}/activate", "/v1/models/chat/activate", {"version": 1})
+    removed()
+
+    question = {"model": "chat", "messages": [{"role": "user", "content": "Where is order 1?"}]}
+    answer = other.call("POST /v1/chat/completions", "/v1/chat/completions", question)
+
+    assert answer.status == 200, answer.text
+    assert (answer.body["tuneloop"]["version"], answer.body["tuneloop"]["fallback"]) == (0, True)
