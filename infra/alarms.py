@@ -167,7 +167,7 @@ def _of_the_loop(stage: Stage) -> list[Watch]:
         ),
         Watch(
             "RunsOverdue",
-            "A training run that waits for nobody has not ended within a day.",
+            "A training run that waits for nobody has not ended, or its version is not served, within a day.",
             own_metric(stage, "RunsOverdue"),
             of=2,
             within=3,

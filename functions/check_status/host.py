@@ -24,15 +24,22 @@ from tuneloop.providers.directory import Providers
 from tuneloop.store.models import Models
 from tuneloop.sweeping import each
 
+OVERDUE_AFTER = timedelta(days=1)
 NOT_MADE = "The provider could not make this version's deployment; its console says why."
 
 
 def host_open(*, stage: str, providers: Providers, models: Models, now: datetime) -> None:
-    """Take every version that is to be deployed or removed a step further."""
+    """Take every version that is to be deployed or removed a step further; one not served in a day is `RunsOverdue`."""
+    unfinished = list(models.open_versions())
+    count("RunsOverdue", sum(_is_overdue(version, now) for version in unfinished))
     each(
-        list(models.open_versions()),
+        unfinished,
         lambda version: step(version, stage=stage, providers=providers, models=models, now=now),
     )
+
+
+def _is_overdue(version: Version, now: datetime) -> bool:
+    return version.status == VersionStatus.DEPLOYING and now - version.created_at > OVERDUE_AFTER
 
 
 def step(

@@ -37,7 +37,8 @@ METRICS = {
     "RunsCancelled": "Training runs that were cancelled.",
     "RunsChanged": "Training runs whose status the sweep found changed.",
     "RunsFailed": "Training runs that failed.",
-    "RunsOverdue": "Training runs that were requested more than a day ago, wait for nobody, and have not ended.",
+    "RunsOverdue": "Training runs that were requested more than a day ago, wait for nobody, and have not ended; and "
+    "versions that have waited for a day to be served.",
     "RunsStarted": "Training runs that became a job at the provider.",
     "RunsStuck": "Training runs of which nothing new was heard for too long, counted by each sweep.",
     "RunsSucceeded": "Training runs that ended with a model.",

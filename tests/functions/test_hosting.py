@@ -1,11 +1,14 @@
 """Versions at a provider that has to be asked to serve them: deployed, awaited, handed on, retired, dying between."""
 
+from collections import Counter
 from itertools import count
 from typing import Any
 
 import pytest
 
+from check_status import host
 from tests.functions import steps
+from tests.functions.conftest import Later
 from tests.functions.providers import Interfered, Killed
 from tests.world import World
 from tuneloop.app import app
@@ -14,6 +17,8 @@ from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.registry import Version, VersionStatus
 from tuneloop.providers.base import QUOTA_REACHED, Hosted
 from tuneloop.wire.chat import ChatCompletion
+
+A_DAY_S = 86_400
 
 
 class Serving(Interfered):
@@ -231,6 +236,21 @@ def test_where_each_is_in_use_the_version_waits_and_says_for_what(live: World) -
     assert row["status"] == "deploying"
     assert row["waiting_for"].startswith("A deployment: the provider gives this account no more")
     assert version(live, 1).status == VersionStatus.READY
+
+
+def test_a_version_that_is_not_served_within_a_day_is_counted_as_overdue(
+    live: World, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Serving().settled = VersionStatus.DEPLOYING
+    trained(live)
+    counted: Counter[str] = Counter()
+    monkeypatch.setattr(host, "count", lambda name, number=1: counted.update({name: number}))
+
+    for seconds in (A_DAY_S - 600, A_DAY_S + 600):
+        later(seconds)
+        live.schedule("check-status")
+
+    assert counted["RunsOverdue"] == 1
 
 
 def test_a_retired_version_leaves_its_provider_and_is_never_called_again(live: World) -> None:
