@@ -15,7 +15,7 @@ from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
 from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, JobRequest, ListedModel
 from tuneloop.providers.bedrock_bases import called_as, capabilities_on_bedrock, lines_of, trained_as, translated
-from tuneloop.providers.bedrock_calls import CALL_S, Calls, calling
+from tuneloop.providers.bedrock_calls import CALL_S, Calls, calling, passing_quotas
 from tuneloop.providers.bedrock_chat import chunks_of, completion_of, converse_request
 from tuneloop.providers.bedrock_files import Files
 from tuneloop.providers.bedrock_hosting import Deployments
@@ -113,7 +113,7 @@ class Bedrock:
         origin, name = request.origin, self._named(request.origin.run)
         output = self._files.uri(f"training-output/{origin.tenant}/{origin.run}/")
         validators = [{"s3Uri": request.validation_file}] if request.validation_file else []
-        with calling():
+        with passing_quotas(), calling():
             made = self._calls.client("bedrock").create_model_customization_job(
                 jobName=name,
                 customModelName=name,

@@ -23,6 +23,7 @@ CONNECT_S = 2.0
 LEAST_S = 0.2
 PAGE = 100
 MOST_PAGES = 10
+QUOTA_S = 900.0
 UNAVAILABLE = "ProviderUnavailable"
 TRY_LATER = "Try again later."
 NO_ACCESS = "Check what the stage's roles may do, and that the account may use this model in this region."
@@ -111,6 +112,17 @@ def gone_is_fine() -> Iterator[None]:
     except ProviderRefused as error:
         if not is_gone(error):
             raise
+
+
+@contextmanager
+def passing_quotas() -> Iterator[None]:
+    """A quota that is reached as something that passes: other jobs end, or the account is given more."""
+    try:
+        yield
+    except ProviderRefused as error:
+        if error.code != QUOTA_REACHED:
+            raise
+        raise ProviderUnavailable(f"{error.message} {TRY_LATER}", retry_after_s=QUOTA_S) from error
 
 
 def is_gone(error: ProviderRefused) -> bool:

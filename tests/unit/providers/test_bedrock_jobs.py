@@ -10,7 +10,7 @@ from tuneloop.domain.ids import derived_id
 from tuneloop.domain.jobs import JobOrigin
 from tuneloop.providers.base import QUOTA_REACHED
 from tuneloop.providers.bedrock_bases import called_as, capabilities_on_bedrock, trained_as, translated
-from tuneloop.providers.bedrock_calls import calling
+from tuneloop.providers.bedrock_calls import calling, passing_quotas
 from tuneloop.providers.bedrock_jobs import events_in, job_in, job_name, origin_in, run_in, status_in, tags_of
 
 RUN = derived_id("run", "one")
@@ -125,6 +125,16 @@ def test_what_does_not_pass_is_refused() -> None:
 
     assert error.value.message == "Bedrock refused the call: Validation."
     assert quota.value.code == QUOTA_REACHED
+
+
+def test_a_quota_that_other_jobs_use_up_is_waited_for() -> None:
+    with pytest.raises(ProviderUnavailable) as error, passing_quotas(), calling():
+        raise refused_with("ServiceQuotaExceededException")
+    with pytest.raises(ProviderRefused), passing_quotas(), calling():
+        raise refused_with("ValidationException")
+
+    assert error.value.retry_after_s
+    assert "quota" in error.value.message
 
 
 def test_a_base_is_trained_under_one_name_and_called_under_another() -> None:
