@@ -5,9 +5,10 @@ from time import monotonic
 
 import pytest
 
-from check_status import refresh
+from check_status import job_routes, refresh
 from check_status import routes as check_status
 from complete_chat import routes as complete_chat
+from launch_finetune import cancel
 from tests.functions import steps
 from tests.functions.conftest import reach
 from tests.functions.document import OPERATIONS
@@ -23,12 +24,16 @@ from tuneloop.domain.training import ControlledRun, RunStatus
 from tuneloop.http import ANSWER_WITHIN_S
 
 PATIENCE_S = 0.3
+LONGEST_S = cancel.ASKING_S
 IN_TIME_S = 5.0  # generous, for the machine; a call without an end would take minutes
 UPLOAD = "POST /v1/datasets/{dataset}/uploads"  # signs a form, and asks nobody
 IDS = {
     "dataset": "support",
     "model": "support",
     "run": "run-1",
+    "job": "run-1",
+    "file": "file-1",
+    "number": "1",
     "export": "export-1",
     "evaluation": "eval-1",
     "erasure": "erasure-1",
@@ -75,7 +80,8 @@ def test_no_route_waits_longer_for_a_provider_than_it_has(
     reach(world, dripping.url, monkeypatch)
     own().prepare()  # importing it takes longer than all the rest
     monkeypatch.setattr(complete_chat, "COUNTING_S", ANSWER_WITHIN_S - PATIENCE_S)
-    monkeypatch.setattr(check_status, "ASKING_S", PATIENCE_S)
+    for asks in (check_status, job_routes, cancel):
+        monkeypatch.setattr(asks, "ASKING_S", PATIENCE_S)
     asking = set()
 
     for operation in OPERATIONS:
@@ -91,8 +97,13 @@ def test_no_route_waits_longer_for_a_provider_than_it_has(
         "POST /v1/chat/completions",
         "GET /v1/training-runs/{run}",
         "GET /v1/training-runs/{run}/events",
+        "POST /v1/training-runs/{run}/cancel",
+        "GET /v1/fine_tuning/jobs/{job}",
+        "GET /v1/fine_tuning/jobs/{job}/events",
+        "GET /v1/fine_tuning/jobs/{job}/checkpoints",
+        "POST /v1/fine_tuning/jobs/{job}/cancel",
     }
-    assert refresh.ASKING_S < ANSWER_WITHIN_S / 2
+    assert max(refresh.ASKING_S, LONGEST_S) < ANSWER_WITHIN_S / 2
 
 
 @pytest.fixture
