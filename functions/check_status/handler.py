@@ -33,7 +33,7 @@ def on_day() -> None:
 
 
 def _strays(now: datetime) -> Strays:
-    return Strays(app.settings.stage, app.tenants, app.datasets, app.exports, app.models, app.runs, now)
+    return Strays(app.settings.origin, app.tenants, app.datasets, app.exports, app.models, app.runs, now)
 
 
 @handler.on("job")

@@ -53,7 +53,7 @@ def _launch(tenant: str, run: str) -> None:
         spendings=app.spendings,
         providers=app.providers,
         ends=app.provider_rows.shutdowns(),
-        stage=app.settings.stage,
+        stage=app.settings.origin,
         owner=handler.owner,
         now=utc_now(),
     )

@@ -50,7 +50,7 @@ def providers_of(
             return Bedrock(registered.name, place, lambda: connect("s3"))
         from tuneloop.providers.openai_compatible import OpenAICompatible  # noqa: PLC0415
 
-        return OpenAICompatible(registered, lambda: secret(registered.key_parameter), settings.stage)
+        return OpenAICompatible(registered, lambda: secret(registered.key_parameter), settings.origin)
 
     built_in = {BEDROCK.name: BEDROCK} if settings.bedrock else {}
     known = KnownProviders(settings, rows)

@@ -4,15 +4,19 @@ import os
 from collections.abc import Mapping
 from typing import Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 
 PREFIX = "TUNELOOP_"
 
 
 class Settings(BaseModel):
-    """What a function is told by its environment: only what it uses, as its row of the table says."""
+    """What a function is told by its environment: only what it uses, as its row of the table says.
+
+    `origin` tells what this stage has at a provider from what one of the same name elsewhere has there.
+    """
 
     stage: str
+    origin: str = ""
     table: str
     bucket: str | None = None
     bus: str | None = None
@@ -28,6 +32,11 @@ class Settings(BaseModel):
     refresh_after_s: float = 15
     unseen_after_s: float = 600
     quiet_s: float = 3600
+
+    @model_validator(mode="after")
+    def _comes_from_somewhere(self) -> Self:
+        self.origin = self.origin or self.stage
+        return self
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

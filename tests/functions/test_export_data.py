@@ -244,6 +244,7 @@ def test_the_provider_s_minimum_is_checked_on_what_is_left_to_train_on(world: Wo
     found = world.call("GET /v1/training-runs/{run}", f"/v1/training-runs/{run}").body
     assert found["error"] == {
         "code": "too_few_examples",
+        "param": "dataset",
         "message": "Need at least 10 examples. Current: 9. The export left out 40 more, and says why.",
     }
 
@@ -257,7 +258,7 @@ def test_examples_that_are_held_out_don_t_count_as_trained_on(world: World) -> N
 
     found = world.call("GET /v1/training-runs/{run}", f"/v1/training-runs/{run}").body
     needed = "Need at least 10 examples. Current: 9 to train on, 30 for validation and test."
-    assert found["error"] == {"code": "too_few_examples", "message": needed}
+    assert found["error"] == {"code": "too_few_examples", "message": needed, "param": "dataset"}
 
 
 def test_the_policy_of_a_dataset_decides_what_is_frozen(world: World) -> None:

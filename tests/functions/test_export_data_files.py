@@ -144,16 +144,6 @@ def test_a_category_of_pairs_comes_as_pairs(world: World) -> None:
     assert sorted(written, key=str) == sorted((pair(n) for n in range(20) if n % 2), key=str)
 
 
-def test_a_run_does_not_train_on_pairs_and_says_so(world: World) -> None:
-    collecting(world, *map(pair, range(60)))
-    run = world.call("POST /v1/training-runs", "/v1/training-runs", {"dataset": "support"}).body["id"]
-
-    world.settle()
-
-    error = world.call("GET /v1/training-runs/{run}", f"/v1/training-runs/{run}").body["error"]
-    assert error["code"] == "preference_export"
-
-
 def test_what_nobody_can_convert_is_refused_with_the_reason(world: World) -> None:
     collecting(world, *steps.questions(30))
     found = frozen(world)

@@ -153,8 +153,8 @@ def test_looking_at_a_run_takes_one_budget_for_all_that_is_asked(live: World) ->
     Slow()
     steps.look(live, run)
 
-    assert given[0] == ASKING_S
-    assert given[1] < ASKING_S
+    assert given[0] == pytest.approx(ASKING_S, abs=0.1)
+    assert given[1] < given[0]
 
 
 def test_what_a_cold_process_has_to_load_takes_nothing_of_the_budget(

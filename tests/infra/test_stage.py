@@ -28,7 +28,7 @@ MADE_FROM = {
     "bus": {"bus"},
     "examples_queue": {"examples_queue_url"},
     "usage_queue": {"usage_queue_url"},
-    "providers": {"provider", "provider_base_url", "provider_key_parameter"},
+    "providers": {"origin", "provider", "provider_base_url", "provider_key_parameter"},
     "known_providers": {"provider"},
 }
 
