@@ -115,8 +115,9 @@ class Counting(Interfered):
         self.asked: Counter[str] = Counter()
 
     def __getattr__(self, name: str) -> Any:
-        self.asked[name] += 1
-        return super().__getattr__(name)
+        found = super().__getattr__(name)
+        self.asked[name] += callable(found)
+        return found
 
 
 class Reporting(Interfered):

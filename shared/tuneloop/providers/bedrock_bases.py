@@ -13,11 +13,7 @@ from tuneloop.providers.catalog import listed_models, price_of
 
 BEDROCK = "bedrock"
 # Bedrock's user guide, "Custom model hyperparameters" and "Prepare your training datasets", read 2026-11.
-NAMES = {
-    "n_epochs": "epochCount",
-    "batch_size": "batchSize",
-    "learning_rate": "learningRate",
-}
+NAMES = {"n_epochs": "epochCount", "batch_size": "batchSize", "learning_rate": "learningRate"}
 LINES = {
     "amazon.nova-": Format.BEDROCK_CONVERSATION,
     "meta.llama3-": Format.BEDROCK_PROMPT,
