@@ -6,15 +6,14 @@ who finds what he left. A version is announced as ready in the write that makes 
 
 from datetime import datetime, timedelta
 
+from check_status.letting_go import remove, take_over
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.hosting import (
     FULL,
     UNDER_WAY,
     deployment_name,
     failed,
-    oldest_to_spare,
     ready,
-    retired,
     waiting,
 )
 from tuneloop.domain.registry import Version, VersionStatus
@@ -62,7 +61,7 @@ def step(
     name = deployment_name(stage, version.tenant, version.model, version.number)
     try:
         if version.status == VersionStatus.RETIRED:
-            return _remove(version, name, hosting, models, now)
+            return remove(version, name, hosting, models, now)
         return _deploy(version, name, hosting, models, now)
     except Stale:
         return models.version(version.tenant, version.model, version.number)
@@ -78,7 +77,7 @@ def _deploy(version: Version, name: str, hosting: Hosting | None, models: Models
         hosted = _asked_for(version, name, hosting)
     except ProviderRefused as error:
         if error.code == QUOTA_REACHED:
-            return _take_over(version, models, now)
+            return take_over(version, models, now) or _waits(version, FULL, models, now)
         return _failed(version, error.code, error.message, models, now)
     if hosted.status == VersionStatus.READY:
         return _is_ready(version, hosted.id, models, now)
@@ -93,34 +92,6 @@ def _asked_for(version: Version, name: str, hosting: Hosting) -> Hosted:
     if hosted.model in (None, version.provider_model) or hosted.status == VersionStatus.DEPLOYING:
         return hosted
     return hosting.swap(hosted.id, version.provider_model)
-
-
-def _take_over(version: Version, models: Models, now: datetime) -> Version:
-    """Give the version the deployment of the oldest one that nobody needs; the swap is the next step's."""
-    seen = models.deployment(version.tenant, version.model)
-    oldest = oldest_to_spare(models.all_versions(version.tenant, version.model), seen)
-    if oldest is None:
-        return _waits(version, FULL, models, now)
-    heir = waiting(version, UNDER_WAY, now, oldest.deployment)
-    models.retire(retired(oldest, now).model_copy(update={"deployment": None}), seen, heir)
-    count("VersionsRetired")
-    return heir.model_copy(update={"seq": version.seq + 1})
-
-
-def _remove(version: Version, name: str, hosting: Hosting | None, models: Models, now: datetime) -> Version:
-    """End a retired version's deployment and delete its model, but for what other versions have of it by now.
-
-    A model that no run of ours has made is its owner's.
-    """
-    if hosting:
-        every = models.all_versions(version.tenant, version.model)
-        others = [one for one in every if one.number != version.number and one.removed_at is None]
-        own = hosting.hosted(version.deployment or name)
-        if own and own.id not in {one.deployment for one in others}:
-            hosting.undeploy(own.id)
-        if version.run and version.provider_model not in {one.provider_model for one in others}:
-            hosting.delete_model(version.provider_model)
-    return models.save_version(version.model_copy(update={"removed_at": now, "deployment": None, "checked_at": now}))
 
 
 def _is_ready(version: Version, deployment: str | None, models: Models, now: datetime) -> Version:
