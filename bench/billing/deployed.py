@@ -27,6 +27,7 @@ COUNTED = {
 TABLE = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
 MINUTES = re.compile(r"rate\((\d+) minutes?\)")
 ONCE_A_MONTH = re.compile(r"cron\(\d+ \d+ \d+ \* \? \*\)")
+ONCE_A_DAY = re.compile(r"cron\(\d+ \d+ \* \* \? \*\)")
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ def times_a_month(expression: str) -> float:
         return HOURS * 60 / int(rate[1])
     if ONCE_A_MONTH.fullmatch(expression):
         return 1.0
+    if ONCE_A_DAY.fullmatch(expression):
+        return HOURS / 24
     raise ValueError(f"no way to count {expression}")
 
 
