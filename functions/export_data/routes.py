@@ -93,5 +93,7 @@ def get_estimate(
         export=export.id if export and not is_asked else None,
         revision=None if is_asked else export.revision if export else current.revision,
         current_revision=current.revision,
-        estimates=estimates(current, basis, provider=current.provider or app.settings.provider, epochs=epochs, calls=calls),
+        estimates=estimates(
+            current, basis, provider=current.provider or app.settings.provider, epochs=epochs, calls=calls
+        ),
     )

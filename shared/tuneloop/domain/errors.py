@@ -20,7 +20,6 @@ A message says what was wrong, where, and what would be right; it never quotes a
     └── Busy                a service that this needs is asked too much at the moment: try again
 """
 
-
 DAILY_LIMIT = "daily_rate_limit"
 
 

@@ -56,7 +56,7 @@ class ExportCreated(DomainEvent):
 
 
 class TrainingRunRequested(DomainEvent):
-    """A run is asked for: freeze its export if it isn't yet, and its validation's where that is another's; submit it."""
+    """A run is asked for: freeze its export, and that which it validates on, where they aren't yet, then submit it."""
 
     aggregate_field = "run"
     type: Literal["TrainingRunRequested"] = "TrainingRunRequested"

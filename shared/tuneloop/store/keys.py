@@ -3,7 +3,7 @@
 Keys are built from ids that hold no `#`, so no two can run together. Every key starts with its tenant, but for:
   1. `KEY#{sha256}`      an API key is looked up before its tenant is known;
   2. `TENANTS`           the registry that schedules walk;
-  3. index `sweep`       drops being read, open runs, versions and evaluations, unrelayed events, across tenants (sparse);
+  3. index `sweep`       drops being read, open runs, versions, evaluations, unrelayed events, across tenants (sparse);
   4. `REFUSED_DROPS`     files whose path names no tenant that exists, for operators to read;
   5. `PROVIDERS`         the providers that the stage's operator added;
   6. `JOBS#{provider}`   a run is looked up by its job, as that is all that a provider's webhook or event names;
