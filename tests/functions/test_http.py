@@ -133,7 +133,13 @@ def test_another_tenant_s_things_do_not_exist(live: World) -> None:
     steps.settled(world, steps.questions(60))
     steps.registered(world)
     [run] = steps.runs(world)
-    ids = IDS | {"run": run["id"], "job": run["id"], "export": run["export"], "evaluation": evaluated(world, run)}
+    ids = IDS | {
+        "number": "0",
+        "run": run["id"],
+        "job": run["id"],
+        "export": run["export"],
+        "evaluation": evaluated(world, run),
+    }
     for name in ("example", "drop"):
         listed = world.call(f"GET /v1/datasets/{{dataset}}/{name}s", f"/v1/datasets/support/{name}s").body["data"]
         ids[name] = listed[0]["id"]
