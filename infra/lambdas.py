@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Size, Stack
+from aws_cdk import Duration, Fn, IgnoreMode, RemovalPolicy, Size, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -119,8 +119,7 @@ class Lambdas(Construct):
         if spec.publishes:
             environment["TUNELOOP_BUS"] = self._bus.event_bus_name
         if spec.provider_key:
-            here = Stack.of(self)
-            environment["TUNELOOP_ORIGIN"] = f"{stage.name}-{here.account}-{here.region}"
+            environment["TUNELOOP_ORIGIN"] = f"{stage.name}-{Fn.select(2, Fn.split('/', Stack.of(self).stack_id))}"
         if spec.provider_key and stage.needs_key:
             environment["TUNELOOP_PROVIDER_BASE_URL"] = stage.provider_base_url
             environment["TUNELOOP_PROVIDER_KEY_PARAMETER"] = stage.key_parameter

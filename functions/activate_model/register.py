@@ -18,6 +18,8 @@ LARGEST_NUMBER = 1e100  # of the 1e126 that a row may hold, and no whole number 
 LARGEST_WHOLE = 10**38
 SET_BY_CALLS = frozenset({"model", "messages", "stream", "stream_options", "n"})
 
+NOT_SERVED = ":custom-model/"  # in the ARN of what Bedrock has trained, until it is deployed
+
 
 class NewModelRequest(BaseModel):
     """A model to register; the stage's provider and base model unless others are named."""
@@ -88,6 +90,9 @@ def register_version(
     base_model = new.base_model or base_in(new.provider_model)
     is_finetuned = base_model != new.provider_model if new.is_finetuned is None else new.is_finetuned
     at = provider or model.provider
+    if NOT_SERVED in new.provider_model:
+        message = "provider_model: Bedrock serves a custom model by its deployment only; give the deployment's ARN."
+        raise InvalidInput(message, param="provider_model", code="not_served")
     told = {"provider": at, "base_model": dated_name(at, base_model), "is_finetuned": is_finetuned}
     version = Version(
         tenant=tenant,

@@ -65,7 +65,7 @@ def step(
         return _deploy(version, name, hosting, models, now)
     except Stale:
         return models.version(version.tenant, version.model, version.number)
-    except ProviderUnavailable as error:
+    except (ProviderUnavailable, ProviderRefused) as error:
         log_failure(error)
         return _waits(version, error.message, models, now)
 

@@ -36,6 +36,7 @@ def create_fine_tuning_job(new: NewJob) -> Job:
         models=app.models,
         runs=app.runs,
         providers=app.providers,
+        spendings=app.spendings,
         now=utc_now(),
     )
     run = creating.create(api.tenant, new)

@@ -23,6 +23,7 @@ from tuneloop.domain.limits import RUN_USD
 from tuneloop.domain.offers import Offer, epochs_of
 from tuneloop.domain.pricing import training_cost
 from tuneloop.domain.registry import new_model
+from tuneloop.domain.spending import month_of
 from tuneloop.domain.training import ControlledRun, RunStatus
 from tuneloop.providers.catalog import dated_name, price_of
 from tuneloop.providers.directory import Providers
@@ -30,6 +31,7 @@ from tuneloop.store.datasets import Datasets
 from tuneloop.store.exports import Exports
 from tuneloop.store.models import Models
 from tuneloop.store.runs import Runs
+from tuneloop.store.spending import Spendings
 from tuneloop.tuning import METHODS
 from tuneloop.wire.fine_tuning import JobRequest
 
@@ -80,6 +82,7 @@ class Creating:
     models: Models
     runs: Runs
     providers: Providers
+    spendings: Spendings
     now: datetime
 
     def create(self, tenant: str, new: NewJob) -> ControlledRun:
@@ -138,9 +141,11 @@ class Creating:
             raise _unconfirmed(f"This job would cost about ${estimate:.2f}, more than {limit} allows.", estimate)
         if estimate is None and most is None:
             raise _unconfirmed(UNKNOWN_PRICE, None)
-        if ending and most is None:
-            raise _unconfirmed(ending.removeprefix("A confirmation: "), estimate)
-        return estimate is None or ending is not None
+        month, _ = self.spendings.of(dataset.tenant, month_of(self.now))
+        reason = ending or (month.refusal(estimate) if estimate is not None else None)
+        if reason and most is None:
+            raise _unconfirmed(reason.removeprefix("A confirmation: "), estimate)
+        return estimate is None or reason is not None
 
     def _estimate(self, new: NewJob, dataset: Dataset, offer: Offer | None) -> Decimal | None:
         segments = self.datasets.segments(dataset.tenant, dataset.id, dataset.revision) if dataset.revision else []

@@ -12,7 +12,7 @@ PREFIX = "TUNELOOP_"
 class Settings(BaseModel):
     """What a function is told by its environment: only what it uses, as its row of the table says.
 
-    `origin` tells what this stage has at a provider from what one of the same name elsewhere has there.
+    `origin` tells what this stage has at a provider from what one of the same name, elsewhere or before, has there.
     """
 
     stage: str

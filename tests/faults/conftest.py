@@ -5,19 +5,17 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from decimal import Decimal
 
 import pytest
 
 from local.stack import ROOT
 from tests.faults.scenarios import Found, Theatre
-from tests.faults.world import ground
+from tests.faults.world import USD_PER_1M, ground
 from tuneloop.domain.pricing import MILLION
 
 BUILD = ROOT / "build"
 PARTS = BUILD / "faults"
 MOST_NOT_REACHED = 5
-USD_PER_1M = Decimal(5)  # what training a million tokens of gpt-4.1-mini costs: our own trainer's are free
 
 
 @dataclass

@@ -148,5 +148,6 @@ def _state(rows: list[Row]) -> dict[str, Any]:
         "evaluations": evaluations,
         "looks": len(list(numbered(rows, "#LOOKS"))),
         "deployment": [deployment.get(name) for name in ("stable", "candidate", "previous", "step")],
+        "spent": [(row.get("spent_usd"), row.get("reserved_usd")) for row in numbered(rows, "SPENDING")],
         "decisions": [(row["action"], row["stable"]) for row in numbered(rows, "HISTORY#")],
     }

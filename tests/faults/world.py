@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,11 +24,14 @@ from tuneloop.app import app
 from tuneloop.domain.access import Scope
 from tuneloop.domain.exports import export_id
 from tuneloop.domain.policy import DEFAULT
+from tuneloop.providers.catalog import ANY_MODEL
+from tuneloop.providers.catalog import _catalog as listed
 from tuneloop.store.table import Table
 from tuneloop.store.tenants import Tenants
 from tuneloop.tenancy import create_key
 
 DATASET = "support"
+USD_PER_1M = Decimal(5)  # as training gpt-4.1-mini did
 
 
 class Kept(NamedTuple):
@@ -87,6 +91,12 @@ class Ground:
             self.dynamodb.delete_item(TableName=TABLE, Key={name: row[name] for name in ("pk", "sk")})
 
 
+def charge(training_per_1m: Decimal) -> None:
+    """Let the trainer cost what a provider takes, so that budgets have something to count."""
+    free = listed()["trainer"].models
+    free[ANY_MODEL] = free[ANY_MODEL].model_copy(update={"training_per_1m": training_per_1m})
+
+
 @contextmanager
 def ground(directory: Path) -> Iterator[Ground]:
     """A stage below `directory`, this process set up to fork functions that reach it."""
@@ -102,6 +112,7 @@ def ground(directory: Path) -> Iterator[Ground]:
         aws.client("ssm").put_parameter(Name=name, Value=trainer.api_key, Type="SecureString", Overwrite=True)
         trainer_process.wait_until(trainer.is_ready, START_TIMEOUT_S)
         app.__dict__.clear()
+        charge(USD_PER_1M)
         app.providers.named(app.settings.provider).prepare()
         app.__dict__.pop("_ssm")  # its connection must not be shared by what is forked from here
         for spec in FUNCTIONS:
@@ -110,6 +121,7 @@ def ground(directory: Path) -> Iterator[Ground]:
             getattr(app, store)  # made, and not used here: each process that is forked connects by itself
         yield Ground(aws, trainer)
     finally:
+        listed.cache_clear()
         ministack.stop()
         trainer_process.stop()
         app.__dict__.clear()

@@ -245,6 +245,19 @@ def test_a_price_that_nobody_knows_is_confirmed_too(
     assert steps.look(live, confirmed.id)["provider_job_id"]
 
 
+def test_a_job_beyond_the_month_s_budget_is_confirmed_too(
+    live: World, client: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costing(monkeypatch, Decimal(10))
+    app.spendings.set_budget(live.tenant, Decimal("0.000001"))
+    file = uploaded(client)
+
+    refused = refusal(client.fine_tuning.jobs.create, model=steps.BASE_MODEL, training_file=file)
+
+    assert (refused.code, "of the budget" in refused.message) == ("confirmation_required", True)
+    assert created(client, file, metadata={"tuneloop_max_usd": "5"}).status == "validating_files"
+
+
 def costing(monkeypatch: pytest.MonkeyPatch, per_million: Decimal | None) -> None:
     """Let training cost so much, as the functions of launching see it."""
     import launch_finetune.jobs as creating  # noqa: PLC0415 - a function's package is found once its world is

@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from tuneloop.cli.stage import StageOption, providers
-from tuneloop.domain.errors import InvalidInput, NotFound
+from tuneloop.cli.stage import StageOption, models, own_provider, providers, runs, tenants
+from tuneloop.domain.errors import Conflict, InvalidInput, NotFound
 from tuneloop.domain.ids import checked_name
 from tuneloop.domain.providers import (
     BEDROCK,
@@ -27,12 +27,14 @@ from tuneloop.domain.providers import (
     webhook_parameter,
 )
 
+NAMED_AT_MOST = 10
 LONGEST = 4096  # what a standard parameter holds; the standard tier costs nothing
 commands = typer.Typer(help="Providers of a stage, with your AWS credentials.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="A name for it; prices are those that the catalog lists under it.")]
 UrlOption = Annotated[str, typer.Option("--base-url", help="Where it answers, `/v1` included: https://….")]
 KindOption = Annotated[Kind, typer.Option("--kind", help="Which wire it speaks.")]
 TierOption = Annotated[str | None, typer.Option("--training-type", help="Azure's tier, such as globalStandard.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Although it is in use.")]
 SecretOption = Annotated[bool, typer.Option("--webhook-secret", help="Ask for the secret of its webhooks too.")]
 
 
@@ -49,6 +51,9 @@ def add(
     checked_name(name, "name")
     if kind == Kind.BEDROCK or name == BEDROCK.name:
         raise InvalidInput("Bedrock has no key: set `bedrock` in the stage's file and deploy.", param="kind")
+    if name == own_provider(stage):
+        message = f"{name} is stage {stage}'s own provider: its settings are in the stage's file, its key by make."
+        raise InvalidInput(message, param="name")
     address, known = checked_address(base_url), providers(stage)
     before = known.find(name)
     _store(key_parameter(stage, name), f"API key of {name}")
@@ -92,9 +97,11 @@ def show(name: str, stage: StageOption = "prod") -> None:
 
 
 @commands.command()
-def remove(name: str, stage: StageOption = "prod") -> None:
-    """Forget a provider and its key; versions that it serves answer no more, and its runs are lost sight of."""
+def remove(name: str, stage: StageOption = "prod", force: ForceOption = False) -> None:
+    """Forget a provider and its key; with --force also where its runs go on or its versions serve."""
     found = _found(name, stage)
+    if not force and (used := _used(name, stage)):
+        raise Conflict(f"{name} is still in use: {', '.join(used)}. With --force they are left without it.")
     providers(stage).remove(name)
     for parameter in filter(None, (found.key_parameter, found.webhook_parameter)):
         if _stored_at(parameter):
@@ -108,6 +115,19 @@ def _found(name: str, stage: str) -> RegisteredProvider:
             f"No provider {name} was added to stage {stage}; `tuneloop providers list` shows those that were."
         )
     return found
+
+
+def _used(name: str, stage: str) -> list[str]:
+    """What of a stage needs a provider: its open runs, and the versions that serve, by tenant and name."""
+    open_runs = [f"{run.tenant}/{run.id}" for run in runs(stage).open() if run.provider == name]
+    registry = models(stage)
+    serving = []
+    for tenant in tenants(stage).all():
+        for model in registry.all(tenant.id):
+            stable = registry.deployment(tenant.id, model.id).stable
+            if registry.version(tenant.id, model.id, stable).provider == name:
+                serving.append(f"{tenant.id}/{model.id}")
+    return (open_runs + serving)[:NAMED_AT_MOST]
 
 
 def _store(parameter: str, what: str) -> None:

@@ -9,7 +9,9 @@ import typer
 
 from tuneloop.domain.errors import NotFound
 from tuneloop.store.datasets import Datasets
+from tuneloop.store.models import Models
 from tuneloop.store.providers import ProviderRows
+from tuneloop.store.runs import Runs
 from tuneloop.store.spending import Spendings
 from tuneloop.store.table import Table
 from tuneloop.store.tenants import Tenants
@@ -35,6 +37,21 @@ def datasets(stage: str) -> Datasets:
 def providers(stage: str) -> ProviderRows:
     """The providers that were added to the stage."""
     return ProviderRows(_table(stage))
+
+
+def runs(stage: str) -> Runs:
+    """The stage's training runs."""
+    return Runs(_table(stage))
+
+
+def models(stage: str) -> Models:
+    """The stage's models and versions."""
+    return Models(_table(stage))
+
+
+def own_provider(stage: str) -> str:
+    """The provider that the stage was deployed with."""
+    return _set("TUNELOOP_PROVIDER", stage) or _output(stage, "Provider")
 
 
 def bucket(stage: str) -> str:

@@ -8,9 +8,10 @@ import boto3
 import pytest
 from typer.testing import CliRunner, Result
 
-from tuneloop.app import app
+from tuneloop.app import app, utc_now
 from tuneloop.cli.commands import cli
-from tuneloop.domain.errors import InvalidInput, NotFound
+from tuneloop.domain.errors import Conflict, InvalidInput, NotFound
+from tuneloop.domain.registry import new_model
 
 KEY, SECRET = "sk-of-an-azure-tenant", "whsec_b2Ygd2ViaG9va3M="
 URL = "https://acme.openai.azure.com/openai/v1/"
@@ -118,3 +119,23 @@ def test_what_is_no_key_is_not_stored(typed: str, run: Command) -> None:
     assert isinstance(refused.exception, InvalidInput)
     assert typed.strip() == "" or typed.strip() not in refused.output
     assert app.provider_rows.find("azure") is None
+
+
+def test_the_stage_s_own_provider_is_not_added_over(run: Command) -> None:
+    added = run("add", "trainer", "--base-url", URL)
+
+    assert isinstance(added.exception, InvalidInput)
+    assert stored("/tuneloop/test/providers/trainer/key")["Value"] == "test-key"
+
+
+def test_a_provider_that_serves_is_removed_only_by_force(run: Command) -> None:
+    run("add", "azure", "--base-url", URL)
+    app.tenants.ensure("acme", utc_now())
+    app.models.register(new_model("acme", "support", "azure", "gpt-4o", utc_now()))
+
+    kept = run("remove", "azure")
+
+    assert isinstance(kept.exception, Conflict)
+    assert "acme/support" in str(kept.exception)
+    assert app.providers.registered("azure")
+    assert run("remove", "azure", "--force").exit_code == 0
