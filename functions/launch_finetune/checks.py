@@ -13,6 +13,7 @@ from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
 from tuneloop.domain.jobs import Method, RunError
 from tuneloop.domain.offers import Offer
+from tuneloop.domain.registry import base_in
 from tuneloop.domain.training import ControlledRun
 from tuneloop.providers.base import Provider
 from tuneloop.providers.catalog import listed_models, price_of, unknown_base_model, unlisted
@@ -69,7 +70,10 @@ def missing_at(provider: Provider, base_model: str) -> RunError | None:
         known = {model.id for model in provider.models()}
     except ProviderRefused:  # a server that lists nothing
         return None
-    return unknown_base_model(provider.name, known) if known and base_model not in known else None
+    if not known or base_model in known:
+        return None
+    # What was trained there may be another tenant's: its name says whose, and whoever knows it can call it.
+    return unknown_base_model(provider.name, {name for name in known if base_in(name) == name})
 
 
 def end_in_sight(offer: Offer | None, now: datetime) -> str | None:

@@ -15,7 +15,7 @@ from launch_finetune.checks import end_in_sight
 from launch_finetune.particulars import Particulars
 from launch_finetune.request import confirm, method_at
 from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.errors import Conflict, InvalidInput, NotSupported, Stale
+from tuneloop.domain.errors import Conflict, InvalidInput, NotFound, NotSupported, Stale
 from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.ids import Name as Id
 from tuneloop.domain.jobs import Method
@@ -40,6 +40,9 @@ PLACE = f"metadata.{CONFIRMING}"
 HOW = (
     'Confirm it with `metadata={{"{0}": "{1}"}}`, the most in US dollars that it may cost, '
     "or raise the dataset's `max_run_usd`."
+)
+UNHELD = (
+    'Confirm the job as such with `metadata={{"{0}": "{1}"}}`; no sum can be held against a price that nobody knows.'
 )
 UNKNOWN_PRICE = "What training on this base model costs is not known here."
 NAMES = {"base_model": "model", "dataset": "training_file"}  # of ours, as this wire has them
@@ -91,8 +94,8 @@ class Creating:
         Conflict `confirmation_required` where it may cost more than its dataset allows and its metadata doesn't.
         """
         _require_possible(new)
-        dataset = self.datasets.get(tenant, new.training_file)
-        other = self.datasets.get(tenant, new.validation_file) if new.validation_file else None
+        dataset = self._file(tenant, new.training_file, "training_file")
+        other = self._file(tenant, new.validation_file, "validation_file") if new.validation_file else None
         _require_kind(new, dataset)
         if other and not other.revision:
             raise Conflict(f"Dataset {other.id} has no examples yet.", param="validation_file", code="empty_dataset")
@@ -111,6 +114,11 @@ class Creating:
         if run.status == RunStatus.AWAITING_CONFIRMATION and new.confirmed_usd is not None:
             return self._confirm(run, new.confirmed_usd)
         return run
+
+    def _file(self, tenant: str, name: str, param: str) -> Dataset:
+        if (found := self.datasets.find(tenant, name)) is None:
+            raise NotFound(f"There is no file or dataset {name} here: upload it first.", param=param)
+        return found
 
     def _check(self, dataset: Dataset, wanted: Wanted) -> None:
         """Refuse what can't be trained, by the names that fields have on this wire."""
@@ -197,5 +205,8 @@ def _require_kind(new: NewJob, dataset: Dataset) -> None:
 
 
 def _unconfirmed(why: str, estimate: Decimal | None) -> Conflict:
-    shown = NO_SUM if estimate is None else f"{estimate + Decimal('0.01'):.2f}"
-    return Conflict(f"{why} {HOW.format(CONFIRMING, shown)}", param=PLACE, code="confirmation_required")
+    if estimate is None:
+        how = UNHELD.format(CONFIRMING, NO_SUM)
+    else:
+        how = HOW.format(CONFIRMING, f"{estimate + Decimal('0.01'):.2f}")
+    return Conflict(f"{why} {how}", param=PLACE, code="confirmation_required")

@@ -39,6 +39,7 @@ def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -
     with ApiClient.from_environment() as api:
         version = _version(api, model)
         place = _place(to) if to else _successor(version)
+        _require_way(api, model, version, place)
         found = _estimate(api, version, place)
         console.print(f"{model} version {version['number']} is trained on {_of(version)}; it would move to {place}.")
         console.print(f"Its export {version['export']} trains {found.examples:,} examples: {_cost(found)}.")
@@ -51,6 +52,18 @@ def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -
     if last["status"] != "succeeded":
         raise typer.Exit(1)
     console.print(f"Version {last['version']} is evaluated against what serves now: `tuneloop runs show {run}`.")
+
+
+def _require_way(api: ApiClient, model: str, version: dict[str, Any], place: Place) -> None:
+    """Conflict where the model is there already, or where its data feeds a model of another name."""
+    if place == _of(version):
+        raise Conflict(f"{model} is trained on {place} already.", code="already_there")
+    own = api.get(f"/datasets/{version['dataset']}")["model"]
+    if own != model:
+        message = f"{model} got its name from a job's suffix, and a run of its data makes versions of {own}"
+        raise Conflict(
+            f"{message}: send the job again to /fine_tuning/jobs, with the other model.", code="named_by_job"
+        )
 
 
 def _version(api: ApiClient, model: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ given as an argument, and no command shows them again.
 import getpass
 import json
 import sys
+from base64 import b64decode
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -59,14 +61,14 @@ def add(
     _store(key_parameter(stage, name), f"API key of {name}")
     secret = webhook_parameter(stage, name) if webhook_secret else before and before.webhook_parameter
     if webhook_secret:
-        _store(webhook_parameter(stage, name), f"Webhook secret of {name}")
+        _store(webhook_parameter(stage, name), f"Webhook secret of {name}", checked_secret)
     added = RegisteredProvider(
         name=name,
         kind=kind,
         base_url=address,
         key_parameter=key_parameter(stage, name),
         webhook_parameter=secret,
-        training_type=training_type,
+        training_type=training_type or (before.training_type if before else None),
         created_at=before.created_at if before else datetime.now(UTC),
         seq=before.seq if before else 0,
     )
@@ -130,11 +132,25 @@ def _used(name: str, stage: str) -> list[str]:
     return (open_runs + serving)[:NAMED_AT_MOST]
 
 
-def _store(parameter: str, what: str) -> None:
+def _store(parameter: str, what: str, check: Callable[[str], object] = str) -> None:
     given = (getpass.getpass(f"{what} (not shown): ") if sys.stdin.isatty() else sys.stdin.readline()).strip()
     if not given or not given.isascii() or not given.isprintable() or " " in given or len(given) > LONGEST:
         raise InvalidInput(f"{what}: one word of printable characters was expected. It was not stored.")
+    check(given)
     _ssm().put_parameter(Name=parameter, Value=given, Type="SecureString", Overwrite=True)
+
+
+def checked_secret(given: str) -> None:
+    """InvalidInput where no webhook could ever be signed by a secret."""
+    kind, _, secret = given.partition("_")
+    try:
+        key = b64decode(secret, validate=True)
+    except ValueError:
+        key = b""
+    if kind != "whsec" or not key:
+        raise InvalidInput(
+            "The webhook secret: must be whsec_ and base64, as the provider shows it. It was not stored."
+        )
 
 
 def _stored_at(parameter: str) -> str | None:

@@ -66,5 +66,8 @@ def checked_address(url: str) -> str:
 def unknown_provider(name: str, known: Iterable[str]) -> Conflict:
     """The refusal of a provider that a stage doesn't know, naming those that it knows."""
     there = ", ".join(sorted(known))
-    message = f"There is no provider {name}; there is {there}. `tuneloop providers add {name}` makes it known."
+    way = f"`tuneloop providers add {name}` makes it known."
+    if name == BEDROCK.name:
+        way = 'Write `"bedrock": true` in the stage\'s file and deploy: it needs no key.'
+    message = f"There is no provider {name}; there is {there}. {way}"
     return Conflict(message, param="provider", code="unknown_provider")
