@@ -34,7 +34,7 @@ def ask(
     [
         ("GET", "/"),
         ("GET", "/v1/nothing"),
-        ("POST", "/v1/files"),
+        ("POST", "/v1/assistants"),
         ("DELETE", "/v1/datasets"),
         ("GET", "/v1/datasets/"),
         ("GET", "//v1/datasets"),

@@ -175,7 +175,7 @@ def undisturbed(live: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=5,
+    max_examples=3,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
