@@ -8,6 +8,7 @@ import importlib
 import json
 import re
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -152,9 +153,13 @@ def _base_model(provider: str, name: str, offer: Offer) -> list[str]:
     known = (offer.training_per_1m, offer.input_per_1m, offer.output_per_1m)
     prices = ["?" if price is None else f"{price:f}" for price in known]
     ranges = ", ".join(f"`{each}` {taken.least:f} to {taken.most:f}" for each, taken in offer.hyperparameters.items())
-    until = str(offer.shutdown_date or "")
+    until = ", ".join(f"{what} {day}" for what, day in _ends(offer) if day)
     shown = "any" if name == ANY_MODEL else f"`{name}`"
     return [provider, shown, prices[0], f"{prices[1]} / {prices[2]}", ", ".join(offer.methods), _plain(ranges), until]
+
+
+def _ends(offer: Offer) -> list[tuple[str, date | None]]:
+    return [("trains until", offer.training_ends), ("answers until", offer.shutdown_date)]
 
 
 def _plain(figures: str) -> str:

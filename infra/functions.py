@@ -171,7 +171,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
 
     FunctionSpec("activate-model", "Decide which version of a model serves whom, and record why.",
         routes=("POST /v1/models", "POST GET /v1/models/{model}/versions",
-                "DELETE /v1/models/{model}/versions/{number}", "GET PUT /v1/models/{model}/deployment",
+                "DELETE /v1/models/{model}/versions/{number}", "POST /v1/models/{model}/versions/{number}/deploy",
+                "GET PUT /v1/models/{model}/deployment",
                 "POST /v1/models/{model}/activate", "POST /v1/models/{model}/deactivate",
                 "POST /v1/models/{model}/rollback", "GET /v1/models/{model}/history"),
         events=("EvaluationCompleted",),

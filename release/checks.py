@@ -27,8 +27,6 @@ SUPPORTED_NODE = 22  # Node 20 reached its end of life in 2026, says the CDK
 LAMBDA_PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")  # Lambda's list, read 2026-11
 FEW_AT_ONCE = 50  # a new account has 10 concurrent executions in all; 1,000 are usual
 PROVIDER = ("provider", "provider_base_url", "base_model")  # a file sets all three or none
-# When a provider takes no more fine-tuning jobs: OpenAI's deprecations page, read 2026-11.
-LAST_JOBS = {"openai": date(2027, 1, 6)}
 
 
 class Mark(Enum):
@@ -198,7 +196,8 @@ def bedrock(stage: Stage, region: str) -> Iterator[Check]:
 
 def closing(stage: Stage, today: date) -> Iterator[Check]:
     """What a provider has announced to end, and what is not known of its prices."""
-    last = LAST_JOBS.get(stage.provider)
+    price = price_of(stage.provider, stage.base_model)
+    last = price and price.training_ends
     if last and today >= last:
         says = f"{stage.provider} has closed fine-tuning: since {last} it takes no jobs from anybody"
         yield Check(
@@ -209,7 +208,6 @@ def closing(stage: Stage, today: date) -> Iterator[Check]:
             f"{stage.provider} is closing fine-tuning: from {last} it takes no jobs from anybody, and already none from"
         )
         yield Check(Mark.NOTE, f"{says} accounts that never fine-tuned there (docs/deploy.md, Providers)")
-    price = price_of(stage.provider, stage.base_model)
     if price is None:
         says = f"No price is known for {stage.base_model} at {stage.provider}: every run will wait for a confirmation"
         yield Check(Mark.NOTE, says)

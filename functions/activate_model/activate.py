@@ -22,6 +22,7 @@ from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.models import Models
 
 GATE = "gate"
+FAILED = VersionStatus.DEPLOY_FAILED
 
 
 def activate(
@@ -145,5 +146,7 @@ def _entry(new: Deployment, action: Action, by: str, reason: str, now: datetime)
 
 def _require_ready(tenant: str, model: str, number: int, models: Models) -> None:
     status = models.version(tenant, model, number).status
-    if status != VersionStatus.READY:
-        raise Conflict(f"Version {number} is {status}; only one that is ready can answer.", param="version")
+    if status == VersionStatus.READY:
+        return
+    how = f" POST /v1/models/{model}/versions/{number}/deploy asks its provider once more." if status == FAILED else ""
+    raise Conflict(f"Version {number} is {status}; only one that is ready can answer.{how}", param="version")

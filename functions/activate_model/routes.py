@@ -1,6 +1,7 @@
 """The registry routes: models, versions, deployments and the decisions about them."""
 
 from activate_model.activate import activate, deactivate, roll_back, share
+from activate_model.redeploy import redeploy
 from activate_model.register import NewModelRequest, NewVersionRequest, register_model, register_version
 from activate_model.retire import retire
 from activate_model.shapes import Activation, DeploymentChange, ListedVersion, ModelView, Number, Reason, shown
@@ -49,6 +50,13 @@ def list_versions(model: Name, limit: Limit = 20, cursor: Cursor = None) -> List
 def retire_version(model: Name, number: Number) -> VersionView:
     """Retire a version that nothing needs any more; `removed_at` says since when its provider keeps nothing of it."""
     version = retire(api.tenant, model, number, models=app.models, now=utc_now())
+    return VersionView.model_validate(version.model_dump())
+
+
+@api.route("POST /v1/models/{model}/versions/{number}/deploy", Scope.DEPLOY)
+def deploy_version(model: Name, number: Number) -> VersionView:
+    """Ask the provider once more to serve a version whose deployment failed; nothing is trained again."""
+    version = redeploy(api.tenant, model, number, models=app.models, now=utc_now())
     return VersionView.model_validate(version.model_dump())
 
 

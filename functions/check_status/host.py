@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from check_status.letting_go import remove, take_over
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.hosting import (
+    ASKED_AGAIN,
     FULL,
-    UNDER_WAY,
     deployment_name,
     failed,
     ready,
+    under_way,
     waiting,
 )
 from tuneloop.domain.registry import Version, VersionStatus
@@ -81,9 +82,12 @@ def _deploy(version: Version, name: str, hosting: Hosting | None, models: Models
         return _failed(version, error.code, error.message, models, now)
     if hosted.status == VersionStatus.READY:
         return _is_ready(version, hosted.id, models, now)
+    if hosted.status == VersionStatus.DEPLOY_FAILED and version.error:  # asked for again
+        hosting.undeploy(hosted.id)
+        return models.save_version(waiting(version, ASKED_AGAIN, now).model_copy(update={"deployment": None}))
     if hosted.status == VersionStatus.DEPLOY_FAILED:
         return _failed(version, "deployment_failed", NOT_MADE, models, now)
-    return models.save_version(waiting(version, UNDER_WAY, now, hosted.id))
+    return models.save_version(under_way(version, hosted.id, now))
 
 
 def _asked_for(version: Version, name: str, hosting: Hosting) -> Hosted:

@@ -13,6 +13,7 @@ from tuneloop.domain.jobs import ProviderJob, RunEvent
 from tuneloop.domain.listening import learnt, listened
 from tuneloop.domain.offers import epochs_of
 from tuneloop.domain.registry import Model, Version, VersionStatus
+from tuneloop.domain.spending import costed
 from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus, merge_events, merge_job, miss_job
 from tuneloop.observability import count
 from tuneloop.providers.base import JOB_NOT_FOUND, Provider
@@ -145,7 +146,7 @@ def _finish(
             train = export.files[Split.TRAIN]
             epochs = epochs_of(price, run.hyperparameters.get("n_epochs"), train.examples)
             run = run.model_copy(update={"trained_tokens": train.tokens * epochs}).noting(COUNTED_HERE)
-    run = run.costed(price)
+    run = costed(run, price)
     finished = runs.finish(run, TrainingRunFinished.of(run), now, made)
     if run.status in ENDS:
         count(ENDS[run.status])

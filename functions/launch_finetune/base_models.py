@@ -39,7 +39,10 @@ class Bounds(BaseModel):
 
 
 class BaseModelView(BaseModel):
-    """A base model at a provider; `available` where this stage knows the provider, `*` where any name will do."""
+    """A base model at a provider; `available` where this stage knows the provider, `*` where any name will do.
+
+    From `training_ends` on nothing is trained on it, from `shutdown_date` on it doesn't answer.
+    """
 
     provider: str
     id: str
@@ -52,6 +55,7 @@ class BaseModelView(BaseModel):
     serves_on_demand: bool | None
     prices: Prices
     training_minutes: Minutes | None
+    training_ends: date | None
     shutdown_date: date | None
     shutdown_source: str | None
     successor: Successor | None
@@ -78,6 +82,7 @@ class BaseModelView(BaseModel):
             serves_on_demand=offer.serves_on_demand,
             prices=_prices(offer),
             training_minutes=offer.training_minutes,
+            training_ends=offer.training_ends,
             shutdown_date=end and end.on,
             shutdown_source=end and end.source,
             successor=offer.successor,

@@ -12,6 +12,7 @@ from launch_finetune.request import requested
 from tuneloop.domain.errors import Conflict, ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.listening import listened
+from tuneloop.domain.spending import costed
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, merge_job
 from tuneloop.observability import count
 from tuneloop.providers.base import Provider
@@ -77,7 +78,7 @@ def _stop(run: ControlledRun, provider: Provider, runs: Runs, now: datetime, ask
         return _store(run.waiting(error.message, now), runs)
     if job.status != RunStatus.CANCELLED:
         return run
-    stopped = listened(run, merge_job(run, job, now), now).costed(price_of(run.provider, run.base_model))
+    stopped = costed(listened(run, merge_job(run, job, now), now), price_of(run.provider, run.base_model))
     try:
         ended = runs.finish(stopped, TrainingRunFinished.of(stopped), now, None)
     except Stale:  # somebody else saw it end

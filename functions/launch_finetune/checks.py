@@ -32,7 +32,7 @@ def refusal_of(
     able = provider.capabilities(base_model)
     return (
         unlisted(provider.name, base_model)
-        or dead(price_of(provider.name, base_model), now)
+        or closed(price_of(provider.name, base_model), now)
         or able.refusal(method, hyperparameters, provider.region, suffix)
     )
 
@@ -88,12 +88,12 @@ def end_in_sight(offer: Offer | None, now: datetime) -> str | None:
     )
 
 
-def dead(offer: Offer | None, now: datetime) -> RunError | None:
-    """Why nothing can be trained any more on a base model that its provider has shut down."""
-    if offer is None or not offer.is_dead(now.date()):
+def closed(offer: Offer | None, now: datetime) -> RunError | None:
+    """Why nothing can be trained any more on a base model whose end has come, or that of training on it."""
+    if offer is None or (since := offer.closed_on(now.date())) is None:
         return None
     instead = f" Train on {offer.successor.base_model} at {offer.successor.provider}." if offer.successor else ""
-    message = f"base_model: its provider has shut it down on {offer.shutdown_date}.{instead}"
+    message = f"base_model: its provider trains nothing on it since {since}.{instead}"
     return RunError(code="base_model_shut_down", message=message, param="base_model")
 
 

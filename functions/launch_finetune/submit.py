@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from launch_finetune.cancel import end
-from launch_finetune.checks import dead, end_in_sight, method_of, missing_at, refusal_of_run
+from launch_finetune.checks import closed, end_in_sight, method_of, missing_at, refusal_of_run
 from launch_finetune.pausing import pause_after
 from launch_finetune.spending import Costs, costs_of, reserving
 from tuneloop.domain.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, Stale
@@ -84,7 +84,7 @@ class Submission:
         return self.runs.save(run) if self.run.reserved_month else self.runs.reserve(run, spending)
 
     def _refusal(self, price: Offer | None) -> RunError | None:
-        return dead(price, self.now) or refusal_of_run(self.run, self.export, self.provider, self.now)
+        return closed(price, self.now) or refusal_of_run(self.run, self.export, self.provider, self.now)
 
     def _is_left_alone(self) -> bool:
         """Whether the run is somebody else's to work on, or is to be left for a while."""

@@ -61,6 +61,7 @@ class Serving(Interfered):
 
     def undeploy(self, deployment: str) -> None:
         del self.deployments[deployment]
+        self.names = {name: made for name, made in self.names.items() if made != deployment}
         self._dies("undeploy")
 
     def delete_model(self, model: str) -> None:
@@ -112,6 +113,11 @@ def trained_and_swept(world: World, number: int) -> None:
 
 def retire(world: World, number: int) -> Any:
     return world.call("DELETE /v1/models/{model}/versions/{number}", f"/v1/models/support/versions/{number}")
+
+
+def redeploy(world: World, number: int) -> Any:
+    path = f"/v1/models/support/versions/{number}/deploy"
+    return world.call("POST /v1/models/{model}/versions/{number}/deploy", path)
 
 
 def listed(world: World) -> dict[int, dict[str, Any]]:
@@ -172,6 +178,31 @@ def test_a_deployment_that_fails_says_so_and_serves_nobody(live: World) -> None:
     assert (row["status"], row["error"]["code"]) == ("deploy_failed", "deployment_failed")
     assert "VersionReady" not in live.delivered
     assert retire(live, 1).status == 200
+
+
+def test_a_deployment_that_failed_is_asked_for_once_more_and_serves(live: World) -> None:
+    provider = Serving()
+    provider.settled = VersionStatus.DEPLOY_FAILED
+    trained(live)
+    swept(live)
+
+    refused = steps.decide(live, "activate", {"version": 1})
+    provider.dies_after = "undeploy"
+    asked = [redeploy(live, 1) for _ in range(2)]
+
+    assert "versions/1/deploy" in refused.body["error"]["message"]
+    assert [(answer.status, answer.body["status"]) for answer in asked] == [(200, "deploying")] * 2
+
+    with pytest.raises(Killed):
+        swept(live, 1)
+    provider.settled = VersionStatus.READY
+    swept(live, 4)
+
+    row = listed(live)[1]
+    assert (row["status"], row["error"], row["deployment"]) == ("ready", None, "deployment-2")
+    assert list(provider.deployments) == ["deployment-2"]
+    assert live.delivered.count("VersionReady") == 1
+    assert redeploy(live, 1).status == 409
 
 
 def test_who_dies_after_asking_for_a_deployment_is_followed_by_somebody_who_finds_it(live: World) -> None:

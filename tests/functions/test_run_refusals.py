@@ -193,6 +193,27 @@ def test_a_base_model_that_dies_soon_is_confirmed_first_and_a_dead_one_refused(
     assert NOVA in refused(request(live, hyperparameters={"n_epochs": 2}), 422, "base_model_shut_down")
 
 
+def test_a_provider_that_takes_no_more_jobs_is_not_asked_for_one_though_it_still_answers(
+    live: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = utc_now().date()
+    closed = Offer(
+        training_per_1m=0,
+        price_date=today,
+        price_source="this test",
+        training_ends=today,
+        shutdown_date=today + timedelta(days=90),
+        successor=Successor(provider="bedrock", base_model=NOVA),
+    )
+    monkeypatch.setattr(checks, "price_of", lambda *_: closed)
+    collected(live)
+
+    answer = refused(request(live), 422, "base_model_shut_down")
+
+    assert f"since {today}" in answer
+    assert NOVA in answer
+
+
 def test_an_end_that_only_the_provider_has_announced_counts_as_well(live: World) -> None:
     collected(live)
     today = utc_now().date()

@@ -183,6 +183,8 @@ def _limits(offer: Offer | None, basis: Basis) -> list[str]:
         notes.append(f"Keeping what is trained costs ${offer.storage_per_month:.2f} a month, called or not.")
     if offer.price_note:
         notes.append(offer.price_note)
+    if offer.training_ends:
+        notes.append(f"Its provider takes no jobs for it from anybody from {offer.training_ends} on.")
     if offer.shutdown_date:
         notes.append(f"Its provider shuts this base model down, and what is trained from it, on {offer.shutdown_date}.")
     return notes

@@ -14,6 +14,7 @@ from tuneloop.domain.jobs import RunError
 from tuneloop.domain.registry import Deployment, Version, VersionStatus
 
 READABLE = 16  # characters of a model's name that its deployments carry
+ASKED_AGAIN = "Another deployment: the one that failed is removed first."
 UNDER_WAY = "Its deployment, which the provider is making: that takes minutes."
 FULL = (
     "A deployment: the provider gives this account no more, and each one that this model has is in use. Retire a "
@@ -40,10 +41,21 @@ def waiting(version: Version, what: str, now: datetime, deployment: str | None =
     return version.model_copy(update={"waiting_for": what, "checked_at": now, "deployment": known})
 
 
+def asked_again(version: Version, now: datetime) -> Version:
+    """A version that is to be deployed once more; its error stays until another deployment is under way."""
+    again = {"status": VersionStatus.DEPLOYING, "waiting_for": ASKED_AGAIN, "checked_at": now}
+    return version.model_copy(update=again)
+
+
+def under_way(version: Version, deployment: str, now: datetime) -> Version:
+    """A version whose deployment its provider is making."""
+    return waiting(version, UNDER_WAY, now, deployment).model_copy(update={"error": None})
+
+
 def ready(version: Version, deployment: str | None, now: datetime) -> Version:
     """A version that calls can be sent to."""
-    served = {"status": VersionStatus.READY, "waiting_for": None, "checked_at": now, "deployment": deployment}
-    return version.model_copy(update=served)
+    served = {"status": VersionStatus.READY, "waiting_for": None, "error": None, "checked_at": now}
+    return version.model_copy(update={**served, "deployment": deployment})
 
 
 def retired(version: Version, now: datetime) -> Version:

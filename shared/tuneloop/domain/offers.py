@@ -45,7 +45,8 @@ class Offer(Price):
     """What a provider offers for a base model; `price_note` says why a price is None.
 
     `aliases` are names that lead to it, `serves_on_demand` whether what is trained is billed by the token (None where
-    that isn't known), `storage_per_month` what keeping one trained model costs.
+    that isn't known), `storage_per_month` what keeping one trained model costs. From `training_ends` on its provider
+    takes no jobs from anybody.
     """
 
     aliases: tuple[str, ...] = ()
@@ -60,13 +61,14 @@ class Offer(Price):
     storage_per_month: Usd | None = None
     training_minutes: Minutes | None = None
     price_note: str | None = None
+    training_ends: date | None = None
     shutdown_source: str | None = None
     successor: Successor | None = None
     source: str = Field(default="", description="Where methods, hyperparameters and regions were read.")
 
-    def is_dead(self, today: date) -> bool:
-        """Whether its provider has shut it down."""
-        return self.shutdown_date is not None and self.shutdown_date <= today
+    def closed_on(self, today: date) -> date | None:
+        """Since when its provider trains nothing on it any more, or serves nothing at all; None while it does."""
+        return min((end for end in (self.training_ends, self.shutdown_date) if end and end <= today), default=None)
 
     def dies_within(self, within: timedelta, today: date) -> bool:
         """Whether its provider shuts it down soon, or has done so."""

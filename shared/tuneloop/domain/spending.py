@@ -13,11 +13,15 @@ from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
 from tuneloop.domain.limits import EVALUATION_ROWS
-from tuneloop.domain.pricing import Price, Usd, inference_cost
+from tuneloop.domain.pricing import Price, Usd, inference_cost, training_cost
 from tuneloop.domain.training import ControlledRun, RunStatus
 
 NOTHING = Decimal(0)
 MICRO = Decimal("0.000001")  # what is reserved is given back to the last digit
+UNTOLD = (
+    "Its provider doesn't tell how far a stopped job came, so in the month's budget it counts at its estimate, the most "
+    "that it can have cost."
+)
 UNCOUNTED = "The price of training this base model is not known, so this run is not counted in the month's budget."
 
 
@@ -99,14 +103,26 @@ def asked_of(training: Decimal | None, evaluation: Decimal | None) -> Decimal | 
     return None if training is None else (training + (evaluation or NOTHING)).quantize(MICRO, ROUND_UP)
 
 
+def costed(run: ControlledRun, price: Price | None) -> ControlledRun:
+    """A run that has ended with what its trained tokens cost, or a note where it was stopped and nobody tells them."""
+    if run.trained_tokens is not None:
+        return run.model_copy(update={"training_cost_usd": training_cost(price, run.trained_tokens)})
+    return run.noting(UNTOLD) if run.status == RunStatus.CANCELLED and _untold(run) else run
+
+
 def settled(run: ControlledRun) -> Decimal:
     """What a run that has ended is counted at: its training, its evaluation's estimate, and its other jobs.
 
-    A success whose tokens its provider doesn't tell stays at its estimate.
+    One that has trained, and whose tokens its provider doesn't tell, stays at its estimate; one that failed costs
+    what is told of it.
     """
     others = sum((other.cost_usd or NOTHING for other in run.other_jobs), NOTHING)
-    if run.status != RunStatus.SUCCEEDED:
-        return (run.training_cost_usd or NOTHING) + others
-    unknown = run.estimated_cost_usd if run.trained_tokens is None else None
-    training = run.training_cost_usd if run.training_cost_usd is not None else unknown
-    return (training or NOTHING) + (run.estimated_evaluation_usd or NOTHING) + others
+    training = _untold(run) if run.training_cost_usd is None else run.training_cost_usd
+    evaluation = run.estimated_evaluation_usd if run.status == RunStatus.SUCCEEDED else None
+    return (training or NOTHING) + (evaluation or NOTHING) + others
+
+
+def _untold(run: ControlledRun) -> Decimal | None:
+    """The estimate of a run that is paid for though nobody tells what was trained."""
+    has_trained = run.status == RunStatus.SUCCEEDED or (run.status == RunStatus.CANCELLED and run.started_at)
+    return run.estimated_cost_usd if has_trained and run.trained_tokens is None else None

@@ -21,7 +21,7 @@ from tuneloop.domain.ids import Name, derived_id
 from tuneloop.domain.jobs import JobOrigin, Method, OtherJob, ProviderJob, RunError, RunEvent
 from tuneloop.domain.leases import Lease
 from tuneloop.domain.overfitting import Overfitting
-from tuneloop.domain.pricing import Price, Usd, training_cost
+from tuneloop.domain.pricing import Usd
 
 
 class RunStatus(StrEnum):
@@ -174,12 +174,6 @@ class ControlledRun(TrainingRun):
         """This run ended as its user wished it."""
         asked = self.cancel_requested_at or now
         return self.moved(S.CANCELLED, cancel_requested_at=asked, finished_at=now, lease=None)
-
-    def costed(self, price: Price | None) -> "ControlledRun":
-        """This run with what its trained tokens cost, where those are known."""
-        if self.trained_tokens is None:
-            return self
-        return self.model_copy(update={"training_cost_usd": training_cost(price, self.trained_tokens)})
 
     def noting(self, note: str) -> "ControlledRun":
         """This run with a note, once."""

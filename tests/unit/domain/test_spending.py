@@ -15,6 +15,7 @@ from tuneloop.domain.spending import (
     MonthlySpending,
     Spending,
     asked_of,
+    costed,
     evaluation_cost,
     month_of,
     settled,
@@ -24,6 +25,7 @@ from tuneloop.domain.training import RunStatus
 
 DOLLARS = st.decimals(0, 1000, places=6)
 PRICE = Price(
+    training_per_1m=Decimal(3),
     input_per_1m=Decimal(2),
     output_per_1m=Decimal(10),
     base_input_per_1m=Decimal(1),
@@ -110,3 +112,18 @@ def test_a_run_is_counted_at_what_it_cost_however_it_ended() -> None:
 
 def test_a_success_whose_tokens_are_not_told_stays_at_its_estimate() -> None:
     assert settled(a_run(status=RunStatus.SUCCEEDED, estimated_cost_usd=Decimal(7))) == 7
+
+
+def test_a_stopped_run_that_has_trained_untold_stays_at_its_estimate_and_says_so() -> None:
+    stopped = a_run(status=RunStatus.CANCELLED, estimated_cost_usd=Decimal(7), estimated_evaluation_usd=Decimal(5))
+    trained = stopped.model_copy(update={"started_at": NOW})
+
+    assert settled(stopped) == 0
+    assert costed(stopped, PRICE).notes == []
+    assert settled(trained) == 7
+    assert "at its estimate" in costed(trained, PRICE).notes[0]
+
+    told = costed(trained.model_copy(update={"trained_tokens": 1_000_000}), PRICE)
+
+    assert told.notes == []
+    assert settled(told) == PRICE.training_per_1m
