@@ -82,12 +82,17 @@ def _deploy(version: Version, name: str, hosting: Hosting | None, models: Models
         return _failed(version, error.code, error.message, models, now)
     if hosted.status == VersionStatus.READY:
         return _is_ready(version, hosted.id, models, now)
-    if hosted.status == VersionStatus.DEPLOY_FAILED and version.error:  # asked for again
-        hosting.undeploy(hosted.id)
-        return models.save_version(waiting(version, ASKED_AGAIN, now).model_copy(update={"deployment": None}))
     if hosted.status == VersionStatus.DEPLOY_FAILED:
-        return _failed(version, "deployment_failed", NOT_MADE, models, now)
+        return _not_made(version, hosted, hosting, models, now)
     return models.save_version(under_way(version, hosted.id, now))
+
+
+def _not_made(version: Version, hosted: Hosted, hosting: Hosting, models: Models, now: datetime) -> Version:
+    """A version whose deployment failed; one that was asked for again is rid of it, and gets another next."""
+    if version.error is None:
+        return _failed(version, "deployment_failed", NOT_MADE, models, now)
+    hosting.undeploy(hosted.id)
+    return models.save_version(waiting(version, ASKED_AGAIN, now).model_copy(update={"deployment": None}))
 
 
 def _asked_for(version: Version, name: str, hosting: Hosting) -> Hosted:

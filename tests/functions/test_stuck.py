@@ -89,8 +89,8 @@ def test_its_end_is_news_too(live: World, later: Later) -> None:
     provider = Silent()
     run = launched(live)
     swept(live, later, TWO_HOURS_S + 120)
-    ended_at_provider(run)
     provider.leave()
+    ended_at_provider(run)
 
     swept(live, later, TWO_HOURS_S + 420)
 

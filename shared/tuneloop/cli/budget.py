@@ -11,6 +11,7 @@ from tuneloop.domain.errors import InvalidInput, NotFound
 from tuneloop.domain.limits import RUN_USD
 from tuneloop.domain.spending import month_of, usd
 
+CENT = Decimal("0.01")
 TenantArgument = Annotated[str, typer.Argument(help="The tenant.")]
 MonthlyOption = Annotated[
     str | None, typer.Option("--monthly-usd", metavar="N|none", help="The new budget in US dollars, or `none`.")
@@ -37,6 +38,7 @@ def _dollars(text: str) -> Decimal | None:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal(-1)
-    if not amount.is_finite() or not 0 <= amount <= RUN_USD:
-        raise InvalidInput(f"--monthly-usd has to be a number from 0 to {RUN_USD:,}, or `none`.", param="monthly-usd")
+    if not amount.is_finite() or not 0 <= amount <= RUN_USD or amount != amount.quantize(CENT):
+        message = f"--monthly-usd has to be dollars and whole cents from 0 to {RUN_USD:,}, or `none`."
+        raise InvalidInput(message, param="monthly-usd")
     return amount

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from tuneloop.cli.screen import screen
 from tuneloop.cli.stage import StageOption, tenants
 from tuneloop.domain.access import Scope
 from tuneloop.domain.errors import NotFound
@@ -36,7 +37,7 @@ def list_keys(tenant: TenantArgument, stage: StageOption = "prod") -> None:
     for key in known.keys_of(tenant):
         revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
         table.add_row(key.id, " ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d %H:%M}", revoked)
-    Console().print(table)
+    screen().print(table)
 
 
 @commands.command()

@@ -17,7 +17,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from tuneloop.cli.stage import StageOption, models, own_provider, providers, runs, tenants
+from tuneloop.cli.screen import screen
+from tuneloop.cli.stage import StageOption, models, own_provider, own_providers, providers, runs, tenants
 from tuneloop.domain.errors import Conflict, InvalidInput, NotFound
 from tuneloop.domain.ids import checked_name
 from tuneloop.domain.providers import (
@@ -30,6 +31,7 @@ from tuneloop.domain.providers import (
 )
 
 NAMED_AT_MOST = 10
+WITH_STAGE = "{0} was deployed with stage {1}: its settings are in the stage's file, its key by `make provider-key`."
 LONGEST = 4096  # what a standard parameter holds; the standard tier costs nothing
 commands = typer.Typer(help="Providers of a stage, with your AWS credentials.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="A name for it; prices are those that the catalog lists under it.")]
@@ -54,8 +56,7 @@ def add(
     if kind == Kind.BEDROCK or name == BEDROCK.name:
         raise InvalidInput("Bedrock has no key: set `bedrock` in the stage's file and deploy.", param="kind")
     if name == own_provider(stage):
-        message = f"{name} is stage {stage}'s own provider: its settings are in the stage's file, its key by make."
-        raise InvalidInput(message, param="name")
+        raise InvalidInput(WITH_STAGE.format(name, stage), param="name")
     address, known = checked_address(base_url), providers(stage)
     before = known.find(name)
     _store(key_parameter(stage, name), f"API key of {name}")
@@ -79,12 +80,14 @@ def add(
 
 @commands.command("list")
 def list_providers(stage: StageOption = "prod") -> None:
-    """List the providers that were added."""
+    """List the providers that runs of a stage may name: those of its deployment, its default first, and those added."""
     table = Table(Column("provider", no_wrap=True), "kind", "address", "added", box=None)
+    for name, address in own_providers(stage).items():
+        table.add_row(name, Kind.BEDROCK if name == BEDROCK.name else Kind.OPENAI, address, "with the stage")
     for one in providers(stage).all():
         added = f"{one.created_at:%Y-%m-%d %H:%M}" if one.created_at else ""
         table.add_row(one.name, one.kind, one.base_url, added)
-    Console().print(table)
+    screen().print(table)
 
 
 @commands.command()
@@ -112,6 +115,8 @@ def remove(name: str, stage: StageOption = "prod", force: ForceOption = False) -
 
 
 def _found(name: str, stage: str) -> RegisteredProvider:
+    if name in own_providers(stage):
+        raise NotFound(WITH_STAGE.format(name, stage))
     if (found := providers(stage).find(name)) is None:
         raise NotFound(
             f"No provider {name} was added to stage {stage}; `tuneloop providers list` shows those that were."

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import boto3
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from tuneloop.cli.letters import Letter, Way, read_failure, sent
+from tuneloop.cli.screen import screen
 from tuneloop.cli.stage import StageOption
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ CONSUMERS = {"examples": "collect-examples", "usage": "record-usage"}
 HIDDEN_S = 120  # how long a letter in hand is kept from others
 WAIT_S = 1  # a wait makes SQS ask all its servers
 BATCH = 10
-WIDTH = 130  # a row of the table, whole
 UNKNOWN_KEPT = "{count} could not be read and stay in the queue: look at them in the SQS console."
 
 
@@ -53,7 +52,7 @@ DryOption = Annotated[bool, typer.Option("--dry-run", help="Show them and send n
 
 def redrive(queue: QueueOption = None, dry_run: DryOption = False, stage: StageOption = "prod") -> None:
     """Send back what failed for good, once its cause is mended."""
-    console, found = Console(width=max(Console().width, WIDTH), highlight=False), 0
+    console, found = screen(), 0
     for name in queue or list(QueueName):
         dead = DeadLetters(stage, name, _call)
         letters = dead.show() if dry_run else dead.send_back()

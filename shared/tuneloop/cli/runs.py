@@ -10,9 +10,9 @@ from rich.table import Column, Table
 
 from tuneloop.cli.api import ApiClient
 from tuneloop.cli.progress import RunProgress, status_text
+from tuneloop.cli.screen import screen
 
 commands = typer.Typer(help="Training runs.", no_args_is_help=True)
-WIDE = 200  # columns where nobody looks: what reads a pipe wants whole words
 LimitOption = Annotated[int, typer.Option(min=1, max=100)]
 
 
@@ -22,8 +22,7 @@ def list_runs(limit: LimitOption = 20) -> None:
     table = Table(Column("run", no_wrap=True), "model", "version", "status", "cost", "created", box=None)
     for run in ApiClient.from_environment().get("/training-runs", limit=limit)["data"]:
         table.add_row(*_row(run))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else WIDE)
+    screen().print(table)
 
 
 @commands.command()

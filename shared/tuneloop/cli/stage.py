@@ -8,6 +8,7 @@ import boto3
 import typer
 
 from tuneloop.domain.errors import NotFound
+from tuneloop.domain.providers import BEDROCK
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.models import Models
 from tuneloop.store.providers import ProviderRows
@@ -54,6 +55,14 @@ def own_provider(stage: str) -> str:
     return _set("TUNELOOP_PROVIDER", stage) or _output(stage, "Provider")
 
 
+def own_providers(stage: str) -> dict[str, str]:
+    """The providers that a stage was deployed with, by name, each with its address if it has one; the default first."""
+    own = own_provider(stage)
+    address = _set("TUNELOOP_PROVIDER_BASE_URL", stage) or _optional("ProviderBaseUrl", stage)
+    beside = _set("TUNELOOP_BEDROCK_ROLE_ARN", stage) or _optional("BedrockRoleArn", stage)
+    return {own: "" if own == BEDROCK.name else address} | ({BEDROCK.name: ""} if beside else {})
+
+
 def bucket(stage: str) -> str:
     """The stage's data bucket."""
     return _set("TUNELOOP_BUCKET", stage) or _output(stage, "BucketName")
@@ -62,6 +71,11 @@ def bucket(stage: str) -> str:
 def _table(stage: str) -> Table:
     name = _set("TUNELOOP_TABLE", stage) or _output(stage, "TableName")
     return Table(boto3.client("dynamodb"), name)
+
+
+def _optional(name: str, stage: str) -> str:
+    """An output that not every stage has; nothing where the environment speaks of this very stage instead."""
+    return "" if os.environ.get("TUNELOOP_STAGE") == stage else _outputs(stage).get(name, "")
 
 
 def _set(variable: str, stage: str) -> str | None:

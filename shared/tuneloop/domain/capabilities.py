@@ -81,6 +81,8 @@ class Capabilities(BaseModel):
             return _refused(where, None, takes)
         if name in OF_PREFERENCE and method != Method.PREFERENCE:
             return _refused(where, None, f"it belongs to the method {Method.PREFERENCE}")
+        if value == "auto":
+            return _refused(where, value, "leave it out, and the provider chooses by itself")
         known = self.hyperparameters[name]
         return None if known.holds(value) else _refused(where, value, f"it has to be {known}")
 

@@ -239,7 +239,7 @@ class DatasetChange(BaseModel):
     @classmethod
     def _is_said(cls, value: Any, info: ValidationInfo) -> Any:
         if value is None and info.field_name not in CLEARED_BY_NULL:
-            raise ValueError("it can't be null; leave it out to keep what is set")
+            raise ValueError("it can't be null; leave it out to keep what is set, or the default")
         return value
 
 

@@ -55,10 +55,10 @@ def checked_address(url: str) -> str:
     parts = urlsplit(url.strip())
     is_here = parts.hostname in LOOPBACK
     if not parts.hostname or parts.scheme not in ({"https", "http"} if is_here else {"https"}):
-        message = "base_url: must begin with https://, as a key is sent there; http:// is for this very machine."
+        message = "--base-url: must begin with https://, as a key is sent there; http:// is for this very machine."
         raise InvalidInput(message, param="base_url")
     if parts.username or parts.query or parts.fragment:
-        message = "base_url: must be an address and nothing more: no user, no query, no fragment."
+        message = "--base-url: must be an address and nothing more: no user, no query, no fragment."
         raise InvalidInput(message, param="base_url")
     return url.strip().rstrip("/")
 

@@ -19,8 +19,8 @@ from tuneloop.domain.training import ControlledRun, RunStatus
 NOTHING = Decimal(0)
 MICRO = Decimal("0.000001")  # what is reserved is given back to the last digit
 UNTOLD = (
-    "Its provider doesn't tell how far a stopped job came, so in the month's budget it counts at its estimate, the most "
-    "that it can have cost."
+    "Its provider doesn't tell how far a stopped job came: the month's budget counts it at its estimate, the most that "
+    "it can have cost."
 )
 UNCOUNTED = "The price of training this base model is not known, so this run is not counted in the month's budget."
 

@@ -16,7 +16,7 @@ from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent
 from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, JobRequest, ListedModel
 from tuneloop.providers.bedrock_bases import called_as, capabilities_on_bedrock, lines_of, trained_as, translated
 from tuneloop.providers.bedrock_calls import CALL_S, Calls, calling, passing_quotas
-from tuneloop.providers.bedrock_chat import chunks_of, completion_of, converse_request
+from tuneloop.providers.bedrock_chat import calls_at_once, chunks_of, completion_of, converse_request
 from tuneloop.providers.bedrock_files import Files
 from tuneloop.providers.bedrock_hosting import Deployments
 from tuneloop.providers.bedrock_jobs import (
@@ -183,7 +183,7 @@ class Bedrock:
         asked = converse_request(request)
         client = self._calls.client("bedrock-runtime", timeout_s)
         with calling():
-            return completion_of(client.converse(**asked), request["model"])
+            return completion_of(client.converse(**asked), request["model"], at_once=calls_at_once(request))
 
     def stream(self, request: dict[str, Any], timeout_s: float) -> Iterator[ChatChunk]:
         """Answer piece by piece by ConverseStream."""
@@ -191,7 +191,8 @@ class Bedrock:
         asked = converse_request(request)
         client = self._calls.client("bedrock-runtime", timeout_s)
         with calling():
-            for chunk in chunks_of(client.converse_stream(**asked), request["model"]):
+            answer = client.converse_stream(**asked)
+            for chunk in chunks_of(answer, request["model"], at_once=calls_at_once(request)):
                 yield chunk
                 if monotonic() > ends:
                     raise ProviderUnavailable("The answer took longer than it may.")

@@ -1,7 +1,7 @@
 """Chats on Bedrock: OpenAI's requests as those of Converse, and what comes back in OpenAI's shape, whole or by pieces.
 
 What only describes a call (its user, metadata, seed) has no place there and is left out. Anything that would change the
-answer is translated, or refused by its name.
+answer is translated, or refused by its name; where tools may not be called at once, the first call is passed on alone.
 """
 
 import json
@@ -55,11 +55,16 @@ def converse_request(request: Mapping[str, Any]) -> Json:
     return asked | {name: value for name, value in optional.items() if value}
 
 
-def completion_of(answer: Mapping[str, Any], model: str) -> ChatCompletion:
+def calls_at_once(request: Mapping[str, Any]) -> bool:
+    """Whether several tools may be called in one answer, which Converse can't be told."""
+    return request.get("parallel_tool_calls") is not False
+
+
+def completion_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True) -> ChatCompletion:
     """What Converse answered, in OpenAI's shape."""
     blocks = answer["output"]["message"]["content"]
     texts = [block["text"] for block in blocks if "text" in block]
-    calls = [_call(block["toolUse"]) for block in blocks if "toolUse" in block]
+    calls = [_call(block["toolUse"]) for block in blocks if "toolUse" in block][: None if at_once else 1]
     said: Json = {"content": "".join(texts) if texts or not calls else None}
     return ChatCompletion(
         **_head(answer, model),
@@ -73,7 +78,7 @@ def completion_of(answer: Mapping[str, Any], model: str) -> ChatCompletion:
     )
 
 
-def chunks_of(answer: Mapping[str, Any], model: str) -> Iterator[ChatChunk]:
+def chunks_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True) -> Iterator[ChatChunk]:
     """What ConverseStream answers, piece by piece, the usage last."""
     head = _head(answer, model)
     places: dict[int, int] = {}
@@ -84,8 +89,12 @@ def chunks_of(answer: Mapping[str, Any], model: str) -> Iterator[ChatChunk]:
         elif kind == "messageStop":
             end = ChunkChoice(finish_reason=FINISHED.get(said["stopReason"], "stop"))
             yield ChatChunk(**head, choices=[end])
-        elif delta := _delta(kind, said, places):
+        elif (delta := _delta(kind, said, places)) and (at_once or not _is_further_call(delta)):
             yield ChatChunk(**head, choices=[ChunkChoice(delta=delta)])
+
+
+def _is_further_call(delta: Json) -> bool:
+    return any(call["index"] for call in delta.get("tool_calls", ()))
 
 
 def _delta(kind: str, said: Json, places: dict[int, int]) -> Json | None:

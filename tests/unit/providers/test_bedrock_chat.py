@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tuneloop.domain.errors import ProviderRefused
-from tuneloop.providers.bedrock_chat import chunks_of, completion_of, converse_request
+from tuneloop.providers.bedrock_chat import calls_at_once, chunks_of, completion_of, converse_request
 
 ASKED = {"role": "user", "content": "Where is it?"}
 TOOL = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}, "description": "Looks."}}
@@ -158,6 +158,27 @@ def test_calls_of_tools_come_back_as_calls() -> None:
     function = {"name": "find", "arguments": '{"id":7}'}
     assert message.content is None
     assert (message.model_extra or {})["tool_calls"] == [{"id": "call-1", "type": "function", "function": function}]
+
+
+def test_where_tools_may_not_be_called_at_once_the_first_call_is_passed_on_alone() -> None:
+    uses = [{"toolUseId": f"call-{number}", "name": "find", "input": {"id": number}} for number in (1, 2)]
+    message = {"role": "assistant", "content": [{"toolUse": use} for use in uses]}
+    whole = {"output": {"message": message}, "stopReason": "tool_use"}
+    events: list[dict[str, Any]] = []
+    for index, use in enumerate(uses):
+        events.append({"contentBlockStart": {"start": {"toolUse": use}, "contentBlockIndex": index}})
+        events.append({"contentBlockDelta": {"delta": {"toolUse": {"input": "{}"}}, "contentBlockIndex": index}})
+    one = {"parallel_tool_calls": False}
+
+    for request, expected in ((one, ["call-1"]), ({}, ["call-1", "call-2"])):
+        at_once = calls_at_once(request)
+        answered = completion_of(whole, "m", at_once=at_once).choices[0].message.model_extra or {}
+        deltas = [chunk.choices[0].delta for chunk in chunks_of({"stream": events}, "m", at_once=at_once)]
+        streamed = [call for delta in deltas for call in delta["tool_calls"]]
+
+        assert [call["id"] for call in answered["tool_calls"]] == expected
+        assert [call["id"] for call in streamed if "id" in call] == expected
+        assert len(streamed) == 2 * len(expected)
 
 
 def test_a_stream_s_events_are_chunks() -> None:
