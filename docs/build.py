@@ -154,7 +154,8 @@ def _base_model(provider: str, name: str, offer: Offer) -> list[str]:
     prices = ["?" if price is None else f"{price:f}" for price in known]
     ranges = ", ".join(f"`{each}` {taken.least:f} to {taken.most:f}" for each, taken in offer.hyperparameters.items())
     until = ", ".join(f"{what} {day}" for what, day in _ends(offer) if day)
-    shown = "any" if name == ANY_MODEL else f"`{name}`"
+    whose = " (the trainer's, on your machine)" if name.startswith("tuneloop.") else ""
+    shown = "any" if name == ANY_MODEL else f"`{name}`{whose}"
     return [provider, shown, prices[0], f"{prices[1]} / {prices[2]}", ", ".join(offer.methods), _plain(ranges), until]
 
 

@@ -146,7 +146,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         bedrock=OnBedrock(("CreateModelCustomizationJob", "TagResource", "GetModelCustomizationJob",
                            "ListModelCustomizationJobs", "StopModelCustomizationJob", "ListFoundationModels"),
                           passes_role=True, reads=("training/",), writes=("training/",)),
-        settings=("provider",), timeout_s=300, memory_mb=1024, disk_mb=10_240),
+        settings=("provider", "base_model"), timeout_s=300, memory_mb=1024, disk_mb=10_240),
 
     FunctionSpec("check-status", "Ask the provider about open training runs and record what changed.",
         routes=("GET /v1/training-runs/{run}", "GET /v1/training-runs/{run}/events",

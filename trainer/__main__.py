@@ -71,6 +71,7 @@ def serve(folder: Path, listening: socket.socket, api_key: str | None, options: 
 
 class _Announcing(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then print the address and the base models."""
         await super().startup(sockets)
         if self.started and sockets:
             host, port = sockets[0].getsockname()[:2]

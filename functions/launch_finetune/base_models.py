@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Self
+from typing import NamedTuple, Self
 
 from pydantic import BaseModel
 
@@ -12,7 +12,7 @@ from tuneloop.domain.jobs import Method
 from tuneloop.domain.offers import Minutes, Offer, Successor
 from tuneloop.domain.pricing import Usd
 from tuneloop.domain.sunset import Shutdowns, shutdown_of
-from tuneloop.providers.catalog import listed_models, price_of, providers
+from tuneloop.providers.catalog import dated_name, listed_models, price_of, providers
 
 
 class Prices(BaseModel):
@@ -41,12 +41,13 @@ class Bounds(BaseModel):
 class BaseModelView(BaseModel):
     """A base model at a provider; `available` where this stage knows the provider, `*` where any name will do.
 
-    From `training_ends` on nothing is trained on it, from `shutdown_date` on it doesn't answer.
+    The stage's `is_default` is what runs start from unless a dataset names another. From `training_ends` on nothing is trained on it, from `shutdown_date` on it doesn't answer.
     """
 
     provider: str
     id: str
     available: bool
+    is_default: bool = False
     aliases: list[str]
     methods: list[Method]
     hyperparameters: dict[str, Range]
@@ -90,17 +91,29 @@ class BaseModelView(BaseModel):
         )
 
 
-def base_models(wanted: str | None, known: Iterable[str], said: dict[str, Shutdowns]) -> list[BaseModelView]:
+class Default(NamedTuple):
+    """Where a stage trains unless a dataset says otherwise: a provider, and a base model of it."""
+
+    provider: str
+    base_model: str
+
+
+def base_models(
+    wanted: str | None, known: Iterable[str], said: dict[str, Shutdowns], default: Default
+) -> list[BaseModelView]:
     """All that is listed, or one provider's; Conflict where nothing is known of that one, here or in the catalog."""
     names, listed = set(known), providers()
     if wanted is not None and wanted not in {*names, *listed}:
         message = f"There is no provider {wanted}; there is {', '.join(sorted({*names, *listed}))}."
         raise Conflict(message, param="provider", code="unknown_provider")
+    own = dated_name(*default)
     return [
-        BaseModelView.of(provider, name, offer, said.get(provider), available=provider in names)
+        BaseModelView.of(provider, name, offer, said.get(provider), available=provider in names).model_copy(
+            update={"is_default": (provider, name) == (default.provider, own)}
+        )
         for provider in listed
         if wanted in (None, provider)
-        for name in listed_models(provider)
+        for name in dict.fromkeys([*([own] if provider == default.provider else []), *listed_models(provider)])
         if (offer := price_of(provider, name))
     ]
 

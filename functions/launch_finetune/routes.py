@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from launch_finetune.asking import Wanted, ask
-from launch_finetune.base_models import BaseModelView, base_models
+from launch_finetune.base_models import BaseModelView, Default, base_models
 from launch_finetune.cancel import cancel
 from launch_finetune.request import confirm
 from launch_finetune.retry import retry
@@ -85,7 +85,8 @@ def list_training_runs(limit: Limit = 20, cursor: Cursor = None) -> ListOf[Train
 def list_base_models(provider: Provider = None) -> ListOf[BaseModelView]:
     """What can be trained, where and for how much, with the date and source of every figure; never more than a page."""
     known, said = app.known_providers.names(), app.provider_rows.shutdowns()
-    return ListOf(data=base_models(provider, known, said))
+    default = Default(app.settings.provider, app.settings.base_model)
+    return ListOf(data=base_models(provider, known, said, default))
 
 
 @api.route("POST /v1/training-runs/{run}/confirm", Scope.TRAIN, status=202)

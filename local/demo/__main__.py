@@ -12,9 +12,14 @@ from local.demo.report import Report
 from local.demo.scene import Scene, dataset_name
 from local.demo.screen import Screen
 from local.stack import ROOT, LocalStack
+from tuneloop.validation import Task, validate
 
 SAMPLE = ROOT / "local" / "data" / "support.jsonl"
 DIRECTORY = ROOT / "build" / "demo"
+
+
+class Unusable(Exception):
+    """A file that nothing can be trained or proved on."""
 
 
 def main() -> int:
@@ -24,6 +29,8 @@ def main() -> int:
     screen.title(arguments.data, arguments.test, arguments.provider)
     started = time.monotonic()
     try:
+        for file in filter(None, (arguments.data, arguments.test)):
+            require_usable(file)
         with screen.starting() as tell, stack_for(arguments, tell) as stack:
             report.add("start", time.monotonic() - started)
             scene = Scene(
@@ -35,6 +42,9 @@ def main() -> int:
             )
             go_round(scene, report)
             screen.summary(scene, report, time.monotonic() - started)
+    except Unusable as error:
+        report.fail(str(error))
+        screen.failed(str(error))
     except KeyboardInterrupt:
         report.fail("interrupted")
         screen.failed("Interrupted.", DIRECTORY / "stack" / "logs")
@@ -50,6 +60,13 @@ def go_round(scene: Scene, report: Report) -> None:
     for step in STEPS:
         with scene.screen.step(step.title), report.timed(step.name):
             step.run(scene, report)
+
+
+def require_usable(file: Path) -> None:
+    """Unusable where a line of a file can't be used, before anything is started for it."""
+    found = validate(Task(file))
+    if problem := found.broken or next(iter(found.errors), None):
+        raise Unusable(f"{file.name} can't be used: line {problem.line}: {problem.message}")
 
 
 def stack_for(arguments: argparse.Namespace, tell: Callable[[str], None]) -> LocalStack:

@@ -74,9 +74,11 @@ class Screen(Show):
         )
         self.console.print(Panel("\n".join(lines), title=f"The loop, closed in {seconds:.0f} s", border_style="green"))
 
-    def failed(self, why: str, logs: Path) -> None:
-        """Why the demo did not reach its end."""
-        self.console.print(f"\n[bold red]✗ {escape(why)}[/bold red]\n  [dim]logs: {logs}[/dim]", soft_wrap=True)
+    def failed(self, why: str, logs: Path | None = None) -> None:
+        """Why the demo did not reach its end, and where its parts have written."""
+        self.console.print(f"\n[bold red]✗ {escape(why)}[/bold red]", soft_wrap=True)
+        if logs:
+            self.console.print(f"  [dim]logs: {logs}[/dim]", soft_wrap=True)
 
 
 def _shortened(text: str) -> str:

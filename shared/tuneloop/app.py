@@ -98,7 +98,7 @@ class App:
             config = config.merge(Config(**PRESIGNING))
         client: Any = boto3.client(service, config=config)  # type: ignore[call-overload]
 
-        def begin(**_: Any) -> None:
+        def begin(**_: Any) -> None:  # OutOfTime where an answer could come too late
             if self.remaining_s < sum(patience):
                 raise OutOfTime("This took longer than an answer may take. Ask for less, or try again.")
 

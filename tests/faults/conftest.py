@@ -1,4 +1,4 @@
-"""One stage under faults for all scenarios of a process, and the report of what they came to."""
+"""One stage under faults for all scenarios of a module, and the report of what they came to."""
 
 import json
 import shutil
@@ -62,7 +62,7 @@ class Report:
             self.wrong.append(f"{what}: { ({name: value for name, value in faults.items() if value}) } {found.state}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def theatre(worker_id: str) -> Iterator[Theatre]:
     directory = BUILD / f"faults-{worker_id}"
     shutil.rmtree(directory, ignore_errors=True)

@@ -27,7 +27,11 @@ def test_every_base_model_says_what_it_takes_and_costs_and_who_says_so(world: Wo
     for row in rows:
         assert row["prices"]["date"]
         assert row["prices"]["source"]
-    assert [row["available"] for row in rows if row["provider"] == "trainer"] == [True]
+    assert [row["id"] for row in rows if row["provider"] == "trainer"] == [app.settings.base_model, "*"]
+    assert {row["available"] for row in rows if row["provider"] == "trainer"} == {True}
+    assert [(row["provider"], row["id"]) for row in rows if row["is_default"]] == [
+        (app.settings.provider, app.settings.base_model)
+    ]
     assert not mini["available"]
 
 

@@ -319,5 +319,5 @@ def _contents(revision: int) -> Iterator[tuple[int, tuple[str, str | None, Statu
 
 
 def test_nothing_is_lost_and_nothing_comes_back() -> None:
-    few = settings(max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    few = settings(max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Interleaving, settings=few)

@@ -219,7 +219,7 @@ def test_a_provider_that_is_away_all_day_is_no_failure(live: World) -> None:
     assert live.delivered == []
 
 
-@pytest.mark.parametrize(("open_runs", "pages"), [(1, 1), (10, 1), (100, 1), (250, 3)])
+@pytest.mark.parametrize(("open_runs", "pages"), [(1, 1), (10, 1), (100, 1), (101, 2)])
 def test_the_sweep_asks_for_list_pages_and_not_for_runs(
     open_runs: int, pages: int, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

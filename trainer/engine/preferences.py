@@ -35,6 +35,7 @@ class _Pairs(NamedTuple):
     reference: Floats
 
     def at(self, rows: Rows) -> "_Pairs":
+        """The pairs of some rows."""
         return _Pairs(self.features[rows], self.preferred[rows], self.rejected[rows], self.reference[rows])
 
 

@@ -14,8 +14,8 @@ from tuneloop.cli.api import ApiClient
 from tuneloop.cli.progress import RunProgress
 from tuneloop.domain.errors import Conflict, InvalidInput
 from tuneloop.domain.estimates import Basis, Estimate, estimate
-from tuneloop.domain.pricing import MILLION
-from tuneloop.providers.catalog import dated_name, price_of
+from tuneloop.domain.evaluation import FEWEST_ROWS
+from tuneloop.providers.catalog import dated_name, price_of, unlisted
 
 PAGE = 100
 ModelArgument = Annotated[str, typer.Argument(help="The model whose base is about to go.")]
@@ -41,6 +41,7 @@ def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -
         place = _place(to) if to else _successor(version)
         _require_way(api, model, version, place)
         found = _estimate(api, version, place)
+        is_proved = found.test_rows >= FEWEST_ROWS
         console.print(f"{model} version {version['number']} is trained on {_of(version)}; it would move to {place}.")
         console.print(f"Its export {version['export']} trains {found.examples:,} examples: {_cost(found)}.")
         for note in found.notes:
@@ -49,15 +50,20 @@ def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -
             raise typer.Exit(1)
         run = _launched(api, version, place)
         last = _followed(api, run, console)
+    console.line()
     if last["status"] != "succeeded":
         raise typer.Exit(1)
-    console.print(f"Version {last['version']} is evaluated against what serves now: `tuneloop runs show {run}`.")
+    then = "is evaluated against what serves now" if is_proved else "is not evaluated: its export has no test set"
+    console.print(f"Version {last['version']} {then}; `tuneloop runs show {run}` shows its run.")
 
 
 def _require_way(api: ApiClient, model: str, version: dict[str, Any], place: Place) -> None:
-    """Conflict where the model is there already, or where its data feeds a model of another name."""
+    """Refuse a place that isn't there, or is where the model is already, or data that feeds another model."""
     if place == _of(version):
         raise Conflict(f"{model} is trained on {place} already.", code="already_there")
+    api.get("/base-models", provider=place.provider)  # Conflict for a provider that nobody knows
+    if refusal := unlisted(*place):
+        raise InvalidInput(refusal.message, param="to", code=refusal.code)
     own = api.get(f"/datasets/{version['dataset']}")["model"]
     if own != model:
         message = f"{model} got its name from a job's suffix, and a run of its data makes versions of {own}"
@@ -103,7 +109,7 @@ def _estimate(api: ApiClient, version: dict[str, Any], place: Place) -> Estimate
 
 
 def _cost(found: Estimate) -> str:
-    cost, tokens = found.estimated_cost_usd, f"{found.estimated_tokens / MILLION:,.2f} million tokens"
+    cost, tokens = found.estimated_cost_usd, f"{found.estimated_tokens:,} tokens in {found.epochs} epochs"
     if cost is None:
         return f"{tokens}, at a price that is not known here"
     return f"{tokens}, for nothing" if cost.high == Decimal(0) else f"{tokens}, about ${cost.low:,.2f}-{cost.high:,.2f}"
