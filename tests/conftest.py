@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterator
 from functools import cache
 
-import pytest
 import botocore.session
+import pytest
 from botocore.loaders import JSONFileLoader, create_loader
 from hypothesis import settings
 

@@ -41,7 +41,8 @@ class Bounds(BaseModel):
 class BaseModelView(BaseModel):
     """A base model at a provider; `available` where this stage knows the provider, `*` where any name will do.
 
-    The stage's `is_default` is what runs start from unless a dataset names another. From `training_ends` on nothing is trained on it, from `shutdown_date` on it doesn't answer.
+    The stage's `is_default` is what runs start from unless a dataset names another. From `training_ends` on nothing is
+    trained on it, from `shutdown_date` on it doesn't answer.
     """
 
     provider: str
