@@ -1,6 +1,5 @@
 """Fixtures that several kinds of tests share: a stage in moto, and the world that drives it."""
 
-import gc
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -14,8 +13,6 @@ from tests.world import World, staged
 
 for name in [name for name in os.environ if name.startswith(("AWS_", "TUNELOOP_"))]:
     del os.environ[name]  # whoever runs the tests may be signed in somewhere, or have a stage of his own in his shell
-
-gc.set_threshold(50_000, 20, 100)  # a million objects of botocore's stay for ever; looking through them costs a tenth
 
 settings.register_profile("tuneloop", deadline=None)  # two busy cores: a deadline would time the machine
 settings.load_profile("tuneloop")

@@ -19,7 +19,7 @@ import pytest
 from moto import mock_aws
 
 from infra.functions import FUNCTIONS
-from tuneloop.app import app, utc_now
+from tuneloop.app import App, app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.tenancy import create_key
 
@@ -42,6 +42,7 @@ ENVIRONMENT = {
 }
 FORM = "multipart/form-data; boundary=form"
 kept_client: Any = cache(boto3.client)
+kept_by_functions: Any = cache(App.client)  # each is asked for with a configuration of its own, which is never the same
 
 
 class Context:
@@ -189,6 +190,7 @@ def sqs_event(queue: str, body: str, message_id: str = "m1") -> dict[str, Any]:
 def staged(monkeypatch: pytest.MonkeyPatch, tenant: str = "acme") -> Iterator[World]:
     """A world on a stage of its own, gone when its test is over but for boto3's clients, which the next one uses."""
     monkeypatch.setattr(boto3, "client", kept_client)
+    monkeypatch.setattr(App, "client", kept_by_functions)
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     app.__dict__.clear()

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 import pytest
 
 from local.stack import ROOT
+from tests.faults.provider import USD_PER_1M, WIRES
 from tests.faults.scenarios import Found, Theatre
-from tests.faults.world import USD_PER_1M, ground
+from tests.faults.world import ground
 from tuneloop.domain.pricing import MILLION
 
 BUILD = ROOT / "build"
@@ -62,12 +63,12 @@ class Report:
             self.wrong.append(f"{what}: { ({name: value for name, value in faults.items() if value}) } {found.state}")
 
 
-@pytest.fixture(scope="module")
-def theatre(worker_id: str) -> Iterator[Theatre]:
+@pytest.fixture(scope="module", params=WIRES)
+def theatre(request: pytest.FixtureRequest, worker_id: str) -> Iterator[Theatre]:
     directory = BUILD / f"faults-{worker_id}"
     shutil.rmtree(directory, ignore_errors=True)
-    with ground(directory) as stage, stage.trainer_client() as client:
-        yield Theatre(stage, client)
+    with ground(directory, WIRES[request.param]) as stage:
+        yield Theatre(stage)
 
 
 @pytest.fixture

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from openai import OpenAI
-
 from tests.examples import chat
 from tests.faults.invoking import Fault, Invoker, Point, Weather
 from tests.faults.loop import Loop, Row, kinds, numbered
 from tests.faults.world import DATASET, Ground, Kept
 from tests.world import BUCKET
+from tuneloop.domain.registry import VersionStatus
 from tuneloop.domain.training import TERMINAL
 
 QUESTIONS = 150
@@ -55,8 +54,8 @@ def lines() -> list[dict[str, Any]]:
 class Theatre:
     """Plays scenarios; templates are gone from the table once they are kept, or the sweeps would find them."""
 
-    def __init__(self, ground: Ground, provider: OpenAI) -> None:
-        self._ground, self._provider = ground, provider
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
         self._frozen = self._prepared()
         self._trained = self._with_version()
 
@@ -105,20 +104,14 @@ class Theatre:
 
     def _found(self, loop: Loop, is_over: Callable[[list[Row]], bool]) -> Found:
         rows = loop.settle(is_over)
-        runs = {row["id"] for row in numbered(rows, "#RUNS")}
-        jobs = [
-            job for job in self._provider.fine_tuning.jobs.list() if (job.metadata or {}).get("tuneloop_run") in runs
-        ]
-        named = [file.filename for file in self._provider.files.list()]
-        files = [name for name in named if any(run in name for run in runs)]
-        assert files, "a run that has ended has files at its provider"
+        left = self._ground.left({row["id"] for row in numbered(rows, "#RUNS")})
         self._ground.forget(loop.tenant)
         return Found(
-            state=_state(rows),
+            state=_state(rows) | {"served": left.deployments},
             events=kinds(loop.seen),
-            jobs=sum(job.status != "cancelled" for job in jobs),
-            extra_files=len(files) - len(set(files)),
-            extra_tokens=sum(sorted(job.trained_tokens or 0 for job in jobs)[:-1]),
+            jobs=left.jobs,
+            extra_files=left.extra_files,
+            extra_tokens=left.extra_tokens,
             calls=[Point(*kind, number) for kind, times in loop.invoker.made.items() for number in range(1, times + 1)],
             has_fired=loop.invoker.fired,
             is_over=is_over(rows),
@@ -130,8 +123,10 @@ def _is_quiet(rows: Iterable[Row], but: Container[str] = ()) -> bool:
 
 
 def _has_ended(rows: list[Row]) -> bool:
+    """Whether runs are over, and what they made can be called."""
     runs = list(numbered(rows, "#RUNS"))
-    return bool(runs) and all(run["status"] in TERMINAL for run in runs)
+    unserved = any(version["status"] == VersionStatus.DEPLOYING for version in numbered(rows, "VERSION#"))
+    return bool(runs) and not unserved and all(run["status"] in TERMINAL for run in runs)
 
 
 def _is_decided(rows: list[Row]) -> bool:

@@ -52,6 +52,7 @@ def test_the_loop_ends_as_if_nothing_had_happened(how: How, half: str, theatre: 
     assert not report.wrong
 
 
+@pytest.mark.parametrize("theatre", ["openai"], indirect=True)
 def test_a_launch_that_dies_after_any_of_its_calls_of_a_provider_goes_on_where_it_was(
     theatre: Theatre, report: Report
 ) -> None:

@@ -1,4 +1,4 @@
-"""The stage under faults: MiniStack for AWS, the real trainer, and tenants that are copies of one prepared before.
+"""The stage under faults: MiniStack for AWS, the real trainer on a wire, and tenants that are copies of one before.
 
 A copy costs a few rows and objects, so each of hundreds of scenarios has a tenant, a dataset and a run of its own.
 """
@@ -9,29 +9,26 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
-from openai import OpenAI
 
 from infra.functions import FUNCTIONS
 from local.ministack import Aws, start_ministack
 from local.trainer import START_TIMEOUT_S, Trainer, start_trainer
+from tests.faults.provider import Left, Wire, charge
 from tests.world import BUCKET, ENVIRONMENT, TABLE, build_stage
 from tuneloop.app import app
 from tuneloop.domain.access import Scope
 from tuneloop.domain.exports import export_id
 from tuneloop.domain.policy import DEFAULT
-from tuneloop.providers.catalog import ANY_MODEL
 from tuneloop.providers.catalog import _catalog as listed
 from tuneloop.store.table import Table
 from tuneloop.store.tenants import Tenants
 from tuneloop.tenancy import create_key
 
 DATASET = "support"
-USD_PER_1M = Decimal(5)  # as training gpt-4.1-mini did
 
 
 class Kept(NamedTuple):
@@ -45,12 +42,13 @@ class Kept(NamedTuple):
 class Ground:
     """The table and the bucket beneath the functions, by connections of our own."""
 
-    def __init__(self, aws: Aws, trainer: Trainer) -> None:
-        self.dynamodb, self.s3, self._trainer = aws.client("dynamodb"), aws.client("s3"), trainer
+    def __init__(self, aws: Aws, trainer: Trainer, wire: Wire) -> None:
+        self.dynamodb, self.s3 = aws.client("dynamodb"), aws.client("s3")
+        self._aws, self._trainer, self._wire = aws, trainer, wire
 
-    def trainer_client(self) -> OpenAI:
-        """The unmodified SDK at the trainer."""
-        return OpenAI(base_url=self._trainer.base_url, api_key=self._trainer.api_key, max_retries=0)
+    def left(self, runs: set[str]) -> Left:
+        """What runs have at their provider."""
+        return self._wire.left(self._aws, self._trainer, runs)
 
     def rows(self, tenant: str) -> list[dict[str, Any]]:
         """All rows that name a tenant."""
@@ -91,35 +89,28 @@ class Ground:
             self.dynamodb.delete_item(TableName=TABLE, Key={name: row[name] for name in ("pk", "sk")})
 
 
-def charge(training_per_1m: Decimal) -> None:
-    """Let the trainer cost what a provider takes, so that budgets have something to count."""
-    free = listed()["trainer"].models
-    free[ANY_MODEL] = free[ANY_MODEL].model_copy(update={"training_per_1m": training_per_1m})
-
-
 @contextmanager
-def ground(directory: Path) -> Iterator[Ground]:
-    """A stage below `directory`, this process set up to fork functions that reach it."""
-    trainer, trainer_process = start_trainer(directory)
+def ground(directory: Path, wire: Wire) -> Iterator[Ground]:
+    """A stage below `directory` with the provider on a wire, this process set up to fork functions that reach it."""
     aws, ministack = start_ministack(directory)
+    trainer, trainer_process = start_trainer(directory, aws.environment())
     before = dict(os.environ)
+    boto3.DEFAULT_SESSION = None  # which may be signed in for another test
     try:
         os.environ.update(ENVIRONMENT | aws.environment())
-        os.environ["TUNELOOP_PROVIDER_BASE_URL"] = trainer.base_url
         os.environ["FAULTS_LOG"] = str(directory / "logs" / "functions.log")
         os.environ |= build_stage()
-        name = ENVIRONMENT["TUNELOOP_PROVIDER_KEY_PARAMETER"]
-        aws.client("ssm").put_parameter(Name=name, Value=trainer.api_key, Type="SecureString", Overwrite=True)
+        os.environ |= wire.settings(aws, trainer)
         trainer_process.wait_until(trainer.is_ready, START_TIMEOUT_S)
         app.__dict__.clear()
-        charge(USD_PER_1M)
+        charge(*wire.prices)
         app.providers.named(app.settings.provider).prepare()
-        app.__dict__.pop("_ssm")  # its connection must not be shared by what is forked from here
+        app.__dict__.pop("_ssm", None)  # its connection must not be shared by what is forked from here
         for spec in FUNCTIONS:
             importlib.import_module(f"{spec.package}.handler")
         for store in ("table", "objects", "bus", "examples_queue", "usage_queue"):
             getattr(app, store)  # made, and not used here: each process that is forked connects by itself
-        yield Ground(aws, trainer)
+        yield Ground(aws, trainer, wire)
     finally:
         listed.cache_clear()
         ministack.stop()

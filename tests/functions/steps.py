@@ -1,6 +1,7 @@
 """Steps that tests of several functions share: data, a run followed to its end, a version, a question."""
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
@@ -14,6 +15,7 @@ from tuneloop.domain.evaluation import Evaluation
 SUPPORT = Path(__file__).resolve().parents[2] / "local" / "data" / "support.jsonl"
 BASE_MODEL = "tuneloop-linear-1"
 ENDS_WITHIN_S = 60
+PAUSE_S = 0.05
 ENDED = ("succeeded", "failed", "cancelled")
 
 
@@ -67,11 +69,17 @@ def look(world: World, run: str) -> dict[str, Any]:
 
 def followed(world: World, run: str) -> dict[str, Any]:
     """A run at its end, asked for as a user would."""
-    end = monotonic() + ENDS_WITHIN_S
-    while (seen := look(world, run))["status"] not in ENDED:
-        assert monotonic() < end, f"the run is still {seen['status']} after {ENDS_WITHIN_S} s"
-        sleep(0.05)
+    seen: dict[str, Any] = {}
+    until(lambda: seen.update(look(world, run)) or seen["status"] in ENDED)
     return seen
+
+
+def until(happened: Callable[[], object]) -> None:
+    """Wait for something that the trainer does in its own time, but not for ever."""
+    end = monotonic() + ENDS_WITHIN_S
+    while not happened():
+        assert monotonic() < end, f"it did not happen in {ENDS_WITHIN_S} s"
+        sleep(PAUSE_S)
 
 
 def registered(world: World, model: str = "support", provider_model: str = BASE_MODEL, **fields: Any) -> int:

@@ -2,7 +2,6 @@
 
 import json
 from datetime import timedelta
-from time import monotonic
 from typing import IO, Any
 
 import pytest
@@ -184,9 +183,7 @@ def test_a_job_that_had_succeeded_before_ends_as_succeeded_and_says_that_it_is_p
     provider = Reporting("running")
     steps.look(live, run)
     provider.leave()
-    end_of = monotonic() + steps.ENDS_WITHIN_S
-    while jobs_of(run)[0].status != "succeeded":
-        assert monotonic() < end_of
+    steps.until(lambda: jobs_of(run)[0].status == "succeeded")
     cancel(live, run)
 
     ended = steps.followed(live, run)

@@ -66,8 +66,7 @@ def launched(world: World, dataset: str = "support") -> ControlledRun:
 
 
 def ended_at_provider(run: ControlledRun) -> None:
-    while own().get_job(str(run.provider_job_id), 5).status != "succeeded":
-        pass
+    steps.until(lambda: own().get_job(str(run.provider_job_id), 5).status == "succeeded")
 
 
 def given_job(run: ControlledRun, job: str) -> ControlledRun:

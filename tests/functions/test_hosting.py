@@ -91,8 +91,7 @@ def trained(world: World, number: int = 1) -> Version:
     """The version that a run on ever more questions has made, as it was stored with the run's end."""
     steps.settled(world, steps.questions(40 * number))
     run = steps.runs(world)[0]["id"]
-    while app.runs.get(world.tenant, run).is_open:
-        steps.look(world, run)
+    steps.until(lambda: steps.look(world, run)["status"] in steps.ENDED)
     return version(world, number)
 
 
