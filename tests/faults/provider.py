@@ -67,8 +67,13 @@ def on_bedrock(aws: Aws, trainer: Trainer) -> dict[str, str]:
 
 def left_at_bedrock(aws: Aws, trainer: Trainer, runs: set[str]) -> Left:
     """By the lists of an unmodified boto3 client; nobody tells there how many tokens were trained."""
-    keys = {"aws_access_key_id": aws.access_key_id, "aws_secret_access_key": aws.secret_access_key}
-    client: Any = boto3.client("bedrock", endpoint_url=trainer.bedrock_url, region_name=REGION, **keys)
+    client = boto3.client(
+        "bedrock",
+        endpoint_url=trainer.bedrock_url,
+        region_name=REGION,
+        aws_access_key_id=aws.access_key_id,
+        aws_secret_access_key=aws.secret_access_key,
+    )
     jobs = _pages(client, "list_model_customization_jobs", "modelCustomizationJobSummaries")
     made = _pages(client, "list_custom_models", "modelSummaries")
     served = _pages(client, "list_custom_model_deployments", "modelDeploymentSummaries")
