@@ -22,7 +22,7 @@ local: setup ## Leave the stack up until Ctrl-C; prints its URL and a key, also 
 	@$(BIN)/python -m local
 
 test: setup ## Run the tests, all but those of test-grants and test-faults: make test [ARGS="-k name"].
-	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-unit: setup ## Run the unit tests, in seconds.
 	@$(BIN)/python -m pytest tests/unit -n 2 $(ARGS)

@@ -42,6 +42,7 @@ ENVIRONMENT = {
 }
 FORM = "multipart/form-data; boundary=form"
 kept_client: Any = cache(boto3.client)
+making_clients: Any = App.client
 kept_by_functions: Any = cache(App.client)  # each is asked for with a configuration of its own, which is never the same
 
 

@@ -57,8 +57,11 @@ def wait_until_gone(leader: int) -> None:
 
 
 def test_the_demo_closes_the_loop_and_leaves_nothing_behind() -> None:
-    running = demo()
-    output, _ = running.communicate(timeout=300)
+    """On Banking77 where that is here, which has to reach 90% on its own test set; else on the sample."""
+    is_here = BANKING.is_dir()
+    own = ("--data", str(BANKING / "train.jsonl"), "--test", str(BANKING / "test.jsonl")) if is_here else ()
+    running = demo(*own)
+    output, _ = running.communicate(timeout=600)
 
     assert running.returncode == 0, output
     report = json.loads(REPORT.read_text())
@@ -70,6 +73,8 @@ def test_the_demo_closes_the_loop_and_leaves_nothing_behind() -> None:
     assert figures["p_value"] < 0.05
     assert [version["number"] for version in report["versions"]] == [1, 0]
     assert {row["version"]: row["calls"] for row in report["usage"]} == {0: 1, 1: 6}
+    assert figures["tuned_accuracy"] >= (0.90 if is_here else 0.80)
+    assert figures["examples"] >= (3000 if is_here else 100)
     wait_until_gone(running.pid)
 
 
@@ -82,17 +87,6 @@ def test_the_demo_s_stack_trains_where_it_is_asked_to(words: list[str], place: t
     stack = stack_for(arguments_in(words), print)  # the way round it on Bedrock: test_bedrock.py
 
     assert (stack.provider, stack.base_model) == place
-
-
-@pytest.mark.skipif(not BANKING.is_dir(), reason="../shared/data/banking77 is not here")
-def test_banking77_reaches_ninety_percent_on_its_own_test_set() -> None:
-    running = demo("--data", str(BANKING / "train.jsonl"), "--test", str(BANKING / "test.jsonl"))
-    output, _ = running.communicate(timeout=600)
-
-    assert running.returncode == 0, output
-    report = json.loads(REPORT.read_text())
-    assert report["evaluation"]["tuned_accuracy"] >= 0.90
-    assert report["evaluation"]["examples"] >= 3000
 
 
 def test_ctrl_c_ends_everything_and_says_so() -> None:

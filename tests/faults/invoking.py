@@ -30,7 +30,7 @@ from tuneloop.domain.jobs import ProviderJob
 PACKAGES = (*(spec.package for spec in FUNCTIONS), "tuneloop")
 KILLED = 137
 LATE_S = 0.3
-CREATE = "provider.create_job"
+CREATE, UPLOAD = "provider.create_job", "provider.upload"
 STAYS_HERE = ("capabilities", "prepare", "close", "name", "region", "hosting")
 AWAY = "The provider can't answer now (test). Try again later."
 

@@ -1,6 +1,6 @@
-"""Files that are made to hurt whoever reads them, and a process of its own that reads one and says what that took.
+"""Files that are made to hurt whoever reads them, and a process of its own for each that reads it and tells of it.
 
-`python -m tests.functions.bombs NAME` collects it with everything loaded that the function loads, and prints how its
+`python -m tests.functions.bombs` collects them with everything loaded that the function loads, and prints how each
 drop ended, the peak of the process's memory in MB, and the seconds that reading took.
 """
 
@@ -9,7 +9,6 @@ import importlib
 import io
 import json
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -176,16 +175,26 @@ def peak_mb() -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
-def main(name: str) -> None:
-    """Read one of the bombs."""
+def main() -> None:
+    """Read each of the bombs in a process of its own, made from one that has everything imported."""
     handler: Any = importlib.import_module("collect_examples.handler")
     assert all([handler, App().client("s3"), App().client("dynamodb")])
     collect = importlib.import_module("collect_examples.collect").collect
+    for name in BOMBS:
+        if not (child := os.fork()):
+            read(name, collect)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+def read(name: str, collect: Any) -> None:
+    """Read one, and say how that ended."""
     objects, rows, begun = Objects(Streaming(BOMBS[name]()), "bucket"), Rows(), time.monotonic()  # type: ignore[arg-type]
     base_mb = peak_mb()
     lines = objects.dropped_lines(name)
     ended = collect(a_drop(object=name), lines, None, datasets=rows, objects=objects, erasures=Nothing(), clock=utc_now)
     said = {
+        "name": name,
         "status": ended.status,
         "examples": ended.examples,
         "codes": [problem.code for problem in ended.problems][:2],
@@ -194,8 +203,8 @@ def main(name: str) -> None:
         "peak_mb": peak_mb(),
         "seconds": round(time.monotonic() - begun, 1),
     }
-    print(json.dumps(said))  # noqa: T201 - read by whoever started this process
+    print(json.dumps(said), flush=True)  # noqa: T201 - read by whoever started this process
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -16,10 +16,10 @@ from tests.functions.providers import own
 from tests.functions.test_http import refused
 from tests.unit.providers.server import Play, Server
 from tests.unit.test_patience import Hanging
-from tests.world import World
+from tests.world import World, making_clients
 from tuneloop import app as composition
 from tuneloop import http
-from tuneloop.app import Patience, app, utc_now
+from tuneloop.app import App, Patience, app, utc_now
 from tuneloop.domain.training import ControlledRun, RunStatus
 from tuneloop.http import ANSWER_WITHIN_S
 
@@ -116,6 +116,7 @@ def hanging(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     monkeypatch.setattr(composition, "TRIES", 1)
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", server.url)
+        patch.setattr(App, "client", making_clients)
         client = app.client("dynamodb")
     monkeypatch.setattr(app.table, "client", client)
     yield server
