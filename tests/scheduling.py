@@ -5,7 +5,7 @@ from xdist.scheduler import LoadFileScheduling
 OWN_STACKS = ("test_bedrock", "test_demo", "test_release")  # beside the one that the others talk to
 
 
-class Together(LoadFileScheduling):
+class Together(LoadFileScheduling):  # type: ignore[misc]  # it has no types
     """Gives files to processes, but the deployed stack and the synthesized stages to one process each."""
 
     def _split_scope(self, nodeid: str) -> str:
