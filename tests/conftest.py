@@ -21,9 +21,9 @@ settings.register_profile("tuneloop", deadline=None)  # two busy cores: a deadli
 settings.load_profile("tuneloop")
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
-    """Hand out the tests as `tests.scheduling` says."""
-    return Together(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
+    """Hand out the tests as `tests.scheduling` says, where files are to stay together."""
+    return Together(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session", autouse=True)
