@@ -3,6 +3,8 @@
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
+from tuneloop.domain.hosting import failed
+from tuneloop.domain.registry import VersionStatus
 
 ACTIVATE = "activate-model"
 
@@ -32,6 +34,25 @@ def versions_are_listed(stage: Stage) -> None:
     state.version(stage)
 
     assert [found["number"] for found in stage.call("GET /v1/models/support/versions")["data"]] == [1, 0]
+
+
+@scene(ACTIVATE, "DELETE /v1/models/{model}/versions/{number}")
+def a_version_is_retired(stage: Stage) -> None:
+    state.version(stage)
+
+    stage.call("DELETE /v1/models/support/versions/1")
+
+    assert stage.models.version(stage.tenant, "support", 1).status == VersionStatus.RETIRED
+
+
+@scene(ACTIVATE, "POST /v1/models/{model}/versions/{number}/deploy")
+def a_version_is_deployed_once_more(stage: Stage) -> None:
+    made = stage.models.version(stage.tenant, "support", state.version(stage).number)
+    stage.models.save_version(failed(made, "deployment_failed", "It could not be made.", state.long_ago()))
+
+    stage.call("POST /v1/models/support/versions/1/deploy")
+
+    assert stage.models.version(stage.tenant, "support", 1).status == VersionStatus.DEPLOYING
 
 
 @scene(ACTIVATE, "GET /v1/models/{model}/deployment")
