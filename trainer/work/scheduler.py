@@ -31,7 +31,8 @@ class Scheduler:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._spawn = multiprocessing.get_context("spawn")
+        self._processes = multiprocessing.get_context("forkserver")
+        self._processes.set_forkserver_preload([work.__module__])  # importing takes longer than many a training
         self._stopping = False
         self._changed = threading.Condition()
         self._worker: _Worker | None = None
@@ -88,7 +89,7 @@ class Scheduler:
         with self._changed:
             if self._stopping or self._home.jobs.is_held(job.id):
                 return
-            process = self._spawn.Process(target=work, args=(self._home.folder, job.id), name=job.id, daemon=True)
+            process = self._processes.Process(target=work, args=(self._home.folder, job.id), name=job.id, daemon=True)
             process.start()
             worker = self._worker = _Worker(job.id, process)
         process.join()
