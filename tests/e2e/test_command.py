@@ -124,6 +124,7 @@ def test_feedback_and_schedules_reach_their_functions(command: Command) -> None:
     answer = client.chat.completions.create(model="talker", messages=[{"role": "user", "content": "hello"}])
 
     api.post("/feedback", {"inference_id": answer.id, "rating": 4})
+    before = len(command.stack.function_log("launch-finetune"))  # of other tests, some of which make it fail
     for schedule in (EVERY_5_MINUTES, MONTHLY):
         command.stack.fire(schedule)
 
@@ -131,4 +132,4 @@ def test_feedback_and_schedules_reach_their_functions(command: Command) -> None:
     assert (row["calls"], row["ratings"], row["rating_sum"]) == (1, 1, 4)
     for function in ("collect-examples", "launch-finetune", "check-status", "evaluate", "relay-events"):
         soon(partial(_has_run_on_schedule, command, function), seconds=30)
-    assert '"level":"ERROR"' not in command.stack.function_log("launch-finetune")
+    assert '"level":"ERROR"' not in command.stack.function_log("launch-finetune")[before:]
