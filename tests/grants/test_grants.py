@@ -85,5 +85,6 @@ def who_notices(stage: Stage, spec: FunctionSpec) -> str:
             try:
                 scene.play(stage)
             except AssertionError as error:
-                return f"{scene.trigger}: {scene.name} ({str(error).splitlines()[0][:LONGEST_REASON]})"
+                reason = next(iter(str(error).splitlines()), "something else is there")
+                return f"{scene.trigger}: {scene.name} ({reason[:LONGEST_REASON]})"
     return ""
