@@ -48,6 +48,7 @@ def test_the_loop_ends_as_if_nothing_had_happened(how: How, half: str, theatre: 
     for point in points(whole):
         report.add(whole, play(Fault(point, how)), f"{how} at {point.function}: {point.call} number {point.number}")
 
+    assert report.points > 0
     assert report.not_reached <= MOST_NOT_REACHED * report.points
     assert not report.wrong
 
