@@ -3,7 +3,6 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -11,13 +10,15 @@ from infra.functions import FUNCTIONS, FunctionSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("shared", "functions", "trainer", "infra", "local", "release", "checks")
-LONGEST_FILE, MEDIAN_FILE = 300, 80
-LONGEST_FUNCTION, MEDIAN_FUNCTION = 50, 8
+# Longer than this, a file holds more than one concept and a function can't be read in one sitting. There are no medians:
+# they were met by cutting what belongs together into pieces.
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 50
 LONGEST_HANDLER = 60
 
 
 def files() -> list[Path]:
-    return [path for folder in CODE for path in (ROOT / folder).rglob("*.py")]
+    return [path for folder in CODE for path in (ROOT / folder).rglob("*.py") if path.stat().st_size]
 
 
 def lengths_of_functions() -> Iterator[tuple[int, str]]:
@@ -32,14 +33,10 @@ def test_files_are_short() -> None:
 
     assert {path.name: length for path, length in lengths.items() if length > LONGEST_FILE} == {}
     assert {path: n for path, n in lengths.items() if path.name == "handler.py" and n > LONGEST_HANDLER} == {}
-    assert median(lengths.values()) <= MEDIAN_FILE
 
 
 def test_functions_are_short() -> None:
-    lengths = list(lengths_of_functions())
-
-    assert [name for length, name in lengths if length > LONGEST_FUNCTION] == []
-    assert median(length for length, _ in lengths) <= MEDIAN_FUNCTION
+    assert [name for length, name in lengths_of_functions() if length > LONGEST_FUNCTION] == []
 
 
 @pytest.mark.parametrize("spec", FUNCTIONS, ids=lambda spec: spec.name)
