@@ -6,11 +6,10 @@ While it is up, `build/local.json` holds address, key and more for scripts and a
 import json
 import os
 import shlex
-import signal
 import sys
 from pathlib import Path
 
-from local.process import ProcessError
+from local.process import ProcessError, termination_unwinds
 from local.stack import ROOT, LocalStack
 from tuneloop.app import utc_now
 from tuneloop.domain.access import Scope
@@ -24,6 +23,7 @@ VARIABLES = ROOT / "build" / "local.env"
 TENANT = "local"
 
 
+@termination_unwinds()
 def main() -> int:
     """Bring the stack up, say how to call it, and wait to be interrupted."""
     try:
@@ -32,7 +32,7 @@ def main() -> int:
             write_privately(CARD, json.dumps(card, indent=2) + "\n")
             write_privately(VARIABLES, variables(stack, card))
             say(usage(card))
-            signal.pause()
+            stack.keep_up()
     except KeyboardInterrupt:
         say("Stopped.")
     except ProcessError as error:
@@ -64,6 +64,7 @@ def describe(stack: LocalStack, api_key: str) -> dict[str, str]:
         "aws_access_key_id": stack.aws.access_key_id,
         "aws_secret_access_key": stack.aws.secret_access_key,
         "logs": str(stack.directory / "logs"),
+        "pid": str(os.getpid()),  # for a script that started `make local` and wants to end it
     }
 
 
@@ -71,7 +72,7 @@ def usage(card: dict[str, str]) -> str:
     """The card as text, with commands to paste."""
     question = json.dumps({"model": "my-model", "messages": [{"role": "user", "content": "Where is my parcel?"}]})
     return f"""
-Tuneloop is up. Ctrl-C ends it.
+Tuneloop is up. Ctrl-C ends it; from a script, `kill {card["pid"]}`.
 
   URL         {card["base_url"]}
   key         {card["api_key"]}

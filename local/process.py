@@ -18,6 +18,8 @@ from types import FrameType
 LEASH = Path(__file__).with_name("leash.py")
 POLL_S = 0.02
 GRACE_S = 5.0
+# What asks a program to end: Ctrl-C, `kill`, and a terminal that is closed.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TAIL_LINES = 40
 
 
@@ -32,15 +34,20 @@ class Child:
         self, name: str, command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str] | None = None
     ) -> None:
         self.name, self.log = name, log
+        self._command, self._cwd, self._env = command, cwd, env
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - our own commands
-                [sys.executable, str(LEASH), str(os.getpid()), *command],
+        log.write_bytes(b"")
+        self._process = self._started()
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        with self.log.open("ab") as output:  # what a child said before it was started again is kept
+            return subprocess.Popen(  # noqa: S603 - our own commands
+                [sys.executable, str(LEASH), str(os.getpid()), *self._command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=env,
-                cwd=cwd,
+                env=self._env,
+                cwd=self._cwd,
                 start_new_session=True,
             )
 
@@ -53,12 +60,21 @@ class Child:
         """Whether it has not ended yet."""
         return self._process.poll() is None
 
+    def restart(self) -> None:
+        """Start the same command again after it has ended; what is left of its group is killed first."""
+        self.stop()
+        self._process = self._started()
+
+    def failure(self) -> ProcessError:
+        """How the child ended, with the end of its log; only of one that has."""
+        return self._failure(f"ended with status {self._process.returncode}")
+
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
         """Return when `ready`; ProcessError when the child ends first or `timeout_s` seconds pass."""
         deadline = time.monotonic() + timeout_s
         while not ready():
             if not self.is_running():
-                raise self._failure(f"ended with status {self._process.returncode}")
+                raise self.failure()
             if time.monotonic() > deadline:
                 raise self._failure(f"was not ready within {timeout_s:.0f} s")
             time.sleep(POLL_S)
@@ -93,7 +109,11 @@ class Child:
 
 @contextlib.contextmanager
 def termination_unwinds() -> Iterator[None]:
-    """Let SIGTERM leave through the `with` blocks, as Ctrl-C does; only a main thread can, others change nothing."""
+    """Let SIGINT, SIGTERM and SIGHUP leave through the `with` blocks, whatever the shell made this process deaf to.
+
+    Only a main thread can listen to signals; any other changes nothing. SIGINT raises KeyboardInterrupt, the others
+    SystemExit.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -101,11 +121,17 @@ def termination_unwinds() -> Iterator[None]:
     def leave(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    before = {number: signal.getsignal(number) for number in ENDING}
+    # A script's shell has what it starts in the background ignore SIGINT, and Python then leaves that as it is.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, leave)
+    if before[signal.SIGHUP] != signal.SIG_IGN:  # `nohup` asks for it to be ignored, and means it
+        signal.signal(signal.SIGHUP, leave)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

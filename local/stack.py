@@ -12,7 +12,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
+from urllib.parse import urlsplit
 
 from infra.functions import FUNCTIONS
 from infra.schedules import Schedule
@@ -20,6 +21,7 @@ from infra.stage import BEDROCK, LOCAL
 from local.deploy import deploy
 from local.ministack import Aws, start_ministack
 from local.process import Child, free_port, listens, only_one, termination_unwinds
+from local.supervisor import supervise
 from local.trainer import START_TIMEOUT_S, Trainer, start_trainer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,6 +106,18 @@ class LocalStack:
             "TUNELOOP_PROVIDER_KEY_PARAMETER": LOCAL.key_parameter,
         }
 
+    def keep_up(self) -> NoReturn:
+        """Start the trainer and the front door again where they end, and say so, until a signal ends this.
+
+        Both come back at their address, the trainer with its files, jobs and models. MiniStack keeps what it holds in
+        memory, so its end is the stack's: ProcessError, as for a process that won't stay up.
+        """
+        restarted = {self._trainer: self.trainer.is_ready, self._proxy: self._proxy_listens}
+        supervise(restarted, (self._ministack,), self._tell)
+
+    def _proxy_listens(self) -> bool:
+        return listens(urlsplit(self.base_url).port or 0)
+
     def fire(self, schedule: Schedule) -> None:
         """Wake every function of `schedule` now, as its rule would in time: MiniStack's clock can't be moved."""
         for spec in FUNCTIONS:
@@ -123,24 +137,24 @@ class LocalStack:
     def _start(self, cleanup: ExitStack) -> None:
         cleanup.enter_context(only_one(self.directory))
         shutil.rmtree(self.directory, ignore_errors=True)
-        self.aws, ministack = self._timed("MiniStack answers", lambda: start_ministack(self.directory))
-        cleanup.callback(ministack.stop)
-        self.trainer, trainer = start_trainer(self.directory, self.aws.environment())
-        cleanup.callback(trainer.stop)
+        self.aws, self._ministack = self._timed("MiniStack answers", lambda: start_ministack(self.directory))
+        cleanup.callback(self._ministack.stop)
+        self.trainer, self._trainer = start_trainer(self.directory, self.aws.environment())
+        cleanup.callback(self._trainer.stop)
         self.client("ssm").put_parameter(Name=LOCAL.key_parameter, Value=self.trainer.api_key, Type="SecureString")
         settings = self._address | self._settings
         self.outputs = self._timed("The stack is deployed", lambda: deploy(self.aws, self.directory, settings))
-        cleanup.callback(self._save_function_logs, ministack)
-        self._timed("The trainer answers", lambda: trainer.wait_until(self.trainer.is_ready, START_TIMEOUT_S))
+        cleanup.callback(self._save_function_logs)
+        self._timed("The trainer answers", lambda: self._trainer.wait_until(self.trainer.is_ready, START_TIMEOUT_S))
         self.base_url = self._timed("The API answers", lambda: self._start_proxy(cleanup))
 
     def _start_proxy(self, cleanup: ExitStack) -> str:
-        base_url, proxy = start_proxy(self.aws, self.outputs["ApiId"], self.directory)
-        cleanup.callback(proxy.stop)
+        base_url, self._proxy = start_proxy(self.aws, self.outputs["ApiId"], self.directory)
+        cleanup.callback(self._proxy.stop)
         return base_url
 
-    def _save_function_logs(self, ministack: Child) -> None:
-        if not ministack.is_running():
+    def _save_function_logs(self) -> None:
+        if not self._ministack.is_running():
             return
         folder = self.directory / "logs" / "functions"
         folder.mkdir(exist_ok=True)

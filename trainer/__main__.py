@@ -4,6 +4,7 @@ It speaks OpenAI's wire below `/v1`, and Amazon Bedrock's REST API beside it.
 """
 
 import argparse
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder for files, jobs and models; made if need be")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=4570, help="0 takes a free one")
-    parser.add_argument("--api-key", help="the key that clients must send; without it everyone may call")
+    parser.add_argument("--api-key", type=_key, help="the key that clients must send; without it everyone may call")
     parser.add_argument(
         "--without-metadata", action="store_true", help="ignore the metadata of jobs, as some servers do"
     )
@@ -40,6 +41,7 @@ def main() -> None:
         "--settle-s", type=float, default=Options().settle_s, help="how long Bedrock's deployments and stops take"
     )
     options = parser.parse_args()
+    _hear_signals()
     folder = options.data.resolve()
     try:
         held = lock(folder, "server", wait=False)
@@ -52,6 +54,21 @@ def main() -> None:
     with held, listening, suppress(KeyboardInterrupt):
         played = Options(not options.without_metadata, dict(options.shutdown_date), options.settle_s)
         serve(folder, listening, options.api_key, played)
+
+
+def _hear_signals() -> None:
+    """End the trainer in good order by Ctrl-C and by the end of its terminal, as SIGTERM does."""
+    # A script's shell has what it starts in the background ignore SIGINT, and Python then leaves that as it is.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # `nohup` has it ignored, and means it
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
+def _key(text: str) -> str:
+    """Read a key; an empty one, as of a variable that is not set, would let everyone in."""
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise argparse.ArgumentTypeError("it must be one word of printable ASCII characters, and not empty")
+    return text
 
 
 def _shutdown(text: str) -> tuple[str, str]:

@@ -18,8 +18,10 @@ class Gate:
     """An ASGI app around another; without a key everyone may pass."""
 
     def __init__(self, app: ASGIApp, api_key: str | None = None) -> None:
+        if api_key is not None and not api_key.strip():
+            raise ValueError("an empty key would let everyone in: give none for that")
         self._app = app
-        self._expected = f"Bearer {api_key}".encode() if api_key else None
+        self._expected = api_key.encode() if api_key is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through with its id, or answer it here with 401 or 413, its body unread."""
@@ -39,7 +41,17 @@ class Gate:
         await app(scope, receive, send_with_id)
 
     def _refusal_of(self, headers: Headers) -> RefusalError | None:
-        given = headers.get("authorization", "").encode()
-        if self._expected is not None and not hmac.compare_digest(given, self._expected):
+        if self._expected is not None and not _holds(headers.getlist("authorization"), self._expected):
             return _WRONG_KEY
         return _TOO_LARGE if int(headers.get("content-length", "0")) > MAX_BODY_BYTES else None
+
+
+def _holds(authorizations: list[str], expected: bytes) -> bool:
+    """Whether the one Authorization header of a request holds the key, as `Bearer KEY` in any case of the scheme.
+
+    A second header is refused, since whoever stands in between may have looked at the other one.
+    """
+    if len(authorizations) != 1:
+        return False
+    scheme, _, given = authorizations[0].strip(" \t").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip(" \t").encode(), expected)

@@ -11,6 +11,7 @@ from local.demo.loop import STEPS
 from local.demo.report import Report
 from local.demo.scene import Scene, dataset_name
 from local.demo.screen import Screen
+from local.process import termination_unwinds
 from local.stack import ROOT, LocalStack
 from tuneloop.validation import Task, validate
 
@@ -22,6 +23,7 @@ class Unusable(Exception):
     """A file that nothing can be trained or proved on."""
 
 
+@termination_unwinds()
 def main() -> int:
     """Run the demo; 0 if every step did what it should."""
     arguments = arguments_in(sys.argv[1:])

@@ -27,13 +27,13 @@ def demo(*arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no thread of ours is at work
+        preexec_fn=be_deaf,  # noqa: PLW1509 - no thread of ours is at work
     )
 
 
-def hear_ctrl_c() -> None:
-    """As in a terminal: a shell makes what it starts in the background deaf to it, and that is inherited."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def be_deaf() -> None:
+    """Ignore Ctrl-C, as what a script's shell starts in the background does: the demo has to hear it all the same."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def descendants_are_gone(leader: int) -> bool:

@@ -86,6 +86,59 @@ time.sleep(60)
     assert within(5, lambda: not exists(child))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_program_deaf_to_ctrl_c_ends_by_each_signal_and_tidies_up(tmp_path: Path, ends: signal.Signals) -> None:
+    log = tmp_path / "child.log"
+    code = f"""
+import signal, sys
+from pathlib import Path
+from local.process import Child, termination_unwinds
+with termination_unwinds():
+    child = Child("A child", [{sys.executable!r}, "-c", {POLITE!r}], log=Path({str(log)!r}), cwd=Path("/"))
+    try:
+        child.wait_until(lambda: "up" in child.log.read_text(), 10)
+        print(child.pid, flush=True)
+        signal.pause()
+    finally:
+        child.stop()
+        print("tidied up", flush=True)
+"""
+    program = tmp_path / "program.py"
+    program.write_text(code)
+    # A shell without job control has what it puts in the background ignore SIGINT.
+    command = f"PYTHONPATH={ROOT} {sys.executable} {program} & echo $!; wait"
+    with subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, text=True) as shell:
+        assert shell.stdout is not None
+        parent, child = (int(shell.stdout.readline()) for _ in range(2))
+
+        os.kill(parent, ends)
+
+        assert shell.stdout.readline() == "tidied up\n"
+        shell.wait(10)
+
+    assert within(5, lambda: not exists(child) and not exists(parent))
+
+
+def test_nohup_still_means_that_a_closed_terminal_ends_nothing() -> None:
+    code = """
+import signal
+from local.process import termination_unwinds
+with termination_unwinds():
+    print("up", flush=True)
+    signal.pause()
+"""
+    command = ["sh", "-c", f"trap '' HUP; exec {sys.executable} -c '{code}'"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "up\n"
+
+        program.send_signal(signal.SIGHUP)
+        program.send_signal(signal.SIGTERM)
+
+        assert program.wait(10) == 128 + signal.SIGTERM
+
+
 def test_a_child_that_ends_early_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     child = start(tmp_path, "import sys; print('no such port'); sys.exit(3)")
 

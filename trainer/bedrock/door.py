@@ -65,7 +65,7 @@ def _answer(request: Request, call: Call, trainer: Context, body: bytes, request
 
 
 def _granted(request: Request, call: Call, trainer: Context, body: bytes, request_id: str) -> Response:
-    signer = signer_of(request.headers.get("authorization", ""))
+    signer = signer_of(request.headers.getlist("authorization"))
     asking = Asking(trainer, signer.region)
     name = call.operation.name
     if name == STREAM:

@@ -22,9 +22,9 @@ class Signer(NamedTuple):
     region: str
 
 
-def signer_of(authorization: str) -> Signer:
-    """Read an Authorization header, or refuse the request with AccessDeniedException."""
-    signed = _SIGNED.fullmatch(authorization.strip())
+def signer_of(authorizations: list[str]) -> Signer:
+    """Read the one Authorization header of a request, or refuse the request with AccessDeniedException."""
+    signed = _SIGNED.fullmatch(authorizations[0].strip()) if len(authorizations) == 1 else None
     if not signed:
         raise AwsRefusalError(DENIED, "The request is not signed with Signature Version 4.")
     if signed["service"] != "bedrock":
