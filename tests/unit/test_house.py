@@ -10,8 +10,8 @@ from infra.functions import FUNCTIONS, FunctionSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("shared", "functions", "trainer", "infra", "local", "release", "checks")
-# Longer than this, a file holds more than one concept and a function can't be read in one sitting. There are no medians:
-# they were met by cutting what belongs together into pieces.
+# Longer than this, a file holds more than one concept and a function can't be read in one sitting. There are no
+# medians: they were met by cutting what belongs together into pieces.
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 50
 LONGEST_HANDLER = 60
