@@ -34,11 +34,19 @@ class Wanted(BaseModel):
 
 
 def ask(
-    dataset: Dataset, wanted: Wanted, *, providers: Providers, exports: Exports, runs: Runs, now: datetime
+    dataset: Dataset,
+    wanted: Wanted,
+    *,
+    providers: Providers,
+    exports: Exports,
+    runs: Runs,
+    now: datetime,
+    dry_run: bool = False,
 ) -> ControlledRun:
     """The run that is wanted; asking again gives the same one, after a failure the next attempt.
 
     InvalidInput where it is known already that its provider won't take it, Conflict where there is no such provider.
+    With `dry_run` nothing is stored: the run is given as it would be requested.
     """
     at, export = check(dataset, wanted, providers=providers, exports=exports, now=now)
     return request_run(
@@ -53,6 +61,7 @@ def ask(
         metadata=wanted.metadata,
         particulars=wanted.particulars,
         again=True,
+        dry_run=dry_run,
     )
 
 

@@ -27,11 +27,12 @@ def request_run(
     metadata: dict[str, str] | None = None,
     particulars: Particulars = NOTHING_MORE,
     again: bool = False,
+    dry_run: bool = False,
 ) -> ControlledRun:
     """The run of a dataset's revision (the latest by default) or of an export; asking again gives the same run.
 
     A name of a base model that moves and the dated one that it stands for are the same. After a failed or cancelled
-    attempt the next one is made only with `again`.
+    attempt the next one is made only with `again`. With `dry_run` the run is given as it would be, and nothing stored.
     """
     frozen = export.revision if export else revision_of(dataset, revision)
     asked = base_model or dataset.base_model
@@ -51,11 +52,17 @@ def request_run(
         metadata=metadata or {},
         created_at=now,
     )
-    return _attempted(particulars.of(wanted), runs, now, again=again)
+    run = _attempt(particulars.of(wanted), runs, again=again)
+    if run.seq or dry_run:
+        return run
+    try:
+        return runs.save(run, event=requested(run), now=now)
+    except Stale:  # asked for by somebody else at the same time
+        return runs.get(run.tenant, run.id)
 
 
-def _attempted(wanted: ControlledRun, runs: Runs, now: datetime, *, again: bool) -> ControlledRun:
-    """The last attempt at what is wanted, or the next one if there is none that will do."""
+def _attempt(wanted: ControlledRun, runs: Runs, *, again: bool) -> ControlledRun:
+    """The last stored attempt at what is wanted, or the next one, not stored yet, if there is none that will do."""
     attempt = 0
     while True:
         attempt += 1
@@ -65,12 +72,7 @@ def _attempted(wanted: ControlledRun, runs: Runs, now: datetime, *, again: bool)
         if found and (found.is_open or found.status == RunStatus.SUCCEEDED or not again):
             return found
         if found is None:
-            break
-    run = wanted.model_copy(update={"id": identity, "attempt": attempt})
-    try:
-        return runs.save(run, event=requested(run), now=now)
-    except Stale:  # asked for by somebody else at the same time
-        return runs.get(run.tenant, run.id)
+            return wanted.model_copy(update={"id": identity, "attempt": attempt})
 
 
 def revision_of(dataset: Dataset, revision: int | None) -> int:

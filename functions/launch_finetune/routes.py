@@ -27,7 +27,8 @@ Provider = Annotated[str | None, Query(pattern=PATTERN, description="Only this p
 class NewTrainingRun(BaseModel):
     """What to train: a dataset is enough; it is frozen as it is now, unless an earlier `revision` or `export` is named.
 
-    Without a `provider` it is the dataset's, and with another one its base model has to be named.
+    Without a `provider` it is the dataset's, and with another one its base model has to be named. `dry_run` as true
+    checks the request as a real one is checked and answers with the run that it would give, and nothing is made.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -38,6 +39,7 @@ class NewTrainingRun(BaseModel):
     hyperparameters: Hyperparameters = Hyperparameters()
     revision: int | None = Field(default=None, ge=1, strict=True)
     export: Id | None = None
+    dry_run: bool = Field(default=False, strict=True)
 
     @model_validator(mode="after")
     def _names_one_state(self) -> Self:
@@ -71,7 +73,15 @@ def create_training_run(new: NewTrainingRun) -> TrainingRun:
         export=new.export,
     )
     dataset = app.datasets.get(api.tenant, new.dataset)
-    run = ask(dataset, wanted, providers=app.providers, exports=app.exports, runs=app.runs, now=utc_now())
+    run = ask(
+        dataset,
+        wanted,
+        providers=app.providers,
+        exports=app.exports,
+        runs=app.runs,
+        now=utc_now(),
+        dry_run=new.dry_run,
+    )
     return TrainingRun.model_validate(run.model_dump())
 
 

@@ -18,10 +18,14 @@ class Killed(BaseException):
 
 
 class Interfered:
-    """The provider in all that a test doesn't interfere with; takes its place in the functions."""
+    """The provider, the stage's own unless another is named, in all that a test doesn't interfere with.
 
-    def __init__(self) -> None:
-        self.real = app.providers.named(app.settings.provider)
+    It takes the provider's place in the functions.
+    """
+
+    def __init__(self, of: str | None = None) -> None:
+        self._of = of or app.settings.provider
+        self.real = app.providers.named(self._of)
         self._stand_for(self)
 
     def __getattr__(self, name: str) -> Any:
@@ -32,8 +36,7 @@ class Interfered:
         self._stand_for(self.real)
 
     def _stand_for(self, provider: Any) -> None:
-        own = app.settings.provider
-        app.providers._made[own] = provider, app.providers.registered(own), inf
+        app.providers._made[self._of] = provider, app.providers.registered(self._of), inf
 
 
 class AnsweringTooLate(Interfered):

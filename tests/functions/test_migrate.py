@@ -8,13 +8,18 @@ from typer.testing import CliRunner, Result
 from tests.functions import steps
 from tests.functions.conftest import KEY
 from tests.functions.test_launch_finetune import request
+from tests.functions.test_run_refusals import Able
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.cli import api
+from tuneloop.cli import migrate as migration
 from tuneloop.cli.api import ApiRefusal
 from tuneloop.cli.commands import cli
+from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import Conflict, InvalidInput
+from tuneloop.domain.jobs import Method
 from tuneloop.domain.providers import RegisteredProvider
+from tuneloop.providers.catalog import price_of
 
 OTHER = "selfhosted"
 PARAMETER = f"/tuneloop/test/providers/{OTHER}/key"
@@ -100,6 +105,62 @@ def test_what_cannot_be_moved_says_why(words: tuple[str, ...], error: type[Excep
     assert isinstance(migrate(*words).exception, error)
 
     assert len(steps.runs(trained)) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "told"),
+    [
+        ("bedrock/amazon.nova-micro-v1:0", "unknown_provider", '"bedrock": true'),
+        ("openai/gpt-4o-mini", "unknown_provider", "tuneloop providers add openai"),
+        ("nobody/base", "unknown_provider", "there is selfhosted, trainer"),
+    ],
+    ids=str,
+)
+def test_a_place_that_the_stage_does_not_have_is_refused_unpriced(
+    place: str, code: str, told: str, trained: World
+) -> None:
+    refused = migrate("support", "--to", place)
+
+    assert isinstance(refused.exception, ApiRefusal)
+    assert refused.exception.code == code
+    assert told in refused.exception.message
+    assert refused.output == ""
+    assert len(steps.runs(trained)) == 1
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_catalog_s_successor_that_the_stage_lacks_is_refused_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    offer = price_of("openai", "gpt-4o-mini")
+    monkeypatch.setattr(migration, "price_of", lambda *_: offer)
+
+    refused = migrate("support")
+
+    assert isinstance(refused.exception, ApiRefusal)
+    assert (refused.exception.code, refused.output) == ("unknown_provider", "")
+
+
+def test_data_of_a_kind_that_the_place_does_not_train_is_refused_unpriced(trained: World) -> None:
+    Able(Capabilities(methods=(Method.PREFERENCE,)), of=OTHER)
+
+    refused = migrate("support", "--to", f"{OTHER}/{steps.BASE_MODEL}")
+
+    assert isinstance(refused.exception, ApiRefusal)
+    assert "method" in refused.exception.message
+    assert (refused.output, len(steps.runs(trained))) == ("", 1)
+
+
+def test_a_dry_run_says_what_would_run_and_makes_nothing(trained: World) -> None:
+    version = app.models.version(trained.tenant, "support", 1)
+    same: dict[str, Any] = {"export": version.export, "provider": OTHER, "base_model": steps.BASE_MODEL}
+
+    planned = request(trained, **same, dry_run=True)
+
+    assert (planned.status, planned.body["status"], planned.body["attempt"]) == (202, "requested", 1)
+    assert len(steps.runs(trained)) == 1
+    assert request(trained, **same).body["id"] == planned.body["id"]
+    assert request(trained, **same, dry_run="yes").status == 422
 
 
 def test_a_model_that_was_registered_by_hand_has_no_data_to_move(trained: World) -> None:

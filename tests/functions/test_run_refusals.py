@@ -26,8 +26,8 @@ LATER = "gpt-4o-mini-2024-07-18"
 class Able(Interfered):
     """Declares other capabilities than it has."""
 
-    def __init__(self, able: Capabilities, region: str | None = None) -> None:
-        super().__init__()
+    def __init__(self, able: Capabilities, region: str | None = None, of: str | None = None) -> None:
+        super().__init__(of)
         self.able, self.region = able, region
 
     def capabilities(self, _: str) -> Capabilities:

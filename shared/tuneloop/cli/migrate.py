@@ -15,7 +15,7 @@ from tuneloop.cli.progress import RunProgress
 from tuneloop.domain.errors import Conflict, InvalidInput
 from tuneloop.domain.estimates import Basis, Estimate, estimate
 from tuneloop.domain.evaluation import FEWEST_ROWS
-from tuneloop.providers.catalog import dated_name, price_of, unlisted
+from tuneloop.providers.catalog import dated_name, price_of
 
 PAGE = 100
 ModelArgument = Annotated[str, typer.Argument(help="The model whose base is about to go.")]
@@ -40,6 +40,7 @@ def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -
         version = _version(api, model)
         place = _place(to) if to else _successor(version)
         _require_way(api, model, version, place)
+        _require_trainable(api, version, place)
         found = _estimate(api, version, place)
         is_proved = found.test_rows >= FEWEST_ROWS
         console.print(f"{model} version {version['number']} is trained on {_of(version)}; it would move to {place}.")
@@ -58,18 +59,23 @@ def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -
 
 
 def _require_way(api: ApiClient, model: str, version: dict[str, Any], place: Place) -> None:
-    """Refuse a place that isn't there, or is where the model is already, or data that feeds another model."""
+    """Refuse a place where the model is already, or data that feeds another model."""
     if place == _of(version):
         raise Conflict(f"{model} is trained on {place} already.", code="already_there")
-    api.get("/base-models", provider=place.provider)  # Conflict for a provider that nobody knows
-    if refusal := unlisted(*place):
-        raise InvalidInput(refusal.message, param="to", code=refusal.code)
     own = api.get(f"/datasets/{version['dataset']}")["model"]
     if own != model:
         message = f"{model} got its name from a job's suffix, and a run of its data makes versions of {own}"
         raise Conflict(
             f"{message}: send the job again to /fine_tuning/jobs, with the other model.", code="named_by_job"
         )
+
+
+def _require_trainable(api: ApiClient, version: dict[str, Any], place: Place) -> None:
+    """Refuse what the stage would refuse, before anything is priced or asked; its own check says so, and why.
+
+    The stage may have no such provider or no key for it, and the base model may be unknown there or not take such data.
+    """
+    api.post("/training-runs", {**_wanted(version, place), "dry_run": True})
 
 
 def _version(api: ApiClient, model: str) -> dict[str, Any]:
@@ -116,8 +122,12 @@ def _cost(found: Estimate) -> str:
 
 
 def _launched(api: ApiClient, version: dict[str, Any], place: Place) -> str:
-    wanted = {"dataset": version["dataset"], "export": version["export"], **place._asdict()}
-    return str(api.post("/training-runs", wanted)["id"])
+    return str(api.post("/training-runs", _wanted(version, place))["id"])
+
+
+def _wanted(version: dict[str, Any], place: Place) -> dict[str, Any]:
+    """The request for a run that trains a version's export at a place."""
+    return {"dataset": version["dataset"], "export": version["export"], **place._asdict()}
 
 
 def _followed(api: ApiClient, run: str, console: Console) -> dict[str, Any]:
