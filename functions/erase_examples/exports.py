@@ -1,4 +1,4 @@
-"""Exports without what was erased: their files, members and manifest are written anew, beside those of before.
+"""Exports without what was erased: files, members, fingerprints and manifest are written anew, beside the old ones.
 
 The other examples stay: an export proves what versions were trained and tested on. It is one write of its row that
 makes the new files its own; the old ones are then named by nobody. What its answers say is worked out anew too, since a
@@ -17,6 +17,7 @@ from tuneloop.domain.conversions import stored_form
 from tuneloop.domain.examples import Example, JsonObject, Split, canonical
 from tuneloop.domain.exports import Answers, Export, ExportFile
 from tuneloop.domain.facts import facts_of
+from tuneloop.store.fingerprints import Fingerprints
 from tuneloop.store.membership import ID_BYTES, Member, Membership, members_key
 from tuneloop.store.objects import IN_MEMORY_BYTES, Objects
 from tuneloop.tokens import count_content
@@ -52,6 +53,7 @@ def rewritten(export: Export, gone: set[bytes], number: int, *, membership: Memb
         )
     changed = changed.model_copy(update={"files": files, "left_out": reasons})
     objects.put(members_key(changed.folder), b"".join(member.packed for member in kept))
+    Fingerprints(objects).rewrite(export, changed.folder, members, gone)
     objects.put(f"{changed.folder}/manifest.json", changed.model_dump_json().encode())
     return changed
 

@@ -12,6 +12,7 @@ from tuneloop.domain.evaluation import Evaluation
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.exports import Exports
+from tuneloop.store.fingerprints import fingerprints_key
 from tuneloop.store.generations import Generations
 from tuneloop.store.membership import members_key
 from tuneloop.store.objects import Objects
@@ -46,6 +47,7 @@ def tidy_exports(
         return {
             *(file.key for export in found for file in export.files.values()),
             *(members_key(export.folder) for export in found),
+            *(fingerprints_key(export.folder) for export in found),
             *(f"{export.folder}/manifest.json" for export in found),
             *(export.held_out for export in found if export.held_out),
             *([held_out.key] if held_out else []),

@@ -7,10 +7,8 @@ everything else that happens to an example here.
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from hashlib import blake2b
 
-from tuneloop.domain.columns import Columns, Outcome
+from tuneloop.domain.columns import Columns, Outcome, name_number
 from tuneloop.domain.examples import Split
 from tuneloop.domain.feedback import FEEDBACK
 from tuneloop.domain.policy import Policy
@@ -49,9 +47,9 @@ def _add(columns: Columns, heads: list[Head], decisions: list[Decision], policy:
     columns.frame.extend(_words([head.frame for head in heads]))
     columns.answer.extend(_words([head.answer for head in heads]))
     columns.normal.extend(_words([head.normal for head in heads]))
-    columns.subject.extend([_number(head.subject) for head in heads])
-    columns.group.extend([_number(head.group) for head in heads])
-    columns.category.extend([_number(decision.category or head.category) for head, decision in rows])
+    columns.subject.extend([name_number(head.subject) for head in heads])
+    columns.group.extend([name_number(head.group) for head in heads])
+    columns.category.extend([name_number(decision.category or head.category) for head, decision in rows])
     near = [head.near or UNLIKE for head in heads]
     for column, bands in zip(columns.bands, _bands(near), strict=True):
         column.extend(bands)
@@ -105,13 +103,3 @@ def _bands(digits: Sequence[str]) -> "list[array[int]]":
         if sys.byteorder == "big":
             found[-1].byteswap()
     return found
-
-
-def _number(name: str | None) -> int:
-    """A number that always stands for this name; 0 for none."""
-    return _hash(name) if name else 0
-
-
-@lru_cache(maxsize=1 << 16)
-def _hash(name: str) -> int:
-    return int.from_bytes(blake2b(name.encode(), digest_size=WORD).digest()) or 1

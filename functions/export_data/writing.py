@@ -1,4 +1,4 @@
-"""Writing: what was selected goes into its files, with the members, the manifest and the list of what is held out."""
+"""Writing: what was selected goes into its files, with members, fingerprints, manifest and what is held out."""
 
 from array import array
 from datetime import datetime
@@ -17,6 +17,7 @@ from tuneloop.domain.policy import Kind, Policy
 from tuneloop.domain.selection import Selected, select
 from tuneloop.likeness import BANDS, METHOD, THRESHOLD
 from tuneloop.store.contents import Block, Contents
+from tuneloop.store.fingerprints import write_fingerprints
 from tuneloop.store.lines import content_of, pair_line
 from tuneloop.store.membership import members_key, packed_members
 from tuneloop.store.objects import Objects
@@ -37,6 +38,7 @@ def write_export(
     learnt = Learnt(dataset.templates_at(revision))
     files = _files(prefix, selected, contents, place, erased, objects, learnt)
     objects.put(members_key(prefix), packed_members(selected.columns))
+    write_fingerprints(prefix, selected.columns, objects)
     export = Export(
         tenant=dataset.tenant,
         id=identity,

@@ -22,6 +22,8 @@ from tests.functions.test_erase_examples import (
 )
 from tests.world import BUCKET, World
 from tuneloop.app import app, utc_now
+from tuneloop.domain.columns import name_number
+from tuneloop.store.fingerprints import Fingerprints, fingerprints_key
 
 
 def pair(number: int) -> dict[str, Any]:
@@ -75,3 +77,37 @@ def test_a_freeze_that_an_erasure_and_another_freeze_overtook_leaves_the_other_s
     assert (export.examples, CANARY.encode() in b"".join(stored.values())) == (60, False)
     swept(world, later)
     assert CANARY.encode() not in everything(world)
+
+
+def test_the_hashes_of_an_erased_example_leave_its_exports_too(world: World, later: Later) -> None:
+    lines = [chat(f"Where is the {n}th parcel of {n * 7919}?", "late", subject=f"s{n}") for n in range(60)]
+    collecting(world, lines)
+    before = exported(world)
+    whole = app.exports.get(world.tenant, "support", before["id"])
+    rows = list(Fingerprints(app.objects).rows(whole))
+    erased_example(world, id_of(lines[7]))
+
+    swept(world, later)
+
+    kept = app.exports.get(world.tenant, "support", before["id"])
+    left = list(Fingerprints(app.objects).rows(kept))
+    [gone] = set(rows) - set(left)
+    assert (len(rows), len(left), gone.subject) == (60, 59, name_number("s7"))
+    for number in (gone.prompt, gone.exact, gone.subject):
+        assert number.to_bytes(8) not in everything(world)
+
+
+def test_an_export_that_was_frozen_before_it_had_fingerprints_is_erased_from_all_the_same(
+    world: World, later: Later
+) -> None:
+    lines = steps.questions(60)
+    collecting(world, lines)
+    before = exported(world)
+    key = fingerprints_key(app.exports.get(world.tenant, "support", before["id"]).folder)
+    world.s3.delete_object(Bucket=BUCKET, Key=key)
+    asked = erased_example(world, id_of(lines[7])).body
+
+    swept(world, later)
+
+    assert erasure(world, asked["id"])["status"] == "done"
+    assert app.exports.get(world.tenant, "support", before["id"]).erased == 1

@@ -8,6 +8,8 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
+from hashlib import blake2b
 from itertools import compress
 from operator import eq
 
@@ -38,6 +40,7 @@ OUTCOME_OF = {Split.TRAIN: Outcome.TRAIN, Split.VALIDATION: Outcome.VALIDATION, 
 SPLIT_OF = {int(outcome): split for split, outcome in OUTCOME_OF.items()}
 ALL = slice(None)
 ONLY = {outcome: bytes(value == outcome for value in range(256)) for outcome in Outcome}
+NAME_BYTES = 8  # as long as the hashes of prompts are, so that both fit into the same columns
 
 
 @dataclass
@@ -100,3 +103,14 @@ class Columns:
     def first_unit(self, number: int) -> int:
         """An example's prompt as it was before any edit."""
         return self.origin.get(number, self.unit[number])
+
+
+def name_number(name: str | None) -> int:
+    """The number that always stands for a subject, conversation or category of this name; 0 for none."""
+    return _hash(name) if name else 0
+
+
+# Rows of one subject or category come by the thousand, and of a dataset's names most fit into as many places.
+@lru_cache(maxsize=1 << 16)
+def _hash(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode(), digest_size=NAME_BYTES).digest()) or 1

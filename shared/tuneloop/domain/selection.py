@@ -54,7 +54,20 @@ class Selected:
         kinds = {"prompt": [columns.unit], "subject": [columns.subject], "conversation": [columns.group]}
         shared = kinds | {"exact": [columns.normal], "near_duplicate": columns.bands}
         splits = [columns.which(outcome) for outcome in (Outcome.TRAIN, Outcome.VALIDATION, Outcome.TEST)]
-        return {kind: sum(_overlap(keys, *splits) for keys in arrays) for kind, arrays in shared.items()}
+        found = {kind: sum(_overlap(keys, *splits) for keys in arrays) for kind, arrays in shared.items()}
+        return found | {"prompt": found["prompt"] + self._edited_overlap()}
+
+    def _edited_overlap(self) -> int:
+        """Edited examples whose prompt before the edit is another split's, as it is or as it was."""
+        columns, splits = self.columns, {int(each) for each in OUTCOME_OF.values()}
+        edited = {number: unit for number, unit in columns.origin.items() if columns.outcomes[number] in splits}
+        places: dict[int, set[int]] = {unit: set() for unit in edited.values()}
+        for unit, outcome in zip(columns.unit, columns.outcomes, strict=True):
+            if unit in places and outcome in splits:
+                places[unit].add(outcome)
+        for number, unit in edited.items():
+            places[unit].add(columns.outcomes[number])
+        return sum(len(places[unit]) > 1 for unit in edited.values())
 
 
 def _overlap(keys: "array[int]", train: bytes, validation: bytes, test: bytes) -> int:
@@ -82,6 +95,7 @@ def select(columns: Columns, policy: Policy, salt: str, held_out: set[int]) -> S
     _leave_over_caps(columns, policy)
     for keys in (columns.unit, columns.subject, columns.group):
         near.join_equal(columns.live(), keys)
+    _join_edited(columns, near)
     shares, groups = _divide(columns, near, policy, salt)
     return Selected(columns, kind, shares, groups, answers, len(conflicts), forms)
 
@@ -225,6 +239,22 @@ def _leave_over_caps(columns: Columns, policy: Policy) -> None:
         taken += 1
         by_category[category] += 1
         by_subject[subject] += 1
+
+
+def _join_edited(columns: Columns, groups: Groups) -> None:
+    """Join what was edited with what still asks as it did, and with what was edited from the same prompt.
+
+    Else a version could be tested with a question that it was trained on before a reviewer changed its wording.
+    """
+    live = columns.which(Outcome.TRAIN)
+    first: dict[int, int] = {}
+    for number, unit in columns.origin.items():
+        if live[number] and first.setdefault(unit, number) != number:
+            groups.join(first[unit], number)
+    if first:
+        for number in columns.live():
+            if (edited := first.get(columns.unit[number])) is not None:
+                groups.join(edited, number)
 
 
 def _is_over(count: int, cap: int | None) -> bool:
