@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from tuneloop.domain.addresses import address_fault
+
 ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[a-z][a-z0-9-]{0,15}", re.ASCII)
 NOT_A_BEGINNING = (
@@ -84,6 +86,11 @@ class Stage:
     def is_local(self) -> bool:
         """Whether it lives on this machine, in an interpreter that has its libraries already."""
         return self.name == "local"
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether what it is deployed to is an emulator of AWS on this machine, where its provider may be too."""
+        return self.is_local or not self.enforces_ssl
 
     @property
     def stack_name(self) -> str:
@@ -288,7 +295,7 @@ def _faults(stage: Stage) -> Iterator[str]:
 def _faults_of_address(stage: Stage) -> Iterator[str]:
     url = stage.provider_base_url
     if bool(url) != stage.needs_key:
-        said = f"is {url!r}, and bedrock has none" if url else "is empty"
+        said = "is set, and bedrock has none" if url else "is empty"
         yield f"provider_base_url {said}: it is the address of a provider, and Bedrock is asked in the stage's region"
-    if stage.enforces_ssl and stage.needs_key and not url.startswith("https://"):
-        yield f"provider_base_url is {url!r}: it has to begin with https://, a key is sent there"
+    elif stage.needs_key and (fault := address_fault(url, is_local=stage.is_emulated)):
+        yield f"provider_base_url {fault}"

@@ -17,6 +17,7 @@ from release.broken import is_in_the_way, way_out
 from release.cdk import CDK
 from release.deployed import Deployed, caller_identity, has_key
 from release.screen import told
+from tuneloop.domain.addresses import without_user
 from tuneloop.providers.bedrock_bases import capabilities_on_bedrock
 from tuneloop.providers.catalog import price_of
 
@@ -161,12 +162,13 @@ def _settings(stage: Stage, deployed: Deployed) -> Iterator[Check]:
         yield Check(Mark.NOTE, f"{file.name} changes the deployed stage: {changes}")
     else:
         whole = {name: had[name] for name in had if name in before or (name in PROVIDER and "provider" in before)}
+        whole |= {name: without_user(value) for name, value in whole.items() if isinstance(value, str)}
         says = f"The deployed stage has settings that this deploy would lose: {changes}"
         yield Check(Mark.STOP, f"{says}. Keep them in {file}: {json.dumps(whole)}")
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) and value else json.dumps(value)
+    return without_user(value) if isinstance(value, str) and value else json.dumps(value)
 
 
 def _key(stage: Stage) -> Check:

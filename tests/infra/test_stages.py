@@ -155,6 +155,10 @@ def test_names_of_all_lengths_stay_within_aws_s_limit_of_64_letters() -> None:
         ({"provider": "own"}, "set all three"),
         ({**OWN, "provider": "a/b"}, "a short name"),
         ({**OWN, "provider_base_url": "http://llm.example/v1"}, "https://"),
+        ({**OWN, "provider_base_url": "https://[bad/v1"}, "provider_base_url is no URL"),
+        ({**OWN, "provider_base_url": "https://:word@llm.example/v1"}, "no user and no password"),
+        ({**OWN, "provider_base_url": "https://127.0.0.1/v1"}, "must be reachable from AWS"),
+        ({**OWN, "provider_base_url": "https://169.254.169.254/v1"}, "must be reachable from AWS"),
         ({"enforces_ssl": "false"}, "keeps data"),
         ({"settle_s": "0"}, "settle_s is 0: it has to be between 1 and 86,400"),
         ({"settle_s": "86401"}, "between 1 and 86,400"),
@@ -170,6 +174,22 @@ def test_names_of_all_lengths_stay_within_aws_s_limit_of_64_letters() -> None:
 def test_settings_that_can_t_work_are_refused_in_words(settings: dict[str, str], why: str) -> None:
     with pytest.raises(ValueError, match=re.escape(why)):
         stage_named("prod", settings)
+
+
+def test_a_secret_in_an_address_is_not_repeated() -> None:
+    with pytest.raises(ValueError, match="no password") as refused:
+        stage_named("try", {**OWN, "provider_base_url": "https://:sk-secret@llm.example/v1"})
+
+    assert "sk-secret" not in str(refused.value)
+
+
+def test_only_what_is_deployed_to_this_machine_is_trained_on_it() -> None:
+    here = {**OWN, "provider_base_url": "http://127.0.0.1:4570/v1"}
+
+    assert stage_named("local", here).provider_base_url == here["provider_base_url"]
+    assert stage_named("try", {**here, "enforces_ssl": "false"}).is_emulated
+    with pytest.raises(ValueError, match="must be reachable from AWS"):
+        stage_named("try", here)
 
 
 def test_another_provider_has_a_key_of_its_own() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import httpx2
 
+from tuneloop.domain.addresses import url_fault
 from tuneloop.domain.errors import InvalidInput, ProviderUnavailable, TuneloopError
 from tuneloop.domain.training import TERMINAL, RunStatus
 
@@ -74,10 +75,12 @@ class ApiClient:
 
 def base_url() -> str:
     """The address of the API's first version."""
-    url = setting("TUNELOOP_BASE_URL").rstrip("/")
+    url = setting("TUNELOOP_BASE_URL").strip().rstrip("/")
     if not url.startswith(("https://", "http://")) or not url.endswith("/v1"):
         rule = "TUNELOOP_BASE_URL must be an http(s) address that ends in /v1, as `make deploy` and `make local` print."
         raise InvalidInput(rule, code="not_configured")
+    if fault := url_fault(url):
+        raise InvalidInput(f"TUNELOOP_BASE_URL {fault}.", code="not_configured")
     return url
 
 

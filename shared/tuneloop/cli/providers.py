@@ -19,6 +19,7 @@ from rich.table import Column, Table
 
 from tuneloop.cli.screen import screen
 from tuneloop.cli.stage import StageOption, models, own_provider, own_providers, providers, runs, tenants
+from tuneloop.domain.addresses import without_user
 from tuneloop.domain.errors import Conflict, InvalidInput, NotFound
 from tuneloop.domain.ids import checked_name
 from tuneloop.domain.providers import (
@@ -57,7 +58,7 @@ def add(
         raise InvalidInput("Bedrock has no key: set `bedrock` in the stage's file and deploy.", param="kind")
     if name == own_provider(stage):
         raise InvalidInput(WITH_STAGE.format(name, stage), param="name")
-    address, known = checked_address(base_url), providers(stage)
+    address, known = checked_address(base_url, stage), providers(stage)
     before = known.find(name)
     _store(key_parameter(stage, name), f"API key of {name}")
     secret = webhook_parameter(stage, name) if webhook_secret else before and before.webhook_parameter
@@ -83,10 +84,11 @@ def list_providers(stage: StageOption = "prod") -> None:
     """List the providers that runs of a stage may name: those of its deployment, its default first, and those added."""
     table = Table(Column("provider", no_wrap=True), "kind", "address", "added", box=None)
     for name, address in own_providers(stage).items():
-        table.add_row(name, Kind.BEDROCK if name == BEDROCK.name else Kind.OPENAI, address, "with the stage")
+        kind = Kind.BEDROCK if name == BEDROCK.name else Kind.OPENAI
+        table.add_row(name, kind, without_user(address), "with the stage")
     for one in providers(stage).all():
         added = f"{one.created_at:%Y-%m-%d %H:%M}" if one.created_at else ""
-        table.add_row(one.name, one.kind, one.base_url, added)
+        table.add_row(one.name, one.kind, without_user(one.base_url), added)
     screen().print(table)
 
 
@@ -95,6 +97,7 @@ def show(name: str, stage: StageOption = "prod") -> None:
     """Show a provider's settings as JSON, and since when its key is stored; never the key."""
     found = _found(name, stage)
     settings = found.model_dump(mode="json", exclude={"seq"})
+    settings["base_url"] = without_user(found.base_url)
     settings["key_stored_at"] = _stored_at(found.key_parameter)
     if found.webhook_parameter:
         settings["webhook_secret_stored_at"] = _stored_at(found.webhook_parameter)

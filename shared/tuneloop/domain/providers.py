@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from tuneloop.domain.addresses import address_fault
 from tuneloop.domain.errors import Conflict, InvalidInput
 from tuneloop.domain.ids import Name
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOCAL = "local"  # the stage of `make local`, which lives on this machine; every other one is deployed to AWS
 
 
 class Kind(StrEnum):
@@ -50,17 +50,12 @@ def webhook_parameter(stage: str, provider: str) -> str:
     return f"/tuneloop/{stage}/providers/{provider}/webhook-secret"
 
 
-def checked_address(url: str) -> str:
-    """A provider's address without a slash at its end; InvalidInput where a key would be sent there in the open."""
-    parts = urlsplit(url.strip())
-    is_here = parts.hostname in LOOPBACK
-    if not parts.hostname or parts.scheme not in ({"https", "http"} if is_here else {"https"}):
-        message = "--base-url: must begin with https://, as a key is sent there; http:// is for this very machine."
-        raise InvalidInput(message, param="base_url")
-    if parts.username or parts.query or parts.fragment:
-        message = "--base-url: must be an address and nothing more: no user, no query, no fragment."
-        raise InvalidInput(message, param="base_url")
-    return url.strip().rstrip("/")
+def checked_address(url: str, stage: str) -> str:
+    """A provider's address for a stage, without a slash at its end; InvalidInput where a key must not be sent there."""
+    url = url.strip()
+    if fault := address_fault(url, is_local=stage == LOCAL):
+        raise InvalidInput(f"--base-url: {fault}.", param="base_url")
+    return url.rstrip("/")
 
 
 def unknown_provider(name: str, known: Iterable[str]) -> Conflict:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from tuneloop.app import app, utc_now
 from tuneloop.cli.commands import cli
 from tuneloop.domain.errors import Conflict, InvalidInput, NotFound
+from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.domain.registry import new_model
 
 KEY, SECRET = "sk-of-an-azure-tenant", "whsec_b2Ygd2ViaG9va3M="
@@ -89,6 +90,11 @@ def test_removing_one_takes_its_key_with_it(run: Command) -> None:
         ("azure", "--base-url", "http://acme.example/v1"),
         ("azure", "--base-url", "ftp://localhost/v1"),
         ("azure", "--base-url", "https://user:word@acme.example/v1"),
+        ("azure", "--base-url", "https://:word@acme.example/v1"),
+        ("azure", "--base-url", "https://@acme.example/v1"),
+        ("azure", "--base-url", "https://[bad/v1"),
+        ("azure", "--base-url", "https://localhost/v1"),
+        ("azure", "--base-url", "https://169.254.169.254/latest"),
         ("azure", "--base-url", "https://acme.example/v1?key=1"),
         ("azure", "--base-url", ""),
         ("Azure", "--base-url", URL),
@@ -108,8 +114,25 @@ def test_what_could_not_be_reached_or_would_show_the_key_is_refused_before_it_is
 
 
 @pytest.mark.parametrize("url", ["http://localhost:4570/v1", "http://127.0.0.1:4570/v1", "http://[::1]:4570/v1"])
-def test_a_server_on_this_machine_needs_no_https(url: str, run: Command) -> None:
+def test_a_server_on_this_machine_is_for_the_local_stage(
+    url: str, run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(run("add", "here", "--base-url", url).exception, InvalidInput)
+
+    monkeypatch.setenv("TUNELOOP_STAGE", "local")
+
     assert run("add", "here", "--base-url", url).exit_code == 0
+
+
+def test_a_secret_in_an_address_is_neither_stored_nor_shown(run: Command) -> None:
+    refused = run("add", "azure", "--base-url", "https://:sk-secret@acme.example/v1")
+    old = RegisteredProvider(name="old", base_url="https://u:sk-secret@acme.example/v1", key_parameter="/old/key")
+    app.provider_rows.save(old)
+
+    outputs = [str(refused.exception), refused.output, run("list").output, run("show", "old").output]
+
+    assert not any("sk-secret" in output for output in outputs)
+    assert "//…@acme.example/v1" in outputs[3]
 
 
 @pytest.mark.parametrize("typed", ["\n", "two words\n", "k" * 5000 + "\n", "schlüssel\n"])

@@ -45,11 +45,11 @@ def test_no_refused_drops_are_said_to_be_none(run: Command) -> None:
     assert "No refused drops." in run("drops", "refused", "--stage", os.environ["TUNELOOP_STAGE"])
 
 
-@pytest.mark.parametrize("url", ["nonsense", "https://api.example.com", "ftp://api.example.com/v1"])
+@pytest.mark.parametrize("url", ["nonsense", "https://api.example.com", "ftp://api.example.com/v1", "https://[bad/v1"])
 def test_an_address_that_can_t_be_the_api_s_is_refused_before_it_is_called(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNELOOP_BASE_URL", url)
 
-    with pytest.raises(InvalidInput, match="ends in /v1"):
+    with pytest.raises(InvalidInput, match="ends in /v1|TUNELOOP_BASE_URL is no URL"):
         ApiClient.from_environment()

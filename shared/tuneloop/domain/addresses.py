@@ -1,0 +1,164 @@
+"""Addresses of servers that a stage's operator names: what of a URL is refused before a key is sent there.
+
+Names are not resolved. A name that anybody may point at another machine at any time is judged by its owner alone, which
+docs/security.md says; what is refused here are addresses that can't be right, and those of the machine a function runs
+on, where AWS keeps its credentials and its runtime answers.
+"""
+
+import re
+from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
+from urllib.parse import SplitResult, urlsplit
+
+LONGEST = 2000  # more than any provider's address, and less than what an error or a table may hold
+# RFC 1123, with the underscore that some internal names have; an international name is written as `xn--…`.
+HOST = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*", re.A
+)
+PORT = re.compile(r"[0-9]{1,5}", re.A)
+MOST_PORT = 65_535
+# What resolvers take for this very machine: RFC 6761, and the names that /etc/hosts of the usual systems has for it.
+OF_THIS_MACHINE = re.compile(
+    r"(.+\.)?localhost(\.localdomain)?|localhost[46]?(\.localdomain[46]?)?|ip6-(localhost|loopback)"
+)
+# Beside the link-local ones, where clouds keep metadata and credentials: AWS's IPv6 one, and the names of others'.
+METADATA = (ip_network("fd00:ec2::/32"),)
+METADATA_NAMES = frozenset({"instance-data", "instance-data.ec2.internal", "metadata", "metadata.google.internal"})
+IPV4_IN_IPV6 = ip_network("64:ff9b::/96")  # NAT64 (RFC 6052), whose last 32 bits are an IPv4 address
+A_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.A)
+Ip = IPv4Address | IPv6Address
+
+
+def address_fault(url: str, *, is_local: bool) -> str | None:
+    """Why a stage can't have a provider at this URL, None where it can; never quotes the URL, which may hold a key.
+
+    `is_local`: the stage lives on this machine, so that its providers may, and need no https here.
+    """
+    parts = _split(url)
+    if isinstance(parts, str):
+        return parts
+    host = (parts.hostname or "").removesuffix(".")
+    ip = ip_in(host)
+    if isinstance(ip, str):
+        return ip
+    is_here = _is_here(host, ip)
+    if not is_local and (is_here or _is_out_of_reach(host, ip)):
+        return (
+            "must be reachable from AWS: a loopback, link-local or metadata address is a function's own machine there, "
+            "in whatever way it is written; only the local stage may have its provider on this machine"
+        )
+    if parts.scheme != "https" and not (is_local and is_here and parts.scheme == "http"):
+        return "must begin with https://, as a key is sent there; http:// is for the local stage and this very machine"
+    return None
+
+
+def url_fault(url: str) -> str | None:
+    """Why this is no http(s) URL of a server and a path, None where it is; never quotes it, as it may hold a key."""
+    parts = _split(url)
+    if isinstance(parts, str):
+        return parts
+    ip = ip_in((parts.hostname or "").removesuffix("."))
+    return ip if isinstance(ip, str) else None
+
+
+def without_user(url: str) -> str:
+    """A URL as it may be shown: without a user or a password, which older versions took."""
+    return re.sub(r"//[^/?#]*@", "//…@", url)
+
+
+def ip_in(host: str) -> Ip | str | None:
+    """The IP address that a URL's host (small letters, no brackets) is; None for a name, a fault for neither.
+
+    IPv4 in every form that resolvers take: one to four parts, each decimal, octal or hexadecimal (inet_aton).
+    """
+    if ":" in host:
+        try:
+            return IPv6Address(host)
+        except AddressValueError:
+            return "holds an IPv6 address that is none; it is written in brackets, like https://[2001:db8::1]/v1"
+    parts = host.split(".")
+    if not A_NUMBER.fullmatch(parts[-1]):
+        return None
+    value = _aton(parts)
+    return "holds an IP address that is none" if value is None else IPv4Address(value)
+
+
+def _split(url: str) -> SplitResult | str:
+    """The parts of a URL, or what is wrong with it."""
+    if not url:
+        return "is missing: where it answers, like https://api.example.com/v1"
+    if len(url) > LONGEST:
+        return f"may have at most {LONGEST:,} characters"
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that hold no address, or letters that stand for the signs between a URL's parts
+        return "is no URL that can be taken apart; brackets stand around an IPv6 address and nowhere else"
+    if "@" in parts.netloc:
+        return "must hold no user and no password: a key is stored apart, and never shown"
+    if any(not letter.isprintable() or letter in ' \\"<>`{|}' for letter in url):
+        return "must hold no blanks, backslashes or other characters that a URL can't have"
+    if parts.scheme not in ("http", "https"):
+        return "must begin with https://, like https://api.example.com/v1"
+    if "?" in url or "#" in url:
+        return "must be an address and nothing more: no query, no fragment"
+    return _fault_of_host(parts) or parts
+
+
+def _fault_of_host(parts: SplitResult) -> str | None:
+    host, port = _host_and_port(parts.netloc)
+    if not parts.hostname:
+        return "must name a server, like https://api.example.com/v1"
+    if not host.isascii():
+        return "must name its server in ASCII; an international name begins with xn-- then"
+    is_bracketed = host.startswith("[") and ":" in parts.hostname
+    if not is_bracketed and not HOST.fullmatch(host.lower().removesuffix(".")):
+        return "must name a server: letters, digits and hyphens, with dots in between"
+    if port is not None and not (PORT.fullmatch(port) and 0 < int(port) <= MOST_PORT):
+        return f"must have a port from 1 to {MOST_PORT:,}, or none"
+    return None
+
+
+def _host_and_port(place: str) -> tuple[str, str | None]:
+    head, colon, port = place.rpartition(":")
+    return (head, port) if colon and not port.endswith("]") else (place, None)
+
+
+def _aton(parts: list[str]) -> int | None:
+    """The number of an IPv4 address in parts as inet_aton reads them: the last one fills what is left of 32 bits."""
+    if len(parts) > 4 or not all(A_NUMBER.fullmatch(part) for part in parts):
+        return None
+    bases = [16 if part.startswith("0x") else 8 if part.startswith("0") else 10 for part in parts]
+    try:
+        *first, last = (int(part.removeprefix("0x") or "0", base) for part, base in zip(parts, bases, strict=True))
+    except ValueError:  # an 8 or a 9 in an octal number
+        return None
+    if any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
+        return None
+    return sum(number << 8 * (3 - place) for place, number in enumerate(first)) + last
+
+
+def _within(ip: Ip | None) -> Iterator[Ip]:
+    """An address and those that it stands for."""
+    if ip is None:
+        return
+    yield ip
+    if isinstance(ip, IPv6Address):
+        yield from (inner for inner in (ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())) if inner)
+        if ip in IPV4_IN_IPV6 or int(ip) >> 32 == 0:  # the latter: IPv4-compatible, long deprecated and still taken
+            yield IPv4Address(int(ip) & 0xFFFFFFFF)
+
+
+def _is_here(host: str, ip: Ip | None) -> bool:
+    return bool(OF_THIS_MACHINE.fullmatch(host)) or any(one.is_loopback for one in _within(ip))
+
+
+def _is_out_of_reach(host: str, ip: Ip | None) -> bool:
+    """Whether no provider can be there: this machine's network, its metadata, or no single machine."""
+    return host in METADATA_NAMES or any(
+        one.is_link_local
+        or one.is_unspecified
+        or one.is_multicast
+        or any(one in network for network in METADATA if one.version == network.version)
+        or (isinstance(one, IPv4Address) and (int(one) >> 24 == 0 or one.is_reserved))
+        for one in _within(ip)
+    )
