@@ -87,35 +87,34 @@ def _split(url: str) -> SplitResult | str:
     """The parts of a URL, or what is wrong with it."""
     if not url:
         return "is missing: where it answers, like https://api.example.com/v1"
-    if len(url) > LONGEST:
-        return f"may have at most {LONGEST:,} characters"
     try:
         parts = urlsplit(url)
     except ValueError:  # brackets that hold no address, or letters that stand for the signs between a URL's parts
         return "is no URL that can be taken apart; brackets stand around an IPv6 address and nowhere else"
-    if "@" in parts.netloc:
-        return "must hold no user and no password: a key is stored apart, and never shown"
-    if any(not letter.isprintable() or letter in ' \\"<>`{|}' for letter in url):
-        return "must hold no blanks, backslashes or other characters that a URL can't have"
-    if parts.scheme not in ("http", "https"):
-        return "must begin with https://, like https://api.example.com/v1"
-    if "?" in url or "#" in url:
-        return "must be an address and nothing more: no query, no fragment"
-    return _fault_of_host(parts) or parts
+    return next(_faults(url, parts), parts)
 
 
-def _fault_of_host(parts: SplitResult) -> str | None:
+def _faults(url: str, parts: SplitResult) -> Iterator[str]:
     host, port = _host_and_port(parts.netloc)
+    is_bracketed = host.startswith("[") and ":" in (parts.hostname or "")
+    if len(url) > LONGEST:
+        yield f"may have at most {LONGEST:,} characters"
+    if "@" in parts.netloc:
+        yield "must hold no user and no password: a key is stored apart, and never shown"
+    if any(not letter.isprintable() or letter in ' \\"<>`{|}' for letter in url):
+        yield "must hold no blanks, backslashes or other characters that a URL can't have"
+    if parts.scheme not in ("http", "https"):
+        yield "must begin with https://, like https://api.example.com/v1"
+    if "?" in url or "#" in url:
+        yield "must be an address and nothing more: no query, no fragment"
     if not parts.hostname:
-        return "must name a server, like https://api.example.com/v1"
+        yield "must name a server, like https://api.example.com/v1"
     if not host.isascii():
-        return "must name its server in ASCII; an international name begins with xn-- then"
-    is_bracketed = host.startswith("[") and ":" in parts.hostname
+        yield "must name its server in ASCII; an international name begins with xn-- then"
     if not is_bracketed and not HOST.fullmatch(host.lower().removesuffix(".")):
-        return "must name a server: letters, digits and hyphens, with dots in between"
+        yield "must name a server: letters, digits and hyphens, with dots in between"
     if port is not None and not (PORT.fullmatch(port) and 0 < int(port) <= MOST_PORT):
-        return f"must have a port from 1 to {MOST_PORT:,}, or none"
-    return None
+        yield f"must have a port from 1 to {MOST_PORT:,}, or none"
 
 
 def _host_and_port(place: str) -> tuple[str, str | None]:

@@ -51,5 +51,5 @@ def test_an_address_that_can_t_be_the_api_s_is_refused_before_it_is_called(
 ) -> None:
     monkeypatch.setenv("TUNELOOP_BASE_URL", url)
 
-    with pytest.raises(InvalidInput, match="ends in /v1|TUNELOOP_BASE_URL is no URL"):
+    with pytest.raises(InvalidInput, match=r"ends in /v1|TUNELOOP_BASE_URL is no URL"):
         ApiClient.from_environment()
