@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import compress
 
-from tuneloop.domain.columns import OUTCOME_OF, Columns, Outcome
+from tuneloop.domain.columns import OUTCOME_OF, SPLIT_OF, Columns, Outcome
 from tuneloop.domain.examples import Split
 from tuneloop.domain.groups import Groups
 from tuneloop.domain.policy import LEAST_CHARACTERS, Kind, Policy
@@ -199,6 +199,24 @@ def _near_but_forms(columns: Columns) -> tuple[Groups, int]:
         for number in members:
             band[number] = 0
     return _near(columns), len(members)
+
+
+def forget_forms(columns: Columns, outcomes: bytearray) -> None:
+    """Forget the likeness of what fills in a form, as the selection did that gave these outcomes, and set them.
+
+    The columns are of the examples that it had not left out by then. Some of them may be gone since, and a form may
+    look smaller than it was; but near duplicates never went into two splits, so what lies in two was told as a form.
+    """
+    near, _ = _near_but_forms(columns)
+    columns.outcomes = outcomes
+    splits: dict[int, set[int]] = {}
+    for number, outcome in enumerate(outcomes):
+        if outcome in SPLIT_OF:
+            splits.setdefault(near.of(number), set()).add(outcome)
+    for number in range(len(columns)):
+        if len(splits.get(near.of(number), ())) > 1:
+            for band in columns.bands:
+                band[number] = 0
 
 
 def _leave_near(columns: Columns, near: Groups) -> None:

@@ -99,6 +99,15 @@ class Objects:
                 zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) if packed else raw
             )
 
+    def exists(self, key: str) -> bool:
+        """Whether there is an object of this key that may be read from here."""
+        try:
+            with _finding(key):
+                self._client.head_object(Bucket=self.bucket, Key=key)
+        except NotFound:
+            return False
+        return True
+
     def part(self, key: str, start: int, size: int) -> bytes:
         """So many bytes of an object from a place on; fewer where it ends."""
         with _finding(key):
