@@ -44,6 +44,7 @@ STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.NotSupported: HTTPStatus.BAD_REQUEST,
     errors.Malformed: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.NotChecked: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
@@ -176,20 +177,27 @@ class Api:
     def respond(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer an HTTP API event (payload 2.0)."""
         with self._app.answering_within(ANSWER_WITHIN_S):
-            if event["routeKey"] in self.unkeyed and is_path_of(event["routeKey"], event["rawPath"]):
-                return self.resolver.resolve(event, context)
             try:
-                self._key = self._admit(event)
-                readable = self._readable(event)
-                self._require_place(readable)
+                if event["routeKey"] in self.unkeyed and is_path_of(event["routeKey"], event["rawPath"]):
+                    return self.resolver.resolve(event, context)
+                self._key = self._identify(event)
+                return self.resolver.resolve(self._admit(event, self._key), context)
             except TuneloopError as error:
                 return self._plain(event, self._refusal(error))
-            except Exception as error:  # noqa: BLE001 - an entry point: who can't be looked up is told so in our shape
-                return self._plain(event, self._unsure(error))
-            try:
-                return self.resolver.resolve(readable, context)
+            except Exception as error:  # noqa: BLE001 - an entry point: what breaks before a route is told in our shape
+                return self._plain(event, self._failure(error))
             finally:
                 self._key = None
+
+    def _identify(self, event: dict[str, Any]) -> ApiKey:
+        """The caller's key; NotChecked where it can't be looked up, which nothing else of a request may be told of."""
+        try:
+            return self._authentication.key_of(event.get("headers", {}))
+        except TuneloopError:
+            raise
+        except Exception as error:
+            log_failure(error)
+            raise errors.NotChecked("Your API key could not be looked up just now. Try again later.") from error
 
     def _readable(self, event: dict[str, Any]) -> dict[str, Any]:
         """The event with a body of JSON; a form is read apart, by the routes that take one and where it is declared."""
@@ -199,8 +207,8 @@ class Api:
             event = {**event, "body": None, "isBase64Encoded": False}
         return _as_json(event)
 
-    def _admit(self, event: dict[str, Any]) -> ApiKey:
-        key = self._authentication.key_of(event.get("headers", {}))
+    def _admit(self, event: dict[str, Any], key: ApiKey) -> dict[str, Any]:
+        """The event as its route reads it, if the key may call that route and it has a place for all that was sent."""
         logger.append_keys(key=key.id)  # until the next invocation: what a leaked key was used for
         scope = self.scopes.get(event["routeKey"])
         if scope is None or not is_path_of(event["routeKey"], event["rawPath"]):
@@ -211,7 +219,9 @@ class Api:
         known = self.queries[route] | ({f"{self.families[route]}[…]"} if route in self.families else set())
         if unknown := sorted(given - known):
             raise _no_parameter(unknown[0], known)
-        return key
+        readable = self._readable(event)
+        self._require_place(readable)
+        return readable
 
     def _require_place(self, event: dict[str, Any]) -> None:
         """Refuse fields that nobody would read."""
@@ -235,11 +245,6 @@ class Api:
         code, body = error.errors()[0]["type"], self.resolver.current_event.body
         param, words = described(error.errors(), parse_json(body) if body and code != "json_invalid" else None)
         return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, f"{param}: {words}", code=code, param=param)
-
-    def _unsure(self, error: Exception) -> Response[Any]:
-        log_failure(error)
-        message = "Your API key could not be looked up just now. Try again later."
-        return self._error(HTTPStatus.SERVICE_UNAVAILABLE, message, code="key_not_checked", kind=SERVER_ERROR)
 
     def _unanswered(self, error: Exception) -> Response[Any]:
         log_failure(error)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneloop.domain.errors import InvalidInput, TooLarge
+from tuneloop.domain.errors import InvalidFile, InvalidInput, TooLarge
 from tuneloop.domain.limits import FORM_BYTES, FORM_PARTS, PART_HEAD_BYTES
 from tuneloop.forms import is_form, read_form
 
@@ -40,6 +40,61 @@ def test_content_comes_out_as_it_went_in(content: bytes) -> None:
     sent = event(form((FILE, content), boundary=boundary), f'multipart/form-data; boundary="{boundary.decode()}"')
 
     assert read_form(sent)["file"].content == content
+
+
+@pytest.mark.parametrize(
+    ("parameters", "filename"),
+    [
+        (b"; filename=\"a.jsonl\"; filename*=utf-8''na%C3%AFve.jsonl", "naïve.jsonl"),
+        (b"; filename*=UTF-8'en'a%20b.jsonl", "a b.jsonl"),
+        (b"; filename*=iso-8859-1''%E9.jsonl", "é.jsonl"),
+        (b"; FILENAME=a.jsonl", "a.jsonl"),
+        (b' ;  filename = "a;b=\\"c\\".jsonl" ; ', 'a;b="c".jsonl'),
+        (b'; filename="=?utf-8?q?a?="', "=?utf-8?q?a?="),
+        ('; filename="ü.jsonl"'.encode(), "ü.jsonl"),
+        (b'; filename=""', ""),
+        (b";\r\n filename=a.jsonl", "a.jsonl"),
+        (b"; filename*0=a; filename*1=.jsonl", None),
+    ],
+    ids=str,
+)
+def test_a_file_s_name_is_read_in_each_way_that_clients_write_it(parameters: bytes, filename: str | None) -> None:
+    head = b"content-disposition:form-data; name=file" + parameters + b"\r\nX-Other: 1"
+
+    assert read_form(event(form((head, b"{}"))))["file"].filename == filename
+
+
+WORDS = (
+    "Content-Disposition",
+    ": ",
+    "form-data",
+    ";",
+    "name",
+    "filename",
+    "*",
+    "=",
+    '"',
+    "\\",
+    "'",
+    "%ff",
+    "0",
+    "9" * 5000,
+)
+SIGNS = ("utf-8", "idna", "undefined", "punycode", "\r\n", " ", "Content-Transfer-Encoding", "binary", "\0", "é")
+HEADS = st.lists(st.sampled_from((*WORDS, *SIGNS)), max_size=30).map("".join)
+
+
+@given(HEADS, HEADS)
+def test_whatever_a_header_says_is_read_or_refused(head: str, kind: str) -> None:
+    for told, declared in (
+        (head, KIND),
+        ("Content-Disposition: form-data; name=file" + head, KIND),
+        (head, KIND + kind),
+    ):
+        try:
+            read_form(event(form((told.encode(), b"{}")), declared))
+        except InvalidFile:
+            continue
 
 
 @given(st.binary(max_size=300))
@@ -78,6 +133,22 @@ NO_FORMS: dict[str, tuple[bytes, str]] = {
     "no name": (form((b"Content-Disposition: form-data", b"{}")), KIND),
     "another disposition": (form((b'Content-Disposition: attachment; name="file"', b"{}")), KIND),
     "no disposition": (form((b"Content-Type: text/plain", b"{}")), KIND),
+    "a boundary in pieces": (form((FILE, b"{}")), "multipart/form-data; boundary*0=xyz"),
+    "a boundary in 9,999 digits": (form((FILE, b"{}")), f"multipart/form-data; boundary*{'9' * 9999}=xyz"),
+    "a boundary in a charset": (form((FILE, b"{}")), "multipart/form-data; boundary*=undefined''xyz"),
+    "two boundaries": (form((FILE, b"{}")), "multipart/form-data; boundary=xyz; boundary=xyz"),
+    "an open quote": (form((FILE, b"{}")), 'multipart/form-data; boundary="xyz'),
+    "no grammar": (form((FILE, b"{}")), "multipart/form-data; boundary=xyz; a b=c"),
+    "a charset that is none": (form((FILE + b"; filename*=undefined''x", b"{}")), KIND),
+    "a charset that Python would run": (form((FILE + b"; filename*=unicode_escape''%5cN", b"{}")), KIND),
+    "a charset with a zero": (form((FILE + b"; filename*=utf-8\0''x", b"{}")), KIND),
+    "a name in another charset": (form((FILE + b"; filename*=utf-8''%ff", b"{}")), KIND),
+    "a name in extended words": (form((b"Content-Disposition: form-data; name*=utf-8''file", b"{}")), KIND),
+    "a name in pieces": (form((b"Content-Disposition: form-data; name*0=fi; name*1=le", b"{}")), KIND),
+    "a name twice": (form((FILE + b'; name="file"', b"{}")), KIND),
+    "a disposition twice": (form((FILE + b"\r\n" + PURPOSE, b"{}")), KIND),
+    "a header without a colon": (form((FILE + b"\r\nX", b"{}")), KIND),
+    "an encoded word": (form((b"Content-Disposition: =?utf-8?q?form-data?=; name=file", b"{}")), KIND),
     "packed": (form((FILE + b"\r\nContent-Transfer-Encoding: base64", b"e30=")), KIND),
     "twice": (form((FILE, b"{}"), (FILE, b"{}")), KIND),
     "too many": (form(*((FILE.replace(b"file", b"%d" % n), b"") for n in range(FORM_PARTS + 1))), KIND),

@@ -8,6 +8,7 @@ A message says what was wrong, where, and what would be right; it never quotes a
     │   └── NotSupported    a part of OpenAI's API that works otherwise here, and how
     ├── Malformed           what was sent can't be looked at at all
     ├── Unauthenticated     no key, or not one of ours
+    ├── NotChecked          a key that can't be looked up now: try again
     ├── Forbidden           the key lacks the scope
     ├── NotFound            no such thing in this tenant
     ├── Conflict            the thing moved on, or is not in a state for this
@@ -63,6 +64,12 @@ class Unauthenticated(TuneloopError):
     """No key was given, or it is unknown or revoked."""
 
     code = "invalid_api_key"
+
+
+class NotChecked(TuneloopError):
+    """The caller's key can't be looked up at the moment, so that nobody can say what he may do."""
+
+    code = "key_not_checked"
 
 
 class Forbidden(TuneloopError):
