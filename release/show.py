@@ -88,5 +88,6 @@ class Show:
         table = Table("version", "calls", "tokens in", "tokens out", "cost", box=None, padding=(0, 2))
         for row in rows:
             tokens = (f"{row['prompt_tokens']:,}", f"{row['completion_tokens']:,}")
-            table.add_row(str(row["version"]), str(row["calls"]), *tokens, f"${row['cost_usd']:.4f}")
+            unpriced = f" and {row['unpriced_calls']} of unknown cost" if row["unpriced_calls"] else ""
+            table.add_row(str(row["version"]), str(row["calls"]), *tokens, f"${row['cost_usd']:.4f}{unpriced}")
         self.console.print(table)

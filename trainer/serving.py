@@ -12,7 +12,8 @@ from trainer.engine.untrained import UntrainedModel
 from trainer.identity import new_id, now_s
 from trainer.state.models import Models, base_model
 from trainer.tokens import cut_to, tokens_in, tokens_in_turns
-from tuneloop.wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice, CompletionUsage
+from tuneloop.wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice
+from tuneloop.wire.usage import CompletionUsage
 
 MOST_LOADED = 8
 

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
 from tuneloop.domain.errors import Conflict, NotFound, OutOfTime, ProviderRefused, ProviderUnavailable, TuneloopError
-from tuneloop.domain.pricing import inference_cost
+from tuneloop.domain.pricing import UNKNOWN_COST, call_cost
 from tuneloop.domain.registry import Deployment, Version, VersionStatus
 from tuneloop.domain.routing import Arm, Inference, Route, named_version, route, tenant_hash, user_hash
 from tuneloop.domain.serving import request_for
@@ -16,9 +16,10 @@ from tuneloop.domain.usage import UsageBatch, UsageRecord
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.catalog import price_of
 from tuneloop.providers.directory import Providers
+from tuneloop.providers.metering import tokens_of
 from tuneloop.store.models import Models, unknown_model
 from tuneloop.store.queues import Queue
-from tuneloop.wire.chat import ChatCompletion, ChatRequest, CompletionUsage
+from tuneloop.wire.chat import ChatCompletion, ChatRequest
 
 FALLBACK_S = 4.0  # kept for each version that may have to stand in; the first one has all the rest
 OURS = ("stream", "stream_options")
@@ -127,18 +128,20 @@ def _ask(
 
 
 def _usage(one: Try, now: datetime) -> UsageRecord:
-    usage = one.completion.usage or CompletionUsage()
-    version = one.version
+    version, tokens = one.version, tokens_of(one.completion.usage)
     price = price_of(version.provider, version.base_model)
-    cost = inference_cost(price, usage.prompt_tokens, usage.completion_tokens, is_finetuned=version.is_finetuned)
+    cost = UNKNOWN_COST if one.failed else call_cost(price, tokens, is_finetuned=version.is_finetuned)
     return UsageRecord(
         model=version.model,
         version=version.number,
         fallback=one.place > 0,
         failed=one.failed,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        cost_usd=None if one.failed else cost,
+        prompt_tokens=tokens.prompt or 0,
+        completion_tokens=tokens.completion or 0,
+        cached_tokens=tokens.cached or 0,
+        cost_usd=cost.usd,
+        is_metered=tokens.are_known,
+        is_upper_bound=cost.is_upper_bound,
         at=now,
     )
 
@@ -156,4 +159,6 @@ def _answer(inference: Inference, reply: Try, arm: Arm) -> Answer:
     version = reply.version
     ours = Served(version=version.number, is_finetuned=version.is_finetuned, arm=arm, fallback=reply.place > 0)
     changed = {"id": inference.id, "model": version.provider_model, "tuneloop": ours}
+    if (usage := reply.completion.usage) and not usage.is_complete:  # apps add the counts up: none is better than half
+        changed["usage"] = None
     return Answer.model_validate(reply.completion.model_dump() | changed)

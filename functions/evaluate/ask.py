@@ -11,6 +11,7 @@ from tuneloop.domain.examples import Example, answer_of
 from tuneloop.domain.registry import Version
 from tuneloop.domain.serving import question_of, request_for
 from tuneloop.providers.base import Provider
+from tuneloop.providers.metering import tokens_of
 from tuneloop.wire.chat import ChatCompletion
 
 AT_ONCE = 8
@@ -54,13 +55,15 @@ def _answered(version: Version, row: int, example: Example, provider: Provider) 
     except ProviderRefused as error:  # this row alone: a content filter, a context that is too long
         return Answered(row=row, right=False, error=error.message)
     answer = answer_of(completion.choices[0].message.model_dump()) if completion.choices else ""
-    usage = completion.usage
+    tokens = tokens_of(completion.usage)
     return Answered(
         row=row,
         right=is_right(answer, answer_of(example.messages[-1])),
         answer=answer,
-        prompt_tokens=usage.prompt_tokens if usage else 0,
-        completion_tokens=usage.completion_tokens if usage else 0,
+        prompt_tokens=tokens.prompt,
+        completion_tokens=tokens.completion,
+        cached_tokens=tokens.cached or 0,
+        cache_is_unclear=tokens.cached is None,
     )
 
 

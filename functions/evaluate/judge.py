@@ -1,6 +1,6 @@
 """Judging: overlap taken out, arms scored on the same rows, candidate compared with stable, the gate's verdict."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -24,7 +24,7 @@ from tuneloop.domain.evaluation import (
 )
 from tuneloop.domain.examples import Example, answer_of
 from tuneloop.domain.exports import Export
-from tuneloop.domain.pricing import inference_cost
+from tuneloop.domain.pricing import Bill, bill
 from tuneloop.domain.registry import Version
 from tuneloop.domain.splitting import unit_of
 from tuneloop.providers.catalog import price_of
@@ -51,10 +51,8 @@ def judged(
     seen = trained_units(_trained_on(versions.values(), exports), objects)
     clean = [row for row, example in rows.items() if unit_of(example) not in seen]
     kept = {number: [answers[arm][row] for row in clean] for arm, number in evaluation.asked.items()}
-    results = {
-        number: arm_result(number, kept[number], _cost(versions[number], answers[arm].values()))
-        for arm, number in evaluation.asked.items()
-    }
+    costs = {number: _cost(versions[number], answers[arm].values()) for arm, number in evaluation.asked.items()}
+    results = {number: arm_result(number, kept[number], cost.usd, cost.unmetered) for number, cost in costs.items()}
     arms = {arm: results[number] for arm, number in evaluation.versions.items()}
     counted = _ended(
         evaluation,
@@ -84,8 +82,13 @@ def failed(
 
 def _ended(evaluation: Evaluation, versions: Versions, answers: Answers, now: datetime, **figures: Any) -> Evaluation:
     costs = [_cost(versions[number], answers[arm].values()) for arm, number in evaluation.asked.items()]
-    cost_usd = None if None in costs else sum(cost for cost in costs if cost is not None)
-    ended = {"finished_at": now, "lease": None, "waiting_for": None, "cost_usd": cost_usd}
+    known = [cost.usd for cost in costs if cost.usd is not None]
+    cost = {
+        "cost_usd": sum(known) if len(known) == len(costs) else None,
+        "cost_is_upper_bound": any(cost.is_upper_bound for cost in costs),
+        "unmetered": sum(cost.unmetered for cost in costs),
+    }
+    ended = {"finished_at": now, "lease": None, "waiting_for": None, **cost}
     return evaluation.model_copy(update=ended | figures)
 
 
@@ -94,11 +97,10 @@ def _trained_on(versions: Iterable[Version], exports: Exports) -> list[Export]:
     return [exports.get(version.tenant, version.dataset or "", version.export or "") for version in tuned]
 
 
-def _cost(version: Version, answers: Collection[Answered]) -> Decimal | None:
+def _cost(version: Version, answers: Iterable[Answered]) -> Bill:
     """What a version's answers cost, those to rows that don't count too."""
     price = price_of(version.provider, version.base_model)
-    prompt, completion = sum(a.prompt_tokens for a in answers), sum(a.completion_tokens for a in answers)
-    return inference_cost(price, prompt, completion, is_finetuned=version.is_finetuned)
+    return bill(price, (answer.tokens for answer in answers), is_finetuned=version.is_finetuned)
 
 
 def _most_frequent(export: Export, rows: list[Example]) -> ArmResult:

@@ -16,16 +16,22 @@ from tuneloop.providers.catalog import dated_name, listed_models, price_of, prov
 
 
 class Prices(BaseModel):
-    """USD per million tokens, and for a month of storing what was trained; null is unknown, and `note` says why."""
+    """USD per million tokens, and for a month of storing what was trained; null is unknown, and `note` says why.
+
+    Where the price of cached input is unknown, usage counts it at the full rate and says so (`upper_bound_calls`).
+    """
 
     training_per_1m: Usd | None
     input_per_1m: Usd | None
+    cached_input_per_1m: Usd | None
     output_per_1m: Usd | None
     base_input_per_1m: Usd | None
+    base_cached_input_per_1m: Usd | None
     base_output_per_1m: Usd | None
     storage_per_month: Usd | None
     date: date
     source: str
+    cached_source: str | None
     note: str | None
 
 
@@ -120,5 +126,10 @@ def base_models(
 
 
 def _prices(offer: Offer) -> Prices:
-    told = offer.model_dump(include={name for name in Prices.model_fields if name not in ("date", "source", "note")})
-    return Prices(**told, date=offer.price_date, source=offer.price_source, note=offer.price_note)
+    ours = {
+        "date": offer.price_date,
+        "source": offer.price_source,
+        "cached_source": offer.cached_price_source,
+        "note": offer.price_note,
+    }
+    return Prices(**offer.model_dump(include=set(Prices.model_fields) - ours.keys()), **ours)

@@ -5,10 +5,11 @@ import pytest
 from pydantic import ValidationError
 
 from tuneloop.wire import sse
-from tuneloop.wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice, CompletionUsage, chunks_of
+from tuneloop.wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice, chunks_of
 from tuneloop.wire.errors import ErrorBody, error_body, first_fault
 from tuneloop.wire.fine_tuning import FineTuningJob, JobRequest
 from tuneloop.wire.models import ModelList
+from tuneloop.wire.usage import CompletionUsage
 
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "hi", "odd": 1}], "logit_bias": {}, "odd": [1]}
 

@@ -73,10 +73,8 @@ def _answer(asking: Asking, request: dict[str, Any]) -> tuple[list[dict[str, Any
 
 def _usage(completion: ChatCompletion) -> dict[str, int]:
     used = completion.usage
-    if used is None:
-        return {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0}
-    read, written = used.prompt_tokens, used.completion_tokens
-    return {"inputTokens": read, "outputTokens": written, "totalTokens": used.total_tokens}
+    read, written = (used.prompt_tokens or 0, used.completion_tokens or 0) if used else (0, 0)
+    return {"inputTokens": read, "outputTokens": written, "totalTokens": read + written}
 
 
 def _as_chat(request: Mapping[str, Any]) -> ChatRequest:

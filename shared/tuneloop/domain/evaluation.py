@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from tuneloop.domain.examples import CALLS
 from tuneloop.domain.ids import Name
 from tuneloop.domain.leases import Lease
-from tuneloop.domain.pricing import Usd
+from tuneloop.domain.pricing import Tokens, Usd
 from tuneloop.domain.statistics import (
     PairedCounts,
     alpha_per_look,
@@ -52,7 +52,10 @@ class ArmName(StrEnum):
 
 
 class ArmResult(BaseModel):
-    """How one arm did: right answers of `examples`, with Wilson's 95% interval; `errors` count as wrong."""
+    """How one arm did: right answers of `examples`, with Wilson's 95% interval; `errors` count as wrong.
+
+    `unmetered` answers are not in its cost, as their provider didn't tell their tokens.
+    """
 
     version: int | None = None
     examples: int
@@ -61,6 +64,7 @@ class ArmResult(BaseModel):
     accuracy: float
     interval: tuple[float, float]
     cost_usd: Usd | None = None
+    unmetered: int = 0
 
 
 class Verdict(BaseModel):
@@ -94,6 +98,8 @@ class EvaluationView(BaseModel):
 
     Of `rows_available` test rows each version is asked `rows_asked`, the same for all, and `examples` of them count.
     `look` is its number among the looks at its dataset's test rows within a year, 0 where there are no such rows.
+    The provider didn't tell the tokens of `unmetered` answers, so `cost_usd` is what the others cost; it is an upper
+    bound where cached tokens are in it at the full rate.
     """
 
     id: Name
@@ -115,6 +121,8 @@ class EvaluationView(BaseModel):
     arms: dict[ArmName, ArmResult] = {}
     comparison: Comparison | None = None
     cost_usd: Usd | None = None
+    cost_is_upper_bound: bool = False
+    unmetered: int = 0
     verdict: Verdict | None = None
     error: EvaluationError | None = None
     created_at: datetime
@@ -155,14 +163,29 @@ class Evaluation(EvaluationView):
 
 
 class Answered(BaseModel):
-    """One test row's answer on one arm, and whether it was right; `error` is what the provider's refusal said."""
+    """One test row's answer on one arm, and whether it was right; `error` is what the provider's refusal said.
+
+    Tokens that its provider didn't tell are null, in parts of older evaluations 0. `cache_is_unclear` where what it
+    says of its cache makes no sense.
+    """
 
     row: int
     right: bool
     answer: str | None = None
     error: str | None = None
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int = 0
+    cache_is_unclear: bool = False
+
+    @property
+    def tokens(self) -> Tokens:
+        """What its provider told of its tokens; a refusal has none."""
+        if self.error is not None:
+            return Tokens(0, 0)
+        return Tokens(
+            self.prompt_tokens or None, self.completion_tokens, None if self.cache_is_unclear else self.cached_tokens
+        )
 
 
 def is_right(answer: str, expected: str) -> bool:
@@ -195,7 +218,9 @@ def _no_json(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
 
 
-def arm_result(version: int | None, scores: list[Answered], cost_usd: Usd | None = None) -> ArmResult:
+def arm_result(
+    version: int | None, scores: list[Answered], cost_usd: Usd | None = None, unmetered: int = 0
+) -> ArmResult:
     """One arm's figures over the rows that count."""
     correct = sum(score.right for score in scores)
     low, high = wilson_interval(correct, len(scores))
@@ -207,6 +232,7 @@ def arm_result(version: int | None, scores: list[Answered], cost_usd: Usd | None
         accuracy=correct / len(scores) if scores else 0.0,
         interval=(low, high),
         cost_usd=cost_usd,
+        unmetered=unmetered,
     )
 
 

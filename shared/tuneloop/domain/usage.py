@@ -1,7 +1,7 @@
 """Usage and feedback: what inferences cost and what users thought of them, counted per version and day.
 
 Counters are sharded rows that are only ever added to, one transaction per batch with a marker of the batch, so a batch
-delivered twice counts once. Money is exact decimals; calls whose price is unknown are counted apart, not as zero.
+delivered twice counts once. Money is exact decimals; calls whose cost is unknown are counted apart, not as zero.
 """
 
 from datetime import datetime
@@ -14,7 +14,10 @@ from tuneloop.domain.pricing import Usd
 
 
 class UsageRecord(BaseModel):
-    """One call's cost: tokens, and USD or None where the price is unknown."""
+    """One call's cost: tokens, and USD or None where that is unknown.
+
+    It is not metered where its provider didn't tell how many tokens were read and written; what it told is here.
+    """
 
     model_config = ConfigDict(extra="ignore")  # messages of an older stage have more fields
 
@@ -24,7 +27,10 @@ class UsageRecord(BaseModel):
     failed: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
     cost_usd: Usd | None = None
+    is_metered: bool = True
+    is_upper_bound: bool = False
     at: datetime
 
 
@@ -37,15 +43,23 @@ class UsageBatch(BaseModel):
 
 
 class Counters(BaseModel):
-    """What is counted per model, version and day."""
+    """What is counted per model, version and day.
+
+    `cost_usd` is without the `unpriced_calls`, whose cost is not known: the model's price isn't, or their tokens
+    aren't, as in the `unmetered_calls`, whose provider didn't tell them. `cached_tokens` of the prompts' came from the
+    provider's cache; in `upper_bound_calls` they are counted at the full rate, as the cached one isn't known.
+    """
 
     calls: int = 0
     failed: int = 0
     fallbacks: int = 0
     prompt_tokens: int = 0
+    cached_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: Usd = Decimal(0)
     unpriced_calls: int = 0
+    unmetered_calls: int = 0
+    upper_bound_calls: int = 0
     feedback: int = 0
     corrections: int = 0
     ratings: int = 0
@@ -70,9 +84,12 @@ def counted(record: UsageRecord) -> Counters:
         failed=int(record.failed),
         fallbacks=int(record.fallback),
         prompt_tokens=record.prompt_tokens,
+        cached_tokens=record.cached_tokens,
         completion_tokens=record.completion_tokens,
         cost_usd=record.cost_usd or Decimal(0),
         unpriced_calls=int(record.cost_usd is None and not record.failed),
+        unmetered_calls=int(not record.is_metered and not record.failed),
+        upper_bound_calls=int(record.is_upper_bound),
     )
 
 

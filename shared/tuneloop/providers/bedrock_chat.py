@@ -15,7 +15,8 @@ from tuneloop.domain.errors import ProviderRefused
 from tuneloop.domain.examples import PROMPT_ROLES
 from tuneloop.domain.words import name_in
 from tuneloop.providers.bedrock_bases import called_as
-from tuneloop.wire.chat import AnswerMessage, ChatChunk, ChatCompletion, Choice, ChunkChoice, CompletionUsage
+from tuneloop.wire.chat import AnswerMessage, ChatChunk, ChatCompletion, Choice, ChunkChoice
+from tuneloop.wire.usage import CompletionUsage
 
 Json = dict[str, Any]
 TRANSLATED = frozenset(
@@ -74,7 +75,7 @@ def completion_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True
                 finish_reason=FINISHED.get(answer["stopReason"], "stop"),
             )
         ],
-        usage=_usage(answer.get("usage", {})),
+        usage=_usage(answer.get("usage")),
     )
 
 
@@ -85,7 +86,7 @@ def chunks_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True) ->
     for event in answer["stream"]:
         ((kind, said),) = event.items()
         if kind == "metadata":
-            yield ChatChunk(**head, usage=_usage(said.get("usage", {})))
+            yield ChatChunk(**head, usage=_usage(said.get("usage")))
         elif kind == "messageStop":
             end = ChunkChoice(finish_reason=FINISHED.get(said["stopReason"], "stop"))
             yield ChatChunk(**head, choices=[end])
@@ -120,9 +121,12 @@ def _head(answer: Mapping[str, Any], model: str) -> Json:
     return {"id": f"chatcmpl-{told.get('RequestId', '')}", "created": created, "model": model}
 
 
-def _usage(said: Mapping[str, Any]) -> CompletionUsage:
-    read, written = said.get("inputTokens", 0), said.get("outputTokens", 0)
-    return CompletionUsage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)
+def _usage(said: Mapping[str, Any] | None) -> CompletionUsage | None:
+    """The usage in OpenAI's names alone; None where Bedrock tells none."""
+    if said is None:
+        return None
+    read = CompletionUsage.model_validate(said)
+    return CompletionUsage.model_validate(read.model_dump(include=set(CompletionUsage.model_fields)))
 
 
 def _call(use: Json) -> Json:

@@ -74,6 +74,8 @@ def object_in(content: bytes) -> dict[str, Any]:
 def job_in(fields: Mapping[str, Any]) -> ProviderJob:
     """A job; ValidationError where it has no id or no status."""
     job = _Job.model_validate(fields)
+    if job.status == "succeeded" and not job.trained_tokens:  # nothing is trained of no tokens: they weren't counted
+        job.trained_tokens = None
     metadata = fields.get("metadata")
     run = metadata.get(RUN_KEY) if isinstance(metadata, dict) else None
     return ProviderJob(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tuneloop.wire.shape import LARGEST_COUNT, Metadata, Shape, or_default
+from tuneloop.wire.usage import CompletionUsage
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
@@ -95,16 +96,6 @@ def _whole(value: object) -> object:
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT), BeforeValidator(_whole)]
 
 
-class CompletionUsage(Shape):
-    """Tokens read and written by one call."""
-
-    prompt_tokens: Count = 0
-    completion_tokens: Count = 0
-    total_tokens: Count = 0
-
-    _forgiven = field_validator("prompt_tokens", "completion_tokens", "total_tokens", mode="wrap")(or_default)
-
-
 class AnswerMessage(Shape):
     """What the model said; tool calls and annotations ride along as extra fields."""
 
@@ -163,6 +154,8 @@ class ChatChunk(Shape):
     choices: list[ChunkChoice] = Field(default_factory=list)
     usage: CompletionUsage | None = None
 
+    _forgiven = field_validator("usage", mode="wrap")(or_default)
+
 
 _PIECES = re.compile(r"\s*\S+|\s+$")
 
@@ -178,12 +171,12 @@ def _deltas(message: AnswerMessage) -> Iterator[dict[str, Any]]:
 
 
 def chunks_of(completion: ChatCompletion, *, include_usage: bool = False) -> Iterator[ChatChunk]:
-    """Cut a whole answer into the chunks of a stream: the message, its end, and the usage where it was asked for."""
+    """Cut a whole answer into the chunks of a stream: the message, its end, and the usage if asked for and known."""
     head = {"id": completion.id, "created": completion.created, "model": completion.model}
     head |= completion.model_dump(exclude=set(ChatCompletion.model_fields))
     for choice in completion.choices:
         for delta in _deltas(choice.message):
             yield ChatChunk(**head, choices=[ChunkChoice(index=choice.index, delta=delta)])
         yield ChatChunk(**head, choices=[ChunkChoice(index=choice.index, finish_reason=choice.finish_reason)])
-    if include_usage:
-        yield ChatChunk(**head, usage=completion.usage or CompletionUsage())
+    if include_usage and completion.usage and completion.usage.is_complete:
+        yield ChatChunk(**head, usage=completion.usage)

@@ -79,6 +79,16 @@ def test_a_call_of_unknown_price_is_counted_apart_and_not_as_free(
     assert (found.calls, found.failed, found.fallbacks, found.unpriced_calls) == (1, failed, fallbacks, unpriced)
 
 
+def test_a_call_whose_tokens_nobody_told_is_counted_apart() -> None:
+    untold = counted(a_record(prompt_tokens=0, completion_tokens=3, cost_usd=None, is_metered=False))
+    failed = counted(a_record(prompt_tokens=0, cost_usd=None, is_metered=False, failed=True))
+    cached = counted(a_record(prompt_tokens=20, cached_tokens=15, cost_usd=Decimal("0.1"), is_upper_bound=True))
+
+    assert (untold.unmetered_calls, untold.unpriced_calls, untold.completion_tokens) == (1, 1, 3)
+    assert (failed.unmetered_calls, failed.failed) == (0, 1)
+    assert (cached.cached_tokens, cached.upper_bound_calls, cached.unmetered_calls) == (15, 1, 0)
+
+
 @given(st.lists(st.tuples(COUNTS, st.decimals(0, 1, places=9)), max_size=20))
 def test_calls_cost_together_what_they_cost_alone(calls: list[tuple[int, Decimal]]) -> None:
     total = sum((counted(a_record(prompt_tokens=n, cost_usd=usd)) for n, usd in calls), start=Counters())

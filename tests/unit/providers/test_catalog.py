@@ -41,9 +41,12 @@ def test_a_price_that_is_not_known_says_why(provider: str, model: str) -> None:
     offer = price_of(provider, model)
     assert offer
 
-    known = [value for name, value in offer if name.endswith(("per_1m", "per_month"))]
+    prices = {name: value for name, value in offer if name.endswith(("per_1m", "per_month"))}
+    known = [value for name, value in prices.items() if "cached" not in name]  # unknown, it counts at the full rate
+    cached = [value for name, value in prices.items() if "cached" in name and value]
 
     assert None not in known or (offer.price_note and len(offer.price_note) > 20)
+    assert not cached or (offer.cached_price_source and "2026-1" in offer.cached_price_source)
 
 
 @pytest.mark.parametrize(("provider", "model"), MODELS)

@@ -76,3 +76,10 @@ def test_texts_are_cut_to_what_a_row_of_the_table_can_hold() -> None:
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"object|line 1"):
         object_in(body)
+
+
+def test_a_success_that_trained_on_no_tokens_did_not_count_them() -> None:
+    succeeded = job_in({"id": "job-1", "status": "succeeded", "trained_tokens": 0})
+    cancelled = job_in({"id": "job-1", "status": "cancelled", "trained_tokens": 0})
+
+    assert (succeeded.trained_tokens, cancelled.trained_tokens) == (None, 0)

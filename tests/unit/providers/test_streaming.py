@@ -10,7 +10,8 @@ from tests.unit.providers.server import Play, Server
 from tuneloop.domain.errors import ProviderUnavailable
 from tuneloop.providers import deadlines
 from tuneloop.providers.openai_compatible import OpenAICompatible as Provider
-from tuneloop.wire.chat import AnswerMessage, ChatChunk, ChatCompletion, Choice, CompletionUsage, chunks_of
+from tuneloop.wire.chat import AnswerMessage, ChatChunk, ChatCompletion, Choice, chunks_of
+from tuneloop.wire.usage import CompletionUsage
 
 SAID = "the purple heron dances at noon"
 QUESTION: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": SAID}]}
