@@ -17,7 +17,9 @@ from tuneloop.domain.webhooks import check_signature, check_time, job_in, raw_bo
 from tuneloop.http import Api, Name
 
 api = Api(app)
-secrets = Secrets(lambda provider: app.secret(webhook_parameter(app.settings.stage, provider)))
+secrets = Secrets(
+    lambda: app.known_providers, lambda provider: app.secret(webhook_parameter(app.settings.stage, provider))
+)
 
 
 class RunEvents(BaseModel):

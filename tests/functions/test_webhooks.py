@@ -4,6 +4,7 @@ import hmac
 import json
 from base64 import b64encode
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.functions.test_check_status import launched
 from tests.functions.test_launch_finetune import wait_for_the_end_of_its_job
 from tests.world import Answer, World, http_event, invoke
 from tuneloop.app import app, utc_now
+from tuneloop.domain.providers import RegisteredProvider
 
 ROUTE = "POST /v1/webhooks/{provider}"
 KEY = b"a secret of thirty-two bytes !!!"
@@ -128,7 +130,7 @@ def test_what_can_t_be_trusted_is_refused_before_the_table_is_asked_anything(wha
 
     assert answer.status == status, answer.text
     assert answer.body["error"]["type"] == "invalid_request_error"
-    assert touched == []
+    assert touched == (["Query"] if provider == "openai" else [])  # a name of nobody: who is known is listed
 
 
 def test_a_body_that_is_no_base64_is_refused_before_the_table_is_asked_anything(touched: list[str]) -> None:
@@ -140,25 +142,58 @@ def test_a_body_that_is_no_base64_is_refused_before_the_table_is_asked_anything(
     assert touched == []
 
 
-def test_a_provider_s_secret_is_read_once_a_minute_however_much_is_sent(
-    live: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    body = about("ftjob-1")
-    read: list[str] = []
+@pytest.fixture
+def read(live: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The parameters that SSM was asked for."""
+    names: list[str] = []
     secret = app.secret
 
     def reading(_: object, name: str) -> str | None:
-        read.append(name)
+        names.append(name)
         return secret(name)
 
-    monkeypatch.setattr(type(app), "secret", reading)
-
     assert live.tenant
+    monkeypatch.setattr(type(app), "secret", reading)
+    return names
+
+
+def test_a_provider_s_secret_is_read_once_a_minute_however_much_is_sent(read: list[str]) -> None:
+    body = about("ftjob-1")
     for key in (KEY, b"y" * 32, KEY):
         hear(body, signed(body, key=key))
         hear(body, signed(body, key=key), provider="nobody")
 
-    assert read == [PARAMETER, PARAMETER.replace("trainer", "nobody")]
+    assert read == [PARAMETER]
+
+
+def test_made_up_names_cost_one_look_and_keep_out_nobody(read: list[str], touched: list[str]) -> None:
+    body = about("ftjob-1")
+    app.provider_rows.save(RegisteredProvider(name="azure", base_url="https://acme.example/v1"))
+    other = PARAMETER.replace("trainer", "azure")
+    app.client("ssm").put_parameter(Name=other, Value=SECRET, Type="SecureString")
+    first = hear(body, signed(body))
+    touched.clear()
+
+    refused = {hear(body, signed(body), provider=f"made-up-{number}").status for number in range(120)}
+    asked = list(touched)
+    heard = [hear(body, signed(body), provider=name).status for name in ("trainer", "azure", "azure", "trainer")]
+
+    assert (first.status, refused, heard) == (202, {401}, [202] * 4)
+    assert (asked, read) == (["Query"], [PARAMETER, other])
+
+
+def test_a_name_that_is_added_is_known_within_a_minute(read: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    body, now = about("ftjob-1"), monotonic()
+    monkeypatch.setattr("check_status.secrets.monotonic", lambda: now)
+    assert hear(body, signed(body), provider="azure").status == 401
+    app.provider_rows.save(RegisteredProvider(name="azure", base_url="https://acme.example/v1"))
+    app.client("ssm").put_parameter(Name=PARAMETER.replace("trainer", "azure"), Value=SECRET, Type="SecureString")
+
+    within = hear(body, signed(body), provider="azure").status
+    now += 61
+
+    assert (within, hear(body, signed(body), provider="azure").status) == (401, 202)
+    assert read == [PARAMETER.replace("trainer", "azure")]
 
 
 def test_a_provider_that_is_away_is_no_reason_to_send_it_again(live: World) -> None:
