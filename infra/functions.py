@@ -174,7 +174,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
                 "DELETE /v1/models/{model}/versions/{number}", "POST /v1/models/{model}/versions/{number}/deploy",
                 "GET PUT /v1/models/{model}/deployment",
                 "POST /v1/models/{model}/activate", "POST /v1/models/{model}/deactivate",
-                "POST /v1/models/{model}/rollback", "GET /v1/models/{model}/history"),
+                "POST /v1/models/{model}/rollback", "POST /v1/models/{model}/resume",
+                "GET /v1/models/{model}/history"),
         events=("EvaluationCompleted",),
         table=("GetItem", "Query", "PutItem"), settings=("provider", "base_model")),
 

@@ -6,14 +6,19 @@ A write names the deployment it saw: of two decisions at once one is refused and
 from datetime import datetime
 from typing import NamedTuple
 
-from tuneloop.domain.errors import Conflict, InvalidInput, Stale
+from tuneloop.domain.errors import Conflict, InvalidInput, NotFound, Stale
+from tuneloop.domain.evaluation import Evaluation, Intent
 from tuneloop.domain.events import EvaluationCompleted, VersionReady
+from tuneloop.domain.holds import Hold, RefusedVersion, Takeoff
 from tuneloop.domain.registry import (
+    GATE,
     Action,
     Deployment,
     HistoryEntry,
     VersionStatus,
     activated,
+    held,
+    released,
     rolled_back,
     shared,
 )
@@ -21,7 +26,6 @@ from tuneloop.store.datasets import Datasets
 from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.models import Models
 
-GATE = "gate"
 FAILED = VersionStatus.DEPLOY_FAILED
 
 
@@ -30,50 +34,76 @@ def activate(
 ) -> Deployment:
     """Serve everybody with a version: the given one, or the one that did so before.
 
-    Never "the latest" unasked: that may be the one which the gate has just refused.
+    Never "the latest" unasked: that may be the one which the gate has just refused. A person who activates a version
+    lifts the hold; who puts the base model back has taken a version off, by whatever route, and makes one.
     """
-    old = models.deployment(tenant, model)
+    old = models.deployment_with_hold(tenant, model)
     chosen = old.previous if number is None else number
     if chosen is None:
         raise InvalidInput("No version served before this one: name the `version` to activate.", param="version")
     _require_ready(tenant, model, chosen, models)
-    return _decide(old, activated(old, chosen, reason, now), Action.ACTIVATE, by, models, now)
+    new = activated(old, chosen, reason, now)
+    if chosen:
+        return _decide(old, released(new), Action.ACTIVATE, by, reason, models, now)
+    return _take_off(old, new, "activate", by, reason, models, now)
 
 
 def deactivate(tenant: str, model: str, *, by: str, reason: str, models: Models, now: datetime) -> Deployment:
-    """Serve everybody with the base model."""
-    old = models.deployment(tenant, model)
-    return _decide(old, activated(old, 0, reason, now), Action.DEACTIVATE, by, models, now)
+    """Serve everybody with the base model, and hold it: nothing else is activated by itself."""
+    old = models.deployment_with_hold(tenant, model)
+    return _take_off(old, activated(old, 0, reason, now), "deactivate", by, reason, models, now)
 
 
 def roll_back(tenant: str, model: str, *, by: str, reason: str, models: Models, now: datetime) -> Deployment:
-    """Take the candidate off, or put back the version that was stable before."""
-    old = models.deployment(tenant, model)
-    return _decide(old, rolled_back(old, reason, now), Action.ROLLBACK, by, models, now)
+    """Take the candidate off, or put back the version that was stable before, and hold it."""
+    old = models.deployment_with_hold(tenant, model)
+    return _take_off(old, rolled_back(old, reason, now), "rollback", by, reason, models, now)
+
+
+class Resumed(NamedTuple):
+    """A deployment without its hold, and the versions that the hold kept from being activated."""
+
+    deployment: Deployment
+    refused: list[RefusedVersion]
+
+
+def resume(tenant: str, model: str, *, by: str, reason: str, models: Models, now: datetime) -> Resumed:
+    """Let verdicts activate versions again; none that was refused meanwhile is activated by that.
+
+    Asked again it changes nothing: without a hold there is nothing to lift.
+    """
+    old = models.deployment_with_hold(tenant, model)
+    new = _decide(old, released(old), Action.RESUME, by, reason, models, now)
+    return Resumed(new, old.hold.refused if old.hold else [])
 
 
 def share(
     tenant: str, model: str, candidate: int | None, part: float, *, by: str, reason: str, models: Models, now: datetime
 ) -> Deployment:
-    """Serve a part (0-1) of the users with a candidate."""
-    old = models.deployment(tenant, model)
+    """Serve a part (0-1) of the users with a candidate; a trial by hand neither makes a hold nor lifts one."""
+    old = models.deployment_with_hold(tenant, model)
     if candidate is not None:
         _require_ready(tenant, model, candidate, models)
-    return _decide(old, shared(old, candidate, part, reason, now), Action.SHARE, by, models, now)
+    return _decide(old, shared(old, candidate, part, reason, now), Action.SHARE, by, reason, models, now)
 
 
 def apply_verdict(
     event: EvaluationCompleted, *, models: Models, evaluations: Evaluations, datasets: Datasets, now: datetime
 ) -> Deployment:
-    """Do what the gate says, once per announcement: activate the candidate, or write down why not."""
-    old = models.deployment(event.tenant, event.model)
-    made = _decision(event, old, evaluations, datasets, now)
+    """Do what the gate says, once per announcement: activate the candidate, or write down why not.
+
+    A report decides nothing, whoever announces it.
+    """
+    old = models.deployment_with_hold(event.tenant, event.model)
+    proved = evaluations.find(event.tenant, event.evaluation)
+    if proved and proved.intent is Intent.REPORT:
+        return old
+    made = _decision(event, proved, old, datasets, now)
     entry = _entry(made.new, made.action, GATE, made.reason, now).model_copy(update={"evaluation": event.evaluation})
-    once = f"{event.evaluation}.{event.late.isoformat()}" if event.late else event.evaluation
     try:
-        models.decide(old, made.new, entry, once=once, follow_up=made.follow_up)
+        models.decide(old, made.new, entry, once=event.once, follow_up=made.follow_up)
     except Stale:
-        if models.is_decided(event.tenant, event.model, once):
+        if models.is_decided(event.tenant, event.model, event.once):
             return models.deployment(event.tenant, event.model)
         raise
     return made.new
@@ -89,27 +119,31 @@ class _Decision(NamedTuple):
 
 
 def _decision(
-    event: EvaluationCompleted, old: Deployment, evaluations: Evaluations, datasets: Datasets, now: datetime
+    event: EvaluationCompleted, proved: Evaluation | None, old: Deployment, datasets: Datasets, now: datetime
 ) -> _Decision:
     """A first activation over a base model goes to everybody at once; so does any other until rollouts step by step.
 
     Who may only train chooses the rows of an evaluation, so those of a dataset that doesn't feed the model let nothing
-    through. A candidate that was proved against what no longer serves is compared with what does.
+    through. A candidate that was proved against what no longer serves is compared with what does, unless a person took
+    a version off: then it is written down, and a person decides what comes next.
     """
     reason = event.verdict.reason
     if not event.verdict.promote:
         return _Decision(old, Action.REFUSE, reason)
-    proved = evaluations.get(event.tenant, event.evaluation)
+    if proved is None:
+        raise NotFound(f"There is no evaluation {event.evaluation}.", param="evaluation")
     dataset = datasets.find(event.tenant, proved.dataset)
     if dataset is None or dataset.model != event.model:
         foreign = f"But that was proved on dataset {proved.dataset}, which doesn't feed this model"
         how = f"somebody with the scope `deploy` may activate version {event.candidate}."
         return _Decision(old, Action.REFUSE, f"{reason} {foreign}: {how}")
+    if old.stable == event.candidate:
+        return _Decision(old, Action.REFUSE, f"Version {event.candidate} serves everybody already. {reason}")
+    if old.hold:
+        return _refused_by(old.hold, event, old, now)
     if old.stable == event.stable:
         new = activated(old, event.candidate, reason, now)
         return _Decision(new, Action.ACTIVATE, new.reason)
-    if old.stable == event.candidate:
-        return _Decision(old, Action.REFUSE, f"Version {event.candidate} serves everybody already. {reason}")
     again = VersionReady(
         tenant=event.tenant,
         model=event.model,
@@ -123,10 +157,33 @@ def _decision(
     return _Decision(old, Action.REFUSE, f"{late}: {new_look}", again)
 
 
-def _decide(old: Deployment, new: Deployment, action: Action, by: str, models: Models, now: datetime) -> Deployment:
+def _refused_by(hold: Hold, event: EvaluationCompleted, old: Deployment, now: datetime) -> _Decision:
+    refused = RefusedVersion(version=event.candidate, against=event.stable, evaluation=event.evaluation, at=now)
+    new = old.model_copy(update={"hold": hold.with_refused(refused)})
+    why = f"But {hold.explain()}, and nothing is activated by itself until a person says so"
+    how = (
+        f"activate version {event.candidate}, or POST /v1/models/{event.model}/resume and ask for its evaluation again "
+        "with `promote: true`."
+    )
+    return _Decision(new, Action.REFUSE, f"{event.verdict.reason} {why}: {how}")
+
+
+def _take_off(
+    old: Deployment, new: Deployment, how: Takeoff, by: str, reason: str, models: Models, now: datetime
+) -> Deployment:
+    """Store that a person took a version off; asked once more it changes nothing, and the first to ask stays named."""
+    if new is not old or old.hold is None:
+        new = held(new, how, by, reason, now)
+    return _decide(old, new, Action(how), by, reason, models, now)
+
+
+def _decide(
+    old: Deployment, new: Deployment, action: Action, by: str, reason: str, models: Models, now: datetime
+) -> Deployment:
     if new is old:
         return old
-    models.decide(old, new, _entry(new, action, by, new.reason, now))
+    said = new.reason if new.step != old.step else reason
+    models.decide(old, new, _entry(new, action, by, said, now))
     return new
 
 

@@ -1,13 +1,24 @@
 """The registry routes: models, versions, deployments and the decisions about them."""
 
-from activate_model.activate import activate, deactivate, roll_back, share
+from activate_model.activate import activate, deactivate, resume, roll_back, share
 from activate_model.redeploy import redeploy
 from activate_model.register import NewModelRequest, NewVersionRequest, register_model, register_version
 from activate_model.retire import retire
-from activate_model.shapes import Activation, DeploymentChange, ListedVersion, ModelView, Number, Reason, shown
+from activate_model.shapes import (
+    Activation,
+    CurrentDeployment,
+    DeploymentChange,
+    ListedVersion,
+    ModelView,
+    Number,
+    Reason,
+    ResumedDeployment,
+    current,
+    shown,
+)
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
-from tuneloop.domain.registry import Deployment, DeploymentView, HistoryEntry, VersionView
+from tuneloop.domain.registry import HistoryEntry, VersionView
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
 
 api = Api(app)
@@ -61,15 +72,15 @@ def deploy_version(model: Name, number: Number) -> VersionView:
 
 
 @api.route("GET /v1/models/{model}/deployment", Scope.READ)
-def get_deployment(model: Name) -> DeploymentView:
-    """Which version answers, which is candidate, and for which share of the users."""
-    return _view(app.models.deployment(api.tenant, model))
+def get_deployment(model: Name) -> CurrentDeployment:
+    """Which version answers, which is candidate and for which share of the users, and what holds the next one back."""
+    return current(app.models.deployment_with_hold(api.tenant, model))
 
 
 @api.route("PUT /v1/models/{model}/deployment", Scope.DEPLOY)
-def put_deployment(model: Name, change: DeploymentChange) -> DeploymentView:
-    """Set the candidate and its share."""
-    return _view(
+def put_deployment(model: Name, change: DeploymentChange) -> CurrentDeployment:
+    """Set the candidate and its share; a hold is neither made nor lifted by that."""
+    return current(
         share(
             api.tenant,
             model,
@@ -84,23 +95,40 @@ def put_deployment(model: Name, change: DeploymentChange) -> DeploymentView:
 
 
 @api.route("POST /v1/models/{model}/activate", Scope.DEPLOY)
-def post_activate(model: Name, wanted: Activation = AS_BEFORE) -> DeploymentView:
-    """Serve everybody with a version, the one that did so before unless another is named."""
-    return _view(
+def post_activate(model: Name, wanted: Activation = AS_BEFORE) -> CurrentDeployment:
+    """Serve everybody with a version, the one that did so before unless another is named; that lifts a hold.
+
+    Putting version 0 back, the base model, makes a hold, as `deactivate` does.
+    """
+    return current(
         activate(api.tenant, model, wanted.version, by=_by(), reason=wanted.reason, models=app.models, now=utc_now())
     )
 
 
 @api.route("POST /v1/models/{model}/deactivate", Scope.DEPLOY)
-def post_deactivate(model: Name, why: Reason = BY_HAND) -> DeploymentView:
-    """Serve everybody with the base model."""
-    return _view(deactivate(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now()))
+def post_deactivate(model: Name, why: Reason = BY_HAND) -> CurrentDeployment:
+    """Serve everybody with the base model; no version is activated by itself until somebody activates or resumes."""
+    return current(deactivate(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now()))
 
 
 @api.route("POST /v1/models/{model}/rollback", Scope.DEPLOY)
-def post_rollback(model: Name, why: Reason = BY_HAND) -> DeploymentView:
-    """Take the candidate off, or put back the version that was stable before."""
-    return _view(roll_back(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now()))
+def post_rollback(model: Name, why: Reason = BY_HAND) -> CurrentDeployment:
+    """Take the candidate off, or put back the version that was stable before; a hold then keeps it so.
+
+    No version is activated by itself until somebody activates or resumes.
+    """
+    return current(roll_back(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now()))
+
+
+@api.route("POST /v1/models/{model}/resume", Scope.DEPLOY)
+def post_resume(model: Name, why: Reason = BY_HAND) -> ResumedDeployment:
+    """Let better versions be activated by themselves again, after a deactivate or rollback by hand.
+
+    Nothing is activated by this call: `could_activate` names what was proved better meanwhile. Activate one of those,
+    or ask for its evaluation again with `promote: true`.
+    """
+    resumed = resume(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now())
+    return ResumedDeployment(**current(resumed.deployment).model_dump(), could_activate=resumed.refused)
 
 
 @api.route("GET /v1/models/{model}/history", Scope.READ)
@@ -112,7 +140,3 @@ def list_history(model: Name, limit: Limit = 20, cursor: Cursor = None) -> ListO
 
 def _by() -> str:
     return f"key {api.caller.id}"
-
-
-def _view(deployment: Deployment) -> DeploymentView:
-    return DeploymentView.model_validate(deployment.model_dump())

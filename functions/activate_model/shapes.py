@@ -7,9 +7,10 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from tuneloop.domain.holds import RefusedVersion, describe_wait
 from tuneloop.domain.ids import Name
 from tuneloop.domain.pricing import Usd
-from tuneloop.domain.registry import Version, VersionNumber, VersionView
+from tuneloop.domain.registry import Deployment, DeploymentView, Version, VersionNumber, VersionView
 from tuneloop.providers.catalog import price_of
 
 Number = Annotated[int, Path(ge=0, le=999_999)]
@@ -36,6 +37,21 @@ class DeploymentChange(Reason):
     share: float = Field(default=0.0, ge=0, le=1)
 
 
+class CurrentDeployment(DeploymentView):
+    """What answers for a model now; `waiting_for` says why no version is activated by itself, null where one may be."""
+
+    waiting_for: str | None = None
+
+
+class ResumedDeployment(CurrentDeployment):
+    """A deployment whose hold was lifted, and the versions that it kept from being activated, for a person to choose.
+
+    None of them is activated by that. An empty list: there was no hold, or it kept nothing.
+    """
+
+    could_activate: list[RefusedVersion] = Field(default_factory=list)
+
+
 class ModelView(BaseModel):
     """A model as its users read it."""
 
@@ -50,6 +66,12 @@ class ListedVersion(VersionView):
     """A version in a list, with what keeping its model costs a month; null where that isn't known."""
 
     storage_per_month_usd: Usd | None = None
+
+
+def current(deployment: Deployment) -> CurrentDeployment:
+    """A deployment as its users read it."""
+    wait = describe_wait(deployment.model, deployment.hold)
+    return CurrentDeployment(**deployment.model_dump(), waiting_for=wait)
 
 
 def shown(version: Version) -> ListedVersion:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from complete_chat.complete import Answer, complete, version_of
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.access import Scope
+from tuneloop.domain.holds import describe_wait
 from tuneloop.domain.routing import MODEL_PATTERN, Arm, named_version, route
 from tuneloop.http import Api, Name, UserKey
 from tuneloop.wire.chat import ChatRequest, chunks_of
@@ -27,6 +28,12 @@ ANSWERS = {
         "content": {"application/json": {"model": Answer}, MEDIA_TYPE: {"schema": {"type": "string"}}},
     }
 }
+
+
+class ServedModel(Model):
+    """A model that chat completions can name, and what keeps a better version from being activated by itself."""
+
+    waiting_for: str | None = None
 
 
 class RouteView(BaseModel):
@@ -49,13 +56,17 @@ def list_models() -> ModelList:
 
 
 @api.route("GET /v1/models/{model}", Scope.READ)
-def get_model(model: AnyModel) -> Model:
-    """A model by its name, or a version of it by `model:version`, as a job's `fine_tuned_model` names it."""
+def get_model(model: AnyModel) -> ServedModel:
+    """A model by its name, or a version of it by `model:version`, as a job's `fine_tuned_model` names it.
+
+    `waiting_for` says why no better version is activated by itself, null where one may be.
+    """
     name, number = named_version(model)
     created = app.models.get(api.tenant, name).created_at
     if number is not None:
         created = version_of(api.tenant, name, number, models=app.models).created_at
-    return Model(id=model, created=int(created.timestamp()), owned_by=api.tenant)
+    wait = describe_wait(name, app.models.deployment_with_hold(api.tenant, name).hold)
+    return ServedModel(id=model, created=int(created.timestamp()), owned_by=api.tenant, waiting_for=wait)
 
 
 @api.route("POST /v1/chat/completions", Scope.INFER, responses=ANSWERS)

@@ -4,6 +4,7 @@ from evaluate.request import request_evaluation
 from evaluate.routes import api
 from evaluate.run import Work
 from tuneloop.app import app, utc_now
+from tuneloop.domain.evaluation import Intent
 from tuneloop.domain.events import EvaluationRequested, VersionReady
 from tuneloop.sweeping import each
 from tuneloop.triggers import Function
@@ -19,8 +20,16 @@ def on_version(event: VersionReady) -> None:
     version = app.models.version(event.tenant, event.model, event.version)
     stable = app.models.deployment(event.tenant, event.model).stable
     if stable != version.number:
-        export = app.exports.get(event.tenant, event.dataset, event.export)
-        request_evaluation(version, stable, export, evaluations=app.evaluations, now=utc_now(), late=event.late)
+        request_evaluation(
+            version,
+            stable,
+            app.exports.get(event.tenant, event.dataset, event.export),
+            intent=Intent.PROMOTE,
+            evaluations=app.evaluations,
+            models=app.models,
+            now=utc_now(),
+            late=event.late,
+        )
 
 
 @handler.on("EvaluationRequested")

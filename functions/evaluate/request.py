@@ -3,15 +3,19 @@
 from datetime import datetime
 from itertools import count
 
-from tuneloop.domain.errors import Conflict, Stale
-from tuneloop.domain.evaluation import FEWEST_ROWS, Evaluation, EvaluationStatus, Verdict
-from tuneloop.domain.events import EvaluationCompleted, EvaluationRequested
+from tuneloop.domain.errors import Stale
+from tuneloop.domain.evaluation import FEWEST_ROWS, Evaluation, EvaluationStatus, Intent, Verdict
+from tuneloop.domain.events import EvaluationCompleted, EvaluationRequested, announcement
 from tuneloop.domain.exports import Export
 from tuneloop.domain.ids import derived_id
 from tuneloop.domain.registry import Version
 from tuneloop.domain.splitting import LARGEST_TEST_SHARE
 from tuneloop.store.evaluations import Evaluations
+from tuneloop.store.models import Models
 
+# A worker writes to its row about every 45 s, and few people raise an evaluation at once: after some tries it is none
+# of these.
+TRIES = 5
 NO_TEST = (
     f"No examples were kept to prove it on: at most {LARGEST_TEST_SHARE:.0%} of the unmarked prompts can be, and fewer "
     f"than {FEWEST_ROWS} would prove nothing. Add examples or a test file, or activate it by hand if you trust it."
@@ -23,28 +27,32 @@ def request_evaluation(
     stable: int,
     export: Export,
     *,
+    intent: Intent,
     evaluations: Evaluations,
+    models: Models,
     now: datetime,
     again: bool = False,
     late: datetime | None = None,
 ) -> Evaluation:
     """The evaluation of a version against the stable one on an export's test rows; asking twice gives the same one.
 
-    With `again`, one that ended in an error is followed by another attempt, which takes no look of its own: the one
-    before could not have let anything through. Asked because a verdict came `late`, one that had ended by then has its
-    verdict announced again: it is about what serves now, and the decisions so far were about what served then.
+    Its intent rises to the one that is asked for, and never falls. With `again`, a person asks: one that ended in an
+    error is followed by another attempt, which takes no look of its own, as the one before could not have let anything
+    through. So is a report's error where the verdict is to decide. Asked because a verdict came `late`, one that had
+    ended by then has its verdict announced again: it is about what serves now, and the decisions so far were about what
+    served then.
     """
-    if version.number == stable:
-        raise Conflict(f"Version {stable} is stable: there is nothing to compare it with.", param="version")
     tenant, model = version.tenant, version.model
     repeated = None
     for attempt in count(1):
         identity = derived_id("eval", tenant, model, version.number, stable, export.id, attempt)
         if (found := evaluations.find(tenant, identity)) is None:
             break
-        if not (again and found.error):
-            is_over = late is not None and found.finished_at is not None and found.finished_at <= late
-            return complete(found, evaluations, now, late=late) if is_over else found
+        if not found.error or not (again or intent.rises_above(found.intent)):
+            if intent.rises_above(found.intent):
+                return raise_intent(found, intent, evaluations, now)
+            when = announced_again_at(found, intent, by_person=again, late=late, models=models, now=now)
+            return complete(found, evaluations, now, late=when) if when else found
         repeated = found
     evaluation = Evaluation(
         tenant=tenant,
@@ -54,20 +62,56 @@ def request_evaluation(
         stable=stable,
         dataset=export.dataset,
         export=export.id,
+        intent=intent,
         look=repeated.look if repeated else 0,
         attempt=attempt,
         created_at=now,
     )
     try:
         return _stored(evaluation, export, evaluations, now)
-    except Stale:  # asked for by somebody else at the same time
-        return evaluations.get(tenant, identity)
+    except Stale:  # asked for by somebody else at the same time, and maybe for less
+        return raise_intent(evaluations.get(tenant, identity), intent, evaluations, now)
+
+
+def raise_intent(evaluation: Evaluation, intent: Intent, evaluations: Evaluations, now: datetime) -> Evaluation:
+    """The evaluation with at least this intent; one that ended as a report has its verdict announced with the raise."""
+    for _ in range(TRIES):
+        if not intent.rises_above(evaluation.intent):
+            return evaluation
+        raised = evaluation.model_copy(update={"intent": intent})
+        try:
+            return evaluations.save(raised, now=now) if raised.is_open else complete(raised, evaluations, now)
+        except Stale:  # its worker goes on, or somebody else has raised it
+            evaluation = evaluations.get(evaluation.tenant, evaluation.id)
+    raise Stale(f"Evaluation {evaluation.id} is changing too fast; try again.")
+
+
+def announced_again_at(
+    found: Evaluation, intent: Intent, *, by_person: bool, late: datetime | None, models: Models, now: datetime
+) -> datetime | None:
+    """When the verdict of an ended evaluation is announced once more, None if it isn't.
+
+    Either it was found to be about what no longer served, or a person asks for a promotion again after what was
+    decided on the last announcement: a hold may have refused it and be lifted since.
+    """
+    if intent is Intent.REPORT or found.finished_at is None:
+        return None
+    if late is not None:
+        return late if found.finished_at <= late else None
+    last = announcement(found.id, found.announced_again)
+    would_promote = found.verdict is not None and found.verdict.promote
+    return now if by_person and would_promote and models.is_decided(found.tenant, found.model, last) else None
 
 
 def complete(
     evaluation: Evaluation, evaluations: Evaluations, now: datetime, late: datetime | None = None
 ) -> Evaluation:
-    """Store an ended evaluation with the event that carries its verdict; `late` if that is announced once more."""
+    """Store an ended evaluation, if it is to promote with the event that carries its verdict.
+
+    `late` is the time of an announcement that isn't the first.
+    """
+    if evaluation.intent is Intent.REPORT:
+        return evaluations.save(evaluation, now=now)
     event = EvaluationCompleted(
         tenant=evaluation.tenant,
         evaluation=evaluation.id,
@@ -77,7 +121,8 @@ def complete(
         verdict=evaluation.verdict or Verdict(promote=False, reason=NO_TEST),
         late=late,
     )
-    return evaluations.save(evaluation, event=event, now=now)
+    announced = evaluation.model_copy(update={"announced_again": late}) if late else evaluation
+    return evaluations.save(announced, event=event, now=now)
 
 
 def _stored(evaluation: Evaluation, export: Export, evaluations: Evaluations, now: datetime) -> Evaluation:

@@ -2,11 +2,12 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from evaluate.pair import resolve_export, resolve_pair
 from evaluate.request import request_evaluation
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
-from tuneloop.domain.errors import InvalidInput
-from tuneloop.domain.evaluation import EvaluationView
+from tuneloop.domain.errors import Conflict
+from tuneloop.domain.evaluation import EvaluationView, Intent
 from tuneloop.domain.ids import Name as Id
 from tuneloop.domain.registry import VersionNumber
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
@@ -15,36 +16,58 @@ api = Api(app)
 
 
 class NewEvaluation(BaseModel):
-    """A version to compare with what serves today; its own export's test rows unless another export is named."""
+    """Two versions of a model to compare, on the test rows of an export.
+
+    `against` is what serves now unless another version is named; the version that serves is compared with the one that
+    served before it, else with the base model (0). The rows are those of the version's own export, else of the other
+    version's own. With `promote` the verdict also decides: a version that proves better is activated.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     model: Id
     version: VersionNumber
+    against: VersionNumber | None = None
     dataset: Id | None = None
     export: Id | None = None
+    promote: bool = False
 
 
 @api.route("POST /v1/evaluations", Scope.TRAIN, status=202)
 def create_evaluation(new: NewEvaluation) -> EvaluationView:
-    """Compare a version with the stable one on held-out examples; poll the answer's id.
+    """Compare two versions on held-out examples and report; poll the answer's id. A report decides nothing.
 
-    On a dataset that doesn't feed the model it is a report only: activating the version then takes the scope `deploy`.
-    Asking again gives the same evaluation, or another attempt at it where it ended in an `error`.
+    `promote: true` takes the scope `deploy` too, and a comparison with what serves now, on the model's own dataset: a
+    version that proves better is then activated. Asking again gives the same evaluation, raised to `promote` if that is
+    asked for, or another attempt at it where it ended in an `error`.
     """
-    version = app.models.version(api.tenant, new.model, new.version)
-    dataset, export = new.dataset or version.dataset, new.export or version.export
-    if dataset is None or export is None:
-        raise InvalidInput("This version has no export of its own: name a `dataset` and its `export`.", param="export")
+    if new.promote:
+        api.caller.require(Scope.DEPLOY)
+    pair = resolve_pair(api.tenant, new.model, new.version, new.against, promotes=new.promote, models=app.models)
+    dataset, export = resolve_export(pair, new.dataset, new.export)
+    found = app.exports.get(api.tenant, dataset, export)
+    if new.promote:
+        _require_own_data(new.model, dataset)
     evaluation = request_evaluation(
-        version,
-        app.models.deployment(api.tenant, new.model).stable,
-        app.exports.get(api.tenant, dataset, export),
+        pair.version,
+        pair.against.number,
+        found,
+        intent=Intent.PROMOTE if new.promote else Intent.REPORT,
         evaluations=app.evaluations,
+        models=app.models,
         now=utc_now(),
         again=True,
     )
     return EvaluationView.model_validate(evaluation.model_dump())
+
+
+def _require_own_data(model: str, dataset: str) -> None:
+    """Refuse to ask for a promotion on rows of a dataset that doesn't feed the model: the gate would not grant it."""
+    if app.datasets.get(api.tenant, dataset).model != model:
+        message = (
+            f"Dataset {dataset} doesn't feed model {model}: a comparison on it can only report. Leave out `promote`."
+        )
+        raise Conflict(message, param="dataset", code="foreign_dataset")
 
 
 @api.route("GET /v1/evaluations", Scope.READ)

@@ -112,20 +112,19 @@ class Work:
         self._save(parts=parts, progress=progress, waiting_for=None, waiting_since=None)
 
     def _end(self, ended: Evaluation) -> bool:
-        self.evaluation = complete(ended, self.evaluations, self.clock())
+        self._store(ended, lambda evaluation: complete(evaluation, self.evaluations, self.clock()))
         return False
 
     def _hand_over(self) -> bool:
         event = EvaluationRequested(tenant=self.evaluation.tenant, evaluation=self.evaluation.id)
         released = self.evaluation.model_copy(update={"lease": None})
-        self.evaluation = self.evaluations.save(released, event=event, now=self.clock())
+        self._store(released, lambda evaluation: self.evaluations.save(evaluation, event=event, now=self.clock()))
         return False
 
     def _wait(self, why: str) -> bool:
         now = self.clock()
         waits = {"waiting_for": why, "waiting_since": self.evaluation.waiting_since or now}
-        waiting = self.evaluation.model_copy(update={"lease": None, **waits})
-        self.evaluation = self.evaluations.save(waiting, now=now)
+        self._store(self.evaluation.model_copy(update={"lease": None, **waits}), self._saved)
         return False
 
     def _waited_too_long(self, away: ProviderUnavailable) -> EvaluationError | None:
@@ -137,5 +136,20 @@ class Work:
 
     def _save(self, **changes: object) -> None:
         held = lease(self.owner, self.clock(), LEASE_S)
-        changed = self.evaluation.model_copy(update={"lease": held, **changes})
-        self.evaluation = self.evaluations.save(changed, now=self.clock())
+        self._store(self.evaluation.model_copy(update={"lease": held, **changes}), self._saved)
+
+    def _saved(self, evaluation: Evaluation) -> Evaluation:
+        return self.evaluations.save(evaluation, now=self.clock())
+
+    def _store(self, changed: Evaluation, save: Callable[[Evaluation], Evaluation]) -> None:
+        """Save the row, with the intent that somebody may have raised meanwhile; Stale if anything else happened to it.
+
+        Answers that are paid for would be lost if a raise made the worker give up.
+        """
+        try:
+            self.evaluation = save(changed)
+        except Stale:
+            found = self.evaluations.get(changed.tenant, changed.id)
+            if not found.is_raised_from(self.evaluation):
+                raise
+            self.evaluation = save(changed.model_copy(update={"intent": found.intent, "seq": found.seq}))

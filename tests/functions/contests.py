@@ -53,6 +53,11 @@ def request(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return asked
 
 
+def promoting(body: dict[str, Any]) -> dict[str, Any]:
+    """The request of somebody who wants a version that proves better to be activated."""
+    return body | {"promote": True}
+
+
 def read(world: World, evaluation: str) -> dict[str, Any]:
     """An evaluation as its user sees it."""
     found: dict[str, Any] = world.call("GET /v1/evaluations/{evaluation}", f"{EVALUATIONS}/{evaluation}").body

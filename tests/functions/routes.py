@@ -38,6 +38,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/models/{model}/activate": {},
     "POST /v1/models/{model}/deactivate": {},
     "POST /v1/models/{model}/rollback": {},
+    "POST /v1/models/{model}/resume": {},
     "POST /v1/chat/completions": {"model": "support", "messages": [{"role": "user", "content": "Where is my order?"}]},
     "POST /v1/feedback": {"inference_id": "chatcmpl-support.1.1.stable.2026-11-20.00000000.0.0", "rating": 5},
 }

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.functions import contests, steps
-from tests.functions.contests import Playing, contest, knowing
+from tests.functions.contests import Playing, contest, knowing, promoting
 from tests.world import World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
@@ -22,7 +22,7 @@ def overtaken(world: World) -> World:
     first, second = contest(world, contests.lines(40), ("v1", "v2"))
     Playing(lambda asked: knowing("v1", "v2")(asked) if contests.number_in(asked) % 4 else knowing("v2")(asked))
     for body in (first, second):
-        contests.request(world, body)
+        contests.request(world, promoting(body))
     world.settle()
     return world
 
@@ -54,7 +54,7 @@ def test_a_late_verdict_that_comes_again_has_nothing_evaluated_twice(overtaken: 
 def test_a_verdict_for_what_was_put_on_by_hand_meanwhile_asks_for_nothing(world: World) -> None:
     [body] = contest(world, contests.lines(40))
     Playing(knowing("v1"))
-    asked = contests.request(world, body)
+    asked = contests.request(world, promoting(body))
     steps.decide(world, "activate", {"version": 1})
 
     world.settle()
@@ -66,13 +66,13 @@ def test_a_verdict_for_what_was_put_on_by_hand_meanwhile_asks_for_nothing(world:
 
 
 def too_late(world: World) -> dict[str, Any]:
-    """The evaluation of version 2 against 1, whose verdict came while version 0 served, before anything follows."""
-    _, second = contest(world, contests.lines(40), ("v1", "v2"))
+    """The evaluation of version 2 against 1, whose verdict came while version 3 served, before anything follows."""
+    _, second, _ = contest(world, contests.lines(40), ("v1", "v2", "v3"))
     steps.decide(world, "activate", {"version": 1})
     world.settle()
     Playing(knowing("v2"))
-    asked = contests.request(world, second)
-    steps.decide(world, "activate", {"version": 0})
+    asked = contests.request(world, promoting(second))
+    steps.decide(world, "activate", {"version": 3})
     relay_until(world, "EvaluationCompleted", 1)
     return asked
 
@@ -98,8 +98,8 @@ def test_a_verdict_that_came_late_counts_once_its_stable_version_serves_again(wo
     assert lines == [
         ("activate", 2, asked["id"]),
         ("activate", 1, None),
-        ("refuse", 0, asked["id"]),
-        ("activate", 0, None),
+        ("refuse", 3, asked["id"]),
+        ("activate", 3, None),
         ("activate", 1, None),
     ]
 
@@ -126,8 +126,8 @@ def test_what_follows_from_a_late_verdict_is_done_once_however_often_it_comes(wo
 def test_a_verdict_that_comes_late_again_is_looked_after_again(world: World) -> None:
     asked = too_late(world)
     steps.decide(world, "activate", {"version": 1})
-    relay_until(world, "VersionReady", 3)
-    steps.decide(world, "activate", {"version": 0})
+    relay_until(world, "VersionReady", 4)
+    steps.decide(world, "activate", {"version": 3})
     relay_until(world, "EvaluationCompleted", 2)
     steps.decide(world, "activate", {"version": 1})
 
@@ -138,38 +138,63 @@ def test_a_verdict_that_comes_late_again_is_looked_after_again(world: World) -> 
 
 
 def test_a_late_verdict_finds_the_refusal_that_still_holds_and_says_so(world: World) -> None:
-    _, second = contest(world, contests.lines(40), ("v1", "v2"))
+    _, second, _ = contest(world, contests.lines(40), ("v1", "v2", "v3"))
     Playing(knowing())
-    refused = contests.ended(world, second)
+    steps.decide(world, "activate", {"version": 3})
+    refused = contests.ended(world, promoting(second))
     steps.decide(world, "activate", {"version": 1})
     Playing(lambda asked: contests.expected(contests.number_in(asked)) if contests.arm_of(asked) == "v2" else "no")
-    late = contests.request(world, second)
-    steps.decide(world, "activate", {"version": 0})
+    late = contests.request(world, promoting(second))
+    steps.decide(world, "activate", {"version": 3})
 
     world.settle()
 
     assert [each["id"] for each in contests.every(world)] == [refused["id"], late["id"]]
     last, before = steps.history(world)[:2]
     assert (before["evaluation"], last["evaluation"]) == (late["id"], refused["id"])
-    assert (last["action"], last["stable"], last["reason"]) == ("refuse", 0, refused["verdict"]["reason"])
+    assert (last["action"], last["stable"], last["reason"]) == ("refuse", 3, refused["verdict"]["reason"])
 
 
-def test_who_may_only_train_activates_nothing_with_rows_of_his_own_choice(world: World) -> None:
+def with_exam(world: World) -> dict[str, Any]:
+    """A request to prove version 1 on rows of a dataset that doesn't feed its model, and that it would pass."""
     [body] = contest(world, [])
     world.drop("exam", [*steps.questions(20, split="train"), *contests.lines(40)], name="test/own.jsonl")
     world.schedule("collect-examples")
     world.settle()
     [exam] = app.exports.page(world.tenant, "exam", 10, None).data
     Playing(knowing("v1"))
-    key = world.new_key(Scope.TRAIN)
+    return body | {"dataset": "exam", "export": exam.id}
 
-    body |= {"dataset": "exam", "export": exam.id}
+
+def test_who_may_only_train_activates_nothing_with_rows_of_his_own_choice(world: World) -> None:
+    body, key = with_exam(world), world.new_key(Scope.TRAIN)
+
     answer = world.call("POST /v1/evaluations", contests.EVALUATIONS, body, key=key)
     world.settle()
 
     found = contests.read(world, answer.body["id"])
-    assert (found["look"], found["verdict"]["promote"]) == (1, True)
+    assert (found["look"], found["intent"], found["verdict"]["promote"]) == (1, "report", True)
     assert steps.deployment(world)["stable"] == steps.deployment(world)["step"] == 0
+    assert steps.history(world) == []
+
+
+def test_nobody_asks_for_a_promotion_on_rows_that_do_not_feed_the_model(world: World) -> None:
+    body = with_exam(world)
+
+    answer = world.call("POST /v1/evaluations", contests.EVALUATIONS, promoting(body))
+
+    assert (answer.status, answer.body["error"]["param"]) == (409, "dataset")
+    assert contests.every(world) == []
+
+
+def test_a_version_proved_on_rows_that_do_not_feed_its_model_is_only_told_of(world: World) -> None:
+    body = with_exam(world)
+    detail = {"tenant": world.tenant, "model": "support", "version": 1, "dataset": "exam", "export": body["export"]}
+
+    invoke("evaluate", {"source": "tuneloop", "detail-type": "VersionReady", "detail": detail})
+    world.settle()
+
+    [found] = contests.every(world)
     [line] = steps.history(world)
     assert (line["action"], line["by"], line["evaluation"]) == ("refuse", "gate", found["id"])
     assert line["reason"] == (

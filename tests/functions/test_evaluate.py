@@ -149,7 +149,7 @@ def test_asking_again_gives_the_same_evaluation(live: World) -> None:
     live.settle()
 
     assert again == first
-    assert live.delivered.count("EvaluationCompleted") == 1
+    assert live.delivered.count("EvaluationRequested") == 1
 
 
 def test_each_look_at_the_same_test_rows_lowers_the_level(live: World) -> None:
@@ -206,15 +206,6 @@ def test_a_version_registered_by_hand_is_not_evaluated_unasked(world: World) -> 
     world.settle()
 
     assert world.call("GET /v1/evaluations", EVALUATIONS).body["data"] == []
-
-
-def test_what_serves_already_has_nothing_to_be_compared_with(live: World) -> None:
-    body = prepared(live)
-    steps.decide(live, "activate", {"version": 1})
-
-    assert request(live, body).status == 409
-    assert request(live, {"model": "support", "version": 1}).body["error"]["param"] == "export"
-    assert request(live, body | {"version": 7}).status == 404
 
 
 def test_answers_lie_in_parts_in_the_bucket_and_not_in_the_table(live: World) -> None:

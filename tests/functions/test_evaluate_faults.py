@@ -7,7 +7,17 @@ import pytest
 
 from tests.functions import contests, steps
 from tests.functions.conftest import Later
-from tests.functions.contests import Playing, Request, arm_of, contest, ended, knowing, number_in, read
+from tests.functions.contests import (
+    Playing,
+    Request,
+    arm_of,
+    contest,
+    ended,
+    knowing,
+    number_in,
+    promoting,
+    read,
+)
 from tests.world import BUCKET, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.evaluation import Evaluation
@@ -41,7 +51,7 @@ def test_a_model_that_is_gone_ends_the_evaluation_and_promotes_nobody(
     [body] = contest(world, contests.lines(ROWS))
     provider = Playing(lambda asked: contests.refused() if arm_of(asked) == gone else expected_of(asked))
 
-    found = ended(world, body)
+    found = ended(world, promoting(body))
 
     assert found["status"] == "failed"
     number = 0 if gone == "base" else 1
@@ -112,7 +122,7 @@ def test_what_ended_in_an_error_may_be_asked_for_again_without_another_look(worl
 def test_a_version_that_is_announced_again_does_not_repeat_what_failed(world: World) -> None:
     [body] = contest(world, contests.lines(ROWS))
     Playing(lambda _: contests.refused())
-    failed = ended(world, body)
+    failed = ended(world, promoting(body))
 
     detail = {"tenant": world.tenant, "model": "support", "version": 1, "dataset": "support", "export": body["export"]}
     invoke("evaluate", {"source": "tuneloop", "detail-type": "VersionReady", "detail": detail})

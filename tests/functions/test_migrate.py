@@ -91,6 +91,16 @@ def test_nothing_is_spent_unless_it_is_agreed_to(trained: World) -> None:
     assert len(steps.runs(trained)) == 1
 
 
+def test_a_hold_is_told_of_before_anything_is_spent(trained: World) -> None:
+    steps.decide(trained, "activate", {"version": 1})
+    steps.decide(trained, "deactivate", {"reason": "users complain"})
+
+    told = migrate("support", "--to", f"{OTHER}/{steps.BASE_MODEL}", says="n\n").output
+
+    assert "won't serve by itself" in told
+    assert "users complain" in told
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

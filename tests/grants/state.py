@@ -15,7 +15,7 @@ from tests.examples import chat
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
 from tuneloop.domain.datasets import Dataset, Drop
-from tuneloop.domain.evaluation import Evaluation
+from tuneloop.domain.evaluation import Evaluation, Intent
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.exports import Export
 from tuneloop.domain.registry import Version, new_model
@@ -125,4 +125,12 @@ def evaluation(stage: Stage) -> Evaluation:
     """Version 1 against the base model, asked for and not begun."""
     made = version(stage)
     frozen = stage.exports.get(stage.tenant, NAME, str(made.export))
-    return request_evaluation(made, 0, frozen, evaluations=stage.evaluations, now=long_ago())
+    return request_evaluation(
+        made,
+        0,
+        frozen,
+        intent=Intent.PROMOTE,
+        evaluations=stage.evaluations,
+        models=stage.models,
+        now=long_ago(),
+    )

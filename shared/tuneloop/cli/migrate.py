@@ -45,7 +45,8 @@ def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -
         is_proved = found.test_rows >= FEWEST_ROWS
         console.print(f"{model} version {version['number']} is trained on {_of(version)}; it would move to {place}.")
         console.print(f"Its export {version['export']} trains {found.examples:,} examples: {_cost(found)}.")
-        for note in found.notes:
+        wait = api.get(f"/models/{model}/deployment")["waiting_for"]
+        for note in (*found.notes, *([f"What it makes won't serve by itself. {wait}"] if wait else [])):
             console.print(f"- {note}")
         if not yes and not typer.confirm("Train there?"):
             raise typer.Exit(1)

@@ -42,6 +42,21 @@ class EvaluationStatus(StrEnum):
     FAILED = "failed"
 
 
+class Intent(StrEnum):
+    """What an evaluation's verdict is for; it only rises.
+
+    A report is read and decides nothing. Of an evaluation that is to promote, the verdict is announced, and activates
+    the candidate if it proved better.
+    """
+
+    REPORT = "report"
+    PROMOTE = "promote"
+
+    def rises_above(self, other: "Intent") -> bool:
+        """Whether this asks for more than the other."""
+        return self is Intent.PROMOTE and other is Intent.REPORT
+
+
 class ArmName(StrEnum):
     """The sides of an evaluation."""
 
@@ -96,6 +111,7 @@ class Comparison(BaseModel):
 class EvaluationView(BaseModel):
     """An evaluation as its users read it; `removed_overlap` counts test rows whose prompt was in training.
 
+    `candidate` is compared with `stable`; what the verdict does is said by `intent`: a `report` decides nothing.
     Of `rows_available` test rows each version is asked `rows_asked`, the same for all, and `examples` of them count.
     `look` is its number among the looks at its dataset's test rows within a year, 0 where there are no such rows.
     The provider didn't tell the tokens of `unmetered` answers, so `cost_usd` is what the others cost; it is an upper
@@ -108,6 +124,9 @@ class EvaluationView(BaseModel):
     stable: int
     dataset: Name
     export: Name
+    # Releases that knew no intent let every verdict decide, so their rows were asked for with promotion in view: one
+    # that is open across the upgrade does its job, and the hold keeps off what a person took off.
+    intent: Intent = Intent.PROMOTE
     look: int = 1
     status: EvaluationStatus = EvaluationStatus.REQUESTED
     progress: float = 0.0
@@ -130,9 +149,13 @@ class EvaluationView(BaseModel):
 
 
 class Evaluation(EvaluationView):
-    """An evaluation with what its workers keep about it: who holds it, and the parts written so far for each arm."""
+    """An evaluation with what its workers keep about it: who holds it, and the parts written so far for each arm.
+
+    `announced_again` is when its verdict was last announced once more, None if that was never needed.
+    """
 
     tenant: Name
+    announced_again: datetime | None = None
     attempt: int = 1
     parts: dict[ArmName, int] = {}
     waiting_since: datetime | None = None
@@ -147,6 +170,10 @@ class Evaluation(EvaluationView):
     def is_free(self, now: datetime) -> bool:
         """Whether somebody may work on it."""
         return self.is_open and not (self.lease and self.lease.is_held(now))
+
+    def is_raised_from(self, seen: "Evaluation") -> bool:
+        """Whether nothing happened since it was seen but that its intent was raised."""
+        return self.seq == seen.seq + 1 and self.lease == seen.lease and self.intent.rises_above(seen.intent)
 
     @property
     def versions(self) -> dict[ArmName, int]:
@@ -318,7 +345,8 @@ def judge(evaluation: Evaluation) -> Verdict:
     if not comparison.alpha or comparison.p_value > comparison.alpha or comparison.difference <= 0:
         provable = comparison.smallest_provable_improvement
         return _refuse(f"Not proved better: {figures}. This test set can show a gain of {provable * 100:.0f} points.")
-    return Verdict(promote=True, reason=f"Better than what serves today: {figures}.")
+    other = "what serves today" if evaluation.intent is Intent.PROMOTE else f"version {evaluation.stable}"
+    return Verdict(promote=True, reason=f"Better than {other}: {figures}.")
 
 
 def _refuse(reason: str) -> Verdict:

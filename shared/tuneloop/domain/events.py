@@ -150,8 +150,16 @@ class EvaluationRequested(DomainEvent):
     evaluation: Name
 
 
+def announcement(evaluation: str, late: datetime | None) -> str:
+    """The name of an announcement of a verdict: the first, or the one of that time."""
+    return f"{evaluation}.{late.isoformat()}" if late else evaluation
+
+
 class EvaluationCompleted(DomainEvent):
-    """An evaluation has its verdict; `late` tells a verdict that is announced again from the first time."""
+    """An evaluation that is to promote has its verdict; `late` tells one that is announced again from the first time.
+
+    Reports are not announced: they decide nothing.
+    """
 
     aggregate_field = "evaluation"
     type: Literal["EvaluationCompleted"] = "EvaluationCompleted"
@@ -161,6 +169,11 @@ class EvaluationCompleted(DomainEvent):
     stable: int
     verdict: Verdict
     late: datetime | None = None
+
+    @property
+    def once(self) -> str:
+        """The name of this announcement, under which its decision is made once."""
+        return announcement(self.evaluation, self.late)
 
 
 class DeploymentChanged(DomainEvent):

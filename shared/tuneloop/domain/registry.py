@@ -4,6 +4,7 @@ Version 0 of every model is the base model itself. A deployment names the stable
 candidate with its share of the users. Each decision is one new deployment and one line of history, never a silent edit.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, Field
 
 from tuneloop.domain.errors import Conflict
+from tuneloop.domain.holds import Hold, Takeoff
 from tuneloop.domain.ids import Name, digest
 from tuneloop.domain.jobs import RunError
 from tuneloop.domain.json_texts import KeptAsText
@@ -82,6 +84,11 @@ class Version(VersionView):
     seq: int = 0
 
     @property
+    def can_answer(self) -> bool:
+        """Whether its provider can be asked with it."""
+        return self.status == VersionStatus.READY
+
+    @property
     def is_open(self) -> bool:
         """Whether something is to be done about it at its provider: it is to be served, or removed."""
         leaving = self.status == VersionStatus.RETIRED and self.removed_at is None
@@ -89,7 +96,10 @@ class Version(VersionView):
 
 
 class DeploymentView(BaseModel):
-    """Which version is stable, which is candidate, and the candidate's share of users (0-1); `step` counts changes."""
+    """Which version is stable, which is candidate, and the candidate's share of users (0-1); `step` counts changes.
+
+    While there is a `hold`, no version is activated but by a person.
+    """
 
     model: Name
     stable: int = 0
@@ -99,13 +109,18 @@ class DeploymentView(BaseModel):
     step: int = 0
     reason: str = "created"
     changed_at: datetime
+    hold: Hold | None = None
 
 
 class Deployment(DeploymentView):
-    """A deployment as it is stored; the salt decides which users the candidate answers."""
+    """A deployment as it is stored; the salt decides which users the candidate answers.
+
+    `knows_holds` is false in rows of releases without holds: there the history tells whether a person took one off.
+    """
 
     tenant: Name
     salt: str = ""
+    knows_holds: bool = False
     seq: int = 0
 
 
@@ -130,7 +145,7 @@ def new_model(tenant: str, name: str, provider: str, base_model: str, now: datet
         created_at=now,
     )
     model = Model(tenant=tenant, id=name, provider=provider, base_model=base_model, created_at=now)
-    return NewModel(model, base, Deployment(tenant=tenant, model=name, changed_at=now))
+    return NewModel(model, base, Deployment(tenant=tenant, model=name, changed_at=now, knows_holds=True))
 
 
 def base_in(provider_model: str) -> str:
@@ -149,6 +164,10 @@ class Action(StrEnum):
     ROLLBACK = "rollback"
     SHARE = "share"
     REFUSE = "refuse"
+    RESUME = "resume"
+
+
+GATE = "gate"  # who decided, in a line of history that no person made
 
 
 class HistoryEntry(BaseModel):
@@ -196,6 +215,35 @@ def shared(old: Deployment, candidate: int | None, share: float, reason: str, no
         raise Conflict(f"Version {candidate} is stable already; a candidate must be another.", param="candidate")
     salt = old.salt if candidate == old.candidate else digest(old.tenant, old.model, candidate, old.step)[:16]
     return _next(old, now, candidate=candidate, share=share, salt=salt, reason=reason)
+
+
+def held(old: Deployment, action: Takeoff, by: str, reason: str, now: datetime) -> Deployment:
+    """The deployment with a hold by this person; what an earlier hold kept from being activated stays named."""
+    refused = old.hold.refused if old.hold else []
+    hold = Hold(action=action, by=by, at=now, reason=reason, refused=refused)
+    return old.model_copy(update={"hold": hold})
+
+
+def released(old: Deployment) -> Deployment:
+    """The deployment without a hold; the given one if it has none."""
+    return old if old.hold is None else old.model_copy(update={"hold": None})
+
+
+def hold_in(history: Iterable[HistoryEntry]) -> Hold | None:
+    """The hold that a history, newest first, amounts to: its last change of what is stable took a version off by hand.
+
+    Refusals and trials change nothing about that.
+    """
+    decisive = (Action.ACTIVATE, Action.DEACTIVATE, Action.ROLLBACK, Action.RESUME)
+    last = next((line for line in history if line.action in decisive), None)
+    if last is None or last.by == GATE:
+        return None
+    match last.action:
+        case Action.DEACTIVATE | Action.ROLLBACK:
+            return Hold(action=last.action.value, by=last.by, at=last.at, reason=last.reason)
+        case Action.ACTIVATE if last.stable == 0:
+            return Hold(action="activate", by=last.by, at=last.at, reason=last.reason)
+    return None
 
 
 def _next(old: Deployment, now: datetime, **changes: Any) -> Deployment:

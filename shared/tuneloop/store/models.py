@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.events import AnyEvent, DeploymentChanged, ModelSunsetApproaching, VersionReady
-from tuneloop.domain.registry import Deployment, HistoryEntry, Model, NewModel, Version, VersionStatus
+from tuneloop.domain.registry import Deployment, HistoryEntry, Model, NewModel, Version, VersionStatus, hold_in
 from tuneloop.domain.words import name_in
 from tuneloop.store import keys
 from tuneloop.store.datasets import model_writes
@@ -14,6 +14,8 @@ from tuneloop.store.writes import Announce, Mark, Save, Write
 
 MARKS_KEPT = timedelta(days=90)
 LAST_VERSION = 999_999
+# Lines of history per read: refusals come about once a month, so one read finds a model's last change in most cases.
+DECISIONS_READ = 25
 
 
 class Models:
@@ -98,6 +100,26 @@ class Models:
         if found is None:
             raise unknown_model(model)
         return found
+
+    def deployment_with_hold(self, tenant: str, model: str) -> Deployment:
+        """What answers for a model, and the hold on it; chat calls need no more than `deployment`.
+
+        A row of a release that knew of no holds is read with its history: who took a version off in an emergency before
+        the upgrade wants it to stay off after it. The next decision stores what was found.
+        """
+        found = self.deployment(tenant, model)
+        if found.knows_holds:
+            return found
+        return found.model_copy(update={"hold": hold_in(self._decisions(tenant, model)), "knows_holds": True})
+
+    def _decisions(self, tenant: str, model: str) -> Iterator[HistoryEntry]:
+        """A model's decisions, newest first, read page by page as far as they are looked at."""
+        cursor: str | None = None
+        while True:
+            page = self.history(tenant, model, DECISIONS_READ, cursor)
+            yield from page.data
+            if (cursor := page.cursor) is None:
+                return
 
     def decide(
         self,

@@ -85,6 +85,17 @@ def a_version_is_activated_rolled_back_and_deactivated(stage: Stage) -> None:
         assert stable(stage) == serves
 
 
+@scene(ACTIVATE, "POST /v1/models/{model}/resume")
+def a_hold_is_lifted(stage: Stage) -> None:
+    state.version(stage)
+    stage.call("POST /v1/models/support/deactivate")
+    assert stage.models.deployment(stage.tenant, "support").hold
+
+    stage.call("POST /v1/models/support/resume")
+
+    assert stage.models.deployment(stage.tenant, "support").hold is None
+
+
 @scene(ACTIVATE, "GET /v1/models/{model}/history")
 def decisions_are_listed(stage: Stage) -> None:
     state.model(stage)
