@@ -17,12 +17,20 @@ from tuneloop.domain.registry import Action, HistoryEntry
 from tuneloop.store import keys
 from tuneloop.store.writes import Save
 
-TAKEOFFS = (("deactivate", {}), ("rollback", {}), ("activate", {"version": 0}))
+Move = tuple[str, dict[str, Any]]
+TAKEOFFS: tuple[Move, ...] = (("deactivate", {}), ("rollback", {}), ("activate", {"version": 0}))
 numbers = count(1)
-MOVES = (*TAKEOFFS, ("activate", {"version": 1}), ("activate", {}), ("resume", {}), ("gate", {}), ("refusal", {}))
+MOVES: tuple[Move, ...] = (
+    *TAKEOFFS,
+    ("activate", {"version": 1}),
+    ("activate", {}),
+    ("resume", {}),
+    ("gate", {}),
+    ("refusal", {}),
+)
 
 
-def proved_while(world: World, *moves: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+def proved_while(world: World, *moves: Move) -> dict[str, Any]:
     """Version 1 is activated, those moves are made, and a verdict lets it through; gives the deployment after that."""
     steps.registered(world)
     steps.decide(world, "activate", {"version": 1})
@@ -62,7 +70,7 @@ def written_before(world: World, model: str, **changes: int) -> None:
 
 
 @pytest.mark.parametrize("takeoff", TAKEOFFS, ids=lambda takeoff: takeoff[0])
-def test_what_a_person_took_off_stays_off(takeoff: tuple[str, dict[str, Any]], world: World) -> None:
+def test_what_a_person_took_off_stays_off(takeoff: Move, world: World) -> None:
     what, body = takeoff
 
     found = proved_while(world, (what, body | {"reason": "users complain"}))
@@ -81,7 +89,7 @@ def test_what_a_person_took_off_stays_off(takeoff: tuple[str, dict[str, Any]], w
 
 
 @pytest.mark.parametrize("lifting", [("resume", {}), ("activate", {"version": 2})], ids=lambda move: move[0])
-def test_a_person_lets_versions_be_activated_again(lifting: tuple[str, dict[str, Any]], world: World) -> None:
+def test_a_person_lets_versions_be_activated_again(lifting: Move, world: World) -> None:
     steps.registered(world)
     steps.registered(world)
 
@@ -295,7 +303,7 @@ def test_what_was_taken_off_before_an_upgrade_stays_off_after_it(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(moves=st.lists(st.sampled_from(MOVES), max_size=8))
-def test_the_history_alone_tells_whether_a_model_is_held(moves: list[tuple[str, dict[str, Any]]], world: World) -> None:
+def test_the_history_alone_tells_whether_a_model_is_held(moves: list[Move], world: World) -> None:
     model = f"m-{next(numbers)}"
     steps.registered(world, model)
     steps.registered(world, model)
