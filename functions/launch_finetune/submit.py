@@ -14,12 +14,20 @@ from typing import Any
 
 from launch_finetune.cancel import end
 from launch_finetune.checks import closed, end_in_sight, method_of, missing_at, refusal_of_run
+from launch_finetune.file_imports import (
+    LOOK_AGAIN_AFTER,
+    NOT_READY,
+    may_become_ready,
+    refusal_of_imports,
+    wait_for_imports,
+)
 from launch_finetune.pausing import pause_after
 from launch_finetune.spending import Costs, costs_of, reserving
 from tuneloop.domain.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export, ExportFile
+from tuneloop.domain.file_imports import FileImport, ImportState
 from tuneloop.domain.jobs import OtherJob, ProviderJob, RunError, TrainingFile
 from tuneloop.domain.leases import lease
 from tuneloop.domain.listening import listened
@@ -27,7 +35,7 @@ from tuneloop.domain.offers import Offer
 from tuneloop.domain.spending import MonthlySpending, Spending, month_of
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
 from tuneloop.observability import count, log_failure
-from tuneloop.providers.base import JOB_NOT_FOUND, JobRequest, Provider
+from tuneloop.providers.base import FILE_NOT_READY, JOB_NOT_FOUND, JobRequest, Provider
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
 from tuneloop.store.spending import Spendings
@@ -35,6 +43,7 @@ from tuneloop.store.spending import Spendings
 LEASE_S = 330  # beyond the function's time-out of 300 s, so that a dead holder is really dead
 ASKING_S = 20.0
 TRIES = 8
+TRAINED_ON = (Split.TRAIN, Split.VALIDATION)
 UNSURE = "Another look: the provider was asked for the job and has not shown it yet."
 
 
@@ -134,19 +143,50 @@ class Submission:
             return end(self.run, runs=self.runs, now=self.now)
         if missing := missing_at(self.provider, self.run.base_model):
             return self._fail(missing)
-        has_validation = self._content(Split.VALIDATION).examples
+        return self._upload()
+
+    def _upload(self) -> ControlledRun:
+        """Have the files at the provider and, once it can train on them, the job."""
+        files = {split: self._file(split) for split in TRAINED_ON if self._content(split).examples}
+        imports = {split: self.provider.file_import(file, ASKING_S) for split, file in files.items()}
+        if unfit := refusal_of_imports(imports):
+            return self._fail(unfit)
+        if importing := wait_for_imports(imports, self.run.importing_since, self.now):
+            return self._save(self._importing(self.run, importing, files))
+        return self._create(files, imports)
+
+    def _create(self, files: dict[Split, str], imports: dict[Split, FileImport]) -> ControlledRun:
         request = JobRequest(
             origin=origin_of(self.run, self.stage),
             base_model=self.run.base_model,
             method=self.run.method,
-            training_file=self._file(Split.TRAIN),
-            validation_file=self._file(Split.VALIDATION) if has_validation else None,
+            training_file=files[Split.TRAIN],
+            validation_file=files.get(Split.VALIDATION),
             hyperparameters=self.run.hyperparameters,
             seed=self.run.seed or 0,
         )
+        unsent = self.run
         # Before this write a wish to cancel ends the run, and the write fails; after it the job is to be looked for.
         self.run = self.runs.save(self.run.model_copy(update={"create_sent_at": self.now, "missed_at": None}))
-        return self._adopt(self.provider.create_job(request))
+        try:
+            job = self.provider.create_job(request)
+        except ProviderRefused as error:
+            if not self._may_become_ready(imports, error):
+                raise
+        else:
+            return self._adopt(job)
+        unsent = unsent.model_copy(update={"seq": self.run.seq})  # a create that was refused is one that was never sent
+        return self._save(self._importing(unsent, NOT_READY, files))
+
+    def _may_become_ready(self, imports: dict[Split, FileImport], refusal: ProviderRefused) -> bool:
+        is_said = refusal.code == FILE_NOT_READY
+        return may_become_ready(imports, self.run.importing_since, self.now, is_said=is_said)
+
+    def _importing(self, run: ControlledRun, what: str, files: dict[Split, str]) -> ControlledRun:
+        """The run left to the next sweep, which finds its files again even where they stand in no list yet."""
+        since, pause = run.importing_since or self.now, self.now + LOOK_AGAIN_AFTER
+        changes = {"lease": None, "checked_at": self.now, "uploaded": files, "importing_since": since}
+        return run.waiting(what, self.now, not_before=pause, **changes)
 
     def _find(self) -> list[ProviderJob]:
         if self.run.provider_job_id:
@@ -183,6 +223,9 @@ class Submission:
         file = TrainingFile(self.run.tenant, self.run.id, split)
         if found := self.provider.find_file(file):
             return found
+        known = self.run.uploaded.get(split)
+        if known and self.provider.file_import(known, ASKING_S).state != ImportState.GONE:
+            return known
         with self.objects.download(self._content(split).key) as content:
             return self.provider.upload(file, self.run.base_model, content)
 

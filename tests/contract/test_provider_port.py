@@ -10,6 +10,7 @@ from tests.contract.conftest import Wire
 from tests.contract.lines import ANSWERS, WORDS
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.examples import Split
+from tuneloop.domain.file_imports import ImportState
 from tuneloop.domain.jobs import Method, ProviderJob
 from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, Provider
 
@@ -65,6 +66,10 @@ def test_find_file__finds_what_was_uploaded_and_nothing_else(wire: Wire) -> None
 
 def test_upload__gives_an_id_that_a_job_can_train_on(wire: Wire) -> None:
     assert wire.uploaded("uploaded")
+
+
+def test_file_import__says_that_a_file_can_be_trained_on(wire: Wire) -> None:
+    assert wire.provider.file_import(wire.uploaded("imported"), 5).state == ImportState.READY
 
 
 def test_delete_files__deletes_those_and_no_others_and_twice_is_no_trouble(wire: Wire) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tuneloop.domain.errors import Conflict
+from tuneloop.domain.examples import Split
 from tuneloop.domain.ids import Name, derived_id
 from tuneloop.domain.jobs import JobOrigin, Method, OtherJob, ProviderJob, RunError, RunEvent
 from tuneloop.domain.leases import Lease
@@ -122,7 +123,8 @@ class TrainingRun(BaseModel):
 class ControlledRun(TrainingRun):
     """A run with what job control keeps about it: lease, when the create was sent, when it was last looked at.
 
-    Before `not_before` its provider is left alone.
+    Before `not_before` its provider is left alone. Its files were `uploaded` under these ids, and are being imported
+    since `importing_since`, where that has to be waited for.
     Its validation is another dataset's, where one was named, and its model not its dataset's, where `model_is_named`.
     Up to `max_usd` it was confirmed before it was made.
     `reserved_usd` is what the spending of `reserved_month` (YYYY-MM) holds for it until it ends.
@@ -138,6 +140,8 @@ class ControlledRun(TrainingRun):
     create_sent_at: datetime | None = None
     missed_at: datetime | None = None
     not_before: datetime | None = None
+    uploaded: dict[Split, str] = {}
+    importing_since: datetime | None = None
     reserved_usd: Usd | None = None
     reserved_month: str | None = None
     epoch_losses: dict[str, float] = {}

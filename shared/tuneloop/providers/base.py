@@ -12,6 +12,7 @@ from typing import IO, Any, Protocol
 from pydantic import BaseModel
 
 from tuneloop.domain.capabilities import Capabilities
+from tuneloop.domain.file_imports import FileImport
 from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
 from tuneloop.domain.registry import VersionStatus
 from tuneloop.wire.chat import ChatChunk, ChatCompletion
@@ -21,6 +22,10 @@ JOB_NOT_FOUND = "job_not_found"
 
 QUOTA_REACHED = "quota_reached"
 """The code of the refusal with which `deploy` says that the account may have no more deployments."""
+
+
+FILE_NOT_READY = "file_not_ready"
+"""The code of the refusal with which `create_job` says that the provider is still importing a file."""
 
 
 class JobRequest(BaseModel):
@@ -110,6 +115,10 @@ class Provider(Protocol):
 
     def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:
         """Upload lines in OpenAI's format, converted to what the base model takes; gives the provider's id of it."""
+        ...
+
+    def file_import(self, file: str, timeout_s: float) -> FileImport:
+        """How far the import of an uploaded file is, by the provider's id of it."""
         ...
 
     def delete_files(self, files: Collection[TrainingFile]) -> int:

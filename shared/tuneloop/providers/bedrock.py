@@ -12,6 +12,7 @@ from typing import IO, Any, NamedTuple
 
 from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
+from tuneloop.domain.file_imports import FileImport, ImportState
 from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
 from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, JobRequest, ListedModel
 from tuneloop.providers.bedrock_bases import called_as, capabilities_on_bedrock, lines_of, trained_as, translated
@@ -94,6 +95,10 @@ class Bedrock:
         if form is None:  # which no base has that can be trained
             raise ProviderRefused(f"The format of {base_model}'s lines is not known.", code="not_supported")
         return self._files.put(file, form, content)
+
+    def file_import(self, file: str, timeout_s: float) -> FileImport:  # noqa: ARG002 - the port's
+        """Ready: Bedrock's jobs read the bucket themselves."""
+        return FileImport(ImportState.READY)
 
     def delete_files(self, files: Collection[TrainingFile]) -> int:
         """Delete every version of these files from the data bucket."""

@@ -5,6 +5,7 @@ sleeps for as long as a server says, outside of any deadline, and a create carri
 second, billed job. Only lists are asked again.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from tuneloop.domain.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.words import word_in
 from tuneloop.observability import count
+from tuneloop.providers.base import FILE_NOT_READY
 from tuneloop.providers.reports import object_in
 
 if TYPE_CHECKING:
@@ -35,6 +37,16 @@ TRY_LATER = "Try again later."
 UNAVAILABLE = "ProviderUnavailable"
 LATER = {402: "Check the account at the provider.", 408: TRY_LATER, 409: TRY_LATER, 425: TRY_LATER, 429: TRY_LATER}
 HIDDEN = b"[key]"
+# OpenAI says "File 'file-1' is still being processed and is not ready to be used for fine-tuning", Azure that a file's
+# import "is not completed"; others put it in other words and codes, with these statuses.
+MAY_BE_EARLY = frozenset({400, 404, 409, 412, 422, 423, 425})
+NAMES_FILE = re.compile(r"file", re.IGNORECASE)
+NOT_READY = re.compile(
+    r"\bnot\s+(?:yet\s+)?(?:been\s+)?(?:ready|processed|imported|completed)\b"
+    r"|\b(?:still|being|currently)\s+(?:being\s+)?(?:process|import|validat|pending)",
+    re.IGNORECASE,
+)
+NOT_READY_CODE = re.compile("file.*not(?:ready|processed|imported)|notready")
 SHORTEST_SECRET = 16  # what is shorter is a word such as `EMPTY`, which self-hosted servers take for a key
 
 
@@ -134,9 +146,9 @@ class Calls:
         with sensible():
             return object_in(self.without_key(body))
 
-    def post(self, path: str, body: dict[str, Any], timeout_s: float) -> bytes:
-        """What a path answers to a body, sent once."""
-        with self.calling(timeout_s):
+    def post(self, path: str, body: dict[str, Any], timeout_s: float, *, names_files: bool = False) -> bytes:
+        """What a path answers to a body, sent once; where that names files, they may not be ready yet."""
+        with self.calling(timeout_s, names_files=names_files):
             options: Any = {"timeout": timeout_s}
             return self._client.post(path, body=body, cast_to=bytes, options=options)
 
@@ -158,7 +170,9 @@ class Calls:
         return said.replace(self._api_key.encode(), HIDDEN) if len(self._api_key) >= SHORTEST_SECRET else said
 
     @contextmanager
-    def calling(self, timeout_s: float | None = None, not_found: str | None = None) -> Iterator[None]:
+    def calling(
+        self, timeout_s: float | None = None, not_found: str | None = None, *, names_files: bool = False
+    ) -> Iterator[None]:
         """A call within its time; the SDK's errors as ours, without the provider's text: it may quote what was sent."""
         import openai  # noqa: PLC0415 - see the module's docstring
 
@@ -173,7 +187,8 @@ class Calls:
             count(UNAVAILABLE)
             raise ProviderUnavailable(f"The provider can't answer now ({type(error).__name__}). {TRY_LATER}") from error
         except openai.APIStatusError as error:
-            translated = _translated(error, not_found, self._api_key)
+            is_early = names_files and is_about_a_file_that_is_not_ready(error)
+            translated = _not_ready(error) if is_early else _translated(error, not_found, self._api_key)
             if isinstance(error, openai.AuthenticationError):
                 self._renew_key()
             raise translated from error
@@ -212,6 +227,18 @@ def _translated(error: "APIStatusError", not_found: str | None, key: str) -> Tun
     # A proxy's own 404 page says nothing about the thing that was asked for.
     unknown = not_found if status == 404 and isinstance(error.body, dict) else None
     return ProviderRefused(f"The provider refused the call: {what}.", param=param, code=unknown)
+
+
+def is_about_a_file_that_is_not_ready(error: "APIStatusError") -> bool:
+    """Whether a server refuses a call because it is still importing a file that the call names."""
+    code = str(error.code or "").replace("_", "").lower()
+    says_so = NOT_READY_CODE.search(code) or (NAMES_FILE.search(error.message) and NOT_READY.search(error.message))
+    return error.status_code in MAY_BE_EARLY and bool(says_so)
+
+
+def _not_ready(error: "APIStatusError") -> ProviderRefused:
+    message = f"The provider refused the call: {error.status_code} {FILE_NOT_READY}."
+    return ProviderRefused(message, param=word_in(error.param), code=FILE_NOT_READY)
 
 
 def _retry_after(error: "APIStatusError") -> float | None:

@@ -15,13 +15,23 @@ from pydantic import ValidationError
 
 from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
+from tuneloop.domain.file_imports import FileImport, ImportState
 from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
 from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.observability import log_failure
 from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, JobRequest, ListedModel
-from tuneloop.providers.calls import BROKEN_OFF, PAGE, SUBMIT_S, Calls, id_in, rows_of, sensible
+from tuneloop.providers.calls import BROKEN_OFF, GONE, PAGE, SUBMIT_S, Calls, id_in, rows_of, sensible
 from tuneloop.providers.catalog import capabilities_of
-from tuneloop.providers.reports import RUN_KEY, checkpoint_in, event_in, job_in, listed_model_in, metadata_of, object_in
+from tuneloop.providers.reports import (
+    RUN_KEY,
+    checkpoint_in,
+    event_in,
+    file_import_in,
+    job_in,
+    listed_model_in,
+    metadata_of,
+    object_in,
+)
 from tuneloop.providers.sending import send
 from tuneloop.wire.chat import ChatChunk, ChatCompletion
 
@@ -73,6 +83,14 @@ class OpenAICompatible:
         """Upload a file for fine-tuning as it is, in parts if it is large; it may take as long as it goes on."""
         return send(self._calls, self._named(file), content, self.capabilities(base_model))
 
+    def file_import(self, file: str, timeout_s: float) -> FileImport:
+        """How far the import of a file is; unknown where the server says nothing of single files."""
+        try:
+            found = self._calls.get(f"/files/{quote(file, safe='')}", timeout_s, not_found=GONE)
+        except ProviderRefused as error:
+            return FileImport(ImportState.GONE if error.code == GONE else ImportState.UNKNOWN)
+        return file_import_in(found)
+
     def delete_files(self, files: Collection[TrainingFile]) -> int:
         """Delete the fine-tuning files of these names; one that is gone already is as good as deleted."""
         names = {self._named(file) for file in files}
@@ -93,7 +111,7 @@ class OpenAICompatible:
         return sorted(mine, key=lambda job: job.created_at or LATEST)
 
     def create_job(self, request: JobRequest) -> ProviderJob:
-        """Create a fine-tuning job, once."""
+        """Create a fine-tuning job, once; the refusal as a file is still being imported has the code FILE_NOT_READY."""
         method = METHODS[request.method]
         body: dict[str, Any] = {
             "model": request.base_model,
@@ -107,7 +125,7 @@ class OpenAICompatible:
             body["validation_file"] = request.validation_file
         if self._registered.training_type:
             body["trainingType"] = self._registered.training_type
-        created = self._calls.post(JOBS, body, SUBMIT_S)
+        created = self._calls.post(JOBS, body, SUBMIT_S, names_files=True)
         with sensible():
             return job_in(object_in(self._calls.without_key(created)))
 

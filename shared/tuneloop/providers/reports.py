@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, FiniteFloat, StringConstraints, ValidationError
 from pydantic_core import from_json
 
+from tuneloop.domain.file_imports import FileImport, state_of
 from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunError, RunEvent
 from tuneloop.domain.words import word_in
 from tuneloop.providers.base import ListedModel
@@ -86,6 +87,13 @@ def job_in(fields: Mapping[str, Any]) -> ProviderJob:
         base_model=model if isinstance(model := fields.get("model"), str) else None,
         n_epochs=_epochs_in(fields),
     )
+
+
+def file_import_in(fields: Mapping[str, Any]) -> FileImport:
+    """How far the import of a file is."""
+    status, error = fields.get("status"), fields.get("error")
+    code = error.get("code") if isinstance(error, dict) else fields.get("status_details")
+    return FileImport(state_of(status), word_in(status), word_in(code))
 
 
 def metadata_of(origin: JobOrigin) -> dict[str, str]:
