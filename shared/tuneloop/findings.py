@@ -16,7 +16,7 @@ from tuneloop.domain.warnings import LEAST_EXAMPLES, Answers, Duplicates, FileWa
 from tuneloop.inspection import Inspected
 
 ERRORS_KEPT = 10_000
-NOTES = ("over_limit", "without_system", "broken_arguments", "unknown_functions")
+NOTES = ("over_limit", "without_system", "without_user", "broken_arguments", "unknown_functions")
 NO_ROWS = frozenset({"invalid_json", "not_utf8", "not_an_object", "line_too_long", "too_many_parts", "too_deep"})
 EMPTY = "The file has no {}: nothing can be learnt from it."
 NOT_JSONL = (
@@ -59,7 +59,7 @@ class Findings:
         self.has_rows = False
         self.tokens: Counter[int] = Counter()
         self.answers, self.duplicates = Answers(), Duplicates(processes)
-        self.over_limit, self.without_system = Noted(), Noted()
+        self.over_limit, self.without_system, self.without_user = Noted(), Noted(), Noted()
         self.broken_arguments, self.unknown_functions = Noted(), Noted()
 
     def add(self, line: int, found: Inspected, token_limit: int) -> None:
@@ -73,6 +73,8 @@ class Findings:
             self.over_limit.add(line)
         if not found.has_system:
             self.without_system.add(line)
+        if not found.has_user:
+            self.without_user.add(line)
         if found.has_broken_arguments:
             self.broken_arguments.add(line)
         if found.calls_unknown:
@@ -136,6 +138,8 @@ class Findings:
         if self.without_system.count < valid:
             some = "Some examples have no system prompt, the others have one. Give all of them the one that is served."
             yield from self.without_system.warning("system_prompt_missing", some)
+        nobody = "No message of the example is a user's, and users are who will ask. Add what the answer answers."
+        yield from self.without_user.warning("no_user_message", nobody)
         yield from self.answers.warnings()
         yield from self.duplicates.warnings(valid)
         unknown = "A function is called that is not in the example's `tools`. List in them what may be called."

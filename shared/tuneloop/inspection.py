@@ -18,6 +18,7 @@ from msgspec.structs import astuple
 from tuneloop.domain.examples import Example, JsonObject, Problem, canonical, is_deeper
 from tuneloop.domain.limits import JSON_DEPTH, LINE_PARTS
 from tuneloop.domain.messages import PROMPT_ROLES, text_of
+from tuneloop.domain.normalization import normalized_tools
 from tuneloop.domain.rules.tools import functions_in, tools_problems
 from tuneloop.domain.shaping import Record, read_record
 from tuneloop.domain.templates import Template
@@ -34,6 +35,7 @@ from tuneloop.strict import (
     System,
     Tool,
     User,
+    plain_messages,
     text_in,
 )
 from tuneloop.tokens import (
@@ -54,8 +56,9 @@ TOOLS_BYTES = 1 << 14
 PAIR = b'"preferred_output"'  # stands in no text, where its quotes would be escaped
 OURS = ("split", "subject", "group", "category", "source", "quality", "created_at")
 PLAIN: JsonObject = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}
-# The texts to count, the tokens of the rest, whether texts are all that there is, whether one is the app's own.
-Said = tuple[list[str], int, bool, bool]
+# The texts to count, the tokens of the rest, whether texts are all that there is, whether one is the app's own, whether
+# one is a user's.
+Said = tuple[list[str], int, bool, bool, bool]
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 decode_line = msgspec.json.Decoder(Bare).decode
@@ -75,6 +78,7 @@ class Inspected(msgspec.Struct):
     has_system: bool
     has_broken_arguments: bool
     calls_unknown: bool
+    has_user: bool
 
 
 class Tools(NamedTuple):
@@ -104,19 +108,26 @@ def quickly(line: bytes) -> Inspected | None:
 
 
 def _supervised(found: Bare) -> Inspected | None:
-    messages, last = found.messages, found.messages[-1]
+    return _conversation(found.messages, found.tools, found.parallel_tool_calls)
+
+
+def _conversation(messages: list[Message], tools: msgspec.Raw, parallel: bool | None) -> Inspected | None:
+    """What there is to know of a supervised line's messages, if something is learnt from them."""
+    last = messages[-1]
     if not isinstance(last, Assistant) or not (last.weight != 0 or any(map(is_learnt, messages))):
         return None
-    return _inspected(messages, [], found.tools, found.parallel_tool_calls)
+    return _inspected(messages, [], tools, parallel)
 
 
 def _marked(line: bytes) -> Inspected | None:
-    """The same of a supervised line with fields of ours."""
+    """What a supervised line holds that has fields of ours, or fields that say nothing."""
     try:
         found = _marked_in(line)
     except UNREADABLE:
         return None
-    return _supervised(found) if _are_sound(found) else None
+    if not _are_sound(found):
+        return None
+    return _conversation(plain_messages(found.messages), found.tools, found.parallel_tool_calls)
 
 
 def _pair(line: bytes) -> Inspected | None:
@@ -125,32 +136,33 @@ def _pair(line: bytes) -> Inspected | None:
         found = _pair_in(line)
     except UNREADABLE:
         return None
-    given = found.input
+    given, asked = found.input, plain_messages(found.input.messages)
     liked, other = (Assistant(content=each[0].content) for each in (found.preferred_output, found.non_preferred_output))
-    is_weightless = all(not isinstance(message, Assistant) or message.weight is UNSET for message in given.messages)
+    is_weightless = all(not isinstance(message, Assistant) or message.weight is UNSET for message in asked)
     is_fit = is_weightless and says_something(other) and text_in(liked.content) != text_in(other.content)
-    if not is_fit or any(map(images_in, given.messages)) or not _are_sound(found):
+    if not is_fit or any(map(images_in, asked)) or not _are_sound(found):
         return None
-    return _inspected([*given.messages, liked], [other], given.tools, given.parallel_tool_calls)
+    return _inspected([*asked, liked], [other], given.tools, given.parallel_tool_calls)
 
 
 def _are_sound(found: Line | Pair) -> bool:
     """Whether the fields of ours, the last of each line, are such as the rules allow."""
     ours = astuple(found)[-len(OURS) :]
     given = {name: value for name, value in zip(OURS, ours, strict=True) if value is not UNSET}
-    return isinstance(read_record(Record(1, PLAIN | given)), Example)
+    return not given or isinstance(read_record(Record(1, PLAIN | given)), Example)
 
 
 def _said(turns: list[Message]) -> Said:
     """What these messages say."""
     texts: list[str] = []
-    tokens, is_plain, has_system = FRAME * len(turns), True, False
+    tokens, is_plain, has_system, has_user = FRAME * len(turns), True, False, False
     for turn in turns:
         text = turn.content
         if not isinstance(text, str):
             text, is_plain = text_in(text), False
         if isinstance(turn, User):
             texts.append(text)
+            has_user = True
         elif isinstance(turn, Assistant) and not turn.tool_calls:
             if turn.weight is not UNSET or not text or text.isspace():
                 is_plain = False
@@ -166,14 +178,14 @@ def _said(turns: list[Message]) -> Said:
         if turn.name is not None:
             tokens, is_plain = tokens + PER_NAME, False
             texts.append(turn.name)
-    return texts, tokens, is_plain, has_system
+    return texts, tokens, is_plain, has_system, has_user
 
 
 def _inspected(
     turns: list[Message], other: list[Message], raw_tools: msgspec.Raw, parallel: bool | None
 ) -> Inspected | None:
     """What there is to know of a conversation, and of the answer that was liked less; None where it breaks a rule."""
-    texts, tokens, is_plain, has_system = _said(turns + other if other else turns)
+    texts, tokens, is_plain, has_system, has_user = _said(turns + other if other else turns)
     tools = _tools_of(raw_tools)
     if tools is None or not (is_plain or is_sound(turns)):
         return None
@@ -188,6 +200,7 @@ def _inspected(
         has_system,
         calls != () and not all(_is_object(call.arguments) for call in calls),
         calls != () and not all(call.name in tools.names for call in calls),
+        has_user,
     )
 
 
@@ -204,7 +217,7 @@ def slowly(record: Record, template: Template | None = None) -> Inspected | list
         return example
     content, messages = example.content, example.messages
     tools, other = content.get("tools") or [], content.get("non_preferred_output", [])
-    calls = [call["function"] for message in messages for call in message.get("tool_calls") or ()]
+    calls = [called for message in messages for called in _called_in(message)]
     names = {function["name"] for function in functions_in(tools)}
     has_calls = messages[-1].get("tool_calls") or messages[-1].get("function_call")
     answer = None if has_calls else text_of(messages[-1])
@@ -216,7 +229,14 @@ def slowly(record: Record, template: Template | None = None) -> Inspected | list
         has_system=any(message["role"] in PROMPT_ROLES for message in messages),
         has_broken_arguments=any(not _is_object(call["arguments"]) for call in calls),
         calls_unknown=any(call["name"] not in names for call in calls),
+        has_user=any(message["role"] == "user" for message in messages),
     )
+
+
+def _called_in(message: JsonObject) -> list[JsonObject]:
+    """The functions that a valid message calls, by `tool_calls` or by the older `function_call`."""
+    older = message.get("function_call")
+    return [*(call["function"] for call in message.get("tool_calls", ())), *([older] if older else [])]
 
 
 def _hash_of(content: JsonObject) -> int:
@@ -227,7 +247,7 @@ def _hash_of(content: JsonObject) -> int:
         other = msgspec.convert(content.get("non_preferred_output", []), list[Message])
     except msgspec.ValidationError:
         return _digest(canonical(content).encode())
-    _, _, is_plain, _ = _said(turns + other)
+    is_plain = _said(turns + other)[2]
     return _hash(turns, other, is_plain, (content.get("parallel_tool_calls"), tools))
 
 
@@ -264,10 +284,10 @@ def _tools_of(raw: msgspec.Raw) -> Tools | None:
 
 def _read_tools(text: bytes) -> Tools | None:
     try:
-        tools = orjson.loads(text)
+        tools = normalized_tools(orjson.loads(text))
     except orjson.JSONDecodeError:
         return None
-    given = {"tools": tools}
+    given = {} if tools is None else {"tools": tools}
     if is_deeper({"input": given}, JSON_DEPTH) or any(tools_problems("$", given)):
         return None
     names = frozenset(function["name"] for function in functions_in(tools or []))

@@ -23,9 +23,16 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class TextPart(_Strict, frozen=True, tag_field="type", tag="text"):
-    """A part of a message that is text."""
+    """A part of a message that is text, where other kinds may stand too."""
 
     text: str
+
+
+class OnlyPart(_Strict, frozen=True):
+    """A part of a message that can be nothing but text; a tag would be taken for granted where it is missing."""
+
+    text: str
+    type: Literal["text"]
 
 
 class Image(_Strict, frozen=True):
@@ -41,7 +48,7 @@ class ImagePart(_Strict, frozen=True, tag_field="type", tag="image_url"):
     image_url: Image
 
 
-Text = str | Annotated[list[TextPart], Meta(min_length=1)]
+Text = str | Annotated[list[OnlyPart], Meta(min_length=1)]
 
 
 class Called(_Strict, frozen=True):
@@ -92,6 +99,28 @@ class Assistant(_Strict, frozen=True, tag_field="role", tag="assistant"):
     function_call: None = None
 
 
+class Nothing(_Strict, frozen=True):
+    """An object without anything in it, or as LiteLLM writes it."""
+
+    refusal: None = None
+
+
+class Dumped(Assistant, frozen=True, tag="assistant"):
+    """What the assistant says or calls, as clients write it down: with fields beside it that say nothing."""
+
+    tool_calls: list[Call] | None = None
+    annotations: tuple[()] | None = None
+    parsed: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+    provider_specific_fields: Nothing | None = None
+
+    @property
+    def plain(self) -> Assistant:
+        """The message without them."""
+        return Assistant(self.content, self.name, self.weight, self.tool_calls or None)
+
+
 class Tool(_Strict, frozen=True, tag_field="role", tag="tool"):
     """What a function answered."""
 
@@ -101,12 +130,19 @@ class Tool(_Strict, frozen=True, tag_field="role", tag="tool"):
 
 
 Message = System | Developer | User | Assistant | Tool
+Written = System | Developer | User | Dumped | Tool
 
 
-class Output(_Strict, frozen=True, tag_field="role", tag="assistant"):
-    """One of the two answers of a preference pair."""
+class Output(_Strict, frozen=True):
+    """One of the two answers of a preference pair; a tag would be taken for granted where it is missing."""
 
+    role: Literal["assistant"]
     content: Text
+    refusal: None = None
+    annotations: tuple[()] | None = None
+    audio: None = None
+    function_call: None = None
+    tool_calls: tuple[()] | None = None
 
 
 class Bare(_Strict, frozen=True):
@@ -117,9 +153,12 @@ class Bare(_Strict, frozen=True):
     parallel_tool_calls: bool | None = None
 
 
-class Line(Bare, frozen=True):
-    """A supervised line; fields of ours are read as they are and checked elsewhere."""
+class Line(_Strict, frozen=True):
+    """A supervised line as clients write it down; fields of ours are read as they are and checked elsewhere."""
 
+    messages: Annotated[list[Written], Meta(min_length=2)]
+    tools: Raw = Raw()
+    parallel_tool_calls: bool | None = None
     split: Any = UNSET
     subject: Any = UNSET
     group: Any = UNSET
@@ -132,7 +171,7 @@ class Line(Bare, frozen=True):
 class Input(_Strict, frozen=True):
     """What both answers of a preference pair answer."""
 
-    messages: Annotated[list[Message], Meta(min_length=1)]
+    messages: Annotated[list[Written], Meta(min_length=1)]
     tools: Raw = Raw()
     parallel_tool_calls: bool | None = None
 
@@ -155,8 +194,13 @@ class Pair(_Strict, frozen=True):
     created_at: Any = UNSET
 
 
-def text_in(content: str | Sequence[TextPart | ImagePart] | None) -> str:
+def plain_messages(written: Sequence[Written]) -> list[Message]:
+    """Messages without what says nothing in them."""
+    return [message.plain if isinstance(message, Dumped) else message for message in written]
+
+
+def text_in(content: str | Sequence[TextPart | OnlyPart | ImagePart] | None) -> str:
     """A message's text: its content string, or its text parts joined by new lines."""
     if content is None or isinstance(content, str):
         return content or ""
-    return "\n".join(part.text if isinstance(part, TextPart) else "" for part in content)
+    return "\n".join("" if isinstance(part, ImagePart) else part.text for part in content)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from tuneloop.domain.ids import digest
 from tuneloop.domain.limits import JSON_DEPTH, PROBLEMS_KEPT
 from tuneloop.domain.messages import CALLS, PROMPT_ROLES, ROLES, JsonObject, answer_of, canonical, text_of
+from tuneloop.domain.normalization import as_tools, normalized
 from tuneloop.domain.rules import Found
 from tuneloop.domain.rules.preferences import PREFERENCE_FIELDS, is_preference, preference_problems
 from tuneloop.domain.rules.supervised import supervised_problems
@@ -105,8 +106,13 @@ class Example(BaseModel):
 
 def read_example(row: Any, line: int, split: Split | None = None) -> Example | list[Problem]:
     """The example that a parsed line holds, or its problems, at most a hundred; `split` is the default of its drop."""
+    return read_normalized(normalized(row), line, split)
+
+
+def read_normalized(row: Any, line: int, split: Split | None = None) -> Example | list[Problem]:
+    """Read a row that `normalized` gave as an example; its problems, at most a hundred, where it is none."""
     if not isinstance(row, dict):
-        return [Problem(line=line, path="$", code="not_an_object", message="A line must be one JSON object.")]
+        return [Problem(line=line, path="$", code="not_an_object", message=_not_an_object(row))]
     found = islice(_problems(row), PROBLEMS_KEPT)
     if problems := [Problem(line=line, path=path, code=code, message=text) for path, code, text in found]:
         return problems
@@ -114,7 +120,7 @@ def read_example(row: Any, line: int, split: Split | None = None) -> Example | l
         return [_field_problem(line, (name,), "A line has no such field") for name in taken]
     content = _content(row)
     known = {name: value for name, value in row.items() if name in Example.model_fields}
-    fields = PREFERENCE_FIELDS if is_preference(row) else CONTENT_FIELDS
+    fields = PREFERENCE_FIELDS if is_preference(row) else (*CONTENT_FIELDS, "functions")
     unknown = (name for name in row if name not in known and name not in fields)
     ours = {**known, **dict.fromkeys(islice(unknown, PROBLEMS_KEPT))}
     ours["split"] = split if ours.get("split") is None else ours["split"]
@@ -125,6 +131,17 @@ def read_example(row: Any, line: int, split: Split | None = None) -> Example | l
         return [Problem(line=line, path="$", code="invalid_text", message="Text must not hold half a surrogate pair.")]
     except ValidationError as error:
         return [_field_problem(line, details["loc"], details["msg"]) for details in error.errors(include_input=False)]
+
+
+def _not_an_object(row: Any) -> str:
+    """What would be right where a line is JSON but no object, by what it is instead."""
+    if isinstance(row, str):
+        return "A line must be one JSON object; this one is a text, in which JSON may stand, but quoted."
+    if not isinstance(row, list):
+        return "A line must be one JSON object."
+    if row and all(isinstance(each, dict) and "role" in each for each in row):
+        return "A line must be one JSON object; this one is a list of messages, which an example has as `messages`."
+    return "A line must be one JSON object; this one is a list. JSONL has an object on each line, and no list around."
 
 
 OURS = tuple(name for name in Example.model_fields if name not in MADE_FIELDS)
@@ -154,7 +171,8 @@ def _content(row: JsonObject) -> JsonObject:
     The other answer stands beside it as `non_preferred_output`.
     """
     if not is_preference(row):
-        return {name: row[name] for name in CONTENT_FIELDS if row.get(name) is not None}
+        plain = as_tools(row)
+        return {name: plain[name] for name in CONTENT_FIELDS if name in plain}
     given, preferred, other = (row[name] for name in PREFERENCE_FIELDS)
     return {**_content({**given, "messages": [*given["messages"], *preferred]}), OTHER_ANSWER: other}
 

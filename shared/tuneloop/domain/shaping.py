@@ -10,9 +10,10 @@ from datetime import UTC
 from itertools import islice
 from typing import Any, NamedTuple
 
-from tuneloop.domain.examples import TOO_DEEP, Example, Found, JsonObject, Problem, Split, is_deeper, read_example
+from tuneloop.domain.examples import TOO_DEEP, Example, Found, JsonObject, Problem, Split, is_deeper, read_normalized
 from tuneloop.domain.feedback import Origin
 from tuneloop.domain.limits import CATEGORY_CHARACTERS, JSON_DEPTH, NAME_CHARACTERS, PROBLEMS_KEPT
+from tuneloop.domain.normalization import normalized
 from tuneloop.domain.templates import Template
 
 PLAIN = ("user_message", "assistant_response")
@@ -51,12 +52,12 @@ def read_record(
     """The example that a caller's record holds, or its problems, by the names that the caller used."""
     if record.problems:
         return list(record.problems)
-    row = template.opened(record.row) if template and record.columns else record.row
+    row = normalized(template.opened(record.row) if template and record.columns else record.row)
     if faults := list(islice(_faults(row, template), PROBLEMS_KEPT)):
         problems = [Problem(line=record.line, path=path, code=code, message=text) for path, code, text in faults]
         return [_placed(problem, {}, record.columns) for problem in problems]
-    shape = shaped(row, template)
-    found = read_example(shape.row, record.line, split)
+    shape = _shaped(row, template)
+    found = read_normalized(shape.row, record.line, split)
     if isinstance(found, Example):
         return found if _is_storable(found) else [_untimely(record)]
     return [_placed(problem, shape.origins, record.columns) for problem in found]
@@ -64,6 +65,11 @@ def read_record(
 
 def shaped(row: Any, template: Template | None) -> Shaped:
     """A row of any form, of which `read_record` found no faults, as messages."""
+    return _shaped(normalized(row), template)
+
+
+def _shaped(row: Any, template: Template | None) -> Shaped:
+    """Make messages of a normalized row."""
     form = _form_of(row)
     if form in (PLAIN, COMPLETED):
         messages = [

@@ -10,9 +10,17 @@ from tuneloop.domain.rules.fields import NAME, SPEAKER_RULE, is_name, unknown_ke
 from tuneloop.domain.rules.tools import call_ids, calls_problems
 
 SPOKEN = ("role", "content", "name")
-NEVER_LEARNT = ("refusal", "audio")  # null in what OpenAI answers, so in what is copied from there
+# What stands in answers of OpenAI's and of other servers beside `role` and `content`, read 2026-12. Empty, it says
+# nothing, and `normalization` drops it; with something in it, it is nothing that a model can be trained to say.
+NEVER_LEARNT = (
+    "refusal", "annotations", "audio", "parsed", "content_parts", "reasoning", "reasoning_content", "reasoning_details",
+    "thinking", "thinking_blocks", "images", "citations", "executed_tools", "provider_specific_fields",
+    "additional_kwargs", "response_metadata", "invalid_tool_calls",
+)  # fmt: skip
+NOT_A_MESSAGE = "A message must be an object with `role` and `content`."
+TEXT_AS_MESSAGE = "A message must be an object with `role` and `content`, not a text, even if the text is JSON."
 KEYS = {
-    "assistant": (*SPOKEN, "weight", "tool_calls", "function_call", *NEVER_LEARNT),
+    "assistant": (*SPOKEN, "weight", "tool_calls", "function_call"),
     "tool": (*SPOKEN, "tool_call_id"),
 }
 
@@ -20,7 +28,7 @@ KEYS = {
 def message_problems(path: str, message: Any) -> Iterator[Found]:
     """What is wrong with one message, whatever stands before and after it."""
     if not isinstance(message, dict):
-        yield path, "not_an_object", "A message must be an object with `role` and `content`."
+        yield path, "not_an_object", TEXT_AS_MESSAGE if isinstance(message, str) else NOT_A_MESSAGE
         return
     role = message.get("role")
     if role not in ROLES:
@@ -29,7 +37,10 @@ def message_problems(path: str, message: Any) -> Iterator[Found]:
     if "weight" in message and (role != "assistant" or isinstance(weight, bool) or weight not in (0, 1)):
         yield f"{path}.weight", "invalid_weight", "`weight` is 0 or 1 and stands on assistant messages only."
     has_calls = role == "assistant" and bool(message.get("tool_calls") or message.get("function_call"))
-    yield from content_problems(path, message, has_calls=has_calls)
+    unlearnable = list(unlearnable_problems(path, message)) if role == "assistant" else []
+    if "content" in message or not unlearnable:  # a refusal stands where the content would
+        yield from content_problems(path, message, has_calls=has_calls)
+    yield from unlearnable
     if role in ROLES:
         yield from _field_problems(path, message, role)
 
@@ -42,12 +53,17 @@ def _field_problems(path: str, message: JsonObject, role: str) -> Iterator[Found
         yield f"{path}.tool_call_id", "missing_call_id", "`tool_call_id` must be the id of the call that is answered."
     if role == "assistant":
         yield from calls_problems(path, message)
-        for field in NEVER_LEARNT:
-            if message.get(field) is not None:
-                rule = f"`{field}` can't be learnt; say it as `content`, or leave it out."
-                yield f"{path}.{field}", "unknown_key", rule
-    rest = {key: value for key, value in message.items() if key != "weight"}  # of which the rule is told by itself
+    told = ("weight", *(NEVER_LEARNT if role == "assistant" else ()))  # rules of their own tell of these
+    rest = {key: value for key, value in message.items() if key not in told}
     yield from unknown_keys(path, rest, KEYS.get(role, SPOKEN), f"A message of this role ({role})")
+
+
+def unlearnable_problems(path: str, message: JsonObject) -> Iterator[Found]:
+    """Fields of an answer that say something which no model can be trained to say."""
+    for field in NEVER_LEARNT:
+        if field in message:
+            rule = f"`{field}` can't be learnt; say it as `content`, or leave it out."
+            yield f"{path}.{field}", "unknown_key", rule
 
 
 def conversation_problems(path: str, messages: list[Any]) -> Iterator[Found]:

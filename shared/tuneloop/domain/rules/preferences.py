@@ -7,14 +7,19 @@ from typing import Any
 from tuneloop.domain.messages import JsonObject, text_of
 from tuneloop.domain.rules import Found
 from tuneloop.domain.rules.contents import images_in
-from tuneloop.domain.rules.conversations import answers_problems, conversation_problems
+from tuneloop.domain.rules.conversations import (
+    NEVER_LEARNT,
+    answers_problems,
+    conversation_problems,
+    unlearnable_problems,
+)
 from tuneloop.domain.rules.fields import unknown_keys
 from tuneloop.domain.rules.tools import tools_problems
 
 PREFERENCE_FIELDS = ("input", "preferred_output", "non_preferred_output")
 OUTPUTS = PREFERENCE_FIELDS[1:]
 OUTPUT_KEYS = ("role", "content")
-INPUT_KEYS = ("messages", "tools", "parallel_tool_calls")
+INPUT_KEYS = ("messages", "tools", "functions", "parallel_tool_calls")
 
 
 def is_preference(row: JsonObject) -> bool:
@@ -62,7 +67,9 @@ def _output_problems(path: str, output: Any) -> Iterator[Found]:
     if not isinstance(message, dict) or message.get("role") != "assistant":
         yield path, "invalid_output", f"`{path[2:]}` must be a list of exactly one assistant message."
         return
-    yield from unknown_keys(f"{path}[0]", message, OUTPUT_KEYS, "An output")
+    yield from unlearnable_problems(f"{path}[0]", message)
+    rest = {key: value for key, value in message.items() if key not in NEVER_LEARNT}
+    yield from unknown_keys(f"{path}[0]", rest, OUTPUT_KEYS, "An output")
     yield from conversation_problems(path, [{name: message.get(name) for name in OUTPUT_KEYS}])
 
 

@@ -1,7 +1,7 @@
 """Tools: the functions that an example offers, and the calls of them by the assistant."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tuneloop.domain.messages import JsonObject
@@ -13,19 +13,33 @@ FUNCTION_KEYS = ("name", "description", "parameters", "strict")
 
 
 def tools_problems(path: str, given: JsonObject) -> Iterator[Found]:
-    """What is wrong with an example's `tools` and `parallel_tool_calls`, which stand below `path`."""
-    tools = given.get("tools") or []
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        yield f"{path}.tools", "invalid_tools", "`tools` must be a list of objects."
-    elif len(tools) > MOST_TOOLS:
-        yield f"{path}.tools", "invalid_tools", f"An example may have {MOST_TOOLS} tools at most."
-    else:
-        for index, tool in enumerate(tools):
-            yield from _tool_problems(f"{path}.tools[{index}]", tool)
-        if repeated(function["name"] for function in functions_in(tools)):
-            yield f"{path}.tools", "duplicate_function", "Each function must have a name of its own."
+    """What is wrong with an example's `tools`, older `functions` and `parallel_tool_calls`, which stand below `path`."""
+    names = [name for name in LISTS if name in given]
+    found = [problem for name in names for problem in _list_problems(f"{path}.{name}", given[name], name)]
+    yield from found
+    if names and not found:
+        tools = all_tools(given)
+        if len(tools) > MOST_TOOLS:
+            yield f"{path}.{names[-1]}", "invalid_tools", f"An example may have {MOST_TOOLS} tools at most."
+        elif repeated(function["name"] for function in functions_in(tools)):
+            yield f"{path}.{names[-1]}", "duplicate_function", "Each function must have a name of its own."
     if not isinstance(given.get("parallel_tool_calls"), bool | None):
         yield f"{path}.parallel_tool_calls", "invalid_tools", "`parallel_tool_calls` must be true or false."
+
+
+def all_tools(given: JsonObject) -> list[JsonObject]:
+    """The `tools` of an example, and after them as tools those of its older `functions` that aren't among them."""
+    tools: list[JsonObject] = given.get("tools", [])
+    older = ({"type": "function", "function": function} for function in given.get("functions", ()))
+    return [*tools, *(tool for tool in older if tool not in tools)]
+
+
+def _list_problems(path: str, tools: Any, name: str) -> Iterator[Found]:
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        yield path, "invalid_tools", f"`{name}` must be a list of objects."
+        return
+    for index, tool in enumerate(tools[: MOST_TOOLS + 1]):  # a list that is too long is told so, not item by item
+        yield from LISTS[name](f"{path}[{index}]", tool)
 
 
 def functions_in(tools: list[JsonObject]) -> list[JsonObject]:
@@ -62,12 +76,17 @@ def _function_problems(path: str, function: JsonObject) -> Iterator[Found]:
     yield from unknown_keys(path, function, FUNCTION_KEYS, "A function")
 
 
+# The lists in which functions are offered, the second one in OpenAI's older form, and the rule for an item of each.
+LISTS: dict[str, Callable[[str, JsonObject], Iterator[Found]]] = {
+    "tools": _tool_problems,
+    "functions": _function_problems,
+}
+
+
 def calls_problems(path: str, message: JsonObject) -> Iterator[Found]:
     """What is wrong with the calls of an assistant's message, `tool_calls` and the older `function_call`."""
     calls, older = message.get("tool_calls"), message.get("function_call")
-    if calls == [] and message.get("content") is not None:
-        yield f"{path}.tool_calls", "invalid_tool_calls", "`tool_calls` must hold a call, or be left out."
-    elif calls is not None and not isinstance(calls, list):
+    if calls is not None and not isinstance(calls, list):
         yield f"{path}.tool_calls", "invalid_tool_calls", "`tool_calls` must be a list of calls."
     elif calls:
         for index, call in enumerate(calls):
