@@ -17,8 +17,20 @@ TOOL: dict[str, Any] = {"type": "function", "function": FUNCTION}
 PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}}
 PARTS = [{"type": "text", "text": "Be kind."}]
 ANSWER = {"role": "assistant", "content": "hello"}
-DUMP = {**ANSWER, "refusal": None, "annotations": [], "audio": None, "function_call": None, "tool_calls": None}
-SERVED = {**ANSWER, "tool_calls": [], "reasoning_content": None, "provider_specific_fields": {"refusal": None}}
+DUMP: dict[str, Any] = {
+    **ANSWER,
+    "refusal": None,
+    "annotations": [],
+    "audio": None,
+    "function_call": None,
+    "tool_calls": None,
+}
+SERVED: dict[str, Any] = {
+    **ANSWER,
+    "tool_calls": [],
+    "reasoning_content": None,
+    "provider_specific_fields": {"refusal": None},
+}
 TALK: list[dict[str, Any]] = [
     {"role": "system", "content": PARTS, "name": "app"},
     {"role": "developer", "content": "Be brief."},
@@ -45,13 +57,51 @@ GOOD: list[dict[str, Any]] = [
     {"input": ASKED, "preferred_output": [ANSWER], "non_preferred_output": [{**DUMP, "content": PARTS}]},
     {"input": ASKED, "preferred_output": [DUMP], "non_preferred_output": [{**ANSWER, "content": "no"}], "quality": 1},
 ]
-OTHER_KINDS = st.sampled_from(
-    [None, True, False, 0, 1, 1.0, 0.5, -1, 1 << 70, float("nan"), float("inf"), "", " ", "x", "1", [], {}, [[]], [{}]]
-    + [{"x": 1}, ["x"], [None], "assistant", "user", "text", '{"a": 1}']
-)
+ODD: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    1.0,
+    0.5,
+    -1,
+    1 << 70,
+    float("nan"),
+    float("inf"),
+    [],
+    {},
+    [[]],
+    [{}],
+    [None],
+]
+WORDS = ["", " ", "x", "1", "assistant", "user", "text", '{"a": 1}', ["x"], {"x": 1}]
+OTHER_KINDS: Any = st.sampled_from([*ODD, *WORDS])
 KEYS = st.sampled_from(
-    ["role", "content", "name", "weight", "type", "text", "tool_calls", "id", "index", "function", "refusal", "parsed"]
-    + ["annotations", "messages", "tools", "functions", "input", "output", "split", "quality", "strict", "x"]
+    [
+        "role",
+        "content",
+        "name",
+        "weight",
+        "type",
+        "text",
+        "tool_calls",
+        "id",
+        "index",
+        "function",
+        "refusal",
+        "parsed",
+        "annotations",
+        "messages",
+        "tools",
+        "functions",
+        "input",
+        "output",
+        "split",
+        "quality",
+        "strict",
+        "x",
+    ]
 )
 AGAIN = "\x00again"  # at the end of a key: a key that is written twice into the JSON
 

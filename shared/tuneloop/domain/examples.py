@@ -137,9 +137,9 @@ def _not_an_object(row: Any) -> str:
     """What would be right where a line is JSON but no object, by what it is instead."""
     if isinstance(row, str):
         return "A line must be one JSON object; this one is a text, in which JSON may stand, but quoted."
-    if not isinstance(row, list):
+    if not isinstance(row, list) or not isinstance(next(iter(row), None), dict | str):
         return "A line must be one JSON object."
-    if row and all(isinstance(each, dict) and "role" in each for each in row):
+    if all(isinstance(each, dict) and "role" in each for each in row):
         return "A line must be one JSON object; this one is a list of messages, which an example has as `messages`."
     return "A line must be one JSON object; this one is a list. JSONL has an object on each line, and no list around."
 

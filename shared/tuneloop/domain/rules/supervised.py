@@ -1,6 +1,7 @@
 """Supervised lines: a conversation whose assistant messages, or those of weight 1, are learnt."""
 
 from collections.abc import Iterator
+
 from tuneloop.domain.messages import JsonObject
 from tuneloop.domain.rules import Found
 from tuneloop.domain.rules.conversations import answers_problems, conversation_problems

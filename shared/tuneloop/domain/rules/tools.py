@@ -13,7 +13,7 @@ FUNCTION_KEYS = ("name", "description", "parameters", "strict")
 
 
 def tools_problems(path: str, given: JsonObject) -> Iterator[Found]:
-    """What is wrong with an example's `tools`, older `functions` and `parallel_tool_calls`, which stand below `path`."""
+    """What is wrong with `tools`, the older `functions` and `parallel_tool_calls`, which stand below `path`."""
     names = [name for name in LISTS if name in given]
     found = [problem for name in names for problem in _list_problems(f"{path}.{name}", given[name], name)]
     yield from found
