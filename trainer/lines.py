@@ -79,7 +79,7 @@ def _is_part(part: object) -> bool:
 
 
 def _weight_fault(message: Message) -> str | None:
-    if "weight" not in message:
+    if message.get("weight") is None:
         return None
     if message["role"] != "assistant":
         return "with a weight, which only assistant messages may have"

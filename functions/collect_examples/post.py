@@ -23,7 +23,7 @@ from tuneloop.store.queues import Queue
 
 def post(
     dataset: Dataset,
-    rows: list[dict[str, Any]],
+    rows: list[Any],
     *,
     datasets: Datasets,
     objects: Objects,
@@ -45,7 +45,7 @@ def post(
     return post_drop(known or made, lines, datasets=datasets, objects=objects, queue=queue)
 
 
-def _checked(row: dict[str, Any], index: int, template: Template | None) -> bytes:
+def _checked(row: Any, index: int, template: Template | None) -> bytes:
     """The line of an example of any form, as it is to be collected."""
     found = read_record(Record(index, row), template=template)
     if isinstance(found, Example):
@@ -54,7 +54,7 @@ def _checked(row: dict[str, Any], index: int, template: Template | None) -> byte
     raise InvalidInput(found[0].message, param=f"examples[{index}]{path}", code=found[0].code)
 
 
-def _written(row: dict[str, Any], index: int) -> bytes:
+def _written(row: Any, index: int) -> bytes:
     try:
         return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:

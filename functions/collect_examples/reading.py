@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from tuneloop.domain.datasets import OnInvalid
+from tuneloop.domain.diagnosis import is_no_row, problem_of_file
 from tuneloop.domain.errors import InvalidInput, TooLarge
 from tuneloop.domain.examples import Example, Problem
 from tuneloop.domain.limits import PROBLEMS_KEPT
@@ -29,6 +30,7 @@ class Reading:
         self._skips = on_invalid == OnInvalid.SKIP
         self._clock, self._ends = clock, ends
         self._at = 0
+        self._has_rows = False
         self._is_whole = True
 
     @property
@@ -47,6 +49,7 @@ class Reading:
                         yield example
                     case problems:
                         self.problem_count += len(problems)
+                        self._has_rows = self._has_rows or not is_no_row(problems[0])
                         self.problems += problems[: PROBLEMS_KEPT - len(self.problems)]
         except Unreadable as error:
             self._end_early(error.problem)
@@ -54,6 +57,8 @@ class Reading:
             self._end_early(Problem(line=self._at, path="$", code=error.code, message=error.message))
         if not self.lines and self._is_whole:
             self._end_early(EMPTY)
+        if self.lines > 1 and not (self.examples or self._has_rows) and (problem := problem_of_file(self.problems)):
+            self._end_early(problem)
 
     def _timed(self, lines: Lines) -> Iterator[bytes | None]:
         """The lines, counted, as long as there is time."""

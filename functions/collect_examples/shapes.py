@@ -32,6 +32,7 @@ FORMS: dict[str, Any] = {
 }
 OPTIONAL: dict[str, Any] = {
     "tools": {"type": "array", "items": {"type": "object"}},
+    "functions": {"type": "array", "items": {"type": "object"}, "description": "`tools` in OpenAI's older form."},
     "parallel_tool_calls": {"type": "boolean"},
     "split": {"type": "string", "enum": [*Split]},
     "quality": {"type": "number", "minimum": 0, "maximum": 1},
@@ -46,7 +47,7 @@ POSTED: dict[str, Any] = {
         **{name: {"anyOf": [schema, {"type": "null"}]} for name, schema in OPTIONAL.items()},
     },
 }
-Posted = Annotated[dict[str, Any], WithJsonSchema(POSTED)]
+Posted = Annotated[Any, WithJsonSchema(POSTED)]  # what is no object is told by `read_record` too
 
 
 class NewDataset(DatasetChange):

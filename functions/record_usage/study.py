@@ -15,6 +15,7 @@ from tuneloop.domain.exports import export_id
 from tuneloop.domain.feedback import REASONS, Feedback, lesson_of
 from tuneloop.domain.messages import JsonObject
 from tuneloop.domain.routing import NO_USER, Inference, unnamed
+from tuneloop.domain.rules.tools import LISTS
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.exports import Exports
 
@@ -68,6 +69,5 @@ def _checked(row: JsonObject) -> Example:
         return found
     problem = found[0]
     path = problem.path.removeprefix("$.")
-    raise InvalidInput(
-        problem.message, param=path if path.startswith(("messages", "tools")) else "feedback", code=problem.code
-    )
+    param = path if path.startswith(("messages", *LISTS)) else "feedback"
+    raise InvalidInput(problem.message, param=param, code=problem.code)

@@ -12,7 +12,7 @@ def read_edit(content: dict[str, Any], place: str) -> Example:
 
     Where an example came from stays as it is: only its content can be edited, and category and quality beside it.
     """
-    if ours := next((name for name in OURS if name in content), None):
+    if ours := next((name for name in OURS if content.get(name) is not None), None):
         rule = "An edit holds an example's content alone; `category` and `quality` stand beside it."
         raise InvalidInput(rule, param=f"{place}.{ours}", code="invalid_field")
     found = read_example(content, 0)

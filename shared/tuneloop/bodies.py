@@ -12,6 +12,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from tuneloop.domain.diagnosis import BYTE_ORDER_MARK, wide_encoding
 from tuneloop.domain.errors import InvalidInput, TooLarge
 from tuneloop.domain.limits import BODY_BYTES, BODY_PARTS, FILE_BYTES, JSON_DEPTH
 from tuneloop.domain.words import name_in
@@ -36,11 +37,13 @@ class _Part(NamedTuple):
 
 def read_body(event: dict[str, Any]) -> str | None:
     """The text of an HTTP API event's body; refused where it is too large, packed, or not UTF-8."""
-    content = content_of(event, BODY_BYTES)
+    content = content_of(event, BODY_BYTES).removeprefix(BYTE_ORDER_MARK)
+    if encoding := wide_encoding(content):
+        raise InvalidInput(f"The body is in {encoding}. Send it as UTF-8.", param="body", code="invalid_unicode")
     try:
         return content.decode("utf-8", "strict" if event.get("isBase64Encoded") else "surrogatepass") or None
     except UnicodeDecodeError as error:
-        message = f"The body is not UTF-8 (byte {error.start + 1})."
+        message = f"The body is not UTF-8 (byte {error.start + 1}). Send it as UTF-8."
         raise InvalidInput(message, param="body", code="invalid_unicode") from error
 
 

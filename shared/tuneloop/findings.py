@@ -11,18 +11,14 @@ from sys import intern
 
 from pydantic import BaseModel, Field
 
+from tuneloop.domain.diagnosis import is_no_row, problem_of_file
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.warnings import LEAST_EXAMPLES, Answers, Duplicates, FileWarning, Noted
 from tuneloop.inspection import Inspected
 
 ERRORS_KEPT = 10_000
 NOTES = ("over_limit", "without_system", "without_user", "broken_arguments", "unknown_functions")
-NO_ROWS = frozenset({"invalid_json", "not_utf8", "not_an_object", "line_too_long", "too_many_parts", "too_deep"})
 EMPTY = "The file has no {}: nothing can be learnt from it."
-NOT_JSONL = (
-    "No line of the file is a JSON object. JSONL has one object on each line, with no list around them and no line "
-    "breaks in them."
-)
 
 Refused = tuple[int, str, str, str]  # a problem in a tenth of its memory: line, path, code, message
 
@@ -83,7 +79,7 @@ class Findings:
     def refuse(self, problems: list[Problem]) -> None:
         """Take in a line that can't be used."""
         self.invalid += 1
-        self.has_rows = self.has_rows or problems[0].code not in NO_ROWS
+        self.has_rows = self.has_rows or not is_no_row(problems[0])
         self.errors += map(_refused, problems[: ERRORS_KEPT - len(self.errors)])
         self.error_count += len(problems)
 
@@ -104,14 +100,14 @@ class Findings:
         """All of it, in order; `unit` is what the file is made of."""
         valid = self.tokens.total()
         lines = valid + self.invalid
+        errors = list(map(_problem, self.errors))
         broken = self.broken
         if not broken and not lines:
             broken = Problem(line=0, path="$", code="empty_file", message=EMPTY.format(unit))
-        elif not broken and not valid and not self.has_rows:
-            broken = Problem(line=self.errors[0][0], path="$", code="not_jsonl", message=NOT_JSONL)
-        errors = list(map(_problem, self.errors))
-        if broken and broken.code != "not_jsonl":
+        if broken:
             errors = [broken, *errors][:ERRORS_KEPT]
+        elif not valid and not self.has_rows:  # which the errors of the lines say already, one by one
+            broken = problem_of_file(errors) if unit == "lines" else errors[0]
         return Report(
             lines=lines,
             valid=valid,

@@ -7,19 +7,27 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
+from tuneloop.domain.diagnosis import BYTE_ORDER_MARK, problem_of_start
 from tuneloop.domain.examples import TOO_DEEP, Problem
 from tuneloop.domain.limits import LINE_BYTES, LINE_PARTS
 from tuneloop.domain.shaping import Record
-from tuneloop.domain.tables import BYTE_ORDER_MARK
+from tuneloop.domain.tables import Unreadable
 
 Numbered = tuple[int, bytes | None]
 
 
 def numbered(lines: Iterable[bytes | None]) -> Iterator[Numbered]:
-    """The lines of JSONL that aren't blank, with their numbers and without a byte order mark; None is one too long."""
+    """The lines of JSONL that aren't blank, with their numbers and without a byte order mark; None is one too long.
+
+    Raises Unreadable where the file begins as no text in UTF-8 does.
+    """
+    has_begun = False
     for number, line in enumerate(lines, start=1):
         text = line.removeprefix(BYTE_ORDER_MARK) if line and number == 1 else line
         if text is None or (text and not text.isspace()):
+            if not has_begun and text and (problem := problem_of_start(text, number)):
+                raise Unreadable(problem)
+            has_begun = True
             yield number, text
 
 

@@ -10,9 +10,10 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
+from tuneloop.domain.diagnosis import BYTE_ORDER_MARK, problem_of_start
 from tuneloop.domain.examples import Example, Problem
 from tuneloop.domain.shaping import read_record
-from tuneloop.domain.tables import BYTE_ORDER_MARK, Unreadable
+from tuneloop.domain.tables import Unreadable
 from tuneloop.files import FAULTS, Settings, problem_of, records_of
 
 UNUSABLE = 2  # the exit status for a file of which nothing can be made
@@ -39,7 +40,10 @@ def settings_in(file: Path | None) -> Settings:
     if not file:
         return Settings()
     try:
-        found = Settings.model_validate_json(file.read_bytes().removeprefix(BYTE_ORDER_MARK))
+        content = file.read_bytes().removeprefix(BYTE_ORDER_MARK)
+        if problem := problem_of_start(content, 1):
+            refuse(f"{file}: {problem.message}")
+        found = Settings.model_validate_json(content)
     except OSError as error:
         refuse(f"{file}: The settings can't be read: {error.strerror}.")
     except ValidationError as error:

@@ -16,13 +16,12 @@ from tuneloop.cli.reading import UNUSABLE, FileArgument, SettingsOption, refuse,
 from tuneloop.cli.report import show
 from tuneloop.domain.examples import Problem
 from tuneloop.findings import ERRORS_KEPT
-from tuneloop.providers.catalog import listed_models, price_of
+from tuneloop.providers.catalog import named_models, places_of, providers
 from tuneloop.validation import TOKEN_LIMIT, Format, Task, validate
 
 INVALID = 1
 LARGE_BYTES = 16 << 20  # from which on a second process is worth its start
 MOST_PROCESSES = 16
-PROVIDER = "openai"
 BY_SETTINGS = {"no_template", "unknown_column", "unknown_columns"}  # what a dataset's settings may mend
 HINT = "Has the dataset a `template` or `csv`? Save what GET /v1/datasets/{dataset} answers, and name it by --settings."
 
@@ -30,7 +29,13 @@ FormatOption = Annotated[Format, typer.Option("--format", help="What lines are t
 JsonOption = Annotated[
     bool, typer.Option("--json", help=f"All of it as JSON: the first {ERRORS_KEPT:,} errors by line and path.")
 ]
-ModelOption = Annotated[str, typer.Option(help="The base model whose limit of tokens an example is held against.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        metavar="[PROVIDER/]NAME",
+        help="The base model whose limit of tokens an example is held against: any that the catalog names.",
+    ),
+]
 ProcessesOption = Annotated[
     int | None, typer.Option(min=1, max=MOST_PROCESSES, help="Processes; two for a large file if not said.")
 ]
@@ -65,10 +70,11 @@ def check_file(
 
 def _limit_of(base_model: str) -> int:
     """How many tokens an example of a base model may have."""
-    offer = price_of(PROVIDER, base_model)
-    if not offer:
-        refuse(f"The catalog lists no base model {base_model!r}; it lists: {', '.join(listed_models(PROVIDER))}.")
-    return offer.tokens_per_example or TOKEN_LIMIT
+    places = places_of(base_model)
+    if not places:
+        listed = (f"{provider}: {', '.join(named_models(provider))}" for provider in providers())
+        refuse("\n  ".join([f"The catalog lists no base model {base_model!r}. It lists:", *listed]))
+    return min(offer.tokens_per_example or TOKEN_LIMIT for _, offer in places)
 
 
 def _processes_for(file: Path) -> int:

@@ -9,16 +9,19 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.ids import Name
 from tuneloop.domain.messages import JsonObject, canonical
+from tuneloop.domain.rules.tools import LISTS
 from tuneloop.domain.serving import led_by
 from tuneloop.domain.templates import Template
 
 LONGEST = 100_000
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
+# How the document shows messages and tools; what they may hold is checked by the rules of examples, as everywhere.
+OBJECTS: JsonObject = {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
 
 
 class Origin(StrEnum):
@@ -45,8 +48,9 @@ class Feedback(BaseModel):
     correct: Literal[True] | None = None
     correction: Text | dict[str, Any] | None = None
     correction_fields: list[Text] | None = Field(default=None, min_length=1, max_length=100)
-    messages: list[JsonObject] | None = Field(default=None, min_length=1)
-    tools: list[JsonObject] | None = None
+    messages: Annotated[list[Any] | None, WithJsonSchema(OBJECTS)] = Field(default=None, min_length=1)
+    tools: Annotated[Any, WithJsonSchema(OBJECTS)] = None
+    functions: Annotated[Any, WithJsonSchema(OBJECTS)] = Field(default=None, description="Of OpenAI's older form.")
     answer: Text | None = None
     dataset: Name | None = None
     subject: str | None = Field(default=None, min_length=1, max_length=200)
@@ -102,12 +106,15 @@ def lesson_of(
         return Lesson([], Why.NO_ANSWER if feedback.correct else Why.ONLY_RATED)
     if not feedback.messages:
         return Lesson([], Why.NO_PROMPT)
+    if not all(isinstance(message, dict) for message in feedback.messages):
+        return Lesson([{"messages": [*feedback.messages, _said(right)]}])  # for the rules to refuse
     if feedback.messages[-1].get("role") == "assistant":
         rule = "`messages` end with what was asked; what was answered is the `answer`."
         raise InvalidInput(rule, param="messages")
     right = _as_taught(right, template, "answer" if feedback.correct else "correction")
     asked = led_by(prompt, feedback.messages)
-    given: JsonObject = {"messages": asked, **({"tools": feedback.tools} if feedback.tools else {})}
+    offered = {name: tools for name in LISTS if (tools := getattr(feedback, name)) is not None}
+    given: JsonObject = {"messages": asked, **offered}
     origin = Origin.CONFIRMATION if feedback.correct else Origin.CORRECTION
     created = f"{day}T00:00:00Z"
     ours = {"source": origin.value, "subject": subject, "category": feedback.category, "created_at": created}

@@ -5,23 +5,34 @@ ends, since what came after might be made of pieces. Each record is known by the
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tuneloop.domain.diagnosis import BYTE_ORDER_MARK, problem_of_start
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.limits import COLUMN_CHARACTERS, LINE_BYTES, LINE_PARTS
 from tuneloop.domain.shaping import COMPLETED, PLAIN, RENDERED, Record
 from tuneloop.domain.words import name_in
 
 DELIMITERS = ",;\t"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# A line that Excel reads, and others write for it, before the header: the separator of what follows, perhaps in quotes,
+# and perhaps with separators for the cells that it doesn't have. No header begins like that.
+SEPARATOR_LINE = re.compile(r"\"?sep=(?P<separator>\t| |[^\w\s\"'\\]|)\"?[,;\t|]*\s*", re.IGNORECASE)
 BESIDE = ("category", "source", "subject", "group", "split", "quality", "created_at")
 # The header's own words for question and answer, and the fields that they stand for.
 PAIRS = {COMPLETED: PLAIN, ("text", "label"): PLAIN, PLAIN: PLAIN, RENDERED: RENDERED}
 HEADERS = ", ".join(f"`{','.join(pair)}`" for pair in PAIRS)
-UNKNOWN = f"The first line must name the columns: {HEADERS}, or those that the dataset's `csv` names."
+UNKNOWN = (
+    f"The first line must name the columns, with commas, semicolons or tabs between them: {HEADERS}, or those that the "
+    "dataset's `csv` names."
+)
+NOT_SEPARATED = (
+    "The line `sep=` says what stands between cells, one character such as ;, and by it no columns are known in the "
+    f"header that follows. It must name these: {HEADERS}, or those that the dataset's `csv` names."
+)
 NOT_CSV = (
     "The record that begins here is not CSV: a cell with quotes, delimiters or new lines in it stands in quotes, its "
     "own quotes are doubled, and every quote is closed. What follows can't be told apart: nothing of the file is taken."
@@ -82,11 +93,13 @@ class Header(NamedTuple):
 def csv_records(lines: Iterable[bytes | None], columns: CsvColumns | None = None) -> Iterator[Record]:
     """The records of a CSV by its lines, None being one that is too long; Unreadable where reading can't go on."""
     text = _Text(lines)
-    try:
-        first = next(line for line in text if line.strip())
-    except StopIteration:
+    filled = (line for line in text if line.strip())
+    first, named = next(filled, None), None
+    if first is not None and (named := SEPARATOR_LINE.fullmatch(first)):
+        first = next(filled, None)
+    if first is None:
         return
-    header = _header(first, columns, text)
+    header = _header(first, columns, text, named["separator"] if named else None)
     names = {field: name for field, name, _ in header.fields}
     reader = csv.reader(text, delimiter=header.delimiter, strict=True)
     while (cells := _cells(reader, text)) is not None:
@@ -124,7 +137,10 @@ class _Text:
         self._parts += line.count(self.delimiter)
         if self._parts > LINE_PARTS:
             raise self.unreadable("too_many_parts", TOO_MANY)
-        line = line.removeprefix(BYTE_ORDER_MARK) if self.line == 1 else line
+        if self.line == 1:
+            line = line.removeprefix(BYTE_ORDER_MARK)
+            if problem := problem_of_start(line, 1):
+                raise Unreadable(problem)
         try:
             return line.decode() + "\n"
         except UnicodeDecodeError as error:
@@ -145,17 +161,17 @@ def _cells(reader: Iterator[list[str]], text: _Text) -> list[str] | None:
         raise text.unreadable("invalid_csv", NOT_CSV) from error
 
 
-def _header(first: str, columns: CsvColumns | None, text: _Text) -> Header:
-    """What the first line says; the delimiter is the one by which its columns are known."""
+def _header(first: str, columns: CsvColumns | None, text: _Text, separator: str | None) -> Header:
+    """What the header says; the delimiter is `separator`, or else the one by which its columns are known."""
     text.begun = text.line
     if text.fault:
         raise Unreadable(text.fault)
-    for delimiter in DELIMITERS:
+    for delimiter in DELIMITERS if separator is None else separator:
         names = _names(first, delimiter)
         if known := _known(names, columns, text):
             text.delimiter = delimiter.encode()
             return Header(len(names), delimiter, [(field, name, names.index(name)) for field, name in known.items()])
-    raise text.unreadable("unknown_columns", UNKNOWN)
+    raise text.unreadable("unknown_columns", UNKNOWN if separator is None else NOT_SEPARATED)
 
 
 def _names(first: str, delimiter: str) -> list[str]:

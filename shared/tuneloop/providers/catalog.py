@@ -1,7 +1,8 @@
 """What base models cost and take, by provider: dated data in `catalog.json`, never code.
 
 What isn't listed is unknown. A provider's `defaults` hold for each of its models, and a model is `like` another but for
-what it says itself. A `closed` catalog lists all that its provider trains; `*` stands for whatever isn't named.
+what it says itself. A `closed` catalog lists all that its provider trains; `*` stands for whatever isn't named, and
+`known` gives names of such.
 """
 
 import json
@@ -31,6 +32,7 @@ class _Section(BaseModel):
     """What is known of one provider."""
 
     closed: bool = False
+    known: tuple[str, ...] = ()
     models: dict[str, Offer] = {}
     dated: dict[str, str] = {}
 
@@ -41,13 +43,15 @@ def _catalog() -> dict[str, _Section]:
     return {provider: _section(**said) for provider, said in listed.items()}
 
 
-def _section(closed: bool, defaults: dict[str, Any], models: dict[str, dict[str, Any]]) -> _Section:
+def _section(
+    closed: bool, defaults: dict[str, Any], models: dict[str, dict[str, Any]], known: tuple[str, ...] = ()
+) -> _Section:
     offers = {}
     for name, said in models.items():
         own = dict(said)
         offers[name] = Offer.model_validate(defaults | models.get(own.pop("like", ""), {}) | own)
     dated = {alias: name for name, offer in offers.items() for alias in offer.aliases}
-    return _Section(closed=closed, models=offers, dated=dated)
+    return _Section(closed=closed, known=known, models=offers, dated=dated)
 
 
 def _of(provider: str) -> _Section:
@@ -73,6 +77,25 @@ def providers() -> list[str]:
 def listed_models(provider: str) -> list[str]:
     """The base models that are listed for a provider; `*` stands for any."""
     return list(_of(provider).models)
+
+
+def places_of(base_model: str) -> list[tuple[str, Offer]]:
+    """The providers that know a base model by a name, an alias or `PROVIDER/NAME`, and what each offers for it."""
+    at, slash, name = base_model.partition("/")
+    if slash and (offer := price_of(at, name)):
+        return [(at, offer)]
+    return [
+        (provider, offer)
+        for provider in providers()
+        if base_model in named_models(provider) or base_model in _of(provider).dated
+        if (offer := price_of(provider, base_model))
+    ]
+
+
+def named_models(provider: str) -> list[str]:
+    """The base models of a provider that are known by a name, of those that it doesn't list too."""
+    section = _of(provider)
+    return [*(name for name in section.models if name != ANY_MODEL), *section.known]
 
 
 def base_models(provider: str, own: str) -> list[str]:

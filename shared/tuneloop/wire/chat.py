@@ -35,7 +35,8 @@ class ChatMessage(Shape):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        stands_in = self.tool_calls or (self.model_extra or {}).keys() & {"function_call", "refusal"}
+        more = self.model_extra or {}
+        stands_in = self.tool_calls or any(more.get(name) is not None for name in ("function_call", "refusal"))
         if self.content is None and not (self.role == "assistant" and stands_in):
             raise ValueError(f"content of a message with role '{self.role}' is missing")
         return self

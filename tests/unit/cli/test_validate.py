@@ -15,7 +15,7 @@ from tests.examples import chat
 from tuneloop.cli.commands import cli
 from tuneloop.cli.validate import LARGE_BYTES
 from tuneloop.findings import ERRORS_KEPT
-from tuneloop.providers.catalog import listed_models
+from tuneloop.providers.catalog import named_models, providers
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 KEYS = ["lines", "valid", "invalid", "errors", "warnings", "tokens", "examples_over_limit"]
@@ -111,7 +111,28 @@ def test_a_base_model_that_is_not_listed_is_refused_and_those_that_are_named(tmp
 
     assert (done.exit_code, done.stdout) == (2, "")
     assert "'gpt-typo'" in done.stderr
-    assert all(name in done.stderr for name in listed_models("openai"))
+    assert all(name in done.stderr for provider in providers() for name in named_models(provider))
+
+
+NAMES = (
+    "gpt-4o-mini gpt-4o-mini-2024-07-18 openai/gpt-4.1 amazon.nova-lite-v1:0 amazon.nova-lite-v1:0:300k "
+    "tuneloop-linear-1 bedrock/meta.llama3-3-70b-instruct-v1:0 trainer/anything tuneloop.linear-v1:0"
+)
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_every_base_model_of_the_catalog_is_known_by_name_and_alias(name: str, tmp_path: Path) -> None:
+    done = validated(written(tmp_path / "train.jsonl", GOOD), "--base-model", name)
+
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["", "*", "openai/*x", "bedrock/gpt-4o", "nobody/gpt-4o", "gpt-4o/", "GPT-4o"])
+def test_a_base_model_of_another_provider_is_as_unknown_as_any(name: str, tmp_path: Path) -> None:
+    done = validated(written(tmp_path / "train.jsonl", GOOD), "--base-model", name)
+
+    assert done.exit_code == 2
+    assert "bedrock: amazon.nova-micro-v1:0" in done.stderr
 
 
 def test_the_number_of_errors_that_json_holds_is_said() -> None:
