@@ -108,4 +108,4 @@ def _refusal(first: Problem, count: int) -> InvalidFile:
     path = first.path.removeprefix("$").removeprefix(".")
     place = ", ".join(filter(None, [f"line {first.line}" if first.line else "", path]))
     more = f" The file has {count - 1} more such faults." if count > 1 else ""
-    return InvalidFile(f"{place or 'file'}: {first.message}{more}", param="file")
+    return InvalidFile(f"{place or 'file'}: {first.message} [{first.code}]{more}", param="file")

@@ -58,7 +58,7 @@ class Reading:
         if not self.lines and self._is_whole:
             self._end_early(EMPTY)
         if self.lines > 1 and not (self.examples or self._has_rows) and (problem := problem_of_file(self.problems)):
-            self._end_early(problem)
+            self.problems[0] = problem  # what stands on its first line says less
 
     def _timed(self, lines: Lines) -> Iterator[bytes | None]:
         """The lines, counted, as long as there is time."""

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from tuneloop.cli.reading import FileArgument, SettingsOption, examples_of, kept, refuse, settings_in
+from tuneloop.cli.reading import FileArgument, SettingsOption, examples_of, in_words, kept, refuse, settings_in
 from tuneloop.domain.estimates import COUNTED_ERROR, Basis, Estimate, UsdRange, estimate
 from tuneloop.domain.examples import Example
 from tuneloop.files import Settings
@@ -39,7 +39,7 @@ def estimate_cost(
         report = validate(Task(readable, settings=given))
         if report.broken or not report.valid:
             problem = report.broken or next(iter(report.errors), None)
-            refuse(f"{file}: {problem.message if problem else 'it has no examples'}")
+            refuse(f"{file}: {in_words(problem) if problem else 'it has no examples'}")
         answer_tokens = _answer_tokens(readable, given)
     basis = Basis.of_count(report.valid, report.tokens.total, answer_tokens, COUNTED_ERROR)
     found = [estimate(name, price_of(provider, name), basis, calls=calls) for name in names]

@@ -35,6 +35,12 @@ def refuse(message: str) -> NoReturn:
     raise typer.Exit(UNUSABLE)
 
 
+def in_words(problem: Problem) -> str:
+    """A problem as a refusal says it: where, what would be right, and the code that `tuneloop validate` lists."""
+    where = [f"line {problem.line}"] * bool(problem.line) + [problem.path] * (problem.path != "$")
+    return f"{', '.join(where)}: {problem.message} [{problem.code}]".removeprefix(": ")
+
+
 def settings_in(file: Path | None) -> Settings:
     """The settings that a file has; refuses one that can't be used."""
     if not file:

@@ -37,10 +37,12 @@ def wide_encoding(start: bytes) -> str | None:
 def problem_of_start(start: bytes, line: int) -> Problem | None:
     """Why a file that begins so can't be read, whatever comes after."""
     if encoding := wide_encoding(start):
-        return Problem(line=line, path="$", code="not_utf8", message=f"The file is in {encoding}. Save it as UTF-8.")
-    if kind := next((kind for magic, kind in PACKED.items() if start.startswith(magic)), None):
-        return Problem(line=line, path="$", code="not_utf8", message=f"The file is no text but {kind}.")
-    return None
+        message = f"Not UTF-8 but {encoding}. Save the file as UTF-8."
+    elif kind := next((kind for magic, kind in PACKED.items() if start.startswith(magic)), None):
+        message = f"Not text in UTF-8 but {kind}."
+    else:
+        return None
+    return Problem(line=line, path="$", code="not_utf8", message=message)
 
 
 def is_no_row(problem: Problem) -> bool:
@@ -53,7 +55,7 @@ def problem_of_file(problems: Sequence[Problem]) -> Problem | None:
     if not problems or not all(map(is_no_row, problems)):
         return None
     first, codes = problems[0], {problem.code for problem in problems}
-    message = NOT_UTF8 if codes == {"not_utf8"} else NOT_JSONL
     if codes == {"not_an_object"} and len({problem.message for problem in problems}) == 1:
-        message = first.message
+        return first
+    message = NOT_UTF8 if codes == {"not_utf8"} else NOT_JSONL
     return first.model_copy(update={"code": "not_jsonl", "message": message})
