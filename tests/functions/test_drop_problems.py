@@ -89,10 +89,10 @@ def test_a_fault_is_told_with_its_line_and_adds_nothing(content: bytes, expected
     assert added(world) == 0
 
 
-def test_a_file_of_another_alphabet_is_told_so_line_by_line(world: World) -> None:
+def test_a_file_in_two_bytes_a_character_is_told_so_once(world: World) -> None:
     drop = dropped(world, b"\n".join(GOOD[:2]).decode().encode("utf-16"))
 
-    assert {code for _, code, _ in told(drop)} == {"not_utf8", "invalid_json"}
+    assert told(drop) == [(1, "not_utf8", "Not UTF-8 but UTF-16. Save the file as UTF-8.")]
     assert added(world) == 0
 
 

@@ -32,6 +32,31 @@ def test_a_body_is_read_as_it_was_sent(text: str) -> None:
     assert read_body(event(base64(text.encode()), encoded=True)) == (text or None)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("utf-16", "in UTF-16. Send it as UTF-8"),
+        ("utf-16-le", "in UTF-16. Send it as UTF-8"),
+        ("utf-16-be", "in UTF-16. Send it as UTF-8"),
+        ("utf-32", "in UTF-32. Send it as UTF-8"),
+        ("utf-32-be", "in UTF-32. Send it as UTF-8"),
+        ("latin-1", "not UTF-8 (byte 13). Send it as UTF-8"),
+        ("cp1252", "not UTF-8 (byte 13). Send it as UTF-8"),
+    ],
+)
+def test_a_body_in_another_encoding_is_told_so(encoding: str, words: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        read_body(event(base64('{"text": "Grüße"}'.encode(encoding)), encoded=True))
+
+    assert words in refusal.value.message
+    assert (refusal.value.code, refusal.value.param) == ("invalid_unicode", "body")
+
+
+def test_a_byte_order_mark_before_a_body_is_no_part_of_it() -> None:
+    assert read_body(event(base64(b"\xef\xbb\xbf{}"), encoded=True)) == "{}"
+    assert read_body(event("\ufeff{}")) == "{}"
+
+
 @pytest.mark.parametrize("letter", ["x", "ü", "€", "😀"])
 @pytest.mark.parametrize("encoded", [False, True])
 def test_the_limit_counts_bytes(letter: str, encoded: bool) -> None:

@@ -127,6 +127,34 @@ def test_labels_shapes_calls_and_too_few_examples_are_warned_of(written: Written
     assert warned_of(validate(written(talks(9)))) == {"too_few_examples": (9, [])}
 
 
+def test_calls_in_the_older_form_are_warned_of_as_any_are(written: Written) -> None:
+    called = {"role": "assistant", "function_call": {"name": "refund", "arguments": "{"}}
+    calling = {"messages": [{"role": "user", "content": "hi"}, called]}
+    offering = {**calling, "functions": [{"name": "refund"}]}
+
+    found = warned_of(validate(written([*talks(12), calling, offering])))
+
+    assert found == {"unknown_function": (1, [13]), "broken_arguments": (2, [13, 14])}
+
+
+def test_examples_in_which_no_user_speaks_are_named(written: Written) -> None:
+    answer = {"role": "assistant", "content": "hello"}
+    silent = {"messages": [{"role": "system", "content": "Be kind."}, answer]}
+    spoken = {
+        "messages": [
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": [{"type": "text", "text": "hi"}]},
+            answer,
+        ]
+    }
+    older = {"messages": [{"role": "function", "name": "refund", "content": "paid"}, answer]}
+    pair = {**PAIR, "input": {"messages": [{"role": "system", "content": "Greet."}]}}
+
+    found = warned_of(validate(written([*talks(9, system="Be kind."), silent, spoken, older, pair, PAIR])))
+
+    assert found["no_user_message"] == (3, [10, 12, 13])
+
+
 def test_a_file_of_both_formats_is_fine_but_not_for_one_run(written: Written) -> None:
     rows = [*talks(11), PAIR]
 

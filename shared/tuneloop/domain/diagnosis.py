@@ -19,7 +19,7 @@ NOT_JSONL = (
     "No line of the file is a JSON object. JSONL has one object on each line, with no list around them and no line "
     "breaks in them."
 )
-NOT_UTF8 = "Nothing in the file can be read as UTF-8. Is it in Latin-1 or Windows-1252? Save it as UTF-8."
+NOT_UTF8 = "Nothing in the file can be read as UTF-8. Is it in Latin-1 or Windows-1252? Save the file as UTF-8."
 
 
 def wide_encoding(start: bytes) -> str | None:

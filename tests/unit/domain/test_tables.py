@@ -60,6 +60,51 @@ def test_any_delimiter_and_any_ends_are_read(delimiter: str, end: str, start: by
     assert rows(start + text.encode()) == [(first + 1, asked(f'a{delimiter} "b"', "c")), (first + 3, asked("d", "e"))]
 
 
+@pytest.mark.parametrize(
+    ("first", "separator"),
+    [
+        ("sep=;", ";"),
+        ("SEP=,", ","),
+        ('"sep=;"', ";"),
+        ("sep=\t", "\t"),
+        ("sep=|", "|"),
+        ("sep=;;", ";"),
+        ("sep=:\r", ":"),
+    ],
+)
+def test_a_line_that_names_the_separator_is_heeded(first: str, separator: str) -> None:
+    content = f"{first}\nprompt{separator}completion\na{separator}b"
+
+    assert rows(content) == [(3, asked("a", "b"))]
+    assert rows("\ufeff" + content) == [(3, asked("a", "b"))]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words"),
+    [
+        ("sep=;\nprompt,completion\na,b", 2, "The line `sep=`"),
+        ("sep=\nprompt,completion\na,b", 2, "The line `sep=`"),
+        ("sep=;\nsep=,\nprompt,completion", 2, "The line `sep=`"),
+        ("sep=;;,x\nprompt;completion", 1, "with commas, semicolons or tabs"),
+        ("sep=ab\nprompt;completion", 1, "with commas, semicolons or tabs"),
+        ("prompt|completion\na|b", 1, "with commas, semicolons or tabs"),
+        ("prompt completion\na b", 1, "with commas, semicolons or tabs"),
+        ("sep;\nprompt;completion", 1, "with commas, semicolons or tabs"),
+    ],
+)
+def test_a_header_that_no_separator_opens_is_told_why(content: str, line: int, words: str) -> None:
+    with pytest.raises(Unreadable) as ended:
+        records(content)
+
+    assert (ended.value.problem.line, ended.value.problem.code) == (line, "unknown_columns")
+    assert words in ended.value.problem.message
+
+
+@pytest.mark.parametrize("content", ["sep=;", "sep=;\n\n", "sep=;\nprompt;completion\n"])
+def test_a_separator_alone_is_a_file_without_a_record(content: str) -> None:
+    assert rows(content) == []
+
+
 def test_a_record_is_known_by_the_line_on_which_it_begins() -> None:
     assert rows('text,label\n"a\n\nb",c\nd,"e\r\nf"\ng,h') == [
         (2, asked("a\n\nb", "c")),
