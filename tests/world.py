@@ -101,9 +101,18 @@ class World:
 
     def call(self, route: str, path: str, body: Any = None, *, key: str | None = "", **query: str) -> Answer:
         """Send an HTTP request to the function that the table routes it to; `key=None` sends no key."""
-        spec = next(s for s in FUNCTIONS if tuple(route.split()) in s.endpoints)
         secret = self.key if key == "" else key
-        answer = invoke(spec.name, http_event(route, path, body, secret, query))
+        return self.send(route, http_event(route, path, body, secret, query))
+
+    def call_with(self, headers: dict[str, str], route: str, path: str, body: Any = None) -> Answer:
+        """Send an HTTP request with more headers, their names in lower case, as an HTTP API hands them over."""
+        event = http_event(route, path, body, self.key, {})
+        return self.send(route, event | {"headers": event["headers"] | headers})
+
+    def send(self, route: str, event: dict[str, Any]) -> Answer:
+        """Send an HTTP event to the function that the table routes it to."""
+        spec = next(s for s in FUNCTIONS if tuple(route.split()) in s.endpoints)
+        answer = invoke(spec.name, event)
         return Answer(answer["statusCode"], answer["body"], answer.get("headers", {}))
 
     def drop(self, dataset: str, lines: list[Any] | bytes, name: str = "examples.jsonl") -> str:

@@ -5,13 +5,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from launch_finetune.checks import method_of, refusal_of, refusal_of_export
+from launch_finetune.checks import method_of, missing_at_the_door, refusal_of, refusal_of_export
 from launch_finetune.particulars import NOTHING_MORE, Particulars
 from launch_finetune.request import method_at, request_run, revision_of
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import InvalidInput, NotFound
 from tuneloop.domain.exports import Export, export_id
 from tuneloop.domain.jobs import RunError
+from tuneloop.domain.repeats import AnsweredCall
 from tuneloop.domain.training import ControlledRun
 from tuneloop.providers.base import Provider
 from tuneloop.providers.catalog import dated_name
@@ -21,7 +22,12 @@ from tuneloop.store.runs import Runs
 
 
 class Wanted(BaseModel):
-    """What is wanted of a dataset's run; the dataset says what is left out."""
+    """What is wanted of a dataset's run; the dataset says what is left out.
+
+    With `again` it is the next attempt where the last one failed or was cancelled; `answering` is the call that is to
+    be given it. With `dry_run` nothing is stored, and a provider that the stage has no key for is refused too: a real
+    run would wait for that key.
+    """
 
     provider: str | None = None
     base_model: str | None = None
@@ -31,22 +37,17 @@ class Wanted(BaseModel):
     export: str | None = None
     suffix: str | None = None
     particulars: Particulars = NOTHING_MORE
+    again: bool = True
+    answering: AnsweredCall | None = None
+    dry_run: bool = False
 
 
 def ask(
-    dataset: Dataset,
-    wanted: Wanted,
-    *,
-    providers: Providers,
-    exports: Exports,
-    runs: Runs,
-    now: datetime,
-    dry_run: bool = False,
+    dataset: Dataset, wanted: Wanted, *, providers: Providers, exports: Exports, runs: Runs, now: datetime
 ) -> ControlledRun:
     """The run that is wanted; asking again gives the same one, after a failure the next attempt.
 
     InvalidInput where it is known already that its provider won't take it, Conflict where there is no such provider.
-    With `dry_run` nothing is stored: the run is given as it would be requested.
     """
     at, export = check(dataset, wanted, providers=providers, exports=exports, now=now)
     return request_run(
@@ -60,8 +61,9 @@ def ask(
         hyperparameters=wanted.hyperparameters,
         metadata=wanted.metadata,
         particulars=wanted.particulars,
-        again=True,
-        dry_run=dry_run,
+        again=wanted.again,
+        answering=wanted.answering,
+        dry_run=wanted.dry_run,
     )
 
 
@@ -76,7 +78,8 @@ def check(
         raise InvalidInput(message, param="base_model", code="missing")
     base_model = dated_name(at, wanted.base_model or dataset.base_model)
     export = _frozen(dataset, wanted, exports)
-    _refuse(_refusal(provider, base_model, dataset, export, wanted, now))
+    refuse(_refusal(provider, base_model, dataset, export, wanted, now))
+    refuse(missing_at_the_door(provider, base_model, providers.lists, now, needs_key=wanted.dry_run))
     return at, export
 
 
@@ -103,6 +106,7 @@ def _refusal(
     return refusal_of_export(export, provider.capabilities(base_model))
 
 
-def _refuse(refusal: RunError | None) -> None:
+def refuse(refusal: RunError | None) -> None:
+    """Raise a refusal, where there is one."""
     if refusal:
         raise InvalidInput(refusal.message, param=refusal.param, code=refusal.code)

@@ -1,22 +1,24 @@
 """Checks: what refuses a run before anything is uploaded or spent, when it is asked for and when it is submitted.
 
-Each refusal names the field or the capability and what would be allowed. What only the provider knows is asked once,
-just before the upload.
+Each refusal names the field or the capability and what would be allowed. What only the provider knows is read off its
+list of models: at the door one of the last minutes will do, and just before the upload it is asked once more.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
 from tuneloop.domain.capabilities import Capabilities
-from tuneloop.domain.errors import ProviderRefused
+from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
 from tuneloop.domain.jobs import Method, RunError
 from tuneloop.domain.offers import Offer
 from tuneloop.domain.registry import base_in
 from tuneloop.domain.training import ControlledRun
-from tuneloop.providers.base import Provider
-from tuneloop.providers.catalog import listed_models, price_of, unknown_base_model, unlisted
+from tuneloop.providers.base import KEY_TROUBLE, Provider
+from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, unknown_base_model, unlisted
+from tuneloop.providers.model_lists import ModelLists
 
 DIES_SOON = timedelta(days=30)
 SAME_FILE = (
@@ -64,16 +66,43 @@ def refusal_of_export(export: Export, able: Capabilities) -> RunError | None:
 
 def missing_at(provider: Provider, base_model: str) -> RunError | None:
     """Why the provider can't train a base model that isn't listed here, by its own list; asks it."""
-    if base_model in listed_models(provider.name):
+    if _is_listed_here(provider, base_model):
         return None
     try:
         known = {model.id for model in provider.models()}
     except ProviderRefused:  # a server that lists nothing
         return None
+    return _missing_in(known, provider, base_model)
+
+
+def missing_at_the_door(
+    provider: Provider, base_model: str, lists: ModelLists, now: datetime, *, needs_key: bool = False
+) -> RunError | None:
+    """Why a provider can't train a base model, while a caller waits: by its list of the last minutes, never by a chat.
+
+    A provider that can't be asked now is asked when the run is submitted. With `needs_key` one that the stage has no
+    key for, or doesn't take it, is ProviderUnavailable.
+    """
+    if _is_listed_here(provider, base_model) and not needs_key:
+        return None
+    try:
+        known = lists.holding(base_model, provider, now)
+    except ProviderUnavailable as error:
+        if needs_key and error.code in KEY_TROUBLE:
+            raise
+        return None
+    return None if _is_listed_here(provider, base_model) else _missing_in(known, provider, base_model)
+
+
+def _is_listed_here(provider: Provider, base_model: str) -> bool:
+    return base_model != ANY_MODEL and base_model in listed_models(provider.name)
+
+
+def _missing_in(known: Collection[str], provider: Provider, base_model: str) -> RunError | None:
     if not known or base_model in known:
         return None
     # What was trained there may be another tenant's: its name says whose, and whoever knows it can call it.
-    return unknown_base_model(provider.name, {name for name in known if base_in(name) == name})
+    return unknown_base_model(provider.name, base_model, {name for name in known if base_in(name) == name})
 
 
 def end_in_sight(offer: Offer | None, now: datetime) -> str | None:

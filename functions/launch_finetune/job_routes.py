@@ -9,11 +9,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from launch_finetune.cancel import cancel
 from launch_finetune.jobs import Creating, NewJob
-from launch_finetune.routes import api
+from launch_finetune.routes import api, repeats_of
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.ids import PATTERN
-from tuneloop.http import Limit, Name
+from tuneloop.http import IdempotencyKey, Limit, Name, RetryCount
 from tuneloop.tuning import Job, job_of
 from tuneloop.wire.pages import Page
 
@@ -24,12 +24,14 @@ After = Annotated[str | None, Query(pattern=PATTERN, description="The id of the 
 
 
 @api.route("POST /v1/fine_tuning/jobs", Scope.TRAIN)
-def create_fine_tuning_job(new: NewJob) -> Job:
+def create_fine_tuning_job(new: NewJob, idempotency_key: IdempotencyKey = None, retry_count: RetryCount = None) -> Job:
     """Train on a file, or on any dataset by its name; the same job again is the same run, and is paid for once.
 
+    After a failure it is the next attempt, unless the call is a repeat: see `POST /v1/training-runs`.
     Conflict `confirmation_required` where it would cost more than `max_run_usd` of its dataset, or nobody knows what:
     `metadata.tuneloop_max_usd` says how much it may.
     """
+    now = utc_now()
     creating = Creating(
         datasets=app.datasets,
         exports=app.exports,
@@ -37,9 +39,10 @@ def create_fine_tuning_job(new: NewJob) -> Job:
         runs=app.runs,
         providers=app.providers,
         spendings=app.spendings,
-        now=utc_now(),
+        now=now,
     )
-    run = creating.create(api.tenant, new)
+    repeats = repeats_of("POST /v1/fine_tuning/jobs", new, idempotency_key, retry_count, now)
+    run = creating.create(api.tenant, new, repeats)
     return job_of(run, models=app.models)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from launch_finetune.asking import Wanted, ask, check
 from launch_finetune.checks import end_in_sight
 from launch_finetune.particulars import Particulars
+from launch_finetune.repeats import Attempt, Repeats
 from launch_finetune.request import confirm, method_at
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import Conflict, InvalidInput, NotFound, NotSupported, Stale
@@ -88,11 +89,17 @@ class Creating:
     spendings: Spendings
     now: datetime
 
-    def create(self, tenant: str, new: NewJob) -> ControlledRun:
-        """The run of a job; the same job is the same run, after a failure the next attempt.
+    def create(self, tenant: str, new: NewJob, repeats: Repeats) -> ControlledRun:
+        """The run of a job; the same job is the same run, after a failure the next attempt unless the call is repeated.
 
         Conflict `confirmation_required` where it may cost more than its dataset allows and its metadata doesn't.
         """
+        run = repeats.give(lambda attempt: self._ask(tenant, new, attempt))
+        if run.status == RunStatus.AWAITING_CONFIRMATION and new.confirmed_usd is not None:
+            return self._confirm(run, new.confirmed_usd)
+        return run
+
+    def _ask(self, tenant: str, new: NewJob, attempt: Attempt) -> ControlledRun:
         _require_possible(new)
         dataset = self._file(tenant, new.training_file, "training_file")
         other = self._file(tenant, new.validation_file, "validation_file") if new.validation_file else None
@@ -107,13 +114,11 @@ class Creating:
             metadata=new.metadata or {},
             suffix=name,
             particulars=Particulars(name, other, new.seed, new.confirmed_usd, confirmed),
+            **attempt._asdict(),
         )
         self._check(dataset, wanted)
         self._register(dataset, name, new.model)
-        run = ask(dataset, wanted, providers=self.providers, exports=self.exports, runs=self.runs, now=self.now)
-        if run.status == RunStatus.AWAITING_CONFIRMATION and new.confirmed_usd is not None:
-            return self._confirm(run, new.confirmed_usd)
-        return run
+        return ask(dataset, wanted, providers=self.providers, exports=self.exports, runs=self.runs, now=self.now)
 
     def _file(self, tenant: str, name: str, param: str) -> Dataset:
         if (found := self.datasets.find(tenant, name)) is None:

@@ -1,6 +1,7 @@
 """Requesting a run: one row per attempt, under an id made from everything that defines it."""
 
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from launch_finetune.particulars import NOTHING_MORE, Particulars
@@ -9,6 +10,7 @@ from tuneloop.domain.errors import Conflict, Stale
 from tuneloop.domain.events import TrainingRunRequested
 from tuneloop.domain.exports import Export, export_id
 from tuneloop.domain.jobs import Method
+from tuneloop.domain.repeats import AnsweredCall
 from tuneloop.domain.training import ControlledRun, RunStatus, run_id
 from tuneloop.providers.catalog import dated_name
 from tuneloop.store.runs import Runs
@@ -27,12 +29,14 @@ def request_run(
     metadata: dict[str, str] | None = None,
     particulars: Particulars = NOTHING_MORE,
     again: bool = False,
+    answering: AnsweredCall | None = None,
     dry_run: bool = False,
 ) -> ControlledRun:
     """The run of a dataset's revision (the latest by default) or of an export; asking again gives the same run.
 
     A name of a base model that moves and the dated one that it stands for are the same. After a failed or cancelled
     attempt the next one is made only with `again`. With `dry_run` the run is given as it would be, and nothing stored.
+    `answering` is the call that gets the run, stored beside it; Stale where it was answered by somebody else meanwhile.
     """
     frozen = export.revision if export else revision_of(dataset, revision)
     asked = base_model or dataset.base_model
@@ -53,26 +57,36 @@ def request_run(
         created_at=now,
     )
     run = _attempt(particulars.of(wanted), runs, again=again)
-    if run.seq or dry_run:
+    if dry_run:
+        return run
+    answer = answering.model_copy(update={"run": run.id}) if answering else None
+    if run.seq:
+        if answer:
+            runs.answer(answer)
         return run
     try:
-        return runs.save(run, event=requested(run), now=now)
+        return runs.save(run, event=requested(run), now=now, answering=answer)
     except Stale:  # asked for by somebody else at the same time
+        if answer:
+            raise
         return runs.get(run.tenant, run.id)
 
 
 def _attempt(wanted: ControlledRun, runs: Runs, *, again: bool) -> ControlledRun:
     """The last stored attempt at what is wanted, or the next one, not stored yet, if there is none that will do."""
-    attempt = 0
-    while True:
-        attempt += 1
-        of = (wanted.tenant, wanted.model, wanted.export, wanted.provider, wanted.base_model)
+    of = (wanted.tenant, wanted.model, wanted.export, wanted.provider, wanted.base_model)
+    last: ControlledRun | None = None
+    for attempt in count(1):
         identity = run_id(*of, wanted.hyperparameters, attempt, wanted.method, wanted.particulars)
         found = runs.find(wanted.tenant, identity)
-        if found and (found.is_open or found.status == RunStatus.SUCCEEDED or not again):
+        if found and (found.is_open or found.status == RunStatus.SUCCEEDED):
             return found
         if found is None:
-            return wanted.model_copy(update={"id": identity, "attempt": attempt})
+            break
+        last = found
+    if last and not again:
+        return last
+    return wanted.model_copy(update={"id": identity, "attempt": attempt})
 
 
 def revision_of(dataset: Dataset, revision: int | None) -> int:

@@ -2,9 +2,13 @@
 
 from datetime import datetime
 
+from launch_finetune.asking import refuse
+from launch_finetune.checks import missing_at_the_door, refusal_of
 from launch_finetune.request import requested
 from tuneloop.domain.errors import Conflict, Stale
+from tuneloop.domain.repeats import AnsweredCall
 from tuneloop.domain.training import ControlledRun, RunStatus, attempt_id
+from tuneloop.providers.directory import Providers
 from tuneloop.store.runs import Runs
 
 DEFINING = (
@@ -14,10 +18,19 @@ DEFINING = (
 )
 
 
-def retry(run: ControlledRun, *, force: bool = False, runs: Runs, now: datetime) -> ControlledRun:
-    """The attempt after the last; asking twice gives the same one. Conflict while the run is open.
+def retry(
+    run: ControlledRun,
+    *,
+    force: bool = False,
+    runs: Runs,
+    providers: Providers,
+    now: datetime,
+    answering: AnsweredCall | None = None,
+) -> ControlledRun:
+    """The attempt after the last, or the last while it is open. Conflict while the run itself is open.
 
-    After one that has succeeded there is another only with `force`.
+    After one that has succeeded there is another only with `force`. InvalidInput where its provider wouldn't take it
+    any more. `answering` is the call that gets the attempt, stored beside it; Stale where it was answered meanwhile.
     """
     if run.is_open:
         message = f"The run is {run.status}: cancel it first, or wait for its end."
@@ -26,15 +39,28 @@ def retry(run: ControlledRun, *, force: bool = False, runs: Runs, now: datetime)
     while (later := runs.find(run.tenant, attempt_id(run, last.attempt + 1))) is not None:
         last = later
     if last.is_open:
+        if answering:
+            runs.answer(answering.model_copy(update={"run": last.id}))
         return last
     if last.status == RunStatus.SUCCEEDED and not force:
         message = f"Attempt {last.attempt} has succeeded. Send `force` as true to train the same once more."
         raise Conflict(message, param="force", code="run_succeeded")
+    _require_possible(last, providers, now)
     attempt = _next(last, attempt_id(run, last.attempt + 1), now)
+    answer = answering.model_copy(update={"run": attempt.id}) if answering else None
     try:
-        return runs.save(attempt, event=requested(attempt), now=now)
+        return runs.save(attempt, event=requested(attempt), now=now, answering=answer)
     except Stale:  # asked for by somebody else at the same time
+        if answer:
+            raise
         return runs.get(attempt.tenant, attempt.id)
+
+
+def _require_possible(run: ControlledRun, providers: Providers, now: datetime) -> None:
+    """Refuse what would fail again within seconds: a base model that is gone or was never there, a removed provider."""
+    provider = providers.named(run.provider)
+    refuse(refusal_of(provider, run.base_model, run.method, run.hyperparameters, run.model, now))
+    refuse(missing_at_the_door(provider, run.base_model, providers.lists, now))
 
 
 def _next(last: ControlledRun, identity: str, now: datetime) -> ControlledRun:

@@ -1,5 +1,7 @@
 """The training-run routes: ask for a run, list runs, confirm one that waits for it."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Self
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -8,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from launch_finetune.asking import Wanted, ask
 from launch_finetune.base_models import BaseModelView, Default, base_models
 from launch_finetune.cancel import cancel
+from launch_finetune.repeats import Repeats, call_of
 from launch_finetune.request import confirm
 from launch_finetune.retry import retry
 from tuneloop.app import app, utc_now
@@ -16,8 +19,8 @@ from tuneloop.domain.hyperparameters import Hyperparameters
 from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.ids import Name as Id
 from tuneloop.domain.spending import MonthlySpending, month_of
-from tuneloop.domain.training import TrainingRun
-from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
+from tuneloop.domain.training import ControlledRun, TrainingRun
+from tuneloop.http import Api, Cursor, IdempotencyKey, Limit, ListOf, Name, RetryCount, listed
 
 api = Api(app)
 
@@ -60,10 +63,14 @@ PLAINLY = Retry()
 
 
 @api.route("POST /v1/training-runs", Scope.TRAIN, status=202)
-def create_training_run(new: NewTrainingRun) -> TrainingRun:
+def create_training_run(
+    new: NewTrainingRun, idempotency_key: IdempotencyKey = None, retry_count: RetryCount = None
+) -> TrainingRun:
     """Train on a dataset; asking again gives the same run, after a failure the next attempt.
 
-    What its provider is known not to take is refused here, before anything is uploaded or spent.
+    A call that is repeated gives the same attempt, failed or not: with the body and API key of one in the ten minutes
+    before, or an equal `Idempotency-Key`, or as a retry of OpenAI's SDKs. What its provider is known not to take, a
+    base model that it doesn't list too, is refused here, before anything is uploaded or spent.
     """
     wanted = Wanted(
         provider=new.provider,
@@ -71,17 +78,18 @@ def create_training_run(new: NewTrainingRun) -> TrainingRun:
         hyperparameters=new.hyperparameters.model_dump(exclude_none=True),
         revision=new.revision,
         export=new.export,
-    )
-    dataset = app.datasets.get(api.tenant, new.dataset)
-    run = ask(
-        dataset,
-        wanted,
-        providers=app.providers,
-        exports=app.exports,
-        runs=app.runs,
-        now=utc_now(),
         dry_run=new.dry_run,
     )
+    dataset = app.datasets.get(api.tenant, new.dataset)
+    now = utc_now()
+
+    def asked(wanted: Wanted) -> ControlledRun:
+        return ask(dataset, wanted, providers=app.providers, exports=app.exports, runs=app.runs, now=now)
+
+    if new.dry_run:
+        return TrainingRun.model_validate(asked(wanted).model_dump())
+    repeats = repeats_of("POST /v1/training-runs", new, idempotency_key, retry_count, now)
+    run = repeats.give(lambda attempt: asked(wanted.model_copy(update=attempt._asdict())))
     return TrainingRun.model_validate(run.model_dump())
 
 
@@ -118,10 +126,38 @@ def cancel_training_run(run: Name) -> TrainingRun:
 
 
 @api.route("POST /v1/training-runs/{run}/retry", Scope.TRAIN, status=202)
-def retry_training_run(run: Name, how: Retry = PLAINLY) -> TrainingRun:
-    """Make the next attempt at what a run was to train, once it has ended; asking twice gives the same attempt."""
-    again = retry(app.runs.get(api.tenant, run), force=how.force, runs=app.runs, now=utc_now())
+def retry_training_run(
+    run: Name, how: Retry = PLAINLY, idempotency_key: IdempotencyKey = None, retry_count: RetryCount = None
+) -> TrainingRun:
+    """Make the next attempt at what a run was to train, once it has ended; one that is open is given as it is.
+
+    With an `Idempotency-Key` that came before, or as a retry of OpenAI's SDKs, it gives what was given then.
+    """
+    now = utc_now()
+    found = app.runs.get(api.tenant, run)
+    route = f"POST /v1/training-runs/{run}/retry"
+    repeats = replace(repeats_of(route, how, idempotency_key, retry_count, now), is_same_by_body=False)
+    again = repeats.give(
+        lambda attempt: retry(
+            found, force=how.force, runs=app.runs, providers=app.providers, now=now, answering=attempt.answering
+        )
+    )
     return TrainingRun.model_validate(again.model_dump())
+
+
+def repeats_of(
+    route: str, body: BaseModel, idempotency_key: str | None, retry_count: str | None, now: datetime
+) -> Repeats:
+    """The request in hand as a call that may be a repeat."""
+    call = call_of(
+        route,
+        body,
+        tenant=api.tenant,
+        api_key=api.caller.id,
+        idempotency_key=idempotency_key,
+        retry_count=retry_count,
+    )
+    return Repeats(call, app.runs, now)
 
 
 @api.route("GET /v1/budget", Scope.READ)

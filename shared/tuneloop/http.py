@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestValidationError,
     ValidationException,
 )
-from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
 from pydantic import BaseModel
@@ -70,6 +70,25 @@ Name = Annotated[str, Path(pattern=PATTERN)]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to give, newest first.")]
 UserKey = Annotated[str, Query(min_length=1, max_length=200, description="A user, as calls name him in `user`.")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")]
+
+# As long as Stripe's and longer than a UUID; what a header can hold at all, so that it is stored as it was meant.
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[ -~]+$",
+        description="A call with a key that came before is given what that call was given, for 30 days.",
+    ),
+]
+RetryCount = Annotated[
+    str | None,
+    Header(
+        alias="X-Stainless-Retry-Count",
+        description="Sent by OpenAI's SDKs: above 0 the call is a repeat, and is given what the first one was given.",
+    ),
+]
 
 
 class ListOf(BaseModel, Generic[T]):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from inspect import Parameter, isclass, signature
 from typing import Any, get_args
 
+from aws_lambda_powertools.event_handler.openapi.params import Header
 from pydantic import BaseModel
 
 Route = Callable[..., Any]
@@ -15,11 +16,11 @@ def family_or_name(name: str, family: str | None) -> str:
 
 
 def query_of(routine: Route, path: str) -> frozenset[str]:
-    """The names that a route takes in its query: its arguments but for the path's and the body."""
+    """The names that a route takes in its query: its arguments but for the path's, the headers' and the body."""
     return frozenset(
         next((found.alias for found in get_args(argument.annotation) if getattr(found, "alias", None)), argument.name)
         for argument in arguments(routine)
-        if f"{{{argument.name}}}" not in path and not is_body(argument)
+        if f"{{{argument.name}}}" not in path and not is_body(argument) and not is_header(argument)
     )
 
 
@@ -31,6 +32,11 @@ def arguments(routine: Route) -> Iterable[Parameter]:
 def is_body(argument: Parameter) -> bool:
     """Whether that is read from the request's body."""
     return isclass(argument.annotation) and issubclass(argument.annotation, BaseModel)
+
+
+def is_header(argument: Parameter) -> bool:
+    """Whether that is read from the request's headers."""
+    return any(isinstance(found, Header) for found in get_args(argument.annotation))
 
 
 def is_path_of(route: str, path: str) -> bool:

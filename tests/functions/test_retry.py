@@ -10,7 +10,7 @@ from tests.functions.providers import Slow, jobs_of
 from tests.functions.test_cancel import cancelled
 from tests.functions.test_launch_finetune import only_run
 from tests.world import Answer, World
-from tuneloop.app import utc_now
+from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.training import ControlledRun
 from tuneloop.store.runs import Runs
@@ -67,7 +67,8 @@ def test_two_who_ask_at_once_get_the_same_attempt(live: World, monkeypatch: pyte
         there = found(runs, tenant, run)
         if there is None and not asked:
             asked.append(run)
-            asked.append(next_attempt(runs.get(tenant, first["id"]), runs=runs, now=utc_now()).id)
+            first_run = runs.get(tenant, first["id"])
+            asked.append(next_attempt(first_run, runs=runs, providers=app.providers, now=utc_now()).id)
         return there
 
     monkeypatch.setattr(Runs, "find", find)

@@ -33,7 +33,7 @@ class Ending(Interfered):
         super().__init__()
         self.on = on
 
-    def models(self) -> Iterator[ListedModel]:
+    def models(self, timeout_s: float = 0) -> Iterator[ListedModel]:  # noqa: ARG002 - the port's
         yield ListedModel(id=steps.BASE_MODEL, shutdown_date=self.on)
 
 
@@ -159,7 +159,7 @@ def test_a_provider_that_is_away_keeps_its_last_word(live: World, later: Later) 
     assert [event["threshold"] for event in told(live)] == [60, 60]
 
     class Away(Interfered):
-        def models(self) -> Iterator[ListedModel]:
+        def models(self, timeout_s: float = 0) -> Iterator[ListedModel]:  # noqa: ARG002 - the port's
             raise ProviderUnavailable("The provider can't answer now.")
 
     ending.leave()

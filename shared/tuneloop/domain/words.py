@@ -6,6 +6,7 @@ A text of one plain word is a name; anything else could be a sentence, and sente
 import re
 
 PLAIN = re.compile(r"[\w.-]{1,64}", re.ASCII)
+MODEL = re.compile(r"[\w.:/@+-]{1,300}", re.ASCII)  # `ft:…`, `org/model`, ARNs: one word without a space
 UNUSUAL = "(unusual name)"
 
 
@@ -17,3 +18,8 @@ def word_in(value: object) -> str | None:
 def name_in(value: object) -> str:
     """A name as it is where it is one plain word, else that it is none."""
     return word_in(str(value)) or UNUSUAL
+
+
+def model_in(value: str) -> str:
+    """The id of a provider's model as it is where it is one word as such ids are, else that it is none."""
+    return value if MODEL.fullmatch(value) else UNUSUAL

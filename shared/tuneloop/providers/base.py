@@ -20,6 +20,14 @@ from tuneloop.wire.chat import ChatChunk, ChatCompletion
 JOB_NOT_FOUND = "job_not_found"
 """The code of the refusal with which `get_job` says that the provider knows no such job."""
 
+KEY_MISSING = "provider_key_missing"
+KEY_REFUSED = "provider_key_refused"
+KEY_TROUBLE = frozenset({KEY_MISSING, KEY_REFUSED})
+"""The codes of a provider that can't be asked before somebody has given the stage a key that it takes."""
+
+LISTING_S = 20.0
+"""Seconds for a list of models where nobody waits for it: a host's list of hundreds takes well below ten."""
+
 QUOTA_REACHED = "quota_reached"
 """The code of the refusal with which `deploy` says that the account may have no more deployments."""
 
@@ -105,7 +113,7 @@ class Provider(Protocol):
         """Let go of the connections."""
         ...
 
-    def models(self) -> Iterator[ListedModel]:
+    def models(self, timeout_s: float = LISTING_S) -> Iterator[ListedModel]:
         """What can be trained on or called."""
         ...
 

@@ -14,7 +14,7 @@ from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.file_imports import FileImport, ImportState
 from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
-from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, JobRequest, ListedModel
+from tuneloop.providers.base import JOB_NOT_FOUND, LISTING_S, Hosting, JobRequest, ListedModel
 from tuneloop.providers.bedrock_bases import called_as, capabilities_on_bedrock, lines_of, trained_as, translated
 from tuneloop.providers.bedrock_calls import CALL_S, Calls, calling, passing_quotas
 from tuneloop.providers.bedrock_chat import calls_at_once, chunks_of, completion_of, converse_request
@@ -75,10 +75,11 @@ class Bedrock:
         """Let go of the connections."""
         self._calls.close()
 
-    def models(self) -> Iterator[ListedModel]:
+    def models(self, timeout_s: float = LISTING_S) -> Iterator[ListedModel]:
         """The base models that can be fine-tuned, with the day on which their life ends where AWS names one."""
         with calling():
-            found = self._calls.client("bedrock").list_foundation_models(byCustomizationType="FINE_TUNING")
+            client = self._calls.client("bedrock", timeout_s)
+            found = client.list_foundation_models(byCustomizationType="FINE_TUNING")
         for model in found["modelSummaries"]:
             ends = model.get("modelLifecycle", {}).get("endOfLifeTime")
             for name in dict.fromkeys((model["modelId"], called_as(model["modelId"]))):

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.words import word_in
 from tuneloop.observability import count
-from tuneloop.providers.base import QUOTA_REACHED
+from tuneloop.providers.base import KEY_REFUSED, QUOTA_REACHED
 
 CALL_S = 20.0
 CONNECT_S = 2.0
@@ -143,7 +143,7 @@ def _translated(error: ClientError, not_found: str | None) -> TuneloopError:
     if code in DENIED:
         count(UNAVAILABLE)
         message = f"Bedrock lets us not do this ({code}). {NO_ACCESS}"
-        return ProviderUnavailable(message, code="provider_key_refused")
+        return ProviderUnavailable(message, code=KEY_REFUSED)
     if code in QUOTAS:
         return ProviderRefused(f"The account has reached a quota of Bedrock ({code}).", code=QUOTA_REACHED)
     if code in LATER or status >= FIRST_FAILED:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from tuneloop.domain.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.words import word_in
 from tuneloop.observability import count
-from tuneloop.providers.base import FILE_NOT_READY
+from tuneloop.providers.base import FILE_NOT_READY, KEY_MISSING, KEY_REFUSED
 from tuneloop.providers.reports import object_in
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ LONGEST_PAUSE_S = 86_400.0
 DAILY_LIMIT_REACHED = "daily_rate_limit_exceeded"
 GONE = "gone"
 BROKEN_OFF = "provider_broke_off"
-KEY_REFUSED = {401: "Check the provider's key in SSM.", 403: "Check what the provider's key in SSM may do."}
-KEY_MISSING = "The provider's key is not in SSM: `make provider-key` stores it."
+KEY_HELP = {401: "Check the provider's key in SSM.", 403: "Check what the provider's key in SSM may do."}
+NO_KEY = "The provider's key is not in SSM: `make provider-key` stores it."
 TRY_LATER = "Try again later."
 UNAVAILABLE = "ProviderUnavailable"
 LATER = {402: "Check the account at the provider.", 408: TRY_LATER, 409: TRY_LATER, 425: TRY_LATER, 429: TRY_LATER}
@@ -205,7 +205,7 @@ class Calls:
         key = self._read_key()
         if key is None:
             count(UNAVAILABLE)
-            raise ProviderUnavailable(KEY_MISSING, code="provider_key_missing")
+            raise ProviderUnavailable(NO_KEY, code=KEY_MISSING)
         return key
 
 
@@ -213,10 +213,10 @@ def _translated(error: "APIStatusError", not_found: str | None, key: str) -> Tun
     status = error.status_code
     code, kind, param = (_word_in(said, key) for said in (error.code, error.type, error.param))
     what = f"{status} {code or kind or type(error).__name__}"
-    if status in KEY_REFUSED:
+    if status in KEY_HELP:
         count(UNAVAILABLE)
-        message = f"The provider doesn't take our key ({what}). {KEY_REFUSED[status]}"
-        return ProviderUnavailable(message, code="provider_key_refused")
+        message = f"The provider doesn't take our key ({what}). {KEY_HELP[status]}"
+        return ProviderUnavailable(message, code=KEY_REFUSED)
     if status in LATER or not 400 <= status < 500:
         count(UNAVAILABLE)
         if code == DAILY_LIMIT_REACHED:

@@ -7,6 +7,7 @@ what it says itself. A `closed` catalog lists all that its provider trains; `*` 
 
 import json
 from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ from tuneloop.domain.capabilities import Capabilities, Range
 from tuneloop.domain.jobs import Method, RunError
 from tuneloop.domain.offers import Offer
 from tuneloop.domain.registry import base_in
+from tuneloop.domain.words import model_in
 
 ANY_MODEL = "*"
 NAMED_AT_MOST = 20
+ALIKE = 3  # whoever mistyped a name among hundreds finds it by these
+LONGEST_NAME = 300  # comparing grows with the square of it, and a body may hold a name of megabytes
 WIDEST = {  # what OpenAI's wire knows; a server of which nothing is listed decides by itself within
     "n_epochs": Range(least=1, most=50, is_whole=True),
     "batch_size": Range(least=1, most=256, is_whole=True),
@@ -108,15 +112,17 @@ def unlisted(provider: str, base_model: str) -> RunError | None:
     section = _of(provider)
     if not section.closed or base_in(dated_name(provider, base_model)) in section.models:
         return None
-    return unknown_base_model(provider, section.models)
+    return unknown_base_model(provider, base_model, section.models)
 
 
-def unknown_base_model(provider: str, known: Iterable[str]) -> RunError:
-    """The refusal of a base model that a provider doesn't have, naming those that it has."""
+def unknown_base_model(provider: str, base_model: str, known: Iterable[str]) -> RunError:
+    """The refusal of a base model that a provider doesn't have, naming those that it has, the likest first."""
     names = sorted(known)
+    alike = get_close_matches(base_model[:LONGEST_NAME], names, n=ALIKE)
+    names = [*alike, *(name for name in names if name not in alike)]
     more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
     allowed = f"it has {', '.join(names[:NAMED_AT_MOST])}{more}" if names else "it names none"
-    message = f"base_model: {provider} has no base model of that name; {allowed}."
+    message = f"base_model: {provider} has no base model {model_in(base_model)}; {allowed}."
     return RunError(code="unknown_base_model", message=message, param="base_model")
 
 

@@ -9,6 +9,7 @@ from time import monotonic
 
 from tuneloop.domain.providers import RegisteredProvider, unknown_provider
 from tuneloop.providers.base import Provider
+from tuneloop.providers.model_lists import ModelLists
 
 KEPT_S = 60.0
 Find = Callable[[str], RegisteredProvider | None]
@@ -17,10 +18,11 @@ Names = Callable[[], Iterable[str]]
 
 
 class Providers:
-    """Providers by name; `default` is the stage's own."""
+    """Providers by name; `default` is the stage's own, `lists` remembers what each of them lists."""
 
     def __init__(self, own: RegisteredProvider, find: Find, make: Make, names: Names = tuple) -> None:
         self.default = own.name
+        self.lists = ModelLists()
         self._own = own
         self._find = find
         self._make = make

@@ -19,7 +19,7 @@ from tuneloop.domain.file_imports import FileImport, ImportState
 from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
 from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.observability import log_failure
-from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, JobRequest, ListedModel
+from tuneloop.providers.base import JOB_NOT_FOUND, LISTING_S, Hosting, JobRequest, ListedModel
 from tuneloop.providers.calls import BROKEN_OFF, GONE, PAGE, SUBMIT_S, Calls, id_in, rows_of, sensible
 from tuneloop.providers.catalog import capabilities_of
 from tuneloop.providers.reports import (
@@ -68,9 +68,9 @@ class OpenAICompatible:
         """Let go of the connections."""
         self._calls.close()
 
-    def models(self) -> Iterator[ListedModel]:
+    def models(self, timeout_s: float = LISTING_S) -> Iterator[ListedModel]:
         """The account's models; those that can't be read are left out."""
-        for fields in rows_of(self._calls.get("/models", SUBMIT_S)):
+        for fields in rows_of(self._calls.get("/models", timeout_s)):
             with suppress(ValidationError):
                 yield listed_model_in(fields)
 

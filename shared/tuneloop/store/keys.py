@@ -30,6 +30,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | a dataset's latest statistics               | T#{t}#DATASET#{d}#STATISTICS / LATEST           |
 | an export; a dataset's exports              | T#{t}#DATASET#{d}#EXPORTS / {export}; by_time   |
 | a run; a tenant's runs; all open runs       | T#{t}#RUNS / {run}; by_time; sweep OPEN_RUNS    |
+| what was answered to a call for a run       | T#{t}#CALLS / {call}                            |
 | a tenant's budget, what a month has cost    | T#{t}#SPENDING / BUDGET, {month}                |
 | the run of a provider's job                 | JOBS#{provider} / {job id}                      |
 | a tenant's models, one model                | T#{t}#MODELS / {model}                          |
@@ -163,6 +164,11 @@ def export(tenant_id: str, dataset_id: str, export_id: str) -> Key:
 def run(tenant_id: str, run_id: str) -> Key:
     """A training run."""
     return Key(f"T#{tenant_id}#RUNS", run_id)
+
+
+def run_call(tenant_id: str, call: str) -> Key:
+    """What was answered to a call that asked for a run."""
+    return Key(f"T#{tenant_id}#CALLS", call)
 
 
 def job(provider_name: str, job_id: str) -> Key:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.events import AnyEvent
 from tuneloop.domain.registry import Model, Version
+from tuneloop.domain.repeats import KEPT, AnsweredCall
 from tuneloop.domain.spending import Spending
 from tuneloop.domain.training import ControlledRun
 from tuneloop.store import keys
@@ -48,13 +49,28 @@ class Runs:
         place = self._table.get(keys.job(provider, job_id), _Place)
         return self.find(place.tenant, place.run) if place else None
 
-    def save(self, run: ControlledRun, *, event: AnyEvent | None = None, now: datetime | None = None) -> ControlledRun:
-        """Store a run with the event that announces it; gives it back as stored."""
-        writes: list[Write] = [_save(run)]
+    def save(
+        self,
+        run: ControlledRun,
+        *,
+        event: AnyEvent | None = None,
+        now: datetime | None = None,
+        answering: AnsweredCall | None = None,
+    ) -> ControlledRun:
+        """Store a run with the event that announces it, and the call that it answers; gives it back as stored."""
+        writes: list[Write] = [_save(run), *([_answer(answering)] if answering else [])]
         if event and now:
             writes.append(Announce(event, run.seq + 1, now))
         self._table.commit(*writes)
         return run.model_copy(update={"seq": run.seq + 1})
+
+    def answered(self, tenant: str, call: str) -> AnsweredCall | None:
+        """What a call for a run was answered with, if it came before."""
+        return self._table.get(keys.run_call(tenant, call), AnsweredCall)
+
+    def answer(self, call: AnsweredCall) -> None:
+        """Store what a call was answered with; Stale where it was answered by somebody else since."""
+        self._table.commit(_answer(call))
 
     def reserve(self, run: ControlledRun, spending: Spending) -> ControlledRun:
         """Store a run with what it holds of its month's budget; Stale where either was written in between."""
@@ -117,6 +133,10 @@ class Runs:
     def open(self) -> Iterator[ControlledRun]:
         """Every open run of every tenant, oldest first."""
         return self._table.all(keys.OPEN_RUNS, ControlledRun, index=keys.SWEEP)
+
+
+def _answer(call: AnsweredCall) -> Save:
+    return Save(keys.run_call(call.tenant, call.id), call, kept_until=call.at + KEPT)
 
 
 def _listed(run: ControlledRun) -> dict[str, str]:
