@@ -146,7 +146,7 @@ def test_a_run_that_waits_costs_nothing_and_goes_on_by_nothing_but_its_confirmat
     assert (seen["status"], seen["provider_job_id"]) == ("awaiting_confirmation", None)
     assert (seen["waiting_for"], seen["waiting_since"]) == (run["waiting_for"], run["waiting_since"])
     called = {name for name in provider.asked if callable(getattr(provider.real, name, None))}
-    assert called <= {"capabilities"}  # which asks nobody
+    assert called <= {"capabilities", "prepare", "models"}  # the list that is read at the door costs nothing
 
 
 @pytest.mark.usefixtures("price")
