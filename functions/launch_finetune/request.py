@@ -57,8 +57,14 @@ def request_run(
         created_at=now,
     )
     run = _attempt(particulars.of(wanted), runs, again=again)
-    if dry_run:
-        return run
+    return run if dry_run else store_requested(run, answering, runs=runs, now=now)
+
+
+def store_requested(run: ControlledRun, answering: AnsweredCall | None, *, runs: Runs, now: datetime) -> ControlledRun:
+    """Store that a run is what a call gets, and the run itself if it is new; gives it as stored.
+
+    Where both were written by somebody else meanwhile, the run is given as it is; Stale where there is a call.
+    """
     answer = answering.model_copy(update={"run": run.id}) if answering else None
     if run.seq:
         if answer:

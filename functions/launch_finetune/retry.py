@@ -4,8 +4,8 @@ from datetime import datetime
 
 from launch_finetune.asking import refuse
 from launch_finetune.checks import missing_at_the_door, refusal_of
-from launch_finetune.request import requested
-from tuneloop.domain.errors import Conflict, Stale
+from launch_finetune.request import store_requested
+from tuneloop.domain.errors import Conflict
 from tuneloop.domain.repeats import AnsweredCall
 from tuneloop.domain.training import ControlledRun, RunStatus, attempt_id
 from tuneloop.providers.directory import Providers
@@ -39,21 +39,13 @@ def retry(
     while (later := runs.find(run.tenant, attempt_id(run, last.attempt + 1))) is not None:
         last = later
     if last.is_open:
-        if answering:
-            runs.answer(answering.model_copy(update={"run": last.id}))
-        return last
+        return store_requested(last, answering, runs=runs, now=now)
     if last.status == RunStatus.SUCCEEDED and not force:
         message = f"Attempt {last.attempt} has succeeded. Send `force` as true to train the same once more."
         raise Conflict(message, param="force", code="run_succeeded")
     _require_possible(last, providers, now)
     attempt = _next(last, attempt_id(run, last.attempt + 1), now)
-    answer = answering.model_copy(update={"run": attempt.id}) if answering else None
-    try:
-        return runs.save(attempt, event=requested(attempt), now=now, answering=answer)
-    except Stale:  # asked for by somebody else at the same time
-        if answer:
-            raise
-        return runs.get(attempt.tenant, attempt.id)
+    return store_requested(attempt, answering, runs=runs, now=now)
 
 
 def _require_possible(run: ControlledRun, providers: Providers, now: datetime) -> None:
