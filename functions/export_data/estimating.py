@@ -1,16 +1,20 @@
 """Estimating: what a dataset would cost to train on, with each base model, from the best there is to count by.
 
-That is its newest export, whose split is known to the last token; before there is one, the rows of its segments; or a
-number of examples that somebody thinks of.
+That is its newest export, whose split is known to the last token; before there is one, what passes the filters of its
+policy, before duplicates and conflicts; or a number of examples that somebody thinks of.
 """
 
+from typing import NamedTuple
+
+from tuneloop.domain.counts import Statistics, exclusions_in
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import Conflict
 from tuneloop.domain.estimates import COUNTED_ERROR, GUESSED_ERROR, Basis, Estimate, estimate
 from tuneloop.domain.examples import Split
+from tuneloop.domain.exclusions import Exclusion
 from tuneloop.domain.exports import Export
+from tuneloop.domain.policy import Policy
 from tuneloop.providers.catalog import base_models, dated_name, price_of
-from tuneloop.store.datasets import Datasets
 from tuneloop.store.exports import Exports
 
 BOTH = "Give both `examples` and `average_tokens`, as you think of them."
@@ -24,34 +28,46 @@ def newest_export(dataset: Dataset, *, exports: Exports) -> Export | None:
 def basis_of(export: Export) -> Basis:
     """What an export would train on."""
     train, test = export.files[Split.TRAIN], export.files[Split.TEST]
-    return Basis(train.examples, train.tokens, test.examples, export.answer_tokens)
+    return Basis(train.examples, train.tokens, test.examples, export.answer_tokens, held=export.used - train.examples)
 
 
-def counted(dataset: Dataset, export: Export | None, *, datasets: Datasets) -> tuple[int, int]:
-    """The dataset's examples and their tokens: of its newest export's files, or of its segments as they came."""
-    if export:
-        files = export.files.values()
-        return sum(file.examples for file in files), sum(file.tokens for file in files)
-    if not dataset.revision:
-        raise Conflict(f"Dataset {dataset.id} has no examples yet. {BOTH}", code="empty_dataset")
-    segments = datasets.segments(dataset.tenant, dataset.id, dataset.revision)
-    return sum(segment.examples for segment in segments), sum(segment.tokens for segment in segments)
+class Known(NamedTuple):
+    """What a dataset has that is trained, validated or tested with, and why not more of it.
+
+    Examples, their tokens, those that users marked by split, the tokens of an answer if known; reasons and notes.
+    """
+
+    examples: int
+    tokens: int
+    marked: dict[Split, int]
+    answer_tokens: float | None
+    reasons: list[Exclusion]
+    notes: list[str]
 
 
-def basis_of_count(
-    dataset: Dataset, export: Export | None, examples: int | None, average_tokens: int | None, *, datasets: Datasets
-) -> Basis:
-    """What so many examples would train on, as long as said, or as the dataset's are."""
-    answer = export.answer_tokens if export and average_tokens is None else None
+def known_of_export(export: Export) -> Known:
+    """What an export took."""
+    tokens = sum(file.tokens for file in export.files.values())
+    return Known(export.used, tokens, export.marked, export.answer_tokens, export.reasons, export.notes)
+
+
+def known_of_statistics(found: Statistics, policy: Policy) -> Known:
+    """What the filters of a dataset's policy take, before duplicates and conflicts."""
+    return Known(found.usable, found.usable_tokens, found.marked, None, exclusions_in(found, policy), found.notes)
+
+
+def basis_of_count(known: Known | None, policy: Policy, examples: int | None, average_tokens: int | None) -> Basis:
+    """What so many examples would train on, as long as said, or as many and as long as the dataset's are."""
     if examples is not None and average_tokens is not None:
-        return Basis.of_count(examples, examples * average_tokens)
-    known, tokens = counted(dataset, export, datasets=datasets)
-    if not known:
-        found = f"export {export.id}" if export else f"dataset {dataset.id}"
-        raise Conflict(f"There is nothing to count by: {found} has no examples. {BOTH}", code="empty_dataset")
-    wanted, average = examples or known, average_tokens or tokens / known
-    error = COUNTED_ERROR if (wanted, average_tokens) == (known, None) else GUESSED_ERROR
-    return Basis.of_count(wanted, round(wanted * average), answer, error)
+        return Basis.of_count(examples, examples * average_tokens, policy=policy)
+    if known is None or not known.examples:
+        why = "".join(f" {each.message}" for each in known.reasons) if known else ""
+        raise Conflict(f"There are no usable examples to count by.{why} {BOTH}", code="empty_dataset")
+    wanted, average = examples or known.examples, average_tokens or known.tokens / known.examples
+    answer = known.answer_tokens if average_tokens is None else None
+    marked = known.marked if examples is None else {}
+    error = COUNTED_ERROR if (wanted, average_tokens) == (known.examples, None) else GUESSED_ERROR
+    return Basis.of_count(wanted, round(wanted * average), answer, error, policy=policy, marked=marked)
 
 
 def estimates(

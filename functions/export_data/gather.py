@@ -8,15 +8,16 @@ import sys
 from array import array
 from collections.abc import Iterable, Sequence
 
-from tuneloop.domain.columns import Columns, Outcome, name_number
+from tuneloop.domain.columns import Columns, name_number
 from tuneloop.domain.examples import Split
 from tuneloop.domain.feedback import FEEDBACK
+from tuneloop.domain.filters import example_filter
 from tuneloop.domain.policy import Policy
 from tuneloop.domain.reviews import UNDECIDED, Decision, Status
 from tuneloop.domain.splitting import STRICTNESS
 from tuneloop.likeness import BAND_BYTES, BANDS, LIKENESS_DIGITS, SIGNATURE_DIGITS
 from tuneloop.store.contents import Block
-from tuneloop.store.lines import Head, heads_of, utc_text
+from tuneloop.store.lines import Head, candidate_of, heads_of
 
 MARK: dict[str | None, int] = {None: 0} | {split.value: STRICTNESS[split] for split in Split}
 WORD = 8
@@ -54,33 +55,8 @@ def _add(columns: Columns, heads: list[Head], decisions: list[Decision], policy:
     for column, bands in zip(columns.bands, _bands(near), strict=True):
         column.extend(bands)
     columns.signatures.extend(bytes.fromhex("".join([digits[-SIGNATURE_DIGITS:] for digits in near])))
-    first, last = (utc_text(moment) or "" for moment in (policy.created_from, policy.created_to))
-    columns.outcomes.extend([_filtered(head, decision, policy, first, last) for head, decision in rows])
-
-
-def _filtered(head: Head, decision: Decision, policy: Policy, first: str, last: str) -> Outcome:
-    """What the filters say of one example: the first of them that it doesn't pass.
-
-    A test of the user's own is measured by status and category alone: the rest is about what is learnt.
-    """
-    quality = head.quality if decision.quality is None else decision.quality
-    if decision.status == Status.REJECTED:
-        return Outcome.REJECTED
-    if head.split == Split.TEST:
-        is_other = policy.categories and (decision.category or head.category) not in policy.categories
-        return Outcome.OTHER_CATEGORY if is_other else Outcome.TRAIN
-    needs_approval = policy.validated_only or head.source in FEEDBACK
-    if needs_approval and decision.status != Status.APPROVED:
-        return Outcome.NOT_APPROVED
-    if policy.categories and (decision.category or head.category) not in policy.categories:
-        return Outcome.OTHER_CATEGORY
-    if (first or last) and not _came_within(head.created_at or "", first, last):
-        return Outcome.OTHER_TIME
-    return Outcome.LOW_QUALITY if quality is not None and quality < policy.min_quality else Outcome.TRAIN
-
-
-def _came_within(created: str, first: str, last: str) -> bool:
-    return bool(created) and first <= created and (not last or created < last)
+    outcome_of = example_filter(policy)
+    columns.outcomes.extend([outcome_of(candidate_of(head, decision)) for head, decision in rows])
 
 
 def _words(digits: Sequence[str]) -> "array[int]":

@@ -5,16 +5,27 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from export_data.converting import convert
-from export_data.estimating import basis_of, basis_of_count, estimates, newest_export
+from export_data.estimating import (
+    Known,
+    basis_of,
+    basis_of_count,
+    estimates,
+    known_of_export,
+    known_of_statistics,
+    newest_export,
+)
 from export_data.shapes import DatasetEstimate, ExportView
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.conversions import OWN_FORMAT, Conversion, Format
+from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import Conflict, NotFound
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.exports import export_id
 from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
+from tuneloop.domain.policy import Policy
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
+from tuneloop.store.statistics import count_examples
 
 api = Api(app)
 
@@ -80,20 +91,35 @@ def get_estimate(
 ) -> DatasetEstimate:
     """What training on the dataset would cost, take and prove, by base model, and a month of calls afterwards."""
     current = app.datasets.get(api.tenant, dataset)
+    policy, is_count = current.policy_at(current.revision), examples is not None and average_tokens is not None
     export = newest_export(current, exports=app.exports)
+    known = None if is_count else known_of_export(export) if export else _counted(current, policy)
     is_asked = examples is not None or average_tokens is not None
-    if export and not is_asked:
-        basis = basis_of(export)
-    else:
-        basis = basis_of_count(current, export, examples, average_tokens, datasets=app.datasets)
-    counted_by = "count" if is_asked else "export" if export else "segments"
+    basis = basis_of(export) if export and not is_asked else basis_of_count(known, policy, examples, average_tokens)
     return DatasetEstimate(
         dataset=dataset,
-        basis=counted_by,
+        basis="count" if is_asked else "export" if export else "segments",
         export=export.id if export and not is_asked else None,
         revision=None if is_asked else export.revision if export else current.revision,
         current_revision=current.revision,
+        reasons=known.reasons if known else [],
+        notes=known.notes if known else [],
         estimates=estimates(
             current, basis, provider=current.provider or app.settings.provider, epochs=epochs, calls=calls
         ),
     )
+
+
+def _counted(dataset: Dataset, policy: Policy) -> Known | None:
+    """What the dataset's filters take of it; None where it has no examples yet."""
+    if not dataset.revision:
+        return None
+    counted = count_examples(
+        dataset,
+        contents=app.contents,
+        exports=app.exports,
+        membership=app.membership,
+        statistics=app.statistics,
+        check=app.require_time,
+    )
+    return known_of_statistics(counted, policy)

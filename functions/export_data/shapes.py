@@ -9,6 +9,7 @@ from tuneloop.domain.conversions import Conversion
 from tuneloop.domain.datasets import Dataset, ExportFailure
 from tuneloop.domain.estimates import Estimate
 from tuneloop.domain.examples import Split
+from tuneloop.domain.exclusions import Exclusion
 from tuneloop.domain.exports import Export, ExportFile
 from tuneloop.domain.ids import Name
 from tuneloop.domain.policy import Kind, Policy
@@ -41,6 +42,8 @@ class ExportView(BaseModel):
 
     One that is still being frozen has no files yet; one that could not be made has an error. `overlaps` counts what
     splits share, looked for by `overlap_method`: 0 of each kind proves that nothing is trained on that is tested with.
+    `left_out` counts examples that are in no file; `reasons` says of each reason which setting decides it and what to
+    do, `notes` what the examples decided and not the policy, such as the least length `min_user_characters`.
     """
 
     id: Name
@@ -54,6 +57,9 @@ class ExportView(BaseModel):
     policy: Policy | None = None
     examples: int | None = None
     left_out: dict[str, int] | None = None
+    reasons: list[Exclusion] = []
+    notes: list[str] = []
+    min_user_characters: int | None = None
     erased: int | None = None
     groups: int | None = None
     in_forms: int | None = None
@@ -68,7 +74,7 @@ class ExportView(BaseModel):
     @classmethod
     def of(cls, export: Export) -> Self:
         """A frozen export, without links."""
-        return cls.model_validate(export.model_dump())
+        return cls.model_validate({**export.model_dump(), "reasons": export.reasons, "notes": export.notes})
 
     @classmethod
     def unfrozen(cls, dataset: Dataset, export: str, revision: int) -> Self:
@@ -111,8 +117,9 @@ class ExportView(BaseModel):
 class DatasetEstimate(BaseModel):
     """What training on a dataset would cost, by base model.
 
-    `basis` says what it counts by: the newest `export`, of that revision; the `segments` as they came; or a `count`
-    that was asked for. `current_revision` is how far the dataset has come.
+    `basis` says what it counts by: the newest `export`, of that revision; what the policy's filters take of the
+    `segments`, before duplicates and conflicts; or a `count` that was asked for. `current_revision` is how far the
+    dataset has come. `reasons` says what is left out and why, `notes` what there is to know of the count.
     """
 
     dataset: Name
@@ -120,4 +127,6 @@ class DatasetEstimate(BaseModel):
     export: Name | None
     revision: int | None
     current_revision: int
+    reasons: list[Exclusion] = []
+    notes: list[str] = []
     estimates: list[Estimate]

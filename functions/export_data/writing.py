@@ -48,7 +48,11 @@ def write_export(
         kind=selected.kind,
         files=files,
         examples=len(selected.columns),
+        rules=dataset.rules_at(revision),
         left_out=selected.left_out(),
+        marked=selected.marked(),
+        min_user_characters=selected.length.characters,
+        length_basis=selected.length.basis,
         groups=selected.groups,
         in_forms=selected.in_forms,
         overlaps=overlaps,
@@ -76,7 +80,7 @@ def _selected(
     columns = Columns(bands=[array("Q") for _ in range(BANDS)])
     with contents.blocks(*place, erased) as blocks:
         gather(blocks, policy, columns)
-    return select(columns, policy, dataset.salt, held_out)
+    return select(columns, policy, dataset.salt, held_out, rules=dataset.rules_at(place[2]))
 
 
 def _proved(selected: Selected) -> dict[str, int]:

@@ -56,9 +56,7 @@ def refusal_of_export(export: Export, able: Capabilities) -> RunError | None:
     """Why an export can't be trained on."""
     train, validation = export.files[Split.TRAIN], export.files[Split.VALIDATION]
     if train.examples < able.fewest_examples:
-        fewest = able.fewest_examples
-        message = f"Need at least {fewest} examples. {_current(export, fewest)}"
-        return RunError(code="too_few_examples", message=message, param="dataset")
+        return RunError(code="too_few_examples", message=export.shortage(able.fewest_examples), param="dataset")
     if validation.examples and validation.sha256 == train.sha256:
         return RunError(code="same_validation_file", message=SAME_FILE, param="dataset")
     return None
@@ -124,12 +122,3 @@ def closed(offer: Offer | None, now: datetime) -> RunError | None:
     instead = f" Train on {offer.successor.base_model} at {offer.successor.provider}." if offer.successor else ""
     message = f"base_model: its provider trains nothing on it since {since}.{instead}"
     return RunError(code="base_model_shut_down", message=message, param="base_model")
-
-
-def _current(export: Export, fewest: int) -> str:
-    """How many examples an export has, and where the others are."""
-    train, kept = export.files[Split.TRAIN].examples, sum(file.examples for file in export.files.values())
-    held = kept - train
-    have = f"Current: {kept}." if kept < fewest else f"Current: {train} to train on, {held} for validation and test."
-    left_out = sum(export.left_out.values())
-    return f"{have} The export left out {left_out} more, and says why." if left_out else have

@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-from review_examples.count import count_examples
 from review_examples.edits import read_edit
 from review_examples.find import find_examples
 from review_examples.matching import review_matching
@@ -31,10 +30,10 @@ from tuneloop.domain.access import Scope
 from tuneloop.domain.counts import Statistics
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.eligibility import Eligibility, eligibility
-from tuneloop.domain.errors import NotFound, OutOfTime, Stale
-from tuneloop.domain.exports import export_id
+from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.finding import Wanted
 from tuneloop.http import Api, Cursor, Limit, Name
+from tuneloop.store.statistics import count_examples
 
 api = Api(app)
 
@@ -65,7 +64,7 @@ def list_examples(
         text=text,
     )
     stores: Any = {"datasets": app.datasets, "contents": app.contents}
-    page = find_examples(api.tenant, dataset, wanted, limit, cursor, **stores, check=_in_time)
+    page = find_examples(api.tenant, dataset, wanted, limit, cursor, **stores, check=app.require_time)
     views = [ExampleView(**example_fields(hit.stored, hit.decision)) for hit in page.data]
     return ExamplesPage(data=views, next_cursor=page.cursor, total=page.total, revision=page.revision)
 
@@ -117,34 +116,26 @@ def review_examples(dataset: Name, new: NewReviews) -> Reviewed:
 
 @api.route("GET /v1/datasets/{dataset}/statistics", Scope.READ)
 def get_statistics(dataset: Name) -> Statistics:
-    """What the dataset holds, in figures; counted once for each of its revisions."""
-    return _statistics(dataset)
+    """What the dataset holds, in figures; counted once for each of its revisions, and once more when it is frozen."""
+    return _statistics(app.datasets.get(api.tenant, dataset))
 
 
 @api.route("GET /v1/datasets/{dataset}/eligibility", Scope.READ)
 def get_eligibility(dataset: Name, category: NameFilter = None) -> Eligibility:
     """Whether the dataset, or one of its categories, has examples enough to train on, and what to do next."""
     found = app.datasets.get(api.tenant, dataset)
-    required, per_category = found.required_examples, found.required_per_category
-    return eligibility(_statistics(dataset), required, per_category, category, _taken(found))
+    policy = found.policy_at(found.revision)
+    return eligibility(_statistics(found), policy, found.required_examples, found.required_per_category, category)
 
 
-def _taken(dataset: Dataset) -> int | None:
-    """How many examples the export of a dataset as it is now took, if it is frozen."""
-    policy = dataset.policy_at(dataset.revision)
-    identity = export_id(dataset.tenant, dataset.id, dataset.revision, policy)
-    export = app.exports.find(dataset.tenant, dataset.id, identity)
-    return sum(file.examples for file in export.files.values()) if export else None
-
-
-def _statistics(dataset: str) -> Statistics:
+def _statistics(dataset: Dataset) -> Statistics:
     return count_examples(
-        api.tenant,
         dataset,
-        datasets=app.datasets,
         contents=app.contents,
+        exports=app.exports,
+        membership=app.membership,
         statistics=app.statistics,
-        check=_in_time,
+        check=app.require_time,
     )
 
 
@@ -160,7 +151,7 @@ def _review_matching(dataset: str, new: NewReviews, reviewing: Reviewing) -> str
         datasets=app.datasets,
         contents=app.contents,
         remaining_s=lambda: app.remaining_s,
-        check=_in_time,
+        check=app.require_time,
     )
 
 
@@ -173,8 +164,3 @@ def _wish(change: ExampleChange, place: int) -> Wish:
 def _refusal(refused: Refusal) -> NotFound | Stale:
     kind = NotFound if refused.code == NotFound.code else Stale
     return kind(refused.message, param="reviews[0]")
-
-
-def _in_time() -> None:
-    if app.remaining_s < 0:
-        raise OutOfTime("This took longer than an answer may take. Ask for less, or try again.")

@@ -57,6 +57,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+OVERDUE = "This took longer than an answer may take. Ask for less, or try again."
+
+
 def new_nonce() -> str:
     """Twelve random hex digits, from the one place that makes them."""
     return uuid4().hex[:12]
@@ -81,6 +84,11 @@ class App:
         """Seconds until the answer in hand is due; without end where nobody waits for one."""
         return self._ends - monotonic()
 
+    def require_time(self) -> None:
+        """Raise OutOfTime where the answer in hand is overdue: for work that asks nothing of AWS for long."""
+        if self.remaining_s < 0:
+            raise OutOfTime(OVERDUE)
+
     @cached_property
     def settings(self) -> Settings:
         """The environment, typed."""
@@ -100,7 +108,7 @@ class App:
 
         def begin(**_: Any) -> None:  # OutOfTime where an answer could come too late
             if self.remaining_s < sum(patience):
-                raise OutOfTime("This took longer than an answer may take. Ask for less, or try again.")
+                raise OutOfTime(OVERDUE)
 
         client.meta.events.register("before-send", begin)
         return client

@@ -245,7 +245,7 @@ def test_the_provider_s_minimum_is_checked_on_what_is_left_to_train_on(world: Wo
     assert found["error"] == {
         "code": "too_few_examples",
         "param": "dataset",
-        "message": "Need at least 10 examples. Current: 9. The export left out 40 more, and says why.",
+        "message": "Need at least 10 examples. Current: 9. 40 are below min_quality 0.8; lower it to use them.",
     }
 
 
@@ -257,7 +257,10 @@ def test_examples_that_are_held_out_don_t_count_as_trained_on(world: World) -> N
     world.settle()
 
     found = world.call("GET /v1/training-runs/{run}", f"/v1/training-runs/{run}").body
-    needed = "Need at least 10 examples. Current: 9 to train on, 30 for validation and test."
+    needed = (
+        "Need at least 10 examples. Current: 9 to train on, 30 for validation and test. "
+        "30 are held out by the split mark test; mark fewer, or add others."
+    )
     assert found["error"] == {"code": "too_few_examples", "message": needed, "param": "dataset"}
 
 

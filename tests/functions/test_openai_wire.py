@@ -452,6 +452,7 @@ def test_a_job_fails_in_openai_s_words(live: World, client: OpenAI) -> None:
     done = ended(live, client, job.id)
 
     assert (done.status, done.error.code, done.fine_tuned_model) == ("failed", "too_few_examples", None)
+    assert done.error.message == "Need at least 10 examples. Current: 1."
     assert client.fine_tuning.jobs.list_events(job.id).data[0].message == "The job has failed."
 
 

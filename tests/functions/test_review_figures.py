@@ -36,7 +36,15 @@ def test_the_figures_are_those_of_the_examples_as_they_stand(world: World) -> No
     assert found | {"tokens": {}, "updated_at": ""} == {
         "revision": 3,
         "examples": 7,
-        "usable": 5,
+        "export": None,
+        "kind": "supervised",
+        "usable": 4,
+        "usable_tokens": found["usable_tokens"],
+        "trainable": 4,
+        "marked": {},
+        "left_out": {"rejected": 1, "low_quality": 1, "other_kind": 1},
+        "min_user_characters": 0,
+        "notes": found["notes"],
         "average_quality": pytest.approx((4 * 0.9 + 0.4 + 0.5) / 6),
         "statuses": {"unreviewed": 5, "approved": 1, "rejected": 1},
         "categories": {
@@ -96,7 +104,10 @@ def test_a_dataset_without_examples_has_figures_too(world: World) -> None:
         "average_quality": None,
         "level": "too_few",
         "short": {},
-        "recommendation": "Add 10 more usable examples: 0 of 10 are there.",
+        "basis": "filters",
+        "recommendation": "Need at least 10 examples. Current: 0. Add 10 more.",
+        "reasons": [],
+        "notes": ["Usable examples are counted before duplicates and conflicts; an export says what it took of them."],
     }
     assert listing(world).body["data"] == []
 
@@ -109,7 +120,8 @@ def test_examples_that_no_export_would_take_don_t_count(world: World) -> None:
 
     assert (found["eligible"], found["current_examples"]) == (False, 9)
     assert found["recommendation"] == (
-        "Add 1 more usable examples: 9 of 10 are there; 2 more are left out by status, policy or likeness."
+        "Need at least 10 examples. Current: 9. 1 is below min_quality 0.8; lower it to use it. "
+        "1 was rejected by a reviewer; approve it to use it. Add 1 more."
     )
 
 

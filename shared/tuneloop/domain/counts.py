@@ -6,28 +6,44 @@ Corrections and confirmations are what users said about answers; they are counte
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from itertools import compress
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from tuneloop.domain.feedback import FEEDBACK, Origin
-from tuneloop.domain.policy import Policy
+from tuneloop.domain.columns import OUTCOME_OF, Columns, Outcome
+from tuneloop.domain.examples import Split
+from tuneloop.domain.exclusions import Exclusion, exclusions_of
+from tuneloop.domain.exports import Export
+from tuneloop.domain.feedback import Origin
+from tuneloop.domain.filters import Candidate, example_filter
+from tuneloop.domain.ids import Name
+from tuneloop.domain.policy import LATEST_RULES, LEAST_CHARACTERS, Kind, Policy
 from tuneloop.domain.reviews import Status
+from tuneloop.domain.selection import leave_over_caps, leave_unwanted
+from tuneloop.domain.splitting import MARKS, STRICTNESS
 
+MARK_OF: dict[str | None, int] = {split and split.value: STRICTNESS[split] for split in MARKS}
+TAKEN = bytes(value in OUTCOME_OF.values() for value in range(256))
+BEFORE_LIKENESS = "Usable examples are counted before duplicates and conflicts; an export says what it took of them."
 BUCKETS = tuple(1 << power for power in range(6, 18))  # tokens: up to 64, 128, ... 131,072
 MOST_NAMES = 500
 LONGEST_NAME = 100
 
 
 class Counted(NamedTuple):
-    """What is counted of one example."""
+    """What is counted of one example; `outcome` is what the export made of it, where the dataset is frozen.
 
-    status: Status
-    category: str | None
-    source: str | None
+    The hashes of answer and subject tell them apart; 0 is none.
+    """
+
+    candidate: Candidate
     preference: bool
-    quality: float | None
     tokens: int
+    characters: int = LEAST_CHARACTERS
+    answer: int = 0
+    subject: int = 0
+    outcome: Outcome | None = None
 
 
 class Part(BaseModel):
@@ -58,10 +74,20 @@ class Tokens(BaseModel):
 class Statistics(Part):
     """What a dataset held at a revision; `others` are in categories or of sources beyond the 500 largest of each.
 
-    Usable is what isn't rejected and passes the policy's status, categories and quality.
+    Usable is what the policy takes, before duplicates, conflicts and what has to stay together; or what the `export` of
+    that revision took, if it is frozen. `trainable` of those can be trained on, the others are kept to validate or test
+    (before a freeze: by the `marked` splits). `left_out` counts what isn't usable, by reason.
     """
 
     revision: int
+    export: Name | None = None
+    kind: Kind = Kind.SUPERVISED
+    usable_tokens: int = 0
+    trainable: int = 0
+    marked: dict[Split, int] = {}
+    left_out: dict[str, int] = {}
+    min_user_characters: int | None = None
+    notes: list[str] = []
     statuses: dict[Status, int] = {}
     categories: dict[str, Part] = {}
     uncategorised: int = 0
@@ -83,10 +109,9 @@ class Tally:
         self.examples = self.usable = self.rated = 0
         self.quality = 0.0
 
-    def add(self, quality: float | None, *, usable: bool) -> None:
+    def add(self, quality: float | None) -> None:
         """Count one example."""
         self.examples += 1
-        self.usable += usable
         if quality is not None:
             self.rated += 1
             self.quality += quality
@@ -99,29 +124,42 @@ class Tally:
 
 
 def statistics_of(
-    examples: Iterable[Counted], policy: Policy, *, revision: int, updated_at: datetime | None
+    examples: Iterable[Counted],
+    policy: Policy,
+    *,
+    revision: int,
+    updated_at: datetime | None,
+    rules: int = LATEST_RULES,
+    export: Export | None = None,
 ) -> Statistics:
-    """The figures of a dataset's examples."""
+    """The figures of a dataset's examples, which come in the order of their ids; `export` is what froze them."""
     whole = Tally()
     categories: dict[str, Tally] = defaultdict(Tally)
     statuses: Counter[Status] = Counter()
     sources: Counter[str] = Counter()
     tokens: Counter[int] = Counter()
-    preferences = 0
+    columns, numbers = Columns(), dict[str, int]()
+    outcome_of = example_filter(policy)
     for each in examples:
-        usable = is_usable(each, policy)
-        whole.add(each.quality, usable=usable)
-        categories[each.category or ""].add(each.quality, usable=usable)
-        statuses[each.status] += 1
-        sources[each.source or ""] += 1
+        status, _, category, source, quality, _ = each.candidate
+        whole.add(quality)
+        categories[category or ""].add(quality)
+        statuses[status] += 1
+        sources[source or ""] += 1
         tokens[each.tokens] += 1
-        preferences += each.preference
+        columns.category.append(numbers.setdefault(category or "", len(numbers)))
+        _note(columns, each, outcome_of(each.candidate) if each.outcome is None else each.outcome)
+    used = _use(columns, policy, rules, export)
+    whole.usable = used.usable
+    names = list(numbers)
+    for number, count in Counter(compress(columns.category, used.taken)).items():
+        categories[names[number]].usable = count
     uncategorised, unsourced = categories.pop("", Tally()), sources.pop("", 0)
     corrections, confirmations = sources.pop(Origin.CORRECTION, 0), sources.pop(Origin.CONFIRMATION, 0)
     kept, kept_sources = largest({name: each.examples for name, each in categories.items()}), largest(sources)
     return Statistics(
         revision=revision,
-        **whole.part.model_dump(),
+        **whole.part.model_dump() | used.figures,
         statuses={status: statuses[status] for status in Status},
         categories={name: categories[name].part for name in kept},
         uncategorised=uncategorised.examples,
@@ -131,20 +169,62 @@ def statistics_of(
         other_sources=sum(sources.values()) - sum(kept_sources.values()),
         corrections=corrections,
         confirmations=confirmations,
-        preferences=preferences,
+        preferences=sum(columns.preference),
         tokens=tokens_of(tokens),
         updated_at=updated_at,
     )
 
 
-def is_usable(example: Counted, policy: Policy) -> bool:
-    """Whether an export under the policy may take an example, duplicates and the like apart."""
-    needs_approval = policy.validated_only or example.source in FEEDBACK
-    if example.status == Status.REJECTED or (needs_approval and example.status != Status.APPROVED):
-        return False
-    if policy.categories and example.category not in policy.categories:
-        return False
-    return example.quality is None or example.quality >= policy.min_quality
+def exclusions_in(found: Statistics, policy: Policy) -> list[Exclusion]:
+    """Why examples aren't usable, by reason, with the setting that decides it."""
+    return exclusions_of(found.left_out, policy, kind=found.kind, characters=found.min_user_characters)
+
+
+def _note(columns: Columns, example: Counted, outcome: Outcome) -> None:
+    """Keep the few numbers of an example that say later whether it is used."""
+    columns.outcomes.append(outcome)
+    columns.marks.append(MARK_OF[example.candidate.split])
+    columns.preference.append(example.preference)
+    columns.characters.append(example.characters)
+    columns.tokens.append(example.tokens)
+    columns.answer.append(example.answer)
+    columns.subject.append(example.subject)
+
+
+class Used(NamedTuple):
+    """Which examples an export takes, a byte for each, and what is told of them."""
+
+    taken: bytes
+    usable: int
+    figures: dict[str, Any]
+
+
+def _use(columns: Columns, policy: Policy, rules: int, export: Export | None) -> Used:
+    """What the export took, or what one would take but for duplicates, conflicts and what has to stay together."""
+    if export:
+        characters = export.min_user_characters
+        told = {"export": export.id, "kind": export.kind, "marked": export.marked, "notes": export.notes}
+        trains = columns.which(Outcome.TRAIN)
+    else:
+        kind, length, _ = leave_unwanted(columns, policy, rules)
+        columns.note_past(set())
+        leave_over_caps(columns, policy)
+        characters, live = length.characters, columns.which(Outcome.TRAIN)
+        marks = Counter(compress(columns.marks, live))
+        marked = {split: marks[mark] for split, mark in STRICTNESS.items() if split and marks[mark]}
+        told = {"kind": kind, "marked": marked, "notes": [BEFORE_LIKENESS, *filter(None, [length.note])]}
+        trains = bytes(
+            is_live and mark <= STRICTNESS[Split.TRAIN] for is_live, mark in zip(live, columns.marks, strict=True)
+        )
+    taken = bytes(columns.outcomes.translate(TAKEN))
+    reasons = Counter(columns.outcomes)
+    figures = told | {
+        "min_user_characters": characters,
+        "left_out": {why.name.lower(): reasons[why] for why in Outcome if why > Outcome.TEST and reasons[why]},
+        "usable_tokens": sum(compress(columns.tokens, taken)),
+        "trainable": sum(trains),
+    }
+    return Used(taken, sum(taken), figures)
 
 
 def largest(counts: dict[str, int]) -> dict[str, int]:

@@ -14,13 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.ids import Name
 from tuneloop.domain.limits import POLICIES_KEPT, REQUIRED_EXAMPLES, RUN_USD, TEMPLATES_KEPT, TRUSTED_SUBJECTS
-from tuneloop.domain.policy import DEFAULT, Policy
+from tuneloop.domain.policy import DEFAULT, FIRST_RULES, LATEST_RULES, LEAST_TRAINED, Policy
 from tuneloop.domain.pricing import Usd
 from tuneloop.domain.tables import CsvColumns
 from tuneloop.domain.templates import Template
 from tuneloop.domain.trust import Trust
 
-LEAST_EXAMPLES = 10
 CLEARED_BY_NULL = ("policy", "csv")  # null: the default policy, no columns of its own
 VERSIONED = {"policy", "template"}  # settings of which earlier ones are kept
 ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
@@ -45,6 +44,13 @@ class PolicyChange(BaseModel):
 
     revision: int
     policy: Policy
+
+
+class RulesChange(BaseModel):
+    """The version of the rules by which exports are selected and divided, from a revision on."""
+
+    revision: int
+    rules: int
 
 
 class TemplateVersion(BaseModel):
@@ -91,9 +97,10 @@ class Dataset(BaseModel):
     train_on_review: bool = False
     trust: Trust = Trust.REVIEW
     trusted_subjects: list[str] = []
-    required_examples: int = LEAST_EXAMPLES
+    required_examples: int = LEAST_TRAINED
     required_per_category: int = 0
     policies: list[PolicyChange] = []
+    rules: list[RulesChange] = []
     templates: list[TemplateVersion] = []
     csv: CsvColumns | None = None
     held_out: HeldOut | None = None
@@ -136,6 +143,10 @@ class Dataset(BaseModel):
     def policy_at(self, revision: int) -> Policy:
         """What an export of a revision takes."""
         return next((each.policy for each in reversed(self.policies) if each.revision <= revision), DEFAULT)
+
+    def rules_at(self, revision: int) -> int:
+        """The version of the rules by which a revision is frozen: that of the code which made the revision."""
+        return next((each.rules for each in reversed(self.rules) if each.revision <= revision), FIRST_RULES)
 
     def with_settings(self, change: "DatasetChange", now: datetime) -> "Dataset":
         """The dataset with the settings that a change names; policies and templates are added, not replaced."""
@@ -182,9 +193,12 @@ class Dataset(BaseModel):
         return self.model_copy(update={"templates": [*self.templates, added][-TEMPLATES_KEPT:]})
 
     def changed(self, now: datetime) -> "Dataset":
-        """The dataset a revision later, its segments as they were."""
-        latest = max(now, self.changed_at) if self.changed_at else now
-        return self.model_copy(update={"revision": self.revision + 1, "changed_at": latest, "reviews_since": 0})
+        """The dataset a revision later, its segments as they were; from that on the latest rules hold."""
+        latest, revision = max(now, self.changed_at) if self.changed_at else now, self.revision + 1
+        is_new = self.rules_at(revision) < LATEST_RULES
+        rules = [*self.rules, RulesChange(revision=revision, rules=LATEST_RULES)] if is_new else self.rules
+        update = {"revision": revision, "changed_at": latest, "reviews_since": 0, "rules": rules}
+        return self.model_copy(update=update)
 
     def reviewed(self, now: datetime) -> "Dataset":
         """The dataset a revision later, by reviews: those are frozen, and trained on only where they are to be."""

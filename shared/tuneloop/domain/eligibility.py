@@ -1,10 +1,13 @@
 """Eligibility: whether there are examples enough to train on, what so many are good for, and what to do next."""
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel
 
-from tuneloop.domain.counts import Part, Statistics
+from tuneloop.domain.counts import Part, Statistics, exclusions_in
+from tuneloop.domain.exclusions import Exclusion, shortage
+from tuneloop.domain.policy import LEAST_TRAINED, Policy
 
 NAMED = 3  # categories that a recommendation lists
 
@@ -25,9 +28,9 @@ LEVELS = ((10, Level.WORKS), (50, Level.BETTER), (100, Level.GOOD), (500, Level.
 class Eligibility(BaseModel):
     """Whether a dataset, or one category of it, can be trained on; examples are those that can be used.
 
-    Those are what its export took, where it is frozen as it is now; else those that pass the policy's filters.
-
-    `short` names the categories that lack examples, with how many of `required_per_category` each of them has.
+    `basis` says by what they are counted: `export`, which took them, where the dataset is frozen as it is now; else
+    `filters`, before duplicates and conflicts. `reasons` says of all examples that are left out why, by which setting
+    and what to do. `short` names the categories that lack examples, with how many of `required_per_category` each has.
     """
 
     eligible: bool
@@ -37,33 +40,53 @@ class Eligibility(BaseModel):
     average_quality: float | None
     level: Level
     short: dict[str, int] = {}
+    basis: Literal["export", "filters"] = "filters"
     recommendation: str
+    reasons: list[Exclusion] = []
+    notes: list[str] = []
 
 
 def eligibility(
-    found: Statistics, required: int, per_category: int, category: str | None = None, taken: int | None = None
+    found: Statistics, policy: Policy, required: int, per_category: int, category: str | None = None
 ) -> Eligibility:
-    """How far a dataset is, or one of its categories, which needs its own number where there is one.
-
-    `taken` is what an export of it took, if there is one: it knows of duplicates and conflicts too.
-    """
+    """How far a dataset is, or one of its categories, which needs its own number where there is one."""
     part: Part = found if category is None else found.categories.get(category, Part())
-    if category is None and taken is not None:
-        part = part.model_copy(update={"usable": taken})
     needed = required if category is None else per_category or required
     short = {}
     if category is None and per_category:
         short = {name: each.usable for name, each in found.categories.items() if each.usable < per_category}
+    reasons = exclusions_in(found, policy)
+    lacking = _lacking(found, part, needed, reasons, category)
     return Eligibility(
-        eligible=part.usable >= needed and not short,
+        eligible=not lacking and not short,
         current_examples=part.usable,
         required_examples=needed,
         required_per_category=per_category,
         average_quality=part.average_quality,
         level=level_of(part.usable),
         short=short,
-        recommendation=_recommendation(part, needed, per_category, short),
+        basis="export" if found.export else "filters",
+        recommendation=lacking or _recommendation(part, per_category, short),
+        reasons=reasons,
+        notes=found.notes,
     )
+
+
+def _lacking(found: Statistics, part: Part, needed: int, reasons: list[Exclusion], category: str | None) -> str | None:
+    """What a run would be refused with, or what the dataset wants more than that; None where there is enough."""
+    if category is not None:
+        return None if part.usable >= needed else f"{shortage(needed, part.usable)} {_add(needed - part.usable)}"
+    if part.usable < needed:
+        return f"{shortage(needed, part.usable, why=reasons)} {_add(needed - part.usable)}"
+    if found.trainable < LEAST_TRAINED:
+        held = part.usable - found.trainable
+        told = shortage(LEAST_TRAINED, found.trainable, held=held, marked=found.marked, why=reasons)
+        return f"{told} {_add(LEAST_TRAINED - found.trainable)}"
+    return None
+
+
+def _add(missing: int) -> str:
+    return f"Add {missing:,} more."
 
 
 def level_of(examples: int) -> Level:
@@ -71,10 +94,7 @@ def level_of(examples: int) -> Level:
     return next((level for least, level in reversed(LEVELS) if examples >= least), Level.TOO_FEW)
 
 
-def _recommendation(part: Part, needed: int, per_category: int, short: dict[str, int]) -> str:
-    if part.usable < needed:
-        missing = needed - part.usable
-        return f"Add {missing:,} more usable examples: {part.usable:,} of {needed:,} are there{_unused(part)}."
+def _recommendation(part: Part, per_category: int, short: dict[str, int]) -> str:
     if short:
         named = ", ".join(f"{name} ({count})" for name, count in sorted(short.items(), key=_by_count)[:NAMED])
         others = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
@@ -89,7 +109,7 @@ def _recommendation(part: Part, needed: int, per_category: int, short: dict[str,
 
 def _unused(part: Part) -> str:
     unused = part.examples - part.usable
-    return f"; {unused:,} more are left out by status, policy or likeness" if unused else ""
+    return f"; {unused:,} more are left out, as `reasons` says" if unused else ""
 
 
 def _by_count(each: tuple[str, int]) -> tuple[int, str]:

@@ -6,15 +6,19 @@ a note that says why.
 """
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple, Self
 
 from pydantic import BaseModel
 
 from tuneloop.domain.evaluation import FEWEST_ROWS
+from tuneloop.domain.examples import Split
+from tuneloop.domain.exclusions import shortage
 from tuneloop.domain.offers import Minutes, Offer, epochs_of
+from tuneloop.domain.policy import DEFAULT, LEAST_TRAINED, Policy
 from tuneloop.domain.pricing import Usd, inference_cost, training_cost
-from tuneloop.domain.splitting import ASSUMED_DISCORDANCE, plan_shares
+from tuneloop.domain.splitting import ASSUMED_DISCORDANCE, divided
 from tuneloop.domain.statistics import alpha_per_look, smallest_detectable_difference
 
 COUNTED_ERROR = 0.05  # of tokens that were counted
@@ -27,25 +31,37 @@ NO_PROOF = "The split keeps too few examples for a test to prove any improvement
 
 
 class Basis(NamedTuple):
-    """What would be trained on: examples and their tokens once, rows of the test, tokens of an answer, how sure."""
+    """What would be trained on: examples and their tokens once, rows of the test, tokens of an answer, how sure.
+
+    `held` are the examples that validate or test.
+    """
 
     examples: int
     tokens: int
     test_rows: int
     answer_tokens: float
     token_error: float = COUNTED_ERROR
+    held: int = 0
 
     @classmethod
     def of_count(
-        cls, examples: int, tokens: int, answer_tokens: float | None = None, error: float = GUESSED_ERROR
+        cls,
+        examples: int,
+        tokens: int,
+        answer_tokens: float | None = None,
+        error: float = GUESSED_ERROR,
+        *,
+        policy: Policy = DEFAULT,
+        marked: Mapping[Split, int] | None = None,
     ) -> Self:
-        """From a number of examples and their tokens alone, divided as an export would divide them."""
-        shares = plan_shares(examples, marked_test=False)
-        test, validation = round(shares.test * examples), round(shares.validation * examples)
-        train = examples - test - validation
-        average = tokens / examples if examples else 0.0
+        """From a number of examples and their tokens alone, divided as an export would divide them.
+
+        `marked` are those that their users marked; each of the others is taken for a prompt of its own.
+        """
+        counts = divided(examples, policy, marked or {})
+        train, average = counts[Split.TRAIN], tokens / examples if examples else 0.0
         answer = ANSWER_SHARE * average if answer_tokens is None else answer_tokens
-        return cls(train, round(average * train), test, answer, error)
+        return cls(train, round(average * train), counts[Split.TEST], answer, error, examples - train)
 
     @property
     def average_tokens(self) -> float:
@@ -172,11 +188,10 @@ def _monthly(offer: Offer | None, basis: Basis, calls: int) -> MonthlyCalls | No
 
 
 def _limits(offer: Offer | None, basis: Basis) -> list[str]:
+    fewest = (offer and offer.fewest_examples) or LEAST_TRAINED
+    notes = [shortage(fewest, basis.examples, held=basis.held)] if basis.examples < fewest else []
     if offer is None:
-        return []
-    notes = []
-    if offer.fewest_examples and basis.examples < offer.fewest_examples:
-        notes.append(f"Need at least {offer.fewest_examples} examples to train on. Current: {basis.examples}.")
+        return notes
     if offer.tokens_per_example and basis.average_tokens > offer.tokens_per_example:
         notes.append(f"An example may have {offer.tokens_per_example:,} tokens; what is longer is cut.")
     if offer.storage_per_month:

@@ -13,16 +13,20 @@ from pydantic import BaseModel, computed_field
 
 from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.examples import CALLS, PROMPT_ROLES, JsonObject, Split, answer_of, canonical, text_of
+from tuneloop.domain.exclusions import Exclusion, exclusions_of, shortage
+from tuneloop.domain.filters import LENGTH_NOTES, LengthBasis, is_closed
 from tuneloop.domain.ids import Name, derived_id, digest
-from tuneloop.domain.policy import DEFAULT, Kind, Policy
-from tuneloop.domain.selection import is_closed
+from tuneloop.domain.policy import DEFAULT, FIRST_RULES, Kind, Policy
 from tuneloop.domain.splitting import FEWEST_FOR_TEST
 from tuneloop.domain.templates import Template
 
 MOST_COUNTED_ANSWERS = 1_000
 MOST_PROMPT_CHARACTERS = 16_000
 MOST_PROMPT_BYTES = 64 << 10  # a row holds 400 KB, and prompts stand in it twice
-TOO_FEW = f"one takes {FEWEST_ROWS} examples, out of {FEWEST_FOR_TEST} or more that share nothing with each other"
+TOO_FEW = (
+    f"one takes {FEWEST_ROWS} examples that nobody marked, out of {FEWEST_FOR_TEST} or more different prompts; what "
+    "shares a subject, a conversation or its wording counts as one"
+)
 BY_HAND = (
     "Nothing will prove a version that is trained on this export: activate by hand if you trust it, "
     "or add examples or a test file of your own."
@@ -43,12 +47,14 @@ class ExportFile(BaseModel):
 class Export(BaseModel):
     """A frozen version of a dataset, its statistics, and the prompts that its versions are served with.
 
-    `left_out` counts examples by why they are in no file, `groups` what must not be divided, `in_forms` examples too
-    many of which are alike to be duplicates. `overlaps` proves that splits share nothing, counted by kind after the
-    fact: how is said by `overlap_method`, and two texts of the similarity `near_threshold` are told to be alike in half
-    of all cases. `answer_tokens` is what an answer has on average, by the first of those that train, and `template`
-    what `{input, output}` lines were rendered through. It is `without` what the erasures up to that number cover; of
-    what it froze, `erased` examples are gone from it.
+    It was made by the version `rules` of the rules. `min_user_characters` is the least length that it took, as its
+    policy said or its examples were. `left_out` counts examples by why they are in no file, `marked` those that
+    validate or test because users marked them, `groups` what must not be divided, `in_forms` examples too many of which
+    are alike to be duplicates. `overlaps` proves that splits share nothing, counted by kind after the fact: how is said
+    by `overlap_method`, and two texts of the similarity `near_threshold` are told to be alike in half of all cases.
+    `answer_tokens` is what an answer has on average, by the first of those that train, and `template` what
+    `{input, output}` lines were rendered through. It is `without` what the erasures up to that number cover; of what it
+    froze, `erased` examples are gone from it.
     """
 
     tenant: Name
@@ -59,7 +65,11 @@ class Export(BaseModel):
     kind: Kind = Kind.SUPERVISED
     files: dict[Split, ExportFile]
     examples: int
+    rules: int = FIRST_RULES
     left_out: dict[str, int] = {}
+    marked: dict[Split, int] = {}
+    min_user_characters: int | None = None
+    length_basis: LengthBasis | None = None
     groups: int = 0
     in_forms: int = 0
     overlaps: dict[str, int] = {}
@@ -107,6 +117,32 @@ class Export(BaseModel):
         return self.template.parameters if self.template else {}
 
     @property
+    def trained(self) -> int:
+        """How many examples train."""
+        return self.files[Split.TRAIN].examples
+
+    @property
+    def used(self) -> int:
+        """How many examples are in its files."""
+        return sum(file.examples for file in self.files.values())
+
+    @property
+    def reasons(self) -> list[Exclusion]:
+        """Why examples were left out, and what to do about it."""
+        return exclusions_of(self.left_out, self.policy, kind=self.kind, characters=self.min_user_characters)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the examples, and not the policy, decided."""
+        note = LENGTH_NOTES.get(self.length_basis) if self.length_basis else None
+        return [note] if note else []
+
+    def shortage(self, needed: int) -> str:
+        """That it has fewer examples to train on than are needed, and why."""
+        marked = {split: min(count, self.files[split].examples) for split, count in self.marked.items()}  # some erased
+        return shortage(needed, self.trained, held=self.used - self.trained, marked=marked, why=self.reasons)
+
+    @property
     def has_test(self) -> bool:
         """Whether rows were kept to prove a version on."""
         return self.files[Split.TEST].examples > 0
@@ -120,7 +156,7 @@ class Export(BaseModel):
             return None
         if rows:
             return f"The test has {rows} examples, and the gate takes {FEWEST_ROWS} or more. {BY_HAND}"
-        why = TOO_FEW if self.policy.take_test else "its policy takes none"
+        why = TOO_FEW if self.policy.draws_test else "its policy takes none"
         return f"No examples are kept for a test: {why}. {BY_HAND}"
 
 

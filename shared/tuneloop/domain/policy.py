@@ -10,8 +10,18 @@ from tuneloop.domain.examples import Moment
 from tuneloop.domain.ids import digest
 from tuneloop.domain.limits import POLICY_BYTES
 
-VERSION = "v4"  # rises when the same policy would freeze something else
+VERSION = "v4"  # part of every policy's name, and so of every export's id: it stays, the rules' version rises instead
+# The version of the rules by which a revision of a dataset is selected and divided. A revision keeps the version of the
+# code that made it, so that an upgrade freezes nothing anew; a change of a dataset takes the latest. By version 2
+# `LEAST_TRAINED` examples train before any row validates, and short chats are kept where most messages are short.
+FIRST_RULES = 1
+LATEST_RULES = 2
 LEAST_CHARACTERS = 20
+# Every provider in the catalog trains on ten examples and no fewer. The number is ours and not the provider's, whose
+# name is no part of an export's id.
+LEAST_TRAINED = 10
+# Of what nobody marked, for validation and for the test each: with both at their most a fifth is left to train on.
+LARGEST_SHARE = 0.4
 MOST = 1_000_000_000
 
 
@@ -31,8 +41,9 @@ class Policy(BaseModel):
     """What an export takes; the defaults are those of an export that nobody asked for.
 
     `min_quality` counts where a quality is given. `min_user_characters` is what users say in all; 20 unless the answers
-    are a closed set, then none. Without a `kind` an export is supervised, unless only preference pairs are left. Caps
-    take the examples with the smallest ids: hashes.
+    are a closed set or the median of what users say is shorter, then none. Without a `kind` an export is supervised,
+    unless only preference pairs are left. Caps take the examples with the smallest ids: hashes. `validation` and `test`
+    are shares of what nobody marked.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +61,14 @@ class Policy(BaseModel):
     near_duplicates: StrictBool = Field(default=False, description="Keep near duplicates that say the same.")
     conflicting: StrictBool = Field(default=False, description="Keep different answers to the same prompt unreviewed.")
     take_test: StrictBool = True
+    validation: float = Field(default=0.1, ge=0, le=LARGEST_SHARE, strict=True, description="The share that validates.")
+    test: float | None = Field(
+        default=None,
+        ge=0,
+        le=LARGEST_SHARE,
+        strict=True,
+        description="The share of the test; null plans it: 10%, or as much as shows a gain of 15 points, up to 40%.",
+    )
 
     @field_validator("categories")
     @classmethod
@@ -66,6 +85,17 @@ class Policy(BaseModel):
         if self.created_from and self.created_to and self.created_from >= self.created_to:
             raise ValueError("`created_from` must lie before `created_to`")
         return self
+
+    @model_validator(mode="after")
+    def _wants_a_test_or_none(self) -> Self:
+        if self.test and not self.take_test:
+            raise ValueError("`test` is a share and `take_test` is false: leave out one of them")
+        return self
+
+    @property
+    def draws_test(self) -> bool:
+        """Whether examples that nobody marked may be drawn for a test."""
+        return self.take_test and self.test != 0
 
     @model_validator(mode="after")
     def _is_short(self) -> Self:

@@ -9,15 +9,15 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass
 from itertools import compress
+from typing import NamedTuple
 
 from tuneloop.domain.columns import OUTCOME_OF, SPLIT_OF, Columns, Outcome
 from tuneloop.domain.examples import Split
+from tuneloop.domain.filters import LengthLimit, length_limit
 from tuneloop.domain.groups import Groups
-from tuneloop.domain.policy import LEAST_CHARACTERS, Kind, Policy
+from tuneloop.domain.policy import LATEST_RULES, LEAST_CHARACTERS, Kind, Policy
 from tuneloop.domain.splitting import MARKS, STRICTNESS, Bundle, Shares, assign
 
-MOST_CLOSED_ANSWERS = 200
-FEWEST_PER_ANSWER = 2
 LEAST_SIMILARITY = 0.7 + 0.3 / 16  # a Jaccard similarity of 0.7: of what differs a sixteenth agrees by chance
 MOST_ALIKE = 20
 MOST_ALIKE_SHARE = 0.02
@@ -31,6 +31,7 @@ class Selected:
 
     columns: Columns
     kind: Kind
+    length: LengthLimit
     shares: Shares
     groups: int
     distinct_answers: int
@@ -42,6 +43,13 @@ class Selected:
         columns = self.columns
         edited = (unit for number, unit in columns.origin.items() if columns.outcomes[number] == Outcome.TEST)
         return {*compress(columns.unit, columns.which(Outcome.TEST)), *edited}
+
+    def marked(self) -> dict[Split, int]:
+        """How many examples validate and test because their users marked them so."""
+        columns = self.columns
+        pairs = Counter(zip(columns.marks, columns.outcomes, strict=True))
+        held = (Split.VALIDATION, Split.TEST)
+        return {split: count for split in held if (count := pairs[STRICTNESS[split], OUTCOME_OF[split]])}
 
     def left_out(self) -> dict[str, int]:
         """How many examples were left out, by reason."""
@@ -76,28 +84,55 @@ def _overlap(keys: "array[int]", train: bytes, validation: bytes, test: bytes) -
     return len(tests & validations) + sum(map(held.__contains__, compress(keys, train)))
 
 
-def select(columns: Columns, policy: Policy, salt: str, held_out: set[int]) -> Selected:
+def select(columns: Columns, policy: Policy, salt: str, held_out: set[int], *, rules: int = LATEST_RULES) -> Selected:
     """Give each example its outcome; `held_out` are the prompts that an earlier export took for its test."""
-    kind = policy.kind or _kind(columns)
-    _leave_other_kind(columns, kind)
-    answers = len(set(compress(columns.answer, columns.which(Outcome.TRAIN))))
-    closed = is_closed(answers, columns.outcomes.count(Outcome.TRAIN))
-    _leave_short(columns, policy, closed=closed)
+    wanted = leave_unwanted(columns, policy, rules)
     columns.note_past(held_out)
     _leave_duplicates(columns)
-    pairs = kind == Kind.PREFERENCE  # of which a prompt may well have several, with the same preferred answer
+    pairs = wanted.kind == Kind.PREFERENCE  # of which a prompt may well have several, with the same preferred answer
     conflicts: set[tuple[int, int]] = set() if pairs else _conflicts(columns)
     if not policy.conflicting:
         _leave_conflicting(columns, conflicts)
     near, forms = _near_but_forms(columns)
     if not (pairs or policy.near_duplicates):
         _leave_near(columns, near)
-    _leave_over_caps(columns, policy)
+    leave_over_caps(columns, policy)
     for keys in (columns.unit, columns.subject, columns.group):
         near.join_equal(columns.live(), keys)
     _join_edited(columns, near)
-    shares, groups = _divide(columns, near, policy, salt)
-    return Selected(columns, kind, shares, groups, answers, len(conflicts), forms)
+    shares, groups = _divide(columns, near, policy, salt, rules)
+    return Selected(columns, wanted.kind, wanted.length, shares, groups, wanted.answers, len(conflicts), forms)
+
+
+class Wanted(NamedTuple):
+    """What a policy comes to, once all that passes its filters is known: kind, least length, different answers."""
+
+    kind: Kind
+    length: LengthLimit
+    answers: int
+
+
+def leave_unwanted(columns: Columns, policy: Policy, rules: int) -> Wanted:
+    """Leave out examples of the other kind and those that are too short, as far as the policy or the data says so."""
+    kind = policy.kind or _kind(columns)
+    _leave_other_kind(columns, kind)
+    live = columns.which(Outcome.TRAIN)
+    answers = len(set(compress(columns.answer, live)))
+    lengths = [
+        length
+        for length, mark in compress(zip(columns.characters, columns.marks, strict=True), live)
+        if mark != TEST_MARK
+    ]
+    length = length_limit(
+        policy,
+        answers=answers,
+        lengths=len(lengths),
+        short=sum(length < LEAST_CHARACTERS for length in lengths),
+        examples=live.count(1),
+        rules=rules,
+    )
+    _leave_short(columns, length.characters)
+    return Wanted(kind, length, answers)
 
 
 def _kind(columns: Columns) -> Kind:
@@ -113,15 +148,7 @@ def _leave_other_kind(columns: Columns, kind: Kind) -> None:
             columns.leave_out(number, Outcome.OTHER_KIND)
 
 
-def is_closed(answers: int, examples: int) -> bool:
-    """Whether so many different answers of so many examples are a closed set, as the classes of a classifier are."""
-    return 0 < answers <= MOST_CLOSED_ANSWERS and examples >= FEWEST_PER_ANSWER * answers
-
-
-def _leave_short(columns: Columns, policy: Policy, *, closed: bool) -> None:
-    least = policy.min_user_characters
-    if least is None:
-        least = 0 if closed else LEAST_CHARACTERS
+def _leave_short(columns: Columns, least: int) -> None:
     if least:
         for number in columns.live():
             if columns.characters[number] < least and columns.marks[number] != TEST_MARK:
@@ -236,7 +263,8 @@ def _leave_near(columns: Columns, near: Groups) -> None:
         kept[place] = stays
 
 
-def _leave_over_caps(columns: Columns, policy: Policy) -> None:
+def leave_over_caps(columns: Columns, policy: Policy) -> None:
+    """Leave out what is beyond the policy's caps, in the order of ids; what tests or validates counts for none."""
     if policy.max_examples is policy.max_per_category is policy.max_per_subject is None:
         return
     by_category: Counter[int] = Counter()
@@ -279,7 +307,7 @@ def _is_over(count: int, cap: int | None) -> bool:
     return cap is not None and count >= cap
 
 
-def _divide(columns: Columns, groups: Groups, policy: Policy, salt: str) -> tuple[Shares, int]:
+def _divide(columns: Columns, groups: Groups, policy: Policy, salt: str, rules: int) -> tuple[Shares, int]:
     """Give each group its split and each example its outcome; tells the shares and how many groups there are."""
     bundles: dict[int, Bundle] = {}
     for number in columns.live():
@@ -293,10 +321,10 @@ def _divide(columns: Columns, groups: Groups, policy: Policy, salt: str) -> tupl
             bundle.size += 1
         else:
             bundles[group] = Bundle(mark, name, not columns.feedback[number], was_test)
-    shares, places = assign(bundles, salt, take_test=policy.take_test)
+    shares, places = assign(bundles, salt, policy, rules=rules)
     for number in columns.live():
         split = places[groups.of(number)].takes(MARKS[columns.marks[number]])
-        is_unwanted = not policy.take_test and columns.marks[number] != TEST_MARK  # but it was tested with
+        is_unwanted = not policy.draws_test and columns.marks[number] != TEST_MARK  # but it was tested with
         is_kept_out = split == Split.TEST and (columns.feedback[number] or is_unwanted)
         columns.outcomes[number] = Outcome.KEPT_OUT if split is None or is_kept_out else OUTCOME_OF[split]
     return shares, len(bundles)

@@ -6,16 +6,18 @@ the unit, never a draw. Marks of the user's own (`split`, or a drop's folder) co
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.examples import PROMPT_ROLES, Example, JsonObject, Split, canonical, text_of
 from tuneloop.domain.ids import digest, unit_interval
+from tuneloop.domain.policy import DEFAULT, FIRST_RULES, LARGEST_SHARE, LATEST_RULES, LEAST_TRAINED, Policy
 from tuneloop.domain.statistics import alpha_per_look, rows_needed
 
-VALIDATION_SHARE = 0.10
 SMALLEST_TEST_SHARE = 0.10
-LARGEST_TEST_SHARE = 0.40
+LARGEST_TEST_SHARE = LARGEST_SHARE
+# Of fewer units that nobody marked not even the largest share is expected to hold the rows that the gate takes: 50.
 FEWEST_FOR_TEST = math.ceil(FEWEST_ROWS / LARGEST_TEST_SHARE)
 PROVABLE_GAIN = 0.15
 ASSUMED_DISCORDANCE = 0.30
@@ -54,17 +56,40 @@ def said_in(message: JsonObject) -> str:
     return " ".join([*text_of(message).split(), *parts])
 
 
-def plan_shares(units: int, *, marked_test: bool) -> Shares:
-    """Validation takes 10%; test what shows a 15-point gain at 80% power, 10-40%, none if marked or too few for it."""
-    if marked_test or units < FEWEST_FOR_TEST:
-        return Shares(VALIDATION_SHARE, 0.0)
+def plan_shares(units: int, policy: Policy = DEFAULT, *, marked_test: bool) -> Shares:
+    """The shares of so many unmarked units: the policy's, or for the test as much as shows a gain of 15 points.
+
+    Planned are 80% power and 10 to 40%. There is no test where users marked one, or where there are too few units.
+    """
+    if marked_test or not policy.draws_test or units < FEWEST_FOR_TEST:
+        return Shares(policy.validation, 0.0)
+    if policy.test is not None:
+        return Shares(policy.validation, policy.test)
     wanted = rows_needed(PROVABLE_GAIN, ASSUMED_DISCORDANCE, alpha=alpha_per_look(1)) / units
-    return Shares(VALIDATION_SHARE, min(LARGEST_TEST_SHARE, max(SMALLEST_TEST_SHARE, wanted)))
+    return Shares(policy.validation, min(LARGEST_TEST_SHARE, max(SMALLEST_TEST_SHARE, wanted)))
+
+
+def divided(examples: int, policy: Policy, marked: Mapping[Split, int]) -> dict[Split, int]:
+    """How many of so many examples each split is expected to get, by the latest rules; `marked` are among them."""
+    free = examples - sum(marked.values())
+    shares = plan_shares(free, policy, marked_test=bool(marked.get(Split.TEST)))
+    test = round(shares.test * free)
+    lacking = max(0, LEAST_TRAINED - marked.get(Split.TRAIN, 0))  # which train before any validates
+    validation = min(round(shares.validation * free), max(0, free - test - lacking))
+    held = {
+        Split.VALIDATION: validation + marked.get(Split.VALIDATION, 0),
+        Split.TEST: test + marked.get(Split.TEST, 0),
+    }
+    return {Split.TRAIN: examples - sum(held.values()), **held}
 
 
 def place(unit: str, salt: str, shares: Shares) -> Split:
     """The split of a unit: test from the low end of the unit interval, validation next, the rest train."""
-    position = unit_interval(salt, unit)
+    return split_at(unit_interval(salt, unit), shares)
+
+
+def split_at(position: float, shares: Shares) -> Split:
+    """The split of a unit that the draw has put at this position of the unit interval."""
     if position < shares.test:
         return Split.TEST
     return Split.VALIDATION if position < shares.test + shares.validation else Split.TRAIN
@@ -102,6 +127,10 @@ class Bundle:
     was_test: bool
     size: int = 1
 
+    def position(self, salt: str) -> float:
+        """Where the draw puts it in the unit interval."""
+        return unit_interval(salt, f"{self.name[1]:016x}")
+
     def place(self, salt: str, shares: Shares) -> Place:
         """Its place: what is marked as test or was test is test, then come other marks, then the hash of its name."""
         mark = MARKS[self.strictness]
@@ -111,25 +140,50 @@ class Bundle:
             return FREE[Split.TEST]
         if mark:
             return Place(mark, is_marked=True)
-        split = place(f"{self.name[1]:016x}", salt, shares)
+        split = split_at(self.position(salt), shares)
         return FREE[split if split != Split.TEST or self.testable else Split.TRAIN]
 
 
-def assign(bundles: dict[int, Bundle], salt: str, *, take_test: bool) -> tuple[Shares, dict[int, Place]]:
+def assign(
+    bundles: dict[int, Bundle], salt: str, policy: Policy, *, rules: int = LATEST_RULES
+) -> tuple[Shares, dict[int, Place]]:
     """The shares, and each bundle's place.
 
-    A test split that would turn out too small to pass the gate is not taken: what was no test before trains.
+    A planned test that would turn out too small to pass the gate is not taken, nor any that would leave too little to
+    train on: what was no test before trains. By rules 2 nothing is drawn for validation before ten examples train.
     """
     free = sum(bool(bundle.testable) and not bundle.strictness for bundle in bundles.values())
     is_marked = any(bundle.strictness == STRICTNESS[Split.TEST] for bundle in bundles.values())
-    shares = plan_shares(free, marked_test=is_marked or not take_test)
+    shares = plan_shares(free, policy, marked_test=is_marked)
     places = {number: bundle.place(salt, shares) for number, bundle in bundles.items()}
     _leave_to_training(bundles, places)
     tested = sum(bundle.testable for number, bundle in bundles.items() if _is_drawn(bundle, places[number]))
-    if shares.test and tested < FEWEST_ROWS:
+    is_small = policy.test is None and tested < FEWEST_ROWS
+    if shares.test and (is_small or (rules > FIRST_RULES and _trainable(bundles, places) < LEAST_TRAINED)):
         shares = Shares(shares.validation, 0.0)
         places = {number: bundle.place(salt, shares) for number, bundle in bundles.items()}
+    if rules > FIRST_RULES:
+        _train_first(bundles, places, salt)
     return shares, places
+
+
+def _trainable(bundles: dict[int, Bundle], places: dict[int, Place]) -> int:
+    """How many examples train, or would if nothing were drawn for validation."""
+    free = (number for number, place in places.items() if place.split == Split.TRAIN or place is FREE[Split.VALIDATION])
+    return sum(bundles[number].size for number in free)
+
+
+def _train_first(bundles: dict[int, Bundle], places: dict[int, Place], salt: str) -> None:
+    """Let what was drawn for validation train instead, the last of the draw first, until ten examples train."""
+    missing = LEAST_TRAINED - sum(
+        bundles[number].size for number, place in places.items() if place.split == Split.TRAIN
+    )
+    drawn = [number for number, place in places.items() if place is FREE[Split.VALIDATION]] if missing > 0 else []
+    for number in sorted(drawn, key=lambda number: (-bundles[number].position(salt), bundles[number].name, number)):
+        if missing <= 0:
+            return
+        places[number] = FREE[Split.TRAIN]
+        missing -= bundles[number].size
 
 
 def _leave_to_training(bundles: dict[int, Bundle], places: dict[int, Place]) -> None:

@@ -14,6 +14,8 @@ from tuneloop.domain.conversions import pair_of
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.examples import OTHER_ANSWER, Example, canonical
 from tuneloop.domain.facts import facts_of
+from tuneloop.domain.filters import Candidate
+from tuneloop.domain.reviews import Decision
 from tuneloop.likeness import likeness_of
 from tuneloop.tokens import count_content
 
@@ -99,6 +101,13 @@ def read_line(line: bytes) -> Stored:
 def heads_of(lines: Iterable[bytes]) -> list[Head]:
     """What lines hold beside their content, which isn't looked at."""
     return _decode_heads(b"\n".join([line[: line.index(CONTENT)] + b"}" for line in lines]))
+
+
+def candidate_of(head: Head, decision: Decision) -> Candidate:
+    """A stored example as the filters look at it: with what was decided about it in place of what came with it."""
+    quality = head.quality if decision.quality is None else decision.quality
+    category = decision.category or head.category
+    return Candidate(decision.status, head.split, category, head.source, quality, head.created_at)
 
 
 def tokens_in(lines: Iterable[bytes]) -> int:

@@ -110,7 +110,7 @@ def test_limits_and_the_end_of_a_model_are_said_before_anything_is_spent() -> No
 
     few, *others = estimate("base-1", offer, BASIS._replace(examples=9, tokens=1800)).notes
 
-    assert few == "Need at least 10 examples to train on. Current: 9."
+    assert few == "Need at least 10 examples. Current: 9."
     assert "at most" not in few
     assert [note.split()[0] for note in others] == ["An", "Its"]
     assert "2027-01-14" in others[1]

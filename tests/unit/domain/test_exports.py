@@ -8,8 +8,8 @@ from tests.unit.factories import NAMES, an_example, an_export
 from tuneloop.domain.examples import Example, Split, answer_of, canonical
 from tuneloop.domain.exports import ANSWERS_HEADING, Answers, export_id
 from tuneloop.domain.facts import facts_of
+from tuneloop.domain.filters import MOST_CLOSED_ANSWERS
 from tuneloop.domain.policy import DEFAULT, Policy
-from tuneloop.domain.selection import MOST_CLOSED_ANSWERS
 
 WORDS = st.text(alphabet="abc", min_size=1, max_size=3)
 
@@ -120,3 +120,8 @@ def test_tool_calls_count_as_answers_and_are_never_named_in_a_prompt() -> None:
     assert answers.most_frequent == answer_of(message)
     assert answers.different == 1
     assert answers.base_prompt is None
+
+
+def test_exports_of_older_versions_keep_their_ids() -> None:
+    assert export_id("acme", "support", 1, DEFAULT) == "export-5be5e5b1e670306a51af51e5"
+    assert export_id("acme", "support", 3, Policy(min_quality=0.5)) == "export-d6e6d66c8f5b7294badacd1c"

@@ -150,7 +150,7 @@ def together(rows: list[Fingerprint]) -> Selected:
         if row.origin:
             columns.origin[place] = row.origin
     plain = select(columns_of([]), Policy(), "s", set())
-    return Selected(columns, plain.kind, plain.shares, 0, 0, 0, 0)
+    return Selected(columns, plain.kind, plain.length, plain.shares, 0, 0, 0, 0)
 
 
 def test_what_was_edited_stays_with_what_it_was_edited_from() -> None:

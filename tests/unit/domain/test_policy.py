@@ -21,6 +21,10 @@ OTHERS = [
     Policy(near_duplicates=True),
     Policy(conflicting=True),
     Policy(take_test=False),
+    Policy(validation=0.0),
+    Policy(validation=0.2),
+    Policy(test=0.0),
+    Policy(test=0.2),
 ]
 
 
@@ -30,6 +34,54 @@ def test_whatever_would_freeze_something_else_has_a_name_of_its_own() -> None:
 
 def test_saying_a_default_aloud_is_the_same_policy() -> None:
     assert Policy(min_quality=0.8, validated_only=False).name == DEFAULT.name
+
+
+# Exports that exist are found by these names: one that changes makes an upgrade freeze and train everything anew.
+@pytest.mark.parametrize(
+    ("policy", "name"),
+    [
+        (Policy(), "d62f4d76ab78de91"),
+        (Policy(min_quality=0.5, categories=("late",), take_test=False), "c1dc823caa0fee73"),
+        (Policy(validation=0.1, test=None), "d62f4d76ab78de91"),
+    ],
+    ids=["default", "other", "shares said aloud"],
+)
+def test_a_policy_of_older_versions_keeps_its_name(policy: Policy, name: str) -> None:
+    assert policy.name == name
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {"validation": -0.1},
+        {"validation": 0.41},
+        {"test": 0.5},
+        {"test": -1},
+        {"validation": None},
+        {"validation": "0.1"},
+        {"test": True},
+        {"test": "planned"},
+        {"test": float("nan")},
+        {"take_test": False, "test": 0.1},
+    ],
+    ids=str,
+)
+def test_shares_lie_between_nothing_and_four_tenths(shares: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Policy.model_validate(shares)
+
+
+@pytest.mark.parametrize(
+    "shares", [{"validation": 0, "test": 0}, {"validation": 0.4, "test": 0.4}, {"test": None}], ids=str
+)
+def test_shares_at_their_ends_are_taken(shares: dict[str, object]) -> None:
+    assert Policy.model_validate(shares)
+
+
+def test_no_test_may_be_said_in_two_ways_that_agree() -> None:
+    assert not Policy(take_test=False, test=0.0).draws_test
+    assert not Policy(test=0.0).draws_test
+    assert Policy(test=0.01).draws_test
 
 
 def test_only_quality_that_is_given_has_to_reach_eight_tenths_by_default() -> None:

@@ -8,6 +8,7 @@ from tests.unit.factories import an_example
 from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.examples import Example, Split, read_example
 from tuneloop.domain.ids import digest
+from tuneloop.domain.policy import DEFAULT, FIRST_RULES, LEAST_TRAINED, Policy
 from tuneloop.domain.splitting import (
     FEWEST_FOR_TEST,
     LARGEST_TEST_SHARE,
@@ -32,6 +33,10 @@ MARKED = st.dictionaries(
     st.builds(Bundle, st.sampled_from(range(4)), NAMES, st.integers(0, 3), st.booleans(), st.integers(1, 9)),
     max_size=120,
 )
+
+
+SHARES = st.builds(Policy, validation=st.floats(0, 0.4), test=st.none() | st.floats(0, 0.4))
+NO_TEST = Policy(take_test=False)
 
 
 def bundle(number: int, testable: int = 1) -> Bundle:
@@ -107,7 +112,7 @@ def test_a_test_set_is_only_drawn_where_its_largest_share_can_pass_the_gate() ->
 
 @given(st.integers(0, 200), st.text(max_size=4))
 def test_a_test_set_that_is_drawn_is_large_enough_to_pass_the_gate(units: int, salt: str) -> None:
-    _, places = assign(bundles(*range(units)), salt, take_test=True)
+    _, places = assign(bundles(*range(units)), salt, DEFAULT)
     tested = sum(found.split == Split.TEST for found in places.values())
 
     assert tested == 0 or tested >= FEWEST_ROWS
@@ -117,7 +122,7 @@ def test_a_test_set_that_is_drawn_is_large_enough_to_pass_the_gate(units: int, s
 def test_a_test_set_that_would_be_too_small_is_none_at_all() -> None:
     salt = next(salt for salt in map(str, range(100)) if drawn(60, salt) < FEWEST_ROWS)
 
-    shares, places = assign(bundles(*range(60)), salt, take_test=True)
+    shares, places = assign(bundles(*range(60)), salt, DEFAULT)
 
     assert shares.test == 0
     assert Split.TEST not in {found.split for found in places.values()}
@@ -156,14 +161,14 @@ def test_shares_are_kept_and_another_salt_draws_another_set() -> None:
 def test_no_order_of_arrival_changes_where_anything_goes(marked: dict[int, Bundle], dice: object) -> None:
     shuffled = dict(sorted(marked.items(), key=lambda _: dice.random()))  # type: ignore[attr-defined]
 
-    assert assign(shuffled, "salt", take_test=True) == assign(marked, "salt", take_test=True)
+    assert assign(shuffled, "salt", DEFAULT) == assign(marked, "salt", DEFAULT)
 
 
 @given(MARKED)
 def test_a_mark_decides_and_what_was_test_before_is_test_unless_it_is_marked_so_anyway(
     marked: dict[int, Bundle],
 ) -> None:
-    _, places = assign(marked, "salt", take_test=True)
+    _, places = assign(marked, "salt", DEFAULT)
 
     for number, bundle in marked.items():
         mark = MARKS[bundle.strictness]
@@ -175,7 +180,7 @@ def test_a_mark_decides_and_what_was_test_before_is_test_unless_it_is_marked_so_
 
 @given(MARKED)
 def test_what_was_never_test_is_not_drawn_where_no_test_is_wanted(marked: dict[int, Bundle]) -> None:
-    shares, places = assign(marked, "salt", take_test=False)
+    shares, places = assign(marked, "salt", NO_TEST)
 
     assert shares.test == 0
     assert all(
@@ -188,7 +193,7 @@ def test_what_was_never_test_is_not_drawn_where_no_test_is_wanted(marked: dict[i
 def test_what_only_users_said_about_answers_is_never_drawn_for_a_test() -> None:
     said = {number: bundle(number, testable=0) for number in range(400)}
 
-    _, places = assign(said | bundles(*range(400, 800)), "salt", take_test=True)
+    _, places = assign(said | bundles(*range(400, 800)), "salt", DEFAULT)
 
     assert Split.TEST not in {places[number].split for number in said}
     assert Split.TEST in {places[number].split for number in range(400, 800)}
@@ -220,8 +225,102 @@ def test_what_is_more_than_a_tenth_of_all_rows_is_drawn_for_no_test() -> None:
         marked[large].size = 60
 
     for salt in "abcdefgh":
-        _, places = assign(marked, salt, take_test=True)
+        _, places = assign(marked, salt, DEFAULT)
         assert Split.TEST in {places[number].split for number in range(20, 200)}
 
     marked[0].size = 600
-    assert not [salt for salt in range(50) if assign(marked, str(salt), take_test=True)[1][0].split == Split.TEST]
+    assert not [salt for salt in range(50) if assign(marked, str(salt), DEFAULT)[1][0].split == Split.TEST]
+
+
+def rows_of(marked: dict[int, Bundle], places: dict[int, Place], split: Split, *, drawn: bool = False) -> int:
+    """How many rows of a split come from bundles, or from those alone that nobody marked and nothing tested before."""
+    return sum(
+        bundle.size
+        for number, bundle in marked.items()
+        if places[number].split == split and not (drawn and (bundle.strictness or bundle.was_test))
+    )
+
+
+@given(MARKED, SHARES, st.text(max_size=4))
+def test_ten_rows_train_before_any_is_drawn_for_validation(
+    marked: dict[int, Bundle], policy: Policy, salt: str
+) -> None:
+    _, places = assign(marked, salt, policy)
+
+    drawn = rows_of(marked, places, Split.VALIDATION, drawn=True)
+    free = rows_of(marked, places, Split.TEST, drawn=True) + drawn + rows_of(marked, places, Split.TRAIN)
+    trained = rows_of(marked, places, Split.TRAIN)
+    assert trained >= min(LEAST_TRAINED, free)
+    assert trained >= LEAST_TRAINED or not drawn
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 60),
+        st.builds(Bundle, st.sampled_from(range(3)), NAMES, st.integers(0, 3), st.just(False), st.integers(1, 9)),
+        max_size=120,
+    ),
+    SHARES,
+    st.text(max_size=4),
+)
+def test_below_fifty_unmarked_units_nothing_is_drawn_for_a_test(
+    marked: dict[int, Bundle], policy: Policy, salt: str
+) -> None:
+    unmarked = sum(not bundle.strictness for bundle in marked.values())
+
+    shares, places = assign(marked, salt, policy)
+
+    if unmarked < FEWEST_FOR_TEST:
+        assert shares.test == 0
+        assert Split.TEST not in {place.split for place in places.values()}
+
+
+@given(st.integers(LEAST_TRAINED, 49), SHARES, st.text(max_size=4))
+def test_ten_prompts_and_more_are_always_enough_to_train_on(units: int, policy: Policy, salt: str) -> None:
+    _, places = assign(bundles(*range(units)), salt, policy)
+
+    splits = [place.split for place in places.values()]
+    assert splits.count(Split.TRAIN) >= LEAST_TRAINED
+    assert splits.count(Split.TEST) == 0
+
+
+def test_by_the_first_rules_a_draw_may_leave_fewer_than_ten_to_train_on() -> None:
+    salt = next(salt for salt in map(str, range(100)) if _trained(salt, FIRST_RULES) < LEAST_TRAINED)
+
+    assert _trained(salt, FIRST_RULES) < LEAST_TRAINED == _trained(salt, 2)
+
+
+def _trained(salt: str, rules: int) -> int:
+    _, places = assign(bundles(*range(LEAST_TRAINED)), salt, DEFAULT, rules=rules)
+    return sum(place.split == Split.TRAIN for place in places.values())
+
+
+@pytest.mark.parametrize(
+    ("policy", "validation", "test"),
+    [
+        (Policy(), 0.1, 0.1),
+        (Policy(validation=0), 0, 0.1),
+        (Policy(test=0), 0.1, 0),
+        (Policy(take_test=False), 0.1, 0),
+        (Policy(validation=0, test=0), 0, 0),
+        (Policy(validation=0.4, test=0.4), 0.4, 0.4),
+        (Policy(validation=0.05, test=0.02), 0.05, 0.02),
+    ],
+    ids=["planned", "no validation", "test 0", "no test", "neither", "both at their most", "small"],
+)
+def test_shares_are_those_of_the_policy(policy: Policy, validation: float, test: float) -> None:
+    shares, places = assign(bundles(*range(1000)), "s", policy)
+
+    splits = [place.split for place in places.values()]
+    assert shares.validation == validation
+    assert shares.test == pytest.approx(test, abs=0.001)
+    assert splits.count(Split.VALIDATION) == pytest.approx(1000 * validation, abs=40)
+    assert splits.count(Split.TEST) == pytest.approx(1000 * test, abs=50)
+
+
+def test_a_share_that_was_asked_for_is_taken_though_its_test_is_small() -> None:
+    _, planned = assign(bundles(*range(60)), "0", DEFAULT)
+    _, asked = assign(bundles(*range(60)), "0", Policy(test=0.1))
+
+    assert sum(place.split == Split.TEST for place in planned.values()) in (0, *range(FEWEST_ROWS, 60))
+    assert 0 < sum(place.split == Split.TEST for place in asked.values()) < FEWEST_ROWS

@@ -1,0 +1,186 @@
+"""The rules' version belongs to a revision: what an older version wrote is frozen as it would have been then."""
+
+from typing import Any
+
+import pytest
+
+from tests.examples import chat
+from tests.functions import steps
+from tests.functions.reviewing import collected, on, page, reviewed, told
+from tests.functions.test_export_data import export, exports, frozen
+from tests.functions.test_one_count import small_talk
+from tests.world import World
+from tuneloop.app import app
+from tuneloop.domain.exports import export_id
+from tuneloop.domain.policy import DEFAULT, FIRST_RULES, LATEST_RULES
+from tuneloop.store import keys
+from tuneloop.store.rows import to_item
+
+NEW_OF_DATASETS: tuple[str, ...] = ("rules",)
+NEW_OF_EXPORTS: tuple[str, ...] = ("rules", "marked", "min_user_characters", "length_basis")
+
+
+def written_before(world: World, dataset: str = "support") -> None:
+    """Take out of the rows what older versions didn't write, as a table that was written before the upgrade has it."""
+    stored = [(keys.dataset(world.tenant, dataset), NEW_OF_DATASETS)]
+    stored += [(keys.export(world.tenant, dataset, found["id"]), NEW_OF_EXPORTS) for found in exports(world)]
+    for key, names in stored:
+        app.table.client.update_item(
+            TableName=app.table.name,
+            Key=to_item(key._asdict()),
+            UpdateExpression="REMOVE " + ", ".join(f"#{name}" for name in names),
+            ExpressionAttributeNames={f"#{name}": name for name in names},
+        )
+
+
+def looked_at(world: World) -> None:
+    """Everything that users and schedules do without changing anything."""
+    for what in ("eligibility", "statistics", "estimate"):
+        told(world, what)
+    for function in ("collect-examples", "launch-finetune", "check-status", "evaluate", "erase-examples"):
+        world.schedule(function)
+    world.settle()
+
+
+def quiet_chats(world: World, number: int = 12) -> None:
+    """Short chats in a dataset that an older version has written and not yet frozen."""
+    collected(world, *small_talk(number))
+    written_before(world)
+
+
+def test_an_upgrade_alone_makes_no_export_no_run_and_no_look(live: World) -> None:
+    steps.settled(live, steps.support(200))
+    steps.followed(live, steps.runs(live)[0]["id"])
+    looked_at(live)
+    written_before(live)
+    before, [first], events = everything_of(live), exports(live), len(live.events)
+
+    looked_at(live)
+    again = frozen(live)
+
+    assert before["evaluations"]
+    assert everything_of(live) == before
+    assert first["id"] == again["id"] == export_id(live.tenant, "support", 1, DEFAULT)
+    assert again["files"]["train"]["sha256"] == first["files"]["train"]["sha256"]
+    assert not {event["detail-type"] for event in live.events[events:]}
+
+
+def everything_of(world: World) -> dict[str, list[str]]:
+    """The ids of all exports, runs and evaluations, and how often the gate looked."""
+    evaluations = world.call("GET /v1/evaluations", "/v1/evaluations").body["data"]
+    return {
+        "exports": [found["id"] for found in exports(world)],
+        "runs": [run["id"] for run in steps.runs(world)],
+        "evaluations": [found["id"] for found in evaluations],
+        "looks": [str(found.get("look")) for found in evaluations],
+    }
+
+
+def test_a_revision_of_before_is_frozen_by_the_rules_of_before(world: World) -> None:
+    quiet_chats(world)
+
+    eligible = told(world, "eligibility")
+    found = frozen(world)
+
+    assert (eligible["current_examples"], eligible["eligible"]) == (0, False)
+    assert found["left_out"] == {"too_short": 12}
+    assert "12 are shorter than min_user_characters 20; set it to 0 for short chats." in eligible["recommendation"]
+    assert app.exports.get(world.tenant, "support", found["id"]).rules == FIRST_RULES
+
+
+@pytest.mark.parametrize("change", ["examples", "review", "policy"])
+def test_the_latest_rules_hold_from_the_next_change_on(change: str, world: World) -> None:
+    quiet_chats(world)
+    first = frozen(world)
+
+    if change == "examples":
+        collected(world, chat("one more then", "ok"), name="more.jsonl")
+    elif change == "review":
+        reviewed(world, on(page(world)[0], status="approved"))
+    else:
+        world.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"policy": {"max_examples": 1000}})
+    second = frozen(world)
+
+    assert second["left_out"] == {}
+    assert first["left_out"] == {"too_short": 12} == export(world, first["id"])["left_out"]
+    row = app.datasets.get(world.tenant, "support")
+    assert [row.rules_at(revision) for revision in (1, 2, 3)] == [FIRST_RULES, LATEST_RULES, LATEST_RULES]
+
+
+def test_settings_that_change_no_revision_change_no_rules(world: World) -> None:
+    quiet_chats(world)
+
+    world.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"required_examples": 12, "on_drop": "collect"})
+
+    assert frozen(world)["left_out"] == {"too_short": 12}
+
+
+def test_a_new_dataset_has_the_latest_rules_at_once(world: World) -> None:
+    collected(world, *small_talk(12))
+
+    found = frozen(world)
+
+    assert found["left_out"] == {}
+    assert app.exports.get(world.tenant, "support", found["id"]).rules == LATEST_RULES
+
+
+def test_figures_that_an_older_version_kept_are_counted_again(world: World) -> None:
+    collected(world, *steps.questions(12))
+    told(world, "statistics")
+    key = keys.statistics(world.tenant, "support")
+    kept = app.statistics.find(world.tenant, "support")
+    assert kept
+    app.statistics.keep(
+        world.tenant,
+        "support",
+        kept.model_copy(update={"form": 1, "counted": kept.counted.model_copy(update={"usable": 3})}),
+    )
+
+    assert told(world, "statistics")["usable"] == 12
+    assert app.table.holds(key)
+
+
+def refusals_of(world: World, policy: Any) -> list[int]:
+    """What creating a dataset and changing one say of a policy."""
+    created = world.call("POST /v1/datasets", "/v1/datasets", {"id": "other", "policy": policy})
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
+    changed = world.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"policy": policy})
+    return [created.status, changed.status]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [{"validation": 0.5}, {"test": -0.1}, {"test": "most"}, {"validation": None}, {"take_test": False, "test": 0.2}],
+    ids=str,
+)
+def test_shares_that_make_no_sense_are_refused_at_every_door(policy: dict[str, Any], world: World) -> None:
+    assert refusals_of(world, policy) == [422, 422]
+
+
+@pytest.mark.parametrize(
+    ("number", "policy", "validation", "test"),
+    [
+        (200, {"validation": 0, "test": 0}, (0, 0), (0, 0)),
+        (200, {"validation": 0.4, "test": 0.4}, (60, 100), (60, 100)),
+        (200, {"validation": 0, "test": 0.1}, (0, 0), (8, 35)),
+        (10, {"validation": 0.4, "test": 0.4}, (0, 0), (0, 0)),
+        (15, {"validation": 0.4}, (1, 5), (0, 0)),
+        (49, {"test": 0.4}, (0, 10), (0, 0)),
+    ],
+    ids=str,
+)
+def test_a_dataset_is_divided_as_its_policy_says(
+    number: int, policy: dict[str, Any], validation: tuple[int, int], test: tuple[int, int], world: World
+) -> None:
+    created = world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect", "policy": policy})
+    world.drop("support", steps.questions(number))
+    estimate = told(world, "estimate")["estimates"][0]
+
+    found = frozen(world)
+
+    files = {split: file["examples"] for split, file in found["files"].items()}
+    assert created.body["policy"]["validation"] == policy.get("validation", 0.1)
+    assert validation[0] <= files["validation"] <= validation[1]
+    assert test[0] <= files["test"] <= test[1]
+    assert files["train"] >= 10
+    assert estimate["examples"] == pytest.approx(files["train"], abs=0.12 * number)
