@@ -1,5 +1,6 @@
 """Judging: overlap taken out, arms scored on the same rows, candidate compared with stable, the gate's verdict."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -18,12 +19,11 @@ from tuneloop.domain.evaluation import (
     compare,
     is_contaminated,
     is_right,
-    judge,
-    refused_often,
-    unproved,
 )
 from tuneloop.domain.examples import Example, answer_of
 from tuneloop.domain.exports import Export
+from tuneloop.domain.free_text import count_free_text
+from tuneloop.domain.gate import judge, refused_often, unproved
 from tuneloop.domain.pricing import Bill, bill
 from tuneloop.domain.registry import Version
 from tuneloop.domain.splitting import unit_of
@@ -65,6 +65,7 @@ def judged(
         removed_overlap=len(rows) - len(clean),
         contaminated=is_contaminated(len(rows), len(rows) - len(clean)),
         too_few=len(clean) < FEWEST_ROWS,
+        free_text=count_free_text(expected_answers(rows[row] for row in clean)),
         arms=arms | {ArmName.MOST_FREQUENT: _most_frequent(export, [rows[row] for row in clean])},
         comparison=compare(kept[evaluation.candidate], kept[evaluation.stable], evaluation.look),
         error=refused_often(arms),
@@ -103,9 +104,21 @@ def _cost(version: Version, answers: Iterable[Answered]) -> Bill:
     return bill(price, (answer.tokens for answer in answers), is_finetuned=version.is_finetuned)
 
 
+def expected_answers(rows: Iterable[Example]) -> list[str]:
+    """The answers that the rows expect."""
+    return [answer_of(example.messages[-1]) for example in rows]
+
+
 def _most_frequent(export: Export, rows: list[Example]) -> ArmResult:
+    """How often the commonest answer of the training data is right, whatever is asked.
+
+    An export keeps no long text: "" stands for one. There the commonest answer of the rows themselves is taken, if any
+    comes twice, which is at least as often right; nothing passes the gate that would not have by the text itself.
+    """
+    expected = expected_answers(rows)
     always = export.most_frequent_answer
-    scores = [
-        Answered(row=row, right=is_right(always, answer_of(example.messages[-1]))) for row, example in enumerate(rows)
-    ]
+    if not always:
+        [(commonest, times)] = Counter(expected).most_common(1) or [("", 0)]
+        always = commonest if times > 1 else ""
+    scores = [Answered(row=row, right=is_right(always, answer)) for row, answer in enumerate(expected)]
     return arm_result(None, scores, Decimal(0))

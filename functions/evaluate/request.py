@@ -4,12 +4,13 @@ from datetime import datetime
 from itertools import count
 
 from tuneloop.domain.errors import Stale
-from tuneloop.domain.evaluation import FEWEST_ROWS, Evaluation, EvaluationStatus, Intent, Verdict
+from tuneloop.domain.evaluation import FEWEST_ROWS, Evaluation, EvaluationStatus, Intent
 from tuneloop.domain.events import EvaluationCompleted, EvaluationRequested, announcement
 from tuneloop.domain.exports import Export
 from tuneloop.domain.ids import derived_id
 from tuneloop.domain.registry import Version
 from tuneloop.domain.splitting import LARGEST_TEST_SHARE
+from tuneloop.domain.verdicts import Verdict, VerdictCode
 from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.models import Models
 
@@ -118,7 +119,7 @@ def complete(
         model=evaluation.model,
         candidate=evaluation.candidate,
         stable=evaluation.stable,
-        verdict=evaluation.verdict or Verdict(promote=False, reason=NO_TEST),
+        verdict=evaluation.verdict or Verdict(promote=False, reason=NO_TEST, code=VerdictCode.NO_TEST),
         late=late,
     )
     announced = evaluation.model_copy(update={"announced_again": late}) if late else evaluation
@@ -132,5 +133,5 @@ def _stored(evaluation: Evaluation, export: Export, evaluations: Evaluations, no
     if export.has_test:
         return evaluations.add(evaluation, event, now)
     ended = {"status": EvaluationStatus.COMPLETED, "too_few": True, "finished_at": now, "progress": 1.0}
-    verdict = Verdict(promote=False, reason=NO_TEST)
+    verdict = Verdict(promote=False, reason=NO_TEST, code=VerdictCode.NO_TEST)
     return complete(evaluation.model_copy(update={**ended, "verdict": verdict}), evaluations, now)

@@ -26,9 +26,9 @@ from tuneloop.domain.statistics import (
     smallest_detectable_difference,
     wilson_interval,
 )
+from tuneloop.domain.verdicts import Verdict
 
 MOST_REMOVED_SHARE = 0.20
-MOST_REFUSED_SHARE = 0.05
 FEWEST_ROWS = 20
 LEAST_DISCORDANCE = 0.05
 
@@ -82,13 +82,6 @@ class ArmResult(BaseModel):
     unmetered: int = 0
 
 
-class Verdict(BaseModel):
-    """Whether the gate lets the candidate through, and why in one sentence."""
-
-    promote: bool
-    reason: str
-
-
 class EvaluationError(BaseModel):
     """Why an evaluation proves nothing either way and may be asked for again."""
 
@@ -113,6 +106,7 @@ class EvaluationView(BaseModel):
 
     `candidate` is compared with `stable`; what the verdict does is said by `intent`: a `report` decides nothing.
     Of `rows_available` test rows each version is asked `rows_asked`, the same for all, and `examples` of them count.
+    Of those `free_text` expect an answer of several words that no other row expects, which is hardly ever equal.
     `look` is its number among the looks at its dataset's test rows within a year, 0 where there are no such rows.
     The provider didn't tell the tokens of `unmetered` answers, so `cost_usd` is what the others cost; it is an upper
     bound where cached tokens are in it at the full rate.
@@ -137,6 +131,7 @@ class EvaluationView(BaseModel):
     removed_overlap: int = 0
     contaminated: bool = False
     too_few: bool = False
+    free_text: int = 0
     arms: dict[ArmName, ArmResult] = {}
     comparison: Comparison | None = None
     cost_usd: Usd | None = None
@@ -170,6 +165,11 @@ class Evaluation(EvaluationView):
     def is_free(self, now: datetime) -> bool:
         """Whether somebody may work on it."""
         return self.is_open and not (self.lease and self.lease.is_held(now))
+
+    @property
+    def is_free_text(self) -> bool:
+        """Whether most of the rows that count expect free text."""
+        return 2 * self.free_text > self.examples
 
     def is_raised_from(self, seen: "Evaluation") -> bool:
         """Whether nothing happened since it was seen but that its intent was raised."""
@@ -301,53 +301,3 @@ def refused_throughout(number: int, answers: Collection[Answered], rows: int) ->
     [(commonest, _)] = said.most_common(1)
     message = f"Version {number} answered none of {len(answers)} questions: {commonest}"
     return EvaluationError(code="provider_refused", message=message)
-
-
-def refused_often(arms: dict[ArmName, ArmResult]) -> EvaluationError | None:
-    """Which side of the comparison was refused so often that its share of right answers says little about it."""
-    for arm in (arms[ArmName.CANDIDATE], arms[ArmName.STABLE]):
-        if arm.errors > MOST_REFUSED_SHARE * arm.examples:
-            refused = f"The provider refused {arm.errors} of {arm.examples} questions to version {arm.version}"
-            message = f"{refused}; at most {MOST_REFUSED_SHARE:.0%} may be."
-            return EvaluationError(code="too_many_refused", message=message)
-    return None
-
-
-def unproved(error: EvaluationError) -> Verdict:
-    """The verdict of an evaluation that proves nothing either way."""
-    return _refuse(f"Nothing is proved. {error.message} Ask for the evaluation again when that is mended.")
-
-
-def judge(evaluation: Evaluation) -> Verdict:
-    """The gate: better than what serves today beyond chance, and better than always giving the commonest answer."""
-    comparison, arms = evaluation.comparison, evaluation.arms
-    if evaluation.contaminated:
-        return _refuse(
-            f"{evaluation.removed_overlap} of {evaluation.rows_asked} test rows were in training data and "
-            f"{evaluation.examples} are left; at most {MOST_REMOVED_SHARE:.0%} may be removed. "
-            "Refresh the test set, or activate by hand."
-        )
-    if evaluation.examples < FEWEST_ROWS or comparison is None:
-        return _refuse(
-            f"{evaluation.examples} test rows are too few to prove anything; that takes {FEWEST_ROWS}. "
-            "Add examples, or activate by hand."
-        )
-    if error := refused_often(arms):
-        return unproved(error)
-    candidate, most_frequent = arms[ArmName.CANDIDATE], arms[ArmName.MOST_FREQUENT]
-    if candidate.accuracy <= most_frequent.accuracy:
-        return _refuse(f"Always giving the commonest answer is right as often ({most_frequent.accuracy:.1%}).")
-    figures = (
-        f"{candidate.accuracy:.1%} right against {arms[ArmName.STABLE].accuracy:.1%} on {evaluation.examples} "
-        f"held-out examples (gain {comparison.difference * 100:+.1f} points, {1 - 2 * comparison.alpha:.0%} interval "
-        f"{comparison.interval[0] * 100:+.1f} to {comparison.interval[1] * 100:+.1f}, {p_text(comparison.p_value)})"
-    )
-    if not comparison.alpha or comparison.p_value > comparison.alpha or comparison.difference <= 0:
-        provable = comparison.smallest_provable_improvement
-        return _refuse(f"Not proved better: {figures}. This test set can show a gain of {provable * 100:.0f} points.")
-    other = "what serves today" if evaluation.intent is Intent.PROMOTE else f"version {evaluation.stable}"
-    return Verdict(promote=True, reason=f"Better than {other}: {figures}.")
-
-
-def _refuse(reason: str) -> Verdict:
-    return Verdict(promote=False, reason=reason)

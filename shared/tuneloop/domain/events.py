@@ -10,12 +10,12 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tuneloop.domain.estimates import UsdRange
-from tuneloop.domain.evaluation import Verdict
 from tuneloop.domain.ids import Name
 from tuneloop.domain.offers import Successor
 from tuneloop.domain.overfitting import Overfitting
 from tuneloop.domain.pricing import Usd
 from tuneloop.domain.training import ControlledRun, RunStatus
+from tuneloop.domain.verdicts import Verdict
 
 SOURCE = "tuneloop"
 

@@ -19,13 +19,11 @@ from tuneloop.domain.evaluation import (
     compare,
     is_contaminated,
     is_right,
-    judge,
     p_text,
-    refused_often,
     refused_throughout,
-    unproved,
 )
 from tuneloop.domain.examples import CALLS
+from tuneloop.domain.gate import judge, refused_often, unproved
 from tuneloop.domain.leases import lease
 
 

@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from tuneloop.domain.estimates import UsdRange
-from tuneloop.domain.evaluation import Verdict
 from tuneloop.domain.events import (
     AnyEvent,
     DatasetSettled,
@@ -28,6 +27,7 @@ from tuneloop.domain.events import (
 )
 from tuneloop.domain.offers import Successor
 from tuneloop.domain.training import RunStatus
+from tuneloop.domain.verdicts import Verdict
 
 NO = Verdict(promote=False, reason="Not proved better.")
 EVENTS: list[tuple[AnyEvent, str]] = [
