@@ -58,7 +58,7 @@ def judge(evaluation: Evaluation) -> Verdict:
             f"{evaluation.examples} expected answers are free text, and answers are compared word for word "
             f"({candidate.correct} equal against {stable.correct}). {FREE_TEXT_HELP}",
         )
-    if not candidate.correct:
+    if not candidate.correct and not arms[ArmName.MOST_FREQUENT].correct:
         return _refuse(
             VerdictCode.NOT_BETTER,
             f"Not proved better: none of {evaluation.examples} answers is the expected one, against {stable.correct}. "
@@ -87,8 +87,10 @@ def _compared(evaluation: Evaluation, comparison: Comparison) -> Verdict:
     arms = evaluation.arms
     candidate, most_frequent = arms[ArmName.CANDIDATE], arms[ArmName.MOST_FREQUENT]
     if candidate.accuracy <= most_frequent.accuracy:
-        often = f"Always giving the commonest answer is right as often ({most_frequent.accuracy:.1%})."
-        return _refuse(VerdictCode.COMMONEST_ANSWER, often)
+        often = f"as often ({most_frequent.accuracy:.1%})"
+        if candidate.correct < most_frequent.correct:
+            often = f"more often ({most_frequent.accuracy:.1%} against {candidate.accuracy:.1%})"
+        return _refuse(VerdictCode.COMMONEST_ANSWER, f"Always giving the commonest answer is right {often}.")
     figures = (
         f"{candidate.accuracy:.1%} right against {arms[ArmName.STABLE].accuracy:.1%} on {evaluation.examples} "
         f"held-out examples (gain {comparison.difference * 100:+.1f} points, {1 - 2 * comparison.alpha:.0%} interval "

@@ -140,6 +140,13 @@ def test_none_right_says_so_instead_of_naming_the_commonest_answer() -> None:
     )
 
 
+def test_what_the_commonest_answer_does_better_is_said_in_figures() -> None:
+    verdict = judge(judged(*table(0, 0, 3, 37), baseline=10))
+
+    assert verdict.code == VerdictCode.COMMONEST_ANSWER
+    assert verdict.reason == "Always giving the commonest answer is right more often (25.0% against 0.0%)."
+
+
 def test_too_few_rows_of_free_text_are_not_told_to_become_more() -> None:
     verdict = judge(of_free_text((0, 0), 12, 12))
 
