@@ -1,6 +1,6 @@
 """The evaluation routes: ask for one, list them, read one."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StrictBool
 
 from evaluate.pair import resolve_export, resolve_pair
 from evaluate.request import request_evaluation
@@ -30,7 +30,7 @@ class NewEvaluation(BaseModel):
     against: VersionNumber | None = None
     dataset: Id | None = None
     export: Id | None = None
-    promote: bool = False
+    promote: StrictBool = False  # no text or number is taken for a yes to what may change who answers
 
 
 @api.route("POST /v1/evaluations", Scope.TRAIN, status=202)

@@ -181,6 +181,13 @@ def test_a_promotion_takes_both_scopes(scopes: list[Scope], status: int, world: 
     assert answer.status == status, answer.text
 
 
+@pytest.mark.parametrize("said", ["true", "yes", 1, "on", None, []])
+def test_only_a_plain_yes_is_a_promotion(said: Any, world: World, body: dict[str, Any]) -> None:
+    answer = world.call("POST /v1/evaluations", contests.EVALUATIONS, body | {"promote": said})
+
+    assert (answer.status, answer.body["error"]["param"]) == (422, "promote")
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "code"),
     [
