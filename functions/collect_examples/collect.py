@@ -15,12 +15,12 @@ from collect_examples.records import records_in
 from tuneloop.domain.datasets import Drop, DropStatus, Segment
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.errors import Stale
-from tuneloop.domain.examples import Example, Split
+from tuneloop.domain.examples import Split
 from tuneloop.domain.shaping import read_record
 from tuneloop.posting import UNREAD
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.erasures import Erasures
-from tuneloop.store.lines import line_of
+from tuneloop.store.lines import Line
 from tuneloop.store.objects import Objects
 from tuneloop.store.segments import folder_of
 
@@ -44,9 +44,9 @@ def collect(
     dataset = datasets.get(*drop.place)
     reading = Reading(dataset.on_invalid, clock, ends)
     read = partial(read_record, split=split, template=dataset.template_of(drop.template))
-    examples = reading.examples_of(lines, records_in(drop.object, dataset.csv), read)
+    stored = reading.lines_of(lines, records_in(drop.object, dataset.csv), read)
     erased = erasures.after(*drop.place, 0)
-    segments = list(_segments(reading, examples, erased, folder_of(*drop.place), objects, clock()))
+    segments = list(_segments(reading, stored, erased, folder_of(*drop.place), objects, clock()))
     now = clock()
     if reading.is_usable:
         for segment in segments:
@@ -83,14 +83,13 @@ def _saved(ended: Drop, datasets: Datasets) -> Drop:
 
 
 def _segments(
-    reading: Reading, examples: Iterable[Example], erased: Erased, folder: str, objects: Objects, now: datetime
+    reading: Reading, lines: Iterable[Line], erased: Erased, folder: str, objects: Objects, now: datetime
 ) -> Iterator[Segment]:
     """The usable examples in objects of bounded size, each written as soon as it is full."""
     making = Making(erased)
-    for example in examples:
+    for line in lines:
         if not reading.is_usable:  # what is still read is read for its problems
             continue
-        line = line_of(example)
         if not making.has_room(len(line.text)):
             yield making.segment(folder, objects, now)
             making = Making(erased)

@@ -17,7 +17,7 @@ from collect_examples.shapes import NewDataset
 from tuneloop.bodies import LARGE_FILE
 from tuneloop.domain.datasets import Drop, DropStatus, OnDrop, OnInvalid
 from tuneloop.domain.errors import InvalidFile, NotSupported, TooLarge
-from tuneloop.domain.examples import OTHER_ANSWER, Problem, Split
+from tuneloop.domain.examples import Problem, Split
 from tuneloop.domain.files import EVERYTHING, UploadedFile, file_id
 from tuneloop.domain.ids import derived_id
 from tuneloop.domain.limits import FILE_BYTES, LINE_BYTES
@@ -77,13 +77,13 @@ def checked_kind(upload: Upload, clock: Callable[[], datetime], ends: datetime) 
     """What the lines teach; InvalidFile at the first that can't be used, saying how many there are."""
     reading = Reading(OnInvalid.REJECT, clock, ends)
     read = partial(read_record, split=Split.TRAIN)
-    examples = reading.examples_of(upload.lines, records_in(OBJECT, None), read)
-    pairs = sum(OTHER_ANSWER in example.content for example in examples)
+    for _ in reading.lines_of(upload.lines, records_in(OBJECT, None), read):
+        pass  # made and let go: whether they can be made is what is to be known
     if reading.problem_count:
         raise _refusal(reading.problems[0], reading.problem_count)
-    if pairs not in (0, reading.examples):
+    if reading.pairs not in (0, reading.examples):
         raise InvalidFile(MIXED, param="file", code="mixed_kinds")
-    return Kind.PREFERENCE if pairs else Kind.SUPERVISED
+    return Kind.PREFERENCE if reading.pairs else Kind.SUPERVISED
 
 
 def dataset_of(file: UploadedFile, kind: Kind) -> NewDataset:

@@ -7,15 +7,15 @@ between.
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from tuneloop.domain.datasets import Dataset, Drop
 from tuneloop.domain.errors import InvalidInput
-from tuneloop.domain.examples import Example
+from tuneloop.domain.examples import Example, Problem
 from tuneloop.domain.ids import derived_id
 from tuneloop.domain.shaping import Record, read_record, shaped
 from tuneloop.domain.templates import Template
-from tuneloop.posting import BY_API, UNREAD, post_drop
+from tuneloop.observability import log_failure
+from tuneloop.parsing import isolated
+from tuneloop.posting import BY_API, UNREAD, post_drop, posted_line
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.objects import Objects
 from tuneloop.store.queues import Queue
@@ -35,7 +35,7 @@ def post(
     Posting the same again gives the drop of the first time. Raises InvalidInput at the first bad example.
     """
     place, version = (dataset.tenant, dataset.id), dataset.template_version
-    identity = derived_id("drop", *place, *(_written(row, index) for index, row in enumerate(rows)))
+    identity = derived_id("drop", *place, *(posted_line(row, _place(index)) for index, row in enumerate(rows)))
     known = datasets.find_drop(*place, identity)
     if known and known.status not in UNREAD:
         return known
@@ -47,16 +47,21 @@ def post(
 
 def _checked(row: Any, index: int, template: Template | None) -> bytes:
     """The line of an example of any form, as it is to be collected."""
-    found = read_record(Record(index, row), template=template)
-    if isinstance(found, Example):
-        return _written(shaped(row, template).row, index)
+    found = isolated(index, _read, row, index, template, log=log_failure)
+    if isinstance(found, dict):
+        return posted_line(found, _place(index))
     path = found[0].path.removeprefix("$")
-    raise InvalidInput(found[0].message, param=f"examples[{index}]{path}", code=found[0].code)
+    raise InvalidInput(found[0].message, param=f"{_place(index)}{path}", code=found[0].code)
 
 
-def _written(row: Any, index: int) -> bytes:
-    try:
-        return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError as error:
-        rule = "An example may hold Unicode text and whole numbers of up to 64 bits."
-        raise InvalidInput(rule, param=f"examples[{index}]", code="invalid_json") from error
+def _read(row: Any, index: int, template: Template | None) -> dict[str, Any] | list[Problem]:
+    """The messages that a row holds or is rendered to, or its problems."""
+    found = read_record(Record(index, row), template=template)
+    if not isinstance(found, Example):
+        return found
+    messages: dict[str, Any] = shaped(row, template).row
+    return messages
+
+
+def _place(index: int) -> str:
+    return f"examples[{index}]"

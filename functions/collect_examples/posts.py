@@ -10,7 +10,7 @@ from typing import NamedTuple
 from collect_examples.collect import ended
 from collect_examples.making import Making
 from collect_examples.reading import Clock, Reading
-from tuneloop.domain.datasets import Drop, Segment
+from tuneloop.domain.datasets import Drop, OnInvalid, Segment
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.errors import Stale
 from tuneloop.domain.examples import Example, Problem, read_example
@@ -20,7 +20,7 @@ from tuneloop.parsing import json_records
 from tuneloop.posting import UNREAD, posted_key
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.erasures import Erasures
-from tuneloop.store.lines import Line, line_of
+from tuneloop.store.lines import Line
 from tuneloop.store.objects import Objects
 from tuneloop.store.segments import folder_of
 
@@ -36,13 +36,15 @@ class Post(NamedTuple):
 
 
 def read_post(place: tuple[str, str], drop: str, *, datasets: Datasets, objects: Objects, clock: Clock) -> Post | None:
-    """What a post comes to; None where it ended before. Its lines were checked when they came."""
+    """What a post comes to; None where it ended before.
+
+    Its lines were checked when they came and were taken: one that fails all the same is told, and leaves the others.
+    """
     posted = datasets.drop(*place, drop)
     if posted.status not in UNREAD:
         return None
-    reading = Reading(datasets.get(*place).on_invalid, clock)
-    examples = reading.examples_of(objects.lines(posted_key(posted)), json_records, _as_checked)
-    lines = [line_of(example) for example in examples]
+    reading = Reading(OnInvalid.SKIP, clock)
+    lines = list(reading.lines_of(objects.lines(posted_key(posted)), json_records, _as_checked))
     return Post(ended(posted, reading, clock()), lines if reading.is_usable else [])
 
 

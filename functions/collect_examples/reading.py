@@ -6,16 +6,20 @@ from datetime import datetime
 from tuneloop.domain.datasets import OnInvalid
 from tuneloop.domain.diagnosis import is_no_row, problem_of_file
 from tuneloop.domain.errors import InvalidInput, TooLarge
-from tuneloop.domain.examples import Example, Problem
+from tuneloop.domain.examples import OTHER_ANSWER, Example, Problem
 from tuneloop.domain.limits import PROBLEMS_KEPT
 from tuneloop.domain.shaping import Record
 from tuneloop.domain.tables import Unreadable
+from tuneloop.observability import log_failure
+from tuneloop.parsing import isolated
+from tuneloop.store.lines import Line, line_of
 
 Clock = Callable[[], datetime]
 Lines = Iterable[bytes | None]
 Records = Callable[[Lines], Iterator[Record]]
 Read = Callable[[Record], Example | list[Problem]]
 EMPTY = Problem(line=0, path="$", code="empty_file", message="The file has no lines: nothing can be learnt from it.")
+FAILURES_LOGGED = 10  # of a file: each says the same, and a file may have a million lines
 TOO_SLOW = "Reading came this far in the time that there is. Drop the file in parts."
 
 
@@ -24,7 +28,7 @@ class Reading:
 
     def __init__(self, on_invalid: OnInvalid, clock: Clock, ends: datetime | None = None) -> None:
         self.lines = 0
-        self.examples = 0
+        self.examples = self.pairs = self.failures = 0
         self.problem_count = 0
         self.problems: list[Problem] = []
         self._skips = on_invalid == OnInvalid.SKIP
@@ -38,19 +42,22 @@ class Reading:
         """Whether what was read may be added: all of it was readable, and good but for what may be skipped."""
         return self._is_whole and (self._skips or not self.problem_count)
 
-    def examples_of(self, lines: Lines, records: Records, read: Read) -> Iterator[Example]:
-        """The examples in a file's lines, None being one that is too long; their end may lie before the file's."""
+    def lines_of(self, lines: Lines, records: Records, read: Read) -> Iterator[Line]:
+        """The examples in a file's lines as they are stored; their end may lie before the file's.
+
+        None is a line that is too long. One whose processing fails is a problem like any other, never of the others.
+        """
         try:
             for record in records(self._timed(lines)):
                 self.lines += 1
-                match read(record):
-                    case Example() as example:
-                        self.examples += 1
-                        yield example
-                    case problems:
-                        self.problem_count += len(problems)
-                        self._has_rows = self._has_rows or not is_no_row(problems[0])
-                        self.problems += problems[: PROBLEMS_KEPT - len(self.problems)]
+                found = isolated(record.line, self._stored, record, read, log=self._log)
+                if isinstance(found, Line):
+                    self.examples += 1
+                    yield found
+                else:
+                    self.problem_count += len(found)
+                    self._has_rows = self._has_rows or not is_no_row(found[0])
+                    self.problems += found[: PROBLEMS_KEPT - len(self.problems)]
         except Unreadable as error:
             self._end_early(error.problem)
         except (InvalidInput, TooLarge) as error:
@@ -59,6 +66,19 @@ class Reading:
             self._end_early(EMPTY)
         if self.lines > 1 and not (self.examples or self._has_rows) and (problem := problem_of_file(self.problems)):
             self.problems[0] = problem  # what stands on its first line says less
+
+    def _stored(self, record: Record, read: Read) -> Line | list[Problem]:
+        found = read(record)
+        if not isinstance(found, Example):
+            return found
+        line = line_of(found)
+        self.pairs += OTHER_ANSWER in found.content
+        return line
+
+    def _log(self, error: Exception) -> None:
+        self.failures += 1
+        if self.failures <= FAILURES_LOGGED:
+            log_failure(error)
 
     def _timed(self, lines: Lines) -> Iterator[bytes | None]:
         """The lines, counted, as long as there is time."""

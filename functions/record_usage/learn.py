@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from record_usage.study import Study
 from tuneloop.domain.datasets import Drop
-from tuneloop.domain.facts import facts_of
 from tuneloop.domain.ids import derived_id
 from tuneloop.domain.routing import Inference
 from tuneloop.domain.trust import Vote, nobody, voter_of
@@ -41,10 +40,10 @@ def learn(
     now: datetime,
 ) -> Learnt:
     """Make examples of what was studied."""
-    name, lines, subject = studied.dataset, studied.lines, studied.subject
+    name, subject, lines = studied.dataset, studied.subject, [taught.line for taught in studied.taught]
     if not lines:
         return Learnt([], reason=studied.reason)
-    facts = facts_of(studied.examples[0])
+    facts = studied.taught[0].facts
     vote = Vote(
         tenant=tenant,
         dataset=name,
@@ -52,7 +51,7 @@ def learn(
         voter=voter_of(tenant, subject) if subject else nobody(inference.id),
         is_subject=subject is not None,
         answer=facts.answer,
-        examples=[example.id for example in studied.examples],
+        examples=[taught.example.id for taught in studied.taught],
         inference=inference.id,
         at=now,
     )

@@ -6,29 +6,38 @@ else an app that sends no prompt would train its model without one.
 
 from typing import NamedTuple
 
-import orjson
-
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import InvalidInput
-from tuneloop.domain.examples import Example, read_example
+from tuneloop.domain.examples import Example, Problem, read_example
 from tuneloop.domain.exports import export_id
+from tuneloop.domain.facts import Facts, facts_of
 from tuneloop.domain.feedback import REASONS, Feedback, lesson_of
 from tuneloop.domain.messages import JsonObject
 from tuneloop.domain.routing import NO_USER, Inference, unnamed
 from tuneloop.domain.rules.tools import LISTS
+from tuneloop.observability import log_failure
+from tuneloop.parsing import isolated
+from tuneloop.posting import posted_line
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.exports import Exports
 
 NO_PAIR = "The two answers make no preference pair: those are of text only, and both say something."
 
 
+class Taught(NamedTuple):
+    """An example that feedback teaches: its facts, by which votes on it are compared, and its line of a post."""
+
+    example: Example
+    facts: Facts
+    line: bytes
+
+
 class Study(NamedTuple):
-    """What feedback teaches: examples and their lines for a dataset, or the reason why there are none, or not all."""
+    """What feedback teaches a dataset, the supervised example first, or the reason why there is nothing, or not all."""
 
     dataset: str
     subject: str | None
-    examples: list[Example]
-    lines: list[bytes]
+    taught: list[Taught]
     reason: str | None = None
 
 
@@ -41,15 +50,13 @@ def study(tenant: str, feedback: Feedback, inference: Inference, *, datasets: Da
     prompt = _prompt_of(dataset, exports) if dataset else None
     lesson = lesson_of(feedback, subject, inference.day, prompt, template)
     if lesson.why:
-        return Study(name, subject, [], [], REASONS[lesson.why])
+        return Study(name, subject, [], REASONS[lesson.why])
     if dataset is None:
         reason = f"There is no dataset {name}; `dataset` names the one that is to learn from it."
-        return Study(name, subject, [], [], reason)
-    first, *pairs = lesson.rows
-    found = [(first, _checked(first)), *((row, read_example(row, 0)) for row in pairs)]
-    examples = [example for _, example in found if isinstance(example, Example)]
-    lines = [orjson.dumps(row, option=orjson.OPT_SORT_KEYS) for row, example in found if isinstance(example, Example)]
-    return Study(name, subject, examples, lines, None if len(lines) == len(found) else NO_PAIR)
+        return Study(name, subject, [], reason)
+    first, *pairs = [isolated(0, _taught, row, log=log_failure) for row in lesson.rows]
+    taught = [_checked(first), *(pair for pair in pairs if isinstance(pair, Taught))]
+    return Study(name, subject, taught, None if len(taught) == len(lesson.rows) else NO_PAIR)
 
 
 def _prompt_of(dataset: Dataset, exports: Exports) -> str | None:
@@ -63,9 +70,13 @@ def _prompt_of(dataset: Dataset, exports: Exports) -> str | None:
     return dataset.template.template.system if dataset.template else None
 
 
-def _checked(row: JsonObject) -> Example:
+def _taught(row: JsonObject) -> Taught | list[Problem]:
     found = read_example(row, 0)
-    if isinstance(found, Example):
+    return Taught(found, facts_of(found), posted_line(row)) if isinstance(found, Example) else found
+
+
+def _checked(found: Taught | list[Problem]) -> Taught:
+    if isinstance(found, Taught):
         return found
     problem = found[0]
     path = problem.path.removeprefix("$.")

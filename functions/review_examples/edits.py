@@ -3,8 +3,11 @@
 from typing import Any
 
 from tuneloop.domain.errors import InvalidInput, TooLarge
-from tuneloop.domain.examples import OURS, Example, canonical, read_example
+from tuneloop.domain.examples import OURS, Example, Problem, canonical, read_example
 from tuneloop.domain.limits import EDIT_BYTES
+from tuneloop.observability import log_failure
+from tuneloop.parsing import isolated
+from tuneloop.store.lines import line_of
 
 
 def read_edit(content: dict[str, Any], place: str) -> Example:
@@ -15,10 +18,18 @@ def read_edit(content: dict[str, Any], place: str) -> Example:
     if ours := next((name for name in OURS if content.get(name) is not None), None):
         rule = "An edit holds an example's content alone; `category` and `quality` stand beside it."
         raise InvalidInput(rule, param=f"{place}.{ours}", code="invalid_field")
-    found = read_example(content, 0)
+    found = isolated(0, _read, content, log=log_failure)
     if not isinstance(found, Example):
         path = found[0].path.removeprefix("$")
         raise InvalidInput(found[0].message, param=f"{place}{path}", code=found[0].code)
     if len(canonical(found.content).encode()) > EDIT_BYTES:
         raise TooLarge(f"An edited example may have {EDIT_BYTES:,} bytes at most.", param=place)
+    return found
+
+
+def _read(content: dict[str, Any]) -> Example | list[Problem]:
+    """The example that the content is, proved to be one that can be stored, or its problems."""
+    found = read_example(content, 0)
+    if isinstance(found, Example):
+        line_of(found)
     return found

@@ -6,7 +6,6 @@ body of ours. What would break whoever reads or writes it again is refused here,
 
 import binascii
 import json
-import math
 import re
 from base64 import b64decode
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 from tuneloop.domain.diagnosis import BYTE_ORDER_MARK, wide_encoding
 from tuneloop.domain.errors import InvalidInput, TooLarge
+from tuneloop.domain.json_values import flaw_of, read_whole
 from tuneloop.domain.limits import BODY_BYTES, BODY_PARTS, FILE_BYTES, JSON_DEPTH
 from tuneloop.domain.words import name_in
 
@@ -23,8 +23,9 @@ LARGE_FILE = (
     f"A file sent here may have at most {FILE_BYTES:,} bytes, since AWS hands over no larger body. Send a larger one "
     "through `POST /v1/datasets/{dataset}/uploads` or `tuneloop drop`, and name the dataset as `training_file`."
 )
-# What only some bodies hold, so that the others need no walk: half characters, numbers beyond a float.
-DOUBTFUL = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]|[eE]\+?\d{3}|\d{308}")
+# What only some bodies hold, so that the others need no walk: half characters, numbers beyond a float or 64 bits, and
+# the words that Python reads as numbers.
+DOUBTFUL = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]|[eE]\+?\d{3}|\d{19}|NaN|Infinity")
 
 
 class _Part(NamedTuple):
@@ -67,16 +68,21 @@ def parse_json(body: str) -> Any:
     if parts > BODY_PARTS:
         raise _too_many()
     try:
-        value = json.loads(body, parse_constant=_no_number)
+        value = _parsed(body)
     except RecursionError as error:
         raise _too_deep() from error
-    except json.JSONDecodeError:
-        raise
-    except ValueError as error:  # Python reads no whole number of more than 4300 digits
-        raise InvalidInput("A number of the body has too many digits.", param="body", code="invalid_number") from error
     if parts > JSON_DEPTH or DOUBTFUL.search(body):
         _check(value)
     return value
+
+
+def _parsed(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python reads no whole number of more than 4,300 digits
+        return json.loads(body, parse_int=read_whole)
 
 
 def _decoded(body: str) -> bytes:
@@ -107,18 +113,14 @@ def _parts(whole: _Part) -> Iterator[_Part]:
     for step, value in held.items() if isinstance(held, dict) else enumerate(held):
         if isinstance(value, dict | list):
             yield _Part(whole, step, value)
-        elif isinstance(value, float | str):
+        elif isinstance(value, float | int | str):
             _check_leaf(whole, value, step)
 
 
 def _check_leaf(whole: _Part, value: Any, step: str | int | None = None) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
+    if flaw := flaw_of(value):
         where = _place(whole, step)
-        raise InvalidInput(f"{where}: the number is too large.", param=where, code="invalid_number")
-    if isinstance(value, str) and not _is_text(value):
-        where = _place(whole, step)
-        message = f"{where}: half of a surrogate pair (such as \\ud800) is not a character."
-        raise InvalidInput(message, param=where, code="invalid_unicode")
+        raise InvalidInput(f"{where}: {flaw.rule}", param=where, code=flaw.code)
 
 
 def _place(whole: _Part | None, step: str | int | None) -> str:
@@ -128,20 +130,6 @@ def _place(whole: _Part | None, step: str | int | None) -> str:
         whole = whole.whole
     named = [name_in(step) for step in reversed(steps) if step is not None]
     return ".".join(named)[:LONGEST_PLACE] or "body"
-
-
-def _is_text(value: str) -> bool:
-    if value.isascii():
-        return True
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _no_number(name: str) -> None:
-    raise InvalidInput(f"The body is not JSON: {name} is no number of it.", param="body", code="invalid_number")
 
 
 def _too_large(most_bytes: int) -> TooLarge:

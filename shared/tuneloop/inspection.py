@@ -22,7 +22,7 @@ from tuneloop.domain.normalization import normalized_tools
 from tuneloop.domain.rules.tools import functions_in, tools_problems
 from tuneloop.domain.shaping import Record, read_record
 from tuneloop.domain.templates import Template
-from tuneloop.parsing import has_too_many_parts, record_of
+from tuneloop.parsing import has_large_number, has_too_many_parts, isolated, record_of
 from tuneloop.soundness import images_in, is_learnt, is_sound, says_something
 from tuneloop.strict import (
     Assistant,
@@ -94,6 +94,10 @@ NO_TOOLS = Tools(b"", 0, frozenset())
 
 def inspected(line: bytes | None, number: int, template: Template | None = None) -> Inspected | list[Problem]:
     """What a line holds, or its problems; None is a line that is too long."""
+    return isolated(number, _inspected_line, line, number, template)
+
+
+def _inspected_line(line: bytes | None, number: int, template: Template | None) -> Inspected | list[Problem]:
     return (line and quickly(line)) or slowly(record_of(line, number), template)
 
 
@@ -288,7 +292,7 @@ def _read_tools(text: bytes) -> Tools | None:
     except orjson.JSONDecodeError:
         return None
     given = {} if tools is None else {"tools": tools}
-    if is_deeper({"input": given}, JSON_DEPTH) or any(tools_problems("$", given)):
+    if has_large_number(text) or is_deeper({"input": given}, JSON_DEPTH) or any(tools_problems("$", given)):
         return None
     names = frozenset(function["name"] for function in functions_in(tools or []))
     return Tools(canonical(tools).encode(), count_repeated(canonical(tools)), names) if tools else NO_TOOLS

@@ -3,17 +3,25 @@
 What JSON would take far more memory than its length, or can't be written again, is refused before anybody looks at it.
 """
 
-from collections.abc import Iterable, Iterator
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import orjson
 
 from tuneloop.domain.diagnosis import BYTE_ORDER_MARK, problem_of_start
-from tuneloop.domain.examples import TOO_DEEP, Problem
+from tuneloop.domain.examples import LONGEST_PATH, TOO_DEEP, Problem
+from tuneloop.domain.json_values import find_flaw, read_whole
 from tuneloop.domain.limits import LINE_BYTES, LINE_PARTS
 from tuneloop.domain.shaping import Record
 from tuneloop.domain.tables import Unreadable
 
 Numbered = tuple[int, bytes | None]
+T = TypeVar("T")
+# Where a number may begin that orjson reads as a float since it has more than 64 bits: 2^63 has 19 digits.
+_large_number = re.compile(rb"[\[:,\s-]\d{19}").search
+UNREADABLE = "This line could not be processed: a fault of ours, not of the file. Leave it out, and report its form."
 
 
 def numbered(lines: Iterable[bytes | None]) -> Iterator[Numbered]:
@@ -43,14 +51,48 @@ def record_of(line: bytes | None, number: int) -> Record:
     if has_too_many_parts(line):
         return _problem(number, "too_many_parts", f"A line may hold `{{` and `[` {LINE_PARTS:,} times at most.")
     try:
-        return Record(number, orjson.loads(line))
+        row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return _unparsed(line, number, error)
+        return _flawed(line, number) or _unparsed(line, number, error)
+    return (has_large_number(line) and _flawed(line, number)) or Record(number, row)
+
+
+def isolated(
+    number: int, work: Callable[..., T | list[Problem]], *given: object, log: Callable[[Exception], None] | None = None
+) -> T | list[Problem]:
+    """What working on a line gives; one that makes it fail is a problem of that line, whatever the failure is.
+
+    The work reads and writes nothing, so that what fails here fails for that line whenever it comes.
+    """
+    try:
+        return work(*given)
+    except Exception as error:  # noqa: BLE001 - the entry point of a line: none may keep others out, however strange
+        if log:
+            log(error)
+        return [Problem(line=number, path="$", code="unreadable", message=UNREADABLE)]
+
+
+def has_large_number(line: bytes) -> bool:
+    """Whether a line may hold a whole number of more than 64 bits, which orjson reads as another number."""
+    return _large_number(line) is not None
 
 
 def has_too_many_parts(line: bytes) -> bool:
     """Whether a line holds more lists and objects than are read."""
     return len(line) > LINE_PARTS and line.count(b"{") + line.count(b"[") > LINE_PARTS
+
+
+def _flawed(line: bytes, number: int) -> Record | None:
+    """The problem of a line that is JSON to some reader, but holds what can't be kept."""
+    try:
+        found = find_flaw(json.loads(line.decode(), parse_int=read_whole))
+    except (ValueError, RecursionError):
+        return None
+    if not found:
+        return None
+    path, flaw = found
+    problem = Problem(line=number, path=path[:LONGEST_PATH], code=flaw.code, message=f"A value {flaw.rule}")
+    return Record(number, problems=(problem,))
 
 
 def _unparsed(line: bytes, number: int, error: orjson.JSONDecodeError) -> Record:

@@ -5,8 +5,13 @@ Neither the message nor what it becomes when it fails for good holds any content
 
 import json
 from collections.abc import Sequence
+from typing import Any
+
+import orjson
 
 from tuneloop.domain.datasets import Drop, DropStatus
+from tuneloop.domain.errors import InvalidInput
+from tuneloop.domain.json_values import find_flaw
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.objects import Objects
 from tuneloop.store.queues import Queue
@@ -24,6 +29,18 @@ def post_drop(drop: Drop, lines: Sequence[bytes], *, datasets: Datasets, objects
     objects.put(posted_key(drop), b"\n".join(lines))
     queue.send(json.dumps({"collect": {"tenant": drop.tenant, "dataset": drop.dataset, "drop": drop.id}}))
     return drop.model_copy(update={"status": DropStatus.READING, "problem_count": 0, "problems": []})
+
+
+def posted_line(row: Any, place: str = "") -> bytes:
+    """An accepted example as a line of its post: what every door of the API writes down; InvalidInput by its path.
+
+    A row that can be written here can be read by the collector, whose reader holds numbers of 64 bits.
+    """
+    if found := find_flaw(row, place):
+        path, flaw = found
+        path = path.removeprefix(".")
+        raise InvalidInput(f"{path}: {flaw.rule}", param=path, code=flaw.code)
+    return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
 
 
 def posted_key(drop: Drop) -> str:

@@ -19,7 +19,7 @@ from tuneloop.domain.warnings import Duplicates
 from tuneloop.files import FAULTS, Progress, Settings, lines_of, problem_of
 from tuneloop.findings import Findings, Report
 from tuneloop.inspection import FORKS, Inspected, inspected, slowly
-from tuneloop.parsing import Numbered, numbered
+from tuneloop.parsing import Numbered, isolated, numbered
 from tuneloop.store.unpacking import is_table
 from tuneloop.tokens import count_text, forget
 
@@ -133,7 +133,7 @@ def _seen(task: Task, on_read: Progress | None) -> Iterator[Seen]:
     template, columns = task.settings.template, task.settings.csv
     if is_table(task.path.name):
         for record in csv_records(lines_of(task.path, on_read), columns):
-            yield record.line, slowly(record, template)
+            yield record.line, isolated(record.line, slowly, record, template)
         return
     for number, line in _own(numbered(lines_of(task.path, on_read)), task):
         yield number, inspected(line, number, template)

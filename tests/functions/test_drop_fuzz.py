@@ -21,7 +21,7 @@ from tuneloop.domain.datasets import OnInvalid
 from tuneloop.domain.examples import Split
 from tuneloop.domain.shaping import read_record
 from tuneloop.domain.templates import Template
-from tuneloop.store.lines import line_of, read_line
+from tuneloop.store.lines import read_line
 from tuneloop.store.unpacking import split_lines, unpacked
 
 TEMPLATE = Template(user="Q: {{input}}")
@@ -62,8 +62,8 @@ def read(content: bytes, name: str) -> tuple[Reading, list[str]]:
     """How the reading of a file ended, and the questions that were asked in it."""
     reading = Reading(OnInvalid.SKIP, utc_now)
     lines = split_lines(unpacked(io.BytesIO(content), name, len(content)), 10 << 20)
-    found = reading.examples_of(lines, records_in(name, None), partial(read_record, template=TEMPLATE))
-    stored = [read_line(line_of(example).text) for example in found]
+    found = reading.lines_of(lines, records_in(name, None), partial(read_record, template=TEMPLATE))
+    stored = [read_line(line.text) for line in found]
     return reading, [line.example.messages[-2]["content"] for line in stored]
 
 

@@ -51,6 +51,14 @@ def test_answers_one_per_line_are_given_as_they_stand() -> None:
     assert named[0].words == "card_arrival"
 
 
+def test_an_answer_nested_deeper_than_recursion_goes_is_listed_as_it_stands() -> None:
+    deep = '["a",' * 900 + '"b"' + "]" * 900
+
+    named = named_answers(f"{JSON}\n\nPossible answers, one per line:\n{deep}\nrefund")
+
+    assert named[0] == Named(deep, " ".join(["a"] * 900 + ["b"]))
+
+
 def test_a_description_helps_to_choose_and_is_not_part_of_the_answer() -> None:
     named = named_answers("Classes:\n- billing: questions about money\n- tech: the app crashes")
 

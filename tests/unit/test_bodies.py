@@ -13,7 +13,8 @@ from tuneloop.bodies import parse_json, read_body
 from tuneloop.domain.errors import InvalidInput, TooLarge
 from tuneloop.domain.limits import BODY_BYTES, BODY_PARTS, JSON_DEPTH
 
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+WHOLE = st.integers(-(1 << 63), (1 << 64) - 1)
+LEAVES = st.none() | st.booleans() | WHOLE | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
 
 
@@ -132,8 +133,14 @@ def test_a_wide_body_is_not_a_deep_one() -> None:
         ('{"a": [1, 1e999]}', "invalid_number", "a.1"),
         ('{"a": -1e0400}', "invalid_number", "a"),
         ('{"a": ' + "9" * 400 + ".0}", "invalid_number", "a"),
-        ('{"a": Infinity}', "invalid_number", "body"),
-        ('{"a": ' + "9" * 5000 + "}", "invalid_number", "body"),
+        ('{"a": Infinity}', "invalid_number", "a"),
+        ('["NaN", {"b": NaN}]', "invalid_number", "1.b"),
+        ("-Infinity", "invalid_number", "body"),
+        ('{"a": ' + "9" * 5000 + "}", "invalid_number", "a"),
+        ('{"a": [0, -' + "9" * 5000 + "]}", "invalid_number", "a.1"),
+        ('{"a": ' + "9" * 400 + "}", "invalid_number", "a"),
+        ('{"tools": [{"maximum": 18446744073709551616}]}', "invalid_number", "tools.0.maximum"),
+        ('{"a": -9223372036854775809}', "invalid_number", "a"),
     ],
 )
 def test_what_nobody_could_write_again_is_refused_by_its_place(body: str, code: str, param: str) -> None:
@@ -143,7 +150,19 @@ def test_what_nobody_could_write_again_is_refused_by_its_place(body: str, code: 
     assert (refusal.value.code, refusal.value.param) == (code, param)
 
 
-@pytest.mark.parametrize("body", ['"\\ud83d\\ude00"', '"e123"', '{"a": 1e100}', '{"a": ' + "9" * 400 + "}"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '"\\ud83d\\ude00"',
+        '"e123"',
+        '{"a": 1e100}',
+        '"' + "9" * 400 + '"',
+        '{"a": 18446744073709551615}',
+        '{"a": -9223372036854775808}',
+        '{"a": 99999999999999999999.5}',
+        '"Infinity and NaN"',
+    ],
+)
 def test_what_only_looks_doubtful_is_read(body: str) -> None:
     assert parse_json(body) == json.loads(body)
 

@@ -134,8 +134,13 @@ def _words_in(answer: str) -> str:
 
 
 def _values(value: object) -> list[str]:
-    if isinstance(value, dict):
-        return [word for inner in value.values() for word in _values(inner)]
-    if isinstance(value, list):
-        return [word for inner in value for word in _values(inner)]
-    return [str(value)]
+    """Give the values of JSON in order; without recursion, since orjson reads what is nested deeper than it may go."""
+    words: list[str] = []
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict | list):
+            waiting += reversed(list(part.values()) if isinstance(part, dict) else part)
+        else:
+            words.append(str(part))
+    return words

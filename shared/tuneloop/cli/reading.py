@@ -15,6 +15,7 @@ from tuneloop.domain.examples import Example, Problem
 from tuneloop.domain.shaping import read_record
 from tuneloop.domain.tables import Unreadable
 from tuneloop.files import FAULTS, Settings, problem_of, records_of
+from tuneloop.parsing import isolated
 
 UNUSABLE = 2  # the exit status for a file of which nothing can be made
 
@@ -69,7 +70,7 @@ def examples_of(file: Path, settings: Settings) -> Iterator[Example | list[Probl
     """Each example of a file, or what is wrong with its line; Unreadable where reading can't go on."""
     try:
         for record in records_of(file, settings.csv):
-            yield read_record(record, template=settings.template)
+            yield isolated(record.line, read_record, record, None, settings.template)
     except FAULTS as fault:
         raise Unreadable(problem_of(fault)) from fault
 

@@ -5,11 +5,11 @@ the same `answer` they say the same thing; with the same `normal` they are the s
 white space, and the way in which an answer's JSON is written. Each is the first 64 bits of a SHA-256.
 """
 
-import json
 from typing import NamedTuple
 
 from tuneloop.domain.examples import PROMPT_ROLES, Example, JsonObject, canonical, text_of
 from tuneloop.domain.ids import digest
+from tuneloop.domain.json_texts import json_in
 from tuneloop.domain.splitting import folded_prompt, said_in
 
 HASH_DIGITS = 16
@@ -51,12 +51,15 @@ def _spoken(message: JsonObject) -> str:
 
 
 def as_one_text(answer: str) -> str:
-    """An answer, and if it is JSON the one text of all the ways to write it: in another order, with other spaces."""
+    """An answer, and if it is JSON the one text of all the ways to write it: in another order, with other spaces.
+
+    What is JSON in name only (no numbers, lists without an end) stands for itself.
+    """
     if not answer.lstrip().startswith(("{", "[")):
         return answer
     try:
-        return canonical(json.loads(answer))
-    except (ValueError, RecursionError):
+        return canonical(json_in(answer))
+    except ValueError:
         return answer
 
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSc
 
 from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.ids import Name
-from tuneloop.domain.messages import JsonObject, canonical
+from tuneloop.domain.json_texts import json_in
+from tuneloop.domain.messages import JsonObject, canonical, storable
 from tuneloop.domain.rules.tools import LISTS
 from tuneloop.domain.serving import led_by
 from tuneloop.domain.templates import Template
@@ -156,8 +157,8 @@ def _said(text: str) -> JsonObject:
 
 def _parsed(text: str | None) -> Any:
     try:
-        return json.loads(text or "")
-    except (ValueError, RecursionError):
+        return json_in(text or "")
+    except ValueError:
         return None
 
 
@@ -167,8 +168,12 @@ STYLES: tuple[dict[str, Any], ...] = ({}, {"separators": (",", ":")}, {"indent":
 def _written(value: JsonObject, like: str | None) -> str:
     """An object as JSON, spaced as the answer was, so that the model isn't taught another way to write."""
     old = _parsed(like)
-    style = next((each for each in STYLES if like == json.dumps(old, ensure_ascii=False, **each)), STYLES[0])
-    return json.dumps(value, ensure_ascii=False, **style)
+    style = next((each for each in STYLES if like == _dumped(old, each)), STYLES[0])
+    return _dumped(value, style)
+
+
+def _dumped(value: Any, style: dict[str, Any]) -> str:
+    return storable(json.dumps(value, ensure_ascii=False, **style))
 
 
 def _says_same(one: str, other: str | None) -> bool:

@@ -41,4 +41,5 @@ def unit_interval(*parts: object) -> float:
 
 
 def _hash(parts: tuple[object, ...]) -> "hashlib._Hash":
-    return hashlib.sha256("".join([f"{len(text)}:{text}" for text in map(str, parts)]).encode())
+    text = "".join([f"{len(text)}:{text}" for text in map(str, parts)])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass"))  # a hash of anything, half characters too

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, PlainSerializer
 
 from tuneloop.domain.examples import JsonObject, is_deeper
 from tuneloop.domain.limits import JSON_DEPTH, LINE_PARTS
+from tuneloop.domain.messages import storable
 
 
 def json_in(text: str) -> Any:
@@ -42,7 +43,7 @@ def _read(given: Any) -> Any:
 
 
 def _written(value: JsonObject | None) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else storable(json.dumps(value, ensure_ascii=False))
 
 
 # An object that is stored as text, and an object to everybody else.

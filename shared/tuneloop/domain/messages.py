@@ -15,8 +15,13 @@ JsonObject = dict[str, Any]
 
 
 def canonical(content: Any) -> str:
-    """The content as JSON with sorted keys and no spaces."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """The content as JSON with sorted keys and no spaces, always such as UTF-8 can hold."""
+    return storable(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+def storable(text: str) -> str:
+    """JSON text with each half character as its escape, as whoever wrote JSON inside a text has to have it."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def text_of(message: JsonObject) -> str:
@@ -50,8 +55,6 @@ def _call(call: Any) -> str:
 def _arguments(given: Any) -> str:
     """Arguments as canonical JSON; none are no arguments, and text that can't be read as JSON stands for itself."""
     try:
-        text = canonical(json.loads((given or "").strip() or "{}") if isinstance(given, str | None) else given)
-        text.encode()
-    except (ValueError, RecursionError):  # a model may write anything, half a surrogate pair too
+        return canonical(json.loads((given or "").strip() or "{}") if isinstance(given, str | None) else given)
+    except (ValueError, RecursionError):  # a model may write anything
         return json.dumps(given)
-    return text

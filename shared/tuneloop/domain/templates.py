@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from tuneloop.domain.examples import Found, JsonObject, answer_of, canonical
 from tuneloop.domain.json_texts import KeptAsText, json_in
 from tuneloop.domain.limits import TEMPLATE_BYTES
+from tuneloop.domain.messages import storable
 from tuneloop.domain.schemas import TooMuch, faults_in, fits, ordered, resolved
 
 PLACE = re.compile(r"\{\{\s*([\w.-]{1,64})\s*\}\}", re.ASCII)
@@ -136,7 +137,7 @@ class Template(BaseModel):
         if isinstance(output, str) and (schema is None or fits(output, schema)):
             return output
         value = json_in(output) if isinstance(output, str) else output
-        return json.dumps(ordered(value, schema or {}), separators=(",", ":"), ensure_ascii=False)
+        return storable(json.dumps(ordered(value, schema or {}), separators=(",", ":"), ensure_ascii=False))
 
 
 def _values(given: str | JsonObject) -> JsonObject:

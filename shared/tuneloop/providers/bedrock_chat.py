@@ -13,6 +13,7 @@ from typing import Any
 
 from tuneloop.domain.errors import ProviderRefused
 from tuneloop.domain.examples import PROMPT_ROLES
+from tuneloop.domain.json_texts import json_in
 from tuneloop.domain.words import name_in
 from tuneloop.providers.bedrock_bases import called_as
 from tuneloop.wire.chat import AnswerMessage, ChatChunk, ChatCompletion, Choice, ChunkChoice
@@ -162,10 +163,13 @@ def _blocks(message: Json) -> list[Json]:
 
 def _use(call: Json) -> Json:
     function = call.get("function") or {}
+    given = function.get("arguments") or "{}"
     try:
-        arguments = json.loads(function.get("arguments") or "{}")
+        arguments = json_in(given) if isinstance(given, str) else None
     except ValueError:
-        raise _refused("The arguments of a call have to be a JSON object.", "messages") from None
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise _refused("The arguments of a call have to be a JSON object, written as a string.", "messages")
     return {"toolUseId": call.get("id"), "name": function.get("name"), "input": arguments}
 
 

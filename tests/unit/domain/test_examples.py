@@ -213,9 +213,9 @@ def test_a_line_s_own_split_comes_before_its_drop_s(own: Split | None, default: 
 def test_half_a_surrogate_pair_is_refused_and_not_stored() -> None:
     half = "\ud83d"
 
-    assert problems_of(chat("hi", half)) == [("$", "invalid_text")]
-    assert problems_of({**chat("hi", "hello"), "source": half}) == [("$", "invalid_text")]
-    assert problems_of({**chat("hi", "hello"), half: 1}) == [("$", "invalid_text")]
+    assert problems_of(chat("hi", half)) == [("$.messages[1].content", "invalid_unicode")]
+    assert problems_of({**chat("hi", "hello"), "source": half}) == [("$.source", "invalid_unicode")]
+    assert problems_of({**chat("hi", "hello"), half: 1}) == [("$", "invalid_unicode")]
 
 
 @pytest.mark.parametrize("levels", [60, 63, 64, 150, 900, 3000])

@@ -89,7 +89,7 @@ def test_other_forms_are_left_as_they_are() -> None:
         ({"prompt": "a", "completion": " "}, [("$.completion", "empty_answer")]),
         ({**SIMPLE, "prompt": "a"}, [("$.prompt", "invalid_field")]),
         ({**SIMPLE, "assistant_response": " "}, [("$.assistant_response", "empty_answer")]),
-        ({**SIMPLE, "user_message": "\ud800"}, [("$", "invalid_text")]),
+        ({**SIMPLE, "user_message": "\ud800"}, [("$.user_message", "invalid_unicode")]),
         ({**SIMPLE, "quality": 1.01}, [("$.quality", "invalid_quality")]),
         ({**SIMPLE, "quality": -0.01}, [("$.quality", "invalid_quality")]),
         ({**SIMPLE, "quality": True}, [("$.quality", "invalid_quality")]),

@@ -101,7 +101,10 @@ def test_a_schema_of_the_answer_travels() -> None:
         ({"tools": [TOOL], "tool_choice": {"type": "allowed_tools"}}, "tool_choice"),
         ({"messages": [{"role": "function", "name": "find", "content": "x"}]}, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages"),
-        ({"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": "{"}}]}]}, "messages"),
+        *(
+            ({"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": arguments}}]}]}, "messages")
+            for arguments in ("{", "[1]", "[" * 900 + "]" * 900, "[" * 9_000, '{"a":NaN}', {"id": 7})
+        ),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.y"}}]}]},
             "messages",

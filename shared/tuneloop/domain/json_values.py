@@ -1,0 +1,66 @@
+"""JSON values that can't be kept: half characters and numbers that no reader of JSON agrees on, found by their path.
+
+Every door asks here, so a body, a line of a file and feedback are refused for the same value by the same code. JSON
+that stands inside a text is text: what it holds is its writer's own business, and is never looked at here.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+from tuneloop.domain.words import name_in
+
+# What a reader of JSON may count on as a whole number (RFC 8259, 6, says even less): what orjson and msgspec hold, and
+# far below the 38 digits of DynamoDB. Beyond it one reader makes a float of it, the next one fails.
+LEAST_WHOLE, MOST_WHOLE = -(1 << 63), (1 << 64) - 1
+DIGITS = len(str(MOST_WHOLE)) + 1  # with a sign; Python itself reads no more than 4,300
+LARGE_NUMBER = "must be a number of JSON: a whole one of up to 64 bits, or one of up to 1.8e308."
+HALF_CHARACTER = "must be Unicode text: half of a surrogate pair (such as \\ud800) is not a character."
+
+
+class Flaw(NamedTuple):
+    """Why a value can't be kept: a stable code, and what would be right."""
+
+    code: str
+    rule: str
+
+
+UNICODE = Flaw("invalid_unicode", HALF_CHARACTER)
+NUMBER = Flaw("invalid_number", LARGE_NUMBER)
+
+
+def flaw_of(value: Any) -> Flaw | None:
+    """What is wrong with a text or a number; lists and objects are not looked into."""
+    if isinstance(value, str):
+        return None if value.isascii() or _is_encodable(value) else UNICODE
+    if isinstance(value, float):
+        return None if math.isfinite(value) else NUMBER
+    return None if not isinstance(value, int) or LEAST_WHOLE <= value <= MOST_WHOLE else NUMBER
+
+
+def find_flaw(value: Any, path: str = "$") -> tuple[str, Flaw] | None:
+    """The path of a flawed value somewhere in a JSON value, and its flaw; not recursive, since it may be deep."""
+    waiting = [(path, value)]
+    while waiting:
+        place, part = waiting.pop()
+        if flaw := flaw_of(part):
+            return place, flaw
+        if isinstance(part, dict):
+            if any(map(flaw_of, part)):
+                return place, UNICODE
+            waiting += reversed([(f"{place}.{name_in(name)}", inner) for name, inner in part.items()])
+        elif isinstance(part, list):
+            waiting += reversed([(f"{place}[{index}]", inner) for index, inner in enumerate(part)])
+    return None
+
+
+def read_whole(digits: str) -> int:
+    """A whole number by its digits; one that is beyond all limits stands for itself as the first such."""
+    return int(digits) if len(digits) <= DIGITS else MOST_WHOLE + 1
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
