@@ -165,9 +165,9 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         routes=("POST GET /v1/evaluations", "GET /v1/evaluations/{evaluation}"),
         events=("VersionReady", "EvaluationRequested"), schedules=(EVERY_5_MINUTES,),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
-        reads=("exports/", "evaluations/"), writes=("evaluations/",),
+        reads=("datasets/", "exports/", "evaluations/"), writes=("exports/", "evaluations/"),
         provider_key=True, bedrock=OnBedrock(("InvokeModel",)),
-        settings=("provider",), timeout_s=900, memory_mb=1024),
+        settings=("provider",), timeout_s=900, memory_mb=1024, disk_mb=10_240),
 
     FunctionSpec("activate-model", "Decide which version of a model serves whom, and record why.",
         routes=("POST /v1/models", "POST GET /v1/models/{model}/versions",

@@ -18,7 +18,7 @@ from tuneloop.store.membership import members_key
 from tuneloop.store.objects import Objects
 from tuneloop.store.segments import folder_of
 
-VERSIONS_FILE = "versions.jsonl"
+WHILE_OPEN = ("versions.jsonl", "removed.bin")  # what an evaluation needs beside its answers until it has ended
 
 
 def tidy_segments(
@@ -59,13 +59,13 @@ def tidy_exports(
 def tidy_answers(
     evaluation: Evaluation, *, evaluations: Evaluations, objects: Objects, quiet: timedelta, now: datetime
 ) -> int:
-    """The same with the answers of an evaluation; with the prompts that it asked them by, once it has ended."""
+    """The same with the answers of an evaluation; with what it asked them by, once it has ended."""
     prefix = f"evaluations/{evaluation.tenant}/{evaluation.id}/"
 
     def named() -> set[str]:
         found = evaluations.get(evaluation.tenant, evaluation.id)
         parts = {f"{prefix}{arm}-{part:07d}.jsonl" for arm, count in found.parts.items() for part in range(count)}
-        return parts | ({prefix + VERSIONS_FILE} if found.is_open else set())
+        return parts | ({prefix + file for file in WHILE_OPEN} if found.is_open else set())
 
     return _tidy(prefix, named, objects, quiet, now)
 

@@ -1,5 +1,6 @@
 """evaluate: versions that are ready, and evaluations that have rows left to ask."""
 
+from evaluate.overlap import OverlapSearch
 from evaluate.request import request_evaluation
 from evaluate.routes import api
 from evaluate.run import Work
@@ -52,6 +53,7 @@ def _work(tenant: str, evaluation: str) -> None:
         models=app.models,
         objects=app.objects,
         providers=app.providers,
+        overlap=OverlapSearch(app.models, app.runs, app.exports, app.contents, app.membership, app.objects),
         owner=handler.owner,
         clock=utc_now,
         remaining_s=lambda: handler.remaining_s,

@@ -1,4 +1,4 @@
-"""Judging: overlap taken out, arms scored on the same rows, candidate compared with stable, the gate's verdict."""
+"""Judging: arms scored on the same rows, candidate compared with stable, the gate's verdict."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,9 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from evaluate.parts import trained_units
 from tuneloop.domain.evaluation import (
-    FEWEST_ROWS,
     Answered,
     ArmName,
     ArmResult,
@@ -17,7 +15,6 @@ from tuneloop.domain.evaluation import (
     EvaluationStatus,
     arm_result,
     compare,
-    is_contaminated,
     is_right,
 )
 from tuneloop.domain.examples import Example, answer_of
@@ -26,10 +23,7 @@ from tuneloop.domain.free_text import count_free_text
 from tuneloop.domain.gate import judge, refused_often, unproved
 from tuneloop.domain.pricing import Bill, bill
 from tuneloop.domain.registry import Version
-from tuneloop.domain.splitting import unit_of
 from tuneloop.providers.catalog import price_of
-from tuneloop.store.exports import Exports
-from tuneloop.store.objects import Objects
 
 Answers = dict[ArmName, dict[int, Answered]]
 Versions = dict[int, Version]
@@ -37,20 +31,10 @@ Rows = dict[int, Example]
 
 
 def judged(
-    evaluation: Evaluation,
-    export: Export,
-    rows: Rows,
-    versions: Versions,
-    answers: Answers,
-    *,
-    exports: Exports,
-    objects: Objects,
-    now: datetime,
+    evaluation: Evaluation, export: Export, rows: Rows, versions: Versions, answers: Answers, *, now: datetime
 ) -> Evaluation:
     """The evaluation with its figures and verdict, once every version has answered every row."""
-    seen = trained_units(_trained_on(versions.values(), exports), objects)
-    clean = [row for row, example in rows.items() if unit_of(example) not in seen]
-    kept = {number: [answers[arm][row] for row in clean] for arm, number in evaluation.asked.items()}
+    kept = {number: [answers[arm][row] for row in rows] for arm, number in evaluation.asked.items()}
     costs = {number: _cost(versions[number], answers[arm].values()) for arm, number in evaluation.asked.items()}
     results = {number: arm_result(number, kept[number], cost.usd, cost.unmetered) for number, cost in costs.items()}
     arms = {arm: results[number] for arm, number in evaluation.versions.items()}
@@ -61,16 +45,26 @@ def judged(
         now,
         status=EvaluationStatus.COMPLETED,
         progress=1.0,
-        examples=len(clean),
-        removed_overlap=len(rows) - len(clean),
-        contaminated=is_contaminated(len(rows), len(rows) - len(clean)),
-        too_few=len(clean) < FEWEST_ROWS,
-        free_text=count_free_text(expected_answers(rows[row] for row in clean)),
-        arms=arms | {ArmName.MOST_FREQUENT: _most_frequent(export, [rows[row] for row in clean])},
+        examples=len(rows),
+        free_text=count_free_text(expected_answers(rows.values())),
+        arms=arms | {ArmName.MOST_FREQUENT: _most_frequent(export, list(rows.values()))},
         comparison=compare(kept[evaluation.candidate], kept[evaluation.stable], evaluation.look),
         error=refused_often(arms),
     )
     return counted.model_copy(update={"verdict": judge(counted)})
+
+
+def refused_unasked(
+    evaluation: Evaluation, rows: Rows, versions: Versions, answers: Answers, now: datetime
+) -> Evaluation:
+    """The evaluation at its end where the rows that are left could prove nothing, so that none is asked.
+
+    There are answers only where an older version of the function had asked before it looked.
+    """
+    found = evaluation.model_copy(update={"free_text": count_free_text(expected_answers(rows.values()))})
+    ended = {"status": EvaluationStatus.COMPLETED, "progress": 1.0, "verdict": judge(found)}
+    free = {} if any(answers.values()) else {"cost_usd": Decimal(0)}  # even where nobody knows the price
+    return _ended(found, versions, answers, now, **ended, **free)
 
 
 def failed(
@@ -91,11 +85,6 @@ def _ended(evaluation: Evaluation, versions: Versions, answers: Answers, now: da
     }
     ended = {"finished_at": now, "lease": None, "waiting_for": None, **cost}
     return evaluation.model_copy(update=ended | figures)
-
-
-def _trained_on(versions: Iterable[Version], exports: Exports) -> list[Export]:
-    tuned = (version for version in versions if version.is_finetuned and version.dataset and version.export)
-    return [exports.get(version.tenant, version.dataset or "", version.export or "") for version in tuned]
 
 
 def _cost(version: Version, answers: Iterable[Answered]) -> Bill:

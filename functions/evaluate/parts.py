@@ -1,12 +1,13 @@
-"""What an evaluation keeps in S3: the versions as they were when it began, and its answers, in parts written once.
+"""What an evaluation keeps in S3: the versions as they were when it began, the rows it leaves out, and its answers.
 
-A part holds whatever rows were answered in its time, so parts differ in size; their number per arm stands in the row.
+Answers lie in parts that are written once. A part holds whatever rows were answered in its time, so parts differ in
+size; their number per arm stands in the row.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from array import array
+from collections.abc import Collection, Container, Iterable, Iterator
 from heapq import nsmallest
 from operator import itemgetter
-from typing import NamedTuple
 
 import orjson
 
@@ -15,25 +16,18 @@ from tuneloop.domain.examples import Example, Split, canonical
 from tuneloop.domain.exports import Export
 from tuneloop.domain.ids import digest
 from tuneloop.domain.registry import Version
-from tuneloop.domain.splitting import unit_of
 from tuneloop.store.objects import Objects
 
 
-class Questions(NamedTuple):
-    """The test rows to ask, by their place in the file, and how many rows it has."""
+def questions(export: Export, removed: Collection[int], most: int, objects: Objects) -> dict[int, Example]:
+    """The test rows to ask by their place in the file: all that aren't removed, or the `most` with the smallest ids.
 
-    rows: dict[int, Example]
-    available: int
-
-
-def questions(export: Export, most: int, objects: Objects) -> Questions:
-    """All test rows, or `most` of them: those with the smallest ids.
-
-    Ids are hashes of content, so which rows these are depends neither on an answer nor on who asks.
+    Ids are hashes of content, so which rows these are depends on no answer.
     """
+    left_out = frozenset(removed)
     numbered = enumerate(rows_of(export, Split.TEST, objects))
-    asked = nsmallest(most, numbered, key=lambda row: (row[1].id, row[0]))
-    return Questions(dict(sorted(asked, key=itemgetter(0))), export.files[Split.TEST].examples)
+    asked = nsmallest(most, (row for row in numbered if row[0] not in left_out), key=lambda row: (row[1].id, row[0]))
+    return dict(sorted(asked, key=itemgetter(0)))
 
 
 def rows_of(export: Export, split: Split, objects: Objects) -> Iterator[Example]:
@@ -41,16 +35,6 @@ def rows_of(export: Export, split: Split, objects: Objects) -> Iterator[Example]
     for line in objects.lines(export.files[split].key):
         content = orjson.loads(line)
         yield Example(id=digest(canonical(content)), content=content)
-
-
-def trained_units(exports: Iterable[Export], objects: Objects) -> set[str]:
-    """The prompts that any of these exports trained or validated on."""
-    return {
-        unit_of(example)
-        for export in exports
-        for split in (Split.TRAIN, Split.VALIDATION)
-        for example in rows_of(export, split, objects)
-    }
 
 
 def write_versions(evaluation: Evaluation, versions: Iterable[Version], objects: Objects) -> None:
@@ -63,6 +47,19 @@ def read_versions(evaluation: Evaluation, objects: Objects) -> list[Version]:
     """The versions as they were when the evaluation began."""
     lines = objects.lines(f"{_folder(evaluation)}/versions.jsonl")
     return [Version.model_validate_json(line) for line in lines]
+
+
+def write_removed(evaluation: Evaluation, rows: "array[int]", objects: Objects) -> None:
+    """Keep the places of the test rows that are asked of nobody, since a version has seen them."""
+    objects.put(f"{_folder(evaluation)}/removed.bin", rows.tobytes())
+
+
+def read_removed(evaluation: Evaluation, objects: Objects) -> "array[int]":
+    """The places of the test rows that are asked of nobody."""
+    rows = array("Q")
+    with objects.download(f"{_folder(evaluation)}/removed.bin") as content:
+        rows.frombytes(content.read())
+    return rows
 
 
 def write_part(evaluation: Evaluation, arm: ArmName, answered: list[Answered], objects: Objects) -> None:

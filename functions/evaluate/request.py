@@ -37,11 +37,11 @@ def request_evaluation(
 ) -> Evaluation:
     """The evaluation of a version against the stable one on an export's test rows; asking twice gives the same one.
 
-    Its intent rises to the one that is asked for, and never falls. With `again`, a person asks: one that ended in an
-    error is followed by another attempt, which takes no look of its own, as the one before could not have let anything
-    through. So is a report's error where the verdict is to decide. Asked because a verdict came `late`, one that had
-    ended by then has its verdict announced again: it is about what serves now, and the decisions so far were about what
-    served then.
+    Its intent rises to the one that is asked for, and never falls. It takes its look when it is known that rows will be
+    asked. With `again`, a person asks: one that ended in an error is followed by another attempt, which takes no look
+    of its own, as the one before could not have let anything through. So is a report's error where the verdict is to
+    decide. Asked because a verdict came `late`, one that had ended by then has its verdict announced again: it is about
+    what serves now, and the decisions so far were about what served then.
     """
     tenant, model = version.tenant, version.model
     repeated = None
@@ -128,10 +128,8 @@ def complete(
 
 def _stored(evaluation: Evaluation, export: Export, evaluations: Evaluations, now: datetime) -> Evaluation:
     event = EvaluationRequested(tenant=evaluation.tenant, evaluation=evaluation.id)
-    if export.has_test and evaluation.look:
-        return evaluations.save(evaluation, event=event, now=now)
     if export.has_test:
-        return evaluations.add(evaluation, event, now)
+        return evaluations.save(evaluation, event=event, now=now)
     ended = {"status": EvaluationStatus.COMPLETED, "too_few": True, "finished_at": now, "progress": 1.0}
     verdict = Verdict(promote=False, reason=NO_TEST, code=VerdictCode.NO_TEST)
     return complete(evaluation.model_copy(update={**ended, "verdict": verdict}), evaluations, now)

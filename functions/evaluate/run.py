@@ -1,5 +1,7 @@
-"""Running an evaluation: ask part by part, keep count in the row, and hand over when time runs out.
+"""Running an evaluation: look for overlap, ask part by part, keep count in the row, hand over when time runs out.
 
+What its versions have seen is worked out first. Where too little is left it ends there, with nothing asked and no look
+taken; else it takes its look in the write that says which rows it is going to ask.
 A lease keeps a second delivery from paying for the same answers. A part takes as many rows as are answered in its time,
 which is well within the lease and renews it; a dead worker's evaluation is taken up by the sweep a few minutes later at
 the part where it stopped.
@@ -11,8 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from evaluate.ask import LONGEST_ANSWER_S, ask
-from evaluate.judge import Answers, Rows, Versions, failed, judged
-from evaluate.parts import questions, read_parts, read_versions, write_part, write_versions
+from evaluate.judge import Answers, Rows, Versions, failed, judged, refused_unasked
+from evaluate.overlap import OverlapSearch
+from evaluate.parts import (
+    questions,
+    read_parts,
+    read_removed,
+    read_versions,
+    write_part,
+    write_removed,
+    write_versions,
+)
 from evaluate.request import complete
 from tuneloop.domain.errors import ProviderUnavailable, Stale
 from tuneloop.domain.evaluation import (
@@ -22,8 +33,11 @@ from tuneloop.domain.evaluation import (
     EvaluationError,
     EvaluationStatus,
     refused_throughout,
+    without_overlap,
 )
 from tuneloop.domain.events import EvaluationRequested
+from tuneloop.domain.examples import Split
+from tuneloop.domain.exports import Export
 from tuneloop.domain.leases import lease
 from tuneloop.domain.limits import EVALUATION_ROWS
 from tuneloop.providers.directory import Providers
@@ -49,6 +63,7 @@ class Work:
     models: Models
     objects: Objects
     providers: Providers
+    overlap: OverlapSearch
     owner: str
     clock: Callable[[], datetime]
     remaining_s: Callable[[], float]
@@ -65,16 +80,34 @@ class Work:
         self._save()
         evaluation = self.evaluation
         export = self.exports.get(evaluation.tenant, evaluation.dataset, evaluation.export)
-        rows, available = questions(export, EVALUATION_ROWS, self.objects)
         versions = self._versions()
+        if not evaluation.overlap_is_known and not self._look(export, versions):
+            return
+        rows = questions(export, read_removed(evaluation, self.objects), EVALUATION_ROWS, self.objects)
         answers: Answers = {arm: read_parts(evaluation, arm, rows, self.objects) for arm in evaluation.asked}
-        counts = {"rows_asked": len(rows), "rows_available": available}
-        self._save(status=EvaluationStatus.RUNNING, **counts)  # reading thousands of parts takes its time
+        self._save(rows_asked=len(rows))  # reading thousands of parts takes its time
         while len(answers[arm := min(answers, key=lambda each: len(answers[each]))]) < len(rows):
             if not self._ask(arm, rows, versions, answers):
                 return
-        exports, objects, now = self.exports, self.objects, self.clock()
-        self._end(judged(self.evaluation, export, rows, versions, answers, exports=exports, objects=objects, now=now))
+        self._end(judged(self.evaluation, export, rows, versions, answers, now=self.clock()))
+
+    def _look(self, export: Export, versions: Versions) -> bool:
+        """Find the rows that a version has seen, and take the look; False where too few are left to prove anything.
+
+        The look and what is going to be asked are one write: who dies before it has asked nothing and taken none.
+        """
+        removed = self.overlap.find(export, versions.values(), self._save)
+        self._save()  # who has lost the lease to somebody else decides nothing
+        available = export.files[Split.TEST].examples
+        found = without_overlap(self.evaluation, available, len(removed.rows), removed.kinds, most=EVALUATION_ROWS)
+        if found.contaminated or found.too_few:
+            answers = {arm: read_parts(found, arm, range(available), self.objects) for arm in found.asked}
+            left = questions(export, removed.rows, EVALUATION_ROWS, self.objects)
+            return self._end(refused_unasked(found, left, versions, answers, self.clock()))
+        write_removed(found, removed.rows, self.objects)
+        begun = {"status": EvaluationStatus.RUNNING, "lease": lease(self.owner, self.clock(), LEASE_S)}
+        self._store(found.model_copy(update=begun), lambda each: self.evaluations.begin(each, self.clock()))
+        return True
 
     def _versions(self) -> Versions:
         """The versions as they were when the evaluation began: a prompt may change before it ends."""

@@ -31,6 +31,7 @@ from tuneloop.domain.evaluation import Evaluation, EvaluationStatus
 from tuneloop.domain.leases import lease
 from tuneloop.store.objects import Objects
 from tuneloop.store.table import Table
+from tuneloop.store.uploading import Upload
 
 LINES = [*steps.questions(60), chat(CANARY, CANARY, subject=SUBJECT, split="test")]
 
@@ -40,7 +41,7 @@ def dying(at: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """The process dies before its n-th write of whatever kind."""
     writes: list[int] = []
     with monkeypatch.context() as patch:
-        for owner, name in ((Table, "commit"), (Objects, "put"), (Objects, "remove")):
+        for owner, name in ((Table, "commit"), (Objects, "put"), (Objects, "remove"), (Upload, "end")):
             patch.setattr(owner, name, _counted(getattr(owner, name), writes, at))
         yield writes
 

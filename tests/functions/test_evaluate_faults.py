@@ -160,7 +160,7 @@ def test_a_slow_provider_is_paid_once_for_each_answer(
     assert min(parts.values()) >= 2
     assert max(parts.values()) <= rows * seconds / 8 / 45 + 1
     expected_keys = {f"{arm}-{part:07d}.jsonl" for arm, number in parts.items() for part in range(number)}
-    assert set(parts_of(world, found["id"])) == expected_keys | {"versions.jsonl"}
+    assert set(parts_of(world, found["id"])) == expected_keys | {"versions.jsonl", "removed.bin"}
 
 
 def test_what_was_answered_before_the_provider_went_away_is_kept(world: World) -> None:
@@ -215,7 +215,7 @@ def test_a_rival_who_took_over_is_left_alone(world: World) -> None:
 
     row = stored(world, found["id"])
     assert (row.status, row.parts, row.lease and row.lease.owner) == ("running", {}, "rival")
-    assert parts_of(world, found["id"]) == ["versions.jsonl"]
+    assert parts_of(world, found["id"]) == ["removed.bin", "versions.jsonl"]
 
 
 def test_an_evaluation_asks_with_the_prompts_that_it_began_with(world: World) -> None:

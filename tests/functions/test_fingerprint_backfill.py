@@ -81,7 +81,7 @@ def test_what_is_made_later_is_what_the_freeze_would_have_written(
         assert backfilled(world, export) == written
 
 
-def form(number: int) -> dict[str, Any]:
+def a_form(number: int) -> dict[str, Any]:
     asked = (
         "Dear shop, I write to you because I have now been waiting for longer than a week, nobody picks up the phone, "
         f"and the page where I could follow my parcel shows nothing at all; my order {number} is late, please help"
@@ -90,7 +90,7 @@ def form(number: int) -> dict[str, Any]:
 
 
 def test_a_form_stays_a_form(world: World) -> None:
-    collecting(world, [form(number) for number in range(200)])
+    collecting(world, [a_form(number) for number in range(200)])
     export = stored(world, exported(world))
     written = read(export)
 
@@ -100,7 +100,7 @@ def test_a_form_stays_a_form(world: World) -> None:
 
 
 def test_so_it_does_when_an_erasure_has_made_it_look_smaller(world: World, later: Later) -> None:
-    lines = [form(number) for number in range(MOST_ALIKE + 1)]
+    lines = [a_form(number) for number in range(MOST_ALIKE + 1)]
     others = [chat(f"Where is the {n}th parcel of {n * 7919}?", "late") for n in range(100)]
     collecting(world, lines + others)
     before = exported(world)

@@ -1,7 +1,7 @@
 """Evaluations: a candidate against what serves today and against the base, on the same held-out examples.
 
 Each arm answers every test example, and each answer is right or wrong. The gate is a paired, one-sided mid-p McNemar
-test of candidate against stable. Test rows whose prompt an arm was trained on leave the comparison for every arm.
+test of candidate against stable. Test rows that share something with what an arm was trained on are asked of no arm.
 A question that the provider refuses counts as wrong; where more than a few are, they say nothing about the version.
 """
 
@@ -102,12 +102,16 @@ class Comparison(BaseModel):
 
 
 class EvaluationView(BaseModel):
-    """An evaluation as its users read it; `removed_overlap` counts test rows whose prompt was in training.
+    """An evaluation as its users read it.
 
     `candidate` is compared with `stable`; what the verdict does is said by `intent`: a `report` decides nothing.
-    Of `rows_available` test rows each version is asked `rows_asked`, the same for all, and `examples` of them count.
-    Of those `free_text` expect an answer of several words that no other row expects, which is hardly ever equal.
-    `look` is its number among the looks at its dataset's test rows within a year, 0 where there are no such rows.
+    Of `rows_available` test rows, `removed_overlap` share something with what a version was trained or validated on and
+    are asked of none; `removed_by` counts them by what they share, some more than once: `prompt`, `exact`, `subject`,
+    `conversation`, `near_duplicate`. Of the others each version is asked `rows_asked`, the same for all, and `examples`
+    count. Of those `free_text` expect an answer of several words that no other row expects, which is hardly ever equal.
+    If more than 20% are removed (`contaminated`) or fewer than 20 are left (`too_few`), nothing could be proved: none
+    is asked, and `examples` are those left.
+    `look` is its number among the looks at its dataset's test rows within a year, 0 while it has asked none.
     The provider didn't tell the tokens of `unmetered` answers, so `cost_usd` is what the others cost; it is an upper
     bound where cached tokens are in it at the full rate.
     """
@@ -129,6 +133,7 @@ class EvaluationView(BaseModel):
     rows_asked: int = 0
     examples: int = 0
     removed_overlap: int = 0
+    removed_by: dict[str, int] = {}
     contaminated: bool = False
     too_few: bool = False
     free_text: int = 0
@@ -147,6 +152,7 @@ class Evaluation(EvaluationView):
     """An evaluation with what its workers keep about it: who holds it, and the parts written so far for each arm.
 
     `announced_again` is when its verdict was last announced once more, None if that was never needed.
+    `overlap_was_found` says that the rows to leave out are stored; older versions left them out at the end.
     """
 
     tenant: Name
@@ -154,8 +160,14 @@ class Evaluation(EvaluationView):
     attempt: int = 1
     parts: dict[ArmName, int] = {}
     waiting_since: datetime | None = None
+    overlap_was_found: bool = False
     lease: Lease | None = None
     seq: int = 0
+
+    @property
+    def overlap_is_known(self) -> bool:
+        """Whether the rows to leave out are known; one that begins anew looks for them anew, in other rows."""
+        return self.overlap_was_found and self.status != EvaluationStatus.REQUESTED
 
     @property
     def is_open(self) -> bool:
@@ -291,6 +303,30 @@ def p_text(p_value: float) -> str:
 def is_contaminated(rows: int, removed: int) -> bool:
     """Whether so much of the test set was in training that the rest is no longer the set that was drawn."""
     return removed > MOST_REMOVED_SHARE * rows
+
+
+def without_overlap(
+    evaluation: Evaluation, available: int, removed: int, kinds: dict[str, int], *, most: int
+) -> Evaluation:
+    """The evaluation once it is known how many of its test rows a version has seen, and whether the rest can do.
+
+    Rows are removed first, and of those that are left `most` are asked: so none is lost to the limit, and whether the
+    test is contaminated is told by all of its rows.
+    """
+    left = available - removed
+    contaminated, too_few = is_contaminated(available, removed), left < FEWEST_ROWS
+    is_asked = not (contaminated or too_few)
+    found = {
+        "rows_available": available,
+        "removed_overlap": removed,
+        "removed_by": kinds,
+        "contaminated": contaminated,
+        "too_few": too_few,
+        "rows_asked": min(left, most) if is_asked else 0,
+        "examples": min(left, most) if is_asked else left,
+        "overlap_was_found": True,
+    }
+    return evaluation.model_copy(update=found)
 
 
 def refused_throughout(number: int, answers: Collection[Answered], rows: int) -> EvaluationError | None:

@@ -72,9 +72,9 @@ def _unfit(evaluation: Evaluation) -> Verdict:
     if evaluation.contaminated:
         return _refuse(
             VerdictCode.CONTAMINATED,
-            f"{evaluation.removed_overlap} of {evaluation.rows_asked} test rows were in training data and "
-            f"{evaluation.examples} are left; at most {MOST_REMOVED_SHARE:.0%} may be removed. "
-            "Refresh the test set, or activate by hand.",
+            f"{evaluation.removed_overlap} of {evaluation.rows_available} test rows were in training data, or share a "
+            f"subject, a conversation or their wording with it, and {evaluation.examples} are left; at most "
+            f"{MOST_REMOVED_SHARE:.0%} may be removed. Refresh the test set, or activate by hand.",
         )
     few = f"{evaluation.examples} test rows are too few to prove anything; that takes {FEWEST_ROWS}."
     free = f"More would not help, as their answers are free text, which is compared word for word. {FREE_TEXT_HELP}"

@@ -16,6 +16,7 @@ from tuneloop.store.table import Listing, Table
 from tuneloop.store.writes import Announce, Mark, Save, Write
 
 LOOKS_COUNT = timedelta(days=365)
+# Evaluations of one dataset that begin in the same moment follow each other; more than twenty never do.
 TRIES = 20
 
 
@@ -40,11 +41,14 @@ class Evaluations:
             raise NotFound(f"There is no evaluation {evaluation}.", param="evaluation")
         return found
 
-    def add(self, evaluation: Evaluation, event: AnyEvent, now: datetime) -> Evaluation:
-        """Store a new evaluation as the next look at its dataset's test rows; Stale if its id is taken.
+    def begin(self, evaluation: Evaluation, now: datetime) -> Evaluation:
+        """Store an evaluation that is about to ask rows, as the next look at its dataset's unless it has taken one.
 
-        A look counts for a year; of two that are asked for at the same time one is the next.
+        A look counts for a year; of two that are taken at the same time one is the next. Stale where somebody else
+        wrote the evaluation.
         """
+        if evaluation.look:
+            return self.save(evaluation, now=now)
         partition = keys.look(evaluation.tenant, evaluation.dataset, 0).pk
         for _ in range(TRIES):
             looks = list(self._table.all(partition, _Look))
@@ -52,9 +56,9 @@ class Evaluations:
             key = keys.look(evaluation.tenant, evaluation.dataset, max((look.sk for look in looks), default=0) + 1)
             numbered = evaluation.model_copy(update={"look": counting + 1})
             try:
-                return self.save(numbered, event=event, now=now, mark=Mark(key, now, LOOKS_COUNT))
+                return self.save(numbered, now=now, mark=Mark(key, now, LOOKS_COUNT))
             except Stale:
-                if self.find(evaluation.tenant, evaluation.id):
+                if self.get(evaluation.tenant, evaluation.id).seq != evaluation.seq:
                     raise
         raise Stale(f"Dataset {evaluation.dataset} is looked at too often at once; try again.")
 

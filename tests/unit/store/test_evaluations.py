@@ -51,12 +51,12 @@ def test_each_continuation_is_an_event_of_its_own(app: App) -> None:
 
 
 def looked(app: App, identity: str, now: Any = NOW, **changes: Any) -> int:
-    """Ask for an evaluation; gives the number of its look."""
-    event = EvaluationRequested(tenant="acme", evaluation=identity)
-    return app.evaluations.add(an_evaluation(id=identity, look=0, **changes), event, now).look
+    """Let an evaluation begin; gives the number of its look."""
+    asked = app.evaluations.save(an_evaluation(id=identity, look=0, **changes), now=now)
+    return app.evaluations.begin(asked, now).look
 
 
-def test_each_new_evaluation_is_the_next_look_at_its_dataset_s_test_rows(app: App) -> None:
+def test_each_evaluation_that_begins_is_the_next_look_at_its_dataset_s_test_rows(app: App) -> None:
     assert [looked(app, f"eval-{number}") for number in range(1, 13)] == list(range(1, 13))
     assert looked(app, "eval-other", dataset="sales") == 1
     assert app.evaluations.get("acme", "eval-12").look == 12
@@ -85,13 +85,22 @@ def test_of_two_looks_at_the_same_moment_one_is_the_second(app: App, monkeypatch
     assert (looked(app, "eval-1"), rivals) == (2, [1])
 
 
-def test_the_same_evaluation_asked_for_at_the_same_moment_is_one_look(app: App) -> None:
-    looked(app, "eval-1")
+def test_an_evaluation_that_somebody_else_took_takes_no_look(app: App) -> None:
+    asked = app.evaluations.save(an_evaluation(look=0), now=NOW)
+    app.evaluations.save(asked, now=NOW)
 
     with pytest.raises(Stale):
-        looked(app, "eval-1")
+        app.evaluations.begin(asked, NOW)
 
-    assert looked(app, "eval-2") == 2
+    assert looked(app, "eval-2") == 1
+
+
+def test_an_evaluation_that_begins_anew_keeps_its_look(app: App) -> None:
+    first = app.evaluations.begin(app.evaluations.save(an_evaluation(look=0), now=NOW), NOW)
+
+    again = app.evaluations.begin(first, NOW)
+
+    assert (first.look, again.look, looked(app, "eval-2")) == (1, 1, 2)
 
 
 def test_open_evaluations_of_all_tenants_are_swept_until_they_end(app: App) -> None:
