@@ -21,6 +21,7 @@ from tuneloop.store.datasets import Datasets
 from tuneloop.store.erasures import Erasures
 from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.exports import Exports
+from tuneloop.store.fingerprints import Fingerprints
 from tuneloop.store.generations import Generations
 from tuneloop.store.lines import tokens_in
 from tuneloop.store.membership import Membership
@@ -78,6 +79,8 @@ class Clearing:
                 self._report(self.erasures.get(dataset.tenant, identity), dataset.id, examples, held)
         for export, gone in holders:
             self._rewrite(export, set(gone), dataset.erasures, membership)
+        for export in self.exports.all(dataset.tenant, dataset.id):
+            Fingerprints(self.objects).forget_subjects(export, found.subjects)
 
     def _rewrite(self, export: Export, gone: set[bytes], number: int, membership: Membership) -> None:
         """An evaluation that is at it must begin anew: its answers go by the number of their row."""

@@ -1,7 +1,10 @@
 """Searching: which examples of a dataset are erased, and which of its segments hold a line of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tuneloop.domain.columns import name_number
+from tuneloop.domain.datasets import Segment
 from tuneloop.domain.erasures import Erased
 from tuneloop.store.generations import Generations
 from tuneloop.store.lines import heads_of
@@ -11,9 +14,13 @@ from tuneloop.store.segments import blocks_of
 
 @dataclass
 class Found:
-    """Examples of which nothing is left, with the numbers of the marks that cover them; keys of segments to rewrite."""
+    """Examples of which nothing is left, with the numbers of the marks that cover them; keys of segments to rewrite.
+
+    `subjects` are the erased ones by their numbers: what they sent stays where somebody else sent it too.
+    """
 
     examples: dict[str, set[int]] = field(default_factory=dict)
+    subjects: set[int] = field(default_factory=set)
     segments: set[str] = field(default_factory=set)
 
 
@@ -30,11 +37,17 @@ def search(tenant: str, dataset: str, erased: Erased, *, generations: Generation
                 if numbers := erased.numbers(head.id, head.subject):
                     found.examples.setdefault(head.id, set()).update(numbers)
                     found.segments.add(segment.key)
-    if not found.examples or not erased.has_subjects:
-        return found
+                    if erased.covers("", head.subject):  # by its subject, whatever its id
+                        found.subjects.add(name_number(head.subject))
+    if found.examples and erased.has_subjects:
+        _leave_to_others(found, segments, erased, objects)
+    return found
+
+
+def _leave_to_others(found: Found, segments: Iterable[Segment], erased: Erased, objects: Objects) -> None:
+    """Take back the examples of which another subject's line is left."""
     for segment in segments:
         for block in blocks_of(segment, objects):
             for head in heads_of(block):
                 if head.id in found.examples and not erased.covers(head.id, head.subject):
                     del found.examples[head.id]
-    return found

@@ -13,6 +13,7 @@ from tests.functions.test_erase_examples import (
     CANARY,
     collecting,
     erased_example,
+    erased_subject,
     erasure,
     everything,
     exported,
@@ -95,6 +96,22 @@ def test_the_hashes_of_an_erased_example_leave_its_exports_too(world: World, lat
     assert (len(rows), len(left), gone.subject) == (60, 59, name_number("s7"))
     for number in (gone.prompt, gone.exact, gone.subject):
         assert number.to_bytes(8) not in everything(world)
+
+
+def test_the_hash_of_an_erased_subject_goes_where_others_sent_the_same_too(world: World, later: Later) -> None:
+    shared = chat("Who else has waited for the blue bicycle since the spring?", "late")
+    hers = {**shared, "subject": "ann", "created_at": "2026-11-02T00:00:00Z"}
+    collecting(world, [*steps.questions(20), {**shared, "subject": "bob", "created_at": "2026-11-01T00:00:00Z"}, hers])
+    export = app.exports.get(world.tenant, "support", exported(world)["id"])
+    before = list(Fingerprints(app.objects).rows(export))
+    erased_subject(world, "ann")
+
+    swept(world, later)
+
+    after = list(Fingerprints(app.objects).rows(export))
+    assert name_number("ann") in {row.subject for row in before}
+    assert after == [row._replace(subject=0) if row.subject == name_number("ann") else row for row in before]
+    assert name_number("ann").to_bytes(8) not in everything(world)
 
 
 def test_an_export_that_was_frozen_before_it_had_fingerprints_is_erased_from_all_the_same(

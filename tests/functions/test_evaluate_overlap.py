@@ -58,7 +58,7 @@ def looks(world: World) -> int:
     return sum(row["pk"]["S"] == keys.look(world.tenant, "support", 0).pk for row in found)
 
 
-def promised(row: dict[str, Any], word: str = "please") -> dict[str, Any]:
+def reworded(row: dict[str, Any], word: str = "please") -> dict[str, Any]:
     """A row with a word put in front, as somebody would who wants it to look new."""
     [asked, answer] = row["messages"]
     return {**row, "messages": [{**asked, "content": f"{word} {asked['content']}"}, answer]}
@@ -96,7 +96,7 @@ def test_what_a_row_shares_with_training_is_counted_by_kind(
 
 def test_rows_with_a_word_put_in_front_are_no_new_ones_and_nothing_is_asked(world: World) -> None:
     trained = lines(0, 60)
-    [body] = contest(world, [promised(row) for row in trained[:ROWS]])
+    [body] = contest(world, [reworded(row) for row in trained[:ROWS]])
     seen_by(world, 1, trained)
     provider = Playing(lambda _: "never")
 
@@ -371,7 +371,7 @@ def test_a_version_that_the_loop_trained_is_not_proved_by_its_own_rows_reworded(
     first = app.exports.get(live.tenant, "support", run["export"])
     trained = [json.loads(line) for line in app.objects.lines(first.files[Split.TRAIN].key)]
     live.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"on_drop": "collect"})
-    live.drop("support", [promised(row) for row in trained[:ROWS]], name="test/leak.jsonl")
+    live.drop("support", [reworded(row) for row in trained[:ROWS]], name="test/leak.jsonl")
     live.schedule("collect-examples")
     live.settle()
     second = app.exports.page(live.tenant, "support", 1, None).data[0]

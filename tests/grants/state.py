@@ -15,14 +15,14 @@ from tests.examples import chat
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
 from tuneloop.domain.datasets import Dataset, Drop
-from tuneloop.domain.evaluation import Evaluation, Intent
+from tuneloop.domain.evaluation import FEWEST_ROWS, Evaluation, Intent
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.exports import Export
 from tuneloop.domain.registry import Version, new_model
 from tuneloop.domain.training import ControlledRun
 
 NAME = "support"
-SPLITS = {"train": 12, "validation": 2, "test": 4}
+SPLITS = {"train": 12, "validation": 2, "test": FEWEST_ROWS}  # fewer test rows would be asked of nobody
 
 
 def long_ago() -> datetime:
@@ -31,9 +31,14 @@ def long_ago() -> datetime:
 
 
 def lines() -> list[bytes]:
-    """Examples with two answers, enough to train on, each marked for its split."""
+    """Examples with two answers, enough to train on, each marked for its split and of a subject of its own."""
     rows = [
-        chat(f"Where is parcel {split} {number}?", ("late", "lost")[number % 2], split=split)
+        chat(
+            f"Where is parcel {split} {number}?",
+            ("late", "lost")[number % 2],
+            split=split,
+            subject=f"{split}-{number}",
+        )
         for split, many in SPLITS.items()
         for number in range(many)
     ]

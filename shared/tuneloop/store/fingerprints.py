@@ -23,6 +23,7 @@ from tuneloop.store.objects import IN_MEMORY_BYTES, Objects
 
 HASHES = 5
 ROW = Struct(f">B{HASHES}Q{BANDS}I")
+SUBJECT_PLACE = 4  # among the numbers of a row
 WORD = 8
 # Rows are packed and read so many at a time: 1.2 MB, enough for the loops to run in C, little beside the columns.
 AT_ONCE = 1 << 14
@@ -73,6 +74,22 @@ class Fingerprints:
                         kept.write(row)
             kept.seek(0)
             self._objects.put(fingerprints_key(folder), kept)
+
+    def forget_subjects(self, export: Export, subjects: Collection[int]) -> None:
+        """Take some subjects' hashes out of an export's fingerprints, if it has any: what they sent others sent too."""
+        key, changed = fingerprints_key(export.folder), False
+        if not subjects or not self._objects.exists(key):
+            return
+        with self._objects.download(key) as file, SpooledTemporaryFile(IN_MEMORY_BYTES) as kept:
+            for packed in iter(lambda: file.read(ROW.size * AT_ONCE), b""):
+                for row in ROW.iter_unpack(packed):
+                    is_forgotten = row[SUBJECT_PLACE] in subjects
+                    changed = changed or is_forgotten
+                    subject = 0 if is_forgotten else row[SUBJECT_PLACE]
+                    kept.write(ROW.pack(*row[:SUBJECT_PLACE], subject, *row[SUBJECT_PLACE + 1 :]))
+            if changed:
+                kept.seek(0)
+                self._objects.put(key, kept)
 
 
 def _packed(columns: Columns, rows: slice) -> bytes:

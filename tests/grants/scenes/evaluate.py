@@ -6,6 +6,7 @@ from tests.grants.scene import scene
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
 from tuneloop.domain.evaluation import Answered, ArmName, EvaluationStatus
+from tuneloop.store.fingerprints import Fingerprints, fingerprints_key
 
 EVALUATE = "evaluate"
 
@@ -50,6 +51,19 @@ def every_version_is_asked_and_compared(stage: Stage) -> None:
 
     ended = stage.evaluations.get(stage.tenant, asked.id)
     assert (ended.status, ended.progress, ended.error) == ("completed", 1.0, None), ended
+
+
+@scene(EVALUATE, "EvaluationRequested")
+def an_export_of_an_older_version_is_looked_into(stage: Stage) -> None:
+    asked = state.evaluation(stage)
+    export = stage.exports.get(stage.tenant, asked.dataset, asked.export)
+    stage.objects.remove(stage.objects.everything(fingerprints_key(export.folder)))
+
+    stage.wake("evaluate.EvaluationRequested", tenant=stage.tenant, evaluation=asked.id)
+
+    assert stage.evaluations.get(stage.tenant, asked.id).status == "completed"
+    subjects = {row.subject for row in Fingerprints(stage.objects).rows(export)}
+    assert len(subjects) > 1, "only the dataset tells subjects, and it was not read"
 
 
 @scene(EVALUATE, "every-5-minutes")
