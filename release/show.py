@@ -81,7 +81,7 @@ class Show:
         if (cost := evaluation["cost_usd"]) is not None:
             self.say(f"the answers cost ${cost:.4f}")
         if evaluation["removed_overlap"]:
-            self.say(f"{evaluation['removed_overlap']} test rows left out: a version has seen them, or their like, in training")
+            self.say(f"{evaluation['removed_overlap']} test rows left out: a version has seen them or their like")
 
     def usage(self, rows: list[dict[str, Any]]) -> None:
         """Calls, tokens and dollars per version."""
