@@ -41,7 +41,7 @@ class Api(Construct):
             lambdas.by_name[spec.name],
             scope_permission_to_route=False,  # one permission per function: a policy of many routes outgrows 20 KB
         )
-        for method, path in spec.endpoints:
+        for method, path in spec.gateway_routes:
             self.http.add_routes(path=path, methods=[apigateway.HttpMethod[method]], integration=integration)
 
     def _add_unknown_routes(self, spec: FunctionSpec, lambdas: Lambdas) -> None:

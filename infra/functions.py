@@ -93,6 +93,11 @@ class FunctionSpec:
         return tuple((method, path) for *methods, path in rows for method in methods)
 
     @property
+    def gateway_routes(self) -> tuple[tuple[str, str], ...]:
+        """`endpoints` as API Gateway is told them: it decodes a path first, so that a subject may bring slashes."""
+        return tuple((method, path.replace("{subject}", "{subject+}")) for method, path in self.endpoints)
+
+    @property
     def is_asynchronous(self) -> bool:
         """Whether EventBridge wakes it, so that nobody waits for the answer and a failure has to be kept somewhere."""
         return bool(self.events or self.drops or self.schedules)

@@ -55,7 +55,7 @@ def accepted() -> list[Accepted]:
         *(
             Accepted(f"Api/Http/{method}{path.replace('/', '--')}", "AwsSolutions-APIG4", KEY_IS_CHECKED_INSIDE)
             for spec in FUNCTIONS
-            for method, path in spec.endpoints
+            for method, path in spec.gateway_routes
         ),
         *(
             Accepted("Api/Unknown", "AwsSolutions-APIG4", KEY_IS_CHECKED_INSIDE)

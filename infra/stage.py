@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from tuneloop.domain.addresses import address_fault
+from tuneloop.domain.numbers import whole_in
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[a-z][a-z0-9-]{0,15}", re.ASCII)
@@ -260,7 +261,7 @@ def _parsed(key: str, kind: type, text: str) -> Any:
         if text not in {"true", "false"}:
             raise ValueError(f"{key} is {text!r}: it has to be true or false")
         return text == "true"
-    if kind is int and not text.isdecimal():
+    if kind is int and whole_in(text) is None:
         raise ValueError(f"{key} is {text!r}: it has to be a whole number")
     return kind(text)
 

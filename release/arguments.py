@@ -1,9 +1,10 @@
 """What may be said to the smoke test: amounts that make no sense are refused before anything is looked at or made."""
 
 import argparse
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from release.screen import Refusal
+from tuneloop.domain.numbers import decimal_in
 
 LONGEST_WAIT = 1440  # minutes
 
@@ -20,22 +21,14 @@ def smoke_arguments() -> argparse.Namespace:
 
 
 def _dollars(text: str) -> Decimal:
-    value = _number(text)
+    value = decimal_in(text)
     if value is None or value < 0:
         raise Refusal(f"CAP={text} is no amount of dollars, like 1.00. Nothing was made.")
     return value
 
 
 def _minutes(text: str) -> float:
-    value = _number(text)
+    value = decimal_in(text)
     if value is None or not 0 < value <= LONGEST_WAIT:
         raise Refusal(f"TIMEOUT={text}: it has to be minutes, above 0 and at most {LONGEST_WAIT}. Nothing was made.")
     return float(value)
-
-
-def _number(text: str) -> Decimal | None:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None

@@ -46,7 +46,7 @@ class NewVersionRequest(BaseModel):
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
     prompt: str | None = Field(default=None, max_length=100_000)
     parameters: dict[str, Any] = Field(default={}, max_length=20)
-    is_finetuned: bool | None = None
+    is_finetuned: bool | None = Field(default=None, strict=True)
 
     @field_validator("parameters")
     @classmethod

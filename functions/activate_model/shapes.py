@@ -34,7 +34,7 @@ class DeploymentChange(Reason):
     """The candidate and the share of users (0-1) that it answers; no candidate ends the trial."""
 
     candidate: VersionNumber | None = None
-    share: float = Field(default=0.0, ge=0, le=1)
+    share: float = Field(default=0.0, ge=0, le=1, strict=True)
 
 
 class CurrentDeployment(DeploymentView):

@@ -7,7 +7,7 @@ that polls couldn't be asked. What it names in its metadata is its confirmation.
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from launch_finetune.asking import Wanted, ask, check
@@ -21,6 +21,7 @@ from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.ids import Name as Id
 from tuneloop.domain.jobs import Method
 from tuneloop.domain.limits import RUN_USD
+from tuneloop.domain.numbers import decimal_in
 from tuneloop.domain.offers import Offer, epochs_of
 from tuneloop.domain.pricing import training_cost
 from tuneloop.domain.registry import new_model
@@ -68,11 +69,8 @@ class NewJob(JobRequest, extra="forbid"):
         said = (self.metadata or {}).get(CONFIRMING)
         if said is None:
             return None
-        try:
-            amount = Decimal(said)
-        except InvalidOperation:
-            amount = Decimal(-1)
-        if not (amount.is_finite() and 0 <= amount <= RUN_USD):
+        amount = decimal_in(said)
+        if amount is None or not 0 <= amount <= RUN_USD:
             raise InvalidInput(f"{PLACE}: must be an amount of US dollars, such as 12.50.", param=PLACE)
         return amount
 

@@ -8,7 +8,9 @@ OpenAI's error shape. What is asked of AWS after the deadline is refused too, so
 import json
 from collections.abc import Callable
 from http import HTTPStatus
+from re import Match
 from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import (
@@ -32,7 +34,19 @@ from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.words import name_in
 from tuneloop.forms import Form
 from tuneloop.observability import log_failure, logger
-from tuneloop.routines import Route, arguments, family_or_name, is_body, is_path_of, query_of
+from tuneloop.routines import (
+    GREEDY,
+    Kind,
+    Route,
+    arguments,
+    check_kinds,
+    family_or_name,
+    is_body,
+    kinds_of,
+    path_with,
+    query_of,
+    texts_in,
+)
 from tuneloop.store.table import Listing, refusals
 from tuneloop.wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
 from tuneloop.wire.faults import LONGEST_PARAM, described
@@ -103,13 +117,21 @@ def listed(page: Listing[Any], view: type[V]) -> ListOf[V]:
     return ListOf(data=[view.model_validate(row.model_dump()) for row in page.data], next_cursor=page.cursor)
 
 
+class _Resolver(APIGatewayHttpResolver):
+    """Powertools' resolver for paths whose texts are percent-encoded, as its patterns know few letters beyond ASCII."""
+
+    def _convert_matches_into_route_keys(self, match: Match[str]) -> dict[str, str]:
+        return {name: unquote(text) for name, text in match.groupdict().items()}
+
+
 class Api:
     """The routes of one function."""
 
     def __init__(self, app: App) -> None:
-        self.resolver = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=parse_json)
+        self.resolver = _Resolver(enable_validation=True, json_body_deserializer=parse_json)
         self.scopes: dict[str, Scope] = {}
         self.queries: dict[str, frozenset[str]] = {}
+        self.kinds: dict[str, dict[str, Kind]] = {}  # what numbers and dates in a route's path and query look like
         self.families: dict[str, str] = {}
         self.bodies: set[str] = set()  # the routes that take one
         self.unkeyed: set[str] = set()  # the routes that take a signature in place of a key
@@ -146,7 +168,7 @@ class Api:
 
         def register(routine: Route) -> Route:
             """Note what the route takes, and let it answer."""
-            self.queries[route] = query_of(routine, route)
+            self.queries[route], self.kinds[route] = query_of(routine, route), kinds_of(routine, route)
             self.bodies.update([route] if any(map(is_body, arguments(routine))) else [])
             told: dict[str, Any] = {"x-scope": scope.value}
             if form:
@@ -197,10 +219,10 @@ class Api:
         """Answer an HTTP API event (payload 2.0)."""
         with self._app.answering_within(ANSWER_WITHIN_S):
             try:
-                if event["routeKey"] in self.unkeyed and is_path_of(event["routeKey"], event["rawPath"]):
-                    return self.resolver.resolve(event, context)
+                if event["routeKey"] in self.unkeyed:
+                    return self.resolver.resolve(_routed(event), context)
                 self._key = self._identify(event)
-                return self.resolver.resolve(self._admit(event, self._key), context)
+                return self.resolver.resolve(self._admit(_routed(event), self._key), context)
             except TuneloopError as error:
                 return self._plain(event, self._refusal(error))
             except Exception as error:  # noqa: BLE001 - an entry point: what breaks before a route is told in our shape
@@ -229,8 +251,7 @@ class Api:
     def _admit(self, event: dict[str, Any], key: ApiKey) -> dict[str, Any]:
         """The event as its route reads it, if the key may call that route and it has a place for all that was sent."""
         logger.append_keys(key=key.id)  # until the next invocation: what a leaked key was used for
-        scope = self.scopes.get(event["routeKey"])
-        if scope is None or not is_path_of(event["routeKey"], event["rawPath"]):
+        if (scope := self.scopes.get(event["routeKey"])) is None:
             raise _no_route()
         key.require(scope)
         route = event["routeKey"]
@@ -240,6 +261,8 @@ class Api:
             raise _no_parameter(unknown[0], known)
         readable = self._readable(event)
         self._require_place(readable)
+        texts = event.get("queryStringParameters") or {}
+        check_kinds(self.kinds[route], texts | (texts_in(route, event["rawPath"]) or {}))
         return readable
 
     def _require_place(self, event: dict[str, Any]) -> None:
@@ -316,6 +339,14 @@ def _field_in(body: str | None) -> str | None:
     except json.JSONDecodeError:
         return None
     return next(iter(value), None) if isinstance(value, dict) else None
+
+
+def _routed(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with its route as it is registered and the route's own path; NotFound where it has another path."""
+    if (texts := texts_in(event["routeKey"], event["rawPath"])) is None:
+        raise _no_route()
+    route = event["routeKey"].replace(GREEDY, "}")
+    return {**event, "routeKey": route, "rawPath": path_with(route, texts)}
 
 
 def _as_json(event: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,12 @@ BEYOND: dict[str, Callable[[Json], Json]] = {
     "minItems": lambda least: [{}] * (least - 1),
     "maxProperties": lambda most: {str(number): "x" for number in range(most + 1)},
 }
+# What looks like a number or a truth and is of another type, or no number at all: JSON has a type for each.
+NEAR: dict[str, list[Json]] = {
+    "integer": [True, False, 1.0, -0.0, 1.5, "1", "1_0", " 1", "-0", "+1", "\uff11", "0x1"],
+    "number": [True, False, "1", "1_0", " 1", "-0", "NaN", "Infinity", "1e1"],
+    "boolean": [0, 1, 1.0, "true", "false", "no", "1", ""],
+}
 UNKNOWN = "colour_of_the_bird"
 
 
@@ -108,6 +114,7 @@ def _refused(schema: Json) -> Iterator[Json]:
     taken = {kind for part in _branches(schema) for kind in _types(part)}
     others = [kind for kind in WRONG if kind not in taken]
     yield from (WRONG[kind] for kind in others if kind in ("null", others[0]))
+    yield from (value for kind in NEAR for value in NEAR[kind] if kind in _kinds(schema) and _kind(value) not in taken)
     for part in _branches(schema):
         yield from (value(part[rule]) for rule, value in BEYOND.items() if rule in part)
 
@@ -117,6 +124,16 @@ def _types(schema: Json) -> frozenset[str]:
         return frozenset({"number" if kind == "integer" else kind})
     values = [schema["const"]] if "const" in schema else schema.get("enum", [])
     return frozenset({"string"}) if values and all(isinstance(value, str) for value in values) else EVERYTHING
+
+
+def _kinds(schema: Json) -> set[str]:
+    return {part["type"] for part in _branches(schema) if "type" in part}
+
+
+def _kind(value: Json) -> str:
+    """The type of a value as a body's schema names it, numbers all alike but for those with a fraction."""
+    kinds = {bool: "boolean", str: "string", int: "number", float: "fraction"}
+    return kinds[type(value)]
 
 
 def _branches(schema: Json) -> list[Json]:

@@ -17,13 +17,14 @@ from tests.world import http_event, invoke
 
 # What an HTTP API hands over as text (AWS, payload format 2.0, read 2026-11); all else comes as base64.
 TEXTS = ("text/", "application/json", "application/javascript", "application/xml")
-ENDPOINTS = [(method, path, spec.name) for spec in FUNCTIONS for method, path in spec.endpoints]
+ENDPOINTS = [(method, path, spec.name) for spec in FUNCTIONS for method, path in spec.gateway_routes]
 
 
 def found(method: str, path: str) -> tuple[str, str]:
     """The route and the function that a call belongs to."""
     for wanted, pattern, function in ENDPOINTS:
-        if wanted == method and re.fullmatch(re.sub(r"{\w+}", "[^/]+", pattern), path):
+        looks = re.sub(r"{\w+}", "[^/]+", re.sub(r"{\w+\+}", ".+", pattern))
+        if wanted == method and re.fullmatch(looks, path, re.DOTALL):
             return f"{method} {pattern}", function
     return "$default", "complete-chat"
 
@@ -34,11 +35,11 @@ class Gateway(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """Answer one call."""
         split = urlsplit(self.path)
-        path = unquote(split.path)
+        path = unquote(split.path.replace("%25", "%2525"))  # as an HTTP API does
         route, function = found(self.command, path)
         query = dict(parse_qsl(split.query, keep_blank_values=True))
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        event = http_event(f"{self.command} {path}", path, None, None, query)
+        event = http_event(f"{self.command} /", path, None, None, query)
         event["routeKey"] = route
         event["headers"] = {name.lower(): value for name, value in self.headers.items()}
         is_text = self.headers.get("content-type", "text/plain").startswith(TEXTS)

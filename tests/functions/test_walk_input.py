@@ -16,11 +16,17 @@ from tuneloop.domain.limits import BODY_BYTES
 NAMES = {name for operation in OPERATIONS for name in operation.names}
 IDS = dict.fromkeys(NAMES, "support")
 WITH_BODY = [operation for operation in OPERATIONS if operation.body]
-BAD_NAMES = ("UPPER", "a_b", "-a", "a" * 64, "ü", "a.b", "..", "%00", "a%20b", "a#b", "a'b", "1 OR 1=1", "\x00", " ")
+BAD_NAMES = (
+    *("support\n", "support%0A", "support%00", "supp%6Frt\n", "support%20", "%FF", "\u0131", "UPPER", "a_b", "-a"),
+    *("a" * 64, "ü", "a.b", "..", "%00", "a%20b", "a#b", "a'b", "1 OR 1=1", "\x00", " "),
+)
 BAD_QUERY: dict[str, list[str]] = {
-    "integer": ["many", "1.5", "", "1e3", "9" * 5000],
-    "date": ["yesterday", "2026-13-01"],
-    "number": ["much", "nan"],
+    "integer": [
+        *("many", "1.5", "", "1e3", "9" * 5000, "1_0", " 10", "10 ", "10\n", "+10", "010", "-0", "0x10", "1.0", "true"),
+        *("\uff11\uff10", "\u0661", "None"),
+    ],
+    "date": ["yesterday", "2026-13-01", "1764547200", "20261201", "2026-12-01T00:00:00", "2026-12-1", "2026-12-01\n"],
+    "number": ["much", "nan", "inf", "-0", "0_1", "+0.5", ".5", "1.", " 0.5", "0.5 ", "1e-1", "\uff10.5", "true"],
     "boolean": ["maybe", "2"],
 }
 

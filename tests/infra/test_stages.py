@@ -149,7 +149,10 @@ def test_names_of_all_lengths_stay_within_aws_s_limit_of_64_letters() -> None:
     ("settings", "why"),
     [
         ({"architecture": "mips"}, "arm64 or x86_64"),
-        ({"settle_s": "soon"}, "a whole number"),
+        *(
+            ({"settle_s": no_number}, "a whole number")
+            for no_number in ("soon", "1_0", " 10", "+10", "\uff11\uff10", "-0", "")
+        ),
         ({"uses_bootstrap_roles": "no"}, "true or false"),
         ({"log_retention_days": "2"}, "one of"),
         ({"provider": "own"}, "set all three"),

@@ -28,7 +28,7 @@ def test_the_api_has_every_route_of_the_table_and_no_other(template: Template) -
     }
 
     (front_door,) = (function_of(spec) for spec in FUNCTIONS if spec.unknown_routes)
-    known = {f"{method} {path}": function_of(spec) for spec in FUNCTIONS for method, path in spec.endpoints}
+    known = {f"{method} {path}": function_of(spec) for spec in FUNCTIONS for method, path in spec.gateway_routes}
     assert routes == known | {"$default": front_door}
     assert {integration["PayloadFormatVersion"] for integration in integrations.values()} == {"2.0"}
 

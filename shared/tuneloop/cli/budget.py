@@ -1,7 +1,7 @@
 """`tuneloop budget`: what a tenant may spend on training in a month, with AWS credentials."""
 
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -9,6 +9,7 @@ import typer
 from tuneloop.cli.stage import StageOption, spendings, tenants
 from tuneloop.domain.errors import InvalidInput, NotFound
 from tuneloop.domain.limits import RUN_USD
+from tuneloop.domain.numbers import decimal_in
 from tuneloop.domain.spending import month_of, usd
 
 CENT = Decimal("0.01")
@@ -34,11 +35,8 @@ def budget(tenant: TenantArgument, monthly_usd: MonthlyOption = None, stage: Sta
 def _dollars(text: str) -> Decimal | None:
     if text == "none":
         return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not amount.is_finite() or not 0 <= amount <= RUN_USD or amount != amount.quantize(CENT):
+    amount = decimal_in(text)
+    if amount is None or not 0 <= amount <= RUN_USD or amount != amount.quantize(CENT):
         message = f"--monthly-usd has to be dollars and whole cents from 0 to {RUN_USD:,}, or `none`."
         raise InvalidInput(message, param="monthly-usd")
     return amount

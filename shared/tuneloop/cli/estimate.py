@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from tuneloop.cli.numbers import whole_option
 from tuneloop.cli.reading import FileArgument, SettingsOption, examples_of, in_words, kept, refuse, settings_in
 from tuneloop.domain.estimates import COUNTED_ERROR, Basis, Estimate, UsdRange, estimate
 from tuneloop.domain.examples import Example
@@ -19,7 +20,7 @@ from tuneloop.validation import Task, validate
 
 SAMPLED = 1_000
 
-CallsOption = Annotated[int | None, typer.Option(min=1, help="Calls a month to what was trained.")]
+CallsOption = Annotated[int | None, whole_option(1, text="Calls a month to what was trained.")]
 ProviderOption = Annotated[str, typer.Option(help="Whose base models.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 

@@ -9,11 +9,12 @@ from rich.live import Live
 from rich.table import Column, Table
 
 from tuneloop.cli.api import ApiClient
+from tuneloop.cli.numbers import whole_option
 from tuneloop.cli.progress import RunProgress, status_text
 from tuneloop.cli.screen import screen
 
 commands = typer.Typer(help="Training runs.", no_args_is_help=True)
-LimitOption = Annotated[int, typer.Option(min=1, max=100)]
+LimitOption = Annotated[int, whole_option(1, 100)]
 
 
 @commands.command("list")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 from rich.text import Text
 
+from tuneloop.cli.numbers import whole_option
 from tuneloop.cli.reading import UNUSABLE, FileArgument, SettingsOption, refuse, settings_in
 from tuneloop.cli.report import show
 from tuneloop.domain.examples import Problem
@@ -36,9 +37,7 @@ ModelOption = Annotated[
         help="The base model whose limit of tokens an example is held against: any that the catalog names.",
     ),
 ]
-ProcessesOption = Annotated[
-    int | None, typer.Option(min=1, max=MOST_PROCESSES, help="Processes; two for a large file if not said.")
-]
+ProcessesOption = Annotated[int | None, whole_option(1, MOST_PROCESSES, "Processes; two for a large file if not said.")]
 
 
 def check_file(

@@ -15,7 +15,7 @@ from tuneloop.domain.examples import Problem
 from tuneloop.domain.ids import Name
 from tuneloop.domain.limits import POLICIES_KEPT, REQUIRED_EXAMPLES, RUN_USD, TEMPLATES_KEPT, TRUSTED_SUBJECTS
 from tuneloop.domain.policy import DEFAULT, FIRST_RULES, LATEST_RULES, LEAST_TRAINED, Policy
-from tuneloop.domain.pricing import Usd
+from tuneloop.domain.pricing import GivenUsd, Usd
 from tuneloop.domain.tables import CsvColumns
 from tuneloop.domain.templates import Template
 from tuneloop.domain.trust import Trust
@@ -237,7 +237,7 @@ class DatasetChange(BaseModel):
     on_invalid: OnInvalid | None = None
     provider: Name | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
-    max_run_usd: Usd | None = Field(default=None, ge=0, le=RUN_USD)
+    max_run_usd: GivenUsd | None = Field(default=None, ge=0, le=RUN_USD)
     train_on_review: bool | None = Field(default=None, strict=True)
     trust: Trust | None = None
     trusted_subjects: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] | None = Field(

@@ -9,7 +9,7 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.ids import Name
@@ -35,6 +35,13 @@ class Origin(StrEnum):
 FEEDBACK = frozenset(Origin)
 
 
+def _is_true(value: object) -> object:
+    """The value itself; ValueError for a number, as 1 and 1.0 equal true."""
+    if not isinstance(value, bool):
+        raise ValueError("must be true")
+    return value
+
+
 class Feedback(BaseModel):
     """What a user thought of one answer: a rating of 1 to 5, that it was right, or what it should have been.
 
@@ -46,7 +53,7 @@ class Feedback(BaseModel):
 
     inference_id: str = Field(max_length=300)
     rating: int | None = Field(default=None, ge=1, le=5, strict=True)
-    correct: Literal[True] | None = None
+    correct: Annotated[Literal[True], BeforeValidator(_is_true)] | None = None
     correction: Text | dict[str, Any] | None = None
     correction_fields: list[Text] | None = Field(default=None, min_length=1, max_length=100)
     messages: Annotated[list[Any] | None, WithJsonSchema(OBJECTS)] = Field(default=None, min_length=1)

@@ -22,11 +22,11 @@ class Hyperparameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    n_epochs: int | None = Field(default=None, ge=1, le=1000)
-    batch_size: int | None = Field(default=None, ge=1, le=100_000)
-    learning_rate_multiplier: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False)
-    learning_rate: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
-    beta: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
+    n_epochs: int | None = Field(default=None, ge=1, le=1000, strict=True)
+    batch_size: int | None = Field(default=None, ge=1, le=100_000, strict=True)
+    learning_rate_multiplier: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False, strict=True)
+    learning_rate: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False, strict=True)
+    beta: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False, strict=True)
     prompt_loss_weight: Annotated[None, BeforeValidator(_retired)] = Field(
         default=None, json_schema_extra={"deprecated": True}
     )

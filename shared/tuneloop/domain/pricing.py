@@ -5,12 +5,30 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+from tuneloop.domain.numbers import decimal_in
 
 MILLION = 1_000_000
 
 Usd = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 """US dollars: exact decimals inside, JSON numbers outside."""
+
+
+def _dollars(value: object) -> object:
+    """The exact decimal of a JSON number, or of a text that is one; an error for anything else, minus zero too."""
+    text = value if isinstance(value, str) else None
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        text = f"{Decimal(str(value)):f}"
+    amount = decimal_in(text) if text is not None else None
+    if amount is None:
+        raise PydanticCustomError("decimal_parsing", "must be a number")
+    return amount
+
+
+GivenUsd = Annotated[Usd, BeforeValidator(_dollars)]
+"""US dollars as a caller gives them: a number, or a text of plain digits such as "12.50"."""
 
 
 class Price(BaseModel):

@@ -17,7 +17,7 @@ from tuneloop.domain.ids import Name, digest
 from tuneloop.domain.jobs import RunError
 from tuneloop.domain.json_texts import KeptAsText
 
-VersionNumber = Annotated[int, Field(ge=0, le=999_999)]  # six digits in its key
+VersionNumber = Annotated[int, Field(ge=0, le=999_999, strict=True)]  # six digits in its key
 
 
 class Model(BaseModel):

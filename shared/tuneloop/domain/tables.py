@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tuneloop.domain.diagnosis import BYTE_ORDER_MARK, problem_of_start
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.limits import COLUMN_CHARACTERS, LINE_BYTES, LINE_PARTS
+from tuneloop.domain.numbers import decimal_in
 from tuneloop.domain.shaping import COMPLETED, PLAIN, RENDERED, Record
 from tuneloop.domain.words import name_in
 
@@ -221,7 +222,5 @@ def _row(cells: list[str], header: Header) -> dict[str, str | float]:
 
 
 def _number(cell: str) -> str | float:
-    try:
-        return float(cell)
-    except ValueError:  # told as what is no quality
-        return cell
+    number = decimal_in(cell)
+    return cell if number is None else float(number)  # what is no number is told as no quality

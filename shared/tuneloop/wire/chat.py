@@ -50,7 +50,14 @@ class ChatMessage(Shape):
 class StreamOptions(Shape):
     """How a streamed answer is sent; `include_usage` asks for a last chunk with the token counts."""
 
-    include_usage: bool | None = None
+    include_usage: bool | None = Field(default=None, strict=True)
+
+
+def _is_whole(value: object) -> object:
+    """The value itself; ValueError where it equals a whole number and isn't one, as `true` and 1.0 equal 1."""
+    if isinstance(value, bool | float):
+        raise ValueError("must be 1, as a whole number")
+    return value
 
 
 class ChatRequest(Shape):
@@ -60,12 +67,12 @@ class ChatRequest(Shape):
     messages: list[ChatMessage] = Field(min_length=1)
     user: str | None = None
     safety_identifier: str | None = None
-    stream: bool | None = None
+    stream: bool | None = Field(default=None, strict=True)
     stream_options: StreamOptions | None = None
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
-    n: Literal[1] | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2, strict=True)
+    max_tokens: int | None = Field(default=None, ge=1, strict=True)
+    max_completion_tokens: int | None = Field(default=None, ge=1, strict=True)
+    n: Annotated[Literal[1], BeforeValidator(_is_whole)] | None = None
     response_format: dict[str, Any] | None = None
     metadata: Metadata | None = None
 
