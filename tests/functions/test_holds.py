@@ -297,8 +297,28 @@ def test_what_was_taken_off_before_an_upgrade_stays_off_after_it(
     assert app.models.deployment(world.tenant, "support").knows_holds
 
 
+def test_an_evaluation_of_before_an_upgrade_does_not_undo_an_emergency_of_before_it(world: World) -> None:
+    [body] = contest(world, contests.lines(40))
+    Playing(knowing("v1"))
+    steps.decide(world, "activate", {"version": 1})
+    steps.decide(world, "deactivate", {"reason": "users complain"})
+    asked = contests.request(world, body)
+    row = keys.evaluation(world.tenant, asked["id"])
+    world.dynamodb.update_item(
+        TableName=TABLE, Key={"pk": {"S": row.pk}, "sk": {"S": row.sk}}, UpdateExpression="REMOVE intent"
+    )
+    written_before(world, "support", stable=0)
+
+    world.settle()
+
+    found = contests.read(world, asked["id"])
+    assert (found["intent"], found["verdict"]["promote"]) == ("promote", True)
+    assert steps.deployment(world)["stable"] == 0
+    assert [line["action"] for line in steps.history(world)] == ["refuse", "deactivate", "activate"]
+
+
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
