@@ -61,10 +61,10 @@ def roll_back(tenant: str, model: str, *, by: str, reason: str, models: Models, 
 
 
 class Resumed(NamedTuple):
-    """A deployment without its hold, and the versions that the hold kept from being activated."""
+    """A deployment without its hold, and what the hold kept from being activated and a person may activate now."""
 
     deployment: Deployment
-    refused: list[RefusedVersion]
+    could_activate: list[RefusedVersion]
 
 
 def resume(tenant: str, model: str, *, by: str, reason: str, models: Models, now: datetime) -> Resumed:
@@ -74,7 +74,9 @@ def resume(tenant: str, model: str, *, by: str, reason: str, models: Models, now
     """
     old = models.deployment_with_hold(tenant, model)
     new = _decide(old, released(old), Action.RESUME, by, reason, models, now)
-    return Resumed(new, old.hold.refused if old.hold else [])
+    refused = old.hold.refused if old.hold else []
+    others = [each for each in refused if each.version != new.stable]
+    return Resumed(new, [each for each in others if models.version(tenant, model, each.version).can_answer])
 
 
 def share(

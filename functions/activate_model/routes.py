@@ -128,7 +128,7 @@ def post_resume(model: Name, why: Reason = BY_HAND) -> ResumedDeployment:
     or ask for its evaluation again with `promote: true`.
     """
     resumed = resume(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now())
-    return ResumedDeployment(**current(resumed.deployment).model_dump(), could_activate=resumed.refused)
+    return ResumedDeployment(**current(resumed.deployment).model_dump(), could_activate=resumed.could_activate)
 
 
 @api.route("GET /v1/models/{model}/history", Scope.READ)

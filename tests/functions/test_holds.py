@@ -13,7 +13,7 @@ from tests.functions.test_activate_model import verdict
 from tests.world import TABLE, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
-from tuneloop.domain.registry import Action, HistoryEntry
+from tuneloop.domain.registry import Action, HistoryEntry, VersionStatus
 from tuneloop.store import keys
 from tuneloop.store.writes import Save
 
@@ -170,15 +170,20 @@ def test_a_refused_verdict_that_comes_again_is_named_once(world: World) -> None:
     assert [line["action"] for line in steps.history(world)] == ["refuse", "deactivate", "activate"]
 
 
-def test_the_newest_refused_versions_are_named(world: World) -> None:
+def test_a_version_that_was_refused_twice_is_named_once(world: World) -> None:
     proved_while(world, ("deactivate", {}))
+    steps.proved(world, "eval-2")
 
-    for number in range(2, 14):
-        steps.proved(world, f"eval-{number}")
-        invoke("activate-model", verdict(evaluation=f"eval-{number}"))
+    invoke("activate-model", verdict(evaluation="eval-2"))
 
-    named = [each["evaluation"] for each in steps.deployment(world)["hold"]["refused"]]
-    assert named == [f"eval-{number}" for number in range(4, 14)]
+    assert [each["evaluation"] for each in steps.deployment(world)["hold"]["refused"]] == ["eval-2"]
+
+
+def test_what_can_t_answer_any_more_could_not_be_activated(world: World) -> None:
+    proved_while(world, ("deactivate", {}))
+    contests.changed(world, 1, status=VersionStatus.RETIRED)
+
+    assert steps.decide(world, "resume").body["could_activate"] == []
 
 
 def test_a_verdict_against_the_candidate_says_nothing_of_the_hold(world: World) -> None:

@@ -41,8 +41,9 @@ class Hold(BaseModel):
     refused: list[RefusedVersion] = []
 
     def with_refused(self, refused: RefusedVersion) -> "Hold":
-        """The hold after it kept one more version from being activated."""
-        return self.model_copy(update={"refused": [*self.refused, refused][-MOST_REFUSED:]})
+        """The hold after it kept a version from being activated; of each version the latest refusal stays."""
+        others = [each for each in self.refused if each.version != refused.version]
+        return self.model_copy(update={"refused": [*others, refused][-MOST_REFUSED:]})
 
     def explain(self) -> str:
         """What happened, as a sentence without its full stop."""
