@@ -30,6 +30,8 @@ class Making:
         """Add an example by its line."""
         if self._erased and not kept_lines([line.text], self._erased):
             return
+        if line.former_id and self._erased.covers(line.former_id, None):  # erased before nulls left its id
+            return
         self.lines.append(line.text)
         self.bytes += len(line.text)
         self._tokens += line.tokens

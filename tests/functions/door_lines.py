@@ -30,6 +30,7 @@ DUMP: Row = {"refusal": None, "annotations": [], "audio": None, "function_call":
 SDK_CALL: Row = {**CALL, "function": {**CALLED, "parsed_arguments": {"order": None}}}
 LITELLM: Row = {"provider_specific_fields": {"refusal": None}, "thinking_blocks": None, "reasoning_content": None}
 PARSED: Row = {"role": "assistant", "content": '{"a": [1, null]}', "parsed": {"a": [1, None]}}
+REFUSING: Row = {"type": "refusal", "refusal": "I can't."}
 
 
 def talk(*turns: Any, **more: Any) -> Row:
@@ -59,6 +60,7 @@ def calling(*calls: Any, **more: Any) -> Row:
 
 PLAIN = asked(USER)
 LONGER = asked(USER, SAID, USER)
+REPEATED = asked(USER, {**SAID, "content": PARSED["content"]}, USER)
 WITH_CALL = asked(USER, calling(CALL), TOLD)
 OFFERED = asked(USER, tools=[TOOL])
 
@@ -101,7 +103,7 @@ CLIENTS: list[Case] = [
     Case(asked(USER, {**SAID, "prefix": False}, USER), same_as=LONGER),
     Case(asked(USER, {**DUMP, **calling(CALL, content=None)}, TOLD), same_as=WITH_CALL),
     Case(asked(USER, {**DUMP, **calling({**SDK_CALL, "index": 0})}, TOLD), same_as=WITH_CALL),
-    Case(asked(USER, PARSED, USER), same_as=asked(USER, {**SAID, "content": PARSED["content"]}, USER)),
+    Case(asked(USER, PARSED, USER), same_as=REPEATED),
     Case(pair({**ANSWER, **DUMP}, {**SAID, **DUMP, "tool_calls": []}), same_as=pair()),
     Case(asked({**USER, "tool_calls": [], "refusal": None}), same_as=PLAIN),
     Case(asked(USER, {**SAID, "refusal": "I can't."}, USER), "unknown_key", "$.messages[1].refusal"),
@@ -113,7 +115,10 @@ CLIENTS: list[Case] = [
     ),
     Case(asked(USER, {**SAID, "audio": {"id": "audio_1"}}, USER), "unknown_key", "$.messages[1].audio"),
     Case(asked(USER, {**SAID, "reasoning_content": "Hm."}, USER), "unknown_key", "$.messages[1].reasoning_content"),
+    Case(asked(USER, {**PARSED, "parsed": {"a": [1, None], "b": 2.5}}, USER), same_as=REPEATED),
     Case(asked(USER, {**PARSED, "parsed": {"a": 2}}, USER), "unknown_key", "$.messages[1].parsed"),
+    Case(asked(USER, {**SAID, "parsed": {"a": 1}}, USER), "unknown_key", "$.messages[1].parsed"),
+    Case(talk(USER, {**ANSWER, "content": [REFUSING]}), "unknown_part", "$.messages[1].content[0].type"),
     Case(asked(USER, {**SAID, "extra": []}, USER), "unknown_key", "$.messages[1].extra"),
     Case(asked(USER, {**SAID, "tool_calls": {}}, USER), "invalid_tool_calls", "$.messages[1].tool_calls"),
     Case(pair({**ANSWER, "refusal": "No."}), "unknown_key", "$.preferred_output[0].refusal"),

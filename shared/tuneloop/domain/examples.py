@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr, ValidationError
 
 from tuneloop.domain.ids import digest
 from tuneloop.domain.json_values import UNICODE, find_flaw
@@ -89,6 +89,13 @@ class Example(BaseModel):
     quality: float | None = None
     created_at: Moment | None = None
 
+    _former_id: str | None = PrivateAttr(None)
+
+    @property
+    def former_id(self) -> str | None:
+        """The id that its line had before 2026-12, when nulls were a part of it; None where it had no other one."""
+        return self._former_id
+
     @property
     def messages(self) -> list[JsonObject]:
         """The conversation, oldest message first."""
@@ -108,11 +115,14 @@ class Example(BaseModel):
 
 def read_example(row: Any, line: int, split: Split | None = None) -> Example | list[Problem]:
     """The example that a parsed line holds, or its problems, at most a hundred; `split` is the default of its drop."""
-    return read_normalized(normalized(row), line, split)
+    return read_normalized(normalized(row), line, split, row)
 
 
-def read_normalized(row: Any, line: int, split: Split | None = None) -> Example | list[Problem]:
-    """Read a row that `normalized` gave as an example; its problems, at most a hundred, where it is none."""
+def read_normalized(row: Any, line: int, split: Split | None = None, sent: Any = None) -> Example | list[Problem]:
+    """Read a row that `normalized` gave as an example; its problems, at most a hundred, where it is none.
+
+    `sent` is the row before that, if it has messages; by it the example's former id is known.
+    """
     if not isinstance(row, dict):
         return [Problem(line=line, path="$", code="not_an_object", message=_not_an_object(row))]
     found = islice(_problems(row), PROBLEMS_KEPT)
@@ -128,7 +138,9 @@ def read_normalized(row: Any, line: int, split: Split | None = None) -> Example 
     ours["split"] = split if ours.get("split") is None else ours["split"]
     try:
         json.dumps([ours, content], ensure_ascii=False).encode()  # many times as fast as looking for a half character
-        return Example.model_validate({**ours, "id": digest(canonical(content)), "content": content})
+        example = Example.model_validate({**ours, "id": digest(canonical(content)), "content": content})
+        example._former_id = None if sent is None else _former_id(sent, content)
+        return example
     except UnicodeEncodeError:
         path, flaw = find_flaw(row) or ("$", UNICODE)
         return [Problem(line=line, path=path[:LONGEST_PATH], code=flaw.code, message=f"A value {flaw.rule}")]
@@ -178,6 +190,21 @@ def _content(row: JsonObject) -> JsonObject:
         return {name: plain[name] for name in CONTENT_FIELDS if name in plain}
     given, preferred, other = (row[name] for name in PREFERENCE_FIELDS)
     return {**_content({**given, "messages": [*given["messages"], *preferred]}), OTHER_ANSWER: other}
+
+
+def _former_id(sent: JsonObject, content: JsonObject) -> str | None:
+    """The id that a valid row would have had with its nulls; None where it has none, or was too deep with them."""
+    if is_deeper(sent, JSON_DEPTH) or (former := _former_content(sent)) == content:
+        return None
+    return digest(canonical(former))
+
+
+def _former_content(sent: JsonObject) -> JsonObject:
+    """The content of a valid row as it was before rows were normalized: with its nulls, but for those of the row."""
+    if not is_preference(normalized(sent)):
+        return {name: sent[name] for name in CONTENT_FIELDS if sent.get(name) is not None}
+    given, preferred, other = (sent[name] for name in PREFERENCE_FIELDS)
+    return {**_former_content({**given, "messages": [*given["messages"], *preferred]}), OTHER_ANSWER: other}
 
 
 def is_deeper(value: Any, levels: int) -> bool:

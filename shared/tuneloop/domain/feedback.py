@@ -15,12 +15,26 @@ from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.ids import Name
 from tuneloop.domain.json_texts import json_in
 from tuneloop.domain.messages import JsonObject, canonical, storable
+from tuneloop.domain.normalization import text_of_answer
 from tuneloop.domain.rules.tools import LISTS
 from tuneloop.domain.serving import led_by
 from tuneloop.domain.templates import Template
 
 LONGEST = 100_000
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
+
+
+def _said_by(value: Any) -> Any:
+    """What an assistant's message says, where the message was given in the place of its text."""
+    if not isinstance(value, dict) or value.get("role") != "assistant" or "content" not in value:
+        return value
+    if (text := text_of_answer(value)) is None:
+        raise ValueError("give the text of the answer, or a message of the assistant that says a text and nothing else")
+    return text
+
+
+# An answer as a text, or the message that an API's client gave for it.
+Answered = BeforeValidator(_said_by)
 # How the document shows messages and tools; what they may hold is checked by the rules of examples, as everywhere.
 OBJECTS: JsonObject = {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
 
@@ -46,7 +60,8 @@ class Feedback(BaseModel):
     """What a user thought of one answer: a rating of 1 to 5, that it was right, or what it should have been.
 
     With `messages` (what was asked) and `answer` (what was answered) it becomes an example. A `correction` is the whole
-    answer, or the JSON fields that were wrong, named in `correction_fields`.
+    answer, or the JSON fields that were wrong, named in `correction_fields`. In the place of the text of an answer or
+    correction may stand the assistant's message, as a client gives it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -54,12 +69,12 @@ class Feedback(BaseModel):
     inference_id: str = Field(max_length=300)
     rating: int | None = Field(default=None, ge=1, le=5, strict=True)
     correct: Annotated[Literal[True], BeforeValidator(_is_true)] | None = None
-    correction: Text | dict[str, Any] | None = None
+    correction: Annotated[Text | dict[str, Any] | None, Answered] = None
     correction_fields: list[Text] | None = Field(default=None, min_length=1, max_length=100)
     messages: Annotated[list[Any] | None, WithJsonSchema(OBJECTS)] = Field(default=None, min_length=1)
     tools: Annotated[Any, WithJsonSchema(OBJECTS)] = None
     functions: Annotated[Any, WithJsonSchema(OBJECTS)] = Field(default=None, description="Of OpenAI's older form.")
-    answer: Text | None = None
+    answer: Annotated[Text | None, Answered] = None
     dataset: Name | None = None
     subject: str | None = Field(default=None, min_length=1, max_length=200)
     category: str | None = Field(default=None, min_length=1, max_length=200)

@@ -37,6 +37,13 @@ def normalized_tools(tools: Any) -> Any:
     return _each(_tool, tools)
 
 
+def text_of_answer(message: JsonObject) -> str | None:
+    """The text of an assistant's message that says a text and nothing else; None for any other."""
+    kept = _message(message)
+    is_text = kept.keys() == SPOKEN and kept["role"] == "assistant" and isinstance(kept["content"], str)
+    return kept["content"] if is_text else None
+
+
 def as_tools(given: JsonObject) -> JsonObject:
     """A valid row, or a preference pair's input, with its older `functions` among its `tools`."""
     if "functions" not in given:
@@ -133,13 +140,22 @@ def _tool(tool: JsonObject) -> JsonObject:
 
 
 def _drop_repeated(whole: JsonObject, name: str, source: str) -> None:
-    """Drop what a client parsed out of a JSON text that stands beside it, where it is the same."""
+    """Drop what a client parsed out of a JSON text that stands beside it."""
     if name in whole and _is_parse_of(whole[name], whole.get(source)):
         del whole[name]
 
 
 def _is_parse_of(value: Any, text: Any) -> bool:
     try:
-        return isinstance(text, str) and bool(value == json.loads(text))
+        return isinstance(text, str) and _repeats(value, json.loads(text))
     except (ValueError, RecursionError):
         return False
+
+
+def _repeats(value: Any, original: Any) -> bool:
+    """Whether a value says all that another one says; a client's class may have filled in fields that were left out."""
+    if isinstance(value, dict) and isinstance(original, dict):
+        return all(name in value and _repeats(value[name], inner) for name, inner in original.items())
+    if isinstance(value, list) and isinstance(original, list):
+        return len(value) == len(original) and all(map(_repeats, value, original))
+    return bool(value == original)

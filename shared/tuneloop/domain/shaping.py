@@ -57,15 +57,17 @@ def read_record(
         problems = [Problem(line=record.line, path=path, code=code, message=text) for path, code, text in faults]
         return [_placed(problem, {}, record.columns) for problem in problems]
     shape = _shaped(row, template)
-    found = read_normalized(shape.row, record.line, split)
+    found = read_normalized(shape.row, record.line, split, record.row if shape.row is row else None)
     if isinstance(found, Example):
         return found if _is_storable(found) else [_untimely(record)]
     return [_placed(problem, shape.origins, record.columns) for problem in found]
 
 
 def shaped(row: Any, template: Template | None) -> Shaped:
-    """A row of any form, of which `read_record` found no faults, as messages."""
-    return _shaped(normalized(row), template)
+    """A row of any form, of which `read_record` found no faults, as messages; one that has messages stays as it is."""
+    plain = normalized(row)
+    shape = _shaped(plain, template)
+    return Shaped(row) if shape.row is plain else shape
 
 
 def _shaped(row: Any, template: Template | None) -> Shaped:

@@ -62,10 +62,11 @@ _decode_heads = msgspec.json.Decoder(Head).decode_lines
 
 
 class Line(NamedTuple):
-    """An example's line, without its end, and its tokens."""
+    """An example's line, without its end, its tokens, and its id of before 2026-12 where that was another one."""
 
     text: bytes
     tokens: int
+    former_id: str | None = None
 
 
 def line_of(example: Example) -> Line:
@@ -90,7 +91,7 @@ def line_of(example: Example) -> Line:
         created_at=utc_text(example.created_at),
         content=msgspec.Raw(canonical(example.content).encode()),
     )
-    return Line(_encode(stored), tokens)
+    return Line(_encode(stored), tokens, example.former_id)
 
 
 def read_line(line: bytes) -> Stored:

@@ -37,6 +37,38 @@ def test_a_correction_makes_an_example_and_a_preference_over_what_was_said() -> 
     assert all(isinstance(read_example(row, 1), Example) for row in (supervised, pair))
 
 
+DUMP: dict[str, Any] = {"role": "assistant", "refusal": None, "annotations": [], "tool_calls": None}
+
+
+def test_messages_as_a_client_gives_them_stand_for_their_texts() -> None:
+    said = feedback(correction={**DUMP, "content": "cancel"}, answer={**DUMP, "content": "refund"}, messages=ASKED)
+
+    assert (said.correction, said.answer) == ("cancel", "refund")
+    assert answers(said) == ["cancel"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {**DUMP, "content": None},
+        {**DUMP, "content": "x", "refusal": "I can't."},
+        {**DUMP, "content": [{"type": "text", "text": "x"}]},
+        {**DUMP, "content": "x", "tool_calls": [{"id": "c1"}]},
+        {**DUMP, "content": "x", "weight": 0},
+        {**DUMP, "content": ""},
+    ],
+)
+@pytest.mark.parametrize("field", ["correction", "answer"])
+def test_a_message_that_says_no_text_alone_is_no_answer(field: str, message: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        feedback(**{"rating": 5, field: message}, messages=ASKED)
+
+
+@pytest.mark.parametrize("card", [{"role": "assistant"}, {"role": "user", "content": "x"}, {"content": "x"}])
+def test_an_object_that_is_no_message_is_a_correction_as_json(card: dict[str, Any]) -> None:
+    assert feedback(correction=card, messages=ASKED).correction == card
+
+
 def test_of_a_correction_without_the_answer_that_was_given_there_is_no_preference() -> None:
     assert len(lesson_of(feedback(correction="cancel_order", messages=ASKED), None, DAY).rows) == 1
 

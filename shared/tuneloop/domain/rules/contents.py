@@ -22,11 +22,10 @@ def content_problems(path: str, message: JsonObject, *, has_calls: bool) -> Iter
     answers = role == "assistant" and not has_calls
     if not isinstance(content, str) and (not _is_parts(content) or (not content and not answers)):
         yield f"{path}.content", "invalid_content", "`content` must be a string or a list of content parts."
-    elif answers and not text_of(message).strip() and not _has_image(content):
+    elif isinstance(content, list) and (found := list(_parts_problems(f"{path}.content", content, role))):
+        yield from found
+    elif answers and not text_of(message).strip():
         yield f"{path}.content", "empty_answer", "An assistant message must say something or call a tool."
-    elif isinstance(content, list):
-        for index, part in enumerate(content):
-            yield from _part_problems(f"{path}.content[{index}]", part, role)
 
 
 def images_in(messages: list[Any]) -> int:
@@ -41,12 +40,13 @@ def _is_parts(content: Any) -> bool:
     )
 
 
-def _has_image(content: Any) -> bool:
-    return isinstance(content, list) and any(_is_image(part) for part in content)
-
-
 def _is_image(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "image_url"
+
+
+def _parts_problems(path: str, parts: list[Any], role: object) -> Iterator[Found]:
+    for index, part in enumerate(parts):
+        yield from _part_problems(f"{path}[{index}]", part, role)
 
 
 def _part_problems(path: str, part: JsonObject, role: object) -> Iterator[Found]:
