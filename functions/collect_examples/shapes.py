@@ -42,10 +42,7 @@ OPTIONAL: dict[str, Any] = {
 POSTED: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "properties": {
-        **FORMS,
-        **{name: {"anyOf": [schema, {"type": "null"}]} for name, schema in OPTIONAL.items()},
-    },
+    "properties": {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in (FORMS | OPTIONAL).items()},
 }
 Posted = Annotated[Any, WithJsonSchema(POSTED)]  # what is no object is told by `read_record` too
 

@@ -205,6 +205,7 @@ NULLS: list[Case] = [
     Case({**pair(parallel_tool_calls=None), "messages": None}, same_as=pair()),
     Case({**PLAIN, "input": None, "prompt": None, "preferred_output": None}, same_as=PLAIN),
     Case(talk(USER, {**ANSWER, "weight": None}), same_as=PLAIN),
+    Case(talk(USER, {**ANSWER, "weight": 1.0}), same_as=talk(USER, {**ANSWER, "weight": 1})),
     Case(asked({**USER, "content": None}), "invalid_content", "$.messages[0].content"),
     Case(asked(USER, calling(content=None), USER), "invalid_content", "$.messages[1].content"),
     Case(asked({**USER, "role": None}), "unknown_role", "$.messages[0].role"),

@@ -30,7 +30,7 @@ __all__ = [
     "Problem", "Split", "answer_of", "canonical", "is_deeper", "read_example", "text_of",
 ]  # fmt: skip
 
-CONTENT_FIELDS = ("messages", "tools", "parallel_tool_calls")
+CONTENT_FIELDS = ("messages", "tools", "functions", "parallel_tool_calls")  # of a line: `functions` become `tools`
 OTHER_ANSWER = "non_preferred_output"
 OTHER_FORMS = (
     "output",
@@ -132,7 +132,7 @@ def read_normalized(row: Any, line: int, split: Split | None = None, sent: Any =
         return [_field_problem(line, (name,), "A line has no such field") for name in taken]
     content = _content(row)
     known = {name: value for name, value in row.items() if name in Example.model_fields}
-    fields = PREFERENCE_FIELDS if is_preference(row) else (*CONTENT_FIELDS, "functions")
+    fields = PREFERENCE_FIELDS if is_preference(row) else CONTENT_FIELDS
     unknown = (name for name in row if name not in known and name not in fields)
     ours = {**known, **dict.fromkeys(islice(unknown, PROBLEMS_KEPT))}
     ours["split"] = split if ours.get("split") is None else ours["split"]

@@ -94,6 +94,8 @@ def _message(message: JsonObject) -> JsonObject:
     for name in kept.keys() & BESIDE:
         if says_nothing(kept[name]):
             del kept[name]
+    if isinstance(weight := kept.get("weight"), float) and weight in (0, 1):  # the same number, written another way
+        kept["weight"] = int(weight)
     if kept.get("tool_calls") == []:  # vLLM and others write it into every answer
         del kept["tool_calls"]
     if kept.get("role") == "assistant":
