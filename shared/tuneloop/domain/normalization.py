@@ -99,16 +99,21 @@ def _message(message: JsonObject) -> JsonObject:
     if kept.get("tool_calls") == []:  # vLLM and others write it into every answer
         del kept["tool_calls"]
     if kept.get("role") == "assistant":
-        _drop_repeated(kept, "parsed", "content")
-        if isinstance(kept.get("id"), str):  # of an answer that OpenAI stored: it names it, and says nothing
-            del kept["id"]
-        if kept.get("prefix") is False:  # Mistral's client writes it into every answer
-            del kept["prefix"]
+        _drop_marks_of_answers(kept)
     for name, change in (("content", _part), ("tool_calls", _call)):
         if name in kept:
             kept[name] = _each(change, kept[name])
     _in(kept, "function_call", _called)
     return kept
+
+
+def _drop_marks_of_answers(answer: JsonObject) -> None:
+    """Drop what some clients write into every answer that they give back."""
+    _drop_repeated(answer, "parsed", "content")
+    if isinstance(answer.get("id"), str):  # of an answer that OpenAI stored: it names it, and says nothing
+        del answer["id"]
+    if answer.get("prefix") is False:  # Mistral's client
+        del answer["prefix"]
 
 
 def _part(part: JsonObject) -> JsonObject:
