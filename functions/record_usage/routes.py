@@ -13,7 +13,7 @@ from record_usage.study import study
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.errors import InvalidInput
-from tuneloop.domain.feedback import Feedback
+from tuneloop.domain.feedback import Feedback, require_objects
 from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.ids import Name as Id
 from tuneloop.domain.usage import UsageRow
@@ -68,6 +68,7 @@ def get_usage(
 def post_feedback(feedback: Feedback) -> FeedbackReceipt:
     """Rate, confirm or correct an answer by its id; with `messages` (and `answer`) it becomes an example."""
     tenant, now = api.tenant, utc_now()
+    require_objects(feedback)
     inference = inference_of(tenant, feedback, models=app.models)
     studied = study(tenant, feedback, inference, datasets=app.datasets, exports=app.exports)
     record_feedback(tenant, feedback, inference, usage=app.usage, now=now)

@@ -30,7 +30,8 @@ __all__ = [
     "Problem", "Split", "answer_of", "canonical", "is_deeper", "read_example", "text_of",
 ]  # fmt: skip
 
-CONTENT_FIELDS = ("messages", "tools", "functions", "parallel_tool_calls")  # of a line: `functions` become `tools`
+STORED_FIELDS = ("messages", "tools", "parallel_tool_calls")
+CONTENT_FIELDS = (*STORED_FIELDS, "functions")  # of a line: these become `tools`
 OTHER_ANSWER = "non_preferred_output"
 OTHER_FORMS = (
     "output",
@@ -163,7 +164,7 @@ OURS = tuple(name for name in Example.model_fields if name not in MADE_FIELDS)
 
 
 def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Problem:
-    allowed = ", ".join([*CONTENT_FIELDS, *OURS, *PREFERENCE_FIELDS, *OTHER_FORMS])
+    allowed = ", ".join([*STORED_FIELDS, *OURS, *PREFERENCE_FIELDS, *OTHER_FORMS, "functions"])
     path, message = ".".join(["$", *map(name_in, loc)])[:LONGEST_PATH], message.removeprefix("Value error, ")
     return Problem(line=line, path=path, code="invalid_field", message=f"{message}. Known fields: {allowed}.")
 
@@ -187,7 +188,7 @@ def _content(row: JsonObject) -> JsonObject:
     """
     if not is_preference(row):
         plain = as_tools(row)
-        return {name: plain[name] for name in CONTENT_FIELDS if name in plain}
+        return {name: plain[name] for name in STORED_FIELDS if name in plain}
     given, preferred, other = (row[name] for name in PREFERENCE_FIELDS)
     return {**_content({**given, "messages": [*given["messages"], *preferred]}), OTHER_ANSWER: other}
 
@@ -202,7 +203,7 @@ def _former_id(sent: JsonObject, content: JsonObject) -> str | None:
 def _former_content(sent: JsonObject) -> JsonObject:
     """The content of a valid row as it was before rows were normalized: with its nulls, but for those of the row."""
     if not is_preference(normalized(sent)):
-        return {name: sent[name] for name in CONTENT_FIELDS if sent.get(name) is not None}
+        return {name: sent[name] for name in STORED_FIELDS if sent.get(name) is not None}
     given, preferred, other = (sent[name] for name in PREFERENCE_FIELDS)
     return {**_former_content({**given, "messages": [*given["messages"], *preferred]}), OTHER_ANSWER: other}
 

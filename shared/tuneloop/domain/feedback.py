@@ -7,6 +7,7 @@ been over what was said. Letter case and white space alone teach nothing.
 
 import json
 from enum import StrEnum
+from itertools import chain
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
@@ -15,8 +16,9 @@ from tuneloop.domain.errors import InvalidInput
 from tuneloop.domain.ids import Name
 from tuneloop.domain.json_texts import json_in
 from tuneloop.domain.messages import JsonObject, canonical, storable
-from tuneloop.domain.normalization import text_of_answer
-from tuneloop.domain.rules.tools import LISTS
+from tuneloop.domain.normalization import normalized, text_of_answer
+from tuneloop.domain.rules.conversations import message_problems
+from tuneloop.domain.rules.tools import LISTS, tools_problems
 from tuneloop.domain.serving import led_by
 from tuneloop.domain.templates import Template
 
@@ -90,6 +92,15 @@ class Feedback(BaseModel):
         return self
 
 
+def require_objects(feedback: Feedback) -> None:
+    """Raise InvalidInput, with the code and the path of the rules, for messages and tools that are no objects."""
+    messages = enumerate(feedback.messages or ())
+    found = [message_problems(f"$.messages[{index}]", said) for index, said in messages if not isinstance(said, dict)]
+    offered = normalized({name: getattr(feedback, name) for name in LISTS})
+    for path, code, rule in chain(*found, tools_problems("$", offered)):
+        raise InvalidInput(rule, param=path.removeprefix("$."), code=code)
+
+
 class Why(StrEnum):
     """Why feedback becomes no example."""
 
@@ -129,8 +140,6 @@ def lesson_of(
         return Lesson([], Why.NO_ANSWER if feedback.correct else Why.ONLY_RATED)
     if not feedback.messages:
         return Lesson([], Why.NO_PROMPT)
-    if not all(isinstance(message, dict) for message in feedback.messages):
-        return Lesson([{"messages": [*feedback.messages, _said(right)]}])  # for the rules to refuse
     if feedback.messages[-1].get("role") == "assistant":
         rule = "`messages` end with what was asked; what was answered is the `answer`."
         raise InvalidInput(rule, param="messages")
