@@ -27,5 +27,6 @@ def _freeze(tenant: str, dataset: str, revision: int) -> None:
         contents=app.contents,
         exports=app.exports,
         objects=app.objects,
+        trained=app.trained,
         now=utc_now(),
     )

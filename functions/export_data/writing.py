@@ -4,6 +4,7 @@ from array import array
 from datetime import datetime
 from io import BytesIO
 from itertools import compress
+from typing import Any
 
 from export_data.files import SplitFiles
 from export_data.gather import gather
@@ -13,6 +14,7 @@ from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export, ExportFile, export_id, made_of, prefix_of
+from tuneloop.domain.fingerprints import UNTRAINED, TrainedUnits
 from tuneloop.domain.policy import Kind, Policy
 from tuneloop.domain.selection import Selected, select
 from tuneloop.likeness import BANDS, METHOD, THRESHOLD
@@ -26,14 +28,21 @@ Place = tuple[str, str, int]
 
 
 def write_export(
-    dataset: Dataset, revision: int, policy: Policy, *, contents: Contents, objects: Objects, now: datetime
+    dataset: Dataset,
+    revision: int,
+    policy: Policy,
+    trained: TrainedUnits = UNTRAINED,
+    *,
+    contents: Contents,
+    objects: Objects,
+    now: datetime,
 ) -> Export:
-    """The export of a revision, all its objects written."""
+    """The export of a revision, all its objects written; what was `trained` on so far is drawn for no test."""
     place = dataset.tenant, dataset.id, revision
     held_before, erased = _held_out(dataset, objects), contents.erased(dataset.tenant, dataset.id)
-    selected = _selected(dataset, policy, contents, place, held_before, erased)
+    selected = _selected(dataset, policy, contents, place, held_before, trained, erased)
     overlaps, identity = _proved(selected), export_id(*place, policy)
-    made = made_of(erased.latest, dataset.held_out.key if dataset.held_out else None)
+    made = made_of(erased.latest, dataset.held_out.key if dataset.held_out else None, trained.exports)
     prefix = prefix_of(dataset.tenant, dataset.id, identity, made)
     learnt = Learnt(dataset.templates_at(revision))
     files = _files(prefix, selected, contents, place, erased, objects, learnt)
@@ -45,23 +54,15 @@ def write_export(
         dataset=dataset.id,
         revision=revision,
         policy=policy,
-        kind=selected.kind,
         files=files,
-        examples=len(selected.columns),
         rules=dataset.rules_at(revision),
-        left_out=selected.left_out(),
-        marked=selected.marked(),
-        min_user_characters=selected.length.characters,
-        length_basis=selected.length.basis,
-        groups=selected.groups,
-        in_forms=selected.in_forms,
+        **_figures(selected),
         overlaps=overlaps,
         overlap_method=METHOD,
         near_threshold=THRESHOLD,
         without=erased.latest,
         made_of=made,
         held_out=_write_held_out(f"{prefix}/held_out.bin", selected.tested() | held_before, objects),
-        conflicting_prompts=selected.conflicting_prompts,
         distinct_answers=learnt.answers.different,
         most_frequent_answer=learnt.answers.most_frequent,
         prompt=learnt.answers.prompt,
@@ -74,13 +75,34 @@ def write_export(
     return export
 
 
+def _figures(selected: Selected) -> dict[str, Any]:
+    """What an export tells of its selection."""
+    return {
+        "kind": selected.kind,
+        "examples": len(selected.columns),
+        "left_out": selected.left_out(),
+        "marked": selected.marked(),
+        "min_user_characters": selected.length.characters,
+        "length_basis": selected.length.basis,
+        "groups": selected.groups,
+        "in_forms": selected.in_forms,
+        "conflicting_prompts": selected.conflicting_prompts,
+    }
+
+
 def _selected(
-    dataset: Dataset, policy: Policy, contents: Contents, place: Place, held_out: set[int], erased: Erased
+    dataset: Dataset,
+    policy: Policy,
+    contents: Contents,
+    place: Place,
+    held_out: set[int],
+    trained: TrainedUnits,
+    erased: Erased,
 ) -> Selected:
     columns = Columns(bands=[array("Q") for _ in range(BANDS)])
     with contents.blocks(*place, erased) as blocks:
         gather(blocks, policy, columns)
-    return select(columns, policy, dataset.salt, held_out, rules=dataset.rules_at(place[2]))
+    return select(columns, policy, dataset.salt, held_out, trained=trained, rules=dataset.rules_at(place[2]))
 
 
 def _proved(selected: Selected) -> dict[str, int]:

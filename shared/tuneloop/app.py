@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tuneloop.store.spending import Spendings
     from tuneloop.store.statistics import KeptStatistics
     from tuneloop.store.tenants import Tenants
+    from tuneloop.store.trained import Trained
     from tuneloop.store.usage import Usage
     from tuneloop.store.votes import Votes
 
@@ -180,6 +181,20 @@ class App:
         from tuneloop.store.statistics import KeptStatistics
 
         return KeptStatistics(self.table)
+
+    @cached_property
+    def trained(self) -> "Trained":
+        """What versions were trained on."""
+        from tuneloop.store.trained import Trained
+
+        return Trained(
+            self.table,
+            exports=self.exports,
+            models=self.models,
+            contents=self.contents,
+            membership=self.membership,
+            objects=self.objects,
+        )
 
     @cached_property
     def exports(self) -> "Exports":

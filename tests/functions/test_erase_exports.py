@@ -56,7 +56,7 @@ def test_a_freeze_that_an_erasure_and_another_freeze_overtook_leaves_the_other_s
 ) -> None:
     lines = [*steps.questions(60), chat(CANARY, CANARY, split="train")]
     collecting(world, lines)
-    stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects")}
+    stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
     known = app.contents.erased
 
     def overtaken(*place: str) -> Any:

@@ -44,7 +44,7 @@ def frozen(world: World) -> dict[str, Any]:
 
 
 def lines_of(world: World, found: dict[str, Any], split: str) -> list[dict[str, Any]]:
-    key = app.exports.get("acme", "support", found["id"]).files[Split(split)].key
+    key = app.exports.get(world.tenant, "support", found["id"]).files[Split(split)].key
     body = world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
     return [json.loads(line) for line in body.splitlines()]
 

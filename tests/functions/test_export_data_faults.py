@@ -140,7 +140,7 @@ def test_an_export_made_meanwhile_is_taken_into_account_by_the_next(
     collecting(world, *steps.questions(60))
     collecting(world, *(chat(f"Is the shop in street {n} open?", "yes") for n in range(900)), name="more.jsonl")
     written: list[int] = []
-    stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects")}
+    stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
 
     def writing(dataset: Any, revision: int, *rest: Any, **others: Any) -> Any:
         """While revision 2 is written for the first time, revision 1 is frozen and takes its test."""

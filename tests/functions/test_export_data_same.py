@@ -50,7 +50,7 @@ def built(drops: list[list[dict[str, Any]]], policy: Policy) -> tuple[Export, di
         app.datasets.create(a_dataset(on_drop=OnDrop.COLLECT, policies=policies), None)
         for number, rows in enumerate(drops):
             collected(PLACE, rows, f"drop-{number}", utc_now() + timedelta(seconds=number))
-        stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects")}
+        stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
         export = freeze(*PLACE, app.datasets.get(*PLACE).revision, **stores, now=utc_now())
         found = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=export.prefix)["Contents"]
         keys = [each["Key"] for each in found if not each["Key"].endswith("manifest.json")]

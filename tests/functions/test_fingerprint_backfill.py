@@ -74,7 +74,7 @@ def test_what_is_made_later_is_what_the_freeze_would_have_written(
         collected(("acme", "support"), rows, "drop-1", utc_now())
         for number in edited & set(range(len(rows))):
             reviewed(world, id_of(rows[number]), chat(f"What of the {number}th thing that I sent?", "yes"))
-        stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects")}
+        stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
         export = freeze("acme", "support", app.datasets.get("acme", "support").revision, **stores, now=utc_now())
         written = read(export)
 

@@ -303,7 +303,7 @@ def reviewed(place: tuple[str, str], said: Said, number: int, now: datetime) -> 
 
 def frozen(place: tuple[str, str], now: datetime) -> Export:
     revision = app.datasets.get(*place).revision
-    stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects")}
+    stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
     return freeze(*place, revision, **stores, now=now)
 
 

@@ -1,5 +1,6 @@
 """The rules' version belongs to a revision: what an older version wrote is frozen as it would have been then."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,9 +8,9 @@ import pytest
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.reviewing import collected, on, page, reviewed, told
-from tests.functions.test_export_data import export, exports, frozen
+from tests.functions.test_export_data import export, exports, frozen, lines_of, said
 from tests.functions.test_one_count import small_talk
-from tests.world import World
+from tests.world import BUCKET, World
 from tuneloop.app import app
 from tuneloop.domain.exports import export_id
 from tuneloop.domain.policy import DEFAULT, FIRST_RULES, LATEST_RULES
@@ -184,3 +185,83 @@ def test_a_dataset_is_divided_as_its_policy_says(
     assert test[0] <= files["test"] <= test[1]
     assert files["train"] >= 10
     assert estimate["examples"] == pytest.approx(files["train"], abs=0.12 * number)
+
+
+def trained(world: World, number: int) -> list[str]:
+    """What a version was trained on: the prompts of the dataset's first export, all of which train."""
+    steps.settled(world, steps.questions(number))
+    [run] = steps.runs(world)
+    steps.followed(world, run["id"])
+    world.settle()
+    assert steps.look(world, run["id"])["version"] == 1
+    return [said(line) for line in lines_of(world, exports(world)[0], "train")]
+
+
+def grown(world: World) -> dict[str, Any]:
+    """The next export, with so many more prompts that a test is drawn."""
+    world.drop(
+        "support", [chat(f"When does shop {n} open?", ("at 8", "at 9")[n % 2]) for n in range(150)], name="b.jsonl"
+    )
+    return frozen(world)
+
+
+def held_out(world: World, found: dict[str, Any]) -> set[str]:
+    return {said(line) for line in lines_of(world, found, "test")}
+
+
+def test_what_a_version_was_trained_on_is_drawn_for_no_later_test(live: World) -> None:
+    seen = trained(live, 45)
+
+    found = grown(live)
+
+    assert len(seen) > 35
+    assert len(held_out(live, found)) >= 20
+    assert not held_out(live, found) & set(seen)
+    learnt = {said(line) for split in ("train", "validation") for line in lines_of(live, found, split)}
+    assert learnt >= set(seen)
+
+
+@pytest.mark.parametrize("gone", ["mark", "mark and fingerprints"])
+def test_versions_of_before_are_known_too(gone: str, live: World) -> None:
+    seen = trained(live, 45)
+    first = app.exports.get(live.tenant, "support", exports(live)[0]["id"])
+    key = keys.trained_export(live.tenant, "support", first.id)
+    app.table.client.delete_item(TableName=app.table.name, Key=to_item(key._asdict()))
+    if gone != "mark":
+        live.s3.delete_object(Bucket=BUCKET, Key=f"{first.folder}/fingerprints.bin")
+
+    found = grown(live)
+
+    assert held_out(live, found)
+    assert not held_out(live, found) & set(seen)
+
+
+def test_an_export_that_made_no_version_takes_nothing_from_a_test(world: World) -> None:
+    collected(world, *steps.questions(45))
+    first = {said(line) for line in lines_of(world, frozen(world), "train")}
+
+    found = grown(world)
+
+    assert held_out(world, found) & first
+
+
+def test_a_version_that_comes_to_be_while_an_export_is_written_is_heeded(
+    live: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = trained(live, 45)
+    known = app.trained.exports
+    answers: Iterator[list[str]] = iter([[]])
+    monkeypatch.setattr(app.trained, "exports", lambda dataset: next(answers, None) or known(dataset))
+
+    found = grown(live)
+
+    assert held_out(live, found)
+    assert not held_out(live, found) & set(seen)
+
+
+def test_a_test_of_the_user_s_own_is_kept_though_it_was_trained_on(live: World) -> None:
+    seen = trained(live, 45)
+
+    live.drop("support", [chat(seen[0], "late"), chat(seen[1], "late")], name="test/own.jsonl")
+
+    assert held_out(live, frozen(live)) == set(seen[:2])

@@ -20,6 +20,8 @@ from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.exports import Export
 from tuneloop.domain.registry import Version, new_model
 from tuneloop.domain.training import ControlledRun
+from tuneloop.store.membership import Membership
+from tuneloop.store.trained import Trained
 
 NAME = "support"
 SPLITS = {"train": 12, "validation": 2, "test": FEWEST_ROWS}  # fewer test rows would be asked of nobody
@@ -98,6 +100,14 @@ def export(stage: Stage) -> Export:
         contents=stage.contents,
         exports=stage.exports,
         objects=stage.objects,
+        trained=Trained(
+            stage.table,
+            exports=stage.exports,
+            models=stage.models,
+            contents=stage.contents,
+            membership=Membership(stage.objects),
+            objects=stage.objects,
+        ),
         now=long_ago(),
     )
 

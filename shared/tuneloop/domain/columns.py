@@ -14,6 +14,7 @@ from itertools import compress
 from operator import eq
 
 from tuneloop.domain.examples import Split
+from tuneloop.domain.fingerprints import TrainedUnits
 
 
 class Outcome(IntEnum):
@@ -69,6 +70,7 @@ class Columns:
     signatures: bytearray = field(default_factory=bytearray)  # as many bytes for each
     origin: dict[int, int] = field(default_factory=dict)
     was_test: bytes = b""
+    was_trained: bytes = b""
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -99,6 +101,19 @@ class Columns:
             for number in was:
                 noted[number] = 1
             self.was_test = bytes(noted)
+
+    def note_trained(self, trained: TrainedUnits) -> None:
+        """Note which examples belong to what a version was trained on: by prompt, subject or conversation."""
+        pairs = (
+            (trained.prompts, self.unit),
+            (trained.subjects, self.subject),
+            (trained.conversations, self.group),
+        )
+        flags = [bytes(map(keys.__contains__, column)) for keys, column in pairs if keys]
+        noted = bytearray(map(any, zip(*flags, strict=True))) if flags else bytearray(len(self))
+        for number, unit in self.origin.items():
+            noted[number] |= unit in trained.prompts
+        self.was_trained = bytes(noted)
 
     def first_unit(self, number: int) -> int:
         """An example's prompt as it was before any edit."""

@@ -6,7 +6,7 @@ nothing but that the base wasn't told what to say.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 
 from pydantic import BaseModel, computed_field
@@ -160,14 +160,24 @@ class Export(BaseModel):
         return f"No examples are kept for a test: {why}. {BY_HAND}"
 
 
+class TrainedExport(BaseModel):
+    """The mark of an export that a version was trained on: nothing of it is drawn for a test any more."""
+
+    id: Name
+
+
 def export_id(tenant: str, dataset: str, revision: int, policy: Policy) -> str:
     """The id of the export of that revision under a policy."""
     return derived_id("export", tenant, dataset, revision, policy.name)
 
 
-def made_of(without: int, held_out: str | None) -> str:
-    """What tells apart two freezes of one export: up to which erasure, and beside which prompts held out before."""
-    return digest(without, held_out or "")[:8] if without or held_out else ""
+def made_of(without: int, held_out: str | None, trained: Iterable[str] = ()) -> str:
+    """What tells apart two freezes of one export: up to which erasure, and beside what was tested and trained before.
+
+    `held_out` is where the prompts that were tested with are listed, `trained` the ids of exports that made versions.
+    """
+    parts = (without, held_out or "", *sorted(trained))
+    return digest(*parts)[:8] if any(parts) else ""
 
 
 def prefix_of(tenant: str, dataset: str, export: str, made_of: str) -> str:

@@ -30,6 +30,29 @@ class Fingerprint(NamedTuple):
     bands: tuple[int, ...]
 
 
+class TrainedUnits:
+    """What versions were trained on in some `exports`, as hashes by which an example is known to belong to it."""
+
+    def __init__(self, rows: Iterable[Fingerprint] = (), exports: Iterable[str] = ()) -> None:
+        self.exports = list(exports)
+        self.prompts: set[int] = set()
+        self.subjects: set[int] = set()
+        self.conversations: set[int] = set()
+        self.add(rows)
+
+    def add(self, rows: Iterable[Fingerprint]) -> None:
+        """Take in rows that a version was trained on."""
+        for _, prompt, origin, _, subject, conversation, _ in rows:
+            self.prompts.update((prompt, origin))
+            self.subjects.add(subject)
+            self.conversations.add(conversation)
+        for keys in (self.prompts, self.subjects, self.conversations):
+            keys.discard(0)
+
+
+UNTRAINED = TrainedUnits()
+
+
 class Overlap:
     """Which of some test rows share a hash with rows that a version has seen.
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tuneloop.domain.columns import OUTCOME_OF, SPLIT_OF, Columns, Outcome
 from tuneloop.domain.examples import Split
 from tuneloop.domain.filters import LengthLimit, length_limit
+from tuneloop.domain.fingerprints import UNTRAINED, TrainedUnits
 from tuneloop.domain.groups import Groups
 from tuneloop.domain.policy import LATEST_RULES, LEAST_CHARACTERS, Kind, Policy
 from tuneloop.domain.splitting import MARKS, STRICTNESS, Bundle, Shares, assign
@@ -84,10 +85,22 @@ def _overlap(keys: "array[int]", train: bytes, validation: bytes, test: bytes) -
     return len(tests & validations) + sum(map(held.__contains__, compress(keys, train)))
 
 
-def select(columns: Columns, policy: Policy, salt: str, held_out: set[int], *, rules: int = LATEST_RULES) -> Selected:
-    """Give each example its outcome; `held_out` are the prompts that an earlier export took for its test."""
+def select(
+    columns: Columns,
+    policy: Policy,
+    salt: str,
+    held_out: set[int],
+    *,
+    trained: TrainedUnits = UNTRAINED,
+    rules: int = LATEST_RULES,
+) -> Selected:
+    """Give each example its outcome.
+
+    `held_out` are the prompts that an earlier export took for its test, `trained` what versions were trained on.
+    """
     wanted = leave_unwanted(columns, policy, rules)
     columns.note_past(held_out)
+    columns.note_trained(trained)
     _leave_duplicates(columns)
     pairs = wanted.kind == Kind.PREFERENCE  # of which a prompt may well have several, with the same preferred answer
     conflicts: set[tuple[int, int]] = set() if pairs else _conflicts(columns)
@@ -312,15 +325,16 @@ def _divide(columns: Columns, groups: Groups, policy: Policy, salt: str, rules: 
     bundles: dict[int, Bundle] = {}
     for number in columns.live():
         group, mark, name = groups.of(number), columns.marks[number], _name(columns, number)
-        was_test = bool(columns.was_test[number])
+        was_test, was_trained = bool(columns.was_test[number]), bool(columns.was_trained[number])
         if bundle := bundles.get(group):
             bundle.strictness = max(bundle.strictness, mark)
             bundle.name = min(bundle.name, name)
             bundle.testable += not columns.feedback[number]
             bundle.was_test = bundle.was_test or was_test
+            bundle.was_trained = bundle.was_trained or was_trained
             bundle.size += 1
         else:
-            bundles[group] = Bundle(mark, name, not columns.feedback[number], was_test)
+            bundles[group] = Bundle(mark, name, not columns.feedback[number], was_test, was_trained)
     shares, places = assign(bundles, salt, policy, rules=rules)
     for number in columns.live():
         split = places[groups.of(number)].takes(MARKS[columns.marks[number]])

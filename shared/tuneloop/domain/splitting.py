@@ -125,6 +125,7 @@ class Bundle:
     name: tuple[int, int]
     testable: int
     was_test: bool
+    was_trained: bool = False
     size: int = 1
 
     def position(self, salt: str) -> float:
@@ -141,7 +142,8 @@ class Bundle:
         if mark:
             return Place(mark, is_marked=True)
         split = split_at(self.position(salt), shares)
-        return FREE[split if split != Split.TEST or self.testable else Split.TRAIN]
+        is_fit = bool(self.testable) and not self.was_trained
+        return FREE[split if split != Split.TEST or is_fit else Split.TRAIN]
 
 
 def assign(

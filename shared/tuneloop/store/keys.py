@@ -29,6 +29,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | votes on a prompt's right answer            | T#{t}#DATASET#{d}#VOTES / {unit}#{voter}        |
 | a dataset's latest statistics               | T#{t}#DATASET#{d}#STATISTICS / LATEST           |
 | an export; a dataset's exports              | T#{t}#DATASET#{d}#EXPORTS / {export}; by_time   |
+| a dataset's exports that made versions       | T#{t}#DATASET#{d}#TRAINED / {export}            |
 | a run; a tenant's runs; all open runs       | T#{t}#RUNS / {run}; by_time; sweep OPEN_RUNS    |
 | what was answered to a call for a run       | T#{t}#CALLS / {call}                            |
 | a tenant's budget, what a month has cost    | T#{t}#SPENDING / BUDGET, {month}                |
@@ -149,6 +150,11 @@ def review(tenant_id: str, dataset_id: str, revision: int, part: int) -> Key:
 def vote(tenant_id: str, dataset_id: str, unit: str, voter: str) -> Key:
     """What one voter last said is the right answer to a prompt."""
     return Key(f"T#{tenant_id}#DATASET#{dataset_id}#VOTES", f"{unit}#{voter}")
+
+
+def trained_export(tenant_id: str, dataset_id: str, export_id: str) -> Key:
+    """The mark of an export that a version was trained on."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#TRAINED", export_id)
 
 
 def statistics(tenant_id: str, dataset_id: str) -> Key:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.events import AnyEvent
+from tuneloop.domain.exports import TrainedExport
 from tuneloop.domain.registry import Model, Version
 from tuneloop.domain.repeats import KEPT, AnsweredCall
 from tuneloop.domain.spending import Spending
@@ -108,6 +109,7 @@ class Runs:
         if made:
             model, version, base = made
             writes += version_writes(model, version, now)
+            writes.append(Place(keys.trained_export(run.tenant, run.dataset, run.export), TrainedExport(id=run.export)))
             if base:
                 writes.append(Save(keys.version(base.tenant, base.model, base.number), base))
         self._table.commit(*writes)

@@ -14,6 +14,7 @@ from tuneloop.domain.splitting import (
     LARGEST_TEST_SHARE,
     MARKS,
     SMALLEST_TEST_SHARE,
+    STRICTNESS,
     Bundle,
     Place,
     Shares,
@@ -30,7 +31,9 @@ IN_PARTS = [
 NAMES = st.tuples(st.integers(0, 2), st.integers(1, 2**64 - 1))
 MARKED = st.dictionaries(
     st.integers(0, 60),
-    st.builds(Bundle, st.sampled_from(range(4)), NAMES, st.integers(0, 3), st.booleans(), st.integers(1, 9)),
+    st.builds(
+        Bundle, st.sampled_from(range(4)), NAMES, st.integers(0, 3), st.booleans(), st.booleans(), st.integers(1, 9)
+    ),
     max_size=120,
 )
 
@@ -257,7 +260,15 @@ def test_ten_rows_train_before_any_is_drawn_for_validation(
 @given(
     st.dictionaries(
         st.integers(0, 60),
-        st.builds(Bundle, st.sampled_from(range(3)), NAMES, st.integers(0, 3), st.just(False), st.integers(1, 9)),
+        st.builds(
+            Bundle,
+            st.integers(0, 2),
+            NAMES,
+            st.integers(0, 3),
+            st.just(False),
+            st.booleans(),
+            st.integers(1, 9),
+        ),
         max_size=120,
     ),
     SHARES,
@@ -273,6 +284,25 @@ def test_below_fifty_unmarked_units_nothing_is_drawn_for_a_test(
     if unmarked < FEWEST_FOR_TEST:
         assert shares.test == 0
         assert Split.TEST not in {place.split for place in places.values()}
+
+
+@given(MARKED, SHARES, st.text(max_size=4))
+def test_what_a_version_was_trained_on_is_never_drawn_for_a_test(
+    marked: dict[int, Bundle], policy: Policy, salt: str
+) -> None:
+    _, places = assign(marked, salt, policy)
+
+    for number, bundle in marked.items():
+        if bundle.was_trained and not bundle.strictness and not bundle.was_test:
+            assert places[number].split != Split.TEST
+
+
+def test_a_mark_of_the_user_s_own_is_kept_on_what_was_trained_on() -> None:
+    own = Bundle(STRICTNESS[Split.TEST], (2, 1), 1, was_test=False, was_trained=True)
+
+    _, places = assign(bundles(*range(20)) | {99: own}, "s", DEFAULT)
+
+    assert places[99].split == Split.TEST
 
 
 @given(st.integers(LEAST_TRAINED, 49), SHARES, st.text(max_size=4))

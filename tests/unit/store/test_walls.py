@@ -35,6 +35,7 @@ WITHOUT_TABLE = {
     "table",
     "objects",
     "contents",
+    "trained",
     "membership",
     "bus",
     "examples_queue",
