@@ -20,7 +20,7 @@ class Making:
         self._erased = erased
         self.lines: list[bytes] = []
         self.bytes = 0
-        self._tokens = 0
+        self._tokens = self._pairs = 0
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes fit in; into an empty one everything does."""
@@ -35,9 +35,11 @@ class Making:
         self.lines.append(line.text)
         self.bytes += len(line.text)
         self._tokens += line.tokens
+        self._pairs += line.is_pair
 
     def segment(self, prefix: str, objects: Objects, now: datetime) -> Segment:
         """The segment, written."""
         writing = Writing()
         writing.add(sorted(self.lines), self._tokens)
-        return writing.end(prefix, objects, revision=0, without=self._erased.latest, now=now)
+        made = writing.end(prefix, objects, revision=0, without=self._erased.latest, now=now)
+        return made.model_copy(update={"pairs": self._pairs})

@@ -32,7 +32,7 @@ def create_dataset(new: NewDataset) -> DatasetView:
 
 @api.route("GET /v1/datasets", Scope.READ)
 def list_datasets(limit: Limit = 20, cursor: Cursor = None) -> ListOf[DatasetView]:
-    """The tenant's datasets by name."""
+    """The tenant's datasets by name, without the files of OpenAI's wire, which `GET /v1/files` lists."""
     return listed(app.datasets.page(api.tenant, limit, cursor), DatasetView)
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from complete_chat.complete import Answer, complete, version_of
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.access import Scope
+from tuneloop.domain.files import is_file_id
 from tuneloop.domain.holds import describe_wait
 from tuneloop.domain.routing import MODEL_PATTERN, Arm, named_version, route
 from tuneloop.http import Api, Name, UserKey
@@ -46,11 +47,12 @@ class RouteView(BaseModel):
 
 @api.route("GET /v1/models", Scope.READ)
 def list_models() -> ModelList:
-    """The tenant's models in OpenAI's list shape."""
+    """The tenant's models in OpenAI's list shape; of files uploaded on its wire those that made a model."""
     return ModelList(
         data=[
             Model(id=model.id, created=int(model.created_at.timestamp()), owned_by=api.tenant)
             for model in app.models.all(api.tenant)
+            if model.latest_version or not is_file_id(model.id)
         ]
     )
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from launch_finetune.checks import method_of, missing_at_the_door, refusal_of, refusal_of_export
 from launch_finetune.particulars import NOTHING_MORE, Particulars
-from launch_finetune.request import method_at, request_run, revision_of
+from launch_finetune.request import expected_method, request_run, revision_of
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import InvalidInput, NotFound
 from tuneloop.domain.exports import Export, export_id
@@ -61,6 +61,7 @@ def ask(
         hyperparameters=wanted.hyperparameters,
         metadata=wanted.metadata,
         particulars=wanted.particulars,
+        method=method_of(export) if export else None,
         again=wanted.again,
         answering=wanted.answering,
         dry_run=wanted.dry_run,
@@ -98,7 +99,7 @@ def _frozen(dataset: Dataset, wanted: Wanted, exports: Exports) -> Export | None
 def _refusal(
     provider: Provider, base_model: str, dataset: Dataset, export: Export | None, wanted: Wanted, now: datetime
 ) -> RunError | None:
-    method = method_of(export) if export else method_at(dataset, wanted.revision)
+    method = method_of(export) if export else expected_method(dataset, wanted.revision)
     suffix = dataset.model if wanted.suffix is None else wanted.suffix
     refusal = refusal_of(provider, base_model, method, wanted.hyperparameters, suffix, now)
     if refusal or export is None:

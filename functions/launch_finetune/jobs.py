@@ -14,12 +14,11 @@ from launch_finetune.asking import Wanted, ask, check
 from launch_finetune.checks import end_in_sight
 from launch_finetune.particulars import Particulars
 from launch_finetune.repeats import Attempt, Repeats
-from launch_finetune.request import confirm, method_at
+from launch_finetune.request import confirm, expected_method
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import Conflict, InvalidInput, NotFound, NotSupported, Stale
 from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.ids import Name as Id
-from tuneloop.domain.jobs import Method
 from tuneloop.domain.limits import RUN_USD
 from tuneloop.domain.numbers import decimal_in
 from tuneloop.domain.offers import Offer, epochs_of
@@ -201,7 +200,7 @@ def _require_possible(new: NewJob) -> None:
 
 
 def _require_kind(new: NewJob, dataset: Dataset) -> None:
-    known = METHODS[Method(method_at(dataset, None))]
+    known = METHODS[expected_method(dataset, None)]
     if new.method and new.method.type != known:
         message = f"method.type: the file is for `{known}`, by what its lines hold or its policy's `kind` says."
         raise InvalidInput(message, param="method.type", code="other_kind")

@@ -28,6 +28,7 @@ def request_run(
     hyperparameters: dict[str, Any] | None = None,
     metadata: dict[str, str] | None = None,
     particulars: Particulars = NOTHING_MORE,
+    method: Method | None = None,
     again: bool = False,
     answering: AnsweredCall | None = None,
     dry_run: bool = False,
@@ -36,6 +37,7 @@ def request_run(
 
     A name of a base model that moves and the dated one that it stands for are the same. After a failed or cancelled
     attempt the next one is made only with `again`. With `dry_run` the run is given as it would be, and nothing stored.
+    `method` is what it will be trained by, where its export is frozen and says so.
     `answering` is the call that gets the run, stored beside it; Stale where it was answered by somebody else meanwhile.
     """
     frozen = export.revision if export else revision_of(dataset, revision)
@@ -48,7 +50,7 @@ def request_run(
         model=dataset.model,
         base_model=dated,
         asked_base_model=asked if asked != dated else None,
-        method=method_at(dataset, frozen),
+        method=method_in_id(dataset, frozen),
         dataset=dataset.id,
         export=export.id if export else export_id(dataset.tenant, dataset.id, frozen, dataset.policy_at(frozen)),
         revision=frozen,
@@ -57,6 +59,8 @@ def request_run(
         created_at=now,
     )
     run = _attempt(particulars.of(wanted), runs, again=again)
+    if not run.seq:
+        run = run.model_copy(update={"method": method or expected_method(dataset, frozen)})
     return run if dry_run else store_requested(run, answering, runs=runs, now=now)
 
 
@@ -102,10 +106,21 @@ def revision_of(dataset: Dataset, revision: int | None) -> int:
     raise Conflict(f"Dataset {dataset.id} has no examples yet.", code="empty_dataset")
 
 
-def method_at(dataset: Dataset, revision: int | None) -> Method:
-    """By what method a revision is trained on, as far as its policy says so; its export may know better."""
-    kind = dataset.policy_at(revision or dataset.revision).kind
+def method_in_id(dataset: Dataset, revision: int) -> Method:
+    """The training method by which a run's id is made: the policy's, supervised where it names none, whatever is known.
+
+    Ids of runs that are stored were made so, and asking for one again has to find it.
+    """
+    kind = dataset.policy_at(revision).kind
     return Method(kind.value) if kind else Method.SUPERVISED
+
+
+def expected_method(dataset: Dataset, revision: int | None) -> Method:
+    """The training method of a revision that isn't frozen yet: its policy's, else by what was collected."""
+    kind = dataset.policy_at(revision or dataset.revision).kind
+    if kind:
+        return Method(kind.value)
+    return Method.PREFERENCE if dataset.holds_pairs else Method.SUPERVISED
 
 
 def requested(run: ControlledRun) -> TrainingRunRequested:

@@ -46,7 +46,23 @@ def named(place: Place) -> str:
     return ".".join(str(step) for step in place)
 
 
-FIELDS = [(operation, place, body) for operation in WITH_BODY for place, body in wrong_fields(operation)]
+FEEDBACK = "POST /v1/feedback"
+READ_LATER = {"messages", "tools", "functions"}  # with the answer's own id, as an example: tried by the doors' tests
+
+
+def is_absent(body: Any, place: Place) -> bool:
+    """Whether a field is null in an example, where that says nothing."""
+    for step in place:
+        body = body[step]
+    return body is None and place[0] == "examples"
+
+
+FIELDS = [
+    (operation, place, body)
+    for operation in WITH_BODY
+    for place, body in wrong_fields(operation)
+    if not is_absent(body, place) and not (operation.route == FEEDBACK and place[0] in READ_LATER)
+]
 
 
 def test_each_field_of_each_body_may_have_its_own_type_and_no_other(world: World) -> None:

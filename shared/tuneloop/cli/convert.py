@@ -9,7 +9,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from tuneloop.cli.reading import FileArgument, SettingsOption, examples_of, refuse, settings_in
+from tuneloop.cli.reading import FileArgument, SettingsOption, examples_of, offline, refuse, settings_in
 from tuneloop.domain.conversions import WHY, Conversion, Format, pair_of
 from tuneloop.domain.examples import OTHER_ANSWER, Example, JsonObject
 from tuneloop.domain.tables import BESIDE, Unreadable
@@ -34,7 +34,7 @@ def convert(file: FileArgument, to: ToOption, output: OutputOption = None, setti
     try:
         written = _write(_converted(file, given, conversion), target)
     except Unreadable as error:
-        refuse(f"{file}: {error.problem.message}")
+        refuse(f"{file}: {offline(error.problem).message}")
     except OSError as error:
         refuse(f"{target} can't be written: {error.strerror}.")
     if not written:

@@ -30,7 +30,7 @@ def drop(tenant: str, dataset: str, file: FileArgument, split: SplitOption = Non
     Console(soft_wrap=True, emoji=False).print(
         f"Dropped {file.name} ({decimal(file.stat().st_size)}) as {key}", highlight=False
     )
-    typer.echo(f"What becomes of it: GET /v1/datasets/{dataset}/drops")
+    typer.echo(f"What becomes of it: tuneloop drops list {dataset}")
 
 
 def upload(file: Path, bucket_name: str, key: str) -> None:

@@ -19,12 +19,18 @@ from tuneloop.parsing import isolated
 
 UNUSABLE = 2  # the exit status for a file of which nothing can be made
 
+# What the API is told by a call, an offline command is told by a file: both have the rule from the same place.
+BY_FILE = "the `csv` of a JSON file that --settings names"
+CURES = {
+    "no_template": "`input` and `output` are rendered through a template: write one into a JSON file, such as "
+    '{"template": {"user": "{{input}}"}}, and name that by --settings.'
+}
 FileArgument = Annotated[Path, typer.Argument(help="JSONL or CSV, packed (.gz, .zst) or not.")]
 SettingsOption = Annotated[
     Path | None,
     typer.Option(
         "--settings",
-        help="JSON with the dataset's `template` or `csv`, as GET /v1/datasets/{dataset} answers it.",
+        help='JSON with the dataset\'s `template` or `csv`, like {"csv": {"user": "question", "assistant": "answer"}}.',
         show_default=False,
     ),
 ]
@@ -39,7 +45,13 @@ def refuse(message: str) -> NoReturn:
 def in_words(problem: Problem) -> str:
     """A problem as a refusal says it: where, what would be right, and the code that `tuneloop validate` lists."""
     where = [f"line {problem.line}"] * bool(problem.line) + [problem.path] * (problem.path != "$")
-    return f"{', '.join(where)}: {problem.message} [{problem.code}]".removeprefix(": ")
+    return f"{', '.join(where)}: {offline(problem).message} [{problem.code}]".removeprefix(": ")
+
+
+def offline(problem: Problem) -> Problem:
+    """A problem whose way out is one that this machine has: what a dataset's settings mend, a file of them does."""
+    message = CURES.get(problem.code) or problem.message.replace("the dataset's `csv`", BY_FILE)
+    return problem.model_copy(update={"message": message})
 
 
 def settings_in(file: Path | None) -> Settings:

@@ -13,19 +13,16 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from rich.text import Text
 
 from tuneloop.cli.numbers import whole_option
-from tuneloop.cli.reading import UNUSABLE, FileArgument, SettingsOption, refuse, settings_in
+from tuneloop.cli.reading import UNUSABLE, FileArgument, SettingsOption, offline, refuse, settings_in
 from tuneloop.cli.report import show
 from tuneloop.domain.examples import Problem
-from tuneloop.findings import ERRORS_KEPT
+from tuneloop.findings import ERRORS_KEPT, Report
 from tuneloop.providers.catalog import named_models, places_of, providers
 from tuneloop.validation import TOKEN_LIMIT, Format, Task, validate
 
 INVALID = 1
 LARGE_BYTES = 16 << 20  # from which on a second process is worth its start
 MOST_PROCESSES = 16
-BY_SETTINGS = {"no_template", "unknown_column", "unknown_columns"}  # what a dataset's settings may mend
-HINT = "Has the dataset a `template` or `csv`? Save what GET /v1/datasets/{dataset} answers, and name it by --settings."
-
 FormatOption = Annotated[Format, typer.Option("--format", help="What lines are to be; auto: each what it is.")]
 JsonOption = Annotated[
     bool, typer.Option("--json", help=f"All of it as JSON: the first {ERRORS_KEPT:,} errors by line and path.")
@@ -52,15 +49,14 @@ def check_file(
     limit = _limit_of(base_model)
     task = Task(file, form, limit, settings_in(settings))
     with Bar(file) as bar:
-        report = validate(task, processes=processes or _processes_for(file), on_read=bar.move)
+        found = validate(task, processes=processes or _processes_for(file), on_read=bar.move)
+    report = _offline(found)
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     elif report.broken:
         _tell(file, report.broken)
     else:
         show(file, report, limit)
-    if not as_json and not settings and any(error.code in BY_SETTINGS for error in report.errors):
-        typer.echo(HINT, err=True)
     if report.broken:
         raise typer.Exit(UNUSABLE)
     if report.invalid:
@@ -74,6 +70,12 @@ def _limit_of(base_model: str) -> int:
         listed = (f"{provider}: {', '.join(named_models(provider))}" for provider in providers())
         refuse("\n  ".join([f"The catalog lists no base model {base_model!r}. It lists:", *listed]))
     return min(offer.tokens_per_example or TOKEN_LIMIT for _, offer in places)
+
+
+def _offline(report: Report) -> Report:
+    """The report with ways out that this machine has, and no call of the API."""
+    changes = {"errors": list(map(offline, report.errors)), "broken": report.broken and offline(report.broken)}
+    return report.model_copy(update=changes)
 
 
 def _processes_for(file: Path) -> int:

@@ -112,6 +112,7 @@ class Dataset(BaseModel):
     generation: int = 0
     merged: int = 0
     examples: int = 0
+    pairs: int = 0
     segments: int = 0
     changed_at: datetime | None = None
     exported_revision: int = 0
@@ -213,9 +214,14 @@ class Dataset(BaseModel):
         changed = self.changed(now).model_copy(update={"reviews_since": self.reviews_since + 1}) if found else self
         return changed.model_copy(update={"erasures": erasures})
 
-    def grown(self, examples: int, now: datetime) -> "Dataset":
-        """The dataset with one segment more, and a revision more."""
-        more = {"segments": self.segments + 1, "examples": self.examples + examples}
+    @property
+    def holds_pairs(self) -> bool:
+        """Whether all that was collected were preference pairs, which of older versions' collecting isn't known."""
+        return 0 < self.examples <= self.pairs
+
+    def grown(self, examples: int, now: datetime, pairs: int = 0) -> "Dataset":
+        """The dataset with one segment more, and a revision more; so many of its examples are preference pairs."""
+        more = {"segments": self.segments + 1, "examples": self.examples + examples, "pairs": self.pairs + pairs}
         return self.changed(now).model_copy(update=more)
 
     def announced(self, now: datetime) -> "Dataset":
@@ -260,12 +266,14 @@ class DatasetChange(BaseModel):
 class Segment(BaseModel):
     """One immutable object of examples; `revision` is the dataset's when it was added.
 
-    When it was made it was `without` what the erasures up to that number cover.
+    `pairs` of its examples were preference pairs as they were collected. When it was made it was `without` what the
+    erasures up to that number cover.
     """
 
     sha256: str
     key: str
     examples: int
+    pairs: int = 0
     tokens: int
     bytes: int
     revision: int

@@ -4,6 +4,7 @@ The same content is the same file, so uploading it twice is uploading it once. A
 has chosen what is in it and keeps his own test set.
 """
 
+import re
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -12,6 +13,7 @@ from tuneloop.domain.ids import Name, derived_id
 from tuneloop.domain.policy import Policy
 
 PREFIX = "file"
+A_FILE = re.compile(rf"{PREFIX}-[0-9a-f]{{24}}")  # as `file_id` makes them
 EVERYTHING = Policy(min_quality=0.0, min_user_characters=0, near_duplicates=True, conflicting=True, take_test=False)
 """The policy of a file's exports: all lines, each once."""
 
@@ -26,6 +28,11 @@ class UploadedFile(BaseModel):
     purpose: str
     created_at: datetime
     seq: int = 0
+
+
+def is_file_id(name: str) -> bool:
+    """Whether a dataset or a model is a file of OpenAI's wire, by its name, which nobody makes up by chance."""
+    return A_FILE.fullmatch(name) is not None
 
 
 def file_id(tenant: str, sha256: str, purpose: str) -> str:

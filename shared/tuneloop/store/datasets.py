@@ -7,14 +7,17 @@ from tuneloop.domain.datasets import Dataset, Drop, DropStatus, Segment
 from tuneloop.domain.drop_paths import RefusedDrop
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.events import AnyEvent
+from tuneloop.domain.files import is_file_id
 from tuneloop.domain.generations import Generation, held_at
 from tuneloop.domain.limits import REFUSALS_KEPT
 from tuneloop.domain.registry import NewModel
 from tuneloop.store import keys
-from tuneloop.store.table import Listing, Table
+from tuneloop.store.table import Listing, Table, cursor_behind
 from tuneloop.store.writes import Announce, Save, Write
 
 TRIES = 20
+# Rows of a listing per further read where files were left out: some 2 KB each, and DynamoDB reads 1 MB at once.
+DATASETS_READ = 200
 
 
 class Datasets:
@@ -38,8 +41,19 @@ class Datasets:
         return self._table.all(f"T#{tenant}#DATASETS", Dataset)
 
     def page(self, tenant: str, limit: int, cursor: str | None) -> Listing[Dataset]:
-        """A page of a tenant's datasets, by name."""
-        return self._table.page(f"T#{tenant}#DATASETS", Dataset, limit=limit, cursor=cursor)
+        """A page of a tenant's datasets, by name, without those that are files of OpenAI's wire."""
+        found: list[Dataset] = []
+        read = limit
+        while True:
+            page = self._table.page(f"T#{tenant}#DATASETS", Dataset, limit=read, cursor=cursor)
+            named = [dataset for dataset in page.data if not is_file_id(dataset.id)]
+            room = limit - len(found)
+            found += named[:room]
+            if len(named) > room or (len(found) == limit and page.cursor):
+                return Listing(found, cursor_behind(keys.dataset(tenant, found[-1].id), {}))
+            if page.cursor is None:
+                return Listing(found, None)
+            cursor, read = page.cursor, DATASETS_READ
 
     def create(self, dataset: Dataset, model: NewModel | None) -> None:
         """Store a new dataset, with the model of its name unless there is one already."""
@@ -65,7 +79,7 @@ class Datasets:
             if self._knows(tenant, dataset, segment):
                 return False
             seen = self._without(tenant, dataset, segment)
-            grown = seen.grown(segment.examples, segment.created_at)
+            grown = seen.grown(segment.examples, segment.created_at, segment.pairs)
             numbered = segment.model_copy(update={"revision": grown.revision})
             try:
                 self._table.commit(Save(key, numbered), Save(keys.dataset(tenant, dataset), grown))
@@ -80,7 +94,7 @@ class Datasets:
         place = drops[0].place
         key = keys.segment(*place, segment.sha256) if segment else None
         if segment and key and not self._knows(*place, segment):
-            grown = self._without(*place, segment).grown(segment.examples, segment.created_at)
+            grown = self._without(*place, segment).grown(segment.examples, segment.created_at, segment.pairs)
             numbered = segment.model_copy(update={"revision": grown.revision})
             writes += [Save(key, numbered), Save(keys.dataset(*place), grown)]
         self._table.commit(*writes)

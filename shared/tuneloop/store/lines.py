@@ -62,11 +62,15 @@ _decode_heads = msgspec.json.Decoder(Head).decode_lines
 
 
 class Line(NamedTuple):
-    """An example's line, without its end, its tokens, and its id of before 2026-12 where that was another one."""
+    """An example's line, without its end, and its tokens.
+
+    `former_id` is its id of before 2026-12 where that was another one; `is_pair`: it is a preference pair.
+    """
 
     text: bytes
     tokens: int
     former_id: str | None = None
+    is_pair: bool = False
 
 
 def line_of(example: Example) -> Line:
@@ -91,7 +95,7 @@ def line_of(example: Example) -> Line:
         created_at=utc_text(example.created_at),
         content=msgspec.Raw(canonical(example.content).encode()),
     )
-    return Line(_encode(stored), tokens, example.former_id)
+    return Line(_encode(stored), tokens, example.former_id, stored.preference)
 
 
 def read_line(line: bytes) -> Stored:

@@ -162,3 +162,28 @@ def test_it_needs_no_credentials_no_network_and_draws_no_bar_in_a_pipe(tmp_path:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "cure"),
+    [
+        ("a.jsonl", '{"input": "a", "output": "b"}\n', '{"template": {"user": "{{input}}"}}'),
+        ("a.csv", "question,reply\na,b\n", "the `csv` of a JSON file that --settings names"),
+        ("a.csv", "prompt,completion,note\na,b,c\n", "the `csv` of a JSON file that --settings names"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [("validate",), ("validate", "--json"), ("estimate",), ("convert", "--to", "openai-sft")]
+)
+def test_an_offline_command_names_a_way_out_that_works_offline(
+    command: tuple[str, ...], name: str, content: str, cure: str, tmp_path: Path
+) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+
+    done = CliRunner().invoke(cli, [*command, str(file)], env={"COLUMNS": "400"})
+    said = done.output.replace('\\"', '"')
+
+    assert done.exit_code != 0
+    assert "/v1" not in said
+    assert cure in said or (command[0] == "convert" and "`tuneloop validate` says" in said)
