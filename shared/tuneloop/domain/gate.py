@@ -16,6 +16,8 @@ from tuneloop.domain.evaluation import (
 )
 from tuneloop.domain.verdicts import Verdict, VerdictCode
 
+# A content filter refuses a question now and then. From one in twenty on, refusals could decide a comparison whose
+# provable gain is about that large.
 MOST_REFUSED_SHARE = 0.05
 # Of 23 rows two may be right by luck where answers are free text. Who is right more often than this answers in a form
 # that can be compared, however long.
@@ -25,6 +27,8 @@ FREE_TEXT_HELP = (
     "compared exactly: one of a closed set, an id or number, or JSON with short fields, such as a template's "
     "`answer_schema` gives."
 )
+# For verdicts on free text of which more is equal than luck explains.
+OF_FREE_TEXT = "Most expected answers are free text, of which only those count that are equal word for word."
 
 
 def refused_often(arms: dict[ArmName, ArmResult]) -> EvaluationError | None:
@@ -85,12 +89,13 @@ def _unfit(evaluation: Evaluation) -> Verdict:
 def _compared(evaluation: Evaluation, comparison: Comparison) -> Verdict:
     """The verdict by the figures of the comparison."""
     arms = evaluation.arms
+    note = f" {OF_FREE_TEXT}" if evaluation.is_free_text else ""
     candidate, most_frequent = arms[ArmName.CANDIDATE], arms[ArmName.MOST_FREQUENT]
     if candidate.accuracy <= most_frequent.accuracy:
         often = f"as often ({most_frequent.accuracy:.1%})"
         if candidate.correct < most_frequent.correct:
             often = f"more often ({most_frequent.accuracy:.1%} against {candidate.accuracy:.1%})"
-        return _refuse(VerdictCode.COMMONEST_ANSWER, f"Always giving the commonest answer is right {often}.")
+        return _refuse(VerdictCode.COMMONEST_ANSWER, f"Always giving the commonest answer is right {often}.{note}")
     figures = (
         f"{candidate.accuracy:.1%} right against {arms[ArmName.STABLE].accuracy:.1%} on {evaluation.examples} "
         f"held-out examples (gain {comparison.difference * 100:+.1f} points, {1 - 2 * comparison.alpha:.0%} interval "
@@ -99,7 +104,7 @@ def _compared(evaluation: Evaluation, comparison: Comparison) -> Verdict:
     if not comparison.alpha or comparison.p_value > comparison.alpha or comparison.difference <= 0:
         provable = comparison.smallest_provable_improvement
         reason = f"Not proved better: {figures}. This test set can show a gain of {provable * 100:.0f} points."
-        return _refuse(VerdictCode.NOT_BETTER, reason)
+        return _refuse(VerdictCode.NOT_BETTER, f"{reason}{note}")
     other = "what serves today" if evaluation.intent is Intent.PROMOTE else f"version {evaluation.stable}"
     return Verdict(promote=True, code=VerdictCode.BETTER, reason=f"Better than {other}: {figures}.")
 

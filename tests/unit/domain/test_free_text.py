@@ -121,6 +121,18 @@ def test_texts_that_are_often_equal_are_compared(right: tuple[int, int]) -> None
     assert judge(of_free_text(right, 23, 23)).code in (VerdictCode.BETTER, VerdictCode.NOT_BETTER)
 
 
+@pytest.mark.parametrize(("right", "baseline"), [((3, 0), 0), ((3, 5), 0), ((5, 6), 7)])
+def test_texts_that_are_equal_now_and_then_are_compared_with_a_word_of_warning(
+    right: tuple[int, int], baseline: int
+) -> None:
+    evaluation = judged(*table(0, *right, 23 - sum(right)), baseline=baseline).model_copy(update={"free_text": 23})
+
+    verdict = judge(evaluation)
+
+    assert verdict.code == (VerdictCode.COMMONEST_ANSWER if baseline else VerdictCode.NOT_BETTER)
+    assert verdict.reason.endswith("of which only those count that are equal word for word.")
+
+
 @pytest.mark.parametrize("right", [(0, 0), (0, 1), (1, 0), (2, 2)], ids=str)
 @pytest.mark.parametrize("free", [0, 11])
 def test_different_short_answers_are_compared(right: tuple[int, int], free: int) -> None:
