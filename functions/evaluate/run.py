@@ -1,7 +1,7 @@
 """Running an evaluation: look for overlap, ask part by part, keep count in the row, hand over when time runs out.
 
-What its versions have seen is worked out first. Where too little is left it ends there, with nothing asked and no look
-taken; else it takes its look in the write that says which rows it is going to ask.
+What its versions have seen is worked out first. Where too little is left, or the year's looks are spent, it ends there,
+with nothing asked and no look taken; else it takes its look in the write that says which rows it is going to ask.
 A lease keeps a second delivery from paying for the same answers. A part takes as many rows as are answered in its time,
 which is well within the lease and renews it; a dead worker's evaluation is taken up by the sweep a few minutes later at
 the part where it stopped.
@@ -32,6 +32,7 @@ from tuneloop.domain.evaluation import (
     Evaluation,
     EvaluationError,
     EvaluationStatus,
+    looks_spent,
     refused_throughout,
     without_overlap,
 )
@@ -92,7 +93,7 @@ class Work:
         self._end(judged(self.evaluation, export, rows, versions, answers, now=self.clock()))
 
     def _look(self, export: Export, versions: Versions) -> bool:
-        """Find the rows that a version has seen, and take the look; False where too few are left to prove anything.
+        """Find the rows that a version has seen, and take the look; False where asking could prove nothing.
 
         The look and what is going to be asked are one write: who dies before it has asked nothing and taken none.
         """
@@ -104,6 +105,10 @@ class Work:
             answers = {arm: read_parts(found, arm, range(available), self.objects) for arm in found.asked}
             left = questions(export, removed.rows, EVALUATION_ROWS, self.objects)
             return self._end(refused_unasked(found, left, versions, answers, self.clock()))
+        spent = None if found.look else looks_spent(found, self.evaluations.next_look(found, self.clock()))
+        if spent:
+            unasked = found.model_copy(update={"rows_asked": 0})
+            return self._end(failed(unasked, versions, {arm: {} for arm in found.asked}, spent, self.clock()))
         write_removed(found, removed.rows, self.objects)
         begun = {"status": EvaluationStatus.RUNNING, "lease": lease(self.owner, self.clock(), LEASE_S)}
         self._store(found.model_copy(update=begun), lambda each: self.evaluations.begin(each, self.clock()))

@@ -242,6 +242,27 @@ def test_a_look_is_taken_when_rows_are_asked_and_by_nothing_else(world: World) -
     assert looks(world) == 2
 
 
+def test_once_the_year_s_looks_are_spent_a_promotion_asks_nothing_and_a_report_does(world: World, later: Later) -> None:
+    [body] = contest(world, lines(0, ROWS))
+    for number in range(1, 13):
+        app.table.commit(Mark(keys.look(world.tenant, "support", number), utc_now(), LOOKS_COUNT))
+    provider = Playing(lambda _: "never")
+
+    refused = ended(world, promoting(body))
+    nothing_sent = provider.sent == []
+    report = ended(world, body)
+    later(LOOKS_COUNT.total_seconds() + HOUR)
+    asked = request(world, promoting(body | {"version": steps.registered(world, prompt="v2")}))
+    world.schedule("evaluate")
+    next_year = read(world, asked["id"])
+
+    assert (refused["status"], refused["error"]["code"], refused["look"]) == ("failed", "looks_spent", 0)
+    assert (refused["rows_asked"], refused["verdict"]["promote"], nothing_sent) == (0, False, True)
+    assert "were looked at 12 times within a year" in refused["verdict"]["reason"]
+    assert (report["status"], report["look"], report["rows_asked"]) == ("completed", 13, ROWS)
+    assert (next_year["status"], next_year["look"]) == ("completed", 1)
+
+
 def test_wherever_a_worker_dies_one_look_is_taken_and_each_row_asked_once(
     monkeypatch: pytest.MonkeyPatch, later: Later
 ) -> None:

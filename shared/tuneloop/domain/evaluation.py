@@ -329,6 +329,18 @@ def without_overlap(
     return evaluation.model_copy(update=found)
 
 
+def looks_spent(evaluation: Evaluation, look: int) -> EvaluationError | None:
+    """Why an evaluation that is to promote takes no further look: it would be one at which nothing can be proved."""
+    if alpha_per_look(look) or evaluation.intent is not Intent.PROMOTE:
+        return None
+    message = (
+        f"The test rows of dataset {evaluation.dataset} were looked at {look - 1} times within a year; one more look "
+        "could not tell a gain from chance, so nothing was asked. For the figures ask without `promote`, and activate "
+        "the version by hand if you trust them."
+    )
+    return EvaluationError(code="looks_spent", message=message)
+
+
 def refused_throughout(number: int, answers: Collection[Answered], rows: int) -> EvaluationError | None:
     """What keeps a version from answering at all, once enough of its rows were asked and each was refused."""
     said = Counter(answer.error for answer in answers)

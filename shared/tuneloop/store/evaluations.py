@@ -49,18 +49,24 @@ class Evaluations:
         """
         if evaluation.look:
             return self.save(evaluation, now=now)
-        partition = keys.look(evaluation.tenant, evaluation.dataset, 0).pk
         for _ in range(TRIES):
-            looks = list(self._table.all(partition, _Look))
-            counting = sum(look.expires_at > now.timestamp() for look in looks)  # rows outlive their time by days
-            key = keys.look(evaluation.tenant, evaluation.dataset, max((look.sk for look in looks), default=0) + 1)
-            numbered = evaluation.model_copy(update={"look": counting + 1})
+            looks = self._looks(evaluation)
+            last = max((look.sk for look in looks), default=0)
+            key = keys.look(evaluation.tenant, evaluation.dataset, last + 1)
+            numbered = evaluation.model_copy(update={"look": _counting(looks, now) + 1})
             try:
                 return self.save(numbered, now=now, mark=Mark(key, now, LOOKS_COUNT))
             except Stale:
                 if self.get(evaluation.tenant, evaluation.id).seq != evaluation.seq:
                     raise
         raise Stale(f"Dataset {evaluation.dataset} is looked at too often at once; try again.")
+
+    def next_look(self, evaluation: Evaluation, now: datetime) -> int:
+        """The number of the look that an evaluation would take now."""
+        return _counting(self._looks(evaluation), now) + 1
+
+    def _looks(self, evaluation: Evaluation) -> list[_Look]:
+        return list(self._table.all(keys.look(evaluation.tenant, evaluation.dataset, 0).pk, _Look))
 
     def save(
         self, evaluation: Evaluation, *, event: AnyEvent | None = None, now: datetime, mark: Mark | None = None
@@ -89,3 +95,8 @@ class Evaluations:
     def open(self) -> Iterator[Evaluation]:
         """Every open evaluation of every tenant, oldest first."""
         return self._table.all(keys.OPEN_EVALUATIONS, Evaluation, index=keys.SWEEP)
+
+
+def _counting(looks: list[_Look], now: datetime) -> int:
+    """How many of these looks were taken within a year: their rows outlive their time by days."""
+    return sum(look.expires_at > now.timestamp() for look in looks)
