@@ -157,7 +157,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         routes=("GET /v1/training-runs/{run}", "GET /v1/training-runs/{run}/events",
                 "GET /v1/fine_tuning/jobs/{job}", "GET /v1/fine_tuning/jobs/{job}/events",
                 "GET /v1/fine_tuning/jobs/{job}/checkpoints", "POST /v1/webhooks/{provider}"),
-        webhook_secrets=True, schedules=(EVERY_5_MINUTES, DAILY),
+        events=("VersionVerificationRequested",), webhook_secrets=True, schedules=(EVERY_5_MINUTES, DAILY),
         table=("GetItem", "Query", "PutItem", "UpdateItem"), indexes=("sweep",),
         provider_key=True,
         bedrock=OnBedrock(("GetModelCustomizationJob", "ListModelCustomizationJobs", "StopModelCustomizationJob",

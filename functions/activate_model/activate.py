@@ -15,6 +15,7 @@ from tuneloop.domain.registry import (
     Action,
     Deployment,
     HistoryEntry,
+    Version,
     VersionStatus,
     activated,
     held,
@@ -26,7 +27,10 @@ from tuneloop.store.datasets import Datasets
 from tuneloop.store.evaluations import Evaluations
 from tuneloop.store.models import Models
 
-FAILED = VersionStatus.DEPLOY_FAILED
+UNVERIFIED = " (Version {0} is unverified: whether its provider has such a model is not known.)"
+CODES = {
+    status: f"version_{status}" for status in (VersionStatus.VERIFYING, VersionStatus.UNVERIFIED, VersionStatus.FAILED)
+}
 
 
 def activate(
@@ -41,8 +45,8 @@ def activate(
     chosen = old.previous if number is None else number
     if chosen is None:
         raise InvalidInput("No version served before this one: name the `version` to activate.", param="version")
-    _require_ready(tenant, model, chosen, models)
-    new = activated(old, chosen, reason, now)
+    remark = _require_answering(tenant, model, chosen, models, is_named=number is not None)
+    new = activated(old, chosen, f"{reason}{remark}", now)
     if chosen:
         return _decide(old, released(new), Action.ACTIVATE, by, reason, models, now)
     return _take_off(old, new, "activate", by, reason, models, now)
@@ -85,7 +89,7 @@ def share(
     """Serve a part (0-1) of the users with a candidate; a trial by hand neither makes a hold nor lifts one."""
     old = models.deployment_with_hold(tenant, model)
     if candidate is not None:
-        _require_ready(tenant, model, candidate, models)
+        reason += _require_answering(tenant, model, candidate, models)
     return _decide(old, shared(old, candidate, part, reason, now), Action.SHARE, by, reason, models, now)
 
 
@@ -100,7 +104,7 @@ def apply_verdict(
     proved = evaluations.find(event.tenant, event.evaluation)
     if proved and proved.intent is Intent.REPORT:
         return old
-    made = _decision(event, proved, old, datasets, now)
+    made = _decision(event, proved, old, datasets, models, now)
     entry = _entry(made.new, made.action, GATE, made.reason, now).model_copy(update={"evaluation": event.evaluation})
     try:
         models.decide(old, made.new, entry, once=event.once, follow_up=made.follow_up)
@@ -121,7 +125,12 @@ class _Decision(NamedTuple):
 
 
 def _decision(
-    event: EvaluationCompleted, proved: Evaluation | None, old: Deployment, datasets: Datasets, now: datetime
+    event: EvaluationCompleted,
+    proved: Evaluation | None,
+    old: Deployment,
+    datasets: Datasets,
+    models: Models,
+    now: datetime,
 ) -> _Decision:
     """A first activation over a base model goes to everybody at once; so does any other until rollouts step by step.
 
@@ -139,8 +148,8 @@ def _decision(
         foreign = f"But that was proved on dataset {proved.dataset}, which doesn't feed this model"
         how = f"somebody with the scope `deploy` may activate version {event.candidate}."
         return _Decision(old, Action.REFUSE, f"{reason} {foreign}: {how}")
-    if old.stable == event.candidate:
-        return _Decision(old, Action.REFUSE, f"Version {event.candidate} serves everybody already. {reason}")
+    if obstacle := _obstacle(event, old, models):
+        return _Decision(old, Action.REFUSE, obstacle)
     if old.hold:
         return _refused_by(old.hold, event, old, now)
     if old.stable == event.stable:
@@ -157,6 +166,17 @@ def _decision(
     late = f"Version {old.stable} serves today, the evaluation compared with {event.stable}"
     new_look = f"version {event.candidate} is evaluated again, against version {old.stable}."
     return _Decision(old, Action.REFUSE, f"{late}: {new_look}", again)
+
+
+def _obstacle(event: EvaluationCompleted, old: Deployment, models: Models) -> str | None:
+    """Why a candidate that was proved needs no activation, or isn't one for which no person has to answer."""
+    if old.stable == event.candidate:
+        return f"Version {event.candidate} serves everybody already. {event.verdict.reason}"
+    status = models.version(event.tenant, event.model, event.candidate).status
+    if status == VersionStatus.READY:
+        return None
+    why = f"But version {event.candidate} is {status}, and only one that is ready is activated by itself."
+    return f"{event.verdict.reason} {why}"
 
 
 def _refused_by(hold: Hold, event: EvaluationCompleted, old: Deployment, now: datetime) -> _Decision:
@@ -203,9 +223,30 @@ def _entry(new: Deployment, action: Action, by: str, reason: str, now: datetime)
     )
 
 
-def _require_ready(tenant: str, model: str, number: int, models: Models) -> None:
-    status = models.version(tenant, model, number).status
-    if status == VersionStatus.READY:
-        return
-    how = f" POST /v1/models/{model}/versions/{number}/deploy asks its provider once more." if status == FAILED else ""
-    raise Conflict(f"Version {number} is {status}; only one that is ready can answer.{how}", param="version")
+def _require_answering(tenant: str, model: str, number: int, models: Models, *, is_named: bool = True) -> str:
+    """Refuse a version that can't answer; gives what there is to say of one that may not be able to.
+
+    What its provider has was asked when it was registered: nobody is asked here. An unverified one has to be named.
+    """
+    version = models.version(tenant, model, number)
+    if version.status == VersionStatus.READY:
+        return ""
+    if version.status == VersionStatus.UNVERIFIED and is_named:
+        return UNVERIFIED.format(number)
+    raise Conflict(_why_not(version), param="version", code=CODES.get(version.status))
+
+
+def _why_not(version: Version) -> str:
+    """Why a version can't be activated, and what to do."""
+    ready = f"Version {version.number} is {version.status}; only one that is ready can answer."
+    match version.status:
+        case VersionStatus.VERIFYING:
+            return f"{ready} It waits for: {version.waiting_for} Try again in a minute."
+        case VersionStatus.UNVERIFIED:
+            return f"Version {version.number} is unverified: name it as the `version` to activate it all the same."
+        case VersionStatus.FAILED if version.error:
+            return f"{ready} {version.error.message}"
+        case VersionStatus.DEPLOY_FAILED:
+            again = f"POST /v1/models/{version.model}/versions/{version.number}/deploy"
+            return f"{ready} {again} asks its provider once more."
+    return ready

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tuneloop.domain.errors import Conflict, InvalidInput
 from tuneloop.domain.ids import Name
 from tuneloop.domain.registry import Model, Version, base_in, new_model
+from tuneloop.domain.verification import BY_REQUEST, to_verify, unknowable
 from tuneloop.providers.catalog import dated_name
 from tuneloop.store.models import Models
 
@@ -36,7 +37,8 @@ class NewVersionRequest(BaseModel):
 
     `base_model` is what the provider bills it as, `is_finetuned` at which rate. Without them the provider's id tells:
     `ft:{base model}:…` is a fine-tuned one, any other stands for itself, and its price is unknown if it isn't listed.
-    `provider` is where it is served, the model's own unless named.
+    `provider` is where it is served, the model's own unless named. The provider is asked whether it has such a model;
+    `verify` as false leaves it unasked, for servers that serve what they don't list.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -47,6 +49,7 @@ class NewVersionRequest(BaseModel):
     prompt: str | None = Field(default=None, max_length=100_000)
     parameters: dict[str, Any] = Field(default={}, max_length=20)
     is_finetuned: bool | None = Field(default=None, strict=True)
+    verify: bool = Field(default=True, strict=True)
 
     @field_validator("parameters")
     @classmethod
@@ -85,7 +88,7 @@ def register_model(
 def register_version(
     tenant: str, name: str, new: NewVersionRequest, *, provider: str | None, models: Models, now: datetime
 ) -> Version:
-    """A version under the model's next number; nothing is sent to it until it is activated."""
+    """A version under the model's next number, to be verified; nothing is sent to it until it is activated."""
     model = models.get(tenant, name)
     base_model = new.base_model or base_in(new.provider_model)
     is_finetuned = base_model != new.provider_model if new.is_finetuned is None else new.is_finetuned
@@ -99,7 +102,8 @@ def register_version(
         model=name,
         number=model.latest_version + 1,
         created_at=now,
-        **new.model_dump() | told,
+        **new.model_dump(exclude={"verify"}) | told,
     )
+    version = to_verify(version, now) if new.verify else unknowable(version, BY_REQUEST, now)
     models.add_version(model, version, now)
     return version

@@ -43,7 +43,11 @@ def create_model(new: NewModelRequest) -> ModelView:
 
 @api.route("POST /v1/models/{model}/versions", Scope.DEPLOY, status=201)
 def create_version(model: Name, new: NewVersionRequest) -> VersionView:
-    """Register a version from a provider's model id."""
+    """Register a version from a provider's model id; its provider is asked at once whether it has such a model.
+
+    Until then it is `verifying` and can't be activated. Then it is `ready`, `failed` where the provider says that there
+    is no such model, or `unverified` where it can't be asked: who trusts it all the same activates it by its number.
+    """
     provider = app.known_providers.require(new.provider) if new.provider else None
     version = register_version(api.tenant, model, new, provider=provider, models=app.models, now=utc_now())
     return VersionView.model_validate(version.model_dump())
@@ -66,7 +70,10 @@ def retire_version(model: Name, number: Number) -> VersionView:
 
 @api.route("POST /v1/models/{model}/versions/{number}/deploy", Scope.DEPLOY)
 def deploy_version(model: Name, number: Number) -> VersionView:
-    """Ask the provider once more to serve a version whose deployment failed; nothing is trained again."""
+    """Ask the provider once more to serve a version whose deployment failed; nothing is trained again.
+
+    Of a version that was registered by hand and is `failed` or `unverified` the provider is asked for its model again.
+    """
     version = redeploy(api.tenant, model, number, models=app.models, now=utc_now())
     return VersionView.model_validate(version.model_dump())
 

@@ -3,13 +3,14 @@
 from datetime import datetime
 from functools import partial
 
-from check_status.host import host_open
+from check_status.host import host_open, step
 from check_status.job_routes import api
 from check_status.routes import refreshed
 from check_status.strays import Strays, survey
 from check_status.sunset import Sunsets
 from check_status.sweep import sweep
 from tuneloop.app import app, utc_now
+from tuneloop.domain.events import VersionVerificationRequested
 from tuneloop.domain.providers import BEDROCK
 from tuneloop.sweeping import each
 from tuneloop.triggers import Function
@@ -21,6 +22,13 @@ handler = Function("check-status", api)
 def on_schedule() -> None:
     """Ask the providers about all open runs, then take their versions a step towards being served."""
     each((_look_at_runs, _host_versions), lambda work: work())
+
+
+@handler.on("VersionVerificationRequested")
+def on_registered(event: VersionVerificationRequested) -> None:
+    """Ask the provider of a version that was registered by hand, as somebody waits for it."""
+    version = app.models.version(event.tenant, event.model, event.version)
+    step(version, stage=app.settings.stage, providers=app.providers, models=app.models, now=utc_now())
 
 
 @handler.on("daily")

@@ -7,6 +7,7 @@ who finds what he left. A version is announced as ready in the write that makes 
 from datetime import datetime, timedelta
 
 from check_status.letting_go import remove, take_over
+from check_status.verify import verify
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.hosting import (
     ASKED_AGAIN,
@@ -29,7 +30,10 @@ NOT_MADE = "The provider could not make this version's deployment; its console s
 
 
 def host_open(*, stage: str, providers: Providers, models: Models, now: datetime) -> None:
-    """Take every version that is to be deployed or removed a step further; one not served in a day is `RunsOverdue`."""
+    """Take every version that is to be deployed, verified or removed a step further.
+
+    One that is not served within a day is `RunsOverdue`.
+    """
     unfinished = list(models.open_versions())
     count("RunsOverdue", sum(_is_overdue(version, now) for version in unfinished))
     each(
@@ -58,9 +62,11 @@ def step(
     fresh = version.checked_at is not None and now - version.checked_at < timedelta(seconds=older_than_s)
     if not version.is_open or fresh:
         return version
-    hosting = providers.named(version.provider).hosting
-    name = deployment_name(stage, version.tenant, version.model, version.number)
     try:
+        if version.status == VersionStatus.VERIFYING:
+            return verify(version, providers=providers, models=models, now=now)
+        hosting = providers.named(version.provider).hosting
+        name = deployment_name(stage, version.tenant, version.model, version.number)
         if version.status == VersionStatus.RETIRED:
             return remove(version, name, hosting, models, now)
         return _deploy(version, name, hosting, models, now)

@@ -12,7 +12,7 @@ from tuneloop.domain.events import ModelSunsetApproaching
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
 from tuneloop.domain.offers import Successor
-from tuneloop.domain.registry import Deployment, Model, SunsetMark, Version, VersionStatus
+from tuneloop.domain.registry import Deployment, Model, SunsetMark, Version
 from tuneloop.domain.sunset import Shutdowns, in_use, news_of, shutdown_of
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.catalog import price_of
@@ -73,7 +73,7 @@ class Sunsets:
 
     def _in_use(self, model: Model, deployment: Deployment) -> list[Version]:
         versions = (self.models.version(model.tenant, model.id, number) for number in in_use(model, deployment))
-        return [version for version in versions if version.status == VersionStatus.READY]
+        return [version for version in versions if version.can_answer]
 
     def _tell(self, version: Version, news: SunsetMark, successor: Successor | None) -> None:
         cost, note = self._estimate(version, successor)

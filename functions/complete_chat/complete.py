@@ -1,4 +1,7 @@
-"""Completing a chat: the version that serves this user answers; if it can't, stable does, then the base model."""
+"""Completing a chat: the version that serves this user answers.
+
+If it can't, stable does, then the version that served before it, then the base model.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,7 +12,7 @@ from pydantic import BaseModel
 
 from tuneloop.domain.errors import Conflict, NotFound, OutOfTime, ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.pricing import UNKNOWN_COST, call_cost
-from tuneloop.domain.registry import Deployment, Version, VersionStatus
+from tuneloop.domain.registry import Deployment, Version
 from tuneloop.domain.routing import Arm, Inference, Route, named_version, route, tenant_hash, user_hash
 from tuneloop.domain.serving import request_for
 from tuneloop.domain.usage import UsageBatch, UsageRecord
@@ -21,7 +24,9 @@ from tuneloop.store.models import Models, unknown_model
 from tuneloop.store.queues import Queue
 from tuneloop.wire.chat import ChatCompletion, ChatRequest
 
-FALLBACK_S = 4.0  # kept for each version that may have to stand in; the first one has all the rest
+# Kept for stable and for the base model, should they have to stand in; the first one has all the rest. The version that
+# served before has no time of its own: where the first one took all, it would only keep the base from answering.
+FALLBACK_S = 4.0
 OURS = ("stream", "stream_options")
 
 
@@ -95,9 +100,9 @@ def version_of(tenant: str, model: str, number: int, *, models: Models) -> Versi
 
 def _exactly(tenant: str, deployment: Deployment, number: int, models: Models) -> Route:
     """The route of a call that names its version: to that one and no other."""
-    status = version_of(tenant, deployment.model, number, models=models).status
-    if status != VersionStatus.READY:
-        raise Conflict(f"Version {number} is {status}; only one that is ready can answer.", param="model")
+    version = version_of(tenant, deployment.model, number, models=models)
+    if not version.can_answer:
+        raise Conflict(f"Version {number} is {version.status}; only one that is ready can answer.", param="model")
     return Route(Arm.STABLE, (number,))
 
 
@@ -113,16 +118,22 @@ def _ask(
     """The versions that were tried, the last of which answered; where none did, why the first one didn't."""
     tries: list[Try] = []
     failure: TuneloopError | None = None
+    refusals = 0  # by versions in whose place another could answer: it was not the call's own fault
+    must_answer = {chosen.versions[0], deployment.stable, 0}
     for place, number in enumerate(chosen.versions):
         version = models.version(tenant, deployment.model, number)
-        reserved_s = FALLBACK_S * (len(chosen.versions) - 1 - place)
+        left_s = remaining_s() - FALLBACK_S * len(must_answer & set(chosen.versions[place + 1 :]))
+        if number not in must_answer and (left_s < FALLBACK_S or not version.can_answer):
+            continue
         try:
             provider = providers.named(version.provider)
-            completion = provider.complete(request_for(version, body), remaining_s() - reserved_s)
+            completion = provider.complete(request_for(version, body), left_s)
         except (ProviderUnavailable, ProviderRefused, Conflict) as error:  # Conflict: its provider was removed
             failure = failure or error
             tries.append(Try(version, place, ChatCompletion(), failed=True))
+            refusals += not isinstance(error, ProviderUnavailable)  # which are counted where they are told
         else:
+            count("ProviderUnavailable", refusals)
             return [*tries, Try(version, place, completion)], None
     return tries, failure
 

@@ -31,7 +31,8 @@ METRICS = {
     "Promotions": "Candidates that the gate let through.",
     "JobsDoubled": "Second jobs of a run that were found at a provider and stopped.",
     "OrphansStopped": "Jobs that were found at a provider and stopped, as what they were for is gone.",
-    "ProviderUnavailable": "Calls that the provider did not answer, answered with nonsense, or refused our key for.",
+    "ProviderUnavailable": "Calls that the provider did not answer, answered with nonsense, or refused our key for; "
+    "and chats that it refused on one version and answered on another that stood in.",
     "Refusals": "Candidates that the gate turned down.",
     "RunsAdopted": "Training runs whose row was lost and made again from their job.",
     "RunsCancelled": "Training runs that were cancelled.",

@@ -11,6 +11,7 @@ from tests.examples import chat
 from tests.world import Answer, World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.evaluation import Evaluation
+from tuneloop.domain.verification import confirmed
 
 SUPPORT = Path(__file__).resolve().parents[2] / "local" / "data" / "support.jsonl"
 BASE_MODEL = "tuneloop-linear-1"
@@ -83,12 +84,13 @@ def until(happened: Callable[[], object]) -> None:
 
 
 def registered(world: World, model: str = "support", provider_model: str = BASE_MODEL, **fields: Any) -> int:
-    """Register a version by hand, and its model if need be; gives its number."""
+    """Register a version by hand, and its model if need be, as if its provider had said that it has it; its number."""
     world.call("POST /v1/models", "/v1/models", {"id": model})
     body = {"provider_model": provider_model, **fields}
     answer = world.call("POST /v1/models/{model}/versions", f"/v1/models/{model}/versions", body)
     assert answer.status == 201, answer.text
     number: int = answer.body["number"]
+    app.models.deployed(confirmed(app.models.version(world.tenant, model, number), utc_now()), utc_now())
     return number
 
 

@@ -142,6 +142,20 @@ class VersionReady(DomainEvent):
         return f"version.{self.model}.{self.version}"
 
 
+class VersionVerificationRequested(DomainEvent):
+    """A version was registered by hand: its provider is to be asked whether it has such a model."""
+
+    aggregate_field = "verification"
+    type: Literal["VersionVerificationRequested"] = "VersionVerificationRequested"
+    model: Name
+    version: int
+
+    @property
+    def aggregate(self) -> str:
+        """Versions are numbered within their model; what is asked about one is apart from what becomes of it."""
+        return f"verification.{self.model}.{self.version}"
+
+
 class EvaluationRequested(DomainEvent):
     """An evaluation is asked for, or has more rows to ask than one invocation could."""
 
@@ -229,6 +243,7 @@ AnyEvent = Annotated[
     | TrainingRunStuck
     | TrainingRunAdopted
     | VersionReady
+    | VersionVerificationRequested
     | EvaluationRequested
     | EvaluationCompleted
     | DeploymentChanged

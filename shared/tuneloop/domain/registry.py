@@ -33,10 +33,17 @@ class Model(BaseModel):
 
 
 class VersionStatus(StrEnum):
-    """Whether a version can answer."""
+    """Whether a version can answer.
+
+    One that was made by a run is `deploying`, then `ready` or `deploy_failed`; one that was registered by hand is
+    `verifying`, then `ready`, `unverified` or `failed`. Either may be `retired`.
+    """
 
     DEPLOYING = "deploying"
+    VERIFYING = "verifying"
     READY = "ready"
+    UNVERIFIED = "unverified"
+    FAILED = "failed"
     DEPLOY_FAILED = "deploy_failed"
     RETIRED = "retired"
 
@@ -45,7 +52,8 @@ class VersionView(BaseModel):
     """A provider's model with its own prompt and parameters, and where it came from, as users read it.
 
     `deployment` is what calls name where a provider has to be asked to serve a model; `waiting_for` and `error` say
-    what keeps one from being ready. A version that is retired is gone from its provider since `removed_at`.
+    what keeps one from being ready. One that is `unverified` is activated by nobody but a person who names it. A
+    version that is retired is gone from its provider since `removed_at`.
     """
 
     model: Name
@@ -81,18 +89,19 @@ class Version(VersionView):
     parameters: KeptAsText = {}
     sunset: SunsetMark | None = None
     checked_at: datetime | None = None
+    verifying_since: datetime | None = None
     seq: int = 0
 
     @property
     def can_answer(self) -> bool:
-        """Whether its provider can be asked with it."""
-        return self.status == VersionStatus.READY
+        """Whether its provider can be asked with it, as far as anybody knows."""
+        return self.status in (VersionStatus.READY, VersionStatus.UNVERIFIED)
 
     @property
     def is_open(self) -> bool:
-        """Whether something is to be done about it at its provider: it is to be served, or removed."""
+        """Whether something is to be done about it at its provider: it is to be served, asked for, or removed."""
         leaving = self.status == VersionStatus.RETIRED and self.removed_at is None
-        return leaving or self.status == VersionStatus.DEPLOYING
+        return leaving or self.status in (VersionStatus.DEPLOYING, VersionStatus.VERIFYING)
 
 
 class DeploymentView(BaseModel):

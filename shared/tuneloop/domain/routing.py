@@ -29,7 +29,7 @@ class Arm(StrEnum):
 
 
 class Route(NamedTuple):
-    """The assigned arm, and the versions to try in order: what was assigned, then stable, then base."""
+    """The assigned arm, and the versions to try in order: what was assigned, stable, what served before it, base."""
 
     arm: Arm
     versions: tuple[int, ...]
@@ -54,10 +54,15 @@ class Inference(NamedTuple):
 
 
 def route(deployment: Deployment, user: str | None, call: str) -> Route:
-    """The route of a call: by its user, or by its own id where there is no user."""
+    """The route of a call: by its user, or by its own id where there is no user.
+
+    Behind a stable base model stands nothing: whoever put it there took off what had served before, and a rollback
+    forgets what it took off.
+    """
     on_candidate = deployment.candidate is not None and unit_interval(deployment.salt, user or call) < deployment.share
     first = [deployment.candidate] if on_candidate and deployment.candidate is not None else []
-    versions = tuple(dict.fromkeys([*first, deployment.stable, 0]))
+    before = [deployment.previous] if deployment.stable != 0 and deployment.previous is not None else []
+    versions = tuple(dict.fromkeys([*first, deployment.stable, *before, 0]))
     return Route(Arm.CANDIDATE if on_candidate else Arm.STABLE, versions)
 
 

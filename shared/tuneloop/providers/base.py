@@ -117,6 +117,10 @@ class Provider(Protocol):
         """What can be trained on or called."""
         ...
 
+    def has_model(self, model: str, timeout_s: float) -> bool | None:
+        """Whether calls can name this model; None where there is no way to tell. Never asks by a chat."""
+        ...
+
     def find_file(self, file: TrainingFile) -> str | None:
         """The provider's id of a file, if it was uploaded before."""
         ...

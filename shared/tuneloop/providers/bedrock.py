@@ -14,6 +14,7 @@ from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.file_imports import FileImport, ImportState
 from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
+from tuneloop.domain.registry import VersionStatus
 from tuneloop.providers.base import JOB_NOT_FOUND, LISTING_S, Hosting, JobRequest, ListedModel
 from tuneloop.providers.bedrock_bases import called_as, capabilities_on_bedrock, lines_of, trained_as, translated
 from tuneloop.providers.bedrock_calls import CALL_S, Calls, calling, passing_quotas
@@ -35,6 +36,8 @@ from tuneloop.providers.bedrock_jobs import (
 from tuneloop.wire.chat import ChatChunk, ChatCompletion
 
 SUMMARIES = "modelCustomizationJobSummaries"
+DEPLOYED, BASE = "custom-model-deployment", "foundation-model"  # what an ARN says of a model after its account
+ON_DEMAND = "ON_DEMAND"  # what else is listed is called by a profile or by throughput that somebody has bought
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -84,6 +87,28 @@ class Bedrock:
             ends = model.get("modelLifecycle", {}).get("endOfLifeTime")
             for name in dict.fromkeys((model["modelId"], called_as(model["modelId"]))):
                 yield ListedModel(id=name, shutdown_date=ends.date() if ends else None)
+
+    def has_model(self, model: str, timeout_s: float) -> bool | None:
+        """Whether a base model is listed in the region, or a custom model's deployment can answer.
+
+        None for all else that Converse takes (profiles, imported models, provisioned throughput): the stage's roles may
+        not look those up. ProviderUnavailable while a deployment is being made.
+        """
+        kind, _, named = model.split(":", 5)[-1].partition("/") if model.startswith("arn:") else ("", "", model)
+        if kind == DEPLOYED:
+            return self._is_deployed(model)
+        if kind not in ("", BASE):
+            return None
+        with calling():
+            found = self._calls.client("bedrock", timeout_s).list_foundation_models()
+        by_the_token = {
+            name: ON_DEMAND in base.get("inferenceTypesSupported", [])
+            for base in found["modelSummaries"]
+            for name in (base["modelId"], called_as(base["modelId"]))
+        }
+        if named in by_the_token:
+            return True if by_the_token[named] else None
+        return None if named.partition(".")[2] in by_the_token else False  # `us.amazon.nova-…` is a profile
 
     def find_file(self, file: TrainingFile) -> str | None:
         """The file's URI in the data bucket."""
@@ -202,6 +227,15 @@ class Bedrock:
                 yield chunk
                 if monotonic() > ends:
                     raise ProviderUnavailable("The answer took longer than it may.")
+
+    def _is_deployed(self, deployment: str) -> bool:
+        try:
+            found = Deployments(self._calls).hosted(deployment)
+        except ProviderRefused:  # an ARN that is none
+            return False
+        if found and found.status == VersionStatus.DEPLOYING:
+            raise ProviderUnavailable("Its deployment is being made. Try again later.")
+        return found is not None and found.status == VersionStatus.READY
 
     def _check(self, base_model: str, request: JobRequest | None = None) -> None:
         """Refuse what can't be trained before anything is put anywhere; who asks has mostly looked before."""

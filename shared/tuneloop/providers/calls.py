@@ -31,6 +31,7 @@ LONGEST_PAUSE_S = 86_400.0
 DAILY_LIMIT_REACHED = "daily_rate_limit_exceeded"
 GONE = "gone"
 BROKEN_OFF = "provider_broke_off"
+NONSENSE = "provider_nonsense"
 KEY_HELP = {401: "Check the provider's key in SSM.", 403: "Check what the provider's key in SSM may do."}
 NO_KEY = "The provider's key is not in SSM: `make provider-key` stores it."
 TRY_LATER = "Try again later."
@@ -209,6 +210,12 @@ class Calls:
         return key
 
 
+def status_in(error: TuneloopError) -> int | None:
+    """The status that a provider answered with, None where it didn't answer."""
+    status = getattr(error.__cause__, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
 def _translated(error: "APIStatusError", not_found: str | None, key: str) -> TuneloopError:
     status = error.status_code
     code, kind, param = (_word_in(said, key) for said in (error.code, error.type, error.param))
@@ -261,7 +268,7 @@ def sensible() -> Iterator[None]:
     except ValueError as error:
         count(UNAVAILABLE)
         message = f"The provider gave an answer that makes no sense. {TRY_LATER}"
-        raise ProviderUnavailable(message, code="provider_nonsense") from error
+        raise ProviderUnavailable(message, code=NONSENSE) from error
 
 
 def rows_of(page: dict[str, Any]) -> list[dict[str, Any]]:

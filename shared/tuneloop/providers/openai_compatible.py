@@ -4,12 +4,13 @@ Several stages may share an account, and a run's id comes from names that each o
 the metadata of jobs say whose they are.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import IO, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import ValidationError
 
@@ -20,7 +21,18 @@ from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunCheckpoint, 
 from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.observability import log_failure
 from tuneloop.providers.base import JOB_NOT_FOUND, LISTING_S, Hosting, JobRequest, ListedModel
-from tuneloop.providers.calls import BROKEN_OFF, GONE, PAGE, SUBMIT_S, Calls, id_in, rows_of, sensible
+from tuneloop.providers.calls import (
+    BROKEN_OFF,
+    GONE,
+    NONSENSE,
+    PAGE,
+    SUBMIT_S,
+    Calls,
+    id_in,
+    rows_of,
+    sensible,
+    status_in,
+)
 from tuneloop.providers.catalog import capabilities_of
 from tuneloop.providers.reports import (
     RUN_KEY,
@@ -40,6 +52,9 @@ ALL_PAGES = 1000  # where a file that isn't found would be thought to be gone
 MOST_EVENTS = 10_000
 METHODS = {Method.SUPERVISED: "supervised", Method.PREFERENCE: "dpo"}
 LATEST = datetime.max.replace(tzinfo=UTC)
+FORBIDDEN, NOT_IMPLEMENTED = 403, 501  # a key may be allowed to chat and not to look
+# The hosts of Azure's resources, in its public and its national clouds (Azure's documentation, read 2026-11).
+ON_AZURE = re.compile(r"\.azure\.(com|us|cn)$")
 
 
 class OpenAICompatible:
@@ -73,6 +88,21 @@ class OpenAICompatible:
         for fields in rows_of(self._calls.get("/models", timeout_s)):
             with suppress(ValidationError):
                 yield listed_model_in(fields)
+
+    def has_model(self, model: str, timeout_s: float) -> bool | None:
+        """Whether the server says that it has a model, asked for by its id, else looked for in the list.
+
+        Servers that answer 404 for any id, as those without that route do, are believed by their list; one that keeps
+        none can't be asked. On Azure calls name a deployment, which stands in no list.
+        """
+        if ON_AZURE.search(urlsplit(self._registered.base_url).hostname or ""):
+            return None
+        ends = monotonic() + timeout_s
+        named = self._model_named(model, timeout_s)
+        if named == model:
+            return True
+        listed = self._is_in_list(model, ends - monotonic())
+        return None if named and not listed else listed  # one that is found under another id may be an alias
 
     def find_file(self, file: TrainingFile) -> str | None:
         """The newest file of that name among the account's fine-tuning files."""
@@ -189,6 +219,29 @@ class OpenAICompatible:
         if not is_whole:
             raise ProviderUnavailable("The provider broke its answer off. Try again later.", code=BROKEN_OFF)
 
+    def _model_named(self, model: str, timeout_s: float) -> str | None:
+        """The id of the model that the server gives for an id, None where it gives none or has no such route."""
+        try:
+            found = self._calls.get(f"/models/{quote(model, safe='')}", timeout_s).get("id")
+        except (ProviderRefused, ProviderUnavailable) as error:
+            if not _has_no_such_route(error):
+                raise
+            return None
+        return found if isinstance(found, str) and found else None
+
+    def _is_in_list(self, model: str, timeout_s: float) -> bool | None:
+        """Whether the server lists a model, None where it keeps no list, or shows a part of it."""
+        try:
+            page = self._calls.get("/models", timeout_s)
+            ids = {row.get("id") for row in rows_of(page)}
+        except (ProviderRefused, ProviderUnavailable) as error:
+            if not _has_no_such_route(error) or status_in(error) == FORBIDDEN:
+                raise
+            return None
+        if model in ids:
+            return True
+        return None if not ids or page.get("has_more") is True else False
+
     def _named(self, file: TrainingFile) -> str:
         return f"{self._stage}-{file.name}" if self._stage else file.name
 
@@ -201,6 +254,13 @@ class OpenAICompatible:
                 yield job_in(fields)
             except ValidationError as error:  # one strange job, perhaps not even ours, must not hide the others
                 log_failure(error)
+
+
+def _has_no_such_route(error: ProviderRefused | ProviderUnavailable) -> bool:
+    """Whether a server can't be asked like this: it refuses, knows no such call, answers by a page, or forbids it."""
+    if isinstance(error, ProviderRefused) or error.code == NONSENSE:
+        return True
+    return status_in(error) in (FORBIDDEN, NOT_IMPLEMENTED)
 
 
 def _job(job_id: str) -> str:

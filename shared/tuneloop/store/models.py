@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from tuneloop.domain.errors import NotFound
-from tuneloop.domain.events import AnyEvent, DeploymentChanged, ModelSunsetApproaching, VersionReady
+from tuneloop.domain.events import (
+    AnyEvent,
+    DeploymentChanged,
+    ModelSunsetApproaching,
+    VersionReady,
+    VersionVerificationRequested,
+)
 from tuneloop.domain.registry import Deployment, HistoryEntry, Model, NewModel, Version, VersionStatus, hold_in
 from tuneloop.domain.words import name_in
 from tuneloop.store import keys
@@ -83,8 +89,13 @@ class Models:
         return self._table.between(first.pk, first.sk, last.sk, Version)
 
     def add_version(self, model: Model, version: Version, now: datetime) -> None:
-        """Store a version under the model's next number, announced as ready."""
+        """Store a version under the model's next number, announced as ready, or as one to be verified."""
         self._table.commit(*version_writes(model, version, now))
+
+    def verify(self, version: Version, now: datetime) -> Version:
+        """Store a version whose provider is to be asked about its model, and announce that."""
+        self._table.commit(_saved(version), _to_verify(version, now))
+        return version.model_copy(update={"seq": version.seq + 1})
 
     def prompted_anew(self, version: Version, prompt: str | None) -> None:
         """Store another prompt with a version; Stale where the version has changed since it was read."""
@@ -174,15 +185,22 @@ def unknown_model(name: str) -> NotFound:
 
 
 def version_writes(model: Model, version: Version, now: datetime) -> list[Write]:
-    """The writes that add a version: the model's counter, the version, and the event that it is ready if it is."""
+    """The writes that add a version: the model's counter, itself, and the event that it is ready or to be verified."""
     counted = model.model_copy(update={"latest_version": version.number})
     writes: list[Write] = [Save(keys.model(model.tenant, model.id), counted), _saved(version)]
+    if version.status == VersionStatus.VERIFYING:
+        return [*writes, _to_verify(version, now)]
     return [*writes, _ready(version, now)] if version.status == VersionStatus.READY else writes
 
 
 def _saved(version: Version) -> Save:
     key = keys.version(version.tenant, version.model, version.number)
     return Save(key, version, keys.swept(keys.OPEN_VERSIONS, version.created_at) if version.is_open else {})
+
+
+def _to_verify(version: Version, now: datetime) -> Announce:
+    event = VersionVerificationRequested(tenant=version.tenant, model=version.model, version=version.number)
+    return Announce(event, version.seq + 1, now)
 
 
 def _ready(version: Version, now: datetime) -> Announce:

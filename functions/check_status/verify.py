@@ -1,0 +1,33 @@
+"""Verifying: asking a provider whether it has the model of a version that was registered by hand."""
+
+from datetime import datetime
+
+from tuneloop.domain.errors import Conflict, ProviderRefused, ProviderUnavailable
+from tuneloop.domain.registry import Version
+from tuneloop.domain.verification import NO_WAY, confirmed, denied, unanswered, unknowable
+from tuneloop.observability import count
+from tuneloop.providers.base import KEY_TROUBLE
+from tuneloop.providers.directory import Providers
+from tuneloop.store.models import Models
+
+# Two calls, one for the model and one for the list. Nobody waits for it but the next version of the sweep.
+ASKING_S = 10.0
+
+
+def verify(version: Version, *, providers: Providers, models: Models, now: datetime) -> Version:
+    """The version after its provider was asked, as it is stored; Stale where it was changed meanwhile.
+
+    One that the stage has no key for can't be asked; one that is away, or was removed, is asked again for an hour.
+    """
+    try:
+        has_it = providers.named(version.provider).has_model(version.provider_model, ASKING_S)
+    except (ProviderUnavailable, ProviderRefused, Conflict) as error:
+        if error.code in KEY_TROUBLE or isinstance(error, ProviderRefused):
+            return models.save_version(unknowable(version, error.message, now))
+        return models.save_version(unanswered(version, error.message, now))
+    if has_it:
+        return models.deployed(confirmed(version, now), now)
+    if has_it is None:
+        return models.save_version(unknowable(version, NO_WAY, now))
+    count("VersionsFailed")
+    return models.save_version(denied(version, now))
