@@ -155,8 +155,8 @@ def _of_the_loop(stage: Stage) -> list[Watch]:
     return [
         Watch(
             "ProviderAway",
-            "The provider can't be reached, doesn't take our key, or refuses a version for which others answer, for half "
-            "an hour.",
+            "The provider can't be reached, doesn't take our key, or refuses a version for which others answer: "
+            "for half an hour.",
             own_metric(stage, "ProviderUnavailable"),
             of=6,
             within=6,

@@ -133,7 +133,8 @@ def _ask(
             tries.append(Try(version, place, ChatCompletion(), failed=True))
             refusals += not isinstance(error, ProviderUnavailable)  # which are counted where they are told
         else:
-            count("ProviderUnavailable", refusals)
+            if refusals:
+                count("ProviderUnavailable", refusals)
             return [*tries, Try(version, place, completion)], None
     return tries, failure
 

@@ -30,6 +30,26 @@ def test_base_models_that_can_be_trained_are_listed_and_no_others(wire: Wire) ->
     assert [model.id for model in wire.provider.models()] == [CONVERSATIONS, PROMPTS]
 
 
+@pytest.mark.parametrize(
+    ("model", "verdict"),
+    [
+        (CONVERSATIONS, True),
+        (f"arn:aws:bedrock:{REGION}::foundation-model/{CONVERSATIONS}", True),
+        (f"arn:aws:bedrock:{REGION}::foundation-model/nobodys.model-v1:0", False),
+        (f"us.{CONVERSATIONS}", None),
+        (f"arn:aws:bedrock:{REGION}:{ACCOUNT}:inference-profile/us.{CONVERSATIONS}", None),
+        (f"arn:aws:bedrock:{REGION}:{ACCOUNT}:application-inference-profile/abc", None),
+        (f"arn:aws:bedrock:{REGION}:{ACCOUNT}:imported-model/abc", None),
+        (f"arn:aws:bedrock:{REGION}:{ACCOUNT}:provisioned-model/abc", None),
+        (f"arn:aws:bedrock:{REGION}:{ACCOUNT}:custom-model-deployment/abcdefghijkl", False),
+        ("gpt-4o", False),
+        ("arn:", False),
+    ],
+)
+def test_what_converse_takes_is_told_by_its_name(model: str, verdict: bool | None, wire: Wire) -> None:
+    assert wire.provider.has_model(model, 10) is verdict
+
+
 def test_the_single_turn_base_is_trained_on_prompts(wire: Wire) -> None:
     run = wire.origin("prompts").run
     lines = jsonl(chat(f"Where is parcel {n}?", "late") for n in range(20))

@@ -57,6 +57,19 @@ def test_models__list_the_base_model(wire: Wire) -> None:
     assert wire.base_model in {model.id for model in wire.provider.models()}
 
 
+def test_has_model__knows_what_can_be_called_and_what_is_mistyped(wire: Wire, served: str) -> None:
+    asked = {name: wire.provider.has_model(name, 10) for name in (served, wire.base_model)}
+
+    assert asked == {served: True, wire.base_model: True}
+    assert wire.provider.has_model(unknown_like(served), 10) is False
+    assert wire.provider.has_model(unknown_like(wire.base_model), 10) is False
+
+
+def test_has_model__without_time_says_nothing(wire: Wire) -> None:
+    with pytest.raises(ProviderUnavailable):
+        wire.provider.has_model(wire.base_model, 0)
+
+
 def test_find_file__finds_what_was_uploaded_and_nothing_else(wire: Wire) -> None:
     uploaded = wire.uploaded("found")
 

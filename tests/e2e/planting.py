@@ -200,9 +200,11 @@ def plant_in_names_at_the_provider(canary: Canary) -> None:
     lines = [chat(f"{n} {canary.at('question')}", canary.at("answer")) for n in range(40)]
     canary.send("POST", "/datasets/nameless/examples", {"examples": lines})
     soon(lambda: any(run["status"] == "failed" for run in canary.send("GET", "/training-runs")["data"]), 120)
-    version = {"provider_model": tuned, "prompt": canary.at("a version's prompt")}
+    version = {"provider_model": tuned, "prompt": canary.at("a version's prompt"), "verify": False}
     canary.send("POST", f"/models/{DATASET}/versions", version)
     canary.send("POST", f"/models/{DATASET}/activate", {"version": 2})
+    canary.send("POST", f"/models/{DATASET}/versions", {"provider_model": canary.at("a mistyped model")})
+    soon(lambda: canary.send("GET", f"/models/{DATASET}/versions")["data"][0]["status"] == "failed", 120)
     assert canary.send("POST", "/chat/completions", question(canary, DATASET))["tuneloop"]["fallback"]
     canary.send("POST", "/models", {"id": "nobody", "base_model": base})
     canary.refused("POST", "/chat/completions", question(canary, "nobody"))

@@ -92,6 +92,7 @@ def test_a_candidate_answers_its_share_and_streams(command: Command) -> None:
         "/models/helper/versions",
         {"provider_model": command.stack.base_model, "prompt": prompt, "is_finetuned": False},
     )
+    soon(lambda: api.get("/models/helper/versions")["data"][0]["status"] == "ready")
     change = {"candidate": made["number"], "share": 0.5}
     api.put("/models/helper/deployment", change)
     client = command.openai()

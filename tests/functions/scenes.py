@@ -257,6 +257,16 @@ def a_job_on_bedrock_is_a_run_s(world: World, event: Event) -> Scene:
     assert _run(world, run.id).missed_at  # it was asked for, and the provider of this test knows no such job
 
 
+@scene("check_status.VersionVerificationRequested")
+def a_version_was_registered_by_hand(world: World, _: Event) -> Scene:
+    world.call("POST /v1/models", "/v1/models", {"id": "support"})
+    body = {"provider_model": "mistyped"}
+    made = world.call("POST /v1/models/{model}/versions", "/v1/models/support/versions", body)
+    assert made.body["status"] == "verifying"
+    yield
+    assert app.models.version(world.tenant, "support", 1).status == "failed"
+
+
 @scene("check_status.daily")
 def a_run_s_row_was_lost(world: World, _: Event) -> Scene:
     steps.settled(world, steps.questions(60))

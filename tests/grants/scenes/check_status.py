@@ -7,8 +7,10 @@ from infra.stage import LOCAL
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
+from tuneloop.app import utc_now
 from tuneloop.domain.providers import webhook_parameter
 from tuneloop.domain.training import ControlledRun, RunStatus
+from tuneloop.domain.verification import to_verify
 
 CHECK = "check-status"
 KEY = b"thirty-two bytes of a secret key"
@@ -45,6 +47,19 @@ def a_run_that_has_ended_makes_its_version(stage: Stage) -> None:
 
     assert stage.runs.get(stage.tenant, run.id).status == "succeeded"
     assert stage.models.version(stage.tenant, "support", 1)
+
+
+@scene(CHECK, "VersionVerificationRequested")
+def a_version_that_was_registered_by_hand_is_verified(stage: Stage) -> None:
+    state.model(stage)
+    base = stage.models.version(stage.tenant, "support", 0)
+    named = base.model_copy(update={"number": 1, "seq": 0, "provider_model": stage.trained["fine_tuned_model"]})
+    model = stage.models.get(stage.tenant, "support")
+    stage.models.add_version(model, to_verify(named, utc_now()), state.long_ago())
+
+    stage.wake("check_status.VersionVerificationRequested", tenant=stage.tenant, model="support", version=1)
+
+    assert stage.models.version(stage.tenant, "support", 1).status == "ready"
 
 
 @scene(CHECK, "GET /v1/fine_tuning/jobs/{job}")

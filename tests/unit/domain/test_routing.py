@@ -82,9 +82,15 @@ def test_a_call_without_a_user_goes_by_itself(user: str | None) -> None:
         ({**ON_TRIAL, "share": 1.0}, (4, 3, 0)),
         ({"candidate": 4, "share": 1.0}, (4, 0)),
         ({"stable": 3, "candidate": 0, "share": 1.0}, (0, 3)),
+        ({"stable": 3, "previous": 2}, (3, 2, 0)),
+        ({"stable": 3, "previous": 0}, (3, 0)),
+        ({"stable": 0, "previous": 3}, (0,)),
+        ({**ON_TRIAL, "share": 1.0, "previous": 2}, (4, 3, 2, 0)),
+        ({**ON_TRIAL, "share": 1.0, "previous": 4}, (4, 3, 0)),
+        ({"stable": 0, "candidate": 4, "share": 1.0, "previous": 3}, (4, 0)),
     ],
 )
-def test_what_can_not_answer_gives_way_to_stable_and_then_to_the_base(
+def test_what_can_not_answer_gives_way_to_stable_what_was_before_and_the_base(
     changes: dict[str, int | float | str], versions: tuple[int, ...]
 ) -> None:
     assert route(a_deployment(**changes), "user-1", "c").versions == versions
