@@ -60,6 +60,7 @@ def announced(trainer: str) -> list[Envelope]:
         steps.followed(world, run["id"])
         world.settle()
         steps.decide(world, "deactivate")
+        steps.registered(world, provider_model=CANARY)
         steps.share(world, 1, 0.5)
         answer = steps.ask(world, CANARY, user=CANARY).body
         feedback = {"inference_id": answer["id"], "correction": CANARY}
@@ -203,7 +204,8 @@ def test_an_event_s_id_is_what_it_is_about_and_how_often_that_was_written(world:
     steps.registered(world)
     steps.decide(world, "activate")
 
-    [ready, changed] = list(app.outbox.unrelayed(utc_now()))
+    [asked, ready, changed] = list(app.outbox.unrelayed(utc_now()))
 
+    assert (asked.pk, asked.sk) == ("T#acme#EVENTS#verification.support.1", "00000001")
     assert (ready.pk, ready.sk) == ("T#acme#EVENTS#version.support.1", "00000001")
     assert (changed.pk, changed.sk) == ("T#acme#EVENTS#deployment.support", "00000002")

@@ -223,6 +223,7 @@ def test_the_base_model_answers_where_the_provider_of_a_version_was_removed(othe
     assert other.call("POST /v1/models", "/v1/models", {"id": "chat"}).status == 201
     elsewhere = {"provider_model": steps.BASE_MODEL, "provider": OTHER}
     other.call("POST /v1/models/{model}/versions", "/v1/models/chat/versions", elsewhere)
+    other.settle()
     other.call("POST /v1/models/{model}/activate", "/v1/models/chat/activate", {"version": 1})
     removed()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.conversions import Format
+from tuneloop.domain.words import model_in
 from tuneloop.providers.catalog import listed_models, price_of
 
 BEDROCK = "bedrock"
@@ -23,7 +24,7 @@ LINES = {
 # `amazon.nova-micro-v1:0:128k` is what is trained; calls name it without the length of its context.
 WITH_CONTEXT = re.compile(r"(?P<called>[^:]+:\d+):\d+[km]", re.ASCII)
 LONGEST_SUFFIX = 63
-UNKNOWN = "nothing is known of training it on Bedrock; these can be trained: {known}."
+UNKNOWN = "nothing is known of training {model} on Bedrock; these can be trained: {known}."
 BY_THE_HOUR = (
     "what is trained on it is not known to be served by the token. Bedrock would bill its throughput by the hour, also "
     "while nobody asks, and Tuneloop deploys no such model; these are served by the token: {known}."
@@ -61,7 +62,7 @@ def capabilities_on_bedrock(base_model: str) -> Capabilities:
     said: dict[str, Any] = {"longest_suffix": LONGEST_SUFFIX, "creates_once": True, "finds_by_run": True}
     said |= {"needs_deployment": True, "push": "event", "tells_tokens": False}
     if offer is None or lines_of(base_model) is None:
-        return Capabilities(**said, why_not=UNKNOWN.format(known=_by_the_token()))
+        return Capabilities(**said, why_not=UNKNOWN.format(model=model_in(base_model), known=_by_the_token()))
     if not offer.serves_on_demand:
         said["why_not"] = BY_THE_HOUR.format(known=_by_the_token())
     return offer.capabilities(**said)

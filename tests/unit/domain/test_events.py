@@ -23,6 +23,7 @@ from tuneloop.domain.events import (
     TrainingRunRequested,
     TrainingRunStuck,
     VersionReady,
+    VersionVerificationRequested,
     parse_event,
 )
 from tuneloop.domain.offers import Successor
@@ -55,6 +56,7 @@ EVENTS: list[tuple[AnyEvent, str]] = [
         "run.run-1",
     ),
     (VersionReady(tenant="acme", model="support", version=1), "version.support.1"),
+    (VersionVerificationRequested(tenant="acme", model="support", version=1), "verification.support.1"),
     (EvaluationRequested(tenant="acme", evaluation="eval-1"), "evaluation.eval-1"),
     (
         EvaluationCompleted(tenant="acme", evaluation="eval-1", model="support", candidate=2, stable=1, verdict=NO),
