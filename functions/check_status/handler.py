@@ -52,15 +52,8 @@ def on_job(job: str) -> None:
 
 
 def _look_at_runs() -> None:
-    now = utc_now()
-    sweep(
-        providers=app.providers,
-        runs=app.runs,
-        models=app.models,
-        exports=app.exports,
-        strays=_strays(now),
-        now=now,
-    )
+    now, runs, models, exports = utc_now(), app.runs, app.models, app.exports
+    sweep(providers=app.providers, runs=runs, models=models, exports=exports, strays=_strays(now), now=now)
 
 
 def _host_versions() -> None:
