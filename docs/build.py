@@ -126,6 +126,7 @@ def _others(spec: FunctionSpec) -> str:
     parts += [f"read queue `{spec.queue}`"] if spec.queue else []
     parts += ["read the table's stream"] if spec.stream else []
     parts += [f"send to queue `{queue}`" for queue in spec.sends]
+    parts += [f"count what waits in queue `{queue}`" for queue in spec.watches]
     parts += ["send to queue `failures`"] if spec.is_asynchronous or spec.stream else []
     parts += ["read the secrets of webhooks"] if spec.webhook_secrets else []
     parts += ["publish to the bus"] if spec.publishes else []

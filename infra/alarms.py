@@ -118,9 +118,9 @@ def _of_queues(queues: Queues) -> list[Watch]:
         Watch("Failures", "An event, a schedule or a dropped file was given up on.", _kept(queues.failures)),
         Watch(
             "ExamplesLate",
-            "Posted examples have waited for three quarters of an hour and are not being collected.",
+            "Posted examples have waited for a quarter of an hour and are not being collected.",
             _oldest(queues.by_name["examples"]),
-            at_least=3 * QUARTER_HOUR_S,  # a message that failed once comes back after half an hour
+            at_least=QUARTER_HOUR_S,  # a message that failed comes back after three minutes
         ),
         Watch(
             "UsageLate",

@@ -57,6 +57,7 @@ class FunctionSpec:
     lists: Prefix | None = None
     deletes: tuple[Prefix, ...] = ()  # versions for good, and lists them to know which: one function has this right
     sends: tuple[QueueName, ...] = ()
+    watches: tuple[QueueName, ...] = ()  # may ask how many messages wait there
     provider_key: bool = False
     webhook_secrets: bool = False
     bedrock: OnBedrock = OnBedrock()
@@ -105,16 +106,23 @@ class FunctionSpec:
 
 # fmt: off
 FUNCTIONS: tuple[FunctionSpec, ...] = (
-    FunctionSpec("collect-examples", "Turn dropped files and posted examples into segments, each exactly once.",
+    FunctionSpec("collect-examples", "Turn dropped files into segments, and write down what is posted.",
         routes=("POST GET /v1/datasets", "GET PATCH /v1/datasets/{dataset}", "GET /v1/datasets/{dataset}/drops",
                 "GET /v1/datasets/{dataset}/drops/{drop}",
                 "POST /v1/datasets/{dataset}/examples", "POST /v1/datasets/{dataset}/uploads",
                 "POST GET /v1/files", "GET DELETE /v1/files/{file}", "GET /v1/files/{file}/content"),
-        events=("TrainingRunFinished",), drops="incoming/", queue="examples", schedules=(EVERY_5_MINUTES,),
+        events=("TrainingRunFinished",), drops="incoming/", schedules=(EVERY_5_MINUTES,),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
-        reads=("incoming/", "posted/", "datasets/"), writes=("datasets/", "incoming/", "posted/"), lists="incoming/",
-        sends=("examples",),
+        reads=("incoming/", "datasets/"), writes=("datasets/", "incoming/", "posted/"), lists="incoming/",
+        sends=("examples",), watches=("examples",),
         settings=("provider", "base_model", "settle_s", "unseen_after_s"), timeout_s=300, memory_mb=1024),
+
+    # Its time-out decides how long a post waits whose reader was killed: six of them pass before SQS shows it again.
+    # 1,769 MB are one whole processor (AWS Lambda, read 2026-11), by which `DELIVERY_BYTES` is measured.
+    FunctionSpec("collect-posts", "Turn posted examples into segments, judge feedback, settle what has become quiet.",
+        queue="examples",
+        table=("GetItem", "Query", "PutItem"), indexes=("sweep",),
+        reads=("posted/",), writes=("datasets/",), sends=("examples",), settings=("settle_s",), memory_mb=1769),
 
     FunctionSpec("export-data", "Freeze a dataset into train, validation and test files, and say what they would cost.",
         routes=("POST GET /v1/datasets/{dataset}/exports", "GET /v1/datasets/{dataset}/exports/{export}",

@@ -86,6 +86,9 @@ class Permissions:
         if spec.is_asynchronous or spec.stream:
             queues.append(self._queues.failures.queue_arn)
         statements = [_allow(["sqs:SendMessage"], *queues)] if queues else []
+        if spec.watches:
+            watched = [self._queues.by_name[name].queue_arn for name in spec.watches]
+            statements.append(_allow(["sqs:GetQueueAttributes"], *watched))
         if spec.publishes:
             statements.append(_allow(["events:PutEvents"], self._bus.event_bus_arn))
         if spec.provider_key:

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from infra.functions import FUNCTIONS, QueueName
 from infra.stage import Stage
+from tuneloop.domain.limits import QUEUE_TRIES
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,6 @@ BATCHING: dict[QueueName, Batching] = {
     "examples": Batching(size=100, window_s=2),
     "usage": Batching(size=100, window_s=5),
 }
-ATTEMPTS = 5
 TWO_WEEKS = Duration.days(14)  # the longest that SQS keeps a message
 
 
@@ -51,7 +51,7 @@ class Queues(Construct):
             # Lambda's documentation asks for six time-outs plus the window: room for retries when throttled.
             visibility_timeout=Duration.seconds(6 * consumer_timeout_s + BATCHING[name].window_s),
             retention_period=TWO_WEEKS,
-            dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=ATTEMPTS),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=QUEUE_TRIES),
         )
 
     def _make_dead_letter_queue(self, name: str) -> sqs.Queue:

@@ -11,6 +11,9 @@ from infra.queues import BATCHING, Queues
 from infra.state import State
 
 HOUR_S = 3600
+# Functions that read a queue in stages of before. Lambda changes no function whose queue shows a message again before
+# its time-out is over, so such a one is changed after its queue has got another reader.
+FORMER_READERS: dict[QueueName, str] = {"examples": "collect-examples"}
 # Only new outbox rows wake `relay-events`: a row that is an event has an `event_type`.
 EVENT_ROWS = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"event_type": {"S": [{"exists": True}]}}}}
 
@@ -30,7 +33,7 @@ class Sources(Construct):
                 self._keep_failures(spec)
 
     def _read_queue(self, spec: FunctionSpec, name: QueueName) -> None:
-        lambda_.CfnEventSourceMapping(
+        mapping = lambda_.CfnEventSourceMapping(
             self,
             f"{name.capitalize()}Queue",
             function_name=self._lambdas.by_name[spec.name].function_name,
@@ -41,6 +44,8 @@ class Sources(Construct):
             # Few batches at a time: their rows are shared counters and dataset heads, where more would only collide.
             scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=5),
         )
+        if former := FORMER_READERS.get(name):
+            self._lambdas.by_name[former].node.add_dependency(mapping)
 
     def _read_stream(self, spec: FunctionSpec) -> None:
         mapping = lambda_.CfnEventSourceMapping

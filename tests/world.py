@@ -189,10 +189,11 @@ def http_event(route: str, path: str, body: Any, secret: str | None, query: dict
     }
 
 
-def sqs_event(queue: str, body: str, message_id: str = "m1") -> dict[str, Any]:
-    """An SQS event with one message."""
+def sqs_event(queue: str, body: str, message_id: str = "m1", tries: int = 1) -> dict[str, Any]:
+    """An SQS event with one message, which is delivered for the so manieth time."""
     arn = f"arn:aws:sqs:us-east-1:123456789012:tuneloop-test-{queue}"
-    record = {"messageId": message_id, "receiptHandle": "r", "body": body, "attributes": {}, "messageAttributes": {}}
+    told = {"attributes": {"ApproximateReceiveCount": str(tries)}, "messageAttributes": {}}
+    record = {"messageId": message_id, "receiptHandle": "r", "body": body, **told}
     return {"Records": [{**record, "eventSource": "aws:sqs", "eventSourceARN": arn, "awsRegion": "us-east-1"}]}
 
 

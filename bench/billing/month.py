@@ -19,7 +19,7 @@ def month(calls: int, deployed: Deployed, workload: Workload, assumed: Assumptio
         done += _called(calls, workload, assumed) + _counted(calls, deployed, workload, assumed)
         done += (workload.drop + workload.training) * assumed.drops_a_month
         messages["record-usage"] += calls
-        messages["collect-examples"] += 2 * assumed.drops_a_month  # the reminders that a drop leaves
+        messages["collect-posts"] += 2 * assumed.drops_a_month  # the reminders that a drop leaves
     log_gb = done["log_gb"] + done["http_api_requests"] * access_log_bytes(deployed.access_log_format) / GB
     derived = {
         "sqs_requests": done["sqs_requests"] + polling(deployed, messages, assumed),

@@ -94,7 +94,7 @@ class Stage:
         event["detail"]["object"] |= {"key": key, "etag": put["ETag"].strip('"'), "version-id": put["VersionId"]}
         self.invoke("collect-examples", event)
         reminder = {"settle": {"tenant": TENANT, "dataset": DATASET}}
-        self.invoke("collect-examples", messages([json.dumps(reminder)]))
+        self.invoke("collect-posts", messages([json.dumps(reminder)]))
 
     def train(self) -> None:
         """Let the run that the dataset's change led to end, and everything that follows from it."""
@@ -119,7 +119,7 @@ class Stage:
                     if row.event_type in spec.events:
                         self.invoke(spec.name, event | {"detail": json.loads(row.detail)})
             for body in self._received("examples"):
-                self.invoke("collect-examples", messages([body]))
+                self.invoke("collect-posts", messages([body]))
 
     def ask(self, assumed: Assumptions, key: str = "") -> Any:
         """Send a chat call of the assumed size; gives the answer."""

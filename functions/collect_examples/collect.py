@@ -9,14 +9,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
 
-from collect_examples.making import Making
-from collect_examples.reading import Clock, Lines, Reading
 from collect_examples.records import records_in
-from tuneloop.domain.datasets import Drop, DropStatus, Segment
+from tuneloop.domain.datasets import Drop, Segment
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.errors import Stale
 from tuneloop.domain.examples import Split
 from tuneloop.domain.shaping import read_record
+from tuneloop.ingest import Clock, DropReader, Lines, SegmentBuilder
 from tuneloop.posting import UNREAD
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.erasures import Erasures
@@ -42,31 +41,16 @@ def collect(
     if drop.status not in UNREAD:
         return drop
     dataset = datasets.get(*drop.place)
-    reading = Reading(dataset.on_invalid, clock, ends)
+    reader = DropReader(dataset.on_invalid, clock, ends)
     read = partial(read_record, split=split, template=dataset.template_of(drop.template))
-    stored = reading.lines_of(lines, records_in(drop.object, dataset.csv), read)
+    stored = reader.lines_of(lines, records_in(drop.object, dataset.csv), read)
     erased = erasures.after(*drop.place, 0)
-    segments = list(_segments(reading, stored, erased, folder_of(*drop.place), objects, clock()))
+    segments = list(_segments(reader, stored, erased, folder_of(*drop.place), objects, clock()))
     now = clock()
-    if reading.is_usable:
+    if reader.is_usable:
         for segment in segments:
             datasets.add_segment(drop.tenant, drop.dataset, segment.model_copy(update={"created_at": now}))
-    return _saved(ended(drop, reading, now), datasets)
-
-
-def ended(drop: Drop, reading: Reading, now: datetime) -> Drop:
-    """The drop after it was read, its examples added if any may be."""
-    added = reading.examples if reading.is_usable else 0
-    return drop.model_copy(
-        update={
-            "status": DropStatus.COLLECTED if added else DropStatus.REJECTED,
-            "lines": reading.lines,
-            "examples": added,
-            "problem_count": reading.problem_count,
-            "problems": reading.problems,
-            "finished_at": now,
-        }
-    )
+    return _saved(reader.finished_drop(drop, now), datasets)
 
 
 def _saved(ended: Drop, datasets: Datasets) -> Drop:
@@ -83,16 +67,16 @@ def _saved(ended: Drop, datasets: Datasets) -> Drop:
 
 
 def _segments(
-    reading: Reading, lines: Iterable[Line], erased: Erased, folder: str, objects: Objects, now: datetime
+    reader: DropReader, lines: Iterable[Line], erased: Erased, folder: str, objects: Objects, now: datetime
 ) -> Iterator[Segment]:
     """The usable examples in objects of bounded size, each written as soon as it is full."""
-    making = Making(erased)
+    builder = SegmentBuilder(erased)
     for line in lines:
-        if not reading.is_usable:  # what is still read is read for its problems
+        if not reader.is_usable:  # what is still read is read for its problems
             continue
-        if not making.has_room(len(line.text)):
-            yield making.segment(folder, objects, now)
-            making = Making(erased)
-        making.add(line)
-    if making.lines and reading.is_usable:
-        yield making.segment(folder, objects, now)
+        if not builder.has_room(len(line.text)):
+            yield builder.segment(folder, objects, now)
+            builder = SegmentBuilder(erased)
+        builder.add(line)
+    if builder.lines and reader.is_usable:
+        yield builder.segment(folder, objects, now)

@@ -7,12 +7,18 @@ from tuneloop.domain.datasets import Dataset, Drop, DropStatus
 from tuneloop.domain.drop_paths import DropPath, RefusedDrop, drop_id, parse_drop_path
 from tuneloop.domain.errors import InvalidInput, NotFound
 from tuneloop.domain.examples import Problem, Split
+from tuneloop.posting import NOT_COLLECTED, POSTED
 from tuneloop.store.datasets import Datasets
+from tuneloop.store.queues import Queue
 from tuneloop.store.tenants import Tenants
 from tuneloop.sweeping import each
 
 Register = Callable[[str, str], Dataset]
+# Six times as long as the function that reads a file lives: by then every one of its tries is over.
 LONGEST_READING = timedelta(minutes=30)
+# A post's message has its tries within a quarter of an hour once it is read, but may have to wait for that: while the
+# stage is stopped, or behind a backlog. Where others wait, it may be one of them for so long; then it is shown.
+LONGEST_WAITING = timedelta(hours=6)
 UNREADABLE = Problem(
     line=0,
     path="$",
@@ -52,9 +58,18 @@ def _owned(key: str, tenants: Tenants) -> DropPath:
     return path
 
 
-def give_up(*, datasets: Datasets, now: datetime) -> int:
-    """End drops that have been read for longer than any reader lives; tells how many."""
-    dead = [drop for drop in datasets.reading() if now - drop.created_at > LONGEST_READING]
-    ended = {"status": DropStatus.FAILED, "problem_count": 1, "problems": [UNREADABLE], "finished_at": now}
-    each(dead, lambda drop: datasets.save_drop(drop.model_copy(update=ended)))
+def give_up(*, datasets: Datasets, queue: Queue, now: datetime) -> int:
+    """End drops that have been read for longer than any reader lives, but for posts that still wait; tells how many."""
+    late = [drop for drop in datasets.reading() if now - drop.created_at > LONGEST_READING]
+    posts = {drop.id for drop in late if drop.object in POSTED}
+    recent = {drop.id for drop in late if drop.id in posts and now - drop.created_at <= LONGEST_WAITING}
+    waiting = recent if recent and queue.has_waiting() else set()
+    dead = [drop for drop in late if drop.id not in waiting]
+
+    def end(drop: Drop) -> None:
+        problem = NOT_COLLECTED if drop.id in posts else UNREADABLE
+        ended = {"status": DropStatus.FAILED, "problem_count": 1, "problems": [problem], "finished_at": now}
+        datasets.save_drop(drop.model_copy(update=ended))
+
+    each(dead, end)
     return len(dead)

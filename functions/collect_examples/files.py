@@ -11,7 +11,6 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from collect_examples.reading import EMPTY, Reading
 from collect_examples.records import records_in
 from collect_examples.shapes import NewDataset
 from tuneloop.bodies import LARGE_FILE
@@ -24,6 +23,7 @@ from tuneloop.domain.limits import FILE_BYTES, LINE_BYTES
 from tuneloop.domain.policy import Kind
 from tuneloop.domain.shaping import read_record
 from tuneloop.forms import Form
+from tuneloop.ingest import EMPTY, DropReader
 from tuneloop.store.unpacking import split_lines
 from tuneloop.wire.files import TRAINING_PURPOSE
 
@@ -75,15 +75,15 @@ def upload_in(form: Form) -> Upload:
 
 def checked_kind(upload: Upload, clock: Callable[[], datetime], ends: datetime) -> Kind:
     """What the lines teach; InvalidFile at the first that can't be used, saying how many there are."""
-    reading = Reading(OnInvalid.REJECT, clock, ends)
+    reader = DropReader(OnInvalid.REJECT, clock, ends)
     read = partial(read_record, split=Split.TRAIN)
-    for _ in reading.lines_of(upload.lines, records_in(OBJECT, None), read):
+    for _ in reader.lines_of(upload.lines, records_in(OBJECT, None), read):
         pass  # made and let go: whether they can be made is what is to be known
-    if reading.problem_count:
-        raise _refusal(reading.problems[0], reading.problem_count)
-    if reading.pairs not in (0, reading.examples):
+    if reader.problem_count:
+        raise _refusal(reader.problems[0], reader.problem_count)
+    if reader.pairs not in (0, reader.examples):
         raise InvalidFile(MIXED, param="file", code="mixed_kinds")
-    return Kind.PREFERENCE if reading.pairs else Kind.SUPERVISED
+    return Kind.PREFERENCE if reader.pairs else Kind.SUPERVISED
 
 
 def dataset_of(file: UploadedFile, kind: Kind) -> NewDataset:

@@ -1,17 +1,16 @@
-"""collect-examples: dropped files, posted examples, and reminders to settle a dataset."""
+"""collect-examples: datasets and what is sent to them, dropped files, and changes that are due to settle."""
 
 from collections.abc import Callable
 
 from collect_examples.drop import give_up
 from collect_examples.file_routes import api
 from collect_examples.incoming import receive, receive_unseen
-from collect_examples.messages import receive_messages
-from collect_examples.settle import settle, settle_all
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.observability import count
+from tuneloop.settling import settle, settle_all
 from tuneloop.sweeping import each
-from tuneloop.triggers import Batch, Function
+from tuneloop.triggers import Function
 
 handler = Function("collect-examples", api)
 
@@ -22,16 +21,11 @@ def on_drop(key: str, etag: str, version: str | None) -> None:
     receive(key, version or etag, version, handler.remaining_s)
 
 
-@handler.on("batch")
-def on_messages(batch: Batch) -> None:
-    """Posted examples to collect, and reminders to settle datasets."""
-    receive_messages(batch, _settle)
-
-
 @handler.on("TrainingRunFinished")
 def on_run_finished(event: TrainingRunFinished) -> None:
     """Changes that waited for an open run may settle now."""
-    _settle(event.tenant, event.dataset)
+    place, settle_s = (event.tenant, event.dataset), app.settings.settle_s
+    settle(*place, settle_s=settle_s, datasets=app.datasets, runs=app.runs, now=utc_now())
 
 
 @handler.on("every-5-minutes")
@@ -42,11 +36,7 @@ def sweep() -> None:
 
 
 def _give_up() -> None:
-    count("DropsGivenUp", give_up(datasets=app.datasets, now=utc_now()))
-
-
-def _settle(tenant: str, dataset: str) -> None:
-    settle(tenant, dataset, settle_s=app.settings.settle_s, datasets=app.datasets, runs=app.runs, now=utc_now())
+    count("DropsGivenUp", give_up(datasets=app.datasets, queue=app.examples_queue, now=utc_now()))
 
 
 def _settle_all() -> None:

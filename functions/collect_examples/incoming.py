@@ -7,14 +7,15 @@ from itertools import takewhile
 from collect_examples.collect import collect
 from collect_examples.drop import take
 from collect_examples.register import register
-from collect_examples.settle import remind
 from collect_examples.shapes import NewDataset
 from collect_examples.unseen import is_seen, lately_come
 from tuneloop.app import app, utc_now
-from tuneloop.domain.datasets import Dataset, Drop, DropStatus
+from tuneloop.domain.datasets import Dataset, Drop
 from tuneloop.domain.examples import Split
+from tuneloop.ingest import count_drop
 from tuneloop.observability import count
 from tuneloop.posting import UNREAD
+from tuneloop.settling import send_settle_reminder
 from tuneloop.store.objects import Found
 from tuneloop.sweeping import each
 
@@ -70,19 +71,9 @@ def collected(
         ends=ends,
     )
     if drop.status in UNREAD:
-        count_end(ended)
-    reminded(*ended.place)
+        count_drop(ended)
+    send_settle_reminder(app.datasets.get(*ended.place), settle_s=app.settings.settle_s, queue=app.examples_queue)
     return ended
-
-
-def count_end(drop: Drop) -> None:
-    """Count a drop as what it ended as."""
-    count("DropsCollected" if drop.status == DropStatus.COLLECTED else "DropsRejected")
-
-
-def reminded(tenant: str, dataset: str) -> None:
-    """Remind a dataset, if it has changes, that it is to settle."""
-    remind(app.datasets.get(tenant, dataset), settle_s=app.settings.settle_s, queue=app.examples_queue)
 
 
 def registered(tenant: str, name: str, new: NewDataset | None = None) -> Dataset:

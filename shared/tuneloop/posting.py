@@ -11,6 +11,7 @@ import orjson
 
 from tuneloop.domain.datasets import Drop, DropStatus
 from tuneloop.domain.errors import InvalidInput
+from tuneloop.domain.examples import Problem
 from tuneloop.domain.json_values import find_flaw
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.objects import Objects
@@ -19,6 +20,14 @@ from tuneloop.store.queues import Queue
 UNREAD = (DropStatus.READING, DropStatus.FAILED)  # giving up is no verdict: a late try, or a dead letter, still counts
 BY_API = "api"
 BY_FEEDBACK = "feedback"
+POSTED = (BY_API, BY_FEEDBACK)  # what such drops have as their object, where others have the key of a file
+NOT_COLLECTED = Problem(
+    line=0,
+    path="$",
+    code="not_collected",
+    message="The examples could not be collected yet. They are kept for 14 days and taken in as soon as that works; "
+    "there is no need to send them again, and if you do they count once.",
+)
 
 
 def post_drop(drop: Drop, lines: Sequence[bytes], *, datasets: Datasets, objects: Objects, queue: Queue) -> Drop:

@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tuneloop.domain.events import SOURCE, parse_event
+from tuneloop.domain.limits import QUEUE_TRIES
 from tuneloop.http import Api
 from tuneloop.observability import flush, kind_of, log_failure, logger
 
@@ -26,10 +27,14 @@ class FunctionFailed(Exception):
 
 
 class Batch:
-    """The messages of one delivery, by their ids; what fails, fails for those that it was tried for."""
+    """The messages of one delivery, by their ids; what fails, fails for those that it was tried for.
+
+    Of `last_tries` those that fail are not delivered again: they become dead letters.
+    """
 
     def __init__(self, records: list[dict[str, Any]]) -> None:
         self.bodies: dict[str, str] = {record["messageId"]: record["body"] for record in records}
+        self.last_tries = {record["messageId"] for record in records if _tries_of(record) >= QUEUE_TRIES}
         self._failed: dict[str, None] = {}
 
     @contextmanager
@@ -41,10 +46,18 @@ class Batch:
             log_failure(error)
             self._failed |= dict.fromkeys(messages)
 
+    def has_failed(self, *messages: str) -> bool:
+        """Whether something that was tried for any of the messages failed."""
+        return any(message in self._failed for message in messages)
+
     @property
     def answer(self) -> Event:
         """What Lambda is told: which of the messages failed."""
         return {"batchItemFailures": [{"itemIdentifier": message} for message in self._failed]}
+
+
+def _tries_of(record: dict[str, Any]) -> int:
+    return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
 
 
 class Function:

@@ -227,7 +227,7 @@ def question(canary: Canary, model: str) -> Json:
 def plant_in_broken_events(canary: Canary) -> None:
     """In messages and events that no code of ours sends."""
     said = canary.at("a broken event")
-    for function, queue in (("collect-examples", "examples"), ("record-usage", "usage")):
+    for function, queue in (("collect-posts", "examples"), ("record-usage", "usage")):
         canary.invoke(function, sqs_event(queue, said))
         canary.invoke(function, sqs_event(queue, json.dumps({said: said})))
     canary.invoke("collect-examples", {"source": "aws.s3", "detail-type": said, "detail": {said: said}})

@@ -114,7 +114,7 @@ def a_file_is_dropped(world: World, event: Event) -> Scene:
     assert app.datasets.get(world.tenant, "support").examples == 12
 
 
-@scene("collect_examples.queue")
+@scene("collect_posts.queue")
 def posted_examples_and_a_reminder_arrive(world: World, event: Event) -> Scene:
     posted = json.loads(event["Records"][0]["body"])["collect"]
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})

@@ -152,7 +152,7 @@ def test_a_post_that_is_delivered_again_is_not_read_again(world: World) -> None:
     world.settle()
     world.s3.delete_object(Bucket=BUCKET, Key=f"posted/acme/support/{drop}.jsonl")
 
-    assert invoke("collect-examples", sqs_event("examples", told)) == {"batchItemFailures": []}
+    assert invoke("collect-posts", sqs_event("examples", told)) == {"batchItemFailures": []}
     assert post(world, *steps.questions(2)).body["status"] == "collected"
 
 
@@ -161,7 +161,7 @@ def test_a_post_whose_lines_are_gone_fails_and_is_no_empty_one(world: World) -> 
     told = json.dumps({"collect": {"tenant": "acme", "dataset": "support", "drop": drop}})
     world.s3.delete_object(Bucket=BUCKET, Key=f"posted/acme/support/{drop}.jsonl")
 
-    assert invoke("collect-examples", sqs_event("examples", told)) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert invoke("collect-posts", sqs_event("examples", told)) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
     assert [each["status"] for each in drops(world)] == ["reading"]
 
 
@@ -188,7 +188,7 @@ def test_a_message_that_fails_leaves_the_others_of_its_batch_done(world: World, 
     bad = {"collect": {"tenant": "acme", "dataset": "support", "drop": "drop-of-nobody"}}
     events = [sqs_event("examples", json.dumps(body), name) for name, body in (("bad", bad), ("good", good))]
 
-    answer = invoke("collect-examples", {"Records": [event["Records"][0] for event in events]})
+    answer = invoke("collect-posts", {"Records": [event["Records"][0] for event in events]})
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     assert dataset(world)["examples"] == 2
@@ -211,7 +211,7 @@ def test_a_reminder_in_the_queue_settles_what_it_was_left_for(world: World) -> N
     reminder = json.dumps({"settle": {"tenant": "acme", "dataset": "support"}})
 
     for _ in range(2):
-        assert invoke("collect-examples", sqs_event("examples", reminder)) == {"batchItemFailures": []}
+        assert invoke("collect-posts", sqs_event("examples", reminder)) == {"batchItemFailures": []}
     world.settle()
 
     assert world.delivered.count("DatasetSettled") == 1

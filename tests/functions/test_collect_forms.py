@@ -194,9 +194,7 @@ def test_what_is_no_template_is_refused_by_its_field(template: Any, param: str, 
 @pytest.mark.usefixtures("world")
 def test_a_message_that_is_none_of_ours_fails_alone() -> None:
     for body in ("not json", "[]", json.dumps({"collect": {"tenant": "acme", "dataset": 5, "drop": "d"}})):
-        assert invoke("collect-examples", sqs_event("examples", body)) == {
-            "batchItemFailures": [{"itemIdentifier": "m1"}]
-        }
+        assert invoke("collect-posts", sqs_event("examples", body)) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
 
 
 def test_null_takes_a_setting_back_or_is_refused(world: World) -> None:

@@ -59,7 +59,7 @@ def test_posted_examples_are_taken_in_when_their_dead_letter_is_sent_back(world:
     letter = message(world)
     given_up(world, later)
 
-    answer = invoke("collect-examples", sqs_event("examples", letter))
+    answer = invoke("collect-posts", sqs_event("examples", letter))
 
     assert answer == {"batchItemFailures": []}
     assert collected(world) == ("collected", 12)

@@ -12,7 +12,6 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collect_examples.reading import Reading
 from collect_examples.records import records_in
 from tests.examples import chat
 from tests.unit.factories import JSON
@@ -21,6 +20,7 @@ from tuneloop.domain.datasets import OnInvalid
 from tuneloop.domain.examples import Split
 from tuneloop.domain.shaping import read_record
 from tuneloop.domain.templates import Template
+from tuneloop.ingest import DropReader
 from tuneloop.store.lines import read_line
 from tuneloop.store.unpacking import split_lines, unpacked
 
@@ -58,9 +58,9 @@ BAD = (
 PACK: dict[str, Any] = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
 
 
-def read(content: bytes, name: str) -> tuple[Reading, list[str]]:
+def read(content: bytes, name: str) -> tuple[DropReader, list[str]]:
     """How the reading of a file ended, and the questions that were asked in it."""
-    reading = Reading(OnInvalid.SKIP, utc_now)
+    reading = DropReader(OnInvalid.SKIP, utc_now)
     lines = split_lines(unpacked(io.BytesIO(content), name, len(content)), 10 << 20)
     found = reading.lines_of(lines, records_in(name, None), partial(read_record, template=TEMPLATE))
     stored = [read_line(line.text) for line in found]

@@ -78,7 +78,7 @@ class Shuffled(World):
         for message in self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
             self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             event = sqs_event("examples", message["Body"], message["MessageId"])
-            self.pool.append(Delivery("queue", ["collect-examples"], event))
+            self.pool.append(Delivery("queue", ["collect-posts"], event))
         return len(self.pool)
 
     def _unrelayed(self) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from infra.functions import FUNCTIONS, FunctionSpec
 from infra.stage import LOCAL
 from local.stack import LocalStack
 from tests.infra.machinery import Machinery, user_of
@@ -16,16 +17,17 @@ STARTED_WITHIN_S = 30
 
 
 class Grant(NamedTuple):
-    """One right of a role; the condition is JSON."""
+    """One right of a function's role; the condition is JSON."""
 
     action: str
     resource: str
     condition: str
+    spec: FunctionSpec
 
     @property
     def user(self) -> Machinery | None:
         """The part of Lambda that it is for, None where it is for our own code."""
-        return user_of(self.action, self.resource)
+        return user_of(self.spec, self.action, self.resource)
 
     @property
     def statement(self) -> dict[str, Any]:
@@ -40,6 +42,7 @@ class Role:
 
     def __init__(self, stack: LocalStack, function: str) -> None:
         self._iam, self._lambda = stack.client("iam"), stack.client("lambda")
+        self._spec = next(spec for spec in FUNCTIONS if spec.name == function)
         self._function = LOCAL.name_of(function)
         config = self._lambda.get_function_configuration(FunctionName=self._function)
         self._timeout = config["Timeout"]
@@ -51,7 +54,7 @@ class Role:
     def grants(self) -> list[Grant]:
         """All that the role allows, as it was deployed."""
         return [
-            Grant(action, resource, json.dumps(statement.get("Condition", {})))
+            Grant(action, resource, json.dumps(statement.get("Condition", {})), self._spec)
             for statement in self._statements
             for action in as_list(statement["Action"])
             for resource in as_list(statement["Resource"])

@@ -65,6 +65,7 @@ def machinery_of(spec: FunctionSpec) -> tuple[Machinery, ...]:
     return tuple(part for part, does in works.items() if does)
 
 
-def user_of(action: str, resource: str) -> Machinery | None:
-    """The part of Lambda that a right is for, None where it is for our own code."""
-    return next((part for part in ALL if action in part.actions and resource.lower().endswith(part.on)), None)
+def user_of(spec: FunctionSpec, action: str, resource: str) -> Machinery | None:
+    """The part of Lambda that a right of a function is for, None where it is for our own code."""
+    parts = (part for part in ALL if part != QUEUE_POLLER or spec.queue)  # else it asks a queue itself
+    return next((part for part in parts if action in part.actions and resource.lower().endswith(part.on)), None)

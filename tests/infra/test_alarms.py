@@ -93,19 +93,23 @@ def test_dead_letters_late_messages_late_events_and_server_errors_ring(template:
         "DeadExamples": ("AWS/SQS", visible, 1, {"QueueName": "Queues/ExamplesDead.QueueName"}),
         "DeadUsage": ("AWS/SQS", visible, 1, {"QueueName": "Queues/UsageDead.QueueName"}),
         "Failures": ("AWS/SQS", visible, 1, {"QueueName": "Queues/Failures.QueueName"}),
-        "ExamplesLate": ("AWS/SQS", age, 2700, {"QueueName": "Queues/Examples.QueueName"}),
+        "ExamplesLate": ("AWS/SQS", age, 900, {"QueueName": "Queues/Examples.QueueName"}),
         "UsageLate": ("AWS/SQS", age, 900, {"QueueName": "Queues/Usage.QueueName"}),
         "ApiErrors": ("AWS/ApiGateway", "5xx", 5, {"ApiId": "Api/Http"}),
         "EventsLate": ("AWS/Lambda", "IteratorAge", 300_000, {"FunctionName": "Functions/RelayEvents/Function"}),
     }
 
 
-def test_one_failed_try_is_not_late(template: Template) -> None:
-    queue = template.of_type("AWS::SQS::Queue")["Queues/Examples"]
+@pytest.mark.parametrize("name", ["Examples", "Usage"])
+def test_failed_tries_are_not_late_and_the_last_of_them_is_before_the_dead_letter(
+    template: Template, name: str
+) -> None:
+    queue = template.of_type("AWS::SQS::Queue")[f"Queues/{name}"]
 
-    late = alarms_of(template)["ExamplesLate"]["Threshold"]
+    late = alarms_of(template)[f"{name}Late"]["Threshold"]
 
-    assert queue["VisibilityTimeout"] * 1.2 < late < queue["VisibilityTimeout"] * 2
+    tries = queue["RedrivePolicy"]["maxReceiveCount"]
+    assert queue["VisibilityTimeout"] * 2 < late < queue["VisibilityTimeout"] * (tries + 1)
 
 
 @pytest.mark.parametrize("stage", ["local", "prod"])

@@ -6,6 +6,7 @@ import pytest
 
 from infra.functions import FUNCTIONS
 from tests.infra.template import Template, as_list
+from tuneloop.domain.limits import QUEUE_TRIES
 
 pytestmark = pytest.mark.xdist_group("infra")
 
@@ -128,6 +129,23 @@ def test_a_message_that_keeps_failing_moves_to_its_dead_letter_queue(template: T
 
     assert dead == {"Queues/Examples": "Queues/ExamplesDead", "Queues/Usage": "Queues/UsageDead"}
     assert set(queues) == {*dead, *dead.values(), "Queues/Failures"}
+
+
+def test_a_post_whose_reader_is_killed_comes_back_within_three_minutes(template: Template) -> None:
+    [spec] = [spec for spec in FUNCTIONS if spec.queue == "examples"]
+
+    hidden = template.of_type("AWS::SQS::Queue")["Queues/Examples"]["VisibilityTimeout"]
+
+    assert spec.timeout_s <= 60
+    assert hidden <= 180
+    assert hidden * QUEUE_TRIES < 30 * 60, "a drop is given up after half an hour"
+
+
+def test_a_function_that_read_a_queue_before_is_changed_when_another_reads_it(template: Template) -> None:
+    """Lambda refuses a time-out above what the queue that it reads hides a message for."""
+    former = template.resource("Functions/CollectExamples/Function")
+
+    assert "Sources/ExamplesQueue" in [template.text({"Ref": name}) for name in former["DependsOn"]]
 
 
 def test_a_message_stays_hidden_for_six_runs_of_its_function(template: Template) -> None:

@@ -21,7 +21,7 @@ from tuneloop.cli.stage import StageOption
 if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageTypeDef
 
-CONSUMERS = {"examples": "collect-examples", "usage": "record-usage"}
+CONSUMERS = {"examples": "collect-posts", "usage": "record-usage"}
 HIDDEN_S = 120  # how long a letter in hand is kept from others
 WAIT_S = 1  # a wait makes SQS ask all its servers
 BATCH = 10

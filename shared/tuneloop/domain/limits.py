@@ -36,6 +36,10 @@ BODY_BYTES = 4 << 20
 BODY_PARTS = 100_000  # lists and objects of one, each of which takes up to a hundred times the space of its letters
 EXAMPLES_PER_CALL = 500
 
+# How often a message of a work queue is delivered before it is a dead letter: five tries, three minutes apart, outlast
+# what fails for a while, and what still fails then needs a person.
+QUEUE_TRIES = 5
+
 # A form with a file, which comes as base64: as much as fits into the same event beside its headers. The headers of a
 # part, and a field that is no file.
 FORM_BYTES = 4_400_000

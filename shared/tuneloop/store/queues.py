@@ -18,3 +18,8 @@ class Queue:
     def send(self, body: str, delay_s: int = 0) -> None:
         """Send a message that is delivered at least once, after `delay_s` seconds (0-900)."""
         self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=min(delay_s, LONGEST_DELAY_S))
+
+    def has_waiting(self) -> bool:
+        """Whether messages wait to be delivered, as far as SQS knows at this moment."""
+        asked = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"])
+        return int(asked["Attributes"]["ApproximateNumberOfMessages"]) > 0

@@ -1,4 +1,4 @@
-"""collect-examples: datasets made and changed, files and posts collected, changes settled."""
+"""collect-examples: datasets made and changed, files collected, posts written down, changes settled."""
 
 import json
 
@@ -8,8 +8,6 @@ from tests.examples import chat
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
-from tests.world import sqs_event
-from tuneloop.app import utc_now
 from tuneloop.domain.datasets import Drop
 
 COLLECT = "collect-examples"
@@ -98,19 +96,6 @@ def a_file_whose_event_names_no_version_is_collected(stage: Stage) -> None:
     assert stage.datasets.get(stage.tenant, "support").examples == len(state.lines())
 
 
-@scene(COLLECT, "queue")
-def a_post_is_collected(stage: Stage) -> None:
-    state.empty_dataset(stage)
-    drop = Drop(id="drop-1", tenant=stage.tenant, dataset="support", object="api", created_at=utc_now())
-    stage.datasets.save_drop(drop)
-    stage.put(f"posted/{stage.tenant}/support/{drop.id}.jsonl", FILE)
-    told = {"tenant": stage.tenant, "dataset": "support", "drop": drop.id}
-
-    stage.invoke(COLLECT, sqs_event("examples", json.dumps({"collect": told})))
-
-    assert stage.datasets.get(stage.tenant, "support").examples == len(state.lines())
-
-
 @scene(COLLECT, "TrainingRunFinished")
 def changes_that_waited_for_a_run_settle(stage: Stage) -> None:
     state.dataset(stage)
@@ -131,6 +116,17 @@ def changes_settle_and_an_unheard_of_file_is_collected(stage: Stage) -> None:
     found = stage.datasets.get(stage.tenant, "support")
     assert found.settled_revision == 1
     assert key in [drop.object for drop in stage.datasets.drops(stage.tenant, "support", 10, None).data]
+
+
+@scene(COLLECT, "every-5-minutes")
+def a_post_that_no_message_tells_of_any_more_is_given_up(stage: Stage) -> None:
+    state.empty_dataset(stage)
+    drop = Drop(id="drop-1", tenant=stage.tenant, dataset="support", object="api", created_at=state.long_ago())
+    stage.datasets.save_drop(drop)
+
+    stage.wake("collect_examples.every-5-minutes")
+
+    assert stage.datasets.drop(stage.tenant, "support", drop.id).status == "failed"
 
 
 @scene(COLLECT, "POST /v1/files")

@@ -17,10 +17,10 @@ from tuneloop.store.runs import Runs
 from tuneloop.store.tenants import Tenants
 from tuneloop.sweeping import each
 
-MARGIN_S = 1
+MARGIN_S = 1  # after the quiet time is over, since clocks differ
 
 
-def remind(dataset: Dataset, *, settle_s: int, queue: Queue) -> None:
+def send_settle_reminder(dataset: Dataset, *, settle_s: int, queue: Queue) -> None:
     """Leave a reminder to settle the dataset when its quiet time is over."""
     if dataset.is_pending:
         body = json.dumps({"settle": {"tenant": dataset.tenant, "dataset": dataset.id}})

@@ -1,18 +1,21 @@
-"""Reading: one pass over a drop's records, that finds what can be learnt from and says what is wrong with the rest."""
+"""Ingesting: lines of a file or a post become examples, and examples become segments, whichever function reads them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
-from tuneloop.domain.datasets import OnInvalid
+from tuneloop.domain.datasets import Drop, DropStatus, OnInvalid, Segment
 from tuneloop.domain.diagnosis import is_no_row, problem_of_file
+from tuneloop.domain.erasures import Erased
 from tuneloop.domain.errors import InvalidInput, TooLarge
-from tuneloop.domain.examples import OTHER_ANSWER, Example, Problem
-from tuneloop.domain.limits import PROBLEMS_KEPT
+from tuneloop.domain.examples import Example, Problem
+from tuneloop.domain.limits import PROBLEMS_KEPT, SEGMENT_BYTES
 from tuneloop.domain.shaping import Record
 from tuneloop.domain.tables import Unreadable
-from tuneloop.observability import log_failure
+from tuneloop.observability import count, log_failure
 from tuneloop.parsing import isolated
-from tuneloop.store.lines import Line, line_of
+from tuneloop.store.lines import Line, kept_lines, line_of
+from tuneloop.store.objects import Objects
+from tuneloop.store.segments import Writing
 
 Clock = Callable[[], datetime]
 Lines = Iterable[bytes | None]
@@ -23,8 +26,8 @@ FAILURES_LOGGED = 10  # of a file: each says the same, and a file may have a mil
 TOO_SLOW = "Reading came this far in the time that there is. Drop the file in parts."
 
 
-class Reading:
-    """What was read so far, what was wrong, and whether any of it may be added to the dataset."""
+class DropReader:
+    """One pass over a drop's records: what can be learnt from, what is wrong with the rest, and whether to add any."""
 
     def __init__(self, on_invalid: OnInvalid, clock: Clock, ends: datetime | None = None) -> None:
         self.lines = 0
@@ -53,6 +56,7 @@ class Reading:
                 found = isolated(record.line, self._stored, record, read, log=self._log)
                 if isinstance(found, Line):
                     self.examples += 1
+                    self.pairs += found.is_pair
                     yield found
                 else:
                     self.problem_count += len(found)
@@ -67,13 +71,23 @@ class Reading:
         if self.lines > 1 and not (self.examples or self._has_rows) and (problem := problem_of_file(self.problems)):
             self.problems[0] = problem  # what stands on its first line says less
 
+    def finished_drop(self, drop: Drop, now: datetime) -> Drop:
+        """The drop after it was read, its examples added if any may be."""
+        added = self.examples if self.is_usable else 0
+        return drop.model_copy(
+            update={
+                "status": DropStatus.COLLECTED if added else DropStatus.REJECTED,
+                "lines": self.lines,
+                "examples": added,
+                "problem_count": self.problem_count,
+                "problems": self.problems,
+                "finished_at": now,
+            }
+        )
+
     def _stored(self, record: Record, read: Read) -> Line | list[Problem]:
         found = read(record)
-        if not isinstance(found, Example):
-            return found
-        line = line_of(found)
-        self.pairs += OTHER_ANSWER in found.content
-        return line
+        return line_of(found) if isinstance(found, Example) else found
 
     def _log(self, error: Exception) -> None:
         self.failures += 1
@@ -92,3 +106,43 @@ class Reading:
         self._is_whole = False
         self.problem_count += 1
         self.problems = [problem, *self.problems][:PROBLEMS_KEPT]
+
+
+class SegmentBuilder:
+    """A segment in the making: its lines, which are sorted in the end, so that segments can be read side by side.
+
+    What was erased is not added.
+    """
+
+    def __init__(self, erased: Erased) -> None:
+        self._erased = erased
+        self.lines: list[bytes] = []
+        self.bytes = 0
+        self._tokens = self._pairs = 0
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes fit in; into an empty one everything does."""
+        return not self.lines or self.bytes + size < SEGMENT_BYTES
+
+    def add(self, line: Line) -> None:
+        """Add an example by its line."""
+        if self._erased and not kept_lines([line.text], self._erased):
+            return
+        if line.former_id and self._erased.covers(line.former_id, None):  # erased before nulls left its id
+            return
+        self.lines.append(line.text)
+        self.bytes += len(line.text)
+        self._tokens += line.tokens
+        self._pairs += line.is_pair
+
+    def segment(self, prefix: str, objects: Objects, now: datetime) -> Segment:
+        """The segment, written."""
+        writing = Writing()
+        writing.add(sorted(self.lines), self._tokens)
+        made = writing.end(prefix, objects, revision=0, without=self._erased.latest, now=now)
+        return made.model_copy(update={"pairs": self._pairs})
+
+
+def count_drop(drop: Drop) -> None:
+    """Count a drop as what it ended as."""
+    count("DropsCollected" if drop.status == DropStatus.COLLECTED else "DropsRejected")

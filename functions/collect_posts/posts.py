@@ -5,19 +5,18 @@ it finds every post collected; so a repetition, of whatever other messages it is
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
-from collect_examples.collect import ended
-from collect_examples.making import Making
-from collect_examples.reading import Clock, Reading
-from tuneloop.domain.datasets import Drop, OnInvalid, Segment
+from tuneloop.domain.datasets import Drop, DropStatus, OnInvalid, Segment
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.errors import Stale
 from tuneloop.domain.examples import Example, Problem, read_example
 from tuneloop.domain.limits import SEGMENT_BYTES
 from tuneloop.domain.shaping import Record
+from tuneloop.ingest import Clock, DropReader, SegmentBuilder
 from tuneloop.parsing import json_records
-from tuneloop.posting import UNREAD, posted_key
+from tuneloop.posting import NOT_COLLECTED, UNREAD, posted_key
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.erasures import Erasures
 from tuneloop.store.lines import Line
@@ -34,6 +33,11 @@ class Post(NamedTuple):
     drop: Drop
     lines: list[Line]
 
+    @property
+    def bytes(self) -> int:
+        """How much it adds to a segment."""
+        return sum(len(line.text) for line in self.lines)
+
 
 def read_post(place: tuple[str, str], drop: str, *, datasets: Datasets, objects: Objects, clock: Clock) -> Post | None:
     """What a post comes to; None where it ended before.
@@ -43,9 +47,9 @@ def read_post(place: tuple[str, str], drop: str, *, datasets: Datasets, objects:
     posted = datasets.drop(*place, drop)
     if posted.status not in UNREAD:
         return None
-    reading = Reading(OnInvalid.SKIP, clock)
-    lines = list(reading.lines_of(objects.lines(posted_key(posted)), json_records, _as_checked))
-    return Post(ended(posted, reading, clock()), lines if reading.is_usable else [])
+    reader = DropReader(OnInvalid.SKIP, clock)
+    lines = list(reader.lines_of(objects.lines(posted_key(posted)), json_records, _as_checked))
+    return Post(reader.finished_drop(posted, clock()), lines if reader.is_usable else [])
 
 
 def portions(posts: Iterable[Post]) -> Iterable[list[Post]]:
@@ -53,7 +57,7 @@ def portions(posts: Iterable[Post]) -> Iterable[list[Post]]:
     held: list[Post] = []
     size = 0
     for post in posts:
-        more = sum(len(line.text) for line in post.lines)
+        more = post.bytes
         if held and (size + more > SEGMENT_BYTES or len(held) == MOST_POSTS):
             yield held
             held, size = [], 0
@@ -86,11 +90,19 @@ def add_posts(
     raise Stale("The dataset is changing too fast to add posts; try again.")
 
 
+def give_up_post(place: tuple[str, str], drop: str, *, datasets: Datasets, now: datetime) -> None:
+    """End a post that could not be collected in all the tries of its message, which is kept as a dead letter."""
+    posted = datasets.drop(*place, drop)
+    if posted.status == DropStatus.READING:
+        ended = {"status": DropStatus.FAILED, "problem_count": 1, "problems": [NOT_COLLECTED], "finished_at": now}
+        datasets.save_drop(posted.model_copy(update=ended))
+
+
 def _segment(posts: list[Post], erased: Erased, objects: Objects, clock: Clock) -> Segment | None:
-    making = Making(erased)
+    builder = SegmentBuilder(erased)
     for line in (line for post in posts for line in post.lines):
-        making.add(line)
-    return making.segment(folder_of(*posts[0].drop.place), objects, clock()) if making.lines else None
+        builder.add(line)
+    return builder.segment(folder_of(*posts[0].drop.place), objects, clock()) if builder.lines else None
 
 
 def _reopened(post: Post, datasets: Datasets) -> Post | None:

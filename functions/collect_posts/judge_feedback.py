@@ -20,7 +20,7 @@ JUDGES = frozenset(Judge)
 Decisions = dict[bytes, Decision]
 
 
-def judge(
+def apply_votes(
     tenant: str, name: str, units: Iterable[str], *, datasets: Datasets, votes: Votes, reviews: Reviews, now: datetime
 ) -> int:
     """Review what was said about prompts of a dataset; tells how many examples stand otherwise now."""
@@ -40,7 +40,7 @@ def judge(
             continue
         if len(first) == len(wanted):
             return len(wanted)
-        return len(first) + judge(tenant, name, units, datasets=datasets, votes=votes, reviews=reviews, now=now)
+        return len(first) + apply_votes(tenant, name, units, datasets=datasets, votes=votes, reviews=reviews, now=now)
     raise Stale(f"Dataset {name} is changing too fast to review feedback; try again.")
 
 
