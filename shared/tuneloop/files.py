@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from tuneloop.domain.errors import InvalidInput, TooLarge, TuneloopError
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.limits import LINE_BYTES, OBJECT_BYTES
+from tuneloop.domain.policy import DEFAULT, Policy
 from tuneloop.domain.shaping import Record
 from tuneloop.domain.tables import CsvColumns, Unreadable, csv_records
 from tuneloop.domain.templates import Template
@@ -28,6 +29,11 @@ def _without_version(template: Any) -> Any:
     return {name: value for name, value in template.items() if name != "version"}
 
 
+def _or_default(policy: Any) -> Any:
+    """A policy, of which null is the default one, as it is where a dataset is changed."""
+    return DEFAULT if policy is None else policy
+
+
 class Settings(BaseModel):
     """What a dataset says of its files; all else that the API says of it doesn't matter here."""
 
@@ -35,6 +41,7 @@ class Settings(BaseModel):
 
     template: Annotated[Template | None, BeforeValidator(_without_version)] = None
     csv: CsvColumns | None = None
+    policy: Annotated[Policy, BeforeValidator(_or_default)] = DEFAULT
 
 
 class Counted(io.FileIO):

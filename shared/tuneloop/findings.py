@@ -13,6 +13,9 @@ from pydantic import BaseModel, Field
 
 from tuneloop.domain.diagnosis import is_no_row, problem_of_file
 from tuneloop.domain.examples import Problem
+from tuneloop.domain.exclusions import shortage
+from tuneloop.domain.lengths import Lengths
+from tuneloop.domain.policy import DEFAULT, Policy
 from tuneloop.domain.warnings import LEAST_EXAMPLES, Answers, Duplicates, FileWarning, Noted
 from tuneloop.inspection import Inspected
 
@@ -48,13 +51,13 @@ class Report(BaseModel):
 class Findings:
     """What was found so far in the lines that one process, of so many, looked at."""
 
-    def __init__(self, processes: int = 1) -> None:
+    def __init__(self, processes: int = 1, policy: Policy = DEFAULT) -> None:
         self.invalid = self.error_count = self.preferences = 0
         self.errors: list[Refused] = []
         self.broken: Problem | None = None
         self.has_rows = False
         self.tokens: Counter[int] = Counter()
-        self.answers, self.duplicates = Answers(), Duplicates(processes)
+        self.answers, self.duplicates, self.lengths = Answers(), Duplicates(processes), Lengths(policy)
         self.over_limit, self.without_system, self.without_user = Noted(), Noted(), Noted()
         self.broken_arguments, self.unknown_functions = Noted(), Noted()
 
@@ -62,6 +65,7 @@ class Findings:
         """Take in a valid line."""
         self.tokens[found.tokens] += 1
         self.preferences += found.is_preference
+        self.lengths.add(line, found.characters or 0, found.answer, is_pair=found.is_preference)
         self.duplicates.add(line, found.content)
         if found.answer is not None:
             self.answers.add(line, found.answer)
@@ -69,7 +73,7 @@ class Findings:
             self.over_limit.add(line)
         if not found.has_system:
             self.without_system.add(line)
-        if not found.has_user:
+        if found.characters is None:
             self.without_user.add(line)
         if found.has_broken_arguments:
             self.broken_arguments.add(line)
@@ -93,6 +97,7 @@ class Findings:
         self.has_rows = self.has_rows or other.has_rows
         self.tokens += other.tokens
         self.answers.include(other.answers)
+        self.lengths.include(other.lengths)
         for name in NOTES:
             getattr(self, name).include(getattr(other, name))
 
@@ -124,7 +129,7 @@ class Findings:
             kept = f"Only the first {ERRORS_KEPT:,} of {self.error_count:,} errors are listed."
             yield FileWarning(code="more_errors", message=kept, count=self.error_count - ERRORS_KEPT, lines=[])
         if 0 < valid < LEAST_EXAMPLES:
-            few = f"OpenAI trains on {LEAST_EXAMPLES} examples at least, and well on 50 to 100."
+            few = f"{shortage(LEAST_EXAMPLES, valid)} OpenAI trains well on 50 to 100."
             yield FileWarning(code="too_few_examples", message=few, count=valid, lines=[])
         if 0 < self.preferences < valid:
             mixed = "Some lines are preference pairs, the others supervised. A run learns from one of the two."
@@ -136,6 +141,7 @@ class Findings:
             yield from self.without_system.warning("system_prompt_missing", some)
         nobody = "No message of the example is a user's, and users are who will ask. Add what the answer answers."
         yield from self.without_user.warning("no_user_message", nobody)
+        yield from self.lengths.warnings()
         yield from self.answers.warnings()
         yield from self.duplicates.warnings(valid)
         unknown = "A function is called that is not in the example's `tools`. List in them what may be called."

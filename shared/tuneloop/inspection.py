@@ -56,9 +56,9 @@ TOOLS_BYTES = 1 << 14
 PAIR = b'"preferred_output"'  # stands in no text, where its quotes would be escaped
 OURS = ("split", "subject", "group", "category", "source", "quality", "created_at")
 PLAIN: JsonObject = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}
-# The texts to count, the tokens of the rest, whether texts are all that there is, whether one is the app's own, whether
-# one is a user's.
-Said = tuple[list[str], int, bool, bool, bool]
+# The texts to count, the tokens of the rest, whether texts are all that there is, whether one is the app's own, and how
+# many characters are users', None where none is.
+Said = tuple[list[str], int, bool, bool, int | None]
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 decode_line = msgspec.json.Decoder(Bare).decode
@@ -69,7 +69,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Inspected(msgspec.Struct):
-    """What is known of a valid line; `answer` is None where functions are called, `content` is a hash of 64 bits."""
+    """What is known of a valid line; `answer` is None where functions are called, `content` is a hash of 64 bits.
+
+    `characters` is what users say in all, None where none of its messages is a user's.
+    """
 
     tokens: int
     answer: str | None
@@ -78,7 +81,7 @@ class Inspected(msgspec.Struct):
     has_system: bool
     has_broken_arguments: bool
     calls_unknown: bool
-    has_user: bool
+    characters: int | None
 
 
 class Tools(NamedTuple):
@@ -159,14 +162,15 @@ def _are_sound(found: Line | Pair) -> bool:
 def _said(turns: list[Message]) -> Said:
     """What these messages say."""
     texts: list[str] = []
-    tokens, is_plain, has_system, has_user = FRAME * len(turns), True, False, False
+    tokens, is_plain, has_system = FRAME * len(turns), True, False
+    characters: int | None = None
     for turn in turns:
         text = turn.content
         if not isinstance(text, str):
             text, is_plain = text_in(text), False
         if isinstance(turn, User):
             texts.append(text)
-            has_user = True
+            characters = (characters or 0) + len(text)
         elif isinstance(turn, Assistant) and not turn.tool_calls:
             if turn.weight is not UNSET or not text or text.isspace():
                 is_plain = False
@@ -182,14 +186,14 @@ def _said(turns: list[Message]) -> Said:
         if turn.name is not None:
             tokens, is_plain = tokens + PER_NAME, False
             texts.append(turn.name)
-    return texts, tokens, is_plain, has_system, has_user
+    return texts, tokens, is_plain, has_system, characters
 
 
 def _inspected(
     turns: list[Message], other: list[Message], raw_tools: msgspec.Raw, parallel: bool | None
 ) -> Inspected | None:
     """What there is to know of a conversation, and of the answer that was liked less; None where it breaks a rule."""
-    texts, tokens, is_plain, has_system, has_user = _said(turns + other if other else turns)
+    texts, tokens, is_plain, has_system, characters = _said(turns + other if other else turns)
     tools = _tools_of(raw_tools)
     if tools is None or not (is_plain or is_sound(turns)):
         return None
@@ -204,7 +208,7 @@ def _inspected(
         has_system,
         calls != () and not all(_is_object(call.arguments) for call in calls),
         calls != () and not all(call.name in tools.names for call in calls),
-        has_user,
+        characters,
     )
 
 
@@ -223,6 +227,7 @@ def slowly(record: Record, template: Template | None = None) -> Inspected | list
     tools, other = content.get("tools") or [], content.get("non_preferred_output", [])
     calls = [called for message in messages for called in _called_in(message)]
     names = {function["name"] for function in functions_in(tools)}
+    asked = [text_of(message) for message in messages if message["role"] == "user"]
     has_calls = messages[-1].get("tool_calls") or messages[-1].get("function_call")
     answer = None if has_calls else text_of(messages[-1])
     return Inspected(
@@ -233,7 +238,7 @@ def slowly(record: Record, template: Template | None = None) -> Inspected | list
         has_system=any(message["role"] in PROMPT_ROLES for message in messages),
         has_broken_arguments=any(not _is_object(call["arguments"]) for call in calls),
         calls_unknown=any(call["name"] not in names for call in calls),
-        has_user=any(message["role"] == "user" for message in messages),
+        characters=sum(map(len, asked)) if asked else None,
     )
 
 

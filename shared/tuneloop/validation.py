@@ -111,7 +111,7 @@ def _send(task: Task, there: Connection) -> None:
 
 def findings_of(task: Task, on_read: Progress | None = None) -> Findings:
     """What is found in the task's part of the file."""
-    findings = Findings(task.of)
+    findings = Findings(task.of, task.settings.policy)
     number, wanted = 0, None if task.form == Format.AUTO else task.form == Format.PREFERENCE
     try:
         for number, found in _seen(task, on_read):

@@ -17,7 +17,9 @@ from tests.functions.bombs import BOMBS
 from tests.unit.lines import LINES
 from tuneloop import findings, validation
 from tuneloop.domain.examples import Example
+from tuneloop.domain.policy import Policy
 from tuneloop.domain.shaping import read_record
+from tuneloop.files import Settings
 from tuneloop.findings import ERRORS_KEPT, Report
 from tuneloop.inspection import FORKS
 from tuneloop.parsing import record_of
@@ -313,3 +315,13 @@ def test_reading_tells_how_far_it_is(written: Written) -> None:
 
     assert moves
     assert moves[-1] == task.path.stat().st_size
+
+
+def test_short_chats_are_fine_and_short_lines_among_long_ones_are_not(written: Written) -> None:
+    chats = [chat(f"u up {n}", f"yep {n}") for n in range(12)]
+    long = [chat(f"I have waited for order {n} for weeks", f"Order {n} has left us.") for n in range(13)]
+
+    assert "too_short" not in warned_of(validate(written(chats)))
+    assert warned_of(validate(written([*chats, *long])))["too_short"] == (12, list(range(1, 11)))
+    asked = Settings(policy=Policy(min_user_characters=0))
+    assert "too_short" not in warned_of(validate(written([*chats, *long], settings=asked)))

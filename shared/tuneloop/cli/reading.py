@@ -30,7 +30,8 @@ SettingsOption = Annotated[
     Path | None,
     typer.Option(
         "--settings",
-        help='JSON with the dataset\'s `template` or `csv`, like {"csv": {"user": "question", "assistant": "answer"}}.',
+        help="JSON with the dataset's `template`, `csv` or `policy`, "
+        'like {"csv": {"user": "question", "assistant": "answer"}}.',
         show_default=False,
     ),
 ]
@@ -68,7 +69,7 @@ def settings_in(file: Path | None) -> Settings:
     except ValidationError as error:
         refuse(f"{file}: The settings can't be used: {'; '.join(_faults(error))}.")
     if not found.model_fields_set:
-        refuse(f"{file}: The settings have neither `template` nor `csv`.")
+        refuse(f"{file}: The settings have neither `template` nor `csv` nor `policy`.")
     return found
 
 
