@@ -7,6 +7,7 @@ OpenAI's error shape. What is asked of AWS after the deadline is refused too, so
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
 from re import Match
 from typing import Annotated, Any, Generic, TypeVar
@@ -24,7 +25,7 @@ from botocore.exceptions import ConnectionError as NotConnected
 from pydantic import BaseModel
 
 from tuneloop import forms
-from tuneloop.app import App
+from tuneloop.app import App, utc_now
 from tuneloop.authentication import Authentication
 from tuneloop.bodies import parse_json, read_body
 from tuneloop.domain import errors
@@ -52,6 +53,7 @@ from tuneloop.wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
 from tuneloop.wire.faults import LONGEST_PARAM, described
 
 ANSWER_WITHIN_S = 24.0  # of the 25 s that every answer has: a call to AWS pauses for up to one before it gives up
+GATEWAY_WAITS_S = 30.0  # then an HTTP API answers by itself, 503 `{"message":"Service Unavailable"}` (AWS, 2026-11)
 STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.InvalidFile: HTTPStatus.BAD_REQUEST,  # OpenAI's own status, as for all that only its clients ask for
@@ -217,7 +219,7 @@ class Api:
 
     def respond(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer an HTTP API event (payload 2.0)."""
-        with self._app.answering_within(ANSWER_WITHIN_S):
+        with self._app.answering_within(ANSWER_WITHIN_S - waited_s(event, utc_now())):
             try:
                 if event["routeKey"] in self.unkeyed:
                     return self.resolver.resolve(_routed(event), context)
@@ -339,6 +341,16 @@ def _field_in(body: str | None) -> str | None:
     except json.JSONDecodeError:
         return None
     return next(iter(value), None) if isinstance(value, dict) else None
+
+
+def waited_s(event: dict[str, Any], now: datetime) -> float:
+    """Seconds since the gateway took a request, the start of a cold function included; 0 where that can't be known.
+
+    An older one is none that anybody still waits for, such as a recorded event.
+    """
+    at = event["requestContext"].get("timeEpoch")
+    waited = now.timestamp() - at / 1000 if isinstance(at, int) else 0.0
+    return waited if 0 < waited < GATEWAY_WAITS_S else 0.0
 
 
 def _routed(event: dict[str, Any]) -> dict[str, Any]:
