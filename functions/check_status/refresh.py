@@ -11,10 +11,10 @@ from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
 from tuneloop.domain.jobs import ProviderJob, RunEvent
 from tuneloop.domain.listening import learnt, listened
-from tuneloop.domain.offers import epochs_of
 from tuneloop.domain.registry import Model, Version, VersionStatus
 from tuneloop.domain.spending import costed
 from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus, merge_events, merge_job, miss_job
+from tuneloop.domain.training_costs import billable_of
 from tuneloop.observability import count
 from tuneloop.providers.base import JOB_NOT_FOUND, Provider
 from tuneloop.providers.catalog import price_of
@@ -144,8 +144,9 @@ def _finish(
         run = run.noting(TOO_LATE) if run.cancel_requested_at else run
         if run.trained_tokens is None and not can.tells_tokens:
             train = export.files[Split.TRAIN]
-            epochs = epochs_of(price, run.hyperparameters.get("n_epochs"), train.examples)
-            run = run.model_copy(update={"trained_tokens": train.tokens * epochs}).noting(COUNTED_HERE)
+            billable = billable_of(price, train.examples, train.tokens, train.images, run.hyperparameters)
+            if billable.images is not None:
+                run = run.model_copy(update={"trained_tokens": billable.tokens}).noting(COUNTED_HERE)
     run = costed(run, price)
     finished = runs.finish(run, TrainingRunFinished.of(run), now, made)
     if run.status in ENDS:

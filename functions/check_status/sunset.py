@@ -107,7 +107,7 @@ class Sunsets:
             return None, NO_EXPORT
         offer = price_of(successor.provider, successor.base_model)
         train, test = export.files[Split.TRAIN], export.files[Split.TEST]
-        basis = Basis(train.examples, train.tokens, test.examples, export.answer_tokens)
+        basis = Basis(train.examples, train.tokens, test.examples, export.answer_tokens, images=train.images)
         cost = estimate(successor.base_model, offer, basis).estimated_cost_usd
         return cost, None if cost else (offer and offer.price_note) or UNKNOWN_PRICE
 

@@ -17,7 +17,9 @@ from tuneloop.domain.conversions import stored_form
 from tuneloop.domain.examples import Example, JsonObject, Split, canonical
 from tuneloop.domain.exports import Answers, Export, ExportFile
 from tuneloop.domain.facts import facts_of
+from tuneloop.domain.images import NO_IMAGES
 from tuneloop.store.fingerprints import Fingerprints
+from tuneloop.store.image_lines import images_in
 from tuneloop.store.membership import ID_BYTES, Member, Membership, members_key
 from tuneloop.store.objects import IN_MEMORY_BYTES, Objects
 from tuneloop.tokens import count_content
@@ -66,7 +68,7 @@ def _rows(members: list[Member], gone: set[bytes], split: Split) -> list[bool]:
 def _without_rows(file: ExportFile, key: str, stays: list[bool], objects: Objects) -> ExportFile:
     if all(stays):
         return file
-    whole, examples, tokens, size = hashlib.sha256(), 0, file.tokens, 0
+    whole, examples, tokens, size, images = hashlib.sha256(), 0, file.tokens, 0, NO_IMAGES
     with SpooledTemporaryFile(IN_MEMORY_BYTES) as spool:
         for line, stay in zip(objects.lines(file.key), stays, strict=True):
             if not stay:
@@ -75,10 +77,11 @@ def _without_rows(file: ExportFile, key: str, stays: list[bool], objects: Object
             ended = line + b"\n"
             spool.write(ended)
             whole.update(ended)
-            examples, size = examples + 1, size + len(ended)
+            examples, size, images = examples + 1, size + len(ended), images + images_in([line])
         spool.seek(0)
         objects.put(key, spool)
-    return ExportFile(key=key, examples=examples, tokens=tokens, bytes=size, sha256=whole.hexdigest())
+    sha256 = whole.hexdigest()
+    return ExportFile(key=key, examples=examples, tokens=tokens, bytes=size, sha256=sha256, images=images)
 
 
 def _answers(file: ExportFile, objects: Objects) -> Answers:

@@ -4,17 +4,28 @@ That is its newest export, whose split is known to the last token; before there 
 policy, before duplicates and conflicts; or a number of examples that somebody thinks of.
 """
 
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from tuneloop.domain.counts import Statistics, exclusions_in
-from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.errors import Conflict
+from tuneloop.domain.datasets import Dataset, Segment
+from tuneloop.domain.errors import Conflict, InvalidInput
 from tuneloop.domain.estimates import COUNTED_ERROR, GUESSED_ERROR, Basis, Estimate, estimate
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exclusions import Exclusion
 from tuneloop.domain.exports import Export
+from tuneloop.domain.images import NO_IMAGES, ImageUnits
 from tuneloop.domain.policy import Policy
-from tuneloop.providers.catalog import base_models, dated_name, price_of
+from tuneloop.domain.words import name_in
+from tuneloop.providers.catalog import (
+    Place,
+    base_models,
+    dated_name,
+    named_models,
+    price_of,
+    providers,
+    unknown_base_model,
+)
 from tuneloop.store.exports import Exports
 
 BOTH = "Give both `examples` and `average_tokens`, as you think of them."
@@ -28,13 +39,21 @@ def newest_export(dataset: Dataset, *, exports: Exports) -> Export | None:
 def basis_of(export: Export) -> Basis:
     """What an export would train on."""
     train, test = export.files[Split.TRAIN], export.files[Split.TEST]
-    return Basis(train.examples, train.tokens, test.examples, export.answer_tokens, held=export.used - train.examples)
+    return Basis(
+        train.examples,
+        train.tokens,
+        test.examples,
+        export.answer_tokens,
+        held=export.used - train.examples,
+        images=train.images,
+    )
 
 
 class Known(NamedTuple):
     """What a dataset has that is trained, validated or tested with, and why not more of it.
 
-    Examples, their tokens, those that users marked by split, the tokens of an answer if known; reasons and notes.
+    Examples, their tokens, those that users marked by split, the tokens of an answer if known; reasons and notes. Its
+    images are None where they weren't counted yet when it was stored.
     """
 
     examples: int
@@ -43,17 +62,28 @@ class Known(NamedTuple):
     answer_tokens: float | None
     reasons: list[Exclusion]
     notes: list[str]
+    images: ImageUnits | None
 
 
 def known_of_export(export: Export) -> Known:
     """What an export took."""
     tokens = sum(file.tokens for file in export.files.values())
-    return Known(export.used, tokens, export.marked, export.answer_tokens, export.reasons, export.notes)
+    images = _sum(file.images for file in export.files.values())
+    return Known(export.used, tokens, export.marked, export.answer_tokens, export.reasons, export.notes, images)
 
 
-def known_of_statistics(found: Statistics, policy: Policy) -> Known:
-    """What the filters of a dataset's policy take, before duplicates and conflicts."""
-    return Known(found.usable, found.usable_tokens, found.marked, None, exclusions_in(found, policy), found.notes)
+def known_of_statistics(found: Statistics, policy: Policy, segments: Collection[Segment]) -> Known:
+    """What the filters of a dataset's policy take, before duplicates and conflicts; their share of all images."""
+    stored, images = sum(segment.examples for segment in segments), _sum(segment.images for segment in segments)
+    share = images and images.scaled(min(1.0, found.usable / stored) if stored else 0.0)
+    reasons = exclusions_in(found, policy)
+    return Known(found.usable, found.usable_tokens, found.marked, None, reasons, found.notes, share)
+
+
+def _sum(counts: Iterable[ImageUnits | None]) -> ImageUnits | None:
+    """The images of several files or segments, None where they weren't counted in each."""
+    known = list(counts)
+    return None if None in known else sum((each for each in known if each is not None), NO_IMAGES)
 
 
 def basis_of_count(known: Known | None, policy: Policy, examples: int | None, average_tokens: int | None) -> Basis:
@@ -67,12 +97,42 @@ def basis_of_count(known: Known | None, policy: Policy, examples: int | None, av
     answer = known.answer_tokens if average_tokens is None else None
     marked = known.marked if examples is None else {}
     error = COUNTED_ERROR if (wanted, average_tokens) == (known.examples, None) else GUESSED_ERROR
-    return Basis.of_count(wanted, round(wanted * average), answer, error, policy=policy, marked=marked)
+    basis = Basis.of_count(wanted, round(wanted * average), answer, error, policy=policy, marked=marked)
+    return basis._replace(images=known.images and known.images.scaled(basis.examples / known.examples))
+
+
+def places_wanted(
+    dataset: Dataset, provider: str | None, base_model: str | None, *, default: str, known: Collection[str]
+) -> list[Place]:
+    """The base models to price: the one that is asked for, else all that a provider lists, the dataset's own first.
+
+    `known` are the stage's providers, beside those of the catalog. Conflict for a provider that nobody knows,
+    InvalidInput for a base model that the provider doesn't have.
+    """
+    own = dataset.provider or default
+    at, there = provider or own, sorted({*known, *providers()})
+    if at not in there:
+        message = f"provider: there is no provider {name_in(at)}; there is {', '.join(there)}."
+        raise Conflict(message, param="provider", code="unknown_provider")
+    if base_model is not None:
+        wanted = dated_name(at, base_model)
+        is_own = at == own and wanted == dated_name(own, dataset.base_model)
+        if not is_own and named_models(at) and price_of(at, wanted) is None:
+            refusal = unknown_base_model(at, base_model, named_models(at))
+            raise InvalidInput(refusal.message, param=refusal.param, code=refusal.code)
+        return [Place(at, wanted)]
+    names = base_models(at, dated_name(at, dataset.base_model)) if at == own else named_models(at)
+    if not names:
+        message = f"base_model: name one of {at}'s; the catalog lists none of them."
+        raise InvalidInput(message, param="base_model", code="missing")
+    return [Place(at, name) for name in names]
 
 
 def estimates(
-    dataset: Dataset, basis: Basis, *, provider: str, epochs: int | None = None, calls: int | None = None
+    basis: Basis, places: Iterable[Place], *, n_epochs: int | None = None, calls: int | None = None
 ) -> list[Estimate]:
-    """The estimate for each base model that the provider is known to train, the dataset's own first."""
-    names = base_models(provider, dated_name(provider, dataset.base_model))
-    return [estimate(name, price_of(provider, name), basis, epochs=epochs, calls=calls) for name in names]
+    """The estimate for each of these base models; with epochs that somebody chose, as a run of them would have."""
+    chosen = {"n_epochs": n_epochs} if n_epochs else {}
+    return [
+        estimate(place.base_model, price_of(*place), basis, hyperparameters=chosen, calls=calls) for place in places
+    ]

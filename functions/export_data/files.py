@@ -4,6 +4,8 @@ import hashlib
 
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import ExportFile
+from tuneloop.domain.images import NO_IMAGES
+from tuneloop.store.image_lines import images_in
 from tuneloop.store.objects import Objects
 
 
@@ -31,6 +33,7 @@ class SplitFile:
         self._upload = objects.upload(key)
         self._hash = hashlib.sha256()
         self._examples = self._tokens = self._bytes = 0
+        self._images = NO_IMAGES
 
     def write(self, contents: list[bytes], tokens: int) -> None:
         """Add a line for each content."""
@@ -40,6 +43,7 @@ class SplitFile:
         self._examples += len(contents)
         self._bytes += len(lines)
         self._tokens += tokens
+        self._images += images_in(contents)
 
     def end(self) -> ExportFile:
         """Store the file."""
@@ -50,4 +54,5 @@ class SplitFile:
             tokens=self._tokens,
             bytes=self._bytes,
             sha256=self._hash.hexdigest(),
+            images=self._images,
         )

@@ -13,6 +13,7 @@ from export_data.estimating import (
     known_of_export,
     known_of_statistics,
     newest_export,
+    places_wanted,
 )
 from export_data.shapes import DatasetEstimate, ExportView
 from tuneloop.app import app, utc_now
@@ -22,6 +23,7 @@ from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import Conflict, NotFound
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.exports import export_id
+from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
 from tuneloop.domain.policy import Policy
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
@@ -33,7 +35,10 @@ WantedFormat = Annotated[Format | None, Query(description="Convert the files to 
 Category = Annotated[str | None, Query(min_length=1, max_length=200, description="Only this category's examples.")]
 Examples = Annotated[int | None, Query(ge=1, le=ESTIMATED_EXAMPLES, description="So many examples instead.")]
 AverageTokens = Annotated[int | None, Query(ge=1, le=1_000_000, description="Tokens of one example.")]
-Epochs = Annotated[int | None, Query(ge=1, le=50, description="Instead of what the provider chooses.")]
+Epochs = Annotated[int | None, Query(ge=1, le=50, description="Epochs that a run is to have, else the provider's.")]
+OlderEpochs = Annotated[int | None, Query(ge=1, le=50, description="The older name of `n_epochs`.", deprecated=True)]
+OfProvider = Annotated[str | None, Query(pattern=PATTERN, description="Another provider than the dataset's.")]
+OfBaseModel = Annotated[str | None, Query(min_length=1, max_length=300, description="This base model alone.")]
 Calls = Annotated[int | None, Query(ge=1, le=ESTIMATED_CALLS, description="Calls a month to what was trained.")]
 REVISIONS_KNOWN = 300  # the latest ones, whose exports are told apart from those that nobody can have asked for
 
@@ -86,11 +91,15 @@ def get_estimate(
     dataset: Name,
     examples: Examples = None,
     average_tokens: AverageTokens = None,
-    epochs: Epochs = None,
+    n_epochs: Epochs = None,
+    epochs: OlderEpochs = None,
     calls: Calls = None,
+    provider: OfProvider = None,
+    base_model: OfBaseModel = None,
 ) -> DatasetEstimate:
     """What training on the dataset would cost, take and prove, by base model, and a month of calls afterwards."""
-    current = app.datasets.get(api.tenant, dataset)
+    current, known_names = app.datasets.get(api.tenant, dataset), app.known_providers.names()
+    places = places_wanted(current, provider, base_model, default=app.settings.provider, known=known_names)
     policy, is_count = current.policy_at(current.revision), examples is not None and average_tokens is not None
     export = newest_export(current, exports=app.exports)
     known = None if is_count else known_of_export(export) if export else _counted(current, policy)
@@ -104,9 +113,8 @@ def get_estimate(
         current_revision=current.revision,
         reasons=known.reasons if known else [],
         notes=known.notes if known else [],
-        estimates=estimates(
-            current, basis, provider=current.provider or app.settings.provider, epochs=epochs, calls=calls
-        ),
+        provider=places[0].provider,
+        estimates=estimates(basis, places, n_epochs=n_epochs or epochs, calls=calls),
     )
 
 
@@ -122,4 +130,5 @@ def _counted(dataset: Dataset, policy: Policy) -> Known | None:
         statistics=app.statistics,
         check=app.require_time,
     )
-    return known_of_statistics(counted, policy)
+    segments = list(app.datasets.segments(dataset.tenant, dataset.id, dataset.revision))
+    return known_of_statistics(counted, policy, segments)

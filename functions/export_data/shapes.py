@@ -12,6 +12,7 @@ from tuneloop.domain.examples import Split
 from tuneloop.domain.exclusions import Exclusion
 from tuneloop.domain.exports import Export, ExportFile
 from tuneloop.domain.ids import Name
+from tuneloop.domain.images import ImageUnits
 from tuneloop.domain.policy import Kind, Policy
 from tuneloop.store.objects import Objects
 
@@ -19,10 +20,14 @@ DOWNLOADED_AS = {Split.TRAIN: "training-data", Split.VALIDATION: "validation-dat
 
 
 class FileView(BaseModel):
-    """One file of an export; `url` downloads it for 15 minutes; the tokens of a converted file aren't counted."""
+    """One file of an export; `url` downloads it for 15 minutes; the tokens of a converted file aren't counted.
+
+    `images` are what providers count tokens by, of those in the file; `tokens` are without them.
+    """
 
     examples: int
     tokens: int | None
+    images: ImageUnits | None = None
     bytes: int
     sha256: str
     url: str | None = None
@@ -127,6 +132,7 @@ class DatasetEstimate(BaseModel):
     export: Name | None
     revision: int | None
     current_revision: int
+    provider: str
     reasons: list[Exclusion] = []
     notes: list[str] = []
     estimates: list[Estimate]

@@ -19,13 +19,14 @@ from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import Conflict, InvalidInput, NotFound, NotSupported, Stale
 from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.ids import Name as Id
+from tuneloop.domain.images import NO_IMAGES
 from tuneloop.domain.limits import RUN_USD
 from tuneloop.domain.numbers import decimal_in
-from tuneloop.domain.offers import Offer, epochs_of
-from tuneloop.domain.pricing import training_cost
+from tuneloop.domain.offers import Offer
 from tuneloop.domain.registry import new_model
 from tuneloop.domain.spending import month_of
 from tuneloop.domain.training import ControlledRun, RunStatus
+from tuneloop.domain.training_costs import billable_of
 from tuneloop.providers.catalog import dated_name, price_of
 from tuneloop.providers.directory import Providers
 from tuneloop.store.datasets import Datasets
@@ -159,8 +160,9 @@ class Creating:
 
     def _estimate(self, new: NewJob, dataset: Dataset, offer: Offer | None) -> Decimal | None:
         segments = self.datasets.segments(dataset.tenant, dataset.id, dataset.revision) if dataset.revision else []
-        epochs = epochs_of(offer, new.chosen.get("n_epochs"), sum(segment.examples for segment in segments))
-        return training_cost(offer, epochs * sum(segment.tokens for segment in segments))
+        images = sum((segment.images or NO_IMAGES for segment in segments), NO_IMAGES)
+        examples, tokens = (sum(getattr(each, name) for each in segments) for name in ("examples", "tokens"))
+        return billable_of(offer, examples, tokens, images, new.chosen).cost(offer)
 
     def _register(self, dataset: Dataset, name: str, base_model: str) -> None:
         """Make the model that a suffix names, if there is none; Conflict where another dataset feeds it."""

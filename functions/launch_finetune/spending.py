@@ -5,15 +5,20 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tuneloop.domain.estimates import Basis, estimate
+from tuneloop.domain.estimates import minutes_of
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
-from tuneloop.domain.offers import Offer, epochs_of
+from tuneloop.domain.images import NO_IMAGES
+from tuneloop.domain.offers import Offer
 from tuneloop.domain.pricing import training_cost
 from tuneloop.domain.spending import UNCOUNTED, asked_of, evaluation_cost, month_of, usd
 from tuneloop.domain.training import ControlledRun
+from tuneloop.domain.training_costs import billable_of
 
 UNKNOWN_PRICE = "A confirmation: this base model's training price is not known."
+UNKNOWN_IMAGES = (
+    "A confirmation: the data holds {:,} images, and how this provider counts the tokens of an image is not known here."
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class Costs:
     training_usd: Decimal | None
     evaluation_usd: Decimal | None
     minutes: int | None
+    uncounted_images: int = 0
 
     @property
     def asked_usd(self) -> Decimal | None:
@@ -41,7 +47,7 @@ class Costs:
     def over(self, limit_usd: Decimal) -> str | None:
         """Why a run of these costs has to be confirmed, whatever is left of the month's budget."""
         if (asked := self.asked_usd) is None:
-            return UNKNOWN_PRICE
+            return UNKNOWN_IMAGES.format(self.uncounted_images) if self.uncounted_images else UNKNOWN_PRICE
         if asked <= limit_usd:
             return None
         sums = f"{usd(asked)}{' with its evaluation' if self.evaluation_usd else ''}"
@@ -50,14 +56,14 @@ class Costs:
 
 def costs_of(run: ControlledRun, export: Export, offer: Offer | None, *, is_first: bool) -> Costs:
     """What training on an export costs, and what asking its test rows costs afterwards."""
-    train, chosen = export.files[Split.TRAIN], run.hyperparameters.get("n_epochs")
-    epochs = epochs_of(offer, chosen if isinstance(chosen, int) else None, train.examples)
-    basis = Basis(train.examples, train.tokens, export.files[Split.TEST].examples, export.answer_tokens)
-    minutes = estimate(run.base_model, offer, basis, epochs=epochs).minutes
+    train = export.files[Split.TRAIN]
+    billable = billable_of(offer, train.examples, train.tokens, train.images, run.hyperparameters)
+    minutes, is_priced = minutes_of(offer, billable), training_cost(offer, 1) is not None
     return Costs(
-        training_usd=training_cost(offer, train.tokens * epochs),
+        training_usd=billable.cost(offer),
         evaluation_usd=evaluation_cost(export, offer, is_first=is_first),
         minutes=minutes.high if minutes else None,
+        uncounted_images=(train.images or NO_IMAGES).images if billable.images is None and is_priced else 0,
     )
 
 

@@ -36,6 +36,7 @@ from tuneloop.domain.spending import MonthlySpending, Spending, month_of
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.base import FILE_NOT_READY, JOB_NOT_FOUND, JobRequest, Provider
+from tuneloop.store.image_lines import counted
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
 from tuneloop.store.spending import Spendings
@@ -72,6 +73,8 @@ class Submission:
             return end(self.run, runs=self.runs, now=self.now)
         if self.run.has_no_job and (refusal := self._refusal(price)):
             return self._fail(refusal)
+        if price and price.training_per_1m and self.run.has_no_job:
+            self.export = counted(self.export, self.objects)
         costs = costs_of(self.run, self.export, price, is_first=is_first)
         reasons = [end_in_sight(price, self.now), costs.over(limit_usd)]
         for _ in range(TRIES):

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from infra.stage import BEDROCK
 from release.show import Show
-from tuneloop.cli.estimate import table_of
+from tuneloop.cli.estimate_table import table_of
 from tuneloop.domain.estimates import Estimate
 from tuneloop.domain.evaluation import p_text
 

@@ -42,6 +42,8 @@ class Settings(BaseModel):
     template: Annotated[Template | None, BeforeValidator(_without_version)] = None
     csv: CsvColumns | None = None
     policy: Annotated[Policy, BeforeValidator(_or_default)] = DEFAULT
+    provider: str | None = None
+    base_model: str | None = None
 
 
 class Counted(io.FileIO):

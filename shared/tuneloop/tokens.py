@@ -2,7 +2,8 @@
 
 Per message OpenAI's chat format adds 3 tokens and the role, 1 more for a name, and 3 per example (read 2026-11).
 Tools and tool calls are rendered in a format that isn't published: their JSON is counted instead, an estimate that lies
-above what is billed, as it should for a guard of spending. Images are not counted yet.
+above what is billed, as it should for a guard of spending. Images are counted apart (`domain.images`), as their tokens
+depend on the base model.
 """
 
 from functools import cache, lru_cache

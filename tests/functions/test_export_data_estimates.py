@@ -8,6 +8,7 @@ from tests.functions import steps
 from tests.functions.test_export_data import collecting, frozen
 from tests.world import Answer, World
 from tuneloop.app import app
+from tuneloop.domain.providers import RegisteredProvider
 
 ESTIMATE = "/v1/datasets/support/estimate"
 
@@ -42,7 +43,7 @@ def test_the_newest_export_is_what_is_priced_and_its_revision_is_said(world: Wor
     assert (priced["basis"], priced["export"], priced["revision"]) == ("export", found["id"], found["revision"])
     assert priced["current_revision"] == found["revision"] + 1
     assert only["examples"] == train["examples"]
-    assert only["estimated_tokens"] == train["tokens"] * only["epochs"]
+    assert only["estimated_tokens"] == train["tokens"] * only["n_epochs"]
     assert only["test_rows"] == found["files"]["test"]["examples"]
 
 
@@ -97,7 +98,7 @@ def test_a_count_alone_is_enough_even_of_an_empty_dataset(world: World) -> None:
     assert "both `examples` and `average_tokens`" in refused.body["error"]["message"]
     assert (priced["basis"], priced["revision"]) == ("count", None)
     only = priced["estimates"][0]
-    assert only["estimated_tokens"] == 200 * only["examples"] * only["epochs"]
+    assert only["estimated_tokens"] == 200 * only["examples"] * only["n_epochs"]
 
 
 @pytest.mark.parametrize("query", [{"examples": "5000"}, {"average_tokens": "300"}], ids=str)
@@ -116,7 +117,7 @@ def test_a_count_takes_the_length_of_what_is_there(world: World) -> None:
     collecting(world, *steps.questions(200))
     found = frozen(world)
 
-    priced = estimated(world, examples="10000", epochs="1")["estimates"][0]
+    priced = estimated(world, examples="10000", n_epochs="1")["estimates"][0]
 
     files = found["files"].values()
     average = sum(file["tokens"] for file in files) / sum(file["examples"] for file in files)
@@ -133,8 +134,95 @@ def test_an_export_without_a_test_proves_nothing(world: World) -> None:
     assert "activate by hand" in only["notes"][0]
 
 
-@pytest.mark.parametrize("query", [{"examples": "0"}, {"calls": "-1"}, {"epochs": "51"}, {"average_tokens": "x"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"examples": "0"},
+        {"calls": "-1"},
+        {"epochs": "51"},
+        {"n_epochs": "51"},
+        {"n_epochs": "0"},
+        {"base_model": ""},
+        {"average_tokens": "x"},
+    ],
+)
 def test_what_makes_no_sense_is_refused(world: World, query: dict[str, str]) -> None:
     collecting(world, *steps.questions(30))
 
     assert asked(world, **query).status == 422
+
+
+def test_epochs_go_by_one_name_and_price_what_a_run_with_them_would(openai: World) -> None:
+    collecting(openai, *steps.questions(200))
+    frozen(openai)
+
+    asked_for = [
+        estimated(openai, **query, base_model="gpt-4o-mini")["estimates"]
+        for query in ({"n_epochs": "7"}, {"epochs": "7"}, {})
+    ]
+
+    assert [only["n_epochs"] for (only,) in asked_for] == [7, 7, 3]
+    assert [only["epochs"] for (only,) in asked_for] == [7, 7, 3]
+    once = asked_for[2][0]["estimated_tokens"] / 3
+    assert asked_for[0][0]["estimated_tokens"] == 7 * once
+
+
+@pytest.mark.parametrize(
+    ("query", "provider", "models"),
+    [
+        ({"base_model": "gpt-4o-mini", "provider": "openai"}, "openai", ["gpt-4o-mini-2024-07-18"]),
+        ({"base_model": "gpt-4.1-2025-04-14", "provider": "openai"}, "openai", ["gpt-4.1-2025-04-14"]),
+        ({"provider": "bedrock", "base_model": "amazon.nova-micro-v1:0"}, "bedrock", ["amazon.nova-micro-v1:0"]),
+        ({"base_model": "whatever-it-has"}, "trainer", ["whatever-it-has"]),
+        ({}, "trainer", ["tuneloop-linear-1"]),
+    ],
+)
+def test_another_base_model_and_provider_can_be_priced(
+    query: dict[str, str], provider: str, models: list[str], world: World
+) -> None:
+    collecting(world, *steps.questions(60))
+
+    priced = estimated(world, **query)
+
+    assert (priced["provider"], [each["base_model"] for each in priced["estimates"]]) == (provider, models)
+
+
+def test_a_provider_alone_has_all_that_it_lists_priced(world: World) -> None:
+    collecting(world, *steps.questions(60))
+
+    found = [each["base_model"] for each in estimated(world, provider="openai")["estimates"]]
+
+    assert found == ["gpt-4.1-2025-04-14", "gpt-4.1-mini-2025-04-14", "gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code", "param", "named"),
+    [
+        ({"provider": "nobody"}, 409, "unknown_provider", "provider", "bedrock, openai, own, trainer"),
+        ({"provider": "openai", "base_model": "gpt-9"}, 422, "unknown_base_model", "base_model", "gpt-4o-mini"),
+        ({"provider": "bedrock", "base_model": "nova"}, 422, "unknown_base_model", "base_model", "amazon.nova-micro"),
+        ({"provider": "own"}, 422, "missing", "base_model", "own's"),
+        ({"provider": "No Name"}, 422, "string_pattern_mismatch", "provider", ""),
+        ({"model": "gpt-4o"}, 422, "unknown_parameter", "model", "base_model"),
+    ],
+)
+def test_a_name_that_nobody_has_is_refused_with_what_there_is(
+    query: dict[str, str], status: int, code: str, param: str, named: str, world: World
+) -> None:
+    app.provider_rows.save(RegisteredProvider(name="own", base_url="https://acme.example/v1"))
+    collecting(world, *steps.questions(60))
+
+    refused = asked(world, **query)
+
+    error = refused.body["error"]
+    assert (refused.status, error["code"], error["param"]) == (status, code, param)
+    assert named in error["message"]
+
+
+def test_a_provider_that_was_added_has_unknown_prices(world: World) -> None:
+    app.provider_rows.save(RegisteredProvider(name="own", base_url="https://acme.example/v1"))
+    collecting(world, *steps.questions(60))
+
+    [only] = estimated(world, provider="own", base_model="its-model")["estimates"]
+
+    assert (only["base_model"], only["estimated_cost_usd"]) == ("its-model", None)

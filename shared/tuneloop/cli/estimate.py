@@ -1,55 +1,155 @@
-"""`tuneloop estimate`: what a file would cost to train on, said offline from the catalog's dated prices."""
+"""`tuneloop estimate`: what examples would cost to train on, said offline from the catalog's dated prices."""
 
 import json
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
+from tuneloop.cli.estimate_table import show
 from tuneloop.cli.numbers import whole_option
-from tuneloop.cli.reading import FileArgument, SettingsOption, examples_of, in_words, kept, refuse, settings_in
-from tuneloop.domain.estimates import COUNTED_ERROR, Basis, Estimate, UsdRange, estimate
+from tuneloop.cli.reading import SettingsOption, examples_of, in_words, kept, refuse, settings_in
+from tuneloop.domain.estimates import COUNTED_ERROR, Basis, Estimate, estimate
 from tuneloop.domain.examples import Example
-from tuneloop.files import Settings
-from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, providers
+from tuneloop.domain.images import NO_IMAGES, ImageUnits, units_of
+from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
+from tuneloop.domain.shaping import read_record
+from tuneloop.files import Settings, lines_of
+from tuneloop.parsing import record_of
+from tuneloop.providers.catalog import (
+    RECOMMENDED,
+    Place,
+    base_models,
+    dated_name,
+    is_local,
+    listed_models,
+    named_models,
+    places_of,
+    price_of,
+    providers,
+)
+from tuneloop.store.image_lines import IMAGE
+from tuneloop.store.unpacking import is_table
 from tuneloop.tokens import PER_EXAMPLE, count_messages
 from tuneloop.validation import Task, validate
 
 SAMPLED = 1_000
+# Of an example that nobody has described: a system prompt, a question and an answer of a few sentences each.
+ASSUMED_TOKENS = 300
+ESCAPED = b"\\u00"  # in a file of somebody else's, the name of a field may be written by its characters' numbers
 
-CallsOption = Annotated[int | None, whole_option(1, text="Calls a month to what was trained.")]
-ProviderOption = Annotated[str, typer.Option(help="Whose base models.")]
+EstimatedFile = Annotated[
+    Path | None, typer.Argument(help="JSONL or CSV, packed (.gz, .zst) or not; or give --examples.", show_default=False)
+]
+ExamplesOption = Annotated[
+    int | None, whole_option(1, ESTIMATED_EXAMPLES, text="So many examples, in the place of a file.")
+]
+AverageOption = Annotated[
+    int | None, whole_option(1, 1_000_000, text=f"Tokens of one of them; {ASSUMED_TOKENS} if not given.")
+]
+CallsOption = Annotated[int | None, whole_option(1, ESTIMATED_CALLS, text="Calls a month to what was trained.")]
+ProviderOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Whose base models; the dataset's by --settings, else {RECOMMENDED.provider}.", show_default=False
+    ),
+]
+BaseModelOption = Annotated[
+    str | None, typer.Option(help="This base model alone; without it, all that the provider has.", show_default=False)
+]
+EpochsOption = Annotated[int | None, whole_option(1, 50, text="Epochs that a run is to have; else the provider's.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
+class Counted(NamedTuple):
+    """What is estimated for: its basis, and what is said of it, as JSON has it and in words."""
+
+    basis: Basis
+    sums: dict[str, Any]
+    words: str
+
+
 def estimate_cost(
-    file: FileArgument,
+    file: EstimatedFile = None,
+    examples: ExamplesOption = None,
+    average_tokens: AverageOption = None,
     calls: CallsOption = None,
-    provider: ProviderOption = "openai",
+    provider: ProviderOption = None,
+    base_model: BaseModelOption = None,
+    n_epochs: EpochsOption = None,
     as_json: JsonOption = False,
     settings: SettingsOption = None,
 ) -> None:
-    """Say what training on a file would cost, take and prove, by base model. Nothing leaves this machine."""
-    given, names = settings_in(settings), listed_models(provider)
-    if not names:
-        refuse(f"The catalog lists no base model of {provider!r}; it lists: {', '.join(providers())}.")
+    """Say what training on a file or so many examples would cost, take and prove. Nothing leaves this machine."""
+    given = settings_in(settings)
+    places = _places(provider, base_model, given)
+    if (file is None) == (examples is None):
+        refuse("Give a file, or --examples and how long they are on average (--average-tokens).")
+    if average_tokens is not None and examples is None:
+        refuse("--average-tokens belongs to --examples; those of a file are counted.")
+    counted = _of_file(file, given) if file else _of_count(examples or 0, average_tokens)
+    chosen = {"n_epochs": n_epochs} if n_epochs else {}
+    found = [
+        estimate(place.base_model, price_of(*place), counted.basis, hyperparameters=chosen, calls=calls)
+        for place in places
+    ]
+    if as_json:
+        rows = [each.model_dump(mode="json") for each in found]
+        typer.echo(json.dumps({**counted.sums, "provider": places[0].provider, "estimates": rows}, indent=2))
+        return
+    _print(places[0].provider, counted, found, is_one=base_model is not None)
+
+
+def _print(provider: str, counted: Counted, found: list[Estimate], *, is_one: bool) -> None:
+    """The estimates as a table; base models whose price isn't known are named below it unless there are no others."""
+    known = [each for each in found if is_one or each.estimated_cost_usd] or found
+    others = [each.base_model for each in found if each not in known]
+    first = found[0]
+    proves = first.smallest_provable_improvement
+    typer.echo(f"{counted.words}: {first.examples:,} train, {first.test_rows:,} test.")
+    typer.echo(
+        f"The test shows a gain of {100 * proves:.1f} points or more." if proves else "No test: nothing can be proved."
+    )
+    show(provider, known)
+    if others:
+        typer.echo(f"Not priced, as what training costs there is not known: {', '.join(others)}.")
+
+
+def _of_count(examples: int, average_tokens: int | None) -> Counted:
+    tokens = average_tokens or ASSUMED_TOKENS
+    assumed = "" if average_tokens else ", as is assumed without --average-tokens"
+    sums = {"examples": examples, "average_tokens": tokens}
+    words = f"{examples:,} examples of {tokens:,} tokens{assumed}"
+    return Counted(Basis.of_count(examples, examples * tokens), sums, words)
+
+
+def _of_file(file: Path, settings: Settings) -> Counted:
     with kept(file) as readable:
-        report = validate(Task(readable, settings=given))
+        report = validate(Task(readable, settings=settings))
         if report.broken or not report.valid:
             problem = report.broken or next(iter(report.errors), None)
             refuse(f"{file}: {in_words(problem) if problem else 'it has no examples'}")
-        answer_tokens = _answer_tokens(readable, given)
-    basis = Basis.of_count(report.valid, report.tokens.total, answer_tokens, COUNTED_ERROR)
-    found = [estimate(name, price_of(provider, name), basis, calls=calls) for name in names]
-    if as_json:
-        sums = {"lines": report.lines, "valid": report.valid, "invalid": report.invalid, "tokens": report.tokens.total}
-        rows = [each.model_dump(mode="json") for each in found]
-        typer.echo(json.dumps({**sums, "provider": provider, "estimates": rows}, indent=2))
+        answer_tokens = _answer_tokens(readable, settings)
+        images = sum(_images_in(readable, settings), NO_IMAGES)
+    basis = Basis.of_count(report.valid, report.tokens.total, answer_tokens, COUNTED_ERROR, policy=settings.policy)
+    basis = basis._replace(images=images.scaled(basis.examples / report.valid))
+    sums = {"lines": report.lines, "valid": report.valid, "invalid": report.invalid, "tokens": report.tokens.total}
+    shown = f" with {images.images:,} images" if images else ""
+    words = f"{report.valid:,} examples{shown} ({report.invalid:,} lines can't be used)"
+    return Counted(basis, {**sums, "images": images.images}, words)
+
+
+def _images_in(file: Path, settings: Settings) -> Iterator[ImageUnits]:
+    """The images of each example that shows some; only lines that may are read once more. A CSV has none."""
+    if is_table(file.name):
         return
-    _show(found, report.valid, report.invalid)
+    for number, line in enumerate(lines_of(file), 1):
+        if line and (IMAGE in line or ESCAPED in line):
+            found = read_record(record_of(line, number), template=settings.template)
+            if isinstance(found, Example):
+                yield units_of(found.messages)
 
 
 def _answer_tokens(file: Path, settings: Settings) -> float | None:
@@ -62,56 +162,30 @@ def _answer_tokens(file: Path, settings: Settings) -> float | None:
     return sum(counted) / len(counted) if counted else None
 
 
-def _show(found: list[Estimate], valid: int, invalid: int) -> None:
-    first = found[0]
-    proves = first.smallest_provable_improvement
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(
-        f"{valid:,} examples ({invalid:,} lines can't be used): {first.examples:,} train, {first.test_rows:,} test.",
-        f"The test shows a gain of {100 * proves:.1f} points or more." if proves else "No test: nothing can be proved.",
-        f"{first.estimated_tokens:,} tokens are trained on, in {first.epochs} epochs.",
-        sep="\n",
+def _places(provider: str | None, base_model: str | None, settings: Settings) -> list[Place]:
+    """The base models to price: the one that is named, else all of a provider's, the recommended or own one first."""
+    if provider is not None and not listed_models(provider):
+        refuse(f"The catalog lists no base model of {provider!r}; it lists: {', '.join(providers())}.")
+    if base_model is not None:
+        return [_named(provider, base_model)]
+    name = provider or settings.provider or RECOMMENDED.provider
+    own = settings.base_model if name == (settings.provider or RECOMMENDED.provider) else None
+    is_known = own is not None and price_of(name, own) is not None
+    names = base_models(name, dated_name(name, own)) if own and is_known else listed_models(name)
+    places = [Place(name, each) for each in names if not is_local(each) or each == own]
+    if not places:
+        refuse(f"The catalog lists no base model of {name!r}, the dataset's provider; name one with --provider.")
+    return places
+
+
+def _named(provider: str | None, base_model: str) -> Place:
+    """Where a base model is trained, by any of its names."""
+    found = places_of(f"{provider}/{base_model}" if provider else base_model)
+    if found:
+        at = found[0][0]
+        return Place(at, dated_name(at, base_model.removeprefix(f"{at}/")))
+    there = "; ".join(
+        f"{each} has {', '.join(name for name in named_models(each) if not is_local(name))}"
+        for each in ([provider] if provider else providers())
     )
-    console.print(table_of(found))
-    sources = (f"Prices of {each.price_date}: {each.price_source}." for each in found if each.price_date)
-    for note in dict.fromkeys(sources):
-        console.print(f"- {note}")
-    for note, models in _noted(found).items():
-        console.print(f"- {note}" if len(models) == len(found) else f"- {', '.join(models)}: {note}")
-
-
-def _noted(found: list[Estimate]) -> dict[str, list[str]]:
-    """Which base models a note is about."""
-    notes: dict[str, list[str]] = {}
-    for each in found:
-        for note in each.notes:
-            notes.setdefault(note, []).append(each.base_model)
-    return notes
-
-
-def table_of(found: list[Estimate]) -> Table:
-    """Estimates as a table: what training costs and takes, and a month of calls where those were asked for."""
-    columns = ["base model", "training", "minutes", "a month of calls", "by the base"]
-    wanted = columns if any(each.monthly_calls for each in found) else columns[:3]
-    table = Table(*(Column(name, no_wrap=True) for name in wanted), box=None, pad_edge=False)
-    for each in found:
-        table.add_row(*_row(each)[: len(wanted)])
-    return table
-
-
-def _row(each: Estimate) -> list[str]:
-    monthly = each.monthly_calls
-    return [
-        "any" if each.base_model == ANY_MODEL else each.base_model,
-        _usd(each.estimated_cost_usd),
-        f"{each.minutes.low}-{each.minutes.high}" if each.minutes else "unknown",
-        f"${monthly.cost_usd:,.2f}" if monthly else "",
-        f"${monthly.base_cost_usd:,.2f}" if monthly else "",
-    ]
-
-
-def _usd(cost: UsdRange | None) -> str:
-    if cost is None:
-        return "unknown"
-    low, high = f"{cost.low:,.2f}", f"{cost.high:,.2f}"
-    return f"${low}" if low == high else f"${low}-{high}"
+    return refuse(f"The catalog knows no base model {base_model!r}{f' of {provider}' if provider else ''}: {there}.")

@@ -4,7 +4,7 @@ The export is the one that the model's stable version was trained on, so that th
 """
 
 from decimal import Decimal
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,22 +15,13 @@ from tuneloop.cli.progress import RunProgress
 from tuneloop.domain.errors import Conflict, InvalidInput
 from tuneloop.domain.estimates import Basis, Estimate, estimate
 from tuneloop.domain.evaluation import FEWEST_ROWS
-from tuneloop.providers.catalog import dated_name, price_of
+from tuneloop.domain.images import ImageUnits
+from tuneloop.providers.catalog import Place, dated_name, price_of
 
 PAGE = 100
 ModelArgument = Annotated[str, typer.Argument(help="The model whose base is about to go.")]
 ToOption = Annotated[str | None, typer.Option("--to", help="PROVIDER/BASE; the catalog's successor if not given.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask, whatever it costs.")]
-
-
-class Place(NamedTuple):
-    """Where something is trained: a provider, and a base model of it."""
-
-    provider: str
-    base_model: str
-
-    def __str__(self) -> str:
-        return f"{self.provider}/{self.base_model}"
 
 
 def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -> None:
@@ -112,11 +103,13 @@ def _successor(version: dict[str, Any]) -> Place:
 def _estimate(api: ApiClient, version: dict[str, Any], place: Place) -> Estimate:
     files = api.get(f"/datasets/{version['dataset']}/exports/{version['export']}")["files"]
     train, test = files["train"], files["test"]
-    return estimate(place.base_model, price_of(*place), Basis(train["examples"], train["tokens"], test["examples"], 0))
+    images = ImageUnits.model_validate(train["images"]) if train.get("images") else None
+    basis = Basis(train["examples"], train["tokens"], test["examples"], 0, images=images)
+    return estimate(place.base_model, price_of(*place), basis)
 
 
 def _cost(found: Estimate) -> str:
-    cost, tokens = found.estimated_cost_usd, f"{found.estimated_tokens:,} tokens in {found.epochs} epochs"
+    cost, tokens = found.estimated_cost_usd, f"{found.estimated_tokens:,} tokens in {found.n_epochs} epochs"
     if cost is None:
         return f"{tokens}, at a price that is not known here"
     return f"{tokens}, for nothing" if cost.high == Decimal(0) else f"{tokens}, about ${cost.low:,.2f}-{cost.high:,.2f}"

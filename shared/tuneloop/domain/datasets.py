@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.ids import Name
+from tuneloop.domain.images import ImageUnits
 from tuneloop.domain.limits import POLICIES_KEPT, REQUIRED_EXAMPLES, RUN_USD, TEMPLATES_KEPT, TRUSTED_SUBJECTS
 from tuneloop.domain.policy import DEFAULT, FIRST_RULES, LATEST_RULES, LEAST_TRAINED, Policy
 from tuneloop.domain.pricing import GivenUsd, Usd
@@ -268,6 +269,7 @@ class Segment(BaseModel):
 
     `pairs` of its examples were preference pairs as they were collected. When it was made it was `without` what the
     erasures up to that number cover.
+    Its `images` are None where it was written before they were counted; `tokens` are without them.
     """
 
     sha256: str
@@ -278,6 +280,7 @@ class Segment(BaseModel):
     bytes: int
     revision: int
     without: int = 0
+    images: ImageUnits | None = None
     created_at: datetime
 
 

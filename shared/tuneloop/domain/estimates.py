@@ -6,26 +6,36 @@ a note that says why.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 
 from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exclusions import shortage
-from tuneloop.domain.offers import Minutes, Offer, epochs_of
+from tuneloop.domain.images import NO_IMAGES, ImageUnits
+from tuneloop.domain.offers import Minutes, Offer
 from tuneloop.domain.policy import DEFAULT, LEAST_TRAINED, Policy
-from tuneloop.domain.pricing import Usd, inference_cost, training_cost
+from tuneloop.domain.pricing import Tokens, Usd, call_cost, training_cost
 from tuneloop.domain.splitting import ASSUMED_DISCORDANCE, divided
 from tuneloop.domain.statistics import alpha_per_look, smallest_detectable_difference
+from tuneloop.domain.training_costs import Billable, billable_of, epochs_in, images_asked
 
 COUNTED_ERROR = 0.05  # of tokens that were counted
 GUESSED_ERROR = 0.25  # of tokens that somebody named as an average
 ANSWER_SHARE = 0.25  # of an example's tokens, where nobody has counted those of its answer
 MILLION = 1_000_000
 UNKNOWN_PRICE = "The price of training this base model is not known here: nothing is launched on it unconfirmed."
+UNKNOWN_IMAGES = (
+    "How many tokens this provider counts for an image is not known here, and the data holds some: nothing is launched "
+    "on it unconfirmed."
+)
+LEFT_OUT_IMAGES = "Examples with images stay behind: what is trained here is text alone."
+UNCOUNTED_IMAGES = (
+    "This was stored before images were counted, and the estimate is without any: a run counts them before it spends."
+)
 UNKNOWN_CALLS = "The prices of calls to this model, or to its base, are not known here."
 NO_PROOF = "The split keeps too few examples for a test to prove any improvement: activate by hand, or add examples."
 
@@ -33,7 +43,8 @@ NO_PROOF = "The split keeps too few examples for a test to prove any improvement
 class Basis(NamedTuple):
     """What would be trained on: examples and their tokens once, rows of the test, tokens of an answer, how sure.
 
-    `held` are the examples that validate or test.
+    `held` are the examples that validate or test; the `images` are those of the examples that train, None where nobody
+    has counted them.
     """
 
     examples: int
@@ -42,6 +53,7 @@ class Basis(NamedTuple):
     answer_tokens: float
     token_error: float = COUNTED_ERROR
     held: int = 0
+    images: ImageUnits | None = NO_IMAGES
 
     @classmethod
     def of_count(
@@ -76,6 +88,14 @@ class UsdRange(BaseModel):
     high: Usd
 
 
+class ImageTokens(BaseModel):
+    """What so many images count in tokens, once and not times the epochs; null where no rule is published."""
+
+    images: int
+    low: int | None = None
+    high: int | None = None
+
+
 class MinuteRange(BaseModel):
     """Minutes, from and to."""
 
@@ -97,14 +117,15 @@ class MonthlyCalls(BaseModel):
 class Estimate(BaseModel):
     """What training one base model would cost, take and prove; what is null is explained in `notes`.
 
-    `examples` are those that train, `estimated_tokens` theirs times the epochs. `smallest_provable_improvement` is the
-    gain in accuracy (0.15: 15 points) that the test rows show with 80% power.
+    `examples` are those that train, `estimated_tokens` theirs times `n_epochs`, images at the most that they may count.
+    `smallest_provable_improvement` is the gain in accuracy (0.15: 15 points) that the test rows show with 80% power.
     """
 
     base_model: str
     examples: int
     estimated_tokens: int
-    epochs: int
+    n_epochs: int
+    image_tokens: ImageTokens | None = None
     cost_per_1m_tokens: Usd | None = None
     estimated_cost_usd: UsdRange | None = None
     minutes: MinuteRange | None = None
@@ -118,24 +139,34 @@ class Estimate(BaseModel):
     monthly_calls: MonthlyCalls | None = None
     notes: list[str] = []
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def epochs(self) -> int:
+        """The older name of `n_epochs`."""
+        return self.n_epochs
+
 
 def estimate(
-    base_model: str, offer: Offer | None, basis: Basis, *, epochs: int | None = None, calls: int | None = None
+    base_model: str,
+    offer: Offer | None,
+    basis: Basis,
+    *,
+    hyperparameters: Mapping[str, Any] | None = None,
+    calls: int | None = None,
 ) -> Estimate:
     """The estimate of training a base model, and of that many calls a month to what comes out."""
-    times = epochs_of(offer, epochs, basis.examples)
-    billable = basis.tokens * times
-    cost = training_cost(offer, billable)
+    billable = billable_of(offer, basis.examples, basis.tokens, basis.images, hyperparameters)
     monthly = _monthly(offer, basis, calls) if calls else None
     provable = _provable(basis.test_rows)
     return Estimate(
         base_model=base_model,
         examples=basis.examples,
-        estimated_tokens=billable,
-        epochs=times,
+        estimated_tokens=billable.tokens,
+        n_epochs=billable.n_epochs,
+        image_tokens=_image_tokens(basis, billable),
         cost_per_1m_tokens=offer and offer.training_per_1m,
-        estimated_cost_usd=None if cost is None else _around(cost, basis.token_error),
-        minutes=_minutes(offer.training_minutes, billable) if offer and offer.training_minutes else None,
+        estimated_cost_usd=_cost(offer, billable, basis.token_error),
+        minutes=minutes_of(offer, billable),
         minutes_source=offer.training_minutes.source if offer and offer.training_minutes else None,
         input_cost_per_1m=offer and offer.input_per_1m,
         output_cost_per_1m=offer and offer.output_per_1m,
@@ -145,17 +176,61 @@ def estimate(
         test_rows=basis.test_rows,
         monthly_calls=monthly,
         notes=[
-            *([UNKNOWN_PRICE] if cost is None else []),
+            *_unknowns(offer, basis, billable),
             *([UNKNOWN_CALLS] if calls and monthly is None else []),
             *([NO_PROOF] if provable is None else []),
+            *_refused_epochs(offer, hyperparameters or {}),
             *_limits(offer, basis),
         ],
     )
 
 
-def _around(cost: Decimal, error: float) -> UsdRange:
+def minutes_of(offer: Offer | None, billable: Billable) -> MinuteRange | None:
+    """How long training takes by the catalog, None where it says nothing."""
+    return _minutes(offer.training_minutes, billable.tokens) if offer and offer.training_minutes else None
+
+
+def _cost(offer: Offer | None, billable: Billable, error: float) -> UsdRange | None:
+    """The cost with the error of the texts' tokens around it, and images at the least and at the most."""
+    if billable.cost(offer) is None:
+        return None
+    text = training_cost(offer, billable.text) or Decimal(0)
+    images = billable.images or (0, 0)
+    low, high = (training_cost(offer, tokens) or Decimal(0) for tokens in images)
     share = Decimal(str(error))
-    return UsdRange(low=cost * (1 - share), high=cost * (1 + share))
+    return UsdRange(low=text * (1 - share) + low, high=text * (1 + share) + high)
+
+
+def _image_tokens(basis: Basis, billable: Billable) -> ImageTokens | None:
+    if not basis.images:
+        return None
+    if billable.images is None:
+        return ImageTokens(images=basis.images.images)
+    low, high = (tokens // billable.n_epochs for tokens in billable.images)
+    return ImageTokens(images=basis.images.images, low=low, high=high)
+
+
+def _unknowns(offer: Offer | None, basis: Basis, billable: Billable) -> Iterator[str]:
+    """What keeps the price from being known, or from being exact."""
+    if training_cost(offer, 1) is None:
+        yield UNKNOWN_PRICE
+    if billable.images is None:
+        yield UNKNOWN_IMAGES
+    elif basis.images and offer and not offer.trains_images:
+        yield LEFT_OUT_IMAGES
+    elif basis.images and offer and offer.images:
+        yield f"Tokens of images by {offer.images.source}."
+    if basis.images is None and training_cost(offer, 1) != 0:
+        yield UNCOUNTED_IMAGES
+
+
+def _refused_epochs(offer: Offer | None, hyperparameters: Mapping[str, Any]) -> list[str]:
+    """Why no run with such epochs would be taken."""
+    known = offer.hyperparameters.get("n_epochs") if offer else None
+    chosen = epochs_in(hyperparameters)
+    if chosen is None or known is None or known.holds(chosen):
+        return []
+    return [f"A run with n_epochs {chosen} is refused here: it has to be {known}."]
 
 
 def _minutes(minutes: Minutes, tokens: int) -> MinuteRange:
@@ -172,14 +247,18 @@ def _provable(test_rows: int) -> float | None:
 
 
 def _monthly(offer: Offer | None, basis: Basis, calls: int) -> MonthlyCalls | None:
+    """A month of calls, each with as many images as an example has, at the most that they count."""
     completion = round(basis.answer_tokens)
-    prompt = max(0, round(basis.average_tokens) - completion)
-    tuned, base = (inference_cost(offer, prompt, completion, is_finetuned=tuned) for tuned in (True, False))
+    shown = images_asked(offer, basis.images or NO_IMAGES)
+    text = max(0, round(basis.average_tokens) - completion)
+    prompt = None if shown is None else text + (math.ceil(shown / basis.examples) if basis.examples else 0)
+    tokens = Tokens(prompt, completion)
+    tuned, base = (call_cost(offer, tokens, is_finetuned=tuned).usd for tuned in (True, False))
     if tuned is None or base is None:
         return None
     return MonthlyCalls(
         calls=calls,
-        prompt_tokens=prompt,
+        prompt_tokens=text if prompt is None else prompt,
         completion_tokens=completion,
         cost_usd=tuned * calls,
         base_cost_usd=base * calls,

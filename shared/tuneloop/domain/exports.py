@@ -16,6 +16,7 @@ from tuneloop.domain.examples import CALLS, PROMPT_ROLES, JsonObject, Split, ans
 from tuneloop.domain.exclusions import Exclusion, exclusions_of, shortage
 from tuneloop.domain.filters import LENGTH_NOTES, LengthBasis, is_closed
 from tuneloop.domain.ids import Name, derived_id, digest
+from tuneloop.domain.images import ImageUnits
 from tuneloop.domain.policy import DEFAULT, FIRST_RULES, Kind, Policy
 from tuneloop.domain.splitting import FEWEST_FOR_TEST
 from tuneloop.domain.templates import Template
@@ -35,13 +36,17 @@ ANSWERS_HEADING = "Possible answers, one per line:"
 
 
 class ExportFile(BaseModel):
-    """One file of an export; `tokens` are counted with o200k_base plus OpenAI's message overhead."""
+    """One file of an export; `tokens` are counted with o200k_base plus OpenAI's message overhead, without images.
+
+    Its `images` are None where it was written before they were counted.
+    """
 
     key: str
     examples: int
     tokens: int
     bytes: int
     sha256: str
+    images: ImageUnits | None = None
 
 
 class Export(BaseModel):

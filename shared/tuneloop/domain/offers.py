@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pydantic import BaseModel, Field
 
 from tuneloop.domain.capabilities import Capabilities, Range
+from tuneloop.domain.images import ImageRule
 from tuneloop.domain.jobs import Method
 from tuneloop.domain.pricing import Price, Usd, auto_epochs
 
@@ -45,8 +46,9 @@ class Offer(Price):
     """What a provider offers for a base model; `price_note` says why a price is None.
 
     `aliases` are names that lead to it, `serves_on_demand` whether what is trained is billed by the token (None where
-    that isn't known), `storage_per_month` what keeping one trained model costs. From `training_ends` on its provider
-    takes no jobs from anybody.
+    that isn't known), `storage_per_month` what keeping one trained model costs. `images` is how the tokens of images
+    are counted, None where no rule is published; examples with images stay behind where it `trains_images` not. From
+    `training_ends` on its provider takes no jobs from anybody.
     """
 
     aliases: tuple[str, ...] = ()
@@ -60,6 +62,8 @@ class Offer(Price):
     serves_on_demand: bool | None = None
     storage_per_month: Usd | None = None
     training_minutes: Minutes | None = None
+    images: ImageRule | None = None
+    trains_images: bool = True
     price_note: str | None = None
     training_ends: date | None = None
     shutdown_source: str | None = None

@@ -4,6 +4,7 @@ A run is counted when it is launched, in the month of that moment and at its est
 it ends, at what it cost. A price that nobody knows can't be counted, which is why such a run waits for a confirmation.
 """
 
+import math
 from datetime import datetime
 from decimal import ROUND_UP, Decimal
 
@@ -12,9 +13,12 @@ from pydantic import BaseModel
 from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
+from tuneloop.domain.images import NO_IMAGES
 from tuneloop.domain.limits import EVALUATION_ROWS
-from tuneloop.domain.pricing import Price, Usd, inference_cost, training_cost
+from tuneloop.domain.offers import Offer
+from tuneloop.domain.pricing import Price, Tokens, Usd, call_cost, training_cost
 from tuneloop.domain.training import ControlledRun, RunStatus
+from tuneloop.domain.training_costs import images_asked
 
 NOTHING = Decimal(0)
 MICRO = Decimal("0.000001")  # what is reserved is given back to the last digit
@@ -84,15 +88,19 @@ def usd(amount: Decimal) -> str:
     return f"{sign}${abs(amount):.2f}" if abs(amount) >= 1 or not amount else f"{sign}${abs(amount):.4f}"
 
 
-def evaluation_cost(export: Export, price: Price | None, *, is_first: bool) -> Decimal | None:
-    """What asking the test's rows of the version, its base and what serves beside them costs; None where unknown."""
+def evaluation_cost(export: Export, offer: Offer | None, *, is_first: bool) -> Decimal | None:
+    """What asking the test's rows of the version, its base and what serves beside them costs; None where unknown.
+
+    Images count at the most that they may.
+    """
     test = export.files[Split.TEST]
     rows = min(test.examples, EVALUATION_ROWS)
     if rows < FEWEST_ROWS:
         return NOTHING
-    answer = round(export.answer_tokens)
-    prompt = max(0, round(test.tokens / test.examples) - answer)
-    tuned, base = (inference_cost(price, prompt, answer, is_finetuned=kind) for kind in (True, False))
+    shown, answer = images_asked(offer, test.images or NO_IMAGES), round(export.answer_tokens)
+    text = max(0, round(test.tokens / test.examples) - answer)
+    prompt = None if shown is None else text + math.ceil(shown / test.examples)
+    tuned, base = (call_cost(offer, Tokens(prompt, answer), is_finetuned=kind).usd for kind in (True, False))
     if tuned is None or base is None:
         return None
     return rows * (tuned * (1 if is_first else 2) + base)

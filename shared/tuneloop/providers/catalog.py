@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -21,6 +21,21 @@ from tuneloop.domain.registry import base_in
 from tuneloop.domain.words import model_in
 
 ANY_MODEL = "*"
+LOCAL = "tuneloop."  # what the base models of this repository's trainer begin with on Bedrock's wire
+
+
+class Place(NamedTuple):
+    """Where something is trained: a provider, and a base model of it."""
+
+    provider: str
+    base_model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.base_model}"
+
+
+# What a new stage trains, too: Bedrock takes jobs from anybody, and this is its model whose every price has a source.
+RECOMMENDED = Place("bedrock", "amazon.nova-micro-v1:0")
 NAMED_AT_MOST = 20
 ALIKE = 3  # whoever mistyped a name among hundreds finds it by these
 LONGEST_NAME = 300  # comparing grows with the square of it, and a body may hold a name of megabytes
@@ -100,6 +115,11 @@ def named_models(provider: str) -> list[str]:
     """The base models of a provider that are known by a name, of those that it doesn't list too."""
     section = _of(provider)
     return [*(name for name in section.models if name != ANY_MODEL), *section.known]
+
+
+def is_local(base_model: str) -> bool:
+    """Whether a base model of another provider's list is this repository's trainer in its place."""
+    return base_model.startswith(LOCAL)
 
 
 def base_models(provider: str, own: str) -> list[str]:

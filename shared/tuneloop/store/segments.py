@@ -12,7 +12,10 @@ import zstandard
 
 from tuneloop.domain.datasets import Segment
 from tuneloop.domain.errors import Corrupt, NotFound
+from tuneloop.domain.images import NO_IMAGES
 from tuneloop.domain.limits import SEGMENT_BYTES
+from tuneloop.store.image_lines import IMAGE, images_in
+from tuneloop.store.lines import content_of
 from tuneloop.store.objects import Objects, Packing
 
 Lines = list[bytes]
@@ -28,6 +31,7 @@ class Writing:
 
     def __init__(self) -> None:
         self.examples = self._tokens = 0
+        self._images = NO_IMAGES
         self._packing = Packing()
 
     def is_full(self, more: int) -> bool:
@@ -40,6 +44,7 @@ class Writing:
             self._packing.add(line)
         self.examples += len(lines)
         self._tokens += tokens
+        self._images += images_in(content_of(line) for line in lines if IMAGE in line)
 
     def end(self, folder: str, objects: Objects, *, revision: int, without: int, now: datetime) -> Segment:
         """The segment, written to its folder."""
@@ -52,6 +57,7 @@ class Writing:
             bytes=written.bytes,
             revision=revision,
             without=without,
+            images=self._images,
             created_at=now,
         )
 

@@ -9,7 +9,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.examples import chat
+from tests.images import png, shown, url
 from tuneloop.cli.commands import cli
+from tuneloop.providers.catalog import RECOMMENDED
+from tuneloop.settings import Settings
 from tuneloop.tokens import count_messages
 
 BAD = '{"messages": []}'
@@ -35,7 +38,7 @@ def test_a_file_is_priced_for_every_base_model(tmp_path: Path, name: str) -> Non
     rows = examples(200)
     file = written(tmp_path, *rows, BAD, name=name)
 
-    answer = run("estimate", file, "--calls", 1000, "--json")
+    answer = run("estimate", file, "--calls", 1000, "--provider", "openai", "--json")
 
     assert answer.exit_code == 0, answer.output
     found = json.loads(answer.output)
@@ -49,11 +52,99 @@ def test_a_file_is_priced_for_every_base_model(tmp_path: Path, name: str) -> Non
 
 
 def test_people_read_a_table_with_the_date_and_source_of_its_prices(tmp_path: Path) -> None:
-    answer = run("estimate", written(tmp_path, *examples(200)))
+    answer = run("estimate", written(tmp_path, *examples(200)), "--provider", "openai")
 
-    assert "200 examples (0 lines can't be used): 100 train, 80 test." in answer.output
-    assert "gpt-4.1-2025-04-14" in answer.output
-    assert "Prices of 2026-11-01: OpenAI's price list" in answer.output
+    head, provable, columns, first, source, *others = answer.output.splitlines()
+    assert head == "200 examples (0 lines can't be used): 100 train, 80 test."
+    assert provable.startswith("The test shows a gain of")
+    assert columns.split() == ["openai", "training", "tokens", "epochs", "minutes"]
+    assert first.startswith("gpt-4.1-2025-04-14")
+    assert source == "  - Prices of 2026-11-01: OpenAI's price list; training by a single source."
+    assert others[-1] == ("- Its provider shuts this base model down, and what is trained from it, on 2027-01-14.")
+
+
+def test_without_a_provider_it_is_the_one_that_a_new_stage_trains_at(tmp_path: Path) -> None:
+    found = json.loads(run("estimate", written(tmp_path, *examples(60)), "--json").output)
+    told = run("estimate", written(tmp_path, *examples(60))).output
+
+    assert (Settings(stage="s", table="t").provider, Settings(stage="s", table="t").base_model) == RECOMMENDED
+    assert (found["provider"], found["estimates"][0]["base_model"]) == RECOMMENDED
+    assert not [each for each in found["estimates"] if each["base_model"].startswith("tuneloop.")]
+    assert "Keeping what is trained costs $1.95 a month" in told.splitlines()[4]
+    assert "Not priced, as what training costs there is not known: amazon.nova-lite-v1:0" in told
+
+
+def test_the_settings_of_a_dataset_say_where_it_trains(tmp_path: Path) -> None:
+    settings = tmp_path / "cards.json"
+    settings.write_text(json.dumps({"id": "cards", "template": None, "provider": "openai", "base_model": "gpt-4o"}))
+
+    found = json.loads(run("estimate", "--examples", 60, "--settings", settings, "--json").output)
+
+    assert (found["provider"], found["estimates"][0]["base_model"]) == ("openai", "gpt-4o-2024-08-06")
+
+
+@pytest.mark.parametrize(
+    ("words", "tokens", "said"),
+    [
+        (("--examples", 500), 300, "500 examples of 300 tokens, as is assumed without --average-tokens: "),
+        (("--examples", 500, "--average-tokens", 120), 120, "500 examples of 120 tokens: "),
+    ],
+)
+def test_a_count_alone_is_priced_and_what_is_assumed_is_said(words: tuple[Any, ...], tokens: int, said: str) -> None:
+    told, found = run("estimate", *words), json.loads(run("estimate", *words, "--json").output)
+
+    assert told.output.startswith(said)
+    [first, *_] = found["estimates"]
+    assert (found["examples"], found["average_tokens"]) == (500, tokens)
+    assert first["estimated_tokens"] == 2 * tokens * first["examples"]
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (("--base-model", "gpt-4o-mini"), ("openai", "gpt-4o-mini-2024-07-18")),
+        (("--base-model", "openai/gpt-4o"), ("openai", "gpt-4o-2024-08-06")),
+        (("--base-model", "amazon.nova-lite-v1:0"), ("bedrock", "amazon.nova-lite-v1:0")),
+        (("--provider", "trainer", "--base-model", "anything"), ("trainer", "anything")),
+    ],
+)
+def test_one_base_model_is_priced_by_any_of_its_names(words: tuple[str, ...], place: tuple[str, str]) -> None:
+    found = json.loads(run("estimate", "--examples", 60, *words, "--json").output)
+
+    assert [(found["provider"], each["base_model"]) for each in found["estimates"]] == [place]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--examples", 60, "--base-model", "gpt-9"), "bedrock has amazon.nova-micro-v1:0"),
+        (("--examples", 60, "--provider", "openai", "--base-model", "nova"), "openai has gpt-4.1-2025-04-14"),
+        (("--average-tokens", 60), "--examples"),
+        ((), "--examples"),
+        (("FILE", "--examples", 5), "--examples"),
+        (("FILE", "--average-tokens", 5), "those of a file are counted"),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused_with_what_there_is(
+    words: tuple[Any, ...], named: str, tmp_path: Path
+) -> None:
+    file = written(tmp_path, *examples(12))
+
+    answer = run("estimate", *(file if word == "FILE" else word for word in words))
+
+    assert answer.exit_code == 2
+    assert named in answer.output
+    assert "Traceback" not in answer.output
+
+
+def test_epochs_that_a_run_is_to_have_are_priced_and_refused_ones_are_said() -> None:
+    three, twenty = (
+        json.loads(run("estimate", "--examples", 60, "--n-epochs", epochs, "--json").output)["estimates"][0]
+        for epochs in (3, 20)
+    )
+
+    assert (three["n_epochs"], three["estimated_tokens"]) == (3, 3 * 300 * three["examples"])
+    assert "A run with n_epochs 20 is refused here: it has to be a whole number from 1 to 5." in twenty["notes"]
 
 
 def test_few_examples_prove_nothing_and_that_is_said(tmp_path: Path) -> None:
@@ -129,3 +220,20 @@ def test_a_packed_file_that_is_broken_is_unusable(tmp_path: Path) -> None:
         answer = run(*command)
         assert answer.exit_code == 2
         assert "gzip" in answer.output
+
+
+@pytest.mark.parametrize("is_escaped", [False, True])
+def test_images_of_a_file_are_counted(is_escaped: bool, tmp_path: Path) -> None:
+    rows = [json.dumps(shown(url(png(1024, 1024)), f"What is {n}?", "A card.", "high")) for n in range(20)]
+    lines = [row.replace('"image_url"', '"\\u0069mage_url"') if is_escaped else row for row in rows]
+    file = written(tmp_path, *lines, *map(json.dumps, examples(20)), '{"image_url": 1}')
+
+    found = json.loads(run("estimate", file, "--base-model", "gpt-4o", "--json").output)
+    told = run("estimate", file, "--base-model", "gpt-4o").output
+
+    [only] = found["estimates"]
+    assert (found["valid"], found["invalid"], found["images"]) == (40, 1, 20)
+    assert only["image_tokens"]["high"] == 765 * only["image_tokens"]["images"]
+    assert only["estimated_tokens"] > 3 * only["image_tokens"]["high"]
+    assert "40 examples with 20 images (1 lines can't be used)" in told
+    assert "images of" in told

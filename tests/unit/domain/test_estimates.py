@@ -50,8 +50,9 @@ def test_training_costs_its_tokens_times_the_epochs_give_or_take_what_counting_m
 def test_the_provider_chooses_more_epochs_for_less(examples: int, epochs: int) -> None:
     basis = BASIS._replace(examples=examples, tokens=100 * examples)
 
-    assert estimate("base-1", an_offer(), basis).epochs == epochs
-    assert estimate("base-1", an_offer(), basis, epochs=7).estimated_tokens == 700 * examples
+    assert estimate("base-1", an_offer(), basis).n_epochs == epochs
+    chosen = estimate("base-1", an_offer(), basis, hyperparameters={"n_epochs": 7, "seed": 3})
+    assert (chosen.n_epochs, chosen.epochs, chosen.estimated_tokens) == (7, 7, 700 * examples)
 
 
 @pytest.mark.parametrize("offer", [None, an_offer(training_per_1m=None)])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.factories import NOW, a_run, an_export
 from tuneloop.domain.examples import Split
 from tuneloop.domain.jobs import OtherJob
-from tuneloop.domain.pricing import Price
+from tuneloop.domain.offers import Offer
 from tuneloop.domain.spending import (
     Budget,
     MonthlySpending,
@@ -24,7 +24,7 @@ from tuneloop.domain.spending import (
 from tuneloop.domain.training import RunStatus
 
 DOLLARS = st.decimals(0, 1000, places=6)
-PRICE = Price(
+PRICE = Offer(
     training_per_1m=Decimal(3),
     input_per_1m=Decimal(2),
     output_per_1m=Decimal(10),
