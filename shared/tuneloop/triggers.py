@@ -7,7 +7,7 @@ its text may quote content; the trigger's own retries and dead-letter queue take
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -15,8 +15,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tuneloop.domain.events import SOURCE, parse_event
 from tuneloop.domain.limits import QUEUE_TRIES
-from tuneloop.http import Api
 from tuneloop.observability import flush, kind_of, log_failure, logger
+
+if TYPE_CHECKING:
+    from tuneloop.http import Api  # takes 170 ms to import, which a function without routes doesn't need
 
 Event = dict[str, Any]
 Routine = Callable[..., Any]
@@ -63,7 +65,7 @@ def _tries_of(record: dict[str, Any]) -> int:
 class Function:
     """Everything that one Lambda function answers to."""
 
-    def __init__(self, name: str, api: Api | None = None) -> None:
+    def __init__(self, name: str, api: "Api | None" = None) -> None:
         self.name = name
         self.api = api
         self.routines: dict[str, Routine] = {}

@@ -1,6 +1,9 @@
 """The code answers exactly what its row of the table wakes it for: no trigger without a routine, and none unused."""
 
 import importlib
+import subprocess
+import sys
+from pathlib import Path
 
 from infra.functions import FunctionSpec
 from tuneloop.triggers import Function
@@ -34,3 +37,15 @@ def test_a_handler_answers_its_row_s_routes_and_no_other(spec: FunctionSpec) -> 
     routes = set(api.scopes) | api.unkeyed if api else set()
 
     assert routes == {f"{method} {path}" for method, path in spec.endpoints}
+
+
+def test_a_function_without_routes_imports_nothing_that_answers_them(spec: FunctionSpec) -> None:
+    if spec.routes:
+        return
+    code = f"import sys, {spec.package}.handler; sys.exit('tuneloop.http' in sys.modules)"
+    root = Path(__file__).parents[2]
+    environment = {"PYTHONPATH": f"{root / 'shared'}:{root / 'functions'}"}
+
+    finished = subprocess.run([sys.executable, "-c", code], check=False, timeout=60, cwd=root, env=environment)
+
+    assert finished.returncode == 0

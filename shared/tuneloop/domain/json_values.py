@@ -4,6 +4,7 @@ Every door asks here, so a body, a line of a file and feedback are refused for t
 that stands inside a text is text: what it holds is its writer's own business, and is never looked at here.
 """
 
+import json
 import math
 from typing import Any, NamedTuple
 
@@ -56,6 +57,14 @@ def find_flaw(value: Any, path: str = "$") -> tuple[str, Flaw] | None:
 def read_whole(digits: str) -> int:
     """A whole number by its digits; one that is beyond all limits stands for itself as the first such."""
     return int(digits) if len(digits) <= DIGITS else MOST_WHOLE + 1
+
+
+def replace_halves(value: Any) -> Any:
+    """A JSON value of somebody else's, with U+FFFD in the place of each half character; its pairs are joined."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isascii() or _is_encodable(text):
+        return value
+    return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _is_encodable(text: str) -> bool:

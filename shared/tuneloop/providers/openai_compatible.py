@@ -4,6 +4,7 @@ Several stages may share an account, and a run's id comes from names that each o
 the metadata of jobs say whose they are.
 """
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -18,6 +19,7 @@ from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.file_imports import FileImport, ImportState
 from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
+from tuneloop.domain.json_values import replace_halves
 from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.observability import log_failure
 from tuneloop.providers.base import JOB_NOT_FOUND, LISTING_S, Hosting, JobRequest, ListedModel
@@ -53,6 +55,7 @@ MOST_EVENTS = 10_000
 METHODS = {Method.SUPERVISED: "supervised", Method.PREFERENCE: "dpo"}
 LATEST = datetime.max.replace(tzinfo=UTC)
 FORBIDDEN, NOT_IMPLEMENTED = 403, 501  # a key may be allowed to chat and not to look
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # how half of a surrogate pair is written, or a whole one
 # The hosts of Azure's resources, in its public and its national clouds (Azure's documentation, read 2026-11).
 ON_AZURE = re.compile(r"\.azure\.(com|us|cn)$")
 
@@ -202,7 +205,7 @@ class OpenAICompatible:
         """Answer a chat request; fields that the SDK doesn't know travel too."""
         body = self._calls.post("/chat/completions", request, timeout_s)
         with sensible():
-            answer = ChatCompletion.model_validate_json(body)
+            answer = _completion_in(body)
             if not answer.choices:
                 raise ValueError("an answer without choices")
         return answer
@@ -213,7 +216,7 @@ class OpenAICompatible:
         is_whole = False
         for event in self._calls.events("/chat/completions", asked, timeout_s):
             with sensible():
-                chunk = ChatChunk.model_validate(event)
+                chunk = ChatChunk.model_validate(replace_halves(event))
             is_whole = is_whole or bool(chunk.usage) or any(choice.finish_reason for choice in chunk.choices)
             yield chunk
         if not is_whole:
@@ -261,6 +264,19 @@ def _has_no_such_route(error: ProviderRefused | ProviderUnavailable) -> bool:
     if isinstance(error, ProviderRefused) or error.code == NONSENSE:
         return True
     return status_in(error) in (FORBIDDEN, NOT_IMPLEMENTED)
+
+
+def _completion_in(body: bytes) -> ChatCompletion:
+    """A chat answer; one that was cut off within a character is paid for all the same, and nearly whole."""
+    try:
+        return ChatCompletion.model_validate_json(body)
+    except ValidationError:
+        if not HALF.search(body):
+            raise
+    try:
+        return ChatCompletion.model_validate(replace_halves(json.loads(body)))
+    except RecursionError as error:
+        raise ValueError("an answer that is nested too deeply") from error
 
 
 def _job(job_id: str) -> str:

@@ -41,6 +41,19 @@ def error(code: Any = "some_code", **more: Any) -> dict[str, Any]:
     return {"error": {"message": f"Wrong: {SAID}", "code": code, "type": "some_type", **more}}
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("cut \\ud83d", "cut \ufffd"), ("\\ud83d\\ude00 \\udc00", "\U0001f600 \ufffd"), ("\\\\ud83d", "\\ud83d")],
+)
+def test_an_answer_that_was_cut_off_within_a_character_is_kept(
+    said: str, kept: str, server: Server, provider: Provider
+) -> None:
+    text = f'{{"id":"c-1","choices":[{{"message":{{"role":"assistant","content":"{said}"}}}}]}}'
+    server.plays_next(Play(text.encode()))
+
+    assert provider.complete(QUESTION, 5).choices[0].message.content == kept
+
+
 @pytest.mark.parametrize("status", [302, 402, 408, 409, 425, 429, 500, 502, 503])
 def test_what_may_pass_is_waited_for(status: int, server: Server, provider: Provider) -> None:
     server.plays_next(error(), status=status)

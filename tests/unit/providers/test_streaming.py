@@ -42,6 +42,16 @@ def test_a_stream_is_given_piece_by_piece_with_its_usage_last(server: Server, pr
     assert server.asked[0].json["stream_options"] == {"include_usage": True}
 
 
+def test_a_piece_that_ends_within_a_character_can_be_sent_on(server: Server, provider: Provider) -> None:
+    cut = {**CHUNKS[0], "choices": [{"index": 0, "delta": {"content": "cut \ud83d"}}]}
+    server.plays_next(play(f"data: {json.dumps(cut)}\n\n" + TEXT + "data: [DONE]\n\n"))
+
+    first = next(iter(provider.stream(QUESTION, 5)))
+
+    assert first.choices[0].delta["content"] == "cut \ufffd"
+    assert first.model_dump_json()
+
+
 @pytest.mark.parametrize("pieces", [0, 1, 3])
 def test_a_stream_that_breaks_off_is_unavailable_after_what_came(
     pieces: int, server: Server, provider: Provider
