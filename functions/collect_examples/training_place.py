@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from tuneloop.domain.datasets import Dataset, DatasetChange, OnDrop
 from tuneloop.domain.errors import InvalidInput
-from tuneloop.providers.catalog import dated_name, is_free, unlisted
+from tuneloop.providers.catalog import dated_name, is_free
 from tuneloop.providing import KnownProviders
 
 C = TypeVar("C", bound=DatasetChange)
@@ -13,8 +13,8 @@ C = TypeVar("C", bound=DatasetChange)
 def trained_at(change: C, dataset: Dataset | None, known: KnownProviders) -> C:
     """The change with the base model's dated name, and with drops that collect where training is to cost from now on.
 
-    Conflict where there is no such provider; InvalidInput where another one comes without a base model of its own, or
-    with one that the catalog lists all others of. An open catalog's provider is asked when a run is: not from here.
+    Conflict where there is no such provider; InvalidInput where another one comes without a base model of its own.
+    Whether the provider has that base model is looked at where a run is asked for: this function may ask no provider.
     """
     before = (dataset and dataset.provider) or known.default
     at = known.require(change.provider) if change.provider else before
@@ -24,8 +24,6 @@ def trained_at(change: C, dataset: Dataset | None, known: KnownProviders) -> C:
     if change.base_model is None:
         return change
     base_model = dated_name(at, change.base_model)
-    if refusal := unlisted(at, base_model):
-        raise InvalidInput(refusal.message, param=refusal.param, code=refusal.code)
     changed: dict[str, object] = {"base_model": base_model}
     if dataset and (at, base_model) != (before, dataset.base_model) and not is_free(at, base_model):
         changed["on_drop"] = change.on_drop or OnDrop.COLLECT

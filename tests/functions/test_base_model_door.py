@@ -9,7 +9,7 @@ from tests.functions import steps
 from tests.functions.conftest import Later
 from tests.functions.providers import Counting, Interfered
 from tests.functions.test_http import refused
-from tests.functions.test_launch_finetune import RUNS, at_price_of, request
+from tests.functions.test_launch_finetune import RUNS, request
 from tests.functions.test_run_refusals import collected
 from tests.world import ENVIRONMENT, Answer, World
 from tuneloop.app import app
@@ -195,23 +195,3 @@ def test_a_retry_at_a_provider_that_was_removed_is_refused(live: World) -> None:
     app.runs.save(gone.moved(RunStatus.FAILED, finished_at=gone.created_at))
 
     refused(live.call(f"POST {RUNS}/{{run}}/retry", f"{RUNS}/{run['id']}/retry"), 409, "unknown_provider", "provider")
-
-
-@pytest.mark.parametrize(
-    ("route", "path", "body"),
-    [
-        ("POST /v1/datasets", "/v1/datasets", {"id": "new", "base_model": "gpt-9"}),
-        ("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"provider": "openai", "base_model": "gpt-9"}),
-    ],
-)
-def test_a_dataset_is_not_moved_to_what_a_closed_catalog_lacks(
-    route: str, path: str, body: dict[str, Any], world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    collected(world)
-    at_price_of("openai", "gpt-4o-mini-2024-07-18", monkeypatch)
-
-    answer = world.call(route, path, body)
-
-    refused(answer, 422, "unknown_base_model", "base_model")
-    assert "openai has no base model gpt-9; it has gpt-4" in answer.body["error"]["message"]
-    assert world.call(route, path, body | {"base_model": "gpt-4o-mini"}).status < 300

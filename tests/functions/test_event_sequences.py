@@ -120,6 +120,7 @@ def state(world: World) -> dict[str, Any]:
         "exports": [export.revision for export in exports],
         "runs": [(run.status.value, run.version, run.attempt, len(run.other_jobs)) for run in runs],
         "versions": app.models.get(world.tenant, "support").latest_version,
+        "registered": app.models.version(world.tenant, "by-hand", 1).status.value,
         "evaluations": [(one.candidate, one.stable, one.status.value) for one in evaluations],
         "serves what was proved": stable == max((one.candidate for one in evaluations if proved(one)), default=0),
         "changes": len(steps.history(world)),
@@ -161,6 +162,9 @@ def begun(tenant: str, patch: pytest.MonkeyPatch) -> Shuffled:
     world = Shuffled(tenant, patch)
     world.drop("support", steps.questions(60))
     world.asks()
+    world.call("POST /v1/models", "/v1/models", {"id": "by-hand"})
+    by_hand = {"provider_model": steps.BASE_MODEL}
+    world.call("POST /v1/models/{model}/versions", "/v1/models/by-hand/versions", by_hand)
     return world
 
 
