@@ -37,6 +37,7 @@ def test_the_figures_are_those_of_the_examples_as_they_stand(world: World) -> No
         "revision": 3,
         "examples": 7,
         "export": None,
+        "rules": 2,
         "kind": "supervised",
         "usable": 4,
         "usable_tokens": found["usable_tokens"],

@@ -17,6 +17,7 @@ from tuneloop.domain.policy import DEFAULT, FIRST_RULES, LATEST_RULES
 from tuneloop.store import keys
 from tuneloop.store.rows import to_item
 
+ENOUGH_TESTED = "s3"  # a salt by which at least 20 of the 60 questions are drawn for the test
 NEW_OF_DATASETS: tuple[str, ...] = ("rules",)
 NEW_OF_EXPORTS: tuple[str, ...] = ("rules", "marked", "min_user_characters", "length_basis")
 
@@ -265,3 +266,22 @@ def test_a_test_of_the_user_s_own_is_kept_though_it_was_trained_on(live: World) 
     live.drop("support", [chat(seen[0], "late"), chat(seen[1], "late")], name="test/own.jsonl")
 
     assert held_out(live, frozen(live)) == set(seen[:2])
+
+
+def test_what_was_tested_with_before_is_named_where_it_leaves_too_few(world: World) -> None:
+    collected(world, *steps.questions(60))
+    app.datasets.save(app.datasets.get(world.tenant, "support").model_copy(update={"salt": ENOUGH_TESTED}))
+    first = frozen(world)
+    learnt = {said(line) for split in ("train", "validation") for line in lines_of(world, first, split)}
+    gone = [each for each in page(world, limit="100") if each["content"]["messages"][0]["content"] in learnt][5:]
+    reviewed(world, *(on(each, status="rejected") for each in gone))
+
+    found = frozen(world)
+    eligible = told(world, "eligibility")
+
+    tested = first["files"]["test"]["examples"]
+    assert tested >= 20
+    assert not eligible["eligible"]
+    assert f"Current: 5 to train on, {tested} for validation and test." in eligible["recommendation"]
+    assert f"{tested} were tested with before and can't train; add others." in eligible["recommendation"]
+    assert found["files"]["train"]["examples"] == 5

@@ -75,12 +75,14 @@ class Statistics(Part):
     """What a dataset held at a revision; `others` are in categories or of sources beyond the 500 largest of each.
 
     Usable is what the policy takes, before duplicates, conflicts and what has to stay together; or what the `export` of
-    that revision took, if it is frozen. `trainable` of those can be trained on, the others are kept to validate or test
-    (before a freeze: by the `marked` splits). `left_out` counts what isn't usable, by reason.
+    that revision took, if it is frozen; `rules` is the version of the rules that hold for it. `trainable` of those can
+    be trained on, the others are kept to validate or test (before a freeze: by the `marked` splits). `left_out` counts
+    what isn't usable, by reason.
     """
 
     revision: int
     export: Name | None = None
+    rules: int = LATEST_RULES
     kind: Kind = Kind.SUPERVISED
     usable_tokens: int = 0
     trainable: int = 0
@@ -219,6 +221,7 @@ def _use(columns: Columns, policy: Policy, rules: int, export: Export | None) ->
     taken = bytes(columns.outcomes.translate(TAKEN))
     reasons = Counter(columns.outcomes)
     figures = told | {
+        "rules": rules,
         "min_user_characters": characters,
         "left_out": {why.name.lower(): reasons[why] for why in Outcome if why > Outcome.TEST and reasons[why]},
         "usable_tokens": sum(compress(columns.tokens, taken)),

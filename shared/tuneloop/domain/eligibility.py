@@ -80,7 +80,7 @@ def _lacking(found: Statistics, part: Part, needed: int, reasons: list[Exclusion
         return f"{shortage(needed, part.usable, why=reasons)} {_add(needed - part.usable)}"
     if found.trainable < LEAST_TRAINED:
         held = part.usable - found.trainable
-        told = shortage(LEAST_TRAINED, found.trainable, held=held, marked=found.marked, why=reasons)
+        told = shortage(LEAST_TRAINED, found.trainable, held=held, marked=found.marked, rules=found.rules, why=reasons)
         return f"{told} {_add(LEAST_TRAINED - found.trainable)}"
     return None
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from tuneloop.domain.columns import Outcome
 from tuneloop.domain.examples import Split
-from tuneloop.domain.policy import LEAST_CHARACTERS, Kind, Policy
+from tuneloop.domain.policy import FIRST_RULES, LATEST_RULES, LEAST_CHARACTERS, Kind, Policy
 
 CAPS = ("max_examples", "max_per_category", "max_per_subject")
 # By outcome: the setting that decides it, and what is said of how many; `trust` is the dataset's, `split` an example's.
@@ -21,7 +21,7 @@ TEXTS: dict[Outcome, tuple[str | None, str]] = {
     ),
     Outcome.OTHER_CATEGORY: (
         "categories",
-        "{n} {are} in none of the policy's categories; add {their} category to them, or set categories to null.",
+        "{n} {are} in none of the categories that the policy names; add {their} category, or set categories to null.",
     ),
     Outcome.OTHER_TIME: (
         "created_from, created_to",
@@ -100,16 +100,31 @@ def shortage(
     *,
     held: int = 0,
     marked: Mapping[Split, int] | None = None,
+    rules: int = LATEST_RULES,
     why: Iterable[Exclusion] = (),
 ) -> str:
     """That fewer examples than `needed` are there to train on, and why; `held` more validate and test.
 
-    `marked` are those of them that users marked, by their mark.
+    `marked` are those of them that users marked, by their mark; the others are held as the version of the `rules` has
+    it. Without `marked` nothing is said of what holds them.
     """
     have = f"{current:,} to train on, {held:,} for validation and test" if held else f"{current:,}"
-    marks = [
+    told = [] if marked is None else [*_marks(marked), *_held(held - sum(marked.values()), rules)]
+    return " ".join([f"Need at least {needed:,} examples. Current: {have}.", *told, *(each.message for each in why)])
+
+
+def _marks(marked: Mapping[Split, int]) -> list[str]:
+    return [
         f"{count:,} {'is' if count == 1 else 'are'} held out by the split mark {split}; mark fewer, or add others."
-        for split, count in (marked or {}).items()
-        if count and split != Split.TRAIN
+        for split, count in marked.items()
+        if count
     ]
-    return " ".join([f"Need at least {needed:,} examples. Current: {have}.", *marks, *(each.message for each in why)])
+
+
+def _held(count: int, rules: int) -> list[str]:
+    """Why examples are held out that nobody marked."""
+    if count <= 0:
+        return []
+    if rules == FIRST_RULES:  # any change has the latest rules hold, by which ten train before any validates
+        return [f"{count:,} {'was' if count == 1 else 'were'} drawn for those; change the dataset to divide it anew."]
+    return [f"{count:,} {'was' if count == 1 else 'were'} tested with before and can't train; add others."]

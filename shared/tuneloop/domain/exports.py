@@ -145,7 +145,8 @@ class Export(BaseModel):
     def shortage(self, needed: int) -> str:
         """That it has fewer examples to train on than are needed, and why."""
         marked = {split: min(count, self.files[split].examples) for split, count in self.marked.items()}  # some erased
-        return shortage(needed, self.trained, held=self.used - self.trained, marked=marked, why=self.reasons)
+        held = self.used - self.trained
+        return shortage(needed, self.trained, held=held, marked=marked, rules=self.rules, why=self.reasons)
 
     @property
     def has_test(self) -> bool:

@@ -10,7 +10,7 @@ from tests.unit.factories import NOW
 from tuneloop.domain.columns import Outcome
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exclusions import exclusions_of, shortage
-from tuneloop.domain.policy import DEFAULT, Kind, Policy
+from tuneloop.domain.policy import DEFAULT, FIRST_RULES, Kind, Policy
 
 REASONS = [outcome.name.lower() for outcome in Outcome if outcome > Outcome.TEST]
 OF_NO_POLICY = {"trust", "split"}  # settings of a dataset and of an example
@@ -102,7 +102,11 @@ def test_a_shortage_says_what_is_there_what_is_held_out_and_why_there_is_not_mor
     assert shortage(10, 5, why=why) == (
         "Need at least 10 examples. Current: 5. 1 is below min_quality 0.8; lower it to use it."
     )
-    assert shortage(10, 5, held=7, marked={Split.TEST: 1, Split.VALIDATION: 0, Split.TRAIN: 3}) == (
-        "Need at least 10 examples. Current: 5 to train on, 7 for validation and test. "
-        "1 is held out by the split mark test; mark fewer, or add others."
+    told = "Need at least 10 examples. Current: 5 to train on, 7 for validation and test."
+    marks = f"{told} 1 is held out by the split mark test; mark fewer, or add others."
+    marked = {Split.TEST: 1, Split.VALIDATION: 0}
+    assert shortage(10, 5, held=7) == told
+    assert shortage(10, 5, held=7, marked=marked) == f"{marks} 6 were tested with before and can't train; add others."
+    assert shortage(10, 5, held=7, marked=marked, rules=FIRST_RULES) == (
+        f"{marks} 6 were drawn for those; change the dataset to divide it anew."
     )
