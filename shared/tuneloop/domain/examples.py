@@ -195,17 +195,19 @@ def _content(row: JsonObject) -> JsonObject:
 
 def _former_id(sent: JsonObject, content: JsonObject) -> str | None:
     """The id that a valid row would have had with its nulls; None where it has none, or was too deep with them."""
-    if is_deeper(sent, JSON_DEPTH) or (former := _former_content(sent)) == content:
+    former = _former_content(sent, OTHER_ANSWER in content)
+    if former == content or is_deeper(sent, JSON_DEPTH):
         return None
     return digest(canonical(former))
 
 
-def _former_content(sent: JsonObject) -> JsonObject:
+def _former_content(sent: JsonObject, is_pair: bool) -> JsonObject:
     """The content of a valid row as it was before rows were normalized: with its nulls, but for those of the row."""
-    if not is_preference(normalized(sent)):
+    if not is_pair:
         return {name: sent[name] for name in STORED_FIELDS if sent.get(name) is not None}
     given, preferred, other = (sent[name] for name in PREFERENCE_FIELDS)
-    return {**_former_content({**given, "messages": [*given["messages"], *preferred]}), OTHER_ANSWER: other}
+    chat = _former_content({**given, "messages": [*given["messages"], *preferred]}, is_pair=False)
+    return {**chat, OTHER_ANSWER: other}
 
 
 def is_deeper(value: Any, levels: int) -> bool:
