@@ -11,11 +11,14 @@ import typer
 from tuneloop.cli.estimate_table import show
 from tuneloop.cli.numbers import whole_option
 from tuneloop.cli.reading import SettingsOption, examples_of, in_words, kept, refuse, settings_in
+from tuneloop.domain.counts import exclusions_in
 from tuneloop.domain.estimates import COUNTED_ERROR, Basis, Estimate, estimate
 from tuneloop.domain.examples import Example
+from tuneloop.domain.filters import LENGTH_NOTES, LengthBasis
 from tuneloop.domain.images import NO_IMAGES, ImageUnits, units_of
 from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
 from tuneloop.domain.shaping import read_record
+from tuneloop.file_statistics import file_statistics
 from tuneloop.files import Settings, lines_of
 from tuneloop.parsing import record_of
 from tuneloop.providers.catalog import (
@@ -64,11 +67,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 class Counted(NamedTuple):
-    """What is estimated for: its basis, and what is said of it, as JSON has it and in words."""
+    """What is estimated for: its basis, and what is said of it, as JSON has it and in words; `told` are sentences."""
 
     basis: Basis
     sums: dict[str, Any]
     words: str
+    told: tuple[str, ...] = ()
 
 
 def estimate_cost(
@@ -89,7 +93,7 @@ def estimate_cost(
         refuse("Give a file, or --examples and how long they are on average (--average-tokens).")
     if average_tokens is not None and examples is None:
         refuse("--average-tokens belongs to --examples; those of a file are counted.")
-    counted = _of_file(file, given) if file else _of_count(examples or 0, average_tokens)
+    counted = _of_file(file, given) if file else _of_count(examples or 0, average_tokens, given)
     chosen = {"n_epochs": n_epochs} if n_epochs else {}
     found = [
         estimate(place.base_model, price_of(*place), counted.basis, hyperparameters=chosen, calls=calls)
@@ -115,14 +119,16 @@ def _print(provider: str, counted: Counted, found: list[Estimate], *, is_one: bo
     show(provider, known)
     if others:
         typer.echo(f"Not priced, as what training costs there is not known: {', '.join(others)}.")
+    for sentence in counted.told:
+        typer.echo(sentence)
 
 
-def _of_count(examples: int, average_tokens: int | None) -> Counted:
+def _of_count(examples: int, average_tokens: int | None, settings: Settings) -> Counted:
     tokens = average_tokens or ASSUMED_TOKENS
     assumed = "" if average_tokens else ", as is assumed without --average-tokens"
     sums = {"examples": examples, "average_tokens": tokens}
     words = f"{examples:,} examples of {tokens:,} tokens{assumed}"
-    return Counted(Basis.of_count(examples, examples * tokens), sums, words)
+    return Counted(Basis.of_count(examples, examples * tokens, policy=settings.policy), sums, words)
 
 
 def _of_file(file: Path, settings: Settings) -> Counted:
@@ -133,12 +139,31 @@ def _of_file(file: Path, settings: Settings) -> Counted:
             refuse(f"{file}: {in_words(problem) if problem else 'it has no examples'}")
         answer_tokens = _answer_tokens(readable, settings)
         images = sum(_images_in(readable, settings), NO_IMAGES)
-    basis = Basis.of_count(report.valid, report.tokens.total, answer_tokens, COUNTED_ERROR, policy=settings.policy)
+        found = file_statistics(_examples_in(readable, settings), settings.policy)
+    reasons = exclusions_in(found, settings.policy)
+    if not found.usable:
+        refuse(f"{file}: None of its examples would be trained on. {' '.join(each.message for each in reasons)}")
+    policy, marked = settings.policy, found.marked
+    basis = Basis.of_count(
+        found.usable, found.usable_tokens, answer_tokens, COUNTED_ERROR, policy=policy, marked=marked
+    )
     basis = basis._replace(images=images.scaled(basis.examples / report.valid))
-    sums = {"lines": report.lines, "valid": report.valid, "invalid": report.invalid, "tokens": report.tokens.total}
+    sums: dict[str, Any] = {
+        "lines": report.lines,
+        "valid": report.valid,
+        "invalid": report.invalid,
+        "tokens": report.tokens.total,
+    }
+    sums |= {"usable": found.usable, "reasons": [each.model_dump() for each in reasons], "notes": found.notes}
     shown = f" with {images.images:,} images" if images else ""
     words = f"{report.valid:,} examples{shown} ({report.invalid:,} lines can't be used)"
-    return Counted(basis, {**sums, "images": images.images}, words)
+    is_plain = not reasons and LENGTH_NOTES[LengthBasis.SHORT_MESSAGES] not in found.notes
+    told = () if is_plain else (*(each.message for each in reasons), *found.notes)
+    return Counted(basis, {**sums, "images": images.images}, words, told)
+
+
+def _examples_in(file: Path, settings: Settings) -> Iterator[Example]:
+    return (found for found in examples_of(file, settings) if isinstance(found, Example))
 
 
 def _images_in(file: Path, settings: Settings) -> Iterator[ImageUnits]:
@@ -155,9 +180,7 @@ def _images_in(file: Path, settings: Settings) -> Iterator[ImageUnits]:
 def _answer_tokens(file: Path, settings: Settings) -> float | None:
     """The tokens of an answer, by the first thousand examples."""
     counted = [
-        count_messages(found.messages[-1:]) - PER_EXAMPLE
-        for found in islice(examples_of(file, settings), SAMPLED)
-        if isinstance(found, Example)
+        count_messages(found.messages[-1:]) - PER_EXAMPLE for found in islice(_examples_in(file, settings), SAMPLED)
     ]
     return sum(counted) / len(counted) if counted else None
 

@@ -237,3 +237,39 @@ def test_images_of_a_file_are_counted(is_escaped: bool, tmp_path: Path) -> None:
     assert only["estimated_tokens"] > 3 * only["image_tokens"]["high"]
     assert "40 examples with 20 images (1 lines can't be used)" in told
     assert "images of" in told
+
+
+def test_short_lines_among_long_ones_are_named_and_short_chats_are_priced(tmp_path: Path) -> None:
+    short = [chat(f"u up {n}", f"yep {n}") for n in range(12)]
+    long = [chat(f"I have waited for order {n} for weeks", f"Order {n} has left us.") for n in range(20)]
+
+    chats, mixed = (
+        json.loads(run("estimate", written(tmp_path, *rows), "--json").output) for rows in (short, [*short, *long])
+    )
+
+    assert (chats["usable"], chats["reasons"]) == (12, [])
+    assert any("below 20 characters" in note for note in chats["notes"])
+    assert mixed["usable"] == 20
+    assert [each["message"] for each in mixed["reasons"]] == [
+        "12 are shorter than min_user_characters 20; set it to 0 for short chats."
+    ]
+
+
+def test_the_policy_of_the_settings_decides_what_is_priced_and_how_it_is_divided(tmp_path: Path) -> None:
+    rows = [chat(f"Where is the order number {n}?", f"answer {n}", quality=n / 100) for n in range(100)]
+    settings = tmp_path / "dataset.json"
+    settings.write_text(json.dumps({"policy": {"min_quality": 0.5, "validation": 0, "test": 0}}), "utf-8")
+
+    found = json.loads(run("estimate", written(tmp_path, *rows), "--json", "--settings", settings).output)
+
+    assert found["usable"] == 50
+    assert {(each["examples"], each["test_rows"]) for each in found["estimates"]} == {(50, 0)}
+
+
+def test_a_file_of_which_nothing_would_be_trained_on_says_why(tmp_path: Path) -> None:
+    rows = [chat(f"Where is the order number {n}?", "late", quality=0.1) for n in range(12)]
+
+    answer = run("estimate", written(tmp_path, *rows))
+
+    assert answer.exit_code == 2
+    assert "12 are below min_quality 0.8; lower it to use them." in answer.output
