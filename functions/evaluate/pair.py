@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from tuneloop.domain.errors import Conflict, InvalidInput
-from tuneloop.domain.registry import Deployment, Version
+from tuneloop.domain.registry import Deployment, Version, VersionStatus
 from tuneloop.store.models import Models
 
 
@@ -19,7 +19,7 @@ def resolve_pair(tenant: str, model: str, number: int, against: int | None, *, p
     version = models.version(tenant, model, number)
     deployment = models.deployment(tenant, model)
     if promotes:
-        _require_promotable(number, against, deployment)
+        _require_promotable(version, against, deployment)
     other = against if against is not None else _counterpart(number, deployment, models)
     if other == number:
         message = f"against: version {number} can't be compared with itself; name another version of {model}."
@@ -54,8 +54,8 @@ def _counterpart(number: int, deployment: Deployment, models: Models) -> int:
     raise Conflict(message, param="against", code="nothing_to_compare")
 
 
-def _require_promotable(number: int, against: int | None, deployment: Deployment) -> None:
-    stable = deployment.stable
+def _require_promotable(version: Version, against: int | None, deployment: Deployment) -> None:
+    number, stable = version.number, deployment.stable
     if number == stable:
         message = f"Version {number} serves already, so there is nothing to promote; leave out `promote` for a report."
         raise Conflict(message, param="version", code="already_stable")
@@ -65,6 +65,12 @@ def _require_promotable(number: int, against: int | None, deployment: Deployment
             "`promote` for a report."
         )
         raise Conflict(message, param="against", code="not_stable")
+    if version.status == VersionStatus.UNVERIFIED:
+        message = (
+            f"Version {number} is unverified: whether its provider has such a model is not known, so a person has to "
+            "activate it by name. Leave out `promote` for a report."
+        )
+        raise Conflict(message, param="version", code="version_unverified")
 
 
 def _require_answers(version: Version, param: str) -> None:

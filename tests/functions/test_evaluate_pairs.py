@@ -11,6 +11,7 @@ from tuneloop.app import app
 from tuneloop.domain.registry import VersionStatus
 
 ROWS = 40
+UNABLE = sorted({*VersionStatus} - {VersionStatus.READY, VersionStatus.UNVERIFIED})
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_a_version_is_not_compared_with_itself(number: int, world: World, body: 
     assert f"version {number} can't be compared with itself" in error["message"]
 
 
-@pytest.mark.parametrize("status", [VersionStatus.DEPLOYING, VersionStatus.DEPLOY_FAILED, VersionStatus.RETIRED])
+@pytest.mark.parametrize("status", UNABLE)
 @pytest.mark.parametrize("side", ["version", "against"])
 def test_a_version_that_can_t_answer_is_refused(
     side: str, status: VersionStatus, world: World, body: dict[str, Any]
@@ -111,6 +112,17 @@ def test_a_version_that_can_t_answer_is_refused(
     assert (answer.status, error["param"], error["code"]) == (409, side, "not_ready")
     assert error["message"].startswith(f"Version 2 is {status}")
     assert contests.every(world) == []
+
+
+def test_a_version_that_could_not_be_verified_is_reported_on_and_not_promoted(
+    world: World, body: dict[str, Any]
+) -> None:
+    contests.changed(world, 2, status=VersionStatus.UNVERIFIED)
+
+    assert compared(world, body, version=2, against=1) == (2, 1)
+    answer = asked(world, body, version=2, promote=True)
+    assert (answer.status, answer.body["error"]["param"]) == (409, "version")
+    assert answer.body["error"]["code"] == "version_unverified"
 
 
 def test_a_version_that_nobody_has_is_named(world: World, body: dict[str, Any]) -> None:
