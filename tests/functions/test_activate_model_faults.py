@@ -187,7 +187,7 @@ def test_nobody_asks_for_a_promotion_on_rows_that_do_not_feed_the_model(world: W
     assert contests.every(world) == []
 
 
-def test_a_version_proved_on_rows_that_do_not_feed_its_model_is_only_told_of(world: World) -> None:
+def test_a_version_proved_on_foreign_rows_is_only_told_of(world: World) -> None:
     body = with_exam(world)
     detail = {"tenant": world.tenant, "model": "support", "version": 1, "dataset": "exam", "export": body["export"]}
 

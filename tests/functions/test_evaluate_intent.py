@@ -238,9 +238,7 @@ def test_a_verdict_of_before_an_upgrade_is_not_announced_again(world: World, bod
     assert "EvaluationCompleted" not in world.delivered
 
 
-def test_a_report_whose_verdict_is_announced_by_somebody_else_decides_nothing(
-    world: World, body: dict[str, Any]
-) -> None:
+def test_a_report_that_somebody_else_announces_decides_nothing(world: World, body: dict[str, Any]) -> None:
     Playing(knowing("v1"))
     found = ended(world, body)
     detail = {"tenant": world.tenant, "evaluation": found["id"], "model": "support", "candidate": 1, "stable": 0}

@@ -114,9 +114,7 @@ def test_a_version_that_can_t_answer_is_refused(
     assert contests.every(world) == []
 
 
-def test_a_version_that_could_not_be_verified_is_reported_on_and_not_promoted(
-    world: World, body: dict[str, Any]
-) -> None:
+def test_an_unverified_version_is_reported_on_and_not_promoted(world: World, body: dict[str, Any]) -> None:
     contests.changed(world, 2, status=VersionStatus.UNVERIFIED)
 
     assert compared(world, body, version=2, against=1) == (2, 1)

@@ -302,7 +302,7 @@ def test_what_was_taken_off_before_an_upgrade_stays_off_after_it(
     assert app.models.deployment(world.tenant, "support").knows_holds
 
 
-def test_an_evaluation_of_before_an_upgrade_does_not_undo_an_emergency_of_before_it(world: World) -> None:
+def test_an_evaluation_of_before_an_upgrade_undoes_no_emergency(world: World) -> None:
     [body] = contest(world, contests.lines(40))
     Playing(knowing("v1"))
     steps.decide(world, "activate", {"version": 1})

@@ -122,9 +122,7 @@ def test_texts_that_are_often_equal_are_compared(right: tuple[int, int]) -> None
 
 
 @pytest.mark.parametrize(("right", "baseline"), [((3, 0), 0), ((3, 5), 0), ((5, 6), 7)])
-def test_texts_that_are_equal_now_and_then_are_compared_with_a_word_of_warning(
-    right: tuple[int, int], baseline: int
-) -> None:
+def test_texts_that_are_equal_now_and_then_get_a_word_of_warning(right: tuple[int, int], baseline: int) -> None:
     evaluation = judged(*table(0, *right, 23 - sum(right)), baseline=baseline).model_copy(update={"free_text": 23})
 
     verdict = judge(evaluation)
