@@ -18,6 +18,7 @@ from tuneloop.domain.access import Scope
 
 SAID = "the purple heron dances at noon"
 LISTS = [operation for operation in OPERATIONS if "cursor" in operation.query]
+NAMES_OF_PROVIDERS = {"POST /v1/fine_tuning/jobs": {"model"}}  # a base model, where others have a tenant's own
 EVERYBODY_S = ("GET /v1/base-models", "GET /v1/budget")  # what is for sale, and what one has spent: nothing so far
 rivals = count()
 
@@ -80,6 +81,7 @@ def asked(operation: Operation, owner: Owner, key: str) -> Answer:
     unknown = set(operation.names) - owner.things.keys()
     assert not unknown, f"{operation.route}: make a thing for {unknown} in the fixture `owner`"
     fields = (operation.body or {}).get("properties", {}).keys() & owner.things.keys()
+    fields -= NAMES_OF_PROVIDERS.get(operation.route, set())
     return operation.send(owner.world, owner.things, key, **{name: owner.things[name] for name in fields})
 
 
