@@ -128,7 +128,7 @@ def _conversation_fault(messages: list[Message]) -> str | None:
         return "has no assistant message"
     if messages[-1]["role"] != "assistant":
         return "does not end with an assistant message"
-    if not any(message.get("weight", 1) for message in answers):
+    if all(message.get("weight") == 0 for message in answers):
         return "has no assistant message with weight 1"
     called: list[object] = []
     for number, message in enumerate(messages, start=1):

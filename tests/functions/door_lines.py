@@ -30,6 +30,7 @@ DUMP: Row = {"refusal": None, "annotations": [], "audio": None, "function_call":
 SDK_CALL: Row = {**CALL, "function": {**CALLED, "parsed_arguments": {"order": None}}}
 LITELLM: Row = {"provider_specific_fields": {"refusal": None}, "thinking_blocks": None, "reasoning_content": None}
 PARSED: Row = {"role": "assistant", "content": '{"a": [1, null]}', "parsed": {"a": [1, None]}}
+REFUSED = "$.messages[1].refusal"
 REFUSING: Row = {"type": "refusal", "refusal": "I can't."}
 
 
@@ -113,6 +114,7 @@ CLIENTS: list[Case] = [
         "unknown_key",
         "$.messages[1].annotations",
     ),
+    Case(asked(USER, {"role": "assistant", "content": "", "refusal": "No."}, USER), "unknown_key", REFUSED),
     Case(asked(USER, {**SAID, "audio": {"id": "audio_1"}}, USER), "unknown_key", "$.messages[1].audio"),
     Case(asked(USER, {**SAID, "reasoning_content": "Hm."}, USER), "unknown_key", "$.messages[1].reasoning_content"),
     Case(asked(USER, {**PARSED, "parsed": {"a": [1, None], "b": 2.5}}, USER), same_as=REPEATED),

@@ -48,5 +48,12 @@ def test_any_line_is_either_refused_or_can_be_trained_on(line: object) -> None:
         assert tokens_in_line(line) > 0
 
 
+def test_a_weight_that_is_null_is_none() -> None:
+    line = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello", "weight": None}]}
+
+    assert fault_in(line) is None
+    assert len(list(examples_in(line))) == 1
+
+
 def test_a_line_as_people_write_them_is_fine() -> None:
     assert fault_in(orjson.loads(orjson.dumps(intents(1)[0]))) is None

@@ -35,6 +35,15 @@ def test_an_assistant_may_be_silent_only_where_it_calls_tools() -> None:
         ChatRequest.model_validate({"model": "m", "messages": [calling | {"tool_calls": None}]})
 
 
+def test_a_refusal_stands_for_content_only_where_it_says_something() -> None:
+    refusing = {"role": "assistant", "content": None, "refusal": "I can't.", "function_call": None}
+
+    ChatRequest.model_validate({"model": "m", "messages": [refusing]})
+
+    with pytest.raises(ValidationError, match="content of a message with role 'assistant' is missing"):
+        ChatRequest.model_validate({"model": "m", "messages": [refusing | {"refusal": None}]})
+
+
 def test_a_fault_names_its_field_and_never_the_value() -> None:
     with pytest.raises(ValidationError) as invalid:
         ChatRequest.model_validate(ASKED | {"messages": [{"role": "my-secret", "content": "my-secret"}]})

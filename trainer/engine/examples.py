@@ -49,5 +49,5 @@ def examples_in(line: Mapping[str, Any]) -> Iterator[Example]:
     """Read the examples of one (valid) training line."""
     turns = [Turn(message["role"], text_of(message.get("content"))) for message in line["messages"]]
     for at, message in enumerate(line["messages"]):
-        if message["role"] == "assistant" and message.get("weight", 1):
+        if message["role"] == "assistant" and message.get("weight") != 0:  # one that is null is none
             yield Example(question_in(turns[:at]), Reply.of(message))

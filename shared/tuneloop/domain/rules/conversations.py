@@ -38,7 +38,7 @@ def message_problems(path: str, message: Any) -> Iterator[Found]:
         yield f"{path}.weight", "invalid_weight", "`weight` is 0 or 1 and stands on assistant messages only."
     has_calls = role == "assistant" and bool(message.get("tool_calls") or message.get("function_call"))
     unlearnable = list(unlearnable_problems(path, message)) if role == "assistant" else []
-    if "content" in message or not unlearnable:  # a refusal stands where the content would
+    if message.get("content") or not unlearnable:  # a refusal stands where the content would
         yield from content_problems(path, message, has_calls=has_calls)
     yield from unlearnable
     if role in ROLES:
