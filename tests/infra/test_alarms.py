@@ -101,9 +101,7 @@ def test_dead_letters_late_messages_late_events_and_server_errors_ring(template:
 
 
 @pytest.mark.parametrize("name", ["Examples", "Usage"])
-def test_failed_tries_are_not_late_and_the_last_of_them_is_before_the_dead_letter(
-    template: Template, name: str
-) -> None:
+def test_a_failed_try_is_not_late_and_the_alarm_precedes_the_dead_letter(template: Template, name: str) -> None:
     queue = template.of_type("AWS::SQS::Queue")[f"Queues/{name}"]
 
     late = alarms_of(template)[f"{name}Late"]["Threshold"]
