@@ -285,3 +285,26 @@ def test_what_was_tested_with_before_is_named_where_it_leaves_too_few(world: Wor
     assert f"Current: 5 to train on, {tested} for validation and test." in eligible["recommendation"]
     assert f"{tested} were tested with before and can't train; add others." in eligible["recommendation"]
     assert found["files"]["train"]["examples"] == 5
+
+
+def without_objects(world: World, export: str) -> None:
+    """An export whose objects somebody deleted, as he may."""
+    prefix = app.exports.get(world.tenant, "support", export).prefix
+    for each in world.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]:
+        world.s3.delete_object(Bucket=BUCKET, Key=each["Key"])
+
+
+def test_a_dataset_whose_trained_export_somebody_deleted_is_frozen_nonetheless(live: World) -> None:
+    trained(live, 45)
+    without_objects(live, exports(live)[0]["id"])
+
+    assert grown(live)["status"] == "frozen"
+
+
+def test_figures_of_a_deleted_export_are_those_of_the_filters(world: World) -> None:
+    collected(world, *steps.questions(20))
+    without_objects(world, frozen(world)["id"])
+
+    eligible = told(world, "eligibility")
+
+    assert (eligible["basis"], eligible["current_examples"]) == ("filters", 20)

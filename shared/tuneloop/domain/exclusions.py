@@ -126,5 +126,6 @@ def _held(count: int, rules: int) -> list[str]:
     if count <= 0:
         return []
     if rules == FIRST_RULES:  # any change has the latest rules hold, by which ten train before any validates
-        return [f"{count:,} {'was' if count == 1 else 'were'} drawn for those; change the dataset to divide it anew."]
+        are = "is" if count == 1 else "are"
+        return [f"{count:,} {are} held out by a draw or a split mark; change the dataset to divide it by newer rules."]
     return [f"{count:,} {'was' if count == 1 else 'were'} tested with before and can't train; add others."]

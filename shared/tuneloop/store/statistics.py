@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from tuneloop.domain.columns import Outcome, name_number
 from tuneloop.domain.counts import Counted, Statistics, statistics_of
 from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.errors import Stale
+from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.exports import export_id
 from tuneloop.domain.reviews import UNDECIDED
 from tuneloop.store import keys
@@ -67,8 +67,11 @@ def count_examples(
     counted_of = (revision, erased.latest, FORM, export.id if export else None)
     if kept and (kept.counted.revision, kept.erasures, kept.form, kept.counted.export) == counted_of:
         return kept.counted
-    with contents.blocks(tenant, name, revision, erased) as blocks:
+    try:
         outcomes = Outcomes(membership.all(export) if export else iter(()))
+    except NotFound:  # somebody deleted the export's objects, or an erasure moves them right now
+        export, outcomes = None, Outcomes(iter(()))
+    with contents.blocks(tenant, name, revision, erased) as blocks:
         examples = (each for block in blocks for each in _counted(block, outcomes, check))
         counted = statistics_of(
             examples,

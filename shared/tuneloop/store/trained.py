@@ -5,9 +5,12 @@ own rows; the fingerprints of their exports are made once, where there are none.
 fingerprints, which an erasure rewrites, so that what is erased is known to nobody here.
 """
 
+from contextlib import suppress
+
 from tuneloop.domain.datasets import Dataset
+from tuneloop.domain.errors import NotFound
 from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import TrainedExport
+from tuneloop.domain.exports import Export, TrainedExport
 from tuneloop.domain.fingerprints import TrainedUnits
 from tuneloop.store import keys
 from tuneloop.store.contents import Contents
@@ -60,8 +63,10 @@ class Trained:
         units = TrainedUnits(exports=self.exports(dataset))
         for identity in units.exports:
             if export := self._exports.find(dataset.tenant, dataset.id, identity):
-                backfill_fingerprints(
-                    export, contents=self._contents, membership=self._membership, objects=self._objects
-                )
-                units.add(self._fingerprints.rows(export, (Split.TRAIN,)))
+                with suppress(NotFound):  # somebody deleted the export's objects, or an erasure moves them right now
+                    self._add(export, units)
         return units
+
+    def _add(self, export: Export, units: TrainedUnits) -> None:
+        backfill_fingerprints(export, contents=self._contents, membership=self._membership, objects=self._objects)
+        units.add(self._fingerprints.rows(export, (Split.TRAIN,)))

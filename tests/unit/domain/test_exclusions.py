@@ -108,5 +108,5 @@ def test_a_shortage_says_what_is_there_what_is_held_out_and_why_there_is_not_mor
     assert shortage(10, 5, held=7) == told
     assert shortage(10, 5, held=7, marked=marked) == f"{marks} 6 were tested with before and can't train; add others."
     assert shortage(10, 5, held=7, marked=marked, rules=FIRST_RULES) == (
-        f"{marks} 6 were drawn for those; change the dataset to divide it anew."
+        f"{marks} 6 are held out by a draw or a split mark; change the dataset to divide it by newer rules."
     )
