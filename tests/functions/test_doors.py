@@ -212,7 +212,7 @@ def _shape(value: Any) -> Any:
         return {key: inner if key in ("role", "type") else _shape(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_shape(inner) for inner in value]
-    return "" if isinstance(value, str) and value else value
+    return "text" if isinstance(value, str) and value else value
 
 
 def _plain(content: Any) -> Any:
