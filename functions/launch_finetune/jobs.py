@@ -46,7 +46,7 @@ HOW = (
 UNHELD = (
     'Confirm the job as such with `metadata={{"{0}": "{1}"}}`; no sum can be held against a price that nobody knows.'
 )
-UNKNOWN_PRICE = "What training on this base model costs is not known here."
+UNKNOWN_PRICE = "What training on this file and base model costs is not known here."
 NAMES = {"base_model": "model", "dataset": "training_file"}  # of ours, as this wire has them
 NO_SUM = "10.00"  # what the refusal shows where no sum is known
 

@@ -7,13 +7,15 @@ from typing import Any
 
 from tuneloop.domain.estimates import minutes_of
 from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import Export
+from tuneloop.domain.exports import Export, ExportFile
 from tuneloop.domain.images import NO_IMAGES
 from tuneloop.domain.offers import Offer
 from tuneloop.domain.pricing import training_cost
 from tuneloop.domain.spending import UNCOUNTED, asked_of, evaluation_cost, month_of, usd
 from tuneloop.domain.training import ControlledRun
 from tuneloop.domain.training_costs import billable_of
+from tuneloop.store.image_lines import images_in
+from tuneloop.store.objects import Objects
 
 UNKNOWN_PRICE = "A confirmation: this base model's training price is not known."
 UNKNOWN_IMAGES = (
@@ -75,3 +77,16 @@ def reserving(run: ControlledRun, costs: Costs, now: datetime) -> ControlledRun:
     if (asked := costs.asked_usd) is None:
         return counted.noting(UNCOUNTED)
     return counted.model_copy(update={"reserved_usd": asked, "reserved_month": month_of(now)}) if asked else counted
+
+
+def with_images_counted(export: Export, objects: Objects) -> Export:
+    """An export whose images are counted; those of one that is older than the count are by reading its files."""
+    files = {
+        split: file if file.images is not None or split == Split.VALIDATION else _counted(file, objects)
+        for split, file in export.files.items()
+    }
+    return export.model_copy(update={"files": files})
+
+
+def _counted(file: ExportFile, objects: Objects) -> ExportFile:
+    return file.model_copy(update={"images": images_in(objects.lines(file.key))})

@@ -22,7 +22,7 @@ from launch_finetune.file_imports import (
     wait_for_imports,
 )
 from launch_finetune.pausing import pause_after
-from launch_finetune.spending import Costs, costs_of, reserving
+from launch_finetune.spending import Costs, costs_of, reserving, with_images_counted
 from tuneloop.domain.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.examples import Split
@@ -36,7 +36,6 @@ from tuneloop.domain.spending import MonthlySpending, Spending, month_of
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.base import FILE_NOT_READY, JOB_NOT_FOUND, JobRequest, Provider
-from tuneloop.store.image_lines import counted
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
 from tuneloop.store.spending import Spendings
@@ -74,7 +73,7 @@ class Submission:
         if self.run.has_no_job and (refusal := self._refusal(price)):
             return self._fail(refusal)
         if price and price.training_per_1m and self.run.has_no_job:
-            self.export = counted(self.export, self.objects)
+            self.export = with_images_counted(self.export, self.objects)
         costs = costs_of(self.run, self.export, price, is_first=is_first)
         reasons = [end_in_sight(price, self.now), costs.over(limit_usd)]
         for _ in range(TRIES):
