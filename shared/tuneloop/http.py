@@ -54,6 +54,9 @@ from tuneloop.wire.faults import LONGEST_PARAM, described
 
 ANSWER_WITHIN_S = 24.0  # of the 25 s that every answer has: a call to AWS pauses for up to one before it gives up
 GATEWAY_WAITS_S = 30.0  # then an HTTP API answers by itself, 503 `{"message":"Service Unavailable"}` (AWS, 2026-11)
+SUBJECTS = "/v1/subjects/"
+# Not every gateway brings every text to the route, a line break for one: "not found" must not be read as "erased".
+NOT_ERASED = 'Nothing was erased: `POST /v1/erasures` with {"subject": …} takes a subject that no path can carry.'
 STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.InvalidFile: HTTPStatus.BAD_REQUEST,  # OpenAI's own status, as for all that only its clients ask for
@@ -324,8 +327,11 @@ def _may_pass(error: ClientError) -> bool:
     return bool(status >= HTTPStatus.INTERNAL_SERVER_ERROR or PASSING & refusals(error))
 
 
-def _no_route() -> NotFound:
-    return NotFound("There is no such route: compare method and path with docs/openapi.json.", code="unknown_url")
+def _no_route(path: str = "") -> NotFound:
+    message = "There is no such route: compare method and path with docs/openapi.json."
+    if path.startswith(SUBJECTS):
+        message = f"{message} {NOT_ERASED}"
+    return NotFound(message, code="unknown_url")
 
 
 def _no_parameter(name: str, known: frozenset[str]) -> errors.InvalidInput:
@@ -356,7 +362,7 @@ def waited_s(event: dict[str, Any], now: datetime) -> float:
 def _routed(event: dict[str, Any]) -> dict[str, Any]:
     """The event with its route as it is registered and the route's own path; NotFound where it has another path."""
     if (texts := texts_in(event["routeKey"], event["rawPath"])) is None:
-        raise _no_route()
+        raise _no_route(event["rawPath"])
     route = event["routeKey"].replace(GREEDY, "}")
     return {**event, "routeKey": route, "rawPath": path_with(route, texts)}
 

@@ -3,11 +3,13 @@
 import gzip
 import http.client
 import json
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.conftest import Command
+from tuneloop.domain.erasures import subject_hash
 from tuneloop.domain.limits import BODY_BYTES
 
 JSON = {"content-type": "application/json"}
@@ -77,3 +79,24 @@ def test_a_body_is_counted_in_bytes_and_taken_as_it_is(command: Command) -> None
     assert post(b'{"id": "\xff"}', **FORM) == (422, "invalid_unicode")
     assert post(packed, **JSON, **{"content-encoding": "gzip"}) == (422, "unsupported_encoding")
     assert post(b"x" * (7 << 20), **JSON) == (413, None)  # the gateway's own refusal: it never reached us
+
+
+@pytest.mark.parametrize(
+    ("sent", "subject"),
+    [
+        ("%F0%9F%98%80", "\U0001f600"),
+        ("a%2Fb", "a/b"),
+        ("100%25", "100%"),
+        ("100%2525", "100%25"),
+        ("a%20b+c", "a b+c"),
+    ],
+)
+def test_any_subject_is_erased_by_its_path(sent: str, subject: str, command: Command) -> None:
+    command.key = command.ok("keys", "create", "edges", "--scope", "collect").split()[-1]
+    place = urlsplit(command.stack.base_url)
+    with closing(http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)) as connection:
+        connection.request("DELETE", f"/v1/subjects/{sent}", headers={"authorization": f"Bearer {command.key}"})
+        answer = connection.getresponse()
+        erased = json.loads(answer.read())
+
+    assert (answer.status, erased["subject"]) == (202, subject_hash("edges", subject))

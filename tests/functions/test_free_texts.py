@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.examples import chat
 from tests.functions.front import front
 from tests.functions.test_http import refused
-from tests.world import Answer, World
+from tests.world import Answer, World, http_event, invoke
 from tuneloop.app import app
 from tuneloop.domain.erasures import subject_hash
 from tuneloop.domain.limits import SUBJECT_CHARACTERS
@@ -97,6 +97,15 @@ def test_any_text_in_a_path_arrives_as_it_was(world: World, subject: str) -> Non
 @pytest.mark.parametrize("path", ["%ff", "%ed%a0%80", "x" * (SUBJECT_CHARACTERS + 1)], ids=lambda path: path[:9])
 def test_what_no_subject_can_be_is_told_by_its_name(path: str, world: World) -> None:
     refused(world.call(ERASE, f"/v1/subjects/{path}"), 422, param="subject")
+
+
+def test_a_subject_that_its_route_did_not_get_is_told_not_to_be_erased(world: World) -> None:
+    event = http_event("DELETE /v1/subjects/x", "/v1/subjects/a\nb", None, world.key, {}) | {"routeKey": "$default"}
+
+    answer = invoke("complete-chat", event)
+
+    assert answer["statusCode"] == 404
+    assert "Nothing was erased: `POST /v1/erasures`" in answer["body"]
 
 
 def test_no_subject_at_all_is_no_route(client: httpx2.Client) -> None:
