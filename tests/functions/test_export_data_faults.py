@@ -115,7 +115,7 @@ def test_a_run_that_waits_for_such_an_export_fails_with_its_reason(world: World)
     assert (found["status"], found["error"]["code"]) == ("failed", "corrupt_segment")
     assert key in found["error"]["message"]
     world.s3.put_object(Bucket=BUCKET, Key=key, Body=before)
-    second = world.call("POST /v1/training-runs", "/v1/training-runs", {"dataset": "support"}).body["id"]
+    second = world.call("POST /v1/training-runs/{run}/retry", f"/v1/training-runs/{run}/retry").body["id"]
     world.schedule("launch-finetune")
     assert run_of(world, second)["status"] == "requested"  # the failure came before it was asked for
 
