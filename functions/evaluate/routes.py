@@ -10,7 +10,8 @@ from tuneloop.domain.errors import Conflict
 from tuneloop.domain.evaluation import EvaluationView, Intent
 from tuneloop.domain.ids import Name as Id
 from tuneloop.domain.registry import VersionNumber
-from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
+from tuneloop.domain.repeats import retries_in
+from tuneloop.http import Api, Cursor, Limit, ListOf, Name, RetryCount, listed
 
 api = Api(app)
 
@@ -34,12 +35,12 @@ class NewEvaluation(BaseModel):
 
 
 @api.route("POST /v1/evaluations", Scope.TRAIN, status=202)
-def create_evaluation(new: NewEvaluation) -> EvaluationView:
+def create_evaluation(new: NewEvaluation, retry_count: RetryCount = None) -> EvaluationView:
     """Compare two versions on held-out examples and report; poll the answer's id. A report decides nothing.
 
     `promote: true` takes the scope `deploy` too, and a comparison with what serves now, on the model's own dataset: a
     version that proves better is then activated. Asking again gives the same evaluation, raised to `promote` if that is
-    asked for, or another attempt at it where it ended in an `error`.
+    asked for, or another attempt at it where it ended in an `error`; a call that an SDK repeats makes none.
     """
     if new.promote:
         api.caller.require(Scope.DEPLOY)
@@ -56,7 +57,7 @@ def create_evaluation(new: NewEvaluation) -> EvaluationView:
         evaluations=app.evaluations,
         models=app.models,
         now=utc_now(),
-        again=True,
+        again=not retries_in(retry_count),
     )
     return EvaluationView.model_validate(evaluation.model_dump())
 

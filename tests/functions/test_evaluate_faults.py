@@ -119,6 +119,18 @@ def test_what_ended_in_an_error_may_be_asked_for_again_without_another_look(worl
     assert ended(world, body | {"version": steps.registered(world, prompt="v2")})["look"] == 2
 
 
+def test_a_call_that_an_sdk_repeats_makes_no_other_attempt(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    Playing(lambda _: contests.refused())
+    failed = ended(world, body)
+
+    repeat = {"x-stainless-retry-count": "1"}
+    answer = world.call_with(repeat, "POST /v1/evaluations", contests.EVALUATIONS, body)
+
+    assert (answer.status, answer.body["id"], answer.body["status"]) == (202, failed["id"], "failed")
+    assert [each["id"] for each in contests.every(world)] == [failed["id"]]
+
+
 def test_a_version_that_is_announced_again_does_not_repeat_what_failed(world: World) -> None:
     [body] = contest(world, contests.lines(ROWS))
     Playing(lambda _: contests.refused())
