@@ -59,7 +59,7 @@ def tidy_exports(
 def tidy_answers(
     evaluation: Evaluation, *, evaluations: Evaluations, objects: Objects, quiet: timedelta, now: datetime
 ) -> int:
-    """The same with the answers of an evaluation; with what it asked them by, once it has ended."""
+    """Delete what no evaluation names any more of its answers, and once it has ended also what it asked them by."""
     prefix = f"evaluations/{evaluation.tenant}/{evaluation.id}/"
 
     def named() -> set[str]:

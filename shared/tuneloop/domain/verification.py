@@ -20,7 +20,8 @@ UNDER_WAY = "Its provider's word that it has this model; that takes seconds."
 BY_REQUEST = "it was registered with `verify` as false"
 NO_WAY = "its provider has no list of models to look into, or none that says what can be called"
 NAMED_BY_A_PERSON = (
-    "A person, who may activate it by its number: {0}. `…/versions/{1}/deploy` has its provider asked anew."
+    "A person: nobody could check that the provider has this model ({0}). Activate it by its number if you trust it, "
+    "or POST …/versions/{1}/deploy to ask again."
 )
 
 
