@@ -10,8 +10,9 @@ import orjson
 
 from infra.stage import ROOT
 from tuneloop.domain.evaluation import FEWEST_ROWS
-from tuneloop.domain.offers import Offer, epochs_of
-from tuneloop.domain.pricing import inference_cost, training_cost
+from tuneloop.domain.offers import Offer
+from tuneloop.domain.pricing import inference_cost
+from tuneloop.domain.training_costs import billable_of
 from tuneloop.tokens import count_messages
 
 SAMPLE = ROOT / "local" / "data" / "support.jsonl"
@@ -55,7 +56,7 @@ def plan(offer: Offer | None, sample: Path = SAMPLE) -> Plan:
     """The first lines of the sample, test after train, and what they cost where that base model is offered."""
     lines = sample.read_bytes().splitlines()[: TRAIN_LINES + TEST_LINES]
     train, test = lines[:TRAIN_LINES], lines[TRAIN_LINES:]
-    trained = sum(map(_tokens, train)) * epochs_of(offer, None, len(train))
+    training = billable_of(offer, len(train), sum(map(_tokens, train))).cost(offer)
     prompts = sum(_tokens(line) + PROMPT_EXTRA for line in test) + PROMPT_EXTRA  # the last: one answer to one user
     answers = [
         inference_cost(offer, prompts, ANSWER_TOKENS * (len(test) + 1), is_finetuned=tuned) for tuned in (True, False)
@@ -63,7 +64,7 @@ def plan(offer: Offer | None, sample: Path = SAMPLE) -> Plan:
     dear = None if None in answers else sum((cost for cost in answers if cost is not None), Decimal(0))
     storage = (offer and offer.storage_per_month) or Decimal(0)
     is_timed = offer is not None and offer.training_minutes is not None
-    return Plan(train, test, training_cost(offer, trained), dear, storage, is_timed)
+    return Plan(train, test, training, dear, storage, is_timed)
 
 
 def question_in(line: bytes) -> str:

@@ -52,3 +52,11 @@ def test_no_function_folder_is_missing_from_the_table() -> None:
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
 
     assert folders == {spec.package for spec in FUNCTIONS}
+
+
+def test_one_module_says_what_a_run_is_billed_for() -> None:
+    inside = {"training_costs.py", "offers.py"}
+
+    multiplying = {path.name for path in files() if "epochs_of(" in path.read_text("utf-8")}
+
+    assert multiplying <= inside, "use `training_costs.billable_of`: an estimate and a bill must not differ"
