@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.examples import PROMPT_ROLES, Example, JsonObject, Split, canonical, text_of
-from tuneloop.domain.ids import digest, unit_interval
+from tuneloop.domain.ids import unit_interval
 from tuneloop.domain.policy import DEFAULT, FIRST_RULES, LARGEST_SHARE, LATEST_RULES, LEAST_TRAINED, Policy
 from tuneloop.domain.statistics import alpha_per_look, rows_needed
 
@@ -31,16 +31,11 @@ class Shares:
     test: float
 
 
-def unit_of(example: Example) -> str:
-    """The hash of everything before the answer, letters folded, white space squeezed.
+def folded_prompt(example: Example) -> str:
+    """Everything before the answer as one text, letters folded, white space squeezed, each message led by its role.
 
     System messages count only where nobody else says anything: they are the same in most examples.
     """
-    return digest(folded_prompt(example))
-
-
-def folded_prompt(example: Example) -> str:
-    """Everything before the answer as one text, letters folded, white space squeezed, each message led by its role."""
     return " ".join([f"{message['role']}:{said_in(message)}" for message in spoken_in(example)]).casefold()
 
 
@@ -83,13 +78,8 @@ def divided(examples: int, policy: Policy, marked: Mapping[Split, int]) -> dict[
     return {Split.TRAIN: examples - sum(held.values()), **held}
 
 
-def place(unit: str, salt: str, shares: Shares) -> Split:
-    """The split of a unit: test from the low end of the unit interval, validation next, the rest train."""
-    return split_at(unit_interval(salt, unit), shares)
-
-
 def split_at(position: float, shares: Shares) -> Split:
-    """The split of a unit that the draw has put at this position of the unit interval."""
+    """The split at a position of the unit interval: test at the low end, validation next, and the rest trains."""
     if position < shares.test:
         return Split.TEST
     return Split.VALIDATION if position < shares.test + shares.validation else Split.TRAIN

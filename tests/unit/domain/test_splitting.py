@@ -19,9 +19,9 @@ from tuneloop.domain.splitting import (
     Place,
     Shares,
     assign,
-    place,
+    folded_prompt,
     plan_shares,
-    unit_of,
+    split_at,
 )
 
 IN_PARTS = [
@@ -69,14 +69,14 @@ def drawn(count: int, salt: str) -> int:
     ids=["answer", "case and space", "system", "folded", "parts"],
 )
 def test_the_same_question_is_the_same_unit(one: Example, other: Example) -> None:
-    assert unit_of(one) == unit_of(other)
+    assert folded_prompt(one) == folded_prompt(other)
 
 
 @given(
     st.lists(st.sampled_from("abc"), min_size=1, max_size=3), st.lists(st.sampled_from("abc"), min_size=1, max_size=3)
 )
 def test_another_question_is_another_unit(one: list[str], other: list[str]) -> None:
-    assert (unit_of(an_example(" ".join(one))) == unit_of(an_example(" ".join(other)))) == (one == other)
+    assert (folded_prompt(an_example(" ".join(one))) == folded_prompt(an_example(" ".join(other)))) == (one == other)
 
 
 def test_what_was_said_before_belongs_to_the_question() -> None:
@@ -88,7 +88,7 @@ def test_what_was_said_before_belongs_to_the_question() -> None:
 
     turns = [{"role": "user", "content": "My card?"}, {"role": "assistant", "content": "On its way."}]
 
-    assert len({unit_of(asked()), unit_of(asked(*turns)), unit_of(asked(turns[0]))}) == 3
+    assert len({folded_prompt(asked()), folded_prompt(asked(*turns)), folded_prompt(asked(turns[0]))}) == 3
 
 
 def test_another_picture_is_another_question() -> None:
@@ -100,8 +100,8 @@ def test_another_picture_is_another_question() -> None:
         assert isinstance(found, Example)
         return found
 
-    assert unit_of(shown("https://example.org/1.png")) != unit_of(shown("https://example.org/2.png"))
-    assert unit_of(shown("https://example.org/1.png")) == unit_of(shown("https://example.org/1.png"))
+    assert folded_prompt(shown("https://example.org/1.png")) != folded_prompt(shown("https://example.org/2.png"))
+    assert folded_prompt(shown("https://example.org/1.png")) == folded_prompt(shown("https://example.org/1.png"))
 
 
 @pytest.mark.parametrize("units", [0, 1, FEWEST_FOR_TEST - 1])
@@ -143,17 +143,17 @@ def test_the_test_share_stays_in_its_bounds_and_falls_with_more_prompts(units: i
     assert SMALLEST_TEST_SHARE <= next_share <= share <= LARGEST_TEST_SHARE
 
 
-@given(st.text(max_size=8), st.text(max_size=8), st.floats(0, 0.4), st.floats(0, 0.4))
-def test_a_larger_test_share_only_adds_to_the_test_set(unit: str, salt: str, one: float, other: float) -> None:
-    small, large = (place(unit, salt, Shares(0.1, share)) for share in sorted((one, other)))
+@given(st.floats(0, 1), st.floats(0, 0.4), st.floats(0, 0.4))
+def test_a_larger_test_share_only_adds_to_the_test_set(position: float, one: float, other: float) -> None:
+    small, large = (split_at(position, Shares(0.1, share)) for share in sorted((one, other)))
 
     if small == Split.TEST:
         assert large == Split.TEST
 
 
 def test_shares_are_kept_and_another_salt_draws_another_set() -> None:
-    units = [digest(number) for number in range(4000)]
-    first, second = ([place(unit, salt, Shares(0.1, 0.2)) for unit in units] for salt in ("s1", "s2"))
+    units = bundles(*range(4000)).values()
+    first, second = ([unit.place(salt, Shares(0.1, 0.2)).split for unit in units] for salt in ("s1", "s2"))
 
     assert 720 < first.count(Split.TEST) < 880
     assert 330 < first.count(Split.VALIDATION) < 470
