@@ -15,8 +15,8 @@ from tuneloop.domain.diagnosis import is_no_row, problem_of_file
 from tuneloop.domain.examples import Problem
 from tuneloop.domain.exclusions import shortage
 from tuneloop.domain.lengths import Lengths
-from tuneloop.domain.policy import DEFAULT, Policy
-from tuneloop.domain.warnings import LEAST_EXAMPLES, Answers, Duplicates, FileWarning, Noted
+from tuneloop.domain.policy import DEFAULT, LEAST_TRAINED, Policy
+from tuneloop.domain.warnings import Answers, Duplicates, FileWarning, Noted
 from tuneloop.inspection import Inspected
 
 ERRORS_KEPT = 10_000
@@ -128,8 +128,8 @@ class Findings:
         if self.error_count > ERRORS_KEPT:
             kept = f"Only the first {ERRORS_KEPT:,} of {self.error_count:,} errors are listed."
             yield FileWarning(code="more_errors", message=kept, count=self.error_count - ERRORS_KEPT, lines=[])
-        if 0 < valid < LEAST_EXAMPLES:
-            few = f"{shortage(LEAST_EXAMPLES, valid)} OpenAI trains well on 50 to 100."
+        if 0 < valid < LEAST_TRAINED:
+            few = f"{shortage(LEAST_TRAINED, valid)} OpenAI trains well on 50 to 100."
             yield FileWarning(code="too_few_examples", message=few, count=valid, lines=[])
         if 0 < self.preferences < valid:
             mixed = "Some lines are preference pairs, the others supervised. A run learns from one of the two."

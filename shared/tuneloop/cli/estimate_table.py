@@ -6,7 +6,9 @@ from rich.table import Column, Table
 from tuneloop.domain.estimates import Estimate, ImageTokens, UsdRange
 from tuneloop.providers.catalog import ANY_MODEL
 
-WIDEST = 200  # characters: the lines of a table aren't broken, as notes stand between them
+# Characters of a line. Notes stand between the lines of the table, so an estimate is one line on a narrow terminal too,
+# and rich cuts off what is longer: with the largest numbers that may be asked for, today's catalog needs 150.
+WIDEST = 200
 
 
 def show(provider: str, found: list[Estimate]) -> None:

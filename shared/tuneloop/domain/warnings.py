@@ -20,7 +20,6 @@ SHAPES = 1_000
 FIELDS = 200  # of an answer; one with more is an object and nothing else
 DUPLICATES_AMONG = 750_000  # examples of a file: 9 MB
 SHARDS = 256
-LEAST_EXAMPLES = 10  # that OpenAI trains on, read 2026-11
 
 Shape = tuple[str, ...] | frozenset[tuple[str, str]]
 TEXT: Shape = ("text",)
