@@ -7,14 +7,16 @@ from tuneloop.domain.registry import Deployment, Version, VersionStatus
 from tuneloop.store.models import Models
 
 
-class Pair(NamedTuple):
+class VersionPair(NamedTuple):
     """A version and the one that it is compared with."""
 
     version: Version
     against: Version
 
 
-def resolve_pair(tenant: str, model: str, number: int, against: int | None, *, promotes: bool, models: Models) -> Pair:
+def resolve_pair(
+    tenant: str, model: str, number: int, against: int | None, *, promotes: bool, models: Models
+) -> VersionPair:
     """The versions to compare; Conflict or InvalidInput where they can't be, or where the verdict could not be used."""
     version = models.version(tenant, model, number)
     deployment = models.deployment(tenant, model)
@@ -24,13 +26,13 @@ def resolve_pair(tenant: str, model: str, number: int, against: int | None, *, p
     if other == number:
         message = f"against: version {number} can't be compared with itself; name another version of {model}."
         raise InvalidInput(message, param="against", code="same_version")
-    pair = Pair(version, models.version(tenant, model, other))
+    pair = VersionPair(version, models.version(tenant, model, other))
     _require_answers(pair.version, "version")
     _require_answers(pair.against, "against")
     return pair
 
 
-def resolve_export(pair: Pair, dataset: str | None, export: str | None) -> tuple[str, str]:
+def resolve_export(pair: VersionPair, dataset: str | None, export: str | None) -> tuple[str, str]:
     """The dataset and export to compare on: those named, else the version's own, else the other version's own."""
     own = next((one for one in pair if one.dataset and one.export), None)
     dataset = dataset or (own.dataset if own else None)

@@ -18,7 +18,7 @@ from tuneloop.domain.images import NO_IMAGES, ImageUnits
 from tuneloop.domain.policy import Policy
 from tuneloop.domain.words import name_in
 from tuneloop.providers.catalog import (
-    Place,
+    TrainingPlace,
     base_models,
     dated_name,
     named_models,
@@ -103,7 +103,7 @@ def basis_of_count(known: Known | None, policy: Policy, examples: int | None, av
 
 def places_wanted(
     dataset: Dataset, provider: str | None, base_model: str | None, *, default: str, known: Collection[str]
-) -> list[Place]:
+) -> list[TrainingPlace]:
     """The base models to price: the one that is asked for, else all that a provider lists, the dataset's own first.
 
     `known` are the stage's providers, beside those of the catalog. Conflict for a provider that nobody knows,
@@ -120,16 +120,16 @@ def places_wanted(
         if not is_own and named_models(at) and price_of(at, wanted) is None:
             refusal = unknown_base_model(at, base_model, named_models(at))
             raise InvalidInput(refusal.message, param=refusal.param, code=refusal.code)
-        return [Place(at, wanted)]
+        return [TrainingPlace(at, wanted)]
     names = base_models(at, dated_name(at, dataset.base_model)) if at == own else named_models(at)
     if not names:
         message = f"base_model: name one of {at}'s; the catalog lists none of them."
         raise InvalidInput(message, param="base_model", code="missing")
-    return [Place(at, name) for name in names]
+    return [TrainingPlace(at, name) for name in names]
 
 
 def estimates(
-    basis: Basis, places: Iterable[Place], *, n_epochs: int | None = None, calls: int | None = None
+    basis: Basis, places: Iterable[TrainingPlace], *, n_epochs: int | None = None, calls: int | None = None
 ) -> list[Estimate]:
     """The estimate for each of these base models; with epochs that somebody chose, as a run of them would have."""
     chosen = {"n_epochs": n_epochs} if n_epochs else {}

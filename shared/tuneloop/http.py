@@ -37,8 +37,8 @@ from tuneloop.forms import Form
 from tuneloop.observability import log_failure, logger
 from tuneloop.routines import (
     GREEDY,
-    Kind,
     Route,
+    TextKind,
     arguments,
     check_kinds,
     family_or_name,
@@ -136,7 +136,7 @@ class Api:
         self.resolver = _Resolver(enable_validation=True, json_body_deserializer=parse_json)
         self.scopes: dict[str, Scope] = {}
         self.queries: dict[str, frozenset[str]] = {}
-        self.kinds: dict[str, dict[str, Kind]] = {}  # what numbers and dates in a route's path and query look like
+        self.kinds: dict[str, dict[str, TextKind]] = {}  # what numbers and dates in a route's path and query look like
         self.families: dict[str, str] = {}
         self.bodies: set[str] = set()  # the routes that take one
         self.unkeyed: set[str] = set()  # the routes that take a signature in place of a key

@@ -18,7 +18,7 @@ GREEDY = "+}"  # the end of a route whose last place takes all that is left of a
 Route = Callable[..., Any]
 
 
-class Kind(NamedTuple):
+class TextKind(NamedTuple):
     """What a text in a path or a query has to look like: what is said of others, under pydantic's code for them."""
 
     looks: re.Pattern[str]
@@ -26,12 +26,12 @@ class Kind(NamedTuple):
     code: str
 
 
-KINDS: dict[type, Kind] = {
-    int: Kind(WHOLE, faults.WHOLE, "int_parsing"),
-    float: Kind(PLAIN, faults.NUMBER, "float_parsing"),
+KINDS: dict[type, TextKind] = {
+    int: TextKind(WHOLE, faults.WHOLE, "int_parsing"),
+    float: TextKind(PLAIN, faults.NUMBER, "float_parsing"),
     # A number would be taken for seconds since 1970.
-    date: Kind(re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII), faults.DATE, "date_parsing"),
-    datetime: Kind(re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.ASCII), faults.TIME, "datetime_parsing"),
+    date: TextKind(re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII), faults.DATE, "date_parsing"),
+    datetime: TextKind(re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.ASCII), faults.TIME, "datetime_parsing"),
 }
 
 
@@ -49,7 +49,7 @@ def query_of(routine: Route, path: str) -> frozenset[str]:
     )
 
 
-def kinds_of(routine: Route, path: str) -> dict[str, Kind]:
+def kinds_of(routine: Route, path: str) -> dict[str, TextKind]:
     """What the texts of a route's path and query must look like that aren't just texts, by their names."""
     found = {}
     for argument in arguments(routine):
@@ -61,7 +61,7 @@ def kinds_of(routine: Route, path: str) -> dict[str, Kind]:
     return found
 
 
-def check_kinds(kinds: Mapping[str, Kind], texts: Mapping[str, str]) -> None:
+def check_kinds(kinds: Mapping[str, TextKind], texts: Mapping[str, str]) -> None:
     """InvalidInput for a text that isn't of its kind: what pydantic takes beyond that is nothing that anybody means."""
     for name, text in texts.items():
         if (kind := kinds.get(name)) and not kind.looks.fullmatch(text):

@@ -23,7 +23,7 @@ from tuneloop.files import Settings, lines_of
 from tuneloop.parsing import record_of
 from tuneloop.providers.catalog import (
     RECOMMENDED,
-    Place,
+    TrainingPlace,
     base_models,
     dated_name,
     is_local,
@@ -66,7 +66,7 @@ EpochsOption = Annotated[int | None, whole_option(1, 50, text="Epochs that a run
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
-class Counted(NamedTuple):
+class EstimateInput(NamedTuple):
     """What is estimated for: its basis, and what is said of it, as JSON has it and in words; `told` are sentences."""
 
     basis: Basis
@@ -106,7 +106,7 @@ def estimate_cost(
     _print(places[0].provider, counted, found, is_one=base_model is not None)
 
 
-def _print(provider: str, counted: Counted, found: list[Estimate], *, is_one: bool) -> None:
+def _print(provider: str, counted: EstimateInput, found: list[Estimate], *, is_one: bool) -> None:
     """The estimates as a table; base models whose price isn't known are named below it unless there are no others."""
     known = [each for each in found if is_one or each.estimated_cost_usd] or found
     others = [each.base_model for each in found if each not in known]
@@ -123,15 +123,15 @@ def _print(provider: str, counted: Counted, found: list[Estimate], *, is_one: bo
         typer.echo(sentence)
 
 
-def _of_count(examples: int, average_tokens: int | None, settings: Settings) -> Counted:
+def _of_count(examples: int, average_tokens: int | None, settings: Settings) -> EstimateInput:
     tokens = average_tokens or ASSUMED_TOKENS
     assumed = "" if average_tokens else ", as is assumed without --average-tokens"
     sums = {"examples": examples, "average_tokens": tokens}
     words = f"{examples:,} examples of {tokens:,} tokens{assumed}"
-    return Counted(Basis.of_count(examples, examples * tokens, policy=settings.policy), sums, words)
+    return EstimateInput(Basis.of_count(examples, examples * tokens, policy=settings.policy), sums, words)
 
 
-def _of_file(file: Path, settings: Settings) -> Counted:
+def _of_file(file: Path, settings: Settings) -> EstimateInput:
     with kept(file) as readable:
         report = validate(Task(readable, settings=settings))
         if report.broken or not report.valid:
@@ -159,7 +159,7 @@ def _of_file(file: Path, settings: Settings) -> Counted:
     words = f"{report.valid:,} examples{shown} ({report.invalid:,} lines can't be used)"
     is_plain = not reasons and LENGTH_NOTES[LengthBasis.SHORT_MESSAGES] not in found.notes
     told = () if is_plain else (*(each.message for each in reasons), *found.notes)
-    return Counted(basis, {**sums, "images": images.images}, words, told)
+    return EstimateInput(basis, {**sums, "images": images.images}, words, told)
 
 
 def _examples_in(file: Path, settings: Settings) -> Iterator[Example]:
@@ -185,7 +185,7 @@ def _answer_tokens(file: Path, settings: Settings) -> float | None:
     return sum(counted) / len(counted) if counted else None
 
 
-def _places(provider: str | None, base_model: str | None, settings: Settings) -> list[Place]:
+def _places(provider: str | None, base_model: str | None, settings: Settings) -> list[TrainingPlace]:
     """The base models to price: the one that is named, else all of a provider's, the recommended or own one first."""
     if provider is not None and not listed_models(provider):
         refuse(f"The catalog lists no base model of {provider!r}; it lists: {', '.join(providers())}.")
@@ -195,18 +195,18 @@ def _places(provider: str | None, base_model: str | None, settings: Settings) ->
     own = settings.base_model if name == (settings.provider or RECOMMENDED.provider) else None
     is_known = own is not None and price_of(name, own) is not None
     names = base_models(name, dated_name(name, own)) if own and is_known else listed_models(name)
-    places = [Place(name, each) for each in names if not is_local(each) or each == own]
+    places = [TrainingPlace(name, each) for each in names if not is_local(each) or each == own]
     if not places:
         refuse(f"The catalog lists no base model of {name!r}, the dataset's provider; name one with --provider.")
     return places
 
 
-def _named(provider: str | None, base_model: str) -> Place:
+def _named(provider: str | None, base_model: str) -> TrainingPlace:
     """Where a base model is trained, by any of its names."""
     found = places_of(f"{provider}/{base_model}" if provider else base_model)
     if found:
         at = found[0][0]
-        return Place(at, dated_name(at, base_model.removeprefix(f"{at}/")))
+        return TrainingPlace(at, dated_name(at, base_model.removeprefix(f"{at}/")))
     there = "; ".join(
         f"{each} has {', '.join(name for name in named_models(each) if not is_local(name))}"
         for each in ([provider] if provider else providers())

@@ -16,7 +16,7 @@ from tuneloop.domain.errors import Conflict, InvalidInput
 from tuneloop.domain.estimates import Basis, Estimate, estimate
 from tuneloop.domain.evaluation import FEWEST_ROWS
 from tuneloop.domain.images import ImageUnits
-from tuneloop.providers.catalog import Place, dated_name, price_of
+from tuneloop.providers.catalog import TrainingPlace, dated_name, price_of
 
 PAGE = 100
 ModelArgument = Annotated[str, typer.Argument(help="The model whose base is about to go.")]
@@ -50,7 +50,7 @@ def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -
     console.print(f"Version {last['version']} {then}; `tuneloop runs show {run}` shows its run.")
 
 
-def _require_way(api: ApiClient, model: str, version: dict[str, Any], place: Place) -> None:
+def _require_way(api: ApiClient, model: str, version: dict[str, Any], place: TrainingPlace) -> None:
     """Refuse a place where the model is already, or data that feeds another model."""
     if place == _of(version):
         raise Conflict(f"{model} is trained on {place} already.", code="already_there")
@@ -62,7 +62,7 @@ def _require_way(api: ApiClient, model: str, version: dict[str, Any], place: Pla
         )
 
 
-def _require_trainable(api: ApiClient, version: dict[str, Any], place: Place) -> None:
+def _require_trainable(api: ApiClient, version: dict[str, Any], place: TrainingPlace) -> None:
     """Refuse what the stage would refuse, before anything is priced or asked; its own check says so, and why.
 
     The stage may have no such provider or no key for it, and the base model may be unknown there or not take such data.
@@ -81,26 +81,26 @@ def _version(api: ApiClient, model: str) -> dict[str, Any]:
     return next((one for one in made if one["number"] == stable), made[0])
 
 
-def _of(version: dict[str, Any]) -> Place:
-    return Place(version["provider"], version["base_model"])
+def _of(version: dict[str, Any]) -> TrainingPlace:
+    return TrainingPlace(version["provider"], version["base_model"])
 
 
-def _place(said: str) -> Place:
+def _place(said: str) -> TrainingPlace:
     provider, slash, base_model = said.partition("/")
     if not (provider and slash and base_model):
         raise InvalidInput("--to: must be PROVIDER/BASE, such as bedrock/amazon.nova-lite-v1:0.", param="to")
-    return Place(provider, dated_name(provider, base_model))
+    return TrainingPlace(provider, dated_name(provider, base_model))
 
 
-def _successor(version: dict[str, Any]) -> Place:
+def _successor(version: dict[str, Any]) -> TrainingPlace:
     offer = price_of(*_of(version))
     if offer is None or offer.successor is None:
         message = f"No successor of {_of(version)} is known: name one with --to PROVIDER/BASE."
         raise Conflict(message, code="no_successor")
-    return Place(offer.successor.provider, offer.successor.base_model)
+    return TrainingPlace(offer.successor.provider, offer.successor.base_model)
 
 
-def _estimate(api: ApiClient, version: dict[str, Any], place: Place) -> Estimate:
+def _estimate(api: ApiClient, version: dict[str, Any], place: TrainingPlace) -> Estimate:
     files = api.get(f"/datasets/{version['dataset']}/exports/{version['export']}")["files"]
     train, test = files["train"], files["test"]
     images = ImageUnits.model_validate(train["images"]) if train.get("images") else None
@@ -115,11 +115,11 @@ def _cost(found: Estimate) -> str:
     return f"{tokens}, for nothing" if cost.high == Decimal(0) else f"{tokens}, about ${cost.low:,.2f}-{cost.high:,.2f}"
 
 
-def _launched(api: ApiClient, version: dict[str, Any], place: Place) -> str:
+def _launched(api: ApiClient, version: dict[str, Any], place: TrainingPlace) -> str:
     return str(api.post("/training-runs", _wanted(version, place))["id"])
 
 
-def _wanted(version: dict[str, Any], place: Place) -> dict[str, Any]:
+def _wanted(version: dict[str, Any], place: TrainingPlace) -> dict[str, Any]:
     """The request for a run that trains a version's export at a place."""
     return {"dataset": version["dataset"], "export": version["export"], **place._asdict()}
 

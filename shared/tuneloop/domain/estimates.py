@@ -18,7 +18,7 @@ from tuneloop.domain.exclusions import shortage
 from tuneloop.domain.images import NO_IMAGES, ImageUnits
 from tuneloop.domain.offers import Minutes, Offer
 from tuneloop.domain.policy import DEFAULT, LEAST_TRAINED, Policy
-from tuneloop.domain.pricing import Tokens, Usd, call_cost, training_cost
+from tuneloop.domain.pricing import CallTokens, Usd, call_cost, training_cost
 from tuneloop.domain.splitting import ASSUMED_DISCORDANCE, divided
 from tuneloop.domain.statistics import alpha_per_look, smallest_detectable_difference
 from tuneloop.domain.training_costs import Billable, billable_of, epochs_in, images_asked
@@ -252,7 +252,7 @@ def _monthly(offer: Offer | None, basis: Basis, calls: int) -> MonthlyCalls | No
     shown = images_asked(offer, basis.images or NO_IMAGES)
     text = max(0, round(basis.average_tokens) - completion)
     prompt = None if shown is None else text + (math.ceil(shown / basis.examples) if basis.examples else 0)
-    tokens = Tokens(prompt, completion)
+    tokens = CallTokens(prompt, completion)
     tuned, base = (call_cost(offer, tokens, is_finetuned=tuned).usd for tuned in (True, False))
     if tuned is None or base is None:
         return None

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from tuneloop.domain.examples import CALLS
 from tuneloop.domain.ids import Name
 from tuneloop.domain.leases import Lease
-from tuneloop.domain.pricing import Tokens, Usd
+from tuneloop.domain.pricing import CallTokens, Usd
 from tuneloop.domain.statistics import (
     PairedCounts,
     alpha_per_look,
@@ -218,11 +218,11 @@ class Answered(BaseModel):
     cache_is_unclear: bool = False
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> CallTokens:
         """What its provider told of its tokens; a refusal has none."""
         if self.error is not None:
-            return Tokens(0, 0)
-        return Tokens(
+            return CallTokens(0, 0)
+        return CallTokens(
             self.prompt_tokens or None, self.completion_tokens, None if self.cache_is_unclear else self.cached_tokens
         )
 

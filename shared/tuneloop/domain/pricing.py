@@ -58,7 +58,7 @@ def training_cost(price: Price | None, billable_tokens: int) -> Decimal | None:
     return price.training_per_1m * billable_tokens / MILLION
 
 
-class Tokens(NamedTuple):
+class CallTokens(NamedTuple):
     """Tokens of one call as its provider told them; None is what it didn't tell.
 
     `cached` of the prompt's were read from the provider's cache; None where what it says of them makes no sense.
@@ -97,10 +97,10 @@ UNKNOWN_COST = CallCost(None)
 
 def inference_cost(price: Price | None, prompt: int, completion: int, *, is_finetuned: bool) -> Decimal | None:
     """USD for a call of so many tokens, none of them cached, or None where the price is unknown."""
-    return call_cost(price, Tokens(prompt, completion), is_finetuned=is_finetuned).usd
+    return call_cost(price, CallTokens(prompt, completion), is_finetuned=is_finetuned).usd
 
 
-def call_cost(price: Price | None, tokens: Tokens, *, is_finetuned: bool) -> CallCost:
+def call_cost(price: Price | None, tokens: CallTokens, *, is_finetuned: bool) -> CallCost:
     """What a call cost by the tokens that its provider told."""
     if price is None:
         return UNKNOWN_COST
@@ -119,11 +119,11 @@ def call_cost(price: Price | None, tokens: Tokens, *, is_finetuned: bool) -> Cal
     return CallCost((into * tokens.prompt - saved + out * tokens.completion) / MILLION)
 
 
-def bill(price: Price | None, calls: Iterable[Tokens], *, is_finetuned: bool) -> Bill:
+def bill(price: Price | None, calls: Iterable[CallTokens], *, is_finetuned: bool) -> Bill:
     """What calls to one model cost together."""
     metered = [(tokens.are_known, call_cost(price, tokens, is_finetuned=is_finetuned)) for tokens in calls]
     if not metered:
-        return Bill(call_cost(price, Tokens(0, 0), is_finetuned=is_finetuned).usd, 0, is_upper_bound=False)
+        return Bill(call_cost(price, CallTokens(0, 0), is_finetuned=is_finetuned).usd, 0, is_upper_bound=False)
     known = [cost.usd for _, cost in metered if cost.usd is not None]
     return Bill(
         usd=sum(known, Decimal(0)) if known else None,

@@ -16,7 +16,7 @@ from tuneloop.domain.exports import Export
 from tuneloop.domain.images import NO_IMAGES
 from tuneloop.domain.limits import EVALUATION_ROWS
 from tuneloop.domain.offers import Offer
-from tuneloop.domain.pricing import Price, Tokens, Usd, call_cost, training_cost
+from tuneloop.domain.pricing import CallTokens, Price, Usd, call_cost, training_cost
 from tuneloop.domain.training import ControlledRun, RunStatus
 from tuneloop.domain.training_costs import images_asked
 
@@ -100,7 +100,7 @@ def evaluation_cost(export: Export, offer: Offer | None, *, is_first: bool) -> D
     shown, answer = images_asked(offer, test.images or NO_IMAGES), round(export.answer_tokens)
     text = max(0, round(test.tokens / test.examples) - answer)
     prompt = None if shown is None else text + math.ceil(shown / test.examples)
-    tuned, base = (call_cost(offer, Tokens(prompt, answer), is_finetuned=kind).usd for kind in (True, False))
+    tuned, base = (call_cost(offer, CallTokens(prompt, answer), is_finetuned=kind).usd for kind in (True, False))
     if tuned is None or base is None:
         return None
     return rows * (tuned * (1 if is_first else 2) + base)

@@ -21,11 +21,13 @@ from tuneloop.domain.registry import base_in
 from tuneloop.domain.words import model_in
 
 ANY_MODEL = "*"
-LOCAL = "tuneloop."  # what the base models of this repository's trainer begin with on Bedrock's wire
+# Bedrock names a base model by its maker and a dot (`amazon.nova-micro-v1:0`). What begins with this one is trained by
+# this repository's trainer, which speaks Bedrock's wire on this machine: AWS has none of it.
+TRAINER_PREFIX = "tuneloop."
 
 
-class Place(NamedTuple):
-    """Where something is trained: a provider, and a base model of it."""
+class TrainingPlace(NamedTuple):
+    """A provider, and a base model that it trains."""
 
     provider: str
     base_model: str
@@ -35,9 +37,11 @@ class Place(NamedTuple):
 
 
 # What a new stage trains, too: Bedrock takes jobs from anybody, and this is its model whose every price has a source.
-RECOMMENDED = Place("bedrock", "amazon.nova-micro-v1:0")
+RECOMMENDED = TrainingPlace("bedrock", "amazon.nova-micro-v1:0")
 NAMED_AT_MOST = 20
-ALIKE = 3  # whoever mistyped a name among hundreds finds it by these
+# Of hundreds of names a refusal lists 20, those that are most like the mistyped one first, so that it is found at once.
+# Three, as `get_close_matches` has it by default: beyond them come names that were not meant, before those of the list.
+ALIKE = 3
 LONGEST_NAME = 300  # comparing grows with the square of it, and a body may hold a name of megabytes
 WIDEST = {  # what OpenAI's wire knows; a server of which nothing is listed decides by itself within
     "n_epochs": Range(least=1, most=50, is_whole=True),
@@ -119,7 +123,7 @@ def named_models(provider: str) -> list[str]:
 
 def is_local(base_model: str) -> bool:
     """Whether a base model of another provider's list is this repository's trainer in its place."""
-    return base_model.startswith(LOCAL)
+    return base_model.startswith(TRAINER_PREFIX)
 
 
 def base_models(provider: str, own: str) -> list[str]:

@@ -1,11 +1,11 @@
 """Metering: the tokens of an answer, as far as its provider told them."""
 
-from tuneloop.domain.pricing import Tokens
+from tuneloop.domain.pricing import CallTokens
 from tuneloop.wire.usage import CompletionUsage
 
 
-def tokens_of(usage: CompletionUsage | None) -> Tokens:
+def tokens_of(usage: CompletionUsage | None) -> CallTokens:
     """The tokens that a usage tells, none where there is no usage."""
     if usage is None:
-        return Tokens(None, None)
-    return Tokens(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+        return CallTokens(None, None)
+    return CallTokens(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)

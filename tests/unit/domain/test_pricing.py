@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from tuneloop.domain.pricing import (
     Bill,
     CallCost,
+    CallTokens,
     Price,
-    Tokens,
     Usd,
     auto_epochs,
     bill,
@@ -88,17 +88,17 @@ PRICED = {"input_per_1m": 2, "cached_input_per_1m": "0.5", "output_per_1m": 8}
 @pytest.mark.parametrize(
     ("tokens", "usd", "is_upper_bound"),
     [
-        (Tokens(1000, 100), "0.0028", False),
-        (Tokens(1000, 100, cached=600), "0.0019", False),
-        (Tokens(1000, 100, cached=1000), "0.0013", False),
-        (Tokens(1000, 100, cached=None), "0.0028", True),
-        (Tokens(None, 100), None, False),
-        (Tokens(1000, None), None, False),
-        (Tokens(None, None, cached=None), None, False),
+        (CallTokens(1000, 100), "0.0028", False),
+        (CallTokens(1000, 100, cached=600), "0.0019", False),
+        (CallTokens(1000, 100, cached=1000), "0.0013", False),
+        (CallTokens(1000, 100, cached=None), "0.0028", True),
+        (CallTokens(None, 100), None, False),
+        (CallTokens(1000, None), None, False),
+        (CallTokens(None, None, cached=None), None, False),
     ],
 )
 def test_cached_tokens_cost_less_and_unknown_ones_an_unknown_sum(
-    tokens: Tokens, usd: str | None, is_upper_bound: bool
+    tokens: CallTokens, usd: str | None, is_upper_bound: bool
 ) -> None:
     cost = call_cost(a_price(**PRICED), tokens, is_finetuned=True)
 
@@ -110,22 +110,23 @@ def test_cached_tokens_of_unknown_price_count_in_full_and_it_is_said() -> None:
         input_per_1m=2, output_per_1m=8, base_input_per_1m=1, base_cached_input_per_1m=0, base_output_per_1m=4
     )
 
-    assert call_cost(price, Tokens(1000, 100, 600), is_finetuned=True) == CallCost(Decimal("0.0028"), True)
-    assert call_cost(price, Tokens(1000, 100, 600), is_finetuned=False) == CallCost(Decimal("0.0008"), False)
-    assert call_cost(price, Tokens(1000, 100, 0), is_finetuned=True).is_upper_bound is False
+    assert call_cost(price, CallTokens(1000, 100, 600), is_finetuned=True) == CallCost(Decimal("0.0028"), True)
+    assert call_cost(price, CallTokens(1000, 100, 600), is_finetuned=False) == CallCost(Decimal("0.0008"), False)
+    assert call_cost(price, CallTokens(1000, 100, 0), is_finetuned=True).is_upper_bound is False
 
 
 def test_a_free_call_is_free_even_where_nobody_tells_its_tokens() -> None:
     free = a_price(input_per_1m=0, output_per_1m=0)
 
-    assert call_cost(free, Tokens(None, None, None), is_finetuned=True) == CallCost(Decimal(0), False)
+    assert call_cost(free, CallTokens(None, None, None), is_finetuned=True) == CallCost(Decimal(0), False)
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
 def test_a_call_costs_no_more_than_uncached_and_no_less_than_all_cached(prompt: int, out: int, cached: int) -> None:
     price = a_price(**PRICED)
     costs = [
-        call_cost(price, Tokens(prompt, out, part), is_finetuned=True).usd for part in (prompt, min(cached, prompt), 0)
+        call_cost(price, CallTokens(prompt, out, part), is_finetuned=True).usd
+        for part in (prompt, min(cached, prompt), 0)
     ]
 
     assert None not in costs
@@ -136,16 +137,16 @@ def test_a_call_costs_no_more_than_uncached_and_no_less_than_all_cached(prompt: 
     ("calls", "made"),
     [
         ([], Bill(Decimal(0), 0, is_upper_bound=False)),
-        ([Tokens(1000, 100), Tokens(1000, 0, 1000)], Bill(Decimal("0.0033"), 0, is_upper_bound=False)),
-        ([Tokens(1000, 100), Tokens(None, 5)], Bill(Decimal("0.0028"), 1, is_upper_bound=False)),
-        ([Tokens(1000, 100, None), Tokens(None, 5)], Bill(Decimal("0.0028"), 1, is_upper_bound=True)),
-        ([Tokens(None, None), Tokens(None, 5)], Bill(None, 2, is_upper_bound=False)),
+        ([CallTokens(1000, 100), CallTokens(1000, 0, 1000)], Bill(Decimal("0.0033"), 0, is_upper_bound=False)),
+        ([CallTokens(1000, 100), CallTokens(None, 5)], Bill(Decimal("0.0028"), 1, is_upper_bound=False)),
+        ([CallTokens(1000, 100, None), CallTokens(None, 5)], Bill(Decimal("0.0028"), 1, is_upper_bound=True)),
+        ([CallTokens(None, None), CallTokens(None, 5)], Bill(None, 2, is_upper_bound=False)),
     ],
 )
-def test_a_bill_leaves_unmetered_calls_out_and_counts_them(calls: list[Tokens], made: Bill) -> None:
+def test_a_bill_leaves_unmetered_calls_out_and_counts_them(calls: list[CallTokens], made: Bill) -> None:
     assert bill(a_price(**PRICED), calls, is_finetuned=True) == made
 
 
 def test_a_bill_at_an_unknown_price_is_unknown_however_few_calls_it_has() -> None:
     assert bill(None, [], is_finetuned=True).usd is None
-    assert bill(None, [Tokens(5, 5)], is_finetuned=True) == Bill(None, 0, is_upper_bound=False)
+    assert bill(None, [CallTokens(5, 5)], is_finetuned=True) == Bill(None, 0, is_upper_bound=False)
