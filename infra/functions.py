@@ -3,7 +3,7 @@
 Plain data: the stack grants these rights and no others, tests compare the template with it, the README prints it.
 Its own log group and what a trigger itself needs (queue, stream) come with every row.
 A transaction is authorised by its inner actions; `reads`, `writes`, `lists` and `deletes` are object prefixes in the
-data bucket.
+data bucket, and a write may be to one file of each export only.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from infra.schedules import DAILY, EVERY_5_MINUTES, MONTHLY, Schedule
 TableAction = Literal["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"]
 Index = Literal["sweep", "by_time"]
 Prefix = Literal["incoming/", "posted/", "datasets/", "exports/", "evaluations/", "inferences/"]
+# Files below a prefix, as IAM can name them: its `*` stands for any text, slashes too.
+FilePattern = Literal["exports/*/fingerprints.bin"]
 BedrockPrefix = Literal["training/", "training-output/"]
 BedrockAction = Literal[
     "CreateModelCustomizationJob", "GetModelCustomizationJob", "StopModelCustomizationJob",
@@ -53,7 +55,7 @@ class FunctionSpec:
     table: tuple[TableAction, ...] = ()
     indexes: tuple[Index, ...] = ()
     reads: tuple[Prefix, ...] = ()
-    writes: tuple[Prefix, ...] = ()
+    writes: tuple[Prefix | FilePattern, ...] = ()
     lists: Prefix | None = None
     deletes: tuple[Prefix, ...] = ()  # versions for good, and lists them to know which: one function has this right
     sends: tuple[QueueName, ...] = ()
@@ -102,6 +104,11 @@ class FunctionSpec:
     def is_asynchronous(self) -> bool:
         """Whether EventBridge wakes it, so that nobody waits for the answer and a failure has to be kept somewhere."""
         return bool(self.events or self.drops or self.schedules)
+
+
+def objects_at(place: str) -> str:
+    """The objects of a right as the end of an ARN names them: all below a prefix, or the files of a pattern."""
+    return f"{place}*" if place.endswith("/") else place
 
 
 # fmt: off
@@ -178,7 +185,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         routes=("POST GET /v1/evaluations", "GET /v1/evaluations/{evaluation}"),
         events=("VersionReady", "EvaluationRequested"), schedules=(EVERY_5_MINUTES,),
         table=("GetItem", "Query", "PutItem"), indexes=("sweep", "by_time"),
-        reads=("datasets/", "exports/", "evaluations/"), writes=("exports/", "evaluations/"),
+        reads=("datasets/", "exports/", "evaluations/"), writes=("exports/*/fingerprints.bin", "evaluations/"),
         provider_key=True, bedrock=OnBedrock(("InvokeModel",)),
         settings=("provider",), timeout_s=900, memory_mb=1024, disk_mb=10_240),
 

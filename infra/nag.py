@@ -11,7 +11,7 @@ from typing import NamedTuple
 from aws_cdk import aws_lambda as lambda_
 
 from infra.bedrock import ABOUT, BASE
-from infra.functions import FUNCTIONS, FunctionSpec, OnBedrock
+from infra.functions import FUNCTIONS, FunctionSpec, OnBedrock, objects_at
 from infra.lambdas import RUNTIME
 from tuneloop.domain.providers import key_parameter, webhook_parameter
 
@@ -89,8 +89,8 @@ def _of_bedrock(rights: OnBedrock) -> Iterator[tuple[str, str]]:
 
 def _of_function(spec: FunctionSpec) -> Iterator[Accepted]:
     construct = f"Functions/{spec.construct_id}"
-    for prefix in dict.fromkeys((*spec.reads, *spec.writes, *spec.deletes)):
-        rule = f"AwsSolutions-IAM5[Resource::<State/Bucket.Arn>/{prefix}*]"
+    for place in dict.fromkeys((*spec.reads, *spec.writes, *spec.deletes)):
+        rule = f"AwsSolutions-IAM5[Resource::<State/Bucket.Arn>/{objects_at(place)}]"
         yield Accepted(f"{construct}/Role", rule, ONE_PREFIX)
     secrets = [key_parameter("prod", "*")] * spec.provider_key + [webhook_parameter("prod", "*")] * spec.webhook_secrets
     for parameter in secrets:

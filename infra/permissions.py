@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 
 from infra.bedrock import JobRole, rights_of
-from infra.functions import FunctionSpec, OnBedrock
+from infra.functions import FunctionSpec, OnBedrock, objects_at
 from infra.queues import Queues
 from infra.stage import Stage
 from infra.state import State
@@ -60,9 +60,9 @@ class Permissions:
         )
         listed = (*spec.listed, *more.deletes)
         return [
-            _allow([action], *(self._state.bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes))
-            for action, prefixes in rights
-            if prefixes
+            _allow([action], *(self._state.bucket.arn_for_objects(objects_at(place)) for place in places))
+            for action, places in rights
+            if places
         ] + ([self._listing(*listed)] if listed else [])
 
     def _listing(self, *prefixes: str) -> iam.PolicyStatement:

@@ -1,13 +1,15 @@
 """Each role allows what its row of the table says: nothing more, nothing less."""
 
 from collections import Counter
+from fnmatch import fnmatch
 
 import pytest
 
-from infra.functions import FUNCTIONS, FunctionSpec
+from infra.functions import FUNCTIONS, FunctionSpec, objects_at
 from tests.infra.conftest import OWN, Synthesize
 from tests.infra.machinery import TRACER, machinery_of, user_of
 from tests.infra.template import Template, as_list
+from tuneloop.store.fingerprints import fingerprints_key
 
 pytestmark = pytest.mark.xdist_group("infra")
 
@@ -51,7 +53,7 @@ def expected(spec: FunctionSpec, stage: str) -> set[tuple[str, str]]:
     rights |= {("dynamodb:Query", f"State/Table/index/{index}") for index in spec.indexes}
     rights |= {("s3:GetObject", f"State/Bucket/{prefix}*") for prefix in spec.reads}
     rights |= {("s3:GetObjectVersion", f"State/Bucket/{prefix}*") for prefix in (spec.drops,) if prefix}
-    rights |= {("s3:PutObject", f"State/Bucket/{prefix}*") for prefix in spec.writes}
+    rights |= {("s3:PutObject", f"State/Bucket/{objects_at(place)}") for place in spec.writes}
     rights |= {("s3:DeleteObjectVersion", f"State/Bucket/{prefix}*") for prefix in spec.deletes}
     rights |= {("s3:ListBucketVersions", "State/Bucket") for _ in spec.listed}
     rights |= {("sqs:SendMessage", f"Queues/{queue.capitalize()}") for queue in spec.sends}
@@ -116,6 +118,16 @@ def test_only_erasing_deletes_objects(template: Template) -> None:
 
     kept = {f"State/Bucket/{prefix}/*" for prefix in ("datasets", "exports", "evaluations")}
     assert {name: places for name, places in deleting.items() if places} == {"erase-examples": kept}
+
+
+def test_the_function_that_judges_can_not_rewrite_what_it_judges(template: Template) -> None:
+    (judge,) = (spec for spec in FUNCTIONS if spec.name == "evaluate")
+
+    writable = {resource for action, resource in granted(template, judge) if action == "s3:PutObject"}
+
+    assert writable == {f"State/Bucket/{place}" for place in ("exports/*/fingerprints.bin", "evaluations/*")}
+    made = fingerprints_key("exports/acme/support/exp-1")
+    assert [fnmatch(f"State/Bucket/{made}", place) for place in sorted(writable)] == [False, True]
 
 
 def test_a_role_names_actions_and_resources_except_where_aws_has_none(template: Template) -> None:
