@@ -14,7 +14,6 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tuneloop.domain.events import SOURCE, parse_event
-from tuneloop.domain.limits import QUEUE_TRIES
 from tuneloop.observability import flush, kind_of, log_failure, logger
 
 if TYPE_CHECKING:
@@ -31,12 +30,13 @@ class FunctionFailed(Exception):
 class Batch:
     """The messages of one delivery, by their ids; what fails, fails for those that it was tried for.
 
-    Of `last_tries` those that fail are not delivered again: they become dead letters.
+    `tries` counts how often each was delivered, this time too. One that fails in its last (`limits.QUEUE_TRIES`)
+    becomes a dead letter.
     """
 
     def __init__(self, records: list[dict[str, Any]]) -> None:
         self.bodies: dict[str, str] = {record["messageId"]: record["body"] for record in records}
-        self.last_tries = {record["messageId"] for record in records if _tries_of(record) >= QUEUE_TRIES}
+        self.tries: dict[str, int] = {record["messageId"]: _tries_of(record) for record in records}
         self._failed: dict[str, None] = {}
 
     @contextmanager

@@ -34,10 +34,10 @@ def told(drop: str, dataset: str = "support", tenant: str = "acme") -> str:
     return json.dumps({"collect": {"tenant": tenant, "dataset": dataset, "drop": drop}})
 
 
-def deliver(*bodies: str, last: str = "") -> list[str]:
-    """Deliver messages together, one of them perhaps for the last time; gives those that failed, by their place."""
-    tries = {last: QUEUE_TRIES}
-    events = [sqs_event("examples", body, str(place), tries.get(body, 1)) for place, body in enumerate(bodies)]
+def deliver(*bodies: str, tries: int = 1, last: str = "") -> list[str]:
+    """Deliver messages together for the so manieth time, one perhaps for the last; gives those that failed by place."""
+    times = {last: QUEUE_TRIES}
+    events = [sqs_event("examples", body, str(place), times.get(body, tries)) for place, body in enumerate(bodies)]
     answer = invoke("collect-posts", {"Records": [event["Records"][0] for event in events]})
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 

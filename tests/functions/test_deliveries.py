@@ -1,6 +1,7 @@
-"""What one delivery of the examples queue may take, and what becomes of a message on its last try."""
+"""What one delivery of the examples queue may take, and what becomes of posts whose readers fail or die."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.world import Context, World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.datasets import Drop
 from tuneloop.domain.errors import Stale
+from tuneloop.domain.limits import QUEUE_TRIES
 from tuneloop.posting import NOT_COLLECTED
 
 HALF_AN_HOUR_S = 1860
@@ -32,6 +34,16 @@ def waiting(world: World) -> list[str]:
     return bodies
 
 
+def shortening(first: int, later: int) -> Callable[[Any], int]:
+    """The time that is left of an invocation, in milliseconds: as much at its begin, less at each look after it."""
+    left = iter([first])
+    return lambda _: next(left, later)
+
+
+def refuse(*_: Any) -> None:
+    raise ValueError("no row can hold it")
+
+
 def shown(drop: str) -> Drop:
     return app.datasets.drop("acme", "support", drop)
 
@@ -50,6 +62,86 @@ def test_a_post_on_its_last_try_comes_after_all_others(world: World, monkeypatch
     with pytest.raises(Killed):
         deliver(told(poison), *map(told, others), reminder, last=told(poison))
     assert ends(poison, *others) == [("reading", 0), ("collected", 1), ("collected", 1)]
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_a_post_that_kills_its_readers_takes_no_neighbour_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    """All come together each time; what the queue gets to know is only that none of them was acknowledged."""
+    drops = [post(world, name) for name in "abcdef"]
+    drops.append(post(world, "g", dataset="returns"))
+    poison, read = sorted(drops)[place], app.objects.lines
+    bodies = [told(drop, "returns" if drop == drops[-1] else "support") for drop in drops]
+
+    def kills(key: str) -> Any:
+        if poison in key:
+            raise Killed
+        return read(key)
+
+    monkeypatch.setattr(app.objects, "lines", kills)
+    for tries in range(1, QUEUE_TRIES + 1):
+        with pytest.raises(Killed):
+            deliver(*bodies, tries=tries)
+
+    found = [app.datasets.drop("acme", "returns" if drop == drops[-1] else "support", drop) for drop in drops]
+    assert [drop.id for drop in found if drop.status != "collected"] == [poison]
+
+
+def test_who_had_more_tries_comes_before_a_post_that_kills(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    poison, *others = [post(world, name) for name in "abcde"]
+    add = app.datasets.add_posts
+
+    def kills(segment: Any, drops: list[Drop]) -> None:
+        if poison in [drop.id for drop in drops]:
+            raise Killed
+        add(segment, drops)
+
+    monkeypatch.setattr(app.datasets, "add_posts", kills)
+
+    for other in others:
+        with pytest.raises(Killed):
+            deliver(told(poison), told(other), tries=QUEUE_TRIES - 1, last=told(other))
+    assert ends(poison, *others) == [("reading", 0), *[("collected", 1)] * 4]
+
+
+def test_a_message_that_is_sent_again_keeps_its_tries(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    drops = [post(world, name) for name in "abc"]
+    waiting(world)
+    monkeypatch.setattr(Context, "get_remaining_time_in_millis", shortening(29_000, 14_000))
+    assert deliver(*map(told, drops), told(drops[0]), tries=QUEUE_TRIES) == []
+
+    again = [json.loads(body) for body in waiting(world) if "collect" in body]
+    assert [status for status, _ in ends(*drops)].count("collected") == 1
+    assert [body["tries"] for body in again] == [QUEUE_TRIES - 1] * 2
+
+    monkeypatch.setattr(app.datasets, "add_posts", refuse)
+    assert deliver(*map(json.dumps, again)) == ["0", "1"]
+    assert {shown(body["collect"]["drop"]).status for body in again} == {"failed"}
+
+
+def test_a_post_that_had_its_tries_is_not_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    poison, other = post(world, "a"), post(world, "b")
+    waiting(world)
+    body = json.dumps({**json.loads(told(poison)), "tries": QUEUE_TRIES})
+    monkeypatch.setattr(Context, "get_remaining_time_in_millis", shortening(29_000, 14_000))
+
+    assert deliver(body, told(other), tries=QUEUE_TRIES) == ["0"]
+
+    assert ends(poison, other) == [("failed", 0), ("collected", 1)]
+    assert not [body for body in waiting(world) if "collect" in body]
+
+
+def test_a_full_delivery_sends_a_post_of_its_second_try_again_as_such(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drops = [post(world, name) for name in "ab"]
+    waiting(world)
+    monkeypatch.setattr("collect_posts.delivery.DELIVERY_BYTES", 1)
+
+    assert deliver(*map(told, drops), tries=2) == []
+
+    assert [json.loads(body).get("tries") for body in waiting(world) if "collect" in body] == [1]
 
 
 def test_posts_on_their_last_try_are_collected_one_by_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
