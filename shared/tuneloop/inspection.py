@@ -152,11 +152,26 @@ def _pair(line: bytes) -> Inspected | None:
     return _inspected([*asked, liked], [other], given.tools, given.parallel_tool_calls)
 
 
+def fields_of_ours(line: bytes) -> Example | None:
+    """An example with the fields of ours of a line that `quickly` takes for supervised; None where it has none."""
+    try:
+        decode_line(line)
+    except UNREADABLE:
+        found = _read_ours(_marked_in(line))
+        return found if isinstance(found, Example) else None
+    return None
+
+
 def _are_sound(found: Line | Pair) -> bool:
     """Whether the fields of ours, the last of each line, are such as the rules allow."""
+    return not isinstance(_read_ours(found), list)
+
+
+def _read_ours(found: Line | Pair) -> Example | list[Problem] | None:
+    """Any example with a line's fields of ours, or what the rules find wrong with these; None where it has none."""
     ours = astuple(found)[-len(OURS) :]
     given = {name: value for name, value in zip(OURS, ours, strict=True) if value is not UNSET}
-    return not given or isinstance(read_record(Record(1, PLAIN | given)), Example)
+    return read_record(Record(1, PLAIN | given)) if given else None
 
 
 def _said(turns: list[Message]) -> Said:

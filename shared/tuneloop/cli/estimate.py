@@ -1,8 +1,6 @@
 """`tuneloop estimate`: what examples would cost to train on, said offline from the catalog's dated prices."""
 
 import json
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -10,17 +8,13 @@ import typer
 
 from tuneloop.cli.estimate_table import show
 from tuneloop.cli.numbers import whole_option
-from tuneloop.cli.reading import SettingsOption, examples_of, in_words, kept, refuse, settings_in
+from tuneloop.cli.reading import SettingsOption, in_words, kept, refuse, settings_in
 from tuneloop.domain.counts import exclusions_in
 from tuneloop.domain.estimates import COUNTED_ERROR, Basis, Estimate, estimate
-from tuneloop.domain.examples import Example
 from tuneloop.domain.filters import LENGTH_NOTES, LengthBasis
-from tuneloop.domain.images import NO_IMAGES, ImageUnits, units_of
 from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
-from tuneloop.domain.shaping import read_record
-from tuneloop.file_statistics import file_statistics
-from tuneloop.files import Settings, lines_of
-from tuneloop.parsing import record_of
+from tuneloop.file_statistics import FileCount
+from tuneloop.files import Settings
 from tuneloop.providers.catalog import (
     RECOMMENDED,
     TrainingPlace,
@@ -33,15 +27,10 @@ from tuneloop.providers.catalog import (
     price_of,
     providers,
 )
-from tuneloop.store.image_lines import IMAGE
-from tuneloop.store.unpacking import is_table
-from tuneloop.tokens import PER_EXAMPLE, count_messages
 from tuneloop.validation import Task, validate
 
-SAMPLED = 1_000
 # Of an example that nobody has described: a system prompt, a question and an answer of a few sentences each.
 ASSUMED_TOKENS = 300
-ESCAPED = b"\\u00"  # in a file of somebody else's, the name of a field may be written by its characters' numbers
 
 EstimatedFile = Annotated[
     Path | None, typer.Argument(help="JSONL or CSV, packed (.gz, .zst) or not; or give --examples.", show_default=False)
@@ -137,17 +126,16 @@ def _of_file(file: Path, settings: Settings) -> EstimateInput:
         if report.broken or not report.valid:
             problem = report.broken or next(iter(report.errors), None)
             refuse(f"{file}: {in_words(problem) if problem else 'it has no examples'}")
-        answer_tokens = _answer_tokens(readable, settings)
-        images = sum(_images_in(readable, settings), NO_IMAGES)
-        found = file_statistics(_examples_in(readable, settings), settings.policy)
+        counted = FileCount(readable, settings)
+        found = counted.statistics()
     reasons = exclusions_in(found, settings.policy)
     if not found.usable:
         refuse(f"{file}: None of its examples would be trained on. {' '.join(each.message for each in reasons)}")
     policy, marked = settings.policy, found.marked
     basis = Basis.of_count(
-        found.usable, found.usable_tokens, answer_tokens, COUNTED_ERROR, policy=policy, marked=marked
+        found.usable, found.usable_tokens, counted.answer_tokens, COUNTED_ERROR, policy=policy, marked=marked
     )
-    basis = basis._replace(images=images.scaled(basis.examples / report.valid))
+    basis = basis._replace(images=counted.images.scaled(basis.examples / report.valid))
     sums: dict[str, Any] = {
         "lines": report.lines,
         "valid": report.valid,
@@ -155,34 +143,11 @@ def _of_file(file: Path, settings: Settings) -> EstimateInput:
         "tokens": report.tokens.total,
     }
     sums |= {"usable": found.usable, "reasons": [each.model_dump() for each in reasons], "notes": found.notes}
-    shown = f" with {images.images:,} images" if images else ""
+    shown = f" with {counted.images.images:,} images" if counted.images else ""
     words = f"{report.valid:,} examples{shown} ({report.invalid:,} lines can't be used)"
     is_plain = not reasons and LENGTH_NOTES[LengthBasis.SHORT_MESSAGES] not in found.notes
     told = () if is_plain else (*(each.message for each in reasons), *found.notes)
-    return EstimateInput(basis, {**sums, "images": images.images}, words, told)
-
-
-def _examples_in(file: Path, settings: Settings) -> Iterator[Example]:
-    return (found for found in examples_of(file, settings) if isinstance(found, Example))
-
-
-def _images_in(file: Path, settings: Settings) -> Iterator[ImageUnits]:
-    """The images of each example that shows some; only lines that may are read once more. A CSV has none."""
-    if is_table(file.name):
-        return
-    for number, line in enumerate(lines_of(file), 1):
-        if line and (IMAGE in line or ESCAPED in line):
-            found = read_record(record_of(line, number), template=settings.template)
-            if isinstance(found, Example):
-                yield units_of(found.messages)
-
-
-def _answer_tokens(file: Path, settings: Settings) -> float | None:
-    """The tokens of an answer, by the first thousand examples."""
-    counted = [
-        count_messages(found.messages[-1:]) - PER_EXAMPLE for found in islice(_examples_in(file, settings), SAMPLED)
-    ]
-    return sum(counted) / len(counted) if counted else None
+    return EstimateInput(basis, {**sums, "images": counted.images.images}, words, told)
 
 
 def _places(provider: str | None, base_model: str | None, settings: Settings) -> list[TrainingPlace]:

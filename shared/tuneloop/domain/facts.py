@@ -38,10 +38,15 @@ def facts_of(example: Example) -> Facts:
         prompt=prompt,
         unit=digest(prompt)[:HASH_DIGITS],
         frame=digest(_squeezed(" ".join([*map(text_of, led), tools])))[:HASH_DIGITS],
-        answer=digest(_squeezed(as_one_text(example.answer)))[:HASH_DIGITS],
+        answer=answer_hash(example.answer),
         normal=digest(" ".join(parts).casefold())[:HASH_DIGITS],
         characters=sum(len(text_of(message)) for message in example.prompt if message["role"] == "user"),
     )
+
+
+def answer_hash(answer: str) -> str:
+    """The hash of an answer, letters folded, white space squeezed, and JSON as the one text of its value."""
+    return digest(_squeezed(as_one_text(answer)))[:HASH_DIGITS]
 
 
 def _spoken(message: JsonObject) -> str:
