@@ -13,6 +13,7 @@ from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
 from tuneloop.domain.fingerprints import Overlap
 from tuneloop.domain.registry import Version
+from tuneloop.domain.seen_exports import seen_exports
 from tuneloop.store.contents import Contents
 from tuneloop.store.exports import Exports
 from tuneloop.store.fingerprint_backfill import backfill_fingerprints
@@ -22,7 +23,6 @@ from tuneloop.store.models import Models
 from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
 
-TRAINED_ON = (Split.TRAIN, Split.VALIDATION)
 TEST = (Split.TEST,)
 
 
@@ -68,12 +68,9 @@ class OverlapSearch(NamedTuple):
         trained = self._trained(tenant)
         for version in versions:
             for source in sources_of(version, trained):
-                place = source.tenant, source.dataset or "", source.export or ""
-                found.setdefault(place, set()).update(TRAINED_ON)
                 run = self.runs.find(source.tenant, source.run) if source.run else None
-                if run and run.validation_dataset and run.validation_export:  # all that it would train on validates
-                    other = run.tenant, run.validation_dataset, run.validation_export
-                    found.setdefault(other, set()).add(Split.TRAIN)
+                for seen in seen_exports(source.dataset or "", source.export or "", run):
+                    found.setdefault((source.tenant, seen.dataset, seen.export), set()).update(seen.splits)
         return [(self.exports.get(*place), splits) for place, splits in found.items()]
 
     def _trained(self, tenant: str) -> list[Version]:

@@ -37,12 +37,13 @@ def write_export(
     objects: Objects,
     now: datetime,
 ) -> Export:
-    """The export of a revision, all its objects written; what was `trained` on so far is drawn for no test."""
+    """The export of a revision, all its objects written; what versions have seen (`trained`) is drawn for no test."""
     place = dataset.tenant, dataset.id, revision
     held_before, erased = _held_out(dataset, objects), contents.erased(dataset.tenant, dataset.id)
     selected = _selected(dataset, policy, contents, place, held_before, trained, erased)
     overlaps, identity = _proved(selected), export_id(*place, policy)
-    made = made_of(erased.latest, dataset.held_out.key if dataset.held_out else None, trained.exports)
+    tested = dataset.held_out.key if dataset.held_out else None
+    made = made_of(erased.latest, tested, [seen.name for seen in trained.exports])
     prefix = prefix_of(dataset.tenant, dataset.id, identity, made)
     learnt = Learnt(dataset.templates_at(revision))
     files = _files(prefix, selected, contents, place, erased, objects, learnt)

@@ -32,6 +32,7 @@ from tuneloop.domain.jobs import OtherJob, ProviderJob, RunError, TrainingFile
 from tuneloop.domain.leases import lease
 from tuneloop.domain.listening import listened
 from tuneloop.domain.offers import Offer
+from tuneloop.domain.seen_exports import SEEN_SPLITS, VALIDATING_SPLIT
 from tuneloop.domain.spending import MonthlySpending, Spending, month_of
 from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
 from tuneloop.observability import count, log_failure
@@ -43,7 +44,6 @@ from tuneloop.store.spending import Spendings
 LEASE_S = 330  # beyond the function's time-out of 300 s, so that a dead holder is really dead
 ASKING_S = 20.0
 TRIES = 8
-TRAINED_ON = (Split.TRAIN, Split.VALIDATION)
 UNSURE = "Another look: the provider was asked for the job and has not shown it yet."
 
 
@@ -149,7 +149,7 @@ class Submission:
 
     def _upload(self) -> ControlledRun:
         """Have the files at the provider and, once it can train on them, the job."""
-        files = {split: self._file(split) for split in TRAINED_ON if self._content(split).examples}
+        files = {split: self._file(split) for split in SEEN_SPLITS if self._content(split).examples}
         imports = {split: self.provider.file_import(file, ASKING_S) for split, file in files.items()}
         if unfit := refusal_of_imports(imports):
             return self._fail(unfit)
@@ -233,7 +233,7 @@ class Submission:
 
     def _content(self, split: Split) -> ExportFile:
         if split == Split.VALIDATION and self.validation:
-            return self.validation.files[Split.TRAIN]
+            return self.validation.files[VALIDATING_SPLIT]
         return self.export.files[split]
 
     def _fail(self, error: RunError) -> ControlledRun:

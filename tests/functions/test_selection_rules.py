@@ -189,13 +189,13 @@ def test_a_dataset_is_divided_as_its_policy_says(
 
 
 def trained(world: World, number: int) -> list[str]:
-    """What a version was trained on: the prompts of the dataset's first export, all of which train."""
+    """What a version has seen: the prompts that train or validate in the dataset's first export, which tests none."""
     steps.settled(world, steps.questions(number))
     [run] = steps.runs(world)
     steps.followed(world, run["id"])
     world.settle()
     assert steps.look(world, run["id"])["version"] == 1
-    return [said(line) for line in lines_of(world, exports(world)[0], "train")]
+    return [said(line) for split in ("train", "validation") for line in lines_of(world, exports(world)[0], split)]
 
 
 def grown(world: World) -> dict[str, Any]:

@@ -166,21 +166,15 @@ class Export(BaseModel):
         return f"No examples are kept for a test: {why}. {BY_HAND}"
 
 
-class TrainedExport(BaseModel):
-    """The mark of an export that a version was trained on: nothing of it is drawn for a test any more."""
-
-    id: Name
-
-
 def export_id(tenant: str, dataset: str, revision: int, policy: Policy) -> str:
     """The id of the export of that revision under a policy."""
     return derived_id("export", tenant, dataset, revision, policy.name)
 
 
 def made_of(without: int, held_out: str | None, trained: Iterable[str] = ()) -> str:
-    """What tells apart two freezes of one export: up to which erasure, and beside what was tested and trained before.
+    """What tells apart two freezes of one export: up to which erasure, and beside what was tested and seen before.
 
-    `held_out` is where the prompts that were tested with are listed, `trained` the ids of exports that made versions.
+    `held_out` is where the prompts that were tested with are listed, `trained` the names of what versions have seen.
     """
     parts = (without, held_out or "", *sorted(trained))
     return digest(*parts)[:8] if any(parts) else ""

@@ -10,6 +10,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from tuneloop.domain.seen_exports import SeenExport
+
 PROMPT, EXACT, SUBJECT, CONVERSATION, NEAR_DUPLICATE = "prompt", "exact", "subject", "conversation", "near_duplicate"
 OVERLAP_KINDS = (PROMPT, EXACT, SUBJECT, CONVERSATION, NEAR_DUPLICATE)
 
@@ -31,9 +33,9 @@ class Fingerprint(NamedTuple):
 
 
 class TrainedUnits:
-    """What versions were trained on in some `exports`, as hashes by which an example is known to belong to it."""
+    """What versions have seen in some `exports`, as hashes by which an example is known to belong to it."""
 
-    def __init__(self, rows: Iterable[Fingerprint] = (), exports: Iterable[str] = ()) -> None:
+    def __init__(self, rows: Iterable[Fingerprint] = (), exports: Iterable[SeenExport] = ()) -> None:
         self.exports = list(exports)
         self.prompts: set[int] = set()
         self.subjects: set[int] = set()
@@ -41,7 +43,7 @@ class TrainedUnits:
         self.add(rows)
 
     def add(self, rows: Iterable[Fingerprint]) -> None:
-        """Take in rows that a version was trained on."""
+        """Take in rows that a version has seen."""
         for _, prompt, origin, _, subject, conversation, _ in rows:
             self.prompts.update((prompt, origin))
             self.subjects.add(subject)

@@ -14,7 +14,7 @@ VERSION = "v4"  # part of every policy's name, and so of every export's id: it s
 # The version of the rules by which a revision of a dataset is selected and divided. A revision keeps the version of the
 # code that made it, so that an upgrade freezes nothing anew; a change of a dataset takes the latest. By version 2
 # `LEAST_TRAINED` examples train before any row validates, short chats are kept where most messages are short, and
-# nothing that a version was trained on is drawn for a test.
+# nothing that a version has seen (`seen_exports`) is drawn for a test.
 FIRST_RULES = 1
 LATEST_RULES = 2
 LEAST_CHARACTERS = 20

@@ -157,6 +157,11 @@ def trained_export(tenant_id: str, dataset_id: str, export_id: str) -> Key:
     return Key(f"T#{tenant_id}#DATASET#{dataset_id}#TRAINED", export_id)
 
 
+def validated_export(tenant_id: str, dataset_id: str, export_id: str) -> Key:
+    """The mark of an export by which a version of another dataset was validated, beside the marks of its own."""
+    return Key(f"T#{tenant_id}#DATASET#{dataset_id}#TRAINED", f"{export_id}#VALIDATED")
+
+
 def statistics(tenant_id: str, dataset_id: str) -> Key:
     """What was last counted of a dataset."""
     return Key(f"T#{tenant_id}#DATASET#{dataset_id}#STATISTICS", "LATEST")

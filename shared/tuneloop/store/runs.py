@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.events import AnyEvent
-from tuneloop.domain.exports import TrainedExport
 from tuneloop.domain.registry import Model, Version
 from tuneloop.domain.repeats import KEPT, AnsweredCall
+from tuneloop.domain.seen_exports import TrainedExport, seen_exports
 from tuneloop.domain.spending import Spending
 from tuneloop.domain.training import ControlledRun
 from tuneloop.store import keys
@@ -109,7 +109,7 @@ class Runs:
         if made:
             model, version, base = made
             writes += version_writes(model, version, now)
-            writes.append(Place(keys.trained_export(run.tenant, run.dataset, run.export), TrainedExport(id=run.export)))
+            writes += _marks(run)
             if base:
                 writes.append(Save(keys.version(base.tenant, base.model, base.number), base))
         self._table.commit(*writes)
@@ -148,3 +148,18 @@ def _listed(run: ControlledRun) -> dict[str, str]:
 def _save(run: ControlledRun) -> Save:
     key = keys.run(run.tenant, run.id)
     return Save(key, run, _listed(run) | (keys.swept(keys.OPEN_RUNS, run.created_at) if run.is_open else {}))
+
+
+def _marks(run: ControlledRun) -> list[Write]:
+    """The marks of what a run's version has seen: of its own export, and of the one that validated it."""
+    own, *others = seen_exports(run.dataset, run.export, run)
+    return [
+        Place(keys.trained_export(run.tenant, own.dataset, own.export), TrainedExport(id=own.export)),
+        *(
+            Place(
+                keys.validated_export(run.tenant, other.dataset, other.export),
+                TrainedExport(id=other.export, splits=other.splits),
+            )
+            for other in others
+        ),
+    ]

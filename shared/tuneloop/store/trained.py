@@ -1,17 +1,18 @@
-"""Trained: what versions of a dataset were trained on, worked out from the exports that made them.
+"""Trained: what versions have seen of a dataset in training and validation, worked out from its exports.
 
-An export is marked in the write that makes its version. Versions of before that have no mark are found by the model's
-own rows; the fingerprints of their exports are made once, where there are none. Nothing of this is kept beside the
-fingerprints, which an erasure rewrites, so that what is erased is known to nobody here.
+An export is marked in the write that makes a version of it, or one that it validated. Versions of before that have no
+mark are found by the rows of the dataset's own model; the fingerprints of their exports are made once, where there are
+none. Nothing of this is kept beside the fingerprints, which an erasure rewrites, so that what is erased is known to
+nobody here.
 """
 
 from contextlib import suppress
 
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import NotFound
-from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import Export, TrainedExport
+from tuneloop.domain.exports import Export
 from tuneloop.domain.fingerprints import TrainedUnits
+from tuneloop.domain.seen_exports import SeenExport, TrainedExport, merge_exports
 from tuneloop.store import keys
 from tuneloop.store.contents import Contents
 from tuneloop.store.exports import Exports
@@ -26,7 +27,7 @@ PAGE = 100
 
 
 class Trained:
-    """What versions were trained on, by dataset."""
+    """What versions have seen, by dataset."""
 
     def __init__(
         self,
@@ -42,31 +43,32 @@ class Trained:
         self._contents, self._membership, self._objects = contents, membership, objects
         self._fingerprints = Fingerprints(objects)
 
-    def exports(self, dataset: Dataset) -> list[str]:
-        """The ids of the dataset's exports that versions were trained on, in order."""
+    def exports(self, dataset: Dataset) -> list[SeenExport]:
+        """The dataset's exports that versions have seen something of, in order."""
         partition = keys.trained_export(dataset.tenant, dataset.id, "").pk
-        marked = {found.id for found in self._table.all(partition, TrainedExport)}
-        return sorted(marked | self._unmarked(dataset))
+        marked = [SeenExport(dataset.id, mark.id, mark.splits) for mark in self._table.all(partition, TrainedExport)]
+        return merge_exports([*marked, *self._unmarked(dataset)])
 
-    def _unmarked(self, dataset: Dataset) -> set[str]:
-        """The exports that made versions of the dataset's own model."""
-        found: set[str] = set()
+    def _unmarked(self, dataset: Dataset) -> list[SeenExport]:
+        """The exports that made versions of the dataset's own model, whether they are marked or not."""
+        found: list[SeenExport] = []
         cursor = None
         while True:
             page = self._models.versions(dataset.tenant, dataset.model, PAGE, cursor)
-            found |= {each.export for each in page.data if each.export and each.dataset == dataset.id}
+            made = (each.export for each in page.data if each.export and each.dataset == dataset.id)
+            found += [SeenExport(dataset.id, export) for export in made]
             if (cursor := page.cursor) is None:
                 return found
 
     def units(self, dataset: Dataset) -> TrainedUnits:
-        """The hashes of all that versions were trained on in exports of the dataset."""
+        """The hashes of all that versions have seen in exports of the dataset."""
         units = TrainedUnits(exports=self.exports(dataset))
-        for identity in units.exports:
-            if export := self._exports.find(dataset.tenant, dataset.id, identity):
+        for seen in units.exports:
+            if export := self._exports.find(dataset.tenant, dataset.id, seen.export):
                 with suppress(NotFound):  # somebody deleted the export's objects, or an erasure moves them right now
-                    self._add(export, units)
+                    self._add(export, seen, units)
         return units
 
-    def _add(self, export: Export, units: TrainedUnits) -> None:
+    def _add(self, export: Export, seen: SeenExport, units: TrainedUnits) -> None:
         backfill_fingerprints(export, contents=self._contents, membership=self._membership, objects=self._objects)
-        units.add(self._fingerprints.rows(export, (Split.TRAIN,)))
+        units.add(self._fingerprints.rows(export, seen.splits))
