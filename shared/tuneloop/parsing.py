@@ -21,7 +21,13 @@ Numbered = tuple[int, bytes | None]
 T = TypeVar("T")
 # Where a number may begin that orjson reads as a float since it has more than 64 bits: 2^63 has 19 digits.
 _large_number = re.compile(rb"[\[:,\s-]\d{19}").search
-UNREADABLE = "This line could not be processed: a fault of ours, not of the file. Leave it out, and report its form."
+# What the process lacks, and no verdict on a line: memory, a file, code. The next process may have it, so it is left
+# to the retries of whoever called. A line that is too deep for us (RecursionError) is so in every process.
+LACKING = (MemoryError, OSError, ImportError)
+UNREADABLE = (
+    "We could not process this line; that is our fault, not yours. Leave it out, and open an issue that describes its "
+    "structure (not its content)."
+)
 
 
 def numbered(lines: Iterable[bytes | None]) -> Iterator[Numbered]:
@@ -62,10 +68,13 @@ def isolated(
 ) -> T | list[Problem]:
     """What working on a line gives; one that makes it fail is a problem of that line, whatever the failure is.
 
-    The work reads and writes nothing, so that what fails here fails for that line whenever it comes.
+    The work reads and writes nothing, so that what fails here fails for that line whenever it comes. Raises only what
+    the process lacks (`LACKING`), which would be a verdict for good on a line that the next process reads.
     """
     try:
         return work(*given)
+    except LACKING:
+        raise
     except Exception as error:  # noqa: BLE001 - the entry point of a line: none may keep others out, however strange
         if log:
             log(error)

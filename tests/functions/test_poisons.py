@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.examples import chat
 from tests.functions.poisons import CONSTANTS, row_by
+from tests.functions.test_collect_posts import deliver, told
 from tests.functions.test_http import refused
 from tests.world import Answer, World
 from tuneloop.app import app
@@ -20,6 +21,7 @@ from tuneloop.domain.facts import as_one_text, facts_of
 from tuneloop.domain.routing import Arm, Inference, tenant_hash
 from tuneloop.inspection import Inspected, inspected
 from tuneloop.store.lines import read_line
+from tuneloop.triggers import FunctionFailed
 
 POST = "POST /v1/datasets/{dataset}/examples"
 BY_DOOR, SPOKEN = 164, 8  # of posts, drops and files each, and of feedback: 2,000 in four rounds
@@ -291,12 +293,37 @@ def test_a_file_s_line_that_fails_is_a_problem_like_any(world: World, on_invalid
     assert (problem.line, problem.code) == (2, "unreadable")
 
 
+@pytest.mark.parametrize("lacking", [MemoryError, OSError, ModuleNotFoundError])
+def test_what_a_process_lacks_is_no_verdict_on_a_line(
+    world: World, monkeypatch: pytest.MonkeyPatch, lacking: type[Exception]
+) -> None:
+    """The first process has too little; the next one that gets the message or the event has enough."""
+    settings = {"on_invalid": "reject", "on_drop": "collect"}
+    for dataset in ("posts", "drops"):
+        world.call("POST /v1/datasets", "/v1/datasets", {"id": dataset, **settings})
+    message = told(post(world, [chat("a", "good"), chat("b", "good")]).body["id"], "posts")
+
+    def lacks(_: Any) -> Any:
+        raise lacking
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tuneloop.store.lines.facts_of", lacks)
+        with pytest.raises(FunctionFailed):
+            world.drop("drops", [chat("a", "good")])
+        assert deliver(message) == ["0"]
+    assert ends("posts") == ends("drops") == [("reading", 0, 0)]
+
+    world.drop("drops", [chat("a", "good")])
+    assert deliver(message) == []
+    assert (ends("posts"), ends("drops")) == ([("collected", 2, 0)], [("collected", 1, 0)])
+
+
 @pytest.mark.usefixtures("strange")
 def test_an_upload_s_line_that_fails_is_named_and_nothing_is_made(world: World) -> None:
     answer = upload(world, jsonl([chat("a", "good"), chat("b", "poison"), chat("c", "poison")]))
 
     assert (answer.status, answer.body["error"]["param"]) == (400, "file")
-    assert answer.body["error"]["message"].startswith("line 2: This line could not be processed")
+    assert answer.body["error"]["message"].startswith("line 2: We could not process this line")
     assert list(app.datasets.all("acme")) == []
 
 
