@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from tuneloop.domain.datasets import Dataset, Drop, DropStatus
+from tuneloop.domain.datasets import Dataset, Drop
 from tuneloop.domain.drop_paths import DropPath, RefusedDrop, drop_id, parse_drop_path
 from tuneloop.domain.errors import InvalidInput, NotFound
 from tuneloop.domain.examples import Problem, Split
@@ -67,9 +67,7 @@ def give_up(*, datasets: Datasets, queue: Queue, now: datetime) -> int:
     dead = [drop for drop in late if drop.id not in waiting]
 
     def end(drop: Drop) -> None:
-        problem = NOT_COLLECTED if drop.id in posts else UNREADABLE
-        ended = {"status": DropStatus.FAILED, "problem_count": 1, "problems": [problem], "finished_at": now}
-        datasets.save_drop(drop.model_copy(update=ended))
+        datasets.save_drop(drop.given_up(NOT_COLLECTED if drop.id in posts else UNREADABLE, now))
 
     each(dead, end)
     return len(dead)

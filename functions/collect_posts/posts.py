@@ -94,8 +94,7 @@ def give_up_post(place: tuple[str, str], drop: str, *, datasets: Datasets, now: 
     """End a post that could not be collected in all the tries of its message, which is kept as a dead letter."""
     posted = datasets.drop(*place, drop)
     if posted.status == DropStatus.READING:
-        ended = {"status": DropStatus.FAILED, "problem_count": 1, "problems": [NOT_COLLECTED], "finished_at": now}
-        datasets.save_drop(posted.model_copy(update=ended))
+        datasets.save_drop(posted.given_up(NOT_COLLECTED, now))
 
 
 def _segment(posts: list[Post], erased: Erased, objects: Objects, clock: Clock) -> Segment | None:

@@ -318,3 +318,8 @@ class Drop(BaseModel):
     def place(self) -> tuple[str, str]:
         """Its tenant and dataset."""
         return self.tenant, self.dataset
+
+    def given_up(self, problem: Problem, now: datetime) -> "Drop":
+        """The drop after all its tries failed: what was found in it so far is no finding, but for why it failed."""
+        ended = {"status": DropStatus.FAILED, "problem_count": 1, "problems": [problem], "finished_at": now}
+        return self.model_copy(update=ended)

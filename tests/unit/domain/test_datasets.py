@@ -11,12 +11,22 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.unit.factories import NAMES, NOW, SECOND, a_dataset, a_drop
-from tuneloop.domain.datasets import ANNOUNCED_AGAIN_AFTER, DatasetChange, OnDrop
+from tuneloop.domain.datasets import ANNOUNCED_AGAIN_AFTER, DatasetChange, DropStatus, OnDrop
 from tuneloop.domain.drop_paths import parse_drop_path
 from tuneloop.domain.errors import InvalidInput
-from tuneloop.domain.examples import Split
+from tuneloop.domain.examples import Problem, Split
 
 CHANGED: dict[str, Any] = {"revision": 3, "changed_at": NOW}
+
+
+def test_a_drop_that_is_given_up_says_why_and_nothing_of_what_was_found_before() -> None:
+    reason = Problem(line=0, path="$", code="unreadable", message="It could not be read.")
+    found = a_drop(problem_count=2, problems=[reason.model_copy(update={"line": line}) for line in (1, 2)])
+
+    ended = found.given_up(reason, NOW)
+
+    assert (ended.status, ended.problem_count, ended.problems) == (DropStatus.FAILED, 1, [reason])
+    assert (ended.finished_at, ended.id, ended.seq) == (NOW, found.id, found.seq)
 
 
 def test_a_dataset_without_changes_is_never_due() -> None:
