@@ -22,7 +22,9 @@ Lines = Iterable[bytes | None]
 Records = Callable[[Lines], Iterator[Record]]
 Read = Callable[[Record], Example | list[Problem]]
 EMPTY = Problem(line=0, path="$", code="empty_file", message="The file has no lines: nothing can be learnt from it.")
-FAILURES_LOGGED = 10  # of a file: each says the same, and a file may have a million lines
+# Failures of our own code that one file logs. Each has a trace of its own, and ten show whether it is one bug or
+# several; a file may have a million lines with the same one, whose log would cost more than the file.
+FAILURES_LOGGED = 10
 TOO_SLOW = "Reading came this far in the time that there is. Drop the file in parts."
 
 
