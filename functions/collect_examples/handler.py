@@ -8,7 +8,7 @@ from collect_examples.incoming import receive, receive_unseen
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.observability import count
-from tuneloop.settling import settle, settle_all
+from tuneloop.settle import settle, settle_all
 from tuneloop.sweeping import each
 from tuneloop.triggers import Function
 

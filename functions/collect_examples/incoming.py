@@ -15,7 +15,7 @@ from tuneloop.domain.examples import Split
 from tuneloop.ingest import count_drop
 from tuneloop.observability import count
 from tuneloop.posting import UNREAD
-from tuneloop.settling import send_settle_reminder
+from tuneloop.settle import send_settle_reminder
 from tuneloop.store.objects import Found
 from tuneloop.sweeping import each
 

@@ -14,7 +14,7 @@ from collect_posts.posts import Post, add_posts, give_up_post, portions, read_po
 from tuneloop.app import app, utc_now
 from tuneloop.domain.limits import QUEUE_TRIES, SEGMENT_BYTES
 from tuneloop.ingest import count_drop
-from tuneloop.settling import send_settle_reminder, settle
+from tuneloop.settle import send_settle_reminder, settle
 from tuneloop.triggers import Batch
 
 Place = tuple[str, str]
