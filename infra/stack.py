@@ -55,6 +55,7 @@ class TuneloopStack(Stack):
             Provider=stage.provider,
             ProviderBaseUrl=stage.provider_base_url or "none",  # an output can't be empty
             BaseModel=stage.base_model,
+            IsEmulated=str(stage.is_emulated).lower(),  # `tuneloop providers add` asks for it
             **({"BedrockRoleArn": jobs.arn} if jobs else {}),
             Settings=stage.settings,
             **{f"{spec.construct_id}Function": lambdas.by_name[spec.name].function_name for spec in FUNCTIONS},

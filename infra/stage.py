@@ -17,6 +17,7 @@ from typing import Any, get_type_hints
 
 from tuneloop.domain.addresses import address_fault
 from tuneloop.domain.numbers import whole_in
+from tuneloop.domain.providers import LOCAL_STAGE
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[a-z][a-z0-9-]{0,15}", re.ASCII)
@@ -86,11 +87,11 @@ class Stage:
     @property
     def is_local(self) -> bool:
         """Whether it lives on this machine, in an interpreter that has its libraries already."""
-        return self.name == "local"
+        return self.name == LOCAL_STAGE
 
     @property
     def is_emulated(self) -> bool:
-        """Whether what it is deployed to is an emulator of AWS on this machine, where its provider may be too."""
+        """Whether it is deployed to an emulator of AWS on this machine, so that its providers may be there too."""
         return self.is_local or not self.enforces_ssl
 
     @property

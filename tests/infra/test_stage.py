@@ -92,7 +92,7 @@ def test_the_outputs_name_what_operators_and_the_command_need(template: Template
     functions = {f"{construct_of(spec).removeprefix('Functions/')}Function" for spec in FUNCTIONS}
     assert outputs == functions | {
         "ApiUrl", "ApiId", "TableName", "BucketName", "BusName", "ExamplesQueueUrl", "UsageQueueUrl",
-        "FailuresQueueUrl", "ProviderKeyParameter", "Provider", "ProviderBaseUrl", "BaseModel",
+        "FailuresQueueUrl", "ProviderKeyParameter", "Provider", "ProviderBaseUrl", "BaseModel", "IsEmulated",
         "Settings",
     }  # fmt: skip
 

@@ -191,6 +191,7 @@ def test_only_what_is_deployed_to_this_machine_is_trained_on_it() -> None:
 
     assert stage_named("local", here).provider_base_url == here["provider_base_url"]
     assert stage_named("try", {**here, "enforces_ssl": "false"}).is_emulated
+    assert not stage_named("try", OWN).is_emulated
     with pytest.raises(ValueError, match="must be reachable from AWS"):
         stage_named("try", here)
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from tuneloop.cli.screen import screen
-from tuneloop.cli.stage import StageOption, models, own_provider, own_providers, providers, runs, tenants
+from tuneloop.cli.stage import StageOption, is_emulated, models, own_provider, own_providers, providers, runs, tenants
 from tuneloop.domain.addresses import without_user
 from tuneloop.domain.errors import Conflict, InvalidInput, NotFound
 from tuneloop.domain.ids import checked_name
@@ -58,7 +58,7 @@ def add(
         raise InvalidInput("Bedrock has no key: set `bedrock` in the stage's file and deploy.", param="kind")
     if name == own_provider(stage):
         raise InvalidInput(WITH_STAGE.format(name, stage), param="name")
-    address, known = checked_address(base_url, stage), providers(stage)
+    address, known = checked_address(base_url, is_emulated=is_emulated(stage)), providers(stage)
     before = known.find(name)
     _store(key_parameter(stage, name), f"API key of {name}")
     secret = webhook_parameter(stage, name) if webhook_secret else before and before.webhook_parameter

@@ -8,7 +8,7 @@ import boto3
 import typer
 
 from tuneloop.domain.errors import NotFound
-from tuneloop.domain.providers import BEDROCK
+from tuneloop.domain.providers import BEDROCK, LOCAL_STAGE
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.models import Models
 from tuneloop.store.providers import ProviderRows
@@ -61,6 +61,13 @@ def own_providers(stage: str) -> dict[str, str]:
     address = _set("TUNELOOP_PROVIDER_BASE_URL", stage) or _optional("ProviderBaseUrl", stage)
     beside = _set("TUNELOOP_BEDROCK_ROLE_ARN", stage) or _optional("BedrockRoleArn", stage)
     return {own: "" if own == BEDROCK.name else address} | ({BEDROCK.name: ""} if beside else {})
+
+
+def is_emulated(stage: str) -> bool:
+    """Whether a stage is deployed to an emulator of AWS on this machine; one that doesn't say so yet is not."""
+    if stage == LOCAL_STAGE or _set("TUNELOOP_TABLE", stage):
+        return stage == LOCAL_STAGE
+    return _outputs(stage).get("IsEmulated") == "true"
 
 
 def bucket(stage: str) -> str:

@@ -10,7 +10,8 @@ from tuneloop.domain.addresses import address_fault
 from tuneloop.domain.errors import Conflict, InvalidInput
 from tuneloop.domain.ids import Name
 
-LOCAL = "local"  # the stage of `make local`, which lives on this machine; every other one is deployed to AWS
+# The stage of `make local`, which lives on this machine whatever its stack says: others do where they are emulated.
+LOCAL_STAGE = "local"
 
 
 class Kind(StrEnum):
@@ -50,10 +51,13 @@ def webhook_parameter(stage: str, provider: str) -> str:
     return f"/tuneloop/{stage}/providers/{provider}/webhook-secret"
 
 
-def checked_address(url: str, stage: str) -> str:
-    """A provider's address for a stage, without a slash at its end; InvalidInput where a key must not be sent there."""
+def checked_address(url: str, *, is_emulated: bool) -> str:
+    """A provider's address for a stage, without a slash at its end; InvalidInput where a key must not be sent there.
+
+    The provider of a stage that is deployed to an emulator of AWS on this machine may be on this machine too.
+    """
     url = url.strip()
-    if fault := address_fault(url, is_local=stage == LOCAL):
+    if fault := address_fault(url, is_local=is_emulated):
         raise InvalidInput(f"--base-url: {fault}.", param="base_url")
     return url.rstrip("/")
 

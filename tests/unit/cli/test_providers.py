@@ -124,6 +124,20 @@ def test_a_server_on_this_machine_is_for_the_local_stage(
     assert run("add", "here", "--base-url", url).exit_code == 0
 
 
+@pytest.mark.parametrize(("outputs", "exit_code"), [({"IsEmulated": "true"}, 0), ({"IsEmulated": "false"}, 1), ({}, 1)])
+def test_an_emulated_stage_of_any_name_takes_a_provider_on_this_machine(
+    outputs: dict[str, str], exit_code: int, run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"TableName": app.table.name, "Provider": "openai", **outputs}
+    monkeypatch.setattr("tuneloop.cli.stage._outputs", lambda _: told)
+    monkeypatch.setenv("TUNELOOP_STAGE", "try")
+    monkeypatch.delenv("TUNELOOP_TABLE")
+
+    added = run("add", "here", "--base-url", "http://127.0.0.1:4570/v1")
+
+    assert added.exit_code == exit_code, added.output
+
+
 def test_a_secret_in_an_address_is_neither_stored_nor_shown(run: Command) -> None:
     refused = run("add", "azure", "--base-url", "https://:sk-secret@acme.example/v1")
     old = RegisteredProvider(name="old", base_url="https://u:sk-secret@acme.example/v1", key_parameter="/old/key")
