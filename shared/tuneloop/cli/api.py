@@ -8,10 +8,16 @@ from typing import Any, Self
 import httpx2
 
 from tuneloop.domain.addresses import url_fault
-from tuneloop.domain.errors import InvalidInput, ProviderUnavailable, TuneloopError
+from tuneloop.domain.errors import Busy, InvalidInput, OutOfTime, ProviderUnavailable, TuneloopError
 from tuneloop.domain.training import TERMINAL, RunStatus
 
 TIMEOUT_S = 35.0
+# A function that starts cold on a busy account may answer too late once, hardly ever twice; who waits at a terminal is
+# told after three tries what was said.
+REPEATS = 2
+REPEATED_AFTER_S = 1.0
+PASSING = frozenset({OutOfTime.code, Busy.code})  # the 503s that say: try again
+RETRY_COUNT = "X-Stainless-Retry-Count"  # by which the API knows a repeat, and makes nothing a second time for it
 NOT_SET = "Set {name}. `make local` prints it; on AWS `make deploy` does, and `tuneloop keys create` makes a key."
 
 
@@ -63,14 +69,22 @@ class ApiClient:
             time.sleep(every_s)
 
     def _send(self, method: str, path: str, **options: Any) -> Any:
+        """The parsed answer to a call, which is sent again where the API says that its trouble passes."""
+        repeat = 0
+        while not (answer := self._answer(method, path, headers={RETRY_COUNT: str(repeat)}, **options)).is_success:
+            refusal = _refusal(answer)
+            if refusal.code not in PASSING or repeat == REPEATS:
+                raise refusal
+            repeat += 1
+            time.sleep(REPEATED_AFTER_S)
+        return answer.json()
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx2.Response:
         try:
-            answer = self._http.request(method, path, **options)
+            return self._http.request(method, path, **options)
         except httpx2.TransportError as error:
             message = f"{self._http.base_url} can't be reached ({type(error).__name__})."
             raise ProviderUnavailable(message, code="unreachable") from error
-        if answer.is_success:
-            return answer.json()
-        raise _refusal(answer)
 
 
 def base_url() -> str:
