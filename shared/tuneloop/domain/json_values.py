@@ -17,6 +17,9 @@ DIGITS = len(str(MOST_WHOLE)) + 1  # with a sign; Python itself reads no more th
 LARGE_NUMBER = "must be a number of JSON: a whole one of up to 64 bits, or one of up to 1.8e308."
 HALF_CHARACTER = "must be Unicode text: half of a surrogate pair (such as \\ud800) is not a character."
 
+# What stands in the place of half a character that a provider sent: Unicode's own sign for what could not be read.
+HALF_REPLACED = "\ufffd"
+
 
 class Flaw(NamedTuple):
     """Why a value can't be kept: a stable code, and what would be right."""
@@ -57,6 +60,18 @@ def find_flaw(value: Any, path: str = "$") -> tuple[str, Flaw] | None:
 def read_whole(digits: str) -> int:
     """A whole number by its digits; one that is beyond all limits stands for itself as the first such."""
     return int(digits) if len(digits) <= DIGITS else MOST_WHOLE + 1
+
+
+def read_leniently(content: bytes) -> Any:
+    """The JSON value that a server's answer is, with U+FFFD for halves of characters, and no number beyond all limits.
+
+    Servers cut texts within a character and pass numbers on as they came; the rest of what they say is as good as ever.
+    ValueError where it is no JSON at all, or is nested too deeply to be read.
+    """
+    try:
+        return replace_halves(json.loads(content.decode(errors="replace"), parse_int=read_whole))
+    except RecursionError as error:
+        raise ValueError("a JSON value that is nested too deeply") from error
 
 
 def replace_halves(value: Any) -> Any:

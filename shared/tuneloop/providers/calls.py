@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
 from tuneloop.domain.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, TuneloopError
+from tuneloop.domain.json_values import HALF_REPLACED
 from tuneloop.domain.words import word_in
 from tuneloop.observability import count
 from tuneloop.providers.base import FILE_NOT_READY, KEY_MISSING, KEY_REFUSED
@@ -123,7 +124,8 @@ class Calls:
             page = self._page(path, limit=PAGE, **query)
             rows = rows_of(page)
             yield from rows
-            last = rows[-1].get("id") if rows else None
+            ids = [row["id"] for row in rows if isinstance(row.get("id"), str) and HALF_REPLACED not in row["id"]]
+            last = ids[-1] if ids else None  # the next page begins again with those behind it, which nothing names
             if page.get("has_more") is False or last in (None, query.get("after")):
                 return
             query["after"] = last
@@ -283,6 +285,7 @@ def rows_of(page: dict[str, Any]) -> list[dict[str, Any]]:
 def id_in(fields: dict[str, Any]) -> str:
     """The id of a thing."""
     with sensible():
-        if not isinstance(fields.get("id"), str) or not fields["id"]:
-            raise ValueError("a thing without an id")
-    return str(fields["id"])
+        identity = fields.get("id")
+        if not isinstance(identity, str) or not identity or HALF_REPLACED in identity:
+            raise ValueError("a thing without an id that names it")
+    return identity

@@ -4,7 +4,6 @@ Several stages may share an account, and a run's id comes from names that each o
 the metadata of jobs say whose they are.
 """
 
-import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -19,7 +18,7 @@ from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.file_imports import FileImport, ImportState
 from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
-from tuneloop.domain.json_values import replace_halves
+from tuneloop.domain.json_values import read_leniently, replace_halves
 from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.observability import log_failure
 from tuneloop.providers.base import JOB_NOT_FOUND, LISTING_S, Hosting, JobRequest, ListedModel
@@ -55,7 +54,6 @@ MOST_EVENTS = 10_000
 METHODS = {Method.SUPERVISED: "supervised", Method.PREFERENCE: "dpo"}
 LATEST = datetime.max.replace(tzinfo=UTC)
 FORBIDDEN, NOT_IMPLEMENTED = 403, 501  # a key may be allowed to chat and not to look
-HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # how half of a surrogate pair is written, or a whole one
 # The hosts of Azure's resources, in its public and its national clouds (Azure's documentation, read 2026-11).
 ON_AZURE = re.compile(r"\.azure\.(com|us|cn)$")
 
@@ -271,12 +269,7 @@ def _completion_in(body: bytes) -> ChatCompletion:
     try:
         return ChatCompletion.model_validate_json(body)
     except ValidationError:
-        if not HALF.search(body):
-            raise
-    try:
-        return ChatCompletion.model_validate(replace_halves(json.loads(body)))
-    except RecursionError as error:
-        raise ValueError("an answer that is nested too deeply") from error
+        return ChatCompletion.model_validate(read_leniently(body))
 
 
 def _job(job_id: str) -> str:

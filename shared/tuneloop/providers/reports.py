@@ -8,11 +8,21 @@ failed is told by the provider's codes and in our own words: its sentences may q
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, FiniteFloat, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_core import from_json
 
 from tuneloop.domain.file_imports import FileImport, state_of
 from tuneloop.domain.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunError, RunEvent
+from tuneloop.domain.json_values import HALF_REPLACED, read_leniently
 from tuneloop.domain.words import word_in
 from tuneloop.providers.base import ListedModel
 from tuneloop.wire.shape import LARGEST_COUNT, Forgiven
@@ -31,6 +41,12 @@ def _cut(value: object) -> object:
     return value[:LONGEST_TEXT] if isinstance(value, str) else value
 
 
+def _named(identity: str) -> str:
+    if HALF_REPLACED in identity:  # nothing is found by it
+        raise ValueError("an id with half a character")
+    return identity
+
+
 Required = Annotated[str, BeforeValidator(_cut), StringConstraints(min_length=1)]
 Text = Annotated[Required | None, Forgiven]
 Count = Annotated[Annotated[int, Field(ge=0, le=LARGEST_COUNT)] | None, Forgiven]
@@ -39,7 +55,7 @@ Moment = Annotated[AwareDatetime | None, BeforeValidator(lambda seconds: seconds
 
 
 class _Job(BaseModel):
-    id: Required
+    id: Annotated[Required, AfterValidator(_named)]
     status: Required
     fine_tuned_model: Text = None
     trained_tokens: Count = None
@@ -65,8 +81,14 @@ class _Event(BaseModel):
 
 
 def object_in(content: bytes) -> dict[str, Any]:
-    """The JSON object that a body is; ValueError where it is anything else."""
-    value = from_json(content)
+    """The JSON object that a body is, half characters and endless numbers in it replaced; else ValueError.
+
+    A list holds what all users of an account made, and one text of theirs must not hide the rest.
+    """
+    try:
+        value = from_json(content)
+    except ValueError:
+        value = read_leniently(content)
     if not isinstance(value, dict):
         raise ValueError("the body is not a JSON object")
     return value
@@ -151,12 +173,12 @@ def checkpoint_in(fields: Mapping[str, Any]) -> RunCheckpoint | None:
     event = _Event.model_validate(fields)
     data = fields.get("metrics")
     metrics = _Metrics.model_validate(data if isinstance(data, dict) else {})
-    step = fields.get("step_number")
+    numbered = _Metrics.model_validate({"step": fields.get("step_number")})
     return RunCheckpoint(
         id=identity,
         at=event.created_at,
         model=model,
-        step=step if isinstance(step, int) else metrics.step,
+        step=metrics.step if numbered.step is None else numbered.step,
         train_loss=metrics.train_loss,
         valid_loss=metrics.valid_loss if metrics.full_valid_loss is None else metrics.full_valid_loss,
     )
