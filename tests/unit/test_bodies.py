@@ -6,16 +6,24 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tuneloop.bodies import parse_json, read_body
+from tuneloop.bodies import LONGEST_PLACE, parse_json, read_body
 from tuneloop.domain.errors import InvalidInput, TooLarge
+from tuneloop.domain.json_values import find_flaw
 from tuneloop.domain.limits import BODY_BYTES, BODY_PARTS, JSON_DEPTH
 
 WHOLE = st.integers(-(1 << 63), (1 << 64) - 1)
 LEAVES = st.none() | st.booleans() | WHOLE | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+# Values in which some leaves and names are flawed, several perhaps.
+BAD = st.sampled_from(["\ud800", "a \udfff", float("inf"), float("-inf"), 1 << 64, -(1 << 63) - 1])
+FLAWED = st.recursive(
+    LEAVES | BAD,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text("ab.", max_size=3) | st.just("\ud83d"), inner),
+    max_leaves=20,
+)
 
 
 def event(body: str | None, *, encoded: bool = False, encoding: str = "") -> dict[str, Any]:
@@ -114,6 +122,23 @@ def test_depth_is_counted_in_lists_and_objects(opening: str) -> None:
         with pytest.raises(InvalidInput) as refusal:
             parse_json(nested(depth))
         assert refusal.value.code == "nested_too_deeply"
+
+
+@given(FLAWED)
+@example({"a": {"b": "\ud800"}, "c": float("inf")})
+def test_a_body_is_refused_for_the_value_that_a_line_is_refused_for(value: Any) -> None:
+    """However many flaws there are: the least deep one, first among its like."""
+    found = find_flaw(value, "")
+    body = json.dumps(value)
+    if found is None:
+        assert parse_json(body) == value
+        return
+    with pytest.raises(InvalidInput) as refusal:
+        parse_json(body)
+
+    path, flaw = found
+    place = path.replace("[", ".").replace("]", "").removeprefix(".")[:LONGEST_PLACE]
+    assert (refusal.value.code, refusal.value.param) == (flaw.code, place or "body")
 
 
 def test_a_wide_body_is_not_a_deep_one() -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from tuneloop.domain.words import name_in
 
+Steps = tuple[str | int, ...]  # names of objects and places in lists, from the outermost on
 # What a reader of JSON may count on as a whole number (RFC 8259, 6, says even less): what orjson and msgspec hold, and
 # far below the 38 digits of DynamoDB. Beyond it one reader makes a float of it, the next one fails.
 LEAST_WHOLE, MOST_WHOLE = -(1 << 63), (1 << 64) - 1
@@ -28,6 +29,14 @@ class Flaw(NamedTuple):
     rule: str
 
 
+class _Part(NamedTuple):
+    """A list or an object in a JSON value, and where it stands: steps are put together for a flaw alone."""
+
+    whole: "_Part | None"
+    step: str | int | None
+    value: Any
+
+
 UNICODE = Flaw("invalid_unicode", HALF_CHARACTER)
 NUMBER = Flaw("invalid_number", LARGE_NUMBER)
 
@@ -42,19 +51,42 @@ def flaw_of(value: Any) -> Flaw | None:
 
 
 def find_flaw(value: Any, path: str = "$") -> tuple[str, Flaw] | None:
-    """The path of a flawed value somewhere in a JSON value, and its flaw; not recursive, since it may be deep."""
-    waiting = [(path, value)]
-    while waiting:
-        place, part = waiting.pop()
-        if flaw := flaw_of(part):
-            return place, flaw
-        if isinstance(part, dict):
-            if any(map(flaw_of, part)):
-                return place, UNICODE
-            waiting += reversed([(f"{place}.{name_in(name)}", inner) for name, inner in part.items()])
-        elif isinstance(part, list):
-            waiting += reversed([(f"{place}[{index}]", inner) for index, inner in enumerate(part)])
+    """The path of a flawed value somewhere in a JSON value, and its flaw; `path` is that of the value itself."""
+    if (found := trace_flaw(value)) is None:
+        return None
+    steps, flaw = found
+    return path + "".join(f"[{step}]" if isinstance(step, int) else f".{name_in(step)}" for step in steps), flaw
+
+
+def trace_flaw(value: Any) -> tuple[Steps, Flaw] | None:
+    """The steps from a JSON value to the flawed value in it that is the least deep, and its flaw.
+
+    A flawed name is told by the steps to its object. Not recursive, since a value may be deep.
+    """
+    if flaw := flaw_of(value):
+        return (), flaw
+    level = [_Part(None, None, value)] if isinstance(value, dict | list) else []
+    while level:
+        inner: list[_Part] = []
+        for part in level:
+            held = part.value
+            if isinstance(held, dict) and any(map(flaw_of, held)):
+                return _steps_to(part), UNICODE
+            for step, each in held.items() if isinstance(held, dict) else enumerate(held):
+                if isinstance(each, dict | list):
+                    inner.append(_Part(part, step, each))
+                elif flaw := flaw_of(each):
+                    return (*_steps_to(part), step), flaw
+        level = inner
     return None
+
+
+def _steps_to(part: _Part) -> Steps:
+    steps: list[str | int] = []
+    while part.whole and part.step is not None:
+        steps.append(part.step)
+        part = part.whole
+    return tuple(reversed(steps))
 
 
 def read_whole(digits: str) -> int:
