@@ -84,6 +84,32 @@ def test_marks_that_leave_too_few_to_train_on_are_named_before_and_in_the_refusa
     assert before["recommendation"] == after["recommendation"] == f"{message} Add 1 more."
 
 
+CONFLICTING = [chat(f"Is shop {n // 2} open on a sunday?", ("yes", "no")[n % 2]) for n in range(24)]
+HELD_TOO = [
+    *(chat(f"Is shop {n} open?", "yes", subject=f"s{n % 3}") for n in range(12)),
+    *(chat(f"Is bar {n} open?", "yes", subject=f"s{n}", split="test") for n in range(3)),
+]
+
+
+@pytest.mark.parametrize("lines", [CONFLICTING, HELD_TOO], ids=["conflicts", "overlaps"])
+def test_a_recommendation_says_what_only_an_export_can_leave_out(lines: list[dict[str, Any]], live: World) -> None:
+    collected(live, *lines)
+
+    before = told(live, "eligibility")
+    message = ran(live)["error"]["message"]
+    after = told(live, "eligibility")
+
+    number = len(lines)
+    assert before["recommendation"] == (
+        f"Train now with {number} examples, counted before duplicates and conflicts, or add {50 - number} more "
+        "for the level better at 50. Freeze an export to know how many stay: what overlaps with held-out examples goes "
+        "too."
+    )
+    assert message.startswith("Need at least 10 examples. Current: 0")
+    assert (before["eligible"], after["eligible"]) == (True, False)
+    assert "before duplicates" not in after["recommendation"]
+
+
 def test_figures_are_those_of_the_export_once_there_is_one(world: World) -> None:
     same = [chat(f"Where is  ORDER {n}?", ("late", "on its way")[n % 2], category="orders") for n in range(5)]
     collected(world, *steps.questions(20, category="orders"), *same)

@@ -132,7 +132,10 @@ def test_enough_examples_are_said_to_be_enough_and_how_many_would_be_better(worl
     found = eligibility(world)
 
     assert (found["eligible"], found["current_examples"], found["level"]) == (True, 60, "better")
-    assert found["recommendation"] == "Train now with 60 examples, or add 40 more for the level good at 100."
+    assert found["recommendation"] == (
+        "Train now with 60 examples, counted before duplicates and conflicts, or add 40 more for the level good "
+        "at 100. Freeze an export to know how many stay: what overlaps with held-out examples goes too."
+    )
 
 
 def test_a_dataset_may_require_more_and_so_may_each_of_its_categories(world: World) -> None:

@@ -10,6 +10,9 @@ from tuneloop.domain.exclusions import Exclusion, shortage
 from tuneloop.domain.policy import LEAST_TRAINED, Policy
 
 NAMED = 3  # categories that a recommendation lists
+# What a recommendation says before a freeze: the filters are counted by then, and nothing that compares examples.
+BEFORE_FREEZE = ", counted before duplicates and conflicts"
+FREEZE_TO_KNOW = " Freeze an export to know how many stay: what overlaps with held-out examples goes too."
 
 
 class Level(StrEnum):
@@ -66,7 +69,7 @@ def eligibility(
         level=level_of(part.usable),
         short=short,
         basis="export" if found.export else "filters",
-        recommendation=lacking or _recommendation(part, per_category, short),
+        recommendation=lacking or _recommendation(part, per_category, short, is_frozen=found.export is not None),
         reasons=reasons,
         notes=found.notes,
     )
@@ -94,17 +97,19 @@ def level_of(examples: int) -> Level:
     return next((level for least, level in reversed(LEVELS) if examples >= least), Level.TOO_FEW)
 
 
-def _recommendation(part: Part, per_category: int, short: dict[str, int]) -> str:
+def _recommendation(part: Part, per_category: int, short: dict[str, int], *, is_frozen: bool) -> str:
+    """What to do where nothing is lacking but in some categories; before a freeze, that a run may train on fewer."""
     if short:
         named = ", ".join(f"{name} ({count})" for name, count in sorted(short.items(), key=_by_count)[:NAMED])
         others = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
         return f"Add examples to the categories that have fewer than {per_category:,}: {named}{others}."
+    before, freeze = ("", "") if is_frozen else (BEFORE_FREEZE, FREEZE_TO_KNOW)
     after = next(((least, level) for least, level in LEVELS if part.usable < least), None)
     if after:
         least, level = after
         more = f"add {least - part.usable:,} more for the level {level} at {least:,}"
-        return f"Train now with {part.usable:,} examples, or {more}{_unused(part)}."
-    return f"Train now: {part.usable:,} examples are enough for the highest level{_unused(part)}."
+        return f"Train now with {part.usable:,} examples{before}, or {more}{_unused(part)}.{freeze}"
+    return f"Train now: {part.usable:,} examples are enough for the highest level{before}{_unused(part)}.{freeze}"
 
 
 def _unused(part: Part) -> str:

@@ -164,6 +164,7 @@ def test_what_is_recommended_fits_the_verdict(usable: int, unused: int, required
     assert verdict.eligible == (usable >= needed)
     assert verdict.recommendation.startswith("Train now" if verdict.eligible else lacking)
     assert ("are left out" in verdict.recommendation) == (verdict.eligible and bool(unused))
+    assert ("counted before duplicates and conflicts" in verdict.recommendation) == verdict.eligible
     assert ("highest level" in verdict.recommendation) == (verdict.eligible and usable >= LEVELS[-1][0])
     assert verdict.level in Level
 
