@@ -15,8 +15,8 @@ from tuneloop.domain.datasets import Dataset, HeldOut
 from tuneloop.domain.errors import Conflict, Corrupt, Stale
 from tuneloop.domain.events import ExportCreated
 from tuneloop.domain.exports import Export, export_id
-from tuneloop.domain.fingerprints import UNTRAINED
 from tuneloop.domain.policy import FIRST_RULES
+from tuneloop.domain.seen_exports import UNSEEN
 from tuneloop.store.contents import Contents
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.exports import Exports
@@ -47,14 +47,14 @@ def freeze(
             return found
         if not 0 < revision <= dataset.revision:
             raise Conflict(f"Dataset {name} has no revision {revision}; its latest is {dataset.revision}.")
-        # By the first rules what was trained on could be drawn for a test: what they froze stays as it was.
-        seen = trained.units(dataset) if dataset.rules_at(revision) > FIRST_RULES else UNTRAINED
+        # By the first rules what versions have seen could be drawn for a test: what they froze stays as it was.
+        seen = trained.seen(dataset) if dataset.rules_at(revision) > FIRST_RULES else UNSEEN
         try:
             export = write_export(dataset, revision, policy, seen, contents=contents, objects=objects, now=now)
         except Corrupt as error:
             note_failure(dataset, identity, error, datasets=datasets, now=now)
             raise
-        is_new = seen is not UNTRAINED and trained.exports(dataset) != seen.exports
+        is_new = seen is not UNSEEN and trained.exports(dataset) != seen.exports
         if not is_new and (added := _added(export, dataset, datasets=datasets, exports=exports, now=now)):
             return added  # else a version was made meanwhile, or what `_added` says
     raise Stale(f"Dataset {name} is changing too fast to record its export; try again.")

@@ -14,8 +14,8 @@ from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.erasures import Erased
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export, ExportFile, export_id, made_of, prefix_of
-from tuneloop.domain.fingerprints import UNTRAINED, TrainedUnits
 from tuneloop.domain.policy import Kind, Policy
+from tuneloop.domain.seen_exports import UNSEEN, SeenRows
 from tuneloop.domain.selection import Selected, select
 from tuneloop.likeness import BANDS, METHOD, THRESHOLD
 from tuneloop.store.contents import Block, Contents
@@ -31,19 +31,19 @@ def write_export(
     dataset: Dataset,
     revision: int,
     policy: Policy,
-    trained: TrainedUnits = UNTRAINED,
+    seen: SeenRows = UNSEEN,
     *,
     contents: Contents,
     objects: Objects,
     now: datetime,
 ) -> Export:
-    """The export of a revision, all its objects written; what versions have seen (`trained`) is drawn for no test."""
+    """The export of a revision, all its objects written; what versions have `seen` is drawn for no test."""
     place = dataset.tenant, dataset.id, revision
     held_before, erased = _held_out(dataset, objects), contents.erased(dataset.tenant, dataset.id)
-    selected = _selected(dataset, policy, contents, place, held_before, trained, erased)
+    selected = _selected(dataset, policy, contents, place, held_before, seen, erased)
     overlaps, identity = _proved(selected), export_id(*place, policy)
     tested = dataset.held_out.key if dataset.held_out else None
-    made = made_of(erased.latest, tested, [seen.name for seen in trained.exports])
+    made = made_of(erased.latest, tested, [export.name for export in seen.exports])
     prefix = prefix_of(dataset.tenant, dataset.id, identity, made)
     learnt = Learnt(dataset.templates_at(revision))
     files = _files(prefix, selected, contents, place, erased, objects, learnt)
@@ -97,13 +97,13 @@ def _selected(
     contents: Contents,
     place: Place,
     held_out: set[int],
-    trained: TrainedUnits,
+    seen: SeenRows,
     erased: Erased,
 ) -> Selected:
     columns = Columns(bands=[array("Q") for _ in range(BANDS)])
     with contents.blocks(*place, erased) as blocks:
         gather(blocks, policy, columns)
-    return select(columns, policy, dataset.salt, held_out, trained=trained, rules=dataset.rules_at(place[2]))
+    return select(columns, policy, dataset.salt, held_out, seen=seen.rows, rules=dataset.rules_at(place[2]))
 
 
 def _proved(selected: Selected) -> dict[str, int]:

@@ -184,7 +184,7 @@ class App:
 
     @cached_property
     def trained(self) -> "Trained":
-        """What versions were trained on."""
+        """What versions have seen, by dataset."""
         from tuneloop.store.trained import Trained
 
         return Trained(

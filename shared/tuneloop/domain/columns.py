@@ -5,16 +5,16 @@ that a million fit into the memory of a function.
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import compress
+from itertools import chain, compress
 from operator import eq
 
 from tuneloop.domain.examples import Split
-from tuneloop.domain.fingerprints import TrainedUnits
+from tuneloop.domain.fingerprints import Fingerprint, KeyFlags
 
 
 class Outcome(IntEnum):
@@ -70,7 +70,7 @@ class Columns:
     signatures: bytearray = field(default_factory=bytearray)  # as many bytes for each
     origin: dict[int, int] = field(default_factory=dict)
     was_test: bytes = b""
-    was_trained: bytes = b""
+    was_seen: bytes = b""
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -102,18 +102,33 @@ class Columns:
                 noted[number] = 1
             self.was_test = bytes(noted)
 
-    def note_trained(self, trained: TrainedUnits) -> None:
-        """Note which examples belong to what a version was trained on: by prompt, subject or conversation."""
-        pairs = (
-            (trained.prompts, self.unit),
-            (trained.subjects, self.subject),
-            (trained.conversations, self.group),
-        )
-        flags = [bytes(map(keys.__contains__, column)) for keys, column in pairs if keys]
-        noted = bytearray(map(any, zip(*flags, strict=True))) if flags else bytearray(len(self))
-        for number, unit in self.origin.items():
-            noted[number] |= unit in trained.prompts
-        self.was_trained = bytes(noted)
+    def note_seen(self, rows: Iterable[Fingerprint]) -> None:
+        """Note which live examples belong to rows that a version has seen: by prompt, subject or conversation.
+
+        Only the examples' own hashes are held, and the rows stream past them: an array of eight bytes for each hash.
+        """
+        noted, seen = bytearray(len(self)), iter(rows)
+        if first := next(seen, None):
+            live = self.which(Outcome.TRAIN)
+            prompts = KeyFlags(chain(compress(self.unit, live), self.origin.values()))
+            subjects, conversations = KeyFlags(compress(self.subject, live)), KeyFlags(compress(self.group, live))
+            for _, prompt, origin, _, subject, conversation, _ in chain((first,), seen):
+                prompts.meet(prompt)
+                if origin:  # most rows have no more than a prompt, so this halves the time
+                    prompts.meet(origin)
+                if subject:
+                    subjects.meet(subject)
+                if conversation:
+                    conversations.meet(conversation)
+            for number in self.live():
+                subject, conversation = self.subject[number], self.group[number]
+                noted[number] = (
+                    prompts.is_met(self.unit[number])
+                    or (number in self.origin and prompts.is_met(self.origin[number]))
+                    or (subject != 0 and subjects.is_met(subject))
+                    or (conversation != 0 and conversations.is_met(conversation))
+                )
+        self.was_seen = bytes(noted)
 
     def first_unit(self, number: int) -> int:
         """An example's prompt as it was before any edit."""

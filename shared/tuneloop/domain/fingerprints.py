@@ -8,12 +8,16 @@ by which a selection keeps examples in one split, so an export's own test rows n
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import NamedTuple
-
-from tuneloop.domain.seen_exports import SeenExport
 
 PROMPT, EXACT, SUBJECT, CONVERSATION, NEAR_DUPLICATE = "prompt", "exact", "subject", "conversation", "near_duplicate"
 OVERLAP_KINDS = (PROMPT, EXACT, SUBJECT, CONVERSATION, NEAR_DUPLICATE)
+HASH_BITS = 64
+# A bucket of a sorted array holds 8 to 16 hashes. Of a million, a look-up takes 0.8 us with buckets and half as long
+# again without; smaller ones would make the buckets' own array a noticeable part of the memory.
+BUCKET_BITS = 4
+Family = tuple[str, int]  # one of these kinds, and of near duplicates the number of the band
 
 
 class Fingerprint(NamedTuple):
@@ -32,67 +36,64 @@ class Fingerprint(NamedTuple):
     bands: tuple[int, ...]
 
 
-class TrainedUnits:
-    """What versions have seen in some `exports`, as hashes by which an example is known to belong to it."""
+class KeyFlags:
+    """Some hashes, and of each whether it was met in rows that stream past.
 
-    def __init__(self, rows: Iterable[Fingerprint] = (), exports: Iterable[SeenExport] = ()) -> None:
-        self.exports = list(exports)
-        self.prompts: set[int] = set()
-        self.subjects: set[int] = set()
-        self.conversations: set[int] = set()
-        self.add(rows)
+    A sorted array takes eight bytes a hash, and one for the flag; sets of the hashes of a million rows take 245 MB. In
+    return a look-up is a binary search, in one of the buckets by a hash's first bits. 0 is no hash and never met.
+    """
 
-    def add(self, rows: Iterable[Fingerprint]) -> None:
-        """Take in rows that a version has seen."""
-        for _, prompt, origin, _, subject, conversation, _ in rows:
-            self.prompts.update((prompt, origin))
-            self.subjects.add(subject)
-            self.conversations.add(conversation)
-        for keys in (self.prompts, self.subjects, self.conversations):
-            keys.discard(0)
+    def __init__(self, keys: Iterable[int]) -> None:
+        self._keys = array("Q", (key for key, _ in groupby(sorted(keys)) if key))
+        self._flags = bytearray(len(self._keys))
+        bits = max(0, len(self._keys).bit_length() - BUCKET_BITS)
+        self._shift = HASH_BITS - bits
+        starts = (bisect_left(self._keys, bucket << self._shift) for bucket in range(1 << bits))
+        self._starts = array("Q", [*starts, len(self._keys)])
 
+    def meet(self, key: int) -> None:
+        """Note that a hash was met; nothing is kept of one that is none of these."""
+        if (place := self._place(key)) is not None:
+            self._flags[place] = 1
 
-UNTRAINED = TrainedUnits()
+    def is_met(self, key: int) -> bool:
+        """Whether one of these hashes was met."""
+        return (place := self._place(key)) is not None and bool(self._flags[place])
+
+    def _place(self, key: int) -> int | None:
+        bucket = key >> self._shift
+        end = self._starts[bucket + 1]
+        place = bisect_left(self._keys, key, self._starts[bucket], end)
+        return place if place < end and self._keys[place] == key else None
 
 
 class Overlap:
     """Which of some test rows share a hash with rows that a version has seen.
 
-    Of the two only the test rows' hashes are held, and the seen rows stream past them. Sorted arrays take eight bytes a
-    hash, 100 MB for a million test rows; sets would take more than the function's memory. In return a lookup is a
-    binary search: a million seen rows take some 20 s.
+    Of the two only the test rows' hashes are held (100 MB for a million), and the seen rows stream past them, a million
+    of them in some 20 s.
     """
 
     def __init__(self, tests: Iterable[Fingerprint]) -> None:
-        columns: dict[tuple[str, int], array[int]] = {}
+        columns: dict[Family, array[int]] = {}
         for test in tests:
             for family, key in _keys(test):
                 columns.setdefault(family, array("Q")).append(key)
-        self._keys = {family: array("Q", sorted(set(column))) for family, column in columns.items()}
-        self._seen = {family: bytearray(len(keys)) for family, keys in self._keys.items()}
+        self._flags = {family: KeyFlags(column) for family, column in columns.items()}
 
     def add(self, seen: Iterable[Fingerprint]) -> None:
         """Note rows that a version has seen."""
         for row in seen:
             for family, key in _keys(row):
-                if (place := self._place(family, key)) is not None:
-                    self._seen[family][place] = 1
+                if flags := self._flags.get(family):
+                    flags.meet(key)
 
     def kinds(self, test: Fingerprint) -> set[str]:
         """What one of the test rows shares with the rows seen: some of `OVERLAP_KINDS`, none if it is clean."""
-        return {
-            family[0]
-            for family, key in _keys(test)
-            if (place := self._place(family, key)) is not None and self._seen[family][place]
-        }
-
-    def _place(self, family: tuple[str, int], key: int) -> int | None:
-        keys = self._keys.get(family, ())
-        place = bisect_left(keys, key)
-        return place if place < len(keys) and keys[place] == key else None
+        return {family[0] for family, key in _keys(test) if self._flags[family].is_met(key)}
 
 
-def _keys(row: Fingerprint) -> Iterator[tuple[tuple[str, int], int]]:
+def _keys(row: Fingerprint) -> Iterator[tuple[Family, int]]:
     """The hashes of a row that say something, each with the family within which equal ones mean something."""
     named = (
         (PROMPT, row.prompt),

@@ -4,11 +4,13 @@ By this one definition a run's files are sent, its exports are marked so that no
 evaluation finds the test rows that it asks of nobody.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from tuneloop.domain.examples import Split
+from tuneloop.domain.fingerprints import Fingerprint
 from tuneloop.domain.ids import Name
 from tuneloop.domain.training import TrainingRun
 
@@ -29,6 +31,16 @@ class SeenExport(NamedTuple):
     def name(self) -> str:
         """What tells it apart from others of its dataset."""
         return ":".join((self.export, *self.splits))
+
+
+class SeenRows(NamedTuple):
+    """What versions have seen of a dataset: of which exports, and the rows' fingerprints, read once as they stream."""
+
+    exports: Sequence[SeenExport]
+    rows: Iterable[Fingerprint]
+
+
+UNSEEN = SeenRows((), ())
 
 
 class TrainedExport(BaseModel):

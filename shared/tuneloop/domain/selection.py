@@ -7,6 +7,7 @@ test set: nothing of it is taken away but exact duplicates.
 
 from array import array
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import compress
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from tuneloop.domain.columns import OUTCOME_OF, SPLIT_OF, Columns, Outcome
 from tuneloop.domain.examples import Split
 from tuneloop.domain.filters import LengthLimit, length_limit
-from tuneloop.domain.fingerprints import UNTRAINED, TrainedUnits
+from tuneloop.domain.fingerprints import Fingerprint
 from tuneloop.domain.groups import Groups
 from tuneloop.domain.policy import LATEST_RULES, LEAST_CHARACTERS, Kind, Policy
 from tuneloop.domain.splitting import MARKS, STRICTNESS, Bundle, Shares, assign
@@ -91,16 +92,16 @@ def select(
     salt: str,
     held_out: set[int],
     *,
-    trained: TrainedUnits = UNTRAINED,
+    seen: Iterable[Fingerprint] = (),
     rules: int = LATEST_RULES,
 ) -> Selected:
     """Give each example its outcome.
 
-    `held_out` are the prompts that an earlier export took for its test, `trained` what versions were trained on.
+    `held_out` are the prompts that an earlier export took for its test, `seen` the rows that versions have seen.
     """
     wanted = leave_unwanted(columns, policy, rules)
     columns.note_past(held_out)
-    columns.note_trained(trained)
+    columns.note_seen(seen)
     _leave_duplicates(columns)
     pairs = wanted.kind == Kind.PREFERENCE  # of which a prompt may well have several, with the same preferred answer
     conflicts: set[tuple[int, int]] = set() if pairs else _conflicts(columns)
@@ -325,16 +326,16 @@ def _divide(columns: Columns, groups: Groups, policy: Policy, salt: str, rules: 
     bundles: dict[int, Bundle] = {}
     for number in columns.live():
         group, mark, name = groups.of(number), columns.marks[number], _name(columns, number)
-        was_test, was_trained = bool(columns.was_test[number]), bool(columns.was_trained[number])
+        was_test, was_seen = bool(columns.was_test[number]), bool(columns.was_seen[number])
         if bundle := bundles.get(group):
             bundle.strictness = max(bundle.strictness, mark)
             bundle.name = min(bundle.name, name)
             bundle.testable += not columns.feedback[number]
             bundle.was_test = bundle.was_test or was_test
-            bundle.was_trained = bundle.was_trained or was_trained
+            bundle.was_seen = bundle.was_seen or was_seen
             bundle.size += 1
         else:
-            bundles[group] = Bundle(mark, name, not columns.feedback[number], was_test, was_trained)
+            bundles[group] = Bundle(mark, name, not columns.feedback[number], was_test, was_seen)
     shares, places = assign(bundles, salt, policy, rules=rules)
     for number in columns.live():
         split = places[groups.of(number)].takes(MARKS[columns.marks[number]])

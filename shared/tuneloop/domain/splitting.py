@@ -115,7 +115,7 @@ class Bundle:
     name: tuple[int, int]
     testable: int
     was_test: bool
-    was_trained: bool = False
+    was_seen: bool = False
     size: int = 1
 
     def position(self, salt: str) -> float:
@@ -132,7 +132,7 @@ class Bundle:
         if mark:
             return Place(mark, is_marked=True)
         split = split_at(self.position(salt), shares)
-        is_fit = bool(self.testable) and not self.was_trained
+        is_fit = bool(self.testable) and not self.was_seen
         return FREE[split if split != Split.TEST or is_fit else Split.TRAIN]
 
 

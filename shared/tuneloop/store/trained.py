@@ -6,13 +6,14 @@ none. Nothing of this is kept beside the fingerprints, which an erasure rewrites
 nobody here.
 """
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.exports import Export
-from tuneloop.domain.fingerprints import TrainedUnits
-from tuneloop.domain.seen_exports import SeenExport, TrainedExport, merge_exports
+from tuneloop.domain.fingerprints import Fingerprint
+from tuneloop.domain.seen_exports import SeenExport, SeenRows, TrainedExport, merge_exports
 from tuneloop.store import keys
 from tuneloop.store.contents import Contents
 from tuneloop.store.exports import Exports
@@ -60,15 +61,23 @@ class Trained:
             if (cursor := page.cursor) is None:
                 return found
 
-    def units(self, dataset: Dataset) -> TrainedUnits:
-        """The hashes of all that versions have seen in exports of the dataset."""
-        units = TrainedUnits(exports=self.exports(dataset))
-        for seen in units.exports:
+    def seen(self, dataset: Dataset) -> SeenRows:
+        """What versions have seen of the dataset; its rows are read while somebody goes through them, and held by none.
+
+        Fingerprints that are missing are made before, as that takes memory of its own.
+        """
+        exports = self.exports(dataset)
+        for seen in exports:
+            if export := self._exports.find(dataset.tenant, dataset.id, seen.export):
+                with suppress(NotFound):
+                    self._backfill(export)
+        return SeenRows(exports, self._rows(dataset, exports))
+
+    def _rows(self, dataset: Dataset, exports: Iterable[SeenExport]) -> Iterator[Fingerprint]:
+        for seen in exports:
             if export := self._exports.find(dataset.tenant, dataset.id, seen.export):
                 with suppress(NotFound):  # somebody deleted the export's objects, or an erasure moves them right now
-                    self._add(export, seen, units)
-        return units
+                    yield from self._fingerprints.rows(export, seen.splits)
 
-    def _add(self, export: Export, seen: SeenExport, units: TrainedUnits) -> None:
+    def _backfill(self, export: Export) -> None:
         backfill_fingerprints(export, contents=self._contents, membership=self._membership, objects=self._objects)
-        units.add(self._fingerprints.rows(export, seen.splits))

@@ -10,7 +10,7 @@ from tests.unit.domain.test_selection import POLICIES, Row, columns_of, number, 
 from tuneloop.domain.columns import SPLIT_OF, Columns
 from tuneloop.domain.columns import Outcome as Is
 from tuneloop.domain.examples import Split
-from tuneloop.domain.fingerprints import OVERLAP_KINDS, Fingerprint, Overlap
+from tuneloop.domain.fingerprints import OVERLAP_KINDS, Fingerprint, KeyFlags, Overlap
 from tuneloop.domain.policy import Policy
 from tuneloop.domain.selection import MOST_ALIKE, Selected, select
 
@@ -83,6 +83,20 @@ def test_rows_are_told_apart_from_each_other() -> None:
     found = shared(tests, [one(Is.TRAIN, subject=1), one(Is.TRAIN, prompt=number(5))])
 
     assert found == [set(), {"subject"}, set(), set(), {"subject"}, {"prompt"}, set(), {"subject"}, set()]
+
+
+HASHES = st.integers(0, 20) | st.integers(0, 2**64 - 1) | st.just(2**64 - 1)
+
+
+@given(st.lists(HASHES, max_size=80), st.lists(HASHES))
+def test_of_some_hashes_those_are_met_that_streamed_past(keys: list[int], others: list[int]) -> None:
+    flags = KeyFlags(keys)
+    streamed = [*others, *keys[::2]]
+
+    for key in streamed:
+        flags.meet(key)
+
+    assert {key for key in {*keys, *others} if flags.is_met(key)} == set(keys) & set(streamed) - {0}
 
 
 ROWS = st.lists(

@@ -1,14 +1,17 @@
-"""Selection by the latest rules: short chats, ten to train on, and what versions were trained on already."""
+"""Selection by the latest rules: short chats, ten to train on, and what versions have seen already."""
+
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.domain.test_fingerprints import SEEN, fingerprints_of, shared
 from tests.unit.domain.test_selection import ALL, Row, columns_of, many, number, selected
 from tuneloop.domain.columns import Outcome as Is
 from tuneloop.domain.examples import Split
 from tuneloop.domain.filters import LengthBasis
-from tuneloop.domain.fingerprints import Fingerprint, TrainedUnits
+from tuneloop.domain.fingerprints import Fingerprint
 from tuneloop.domain.policy import DEFAULT, FIRST_RULES, LEAST_TRAINED, Policy
 from tuneloop.domain.selection import select
 
@@ -95,24 +98,22 @@ def test_up_to_ten_rows_train_before_any_validates(rows: int, marked: int, salt:
     assert found[rows:] == [Is.VALIDATION] * marked
 
 
-@pytest.mark.parametrize("shared", ["prompt", "was", "subject", "group", "near"])
-def test_what_belongs_to_what_was_trained_on_is_drawn_for_no_test(shared: str) -> None:
+@pytest.mark.parametrize("tied_by", ["prompt", "was", "subject", "group", "near"])
+def test_what_belongs_to_what_was_trained_on_is_drawn_for_no_test(tied_by: str) -> None:
     """Trained on are the first 100 rows; each of the others is tied to one of them."""
     ties = [place % 100 + 1 for place in range(300)]
     rows = [Row(place, says=place, subject=tie, group=tie, near=tie) for place, tie in enumerate(ties)]
     for place, row in enumerate(rows):
-        for tie in {"subject", "group", "near"} - {shared}:
+        for tie in {"subject", "group", "near"} - {tied_by}:
             setattr(row, tie, 0)
         if place >= 100:
-            row.prompt = place % 100 if shared == "prompt" else row.prompt
-            row.was = place % 100 if shared == "was" else None
-    trained = TrainedUnits(
-        [Fingerprint(0, number("prompt", row.prompt), 0, 0, row.subject, row.group, (0,)) for row in rows[:100]]
-    )
+            row.prompt = place % 100 if tied_by == "prompt" else row.prompt
+            row.was = place % 100 if tied_by == "was" else None
+    seen = [Fingerprint(0, number("prompt", row.prompt), 0, 0, row.subject, row.group, (0,)) for row in rows[:100]]
     policy = Policy(test=0.4, near_duplicates=True, conflicting=True)
 
     without = select(columns_of(rows), policy, "s", set())
-    found = select(columns_of(rows), policy, "s", set(), trained=trained)
+    found = select(columns_of(rows), policy, "s", set(), seen=seen)
 
     assert Is.TEST in without.columns.outcomes
     assert Is.TEST not in found.columns.outcomes
@@ -120,9 +121,39 @@ def test_what_belongs_to_what_was_trained_on_is_drawn_for_no_test(shared: str) -
 
 def test_what_nothing_was_trained_on_is_tested_with_as_before() -> None:
     rows = many(400)
-    trained = TrainedUnits([Fingerprint(0, number("prompt", row.prompt), 0, 0, 0, 0, (0,)) for row in rows[:200]])
+    seen = [Fingerprint(0, number("prompt", row.prompt), 0, 0, 0, 0, (0,)) for row in rows[:200]]
 
-    before, found = selected(rows, DEFAULT), select(columns_of(rows), DEFAULT, "s", set(), trained=trained)
+    before, found = selected(rows, DEFAULT), select(columns_of(rows), DEFAULT, "s", set(), seen=seen)
 
     assert Is.TEST not in found.columns.outcomes[:200]
     assert found.columns.outcomes[200:] == before.columns.outcomes[200:]
+
+
+@given(st.text(max_size=3), st.integers(20, 49), st.integers(0, 3))
+def test_the_gate_finds_nothing_in_the_test_of_a_dataset_that_has_grown(salt: str, size: int, ties: int) -> None:
+    """A first version is trained and validated where there are too few prompts for a test, a second one beside it."""
+    first = [Row(place, says=place, subject=place // 2 + 1, group=place % 9 * ties) for place in range(size)]
+    grown = [
+        *first,
+        *(Row(1000 + place, says=place, subject=1000 + place // 2) for place in range(120)),
+        *(Row(2000 + place, says=place, subject=place // 2 + 1, was=place) for place in range(0, size, 5)),
+    ]
+
+    seen = fingerprints_of(selected(first, DEFAULT, salt=salt).columns)
+    after = select(columns_of(grown), Policy(test=0.4), salt, set(), seen=(row for row in seen if row.outcome in SEEN))
+
+    assert Is.TEST not in {row.outcome for row in seen}
+    assert Is.TEST in after.columns.outcomes
+    assert not set().union(*shared(fingerprints_of(after.columns), seen))
+
+
+def test_nothing_is_held_of_the_rows_that_versions_have_seen() -> None:
+    columns = columns_of(many(100))
+    rows = (Fingerprint(0, place, 0, place, place, place, (place,)) for place in range(1, 5000))
+
+    tracemalloc.start()
+    columns.note_seen(rows)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 5000 * 8

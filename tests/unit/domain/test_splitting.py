@@ -287,18 +287,18 @@ def test_below_fifty_unmarked_units_nothing_is_drawn_for_a_test(
 
 
 @given(MARKED, SHARES, st.text(max_size=4))
-def test_what_a_version_was_trained_on_is_never_drawn_for_a_test(
+def test_what_a_version_was_seen_on_is_never_drawn_for_a_test(
     marked: dict[int, Bundle], policy: Policy, salt: str
 ) -> None:
     _, places = assign(marked, salt, policy)
 
     for number, bundle in marked.items():
-        if bundle.was_trained and not bundle.strictness and not bundle.was_test:
+        if bundle.was_seen and not bundle.strictness and not bundle.was_test:
             assert places[number].split != Split.TEST
 
 
-def test_a_mark_of_the_user_s_own_is_kept_on_what_was_trained_on() -> None:
-    own = Bundle(STRICTNESS[Split.TEST], (2, 1), 1, was_test=False, was_trained=True)
+def test_a_mark_of_the_user_s_own_is_kept_on_what_was_seen_on() -> None:
+    own = Bundle(STRICTNESS[Split.TEST], (2, 1), 1, was_test=False, was_seen=True)
 
     _, places = assign(bundles(*range(20)) | {99: own}, "s", DEFAULT)
 
