@@ -41,20 +41,24 @@ def request_evaluation(
     asked. With `again`, a person asks: one that ended in an error is followed by another attempt, which takes no look
     of its own, as the one before could not have let anything through. So is a report's error where the verdict is to
     decide. Asked because a verdict came `late`, one that had ended by then has its verdict announced again: it is about
-    what serves now, and the decisions so far were about what served then.
+    what serves now, and the decisions so far were about what served then. Where a release before the overlap search
+    ended one, that verdict is neither raised nor announced again: another attempt follows, with a look of its own.
     """
-    tenant, model = version.tenant, version.model
-    repeated = None
+    tenant, model, repeated = version.tenant, version.model, None
     for attempt in count(1):
         identity = derived_id("eval", tenant, model, version.number, stable, export.id, attempt)
         if (found := evaluations.find(tenant, identity)) is None:
             break
-        if not found.error or not (again or intent.rises_above(found.intent)):
-            if intent.rises_above(found.intent):
-                return raise_intent(found, intent, evaluations, now)
-            when = announced_again_at(found, intent, by_person=again, late=late, models=models, now=now)
-            return complete(found, evaluations, now, late=when) if when else found
-        repeated = found
+        rises = intent.rises_above(found.intent)
+        if found.error and (again or rises):
+            repeated = found
+            continue
+        when = announced_again_at(found, intent, by_person=again, late=late, models=models, now=now)
+        if not rises and when is None:
+            return found
+        if _is_sound(found, export):
+            return raise_intent(found, intent, evaluations, now) if rises else complete(found, evaluations, now, when)
+        repeated = None  # its verdict may have let something through, so what follows takes a look of its own
     evaluation = Evaluation(
         tenant=tenant,
         id=identity,
@@ -68,10 +72,12 @@ def request_evaluation(
         attempt=attempt,
         created_at=now,
     )
-    try:
-        return _stored(evaluation, export, evaluations, now)
-    except Stale:  # asked for by somebody else at the same time, and maybe for less
-        return raise_intent(evaluations.get(tenant, identity), intent, evaluations, now)
+    return _stored(evaluation, export, evaluations, now)
+
+
+def _is_sound(evaluation: Evaluation, export: Export) -> bool:
+    """Whether no verdict stands on test rows that nobody looked for in training data, as older releases' do."""
+    return evaluation.is_open or evaluation.overlap_was_found or not export.has_test
 
 
 def raise_intent(evaluation: Evaluation, intent: Intent, evaluations: Evaluations, now: datetime) -> Evaluation:
@@ -127,6 +133,14 @@ def complete(
 
 
 def _stored(evaluation: Evaluation, export: Export, evaluations: Evaluations, now: datetime) -> Evaluation:
+    try:
+        return _begun(evaluation, export, evaluations, now)
+    except Stale:  # asked for by somebody else at the same time, and maybe for less
+        found = evaluations.get(evaluation.tenant, evaluation.id)
+        return raise_intent(found, evaluation.intent, evaluations, now)
+
+
+def _begun(evaluation: Evaluation, export: Export, evaluations: Evaluations, now: datetime) -> Evaluation:
     event = EvaluationRequested(tenant=evaluation.tenant, evaluation=evaluation.id)
     if export.has_test:
         return evaluations.save(evaluation, event=event, now=now)

@@ -40,7 +40,8 @@ def create_evaluation(new: NewEvaluation, retry_count: RetryCount = None) -> Eva
 
     `promote: true` takes the scope `deploy` too, and a comparison with what serves now, on the model's own dataset: a
     version that proves better is then activated. Asking again gives the same evaluation, raised to `promote` if that is
-    asked for, or another attempt at it where it ended in an `error`; a call that an SDK repeats makes none.
+    asked for, or another attempt at it where it ended in an `error`, or where an older release, which didn't look for
+    test rows seen in training, promoted by it; a call that an SDK repeats makes none.
     """
     if new.promote:
         api.caller.require(Scope.DEPLOY)

@@ -7,6 +7,7 @@ import pytest
 from tests.functions import contests, steps
 from tests.functions.contests import Playing, contest, ended, knowing, promoting, read, request
 from tests.world import TABLE, World, invoke
+from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.store import keys
 
@@ -236,6 +237,45 @@ def test_a_verdict_of_before_an_upgrade_is_not_announced_again(world: World, bod
 
     assert (steps.deployment(world)["stable"], actions(world)) == (0, [])
     assert "EvaluationCompleted" not in world.delivered
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["by a person", "late"])
+def test_a_verdict_without_an_overlap_search_is_followed_by_another(
+    is_late: bool, world: World, body: dict[str, Any]
+) -> None:
+    provider = Playing(knowing("v1"))
+    old = ended(world, promoting(body))
+    stored = app.evaluations.get(world.tenant, old["id"])
+    app.evaluations.save(stored.model_copy(update={"overlap_was_found": False}), now=utc_now())
+    steps.decide(world, "deactivate")
+    world.call("POST /v1/models/{model}/resume", "/v1/models/support/resume", {})
+    provider.sent.clear()
+    provider.script = knowing()
+
+    for _ in range(2):
+        if is_late:
+            announce(world, body | {"late": stored.finished_at})
+        else:
+            request(world, promoting(body))
+        world.settle()
+
+    first, second = contests.every(world)
+    assert (first["id"], second["look"], second["verdict"]["promote"]) == (old["id"], 2, False)
+    assert (len(provider.sent), steps.deployment(world)["stable"]) == (2 * ROWS, 0)
+    assert world.delivered.count("EvaluationCompleted") == 2
+
+
+def test_a_report_without_an_overlap_search_is_not_raised(world: World, body: dict[str, Any]) -> None:
+    Playing(knowing("v1"))
+    old = ended(world, body)
+    stored = app.evaluations.get(world.tenant, old["id"])
+    app.evaluations.save(stored.model_copy(update={"overlap_was_found": False}), now=utc_now())
+
+    raised = ended(world, promoting(body))
+
+    assert raised["id"] != old["id"]
+    assert (raised["look"], read(world, old["id"])["intent"]) == (2, "report")
+    assert steps.deployment(world)["stable"] == 1
 
 
 def test_a_report_that_somebody_else_announces_decides_nothing(world: World, body: dict[str, Any]) -> None:
