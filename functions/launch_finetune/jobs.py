@@ -5,7 +5,7 @@ that polls couldn't be asked. What it names in its metadata is its confirmation.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from launch_finetune.asking import Wanted, ask, check
 from launch_finetune.checks import end_in_sight
 from launch_finetune.particulars import Particulars
 from launch_finetune.repeats import Attempt, Repeats
-from launch_finetune.request import confirm, expected_method
+from launch_finetune.request import confirm, expected_method, is_of
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import Conflict, InvalidInput, NotFound, NotSupported, Stale
 from tuneloop.domain.ids import PATTERN
@@ -92,10 +92,18 @@ class Creating:
 
         Conflict `confirmation_required` where it may cost more than its dataset allows and its metadata doesn't.
         """
+        repeats = replace(repeats, is_still_meant=lambda run: self._is_still_meant(run, new))
         run = repeats.give(lambda attempt: self._ask(tenant, new, attempt))
         if run.status == RunStatus.AWAITING_CONFIRMATION and new.confirmed_usd is not None:
             return self._confirm(run, new.confirmed_usd)
         return run
+
+    def _is_still_meant(self, run: ControlledRun, new: NewJob) -> bool:
+        """Whether the files of a job hold what its run was given; one that is gone can't hold anything else."""
+        dataset = self.datasets.find(run.tenant, new.training_file)
+        other = self.datasets.find(run.tenant, new.validation_file) if new.validation_file else None
+        is_same = dataset is None or is_of(run, dataset)
+        return is_same and (other is None or other.revision == run.validation_revision)
 
     def _ask(self, tenant: str, new: NewJob, attempt: Attempt) -> ControlledRun:
         _require_possible(new)

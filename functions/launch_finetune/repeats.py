@@ -14,7 +14,6 @@ from pydantic import BaseModel
 from tuneloop.domain.errors import InvalidInput, Stale
 from tuneloop.domain.ids import digest
 from tuneloop.domain.repeats import (
-    KEPT,
     RETRIED_WITHIN,
     SAME_BODY_WITHIN,
     AnsweredCall,
@@ -56,6 +55,7 @@ class Repeats:
     runs: Runs
     now: datetime
     is_same_by_body: bool = True  # a retry of a run is asked for anew with an empty body
+    is_still_meant: Callable[[ControlledRun], bool] = lambda _: True  # whether the body would train the run's data now
 
     def give(self, ask: Callable[[Attempt], ControlledRun]) -> ControlledRun:
         """The run that the call is answered with: that of the call that it repeats, else what `ask` gives.
@@ -64,7 +64,7 @@ class Repeats:
         """
         for _ in range(TRIES):
             before = self.runs.answered(self.call.tenant, self.call.id)
-            is_known = before is not None and self.now - before.at < KEPT
+            is_known = before is not None and self.now - before.at < self.call.is_told_within
             if before and is_known and (run := self._given(before)):
                 return run
             try:
@@ -74,12 +74,17 @@ class Repeats:
         raise Stale("The same call is being answered too often at once; try again.")
 
     def _given(self, before: AnsweredCall) -> ControlledRun | None:
-        """The run that was given, where the call is surely a repeat, whatever has become of its dataset since."""
+        """The run that was given, where the call is surely a repeat.
+
+        With an `Idempotency-Key` that is so whatever has become of the dataset since, as a retry only while it is the
+        same: a first try that never got here wanted what there is now.
+        """
         if self.call.idempotency_key is not None and before.wanted != self.call.wanted:
             message = f"{HEADER}: came with another request before; send a new key with a new request."
             raise InvalidInput(message, param=HEADER, code="idempotency_key_reused")
-        is_repeat = self.call.idempotency_key is not None or self.call.is_retry
-        return self.runs.find(self.call.tenant, before.run) if is_repeat else None
+        has_key = self.call.idempotency_key is not None
+        run = self.runs.find(self.call.tenant, before.run) if has_key or self.call.is_retry else None
+        return run if run and (has_key or self.is_still_meant(run)) else None
 
     def _ask(
         self, ask: Callable[[Attempt], ControlledRun], before: AnsweredCall | None, *, is_known: bool
@@ -95,7 +100,8 @@ class Repeats:
         )
         is_same = is_close and self.is_same_by_body
         if not is_same and not is_known and self.call.is_retry and self.call.idempotency_key is None:
-            # The first try came from an older version of this code, or under another key: its attempt is a young one.
+            # The first try never got here, or came from an older version of this code, or under another key: what it
+            # made then is a young attempt.
             run = ask(Attempt(again=False, answering=answering))
             if run.is_open or run.status == RunStatus.SUCCEEDED or self.now - run.created_at < RETRIED_WITHIN:
                 return run

@@ -99,6 +99,12 @@ def _attempt(wanted: ControlledRun, runs: Runs, *, again: bool) -> ControlledRun
     return wanted.model_copy(update={"id": identity, "attempt": attempt})
 
 
+def is_of(run: ControlledRun, dataset: Dataset, revision: int | None = None) -> bool:
+    """Whether a run trains what a dataset's revision, the latest by default, is frozen as by now."""
+    frozen = revision or dataset.revision
+    return run.export == export_id(dataset.tenant, dataset.id, frozen, dataset.policy_at(frozen))
+
+
 def revision_of(dataset: Dataset, revision: int | None) -> int:
     """A revision, the latest by default; Conflict where there is none yet."""
     if frozen := revision or dataset.revision:

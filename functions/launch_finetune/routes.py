@@ -11,7 +11,7 @@ from launch_finetune.asking import Wanted, ask
 from launch_finetune.base_models import BaseModelView, Default, base_models
 from launch_finetune.cancel import cancel
 from launch_finetune.repeats import Repeats, call_of
-from launch_finetune.request import confirm
+from launch_finetune.request import confirm, is_of
 from launch_finetune.retry import retry
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
@@ -68,9 +68,10 @@ def create_training_run(
 ) -> TrainingRun:
     """Train on a dataset; asking again gives the same run, after a failure the next attempt.
 
-    A call that is repeated gives the same attempt, failed or not: with the body and API key of one in the ten minutes
-    before, or an equal `Idempotency-Key`, or as a retry of OpenAI's SDKs. What its provider is known not to take, a
-    base model that it doesn't list too, is refused here, before anything is uploaded or spent.
+    A call that is repeated gives the same attempt, failed or not: by an equal `Idempotency-Key`, or while the dataset
+    is the same with the body and API key of one in the ten minutes before, in the hour before as a retry of OpenAI's
+    SDKs. What its provider is known not to take, a base model that it doesn't list too, is refused here, before
+    anything is uploaded or spent.
     """
     wanted = Wanted(
         provider=new.provider,
@@ -88,7 +89,10 @@ def create_training_run(
 
     if new.dry_run:
         return TrainingRun.model_validate(asked(wanted).model_dump())
-    repeats = repeats_of("POST /v1/training-runs", new, idempotency_key, retry_count, now)
+    repeats = replace(
+        repeats_of("POST /v1/training-runs", new, idempotency_key, retry_count, now),
+        is_still_meant=lambda run: new.export is not None or is_of(run, dataset, new.revision),
+    )
     run = repeats.give(lambda attempt: asked(wanted.model_copy(update=attempt._asdict())))
     return TrainingRun.model_validate(run.model_dump())
 
@@ -131,7 +135,7 @@ def retry_training_run(
 ) -> TrainingRun:
     """Make the next attempt at what a run was to train, once it has ended; one that is open is given as it is.
 
-    With an `Idempotency-Key` that came before, or as a retry of OpenAI's SDKs, it gives what was given then.
+    With an `Idempotency-Key` that came before, or within an hour as a retry of OpenAI's SDKs, it gives what was given.
     """
     now = utc_now()
     found = app.runs.get(api.tenant, run)

@@ -26,7 +26,7 @@ BODIES: dict[str, dict[str, Any]] = {
     JOBS: {"model": steps.BASE_MODEL, "training_file": "support"},
 }
 DOORS = pytest.mark.parametrize("door", [RUNS, JOBS])
-ELEVEN_MINUTES_S, A_DAY_S, A_MONTH_S = 660, 86_400, 31 * 86_400
+ELEVEN_MINUTES_S, ALMOST_AN_HOUR_S, AN_HOUR_S, A_DAY_S, A_MONTH_S = 660, 3590, 3610, 86_400, 31 * 86_400
 
 
 @pytest.fixture
@@ -87,14 +87,53 @@ def test_ten_minutes_are_those_since_the_first_call(door: str, ready: World, lat
 
 
 @DOORS
-@pytest.mark.parametrize("seconds", [0, ELEVEN_MINUTES_S, A_DAY_S])
-def test_an_sdk_s_retry_is_a_repeat_however_late_it_comes(
+@pytest.mark.parametrize("seconds", [0, ELEVEN_MINUTES_S, ALMOST_AN_HOUR_S])
+def test_an_sdk_s_retry_is_a_repeat_for_as_long_as_sdks_try(
     door: str, seconds: float, ready: World, later: Later
 ) -> None:
     first = failed(ready, ask(ready, door))
     later(seconds)
 
     assert ask(ready, door, RETRIED).body["id"] == first
+
+
+@DOORS
+@pytest.mark.parametrize("seconds", [AN_HOUR_S, 7 * A_DAY_S, 29 * A_DAY_S])
+def test_a_retry_of_a_call_that_never_got_here_is_no_repeat_of_an_older_one(
+    door: str, seconds: float, ready: World, later: Later
+) -> None:
+    failed(ready, ask(ready, door))
+    later(seconds)
+
+    second = ask(ready, door, RETRIED)
+
+    assert attempt_of(ready, second) == 2
+    failed(ready, second)
+    assert ask(ready, door, {"x-stainless-retry-count": "2"}).body["id"] == second.body["id"]
+
+
+@DOORS
+@pytest.mark.parametrize("seconds", [0, ELEVEN_MINUTES_S, 7 * A_DAY_S])
+def test_a_retry_of_a_call_that_never_got_here_trains_the_data_that_there_is(
+    door: str, seconds: float, ready: World, later: Later
+) -> None:
+    first = failed(ready, ask(ready, door))
+    later(seconds)
+    steps.settled(ready, steps.questions(60))
+
+    second = ask(ready, door, RETRIED).body["id"]
+
+    assert second != first
+    run = app.runs.get(ready.tenant, second)
+    assert (run.revision, run.attempt) == (app.datasets.get(ready.tenant, "support").revision, 1)
+    assert ask(ready, door, RETRIED).body["id"] == second
+
+
+def test_a_retry_that_names_its_revision_is_a_repeat_whatever_came_since(ready: World) -> None:
+    first = failed(ready, ask(ready, RUNS, revision=1))
+    steps.settled(ready, steps.questions(60))
+
+    assert ask(ready, RUNS, RETRIED, revision=1).body["id"] == first
 
 
 @DOORS
@@ -162,8 +201,8 @@ def test_what_a_key_was_given_stays_though_the_data_has_moved_on(door: str, read
     steps.settled(ready, steps.questions(60))
 
     assert ask(ready, door, ONE_KEY).body["id"] == first
-    assert ask(ready, door, RETRIED).body["id"] == retried
-    assert ask(ready, door).body["id"] != first  # a dataset is trained on as it is now
+    assert ask(ready, door, RETRIED).body["id"] != retried  # without a key a dataset is trained on as it is now
+    assert ask(ready, door).body["id"] != first
 
 
 @DOORS
@@ -243,7 +282,7 @@ def test_a_young_attempt_is_given_to_an_sdk_s_retry_of_a_call_that_is_not_known(
     assert attempt_of(ready, other) == 2
 
 
-def test_a_retry_gives_the_next_attempt_and_its_own_repeat_the_same(ready: World) -> None:
+def test_a_retry_gives_the_next_attempt_and_its_own_repeat_the_same(ready: World, later: Later) -> None:
     first = failed(ready, ask(ready, RUNS))
     route, path = f"POST {RUNS}/{{run}}/retry", f"{RUNS}/{first}/retry"
 
@@ -256,7 +295,11 @@ def test_a_retry_gives_the_next_attempt_and_its_own_repeat_the_same(ready: World
     failed(ready, third)
     assert attempt_of(ready, third) == 3
     assert ready.call_with(RETRIED, route, path).body["id"] == third.body["id"]
-    assert attempt_of(ready, ready.call(route, path)) == 4
+    fourth = ready.call(route, path)
+    failed(ready, fourth)
+    later(AN_HOUR_S)
+    assert attempt_of(ready, fourth) == 4
+    assert attempt_of(ready, ready.call_with(RETRIED, route, path)) == 5
 
 
 def test_a_call_that_always_loses_its_race_says_so(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
