@@ -13,6 +13,8 @@ from tuneloop.domain.ids import Name, derived_id
 from tuneloop.domain.policy import Policy
 
 PREFIX = "file"
+# Between the two all files lie among names in order, and few others: `~` sorts behind whatever a name may hold.
+FIRST_ID, LAST_ID = f"{PREFIX}-", f"{PREFIX}-~"
 A_FILE = re.compile(rf"{PREFIX}-[0-9a-f]{{24}}")  # as `file_id` makes them
 EVERYTHING = Policy(min_quality=0.0, min_user_characters=0, near_duplicates=True, conflicting=True, take_test=False)
 """The policy of a file's exports: all lines, each once."""
@@ -28,6 +30,11 @@ class UploadedFile(BaseModel):
     purpose: str
     created_at: datetime
     seq: int = 0
+
+
+def is_like_file_id(name: str) -> bool:
+    """Whether a name lies among those of files, though it is none."""
+    return FIRST_ID <= name <= LAST_ID and not is_file_id(name)
 
 
 def is_file_id(name: str) -> bool:

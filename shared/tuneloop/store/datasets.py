@@ -2,22 +2,31 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
+
+from pydantic import BaseModel
 
 from tuneloop.domain.datasets import Dataset, Drop, DropStatus, Segment
 from tuneloop.domain.drop_paths import RefusedDrop
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.events import AnyEvent
-from tuneloop.domain.files import is_file_id
+from tuneloop.domain.files import FIRST_ID, LAST_ID, is_like_file_id
 from tuneloop.domain.generations import Generation, held_at
 from tuneloop.domain.limits import REFUSALS_KEPT
 from tuneloop.domain.registry import NewModel
 from tuneloop.store import keys
-from tuneloop.store.table import Listing, Table, cursor_behind
-from tuneloop.store.writes import Announce, Save, Write
+from tuneloop.store.table import Listing, Table, cursor_behind, position_of
+from tuneloop.store.writes import Announce, Place, Save, Write
 
 TRIES = 20
-# Rows of a listing per further read where files were left out: some 2 KB each, and DynamoDB reads 1 MB at once.
-DATASETS_READ = 200
+# Among the notes of a tenant it says that no dataset is without one; no name holds a `#`.
+ALL_NOTED = "#ALL"
+
+
+class LikeFile(BaseModel):
+    """The note of a dataset that lies among the files and is none, so that a listing need not read all files for it."""
+
+    id: str
 
 
 class Datasets:
@@ -42,22 +51,37 @@ class Datasets:
 
     def page(self, tenant: str, limit: int, cursor: str | None) -> Listing[Dataset]:
         """A page of a tenant's datasets, by name, without those that are files of OpenAI's wire."""
-        found: list[Dataset] = []
-        read = limit
-        while True:
-            page = self._table.page(f"T#{tenant}#DATASETS", Dataset, limit=read, cursor=cursor)
-            named = [dataset for dataset in page.data if not is_file_id(dataset.id)]
-            room = limit - len(found)
-            found += named[:room]
-            if len(named) > room or (len(found) == limit and page.cursor):
-                return Listing(found, cursor_behind(keys.dataset(tenant, found[-1].id), {}))
-            if page.cursor is None:
-                return Listing(found, None)
-            cursor, read = page.cursor, DATASETS_READ
+        found = list(islice(self._named(tenant, limit + 1, cursor), limit + 1))
+        is_last = len(found) <= limit
+        return Listing(found[:limit], None if is_last else cursor_behind(keys.dataset(tenant, found[limit - 1].id), {}))
+
+    def _named(self, tenant: str, read: int, cursor: str | None) -> Iterator[Dataset]:
+        """The datasets behind a cursor that are no files, by name: those before all files, among them, and behind."""
+        partition = keys.dataset(tenant, "").pk
+        after = position_of(cursor, partition) if cursor else ""
+        if after < FIRST_ID:
+            yield from self._table.pages(partition, Dataset, before=FIRST_ID, limit=read, cursor=cursor)
+        if after < LAST_ID:
+            noted = (self.find(tenant, name) for name in self._names_like_files(tenant) if name > after)
+            yield from filter(None, noted)
+            cursor = cursor_behind(keys.dataset(tenant, LAST_ID), {})
+        yield from self._table.pages(partition, Dataset, limit=read, cursor=cursor)
+
+    def _names_like_files(self, tenant: str) -> list[str]:
+        """The datasets among the files that are none, by their notes; those of older versions are looked for once."""
+        names = {note.id for note in self._table.all(keys.like_file(tenant, "").pk, LikeFile)}
+        if ALL_NOTED not in names:
+            among = self._table.between(keys.dataset(tenant, "").pk, FIRST_ID, LAST_ID, Dataset)
+            names |= {dataset.id for dataset in among if is_like_file_id(dataset.id)}
+            for name in (*sorted(names), ALL_NOTED):  # the last says that the others are there
+                self._table.commit(_note(tenant, name))
+        return sorted(names - {ALL_NOTED})
 
     def create(self, dataset: Dataset, model: NewModel | None) -> None:
         """Store a new dataset, with the model of its name unless there is one already."""
         writes: list[Write] = [Save(keys.dataset(dataset.tenant, dataset.id), dataset)]
+        if is_like_file_id(dataset.id):
+            writes.append(_note(dataset.tenant, dataset.id))
         if model:
             writes += model_writes(model)
         self._table.commit(*writes)
@@ -178,6 +202,10 @@ class Datasets:
     def drops(self, tenant: str, dataset: str, limit: int, cursor: str | None) -> Listing[Drop]:
         """A page of a dataset's drops, newest first."""
         return self._table.newest(keys.drop(tenant, dataset, "").pk, Drop, limit, cursor)
+
+
+def _note(tenant: str, name: str) -> Place:
+    return Place(keys.like_file(tenant, name), LikeFile(id=name))
 
 
 def model_writes(new: NewModel) -> list[Write]:

@@ -17,6 +17,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 | what a provider shuts down; all of them     | SHUTDOWNS / {provider}                          |
 | a tenant's keys                             | T#{t}#KEYS / {key id}                           |
 | a tenant's datasets, one dataset            | T#{t}#DATASETS / {dataset}                      |
+| its datasets named like a file that are none | T#{t}#LIKE_FILES / {dataset}, #ALL              |
 | a dataset's segments by revision            | T#{t}#DATASET#{d}#SEGMENTS / {sha256}           |
 | a segment that was merged into others       | T#{t}#DATASET#{d}#MERGED / {sha256}             |
 | a dataset's generations                     | T#{t}#DATASET#{d}#GENERATIONS / {number}        |
@@ -100,6 +101,11 @@ def shutdowns(name: str) -> Key:
 def dataset(tenant_id: str, dataset_id: str) -> Key:
     """A dataset."""
     return Key(f"T#{tenant_id}#DATASETS", dataset_id)
+
+
+def like_file(tenant_id: str, dataset_id: str) -> Key:
+    """The note of a dataset whose name begins as a file's id does, or (`#ALL`) that every such dataset has its note."""
+    return Key(f"T#{tenant_id}#LIKE_FILES", dataset_id)
 
 
 def segment(tenant_id: str, dataset_id: str, sha256: str) -> Key:

@@ -83,15 +83,17 @@ class Table:
         *,
         index: str | None = None,
         prefix: str = "",
+        before: str = "",
         limit: int = 1000,
         cursor: str | None = None,
         newest_first: bool = False,
     ) -> Listing[M]:
-        """One page of a partition, of the table or of one of its indexes, by sort key."""
-        starting = (
-            _query(partition, index, "begins_with(#sk, :prefix)", prefix=prefix) if prefix else _query(partition, index)
-        )
-        query = starting | {"Limit": limit, "ScanIndexForward": not newest_first}
+        """One page of a partition, of the table or of one of its indexes, by sort key; of a prefix, or before a key."""
+        if prefix:
+            part = _query(partition, index, "begins_with(#sk, :prefix)", prefix=prefix)
+        else:
+            part = _query(partition, index, "#sk < :before", before=before) if before else _query(partition, index)
+        query = part | {"Limit": limit, "ScanIndexForward": not newest_first}
         if cursor:
             query["ExclusiveStartKey"] = _decode(cursor, partition, index, prefix)
         try:
@@ -102,6 +104,14 @@ class Table:
             raise
         last = answer.get("LastEvaluatedKey")
         return Listing([kind.model_validate(from_item(item)) for item in answer["Items"]], _encode(last))
+
+    def pages(self, partition: str, kind: type[M], *, before: str = "", limit: int, cursor: str | None) -> Iterator[M]:
+        """Every entity of a partition behind a cursor, before a key if there is one, so many to a query."""
+        while True:
+            page = self.page(partition, kind, before=before, limit=limit, cursor=cursor)
+            yield from page.data
+            if (cursor := page.cursor) is None:
+                return
 
     def newest(self, partition: str, kind: type[M], limit: int, cursor: str | None) -> Listing[M]:
         """A page of a partition of the newest-first index."""
@@ -150,6 +160,11 @@ def _decode(cursor: str, partition: str, index: str | None, prefix: str) -> Item
     if not all(isinstance(value, str) for value in start.values()) or not start[sk].startswith(prefix):
         raise _bad_cursor()
     return to_item(start)
+
+
+def position_of(cursor: str, partition: str) -> str:
+    """The sort key behind which a cursor of a partition goes on; InvalidInput where it is no such cursor."""
+    return str(from_item(_decode(cursor, partition, None, ""))["sk"])
 
 
 def cursor_behind(key: Key, index: dict[str, str]) -> str:

@@ -1,6 +1,7 @@
 """Datasets: nothing is added twice, nothing gets lost between two who add at once."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,13 +11,14 @@ from tuneloop.domain.datasets import DropStatus, OnDrop
 from tuneloop.domain.drop_paths import RefusedDrop
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.events import DatasetSettled
+from tuneloop.domain.files import file_id
 from tuneloop.domain.limits import REFUSALS_KEPT
 from tuneloop.domain.registry import new_model
 from tuneloop.store import keys
 from tuneloop.store.datasets import Datasets
 from tuneloop.store.rows import to_item
-from tuneloop.store.table import Table
-from tuneloop.store.writes import Write
+from tuneloop.store.table import Table, cursor_behind
+from tuneloop.store.writes import Remove, Save, Write
 
 MODEL = new_model("acme", "support", "trainer", "base-1", NOW)
 
@@ -79,6 +81,57 @@ def test_datasets_are_listed_by_name(datasets: Datasets) -> None:
     assert [dataset.id for dataset in first.data] == ["billing", "sales"]
     assert [dataset.id for dataset in datasets.page("acme", 2, first.cursor).data] == ["support"]
     assert [dataset.id for dataset in datasets.all("acme")] == ["billing", "sales", "support"]
+
+
+@pytest.fixture
+def among_files(app: App) -> list[str]:
+    """The named datasets of a tenant with 500 files; one has no note, as older versions wrote none."""
+    names = ["alpha", "file", "file-cards", f"file-{'0' * 23}", f"file-{'0' * 25}", "file0", "filed", "omega"]
+    for name in names:
+        app.datasets.create(a_dataset(id=name), None)
+    for number in range(500):
+        app.table.commit(Save(keys.dataset("acme", file_id("acme", str(number), "fine-tune")), a_dataset(id="x")))
+    app.table.commit(Remove(keys.like_file("acme", "file-cards")))
+    return sorted(names)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 8, 100])
+def test_no_page_reads_the_files_that_lie_in_between(
+    limit: int, app: App, among_files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.datasets.page("acme", 100, None)  # looks once for what older versions have not noted
+    rows_read: list[int] = []
+    query = app.table.client.query
+
+    def counting(**given: Any) -> Any:
+        answer = query(**given)
+        rows_read.append(answer["ScannedCount"])
+        return answer
+
+    monkeypatch.setattr(app.table.client, "query", counting)
+    found, cursor, queries, rows = [], None, [], []
+    while True:
+        rows_read.clear()
+        page = app.datasets.page("acme", limit, cursor)
+        found.append([dataset.id for dataset in page.data])
+        queries.append(len(rows_read))
+        rows.append(sum(rows_read))
+        if (cursor := page.cursor) is None:
+            break
+
+    assert [name for names in found for name in names] == among_files
+    assert all(len(names) == limit for names in found[:-1])
+    assert max(queries) <= 4
+    assert max(rows) <= 2 * limit + 4
+
+
+@pytest.mark.usefixtures("among_files")
+def test_a_cursor_that_an_older_version_gave_among_the_files_still_leads_on(app: App) -> None:
+    key = keys.dataset("acme", f"file-{'5' * 24}")
+
+    page = app.datasets.page("acme", 2, cursor_behind(key, {}))
+
+    assert [dataset.id for dataset in page.data] == ["file-cards", "file0"]
 
 
 def test_changed_settings_are_stored_and_announced_in_one_write(app: App, datasets: Datasets) -> None:

@@ -58,6 +58,7 @@ HOLDS_NOT = {
     "HeldOut": "key",
     "HistoryEntry": "evaluation model",
     "Lease": "owner",
+    "LikeFile": "id",
     "Mark": "dataset erasure example subject",
     "Model": "base_model id provider tenant",
     "MonthlySpending": "month",
