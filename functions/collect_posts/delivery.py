@@ -24,6 +24,7 @@ Messages = dict[str, list[str]]  # by what they name: a post may have been annou
 DELIVERY_BYTES = SEGMENT_BYTES
 # From this try on a post is collected alone. Two tries together mend what passes by, such as a service that was away;
 # an order and its reverse need two of those that are left, and the fifth is another order, for where two posts kill.
+# It is odd, as `_turn_of` pairs an odd try with the even one after it.
 ALONE_FROM = 3
 
 
@@ -105,7 +106,7 @@ class Delivery:
     def _collect_alone(self, place: Place, drop: str, messages: list[str], *, is_first: bool) -> None:
         """Collect a post that may be what ended its readers; its owner is told if its last try fails too.
 
-        The first has its turn however full the delivery is, for a post is small (4 MiB), and so waits for none of them.
+        The first of a delivery has its turn however full that is (a post has 4 MiB at most), so none waits for ever.
         """
         tries = self._tries_of(messages)
         with self._batch.trying(*messages):
