@@ -324,18 +324,20 @@ def _is_over(count: int, cap: int | None) -> bool:
 def _divide(columns: Columns, groups: Groups, policy: Policy, salt: str, rules: int) -> tuple[Shares, int]:
     """Give each group its split and each example its outcome; tells the shares and how many groups there are."""
     bundles: dict[int, Bundle] = {}
+    seen = bytearray(len(columns))  # by group, and also what was left out since: a near duplicate of it may stay
+    for number in compress(range(len(columns)), columns.was_seen):
+        seen[groups.of(number)] = 1
     for number in columns.live():
         group, mark, name = groups.of(number), columns.marks[number], _name(columns, number)
-        was_test, was_seen = bool(columns.was_test[number]), bool(columns.was_seen[number])
+        was_test = bool(columns.was_test[number])
         if bundle := bundles.get(group):
             bundle.strictness = max(bundle.strictness, mark)
             bundle.name = min(bundle.name, name)
             bundle.testable += not columns.feedback[number]
             bundle.was_test = bundle.was_test or was_test
-            bundle.was_seen = bundle.was_seen or was_seen
             bundle.size += 1
         else:
-            bundles[group] = Bundle(mark, name, not columns.feedback[number], was_test, was_seen)
+            bundles[group] = Bundle(mark, name, not columns.feedback[number], was_test, bool(seen[group]))
     shares, places = assign(bundles, salt, policy, rules=rules)
     for number in columns.live():
         split = places[groups.of(number)].takes(MARKS[columns.marks[number]])

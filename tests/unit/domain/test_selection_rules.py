@@ -147,6 +147,18 @@ def test_the_gate_finds_nothing_in_the_test_of_a_dataset_that_has_grown(salt: st
     assert not set().union(*shared(fingerprints_of(after.columns), seen))
 
 
+@given(st.text(max_size=3))
+def test_what_stays_instead_of_a_near_duplicate_that_was_seen_is_drawn_for_no_test(salt: str) -> None:
+    first = [Row(place, says=place, near=place + 1) for place in range(49)]
+    grown = [Row(3000 + place, says=place, near=place + 1) for place in range(49)] + first + many(60)
+
+    seen = fingerprints_of(selected(first, DEFAULT, salt=salt).columns)
+    after = select(columns_of(grown), Policy(test=0.4), salt, set(), seen=seen)
+
+    assert after.left_out() == {"near_duplicate": 49}
+    assert not set().union(*shared(fingerprints_of(after.columns), seen))
+
+
 def test_nothing_is_held_of_the_rows_that_versions_have_seen() -> None:
     columns = columns_of(many(100))
     rows = (Fingerprint(0, place, 0, place, place, place, (place,)) for place in range(1, 5000))
