@@ -1,8 +1,9 @@
 """Token usage as servers write it: in OpenAI's names, or in those of its Responses API, of Anthropic and of Bedrock.
 
 A count that makes no sense is one that wasn't told, and so is a prompt of no tokens: there is no such call, and servers
-that don't count write zeros. Where one part is missing it is what the other leaves of the total. Of a total alone
-nothing is made, since tokens that are read and tokens that are written have different prices.
+that don't count write zeros. Where one part is missing it is what the other leaves of the total, and what both leave of
+it was written: some servers count what a model thought there alone. Of a total alone nothing is made, since tokens that
+are read and tokens that are written have different prices.
 """
 
 from collections.abc import Mapping
@@ -22,8 +23,8 @@ BESIDE = {
 }
 DETAILS = ("prompt_tokens_details", "input_tokens_details")
 CACHED = "cached_tokens"
-# Where servers without OpenAI's details say how much of a prompt was cached; the first is DeepSeek's.
-CACHED_ELSEWHERE = ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cacheReadInputTokens")
+# Where servers without OpenAI's details say how much of a prompt was cached: DeepSeek, Anthropic, Bedrock, Moonshot.
+CACHED_ELSEWHERE = ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cacheReadInputTokens", CACHED)
 
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 
@@ -74,10 +75,13 @@ def _translated(said: Mapping[str, Any]) -> dict[str, Any]:
         prompt = total - completion if total > completion else None
     if total is not None and completion is None and prompt is not None:
         completion = total - prompt if total >= prompt else None
-    if prompt is not None and completion is not None and total is None:
-        total = prompt + completion
+    if prompt is not None and completion is not None:
+        total = prompt + completion if total is None else total
+        if (rest := total - prompt - completion) > 0:
+            was_read = rest == sum(count_in(said.get(name)) or 0 for name in BESIDE["input_tokens"])
+            prompt, completion = (prompt + rest, completion) if was_read else (prompt, completion + rest)
     counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
-    return {**said, **counts, DETAILS[0]: _details_in(said)}
+    return {**said, **counts, DETAILS[0]: _details_in(said, prompt or 0)}
 
 
 def _prompt_in(said: Mapping[str, Any]) -> int | None:
@@ -96,12 +100,18 @@ def _first_in(said: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
     return next(filter(None, counts), counts[0] if counts else None)
 
 
-def _details_in(said: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The details of the prompt; what other servers say of its cache is put among them."""
-    for name in DETAILS:
-        if isinstance(found := said.get(name), Mapping) and found.get(CACHED) is not None:
-            return dict(found)
-    elsewhere = next((cached for name in CACHED_ELSEWHERE if (cached := said.get(name)) is not None), None)
-    own = said.get(DETAILS[0])
-    known = dict(own) if isinstance(own, Mapping) else {}
-    return known | {CACHED: elsewhere} if elsewhere is not None else known or None
+def _details_in(said: Mapping[str, Any], prompt: int) -> dict[str, Any] | None:
+    """The details of the prompt; what is said of its cache anywhere is put among them.
+
+    Servers fill OpenAI's details with zeros and tell the cache in a place of their own, so the most that the prompt can
+    hold is taken; where that is nothing and something else was said too, it is kept, so that nobody takes it for none.
+    """
+    details = [dict(found) for name in DETAILS if isinstance(found := said.get(name), Mapping)]
+    known = next((found for found in details if found.get(CACHED) is not None), details[0] if details else {})
+    places = [*(found.get(CACHED) for found in details), *(said.get(name) for name in CACHED_ELSEWHERE)]
+    told = [cached for cached in places if cached is not None]
+    counts = [counted for cached in told if (counted := count_in(cached)) is not None and counted <= prompt]
+    most = max(counts, default=0)
+    odd = [cached for cached in told if (counted := count_in(cached)) is None or counted > prompt]
+    cached = odd[0] if odd and not most else most
+    return known | {CACHED: cached} if told else known or None

@@ -40,6 +40,16 @@ NONSENSE: st.SearchStrategy[Any] = st.sampled_from(
         ({"inputTokens": 2, "outputTokens": 3, "cacheReadInputTokens": 8, "cacheWriteInputTokens": 2}, (12, 3, 15)),
         ({"input_tokens": 2, "output_tokens": 3, "cache_read_input_tokens": 10}, (12, 3, 15)),
         ({"prompt_tokens": 12, "completion_tokens": 3, "cache_read_input_tokens": 10}, (12, 3, 15)),
+        # What a model thought stands in the total alone with some servers.
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 100}, (10, 90, 100)),
+        ({"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1500}, (1000, 500, 1500)),
+        ({"input_tokens": 10, "output_tokens": 5, "total_tokens": 100}, (10, 90, 100)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 12}, (10, 5, 12)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": "many"}, (10, 5, 15)),
+        (
+            {"prompt_tokens": 12, "completion_tokens": 3, "cache_read_input_tokens": 85, "total_tokens": 100},
+            (97, 3, 100),
+        ),
     ],
 )
 def test_tokens_are_read_under_every_name_and_else_unknown(said: dict[str, Any], read: Read) -> None:
@@ -63,6 +73,15 @@ def test_tokens_are_read_under_every_name_and_else_unknown(said: dict[str, Any],
         ({"prompt_tokens_details": {}, "input_tokens_details": {"cached_tokens": 80}}, 80),
         ({"prompt_cache_hit_tokens": 80, "prompt_cache_miss_tokens": 20}, 80),
         ({"cache_read_input_tokens": 80, "prompt_tokens_details": {"audio_tokens": 0}}, 80),
+        ({"cached_tokens": 80}, 80),
+        ({"cached_tokens": "80", "prompt_tokens_details": {"cached_tokens": 0}}, 80),
+        ({"prompt_tokens_details": {"cached_tokens": 0}, "prompt_cache_hit_tokens": 80}, 80),
+        ({"prompt_tokens_details": {"cached_tokens": 0}, "input_tokens_details": {"cached_tokens": 80}}, 80),
+        ({"prompt_tokens_details": {"cached_tokens": 80}, "cached_tokens": 30, "prompt_cache_hit_tokens": 0}, 80),
+        ({"prompt_tokens_details": {"cached_tokens": 101}, "cached_tokens": 80}, 80),
+        # Something is said to be cached, and not how much.
+        ({"prompt_tokens_details": {"cached_tokens": 0}, "cached_tokens": 101}, None),
+        ({"prompt_tokens_details": {"cached_tokens": 0}, "prompt_cache_hit_tokens": "most"}, None),
         # More than the prompt has, or no number: what was cached is not known.
         ({"prompt_tokens_details": {"cached_tokens": 101}}, None),
         ({"prompt_tokens_details": {"cached_tokens": -1}}, None),
@@ -94,3 +113,13 @@ def test_what_was_read_once_reads_the_same_again(prompt: int, completion: int, c
 
     assert CompletionUsage.model_validate(once.model_dump()) == once
     assert (once.prompt_tokens, once.cached_tokens) == (prompt + cached, cached)
+
+
+@given(COUNTS, COUNTS, COUNTS, COUNTS)
+def test_a_total_is_read_once_whatever_is_beside_it(prompt: int, completion: int, rest: int, cached: int) -> None:
+    told = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion + rest}
+    once = CompletionUsage.model_validate(told | {"cached_tokens": cached, "cache_read_input_tokens": 0})
+
+    assert CompletionUsage.model_validate(once.model_dump()) == once
+    assert (once.prompt_tokens, once.completion_tokens) == (prompt, completion + rest)
+    assert once.cached_tokens == (cached if cached <= prompt else None)
