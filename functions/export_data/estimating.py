@@ -1,7 +1,7 @@
 """Estimating: what a dataset would cost to train on, with each base model, from the best there is to count by.
 
 That is its newest export, whose split is known to the last token; before there is one, what passes the filters of its
-policy, before duplicates and conflicts; or a number of examples that somebody thinks of.
+policy, before duplicates and conflicts; or a number of examples that somebody thinks of, with images as the dataset's.
 """
 
 from collections.abc import Collection, Iterable
@@ -52,8 +52,7 @@ def basis_of(export: Export) -> Basis:
 class Known(NamedTuple):
     """What a dataset has that is trained, validated or tested with, and why not more of it.
 
-    Examples, their tokens, those that users marked by split, the tokens of an answer if known; reasons and notes. Its
-    images are None where they weren't counted yet when it was stored.
+    Examples, their tokens, those that users marked by split, the tokens of an answer if known; reasons and notes.
     """
 
     examples: int
@@ -62,22 +61,40 @@ class Known(NamedTuple):
     answer_tokens: float | None
     reasons: list[Exclusion]
     notes: list[str]
-    images: ImageUnits | None
 
 
 def known_of_export(export: Export) -> Known:
     """What an export took."""
     tokens = sum(file.tokens for file in export.files.values())
-    images = _sum(file.images for file in export.files.values())
-    return Known(export.used, tokens, export.marked, export.answer_tokens, export.reasons, export.notes, images)
+    return Known(export.used, tokens, export.marked, export.answer_tokens, export.reasons, export.notes)
 
 
-def known_of_statistics(found: Statistics, policy: Policy, segments: Collection[Segment]) -> Known:
-    """What the filters of a dataset's policy take, before duplicates and conflicts; their share of all images."""
-    stored, images = sum(segment.examples for segment in segments), _sum(segment.images for segment in segments)
-    share = images and images.scaled(min(1.0, found.usable / stored) if stored else 0.0)
+def known_of_statistics(found: Statistics, policy: Policy) -> Known:
+    """What the filters of a dataset's policy take, before duplicates and conflicts."""
     reasons = exclusions_in(found, policy)
-    return Known(found.usable, found.usable_tokens, found.marked, None, reasons, found.notes, share)
+    return Known(found.usable, found.usable_tokens, found.marked, None, reasons, found.notes)
+
+
+class Shown(NamedTuple):
+    """The images that so many examples show; None where they weren't counted yet when these were stored."""
+
+    examples: int
+    images: ImageUnits | None
+
+    def of(self, examples: int) -> ImageUnits | None:
+        """The images of so many examples, if these show as many as the known ones."""
+        return self.images and self.images.scaled(examples / self.examples if self.examples else 0.0)
+
+
+def shown_in_export(export: Export) -> Shown:
+    """The images of an export."""
+    return Shown(export.used, _sum(file.images for file in export.files.values()))
+
+
+def shown_in_segments(segments: Collection[Segment]) -> Shown:
+    """The images of all that is stored."""
+    stored = sum(segment.examples for segment in segments)
+    return Shown(stored, _sum(segment.images for segment in segments))
 
 
 def _sum(counts: Iterable[ImageUnits | None]) -> ImageUnits | None:
@@ -86,10 +103,16 @@ def _sum(counts: Iterable[ImageUnits | None]) -> ImageUnits | None:
     return None if None in known else sum((each for each in known if each is not None), NO_IMAGES)
 
 
-def basis_of_count(known: Known | None, policy: Policy, examples: int | None, average_tokens: int | None) -> Basis:
-    """What so many examples would train on, as long as said, or as many and as long as the dataset's are."""
+def basis_of_count(
+    known: Known | None, shown: Shown, policy: Policy, examples: int | None, average_tokens: int | None
+) -> Basis:
+    """What so many examples would train on, as long as said, or as many and as long as the dataset's are.
+
+    They show as many images as the dataset's do: an average of tokens says nothing of these.
+    """
     if examples is not None and average_tokens is not None:
-        return Basis.of_count(examples, examples * average_tokens, policy=policy)
+        basis = Basis.of_count(examples, examples * average_tokens, policy=policy)
+        return basis._replace(images=shown.of(basis.examples))
     if known is None or not known.examples:
         why = "".join(f" {each.message}" for each in known.reasons) if known else ""
         raise Conflict(f"There are no usable examples to count by.{why} {BOTH}", code="empty_dataset")
@@ -98,7 +121,7 @@ def basis_of_count(known: Known | None, policy: Policy, examples: int | None, av
     marked = known.marked if examples is None else {}
     error = COUNTED_ERROR if (wanted, average_tokens) == (known.examples, None) else GUESSED_ERROR
     basis = Basis.of_count(wanted, round(wanted * average), answer, error, policy=policy, marked=marked)
-    return basis._replace(images=known.images and known.images.scaled(basis.examples / known.examples))
+    return basis._replace(images=shown.of(basis.examples))
 
 
 def places_wanted(

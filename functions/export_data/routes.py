@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from export_data.converting import convert
 from export_data.estimating import (
     Known,
+    Shown,
     basis_of,
     basis_of_count,
     estimates,
@@ -14,6 +15,8 @@ from export_data.estimating import (
     known_of_statistics,
     newest_export,
     places_wanted,
+    shown_in_export,
+    shown_in_segments,
 )
 from export_data.shapes import DatasetEstimate, ExportView
 from tuneloop.app import app, utc_now
@@ -22,7 +25,7 @@ from tuneloop.domain.conversions import OWN_FORMAT, Conversion, Format
 from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.errors import Conflict, NotFound
 from tuneloop.domain.events import DatasetSettled
-from tuneloop.domain.exports import export_id
+from tuneloop.domain.exports import Export, export_id
 from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
 from tuneloop.domain.policy import Policy
@@ -104,7 +107,11 @@ def get_estimate(
     export = newest_export(current, exports=app.exports)
     known = None if is_count else known_of_export(export) if export else _counted(current, policy)
     is_asked = examples is not None or average_tokens is not None
-    basis = basis_of(export) if export and not is_asked else basis_of_count(known, policy, examples, average_tokens)
+    basis = (
+        basis_of(export)
+        if export and not is_asked
+        else basis_of_count(known, _shown(current, export), policy, examples, average_tokens)
+    )
     return DatasetEstimate(
         dataset=dataset,
         basis="count" if is_asked else "export" if export else "segments",
@@ -130,5 +137,13 @@ def _counted(dataset: Dataset, policy: Policy) -> Known | None:
         statistics=app.statistics,
         check=app.require_time,
     )
-    segments = list(app.datasets.segments(dataset.tenant, dataset.id, dataset.revision))
-    return known_of_statistics(counted, policy, segments)
+    return known_of_statistics(counted, policy)
+
+
+def _shown(dataset: Dataset, export: Export | None) -> Shown:
+    """The images of the newest export, or of what is stored before there is one."""
+    if export:
+        return shown_in_export(export)
+    if not dataset.revision:
+        return shown_in_segments([])
+    return shown_in_segments(app.datasets.segments(dataset.tenant, dataset.id, dataset.revision))

@@ -88,6 +88,33 @@ def test_before_there_is_an_export_its_segments_are_counted(world: World) -> Non
     assert priced["estimates"][0]["examples"] + priced["estimates"][0]["test_rows"] == 180
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        steps.questions(50),
+        [line | {"subject": f"s{number % 6}"} for number, line in enumerate(steps.questions(120))],
+        [line | {"split": "validation"} if number < 20 else line for number, line in enumerate(steps.questions(100))],
+    ],
+    ids=["fifty", "six subjects", "marked"],
+)
+def test_what_a_run_costs_lies_in_what_was_estimated_before_the_freeze(
+    lines: list[dict[str, Any]], openai: World
+) -> None:
+    collecting(openai, *lines)
+
+    [before] = estimated(openai, base_model="gpt-4o-mini")["estimates"]
+    frozen(openai)
+    [after] = estimated(openai, base_model="gpt-4o-mini")["estimates"]
+
+    low, high = before["estimated_cost_usd"]["low"], before["estimated_cost_usd"]["high"]
+    assert low <= after["estimated_cost_usd"]["low"]
+    assert after["estimated_cost_usd"]["high"] <= high * 1.02  # no example is as long as the average
+    unmarked = sum("split" not in line for line in lines)
+    assert f"The high end has all {unmarked} examples train." in " ".join(before["notes"])
+    assert "a test may not be drawn" in " ".join(before["notes"])
+    assert "high end" not in " ".join(after["notes"])
+
+
 def test_a_count_alone_is_enough_even_of_an_empty_dataset(world: World) -> None:
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
 

@@ -19,6 +19,8 @@ from tuneloop.domain.examples import Split
 from tuneloop.domain.images import ImageUnits
 from tuneloop.domain.offers import Offer
 from tuneloop.providers.catalog import price_of
+from tuneloop.store import keys
+from tuneloop.store.writes import Place
 
 LARGE = url(png(1024, 1024))
 
@@ -73,6 +75,32 @@ def test_the_estimate_counts_images_before_a_freeze_and_after(world: World) -> N
         assert found["estimated_tokens"] > found["n_epochs"] * 765 * found["examples"]
     assert unknown["image_tokens"] == {"images": after["examples"], "low": 0, "high": 0}
     assert "Examples with images stay behind: what is trained here is text alone." in unknown["notes"]
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_a_count_shows_as_many_images_as_the_dataset_does(is_frozen: bool, world: World) -> None:
+    collecting(world, *pictures(30))
+    if is_frozen:
+        frozen(world)
+    queries = [{"examples": "30", "average_tokens": "30"}, {"examples": "30"}, {"average_tokens": "30"}]
+
+    for query in queries:
+        [found] = estimated(world, provider="openai", base_model="gpt-4o", **query)["estimates"]
+
+        assert found["image_tokens"]["low"] == found["image_tokens"]["high"] == 765 * found["examples"]
+        assert found["estimated_cost_usd"]["low"] > 25 * 765 * found["examples"] * found["n_epochs"] / 1e6
+
+
+def test_images_that_were_not_counted_are_said_to_lack_in_a_count_too(world: World) -> None:
+    collecting(world, *pictures(30))
+    [segment] = app.datasets.segments(world.tenant, "support", 1)
+    uncounted = segment.model_copy(update={"images": None})
+    app.table.commit(Place(keys.segment(world.tenant, "support", segment.sha256), uncounted))
+
+    [told] = estimated(world, provider="openai", base_model="gpt-4o", examples="30", average_tokens="30")["estimates"]
+
+    assert told["image_tokens"] is None
+    assert any("before images were counted" in note for note in told["notes"])
 
 
 def test_a_run_of_images_is_held_at_what_they_cost(live: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ from tuneloop.cli.numbers import whole_option
 from tuneloop.cli.reading import SettingsOption, in_words, kept, refuse, settings_in
 from tuneloop.domain.counts import exclusions_in
 from tuneloop.domain.estimates import COUNTED_ERROR, Basis, Estimate, estimate
-from tuneloop.domain.filters import LENGTH_NOTES, LengthBasis
 from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
 from tuneloop.file_statistics import FileCount
 from tuneloop.files import Settings
@@ -145,8 +144,7 @@ def _of_file(file: Path, settings: Settings) -> EstimateInput:
     sums |= {"usable": found.usable, "reasons": [each.model_dump() for each in reasons], "notes": found.notes}
     shown = f" with {counted.images.images:,} images" if counted.images else ""
     words = f"{report.valid:,} examples{shown} ({report.invalid:,} lines can't be used)"
-    is_plain = not reasons and LENGTH_NOTES[LengthBasis.SHORT_MESSAGES] not in found.notes
-    told = () if is_plain else (*(each.message for each in reasons), *found.notes)
+    told = (*(each.message for each in reasons), *found.notes)
     return EstimateInput(basis, {**sums, "images": counted.images.images}, words, told)
 
 

@@ -8,7 +8,7 @@ a note that says why.
 import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, computed_field
 
@@ -37,6 +37,10 @@ UNCOUNTED_IMAGES = (
     "This was stored before images were counted, and the estimate is without any: a run counts them before it spends."
 )
 UNKNOWN_CALLS = "The prices of calls to this model, or to its base, are not known here."
+MAY_ALL_TRAIN = (
+    "The split is what is expected before a freeze: what has to stay together counts as one, and a test may not be "
+    "drawn. The high end has all {most:,} examples train."
+)
 NO_PROOF = "The split keeps too few examples for a test to prove any improvement: activate by hand, or add examples."
 
 
@@ -44,7 +48,7 @@ class Basis(NamedTuple):
     """What would be trained on: examples and their tokens once, rows of the test, tokens of an answer, how sure.
 
     `held` are the examples that validate or test; the `images` are those of the examples that train, None where nobody
-    has counted them.
+    has counted them. `most` of the examples may train, where no split was made yet; None says that one was.
     """
 
     examples: int
@@ -54,6 +58,7 @@ class Basis(NamedTuple):
     token_error: float = COUNTED_ERROR
     held: int = 0
     images: ImageUnits | None = NO_IMAGES
+    most: int | None = None
 
     @classmethod
     def of_count(
@@ -68,12 +73,29 @@ class Basis(NamedTuple):
     ) -> Self:
         """From a number of examples and their tokens alone, divided as an export would divide them.
 
-        `marked` are those that their users marked; each of the others is taken for a prompt of its own.
+        `marked` are those that their users marked; each of the others is taken for a prompt of its own. Where they
+        aren't, fewer units than a test needs may come of them, and all may train that nobody marked to be held out.
         """
         counts = divided(examples, policy, marked or {})
         train, average = counts[Split.TRAIN], tokens / examples if examples else 0.0
         answer = ANSWER_SHARE * average if answer_tokens is None else answer_tokens
-        return cls(train, round(average * train), counts[Split.TEST], answer, error, examples - train)
+        held = sum((marked or {}).get(split, 0) for split in (Split.VALIDATION, Split.TEST))
+        return cls(
+            train, round(average * train), counts[Split.TEST], answer, error, examples - train, most=examples - held
+        )
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether more examples may train than are expected to."""
+        return self.most is not None and self.most > self.examples
+
+    def at_most(self) -> Self:
+        """The same with all training that may."""
+        if self.most is None or not self.examples:
+            return self
+        share = self.most / self.examples
+        shown = self.images and self.images.scaled(share)
+        return self._replace(examples=self.most, tokens=round(self.tokens * share), images=shown)
 
     @property
     def average_tokens(self) -> float:
@@ -103,6 +125,9 @@ class MinuteRange(BaseModel):
     high: int
 
 
+Span = TypeVar("Span", UsdRange | None, MinuteRange | None)
+
+
 class MonthlyCalls(BaseModel):
     """What so many calls a month cost with the trained model and with its base, each as long as an example is."""
 
@@ -118,6 +143,7 @@ class Estimate(BaseModel):
     """What training one base model would cost, take and prove; what is null is explained in `notes`.
 
     `examples` are those that train, `estimated_tokens` theirs times `n_epochs`, images at the most that they may count.
+    Before a freeze both are what is expected, and the high ends of cost and minutes have all train that may.
     `smallest_provable_improvement` is the gain in accuracy (0.15: 15 points) that the test rows show with 80% power.
     """
 
@@ -155,18 +181,21 @@ def estimate(
     calls: int | None = None,
 ) -> Estimate:
     """The estimate of training a base model, and of that many calls a month to what comes out."""
-    billable = billable_of(offer, basis.examples, basis.tokens, basis.images, hyperparameters)
+    expected, most = (
+        billable_of(offer, each.examples, each.tokens, each.images, hyperparameters)
+        for each in (basis, basis.at_most())
+    )
     monthly = _monthly(offer, basis, calls) if calls else None
     provable = _provable(basis.test_rows)
     return Estimate(
         base_model=base_model,
         examples=basis.examples,
-        estimated_tokens=billable.tokens,
-        n_epochs=billable.n_epochs,
-        image_tokens=_image_tokens(basis, billable),
+        estimated_tokens=expected.tokens,
+        n_epochs=expected.n_epochs,
+        image_tokens=_image_tokens(basis, expected),
         cost_per_1m_tokens=offer and offer.training_per_1m,
-        estimated_cost_usd=_cost(offer, billable, basis.token_error),
-        minutes=minutes_of(offer, billable),
+        estimated_cost_usd=_spanned(_cost(offer, expected, basis.token_error), _cost(offer, most, basis.token_error)),
+        minutes=_spanned(minutes_of(offer, expected), minutes_of(offer, most)),
         minutes_source=offer.training_minutes.source if offer and offer.training_minutes else None,
         input_cost_per_1m=offer and offer.input_per_1m,
         output_cost_per_1m=offer and offer.output_per_1m,
@@ -176,13 +205,22 @@ def estimate(
         test_rows=basis.test_rows,
         monthly_calls=monthly,
         notes=[
-            *_unknowns(offer, basis, billable),
+            *_unknowns(offer, basis, expected),
             *([UNKNOWN_CALLS] if calls and monthly is None else []),
             *([NO_PROOF] if provable is None else []),
             *_refused_epochs(offer, hyperparameters or {}),
             *_limits(offer, basis),
+            *([MAY_ALL_TRAIN.format(most=basis.most)] if basis.is_expected else []),
+            *_ends(offer),
         ],
     )
+
+
+def _spanned(expected: Span, most: Span) -> Span:
+    """From the low end of what is expected to the highest of both: fewer examples may have more epochs."""
+    if expected is None or most is None:
+        return expected
+    return expected.model_copy(update={"high": max(expected.high, most.high)})
 
 
 def minutes_of(offer: Offer | None, billable: Billable) -> MinuteRange | None:
@@ -277,6 +315,14 @@ def _limits(offer: Offer | None, basis: Basis) -> list[str]:
         notes.append(f"Keeping what is trained costs ${offer.storage_per_month:.2f} a month, called or not.")
     if offer.price_note:
         notes.append(offer.price_note)
+    return notes
+
+
+def _ends(offer: Offer | None) -> list[str]:
+    """When a provider stops training a base model, and serving it."""
+    if offer is None:
+        return []
+    notes = []
     if offer.training_ends:
         notes.append(f"Its provider takes no jobs for it from anybody from {offer.training_ends} on.")
     if offer.shutdown_date:

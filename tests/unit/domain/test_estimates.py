@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneloop.domain.estimates import NO_PROOF, UNKNOWN_CALLS, UNKNOWN_PRICE, Basis, estimate
+from tuneloop.domain.estimates import MAY_ALL_TRAIN, NO_PROOF, UNKNOWN_CALLS, UNKNOWN_PRICE, Basis, estimate
 from tuneloop.domain.evaluation import FEWEST_ROWS
+from tuneloop.domain.examples import Split
+from tuneloop.domain.images import NO_IMAGES, ImageUnits
 from tuneloop.domain.offers import Minutes, Offer
+from tuneloop.domain.policy import DEFAULT, Policy
 from tuneloop.domain.splitting import ASSUMED_DISCORDANCE
 from tuneloop.domain.statistics import alpha_per_look, rows_needed
 
@@ -125,6 +128,51 @@ def test_a_count_alone_is_divided_as_an_export_would_be(examples: int, average: 
     assert 0.5 * examples - 1 <= basis.examples <= examples
     assert basis.tokens == average * basis.examples
     assert basis.test_rows == 0 or basis.test_rows >= FEWEST_ROWS
+
+
+def test_where_the_split_is_expected_the_high_end_has_all_train_that_may() -> None:
+    marked = {Split.VALIDATION: 20}
+    offer = an_offer(training_minutes=Minutes(least=0, most=0, least_per_1m=100, most_per_1m=1000, source="a guess"))
+    shown = ImageUnits(images=6)
+    basis = Basis.of_count(120, 12_000, error=0.05, marked=marked)._replace(images=shown)
+
+    found = estimate("base-1", offer, basis, hyperparameters={"n_epochs": 1})
+
+    assert (basis.most, basis.at_most().examples, basis.at_most().tokens) == (100, 100, 10_000)
+    assert basis.at_most().images == shown.scaled(100 / basis.examples)
+    assert (found.examples, found.estimated_tokens) == (basis.examples, basis.tokens)
+    assert basis.examples < 100
+    assert found.estimated_cost_usd is None  # the images
+    plain = estimate("base-1", offer, basis._replace(images=NO_IMAGES), hyperparameters={"n_epochs": 1})
+    assert plain.estimated_cost_usd
+    assert plain.estimated_cost_usd.low == Decimal(25) * basis.tokens / 1_000_000 * Decimal("0.95")
+    assert plain.estimated_cost_usd.high == Decimal(25) * 10_000 / 1_000_000 * Decimal("1.05")
+    assert plain.minutes
+    assert plain.minutes.high == 10
+    assert MAY_ALL_TRAIN.format(most=100) in plain.notes
+
+
+def test_fewer_examples_with_more_epochs_may_be_the_high_end() -> None:
+    basis = Basis.of_count(9000, 900_000, error=0.05)  # three epochs of those that are expected, two of all
+
+    found = estimate("base-1", an_offer(), basis).estimated_cost_usd
+
+    assert found
+    assert (estimate("base-1", an_offer(), basis).n_epochs, found.high) == (
+        3,
+        Decimal("1.05") * 25 * 3 * basis.tokens / 1_000_000,
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "marked"),
+    [(Policy(test=0, validation=0), {}), (DEFAULT, {Split.TRAIN: 60, Split.TEST: 40})],
+    ids=["no test", "all marked"],
+)
+def test_where_all_train_anyway_nothing_is_said_of_a_high_end(policy: Policy, marked: dict[Split, int]) -> None:
+    found = estimate("base-1", an_offer(), Basis.of_count(100, 10_000, policy=policy, marked=marked))
+
+    assert not [note for note in found.notes if "high end" in note]
 
 
 def test_a_guess_has_a_wider_range_than_a_count() -> None:
