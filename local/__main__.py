@@ -7,6 +7,8 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from local.process import ProcessError, termination_unwinds
@@ -27,10 +29,7 @@ TENANT = "local"
 def main() -> int:
     """Bring the stack up, say how to call it, and wait to be interrupted."""
     try:
-        with LocalStack(DIRECTORY, tell=say) as stack:
-            card = describe(stack, make_key(stack))
-            write_privately(CARD, json.dumps(card, indent=2) + "\n")
-            write_privately(VARIABLES, variables(stack, card))
+        with LocalStack(DIRECTORY, tell=say) as stack, described(stack) as card:
             say(usage(card))
             stack.keep_up()
     except KeyboardInterrupt:
@@ -38,10 +37,20 @@ def main() -> int:
     except ProcessError as error:
         say(f"{error}")
         return 1
+    return 0
+
+
+@contextmanager
+def described(stack: LocalStack) -> Iterator[dict[str, str]]:
+    """Write down how to call the stack while it is up; who is refused because another one is up removes nothing."""
+    card = describe(stack, make_key(stack))
+    try:
+        write_privately(CARD, json.dumps(card, indent=2) + "\n")
+        write_privately(VARIABLES, variables(stack, card))
+        yield card
     finally:
         for file in (CARD, VARIABLES):
             file.unlink(missing_ok=True)
-    return 0
 
 
 def make_key(stack: LocalStack) -> str:

@@ -29,7 +29,7 @@ from tuneloop.domain.exports import Export, export_id
 from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
 from tuneloop.domain.policy import Policy
-from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
+from tuneloop.http import Api, Cursor, Limit, ListOf, Name
 from tuneloop.store.statistics import count_examples
 
 api = Api(app)
@@ -66,7 +66,8 @@ def create_export(dataset: Name) -> ExportView:
 def list_exports(dataset: Name, limit: Limit = 20, cursor: Cursor = None) -> ListOf[ExportView]:
     """A dataset's exports, newest first."""
     app.datasets.get(api.tenant, dataset)
-    return listed(app.exports.page(api.tenant, dataset, limit, cursor), ExportView)
+    page = app.exports.page(api.tenant, dataset, limit, cursor)
+    return ListOf(data=[ExportView.of(export) for export in page.data], next_cursor=page.cursor)
 
 
 @api.route("GET /v1/datasets/{dataset}/exports/{export}", Scope.READ)

@@ -105,9 +105,11 @@ def shortage(
 ) -> str:
     """That fewer examples than `needed` are there to train on, and why; `held` more validate and test.
 
-    `marked` are those of them that users marked, by their mark; the others are held as the version of the `rules` has
-    it. Without `marked` nothing is said of what holds them.
+    `marked` counts examples that users marked, by their mark; those marked to train are held by nothing. The others are
+    held as the version of the `rules` has it. Without `marked` nothing is said of what holds them.
     """
+    if marked is not None:
+        marked = {split: count for split, count in marked.items() if split != Split.TRAIN}
     have = f"{current:,} to train on, {held:,} for validation and test" if held else f"{current:,}"
     told = [] if marked is None else [*_marks(marked), *_held(held - sum(marked.values()), rules)]
     return " ".join([f"Need at least {needed:,} examples. Current: {have}.", *told, *(each.message for each in why)])

@@ -27,6 +27,11 @@ FREE_TEXT_HELP = (
     "compared exactly: one of a closed set, an id or number, or JSON with short fields, such as a template's "
     "`answer_schema` gives."
 )
+# For a report on test rows whose looks of the year are spent: its interval would be everything and its alpha nothing.
+LOOKS_SPENT = (
+    "These test rows were looked at so often within a year that one more look can't tell a gain from chance: bring a "
+    "fresh test file, or activate the version by hand if you trust the figures."
+)
 # For verdicts on free text of which more is equal than luck explains.
 OF_FREE_TEXT = "Most expected answers are free text, of which only those count that are equal word for word."
 
@@ -101,7 +106,10 @@ def _compared(evaluation: Evaluation, comparison: Comparison) -> Verdict:
         f"held-out examples (gain {comparison.difference * 100:+.1f} points, {1 - 2 * comparison.alpha:.0%} interval "
         f"{comparison.interval[0] * 100:+.1f} to {comparison.interval[1] * 100:+.1f}, {p_text(comparison.p_value)})"
     )
-    if not comparison.alpha or comparison.p_value > comparison.alpha or comparison.difference <= 0:
+    if not comparison.alpha:
+        rates = f"{candidate.accuracy:.1%} right against {arms[ArmName.STABLE].accuracy:.1%}"
+        return _refuse(VerdictCode.UNPROVED, f"{rates}, but that proves nothing. {LOOKS_SPENT}{note}")
+    if comparison.p_value > comparison.alpha or comparison.difference <= 0:
         provable = comparison.smallest_provable_improvement
         reason = f"Not proved better: {figures}. This test set can show a gain of {provable * 100:.0f} points."
         return _refuse(VerdictCode.NOT_BETTER, f"{reason}{note}")

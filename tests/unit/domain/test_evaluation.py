@@ -237,6 +237,13 @@ def test_a_later_look_never_lets_through_what_an_earlier_one_refused(gained: int
     assert earlier >= later
 
 
+def test_a_report_whose_looks_are_spent_says_so_in_place_of_figures_that_say_nothing() -> None:
+    verdict = judge(judged(*table(60, 30, 5, 5), look=13))
+
+    assert (verdict.promote, verdict.code) == (False, "unproved")
+    assert verdict.reason.startswith("90.0% right against 65.0%, but that proves nothing. These test rows were looked")
+
+
 def test_after_the_last_look_at_a_test_set_it_proves_nothing() -> None:
     evaluation = judged(*table(0, 1500, 0, 0), look=13)
 

@@ -107,6 +107,10 @@ def test_a_shortage_says_what_is_there_what_is_held_out_and_why_there_is_not_mor
     marked = {Split.TEST: 1, Split.VALIDATION: 0}
     assert shortage(10, 5, held=7) == told
     assert shortage(10, 5, held=7, marked=marked) == f"{marks} 6 were tested with before and can't train; add others."
+    assert shortage(10, 5, held=1, marked=marked | {Split.TRAIN: 5}) == (
+        "Need at least 10 examples. Current: 5 to train on, 1 for validation and test. "
+        "1 is held out by the split mark test; mark fewer, or add others."
+    )
     assert shortage(10, 5, held=7, marked=marked, rules=FIRST_RULES) == (
         f"{marks} 6 are held out by a draw or a split mark; change the dataset to divide it by newer rules."
     )
