@@ -140,6 +140,9 @@ def test_a_model_learns_to_call_functions(client: OpenAI) -> None:
         ({"messages": [{"role": "narrator", "content": "x"}]}, "messages.0.role"),
         ({"n": 2}, "n"),
         ({"temperature": 3}, "temperature"),
+        ({"top_p": True}, "top_p"),
+        ({"seed": "5"}, "seed"),
+        ({"logprobs": 1}, "logprobs"),
     ],
 )
 def test_a_malformed_request_is_refused(client: OpenAI, change: dict[str, Any], param: str) -> None:

@@ -14,6 +14,13 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from tuneloop.wire.shape import LARGEST_COUNT, Metadata, Shape, or_default
 from tuneloop.wire.usage import CompletionUsage
 
+# OpenAI's bounds (its OpenAPI document, read 2026-11). A near type, such as `true` or "5" for a number, is refused here
+# and by name: servers read it in several ways, and some answer 500.
+Truth = Annotated[bool, Field(strict=True)]
+Penalty = Annotated[float, Field(ge=-2, le=2, strict=True)]
+Tokens = Annotated[int, Field(ge=1, strict=True)]
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1, strict=True)]
+Stops = Annotated[list[str], Field(max_length=4)]
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 
@@ -50,7 +57,7 @@ class ChatMessage(Shape):
 class StreamOptions(Shape):
     """How a streamed answer is sent; `include_usage` asks for a last chunk with the token counts."""
 
-    include_usage: bool | None = Field(default=None, strict=True)
+    include_usage: Truth | None = None
 
 
 def _is_whole(value: object) -> object:
@@ -61,17 +68,25 @@ def _is_whole(value: object) -> object:
 
 
 class ChatRequest(Shape):
-    """The body of `POST /v1/chat/completions`; one answer per call (`n` is 1)."""
+    """The body of `POST /v1/chat/completions`; one answer per call (`n` is 1), and null is a field that isn't there."""
 
     model: str = Field(min_length=1, max_length=300)
     messages: list[ChatMessage] = Field(min_length=1)
     user: str | None = None
     safety_identifier: str | None = None
-    stream: bool | None = Field(default=None, strict=True)
+    stream: Truth | None = None
     stream_options: StreamOptions | None = None
     temperature: float | None = Field(default=None, ge=0, le=2, strict=True)
-    max_tokens: int | None = Field(default=None, ge=1, strict=True)
-    max_completion_tokens: int | None = Field(default=None, ge=1, strict=True)
+    top_p: float | None = Field(default=None, ge=0, le=1, strict=True)
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
+    stop: str | Stops | None = None
+    seed: Seed | None = None
+    logprobs: Truth | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=20, strict=True)
+    parallel_tool_calls: Truth | None = None
     n: Annotated[Literal[1], BeforeValidator(_is_whole)] | None = None
     response_format: dict[str, Any] | None = None
     metadata: Metadata | None = None
