@@ -12,7 +12,7 @@ from tempfile import SpooledTemporaryFile
 
 import orjson
 
-from tuneloop.domain.columns import OUTCOME_OF, Outcome
+from tuneloop.domain.columns import OUTCOME_OF, SPLIT_OF, Outcome
 from tuneloop.domain.conversions import stored_form
 from tuneloop.domain.examples import Example, JsonObject, Split, canonical
 from tuneloop.domain.exports import Answers, Export, ExportFile
@@ -37,7 +37,7 @@ def rewritten(export: Export, gone: set[bytes], number: int, *, membership: Memb
     kept = [member for member in members if member.id not in gone]
     left_out = Counter(Outcome(member.outcome).name.lower() for member in members if member.id in gone)
     update = {"without": number, "erased": export.erased + len(members) - len(kept), "examples": len(kept)}
-    changed = export.model_copy(update=update)
+    changed = export.model_copy(update={**update, "erased_by_split": _erased_by_split(export, members, gone)})
     files = {
         split: _without_rows(file, f"{changed.folder}/{split}.jsonl", _rows(members, gone, split), objects)
         for split, file in export.files.items()
@@ -58,6 +58,14 @@ def rewritten(export: Export, gone: set[bytes], number: int, *, membership: Memb
     Fingerprints(objects).rewrite(export, changed.folder, members, gone)
     objects.put(f"{changed.folder}/manifest.json", changed.model_dump_json().encode())
     return changed
+
+
+def _erased_by_split(export: Export, members: list[Member], gone: set[bytes]) -> dict[Split, int] | None:
+    """How many rows of each file are erased by now; None where nobody counted those that an older release erased."""
+    if export.erased and export.erased_by_split is None:
+        return None
+    splits = Counter(SPLIT_OF[each.outcome] for each in members if each.id in gone and each.outcome in SPLIT_OF)
+    return dict(splits + Counter(export.erased_by_split or {}))
 
 
 def _rows(members: list[Member], gone: set[bytes], split: Split) -> list[bool]:

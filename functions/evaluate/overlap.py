@@ -2,13 +2,17 @@
 
 A version has seen what its export trained and validated on; if its provider's model came from another one of ours, or
 is one of ours under another number, it has seen what that one has too. Rows that any side has seen are asked of none.
+Where that can't be told, because training data is gone or too much of it is erased, nothing may be asked at all.
 """
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from tuneloop.domain.errors import NotFound, Stale, TuneloopError
+from tuneloop.domain.evaluation import MOST_REMOVED_SHARE
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exports import Export
 from tuneloop.domain.fingerprints import Overlap
@@ -24,6 +28,10 @@ from tuneloop.store.objects import Objects
 from tuneloop.store.runs import Runs
 
 TEST = (Split.TEST,)
+
+
+class UntoldOverlap(TuneloopError):
+    """Nobody can tell which test rows a version has seen; ends an evaluation with this code and message."""
 
 
 class Removed(NamedTuple):
@@ -43,39 +51,100 @@ class OverlapSearch(NamedTuple):
     membership: Membership
     objects: Objects
 
-    def find(self, export: Export, versions: Iterable[Version], renew: Callable[[], None]) -> Removed:
-        """The export's test rows that any of these versions has seen; `renew` is called between its longer steps."""
-        self._backfill(export, renew)
+    def find(
+        self, export: Export, candidate: Version, versions: Iterable[Version], renew: Callable[[], None]
+    ) -> Removed:
+        """The export's test rows that any of these versions has seen; UntoldOverlap where that can't be told.
+
+        `renew` is called between the longer steps.
+        """
+        trained = self._trained(export.tenant)
+        self._require_kept(export, candidate, trained)
         prints, counts, rows = Fingerprints(self.objects), Counter[str](), array("Q")
-        overlap = Overlap(prints.rows(export, TEST))
-        for seen, splits in self._seen_by(export.tenant, versions):
-            self._backfill(seen, renew)
-            overlap.add(prints.rows(seen, splits))
+        with self._reading(export, test_data_gone(export)):
+            self._backfill(export, renew)
+            overlap = Overlap(prints.rows(export, TEST))
+        for seen, splits in self._seen_by(export.tenant, versions, trained):
+            with self._reading(seen, training_data_gone(seen.dataset, seen.id)):
+                self._backfill(seen, renew)
+                overlap.add(prints.rows(seen, splits))
             renew()
-        for row, test in enumerate(prints.rows(export, TEST)):
-            if kinds := overlap.kinds(test):
-                rows.append(row)
-                counts.update(kinds)
+        with self._reading(export, test_data_gone(export)):
+            for row, test in enumerate(prints.rows(export, TEST)):
+                if kinds := overlap.kinds(test):
+                    rows.append(row)
+                    counts.update(kinds)
         return Removed(rows, dict(counts))
+
+    def _require_kept(self, export: Export, candidate: Version, trained: Collection[Version]) -> None:
+        """Refuse where too much of what the candidate has seen is erased to know its test rows by the rest.
+
+        The candidate's own export is no trouble: no test row shared anything with what is gone when it was frozen. What
+        is gone of the other version's data could only have been in its favour.
+        """
+        for seen, splits in self._seen_by(export.tenant, [candidate], trained):
+            if seen.id != export.id and seen.share_erased(splits) > MOST_REMOVED_SHARE:
+                raise UntoldOverlap(
+                    f"More than {MOST_REMOVED_SHARE:.0%} of what version {candidate.number} was trained on (export "
+                    f"{seen.id} of dataset {seen.dataset}) has been erased, too much to tell what it has seen. Train "
+                    "anew, or activate the version by hand if you trust it.",
+                    code="training_data_erased",
+                )
+
+    @contextmanager
+    def _reading(self, export: Export, gone: UntoldOverlap) -> Iterator[None]:
+        """Read an export's objects; `gone` where they are, Stale where an erasure has just written them anew."""
+        try:
+            yield
+        except NotFound as error:
+            now = self.exports.find(export.tenant, export.dataset, export.id)
+            if now and now.folder != export.folder:
+                raise Stale(f"Export {export.id} is being written without what was erased; try again.") from error
+            raise gone from error
 
     def _backfill(self, export: Export, renew: Callable[[], None]) -> None:
         backfill_fingerprints(export, contents=self.contents, membership=self.membership, objects=self.objects)
         renew()
 
-    def _seen_by(self, tenant: str, versions: Iterable[Version]) -> list[tuple[Export, Collection[Split]]]:
+    def _seen_by(
+        self, tenant: str, versions: Iterable[Version], trained: Collection[Version]
+    ) -> list[tuple[Export, Collection[Split]]]:
         """The exports that went into these versions, each with its splits that did."""
-        found: dict[tuple[str, str, str], set[Split]] = {}
-        trained = self._trained(tenant)
+        splits: dict[tuple[str, str, str], set[Split]] = {}
         for version in versions:
             for source in sources_of(version, trained):
                 run = self.runs.find(source.tenant, source.run) if source.run else None
                 for seen in seen_exports(source.dataset or "", source.export or "", run):
-                    found.setdefault((source.tenant, seen.dataset, seen.export), set()).update(seen.splits)
-        return [(self.exports.get(*place), splits) for place, splits in found.items()]
+                    splits.setdefault((tenant, seen.dataset, seen.export), set()).update(seen.splits)
+        return [(self._export(*place), seen_splits) for place, seen_splits in splits.items()]
+
+    def _export(self, tenant: str, dataset: str, export: str) -> Export:
+        if (found := self.exports.find(tenant, dataset, export)) is None:
+            raise training_data_gone(dataset, export)
+        return found
 
     def _trained(self, tenant: str) -> list[Version]:
         models = self.models.all(tenant)
         return [each for model in models for each in self.models.all_versions(tenant, model.id) if is_trained(each)]
+
+
+def training_data_gone(dataset: str, export: str) -> UntoldOverlap:
+    """That a version was trained on what nobody can look into any more."""
+    message = (
+        f"The files of export {export} of dataset {dataset}, which a version of this comparison was trained on, are "
+        "gone, so nobody can tell which test rows it has seen. Train anew, or activate the version by hand if you "
+        "trust it."
+    )
+    return UntoldOverlap(message, code="training_data_gone")
+
+
+def test_data_gone(export: Export) -> UntoldOverlap:
+    """That the test rows themselves can't be read any more."""
+    message = (
+        f"The files of export {export.id} of dataset {export.dataset}, whose test rows were to be asked, are gone. "
+        "Name another export, or activate the version by hand if you trust it."
+    )
+    return UntoldOverlap(message, code="test_data_gone")
 
 
 def is_trained(version: Version) -> bool:
@@ -87,21 +156,22 @@ def sources_of(version: Version, trained: Collection[Version]) -> list[Version]:
     """The trained versions whose training is in a version: itself, the same model by another name, what it came from.
 
     A model is known by its provider's id, by that of its deployment, and as one of its checkpoints, whose ids begin
-    with its own.
+    with its own: at whatever provider, since one account may be registered under several names.
     """
     found = [version] if is_trained(version) else []
-    names = {version.provider_model, version.base_model}
-    while more := [each for each in trained if _is_another(each, version, found) and _is_one_of(each, names)]:
+    names = {name for name in (version.provider_model, version.base_model, version.deployment) if name}
+    while more := [each for each in trained if _is_another(each, found) and _is_one_of(each, names, version.provider)]:
         found += more
         names |= {each.base_model for each in more}
     return found
 
 
-def _is_another(one: Version, version: Version, found: Collection[Version]) -> bool:
-    places = {(each.model, each.number) for each in found}
-    return one.provider == version.provider and (one.model, one.number) not in places
+def _is_another(one: Version, found: Collection[Version]) -> bool:
+    return (one.model, one.number) not in {(each.model, each.number) for each in found}
 
 
-def _is_one_of(trained: Version, names: Collection[str]) -> bool:
+def _is_one_of(trained: Version, names: Collection[str], provider: str) -> bool:
     own = trained.provider_model
+    if trained.provider != provider and own == trained.base_model:
+        return False  # a server that gives what it trained no id of its own: elsewhere the base model is called so too
     return own in names or trained.deployment in names or any(name.startswith(f"{own}:ckpt") for name in names)

@@ -7,14 +7,14 @@ which is well within the lease and renews it; a dead worker's evaluation is take
 the part where it stopped.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Container
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from evaluate.ask import LONGEST_ANSWER_S, ask
 from evaluate.judge import Answers, Rows, Versions, failed, judged, refused_unasked
-from evaluate.overlap import OverlapSearch
+from evaluate.overlap import OverlapSearch, UntoldOverlap, test_data_gone
 from evaluate.parts import (
     questions,
     read_parts,
@@ -25,7 +25,7 @@ from evaluate.parts import (
     write_versions,
 )
 from evaluate.request import complete
-from tuneloop.domain.errors import ProviderUnavailable, Stale
+from tuneloop.domain.errors import NotFound, ProviderUnavailable, Stale
 from tuneloop.domain.evaluation import (
     Answered,
     ArmName,
@@ -77,15 +77,22 @@ class Work:
         return self.evaluation
 
     def _go_on(self) -> None:
-        """Ask the arm that is furthest behind: one that can't answer is found before the others are paid for."""
         self._save()
         evaluation = self.evaluation
         export = self.exports.get(evaluation.tenant, evaluation.dataset, evaluation.export)
         versions = self._versions()
-        if not evaluation.overlap_is_known and not self._look(export, versions):
-            return
-        rows = questions(export, read_removed(evaluation, self.objects), EVALUATION_ROWS, self.objects)
-        answers: Answers = {arm: read_parts(evaluation, arm, rows, self.objects) for arm in evaluation.asked}
+        try:
+            if evaluation.overlap_is_known or self._look(export, versions):
+                self._ask_rows(export, versions)
+        except UntoldOverlap as error:
+            why = EvaluationError(code=error.code, message=error.message)
+            answers = self._answers(range(export.files[Split.TEST].examples))
+            self._end(failed(self.evaluation, versions, answers, why, self.clock()))
+
+    def _ask_rows(self, export: Export, versions: Versions) -> None:
+        """Ask the arm that is furthest behind: one that can't answer is found before the others are paid for."""
+        rows = self._questions(export, read_removed(self.evaluation, self.objects))
+        answers = self._answers(rows)
         self._save(rows_asked=len(rows))  # reading thousands of parts takes its time
         while len(answers[arm := min(answers, key=lambda each: len(answers[each]))]) < len(rows):
             if not self._ask(arm, rows, versions, answers):
@@ -97,13 +104,13 @@ class Work:
 
         The look and what is going to be asked are one write: who dies before it has asked nothing and taken none.
         """
-        removed = self.overlap.find(export, versions.values(), self._save)
+        removed = self.overlap.find(export, versions[self.evaluation.candidate], versions.values(), self._save)
         self._save()  # who has lost the lease to somebody else decides nothing
         available = export.files[Split.TEST].examples
         found = without_overlap(self.evaluation, available, len(removed.rows), removed.kinds, most=EVALUATION_ROWS)
         if found.contaminated or found.too_few:
-            answers = {arm: read_parts(found, arm, range(available), self.objects) for arm in found.asked}
-            left = questions(export, removed.rows, EVALUATION_ROWS, self.objects)
+            answers = self._answers(range(available))
+            left = self._questions(export, removed.rows)
             return self._end(refused_unasked(found, left, versions, answers, self.clock()))
         spent = None if found.look else looks_spent(found, self.evaluations.next_look(found, self.clock()))
         if spent:
@@ -113,6 +120,15 @@ class Work:
         begun = {"status": EvaluationStatus.RUNNING, "lease": lease(self.owner, self.clock(), LEASE_S)}
         self._store(found.model_copy(update=begun), lambda each: self.evaluations.begin(each, self.clock()))
         return True
+
+    def _questions(self, export: Export, removed: Collection[int]) -> Rows:
+        try:
+            return questions(export, removed, EVALUATION_ROWS, self.objects)
+        except NotFound as error:
+            raise test_data_gone(export) from error
+
+    def _answers(self, rows: Container[int]) -> Answers:
+        return {arm: read_parts(self.evaluation, arm, rows, self.objects) for arm in self.evaluation.asked}
 
     def _versions(self) -> Versions:
         """The versions as they were when the evaluation began: a prompt may change before it ends."""

@@ -35,7 +35,8 @@ def with_salt(world: World, dataset: str = "support") -> None:
 def removed(world: World, export: Export) -> Removed:
     """What the gate takes out of an export's test for version 1."""
     search = OverlapSearch(app.models, app.runs, app.exports, app.contents, app.membership, app.objects)
-    return search.find(export, [app.models.version(world.tenant, "support", 1)], lambda: None)
+    version = app.models.version(world.tenant, "support", 1)
+    return search.find(export, version, [version], lambda: None)
 
 
 def test_the_gate_takes_nothing_out_of_the_test_that_comes_after_a_first_version(live: World) -> None:

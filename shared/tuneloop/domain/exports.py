@@ -6,7 +6,7 @@ nothing but that the base wasn't told what to say.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from datetime import datetime
 
 from pydantic import BaseModel, computed_field
@@ -59,7 +59,8 @@ class Export(BaseModel):
     by `overlap_method`, and two texts of the similarity `near_threshold` are told to be alike in half of all cases.
     `answer_tokens` is what an answer has on average, by the first of those that train, and `template` what
     `{input, output}` lines were rendered through. It is `without` what the erasures up to that number cover; of what it
-    froze, `erased` examples are gone from it.
+    froze, `erased` examples are gone from it; `erased_by_split` counts those that were in a file, and is None where an
+    older release erased some.
     """
 
     tenant: Name
@@ -82,6 +83,7 @@ class Export(BaseModel):
     near_threshold: float | None = None
     without: int = 0
     erased: int = 0
+    erased_by_split: dict[Split, int] | None = None
     held_out: str | None = None
     made_of: str = ""
     conflicting_prompts: int
@@ -130,6 +132,12 @@ class Export(BaseModel):
     def used(self) -> int:
         """How many examples are in its files."""
         return sum(file.examples for file in self.files.values())
+
+    def share_erased(self, splits: Collection[Split]) -> float:
+        """Which share of the examples that these splits were frozen with is erased, at most."""
+        counted = self.erased_by_split
+        gone = self.erased if counted is None else sum(counted.get(split, 0) for split in splits)
+        return gone / (gone + sum(self.files[split].examples for split in splits)) if gone else 0.0
 
     @property
     def reasons(self) -> list[Exclusion]:

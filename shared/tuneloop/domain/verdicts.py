@@ -15,7 +15,7 @@ class VerdictCode(StrEnum):
     - `too_few`: fewer test rows than prove anything
     - `no_test`: the export has no test rows
     - `contaminated`: too many test rows were in training data
-    - `unproved`: questions went unanswered; the evaluation's `error` says why
+    - `unproved`: nothing could be asked, or questions went unanswered; the evaluation's `error` says why
     """
 
     BETTER = "better"
