@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import orjson
 
-from tuneloop.domain.diagnosis import BYTE_ORDER_MARK, problem_of_start
+from tuneloop.domain.diagnosis import BYTE_ORDER_MARK, CR_ENDS, has_cr_ends, problem_of_start
 from tuneloop.domain.examples import LONGEST_PATH, TOO_DEEP, Problem
 from tuneloop.domain.json_values import find_flaw, read_whole
 from tuneloop.domain.limits import LINE_BYTES, LINE_PARTS
@@ -24,6 +24,8 @@ _large_number = re.compile(rb"[\[:,\s-]\d{19}").search
 # What the process lacks, and no verdict on a line: memory, a file, code. The next process may have it, so it is left
 # to the retries of whoever called. A line that is too deep for us (RecursionError) is so in every process.
 LACKING = (MemoryError, OSError, ImportError)
+TOO_LONG = f"A line may have {LINE_BYTES >> 20} MiB at most."
+ONE_LINE = " If the file has more lines than one, save it with LF at the end of each, and not CR alone."
 UNREADABLE = (
     "We could not process this line; that is our fault, not yours. Leave it out, and open an issue that describes its "
     "structure (not its content)."
@@ -53,8 +55,10 @@ def json_records(lines: Iterable[bytes | None]) -> Iterator[Record]:
 def record_of(line: bytes | None, number: int) -> Record:
     """What a line holds; None is one that is too long."""
     if line is None:
-        return _problem(number, "line_too_long", f"A line may have {LINE_BYTES >> 20} MiB at most.")
+        return _problem(number, "line_too_long", TOO_LONG + (ONE_LINE if number == 1 else ""))
     if has_too_many_parts(line):
+        if has_cr_ends(line):
+            return _problem(number, "invalid_json", CR_ENDS)
         return _problem(number, "too_many_parts", f"A line may hold `{{` and `[` {LINE_PARTS:,} times at most.")
     try:
         row = orjson.loads(line)
@@ -110,6 +114,8 @@ def _unparsed(line: bytes, number: int, error: orjson.JSONDecodeError) -> Record
     except UnicodeDecodeError as fault:
         message = f"Not UTF-8 at byte {fault.start + 1} of the line. Save the file as UTF-8."
         return _problem(number, "not_utf8", message)
+    if has_cr_ends(line):
+        return _problem(number, "invalid_json", CR_ENDS)
     if "depth limit" in error.msg:
         return _problem(number, *TOO_DEEP[1:])
     return _problem(number, "invalid_json", f"Not valid JSON: {error.msg.split(':')[0]} at character {error.pos + 1}.")

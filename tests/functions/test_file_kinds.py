@@ -19,6 +19,7 @@ TEXT = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
 CSV = "prompt;completion\n" + "".join(f"Größe {number}?;groß\n" for number in range(12))
 SAVE = "Save the file as UTF-8."
 MISNAMED = "let its name end in "
+CR = "the lines end in CR alone, as on old Macs. Save the file with LF"
 ONE_LINE = "JSONL has one object on each line"
 NO_LIST = "JSONL has an object on each line, and no list around."
 
@@ -55,6 +56,15 @@ KINDS = {
     "a list with a row on each line": Kind(
         b"[" + b",\n".join(json.dumps(row).encode() for row in ROWS) + b"]", "invalid_json", ONE_LINE
     ),
+    "lines that end in CR": Kind(TEXT.replace("\n", "\r").encode(), "invalid_json", CR),
+    "lines that end in two CR": Kind(TEXT.replace("\n", " \r\r").encode(), "invalid_json", CR),
+    "lines that end in CR, the last in LF": Kind(
+        b"\xef\xbb\xbf" + TEXT.strip().replace("\n", "\r").encode() + b"\n", "invalid_json", CR
+    ),
+    "very many lines that end in CR": Kind(
+        b"".join(b'{"messages": [{"n": [%d]}]}\r' % number for number in range(60_000)), "invalid_json", CR
+    ),
+    "a CSV whose lines end in CR": Kind(CSV.replace("\n", "\r").encode(), "invalid_csv", "end in CR", "train.csv"),
     "messages on each line": Kind(
         "\n".join(json.dumps(row["messages"]) for row in ROWS).encode(), "not_an_object", "has as `messages`"
     ),
@@ -131,3 +141,18 @@ def test_a_csv_is_read_by_the_separator_that_it_names(content: str, world: World
 
     assert (drop["status"], drop["examples"], drop["problems"]) == ("collected", 12, [])
     assert ran("validate", kind, tmp_path).exit_code == 0
+
+
+def test_a_file_in_cr_that_is_longer_than_a_line_may_be_is_told_what_may_be_wrong(tmp_path: Path) -> None:
+    content = TEXT.replace("\n", "\r").encode() * (1 + (11 << 20) // len(TEXT))
+
+    said = " ".join(ran("validate", Kind(content, "", ""), tmp_path, "--json").stdout.split())
+
+    assert '"line_too_long"' in said
+    assert "save it with LF at the end of each, and not CR alone" in said
+
+
+def test_cr_that_json_takes_for_a_blank_is_no_end_of_a_line(tmp_path: Path) -> None:
+    content = "\r\n".join(json.dumps(row, indent=1).replace("\n", "\r") for row in ROWS).encode()
+
+    assert ran("validate", Kind(content, "", ""), tmp_path).exit_code == 0

@@ -1,5 +1,6 @@
 """Diagnosis: what a file is instead, of which nothing could be read as lines of JSON or records of CSV in UTF-8."""
 
+import re
 from collections.abc import Sequence
 
 from tuneloop.domain.examples import Problem
@@ -19,6 +20,10 @@ NOT_JSONL = (
     "No line of the file is a JSON object. JSONL has one object on each line, with no list around them and no line "
     "breaks in them."
 )
+CR_ENDS = "Not valid JSON: the lines end in CR alone, as on old Macs. Save the file with LF at the end of each line."
+# An object that ends before a CR, and another that begins behind it: no JSON has that, so it is several lines. Only the
+# blanks behind the first CR may be CR too, so that a search takes no longer than its text is long.
+_cr_between_objects = re.compile(rb"}[ \t]*\r[ \t\r]*{").search
 NOT_UTF8 = "Nothing in the file can be read as UTF-8. Is it in Latin-1 or Windows-1252? Save the file as UTF-8."
 
 
@@ -45,6 +50,11 @@ def problem_of_start(start: bytes, line: int) -> Problem | None:
     return Problem(line=line, path="$", code="not_utf8", message=message)
 
 
+def has_cr_ends(line: bytes) -> bool:
+    """Whether what was read as one line, and is no JSON, is several that end in CR alone."""
+    return b"\r" in line and _cr_between_objects(line) is not None
+
+
 def is_no_row(problem: Problem) -> bool:
     """Whether a problem says that there is no row on its line at all."""
     return problem.path == "$" and problem.code in NO_ROW
@@ -55,6 +65,8 @@ def problem_of_file(problems: Sequence[Problem]) -> Problem | None:
     if not problems or not all(map(is_no_row, problems)):
         return None
     first, codes = problems[0], {problem.code for problem in problems}
+    if first.message == CR_ENDS:
+        return first
     if codes == {"not_an_object"} and len({problem.message for problem in problems}) == 1:
         return first
     message = NOT_UTF8 if codes == {"not_utf8"} else NOT_JSONL

@@ -39,6 +39,10 @@ NOT_CSV = (
     "own quotes are doubled, and every quote is closed. What follows can't be told apart: nothing of the file is taken."
 )
 TOO_LONG = f"A record may have {LINE_BYTES >> 20} MiB at most. Is a quote left open? What follows can't be told apart."
+CR_ENDS = (
+    "A CR stands outside of quotes. Where lines end in CR alone, as on old Macs, save the file with LF at the end of "
+    "each; a cell with new lines in it stands in quotes."
+)
 TOO_MANY = f"A record may have {LINE_PARTS:,} delimiters at most."
 
 # The module's own limit is one for the whole process, and below what a record may have here.
@@ -159,7 +163,8 @@ def _cells(reader: Iterator[list[str]], text: _Text) -> list[str] | None:
     try:
         return next(reader, None)
     except csv.Error as error:
-        raise text.unreadable("invalid_csv", NOT_CSV) from error
+        message = CR_ENDS if "new-line character" in str(error) else NOT_CSV  # as the module calls a CR
+        raise text.unreadable("invalid_csv", message) from error
 
 
 def _header(first: str, columns: CsvColumns | None, text: _Text, separator: str | None) -> Header:
@@ -172,6 +177,8 @@ def _header(first: str, columns: CsvColumns | None, text: _Text, separator: str 
         if known := _known(names, columns, text):
             text.delimiter = delimiter.encode()
             return Header(len(names), delimiter, [(field, name, names.index(name)) for field, name in known.items()])
+    if "\r" in first.strip():
+        raise text.unreadable("invalid_csv", CR_ENDS)
     raise text.unreadable("unknown_columns", UNKNOWN if separator is None else NOT_SEPARATED)
 
 
