@@ -5,10 +5,11 @@ from decimal import Decimal
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tuneloop.domain.holds import RefusedVersion, describe_wait
 from tuneloop.domain.ids import Name
+from tuneloop.domain.numbers import without_minus_zero
 from tuneloop.domain.pricing import Usd
 from tuneloop.domain.registry import Deployment, DeploymentView, Version, VersionNumber, VersionView
 from tuneloop.providers.catalog import price_of
@@ -35,6 +36,8 @@ class DeploymentChange(Reason):
 
     candidate: VersionNumber | None = None
     share: float = Field(default=0.0, ge=0, le=1, strict=True)
+
+    _unsigned = field_validator("share")(without_minus_zero)
 
 
 class CurrentDeployment(DeploymentView):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 import msgspec
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema, field_validator, model_validator
 
 from tuneloop.domain.examples import OTHER_ANSWER, JsonObject, Split
 from tuneloop.domain.finding import Wanted
@@ -18,6 +18,7 @@ from tuneloop.domain.limits import (
     REVIEWS_AT_ONCE,
     SEARCH_CHARACTERS,
 )
+from tuneloop.domain.numbers import without_minus_zero
 from tuneloop.domain.reviews import Decision, Review, Status
 from tuneloop.http import ListOf
 from tuneloop.store.lines import Stored, read_line
@@ -60,6 +61,8 @@ class Change(BaseModel):
     quality: float | None = Field(default=None, ge=0, le=1, strict=True)
     category: str | None = Field(default=None, min_length=1, max_length=CATEGORY_CHARACTERS)
     note: str | None = Field(default=None, min_length=1, max_length=NOTE_CHARACTERS)
+
+    _unsigned = field_validator("quality")(without_minus_zero)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

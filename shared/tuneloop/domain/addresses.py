@@ -21,10 +21,19 @@ MOST_PORT = 65_535
 OF_THIS_MACHINE = re.compile(
     r"(.+\.)?localhost(\.localdomain)?|localhost[46]?(\.localdomain[46]?)?|ip6-(localhost|loopback)"
 )
-# Beside the link-local ones, where clouds keep metadata and credentials: AWS's IPv6 one, and the names of others'.
-METADATA = (ip_network("fd00:ec2::/32"),)
-METADATA_NAMES = frozenset({"instance-data", "instance-data.ec2.internal", "metadata", "metadata.google.internal"})
-IPV4_IN_IPV6 = ip_network("64:ff9b::/96")  # NAT64 (RFC 6052), whose last 32 bits are an IPv4 address
+# Where no provider can be, beside the link-local networks: where clouds keep metadata and credentials (AWS's IPv6
+# address, Alibaba's and Oracle's), what an operator's own translators map anywhere (RFC 8215), and addresses of a site,
+# which are withdrawn (RFC 3879).
+OUT_OF_REACH = tuple(
+    map(ip_network, ("fd00:ec2::/32", "100.100.100.200/32", "192.0.0.192/32", "64:ff9b:1::/48", "fec0::/10"))
+)
+# The names of other clouds' metadata, and what a Lambda function's own runtime is called.
+NAMES_OUT_OF_REACH = frozenset(
+    {"instance-data", "instance-data.ec2.internal", "metadata", "metadata.google.internal", "runtime.sandbox"}
+)
+# The last 32 bits are an IPv4 address: NAT64 (RFC 6052), IPv4-translated (RFC 2765), and IPv4-compatible, long
+# deprecated and still taken.
+IPV4_IN_IPV6 = tuple(map(ip_network, ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")))
 A_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.A)
 Ip = IPv4Address | IPv6Address
 
@@ -143,7 +152,7 @@ def _within(ip: Ip | None) -> Iterator[Ip]:
     yield ip
     if isinstance(ip, IPv6Address):
         yield from (inner for inner in (ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())) if inner)
-        if ip in IPV4_IN_IPV6 or int(ip) >> 32 == 0:  # the latter: IPv4-compatible, long deprecated and still taken
+        if any(ip in network for network in IPV4_IN_IPV6):
             yield IPv4Address(int(ip) & 0xFFFFFFFF)
 
 
@@ -153,11 +162,11 @@ def _is_here(host: str, ip: Ip | None) -> bool:
 
 def _is_out_of_reach(host: str, ip: Ip | None) -> bool:
     """Whether no provider can be there: this machine's network, its metadata, or no single machine."""
-    return host in METADATA_NAMES or any(
+    return host in NAMES_OUT_OF_REACH or any(
         one.is_link_local
         or one.is_unspecified
         or one.is_multicast
-        or any(one in network for network in METADATA if one.version == network.version)
+        or any(one in network for network in OUT_OF_REACH if one.version == network.version)
         or (isinstance(one, IPv4Address) and (int(one) >> 24 == 0 or one.is_reserved))
         for one in _within(ip)
     )

@@ -22,3 +22,8 @@ def whole_in(text: str) -> int | None:
 def decimal_in(text: str) -> Decimal | None:
     """The number that a text is, None where it is none."""
     return Decimal(text) if PLAIN.fullmatch(text) else None
+
+
+def without_minus_zero(number: float | None) -> float | None:
+    """A number that is stored or told; `-0.0`, which JSON can write, is zero."""
+    return None if number is None else number + 0.0

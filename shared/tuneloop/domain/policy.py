@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_
 from tuneloop.domain.examples import Moment
 from tuneloop.domain.ids import digest
 from tuneloop.domain.limits import POLICY_BYTES
+from tuneloop.domain.numbers import without_minus_zero
 
 VERSION = "v4"  # part of every policy's name, and so of every export's id: it stays, the rules' version rises instead
 # The version of the rules by which a revision of a dataset is selected and divided. A revision keeps the version of the
@@ -70,6 +71,8 @@ class Policy(BaseModel):
         strict=True,
         description="The share of the test; null plans it: 10%, or as much as shows a gain of 15 points, up to 40%.",
     )
+
+    _unsigned = field_validator("min_quality", "validation", "test")(without_minus_zero)
 
     @field_validator("categories")
     @classmethod

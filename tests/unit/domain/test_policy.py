@@ -1,8 +1,10 @@
 """Policies: what differs has another name, what is the same has one."""
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from activate_model.shapes import DeploymentChange
+from review_examples.shapes import Change
 from tests.unit.factories import NOW
 from tuneloop.domain.policy import DEFAULT, Kind, Policy
 
@@ -34,6 +36,20 @@ def test_whatever_would_freeze_something_else_has_a_name_of_its_own() -> None:
 
 def test_saying_a_default_aloud_is_the_same_policy() -> None:
     assert Policy(min_quality=0.8, validated_only=False).name == DEFAULT.name
+
+
+@pytest.mark.parametrize("field", ["min_quality", "validation", "test"])
+def test_minus_zero_is_zero_and_no_policy_of_its_own(field: str) -> None:
+    minus, zero = (Policy.model_validate({field: value}) for value in (-0.0, 0.0))
+
+    assert (str(getattr(minus, field)), minus.name) == ("0.0", zero.name)
+
+
+@pytest.mark.parametrize("shape", [DeploymentChange, Change])
+def test_minus_zero_is_stored_as_zero_wherever_a_share_is_given(shape: type[BaseModel]) -> None:
+    [field] = {"share", "quality"} & shape.model_fields.keys()
+
+    assert str(getattr(shape.model_validate({field: -0.0}), field)) == "0.0"
 
 
 # Exports that exist are found by these names: one that changes makes an upgrade freeze and train everything anew.
