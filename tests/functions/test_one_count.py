@@ -52,6 +52,16 @@ def test_five_examples_are_five_before_and_after_a_freeze_and_in_a_refusal(live:
     assert usable == told(live, "statistics")["usable"] == 5
 
 
+def test_asked_again_at_once_too_few_give_the_attempt_that_failed(live: World) -> None:
+    collected(live, *steps.questions(5))
+    run = ran(live)
+
+    again = live.call("POST /v1/training-runs", "/v1/training-runs", {"dataset": "support"})
+
+    assert (again.status, again.body["id"], again.body["status"]) == (202, run["id"], "failed")
+    assert len(steps.runs(live)) == 1
+
+
 @pytest.mark.parametrize("number", [10, 11, 13, 20])
 def test_what_is_eligible_is_trained_on(number: int, live: World) -> None:
     collected(live, *steps.questions(number))
