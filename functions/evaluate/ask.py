@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.evaluation import Answered, is_right
 from tuneloop.domain.examples import Example, answer_of
+from tuneloop.domain.json_values import replace_halves
 from tuneloop.domain.registry import Version
 from tuneloop.domain.serving import question_of, request_for
 from tuneloop.providers.base import Provider
@@ -53,8 +54,9 @@ def _answered(version: Version, row: int, example: Example, provider: Provider) 
     try:
         completion = _patiently(request_for(version, question_of(example)), provider)
     except ProviderRefused as error:  # this row alone: a content filter, a context that is too long
-        return Answered(row=row, right=False, error=error.message)
-    answer = answer_of(completion.choices[0].message.model_dump()) if completion.choices else ""
+        return Answered(row=row, right=False, error=replace_halves(error.message))
+    # A part that holds half a character can't be written, and its rows would be asked, and paid for, again for ever.
+    answer = replace_halves(answer_of(completion.choices[0].message.model_dump())) if completion.choices else ""
     tokens = tokens_of(completion.usage)
     return Answered(
         row=row,

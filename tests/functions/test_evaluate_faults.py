@@ -20,6 +20,7 @@ from tests.functions.contests import (
 )
 from tests.world import BUCKET, World, invoke
 from tuneloop.app import app, utc_now
+from tuneloop.domain.errors import ProviderRefused
 from tuneloop.domain.evaluation import Evaluation
 from tuneloop.domain.leases import lease
 from tuneloop.triggers import FunctionFailed
@@ -275,3 +276,19 @@ def test_an_evaluation_of_a_hundred_thousand_rows_fits_its_row() -> None:
     )
 
     assert len(row.model_dump_json()) < 4096
+
+
+def test_half_a_character_in_answers_and_refusals_ends_no_evaluation(world: World) -> None:
+    [body] = contest(world, contests.lines(24))
+
+    def cut(request: Request) -> str:
+        if number_in(request) == 7:
+            raise ProviderRefused("The provider refused the call: cut \ud83d")
+        return "cut \ud800"
+
+    provider = Playing(cut)
+
+    found = ended(world, body)
+
+    assert (found["status"], found["arms"]["candidate"]["errors"]) == ("completed", 1)
+    assert len(provider.sent) == 2 * 24

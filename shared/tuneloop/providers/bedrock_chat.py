@@ -15,8 +15,9 @@ from tuneloop.domain.errors import ProviderRefused
 from tuneloop.domain.examples import PROMPT_ROLES
 from tuneloop.domain.json_texts import json_in
 from tuneloop.domain.words import name_in
+from tuneloop.providers.answers import chunk_in, completion_in
 from tuneloop.providers.bedrock_bases import called_as
-from tuneloop.wire.chat import AnswerMessage, ChatChunk, ChatCompletion, Choice, ChunkChoice
+from tuneloop.wire.chat import ChatChunk, ChatCompletion, ChunkChoice
 from tuneloop.wire.usage import CompletionUsage
 
 Json = dict[str, Any]
@@ -68,16 +69,10 @@ def completion_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True
     texts = [block["text"] for block in blocks if "text" in block]
     calls = [_call(block["toolUse"]) for block in blocks if "toolUse" in block][: None if at_once else 1]
     said: Json = {"content": "".join(texts) if texts or not calls else None}
-    return ChatCompletion(
-        **_head(answer, model),
-        choices=[
-            Choice(
-                message=AnswerMessage(**said | ({"tool_calls": calls} if calls else {})),
-                finish_reason=FINISHED.get(answer["stopReason"], "stop"),
-            )
-        ],
-        usage=_usage(answer.get("usage")),
-    )
+    message = {"role": "assistant", **said, **({"tool_calls": calls} if calls else {})}
+    choice = {"message": message, "finish_reason": FINISHED.get(answer["stopReason"], "stop")}
+    completion = completion_in({**_head(answer, model), "choices": [choice]})
+    return completion.model_copy(update={"usage": _usage(answer.get("usage"))})
 
 
 def chunks_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True) -> Iterator[ChatChunk]:
@@ -92,7 +87,7 @@ def chunks_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True) ->
             end = ChunkChoice(finish_reason=FINISHED.get(said["stopReason"], "stop"))
             yield ChatChunk(**head, choices=[end])
         elif (delta := _delta(kind, said, places)) and (at_once or not _is_further_call(delta)):
-            yield ChatChunk(**head, choices=[ChunkChoice(delta=delta)])
+            yield chunk_in({**head, "choices": [{"delta": delta}]})
 
 
 def _is_further_call(delta: Json) -> bool:

@@ -18,9 +18,10 @@ from tuneloop.domain.capabilities import Capabilities
 from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.file_imports import FileImport, ImportState
 from tuneloop.domain.jobs import JobOrigin, Method, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
-from tuneloop.domain.json_values import read_leniently, replace_halves
+from tuneloop.domain.json_values import read_leniently
 from tuneloop.domain.providers import RegisteredProvider
 from tuneloop.observability import log_failure
+from tuneloop.providers.answers import chunk_in
 from tuneloop.providers.base import JOB_NOT_FOUND, LISTING_S, Hosting, JobRequest, ListedModel
 from tuneloop.providers.calls import (
     BROKEN_OFF,
@@ -214,7 +215,7 @@ class OpenAICompatible:
         is_whole = False
         for event in self._calls.events("/chat/completions", asked, timeout_s):
             with sensible():
-                chunk = ChatChunk.model_validate(replace_halves(event))
+                chunk = chunk_in(event)
             is_whole = is_whole or bool(chunk.usage) or any(choice.finish_reason for choice in chunk.choices)
             yield chunk
         if not is_whole:

@@ -184,6 +184,20 @@ def test_where_tools_may_not_be_called_at_once_the_first_call_is_passed_on_alone
         assert len(streamed) == 2 * len(expected)
 
 
+def test_half_a_character_is_replaced_in_whole_and_streamed_answers() -> None:
+    use = {"toolUse": {"toolUseId": "call-1", "name": "find", "input": {"of": "cut \udc00"}}}
+    message = {"role": "assistant", "content": [{"text": "cut \ud83d"}, use]}
+    event = {"contentBlockDelta": {"delta": {"text": "cut \ud83d"}, "contentBlockIndex": 0}}
+
+    whole = completion_of({"output": {"message": message}, "stopReason": "end_turn"}, "m").choices[0].message
+    [piece] = chunks_of({"stream": [event]}, "m")
+
+    assert (whole.content, piece.choices[0].delta) == ("cut \ufffd", {"content": "cut \ufffd"})
+    assert (whole.model_extra or {})["tool_calls"][0]["function"]["arguments"] == '{"of":"cut \ufffd"}'
+    assert "cut" in whole.model_dump_json()
+    assert "cut" in piece.model_dump_json()
+
+
 def test_a_stream_s_events_are_chunks() -> None:
     use = {"toolUseId": "call-1", "name": "find"}
     events: list[dict[str, Any]] = [

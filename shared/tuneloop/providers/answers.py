@@ -1,0 +1,24 @@
+"""Answers of models, read for all adapters: half of a surrogate pair, which nobody can store or send, is replaced."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuneloop.domain.json_values import replace_halves
+from tuneloop.wire.chat import ChatChunk, ChatCompletion
+
+
+def completion_in(fields: Mapping[str, Any]) -> ChatCompletion:
+    """A chat answer by its fields; ValueError where they are none."""
+    return ChatCompletion.model_validate(_without_halves(fields))
+
+
+def chunk_in(fields: Mapping[str, Any]) -> ChatChunk:
+    """A piece of a streamed chat answer by its fields; ValueError where they are none."""
+    return ChatChunk.model_validate(_without_halves(fields))
+
+
+def _without_halves(fields: Mapping[str, Any]) -> Any:
+    try:
+        return replace_halves(fields)
+    except RecursionError as error:
+        raise ValueError("an answer that is nested too deeply") from error
