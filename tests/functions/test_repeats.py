@@ -129,6 +129,16 @@ def test_a_retry_of_a_call_that_never_got_here_trains_the_data_that_there_is(
     assert ask(ready, door, RETRIED).body["id"] == second
 
 
+def test_a_retry_of_a_job_trains_beside_the_validation_file_that_there_is(ready: World) -> None:
+    ready.call("POST /v1/datasets", "/v1/datasets", {"id": "checks", "on_drop": "collect"})
+    steps.settled(ready, steps.questions(20), "checks")
+    first = failed(ready, ask(ready, JOBS, validation_file="checks"))
+    assert ask(ready, JOBS, RETRIED, validation_file="checks").body["id"] == first
+    steps.settled(ready, steps.questions(30), "checks")
+
+    assert ask(ready, JOBS, RETRIED, validation_file="checks").body["id"] != first
+
+
 def test_a_retry_that_names_its_revision_is_a_repeat_whatever_came_since(ready: World) -> None:
     first = failed(ready, ask(ready, RUNS, revision=1))
     steps.settled(ready, steps.questions(60))
