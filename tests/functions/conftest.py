@@ -14,6 +14,7 @@ import pytest
 from openai import OpenAI
 
 from infra.functions import FUNCTIONS
+from tests.functions.front import front
 from tests.world import ENVIRONMENT, World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.ids import digest
@@ -139,3 +140,10 @@ def patterns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     template = cdk.synth().get_stack_by_name("tuneloop-local").template
     rules = [found["Properties"] for found in template["Resources"].values() if found["Type"] == "AWS::Events::Rule"]
     return {rule["Name"]: rule["EventPattern"] for rule in rules if "EventPattern" in rule}
+
+
+@pytest.fixture
+def client(live: World) -> Iterator[OpenAI]:
+    """OpenAI's own SDK at our door, in a world whose provider is the trainer."""
+    with front() as url, OpenAI(base_url=url, api_key=live.key, max_retries=0) as made:
+        yield made

@@ -1,18 +1,15 @@
 """OpenAI's own wire at our door: scripts for OpenAI's fine-tuning, by its unmodified SDK, against the real trainer."""
 
 import json
-from collections.abc import Iterator
-from decimal import Decimal
-from io import BytesIO
 from typing import Any
 
 import pytest
-from openai import APIStatusError, BadRequestError, ConflictError, NotFoundError, OpenAI, UnprocessableEntityError
+from openai import BadRequestError, NotFoundError, OpenAI, UnprocessableEntityError
 
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.front import front
+from tests.functions.openai_scripts import PROMPT, created, ended, jsonl, refusal, uploaded
 from tests.functions.providers import Counting, Interfered, jobs_of, own
 from tests.functions.test_erase_examples import erased_subject, erasure, swept
 from tests.world import World
@@ -22,44 +19,6 @@ from tuneloop.domain.capabilities import Range
 from tuneloop.domain.errors import ProviderUnavailable
 from tuneloop.domain.examples import Split
 from tuneloop.domain.jobs import ProviderJob, TrainingFile
-from tuneloop.domain.training import RunStatus
-
-Job = Any
-PROMPT = "Classify the message."
-
-
-@pytest.fixture
-def client(live: World) -> Iterator[OpenAI]:
-    with front() as url, OpenAI(base_url=url, api_key=live.key, max_retries=0) as made:
-        yield made
-
-
-def jsonl(lines: list[Any]) -> BytesIO:
-    return BytesIO(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-
-
-def uploaded(client: OpenAI, lines: list[Any] | None = None) -> str:
-    """The id of a file of these lines, or of questions with two answers."""
-    content = jsonl(lines or [chat(f"Where is order {n}?", ("late", "lost")[n % 2], PROMPT) for n in range(40)])
-    return client.files.create(file=("train.jsonl", content), purpose="fine-tune").id
-
-
-def created(client: OpenAI, file: str, **fields: Any) -> Job:
-    return client.fine_tuning.jobs.create(training_file=file, model=steps.BASE_MODEL, **fields)
-
-
-def ended(world: World, client: OpenAI, job: str) -> Job:
-    """A job at its end, after all that it leads to was delivered."""
-    world.settle()
-    steps.followed(world, job)
-    world.settle()
-    return client.fine_tuning.jobs.retrieve(job)
-
-
-def refusal(ask: Any, **fields: Any) -> APIStatusError:
-    with pytest.raises(APIStatusError) as refused:
-        ask(**fields)
-    return refused.value
 
 
 def test_a_script_for_openai_runs_from_upload_to_chat(live: World, client: OpenAI) -> None:
@@ -205,88 +164,6 @@ def test_validation_that_proves_nothing_is_refused(live: World, client: OpenAI) 
     )
 
 
-def test_a_job_that_needs_a_confirmation_says_what_it_costs_and_makes_nothing(
-    live: World, client: OpenAI, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    costing(monkeypatch, Decimal(1_000_000))
-    file = uploaded(client)
-
-    refused = refusal(client.fine_tuning.jobs.create, model=steps.BASE_MODEL, training_file=file, suffix="dear")
-
-    assert isinstance(refused, ConflictError)
-    assert (refused.code, refused.param) == ("confirmation_required", "metadata.tuneloop_max_usd")
-    assert "would cost about $" in refused.message
-    named = refused.message.partition('"tuneloop_max_usd": "')[2].partition('"')[0]
-    assert client.fine_tuning.jobs.list().data == []
-    assert app.models.find(live.tenant, "dear") is None
-    too_little = refusal(
-        client.fine_tuning.jobs.create,
-        model=steps.BASE_MODEL,
-        training_file=file,
-        metadata={"tuneloop_max_usd": "26"},
-    )
-    assert (too_little.code, "its metadata" in too_little.message) == ("confirmation_required", True)
-    confirmed = created(client, file, metadata={"tuneloop_max_usd": named})
-    live.settle()
-    assert steps.look(live, confirmed.id)["provider_job_id"]
-
-
-def test_a_price_that_nobody_knows_is_confirmed_too(
-    live: World, client: OpenAI, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    costing(monkeypatch, None)
-    file = uploaded(client)
-
-    refused = refusal(client.fine_tuning.jobs.create, model=steps.BASE_MODEL, training_file=file)
-    confirmed = created(client, file, metadata={"tuneloop_max_usd": "5"})
-    live.settle()
-
-    assert (refused.code, "is not known here" in refused.message) == ("confirmation_required", True)
-    assert steps.look(live, confirmed.id)["provider_job_id"]
-
-
-def test_a_job_beyond_the_month_s_budget_is_confirmed_too(
-    live: World, client: OpenAI, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    costing(monkeypatch, Decimal(10))
-    app.spendings.set_budget(live.tenant, Decimal("0.000001"))
-    file = uploaded(client)
-
-    refused = refusal(client.fine_tuning.jobs.create, model=steps.BASE_MODEL, training_file=file)
-
-    assert (refused.code, "of the budget" in refused.message) == ("confirmation_required", True)
-    assert created(client, file, metadata={"tuneloop_max_usd": "5"}).status == "validating_files"
-
-
-def costing(monkeypatch: pytest.MonkeyPatch, per_million: Decimal | None) -> None:
-    """Let training cost so much, as the functions of launching see it."""
-    import launch_finetune.jobs as creating  # noqa: PLC0415 - a function's package is found once its world is
-    import launch_finetune.launch as launching  # noqa: PLC0415
-
-    for module in (creating, launching):
-        found = module.price_of
-
-        def price(provider: str, base_model: str, found: Any = found) -> Any:
-            return found(provider, base_model).model_copy(update={"training_per_1m": per_million})
-
-        monkeypatch.setattr(module, "price_of", price)
-
-
-def test_a_run_that_waits_for_a_confirmation_says_so_and_is_confirmed_by_the_job(live: World, client: OpenAI) -> None:
-    file = uploaded(client)
-    job = created(client, file)
-    stored = app.runs.get(live.tenant, job.id)
-    waits = stored.model_copy(update={"status": RunStatus.AWAITING_CONFIRMATION, "estimated_cost_usd": Decimal(3)})
-    app.runs.save(waits.waiting("A confirmation: it is dear.", stored.created_at))
-
-    seen = client.fine_tuning.jobs.retrieve(job.id)
-    newest = {event.message for event in client.fine_tuning.jobs.list_events(job.id)}
-    assert (seen.status, "Waiting for: A confirmation: it is dear." in newest) == ("queued", True)
-    assert created(client, file, metadata={"tuneloop_max_usd": "2"}).status == "queued"
-    assert created(client, file, metadata={"tuneloop_max_usd": "3"}).status == "validating_files"
-    assert ended(live, client, job.id).status == "succeeded"
-
-
 def test_preference_pairs_are_trained_by_dpo(live: World, client: OpenAI) -> None:
     said = [[{"role": "assistant", "content": text}] for text in ("late", "lost")]
     pairs = [
@@ -396,20 +273,6 @@ def test_what_isn_t_supported_says_so(fields: dict[str, Any], param: str, client
 
     assert isinstance(refused, BadRequestError)
     assert (refused.code, refused.param) == ("not_supported", param)
-
-
-@pytest.mark.parametrize("amount", ["much", "-1", "NaN", "1e99"])
-def test_a_confirmation_is_an_amount(amount: str, client: OpenAI) -> None:
-    file = uploaded(client)
-
-    refused = refusal(
-        client.fine_tuning.jobs.create,
-        model=steps.BASE_MODEL,
-        training_file=file,
-        metadata={"tuneloop_max_usd": amount},
-    )
-
-    assert (refused.status_code, refused.param) == (422, "metadata.tuneloop_max_usd")
 
 
 def test_a_version_that_a_chat_names_answers_and_no_other(live: World, client: OpenAI) -> None:

@@ -1,6 +1,5 @@
 """Uploads of OpenAI's wire: files there, and no clutter among models and datasets; and what a run is trained by."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,18 +7,11 @@ from openai import OpenAI
 
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.front import front
-from tests.functions.test_openai_wire import jsonl
+from tests.functions.openai_scripts import jsonl
 from tests.world import World
 from tuneloop.app import app
 
 PAIRS = steps.preferences(20)
-
-
-@pytest.fixture
-def client(live: World) -> Iterator[OpenAI]:
-    with front() as url, OpenAI(base_url=url, api_key=live.key, max_retries=0) as made:
-        yield made
 
 
 def upload(client: OpenAI, number: int = 0) -> str:
