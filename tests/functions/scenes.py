@@ -69,6 +69,8 @@ def _exported(world: World, export: str) -> None:
     invoke("export-data", {"source": "tuneloop", "detail-type": "DatasetSettled", "detail": event})
     [frozen] = app.exports.page(world.tenant, "support", 10, None).data
     renamed = frozen.model_copy(update={"id": export, "seq": 0})
+    for name in ("members.bin", "fingerprints.bin"):  # which are found by the export's id
+        world.s3.copy({"Bucket": BUCKET, "Key": f"{frozen.folder}/{name}"}, BUCKET, f"{renamed.folder}/{name}")
     app.table.commit(Save(keys.export(world.tenant, "support", export), renamed))
 
 
