@@ -14,7 +14,7 @@ EXAMPLES = "GET /v1/datasets/support/examples"
 
 def listed(stage: Stage) -> list[dict[str, Any]]:
     """What the dataset holds."""
-    found: list[dict[str, Any]] = stage.call(EXAMPLES)["data"]
+    found: list[dict[str, Any]] = stage.call(EXAMPLES, limit="100")["data"]
     return found
 
 
