@@ -88,7 +88,7 @@ def size_of(folder: Path) -> int:
 
 
 def checked(built: Built) -> Built:
-    """The same if Lambda takes it; else a Refusal with the figures and what takes most room."""
+    """The built layer if Lambda takes it; else a Refusal with the figures and what takes most room."""
     if built.total <= MOST_BYTES:
         return built
     packages = {path.name: size_of(path) for path in (built.root / "libraries" / "python").iterdir() if path.is_dir()}

@@ -32,7 +32,7 @@ class Testimony:
 
     @property
     def says(self) -> str:
-        """The same in words."""
+        """What became of the function's invocations, in words."""
         if self.failures:
             return "failed: " + _listed(self.failures)
         if not self.finished:

@@ -135,7 +135,7 @@ class _Desk:
 
 
 def _broken(rng: random.Random, line: dict[str, Any]) -> bytes:
-    """The same line with one thing wrong."""
+    """A line with one thing made wrong."""
     messages = line["messages"]
     match rng.randrange(6):
         case 0:

@@ -85,7 +85,7 @@ def reported(job_id: str, provider: Provider, asking_s: float = ASKING_S, *, who
 
 
 def heard(job_id: str, provider: Provider, asking_s: float = ASKING_S, *, whole: bool = False) -> list[RunEvent]:
-    """The same, and none where they can't be had now: what was said of the job itself is good without them."""
+    """Fetch a job's events; none if they can't be had now, as the job's own status is still worth storing."""
     try:
         return reported(job_id, provider, asking_s, whole=whole)
     except ProviderUnavailable:

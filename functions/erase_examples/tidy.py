@@ -39,7 +39,7 @@ def tidy_exports(
     quiet: timedelta,
     now: datetime,
 ) -> int:
-    """The same with the files of its exports, and of exports that were never finished."""
+    """Delete what no export of a dataset names any more, files of exports that were never finished among it."""
 
     def named() -> set[str]:
         found = exports.all(tenant, dataset)

@@ -95,7 +95,7 @@ class ExportView(BaseModel):
         )
 
     def linked(self, export: Export, files: dict[Split, ExportFile], objects: Objects) -> Self:
-        """The same with download links to its files."""
+        """The export with download links to its files."""
         day = export.created_at.date().isoformat()
         for split, file in files.items():
             self.files[split].url = objects.link(file.key, f"{DOWNLOADED_AS[split]}-{day}.jsonl")
@@ -109,7 +109,7 @@ class ExportView(BaseModel):
         files: dict[Split, ExportFile],
         objects: Objects,
     ) -> Self:
-        """The same with converted files in place of its own."""
+        """The export with converted files in place of its own."""
         self.conversion = ConversionView(
             format=conversion.to, category=category, lost=dict(conversion.lost), left_out=dict(conversion.left_out)
         )

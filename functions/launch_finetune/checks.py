@@ -40,7 +40,7 @@ def refusal_of(
 
 
 def refusal_of_run(run: ControlledRun, export: Export, provider: Provider, now: datetime) -> RunError | None:
-    """The same for a run and the export that it is to train on."""
+    """Why a run can't train on its export; None where nothing speaks against it."""
     able = provider.capabilities(run.base_model)
     return refusal_of(
         provider, run.base_model, method_of(export), run.hyperparameters, run.model, now

@@ -39,7 +39,7 @@ class Costs:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The same as the run shows it."""
+        """What a run shows of its costs, as fields of its row."""
         return {
             "estimated_cost_usd": self.training_usd,
             "estimated_evaluation_usd": self.evaluation_usd,

@@ -292,7 +292,7 @@ class App:
 
     @cached_property
     def known_providers(self) -> "KnownProviders":
-        """The same by name only, for a function that calls none of them."""
+        """Names of the registered providers, without their keys: for a function that calls none of them."""
         from tuneloop.providing import KnownProviders
 
         return KnownProviders(self.settings, self.provider_rows)

@@ -138,7 +138,7 @@ def _marked(line: bytes) -> Inspected | None:
 
 
 def _pair(line: bytes) -> Inspected | None:
-    """The same of a preference line."""
+    """What a preference line holds, by the strict types."""
     try:
         found = _pair_in(line)
     except UNREADABLE:
@@ -264,7 +264,7 @@ def _called_in(message: JsonObject) -> list[JsonObject]:
 
 
 def _hash_of(content: JsonObject) -> int:
-    """The same as of a line that fits the strict types, if the content does."""
+    """Content hash, equal to the fast path's for the same content."""
     tools = canonical(content["tools"]).encode() if content.get("tools") else b""
     try:
         turns = msgspec.convert(content["messages"], list[Message])

@@ -53,7 +53,7 @@ def count_texts(texts: list[str]) -> int:
 
 @lru_cache(maxsize=1 << 10)
 def count_short(text: str) -> int:
-    """The same for a text that is known to be short."""
+    """Count the tokens of a text that is known to be short."""
     return count_text(text)
 
 

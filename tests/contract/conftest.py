@@ -72,7 +72,7 @@ class Wire:
         return TrainingFile("acme", self.origin(name).run, split)
 
     def uploaded(self, name: str, split: Split = Split.TRAIN) -> str:
-        """The same, uploaded."""
+        """Training lines, uploaded to the provider."""
         lines = LINES if split == Split.TRAIN else UNSEEN
         return self.provider.upload(self.file(name, split), self.base_model, BytesIO(lines))
 

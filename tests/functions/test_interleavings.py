@@ -243,7 +243,7 @@ class Interleaving(RuleBasedStateMachine):
     @precondition(lambda self: self.left().lines)
     @rule(seed=st.randoms(use_true_random=False))
     def export(self, seed: Any) -> None:
-        """The same files as those of a dataset that got what is left in another order, at once."""
+        """Exported files equal to those of a dataset that got what is left in another order, at once."""
         mine = frozen(PLACE, self.now)
         left = self.left()
         self.twins += 1

@@ -230,7 +230,7 @@ class Dataset(BaseModel):
         return self.model_copy(update={"settled_revision": self.revision, "settled_at": now})
 
     def settled(self, now: datetime) -> "Dataset":
-        """The same after a quiet time, which makes the changes wanted for training if that is what a drop leads to."""
+        """The dataset after a quiet time: its changes are wanted for training if that is what a drop leads to."""
         wanted = self.revision if self.wants_run else self.wanted_revision
         return self.announced(now).model_copy(update={"wanted_revision": wanted})
 

@@ -90,7 +90,7 @@ class Basis(NamedTuple):
         return self.most is not None and self.most > self.examples
 
     def at_most(self) -> Self:
-        """The same with all training that may."""
+        """The basis at its most: every example trains that may."""
         if self.most is None or not self.examples:
             return self
         share = self.most / self.examples

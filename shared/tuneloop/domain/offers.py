@@ -79,7 +79,7 @@ class Offer(Price):
         return self.shutdown_date is not None and self.shutdown_date - today <= within
 
     def capabilities(self, **more: object) -> Capabilities:
-        """The same as what a provider declares; `more` is what the provider says of itself."""
+        """What a provider can do with this base model; `more` is what the provider says of itself."""
         said = {
             "methods": self.methods,
             "hyperparameters": self.hyperparameters,

@@ -52,7 +52,7 @@ class Decision(NamedTuple):
     reviewed_at: datetime | None = None
 
     def after(self, review: Review) -> "Decision":
-        """The same with one review more."""
+        """The decision after applying one more review."""
         return Decision(
             review.number,
             review.status or self.status,

@@ -55,7 +55,7 @@ class MonthlySpending(BaseModel):
 
     @classmethod
     def of(cls, month: str, budget: Budget, spending: Spending) -> "MonthlySpending":
-        """The same from what is stored."""
+        """A month's spending as users read it, from the stored row."""
         used = spending.spent_usd + spending.reserved_usd
         left = None if budget.monthly_usd is None else budget.monthly_usd - used
         return cls(

@@ -174,5 +174,5 @@ class Provider(Protocol):
         ...
 
     def stream(self, request: dict[str, Any], timeout_s: float) -> Iterator[ChatChunk]:
-        """The same piece by piece as it is written, its usage last."""
+        """Answer a chat request piece by piece as the answer is written, its usage last."""
         ...

@@ -105,7 +105,7 @@ def calling(not_found: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def gone_is_fine() -> Iterator[None]:
-    """The same where what isn't there is as good as done."""
+    """Translate AWS's refusals into ours, and take a thing that isn't there for one that is removed."""
     try:
         with calling():
             yield

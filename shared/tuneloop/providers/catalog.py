@@ -127,7 +127,7 @@ def is_local(base_model: str) -> bool:
 
 
 def base_models(provider: str, own: str) -> list[str]:
-    """The same by name, a dataset's own first."""
+    """Names of the base models that a provider is known to train, a dataset's own first."""
     return [own, *(model for model in listed_models(provider) if model not in (own, ANY_MODEL))]
 
 

@@ -68,7 +68,7 @@ class Contents:
     def blocks(
         self, tenant: str, dataset: str, revision: int, erased: Erased | None = None, *, are_proved: bool = False
     ) -> Iterator[Iterator[Block]]:
-        """The same as blocks of lines; Corrupt, before anything is made of them, where a segment is damaged.
+        """The examples of a revision by id, as blocks of lines; Corrupt at once where a segment is damaged.
 
         Who reads twice and has to find the same both times gives what is `erased`, and needs no second proof.
         """

@@ -97,7 +97,7 @@ class Reviews:
                         yield _review(kept, row)
 
     def all(self, tenant: str, dataset: str, revision: int, erased: Erased | None = None) -> Iterator[Review]:
-        """The same by example and number."""
+        """Reviews of a dataset up to a revision, by example and number."""
         return iter(sorted(self.taken(tenant, dataset, revision, erased=erased), key=attrgetter("example", "number")))
 
     def of(self, tenant: str, dataset: str, revision: int, example: str) -> list[Review]:

@@ -76,12 +76,12 @@ def blocks_of(segment: Segment, objects: Objects) -> Iterator[Lines]:
 
 
 def lines_of(segment: Segment, objects: Objects) -> Iterator[Lines]:
-    """The same without the proof, for those who only look."""
+    """Lines of a segment in blocks, not proved against its hash: for those who only look."""
     return _split(segment, _unpacked(segment, objects))
 
 
 def pieces_of(segment: Segment, objects: Objects) -> Iterator[bytes]:
-    """The same as it is unpacked, a line's end in one piece and its beginning in the piece before."""
+    """Bytes of a segment as they are unpacked; a line may begin in one piece and end in the next."""
     last = b"\n"
     for last in _unpacked(segment, objects):
         yield last

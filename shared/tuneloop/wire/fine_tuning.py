@@ -42,7 +42,7 @@ class Hyperparameters(Shape):
 
 
 class DpoHyperparameters(Hyperparameters):
-    """The same for preference pairs, with `beta`, the pull towards the base model."""
+    """Hyperparameters of training on preference pairs; `beta` is the pull towards the base model."""
 
     beta: Annotated[Auto | float, _auto_or_positive(2)] = "auto"
 

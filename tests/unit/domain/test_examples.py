@@ -321,7 +321,7 @@ def test_a_call_of_another_kind_is_itself_but_for_its_id() -> None:
 
 
 def turned(value: Any) -> Any:
-    """The same JSON with the fields of every object in the opposite order."""
+    """JSON with the fields of every object in the opposite order."""
     if isinstance(value, dict):
         return {name: turned(part) for name, part in reversed(value.items())}
     return [turned(part) for part in value] if isinstance(value, list) else value
