@@ -30,7 +30,6 @@ from tuneloop.domain.ids import PATTERN
 from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
 from tuneloop.domain.policy import Policy
 from tuneloop.http import Api, Cursor, Limit, ListOf, Name
-from tuneloop.store.statistics import count_examples
 
 api = Api(app)
 
@@ -130,15 +129,7 @@ def _counted(dataset: Dataset, policy: Policy) -> Known | None:
     """What the dataset's filters take of it; None where it has no examples yet."""
     if not dataset.revision:
         return None
-    counted = count_examples(
-        dataset,
-        contents=app.contents,
-        exports=app.exports,
-        membership=app.membership,
-        statistics=app.statistics,
-        check=app.require_time,
-    )
-    return known_of_statistics(counted, policy)
+    return known_of_statistics(app.example_counts.of(dataset, app.require_time), policy)
 
 
 def _shown(dataset: Dataset, export: Export | None) -> Shown:

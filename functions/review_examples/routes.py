@@ -28,12 +28,10 @@ from review_examples.shapes import (
 from tuneloop.app import app, utc_now
 from tuneloop.domain.access import Scope
 from tuneloop.domain.counts import Statistics
-from tuneloop.domain.datasets import Dataset
 from tuneloop.domain.eligibility import Eligibility, eligibility
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.finding import Wanted
 from tuneloop.http import Api, Cursor, Limit, Name
-from tuneloop.store.statistics import count_examples
 
 api = Api(app)
 
@@ -117,26 +115,15 @@ def review_examples(dataset: Name, new: NewReviews) -> Reviewed:
 @api.route("GET /v1/datasets/{dataset}/statistics", Scope.READ)
 def get_statistics(dataset: Name) -> Statistics:
     """What the dataset holds, in figures; counted once for each of its revisions, and once more when it is frozen."""
-    return _statistics(app.datasets.get(api.tenant, dataset))
+    return app.example_counts.of(app.datasets.get(api.tenant, dataset), app.require_time)
 
 
 @api.route("GET /v1/datasets/{dataset}/eligibility", Scope.READ)
 def get_eligibility(dataset: Name, category: NameFilter = None) -> Eligibility:
     """Whether the dataset, or one of its categories, has examples enough to train on, and what to do next."""
     found = app.datasets.get(api.tenant, dataset)
-    policy = found.policy_at(found.revision)
-    return eligibility(_statistics(found), policy, found.required_examples, found.required_per_category, category)
-
-
-def _statistics(dataset: Dataset) -> Statistics:
-    return count_examples(
-        dataset,
-        contents=app.contents,
-        exports=app.exports,
-        membership=app.membership,
-        statistics=app.statistics,
-        check=app.require_time,
-    )
+    policy, counted = found.policy_at(found.revision), app.example_counts.of(found, app.require_time)
+    return eligibility(counted, policy, found.required_examples, found.required_per_category, category)
 
 
 def _review_matching(dataset: str, new: NewReviews, reviewing: Reviewing) -> str | None:

@@ -5,6 +5,7 @@ Where the dataset is frozen as it is, its export says what became of each exampl
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
@@ -50,40 +51,41 @@ class KeptStatistics:
             self._table.commit(Save(keys.statistics(tenant, dataset), kept))
 
 
-def count_examples(
-    dataset: Dataset,
-    *,
-    contents: Contents,
-    exports: Exports,
-    membership: Membership,
-    statistics: KeptStatistics,
-    check: Callable[[], None] = lambda: None,
-) -> Statistics:
-    """The figures of the dataset as it is now: those that were kept, or counted and kept; `check` may raise."""
-    tenant, name, revision = dataset.tenant, dataset.id, dataset.revision
-    policy, erased = dataset.policy_at(revision), contents.erased(tenant, name)
-    export = exports.find(tenant, name, export_id(tenant, name, revision, policy))
-    kept = statistics.find(tenant, name)
-    counted_of = (revision, erased.latest, FORM, export.id if export else None)
-    if kept and (kept.counted.revision, kept.erasures, kept.form, kept.counted.export) == counted_of:
-        return kept.counted
-    try:
-        outcomes = Outcomes(membership.all(export) if export else iter(()))
-    except NotFound:  # somebody deleted the export's objects, or an erasure moves them right now
-        export, outcomes = None, Outcomes(iter(()))
-    with contents.blocks(tenant, name, revision, erased) as blocks:
-        examples = (each for block in blocks for each in _counted(block, outcomes, check))
-        counted = statistics_of(
-            examples,
-            policy,
-            revision=revision,
-            updated_at=dataset.changed_at,
-            rules=dataset.rules_at(revision),
-            export=export,
-        )
-    row = Kept(counted=counted, erasures=erased.latest, form=FORM, seq=kept.seq if kept else 0)
-    statistics.keep(tenant, name, row)
-    return counted
+@dataclass(frozen=True)
+class ExampleCounts:
+    """Counts the examples of datasets, once for each state of one."""
+
+    kept: KeptStatistics
+    contents: Contents
+    exports: Exports
+    membership: Membership
+
+    def of(self, dataset: Dataset, check: Callable[[], None] = lambda: None) -> Statistics:
+        """The figures of the dataset as it is now: those that were kept, or counted and kept; `check` may raise."""
+        tenant, name, revision = dataset.tenant, dataset.id, dataset.revision
+        policy, erased = dataset.policy_at(revision), self.contents.erased(tenant, name)
+        export = self.exports.find(tenant, name, export_id(tenant, name, revision, policy))
+        kept = self.kept.find(tenant, name)
+        counted_of = (revision, erased.latest, FORM, export.id if export else None)
+        if kept and (kept.counted.revision, kept.erasures, kept.form, kept.counted.export) == counted_of:
+            return kept.counted
+        try:
+            outcomes = Outcomes(self.membership.all(export) if export else iter(()))
+        except NotFound:  # somebody deleted the export's objects, or an erasure moves them right now
+            export, outcomes = None, Outcomes(iter(()))
+        with self.contents.blocks(tenant, name, revision, erased) as blocks:
+            examples = (each for block in blocks for each in _counted(block, outcomes, check))
+            counted = statistics_of(
+                examples,
+                policy,
+                revision=revision,
+                updated_at=dataset.changed_at,
+                rules=dataset.rules_at(revision),
+                export=export,
+            )
+        row = Kept(counted=counted, erasures=erased.latest, form=FORM, seq=kept.seq if kept else 0)
+        self.kept.keep(tenant, name, row)
+        return counted
 
 
 class Outcomes:
