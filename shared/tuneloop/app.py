@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tuneloop.store.reviews import Reviews
     from tuneloop.store.runs import Runs
     from tuneloop.store.spending import Spendings
-    from tuneloop.store.statistics import ExampleCounts
+    from tuneloop.store.statistics import ExampleCounts, KeptStatistics
     from tuneloop.store.tenants import Tenants
     from tuneloop.store.trained import Trained
     from tuneloop.store.usage import Usage
@@ -176,11 +176,18 @@ class App:
         return Votes(self.table)
 
     @cached_property
+    def statistics(self) -> "KeptStatistics":
+        """What was last counted of each dataset."""
+        from tuneloop.store.statistics import KeptStatistics
+
+        return KeptStatistics(self.table)
+
+    @cached_property
     def example_counts(self) -> "ExampleCounts":
         """Figures of datasets, counted once for each state of one."""
-        from tuneloop.store.statistics import ExampleCounts, KeptStatistics
+        from tuneloop.store.statistics import ExampleCounts
 
-        return ExampleCounts(KeptStatistics(self.table), self.contents, self.exports, self.membership)
+        return ExampleCounts(self.statistics, self.contents, self.exports, self.membership)
 
     @cached_property
     def trained(self) -> "Trained":

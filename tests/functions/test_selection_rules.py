@@ -130,9 +130,9 @@ def test_figures_that_an_older_version_kept_are_counted_again(world: World) -> N
     collected(world, *steps.questions(12))
     told(world, "statistics")
     key = keys.statistics(world.tenant, "support")
-    kept = app.example_counts.kept.find(world.tenant, "support")
+    kept = app.statistics.find(world.tenant, "support")
     assert kept
-    app.example_counts.kept.keep(
+    app.statistics.keep(
         world.tenant,
         "support",
         kept.model_copy(update={"form": 1, "counted": kept.counted.model_copy(update={"usable": 3})}),

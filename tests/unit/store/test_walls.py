@@ -35,6 +35,7 @@ WITHOUT_TABLE = {
     "table",
     "objects",
     "contents",
+    "example_counts",
     "trained",
     "membership",
     "bus",
