@@ -23,7 +23,6 @@ from tuneloop.store.tenants import Tenants
 from tuneloop.sweeping import each
 
 FROZEN_WITHIN = timedelta(minutes=10)
-PAGE = 100
 
 
 def launch(
@@ -90,13 +89,7 @@ def retrain(provider: str, *, tenants: Tenants, datasets: Datasets, runs: Runs, 
 
 def _was_trained_on(dataset: Dataset, models: Models) -> bool:
     """Whether the dataset has made a version; one that was registered by hand comes of no dataset."""
-    cursor = None
-    while True:
-        page = models.versions(dataset.tenant, dataset.model, PAGE, cursor)
-        if any(version.dataset == dataset.id for version in page.data):
-            return True
-        if (cursor := page.cursor) is None:
-            return False
+    return any(version.dataset == dataset.id for version in models.all_versions(dataset.tenant, dataset.model))
 
 
 def remind(run: ControlledRun, *, runs: Runs, now: datetime) -> None:

@@ -15,7 +15,7 @@ from tuneloop.domain.registry import Deployment, HistoryEntry, Model, NewModel, 
 from tuneloop.domain.words import name_in
 from tuneloop.store import keys
 from tuneloop.store.datasets import model_writes
-from tuneloop.store.table import Listing, Table
+from tuneloop.store.table import Listing, Table, each_page
 from tuneloop.store.writes import Announce, Mark, Save, Write
 
 MARKS_KEPT = timedelta(days=90)
@@ -125,12 +125,7 @@ class Models:
 
     def _decisions(self, tenant: str, model: str) -> Iterator[HistoryEntry]:
         """A model's decisions, newest first, read page by page as far as they are looked at."""
-        cursor: str | None = None
-        while True:
-            page = self.history(tenant, model, DECISIONS_READ, cursor)
-            yield from page.data
-            if (cursor := page.cursor) is None:
-                return
+        return each_page(lambda cursor: self.history(tenant, model, DECISIONS_READ, cursor))
 
     def decide(
         self,

@@ -17,7 +17,7 @@ from tuneloop.domain.training import ControlledRun
 from tuneloop.store import keys
 from tuneloop.store.models import version_writes
 from tuneloop.store.spending import reservation, settlement, surcharge
-from tuneloop.store.table import Listing, Table, cursor_behind
+from tuneloop.store.table import Listing, Table, cursor_behind, each_page
 from tuneloop.store.writes import Announce, Place, Save, Write
 
 
@@ -126,11 +126,7 @@ class Runs:
     def behind(self, tenant: str, last: ControlledRun | None) -> Iterator[ControlledRun]:
         """A tenant's runs behind one of them, newest first, a page at a time; all of them where none is given."""
         cursor = cursor_behind(keys.run(tenant, last.id), _listed(last)) if last else None
-        while True:
-            page = self.page(tenant, PAGE, cursor)
-            yield from page.data
-            if (cursor := page.cursor) is None:
-                return
+        return each_page(lambda at: self.page(tenant, PAGE, at), cursor)
 
     def open(self) -> Iterator[ControlledRun]:
         """Every open run of every tenant, oldest first."""

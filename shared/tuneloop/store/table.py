@@ -8,7 +8,7 @@ import base64
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError
@@ -107,11 +107,7 @@ class Table:
 
     def pages(self, partition: str, kind: type[M], *, before: str = "", limit: int, cursor: str | None) -> Iterator[M]:
         """Every entity of a partition behind a cursor, before a key if there is one, so many to a query."""
-        while True:
-            page = self.page(partition, kind, before=before, limit=limit, cursor=cursor)
-            yield from page.data
-            if (cursor := page.cursor) is None:
-                return
+        return each_page(lambda at: self.page(partition, kind, before=before, limit=limit, cursor=at), cursor)
 
     def newest(self, partition: str, kind: type[M], limit: int, cursor: str | None) -> Listing[M]:
         """A page of a partition of the newest-first index."""
@@ -128,6 +124,15 @@ class Table:
     def _each(self, query: Item, kind: type[M]) -> Iterator[M]:
         for page in self.client.get_paginator("query").paginate(TableName=self.name, **query):
             yield from (kind.model_validate(from_item(item)) for item in page["Items"])
+
+
+def each_page(page_at: Callable[[str | None], Listing[M]], cursor: str | None = None) -> Iterator[M]:
+    """All that is listed behind a cursor; a page is read once somebody looks at what is on it."""
+    while True:
+        page = page_at(cursor)
+        yield from page.data
+        if (cursor := page.cursor) is None:
+            return
 
 
 PARTITION_KEYS = {None: ("pk", "sk"), "sweep": ("sweep_pk", "sweep_sk"), "by_time": ("list_pk", "list_sk")}

@@ -24,8 +24,6 @@ from tuneloop.store.models import Models
 from tuneloop.store.objects import Objects
 from tuneloop.store.table import Table
 
-PAGE = 100
-
 
 class Trained:
     """What versions have seen, by dataset."""
@@ -52,14 +50,8 @@ class Trained:
 
     def _unmarked(self, dataset: Dataset) -> list[SeenExport]:
         """The exports that made versions of the dataset's own model, whether they are marked or not."""
-        found: list[SeenExport] = []
-        cursor = None
-        while True:
-            page = self._models.versions(dataset.tenant, dataset.model, PAGE, cursor)
-            made = (each.export for each in page.data if each.export and each.dataset == dataset.id)
-            found += [SeenExport(dataset.id, export) for export in made]
-            if (cursor := page.cursor) is None:
-                return found
+        versions = self._models.all_versions(dataset.tenant, dataset.model)
+        return [SeenExport(dataset.id, each.export) for each in versions if each.export and each.dataset == dataset.id]
 
     def seen(self, dataset: Dataset) -> SeenRows:
         """What versions have seen of the dataset; its rows are read while somebody goes through them, and held by none.
