@@ -61,15 +61,15 @@ class OverlapSearch(NamedTuple):
         trained = self._trained(export.tenant)
         self._require_kept(export, candidate, trained)
         prints, counts, rows = Fingerprints(self.objects), Counter[str](), array("Q")
-        with self._reading(export, test_data_gone(export)):
+        with self._reading(export, missing_test_data(export)):
             self._backfill(export, renew)
             overlap = Overlap(prints.rows(export, TEST))
         for seen, splits in self._seen_by(export.tenant, versions, trained):
-            with self._reading(seen, training_data_gone(seen.dataset, seen.id)):
+            with self._reading(seen, missing_training_data(seen.dataset, seen.id)):
                 self._backfill(seen, renew)
                 overlap.add(prints.rows(seen, splits))
             renew()
-        with self._reading(export, test_data_gone(export)):
+        with self._reading(export, missing_test_data(export)):
             for row, test in enumerate(prints.rows(export, TEST)):
                 if kinds := overlap.kinds(test):
                     rows.append(row)
@@ -120,7 +120,7 @@ class OverlapSearch(NamedTuple):
 
     def _export(self, tenant: str, dataset: str, export: str) -> Export:
         if (found := self.exports.find(tenant, dataset, export)) is None:
-            raise training_data_gone(dataset, export)
+            raise missing_training_data(dataset, export)
         return found
 
     def _trained(self, tenant: str) -> list[Version]:
@@ -128,7 +128,7 @@ class OverlapSearch(NamedTuple):
         return [each for model in models for each in self.models.all_versions(tenant, model.id) if is_trained(each)]
 
 
-def training_data_gone(dataset: str, export: str) -> UntoldOverlap:
+def missing_training_data(dataset: str, export: str) -> UntoldOverlap:
     """That a version was trained on what nobody can look into any more."""
     message = (
         f"The files of export {export} of dataset {dataset}, which a version of this comparison was trained on, are "
@@ -138,7 +138,7 @@ def training_data_gone(dataset: str, export: str) -> UntoldOverlap:
     return UntoldOverlap(message, code="training_data_gone")
 
 
-def test_data_gone(export: Export) -> UntoldOverlap:
+def missing_test_data(export: Export) -> UntoldOverlap:
     """That the test rows themselves can't be read any more."""
     message = (
         f"The files of export {export.id} of dataset {export.dataset}, whose test rows were to be asked, are gone. "

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from evaluate.ask import LONGEST_ANSWER_S, ask
 from evaluate.judge import Answers, Rows, Versions, failed, judged, refused_unasked
-from evaluate.overlap import OverlapSearch, UntoldOverlap, test_data_gone
+from evaluate.overlap import OverlapSearch, UntoldOverlap, missing_test_data
 from evaluate.parts import (
     questions,
     read_parts,
@@ -125,7 +125,7 @@ class Work:
         try:
             return questions(export, removed, EVALUATION_ROWS, self.objects)
         except NotFound as error:
-            raise test_data_gone(export) from error
+            raise missing_test_data(export) from error
 
     def _answers(self, rows: Container[int]) -> Answers:
         return {arm: read_parts(self.evaluation, arm, rows, self.objects) for arm in self.evaluation.asked}

@@ -99,11 +99,11 @@ def select(
 
     `held_out` are the prompts that an earlier export took for its test, `seen` the rows that versions have seen.
     """
-    wanted = leave_unwanted(columns, policy, rules)
+    applied = leave_unwanted(columns, policy, rules)
     columns.note_past(held_out)
     columns.note_seen(seen)
     _leave_duplicates(columns)
-    pairs = wanted.kind == Kind.PREFERENCE  # of which a prompt may well have several, with the same preferred answer
+    pairs = applied.kind == Kind.PREFERENCE  # of which a prompt may well have several, with the same preferred answer
     conflicts: set[tuple[int, int]] = set() if pairs else _conflicts(columns)
     if not policy.conflicting:
         _leave_conflicting(columns, conflicts)
@@ -115,10 +115,10 @@ def select(
         near.join_equal(columns.live(), keys)
     _join_edited(columns, near)
     shares, groups = _divide(columns, near, policy, salt, rules)
-    return Selected(columns, wanted.kind, wanted.length, shares, groups, wanted.answers, len(conflicts), forms)
+    return Selected(columns, applied.kind, applied.length, shares, groups, applied.answers, len(conflicts), forms)
 
 
-class Wanted(NamedTuple):
+class AppliedPolicy(NamedTuple):
     """What a policy comes to, once all that passes its filters is known: kind, least length, different answers."""
 
     kind: Kind
@@ -126,7 +126,7 @@ class Wanted(NamedTuple):
     answers: int
 
 
-def leave_unwanted(columns: Columns, policy: Policy, rules: int) -> Wanted:
+def leave_unwanted(columns: Columns, policy: Policy, rules: int) -> AppliedPolicy:
     """Leave out examples of the other kind and those that are too short, as far as the policy or the data says so."""
     kind = policy.kind or _kind(columns)
     _leave_other_kind(columns, kind)
@@ -146,7 +146,7 @@ def leave_unwanted(columns: Columns, policy: Policy, rules: int) -> Wanted:
         rules=rules,
     )
     _leave_short(columns, length.characters)
-    return Wanted(kind, length, answers)
+    return AppliedPolicy(kind, length, answers)
 
 
 def _kind(columns: Columns) -> Kind:
