@@ -2,12 +2,15 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Self
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+
+from tests.unit.providers.server import serving
 
 REFUSAL = "File 'file-1' is still being processed and is not ready to be used for fine-tuning. Please try again later."
 PASSED_ON = ("Authorization", "Content-Type")
@@ -34,25 +37,11 @@ class Importing:
         """The import has ended."""
         self.status, self.is_ready = status, True
 
-    def start(self) -> ThreadingHTTPServer:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                server.answer(self)
-
-            def do_POST(self) -> None:
-                server.answer(self)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing on the terminal."""
-
-        http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = http.server_address[1]
-        Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return http
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Stand before the trainer for as long as somebody is within."""
+        with serving(self.answer) as self.port:
+            yield self
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         path, _, query = request.path.partition("?")

@@ -27,12 +27,8 @@ GONE = "ft:tuneloop-linear-1:local:gone:00000000"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    played = Server()
-    http = played.start()
-    yield played
-    played.over.set()
-    http.shutdown()
-    http.server_close()
+    with Server().running() as played:
+        yield played
 
 
 def three_versions(world: World, **fields: Any) -> None:

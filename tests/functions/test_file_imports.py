@@ -18,12 +18,9 @@ MINUTE = 60
 @pytest.fixture
 def importing(live: World, trainer: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Importing]:
     """The trainer behind a server that imports files first, as the stage's provider."""
-    server = Importing(trainer)
-    http = server.start()
-    reach(live, server.url, monkeypatch)
-    yield server
-    http.shutdown()
-    http.server_close()
+    with Importing(trainer).running() as server:
+        reach(live, server.url, monkeypatch)
+        yield server
 
 
 def swept(world: World, later: Later, minutes: float) -> None:

@@ -52,13 +52,9 @@ class Liar(Server):
 @pytest.fixture
 def liar(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Liar]:
     """The provider of the world's functions."""
-    server = Liar()
-    http = server.start()
-    reach(world, server.url, monkeypatch, key=KEY)
-    yield server
-    server.over.set()
-    http.shutdown()
-    http.server_close()
+    with Liar().running() as server:
+        reach(world, server.url, monkeypatch, key=KEY)
+        yield server
 
 
 def kept(world: World, log: StringIO) -> str:

@@ -23,12 +23,8 @@ PARAMETER = "/tuneloop/test/providers/openai/key"
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    played = Server()
-    http = played.start()
-    yield played
-    played.over.set()
-    http.shutdown()
-    http.server_close()
+    with Server().running() as played:
+        yield played
 
 
 @pytest.fixture

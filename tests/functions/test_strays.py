@@ -223,23 +223,24 @@ def test_a_provider_that_is_away_all_day_is_no_failure(live: World) -> None:
 def test_the_sweep_asks_for_list_pages_and_not_for_runs(
     open_runs: int, pages: int, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = Server()
-    running = server.start()
-    reach(world, server.url, monkeypatch)
-    now = utc_now()
-    for number in range(open_runs):
-        at_provider: dict[str, Any] = {"status": RunStatus.RUNNING, "provider_status": "running", "last_heard_at": now}
-        run = a_run(tenant=world.tenant, id=f"run-{number}", created_at=now, **at_provider)
-        app.runs.adopt(run.model_copy(update={"provider_job_id": f"ftjob-{number}"}))
-    jobs = [
-        {"id": f"ftjob-{number}", "status": "running", "created_at": int(now.timestamp())}
-        for number in reversed(range(open_runs))
-    ]
-    parts = [jobs[start : start + 100] for start in range(0, open_runs, 100)]
-    server.plays_next(*({"data": part, "has_more": part is not parts[-1]} for part in parts))
+    with Server().running() as server:
+        reach(world, server.url, monkeypatch)
+        now = utc_now()
+        for number in range(open_runs):
+            at_provider: dict[str, Any] = {
+                "status": RunStatus.RUNNING,
+                "provider_status": "running",
+                "last_heard_at": now,
+            }
+            run = a_run(tenant=world.tenant, id=f"run-{number}", created_at=now, **at_provider)
+            app.runs.adopt(run.model_copy(update={"provider_job_id": f"ftjob-{number}"}))
+        jobs = [
+            {"id": f"ftjob-{number}", "status": "running", "created_at": int(now.timestamp())}
+            for number in reversed(range(open_runs))
+        ]
+        parts = [jobs[start : start + 100] for start in range(0, open_runs, 100)]
+        server.plays_next(*({"data": part, "has_more": part is not parts[-1]} for part in parts))
 
-    world.schedule("check-status")
+        world.schedule("check-status")
 
-    assert [asked.path for asked in server.asked] == ["/v1/fine_tuning/jobs"] * pages
-    running.shutdown()
-    running.server_close()
+        assert [asked.path for asked in server.asked] == ["/v1/fine_tuning/jobs"] * pages

@@ -286,12 +286,8 @@ def test_versions_that_older_code_stored_as_ready_stay_so_and_are_not_asked_abou
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    played = Server()
-    http = played.start()
-    yield played
-    played.over.set()
-    http.shutdown()
-    http.server_close()
+    with Server().running() as played:
+        yield played
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,9 @@ IDS = {
 @pytest.fixture
 def dripping() -> Iterator[Server]:
     """A provider that sends the head of its answer byte by byte, for ever as far as a call is concerned."""
-    server = Server()
-    http_server = server.start()
-    server.plays_next(Play(b"{}", drips="head", headers=tuple(f"X-{n}: {'x' * 100}" for n in range(200))))
-    yield server
-    server.over.set()
-    http_server.shutdown()
-    http_server.server_close()
+    with Server().running() as server:
+        server.plays_next(Play(b"{}", drips="head", headers=tuple(f"X-{n}: {'x' * 100}" for n in range(200))))
+        yield server
 
 
 def at_provider(world: World) -> None:

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.domain.test_selection import POLICIES, Row, columns_of, number, selected
+from tests.unit.domain.test_selection import POLICIES, ROWS, Row, columns_of, number, selected
 from tuneloop.domain.columns import SPLIT_OF, Columns
 from tuneloop.domain.columns import Outcome as Is
-from tuneloop.domain.examples import Split
 from tuneloop.domain.fingerprints import OVERLAP_KINDS, Fingerprint, KeyFlags, Overlap
 from tuneloop.domain.policy import Policy
 from tuneloop.domain.selection import MOST_ALIKE, Selected, select
@@ -97,24 +96,6 @@ def test_of_some_hashes_those_are_met_that_streamed_past(keys: list[int], others
         flags.meet(key)
 
     assert {key for key in {*keys, *others} if flags.is_met(key)} == set(keys) & set(streamed) - {0}
-
-
-ROWS = st.lists(
-    st.builds(
-        Row,
-        prompt=st.integers(1, 30),
-        says=st.integers(1, 3),
-        outcome=st.sampled_from([Is.TRAIN, Is.TRAIN, Is.TRAIN, Is.REJECTED]),
-        mark=st.sampled_from([None, None, None, *Split]),
-        approved=st.booleans(),
-        feedback=st.booleans(),
-        subject=st.integers(0, 6),
-        group=st.integers(0, 6),
-        near=st.integers(0, 9),
-        was=st.none() | st.integers(1, 30),
-    ),
-    max_size=60,
-)
 
 
 @given(ROWS, POLICIES, st.lists(st.integers(1, 30), max_size=5))

@@ -256,6 +256,7 @@ ROWS = st.lists(
         subject=st.integers(0, 6),
         group=st.integers(0, 6),
         near=st.integers(0, 9),
+        was=st.none() | st.integers(1, 30),
     ),
     max_size=80,
 )

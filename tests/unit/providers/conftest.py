@@ -11,14 +11,10 @@ from tuneloop.providers.openai_compatible import OpenAICompatible
 
 @pytest.fixture(scope="session")
 def played() -> Iterator[tuple[Server, OpenAICompatible]]:
-    server = Server()
-    http = server.start()
-    provider = OpenAICompatible(RegisteredProvider(name="played", base_url=server.url), lambda: "a-key")
-    yield server, provider
-    server.over.set()
-    provider.close()
-    http.shutdown()
-    http.server_close()
+    with Server().running() as server:
+        provider = OpenAICompatible(RegisteredProvider(name="played", base_url=server.url), lambda: "a-key")
+        yield server, provider
+        provider.close()
 
 
 @pytest.fixture

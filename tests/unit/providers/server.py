@@ -2,10 +2,12 @@
 
 import json
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from tuneloop.domain.examples import Split
@@ -53,6 +55,32 @@ class Asked:
         return json.loads(self.body)
 
 
+@contextmanager
+def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[int]:
+    """Answer all that is asked of a port of this machine, which is the one that comes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            answer(self)
+
+        def do_POST(self) -> None:
+            answer(self)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing on the terminal."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @dataclass
 class Server:
     """Gives its plays one by one, the last of them for ever."""
@@ -71,26 +99,14 @@ class Server:
         self.asked.clear()
         self.plays = deque(one if isinstance(one, Play) else Play(_bytes(one), **fields) for one in plays)
 
-    def start(self) -> ThreadingHTTPServer:
-        played = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_GET(self) -> None:
-                played.answer(self)
-
-            def do_POST(self) -> None:
-                played.answer(self)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing on the terminal."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = server.server_address[1]
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return server
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Be there for as long as somebody is within; what still drips is over then."""
+        with serving(self.answer) as self.port:
+            try:
+                yield self
+            finally:
+                self.over.set()
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         path = urlsplit(request.path)
