@@ -15,6 +15,7 @@ from tests.functions.test_launch_finetune import only_run, request
 from tests.images import REMOTE, png, shown, url
 from tests.world import World
 from tuneloop.app import app, utc_now
+from tuneloop.domain.estimates import LEFT_OUT_IMAGES
 from tuneloop.domain.examples import Split
 from tuneloop.domain.images import ImageUnits
 from tuneloop.domain.offers import Offer
@@ -74,7 +75,7 @@ def test_the_estimate_counts_images_before_a_freeze_and_after(world: World) -> N
         assert found["image_tokens"]["low"] == found["image_tokens"]["high"] == 765 * found["examples"]
         assert found["estimated_tokens"] > found["n_epochs"] * 765 * found["examples"]
     assert unknown["image_tokens"] == {"images": after["examples"], "low": 0, "high": 0}
-    assert "Examples with images stay behind: what is trained here is text alone." in unknown["notes"]
+    assert LEFT_OUT_IMAGES in unknown["notes"]
 
 
 @pytest.mark.parametrize("is_frozen", [False, True])

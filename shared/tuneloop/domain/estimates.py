@@ -32,7 +32,9 @@ UNKNOWN_IMAGES = (
     "How many tokens this provider counts for an image is not known here, and the data holds some: nothing is launched "
     "on it unconfirmed."
 )
-LEFT_OUT_IMAGES = "Examples with images stay behind: what is trained here is text alone."
+LEFT_OUT_IMAGES = (
+    "What is trained here is text alone: examples with images stay behind, but the figures here still count their text."
+)
 UNCOUNTED_IMAGES = (
     "This was stored before images were counted, and the estimate is without any: a run counts them before it spends."
 )
