@@ -153,13 +153,10 @@ def test_a_version_that_was_registered_by_hand_is_no_training(world: World) -> N
     assert steps.runs(world) == []
 
 
-def test_a_training_is_found_behind_many_versions_registered_since(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_is_found_among_versions_registered_since(world: World) -> None:
     collected(world, "support")
     for _ in range(3):
         steps.registered(world)
-    monkeypatch.setattr("launch_finetune.launch.PAGE", 2)
 
     world.schedule("launch-finetune", "monthly")
 

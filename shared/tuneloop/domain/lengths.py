@@ -40,7 +40,8 @@ class Lengths:
 
     def warnings(self) -> list[FileWarning]:
         """That lines are too short, in the words of an export, if it would leave them out."""
-        is_pair = self._policy.kind == Kind.PREFERENCE or not self._examples[0]
+        kind = self._policy.kind
+        is_pair = not self._examples[0] if kind is None else kind == Kind.PREFERENCE
         examples, short = self._examples[is_pair], self._short[is_pair]
         limit = length_limit(
             self._policy,

@@ -1,7 +1,7 @@
 """Lengths: a file is told what an export would say of its short lines, however it is divided among processes."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.domain.test_selection import Row, selected
@@ -27,6 +27,7 @@ def lengths_of(lines: list[tuple[int, int, bool]], policy: Policy, first: int = 
 
 
 @given(LINES, POLICIES, st.integers(0, 40))
+@example([(0, 0, True)], Policy(kind=Kind.SUPERVISED, min_user_characters=1), 0)
 def test_a_file_is_told_what_an_export_would_leave_out(
     lines: list[tuple[int, int, bool]], policy: Policy, cut: int
 ) -> None:
