@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from tuneloop.domain.errors import Conflict, NotFound, OutOfTime, ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.pricing import UNKNOWN_COST, call_cost
 from tuneloop.domain.registry import Deployment, Version
-from tuneloop.domain.routing import Arm, Inference, Route, named_version, route, tenant_hash, user_hash
+from tuneloop.domain.routing import Arm, Inference, Route, named_version, route
 from tuneloop.domain.serving import request_for
+from tuneloop.domain.subjects import tenant_hash, user_hash
 from tuneloop.domain.usage import UsageBatch, UsageRecord
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.catalog import price_of

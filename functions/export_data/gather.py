@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from tuneloop.domain.columns import Columns, name_number
 from tuneloop.domain.examples import Split
-from tuneloop.domain.feedback import FEEDBACK
 from tuneloop.domain.filters import example_filter
+from tuneloop.domain.origins import FEEDBACK
 from tuneloop.domain.policy import Policy
 from tuneloop.domain.reviews import UNDECIDED, Decision, Status
 from tuneloop.domain.splitting import STRICTNESS

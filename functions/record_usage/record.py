@@ -4,7 +4,8 @@ from datetime import datetime
 
 from tuneloop.domain.errors import NotFound, Stale
 from tuneloop.domain.feedback import Feedback
-from tuneloop.domain.routing import Inference, parse_inference, tenant_hash
+from tuneloop.domain.routing import Inference, parse_inference
+from tuneloop.domain.subjects import tenant_hash
 from tuneloop.domain.usage import opinion
 from tuneloop.store.models import Models
 from tuneloop.store.usage import StoredFeedback, Usage

@@ -13,8 +13,9 @@ from tuneloop.domain.exports import export_id
 from tuneloop.domain.facts import Facts, facts_of
 from tuneloop.domain.feedback import REASONS, Feedback, lesson_of
 from tuneloop.domain.messages import JsonObject
-from tuneloop.domain.routing import NO_USER, Inference, unnamed
+from tuneloop.domain.routing import Inference
 from tuneloop.domain.rules.tools import LISTS
+from tuneloop.domain.subjects import NO_USER, unnamed
 from tuneloop.observability import log_failure
 from tuneloop.parsing import isolated
 from tuneloop.posting import posted_line

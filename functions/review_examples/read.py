@@ -4,7 +4,7 @@ from review_examples.shapes import ExampleHistory, UseView, content_in, example_
 from tuneloop.domain.columns import Outcome
 from tuneloop.domain.errors import NotFound
 from tuneloop.domain.exports import Export
-from tuneloop.domain.feedback import FEEDBACK
+from tuneloop.domain.origins import FEEDBACK
 from tuneloop.domain.reviews import decision_of
 from tuneloop.domain.training import ControlledRun
 from tuneloop.domain.trust import Vote

@@ -18,7 +18,8 @@ from tuneloop.app import app
 from tuneloop.domain.conversions import stored_form
 from tuneloop.domain.examples import JsonObject, canonical
 from tuneloop.domain.facts import as_one_text, facts_of
-from tuneloop.domain.routing import Arm, Inference, tenant_hash
+from tuneloop.domain.routing import Arm, Inference
+from tuneloop.domain.subjects import tenant_hash
 from tuneloop.inspection import Inspected, inspected
 from tuneloop.store.lines import read_line
 from tuneloop.triggers import FunctionFailed

@@ -10,7 +10,8 @@ import pytest
 from tests.functions import steps
 from tests.world import Answer, World, invoke, sqs_event
 from tuneloop.app import utc_now
-from tuneloop.domain.routing import Arm, Inference, tenant_hash
+from tuneloop.domain.routing import Arm, Inference
+from tuneloop.domain.subjects import tenant_hash
 
 DAY = "2026-11-20"
 

@@ -15,9 +15,9 @@ from tuneloop.domain.columns import OUTCOME_OF, Columns, Outcome
 from tuneloop.domain.examples import Split
 from tuneloop.domain.exclusions import Exclusion, exclusions_of
 from tuneloop.domain.exports import Export
-from tuneloop.domain.feedback import Origin
 from tuneloop.domain.filters import Candidate, example_filter
 from tuneloop.domain.ids import Name
+from tuneloop.domain.origins import Origin
 from tuneloop.domain.policy import LATEST_RULES, LEAST_CHARACTERS, Kind, Policy
 from tuneloop.domain.reviews import Status
 from tuneloop.domain.selection import leave_over_caps, leave_unwanted

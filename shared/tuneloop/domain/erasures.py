@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from tuneloop.domain.ids import Name, derived_id, digest
 from tuneloop.domain.limits import DROPS_KEPT, ERASED_WITHIN, POSTS_KEPT, TABLE_RESTORABLE
-from tuneloop.domain.routing import hash_in, user_hash
+from tuneloop.domain.subjects import hash_in, user_hash
 
 
 class ErasureStatus(StrEnum):

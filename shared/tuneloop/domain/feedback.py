@@ -17,6 +17,7 @@ from tuneloop.domain.ids import Name
 from tuneloop.domain.json_texts import json_in
 from tuneloop.domain.messages import JsonObject, canonical, storable
 from tuneloop.domain.normalization import normalized, text_of_answer
+from tuneloop.domain.origins import Origin
 from tuneloop.domain.rules.conversations import message_problems
 from tuneloop.domain.rules.tools import LISTS, tools_problems
 from tuneloop.domain.serving import led_by
@@ -39,16 +40,6 @@ def _said_by(value: Any) -> Any:
 Answered = BeforeValidator(_said_by)
 # How the document shows messages and tools; what they may hold is checked by the rules of examples, as everywhere.
 OBJECTS: JsonObject = {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
-
-
-class Origin(StrEnum):
-    """The `source` of examples that feedback made; never in a test split, and nobody else may use these words."""
-
-    CORRECTION = "correction"
-    CONFIRMATION = "confirmation"
-
-
-FEEDBACK = frozenset(Origin)
 
 
 def _is_true(value: object) -> object:

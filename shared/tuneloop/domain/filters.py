@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tuneloop.domain.columns import Outcome
 from tuneloop.domain.examples import Split
-from tuneloop.domain.feedback import FEEDBACK
+from tuneloop.domain.origins import FEEDBACK
 from tuneloop.domain.policy import LEAST_CHARACTERS, Policy
 from tuneloop.domain.reviews import Status
 

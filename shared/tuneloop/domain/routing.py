@@ -10,15 +10,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tuneloop.domain.errors import InvalidInput
-from tuneloop.domain.ids import checked_name, digest, unit_interval
+from tuneloop.domain.ids import checked_name, unit_interval
 from tuneloop.domain.registry import Deployment
 
 ID_PREFIX = "chatcmpl-"
-NO_USER = "0"
-UNNAMED = "user:"
 MODEL_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}(:[0-9]{1,6})?$"
 VERSION = re.compile("[0-9]{1,6}", re.ASCII)
-HASH = re.compile("[0-9a-f]{12}")
 
 
 class Arm(StrEnum):
@@ -70,27 +67,6 @@ def named_version(model: str) -> tuple[str, int | None]:
     """The model and the version that a call names as `model:version`; no version where it names the model alone."""
     name, _, number = model.partition(":")
     return (name, int(number)) if VERSION.fullmatch(number) else (model, None)
-
-
-def tenant_hash(tenant: str) -> str:
-    """Eight hex digits that tie an inference id to its tenant without naming it."""
-    return digest("tenant", tenant)[:8]
-
-
-def user_hash(tenant: str, user: str | None) -> str:
-    """Twelve hex digits for a user within a tenant, `0` for none."""
-    return digest("user", tenant, user)[:12] if user else NO_USER
-
-
-def unnamed(user: str) -> str:
-    """The subject of whom nothing but the hash is known."""
-    return f"{UNNAMED}{user}"
-
-
-def hash_in(subject: str) -> str | None:
-    """The hash of a subject of whom nothing else is known."""
-    found = subject.removeprefix(UNNAMED)
-    return found if found != subject and HASH.fullmatch(found) else None
 
 
 def parse_inference(inference_id: str) -> Inference:

@@ -11,9 +11,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tuneloop.domain.examples import TOO_DEEP, Example, Found, JsonObject, Problem, Split, is_deeper, read_normalized
-from tuneloop.domain.feedback import Origin
 from tuneloop.domain.limits import CATEGORY_CHARACTERS, JSON_DEPTH, NAME_CHARACTERS, PROBLEMS_KEPT
 from tuneloop.domain.normalization import normalized
+from tuneloop.domain.origins import Origin
 from tuneloop.domain.templates import Template
 
 PLAIN = ("user_message", "assistant_response")

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from tuneloop.domain.ids import Name, digest
-from tuneloop.domain.routing import hash_in, user_hash
+from tuneloop.domain.subjects import hash_in, user_hash
 
 AGREEING = 2
 MOST_EXAMPLES = 100

@@ -14,7 +14,7 @@ from operator import itemgetter
 from tempfile import TemporaryFile
 from typing import IO
 
-from tuneloop.domain.feedback import Origin
+from tuneloop.domain.origins import Origin
 from tuneloop.store.lines import CONTENT, ID, read_line
 from tuneloop.store.unpacking import chunks, split_blocks
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from tests.unit.factories import NAMES, a_deployment
 from tuneloop.domain.errors import InvalidInput
-from tuneloop.domain.routing import Arm, Inference, named_version, parse_inference, route, tenant_hash, user_hash
+from tuneloop.domain.routing import Arm, Inference, named_version, parse_inference, route
+from tuneloop.domain.subjects import tenant_hash, user_hash
 
 USERS = st.text(min_size=1, max_size=20)
 SHARES = st.floats(0, 1)
