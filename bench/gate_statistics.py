@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import binom
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from tuneloop.domain.statistics import (
+from tuneloop.domain.evaluation.statistics import (
     Interval,
     PairedCounts,
     alpha_per_look,

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 
 from trainer.engine.examples import Example, examples_in
-from trainer.engine.learning import Plan, steps
 from trainer.engine.linear import LinearLearner
+from trainer.engine.training import Plan, steps
 
 STEPS_PER_EPOCH = 150
 ANSWERED = 500

@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "functions"), str(ROOT / "shared")]
 
 from infra.functions import FUNCTIONS, FunctionSpec, OnBedrock  # noqa: E402 - after the path that it is found on
-from tuneloop.domain.offers import Offer  # noqa: E402
+from tuneloop.domain.training.model_offers import Offer  # noqa: E402
+from tuneloop.openai_wire.errors import ErrorBody  # noqa: E402
 from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, providers  # noqa: E402
-from tuneloop.wire.errors import ErrorBody  # noqa: E402
 
 OPENAPI = ROOT / "docs" / "openapi.json"
 README = ROOT / "README.md"

@@ -13,7 +13,7 @@ from aws_cdk import aws_lambda as lambda_
 from infra.bedrock import ABOUT, BASE
 from infra.functions import FUNCTIONS, FunctionSpec, OnBedrock, objects_at
 from infra.lambdas import RUNTIME
-from tuneloop.domain.providers import key_parameter, webhook_parameter
+from tuneloop.domain.training.providers import key_parameter, webhook_parameter
 
 NO_ACCESS_LOGS = (
     "Only this stack's roles and the links that they sign reach the bucket; a log of each request needs a second "

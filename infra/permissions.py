@@ -15,7 +15,7 @@ from infra.functions import FunctionSpec, OnBedrock, objects_at
 from infra.queues import Queues
 from infra.stage import Stage
 from infra.state import State
-from tuneloop.domain.providers import key_parameter, webhook_parameter
+from tuneloop.domain.training.providers import key_parameter, webhook_parameter
 
 STREAM_READS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
 QUEUE_READS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")

@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.functions import FUNCTIONS, QueueName
 from infra.stage import Stage
-from tuneloop.domain.limits import QUEUE_TRIES
+from tuneloop.domain.core.limits import QUEUE_TRIES
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from tuneloop.domain.addresses import address_fault
-from tuneloop.domain.numbers import whole_in
-from tuneloop.domain.providers import LOCAL_STAGE
+from tuneloop.domain.core.addresses import address_fault
+from tuneloop.domain.core.numbers import whole_in
+from tuneloop.domain.training.providers import LOCAL_STAGE
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[a-z][a-z0-9-]{0,15}", re.ASCII)

@@ -14,10 +14,10 @@ from pathlib import Path
 from local.process import ProcessError, termination_unwinds
 from local.stack import ROOT, LocalStack
 from tuneloop.app import utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.store.table import Table
-from tuneloop.store.tenants import Tenants
-from tuneloop.tenancy import create_key
+from tuneloop.domain.core.access import Scope
+from tuneloop.store.dynamodb import Table
+from tuneloop.store.repositories.api_keys import create_key
+from tuneloop.store.repositories.tenants import Tenants
 
 DIRECTORY = ROOT / "build" / "local"
 CARD = ROOT / "build" / "local.json"

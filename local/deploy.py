@@ -7,8 +7,8 @@ from pathlib import Path
 
 from local.ministack import ACCOUNT, REGION, Aws
 from local.process import Child
-from release.cdk import cdk as command
-from release.cdk import quietly
+from ops.cdk import cdk as command
+from ops.cdk import quietly
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK = "tuneloop-local"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-LEASH = Path(__file__).with_name("leash.py")
+LEASH = Path(__file__).with_name("child_guard.py")
 POLL_S = 0.02
 GRACE_S = 5.0
 # What asks a program to end: Ctrl-C, `kill`, and a terminal that is closed.

@@ -20,8 +20,8 @@ from moto import mock_aws
 
 from infra.functions import FUNCTIONS
 from tuneloop.app import App, app, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.tenancy import create_key
+from tuneloop.domain.core.access import Scope
+from tuneloop.store.repositories.api_keys import create_key
 
 TABLE, BUCKET, BUS = "tuneloop-test", "tuneloop-test-data", "tuneloop-test"
 ENVIRONMENT = {

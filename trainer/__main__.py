@@ -13,10 +13,10 @@ from pathlib import Path
 
 import uvicorn
 
-from trainer.options import Options
+from trainer.config import Options
 from trainer.server import create_app
-from trainer.state.home import lock
-from trainer.state.models import BASE_MODELS
+from trainer.storage.home import lock
+from trainer.storage.models import BASE_MODELS
 
 
 def main() -> None:

@@ -9,19 +9,18 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from trainer import refusals
-from trainer.bedrock import door
-from trainer.bedrock.model import call_of
-from trainer.gate import Gate
-from trainer.identity import now_s
-from trainer.options import Options
-from trainer.routes import files, jobs, models, uploads
-from trainer.routes.chat import chat
-from trainer.routes.context import Context
-from trainer.serving import Serving
-from trainer.state.home import Home
-from trainer.tokens import tokenizer
-from trainer.work.scheduler import Scheduler
+from trainer.bedrock import dispatch
+from trainer.bedrock.service_model import call_of
+from trainer.completions import Serving
+from trainer.config import Options
+from trainer.context import Context
+from trainer.engine.tokens import tokenizer
+from trainer.ids import now_s
+from trainer.jobs.scheduler import Scheduler
+from trainer.openai import errors, files, jobs, models, uploads
+from trainer.openai.authentication import Gate
+from trainer.openai.chat import chat
+from trainer.storage.home import Home
 
 
 def create_app(folder: Path, *, api_key: str | None = None, options: Options | None = None) -> ASGIApp:
@@ -33,7 +32,7 @@ def create_app(folder: Path, *, api_key: str | None = None, options: Options | N
     app.include_router(jobs.router)
     app.include_router(models.router)
     app.add_route("/v1/chat/completions", chat, methods=["POST"])
-    refusals.install(app)
+    errors.install(app)
     return _Doors(app, Gate(app, api_key))
 
 
@@ -51,7 +50,7 @@ class _Doors:
         if call is None:
             await self._openai(scope, receive, send)
             return
-        response = await door.answer(Request(scope, receive), call, self._app.state.context)
+        response = await dispatch.answer(Request(scope, receive), call, self._app.state.context)
         await response(scope, receive, send)
 
 

@@ -28,13 +28,13 @@ from evaluate.ask import AT_ONCE
 from infra.functions import FUNCTIONS
 from local.trainer import START_TIMEOUT_S, start_trainer
 from tuneloop.app import app, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.domain.usage import UsageBatch
-from tuneloop.providers.openai_compatible import OpenAICompatible
-from tuneloop.store.rows import to_item
-from tuneloop.store.usage import SHARDS
-from tuneloop.tenancy import create_key
-from tuneloop.wire.chat import ChatCompletion
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.serving.usage import UsageBatch
+from tuneloop.openai_wire.chat import ChatCompletion
+from tuneloop.providers.openai.adapter import OpenAICompatible
+from tuneloop.store.items import to_item
+from tuneloop.store.repositories.api_keys import create_key
+from tuneloop.store.repositories.usage import SHARDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "local" / "data" / "support.jsonl"

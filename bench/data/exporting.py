@@ -19,18 +19,18 @@ import msgspec
 import orjson
 
 from bench.data.lines import chat_lines
-from export_data.writing import write_export
-from tuneloop.domain.datasets import Dataset, OnDrop, Segment
-from tuneloop.domain.erasures import Erased
-from tuneloop.domain.examples import Example, read_example
-from tuneloop.domain.exports import Export
-from tuneloop.domain.limits import SEGMENT_BYTES
-from tuneloop.domain.policy import DEFAULT
-from tuneloop.domain.splitting import folded_prompt
-from tuneloop.likeness import likeness_of
-from tuneloop.store.contents import Contents
-from tuneloop.store.lines import line_of, read_line
-from tuneloop.store.objects import Objects, Packing
+from export_data.write_export import write_export
+from tuneloop.domain.chat.examples import Example, read_example
+from tuneloop.domain.core.limits import SEGMENT_BYTES
+from tuneloop.domain.datasets.datasets import Dataset, OnDrop, Segment
+from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.datasets.policy import DEFAULT
+from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.exports.splits import folded_prompt
+from tuneloop.store.objects.bucket import Objects, Packing
+from tuneloop.store.objects.stored_lines import line_of, read_line
+from tuneloop.store.repositories.contents import Contents
+from tuneloop.validation.minhash import likeness_of
 
 EXAMPLES = 200_000
 TRIES = 4

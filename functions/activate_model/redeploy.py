@@ -6,11 +6,11 @@ registered by hand the provider is asked once more whether it has its model.
 
 from datetime import datetime
 
-from tuneloop.domain.errors import Conflict
-from tuneloop.domain.hosting import asked_again
-from tuneloop.domain.registry import Version, VersionStatus
-from tuneloop.domain.verification import to_verify
-from tuneloop.store.models import Models
+from tuneloop.domain.core.errors import Conflict
+from tuneloop.domain.serving.hosting import asked_again
+from tuneloop.domain.serving.models import Version, VersionStatus
+from tuneloop.domain.serving.verification import to_verify
+from tuneloop.store.repositories.models import Models
 
 
 def redeploy(tenant: str, model: str, number: int, *, models: Models, now: datetime) -> Version:

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tuneloop.domain.errors import Conflict, InvalidInput
-from tuneloop.domain.ids import Name
-from tuneloop.domain.registry import Model, Version, base_in, new_model
-from tuneloop.domain.verification import BY_REQUEST, to_verify, unknowable
+from tuneloop.domain.core.errors import Conflict, InvalidInput
+from tuneloop.domain.core.ids import Name
+from tuneloop.domain.serving.models import Model, Version, base_in, new_model
+from tuneloop.domain.serving.verification import BY_REQUEST, to_verify, unknowable
 from tuneloop.providers.catalog import dated_name
-from tuneloop.store.models import Models
+from tuneloop.store.repositories.models import Models
 
 PARAMETER_CHARACTERS = 8000
 PARAMETER_DEPTH = 16  # of the 32 that a row may have

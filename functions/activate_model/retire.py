@@ -6,9 +6,9 @@ often a process dies on the way.
 
 from datetime import datetime
 
-from tuneloop.domain.hosting import check_retirable, retired
-from tuneloop.domain.registry import Version, VersionStatus
-from tuneloop.store.models import Models
+from tuneloop.domain.serving.hosting import check_retirable, retired
+from tuneloop.domain.serving.models import Version, VersionStatus
+from tuneloop.store.repositories.models import Models
 
 
 def retire(tenant: str, model: str, number: int, *, models: Models, now: datetime) -> Version:

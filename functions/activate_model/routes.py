@@ -4,7 +4,7 @@ from activate_model.activate import activate, deactivate, resume, roll_back, sha
 from activate_model.redeploy import redeploy
 from activate_model.register import NewModelRequest, NewVersionRequest, register_model, register_version
 from activate_model.retire import retire
-from activate_model.shapes import (
+from activate_model.views import (
     Activation,
     CurrentDeployment,
     DeploymentChange,
@@ -16,10 +16,10 @@ from activate_model.shapes import (
     current,
     shown,
 )
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed
 from tuneloop.app import app, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.domain.registry import HistoryEntry, VersionView
-from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.serving.models import HistoryEntry, VersionView
 
 api = Api(app)
 

@@ -3,17 +3,17 @@
 from datetime import datetime
 from functools import partial
 
-from check_status.host import host_open, step
-from check_status.job_routes import api
+from check_status.deployments import host_open, step
+from check_status.openai_jobs_routes import api
+from check_status.orphan_jobs import Strays, survey
 from check_status.routes import refreshed
-from check_status.strays import Strays, survey
 from check_status.sunset import Sunsets
 from check_status.sweep import sweep
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import VersionVerificationRequested
-from tuneloop.domain.providers import BEDROCK
-from tuneloop.sweeping import each
-from tuneloop.triggers import Function
+from tuneloop.domain.training.providers import BEDROCK
+from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.entry_point import Function
 
 handler = Function("check-status", api)
 

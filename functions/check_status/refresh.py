@@ -4,23 +4,31 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
 
-from tuneloop.domain.capabilities import Capabilities
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
-from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import Export
-from tuneloop.domain.jobs import ProviderJob, RunEvent
-from tuneloop.domain.listening import learnt, listened
-from tuneloop.domain.registry import Model, Version, VersionStatus
-from tuneloop.domain.spending import costed
-from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus, merge_events, merge_job, miss_job
-from tuneloop.domain.training_costs import billable_of
+from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.serving.models import Model, Version, VersionStatus
+from tuneloop.domain.training.budgets import costed
+from tuneloop.domain.training.capabilities import Capabilities
+from tuneloop.domain.training.costs import billable_of
+from tuneloop.domain.training.jobs import ProviderJob, RunEvent
+from tuneloop.domain.training.run_progress import learnt, listened
+from tuneloop.domain.training.runs import (
+    AT_PROVIDER,
+    TERMINAL,
+    ControlledRun,
+    RunStatus,
+    merge_events,
+    merge_job,
+    miss_job,
+)
 from tuneloop.observability import count
-from tuneloop.providers.base import JOB_NOT_FOUND, Provider
 from tuneloop.providers.catalog import price_of
-from tuneloop.store.exports import Exports
-from tuneloop.store.models import Models
-from tuneloop.store.runs import Runs
+from tuneloop.providers.port import JOB_NOT_FOUND, Provider
+from tuneloop.store.repositories.exports import Exports
+from tuneloop.store.repositories.models import Models
+from tuneloop.store.repositories.runs import Runs
 
 ASKING_S = 3.0
 TRIES = 5

@@ -4,17 +4,17 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from check_status.host import step
+from check_status.deployments import step
 from check_status.refresh import ASKING_S, refresh, reported, wait
-from check_status.secrets import Secrets
+from check_status.webhook_secrets import Secrets
+from tuneloop.api.router import Api, Name
 from tuneloop.app import app, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.domain.errors import Conflict
-from tuneloop.domain.jobs import RunEvent
-from tuneloop.domain.providers import webhook_parameter
-from tuneloop.domain.training import AT_PROVIDER, ControlledRun, TrainingRun
-from tuneloop.domain.webhooks import check_signature, check_time, job_in, raw_body
-from tuneloop.http import Api, Name
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.core.errors import Conflict
+from tuneloop.domain.training.jobs import RunEvent
+from tuneloop.domain.training.providers import webhook_parameter
+from tuneloop.domain.training.runs import AT_PROVIDER, ControlledRun, TrainingRun
+from tuneloop.domain.training.webhooks import check_signature, check_time, job_in, raw_body
 
 api = Api(app)
 secrets = Secrets(

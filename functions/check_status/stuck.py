@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from tuneloop.domain.errors import Stale
+from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.events import TrainingRunStuck
-from tuneloop.domain.listening import is_silent
-from tuneloop.domain.training import ControlledRun
+from tuneloop.domain.training.run_progress import is_silent
+from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.observability import count
-from tuneloop.store.runs import Runs
+from tuneloop.store.repositories.runs import Runs
 
 LISTEN_AGAIN = timedelta(minutes=30)
 

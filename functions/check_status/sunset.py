@@ -6,22 +6,22 @@ Mark and event are one write, so that a day that is repeated, or two that overla
 from dataclasses import dataclass
 from datetime import datetime
 
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable, Stale
-from tuneloop.domain.estimates import UNKNOWN_PRICE, Basis, UsdRange, estimate
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import ModelSunsetApproaching
-from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import Export
-from tuneloop.domain.offers import Successor
-from tuneloop.domain.registry import Deployment, Model, SunsetMark, Version
-from tuneloop.domain.sunset import Shutdowns, in_use, news_of, shutdown_of
+from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.serving.models import Deployment, Model, SunsetMark, Version
+from tuneloop.domain.serving.sunset import Shutdowns, in_use, news_of, shutdown_of
+from tuneloop.domain.training.estimates import UNKNOWN_PRICE, Basis, UsdRange, estimate
+from tuneloop.domain.training.model_offers import Successor
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.catalog import price_of
-from tuneloop.providers.directory import Providers
-from tuneloop.store.exports import Exports
-from tuneloop.store.models import Models
-from tuneloop.store.providers import ProviderRows
-from tuneloop.store.tenants import Tenants
-from tuneloop.sweeping import each
+from tuneloop.providers.registry import Providers
+from tuneloop.runtime.best_effort import each
+from tuneloop.store.repositories.exports import Exports
+from tuneloop.store.repositories.models import Models
+from tuneloop.store.repositories.providers import ProviderRows
+from tuneloop.store.repositories.tenants import Tenants
 
 NO_SUCCESSOR = "No successor is known: choose a base model of another provider."
 NO_EXPORT = "The version was registered by hand: there is no export to train again."

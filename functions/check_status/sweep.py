@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from check_status.orphan_jobs import Strays
 from check_status.refresh import heard, record, refresh, wait
-from check_status.strays import Strays
 from check_status.stuck import judge
-from tuneloop.domain.errors import Conflict, ProviderUnavailable
-from tuneloop.domain.jobs import ProviderJob
-from tuneloop.domain.training import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus
+from tuneloop.domain.core.errors import Conflict, ProviderUnavailable
+from tuneloop.domain.training.jobs import ProviderJob
+from tuneloop.domain.training.runs import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus
 from tuneloop.observability import count, log_failure
-from tuneloop.providers.base import Provider
-from tuneloop.providers.directory import Providers
-from tuneloop.store.exports import Exports
-from tuneloop.store.models import Models
-from tuneloop.store.runs import Runs
-from tuneloop.sweeping import each
+from tuneloop.providers.port import Provider
+from tuneloop.providers.registry import Providers
+from tuneloop.runtime.best_effort import each
+from tuneloop.store.repositories.exports import Exports
+from tuneloop.store.repositories.models import Models
+from tuneloop.store.repositories.runs import Runs
 
 OVERDUE_AFTER = timedelta(days=1)
 EARLIER = timedelta(hours=1)  # a run's job, and a second one, are no older than the run but for clocks that differ

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from tuneloop.domain.errors import Conflict, ProviderRefused, ProviderUnavailable
-from tuneloop.domain.registry import Version
-from tuneloop.domain.verification import NO_WAY, confirmed, denied, unanswered, unknowable
+from tuneloop.domain.core.errors import Conflict, ProviderRefused, ProviderUnavailable
+from tuneloop.domain.serving.models import Version
+from tuneloop.domain.serving.verification import NO_WAY, confirmed, denied, unanswered, unknowable
 from tuneloop.observability import count
-from tuneloop.providers.base import KEY_TROUBLE
-from tuneloop.providers.directory import Providers
-from tuneloop.store.models import Models
+from tuneloop.providers.port import KEY_TROUBLE
+from tuneloop.providers.registry import Providers
+from tuneloop.store.repositories.models import Models
 
 # Two calls, one for the model and one for the list. Nobody waits for it but the next version of the sweep.
 ASKING_S = 10.0

@@ -1,12 +1,12 @@
 """Content: a file's examples given back as lines, where an answer has room for them."""
 
-from tuneloop.domain.conversions import pair_of
-from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.errors import TooLarge
-from tuneloop.domain.examples import canonical
-from tuneloop.domain.limits import ANSWERED_BYTES
-from tuneloop.store.contents import Contents
-from tuneloop.store.lines import Stored
+from tuneloop.domain.chat.examples import canonical
+from tuneloop.domain.core.errors import TooLarge
+from tuneloop.domain.core.limits import ANSWERED_BYTES
+from tuneloop.domain.datasets.datasets import Dataset
+from tuneloop.domain.exports.conversions import pair_of
+from tuneloop.store.objects.stored_lines import Stored
+from tuneloop.store.repositories.contents import Contents
 
 ELSEWHERE = (
     "The file is larger than an answer may be. Its export has a download link: `GET /v1/datasets/{0}/exports`, then "

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from tuneloop.domain.datasets import Dataset, Drop
-from tuneloop.domain.drop_paths import DropPath, RefusedDrop, drop_id, parse_drop_path
-from tuneloop.domain.errors import InvalidInput, NotFound
-from tuneloop.domain.examples import Problem, Split
-from tuneloop.posting import NOT_COLLECTED, POSTED
-from tuneloop.store.datasets import Datasets
+from tuneloop.domain.chat.examples import Problem, Split
+from tuneloop.domain.core.errors import InvalidInput, NotFound
+from tuneloop.domain.datasets.datasets import Dataset, Drop
+from tuneloop.domain.datasets.drop_paths import DropPath, RefusedDrop, drop_id, parse_drop_path
+from tuneloop.runtime.best_effort import each
 from tuneloop.store.queues import Queue
-from tuneloop.store.tenants import Tenants
-from tuneloop.sweeping import each
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.posts import NOT_COLLECTED, POSTED
+from tuneloop.store.repositories.tenants import Tenants
 
 Register = Callable[[str, str], Dataset]
 # Six times as long as the function that reads a file lives: by then every one of its tries is over.

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 from collect_examples.drop import give_up
-from collect_examples.file_routes import api
 from collect_examples.incoming import receive, receive_unseen
+from collect_examples.openai_files_routes import api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.observability import count
-from tuneloop.settle import settle, settle_all
-from tuneloop.sweeping import each
-from tuneloop.triggers import Function
+from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.entry_point import Function
+from tuneloop.runtime.settle import settle, settle_all
 
 handler = Function("collect-examples", api)
 

@@ -4,20 +4,20 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from itertools import takewhile
 
-from collect_examples.collect import collect
+from collect_examples.create_dataset import register
 from collect_examples.drop import take
-from collect_examples.register import register
-from collect_examples.shapes import NewDataset
-from collect_examples.unseen import is_seen, lately_come
+from collect_examples.ingest import collect
+from collect_examples.missed_drops import is_seen, lately_come
+from collect_examples.views import NewDataset
 from tuneloop.app import app, utc_now
-from tuneloop.domain.datasets import Dataset, Drop
-from tuneloop.domain.examples import Split
-from tuneloop.ingest import count_drop
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.datasets.datasets import Dataset, Drop
 from tuneloop.observability import count
-from tuneloop.posting import UNREAD
-from tuneloop.settle import send_settle_reminder
-from tuneloop.store.objects import Found
-from tuneloop.sweeping import each
+from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.settle import send_settle_reminder
+from tuneloop.store.objects.bucket import Found
+from tuneloop.store.objects.ingest import count_drop
+from tuneloop.store.repositories.posts import UNREAD
 
 MARGIN_S = 20  # to add what was read
 ANOTHER_S = 270  # nearly all of the function's time: a sweep that has less left begins no second file

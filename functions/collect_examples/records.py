@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from functools import partial
 
-from tuneloop.domain.shaping import Record
-from tuneloop.domain.tables import CsvColumns, csv_records
-from tuneloop.parsing import json_records
-from tuneloop.store.unpacking import is_table
+from tuneloop.domain.datasets.csv_reader import CsvColumns, csv_records
+from tuneloop.domain.datasets.records import Record
+from tuneloop.validation.decompress import is_table
+from tuneloop.validation.line_parser import json_records
 
 
 def records_in(name: str, columns: CsvColumns | None) -> "partial[Iterator[Record]]":

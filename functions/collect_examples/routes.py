@@ -1,15 +1,15 @@
 """The datasets routes: create, list, read, change; post examples and look at what became of them."""
 
+from collect_examples.base_model import trained_at
 from collect_examples.incoming import registered
-from collect_examples.post import post
-from collect_examples.shapes import DatasetView, DropView, NewDataset, NewExamples, NewUpload, UploadView
-from collect_examples.training_place import trained_at
-from collect_examples.upload import upload
+from collect_examples.posts import post
+from collect_examples.presign_upload import upload
+from collect_examples.views import DatasetView, DropView, NewDataset, NewExamples, NewUpload, UploadView
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed
 from tuneloop.app import app, new_nonce, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.domain.datasets import Dataset, DatasetChange, OnDrop
-from tuneloop.domain.errors import Conflict
-from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.core.errors import Conflict
+from tuneloop.domain.datasets.datasets import Dataset, DatasetChange, OnDrop
 
 api = Api(app)
 

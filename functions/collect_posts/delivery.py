@@ -12,10 +12,10 @@ from hashlib import sha256
 from collect_posts.judge_feedback import apply_votes
 from collect_posts.posts import Post, add_posts, give_up_post, portions, read_post
 from tuneloop.app import app, utc_now
-from tuneloop.domain.limits import QUEUE_TRIES, SEGMENT_BYTES
-from tuneloop.ingest import count_drop
-from tuneloop.settle import send_settle_reminder, settle
-from tuneloop.triggers import Batch
+from tuneloop.domain.core.limits import QUEUE_TRIES, SEGMENT_BYTES
+from tuneloop.runtime.entry_point import Batch
+from tuneloop.runtime.settle import send_settle_reminder, settle
+from tuneloop.store.objects.ingest import count_drop
 
 Place = tuple[str, str]
 Messages = dict[str, list[str]]  # by what they name: a post may have been announced twice

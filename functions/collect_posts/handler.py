@@ -1,7 +1,7 @@
 """collect-posts: examples and lessons of feedback that came by the API, and reminders to settle a dataset."""
 
 from collect_posts.delivery import Delivery
-from tuneloop.triggers import Batch, Function
+from tuneloop.runtime.entry_point import Batch, Function
 
 handler = Function("collect-posts")
 

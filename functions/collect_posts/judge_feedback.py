@@ -7,13 +7,13 @@ by all votes on a prompt, so a message that comes twice, late or in another orde
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.errors import Stale
-from tuneloop.domain.reviews import UNDECIDED, Decision, Review, Status
-from tuneloop.domain.trust import Judge, Vote, verdict
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.reviews import Reviews, batches
-from tuneloop.store.votes import Votes
+from tuneloop.domain.core.errors import Stale
+from tuneloop.domain.datasets.datasets import Dataset
+from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Review, Status
+from tuneloop.domain.datasets.votes import Judge, Vote, verdict
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.reviews import Reviews, batches
+from tuneloop.store.repositories.votes import Votes
 
 TRIES = 10
 JUDGES = frozenset(Judge)

@@ -8,20 +8,20 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from tuneloop.domain.datasets import Drop, DropStatus, OnInvalid, Segment
-from tuneloop.domain.erasures import Erased
-from tuneloop.domain.errors import Stale
-from tuneloop.domain.examples import Example, Problem, read_example
-from tuneloop.domain.limits import SEGMENT_BYTES
-from tuneloop.domain.shaping import Record
-from tuneloop.ingest import Clock, DropReader, SegmentBuilder
-from tuneloop.parsing import json_records
-from tuneloop.posting import NOT_COLLECTED, UNREAD, posted_key
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.erasures import Erasures
-from tuneloop.store.lines import Line
-from tuneloop.store.objects import Objects
-from tuneloop.store.segments import folder_of
+from tuneloop.domain.chat.examples import Example, Problem, read_example
+from tuneloop.domain.core.errors import Stale
+from tuneloop.domain.core.limits import SEGMENT_BYTES
+from tuneloop.domain.datasets.datasets import Drop, DropStatus, OnInvalid, Segment
+from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.datasets.records import Record
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.objects.ingest import Clock, DropReader, SegmentBuilder
+from tuneloop.store.objects.segments import folder_of
+from tuneloop.store.objects.stored_lines import Line
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.erasures import Erasures
+from tuneloop.store.repositories.posts import NOT_COLLECTED, UNREAD, posted_key
+from tuneloop.validation.line_parser import json_records
 
 TRIES = 20
 MOST_POSTS = 90  # of the hundred actions of a transaction (DynamoDB, read 2026-11)

@@ -10,20 +10,27 @@ from typing import Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
-from tuneloop.domain.errors import Conflict, NotFound, OutOfTime, ProviderRefused, ProviderUnavailable, TuneloopError
-from tuneloop.domain.pricing import UNKNOWN_COST, call_cost
-from tuneloop.domain.registry import Deployment, Version
-from tuneloop.domain.routing import Arm, Inference, Route, named_version, route
-from tuneloop.domain.serving import request_for
-from tuneloop.domain.subjects import tenant_hash, user_hash
-from tuneloop.domain.usage import UsageBatch, UsageRecord
+from tuneloop.domain.core.errors import (
+    Conflict,
+    NotFound,
+    OutOfTime,
+    ProviderRefused,
+    ProviderUnavailable,
+    TuneloopError,
+)
+from tuneloop.domain.core.pricing import UNKNOWN_COST, call_cost
+from tuneloop.domain.core.subjects import tenant_hash, user_hash
+from tuneloop.domain.serving.models import Deployment, Version
+from tuneloop.domain.serving.requests import request_for
+from tuneloop.domain.serving.routing import Arm, Inference, Route, named_version, route
+from tuneloop.domain.serving.usage import UsageBatch, UsageRecord
 from tuneloop.observability import count, log_failure
+from tuneloop.openai_wire.chat import ChatCompletion, ChatRequest
 from tuneloop.providers.catalog import price_of
-from tuneloop.providers.directory import Providers
 from tuneloop.providers.metering import tokens_of
-from tuneloop.store.models import Models, unknown_model
+from tuneloop.providers.registry import Providers
 from tuneloop.store.queues import Queue
-from tuneloop.wire.chat import ChatCompletion, ChatRequest
+from tuneloop.store.repositories.models import Models, unknown_model
 
 # Kept for stable and for the base model, should they have to stand in; the first one has all the rest. The version that
 # served before has no time of its own: where the first one took all, it would only keep the base from answering.

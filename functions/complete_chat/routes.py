@@ -7,16 +7,16 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel
 
 from complete_chat.complete import Answer, complete, version_of
+from tuneloop.api.router import Api, Name, UserKey
 from tuneloop.app import app, new_nonce, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.domain.files import is_file_id
-from tuneloop.domain.holds import describe_wait
-from tuneloop.domain.routing import MODEL_PATTERN, Arm, named_version, route
-from tuneloop.http import Api, Name, UserKey
-from tuneloop.wire.chat import ChatRequest, chunks_of
-from tuneloop.wire.models import Model, ModelList
-from tuneloop.wire.sse import MEDIA_TYPE
-from tuneloop.wire.sse import body as event_stream
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.datasets.uploaded_files import is_file_id
+from tuneloop.domain.serving.holds import describe_wait
+from tuneloop.domain.serving.routing import MODEL_PATTERN, Arm, named_version, route
+from tuneloop.openai_wire.chat import ChatRequest, chunks_of
+from tuneloop.openai_wire.models import Model, ModelList
+from tuneloop.openai_wire.sse import MEDIA_TYPE
+from tuneloop.openai_wire.sse import body as event_stream
 
 COUNTING_S = 1.7  # kept for sending the usage on its way
 AnyModel = Annotated[str, Path(pattern=MODEL_PATTERN)]

@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 
-from tuneloop.domain.datasets import Dataset, Segment
-from tuneloop.domain.erasures import Erased
-from tuneloop.domain.generations import Generation
-from tuneloop.domain.limits import MERGED_KEPT, SEGMENTS_UNMERGED
-from tuneloop.store.contents import without
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.erasures import Erasures
-from tuneloop.store.generations import Generations
-from tuneloop.store.lines import tokens_in
-from tuneloop.store.merging import Lines, merged, unique_by_subject
-from tuneloop.store.objects import Objects
-from tuneloop.store.segments import Writing, blocks_of, folder_of
+from tuneloop.domain.core.limits import MERGED_KEPT, SEGMENTS_UNMERGED
+from tuneloop.domain.datasets.compaction import Generation
+from tuneloop.domain.datasets.datasets import Dataset, Segment
+from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.objects.merge import Lines, merged, unique_by_subject
+from tuneloop.store.objects.segments import Writing, blocks_of, folder_of
+from tuneloop.store.objects.stored_lines import tokens_in
+from tuneloop.store.repositories.contents import without
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.erasures import Erasures
+from tuneloop.store.repositories.generations import Generations
 
 
 def is_due(dataset: Dataset) -> bool:

@@ -8,14 +8,14 @@ later from then on, since its next export is another one.
 from collections.abc import Callable
 from datetime import datetime
 
-from tuneloop.domain.erasures import Erased, Erasure, ErasureStatus, remaining_after
-from tuneloop.domain.errors import Stale
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.erasures import Erasures
-from tuneloop.store.generations import Generations
-from tuneloop.store.lines import heads_of
-from tuneloop.store.objects import Objects
-from tuneloop.store.segments import lines_of
+from tuneloop.domain.core.errors import Stale
+from tuneloop.domain.datasets.erasures import Erased, Erasure, ErasureStatus, remaining_after
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.objects.segments import lines_of
+from tuneloop.store.objects.stored_lines import heads_of
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.erasures import Erasures
+from tuneloop.store.repositories.generations import Generations
 
 TRIES = 20
 Check = Callable[[], None]

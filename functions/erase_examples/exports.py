@@ -12,17 +12,17 @@ from tempfile import SpooledTemporaryFile
 
 import orjson
 
-from tuneloop.domain.columns import OUTCOME_OF, SPLIT_OF, Outcome
-from tuneloop.domain.conversions import stored_form
-from tuneloop.domain.examples import Example, JsonObject, Split, canonical
-from tuneloop.domain.exports import Answers, Export, ExportFile
-from tuneloop.domain.facts import facts_of
-from tuneloop.domain.images import NO_IMAGES
-from tuneloop.store.fingerprints import Fingerprints
-from tuneloop.store.image_lines import images_in
-from tuneloop.store.membership import ID_BYTES, Member, Membership, members_key
-from tuneloop.store.objects import IN_MEMORY_BYTES, Objects
-from tuneloop.tokens import count_content
+from tuneloop.domain.chat.examples import Example, JsonObject, Split, canonical
+from tuneloop.domain.chat.images import NO_IMAGES
+from tuneloop.domain.exports.columns import OUTCOME_OF, SPLIT_OF, Outcome
+from tuneloop.domain.exports.conversions import stored_form
+from tuneloop.domain.exports.example_hashes import facts_of
+from tuneloop.domain.exports.exports import Answers, Export, ExportFile
+from tuneloop.store.objects.bucket import IN_MEMORY_BYTES, Objects
+from tuneloop.store.objects.export_members import ID_BYTES, Member, Membership, members_key
+from tuneloop.store.objects.fingerprints import Fingerprints
+from tuneloop.store.objects.image_lines import images_in
+from tuneloop.validation.tokens import count_content
 
 
 def holding(export: Export, examples: Mapping[str, set[int]], membership: Membership) -> dict[bytes, set[int]]:

@@ -7,23 +7,23 @@ what he may have left behind is no longer young. A run that is under way needs i
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from erase_examples.clear import with_runs
 from erase_examples.erase import concerned
-from erase_examples.tidy import tidy_answers, tidy_exports, tidy_segments
-from tuneloop.domain.erasures import Erasure, ErasureStatus, is_settled
-from tuneloop.domain.evaluation import Evaluation
-from tuneloop.domain.examples import Split
-from tuneloop.domain.jobs import TrainingFile
-from tuneloop.domain.training import ControlledRun
-from tuneloop.providers.directory import Providers
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.erasures import Erasures
-from tuneloop.store.evaluations import Evaluations
-from tuneloop.store.exports import Exports
-from tuneloop.store.generations import Generations
-from tuneloop.store.objects import Objects
-from tuneloop.store.runs import Runs
-from tuneloop.sweeping import each
+from erase_examples.purge import tidy_answers, tidy_exports, tidy_segments
+from erase_examples.rewrite import with_runs
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.datasets.erasures import Erasure, ErasureStatus, is_settled
+from tuneloop.domain.evaluation.evaluations import Evaluation
+from tuneloop.domain.training.jobs import TrainingFile
+from tuneloop.domain.training.runs import ControlledRun
+from tuneloop.providers.registry import Providers
+from tuneloop.runtime.best_effort import each
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.erasures import Erasures
+from tuneloop.store.repositories.evaluations import Evaluations
+from tuneloop.store.repositories.exports import Exports
+from tuneloop.store.repositories.generations import Generations
+from tuneloop.store.repositories.runs import Runs
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from erase_examples.routes import api
 from erase_examples.sweep import Sweep
-from tuneloop.triggers import Function
+from tuneloop.runtime.entry_point import Function
 
 handler = Function("erase-examples", api)
 

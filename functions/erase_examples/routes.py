@@ -8,13 +8,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from erase_examples.erase import erase
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed
 from tuneloop.app import app, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.domain.erasures import Erasure, ErasureView, example_erasure, subject_erasure
-from tuneloop.domain.errors import OutOfTime
-from tuneloop.domain.ids import EXAMPLE_PATTERN
-from tuneloop.domain.limits import SUBJECT_CHARACTERS
-from tuneloop.http import Api, Cursor, Limit, ListOf, Name, listed
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.core.errors import OutOfTime
+from tuneloop.domain.core.ids import EXAMPLE_PATTERN
+from tuneloop.domain.core.limits import SUBJECT_CHARACTERS
+from tuneloop.domain.datasets.erasures import Erasure, ErasureView, example_erasure, subject_erasure
 
 api = Api(app)
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tuneloop.domain.columns import name_number
-from tuneloop.domain.datasets import Segment
-from tuneloop.domain.erasures import Erased
-from tuneloop.store.generations import Generations
-from tuneloop.store.lines import heads_of
-from tuneloop.store.objects import Objects
-from tuneloop.store.segments import blocks_of
+from tuneloop.domain.datasets.datasets import Segment
+from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.exports.columns import name_number
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.objects.segments import blocks_of
+from tuneloop.store.objects.stored_lines import heads_of
+from tuneloop.store.repositories.generations import Generations
 
 
 @dataclass

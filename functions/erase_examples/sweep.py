@@ -8,15 +8,15 @@ from datetime import timedelta
 from itertools import takewhile
 from typing import TypeVar
 
-from erase_examples.clear import Clearing
 from erase_examples.compact import compact, is_due, retire
 from erase_examples.erase import concerned, tell
 from erase_examples.finish import Finishing
+from erase_examples.purge import tidy_segments
+from erase_examples.rewrite import Clearing
 from erase_examples.routes import worked
-from erase_examples.tidy import tidy_segments
 from tuneloop.app import app, utc_now
-from tuneloop.domain.datasets import Dataset
-from tuneloop.sweeping import each
+from tuneloop.domain.datasets.datasets import Dataset
+from tuneloop.runtime.best_effort import each
 
 LEAST_S = 300  # a third of the function's time: what a dataset gets at least
 T = TypeVar("T")

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.evaluation import Answered, is_right
-from tuneloop.domain.examples import Example, answer_of
-from tuneloop.domain.json_values import replace_halves
-from tuneloop.domain.registry import Version
-from tuneloop.domain.serving import question_of, request_for
-from tuneloop.providers.base import Provider
+from tuneloop.domain.chat.examples import Example, answer_of
+from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
+from tuneloop.domain.core.json_values import replace_halves
+from tuneloop.domain.evaluation.evaluations import Answered, is_right
+from tuneloop.domain.serving.models import Version
+from tuneloop.domain.serving.requests import question_of, request_for
+from tuneloop.openai_wire.chat import ChatCompletion
 from tuneloop.providers.metering import tokens_of
-from tuneloop.wire.chat import ChatCompletion
+from tuneloop.providers.port import Provider
 
 AT_ONCE = 8
 ANSWER_S = 30.0

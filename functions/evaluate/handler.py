@@ -5,10 +5,10 @@ from evaluate.request import request_evaluation
 from evaluate.routes import api
 from evaluate.run import Work
 from tuneloop.app import app, utc_now
-from tuneloop.domain.evaluation import Intent
+from tuneloop.domain.evaluation.evaluations import Intent
 from tuneloop.domain.events import EvaluationRequested, VersionReady
-from tuneloop.sweeping import each
-from tuneloop.triggers import Function
+from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.entry_point import Function
 
 handler = Function("evaluate", api)
 

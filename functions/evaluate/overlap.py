@@ -11,21 +11,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from tuneloop.domain.errors import NotFound, Stale, TuneloopError
-from tuneloop.domain.evaluation import MOST_REMOVED_SHARE
-from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import Export
-from tuneloop.domain.fingerprints import Overlap
-from tuneloop.domain.registry import Version
-from tuneloop.domain.seen_exports import seen_exports
-from tuneloop.store.contents import Contents
-from tuneloop.store.exports import Exports
-from tuneloop.store.fingerprint_backfill import backfill_fingerprints
-from tuneloop.store.fingerprints import Fingerprints
-from tuneloop.store.membership import Membership
-from tuneloop.store.models import Models
-from tuneloop.store.objects import Objects
-from tuneloop.store.runs import Runs
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import NotFound, Stale, TuneloopError
+from tuneloop.domain.evaluation.evaluations import MOST_REMOVED_SHARE
+from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.exports.fingerprints import Overlap
+from tuneloop.domain.serving.models import Version
+from tuneloop.domain.training.trained_exports import seen_exports
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.objects.export_members import Membership
+from tuneloop.store.objects.fingerprints import Fingerprints
+from tuneloop.store.repositories.contents import Contents
+from tuneloop.store.repositories.exports import Exports
+from tuneloop.store.repositories.fingerprint_backfill import backfill_fingerprints
+from tuneloop.store.repositories.models import Models
+from tuneloop.store.repositories.runs import Runs
 
 TEST = (Split.TEST,)
 

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from tuneloop.domain.errors import Conflict, InvalidInput
-from tuneloop.domain.registry import Deployment, Version, VersionStatus
-from tuneloop.store.models import Models
+from tuneloop.domain.core.errors import Conflict, InvalidInput
+from tuneloop.domain.serving.models import Deployment, Version, VersionStatus
+from tuneloop.store.repositories.models import Models
 
 
 class VersionPair(NamedTuple):

@@ -3,16 +3,16 @@
 from datetime import datetime
 from itertools import count
 
-from tuneloop.domain.errors import Stale
-from tuneloop.domain.evaluation import FEWEST_ROWS, Evaluation, EvaluationStatus, Intent
+from tuneloop.domain.core.errors import Stale
+from tuneloop.domain.core.ids import derived_id
+from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS, Evaluation, EvaluationStatus, Intent
+from tuneloop.domain.evaluation.verdicts import Verdict, VerdictCode
 from tuneloop.domain.events import EvaluationCompleted, EvaluationRequested, announcement
-from tuneloop.domain.exports import Export
-from tuneloop.domain.ids import derived_id
-from tuneloop.domain.registry import Version
-from tuneloop.domain.splitting import LARGEST_TEST_SHARE
-from tuneloop.domain.verdicts import Verdict, VerdictCode
-from tuneloop.store.evaluations import Evaluations
-from tuneloop.store.models import Models
+from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.exports.splits import LARGEST_TEST_SHARE
+from tuneloop.domain.serving.models import Version
+from tuneloop.store.repositories.evaluations import Evaluations
+from tuneloop.store.repositories.models import Models
 
 # A worker writes to its row about every 45 s, and few people raise an evaluation at once: after some tries it is none
 # of these.

@@ -4,14 +4,14 @@ from pydantic import BaseModel, ConfigDict, StrictBool
 
 from evaluate.pair import resolve_export, resolve_pair
 from evaluate.request import request_evaluation
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, RetryCount, listed
 from tuneloop.app import app, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.domain.errors import Conflict
-from tuneloop.domain.evaluation import EvaluationView, Intent
-from tuneloop.domain.ids import Name as Id
-from tuneloop.domain.registry import VersionNumber
-from tuneloop.domain.repeats import retries_in
-from tuneloop.http import Api, Cursor, Limit, ListOf, Name, RetryCount, listed
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.core.errors import Conflict
+from tuneloop.domain.core.ids import Name as Id
+from tuneloop.domain.evaluation.evaluations import EvaluationView, Intent
+from tuneloop.domain.serving.models import VersionNumber
+from tuneloop.domain.training.repeated_calls import retries_in
 
 api = Api(app)
 

@@ -12,10 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from evaluate.ask import LONGEST_ANSWER_S, ask
-from evaluate.judge import Answers, Rows, Versions, failed, judged, refused_unasked
-from evaluate.overlap import OverlapSearch, UntoldOverlap, missing_test_data
-from evaluate.parts import (
+from evaluate.answers import (
     questions,
     read_parts,
     read_removed,
@@ -24,9 +21,15 @@ from evaluate.parts import (
     write_removed,
     write_versions,
 )
+from evaluate.ask import LONGEST_ANSWER_S, ask
+from evaluate.overlap import OverlapSearch, UntoldOverlap, missing_test_data
 from evaluate.request import complete
-from tuneloop.domain.errors import NotFound, ProviderUnavailable, Stale
-from tuneloop.domain.evaluation import (
+from evaluate.score import Answers, Rows, Versions, failed, judged, refused_unasked
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import NotFound, ProviderUnavailable, Stale
+from tuneloop.domain.core.leases import lease
+from tuneloop.domain.core.limits import EVALUATION_ROWS
+from tuneloop.domain.evaluation.evaluations import (
     Answered,
     ArmName,
     Evaluation,
@@ -37,15 +40,12 @@ from tuneloop.domain.evaluation import (
     without_overlap,
 )
 from tuneloop.domain.events import EvaluationRequested
-from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import Export
-from tuneloop.domain.leases import lease
-from tuneloop.domain.limits import EVALUATION_ROWS
-from tuneloop.providers.directory import Providers
-from tuneloop.store.evaluations import Evaluations
-from tuneloop.store.exports import Exports
-from tuneloop.store.models import Models
-from tuneloop.store.objects import Objects
+from tuneloop.domain.exports.exports import Export
+from tuneloop.providers.registry import Providers
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.repositories.evaluations import Evaluations
+from tuneloop.store.repositories.exports import Exports
+from tuneloop.store.repositories.models import Models
 
 ROWS_PER_PART = 250
 PART_S = 45

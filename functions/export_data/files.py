@@ -2,11 +2,11 @@
 
 import hashlib
 
-from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import ExportFile
-from tuneloop.domain.images import NO_IMAGES
-from tuneloop.store.image_lines import images_in
-from tuneloop.store.objects import Objects
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.chat.images import NO_IMAGES
+from tuneloop.domain.exports.exports import ExportFile
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.objects.image_lines import images_in
 
 
 class SplitFiles:

@@ -9,19 +9,19 @@ segment ends it, with a note for whoever waits for the export.
 from datetime import datetime
 from typing import Any
 
-from export_data.failing import note_failure
-from export_data.writing import write_export
-from tuneloop.domain.datasets import Dataset, HeldOut
-from tuneloop.domain.errors import Conflict, Corrupt, Stale
+from export_data.failure import note_failure
+from export_data.write_export import write_export
+from tuneloop.domain.core.errors import Conflict, Corrupt, Stale
+from tuneloop.domain.datasets.datasets import Dataset, HeldOut
+from tuneloop.domain.datasets.policy import FIRST_RULES
 from tuneloop.domain.events import ExportCreated
-from tuneloop.domain.exports import Export, export_id
-from tuneloop.domain.policy import FIRST_RULES
-from tuneloop.domain.seen_exports import UNSEEN
-from tuneloop.store.contents import Contents
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.exports import Exports
-from tuneloop.store.objects import Objects
-from tuneloop.store.trained import Trained
+from tuneloop.domain.exports.exports import Export, export_id
+from tuneloop.domain.training.trained_exports import UNSEEN
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.repositories.contents import Contents
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.exports import Exports
+from tuneloop.store.repositories.trained import Trained
 
 TRIES = 10
 

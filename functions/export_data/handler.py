@@ -4,7 +4,7 @@ from export_data.freeze import freeze
 from export_data.routes import api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import DatasetSettled, TrainingRunRequested
-from tuneloop.triggers import Function
+from tuneloop.runtime.entry_point import Function
 
 handler = Function("export-data", api)
 

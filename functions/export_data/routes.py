@@ -4,8 +4,8 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from export_data.converting import convert
-from export_data.estimating import (
+from export_data.convert import convert
+from export_data.estimate import (
     Known,
     Shown,
     basis_of,
@@ -18,18 +18,18 @@ from export_data.estimating import (
     shown_in_export,
     shown_in_segments,
 )
-from export_data.shapes import DatasetEstimate, ExportView
+from export_data.views import DatasetEstimate, ExportView
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name
 from tuneloop.app import app, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.domain.conversions import OWN_FORMAT, Conversion, Format
-from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.errors import Conflict, NotFound
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.core.errors import Conflict, NotFound
+from tuneloop.domain.core.ids import PATTERN
+from tuneloop.domain.core.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
+from tuneloop.domain.datasets.datasets import Dataset
+from tuneloop.domain.datasets.policy import Policy
 from tuneloop.domain.events import DatasetSettled
-from tuneloop.domain.exports import Export, export_id
-from tuneloop.domain.ids import PATTERN
-from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
-from tuneloop.domain.policy import Policy
-from tuneloop.http import Api, Cursor, Limit, ListOf, Name
+from tuneloop.domain.exports.conversions import OWN_FORMAT, Conversion, Format
+from tuneloop.domain.exports.exports import Export, export_id
 
 api = Api(app)
 

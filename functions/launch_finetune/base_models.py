@@ -6,12 +6,12 @@ from typing import NamedTuple, Self
 
 from pydantic import BaseModel
 
-from tuneloop.domain.capabilities import Range
-from tuneloop.domain.errors import Conflict
-from tuneloop.domain.jobs import Method
-from tuneloop.domain.offers import Minutes, Offer, Successor
-from tuneloop.domain.pricing import Usd
-from tuneloop.domain.sunset import Shutdowns, shutdown_of
+from tuneloop.domain.core.errors import Conflict
+from tuneloop.domain.core.pricing import Usd
+from tuneloop.domain.serving.sunset import Shutdowns, shutdown_of
+from tuneloop.domain.training.capabilities import Range
+from tuneloop.domain.training.jobs import Method
+from tuneloop.domain.training.model_offers import Minutes, Offer, Successor
 from tuneloop.providers.catalog import dated_name, listed_models, price_of, providers
 
 

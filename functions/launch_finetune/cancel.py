@@ -9,16 +9,16 @@ from datetime import datetime
 from time import monotonic
 
 from launch_finetune.request import requested
-from tuneloop.domain.errors import Conflict, ProviderRefused, ProviderUnavailable, Stale
+from tuneloop.domain.core.errors import Conflict, ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
-from tuneloop.domain.listening import listened
-from tuneloop.domain.spending import costed
-from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, merge_job
+from tuneloop.domain.training.budgets import costed
+from tuneloop.domain.training.run_progress import listened
+from tuneloop.domain.training.runs import SUBMITTABLE, ControlledRun, RunStatus, merge_job
 from tuneloop.observability import count
-from tuneloop.providers.base import Provider
 from tuneloop.providers.catalog import price_of
-from tuneloop.providers.directory import Providers
-from tuneloop.store.runs import Runs
+from tuneloop.providers.port import Provider
+from tuneloop.providers.registry import Providers
+from tuneloop.store.repositories.runs import Runs
 
 ASKING_S = 6.0
 TRIES = 5

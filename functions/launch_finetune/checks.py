@@ -8,17 +8,17 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from tuneloop.domain.capabilities import Capabilities
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import Export
-from tuneloop.domain.jobs import Method, RunError
-from tuneloop.domain.offers import Offer
-from tuneloop.domain.registry import base_in
-from tuneloop.domain.training import ControlledRun
-from tuneloop.providers.base import KEY_TROUBLE, Provider
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
+from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.serving.models import base_in
+from tuneloop.domain.training.capabilities import Capabilities
+from tuneloop.domain.training.jobs import Method, RunError
+from tuneloop.domain.training.model_offers import Offer
+from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, unknown_base_model, unlisted
 from tuneloop.providers.model_lists import ModelLists
+from tuneloop.providers.port import KEY_TROUBLE, Provider
 
 DIES_SOON = timedelta(days=30)
 SAME_FILE = (

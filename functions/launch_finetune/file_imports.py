@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from tuneloop.domain.examples import Split
-from tuneloop.domain.file_imports import FileImport, ImportState
-from tuneloop.domain.jobs import RunError
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.training.file_imports import FileImport, ImportState
+from tuneloop.domain.training.jobs import RunError
 
 # Azure takes minutes for files of some hundred MB. What is still importing after a day has got stuck there: the job is
 # tried then, and what the provider says to it ends the run.

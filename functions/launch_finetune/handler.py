@@ -1,12 +1,12 @@
 """launch-finetune: requested runs, frozen exports, and the monthly retraining."""
 
-from launch_finetune.job_routes import api
 from launch_finetune.launch import launch, request_wanted, retrain, waiting_for
+from launch_finetune.openai_jobs_routes import api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import DatasetSettled, ExportCreated, TrainingRunRequested
-from tuneloop.domain.training import SUBMITTABLE
-from tuneloop.sweeping import each
-from tuneloop.triggers import Function
+from tuneloop.domain.training.runs import SUBMITTABLE
+from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.entry_point import Function
 
 handler = Function("launch-finetune", api)
 

@@ -6,21 +6,21 @@ from decimal import Decimal
 
 from launch_finetune.request import request_run, requested
 from launch_finetune.submit import Submission, fail
-from launch_finetune.validating import failure_of, places_of, refusal_of_validation
-from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.sunset import Shutdowns, as_announced
-from tuneloop.domain.training import SUBMITTABLE, ControlledRun
+from launch_finetune.validation_exports import failure_of, places_of, refusal_of_validation
+from tuneloop.domain.datasets.datasets import Dataset
+from tuneloop.domain.serving.sunset import Shutdowns, as_announced
+from tuneloop.domain.training.runs import SUBMITTABLE, ControlledRun
 from tuneloop.observability import count
 from tuneloop.providers.catalog import price_of
-from tuneloop.providers.directory import Providers
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.exports import Exports
-from tuneloop.store.models import Models
-from tuneloop.store.objects import Objects
-from tuneloop.store.runs import Runs
-from tuneloop.store.spending import Spendings
-from tuneloop.store.tenants import Tenants
-from tuneloop.sweeping import each
+from tuneloop.providers.registry import Providers
+from tuneloop.runtime.best_effort import each
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.repositories.budgets import Spendings
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.exports import Exports
+from tuneloop.store.repositories.models import Models
+from tuneloop.store.repositories.runs import Runs
+from tuneloop.store.repositories.tenants import Tenants
 
 FROZEN_WITHIN = timedelta(minutes=10)
 

@@ -4,16 +4,16 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from launch_finetune.particulars import NOTHING_MORE, Particulars
-from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.errors import Conflict, Stale
+from launch_finetune.run_options import NOTHING_MORE, Particulars
+from tuneloop.domain.core.errors import Conflict, Stale
+from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.events import TrainingRunRequested
-from tuneloop.domain.exports import Export, export_id
-from tuneloop.domain.jobs import Method
-from tuneloop.domain.repeats import AnsweredCall
-from tuneloop.domain.training import ControlledRun, RunStatus, run_id
+from tuneloop.domain.exports.exports import Export, export_id
+from tuneloop.domain.training.jobs import Method
+from tuneloop.domain.training.repeated_calls import AnsweredCall
+from tuneloop.domain.training.runs import ControlledRun, RunStatus, run_id
 from tuneloop.providers.catalog import dated_name
-from tuneloop.store.runs import Runs
+from tuneloop.store.repositories.runs import Runs
 
 
 def request_run(

@@ -2,14 +2,14 @@
 
 from datetime import datetime
 
-from launch_finetune.asking import refuse
 from launch_finetune.checks import missing_at_the_door, refusal_of
 from launch_finetune.request import store_requested
-from tuneloop.domain.errors import Conflict
-from tuneloop.domain.repeats import AnsweredCall
-from tuneloop.domain.training import ControlledRun, RunStatus, attempt_id
-from tuneloop.providers.directory import Providers
-from tuneloop.store.runs import Runs
+from launch_finetune.resolve_request import refuse
+from tuneloop.domain.core.errors import Conflict
+from tuneloop.domain.training.repeated_calls import AnsweredCall
+from tuneloop.domain.training.runs import ControlledRun, RunStatus, attempt_id
+from tuneloop.providers.registry import Providers
+from tuneloop.store.repositories.runs import Runs
 
 DEFINING = (
     *("tenant", "provider", "model", "base_model", "asked_base_model", "method", "hyperparameters", "metadata", "seed"),

@@ -7,20 +7,20 @@ from typing import Annotated, Self
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from launch_finetune.asking import Wanted, ask
 from launch_finetune.base_models import BaseModelView, Default, base_models
 from launch_finetune.cancel import cancel
-from launch_finetune.repeats import Repeats, call_of
+from launch_finetune.repeated_calls import Repeats, call_of
 from launch_finetune.request import confirm, is_of
+from launch_finetune.resolve_request import Wanted, ask
 from launch_finetune.retry import retry
+from tuneloop.api.router import Api, Cursor, IdempotencyKey, Limit, ListOf, Name, RetryCount, listed
 from tuneloop.app import app, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.domain.hyperparameters import Hyperparameters
-from tuneloop.domain.ids import PATTERN
-from tuneloop.domain.ids import Name as Id
-from tuneloop.domain.spending import MonthlySpending, month_of
-from tuneloop.domain.training import ControlledRun, TrainingRun
-from tuneloop.http import Api, Cursor, IdempotencyKey, Limit, ListOf, Name, RetryCount, listed
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.core.ids import PATTERN
+from tuneloop.domain.core.ids import Name as Id
+from tuneloop.domain.training.budgets import MonthlySpending, month_of
+from tuneloop.domain.training.hyperparameters import Hyperparameters
+from tuneloop.domain.training.runs import ControlledRun, TrainingRun
 
 api = Api(app)
 

@@ -12,8 +12,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from launch_finetune.backoff import pause_after
 from launch_finetune.cancel import end
 from launch_finetune.checks import closed, end_in_sight, method_of, missing_at, refusal_of_run
+from launch_finetune.costs import Costs, costs_of, reserving, with_images_counted
 from launch_finetune.file_imports import (
     LOOK_AGAIN_AFTER,
     NOT_READY,
@@ -21,25 +23,23 @@ from launch_finetune.file_imports import (
     refusal_of_imports,
     wait_for_imports,
 )
-from launch_finetune.pausing import pause_after
-from launch_finetune.spending import Costs, costs_of, reserving, with_images_counted
-from tuneloop.domain.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, Stale
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, Stale
+from tuneloop.domain.core.leases import lease
 from tuneloop.domain.events import TrainingRunFinished
-from tuneloop.domain.examples import Split
-from tuneloop.domain.exports import Export, ExportFile
-from tuneloop.domain.file_imports import FileImport, ImportState
-from tuneloop.domain.jobs import OtherJob, ProviderJob, RunError, TrainingFile
-from tuneloop.domain.leases import lease
-from tuneloop.domain.listening import listened
-from tuneloop.domain.offers import Offer
-from tuneloop.domain.seen_exports import SEEN_SPLITS, VALIDATING_SPLIT
-from tuneloop.domain.spending import MonthlySpending, Spending, month_of
-from tuneloop.domain.training import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
+from tuneloop.domain.exports.exports import Export, ExportFile
+from tuneloop.domain.training.budgets import MonthlySpending, Spending, month_of
+from tuneloop.domain.training.file_imports import FileImport, ImportState
+from tuneloop.domain.training.jobs import OtherJob, ProviderJob, RunError, TrainingFile
+from tuneloop.domain.training.model_offers import Offer
+from tuneloop.domain.training.run_progress import listened
+from tuneloop.domain.training.runs import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
+from tuneloop.domain.training.trained_exports import SEEN_SPLITS, VALIDATING_SPLIT
 from tuneloop.observability import count, log_failure
-from tuneloop.providers.base import FILE_NOT_READY, JOB_NOT_FOUND, JobRequest, Provider
-from tuneloop.store.objects import Objects
-from tuneloop.store.runs import Runs
-from tuneloop.store.spending import Spendings
+from tuneloop.providers.port import FILE_NOT_READY, JOB_NOT_FOUND, JobRequest, Provider
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.repositories.budgets import Spendings
+from tuneloop.store.repositories.runs import Runs
 
 LEASE_S = 330  # beyond the function's time-out of 300 s, so that a dead holder is really dead
 ASKING_S = 20.0

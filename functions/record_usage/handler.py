@@ -2,9 +2,9 @@
 
 from record_usage.routes import api
 from tuneloop.app import app, utc_now
-from tuneloop.domain.usage import UsageBatch
+from tuneloop.domain.serving.usage import UsageBatch
 from tuneloop.observability import count
-from tuneloop.triggers import Function
+from tuneloop.runtime.entry_point import Function
 
 handler = Function("record-usage", api)
 

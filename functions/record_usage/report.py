@@ -3,9 +3,9 @@
 from collections import defaultdict
 from datetime import date
 
-from tuneloop.domain.usage import Counters, UsageRow
-from tuneloop.store.models import Models
-from tuneloop.store.usage import Usage
+from tuneloop.domain.serving.usage import Counters, UsageRow
+from tuneloop.store.repositories.models import Models
+from tuneloop.store.repositories.usage import Usage
 
 
 def report(

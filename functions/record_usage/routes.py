@@ -6,18 +6,18 @@ from typing import Annotated, Literal
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
-from record_usage.learn import learn
-from record_usage.record import inference_of, record_feedback
+from record_usage.extracted_examples import study
+from record_usage.feedback import inference_of, record_feedback
 from record_usage.report import report
-from record_usage.study import study
+from record_usage.submit_examples import learn
+from tuneloop.api.router import Api
 from tuneloop.app import app, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.domain.errors import InvalidInput
-from tuneloop.domain.feedback import Feedback, require_objects
-from tuneloop.domain.ids import PATTERN
-from tuneloop.domain.ids import Name as Id
-from tuneloop.domain.usage import UsageRow
-from tuneloop.http import Api
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.core.errors import InvalidInput
+from tuneloop.domain.core.ids import PATTERN
+from tuneloop.domain.core.ids import Name as Id
+from tuneloop.domain.serving.feedback import Feedback, require_objects
+from tuneloop.domain.serving.usage import UsageRow
 
 api = Api(app)
 

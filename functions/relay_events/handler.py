@@ -5,7 +5,7 @@ from typing import Any
 from relay_events.relay import relay, resend, rows_of
 from tuneloop.app import app, utc_now
 from tuneloop.observability import count
-from tuneloop.triggers import Function
+from tuneloop.runtime.entry_point import Function
 
 handler = Function("relay-events")
 

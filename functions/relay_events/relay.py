@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from tuneloop.observability import count, log_failure
+from tuneloop.runtime.best_effort import each
 from tuneloop.store.outbox import ENTRIES_PER_CALL, Bus, Outbox, OutboxRow
-from tuneloop.sweeping import each
 
 RESEND_AFTER = timedelta(minutes=2)
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from tuneloop.domain.errors import InvalidInput, TooLarge
-from tuneloop.domain.examples import OURS, Example, Problem, canonical, read_example
-from tuneloop.domain.limits import EDIT_BYTES
+from tuneloop.domain.chat.examples import OURS, Example, Problem, canonical, read_example
+from tuneloop.domain.core.errors import InvalidInput, TooLarge
+from tuneloop.domain.core.limits import EDIT_BYTES
 from tuneloop.observability import log_failure
-from tuneloop.parsing import isolated
-from tuneloop.store.lines import line_of
+from tuneloop.store.objects.stored_lines import line_of
+from tuneloop.validation.line_parser import isolated
 
 
 def read_edit(content: dict[str, Any], place: str) -> Example:

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from review_examples.shapes import Refusal
-from tuneloop.domain.datasets import Dataset
-from tuneloop.domain.errors import Stale
-from tuneloop.domain.examples import Example
-from tuneloop.domain.reviews import Review, Status
-from tuneloop.store.contents import Contents
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.lines import Stored, line_of
-from tuneloop.store.reviews import Reviews, batches
+from review_examples.views import Refusal
+from tuneloop.domain.chat.examples import Example
+from tuneloop.domain.core.errors import Stale
+from tuneloop.domain.datasets.datasets import Dataset
+from tuneloop.domain.datasets.reviews import Review, Status
+from tuneloop.store.objects.stored_lines import Stored, line_of
+from tuneloop.store.repositories.contents import Contents
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.reviews import Reviews, batches
 
 TRIES = 10
 

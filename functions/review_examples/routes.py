@@ -3,11 +3,11 @@
 from typing import Any, cast
 
 from review_examples.edits import read_edit
-from review_examples.find import find_examples
-from review_examples.matching import review_matching
-from review_examples.read import read_one
+from review_examples.get_example import read_one
+from review_examples.list_examples import find_examples
 from review_examples.review import Reviewing, Wish
-from review_examples.shapes import (
+from review_examples.review_matching import review_matching
+from review_examples.views import (
     Change,
     ExampleChange,
     ExampleHistory,
@@ -25,13 +25,13 @@ from review_examples.shapes import (
     TextFilter,
     example_fields,
 )
+from tuneloop.api.router import Api, Cursor, Limit, Name
 from tuneloop.app import app, utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.domain.counts import Statistics
-from tuneloop.domain.eligibility import Eligibility, eligibility
-from tuneloop.domain.errors import NotFound, Stale
-from tuneloop.domain.finding import Wanted
-from tuneloop.http import Api, Cursor, Limit, Name
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.core.errors import NotFound, Stale
+from tuneloop.domain.datasets.example_filter import Wanted
+from tuneloop.domain.exports.example_counts import Statistics
+from tuneloop.domain.training.eligibility import Eligibility, eligibility
 
 api = Api(app)
 

@@ -13,7 +13,7 @@ from local.demo.scene import Scene, dataset_name
 from local.demo.screen import Screen
 from local.process import termination_unwinds
 from local.stack import ROOT, LocalStack
-from tuneloop.validation import Task, validate
+from tuneloop.validation.file_validation import Task, validate
 
 SAMPLE = ROOT / "local" / "data" / "support.jsonl"
 DIRECTORY = ROOT / "build" / "demo"

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from local.demo.report import Report
 from local.demo.scene import Scene
-from release.loop import LoopError, proof_of, split_of
+from ops.smoke.journey import LoopError, proof_of, split_of
 
 COLLECT_S = 60
 FREEZE_S = 60

@@ -9,8 +9,8 @@ import httpx2
 import orjson
 
 from local.demo.screen import Screen
-from release.loop import Journey
-from tuneloop.domain.examples import text_of
+from ops.smoke.journey import Journey
+from tuneloop.domain.chat.examples import text_of
 
 TENANT = "demo"
 ASKED = 5

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.stage import BEDROCK
-from release.show import Show
+from ops.smoke.progress_view import Show
 from tuneloop.cli.estimate_table import table_of
-from tuneloop.domain.estimates import Estimate
-from tuneloop.domain.evaluation import p_text
+from tuneloop.domain.evaluation.evaluations import p_text
+from tuneloop.domain.training.estimates import Estimate
 
 if TYPE_CHECKING:
     from local.demo.report import Report

@@ -9,34 +9,34 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
-from tuneloop.domain.errors import OutOfTime
+from tuneloop.domain.core.errors import OutOfTime
 from tuneloop.settings import Settings
-from tuneloop.store.table import Table
+from tuneloop.store.dynamodb import Table
 
 if TYPE_CHECKING:
-    from tuneloop.providers.directory import Providers
+    from tuneloop.providers.registry import Providers
     from tuneloop.providing import KnownProviders
-    from tuneloop.store.contents import Contents
-    from tuneloop.store.datasets import Datasets
-    from tuneloop.store.erasures import Erasures
-    from tuneloop.store.evaluations import Evaluations
-    from tuneloop.store.exports import Exports
-    from tuneloop.store.files import Files
-    from tuneloop.store.generations import Generations
-    from tuneloop.store.membership import Membership
-    from tuneloop.store.models import Models
-    from tuneloop.store.objects import Objects
+    from tuneloop.store.objects.bucket import Objects
+    from tuneloop.store.objects.export_members import Membership
     from tuneloop.store.outbox import Bus, Outbox
-    from tuneloop.store.providers import ProviderRows
     from tuneloop.store.queues import Queue
-    from tuneloop.store.reviews import Reviews
-    from tuneloop.store.runs import Runs
-    from tuneloop.store.spending import Spendings
-    from tuneloop.store.statistics import ExampleCounts, KeptStatistics
-    from tuneloop.store.tenants import Tenants
-    from tuneloop.store.trained import Trained
-    from tuneloop.store.usage import Usage
-    from tuneloop.store.votes import Votes
+    from tuneloop.store.repositories.budgets import Spendings
+    from tuneloop.store.repositories.contents import Contents
+    from tuneloop.store.repositories.datasets import Datasets
+    from tuneloop.store.repositories.erasures import Erasures
+    from tuneloop.store.repositories.evaluations import Evaluations
+    from tuneloop.store.repositories.exports import Exports
+    from tuneloop.store.repositories.files import Files
+    from tuneloop.store.repositories.generations import Generations
+    from tuneloop.store.repositories.models import Models
+    from tuneloop.store.repositories.providers import ProviderRows
+    from tuneloop.store.repositories.reviews import Reviews
+    from tuneloop.store.repositories.runs import Runs
+    from tuneloop.store.repositories.statistics import ExampleCounts, KeptStatistics
+    from tuneloop.store.repositories.tenants import Tenants
+    from tuneloop.store.repositories.trained import Trained
+    from tuneloop.store.repositories.usage import Usage
+    from tuneloop.store.repositories.votes import Votes
 
 
 class Patience(NamedTuple):
@@ -122,77 +122,77 @@ class App:
     @cached_property
     def tenants(self) -> "Tenants":
         """The registry of tenants, and their keys."""
-        from tuneloop.store.tenants import Tenants
+        from tuneloop.store.repositories.tenants import Tenants
 
         return Tenants(self.table)
 
     @cached_property
     def datasets(self) -> "Datasets":
         """The datasets of every tenant."""
-        from tuneloop.store.datasets import Datasets
+        from tuneloop.store.repositories.datasets import Datasets
 
         return Datasets(self.table)
 
     @cached_property
     def contents(self) -> "Contents":
         """What datasets hold: their segments and reviews as one stream."""
-        from tuneloop.store.contents import Contents
+        from tuneloop.store.repositories.contents import Contents
 
         return Contents(self.datasets, self.reviews, self.objects, self.erasures)
 
     @cached_property
     def erasures(self) -> "Erasures":
         """What was erased."""
-        from tuneloop.store.erasures import Erasures
+        from tuneloop.store.repositories.erasures import Erasures
 
         return Erasures(self.table)
 
     @cached_property
     def files(self) -> "Files":
         """Files of OpenAI's wire."""
-        from tuneloop.store.files import Files
+        from tuneloop.store.repositories.files import Files
 
         return Files(self.table)
 
     @cached_property
     def generations(self) -> "Generations":
         """Segments as they are merged and rewritten."""
-        from tuneloop.store.generations import Generations
+        from tuneloop.store.repositories.generations import Generations
 
         return Generations(self.table, self.datasets)
 
     @cached_property
     def reviews(self) -> "Reviews":
         """Decisions on examples."""
-        from tuneloop.store.reviews import Reviews
+        from tuneloop.store.repositories.reviews import Reviews
 
         return Reviews(self.table)
 
     @cached_property
     def votes(self) -> "Votes":
         """What subjects said is right."""
-        from tuneloop.store.votes import Votes
+        from tuneloop.store.repositories.votes import Votes
 
         return Votes(self.table)
 
     @cached_property
     def statistics(self) -> "KeptStatistics":
         """What was last counted of each dataset."""
-        from tuneloop.store.statistics import KeptStatistics
+        from tuneloop.store.repositories.statistics import KeptStatistics
 
         return KeptStatistics(self.table)
 
     @cached_property
     def example_counts(self) -> "ExampleCounts":
         """Figures of datasets, counted once for each state of one."""
-        from tuneloop.store.statistics import ExampleCounts
+        from tuneloop.store.repositories.statistics import ExampleCounts
 
         return ExampleCounts(self.statistics, self.contents, self.exports, self.membership)
 
     @cached_property
     def trained(self) -> "Trained":
         """What versions have seen, by dataset."""
-        from tuneloop.store.trained import Trained
+        from tuneloop.store.repositories.trained import Trained
 
         return Trained(
             self.table,
@@ -206,49 +206,49 @@ class App:
     @cached_property
     def exports(self) -> "Exports":
         """The exports of every tenant."""
-        from tuneloop.store.exports import Exports
+        from tuneloop.store.repositories.exports import Exports
 
         return Exports(self.table)
 
     @cached_property
     def membership(self) -> "Membership":
         """Which export made what of which example."""
-        from tuneloop.store.membership import Membership
+        from tuneloop.store.objects.export_members import Membership
 
         return Membership(self.objects)
 
     @cached_property
     def runs(self) -> "Runs":
         """The runs of every tenant."""
-        from tuneloop.store.runs import Runs
+        from tuneloop.store.repositories.runs import Runs
 
         return Runs(self.table)
 
     @cached_property
     def spendings(self) -> "Spendings":
         """The budgets of every tenant, and what is used of them."""
-        from tuneloop.store.spending import Spendings
+        from tuneloop.store.repositories.budgets import Spendings
 
         return Spendings(self.table)
 
     @cached_property
     def models(self) -> "Models":
         """The models of every tenant."""
-        from tuneloop.store.models import Models
+        from tuneloop.store.repositories.models import Models
 
         return Models(self.table)
 
     @cached_property
     def evaluations(self) -> "Evaluations":
         """The evaluations of every tenant."""
-        from tuneloop.store.evaluations import Evaluations
+        from tuneloop.store.repositories.evaluations import Evaluations
 
         return Evaluations(self.table)
 
     @cached_property
     def usage(self) -> "Usage":
         """Usage and feedback counters."""
-        from tuneloop.store.usage import Usage
+        from tuneloop.store.repositories.usage import Usage
 
         return Usage(self.table)
 
@@ -262,7 +262,7 @@ class App:
     @cached_property
     def objects(self) -> "Objects":
         """The data bucket."""
-        from tuneloop.store.objects import Objects
+        from tuneloop.store.objects.bucket import Objects
 
         return Objects(self.client("s3"), _needed(self.settings.bucket, "bucket"))
 
@@ -286,7 +286,7 @@ class App:
     @cached_property
     def provider_rows(self) -> "ProviderRows":
         """The providers that were added to this stage."""
-        from tuneloop.store.providers import ProviderRows
+        from tuneloop.store.repositories.providers import ProviderRows
 
         return ProviderRows(self.table)
 

@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import ClientError
 
-from tuneloop.domain.words import word_in
+from tuneloop.domain.core.redaction import word_in
 
 FRAMES = 8
 NAMESPACE = "Tuneloop"

@@ -7,13 +7,13 @@ libraries, which are imported with it and not before.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tuneloop.domain.providers import BEDROCK, Kind, RegisteredProvider, unknown_provider
-from tuneloop.providers.directory import Providers
+from tuneloop.domain.training.providers import BEDROCK, Kind, RegisteredProvider, unknown_provider
+from tuneloop.providers.registry import Providers
 from tuneloop.settings import Settings
 
 if TYPE_CHECKING:
-    from tuneloop.providers.base import Provider
-    from tuneloop.store.providers import ProviderRows
+    from tuneloop.providers.port import Provider
+    from tuneloop.store.repositories.providers import ProviderRows
 
 
 class KnownProviders:
@@ -44,11 +44,11 @@ def providers_of(
 
     def make(registered: RegisteredProvider) -> "Provider":
         if registered.kind == Kind.BEDROCK:
-            from tuneloop.providers.bedrock import Bedrock, Place  # noqa: PLC0415 - see the module's docstring
+            from tuneloop.providers.bedrock.adapter import Bedrock, Place  # noqa: PLC0415 - see the module's docstring
 
             place = Place(settings.stage, settings.bucket, settings.bedrock_role_arn)
             return Bedrock(registered.name, place, lambda: connect("s3"))
-        from tuneloop.providers.openai_compatible import OpenAICompatible  # noqa: PLC0415
+        from tuneloop.providers.openai.adapter import OpenAICompatible  # noqa: PLC0415
 
         return OpenAICompatible(registered, lambda: secret(registered.key_parameter), settings.origin)
 

@@ -9,8 +9,8 @@ import pytest
 from bench.data import listing, validating
 from bench.data.lines import chat_lines
 from bench.data.measuring import TIKTOKEN
-from tuneloop.inspection import Inspected, inspected
-from tuneloop.validation import Task, validate
+from tuneloop.validation.file_validation import Task, validate
+from tuneloop.validation.line_checks import Inspected, inspected
 
 COUNT = 6000
 

@@ -17,14 +17,14 @@ from tests.contract.lines import LINES, UNSEEN
 from tests.trainer.bedrock import BUCKET, CONVERSATIONS, Bedrock
 from tests.trainer.conftest import aws, bedrock, make_bedrock, make_trainer, trainer
 from tests.trainer.running import BASE, Trainer, client_of, until
-from tuneloop.domain.examples import Split
-from tuneloop.domain.ids import derived_id
-from tuneloop.domain.jobs import JobOrigin, ProviderJob, TrainingFile
-from tuneloop.domain.providers import RegisteredProvider
-from tuneloop.domain.registry import VersionStatus
-from tuneloop.providers import bedrock as on_bedrock
-from tuneloop.providers.base import Hosted, Hosting, JobRequest, Provider
-from tuneloop.providers.openai_compatible import OpenAICompatible
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.ids import derived_id
+from tuneloop.domain.serving.models import VersionStatus
+from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, TrainingFile
+from tuneloop.domain.training.providers import RegisteredProvider
+from tuneloop.providers.bedrock import adapter as on_bedrock
+from tuneloop.providers.openai.adapter import OpenAICompatible
+from tuneloop.providers.port import Hosted, Hosting, JobRequest, Provider
 
 __all__ = ["aws", "bedrock", "make_bedrock", "make_trainer", "trainer"]
 ENDED = ("succeeded", "failed", "cancelled")

@@ -11,10 +11,10 @@ from tests.contract.lines import LINES
 from tests.examples import chat
 from tests.trainer.bedrock import BUCKET, CONVERSATIONS, PROMPTS, Bedrock
 from tests.trainer.running import jsonl
-from tuneloop.domain.errors import ProviderRefused
-from tuneloop.domain.examples import Split
-from tuneloop.domain.jobs import ProviderJob
-from tuneloop.providers.base import JobRequest
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import ProviderRefused
+from tuneloop.domain.training.jobs import ProviderJob
+from tuneloop.providers.port import JobRequest
 
 pytestmark = pytest.mark.parametrize("wire", ["bedrock"], indirect=True)
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}

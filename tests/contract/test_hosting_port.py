@@ -4,9 +4,9 @@ import pytest
 
 from tests.contract.conftest import Wire
 from tests.contract.lines import ANSWERS, WORDS
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.jobs import ProviderJob
-from tuneloop.domain.registry import VersionStatus
+from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
+from tuneloop.domain.serving.models import VersionStatus
+from tuneloop.domain.training.jobs import ProviderJob
 
 QUESTION = [{"role": "user", "content": f"{WORDS[1]}, order 99."}]
 pytestmark = pytest.mark.parametrize("wire", ["bedrock"], indirect=True)

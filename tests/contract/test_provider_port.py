@@ -8,11 +8,11 @@ import pytest
 from tests.contract import test_hosting_port
 from tests.contract.conftest import Wire
 from tests.contract.lines import ANSWERS, WORDS
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.examples import Split
-from tuneloop.domain.file_imports import ImportState
-from tuneloop.domain.jobs import Method, ProviderJob
-from tuneloop.providers.base import JOB_NOT_FOUND, Hosting, Provider
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
+from tuneloop.domain.training.file_imports import ImportState
+from tuneloop.domain.training.jobs import Method, ProviderJob
+from tuneloop.providers.port import JOB_NOT_FOUND, Hosting, Provider
 
 LATEST = 100
 QUESTION: list[dict[str, str]] = [

@@ -17,7 +17,7 @@ from local.stack import LocalStack
 from tests.e2e.test_command import soon
 from tests.examples import chat
 from tests.world import sqs_event
-from tuneloop.domain.limits import LINE_BYTES
+from tuneloop.domain.core.limits import LINE_BYTES
 
 TENANT, DATASET = "aviary", "herons"
 MANY = 60

@@ -20,7 +20,7 @@ from local.demo.scene import Scene
 from local.demo.screen import Screen
 from local.ministack import REGION
 from local.stack import ROOT, LocalStack
-from release.loop import Journey
+from ops.smoke.journey import Journey
 from tests.e2e.conftest import SAMPLE, Command
 from tests.e2e.planting import TENANT, Canary, plant, trained
 from tests.e2e.searching import credentials_of_functions, found_in, places

@@ -15,7 +15,7 @@ from infra.stage import LOCAL
 from tests.e2e.conftest import Command
 from tests.e2e.test_command import soon
 from tests.examples import chat
-from tuneloop.domain.training import TERMINAL, RunStatus
+from tuneloop.domain.training.runs import TERMINAL, RunStatus
 
 RULE = LOCAL.name_of("collect-examples-drops")
 FILES, LINES = 20, 5

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.conftest import Command
-from tuneloop.domain.erasures import subject_hash
-from tuneloop.domain.limits import BODY_BYTES
+from tuneloop.domain.core.limits import BODY_BYTES
+from tuneloop.domain.datasets.erasures import subject_hash
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}  # the gateway hands such bodies over in base64

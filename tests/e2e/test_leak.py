@@ -9,7 +9,7 @@ from tests.e2e.conftest import Command
 from tests.e2e.test_command import soon
 from tests.e2e.test_drops import collected, put
 from tests.examples import chat
-from tuneloop.domain.ids import digest
+from tuneloop.domain.core.ids import digest
 
 ROWS, LEAKED = 150, 40
 ANSWERS = ("card", "refund", "transfer")

@@ -8,7 +8,7 @@ from openai import APIStatusError
 
 from tests.e2e.conftest import Command
 from tests.functions.guide import block, started
-from tuneloop.domain.limits import FILE_BYTES
+from tuneloop.domain.core.limits import FILE_BYTES
 
 ENDS_WITHIN_S = 120
 

@@ -8,8 +8,8 @@ from typing import Any
 from infra.functions import FUNCTIONS
 from infra.stage import LOCAL
 from local.stack import LocalStack
-from release.deployed import Deployed
-from release.pause import is_still, running, start, stop
+from ops.pause import is_still, running, start, stop
+from ops.stage_access import Deployed
 from tests.e2e.conftest import Command
 
 WITHIN_S = 40

@@ -10,7 +10,7 @@ import pytest
 
 from infra.functions import FUNCTIONS
 from local.stack import ROOT
-from tests.release.trial import Trial, trial
+from tests.ops.trial import Trial, trial
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from local.stack import ROOT
 from tests.faults.provider import USD_PER_1M, WIRES
 from tests.faults.scenarios import Found, Theatre
 from tests.faults.world import ground
-from tuneloop.domain.pricing import MILLION
+from tuneloop.domain.core.pricing import MILLION
 
 BUILD = ROOT / "build"
 PARTS = BUILD / "faults"

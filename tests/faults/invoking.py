@@ -24,8 +24,8 @@ from infra.functions import FUNCTIONS
 from tests.world import Context
 from tuneloop.app import app
 from tuneloop.app import utc_now as real_now
-from tuneloop.domain.errors import ProviderUnavailable
-from tuneloop.domain.jobs import ProviderJob
+from tuneloop.domain.core.errors import ProviderUnavailable
+from tuneloop.domain.training.jobs import ProviderJob
 
 PACKAGES = (*(spec.package for spec in FUNCTIONS), "tuneloop")
 KILLED = 137

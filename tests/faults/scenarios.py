@@ -16,8 +16,8 @@ from tests.faults.invoking import Fault, Invoker, Point, Weather
 from tests.faults.loop import Loop, Row, kinds, numbered
 from tests.faults.world import DATASET, Ground, Kept
 from tests.world import BUCKET
-from tuneloop.domain.registry import VersionStatus
-from tuneloop.domain.training import TERMINAL
+from tuneloop.domain.serving.models import VersionStatus
+from tuneloop.domain.training.runs import TERMINAL
 
 QUESTIONS = 150
 AFTER_TRAINING = ("VersionReady", "TrainingRunFinished")  # what the second scenario begins with

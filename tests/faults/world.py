@@ -20,13 +20,13 @@ from local.trainer import START_TIMEOUT_S, Trainer, start_trainer
 from tests.faults.provider import Left, Wire, charge
 from tests.world import BUCKET, ENVIRONMENT, TABLE, build_stage
 from tuneloop.app import app
-from tuneloop.domain.access import Scope
-from tuneloop.domain.exports import export_id
-from tuneloop.domain.policy import DEFAULT
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.datasets.policy import DEFAULT
+from tuneloop.domain.exports.exports import export_id
 from tuneloop.providers.catalog import _catalog as listed
-from tuneloop.store.table import Table
-from tuneloop.store.tenants import Tenants
-from tuneloop.tenancy import create_key
+from tuneloop.store.dynamodb import Table
+from tuneloop.store.repositories.api_keys import create_key
+from tuneloop.store.repositories.tenants import Tenants
 
 DATASET = "support"
 

@@ -19,11 +19,11 @@ import zstandard
 from tests.examples import chat
 from tests.unit.factories import a_dataset, a_drop
 from tuneloop.app import App, utc_now
-from tuneloop.domain.datasets import Dataset, Drop, OnInvalid, Segment
-from tuneloop.domain.erasures import Erased
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.erasures import Erasures
-from tuneloop.store.objects import Objects
+from tuneloop.domain.datasets.datasets import Dataset, Drop, OnInvalid, Segment
+from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.erasures import Erasures
 
 MIB = 1 << 20
 LINE = 10 * MIB
@@ -179,7 +179,7 @@ def main() -> None:
     """Read each of the bombs in a process of its own, made from one that has everything imported."""
     handler: Any = importlib.import_module("collect_examples.handler")
     assert all([handler, App().client("s3"), App().client("dynamodb")])
-    collect = importlib.import_module("collect_examples.collect").collect
+    collect = importlib.import_module("collect_examples.ingest").collect
     for name in BOMBS:
         if not (child := os.fork()):
             read(name, collect)

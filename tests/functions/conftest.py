@@ -17,10 +17,10 @@ from infra.functions import FUNCTIONS
 from tests.functions.front import front
 from tests.world import ENVIRONMENT, World, staged
 from tuneloop.app import app, utc_now
-from tuneloop.domain.ids import digest
+from tuneloop.domain.core.ids import digest
 from tuneloop.observability import logger
-from tuneloop.providers import calls
-from tuneloop.providers.calls import Calls
+from tuneloop.providers.openai import client as provider_client
+from tuneloop.providers.openai.client import Calls
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN_S = 60
@@ -56,7 +56,7 @@ def clients() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Calls, "_client", property(client))
-        patch.setattr(calls, "PAUSE_S", 0.0)
+        patch.setattr(provider_client, "PAUSE_S", 0.0)
         yield
     for each in made.values():
         each.close()

@@ -10,11 +10,11 @@ from tests.functions import steps
 from tests.functions.providers import Interfered
 from tests.world import World
 from tuneloop.app import app
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.registry import Version
+from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
+from tuneloop.domain.serving.models import Version
+from tuneloop.openai_wire.chat import ChatCompletion
 from tuneloop.store import keys
 from tuneloop.store.writes import Save
-from tuneloop.wire.chat import ChatCompletion
 
 EVALUATIONS = "/v1/evaluations"
 GONE = "The provider refused the call: 404 model_not_found."

@@ -7,10 +7,10 @@ from math import inf
 from typing import IO, Any
 
 from tuneloop.app import app
-from tuneloop.domain.errors import ProviderUnavailable
-from tuneloop.domain.jobs import ProviderJob, TrainingFile
-from tuneloop.providers.base import JobRequest
-from tuneloop.wire.chat import ChatCompletion
+from tuneloop.domain.core.errors import ProviderUnavailable
+from tuneloop.domain.training.jobs import ProviderJob, TrainingFile
+from tuneloop.openai_wire.chat import ChatCompletion
+from tuneloop.providers.port import JobRequest
 
 
 class Killed(BaseException):

@@ -12,14 +12,14 @@ from infra.functions import FUNCTIONS
 from tests.functions import steps
 from tests.world import BUCKET, World, invoke
 from tuneloop.app import app, utc_now
-from tuneloop.domain.access import ApiKey, Scope, key_hash
-from tuneloop.domain.datasets import Drop
-from tuneloop.domain.erasures import subject_erasure
-from tuneloop.domain.evaluation import Evaluation
+from tuneloop.domain.core.access import ApiKey, Scope, key_hash
+from tuneloop.domain.datasets.datasets import Drop
+from tuneloop.domain.datasets.erasures import subject_erasure
+from tuneloop.domain.evaluation.evaluations import Evaluation
 from tuneloop.domain.events import DatasetSettled
-from tuneloop.domain.exports import Export
-from tuneloop.domain.providers import BEDROCK
-from tuneloop.domain.training import ControlledRun, RunStatus
+from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.training.providers import BEDROCK
+from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store import keys
 from tuneloop.store.writes import Announce, Remove, Save
 

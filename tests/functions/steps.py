@@ -10,8 +10,8 @@ from typing import Any
 from tests.examples import chat
 from tests.world import Answer, World
 from tuneloop.app import app, utc_now
-from tuneloop.domain.evaluation import Evaluation
-from tuneloop.domain.verification import confirmed
+from tuneloop.domain.evaluation.evaluations import Evaluation
+from tuneloop.domain.serving.verification import confirmed
 
 SUPPORT = Path(__file__).resolve().parents[2] / "local" / "data" / "support.jsonl"
 BASE_MODEL = "tuneloop-linear-1"

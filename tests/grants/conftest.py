@@ -7,7 +7,7 @@ import pytest
 
 from infra.stage import LOCAL
 from local.stack import ROOT, LocalStack
-from release.loop import Journey
+from ops.smoke.journey import Journey
 from tests.grants.roles import Grant
 from tests.grants.stage import Stage
 

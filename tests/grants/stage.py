@@ -18,22 +18,22 @@ from infra.stage import LOCAL
 from local.stack import ROOT, LocalStack
 from tests.hearing import hear_the_bus
 from tuneloop.app import utc_now
-from tuneloop.domain.access import Scope
-from tuneloop.store.contents import Contents
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.erasures import Erasures
-from tuneloop.store.evaluations import Evaluations
-from tuneloop.store.exports import Exports
-from tuneloop.store.generations import Generations
-from tuneloop.store.models import Models
-from tuneloop.store.objects import Objects
+from tuneloop.domain.core.access import Scope
+from tuneloop.store.dynamodb import Table
+from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.outbox import Outbox
-from tuneloop.store.reviews import Reviews
-from tuneloop.store.runs import Runs
-from tuneloop.store.table import Table
-from tuneloop.store.tenants import Tenants
-from tuneloop.store.usage import Usage
-from tuneloop.tenancy import create_key
+from tuneloop.store.repositories.api_keys import create_key
+from tuneloop.store.repositories.contents import Contents
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.erasures import Erasures
+from tuneloop.store.repositories.evaluations import Evaluations
+from tuneloop.store.repositories.exports import Exports
+from tuneloop.store.repositories.generations import Generations
+from tuneloop.store.repositories.models import Models
+from tuneloop.store.repositories.reviews import Reviews
+from tuneloop.store.repositories.runs import Runs
+from tuneloop.store.repositories.tenants import Tenants
+from tuneloop.store.repositories.usage import Usage
 
 ANSWER_S = 60
 DELETED_AT_ONCE = 25

@@ -4,9 +4,9 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from collect_examples.collect import collect
-from collect_examples.register import register
-from collect_examples.shapes import NewDataset
+from collect_examples.create_dataset import register
+from collect_examples.ingest import collect
+from collect_examples.views import NewDataset
 from evaluate.request import request_evaluation
 from export_data.freeze import freeze
 from infra.stage import LOCAL
@@ -14,14 +14,14 @@ from launch_finetune.request import request_run
 from tests.examples import chat
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
-from tuneloop.domain.datasets import Dataset, Drop
-from tuneloop.domain.evaluation import FEWEST_ROWS, Evaluation, Intent
+from tuneloop.domain.datasets.datasets import Dataset, Drop
+from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS, Evaluation, Intent
 from tuneloop.domain.events import DatasetSettled
-from tuneloop.domain.exports import Export
-from tuneloop.domain.registry import Version, new_model
-from tuneloop.domain.training import ControlledRun
-from tuneloop.store.membership import Membership
-from tuneloop.store.trained import Trained
+from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.serving.models import Version, new_model
+from tuneloop.domain.training.runs import ControlledRun
+from tuneloop.store.objects.export_members import Membership
+from tuneloop.store.repositories.trained import Trained
 
 NAME = "support"
 SPLITS = {"train": 12, "validation": 2, "test": FEWEST_ROWS}  # fewer test rows would be asked of nobody

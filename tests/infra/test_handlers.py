@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from infra.functions import FunctionSpec
-from tuneloop.triggers import Function
+from tuneloop.runtime.entry_point import Function
 
 
 def handler_of(spec: FunctionSpec) -> Function:
@@ -42,7 +42,7 @@ def test_a_handler_answers_its_row_s_routes_and_no_other(spec: FunctionSpec) -> 
 def test_a_function_without_routes_imports_nothing_that_answers_them(spec: FunctionSpec) -> None:
     if spec.routes:
         return
-    code = f"import sys, {spec.package}.handler; sys.exit('tuneloop.http' in sys.modules)"
+    code = f"import sys, {spec.package}.handler; sys.exit('tuneloop.api.router' in sys.modules)"
     root = Path(__file__).parents[2]
     environment = {"PYTHONPATH": f"{root / 'shared'}:{root / 'functions'}"}
 

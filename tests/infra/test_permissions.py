@@ -9,7 +9,7 @@ from infra.functions import FUNCTIONS, FunctionSpec, objects_at
 from tests.infra.conftest import OWN, Synthesize
 from tests.infra.machinery import TRACER, machinery_of, user_of
 from tests.infra.template import Template, as_list
-from tuneloop.store.fingerprints import fingerprints_key
+from tuneloop.store.objects.fingerprints import fingerprints_key
 
 pytestmark = pytest.mark.xdist_group("infra")
 

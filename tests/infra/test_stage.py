@@ -15,7 +15,7 @@ from infra.stage import LOCAL, ROOT, stage_named
 from tests.infra.conftest import OWN
 from tests.infra.template import Template
 from tests.infra.test_permissions import construct_of
-from trainer.state.models import BASE_MODELS
+from trainer.storage.models import BASE_MODELS
 
 pytestmark = pytest.mark.xdist_group("infra")
 

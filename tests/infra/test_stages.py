@@ -10,7 +10,7 @@ from aws_cdk import App
 
 from infra.app import build
 from infra.stage import LOCAL, PROD, PYTHON, SETTINGS, Stage, read_settings, settings_file, stage_named
-from release.checks import OLDEST_BOOTSTRAP
+from ops.deploy_checks import OLDEST_BOOTSTRAP
 from tests.infra.template import Template
 
 pytestmark = pytest.mark.xdist_group("infra")

@@ -6,7 +6,7 @@ import pytest
 
 from infra.functions import FUNCTIONS
 from tests.infra.template import Template, as_list
-from tuneloop.domain.limits import QUEUE_TRIES
+from tuneloop.domain.core.limits import QUEUE_TRIES
 
 pytestmark = pytest.mark.xdist_group("infra")
 

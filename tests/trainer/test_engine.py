@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from tests.trainer.running import intents
-from trainer.engine.choosing import learner_for, load_model
 from trainer.engine.examples import Example, Reply, examples_in
-from trainer.engine.learning import Learner, Plan, steps
 from trainer.engine.linear import LinearLearner
-from trainer.engine.neighbour_learner import NeighbourLearner
+from trainer.engine.neighbour_training import NeighbourLearner
+from trainer.engine.selection import learner_for, load_model
 from trainer.engine.text import Question, Turn, question_in
+from trainer.engine.training import Learner, Plan, steps
 from trainer.engine.vocabulary import Vocabulary
-from trainer.work.keeping import keep, restore
+from trainer.jobs.checkpoints import keep, restore
 
 PLAN = Plan(epochs=6, batch_size=8, rate_multiplier=1.0, seed=5)
 LEARNERS = pytest.mark.parametrize("make", [LinearLearner, NeighbourLearner])

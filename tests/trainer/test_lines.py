@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from tests.trainer.running import intents
 from trainer.engine.examples import examples_in
-from trainer.lines import fault_in
-from trainer.tokens import tokens_in_line
+from trainer.engine.tokens import tokens_in_line
+from trainer.jobs.training_lines import fault_in
 
 SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=5)
 VALUES = st.recursive(

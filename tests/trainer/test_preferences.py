@@ -10,11 +10,11 @@ from openai.types.fine_tuning import FineTuningJob
 
 from tests.trainer.running import BASE, PROMPT, TOPICS, ask, ended, intents, upload
 from trainer.engine.examples import Reply, examples_in
-from trainer.engine.learning import Plan, steps
 from trainer.engine.linear import LinearLearner, LinearModel
 from trainer.engine.pairs import Pair, pair_in
 from trainer.engine.preferences import PreferenceLearner
 from trainer.engine.text import Question
+from trainer.engine.training import Plan, steps
 
 
 def preferences(count: int, *, seed: int = 0) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ import pytest
 from openai import APIStatusError, BadRequestError, NotFoundError, OpenAI
 
 from tests.trainer.running import BASE, ended, intents, jsonl
-from trainer.state.rows import Rows
-from trainer.state.uploads import Uploads
-from tuneloop.wire.uploads import PART_LIMIT_BYTES, Upload
+from trainer.storage.rows import Rows
+from trainer.storage.uploads import Uploads
+from tuneloop.openai_wire.uploads import PART_LIMIT_BYTES, Upload
 
 CONTENT = jsonl(intents(50))
 HALF = len(CONTENT) // 2

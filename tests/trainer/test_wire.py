@@ -4,12 +4,12 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from tuneloop.wire import sse
-from tuneloop.wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice, chunks_of
-from tuneloop.wire.errors import ErrorBody, error_body, first_fault
-from tuneloop.wire.fine_tuning import FineTuningJob, JobRequest
-from tuneloop.wire.models import ModelList
-from tuneloop.wire.usage import CompletionUsage
+from tuneloop.openai_wire import sse
+from tuneloop.openai_wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice, chunks_of
+from tuneloop.openai_wire.errors import ErrorBody, error_body, first_fault
+from tuneloop.openai_wire.fine_tuning import FineTuningJob, JobRequest
+from tuneloop.openai_wire.models import ModelList
+from tuneloop.openai_wire.usage import CompletionUsage
 
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "hi", "odd": 1}], "logit_bias": {}, "odd": [1]}
 
@@ -109,9 +109,9 @@ def test_hyperparameters_are_found_in_both_spellings() -> None:
 
 
 def test_the_chat_shapes_import_nothing_but_pydantic() -> None:
-    code = "import sys, tuneloop.wire.chat, tuneloop.wire.errors; print(*sys.modules)"
+    code = "import sys, tuneloop.openai_wire.chat, tuneloop.openai_wire.errors; print(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
     assert not {"openai", "boto3", "numpy", "fastapi", "orjson"} & set(loaded)
-    assert "tuneloop.wire.fine_tuning" not in loaded
+    assert "tuneloop.openai_wire.fine_tuning" not in loaded

@@ -7,15 +7,15 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.examples import chat
-from tuneloop.domain.datasets import Dataset, Drop, OnDrop, Segment
-from tuneloop.domain.evaluation import Answered, Evaluation
-from tuneloop.domain.examples import Example, Split, read_example
-from tuneloop.domain.exports import Export, ExportFile
-from tuneloop.domain.ids import digest
-from tuneloop.domain.jobs import ProviderJob
-from tuneloop.domain.registry import Deployment, Version
-from tuneloop.domain.training import ControlledRun
-from tuneloop.domain.usage import UsageBatch, UsageRecord
+from tuneloop.domain.chat.examples import Example, Split, read_example
+from tuneloop.domain.core.ids import digest
+from tuneloop.domain.datasets.datasets import Dataset, Drop, OnDrop, Segment
+from tuneloop.domain.evaluation.evaluations import Answered, Evaluation
+from tuneloop.domain.exports.exports import Export, ExportFile
+from tuneloop.domain.serving.models import Deployment, Version
+from tuneloop.domain.serving.usage import UsageBatch, UsageRecord
+from tuneloop.domain.training.jobs import ProviderJob
+from tuneloop.domain.training.runs import ControlledRun
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

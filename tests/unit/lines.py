@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.unit.factories import JSON
-from tuneloop.domain.messages import ROLES
+from tuneloop.domain.chat.messages import ROLES
 
 
 def either(usual: Any, odd: Any = JSON, one_in: int = 40) -> Any:

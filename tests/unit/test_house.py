@@ -9,7 +9,7 @@ import pytest
 from infra.functions import FUNCTIONS, FunctionSpec
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("shared", "functions", "trainer", "infra", "local", "release", "checks")
+CODE = ("shared", "functions", "trainer", "infra", "local", "ops")
 # What is as short as code: who looks for a test or a measurement reads it the same way.
 BESIDE = ("tests", "bench")
 # Longer than this, a file holds more than one concept and a function can't be read in one sitting. There are no
@@ -46,7 +46,7 @@ def test_a_function_has_one_name_everywhere(spec: FunctionSpec) -> None:
     package = spec.package
 
     assert (ROOT / "functions" / package / "handler.py").is_file()
-    assert (ROOT / "tests" / "functions" / f"test_{package}.py").is_file()
+    assert (ROOT / "tests" / "functions" / package / f"test_{package}.py").is_file()
     assert list((ROOT / "events").glob(f"{package}.*.json"))
 
 
@@ -57,8 +57,8 @@ def test_no_function_folder_is_missing_from_the_table() -> None:
 
 
 def test_one_module_says_what_a_run_is_billed_for() -> None:
-    inside = {"training_costs.py", "offers.py"}
+    inside = {"training/costs.py", "training/model_offers.py"}
 
-    multiplying = {path.name for path in files() if "epochs_of(" in path.read_text("utf-8")}
+    multiplying = {"/".join(path.parts[-2:]) for path in files() if "epochs_of(" in path.read_text("utf-8")}
 
-    assert multiplying <= inside, "use `training_costs.billable_of`: an estimate and a bill must not differ"
+    assert multiplying <= inside, "use `costs.billable_of`: an estimate and a bill must not differ"

@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from tuneloop.domain.errors import NotFound
+from tuneloop.domain.core.errors import NotFound
 from tuneloop.observability import NAMESPACE, SERVICE, count, flush, kind_of, metrics
 
 

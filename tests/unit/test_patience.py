@@ -11,9 +11,9 @@ from botocore.exceptions import ReadTimeoutError
 
 from complete_chat.routes import COUNTING_S
 from tuneloop import app as composition
+from tuneloop.api.router import ANSWER_WITHIN_S
 from tuneloop.app import PATIENCE, TRIES, App, Patience
-from tuneloop.domain.errors import OutOfTime
-from tuneloop.http import ANSWER_WITHIN_S
+from tuneloop.domain.core.errors import OutOfTime
 
 READ_S = 0.1
 

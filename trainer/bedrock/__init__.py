@@ -1,0 +1,1 @@
+"""The part of Amazon Bedrock's wire that the adapter uses."""

@@ -7,16 +7,16 @@ from typing import Any
 
 import orjson
 
-from trainer.bedrock import deployments, models
-from trainer.bedrock.asking import Asking
-from trainer.bedrock.bases import base_named
-from trainer.bedrock.names import DEPLOYMENT, MODEL
-from trainer.bedrock.refusals import NOT_FOUND, NOT_READY, AwsRefusalError, invalid, not_found
-from trainer.bedrock.turns import blocks_of, chat_messages
-from trainer.engine.answering import Model
-from trainer.serving import complete
-from trainer.state.models import BASE_MODELS
-from tuneloop.wire.chat import ChatCompletion, ChatRequest
+from trainer.bedrock import custom_models, deployments
+from trainer.bedrock.arns import DEPLOYMENT, MODEL
+from trainer.bedrock.base_models import base_named
+from trainer.bedrock.errors import NOT_FOUND, NOT_READY, AwsRefusalError, invalid, not_found
+from trainer.bedrock.messages import blocks_of, chat_messages
+from trainer.bedrock.request_context import Asking
+from trainer.completions import complete
+from trainer.engine.model import Model
+from trainer.storage.models import BASE_MODELS
+from tuneloop.openai_wire.chat import ChatCompletion, ChatRequest
 
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 _BLOCKS = frozenset({"text", "toolUse", "toolResult"})
@@ -102,7 +102,7 @@ def _model_named(asking: Asking, identifier: str) -> str:
     deployment = deployments.find(asking, identifier)
     if deployments.status_of(asking, deployment) != deployments.ACTIVE:
         raise AwsRefusalError(NOT_READY, "The deployment is not active yet.")
-    return models.find(asking, deployments.served_by(asking, deployment))[1]
+    return custom_models.find(asking, deployments.served_by(asking, deployment))[1]
 
 
 def _loaded(asking: Asking, model_id: str) -> Model:

@@ -8,19 +8,19 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.bedrock import models
-from trainer.bedrock.asking import Asking
-from trainer.bedrock.names import account_in, deployment_arn, new_id
+from trainer.bedrock import custom_models
+from trainer.bedrock.arns import account_in, deployment_arn, new_id
+from trainer.bedrock.errors import invalid, not_found
 from trainer.bedrock.pages import Row, moment, page_of
-from trainer.bedrock.refusals import invalid, not_found
-from trainer.state.bedrock import Deployment
+from trainer.bedrock.request_context import Asking
+from trainer.storage.bedrock import Deployment
 
 CREATING, ACTIVE = "Creating", "Active"
 
 
 def create(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
     """Begin a deployment; asking again with the same token gives the same one."""
-    one, _ = models.find(asking, request["modelArn"])
+    one, _ = custom_models.find(asking, request["modelArn"])
     deployment_id = new_id()
     made = Deployment(
         id=deployment_id,
@@ -108,7 +108,7 @@ def _row(asking: Asking, one: Deployment) -> Row:
 
 def update(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
     """Put another custom model behind a deployment."""
-    behind, _ = models.find(asking, request["modelArn"])
+    behind, _ = custom_models.find(asking, request["modelArn"])
     with asking.home.rows.transaction():
         one = find(asking, request["customModelDeploymentIdentifier"])
         if not asking.has_settled(one):

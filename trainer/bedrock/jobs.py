@@ -5,16 +5,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.bedrock import storage
-from trainer.bedrock.asking import Asking
-from trainer.bedrock.bases import Base, base_named
-from trainer.bedrock.names import account_in, base_arn, job_arn, model_arn, new_id
+from trainer.bedrock import s3
+from trainer.bedrock.arns import account_in, base_arn, job_arn, model_arn, new_id
+from trainer.bedrock.base_models import Base, base_named
+from trainer.bedrock.errors import conflict, invalid, not_found
+from trainer.bedrock.job_status import losses, phases, status_of
 from trainer.bedrock.pages import Row, moment, page_of
-from trainer.bedrock.progress import losses, phases, status_of
-from trainer.bedrock.refusals import conflict, invalid, not_found
-from trainer.state.bedrock import Customization
-from trainer.state.models import BASE_MODELS
-from tuneloop.wire.fine_tuning import OPEN_STATUSES, FineTuningJob
+from trainer.bedrock.request_context import Asking
+from trainer.storage.bedrock import Customization
+from trainer.storage.models import BASE_MODELS
+from tuneloop.openai_wire.fine_tuning import OPEN_STATUSES, FineTuningJob
 
 FINE_TUNING = "FINE_TUNING"
 _NOT_HERE = ("customModelKmsKeyId", "vpcConfig", "customizationConfig")
@@ -37,7 +37,7 @@ def create(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
         hyperparameters=base.for_the_engine(customization.hyperparameters),
         seed=secrets.randbelow(2**31),
     )
-    storage.check_access(customization)
+    s3.check_access(customization)
     with asking.home.rows.transaction():
         before = _asked_before(asking, request)
         if before is None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from trainer.bedrock.refusals import invalid
+from trainer.bedrock.errors import invalid
 
 ROWS_PER_PAGE = 100
 

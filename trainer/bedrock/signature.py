@@ -7,7 +7,7 @@ The trainer knows nobody's secret, so it can't verify a signature: it checks tha
 import re
 from typing import NamedTuple
 
-from trainer.bedrock.refusals import DENIED, AwsRefusalError
+from trainer.bedrock.errors import DENIED, AwsRefusalError
 
 _SIGNED = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/,\s]+)/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)"

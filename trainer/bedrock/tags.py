@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from trainer.bedrock.asking import Asking
-from trainer.bedrock.names import id_in
-from trainer.bedrock.refusals import not_found
+from trainer.bedrock.arns import id_in
+from trainer.bedrock.errors import not_found
+from trainer.bedrock.request_context import Asking
 
 
 def list_tags(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:

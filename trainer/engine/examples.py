@@ -11,7 +11,7 @@ from typing import Any, Self
 import orjson
 
 from trainer.engine.text import Question, Turn, question_in
-from tuneloop.wire.chat import text_of
+from tuneloop.openai_wire.chat import text_of
 
 
 @dataclass(frozen=True, slots=True)

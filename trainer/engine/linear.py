@@ -10,10 +10,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from trainer.engine.artefact import Artefact
+from trainer.engine.artifact import Artefact
 from trainer.engine.examples import Example, Reply
-from trainer.engine.learning import MEAN_ACCURACY, Arrays, Rows, Score
 from trainer.engine.text import Question, Turn, question_in
+from trainer.engine.training import MEAN_ACCURACY, Arrays, Rows, Score
 from trainer.engine.vocabulary import Floats, Vocabulary
 
 MAX_WEIGHTS = 20_000_000

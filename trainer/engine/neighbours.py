@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from trainer.engine.artefact import Artefact
+from trainer.engine.artifact import Artefact
 from trainer.engine.examples import Reply
 from trainer.engine.text import Turn, question_in
 from trainer.engine.vocabulary import Floats, Vocabulary

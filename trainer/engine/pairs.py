@@ -6,7 +6,7 @@ from typing import Any
 
 from trainer.engine.examples import Reply
 from trainer.engine.text import Question, Turn, question_in
-from tuneloop.wire.chat import text_of
+from tuneloop.openai_wire.chat import text_of
 
 
 @dataclass(frozen=True, slots=True)

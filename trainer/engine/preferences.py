@@ -15,9 +15,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from trainer.engine.learning import Arrays, Rows, Score
 from trainer.engine.linear import BIAS_RATE, MAX_WEIGHTS, LinearModel, narrowed
 from trainer.engine.pairs import Pair
+from trainer.engine.training import Arrays, Rows, Score
 from trainer.engine.vocabulary import Floats, Vocabulary
 
 AUTO_BETA = 0.1

@@ -6,7 +6,7 @@ What operators do with AWS credentials (keys, drops) goes to AWS; what apps may 
 import sys
 
 from tuneloop.cli.region import agree_on_region
-from tuneloop.domain.errors import TuneloopError
+from tuneloop.domain.core.errors import TuneloopError
 
 OFFLINE = {"validate", "estimate", "convert"}  # what neither AWS nor the API is loaded for
 EXTRA = {"rich", "typer"}  # what the extra `cli` brings

@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import httpx2
 
-from tuneloop.domain.addresses import url_fault
-from tuneloop.domain.errors import Busy, InvalidInput, OutOfTime, ProviderUnavailable, TuneloopError
-from tuneloop.domain.training import TERMINAL, RunStatus
+from tuneloop.domain.core.addresses import url_fault
+from tuneloop.domain.core.errors import Busy, InvalidInput, OutOfTime, ProviderUnavailable, TuneloopError
+from tuneloop.domain.training.runs import TERMINAL, RunStatus
 
 TIMEOUT_S = 35.0
 # A function that starts cold on a busy account may answer too late once, hardly ever twice; who waits at a terminal is

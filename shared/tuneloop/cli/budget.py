@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from tuneloop.cli.stage import StageOption, spendings, tenants
-from tuneloop.domain.errors import InvalidInput, NotFound
-from tuneloop.domain.limits import RUN_USD
-from tuneloop.domain.numbers import decimal_in
-from tuneloop.domain.spending import month_of, usd
+from tuneloop.domain.core.errors import InvalidInput, NotFound
+from tuneloop.domain.core.limits import RUN_USD
+from tuneloop.domain.core.numbers import decimal_in
+from tuneloop.domain.training.budgets import month_of, usd
 
 CENT = Decimal("0.01")
 TenantArgument = Annotated[str, typer.Argument(help="The tenant.")]

@@ -10,11 +10,11 @@ import orjson
 import typer
 
 from tuneloop.cli.reading import FileArgument, SettingsOption, examples_of, offline, refuse, settings_in
-from tuneloop.domain.conversions import WHY, Conversion, Format, pair_of
-from tuneloop.domain.examples import OTHER_ANSWER, Example, JsonObject
-from tuneloop.domain.tables import BESIDE, Unreadable
-from tuneloop.files import Settings
-from tuneloop.store.unpacking import PACKED
+from tuneloop.domain.chat.examples import OTHER_ANSWER, Example, JsonObject
+from tuneloop.domain.datasets.csv_reader import BESIDE, Unreadable
+from tuneloop.domain.exports.conversions import WHY, Conversion, Format, pair_of
+from tuneloop.validation.decompress import PACKED
+from tuneloop.validation.local_files import Settings
 
 ENDINGS = (*PACKED, ".jsonl", ".csv")  # from the last on
 INVALID = "invalid"

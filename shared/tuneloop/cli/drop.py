@@ -10,9 +10,9 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from tuneloop.cli.stage import StageOption, bucket, tenants
-from tuneloop.domain.drop_paths import parse_drop_path
-from tuneloop.domain.errors import NotFound
-from tuneloop.domain.examples import Split
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import NotFound
+from tuneloop.domain.datasets.drop_paths import parse_drop_path
 
 FileArgument = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, help="JSONL or CSV, or packed as .gz, .zst.")

@@ -7,13 +7,12 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from tuneloop.cli.estimate_table import show
+from tuneloop.cli.file_statistics import FileCount
 from tuneloop.cli.numbers import whole_option
 from tuneloop.cli.reading import SettingsOption, in_words, kept, refuse, settings_in
-from tuneloop.domain.counts import exclusions_in
-from tuneloop.domain.estimates import COUNTED_ERROR, Basis, Estimate, estimate
-from tuneloop.domain.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
-from tuneloop.file_statistics import FileCount
-from tuneloop.files import Settings
+from tuneloop.domain.core.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
+from tuneloop.domain.exports.example_counts import exclusions_in
+from tuneloop.domain.training.estimates import COUNTED_ERROR, Basis, Estimate, estimate
 from tuneloop.providers.catalog import (
     RECOMMENDED,
     TrainingPlace,
@@ -26,7 +25,8 @@ from tuneloop.providers.catalog import (
     price_of,
     providers,
 )
-from tuneloop.validation import Task, validate
+from tuneloop.validation.file_validation import Task, validate
+from tuneloop.validation.local_files import Settings
 
 # Of an example that nobody has described: a system prompt, a question and an answer of a few sentences each.
 ASSUMED_TOKENS = 300

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Column, Table
 
-from tuneloop.domain.estimates import Estimate, ImageTokens, UsdRange
+from tuneloop.domain.training.estimates import Estimate, ImageTokens, UsdRange
 from tuneloop.providers.catalog import ANY_MODEL
 
 # Characters of a line. Notes stand between the lines of the table, so an estimate is one line on a narrow terminal too,

@@ -9,9 +9,9 @@ from rich.table import Column, Table
 
 from tuneloop.cli.screen import screen
 from tuneloop.cli.stage import StageOption, tenants
-from tuneloop.domain.access import Scope
-from tuneloop.domain.errors import NotFound
-from tuneloop.tenancy import create_key
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.core.errors import NotFound
+from tuneloop.store.repositories.api_keys import create_key
 
 commands = typer.Typer(help="API keys of a tenant, with your AWS credentials.", no_args_is_help=True)
 TenantArgument = Annotated[str, typer.Argument(help="The tenant; it is made if there is none of that name.")]

@@ -12,10 +12,10 @@ from rich.live import Live
 
 from tuneloop.cli.api import ApiClient
 from tuneloop.cli.progress import RunProgress
-from tuneloop.domain.errors import Conflict, InvalidInput
-from tuneloop.domain.estimates import Basis, Estimate, estimate
-from tuneloop.domain.evaluation import FEWEST_ROWS
-from tuneloop.domain.images import ImageUnits
+from tuneloop.domain.chat.images import ImageUnits
+from tuneloop.domain.core.errors import Conflict, InvalidInput
+from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
+from tuneloop.domain.training.estimates import Basis, Estimate, estimate
 from tuneloop.providers.catalog import TrainingPlace, dated_name, price_of
 
 PAGE = 100

@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from tuneloop.domain.numbers import whole_in
+from tuneloop.domain.core.numbers import whole_in
 
 
 def whole_option(least: int, most: int | None = None, text: str | None = None) -> Any:

@@ -19,10 +19,10 @@ from rich.table import Column, Table
 
 from tuneloop.cli.screen import screen
 from tuneloop.cli.stage import StageOption, is_emulated, models, own_provider, own_providers, providers, runs, tenants
-from tuneloop.domain.addresses import without_user
-from tuneloop.domain.errors import Conflict, InvalidInput, NotFound
-from tuneloop.domain.ids import checked_name
-from tuneloop.domain.providers import (
+from tuneloop.domain.core.addresses import without_user
+from tuneloop.domain.core.errors import Conflict, InvalidInput, NotFound
+from tuneloop.domain.core.ids import checked_name
+from tuneloop.domain.training.providers import (
     BEDROCK,
     Kind,
     RegisteredProvider,

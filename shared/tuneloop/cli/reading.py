@@ -10,12 +10,12 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
-from tuneloop.domain.diagnosis import BYTE_ORDER_MARK, problem_of_start
-from tuneloop.domain.examples import Example, Problem
-from tuneloop.domain.shaping import read_record
-from tuneloop.domain.tables import Unreadable
-from tuneloop.files import FAULTS, Settings, problem_of, records_of
-from tuneloop.parsing import isolated
+from tuneloop.domain.chat.examples import Example, Problem
+from tuneloop.domain.datasets.csv_reader import Unreadable
+from tuneloop.domain.datasets.file_diagnosis import BYTE_ORDER_MARK, problem_of_start
+from tuneloop.domain.datasets.records import read_record
+from tuneloop.validation.line_parser import isolated
+from tuneloop.validation.local_files import FAULTS, Settings, problem_of, records_of
 
 UNUSABLE = 2  # the exit status for a file of which nothing can be made
 

@@ -9,9 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tuneloop.domain.examples import Problem
-from tuneloop.domain.warnings import FileWarning
-from tuneloop.findings import Report
+from tuneloop.domain.chat.examples import Problem
+from tuneloop.domain.datasets.file_warnings import FileWarning
+from tuneloop.validation.report import Report
 
 NUMBERS = re.compile(r"\d+")
 KINDS_SHOWN = 12

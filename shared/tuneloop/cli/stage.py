@@ -7,15 +7,15 @@ from typing import Annotated, Any
 import boto3
 import typer
 
-from tuneloop.domain.errors import NotFound
-from tuneloop.domain.providers import BEDROCK, LOCAL_STAGE
-from tuneloop.store.datasets import Datasets
-from tuneloop.store.models import Models
-from tuneloop.store.providers import ProviderRows
-from tuneloop.store.runs import Runs
-from tuneloop.store.spending import Spendings
-from tuneloop.store.table import Table
-from tuneloop.store.tenants import Tenants
+from tuneloop.domain.core.errors import NotFound
+from tuneloop.domain.training.providers import BEDROCK, LOCAL_STAGE
+from tuneloop.store.dynamodb import Table
+from tuneloop.store.repositories.budgets import Spendings
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.models import Models
+from tuneloop.store.repositories.providers import ProviderRows
+from tuneloop.store.repositories.runs import Runs
+from tuneloop.store.repositories.tenants import Tenants
 
 StageOption = Annotated[str, typer.Option("--stage", envvar="TUNELOOP_STAGE", help="The deployed stage to work on.")]
 

@@ -15,10 +15,10 @@ from rich.text import Text
 from tuneloop.cli.numbers import whole_option
 from tuneloop.cli.reading import UNUSABLE, FileArgument, SettingsOption, offline, refuse, settings_in
 from tuneloop.cli.report import show
-from tuneloop.domain.examples import Problem
-from tuneloop.findings import ERRORS_KEPT, Report
+from tuneloop.domain.chat.examples import Problem
 from tuneloop.providers.catalog import named_models, places_of, providers
-from tuneloop.validation import TOKEN_LIMIT, Format, Task, validate
+from tuneloop.validation.file_validation import TOKEN_LIMIT, Format, Task, validate
+from tuneloop.validation.report import ERRORS_KEPT, Report
 
 INVALID = 1
 LARGE_BYTES = 16 << 20  # from which on a second process is worth its start

@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from tuneloop.domain.estimates import UsdRange
-from tuneloop.domain.ids import Name
-from tuneloop.domain.offers import Successor
-from tuneloop.domain.overfitting import Overfitting
-from tuneloop.domain.pricing import Usd
-from tuneloop.domain.training import ControlledRun, RunStatus
-from tuneloop.domain.verdicts import Verdict
+from tuneloop.domain.core.ids import Name
+from tuneloop.domain.core.pricing import Usd
+from tuneloop.domain.evaluation.verdicts import Verdict
+from tuneloop.domain.training.estimates import UsdRange
+from tuneloop.domain.training.model_offers import Successor
+from tuneloop.domain.training.overfitting import Overfitting
+from tuneloop.domain.training.runs import ControlledRun, RunStatus
 
 SOURCE = "tuneloop"
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tuneloop.domain.json_values import replace_halves
-from tuneloop.wire.chat import ChatChunk, ChatCompletion
+from tuneloop.domain.core.json_values import replace_halves
+from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion
 
 
 def completion_in(fields: Mapping[str, Any]) -> ChatCompletion:

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from tuneloop.domain.capabilities import Capabilities, Range
-from tuneloop.domain.jobs import Method, RunError
-from tuneloop.domain.offers import Offer
-from tuneloop.domain.registry import base_in
-from tuneloop.domain.words import model_in
+from tuneloop.domain.core.redaction import model_in
+from tuneloop.domain.serving.models import base_in
+from tuneloop.domain.training.capabilities import Capabilities, Range
+from tuneloop.domain.training.jobs import Method, RunError
+from tuneloop.domain.training.model_offers import Offer
 
 ANY_MODEL = "*"
 # Bedrock names a base model by its maker and a dot (`amazon.nova-micro-v1:0`). What begins with this one is trained by

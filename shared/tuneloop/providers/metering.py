@@ -1,7 +1,7 @@
 """Metering: the tokens of an answer, as far as its provider told them."""
 
-from tuneloop.domain.pricing import CallTokens
-from tuneloop.wire.usage import CompletionUsage
+from tuneloop.domain.core.pricing import CallTokens
+from tuneloop.openai_wire.usage import CompletionUsage
 
 
 def tokens_of(usage: CompletionUsage | None) -> CallTokens:

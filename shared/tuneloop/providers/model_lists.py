@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.providers.base import Provider
+from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
+from tuneloop.providers.port import Provider
 
 # A caller waits for it: a list comes within a second, and a door has to answer within 25.
 ASKING_S = 3.0

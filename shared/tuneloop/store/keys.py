@@ -49,7 +49,7 @@ The index `by_time` lists a tenant's things newest first; its partition starts w
 from datetime import datetime
 from typing import NamedTuple
 
-from tuneloop.domain.ids import digest
+from tuneloop.domain.core.ids import digest
 
 SWEEP = "sweep"
 BY_TIME = "by_time"

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from tuneloop.domain.events import AnyEvent
 from tuneloop.store import keys
+from tuneloop.store.items import Item, attributes_of, to_item
 from tuneloop.store.keys import Key
-from tuneloop.store.rows import Item, attributes_of, to_item
 
 EVENTS_KEPT = timedelta(days=30)
 

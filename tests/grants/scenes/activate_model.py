@@ -3,8 +3,8 @@
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
-from tuneloop.domain.hosting import failed
-from tuneloop.domain.registry import VersionStatus
+from tuneloop.domain.serving.hosting import failed
+from tuneloop.domain.serving.models import VersionStatus
 
 ACTIVATE = "activate-model"
 

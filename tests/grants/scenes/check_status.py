@@ -8,9 +8,9 @@ from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
-from tuneloop.domain.providers import webhook_parameter
-from tuneloop.domain.training import ControlledRun, RunStatus
-from tuneloop.domain.verification import to_verify
+from tuneloop.domain.serving.verification import to_verify
+from tuneloop.domain.training.providers import webhook_parameter
+from tuneloop.domain.training.runs import ControlledRun, RunStatus
 
 CHECK = "check-status"
 KEY = b"thirty-two bytes of a secret key"

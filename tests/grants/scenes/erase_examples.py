@@ -6,9 +6,9 @@ from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
-from tuneloop.domain.erasures import Erasure, subject_erasure
-from tuneloop.domain.evaluation import ArmName, Evaluation, EvaluationStatus
-from tuneloop.domain.training import RunStatus
+from tuneloop.domain.datasets.erasures import Erasure, subject_erasure
+from tuneloop.domain.evaluation.evaluations import ArmName, Evaluation, EvaluationStatus
+from tuneloop.domain.training.runs import RunStatus
 from tuneloop.store import keys
 from tuneloop.store.writes import Save
 

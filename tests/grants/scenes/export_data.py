@@ -5,8 +5,8 @@ import httpx2
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
-from tuneloop.domain.exports import export_id
-from tuneloop.domain.policy import DEFAULT
+from tuneloop.domain.datasets.policy import DEFAULT
+from tuneloop.domain.exports.exports import export_id
 
 EXPORT = "export-data"
 

@@ -4,7 +4,7 @@ from infra.stage import LOCAL
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
-from tuneloop.domain.training import RunStatus
+from tuneloop.domain.training.runs import RunStatus
 
 LAUNCH = "launch-finetune"
 

@@ -5,8 +5,8 @@ from typing import Any
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
-from tuneloop.domain.training import RunStatus
-from tuneloop.store.reviews import Reviews
+from tuneloop.domain.training.runs import RunStatus
+from tuneloop.store.repositories.reviews import Reviews
 
 REVIEW = "review-examples"
 EXAMPLES = "GET /v1/datasets/support/examples"

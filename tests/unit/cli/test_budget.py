@@ -9,7 +9,7 @@ from tests.unit.factories import NOW
 from tuneloop.app import App
 from tuneloop.cli import budget
 from tuneloop.cli.commands import cli
-from tuneloop.domain.errors import InvalidInput, NotFound
+from tuneloop.domain.core.errors import InvalidInput, NotFound
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from tests.examples import chat
 from tuneloop.cli.commands import cli
 from tuneloop.cli.convert import REASONS
-from tuneloop.domain.conversions import WHY
+from tuneloop.domain.exports.conversions import WHY
 
 
 def run(*arguments: str) -> Result:

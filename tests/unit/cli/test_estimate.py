@@ -13,7 +13,7 @@ from tests.images import png, shown, url
 from tuneloop.cli.commands import cli
 from tuneloop.providers.catalog import RECOMMENDED
 from tuneloop.settings import Settings
-from tuneloop.tokens import count_messages
+from tuneloop.validation.tokens import count_messages
 
 BAD = '{"messages": []}'
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tuneloop.cli.commands import cli
-from tuneloop.domain.errors import InvalidInput
+from tuneloop.domain.core.errors import InvalidInput
 
 BAD = ["1_0", " 10", "+10", "010", "1.0", "1e1", "\uff11\uff10", "-0", "ten", "", "0", "-1"]
 

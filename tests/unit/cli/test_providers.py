@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 
 from tuneloop.app import app, utc_now
 from tuneloop.cli.commands import cli
-from tuneloop.domain.errors import Conflict, InvalidInput, NotFound
-from tuneloop.domain.providers import RegisteredProvider
-from tuneloop.domain.registry import new_model
+from tuneloop.domain.core.errors import Conflict, InvalidInput, NotFound
+from tuneloop.domain.serving.models import new_model
+from tuneloop.domain.training.providers import RegisteredProvider
 
 KEY, SECRET = "sk-of-an-azure-tenant", "whsec_b2Ygd2ViaG9va3M="
 URL = "https://acme.openai.azure.com/openai/v1/"

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from tuneloop.cli.api import ApiClient
 from tuneloop.cli.commands import cli
-from tuneloop.domain.errors import InvalidInput
+from tuneloop.domain.core.errors import InvalidInput
 
 Command = Callable[..., str]
 

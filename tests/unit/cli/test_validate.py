@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from tests.examples import chat
 from tuneloop.cli.commands import cli
 from tuneloop.cli.validate import LARGE_BYTES
-from tuneloop.findings import ERRORS_KEPT
 from tuneloop.providers.catalog import named_models, providers
+from tuneloop.validation.report import ERRORS_KEPT
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 KEYS = ["lines", "valid", "invalid", "errors", "warnings", "tokens", "examples_over_limit"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tuneloop.domain.estimates import UsdRange
+from tuneloop.domain.evaluation.verdicts import Verdict
 from tuneloop.domain.events import (
     AnyEvent,
     DatasetSettled,
@@ -26,9 +26,9 @@ from tuneloop.domain.events import (
     VersionVerificationRequested,
     parse_event,
 )
-from tuneloop.domain.offers import Successor
-from tuneloop.domain.training import RunStatus
-from tuneloop.domain.verdicts import Verdict
+from tuneloop.domain.training.estimates import UsdRange
+from tuneloop.domain.training.model_offers import Successor
+from tuneloop.domain.training.runs import RunStatus
 
 NO = Verdict(promote=False, reason="Not proved better.")
 EVENTS: list[tuple[AnyEvent, str]] = [

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.unit.providers.server import Server
-from tuneloop.domain.providers import RegisteredProvider
-from tuneloop.providers.openai_compatible import OpenAICompatible
+from tuneloop.domain.training.providers import RegisteredProvider
+from tuneloop.providers.openai.adapter import OpenAICompatible
 
 
 @pytest.fixture(scope="session")

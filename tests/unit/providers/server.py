@@ -10,9 +10,9 @@ from threading import Event, Thread
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from tuneloop.domain.examples import Split
-from tuneloop.domain.jobs import JobOrigin, TrainingFile
-from tuneloop.providers.base import JobRequest
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.training.jobs import JobOrigin, TrainingFile
+from tuneloop.providers.port import JobRequest
 
 DROP_EVERY_S = 0.02
 ORIGIN = JobOrigin(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tuneloop.domain.jobs import Method
-from tuneloop.domain.pricing import inference_cost, training_cost
+from tuneloop.domain.core.pricing import inference_cost, training_cost
+from tuneloop.domain.training.jobs import Method
 from tuneloop.providers.catalog import capabilities_of, dated_name, is_free, price_of, unlisted
 
 LISTED: dict[str, dict[str, Any]] = json.loads((files("tuneloop") / "providers" / "catalog.json").read_text("utf-8"))

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.unit.providers.server import Play, Server
-from tuneloop.domain.errors import ProviderUnavailable
-from tuneloop.domain.providers import RegisteredProvider
-from tuneloop.providers.base import KEY_REFUSED
-from tuneloop.providers.openai_compatible import OpenAICompatible
+from tuneloop.domain.core.errors import ProviderUnavailable
+from tuneloop.domain.training.providers import RegisteredProvider
+from tuneloop.providers.openai.adapter import OpenAICompatible
+from tuneloop.providers.port import KEY_REFUSED
 
 MODEL = "ft:gpt-4o-2024-08-06:acme::abc123"
 NO_SUCH = {"error": {"message": "no such model", "code": "model_not_found", "type": "invalid_request_error"}}

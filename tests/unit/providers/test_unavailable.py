@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from tests.unit.providers.server import Server
-from tuneloop.domain.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.providers import RegisteredProvider
+from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
+from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.observability import metrics
-from tuneloop.providers.openai_compatible import OpenAICompatible
+from tuneloop.providers.openai.adapter import OpenAICompatible
 
 QUESTION: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 

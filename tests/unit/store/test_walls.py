@@ -17,18 +17,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collect_examples.shapes import NewUpload
-from collect_examples.upload import upload
+from collect_examples.presign_upload import upload
+from collect_examples.views import NewUpload
 from tests.unit.factories import NAMES, NOW, a_dataset, a_run
 from tuneloop.app import App
-from tuneloop.domain.datasets import Drop
-from tuneloop.domain.drop_paths import FILENAME, parse_drop_path
-from tuneloop.domain.errors import InvalidInput, TuneloopError
-from tuneloop.domain.examples import Split
-from tuneloop.domain.training import ControlledRun
-from tuneloop.posting import posted_key
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import InvalidInput, TuneloopError
+from tuneloop.domain.datasets.datasets import Drop
+from tuneloop.domain.datasets.drop_paths import FILENAME, parse_drop_path
+from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.store import keys
-from tuneloop.store.table import Table
+from tuneloop.store.dynamodb import Table
+from tuneloop.store.repositories.posts import posted_key
 
 WITHOUT_TABLE = {
     "settings",

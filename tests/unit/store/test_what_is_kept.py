@@ -91,7 +91,7 @@ HOLDS_NOT = {
 
 def stored() -> dict[str, type[BaseModel]]:
     """The models that the stores' modules read and write, by name; events are announced, as ids and figures."""
-    modules = [importlib.import_module(found.name) for found in pkgutil.iter_modules(*PLACE)]
+    modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(*PLACE)]
     return {
         name: kind
         for module in modules

@@ -10,11 +10,11 @@ import pytest
 from tests.unit.factories import NOW, SECOND, a_dataset, a_run
 from tests.world import TABLE
 from tuneloop.app import App
-from tuneloop.domain.errors import Stale
+from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.store import keys
+from tuneloop.store.items import from_item, to_item
 from tuneloop.store.keys import Key
-from tuneloop.store.rows import from_item, to_item
 from tuneloop.store.writes import Add, Announce, Mark, Save
 
 SETTLED = DatasetSettled(tenant="acme", dataset="support", revision=3)

@@ -1,0 +1,46 @@
+"""The routes of OpenAI's fine-tuning jobs that follow one: as it is now, what happened to it, what it left on the way.
+
+They join the function's other routes: who imports `api` from here has all of them.
+"""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from check_status.refresh import ASKING_S, reported
+from check_status.routes import api, refreshed
+from tuneloop.api.job_view import Job, checkpoints_of, events_of, job_of, page_of
+from tuneloop.api.router import Limit, Name
+from tuneloop.app import app
+from tuneloop.domain.core.access import Scope
+from tuneloop.openai_wire.fine_tuning import Checkpoint, JobEvent
+from tuneloop.openai_wire.pages import Page
+
+__all__ = ["api"]
+
+After = Annotated[str | None, Query(min_length=1, max_length=200, description="The last row of the page before.")]
+
+
+@api.route("GET /v1/fine_tuning/jobs/{job}", Scope.READ)
+def get_fine_tuning_job(job: Name) -> Job:
+    """A job; while it is open its provider is asked, at most every 15 seconds and for at most 3."""
+    return job_of(refreshed(app.runs.get(api.tenant, job), app.settings.refresh_after_s), models=app.models)
+
+
+@api.route("GET /v1/fine_tuning/jobs/{job}/events", Scope.READ)
+def list_fine_tuning_events(job: Name, limit: Limit = 20, after: After = None) -> Page[JobEvent]:
+    """What happened to a job, newest first: the latest hundred events of its provider, and what it waits for here."""
+    run = app.runs.get(api.tenant, job)
+    asking_s = min(ASKING_S, app.remaining_s)
+    theirs = reported(run.provider_job_id, app.providers.named(run.provider), asking_s) if run.provider_job_id else []
+    return page_of(events_of(run, theirs), after, limit)
+
+
+@api.route("GET /v1/fine_tuning/jobs/{job}/checkpoints", Scope.READ)
+def list_fine_tuning_checkpoints(job: Name, limit: Limit = 10, after: After = None) -> Page[Checkpoint]:
+    """The models that its provider kept from the ends of a job's epochs, newest first; none where it keeps none."""
+    run = app.runs.get(api.tenant, job)
+    asking_s = min(ASKING_S, app.remaining_s)
+    provider = app.providers.named(run.provider)
+    kept = provider.checkpoints(run.provider_job_id, timeout_s=asking_s) if run.provider_job_id else []
+    return page_of(checkpoints_of(run, kept), after, limit)

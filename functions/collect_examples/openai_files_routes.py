@@ -1,0 +1,105 @@
+"""The files routes, in OpenAI's shapes: upload, list, look at, download; a file is the dataset of its id.
+
+They join the function's other routes: who imports `api` from here has all of them.
+"""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from collect_examples.content import content_of
+from collect_examples.incoming import collected, registered
+from collect_examples.openai_files import checked_kind, dataset_of, drop_of, require_collected, upload_in
+from collect_examples.routes import api
+from tuneloop.api.router import Name
+from tuneloop.app import app, utc_now
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.core.errors import NotSupported
+from tuneloop.domain.core.ids import PATTERN
+from tuneloop.domain.datasets.uploaded_files import UploadedFile
+from tuneloop.openai_wire.files import FileList, FileObject
+from tuneloop.openai_wire.pages import Deleted
+
+__all__ = ["api"]
+
+MARGIN_S = 3.0  # to store what was read
+MEDIA_TYPE = "application/jsonl"
+UPLOAD: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "JSONL in OpenAI's fine-tuning format."},
+        "purpose": {"type": "string", "enum": ["fine-tune"]},
+    },
+    "required": ["file", "purpose"],
+}
+KEPT = (
+    "A file is a dataset here, and what was trained on it names it: it isn't deleted in one go. Erase its examples "
+    "with `DELETE /v1/datasets/{dataset}/examples/{example}`, or those of a person with `POST /v1/erasures`."
+)
+CONTENT = {200: {"description": "The file's lines.", "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}}
+
+After = Annotated[str | None, Query(pattern=PATTERN, description="The id of the last row of the page before.")]
+FileLimit = Annotated[int, Query(ge=1, le=10_000, description="How many to give.")]
+Order = Annotated[Literal["asc", "desc"], Query(description="By when they came; newest first unless asked.")]
+Purpose = Annotated[str | None, Query(max_length=100, description="Only files of this purpose.")]
+
+
+@api.route("POST /v1/files", Scope.COLLECT, form=UPLOAD)
+def create_file() -> FileObject:
+    """Upload a file for fine-tuning; uploading the same again gives the same file.
+
+    Its lines are read at once: one that can't be used is refused with its number, and nothing is made.
+    """
+    upload, now = upload_in(api.form), utc_now()
+    file = upload.file(api.tenant, now)
+    if found := app.files.find(file.tenant, file.id):
+        return _view(found)
+    kind = checked_kind(upload, utc_now, _ends(now))
+    registered(api.tenant, file.id, dataset_of(file, kind))
+    drop = app.datasets.start_drop(drop_of(file))
+    require_collected(collected(drop, upload.lines, Split.TRAIN, app.remaining_s - MARGIN_S))
+    return _view(app.files.add(file))
+
+
+@api.route("GET /v1/files", Scope.READ)
+def list_files(
+    limit: FileLimit = 1000, after: After = None, order: Order = "desc", purpose: Purpose = None
+) -> FileList:
+    """The tenant's files, newest first unless asked otherwise."""
+    last = app.files.get(api.tenant, after) if after else None
+    found = app.files.page(api.tenant, limit + 1, last, newest_first=order == "desc").data
+    rows = [_view(file) for file in found[:limit] if purpose in (None, file.purpose)]
+    return FileList(data=rows, has_more=bool(rows) and len(found) > limit)
+
+
+@api.route("GET /v1/files/{file}", Scope.READ)
+def get_file(file: Name) -> FileObject:
+    """A file."""
+    return _view(app.files.get(api.tenant, file))
+
+
+@api.route("GET /v1/files/{file}/content", Scope.READ, responses=CONTENT)
+def get_file_content(file: Name) -> Response[str]:
+    """A file's examples as they are held now, one a line in the order of their ids, without what was erased."""
+    found = app.files.get(api.tenant, file)
+    dataset = app.datasets.get(api.tenant, found.id)
+    return Response(200, MEDIA_TYPE, content_of(dataset, contents=app.contents))
+
+
+@api.route("DELETE /v1/files/{file}", Scope.COLLECT)
+def delete_file(file: Name) -> Deleted:
+    """Refused, with what to do instead: a file is a dataset, which erasing takes examples out of."""
+    app.files.get(api.tenant, file)
+    raise NotSupported(KEPT, param="file")
+
+
+def _ends(now: datetime) -> datetime:
+    return now + timedelta(seconds=min(app.remaining_s - MARGIN_S, 3600))
+
+
+def _view(file: UploadedFile) -> FileObject:
+    created = int(file.created_at.timestamp())
+    return FileObject(id=file.id, bytes=file.bytes, created_at=created, filename=file.filename, purpose=file.purpose)

@@ -1,0 +1,145 @@
+"""What callers of the datasets routes send and read."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from tuneloop.domain.chat.examples import Problem, Split
+from tuneloop.domain.core.ids import Name
+from tuneloop.domain.core.limits import EXAMPLES_PER_CALL, FILENAME_CHARACTERS
+from tuneloop.domain.core.pricing import Usd
+from tuneloop.domain.datasets.csv_reader import CsvColumns
+from tuneloop.domain.datasets.datasets import DatasetChange, DropStatus, OnDrop, OnInvalid
+from tuneloop.domain.datasets.drop_paths import FILENAME
+from tuneloop.domain.datasets.policy import DEFAULT, Policy
+from tuneloop.domain.datasets.votes import Trust
+
+# An example as the document shows it; what it may hold is checked by `read_record`.
+FORMS: dict[str, Any] = {
+    "messages": {"type": "array", "items": {"type": "object"}, "description": "In OpenAI's fine-tuning format."},
+    "user_message": {"type": "string", "description": "With `assistant_response`, in place of `messages`."},
+    "assistant_response": {"type": "string"},
+    "prompt": {"type": "string", "description": "With `completion`, the same by other names."},
+    "completion": {"type": "string"},
+    "input": {
+        "anyOf": [{"type": "string"}, {"type": "object"}],
+        "description": "With `output`, rendered through the dataset's template; or of a preference pair.",
+    },
+    "output": {"description": "The answer, as text or as JSON."},
+    "preferred_output": {"description": "With `non_preferred_output`, of a preference pair in OpenAI's format."},
+    "non_preferred_output": {"description": "What was liked less."},
+}
+OPTIONAL: dict[str, Any] = {
+    "tools": {"type": "array", "items": {"type": "object"}},
+    "functions": {"type": "array", "items": {"type": "object"}, "description": "`tools` in OpenAI's older form."},
+    "parallel_tool_calls": {"type": "boolean"},
+    "split": {"type": "string", "enum": [*Split]},
+    "quality": {"type": "number", "minimum": 0, "maximum": 1},
+    **{name: {"type": "string"} for name in ("subject", "group", "category", "source")},
+    "created_at": {"type": "string", "format": "date-time"},
+}
+POSTED: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in (FORMS | OPTIONAL).items()},
+}
+Posted = Annotated[Any, WithJsonSchema(POSTED)]  # what is no object is told by `read_record` too
+
+
+class NewDataset(DatasetChange):
+    """A dataset to create; everything but its name has a default."""
+
+    id: Name
+
+
+class NewExamples(BaseModel):
+    """Up to 500 examples, each of any form, and beside it `split`, `quality`, `category`, `source`, `subject`, `group`.
+
+    A form is `messages`, `{user_message, assistant_response}`, `{prompt, completion}`, `{input, output}`, or a
+    preference pair.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    examples: list[Posted] = Field(min_length=1, max_length=EXAMPLES_PER_CALL)
+
+
+class NewUpload(BaseModel):
+    """A file that is to be uploaded, and the split that all of its lines go into, if not to be divided."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    filename: str = Field(pattern=FILENAME, max_length=FILENAME_CHARACTERS)
+    split: Split | None = None
+
+
+class UploadView(BaseModel):
+    """Where to POST the file as `multipart/form-data`: every field first, then the file itself as `file`."""
+
+    url: str
+    fields: dict[str, str]
+    object: str
+    expires_at: datetime
+
+
+def _latest(policies: list[dict[str, Any]]) -> Any:
+    return policies[-1]["policy"] if policies else DEFAULT
+
+
+class TemplateView(BaseModel):
+    """The template that `{input, output}` examples are rendered through, and how many there were before it."""
+
+    version: int
+    system: str | None = None
+    user: str
+    answer_schema: dict[str, Any] | None = None
+
+
+def _current(templates: list[dict[str, Any]]) -> Any:
+    return {"version": templates[-1]["version"], **templates[-1]["template"]} if templates else None
+
+
+class DatasetView(BaseModel):
+    """A dataset as its users read it; `revision` counts its changes, `exported_revision` how many are frozen."""
+
+    id: Name
+    model: Name
+    provider: Name | None = None
+    base_model: str
+    on_drop: OnDrop
+    on_invalid: OnInvalid
+    max_run_usd: Usd
+    train_on_review: bool
+    trust: Trust
+    trusted_subjects: list[str]
+    required_examples: int
+    required_per_category: int
+    policy: Annotated[Policy, BeforeValidator(_latest), Field(validation_alias="policies")]
+    template: Annotated[TemplateView | None, BeforeValidator(_current), Field(validation_alias="templates")]
+    csv: CsvColumns | None = None
+    examples: Annotated[int, Field(description="Lines collected: an example that came twice counts twice.")]
+    segments: int
+    revision: int
+    exported_revision: int
+    changed_at: datetime | None = None
+    created_at: datetime
+
+
+class DropView(BaseModel):
+    """A drop or post as its users read it: its state, and the first hundred lines that can't be used.
+
+    `template` is the version of the dataset's template that `{input, output}` lines of it are rendered through.
+    """
+
+    id: Name
+    dataset: Name
+    object: str
+    status: DropStatus
+    template: int | None = None
+    lines: int
+    examples: int
+    problem_count: int
+    problems: list[Problem]
+    created_at: datetime
+    finished_at: datetime | None = None

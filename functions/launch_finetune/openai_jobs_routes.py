@@ -1,0 +1,69 @@
+"""The routes of OpenAI's fine-tuning jobs that make, list and cancel them; a job is the run of its id.
+
+They join the function's other routes: who imports `api` from here has all of them.
+"""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from launch_finetune.cancel import cancel
+from launch_finetune.openai_jobs import Creating, NewJob
+from launch_finetune.routes import api, repeats_of
+from tuneloop.api.job_view import Job, job_of
+from tuneloop.api.router import IdempotencyKey, Limit, Name, RetryCount
+from tuneloop.app import app, utc_now
+from tuneloop.domain.core.access import Scope
+from tuneloop.domain.core.ids import PATTERN
+from tuneloop.openai_wire.pages import Page
+
+__all__ = ["api"]
+
+LIST = "GET /v1/fine_tuning/jobs"
+After = Annotated[str | None, Query(pattern=PATTERN, description="The id of the last row of the page before.")]
+
+
+@api.route("POST /v1/fine_tuning/jobs", Scope.TRAIN)
+def create_fine_tuning_job(new: NewJob, idempotency_key: IdempotencyKey = None, retry_count: RetryCount = None) -> Job:
+    """Train on a file, or on any dataset by its name; the same job again is the same run, and is paid for once.
+
+    After a failure it is the next attempt, unless the call is a repeat: see `POST /v1/training-runs`.
+    Conflict `confirmation_required` where it would cost more than `max_run_usd` of its dataset, or nobody knows what:
+    `metadata.tuneloop_max_usd` says how much it may.
+    """
+    now = utc_now()
+    creating = Creating(
+        datasets=app.datasets,
+        exports=app.exports,
+        models=app.models,
+        runs=app.runs,
+        providers=app.providers,
+        spendings=app.spendings,
+        now=now,
+    )
+    repeats = repeats_of("POST /v1/fine_tuning/jobs", new, idempotency_key, retry_count, now)
+    run = creating.create(api.tenant, new, repeats)
+    return job_of(run, models=app.models)
+
+
+@api.route(LIST, Scope.READ, family="metadata")
+def list_fine_tuning_jobs(limit: Limit = 20, after: After = None) -> Page[Job]:
+    """The tenant's jobs, newest first; with `metadata[key]=value` only those that carry the pair."""
+    wanted = api.family_of(LIST).items()
+    last = app.runs.get(api.tenant, after) if after else None
+    found = []
+    for run in app.runs.behind(api.tenant, last):
+        if wanted <= run.metadata.items():
+            found.append(run)
+        if len(found) > limit:
+            break
+    jobs = [job_of(run, models=app.models) for run in found[:limit]]
+    return Page[Job](data=jobs, has_more=len(found) > limit)
+
+
+@api.route("POST /v1/fine_tuning/jobs/{job}/cancel", Scope.TRAIN)
+def cancel_fine_tuning_job(job: Name) -> Job:
+    """Stop a job wherever it is; one that is at its provider may be `running` until that has stopped it."""
+    found = app.runs.get(api.tenant, job)
+    stopped = cancel(found, runs=app.runs, providers=app.providers, now=utc_now(), asking_s=app.remaining_s)
+    return job_of(stopped, models=app.models)

@@ -1,0 +1,217 @@
+"""What is looked at before a deploy makes anything, each in a sentence that says what to do if it isn't so."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.stage import BEDROCK, PYTHON, Stage, settings_file
+from ops.cdk import CDK
+from ops.console import told
+from ops.failed_stack import is_in_the_way, way_out
+from ops.stage_access import Deployed, caller_identity, has_key
+from tuneloop.domain.core.addresses import without_user
+from tuneloop.providers.bedrock.base_models import capabilities_on_bedrock
+from tuneloop.providers.catalog import price_of
+
+BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
+OLDEST_BOOTSTRAP = 6
+OLDEST_NODE = 20
+SUPPORTED_NODE = 22  # Node 20 reached its end of life in 2026, says the CDK
+LAMBDA_PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")  # Lambda's list, read 2026-11
+FEW_AT_ONCE = 50  # a new account has 10 concurrent executions in all; 1,000 are usual
+PROVIDER = ("provider", "provider_base_url", "base_model")  # a file sets all three or none
+
+
+class Mark(Enum):
+    """How a check went: fine, worth knowing, or a reason not to go on."""
+
+    FINE = ("✓", "green")
+    NOTE = ("!", "yellow")
+    STOP = ("✗", "red")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    mark: Mark
+    says: str
+
+
+def checks(stage: Stage, deployed: Deployed) -> Iterator[Check]:
+    """All checks in the order in which their troubles are best mended; after one about the account the rest is moot."""
+    yield _python()
+    yield _node()
+    try:
+        account = _account()
+    except (BotoCoreError, ClientError) as error:
+        yield Check(Mark.STOP, told(error))
+        return
+    yield Check(Mark.FINE, account)
+    yield _bootstrap(stage)
+    yield concurrency(_most_at_once())
+    if is_in_the_way(deployed):
+        yield _broken(deployed)
+    yield from _settings(stage, deployed)
+    yield _key(stage)
+    yield from bedrock(stage, str(boto3.Session().region_name))
+    yield from closing(stage, date.today())  # noqa: DTZ011 - a provider's closing date has no time zone either
+
+
+def _python() -> Check:
+    if PYTHON in LAMBDA_PYTHONS:
+        return Check(Mark.FINE, f"Python {sys.version.split()[0]}: the functions will run on Lambda's {PYTHON}")
+    return Check(
+        Mark.STOP, f"Lambda has no {PYTHON}: make the environment anew with one of {', '.join(LAMBDA_PYTHONS)}"
+    )
+
+
+def _node() -> Check:
+    node = shutil.which("node")
+    asked = [node, "--version"] if node else []
+    version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() if asked else "missing"  # noqa: S603 - a version
+    major = version.removeprefix("v").split(".")[0]
+    if not major.isdecimal() or int(major) < OLDEST_NODE:
+        return Check(Mark.STOP, f"Node is {version}; the CDK needs Node {OLDEST_NODE} or newer: https://nodejs.org")
+    if not CDK.exists():
+        return Check(Mark.STOP, "The CDK is not installed: make setup")
+    if int(major) < SUPPORTED_NODE:
+        return Check(
+            Mark.NOTE, f"Node {version} works, but is past its end of life: use Node {SUPPORTED_NODE} or newer"
+        )
+    return Check(Mark.FINE, f"Node {version}")
+
+
+def _account() -> str:
+    caller = caller_identity()
+    return f"AWS account {caller['Account']}, region {boto3.Session().region_name}, as {caller['Arn']}"
+
+
+def _bootstrap(stage: Stage) -> Check:
+    account, region = caller_identity()["Account"], boto3.Session().region_name
+    mend = "make bootstrap"
+    if not stage.uses_bootstrap_roles:
+        bucket = f"cdk-hnb659fds-assets-{account}-{region}"
+        return _assets(bucket)
+    try:
+        version = int(boto3.client("ssm").get_parameter(Name=BOOTSTRAP)["Parameter"].get("Value", "0"))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ParameterNotFound":
+            raise
+        return Check(
+            Mark.STOP, f"The CDK has not been bootstrapped in this account and region, which is done once: {mend}"
+        )
+    if version < OLDEST_BOOTSTRAP:
+        return Check(Mark.STOP, f"The CDK's bootstrap stack is version {version}; {OLDEST_BOOTSTRAP} is needed: {mend}")
+    return Check(Mark.FINE, f"The CDK is bootstrapped (version {version})")
+
+
+def _assets(bucket: str) -> Check:
+    try:
+        boto3.client("s3").head_bucket(Bucket=bucket)
+    except ClientError:
+        says = "Without bootstrap roles the CDK still needs a bucket for code"
+        return Check(Mark.STOP, f"{says}: aws s3 mb s3://{bucket} --region {boto3.Session().region_name}")
+    return Check(Mark.FINE, f"The CDK acts with your own credentials, its code in {bucket}")
+
+
+def _most_at_once() -> int | None:
+    try:
+        limit = boto3.client("lambda").get_account_settings()["AccountLimit"]
+    except ClientError:  # a right that a deploy doesn't need
+        return None
+    return limit.get("ConcurrentExecutions")
+
+
+def concurrency(limit: int | None) -> Check:
+    """What it means that the account's functions may run this many at once; None where that can't be read."""
+    if limit is None:
+        return Check(Mark.FINE, "How many functions may run at once in this account could not be read")
+    if limit < FEW_AT_ONCE:
+        says = f"Lambda runs at most {limit} functions at once in this account and region, and answers 503 above that"
+        ask = "ask for more in Service Quotas (Lambda, Concurrent executions) before users come"
+        return Check(Mark.NOTE, f"{says}: {ask}")
+    return Check(Mark.FINE, f"Lambda runs up to {limit:,} functions at once in this account and region")
+
+
+def _broken(deployed: Deployed) -> Check:
+    status = (deployed.found or {}).get("StackStatus")
+    says = f"{deployed.stage.stack_name} is {status}: its first deploy failed, and what is left of it is protected"
+    return Check(Mark.STOP, f"{says}. Nothing of yours is in it; remove it, then deploy again:{way_out(deployed)}")
+
+
+def _settings(stage: Stage, deployed: Deployed) -> Iterator[Check]:
+    """What the stage will use, and what it used so far where that differs."""
+    wanted, had = json.loads(stage.settings), json.loads(deployed.outputs.get("Settings", "{}"))
+    before = {name: value for name, value in had.items() if name in wanted and value != wanted[name]}
+    file = settings_file(stage.name)
+    if not before:
+        where = stage.provider_base_url or "this account and region"
+        yield Check(Mark.FINE, f"Provider {stage.provider} at {where}, base model {stage.base_model}")
+        return
+    changes = ", ".join(f"{name} {_shown(value)} -> {_shown(wanted[name])}" for name, value in before.items())
+    if file.is_file():
+        yield Check(Mark.NOTE, f"{file.name} changes the deployed stage: {changes}")
+    else:
+        whole = {name: had[name] for name in had if name in before or (name in PROVIDER and "provider" in before)}
+        whole |= {name: without_user(value) for name, value in whole.items() if isinstance(value, str)}
+        says = f"The deployed stage has settings that this deploy would lose: {changes}"
+        yield Check(Mark.STOP, f"{says}. Keep them in {file}: {json.dumps(whole)}")
+
+
+def _shown(value: object) -> str:
+    return without_user(value) if isinstance(value, str) and value else json.dumps(value)
+
+
+def _key(stage: Stage) -> Check:
+    if not stage.needs_key:
+        return Check(Mark.FINE, "Bedrock goes by the account's own roles: no key is needed")
+    kind = has_key(stage)
+    if kind == "SecureString":
+        return Check(Mark.FINE, f"The provider's key is in {stage.key_parameter}")
+    what = "is missing" if kind is None else f"is a {kind}, not a SecureString"
+    return Check(Mark.NOTE, f"The provider's key {what} ({stage.key_parameter}): make provider-key STAGE={stage.name}")
+
+
+def bedrock(stage: Stage, region: str) -> Iterator[Check]:
+    """Whether Bedrock trains the stage's base model in the region that the stage is deployed to, and serves it."""
+    if stage.provider != BEDROCK:
+        return
+    can = capabilities_on_bedrock(stage.base_model)
+    if can.regions and region not in can.regions and not can.why_not:
+        says = f"Bedrock trains {stage.base_model} in {' or '.join(can.regions)}, and this deploy goes to {region}"
+        instead = f"or choose another provider in {settings_file(stage.name)} (docs/deploy.md, step 0)"
+        yield Check(Mark.STOP, f"{says}: export AWS_REGION={can.regions[0]}, {instead}")
+    elif refusal := can.refusal(can.methods[0], {}, region):
+        yield Check(Mark.STOP, f"{stage.base_model} can't be trained here: {refusal.message}")
+    else:
+        yield Check(Mark.FINE, f"Bedrock trains {stage.base_model} in {region} and serves it by the token")
+
+
+def closing(stage: Stage, today: date) -> Iterator[Check]:
+    """What a provider has announced to end, and what is not known of its prices."""
+    price = price_of(stage.provider, stage.base_model)
+    last = price and price.training_ends
+    if last and today >= last:
+        says = f"{stage.provider} has closed fine-tuning: since {last} it takes no jobs from anybody"
+        yield Check(
+            Mark.STOP, f"{says}. Choose another provider in {settings_file(stage.name)} (docs/deploy.md, step 0)"
+        )
+    elif last:
+        says = (
+            f"{stage.provider} is closing fine-tuning: from {last} it takes no jobs from anybody, and already none from"
+        )
+        yield Check(Mark.NOTE, f"{says} accounts that never fine-tuned there (docs/deploy.md, Providers)")
+    if price is None:
+        says = f"No price is known for {stage.base_model} at {stage.provider}: every run will wait for a confirmation"
+        yield Check(Mark.NOTE, says)
+    elif price.shutdown_date:
+        yield Check(Mark.NOTE, f"{stage.base_model} and what is trained on it shut down on {price.shutdown_date}")

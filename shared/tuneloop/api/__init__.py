@@ -1,0 +1,1 @@
+"""The one way into every route: key, scope, body, errors."""

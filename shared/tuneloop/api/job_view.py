@@ -1,0 +1,152 @@
+"""Jobs on OpenAI's wire: a training run told in OpenAI's shapes and words, whatever provider trains behind it.
+
+A job is a run under the same id. What it made is named as our chat route takes it, `model:version`, and it has
+succeeded once that version can answer. What OpenAI has no word for stands under `tuneloop`.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from tuneloop.domain.core.errors import NotFound
+from tuneloop.domain.core.pricing import Usd
+from tuneloop.domain.serving.models import VersionStatus
+from tuneloop.domain.training.jobs import Method, RunCheckpoint, RunEvent
+from tuneloop.domain.training.runs import ControlledRun, RunStatus
+from tuneloop.openai_wire.fine_tuning import (
+    Checkpoint,
+    FineTuningJob,
+    JobError,
+    JobEvent,
+    JobHyperparameters,
+    StepMetrics,
+)
+from tuneloop.openai_wire.pages import Page
+from tuneloop.openai_wire.shape import Shape
+from tuneloop.store.repositories.models import Models
+
+S = RunStatus
+WORDS = {S.REQUESTED: "validating_files", S.SUBMITTING: "validating_files", S.AWAITING_CONFIRMATION: "queued"}
+METHODS = {Method.SUPERVISED: "supervised", Method.PREFERENCE: "dpo"}
+NOT_SERVED = JobError(code="deploy_failed", message="The model was trained, and its provider could not serve it.")
+ENDS = {
+    S.SUCCEEDED: "New fine-tuned model created: {0}:{1}",
+    S.FAILED: "The job has failed.",
+    S.CANCELLED: "The job was cancelled.",
+}
+RowT = TypeVar("RowT", bound=Shape)
+
+
+class OurJob(BaseModel):
+    """What a run says beside what OpenAI's jobs do; costs in USD, null while unknown."""
+
+    model: str
+    version: int | None = None
+    provider: str
+    provider_job_id: str | None = None
+    progress: float = 0.0
+    waiting_for: str | None = None
+    estimated_cost_usd: Usd | None = None
+    training_cost_usd: Usd | None = None
+
+
+class Job(FineTuningJob):
+    """A job in OpenAI's shape, with our `tuneloop` beside it."""
+
+    tuneloop: OurJob
+
+
+def job_of(run: ControlledRun, *, models: Models) -> Job:
+    """A run as a job."""
+    made = models.version(run.tenant, run.model, run.version).status if run.version is not None else None
+    status, error = _outcome(run, made)
+    is_good = status == S.SUCCEEDED
+    names = ("n_epochs", "batch_size", "learning_rate_multiplier")
+    chosen: dict[str, Any] = dict.fromkeys(names, "auto") | run.hyperparameters
+    kind = METHODS[run.method]
+    return Job(
+        id=run.id,
+        model=run.base_model,
+        status=status,
+        created_at=int(run.created_at.timestamp()),
+        finished_at=_seconds(run.finished_at) if status in ENDS else None,
+        estimated_finish=_seconds(run.estimated_finish) if run.is_open else None,
+        fine_tuned_model=f"{run.model}:{run.version}" if is_good and made else None,
+        trained_tokens=run.trained_tokens if is_good else None,
+        training_file=run.dataset,
+        validation_file=run.validation_dataset,
+        error=error,
+        hyperparameters=JobHyperparameters(**{name: chosen[name] for name in names}),
+        method={"type": kind, kind: {"hyperparameters": chosen}},
+        seed=run.seed or 0,
+        metadata=run.metadata or None,
+        organization_id=run.tenant,
+        tuneloop=OurJob.model_validate(run.model_dump()),
+    )
+
+
+def _outcome(run: ControlledRun, made: VersionStatus | None) -> tuple[str, JobError | None]:
+    """The status in OpenAI's words, and why it failed: a model that isn't served yet is still in the making."""
+    if run.status == S.SUCCEEDED and made == VersionStatus.DEPLOYING:
+        return S.RUNNING, None
+    if run.status == S.SUCCEEDED and made == VersionStatus.DEPLOY_FAILED:
+        return S.FAILED, NOT_SERVED
+    error = JobError(**run.error.model_dump()) if run.error else None
+    return WORDS.get(run.status, run.status), error
+
+
+def events_of(run: ControlledRun, reported: Iterable[RunEvent]) -> list[JobEvent]:
+    """What happened to a run, newest first: what its provider reported, between its beginning and its end with us."""
+    at = {event.id: _seconds(event.at) or 0 for event in reported}
+    theirs = [_event(event.id, at[event.id], event.message, event.level, _figures(event)) for event in reported]
+    ours = [_event(f"{run.id}-requested", int(run.created_at.timestamp()), f"Created fine-tuning job: {run.id}")]
+    if run.waiting_for:
+        since = _seconds(run.waiting_since) or 0
+        ours.append(_event(f"{run.id}-waiting-{since}", since, f"Waiting for: {run.waiting_for}", "warn"))
+    last = [_event(f"{run.id}-ended", _seconds(run.finished_at) or 0, _end_of(run))] if run.status in ENDS else []
+    told = sorted([*ours, *theirs], key=lambda event: event.created_at)
+    return [*last, *reversed(told)]
+
+
+def _end_of(run: ControlledRun) -> str:
+    return ENDS[run.status].format(run.model, run.version)
+
+
+def checkpoints_of(run: ControlledRun, kept: Iterable[RunCheckpoint]) -> list[Checkpoint]:
+    """The models that a provider kept from the ends of a run's epochs, under its own names for them, newest first."""
+    return [
+        Checkpoint(
+            id=each.id,
+            created_at=_seconds(each.at) or 0,
+            fine_tuned_model_checkpoint=each.model,
+            fine_tuning_job_id=run.id,
+            step_number=each.step or 0,
+            metrics=StepMetrics(step=each.step or 0, train_loss=each.train_loss, full_valid_loss=each.valid_loss),
+        )
+        for each in kept
+    ]
+
+
+def page_of(rows: list[RowT], after: str | None, limit: int) -> Page[RowT]:
+    """The page of rows behind the one of an id; NotFound where there is none of it."""
+    places = [place for place, row in enumerate(rows, start=1) if getattr(row, "id") == after]  # noqa: B009 - any row's
+    if after is not None and not places:
+        raise NotFound("`after` must be the id of a row of this same list.", param="after")
+    behind = rows[places[0] :] if places else rows
+    return Page[Any](data=behind[:limit], has_more=len(behind) > limit)
+
+
+def _event(identity: str, at: int, message: str, level: str = "info", data: dict[str, Any] | None = None) -> JobEvent:
+    kind = "metrics" if data else "message"
+    return JobEvent(id=identity, created_at=at, message=message, level=level, type=kind, data=data)
+
+
+def _figures(event: RunEvent) -> dict[str, Any] | None:
+    told = event.model_dump(include={"step", "total_steps", "train_loss", "valid_loss"}, exclude_none=True)
+    return told if event.step is not None else None
+
+
+def _seconds(moment: datetime | None) -> int | None:
+    return int(moment.timestamp()) if moment else None

@@ -1,0 +1,373 @@
+"""The one way into every route: key, scope, body, deadline, errors.
+
+`Api.respond` looks up the caller's key before anything of the request is read. A route that was not registered here has
+no scope and is refused, as is a path that is not the route's own, so there is no way round. All refusals leave in
+OpenAI's error shape. What is asked of AWS after the deadline is refused too, so that a caller hears before he hangs up.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from re import Match
+from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import unquote
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+    ValidationException,
+)
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnected
+from pydantic import BaseModel
+
+from tuneloop.api import multipart
+from tuneloop.api.authentication import Authentication
+from tuneloop.api.json_body import parse_json, read_body
+from tuneloop.api.multipart import Form
+from tuneloop.api.route_signature import (
+    GREEDY,
+    Route,
+    TextKind,
+    arguments,
+    check_kinds,
+    family_or_name,
+    is_body,
+    kinds_of,
+    path_with,
+    query_of,
+    texts_in,
+)
+from tuneloop.api.validation_errors import LONGEST_PARAM, described
+from tuneloop.app import App, utc_now
+from tuneloop.domain.core import errors
+from tuneloop.domain.core.access import ApiKey, Scope
+from tuneloop.domain.core.errors import NotFound, TuneloopError
+from tuneloop.domain.core.ids import PATTERN
+from tuneloop.domain.core.redaction import name_in
+from tuneloop.observability import log_failure, logger
+from tuneloop.openai_wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
+from tuneloop.store.dynamodb import Listing, refusals
+
+ANSWER_WITHIN_S = 24.0  # of the 25 s that every answer has: a call to AWS pauses for up to one before it gives up
+GATEWAY_WAITS_S = 30.0  # then an HTTP API answers by itself, 503 `{"message":"Service Unavailable"}` (AWS, 2026-11)
+SUBJECTS = "/v1/subjects/"
+# Not every gateway brings every text to the route, a line break for one: "not found" must not be read as "erased".
+NOT_ERASED = 'Nothing was erased: `POST /v1/erasures` with {"subject": …} takes a subject that no path can carry.'
+STATUSES: dict[type[TuneloopError], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.InvalidFile: HTTPStatus.BAD_REQUEST,  # OpenAI's own status, as for all that only its clients ask for
+    errors.NotSupported: HTTPStatus.BAD_REQUEST,
+    errors.Malformed: HTTPStatus.BAD_REQUEST,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.NotChecked: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.Stale: HTTPStatus.CONFLICT,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.Corrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.ProviderRefused: HTTPStatus.BAD_REQUEST,
+    errors.ProviderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.OutOfTime: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+# AWS's words for "not now", `Exception` left out: those that botocore tries again for (its standard retries, read
+# 2026-11), and DynamoDB's for the actions of a transaction.
+PASSING = frozenset(
+    {"Throttling", "ThrottlingError", "Throttled", "RequestThrottled", "RequestLimitExceeded", "TooManyRequests"}
+    | {"ProvisionedThroughputExceeded", "LimitExceeded", "SlowDown", "TransactionConflict", "TransactionInProgress"}
+    | {"BandwidthLimitExceeded", "PriorRequestNotComplete", "RequestTimeout"}
+)
+T = TypeVar("T")
+V = TypeVar("V", bound=BaseModel)
+
+Name = Annotated[str, Path(pattern=PATTERN)]
+Limit = Annotated[int, Query(ge=1, le=100, description="How many to give, newest first.")]
+UserKey = Annotated[str, Query(min_length=1, max_length=200, description="A user, as calls name him in `user`.")]
+Cursor = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")]
+
+# As long as Stripe's and longer than a UUID; what a header can hold at all, so that it is stored as it was meant.
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[ -~]+$",
+        description="A call with a key that came before is given what that call was given, for 30 days.",
+    ),
+]
+RetryCount = Annotated[
+    str | None,
+    Header(
+        alias="X-Stainless-Retry-Count",
+        description="Sent by OpenAI's SDKs: above 0 the call is a repeat, and is given what the first one was given.",
+    ),
+]
+
+
+class ListOf(BaseModel, Generic[T]):
+    """A page of a list; `next_cursor` is null on the last one."""
+
+    data: list[T]
+    next_cursor: str | None = None
+
+
+def listed(page: Listing[Any], view: type[V]) -> ListOf[V]:
+    """A store's page as an answer, its rows as their users read them."""
+    return ListOf(data=[view.model_validate(row.model_dump()) for row in page.data], next_cursor=page.cursor)
+
+
+class _Resolver(APIGatewayHttpResolver):
+    """Powertools' resolver for paths whose texts are percent-encoded, as its patterns know few letters beyond ASCII."""
+
+    def _convert_matches_into_route_keys(self, match: Match[str]) -> dict[str, str]:
+        return {name: unquote(text) for name, text in match.groupdict().items()}
+
+
+class Api:
+    """The routes of one function."""
+
+    def __init__(self, app: App) -> None:
+        self.resolver = _Resolver(enable_validation=True, json_body_deserializer=parse_json)
+        self.scopes: dict[str, Scope] = {}
+        self.queries: dict[str, frozenset[str]] = {}
+        self.kinds: dict[str, dict[str, TextKind]] = {}  # what numbers and dates in a route's path and query look like
+        self.families: dict[str, str] = {}
+        self.bodies: set[str] = set()  # the routes that take one
+        self.unkeyed: set[str] = set()  # the routes that take a signature in place of a key
+        self.forms: set[str] = set()  # the routes that take a form in place of one
+        self._app = app
+        self._authentication = Authentication(app)
+        self._key: ApiKey | None = None
+        self._form: Form = {}
+        self.resolver.exception_handler(TuneloopError)(self._refusal)
+        self.resolver.exception_handler([RequestValidationError, RequestUnsupportedContentType])(self._invalid)
+        self.resolver.exception_handler([HTTPClientError, NotConnected])(self._unanswered)
+        self.resolver.exception_handler(ClientError)(self._turned_away)
+        self.resolver.exception_handler(Exception)(self._failure)
+        self.resolver.not_found(self._unknown)
+
+    def route(
+        self,
+        route: str,
+        scope: Scope,
+        status: int = 200,
+        *,
+        form: dict[str, Any] | None = None,
+        family: str | None = None,
+        **openapi: Any,
+    ) -> Callable[[Route], Route]:
+        """Register a route such as `GET /v1/datasets/{dataset}` for keys that carry the scope.
+
+        It takes a `form` of that JSON schema in place of a body, and beside the names of its query a `family` of names,
+        such as `metadata[…]`. `openapi` is what Powertools' own options say about it beyond its signature.
+        """
+        self.scopes[route] = scope
+        if family:
+            self.families[route] = family
+
+        def register(routine: Route) -> Route:
+            """Note what the route takes, and let it answer."""
+            self.queries[route], self.kinds[route] = query_of(routine, route), kinds_of(routine, route)
+            self.bodies.update([route] if any(map(is_body, arguments(routine))) else [])
+            told: dict[str, Any] = {"x-scope": scope.value}
+            if form:
+                self.forms.add(route)
+                told["requestBody"] = {"required": True, "content": {multipart.KIND: {"schema": form}}}
+            return self._answered_by(routine, route, status_code=status, openapi_extensions=told, **openapi)
+
+        return register
+
+    def signed(self, route: str, status: int) -> Callable[[Route], Route]:
+        """Register a route without a key, whose routine verifies the signature of the request by itself, unread."""
+        self.unkeyed.add(route)
+        told = {"x-scope": "signature", "security": []}
+        return lambda routine: self._answered_by(routine, route, status_code=status, openapi_extensions=told)
+
+    def _answered_by(self, routine: Route, route: str, **options: Any) -> Route:
+        method, path = route.split()
+        name, summary = routine.__name__, (routine.__doc__ or "").partition("\n")[0]
+        rule = path.replace("{", "<").replace("}", ">")
+        return self.resolver.route(rule, method, operation_id=name, summary=summary, **options)(routine)
+
+    @property
+    def caller(self) -> ApiKey:
+        """The key of the request in hand."""
+        if self._key is None:
+            raise errors.Unauthenticated("No key was checked for this request.")
+        return self._key
+
+    @property
+    def tenant(self) -> str:
+        """The tenant of the request in hand, by its key and nothing else."""
+        return self.caller.tenant
+
+    @property
+    def form(self) -> Form:
+        """The form of the request in hand."""
+        if not self._form:
+            raise errors.InvalidInput(f"Send this as a form: `Content-Type: {multipart.KIND}`.", param="content-type")
+        return self._form
+
+    def family_of(self, route: str) -> dict[str, str]:
+        """What the request in hand gives for the family of names that its route takes, by the names within it."""
+        query = self.resolver.current_event.query_string_parameters or {}
+        start = f"{self.families[route]}["
+        return {name[len(start) : -1]: value for name, value in query.items() if name.startswith(start)}
+
+    def respond(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Answer an HTTP API event (payload 2.0)."""
+        with self._app.answering_within(ANSWER_WITHIN_S - waited_s(event, utc_now())):
+            try:
+                if event["routeKey"] in self.unkeyed:
+                    return self.resolver.resolve(_routed(event), context)
+                self._key = self._identify(event)
+                return self.resolver.resolve(self._admit(_routed(event), self._key), context)
+            except TuneloopError as error:
+                return self._plain(event, self._refusal(error))
+            except Exception as error:  # noqa: BLE001 - an entry point: what breaks before a route is told in our shape
+                return self._plain(event, self._failure(error))
+            finally:
+                self._key = None
+
+    def _identify(self, event: dict[str, Any]) -> ApiKey:
+        """The caller's key; NotChecked where it can't be looked up, which nothing else of a request may be told of."""
+        try:
+            return self._authentication.key_of(event.get("headers", {}))
+        except TuneloopError:
+            raise
+        except Exception as error:
+            log_failure(error)
+            raise errors.NotChecked("Your API key could not be looked up just now. Try again later.") from error
+
+    def _readable(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The event with a body of JSON; a form is read apart, by the routes that take one and where it is declared."""
+        self._form = {}
+        if event["routeKey"] in self.forms and multipart.is_form(event):
+            self._form = multipart.read_form(event)
+            event = {**event, "body": None, "isBase64Encoded": False}
+        return _as_json(event)
+
+    def _admit(self, event: dict[str, Any], key: ApiKey) -> dict[str, Any]:
+        """The event as its route reads it, if the key may call that route and it has a place for all that was sent."""
+        logger.append_keys(key=key.id)  # until the next invocation: what a leaked key was used for
+        if (scope := self.scopes.get(event["routeKey"])) is None:
+            raise _no_route()
+        key.require(scope)
+        route = event["routeKey"]
+        given = {family_or_name(name, self.families.get(route)) for name in event.get("queryStringParameters") or ()}
+        known = self.queries[route] | ({f"{self.families[route]}[…]"} if route in self.families else set())
+        if unknown := sorted(given - known):
+            raise _no_parameter(unknown[0], known)
+        readable = self._readable(event)
+        self._require_place(readable)
+        texts = event.get("queryStringParameters") or {}
+        check_kinds(self.kinds[route], texts | (texts_in(route, event["rawPath"]) or {}))
+        return readable
+
+    def _require_place(self, event: dict[str, Any]) -> None:
+        """Refuse fields that nobody would read."""
+        if event["routeKey"] not in self.bodies and (name := _field_in(event["body"])) is not None:
+            param = name_in(name)[:LONGEST_PARAM]
+            message = f"{param}: is not known here; this route takes no body."
+            raise errors.InvalidInput(message, param=param, code="extra_forbidden")
+
+    def _plain(self, event: dict[str, Any], response: Response[Any]) -> dict[str, Any]:
+        body: Any = response.body
+        body["error"]["request_id"] = event["requestContext"].get("requestId")
+        headers = {"Content-Type": "application/json"}
+        return {"statusCode": response.status_code, "headers": headers, "body": json.dumps(body)}
+
+    def _refusal(self, error: TuneloopError) -> Response[Any]:
+        status = STATUSES[type(error)]
+        kind = SERVER_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else INVALID_REQUEST
+        return self._error(status, error.message, code=error.code, param=error.param, kind=kind)
+
+    def _invalid(self, error: ValidationException) -> Response[Any]:
+        code, body = error.errors()[0]["type"], self.resolver.current_event.body
+        param, words = described(error.errors(), parse_json(body) if body and code != "json_invalid" else None)
+        return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, f"{param}: {words}", code=code, param=param)
+
+    def _unanswered(self, error: Exception) -> Response[Any]:
+        log_failure(error)
+        return self._refusal(errors.OutOfTime("A service that this needs did not answer in time. Try again later."))
+
+    def _turned_away(self, error: ClientError) -> Response[Any]:
+        if not _may_pass(error):
+            return self._failure(error)
+        log_failure(error)
+        return self._refusal(errors.Busy("A service that this needs can't take more just now. Try again in a moment."))
+
+    def _failure(self, error: Exception) -> Response[Any]:
+        log_failure(error)
+        message = "Something went wrong on our side; it is in the function's log under this request id."
+        return self._error(HTTPStatus.INTERNAL_SERVER_ERROR, message, code="internal_error", kind=SERVER_ERROR)
+
+    def _unknown(self, _: Exception) -> Response[Any]:
+        return self._refusal(_no_route())
+
+    def _error(
+        self, status: HTTPStatus, message: str, *, code: str, param: str | None = None, kind: str = INVALID_REQUEST
+    ) -> Response[Any]:
+        current: Any = getattr(self.resolver, "current_event", None)
+        request_id = current.request_context.request_id if current else None
+        body = error_body(message, code=code, type=kind, param=param, request_id=request_id)
+        return Response(status_code=status.value, content_type="application/json", body=body)
+
+
+def _may_pass(error: ClientError) -> bool:
+    """Whether AWS refused for now only: too much is asked of it, rivals kept a row busy, or the trouble is its own."""
+    details: Any = error.response
+    status = details.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return bool(status >= HTTPStatus.INTERNAL_SERVER_ERROR or PASSING & refusals(error))
+
+
+def _no_route(path: str = "") -> NotFound:
+    message = "There is no such route: compare method and path with docs/openapi.json."
+    if path.startswith(SUBJECTS):
+        message = f"{message} {NOT_ERASED}"
+    return NotFound(message, code="unknown_url")
+
+
+def _no_parameter(name: str, known: frozenset[str]) -> errors.InvalidInput:
+    taken = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+    param = name_in(name)[:LONGEST_PARAM]
+    return errors.InvalidInput(f"{param}: no parameter of this route; {taken}.", param=param, code="unknown_parameter")
+
+
+def _field_in(body: str | None) -> str | None:
+    """The first field of a body that is an object and has any; what is no JSON has none."""
+    try:
+        value = parse_json(body or "{}")
+    except json.JSONDecodeError:
+        return None
+    return next(iter(value), None) if isinstance(value, dict) else None
+
+
+def waited_s(event: dict[str, Any], now: datetime) -> float:
+    """Seconds since the gateway took a request, the start of a cold function included; 0 where that can't be known.
+
+    An older one is none that anybody still waits for, such as a recorded event.
+    """
+    at = event["requestContext"].get("timeEpoch")
+    waited = now.timestamp() - at / 1000 if isinstance(at, int) else 0.0
+    return waited if 0 < waited < GATEWAY_WAITS_S else 0.0
+
+
+def _routed(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with its route as it is registered and the route's own path; NotFound where it has another path."""
+    if (texts := texts_in(event["routeKey"], event["rawPath"])) is None:
+        raise _no_route(event["rawPath"])
+    route = event["routeKey"].replace(GREEDY, "}")
+    return {**event, "routeKey": route, "rawPath": path_with(route, texts)}
+
+
+def _as_json(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with its body declared as JSON, the only thing we take here: curl declares a form by itself."""
+    headers = {**event.get("headers", {}), "content-type": "application/json"}
+    return {**event, "headers": headers, "body": read_body(event), "isBase64Encoded": False}

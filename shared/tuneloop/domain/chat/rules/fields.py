@@ -1,0 +1,30 @@
+"""Fields: which keys an object may have, and what a name may look like."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from tuneloop.domain.chat.messages import JsonObject
+from tuneloop.domain.chat.rules import Found
+from tuneloop.domain.core.redaction import name_in
+
+# What OpenAI takes, read 2026-11: of a message's name nothing that could end it, of a function's letters and digits.
+NAME = r"\A[^\s<|\\/>]{1,64}\Z"
+FUNCTION_NAME = r"\A[a-zA-Z0-9_-]{1,64}\Z"
+SPEAKER_RULE = "`name` must be 1 to 64 characters without white space and without any of < > | / \\."
+FUNCTION_RULE = "`name` must be 1 to 64 letters, digits, underscores and hyphens."
+
+
+def unknown_keys(path: str, given: JsonObject, known: Iterable[str], what: str) -> Iterator[Found]:
+    """The keys that such an object doesn't have."""
+    for key in sorted(given.keys() - set(known)):
+        yield f"{path}.{name_in(key)}", "unknown_key", f"{what} may have {listed(known)}, and no other key."
+
+
+def is_name(value: object, pattern: str = NAME) -> bool:
+    """Whether the value is a text of that pattern."""
+    return isinstance(value, str) and re.search(pattern, value) is not None
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a sentence holds them."""
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,148 @@
+"""Templates: how `{input, output}` becomes a conversation, so that training and serving are asked in the same words.
+
+`{{name}}` in the user's message stands for that name of `input`, `{{input}}` for the whole of it. What is put in is not
+looked at again, so an input can't fill places of its own. The system message holds no places: it is served as it is.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tuneloop.domain.chat.answer_schemas import TooMuch, faults_in, fits, ordered, resolved
+from tuneloop.domain.chat.examples import Found, JsonObject, answer_of, canonical
+from tuneloop.domain.chat.json_texts import KeptAsText, json_in
+from tuneloop.domain.chat.messages import storable
+from tuneloop.domain.core.limits import TEMPLATE_BYTES
+
+PLACE = re.compile(r"\{\{\s*([\w.-]{1,64})\s*\}\}", re.ASCII)
+REPEATS = 3  # of one place, so that a message stays about as large as its input
+
+
+class Template(BaseModel):
+    """How `input` is asked, what stands before it, and what `output` has to look like."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    system: str | None = Field(default=None, min_length=1)
+    user: str = Field(default="{{input}}", min_length=1)
+    answer_schema: KeptAsText | None = None
+
+    @field_validator("system")
+    @classmethod
+    def _has_no_places(cls, system: str | None) -> str | None:
+        if system and PLACE.search(system):
+            raise ValueError("the system message is served as it is, so it can't have {{places}}")
+        return system
+
+    @field_validator("user")
+    @classmethod
+    def _has_places(cls, user: str) -> str:
+        places = Counter(PLACE.findall(user))
+        if not places or max(places.values()) > REPEATS:
+            raise ValueError(f"it must have a {{{{place}}}} for the input, and each at most {REPEATS} times")
+        return user
+
+    @field_validator("answer_schema")
+    @classmethod
+    def _can_be_checked(cls, schema: JsonObject | None) -> JsonObject | None:
+        if schema is not None:
+            resolved(schema)
+        return schema
+
+    @model_validator(mode="after")
+    def _is_short(self) -> Self:
+        if len(self.model_dump_json().encode()) > TEMPLATE_BYTES:
+            raise ValueError(f"a template may have {TEMPLATE_BYTES >> 10} KiB at most")
+        return self
+
+    @property
+    def parameters(self) -> JsonObject:
+        """What a version is asked with beside its prompt, so that its answers keep to the schema."""
+        if not self.answer_schema or self.answer_schema.get("type") != "object":
+            return {}
+        schema = {"name": "answer", "schema": self.answer_schema}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+    @cached_property
+    def _schema(self) -> JsonObject | None:
+        return None if self.answer_schema is None else resolved(self.answer_schema)
+
+    @cached_property
+    def _places(self) -> list[str]:
+        return list(dict.fromkeys(PLACE.findall(self.user)))
+
+    def opened(self, row: JsonObject) -> JsonObject:
+        """A row of a table, whose cells are texts, with the object that `input` holds where names are to be filled."""
+        given = row.get("input")
+        if not isinstance(given, str) or self._places == ["input"]:
+            return row
+        try:
+            value = json_in(given)
+        except ValueError:
+            return row
+        return {**row, "input": value} if isinstance(value, dict) else row
+
+    def faults(self, row: JsonObject) -> Iterator[Found]:
+        """Why a row's `input` and `output` can't be rendered."""
+        given, output = row.get("input"), row.get("output")
+        if not isinstance(given, str | dict):
+            yield "$.input", "invalid_input", "`input` must be a text or an object, for the template to be filled from."
+        else:
+            values = _values(given)
+            missing = [place for place in self._places if values.get(place) is None]  # null would be asked as "null"
+            for place in missing:
+                text = "The template has a place of this name; `input` must be an object that fills it, with something."
+                yield f"$.input.{place}", "missing_input", text
+        if output is None:
+            yield "$.output", "missing_output", "`output` must be there: the answer, as text or as JSON."
+        else:
+            yield from self.faults_of_answer(output)
+
+    def could_have_made(self, messages: list[JsonObject]) -> bool:
+        """Whether a conversation has this template's system prompt, or none either, and an answer as it wants them."""
+        system = messages[0].get("content") if messages[0]["role"] == "system" else None
+        return system == self.system and not any(self.faults_of_answer(answer_of(messages[-1])))
+
+    def messages(self, row: JsonObject) -> list[JsonObject]:
+        """The conversation of a row that has no faults."""
+        values = _values(row["input"])
+        user = PLACE.sub(lambda place: _text(values[place[1]]), self.user)
+        said = [{"role": "user", "content": user}, {"role": "assistant", "content": self.answer(row["output"])}]
+        return [{"role": "system", "content": self.system}, *said] if self.system else said
+
+    def faults_of_answer(self, output: Any) -> Iterator[Found]:
+        """Why an answer doesn't keep to the schema, if there is one."""
+        schema = self._schema
+        try:
+            if schema is None or (isinstance(output, str) and fits(output, schema)):
+                return
+            value = json_in(output) if isinstance(output, str) else output
+            for fault in faults_in(value, schema):
+                path = f"$.output{fault.path}"
+                yield path, "breaks_answer_schema", f"By the template's `answer_schema` this {fault.rule}."
+        except ValueError:
+            yield "$.output", "answer_not_json", "`output` must be JSON that keeps to the template's `answer_schema`."
+        except TooMuch:
+            rule = "`output` has too many parts to be checked against an `answer_schema` of so many."
+            yield "$.output", "answer_too_large", rule
+
+    def answer(self, output: Any) -> str:
+        """The answer as the model is to write it: a text as it is, JSON in the schema's order and without spaces."""
+        schema = self._schema
+        if isinstance(output, str) and (schema is None or fits(output, schema)):
+            return output
+        value = json_in(output) if isinstance(output, str) else output
+        return storable(json.dumps(ordered(value, schema or {}), separators=(",", ":"), ensure_ascii=False))
+
+
+def _values(given: str | JsonObject) -> JsonObject:
+    return {"input": given, **given} if isinstance(given, dict) else {"input": given}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else canonical(value)

@@ -1,0 +1,56 @@
+"""Who may do what: tenants, API keys and scopes.
+
+A key is shown once, when it is made; the table keeps its SHA-256. The tenant of a request is the tenant of its key and
+is taken from nowhere else.
+"""
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from tuneloop.domain.core.errors import Forbidden
+from tuneloop.domain.core.ids import Name
+
+KEY_PREFIX = "tl_"
+
+
+class Scope(StrEnum):
+    """What a key allows."""
+
+    COLLECT = "collect"
+    TRAIN = "train"
+    DEPLOY = "deploy"
+    INFER = "infer"
+    READ = "read"
+
+
+class Tenant(BaseModel):
+    """The isolation boundary: every key, row and object belongs to exactly one."""
+
+    id: Name
+    created_at: datetime
+
+
+class ApiKey(BaseModel):
+    """One key of a tenant, without the secret itself."""
+
+    id: Name
+    tenant: Name
+    hash: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    revoked_at: datetime | None = None
+    seq: int = 0
+
+    def require(self, scope: Scope) -> None:
+        """Refuse with Forbidden unless the key carries the scope."""
+        if scope not in self.scopes:
+            held = ", ".join(sorted(self.scopes)) or "none"
+            raise Forbidden(f"This key lacks the scope `{scope}` (it has: {held}).")
+
+
+def key_hash(secret: str) -> str:
+    """SHA-256 in hex of the whole key, prefix included."""
+    return hashlib.sha256(secret.encode()).hexdigest()

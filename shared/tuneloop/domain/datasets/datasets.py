@@ -1,0 +1,325 @@
+"""Datasets: named, append-only collections of examples, and the drops that feed them.
+
+Every change of a dataset raises its `revision` by one; an export names the revision it froze, so the same revision and
+policy are always the same export. Between a change and its export lies a quiet time, so that many drops make one run.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+
+from tuneloop.domain.chat.examples import Problem
+from tuneloop.domain.chat.images import ImageUnits
+from tuneloop.domain.chat.templates import Template
+from tuneloop.domain.core.ids import Name
+from tuneloop.domain.core.limits import POLICIES_KEPT, REQUIRED_EXAMPLES, RUN_USD, TEMPLATES_KEPT, TRUSTED_SUBJECTS
+from tuneloop.domain.core.pricing import GivenUsd, Usd
+from tuneloop.domain.datasets.csv_reader import CsvColumns
+from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, LATEST_RULES, LEAST_TRAINED, Policy
+from tuneloop.domain.datasets.votes import Trust
+
+CLEARED_BY_NULL = ("policy", "csv")  # null: the default policy, no columns of its own
+VERSIONED = {"policy", "template"}  # settings of which earlier ones are kept
+ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
+
+
+class OnDrop(StrEnum):
+    """What a settled drop leads to: a training run, or nothing until somebody asks."""
+
+    TRAIN = "train"
+    COLLECT = "collect"
+
+
+class OnInvalid(StrEnum):
+    """What lines that can't be used do to their drop: the whole of it is rejected, or they are left out."""
+
+    REJECT = "reject"
+    SKIP = "skip"
+
+
+class PolicyChange(BaseModel):
+    """The policy of a dataset's exports from a revision on."""
+
+    revision: int
+    policy: Policy
+
+
+class RulesChange(BaseModel):
+    """The version of the rules by which exports are selected and divided, from a revision on."""
+
+    revision: int
+    rules: int
+
+
+class TemplateVersion(BaseModel):
+    """A version of a dataset's template, and the revision from which on it is the one that exports freeze."""
+
+    version: int
+    revision: int
+    template: Template
+
+
+class HeldOut(BaseModel):
+    """Where the prompts are listed that the last export to have a test took for it."""
+
+    revision: int
+    key: str
+
+
+class ExportFailure(BaseModel):
+    """Why an export could not be made, the last time it was tried."""
+
+    export: Name
+    code: str
+    message: str
+    at: datetime
+
+
+class Dataset(BaseModel):
+    """A dataset's settings and how far each of its changes came: made, settled, wanted for training, exported.
+
+    Its last `reviews_since` changes were reviews that nobody wants trained before something else comes. What comes into
+    it is without the erasures up to number `erasures`, all that is kept of it without those up to `cleared`. Its latest
+    `generation` stands for the first `merged` segments.
+    """
+
+    tenant: Name
+    id: Name
+    model: Name
+    provider: Name | None = None
+    base_model: str
+    salt: str
+    on_drop: OnDrop
+    on_invalid: OnInvalid = OnInvalid.REJECT
+    max_run_usd: Usd = Decimal(25)
+    train_on_review: bool = False
+    trust: Trust = Trust.REVIEW
+    trusted_subjects: list[str] = []
+    required_examples: int = LEAST_TRAINED
+    required_per_category: int = 0
+    policies: list[PolicyChange] = []
+    rules: list[RulesChange] = []
+    templates: list[TemplateVersion] = []
+    csv: CsvColumns | None = None
+    held_out: HeldOut | None = None
+    export_failure: ExportFailure | None = None
+    revision: int = 0
+    reviews_since: int = 0
+    erasures: int = 0
+    cleared: int = 0
+    generation: int = 0
+    merged: int = 0
+    examples: int = 0
+    pairs: int = 0
+    segments: int = 0
+    changed_at: datetime | None = None
+    exported_revision: int = 0
+    settled_revision: int = 0
+    settled_at: datetime | None = None
+    wanted_revision: int = 0
+    created_at: datetime
+    seq: int = 0
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it has changes that are to be frozen, or that a drop wants trained."""
+        return self.wants_run or self.exported_revision < self.revision
+
+    @property
+    def wants_run(self) -> bool:
+        """Whether it has changes that are to be trained on once they have settled."""
+        return self.on_drop == OnDrop.TRAIN and self.wanted_revision < self.revision - self.reviews_since
+
+    def is_due(self, now: datetime, settle_s: float) -> bool:
+        """Whether its changes are to be announced: quiet for `settle_s` seconds, and not announced lately."""
+        if not self.is_pending or self.changed_at is None:
+            return False
+        announced = self.settled_revision == self.revision and not self.wants_run
+        if announced and self.settled_at and now - self.settled_at < ANNOUNCED_AGAIN_AFTER:
+            return False
+        return now - self.changed_at >= timedelta(seconds=settle_s)
+
+    def policy_at(self, revision: int) -> Policy:
+        """What an export of a revision takes."""
+        return next((each.policy for each in reversed(self.policies) if each.revision <= revision), DEFAULT)
+
+    def rules_at(self, revision: int) -> int:
+        """The version of the rules by which a revision is frozen: that of the code which made the revision."""
+        return next((each.rules for each in reversed(self.rules) if each.revision <= revision), FIRST_RULES)
+
+    def with_settings(self, change: "DatasetChange", now: datetime) -> "Dataset":
+        """The dataset with the settings that a change names; policies and templates are added, not replaced."""
+        given = change.model_fields_set & (DatasetChange.model_fields.keys() - VERSIONED)
+        changed = self.model_copy(update={name: getattr(change, name) for name in given})
+        if "policy" in change.model_fields_set:
+            changed = changed.with_policy(change.policy or DEFAULT, now)
+        return changed.with_template(change.template) if change.template else changed
+
+    def with_policy(self, policy: Policy, now: datetime) -> "Dataset":
+        """The dataset with another policy for its exports, which is a change like any other once it has examples."""
+        if policy == self.policy_at(self.revision):
+            return self
+        changed = self.changed(now) if self.revision else self
+        change = PolicyChange(revision=changed.revision, policy=policy)
+        return changed.model_copy(update={"policies": [*self.policies, change][-POLICIES_KEPT:]})
+
+    @property
+    def template(self) -> TemplateVersion | None:
+        """The template that lines are rendered through from now on."""
+        return self.templates[-1] if self.templates else None
+
+    @property
+    def template_version(self) -> int | None:
+        """The number of that template."""
+        return self.templates[-1].version if self.templates else None
+
+    def templates_at(self, revision: int) -> list[Template]:
+        """The templates through which the examples of a revision may have been rendered, the newest first."""
+        return [each.template for each in reversed(self.templates) if each.revision <= revision]
+
+    def template_of(self, version: int | None) -> Template | None:
+        """A version of the template, while it is one of the last that are kept."""
+        return next((each.template for each in self.templates if each.version == version), None)
+
+    def with_template(self, template: Template) -> "Dataset":
+        """The dataset with another template, for what comes from now on: what is there stays as it is."""
+        latest = self.template
+        if latest and latest.template.model_dump_json() == template.model_dump_json():  # the order of names counts
+            return self
+        number = latest.version + 1 if latest else 1
+        first = self.revision + 1 if self.revision else 0  # a revision that may be frozen already stays as it was
+        added = TemplateVersion(version=number, revision=first, template=template)
+        return self.model_copy(update={"templates": [*self.templates, added][-TEMPLATES_KEPT:]})
+
+    def changed(self, now: datetime) -> "Dataset":
+        """The dataset a revision later, its segments as they were; from that on the latest rules hold."""
+        latest, revision = max(now, self.changed_at) if self.changed_at else now, self.revision + 1
+        is_new = self.rules_at(revision) < LATEST_RULES
+        rules = [*self.rules, RulesChange(revision=revision, rules=LATEST_RULES)] if is_new else self.rules
+        update = {"revision": revision, "changed_at": latest, "reviews_since": 0, "rules": rules}
+        return self.model_copy(update=update)
+
+    def reviewed(self, now: datetime) -> "Dataset":
+        """The dataset a revision later, by reviews: those are frozen, and trained on only where they are to be."""
+        since = 0 if self.train_on_review else self.reviews_since + 1
+        return self.changed(now).model_copy(update={"reviews_since": since})
+
+    def without(self, erasures: int, found: bool, now: datetime) -> "Dataset":
+        """The dataset that knows of the erasures up to a number; a revision later if it held something of them.
+
+        That revision is frozen like any other, and by itself no reason to train.
+        """
+        changed = self.changed(now).model_copy(update={"reviews_since": self.reviews_since + 1}) if found else self
+        return changed.model_copy(update={"erasures": erasures})
+
+    @property
+    def holds_pairs(self) -> bool:
+        """Whether all that was collected were preference pairs, which of older versions' collecting isn't known."""
+        return 0 < self.examples <= self.pairs
+
+    def grown(self, examples: int, now: datetime, pairs: int = 0) -> "Dataset":
+        """The dataset with one segment more, and a revision more; so many of its examples are preference pairs."""
+        more = {"segments": self.segments + 1, "examples": self.examples + examples, "pairs": self.pairs + pairs}
+        return self.changed(now).model_copy(update=more)
+
+    def announced(self, now: datetime) -> "Dataset":
+        """The dataset with its changes announced as settled."""
+        return self.model_copy(update={"settled_revision": self.revision, "settled_at": now})
+
+    def settled(self, now: datetime) -> "Dataset":
+        """The dataset after a quiet time: its changes are wanted for training if that is what a drop leads to."""
+        wanted = self.revision if self.wants_run else self.wanted_revision
+        return self.announced(now).model_copy(update={"wanted_revision": wanted})
+
+
+class DatasetChange(BaseModel):
+    """The settings of a dataset that may be changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    on_drop: OnDrop | None = None
+    on_invalid: OnInvalid | None = None
+    provider: Name | None = None
+    base_model: str | None = Field(default=None, min_length=1, max_length=200)
+    max_run_usd: GivenUsd | None = Field(default=None, ge=0, le=RUN_USD)
+    train_on_review: bool | None = Field(default=None, strict=True)
+    trust: Trust | None = None
+    trusted_subjects: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] | None = Field(
+        default=None, max_length=TRUSTED_SUBJECTS
+    )
+    required_examples: int | None = Field(default=None, ge=1, le=REQUIRED_EXAMPLES, strict=True)
+    required_per_category: int | None = Field(default=None, ge=0, le=REQUIRED_EXAMPLES, strict=True)
+    policy: Policy | None = None
+    template: Template | None = None
+    csv: CsvColumns | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_said(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name not in CLEARED_BY_NULL:
+            raise ValueError("it can't be null; leave it out to keep what is set, or the default")
+        return value
+
+
+class Segment(BaseModel):
+    """One immutable object of examples; `revision` is the dataset's when it was added.
+
+    `pairs` of its examples were preference pairs as they were collected. When it was made it was `without` what the
+    erasures up to that number cover.
+    Its `images` are None where it was written before they were counted; `tokens` are without them.
+    """
+
+    sha256: str
+    key: str
+    examples: int
+    pairs: int = 0
+    tokens: int
+    bytes: int
+    revision: int
+    without: int = 0
+    images: ImageUnits | None = None
+    created_at: datetime
+
+
+class DropStatus(StrEnum):
+    """Where a drop stands."""
+
+    READING = "reading"
+    COLLECTED = "collected"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class Drop(BaseModel):
+    """One file or collection of examples on its way into a dataset; `problems` holds the first 100.
+
+    `template` is the version of the dataset's template that its `{input, output}` lines are rendered through: the one
+    of when it came, so that reading it again makes the same examples.
+    """
+
+    id: Name
+    tenant: Name
+    dataset: Name
+    object: str
+    status: DropStatus = DropStatus.READING
+    template: int | None = None
+    lines: int = 0
+    examples: int = 0
+    problem_count: int = 0
+    problems: list[Problem] = []
+    created_at: datetime
+    finished_at: datetime | None = None
+    seq: int = 0
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Its tenant and dataset."""
+        return self.tenant, self.dataset
+
+    def given_up(self, problem: Problem, now: datetime) -> "Drop":
+        """The drop after all its tries failed: what was found in it so far is no finding, but for why it failed."""
+        ended = {"status": DropStatus.FAILED, "problem_count": 1, "problems": [problem], "finished_at": now}
+        return self.model_copy(update=ended)

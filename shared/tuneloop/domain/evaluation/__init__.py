@@ -1,0 +1,1 @@
+"""Comparing versions: evaluations, their statistics, and the verdict of the gate."""

@@ -1,0 +1,351 @@
+"""Evaluations: a candidate against what serves today and against the base, on the same held-out examples.
+
+Each arm answers every test example, and each answer is right or wrong. The gate is a paired, one-sided mid-p McNemar
+test of candidate against stable. Test rows that share something with what an arm was trained on are asked of no arm.
+A question that the provider refuses counts as wrong; where more than a few are, they say nothing about the version.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+
+from tuneloop.domain.chat.examples import CALLS
+from tuneloop.domain.core.ids import Name
+from tuneloop.domain.core.leases import Lease
+from tuneloop.domain.core.pricing import CallTokens, Usd
+from tuneloop.domain.evaluation.statistics import (
+    PairedCounts,
+    alpha_per_look,
+    mid_p_mcnemar,
+    newcombe_paired_interval,
+    smallest_detectable_difference,
+    wilson_interval,
+)
+from tuneloop.domain.evaluation.verdicts import Verdict
+
+MOST_REMOVED_SHARE = 0.20
+FEWEST_ROWS = 20
+LEAST_DISCORDANCE = 0.05
+
+
+class EvaluationStatus(StrEnum):
+    """Where an evaluation stands."""
+
+    REQUESTED = "requested"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Intent(StrEnum):
+    """What an evaluation's verdict is for; it only rises.
+
+    A report is read and decides nothing. Of an evaluation that is to promote, the verdict is announced, and activates
+    the candidate if it proved better.
+    """
+
+    REPORT = "report"
+    PROMOTE = "promote"
+
+    def rises_above(self, other: "Intent") -> bool:
+        """Whether this asks for more than the other."""
+        return self is Intent.PROMOTE and other is Intent.REPORT
+
+
+class ArmName(StrEnum):
+    """The sides of an evaluation."""
+
+    CANDIDATE = "candidate"
+    STABLE = "stable"
+    BASE = "base"
+    MOST_FREQUENT = "most_frequent"
+
+
+class ArmResult(BaseModel):
+    """How one arm did: right answers of `examples`, with Wilson's 95% interval; `errors` count as wrong.
+
+    `unmetered` answers are not in its cost, as their provider didn't tell their tokens.
+    """
+
+    version: int | None = None
+    examples: int
+    correct: int
+    errors: int
+    accuracy: float
+    interval: tuple[float, float]
+    cost_usd: Usd | None = None
+    unmetered: int = 0
+
+
+class EvaluationError(BaseModel):
+    """Why an evaluation proves nothing either way and may be asked for again."""
+
+    code: str
+    message: str
+
+
+class Comparison(BaseModel):
+    """Candidate against stable on the same rows; the interval is the one that matches the one-sided test at `alpha`."""
+
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    alpha: float
+    only_candidate_right: int
+    only_stable_right: int
+    smallest_provable_improvement: float
+
+
+class EvaluationView(BaseModel):
+    """An evaluation as its users read it.
+
+    `candidate` is compared with `stable`; what the verdict does is said by `intent`: a `report` decides nothing.
+    Of `rows_available` test rows, `removed_overlap` share something with what a version was trained or validated on and
+    are asked of none; `removed_by` counts them by what they share, some more than once: `prompt`, `exact`, `subject`,
+    `conversation`, `near_duplicate`. Of the others each version is asked `rows_asked`, the same for all, and `examples`
+    count. Of those `free_text` expect an answer of several words that no other row expects, which is hardly ever equal.
+    If more than 20% are removed (`contaminated`) or fewer than 20 are left (`too_few`), nothing could be proved: none
+    is asked, and `examples` are those left.
+    `look` is its number among the looks at its dataset's test rows within a year, 0 while it has asked none.
+    The provider didn't tell the tokens of `unmetered` answers, so `cost_usd` is what the others cost; it is an upper
+    bound where cached tokens are in it at the full rate.
+    """
+
+    id: Name
+    model: Name
+    candidate: int
+    stable: int
+    dataset: Name
+    export: Name
+    # Releases that knew no intent let every verdict decide, so their rows were asked for with promotion in view: one
+    # that is open across the upgrade does its job, and the hold keeps off what a person took off.
+    intent: Intent = Intent.PROMOTE
+    look: int = 1
+    status: EvaluationStatus = EvaluationStatus.REQUESTED
+    progress: float = 0.0
+    waiting_for: str | None = None
+    rows_available: int = 0
+    rows_asked: int = 0
+    examples: int = 0
+    removed_overlap: int = 0
+    removed_by: dict[str, int] = {}
+    contaminated: bool = False
+    too_few: bool = False
+    free_text: int = 0
+    arms: dict[ArmName, ArmResult] = {}
+    comparison: Comparison | None = None
+    cost_usd: Usd | None = None
+    cost_is_upper_bound: bool = False
+    unmetered: int = 0
+    verdict: Verdict | None = None
+    error: EvaluationError | None = None
+    created_at: datetime
+    finished_at: datetime | None = None
+
+
+class Evaluation(EvaluationView):
+    """An evaluation with what its workers keep about it: who holds it, and the parts written so far for each arm.
+
+    `announced_again` is when its verdict was last announced once more, None if that was never needed.
+    `overlap_was_found` says that the rows to leave out are stored; older versions left them out at the end.
+    """
+
+    tenant: Name
+    announced_again: datetime | None = None
+    attempt: int = 1
+    parts: dict[ArmName, int] = {}
+    waiting_since: datetime | None = None
+    overlap_was_found: bool = False
+    lease: Lease | None = None
+    seq: int = 0
+
+    @property
+    def overlap_is_known(self) -> bool:
+        """Whether the rows to leave out are known; one that begins anew looks for them anew, in other rows."""
+        return self.overlap_was_found and self.status != EvaluationStatus.REQUESTED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has rows left to ask or figures left to work out."""
+        return self.status in (EvaluationStatus.REQUESTED, EvaluationStatus.RUNNING)
+
+    def is_free(self, now: datetime) -> bool:
+        """Whether somebody may work on it."""
+        return self.is_open and not (self.lease and self.lease.is_held(now))
+
+    @property
+    def is_free_text(self) -> bool:
+        """Whether most of the rows that count expect free text."""
+        return 2 * self.free_text > self.examples
+
+    def is_raised_from(self, seen: "Evaluation") -> bool:
+        """Whether nothing happened since it was seen but that its intent was raised."""
+        return self.seq == seen.seq + 1 and self.lease == seen.lease and self.intent.rises_above(seen.intent)
+
+    @property
+    def versions(self) -> dict[ArmName, int]:
+        """The version of each arm."""
+        return {ArmName.CANDIDATE: self.candidate, ArmName.STABLE: self.stable, ArmName.BASE: 0}
+
+    @property
+    def asked(self) -> dict[ArmName, int]:
+        """The arms that are asked and their versions; an arm of the same version as one before it is left out."""
+        first: dict[int, ArmName] = {}
+        for arm, number in self.versions.items():
+            first.setdefault(number, arm)
+        return {arm: number for number, arm in first.items()}
+
+
+class Answered(BaseModel):
+    """One test row's answer on one arm, and whether it was right; `error` is what the provider's refusal said.
+
+    Tokens that its provider didn't tell are null, in parts of older evaluations 0. `cache_is_unclear` where what it
+    says of its cache makes no sense.
+    """
+
+    row: int
+    right: bool
+    answer: str | None = None
+    error: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int = 0
+    cache_is_unclear: bool = False
+
+    @property
+    def tokens(self) -> CallTokens:
+        """What its provider told of its tokens; a refusal has none."""
+        if self.error is not None:
+            return CallTokens(0, 0)
+        return CallTokens(
+            self.prompt_tokens or None, self.completion_tokens, None if self.cache_is_unclear else self.cached_tokens
+        )
+
+
+def is_right(answer: str, expected: str) -> bool:
+    """Whether two answers say the same: equal as JSON where both are JSON, else equal but for white space.
+
+    Tool calls, as `answer_of` writes them, are equal to tool calls alone: by their names and arguments, in order.
+    """
+    if answer.startswith(CALLS) and expected.startswith(CALLS):
+        answer, expected = answer.removeprefix(CALLS), expected.removeprefix(CALLS)
+    try:
+        return bool(_json(answer) == _json(expected))
+    except (ValueError, RecursionError):  # no JSON, or an answer that got lost in brackets
+        return answer.split() == expected.split()
+
+
+def _json(text: str) -> Any:
+    """The value of a JSON text; numbers are wrapped, or `true` would equal 1."""
+    return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_no_json)
+
+
+def _integer(digits: str) -> tuple[str, int]:
+    return "number", int(digits)
+
+
+def _fraction(digits: str) -> tuple[str, float]:
+    return "number", float(digits)
+
+
+def _no_json(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
+def arm_result(
+    version: int | None, scores: list[Answered], cost_usd: Usd | None = None, unmetered: int = 0
+) -> ArmResult:
+    """One arm's figures over the rows that count."""
+    correct = sum(score.right for score in scores)
+    low, high = wilson_interval(correct, len(scores))
+    return ArmResult(
+        version=version,
+        examples=len(scores),
+        correct=correct,
+        errors=sum(score.error is not None for score in scores),
+        accuracy=correct / len(scores) if scores else 0.0,
+        interval=(low, high),
+        cost_usd=cost_usd,
+        unmetered=unmetered,
+    )
+
+
+def compare(candidate: list[Answered], stable: list[Answered], look: int) -> Comparison | None:
+    """The paired comparison of two arms on the same rows, at this look's alpha; None without rows."""
+    if not candidate:
+        return None
+    counts = PairedCounts.from_scores([score.right for score in candidate], [score.right for score in stable])
+    alpha = alpha_per_look(look)
+    low, high = newcombe_paired_interval(*counts, confidence=1 - 2 * alpha) if alpha else (-1.0, 1.0)
+    discordance = max(LEAST_DISCORDANCE, counts.discordance)
+    provable = smallest_detectable_difference(counts.n, discordance, alpha) if alpha else 1.0
+    return Comparison(
+        difference=counts.difference,
+        interval=(low, high),
+        p_value=mid_p_mcnemar(counts.only_candidate, counts.only_baseline),
+        alpha=alpha,
+        only_candidate_right=counts.only_candidate,
+        only_stable_right=counts.only_baseline,
+        smallest_provable_improvement=provable,
+    )
+
+
+def p_text(p_value: float) -> str:
+    """A p-value as people read it; below one in ten thousand its digits say nothing."""
+    return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"
+
+
+def is_contaminated(rows: int, removed: int) -> bool:
+    """Whether so much of the test set was in training that the rest is no longer the set that was drawn."""
+    return removed > MOST_REMOVED_SHARE * rows
+
+
+def without_overlap(
+    evaluation: Evaluation, available: int, removed: int, kinds: dict[str, int], *, most: int
+) -> Evaluation:
+    """The evaluation once it is known how many of its test rows a version has seen, and whether the rest can do.
+
+    Rows are removed first, and of those that are left `most` are asked: so none is lost to the limit, and whether the
+    test is contaminated is told by all of its rows.
+    """
+    left = available - removed
+    contaminated, too_few = is_contaminated(available, removed), left < FEWEST_ROWS
+    is_asked = not (contaminated or too_few)
+    found = {
+        "rows_available": available,
+        "removed_overlap": removed,
+        "removed_by": kinds,
+        "contaminated": contaminated,
+        "too_few": too_few,
+        "rows_asked": min(left, most) if is_asked else 0,
+        "examples": min(left, most) if is_asked else left,
+        "overlap_was_found": True,
+    }
+    return evaluation.model_copy(update=found)
+
+
+def looks_spent(evaluation: Evaluation, look: int) -> EvaluationError | None:
+    """Why an evaluation that is to promote takes no further look: it would be one at which nothing can be proved."""
+    if alpha_per_look(look) or evaluation.intent is not Intent.PROMOTE:
+        return None
+    message = (
+        f"The test rows of dataset {evaluation.dataset} were looked at {look - 1} times within a year; one more look "
+        "could not tell a gain from chance, so nothing was asked. For the figures ask without `promote`, and activate "
+        "the version by hand if you trust them."
+    )
+    return EvaluationError(code="looks_spent", message=message)
+
+
+def refused_throughout(number: int, answers: Collection[Answered], rows: int) -> EvaluationError | None:
+    """What keeps a version from answering at all, once enough of its rows were asked and each was refused."""
+    said = Counter(answer.error for answer in answers)
+    if len(answers) < min(FEWEST_ROWS, rows) or said.pop(None, 0) or not said:
+        return None
+    [(commonest, _)] = said.most_common(1)
+    message = f"Version {number} answered none of {len(answers)} questions: {commonest}"
+    return EvaluationError(code="provider_refused", message=message)

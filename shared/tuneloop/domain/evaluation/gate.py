@@ -1,0 +1,121 @@
+"""The gate: whether a comparison lets a version through, and why in words.
+
+A question that the provider refused counts as wrong, so a side that was refused often says little about its version.
+"""
+
+from tuneloop.domain.evaluation.evaluations import (
+    FEWEST_ROWS,
+    MOST_REMOVED_SHARE,
+    ArmName,
+    ArmResult,
+    Comparison,
+    Evaluation,
+    EvaluationError,
+    Intent,
+    p_text,
+)
+from tuneloop.domain.evaluation.verdicts import Verdict, VerdictCode
+
+# A content filter refuses a question now and then. From one in twenty on, refusals could decide a comparison whose
+# provable gain is about that large.
+MOST_REFUSED_SHARE = 0.05
+# Of 23 rows two may be right by luck where answers are free text. Who is right more often than this answers in a form
+# that can be compared, however long.
+MOST_RIGHT_BY_LUCK = 0.10
+FREE_TEXT_HELP = (
+    "Read some answers of both, and activate the version by hand if you trust it; or train on answers that can be "
+    "compared exactly: one of a closed set, an id or number, or JSON with short fields, such as a template's "
+    "`answer_schema` gives."
+)
+# For a report on test rows whose looks of the year are spent: its interval would be everything and its alpha nothing.
+LOOKS_SPENT = (
+    "These test rows were looked at so often within a year that one more look can't tell a gain from chance: bring a "
+    "fresh test file, or activate the version by hand if you trust the figures."
+)
+# For verdicts on free text of which more is equal than luck explains.
+OF_FREE_TEXT = "Most expected answers are free text, of which only those count that are equal word for word."
+
+
+def refused_often(arms: dict[ArmName, ArmResult]) -> EvaluationError | None:
+    """Which side of the comparison was refused so often that its share of right answers says little about it."""
+    for arm in (arms[ArmName.CANDIDATE], arms[ArmName.STABLE]):
+        if arm.errors > MOST_REFUSED_SHARE * arm.examples:
+            refused = f"The provider refused {arm.errors} of {arm.examples} questions to version {arm.version}"
+            message = f"{refused}; at most {MOST_REFUSED_SHARE:.0%} may be."
+            return EvaluationError(code="too_many_refused", message=message)
+    return None
+
+
+def unproved(error: EvaluationError) -> Verdict:
+    """The verdict of an evaluation that proves nothing either way."""
+    again = "Ask for the evaluation again when that is mended, with `promote: true` if it is to activate the version."
+    return _refuse(VerdictCode.UNPROVED, f"Nothing is proved. {error.message} {again}")
+
+
+def judge(evaluation: Evaluation) -> Verdict:
+    """The gate: better than what serves today beyond chance, and better than always giving the commonest answer."""
+    comparison, arms = evaluation.comparison, evaluation.arms
+    if evaluation.contaminated or evaluation.examples < FEWEST_ROWS or comparison is None:
+        return _unfit(evaluation)
+    if error := refused_often(arms):
+        return unproved(error)
+    candidate, stable = arms[ArmName.CANDIDATE], arms[ArmName.STABLE]
+    if evaluation.is_free_text and max(candidate.accuracy, stable.accuracy) <= MOST_RIGHT_BY_LUCK:
+        return _refuse(
+            VerdictCode.FREE_TEXT,
+            f"This comparison says nothing for or against version {evaluation.candidate}: {evaluation.free_text} of "
+            f"{evaluation.examples} expected answers are free text, and answers are compared word for word "
+            f"({candidate.correct} equal against {stable.correct}). {FREE_TEXT_HELP}",
+        )
+    if not candidate.correct and not arms[ArmName.MOST_FREQUENT].correct:
+        return _refuse(
+            VerdictCode.NOT_BETTER,
+            f"Not proved better: none of {evaluation.examples} answers is the expected one, against {stable.correct}. "
+            "Answers are compared exactly, as JSON where they are JSON.",
+        )
+    return _compared(evaluation, comparison)
+
+
+def _unfit(evaluation: Evaluation) -> Verdict:
+    """The verdict where the test rows could not prove anything, whatever the versions answered."""
+    if evaluation.contaminated:
+        return _refuse(
+            VerdictCode.CONTAMINATED,
+            f"{evaluation.removed_overlap} of {evaluation.rows_available} test rows were in training data, or share a "
+            f"subject, a conversation or their wording with it, and {evaluation.examples} are left; at most "
+            f"{MOST_REMOVED_SHARE:.0%} may be removed. Refresh the test set, or activate by hand.",
+        )
+    few = f"{evaluation.examples} test rows are too few to prove anything; that takes {FEWEST_ROWS}."
+    free = f"More would not help, as their answers are free text, which is compared word for word. {FREE_TEXT_HELP}"
+    how = free if evaluation.is_free_text else "Add examples, or activate by hand."
+    return _refuse(VerdictCode.TOO_FEW, f"{few} {how}")
+
+
+def _compared(evaluation: Evaluation, comparison: Comparison) -> Verdict:
+    """The verdict by the figures of the comparison."""
+    arms = evaluation.arms
+    note = f" {OF_FREE_TEXT}" if evaluation.is_free_text else ""
+    candidate, most_frequent = arms[ArmName.CANDIDATE], arms[ArmName.MOST_FREQUENT]
+    if candidate.accuracy <= most_frequent.accuracy:
+        often = f"as often ({most_frequent.accuracy:.1%})"
+        if candidate.correct < most_frequent.correct:
+            often = f"more often ({most_frequent.accuracy:.1%} against {candidate.accuracy:.1%})"
+        return _refuse(VerdictCode.COMMONEST_ANSWER, f"Always giving the commonest answer is right {often}.{note}")
+    figures = (
+        f"{candidate.accuracy:.1%} right against {arms[ArmName.STABLE].accuracy:.1%} on {evaluation.examples} "
+        f"held-out examples (gain {comparison.difference * 100:+.1f} points, {1 - 2 * comparison.alpha:.0%} interval "
+        f"{comparison.interval[0] * 100:+.1f} to {comparison.interval[1] * 100:+.1f}, {p_text(comparison.p_value)})"
+    )
+    if not comparison.alpha:
+        rates = f"{candidate.accuracy:.1%} right against {arms[ArmName.STABLE].accuracy:.1%}"
+        return _refuse(VerdictCode.UNPROVED, f"{rates}, but that proves nothing. {LOOKS_SPENT}{note}")
+    if comparison.p_value > comparison.alpha or comparison.difference <= 0:
+        provable = comparison.smallest_provable_improvement
+        reason = f"Not proved better: {figures}. This test set can show a gain of {provable * 100:.0f} points."
+        return _refuse(VerdictCode.NOT_BETTER, f"{reason}{note}")
+    other = "what serves today" if evaluation.intent is Intent.PROMOTE else f"version {evaluation.stable}"
+    return Verdict(promote=True, code=VerdictCode.BETTER, reason=f"Better than {other}: {figures}.")
+
+
+def _refuse(code: VerdictCode, reason: str) -> Verdict:
+    return Verdict(promote=False, code=code, reason=reason)

@@ -1,0 +1,1 @@
+"""Serving: models and their versions, which version answers whom, usage and feedback."""

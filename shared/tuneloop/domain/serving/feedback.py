@@ -1,0 +1,208 @@
+"""Feedback: what a user thought of one answer, and what can be learnt from it.
+
+"This was right" and "it should have been …" become examples where the feedback brings the conversation with it, since
+no prompt is kept here; else it is counted and not trained on. A correction is also a preference: what it should have
+been over what was said. Letter case and white space alone teach nothing.
+"""
+
+import json
+from enum import StrEnum
+from itertools import chain
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+
+from tuneloop.domain.chat.json_texts import json_in
+from tuneloop.domain.chat.messages import JsonObject, canonical, storable
+from tuneloop.domain.chat.normalization import normalized, text_of_answer
+from tuneloop.domain.chat.rules.conversations import message_problems
+from tuneloop.domain.chat.rules.tools import LISTS, tools_problems
+from tuneloop.domain.chat.templates import Template
+from tuneloop.domain.core.errors import InvalidInput
+from tuneloop.domain.core.ids import Name
+from tuneloop.domain.datasets.origins import Origin
+from tuneloop.domain.serving.requests import led_by
+
+LONGEST = 100_000
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
+
+
+def _said_by(value: Any) -> Any:
+    """What an assistant's message says, where the message was given in the place of its text."""
+    if not isinstance(value, dict) or value.get("role") != "assistant" or "content" not in value:
+        return value
+    if (text := text_of_answer(value)) is None:
+        raise ValueError("give the text of the answer, or a message of the assistant that says a text and nothing else")
+    return text
+
+
+# An answer as a text, or the message that an API's client gave for it.
+Answered = BeforeValidator(_said_by)
+# How the document shows messages and tools; what they may hold is checked by the rules of examples, as everywhere.
+OBJECTS: JsonObject = {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
+
+
+def _is_true(value: object) -> object:
+    """The value itself; ValueError for a number, as 1 and 1.0 equal true."""
+    if not isinstance(value, bool):
+        raise ValueError("must be true")
+    return value
+
+
+class Feedback(BaseModel):
+    """What a user thought of one answer: a rating of 1 to 5, that it was right, or what it should have been.
+
+    With `messages` (what was asked) and `answer` (what was answered) it becomes an example. A `correction` is the whole
+    answer, or the JSON fields that were wrong, named in `correction_fields`. In the place of the text of an answer or
+    correction may stand the assistant's message, as a client gives it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    inference_id: str = Field(max_length=300)
+    rating: int | None = Field(default=None, ge=1, le=5, strict=True)
+    correct: Annotated[Literal[True], BeforeValidator(_is_true)] | None = None
+    correction: Annotated[Text | dict[str, Any] | None, Answered] = None
+    correction_fields: list[Text] | None = Field(default=None, min_length=1, max_length=100)
+    messages: Annotated[list[Any] | None, WithJsonSchema(OBJECTS)] = Field(default=None, min_length=1)
+    tools: Annotated[Any, WithJsonSchema(OBJECTS)] = None
+    functions: Annotated[Any, WithJsonSchema(OBJECTS)] = Field(default=None, description="Of OpenAI's older form.")
+    answer: Annotated[Text | None, Answered] = None
+    dataset: Name | None = None
+    subject: str | None = Field(default=None, min_length=1, max_length=200)
+    category: str | None = Field(default=None, min_length=1, max_length=200)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.rating is None and self.correction is None and not self.correct:
+            raise ValueError("feedback needs a `rating`, `correct: true`, a `correction`, or several of them")
+        if self.correct and self.correction is not None:
+            raise ValueError("an answer is `correct` or has a `correction`, not both")
+        if self.correction_fields and not isinstance(self.correction, dict):
+            raise ValueError("`correction_fields` names fields of a `correction` that is a JSON object")
+        return self
+
+
+def require_objects(feedback: Feedback) -> None:
+    """Raise InvalidInput, with the code and the path of the rules, for messages and tools that are no objects."""
+    messages = enumerate(feedback.messages or ())
+    found = [message_problems(f"$.messages[{index}]", said) for index, said in messages if not isinstance(said, dict)]
+    offered = normalized({name: getattr(feedback, name) for name in LISTS})
+    for path, code, rule in chain(*found, tools_problems("$", offered)):
+        raise InvalidInput(rule, param=path.removeprefix("$."), code=code)
+
+
+class Why(StrEnum):
+    """Why feedback becomes no example."""
+
+    ONLY_RATED = "only_rated"
+    NO_PROMPT = "no_prompt"
+    NO_ANSWER = "no_answer"
+    SAME_ANSWER = "same_answer"
+
+
+REASONS = {
+    Why.ONLY_RATED: "A rating alone says what it is worth, not what is right.",
+    Why.NO_PROMPT: "It is counted. To be trained on it needs `messages`: what was asked is not kept here.",
+    Why.NO_ANSWER: "It is counted. To be trained on, `correct` needs the `answer` that was given.",
+    Why.SAME_ANSWER: "The correction says the same as the answer but for letter case or white space.",
+}
+
+
+class Lesson(NamedTuple):
+    """The lines that feedback makes, the supervised one first, or why there are none."""
+
+    rows: list[JsonObject]
+    why: Why | None = None
+
+
+def lesson_of(
+    feedback: Feedback, subject: str | None, day: str, prompt: str | None = None, template: Template | None = None
+) -> Lesson:
+    """What can be learnt from feedback of a subject; InvalidInput where an answer is none that could be learnt.
+
+    The lines are as old as the answer, by its `day`: feedback that is sent again makes the same ones. They are led by
+    the `prompt` that the dataset's versions are served with, and their answers keep to its template.
+    """
+    right = feedback.answer if feedback.correct else corrected(feedback)
+    if right is not None and feedback.correction is not None and _says_same(right, feedback.answer):
+        return Lesson([], Why.SAME_ANSWER)
+    if right is None:
+        return Lesson([], Why.NO_ANSWER if feedback.correct else Why.ONLY_RATED)
+    if not feedback.messages:
+        return Lesson([], Why.NO_PROMPT)
+    if feedback.messages[-1].get("role") == "assistant":
+        rule = "`messages` end with what was asked; what was answered is the `answer`."
+        raise InvalidInput(rule, param="messages")
+    right = _as_taught(right, template, "answer" if feedback.correct else "correction")
+    asked = led_by(prompt, feedback.messages)
+    offered = {name: tools for name in LISTS if (tools := getattr(feedback, name)) is not None}
+    given: JsonObject = {"messages": asked, **offered}
+    origin = Origin.CONFIRMATION if feedback.correct else Origin.CORRECTION
+    created = f"{day}T00:00:00Z"
+    ours = {"source": origin.value, "subject": subject, "category": feedback.category, "created_at": created}
+    rows: list[JsonObject] = [{**given, "messages": [*asked, _said(right)], **ours}]
+    if feedback.correction is not None and feedback.answer:
+        pair = {"preferred_output": [_said(right)], "non_preferred_output": [_said(feedback.answer)]}
+        rows.append({"input": given, **pair, **ours})
+    return Lesson(rows)
+
+
+def corrected(feedback: Feedback) -> str | None:
+    """The whole answer as it should have been; None where there is no correction."""
+    if not isinstance(feedback.correction, dict):
+        return feedback.correction
+    if not feedback.correction_fields:
+        return _written(feedback.correction, feedback.answer)
+    if unknown := sorted(set(feedback.correction_fields) - set(feedback.correction)):
+        raise InvalidInput(f"`correction` has no field {unknown[0]!r}.", param="correction_fields")
+    answer = _parsed(feedback.answer)
+    if not isinstance(answer, dict):
+        rule = "A correction of some fields needs the `answer` that was given, as the JSON object that it was."
+        raise InvalidInput(rule, param="answer")
+    fields = {name: feedback.correction[name] for name in feedback.correction_fields}
+    return _written({**answer, **fields}, feedback.answer)
+
+
+def _as_taught(answer: str, template: Template | None, param: str) -> str:
+    """An answer as the template's examples have theirs, or InvalidInput where it breaks the schema."""
+    if template is None or template.answer_schema is None:
+        return answer
+    for path, code, rule in template.faults_of_answer(answer):
+        raise InvalidInput(rule.replace("`output`", f"`{param}`"), param=path.replace("$.output", param, 1), code=code)
+    return template.answer(answer)
+
+
+def _said(text: str) -> JsonObject:
+    return {"role": "assistant", "content": text}
+
+
+def _parsed(text: str | None) -> Any:
+    try:
+        return json_in(text or "")
+    except ValueError:
+        return None
+
+
+STYLES: tuple[dict[str, Any], ...] = ({}, {"separators": (",", ":")}, {"indent": 2}, {"indent": 4})
+
+
+def _written(value: JsonObject, like: str | None) -> str:
+    """An object as JSON, spaced as the answer was, so that the model isn't taught another way to write."""
+    old = _parsed(like)
+    style = next((each for each in STYLES if like == _dumped(old, each)), STYLES[0])
+    return _dumped(value, style)
+
+
+def _dumped(value: Any, style: dict[str, Any]) -> str:
+    return storable(json.dumps(value, ensure_ascii=False, **style))
+
+
+def _says_same(one: str, other: str | None) -> bool:
+    return other is not None and _plain(one) == _plain(other)
+
+
+def _plain(text: str) -> str:
+    value = _parsed(text)
+    said = canonical(value) if isinstance(value, dict | list) else text
+    return " ".join(said.split()).casefold()

@@ -1,0 +1,93 @@
+"""Hosting: versions at a provider that serves a model only once it is asked to, and retiring versions anywhere.
+
+A deployment's name says whose it is, so that asking twice is asking once. Nothing that serves, is tried or could be
+rolled back to is ever retired. A retired version leaves its provider afterwards; the row says when it is gone.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from tuneloop.domain.core.errors import Conflict
+from tuneloop.domain.core.ids import digest
+from tuneloop.domain.serving.models import Deployment, Version, VersionStatus
+from tuneloop.domain.training.jobs import RunError
+
+READABLE = 16  # characters of a model's name that its deployments carry
+ASKED_AGAIN = "Another deployment: the one that failed is removed first."
+UNDER_WAY = "Its deployment, which the provider is making: that takes minutes."
+FULL = (
+    "A deployment: the provider gives this account no more, and each one that this model has is in use. Retire a "
+    "version of another model, or ask the provider for a larger quota."
+)
+
+
+def deployment_name(stage: str, tenant: str, model: str, number: int) -> str:
+    """What a version's deployment is called: at most 63 letters, digits and single hyphens."""
+    readable = f"tuneloop-{stage}-{model[:READABLE]}-v{number}-{digest(tenant, model, number)[:10]}"
+    return re.sub(r"-+", "-", readable)
+
+
+def failed(version: Version, code: str, message: str, now: datetime) -> Version:
+    """A version that can't be served, and why."""
+    error = RunError(code=code, message=message)
+    ended = {"status": VersionStatus.DEPLOY_FAILED, "waiting_for": None, "error": error, "checked_at": now}
+    return version.model_copy(update=ended)
+
+
+def waiting(version: Version, what: str, now: datetime, deployment: str | None = None) -> Version:
+    """A version that waits for something before it can be served."""
+    known = deployment or version.deployment
+    return version.model_copy(update={"waiting_for": what, "checked_at": now, "deployment": known})
+
+
+def asked_again(version: Version, now: datetime) -> Version:
+    """A version that is to be deployed once more; its error stays until another deployment is under way."""
+    again = {"status": VersionStatus.DEPLOYING, "waiting_for": ASKED_AGAIN, "checked_at": now}
+    return version.model_copy(update=again)
+
+
+def under_way(version: Version, deployment: str, now: datetime) -> Version:
+    """A version whose deployment its provider is making."""
+    return waiting(version, UNDER_WAY, now, deployment).model_copy(update={"error": None})
+
+
+def ready(version: Version, deployment: str | None, now: datetime) -> Version:
+    """A version that calls can be sent to."""
+    served = {"status": VersionStatus.READY, "waiting_for": None, "error": None, "checked_at": now}
+    return version.model_copy(update={**served, "deployment": deployment})
+
+
+def retired(version: Version, now: datetime) -> Version:
+    """A version that is never to be called again; where its provider keeps something for it, that is removed next."""
+    kept = version.deployment or version.status in (VersionStatus.DEPLOYING, VersionStatus.DEPLOY_FAILED)
+    ended = {"status": VersionStatus.RETIRED, "waiting_for": None, "removed_at": None if kept else now}
+    return version.model_copy(update=ended)
+
+
+def in_use(deployment: Deployment) -> set[int | None]:
+    """The versions that answer, are tried, or could be rolled back to, and the base model."""
+    return {0, deployment.stable, deployment.candidate, deployment.previous}
+
+
+def check_retirable(number: int, deployment: Deployment) -> None:
+    """Conflict for a version that is still needed, saying what for."""
+    roles = {
+        deployment.candidate: "is candidate: end its trial first",
+        deployment.previous: "is what a rollback would put back: activate others first",
+        deployment.stable: "is stable: activate another first",
+        0: "is the base model, which is always kept",
+    }
+    if number in roles:
+        raise Conflict(f"Version {number} {roles[number]}.", param="version", code="version_in_use")
+
+
+def oldest_to_spare(versions: Iterable[Version], deployment: Deployment) -> Version | None:
+    """The oldest ready version whose deployment could serve another, None where each is in use."""
+    spare = (
+        version
+        for version in versions
+        if version.status == VersionStatus.READY and version.deployment and version.run
+        if version.number not in in_use(deployment)
+    )
+    return min(spare, key=lambda version: version.number, default=None)

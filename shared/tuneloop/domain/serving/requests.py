@@ -1,0 +1,35 @@
+"""Serving: how a version is asked, the same in evaluations and in production."""
+
+from typing import Any
+
+from tuneloop.domain.chat.examples import PROMPT_ROLES, Example, JsonObject
+from tuneloop.domain.serving.models import Version
+
+
+def with_prompt(version: Version, messages: list[JsonObject]) -> list[JsonObject]:
+    """The conversation led by the version's own prompt in place of the app's; as it came if the version has none."""
+    return led_by(version.prompt, messages)
+
+
+def led_by(prompt: str | None, messages: list[JsonObject]) -> list[JsonObject]:
+    """A conversation with a prompt in place of the app's; as it came if there is none."""
+    if prompt is None:
+        return messages
+    rest = messages[1:] if messages and messages[0].get("role") in PROMPT_ROLES else messages
+    return [{"role": "system", "content": prompt}, *rest]
+
+
+def request_for(version: Version, request: dict[str, Any]) -> dict[str, Any]:
+    """A chat request addressed to a version: its model, its prompt, and its parameters where the app set none."""
+    messages = with_prompt(version, request["messages"])
+    model = version.deployment or version.provider_model
+    return {**version.parameters, **request, "model": model, "messages": messages}
+
+
+def question_of(example: Example) -> dict[str, Any]:
+    """An example as a chat request: what stands before its answer, and the tools that it was given.
+
+    `weight` marks what is trained on; a provider that is asked refuses it.
+    """
+    messages = [{name: value for name, value in said.items() if name != "weight"} for said in example.prompt]
+    return {**{name: value for name, value in example.content.items() if name != "messages"}, "messages": messages}

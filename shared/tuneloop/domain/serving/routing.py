@@ -1,0 +1,97 @@
+"""Routing: which version answers a user, sticky and monotone, and inference ids that describe themselves.
+
+A user's bucket is a hash of the candidate's salt and the user, so raising the share only ever moves users towards the
+candidate. An inference id tells model, version, step, arm and day, so feedback needs no row per inference.
+"""
+
+import re
+from datetime import date
+from enum import StrEnum
+from typing import NamedTuple
+
+from tuneloop.domain.core.errors import InvalidInput
+from tuneloop.domain.core.ids import checked_name, unit_interval
+from tuneloop.domain.serving.models import Deployment
+
+ID_PREFIX = "chatcmpl-"
+MODEL_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}(:[0-9]{1,6})?$"
+VERSION = re.compile("[0-9]{1,6}", re.ASCII)
+
+
+class Arm(StrEnum):
+    """The side of a comparison that a user was assigned to."""
+
+    STABLE = "stable"
+    CANDIDATE = "candidate"
+
+
+class Route(NamedTuple):
+    """The assigned arm, and the versions to try in order: what was assigned, stable, what served before it, base."""
+
+    arm: Arm
+    versions: tuple[int, ...]
+
+
+class Inference(NamedTuple):
+    """What an inference id says; `version` is what answered, `arm` what was assigned."""
+
+    model: str
+    version: int
+    step: int
+    arm: Arm
+    day: str
+    tenant_hash: str
+    user_hash: str
+    nonce: str
+
+    @property
+    def id(self) -> str:
+        """The id as the app sees it."""
+        return ID_PREFIX + ".".join(str(part) for part in self)
+
+
+def route(deployment: Deployment, user: str | None, call: str) -> Route:
+    """The route of a call: by its user, or by its own id where there is no user.
+
+    Behind a stable base model stands nothing: whoever put it there took off what had served before, and a rollback
+    forgets what it took off.
+    """
+    on_candidate = deployment.candidate is not None and unit_interval(deployment.salt, user or call) < deployment.share
+    first = [deployment.candidate] if on_candidate and deployment.candidate is not None else []
+    before = [deployment.previous] if deployment.stable != 0 and deployment.previous is not None else []
+    versions = tuple(dict.fromkeys([*first, deployment.stable, *before, 0]))
+    return Route(Arm.CANDIDATE if on_candidate else Arm.STABLE, versions)
+
+
+def named_version(model: str) -> tuple[str, int | None]:
+    """The model and the version that a call names as `model:version`; no version where it names the model alone."""
+    name, _, number = model.partition(":")
+    return (name, int(number)) if VERSION.fullmatch(number) else (model, None)
+
+
+def parse_inference(inference_id: str) -> Inference:
+    """What an inference id says, or InvalidInput."""
+    parts = inference_id.removeprefix(ID_PREFIX).split(".")
+    if not inference_id.startswith(ID_PREFIX) or len(parts) != len(Inference._fields):
+        raise InvalidInput("This is not the id of an answer from /v1/chat/completions.", param="inference_id")
+    model, version, step, arm, day, tenant, user, nonce = parts
+    try:
+        inference = Inference(
+            checked_name(model, "model"),
+            int(version),
+            int(step),
+            Arm(arm),
+            date.fromisoformat(day).isoformat(),
+            tenant,
+            user,
+            nonce,
+        )
+    except (ValueError, InvalidInput) as error:
+        raise _altered() from error
+    if inference.id != inference_id or inference.version < 0:
+        raise _altered()
+    return inference
+
+
+def _altered() -> InvalidInput:
+    return InvalidInput("This inference id has been altered.", param="inference_id")

@@ -1,0 +1,75 @@
+"""Sunsets: until when a base model and what was trained from it are served, and who is told of the end, how often.
+
+A provider's own word counts before the catalog's. Each version is told of once for each threshold that it has come
+below, and anew where the date has changed.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from tuneloop.domain.core.ids import Name
+from tuneloop.domain.serving.models import Deployment, Model, SunsetMark, Version
+from tuneloop.domain.training.model_offers import Offer
+
+THRESHOLDS = (7, 30, 60, 90)
+
+
+class Shutdowns(BaseModel):
+    """The ends that a provider itself has announced, by model, and when it was last asked."""
+
+    provider: Name
+    models: dict[str, date] = {}
+    read_at: datetime
+
+
+class End(NamedTuple):
+    """When something is shut down, and who says so."""
+
+    on: date
+    source: str
+
+
+def shutdown_of(names: Iterable[str], offer: Offer | None, said: Shutdowns | None) -> End | None:
+    """The end of a model of any of these names, the first of which counts most; None where none is known."""
+    if said:
+        for name in names:
+            if name in said.models:
+                return End(said.models[name], f"the provider's own list, read {said.read_at:%Y-%m-%d}")
+    if offer and offer.shutdown_date:
+        return End(offer.shutdown_date, offer.shutdown_source or offer.price_source)
+    return None
+
+
+def as_announced(offer: Offer | None, base_model: str, said: Shutdowns | None) -> Offer | None:
+    """An offer with the end that its provider itself has announced; of an unknown one nothing but that end is known."""
+    end = shutdown_of([base_model], offer, said)
+    if end is None or said is None:
+        return offer
+    told = {"shutdown_date": end.on, "shutdown_source": end.source}
+    if offer is None:
+        return Offer(price_date=said.read_at.date(), price_source="none", **told)
+    return offer.model_copy(update=told)
+
+
+def threshold_of(days_left: int) -> int | None:
+    """The smallest threshold, in days, that an end is within; None where it is further away, or past."""
+    return None if days_left < 0 else next((days for days in THRESHOLDS if days_left <= days), None)
+
+
+def news_of(version: Version, end: End | None, today: date) -> SunsetMark | None:
+    """What is to be told of a version's end, None where it was told already or nothing is near."""
+    if end is None or (threshold := threshold_of((end.on - today).days)) is None:
+        return None
+    told = version.sunset
+    if told and told.shutdown_date == end.on and told.threshold <= threshold:
+        return None
+    return SunsetMark(shutdown_date=end.on, threshold=threshold)
+
+
+def in_use(model: Model, deployment: Deployment) -> list[int]:
+    """The versions that somebody would miss: those that serve, did so before or may soon, and the newest there is."""
+    numbers = {deployment.stable, deployment.candidate, deployment.previous, model.latest_version}
+    return sorted(number for number in numbers if number is not None)

@@ -1,0 +1,64 @@
+"""Verifying versions that were registered by hand: whether their provider has such a model.
+
+    verifying -> ready        the provider has it
+              -> failed       the provider says that there is no such model
+              -> unverified   the provider can't be asked, or could not for an hour
+
+A mistyped id would answer nobody, and every user would silently get what stands in for it.
+"""
+
+from datetime import datetime, timedelta
+
+from tuneloop.domain.core.redaction import model_in
+from tuneloop.domain.serving.models import Version, VersionStatus
+from tuneloop.domain.training.jobs import RunError
+
+# A provider that is away is back within minutes, mostly; who waits longer for a version decides for himself.
+ASKED_FOR = timedelta(hours=1)
+NO_SUCH_MODEL = "model_not_found"
+UNDER_WAY = "Its provider's word that it has this model; that takes seconds."
+BY_REQUEST = "it was registered with `verify` as false"
+NO_WAY = "its provider has no list of models to look into, or none that says what can be called"
+NAMED_BY_A_PERSON = (
+    "A person: nobody could check that the provider has this model ({0}). Activate it by its number if you trust it, "
+    "or POST …/versions/{1}/deploy to ask again."
+)
+
+
+def to_verify(version: Version, now: datetime) -> Version:
+    """A version whose provider is to be asked whether it has its model."""
+    begun = {"status": VersionStatus.VERIFYING, "waiting_for": UNDER_WAY, "error": None, "checked_at": None}
+    return version.model_copy(update={**begun, "verifying_since": now})
+
+
+def confirmed(version: Version, now: datetime) -> Version:
+    """A version whose provider has its model."""
+    return _ended(version, VersionStatus.READY, now)
+
+
+def denied(version: Version, now: datetime) -> Version:
+    """A version whose provider says that it has no such model."""
+    message = (
+        f"{version.provider} has no model {model_in(version.provider_model)}. Register it under the id that the "
+        f"provider shows; if it has been made since, POST /v1/models/{version.model}/versions/{version.number}/deploy "
+        "asks once more."
+    )
+    error = RunError(code=NO_SUCH_MODEL, message=message, param="provider_model")
+    return _ended(version, VersionStatus.FAILED, now).model_copy(update={"error": error})
+
+
+def unknowable(version: Version, why: str, now: datetime) -> Version:
+    """A version of which nobody can say whether its provider has its model, and why that is."""
+    waits = NAMED_BY_A_PERSON.format(why.rstrip("."), version.number)
+    return _ended(version, VersionStatus.UNVERIFIED, now).model_copy(update={"waiting_for": waits})
+
+
+def unanswered(version: Version, why: str, now: datetime) -> Version:
+    """A version whose provider can't be asked now: it is asked again, for an hour."""
+    if now - (version.verifying_since or version.created_at) >= ASKED_FOR:
+        return unknowable(version, f"for an hour its provider could not be asked ({why.rstrip('.')})", now)
+    return version.model_copy(update={"waiting_for": f"Its provider: {why}", "checked_at": now})
+
+
+def _ended(version: Version, status: VersionStatus, now: datetime) -> Version:
+    return version.model_copy(update={"status": status, "waiting_for": None, "error": None, "checked_at": now})

@@ -1,0 +1,72 @@
+"""Providers as a stage knows them: the one that it was deployed with, and those that its operator has added."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from tuneloop.domain.core.addresses import address_fault
+from tuneloop.domain.core.errors import Conflict, InvalidInput
+from tuneloop.domain.core.ids import Name
+
+# The stage of `make local`, which lives on this machine whatever its stack says: others do where they are emulated.
+LOCAL_STAGE = "local"
+
+
+class Kind(StrEnum):
+    """Which wire a provider speaks."""
+
+    OPENAI = "openai_compatible"
+    BEDROCK = "bedrock"
+
+
+class RegisteredProvider(BaseModel):
+    """How to reach a provider; its key lies in SSM under `key_parameter`, never here.
+
+    `training_type` is what Azure calls the tier of a job, and goes with every create.
+    """
+
+    name: Name
+    kind: Kind = Kind.OPENAI
+    base_url: str = ""
+    key_parameter: str = ""
+    webhook_parameter: str | None = None
+    training_type: str | None = None
+    created_at: datetime | None = None
+    seq: int = 0
+
+
+BEDROCK = RegisteredProvider(name="bedrock", kind=Kind.BEDROCK)
+"""Amazon Bedrock in the stage's own account and region, where the stage trains there; it needs neither URL nor key."""
+
+
+def key_parameter(stage: str, provider: str) -> str:
+    """Where in SSM the key of a provider lies."""
+    return f"/tuneloop/{stage}/providers/{provider}/key"
+
+
+def webhook_parameter(stage: str, provider: str) -> str:
+    """Where in SSM the secret of a provider's webhooks lies: known without a look at the table, which comes later."""
+    return f"/tuneloop/{stage}/providers/{provider}/webhook-secret"
+
+
+def checked_address(url: str, *, is_emulated: bool) -> str:
+    """A provider's address for a stage, without a slash at its end; InvalidInput where a key must not be sent there.
+
+    The provider of a stage that is deployed to an emulator of AWS on this machine may be on this machine too.
+    """
+    url = url.strip()
+    if fault := address_fault(url, is_local=is_emulated):
+        raise InvalidInput(f"--base-url: {fault}.", param="base_url")
+    return url.rstrip("/")
+
+
+def unknown_provider(name: str, known: Iterable[str]) -> Conflict:
+    """The refusal of a provider that a stage doesn't know, naming those that it knows."""
+    there = ", ".join(sorted(known))
+    way = f"`tuneloop providers add {name}` makes it known."
+    if name == BEDROCK.name:
+        way = 'Write `"bedrock": true` in the stage\'s file and deploy: it needs no key.'
+    message = f"There is no provider {name}; there is {there}. {way}"
+    return Conflict(message, param="provider", code="unknown_provider")

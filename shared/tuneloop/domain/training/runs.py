@@ -1,0 +1,296 @@
+"""Training runs: one attempt at a provider to train one export, and the moves it may make.
+
+    requested -> awaiting_confirmation? -> submitting -> validating_files -> queued -> running -> succeeded
+                                                                                               -> failed | cancelled
+
+A run's id comes from everything that defines it, so asking twice is asking once. What a provider says is merged here;
+a status that we don't know is kept raw in `provider_status` and shown, and moves nothing. A job that has succeeded and
+names no model yet is waited for; one that the provider doesn't know ends its run, after a second look.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import product
+from typing import Any
+
+from pydantic import BaseModel
+
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import Conflict
+from tuneloop.domain.core.ids import Name, derived_id
+from tuneloop.domain.core.leases import Lease
+from tuneloop.domain.core.pricing import Usd
+from tuneloop.domain.training.jobs import JobOrigin, Method, OtherJob, ProviderJob, RunError, RunEvent
+from tuneloop.domain.training.overfitting import Overfitting
+
+
+class RunStatus(StrEnum):
+    """Where a training run stands."""
+
+    REQUESTED = "requested"
+    AWAITING_CONFIRMATION = "awaiting_confirmation"
+    SUBMITTING = "submitting"
+    VALIDATING_FILES = "validating_files"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+S = RunStatus
+TERMINAL = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
+SUBMITTABLE = frozenset({S.REQUESTED, S.SUBMITTING})
+AT_PROVIDER = frozenset({S.VALIDATING_FILES, S.QUEUED, S.RUNNING})
+LOOK_AGAIN_AFTER = timedelta(minutes=1)
+NAMELESS = "The trained model's name: the provider says that the job has succeeded, and names no model."
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+MOVES: dict[RunStatus, frozenset[RunStatus]] = {
+    S.REQUESTED: frozenset({S.AWAITING_CONFIRMATION, S.SUBMITTING, S.FAILED, S.CANCELLED}),
+    S.AWAITING_CONFIRMATION: frozenset({S.REQUESTED, S.CANCELLED}),
+    S.SUBMITTING: AT_PROVIDER | TERMINAL,
+    S.VALIDATING_FILES: frozenset({S.QUEUED, S.RUNNING}) | TERMINAL,
+    S.QUEUED: frozenset({S.RUNNING}) | TERMINAL,
+    S.RUNNING: frozenset({S.QUEUED}) | TERMINAL,
+    S.SUCCEEDED: frozenset(),
+    S.FAILED: frozenset(),
+    S.CANCELLED: frozenset(),
+}
+
+
+class TrainingRun(BaseModel):
+    """A training run as its user reads it; costs in USD, null while unknown.
+
+    `base_model` is dated where the provider dates its models, `asked_base_model` what it was asked for by, where that
+    was another name. `waiting_for` says what keeps it, `waiting_since` for how long, `checked_at` when its provider was
+    last tried, `last_heard` what was new when it last said something new; `stuck_since` is set while that is too long
+    ago. `other_jobs` came to be by accident, and `notes` say what there is to know beside all this.
+    """
+
+    id: Name
+    provider_job_id: str | None = None
+    provider: str
+    model: Name
+    base_model: str
+    asked_base_model: str | None = None
+    method: Method = Method.SUPERVISED
+    hyperparameters: dict[str, Any] = {}
+    metadata: dict[str, str] = {}
+    dataset: Name
+    export: Name
+    validation_dataset: Name | None = None
+    validation_export: Name | None = None
+    seed: int | None = None
+    attempt: int = 1
+    status: RunStatus = RunStatus.REQUESTED
+    provider_status: str | None = None
+    step: int | None = None
+    total_steps: int | None = None
+    progress: float = 0.0
+    train_loss: float | None = None
+    valid_loss: float | None = None
+    estimated_finish: datetime | None = None
+    fine_tuned_model: str | None = None
+    version: int | None = None
+    trained_tokens: int | None = None
+    training_cost_usd: Usd | None = None
+    estimated_cost_usd: Usd | None = None
+    estimated_evaluation_usd: Usd | None = None
+    estimated_minutes: int | None = None
+    waiting_for: str | None = None
+    waiting_since: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    checked_at: datetime | None = None
+    last_heard_at: datetime | None = None
+    last_heard: str | None = None
+    stuck_since: datetime | None = None
+    examples: int | None = None
+    overfitting: Overfitting | None = None
+    other_jobs: list[OtherJob] = []
+    notes: list[str] = []
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: RunError | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.status not in TERMINAL
+
+
+class ControlledRun(TrainingRun):
+    """A run with what job control keeps about it: lease, when the create was sent, when it was last looked at.
+
+    Before `not_before` its provider is left alone. Its files were `uploaded` under these ids, and are being imported
+    since `importing_since`, where that has to be waited for.
+    Its validation is another dataset's, where one was named, and its model not its dataset's, where `model_is_named`.
+    Up to `max_usd` it was confirmed before it was made.
+    `reserved_usd` is what the spending of `reserved_month` (YYYY-MM) holds for it until it ends.
+    """
+
+    tenant: Name
+    revision: int
+    validation_revision: int | None = None
+    model_is_named: bool = False
+    max_usd: Usd | None = None
+    confirmed: bool = False
+    lease: Lease | None = None
+    create_sent_at: datetime | None = None
+    missed_at: datetime | None = None
+    not_before: datetime | None = None
+    uploaded: dict[Split, str] = {}
+    importing_since: datetime | None = None
+    reserved_usd: Usd | None = None
+    reserved_month: str | None = None
+    epoch_losses: dict[str, float] = {}
+    seq: int = 0
+
+    @property
+    def particulars(self) -> tuple[object, ...]:
+        """What defines it beside what defines every run; nothing where nothing of the kind was asked for."""
+        asked = self.validation_export, self.seed
+        return () if asked == (None, None) else asked
+
+    @property
+    def has_no_job(self) -> bool:
+        """Whether nothing that could have made a job was ever sent."""
+        return self.provider_job_id is None and self.create_sent_at is None
+
+    def is_missed_for_long(self, now: datetime) -> bool:
+        """Whether a look at least a minute ago found no job of it at the provider."""
+        return self.missed_at is not None and now - self.missed_at >= LOOK_AGAIN_AFTER
+
+    def moved(self, to: RunStatus, **changes: Any) -> "ControlledRun":
+        """This run in another state, or Conflict where the table of moves forbids it."""
+        if to != self.status and to not in MOVES[self.status]:
+            allowed = ", ".join(sorted(MOVES[self.status])) or "nothing: it has ended"
+            raise Conflict(f"A run that is {self.status} can't become {to}; it can become {allowed}.")
+        waits = {"waiting_for": None, "waiting_since": None} if to in TERMINAL else {}
+        return self.model_copy(update={**waits, **changes, "status": to})
+
+    def moved_to_provider(self) -> "ControlledRun":
+        """This run as one of which only its job is known."""
+        return self.model_copy(update={"status": S.VALIDATING_FILES})
+
+    def cancelled(self, now: datetime) -> "ControlledRun":
+        """This run ended as its user wished it."""
+        asked = self.cancel_requested_at or now
+        return self.moved(S.CANCELLED, cancel_requested_at=asked, finished_at=now, lease=None)
+
+    def noting(self, note: str) -> "ControlledRun":
+        """This run with a note, once."""
+        return self if note in self.notes else self.model_copy(update={"notes": [*self.notes, note]})
+
+    def waiting(self, what: str, now: datetime, **changes: Any) -> "ControlledRun":
+        """This run waiting for something, since now unless it was waiting already."""
+        since = self.waiting_since if self.waiting_for else now
+        return self.model_copy(update={**changes, "waiting_for": what, "waiting_since": since or now})
+
+
+def run_id(
+    tenant: str,
+    model: str,
+    export: str,
+    provider: str,
+    base_model: str,
+    hyperparameters: dict[str, Any],
+    attempt: int,
+    method: Method = Method.SUPERVISED,
+    particulars: tuple[object, ...] = (),
+) -> str:
+    """The id of an attempt, from everything that defines it."""
+    chosen = json.dumps(hyperparameters, sort_keys=True)
+    return derived_id("run", tenant, model, export, provider, base_model, method, chosen, attempt, *particulars)
+
+
+def attempt_id(run: ControlledRun, attempt: int) -> str:
+    """The id of another attempt at the same, by the base model's name and the method that the run's own was made with.
+
+    Either may have become known better since.
+    """
+    names = [run.base_model, *filter(None, [run.asked_base_model])]
+
+    def by(base_model: str, method: Method, number: int) -> str:
+        of = run.tenant, run.model, run.export, run.provider, base_model
+        return run_id(*of, run.hyperparameters, number, method, run.particulars)
+
+    pairs = product(names, [run.method, *Method])
+    made_with = ((base, method) for base, method in pairs if by(base, method, run.attempt) == run.id)
+    base, method = next(made_with, (run.base_model, run.method))
+    return by(base, method, attempt)
+
+
+def origin_of(run: ControlledRun, stage: str) -> JobOrigin:
+    """What a run's job carries at its provider."""
+    return JobOrigin(
+        stage=stage,
+        tenant=run.tenant,
+        run=run.id,
+        model=run.model,
+        dataset=run.dataset,
+        export=run.export,
+        revision=run.revision,
+        attempt=run.attempt,
+    )
+
+
+def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:
+    """The run with the provider's news in it; news that would move it backwards is recorded but moves nothing."""
+    reported = RunStatus(job.status) if job.status in set(RunStatus) else run.status
+    made = job.fine_tuned_model or run.fine_tuned_model
+    is_nameless = reported == S.SUCCEEDED and not made and run.is_open
+    reported = run.status if is_nameless else reported
+    status = reported if reported == run.status or reported in MOVES[run.status] else run.status
+    seen_at = min(now, job.finished_at or now)
+    started = run.started_at or (seen_at if status in (S.RUNNING, S.SUCCEEDED) else None)
+    merged = run.model_copy(
+        update={
+            "status": status,
+            "provider_job_id": job.id,
+            "provider_status": job.status,
+            "fine_tuned_model": made,
+            "trained_tokens": job.trained_tokens if job.trained_tokens is not None else run.trained_tokens,
+            "estimated_finish": job.estimated_finish or run.estimated_finish,
+            "error": (job.error or run.error) if status in TERMINAL else run.error,
+            "started_at": started,
+            "finished_at": (run.finished_at or job.finished_at or now) if status in TERMINAL else None,
+            "progress": 1.0 if status == S.SUCCEEDED else run.progress,
+            "checked_at": now,
+            "missed_at": None,
+            "waiting_for": run.waiting_for if is_nameless else None,
+            "waiting_since": run.waiting_since if is_nameless else None,
+            "lease": None if status in AT_PROVIDER | TERMINAL else run.lease,
+        }
+    )
+    return merged.waiting(NAMELESS, now) if is_nameless else merged
+
+
+def adopt_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:
+    """The run with its job, under way whatever the job's status: an end is recorded together with what it made."""
+    under_way = job.status if job.status in AT_PROVIDER else S.VALIDATING_FILES
+    adopted = merge_job(run, job.model_copy(update={"status": under_way}), now)
+    return adopted.model_copy(update={"provider_status": job.status})
+
+
+def miss_job(run: ControlledRun, now: datetime) -> ControlledRun:
+    """The run after a look for a job that the provider doesn't know; the second one, a minute later, ends the run."""
+    if run.is_missed_for_long(now):
+        message = f"The provider knows no job {run.provider_job_id}, which it gave us for this run."
+        lost = RunError(code="job_not_found", message=message)
+        return run.moved(S.FAILED, error=lost, finished_at=now, checked_at=now)
+    waiting = "Another look: the provider doesn't know this run's job."
+    return run.waiting(waiting, now, missed_at=run.missed_at or now, checked_at=now)
+
+
+def merge_events(run: ControlledRun, events: list[RunEvent]) -> ControlledRun:
+    """The run with its latest step, losses and progress (0-1) from the provider's events, in any order."""
+    news: dict[str, Any] = {}
+    for event in sorted(events, key=lambda event: (event.step or 0, event.at or LONG_AGO)):
+        for name in ("step", "total_steps", "train_loss", "valid_loss"):
+            if (value := getattr(event, name)) is not None:
+                news[name] = value
+    if run.is_open and news.get("step") and news.get("total_steps"):
+        news["progress"] = min(1.0, news["step"] / news["total_steps"])
+    return run.model_copy(update=news)

@@ -1,0 +1,1 @@
+"""OpenAI's shapes, which our API, our adapters and the trainer speak."""

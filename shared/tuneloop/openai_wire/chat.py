@@ -1,0 +1,205 @@
+"""Chat completions as OpenAI writes them: what an app sends and what it gets back.
+
+Requests keep every field they came with, known or not, so that they can be passed on untouched.
+Answers are parsed leniently: a provider may leave fields out or add some, and what it puts oddly into any field but an
+answer's own text counts as not said, since the answer is paid for. They are produced in full.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from tuneloop.openai_wire.shape import LARGEST_COUNT, Metadata, Shape, or_default
+from tuneloop.openai_wire.usage import CompletionUsage
+
+# OpenAI's bounds (its OpenAPI document, read 2026-11). A near type, such as `true` or "5" for a number, is refused here
+# and by name: servers read it in several ways, and some answer 500.
+Truth = Annotated[bool, Field(strict=True)]
+Penalty = Annotated[float, Field(ge=-2, le=2, strict=True)]
+Tokens = Annotated[int, Field(ge=1, strict=True)]
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1, strict=True)]
+Stops = Annotated[list[str], Field(max_length=4)]
+Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
+
+
+def text_of(content: str | list[dict[str, Any]] | None) -> str:
+    """Read the text out of a message's content: the string itself, or its text parts joined by newlines."""
+    if isinstance(content, list):
+        return "\n".join(str(part["text"]) for part in content if part.get("type") == "text" and "text" in part)
+    return content or ""
+
+
+class ChatMessage(Shape):
+    """One turn of a conversation; `content` may be null only where an assistant calls tools or refuses."""
+
+    role: Role
+    content: str | list[dict[str, Any]] | None = None
+    name: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        more = self.model_extra or {}
+        stands_in = self.tool_calls or any(more.get(name) is not None for name in ("function_call", "refusal"))
+        if self.content is None and not (self.role == "assistant" and stands_in):
+            raise ValueError(f"content of a message with role '{self.role}' is missing")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The message's text, its parts joined by newlines."""
+        return text_of(self.content)
+
+
+class StreamOptions(Shape):
+    """How a streamed answer is sent; `include_usage` asks for a last chunk with the token counts."""
+
+    include_usage: Truth | None = None
+
+
+def _is_whole(value: object) -> object:
+    """The value itself; ValueError where it equals a whole number and isn't one, as `true` and 1.0 equal 1."""
+    if isinstance(value, bool | float):
+        raise ValueError("must be 1, as a whole number")
+    return value
+
+
+class ChatRequest(Shape):
+    """The body of `POST /v1/chat/completions`; one answer per call (`n` is 1), and null is a field that isn't there."""
+
+    model: str = Field(min_length=1, max_length=300)
+    messages: list[ChatMessage] = Field(min_length=1)
+    user: str | None = None
+    safety_identifier: str | None = None
+    stream: Truth | None = None
+    stream_options: StreamOptions | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2, strict=True)
+    top_p: float | None = Field(default=None, ge=0, le=1, strict=True)
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
+    stop: str | Stops | None = None
+    seed: Seed | None = None
+    logprobs: Truth | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=20, strict=True)
+    parallel_tool_calls: Truth | None = None
+    n: Annotated[Literal[1], BeforeValidator(_is_whole)] | None = None
+    response_format: dict[str, Any] | None = None
+    metadata: Metadata | None = None
+
+    @property
+    def user_key(self) -> str | None:
+        """Who is asking, for sticky routing: `safety_identifier`, else `user`."""
+        return self.safety_identifier or self.user
+
+    @property
+    def includes_usage(self) -> bool:
+        """Whether a streamed answer must end with a usage chunk."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def answer_token_limit(self) -> int | None:
+        """The longest answer asked for, in tokens."""
+        return self.max_completion_tokens or self.max_tokens
+
+    def passed_on(self) -> dict[str, Any]:
+        """Return the request as it was sent, unknown fields included and nothing added."""
+        return self.model_dump(exclude_unset=True)
+
+
+def _whole(value: object) -> object:
+    """Seconds or tokens without their fraction, which some servers write."""
+    return int(value) if isinstance(value, float) and abs(value) <= LARGEST_COUNT else value
+
+
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT), BeforeValidator(_whole)]
+
+
+class AnswerMessage(Shape):
+    """What the model said; tool calls and annotations ride along as extra fields."""
+
+    role: str = "assistant"
+    content: str | None = None
+    refusal: str | None = None
+
+    _forgiven = field_validator("role", "refusal", mode="wrap")(or_default)
+
+
+class Choice(Shape):
+    """One answer and why it ended (`stop`, `length`, `tool_calls`, `content_filter`)."""
+
+    index: int = 0
+    message: AnswerMessage = Field(default_factory=AnswerMessage)
+    logprobs: dict[str, Any] | None = None
+    finish_reason: str | None = None
+
+    _forgiven = field_validator("index", "logprobs", "finish_reason", mode="wrap")(or_default)
+
+
+class ChatCompletion(Shape):
+    """A whole answer; `created` in seconds since 1970."""
+
+    id: str = ""
+    object: Literal["chat.completion"] = "chat.completion"
+    created: Count = 0
+    model: str = ""
+    choices: list[Choice] = Field(default_factory=list)
+    usage: CompletionUsage | None = None
+
+    _forgiven = field_validator("id", "object", "created", "model", "usage", mode="wrap")(or_default)
+
+    @property
+    def text(self) -> str:
+        """The first choice's text, empty where it has none."""
+        return (self.choices[0].message.content or "") if self.choices else ""
+
+
+class ChunkChoice(Shape):
+    """One piece of an answer: `delta` holds the fields of the message that this piece adds."""
+
+    index: int = 0
+    delta: dict[str, Any] = Field(default_factory=dict)
+    logprobs: dict[str, Any] | None = None
+    finish_reason: str | None = None
+
+
+class ChatChunk(Shape):
+    """One event of a streamed answer; the usage chunk is the one without choices."""
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int = 0
+    model: str = ""
+    choices: list[ChunkChoice] = Field(default_factory=list)
+    usage: CompletionUsage | None = None
+
+    _forgiven = field_validator("usage", mode="wrap")(or_default)
+
+
+_PIECES = re.compile(r"\s*\S+|\s+$")
+
+
+def _deltas(message: AnswerMessage) -> Iterator[dict[str, Any]]:
+    """Cut a message into what its chunks add: who speaks and all but the text, then the text word by word."""
+    opening = message.model_dump(exclude_none=True) | {"content": "" if message.content is not None else None}
+    if calls := opening.get("tool_calls"):
+        opening["tool_calls"] = [{"index": index} | call for index, call in enumerate(calls)]
+    yield opening
+    for piece in _PIECES.findall(message.content or ""):
+        yield {"content": piece}
+
+
+def chunks_of(completion: ChatCompletion, *, include_usage: bool = False) -> Iterator[ChatChunk]:
+    """Cut a whole answer into the chunks of a stream: the message, its end, and the usage if asked for and known."""
+    head = {"id": completion.id, "created": completion.created, "model": completion.model}
+    head |= completion.model_dump(exclude=set(ChatCompletion.model_fields))
+    for choice in completion.choices:
+        for delta in _deltas(choice.message):
+            yield ChatChunk(**head, choices=[ChunkChoice(index=choice.index, delta=delta)])
+        yield ChatChunk(**head, choices=[ChunkChoice(index=choice.index, finish_reason=choice.finish_reason)])
+    if include_usage and completion.usage and completion.usage.is_complete:
+        yield ChatChunk(**head, usage=completion.usage)

@@ -1,0 +1,257 @@
+"""Chats on Bedrock: OpenAI's requests as those of Converse, and what comes back in OpenAI's shape, whole or by pieces.
+
+What only describes a call (its user, metadata, seed) has no place there and is left out. Anything that would change the
+answer is translated, or refused by its name; where tools may not be called at once, the first call is passed on alone.
+"""
+
+import json
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Iterable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from tuneloop.domain.chat.examples import PROMPT_ROLES
+from tuneloop.domain.chat.json_texts import json_in
+from tuneloop.domain.core.errors import ProviderRefused
+from tuneloop.domain.core.redaction import name_in
+from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion, ChunkChoice
+from tuneloop.openai_wire.usage import CompletionUsage
+from tuneloop.providers.answers import chunk_in, completion_in
+from tuneloop.providers.bedrock.base_models import called_as
+
+Json = dict[str, Any]
+TRANSLATED = frozenset(
+    {"model", "messages", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice"}
+    | {"response_format"}
+)
+DESCRIBING = frozenset(
+    {"user", "safety_identifier", "metadata", "store", "seed", "n", "stream", "stream_options", "service_tier"}
+    | {"parallel_tool_calls", "prompt_cache_key"}
+)
+FINISHED = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+}
+HOTTEST = 1.0
+IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
+
+
+def converse_request(request: Mapping[str, Any]) -> Json:
+    """A chat request as Converse takes it; ProviderRefused for what has no counterpart there."""
+    for name, value in request.items():
+        if value and name not in TRANSLATED | DESCRIBING:
+            raise _refused(f"{name_in(name)} has no counterpart on Bedrock: leave it out.", name_in(name))
+    system, messages = _conversation(request["messages"])
+    asked: Json = {"modelId": called_as(request["model"]), "messages": messages}
+    optional = {
+        "system": system,
+        "inferenceConfig": _inference(request),
+        "toolConfig": _tools(request, messages),
+        "outputConfig": _output(request.get("response_format")),
+    }
+    return asked | {name: value for name, value in optional.items() if value}
+
+
+def calls_at_once(request: Mapping[str, Any]) -> bool:
+    """Whether several tools may be called in one answer, which Converse can't be told."""
+    return request.get("parallel_tool_calls") is not False
+
+
+def completion_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True) -> ChatCompletion:
+    """What Converse answered, in OpenAI's shape."""
+    blocks = answer["output"]["message"]["content"]
+    texts = [block["text"] for block in blocks if "text" in block]
+    calls = [_call(block["toolUse"]) for block in blocks if "toolUse" in block][: None if at_once else 1]
+    said: Json = {"content": "".join(texts) if texts or not calls else None}
+    message = {"role": "assistant", **said, **({"tool_calls": calls} if calls else {})}
+    choice = {"message": message, "finish_reason": FINISHED.get(answer["stopReason"], "stop")}
+    completion = completion_in({**_head(answer, model), "choices": [choice]})
+    return completion.model_copy(update={"usage": _usage(answer.get("usage"))})
+
+
+def chunks_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True) -> Iterator[ChatChunk]:
+    """What ConverseStream answers, piece by piece, the usage last."""
+    head = _head(answer, model)
+    places: dict[int, int] = {}
+    for event in answer["stream"]:
+        ((kind, said),) = event.items()
+        if kind == "metadata":
+            yield ChatChunk(**head, usage=_usage(said.get("usage")))
+        elif kind == "messageStop":
+            end = ChunkChoice(finish_reason=FINISHED.get(said["stopReason"], "stop"))
+            yield ChatChunk(**head, choices=[end])
+        elif (delta := _delta(kind, said, places)) and (at_once or not _is_further_call(delta)):
+            yield chunk_in({**head, "choices": [{"delta": delta}]})
+
+
+def _is_further_call(delta: Json) -> bool:
+    return any(call["index"] for call in delta.get("tool_calls", ()))
+
+
+def _delta(kind: str, said: Json, places: dict[int, int]) -> Json | None:
+    """What an event adds to the message; calls are numbered in the order in which they begin."""
+    if kind == "messageStart":
+        return {"role": "assistant", "content": ""}
+    block = said.get("contentBlockIndex", 0)
+    if kind == "contentBlockStart" and (use := said["start"].get("toolUse")):
+        index = places.setdefault(block, len(places))
+        function = {"name": use["name"], "arguments": ""}
+        return {"tool_calls": [{"index": index, "id": use["toolUseId"], "type": "function", "function": function}]}
+    if kind == "contentBlockDelta" and "text" in said["delta"]:
+        return {"content": said["delta"]["text"]}
+    if kind == "contentBlockDelta" and (use := said["delta"].get("toolUse")):
+        return {"tool_calls": [{"index": places.get(block, 0), "function": {"arguments": use["input"]}}]}
+    return None
+
+
+def _head(answer: Mapping[str, Any], model: str) -> Json:
+    told = answer.get("ResponseMetadata", {})
+    date = told.get("HTTPHeaders", {}).get("date")
+    created = int(parsedate_to_datetime(date).timestamp()) if date else 0
+    return {"id": f"chatcmpl-{told.get('RequestId', '')}", "created": created, "model": model}
+
+
+def _usage(said: Mapping[str, Any] | None) -> CompletionUsage | None:
+    """The usage in OpenAI's names alone; None where Bedrock tells none."""
+    if said is None:
+        return None
+    read = CompletionUsage.model_validate(said)
+    return CompletionUsage.model_validate(read.model_dump(include=set(CompletionUsage.model_fields)))
+
+
+def _call(use: Json) -> Json:
+    arguments = json.dumps(use["input"], ensure_ascii=False, separators=(",", ":"))
+    return {"id": use["toolUseId"], "type": "function", "function": {"name": use["name"], "arguments": arguments}}
+
+
+def _conversation(said: Iterable[Json]) -> tuple[list[Json], list[Json]]:
+    """The system prompt's blocks and the turns; Converse's alternate, so neighbours of one role become one."""
+    system: list[Json] = []
+    turns: list[Json] = []
+    for message in said:
+        if message["role"] in PROMPT_ROLES:
+            system += _parts(message)
+            continue
+        role = "assistant" if message["role"] == "assistant" else "user"
+        blocks = _blocks(message)
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        else:
+            turns.append({"role": role, "content": blocks})
+    return system, turns
+
+
+def _blocks(message: Json) -> list[Json]:
+    if message["role"] == "tool":
+        result = {"toolUseId": message.get("tool_call_id"), "content": _parts(message) or [{"text": " "}]}
+        return [{"toolResult": result}]
+    if message["role"] == "function" or message.get("function_call"):
+        raise _refused("Calls of functions are of OpenAI's older form: send them as `tool_calls`.", "messages")
+    return _parts(message) + [{"toolUse": _use(call)} for call in message.get("tool_calls") or ()]
+
+
+def _use(call: Json) -> Json:
+    function = call.get("function") or {}
+    given = function.get("arguments") or "{}"
+    try:
+        arguments = json_in(given) if isinstance(given, str) else None
+    except ValueError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise _refused("The arguments of a call have to be a JSON object, written as a string.", "messages")
+    return {"toolUseId": call.get("id"), "name": function.get("name"), "input": arguments}
+
+
+def _parts(message: Json) -> list[Json]:
+    content = message.get("content")
+    if isinstance(content, list):
+        return [_part(part) for part in content]
+    return [{"text": content}] if content else []
+
+
+def _part(part: Json) -> Json:
+    match part:
+        case {"type": "text" | "refusal", "text": str(text)}:
+            return {"text": text}
+        case {"type": "image_url", "image_url": {"url": str(url)}}:
+            return {"image": _image(url)}
+    raise _refused("Bedrock is sent texts and images only.", "messages")
+
+
+def _image(url: str) -> Json:
+    head, _, data = url.partition(",")
+    kind = IMAGES.get(head.removeprefix("data:").removesuffix(";base64"))
+    if not (head.startswith("data:") and head.endswith(";base64") and kind):
+        kinds = ", ".join(IMAGES)
+        raise _refused(f"Bedrock fetches no images: send one as a `data:` URL in base64, of {kinds}.", "messages")
+    try:
+        return {"format": kind, "source": {"bytes": b64decode(data, validate=True)}}
+    except NotBase64:
+        raise _refused("The data of an image isn't base64.", "messages") from None
+
+
+def _inference(request: Mapping[str, Any]) -> Json:
+    heat = request.get("temperature")
+    if heat is not None and heat > HOTTEST:
+        raise _refused(f"temperature is {heat:g}: Bedrock takes 0 to {HOTTEST:g}.", "temperature")
+    stop = request.get("stop")
+    named = {
+        "maxTokens": request.get("max_completion_tokens") or request.get("max_tokens"),
+        "temperature": heat,
+        "topP": request.get("top_p"),
+        "stopSequences": [stop] if isinstance(stop, str) else stop,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _tools(request: Mapping[str, Any], messages: list[Json]) -> Json:
+    """The tools; Converse has to be told of them wherever a conversation has used some."""
+    choice = request.get("tool_choice")
+    used = any("toolUse" in block or "toolResult" in block for turn in messages for block in turn["content"])
+    if choice == "none" and not used:
+        return {}
+    tools = [_tool(tool) for tool in request.get("tools") or ()]
+    if not tools:
+        return {}
+    return {"tools": tools, **({"toolChoice": chosen} if (chosen := _choice(choice)) else {})}
+
+
+def _tool(tool: Json) -> Json:
+    function = tool.get("function")
+    if tool.get("type") != "function" or not isinstance(function, dict):
+        raise _refused("Bedrock is sent tools of the type `function` only.", "tools")
+    schema = {"json": function.get("parameters") or {"type": "object", "properties": {}}}
+    described = {"description": text} if (text := function.get("description")) else {}
+    return {"toolSpec": {"name": function.get("name"), **described, "inputSchema": schema}}
+
+
+def _choice(choice: Any) -> Json | None:
+    match choice:
+        case None | "auto":
+            return None
+        case "required":
+            return {"any": {}}
+        case {"type": "function", "function": {"name": str(name)}}:
+            return {"tool": {"name": name}}
+    raise _refused("tool_choice has to be auto, required or a function here: Bedrock has no other.", "tool_choice")
+
+
+def _output(wanted: Any) -> Json:
+    match wanted:
+        case None | {"type": "text"}:
+            return {}
+        case {"type": "json_schema", "json_schema": {"schema": dict(schema), **more}}:
+            named = {name: more[name] for name in ("name", "description") if more.get(name)}
+            structure = {"jsonSchema": {"schema": json.dumps(schema), **named}}
+            return {"textFormat": {"type": "json_schema", "structure": structure}}
+    raise _refused("response_format has to be text or json_schema: Bedrock has no other.", "response_format")
+
+
+def _refused(message: str, param: str) -> ProviderRefused:
+    return ProviderRefused(message, param=param, code="not_supported")

@@ -1,0 +1,152 @@
+"""Calls on Amazon Bedrock: boto3 sends, and AWS's errors are told in ours, by their codes and never by their sentences.
+
+AWS's own retries are off: a call is repeated by whoever made it, within the time that it has. A client has its
+time-outs for life, so there is one for each whole second that a call may take.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable, TuneloopError
+from tuneloop.domain.core.redaction import word_in
+from tuneloop.observability import count
+from tuneloop.providers.port import KEY_REFUSED, QUOTA_REACHED
+
+CALL_S = 20.0
+CONNECT_S = 2.0
+LEAST_S = 0.2
+PAGE = 100
+MOST_PAGES = 10
+QUOTA_S = 900.0
+UNAVAILABLE = "ProviderUnavailable"
+TRY_LATER = "Try again later."
+NO_ACCESS = "Check what the stage's roles may do, and that the account may use this model in this region."
+DENIED = frozenset({"AccessDenied", "UnrecognizedClient", "ExpiredToken", "InvalidSignature", "IncompleteSignature"})
+QUOTAS = frozenset({"ServiceQuotaExceeded", "TooManyTags"})
+GONE = frozenset({"ResourceNotFound"})
+# A conflict is something that is under way, such as a deployment that still names a model: it passes.
+LATER = frozenset(
+    {"Throttling", "TooManyRequests", "ModelNotReady", "ServiceUnavailable", "ModelTimeout", "ModelError", "Conflict"}
+    | {"ModelStreamError", "InternalServer", "RequestTimeout", "InternalFailure"}
+)
+FIRST_REFUSED = 400
+FIRST_FAILED = 500
+
+
+class Calls:
+    """The clients of one process, by service and by the seconds that a call may take."""
+
+    def __init__(self) -> None:
+        self._session: Any = None
+        self._clients: dict[tuple[str, float], Any] = {}
+        self._making = Lock()  # a session isn't made to be used by several threads at once; its clients are
+
+    @property
+    def region(self) -> str:
+        """The region that is asked: that of the function, and so of the data bucket."""
+        with self._making:
+            return str(self._opened().region_name)
+
+    def client(self, service: str, timeout_s: float = CALL_S) -> Any:
+        """A client whose calls are over after `timeout_s`; ProviderUnavailable where no time is left."""
+        if timeout_s < LEAST_S:
+            raise ProviderUnavailable("There was no time left to ask the provider.")
+        seconds = float(int(timeout_s)) if timeout_s >= 1 else LEAST_S
+        with self._making:
+            if (service, seconds) not in self._clients:
+                connect_s = min(CONNECT_S, seconds / 4)
+                once: Any = {"mode": "standard", "total_max_attempts": 1}
+                config = Config(connect_timeout=connect_s, read_timeout=seconds - connect_s, retries=once)
+                self._clients[service, seconds] = self._opened().client(service, config=config)
+            return self._clients[service, seconds]
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        with self._making:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def listed(self, operation: str, rows: str, pages: int = MOST_PAGES, **query: Any) -> Iterator[dict[str, Any]]:
+        """The rows of a list of `bedrock`, a page at a time."""
+        for _ in range(pages):
+            with calling():
+                page = getattr(self.client("bedrock"), operation)(maxResults=PAGE, **query)
+            yield from page.get(rows, [])
+            if not (token := page.get("nextToken")):
+                return
+            query["nextToken"] = token
+
+    def _opened(self) -> Any:
+        if self._session is None:
+            self._session = boto3.session.Session()
+        return self._session
+
+
+@contextmanager
+def calling(not_found: str | None = None) -> Iterator[None]:
+    """AWS's errors as ours; `not_found` is the code of the refusal where a thing isn't there."""
+    try:
+        yield
+    except ClientError as error:
+        raise _translated(error, not_found) from error
+    except ParamValidationError as error:
+        raise ProviderRefused("Bedrock takes no call of this form.", code="invalid_call") from error
+    except BotoCoreError as error:
+        count(UNAVAILABLE)
+        raise ProviderUnavailable(f"Bedrock can't answer now ({type(error).__name__}). {TRY_LATER}") from error
+
+
+@contextmanager
+def gone_is_fine() -> Iterator[None]:
+    """Translate AWS's refusals into ours, and take a thing that isn't there for one that is removed."""
+    try:
+        with calling():
+            yield
+    except ProviderRefused as error:
+        if not is_gone(error):
+            raise
+
+
+@contextmanager
+def passing_quotas() -> Iterator[None]:
+    """A quota that is reached as something that passes: other jobs end, or the account is given more."""
+    try:
+        yield
+    except ProviderRefused as error:
+        if error.code != QUOTA_REACHED:
+            raise
+        raise ProviderUnavailable(f"{error.message} {TRY_LATER}", retry_after_s=QUOTA_S) from error
+
+
+def is_gone(error: ProviderRefused) -> bool:
+    """Whether AWS refused because there is no such thing."""
+    return isinstance(error.__cause__, ClientError) and code_in(error.__cause__) in GONE
+
+
+def code_in(error: ClientError) -> str:
+    """AWS's word for what was wrong, without its ending."""
+    said = word_in(error.response.get("Error", {}).get("Code")) or "Unknown"
+    said = said[:1].upper() + said[1:]  # the events of a stream begin in lower case
+    return said.removesuffix("Exception")
+
+
+def _translated(error: ClientError, not_found: str | None) -> TuneloopError:
+    code = code_in(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", FIRST_REFUSED)
+    if code in DENIED:
+        count(UNAVAILABLE)
+        message = f"Bedrock lets us not do this ({code}). {NO_ACCESS}"
+        return ProviderUnavailable(message, code=KEY_REFUSED)
+    if code in QUOTAS:
+        return ProviderRefused(f"The account has reached a quota of Bedrock ({code}).", code=QUOTA_REACHED)
+    if code in LATER or status >= FIRST_FAILED:
+        count(UNAVAILABLE)
+        return ProviderUnavailable(f"Bedrock can't answer now ({code}). {TRY_LATER}")
+    return ProviderRefused(f"Bedrock refused the call: {code}.", code=not_found if code in GONE else None)

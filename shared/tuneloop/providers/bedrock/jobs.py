@@ -1,0 +1,133 @@
+"""Customization jobs as Bedrock tells of them, in our words: their names, their status, and the steps they report.
+
+A job's name is its run's with the stage before it, so that a run's job is found by its name and a stranger's is none of
+ours. Why a job failed is said in Bedrock's own sentence, which may quote the data: it is not passed on.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from math import isfinite
+from typing import Any
+
+from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, RunError, RunEvent
+from tuneloop.domain.training.runs import RunStatus
+
+RUN = re.compile(r"run-[0-9a-f]{24}", re.ASCII)
+UNDER_WAY = "InProgress"
+ENDED = {"Completed": RunStatus.SUCCEEDED, "Failed": RunStatus.FAILED, "Stopped": RunStatus.CANCELLED}
+# The phases of a job, the last one first: the furthest that has begun says where it is.
+PHASES = {
+    "trainingDetails": RunStatus.RUNNING,
+    "dataProcessingDetails": RunStatus.QUEUED,
+    "validationDetails": RunStatus.VALIDATING_FILES,
+}
+BEGUN = frozenset({UNDER_WAY, "Completed"})
+FAILED = RunError(
+    code="provider_error",
+    message="Bedrock ended the job. Its own words may quote the data and are not kept; its console shows them.",
+)
+TRAINING_CSV = "training_artifacts/step_wise_training_metrics.csv"
+VALIDATION_CSVS = (
+    "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv",
+    "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv",
+)
+LATEST_STEPS = 100
+
+
+def job_name(stage: str, run: str) -> str:
+    """What a run's job, its model and its request are called: letters, digits and single hyphens, at most 63."""
+    return re.sub(r"-+", "-", f"tuneloop-{stage}-{run}")
+
+
+def run_in(name: str, stage: str) -> str | None:
+    """The run whose job has this name, None where the job is none of this stage's."""
+    found = RUN.search(name)
+    return found[0] if found and name == job_name(stage, found[0]) else None
+
+
+def tags_of(origin: JobOrigin) -> list[dict[str, str]]:
+    """What a job carries of its run."""
+    return [{"key": f"tuneloop:{name}", "value": str(value)} for name, value in origin.model_dump().items()]
+
+
+def origin_in(tags: Iterable[Mapping[str, str]]) -> JobOrigin | None:
+    """Where a job comes from by its tags, None where they don't say."""
+    said = {tag["key"].removeprefix("tuneloop:"): tag["value"] for tag in tags if tag["key"].startswith("tuneloop:")}
+    try:
+        return JobOrigin.model_validate(said)
+    except ValueError:
+        return None
+
+
+def status_in(fields: Mapping[str, Any]) -> str:
+    """A job's status in our words; Bedrock's own where we have none, such as `Stopping`."""
+    said = str(fields["status"])
+    if said != UNDER_WAY:
+        return ENDED.get(said, said)
+    phases = fields.get("statusDetails") or {}
+    begun = (ours for phase, ours in PHASES.items() if (phases.get(phase) or {}).get("status") in BEGUN)
+    return next(begun, RunStatus.VALIDATING_FILES)
+
+
+def job_in(fields: Mapping[str, Any], stage: str) -> ProviderJob:
+    """A job from a list's row or a look at it alone; it tells no tokens, and its model only once it has succeeded."""
+    status = status_in(fields)
+    made = fields.get("outputModelArn") or fields.get("customModelArn")
+    epochs = str((fields.get("hyperParameters") or {}).get("epochCount") or "")
+    return ProviderJob(
+        id=fields["jobArn"],
+        status=status,
+        fine_tuned_model=made if status == RunStatus.SUCCEEDED else None,
+        created_at=fields.get("creationTime"),
+        finished_at=fields.get("endTime"),
+        error=FAILED if status == RunStatus.FAILED else None,
+        run=run_in(str(fields.get("jobName", "")), stage),
+        base_model=str(fields.get("baseModelArn", "")).rpartition("/")[2] or None,
+        training_file=(fields.get("trainingDataConfig") or {}).get("s3Uri"),
+        n_epochs=int(epochs) if epochs.isdecimal() else None,
+    )
+
+
+def output_folder(fields: Mapping[str, Any]) -> str:
+    """Where a job puts its figures: an S3 URI that ends in a slash."""
+    number = str(fields["jobArn"]).rpartition("/")[2]
+    return f"{fields['outputDataConfig']['s3Uri'].rstrip('/')}/model-customization-job-{number}/"
+
+
+def events_in(job: Mapping[str, Any], training: str, validation: str, latest: int | None) -> list[RunEvent]:
+    """The latest steps of a job from its figures, oldest first; all of them where no number is given."""
+    steps = _column(training, "training_loss")
+    last = max([step for step, _ in steps], default=0)
+    at: datetime | None = job.get("endTime") or job.get("lastModifiedTime")
+    events = [
+        RunEvent(
+            id=f"step-{step}",
+            at=at,
+            message=f"Step {step}/{last}: training loss {loss:.4f}",
+            step=step,
+            total_steps=last,
+            train_loss=loss,
+        )
+        for step, loss in steps
+    ]
+    events += [
+        RunEvent(id=f"validation-{step}", at=at, message=f"Validation loss {loss:.4f}", step=step, valid_loss=loss)
+        for step, loss in _column(validation, "validation_loss")
+    ]
+    ordered = sorted(events, key=lambda event: event.step or 0)
+    return ordered if latest is None else ordered[-latest:]
+
+
+def _column(text: str, name: str) -> list[tuple[int, float]]:
+    """A figure by its step; rows that can't be read are left out."""
+    found = []
+    for row in csv.DictReader(text.splitlines()):
+        try:
+            step, value = int(float(row["step_number"])), float(row[name])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+        if isfinite(value) and step >= 0:
+            found.append((step, value))
+    return sorted(found)

@@ -1,0 +1,1 @@
+"""The adapter for OpenAI and every server that speaks its wire."""

@@ -1,0 +1,1 @@
+"""State: one DynamoDB table and one S3 bucket."""

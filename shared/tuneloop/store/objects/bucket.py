@@ -1,0 +1,209 @@
+"""S3 objects, read as streams of lines and written whole: drops, segments, export files, evaluation parts."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
+from io import BytesIO
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+import zstandard
+from botocore.exceptions import ClientError
+
+from tuneloop.domain.core.errors import NotFound
+from tuneloop.domain.core.limits import LINE_BYTES, LINK_VALID, OBJECT_BYTES, UPLOAD_VALID
+from tuneloop.store.objects.multipart_upload import Upload
+from tuneloop.validation.decompress import chunks, split_lines, unpacked
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+IN_MEMORY_BYTES = 16 << 20
+GONE = {"NoSuchKey", "NoSuchVersion", "404"}
+DENIED = {"AccessDenied", "403"}  # what S3 also says of a missing object to a role that may not list the bucket
+
+
+class Written(NamedTuple):
+    """An object that was written: size and SHA-256 of its uncompressed content."""
+
+    bytes: int
+    sha256: str
+
+
+class Found(NamedTuple):
+    """One version of an object, as a listing tells it."""
+
+    key: str
+    version: str
+    etag: str
+    size: int
+    modified_at: datetime
+
+
+class Kept(NamedTuple):
+    """A version of an object, or a mark that it was deleted, and whether it is what a reader finds."""
+
+    key: str
+    version: str
+    is_latest: bool
+    modified_at: datetime
+
+
+class Form(NamedTuple):
+    """Where to send a file as `multipart/form-data`, and the fields that go before it."""
+
+    url: str
+    fields: dict[str, str]
+
+
+class Packing:
+    """Lines on their way into a segment: of them only the compressed form is held, and the hash that names it."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._hash = hashlib.sha256()
+        self._file = BytesIO()
+        self._compressor = zstandard.ZstdCompressor(level=3).compressobj()
+
+    def add(self, line: bytes) -> None:
+        """Add a line, given without its end."""
+        ended = line + b"\n"
+        self.bytes += len(ended)
+        self._hash.update(ended)
+        self._file.write(self._compressor.compress(ended))
+
+    def end(self) -> tuple[Written, IO[bytes]]:
+        """What was written, and its compressed content from its start; nothing can be added any more."""
+        self._file.write(self._compressor.flush())
+        self._file.seek(0)
+        return Written(self.bytes, self._hash.hexdigest()), self._file
+
+
+class Objects:
+    """The data bucket."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self.bucket = bucket
+
+    def lines(self, key: str) -> Iterator[bytes]:
+        """The lines of an object that we wrote, without their ends; a name in `.zst` is unpacked."""
+        yield from split_lines(self.pieces(key))
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """The content of an object that we wrote, in pieces of at most a MiB; a name in `.zst` is unpacked."""
+        with closing(self._get(key)["Body"]) as raw:
+            packed = key.endswith(".zst")
+            yield from chunks(
+                zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) if packed else raw
+            )
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object of this key that may be read from here."""
+        try:
+            with _finding(key):
+                self._client.head_object(Bucket=self.bucket, Key=key)
+        except NotFound:
+            return False
+        return True
+
+    def part(self, key: str, start: int, size: int) -> bytes:
+        """So many bytes of an object from a place on; fewer where it ends."""
+        with _finding(key):
+            found = self._client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + size - 1}")
+            return found["Body"].read()
+
+    def dropped_lines(self, key: str, version: str | None = None) -> Iterator[bytes | None]:
+        """The lines of a drop, or of one version of it; None for one that is too long.
+
+        Raises TooLarge or InvalidInput where the rest can't be read, and says what would be right.
+        """
+        found = self._get(key, version)
+        with closing(found["Body"]) as raw:
+            yield from split_lines(unpacked(raw, key, found["ContentLength"]), LINE_BYTES)
+
+    def versions(self, prefix: str) -> Iterator[Found]:
+        """Every version of every object below a prefix, by key; none of an object that was deleted."""
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+        deleted: set[str] = set()  # an object's newest version or mark comes first, though older ones may be pages away
+        for page in pages:
+            deleted |= {mark["Key"] for mark in page.get("DeleteMarkers", []) if mark["IsLatest"]}
+            for each in page.get("Versions", []):
+                if each["Key"] not in deleted:
+                    etag = each["ETag"].strip('"')
+                    yield Found(each["Key"], each["VersionId"], etag, each["Size"], each["LastModified"])
+
+    def everything(self, prefix: str) -> Iterator[Kept]:
+        """Every version of every object below a prefix, and every mark of a deletion, whatever lies on top of it."""
+        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
+            for each in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+                yield Kept(each["Key"], each["VersionId"], each["IsLatest"], each["LastModified"])
+
+    def remove(self, versions: Iterable[Kept]) -> int:
+        """Delete these versions for good; tells how many.
+
+        One by one: a call for many asks for the right to delete objects too, not only versions that it names.
+        """
+        removed = 0
+        for each in versions:
+            self._client.delete_object(Bucket=self.bucket, Key=each.key, VersionId=each.version)
+            removed += 1
+        return removed
+
+    def put(self, key: str, content: bytes | IO[bytes]) -> None:
+        """Write an object whole."""
+        self._client.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def upload(self, key: str) -> Upload:
+        """Begin to write an object that may be too big to be held."""
+        return Upload(self._client, self.bucket, key)
+
+    def put_segment(self, prefix: str, packing: "Packing") -> tuple[str, Written]:
+        """Write what was packed as `{prefix}{sha256}.jsonl.zst`, named by the lines' own hash; gives the key."""
+        written, content = packing.end()
+        key = f"{prefix}{written.sha256}.jsonl.zst"
+        self.put(key, content)
+        return key, written
+
+    def download(self, key: str) -> IO[bytes]:
+        """An object's content as a file, in memory while it is small."""
+        with ExitStack() as closing_it, _finding(key):
+            file = closing_it.enter_context(SpooledTemporaryFile(IN_MEMORY_BYTES))
+            self._client.download_fileobj(self.bucket, key, file)
+            file.seek(0)
+            closing_it.pop_all()  # from here on its caller closes it
+        return file
+
+    def link(self, key: str, name: str | None = None) -> str:
+        """A download link that works for 15 minutes, and under which `name` a browser keeps the file."""
+        parameters = {"Bucket": self.bucket, "Key": key}
+        if name:
+            parameters["ResponseContentDisposition"] = f'attachment; filename="{name}"'
+        seconds = int(LINK_VALID.total_seconds())
+        return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
+
+    def upload_form(self, key: str) -> "Form":
+        """What lets its holder put one file of at most a GiB at `key`, and nothing else, for 15 minutes."""
+        sizes = ["content-length-range", 1, OBJECT_BYTES]
+        seconds = int(UPLOAD_VALID.total_seconds())
+        form = self._client.generate_presigned_post(self.bucket, key, Conditions=[sizes], ExpiresIn=seconds)
+        return Form(form["url"], form["fields"])
+
+    def _get(self, key: str, version: str | None = None) -> Any:
+        which = {"VersionId": version} if version else {}
+        with _finding(key):
+            return self._client.get_object(Bucket=self.bucket, Key=key, **which)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _finding(key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in GONE:
+            raise NotFound(f"There is no object {key}.", param="key") from error
+        if code in DENIED:
+            raise NotFound(f"The object {key} is gone, or may not be read from here.", param="key") from error
+        raise

@@ -1,0 +1,150 @@
+"""Ingesting: lines of a file or a post become examples, and examples become segments, whichever function reads them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from tuneloop.domain.chat.examples import Example, Problem
+from tuneloop.domain.core.errors import InvalidInput, TooLarge
+from tuneloop.domain.core.limits import PROBLEMS_KEPT, SEGMENT_BYTES
+from tuneloop.domain.datasets.csv_reader import Unreadable
+from tuneloop.domain.datasets.datasets import Drop, DropStatus, OnInvalid, Segment
+from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.datasets.file_diagnosis import is_no_row, problem_of_file
+from tuneloop.domain.datasets.records import Record
+from tuneloop.observability import count, log_failure
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.objects.segments import Writing
+from tuneloop.store.objects.stored_lines import Line, kept_lines, line_of
+from tuneloop.validation.line_parser import isolated
+
+Clock = Callable[[], datetime]
+Lines = Iterable[bytes | None]
+Records = Callable[[Lines], Iterator[Record]]
+Read = Callable[[Record], Example | list[Problem]]
+EMPTY = Problem(line=0, path="$", code="empty_file", message="The file has no lines: nothing can be learnt from it.")
+# Failures of our own code that one file logs. Each has a trace of its own, and ten show whether it is one bug or
+# several; a file may have a million lines with the same one, whose log would cost more than the file.
+FAILURES_LOGGED = 10
+TOO_SLOW = "Reading came this far in the time that there is. Drop the file in parts."
+
+
+class DropReader:
+    """One pass over a drop's records: what can be learnt from, what is wrong with the rest, and whether to add any."""
+
+    def __init__(self, on_invalid: OnInvalid, clock: Clock, ends: datetime | None = None) -> None:
+        self.lines = 0
+        self.examples = self.pairs = self.failures = 0
+        self.problem_count = 0
+        self.problems: list[Problem] = []
+        self._skips = on_invalid == OnInvalid.SKIP
+        self._clock, self._ends = clock, ends
+        self._at = 0
+        self._has_rows = False
+        self._is_whole = True
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether what was read may be added: all of it was readable, and good but for what may be skipped."""
+        return self._is_whole and (self._skips or not self.problem_count)
+
+    def lines_of(self, lines: Lines, records: Records, read: Read) -> Iterator[Line]:
+        """The examples in a file's lines as they are stored; their end may lie before the file's.
+
+        None is a line that is too long. One whose processing fails is a problem like any other, never of the others.
+        """
+        try:
+            for record in records(self._timed(lines)):
+                self.lines += 1
+                found = isolated(record.line, self._stored, record, read, log=self._log)
+                if isinstance(found, Line):
+                    self.examples += 1
+                    self.pairs += found.is_pair
+                    yield found
+                else:
+                    self.problem_count += len(found)
+                    self._has_rows = self._has_rows or not is_no_row(found[0])
+                    self.problems += found[: PROBLEMS_KEPT - len(self.problems)]
+        except Unreadable as error:
+            self._end_early(error.problem)
+        except (InvalidInput, TooLarge) as error:
+            self._end_early(Problem(line=self._at, path="$", code=error.code, message=error.message))
+        if not self.lines and self._is_whole:
+            self._end_early(EMPTY)
+        if self.lines > 1 and not (self.examples or self._has_rows) and (problem := problem_of_file(self.problems)):
+            self.problems[0] = problem  # what stands on its first line says less
+
+    def finished_drop(self, drop: Drop, now: datetime) -> Drop:
+        """The drop after it was read, its examples added if any may be."""
+        added = self.examples if self.is_usable else 0
+        return drop.model_copy(
+            update={
+                "status": DropStatus.COLLECTED if added else DropStatus.REJECTED,
+                "lines": self.lines,
+                "examples": added,
+                "problem_count": self.problem_count,
+                "problems": self.problems,
+                "finished_at": now,
+            }
+        )
+
+    def _stored(self, record: Record, read: Read) -> Line | list[Problem]:
+        found = read(record)
+        return line_of(found) if isinstance(found, Example) else found
+
+    def _log(self, error: Exception) -> None:
+        self.failures += 1
+        if self.failures <= FAILURES_LOGGED:
+            log_failure(error)
+
+    def _timed(self, lines: Lines) -> Iterator[bytes | None]:
+        """The lines, counted, as long as there is time."""
+        for self._at, line in enumerate(lines, start=1):
+            if self._ends and self._clock() > self._ends:
+                raise TooLarge(TOO_SLOW, code="took_too_long")
+            yield line
+
+    def _end_early(self, problem: Problem) -> None:
+        """Note why the file can't be used at all; first, since this is what its user has to do something about."""
+        self._is_whole = False
+        self.problem_count += 1
+        self.problems = [problem, *self.problems][:PROBLEMS_KEPT]
+
+
+class SegmentBuilder:
+    """A segment in the making: its lines, which are sorted in the end, so that segments can be read side by side.
+
+    What was erased is not added.
+    """
+
+    def __init__(self, erased: Erased) -> None:
+        self._erased = erased
+        self.lines: list[bytes] = []
+        self.bytes = 0
+        self._tokens = self._pairs = 0
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes fit in; into an empty one everything does."""
+        return not self.lines or self.bytes + size < SEGMENT_BYTES
+
+    def add(self, line: Line) -> None:
+        """Add an example by its line."""
+        if self._erased and not kept_lines([line.text], self._erased):
+            return
+        if line.former_id and self._erased.covers(line.former_id, None):  # erased before nulls left its id
+            return
+        self.lines.append(line.text)
+        self.bytes += len(line.text)
+        self._tokens += line.tokens
+        self._pairs += line.is_pair
+
+    def segment(self, prefix: str, objects: Objects, now: datetime) -> Segment:
+        """The segment, written."""
+        writing = Writing()
+        writing.add(sorted(self.lines), self._tokens)
+        made = writing.end(prefix, objects, revision=0, without=self._erased.latest, now=now)
+        return made.model_copy(update={"pairs": self._pairs})
+
+
+def count_drop(drop: Drop) -> None:
+    """Count a drop as what it ended as."""
+    count("DropsCollected" if drop.status == DropStatus.COLLECTED else "DropsRejected")

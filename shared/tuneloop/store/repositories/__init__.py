@@ -1,0 +1,1 @@
+"""What the product keeps, a module per noun."""

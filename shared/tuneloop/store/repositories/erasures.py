@@ -1,0 +1,76 @@
+"""Erasures: their rows, swept while open, and the marks that they leave, numbered per tenant and never taken back."""
+
+from collections.abc import Iterator
+
+from tuneloop.domain.core.errors import NotFound, Stale
+from tuneloop.domain.datasets.erasures import Erased, Erasure, Mark
+from tuneloop.store import keys
+from tuneloop.store.dynamodb import Listing, Table
+from tuneloop.store.writes import Save
+
+TRIES = 20
+LAST = "~"  # sorts after every number
+
+
+class Erasures:
+    """The erasures of every tenant."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, tenant: str, erasure: str) -> Erasure | None:
+        """The erasure, if it was asked for."""
+        return self._table.get(keys.erasure(tenant, erasure), Erasure)
+
+    def get(self, tenant: str, erasure: str) -> Erasure:
+        """The erasure, or NotFound."""
+        if (found := self.find(tenant, erasure)) is None:
+            raise NotFound(f"There is no erasure {erasure}.", param="erasure")
+        return found
+
+    def add(self, erasure: Erasure) -> Erasure:
+        """Store an erasure with its mark, under the tenant's next number; gives the one that is there already."""
+        for _ in range(TRIES):
+            if found := self.find(erasure.tenant, erasure.id):
+                return found
+            numbered = erasure.model_copy(update={"number": self._latest(erasure.tenant) + 1})
+            fields = numbered.model_dump(include={"number", "dataset", "example", "subject"})
+            mark = Mark(erasure=erasure.id, **fields)
+            try:
+                self._table.commit(self._save(numbered), Save(keys.erased(erasure.tenant, mark.number), mark))
+            except Stale:  # another one took the number, or this one was asked for twice
+                continue
+            return numbered.model_copy(update={"seq": 1})
+        raise Stale("Too much is being erased at once; try again.")
+
+    def save(self, erasure: Erasure) -> Erasure:
+        """Store how far an erasure has come; gives it back as stored."""
+        self._table.commit(self._save(erasure))
+        return erasure.model_copy(update={"seq": erasure.seq + 1})
+
+    def after(self, tenant: str, dataset: str, number: int, until: int | None = None) -> Erased:
+        """The marks of higher numbers, up to one if it is given, that concern a dataset."""
+        first = keys.erased(tenant, number + 1)
+        last = LAST if until is None else keys.erased(tenant, until).sk
+        marks = list(self._table.between(first.pk, first.sk, last, Mark)) if last >= first.sk else []
+        latest = max((mark.number for mark in marks), default=number)
+        return Erased(tenant, [mark for mark in marks if mark.dataset in (None, dataset)], latest)
+
+    def page(self, tenant: str, limit: int, cursor: str | None) -> Listing[Erasure]:
+        """A page of a tenant's erasures, newest first."""
+        return self._table.newest(keys.erasure(tenant, "").pk, Erasure, limit, cursor)
+
+    def open(self) -> Iterator[Erasure]:
+        """Every open erasure of every tenant, oldest first."""
+        return self._table.all(keys.OPEN_ERASURES, Erasure, index=keys.SWEEP)
+
+    def _latest(self, tenant: str) -> int:
+        marks = self._table.page(keys.erased(tenant, 0).pk, Mark, limit=1, newest_first=True).data
+        return marks[0].number if marks else 0
+
+    def _save(self, erasure: Erasure) -> Save:
+        key = keys.erasure(erasure.tenant, erasure.id)
+        index = keys.listed(key.pk, erasure.requested_at, erasure.id)
+        return Save(
+            key, erasure, index | (keys.swept(keys.OPEN_ERASURES, erasure.requested_at) if erasure.is_open else {})
+        )

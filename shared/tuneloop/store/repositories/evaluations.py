@@ -1,0 +1,102 @@
+"""Evaluations: their rows, swept while open, and the looks that they take at a dataset's test rows.
+
+What was answered lies in S3, in parts that are written once.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel
+
+from tuneloop.domain.core.errors import NotFound, Stale
+from tuneloop.domain.evaluation.evaluations import Evaluation
+from tuneloop.domain.events import AnyEvent
+from tuneloop.store import keys
+from tuneloop.store.dynamodb import Listing, Table
+from tuneloop.store.writes import Announce, Mark, Save, Write
+
+LOOKS_COUNT = timedelta(days=365)
+# Evaluations of one dataset that begin in the same moment follow each other; more than twenty never do.
+TRIES = 20
+
+
+class _Look(BaseModel):
+    sk: int
+    expires_at: int
+
+
+class Evaluations:
+    """The evaluations of every tenant."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, tenant: str, evaluation: str) -> Evaluation | None:
+        """The evaluation, if there is one."""
+        return self._table.get(keys.evaluation(tenant, evaluation), Evaluation)
+
+    def get(self, tenant: str, evaluation: str) -> Evaluation:
+        """The evaluation, or NotFound."""
+        if (found := self.find(tenant, evaluation)) is None:
+            raise NotFound(f"There is no evaluation {evaluation}.", param="evaluation")
+        return found
+
+    def begin(self, evaluation: Evaluation, now: datetime) -> Evaluation:
+        """Store an evaluation that is about to ask rows, as the next look at its dataset's unless it has taken one.
+
+        A look counts for a year; of two that are taken at the same time one is the next. Stale where somebody else
+        wrote the evaluation.
+        """
+        if evaluation.look:
+            return self.save(evaluation, now=now)
+        for _ in range(TRIES):
+            looks = self._looks(evaluation)
+            last = max((look.sk for look in looks), default=0)
+            key = keys.look(evaluation.tenant, evaluation.dataset, last + 1)
+            numbered = evaluation.model_copy(update={"look": _counting(looks, now) + 1})
+            try:
+                return self.save(numbered, now=now, mark=Mark(key, now, LOOKS_COUNT))
+            except Stale:
+                if self.get(evaluation.tenant, evaluation.id).seq != evaluation.seq:
+                    raise
+        raise Stale(f"Dataset {evaluation.dataset} is looked at too often at once; try again.")
+
+    def next_look(self, evaluation: Evaluation, now: datetime) -> int:
+        """The number of the look that an evaluation would take now."""
+        return _counting(self._looks(evaluation), now) + 1
+
+    def _looks(self, evaluation: Evaluation) -> list[_Look]:
+        return list(self._table.all(keys.look(evaluation.tenant, evaluation.dataset, 0).pk, _Look))
+
+    def save(
+        self, evaluation: Evaluation, *, event: AnyEvent | None = None, now: datetime, mark: Mark | None = None
+    ) -> Evaluation:
+        """Store an evaluation with the event that announces it; gives it back as stored."""
+        key = keys.evaluation(evaluation.tenant, evaluation.id)
+        index = keys.listed(key.pk, evaluation.created_at, evaluation.id)
+        if evaluation.is_open:
+            index |= keys.swept(keys.OPEN_EVALUATIONS, evaluation.created_at)
+        writes: list[Write] = [Save(key, evaluation, index)]
+        if event:
+            writes.append(Announce(event, evaluation.seq + 1, now))
+        if mark:
+            writes.append(mark)
+        self._table.commit(*writes)
+        return evaluation.model_copy(update={"seq": evaluation.seq + 1})
+
+    def page(self, tenant: str, limit: int, cursor: str | None) -> Listing[Evaluation]:
+        """A page of a tenant's evaluations, newest first."""
+        return self._table.newest(keys.evaluation(tenant, "").pk, Evaluation, limit, cursor)
+
+    def all(self, tenant: str) -> Iterator[Evaluation]:
+        """Every evaluation of a tenant."""
+        return self._table.all(keys.evaluation(tenant, "").pk, Evaluation)
+
+    def open(self) -> Iterator[Evaluation]:
+        """Every open evaluation of every tenant, oldest first."""
+        return self._table.all(keys.OPEN_EVALUATIONS, Evaluation, index=keys.SWEEP)
+
+
+def _counting(looks: list[_Look], now: datetime) -> int:
+    """How many of these looks were taken within a year: their rows outlive their time by days."""
+    return sum(look.expires_at > now.timestamp() for look in looks)

@@ -1,0 +1,47 @@
+"""Files' rows: what was uploaded on OpenAI's wire, listed by time; the examples lie in the dataset of the same id."""
+
+from tuneloop.domain.core.errors import NotFound, Stale
+from tuneloop.domain.datasets.uploaded_files import UploadedFile
+from tuneloop.store import keys
+from tuneloop.store.dynamodb import Listing, Table, cursor_behind
+from tuneloop.store.writes import Save
+
+
+class Files:
+    """The files of every tenant."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, tenant: str, file: str) -> UploadedFile | None:
+        """The file, if there is one."""
+        return self._table.get(keys.file(tenant, file), UploadedFile)
+
+    def get(self, tenant: str, file: str) -> UploadedFile:
+        """The file, or NotFound."""
+        if (found := self.find(tenant, file)) is None:
+            raise NotFound(f"There is no file {file}.", param="file")
+        return found
+
+    def add(self, file: UploadedFile) -> UploadedFile:
+        """Store a file; gives the one that is there when somebody else stored it first."""
+        key = keys.file(file.tenant, file.id)
+        try:
+            self._table.commit(Save(key, file, _place(file)))
+        except Stale:
+            return self.get(file.tenant, file.id)
+        return file
+
+    def page(
+        self, tenant: str, limit: int, after: UploadedFile | None = None, *, newest_first: bool = True
+    ) -> Listing[UploadedFile]:
+        """So many of a tenant's files by time, those behind another one."""
+        cursor = cursor_behind(keys.file(tenant, after.id), _place(after)) if after else None
+        place = keys.file(tenant, "").pk
+        return self._table.page(
+            place, UploadedFile, index=keys.BY_TIME, limit=limit, cursor=cursor, newest_first=newest_first
+        )
+
+
+def _place(file: UploadedFile) -> dict[str, str]:
+    return keys.listed(keys.file(file.tenant, file.id).pk, file.created_at, file.id)

@@ -1,0 +1,97 @@
+"""Generations: which segments a dataset is read from, and how they are put in the place of others.
+
+Merging adds a generation in one write, that fails where another one came first or something was erased meanwhile.
+Erasing puts a segment without the erased lines into the place of the one that had them, under the same revision, so
+that every revision reads as it did. Objects that no row names any more are left to whoever tidies up.
+"""
+
+from tuneloop.domain.core.errors import Stale
+from tuneloop.domain.datasets.compaction import Generation
+from tuneloop.domain.datasets.datasets import Segment
+from tuneloop.store import keys
+from tuneloop.store.dynamodb import Table
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.writes import Place, Remove, Save, Write
+
+TRIES = 20
+
+
+class Generations:
+    """The generations of every dataset, and the rows of its segments as those who rewrite them see them."""
+
+    def __init__(self, table: Table, datasets: Datasets) -> None:
+        self._table, self._datasets = table, datasets
+
+    def all(self, tenant: str, dataset: str) -> list[Generation]:
+        """A dataset's generations, oldest first."""
+        return self._datasets.generations(tenant, dataset)
+
+    def segments(self, tenant: str, dataset: str) -> list[Segment]:
+        """Every segment that any revision of a dataset is read from, each once."""
+        rows = self._datasets.segment_rows(tenant, dataset)
+        merged = [segment for generation in self.all(tenant, dataset) for segment in generation.segments]
+        return list({segment.key: segment for segment in [*rows, *merged]}.values())
+
+    def add(self, tenant: str, name: str, generation: Generation, *, merged: int, without: int) -> bool:
+        """Add a generation that stands for the first `merged` segments and knows of the erasures up to `without`.
+
+        False, and nothing changed, where another one came first or something was erased since.
+        """
+        for _ in range(TRIES):
+            dataset = self._datasets.get(tenant, name)
+            if dataset.generation != generation.number - 1 or dataset.erasures > without:
+                return False
+            update = {"generation": generation.number, "merged": merged}
+            save = Save(keys.dataset(tenant, name), dataset.model_copy(update=update))
+            try:
+                self._table.commit(Save(keys.generation(tenant, name, generation.number), generation), save)
+            except Stale:  # the dataset grew meanwhile: what came is not in the generation, and read beside it
+                continue
+            return True
+        raise Stale(f"Dataset {name} is changing too fast to be merged; try again.")
+
+    def replace(self, tenant: str, dataset: str, new: dict[str, Segment | None]) -> None:
+        """Put segments, or nothing, into the places of those with these keys; Stale where somebody else does so too."""
+        for row in self._datasets.segment_rows(tenant, dataset):
+            if row.key in new:
+                self._replace_row(tenant, dataset, row, new[row.key])
+        for generation in self.all(tenant, dataset):
+            if any(segment.key in new for segment in generation.segments):
+                pairs = [(segment, new.get(segment.key, segment)) for segment in generation.segments]
+                kept = [_in_place(old, found) for old, found in pairs if found]
+                changed = generation.model_copy(update={"segments": kept})
+                self._table.commit(Save(keys.generation(tenant, dataset, generation.number), changed))
+
+    def is_retired(self, tenant: str, dataset: str, generation: Generation) -> bool:
+        """Whether nothing is left of what a generation was made of; something is where whoever retired it died."""
+        if not generation.alone or any(older.number < generation.number for older in self.all(tenant, dataset)):
+            return False
+        return not self._merged_rows(tenant, dataset, generation)
+
+    def retire(self, tenant: str, dataset: str, generation: Generation) -> None:
+        """Forget what a generation was made of: from now on it stands alone."""
+        place = keys.generation(tenant, dataset, generation.number)
+        self._table.commit(Save(place, generation.model_copy(update={"alone": True})))
+        for older in self.all(tenant, dataset):
+            if older.number < generation.number:
+                self._table.commit(Remove(keys.generation(tenant, dataset, older.number)))
+        for row in self._merged_rows(tenant, dataset, generation):
+            mark = Place(keys.merged_segment(tenant, dataset, row.sha256), row)
+            self._table.commit(Remove(keys.segment(tenant, dataset, row.sha256)), mark)
+
+    def _merged_rows(self, tenant: str, dataset: str, generation: Generation) -> list[Segment]:
+        rows = self._datasets.segment_rows(tenant, dataset)
+        return [row for row in rows if row.revision <= generation.revision]
+
+    def _replace_row(self, tenant: str, dataset: str, row: Segment, new: Segment | None) -> None:
+        writes: list[Write] = [Remove(keys.segment(tenant, dataset, row.sha256))]
+        if new:
+            key = keys.segment(tenant, dataset, new.sha256)
+            there = self._table.get(key, Segment)
+            earliest = row if there is None or row.revision < there.revision else there
+            writes.append(Place(key, _in_place(earliest, new)))
+        self._table.commit(*writes)
+
+
+def _in_place(old: Segment, new: Segment) -> Segment:
+    return new if new is old else new.model_copy(update={"revision": old.revision, "created_at": old.created_at})

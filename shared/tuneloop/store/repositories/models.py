@@ -1,0 +1,209 @@
+"""Models, their versions, deployments and history."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from tuneloop.domain.core.errors import NotFound
+from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.events import (
+    AnyEvent,
+    DeploymentChanged,
+    ModelSunsetApproaching,
+    VersionReady,
+    VersionVerificationRequested,
+)
+from tuneloop.domain.serving.models import Deployment, HistoryEntry, Model, NewModel, Version, VersionStatus, hold_in
+from tuneloop.store import keys
+from tuneloop.store.dynamodb import Listing, Table, each_page
+from tuneloop.store.repositories.datasets import model_writes
+from tuneloop.store.writes import Announce, Mark, Save, Write
+
+MARKS_KEPT = timedelta(days=90)
+LAST_VERSION = 999_999
+# Lines of history per read: refusals come about once a month, so one read finds a model's last change in most cases.
+DECISIONS_READ = 25
+
+
+class Models:
+    """The registry of every tenant."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, tenant: str, model: str) -> Model | None:
+        """The model, if it is registered."""
+        return self._table.get(keys.model(tenant, model), Model)
+
+    def get(self, tenant: str, model: str) -> Model:
+        """The model, or NotFound in OpenAI's words."""
+        if (found := self.find(tenant, model)) is None:
+            raise unknown_model(model)
+        return found
+
+    def all(self, tenant: str) -> Iterator[Model]:
+        """Every model of a tenant, by name."""
+        return self._table.all(f"T#{tenant}#MODELS", Model)
+
+    def register(self, new: NewModel) -> None:
+        """Store a new model with its version 0 stable."""
+        self._table.commit(*model_writes(new))
+
+    def version(self, tenant: str, model: str, number: int) -> Version:
+        """A version of a model, or NotFound."""
+        found = self._table.get(keys.version(tenant, model, number), Version)
+        if found is None:
+            raise NotFound(f"Model {model} has no version {number}.", param="version")
+        return found
+
+    def versions(self, tenant: str, model: str, limit: int, cursor: str | None) -> Listing[Version]:
+        """A page of a model's versions, newest first."""
+        partition = keys.deployment(tenant, model).pk
+        return self._table.page(partition, Version, prefix="VERSION#", limit=limit, cursor=cursor, newest_first=True)
+
+    def open_versions(self) -> Iterator[Version]:
+        """Every version of every tenant that is to be deployed or removed at its provider, oldest first."""
+        return self._table.all(keys.OPEN_VERSIONS, Version, index=keys.SWEEP)
+
+    def save_version(self, version: Version) -> Version:
+        """Store how far a version has come; Stale where it has changed since it was read. Gives it back as stored."""
+        self._table.commit(_saved(version))
+        return version.model_copy(update={"seq": version.seq + 1})
+
+    def deployed(self, version: Version, now: datetime) -> Version:
+        """Store a version that can be called from now on, announced as ready."""
+        self._table.commit(_saved(version), _ready(version, now))
+        return version.model_copy(update={"seq": version.seq + 1})
+
+    def retire(self, version: Version, seen: Deployment, heir: Version | None = None) -> Version:
+        """Store a version that is never to be called again, and the one that takes over its deployment.
+
+        Stale where what serves has changed since it was looked at; and so fails whoever is about to activate it.
+        """
+        writes: list[Write] = [_saved(version), Save(keys.deployment(seen.tenant, seen.model), seen)]
+        self._table.commit(*writes, *([_saved(heir)] if heir else []))
+        return version.model_copy(update={"seq": version.seq + 1})
+
+    def all_versions(self, tenant: str, model: str) -> Iterator[Version]:
+        """Every version of a model, oldest first."""
+        first, last = (keys.version(tenant, model, number) for number in (0, LAST_VERSION))
+        return self._table.between(first.pk, first.sk, last.sk, Version)
+
+    def add_version(self, model: Model, version: Version, now: datetime) -> None:
+        """Store a version under the model's next number, announced as ready, or as one to be verified."""
+        self._table.commit(*version_writes(model, version, now))
+
+    def verify(self, version: Version, now: datetime) -> Version:
+        """Store a version whose provider is to be asked about its model, and announce that."""
+        self._table.commit(_saved(version), _to_verify(version, now))
+        return version.model_copy(update={"seq": version.seq + 1})
+
+    def prompted_anew(self, version: Version, prompt: str | None) -> None:
+        """Store another prompt with a version; Stale where the version has changed since it was read."""
+        self._table.commit(_saved(version.model_copy(update={"prompt": prompt})))
+
+    def tell_of_end(self, version: Version, event: ModelSunsetApproaching, now: datetime) -> None:
+        """Store with a version that its end is told of, and tell; Stale where that was done in between."""
+        self._table.commit(_saved(version), Announce(event, version.seq + 1, now))
+
+    def deployment(self, tenant: str, model: str) -> Deployment:
+        """What answers for a model, or NotFound in OpenAI's words."""
+        found = self._table.get(keys.deployment(tenant, model), Deployment)
+        if found is None:
+            raise unknown_model(model)
+        return found
+
+    def deployment_with_hold(self, tenant: str, model: str) -> Deployment:
+        """What answers for a model, and the hold on it; chat calls need no more than `deployment`.
+
+        A row of a release that knew of no holds is read with its history: who took a version off in an emergency before
+        the upgrade wants it to stay off after it. The next decision stores what was found.
+        """
+        found = self.deployment(tenant, model)
+        if found.knows_holds:
+            return found
+        return found.model_copy(update={"hold": hold_in(self._decisions(tenant, model)), "knows_holds": True})
+
+    def _decisions(self, tenant: str, model: str) -> Iterator[HistoryEntry]:
+        """A model's decisions, newest first, read page by page as far as they are looked at."""
+        return each_page(lambda cursor: self.history(tenant, model, DECISIONS_READ, cursor))
+
+    def decide(
+        self,
+        old: Deployment,
+        new: Deployment,
+        entry: HistoryEntry,
+        once: str | None = None,
+        follow_up: VersionReady | None = None,
+    ) -> None:
+        """Store a decision: the deployment that came of it, its line of history, and the event if anything changed.
+
+        `once` names what the decision follows from; a second decision from the same fails as Stale. `follow_up` has a
+        version evaluated again; its own announcement was number 1, and decisions are numbered from 2.
+        """
+        tenant, model = new.tenant, new.model
+        writes: list[Write] = [
+            Save(keys.deployment(tenant, model), new),
+            Save(keys.history(tenant, model, new.seq + 1), entry),
+        ]
+        if once:
+            writes.append(Mark(keys.decision(tenant, model, once), entry.at, MARKS_KEPT))
+        if new.step != old.step:
+            event = DeploymentChanged(
+                tenant=tenant,
+                model=model,
+                stable=new.stable,
+                candidate=new.candidate,
+                share=new.share,
+                reason=new.reason,
+            )
+            writes.append(Announce(event, new.seq + 1, entry.at))
+        if follow_up:
+            writes.append(Announce(follow_up, new.seq + 1, entry.at))
+        self._table.commit(*writes)
+
+    def is_decided(self, tenant: str, model: str, once: str) -> bool:
+        """Whether a decision that follows from `once` has been made."""
+        return self._table.holds(keys.decision(tenant, model, once))
+
+    def history(self, tenant: str, model: str, limit: int, cursor: str | None) -> Listing[HistoryEntry]:
+        """A page of a model's decisions, newest first."""
+        partition = keys.deployment(tenant, model).pk
+        return self._table.page(
+            partition, HistoryEntry, prefix="HISTORY#", limit=limit, cursor=cursor, newest_first=True
+        )
+
+
+def unknown_model(name: str) -> NotFound:
+    """The refusal of a name that is no model's, in OpenAI's words; `name:number` names a version."""
+    shown = ":".join(map(name_in, name.split(":", 1)))
+    return NotFound(f"The model `{shown}` does not exist.", param="model", code="model_not_found")
+
+
+def version_writes(model: Model, version: Version, now: datetime) -> list[Write]:
+    """The writes that add a version: the model's counter, itself, and the event that it is ready or to be verified."""
+    counted = model.model_copy(update={"latest_version": version.number})
+    writes: list[Write] = [Save(keys.model(model.tenant, model.id), counted), _saved(version)]
+    if version.status == VersionStatus.VERIFYING:
+        return [*writes, _to_verify(version, now)]
+    return [*writes, _ready(version, now)] if version.status == VersionStatus.READY else writes
+
+
+def _saved(version: Version) -> Save:
+    key = keys.version(version.tenant, version.model, version.number)
+    return Save(key, version, keys.swept(keys.OPEN_VERSIONS, version.created_at) if version.is_open else {})
+
+
+def _to_verify(version: Version, now: datetime) -> Announce:
+    event = VersionVerificationRequested(tenant=version.tenant, model=version.model, version=version.number)
+    return Announce(event, version.seq + 1, now)
+
+
+def _ready(version: Version, now: datetime) -> Announce:
+    event: AnyEvent = VersionReady(
+        tenant=version.tenant,
+        model=version.model,
+        version=version.number,
+        dataset=version.dataset,
+        export=version.export,
+    )
+    return Announce(event, 1, now)

@@ -1,0 +1,54 @@
+"""Tenants and their API keys: found by the hash of the secret, listed and revoked by a public id."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from tuneloop.domain.core.access import ApiKey, Tenant
+from tuneloop.domain.core.errors import NotFound, Stale
+from tuneloop.store import keys
+from tuneloop.store.dynamodb import Table
+from tuneloop.store.writes import Save
+
+
+class Tenants:
+    """The registry of tenants, and the keys of each."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def exists(self, tenant: str) -> bool:
+        """Whether there is such a tenant."""
+        return self._table.get(keys.tenant(tenant), Tenant) is not None
+
+    def all(self) -> Iterator[Tenant]:
+        """Every tenant, by id."""
+        return self._table.all(keys.TENANTS, Tenant)
+
+    def ensure(self, tenant: str, now: datetime) -> None:
+        """Make the tenant unless it is there."""
+        if not self.exists(tenant):
+            try:
+                self._table.commit(Save(keys.tenant(tenant), Tenant(id=tenant, created_at=now)))
+            except Stale:  # made by somebody else in between, which is what was wanted
+                return
+
+    def key(self, key_hash: str) -> ApiKey | None:
+        """The key whose secret has this SHA-256, revoked ones included."""
+        return self._table.get(keys.api_key(key_hash), ApiKey)
+
+    def keys_of(self, tenant: str) -> Iterator[ApiKey]:
+        """The tenant's keys."""
+        return self._table.all(f"T#{tenant}#KEYS", ApiKey)
+
+    def add_key(self, key: ApiKey) -> None:
+        """Store a new key under its hash and under its id."""
+        self._table.commit(Save(keys.api_key(key.hash), key), Save(keys.tenant_key(key.tenant, key.id), key))
+
+    def revoke_key(self, tenant: str, key_id: str, now: datetime) -> ApiKey:
+        """Mark the key as revoked in both of its rows; NotFound where there is none of that id."""
+        found = self._table.get(keys.tenant_key(tenant, key_id), ApiKey)
+        if found is None:
+            raise NotFound(f"Tenant {tenant} has no key {key_id}.", param="key")
+        revoked = found.model_copy(update={"revoked_at": found.revoked_at or now})
+        self._table.commit(Save(keys.api_key(found.hash), revoked), Save(keys.tenant_key(tenant, key_id), revoked))
+        return revoked

@@ -1,0 +1,206 @@
+"""Strict types: what most valid lines look like, for a decoder that checks while it reads.
+
+What is accepted here breaks none of `domain.rules`, which stay the one truth: a line that doesn't fit may still be
+valid, and only they can say what is wrong with it. This exists for speed alone.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from tuneloop.domain.chat.rules.contents import IMAGE_URL
+from tuneloop.domain.chat.rules.fields import FUNCTION_NAME, NAME
+
+Name = Annotated[str, Meta(pattern=NAME)]
+FunctionName = Annotated[str, Meta(pattern=FUNCTION_NAME)]
+Id = Annotated[str, Meta(min_length=1)]
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    pass
+
+
+class TextPart(_Strict, frozen=True, tag_field="type", tag="text"):
+    """A part of a message that is text, where other kinds may stand too."""
+
+    text: str
+
+
+class OnlyPart(_Strict, frozen=True):
+    """A part of a message that can be nothing but text; a tag would be taken for granted where it is missing."""
+
+    text: str
+    type: Literal["text"]
+
+
+class Image(_Strict, frozen=True):
+    """Where an image lies, and how closely it is looked at."""
+
+    url: Annotated[str, Meta(pattern=IMAGE_URL)]
+    detail: Literal["auto", "low", "high"] | UnsetType = UNSET
+
+
+class ImagePart(_Strict, frozen=True, tag_field="type", tag="image_url"):
+    """A part of a message that is an image."""
+
+    image_url: Image
+
+
+Text = str | Annotated[list[OnlyPart], Meta(min_length=1)]
+
+
+class Called(_Strict, frozen=True):
+    """Which function is called with what; the fields stand in the order of canonical JSON."""
+
+    arguments: str
+    name: FunctionName
+
+
+class Call(_Strict, frozen=True):
+    """A call of a function; the fields stand in the order of canonical JSON."""
+
+    function: Called
+    id: Id
+    type: Literal["function"]
+
+
+class System(_Strict, frozen=True, tag_field="role", tag="system"):
+    """What the app says."""
+
+    content: Text
+    name: Name | None = None
+
+
+class Developer(_Strict, frozen=True, tag_field="role", tag="developer"):
+    """What the app says, by its newer name."""
+
+    content: Text
+    name: Name | None = None
+
+
+class User(_Strict, frozen=True, tag_field="role", tag="user"):
+    """What a user says or shows."""
+
+    content: str | Annotated[list[TextPart | ImagePart], Meta(min_length=1)]
+    name: Name | None = None
+
+
+class Assistant(_Strict, frozen=True, tag_field="role", tag="assistant"):
+    """What the assistant says or calls."""
+
+    content: Text | None = None
+    name: Name | None = None
+    weight: Literal[0, 1] | UnsetType = UNSET
+    tool_calls: Annotated[list[Call], Meta(min_length=1)] | None = None
+    refusal: None = None
+    audio: None = None
+    function_call: None = None
+
+
+class Nothing(_Strict, frozen=True):
+    """An object without anything in it, or as LiteLLM writes it."""
+
+    refusal: None = None
+
+
+class Dumped(Assistant, frozen=True, tag="assistant"):
+    """What the assistant says or calls, as clients write it down: with fields beside it that say nothing."""
+
+    tool_calls: list[Call] | None = None
+    annotations: tuple[()] | None = None
+    parsed: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+    provider_specific_fields: Nothing | None = None
+
+    @property
+    def plain(self) -> Assistant:
+        """The message without them."""
+        return Assistant(self.content, self.name, self.weight, self.tool_calls or None)
+
+
+class Tool(_Strict, frozen=True, tag_field="role", tag="tool"):
+    """What a function answered."""
+
+    content: Text
+    tool_call_id: Id
+    name: Name | None = None
+
+
+Message = System | Developer | User | Assistant | Tool
+Written = System | Developer | User | Dumped | Tool
+
+
+class Output(_Strict, frozen=True):
+    """One of the two answers of a preference pair; a tag would be taken for granted where it is missing."""
+
+    role: Literal["assistant"]
+    content: Text
+    refusal: None = None
+    annotations: tuple[()] | None = None
+    audio: None = None
+    function_call: None = None
+    tool_calls: tuple[()] | None = None
+
+
+class Bare(_Strict, frozen=True):
+    """A supervised line without any field of ours."""
+
+    messages: Annotated[list[Message], Meta(min_length=2)]
+    tools: Raw = Raw()
+    parallel_tool_calls: bool | None = None
+
+
+class Line(_Strict, frozen=True):
+    """A supervised line as clients write it down; fields of ours are read as they are and checked elsewhere."""
+
+    messages: Annotated[list[Written], Meta(min_length=2)]
+    tools: Raw = Raw()
+    parallel_tool_calls: bool | None = None
+    split: Any = UNSET
+    subject: Any = UNSET
+    group: Any = UNSET
+    category: Any = UNSET
+    source: Any = UNSET
+    quality: Any = UNSET
+    created_at: Any = UNSET
+
+
+class Input(_Strict, frozen=True):
+    """What both answers of a preference pair answer."""
+
+    messages: Annotated[list[Written], Meta(min_length=1)]
+    tools: Raw = Raw()
+    parallel_tool_calls: bool | None = None
+
+
+Outputs = Annotated[list[Output], Meta(min_length=1, max_length=1)]
+
+
+class Pair(_Strict, frozen=True):
+    """A preference line."""
+
+    input: Input
+    preferred_output: Outputs
+    non_preferred_output: Outputs
+    split: Any = UNSET
+    subject: Any = UNSET
+    group: Any = UNSET
+    category: Any = UNSET
+    source: Any = UNSET
+    quality: Any = UNSET
+    created_at: Any = UNSET
+
+
+def plain_messages(written: Sequence[Written]) -> list[Message]:
+    """Messages without what says nothing in them."""
+    return [message.plain if isinstance(message, Dumped) else message for message in written]
+
+
+def text_in(content: str | Sequence[TextPart | OnlyPart | ImagePart] | None) -> str:
+    """A message's text: its content string, or its text parts joined by new lines."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "\n".join("" if isinstance(part, ImagePart) else part.text for part in content)

@@ -1,0 +1,125 @@
+"""Parsing: bytes of a line become a row, or the one problem that says why they are none.
+
+What JSON would take far more memory than its length, or can't be written again, is refused before anybody looks at it.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import orjson
+
+from tuneloop.domain.chat.examples import LONGEST_PATH, TOO_DEEP, Problem
+from tuneloop.domain.core.json_values import find_flaw, read_whole
+from tuneloop.domain.core.limits import LINE_BYTES, LINE_PARTS
+from tuneloop.domain.datasets.csv_reader import Unreadable
+from tuneloop.domain.datasets.file_diagnosis import BYTE_ORDER_MARK, CR_ENDS, has_cr_ends, problem_of_start
+from tuneloop.domain.datasets.records import Record
+
+Numbered = tuple[int, bytes | None]
+T = TypeVar("T")
+# Where a number may begin that orjson reads as a float since it has more than 64 bits: 2^63 has 19 digits.
+_large_number = re.compile(rb"[\[:,\s-]\d{19}").search
+# What the process lacks, and no verdict on a line: memory, a file, code. The next process may have it, so it is left
+# to the retries of whoever called. A line that is too deep for us (RecursionError) is so in every process.
+LACKING = (MemoryError, OSError, ImportError)
+TOO_LONG = f"A line may have {LINE_BYTES >> 20} MiB at most."
+ONE_LINE = " If the file has more lines than one, save it with LF at the end of each, and not CR alone."
+UNREADABLE = (
+    "We could not process this line; that is our fault, not yours. Leave it out, and open an issue that describes its "
+    "structure (not its content)."
+)
+
+
+def numbered(lines: Iterable[bytes | None]) -> Iterator[Numbered]:
+    """The lines of JSONL that aren't blank, with their numbers and without a byte order mark; None is one too long.
+
+    Raises Unreadable where the file begins as no text in UTF-8 does.
+    """
+    has_begun = False
+    for number, line in enumerate(lines, start=1):
+        text = line.removeprefix(BYTE_ORDER_MARK) if line and number == 1 else line
+        if text is None or (text and not text.isspace()):
+            if not has_begun and text and (problem := problem_of_start(text, number)):
+                raise Unreadable(problem)
+            has_begun = True
+            yield number, text
+
+
+def json_records(lines: Iterable[bytes | None]) -> Iterator[Record]:
+    """The records of JSONL by its lines."""
+    return (record_of(line, number) for number, line in numbered(lines))
+
+
+def record_of(line: bytes | None, number: int) -> Record:
+    """What a line holds; None is one that is too long."""
+    if line is None:
+        return _problem(number, "line_too_long", TOO_LONG + (ONE_LINE if number == 1 else ""))
+    if has_too_many_parts(line):
+        if has_cr_ends(line):
+            return _problem(number, "invalid_json", CR_ENDS)
+        return _problem(number, "too_many_parts", f"A line may hold `{{` and `[` {LINE_PARTS:,} times at most.")
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return _flawed(line, number) or _unparsed(line, number, error)
+    return (has_large_number(line) and _flawed(line, number)) or Record(number, row)
+
+
+def isolated(
+    number: int, work: Callable[..., T | list[Problem]], *given: object, log: Callable[[Exception], None] | None = None
+) -> T | list[Problem]:
+    """What working on a line gives; one that makes it fail is a problem of that line, whatever the failure is.
+
+    The work reads and writes nothing, so that what fails here fails for that line whenever it comes. Raises only what
+    the process lacks (`LACKING`), which would be a verdict for good on a line that the next process reads.
+    """
+    try:
+        return work(*given)
+    except LACKING:
+        raise
+    except Exception as error:  # noqa: BLE001 - the entry point of a line: none may keep others out, however strange
+        if log:
+            log(error)
+        return [Problem(line=number, path="$", code="unreadable", message=UNREADABLE)]
+
+
+def has_large_number(line: bytes) -> bool:
+    """Whether a line may hold a whole number of more than 64 bits, which orjson reads as another number."""
+    return _large_number(line) is not None
+
+
+def has_too_many_parts(line: bytes) -> bool:
+    """Whether a line holds more lists and objects than are read."""
+    return len(line) > LINE_PARTS and line.count(b"{") + line.count(b"[") > LINE_PARTS
+
+
+def _flawed(line: bytes, number: int) -> Record | None:
+    """The problem of a line that is JSON to some reader, but holds what can't be kept."""
+    try:
+        found = find_flaw(json.loads(line.decode(), parse_int=read_whole))
+    except (ValueError, RecursionError):
+        return None
+    if not found:
+        return None
+    path, flaw = found
+    problem = Problem(line=number, path=path[:LONGEST_PATH], code=flaw.code, message=f"A value {flaw.rule}")
+    return Record(number, problems=(problem,))
+
+
+def _unparsed(line: bytes, number: int, error: orjson.JSONDecodeError) -> Record:
+    try:
+        line.decode()
+    except UnicodeDecodeError as fault:
+        message = f"Not UTF-8 at byte {fault.start + 1} of the line. Save the file as UTF-8."
+        return _problem(number, "not_utf8", message)
+    if has_cr_ends(line):
+        return _problem(number, "invalid_json", CR_ENDS)
+    if "depth limit" in error.msg:
+        return _problem(number, *TOO_DEEP[1:])
+    return _problem(number, "invalid_json", f"Not valid JSON: {error.msg.split(':')[0]} at character {error.pos + 1}.")
+
+
+def _problem(number: int, code: str, message: str) -> Record:
+    return Record(number, problems=(Problem(line=number, path="$", code=code, message=message),))

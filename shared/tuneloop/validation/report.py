@@ -1,0 +1,173 @@
+"""Findings: what was found in a file, as the report that its user reads.
+
+Each process gathers its own; they are added up. What is kept of a file is bounded, whatever its length.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+from sys import intern
+
+from pydantic import BaseModel, Field
+
+from tuneloop.domain.chat.examples import Problem
+from tuneloop.domain.datasets.file_diagnosis import is_no_row, problem_of_file
+from tuneloop.domain.datasets.file_warnings import Answers, Duplicates, FileWarning, Noted
+from tuneloop.domain.datasets.policy import DEFAULT, LEAST_TRAINED, Policy
+from tuneloop.domain.exports.exclusions import shortage
+from tuneloop.domain.exports.length_check import Lengths
+from tuneloop.validation.line_checks import Inspected
+
+ERRORS_KEPT = 10_000
+NOTES = ("over_limit", "without_system", "without_user", "broken_arguments", "unknown_functions")
+EMPTY = "The file has no {}: nothing can be learnt from it."
+
+Refused = tuple[int, str, str, str]  # a problem in a tenth of its memory: line, path, code, message
+
+
+class TokenCounts(BaseModel):
+    """Tokens of the valid lines."""
+
+    total: int = 0
+    max: int = 0
+    p50: int = 0
+    p95: int = 0
+
+
+class Report(BaseModel):
+    """What was found in a file; `broken` says why it can't be used at all."""
+
+    lines: int
+    valid: int
+    invalid: int
+    errors: list[Problem]
+    warnings: list[FileWarning]
+    tokens: TokenCounts
+    examples_over_limit: int
+    broken: Problem | None = Field(default=None, exclude=True)
+
+
+class Findings:
+    """What was found so far in the lines that one process, of so many, looked at."""
+
+    def __init__(self, processes: int = 1, policy: Policy = DEFAULT) -> None:
+        self.invalid = self.error_count = self.preferences = 0
+        self.errors: list[Refused] = []
+        self.broken: Problem | None = None
+        self.has_rows = False
+        self.tokens: Counter[int] = Counter()
+        self.answers, self.duplicates, self.lengths = Answers(), Duplicates(processes), Lengths(policy)
+        self.over_limit, self.without_system, self.without_user = Noted(), Noted(), Noted()
+        self.broken_arguments, self.unknown_functions = Noted(), Noted()
+
+    def add(self, line: int, found: Inspected, token_limit: int) -> None:
+        """Take in a valid line."""
+        self.tokens[found.tokens] += 1
+        self.preferences += found.is_preference
+        self.lengths.add(line, found.characters or 0, found.answer, is_pair=found.is_preference)
+        self.duplicates.add(line, found.content)
+        if found.answer is not None:
+            self.answers.add(line, found.answer)
+        if found.tokens > token_limit:
+            self.over_limit.add(line)
+        if not found.has_system:
+            self.without_system.add(line)
+        if found.characters is None:
+            self.without_user.add(line)
+        if found.has_broken_arguments:
+            self.broken_arguments.add(line)
+        if found.calls_unknown:
+            self.unknown_functions.add(line)
+
+    def refuse(self, problems: list[Problem]) -> None:
+        """Take in a line that can't be used."""
+        self.invalid += 1
+        self.has_rows = self.has_rows or not is_no_row(problems[0])
+        self.errors += map(_refused, problems[: ERRORS_KEPT - len(self.errors)])
+        self.error_count += len(problems)
+
+    def include(self, other: "Findings") -> None:
+        """Add what another process found, but for its duplicates."""
+        self.invalid += other.invalid
+        self.error_count += other.error_count
+        self.preferences += other.preferences
+        self.errors = sorted(self.errors + other.errors, key=lambda error: error[0])[:ERRORS_KEPT]
+        self.broken = self.broken or other.broken
+        self.has_rows = self.has_rows or other.has_rows
+        self.tokens += other.tokens
+        self.answers.include(other.answers)
+        self.lengths.include(other.lengths)
+        for name in NOTES:
+            getattr(self, name).include(getattr(other, name))
+
+    def report(self, token_limit: int, unit: str = "lines") -> Report:
+        """All of it, in order; `unit` is what the file is made of."""
+        valid = self.tokens.total()
+        lines = valid + self.invalid
+        errors = list(map(_problem, self.errors))
+        broken = self.broken
+        if not broken and not lines:
+            broken = Problem(line=0, path="$", code="empty_file", message=EMPTY.format(unit))
+        if broken:
+            errors = [broken, *errors][:ERRORS_KEPT]
+        elif not valid and not self.has_rows:  # which the errors of the lines say already, one by one
+            broken = problem_of_file(errors) if unit == "lines" else errors[0]
+        return Report(
+            lines=lines,
+            valid=valid,
+            invalid=self.invalid,
+            errors=errors,
+            warnings=list(self._warnings(valid, token_limit)),
+            tokens=token_counts(self.tokens),
+            examples_over_limit=self.over_limit.count,
+            broken=broken,
+        )
+
+    def _warnings(self, valid: int, token_limit: int) -> Iterator[FileWarning]:
+        if self.error_count > ERRORS_KEPT:
+            kept = f"Only the first {ERRORS_KEPT:,} of {self.error_count:,} errors are listed."
+            yield FileWarning(code="more_errors", message=kept, count=self.error_count - ERRORS_KEPT, lines=[])
+        if 0 < valid < LEAST_TRAINED:
+            few = f"{shortage(LEAST_TRAINED, valid)} OpenAI trains well on 50 to 100."
+            yield FileWarning(code="too_few_examples", message=few, count=valid, lines=[])
+        if 0 < self.preferences < valid:
+            mixed = "Some lines are preference pairs, the others supervised. A run learns from one of the two."
+            yield FileWarning(code="mixed_formats", message=mixed, count=self.preferences, lines=[])
+        cut = f"The example has more than {token_limit:,} tokens: what is beyond will be cut off, the answer first."
+        yield from self.over_limit.warning("over_token_limit", cut)
+        if self.without_system.count < valid:
+            some = "Some examples have no system prompt, the others have one. Give all of them the one that is served."
+            yield from self.without_system.warning("system_prompt_missing", some)
+        nobody = "No message of the example is a user's, and users are who will ask. Add what the answer answers."
+        yield from self.without_user.warning("no_user_message", nobody)
+        yield from self.lengths.warnings()
+        yield from self.answers.warnings()
+        yield from self.duplicates.warnings(valid)
+        unknown = "A function is called that is not in the example's `tools`. List in them what may be called."
+        yield from self.unknown_functions.warning("unknown_function", unknown)
+        broken = "The `arguments` of a call are not a JSON object, so the model learns to write such."
+        yield from self.broken_arguments.warning("broken_arguments", broken)
+
+
+def _refused(problem: Problem) -> Refused:
+    return problem.line, intern(problem.path), intern(problem.code), intern(problem.message)
+
+
+def _problem(refused: Refused) -> Problem:
+    line, path, code, message = refused
+    return Problem(line=line, path=path, code=code, message=message)
+
+
+def token_counts(counts: Counter[int]) -> TokenCounts:
+    """The sum, the highest and the percentiles (nearest rank) of how often each number of tokens came."""
+    ordered = sorted(counts.items())
+    if not ordered:
+        return TokenCounts()
+    total = sum(tokens * times for tokens, times in ordered)
+    return TokenCounts(total=total, max=ordered[-1][0], p50=_percentile(ordered, 50), p95=_percentile(ordered, 95))
+
+
+def _percentile(ordered: list[tuple[int, int]], percent: int) -> int:
+    ranks = list(accumulate(times for _, times in ordered))
+    return ordered[bisect_left(ranks, percent * ranks[-1] / 100)][0]

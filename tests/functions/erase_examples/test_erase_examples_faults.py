@@ -1,0 +1,153 @@
+"""Erasing when processes die: wherever that happens, whoever comes next ends in the same state."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.examples import chat
+from tests.functions import steps
+from tests.functions.conftest import Later
+from tests.functions.erase_examples.test_erase_examples import (
+    CANARY,
+    HOURS_3,
+    SUBJECT,
+    collecting,
+    erased_subject,
+    erasure,
+    everything,
+    exported,
+    held,
+    id_of,
+    reviewed,
+    rows_of,
+)
+from tests.functions.providers import Killed
+from tests.world import World, staged
+from tuneloop.app import app, utc_now
+from tuneloop.domain.core.leases import lease
+from tuneloop.domain.evaluation.evaluations import Evaluation, EvaluationStatus
+from tuneloop.store.dynamodb import Table
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.objects.multipart_upload import Upload
+
+LINES = [*steps.questions(60), chat(CANARY, CANARY, subject=SUBJECT, split="test")]
+
+
+@contextmanager
+def dying(at: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The process dies before its n-th write of whatever kind."""
+    writes: list[int] = []
+    with monkeypatch.context() as patch:
+        for owner, name in ((Table, "commit"), (Objects, "put"), (Objects, "remove"), (Upload, "end")):
+            patch.setattr(owner, name, _counted(getattr(owner, name), writes, at))
+        yield writes
+
+
+def _counted(work: Any, writes: list[int], at: int) -> Any:
+    def counted(*given: Any) -> Any:
+        writes.append(1)
+        if len(writes) == at:
+            raise Killed
+        return work(*given)
+
+    return counted
+
+
+def prepared(world: World) -> dict[str, Any]:
+    collecting(world, LINES)
+    edited = chat(f"{CANARY}, edited", CANARY, subject=SUBJECT, split="test")
+    reviewed(world, id_of(LINES[-1]), edited)
+    return exported(world)
+
+
+def swept_until_it_lives(world: World, at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Sweep, dying before the n-th write; tells whether it came to that."""
+    try:
+        with dying(at, monkeypatch):
+            world.schedule("erase-examples")
+    except Killed:
+        world.schedule("erase-examples")
+        return True
+    return False
+
+
+def test_a_sweep_that_dies_before_any_of_its_writes_is_made_good_by_the_next(
+    monkeypatch: pytest.MonkeyPatch, later: Later
+) -> None:
+    for at in count(1):
+        with staged(monkeypatch) as world:
+            later(0)
+            export = prepared(world)
+            asked = erased_subject(world, SUBJECT).body
+            first = swept_until_it_lives(world, at, monkeypatch)
+            later(HOURS_3)
+            second = swept_until_it_lives(world, at, monkeypatch)
+
+            done = erasure(world, asked["id"])
+            assert (done["status"], done["examples"]) == ("done", 1), at
+            assert [each["export"] for each in done["exports"]] == [export["id"]], at
+            assert CANARY.encode() not in everything(world), at
+            assert len(held(world)) == 60, at
+            kept = app.exports.get(world.tenant, "support", export["id"])
+            assert (kept.erased, kept.examples, len(rows_of(world, export, "test"))) == (
+                1,
+                60,
+                export["files"]["test"]["examples"] - 1,
+            )
+            assert app.datasets.get(world.tenant, "support").revision == 3
+        if not first and not second:
+            assert at > 5
+            return
+
+
+def an_evaluation(world: World, export: str, **fields: Any) -> Evaluation:
+    asked = Evaluation(
+        id="eval-1",
+        tenant=world.tenant,
+        model="support",
+        candidate=1,
+        stable=0,
+        dataset="support",
+        export=export,
+        created_at=utc_now(),
+        **fields,
+    )
+    return app.evaluations.save(asked, now=utc_now())
+
+
+@pytest.mark.parametrize("status", [EvaluationStatus.COMPLETED, EvaluationStatus.RUNNING])
+def test_answers_to_an_erased_question_go_and_an_open_evaluation_begins_anew(
+    world: World, later: Later, status: EvaluationStatus
+) -> None:
+    export = prepared(world)
+    key = f"evaluations/{world.tenant}/eval-1/candidate-0000000.jsonl"
+    app.objects.put(key, f'{{"row":0,"right":true,"answer":"{CANARY}"}}\n'.encode())
+    an_evaluation(world, export["id"], status=status, parts={"candidate": 1}, progress=0.5)
+    erased_subject(world, SUBJECT)
+
+    world.schedule("erase-examples")
+    later(HOURS_3)
+    world.schedule("erase-examples")
+
+    found = app.evaluations.get(world.tenant, "eval-1")
+    assert (found.parts, found.lease) == ({}, None)
+    assert found.status == (status if status == EvaluationStatus.COMPLETED else EvaluationStatus.REQUESTED)
+    assert CANARY.encode() not in everything(world)
+
+
+def test_an_evaluation_that_is_being_worked_on_is_waited_for(world: World, later: Later) -> None:
+    export = prepared(world)
+    an_evaluation(world, export["id"], status=EvaluationStatus.RUNNING, lease=lease("somebody", utc_now(), 600))
+    asked = erased_subject(world, SUBJECT).body
+
+    with pytest.raises(Exception, match="SweepIncomplete"):
+        world.schedule("erase-examples")
+    waiting = erasure(world, asked["id"])["status"]
+    later(HOURS_3)
+    world.schedule("erase-examples")
+
+    assert (waiting, erasure(world, asked["id"])["status"]) == ("excluded", "rewritten")
+    assert id_of(LINES[-1]) not in held(world)

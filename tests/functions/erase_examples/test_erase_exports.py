@@ -1,0 +1,130 @@
+"""Erasing from exports of every kind, and while they are being frozen."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from export_data.freeze import freeze
+from tests.examples import chat
+from tests.functions import steps
+from tests.functions.conftest import Later
+from tests.functions.erase_examples.test_erase_examples import (
+    CANARY,
+    collecting,
+    erased_example,
+    erased_subject,
+    erasure,
+    everything,
+    exported,
+    id_of,
+    rows_of,
+    swept,
+)
+from tests.world import BUCKET, World
+from tuneloop.app import app, utc_now
+from tuneloop.domain.exports.columns import name_number
+from tuneloop.store.objects.fingerprints import Fingerprints, fingerprints_key
+
+
+def pair(number: int) -> dict[str, Any]:
+    return {
+        "input": {"messages": [{"role": "user", "content": f"Where is parcel {number} of {number * 7919}?"}]},
+        "preferred_output": [{"role": "assistant", "content": f"On its way, {number}."}],
+        "non_preferred_output": [{"role": "assistant", "content": "Who knows?"}],
+        "split": "train",
+    }
+
+
+def test_a_pair_is_erased_from_the_export_that_it_trains(world: World, later: Later) -> None:
+    pairs = [pair(number) for number in range(12)]
+    collecting(world, pairs)
+    before = exported(world)
+    asked = erased_example(world, id_of(pairs[3])).body
+
+    swept(world, later)
+
+    assert erasure(world, asked["id"])["status"] == "done"
+    kept = app.exports.get(world.tenant, "support", before["id"])
+    assert (before["kind"], kept.erased, kept.distinct_answers) == ("preference", 1, 11)
+    said = [row["preferred_output"][0]["content"] for row in rows_of(world, before, "train")]
+    assert sorted(said) == sorted(f"On its way, {number}." for number in range(12) if number != 3)
+
+
+def test_a_freeze_that_an_erasure_and_another_freeze_overtook_leaves_the_other_s_files_alone(
+    world: World, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [*steps.questions(60), chat(CANARY, CANARY, split="train")]
+    collecting(world, lines)
+    stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
+    known = app.contents.erased
+
+    def overtaken(*place: str) -> Any:
+        before = known(*place)
+        monkeypatch.setattr(app.contents, "erased", known)
+        erased_example(world, id_of(lines[-1]))
+        freeze(world.tenant, "support", 1, **stores, now=utc_now())
+        return before
+
+    monkeypatch.setattr(app.contents, "erased", overtaken)
+    export = freeze(world.tenant, "support", 1, **stores, now=utc_now())
+
+    stored = {
+        split: world.s3.get_object(Bucket=BUCKET, Key=file.key)["Body"].read() for split, file in export.files.items()
+    }
+    assert {split: hashlib.sha256(content).hexdigest() for split, content in stored.items()} == {
+        split: file.sha256 for split, file in export.files.items()
+    }
+    assert (export.examples, CANARY.encode() in b"".join(stored.values())) == (60, False)
+    swept(world, later)
+    assert CANARY.encode() not in everything(world)
+
+
+def test_the_hashes_of_an_erased_example_leave_its_exports_too(world: World, later: Later) -> None:
+    lines = [chat(f"Where is the {n}th parcel of {n * 7919}?", "late", subject=f"s{n}") for n in range(60)]
+    collecting(world, lines)
+    before = exported(world)
+    whole = app.exports.get(world.tenant, "support", before["id"])
+    rows = list(Fingerprints(app.objects).rows(whole))
+    erased_example(world, id_of(lines[7]))
+
+    swept(world, later)
+
+    kept = app.exports.get(world.tenant, "support", before["id"])
+    left = list(Fingerprints(app.objects).rows(kept))
+    [gone] = set(rows) - set(left)
+    assert (len(rows), len(left), gone.subject) == (60, 59, name_number("s7"))
+    for number in (gone.prompt, gone.exact, gone.subject):
+        assert number.to_bytes(8) not in everything(world)
+
+
+def test_the_hash_of_an_erased_subject_goes_where_others_sent_the_same_too(world: World, later: Later) -> None:
+    shared = chat("Who else has waited for the blue bicycle since the spring?", "late")
+    hers = {**shared, "subject": "ann", "created_at": "2026-11-02T00:00:00Z"}
+    collecting(world, [*steps.questions(20), {**shared, "subject": "bob", "created_at": "2026-11-01T00:00:00Z"}, hers])
+    export = app.exports.get(world.tenant, "support", exported(world)["id"])
+    before = list(Fingerprints(app.objects).rows(export))
+    erased_subject(world, "ann")
+
+    swept(world, later)
+
+    after = list(Fingerprints(app.objects).rows(export))
+    assert name_number("ann") in {row.subject for row in before}
+    assert after == [row._replace(subject=0) if row.subject == name_number("ann") else row for row in before]
+    assert name_number("ann").to_bytes(8) not in everything(world)
+
+
+def test_an_export_that_was_frozen_before_it_had_fingerprints_is_erased_from_all_the_same(
+    world: World, later: Later
+) -> None:
+    lines = steps.questions(60)
+    collecting(world, lines)
+    before = exported(world)
+    key = fingerprints_key(app.exports.get(world.tenant, "support", before["id"]).folder)
+    world.s3.delete_object(Bucket=BUCKET, Key=key)
+    asked = erased_example(world, id_of(lines[7])).body
+
+    swept(world, later)
+
+    assert erasure(world, asked["id"])["status"] == "done"
+    assert app.exports.get(world.tenant, "support", before["id"]).erased == 1

@@ -1,0 +1,294 @@
+"""evaluate when something goes wrong: providers that refuse, dawdle or go away, rivals, and what changes meanwhile."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+
+from tests.functions import contests, steps
+from tests.functions.conftest import Later
+from tests.functions.contests import (
+    Playing,
+    Request,
+    arm_of,
+    contest,
+    ended,
+    knowing,
+    number_in,
+    promoting,
+    read,
+)
+from tests.world import BUCKET, World, invoke
+from tuneloop.app import app, utc_now
+from tuneloop.domain.core.errors import ProviderRefused
+from tuneloop.domain.core.leases import lease
+from tuneloop.domain.evaluation.evaluations import Evaluation
+from tuneloop.runtime.entry_point import FunctionFailed
+
+ROWS = 40
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second try at a provider that is away."""
+    monkeypatch.setattr("evaluate.ask.WAITS_S", ())
+
+
+def stored(world: World, evaluation: str) -> Evaluation:
+    return app.evaluations.get(world.tenant, evaluation)
+
+
+def parts_of(world: World, evaluation: str) -> list[str]:
+    prefix = f"evaluations/{world.tenant}/{evaluation}/"
+    found = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    return sorted(each["Key"].removeprefix(prefix) for each in found)
+
+
+@pytest.mark.parametrize("gone", ["base", "v1"])
+def test_a_model_that_is_gone_ends_the_evaluation_and_promotes_nobody(
+    gone: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluate.run.ROWS_PER_PART", 20)
+    [body] = contest(world, contests.lines(ROWS))
+    provider = Playing(lambda asked: contests.refused() if arm_of(asked) == gone else expected_of(asked))
+
+    found = ended(world, promoting(body))
+
+    assert found["status"] == "failed"
+    number = 0 if gone == "base" else 1
+    assert found["error"] == {
+        "code": "provider_refused",
+        "message": f"Version {number} answered none of 20 questions: {contests.GONE}",
+    }
+    assert (found["verdict"]["promote"], found["comparison"]) == (False, None)
+    assert len(provider.sent) <= 40
+    assert (steps.deployment(world)["stable"], steps.deployment(world)["step"]) == (0, 0)
+    [line] = steps.history(world)
+    assert line["action"] == "refuse"
+    assert found["error"]["message"] in line["reason"]
+    assert list(app.evaluations.open()) == []
+
+
+def expected_of(asked: Request) -> str:
+    return contests.expected(number_in(asked))
+
+
+def test_a_side_that_was_refused_now_and_then_is_not_beaten(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    Playing(
+        lambda asked: contests.refused() if arm_of(asked) == "base" and number_in(asked) < 3 else knowing("v1")(asked)
+    )
+
+    found = ended(world, body)
+
+    assert (found["status"], found["arms"]["stable"]["errors"], found["arms"]["candidate"]["errors"]) == (
+        "completed",
+        3,
+        0,
+    )
+    assert found["comparison"]["p_value"] < 0.0001
+    assert found["verdict"]["promote"] is False
+    assert found["error"]["code"] == "too_many_refused"
+    assert "refused 3 of 40 questions to version 0" in found["verdict"]["reason"]
+
+
+def test_a_row_or_two_that_are_refused_leave_the_verdict_as_it_is(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    Playing(
+        lambda asked: contests.refused() if arm_of(asked) == "v1" and number_in(asked) < 2 else knowing("v1")(asked)
+    )
+
+    found = ended(world, body)
+
+    assert (found["arms"]["candidate"]["correct"], found["arms"]["candidate"]["errors"]) == (38, 2)
+    assert (found["verdict"]["promote"], found["error"]) == (True, None)
+
+
+def test_what_ended_in_an_error_may_be_asked_for_again_without_another_look(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    provider = Playing(lambda _: contests.refused())
+    first = ended(world, body)
+
+    provider.script = knowing()
+    second = ended(world, body)
+    third = ended(world, body)
+
+    assert (first["status"], second["status"], second["error"]) == ("failed", "completed", None)
+    assert second["id"] != first["id"]
+    assert third == second
+    assert (first["look"], second["look"]) == (1, 1)
+    assert ended(world, body | {"version": steps.registered(world, prompt="v2")})["look"] == 2
+
+
+def test_a_call_that_an_sdk_repeats_makes_no_other_attempt(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    Playing(lambda _: contests.refused())
+    failed = ended(world, body)
+
+    repeat = {"x-stainless-retry-count": "1"}
+    answer = world.call_with(repeat, "POST /v1/evaluations", contests.EVALUATIONS, body)
+
+    assert (answer.status, answer.body["id"], answer.body["status"]) == (202, failed["id"], "failed")
+    assert [each["id"] for each in contests.every(world)] == [failed["id"]]
+
+
+def test_a_version_that_is_announced_again_does_not_repeat_what_failed(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    Playing(lambda _: contests.refused())
+    failed = ended(world, promoting(body))
+
+    detail = {"tenant": world.tenant, "model": "support", "version": 1, "dataset": "support", "export": body["export"]}
+    invoke("evaluate", {"source": "tuneloop", "detail-type": "VersionReady", "detail": detail})
+
+    assert [each["id"] for each in contests.every(world)] == [failed["id"]]
+
+
+@pytest.mark.parametrize(("seconds", "rows"), [(6.0, 260), (28.0, 120)])
+def test_a_slow_provider_is_paid_once_for_each_answer(
+    seconds: float, rows: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [body] = contest(world, contests.lines(rows))
+    passed = timedelta()
+    monkeypatch.setattr("evaluate.handler.utc_now", lambda: utc_now() + passed)
+
+    def script(asked: Request) -> str:
+        nonlocal passed
+        passed += timedelta(seconds=seconds / 8)  # eight are asked at once
+        return knowing("v1")(asked)
+
+    def sweep() -> None:
+        if len(swept) < 20 and len(provider.sent) >= 12 * len(swept):
+            swept.append(len(provider.sent))
+            world.schedule("evaluate")
+
+    swept: list[int] = []
+    provider = Playing(script)
+    provider.meanwhile = sweep
+
+    found = ended(world, body)
+
+    assert (found["status"], found["verdict"]["promote"]) == ("completed", True)
+    assert provider.answered.total() == 2 * rows
+    parts = stored(world, found["id"]).parts
+    assert min(parts.values()) >= 2
+    assert max(parts.values()) <= rows * seconds / 8 / 45 + 1
+    expected_keys = {f"{arm}-{part:07d}.jsonl" for arm, number in parts.items() for part in range(number)}
+    assert set(parts_of(world, found["id"])) == expected_keys | {"versions.jsonl", "removed.bin"}
+
+
+def test_what_was_answered_before_the_provider_went_away_is_kept(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    provider = Playing(lambda asked: knowing("v1")(asked) if provider.answered.total() < 27 else contests.away())
+    waiting = ended(world, body)
+    assert (waiting["status"], waiting["waiting_for"]) == ("running", contests.AWAY)
+    assert waiting["progress"] == pytest.approx(27 / 80)
+
+    provider.script = knowing("v1")
+    world.schedule("evaluate")
+    world.settle()
+
+    assert (read(world, waiting["id"])["status"], provider.answered.total()) == ("completed", 80)
+
+
+def test_one_row_that_stays_unavailable_costs_no_other_row_a_second_answer(world: World, later: Later) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    provider = Playing(
+        lambda asked: contests.away() if number_in(asked) == 3 and arm_of(asked) == "v1" else knowing("v1")(asked)
+    )
+    waiting = ended(world, body)
+    world.schedule("evaluate")
+    assert read(world, waiting["id"])["status"] == "running"
+
+    later(26 * 3600)
+    world.schedule("evaluate")
+
+    found = read(world, waiting["id"])
+    assert set(provider.answered.values()) == {1}
+    assert provider.answered.total() == 2 * ROWS - 1
+    assert (found["status"], found["waiting_for"]) == ("failed", None)
+    assert found["error"] == {
+        "code": "provider_unavailable",
+        "message": f"No answer came for a day. {contests.AWAY}",
+    }
+    assert contests.AWAY in found["verdict"]["reason"]
+
+
+def test_a_rival_who_took_over_is_left_alone(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+
+    def script(asked: Request) -> str:
+        [held] = [each for each in app.evaluations.open() if each.lease]
+        if held.lease and held.lease.owner != "rival":
+            app.evaluations.save(held.model_copy(update={"lease": lease("rival", utc_now(), 60)}), now=utc_now())
+        return knowing("v1")(asked)
+
+    Playing(script)
+
+    found = ended(world, body)
+
+    row = stored(world, found["id"])
+    assert (row.status, row.parts, row.lease and row.lease.owner) == ("running", {}, "rival")
+    assert parts_of(world, found["id"]) == ["removed.bin", "versions.jsonl"]
+
+
+def test_an_evaluation_asks_with_the_prompts_that_it_began_with(world: World) -> None:
+    [body] = contest(world, contests.lines(ROWS))
+    provider = Playing(lambda asked: knowing("v1")(asked) if len(provider.sent) < 15 else contests.away())
+    waiting = ended(world, body)
+
+    contests.changed(world, 0, prompt="Another base prompt.")
+    contests.changed(world, 1, prompt="v1, but another")
+    provider.script = knowing("v1")
+    world.schedule("evaluate")
+    world.settle()
+
+    assert read(world, waiting["id"])["verdict"]["promote"] is True
+    assert {arm_of(asked) for asked in provider.sent} == {"v1", "base"}
+
+
+def test_an_evaluation_that_can_t_be_worked_on_leaves_the_others_their_turn(world: World, log: StringIO) -> None:
+    [body, other] = contest(world, contests.lines(ROWS), ("v1", "v2"))
+    provider = Playing(lambda _: contests.away())
+    broken, whole = ended(world, body), ended(world, other)
+    row = stored(world, broken["id"])
+    app.evaluations.save(row.model_copy(update={"export": "export-lost"}), now=utc_now())
+    provider.script = knowing("v2")
+
+    with pytest.raises(FunctionFailed):
+        world.schedule("evaluate")
+
+    assert read(world, whole["id"])["status"] == "completed"
+    assert '"error":"NotFound"' in log.getvalue()
+
+
+def test_an_evaluation_of_a_hundred_thousand_rows_fits_its_row() -> None:
+    slowest = 100_000 * 28 / 8 / 45
+    row = Evaluation(
+        tenant="t" * 63,
+        id="e" * 63,
+        model="m" * 63,
+        candidate=2,
+        stable=1,
+        dataset="d" * 63,
+        export="x" * 63,
+        parts={"candidate": round(slowest), "stable": round(slowest), "base": round(slowest)},
+        created_at=utc_now(),
+    )
+
+    assert len(row.model_dump_json()) < 4096
+
+
+def test_half_a_character_in_answers_and_refusals_ends_no_evaluation(world: World) -> None:
+    [body] = contest(world, contests.lines(24))
+
+    def cut(request: Request) -> str:
+        if number_in(request) == 7:
+            raise ProviderRefused("The provider refused the call: cut \ud83d")
+        return "cut \ud800"
+
+    provider = Playing(cut)
+
+    found = ended(world, body)
+
+    assert (found["status"], found["arms"]["candidate"]["errors"]) == ("completed", 1)
+    assert len(provider.sent) == 2 * 24

@@ -1,0 +1,142 @@
+"""Looks at test rows: taken once each time they are asked, whoever dies, and whatever version began."""
+
+import json
+from itertools import count
+from typing import Any
+
+import pytest
+
+from evaluate.answers import write_part, write_versions
+from tests.functions import steps
+from tests.functions.conftest import Later
+from tests.functions.contests import Playing, contest, ended, promoting, read, request
+from tests.functions.erase_examples.test_erase_examples_faults import dying
+from tests.functions.evaluate.test_overlap import HOUR, ROWS, Lines, asked_of, lines, looks, seen_by
+from tests.functions.providers import Killed
+from tests.world import BUCKET, World, staged
+from tuneloop.app import app, utc_now
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.evaluation.evaluations import Answered, ArmName, Evaluation, EvaluationStatus
+from tuneloop.store import keys
+from tuneloop.store.objects.fingerprints import fingerprints_key
+from tuneloop.store.repositories.evaluations import LOOKS_COUNT
+from tuneloop.store.writes import Mark
+
+
+def test_a_look_is_taken_when_rows_are_asked_and_by_nothing_else(world: World) -> None:
+    rows = lines(0, ROWS)
+    [leaky, clean] = contest(world, rows, ("v1", "v2"))
+    seen_by(world, 1, rows)
+    Playing(lambda _: "never")
+
+    refused, first = ended(world, leaky), ended(world, clean)
+    second = ended(world, clean | {"version": steps.registered(world, prompt="v3")})
+
+    assert [found["look"] for found in (refused, first, second)] == [0, 1, 2]
+    assert looks(world) == 2
+
+
+def test_once_the_year_s_looks_are_spent_a_promotion_asks_nothing_and_a_report_does(world: World, later: Later) -> None:
+    [body] = contest(world, lines(0, ROWS))
+    for number in range(1, 13):
+        app.table.commit(Mark(keys.look(world.tenant, "support", number), utc_now(), LOOKS_COUNT))
+    provider = Playing(lambda _: "never")
+
+    refused = ended(world, promoting(body))
+    nothing_sent = provider.sent == []
+    report = ended(world, body)
+    later(LOOKS_COUNT.total_seconds() + HOUR)
+    asked = request(world, promoting(body | {"version": steps.registered(world, prompt="v2")}))
+    world.schedule("evaluate")
+    next_year = read(world, asked["id"])
+
+    assert (refused["status"], refused["error"]["code"], refused["look"]) == ("failed", "looks_spent", 0)
+    assert (refused["rows_asked"], refused["verdict"]["promote"], nothing_sent) == (0, False, True)
+    assert "were looked at 12 times within a year" in refused["verdict"]["reason"]
+    assert (report["status"], report["look"], report["rows_asked"]) == ("completed", 13, ROWS)
+    assert (next_year["status"], next_year["look"]) == ("completed", 1)
+
+
+def test_wherever_a_worker_dies_one_look_is_taken_and_each_row_asked_once(
+    monkeypatch: pytest.MonkeyPatch, later: Later
+) -> None:
+    for at in count(1):
+        with staged(monkeypatch) as world:
+            later(0)
+            rows = lines(0, 30)
+            [body] = contest(world, rows)
+            seen_by(world, 1, rows[:3])
+            for export in app.exports.all(world.tenant, "earlier"):
+                world.s3.delete_object(Bucket=BUCKET, Key=fingerprints_key(export.folder))
+            provider = Playing(lambda _: "never")
+            asked = request(world, body)
+            is_dead = swept_by_one_who_dies(world, at, monkeypatch)
+            before = looks(world)
+            later(HOUR)
+            world.schedule("evaluate")
+
+            found = read(world, asked["id"])
+            assert (found["status"], found["removed_overlap"], found["look"], looks(world)) == ("completed", 3, 1, 1)
+            assert asked_of(provider) == {row["messages"][0]["content"] for row in rows[3:]}
+            assert before in (0, 1), at
+        if not is_dead:
+            assert at > 8
+            return
+
+
+def swept_by_one_who_dies(world: World, at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Let the sweep work on what is open, dying before its n-th write; tells whether it came to that."""
+    try:
+        with dying(at, monkeypatch):
+            world.schedule("evaluate")
+    except Killed:
+        return True
+    return False
+
+
+def test_one_that_an_older_version_began_goes_on_without_another_look(world: World) -> None:
+    rows = lines(0, ROWS)
+    [body] = contest(world, rows)
+    seen_by(world, 1, rows[:4])
+    asked = begun_by_an_older_version(world, body)
+    assert looks(world) == 1
+    provider = Playing(lambda _: "never")
+
+    world.schedule("evaluate")
+
+    found = read(world, asked.id)
+    assert (found["status"], found["removed_overlap"], found["rows_asked"]) == ("completed", 4, ROWS - 4)
+    assert (found["look"], looks(world)) == (1, 1)
+    [answered] = [row["messages"][0]["content"] for row in rows_of_test(world, body)[9:10]]
+    assert ("v1", answered) not in provider.answered
+    assert found["arms"]["candidate"]["examples"] == ROWS - 4
+
+
+def test_one_that_an_older_version_began_on_a_leaky_test_ends_with_no_more_asked(world: World) -> None:
+    rows = lines(0, ROWS)
+    [body] = contest(world, rows)
+    seen_by(world, 1, rows)
+    asked = begun_by_an_older_version(world, body)
+    provider = Playing(lambda _: "never")
+
+    world.schedule("evaluate")
+
+    found = read(world, asked.id)
+    assert (found["contaminated"], found["verdict"]["promote"], found["look"]) == (True, False, 1)
+    assert (provider.sent, looks(world)) == ([], 1)
+
+
+def rows_of_test(world: World, body: dict[str, Any]) -> Lines:
+    export = app.exports.get(world.tenant, "support", body["export"])
+    return [json.loads(line) for line in app.objects.lines(export.files[Split.TEST].key)]
+
+
+def begun_by_an_older_version(world: World, body: dict[str, Any]) -> Evaluation:
+    """An evaluation as older versions left it: its look taken when it was asked for, one row answered."""
+    asked = app.evaluations.get(world.tenant, request(world, body)["id"])
+    app.table.commit(Mark(keys.look(world.tenant, "support", 1), utc_now(), LOOKS_COUNT))
+    versions = [app.models.version(world.tenant, "support", number) for number in (1, 0)]
+    write_versions(asked, versions, app.objects)
+    write_part(asked, ArmName.CANDIDATE, [Answered(row=9, right=True)], app.objects)
+    begun = {"status": EvaluationStatus.RUNNING, "look": 1, "rows_asked": ROWS, "parts": {ArmName.CANDIDATE: 1}}
+    return app.evaluations.save(asked.model_copy(update=begun), now=utc_now())

@@ -1,0 +1,283 @@
+"""Test rows that a version has seen, as they are or nearly: found before anything is asked, and asked of nobody."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.examples import chat
+from tests.functions import contests, steps
+from tests.functions.conftest import Later
+from tests.functions.contests import Playing, contest, ended, promoting, question_in, read
+from tests.functions.erase_examples.test_erase_examples import collecting, erased_example, exported, id_of, reviewed
+from tests.functions.evaluate.test_fingerprint_backfill import a_form
+from tests.functions.providers import Answering
+from tests.unit.factories import a_run
+from tests.world import BUCKET, World
+from tuneloop.app import app
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.ids import digest
+from tuneloop.domain.training.runs import RunStatus
+from tuneloop.store import keys
+from tuneloop.store.objects.fingerprints import fingerprints_key
+
+ROWS = 40
+HOUR = 3600
+Lines = list[dict[str, Any]]
+
+
+def sentence(number: int) -> str:
+    """Sixteen made-up words that stand in no other number's sentence in this order."""
+    return " ".join(f"w{byte}" for byte in bytes.fromhex(digest("sentence", number))[:16])
+
+
+def lines(first: int, last: int, **ours: Any) -> Lines:
+    return [chat(sentence(number), contests.expected(number), **ours) for number in range(first, last)]
+
+
+def seen_by(world: World, number: int, rows: Lines, dataset: str = "earlier") -> None:
+    """Let a version be one that was trained on these rows."""
+    collecting(world, [{**row, "split": "train"} for row in rows], dataset=dataset)
+    export = exported(world, dataset)["id"]
+    contests.changed(world, number, dataset=dataset, export=export, provider_model=f"ft:{dataset}")
+
+
+def asked_of(provider: Playing) -> set[str]:
+    return {question_in(each) for each in provider.sent}
+
+
+def looks(world: World) -> int:
+    """How many looks were taken at the test rows of `support`."""
+    found = world.dynamodb.scan(TableName=app.table.name)["Items"]
+    return sum(row["pk"]["S"] == keys.look(world.tenant, "support", 0).pk for row in found)
+
+
+def reworded(row: dict[str, Any], word: str = "please") -> dict[str, Any]:
+    """A row with a word put in front, as somebody would who wants it to look new."""
+    [asked, answer] = row["messages"]
+    return {**row, "messages": [{**asked, "content": f"{word} {asked['content']}"}, answer]}
+
+
+@pytest.mark.parametrize(
+    ("test", "train", "kinds"),
+    [
+        (chat(sentence(1), "late"), chat(sentence(1), "late"), {"prompt", "exact", "near_duplicate"}),
+        (chat(sentence(1), "late"), chat(sentence(1), "lost"), {"prompt", "near_duplicate"}),
+        (chat(sentence(1), "late"), chat(f"  {sentence(1).upper()}", "late"), {"prompt", "exact", "near_duplicate"}),
+        (chat(sentence(1), "late", subject="ann"), chat(sentence(2), "lost", subject="ann"), {"subject"}),
+        (chat(sentence(1), "late", group="c1"), chat(sentence(2), "lost", group="c1"), {"conversation"}),
+        (chat(f"now {sentence(1)} thanks", "late"), chat(sentence(1), "late"), {"near_duplicate"}),
+        (chat(sentence(1), "late", "Be kind."), chat(sentence(1), "late", "Be brief."), {"prompt", "near_duplicate"}),
+        (chat(sentence(1), "late", subject="ann"), chat(sentence(2), "late", subject="bob"), set()),
+        (chat(sentence(1), "late", subject="ann"), chat(sentence(2), "late", group="ann"), set()),
+        (chat(sentence(1), "late"), chat(sentence(2), "late"), set()),
+    ],
+)
+def test_what_a_row_shares_with_training_is_counted_by_kind(
+    test: dict[str, Any], train: dict[str, Any], kinds: set[str], world: World
+) -> None:
+    [body] = contest(world, [*lines(100, 130), test])
+    seen_by(world, 1, [train, *lines(200, 212)])
+    provider = Playing(lambda _: "never")
+
+    found = ended(world, body)
+
+    assert found["removed_by"] == dict.fromkeys(kinds, 1)
+    assert (found["removed_overlap"], found["rows_available"]) == (bool(kinds), 31)
+    assert found["rows_asked"] == found["examples"] == 31 - bool(kinds)
+    assert (test["messages"][-2]["content"] in asked_of(provider)) is not bool(kinds)
+
+
+def test_rows_with_a_word_put_in_front_are_no_new_ones_and_nothing_is_asked(world: World) -> None:
+    trained = lines(0, 60)
+    [body] = contest(world, [reworded(row) for row in trained[:ROWS]])
+    seen_by(world, 1, trained)
+    provider = Playing(lambda _: "never")
+
+    found = ended(world, promoting(body))
+
+    assert (found["contaminated"], found["verdict"]["promote"], found["status"]) == (True, False, "completed")
+    assert found["removed_overlap"] > ROWS / 2
+    assert found["removed_by"] == {"near_duplicate": found["removed_overlap"]}
+    assert (found["rows_asked"], found["look"], found["arms"], found["cost_usd"]) == (0, 0, {}, 0)
+    assert found["examples"] == ROWS - found["removed_overlap"]
+    assert f"{found['removed_overlap']} of {ROWS} test rows were in training data" in found["verdict"]["reason"]
+    assert (provider.sent, looks(world)) == ([], 0)
+    assert [line["action"] for line in steps.history(world)] == ["refuse"]
+
+
+def test_rows_that_were_seen_are_neither_asked_nor_paid_for(world: World) -> None:
+    rows = lines(0, ROWS)
+    [body] = contest(world, rows)
+    seen_by(world, 1, rows[:6])
+    provider = Playing(lambda asked: contests.expected(0) if contests.arm_of(asked) == "v1" else "never")
+
+    found = ended(world, body)
+
+    assert (found["removed_overlap"], found["rows_asked"], found["contaminated"]) == (6, 34, False)
+    assert len(provider.sent) == 2 * 34
+    assert asked_of(provider) == {row["messages"][0]["content"] for row in rows[6:]}
+    assert {arm["examples"] for arm in found["arms"].values()} == {34}
+    assert (found["look"], looks(world)) == (1, 1)
+
+
+@pytest.mark.parametrize(("seen", "flags"), [(8, (False, False)), (9, (True, False))])
+def test_a_fifth_may_be_removed_and_no_more(seen: int, flags: tuple[bool, bool], world: World) -> None:
+    rows = lines(0, ROWS)
+    [body] = contest(world, rows)
+    seen_by(world, 1, rows[:seen])
+    Playing(lambda _: "never")
+
+    found = ended(world, body)
+
+    assert (found["contaminated"], found["too_few"]) == flags
+
+
+def test_where_too_few_are_left_nothing_is_asked(world: World) -> None:
+    rows = lines(0, 23)
+    [body] = contest(world, rows)
+    seen_by(world, 1, rows[:4])
+    provider = Playing(lambda _: "never")
+
+    found = ended(world, body)
+
+    assert (found["too_few"], found["contaminated"], found["examples"], found["look"]) == (True, False, 19, 0)
+    assert found["verdict"]["reason"].startswith("19 test rows are too few to prove anything")
+    assert (provider.sent, looks(world)) == ([], 0)
+
+
+def test_what_the_stable_version_has_seen_is_removed_as_well(world: World) -> None:
+    rows = lines(0, ROWS)
+    [_, body] = contest(world, rows, ("v1", "v2"))
+    seen_by(world, 1, rows[:5])
+    steps.decide(world, "activate", {"version": 1})
+    Playing(lambda _: "never")
+
+    found = ended(world, body)
+
+    assert (found["stable"], found["removed_overlap"]) == (1, 5)
+
+
+def test_what_trained_a_model_under_another_name_is_seen_by_this_one_too(world: World) -> None:
+    rows = lines(0, ROWS)
+    [body, other] = contest(world, rows, ("v1", "v2"))
+    seen_by(world, 1, rows[:5])
+    Playing(lambda _: "never")
+
+    contests.changed(world, 2, provider_model="ft:earlier")
+    same = ended(world, other)
+    steps.registered(world, "second", provider_model="ft:earlier:ckpt-step-20", prompt="v1", is_finetuned=True)
+    checkpoint = ended(world, body | {"model": "second", "version": 1})
+    further = steps.registered(world, provider_model="ft:later", base_model="ft:earlier", is_finetuned=True)
+    tuned_again = ended(world, body | {"version": further})
+
+    assert [found["removed_overlap"] for found in (same, checkpoint, tuned_again)] == [5, 5, 5]
+
+
+def test_the_prompt_before_an_edit_counts(world: World) -> None:
+    rows = lines(0, ROWS)
+    collecting(world, lines(100, 130), dataset="support")
+    collecting(world, [{**row, "split": "test"} for row in rows], name="test.jsonl")
+    reviewed(
+        world, id_of(rows[3]), chat("Something that nobody has asked in any such words before", "late", split="test")
+    )
+    body = {"model": "support", "version": steps.registered(world, is_finetuned=True), "dataset": "support"}
+    body["export"] = exported(world)["id"]
+    seen_by(world, 1, [rows[3], *lines(200, 212)])
+    Playing(lambda _: "never")
+
+    found = ended(world, body)
+
+    assert found["removed_by"] == {"prompt": 1}
+
+
+def test_an_export_removes_nothing_for_a_version_of_its_own(world: World) -> None:
+    short = [chat(f"My order {n} is late, please help", ("late", "lost")[n % 2]) for n in range(4000, 4300)]
+    form = [*short, *(a_form(n) for n in range(4000, 4300))]
+    collecting(world, [*form, *lines(0, 100, subject="ann"), *lines(100, 200)])
+    export = exported(world)
+    version = steps.registered(world, is_finetuned=True)
+    contests.changed(world, version, dataset="support", export=export["id"], provider_model="ft:own")
+    Playing(lambda _: "late")
+
+    found = ended(world, {"model": "support", "version": version})
+
+    assert export["in_forms"] >= 300
+    assert (found["removed_overlap"], found["removed_by"], found["contaminated"]) == (0, {}, False)
+    assert found["rows_asked"] == found["rows_available"] == export["files"]["test"]["examples"] > 50
+
+
+def test_exports_of_an_older_version_are_looked_into_all_the_same(world: World) -> None:
+    rows = lines(0, ROWS, subject="ann")
+    [body] = contest(world, rows[:1] + lines(1, ROWS))
+    seen_by(world, 1, [*lines(300, 312), chat(sentence(500), "late", subject="ann")])
+    for dataset in ("support", "earlier"):
+        for export in app.exports.all(world.tenant, dataset):
+            world.s3.delete_object(Bucket=BUCKET, Key=fingerprints_key(export.folder))
+    Playing(lambda _: "never")
+
+    found = ended(world, body)
+
+    assert found["removed_by"] == {"subject": 1}
+    again = ended(world, body | {"version": steps.registered(world, prompt="v2")})
+    assert again["removed_overlap"] == 0
+
+
+def test_one_whose_rows_are_erased_looks_for_overlap_anew(world: World, later: Later) -> None:
+    rows = lines(0, ROWS)
+    [body] = contest(world, rows)
+    seen_by(world, 1, rows[:4])
+    provider = Playing(lambda _: contests.away())
+    asked = ended(world, body)
+    assert (asked["status"], asked["removed_overlap"], asked["look"]) == ("running", 4, 1)
+    for row in (rows[1], rows[20]):
+        erased_example(world, id_of(row))
+    later(HOUR)
+    world.schedule("erase-examples")
+    provider.script = lambda _: "never"
+
+    world.schedule("evaluate")
+
+    found = read(world, asked["id"])
+    assert (found["status"], found["removed_overlap"], found["rows_available"]) == ("completed", 3, ROWS - 2)
+    assert asked_of(provider) >= {row["messages"][0]["content"] for row in rows[4:] if row != rows[20]}
+    assert (found["rows_asked"], found["look"], looks(world)) == (ROWS - 5, 1, 1)
+
+
+def test_what_a_version_was_validated_on_in_another_dataset_is_seen_too(world: World) -> None:
+    rows = lines(0, ROWS)
+    [body] = contest(world, rows)
+    seen_by(world, 1, lines(200, 212))
+    collecting(world, [{**row, "split": "train"} for row in rows[:5]], dataset="checks")
+    validation = {"validation_dataset": "checks", "validation_export": exported(world, "checks")["id"]}
+    app.runs.save(a_run(tenant=world.tenant, id="run-checked", status=RunStatus.SUCCEEDED, **validation))
+    contests.changed(world, 1, run="run-checked")
+    Playing(lambda _: "never")
+
+    assert ended(world, body)["removed_overlap"] == 5
+
+
+def test_a_version_that_the_loop_trained_is_not_proved_by_its_own_rows_reworded(live: World) -> None:
+    rows = lines(0, 120)
+    steps.settled(live, rows)
+    [run] = steps.runs(live)
+    steps.followed(live, run["id"])
+    live.settle()
+    steps.decide(live, "deactivate")
+    first = app.exports.get(live.tenant, "support", run["export"])
+    trained = [json.loads(line) for line in app.objects.lines(first.files[Split.TRAIN].key)]
+    live.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"on_drop": "collect"})
+    live.drop("support", [reworded(row) for row in trained[:ROWS]], name="test/leak.jsonl")
+    live.schedule("collect-examples")
+    live.settle()
+    second = app.exports.page(live.tenant, "support", 1, None).data[0]
+    provider, before, taken = Answering(), contests.every(live), looks(live)
+
+    asked = {"model": "support", "version": 1, "dataset": "support", "export": second.id}
+    found = ended(live, promoting(asked))
+
+    assert second.left_out["kept_out"] > ROWS / 4
+    assert (found["contaminated"], found["verdict"]["promote"], found["look"]) == (True, False, 0)
+    assert found["removed_overlap"] > ROWS / 4
+    assert (provider.sent, looks(live)) == ([], taken)
+    assert (len(before), steps.deployment(live)["stable"]) == (1, 0)

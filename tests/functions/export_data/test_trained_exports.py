@@ -1,0 +1,90 @@
+"""What a version has seen is drawn for no later test, so that the gate has nothing to take out of it."""
+
+from typing import Any
+
+from evaluate.overlap import OverlapSearch, Removed
+from tests.examples import chat
+from tests.functions import steps
+from tests.functions.export_data.test_export_data import exports, frozen, lines_of, said
+from tests.functions.export_data.test_selection_rules import held_out
+from tests.unit.factories import NOW, a_run, a_version
+from tests.world import World
+from tuneloop.app import app
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.events import TrainingRunFinished
+from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.serving.models import Model
+from tuneloop.domain.training.trained_exports import SEEN_SPLITS, SeenExport
+from tuneloop.store import keys
+from tuneloop.store.items import to_item
+
+SALT = "s0"  # by it some of 45 questions validate, and of 110 enough are drawn for a test
+
+
+def other_questions(number: int) -> list[dict[str, Any]]:
+    """Questions that share nothing with those of `steps.questions`."""
+    return [chat(f"When does shop {n} open?", ("at 8", "at 9")[n % 2]) for n in range(number)]
+
+
+def with_salt(world: World, dataset: str = "support") -> None:
+    """Let a dataset be divided in one way at every run of the test, before anything is frozen."""
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": dataset})
+    app.datasets.save(app.datasets.get(world.tenant, dataset).model_copy(update={"salt": SALT}))
+
+
+def removed(world: World, export: Export) -> Removed:
+    """What the gate takes out of an export's test for version 1."""
+    search = OverlapSearch(app.models, app.runs, app.exports, app.contents, app.membership, app.objects)
+    version = app.models.version(world.tenant, "support", 1)
+    return search.find(export, version, [version], lambda: None)
+
+
+def test_the_gate_takes_nothing_out_of_the_test_that_comes_after_a_first_version(live: World) -> None:
+    with_salt(live)
+    steps.settled(live, steps.questions(45))
+    [run] = steps.runs(live)
+    steps.followed(live, run["id"])
+    live.settle()
+    [first] = exports(live)
+    validated = {said(line) for line in lines_of(live, first, "validation")}
+
+    live.drop("support", other_questions(65), name="b.jsonl")
+    second = frozen(live)
+
+    found = removed(live, app.exports.get(live.tenant, "support", second["id"]))
+    assert (len(validated) > 1, first["files"]["test"]["examples"]) == (True, 0)
+    assert second["files"]["test"]["examples"] >= 20
+    assert not validated & held_out(live, second)
+    assert (list(found.rows), found.kinds) == ([], {})
+
+
+def test_what_was_tested_with_stays_test_though_a_version_has_seen_the_rest(live: World) -> None:
+    with_salt(live)
+    steps.settled(live, steps.questions(150))
+    [run] = steps.runs(live)
+    steps.followed(live, run["id"])
+    live.settle()
+    tested = held_out(live, exports(live)[0])
+
+    live.drop("support", other_questions(50), name="b.jsonl")
+    second = frozen(live)
+
+    assert tested
+    assert held_out(live, second) >= tested
+    assert not removed(live, app.exports.get(live.tenant, "support", second["id"])).kinds
+
+
+def test_what_validates_a_run_of_another_dataset_is_marked_as_seen_by_its_train_split_alone(world: World) -> None:
+    world.call("POST /v1/datasets", "/v1/datasets", {"id": "checks"})
+    dataset = app.datasets.get(world.tenant, "checks")
+    model = Model(tenant=world.tenant, id="support", provider="own", base_model="base-1", created_at=NOW)
+    fields = {"validation_dataset": "checks", "validation_export": "export-2"}
+    run = app.runs.save(a_run(tenant=world.tenant, **fields))
+
+    app.runs.finish(run, TrainingRunFinished.of(run), NOW, (model, a_version(tenant=world.tenant), None))
+    validated = app.trained.exports(dataset)
+    old_mark = keys.trained_export(world.tenant, "checks", "export-2")._asdict() | {"id": "export-2"}
+    app.table.client.put_item(TableName=app.table.name, Item=to_item(old_mark))
+
+    assert validated == [SeenExport("checks", "export-2", (Split.TRAIN,))]
+    assert app.trained.exports(dataset) == [SeenExport("checks", "export-2", SEEN_SPLITS)]

@@ -1,0 +1,234 @@
+"""Cancelling a run in each of its states: nothing is trained any more, nothing is lost, and no crash undoes it."""
+
+import json
+from datetime import timedelta
+from typing import IO, Any
+
+import pytest
+
+from tests.functions import steps
+from tests.functions.conftest import Later
+from tests.functions.launch_finetune.test_launch_finetune import LEASE_OVER_S, at_price_of, only_run, request
+from tests.functions.providers import AnsweringTooLate, Interfered, Killed, KillingAfterCreate, Reporting, Slow, jobs_of
+from tests.world import Answer, World, invoke
+from tuneloop.app import app, utc_now
+from tuneloop.domain.core.errors import ProviderUnavailable
+from tuneloop.domain.training.jobs import ProviderJob, TrainingFile
+from tuneloop.domain.training.runs import ControlledRun
+
+CANCEL = "/v1/training-runs/{run}/cancel"
+
+
+def cancel(world: World, run: str) -> Answer:
+    return world.call(f"POST {CANCEL}", CANCEL.replace("{run}", run))
+
+
+def cancelled(world: World, run: str) -> dict[str, Any]:
+    answer = cancel(world, run)
+    assert answer.status == 202, answer.text
+    body: dict[str, Any] = answer.body
+    return body
+
+
+def stored(world: World) -> ControlledRun:
+    return app.runs.get(world.tenant, only_run(world)["id"])
+
+
+def ends(world: World) -> list[str]:
+    """How the runs ended, as the bus was told, or will be where the clock of a test is ahead."""
+    world.settle()
+    waiting = [json.loads(row.detail) for row in app.outbox.unrelayed(utc_now() + timedelta(days=1))]
+    told = [event["detail"] for event in world.events] + waiting
+    return [event["status"] for event in told if event["type"] == "TrainingRunFinished"]
+
+
+def test_a_run_that_is_only_requested_is_cancelled_at_once_and_never_submitted(live: World) -> None:
+    live.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
+    live.drop("support", steps.questions(40))
+    run = request(live).body["id"]
+
+    answer = cancelled(live, run)
+
+    assert (answer["status"], answer["waiting_for"]) == ("cancelled", None)
+    assert answer["cancel_requested_at"] == answer["finished_at"]
+    assert ends(live) == ["cancelled"]
+    assert jobs_of(run) == []
+
+
+def test_a_run_that_awaits_confirmation_is_cancelled_at_once(live: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_price_of("selfhosted", steps.BASE_MODEL, monkeypatch)
+    steps.settled(live, steps.questions(40))
+    request(live)
+    live.settle()
+    run = only_run(live)
+    assert run["status"] == "awaiting_confirmation"
+
+    assert cancelled(live, run["id"])["status"] == "cancelled"
+    assert ends(live) == ["cancelled"]
+
+
+def test_who_submits_a_run_sees_before_the_create_that_it_was_cancelled(live: World) -> None:
+    class CancelledMeanwhile(Interfered):
+        def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:
+            cancelled(live, file.run)
+            return str(self.real.upload(file, base_model, content))
+
+    CancelledMeanwhile()
+
+    steps.settled(live, steps.questions(40))
+
+    run = only_run(live)
+    assert (run["status"], run["provider_job_id"]) == ("cancelled", None)
+    assert jobs_of(run["id"]) == []
+    assert ends(live) == ["cancelled"]
+
+
+def test_a_run_cancelled_while_its_job_is_created_has_its_job_stopped(live: World) -> None:
+    class CancelledMeanwhile(Slow):
+        def create_job(self, asked: Any) -> ProviderJob:
+            cancelled(live, asked.origin.run)
+            return super().create_job(asked)
+
+    provider = CancelledMeanwhile()
+
+    steps.settled(live, steps.questions(40))
+    live.schedule("check-status")
+
+    run = stored(live)
+    assert run.cancel_requested_at
+    assert provider.cancelled[:1] == [run.provider_job_id]
+    assert (run.status.value, run.trained_tokens, float(run.training_cost_usd or 0)) == ("cancelled", 100, 0.0)
+    assert ends(live) == ["cancelled"]
+
+
+@pytest.mark.parametrize("accident", [AnsweringTooLate, KillingAfterCreate])
+def test_a_job_that_may_have_been_created_is_looked_for_adopted_and_stopped(
+    accident: type[Interfered], live: World, later: Later
+) -> None:
+    broken = accident()
+    try:
+        steps.settled(live, steps.questions(40))
+    except Killed:
+        live.settle()
+    broken.leave()
+    provider = Slow()
+    run = only_run(live)["id"]
+
+    assert cancelled(live, run)["status"] == "submitting"
+    later(LEASE_OVER_S)
+    live.schedule("launch-finetune")
+    live.schedule("check-status")
+
+    ended = stored(live)
+    assert (ended.status, ended.trained_tokens) == ("cancelled", 100)
+    assert ended.provider_job_id in provider.cancelled
+    assert ends(live) == ["cancelled"]
+
+
+def test_a_create_that_never_arrived_is_not_sent_again_for_a_run_that_is_cancelled(live: World, later: Later) -> None:
+    class Lost(Interfered):
+        def create_job(self, _: Any) -> ProviderJob:
+            raise ProviderUnavailable("The provider can't answer now (APITimeoutError). Try again later.")
+
+    Lost()
+    steps.settled(live, steps.questions(40))
+    run = only_run(live)["id"]
+    cancelled(live, run)
+
+    for seconds in (LEASE_OVER_S, LEASE_OVER_S + 61):
+        assert stored(live).is_open
+        later(seconds)
+        live.schedule("launch-finetune")
+
+    assert stored(live).status == "cancelled"
+    assert jobs_of(run) == []
+    assert ends(live) == ["cancelled"]
+
+
+def test_a_job_at_the_provider_is_stopped_and_paid_for_as_far_as_it_came(live: World) -> None:
+    provider = Slow()
+    steps.settled(live, steps.questions(40))
+    run = only_run(live)
+
+    answer = cancelled(live, run["id"])
+
+    assert provider.cancelled == [run["provider_job_id"]]
+    assert (answer["status"], answer["trained_tokens"], answer["training_cost_usd"]) == ("cancelled", 100, 0.0)
+    assert ends(live) == ["cancelled"]
+
+
+@pytest.mark.parametrize("by", ["sweep", "look"])
+def test_a_provider_that_is_away_is_told_later(by: str, live: World, later: Later) -> None:
+    provider = Slow()
+    steps.settled(live, steps.questions(40))
+    run = only_run(live)["id"]
+    provider.is_away = True
+
+    waiting = cancelled(live, run)
+    provider.is_away = False
+    later(60)
+    if by == "sweep":
+        live.schedule("check-status")
+
+    assert waiting["status"] != "cancelled"
+    assert waiting["cancel_requested_at"]
+    assert waiting["waiting_for"].startswith("The provider can't answer now")
+    assert steps.look(live, run)["status"] == "cancelled"
+    assert ends(live) == ["cancelled"]
+
+
+def test_a_job_that_had_succeeded_before_ends_as_succeeded_and_says_that_it_is_paid_for(live: World) -> None:
+    steps.settled(live, steps.questions(40))
+    run = only_run(live)["id"]
+    provider = Reporting("running")
+    steps.look(live, run)
+    provider.leave()
+    steps.until(lambda: jobs_of(run)[0].status == "succeeded")
+    cancel(live, run)
+
+    ended = steps.followed(live, run)
+
+    assert (ended["status"], ended["version"]) == ("succeeded", 1)
+    assert "paid for" in ended["notes"][0]
+    assert ends(live) == ["succeeded"]
+
+
+def test_cancelling_twice_answers_the_same_twice_and_ends_it_once(live: World) -> None:
+    Slow()
+    steps.settled(live, steps.questions(40))
+    run = only_run(live)["id"]
+
+    first = cancelled(live, run)
+
+    assert cancelled(live, run) == first
+    assert ends(live) == ["cancelled"]
+
+
+def test_what_has_ended_otherwise_is_not_cancelled_and_the_refusal_says_what_it_is(live: World) -> None:
+    steps.settled(live, steps.questions(40), "many")
+    steps.settled(live, steps.questions(8), "few")
+    runs = {run["dataset"]: run["id"] for run in steps.runs(live)}
+    steps.followed(live, runs["many"])
+
+    for dataset, status in (("many", "succeeded"), ("few", "failed")):
+        answer = cancel(live, runs[dataset])
+        assert (answer.status, answer.body["error"]["code"]) == (409, "run_ended")
+        assert f"has {status}" in answer.body["error"]["message"]
+
+
+def test_what_its_user_cancelled_is_not_trained_again_by_the_same_changes(live: World, later: Later) -> None:
+    Slow()
+    steps.settled(live, steps.questions(40))
+    run = only_run(live)["id"]
+    cancelled(live, run)
+    live.settle()
+
+    for event in [event for event in live.events if event["detail-type"] == "DatasetSettled"]:
+        invoke("launch-finetune", event)
+    later(3700)
+    live.schedule("collect-examples")
+    live.schedule("launch-finetune")
+    live.schedule("launch-finetune", "monthly")
+    live.settle()
+
+    assert [each["id"] for each in steps.runs(live)] == [run]

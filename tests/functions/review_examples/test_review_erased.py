@@ -1,0 +1,105 @@
+"""Reviewing what is being erased, and pages of examples that are too large for one answer."""
+
+import pytest
+
+from review_examples.list_examples import Newest
+from tests.functions.conftest import Later
+from tests.functions.erase_examples.test_erase_examples import erased_example, erased_subject, everything, swept
+from tests.functions.review_examples.test_review_faults import Rival
+from tests.functions.reviewing import collected, listing, on, page, parcels, reviewed, sent
+from tests.world import World
+from tuneloop.app import app
+from tuneloop.domain.core.limits import PAGE_BYTES
+from tuneloop.domain.datasets.reviews import UNDECIDED
+from tuneloop.store.objects.search import Hit
+
+SECRET = "the purple heron dances at noon"
+
+
+def test_an_edit_of_what_is_erased_between_two_tries_is_refused(
+    world: World, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(world, *parcels(2))
+    first, second = page(world)
+
+    def erase() -> None:
+        erased_example(world, first["id"])
+        swept(world, later)
+
+    Rival(monkeypatch, erase)
+    edit = {"messages": [{"role": "user", "content": SECRET}, {"role": "assistant", "content": "no"}]}
+    answer = reviewed(world, on(first, content=edit), on(second, status="approved"))
+
+    assert [(each["example"], each["code"]) for each in answer["refused"]] == [(first["id"], "not_found")]
+    assert answer["changed"] == 1
+    assert SECRET.encode() not in everything(world)
+
+
+@pytest.mark.parametrize("is_swept", [False, True])
+def test_an_erased_example_that_was_decided_on_is_not_decided_on_again(
+    world: World, later: Later, is_swept: bool
+) -> None:
+    collected(world, *parcels(2, subject="alice"), *parcels(3)[2:])
+    reviewed(world, *(on(each, status="approved") for each in page(world)))
+    newest, *hers = page(world)
+
+    erased_subject(world, "alice")
+    if is_swept:
+        swept(world, later)
+    answer = reviewed(world, *(on(each, status="rejected", note=SECRET) for each in (newest, *hers)))
+
+    assert [each["code"] for each in answer["refused"]] == ["not_found"] * 2
+    assert [each["version"] for each in page(world)] == [2]
+
+
+def test_what_matches_is_looked_up_again_where_it_is_erased_meanwhile(
+    world: World, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected(world, *parcels(2))
+    gone, left = page(world)
+
+    def erase() -> None:
+        erased_example(world, gone["id"])
+        swept(world, later)
+
+    Rival(monkeypatch, erase)
+    answer = sent(world, matching={}, change={"status": "approved", "note": SECRET}, revision=1).body
+
+    assert [(each["example"], each["code"]) for each in answer["refused"]] == [(gone["id"], "not_found")]
+    reviews = list(app.reviews.taken(world.tenant, "support", answer["revision"]))
+    assert [review.example for review in reviews] == [left["id"]]
+
+
+def a_hit(day: int, size: int) -> Hit:
+    line = b'{"id":"%064d","created_at":"2026-11-%02d","content":"' % (day, day)
+    return Hit(line + b"x" * size + b'"}', UNDECIDED)
+
+
+def test_an_example_that_has_no_room_on_a_page_is_on_the_next_one_with_all_that_are_older() -> None:
+    large = PAGE_BYTES * 2 // 3
+    hits = [a_hit(5, large), a_hit(9, large), a_hit(3, 100)]
+    days: list[list[bytes]] = []
+
+    last = None
+    for _ in range(2):
+        newest = Newest(20, last)
+        for hit in hits:
+            newest.add(hit)
+        days.append([hit.place[0] for hit in newest.found])
+        last = newest.found[-1].place
+
+    assert days == [[b"2026-11-09"], [b"2026-11-05", b"2026-11-03"]]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_example_that_came_bare_and_with_a_category_is_found_the_same_with_and_without_a_filter(
+    world: World, order: int
+) -> None:
+    lines = [*parcels(1), *parcels(1, category="late")][::order]
+    for number, line in enumerate(lines):
+        collected(world, line, name=f"{number}.jsonl")
+
+    found = [listing(world, **query).body for query in ({}, {"category": "late"}, {"text": "parcel"})]
+
+    assert [[each["category"] for each in answer["data"]] for answer in found] == [["late"]] * 3
+    assert listing(world, category="none").body["total"] == 0

@@ -1,0 +1,75 @@
+"""File statistics: one pass counts what the rules would count, and goes by the rules where it has to alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from tests.examples import chat
+from tests.unit.lines import LINES
+from tests.unit.validation.test_line_checks import TOOL, packed
+from tuneloop.cli import file_statistics
+from tuneloop.cli.file_statistics import SAMPLED, FileCount, counted_of, counted_quickly
+from tuneloop.domain.chat.examples import Example
+from tuneloop.domain.datasets.records import Record, read_record
+from tuneloop.validation.line_parser import record_of
+from tuneloop.validation.local_files import Settings
+
+OURS = {"split": "test", "subject": "u1", "category": "refund", "source": "app", "quality": 0.5}
+QUICK: list[dict[str, Any]] = [
+    chat("Où est ma  COMMANDE ?", " Envoyée "),
+    chat("hi", "hello", system="Be kind.", created_at="2026-11-21T10:00:00+01:00", **OURS),
+    chat("hi", '{"intent": "refund", "a": 1}', tools=[TOOL]),
+]
+PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}}
+
+
+def by_the_rules(line: bytes) -> object:
+    found = read_record(record_of(line, 1))
+    return counted_of(found) if isinstance(found, Example) else None
+
+
+@pytest.mark.parametrize("row", QUICK)
+@pytest.mark.parametrize("is_escaped", [True, False])
+def test_usual_lines_are_counted_by_the_types_as_by_the_rules(row: dict[str, Any], is_escaped: bool) -> None:
+    line = json.dumps(row, ensure_ascii=is_escaped).encode()
+
+    assert counted_quickly(line) == by_the_rules(line) is not None
+
+
+@settings(max_examples=300)
+@given(LINES)
+def test_what_the_types_count_the_rules_count_too(line: bytes) -> None:
+    assert counted_quickly(line) in (None, by_the_rules(line))
+
+
+@pytest.mark.parametrize("is_escaped", [True, False])
+def test_a_line_with_an_image_is_read_by_the_rules(is_escaped: bool, tmp_path: Path) -> None:
+    asked = {"role": "user", "content": [{"type": "text", "text": "Which card?"}, PICTURE]}
+    shown = packed({"messages": [asked, {"role": "assistant", "content": "late"}]})
+    shown = shown.replace(b'"image_url"', b'"image_\\u0075rl"') if is_escaped else shown
+    file = tmp_path / "cards.jsonl"
+    file.write_bytes(b"\n".join([packed(chat("hi", "hello"))] * SAMPLED + [shown]))
+    count = FileCount(file, Settings())
+
+    assert count.statistics().examples == SAMPLED + 1
+    assert (counted_quickly(shown), count.images.images) == (None, 1)
+
+
+def test_a_file_is_read_once_and_only_the_sample_by_the_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "cards.jsonl"
+    file.write_bytes(b"\n".join(packed(chat(f"Where is card {number}?", "late")) for number in range(3 * SAMPLED)))
+    asked: list[int] = []
+
+    def reading(record: Record, **given: Any) -> object:
+        asked.append(record.line)
+        return read_record(record, **given)
+
+    monkeypatch.setattr(file_statistics, "read_record", reading)
+    count = FileCount(file, Settings())
+
+    assert count.statistics().usable == 3 * SAMPLED
+    assert asked == list(range(1, SAMPLED + 1))
+    assert count.answer_tokens == 5  # of the word and of what frames a message

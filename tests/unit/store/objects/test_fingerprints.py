@@ -1,0 +1,113 @@
+"""Fingerprints as they are stored: what goes in comes out, of examples in a split alone."""
+
+from array import array
+from typing import Any
+
+import pytest
+
+from tests.unit.factories import an_export
+from tuneloop.app import App
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import NotFound
+from tuneloop.domain.core.ids import digest
+from tuneloop.domain.exports.columns import SPLIT_OF, Columns, Outcome
+from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.exports.fingerprints import Fingerprint
+from tuneloop.store.objects.export_members import Membership, members_key, packed_members
+from tuneloop.store.objects.fingerprints import ROW, Fingerprints, fingerprints_key, write_fingerprints
+from tuneloop.validation.minhash import BANDS
+
+
+def hashed(*parts: object, digits: int = 16) -> int:
+    return int(digest(*parts)[:digits], 16)
+
+
+def columns_of(examples: int) -> Columns:
+    """Examples with every outcome in turn; each third was edited, each second has a subject and a conversation."""
+    columns = Columns(bands=[array("Q") for _ in range(BANDS)])
+    for place in range(examples):
+        columns.outcomes.append(place % len(Outcome))
+        columns.ids.append(hashed("id", place) >> 20 | place << 44)  # in order, as ids are
+        columns.unit.append(hashed("unit", place))
+        columns.normal.append(hashed("normal", place))
+        columns.subject.append(hashed("subject", place) if place % 2 else 0)
+        columns.group.append(hashed("group", place) if place % 2 else 0)
+        for number, band in enumerate(columns.bands):
+            band.append(hashed("band", number, place, digits=8) if place % 5 else 0)
+        if place % 3 == 0:
+            columns.origin[place] = hashed("origin", place)
+    return columns
+
+
+def expected(columns: Columns, place: int) -> Fingerprint:
+    return Fingerprint(
+        columns.outcomes[place],
+        columns.unit[place],
+        columns.origin.get(place, 0),
+        columns.normal[place],
+        columns.subject[place],
+        columns.group[place],
+        tuple(band[place] for band in columns.bands),
+    )
+
+
+def stored(stage: App, columns: Columns, **changes: Any) -> Export:
+    export = an_export(examples=len(columns), **changes)
+    write_fingerprints(export.folder, columns, stage.objects)
+    stage.objects.put(members_key(export.folder), packed_members(columns))
+    return export
+
+
+@pytest.mark.parametrize("examples", [0, 1, 3, 200])
+def test_fingerprints_are_read_as_they_were_written(examples: int, stage: App) -> None:
+    columns = columns_of(examples)
+    export = stored(stage, columns)
+
+    found = list(Fingerprints(stage.objects).rows(export))
+
+    assert found == [expected(columns, place) for place in range(examples) if columns.outcomes[place] in SPLIT_OF]
+
+
+def test_those_of_some_splits_are_read_alone(stage: App) -> None:
+    export = stored(stage, columns_of(60))
+
+    found = [row.outcome for row in Fingerprints(stage.objects).rows(export, (Split.TRAIN, Split.VALIDATION))]
+
+    assert found == [Outcome.TRAIN, Outcome.VALIDATION] * 4
+
+
+def test_many_are_written_and_read_in_pieces(stage: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = columns_of(100)
+    whole = list(Fingerprints(stage.objects).rows(stored(stage, columns)))
+
+    monkeypatch.setattr("tuneloop.store.objects.fingerprints.AT_ONCE", 7)
+
+    assert list(Fingerprints(stage.objects).rows(stored(stage, columns))) == whole
+
+
+def test_an_export_of_an_older_version_has_none(stage: App) -> None:
+    with pytest.raises(NotFound):
+        next(Fingerprints(stage.objects).rows(an_export(id="export-older")))
+
+
+def test_what_was_erased_goes_and_the_others_stay(stage: App) -> None:
+    columns = columns_of(90)
+    export = stored(stage, columns)
+    members = list(Membership(stage.objects).all(export))
+    gone = {members[place].id for place in (0, 1, 3, 17, 89)}  # in train, in validation, left out, in test, left out
+
+    Fingerprints(stage.objects).rewrite(export, "exports/anew", members, gone)
+
+    body = b"".join(stage.objects.pieces(fingerprints_key("exports/anew")))
+    kept = [row for place, row in enumerate(members) if row.outcome in SPLIT_OF and row.id not in gone]
+    assert len(body) == len(kept) * ROW.size
+    before = {row.prompt for row in Fingerprints(stage.objects).rows(export)}
+    after = {row[1] for row in ROW.iter_unpack(body)}
+    assert before - after == {columns.unit[place] for place in (0, 1, 17)}
+
+
+def test_an_export_without_any_is_rewritten_all_the_same(stage: App) -> None:
+    Fingerprints(stage.objects).rewrite(an_export(id="export-older"), "exports/none", [], set())
+
+    with pytest.raises(NotFound):
+        stage.objects.download(fingerprints_key("exports/none"))

@@ -1,0 +1,104 @@
+"""Inspection: the quick way through a line finds what the rules find, and takes no line that they refuse."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.examples import chat
+from tests.unit.lines import LINES
+from tuneloop.validation.line_checks import Inspected, inspected, quickly, slowly
+from tuneloop.validation.line_parser import record_of
+
+CALL: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": '{"order": "7"}'}}
+TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "refund", "parameters": {"type": "object", "properties": {}}},
+}
+PICTURE: dict[str, Any] = {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}}
+CALLED: list[dict[str, Any]] = [
+    {"role": "developer", "content": [{"type": "text", "text": "Be kind."}]},
+    {"role": "user", "content": [{"type": "text", "text": "Où est ma commande ?"}, PICTURE], "name": "Nina"},
+    {"role": "assistant", "content": None, "tool_calls": [CALL], "weight": 0},
+    {"role": "tool", "tool_call_id": "c1", "content": '{"state": "sent"}'},
+    {"role": "assistant", "content": "Envoyée.", "weight": 1},
+]
+USUAL: list[dict[str, Any]] = [
+    chat("hi", "hello"),
+    chat("hi", "hello", system="Be kind.", split="test", quality=1, subject="u1", created_at="2026-11-21T10:00:00Z"),
+    chat("hi", '{"intent": "refund"}', tools=[TOOL], parallel_tool_calls=False),
+    chat("<|endoftext|>", "<|im_start|>"),
+    {"messages": CALLED, "tools": [TOOL]},
+    {"messages": [*CALLED[:2], {"role": "assistant", "content": "", "tool_calls": [CALL]}]},
+    {
+        "input": {"messages": [CALLED[0], {"role": "user", "content": "hi"}], "tools": [TOOL]},
+        "preferred_output": [{"role": "assistant", "content": "hello"}],
+        "non_preferred_output": [{"role": "assistant", "content": "go away"}],
+    },
+]
+
+
+def packed(row: Any) -> bytes:
+    return json.dumps(row, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("row", USUAL)
+def test_usual_lines_go_the_quick_way_and_are_found_to_be_the_same(row: dict[str, Any]) -> None:
+    found = quickly(packed(row))
+
+    assert found is not None
+    assert found == slowly(record_of(packed(row), 1))
+
+
+@settings(max_examples=500)
+@given(LINES)
+@example(packed({**chat("hi", "hello"), "tools": [{**TOOL, "function": {**TOOL["function"], "x": 1}}]}))
+@example(b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"tools":[{"a":"\xff"}]}')
+@example(b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"tools":NaN}')
+@example(b'{"messages":[],"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}')
+@example(b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"\\ud800"}]}')
+@example(b'{"messages":[{"role":"user","content":"\\u003c|endoftext|\\u003e"},{"role":"assistant","content":"b"}]}')
+def test_what_the_quick_way_takes_the_rules_take_too(line: bytes) -> None:
+    found, by_the_rules = quickly(line), slowly(record_of(line, 1))
+
+    if found is not None:
+        assert found == by_the_rules
+    assert inspected(line, 1) == by_the_rules
+
+
+@given(LINES, st.integers(0, 200), st.binary(max_size=3))
+def test_a_broken_line_never_goes_the_quick_way_where_the_rules_refuse_it(line: bytes, at: int, noise: bytes) -> None:
+    broken = line[:at] + noise + line[at + len(noise) :]
+
+    assert quickly(broken) in (None, slowly(record_of(broken, 1)))
+
+
+@given(st.binary(max_size=200) | st.none())
+def test_no_bytes_whatever_make_inspection_fail(line: bytes | None) -> None:
+    found = inspected(line, 7)
+
+    assert isinstance(found, Inspected) or all(problem.line == 7 for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tools", "is_broken", "is_unknown"),
+    [
+        ('{"order": "7"}', [TOOL], False, False),
+        ("", [TOOL], False, False),
+        ('{"order": "7"}', [], False, True),
+        ('{"order": ', [TOOL], True, False),
+        ('["7"]', [TOOL], True, False),
+    ],
+)
+def test_calls_are_held_against_the_functions_and_their_arguments_read(
+    arguments: str, tools: list[dict[str, Any]], is_broken: bool, is_unknown: bool
+) -> None:
+    call = {**CALL, "function": {"name": "refund", "arguments": arguments}}
+    messages = [*CALLED[:2], {"role": "assistant", "tool_calls": [call]}]
+
+    found = inspected(packed({"messages": messages, "tools": tools}), 1)
+
+    assert isinstance(found, Inspected)
+    assert (found.has_broken_arguments, found.calls_unknown, found.answer) == (is_broken, is_unknown, None)

@@ -1,0 +1,41 @@
+"""The binary event stream (`application/vnd.amazon.eventstream`) that ConverseStream answers in.
+
+A message is: its length and its headers' length (4 bytes each, big-endian), the CRC32 of these, the headers, the
+payload, and the CRC32 of all before it. A header is: its name's length (1 byte), its name, 7 for text, the text's
+length (2 bytes), the text. Source: AWS's "Amazon event stream encoding" specification.
+"""
+
+import struct
+from binascii import crc32
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+from botocore.model import StructureShape
+
+from trainer.bedrock.rest_json import JSON, check
+
+MEDIA_TYPE = "application/vnd.amazon.eventstream"
+_TEXT = 7
+_OVERHEAD = 16
+
+
+def frames(events: Iterable[dict[str, Any]], shape: StructureShape) -> Iterator[bytes]:
+    """Encode events, each `{its name: its members}`, checking every one against the stream's shape."""
+    for event in events:
+        check(event, shape)
+        ((kind, payload),) = event.items()
+        yield message({":event-type": kind, ":content-type": JSON, ":message-type": "event"}, orjson.dumps(payload))
+
+
+def message(headers: dict[str, str], payload: bytes) -> bytes:
+    """Encode one message."""
+    head = b"".join(_header(name, value) for name, value in headers.items())
+    prelude = struct.pack("!II", _OVERHEAD + len(head) + len(payload), len(head))
+    whole = prelude + struct.pack("!I", crc32(prelude)) + head + payload
+    return whole + struct.pack("!I", crc32(whole))
+
+
+def _header(name: str, value: str) -> bytes:
+    key, text = name.encode(), value.encode()
+    return struct.pack("!B", len(key)) + key + struct.pack("!BH", _TEXT, len(text)) + text

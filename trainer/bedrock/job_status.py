@@ -1,0 +1,56 @@
+"""How far a customization job is, in Bedrock's words: its status, the status of each phase, and its losses."""
+
+from typing import Any
+
+from trainer.storage.bedrock import Customization
+from trainer.storage.home import Home
+from tuneloop.openai_wire.fine_tuning import FineTuningJob, StepMetrics
+
+IN_PROGRESS, COMPLETED, FAILED, STOPPING, STOPPED = "InProgress", "Completed", "Failed", "Stopping", "Stopped"
+NOT_STARTED = "NotStarted"
+_STATUSES = {"succeeded": COMPLETED, "failed": FAILED, "cancelled": STOPPED}
+_PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
+_UNDER_WAY = {"validating_files": 0, "queued": 1, "running": 2}
+
+
+def status_of(one: Customization, job: FineTuningJob, *, settle_s: float, now: float) -> str:
+    """Return a job's status; a job that was told to stop is `Stopping` for `settle_s` seconds."""
+    if one.stopped_at is not None and now < one.stopped_at + settle_s:
+        return STOPPING
+    return _STATUSES.get(job.status, IN_PROGRESS)
+
+
+def phases(one: Customization, job: FineTuningJob) -> dict[str, dict[str, str]]:
+    """Return the status of each phase: validation of the files, waiting for the engine, and training."""
+    if job.status == "succeeded":
+        return {phase: {"status": COMPLETED} for phase in _PHASES}
+    last = _last_phase(one, job)
+    state = {"failed": FAILED, "cancelled": STOPPED}.get(job.status, IN_PROGRESS)
+    states = [COMPLETED] * last + [state] + [NOT_STARTED] * (len(_PHASES) - last - 1)
+    return {phase: {"status": status} for phase, status in zip(_PHASES, states, strict=True)}
+
+
+def _last_phase(one: Customization, job: FineTuningJob) -> int:
+    """Return the number of the phase that a job is in or ended in."""
+    if job.status in _UNDER_WAY:
+        return _UNDER_WAY[job.status]
+    in_a_file = job.error is not None and (job.error.param or "").endswith("_file")
+    return 0 if in_a_file or (job.error is None and one.stopped_at is not None) else 2
+
+
+def losses(home: Home, job: FineTuningJob) -> dict[str, Any]:
+    """Return the losses that a completed job ended with."""
+    if job.status != "succeeded":
+        return {}
+    metrics = reports(home, job)
+    found: dict[str, Any] = {"trainingMetrics": {"trainingLoss": metrics[-1].train_loss or 0.0}}
+    if metrics[-1].full_valid_loss is not None:
+        found["validationMetrics"] = [{"validationLoss": metrics[-1].full_valid_loss}]
+    return found
+
+
+def reports(home: Home, job: FineTuningJob) -> list[StepMetrics]:
+    """Return what a job reported of its steps, oldest first."""
+    events = home.jobs.events(job.id)
+    metrics = [StepMetrics.model_validate(event.data) for event in events if event.type == "metrics"]
+    return sorted(metrics, key=lambda report: report.step)

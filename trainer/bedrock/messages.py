@@ -1,0 +1,68 @@
+"""Conversations between the two wires: Bedrock's blocks of content as OpenAI's messages, and an answer as blocks."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from tuneloop.openai_wire.chat import AnswerMessage
+
+
+def chat_messages(system: Sequence[dict[str, Any]], messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Turn a system prompt and messages made of text, toolUse and toolResult blocks into OpenAI's messages."""
+    told = _text_in(system)
+    turned: list[dict[str, Any]] = [{"role": "system", "content": told}] if told else []
+    for message in messages:
+        turned += _turned(message["role"], message["content"])
+    return turned
+
+
+def _turned(role: str, blocks: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for block in blocks:
+        if result := block.get("toolResult"):
+            yield {"role": "tool", "tool_call_id": result["toolUseId"], "content": _result_text(result["content"])}
+    text = _text_in(blocks)
+    calls = [_call(block["toolUse"]) for block in blocks if "toolUse" in block]
+    if calls:
+        yield {"role": role, "content": text or None, "tool_calls": calls}
+    elif text:
+        yield {"role": role, "content": text}
+
+
+def _text_in(blocks: Sequence[dict[str, Any]]) -> str:
+    return "\n".join(block["text"] for block in blocks if "text" in block)
+
+
+def _result_text(blocks: Sequence[dict[str, Any]]) -> str:
+    """Return what a tool answered: its texts, and its JSON as text."""
+    texts = (block["text"] if "text" in block else _compact(block.get("json")) for block in blocks)
+    return "\n".join(texts)
+
+
+def _call(use: dict[str, Any]) -> dict[str, Any]:
+    function = {"name": use["name"], "arguments": _compact(use["input"])}
+    return {"id": use["toolUseId"], "type": "function", "function": function}
+
+
+def _compact(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def blocks_of(message: AnswerMessage) -> list[dict[str, Any]]:
+    """Write an answer as Bedrock's blocks: its text, then the tools that it wants to use."""
+    blocks: list[dict[str, Any]] = [{"text": message.content}] if message.content else []
+    for call in (message.model_extra or {}).get("tool_calls") or ():
+        function = call["function"]
+        use = {"toolUseId": call["id"], "name": function["name"], "input": _input_of(function.get("arguments"))}
+        blocks.append({"toolUse": use})
+    return blocks or [{"text": ""}]
+
+
+def _input_of(arguments: Any) -> Any:
+    """Read a call's arguments; what is not JSON stands as the text that it is."""
+    if not isinstance(arguments, str):
+        return arguments or {}
+    try:
+        return orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return {"arguments": arguments}

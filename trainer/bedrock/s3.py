@@ -1,0 +1,125 @@
+"""S3 as a customization job sees it: with the credentials of the job's role, in the job's region only.
+
+Clients come from the environment (AWS_ENDPOINT_URL and so on), as the trainer's parent set it. The role must trust
+Bedrock for this job, as on AWS; besides, our own credentials must be let in by the role, since nobody but AWS itself
+can act as Bedrock.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from trainer.bedrock.arns import region_in
+from trainer.bedrock.errors import invalid
+from trainer.bedrock.trust_policy import BEDROCK_PRINCIPAL, trusts_bedrock
+from trainer.storage.bedrock import Customization
+
+
+class StorageError(Exception):
+    """S3 or the job's role would not let the trainer read or write; the message says which and why, in AWS's code."""
+
+
+class Place(NamedTuple):
+    """Where an object or a folder is."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def of(cls, uri: str) -> "Place":
+        """Read `s3://bucket/key`."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        return cls(bucket, key)
+
+
+def check_access(customization: Customization) -> None:
+    """Refuse a job whose role does not trust Bedrock or can't be taken on, or whose buckets are not of its region."""
+    try:
+        client = s3_of(customization)
+    except StorageError as why:
+        raise invalid(str(why)) from None
+    for name, uri in _uris_of(customization):
+        region = _region_of(client, Place.of(uri).bucket)
+        ours = region_in(customization.arn)
+        if region not in (None, ours):
+            raise invalid(f"{name} names a bucket of the region {region}; the job is of {ours}.")
+
+
+def _uris_of(customization: Customization) -> list[tuple[str, str]]:
+    request = customization.request
+    return [
+        ("trainingDataConfig.s3Uri", request["trainingDataConfig"]["s3Uri"]),
+        *(("validationDataConfig.validators", uri) for uri in customization.validation_uris),
+        ("outputDataConfig.s3Uri", request["outputDataConfig"]["s3Uri"]),
+    ]
+
+
+def _region_of(client: Any, bucket: str) -> str | None:
+    """Return a bucket's region, which S3 tells even where it refuses the call; None where it does not."""
+    try:
+        answer = client.head_bucket(Bucket=bucket)
+    except ClientError as refused:
+        answer = refused.response
+        if answer["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            raise invalid("A bucket that the job names does not exist.") from None
+    headers: dict[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
+    return headers.get("x-amz-bucket-region")
+
+
+def s3_of(customization: Customization) -> Any:
+    """Make an S3 client with the credentials of a job's role; StorageError where the role can't be taken on."""
+    role_arn, region = customization.request["roleArn"], region_in(customization.arn)
+    try:
+        role_name = role_arn.rpartition("/")[2]
+        role = _client("iam", region).get_role(RoleName=role_name)["Role"]
+        if not trusts_bedrock(role["AssumeRolePolicyDocument"], customization.arn):
+            raise StorageError(f"The role does not trust {BEDROCK_PRINCIPAL} for this job.")
+        sts = _client("sts", region)
+        session = f"bedrock-{customization.id}"
+        given = sts.assume_role(RoleArn=role_arn, RoleSessionName=session)["Credentials"]
+    except (ClientError, BotoCoreError) as refused:
+        raise StorageError(f"The job's role could not be taken on: {_code_of(refused)}.") from None
+    return _client(
+        "s3",
+        region,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+
+
+def _client(service: str, region: str, **credentials: str) -> Any:
+    import boto3  # noqa: PLC0415 - 0.3 s that no worker of OpenAI's wire need wait for
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(connect_timeout=3, read_timeout=60, retries={"max_attempts": 3, "mode": "standard"})
+    return boto3.client(service, region_name=region, config=config, **credentials)  # type: ignore[call-overload]
+
+
+def fetch(client: Any, uri: str, target: Path) -> None:
+    """Download an object; StorageError where that is refused."""
+    place = Place.of(uri)
+    try:
+        client.download_file(place.bucket, place.key, str(target))
+    except (ClientError, BotoCoreError) as refused:
+        raise StorageError(f"It could not be read from S3: {_code_of(refused)}.") from None
+
+
+def put(client: Any, folder_uri: str, path: str, content: bytes) -> str:
+    """Write an object below a folder and return its URI; StorageError where that is refused."""
+    uri = f"{folder_uri.rstrip('/')}/{path}"
+    place = Place.of(uri)
+    try:
+        client.put_object(Bucket=place.bucket, Key=place.key, Body=content, ContentType="text/csv")
+    except (ClientError, BotoCoreError) as refused:
+        raise StorageError(f"The output could not be written to S3: {_code_of(refused)}.") from None
+    return uri
+
+
+def _code_of(refused: Exception) -> str:
+    """Return AWS's code for a refusal, e.g. `AccessDenied`."""
+    if isinstance(refused, ClientError):
+        code = str(refused.response["Error"].get("Code", ""))
+        return {"403": "AccessDenied", "404": "NoSuchKey"}.get(code, code)
+    return type(refused).__name__

@@ -1,0 +1,82 @@
+"""Answering chats: models loaded once and kept, and completions made of their replies."""
+
+from collections import OrderedDict
+from functools import lru_cache
+from threading import Lock
+
+from trainer.engine.examples import Reply
+from trainer.engine.model import Model
+from trainer.engine.selection import load_model
+from trainer.engine.text import Turn
+from trainer.engine.tokens import cut_to, tokens_in, tokens_in_turns
+from trainer.engine.untrained import UntrainedModel
+from trainer.ids import new_id, now_s
+from trainer.storage.models import Models, base_model
+from tuneloop.openai_wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice
+from tuneloop.openai_wire.usage import CompletionUsage
+
+MOST_LOADED = 8
+
+
+class Serving:
+    """Answers with any model that is listed; keeps the 8 models used last in memory."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._untrained = UntrainedModel()
+        self._loaded: OrderedDict[str, Model] = OrderedDict()
+        self._lock = Lock()
+
+    def loaded(self, model_id: str) -> Model | None:
+        """Return a model if it is in memory."""
+        if base_model(model_id):
+            return self._untrained
+        with self._lock:
+            if model_id in self._loaded:
+                self._loaded.move_to_end(model_id)
+            return self._loaded.get(model_id)
+
+    def load(self, model_id: str) -> Model | None:
+        """Return a model from disk, None where none of that name is listed."""
+        if not self._models.get(model_id):
+            return None
+        model = load_model(self._models.folder(model_id))
+        with self._lock:
+            self._loaded[model_id] = model
+            while len(self._loaded) > MOST_LOADED:
+                self._loaded.popitem(last=False)
+        return model
+
+    def forget(self, model_id: str) -> None:
+        """Drop a model from memory."""
+        with self._lock:
+            self._loaded.pop(model_id, None)
+
+
+def complete(model: Model, request: ChatRequest) -> ChatCompletion:
+    """Answer a request."""
+    turns = [Turn(message.role, message.text) for message in request.messages]
+    message, finish_reason, written = _said(model.answer(turns), request.answer_token_limit)
+    read = tokens_in_turns(turns)
+    return ChatCompletion(
+        id=new_id("chatcmpl"),
+        created=now_s(),
+        model=request.model,
+        choices=[Choice(message=message, finish_reason=finish_reason)],
+        usage=CompletionUsage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written),
+    )
+
+
+def _said(reply: Reply, limit: int | None) -> tuple[AnswerMessage, str, int]:
+    """Turn a reply into a message, the reason why it ends, and its tokens; text beyond `limit` tokens is cut."""
+    if reply.calls:
+        calls = [{"id": new_id("call"), "type": "function", "function": call} for call in reply.functions]
+        return AnswerMessage(content=reply.content, tool_calls=calls), "tool_calls", _tokens_of(reply)
+    if limit and _tokens_of(reply) > limit:
+        return AnswerMessage(content=cut_to(reply.content or "", limit)), "length", limit
+    return AnswerMessage(content=reply.content), "stop", _tokens_of(reply)
+
+
+@lru_cache(maxsize=4_096)
+def _tokens_of(reply: Reply) -> int:
+    return tokens_in(reply.content or "") + tokens_in(reply.calls)

@@ -1,0 +1,1 @@
+"""What works on a job: its files are checked, then one process trains it."""

@@ -1,0 +1,93 @@
+"""A run's figures as its job shows them: metrics about a hundred times a run, and at the end of every epoch."""
+
+import csv
+import io
+import time
+from collections.abc import Iterable
+
+import numpy as np
+
+from trainer.engine.training import MEAN_ACCURACY, Learner, Plan, Score, Step
+from trainer.ids import now_s
+from tuneloop.openai_wire.fine_tuning import JobEvent, StepMetrics
+
+REPORTS_PER_RUN = 100
+HELD_OUT_PER_REPORT = 64
+ACCURACIES = (MEAN_ACCURACY, "preference_accuracy")
+RESULT_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
+
+
+class Progress:
+    """Watches one run of a plan."""
+
+    def __init__(self, learner: Learner, plan: Plan) -> None:
+        self._learner = learner
+        self._per_epoch = plan.steps_per_epoch(learner)
+        self.total_steps = self._per_epoch * plan.epochs
+        self._every = max(1, self.total_steps // REPORTS_PER_RUN)
+        self._since_report: list[Score] = []
+        self._started = time.monotonic()
+        self._steps_taken = 0
+
+    def watch(self, step: Step) -> StepMetrics | None:
+        """Take note of a step, and return metrics where it is time for a report."""
+        self._since_report.append(step.score)
+        self._steps_taken += 1
+        within_epoch = (step.number - 1) % self._per_epoch + 1
+        if within_epoch % self._every and not step.ends_epoch:
+            return None
+        train = _mean(self._since_report)
+        self._since_report.clear()
+        scores = {"train": train, **self._held_out_scores(step)}
+        losses = {f"{name}_loss": round(score.loss, 5) for name, score in scores.items()}
+        accuracy = self._learner.accuracy_name
+        accuracies = {f"{name}_{accuracy}": round(score.accuracy, 5) for name, score in scores.items()}
+        return StepMetrics.model_validate(
+            {"step": step.number, "total_steps": self.total_steps, **losses, **accuracies}
+        )
+
+    def estimated_finish(self, step: Step) -> int:
+        """Return when the run will end at the pace so far, in seconds since 1970."""
+        pace = (time.monotonic() - self._started) / self._steps_taken
+        return now_s() + round(pace * (self.total_steps - step.number))
+
+    def _held_out_scores(self, step: Step) -> dict[str, Score]:
+        count = self._learner.held_out_rows
+        if not count:
+            return {}
+        rows = (np.arange(min(count, HELD_OUT_PER_REPORT)) + step.number * HELD_OUT_PER_REPORT) % count
+        scores = {"valid": self._learner.score_held_out(rows)}
+        if step.ends_epoch:
+            scores["full_valid"] = self._learner.score_held_out()
+        return scores
+
+
+def message_of(metrics: StepMetrics) -> str:
+    """Say a report's figures in one line."""
+    figures = [
+        ("training loss", metrics.train_loss),
+        ("validation loss", metrics.valid_loss),
+        ("full validation loss", metrics.full_valid_loss),
+    ]
+    said = ", ".join(f"{name}={value:.2f}" for name, value in figures if value is not None)
+    return f"Step {metrics.step}/{metrics.total_steps}: {said}"
+
+
+def results_csv(events: Iterable[JobEvent]) -> bytes:
+    """Write a finished job's reports as OpenAI's result file does, one row per report, oldest first."""
+    reports = [StepMetrics.model_validate(event.data) for event in events if event.type == "metrics"]
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(RESULT_COLUMNS)
+    for row in sorted(reports, key=lambda metrics: metrics.step):
+        trained, valid = (_first(getattr(row, f"{of}_{name}") for name in ACCURACIES) for of in ("train", "valid"))
+        writer.writerow((row.step, row.train_loss, trained, row.valid_loss, valid))
+    return table.getvalue().encode()
+
+
+def _first(figures: Iterable[float | None]) -> float | None:
+    return next((figure for figure in figures if figure is not None), None)
+
+
+def _mean(scores: list[Score]) -> Score:
+    return Score(*(float(mean) for mean in np.mean(scores, axis=0)))

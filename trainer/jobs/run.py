@@ -1,0 +1,137 @@
+"""One training run: a queued job becomes a tuned model.
+
+What a run has learnt is kept at the end of every epoch, after everything that the epoch is to be known by was written.
+A run that starts again repeats at most one epoch, step by step the same, and repeated reports leave no second event.
+"""
+
+from trainer.engine.training import Learner, Plan, Step, steps
+from trainer.ids import id_for, now_s
+from trainer.jobs.checkpoints import keep, restore
+from trainer.jobs.learners import DPO, beta_of, method_of
+from trainer.jobs.metrics import Progress, message_of
+from trainer.jobs.model_ids import checkpoint_model_id, tuned_model_id
+from trainer.jobs.results import leave_results
+from trainer.storage.home import Home
+from trainer.storage.jobs import is_bedrocks
+from tuneloop.openai_wire.fine_tuning import Checkpoint, FineTuningJob, Hyperparameters, StepMetrics
+
+KEPT_CHECKPOINTS = 3
+WARMUP_STEPS = "warmup_steps"
+_WAITING = frozenset({"queued", "running"})
+_RUNNING = frozenset({"running"})
+
+
+class JobEndedError(Exception):
+    """The job was cancelled, or ended in another way, while its run was under way."""
+
+
+class Run:
+    """One job's way to a model; `train` does it."""
+
+    def __init__(self, home: Home, job: FineTuningJob, learner: Learner, tokens_per_epoch: int) -> None:
+        self._home = home
+        self._job = job
+        self._learner = learner
+        self._tokens_per_epoch = tokens_per_epoch
+        self._plan = plan_for(job, self._learner)
+        self._progress = Progress(self._learner, self._plan)
+
+    def train(self) -> None:
+        """Take every step that is left and finish; raise JobEndedError where the job ends underneath."""
+        epochs_done = restore(self._home.progress_file(self._job.id), self._learner)
+        self._start(epochs_done)
+        for step in steps(self._learner, self._plan, epochs_done=epochs_done):
+            metrics = self._progress.watch(step)
+            if metrics:
+                self._report(step, metrics)
+                if step.ends_epoch and step.epoch < self._plan.epochs:
+                    self._end_epoch(step, metrics)
+                elif step.ends_epoch:
+                    self._finish(metrics)
+
+    def _start(self, epochs_done: int) -> None:
+        settled: dict[str, float] = {
+            "n_epochs": self._plan.epochs,
+            "batch_size": self._plan.batch_size,
+            "learning_rate_multiplier": self._plan.rate_multiplier,
+        }
+        way = method_of(self._job)
+        if way == DPO:
+            settled["beta"] = beta_of(self._job)
+        used = self._job.hyperparameters.model_copy(update=settled)
+        method = {"type": way, way: {"hyperparameters": used.model_dump()}}
+        with self._home.rows.transaction():
+            self._move(out_of=_WAITING, status="running", hyperparameters=used, method=method)
+            self._home.jobs.log(self._job.id, "started", "Fine-tuning job started")
+            if epochs_done:
+                message = f"Training goes on after epoch {epochs_done}/{self._plan.epochs}"
+                self._home.jobs.log(self._job.id, f"resumed after {epochs_done}", message, level="warn")
+
+    def _report(self, step: Step, metrics: StepMetrics) -> None:
+        with self._home.rows.transaction():
+            self._move(estimated_finish=self._progress.estimated_finish(step))
+            self._home.jobs.log(self._job.id, f"step {step.number}", message_of(metrics), metrics=metrics)
+
+    def _end_epoch(self, step: Step, metrics: StepMetrics) -> None:
+        if step.epoch > self._plan.epochs - KEPT_CHECKPOINTS and not is_bedrocks(self._job.id):
+            model_id = checkpoint_model_id(self._job, step.number)
+            self._home.models.store(model_id, self._learner.trained().artefact())
+            with self._home.rows.transaction():
+                self._publish(model_id, metrics)
+        keep(self._home.progress_file(self._job.id), self._learner, epochs_done=step.epoch)
+
+    def _publish(self, model_id: str, metrics: StepMetrics) -> None:
+        """List a stored model and the checkpoint that it is."""
+        now = now_s()
+        self._home.models.add(model_id, created=now)
+        checkpoint = Checkpoint(
+            id=id_for("ftckpt", self._job.id, str(metrics.step)),
+            created_at=now,
+            fine_tuned_model_checkpoint=model_id,
+            fine_tuning_job_id=self._job.id,
+            step_number=metrics.step,
+            metrics=metrics,
+        )
+        self._home.jobs.add_checkpoint(checkpoint)
+        self._home.jobs.log(self._job.id, f"checkpoint {metrics.step}", f"Checkpoint created at step {metrics.step}")
+
+    def _finish(self, metrics: StepMetrics) -> None:
+        model_id = tuned_model_id(self._job)
+        self._home.models.store(model_id, self._learner.trained().artefact())
+        results = leave_results(self._home, self._current())
+        with self._home.rows.transaction():
+            self._move(
+                status="succeeded",
+                fine_tuned_model=model_id,
+                trained_tokens=self._tokens_per_epoch * self._plan.epochs,
+                result_files=results,
+                finished_at=now_s(),
+                estimated_finish=None,
+            )
+            self._publish(model_id, metrics)
+            self._home.jobs.log(self._job.id, "model", f"New fine-tuned model created: {model_id}")
+            self._home.jobs.log(self._job.id, "succeeded", "The job has successfully completed")
+
+    def _current(self) -> FineTuningJob:
+        """Return the job as it is now, or raise JobEndedError where it has ended."""
+        job = self._home.jobs.get(self._job.id)
+        if not job or job.status not in _RUNNING:
+            raise JobEndedError(self._job.id)
+        return job
+
+    def _move(self, *, out_of: frozenset[str] = _RUNNING, **changes: object) -> None:
+        if not self._home.jobs.move(self._job.id, out_of=out_of, **changes):
+            raise JobEndedError(self._job.id)
+
+
+def plan_for(job: FineTuningJob, learner: Learner) -> Plan:
+    """Settle what a job left to us: 10 epochs (3 for open answers), and about 150 steps in each."""
+    asked = Hyperparameters.model_validate(job.hyperparameters.model_dump())
+    batch_size = min(128, max(4, learner.rows_per_epoch // 150))
+    return Plan(
+        epochs=learner.auto_epochs if asked.n_epochs == "auto" else asked.n_epochs,
+        batch_size=batch_size if asked.batch_size == "auto" else asked.batch_size,
+        rate_multiplier=1.0 if asked.learning_rate_multiplier == "auto" else asked.learning_rate_multiplier,
+        seed=job.seed,
+        warmup_steps=(job.hyperparameters.model_extra or {}).get(WARMUP_STEPS, 0),
+    )

@@ -1,0 +1,110 @@
+"""Who works on which job: one thread validates, another has one worker process at a time train the next job."""
+
+import logging
+import multiprocessing
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+
+from trainer.ids import new_id, now_s
+from trainer.jobs.validation import fail, validate
+from trainer.jobs.worker import work
+from trainer.storage.home import Home
+from tuneloop.openai_wire.fine_tuning import OPEN_STATUSES, FineTuningJob, JobError
+
+MOST_CRASHES = 3
+_IDLE_S = 1.0
+_SERVER_ERROR = JobError(code="server_error", message="The trainer failed at this job; its log says why.")
+_log = logging.getLogger("trainer")
+
+
+@dataclass(slots=True)
+class _Worker:
+    job_id: str
+    process: BaseProcess
+    dropped: bool = False
+
+
+class Scheduler:
+    """Works on the jobs of a home from `start` to `stop`."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._processes = multiprocessing.get_context("forkserver")
+        self._processes.set_forkserver_preload([work.__module__])  # importing takes longer than many a training
+        self._stopping = False
+        self._changed = threading.Condition()
+        self._worker: _Worker | None = None
+        self._threads = [
+            threading.Thread(target=self._work_on, args=(("validating_files",), self._validate), name="validate"),
+            threading.Thread(target=self._work_on, args=(("running", "queued"), self._train), name="train"),
+        ]
+
+    def start(self) -> None:
+        """Begin with whatever an earlier server left open."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End, leaving unfinished jobs to the next server."""
+        self._stopping = True
+        self.look_again()
+        with self._changed:
+            if self._worker:
+                self._worker.process.terminate()
+        for thread in self._threads:
+            thread.join()
+
+    def look_again(self) -> None:
+        """Notice that jobs have changed."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def drop(self, job_id: str) -> None:
+        """Stop working on a job that was cancelled or held."""
+        with self._changed:
+            if self._worker and self._worker.job_id == job_id:
+                self._worker.dropped = True
+                self._worker.process.terminate()
+
+    def _work_on(self, statuses: tuple[str, ...], work_on: Callable[[FineTuningJob], None]) -> None:
+        while not self._stopping:
+            with self._changed:
+                job = self._home.jobs.next_in(*statuses)
+                if not job and not self._stopping:
+                    self._changed.wait(_IDLE_S)
+            if job:
+                try:
+                    work_on(job)
+                except Exception:  # noqa: BLE001 - a thread's entry point: one broken job must not stop the others
+                    _log.exception("Working on %s failed.", job.id)
+                    fail(self._home, job.id, _SERVER_ERROR)
+                self.look_again()
+
+    def _validate(self, job: FineTuningJob) -> None:
+        validate(self._home, job)
+
+    def _train(self, job: FineTuningJob) -> None:
+        with self._changed:
+            if self._stopping or self._home.jobs.is_held(job.id):
+                return
+            process = self._processes.Process(target=work, args=(self._home.folder, job.id), name=job.id, daemon=True)
+            process.start()
+            worker = self._worker = _Worker(job.id, process)
+        process.join()
+        with self._changed:
+            self._worker = None
+        process.close()
+        self._home.sweep(now=now_s())
+        if not worker.dropped and not self._stopping:
+            self._look_into_the_end(job.id)
+
+    def _look_into_the_end(self, job_id: str) -> None:
+        """Leave a job that its worker left open to the next worker, up to a limit."""
+        job = self._home.jobs.get(job_id)
+        if job and job.status in OPEN_STATUSES:
+            crashes = self._home.jobs.count_crash(job_id, new_id("crash"))
+            _log.warning("The worker of %s died (%d of %d times).", job_id, crashes, MOST_CRASHES)
+            if crashes >= MOST_CRASHES:
+                fail(self._home, job_id, _SERVER_ERROR)

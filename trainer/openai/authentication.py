@@ -1,0 +1,57 @@
+"""The gate in front of every route: it knows the key and the largest body, and gives each request an id."""
+
+import hmac
+import secrets
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from trainer.openai.errors import RefusalError, rendered
+from tuneloop.openai_wire.files import FILE_LIMIT_BYTES
+
+MAX_BODY_BYTES = FILE_LIMIT_BYTES + 64 * 1024
+_WRONG_KEY = RefusalError(401, "invalid_api_key", "Incorrect or missing API key.")
+_TOO_LARGE = RefusalError(413, "file_too_large", f"A file may have at most {FILE_LIMIT_BYTES} bytes.", "file")
+
+
+class Gate:
+    """An ASGI app around another; without a key everyone may pass."""
+
+    def __init__(self, app: ASGIApp, api_key: str | None = None) -> None:
+        if api_key is not None and not api_key.strip():
+            raise ValueError("an empty key would let everyone in: give none for that")
+        self._app = app
+        self._expected = api_key.encode() if api_key is not None else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through with its id, or answer it here with 401 or 413, its body unread."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        refusal = self._refusal_of(Headers(scope=scope))
+        app = rendered(refusal, request_id) if refusal else self._app
+        await app(scope, receive, send_with_id)
+
+    def _refusal_of(self, headers: Headers) -> RefusalError | None:
+        if self._expected is not None and not _holds(headers.getlist("authorization"), self._expected):
+            return _WRONG_KEY
+        return _TOO_LARGE if int(headers.get("content-length", "0")) > MAX_BODY_BYTES else None
+
+
+def _holds(authorizations: list[str], expected: bytes) -> bool:
+    """Whether the one Authorization header of a request holds the key, as `Bearer KEY` in any case of the scheme.
+
+    A second header is refused, since whoever stands in between may have looked at the other one.
+    """
+    if len(authorizations) != 1:
+        return False
+    scheme, _, given = authorizations[0].strip(" \t").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip(" \t").encode(), expected)

@@ -1,0 +1,31 @@
+"""`POST /v1/chat/completions`, as a plain route: an evaluation sends thousands, so nothing is done twice."""
+
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from trainer.completions import complete
+from trainer.context import context
+from trainer.openai.errors import invalid
+from trainer.openai.models import no_such_model
+from tuneloop.openai_wire.chat import ChatRequest, chunks_of
+from tuneloop.openai_wire.sse import MEDIA_TYPE, events
+
+
+async def chat(request: Request) -> Response:
+    """Answer a conversation, at once or as a stream."""
+    try:
+        asked = ChatRequest.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise invalid(error) from None
+    serving = context(request).serving
+    model = serving.loaded(asked.model) or await run_in_threadpool(serving.load, asked.model)
+    if not model:
+        raise no_such_model(asked.model)
+    completion = complete(model, asked)
+    if asked.stream:
+        return StreamingResponse(
+            events(chunks_of(completion, include_usage=asked.includes_usage)), media_type=MEDIA_TYPE
+        )
+    return Response(completion.model_dump_json(), media_type="application/json")

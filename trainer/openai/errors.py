@@ -1,0 +1,74 @@
+"""Refusals: every answer with a status of 400 or above, in OpenAI's shape."""
+
+from collections.abc import Mapping
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from tuneloop.openai_wire.errors import SERVER_ERROR, described, error_body, first_fault
+
+
+class RefusalError(Exception):
+    """A request that is turned down: with which status, and what its error body says."""
+
+    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
+
+
+def not_found(what: str, wanted: str) -> RefusalError:
+    """Refuse because there is no such thing, e.g. `not_found("file", "file-1")`."""
+    return RefusalError(404, f"{what.replace(' ', '_')}_not_found", f"No such {what}: {wanted}", "id")
+
+
+def invalid(error: ValidationError) -> RefusalError:
+    """Refuse a body that breaks the shape it must have."""
+    message, param = first_fault(error)
+    return RefusalError(400, "invalid_value", message, param)
+
+
+def rendered(
+    refusal: RefusalError, request_id: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Write a refusal as an answer."""
+    kind = SERVER_ERROR if refusal.status >= 500 else "invalid_request_error"
+    body = error_body(str(refusal), code=refusal.code, type=kind, param=refusal.param, request_id=request_id)
+    return Response(orjson.dumps(body), refusal.status, headers, "application/json")
+
+
+def install(app: FastAPI) -> None:
+    """Let an app answer everything it refuses in this shape."""
+
+    @app.exception_handler(RefusalError)
+    async def refused(request: Request, refusal: RefusalError) -> Response:
+        return rendered(refusal, _request_id(request))
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        fault = error.errors()[0]
+        message, param = described({**fault, "loc": fault["loc"][1:]})  # the first step says body, query or path
+        return rendered(RefusalError(400, "invalid_value", message, param), _request_id(request))
+
+    @app.exception_handler(HTTPException)
+    async def unknown(request: Request, error: HTTPException) -> Response:
+        codes = {404: "unknown_url", 405: "method_not_allowed"}
+        message = f"{error.detail}: {request.method} {request.url.path}"
+        refusal = RefusalError(error.status_code, codes.get(error.status_code, "invalid_request"), message)
+        return rendered(refusal, _request_id(request), error.headers)
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, _: Exception) -> Response:
+        return rendered(
+            RefusalError(500, "server_error", "The trainer failed; its log says why."), _request_id(request)
+        )
+
+
+def _request_id(request: Request) -> str | None:
+    request_id: str | None = request.scope.get("state", {}).get("request_id")
+    return request_id

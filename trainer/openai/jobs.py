@@ -1,0 +1,142 @@
+"""`/v1/fine_tuning/jobs`: create, follow, cancel, pause and resume; what is wrong with a request is said here and now,
+what is wrong with a file is said by the job.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from trainer.context import After, Context, Trainer, page_of
+from trainer.ids import new_id, now_s
+from trainer.openai.errors import RefusalError, not_found
+from trainer.openai.job_checks import check
+from trainer.storage.jobs import is_bedrocks
+from trainer.storage.models import ORGANIZATION
+from tuneloop.openai_wire.fine_tuning import (
+    OPEN_STATUSES,
+    Checkpoint,
+    FineTuningJob,
+    JobEvent,
+    JobHyperparameters,
+    JobRequest,
+)
+from tuneloop.openai_wire.pages import Page
+
+router = APIRouter(prefix="/v1/fine_tuning/jobs")
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+
+
+@router.post("")
+def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
+    """Begin a job."""
+    check(trainer.home, request)
+    way = request.method.type if request.method else "supervised"
+    asked = JobHyperparameters(**(request.preference if way == "dpo" else request.supervised).model_dump())
+    job = FineTuningJob(
+        id=new_id("ftjob"),
+        model=request.model,
+        status="validating_files",
+        created_at=now_s(),
+        training_file=request.training_file,
+        validation_file=request.validation_file,
+        hyperparameters=asked,
+        method={"type": way, way: {"hyperparameters": asked.model_dump()}},
+        seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
+        metadata=request.metadata if trainer.options.keeps_metadata else None,
+        organization_id=f"org-{ORGANIZATION}",
+        user_provided_suffix=request.suffix,
+    )
+    trainer.home.jobs.add(job)
+    trainer.scheduler.look_again()
+    return job
+
+
+@router.get("")
+def list_jobs(trainer: Trainer, request: Request, after: After = None, limit: Limit = 20) -> Page[FineTuningJob]:
+    """List jobs, newest first: all, those with `metadata[k]=v`, or with `metadata=null` those without any."""
+    wanted = _metadata_filter(request) if trainer.options.keeps_metadata else _everything
+    return page_of((job for job in _behind(trainer, after) if wanted(job)), limit)
+
+
+def _behind(trainer: Context, after: str | None) -> Iterator[FineTuningJob]:
+    if after is not None:
+        retrieve(trainer, after)
+    return trainer.home.jobs.newest_first(after=after)
+
+
+def _everything(_: FineTuningJob) -> bool:
+    return True
+
+
+def _metadata_filter(request: Request) -> Callable[[FineTuningJob], bool]:
+    query = request.query_params
+    if query.get("metadata") == "null":
+        return lambda job: job.metadata is None
+    pairs = {key[9:-1]: value for key, value in query.items() if key.startswith("metadata[") and key.endswith("]")}
+    return lambda job: pairs.items() <= (job.metadata or {}).items()
+
+
+@router.get("/{job_id}")
+def retrieve(trainer: Trainer, job_id: str) -> FineTuningJob:
+    """Look at one job."""
+    job = None if is_bedrocks(job_id) else trainer.home.jobs.get(job_id)
+    if not job:
+        raise not_found("fine-tuning job", job_id)
+    return job
+
+
+@router.get("/{job_id}/events")
+def list_events(trainer: Trainer, job_id: str, after: After = None, limit: Limit = 20) -> Page[JobEvent]:
+    """List what happened to a job, newest first."""
+    retrieve(trainer, job_id)
+    return page_of(trainer.home.jobs.events(job_id, after=after, limit=limit + 1), limit)
+
+
+@router.get("/{job_id}/checkpoints")
+def list_checkpoints(trainer: Trainer, job_id: str, after: After = None, limit: Limit = 10) -> Page[Checkpoint]:
+    """List the models from the ends of a job's last epochs, newest first."""
+    retrieve(trainer, job_id)
+    return page_of(trainer.home.jobs.checkpoints(job_id, after=after, limit=limit + 1), limit)
+
+
+@router.post("/{job_id}/cancel")
+def cancel(trainer: Trainer, job_id: str) -> FineTuningJob:
+    """End a job before its time."""
+    with trainer.home.rows.transaction():
+        job = trainer.home.jobs.move(job_id, status="cancelled", finished_at=now_s(), estimated_finish=None)
+        if job:
+            trainer.home.jobs.log(job_id, "cancelled", "The job was cancelled")
+    trainer.scheduler.drop(job_id)
+    return job or _refuse_ended(trainer, job_id)
+
+
+@router.post("/{job_id}/pause")
+def pause(trainer: Trainer, job_id: str) -> FineTuningJob:
+    """Let a job rest, losing at most one epoch; its status stays, as OpenAI has none for this."""
+    with trainer.home.rows.transaction():
+        job = trainer.home.jobs.move(job_id, estimated_finish=None)
+        if job:
+            trainer.home.jobs.hold(job_id)
+            trainer.home.jobs.log(job_id, new_id("paused"), "The job was paused")
+    trainer.scheduler.drop(job_id)
+    return job or _refuse_ended(trainer, job_id)
+
+
+@router.post("/{job_id}/resume")
+def resume(trainer: Trainer, job_id: str) -> FineTuningJob:
+    """Go on with a paused job."""
+    job = retrieve(trainer, job_id)
+    if job.status not in OPEN_STATUSES:
+        _refuse_ended(trainer, job_id)
+    if trainer.home.jobs.is_held(job_id):
+        trainer.home.jobs.release(job_id)
+        trainer.home.jobs.log(job_id, new_id("resumed"), "The job was resumed")
+        trainer.scheduler.look_again()
+    return job
+
+
+def _refuse_ended(trainer: Context, job_id: str) -> FineTuningJob:
+    job = retrieve(trainer, job_id)
+    raise RefusalError(400, "job_has_ended", f"Job {job_id} has already ended: {job.status}.", "id")

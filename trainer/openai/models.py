@@ -1,0 +1,48 @@
+"""`/v1/models`: what chats can be had with."""
+
+from fastapi import APIRouter
+
+from trainer.context import Context, Trainer
+from trainer.openai.errors import RefusalError
+from trainer.storage.models import base_model
+from tuneloop.openai_wire.models import Model, ModelList
+from tuneloop.openai_wire.pages import Deleted
+
+router = APIRouter(prefix="/v1/models")
+
+
+def no_such_model(model_id: str) -> RefusalError:
+    """Refuse because no model has that name."""
+    return RefusalError(404, "model_not_found", f"The model '{model_id}' does not exist.", "model")
+
+
+@router.get("")
+def list_models(trainer: Trainer) -> ModelList:
+    """List the base models and the tuned ones."""
+    return ModelList(data=[_dated(trainer, model) for model in trainer.home.models.all()])
+
+
+@router.get("/{model_id}")
+def retrieve(trainer: Trainer, model_id: str) -> Model:
+    """Look at one model."""
+    model = trainer.home.models.get(model_id)
+    if not model:
+        raise no_such_model(model_id)
+    return _dated(trainer, model)
+
+
+def _dated(trainer: Context, model: Model) -> Model:
+    """Add the day on which a model ends, where that is announced; a tuned one ends with its base."""
+    base = model.id.split(":")[1] if model.id.startswith("ft:") else model.id
+    return model.model_copy(update={"shutdown_date": trainer.options.shutdown_dates.get(base)})
+
+
+@router.delete("/{model_id}")
+def delete(trainer: Trainer, model_id: str) -> Deleted:
+    """Delete a tuned model; base models stay."""
+    if base_model(model_id):
+        raise RefusalError(403, "model_not_deletable", f"The base model '{model_id}' cannot be deleted.", "model")
+    if not trainer.home.models.remove(model_id):
+        raise no_such_model(model_id)
+    trainer.serving.forget(model_id)
+    return Deleted(id=model_id, object="model")

@@ -1,0 +1,1 @@
+"""What the trainer remembers: rows in SQLite, and files beside them."""

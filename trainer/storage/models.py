@@ -1,0 +1,64 @@
+"""Models: the base models, and the tuned ones that jobs left, each with its folder on disk."""
+
+import shutil
+from pathlib import Path
+
+from trainer.engine.artifact import Artefact
+from trainer.storage.bedrock import BEDROCK
+from trainer.storage.rows import Rows
+from tuneloop.openai_wire.models import Model
+
+OWNER = "tuneloop"
+ORGANIZATION = "local"
+BASE_MODELS = (Model(id="tuneloop-linear-1", created=1_763_596_800, owned_by=OWNER),)
+
+_KIND = "model"
+
+
+def base_model(model_id: str) -> Model | None:
+    """Return a base model."""
+    return next((model for model in BASE_MODELS if model.id == model_id), None)
+
+
+class Models:
+    """Made of the rows and the folder for the artefacts."""
+
+    def __init__(self, rows: Rows, folder: Path) -> None:
+        self._rows = rows
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def folder(self, model_id: str) -> Path:
+        """Return where a tuned model's artefact is."""
+        return self._folder / model_id.replace(":", "_")
+
+    def store(self, model_id: str, artefact: Artefact) -> None:
+        """Put a tuned model's artefact on disk; nobody sees the model before it is added."""
+        artefact.save(self.folder(model_id))
+
+    def add(self, model_id: str, *, created: int) -> None:
+        """List a tuned model whose artefact is stored."""
+        model = Model(id=model_id, created=created, owned_by=ORGANIZATION)
+        wire = BEDROCK if model_id.startswith(f"{BEDROCK}:") else ""
+        self._rows.add(_KIND, model_id, model.model_dump_json(), parent=wire)
+
+    def get(self, model_id: str) -> Model | None:
+        """Return a model, base or tuned."""
+        body = self._rows.get(_KIND, model_id)
+        return Model.model_validate_json(body) if body else base_model(model_id)
+
+    def all(self) -> tuple[Model, ...]:
+        """Return the base models, then the tuned ones of OpenAI's wire, newest first."""
+        return (*BASE_MODELS, *(Model.model_validate_json(body) for body in self._rows.newest_first(_KIND)))
+
+    def sweep(self) -> None:
+        """Remove what an interrupted store left."""
+        for unfinished in self._folder.glob(".*.unfinished"):
+            shutil.rmtree(unfinished)
+
+    def remove(self, model_id: str) -> bool:
+        """Forget a tuned model and its artefact, and say whether it was there."""
+        known = self._rows.remove(_KIND, model_id)
+        if known:
+            shutil.rmtree(self.folder(model_id), ignore_errors=True)
+        return known

@@ -1,0 +1,72 @@
+"""Uploads under way: their rows, and their parts on disk until they are put together or given up."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from trainer.storage.rows import Rows
+from tuneloop.openai_wire.uploads import Upload
+
+_KIND, _FILE_EXPIRY = "upload", "upload_file_expiry"
+_READ_BYTES = 1024 * 1024
+
+
+class Uploads:
+    """Made of the rows and the folder for the parts."""
+
+    def __init__(self, rows: Rows, folder: Path) -> None:
+        self._rows = rows
+        self._folder = folder
+
+    def add(self, upload: Upload, *, file_expires_after_s: int | None) -> None:
+        """Keep a new upload, and how long its file is to last, in seconds."""
+        with self._rows.transaction():
+            self._rows.add(_KIND, upload.id, upload.model_dump_json())
+            if file_expires_after_s is not None:
+                self._rows.add(_FILE_EXPIRY, upload.id, str(file_expires_after_s))
+
+    def get(self, upload_id: str, *, now: int) -> Upload | None:
+        """Return an upload, `expired` where its hour is over."""
+        body = self._rows.get(_KIND, upload_id)
+        if body is None:
+            return None
+        upload = Upload.model_validate_json(body)
+        is_over = upload.status == "pending" and upload.expires_at <= now
+        return upload.model_copy(update={"status": "expired"}) if is_over else upload
+
+    def file_expires_after_s(self, upload_id: str) -> int | None:
+        """Return how long an upload's file is to last, in seconds."""
+        body = self._rows.get(_FILE_EXPIRY, upload_id)
+        return int(body) if body else None
+
+    def add_part(self, upload_id: str, part_id: str, content: BinaryIO) -> None:
+        """Keep a part's bytes."""
+        folder = self._folder / upload_id
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f".{part_id}"
+        with unfinished.open("wb") as target:
+            shutil.copyfileobj(content, target, _READ_BYTES)
+        unfinished.rename(folder / part_id)
+
+    def parts_size(self, upload_id: str) -> int:
+        """Return the bytes of all parts so far."""
+        return sum(path.stat().st_size for path in (self._folder / upload_id).glob("part_*"))
+
+    def parts(self, upload_id: str, part_ids: Sequence[str]) -> list[Path] | None:
+        """Return where these parts are, None where one is missing or named twice."""
+        known = {path.name: path for path in (self._folder / upload_id).glob("part_*")}
+        whole = len(set(part_ids)) == len(part_ids) and known.keys() >= set(part_ids)
+        return [known[part_id] for part_id in part_ids] if whole else None
+
+    def end(self, upload: Upload) -> None:
+        """Keep how an upload ended, and drop its parts."""
+        self._rows.change(_KIND, upload.id, upload.model_dump_json())
+        shutil.rmtree(self._folder / upload.id, ignore_errors=True)
+
+    def sweep(self, *, now: int) -> None:
+        """Drop the parts of uploads that have expired."""
+        for folder in self._folder.glob("upload_*"):
+            upload = self.get(folder.name, now=now)
+            if not upload or upload.status != "pending":
+                shutil.rmtree(folder, ignore_errors=True)
