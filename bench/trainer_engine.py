@@ -13,24 +13,24 @@ from typing import Any
 
 import orjson
 
-from trainer.engine.examples import Example, examples_in
+from trainer.engine.examples import TrainingExample, examples_in
 from trainer.engine.linear import LinearLearner
-from trainer.engine.training import Plan, steps
+from trainer.engine.training import EpochPlan, steps
 
 STEPS_PER_EPOCH = 150
 ANSWERED = 500
 
 
-def read(path: str) -> list[Example]:
+def read(path: str) -> list[TrainingExample]:
     """The examples of a file."""
     return [example for line in Path(path).read_bytes().splitlines() for example in examples_in(orjson.loads(line))]
 
 
-def ours(train: list[Example], test: list[Example]) -> tuple[float, float, float]:
+def ours(train: list[TrainingExample], test: list[TrainingExample]) -> tuple[float, float, float]:
     """Learn and answer with the trainer's own classifier."""
     started = time.perf_counter()
     learner = LinearLearner(train, test)
-    plan = Plan(learner.auto_epochs, max(1, len(train) // STEPS_PER_EPOCH), 1.0, seed=7)
+    plan = EpochPlan(learner.auto_epochs, max(1, len(train) // STEPS_PER_EPOCH), 1.0, seed=7)
     for _ in steps(learner, plan):
         pass
     learnt = time.perf_counter() - started
@@ -38,7 +38,9 @@ def ours(train: list[Example], test: list[Example]) -> tuple[float, float, float
     return learnt, learner.score_held_out().accuracy, _milliseconds(lambda row: model.scores(row.question), test)
 
 
-def scikit_learn(train: list[Example], test: list[Example], **settings: Any) -> tuple[float, float, float]:
+def scikit_learn(
+    train: list[TrainingExample], test: list[TrainingExample], **settings: Any
+) -> tuple[float, float, float]:
     """Learn and answer with TF-IDF and stochastic gradient descent, ten epochs like ours."""
     import numpy as np  # noqa: PLC0415 - loaded with what it is compared with
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
@@ -65,7 +67,7 @@ def scikit_learn(train: list[Example], test: list[Example], **settings: Any) -> 
     )
 
 
-def _milliseconds(answer: Callable[[Example], Any], test: list[Example]) -> float:
+def _milliseconds(answer: Callable[[TrainingExample], Any], test: list[TrainingExample]) -> float:
     started = time.perf_counter()
     for row in test[:ANSWERED]:
         answer(row)

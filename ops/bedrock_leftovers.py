@@ -17,7 +17,7 @@ from tuneloop.providers.bedrock.jobs import job_name, run_in
 
 
 @dataclass(frozen=True)
-class Kept:
+class BedrockLeftovers:
     """The ARNs of a stage's running jobs and models on Bedrock, and of the deployments that have to go before those."""
 
     jobs: list[str]
@@ -35,7 +35,7 @@ class Kept:
         ]
 
 
-def kept(stage: Stage, bedrock: Any) -> Kept:
+def kept(stage: Stage, bedrock: Any) -> BedrockLeftovers:
     """What Bedrock has of a stage in the region that `bedrock` asks."""
 
     def listed(operation: str, rows: str, **query: Any) -> Iterator[dict[str, Any]]:
@@ -54,7 +54,7 @@ def kept(stage: Stage, bedrock: Any) -> Kept:
         for model in models
         for deployment in listed("list_custom_model_deployments", "modelDeploymentSummaries", modelArnEquals=model)
     ]
-    return Kept(jobs, models, served)
+    return BedrockLeftovers(jobs, models, served)
 
 
 def told_of(deployed: Deployed) -> Iterator[str]:

@@ -50,7 +50,7 @@ MOST_COUNTED = 100_000
 console = Console(highlight=False, emoji=False, soft_wrap=True)
 
 
-class Refusal(Exception):
+class CommandRefused(Exception):
     """A command that can't go on; the message says why and what to do."""
 
 
@@ -83,7 +83,7 @@ def running(command: Sequence[str], failure: str, *, env: Mapping[str, str] | No
     """Run a command with our terminal; Refusal if it fails, after what it printed itself."""
     finished = subprocess.run(list(command), env=env, cwd=cwd, check=False)  # noqa: S603 - our own commands
     if finished.returncode:
-        raise Refusal(f"{failure} (status {finished.returncode}; what it says stands above).")
+        raise CommandRefused(f"{failure} (status {finished.returncode}; what it says stands above).")
 
 
 def spoken(command: Callable[[], None]) -> int:
@@ -91,7 +91,7 @@ def spoken(command: Callable[[], None]) -> int:
     agree_on_region()
     try:
         command()
-    except (Refusal, ValueError) as error:
+    except (CommandRefused, ValueError) as error:
         why = str(error)
     except TuneloopError as error:
         why = f"{error.code}: {error.message}"

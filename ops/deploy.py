@@ -5,8 +5,8 @@ import sys
 
 from infra.stage import ROOT, Stage, read_settings, stage_named
 from ops.cdk import cdk, in_region
-from ops.console import Refusal, agreed, running, say, spoken
-from ops.deploy_checks import Check, Mark, checks
+from ops.console import CommandRefused, agreed, running, say, spoken
+from ops.deploy_checks import Check, CheckMark, checks
 from ops.layer import build, report
 from ops.stage_access import Deployed, has_key
 
@@ -20,8 +20,10 @@ def main() -> None:
     stage = stage_on_aws(arguments.stage)
     say(f"Stage {stage.name}: before anything is made", style="bold")
     notes = looked_at(stage)
-    if any(check.mark == Mark.NOTE for check in notes) and not agreed("Go on with these notes?", yes=arguments.yes):
-        raise Refusal("Nothing was made.")
+    if any(check.mark == CheckMark.NOTE for check in notes) and not agreed(
+        "Go on with these notes?", yes=arguments.yes
+    ):
+        raise CommandRefused("Nothing was made.")
     say("\nThe code", style="bold")
     say(f"  {report(build(stage.architecture))}")
     say(f"\ncdk deploy {stage.stack_name}", style="bold")
@@ -34,9 +36,9 @@ def main() -> None:
 def stage_on_aws(name: str) -> Stage:
     """The stage of that name with the settings of its file; Refusal for the local one."""
     if not name:
-        raise Refusal("Which stage? STAGE=prod, or any short name for a throw-away stage, like STAGE=try.")
+        raise CommandRefused("Which stage? STAGE=prod, or any short name for a throw-away stage, like STAGE=try.")
     if name == "local":
-        raise Refusal("The local stage lives on this machine: `make local` brings it up, Ctrl-C takes it down.")
+        raise CommandRefused("The local stage lives on this machine: `make local` brings it up, Ctrl-C takes it down.")
     return stage_named(name, read_settings(name))
 
 
@@ -45,10 +47,10 @@ def looked_at(stage: Stage) -> list[Check]:
     seen = []
     for check in checks(stage, Deployed(stage)):
         symbol, style = check.mark.value
-        say(f"  {symbol} {check.says}", style=style if check.mark != Mark.FINE else None)
+        say(f"  {symbol} {check.says}", style=style if check.mark != CheckMark.FINE else None)
         seen.append(check)
-    if any(check.mark == Mark.STOP for check in seen):
-        raise Refusal("Nothing was made: mend what is marked with ✗ first.")
+    if any(check.mark == CheckMark.STOP for check in seen):
+        raise CommandRefused("Nothing was made: mend what is marked with ✗ first.")
     return seen
 
 

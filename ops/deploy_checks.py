@@ -30,7 +30,7 @@ FEW_AT_ONCE = 50  # a new account has 10 concurrent executions in all; 1,000 are
 PROVIDER = ("provider", "provider_base_url", "base_model")  # a file sets all three or none
 
 
-class Mark(Enum):
+class CheckMark(Enum):
     """How a check went: fine, worth knowing, or a reason not to go on."""
 
     FINE = ("✓", "green")
@@ -42,7 +42,7 @@ class Mark(Enum):
 class Check:
     """One thing looked at."""
 
-    mark: Mark
+    mark: CheckMark
     says: str
 
 
@@ -53,9 +53,9 @@ def checks(stage: Stage, deployed: Deployed) -> Iterator[Check]:
     try:
         account = _account()
     except (BotoCoreError, ClientError) as error:
-        yield Check(Mark.STOP, told(error))
+        yield Check(CheckMark.STOP, told(error))
         return
-    yield Check(Mark.FINE, account)
+    yield Check(CheckMark.FINE, account)
     yield _bootstrap(stage)
     yield concurrency(_most_at_once())
     if is_in_the_way(deployed):
@@ -68,9 +68,9 @@ def checks(stage: Stage, deployed: Deployed) -> Iterator[Check]:
 
 def _python() -> Check:
     if PYTHON in LAMBDA_PYTHONS:
-        return Check(Mark.FINE, f"Python {sys.version.split()[0]}: the functions will run on Lambda's {PYTHON}")
+        return Check(CheckMark.FINE, f"Python {sys.version.split()[0]}: the functions will run on Lambda's {PYTHON}")
     return Check(
-        Mark.STOP, f"Lambda has no {PYTHON}: make the environment anew with one of {', '.join(LAMBDA_PYTHONS)}"
+        CheckMark.STOP, f"Lambda has no {PYTHON}: make the environment anew with one of {', '.join(LAMBDA_PYTHONS)}"
     )
 
 
@@ -80,14 +80,16 @@ def _node() -> Check:
     version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() if asked else "missing"  # noqa: S603 - a version
     major = version.removeprefix("v").split(".")[0]
     if not major.isdecimal() or int(major) < OLDEST_NODE:
-        return Check(Mark.STOP, f"Node is {version}; the CDK needs Node {OLDEST_NODE} or newer: https://nodejs.org")
+        return Check(
+            CheckMark.STOP, f"Node is {version}; the CDK needs Node {OLDEST_NODE} or newer: https://nodejs.org"
+        )
     if not CDK.exists():
-        return Check(Mark.STOP, "The CDK is not installed: make setup")
+        return Check(CheckMark.STOP, "The CDK is not installed: make setup")
     if int(major) < SUPPORTED_NODE:
         return Check(
-            Mark.NOTE, f"Node {version} works, but is past its end of life: use Node {SUPPORTED_NODE} or newer"
+            CheckMark.NOTE, f"Node {version} works, but is past its end of life: use Node {SUPPORTED_NODE} or newer"
         )
-    return Check(Mark.FINE, f"Node {version}")
+    return Check(CheckMark.FINE, f"Node {version}")
 
 
 def _account() -> str:
@@ -107,11 +109,13 @@ def _bootstrap(stage: Stage) -> Check:
         if error.response["Error"]["Code"] != "ParameterNotFound":
             raise
         return Check(
-            Mark.STOP, f"The CDK has not been bootstrapped in this account and region, which is done once: {mend}"
+            CheckMark.STOP, f"The CDK has not been bootstrapped in this account and region, which is done once: {mend}"
         )
     if version < OLDEST_BOOTSTRAP:
-        return Check(Mark.STOP, f"The CDK's bootstrap stack is version {version}; {OLDEST_BOOTSTRAP} is needed: {mend}")
-    return Check(Mark.FINE, f"The CDK is bootstrapped (version {version})")
+        return Check(
+            CheckMark.STOP, f"The CDK's bootstrap stack is version {version}; {OLDEST_BOOTSTRAP} is needed: {mend}"
+        )
+    return Check(CheckMark.FINE, f"The CDK is bootstrapped (version {version})")
 
 
 def _assets(bucket: str) -> Check:
@@ -119,8 +123,8 @@ def _assets(bucket: str) -> Check:
         boto3.client("s3").head_bucket(Bucket=bucket)
     except ClientError:
         says = "Without bootstrap roles the CDK still needs a bucket for code"
-        return Check(Mark.STOP, f"{says}: aws s3 mb s3://{bucket} --region {boto3.Session().region_name}")
-    return Check(Mark.FINE, f"The CDK acts with your own credentials, its code in {bucket}")
+        return Check(CheckMark.STOP, f"{says}: aws s3 mb s3://{bucket} --region {boto3.Session().region_name}")
+    return Check(CheckMark.FINE, f"The CDK acts with your own credentials, its code in {bucket}")
 
 
 def _most_at_once() -> int | None:
@@ -134,18 +138,18 @@ def _most_at_once() -> int | None:
 def concurrency(limit: int | None) -> Check:
     """What it means that the account's functions may run this many at once; None where that can't be read."""
     if limit is None:
-        return Check(Mark.FINE, "How many functions may run at once in this account could not be read")
+        return Check(CheckMark.FINE, "How many functions may run at once in this account could not be read")
     if limit < FEW_AT_ONCE:
         says = f"Lambda runs at most {limit} functions at once in this account and region, and answers 503 above that"
         ask = "ask for more in Service Quotas (Lambda, Concurrent executions) before users come"
-        return Check(Mark.NOTE, f"{says}: {ask}")
-    return Check(Mark.FINE, f"Lambda runs up to {limit:,} functions at once in this account and region")
+        return Check(CheckMark.NOTE, f"{says}: {ask}")
+    return Check(CheckMark.FINE, f"Lambda runs up to {limit:,} functions at once in this account and region")
 
 
 def _broken(deployed: Deployed) -> Check:
     status = (deployed.found or {}).get("StackStatus")
     says = f"{deployed.stage.stack_name} is {status}: its first deploy failed, and what is left of it is protected"
-    return Check(Mark.STOP, f"{says}. Nothing of yours is in it; remove it, then deploy again:{way_out(deployed)}")
+    return Check(CheckMark.STOP, f"{says}. Nothing of yours is in it; remove it, then deploy again:{way_out(deployed)}")
 
 
 def _settings(stage: Stage, deployed: Deployed) -> Iterator[Check]:
@@ -155,16 +159,16 @@ def _settings(stage: Stage, deployed: Deployed) -> Iterator[Check]:
     file = settings_file(stage.name)
     if not before:
         where = stage.provider_base_url or "this account and region"
-        yield Check(Mark.FINE, f"Provider {stage.provider} at {where}, base model {stage.base_model}")
+        yield Check(CheckMark.FINE, f"Provider {stage.provider} at {where}, base model {stage.base_model}")
         return
     changes = ", ".join(f"{name} {_shown(value)} -> {_shown(wanted[name])}" for name, value in before.items())
     if file.is_file():
-        yield Check(Mark.NOTE, f"{file.name} changes the deployed stage: {changes}")
+        yield Check(CheckMark.NOTE, f"{file.name} changes the deployed stage: {changes}")
     else:
         whole = {name: had[name] for name in had if name in before or (name in PROVIDER and "provider" in before)}
         whole |= {name: without_user(value) for name, value in whole.items() if isinstance(value, str)}
         says = f"The deployed stage has settings that this deploy would lose: {changes}"
-        yield Check(Mark.STOP, f"{says}. Keep them in {file}: {json.dumps(whole)}")
+        yield Check(CheckMark.STOP, f"{says}. Keep them in {file}: {json.dumps(whole)}")
 
 
 def _shown(value: object) -> str:
@@ -173,12 +177,14 @@ def _shown(value: object) -> str:
 
 def _key(stage: Stage) -> Check:
     if not stage.needs_key:
-        return Check(Mark.FINE, "Bedrock goes by the account's own roles: no key is needed")
+        return Check(CheckMark.FINE, "Bedrock goes by the account's own roles: no key is needed")
     kind = has_key(stage)
     if kind == "SecureString":
-        return Check(Mark.FINE, f"The provider's key is in {stage.key_parameter}")
+        return Check(CheckMark.FINE, f"The provider's key is in {stage.key_parameter}")
     what = "is missing" if kind is None else f"is a {kind}, not a SecureString"
-    return Check(Mark.NOTE, f"The provider's key {what} ({stage.key_parameter}): make provider-key STAGE={stage.name}")
+    return Check(
+        CheckMark.NOTE, f"The provider's key {what} ({stage.key_parameter}): make provider-key STAGE={stage.name}"
+    )
 
 
 def bedrock(stage: Stage, region: str) -> Iterator[Check]:
@@ -189,11 +195,11 @@ def bedrock(stage: Stage, region: str) -> Iterator[Check]:
     if can.regions and region not in can.regions and not can.why_not:
         says = f"Bedrock trains {stage.base_model} in {' or '.join(can.regions)}, and this deploy goes to {region}"
         instead = f"or choose another provider in {settings_file(stage.name)} (docs/deploy.md, step 0)"
-        yield Check(Mark.STOP, f"{says}: export AWS_REGION={can.regions[0]}, {instead}")
+        yield Check(CheckMark.STOP, f"{says}: export AWS_REGION={can.regions[0]}, {instead}")
     elif refusal := can.refusal(can.methods[0], {}, region):
-        yield Check(Mark.STOP, f"{stage.base_model} can't be trained here: {refusal.message}")
+        yield Check(CheckMark.STOP, f"{stage.base_model} can't be trained here: {refusal.message}")
     else:
-        yield Check(Mark.FINE, f"Bedrock trains {stage.base_model} in {region} and serves it by the token")
+        yield Check(CheckMark.FINE, f"Bedrock trains {stage.base_model} in {region} and serves it by the token")
 
 
 def closing(stage: Stage, today: date) -> Iterator[Check]:
@@ -203,15 +209,15 @@ def closing(stage: Stage, today: date) -> Iterator[Check]:
     if last and today >= last:
         says = f"{stage.provider} has closed fine-tuning: since {last} it takes no jobs from anybody"
         yield Check(
-            Mark.STOP, f"{says}. Choose another provider in {settings_file(stage.name)} (docs/deploy.md, step 0)"
+            CheckMark.STOP, f"{says}. Choose another provider in {settings_file(stage.name)} (docs/deploy.md, step 0)"
         )
     elif last:
         says = (
             f"{stage.provider} is closing fine-tuning: from {last} it takes no jobs from anybody, and already none from"
         )
-        yield Check(Mark.NOTE, f"{says} accounts that never fine-tuned there (docs/deploy.md, Providers)")
+        yield Check(CheckMark.NOTE, f"{says} accounts that never fine-tuned there (docs/deploy.md, Providers)")
     if price is None:
         says = f"No price is known for {stage.base_model} at {stage.provider}: every run will wait for a confirmation"
-        yield Check(Mark.NOTE, says)
+        yield Check(CheckMark.NOTE, says)
     elif price.shutdown_date:
-        yield Check(Mark.NOTE, f"{stage.base_model} and what is trained on it shut down on {price.shutdown_date}")
+        yield Check(CheckMark.NOTE, f"{stage.base_model} and what is trained on it shut down on {price.shutdown_date}")

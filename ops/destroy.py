@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from infra.stage import ROOT, Stage
 from ops.bedrock_leftovers import told_of
 from ops.cdk import cdk, in_region
-from ops.console import MOST_COUNTED, Refusal, ask, counted, running, say, spoken
+from ops.console import MOST_COUNTED, CommandRefused, ask, counted, running, say, spoken
 from ops.deploy import stage_on_aws
 from ops.pause import forget
 from ops.stage_access import Deployed, has_key
@@ -52,7 +52,7 @@ def destroy(stage: Stage, *, confirm: str, with_key: bool) -> None:
         for line in losses(deployed):
             say(f"  {line}")
         if (confirm or ask(f"Type {stage.name} to go on:")) != stage.name:
-            raise Refusal("Nothing was removed: the stage's name was not typed (or given as CONFIRM=name).")
+            raise CommandRefused("Nothing was removed: the stage's name was not typed (or given as CONFIRM=name).")
         _remove(deployed)
         say(f"Stack {stage.stack_name} is gone, with its functions, queues, table, bucket and logs.")
     for line in _leftovers(stage, with_key=with_key):
@@ -65,14 +65,14 @@ def refuse_to_lose_data(deployed: Deployed) -> None:
     if not stage.keeps_data and not (found or {}).get("EnableTerminationProtection"):
         return
     if found is None:
-        raise Refusal(f"There is no stack {stage.stack_name} in this account and region: nothing to take down.")
+        raise CommandRefused(f"There is no stack {stage.stack_name} in this account and region: nothing to take down.")
     # By the stack's own list: one that failed has no outputs, and what it keeps stands in the list all the same.
     kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
     table, bucket = (next(iter(deployed.resources(kind)), "(there is none)") for kind in kinds)
     lines = [BY_HAND.format(stage=stage.name, stack=stage.stack_name, table=table, bucket=bucket)]
     if stage.needs_key:
         lines.append(BY_HAND_KEY.format(key=stage.key_parameter))
-    raise Refusal("\n".join([*lines, *(f"  {line}" for line in told_of(deployed))]))
+    raise CommandRefused("\n".join([*lines, *(f"  {line}" for line in told_of(deployed))]))
 
 
 def losses(deployed: Deployed) -> Iterator[str]:
@@ -114,7 +114,9 @@ def empty(s3: Any, bucket: str) -> int:
         while batch := _listed(s3.list_object_versions(Bucket=bucket, MaxKeys=AT_ONCE)):
             answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
             if errors := answer.get("Errors"):
-                raise Refusal(f"{len(errors)} objects of {bucket} can't be deleted: {errors[0]['Code']}. Run it again.")
+                raise CommandRefused(
+                    f"{len(errors)} objects of {bucket} can't be deleted: {errors[0]['Code']}. Run it again."
+                )
             gone += len(batch)
     return gone
 
@@ -141,7 +143,7 @@ def _remove(deployed: Deployed) -> None:
             say(f"Emptied bucket {bucket}: {counted(empty(deployed.client('s3'), bucket), 'object version')}")
         try:
             running([*command, "--force"], "cdk destroy failed", env=in_region())
-        except Refusal:
+        except CommandRefused:
             if attempt == TRIES:
                 raise
             say("Once more, as something was put into the bucket meanwhile or was not let go yet.")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.stage import ARCHITECTURES, PYTHON, ROOT, built_code
-from ops.console import Refusal, running, say
+from ops.console import CommandRefused, running, say
 
 LOCK = ROOT / "requirements" / "layer.txt"
 OWN = ROOT / "shared" / "tuneloop"
@@ -94,7 +94,7 @@ def checked(built: Built) -> Built:
     packages = {path.name: size_of(path) for path in (built.root / "libraries" / "python").iterdir() if path.is_dir()}
     largest = sorted(packages, key=lambda name: -packages[name])[:5]
     most = ", ".join(f"{name} {mib(packages[name])}" for name in largest)
-    raise Refusal(
+    raise CommandRefused(
         f"The layers and the largest function are {mib(built.total)} unzipped; Lambda takes {mib(MOST_BYTES)}. "
         f"Most room takes: {most}."
     )

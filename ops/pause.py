@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel
 
 from infra.functions import FUNCTIONS
-from ops.console import Refusal, say, spoken
+from ops.console import CommandRefused, say, spoken
 from ops.deploy import stage_on_aws
 from ops.stage_access import Deployed
 
@@ -145,7 +145,7 @@ def _switch(deployed: Deployed, readers: set[str], *, on: bool) -> None:
     for reader in sorted(readers):
         with _unless_gone(reader):
             if (state := _settled(deployed, reader)) != wanted:
-                raise Refusal(f"Reader {reader} is {state}, not {wanted}. Run it again.")
+                raise CommandRefused(f"Reader {reader} is {state}, not {wanted}. Run it again.")
 
 
 def _settled(deployed: Deployed, reader: str) -> str:

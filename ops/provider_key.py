@@ -7,7 +7,7 @@ import sys
 import boto3
 
 from infra.stage import Stage, settings_file
-from ops.console import Refusal, say, spoken
+from ops.console import CommandRefused, say, spoken
 from ops.deploy import stage_on_aws
 from ops.stage_access import caller_identity, has_key
 
@@ -41,7 +41,7 @@ def read_key(stage: Stage) -> str:
     given = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline()
     key = given.strip()
     if not key or not key.isascii() or not key.isprintable() or " " in key or len(key) > LONGEST:
-        raise Refusal("That is no API key: one word of printable characters was expected. Nothing was stored.")
+        raise CommandRefused("That is no API key: one word of printable characters was expected. Nothing was stored.")
     return key
 
 

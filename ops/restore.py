@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ops.console import Refusal, ask, counted, say, spoken
+from ops.console import CommandRefused, ask, counted, say, spoken
 from ops.deploy import stage_on_aws
 from ops.pause import LONGEST_S, is_still, read, running
 from ops.restore_rows import Row, becomes
@@ -30,7 +30,7 @@ MEANS = """What was collected, trained, decided and counted since that moment is
     hours, and are not known to the table any more, are read again once the loop goes on: delete what is not wanted."""
 
 
-class Change(NamedTuple):
+class RowChange(NamedTuple):
     """A row to put, or the key of one to delete."""
 
     put: Row | None
@@ -61,13 +61,13 @@ def restore(deployed: Deployed, source: str, *, confirm: str) -> None:
     say(f"  {counted(todo['put'], 'row')} to put, {counted(todo['deleted'], 'row')} to delete")
     say(MEANS)
     if (confirm or ask(f"Type {name} to go on:")) != name:
-        raise Refusal("Nothing was changed: the stage's name was not typed (or given as CONFIRM=name).")
+        raise CommandRefused("Nothing was changed: the stage's name was not typed (or given as CONFIRM=name).")
     write(client, table, changes(client, source, table))
     say(f"Table {table} is set back. Let the loop go on, then delete the restored table, which costs what it holds:")
     say(f"  make start STAGE={name}\n  aws dynamodb delete-table --table-name {source}")
 
 
-def changes(client: Any, source: str, table: str) -> Iterator[Change]:
+def changes(client: Any, source: str, table: str) -> Iterator[RowChange]:
     """What has to be written to `table` for it to be what `source` holds."""
     for then in _pages(client, source):
         now = _rows(client, table, then.values())
@@ -80,7 +80,7 @@ def changes(client: Any, source: str, table: str) -> Iterator[Change]:
                 yield from _change(None, row)
 
 
-def write(client: Any, table: str, todo: Iterable[Change]) -> None:
+def write(client: Any, table: str, todo: Iterable[RowChange]) -> None:
     """Put and delete in batches; what DynamoDB leaves for later is sent again, ever more slowly."""
     left = iter(todo)
     while batch := list(islice(left, WRITTEN_AT_ONCE)):
@@ -94,13 +94,13 @@ def write(client: Any, table: str, todo: Iterable[Change]) -> None:
                 break
             time.sleep(pause_s)
         else:
-            raise Refusal(f"DynamoDB takes no more rows for {table} now. Run it again: it goes on where it was.")
+            raise CommandRefused(f"DynamoDB takes no more rows for {table} now. Run it again: it goes on where it was.")
 
 
-def _change(then: Row | None, now: Row | None) -> Iterator[Change]:
+def _change(then: Row | None, now: Row | None) -> Iterator[RowChange]:
     wanted, found = becomes(then, now), then or now or {}
     if wanted != now:
-        yield Change(wanted, _key(found))
+        yield RowChange(wanted, _key(found))
 
 
 def _pages(client: Any, table: str) -> Iterator[dict[tuple[str, str], Row]]:
@@ -124,7 +124,7 @@ def _read(client: Any, table: str, wanted: Sequence[Row]) -> Iterator[Row]:
         if not (wanted := answer["UnprocessedKeys"].get(table, {}).get("Keys", [])):
             return
         time.sleep(pause_s)
-    raise Refusal(f"DynamoDB does not give all rows of {table} now. Run it again.")
+    raise CommandRefused(f"DynamoDB does not give all rows of {table} now. Run it again.")
 
 
 def _pauses() -> Iterator[float]:
@@ -141,24 +141,28 @@ def _at(row: Row) -> tuple[str, str]:
 
 def _refuse_another_kind(client: Any, source: str, table: str) -> None:
     if not source or source == table:
-        raise Refusal(f"From which table? FROM={table}-restored, the one that was restored beside {table}.")
+        raise CommandRefused(f"From which table? FROM={table}-restored, the one that was restored beside {table}.")
     try:
         found = client.describe_table(TableName=source)["Table"]
     except client.exceptions.ResourceNotFoundException:
-        raise Refusal(f"There is no table {source} in this account and region.") from None
+        raise CommandRefused(f"There is no table {source} in this account and region.") from None
     if found["TableStatus"] != "ACTIVE":
-        raise Refusal(f"Table {source} is {found['TableStatus']}: wait until it is ACTIVE.")
+        raise CommandRefused(f"Table {source} is {found['TableStatus']}: wait until it is ACTIVE.")
     if [each["AttributeName"] for each in found["KeySchema"]] != ["pk", "sk"]:
-        raise Refusal(f"Table {source} is not one of Tuneloop's: its key is not pk and sk.")
+        raise CommandRefused(f"Table {source} is not one of Tuneloop's: its key is not pk and sk.")
 
 
 def _refuse_a_running_loop(deployed: Deployed) -> None:
     name, halted = deployed.stage.name, read(deployed)
     if halted is None or halted.since is None or not is_still(running(deployed)):
-        raise Refusal(f"Stage {name} is running, and would write while its table is set back: make stop STAGE={name}")
+        raise CommandRefused(
+            f"Stage {name} is running, and would write while its table is set back: make stop STAGE={name}"
+        )
     over = halted.since + timedelta(seconds=LONGEST_S)
     if datetime.now(UTC) < over:
-        raise Refusal(f"A function that was running when {name} was stopped may write until {over:%H:%M} UTC: wait.")
+        raise CommandRefused(
+            f"A function that was running when {name} was stopped may write until {over:%H:%M} UTC: wait."
+        )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 from tuneloop.domain.serving.models import Deployment
 from tuneloop.store import keys
 from tuneloop.store.items import from_item, to_item
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 Row = dict[str, Any]  # as DynamoDB has it: {"pk": {"S": "..."}, ...}
 PROGRESS = ("exported_revision", "settled_revision", "wanted_revision")
@@ -73,7 +73,7 @@ def _of_a_new_model(sk: str, now: Row) -> Row | None:
     found = from_item(now)
     changed_at = datetime.fromisoformat(found["changed_at"])
     fresh = Deployment(tenant=found["tenant"], model=found["model"], changed_at=changed_at)
-    item: Row = Save(keys.deployment(fresh.tenant, fresh.model), fresh).action("")["Put"]["Item"]
+    item: Row = ConditionalPut(keys.deployment(fresh.tenant, fresh.model), fresh).action("")["Put"]["Item"]
     return item
 
 

@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, NoRegionError
 
 from infra.stage import Stage
-from ops.console import Refusal
+from ops.console import CommandRefused
 
 GONE = {"DELETE_COMPLETE"}
 PATIENCE = Config(read_timeout=910)  # a function that is called for its answer may take its 15 minutes
@@ -50,7 +50,7 @@ class Deployed:
         try:
             return self.outputs[name]
         except KeyError:
-            raise Refusal(
+            raise CommandRefused(
                 f"Stage {self.stage.name} is not deployed here (stack {self.stage.stack_name} has no output {name}): "
                 f"make deploy STAGE={self.stage.name}"
             ) from None

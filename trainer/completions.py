@@ -5,13 +5,13 @@ from functools import lru_cache
 from threading import Lock
 
 from trainer.engine.examples import Reply
-from trainer.engine.model import Model
+from trainer.engine.model import AnsweringModel
 from trainer.engine.selection import load_model
 from trainer.engine.text import Turn
 from trainer.engine.tokens import cut_to, tokens_in, tokens_in_turns
 from trainer.engine.untrained import UntrainedModel
 from trainer.ids import new_id, now_s
-from trainer.storage.models import Models, base_model
+from trainer.storage.models import ModelStore, base_model
 from tuneloop.openai_wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice
 from tuneloop.openai_wire.usage import CompletionUsage
 
@@ -21,13 +21,13 @@ MOST_LOADED = 8
 class Serving:
     """Answers with any model that is listed; keeps the 8 models used last in memory."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: ModelStore) -> None:
         self._models = models
         self._untrained = UntrainedModel()
-        self._loaded: OrderedDict[str, Model] = OrderedDict()
+        self._loaded: OrderedDict[str, AnsweringModel] = OrderedDict()
         self._lock = Lock()
 
-    def loaded(self, model_id: str) -> Model | None:
+    def loaded(self, model_id: str) -> AnsweringModel | None:
         """Return a model if it is in memory."""
         if base_model(model_id):
             return self._untrained
@@ -36,7 +36,7 @@ class Serving:
                 self._loaded.move_to_end(model_id)
             return self._loaded.get(model_id)
 
-    def load(self, model_id: str) -> Model | None:
+    def load(self, model_id: str) -> AnsweringModel | None:
         """Return a model from disk, None where none of that name is listed."""
         if not self._models.get(model_id):
             return None
@@ -53,7 +53,7 @@ class Serving:
             self._loaded.pop(model_id, None)
 
 
-def complete(model: Model, request: ChatRequest) -> ChatCompletion:
+def complete(model: AnsweringModel, request: ChatRequest) -> ChatCompletion:
     """Answer a request."""
     turns = [Turn(message.role, message.text) for message in request.messages]
     message, finish_reason, written = _said(model.answer(turns), request.answer_token_limit)

@@ -30,7 +30,7 @@ from tuneloop.domain.exports.splits import folded_prompt
 from tuneloop.store.objects.bucket import Objects, Packing
 from tuneloop.store.objects.stored_lines import line_of, read_line
 from tuneloop.store.repositories.contents import Contents
-from tuneloop.validation.minhash import likeness_of
+from tuneloop.validation.minhash import minhash_signature
 
 EXAMPLES = 200_000
 TRIES = 4
@@ -129,7 +129,7 @@ def _collected(count: int) -> tuple[list[str], list[bytes]]:
 
 def _sketch(prompts: list[str]) -> None:
     for prompt in prompts:
-        likeness_of(prompt)
+        minhash_signature(prompt)
 
 
 def _without_likeness(line: bytes) -> bytes:

@@ -20,12 +20,12 @@ from moto import mock_aws
 
 from bench.data.exporting import Folder
 from bench.data.lines import chat_lines
-from review_examples.list_examples import Page, find_examples
+from review_examples.list_examples import ExamplePage, find_examples
 from review_examples.review import Reviewing, Wish
 from tuneloop.domain.chat.examples import Example, read_example
 from tuneloop.domain.core.limits import SEGMENT_BYTES
 from tuneloop.domain.datasets.datasets import Dataset, OnDrop, Segment
-from tuneloop.domain.datasets.example_filter import Wanted
+from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import Status
 from tuneloop.store.dynamodb import Table
 from tuneloop.store.objects.bucket import Objects, Packing
@@ -40,15 +40,15 @@ REVIEWED = 1_000
 TRIES = 5
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TENANT, NAME = "bench", "chat"
-WANTED = Wanted(category="category 3", min_quality=0.5, max_quality=0.9, text="Refund")
+WANTED = ExampleFilter(category="category 3", min_quality=0.5, max_quality=0.9, text="Refund")
 FILTERS = {
-    "none": Wanted(),
-    "status=approved": Wanted(status=Status.APPROVED),
-    "category": Wanted(category="category 3"),
-    "min_quality": Wanted(min_quality=0.5),
-    "text that one example says": Wanted(text="Regama 77477-172"),
-    "text that half of them say": Wanted(text="which"),
-    "text beyond ASCII": Wanted(text="Überweisung"),
+    "none": ExampleFilter(),
+    "status=approved": ExampleFilter(status=Status.APPROVED),
+    "category": ExampleFilter(category="category 3"),
+    "min_quality": ExampleFilter(min_quality=0.5),
+    "text that one example says": ExampleFilter(text="Regama 77477-172"),
+    "text that half of them say": ExampleFilter(text="which"),
+    "text beyond ASCII": ExampleFilter(text="Überweisung"),
 }
 
 
@@ -59,7 +59,7 @@ def figures(examples: int = EXAMPLES) -> dict[str, Any]:
         stage.collect(examples)
         stage.review()
         page_s, page = _seconds(lambda: stage.page(WANTED))
-        text_s, _ = _seconds(lambda: stage.page(Wanted(text="Refund")))
+        text_s, _ = _seconds(lambda: stage.page(ExampleFilter(text="Refund")))
         next_s, _ = _seconds(lambda: stage.page(WANTED, page.cursor))
         by_filter = _by_filter(stage)
     return {
@@ -124,12 +124,12 @@ class _Stage:
     def review(self) -> None:
         """Approve a thousand."""
         revision = self.datasets.get(TENANT, NAME).revision
-        with self.contents.found(TENANT, NAME, revision, Wanted()) as found:
+        with self.contents.found(TENANT, NAME, revision, ExampleFilter()) as found:
             wishes = [Wish(each.id, 0, Status.APPROVED) for each, _ in zip(found, range(REVIEWED), strict=False)]
         stores: Any = {"datasets": self.datasets, "contents": self.contents, "reviews": self.reviews}
         Reviewing(TENANT, NAME, "bench", NOW, **stores).decide(wishes)
 
-    def page(self, wanted: Wanted, cursor: str | None = None) -> Page:
+    def page(self, wanted: ExampleFilter, cursor: str | None = None) -> ExamplePage:
         """A page of twenty."""
         return find_examples(TENANT, NAME, wanted, 20, cursor, datasets=self.datasets, contents=self.contents)
 

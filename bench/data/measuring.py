@@ -156,9 +156,9 @@ def mismatches(path: Path) -> dict[str, Any]:
     wrong = lines = 0
     with path.open("rb") as raw:
         for number, line in enumerate(split_lines(chunks(raw), LINE_BYTES), start=1):
-            found = line_checks.inspected(line, number)
+            found = line_checks.check_line(line, number)
             example = read_record(record_of(line, number))
-            if isinstance(found, line_checks.Inspected) and isinstance(example, Example):
+            if isinstance(found, line_checks.CheckedLine) and isinstance(example, Example):
                 lines += 1
                 wrong += found.tokens != reference(example.content, lambda text: len(encoding.encode_ordinary(text)))
     return {"mismatches": wrong, "lines": lines}
@@ -192,7 +192,7 @@ def stages(path: Path) -> dict[str, Any]:
 
     reading, parsing = micros(read), micros(lambda: deque(map(parsed, sample), 0))
     tokenising = micros(lambda: deque(map(encode_all, sample), 0)) - parsing
-    inspecting = micros(lambda: deque(map(line_checks.inspected, sample, range(SAMPLED)), 0))
+    inspecting = micros(lambda: deque(map(line_checks.check_line, sample, range(SAMPLED)), 0))
     everything = micros(lambda: findings_of(Task(part)))
     part.unlink()
     found = {

@@ -6,7 +6,7 @@ who finds what he left. A version is announced as ready in the write that makes 
 
 from datetime import datetime, timedelta
 
-from check_status.surplus_deployments import remove, take_over
+from check_status.surplus_deployments import delete_deployment, take_over_oldest
 from check_status.verify import verify
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.serving.hosting import (
@@ -22,7 +22,7 @@ from tuneloop.domain.serving.models import Version, VersionStatus
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.port import QUOTA_REACHED, Hosted, Hosting
 from tuneloop.providers.registry import Providers
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.repositories.models import Models
 
 OVERDUE_AFTER = timedelta(days=1)
@@ -36,7 +36,7 @@ def host_open(*, stage: str, providers: Providers, models: Models, now: datetime
     """
     unfinished = list(models.open_versions())
     count("RunsOverdue", sum(_is_overdue(version, now) for version in unfinished))
-    each(
+    for_each(
         unfinished,
         lambda version: step(version, stage=stage, providers=providers, models=models, now=now),
     )
@@ -68,7 +68,7 @@ def step(
         hosting = providers.named(version.provider).hosting
         name = deployment_name(stage, version.tenant, version.model, version.number)
         if version.status == VersionStatus.RETIRED:
-            return remove(version, name, hosting, models, now)
+            return delete_deployment(version, name, hosting, models, now)
         return _deploy(version, name, hosting, models, now)
     except Stale:
         return models.version(version.tenant, version.model, version.number)
@@ -84,7 +84,7 @@ def _deploy(version: Version, name: str, hosting: Hosting | None, models: Models
         hosted = _asked_for(version, name, hosting)
     except ProviderRefused as error:
         if error.code == QUOTA_REACHED:
-            return take_over(version, models, now) or _waits(version, FULL, models, now)
+            return take_over_oldest(version, models, now) or _waits(version, FULL, models, now)
         return _failed(version, error.code, error.message, models, now)
     if hosted.status == VersionStatus.READY:
         return _is_ready(version, hosted.id, models, now)

@@ -5,14 +5,14 @@ from functools import partial
 
 from check_status.deployments import host_open, step
 from check_status.openai_jobs_routes import api
-from check_status.orphan_jobs import Strays, survey
+from check_status.orphan_jobs import OrphanJobs, survey
 from check_status.routes import refreshed
 from check_status.sunset import Sunsets
 from check_status.sweep import sweep
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import VersionVerificationRequested
 from tuneloop.domain.training.providers import BEDROCK
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.runtime.entry_point import Function
 
 handler = Function("check-status", api)
@@ -21,7 +21,7 @@ handler = Function("check-status", api)
 @handler.on("every-5-minutes")
 def on_schedule() -> None:
     """Ask the providers about all open runs, then take their versions a step towards being served."""
-    each((_look_at_runs, _host_versions), lambda work: work())
+    for_each((_look_at_runs, _host_versions), lambda work: work())
 
 
 @handler.on("VersionVerificationRequested")
@@ -37,11 +37,11 @@ def on_day() -> None:
     now = utc_now()
     sunsets = Sunsets(app.tenants, app.models, app.exports, app.provider_rows, now)
     survey_strays = partial(survey, providers=app.providers, strays=_strays(now))
-    each((survey_strays, partial(sunsets.look, app.providers)), lambda work: work())
+    for_each((survey_strays, partial(sunsets.look, app.providers)), lambda work: work())
 
 
-def _strays(now: datetime) -> Strays:
-    return Strays(app.settings.origin, app.tenants, app.datasets, app.exports, app.models, app.runs, now)
+def _strays(now: datetime) -> OrphanJobs:
+    return OrphanJobs(app.settings.origin, app.tenants, app.datasets, app.exports, app.models, app.runs, now)
 
 
 @handler.on("job")

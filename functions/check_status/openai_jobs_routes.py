@@ -7,7 +7,7 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from check_status.refresh import ASKING_S, reported
+from check_status.refresh import ASKING_S, fetch_events
 from check_status.routes import api, refreshed
 from tuneloop.api.job_view import Job, checkpoints_of, events_of, job_of, page_of
 from tuneloop.api.router import Limit, Name
@@ -32,7 +32,9 @@ def list_fine_tuning_events(job: Name, limit: Limit = 20, after: After = None) -
     """What happened to a job, newest first: the latest hundred events of its provider, and what it waits for here."""
     run = app.runs.get(api.tenant, job)
     asking_s = min(ASKING_S, app.remaining_s)
-    theirs = reported(run.provider_job_id, app.providers.named(run.provider), asking_s) if run.provider_job_id else []
+    theirs = (
+        fetch_events(run.provider_job_id, app.providers.named(run.provider), asking_s) if run.provider_job_id else []
+    )
     return page_of(events_of(run, theirs), after, limit)
 
 

@@ -20,7 +20,7 @@ from tuneloop.observability import count, log_failure, logger
 from tuneloop.providers.catalog import price_of
 from tuneloop.providers.port import Provider
 from tuneloop.providers.registry import Providers
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.models import Models
@@ -33,7 +33,7 @@ ADOPTED = "Its row was lost and made again from what its job carries: what was c
 
 
 @dataclass(frozen=True)
-class Strays:
+class OrphanJobs:
     """What a stage does with the strays at its providers."""
 
     stage: str
@@ -117,17 +117,17 @@ class Strays:
         raise Stale(f"Run {run.id} is changing too fast to record its other job; try again.")
 
 
-def survey(*, providers: Providers, strays: Strays) -> None:
+def survey(*, providers: Providers, strays: OrphanJobs) -> None:
     """Look through the whole list of every provider, jobs that have ended too, whether a run is open there or not."""
 
     def look(name: str) -> None:
         provider = providers.named(name)
         try:
-            each(provider.jobs(), lambda job: strays.take(job, provider))
+            for_each(provider.jobs(), lambda job: strays.take(job, provider))
         except ProviderUnavailable as error:  # tomorrow is soon enough
             log_failure(error)
 
-    each(providers.names(), look)
+    for_each(providers.names(), look)
 
 
 def _run_of(origin: JobOrigin, job: ProviderJob, provider: Provider, now: datetime) -> ControlledRun | None:

@@ -13,7 +13,7 @@ from tuneloop.domain.training.budgets import costed
 from tuneloop.domain.training.capabilities import Capabilities
 from tuneloop.domain.training.costs import billable_of
 from tuneloop.domain.training.jobs import ProviderJob, RunEvent
-from tuneloop.domain.training.run_progress import learnt, listened
+from tuneloop.domain.training.run_progress import with_epoch_losses, with_heartbeat
 from tuneloop.domain.training.runs import (
     AT_PROVIDER,
     TERMINAL,
@@ -69,9 +69,9 @@ def refresh(
         if error.code == JOB_NOT_FOUND:
             return _store(run, lambda run: miss_job(run, now), runs, models, exports, now)
         return wait(run, error.message, runs=runs, models=models, exports=exports, now=now)
-    news = heard(job.id, provider, until - monotonic(), whole=job.status in TERMINAL)
+    news = events_or_none(job.id, provider, until - monotonic(), whole=job.status in TERMINAL)
     can = provider.capabilities(run.base_model)
-    return record(run, job, news, can=can, runs=runs, models=models, exports=exports, now=now)
+    return store_job_status(run, job, news, can=can, runs=runs, models=models, exports=exports, now=now)
 
 
 def wait(
@@ -81,7 +81,7 @@ def wait(
     return _store(run, lambda run: run.waiting(what, now, checked_at=now), runs, models, exports, now)
 
 
-def reported(job_id: str, provider: Provider, asking_s: float = ASKING_S, *, whole: bool = False) -> list[RunEvent]:
+def fetch_events(job_id: str, provider: Provider, asking_s: float = ASKING_S, *, whole: bool = False) -> list[RunEvent]:
     """The provider's latest events of a job, or the whole of them.
 
     None where it keeps none, which is no reason to leave a run open.
@@ -92,15 +92,17 @@ def reported(job_id: str, provider: Provider, asking_s: float = ASKING_S, *, who
         return []
 
 
-def heard(job_id: str, provider: Provider, asking_s: float = ASKING_S, *, whole: bool = False) -> list[RunEvent]:
+def events_or_none(
+    job_id: str, provider: Provider, asking_s: float = ASKING_S, *, whole: bool = False
+) -> list[RunEvent]:
     """Fetch a job's events; none if they can't be had now, as the job's own status is still worth storing."""
     try:
-        return reported(job_id, provider, asking_s, whole=whole)
+        return fetch_events(job_id, provider, asking_s, whole=whole)
     except ProviderUnavailable:
         return []
 
 
-def record(
+def store_job_status(
     run: ControlledRun,
     job: ProviderJob,
     news: list[RunEvent],
@@ -114,7 +116,9 @@ def record(
     """Store what a provider said about a run; of several that do so at once, one writes and the others read."""
 
     def told(run: ControlledRun) -> ControlledRun:
-        return listened(run, learnt(merge_job(merge_events(run, news), job, now), news, job.n_epochs), now)
+        return with_heartbeat(
+            run, with_epoch_losses(merge_job(merge_events(run, news), job, now), news, job.n_epochs), now
+        )
 
     return _store(run, told, runs, models, exports, now, can)
 

@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from check_status.deployments import step
-from check_status.refresh import ASKING_S, refresh, reported, wait
-from check_status.webhook_secrets import Secrets
+from check_status.refresh import ASKING_S, fetch_events, refresh, wait
+from check_status.webhook_secrets import WebhookSecrets
 from tuneloop.api.router import Api, Name
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
@@ -17,7 +17,7 @@ from tuneloop.domain.training.runs import AT_PROVIDER, ControlledRun, TrainingRu
 from tuneloop.domain.training.webhooks import check_signature, check_time, job_in, raw_body
 
 api = Api(app)
-secrets = Secrets(
+secrets = WebhookSecrets(
     lambda: app.known_providers, lambda provider: app.secret(webhook_parameter(app.settings.stage, provider))
 )
 
@@ -45,7 +45,7 @@ def list_training_run_events(run: Name) -> RunEvents:
     if not found.provider_job_id:
         return RunEvents(data=[])
     return RunEvents(
-        data=reported(found.provider_job_id, app.providers.named(found.provider), min(ASKING_S, app.remaining_s))
+        data=fetch_events(found.provider_job_id, app.providers.named(found.provider), min(ASKING_S, app.remaining_s))
     )
 
 

@@ -13,7 +13,7 @@ from tuneloop.store.repositories.runs import Runs
 LISTEN_AGAIN = timedelta(minutes=30)
 
 
-def judge(
+def report_if_stuck(
     seen: ControlledRun, ask: Callable[[ControlledRun], ControlledRun], *, runs: Runs, now: datetime
 ) -> ControlledRun:
     """Ask once more for a run of which nothing new was heard for long, then say that it is stuck (`RunsStuck`).

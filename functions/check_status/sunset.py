@@ -17,7 +17,7 @@ from tuneloop.domain.training.model_offers import Successor
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.catalog import price_of
 from tuneloop.providers.registry import Providers
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.providers import ProviderRows
@@ -44,14 +44,14 @@ class Sunsets:
 
     def ask(self, providers: Providers) -> None:
         """Store what each provider says of the ends of its models; one that can't be asked keeps its last word."""
-        each(providers.names(), lambda name: self._ask(name, providers))
+        for_each(providers.names(), lambda name: self._ask(name, providers))
 
     def tell(self) -> None:
         """Announce the end of every version that somebody would miss, once for each threshold."""
         said = self.rows.shutdowns()
-        each(
+        for_each(
             self.tenants.all(),
-            lambda tenant: each(self.models.all(tenant.id), lambda model: self._look_at(model, said)),
+            lambda tenant: for_each(self.models.all(tenant.id), lambda model: self._look_at(model, said)),
         )
 
     def _ask(self, name: str, providers: Providers) -> None:

@@ -9,7 +9,7 @@ from tuneloop.providers.port import Hosting
 from tuneloop.store.repositories.models import Models
 
 
-def take_over(version: Version, models: Models, now: datetime) -> Version | None:
+def take_over_oldest(version: Version, models: Models, now: datetime) -> Version | None:
     """The version with the deployment of the oldest one that nobody needs, None without one; the swap comes next."""
     seen = models.deployment(version.tenant, version.model)
     oldest = oldest_to_spare(models.all_versions(version.tenant, version.model), seen)
@@ -21,7 +21,7 @@ def take_over(version: Version, models: Models, now: datetime) -> Version | None
     return heir.model_copy(update={"seq": version.seq + 1})
 
 
-def remove(version: Version, name: str, hosting: Hosting | None, models: Models, now: datetime) -> Version:
+def delete_deployment(version: Version, name: str, hosting: Hosting | None, models: Models, now: datetime) -> Version:
     """End a retired version's deployment and delete its model, but for what other versions have of it by now.
 
     A model that no run of ours has made is its owner's.

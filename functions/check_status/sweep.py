@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from check_status.orphan_jobs import Strays
-from check_status.refresh import heard, record, refresh, wait
-from check_status.stuck import judge
+from check_status.orphan_jobs import OrphanJobs
+from check_status.refresh import events_or_none, refresh, store_job_status, wait
+from check_status.stuck import report_if_stuck
 from tuneloop.domain.core.errors import Conflict, ProviderUnavailable
 from tuneloop.domain.training.jobs import ProviderJob
 from tuneloop.domain.training.runs import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.port import Provider
 from tuneloop.providers.registry import Providers
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.runs import Runs
@@ -28,7 +28,9 @@ EARLIER = timedelta(hours=1)  # a run's job, and a second one, are no older than
 Found = tuple[ControlledRun | None, ProviderJob | None]
 
 
-def sweep(*, providers: Providers, runs: Runs, models: Models, exports: Exports, strays: Strays, now: datetime) -> None:
+def sweep(
+    *, providers: Providers, runs: Runs, models: Models, exports: Exports, strays: OrphanJobs, now: datetime
+) -> None:
     """Record the news of every run at its provider; counts those that changed (`RunsChanged`) or are `RunsOverdue`."""
     unfinished = list(runs.open())
     count("RunsOverdue", sum(_is_overdue(run, now) for run in unfinished))
@@ -41,11 +43,11 @@ def sweep(*, providers: Providers, runs: Runs, models: Models, exports: Exports,
             provider = providers.named(name)
         except Conflict as error:  # it was removed: its runs wait until somebody adds it again
             gone = error.message
-            each(mine, lambda run: wait(run, gone, runs=runs, models=models, exports=exports, now=now))
+            for_each(mine, lambda run: wait(run, gone, runs=runs, models=models, exports=exports, now=now))
         else:
             Look(provider, runs, models, exports, strays, now).at(mine)
 
-    each(names, look)
+    for_each(names, look)
 
 
 @dataclass(frozen=True)
@@ -56,19 +58,19 @@ class Look:
     runs: Runs
     models: Models
     exports: Exports
-    strays: Strays
+    strays: OrphanJobs
     now: datetime
 
     def at(self, open_runs: list[ControlledRun]) -> None:
         """Record what the list says about these runs, and take the strays that are as young as they are."""
         unseen = {run.provider_job_id: run for run in open_runs if run.provider_job_id}
         try:
-            each(self._news(unseen, open_runs), self._take)
+            for_each(self._news(unseen, open_runs), self._take)
         except ProviderUnavailable as error:
             log_failure(error)
             away = error.message
-            each(unseen.values(), lambda run: self._wait(run, away))
-        each(open_runs, lambda run: judge(run, self._ask, runs=self.runs, now=self.now))
+            for_each(unseen.values(), lambda run: self._wait(run, away))
+        for_each(open_runs, lambda run: report_if_stuck(run, self._ask, runs=self.runs, now=self.now))
 
     def _take(self, found: Found) -> None:
         run, job = found
@@ -81,9 +83,11 @@ class Look:
             count("RunsChanged")
 
     def _record(self, run: ControlledRun, job: ProviderJob) -> ControlledRun:
-        news = heard(job.id, self.provider, whole=True) if job.status in TERMINAL else []
+        news = events_or_none(job.id, self.provider, whole=True) if job.status in TERMINAL else []
         can = self.provider.capabilities(run.base_model)
-        return record(run, job, news, can=can, runs=self.runs, models=self.models, exports=self.exports, now=self.now)
+        return store_job_status(
+            run, job, news, can=can, runs=self.runs, models=self.models, exports=self.exports, now=self.now
+        )
 
     def _ask(self, run: ControlledRun) -> ControlledRun:
         return refresh(

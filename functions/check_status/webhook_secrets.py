@@ -12,7 +12,7 @@ from tuneloop.providing import KnownProviders
 KEPT_S = 60.0  # how long a changed secret or a new provider may go unseen; the providers themselves are kept as long
 
 
-class Secrets:
+class WebhookSecrets:
     """Webhook secrets by provider; `read` gives one of a known provider, or None where there is none."""
 
     def __init__(self, known: Callable[[], KnownProviders], read: Callable[[str], str | None]) -> None:

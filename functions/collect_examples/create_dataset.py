@@ -14,7 +14,7 @@ from tuneloop.store.repositories.models import Models
 TRIES = 3
 
 
-def register(
+def create_dataset(
     tenant: str, new: NewDataset, *, provider: str, base_model: str, datasets: Datasets, models: Models, now: datetime
 ) -> Dataset:
     """The dataset of that name, made with its model, version 0 and deployment if there is none yet.

@@ -7,7 +7,7 @@ from tuneloop.domain.chat.examples import Problem, Split
 from tuneloop.domain.core.errors import InvalidInput, NotFound
 from tuneloop.domain.datasets.datasets import Dataset, Drop
 from tuneloop.domain.datasets.drop_paths import DropPath, RefusedDrop, drop_id, parse_drop_path
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.posts import NOT_COLLECTED, POSTED
@@ -69,5 +69,5 @@ def give_up(*, datasets: Datasets, queue: Queue, now: datetime) -> int:
     def end(drop: Drop) -> None:
         datasets.save_drop(drop.given_up(NOT_COLLECTED if drop.id in posts else UNREADABLE, now))
 
-    each(dead, end)
+    for_each(dead, end)
     return len(dead)

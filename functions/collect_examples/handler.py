@@ -8,7 +8,7 @@ from collect_examples.openai_files_routes import api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.observability import count
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.runtime.entry_point import Function
 from tuneloop.runtime.settle import settle, settle_all
 
@@ -32,7 +32,7 @@ def on_run_finished(event: TrainingRunFinished) -> None:
 def sweep() -> None:
     """Give up drops whose reader died, settle what lost its reminder, take files of which no event was heard."""
     steps: list[Callable[[], None]] = [_give_up, _settle_all, lambda: receive_unseen(lambda: handler.remaining_s)]
-    each(steps, lambda step: step())
+    for_each(steps, lambda step: step())
 
 
 def _give_up() -> None:

@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from itertools import takewhile
 
-from collect_examples.create_dataset import register
+from collect_examples.create_dataset import create_dataset
 from collect_examples.drop import take
-from collect_examples.ingest import collect
+from collect_examples.ingest import ingest_drop
 from collect_examples.missed_drops import is_seen, lately_come
 from collect_examples.views import NewDataset
 from tuneloop.app import app, utc_now
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.datasets.datasets import Dataset, Drop
 from tuneloop.observability import count
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.runtime.settle import send_settle_reminder
-from tuneloop.store.objects.bucket import Found
+from tuneloop.store.objects.bucket import ListedVersion
 from tuneloop.store.objects.ingest import count_drop
 from tuneloop.store.repositories.posts import UNREAD
 
@@ -43,7 +43,7 @@ def receive_unseen(remaining_s: Callable[[], float]) -> None:
     """
     least_s = FIRST_S
 
-    def work(found: Found) -> None:
+    def work(found: ListedVersion) -> None:
         nonlocal least_s
         if not is_seen(found, datasets=app.datasets):
             count("DropsRecovered")
@@ -52,7 +52,7 @@ def receive_unseen(remaining_s: Callable[[], float]) -> None:
 
     after_s, lists_on = app.settings.unseen_after_s, lambda: remaining_s() > LISTING_S
     recent = lately_come(after_s, objects=app.objects, now=utc_now(), goes_on=lists_on)
-    each(takewhile(lambda _: remaining_s() > least_s, recent), work)
+    for_each(takewhile(lambda _: remaining_s() > least_s, recent), work)
 
 
 def collected(
@@ -60,7 +60,7 @@ def collected(
 ) -> Drop:
     """The drop as it ended, its lines collected and its dataset reminded to settle."""
     ends = None if within_s is None else utc_now() + timedelta(seconds=within_s)
-    ended = collect(
+    ended = ingest_drop(
         drop,
         lines,
         split,
@@ -80,7 +80,7 @@ def registered(tenant: str, name: str, new: NewDataset | None = None) -> Dataset
     """The dataset of that name, made with this stage's defaults if there is none yet."""
     wishes = new or NewDataset(id=name)
     settings = app.settings
-    return register(
+    return create_dataset(
         tenant,
         wishes,
         provider=wishes.provider or settings.provider,

@@ -18,7 +18,7 @@ from tuneloop.domain.datasets.records import read_record
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.ingest import Clock, DropReader, Lines, SegmentBuilder
 from tuneloop.store.objects.segments import folder_of
-from tuneloop.store.objects.stored_lines import Line
+from tuneloop.store.objects.stored_lines import EncodedLine
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.posts import UNREAD
@@ -26,7 +26,7 @@ from tuneloop.store.repositories.posts import UNREAD
 TRIES = 5
 
 
-def collect(
+def ingest_drop(
     drop: Drop,
     lines: Lines,
     split: Split | None,
@@ -67,7 +67,7 @@ def _saved(ended: Drop, datasets: Datasets) -> Drop:
 
 
 def _segments(
-    reader: DropReader, lines: Iterable[Line], erased: Erased, folder: str, objects: Objects, now: datetime
+    reader: DropReader, lines: Iterable[EncodedLine], erased: Erased, folder: str, objects: Objects, now: datetime
 ) -> Iterator[Segment]:
     """The usable examples in objects of bounded size, each written as soon as it is full."""
     builder = SegmentBuilder(erased)

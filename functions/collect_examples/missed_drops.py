@@ -13,15 +13,15 @@ from tuneloop.domain.core.ids import unit_interval
 from tuneloop.domain.core.limits import UNSEEN_FOR_AT_MOST
 from tuneloop.domain.datasets.drop_paths import drop_id, parse_drop_path
 from tuneloop.observability import logger
-from tuneloop.store.objects.bucket import Found, Objects
+from tuneloop.store.objects.bucket import ListedVersion, Objects
 from tuneloop.store.repositories.datasets import Datasets
 
 EVERY_S = 300  # how often it is looked
 
 
-def lately_come(after_s: float, *, objects: Objects, now: datetime, goes_on: Callable[[], bool]) -> list[Found]:
+def lately_come(after_s: float, *, objects: Objects, now: datetime, goes_on: Callable[[], bool]) -> list[ListedVersion]:
     """The files that came more than `after_s` seconds and less than a day ago, as far as they are listed in time."""
-    due: list[Found] = []
+    due: list[ListedVersion] = []
     for found in objects.versions("incoming/"):
         if found.size and timedelta(seconds=after_s) <= now - found.modified_at < UNSEEN_FOR_AT_MOST:
             due.append(found)
@@ -32,7 +32,7 @@ def lately_come(after_s: float, *, objects: Objects, now: datetime, goes_on: Cal
     return due[start:] + due[:start]
 
 
-def is_seen(found: Found, *, datasets: Datasets) -> bool:
+def is_seen(found: ListedVersion, *, datasets: Datasets) -> bool:
     """Whether a row accounts for the file: a drop, or the note that it is nobody's."""
     ids = [drop_id(found.key, content) for content in (found.version, found.etag)]
     if any(datasets.is_refused(identity) for identity in ids):

@@ -20,7 +20,7 @@ from tuneloop.domain.core.errors import InvalidFile, NotSupported, TooLarge
 from tuneloop.domain.core.ids import derived_id
 from tuneloop.domain.core.limits import FILE_BYTES, LINE_BYTES
 from tuneloop.domain.datasets.datasets import Drop, DropStatus, OnDrop, OnInvalid
-from tuneloop.domain.datasets.policy import Kind
+from tuneloop.domain.datasets.policy import ExampleKind
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.domain.datasets.uploaded_files import EVERYTHING, UploadedFile, file_id
 from tuneloop.openai_wire.files import TRAINING_PURPOSE
@@ -35,7 +35,7 @@ FIELDS = frozenset({"file", "purpose"})
 EXPIRY = ("expires_after[anchor]", "expires_after[seconds]")
 
 
-class Upload(NamedTuple):
+class FileUpload(NamedTuple):
     """A file as it was sent."""
 
     filename: str
@@ -55,7 +55,7 @@ class Upload(NamedTuple):
         return list(split_lines(iter([self.content]), LINE_BYTES))
 
 
-def upload_in(form: Form) -> Upload:
+def upload_in(form: Form) -> FileUpload:
     """The upload in a form; InvalidFile where a field is missing, unknown, or not for fine-tuning."""
     if any(name in form for name in EXPIRY):
         raise NotSupported(NO_EXPIRY, param="expires_after")
@@ -70,10 +70,10 @@ def upload_in(form: Form) -> Upload:
         raise InvalidFile("file: its name must end in .jsonl.", param="file", code="invalid_file_format")
     if len(file.content) > FILE_BYTES:
         raise TooLarge(LARGE_FILE, param="file")
-    return Upload(file.filename, TRAINING_PURPOSE, file.content)
+    return FileUpload(file.filename, TRAINING_PURPOSE, file.content)
 
 
-def checked_kind(upload: Upload, clock: Callable[[], datetime], ends: datetime) -> Kind:
+def checked_kind(upload: FileUpload, clock: Callable[[], datetime], ends: datetime) -> ExampleKind:
     """What the lines teach; InvalidFile at the first that can't be used, saying how many there are."""
     reader = DropReader(OnInvalid.REJECT, clock, ends)
     read = partial(read_record, split=Split.TRAIN)
@@ -83,10 +83,10 @@ def checked_kind(upload: Upload, clock: Callable[[], datetime], ends: datetime) 
         raise _refusal(reader.problems[0], reader.problem_count)
     if reader.pairs not in (0, reader.examples):
         raise InvalidFile(MIXED, param="file", code="mixed_kinds")
-    return Kind.PREFERENCE if reader.pairs else Kind.SUPERVISED
+    return ExampleKind.PREFERENCE if reader.pairs else ExampleKind.SUPERVISED
 
 
-def dataset_of(file: UploadedFile, kind: Kind) -> NewDataset:
+def dataset_of(file: UploadedFile, kind: ExampleKind) -> NewDataset:
     """The dataset that a file is: all of it trains, and only when somebody asks."""
     policy = EVERYTHING.model_copy(update={"kind": kind})
     return NewDataset(id=file.id, on_drop=OnDrop.COLLECT, policy=policy)

@@ -7,7 +7,9 @@ from tuneloop.domain.core.limits import UPLOAD_VALID
 from tuneloop.store.objects.bucket import Objects
 
 
-def upload(tenant: str, dataset: str, new: NewUpload, *, nonce: str, objects: Objects, now: datetime) -> UploadView:
+def presign_upload(
+    tenant: str, dataset: str, new: NewUpload, *, nonce: str, objects: Objects, now: datetime
+) -> UploadView:
     """The form for a new file below the dataset's prefix; `nonce` keeps files of one name apart."""
     folder = [new.split.value] if new.split else []
     key = "/".join(["incoming", tenant, dataset, *folder, f"{nonce}-{new.filename}"])

@@ -3,7 +3,7 @@
 from collect_examples.base_model import trained_at
 from collect_examples.incoming import registered
 from collect_examples.posts import post
-from collect_examples.presign_upload import upload
+from collect_examples.presign_upload import presign_upload
 from collect_examples.views import DatasetView, DropView, NewDataset, NewExamples, NewUpload, UploadView
 from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed
 from tuneloop.app import app, new_nonce, utc_now
@@ -91,7 +91,7 @@ def post_examples(dataset: Name, new: NewExamples) -> DropView:
 def create_upload(dataset: Name, new: NewUpload) -> UploadView:
     """Give a form for one file of up to 1 GiB; what becomes of the file stands among the dataset's drops."""
     app.datasets.get(api.tenant, dataset)
-    return upload(api.tenant, dataset, new, nonce=new_nonce(), objects=app.objects, now=utc_now())
+    return presign_upload(api.tenant, dataset, new, nonce=new_nonce(), objects=app.objects, now=utc_now())
 
 
 def _require_to_spend(wanted: DatasetChange) -> None:

@@ -13,7 +13,7 @@ from tuneloop.domain.datasets.csv_reader import CsvColumns
 from tuneloop.domain.datasets.datasets import DatasetChange, DropStatus, OnDrop, OnInvalid
 from tuneloop.domain.datasets.drop_paths import FILENAME
 from tuneloop.domain.datasets.policy import DEFAULT, Policy
-from tuneloop.domain.datasets.votes import Trust
+from tuneloop.domain.datasets.votes import TrustPolicy
 
 # An example as the document shows it; what it may hold is checked by `read_record`.
 FORMS: dict[str, Any] = {
@@ -111,7 +111,7 @@ class DatasetView(BaseModel):
     on_invalid: OnInvalid
     max_run_usd: Usd
     train_on_review: bool
-    trust: Trust
+    trust: TrustPolicy
     trusted_subjects: list[str]
     required_examples: int
     required_per_category: int

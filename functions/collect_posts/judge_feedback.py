@@ -10,13 +10,13 @@ from datetime import datetime
 from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Review, Status
-from tuneloop.domain.datasets.votes import Judge, Vote, verdict
+from tuneloop.domain.datasets.votes import ReviewSource, Vote, verdict
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.reviews import Reviews, batches
 from tuneloop.store.repositories.votes import Votes
 
 TRIES = 10
-JUDGES = frozenset(Judge)
+JUDGES = frozenset(ReviewSource)
 Decisions = dict[bytes, Decision]
 
 
@@ -58,5 +58,5 @@ def _reviews(
         status = Status.APPROVED if example in winners else Status.UNREVIEWED
         if by_person or before.status == status:
             continue
-        judged = found.judge if found and example in winners else Judge.CONTRADICTED
+        judged = found.judge if found and example in winners else ReviewSource.CONTRADICTED
         yield Review(example, before.number + 1, revision, judged, now, status=status, note=vote.inference)

@@ -17,7 +17,7 @@ from tuneloop.domain.datasets.records import Record
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.ingest import Clock, DropReader, SegmentBuilder
 from tuneloop.store.objects.segments import folder_of
-from tuneloop.store.objects.stored_lines import Line
+from tuneloop.store.objects.stored_lines import EncodedLine
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.posts import NOT_COLLECTED, UNREAD, posted_key
@@ -31,7 +31,7 @@ class Post(NamedTuple):
     """A post as it is to end, and the lines that it adds."""
 
     drop: Drop
-    lines: list[Line]
+    lines: list[EncodedLine]
 
     @property
     def bytes(self) -> int:

@@ -47,7 +47,7 @@ class Served(BaseModel):
     fallback: bool
 
 
-class Answer(ChatCompletion):
+class ChatAnswer(ChatCompletion):
     """An answer in OpenAI's shape; `id` is what feedback names, `model` what really answered."""
 
     tuneloop: Served
@@ -72,7 +72,7 @@ def complete(
     nonce: str,
     now: datetime,
     remaining_s: Callable[[], float],
-) -> Answer:
+) -> ChatAnswer:
     """The answer in OpenAI's shape with our `tuneloop` beside it; its usage is on its way to the counters."""
     name, number = named_version(request.model)
     deployment = models.deployment(tenant, name)
@@ -175,10 +175,10 @@ def _send(batch: UsageBatch, queue: Queue) -> None:
         count("UsageLost", len(batch.records))
 
 
-def _answer(inference: Inference, reply: Try, arm: Arm) -> Answer:
+def _answer(inference: Inference, reply: Try, arm: Arm) -> ChatAnswer:
     version = reply.version
     ours = Served(version=version.number, is_finetuned=version.is_finetuned, arm=arm, fallback=reply.place > 0)
     changed = {"id": inference.id, "model": version.provider_model, "tuneloop": ours}
     if (usage := reply.completion.usage) and not usage.is_complete:  # apps add the counts up: none is better than half
         changed["usage"] = None
-    return Answer.model_validate(reply.completion.model_dump() | changed)
+    return ChatAnswer.model_validate(reply.completion.model_dump() | changed)

@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel
 
-from complete_chat.complete import Answer, complete, version_of
+from complete_chat.complete import ChatAnswer, complete, version_of
 from tuneloop.api.router import Api, Name, UserKey
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.core.access import Scope
@@ -26,7 +26,7 @@ api = Api(app)
 ANSWERS = {
     200: {
         "description": "The answer; with `stream: true` in lines of `data: {chat.completion.chunk}`, then `[DONE]`.",
-        "content": {"application/json": {"model": Answer}, MEDIA_TYPE: {"schema": {"type": "string"}}},
+        "content": {"application/json": {"model": ChatAnswer}, MEDIA_TYPE: {"schema": {"type": "string"}}},
     }
 }
 
@@ -72,7 +72,7 @@ def get_model(model: AnyModel) -> ServedModel:
 
 
 @api.route("POST /v1/chat/completions", Scope.INFER, responses=ANSWERS)
-def create_chat_completion(request: ChatRequest) -> Response[Answer | str]:
+def create_chat_completion(request: ChatRequest) -> Response[ChatAnswer | str]:
     """Answer a chat with the version that serves its user; `stream: true` is answered as one buffered event stream."""
     completion = complete(
         api.tenant,

@@ -14,7 +14,7 @@ from tuneloop.domain.datasets.compaction import Generation
 from tuneloop.domain.datasets.datasets import Dataset, Segment
 from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.merge import Lines, merged, unique_by_subject
+from tuneloop.store.objects.merge import Lines, k_way_merge, unique_by_subject
 from tuneloop.store.objects.segments import Writing, blocks_of, folder_of
 from tuneloop.store.objects.stored_lines import tokens_in
 from tuneloop.store.repositories.contents import without
@@ -42,7 +42,7 @@ def compact(
     erased = erasures.after(*place, dataset.cleared)
     segments = datasets.segments(*place, dataset.revision)
     sources = [without(erased, partial(blocks_of, segment, objects)) for segment in segments]
-    with merged(sources, unique_by_subject) as blocks:
+    with k_way_merge(sources, unique_by_subject) as blocks:
         made = list(_segments(blocks, dataset, erased, objects, now))
     generation = Generation(
         number=dataset.generation + 1,

@@ -16,8 +16,8 @@ from tuneloop.domain.chat.examples import Example, JsonObject, Split, canonical
 from tuneloop.domain.chat.images import NO_IMAGES
 from tuneloop.domain.exports.columns import OUTCOME_OF, SPLIT_OF, Outcome
 from tuneloop.domain.exports.conversions import stored_form
-from tuneloop.domain.exports.example_hashes import facts_of
-from tuneloop.domain.exports.exports import Answers, Export, ExportFile
+from tuneloop.domain.exports.example_hashes import example_hashes
+from tuneloop.domain.exports.exports import Export, ExportFile, TrainAnswers
 from tuneloop.store.objects.bucket import IN_MEMORY_BYTES, Objects
 from tuneloop.store.objects.export_members import ID_BYTES, Member, Membership, members_key
 from tuneloop.store.objects.fingerprints import Fingerprints
@@ -92,12 +92,12 @@ def _without_rows(file: ExportFile, key: str, stays: list[bool], objects: Object
     return ExportFile(key=key, examples=examples, tokens=tokens, bytes=size, sha256=sha256, images=images)
 
 
-def _answers(file: ExportFile, objects: Objects) -> Answers:
-    answers = Answers()
+def _answers(file: ExportFile, objects: Objects) -> TrainAnswers:
+    answers = TrainAnswers()
     for line in objects.lines(file.key):
         example = Example(id="", content=_stored(line))
         said = canonical(example.content).encode()
-        answers.add(facts_of(example).answer, said, lambda example=example: example.messages)  # type: ignore[misc]
+        answers.add(example_hashes(example).answer, said, lambda example=example: example.messages)  # type: ignore[misc]
     return answers
 
 

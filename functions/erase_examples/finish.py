@@ -16,7 +16,7 @@ from tuneloop.domain.evaluation.evaluations import Evaluation
 from tuneloop.domain.training.jobs import TrainingFile
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.providers.registry import Providers
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
@@ -88,7 +88,7 @@ class Finishing:
         """
         runs = [self.runs.get(erasure.tenant, run) for run in erasure.runs]
         ended = [run for run in runs if not run.is_open]
-        each(sorted({run.provider for run in ended}), lambda name: self._forget_files_at(name, ended))
+        for_each(sorted({run.provider for run in ended}), lambda name: self._forget_files_at(name, ended))
         return len(ended) == len(runs)
 
     def _forget_files_at(self, name: str, ended: list[ControlledRun]) -> None:

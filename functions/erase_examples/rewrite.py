@@ -10,7 +10,7 @@ from functools import partial
 
 from erase_examples.evaluation_rows import freed, held_back
 from erase_examples.exports import holding, rewritten
-from erase_examples.search import Found, search
+from erase_examples.search import ErasedLines, search
 from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.datasets.datasets import Dataset, Segment
 from tuneloop.domain.datasets.erasures import Erased, Erasure, HeldExport, TrainedVersion, remaining_after
@@ -64,7 +64,7 @@ class Clearing:
             self._clear_segments(dataset, erased, found)
         self._note(dataset)
 
-    def _clear_exports(self, dataset: Dataset, erased: Erased, found: Found) -> None:
+    def _clear_exports(self, dataset: Dataset, erased: Erased, found: ErasedLines) -> None:
         membership = Membership(self.objects)
         exports = self.exports.all(dataset.tenant, dataset.id)
         holders = [(export, gone) for export in exports if (gone := holding(export, found.examples, membership))]
@@ -107,7 +107,7 @@ class Clearing:
         reported = erasure.model_copy(update={"exports": exports, "found": found, "examples": sum(found.values())})
         self.erasures.save(with_runs(reported, self.runs, None))
 
-    def _clear_segments(self, dataset: Dataset, erased: Erased, found: Found) -> None:
+    def _clear_segments(self, dataset: Dataset, erased: Erased, found: ErasedLines) -> None:
         segments = self.generations.segments(dataset.tenant, dataset.id)
         new = {each.key: self._cleared(dataset, each, erased) for each in segments if each.key in found.segments}
         self.generations.replace(dataset.tenant, dataset.id, new)

@@ -13,7 +13,7 @@ from tuneloop.store.repositories.generations import Generations
 
 
 @dataclass
-class Found:
+class ErasedLines:
     """Examples of which nothing is left, with the numbers of the marks that cover them; keys of segments to rewrite.
 
     `subjects` are the erased ones by their numbers: what they sent stays where somebody else sent it too.
@@ -24,12 +24,12 @@ class Found:
     segments: set[str] = field(default_factory=set)
 
 
-def search(tenant: str, dataset: str, erased: Erased, *, generations: Generations, objects: Objects) -> Found:
+def search(tenant: str, dataset: str, erased: Erased, *, generations: Generations, objects: Objects) -> ErasedLines:
     """What of a dataset is erased, in all that any revision of it is read from.
 
     What one subject sent and another one too is the other's still: such an example is not among those that are gone.
     """
-    found = Found()
+    found = ErasedLines()
     segments = generations.segments(tenant, dataset) if erased else []
     for segment in segments:
         for block in blocks_of(segment, objects):
@@ -44,7 +44,7 @@ def search(tenant: str, dataset: str, erased: Erased, *, generations: Generation
     return found
 
 
-def _leave_to_others(found: Found, segments: Iterable[Segment], erased: Erased, objects: Objects) -> None:
+def _leave_to_others(found: ErasedLines, segments: Iterable[Segment], erased: Erased, objects: Objects) -> None:
     """Take back the examples of which another subject's line is left."""
     for segment in segments:
         for block in blocks_of(segment, objects):

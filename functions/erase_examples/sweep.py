@@ -16,7 +16,7 @@ from erase_examples.rewrite import Clearing
 from erase_examples.routes import worked
 from tuneloop.app import app, utc_now
 from tuneloop.domain.datasets.datasets import Dataset
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 
 LEAST_S = 300  # a third of the function's time: what a dataset gets at least
 T = TypeVar("T")
@@ -31,10 +31,10 @@ class Sweep:
     def run(self) -> None:
         """Everything that there is to do."""
         steps: list[Callable[[], None]] = [self._exclude, self._clear, self._finish, self._merge]
-        each(steps, lambda step: step())
+        for_each(steps, lambda step: step())
 
     def _exclude(self) -> None:
-        each(self._in_time(app.erasures.open()), lambda erasure: worked(erasure, lambda: None))
+        for_each(self._in_time(app.erasures.open()), lambda erasure: worked(erasure, lambda: None))
 
     def _clear(self) -> None:
         open_ones = list(app.erasures.open())
@@ -52,7 +52,7 @@ class Sweep:
             owner=self._owner,
             now=utc_now(),
         )
-        each(self._in_time(sorted(places)), lambda place: _cleared(*place, clearing))
+        for_each(self._in_time(sorted(places)), lambda place: _cleared(*place, clearing))
 
     def _finish(self) -> None:
         finishing = Finishing(
@@ -67,11 +67,11 @@ class Sweep:
             quiet=_quiet(),
             now=utc_now(),
         )
-        each(self._in_time(list(app.erasures.open())), finishing.finish)
+        for_each(self._in_time(list(app.erasures.open())), finishing.finish)
 
     def _merge(self) -> None:
         known = [dataset for tenant in app.tenants.all() for dataset in app.datasets.all(tenant.id)]
-        each(self._in_time(known), _merged)
+        for_each(self._in_time(known), _merged)
 
     def _in_time(self, items: Iterable[T]) -> Iterator[T]:
         return takewhile(lambda _: self._remaining_s() > LEAST_S, items)

@@ -10,7 +10,7 @@ from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.core.json_values import replace_halves
 from tuneloop.domain.evaluation.evaluations import Answered, is_right
 from tuneloop.domain.serving.models import Version
-from tuneloop.domain.serving.requests import question_of, request_for
+from tuneloop.domain.serving.requests import chat_request_of, request_for
 from tuneloop.openai_wire.chat import ChatCompletion
 from tuneloop.providers.metering import tokens_of
 from tuneloop.providers.port import Provider
@@ -52,7 +52,7 @@ def ask(version: Version, rows: list[tuple[int, Example]], provider: Provider, i
 
 def _answered(version: Version, row: int, example: Example, provider: Provider) -> Answered:
     try:
-        completion = _patiently(request_for(version, question_of(example)), provider)
+        completion = _patiently(request_for(version, chat_request_of(example)), provider)
     except ProviderRefused as error:  # this row alone: a content filter, a context that is too long
         return Answered(row=row, right=False, error=replace_halves(error.message))
     # A part that holds half a character can't be written, and its rows would be asked, and paid for, again for ever.

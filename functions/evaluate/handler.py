@@ -3,11 +3,11 @@
 from evaluate.overlap import OverlapSearch
 from evaluate.request import request_evaluation
 from evaluate.routes import api
-from evaluate.run import Work
+from evaluate.run import EvaluationRunner
 from tuneloop.app import app, utc_now
 from tuneloop.domain.evaluation.evaluations import Intent
 from tuneloop.domain.events import EvaluationRequested, VersionReady
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.runtime.entry_point import Function
 
 handler = Function("evaluate", api)
@@ -42,11 +42,11 @@ def on_requested(event: EvaluationRequested) -> None:
 @handler.on("every-5-minutes")
 def sweep() -> None:
     """Take up evaluations whose worker died or whose provider was away."""
-    each(list(app.evaluations.open()), lambda evaluation: _work(evaluation.tenant, evaluation.id))
+    for_each(list(app.evaluations.open()), lambda evaluation: _work(evaluation.tenant, evaluation.id))
 
 
 def _work(tenant: str, evaluation: str) -> None:
-    Work(
+    EvaluationRunner(
         evaluation=app.evaluations.get(tenant, evaluation),
         evaluations=app.evaluations,
         exports=app.exports,

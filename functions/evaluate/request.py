@@ -37,12 +37,10 @@ def request_evaluation(
 ) -> Evaluation:
     """The evaluation of a version against the stable one on an export's test rows; asking twice gives the same one.
 
-    Its intent rises to the one that is asked for, and never falls. It takes its look when it is known that rows will be
-    asked. With `again`, a person asks: one that ended in an error is followed by another attempt, which takes no look
-    of its own, as the one before could not have let anything through. So is a report's error where the verdict is to
-    decide. Asked because a verdict came `late`, one that had ended by then has its verdict announced again: it is about
-    what serves now, and the decisions so far were about what served then. Where a release before the overlap search
-    ended one, that verdict is neither raised nor announced again: another attempt follows, with a look of its own.
+    Its intent rises to the one that is asked for, and never falls. It takes its look once rows are to be asked. Where a
+    person asks `again`, or a report's error is to decide, one that ended in an error is followed by another attempt
+    without a look of its own, as the one before let nothing through. Asked because a verdict came `late`, one that had
+    ended is announced again, about what serves now; a verdict of before the overlap search is not: a new look is taken.
     """
     tenant, model, repeated = version.tenant, version.model, None
     for attempt in count(1):
@@ -56,8 +54,10 @@ def request_evaluation(
         when = announced_again_at(found, intent, by_person=again, late=late, models=models, now=now)
         if not rises and when is None:
             return found
+        if _is_sound(found, export) and rises:
+            return raise_intent(found, intent, evaluations, now)
         if _is_sound(found, export):
-            return raise_intent(found, intent, evaluations, now) if rises else complete(found, evaluations, now, when)
+            return close_evaluation(found, evaluations, now, when)
         repeated = None  # its verdict may have let something through, so what follows takes a look of its own
     evaluation = Evaluation(
         tenant=tenant,
@@ -87,7 +87,7 @@ def raise_intent(evaluation: Evaluation, intent: Intent, evaluations: Evaluation
             return evaluation
         raised = evaluation.model_copy(update={"intent": intent})
         try:
-            return evaluations.save(raised, now=now) if raised.is_open else complete(raised, evaluations, now)
+            return evaluations.save(raised, now=now) if raised.is_open else close_evaluation(raised, evaluations, now)
         except Stale:  # its worker goes on, or somebody else has raised it
             evaluation = evaluations.get(evaluation.tenant, evaluation.id)
     raise Stale(f"Evaluation {evaluation.id} is changing too fast; try again.")
@@ -110,7 +110,7 @@ def announced_again_at(
     return now if by_person and would_promote and models.is_decided(found.tenant, found.model, last) else None
 
 
-def complete(
+def close_evaluation(
     evaluation: Evaluation, evaluations: Evaluations, now: datetime, late: datetime | None = None
 ) -> Evaluation:
     """Store an ended evaluation, if it is to promote with the event that carries its verdict.
@@ -146,4 +146,4 @@ def _begun(evaluation: Evaluation, export: Export, evaluations: Evaluations, now
         return evaluations.save(evaluation, event=event, now=now)
     ended = {"status": EvaluationStatus.COMPLETED, "too_few": True, "finished_at": now, "progress": 1.0}
     verdict = Verdict(promote=False, reason=NO_TEST, code=VerdictCode.NO_TEST)
-    return complete(evaluation.model_copy(update={**ended, "verdict": verdict}), evaluations, now)
+    return close_evaluation(evaluation.model_copy(update={**ended, "verdict": verdict}), evaluations, now)

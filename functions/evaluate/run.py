@@ -23,8 +23,8 @@ from evaluate.answers import (
 )
 from evaluate.ask import LONGEST_ANSWER_S, ask
 from evaluate.overlap import OverlapSearch, UntoldOverlap, missing_test_data
-from evaluate.request import complete
-from evaluate.score import Answers, Rows, Versions, failed, judged, refused_unasked
+from evaluate.request import close_evaluation
+from evaluate.score import Answers, Rows, Versions, failed, refused_unasked, score_evaluation
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import NotFound, ProviderUnavailable, Stale
 from tuneloop.domain.core.leases import lease
@@ -55,7 +55,7 @@ LONGEST_WAIT = timedelta(days=1)
 
 
 @dataclass
-class Work:
+class EvaluationRunner:
     """One invocation's work on an evaluation; `evaluation` is always the row as it was last stored."""
 
     evaluation: Evaluation
@@ -97,7 +97,7 @@ class Work:
         while len(answers[arm := min(answers, key=lambda each: len(answers[each]))]) < len(rows):
             if not self._ask(arm, rows, versions, answers):
                 return
-        self._end(judged(self.evaluation, export, rows, versions, answers, now=self.clock()))
+        self._end(score_evaluation(self.evaluation, export, rows, versions, answers, now=self.clock()))
 
     def _look(self, export: Export, versions: Versions) -> bool:
         """Find the rows that a version has seen, and take the look; False where asking could prove nothing.
@@ -166,7 +166,7 @@ class Work:
         self._save(parts=parts, progress=progress, waiting_for=None, waiting_since=None)
 
     def _end(self, ended: Evaluation) -> bool:
-        self._store(ended, lambda evaluation: complete(evaluation, self.evaluations, self.clock()))
+        self._store(ended, lambda evaluation: close_evaluation(evaluation, self.evaluations, self.clock()))
         return False
 
     def _hand_over(self) -> bool:

@@ -30,7 +30,7 @@ Versions = dict[int, Version]
 Rows = dict[int, Example]
 
 
-def judged(
+def score_evaluation(
     evaluation: Evaluation, export: Export, rows: Rows, versions: Versions, answers: Answers, *, now: datetime
 ) -> Evaluation:
     """The evaluation with its figures and verdict, once every version has answered every row."""

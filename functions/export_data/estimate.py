@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.chat.images import NO_IMAGES, ImageUnits
 from tuneloop.domain.core.errors import Conflict, InvalidInput
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 from tuneloop.domain.datasets.datasets import Dataset, Segment
 from tuneloop.domain.datasets.policy import Policy
 from tuneloop.domain.exports.example_counts import Statistics, exclusions_in
@@ -135,7 +135,7 @@ def places_wanted(
     own = dataset.provider or default
     at, there = provider or own, sorted({*known, *providers()})
     if at not in there:
-        message = f"provider: there is no provider {name_in(at)}; there is {', '.join(there)}."
+        message = f"provider: there is no provider {safe_name(at)}; there is {', '.join(there)}."
         raise Conflict(message, param="provider", code="unknown_provider")
     if base_model is not None:
         wanted = dated_name(at, base_model)

@@ -21,7 +21,7 @@ from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.exports import Exports
-from tuneloop.store.repositories.trained import Trained
+from tuneloop.store.repositories.trained import TrainedExports
 
 TRIES = 10
 
@@ -35,7 +35,7 @@ def freeze(
     contents: Contents,
     exports: Exports,
     objects: Objects,
-    trained: Trained,
+    trained: TrainedExports,
     now: datetime,
 ) -> Export:
     """The export of a dataset's revision, made if it isn't there yet."""

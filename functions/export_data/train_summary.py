@@ -7,13 +7,13 @@ import orjson
 
 from tuneloop.domain.chat.examples import JsonObject
 from tuneloop.domain.chat.templates import Template
-from tuneloop.domain.exports.exports import Answers
+from tuneloop.domain.exports.exports import TrainAnswers
 from tuneloop.validation.tokens import PER_EXAMPLE, count_messages
 
 ANSWERS_COUNTED = 1_000  # the first by id, which is a hash: as good a sample as any
 
 
-class Learnt:
+class TrainSplitSummary:
     """The answers and shared prompt of what trains, how many tokens an answer has, and which template made it.
 
     That is the newest of the dataset's templates that each of the examples looked at could have come from: a version
@@ -21,7 +21,7 @@ class Learnt:
     """
 
     def __init__(self, templates: Iterable[Template] = ()) -> None:
-        self.answers = Answers()
+        self.answers = TrainAnswers()
         self._templates = list(templates)
         self._counted = self._tokens = 0
 

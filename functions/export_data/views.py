@@ -9,7 +9,7 @@ from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.chat.images import ImageUnits
 from tuneloop.domain.core.ids import Name
 from tuneloop.domain.datasets.datasets import Dataset, ExportFailure
-from tuneloop.domain.datasets.policy import Kind, Policy
+from tuneloop.domain.datasets.policy import ExampleKind, Policy
 from tuneloop.domain.exports.conversions import Conversion
 from tuneloop.domain.exports.exclusions import Exclusion
 from tuneloop.domain.exports.exports import Export, ExportFile
@@ -56,7 +56,7 @@ class ExportView(BaseModel):
     revision: int
     status: str = "frozen"
     error: ExportFailure | None = None
-    kind: Kind | None = None
+    kind: ExampleKind | None = None
     files: dict[Split, FileView] = {}
     conversion: ConversionView | None = None
     policy: Policy | None = None

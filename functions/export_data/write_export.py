@@ -8,11 +8,11 @@ from typing import Any
 
 from export_data.files import SplitFiles
 from export_data.load_columns import gather
-from export_data.train_summary import Learnt
+from export_data.train_summary import TrainSplitSummary
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.datasets.erasures import Erased
-from tuneloop.domain.datasets.policy import Kind, Policy
+from tuneloop.domain.datasets.policy import ExampleKind, Policy
 from tuneloop.domain.exports.columns import OUTCOME_OF, Columns, Outcome
 from tuneloop.domain.exports.exports import Export, ExportFile, export_id, made_of, prefix_of
 from tuneloop.domain.exports.selection import Selected, select
@@ -45,7 +45,7 @@ def write_export(
     tested = dataset.held_out.key if dataset.held_out else None
     made = made_of(erased.latest, tested, [export.name for export in seen.exports])
     prefix = prefix_of(dataset.tenant, dataset.id, identity, made)
-    learnt = Learnt(dataset.templates_at(revision))
+    learnt = TrainSplitSummary(dataset.templates_at(revision))
     files = _files(prefix, selected, contents, place, erased, objects, learnt)
     objects.put(members_key(prefix), packed_members(selected.columns))
     write_fingerprints(prefix, selected.columns, objects)
@@ -121,7 +121,7 @@ def _files(
     place: Place,
     erased: Erased,
     objects: Objects,
-    learnt: Learnt,
+    learnt: TrainSplitSummary,
 ) -> dict[Split, ExportFile]:
     done = 0
     files = SplitFiles(prefix, objects)
@@ -135,8 +135,8 @@ def _files(
     return files.end()
 
 
-def _write(block: Block, rows: slice, selected: Selected, files: SplitFiles, learnt: Learnt) -> None:
-    columns, is_pairs = selected.columns, selected.kind == Kind.PREFERENCE
+def _write(block: Block, rows: slice, selected: Selected, files: SplitFiles, learnt: TrainSplitSummary) -> None:
+    columns, is_pairs = selected.columns, selected.kind == ExampleKind.PREFERENCE
     for split in Split:
         chosen = columns.which(OUTCOME_OF[split], rows)
         contents = [content_of(line) for line in compress(block.lines, chosen)]

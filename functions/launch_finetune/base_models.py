@@ -10,7 +10,7 @@ from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.core.pricing import Usd
 from tuneloop.domain.serving.sunset import Shutdowns, shutdown_of
 from tuneloop.domain.training.capabilities import Range
-from tuneloop.domain.training.jobs import Method
+from tuneloop.domain.training.jobs import TrainingMethod
 from tuneloop.domain.training.model_offers import Minutes, Offer, Successor
 from tuneloop.providers.catalog import dated_name, listed_models, price_of, providers
 
@@ -56,7 +56,7 @@ class BaseModelView(BaseModel):
     available: bool
     is_default: bool = False
     aliases: list[str]
-    methods: list[Method]
+    methods: list[TrainingMethod]
     hyperparameters: dict[str, Range]
     limits: Bounds
     regions: list[str]

@@ -12,7 +12,7 @@ from launch_finetune.request import requested
 from tuneloop.domain.core.errors import Conflict, ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.training.budgets import costed
-from tuneloop.domain.training.run_progress import listened
+from tuneloop.domain.training.run_progress import with_heartbeat
 from tuneloop.domain.training.runs import SUBMITTABLE, ControlledRun, RunStatus, merge_job
 from tuneloop.observability import count
 from tuneloop.providers.catalog import price_of
@@ -78,7 +78,7 @@ def _stop(run: ControlledRun, provider: Provider, runs: Runs, now: datetime, ask
         return _store(run.waiting(error.message, now), runs)
     if job.status != RunStatus.CANCELLED:
         return run
-    stopped = costed(listened(run, merge_job(run, job, now), now), price_of(run.provider, run.base_model))
+    stopped = costed(with_heartbeat(run, merge_job(run, job, now), now), price_of(run.provider, run.base_model))
     try:
         ended = runs.finish(stopped, TrainingRunFinished.of(stopped), now, None)
     except Stale:  # somebody else saw it end

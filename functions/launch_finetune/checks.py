@@ -13,7 +13,7 @@ from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import base_in
 from tuneloop.domain.training.capabilities import Capabilities
-from tuneloop.domain.training.jobs import Method, RunError
+from tuneloop.domain.training.jobs import RunError, TrainingMethod
 from tuneloop.domain.training.model_offers import Offer
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, unknown_base_model, unlisted
@@ -28,7 +28,12 @@ SAME_FILE = (
 
 
 def refusal_of(
-    provider: Provider, base_model: str, method: Method, hyperparameters: dict[str, Any], suffix: str, now: datetime
+    provider: Provider,
+    base_model: str,
+    method: TrainingMethod,
+    hyperparameters: dict[str, Any],
+    suffix: str,
+    now: datetime,
 ) -> RunError | None:
     """Why such a run can't be, as far as that can be known without asking anybody."""
     able = provider.capabilities(base_model)
@@ -47,9 +52,9 @@ def refusal_of_run(run: ControlledRun, export: Export, provider: Provider, now: 
     ) or refusal_of_export(export, able)
 
 
-def method_of(export: Export) -> Method:
+def method_of(export: Export) -> TrainingMethod:
     """By what method an export is trained on."""
-    return Method(export.kind.value)
+    return TrainingMethod(export.kind.value)
 
 
 def refusal_of_export(export: Export, able: Capabilities) -> RunError | None:

@@ -5,7 +5,7 @@ from launch_finetune.openai_jobs_routes import api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import DatasetSettled, ExportCreated, TrainingRunRequested
 from tuneloop.domain.training.runs import SUBMITTABLE
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.runtime.entry_point import Function
 
 handler = Function("launch-finetune", api)
@@ -18,7 +18,7 @@ def on_data(event: DatasetSettled | ExportCreated) -> None:
     dataset = app.datasets.get(event.tenant, event.dataset)
     request_wanted(dataset, event.revision, provider=app.settings.provider, runs=app.runs, now=utc_now())
     if isinstance(event, ExportCreated):
-        each(waiting_for(event.export, runs=app.runs), lambda run: _launch(run.tenant, run.id))
+        for_each(waiting_for(event.export, runs=app.runs), lambda run: _launch(run.tenant, run.id))
 
 
 @handler.on("TrainingRunRequested")
@@ -31,7 +31,7 @@ def on_requested(event: TrainingRunRequested) -> None:
 def sweep() -> None:
     """Take up runs whose submission was interrupted or had to wait for the provider."""
     waiting = [run for run in app.runs.open() if run.status in SUBMITTABLE]
-    each(waiting, lambda run: _launch(run.tenant, run.id))
+    for_each(waiting, lambda run: _launch(run.tenant, run.id))
 
 
 @handler.on("monthly")

@@ -13,7 +13,7 @@ from tuneloop.domain.training.runs import SUBMITTABLE, ControlledRun
 from tuneloop.observability import count
 from tuneloop.providers.catalog import price_of
 from tuneloop.providers.registry import Providers
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.repositories.budgets import Spendings
 from tuneloop.store.repositories.datasets import Datasets
@@ -84,7 +84,7 @@ def retrain(provider: str, *, tenants: Tenants, datasets: Datasets, runs: Runs, 
             run = request_run(dataset, provider=dataset.provider or provider, runs=runs, now=now)
             count("MonthlyRetrainings", int(run.created_at == now))
 
-    each(tenants.all(), lambda tenant: each(datasets.all(tenant.id), request_if_due))
+    for_each(tenants.all(), lambda tenant: for_each(datasets.all(tenant.id), request_if_due))
 
 
 def _was_trained_on(dataset: Dataset, models: Models) -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 from launch_finetune.checks import end_in_sight
 from launch_finetune.repeated_calls import Attempt, Repeats
 from launch_finetune.request import confirm, expected_method, is_of
-from launch_finetune.resolve_request import Wanted, ask, check
-from launch_finetune.run_options import Particulars
+from launch_finetune.resolve_request import RunRequest, check, resolve_request
+from launch_finetune.run_options import RunOptions
 from tuneloop.api.job_view import METHODS
 from tuneloop.domain.chat.images import NO_IMAGES
 from tuneloop.domain.core.errors import Conflict, InvalidInput, NotFound, NotSupported, Stale
@@ -76,7 +76,7 @@ class NewJob(JobRequest, extra="forbid"):
 
 
 @dataclass
-class Creating:
+class JobCreation:
     """What creating a job needs."""
 
     datasets: Datasets
@@ -114,24 +114,26 @@ class Creating:
             raise Conflict(f"Dataset {other.id} has no examples yet.", param="validation_file", code="empty_dataset")
         confirmed = self._confirmed(new, dataset)
         name = model_name(new.suffix) if new.suffix else dataset.model
-        wanted = Wanted(
+        wanted = RunRequest(
             base_model=new.model,
             hyperparameters=new.chosen,
             metadata=new.metadata or {},
             suffix=name,
-            particulars=Particulars(name, other, new.seed, new.confirmed_usd, confirmed),
+            particulars=RunOptions(name, other, new.seed, new.confirmed_usd, confirmed),
             **attempt._asdict(),
         )
         self._check(dataset, wanted)
         self._register(dataset, name, new.model)
-        return ask(dataset, wanted, providers=self.providers, exports=self.exports, runs=self.runs, now=self.now)
+        return resolve_request(
+            dataset, wanted, providers=self.providers, exports=self.exports, runs=self.runs, now=self.now
+        )
 
     def _file(self, tenant: str, name: str, param: str) -> Dataset:
         if (found := self.datasets.find(tenant, name)) is None:
             raise NotFound(f"There is no file or dataset {name} here: upload it first.", param=param)
         return found
 
-    def _check(self, dataset: Dataset, wanted: Wanted) -> None:
+    def _check(self, dataset: Dataset, wanted: RunRequest) -> None:
         """Refuse what can't be trained, by the names that fields have on this wire."""
         try:
             check(dataset, wanted, providers=self.providers, exports=self.exports, now=self.now)

@@ -8,7 +8,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from launch_finetune.cancel import cancel
-from launch_finetune.openai_jobs import Creating, NewJob
+from launch_finetune.openai_jobs import JobCreation, NewJob
 from launch_finetune.routes import api, repeats_of
 from tuneloop.api.job_view import Job, job_of
 from tuneloop.api.router import IdempotencyKey, Limit, Name, RetryCount
@@ -32,7 +32,7 @@ def create_fine_tuning_job(new: NewJob, idempotency_key: IdempotencyKey = None, 
     `metadata.tuneloop_max_usd` says how much it may.
     """
     now = utc_now()
-    creating = Creating(
+    creating = JobCreation(
         datasets=app.datasets,
         exports=app.exports,
         models=app.models,

@@ -4,12 +4,12 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from launch_finetune.run_options import NOTHING_MORE, Particulars
+from launch_finetune.run_options import NOTHING_MORE, RunOptions
 from tuneloop.domain.core.errors import Conflict, Stale
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.events import TrainingRunRequested
 from tuneloop.domain.exports.exports import Export, export_id
-from tuneloop.domain.training.jobs import Method
+from tuneloop.domain.training.jobs import TrainingMethod
 from tuneloop.domain.training.repeated_calls import AnsweredCall
 from tuneloop.domain.training.runs import ControlledRun, RunStatus, run_id
 from tuneloop.providers.catalog import dated_name
@@ -27,8 +27,8 @@ def request_run(
     base_model: str | None = None,
     hyperparameters: dict[str, Any] | None = None,
     metadata: dict[str, str] | None = None,
-    particulars: Particulars = NOTHING_MORE,
-    method: Method | None = None,
+    particulars: RunOptions = NOTHING_MORE,
+    method: TrainingMethod | None = None,
     again: bool = False,
     answering: AnsweredCall | None = None,
     dry_run: bool = False,
@@ -112,21 +112,21 @@ def revision_of(dataset: Dataset, revision: int | None) -> int:
     raise Conflict(f"Dataset {dataset.id} has no examples yet.", code="empty_dataset")
 
 
-def method_in_id(dataset: Dataset, revision: int) -> Method:
+def method_in_id(dataset: Dataset, revision: int) -> TrainingMethod:
     """The training method by which a run's id is made: the policy's, supervised where it names none, whatever is known.
 
     Ids of runs that are stored were made so, and asking for one again has to find it.
     """
     kind = dataset.policy_at(revision).kind
-    return Method(kind.value) if kind else Method.SUPERVISED
+    return TrainingMethod(kind.value) if kind else TrainingMethod.SUPERVISED
 
 
-def expected_method(dataset: Dataset, revision: int | None) -> Method:
+def expected_method(dataset: Dataset, revision: int | None) -> TrainingMethod:
     """The training method of a revision that isn't frozen yet: its policy's, else by what was collected."""
     kind = dataset.policy_at(revision or dataset.revision).kind
     if kind:
-        return Method(kind.value)
-    return Method.PREFERENCE if dataset.holds_pairs else Method.SUPERVISED
+        return TrainingMethod(kind.value)
+    return TrainingMethod.PREFERENCE if dataset.holds_pairs else TrainingMethod.SUPERVISED
 
 
 def requested(run: ControlledRun) -> TrainingRunRequested:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from launch_finetune.checks import method_of, missing_at_the_door, refusal_of, refusal_of_export
 from launch_finetune.request import expected_method, request_run, revision_of
-from launch_finetune.run_options import NOTHING_MORE, Particulars
+from launch_finetune.run_options import NOTHING_MORE, RunOptions
 from tuneloop.domain.core.errors import InvalidInput, NotFound
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.exports.exports import Export, export_id
@@ -21,7 +21,7 @@ from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.runs import Runs
 
 
-class Wanted(BaseModel):
+class RunRequest(BaseModel):
     """What is wanted of a dataset's run; the dataset says what is left out.
 
     With `again` it is the next attempt where the last one failed or was cancelled; `answering` is the call that is to
@@ -36,14 +36,14 @@ class Wanted(BaseModel):
     revision: int | None = None
     export: str | None = None
     suffix: str | None = None
-    particulars: Particulars = NOTHING_MORE
+    particulars: RunOptions = NOTHING_MORE
     again: bool = True
     answering: AnsweredCall | None = None
     dry_run: bool = False
 
 
-def ask(
-    dataset: Dataset, wanted: Wanted, *, providers: Providers, exports: Exports, runs: Runs, now: datetime
+def resolve_request(
+    dataset: Dataset, wanted: RunRequest, *, providers: Providers, exports: Exports, runs: Runs, now: datetime
 ) -> ControlledRun:
     """The run that is wanted; asking again gives the same one, after a failure the next attempt.
 
@@ -69,7 +69,7 @@ def ask(
 
 
 def check(
-    dataset: Dataset, wanted: Wanted, *, providers: Providers, exports: Exports, now: datetime
+    dataset: Dataset, wanted: RunRequest, *, providers: Providers, exports: Exports, now: datetime
 ) -> tuple[str, Export | None]:
     """Refuse what `ask` would, making nothing; else its provider's name, and its export where that is frozen."""
     at = wanted.provider or dataset.provider or providers.default
@@ -84,7 +84,7 @@ def check(
     return at, export
 
 
-def _frozen(dataset: Dataset, wanted: Wanted, exports: Exports) -> Export | None:
+def _frozen(dataset: Dataset, wanted: RunRequest, exports: Exports) -> Export | None:
     """The export that is to be trained on, if it is frozen already; NotFound where the one that was named isn't."""
     if wanted.export:
         return exports.get(dataset.tenant, dataset.id, wanted.export)
@@ -97,7 +97,7 @@ def _frozen(dataset: Dataset, wanted: Wanted, exports: Exports) -> Export | None
 
 
 def _refusal(
-    provider: Provider, base_model: str, dataset: Dataset, export: Export | None, wanted: Wanted, now: datetime
+    provider: Provider, base_model: str, dataset: Dataset, export: Export | None, wanted: RunRequest, now: datetime
 ) -> RunError | None:
     method = method_of(export) if export else expected_method(dataset, wanted.revision)
     suffix = dataset.model if wanted.suffix is None else wanted.suffix

@@ -11,7 +11,7 @@ from launch_finetune.base_models import BaseModelView, Default, base_models
 from launch_finetune.cancel import cancel
 from launch_finetune.repeated_calls import Repeats, call_of
 from launch_finetune.request import confirm, is_of
-from launch_finetune.resolve_request import Wanted, ask
+from launch_finetune.resolve_request import RunRequest, resolve_request
 from launch_finetune.retry import retry
 from tuneloop.api.router import Api, Cursor, IdempotencyKey, Limit, ListOf, Name, RetryCount, listed
 from tuneloop.app import app, utc_now
@@ -19,7 +19,7 @@ from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.ids import PATTERN
 from tuneloop.domain.core.ids import Name as Id
 from tuneloop.domain.training.budgets import MonthlySpending, month_of
-from tuneloop.domain.training.hyperparameters import Hyperparameters
+from tuneloop.domain.training.hyperparameters import TrainingHyperparameters
 from tuneloop.domain.training.runs import ControlledRun, TrainingRun
 
 api = Api(app)
@@ -39,7 +39,7 @@ class NewTrainingRun(BaseModel):
     dataset: Id
     provider: Id | None = None
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
-    hyperparameters: Hyperparameters = Hyperparameters()
+    hyperparameters: TrainingHyperparameters = TrainingHyperparameters()
     revision: int | None = Field(default=None, ge=1, strict=True)
     export: Id | None = None
     dry_run: bool = Field(default=False, strict=True)
@@ -73,7 +73,7 @@ def create_training_run(
     SDKs. What its provider is known not to take, a base model that it doesn't list too, is refused here, before
     anything is uploaded or spent.
     """
-    wanted = Wanted(
+    wanted = RunRequest(
         provider=new.provider,
         base_model=new.base_model,
         hyperparameters=new.hyperparameters.model_dump(exclude_none=True),
@@ -84,8 +84,8 @@ def create_training_run(
     dataset = app.datasets.get(api.tenant, new.dataset)
     now = utc_now()
 
-    def asked(wanted: Wanted) -> ControlledRun:
-        return ask(dataset, wanted, providers=app.providers, exports=app.exports, runs=app.runs, now=now)
+    def asked(wanted: RunRequest) -> ControlledRun:
+        return resolve_request(dataset, wanted, providers=app.providers, exports=app.exports, runs=app.runs, now=now)
 
     if new.dry_run:
         return TrainingRun.model_validate(asked(wanted).model_dump())

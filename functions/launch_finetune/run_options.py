@@ -8,7 +8,7 @@ from tuneloop.domain.exports.exports import export_id
 from tuneloop.domain.training.runs import ControlledRun
 
 
-class Particulars(NamedTuple):
+class RunOptions(NamedTuple):
     """The model that is to get the version, another dataset that validates, a seed, and what was confirmed in advance.
 
     Up to `max_usd` nobody is asked again; `confirmed` where there is no sum to compare.
@@ -32,4 +32,4 @@ class Particulars(NamedTuple):
         return run.model_copy(update=told)
 
 
-NOTHING_MORE = Particulars()
+NOTHING_MORE = RunOptions()

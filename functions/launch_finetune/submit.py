@@ -32,11 +32,11 @@ from tuneloop.domain.training.budgets import MonthlySpending, Spending, month_of
 from tuneloop.domain.training.file_imports import FileImport, ImportState
 from tuneloop.domain.training.jobs import OtherJob, ProviderJob, RunError, TrainingFile
 from tuneloop.domain.training.model_offers import Offer
-from tuneloop.domain.training.run_progress import listened
+from tuneloop.domain.training.run_progress import with_heartbeat
 from tuneloop.domain.training.runs import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
 from tuneloop.domain.training.trained_exports import SEEN_SPLITS, VALIDATING_SPLIT
 from tuneloop.observability import count, log_failure
-from tuneloop.providers.port import FILE_NOT_READY, JOB_NOT_FOUND, JobRequest, Provider
+from tuneloop.providers.port import FILE_NOT_READY, JOB_NOT_FOUND, Provider, ProviderJobRequest
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.repositories.budgets import Spendings
 from tuneloop.store.repositories.runs import Runs
@@ -158,7 +158,7 @@ class Submission:
         return self._create(files, imports)
 
     def _create(self, files: dict[Split, str], imports: dict[Split, FileImport]) -> ControlledRun:
-        request = JobRequest(
+        request = ProviderJobRequest(
             origin=origin_of(self.run, self.stage),
             base_model=self.run.base_model,
             method=self.run.method,
@@ -202,7 +202,7 @@ class Submission:
         return self.provider.find_jobs(self.run.id, sent)
 
     def _adopt(self, job: ProviderJob) -> ControlledRun:
-        self._save(listened(self.run, adopt_job(self.run, job, self.now), self.now), self.runs.adopt)
+        self._save(with_heartbeat(self.run, adopt_job(self.run, job, self.now), self.now), self.runs.adopt)
         count("RunsStarted")
         if self.run.cancel_requested_at:
             self._stop(job)

@@ -12,7 +12,7 @@ from tuneloop.domain.chat.rules.tools import LISTS
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.subjects import NO_USER, unnamed
 from tuneloop.domain.datasets.datasets import Dataset
-from tuneloop.domain.exports.example_hashes import Facts, facts_of
+from tuneloop.domain.exports.example_hashes import ExampleHashes, example_hashes
 from tuneloop.domain.exports.exports import export_id
 from tuneloop.domain.serving.feedback import REASONS, Feedback, lesson_of
 from tuneloop.domain.serving.routing import Inference
@@ -29,11 +29,11 @@ class Taught(NamedTuple):
     """An example that feedback teaches: its facts, by which votes on it are compared, and its line of a post."""
 
     example: Example
-    facts: Facts
+    facts: ExampleHashes
     line: bytes
 
 
-class Study(NamedTuple):
+class ExtractedExamples(NamedTuple):
     """What feedback teaches a dataset, the supervised example first, or the reason why there is nothing, or not all."""
 
     dataset: str
@@ -42,7 +42,9 @@ class Study(NamedTuple):
     reason: str | None = None
 
 
-def study(tenant: str, feedback: Feedback, inference: Inference, *, datasets: Datasets, exports: Exports) -> Study:
+def extract_examples(
+    tenant: str, feedback: Feedback, inference: Inference, *, datasets: Datasets, exports: Exports
+) -> ExtractedExamples:
     """What feedback teaches the dataset that it names, else the one of its model's name; InvalidInput if unusable."""
     subject = feedback.subject or (unnamed(inference.user_hash) if inference.user_hash != NO_USER else None)
     name = feedback.dataset or inference.model
@@ -51,13 +53,13 @@ def study(tenant: str, feedback: Feedback, inference: Inference, *, datasets: Da
     prompt = _prompt_of(dataset, exports) if dataset else None
     lesson = lesson_of(feedback, subject, inference.day, prompt, template)
     if lesson.why:
-        return Study(name, subject, [], REASONS[lesson.why])
+        return ExtractedExamples(name, subject, [], REASONS[lesson.why])
     if dataset is None:
         reason = f"There is no dataset {name}; `dataset` names the one that is to learn from it."
-        return Study(name, subject, [], reason)
+        return ExtractedExamples(name, subject, [], reason)
     first, *pairs = [isolated(0, _taught, row, log=log_failure) for row in lesson.rows]
     taught = [_checked(first), *(pair for pair in pairs if isinstance(pair, Taught))]
-    return Study(name, subject, taught, None if len(taught) == len(lesson.rows) else NO_PAIR)
+    return ExtractedExamples(name, subject, taught, None if len(taught) == len(lesson.rows) else NO_PAIR)
 
 
 def _prompt_of(dataset: Dataset, exports: Exports) -> str | None:
@@ -73,7 +75,7 @@ def _prompt_of(dataset: Dataset, exports: Exports) -> str | None:
 
 def _taught(row: JsonObject) -> Taught | list[Problem]:
     found = read_example(row, 0)
-    return Taught(found, facts_of(found), posted_line(row)) if isinstance(found, Example) else found
+    return Taught(found, example_hashes(found), posted_line(row)) if isinstance(found, Example) else found
 
 
 def _checked(found: Taught | list[Problem]) -> Taught:

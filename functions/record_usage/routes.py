@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
-from record_usage.extracted_examples import study
+from record_usage.extracted_examples import extract_examples
 from record_usage.feedback import inference_of, record_feedback
 from record_usage.report import report
-from record_usage.submit_examples import learn
+from record_usage.submit_examples import submit_examples
 from tuneloop.api.router import Api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
@@ -70,9 +70,9 @@ def post_feedback(feedback: Feedback) -> FeedbackReceipt:
     tenant, now = api.tenant, utc_now()
     require_objects(feedback)
     inference = inference_of(tenant, feedback, models=app.models)
-    studied = study(tenant, feedback, inference, datasets=app.datasets, exports=app.exports)
+    studied = extract_examples(tenant, feedback, inference, datasets=app.datasets, exports=app.exports)
     record_feedback(tenant, feedback, inference, usage=app.usage, now=now)
-    learnt = learn(
+    learnt = submit_examples(
         tenant,
         studied,
         inference,

@@ -8,10 +8,10 @@ import json
 from datetime import datetime
 from typing import NamedTuple
 
-from record_usage.extracted_examples import Study
+from record_usage.extracted_examples import ExtractedExamples
 from tuneloop.domain.core.ids import derived_id
 from tuneloop.domain.datasets.datasets import Drop
-from tuneloop.domain.datasets.votes import Vote, nobody, voter_of
+from tuneloop.domain.datasets.votes import Vote, anonymous_voter, voter_of
 from tuneloop.domain.serving.routing import Inference
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.queues import Queue
@@ -20,7 +20,7 @@ from tuneloop.store.repositories.posts import BY_FEEDBACK, post_drop
 from tuneloop.store.repositories.votes import Votes
 
 
-class Learnt(NamedTuple):
+class SubmittedExamples(NamedTuple):
     """What becomes of feedback: its examples and the collection that brings them, or why there are none, or not all."""
 
     examples: list[str]
@@ -28,9 +28,9 @@ class Learnt(NamedTuple):
     reason: str | None = None
 
 
-def learn(
+def submit_examples(
     tenant: str,
-    studied: Study,
+    studied: ExtractedExamples,
     inference: Inference,
     *,
     datasets: Datasets,
@@ -38,17 +38,17 @@ def learn(
     objects: Objects,
     queue: Queue,
     now: datetime,
-) -> Learnt:
+) -> SubmittedExamples:
     """Make examples of what was studied."""
     name, subject, lines = studied.dataset, studied.subject, [taught.line for taught in studied.taught]
     if not lines:
-        return Learnt([], reason=studied.reason)
+        return SubmittedExamples([], reason=studied.reason)
     facts = studied.taught[0].facts
     vote = Vote(
         tenant=tenant,
         dataset=name,
         unit=facts.unit,
-        voter=voter_of(tenant, subject) if subject else nobody(inference.id),
+        voter=voter_of(tenant, subject) if subject else anonymous_voter(inference.id),
         is_subject=subject is not None,
         answer=facts.answer,
         examples=[taught.example.id for taught in studied.taught],
@@ -61,4 +61,4 @@ def learn(
     known = datasets.find_drop(tenant, name, identity)
     drop = post_drop(known or made, lines, datasets=datasets, objects=objects, queue=queue)
     queue.send(json.dumps({"judge": {"tenant": tenant, "dataset": name, "unit": vote.unit}}))
-    return Learnt(vote.examples, drop.id, studied.reason)
+    return SubmittedExamples(vote.examples, drop.id, studied.reason)

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from tuneloop.observability import count, log_failure
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.outbox import ENTRIES_PER_CALL, Bus, Outbox, OutboxRow
 
 RESEND_AFTER = timedelta(minutes=2)
@@ -43,7 +43,7 @@ def resend(*, outbox: Outbox, bus: Bus, now: datetime) -> None:
     def send(rows: list[OutboxRow]) -> None:
         count("EventsResent", relay(rows, outbox=outbox, bus=bus))
 
-    each(_batches(outbox.unrelayed(now - RESEND_AFTER)), send)
+    for_each(_batches(outbox.unrelayed(now - RESEND_AFTER)), send)
 
 
 def _batches(rows: Iterator[OutboxRow]) -> Iterator[list[OutboxRow]]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.core.limits import PAGE_BYTES
-from tuneloop.domain.datasets.example_filter import Wanted, name_of
+from tuneloop.domain.datasets.example_filter import ExampleFilter, name_of
 from tuneloop.store.objects.search import Hit
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
@@ -20,7 +20,7 @@ from tuneloop.store.repositories.datasets import Datasets
 Place = tuple[bytes, bytes]  # when an example was made, and its id
 
 
-class Page(NamedTuple):
+class ExamplePage(NamedTuple):
     """Examples that match, how many match in all, the revision at which they do, and where the next page begins."""
 
     data: list[Hit]
@@ -32,14 +32,14 @@ class Page(NamedTuple):
 def find_examples(
     tenant: str,
     name: str,
-    wanted: Wanted,
+    wanted: ExampleFilter,
     limit: int,
     cursor: str | None,
     *,
     datasets: Datasets,
     contents: Contents,
     check: Callable[[], None] = lambda: None,
-) -> Page:
+) -> ExamplePage:
     """The examples that are wanted, newest first; those without a time come last, and equals by id."""
     wanted.require_range()
     revision = datasets.get(tenant, name).revision
@@ -57,7 +57,7 @@ def find_examples(
     data = newest.found
     has_more = data and newest.matching > len(data)
     more = _encode(listing, revision, data[-1].place) if has_more else None
-    return Page(data, newest.total, revision, more)
+    return ExamplePage(data, newest.total, revision, more)
 
 
 class Newest:

@@ -10,7 +10,7 @@ from review_examples.review import Reviewing, Wish
 from review_examples.views import Change
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.limits import REVIEWS_AT_ONCE
-from tuneloop.domain.datasets.example_filter import Wanted
+from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.store.objects.search import Hit
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
@@ -21,7 +21,7 @@ NEEDED_S = 8.0  # to decide on a thousand more, and to answer
 def review_matching(
     tenant: str,
     name: str,
-    wanted: Wanted,
+    wanted: ExampleFilter,
     change: Change,
     revision: int,
     after: str,

@@ -29,7 +29,7 @@ from tuneloop.api.router import Api, Cursor, Limit, Name
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import NotFound, Stale
-from tuneloop.domain.datasets.example_filter import Wanted
+from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.exports.example_counts import Statistics
 from tuneloop.domain.training.eligibility import Eligibility, eligibility
 
@@ -51,7 +51,7 @@ def list_examples(
     cursor: Cursor = None,
 ) -> ExamplesPage:
     """The examples that match every filter given, newest first; later pages show the dataset as the first one did."""
-    wanted = Wanted(
+    wanted = ExampleFilter(
         status=status,
         category=category,
         source=source,
@@ -130,7 +130,7 @@ def _review_matching(dataset: str, new: NewReviews, reviewing: Reviewing) -> str
     return review_matching(
         api.tenant,
         dataset,
-        new.matching or Wanted(),
+        new.matching or ExampleFilter(),
         cast("Change", new.change),  # which stands beside `matching`, or it is refused
         new.revision or 0,
         new.after or "",

@@ -19,7 +19,7 @@ from tuneloop.domain.core.limits import (
     SEARCH_CHARACTERS,
 )
 from tuneloop.domain.core.numbers import without_minus_zero
-from tuneloop.domain.datasets.example_filter import Wanted
+from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import Decision, Review, Status
 from tuneloop.store.objects.stored_lines import Stored, read_line
 
@@ -86,7 +86,7 @@ class NewReviews(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reviews: list[ExampleChange] | None = Field(default=None, min_length=1, max_length=REVIEWS_AT_ONCE)
-    matching: Wanted | None = None
+    matching: ExampleFilter | None = None
     change: Change | None = None
     revision: StrictInt | None = Field(default=None, ge=1, le=10**9)
     after: ExampleId | None = Field(default=None, description="`next` of the answer before.")

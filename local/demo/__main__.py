@@ -8,7 +8,7 @@ from pathlib import Path
 
 from infra.stage import BEDROCK, LOCAL
 from local.demo.loop import STEPS
-from local.demo.report import Report
+from local.demo.report import DemoReport
 from local.demo.scene import Scene, dataset_name
 from local.demo.screen import Screen
 from local.process import termination_unwinds
@@ -27,7 +27,7 @@ class Unusable(Exception):
 def main() -> int:
     """Run the demo; 0 if every step did what it should."""
     arguments = arguments_in(sys.argv[1:])
-    screen, report = Screen(), Report(DIRECTORY / "report.json")
+    screen, report = Screen(), DemoReport(DIRECTORY / "report.json")
     screen.title(arguments.data, arguments.test, arguments.provider)
     started = time.monotonic()
     try:
@@ -57,7 +57,7 @@ def main() -> int:
     return 0 if report.ok else 1
 
 
-def go_round(scene: Scene, report: Report) -> None:
+def go_round(scene: Scene, report: DemoReport) -> None:
     """Every step of the loop, shown and timed."""
     for step in STEPS:
         with scene.screen.step(step.title), report.timed(step.name):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from local.demo.report import Report
+from local.demo.report import DemoReport
 from local.demo.scene import Scene
 from ops.smoke.journey import LoopError, proof_of, split_of
 
@@ -17,20 +17,20 @@ COUNT_S = 30
 USER = "demo-user"
 
 
-class Step(NamedTuple):
+class DemoStep(NamedTuple):
     """One step of the demo."""
 
     name: str
     title: str
-    run: Callable[[Scene, Report], None]
+    run: Callable[[Scene, DemoReport], None]
 
 
-def make_key(scene: Scene, _: Report) -> None:
+def make_key(scene: Scene, _: DemoReport) -> None:
     """A tenant and its API key."""
     scene.screen.say(f"tenant demo, key {scene.make_key()}; its secret is stored as a hash only")
 
 
-def drop(scene: Scene, _: Report) -> None:
+def drop(scene: Scene, _: DemoReport) -> None:
     """A dataset that only collects, as it does by itself where training costs something, and files into the bucket."""
     scene.api.post("/datasets", {"id": scene.dataset, "on_drop": "collect"})
     scene.screen.say(f"dataset {scene.dataset}: nothing is trained until somebody asks for it")
@@ -39,14 +39,14 @@ def drop(scene: Scene, _: Report) -> None:
     scene.screen.say(f"s3://…/{scene.drop(scene.data)}")
 
 
-def collect(scene: Scene, _: Report) -> None:
+def collect(scene: Scene, _: DemoReport) -> None:
     """Drops become segments."""
     expected = 2 if scene.test else 1
     for found in scene.collected(expected, COLLECT_S):
         scene.screen.say(f"{found['examples']:,} examples from {found['object'].rpartition('/')[2]}")
 
 
-def look(scene: Scene, report: Report) -> None:
+def look(scene: Scene, report: DemoReport) -> None:
     """What there is, how it is divided, the proof of that, and what training would cost."""
     export = scene.frozen(FREEZE_S)
     scene.screen.say(scene.eligibility())
@@ -58,7 +58,7 @@ def look(scene: Scene, report: Report) -> None:
     scene.screen.estimates(scene.api.get(f"/datasets/{scene.dataset}/estimate")["estimates"])
 
 
-def train(scene: Scene, report: Report) -> None:
+def train(scene: Scene, report: DemoReport) -> None:
     """A run of what was frozen is asked for and followed to its end."""
     run = scene.api.post("/training-runs", {"dataset": scene.dataset})
     with scene.screen.following() as view:
@@ -75,7 +75,7 @@ def train(scene: Scene, report: Report) -> None:
     report.versions = _versions(scene)
 
 
-def evaluate(scene: Scene, report: Report) -> None:
+def evaluate(scene: Scene, report: DemoReport) -> None:
     """Version, base model and the commonest answer on the same held-out examples."""
     with scene.screen.evaluating() as view:
         found = scene.evaluated(view, EVALUATE_S)
@@ -93,7 +93,7 @@ def evaluate(scene: Scene, report: Report) -> None:
     }
 
 
-def promote(scene: Scene, _: Report) -> None:
+def promote(scene: Scene, _: DemoReport) -> None:
     """The gate's decision, with its reason."""
     entry = scene.decision(REQUEST_S)
     if entry["action"] != "activate":
@@ -101,7 +101,7 @@ def promote(scene: Scene, _: Report) -> None:
     scene.screen.say(f"version {entry['stable']} serves everybody. {entry['reason']}")
 
 
-def ask(scene: Scene, _: Report) -> None:
+def ask(scene: Scene, _: DemoReport) -> None:
     """The unmodified OpenAI client, asked by the dataset's name."""
     client = scene.openai()
     answers = [(question, *scene.ask(client, question, USER)[:2]) for question in scene.questions()]
@@ -110,7 +110,7 @@ def ask(scene: Scene, _: Report) -> None:
         raise LoopError(f"Version {scene.run['version']} should have answered every question.")
 
 
-def deactivate(scene: Scene, _: Report) -> None:
+def deactivate(scene: Scene, _: DemoReport) -> None:
     """The base model answers, then the version again."""
     client, question = scene.openai(), scene.questions()[0]
     for action, expected in (("deactivate", 0), ("activate", scene.run["version"])):
@@ -121,23 +121,23 @@ def deactivate(scene: Scene, _: Report) -> None:
         scene.screen.say(f"{action}d: version {given.version} answers {given.text}")
 
 
-def usage(scene: Scene, report: Report) -> None:
+def usage(scene: Scene, report: DemoReport) -> None:
     """What was just done, counted per version."""
     report.usage = scene.counted(COUNT_S)
     scene.screen.usage(report.usage)
 
 
 STEPS = (
-    Step("key", "Make a tenant and an API key", make_key),
-    Step("drop", "Drop training data into S3", drop),
-    Step("collect", "Turn the drop into segments", collect),
-    Step("look", "Look at it before anything is spent", look),
-    Step("train", "Train on it", train),
-    Step("evaluate", "Compare on held-out examples", evaluate),
-    Step("promote", "Let the gate decide", promote),
-    Step("ask", "Ask with the OpenAI client", ask),
-    Step("deactivate", "Deactivate, and activate again", deactivate),
-    Step("usage", "Account for every call", usage),
+    DemoStep("key", "Make a tenant and an API key", make_key),
+    DemoStep("drop", "Drop training data into S3", drop),
+    DemoStep("collect", "Turn the drop into segments", collect),
+    DemoStep("look", "Look at it before anything is spent", look),
+    DemoStep("train", "Train on it", train),
+    DemoStep("evaluate", "Compare on held-out examples", evaluate),
+    DemoStep("promote", "Let the gate decide", promote),
+    DemoStep("ask", "Ask with the OpenAI client", ask),
+    DemoStep("deactivate", "Deactivate, and activate again", deactivate),
+    DemoStep("usage", "Account for every call", usage),
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Report:
+class DemoReport:
     """Collects while the demo runs; `ok` turns false with the first step that fails."""
 
     def __init__(self, path: Path) -> None:

@@ -18,7 +18,7 @@ from tuneloop.domain.evaluation.evaluations import p_text
 from tuneloop.domain.training.estimates import Estimate
 
 if TYPE_CHECKING:
-    from local.demo.report import Report
+    from local.demo.report import DemoReport
     from local.demo.scene import Scene
 
 WIDEST_QUESTION = 60
@@ -59,7 +59,7 @@ class Screen(Show):
             table.add_row(Text(_shortened(question)), Text(answer), str(version))
         self.console.print(table)
 
-    def summary(self, scene: "Scene", report: "Report", seconds: float) -> None:
+    def summary(self, scene: "Scene", report: "DemoReport", seconds: float) -> None:
         """One panel: what came of it."""
         figures = report.evaluation
         low, high = figures["interval"]

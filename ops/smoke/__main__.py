@@ -21,12 +21,12 @@ from rich.padding import Padding
 from rich.table import Table
 
 from infra.stage import BEDROCK, Stage, read_settings, stage_named
-from ops.console import Refusal, agreed, say, spoken
+from ops.console import CommandRefused, agreed, say, spoken
 from ops.smoke.cleanup import how_to_retire, is_hosted, is_removed, retire, what_is_there
 from ops.smoke.journey import Journey, LoopError, split_of
 from ops.smoke.log_check import Testimony, log_group, testimonies, wake
 from ops.smoke.options import smoke_arguments
-from ops.smoke.plan import Plan, plan, question_in
+from ops.smoke.plan import SmokePlan, plan, question_in
 from ops.smoke.progress_view import Show
 from ops.stage_access import Deployed, has_key
 from tuneloop.cli.progress import RunProgress
@@ -50,7 +50,7 @@ USER = "smoke-user"
 class Smoke(Journey):
     """One smoke test: what it made, and what that cost."""
 
-    plan: Plan
+    plan: SmokePlan
     cap: Decimal
     minutes: float
     unseen_after_s: int
@@ -75,7 +75,7 @@ def main() -> None:
     deployed = Deployed(stage)
     made = planned(deployed, arguments.cap, unpriced=arguments.unpriced)
     if not agreed("Go on?", yes=arguments.yes):
-        raise Refusal("Nothing was made.")
+        raise CommandRefused("Nothing was made.")
     started = datetime.now(UTC)
     name = f"smoke-{started:%Y%m%d-%H%M%S}"
     smoke = Smoke(
@@ -93,29 +93,29 @@ def main() -> None:
         smoke.is_removed = is_hosted(smoke.version) and is_removed(smoke, smoke.run["version"])
     except (KeyboardInterrupt, LoopError, TuneloopError, OpenAIError, BotoCoreError, ClientError) as error:
         why = "Interrupted." if isinstance(error, KeyboardInterrupt) else str(getattr(error, "message", error))
-        raise Refusal("\n".join([why, *suspects(smoke, stage, started), left_behind(smoke, stage)])) from None
+        raise CommandRefused("\n".join([why, *suspects(smoke, stage, started), left_behind(smoke, stage)])) from None
     finally:
         clean_up(smoke)
     say(f"\n{bill(smoke)}")
     say(what_stays(smoke))
     if not all(testimony.is_good for testimony in heard):
-        raise Refusal("The loop closed, but not every function could do its work: see the table.")
+        raise CommandRefused("The loop closed, but not every function could do its work: see the table.")
     say(f"\nStage {stage.name} works.", style="bold green")
 
 
-def planned(deployed: Deployed, cap: Decimal, *, unpriced: bool = False) -> Plan:
+def planned(deployed: Deployed, cap: Decimal, *, unpriced: bool = False) -> SmokePlan:
     """State what will be done and what it costs at most; Refusal where that is above the cap or not known."""
     stage, outputs = deployed.stage, deployed.outputs
     provider, base_model = deployed.output("Provider"), outputs["BaseModel"]
     if provider != BEDROCK and has_key(stage) is None:
-        raise Refusal(f"The provider's key is missing: make provider-key STAGE={stage.name}")
+        raise CommandRefused(f"The provider's key is missing: make provider-key STAGE={stage.name}")
     made = plan(price_of(provider, base_model))
     say(f"Smoke test of stage {stage.name} at {deployed.base_url}", style="bold")
     say(f"  trains {base_model} at {provider} on {len(made.train)} short lines, proves it on {len(made.test)}")
     if made.total_usd is None:
         say(f"  The price of {base_model} at {provider} is not known: no cap can be promised.", style="yellow")
         if not unpriced:
-            raise Refusal(
+            raise CommandRefused(
                 "Add it with date and source to shared/tuneloop/providers/catalog.json and deploy, "
                 f"or take what comes: make smoke STAGE={stage.name} UNPRICED=1"
             )
@@ -124,7 +124,7 @@ def planned(deployed: Deployed, cap: Decimal, *, unpriced: bool = False) -> Plan
     for note in made.notes:
         say(f"  {note}")
     if made.total_usd > cap:
-        raise Refusal(f"  That is above the cap: make smoke STAGE={stage.name} CAP={made.total_usd}")
+        raise CommandRefused(f"  That is above the cap: make smoke STAGE={stage.name} CAP={made.total_usd}")
     return made
 
 

@@ -47,7 +47,7 @@ class Site(Protocol):
         """A boto3 client as its operator."""
 
 
-class Answer(NamedTuple):
+class ApiAnswer(NamedTuple):
     """One answer of a model: its text, the version that gave it, and its id."""
 
     text: str
@@ -173,14 +173,14 @@ class Journey:
         found: dict[str, Any] = self.wait_for("The gate's decision", lambda: self.api.get(path)["data"], timeout_s)[0]
         return found
 
-    def ask(self, client: OpenAI, question: str, user: str) -> Answer:
+    def ask(self, client: OpenAI, question: str, user: str) -> ApiAnswer:
         """Ask the model, and count the call under the version that answered."""
         made: Any = client.chat.completions.create(
             model=self.dataset, messages=[{"role": "user", "content": question}], user=user
         )
         version: int = made.tuneloop["version"]
         self.calls[version] = self.calls.get(version, 0) + 1
-        return Answer(made.choices[0].message.content, version, made.id)
+        return ApiAnswer(made.choices[0].message.content, version, made.id)
 
     def counted(self, timeout_s: float) -> list[dict[str, Any]]:
         """The usage report, once it knows of every call."""

@@ -25,7 +25,7 @@ UNKNOWN_TIME = "How long training takes there is not known; TIMEOUT=minutes says
 
 
 @dataclass(frozen=True)
-class Plan:
+class SmokePlan:
     """The lines of a smoke test and its highest price in USD; None where the provider's prices are unknown."""
 
     train: list[bytes]
@@ -52,7 +52,7 @@ class Plan:
         ]
 
 
-def plan(offer: Offer | None, sample: Path = SAMPLE) -> Plan:
+def plan(offer: Offer | None, sample: Path = SAMPLE) -> SmokePlan:
     """The first lines of the sample, test after train, and what they cost where that base model is offered."""
     lines = sample.read_bytes().splitlines()[: TRAIN_LINES + TEST_LINES]
     train, test = lines[:TRAIN_LINES], lines[TRAIN_LINES:]
@@ -64,7 +64,7 @@ def plan(offer: Offer | None, sample: Path = SAMPLE) -> Plan:
     dear = None if None in answers else sum((cost for cost in answers if cost is not None), Decimal(0))
     storage = (offer and offer.storage_per_month) or Decimal(0)
     is_timed = offer is not None and offer.training_minutes is not None
-    return Plan(train, test, training, dear, storage, is_timed)
+    return SmokePlan(train, test, training, dear, storage, is_timed)
 
 
 def question_in(line: bytes) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tuneloop.store.repositories.erasures import Erasures
     from tuneloop.store.repositories.evaluations import Evaluations
     from tuneloop.store.repositories.exports import Exports
-    from tuneloop.store.repositories.files import Files
+    from tuneloop.store.repositories.files import UploadedFiles
     from tuneloop.store.repositories.generations import Generations
     from tuneloop.store.repositories.models import Models
     from tuneloop.store.repositories.providers import ProviderRows
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tuneloop.store.repositories.runs import Runs
     from tuneloop.store.repositories.statistics import ExampleCounts, KeptStatistics
     from tuneloop.store.repositories.tenants import Tenants
-    from tuneloop.store.repositories.trained import Trained
+    from tuneloop.store.repositories.trained import TrainedExports
     from tuneloop.store.repositories.usage import Usage
     from tuneloop.store.repositories.votes import Votes
 
@@ -148,11 +148,11 @@ class App:
         return Erasures(self.table)
 
     @cached_property
-    def files(self) -> "Files":
+    def files(self) -> "UploadedFiles":
         """Files of OpenAI's wire."""
-        from tuneloop.store.repositories.files import Files
+        from tuneloop.store.repositories.files import UploadedFiles
 
-        return Files(self.table)
+        return UploadedFiles(self.table)
 
     @cached_property
     def generations(self) -> "Generations":
@@ -190,11 +190,11 @@ class App:
         return ExampleCounts(self.statistics, self.contents, self.exports, self.membership)
 
     @cached_property
-    def trained(self) -> "Trained":
+    def trained(self) -> "TrainedExports":
         """What versions have seen, by dataset."""
-        from tuneloop.store.repositories.trained import Trained
+        from tuneloop.store.repositories.trained import TrainedExports
 
-        return Trained(
+        return TrainedExports(
             self.table,
             exports=self.exports,
             models=self.models,

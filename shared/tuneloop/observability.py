@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import ClientError
 
-from tuneloop.domain.core.redaction import word_in
+from tuneloop.domain.core.redaction import safe_code
 
 FRAMES = 8
 NAMESPACE = "Tuneloop"
@@ -77,7 +77,7 @@ def kind_of(error: BaseException) -> str:
     refusal = error if isinstance(error, ClientError) else error.__cause__
     words = [type(error).__name__]
     if isinstance(refusal, ClientError):
-        code = word_in(refusal.response.get("Error", {}).get("Code"))
+        code = safe_code(refusal.response.get("Error", {}).get("Code"))
         words += [refusal.operation_name, *([code] if code and code not in words else [])]
     return ":".join(words)
 

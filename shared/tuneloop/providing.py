@@ -7,7 +7,7 @@ libraries, which are imported with it and not before.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tuneloop.domain.training.providers import BEDROCK, Kind, RegisteredProvider, unknown_provider
+from tuneloop.domain.training.providers import BEDROCK, ProviderKind, RegisteredProvider, unknown_provider
 from tuneloop.providers.registry import Providers
 from tuneloop.settings import Settings
 
@@ -43,10 +43,10 @@ def providers_of(
     """The stage's providers; `secret` reads what an SSM parameter holds, `connect` makes a client of AWS."""
 
     def make(registered: RegisteredProvider) -> "Provider":
-        if registered.kind == Kind.BEDROCK:
-            from tuneloop.providers.bedrock.adapter import Bedrock, Place  # noqa: PLC0415 - see the module's docstring
+        if registered.kind == ProviderKind.BEDROCK:
+            from tuneloop.providers.bedrock.adapter import Bedrock, StageResources  # noqa: PLC0415 - see the module's docstring
 
-            place = Place(settings.stage, settings.bucket, settings.bedrock_role_arn)
+            place = StageResources(settings.stage, settings.bucket, settings.bedrock_role_arn)
             return Bedrock(registered.name, place, lambda: connect("s3"))
         from tuneloop.providers.openai.adapter import OpenAICompatible  # noqa: PLC0415
 

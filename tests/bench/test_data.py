@@ -10,7 +10,7 @@ from bench.data import listing, validating
 from bench.data.lines import chat_lines
 from bench.data.measuring import TIKTOKEN
 from tuneloop.validation.file_validation import Task, validate
-from tuneloop.validation.line_checks import Inspected, inspected
+from tuneloop.validation.line_checks import CheckedLine, check_line
 
 COUNT = 6000
 
@@ -27,7 +27,7 @@ def test_a_seed_has_its_lines_and_another_seed_others(lines: list[bytes]) -> Non
 
 
 def test_lines_are_as_long_as_varied_and_as_faulty_as_they_are_said_to_be(lines: list[bytes]) -> None:
-    good = [line for number, line in enumerate(lines) if isinstance(inspected(line, number), Inspected)]
+    good = [line for number, line in enumerate(lines) if isinstance(check_line(line, number), CheckedLine)]
 
     assert 1_500 < sum(map(len, lines)) / COUNT < 1_700
     assert 0.003 < 1 - len(good) / COUNT < 0.008

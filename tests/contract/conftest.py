@@ -24,7 +24,7 @@ from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, TrainingFile
 from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.providers.bedrock import adapter as on_bedrock
 from tuneloop.providers.openai.adapter import OpenAICompatible
-from tuneloop.providers.port import Hosted, Hosting, JobRequest, Provider
+from tuneloop.providers.port import Hosted, Hosting, Provider, ProviderJobRequest
 
 __all__ = ["aws", "bedrock", "make_bedrock", "make_trainer", "trainer"]
 ENDED = ("succeeded", "failed", "cancelled")
@@ -76,9 +76,9 @@ class Wire:
         lines = LINES if split == Split.TRAIN else UNSEEN
         return self.provider.upload(self.file(name, split), self.base_model, BytesIO(lines))
 
-    def request(self, name: str) -> JobRequest:
+    def request(self, name: str) -> ProviderJobRequest:
         """What is asked for under a name, its files uploaded."""
-        return JobRequest(
+        return ProviderJobRequest(
             origin=self.origin(name),
             base_model=self.base_model,
             training_file=self.uploaded(name),
@@ -137,7 +137,7 @@ def amazon(request: pytest.FixtureRequest) -> Iterator[Wire]:
     with pytest.MonkeyPatch.context() as environment:
         for name, value in signed_in(running).items():
             environment.setenv(name, value)
-        place = on_bedrock.Place(STAGE, BUCKET, role)
+        place = on_bedrock.StageResources(STAGE, BUCKET, role)
         provider = on_bedrock.Bedrock("bedrock", place, lambda: running.s3)
         yield Wire(provider, CONVERSATIONS, {"n_epochs": 3}, lambda: theirs(running))
         provider.close()

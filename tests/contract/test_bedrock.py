@@ -14,7 +14,7 @@ from tests.trainer.running import jsonl
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import ProviderRefused
 from tuneloop.domain.training.jobs import ProviderJob
-from tuneloop.providers.port import JobRequest
+from tuneloop.providers.port import ProviderJobRequest
 
 pytestmark = pytest.mark.parametrize("wire", ["bedrock"], indirect=True)
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
@@ -57,7 +57,9 @@ def test_the_single_turn_base_is_trained_on_prompts(wire: Wire) -> None:
     chosen = {"n_epochs": 10, "batch_size": 1}
 
     made = wire.provider.create_job(
-        JobRequest(origin=wire.origin("prompts"), base_model=PROMPTS, training_file=file, hyperparameters=chosen)
+        ProviderJobRequest(
+            origin=wire.origin("prompts"), base_model=PROMPTS, training_file=file, hyperparameters=chosen
+        )
     )
 
     assert made.run == run

@@ -11,7 +11,7 @@ from tests.contract.lines import ANSWERS, WORDS
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.training.file_imports import ImportState
-from tuneloop.domain.training.jobs import Method, ProviderJob
+from tuneloop.domain.training.jobs import ProviderJob, TrainingMethod
 from tuneloop.providers.port import JOB_NOT_FOUND, Hosting, Provider
 
 LATEST = 100
@@ -36,8 +36,8 @@ def test_every_method_of_the_port_has_its_test() -> None:
 def test_capabilities__take_what_is_possible_and_name_what_is_not(wire: Wire) -> None:
     able = wire.provider.capabilities(wire.base_model)
 
-    assert able.refusal(Method.SUPERVISED, wire.chosen, wire.provider.region, "support") is None
-    refusal = able.refusal(Method.SUPERVISED, {"n_epochs": 0}, wire.provider.region)
+    assert able.refusal(TrainingMethod.SUPERVISED, wire.chosen, wire.provider.region, "support") is None
+    refusal = able.refusal(TrainingMethod.SUPERVISED, {"n_epochs": 0}, wire.provider.region)
     assert refusal
     assert refusal.param == "hyperparameters.n_epochs"
 

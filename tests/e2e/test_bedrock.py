@@ -15,7 +15,7 @@ from infra.schedules import EVERY_5_MINUTES
 from infra.stage import LOCAL
 from local.demo.__main__ import go_round
 from local.demo.loop import STEPS
-from local.demo.report import Report
+from local.demo.report import DemoReport
 from local.demo.scene import Scene
 from local.demo.screen import Screen
 from local.ministack import REGION
@@ -109,7 +109,7 @@ class Visit(Scene):
 def test_the_demo_closes_the_same_loop(
     stack: LocalStack, clients: ExitStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report = Report(tmp_path / "report.json")
+    report = DemoReport(tmp_path / "report.json")
     scene = Visit(stack=stack, screen=Screen(), data=SAMPLE, test=None, dataset="support", clients=clients)
 
     go_round(scene, report)

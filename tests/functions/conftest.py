@@ -20,7 +20,7 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.core.ids import digest
 from tuneloop.observability import logger
 from tuneloop.providers.openai import client as provider_client
-from tuneloop.providers.openai.client import Calls
+from tuneloop.providers.openai.client import OpenAIClient
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN_S = 60
@@ -45,7 +45,7 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def clients() -> Iterator[None]:
     """The SDK's clients, one per address and key for a module: they take time to make and must be closed."""
     made: dict[tuple[str, str], OpenAI] = {}
-    make, alone = vars(Calls)["_client"].func, Lock()
+    make, alone = vars(OpenAIClient)["_client"].func, Lock()
 
     def client(provider: Any) -> OpenAI:
         with alone:
@@ -55,7 +55,7 @@ def clients() -> Iterator[None]:
             return made[address]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Calls, "_client", property(client))
+        patch.setattr(OpenAIClient, "_client", property(client))
         patch.setattr(provider_client, "PAUSE_S", 0.0)
         yield
     for each in made.values():

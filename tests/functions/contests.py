@@ -14,7 +14,7 @@ from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.serving.models import Version
 from tuneloop.openai_wire.chat import ChatCompletion
 from tuneloop.store import keys
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 EVALUATIONS = "/v1/evaluations"
 GONE = "The provider refused the call: 404 model_not_found."
@@ -81,7 +81,7 @@ def changed(world: World, number: int, **changes: Any) -> None:
     """Change a version behind everybody's back."""
     version = app.models.version(world.tenant, "support", number)
     stored: Version = version.model_copy(update=changes)
-    app.table.commit(Save(keys.version(world.tenant, "support", number), stored))
+    app.table.commit(ConditionalPut(keys.version(world.tenant, "support", number), stored))
 
 
 def arm_of(request: Request) -> str:

@@ -10,7 +10,7 @@ from tuneloop.app import app
 from tuneloop.domain.core.errors import ProviderUnavailable
 from tuneloop.domain.training.jobs import ProviderJob, TrainingFile
 from tuneloop.openai_wire.chat import ChatCompletion
-from tuneloop.providers.port import JobRequest
+from tuneloop.providers.port import ProviderJobRequest
 
 
 class Killed(BaseException):
@@ -42,7 +42,7 @@ class Interfered:
 class AnsweringTooLate(Interfered):
     """Creates the job, but the answer comes after the caller has given up."""
 
-    def create_job(self, request: JobRequest) -> ProviderJob:
+    def create_job(self, request: ProviderJobRequest) -> ProviderJob:
         self.real.create_job(request)
         raise ProviderUnavailable("The provider can't answer now (APITimeoutError). Try again later.")
 
@@ -50,7 +50,7 @@ class AnsweringTooLate(Interfered):
 class KillingAfterCreate(Interfered):
     """Creates the job, and the function dies before it can write that down."""
 
-    def create_job(self, request: JobRequest) -> ProviderJob:
+    def create_job(self, request: ProviderJobRequest) -> ProviderJob:
         self.real.create_job(request)
         raise Killed
 
@@ -58,7 +58,7 @@ class KillingAfterCreate(Interfered):
 class KillingBeforeCreate(Interfered):
     """The function dies after it has written down that it would create, and before it does."""
 
-    def create_job(self, _: JobRequest) -> ProviderJob:
+    def create_job(self, _: ProviderJobRequest) -> ProviderJob:
         raise Killed
 
 
@@ -87,7 +87,7 @@ class Slow(Interfered):
         self.cancelled: list[str] = []
         self.is_away = False
 
-    def create_job(self, request: JobRequest) -> ProviderJob:
+    def create_job(self, request: ProviderJobRequest) -> ProviderJob:
         return self._seen(self.real.create_job(request))
 
     def cancel_job(self, job_id: str, timeout_s: float) -> None:

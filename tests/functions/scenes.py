@@ -21,7 +21,7 @@ from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.training.providers import BEDROCK
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store import keys
-from tuneloop.store.writes import Announce, Remove, Save
+from tuneloop.store.writes import ConditionalDelete, ConditionalPut, EmitEvent
 
 Event = dict[str, Any]
 Scene = Generator[None, Any, None]
@@ -71,7 +71,7 @@ def _exported(world: World, export: str) -> None:
     renamed = frozen.model_copy(update={"id": export, "seq": 0})
     for name in ("members.bin", "fingerprints.bin"):  # which are found by the export's id
         world.s3.copy({"Bucket": BUCKET, "Key": f"{frozen.folder}/{name}"}, BUCKET, f"{renamed.folder}/{name}")
-    app.table.commit(Save(keys.export(world.tenant, "support", export), renamed))
+    app.table.commit(ConditionalPut(keys.export(world.tenant, "support", export), renamed))
 
 
 def _requested(world: World, run: str, export: str, **fields: Any) -> ControlledRun:
@@ -205,7 +205,7 @@ def a_changed_dataset_is_due(world: World, _: Event) -> Scene:
     steps.registered(world)
     version = app.models.version(world.tenant, "support", 1)
     trained = version.model_copy(update={"dataset": "support", "run": "run-1"})
-    app.table.commit(Save(keys.version(world.tenant, "support", 1), trained))
+    app.table.commit(ConditionalPut(keys.version(world.tenant, "support", 1), trained))
     yield
     assert [run["status"] for run in steps.runs(world)] == ["requested"]
 
@@ -273,7 +273,10 @@ def a_version_was_registered_by_hand(world: World, _: Event) -> Scene:
 def a_run_s_row_was_lost(world: World, _: Event) -> Scene:
     steps.settled(world, steps.questions(60))
     run = _run(world, steps.runs(world)[0]["id"])
-    app.table.commit(Remove(keys.run(world.tenant, run.id)), Remove(keys.job(run.provider, run.provider_job_id or "")))
+    app.table.commit(
+        ConditionalDelete(keys.run(world.tenant, run.id)),
+        ConditionalDelete(keys.job(run.provider, run.provider_job_id or "")),
+    )
     yield
     assert _run(world, run.id).provider_job_id == run.provider_job_id
 
@@ -285,7 +288,7 @@ def a_version_is_to_be_proved(world: World, event: Event) -> Scene:
     steps.registered(world)
     version = app.models.version(world.tenant, "support", 1)
     proved = version.model_copy(update={"dataset": "support", "export": "export-5d0c1f7ab2e94c3688d1f0a7"})
-    app.table.commit(Save(keys.version(world.tenant, "support", 1), proved))
+    app.table.commit(ConditionalPut(keys.version(world.tenant, "support", 1), proved))
     if "headers" in event:
         _admit(world, event)
     yield
@@ -359,6 +362,6 @@ def usage_arrives(world: World, _: Event) -> Scene:
 def an_event_waits(world: World, _: Event) -> Scene:
     waiting = DatasetSettled(tenant=world.tenant, dataset="support", revision=1)
     long_ago = utc_now().replace(year=2025)
-    app.table.commit(Announce(waiting, 3, long_ago))
+    app.table.commit(EmitEvent(waiting, 3, long_ago))
     yield
     assert list(app.outbox.unrelayed(utc_now())) == []

@@ -4,8 +4,8 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from collect_examples.create_dataset import register
-from collect_examples.ingest import collect
+from collect_examples.create_dataset import create_dataset
+from collect_examples.ingest import ingest_drop
 from collect_examples.views import NewDataset
 from evaluate.request import request_evaluation
 from export_data.freeze import freeze
@@ -21,7 +21,7 @@ from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import Version, new_model
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.store.objects.export_members import Membership
-from tuneloop.store.repositories.trained import Trained
+from tuneloop.store.repositories.trained import TrainedExports
 
 NAME = "support"
 SPLITS = {"train": 12, "validation": 2, "test": FEWEST_ROWS}  # fewer test rows would be asked of nobody
@@ -49,7 +49,7 @@ def lines() -> list[bytes]:
 
 def empty_dataset(stage: Stage) -> Dataset:
     """A dataset and the model of its name."""
-    return register(
+    return create_dataset(
         stage.tenant,
         NewDataset(id=NAME),
         provider=LOCAL.provider,
@@ -64,7 +64,7 @@ def dataset(stage: Stage) -> Dataset:
     """A dataset of one segment, which waits to be settled."""
     empty_dataset(stage)
     drop = Drop(id="drop-1", tenant=stage.tenant, dataset=NAME, object="api", created_at=long_ago())
-    collect(
+    ingest_drop(
         drop,
         lines(),
         None,
@@ -100,7 +100,7 @@ def export(stage: Stage) -> Export:
         contents=stage.contents,
         exports=stage.exports,
         objects=stage.objects,
-        trained=Trained(
+        trained=TrainedExports(
             stage.table,
             exports=stage.exports,
             models=stage.models,

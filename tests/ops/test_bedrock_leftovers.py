@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 import ops.destroy
 from infra.stage import Stage, stage_named
 from ops.bedrock_leftovers import kept, told_of
-from ops.console import Refusal
+from ops.console import CommandRefused
 from ops.destroy import destroy, refuse_to_lose_data
 from tests.ops.conftest import OWN, Standing
 
@@ -92,7 +92,7 @@ def test_production_is_refused_with_what_outlives_it_and_without_a_key_that_it_h
 ) -> None:
     monkeypatch.setattr(OnBedrock, "answers", bedrock(error="AccessDeniedException"))
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(CommandRefused) as refused:
         refuse_to_lose_data(OnBedrock(stage_named("prod", {}), ApiUrl="https://api.example/"))
 
     assert "delete-parameter" not in str(refused.value)

@@ -8,9 +8,9 @@ import pytest
 
 import ops.deploy
 from infra.stage import SETTINGS, Stage, read_settings, settings_file, stage_named
-from ops.console import Refusal
+from ops.console import CommandRefused
 from ops.deploy import looked_at, stage_on_aws, whats_next
-from ops.deploy_checks import BOOTSTRAP, Check, Mark, bedrock, checks, closing, concurrency
+from ops.deploy_checks import BOOTSTRAP, Check, CheckMark, bedrock, checks, closing, concurrency
 from tests.ops.conftest import OWN, Standing
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -63,43 +63,43 @@ def test_without_credentials_nothing_else_is_asked_of_aws(stage: Stage, monkeypa
 
     last = list(checks(stage, Standing(stage)))[-1]
 
-    assert last.mark == Mark.STOP
+    assert last.mark == CheckMark.STOP
     assert "not signed in to AWS" in last.says
 
 
 def test_an_account_without_the_cdk_s_bootstrap_stops_with_the_command(keyed: Stage) -> None:
     check = found(keyed, "bootstrap")
 
-    assert check.mark == Mark.STOP
+    assert check.mark == CheckMark.STOP
     assert "make bootstrap" in check.says
 
 
 def test_a_bootstrap_that_is_too_old_stops(keyed: Stage) -> None:
     bootstrap("5")
 
-    assert found(keyed, "bootstrap").mark == Mark.STOP
+    assert found(keyed, "bootstrap").mark == CheckMark.STOP
 
 
 def test_a_bootstrapped_account_is_fine(keyed: Stage) -> None:
     bootstrap()
 
-    assert found(keyed, "bootstrap").mark == Mark.FINE
+    assert found(keyed, "bootstrap").mark == CheckMark.FINE
 
 
 def test_without_bootstrap_roles_the_bucket_for_code_is_looked_for() -> None:
     stage = stage_named("try", {"uses_bootstrap_roles": "false"})
     bucket = "cdk-hnb659fds-assets-123456789012-eu-west-1"
-    assert found(stage, bucket).mark == Mark.STOP
+    assert found(stage, bucket).mark == CheckMark.STOP
 
     boto3.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 
-    assert found(stage, bucket).mark == Mark.FINE
+    assert found(stage, bucket).mark == CheckMark.FINE
 
 
 def test_a_missing_key_is_noted_with_the_command_and_does_not_stop(keyed: Stage) -> None:
     check = found(keyed, "provider's key")
 
-    assert check.mark == Mark.NOTE
+    assert check.mark == CheckMark.NOTE
     assert "make provider-key STAGE=try" in check.says
 
 
@@ -118,11 +118,11 @@ def test_a_deploy_that_would_forget_a_setting_of_the_stage_stops_with_what_to_ke
 
     check = found(stage, "would lose", Settings=deployed)
 
-    assert check.mark == Mark.STOP
+    assert check.mark == CheckMark.STOP
     kept = json.loads(check.says[check.says.index("{") :])
     settings_file("try").write_text(json.dumps(kept))
     assert stage_named("try", read_settings("try")).settings == deployed
-    assert found(stage, "changes the deployed stage", Settings=deployed).mark == Mark.NOTE
+    assert found(stage, "changes the deployed stage", Settings=deployed).mark == CheckMark.NOTE
 
 
 def test_every_setting_is_kept_from_being_forgotten() -> None:
@@ -132,12 +132,12 @@ def test_every_setting_is_kept_from_being_forgotten() -> None:
 def test_bedrock_needs_no_key_and_a_region_that_does_not_train_the_base_stops_with_what_to_set(stage: Stage) -> None:
     [here], [elsewhere] = bedrock(stage, "us-east-1"), bedrock(stage, "eu-central-1")
 
-    assert (here.mark, elsewhere.mark) == (Mark.FINE, Mark.STOP)
+    assert (here.mark, elsewhere.mark) == (CheckMark.FINE, CheckMark.STOP)
     assert "amazon.nova-micro-v1:0 in us-east-1, and this deploy goes to eu-central-1" in elsewhere.says
     assert "export AWS_REGION=us-east-1" in elsewhere.says
     assert "try.json" in elsewhere.says
     assert not list(bedrock(stage_named("try", OWN), "eu-central-1"))
-    assert found(stage, "no key is needed").mark == Mark.FINE
+    assert found(stage, "no key is needed").mark == CheckMark.FINE
 
 
 def test_a_stage_that_was_deployed_when_openai_was_the_default_is_not_moved_unasked(stage: Stage) -> None:
@@ -145,7 +145,7 @@ def test_a_stage_that_was_deployed_when_openai_was_the_default_is_not_moved_unas
 
     check = found(stage, "would lose", Settings=before)
 
-    assert check.mark == Mark.STOP
+    assert check.mark == CheckMark.STOP
     assert all(f'"{name}": "{value}"' in check.says for name, value in OPENAI.items())
 
 
@@ -161,7 +161,7 @@ def test_a_base_that_bedrock_bills_by_the_hour_stops_a_deploy() -> None:
 
     [check] = bedrock(llama, "us-west-2")
 
-    assert check.mark == Mark.STOP
+    assert check.mark == CheckMark.STOP
     assert "by the hour" in check.says
 
 
@@ -172,7 +172,7 @@ def test_a_first_deploy_that_failed_stops_with_the_commands_that_clear_it_away(s
 
     [check] = [check for check in checks(deployed.stage, deployed) if status in check.says]
 
-    assert check.mark == Mark.STOP
+    assert check.mark == CheckMark.STOP
     commands = [line.strip() for line in check.says.splitlines()[1:]]
     assert [command.split()[1:3] for command in commands] == [
         ["cloudformation", "update-termination-protection"],
@@ -203,19 +203,19 @@ def test_the_cdk_itself_clears_away_a_throw_away_stage_that_failed(stage: Stage)
 
 
 def test_an_account_that_runs_few_functions_at_once_is_noted() -> None:
-    assert concurrency(10).mark == Mark.NOTE
+    assert concurrency(10).mark == CheckMark.NOTE
     assert "Service Quotas" in concurrency(10).says
-    assert concurrency(1000).mark == Mark.FINE
+    assert concurrency(1000).mark == CheckMark.FINE
 
 
 def test_a_limit_that_may_not_be_read_does_not_stop(stage: Stage) -> None:
-    assert found(stage, "could not be read").mark == Mark.FINE  # moto doesn't tell it
+    assert found(stage, "could not be read").mark == CheckMark.FINE  # moto doesn't tell it
 
 
 def test_a_model_without_a_known_price_is_noted() -> None:
     known = {"provider": "own", "provider_base_url": "https://llm.example/v1", "base_model": "gpt-oss-20b"}
 
-    assert found(stage_named("try", known), "No price is known").mark == Mark.NOTE
+    assert found(stage_named("try", known), "No price is known").mark == CheckMark.NOTE
 
 
 def test_a_provider_that_is_closing_is_noted_with_its_dates_and_one_that_has_closed_stops() -> None:
@@ -224,7 +224,7 @@ def test_a_provider_that_is_closing_is_noted_with_its_dates_and_one_that_has_clo
     before, shutdown = closing(stage, date(2027, 1, 5))
     after, *_ = closing(stage, date(2027, 1, 6))
 
-    assert (before.mark, after.mark) == (Mark.NOTE, Mark.STOP)
+    assert (before.mark, after.mark) == (CheckMark.NOTE, CheckMark.STOP)
     assert "from 2027-01-06 it takes no jobs" in before.says
     assert "since 2027-01-06 it takes no jobs" in after.says
     assert "try.json" in after.says
@@ -236,14 +236,14 @@ def test_what_stops_is_shown_and_nothing_is_made(
 ) -> None:
     monkeypatch.setattr(ops.deploy, "Deployed", Standing)
 
-    with pytest.raises(Refusal, match="Nothing was made"):
+    with pytest.raises(CommandRefused, match="Nothing was made"):
         looked_at(stage)
 
     assert "✗ The CDK has not been bootstrapped" in capsys.readouterr().out
 
 
 def test_the_local_stage_is_not_deployed_to_aws() -> None:
-    with pytest.raises(Refusal, match="make local"):
+    with pytest.raises(CommandRefused, match="make local"):
         stage_on_aws("local")
-    with pytest.raises(Refusal, match="Which stage"):
+    with pytest.raises(CommandRefused, match="Which stage"):
         stage_on_aws("")

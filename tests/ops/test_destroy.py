@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 import ops.destroy
 from infra.stage import Stage, stage_named
-from ops.console import Refusal, counted
+from ops.console import CommandRefused, counted
 from ops.destroy import destroy, empty, losses, refuse_to_lose_data, rows
 from ops.pause import parameter
 from tests.ops.conftest import OWN, Standing, make_bucket, put_versions
@@ -80,7 +80,7 @@ def test_nobody_counts_for_ever() -> None:
 def test_without_the_stage_s_name_nothing_is_removed(standing: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ops.destroy, "Deployed", lambda _: standing)
 
-    with pytest.raises(Refusal, match="name was not typed"):
+    with pytest.raises(CommandRefused, match="name was not typed"):
         destroy(standing.stage, confirm="prod", with_key=True)
 
     assert left() == 3
@@ -89,7 +89,7 @@ def test_without_the_stage_s_name_nothing_is_removed(standing: Standing, monkeyp
 def test_production_is_refused_with_the_commands_to_do_it_by_hand() -> None:
     prod = Standing(stage_named("prod", OWN), ApiUrl="https://api.example/")
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(CommandRefused) as refused:
         refuse_to_lose_data(prod)
 
     for part in (
@@ -105,12 +105,12 @@ def test_a_stack_that_failed_has_no_outputs_and_is_refused_with_its_table_and_bu
     prod = Standing(stage_named("prod", {}))
     prod.found = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
 
-    with pytest.raises(Refusal, match=r"--table-name table\n(.*\n)*.*bucket bucket "):
+    with pytest.raises(CommandRefused, match=r"--table-name table\n(.*\n)*.*bucket bucket "):
         refuse_to_lose_data(prod)
 
 
 def test_production_that_is_not_deployed_is_said_to_be_so() -> None:
-    with pytest.raises(Refusal, match="There is no stack tuneloop-prod"):
+    with pytest.raises(CommandRefused, match="There is no stack tuneloop-prod"):
         refuse_to_lose_data(Standing(stage_named("prod", {})))
 
 
@@ -118,7 +118,7 @@ def test_a_stack_that_somebody_protected_is_refused_too(standing: Standing) -> N
     assert standing.found
     standing.found["EnableTerminationProtection"] = True
 
-    with pytest.raises(Refusal, match="keeps its data"):
+    with pytest.raises(CommandRefused, match="keeps its data"):
         refuse_to_lose_data(standing)
 
 

@@ -12,7 +12,7 @@ import pytest
 import ops.layer
 from infra.functions import FUNCTIONS
 from infra.stage import ROOT
-from ops.console import Refusal
+from ops.console import CommandRefused
 from ops.layer import SERVICES, Built, build, checked, measured, report
 from tests.ops.trial import MACHINES
 
@@ -141,5 +141,5 @@ def test_what_lambda_would_not_take_is_refused_with_what_takes_most_room(
 
     monkeypatch.setattr(ops.layer, "MOST_BYTES", built.total - 1)
 
-    with pytest.raises(Refusal, match=r"Lambda takes .*Most room takes: large"):
+    with pytest.raises(CommandRefused, match=r"Lambda takes .*Most room takes: large"):
         checked(built)

@@ -9,7 +9,7 @@ import pytest
 
 from infra.stage import Stage, stage_named
 from ops import pause
-from ops.console import Refusal
+from ops.console import CommandRefused
 from ops.pause import read, running, start, stop
 from ops.stage_access import Deployed
 from tests.ops.conftest import Standing
@@ -215,7 +215,7 @@ def test_a_reader_that_stays_on_its_way_is_told_and_no_function_is_braked(
     monkeypatch.setattr(pause, "SETTLES_WITHIN_S", 0)
     monkeypatch.setattr(pause, "_state", lambda *_: "Disabling")
 
-    with pytest.raises(Refusal, match="is Disabling, not Disabled"):
+    with pytest.raises(CommandRefused, match="is Disabling, not Disabled"):
         stop(stack)
 
     assert "PutFunctionConcurrency" not in stack.changes
@@ -225,7 +225,7 @@ def test_a_stage_that_is_not_deployed_is_told_so(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sys.argv", ["pause", "stop", "--stage=try"])
     monkeypatch.setattr(pause, "Deployed", Standing)
 
-    with pytest.raises(Refusal, match="make deploy STAGE=try"):
+    with pytest.raises(CommandRefused, match="make deploy STAGE=try"):
         pause.main()
     assert read(Standing(stage_named("try", {}))) is None
 

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.stage import Stage, settings_file
-from ops.console import Refusal, spoken, told
+from ops.console import CommandRefused, spoken, told
 from ops.provider_key import main, read_key
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -70,7 +70,7 @@ def test_what_can_t_be_a_key_is_refused_without_quoting_it(
 ) -> None:
     give(monkeypatch, piped)
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(CommandRefused) as refused:
         read_key(keyed)
 
     assert not piped.strip() or piped.strip() not in str(refused.value)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from infra.stage import ROOT
-from ops.console import Refusal, spoken
+from ops.console import CommandRefused, spoken
 from ops.deploy import main as deploy
 from ops.smoke.options import smoke_arguments
 
@@ -19,7 +19,7 @@ def given(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 def test_a_time_that_nobody_can_wait_is_refused(monkeypatch: pytest.MonkeyPatch, minutes: str) -> None:
     given(monkeypatch, f"--timeout={minutes}")
 
-    with pytest.raises(Refusal, match=f"TIMEOUT={minutes}: it has to be minutes"):
+    with pytest.raises(CommandRefused, match=f"TIMEOUT={minutes}: it has to be minutes"):
         smoke_arguments()
 
 
@@ -27,7 +27,7 @@ def test_a_time_that_nobody_can_wait_is_refused(monkeypatch: pytest.MonkeyPatch,
 def test_a_cap_that_is_no_amount_is_refused(monkeypatch: pytest.MonkeyPatch, cap: str) -> None:
     given(monkeypatch, f"--cap={cap}")
 
-    with pytest.raises(Refusal, match="is no amount of dollars"):
+    with pytest.raises(CommandRefused, match="is no amount of dollars"):
         smoke_arguments()
 
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from infra.stage import stage_named
-from ops.console import Refusal
+from ops.console import CommandRefused
 from ops.smoke.__main__ import Smoke, bill, planned
 from ops.smoke.plan import _tokens, plan, question_in
 from tests.ops.conftest import Standing
@@ -78,22 +78,22 @@ def test_as_many_epochs_are_priced_as_the_provider_trains_by_itself() -> None:
 
 
 def test_a_price_above_the_cap_is_refused() -> None:
-    with pytest.raises(Refusal, match=r"above the cap: make smoke STAGE=try CAP=0\.08"):
+    with pytest.raises(CommandRefused, match=r"above the cap: make smoke STAGE=try CAP=0\.08"):
         planned(deployed(*OPENAI), Decimal("0.01"))
 
 
 def test_an_unknown_price_is_refused_unless_it_is_taken_as_it_comes() -> None:
     own = deployed("own", "gpt-oss-20b")
 
-    with pytest.raises(Refusal, match="UNPRICED=1"):
+    with pytest.raises(CommandRefused, match="UNPRICED=1"):
         planned(own, Decimal("1.00"))
     assert planned(own, Decimal("1.00"), unpriced=True).total_usd is None
 
 
 def test_a_stage_without_a_key_or_not_deployed_is_told_what_to_run() -> None:
-    with pytest.raises(Refusal, match="make deploy STAGE=try"):
+    with pytest.raises(CommandRefused, match="make deploy STAGE=try"):
         planned(Standing(stage_named("try", {})), Decimal(1))
-    with pytest.raises(Refusal, match="make provider-key STAGE=try"):
+    with pytest.raises(CommandRefused, match="make provider-key STAGE=try"):
         planned(Standing(stage_named("try", {}), Provider="openai", BaseModel="x"), Decimal(1))
 
 

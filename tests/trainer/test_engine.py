@@ -7,24 +7,24 @@ import numpy as np
 import pytest
 
 from tests.trainer.running import intents
-from trainer.engine.examples import Example, Reply, examples_in
+from trainer.engine.examples import Reply, TrainingExample, examples_in
 from trainer.engine.linear import LinearLearner
 from trainer.engine.neighbour_training import NeighbourLearner
 from trainer.engine.selection import learner_for, load_model
 from trainer.engine.text import Question, Turn, question_in
-from trainer.engine.training import Learner, Plan, steps
+from trainer.engine.training import EpochPlan, Learner, steps
 from trainer.engine.vocabulary import Vocabulary
 from trainer.jobs.checkpoints import keep, restore
 
-PLAN = Plan(epochs=6, batch_size=8, rate_multiplier=1.0, seed=5)
+PLAN = EpochPlan(epochs=6, batch_size=8, rate_multiplier=1.0, seed=5)
 LEARNERS = pytest.mark.parametrize("make", [LinearLearner, NeighbourLearner])
 
 
-def examples(count: int, seed: int = 0) -> list[Example]:
+def examples(count: int, seed: int = 0) -> list[TrainingExample]:
     return [example for line in intents(count, seed=seed) for example in examples_in(line)]
 
 
-def trained(learner: Learner, plan: Plan = PLAN, *, epochs_done: int = 0) -> list[float]:
+def trained(learner: Learner, plan: EpochPlan = PLAN, *, epochs_done: int = 0) -> list[float]:
     """Train and return the loss of every step."""
     return [step.score.loss for step in steps(learner, plan, epochs_done=epochs_done)]
 
@@ -80,7 +80,7 @@ def test_a_stored_model_answers_as_before_and_holds_no_pickle(
 
 def test_repeated_replies_are_classified_and_open_ones_remembered() -> None:
     closed = examples(20)
-    open_ended = [Example(Question(f"question {at}"), Reply(f"answer {at}")) for at in range(20)]
+    open_ended = [TrainingExample(Question(f"question {at}"), Reply(f"answer {at}")) for at in range(20)]
 
     assert isinstance(learner_for(closed), LinearLearner)
     assert isinstance(learner_for(open_ended), NeighbourLearner)
@@ -90,7 +90,7 @@ def test_repeated_replies_are_classified_and_open_ones_remembered() -> None:
 @LEARNERS
 @pytest.mark.parametrize("message", ["", "???", "hello"])
 def test_examples_that_say_nothing_do_no_harm(make: type[LinearLearner] | type[NeighbourLearner], message: str) -> None:
-    learner = make([Example(Question(message), Reply("a"))] * 10, examples(5))
+    learner = make([TrainingExample(Question(message), Reply("a"))] * 10, examples(5))
 
     trained(learner)
 
@@ -134,4 +134,4 @@ def test_every_weighted_assistant_turn_is_an_example() -> None:
         {"role": "assistant", "content": "four"},
     ]
 
-    assert list(examples_in({"messages": messages})) == [Example(Question("three", "one two"), Reply("four"))]
+    assert list(examples_in({"messages": messages})) == [TrainingExample(Question("three", "one two"), Reply("four"))]

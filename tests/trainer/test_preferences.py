@@ -11,10 +11,10 @@ from openai.types.fine_tuning import FineTuningJob
 from tests.trainer.running import BASE, PROMPT, TOPICS, ask, ended, intents, upload
 from trainer.engine.examples import Reply, examples_in
 from trainer.engine.linear import LinearLearner, LinearModel
-from trainer.engine.pairs import Pair, pair_in
+from trainer.engine.pairs import PreferencePair, pair_in
 from trainer.engine.preferences import PreferenceLearner
 from trainer.engine.text import Question
-from trainer.engine.training import Plan, steps
+from trainer.engine.training import EpochPlan, steps
 
 
 def preferences(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
@@ -30,7 +30,7 @@ def preferences(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
     return lines
 
 
-def pairs(count: int, seed: int = 0) -> list[Pair]:
+def pairs(count: int, seed: int = 0) -> list[PreferencePair]:
     return [pair_in(line) for line in preferences(count, seed=seed)]
 
 
@@ -40,7 +40,7 @@ def dpo(**hyperparameters: Any) -> Any:
 
 def a_classifier() -> LinearModel:
     learner = LinearLearner([example for line in intents(60) for example in examples_in(line)])
-    for _ in steps(learner, Plan(epochs=1, batch_size=4, rate_multiplier=0.2, seed=1)):
+    for _ in steps(learner, EpochPlan(epochs=1, batch_size=4, rate_multiplier=0.2, seed=1)):
         pass
     return learner.trained()
 
@@ -72,7 +72,9 @@ def test_preferred_answers_win_on_held_out_pairs(beta: float) -> None:
     learner = PreferenceLearner(pairs(200), pairs(100, seed=1), beta=beta)
     before = learner.score_held_out()
 
-    losses = [step.score.loss for step in steps(learner, Plan(epochs=5, batch_size=4, rate_multiplier=1.0, seed=5))]
+    losses = [
+        step.score.loss for step in steps(learner, EpochPlan(epochs=5, batch_size=4, rate_multiplier=1.0, seed=5))
+    ]
 
     after = learner.score_held_out()
     assert before == pytest.approx((np.log(2), 0.5))
@@ -83,10 +85,10 @@ def test_preferred_answers_win_on_held_out_pairs(beta: float) -> None:
 
 def test_training_from_a_classifier_changes_its_mind_only_where_it_is_told_to() -> None:
     start = a_classifier()
-    told = [Pair(Question("send my invoice"), Reply("new answer"), Reply('{"intent": "invoice"}'))] * 10
+    told = [PreferencePair(Question("send my invoice"), Reply("new answer"), Reply('{"intent": "invoice"}'))] * 10
 
     learner = PreferenceLearner(told, beta=1.0, start=start)
-    for _ in steps(learner, Plan(epochs=5, batch_size=4, rate_multiplier=1.0, seed=5)):
+    for _ in steps(learner, EpochPlan(epochs=5, batch_size=4, rate_multiplier=1.0, seed=5)):
         pass
 
     def said(question: str) -> str | None:

@@ -23,7 +23,7 @@ class Lines(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class HyperparameterRange:
     """What a hyperparameter may be, and what it is where it isn't given; `whole` where it counts something."""
 
     least: float
@@ -50,7 +50,7 @@ class Base:
     id: str
     name: str
     lines: Lines
-    hyperparameters: Mapping[str, Range] = field(repr=False)
+    hyperparameters: Mapping[str, HyperparameterRange] = field(repr=False)
 
     @property
     def short_name(self) -> str:
@@ -82,9 +82,9 @@ BASES = (
         "Linear",
         Lines.CONVERSATION,
         {
-            "epochCount": Range(1, 5, "2"),
-            "learningRate": Range(1e-6, 1e-4, "0.00001", whole=False),
-            "learningRateWarmupSteps": Range(0, 100, "10"),
+            "epochCount": HyperparameterRange(1, 5, "2"),
+            "learningRate": HyperparameterRange(1e-6, 1e-4, "0.00001", whole=False),
+            "learningRateWarmupSteps": HyperparameterRange(0, 100, "10"),
         },
     ),
     Base(
@@ -92,9 +92,9 @@ BASES = (
         "Linear Text",
         Lines.PROMPT,
         {
-            "epochCount": Range(1, 10, "5"),
-            "batchSize": Range(1, 1, "1"),
-            "learningRate": Range(5e-6, 0.1, "0.0001", whole=False),
+            "epochCount": HyperparameterRange(1, 10, "5"),
+            "batchSize": HyperparameterRange(1, 1, "1"),
+            "learningRate": HyperparameterRange(5e-6, 0.1, "0.0001", whole=False),
         },
     ),
 )

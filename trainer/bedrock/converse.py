@@ -14,7 +14,7 @@ from trainer.bedrock.errors import NOT_FOUND, NOT_READY, AwsRefusalError, invali
 from trainer.bedrock.messages import blocks_of, chat_messages
 from trainer.bedrock.request_context import Asking
 from trainer.completions import complete
-from trainer.engine.model import Model
+from trainer.engine.model import AnsweringModel
 from trainer.storage.models import BASE_MODELS
 from tuneloop.openai_wire.chat import ChatCompletion, ChatRequest
 
@@ -105,7 +105,7 @@ def _model_named(asking: Asking, identifier: str) -> str:
     return custom_models.find(asking, deployments.served_by(asking, deployment))[1]
 
 
-def _loaded(asking: Asking, model_id: str) -> Model:
+def _loaded(asking: Asking, model_id: str) -> AnsweringModel:
     serving = asking.trainer.serving
     model = serving.loaded(model_id) or serving.load(model_id)
     if model is None:

@@ -13,7 +13,7 @@ from trainer.bedrock.arns import account_in, deployment_arn, new_id
 from trainer.bedrock.errors import invalid, not_found
 from trainer.bedrock.pages import Row, moment, page_of
 from trainer.bedrock.request_context import Asking
-from trainer.storage.bedrock import Deployment
+from trainer.storage.bedrock import DeploymentRow
 
 CREATING, ACTIVE = "Creating", "Active"
 
@@ -22,7 +22,7 @@ def create(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
     """Begin a deployment; asking again with the same token gives the same one."""
     one, _ = custom_models.find(asking, request["modelArn"])
     deployment_id = new_id()
-    made = Deployment(
+    made = DeploymentRow(
         id=deployment_id,
         arn=deployment_arn(asking.region, account_in(one.model_arn), deployment_id),
         model_arn=one.model_arn,
@@ -36,7 +36,7 @@ def create(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
     return {"customModelDeploymentArn": (before or made).arn}
 
 
-def _asked_before(asking: Asking, request: Mapping[str, Any]) -> Deployment | None:
+def _asked_before(asking: Asking, request: Mapping[str, Any]) -> DeploymentRow | None:
     """Return the deployment that this token has made; refuse a token or a name that another one has."""
     token = request.get("clientRequestToken")
     for one in asking.deployments():
@@ -49,7 +49,7 @@ def _asked_before(asking: Asking, request: Mapping[str, Any]) -> Deployment | No
     return None
 
 
-def find(asking: Asking, identifier: str) -> Deployment:
+def find(asking: Asking, identifier: str) -> DeploymentRow:
     """Return the deployment with this name or ARN."""
     for one in asking.deployments():
         if identifier in (one.arn, one.request["modelDeploymentName"]):
@@ -57,12 +57,12 @@ def find(asking: Asking, identifier: str) -> Deployment:
     raise not_found("custom model deployment")
 
 
-def status_of(asking: Asking, one: Deployment) -> str:
+def status_of(asking: Asking, one: DeploymentRow) -> str:
     """Return a deployment's status."""
     return ACTIVE if one.updated_at or asking.has_settled(one) else CREATING
 
 
-def served_by(asking: Asking, one: Deployment) -> str:
+def served_by(asking: Asking, one: DeploymentRow) -> str:
     """Return the ARN of the custom model that a deployment serves now."""
     return one.model_arn if one.model_before is None or asking.has_settled(one) else one.model_before
 
@@ -93,7 +93,7 @@ def list_deployments(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
     return page_of(rows, request, "modelDeploymentSummaries")
 
 
-def _row(asking: Asking, one: Deployment) -> Row:
+def _row(asking: Asking, one: DeploymentRow) -> Row:
     name, status = one.request["modelDeploymentName"], status_of(asking, one)
     summary = {
         "customModelDeploymentArn": one.arn,

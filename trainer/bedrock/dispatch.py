@@ -20,7 +20,7 @@ from trainer.bedrock.errors import INTERNAL, UNKNOWN, AwsRefusalError, rendered
 from trainer.bedrock.event_stream import MEDIA_TYPE, frames
 from trainer.bedrock.request_context import Asking
 from trainer.bedrock.rest_json import answered, asked
-from trainer.bedrock.service_model import Call, ModelBrokenError
+from trainer.bedrock.service_model import ModelBrokenError, OperationCall
 from trainer.bedrock.signature import signer_of
 from trainer.context import Context
 
@@ -46,7 +46,7 @@ STREAM = "ConverseStream"
 _log = logging.getLogger("trainer")
 
 
-async def answer(request: Request, call: Call, trainer: Context) -> Response:
+async def answer(request: Request, call: OperationCall, trainer: Context) -> Response:
     """Answer a request whose operation is known."""
     request_id = secrets.token_hex(16)
     body = await request.body()
@@ -57,14 +57,14 @@ async def answer(request: Request, call: Call, trainer: Context) -> Response:
         return rendered(INTERNAL, "The trainer failed; its log says why.", 500, request_id)
 
 
-def _answer(request: Request, call: Call, trainer: Context, body: bytes, request_id: str) -> Response:
+def _answer(request: Request, call: OperationCall, trainer: Context, body: bytes, request_id: str) -> Response:
     try:
         return _granted(request, call, trainer, body, request_id)
     except AwsRefusalError as refusal:
         return _refused(call, refusal, request_id)
 
 
-def _granted(request: Request, call: Call, trainer: Context, body: bytes, request_id: str) -> Response:
+def _granted(request: Request, call: OperationCall, trainer: Context, body: bytes, request_id: str) -> Response:
     signer = signer_of(request.headers.getlist("authorization"))
     asking = Asking(trainer, signer.region)
     name = call.operation.name
@@ -78,7 +78,7 @@ def _granted(request: Request, call: Call, trainer: Context, body: bytes, reques
     return answered(call.operation, handler(asking, asked(call, request.query_params, body)), request_id)
 
 
-def _refused(call: Call, refusal: AwsRefusalError, request_id: str) -> Response:
+def _refused(call: OperationCall, refusal: AwsRefusalError, request_id: str) -> Response:
     """Write a refusal with the status that the model gives its name; one that the operation does not know is a bug."""
     if refusal.name == UNKNOWN:
         return rendered(UNKNOWN, str(refusal), 404, request_id)

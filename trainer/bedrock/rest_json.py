@@ -14,12 +14,12 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from trainer.bedrock.errors import invalid
-from trainer.bedrock.service_model import Call, ModelBrokenError, faults_in
+from trainer.bedrock.service_model import ModelBrokenError, OperationCall, faults_in
 
 JSON = "application/json"
 
 
-def asked(call: Call, query: QueryParams, body: bytes) -> dict[str, Any]:
+def asked(call: OperationCall, query: QueryParams, body: bytes) -> dict[str, Any]:
     """Read a request, or refuse it with ValidationException where it breaks its operation's model."""
     shape = call.operation.input_shape
     if shape is None:

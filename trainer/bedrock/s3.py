@@ -20,14 +20,14 @@ class StorageError(Exception):
     """S3 or the job's role would not let the trainer read or write; the message says which and why, in AWS's code."""
 
 
-class Place(NamedTuple):
+class S3Location(NamedTuple):
     """Where an object or a folder is."""
 
     bucket: str
     key: str
 
     @classmethod
-    def of(cls, uri: str) -> "Place":
+    def of(cls, uri: str) -> "S3Location":
         """Read `s3://bucket/key`."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         return cls(bucket, key)
@@ -40,7 +40,7 @@ def check_access(customization: Customization) -> None:
     except StorageError as why:
         raise invalid(str(why)) from None
     for name, uri in _uris_of(customization):
-        region = _region_of(client, Place.of(uri).bucket)
+        region = _region_of(client, S3Location.of(uri).bucket)
         ours = region_in(customization.arn)
         if region not in (None, ours):
             raise invalid(f"{name} names a bucket of the region {region}; the job is of {ours}.")
@@ -99,7 +99,7 @@ def _client(service: str, region: str, **credentials: str) -> Any:
 
 def fetch(client: Any, uri: str, target: Path) -> None:
     """Download an object; StorageError where that is refused."""
-    place = Place.of(uri)
+    place = S3Location.of(uri)
     try:
         client.download_file(place.bucket, place.key, str(target))
     except (ClientError, BotoCoreError) as refused:
@@ -109,7 +109,7 @@ def fetch(client: Any, uri: str, target: Path) -> None:
 def put(client: Any, folder_uri: str, path: str, content: bytes) -> str:
     """Write an object below a folder and return its URI; StorageError where that is refused."""
     uri = f"{folder_uri.rstrip('/')}/{path}"
-    place = Place.of(uri)
+    place = S3Location.of(uri)
     try:
         client.put_object(Bucket=place.bucket, Key=place.key, Body=content, ContentType="text/csv")
     except (ClientError, BotoCoreError) as refused:

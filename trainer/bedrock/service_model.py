@@ -23,7 +23,7 @@ class ModelBrokenError(Exception):
     """An answer of ours that botocore's model does not allow."""
 
 
-class Route(NamedTuple):
+class OperationRoute(NamedTuple):
     """One operation and how its path reads: literal segments, and `{name}` where an identifier stands."""
 
     operation: OperationModel
@@ -31,7 +31,7 @@ class Route(NamedTuple):
     segments: tuple[str, ...]
 
 
-class Call(NamedTuple):
+class OperationCall(NamedTuple):
     """A request's operation, and the identifiers in its path."""
 
     operation: OperationModel
@@ -39,13 +39,14 @@ class Call(NamedTuple):
 
 
 @cache
-def routes() -> tuple[Route, ...]:
+def routes() -> tuple[OperationRoute, ...]:
     """Return every operation of Bedrock's two services (the first call takes about 100 ms)."""
     loader = Loader()
     services = [ServiceModel(loader.load_service_model(name, "service-2")) for name in SERVICES]
     operations = [service.operation_model(name) for service in services for name in service.operation_names]
     return tuple(
-        Route(operation, operation.http["method"], _segments(operation.http["requestUri"])) for operation in operations
+        OperationRoute(operation, operation.http["method"], _segments(operation.http["requestUri"]))
+        for operation in operations
     )
 
 
@@ -54,14 +55,14 @@ def operation_named(name: str) -> OperationModel:
     return next(route.operation for route in routes() if route.operation.name == name)
 
 
-def call_of(method: str, raw_path: str) -> Call | None:
+def call_of(method: str, raw_path: str) -> OperationCall | None:
     """Find the operation of a request by its undecoded path, in which an ARN's slashes are still written `%2F`."""
     given = _segments(raw_path)
     for route in routes():
         if route.method == method and len(route.segments) == len(given):
             labels = _labels(route.segments, given)
             if labels is not None:
-                return Call(route.operation, labels)
+                return OperationCall(route.operation, labels)
     return None
 
 

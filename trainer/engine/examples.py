@@ -38,16 +38,16 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class TrainingExample:
     """A question and its right reply."""
 
     question: Question
     reply: Reply
 
 
-def examples_in(line: Mapping[str, Any]) -> Iterator[Example]:
+def examples_in(line: Mapping[str, Any]) -> Iterator[TrainingExample]:
     """Read the examples of one (valid) training line."""
     turns = [Turn(message["role"], text_of(message.get("content"))) for message in line["messages"]]
     for at, message in enumerate(line["messages"]):
         if message["role"] == "assistant" and message.get("weight") != 0:  # one that is null is none
-            yield Example(question_in(turns[:at]), Reply.of(message))
+            yield TrainingExample(question_in(turns[:at]), Reply.of(message))

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from trainer.engine.artifact import Artefact
-from trainer.engine.examples import Example, Reply
+from trainer.engine.examples import Reply, TrainingExample
 from trainer.engine.text import Question, Turn, question_in
 from trainer.engine.training import MEAN_ACCURACY, Arrays, Rows, Score
 from trainer.engine.vocabulary import Floats, Vocabulary
@@ -62,7 +62,7 @@ class LinearLearner:
     accuracy_name = MEAN_ACCURACY
     rate = 1.0
 
-    def __init__(self, examples: Sequence[Example], held_out: Sequence[Example] = ()) -> None:
+    def __init__(self, examples: Sequence[TrainingExample], held_out: Sequence[TrainingExample] = ()) -> None:
         replies = list(dict.fromkeys(example.reply for example in examples))
         number = {reply: at for at, reply in enumerate(replies)}
         vocabulary = Vocabulary.fitted(

@@ -8,14 +8,14 @@ from trainer.engine.examples import Reply
 from trainer.engine.text import Turn
 
 
-class Model(Protocol):
+class AnsweringModel(Protocol):
     """Something that answers conversations, always the same way."""
 
     def answer(self, turns: Sequence[Turn]) -> Reply:
         """Return the reply to a conversation."""
 
 
-class Trained(Model, Protocol):
+class TrainedModel(AnsweringModel, Protocol):
     """A model that can be stored."""
 
     def artefact(self) -> Artefact:

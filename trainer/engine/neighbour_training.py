@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainer.engine.examples import Example, Reply
+from trainer.engine.examples import Reply, TrainingExample
 from trainer.engine.neighbours import NeighbourModel, Neighbours
 from trainer.engine.text import tokens_of
 from trainer.engine.training import MEAN_ACCURACY, Arrays, Rows, Score
@@ -27,7 +27,7 @@ class NeighbourLearner:
     accuracy_name = MEAN_ACCURACY
     rate = 0.5
 
-    def __init__(self, examples: Sequence[Example], held_out: Sequence[Example] = ()) -> None:
+    def __init__(self, examples: Sequence[TrainingExample], held_out: Sequence[TrainingExample] = ()) -> None:
         replies = list(dict.fromkeys(example.reply for example in examples))
         number = {reply: at for at, reply in enumerate(replies)}
         questions = [example.question for example in examples]

@@ -10,7 +10,7 @@ from tuneloop.openai_wire.chat import text_of
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PreferencePair:
     """A question with its preferred and its rejected reply."""
 
     question: Question
@@ -18,8 +18,8 @@ class Pair:
     rejected: Reply
 
 
-def pair_in(line: Mapping[str, Any]) -> Pair:
+def pair_in(line: Mapping[str, Any]) -> PreferencePair:
     """Read one (valid) preference line; of several messages in an output the last is the reply."""
     turns = [Turn(message["role"], text_of(message.get("content"))) for message in line["input"]["messages"]]
     preferred, rejected = line["preferred_output"][-1], line["non_preferred_output"][-1]
-    return Pair(question_in(turns), Reply.of(preferred), Reply.of(rejected))
+    return PreferencePair(question_in(turns), Reply.of(preferred), Reply.of(rejected))

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from trainer.engine.linear import BIAS_RATE, MAX_WEIGHTS, LinearModel, narrowed
-from trainer.engine.pairs import Pair
+from trainer.engine.pairs import PreferencePair
 from trainer.engine.training import Arrays, Rows, Score
 from trainer.engine.vocabulary import Floats, Vocabulary
 
@@ -47,8 +47,8 @@ class PreferenceLearner:
 
     def __init__(
         self,
-        pairs: Sequence[Pair],
-        held_out: Sequence[Pair] = (),
+        pairs: Sequence[PreferencePair],
+        held_out: Sequence[PreferencePair] = (),
         *,
         beta: float = AUTO_BETA,
         start: LinearModel | None = None,
@@ -106,7 +106,7 @@ class PreferenceLearner:
         margins: Floats = self._beta * (_apart(scores, pairs.preferred, pairs.rejected) - pairs.reference)
         return margins
 
-    def _numbered(self, pairs: Sequence[Pair]) -> _Pairs:
+    def _numbered(self, pairs: Sequence[PreferencePair]) -> _Pairs:
         """Turn pairs into numbers; called before training, while the model is still the reference."""
         number = {reply: at for at, reply in enumerate(self._model.replies)}
         features = self._model.vocabulary.matrix(pair.question for pair in pairs)
@@ -120,7 +120,7 @@ class PreferenceLearner:
         return _Pairs(features, preferred, rejected, reference)
 
 
-def _starting_model(pairs: Sequence[Pair], start: LinearModel | None) -> LinearModel:
+def _starting_model(pairs: Sequence[PreferencePair], start: LinearModel | None) -> LinearModel:
     """Make the model that training starts from: `start` with the pairs' replies added, or one of zeros."""
     known = start.replies if start else []
     found = [reply for pair in pairs for reply in (pair.preferred, pair.rejected)]
@@ -132,7 +132,7 @@ def _starting_model(pairs: Sequence[Pair], start: LinearModel | None) -> LinearM
     return LinearModel(vocabulary, replies, weights, bias)
 
 
-def _vocabulary_of(pairs: Sequence[Pair], replies: int) -> Vocabulary:
+def _vocabulary_of(pairs: Sequence[PreferencePair], replies: int) -> Vocabulary:
     return Vocabulary.fitted(
         [pair.question for pair in pairs],
         seen_at_least=1 if len(pairs) < 2_000 else 2,

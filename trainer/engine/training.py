@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.engine.model import Trained
+from trainer.engine.model import TrainedModel
 
 Rows = NDArray[np.intp]
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -53,12 +53,12 @@ class Learner(Protocol):
     def restore(self, state: Arrays) -> None:
         """Go on from a state."""
 
-    def trained(self) -> Trained:
+    def trained(self) -> TrainedModel:
         """Return the model as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EpochPlan:
     """How to walk: epochs, examples per step, the factor on the learning rate, the seed, and the first steps' ramp."""
 
     epochs: int
@@ -72,7 +72,7 @@ class Plan:
         return -(-learner.rows_per_epoch // self.batch_size)
 
 
-class Step(NamedTuple):
+class TrainingStep(NamedTuple):
     """One step taken: its number and epoch, both from 1, and how its examples were answered."""
 
     number: int
@@ -81,7 +81,7 @@ class Step(NamedTuple):
     ends_epoch: bool
 
 
-def steps(learner: Learner, plan: Plan, *, epochs_done: int = 0) -> Iterator[Step]:
+def steps(learner: Learner, plan: EpochPlan, *, epochs_done: int = 0) -> Iterator[TrainingStep]:
     """Take the steps of the remaining epochs, the learning rate falling linearly to nothing over the whole plan.
 
     Over the first `warmup_steps` it rises from little instead.
@@ -96,4 +96,4 @@ def steps(learner: Learner, plan: Plan, *, epochs_done: int = 0) -> Iterator[Ste
             rate = learner.rate * plan.rate_multiplier * ramp * (1 - number / total)
             score = learner.step(order[start : start + plan.batch_size], rate)
             number += 1
-            yield Step(number, epoch, score, ends_epoch=number == per_epoch * epoch)
+            yield TrainingStep(number, epoch, score, ends_epoch=number == per_epoch * epoch)

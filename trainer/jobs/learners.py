@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from trainer.engine.examples import Example, examples_in
+from trainer.engine.examples import TrainingExample, examples_in
 from trainer.engine.linear import LinearModel
-from trainer.engine.pairs import Pair, pair_in
+from trainer.engine.pairs import PreferencePair, pair_in
 from trainer.engine.preferences import AUTO_BETA, PreferenceLearner
 from trainer.engine.selection import learner_for, load_model
 from trainer.engine.tokens import tokens_in_line, tokens_in_pair
@@ -40,12 +40,12 @@ def prepared(home: Home, job: FineTuningJob) -> tuple[Learner, int]:
     """Read a job's files, which validation has passed, and return its learner and the tokens of one epoch."""
     if method_of(job) != DPO:
         examples, tokens = _read(home, job, "training_file", lambda line: list(examples_in(line)), tokens_in_line)
-        held_out: list[Example] = []
+        held_out: list[TrainingExample] = []
         if job.validation_file:
             held_out, _ = _read(home, job, "validation_file", lambda line: list(examples_in(line)), tokens_in_line)
         return learner_for(examples, held_out), tokens
     pairs, tokens = _read(home, job, "training_file", lambda line: [pair_in(line)], tokens_in_pair)
-    unseen: list[Pair] = []
+    unseen: list[PreferencePair] = []
     if job.validation_file:
         unseen, _ = _read(home, job, "validation_file", lambda line: [pair_in(line)], tokens_in_pair)
     return PreferenceLearner(pairs, unseen, beta=beta_of(job), start=_start_of(home, job)), tokens

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from trainer.engine.training import MEAN_ACCURACY, Learner, Plan, Score, Step
+from trainer.engine.training import MEAN_ACCURACY, EpochPlan, Learner, Score, TrainingStep
 from trainer.ids import now_s
 from tuneloop.openai_wire.fine_tuning import JobEvent, StepMetrics
 
@@ -20,7 +20,7 @@ RESULT_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_m
 class Progress:
     """Watches one run of a plan."""
 
-    def __init__(self, learner: Learner, plan: Plan) -> None:
+    def __init__(self, learner: Learner, plan: EpochPlan) -> None:
         self._learner = learner
         self._per_epoch = plan.steps_per_epoch(learner)
         self.total_steps = self._per_epoch * plan.epochs
@@ -29,7 +29,7 @@ class Progress:
         self._started = time.monotonic()
         self._steps_taken = 0
 
-    def watch(self, step: Step) -> StepMetrics | None:
+    def watch(self, step: TrainingStep) -> StepMetrics | None:
         """Take note of a step, and return metrics where it is time for a report."""
         self._since_report.append(step.score)
         self._steps_taken += 1
@@ -46,12 +46,12 @@ class Progress:
             {"step": step.number, "total_steps": self.total_steps, **losses, **accuracies}
         )
 
-    def estimated_finish(self, step: Step) -> int:
+    def estimated_finish(self, step: TrainingStep) -> int:
         """Return when the run will end at the pace so far, in seconds since 1970."""
         pace = (time.monotonic() - self._started) / self._steps_taken
         return now_s() + round(pace * (self.total_steps - step.number))
 
-    def _held_out_scores(self, step: Step) -> dict[str, Score]:
+    def _held_out_scores(self, step: TrainingStep) -> dict[str, Score]:
         count = self._learner.held_out_rows
         if not count:
             return {}

@@ -4,7 +4,7 @@ What a run has learnt is kept at the end of every epoch, after everything that t
 A run that starts again repeats at most one epoch, step by step the same, and repeated reports leave no second event.
 """
 
-from trainer.engine.training import Learner, Plan, Step, steps
+from trainer.engine.training import EpochPlan, Learner, TrainingStep, steps
 from trainer.ids import id_for, now_s
 from trainer.jobs.checkpoints import keep, restore
 from trainer.jobs.learners import DPO, beta_of, method_of
@@ -67,12 +67,12 @@ class Run:
                 message = f"Training goes on after epoch {epochs_done}/{self._plan.epochs}"
                 self._home.jobs.log(self._job.id, f"resumed after {epochs_done}", message, level="warn")
 
-    def _report(self, step: Step, metrics: StepMetrics) -> None:
+    def _report(self, step: TrainingStep, metrics: StepMetrics) -> None:
         with self._home.rows.transaction():
             self._move(estimated_finish=self._progress.estimated_finish(step))
             self._home.jobs.log(self._job.id, f"step {step.number}", message_of(metrics), metrics=metrics)
 
-    def _end_epoch(self, step: Step, metrics: StepMetrics) -> None:
+    def _end_epoch(self, step: TrainingStep, metrics: StepMetrics) -> None:
         if step.epoch > self._plan.epochs - KEPT_CHECKPOINTS and not is_bedrocks(self._job.id):
             model_id = checkpoint_model_id(self._job, step.number)
             self._home.models.store(model_id, self._learner.trained().artefact())
@@ -124,11 +124,11 @@ class Run:
             raise JobEndedError(self._job.id)
 
 
-def plan_for(job: FineTuningJob, learner: Learner) -> Plan:
+def plan_for(job: FineTuningJob, learner: Learner) -> EpochPlan:
     """Settle what a job left to us: 10 epochs (3 for open answers), and about 150 steps in each."""
     asked = Hyperparameters.model_validate(job.hyperparameters.model_dump())
     batch_size = min(128, max(4, learner.rows_per_epoch // 150))
-    return Plan(
+    return EpochPlan(
         epochs=learner.auto_epochs if asked.n_epochs == "auto" else asked.n_epochs,
         batch_size=batch_size if asked.batch_size == "auto" else asked.batch_size,
         rate_multiplier=1.0 if asked.learning_rate_multiplier == "auto" else asked.learning_rate_multiplier,

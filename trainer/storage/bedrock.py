@@ -39,7 +39,7 @@ class Customization(BaseModel):
         return [validator["s3Uri"] for validator in validators]
 
 
-class Deployment(BaseModel):
+class DeploymentRow(BaseModel):
     """One deployment: which model it serves, and until a change has settled, which one it served before."""
 
     id: str
@@ -74,18 +74,18 @@ class BedrockRows:
         body = self._rows.get(_JOB, engine_job_id.removeprefix(f"{BEDROCK}-"))
         return Customization.model_validate_json(body) if body else None
 
-    def add_deployment(self, deployment: Deployment) -> None:
+    def add_deployment(self, deployment: DeploymentRow) -> None:
         """Keep a new deployment."""
         self._rows.add(_DEPLOYMENT, deployment.id, deployment.model_dump_json())
 
-    def change_deployment(self, deployment: Deployment) -> None:
+    def change_deployment(self, deployment: DeploymentRow) -> None:
         """Replace a deployment."""
         self._rows.change(_DEPLOYMENT, deployment.id, deployment.model_dump_json())
 
-    def remove_deployment(self, deployment: Deployment) -> None:
+    def remove_deployment(self, deployment: DeploymentRow) -> None:
         """Forget a deployment."""
         self._rows.remove(_DEPLOYMENT, deployment.id)
 
-    def deployments(self) -> Iterator[Deployment]:
+    def deployments(self) -> Iterator[DeploymentRow]:
         """Return the deployments, newest first."""
-        return (Deployment.model_validate_json(body) for body in self._rows.newest_first(_DEPLOYMENT))
+        return (DeploymentRow.model_validate_json(body) for body in self._rows.newest_first(_DEPLOYMENT))

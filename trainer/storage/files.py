@@ -18,7 +18,7 @@ class Readable(Protocol):
         """Return up to `size` bytes, none at the end."""
 
 
-class Files:
+class FileStore:
     """Made of the rows and the folder for the bytes."""
 
     def __init__(self, rows: Rows, folder: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import IO, Self
 
 from trainer.storage.bedrock import BEDROCK, BedrockRows
-from trainer.storage.files import Files
+from trainer.storage.files import FileStore
 from trainer.storage.jobs import Jobs
-from trainer.storage.models import Models
+from trainer.storage.models import ModelStore
 from trainer.storage.rows import Rows
 from trainer.storage.uploads import Uploads
 from tuneloop.openai_wire.fine_tuning import OPEN_STATUSES
@@ -20,9 +20,9 @@ class Home:
 
     folder: Path
     rows: Rows
-    files: Files
+    files: FileStore
     jobs: Jobs
-    models: Models
+    models: ModelStore
     uploads: Uploads
     bedrock: BedrockRows
 
@@ -31,7 +31,7 @@ class Home:
         """Open the folder, making what is not there."""
         folder.mkdir(parents=True, exist_ok=True)
         rows = Rows(folder / "trainer.sqlite3")
-        files, models = Files(rows, folder / "files"), Models(rows, folder / "models")
+        files, models = FileStore(rows, folder / "files"), ModelStore(rows, folder / "models")
         uploads = Uploads(rows, folder / "uploads")
         return cls(folder, rows, files, Jobs(rows), models, uploads, BedrockRows(rows))
 

@@ -20,7 +20,7 @@ def base_model(model_id: str) -> Model | None:
     return next((model for model in BASE_MODELS if model.id == model_id), None)
 
 
-class Models:
+class ModelStore:
     """Made of the rows and the folder for the artefacts."""
 
     def __init__(self, rows: Rows, folder: Path) -> None:

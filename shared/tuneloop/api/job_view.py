@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.core.pricing import Usd
 from tuneloop.domain.serving.models import VersionStatus
-from tuneloop.domain.training.jobs import Method, RunCheckpoint, RunEvent
+from tuneloop.domain.training.jobs import RunCheckpoint, RunEvent, TrainingMethod
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.openai_wire.fine_tuning import (
     Checkpoint,
@@ -29,7 +29,7 @@ from tuneloop.store.repositories.models import Models
 
 S = RunStatus
 WORDS = {S.REQUESTED: "validating_files", S.SUBMITTING: "validating_files", S.AWAITING_CONFIRMATION: "queued"}
-METHODS = {Method.SUPERVISED: "supervised", Method.PREFERENCE: "dpo"}
+METHODS = {TrainingMethod.SUPERVISED: "supervised", TrainingMethod.PREFERENCE: "dpo"}
 NOT_SERVED = JobError(code="deploy_failed", message="The model was trained, and its provider could not serve it.")
 ENDS = {
     S.SUCCEEDED: "New fine-tuned model created: {0}:{1}",

@@ -14,7 +14,7 @@ from typing import Any
 from tuneloop.domain.core.errors import InvalidInput, TooLarge
 from tuneloop.domain.core.json_values import read_whole, trace_flaw
 from tuneloop.domain.core.limits import BODY_BYTES, BODY_PARTS, FILE_BYTES, JSON_DEPTH
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 from tuneloop.domain.datasets.file_diagnosis import BYTE_ORDER_MARK, wide_encoding
 
 PLAIN = ("", "identity")
@@ -100,7 +100,7 @@ def _check_depth(value: Any) -> None:
 def _check_values(value: Any) -> None:
     if found := trace_flaw(value):
         steps, flaw = found
-        where = ".".join(map(name_in, steps))[:LONGEST_PLACE] or "body"
+        where = ".".join(map(safe_name, steps))[:LONGEST_PLACE] or "body"
         raise InvalidInput(f"{where}: {flaw.rule}", param=where, code=flaw.code)
 
 

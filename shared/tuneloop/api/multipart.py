@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from tuneloop.api.json_body import content_of
 from tuneloop.domain.core.errors import InvalidFile
 from tuneloop.domain.core.limits import FIELD_BYTES, FILENAME_CHARACTERS, FORM_BYTES, FORM_PARTS, PART_HEAD_BYTES
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 
 KIND = "multipart/form-data"
 BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)  # RFC 2046, 5.1.1
@@ -41,11 +41,11 @@ class Part(NamedTuple):
     def text(self) -> str:
         """What a field says; InvalidFile where that is no text of moderate length."""
         if len(self.content) > FIELD_BYTES:
-            raise _broken(f"The field {name_in(self.name)} may have at most {FIELD_BYTES} bytes.", self.name)
+            raise _broken(f"The field {safe_name(self.name)} may have at most {FIELD_BYTES} bytes.", self.name)
         try:
             return self.content.decode()
         except UnicodeDecodeError as error:
-            raise _broken(f"The field {name_in(self.name)} is not UTF-8.", self.name) from error
+            raise _broken(f"The field {safe_name(self.name)} is not UTF-8.", self.name) from error
 
 
 Form = dict[str, Part]
@@ -63,7 +63,7 @@ def read_form(event: dict[str, Any]) -> Form:
     form: Form = {}
     for part in _parts(content, _boundary(event["headers"]["content-type"])):
         if part.name in form:
-            raise _broken(f"The field {name_in(part.name)} was sent twice.", part.name)
+            raise _broken(f"The field {safe_name(part.name)} was sent twice.", part.name)
         form[part.name] = part
     return form
 
@@ -94,7 +94,9 @@ def _part(piece: bytes) -> Part:
     if disposition.strip().lower() != "form-data" or not name:
         raise _broken("Each part of the form must have a `Content-Disposition: form-data` with a `name`.")
     if head.get("content-transfer-encoding", "").strip().lower() not in AS_IT_IS:
-        raise _broken(f"Send the field {name_in(name)} as it is: a `Content-Transfer-Encoding` is not unpacked.", name)
+        raise _broken(
+            f"Send the field {safe_name(name)} as it is: a `Content-Transfer-Encoding` is not unpacked.", name
+        )
     filename = _extended(told["filename*"]) if "filename*" in told else told.get("filename")
     shown = None if filename is None else _shown(filename)
     return Part(name, shown, piece[end + len(END_OF_HEAD) :])
@@ -148,4 +150,4 @@ def _shown(filename: str) -> str:
 
 
 def _broken(message: str, param: str | None = None) -> InvalidFile:
-    return InvalidFile(message, param=name_in(param) if param else "body", code="invalid_form")
+    return InvalidFile(message, param=safe_name(param) if param else "body", code="invalid_form")

@@ -41,13 +41,13 @@ from tuneloop.api.route_signature import (
     query_of,
     texts_in,
 )
-from tuneloop.api.validation_errors import LONGEST_PARAM, described
+from tuneloop.api.validation_errors import LONGEST_PARAM, explain
 from tuneloop.app import App, utc_now
 from tuneloop.domain.core import errors
 from tuneloop.domain.core.access import ApiKey, Scope
 from tuneloop.domain.core.errors import NotFound, TuneloopError
 from tuneloop.domain.core.ids import PATTERN
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 from tuneloop.observability import log_failure, logger
 from tuneloop.openai_wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
 from tuneloop.store.dynamodb import Listing, refusals
@@ -273,7 +273,7 @@ class Api:
     def _require_place(self, event: dict[str, Any]) -> None:
         """Refuse fields that nobody would read."""
         if event["routeKey"] not in self.bodies and (name := _field_in(event["body"])) is not None:
-            param = name_in(name)[:LONGEST_PARAM]
+            param = safe_name(name)[:LONGEST_PARAM]
             message = f"{param}: is not known here; this route takes no body."
             raise errors.InvalidInput(message, param=param, code="extra_forbidden")
 
@@ -290,7 +290,7 @@ class Api:
 
     def _invalid(self, error: ValidationException) -> Response[Any]:
         code, body = error.errors()[0]["type"], self.resolver.current_event.body
-        param, words = described(error.errors(), parse_json(body) if body and code != "json_invalid" else None)
+        param, words = explain(error.errors(), parse_json(body) if body and code != "json_invalid" else None)
         return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, f"{param}: {words}", code=code, param=param)
 
     def _unanswered(self, error: Exception) -> Response[Any]:
@@ -336,7 +336,7 @@ def _no_route(path: str = "") -> NotFound:
 
 def _no_parameter(name: str, known: frozenset[str]) -> errors.InvalidInput:
     taken = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
-    param = name_in(name)[:LONGEST_PARAM]
+    param = safe_name(name)[:LONGEST_PARAM]
     return errors.InvalidInput(f"{param}: no parameter of this route; {taken}.", param=param, code="unknown_parameter")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tuneloop.domain.core.ids import EXAMPLE_PATTERN, PATTERN
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 from tuneloop.domain.datasets.drop_paths import FILENAME
 from tuneloop.domain.serving.routing import MODEL_PATTERN
 
@@ -57,13 +57,13 @@ WORDS: dict[str, Callable[[Context], str]] = {
 }
 
 
-def described(faults: Sequence[Fault], body: Any) -> tuple[str, str]:
+def explain(faults: Sequence[Fault], body: Any) -> tuple[str, str]:
     """The place of the first fault and what would be right there; of a choice of types the one that came furthest."""
     first = _place(faults[0], body)
     under = [(place, each) for each in faults if (place := _place(each, body))[: len(first)] == first]
     furthest = max((place for place, _ in under), key=len)
     words = dict.fromkeys(in_words(each) for place, each in under if place == furthest)
-    return ".".join(map(name_in, furthest))[:LONGEST_PARAM] or "body", " or ".join(words)
+    return ".".join(map(safe_name, furthest))[:LONGEST_PARAM] or "body", " or ".join(words)
 
 
 def _place(fault: Fault, body: Any) -> list[str | int]:

@@ -14,7 +14,7 @@ from tuneloop.domain.chat.examples import OTHER_ANSWER, Example, JsonObject
 from tuneloop.domain.datasets.csv_reader import BESIDE, Unreadable
 from tuneloop.domain.exports.conversions import WHY, Conversion, Format, pair_of
 from tuneloop.validation.decompress import PACKED
-from tuneloop.validation.local_files import Settings
+from tuneloop.validation.local_files import ReadSettings
 
 ENDINGS = (*PACKED, ".jsonl", ".csv")  # from the last on
 INVALID = "invalid"
@@ -50,7 +50,7 @@ def _stem(name: str) -> str:
     return name
 
 
-def _converted(file: Path, settings: Settings, conversion: Conversion) -> Iterator[JsonObject]:
+def _converted(file: Path, settings: ReadSettings, conversion: Conversion) -> Iterator[JsonObject]:
     for found in examples_of(file, settings):
         if not isinstance(found, Example):
             conversion.left_out[INVALID] += 1

@@ -26,7 +26,7 @@ from tuneloop.providers.catalog import (
     providers,
 )
 from tuneloop.validation.file_validation import Task, validate
-from tuneloop.validation.local_files import Settings
+from tuneloop.validation.local_files import ReadSettings
 
 # Of an example that nobody has described: a system prompt, a question and an answer of a few sentences each.
 ASSUMED_TOKENS = 300
@@ -111,7 +111,7 @@ def _print(provider: str, counted: EstimateInput, found: list[Estimate], *, is_o
         typer.echo(sentence)
 
 
-def _of_count(examples: int, average_tokens: int | None, settings: Settings) -> EstimateInput:
+def _of_count(examples: int, average_tokens: int | None, settings: ReadSettings) -> EstimateInput:
     tokens = average_tokens or ASSUMED_TOKENS
     assumed = "" if average_tokens else ", as is assumed without --average-tokens"
     sums = {"examples": examples, "average_tokens": tokens}
@@ -119,7 +119,7 @@ def _of_count(examples: int, average_tokens: int | None, settings: Settings) -> 
     return EstimateInput(Basis.of_count(examples, examples * tokens, policy=settings.policy), sums, words)
 
 
-def _of_file(file: Path, settings: Settings) -> EstimateInput:
+def _of_file(file: Path, settings: ReadSettings) -> EstimateInput:
     with kept(file) as readable:
         report = validate(Task(readable, settings=settings))
         if report.broken or not report.valid:
@@ -148,7 +148,7 @@ def _of_file(file: Path, settings: Settings) -> EstimateInput:
     return EstimateInput(basis, {**sums, "images": counted.images.images}, words, told)
 
 
-def _places(provider: str | None, base_model: str | None, settings: Settings) -> list[TrainingPlace]:
+def _places(provider: str | None, base_model: str | None, settings: ReadSettings) -> list[TrainingPlace]:
     """The base models to price: the one that is named, else all of a provider's, the recommended or own one first."""
     if provider is not None and not listed_models(provider):
         refuse(f"The catalog lists no base model of {provider!r}; it lists: {', '.join(providers())}.")

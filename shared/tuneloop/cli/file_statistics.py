@@ -12,15 +12,15 @@ from tuneloop.domain.chat.examples import OTHER_ANSWER, Example, Problem
 from tuneloop.domain.chat.images import NO_IMAGES, units_of
 from tuneloop.domain.datasets.records import Record, read_record
 from tuneloop.domain.exports.columns import name_number
-from tuneloop.domain.exports.example_counts import Counted, Statistics, statistics_of
-from tuneloop.domain.exports.example_hashes import answer_hash, facts_of
+from tuneloop.domain.exports.example_counts import ExampleRow, Statistics, compute_statistics
+from tuneloop.domain.exports.example_hashes import answer_hash, example_hashes
 from tuneloop.domain.exports.policy_filter import Candidate
 from tuneloop.store.objects.image_lines import IMAGE
 from tuneloop.store.objects.stored_lines import utc_text
 from tuneloop.validation.decompress import is_table
-from tuneloop.validation.line_checks import fields_of_ours, quickly
+from tuneloop.validation.line_checks import fast_check, fields_of_ours
 from tuneloop.validation.line_parser import isolated, numbered, record_of
-from tuneloop.validation.local_files import Settings, lines_of, records_of
+from tuneloop.validation.local_files import ReadSettings, lines_of, records_of
 from tuneloop.validation.tokens import PER_EXAMPLE, count_content, count_messages
 
 # Examples whose answers are measured: the average of a thousand is within a few percent of that of a million, and each
@@ -34,7 +34,7 @@ may_name_a_field = re.compile(rb"\\u00[5-7]").search
 class FileCount:
     """One pass over a file by a dataset's settings, and what was found besides once it is over."""
 
-    def __init__(self, file: Path, settings: Settings) -> None:
+    def __init__(self, file: Path, settings: ReadSettings) -> None:
         self._file, self._settings = file, settings
         self._answers: list[int] = []
         self.images = NO_IMAGES
@@ -46,23 +46,23 @@ class FileCount:
 
     def statistics(self) -> Statistics:
         """The figures of the file's examples by the latest rules; nobody has reviewed them yet."""
-        return statistics_of(self._examples(), self._settings.policy, revision=0, updated_at=None)
+        return compute_statistics(self._examples(), self._settings.policy, revision=0, updated_at=None)
 
-    def _examples(self) -> Iterator[Counted]:
-        found: Iterator[Counted | list[Problem]]
+    def _examples(self) -> Iterator[ExampleRow]:
+        found: Iterator[ExampleRow | list[Problem]]
         if is_table(self._file.name):
             records = records_of(self._file, self._settings.csv)
             found = (isolated(record.line, self._by_rules, record) for record in records)
         else:
             lines = numbered(lines_of(self._file))
             found = (isolated(number, self._counted, line, number) for number, line in lines)
-        return (each for each in found if isinstance(each, Counted))
+        return (each for each in found if isinstance(each, ExampleRow))
 
-    def _counted(self, line: bytes | None, number: int) -> Counted | list[Problem]:
+    def _counted(self, line: bytes | None, number: int) -> ExampleRow | list[Problem]:
         is_sampled = len(self._answers) < SAMPLED
         return (None if is_sampled or not line else counted_quickly(line)) or self._by_rules(record_of(line, number))
 
-    def _by_rules(self, record: Record) -> Counted | list[Problem]:
+    def _by_rules(self, record: Record) -> ExampleRow | list[Problem]:
         example = read_record(record, template=self._settings.template)
         if not isinstance(example, Example):
             return example
@@ -74,10 +74,10 @@ class FileCount:
         return counted
 
 
-def counted_of(example: Example) -> Counted:
+def counted_of(example: Example) -> ExampleRow:
     """What is counted of an example."""
-    facts = facts_of(example)
-    return Counted(
+    facts = example_hashes(example)
+    return ExampleRow(
         _candidate_of(example),
         preference=OTHER_ANSWER in example.content,
         tokens=count_content(example.content),
@@ -87,18 +87,18 @@ def counted_of(example: Example) -> Counted:
     )
 
 
-def counted_quickly(line: bytes) -> Counted | None:
+def counted_quickly(line: bytes) -> ExampleRow | None:
     """What is counted of a supervised line that fits the strict types; None where the rules have to read it.
 
     They do where it is a preference pair, calls functions, or may show images.
     """
     if IMAGE in line or may_name_a_field(line):
         return None
-    found = quickly(line)
+    found = fast_check(line)
     if found is None or found.answer is None or found.is_preference:
         return None
     ours = fields_of_ours(line)
-    return Counted(
+    return ExampleRow(
         _candidate_of(ours) if ours else Candidate(),
         preference=False,
         tokens=found.tokens,

@@ -24,7 +24,7 @@ from tuneloop.domain.core.errors import Conflict, InvalidInput, NotFound
 from tuneloop.domain.core.ids import checked_name
 from tuneloop.domain.training.providers import (
     BEDROCK,
-    Kind,
+    ProviderKind,
     RegisteredProvider,
     checked_address,
     key_parameter,
@@ -37,7 +37,7 @@ LONGEST = 4096  # what a standard parameter holds; the standard tier costs nothi
 commands = typer.Typer(help="Providers of a stage, with your AWS credentials.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="A name for it; prices are those that the catalog lists under it.")]
 UrlOption = Annotated[str, typer.Option("--base-url", help="Where it answers, `/v1` included: https://….")]
-KindOption = Annotated[Kind, typer.Option("--kind", help="Which wire it speaks.")]
+KindOption = Annotated[ProviderKind, typer.Option("--kind", help="Which wire it speaks.")]
 TierOption = Annotated[str | None, typer.Option("--training-type", help="Azure's tier, such as globalStandard.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Although it is in use.")]
 SecretOption = Annotated[bool, typer.Option("--webhook-secret", help="Ask for the secret of its webhooks too.")]
@@ -47,14 +47,14 @@ SecretOption = Annotated[bool, typer.Option("--webhook-secret", help="Ask for th
 def add(
     name: NameArgument,
     base_url: UrlOption = "",
-    kind: KindOption = Kind.OPENAI,
+    kind: KindOption = ProviderKind.OPENAI,
     training_type: TierOption = None,
     webhook_secret: SecretOption = False,
     stage: StageOption = "prod",
 ) -> None:
     """Add a provider, or change one; its key is asked for, or read from what is piped in, a line each."""
     checked_name(name, "name")
-    if kind == Kind.BEDROCK or name == BEDROCK.name:
+    if kind == ProviderKind.BEDROCK or name == BEDROCK.name:
         raise InvalidInput("Bedrock has no key: set `bedrock` in the stage's file and deploy.", param="kind")
     if name == own_provider(stage):
         raise InvalidInput(WITH_STAGE.format(name, stage), param="name")
@@ -84,7 +84,7 @@ def list_providers(stage: StageOption = "prod") -> None:
     """List the providers that runs of a stage may name: those of its deployment, its default first, and those added."""
     table = Table(Column("provider", no_wrap=True), "kind", "address", "added", box=None)
     for name, address in own_providers(stage).items():
-        kind = Kind.BEDROCK if name == BEDROCK.name else Kind.OPENAI
+        kind = ProviderKind.BEDROCK if name == BEDROCK.name else ProviderKind.OPENAI
         table.add_row(name, kind, without_user(address), "with the stage")
     for one in providers(stage).all():
         added = f"{one.created_at:%Y-%m-%d %H:%M}" if one.created_at else ""

@@ -15,7 +15,7 @@ from tuneloop.domain.datasets.csv_reader import Unreadable
 from tuneloop.domain.datasets.file_diagnosis import BYTE_ORDER_MARK, problem_of_start
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.validation.line_parser import isolated
-from tuneloop.validation.local_files import FAULTS, Settings, problem_of, records_of
+from tuneloop.validation.local_files import FAULTS, ReadSettings, problem_of, records_of
 
 UNUSABLE = 2  # the exit status for a file of which nothing can be made
 
@@ -55,15 +55,15 @@ def offline(problem: Problem) -> Problem:
     return problem.model_copy(update={"message": message})
 
 
-def settings_in(file: Path | None) -> Settings:
+def settings_in(file: Path | None) -> ReadSettings:
     """The settings that a file has; refuses one that can't be used."""
     if not file:
-        return Settings()
+        return ReadSettings()
     try:
         content = file.read_bytes().removeprefix(BYTE_ORDER_MARK)
         if problem := problem_of_start(content, 1):
             refuse(f"{file}: {problem.message}")
-        found = Settings.model_validate_json(content)
+        found = ReadSettings.model_validate_json(content)
     except OSError as error:
         refuse(f"{file}: The settings can't be read: {error.strerror}.")
     except ValidationError as error:
@@ -79,7 +79,7 @@ def _faults(error: ValidationError) -> Iterator[str]:
         yield f"{place}: {each['msg']}" if place else each["msg"]
 
 
-def examples_of(file: Path, settings: Settings) -> Iterator[Example | list[Problem]]:
+def examples_of(file: Path, settings: ReadSettings) -> Iterator[Example | list[Problem]]:
     """Each example of a file, or what is wrong with its line; Unreadable where reading can't go on."""
     try:
         for record in records_of(file, settings.csv):

@@ -11,14 +11,14 @@ from rich.text import Text
 
 from tuneloop.domain.chat.examples import Problem
 from tuneloop.domain.datasets.file_warnings import FileWarning
-from tuneloop.validation.report import Report
+from tuneloop.validation.report import FileReport
 
 NUMBERS = re.compile(r"\d+")
 KINDS_SHOWN = 12
 LINES_SHOWN = 3
 
 
-def show(file: Path, report: Report, token_limit: int) -> None:
+def show(file: Path, report: FileReport, token_limit: int) -> None:
     """Print a report for people: the figures, the errors by kind, the warnings."""
     console = Console(highlight=False)
     verdict = (f"{report.invalid:,} of them can't be used", "red") if report.invalid else ("all of them valid", "green")

@@ -17,13 +17,13 @@ from tuneloop.cli.reading import UNUSABLE, FileArgument, SettingsOption, offline
 from tuneloop.cli.report import show
 from tuneloop.domain.chat.examples import Problem
 from tuneloop.providers.catalog import named_models, places_of, providers
-from tuneloop.validation.file_validation import TOKEN_LIMIT, Format, Task, validate
-from tuneloop.validation.report import ERRORS_KEPT, Report
+from tuneloop.validation.file_validation import TOKEN_LIMIT, FileFormat, Task, validate
+from tuneloop.validation.report import ERRORS_KEPT, FileReport
 
 INVALID = 1
 LARGE_BYTES = 16 << 20  # from which on a second process is worth its start
 MOST_PROCESSES = 16
-FormatOption = Annotated[Format, typer.Option("--format", help="What lines are to be; auto: each what it is.")]
+FormatOption = Annotated[FileFormat, typer.Option("--format", help="What lines are to be; auto: each what it is.")]
 JsonOption = Annotated[
     bool, typer.Option("--json", help=f"All of it as JSON: the first {ERRORS_KEPT:,} errors by line and path.")
 ]
@@ -39,7 +39,7 @@ ProcessesOption = Annotated[int | None, whole_option(1, MOST_PROCESSES, "Process
 
 def check_file(
     file: FileArgument,
-    form: FormatOption = Format.AUTO,
+    form: FormatOption = FileFormat.AUTO,
     as_json: JsonOption = False,
     base_model: ModelOption = "gpt-4.1-2025-04-14",
     processes: ProcessesOption = None,
@@ -72,7 +72,7 @@ def _limit_of(base_model: str) -> int:
     return min(offer.tokens_per_example or TOKEN_LIMIT for _, offer in places)
 
 
-def _offline(report: Report) -> Report:
+def _offline(report: FileReport) -> FileReport:
     """The report with ways out that this machine has, and no call of the API."""
     changes = {"errors": list(map(offline, report.errors)), "broken": report.broken and offline(report.broken)}
     return report.model_copy(update=changes)

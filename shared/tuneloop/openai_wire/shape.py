@@ -33,5 +33,5 @@ def or_default(cls: type[BaseModel], value: object, read: Any, field: Validation
         return cls.model_fields[str(field.field_name)].get_default(call_default_factory=True)
 
 
-Forgiven = WrapValidator(_or_nothing)
+LenientField = WrapValidator(_or_nothing)
 """What makes no sense in a field is nothing in it."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from tuneloop.domain.core.redaction import model_in
 from tuneloop.domain.serving.models import base_in
 from tuneloop.domain.training.capabilities import Capabilities, Range
-from tuneloop.domain.training.jobs import Method, RunError
+from tuneloop.domain.training.jobs import RunError, TrainingMethod
 from tuneloop.domain.training.model_offers import Offer
 
 ANY_MODEL = "*"
@@ -155,7 +155,7 @@ def capabilities_of(provider: str, base_model: str) -> Capabilities:
     more = {"finds_by_run": True, "push": "webhook"}
     if offer := price_of(provider, base_model):
         return offer.capabilities(**more)
-    either = (Method.SUPERVISED, Method.PREFERENCE)
+    either = (TrainingMethod.SUPERVISED, TrainingMethod.PREFERENCE)
     return Capabilities.model_validate({"methods": either, "hyperparameters": WIDEST, **more})
 
 

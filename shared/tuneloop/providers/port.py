@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from tuneloop.domain.serving.models import VersionStatus
 from tuneloop.domain.training.capabilities import Capabilities
 from tuneloop.domain.training.file_imports import FileImport
-from tuneloop.domain.training.jobs import JobOrigin, Method, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
+from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent, TrainingFile, TrainingMethod
 from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion
 
 JOB_NOT_FOUND = "job_not_found"
@@ -36,14 +36,14 @@ FILE_NOT_READY = "file_not_ready"
 """The code of the refusal with which `create_job` says that the provider is still importing a file."""
 
 
-class JobRequest(BaseModel):
+class ProviderJobRequest(BaseModel):
     """A training job to create, from files that were uploaded; `origin` is kept by the provider beside the job."""
 
     origin: JobOrigin
     base_model: str
     training_file: str
     validation_file: str | None = None
-    method: Method = Method.SUPERVISED
+    method: TrainingMethod = TrainingMethod.SUPERVISED
     hyperparameters: dict[str, Any] = {}
     seed: int = 0
 
@@ -141,7 +141,7 @@ class Provider(Protocol):
         """The jobs of a run, oldest first: those that carry its id, or that train on its file."""
         ...
 
-    def create_job(self, request: JobRequest) -> ProviderJob:
+    def create_job(self, request: ProviderJobRequest) -> ProviderJob:
         """Create a job, sending the request once and never again."""
         ...
 

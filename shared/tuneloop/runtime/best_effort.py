@@ -12,7 +12,7 @@ class SweepIncomplete(Exception):
     """What a sweep ends with when some of its items failed; says how many, each of them is in the log by its type."""
 
 
-def each(items: Iterable[T], work: Callable[[T], object]) -> None:
+def for_each(items: Iterable[T], work: Callable[[T], object]) -> None:
     """Try the work on every item, then raise SweepIncomplete if it failed for any (metric `SweepFailures`)."""
     failures = 0
     for item in items:

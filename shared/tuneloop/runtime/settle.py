@@ -11,7 +11,7 @@ from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.training.runs import RunStatus
-from tuneloop.runtime.best_effort import each
+from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.runs import Runs
@@ -56,4 +56,4 @@ def settle_all(*, settle_s: float, tenants: Tenants, datasets: Datasets, runs: R
     def work(dataset: Dataset) -> None:
         settle(dataset.tenant, dataset.id, settle_s=settle_s, datasets=datasets, runs=runs, now=now)
 
-    each(known, work)
+    for_each(known, work)

@@ -24,7 +24,7 @@ class Write(Protocol):
 
 
 @dataclass(frozen=True)
-class Save:
+class ConditionalPut:
     """Write an entity if its row still has the `seq` it was read with (0: if there is none yet).
 
     A first write may let the numbers begin after `begins`, where the events of a lost row may still be there.
@@ -49,7 +49,7 @@ class Save:
 
 
 @dataclass(frozen=True)
-class Announce:
+class EmitEvent:
     """Write an event beside the state whose write number `seq` it announces."""
 
     event: AnyEvent
@@ -70,7 +70,7 @@ class Announce:
 
 
 @dataclass(frozen=True)
-class Mark:
+class PutOnce:
     """Leave a mark that fails as `Stale` when it is there already; it goes after `kept`."""
 
     key: Key
@@ -84,7 +84,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Place:
+class Put:
     """Write a row that holds no `seq`, whatever is in its place."""
 
     key: Key
@@ -96,7 +96,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Remove:
+class ConditionalDelete:
     """Delete a row, which has to be there: else somebody else has come before."""
 
     key: Key
@@ -108,7 +108,7 @@ class Remove:
 
 
 @dataclass(frozen=True)
-class Add:
+class Increment:
     """Add amounts to a row's counters, making the row if need be; `after` is the `seq` it must have (0: none)."""
 
     key: Key

@@ -58,7 +58,7 @@ class Called(_Strict, frozen=True):
     name: FunctionName
 
 
-class Call(_Strict, frozen=True):
+class ToolCall(_Strict, frozen=True):
     """A call of a function; the fields stand in the order of canonical JSON."""
 
     function: Called
@@ -93,7 +93,7 @@ class Assistant(_Strict, frozen=True, tag_field="role", tag="assistant"):
     content: Text | None = None
     name: Name | None = None
     weight: Literal[0, 1] | UnsetType = UNSET
-    tool_calls: Annotated[list[Call], Meta(min_length=1)] | None = None
+    tool_calls: Annotated[list[ToolCall], Meta(min_length=1)] | None = None
     refusal: None = None
     audio: None = None
     function_call: None = None
@@ -108,7 +108,7 @@ class Nothing(_Strict, frozen=True):
 class Dumped(Assistant, frozen=True, tag="assistant"):
     """What the assistant says or calls, as clients write it down: with fields beside it that say nothing."""
 
-    tool_calls: list[Call] | None = None
+    tool_calls: list[ToolCall] | None = None
     annotations: tuple[()] | None = None
     parsed: None = None
     reasoning_content: None = None
@@ -153,7 +153,7 @@ class Bare(_Strict, frozen=True):
     parallel_tool_calls: bool | None = None
 
 
-class Line(_Strict, frozen=True):
+class ChatLine(_Strict, frozen=True):
     """A supervised line as clients write it down; fields of ours are read as they are and checked elsewhere."""
 
     messages: Annotated[list[Written], Meta(min_length=2)]
@@ -179,7 +179,7 @@ class Input(_Strict, frozen=True):
 Outputs = Annotated[list[Output], Meta(min_length=1, max_length=1)]
 
 
-class Pair(_Strict, frozen=True):
+class PreferenceLine(_Strict, frozen=True):
     """A preference line."""
 
     input: Input

@@ -17,10 +17,10 @@ from tuneloop.domain.chat.examples import Problem
 from tuneloop.domain.datasets.csv_reader import csv_records
 from tuneloop.domain.datasets.file_warnings import Duplicates
 from tuneloop.validation.decompress import is_table
-from tuneloop.validation.line_checks import FORKS, Inspected, inspected, slowly
+from tuneloop.validation.line_checks import FORKS, CheckedLine, check_line, full_check
 from tuneloop.validation.line_parser import Numbered, isolated, numbered
-from tuneloop.validation.local_files import FAULTS, Progress, Settings, lines_of, problem_of
-from tuneloop.validation.report import Findings, Report
+from tuneloop.validation.local_files import FAULTS, Progress, ReadSettings, lines_of, problem_of
+from tuneloop.validation.report import FileReport, Findings
 from tuneloop.validation.tokens import count_text, forget
 
 TOKEN_LIMIT = 65_536  # of one example, with OpenAI's gpt-4o and gpt-4.1 families, read 2026-11
@@ -36,10 +36,10 @@ OTHER_FORMAT = {
     False: "This is a supervised line; a preference pair has `input`, `preferred_output` and `non_preferred_output`.",
 }
 
-Seen = tuple[int, Inspected | list[Problem]]
+Seen = tuple[int, CheckedLine | list[Problem]]
 
 
-class Format(StrEnum):
+class FileFormat(StrEnum):
     """What the lines of a file are to be: each what it is, all supervised, or all preference pairs."""
 
     AUTO = "auto"
@@ -51,9 +51,9 @@ class Task(NamedTuple):
     """A file, and which of its blocks to inspect: every `of`-th from `part` on."""
 
     path: Path
-    form: Format = Format.AUTO
+    form: FileFormat = FileFormat.AUTO
     token_limit: int = TOKEN_LIMIT
-    settings: Settings = Settings()
+    settings: ReadSettings = ReadSettings()
     part: int = 0
     of: int = 1
 
@@ -63,7 +63,7 @@ class Task(NamedTuple):
         return self.path.is_file() and not is_table(self.path.name)
 
 
-def validate(task: Task, *, processes: int = 1, on_read: Progress | None = None) -> Report:
+def validate(task: Task, *, processes: int = 1, on_read: Progress | None = None) -> FileReport:
     """What is found in the task's file by so many processes; `on_read` is told how many of its bytes were read."""
     of = processes if task.is_divisible else 1
     if of > 1:
@@ -112,10 +112,10 @@ def _send(task: Task, there: Connection) -> None:
 def findings_of(task: Task, on_read: Progress | None = None) -> Findings:
     """What is found in the task's part of the file."""
     findings = Findings(task.of, task.settings.policy)
-    number, wanted = 0, None if task.form == Format.AUTO else task.form == Format.PREFERENCE
+    number, wanted = 0, None if task.form == FileFormat.AUTO else task.form == FileFormat.PREFERENCE
     try:
         for number, found in _seen(task, on_read):
-            if not isinstance(found, Inspected):
+            if not isinstance(found, CheckedLine):
                 findings.refuse(found)
             elif wanted is not None and found.is_preference != wanted:
                 message = OTHER_FORMAT[found.is_preference]
@@ -133,10 +133,10 @@ def _seen(task: Task, on_read: Progress | None) -> Iterator[Seen]:
     template, columns = task.settings.template, task.settings.csv
     if is_table(task.path.name):
         for record in csv_records(lines_of(task.path, on_read), columns):
-            yield record.line, isolated(record.line, slowly, record, template)
+            yield record.line, isolated(record.line, full_check, record, template)
         return
     for number, line in _own(numbered(lines_of(task.path, on_read)), task):
-        yield number, inspected(line, number, template)
+        yield number, check_line(line, number, template)
 
 
 def _own(lines: Iterator[Numbered], task: Task) -> Iterator[Numbered]:

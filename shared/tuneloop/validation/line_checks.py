@@ -27,10 +27,10 @@ from tuneloop.validation.fast_schema import (
     Assistant,
     Bare,
     Called,
+    ChatLine,
     Developer,
-    Line,
     Message,
-    Pair,
+    PreferenceLine,
     System,
     Tool,
     User,
@@ -62,13 +62,13 @@ Said = tuple[list[str], int, bool, bool, int | None]
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 decode_line = msgspec.json.Decoder(Bare).decode
-_marked_in = msgspec.json.Decoder(Line).decode
-_pair_in = msgspec.json.Decoder(Pair).decode
+_marked_in = msgspec.json.Decoder(ChatLine).decode
+_pair_in = msgspec.json.Decoder(PreferenceLine).decode
 _arguments_in = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Inspected(msgspec.Struct):
+class CheckedLine(msgspec.Struct):
     """What is known of a valid line; `answer` is None where functions are called, `content` is a hash of 64 bits.
 
     `characters` is what users say in all, None where none of its messages is a user's.
@@ -95,16 +95,16 @@ class Tools(NamedTuple):
 NO_TOOLS = Tools(b"", 0, frozenset())
 
 
-def inspected(line: bytes | None, number: int, template: Template | None = None) -> Inspected | list[Problem]:
+def check_line(line: bytes | None, number: int, template: Template | None = None) -> CheckedLine | list[Problem]:
     """What a line holds, or its problems; None is a line that is too long."""
     return isolated(number, _inspected_line, line, number, template)
 
 
-def _inspected_line(line: bytes | None, number: int, template: Template | None) -> Inspected | list[Problem]:
-    return (line and quickly(line)) or slowly(record_of(line, number), template)
+def _inspected_line(line: bytes | None, number: int, template: Template | None) -> CheckedLine | list[Problem]:
+    return (line and fast_check(line)) or full_check(record_of(line, number), template)
 
 
-def quickly(line: bytes) -> Inspected | None:
+def fast_check(line: bytes) -> CheckedLine | None:
     """What a line holds if it fits the strict types; None says nothing about it."""
     if len(line) > LINE_PARTS and has_too_many_parts(line):
         return None
@@ -114,11 +114,11 @@ def quickly(line: bytes) -> Inspected | None:
         return _pair(line) if PAIR in line else _marked(line)
 
 
-def _supervised(found: Bare) -> Inspected | None:
+def _supervised(found: Bare) -> CheckedLine | None:
     return _conversation(found.messages, found.tools, found.parallel_tool_calls)
 
 
-def _conversation(messages: list[Message], tools: msgspec.Raw, parallel: bool | None) -> Inspected | None:
+def _conversation(messages: list[Message], tools: msgspec.Raw, parallel: bool | None) -> CheckedLine | None:
     """What there is to know of a supervised line's messages, if something is learnt from them."""
     last = messages[-1]
     if not isinstance(last, Assistant) or not (last.weight != 0 or any(map(is_learnt, messages))):
@@ -126,7 +126,7 @@ def _conversation(messages: list[Message], tools: msgspec.Raw, parallel: bool | 
     return _inspected(messages, [], tools, parallel)
 
 
-def _marked(line: bytes) -> Inspected | None:
+def _marked(line: bytes) -> CheckedLine | None:
     """What a supervised line holds that has fields of ours, or fields that say nothing."""
     try:
         found = _marked_in(line)
@@ -137,7 +137,7 @@ def _marked(line: bytes) -> Inspected | None:
     return _conversation(plain_messages(found.messages), found.tools, found.parallel_tool_calls)
 
 
-def _pair(line: bytes) -> Inspected | None:
+def _pair(line: bytes) -> CheckedLine | None:
     """What a preference line holds, by the strict types."""
     try:
         found = _pair_in(line)
@@ -162,12 +162,12 @@ def fields_of_ours(line: bytes) -> Example | None:
     return None
 
 
-def _are_sound(found: Line | Pair) -> bool:
+def _are_sound(found: ChatLine | PreferenceLine) -> bool:
     """Whether the fields of ours, the last of each line, are such as the rules allow."""
     return not isinstance(_read_ours(found), list)
 
 
-def _read_ours(found: Line | Pair) -> Example | list[Problem] | None:
+def _read_ours(found: ChatLine | PreferenceLine) -> Example | list[Problem] | None:
     """Any example with a line's fields of ours, or what the rules find wrong with these; None where it has none."""
     ours = astuple(found)[-len(OURS) :]
     given = {name: value for name, value in zip(OURS, ours, strict=True) if value is not UNSET}
@@ -206,7 +206,7 @@ def _said(turns: list[Message]) -> Said:
 
 def _inspected(
     turns: list[Message], other: list[Message], raw_tools: msgspec.Raw, parallel: bool | None
-) -> Inspected | None:
+) -> CheckedLine | None:
     """What there is to know of a conversation, and of the answer that was liked less; None where it breaks a rule."""
     texts, tokens, is_plain, has_system, characters = _said(turns + other if other else turns)
     tools = _tools_of(raw_tools)
@@ -215,7 +215,7 @@ def _inspected(
     calls = () if is_plain else tuple(_calls_in(turns))
     last = turns[-1]
     answer = None if isinstance(last, Assistant) and last.tool_calls else text_in(last.content)
-    return Inspected(  # in the order of its fields: by their names it takes twice as long
+    return CheckedLine(  # in the order of its fields: by their names it takes twice as long
         PER_EXAMPLE + tools.tokens + tokens + count_texts(texts),
         answer,
         _hash(turns, other, is_plain, (parallel, tools.text)),
@@ -233,7 +233,7 @@ def _calls_in(turns: list[Message]) -> Iterator[Called]:
             yield from (call.function for call in turn.tool_calls or ())
 
 
-def slowly(record: Record, template: Template | None = None) -> Inspected | list[Problem]:
+def full_check(record: Record, template: Template | None = None) -> CheckedLine | list[Problem]:
     """What a record holds by the rules, or what they find wrong with it."""
     example = read_record(record, template=template)
     if not isinstance(example, Example):
@@ -245,7 +245,7 @@ def slowly(record: Record, template: Template | None = None) -> Inspected | list
     asked = [text_of(message) for message in messages if message["role"] == "user"]
     has_calls = messages[-1].get("tool_calls") or messages[-1].get("function_call")
     answer = None if has_calls else text_of(messages[-1])
-    return Inspected(
+    return CheckedLine(
         tokens=count_content(content),
         answer=answer,
         content=_hash_of(content),

@@ -34,7 +34,7 @@ def _or_default(policy: Any) -> Any:
     return DEFAULT if policy is None else policy
 
 
-class Settings(BaseModel):
+class ReadSettings(BaseModel):
     """What a dataset says of its files; all else that the API says of it doesn't matter here."""
 
     model_config = ConfigDict(frozen=True)
@@ -46,7 +46,7 @@ class Settings(BaseModel):
     base_model: str | None = None
 
 
-class Counted(io.FileIO):
+class CountedBytes(io.FileIO):
     """A file that counts what was read of it: a pipe can't say where it is."""
 
     count = 0
@@ -60,7 +60,7 @@ class Counted(io.FileIO):
 
 def lines_of(path: Path, on_read: Progress | None = None) -> Iterator[bytes | None]:
     """The lines of a file; None is one that is too long."""
-    file = Counted(path)
+    file = CountedBytes(path)
     with io.BufferedReader(file) as raw:
         yield from split_lines(_pieces(path, file, raw, on_read), LINE_BYTES)
 
@@ -80,7 +80,7 @@ def problem_of(fault: Exception, line: int = 0) -> Problem:
     return Problem(line=line, path="$", code="unreadable_file", message=f"The file can't be read: {why}.")
 
 
-def _pieces(path: Path, file: Counted, raw: IO[bytes], on_read: Progress | None) -> Iterator[bytes]:
+def _pieces(path: Path, file: CountedBytes, raw: IO[bytes], on_read: Progress | None) -> Iterator[bytes]:
     """The content of a file; one that isn't compressed may be larger here than what can be dropped."""
     packed = path.name.lower().endswith(PACKED)
     for piece in unpacked(raw, path.name, _size(path)) if packed else chunks(raw):

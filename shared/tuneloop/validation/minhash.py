@@ -41,7 +41,7 @@ _parts = Struct(f"{ROWS * 4}s" * BANDS).unpack
 _bands = Struct(f">{BANDS}I").pack
 
 
-def likeness_of(text: str) -> str:
+def minhash_signature(text: str) -> str:
     """Bands (eight hex digits each) and signature of a text, its words parted by one space; "" where it has no word."""
     if not (shingles := _shingles(text)):
         return ""

@@ -13,11 +13,11 @@ from pydantic import BaseModel, Field
 
 from tuneloop.domain.chat.examples import Problem
 from tuneloop.domain.datasets.file_diagnosis import is_no_row, problem_of_file
-from tuneloop.domain.datasets.file_warnings import Answers, Duplicates, FileWarning, Noted
+from tuneloop.domain.datasets.file_warnings import AnswerLabels, Duplicates, FileWarning, Noted
 from tuneloop.domain.datasets.policy import DEFAULT, LEAST_TRAINED, Policy
 from tuneloop.domain.exports.exclusions import shortage
 from tuneloop.domain.exports.length_check import Lengths
-from tuneloop.validation.line_checks import Inspected
+from tuneloop.validation.line_checks import CheckedLine
 
 ERRORS_KEPT = 10_000
 NOTES = ("over_limit", "without_system", "without_user", "broken_arguments", "unknown_functions")
@@ -35,7 +35,7 @@ class TokenCounts(BaseModel):
     p95: int = 0
 
 
-class Report(BaseModel):
+class FileReport(BaseModel):
     """What was found in a file; `broken` says why it can't be used at all."""
 
     lines: int
@@ -57,11 +57,11 @@ class Findings:
         self.broken: Problem | None = None
         self.has_rows = False
         self.tokens: Counter[int] = Counter()
-        self.answers, self.duplicates, self.lengths = Answers(), Duplicates(processes), Lengths(policy)
+        self.answers, self.duplicates, self.lengths = AnswerLabels(), Duplicates(processes), Lengths(policy)
         self.over_limit, self.without_system, self.without_user = Noted(), Noted(), Noted()
         self.broken_arguments, self.unknown_functions = Noted(), Noted()
 
-    def add(self, line: int, found: Inspected, token_limit: int) -> None:
+    def add(self, line: int, found: CheckedLine, token_limit: int) -> None:
         """Take in a valid line."""
         self.tokens[found.tokens] += 1
         self.preferences += found.is_preference
@@ -101,7 +101,7 @@ class Findings:
         for name in NOTES:
             getattr(self, name).include(getattr(other, name))
 
-    def report(self, token_limit: int, unit: str = "lines") -> Report:
+    def report(self, token_limit: int, unit: str = "lines") -> FileReport:
         """All of it, in order; `unit` is what the file is made of."""
         valid = self.tokens.total()
         lines = valid + self.invalid
@@ -113,7 +113,7 @@ class Findings:
             errors = [broken, *errors][:ERRORS_KEPT]
         elif not valid and not self.has_rows:  # which the errors of the lines say already, one by one
             broken = problem_of_file(errors) if unit == "lines" else errors[0]
-        return Report(
+        return FileReport(
             lines=lines,
             valid=valid,
             invalid=self.invalid,

@@ -14,7 +14,7 @@ from tuneloop.domain.serving.models import VersionStatus
 from tuneloop.providers.catalog import price_of
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store import keys
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 USERS = [f"user-{number}" for number in range(120)]
 MINI = "gpt-4.1-mini-2025-04-14"
@@ -222,7 +222,7 @@ def test_only_a_version_that_is_ready_can_answer(world: World) -> None:
     steps.registered(world)
     version = app.models.version("acme", "support", 1)
     deploying = version.model_copy(update={"status": VersionStatus.DEPLOYING})
-    app.table.commit(Save(keys.version("acme", "support", 1), deploying))
+    app.table.commit(ConditionalPut(keys.version("acme", "support", 1), deploying))
 
     for answer in (steps.decide(world, "activate"), steps.share(world, 1, 0.5)):
         assert (answer.status, answer.body["error"]["param"]) == (409, "version")

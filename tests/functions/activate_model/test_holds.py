@@ -15,7 +15,7 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.serving.models import Action, HistoryEntry, VersionStatus
 from tuneloop.store import keys
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 Move = tuple[str, dict[str, Any]]
 TAKEOFFS: tuple[Move, ...] = (("deactivate", {}), ("rollback", {}), ("activate", {"version": 0}))
@@ -262,7 +262,7 @@ def line_of(world: World, number: int, action: Action, by: str, stable: int) -> 
     entry = HistoryEntry(
         model="support", step=number, at=utc_now(), action=action, reason=f"line {number}", stable=stable, by=by
     )
-    app.table.commit(Save(keys.history(world.tenant, "support", number), entry))
+    app.table.commit(ConditionalPut(keys.history(world.tenant, "support", number), entry))
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,13 @@ from tuneloop.domain.training.jobs import ProviderJob
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store import keys
 from tuneloop.store.keys import Key
-from tuneloop.store.writes import Remove
+from tuneloop.store.writes import ConditionalDelete
 
 
 def lost(run: ControlledRun, *more: Key) -> None:
     """Take a run's rows away, as restoring the table to an earlier moment does."""
     rows = keys.run(run.tenant, run.id), keys.job(run.provider, run.provider_job_id or ""), *more
-    app.table.commit(*map(Remove, rows))
+    app.table.commit(*map(ConditionalDelete, rows))
 
 
 def look_through(world: World) -> None:

@@ -16,7 +16,7 @@ from tuneloop.app import app
 from tuneloop.domain.core.errors import ProviderUnavailable
 from tuneloop.domain.training.jobs import ProviderJob, RunEvent
 from tuneloop.domain.training.runs import RunStatus
-from tuneloop.providers.port import JobRequest
+from tuneloop.providers.port import ProviderJobRequest
 
 SAID = "The provider can't answer now (APITimeoutError). Try again later."
 CHAT = {"model": "support", "messages": [{"role": "user", "content": "Where is my card?"}]}
@@ -36,7 +36,7 @@ class Silent(Interfered):
 class Babbling(Interfered):
     """Makes the job, and says of it what makes no sense."""
 
-    def create_job(self, request: JobRequest) -> ProviderJob:
+    def create_job(self, request: ProviderJobRequest) -> ProviderJob:
         self.real.create_job(request)
         raise ProviderUnavailable("The provider gave an answer that makes no sense.", code="provider_nonsense")
 
@@ -121,7 +121,7 @@ def test_a_job_that_was_made_with_a_nonsensical_answer_is_found_and_not_made_aga
 
 def test_a_job_that_is_not_shown_yet_is_said_to_be_looked_for(live: World, later: Later) -> None:
     class Losing(Interfered):
-        def create_job(self, _: JobRequest) -> ProviderJob:
+        def create_job(self, _: ProviderJobRequest) -> ProviderJob:
             raise ProviderUnavailable(SAID)
 
     Losing()

@@ -16,7 +16,7 @@ from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.serving.models import Version, VersionStatus
 from tuneloop.providers.port import KEY_MISSING
 from tuneloop.store import keys
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 MISTYPED = "ft:gpt-4o-2024-08-06:personal::abc123"
 VERSIONS = "/v1/models/support/versions"
@@ -274,7 +274,7 @@ def test_versions_that_older_code_stored_as_ready_stay_so_and_are_not_asked_abou
     live.call("POST /v1/models", "/v1/models", {"id": "support"})
     base = app.models.version(live.tenant, "support", 0)
     old = Version(**base.model_dump(exclude={"number", "seq"}), number=1)
-    row = Save(keys.version(live.tenant, "support", 1), old)
+    row = ConditionalPut(keys.version(live.tenant, "support", 1), old)
     app.table.commit(row)
 
     live.schedule("check-status")

@@ -14,7 +14,7 @@ from tuneloop.domain.serving.usage import UsageRecord
 from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.store import keys
 from tuneloop.store.repositories.usage import Usage
-from tuneloop.store.writes import Add
+from tuneloop.store.writes import Increment
 
 MINI = "gpt-4o-mini-2024-07-18"  # base prices in USD per million: 0.15 in, 0.075 cached, 0.60 out
 NOVA = "amazon.nova-micro-v1:0"
@@ -128,7 +128,9 @@ def test_a_stream_without_counts_ends_without_a_chunk_of_them(priced: World, ser
 def test_rows_and_messages_of_an_older_stage_are_read_as_before(world: World) -> None:
     steps.registered(world)
     slot = keys.usage(world.tenant, "support", utc_now().date().isoformat(), 1, 0)
-    app.table.commit(Add(slot, {"calls": 2, "prompt_tokens": 30, "cost_usd": Decimal("0.5"), "unpriced_calls": 1}))
+    app.table.commit(
+        Increment(slot, {"calls": 2, "prompt_tokens": 30, "cost_usd": Decimal("0.5"), "unpriced_calls": 1})
+    )
     older = {"model": "support", "version": 1, "prompt_tokens": 5, "cost_usd": 0.1, "at": utc_now().isoformat()}
 
     record = UsageRecord.model_validate(older)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local.demo.loop import evaluate
-from local.demo.report import Report
+from local.demo.report import DemoReport
 from local.demo.scene import Scene
 from local.demo.screen import Screen
 from ops.smoke.journey import LoopError
@@ -39,11 +39,11 @@ def scene(world: World, tmp_path: Path) -> Scene:
 
 
 @pytest.fixture
-def report(tmp_path: Path) -> Report:
-    return Report(tmp_path / "report.json")
+def report(tmp_path: Path) -> DemoReport:
+    return DemoReport(tmp_path / "report.json")
 
 
-def test_without_rows_to_prove_it_on_the_demo_says_so(world: World, scene: Scene, report: Report) -> None:
+def test_without_rows_to_prove_it_on_the_demo_says_so(world: World, scene: Scene, report: DemoReport) -> None:
     [body] = contest(world, [])
     ended(world, body)
 
@@ -51,7 +51,9 @@ def test_without_rows_to_prove_it_on_the_demo_says_so(world: World, scene: Scene
         evaluate(scene, report)
 
 
-def test_a_version_that_can_t_answer_ends_the_demo_with_the_reason(world: World, scene: Scene, report: Report) -> None:
+def test_a_version_that_can_t_answer_ends_the_demo_with_the_reason(
+    world: World, scene: Scene, report: DemoReport
+) -> None:
     [body] = contest(world, contests.lines(ROWS))
     Playing(lambda _: contests.refused())
     ended(world, body)
@@ -60,7 +62,7 @@ def test_a_version_that_can_t_answer_ends_the_demo_with_the_reason(world: World,
         evaluate(scene, report)
 
 
-def test_what_was_compared_is_reported(world: World, scene: Scene, report: Report) -> None:
+def test_what_was_compared_is_reported(world: World, scene: Scene, report: DemoReport) -> None:
     [body] = contest(world, contests.lines(ROWS))
     Playing(knowing("v1"))
     ended(world, body)

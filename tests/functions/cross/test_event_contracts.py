@@ -9,7 +9,7 @@ import boto3
 import pytest
 from pydantic import ValidationError
 
-from check_status.stuck import judge
+from check_status.stuck import report_if_stuck
 from check_status.sunset import Sunsets
 from infra.functions import FUNCTIONS
 from tests.examples import chat
@@ -80,7 +80,7 @@ def silent(run: ControlledRun) -> None:
     long_ago = utc_now() - timedelta(hours=3)
     at_provider = {"last_heard_at": long_ago, "status": RunStatus.RUNNING}
     heard = app.runs.save(run.model_copy(update=at_provider))
-    judge(heard, lambda still: still, runs=app.runs, now=utc_now())
+    report_if_stuck(heard, lambda still: still, runs=app.runs, now=utc_now())
 
 
 @pytest.fixture

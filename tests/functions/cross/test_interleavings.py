@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from collect_examples.ingest import collect
+from collect_examples.ingest import ingest_drop
 from erase_examples.compact import compact, retire
 from erase_examples.erase import erase
 from erase_examples.purge import tidy_exports, tidy_segments
@@ -147,7 +147,7 @@ class Interleaving(RuleBasedStateMachine):
         return self.model.without(self.names, self.subjects)
 
     @rule(lines=st.lists(LINES, min_size=1, max_size=5))
-    def collect(self, lines: list[Line]) -> None:
+    def ingest_drop(self, lines: list[Line]) -> None:
         before = app.datasets.get(*PLACE).revision
         self.drops += 1
         collected(PLACE, [row_of(*line) for line in lines], f"drop-{self.drops}", self.now)
@@ -288,7 +288,7 @@ def collected(place: tuple[str, str], rows: list[dict[str, Any]], name: str, now
     drop = app.datasets.start_drop(Drop(id=name, tenant=place[0], dataset=place[1], object="a.jsonl", created_at=now))
     lines = [json.dumps(row).encode() for row in rows]
     stores = {name: getattr(app, name) for name in ("datasets", "objects", "erasures")}
-    collect(drop, lines, None, **stores, clock=lambda: now)
+    ingest_drop(drop, lines, None, **stores, clock=lambda: now)
 
 
 def reviewed(place: tuple[str, str], said: Said, number: int, now: datetime) -> None:

@@ -17,7 +17,7 @@ from tuneloop.cli.api import ApiRefusal
 from tuneloop.cli.commands import cli
 from tuneloop.domain.core.errors import Conflict, InvalidInput
 from tuneloop.domain.training.capabilities import Capabilities
-from tuneloop.domain.training.jobs import Method
+from tuneloop.domain.training.jobs import TrainingMethod
 from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.providers.catalog import price_of
 
@@ -152,7 +152,7 @@ def test_a_catalog_s_successor_that_the_stage_lacks_is_refused_too(
 
 
 def test_data_of_a_kind_that_the_place_does_not_train_is_refused_unpriced(trained: World) -> None:
-    Able(Capabilities(methods=(Method.PREFERENCE,)), of=OTHER)
+    Able(Capabilities(methods=(TrainingMethod.PREFERENCE,)), of=OTHER)
 
     refused = migrate("support", "--to", f"{OTHER}/{steps.BASE_MODEL}")
 

@@ -18,11 +18,11 @@ from tuneloop.app import app
 from tuneloop.domain.chat.examples import JsonObject, canonical
 from tuneloop.domain.core.subjects import tenant_hash
 from tuneloop.domain.exports.conversions import stored_form
-from tuneloop.domain.exports.example_hashes import as_one_text, facts_of
+from tuneloop.domain.exports.example_hashes import as_one_text, example_hashes
 from tuneloop.domain.serving.routing import Arm, Inference
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store.objects.stored_lines import read_line
-from tuneloop.validation.line_checks import Inspected, inspected
+from tuneloop.validation.line_checks import CheckedLine, check_line
 
 POST = "POST /v1/datasets/{dataset}/examples"
 BY_DOOR, SPOKEN = 164, 8  # of posts, drops and files each, and of feedback: 2,000 in four rounds
@@ -80,7 +80,7 @@ def test_two_thousand_poisons_are_taken_in_at_every_door(world: World, seed: int
     rows = [row_by(dice, number) for number in range(3 * BY_DOOR)]
     posted, dropped, filed = rows[:BY_DOOR], rows[BY_DOOR : 2 * BY_DOOR], rows[2 * BY_DOOR :]
     sent = [row for row in filed if "messages" in row]  # a file is of one kind
-    assert all(isinstance(inspected(json.dumps(row).encode(), 1), Inspected) for row in rows)
+    assert all(isinstance(check_line(json.dumps(row).encode(), 1), CheckedLine) for row in rows)
 
     assert post(world, posted, f"{name}-posts").status == 202
     world.drop(f"{name}-drops", dropped, f"{name}.jsonl")
@@ -200,7 +200,7 @@ def test_what_no_reader_agrees_on_is_refused_alike_at_every_door(world: World, t
     line = text.replace("Q", asked).replace("A]", f"{answer}]")
     place = path.replace(".0", "[0]").replace(".1", "[1]")
 
-    found = inspected(line.encode(), 1)
+    found = check_line(line.encode(), 1)
     body = '{"examples":[' + line + "]}"
     posted, filed = world.call(POST, "/v1/datasets/posts/examples", body), upload(world, line.encode())
     world.drop("drops", line.encode())
@@ -261,7 +261,7 @@ def strange(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(example: Any) -> Any:
         if "poison" in example.answer:
             raise Strange(example.answer)
-        return facts_of(example)
+        return example_hashes(example)
 
     monkeypatch.setattr("tuneloop.store.objects.stored_lines.facts_of", fails)
     monkeypatch.setattr("record_usage.extracted_examples.facts_of", fails)

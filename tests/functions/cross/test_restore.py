@@ -8,7 +8,7 @@ import pytest
 
 from infra.stage import stage_named
 from ops import pause, restore
-from ops.console import Refusal
+from ops.console import CommandRefused
 from ops.stage_access import Deployed
 from tests.examples import chat
 from tests.functions import steps
@@ -17,7 +17,7 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope, key_hash
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.store.keys import UNRELAYED
-from tuneloop.store.writes import Announce
+from tuneloop.store.writes import EmitEvent
 
 COPY = f"{TABLE}-restored"
 
@@ -155,7 +155,7 @@ def test_a_key_that_is_revoked_stays_revoked_and_one_that_was_made_since_works(w
 def test_events_that_were_sent_before_are_not_sent_again_and_those_that_waited_are(world: World) -> None:
     steps.settled(world, steps.questions(12))
     waiting = DatasetSettled(tenant=world.tenant, dataset="waiting", revision=1)
-    app.table.commit(Announce(waiting, 1, utc_now()))
+    app.table.commit(EmitEvent(waiting, 1, utc_now()))
     snapshot()
     events = [at for at, row in rows().items() if "event_type" in row]
     for pk, sk in events:  # as if their time had run out
@@ -215,7 +215,7 @@ def test_what_will_be_put_and_deleted_is_said_and_has_to_be_agreed_to(
     steps.decide(world, "activate")
     before = rows()
 
-    with pytest.raises(Refusal, match="Nothing was changed"):
+    with pytest.raises(CommandRefused, match="Nothing was changed"):
         restore.restore(stopped(), COPY, confirm="prod")
 
     assert rows() == before
@@ -228,9 +228,9 @@ def test_a_loop_that_runs_or_was_stopped_just_now_is_refused(world: World) -> No
     steps.registered(world)
     snapshot()
 
-    with pytest.raises(Refusal, match="make stop STAGE=test"):
+    with pytest.raises(CommandRefused, match="make stop STAGE=test"):
         restore.restore(Here(), COPY, confirm="test")
-    with pytest.raises(Refusal, match="may write until"):
+    with pytest.raises(CommandRefused, match="may write until"):
         restore.restore(stopped(minutes_ago=1), COPY, confirm="test")
 
 
@@ -239,5 +239,5 @@ def test_a_loop_that_runs_or_was_stopped_just_now_is_refused(world: World) -> No
 )
 @pytest.mark.usefixtures("world")
 def test_only_another_table_will_do(source: str, why: str) -> None:
-    with pytest.raises(Refusal, match=why):
+    with pytest.raises(CommandRefused, match=why):
         restore.restore(stopped(), source, confirm="test")

@@ -31,7 +31,7 @@ from tuneloop.domain.core.leases import lease
 from tuneloop.domain.evaluation.evaluations import Evaluation, EvaluationStatus
 from tuneloop.store.dynamodb import Table
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.multipart_upload import Upload
+from tuneloop.store.objects.multipart_upload import MultipartUpload
 
 LINES = [*steps.questions(60), chat(CANARY, CANARY, subject=SUBJECT, split="test")]
 
@@ -41,7 +41,7 @@ def dying(at: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """The process dies before its n-th write of whatever kind."""
     writes: list[int] = []
     with monkeypatch.context() as patch:
-        for owner, name in ((Table, "commit"), (Objects, "put"), (Objects, "remove"), (Upload, "end")):
+        for owner, name in ((Table, "commit"), (Objects, "put"), (Objects, "remove"), (MultipartUpload, "end")):
             patch.setattr(owner, name, _counted(getattr(owner, name), writes, at))
         yield writes
 

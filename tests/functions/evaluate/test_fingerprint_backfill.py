@@ -35,7 +35,7 @@ from tuneloop.domain.exports.selection import MOST_ALIKE
 from tuneloop.store import keys
 from tuneloop.store.objects.fingerprints import Fingerprints, fingerprints_key
 from tuneloop.store.repositories.fingerprint_backfill import backfill_fingerprints
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 SEEN = (Split.TRAIN, Split.VALIDATION)
 
@@ -141,7 +141,7 @@ def test_a_revision_that_was_merged_away_is_hashed_from_the_files(world: World) 
     export = stored(world, exported(world))
     written = read(export)
     alone = Generation(number=1, revision=2, segments=[], alone=True, created_at=utc_now())
-    app.table.commit(Save(keys.generation(world.tenant, "support", 1), alone))
+    app.table.commit(ConditionalPut(keys.generation(world.tenant, "support", 1), alone))
 
     made = backfilled(world, export)
 
@@ -165,7 +165,7 @@ def test_pairs_have_fingerprints_too(world: World) -> None:
     alone = Generation(number=1, revision=2, segments=[], alone=True, created_at=utc_now())
 
     assert backfilled(world, export) == written
-    app.table.commit(Save(keys.generation(world.tenant, "support", 1), alone))
+    app.table.commit(ConditionalPut(keys.generation(world.tenant, "support", 1), alone))
     assert [row[:4] for row in backfilled(world, export)] == [row[:4] for row in written]
     assert {row.outcome for row in written} >= {Outcome.TRAIN}
 

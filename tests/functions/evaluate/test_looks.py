@@ -20,7 +20,7 @@ from tuneloop.domain.evaluation.evaluations import Answered, ArmName, Evaluation
 from tuneloop.store import keys
 from tuneloop.store.objects.fingerprints import fingerprints_key
 from tuneloop.store.repositories.evaluations import LOOKS_COUNT
-from tuneloop.store.writes import Mark
+from tuneloop.store.writes import PutOnce
 
 
 def test_a_look_is_taken_when_rows_are_asked_and_by_nothing_else(world: World) -> None:
@@ -39,7 +39,7 @@ def test_a_look_is_taken_when_rows_are_asked_and_by_nothing_else(world: World) -
 def test_once_the_year_s_looks_are_spent_a_promotion_asks_nothing_and_a_report_does(world: World, later: Later) -> None:
     [body] = contest(world, lines(0, ROWS))
     for number in range(1, 13):
-        app.table.commit(Mark(keys.look(world.tenant, "support", number), utc_now(), LOOKS_COUNT))
+        app.table.commit(PutOnce(keys.look(world.tenant, "support", number), utc_now(), LOOKS_COUNT))
     provider = Playing(lambda _: "never")
 
     refused = ended(world, promoting(body))
@@ -134,7 +134,7 @@ def rows_of_test(world: World, body: dict[str, Any]) -> Lines:
 def begun_by_an_older_version(world: World, body: dict[str, Any]) -> Evaluation:
     """An evaluation as older versions left it: its look taken when it was asked for, one row answered."""
     asked = app.evaluations.get(world.tenant, request(world, body)["id"])
-    app.table.commit(Mark(keys.look(world.tenant, "support", 1), utc_now(), LOOKS_COUNT))
+    app.table.commit(PutOnce(keys.look(world.tenant, "support", 1), utc_now(), LOOKS_COUNT))
     versions = [app.models.version(world.tenant, "support", number) for number in (1, 0)]
     write_versions(asked, versions, app.objects)
     write_part(asked, ArmName.CANDIDATE, [Answered(row=9, right=True)], app.objects)

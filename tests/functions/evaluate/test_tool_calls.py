@@ -11,7 +11,7 @@ from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import answer_of
 from tuneloop.store import keys
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 ROWS = 40
 TOOLS = [{"type": "function", "function": {"name": "refund", "parameters": {"type": "object", "properties": {}}}}]
@@ -76,7 +76,7 @@ def test_the_commonest_answer_may_be_a_call(world: World) -> None:
     [body] = contest(world, rows)
     export = app.exports.get(world.tenant, "support", body["export"])
     commonest = export.model_copy(update={"most_frequent_answer": answer_of(called('{ "order":1 }'))})
-    app.table.commit(Save(keys.export(world.tenant, "support", export.id), commonest))
+    app.table.commit(ConditionalPut(keys.export(world.tenant, "support", export.id), commonest))
     Playing(knowing("v1"))
 
     assert ended(world, body)["arms"]["most_frequent"]["correct"] == 15

@@ -21,7 +21,7 @@ from tuneloop.domain.training.estimates import LEFT_OUT_IMAGES
 from tuneloop.domain.training.model_offers import Offer
 from tuneloop.providers.catalog import price_of
 from tuneloop.store import keys
-from tuneloop.store.writes import Place
+from tuneloop.store.writes import Put
 
 LARGE = url(png(1024, 1024))
 
@@ -96,7 +96,7 @@ def test_images_that_were_not_counted_are_said_to_lack_in_a_count_too(world: Wor
     collecting(world, *pictures(30))
     [segment] = app.datasets.segments(world.tenant, "support", 1)
     uncounted = segment.model_copy(update={"images": None})
-    app.table.commit(Place(keys.segment(world.tenant, "support", segment.sha256), uncounted))
+    app.table.commit(Put(keys.segment(world.tenant, "support", segment.sha256), uncounted))
 
     [told] = estimated(world, provider="openai", base_model="gpt-4o", examples="30", average_tokens="30")["estimates"]
 

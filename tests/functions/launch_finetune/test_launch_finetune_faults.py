@@ -13,17 +13,17 @@ from tuneloop.app import app
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.training.jobs import ProviderJob
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
-from tuneloop.providers.port import JobRequest
+from tuneloop.providers.port import ProviderJobRequest
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store import keys
 from tuneloop.store.keys import Key
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 
 class Creating(Interfered):
     """Creates the job, says an unknown status of it, and finds no job by its run: a server without metadata."""
 
-    def create_job(self, request: JobRequest) -> ProviderJob:
+    def create_job(self, request: ProviderJobRequest) -> ProviderJob:
         job: ProviderJob = self.real.create_job(request)
         return job.model_copy(update={"status": "pending_review", "run": None})
 
@@ -103,7 +103,7 @@ def collected(world: World, dataset: str) -> None:
     steps.settled(world, steps.questions(12), dataset)
     steps.registered(world, dataset)
     trained = app.models.version(world.tenant, dataset, 1).model_copy(update={"dataset": dataset, "run": "run-1"})
-    app.table.commit(Save(keys.version(world.tenant, dataset, 1), trained))
+    app.table.commit(ConditionalPut(keys.version(world.tenant, dataset, 1), trained))
 
 
 def garble(key: Key) -> None:

@@ -14,7 +14,7 @@ from tests.world import World
 from tuneloop.app import utc_now
 from tuneloop.domain.core.errors import DAILY_LIMIT, ProviderUnavailable
 from tuneloop.domain.training.jobs import ProviderJob
-from tuneloop.providers.port import JobRequest
+from tuneloop.providers.port import ProviderJobRequest
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FULL = ProviderUnavailable("The provider takes no more today (429 daily_rate_limit_exceeded).", code=DAILY_LIMIT)
@@ -28,7 +28,7 @@ class Limited(Interfered):
         super().__init__()
         self.error, self.asked, self.looked_at = error, 0, 0
 
-    def create_job(self, _: JobRequest) -> ProviderJob:
+    def create_job(self, _: ProviderJobRequest) -> ProviderJob:
         self.asked += 1
         raise self.error
 

@@ -15,7 +15,7 @@ from tuneloop.domain.events import DatasetSettled
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store.items import to_item
 from tuneloop.store.outbox import OutboxRow
-from tuneloop.store.writes import Announce
+from tuneloop.store.writes import EmitEvent
 
 Stream = Callable[..., dict[str, Any]]
 HOUR = timedelta(hours=1)
@@ -26,7 +26,7 @@ def announce(number: int, ago: timedelta = HOUR) -> OutboxRow:
     """An event that waits since then, as its row."""
     event = DatasetSettled(tenant="acme", dataset="support", revision=number)
     at = utc_now() - ago
-    app.table.commit(Announce(event, number, at))
+    app.table.commit(EmitEvent(event, number, at))
     return next(row for row in app.outbox.unrelayed(utc_now()) if row.sk == f"{number:08d}")
 
 

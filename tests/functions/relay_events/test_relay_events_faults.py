@@ -13,7 +13,7 @@ from tuneloop.domain.events import DatasetSettled
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store import keys
 from tuneloop.store.items import to_item
-from tuneloop.store.writes import Announce
+from tuneloop.store.writes import EmitEvent
 
 SWEEP = {"schedule": "every-5-minutes"}
 SAID = "the purple heron dances at noon"
@@ -23,7 +23,7 @@ def announce(*numbers: int) -> None:
     """Events that have waited for hours, the lowest number the longest."""
     for number in numbers:
         event = DatasetSettled(tenant="acme", dataset="support", revision=number)
-        app.table.commit(Announce(event, number, utc_now() - timedelta(hours=90 - number)))
+        app.table.commit(EmitEvent(event, number, utc_now() - timedelta(hours=90 - number)))
 
 
 def unreadable(world: World) -> None:

@@ -10,7 +10,7 @@ from tuneloop.domain.datasets.erasures import Erasure, subject_erasure
 from tuneloop.domain.evaluation.evaluations import ArmName, Evaluation, EvaluationStatus
 from tuneloop.domain.training.runs import RunStatus
 from tuneloop.store import keys
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 ERASE = "erase-examples"
 SUBJECT = "user-1"
@@ -110,7 +110,9 @@ def many_segments_are_merged_and_forgotten(stage: Stage) -> None:
     stage.wake("erase_examples.every-5-minutes")
     [generation] = stage.generations.all(stage.tenant, state.NAME)
     place = keys.generation(stage.tenant, state.NAME, generation.number)
-    stage.table.commit(Save(place, generation.model_copy(update={"created_at": utc_now() - timedelta(days=8)})))
+    stage.table.commit(
+        ConditionalPut(place, generation.model_copy(update={"created_at": utc_now() - timedelta(days=8)}))
+    )
 
     stage.wake("erase_examples.every-5-minutes")
 

@@ -10,11 +10,11 @@ from tuneloop.api.job_view import events_of, job_of, page_of
 from tuneloop.app import App
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.serving.models import VersionStatus, new_model
-from tuneloop.domain.training.jobs import Method, RunError, RunEvent
+from tuneloop.domain.training.jobs import RunError, RunEvent, TrainingMethod
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.openai_wire.fine_tuning import JobEvent
 from tuneloop.store import keys
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 OPENAI_S = {"validating_files", "queued", "running", "succeeded", "failed", "cancelled"}
 
@@ -23,7 +23,7 @@ def made(app: App, status: VersionStatus) -> ControlledRun:
     """A run that has succeeded, and whose version 1 has a status."""
     app.models.register(new_model("acme", "support", "trainer", "base-1", NOW))
     version = a_version(number=1, status=status)
-    app.table.commit(Save(keys.version("acme", "support", 1), version))
+    app.table.commit(ConditionalPut(keys.version("acme", "support", 1), version))
     return a_run(status=RunStatus.SUCCEEDED, version=1, finished_at=NOW, trained_tokens=10)
 
 
@@ -53,7 +53,7 @@ def test_a_job_has_succeeded_once_its_version_can_answer(
 
 def test_a_job_says_how_it_is_trained_and_what_it_costs(app: App) -> None:
     run = a_run(
-        method=Method.PREFERENCE,
+        method=TrainingMethod.PREFERENCE,
         hyperparameters={"n_epochs": 2, "beta": 0.2},
         seed=7,
         validation_dataset="other",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from tuneloop.api.validation_errors import described, in_words
+from tuneloop.api.validation_errors import explain, in_words
 from tuneloop.domain.core.ids import Name
 from tuneloop.domain.datasets.drop_paths import FILENAME
 
@@ -121,7 +121,7 @@ def test_a_fault_in_a_choice_of_types_is_told_by_its_place_in_the_body(said: Any
         Body.model_validate(body)
 
     faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in refused.value.errors()]
-    assert described(faults, body) == (place, words)
+    assert explain(faults, body) == (place, words)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_fault_in_a_choice_of_types_is_told_by_its_place_in_the_body(said: Any
     ],
 )
 def test_a_place_is_named_as_its_caller_knows_it(fault: dict[str, Any], place: str) -> None:
-    assert described([fault], {"the purple heron": 1})[0] == place
+    assert explain([fault], {"the purple heron": 1})[0] == place
 
 
 def test_a_fault_without_its_figures_is_told_as_it_came() -> None:

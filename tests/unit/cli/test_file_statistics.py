@@ -15,7 +15,7 @@ from tuneloop.cli.file_statistics import SAMPLED, FileCount, counted_of, counted
 from tuneloop.domain.chat.examples import Example
 from tuneloop.domain.datasets.records import Record, read_record
 from tuneloop.validation.line_parser import record_of
-from tuneloop.validation.local_files import Settings
+from tuneloop.validation.local_files import ReadSettings
 
 OURS = {"split": "test", "subject": "u1", "category": "refund", "source": "app", "quality": 0.5}
 QUICK: list[dict[str, Any]] = [
@@ -52,7 +52,7 @@ def test_a_line_with_an_image_is_read_by_the_rules(is_escaped: bool, tmp_path: P
     shown = shown.replace(b'"image_url"', b'"image_\\u0075rl"') if is_escaped else shown
     file = tmp_path / "cards.jsonl"
     file.write_bytes(b"\n".join([packed(chat("hi", "hello"))] * SAMPLED + [shown]))
-    count = FileCount(file, Settings())
+    count = FileCount(file, ReadSettings())
 
     assert count.statistics().examples == SAMPLED + 1
     assert (counted_quickly(shown), count.images.images) == (None, 1)
@@ -68,7 +68,7 @@ def test_a_file_is_read_once_and_only_the_sample_by_the_rules(tmp_path: Path, mo
         return read_record(record, **given)
 
     monkeypatch.setattr(file_statistics, "read_record", reading)
-    count = FileCount(file, Settings())
+    count = FileCount(file, ReadSettings())
 
     assert count.statistics().usable == 3 * SAMPLED
     assert asked == list(range(1, SAMPLED + 1))

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.training.jobs import JobOrigin, TrainingFile
-from tuneloop.providers.port import JobRequest
+from tuneloop.providers.port import ProviderJobRequest
 
 DROP_EVERY_S = 0.02
 ORIGIN = JobOrigin(
@@ -25,7 +25,7 @@ ORIGIN = JobOrigin(
     revision=1,
     attempt=1,
 )
-REQUEST = JobRequest(origin=ORIGIN, base_model="base-1", training_file="file-1")
+REQUEST = ProviderJobRequest(origin=ORIGIN, base_model="base-1", training_file="file-1")
 FILE = TrainingFile("acme", "run-1", Split.TRAIN)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tuneloop.domain.core.pricing import inference_cost, training_cost
-from tuneloop.domain.training.jobs import Method
+from tuneloop.domain.training.jobs import TrainingMethod
 from tuneloop.providers.catalog import capabilities_of, dated_name, is_free, price_of, unlisted
 
 LISTED: dict[str, dict[str, Any]] = json.loads((files("tuneloop") / "providers" / "catalog.json").read_text("utf-8"))
@@ -91,12 +91,12 @@ def test_a_closed_catalog_names_what_there_is_and_an_open_one_refuses_nothing() 
 def test_a_base_model_says_how_and_where_it_is_trained() -> None:
     nova = capabilities_of("bedrock", NOVA)
 
-    assert nova.refusal(Method.SUPERVISED, {"n_epochs": 5, "learning_rate": 1e-5}, "us-east-1") is None
+    assert nova.refusal(TrainingMethod.SUPERVISED, {"n_epochs": 5, "learning_rate": 1e-5}, "us-east-1") is None
     for method, chosen, region, param in (
-        (Method.PREFERENCE, {}, "us-east-1", "method"),
-        (Method.SUPERVISED, {"n_epochs": 6}, "us-east-1", "hyperparameters.n_epochs"),
-        (Method.SUPERVISED, {"batch_size": 2}, "us-east-1", "hyperparameters.batch_size"),
-        (Method.SUPERVISED, {}, "eu-central-1", "region"),
+        (TrainingMethod.PREFERENCE, {}, "us-east-1", "method"),
+        (TrainingMethod.SUPERVISED, {"n_epochs": 6}, "us-east-1", "hyperparameters.n_epochs"),
+        (TrainingMethod.SUPERVISED, {"batch_size": 2}, "us-east-1", "hyperparameters.batch_size"),
+        (TrainingMethod.SUPERVISED, {}, "eu-central-1", "region"),
     ):
         refusal = nova.refusal(method, chosen, region)
         assert refusal
@@ -104,7 +104,7 @@ def test_a_base_model_says_how_and_where_it_is_trained() -> None:
 
 
 def test_a_retired_hyperparameter_is_refused_by_whoever_is_asked() -> None:
-    refusal = capabilities_of("nobody", "any-model").refusal(Method.SUPERVISED, {"prompt_loss_weight": 0.1})
+    refusal = capabilities_of("nobody", "any-model").refusal(TrainingMethod.SUPERVISED, {"prompt_loss_weight": 0.1})
 
     assert refusal
     assert refusal.code == "no_longer_accepted"
@@ -114,8 +114,8 @@ def test_a_retired_hyperparameter_is_refused_by_whoever_is_asked() -> None:
 def test_beta_belongs_to_preferences() -> None:
     able = capabilities_of("openai", "gpt-4.1")
 
-    assert able.refusal(Method.PREFERENCE, {"beta": 0.5}) is None
-    refusal = able.refusal(Method.SUPERVISED, {"beta": 0.5})
+    assert able.refusal(TrainingMethod.PREFERENCE, {"beta": 0.5}) is None
+    refusal = able.refusal(TrainingMethod.SUPERVISED, {"beta": 0.5})
     assert refusal
     assert "preference" in refusal.message
 
@@ -123,8 +123,8 @@ def test_beta_belongs_to_preferences() -> None:
 def test_a_suffix_is_as_long_as_its_provider_takes_it() -> None:
     able = capabilities_of("openai", "gpt-4.1")
 
-    assert able.refusal(Method.SUPERVISED, {}, suffix="x" * 64) is None
-    refusal = able.refusal(Method.SUPERVISED, {}, suffix="x" * 65)
+    assert able.refusal(TrainingMethod.SUPERVISED, {}, suffix="x" * 64) is None
+    refusal = able.refusal(TrainingMethod.SUPERVISED, {}, suffix="x" * 65)
     assert refusal
     assert (refusal.param, "at most 64 characters" in refusal.message) == ("suffix", True)
 

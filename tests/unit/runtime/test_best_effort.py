@@ -6,7 +6,7 @@ import pytest
 
 from tuneloop.observability import logger
 from tuneloop.runtime import best_effort
-from tuneloop.runtime.best_effort import SweepIncomplete, each
+from tuneloop.runtime.best_effort import SweepIncomplete, for_each
 
 SAID = "the purple heron dances at noon"
 
@@ -22,7 +22,7 @@ def test_every_item_gets_its_try_and_the_failures_are_told_at_the_end(monkeypatc
         done.append(item)
 
     with pytest.raises(SweepIncomplete, match="2 items"):
-        each(iter(range(5)), work)
+        for_each(iter(range(5)), work)
 
     assert done == [0, 2, 4]
     assert counted == [("SweepFailures", 2)]
@@ -34,8 +34,8 @@ def test_a_sweep_without_failures_ends_quietly(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(best_effort, "count", lambda *_: pytest.fail("nothing to count"))
     done: list[str] = []
 
-    each(["a", "b"], done.append)
-    each([], done.append)
+    for_each(["a", "b"], done.append)
+    for_each([], done.append)
 
     assert done == ["a", "b"]
 
@@ -45,4 +45,4 @@ def test_the_end_of_the_process_is_no_failure_of_an_item() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        each([1, 2], work)
+        for_each([1, 2], work)

@@ -19,7 +19,7 @@ from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
-from tuneloop.store.writes import Add, Save
+from tuneloop.store.writes import ConditionalPut, Increment
 
 HERE = keys.dataset("acme", "support")
 
@@ -48,9 +48,9 @@ def test_what_is_not_there_is_none(table: Table) -> None:
 
 
 def test_what_was_committed_is_read_at_once_and_knows_its_writes(table: Table) -> None:
-    table.commit(Save(HERE, a_dataset()))
+    table.commit(ConditionalPut(HERE, a_dataset()))
     first = read(table)
-    table.commit(Save(HERE, first))
+    table.commit(ConditionalPut(HERE, first))
 
     assert first == a_dataset(seq=1)
     assert read(table).seq == 2
@@ -58,38 +58,38 @@ def test_what_was_committed_is_read_at_once_and_knows_its_writes(table: Table) -
 
 
 def test_of_two_who_make_the_same_thing_one_is_told(table: Table) -> None:
-    table.commit(Save(HERE, a_dataset(salt="first")))
+    table.commit(ConditionalPut(HERE, a_dataset(salt="first")))
 
     with pytest.raises(Stale, match="Read it again"):
-        table.commit(Save(HERE, a_dataset(salt="second")))
+        table.commit(ConditionalPut(HERE, a_dataset(salt="second")))
 
     assert read(table).salt == "first"
 
 
 def test_of_two_who_read_the_same_only_one_writes(table: Table) -> None:
-    table.commit(Save(HERE, a_dataset()))
+    table.commit(ConditionalPut(HERE, a_dataset()))
     one, other = read(table), read(table)
 
-    table.commit(Save(HERE, one.model_copy(update={"revision": 7})))
+    table.commit(ConditionalPut(HERE, one.model_copy(update={"revision": 7})))
     with pytest.raises(Stale):
-        table.commit(Save(HERE, other.model_copy(update={"revision": 9})))
+        table.commit(ConditionalPut(HERE, other.model_copy(update={"revision": 9})))
 
     assert read(table).revision == 7
 
 
 def test_what_was_never_stored_can_not_be_changed(table: Table) -> None:
     with pytest.raises(Stale):
-        table.commit(Save(HERE, a_dataset(seq=3)))
+        table.commit(ConditionalPut(HERE, a_dataset(seq=3)))
 
     assert not table.holds(HERE)
 
 
 def test_a_commit_is_all_or_nothing(table: Table) -> None:
     elsewhere = keys.dataset("acme", "sales")
-    table.commit(Save(HERE, a_dataset()))
+    table.commit(ConditionalPut(HERE, a_dataset()))
 
     with pytest.raises(Stale):
-        table.commit(Save(elsewhere, a_dataset(id="sales")), Save(HERE, a_dataset()))
+        table.commit(ConditionalPut(elsewhere, a_dataset(id="sales")), ConditionalPut(HERE, a_dataset()))
 
     assert not table.holds(elsewhere)
 
@@ -103,7 +103,7 @@ def test_a_single_addition_carries_a_token_so_that_a_repetition_adds_nothing(tab
 
     table.client.meta.events.register("before-call.dynamodb", note)
     try:
-        table.commit(Add(key, {"calls": 2}))
+        table.commit(Increment(key, {"calls": 2}))
     finally:
         table.client.meta.events.unregister("before-call.dynamodb", note)
 
@@ -136,32 +136,32 @@ def losing(table: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Losing]:
 
 def test_a_put_whose_answer_got_lost_is_not_taken_for_somebody_else_s(table: Table, losing: Losing) -> None:
     losing(lambda: None)
-    table.commit(Save(HERE, a_dataset(), keys.swept(keys.OPEN_RUNS, NOW)))
+    table.commit(ConditionalPut(HERE, a_dataset(), keys.swept(keys.OPEN_RUNS, NOW)))
     losing(lambda: None)
-    table.commit(Save(HERE, read(table).model_copy(update={"revision": 7})))
+    table.commit(ConditionalPut(HERE, read(table).model_copy(update={"revision": 7})))
 
     assert (read(table).seq, read(table).revision) == (2, 7)
 
 
 def test_a_put_whose_answer_got_lost_is_stale_where_somebody_wrote_since(table: Table, losing: Losing) -> None:
-    losing(lambda: table.commit(Save(HERE, read(table).model_copy(update={"revision": 9}))))
+    losing(lambda: table.commit(ConditionalPut(HERE, read(table).model_copy(update={"revision": 9}))))
 
     with pytest.raises(Stale):
-        table.commit(Save(HERE, a_dataset()))
+        table.commit(ConditionalPut(HERE, a_dataset()))
 
     assert (read(table).seq, read(table).revision) == (2, 9)
 
 
 def test_of_two_who_write_the_very_same_one_is_told(table: Table) -> None:
     """Else both would take a counter's next number."""
-    table.commit(Save(HERE, a_dataset()))
+    table.commit(ConditionalPut(HERE, a_dataset()))
 
     with pytest.raises(Stale):
-        table.commit(Save(HERE, a_dataset()))
+        table.commit(ConditionalPut(HERE, a_dataset()))
 
 
 def test_rivals_in_a_transaction_try_again(table: Table, naps: list[float]) -> None:
-    writes = [Save(HERE, a_dataset()), Save(keys.dataset("acme", "sales"), a_dataset(id="sales"))]
+    writes = [ConditionalPut(HERE, a_dataset()), ConditionalPut(keys.dataset("acme", "sales"), a_dataset(id="sales"))]
 
     with Stubber(table.client) as stub:
         for _ in range(2):
@@ -178,7 +178,7 @@ def test_rivals_that_never_give_way_are_an_error_in_the_end(table: Table, naps: 
         for _ in range(20):
             stub.add_client_error("put_item", "TransactionConflictException")
         with pytest.raises(ClientError, match="TransactionConflictException"):
-            table.commit(Save(HERE, a_dataset()))
+            table.commit(ConditionalPut(HERE, a_dataset()))
 
     assert 3 <= len(naps) < 20
 
@@ -187,7 +187,7 @@ def test_what_the_table_refuses_for_another_reason_is_no_conflict(table: Table, 
     with Stubber(table.client) as stub:
         stub.add_client_error("put_item", "AccessDeniedException")
         with pytest.raises(ClientError, match="AccessDenied"):
-            table.commit(Save(HERE, a_dataset()))
+            table.commit(ConditionalPut(HERE, a_dataset()))
 
     assert naps == []
 
@@ -196,7 +196,7 @@ def fill(table: Table, tenant: str, count: int) -> None:
     for number in range(count):
         key = keys.run(tenant, f"run-{number}")
         run = a_run(tenant=tenant, id=f"run-{number}", created_at=NOW + number * SECOND)
-        table.commit(Save(key, run, keys.listed(key.pk, run.created_at, run.id)))
+        table.commit(ConditionalPut(key, run, keys.listed(key.pk, run.created_at, run.id)))
 
 
 def runs_of(tenant: str) -> str:

@@ -16,14 +16,14 @@ from tuneloop.domain.events import DatasetSettled
 from tuneloop.store import keys
 from tuneloop.store.items import to_item
 from tuneloop.store.outbox import Bus, OutboxRow
-from tuneloop.store.writes import Announce
+from tuneloop.store.writes import EmitEvent
 
 
 def announce(app: App, *seqs: int) -> None:
     """One event a second."""
     for seq in seqs:
         event = DatasetSettled(tenant="acme", dataset="support", revision=seq)
-        app.table.commit(Announce(event, seq, NOW + seq * SECOND))
+        app.table.commit(EmitEvent(event, seq, NOW + seq * SECOND))
 
 
 def waiting(app: App, after: timedelta = timedelta(days=1)) -> list[str]:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collect_examples.presign_upload import upload
+from collect_examples.presign_upload import presign_upload
 from collect_examples.views import NewUpload
 from tests.unit.factories import NAMES, NOW, a_dataset, a_run
 from tuneloop.app import App
@@ -178,7 +178,7 @@ def test_an_upload_s_form_is_for_a_file_of_its_tenant(
 ) -> None:
     new = NewUpload(filename=file[-60:] if len(file) > 200 else file, split=split)
 
-    form = upload(tenant, dataset, new, nonce="n", objects=stage.objects, now=NOW)
+    form = presign_upload(tenant, dataset, new, nonce="n", objects=stage.objects, now=NOW)
 
     path = parse_drop_path(form.object)
     assert (path.tenant, path.dataset, path.split) == (tenant, dataset, split)

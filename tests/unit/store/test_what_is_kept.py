@@ -17,7 +17,7 @@ from tuneloop.domain import events
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "security.md"
 PLACE = (tuneloop.store.__path__, "tuneloop.store.")
 # What stores know and no row is: examples lie in segments, which the guide tells of as such.
-NO_ROWS = {"Example", "Wanted"}
+NO_ROWS = {"Example", "ExampleFilter"}
 # Fields that hold what users, models or operators wrote. "What is kept" names each of them.
 HOLDS = {
     "Export": "most_frequent_answer prompt base_prompt",
@@ -59,7 +59,7 @@ HOLDS_NOT = {
     "HistoryEntry": "evaluation model",
     "Lease": "owner",
     "LikeFile": "id",
-    "Mark": "dataset erasure example subject",
+    "ErasureMark": "dataset erasure example subject",
     "Model": "base_model id provider tenant",
     "MonthlySpending": "month",
     "OtherJob": "id status",

@@ -15,7 +15,7 @@ from tuneloop.domain.events import DatasetSettled
 from tuneloop.store import keys
 from tuneloop.store.items import from_item, to_item
 from tuneloop.store.keys import Key
-from tuneloop.store.writes import Add, Announce, Mark, Save
+from tuneloop.store.writes import ConditionalPut, EmitEvent, Increment, PutOnce
 
 SETTLED = DatasetSettled(tenant="acme", dataset="support", revision=3)
 HERE = keys.dataset("acme", "support")
@@ -28,7 +28,7 @@ def row(app: App, key: Key) -> dict[str, Any]:
 
 
 def test_an_entity_stands_beside_its_key_and_its_number_of_writes(app: App) -> None:
-    app.table.commit(Save(HERE, a_dataset()))
+    app.table.commit(ConditionalPut(HERE, a_dataset()))
 
     found = row(app, HERE)
 
@@ -38,8 +38,8 @@ def test_an_entity_stands_beside_its_key_and_its_number_of_writes(app: App) -> N
 
 def test_a_write_takes_a_row_out_of_the_indexes_that_it_does_not_name(app: App) -> None:
     key = keys.run("acme", "run-1")
-    app.table.commit(Save(key, a_run(), keys.swept(keys.OPEN_RUNS, NOW)))
-    app.table.commit(Save(key, a_run(seq=1), keys.listed(key.pk, NOW, "run-1")))
+    app.table.commit(ConditionalPut(key, a_run(), keys.swept(keys.OPEN_RUNS, NOW)))
+    app.table.commit(ConditionalPut(key, a_run(seq=1), keys.listed(key.pk, NOW, "run-1")))
 
     found = row(app, key)
 
@@ -48,7 +48,7 @@ def test_a_write_takes_a_row_out_of_the_indexes_that_it_does_not_name(app: App) 
 
 
 def test_an_event_waits_to_be_relayed_and_goes_after_a_month(app: App) -> None:
-    app.table.commit(Announce(SETTLED, 4, NOW))
+    app.table.commit(EmitEvent(SETTLED, 4, NOW))
 
     found = row(app, keys.event("acme", "dataset.support", 4))
 
@@ -65,21 +65,21 @@ def test_an_event_waits_to_be_relayed_and_goes_after_a_month(app: App) -> None:
 
 
 def test_no_write_is_announced_twice(app: App) -> None:
-    app.table.commit(Announce(SETTLED, 4, NOW))
+    app.table.commit(EmitEvent(SETTLED, 4, NOW))
 
     with pytest.raises(Stale):
-        app.table.commit(Announce(SETTLED, 4, NOW + SECOND))
+        app.table.commit(EmitEvent(SETTLED, 4, NOW + SECOND))
 
 
 def test_an_event_is_written_only_with_the_state_that_it_announces(app: App) -> None:
     with pytest.raises(Stale):
-        app.table.commit(Save(HERE, a_dataset(seq=5)), Announce(SETTLED, 6, NOW))
+        app.table.commit(ConditionalPut(HERE, a_dataset(seq=5)), EmitEvent(SETTLED, 6, NOW))
 
     assert list(app.outbox.unrelayed(NOW + SECOND)) == []
 
 
 def test_a_mark_is_left_once_and_goes_when_its_time_is_over(app: App) -> None:
-    mark = Mark(keys.usage_batch("acme", "batch-1"), NOW, timedelta(days=14))
+    mark = PutOnce(keys.usage_batch("acme", "batch-1"), NOW, timedelta(days=14))
     app.table.commit(mark)
 
     with pytest.raises(Stale):
@@ -91,7 +91,7 @@ def test_a_mark_is_left_once_and_goes_when_its_time_is_over(app: App) -> None:
 def test_amounts_are_added_to_what_is_there_to_the_last_digit(app: App) -> None:
     key = keys.usage("acme", "support", "2026-07-01", 1, 0)
     for usd in ("0.1", "0.2", "0.000000015", "-0.1"):  # moto can't read 1E-8, DynamoDB can
-        app.table.commit(Add(key, {"calls": 1, "cost_usd": Decimal(usd)}))
+        app.table.commit(Increment(key, {"calls": 1, "cost_usd": Decimal(usd)}))
 
     found = row(app, key)
 

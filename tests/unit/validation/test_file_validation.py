@@ -20,11 +20,11 @@ from tuneloop.domain.datasets.policy import Policy
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.validation import file_validation
 from tuneloop.validation import report as reporting
-from tuneloop.validation.file_validation import BLOCK_LINES, Format, Task, validate
+from tuneloop.validation.file_validation import BLOCK_LINES, FileFormat, Task, validate
 from tuneloop.validation.line_checks import FORKS
 from tuneloop.validation.line_parser import record_of
-from tuneloop.validation.local_files import Settings
-from tuneloop.validation.report import ERRORS_KEPT, Report
+from tuneloop.validation.local_files import ReadSettings
+from tuneloop.validation.report import ERRORS_KEPT, FileReport
 from tuneloop.validation.tokens import count_content
 
 PAIR = {
@@ -60,11 +60,11 @@ def talks(count: int, **more: Any) -> list[dict[str, Any]]:
     return [chat(f"Where is order {number}?", f"Order {number} is sent.", **more) for number in range(count)]
 
 
-def found_in(report: Report) -> list[tuple[int, str, str]]:
+def found_in(report: FileReport) -> list[tuple[int, str, str]]:
     return [(problem.line, problem.path, problem.code) for problem in report.errors]
 
 
-def warned_of(report: Report) -> dict[str, tuple[int, list[int]]]:
+def warned_of(report: FileReport) -> dict[str, tuple[int, list[int]]]:
     return {warning.code: (warning.count, warning.lines) for warning in report.warnings}
 
 
@@ -164,8 +164,8 @@ def test_a_file_of_both_formats_is_fine_but_not_for_one_run(written: Written) ->
     report = validate(written(rows))
 
     assert (report.valid, warned_of(report)) == (12, {"mixed_formats": (1, [])})
-    assert found_in(validate(written(rows, form=Format.SFT))) == [(12, "$", "wrong_format")]
-    assert validate(written(rows, form=Format.PREFERENCE)).invalid == 11
+    assert found_in(validate(written(rows, form=FileFormat.SFT))) == [(12, "$", "wrong_format")]
+    assert validate(written(rows, form=FileFormat.PREFERENCE)).invalid == 11
 
 
 def test_blank_lines_a_byte_order_mark_and_other_line_ends_are_no_faults(written: Written) -> None:
@@ -257,7 +257,7 @@ def test_no_good_line_is_lost_whatever_stands_around_it(
     assert report.valid == sum(isinstance(found, Example) for found in read)
     assert report.errors == [problem for found in read if isinstance(found, list) for problem in found]
     assert report.tokens.total == sum(count_content(found.content) for found in read if isinstance(found, Example))
-    assert Report.model_validate_json(report.model_dump_json()) == report.model_copy(update={"broken": None})
+    assert FileReport.model_validate_json(report.model_dump_json()) == report.model_copy(update={"broken": None})
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -324,5 +324,5 @@ def test_short_chats_are_fine_and_short_lines_among_long_ones_are_not(written: W
 
     assert "too_short" not in warned_of(validate(written(chats)))
     assert warned_of(validate(written([*chats, *long])))["too_short"] == (12, list(range(1, 11)))
-    asked = Settings(policy=Policy(min_user_characters=0))
+    asked = ReadSettings(policy=Policy(min_user_characters=0))
     assert "too_short" not in warned_of(validate(written([*chats, *long], settings=asked)))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.examples import chat
 from tests.unit.lines import LINES
-from tuneloop.validation.line_checks import Inspected, inspected, quickly, slowly
+from tuneloop.validation.line_checks import CheckedLine, check_line, fast_check, full_check
 from tuneloop.validation.line_parser import record_of
 
 CALL: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": '{"order": "7"}'}}
@@ -46,10 +46,10 @@ def packed(row: Any) -> bytes:
 
 @pytest.mark.parametrize("row", USUAL)
 def test_usual_lines_go_the_quick_way_and_are_found_to_be_the_same(row: dict[str, Any]) -> None:
-    found = quickly(packed(row))
+    found = fast_check(packed(row))
 
     assert found is not None
-    assert found == slowly(record_of(packed(row), 1))
+    assert found == full_check(record_of(packed(row), 1))
 
 
 @settings(max_examples=500)
@@ -61,25 +61,25 @@ def test_usual_lines_go_the_quick_way_and_are_found_to_be_the_same(row: dict[str
 @example(b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"\\ud800"}]}')
 @example(b'{"messages":[{"role":"user","content":"\\u003c|endoftext|\\u003e"},{"role":"assistant","content":"b"}]}')
 def test_what_the_quick_way_takes_the_rules_take_too(line: bytes) -> None:
-    found, by_the_rules = quickly(line), slowly(record_of(line, 1))
+    found, by_the_rules = fast_check(line), full_check(record_of(line, 1))
 
     if found is not None:
         assert found == by_the_rules
-    assert inspected(line, 1) == by_the_rules
+    assert check_line(line, 1) == by_the_rules
 
 
 @given(LINES, st.integers(0, 200), st.binary(max_size=3))
 def test_a_broken_line_never_goes_the_quick_way_where_the_rules_refuse_it(line: bytes, at: int, noise: bytes) -> None:
     broken = line[:at] + noise + line[at + len(noise) :]
 
-    assert quickly(broken) in (None, slowly(record_of(broken, 1)))
+    assert fast_check(broken) in (None, full_check(record_of(broken, 1)))
 
 
 @given(st.binary(max_size=200) | st.none())
 def test_no_bytes_whatever_make_inspection_fail(line: bytes | None) -> None:
-    found = inspected(line, 7)
+    found = check_line(line, 7)
 
-    assert isinstance(found, Inspected) or all(problem.line == 7 for problem in found)
+    assert isinstance(found, CheckedLine) or all(problem.line == 7 for problem in found)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_calls_are_held_against_the_functions_and_their_arguments_read(
     call = {**CALL, "function": {"name": "refund", "arguments": arguments}}
     messages = [*CALLED[:2], {"role": "assistant", "tool_calls": [call]}]
 
-    found = inspected(packed({"messages": messages, "tools": tools}), 1)
+    found = check_line(packed({"messages": messages, "tools": tools}), 1)
 
-    assert isinstance(found, Inspected)
+    assert isinstance(found, CheckedLine)
     assert (found.has_broken_arguments, found.calls_unknown, found.answer) == (is_broken, is_unknown, None)

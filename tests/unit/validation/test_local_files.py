@@ -17,7 +17,7 @@ from tuneloop.domain.datasets.datasets import Dataset, DatasetChange, OnDrop
 from tuneloop.validation.decompress import is_table
 from tuneloop.validation.file_validation import Task, validate
 from tuneloop.validation.line_parser import numbered
-from tuneloop.validation.local_files import Settings, lines_of, problem_of, records_of
+from tuneloop.validation.local_files import ReadSettings, lines_of, problem_of, records_of
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 MARK = b"\xef\xbb\xbf"
@@ -86,5 +86,5 @@ def test_settings_are_those_that_the_api_answers_with(change: dict[str, Any]) ->
 
     answered = DatasetView.model_validate(dataset.with_settings(wanted, NOW).model_dump()).model_dump_json()
 
-    found = Settings.model_validate_json(answered)
+    found = ReadSettings.model_validate_json(answered)
     assert (found.template, found.csv) == (wanted.template, wanted.csv)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tuneloop.validation.minhash import BAND_DIGITS, BANDS, LIKENESS_DIGITS, ROWS, THRESHOLD, likeness_of
+from tuneloop.validation.minhash import BAND_DIGITS, BANDS, LIKENESS_DIGITS, ROWS, THRESHOLD, minhash_signature
 
 WORDS = [f"{first}{second}{third}" for first in "bdfgklmnprst" for second in "aeiou" for third in "nlrst"]
 
@@ -14,7 +14,7 @@ def text(dice: random.Random, words: int) -> list[str]:
 
 
 def bands(words: list[str]) -> set[str]:
-    found = likeness_of(" ".join(words))
+    found = minhash_signature(" ".join(words))
     return {f"{number}:{found[number * BAND_DIGITS : (number + 1) * BAND_DIGITS]}" for number in range(BANDS)}
 
 
@@ -31,20 +31,20 @@ def found_alike(words: int, changed: int, pairs: int = 300) -> float:
 
 
 def test_the_same_text_has_the_same_likeness_in_every_process() -> None:
-    assert likeness_of("where is my parcel today") == (
+    assert minhash_signature("where is my parcel today") == (
         "239607c4a29b07faffc4c1b4d045aeadb323573a09a2b00ffad3c838778a1d38"
         "24098cc85848ff7a362456b1be480eda0272ff2a2282f0963efc8be977746725"
     )
-    assert len(likeness_of("where is my parcel today")) == LIKENESS_DIGITS
+    assert len(minhash_signature("where is my parcel today")) == LIKENESS_DIGITS
 
 
 def test_texts_without_a_word_are_like_nothing() -> None:
-    assert likeness_of("") == likeness_of("  ") == ""
+    assert minhash_signature("") == minhash_signature("  ") == ""
 
 
 @pytest.mark.parametrize("one", ["hello", "hello there"])
 def test_a_text_of_a_word_or_two_is_like_itself_alone(one: str) -> None:
-    assert likeness_of(one) == likeness_of(one)
+    assert minhash_signature(one) == minhash_signature(one)
     assert not bands(one.split()) & bands([*one.split(), "world"])
 
 
@@ -64,7 +64,7 @@ def test_a_signature_tells_how_similar_two_texts_are() -> None:
     one = text(dice, 80)
     other = [*one[:-10], *text(dice, 10)]
 
-    ours, theirs = (likeness_of(" ".join(words))[BANDS * BAND_DIGITS :] for words in (one, other))
+    ours, theirs = (minhash_signature(" ".join(words))[BANDS * BAND_DIGITS :] for words in (one, other))
 
     shingles = [{tuple(words[start : start + 3]) for start in range(78)} for words in (one, other)]
     jaccard = len(shingles[0] & shingles[1]) / len(shingles[0] | shingles[1])

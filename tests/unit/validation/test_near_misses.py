@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from tests.unit.near_misses import ANSWER, DUMP, GOOD, SERVED, near_misses
 from tuneloop.domain.chat.examples import Example
 from tuneloop.domain.datasets.records import read_record
-from tuneloop.validation.line_checks import Inspected, inspected, quickly, slowly
+from tuneloop.validation.line_checks import CheckedLine, check_line, fast_check, full_check
 from tuneloop.validation.line_parser import record_of
 
 USER = {"role": "user", "content": "hi"}
@@ -33,26 +33,26 @@ def packed(row: Any) -> bytes:
 @example(packed({"messages": [USER, {**DUMP, "tool_calls": []}], "tools": []}))
 @example(b'{"messages":[{"role":"user","role":"tool","content":"a"},{"role":"assistant","content":"b"}]}')
 def test_what_the_fast_way_takes_the_full_rules_take_too(line: bytes) -> None:
-    found, by_the_rules = quickly(line), slowly(record_of(line, 1))
+    found, by_the_rules = fast_check(line), full_check(record_of(line, 1))
 
     if found is not None:
         assert found == by_the_rules
-    assert inspected(line, 1) == by_the_rules
+    assert check_line(line, 1) == by_the_rules
 
 
 @pytest.mark.parametrize("row", GOOD)
 def test_the_lines_that_near_misses_are_made_of_are_good(row: dict[str, Any]) -> None:
-    assert isinstance(inspected(packed(row), 1), Inspected)
+    assert isinstance(check_line(packed(row), 1), CheckedLine)
 
 
 @pytest.mark.parametrize("row", [row for row in GOOD if "functions" not in row])
 def test_all_of_them_but_the_older_form_go_the_fast_way(row: dict[str, Any]) -> None:
-    assert quickly(packed(row)) is not None
+    assert fast_check(packed(row)) is not None
 
 
 def test_a_dump_is_known_for_the_same_example_as_its_plain_form() -> None:
     plain, *dumps = ([USER, answer] for answer in (ANSWER, DUMP, SERVED, {**DUMP, "name": None, "parsed": None}))
-    alone = quickly(packed({"messages": plain}))
+    alone = fast_check(packed({"messages": plain}))
     read = read_record(record_of(packed({"messages": plain}), 1))
 
     assert isinstance(read, Example)
@@ -60,4 +60,4 @@ def test_a_dump_is_known_for_the_same_example_as_its_plain_form() -> None:
         found = read_record(record_of(packed({"messages": messages}), 1))
         assert isinstance(found, Example)
         assert (found.id, found.content) == (read.id, read.content)
-        assert quickly(packed({"messages": messages})) == alone
+        assert fast_check(packed({"messages": messages})) == alone

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from tuneloop.domain.chat.examples import JsonObject
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 
 SCHEMA_PARTS = 2_000  # schemas in each other once references are in place
 SCHEMA_DEPTH = 32
@@ -76,7 +76,7 @@ class _Resolver:
         if not isinstance(schema, dict):
             raise ValueError("a part of it that must be a schema is no object")
         if unknown := [name for name in schema if name not in KNOWN | NOTES | {"$ref"}]:
-            raise ValueError(f"the keyword {name_in(unknown[0])} is not checked here; leave it out")
+            raise ValueError(f"the keyword {safe_name(unknown[0])} is not checked here; leave it out")
         if "$ref" in schema:
             rest = {name: part for name, part in schema.items() if name != "$ref"}
             target = self.resolved(self._target(schema["$ref"]), depth - 1)
@@ -187,21 +187,21 @@ def _items(check: _Check, value: Any, wanted: Any, path: str) -> Iterator[Fault]
 
 
 def _required(_: _Check, value: JsonObject, wanted: Any, _schema: JsonObject, path: str) -> Iterator[Fault]:
-    yield from (Fault(f"{path}.{name_in(name)}", "must be there") for name in wanted if name not in value)
+    yield from (Fault(f"{path}.{safe_name(name)}", "must be there") for name in wanted if name not in value)
 
 
 def _inner(check: _Check, value: JsonObject, wanted: Any, _: JsonObject, path: str) -> Iterator[Fault]:
     for name in (name for name in wanted if name in value):
-        yield from check.faults(value[name], wanted[name], f"{path}.{name_in(name)}")
+        yield from check.faults(value[name], wanted[name], f"{path}.{safe_name(name)}")
 
 
 def _others(check: _Check, value: JsonObject, wanted: Any, schema: JsonObject, path: str) -> Iterator[Fault]:
     check.step(len(value))
     for name in (name for name in value if name not in schema.get("properties", {})):
         if wanted == NOTHING:
-            yield Fault(f"{path}.{name_in(name)}", "is not known")
+            yield Fault(f"{path}.{safe_name(name)}", "is not known")
         else:
-            yield from check.faults(value[name], wanted, f"{path}.{name_in(name)}")
+            yield from check.faults(value[name], wanted, f"{path}.{safe_name(name)}")
 
 
 RULES: dict[str, Callable[[_Check, Any, Any, str], Iterator[Fault]]] = {

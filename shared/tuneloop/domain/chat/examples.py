@@ -23,7 +23,7 @@ from tuneloop.domain.chat.rules.supervised import supervised_problems
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.core.json_values import UNICODE, find_flaw
 from tuneloop.domain.core.limits import JSON_DEPTH, PROBLEMS_KEPT
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 
 __all__ = [
     "CALLS", "CONTENT_FIELDS", "OTHER_ANSWER", "PROMPT_ROLES", "ROLES", "TOO_DEEP", "Example", "Found", "JsonObject",
@@ -165,7 +165,7 @@ OURS = tuple(name for name in Example.model_fields if name not in MADE_FIELDS)
 
 def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Problem:
     allowed = ", ".join([*STORED_FIELDS, *OURS, *PREFERENCE_FIELDS, *OTHER_FORMS, "functions"])
-    path, message = ".".join(["$", *map(name_in, loc)])[:LONGEST_PATH], message.removeprefix("Value error, ")
+    path, message = ".".join(["$", *map(safe_name, loc)])[:LONGEST_PATH], message.removeprefix("Value error, ")
     return Problem(line=line, path=path, code="invalid_field", message=f"{message}. Known fields: {allowed}.")
 
 

@@ -8,7 +8,7 @@ import json
 import math
 from typing import Any, NamedTuple
 
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 
 Steps = tuple[str | int, ...]  # names of objects and places in lists, from the outermost on
 # What a reader of JSON may count on as a whole number (RFC 8259, 6, says even less): what orjson and msgspec hold, and
@@ -55,7 +55,7 @@ def find_flaw(value: Any, path: str = "$") -> tuple[str, Flaw] | None:
     if (found := trace_flaw(value)) is None:
         return None
     steps, flaw = found
-    return path + "".join(f"[{step}]" if isinstance(step, int) else f".{name_in(step)}" for step in steps), flaw
+    return path + "".join(f"[{step}]" if isinstance(step, int) else f".{safe_name(step)}" for step in steps), flaw
 
 
 def trace_flaw(value: Any) -> tuple[Steps, Flaw] | None:

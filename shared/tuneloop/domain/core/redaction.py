@@ -10,14 +10,14 @@ MODEL = re.compile(r"[\w.:/@+-]{1,300}", re.ASCII)  # `ft:…`, `org/model`, ARN
 UNUSUAL = "(unusual name)"
 
 
-def word_in(value: object) -> str | None:
+def safe_code(value: object) -> str | None:
     """The value if it is one plain word."""
     return value if isinstance(value, str) and PLAIN.fullmatch(value) else None
 
 
-def name_in(value: object) -> str:
+def safe_name(value: object) -> str:
     """A name as it is where it is one plain word, else that it is none."""
-    return word_in(str(value)) or UNUSUAL
+    return safe_code(str(value)) or UNUSUAL
 
 
 def model_in(value: str) -> str:

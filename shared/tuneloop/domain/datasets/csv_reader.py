@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tuneloop.domain.chat.examples import Problem
 from tuneloop.domain.core.limits import COLUMN_CHARACTERS, LINE_BYTES, LINE_PARTS
 from tuneloop.domain.core.numbers import decimal_in
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 from tuneloop.domain.datasets.file_diagnosis import BYTE_ORDER_MARK, problem_of_start
 from tuneloop.domain.datasets.records import COMPLETED, PLAIN, RENDERED, Record
 
@@ -205,7 +205,7 @@ def _known(names: list[str], columns: CsvColumns | None, text: _Text) -> dict[st
     if not mapped and (others := [place for place, name in enumerate(names) if name and name not in found.values()]):
         place = others[0]
         message = f"Column {place + 1} is not known. Take it out, or name the columns in the dataset's `csv`."
-        raise text.unreadable("unknown_column", message, f"$.{name_in(names[place])}")
+        raise text.unreadable("unknown_column", message, f"$.{safe_name(names[place])}")
     return found
 
 

@@ -19,7 +19,7 @@ from tuneloop.domain.core.limits import POLICIES_KEPT, REQUIRED_EXAMPLES, RUN_US
 from tuneloop.domain.core.pricing import GivenUsd, Usd
 from tuneloop.domain.datasets.csv_reader import CsvColumns
 from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, LATEST_RULES, LEAST_TRAINED, Policy
-from tuneloop.domain.datasets.votes import Trust
+from tuneloop.domain.datasets.votes import TrustPolicy
 
 CLEARED_BY_NULL = ("policy", "csv")  # null: the default policy, no columns of its own
 VERSIONED = {"policy", "template"}  # settings of which earlier ones are kept
@@ -96,7 +96,7 @@ class Dataset(BaseModel):
     on_invalid: OnInvalid = OnInvalid.REJECT
     max_run_usd: Usd = Decimal(25)
     train_on_review: bool = False
-    trust: Trust = Trust.REVIEW
+    trust: TrustPolicy = TrustPolicy.REVIEW
     trusted_subjects: list[str] = []
     required_examples: int = LEAST_TRAINED
     required_per_category: int = 0
@@ -246,7 +246,7 @@ class DatasetChange(BaseModel):
     base_model: str | None = Field(default=None, min_length=1, max_length=200)
     max_run_usd: GivenUsd | None = Field(default=None, ge=0, le=RUN_USD)
     train_on_review: bool | None = Field(default=None, strict=True)
-    trust: Trust | None = None
+    trust: TrustPolicy | None = None
     trusted_subjects: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] | None = Field(
         default=None, max_length=TRUSTED_SUBJECTS
     )

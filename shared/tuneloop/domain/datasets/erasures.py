@@ -84,7 +84,7 @@ class Erasure(ErasureView):
         return self.status != ErasureStatus.DONE
 
 
-class Mark(BaseModel):
+class ErasureMark(BaseModel):
     """What is erased, by its number: an example of a dataset, or the hash of a subject in all of them."""
 
     number: int
@@ -97,7 +97,7 @@ class Mark(BaseModel):
 class Erased:
     """The marks that concern a dataset; `latest` is the highest number that the tenant had given out."""
 
-    def __init__(self, tenant: str, marks: list[Mark], latest: int = 0) -> None:
+    def __init__(self, tenant: str, marks: list[ErasureMark], latest: int = 0) -> None:
         self.latest = max([latest, *(mark.number for mark in marks)])
         self.erasures = {mark.number: mark.erasure for mark in marks}
         self._tenant = tenant

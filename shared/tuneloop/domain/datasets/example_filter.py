@@ -22,12 +22,12 @@ UNSAID = ("role", "type")
 TOOLS = b',"tools":['  # of canonical content the last field; in a text its quotes would be escaped
 LETTERS = re.compile(r"[^\W\d_]+")
 # Letters that stand in content without being said: names of fields, roles, types, and JSON's own words.
-SILENT = """arguments assistant audio content custom data detail developer false file filename format function
+STRUCTURAL_WORDS = """arguments assistant audio content custom data detail developer false file filename format function
 function_call id image_url index input_audio messages name non_preferred_output null parallel_tool_calls refusal role
 system text tool tool_call_id tool_calls tools true type url user weight"""
 
 
-class Wanted(BaseModel):
+class ExampleFilter(BaseModel):
     """What an example must be to be found; whatever is left out doesn't matter."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -116,9 +116,9 @@ def plain(text: str) -> str:
 def is_sayable(text: str) -> bool:
     """Whether a text that stands in content can only be said there, and stands there as it is."""
     folded = text.casefold()
-    if text != plain(text) or folded in SILENT:
+    if text != plain(text) or folded in STRUCTURAL_WORDS:
         return False
-    return any(run not in SILENT for run in LETTERS.findall(folded))
+    return any(run not in STRUCTURAL_WORDS for run in LETTERS.findall(folded))
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -134,6 +134,6 @@ def texts_in(value: Any) -> Iterator[str]:
             yield from texts_in(part)
 
 
-def name_of(wanted: Wanted) -> str:
+def name_of(wanted: ExampleFilter) -> str:
     """What tells one search from another."""
     return json.dumps(wanted.model_dump(mode="json", exclude_none=True), sort_keys=True)

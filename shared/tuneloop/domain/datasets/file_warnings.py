@@ -67,7 +67,7 @@ class Label:
         self.notes = notes
 
 
-class Answers:
+class AnswerLabels:
     """The last messages of examples: whether they are labels, and which look unlike the others."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Answers:
         for noted in label.notes:
             noted.add(line)
 
-    def include(self, other: "Answers") -> None:
+    def include(self, other: "AnswerLabels") -> None:
         """Add the answers of another part of the file."""
         self._are_labels = self._are_labels and other._are_labels
         for answer, label in other._labels.items():

@@ -32,7 +32,7 @@ def utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-class Kind(StrEnum):
+class ExampleKind(StrEnum):
     """What the lines of an export teach: to answer so, or which of two answers is the better one."""
 
     SUPERVISED = "supervised"
@@ -50,7 +50,7 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Kind | None = None
+    kind: ExampleKind | None = None
     categories: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=100)
     min_quality: float = Field(default=0.8, ge=0, le=1, strict=True)
     validated_only: StrictBool = False

@@ -17,7 +17,7 @@ AGREEING = 2
 MOST_EXAMPLES = 100
 
 
-class Trust(StrEnum):
+class TrustPolicy(StrEnum):
     """Whose feedback is approved by itself: trusted subjects' and what two agree on, trusted ones' only, or all."""
 
     REVIEW = "review"
@@ -25,7 +25,7 @@ class Trust(StrEnum):
     ALL = "all"
 
 
-class Judge(StrEnum):
+class ReviewSource(StrEnum):
     """What approved an example where no person did; stands as its reviewer."""
 
     TRUSTED = "tuneloop:trusted-subject"
@@ -62,11 +62,11 @@ class Vote(BaseModel):
         return self.model_copy(update={"examples": examples, "withdrawn": withdrawn, "seq": before.seq})
 
 
-class Verdict(BaseModel):
+class VoteVerdict(BaseModel):
     """The answer that is approved and by what; None where a reviewer has to decide."""
 
     answer: str
-    judge: Judge
+    judge: ReviewSource
 
 
 def voter_of(tenant: str, subject: str) -> str:
@@ -74,25 +74,25 @@ def voter_of(tenant: str, subject: str) -> str:
     return hash_in(subject) or user_hash(tenant, subject)
 
 
-def nobody(inference: str) -> str:
+def anonymous_voter(inference: str) -> str:
     """The voter of an answer whose user is not known."""
     return digest("voter", inference)[:24]
 
 
-def verdict(votes: Sequence[Vote], trust: Trust, trusted: Iterable[str]) -> Verdict | None:
+def verdict(votes: Sequence[Vote], trust: TrustPolicy, trusted: Iterable[str]) -> VoteVerdict | None:
     """What the votes on one prompt, at most one of each subject, come to."""
     names = {voter_of(vote.tenant, subject) for vote in votes[:1] for subject in trusted}
     by_trusted = [vote for vote in votes if vote.is_subject and vote.voter in names]
     if found := _one_answer(by_trusted):
-        return Verdict(answer=found, judge=Judge.TRUSTED)
-    if trust == Trust.TRUSTED_SUBJECTS or by_trusted:
+        return VoteVerdict(answer=found, judge=ReviewSource.TRUSTED)
+    if trust == TrustPolicy.TRUSTED_SUBJECTS or by_trusted:
         return None
     if (found := _one_answer(votes)) is None:
         return None
-    if trust == Trust.ALL:
-        return Verdict(answer=found, judge=Judge.ALL)
+    if trust == TrustPolicy.ALL:
+        return VoteVerdict(answer=found, judge=ReviewSource.ALL)
     known = sum(vote.is_subject for vote in votes)
-    return Verdict(answer=found, judge=Judge.AGREEMENT) if known >= AGREEING else None
+    return VoteVerdict(answer=found, judge=ReviewSource.AGREEMENT) if known >= AGREEING else None
 
 
 def _one_answer(votes: Sequence[Vote]) -> str | None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from tuneloop.domain.chat.examples import OTHER_ANSWER, PROMPT_ROLES, JsonObject
 from tuneloop.domain.core.errors import Conflict
-from tuneloop.domain.datasets.policy import Kind
+from tuneloop.domain.datasets.policy import ExampleKind
 
 SCHEMA = "bedrock-conversation-2024"
 CALLING = ("tool_calls", "function_call", "tool_call_id")
@@ -39,7 +39,7 @@ class Format(StrEnum):
 
 
 BEDROCK = frozenset({Format.BEDROCK_CONVERSATION, Format.BEDROCK_PROMPT})
-OWN_FORMAT = {Kind.SUPERVISED: Format.OPENAI_SFT, Kind.PREFERENCE: Format.OPENAI_PREFERENCE}
+OWN_FORMAT = {ExampleKind.SUPERVISED: Format.OPENAI_SFT, ExampleKind.PREFERENCE: Format.OPENAI_PREFERENCE}
 
 
 class Conversion:
@@ -113,9 +113,9 @@ def stored_form(line: JsonObject) -> JsonObject:
     return {**line["input"], "messages": messages, OTHER_ANSWER: line[OTHER_ANSWER]}
 
 
-def check_kind(kind: Kind, to: Format) -> None:
+def check_kind(kind: ExampleKind, to: Format) -> None:
     """Conflict where no example of a kind can be had in a format."""
-    if to == Format.OPENAI_PREFERENCE and kind != Kind.PREFERENCE:
+    if to == Format.OPENAI_PREFERENCE and kind != ExampleKind.PREFERENCE:
         message = "This export is supervised: its examples have no answer that wasn't preferred. Ask for openai-sft."
         raise Conflict(message, param="format", code="not_a_preference_export")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 
-class Groups:
+class DisjointSets:
     """Numbers 0..n-1 in groups; at first each is alone. A group is known by its smallest member."""
 
     def __init__(self, size: int) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.ids import Name
 from tuneloop.domain.datasets.origins import Origin
-from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, Kind, Policy
+from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, ExampleKind, Policy
 from tuneloop.domain.datasets.reviews import Status
 from tuneloop.domain.exports.columns import OUTCOME_OF, Columns, Outcome
 from tuneloop.domain.exports.exclusions import Exclusion, exclusions_of
@@ -31,7 +31,7 @@ MOST_NAMES = 500
 LONGEST_NAME = 100
 
 
-class Counted(NamedTuple):
+class ExampleRow(NamedTuple):
     """What is counted of one example; `outcome` is what the export made of it, where the dataset is frozen.
 
     The hashes of answer and subject tell them apart; 0 is none.
@@ -46,7 +46,7 @@ class Counted(NamedTuple):
     outcome: Outcome | None = None
 
 
-class Part(BaseModel):
+class GroupStatistics(BaseModel):
     """Some examples: how many, how many of them can be used, and the average of the qualities that were given."""
 
     examples: int = 0
@@ -71,7 +71,7 @@ class Tokens(BaseModel):
     buckets: list[Bucket] = []
 
 
-class Statistics(Part):
+class Statistics(GroupStatistics):
     """What a dataset held at a revision; `others` are in categories or of sources beyond the 500 largest of each.
 
     Usable is what the policy takes, before duplicates, conflicts and what has to stay together; or what the `export` of
@@ -83,7 +83,7 @@ class Statistics(Part):
     revision: int
     export: Name | None = None
     rules: int = LATEST_RULES
-    kind: Kind = Kind.SUPERVISED
+    kind: ExampleKind = ExampleKind.SUPERVISED
     usable_tokens: int = 0
     trainable: int = 0
     marked: dict[Split, int] = {}
@@ -91,7 +91,7 @@ class Statistics(Part):
     min_user_characters: int | None = None
     notes: list[str] = []
     statuses: dict[Status, int] = {}
-    categories: dict[str, Part] = {}
+    categories: dict[str, GroupStatistics] = {}
     uncategorised: int = 0
     other_categories: int = 0
     sources: dict[str, int] = {}
@@ -119,14 +119,14 @@ class Tally:
             self.quality += quality
 
     @property
-    def part(self) -> Part:
+    def part(self) -> GroupStatistics:
         """What was counted."""
         average = round(self.quality / self.rated, 6) if self.rated else None
-        return Part(examples=self.examples, usable=self.usable, average_quality=average)
+        return GroupStatistics(examples=self.examples, usable=self.usable, average_quality=average)
 
 
-def statistics_of(
-    examples: Iterable[Counted],
+def compute_statistics(
+    examples: Iterable[ExampleRow],
     policy: Policy,
     *,
     revision: int,
@@ -182,7 +182,7 @@ def exclusions_in(found: Statistics, policy: Policy) -> list[Exclusion]:
     return exclusions_of(found.left_out, policy, kind=found.kind, characters=found.min_user_characters)
 
 
-def _note(columns: Columns, example: Counted, outcome: Outcome) -> None:
+def _note(columns: Columns, example: ExampleRow, outcome: Outcome) -> None:
     """Keep the few numbers of an example that say later whether it is used."""
     columns.outcomes.append(outcome)
     columns.marks.append(MARK_OF[example.candidate.split])

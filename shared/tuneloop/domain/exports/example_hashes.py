@@ -15,7 +15,7 @@ from tuneloop.domain.exports.splits import folded_prompt, said_in
 HASH_DIGITS = 16
 
 
-class Facts(NamedTuple):
+class ExampleHashes(NamedTuple):
     """An example's hashes, 16 hex digits each, its prompt as one text, and the characters that its users say."""
 
     prompt: str
@@ -26,7 +26,7 @@ class Facts(NamedTuple):
     characters: int
 
 
-def facts_of(example: Example) -> Facts:
+def example_hashes(example: Example) -> ExampleHashes:
     """The facts of one example."""
     tools = canonical(example.content.get("tools") or [])
     parts = [*(f"{message['role']}:{_spoken(message)}" for message in example.messages), tools]
@@ -34,7 +34,7 @@ def facts_of(example: Example) -> Facts:
         parts += [f"not:{_spoken(message)}" for message in rejected]
     prompt = folded_prompt(example)
     led = [message for message in example.prompt if message["role"] in PROMPT_ROLES]
-    return Facts(
+    return ExampleHashes(
         prompt=prompt,
         unit=digest(prompt)[:HASH_DIGITS],
         frame=digest(_squeezed(" ".join([*map(text_of, led), tools])))[:HASH_DIGITS],

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import BaseModel
 
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.datasets.policy import FIRST_RULES, LATEST_RULES, LEAST_CHARACTERS, Kind, Policy
+from tuneloop.domain.datasets.policy import FIRST_RULES, LATEST_RULES, LEAST_CHARACTERS, ExampleKind, Policy
 from tuneloop.domain.exports.columns import Outcome
 
 CAPS = ("max_examples", "max_per_category", "max_per_subject")
@@ -67,14 +67,18 @@ class Exclusion(BaseModel):
 
 
 def exclusions_of(
-    left_out: Mapping[str, int], policy: Policy, *, kind: Kind = Kind.SUPERVISED, characters: int | None = None
+    left_out: Mapping[str, int],
+    policy: Policy,
+    *,
+    kind: ExampleKind = ExampleKind.SUPERVISED,
+    characters: int | None = None,
 ) -> list[Exclusion]:
     """Each reason by which a policy left examples out, the largest first; `characters` is the least length it took."""
     counts = sorted(left_out.items(), key=lambda each: (-each[1], each[0]))
     return [_exclusion(Outcome[reason.upper()], count, policy, kind, characters) for reason, count in counts if count]
 
 
-def _exclusion(why: Outcome, count: int, policy: Policy, kind: Kind, characters: int | None) -> Exclusion:
+def _exclusion(why: Outcome, count: int, policy: Policy, kind: ExampleKind, characters: int | None) -> Exclusion:
     setting, text = TEXTS[why]
     if why == Outcome.NOT_APPROVED and policy.validated_only:
         setting, text = "validated_only", NOT_VALIDATED
@@ -84,7 +88,7 @@ def _exclusion(why: Outcome, count: int, policy: Policy, kind: Kind, characters:
         "n": f"{count:,}",
         "quality": policy.min_quality,
         "kind": kind,
-        "other": Kind.SUPERVISED if kind == Kind.PREFERENCE else Kind.PREFERENCE,
+        "other": ExampleKind.SUPERVISED if kind == ExampleKind.PREFERENCE else ExampleKind.PREFERENCE,
         "characters": LEAST_CHARACTERS if least is None else least,
         "caps": ", ".join(caps),
         "limits": " or ".join(f"{name} {limit:,}" for name, limit in caps.items()),

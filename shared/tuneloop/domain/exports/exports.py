@@ -15,7 +15,7 @@ from tuneloop.domain.chat.examples import CALLS, PROMPT_ROLES, JsonObject, Split
 from tuneloop.domain.chat.images import ImageUnits
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.ids import Name, derived_id, digest
-from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, Kind, Policy
+from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, ExampleKind, Policy
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
 from tuneloop.domain.exports.exclusions import Exclusion, exclusions_of, shortage
 from tuneloop.domain.exports.policy_filter import LENGTH_NOTES, LengthBasis, is_closed
@@ -68,7 +68,7 @@ class Export(BaseModel):
     dataset: Name
     revision: int
     policy: Policy = DEFAULT
-    kind: Kind = Kind.SUPERVISED
+    kind: ExampleKind = ExampleKind.SUPERVISED
     files: dict[Split, ExportFile]
     examples: int
     rules: int = FIRST_RULES
@@ -193,7 +193,7 @@ def prefix_of(tenant: str, dataset: str, export: str, made_of: str) -> str:
     return "/".join(filter(None, ("exports", tenant, dataset, export, made_of)))
 
 
-class Answers:
+class TrainAnswers:
     """What the training examples say, and the system prompt they share; of few of them more than bytes is looked at.
 
     Answers are told apart by their hashes, in which letter case and white space don't count; the first one names them.

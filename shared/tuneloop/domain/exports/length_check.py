@@ -1,7 +1,7 @@
 """Lengths: which lines of a file an export would leave out as too short, found in one pass and in bounded memory."""
 
 from tuneloop.domain.datasets.file_warnings import FileWarning, Noted
-from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, Kind, Policy
+from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, ExampleKind, Policy
 from tuneloop.domain.exports.columns import Outcome
 from tuneloop.domain.exports.example_hashes import as_one_text
 from tuneloop.domain.exports.exclusions import exclusions_of
@@ -41,7 +41,7 @@ class Lengths:
     def warnings(self) -> list[FileWarning]:
         """That lines are too short, in the words of an export, if it would leave them out."""
         kind = self._policy.kind
-        is_pair = not self._examples[0] if kind is None else kind == Kind.PREFERENCE
+        is_pair = not self._examples[0] if kind is None else kind == ExampleKind.PREFERENCE
         examples, short = self._examples[is_pair], self._short[is_pair]
         limit = length_limit(
             self._policy,

@@ -13,12 +13,12 @@ from itertools import compress
 from typing import NamedTuple
 
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, Kind, Policy
+from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, ExampleKind, Policy
 from tuneloop.domain.exports.columns import OUTCOME_OF, SPLIT_OF, Columns, Outcome
-from tuneloop.domain.exports.disjoint_sets import Groups
+from tuneloop.domain.exports.disjoint_sets import DisjointSets
 from tuneloop.domain.exports.fingerprints import Fingerprint
 from tuneloop.domain.exports.policy_filter import LengthLimit, length_limit
-from tuneloop.domain.exports.splits import MARKS, STRICTNESS, Bundle, Shares, assign
+from tuneloop.domain.exports.splits import MARKS, STRICTNESS, Shares, SplitUnit, assign
 
 LEAST_SIMILARITY = 0.7 + 0.3 / 16  # a Jaccard similarity of 0.7: of what differs a sixteenth agrees by chance
 MOST_ALIKE = 20
@@ -32,7 +32,7 @@ class Selected:
     """What came of it: the columns with their final outcomes, and what the report tells."""
 
     columns: Columns
-    kind: Kind
+    kind: ExampleKind
     length: LengthLimit
     shares: Shares
     groups: int
@@ -103,7 +103,9 @@ def select(
     columns.note_past(held_out)
     columns.note_seen(seen)
     _leave_duplicates(columns)
-    pairs = applied.kind == Kind.PREFERENCE  # of which a prompt may well have several, with the same preferred answer
+    pairs = (
+        applied.kind == ExampleKind.PREFERENCE
+    )  # of which a prompt may well have several, with the same preferred answer
     conflicts: set[tuple[int, int]] = set() if pairs else _conflicts(columns)
     if not policy.conflicting:
         _leave_conflicting(columns, conflicts)
@@ -121,7 +123,7 @@ def select(
 class AppliedPolicy(NamedTuple):
     """What a policy comes to, once all that passes its filters is known: kind, least length, different answers."""
 
-    kind: Kind
+    kind: ExampleKind
     length: LengthLimit
     answers: int
 
@@ -149,14 +151,14 @@ def leave_unwanted(columns: Columns, policy: Policy, rules: int) -> AppliedPolic
     return AppliedPolicy(kind, length, answers)
 
 
-def _kind(columns: Columns) -> Kind:
+def _kind(columns: Columns) -> ExampleKind:
     """Preference where nothing else is left, else supervised."""
     live = columns.which(Outcome.TRAIN)
-    return Kind.PREFERENCE if 1 in live and all(compress(columns.preference, live)) else Kind.SUPERVISED
+    return ExampleKind.PREFERENCE if 1 in live and all(compress(columns.preference, live)) else ExampleKind.SUPERVISED
 
 
-def _leave_other_kind(columns: Columns, kind: Kind) -> None:
-    wanted = kind == Kind.PREFERENCE
+def _leave_other_kind(columns: Columns, kind: ExampleKind) -> None:
+    wanted = kind == ExampleKind.PREFERENCE
     for number in columns.live():
         if columns.preference[number] != wanted:
             columns.leave_out(number, Outcome.OTHER_KIND)
@@ -217,14 +219,14 @@ def _leave_conflicting(columns: Columns, conflicts: set[tuple[int, int]]) -> Non
                 columns.leave_out(number, Outcome.CONFLICTING)
 
 
-def _near(columns: Columns) -> Groups:
-    near = Groups(len(columns))
+def _near(columns: Columns) -> DisjointSets:
+    near = DisjointSets(len(columns))
     for band in columns.bands:
         near.join_equal(columns.live(), band)
     return near
 
 
-def _near_but_forms(columns: Columns) -> tuple[Groups, int]:
+def _near_but_forms(columns: Columns) -> tuple[DisjointSets, int]:
     """The groups of near duplicates, but of forms; and how many examples fill in a form.
 
     Where very many examples are alike they fill in one form and differ in what matters: their likeness is forgotten.
@@ -260,7 +262,7 @@ def forget_forms(columns: Columns, outcomes: bytearray) -> None:
                 band[number] = 0
 
 
-def _leave_near(columns: Columns, near: Groups) -> None:
+def _leave_near(columns: Columns, near: DisjointSets) -> None:
     """Of near duplicates that say the same one stays, an approved one first; held-out marks are left alone."""
     kept: dict[tuple[int, int, int], int] = {}
     for number in columns.live():
@@ -301,7 +303,7 @@ def leave_over_caps(columns: Columns, policy: Policy) -> None:
         by_subject[subject] += 1
 
 
-def _join_edited(columns: Columns, groups: Groups) -> None:
+def _join_edited(columns: Columns, groups: DisjointSets) -> None:
     """Join what was edited with what still asks as it did, and with what was edited from the same prompt.
 
     Else a version could be tested with a question that it was trained on before a reviewer changed its wording.
@@ -321,9 +323,9 @@ def _is_over(count: int, cap: int | None) -> bool:
     return cap is not None and count >= cap
 
 
-def _divide(columns: Columns, groups: Groups, policy: Policy, salt: str, rules: int) -> tuple[Shares, int]:
+def _divide(columns: Columns, groups: DisjointSets, policy: Policy, salt: str, rules: int) -> tuple[Shares, int]:
     """Give each group its split and each example its outcome; tells the shares and how many groups there are."""
-    bundles: dict[int, Bundle] = {}
+    bundles: dict[int, SplitUnit] = {}
     seen = bytearray(len(columns))  # by group, and also what was left out since: a near duplicate of it may stay
     for number in compress(range(len(columns)), columns.was_seen):
         seen[groups.of(number)] = 1
@@ -337,7 +339,7 @@ def _divide(columns: Columns, groups: Groups, policy: Policy, salt: str, rules: 
             bundle.was_test = bundle.was_test or was_test
             bundle.size += 1
         else:
-            bundles[group] = Bundle(mark, name, not columns.feedback[number], was_test, bool(seen[group]))
+            bundles[group] = SplitUnit(mark, name, not columns.feedback[number], was_test, bool(seen[group]))
     shares, places = assign(bundles, salt, policy, rules=rules)
     for number in columns.live():
         split = places[groups.of(number)].takes(MARKS[columns.marks[number]])

@@ -86,7 +86,7 @@ def split_at(position: float, shares: Shares) -> Split:
 
 
 @dataclass(frozen=True)
-class Place:
+class SplitAssignment:
     """Where a group's examples go; one whose own mark says otherwise goes nowhere.
 
     Where a group is held out because some of it is marked so, only what is marked goes there.
@@ -101,11 +101,11 @@ class Place:
         return self.split if is_free or mark == self.split else None
 
 
-FREE = {split: Place(split, is_marked=False) for split in Split}
+FREE = {split: SplitAssignment(split, is_marked=False) for split in Split}
 
 
 @dataclass(slots=True)
-class Bundle:
+class SplitUnit:
     """What must not be divided, as splitting sees it: strictest mark, name, examples to test with, past, and size.
 
     It is named by its subject, else its conversation, else its smallest prompt: so it stays where it is as it grows.
@@ -122,23 +122,23 @@ class Bundle:
         """Where the draw puts it in the unit interval."""
         return unit_interval(salt, f"{self.name[1]:016x}")
 
-    def place(self, salt: str, shares: Shares) -> Place:
+    def place(self, salt: str, shares: Shares) -> SplitAssignment:
         """Its place: what is marked as test or was test is test, then come other marks, then the hash of its name."""
         mark = MARKS[self.strictness]
         if mark == Split.TEST:
-            return Place(mark, is_marked=True)
+            return SplitAssignment(mark, is_marked=True)
         if self.was_test:
             return FREE[Split.TEST]
         if mark:
-            return Place(mark, is_marked=True)
+            return SplitAssignment(mark, is_marked=True)
         split = split_at(self.position(salt), shares)
         is_fit = bool(self.testable) and not self.was_seen
         return FREE[split if split != Split.TEST or is_fit else Split.TRAIN]
 
 
 def assign(
-    bundles: dict[int, Bundle], salt: str, policy: Policy, *, rules: int = LATEST_RULES
-) -> tuple[Shares, dict[int, Place]]:
+    bundles: dict[int, SplitUnit], salt: str, policy: Policy, *, rules: int = LATEST_RULES
+) -> tuple[Shares, dict[int, SplitAssignment]]:
     """The shares, and each bundle's place.
 
     A planned test that would turn out too small to pass the gate is not taken, nor any that would leave too little to
@@ -159,13 +159,13 @@ def assign(
     return shares, places
 
 
-def _trainable(bundles: dict[int, Bundle], places: dict[int, Place]) -> int:
+def _trainable(bundles: dict[int, SplitUnit], places: dict[int, SplitAssignment]) -> int:
     """How many examples train, or would if nothing were drawn for validation."""
     free = (number for number, place in places.items() if place.split == Split.TRAIN or place is FREE[Split.VALIDATION])
     return sum(bundles[number].size for number in free)
 
 
-def _train_first(bundles: dict[int, Bundle], places: dict[int, Place], salt: str) -> None:
+def _train_first(bundles: dict[int, SplitUnit], places: dict[int, SplitAssignment], salt: str) -> None:
     """Let what was drawn for validation train instead, the last of the draw first, until ten examples train."""
     missing = LEAST_TRAINED - sum(
         bundles[number].size for number, place in places.items() if place.split == Split.TRAIN
@@ -178,7 +178,7 @@ def _train_first(bundles: dict[int, Bundle], places: dict[int, Place], salt: str
         missing -= bundles[number].size
 
 
-def _leave_to_training(bundles: dict[int, Bundle], places: dict[int, Place]) -> None:
+def _leave_to_training(bundles: dict[int, SplitUnit], places: dict[int, SplitAssignment]) -> None:
     """Draw no bundle for the test that has more rows than a small test: shares are planned by bundles, not by rows."""
     largest = SMALLEST_TEST_SHARE * sum(bundle.size for bundle in bundles.values() if not bundle.strictness)
     for number, bundle in bundles.items():
@@ -186,7 +186,7 @@ def _leave_to_training(bundles: dict[int, Bundle], places: dict[int, Place]) -> 
             places[number] = FREE[Split.TRAIN]
 
 
-def _is_drawn(bundle: Bundle, place: Place) -> bool:
+def _is_drawn(bundle: SplitUnit, place: SplitAssignment) -> bool:
     return not bundle.strictness and place.split == Split.TEST
 
 

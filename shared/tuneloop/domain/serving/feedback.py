@@ -21,7 +21,7 @@ from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import Name
 from tuneloop.domain.datasets.origins import Origin
-from tuneloop.domain.serving.requests import led_by
+from tuneloop.domain.serving.requests import replace_system_prompt
 
 LONGEST = 100_000
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
@@ -135,7 +135,7 @@ def lesson_of(
         rule = "`messages` end with what was asked; what was answered is the `answer`."
         raise InvalidInput(rule, param="messages")
     right = _as_taught(right, template, "answer" if feedback.correct else "correction")
-    asked = led_by(prompt, feedback.messages)
+    asked = replace_system_prompt(prompt, feedback.messages)
     offered = {name: tools for name in LISTS if (tools := getattr(feedback, name)) is not None}
     given: JsonObject = {"messages": asked, **offered}
     origin = Origin.CONFIRMATION if feedback.correct else Origin.CORRECTION

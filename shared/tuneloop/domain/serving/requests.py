@@ -8,10 +8,10 @@ from tuneloop.domain.serving.models import Version
 
 def with_prompt(version: Version, messages: list[JsonObject]) -> list[JsonObject]:
     """The conversation led by the version's own prompt in place of the app's; as it came if the version has none."""
-    return led_by(version.prompt, messages)
+    return replace_system_prompt(version.prompt, messages)
 
 
-def led_by(prompt: str | None, messages: list[JsonObject]) -> list[JsonObject]:
+def replace_system_prompt(prompt: str | None, messages: list[JsonObject]) -> list[JsonObject]:
     """A conversation with a prompt in place of the app's; as it came if there is none."""
     if prompt is None:
         return messages
@@ -26,7 +26,7 @@ def request_for(version: Version, request: dict[str, Any]) -> dict[str, Any]:
     return {**version.parameters, **request, "model": model, "messages": messages}
 
 
-def question_of(example: Example) -> dict[str, Any]:
+def chat_request_of(example: Example) -> dict[str, Any]:
     """An example as a chat request: what stands before its answer, and the tools that it was given.
 
     `weight` marks what is trained on; a provider that is asked refuses it.

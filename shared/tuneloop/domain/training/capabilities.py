@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from tuneloop.domain.training.jobs import Method, RunError
+from tuneloop.domain.training.jobs import RunError, TrainingMethod
 
 Push = Literal["webhook", "event"]
 RETIRED = {"prompt_loss_weight": "no provider accepts it any more; leave it out"}
@@ -39,7 +39,7 @@ class Capabilities(BaseModel):
     which is sent again makes no second job. `why_not` is why it trains on this base model not at all.
     """
 
-    methods: tuple[Method, ...] = (Method.SUPERVISED,)
+    methods: tuple[TrainingMethod, ...] = (TrainingMethod.SUPERVISED,)
     hyperparameters: dict[str, Range] = {}
     fewest_examples: int = 10
     longest_suffix: int = 64
@@ -57,7 +57,7 @@ class Capabilities(BaseModel):
     why_not: str | None = None
 
     def refusal(
-        self, method: Method, hyperparameters: Mapping[str, Any], region: str | None = None, suffix: str = ""
+        self, method: TrainingMethod, hyperparameters: Mapping[str, Any], region: str | None = None, suffix: str = ""
     ) -> RunError | None:
         """Why a run can't be trained like this, naming the capability and what it allows; None where it can."""
         if self.why_not:
@@ -72,15 +72,15 @@ class Capabilities(BaseModel):
         refusals = (self._refusal_of(name, value, method) for name, value in hyperparameters.items())
         return next(filter(None, refusals), None)
 
-    def _refusal_of(self, name: str, value: object, method: Method) -> RunError | None:
+    def _refusal_of(self, name: str, value: object, method: TrainingMethod) -> RunError | None:
         where = f"hyperparameters.{name}"
         if name in RETIRED:
             return RunError(code="no_longer_accepted", message=f"{where}: {RETIRED[name]}.", param=where)
         if name not in self.hyperparameters:
             takes = f"it takes {_either(self.hyperparameters)}" if self.hyperparameters else "it takes none"
             return _refused(where, None, takes)
-        if name in OF_PREFERENCE and method != Method.PREFERENCE:
-            return _refused(where, None, f"it belongs to the method {Method.PREFERENCE}")
+        if name in OF_PREFERENCE and method != TrainingMethod.PREFERENCE:
+            return _refused(where, None, f"it belongs to the method {TrainingMethod.PREFERENCE}")
         if value == "auto":
             return _refused(where, value, "leave it out, and the provider chooses by itself")
         known = self.hyperparameters[name]

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from tuneloop.domain.datasets.policy import LEAST_TRAINED, Policy
-from tuneloop.domain.exports.example_counts import Part, Statistics, exclusions_in
+from tuneloop.domain.exports.example_counts import GroupStatistics, Statistics, exclusions_in
 from tuneloop.domain.exports.exclusions import Exclusion, shortage
 
 NAMED = 3  # categories that a recommendation lists
@@ -53,7 +53,7 @@ def eligibility(
     found: Statistics, policy: Policy, required: int, per_category: int, category: str | None = None
 ) -> Eligibility:
     """How far a dataset is, or one of its categories, which needs its own number where there is one."""
-    part: Part = found if category is None else found.categories.get(category, Part())
+    part: GroupStatistics = found if category is None else found.categories.get(category, GroupStatistics())
     needed = required if category is None else per_category or required
     short = {}
     if category is None and per_category:
@@ -75,7 +75,9 @@ def eligibility(
     )
 
 
-def _lacking(found: Statistics, part: Part, needed: int, reasons: list[Exclusion], category: str | None) -> str | None:
+def _lacking(
+    found: Statistics, part: GroupStatistics, needed: int, reasons: list[Exclusion], category: str | None
+) -> str | None:
     """What a run would be refused with, or what the dataset wants more than that; None where there is enough."""
     if category is not None:
         return None if part.usable >= needed else f"{shortage(needed, part.usable)} {_add(needed - part.usable)}"
@@ -97,7 +99,7 @@ def level_of(examples: int) -> Level:
     return next((level for least, level in reversed(LEVELS) if examples >= least), Level.TOO_FEW)
 
 
-def _recommendation(part: Part, per_category: int, short: dict[str, int], *, is_frozen: bool) -> str:
+def _recommendation(part: GroupStatistics, per_category: int, short: dict[str, int], *, is_frozen: bool) -> str:
     """What to do where nothing is lacking but in some categories; before a freeze, that a run may train on fewer."""
     if short:
         named = ", ".join(f"{name} ({count})" for name, count in sorted(short.items(), key=_by_count)[:NAMED])
@@ -112,7 +114,7 @@ def _recommendation(part: Part, per_category: int, short: dict[str, int], *, is_
     return f"Train now: {part.usable:,} examples are enough for the highest level{before}{_unused(part)}.{freeze}"
 
 
-def _unused(part: Part) -> str:
+def _unused(part: GroupStatistics) -> str:
     unused = part.examples - part.usable
     return f"; {unused:,} more are left out, as `reasons` says" if unused else ""
 

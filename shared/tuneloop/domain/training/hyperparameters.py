@@ -17,7 +17,7 @@ def _retired(value: object, info: ValidationInfo) -> object:
     raise PydanticCustomError("no_longer_accepted", "{why}", {"why": RETIRED[str(info.field_name)]})
 
 
-class Hyperparameters(BaseModel):
+class TrainingHyperparameters(BaseModel):
     """How to train, in OpenAI's words and `learning_rate`; what is left out is up to the provider."""
 
     model_config = ConfigDict(extra="forbid")

@@ -13,7 +13,7 @@ from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.pricing import Usd
 
 
-class Method(StrEnum):
+class TrainingMethod(StrEnum):
     """What is trained on: examples of what to answer, or pairs of a better and a worse answer."""
 
     SUPERVISED = "supervised"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from tuneloop.domain.chat.images import ImageRule
 from tuneloop.domain.core.pricing import Price, Usd, auto_epochs
 from tuneloop.domain.training.capabilities import Capabilities, Range
-from tuneloop.domain.training.jobs import Method
+from tuneloop.domain.training.jobs import TrainingMethod
 
 FEWEST = 10
 SUFFIX = 64
@@ -52,7 +52,7 @@ class Offer(Price):
     """
 
     aliases: tuple[str, ...] = ()
-    methods: tuple[Method, ...] = (Method.SUPERVISED,)
+    methods: tuple[TrainingMethod, ...] = (TrainingMethod.SUPERVISED,)
     hyperparameters: dict[str, Range] = Field(default={})
     fewest_examples: int | None = None
     tokens_per_example: int | None = None

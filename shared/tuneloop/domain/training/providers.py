@@ -14,7 +14,7 @@ from tuneloop.domain.core.ids import Name
 LOCAL_STAGE = "local"
 
 
-class Kind(StrEnum):
+class ProviderKind(StrEnum):
     """Which wire a provider speaks."""
 
     OPENAI = "openai_compatible"
@@ -28,7 +28,7 @@ class RegisteredProvider(BaseModel):
     """
 
     name: Name
-    kind: Kind = Kind.OPENAI
+    kind: ProviderKind = ProviderKind.OPENAI
     base_url: str = ""
     key_parameter: str = ""
     webhook_parameter: str | None = None
@@ -37,7 +37,7 @@ class RegisteredProvider(BaseModel):
     seq: int = 0
 
 
-BEDROCK = RegisteredProvider(name="bedrock", kind=Kind.BEDROCK)
+BEDROCK = RegisteredProvider(name="bedrock", kind=ProviderKind.BEDROCK)
 """Amazon Bedrock in the stage's own account and region, where the stage trains there; it needs neither URL nor key."""
 
 

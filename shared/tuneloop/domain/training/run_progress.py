@@ -14,7 +14,7 @@ TOLD = ("status", "provider_status", "step", "total_steps", "train_loss", "valid
 LEAST_PATIENCE = timedelta(hours=2)
 
 
-def listened(before: ControlledRun, after: ControlledRun, now: datetime) -> ControlledRun:
+def with_heartbeat(before: ControlledRun, after: ControlledRun, now: datetime) -> ControlledRun:
     """A run with what was new about it, if anything was; then it is stuck no longer."""
     if all(getattr(before, name) == getattr(after, name) for name in TOLD):
         return after
@@ -30,7 +30,7 @@ def is_silent(run: ControlledRun, now: datetime) -> bool:
     return now - heard_at >= max(LEAST_PATIENCE, twice)
 
 
-def learnt(run: ControlledRun, events: list[RunEvent], epochs: int | None) -> ControlledRun:
+def with_epoch_losses(run: ControlledRun, events: list[RunEvent], epochs: int | None) -> ControlledRun:
     """A run with the validation losses of its epochs, and at its end whether it was trained for too long."""
     chosen = run.hyperparameters.get("n_epochs")
     found = epoch_losses(events, epochs or (chosen if isinstance(chosen, int) else None))

@@ -21,7 +21,7 @@ from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.core.ids import Name, derived_id
 from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.core.pricing import Usd
-from tuneloop.domain.training.jobs import JobOrigin, Method, OtherJob, ProviderJob, RunError, RunEvent
+from tuneloop.domain.training.jobs import JobOrigin, OtherJob, ProviderJob, RunError, RunEvent, TrainingMethod
 from tuneloop.domain.training.overfitting import Overfitting
 
 
@@ -74,7 +74,7 @@ class TrainingRun(BaseModel):
     model: Name
     base_model: str
     asked_base_model: str | None = None
-    method: Method = Method.SUPERVISED
+    method: TrainingMethod = TrainingMethod.SUPERVISED
     hyperparameters: dict[str, Any] = {}
     metadata: dict[str, str] = {}
     dataset: Name
@@ -197,7 +197,7 @@ def run_id(
     base_model: str,
     hyperparameters: dict[str, Any],
     attempt: int,
-    method: Method = Method.SUPERVISED,
+    method: TrainingMethod = TrainingMethod.SUPERVISED,
     particulars: tuple[object, ...] = (),
 ) -> str:
     """The id of an attempt, from everything that defines it."""
@@ -212,11 +212,11 @@ def attempt_id(run: ControlledRun, attempt: int) -> str:
     """
     names = [run.base_model, *filter(None, [run.asked_base_model])]
 
-    def by(base_model: str, method: Method, number: int) -> str:
+    def by(base_model: str, method: TrainingMethod, number: int) -> str:
         of = run.tenant, run.model, run.export, run.provider, base_model
         return run_id(*of, run.hyperparameters, number, method, run.particulars)
 
-    pairs = product(names, [run.method, *Method])
+    pairs = product(names, [run.method, *TrainingMethod])
     made_with = ((base, method) for base, method in pairs if by(base, method, run.attempt) == run.id)
     base, method = next(made_with, (run.base_model, run.method))
     return by(base, method, attempt)

@@ -18,7 +18,7 @@ from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, RunCheckpoint,
 from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion
 from tuneloop.providers.bedrock.base_models import called_as, capabilities_on_bedrock, lines_of, trained_as, translated
 from tuneloop.providers.bedrock.chat import calls_at_once, chunks_of, completion_of, converse_request
-from tuneloop.providers.bedrock.client import CALL_S, Calls, calling, passing_quotas
+from tuneloop.providers.bedrock.client import CALL_S, BedrockClient, calling, passing_quotas
 from tuneloop.providers.bedrock.files import Files
 from tuneloop.providers.bedrock.hosting import Deployments
 from tuneloop.providers.bedrock.jobs import (
@@ -33,7 +33,7 @@ from tuneloop.providers.bedrock.jobs import (
     output_folder,
     tags_of,
 )
-from tuneloop.providers.port import JOB_NOT_FOUND, LISTING_S, Hosting, JobRequest, ListedModel
+from tuneloop.providers.port import JOB_NOT_FOUND, LISTING_S, Hosting, ListedModel, ProviderJobRequest
 
 SUMMARIES = "modelCustomizationJobSummaries"
 DEPLOYED, BASE = "custom-model-deployment", "foundation-model"  # what an ARN says of a model after its account
@@ -41,7 +41,7 @@ ON_DEMAND = "ON_DEMAND"  # what else is listed is called by a profile or by thro
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
-class Place(NamedTuple):
+class StageResources(NamedTuple):
     """What of a stage Bedrock needs to know: its name, its data bucket, and the role that its jobs work under."""
 
     stage: str
@@ -52,10 +52,12 @@ class Place(NamedTuple):
 class Bedrock:
     """Amazon Bedrock in the stage's own account and region."""
 
-    def __init__(self, name: str, place: Place, connect_s3: Callable[[], Any], calls: Calls | None = None) -> None:
+    def __init__(
+        self, name: str, place: StageResources, connect_s3: Callable[[], Any], calls: BedrockClient | None = None
+    ) -> None:
         self.name = name
         self._place = place
-        self._calls = calls or Calls()
+        self._calls = calls or BedrockClient()
         self._files = Files(place.bucket, connect_s3)
         self.hosting: Hosting | None = Deployments(self._calls)
         self._region: str | None = None
@@ -136,7 +138,7 @@ class Bedrock:
         mine = [job for row in rows if (job := job_in(row, self._place.stage)).run == run]
         return sorted(mine, key=lambda job: job.created_at or LATEST)
 
-    def create_job(self, request: JobRequest) -> ProviderJob:
+    def create_job(self, request: ProviderJobRequest) -> ProviderJob:
         """Create a fine-tuning job; sent again it gives the same one."""
         self._check(request.base_model, request)
         if self._place.role_arn is None:
@@ -237,7 +239,7 @@ class Bedrock:
             raise ProviderUnavailable("Its deployment is being made. Try again later.")
         return found is not None and found.status == VersionStatus.READY
 
-    def _check(self, base_model: str, request: JobRequest | None = None) -> None:
+    def _check(self, base_model: str, request: ProviderJobRequest | None = None) -> None:
         """Refuse what can't be trained before anything is put anywhere; who asks has mostly looked before."""
         can = self.capabilities(base_model)
         method = request.method if request else can.methods[0]

@@ -14,7 +14,7 @@ from typing import Any
 from tuneloop.domain.chat.examples import PROMPT_ROLES
 from tuneloop.domain.chat.json_texts import json_in
 from tuneloop.domain.core.errors import ProviderRefused
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion, ChunkChoice
 from tuneloop.openai_wire.usage import CompletionUsage
 from tuneloop.providers.answers import chunk_in, completion_in
@@ -46,7 +46,7 @@ def converse_request(request: Mapping[str, Any]) -> Json:
     """A chat request as Converse takes it; ProviderRefused for what has no counterpart there."""
     for name, value in request.items():
         if value and name not in TRANSLATED | DESCRIBING:
-            raise _refused(f"{name_in(name)} has no counterpart on Bedrock: leave it out.", name_in(name))
+            raise _refused(f"{safe_name(name)} has no counterpart on Bedrock: leave it out.", safe_name(name))
     system, messages = _conversation(request["messages"])
     asked: Json = {"modelId": called_as(request["model"]), "messages": messages}
     optional = {

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable, TuneloopError
-from tuneloop.domain.core.redaction import word_in
+from tuneloop.domain.core.redaction import safe_code
 from tuneloop.observability import count
 from tuneloop.providers.port import KEY_REFUSED, QUOTA_REACHED
 
@@ -39,7 +39,7 @@ FIRST_REFUSED = 400
 FIRST_FAILED = 500
 
 
-class Calls:
+class BedrockClient:
     """The clients of one process, by service and by the seconds that a call may take."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ def is_gone(error: ProviderRefused) -> bool:
 
 def code_in(error: ClientError) -> str:
     """AWS's word for what was wrong, without its ending."""
-    said = word_in(error.response.get("Error", {}).get("Code")) or "Unknown"
+    said = safe_code(error.response.get("Error", {}).get("Code")) or "Unknown"
     said = said[:1].upper() + said[1:]  # the events of a stream begin in lower case
     return said.removesuffix("Exception")
 

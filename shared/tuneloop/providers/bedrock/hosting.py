@@ -6,7 +6,7 @@ A deployment is found by its name as well as by its ARN, so asking twice under o
 from typing import Any
 
 from tuneloop.domain.serving.models import VersionStatus
-from tuneloop.providers.bedrock.client import Calls, calling, gone_is_fine
+from tuneloop.providers.bedrock.client import BedrockClient, calling, gone_is_fine
 from tuneloop.providers.port import Hosted
 
 ASKING_S = 8.0  # several of these calls follow one another while somebody waits
@@ -23,7 +23,7 @@ STATUSES = {
 class Deployments:
     """The custom model deployments of an account."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: BedrockClient) -> None:
         self._calls = calls
 
     def deploy(self, name: str, model: str) -> Hosted:

@@ -18,7 +18,7 @@ from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.core.json_values import read_leniently
 from tuneloop.domain.training.capabilities import Capabilities
 from tuneloop.domain.training.file_imports import FileImport, ImportState
-from tuneloop.domain.training.jobs import JobOrigin, Method, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
+from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent, TrainingFile, TrainingMethod
 from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.observability import log_failure
 from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion
@@ -30,7 +30,7 @@ from tuneloop.providers.openai.client import (
     NONSENSE,
     PAGE,
     SUBMIT_S,
-    Calls,
+    OpenAIClient,
     id_in,
     rows_of,
     sensible,
@@ -47,12 +47,12 @@ from tuneloop.providers.openai.responses import (
     object_in,
 )
 from tuneloop.providers.openai.submission import send
-from tuneloop.providers.port import JOB_NOT_FOUND, LISTING_S, Hosting, JobRequest, ListedModel
+from tuneloop.providers.port import JOB_NOT_FOUND, LISTING_S, Hosting, ListedModel, ProviderJobRequest
 
 JOBS = "/fine_tuning/jobs"
 ALL_PAGES = 1000  # where a file that isn't found would be thought to be gone
 MOST_EVENTS = 10_000
-METHODS = {Method.SUPERVISED: "supervised", Method.PREFERENCE: "dpo"}
+METHODS = {TrainingMethod.SUPERVISED: "supervised", TrainingMethod.PREFERENCE: "dpo"}
 LATEST = datetime.max.replace(tzinfo=UTC)
 FORBIDDEN, NOT_IMPLEMENTED = 403, 501  # a key may be allowed to chat and not to look
 # The hosts of Azure's resources, in its public and its national clouds (Azure's documentation, read 2026-11).
@@ -71,7 +71,7 @@ class OpenAICompatible:
         self.name = registered.name
         self._stage = stage
         self._registered = registered
-        self._calls = Calls(registered.base_url, read_key)
+        self._calls = OpenAIClient(registered.base_url, read_key)
 
     def capabilities(self, base_model: str) -> Capabilities:
         """What the catalog says of the base model."""
@@ -142,7 +142,7 @@ class OpenAICompatible:
             mine = [job for job in self._jobs() if job.training_file == training_file]
         return sorted(mine, key=lambda job: job.created_at or LATEST)
 
-    def create_job(self, request: JobRequest) -> ProviderJob:
+    def create_job(self, request: ProviderJobRequest) -> ProviderJob:
         """Create a fine-tuning job, once; the refusal as a file is still being imported has the code FILE_NOT_READY."""
         method = METHODS[request.method]
         body: dict[str, Any] = {

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tuneloop.domain.core.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, TuneloopError
 from tuneloop.domain.core.json_values import HALF_REPLACED
-from tuneloop.domain.core.redaction import word_in
+from tuneloop.domain.core.redaction import safe_code
 from tuneloop.observability import count
 from tuneloop.providers.openai.responses import object_in
 from tuneloop.providers.port import FILE_NOT_READY, KEY_MISSING, KEY_REFUSED
@@ -52,7 +52,7 @@ NOT_READY_CODE = re.compile("file.*not(?:ready|processed|imported)|notready")
 SHORTEST_SECRET = 16  # what is shorter is a word such as `EMPTY`, which self-hosted servers take for a key
 
 
-class Calls:
+class OpenAIClient:
     """A server on OpenAI's wire at `base_url`.
 
     The first call that needs the key reads it; one that isn't taken is read anew, at most every 30 s.
@@ -247,7 +247,7 @@ def is_about_a_file_that_is_not_ready(error: "APIStatusError") -> bool:
 
 def _not_ready(error: "APIStatusError") -> ProviderRefused:
     message = f"The provider refused the call: {error.status_code} {FILE_NOT_READY}."
-    return ProviderRefused(message, param=word_in(error.param), code=FILE_NOT_READY)
+    return ProviderRefused(message, param=safe_code(error.param), code=FILE_NOT_READY)
 
 
 def _retry_after(error: "APIStatusError") -> float | None:
@@ -258,7 +258,7 @@ def _retry_after(error: "APIStatusError") -> float | None:
 
 def _word_in(said: object, key: str) -> str | None:
     """What a provider said if it is one plain word, and not our key."""
-    word = word_in(said)
+    word = safe_code(said)
     return None if word and len(key) >= SHORTEST_SECRET and key in word else word
 
 

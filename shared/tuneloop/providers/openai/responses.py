@@ -21,10 +21,10 @@ from pydantic import (
 from pydantic_core import from_json
 
 from tuneloop.domain.core.json_values import HALF_REPLACED, read_leniently
-from tuneloop.domain.core.redaction import word_in
+from tuneloop.domain.core.redaction import safe_code
 from tuneloop.domain.training.file_imports import FileImport, state_of
 from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunError, RunEvent
-from tuneloop.openai_wire.shape import LARGEST_COUNT, Forgiven
+from tuneloop.openai_wire.shape import LARGEST_COUNT, LenientField
 from tuneloop.providers.port import ListedModel
 
 PREFIX = "tuneloop_"
@@ -48,10 +48,10 @@ def _named(identity: str) -> str:
 
 
 Required = Annotated[str, BeforeValidator(_cut), StringConstraints(min_length=1)]
-Text = Annotated[Required | None, Forgiven]
-Count = Annotated[Annotated[int, Field(ge=0, le=LARGEST_COUNT)] | None, Forgiven]
-Figure = Annotated[Annotated[FiniteFloat, Field(ge=-LARGEST_FIGURE, le=LARGEST_FIGURE)] | None, Forgiven]
-Moment = Annotated[AwareDatetime | None, BeforeValidator(lambda seconds: seconds or None), Forgiven]
+Text = Annotated[Required | None, LenientField]
+Count = Annotated[Annotated[int, Field(ge=0, le=LARGEST_COUNT)] | None, LenientField]
+Figure = Annotated[Annotated[FiniteFloat, Field(ge=-LARGEST_FIGURE, le=LARGEST_FIGURE)] | None, LenientField]
+Moment = Annotated[AwareDatetime | None, BeforeValidator(lambda seconds: seconds or None), LenientField]
 
 
 class _Job(BaseModel):
@@ -115,7 +115,7 @@ def file_import_in(fields: Mapping[str, Any]) -> FileImport:
     """How far the import of a file is."""
     status, error = fields.get("status"), fields.get("error")
     code = error.get("code") if isinstance(error, dict) else fields.get("status_details")
-    return FileImport(state_of(status), word_in(status), word_in(code))
+    return FileImport(state_of(status), safe_code(status), safe_code(code))
 
 
 def metadata_of(origin: JobOrigin) -> dict[str, str]:
@@ -156,7 +156,7 @@ def event_in(fields: Mapping[str, Any]) -> RunEvent:
     return RunEvent(
         id=event.id or "",
         at=event.created_at,
-        level=word_in(event.level) or "info",
+        level=safe_code(event.level) or "info",
         message=event.message or "",
         step=metrics.step,
         total_steps=metrics.total_steps,
@@ -186,7 +186,7 @@ def checkpoint_in(fields: Mapping[str, Any]) -> RunCheckpoint | None:
 
 def _error_in(value: object, status: str) -> RunError | None:
     said = value if isinstance(value, dict) else {"message": value}
-    code, about = word_in(said.get("code")), word_in(said.get("param"))
+    code, about = safe_code(said.get("code")), safe_code(said.get("param"))
     if not said.get("code") and not said.get("message"):
         return RunError(code=NO_CODE, message=NO_REASON) if status == "failed" else None
     what = " ".join([code or NO_CODE, *([f"({about})"] if about else [])])

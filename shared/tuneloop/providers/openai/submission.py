@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 from tuneloop.domain.core.errors import ProviderRefused
 from tuneloop.domain.training.capabilities import Capabilities
-from tuneloop.providers.openai.client import SUBMIT_S, Calls, id_in, sensible
+from tuneloop.providers.openai.client import SUBMIT_S, OpenAIClient, id_in, sensible
 from tuneloop.providers.openai.responses import object_in
 
 JSONL = "application/jsonl"
 TOO_LARGE = "file_too_large"
 
 
-def send(calls: Calls, name: str, content: IO[bytes], able: Capabilities) -> str:
+def send(calls: OpenAIClient, name: str, content: IO[bytes], able: Capabilities) -> str:
     """Upload a file for fine-tuning; gives the provider's id of it. ProviderRefused where it takes none so large."""
     size = _size_of(content)
     most = able.largest_file_bytes or (None if able.part_bytes else able.whole_file_bytes)
@@ -29,7 +29,7 @@ def send(calls: Calls, name: str, content: IO[bytes], able: Capabilities) -> str
     return _in_parts(calls, name, content, size, able.part_bytes)
 
 
-def _in_parts(calls: Calls, name: str, content: IO[bytes], size: int, part_bytes: int) -> str:
+def _in_parts(calls: OpenAIClient, name: str, content: IO[bytes], size: int, part_bytes: int) -> str:
     wanted = {"filename": name, "purpose": "fine-tune", "bytes": size, "mime_type": JSONL}
     upload = f"/uploads/{quote(_id_of(calls.post('/uploads', wanted, SUBMIT_S)), safe='')}"
     parts = []

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.core.limits import LINE_BYTES, LINK_VALID, OBJECT_BYTES, UPLOAD_VALID
-from tuneloop.store.objects.multipart_upload import Upload
+from tuneloop.store.objects.multipart_upload import MultipartUpload
 from tuneloop.validation.decompress import chunks, split_lines, unpacked
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Written(NamedTuple):
     sha256: str
 
 
-class Found(NamedTuple):
+class ListedVersion(NamedTuple):
     """One version of an object, as a listing tells it."""
 
     key: str
@@ -41,7 +41,7 @@ class Found(NamedTuple):
     modified_at: datetime
 
 
-class Kept(NamedTuple):
+class ObjectVersion(NamedTuple):
     """A version of an object, or a mark that it was deleted, and whether it is what a reader finds."""
 
     key: str
@@ -123,7 +123,7 @@ class Objects:
         with closing(found["Body"]) as raw:
             yield from split_lines(unpacked(raw, key, found["ContentLength"]), LINE_BYTES)
 
-    def versions(self, prefix: str) -> Iterator[Found]:
+    def versions(self, prefix: str) -> Iterator[ListedVersion]:
         """Every version of every object below a prefix, by key; none of an object that was deleted."""
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
         deleted: set[str] = set()  # an object's newest version or mark comes first, though older ones may be pages away
@@ -132,15 +132,15 @@ class Objects:
             for each in page.get("Versions", []):
                 if each["Key"] not in deleted:
                     etag = each["ETag"].strip('"')
-                    yield Found(each["Key"], each["VersionId"], etag, each["Size"], each["LastModified"])
+                    yield ListedVersion(each["Key"], each["VersionId"], etag, each["Size"], each["LastModified"])
 
-    def everything(self, prefix: str) -> Iterator[Kept]:
+    def everything(self, prefix: str) -> Iterator[ObjectVersion]:
         """Every version of every object below a prefix, and every mark of a deletion, whatever lies on top of it."""
         for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
             for each in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
-                yield Kept(each["Key"], each["VersionId"], each["IsLatest"], each["LastModified"])
+                yield ObjectVersion(each["Key"], each["VersionId"], each["IsLatest"], each["LastModified"])
 
-    def remove(self, versions: Iterable[Kept]) -> int:
+    def remove(self, versions: Iterable[ObjectVersion]) -> int:
         """Delete these versions for good; tells how many.
 
         One by one: a call for many asks for the right to delete objects too, not only versions that it names.
@@ -155,9 +155,9 @@ class Objects:
         """Write an object whole."""
         self._client.put_object(Bucket=self.bucket, Key=key, Body=content)
 
-    def upload(self, key: str) -> Upload:
+    def upload(self, key: str) -> MultipartUpload:
         """Begin to write an object that may be too big to be held."""
-        return Upload(self._client, self.bucket, key)
+        return MultipartUpload(self._client, self.bucket, key)
 
     def put_segment(self, prefix: str, packing: "Packing") -> tuple[str, Written]:
         """Write what was packed as `{prefix}{sha256}.jsonl.zst`, named by the lines' own hash; gives the key."""

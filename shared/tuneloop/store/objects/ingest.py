@@ -14,7 +14,7 @@ from tuneloop.domain.datasets.records import Record
 from tuneloop.observability import count, log_failure
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.segments import Writing
-from tuneloop.store.objects.stored_lines import Line, kept_lines, line_of
+from tuneloop.store.objects.stored_lines import EncodedLine, kept_lines, line_of
 from tuneloop.validation.line_parser import isolated
 
 Clock = Callable[[], datetime]
@@ -47,7 +47,7 @@ class DropReader:
         """Whether what was read may be added: all of it was readable, and good but for what may be skipped."""
         return self._is_whole and (self._skips or not self.problem_count)
 
-    def lines_of(self, lines: Lines, records: Records, read: Read) -> Iterator[Line]:
+    def lines_of(self, lines: Lines, records: Records, read: Read) -> Iterator[EncodedLine]:
         """The examples in a file's lines as they are stored; their end may lie before the file's.
 
         None is a line that is too long. One whose processing fails is a problem like any other, never of the others.
@@ -56,7 +56,7 @@ class DropReader:
             for record in records(self._timed(lines)):
                 self.lines += 1
                 found = isolated(record.line, self._stored, record, read, log=self._log)
-                if isinstance(found, Line):
+                if isinstance(found, EncodedLine):
                     self.examples += 1
                     self.pairs += found.is_pair
                     yield found
@@ -87,7 +87,7 @@ class DropReader:
             }
         )
 
-    def _stored(self, record: Record, read: Read) -> Line | list[Problem]:
+    def _stored(self, record: Record, read: Read) -> EncodedLine | list[Problem]:
         found = read(record)
         return line_of(found) if isinstance(found, Example) else found
 
@@ -126,7 +126,7 @@ class SegmentBuilder:
         """Whether so many bytes fit in; into an empty one everything does."""
         return not self.lines or self.bytes + size < SEGMENT_BYTES
 
-    def add(self, line: Line) -> None:
+    def add(self, line: EncodedLine) -> None:
         """Add an example by its line."""
         if self._erased and not kept_lines([line.text], self._erased):
             return

@@ -28,7 +28,7 @@ UP_TO_ID = slice(ID.stop)  # lines that sort before this part of a line are thos
 
 
 @contextmanager
-def merged(sources: Sequence[Source], choose: Callable[[Lines], Lines] | None = None) -> Iterator[Iterator[Lines]]:
+def k_way_merge(sources: Sequence[Source], choose: Callable[[Lines], Lines] | None = None) -> Iterator[Iterator[Lines]]:
     """The line that counts of every example of sorted sources, or those that `choose` keeps; 32 are open at a time."""
     with ExitStack() as files:
         while len(sources) > WIDTH:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 PART_BYTES = 16 << 20  # S3 takes at least 5 MiB and at most 10,000 parts (read 2026-11): up to 156 GiB
 
 
-class Upload:
+class MultipartUpload:
     """One object on its way."""
 
     def __init__(self, client: "S3Client", bucket: str, key: str) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tuneloop.domain.datasets.example_filter import Wanted
+from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision
 from tuneloop.store.objects.merge import Lines, created_in
 from tuneloop.store.objects.stored_lines import CONTENT, ID, Stored, read_line
@@ -48,7 +48,7 @@ class Hit(NamedTuple):
 class Search:
     """What is wanted, against what was decided."""
 
-    def __init__(self, wanted: Wanted, decisions: Decisions) -> None:
+    def __init__(self, wanted: ExampleFilter, decisions: Decisions) -> None:
         self._wanted, self._decisions = wanted, decisions
         self._needles = [needle.encode() for needle in wanted.needles()]
         self._has_range = (wanted.min_quality, wanted.max_quality) != (None, None)

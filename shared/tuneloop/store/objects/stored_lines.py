@@ -14,9 +14,9 @@ from tuneloop.domain.chat.examples import OTHER_ANSWER, Example, canonical
 from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.domain.datasets.reviews import Decision
 from tuneloop.domain.exports.conversions import pair_of
-from tuneloop.domain.exports.example_hashes import facts_of
+from tuneloop.domain.exports.example_hashes import example_hashes
 from tuneloop.domain.exports.policy_filter import Candidate
-from tuneloop.validation.minhash import likeness_of
+from tuneloop.validation.minhash import minhash_signature
 from tuneloop.validation.tokens import count_content
 
 ID = slice(7, 71)  # of a line: {"id":"<64 hex digits>"
@@ -61,7 +61,7 @@ _decode = msgspec.json.Decoder(Stored).decode
 _decode_heads = msgspec.json.Decoder(Head).decode_lines
 
 
-class Line(NamedTuple):
+class EncodedLine(NamedTuple):
     """An example's line, without its end, and its tokens.
 
     `former_id` is its id of before 2026-12 where that was another one; `is_pair`: it is a preference pair.
@@ -73,9 +73,9 @@ class Line(NamedTuple):
     is_pair: bool = False
 
 
-def line_of(example: Example) -> Line:
+def line_of(example: Example) -> EncodedLine:
     """An example as it is stored."""
-    facts, tokens = facts_of(example), count_content(example.content)
+    facts, tokens = example_hashes(example), count_content(example.content)
     stored = Stored(
         id=example.id,
         tokens=tokens,
@@ -84,7 +84,7 @@ def line_of(example: Example) -> Line:
         answer=facts.answer,
         normal=facts.normal,
         characters=facts.characters,
-        near=likeness_of(facts.prompt),
+        near=minhash_signature(facts.prompt),
         preference=OTHER_ANSWER in example.content,
         split=example.split,
         subject=example.subject,
@@ -95,7 +95,7 @@ def line_of(example: Example) -> Line:
         created_at=utc_text(example.created_at),
         content=msgspec.Raw(canonical(example.content).encode()),
     )
-    return Line(_encode(stored), tokens, example.former_id, stored.preference)
+    return EncodedLine(_encode(stored), tokens, example.former_id, stored.preference)
 
 
 def read_line(line: bytes) -> Stored:

@@ -17,10 +17,10 @@ import msgspec
 
 from tuneloop.domain.datasets.datasets import Segment
 from tuneloop.domain.datasets.erasures import Erased
-from tuneloop.domain.datasets.example_filter import Wanted
+from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Review, decision_of
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.merge import Lines, Source, merged
+from tuneloop.store.objects.merge import Lines, Source, k_way_merge
 from tuneloop.store.objects.search import Hit, Search
 from tuneloop.store.objects.segments import blocks_of, lines_of, pieces_of
 from tuneloop.store.objects.stored_lines import ID, Stored, kept_lines, read_line
@@ -77,7 +77,7 @@ class Contents:
         read = lines_of if are_proved else blocks_of
         sources = [partial(read, segment, self._objects) for segment in segments]
         try:
-            with merged([without(erased, source) for source in sources]) as lines:
+            with k_way_merge([without(erased, source) for source in sources]) as lines:
                 yield _joined(lines, self._reviews.all(tenant, dataset, revision, erased))
         except (msgspec.DecodeError, ValueError):  # a line makes no sense: say which segment it comes from
             for source in sources:
@@ -87,7 +87,7 @@ class Contents:
 
     @contextmanager
     def found(
-        self, tenant: str, dataset: str, revision: int, wanted: Wanted, check: Callable[[], None] = lambda: None
+        self, tenant: str, dataset: str, revision: int, wanted: ExampleFilter, check: Callable[[], None] = lambda: None
     ) -> Iterator[Iterator[Hit]]:
         """The examples that are wanted, by id; `check` is called between blocks, and may raise.
 
@@ -98,7 +98,7 @@ class Contents:
         search = Search(wanted, decisions)
         segments = self._datasets.segments(tenant, dataset, revision)
         sources = [partial(self._sought, segment, erased, search) for segment in segments]
-        with merged(sources) as blocks:
+        with k_way_merge(sources) as blocks:
             yield search.hits(blocks, check)
 
     def _sought(self, segment: Segment, erased: Erased, search: Search) -> Iterator[Lines]:
@@ -111,7 +111,7 @@ class Contents:
     def originals(self, tenant: str, dataset: str, revision: int, ids: Collection[str]) -> dict[str, Stored]:
         """Those of some examples that the dataset held at a revision, as they were collected."""
         wanted = {each.encode() for each in ids}
-        with merged(self._quick(tenant, dataset, revision, self.erased(tenant, dataset))) as blocks:
+        with k_way_merge(self._quick(tenant, dataset, revision, self.erased(tenant, dataset))) as blocks:
             found = [read_line(line) for block in blocks for line in block if line[ID] in wanted]
         return {stored.id: stored for stored in found}
 

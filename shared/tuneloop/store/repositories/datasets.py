@@ -16,7 +16,7 @@ from tuneloop.domain.events import AnyEvent
 from tuneloop.domain.serving.models import NewModel
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Listing, Table, cursor_behind, position_of
-from tuneloop.store.writes import Announce, Place, Save, Write
+from tuneloop.store.writes import ConditionalPut, EmitEvent, Put, Write
 
 TRIES = 20
 # Among the notes of a tenant it says that no dataset is without one; no name holds a `#`.
@@ -79,7 +79,7 @@ class Datasets:
 
     def create(self, dataset: Dataset, model: NewModel | None) -> None:
         """Store a new dataset, with the model of its name unless there is one already."""
-        writes: list[Write] = [Save(keys.dataset(dataset.tenant, dataset.id), dataset)]
+        writes: list[Write] = [ConditionalPut(keys.dataset(dataset.tenant, dataset.id), dataset)]
         if is_like_file_id(dataset.id):
             writes.append(_note(dataset.tenant, dataset.id))
         if model:
@@ -88,9 +88,9 @@ class Datasets:
 
     def save(self, dataset: Dataset, *, event: AnyEvent | None = None, now: datetime | None = None) -> None:
         """Store changed settings or progress, with the event that announces it."""
-        writes: list[Write] = [Save(keys.dataset(dataset.tenant, dataset.id), dataset)]
+        writes: list[Write] = [ConditionalPut(keys.dataset(dataset.tenant, dataset.id), dataset)]
         if event and now:
-            writes.append(Announce(event, dataset.seq + 1, now))
+            writes.append(EmitEvent(event, dataset.seq + 1, now))
         self._table.commit(*writes)
 
     def add_segment(self, tenant: str, dataset: str, segment: Segment) -> bool:
@@ -106,7 +106,7 @@ class Datasets:
             grown = seen.grown(segment.examples, segment.created_at, segment.pairs)
             numbered = segment.model_copy(update={"revision": grown.revision})
             try:
-                self._table.commit(Save(key, numbered), Save(keys.dataset(tenant, dataset), grown))
+                self._table.commit(ConditionalPut(key, numbered), ConditionalPut(keys.dataset(tenant, dataset), grown))
             except Stale:  # another segment came in between: number this one after it
                 continue
             return True
@@ -120,7 +120,7 @@ class Datasets:
         if segment and key and not self._knows(*place, segment):
             grown = self._without(*place, segment).grown(segment.examples, segment.created_at, segment.pairs)
             numbered = segment.model_copy(update={"revision": grown.revision})
-            writes += [Save(key, numbered), Save(keys.dataset(*place), grown)]
+            writes += [ConditionalPut(key, numbered), ConditionalPut(keys.dataset(*place), grown)]
         self._table.commit(*writes)
 
     def _knows(self, tenant: str, dataset: str, segment: Segment) -> bool:
@@ -163,12 +163,12 @@ class Datasets:
         self._table.commit(self._drop_write(drop))
         return drop.model_copy(update={"seq": drop.seq + 1})
 
-    def _drop_write(self, drop: Drop) -> Save:
+    def _drop_write(self, drop: Drop) -> ConditionalPut:
         key = keys.drop(drop.tenant, drop.dataset, drop.id)
         index = keys.listed(key.pk, drop.created_at, drop.id)
         if drop.status == DropStatus.READING:
             index |= keys.swept(keys.READING, drop.created_at)
-        return Save(key, drop, index)
+        return ConditionalPut(key, drop, index)
 
     def start_drop(self, drop: Drop) -> Drop:
         """Store a new drop; gives the row that is there when somebody else stored it first."""
@@ -181,7 +181,7 @@ class Datasets:
         """Note a file that is nobody's drop; False where that was noted before."""
         until = refused.created_at + REFUSALS_KEPT
         try:
-            self._table.commit(Save(keys.refused_drop(refused.id), refused, kept_until=until))
+            self._table.commit(ConditionalPut(keys.refused_drop(refused.id), refused, kept_until=until))
         except Stale:
             return False
         return True
@@ -204,15 +204,15 @@ class Datasets:
         return self._table.newest(keys.drop(tenant, dataset, "").pk, Drop, limit, cursor)
 
 
-def _note(tenant: str, name: str) -> Place:
-    return Place(keys.like_file(tenant, name), LikeFile(id=name))
+def _note(tenant: str, name: str) -> Put:
+    return Put(keys.like_file(tenant, name), LikeFile(id=name))
 
 
 def model_writes(new: NewModel) -> list[Write]:
     """The writes that register a model: itself, its version 0, and its deployment."""
     model, base, deployment = new
     return [
-        Save(keys.model(model.tenant, model.id), model),
-        Save(keys.version(model.tenant, model.id, base.number), base),
-        Save(keys.deployment(model.tenant, model.id), deployment),
+        ConditionalPut(keys.model(model.tenant, model.id), model),
+        ConditionalPut(keys.version(model.tenant, model.id, base.number), base),
+        ConditionalPut(keys.deployment(model.tenant, model.id), deployment),
     ]

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from tuneloop.domain.core.errors import NotFound, Stale
-from tuneloop.domain.datasets.erasures import Erased, Erasure, Mark
+from tuneloop.domain.datasets.erasures import Erased, Erasure, ErasureMark
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Listing, Table
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 TRIES = 20
 LAST = "~"  # sorts after every number
@@ -35,9 +35,9 @@ class Erasures:
                 return found
             numbered = erasure.model_copy(update={"number": self._latest(erasure.tenant) + 1})
             fields = numbered.model_dump(include={"number", "dataset", "example", "subject"})
-            mark = Mark(erasure=erasure.id, **fields)
+            mark = ErasureMark(erasure=erasure.id, **fields)
             try:
-                self._table.commit(self._save(numbered), Save(keys.erased(erasure.tenant, mark.number), mark))
+                self._table.commit(self._save(numbered), ConditionalPut(keys.erased(erasure.tenant, mark.number), mark))
             except Stale:  # another one took the number, or this one was asked for twice
                 continue
             return numbered.model_copy(update={"seq": 1})
@@ -52,7 +52,7 @@ class Erasures:
         """The marks of higher numbers, up to one if it is given, that concern a dataset."""
         first = keys.erased(tenant, number + 1)
         last = LAST if until is None else keys.erased(tenant, until).sk
-        marks = list(self._table.between(first.pk, first.sk, last, Mark)) if last >= first.sk else []
+        marks = list(self._table.between(first.pk, first.sk, last, ErasureMark)) if last >= first.sk else []
         latest = max((mark.number for mark in marks), default=number)
         return Erased(tenant, [mark for mark in marks if mark.dataset in (None, dataset)], latest)
 
@@ -65,12 +65,12 @@ class Erasures:
         return self._table.all(keys.OPEN_ERASURES, Erasure, index=keys.SWEEP)
 
     def _latest(self, tenant: str) -> int:
-        marks = self._table.page(keys.erased(tenant, 0).pk, Mark, limit=1, newest_first=True).data
+        marks = self._table.page(keys.erased(tenant, 0).pk, ErasureMark, limit=1, newest_first=True).data
         return marks[0].number if marks else 0
 
-    def _save(self, erasure: Erasure) -> Save:
+    def _save(self, erasure: Erasure) -> ConditionalPut:
         key = keys.erasure(erasure.tenant, erasure.id)
         index = keys.listed(key.pk, erasure.requested_at, erasure.id)
-        return Save(
+        return ConditionalPut(
             key, erasure, index | (keys.swept(keys.OPEN_ERASURES, erasure.requested_at) if erasure.is_open else {})
         )

@@ -13,7 +13,7 @@ from tuneloop.domain.evaluation.evaluations import Evaluation
 from tuneloop.domain.events import AnyEvent
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Listing, Table
-from tuneloop.store.writes import Announce, Mark, Save, Write
+from tuneloop.store.writes import ConditionalPut, EmitEvent, PutOnce, Write
 
 LOOKS_COUNT = timedelta(days=365)
 # Evaluations of one dataset that begin in the same moment follow each other; more than twenty never do.
@@ -55,7 +55,7 @@ class Evaluations:
             key = keys.look(evaluation.tenant, evaluation.dataset, last + 1)
             numbered = evaluation.model_copy(update={"look": _counting(looks, now) + 1})
             try:
-                return self.save(numbered, now=now, mark=Mark(key, now, LOOKS_COUNT))
+                return self.save(numbered, now=now, mark=PutOnce(key, now, LOOKS_COUNT))
             except Stale:
                 if self.get(evaluation.tenant, evaluation.id).seq != evaluation.seq:
                     raise
@@ -69,16 +69,16 @@ class Evaluations:
         return list(self._table.all(keys.look(evaluation.tenant, evaluation.dataset, 0).pk, _Look))
 
     def save(
-        self, evaluation: Evaluation, *, event: AnyEvent | None = None, now: datetime, mark: Mark | None = None
+        self, evaluation: Evaluation, *, event: AnyEvent | None = None, now: datetime, mark: PutOnce | None = None
     ) -> Evaluation:
         """Store an evaluation with the event that announces it; gives it back as stored."""
         key = keys.evaluation(evaluation.tenant, evaluation.id)
         index = keys.listed(key.pk, evaluation.created_at, evaluation.id)
         if evaluation.is_open:
             index |= keys.swept(keys.OPEN_EVALUATIONS, evaluation.created_at)
-        writes: list[Write] = [Save(key, evaluation, index)]
+        writes: list[Write] = [ConditionalPut(key, evaluation, index)]
         if event:
-            writes.append(Announce(event, evaluation.seq + 1, now))
+            writes.append(EmitEvent(event, evaluation.seq + 1, now))
         if mark:
             writes.append(mark)
         self._table.commit(*writes)

@@ -4,10 +4,10 @@ from tuneloop.domain.core.errors import NotFound, Stale
 from tuneloop.domain.datasets.uploaded_files import UploadedFile
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Listing, Table, cursor_behind
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 
-class Files:
+class UploadedFiles:
     """The files of every tenant."""
 
     def __init__(self, table: Table) -> None:
@@ -27,7 +27,7 @@ class Files:
         """Store a file; gives the one that is there when somebody else stored it first."""
         key = keys.file(file.tenant, file.id)
         try:
-            self._table.commit(Save(key, file, _place(file)))
+            self._table.commit(ConditionalPut(key, file, _place(file)))
         except Stale:
             return self.get(file.tenant, file.id)
         return file

@@ -14,7 +14,7 @@ from tuneloop.domain.chat.examples import Example, Split
 from tuneloop.domain.core.errors import Conflict, Corrupt, NotFound
 from tuneloop.domain.exports.columns import SPLIT_OF, Columns, Outcome, name_number
 from tuneloop.domain.exports.conversions import stored_form
-from tuneloop.domain.exports.example_hashes import facts_of
+from tuneloop.domain.exports.example_hashes import example_hashes
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.exports.selection import forget_forms
 from tuneloop.store.objects.bucket import Objects
@@ -22,7 +22,7 @@ from tuneloop.store.objects.export_members import ID_BYTES, Membership
 from tuneloop.store.objects.fingerprints import fingerprints_key, write_fingerprints
 from tuneloop.store.objects.stored_lines import Head, heads_of
 from tuneloop.store.repositories.contents import Contents
-from tuneloop.validation.minhash import BAND_DIGITS, BANDS, likeness_of
+from tuneloop.validation.minhash import BAND_DIGITS, BANDS, minhash_signature
 
 # What the selection had not left out when it told forms from near duplicates.
 LEFT_AT_FORMS = {*SPLIT_OF, Outcome.NEAR_DUPLICATE, Outcome.OVER_CAP, Outcome.KEPT_OUT}
@@ -88,8 +88,8 @@ class _Rows:
                 continue
             for number, line in zip(numbers, objects.lines(self._export.files[split].key), strict=True):
                 if not self._known[number]:
-                    facts = facts_of(Example(id="", content=stored_form(orjson.loads(line))))
-                    self._note(number, facts.unit, facts.normal, likeness_of(facts.prompt))
+                    facts = example_hashes(Example(id="", content=stored_form(orjson.loads(line))))
+                    self._note(number, facts.unit, facts.normal, minhash_signature(facts.prompt))
 
     def _note(self, number: int, prompt: str, exact: str, likeness: str) -> None:
         self._known[number] = 1

@@ -11,7 +11,7 @@ from tuneloop.domain.datasets.datasets import Segment
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
 from tuneloop.store.repositories.datasets import Datasets
-from tuneloop.store.writes import Place, Remove, Save, Write
+from tuneloop.store.writes import ConditionalDelete, ConditionalPut, Put, Write
 
 TRIES = 20
 
@@ -42,9 +42,9 @@ class Generations:
             if dataset.generation != generation.number - 1 or dataset.erasures > without:
                 return False
             update = {"generation": generation.number, "merged": merged}
-            save = Save(keys.dataset(tenant, name), dataset.model_copy(update=update))
+            save = ConditionalPut(keys.dataset(tenant, name), dataset.model_copy(update=update))
             try:
-                self._table.commit(Save(keys.generation(tenant, name, generation.number), generation), save)
+                self._table.commit(ConditionalPut(keys.generation(tenant, name, generation.number), generation), save)
             except Stale:  # the dataset grew meanwhile: what came is not in the generation, and read beside it
                 continue
             return True
@@ -60,7 +60,7 @@ class Generations:
                 pairs = [(segment, new.get(segment.key, segment)) for segment in generation.segments]
                 kept = [_in_place(old, found) for old, found in pairs if found]
                 changed = generation.model_copy(update={"segments": kept})
-                self._table.commit(Save(keys.generation(tenant, dataset, generation.number), changed))
+                self._table.commit(ConditionalPut(keys.generation(tenant, dataset, generation.number), changed))
 
     def is_retired(self, tenant: str, dataset: str, generation: Generation) -> bool:
         """Whether nothing is left of what a generation was made of; something is where whoever retired it died."""
@@ -71,25 +71,25 @@ class Generations:
     def retire(self, tenant: str, dataset: str, generation: Generation) -> None:
         """Forget what a generation was made of: from now on it stands alone."""
         place = keys.generation(tenant, dataset, generation.number)
-        self._table.commit(Save(place, generation.model_copy(update={"alone": True})))
+        self._table.commit(ConditionalPut(place, generation.model_copy(update={"alone": True})))
         for older in self.all(tenant, dataset):
             if older.number < generation.number:
-                self._table.commit(Remove(keys.generation(tenant, dataset, older.number)))
+                self._table.commit(ConditionalDelete(keys.generation(tenant, dataset, older.number)))
         for row in self._merged_rows(tenant, dataset, generation):
-            mark = Place(keys.merged_segment(tenant, dataset, row.sha256), row)
-            self._table.commit(Remove(keys.segment(tenant, dataset, row.sha256)), mark)
+            mark = Put(keys.merged_segment(tenant, dataset, row.sha256), row)
+            self._table.commit(ConditionalDelete(keys.segment(tenant, dataset, row.sha256)), mark)
 
     def _merged_rows(self, tenant: str, dataset: str, generation: Generation) -> list[Segment]:
         rows = self._datasets.segment_rows(tenant, dataset)
         return [row for row in rows if row.revision <= generation.revision]
 
     def _replace_row(self, tenant: str, dataset: str, row: Segment, new: Segment | None) -> None:
-        writes: list[Write] = [Remove(keys.segment(tenant, dataset, row.sha256))]
+        writes: list[Write] = [ConditionalDelete(keys.segment(tenant, dataset, row.sha256))]
         if new:
             key = keys.segment(tenant, dataset, new.sha256)
             there = self._table.get(key, Segment)
             earliest = row if there is None or row.revision < there.revision else there
-            writes.append(Place(key, _in_place(earliest, new)))
+            writes.append(Put(key, _in_place(earliest, new)))
         self._table.commit(*writes)
 
 

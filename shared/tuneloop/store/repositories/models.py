@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from tuneloop.domain.core.errors import NotFound
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 from tuneloop.domain.events import (
     AnyEvent,
     DeploymentChanged,
@@ -16,7 +16,7 @@ from tuneloop.domain.serving.models import Deployment, HistoryEntry, Model, NewM
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Listing, Table, each_page
 from tuneloop.store.repositories.datasets import model_writes
-from tuneloop.store.writes import Announce, Mark, Save, Write
+from tuneloop.store.writes import ConditionalPut, EmitEvent, PutOnce, Write
 
 MARKS_KEPT = timedelta(days=90)
 LAST_VERSION = 999_999
@@ -79,7 +79,7 @@ class Models:
 
         Stale where what serves has changed since it was looked at; and so fails whoever is about to activate it.
         """
-        writes: list[Write] = [_saved(version), Save(keys.deployment(seen.tenant, seen.model), seen)]
+        writes: list[Write] = [_saved(version), ConditionalPut(keys.deployment(seen.tenant, seen.model), seen)]
         self._table.commit(*writes, *([_saved(heir)] if heir else []))
         return version.model_copy(update={"seq": version.seq + 1})
 
@@ -103,7 +103,7 @@ class Models:
 
     def tell_of_end(self, version: Version, event: ModelSunsetApproaching, now: datetime) -> None:
         """Store with a version that its end is told of, and tell; Stale where that was done in between."""
-        self._table.commit(_saved(version), Announce(event, version.seq + 1, now))
+        self._table.commit(_saved(version), EmitEvent(event, version.seq + 1, now))
 
     def deployment(self, tenant: str, model: str) -> Deployment:
         """What answers for a model, or NotFound in OpenAI's words."""
@@ -142,11 +142,11 @@ class Models:
         """
         tenant, model = new.tenant, new.model
         writes: list[Write] = [
-            Save(keys.deployment(tenant, model), new),
-            Save(keys.history(tenant, model, new.seq + 1), entry),
+            ConditionalPut(keys.deployment(tenant, model), new),
+            ConditionalPut(keys.history(tenant, model, new.seq + 1), entry),
         ]
         if once:
-            writes.append(Mark(keys.decision(tenant, model, once), entry.at, MARKS_KEPT))
+            writes.append(PutOnce(keys.decision(tenant, model, once), entry.at, MARKS_KEPT))
         if new.step != old.step:
             event = DeploymentChanged(
                 tenant=tenant,
@@ -156,9 +156,9 @@ class Models:
                 share=new.share,
                 reason=new.reason,
             )
-            writes.append(Announce(event, new.seq + 1, entry.at))
+            writes.append(EmitEvent(event, new.seq + 1, entry.at))
         if follow_up:
-            writes.append(Announce(follow_up, new.seq + 1, entry.at))
+            writes.append(EmitEvent(follow_up, new.seq + 1, entry.at))
         self._table.commit(*writes)
 
     def is_decided(self, tenant: str, model: str, once: str) -> bool:
@@ -175,30 +175,30 @@ class Models:
 
 def unknown_model(name: str) -> NotFound:
     """The refusal of a name that is no model's, in OpenAI's words; `name:number` names a version."""
-    shown = ":".join(map(name_in, name.split(":", 1)))
+    shown = ":".join(map(safe_name, name.split(":", 1)))
     return NotFound(f"The model `{shown}` does not exist.", param="model", code="model_not_found")
 
 
 def version_writes(model: Model, version: Version, now: datetime) -> list[Write]:
     """The writes that add a version: the model's counter, itself, and the event that it is ready or to be verified."""
     counted = model.model_copy(update={"latest_version": version.number})
-    writes: list[Write] = [Save(keys.model(model.tenant, model.id), counted), _saved(version)]
+    writes: list[Write] = [ConditionalPut(keys.model(model.tenant, model.id), counted), _saved(version)]
     if version.status == VersionStatus.VERIFYING:
         return [*writes, _to_verify(version, now)]
     return [*writes, _ready(version, now)] if version.status == VersionStatus.READY else writes
 
 
-def _saved(version: Version) -> Save:
+def _saved(version: Version) -> ConditionalPut:
     key = keys.version(version.tenant, version.model, version.number)
-    return Save(key, version, keys.swept(keys.OPEN_VERSIONS, version.created_at) if version.is_open else {})
+    return ConditionalPut(key, version, keys.swept(keys.OPEN_VERSIONS, version.created_at) if version.is_open else {})
 
 
-def _to_verify(version: Version, now: datetime) -> Announce:
+def _to_verify(version: Version, now: datetime) -> EmitEvent:
     event = VersionVerificationRequested(tenant=version.tenant, model=version.model, version=version.number)
-    return Announce(event, version.seq + 1, now)
+    return EmitEvent(event, version.seq + 1, now)
 
 
-def _ready(version: Version, now: datetime) -> Announce:
+def _ready(version: Version, now: datetime) -> EmitEvent:
     event: AnyEvent = VersionReady(
         tenant=version.tenant,
         model=version.model,
@@ -206,4 +206,4 @@ def _ready(version: Version, now: datetime) -> Announce:
         dataset=version.dataset,
         export=version.export,
     )
-    return Announce(event, 1, now)
+    return EmitEvent(event, 1, now)

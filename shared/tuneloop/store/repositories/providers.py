@@ -6,7 +6,7 @@ from tuneloop.domain.serving.sunset import Shutdowns
 from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
-from tuneloop.store.writes import Place, Remove, Save
+from tuneloop.store.writes import ConditionalDelete, ConditionalPut, Put
 
 
 class ProviderRows:
@@ -25,7 +25,7 @@ class ProviderRows:
 
     def save(self, provider: RegisteredProvider) -> None:
         """Store a provider's settings; Stale where they have changed since they were read."""
-        self._table.commit(Save(keys.provider(provider.name), provider))
+        self._table.commit(ConditionalPut(keys.provider(provider.name), provider))
 
     def shutdowns(self) -> dict[str, Shutdowns]:
         """What each provider has last said of the ends of its models."""
@@ -33,8 +33,8 @@ class ProviderRows:
 
     def say(self, said: Shutdowns) -> None:
         """Store what a provider says of the ends of its models, in place of what it said before."""
-        self._table.commit(Place(keys.shutdowns(said.provider), said))
+        self._table.commit(Put(keys.shutdowns(said.provider), said))
 
     def remove(self, name: str) -> None:
         """Forget a provider; Stale where there is none of that name."""
-        self._table.commit(Remove(keys.provider(name)))
+        self._table.commit(ConditionalDelete(keys.provider(name)))

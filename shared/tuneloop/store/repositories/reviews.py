@@ -19,7 +19,7 @@ from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Review, Status
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
 from tuneloop.store.objects.stored_lines import heads_of
-from tuneloop.store.writes import Remove, Save
+from tuneloop.store.writes import ConditionalDelete, ConditionalPut
 
 ROW_BYTES = 300_000  # DynamoDB's rows hold 400 KB
 COMMIT_BYTES = 3_000_000  # and its transactions 4 MB
@@ -80,8 +80,8 @@ class Reviews:
             )
             for part, entries in enumerate(_packed(reviews, ROW_BYTES))
         ]
-        saves = [Save(keys.review(row.tenant, row.dataset, row.revision, row.part), row) for row in rows]
-        self._table.commit(*saves, Save(keys.dataset(dataset.tenant, dataset.id), dataset))
+        saves = [ConditionalPut(keys.review(row.tenant, row.dataset, row.revision, row.part), row) for row in rows]
+        self._table.commit(*saves, ConditionalPut(keys.dataset(dataset.tenant, dataset.id), dataset))
 
     def taken(
         self, tenant: str, dataset: str, revision: int, since: int = 0, erased: Erased | None = None
@@ -126,7 +126,7 @@ class Reviews:
             if left != entries:
                 key = keys.review(tenant, dataset, row.revision, row.part)
                 changed = row.model_copy(update={"entries": b"\n".join(map(_encode, left)).decode()})
-                self._table.commit(Save(key, changed) if left else Remove(key))
+                self._table.commit(ConditionalPut(key, changed) if left else ConditionalDelete(key))
 
 
 class _Kept(Taken):

@@ -18,7 +18,7 @@ from tuneloop.store import keys
 from tuneloop.store.dynamodb import Listing, Table, cursor_behind, each_page
 from tuneloop.store.repositories.budgets import reservation, settlement, surcharge
 from tuneloop.store.repositories.models import version_writes
-from tuneloop.store.writes import Announce, Place, Save, Write
+from tuneloop.store.writes import ConditionalPut, EmitEvent, Put, Write
 
 
 class _Place(BaseModel):
@@ -61,7 +61,7 @@ class Runs:
         """Store a run with the event that announces it, and the call that it answers; gives it back as stored."""
         writes: list[Write] = [_save(run), *([_answer(answering)] if answering else [])]
         if event and now:
-            writes.append(Announce(event, run.seq + 1, now))
+            writes.append(EmitEvent(event, run.seq + 1, now))
         self._table.commit(*writes)
         return run.model_copy(update={"seq": run.seq + 1})
 
@@ -88,30 +88,30 @@ class Runs:
         if run.provider_job_id is None:
             raise ValueError(f"run {run.id} has no job")
         place = _Place(tenant=run.tenant, run=run.id)
-        writes: list[Write] = [_save(run), Place(keys.job(run.provider, run.provider_job_id), place)]
+        writes: list[Write] = [_save(run), Put(keys.job(run.provider, run.provider_job_id), place)]
         if event and now:
-            writes.append(Announce(event, run.seq + 1, now))
+            writes.append(EmitEvent(event, run.seq + 1, now))
         self._table.commit(*writes)
         return run.model_copy(update={"seq": run.seq + 1})
 
     def restore(self, run: ControlledRun, event: AnyEvent, now: datetime) -> ControlledRun:
         """Store a run whose row was lost; its writes are numbered beyond those of the row that there was."""
         begins = int(now.timestamp() // 60)
-        place = Place(keys.job(run.provider, run.provider_job_id or ""), _Place(tenant=run.tenant, run=run.id))
-        self._table.commit(replace(_save(run), begins=begins), place, Announce(event, begins + 1, now))
+        place = Put(keys.job(run.provider, run.provider_job_id or ""), _Place(tenant=run.tenant, run=run.id))
+        self._table.commit(replace(_save(run), begins=begins), place, EmitEvent(event, begins + 1, now))
         return run.model_copy(update={"seq": begins + 1})
 
     def finish(
         self, run: ControlledRun, event: AnyEvent, now: datetime, made: tuple[Model, Version, Version | None] | None
     ) -> ControlledRun:
         """Store a run's end with what it cost and what it made: its version, and the base's if its prompt changed."""
-        writes: list[Write] = [_save(run), Announce(event, run.seq + 1, now), *settlement(run)]
+        writes: list[Write] = [_save(run), EmitEvent(event, run.seq + 1, now), *settlement(run)]
         if made:
             model, version, base = made
             writes += version_writes(model, version, now)
             writes += _marks(run)
             if base:
-                writes.append(Save(keys.version(base.tenant, base.model, base.number), base))
+                writes.append(ConditionalPut(keys.version(base.tenant, base.model, base.number), base))
         self._table.commit(*writes)
         return run.model_copy(update={"seq": run.seq + 1})
 
@@ -133,26 +133,26 @@ class Runs:
         return self._table.all(keys.OPEN_RUNS, ControlledRun, index=keys.SWEEP)
 
 
-def _answer(call: AnsweredCall) -> Save:
-    return Save(keys.run_call(call.tenant, call.id), call, kept_until=call.at + KEPT)
+def _answer(call: AnsweredCall) -> ConditionalPut:
+    return ConditionalPut(keys.run_call(call.tenant, call.id), call, kept_until=call.at + KEPT)
 
 
 def _listed(run: ControlledRun) -> dict[str, str]:
     return keys.listed(keys.run(run.tenant, "").pk, run.created_at, run.id)
 
 
-def _save(run: ControlledRun) -> Save:
+def _save(run: ControlledRun) -> ConditionalPut:
     key = keys.run(run.tenant, run.id)
-    return Save(key, run, _listed(run) | (keys.swept(keys.OPEN_RUNS, run.created_at) if run.is_open else {}))
+    return ConditionalPut(key, run, _listed(run) | (keys.swept(keys.OPEN_RUNS, run.created_at) if run.is_open else {}))
 
 
 def _marks(run: ControlledRun) -> list[Write]:
     """The marks of what a run's version has seen: of its own export, and of the one that validated it."""
     own, *others = seen_exports(run.dataset, run.export, run)
     return [
-        Place(keys.trained_export(run.tenant, own.dataset, own.export), TrainedExport(id=own.export)),
+        Put(keys.trained_export(run.tenant, own.dataset, own.export), TrainedExport(id=own.export)),
         *(
-            Place(
+            Put(
                 keys.validated_export(run.tenant, other.dataset, other.export),
                 TrainedExport(id=other.export, splits=other.splits),
             )

@@ -13,7 +13,7 @@ from tuneloop.domain.core.errors import NotFound, Stale
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.datasets.reviews import UNDECIDED
 from tuneloop.domain.exports.columns import Outcome, name_number
-from tuneloop.domain.exports.example_counts import Counted, Statistics, statistics_of
+from tuneloop.domain.exports.example_counts import ExampleRow, Statistics, compute_statistics
 from tuneloop.domain.exports.exports import export_id
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
@@ -21,12 +21,12 @@ from tuneloop.store.objects.export_members import ID_BYTES, Member, Membership
 from tuneloop.store.objects.stored_lines import candidate_of, heads_of
 from tuneloop.store.repositories.contents import Block, Contents
 from tuneloop.store.repositories.exports import Exports
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 FORM = 2  # of what is kept: rises where older code counted less or otherwise, and its figures are counted again
 
 
-class Kept(BaseModel):
+class KeptCounts(BaseModel):
     """What was counted of a dataset, when so many erasures had been asked for: a row."""
 
     counted: Statistics
@@ -41,14 +41,14 @@ class KeptStatistics:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def find(self, tenant: str, dataset: str) -> Kept | None:
+    def find(self, tenant: str, dataset: str) -> KeptCounts | None:
         """What was counted last, at whatever revision that was."""
-        return self._table.get(keys.statistics(tenant, dataset), Kept)
+        return self._table.get(keys.statistics(tenant, dataset), KeptCounts)
 
-    def keep(self, tenant: str, dataset: str, kept: Kept) -> None:
+    def keep(self, tenant: str, dataset: str, kept: KeptCounts) -> None:
         """Store a count in place of the one before, unless somebody else did meanwhile: his is as good."""
         with suppress(Stale):
-            self._table.commit(Save(keys.statistics(tenant, dataset), kept))
+            self._table.commit(ConditionalPut(keys.statistics(tenant, dataset), kept))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class ExampleCounts:
             export, outcomes = None, Outcomes(iter(()))
         with self.contents.blocks(tenant, name, revision, erased) as blocks:
             examples = (each for block in blocks for each in _counted(block, outcomes, check))
-            counted = statistics_of(
+            counted = compute_statistics(
                 examples,
                 policy,
                 revision=revision,
@@ -83,7 +83,7 @@ class ExampleCounts:
                 rules=dataset.rules_at(revision),
                 export=export,
             )
-        row = Kept(counted=counted, erasures=erased.latest, form=FORM, seq=kept.seq if kept else 0)
+        row = KeptCounts(counted=counted, erasures=erased.latest, form=FORM, seq=kept.seq if kept else 0)
         self.kept.keep(tenant, name, row)
         return counted
 
@@ -103,10 +103,10 @@ class Outcomes:
         return Outcome(self._next.outcome) if self._next and self._next.id == wanted else None
 
 
-def _counted(block: Block, outcomes: Outcomes, check: Callable[[], None]) -> Iterator[Counted]:
+def _counted(block: Block, outcomes: Outcomes, check: Callable[[], None]) -> Iterator[ExampleRow]:
     check()
     for place, head in enumerate(heads_of(block.lines)):
         candidate = candidate_of(head, block.decisions.get(place, UNDECIDED))
         answer, subject = int(head.answer, 16), name_number(head.subject)
         outcome = outcomes.of(head.id)
-        yield Counted(candidate, head.preference, head.tokens, head.characters, answer, subject, outcome)
+        yield ExampleRow(candidate, head.preference, head.tokens, head.characters, answer, subject, outcome)

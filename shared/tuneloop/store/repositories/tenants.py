@@ -7,7 +7,7 @@ from tuneloop.domain.core.access import ApiKey, Tenant
 from tuneloop.domain.core.errors import NotFound, Stale
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 
 class Tenants:
@@ -28,7 +28,7 @@ class Tenants:
         """Make the tenant unless it is there."""
         if not self.exists(tenant):
             try:
-                self._table.commit(Save(keys.tenant(tenant), Tenant(id=tenant, created_at=now)))
+                self._table.commit(ConditionalPut(keys.tenant(tenant), Tenant(id=tenant, created_at=now)))
             except Stale:  # made by somebody else in between, which is what was wanted
                 return
 
@@ -42,7 +42,9 @@ class Tenants:
 
     def add_key(self, key: ApiKey) -> None:
         """Store a new key under its hash and under its id."""
-        self._table.commit(Save(keys.api_key(key.hash), key), Save(keys.tenant_key(key.tenant, key.id), key))
+        self._table.commit(
+            ConditionalPut(keys.api_key(key.hash), key), ConditionalPut(keys.tenant_key(key.tenant, key.id), key)
+        )
 
     def revoke_key(self, tenant: str, key_id: str, now: datetime) -> ApiKey:
         """Mark the key as revoked in both of its rows; NotFound where there is none of that id."""
@@ -50,5 +52,7 @@ class Tenants:
         if found is None:
             raise NotFound(f"Tenant {tenant} has no key {key_id}.", param="key")
         revoked = found.model_copy(update={"revoked_at": found.revoked_at or now})
-        self._table.commit(Save(keys.api_key(found.hash), revoked), Save(keys.tenant_key(tenant, key_id), revoked))
+        self._table.commit(
+            ConditionalPut(keys.api_key(found.hash), revoked), ConditionalPut(keys.tenant_key(tenant, key_id), revoked)
+        )
         return revoked

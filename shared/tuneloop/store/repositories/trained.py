@@ -25,7 +25,7 @@ from tuneloop.store.repositories.fingerprint_backfill import backfill_fingerprin
 from tuneloop.store.repositories.models import Models
 
 
-class Trained:
+class TrainedExports:
     """What versions have seen, by dataset."""
 
     def __init__(

@@ -11,7 +11,7 @@ from tuneloop.domain.core.ids import digest
 from tuneloop.domain.serving.usage import Counters, UsageBatch, UsageRow, change, counted
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
-from tuneloop.store.writes import Add, Mark, Save
+from tuneloop.store.writes import ConditionalPut, Increment, PutOnce
 
 SHARDS = 8
 MARKS_KEPT = timedelta(days=14)
@@ -44,9 +44,9 @@ class Usage:
             slot = (record.model, record.at.date().isoformat(), record.version)
             sums[slot] = sums[slot] + counted(record)
         shard = shard_of(batch.id)
-        adds = [Add(keys.usage(batch.tenant, *slot, shard), change(None, added)) for slot, added in sums.items()]
+        adds = [Increment(keys.usage(batch.tenant, *slot, shard), change(None, added)) for slot, added in sums.items()]
         try:
-            self._table.commit(Mark(keys.usage_batch(batch.tenant, batch.id), now, MARKS_KEPT), *adds)
+            self._table.commit(PutOnce(keys.usage_batch(batch.tenant, batch.id), now, MARKS_KEPT), *adds)
         except Stale:
             return False
         return True
@@ -75,9 +75,9 @@ class Usage:
         new: Counters,
     ) -> None:
         """Store feedback and move the counters of (model, day, version) from what was said before to what is said."""
-        save = Save(keys.feedback(tenant, inference), feedback)
+        save = ConditionalPut(keys.feedback(tenant, inference), feedback)
         amounts = change(old, new)
-        counters = [Add(keys.usage(tenant, *slot, shard_of(inference)), amounts)] if amounts else []
+        counters = [Increment(keys.usage(tenant, *slot, shard_of(inference)), amounts)] if amounts else []
         self._table.commit(save, *counters)
 
 

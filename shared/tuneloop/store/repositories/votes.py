@@ -4,7 +4,7 @@ from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.datasets.votes import Vote
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
-from tuneloop.store.writes import Save
+from tuneloop.store.writes import ConditionalPut
 
 TRIES = 5
 
@@ -25,7 +25,7 @@ class Votes:
             ):
                 return
             try:
-                self._table.commit(Save(key, vote.instead_of(before) if before else vote))
+                self._table.commit(ConditionalPut(key, vote.instead_of(before) if before else vote))
             except Stale:  # the same subject said something else in between
                 continue
             return

@@ -7,7 +7,7 @@ import pytest
 from tests.examples import chat
 from tests.unit.validation.test_line_checks import CALL, CALLED, PICTURE, TOOL, packed
 from tuneloop.domain.chat.examples import Example, read_example
-from tuneloop.validation.line_checks import Inspected, inspected, quickly
+from tuneloop.validation.line_checks import CheckedLine, check_line, fast_check
 
 USER, ANSWER = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}
 CALLING = {"role": "assistant", "content": None, "tool_calls": [CALL]}
@@ -24,7 +24,7 @@ def problems_of(row: dict[str, Any]) -> list[tuple[str, str]]:
     found = read_example(row, 1)
     assert isinstance(found, list), found
     assert all(problem.message.endswith(".") for problem in found)
-    assert quickly(packed(row)) is None
+    assert fast_check(packed(row)) is None
     return [(problem.path, problem.code) for problem in found]
 
 
@@ -155,7 +155,7 @@ def test_what_openai_takes_is_taken(messages: list[dict[str, Any]]) -> None:
 
     assert isinstance(found, Example), found
     assert found.messages == [{name: said for name, said in each.items() if said is not None} for each in messages]
-    assert isinstance(inspected(packed({"messages": messages}), 1), Inspected)
+    assert isinstance(check_line(packed({"messages": messages}), 1), CheckedLine)
 
 
 @pytest.mark.parametrize(

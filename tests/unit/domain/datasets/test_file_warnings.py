@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tuneloop.domain.datasets.file_warnings import (
     ANSWERS,
     SHAPES,
-    Answers,
+    AnswerLabels,
     Duplicates,
     FileWarning,
     Noted,
@@ -19,9 +19,9 @@ from tuneloop.domain.datasets.file_warnings import (
 )
 
 
-def seen(answers: list[Any], first: int = 1) -> Answers:
+def seen(answers: list[Any], first: int = 1) -> AnswerLabels:
     """Answers from a line on: texts as they are, all else as JSON."""
-    found = Answers()
+    found = AnswerLabels()
     for line, answer in enumerate(answers, start=first):
         text = answer if isinstance(answer, str) else json.dumps(answer)
         found.add(line, text)

@@ -6,10 +6,10 @@ from pydantic import BaseModel, ValidationError
 from activate_model.views import DeploymentChange
 from review_examples.views import Change
 from tests.unit.factories import NOW
-from tuneloop.domain.datasets.policy import DEFAULT, Kind, Policy
+from tuneloop.domain.datasets.policy import DEFAULT, ExampleKind, Policy
 
 OTHERS = [
-    Policy(kind=Kind.PREFERENCE),
+    Policy(kind=ExampleKind.PREFERENCE),
     Policy(categories=("late",)),
     Policy(categories=("late", "lost")),
     Policy(min_quality=0.5),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneloop.domain.datasets.votes import Judge, Trust, Vote, nobody, verdict, voter_of
+from tuneloop.domain.datasets.votes import ReviewSource, TrustPolicy, Vote, anonymous_voter, verdict, voter_of
 
 TRUSTED = {"boss", "chief"}
 
@@ -19,7 +19,7 @@ def votes(*said: tuple[str | None, str]) -> list[Vote]:
             tenant="acme",
             dataset="support",
             unit="u",
-            voter=voter_of("acme", subject) if subject else nobody(f"inference {number}"),
+            voter=voter_of("acme", subject) if subject else anonymous_voter(f"inference {number}"),
             is_subject=subject is not None,
             answer=answer,
             examples=[answer],
@@ -33,23 +33,23 @@ def votes(*said: tuple[str | None, str]) -> list[Vote]:
 @pytest.mark.parametrize(
     ("trust", "said", "expected"),
     [
-        (Trust.REVIEW, [("ann", "a")], None),
-        (Trust.REVIEW, [("ann", "a"), ("bob", "a")], ("a", Judge.AGREEMENT)),
-        (Trust.REVIEW, [("ann", "a"), ("bob", "a"), ("cid", "b")], None),
-        (Trust.REVIEW, [("boss", "a")], ("a", Judge.TRUSTED)),
-        (Trust.REVIEW, [("boss", "a"), ("ann", "b"), ("bob", "b")], ("a", Judge.TRUSTED)),
-        (Trust.REVIEW, [("boss", "a"), ("chief", "b")], None),
-        (Trust.REVIEW, [(None, "a"), (None, "a")], None),
-        (Trust.TRUSTED_SUBJECTS, [("ann", "a"), ("bob", "a")], None),
-        (Trust.TRUSTED_SUBJECTS, [("boss", "a")], ("a", Judge.TRUSTED)),
-        (Trust.ALL, [(None, "a")], ("a", Judge.ALL)),
-        (Trust.ALL, [("ann", "a"), ("bob", "b")], None),
-        (Trust.ALL, [("boss", "a"), ("bob", "b")], ("a", Judge.TRUSTED)),
-        (Trust.ALL, [], None),
+        (TrustPolicy.REVIEW, [("ann", "a")], None),
+        (TrustPolicy.REVIEW, [("ann", "a"), ("bob", "a")], ("a", ReviewSource.AGREEMENT)),
+        (TrustPolicy.REVIEW, [("ann", "a"), ("bob", "a"), ("cid", "b")], None),
+        (TrustPolicy.REVIEW, [("boss", "a")], ("a", ReviewSource.TRUSTED)),
+        (TrustPolicy.REVIEW, [("boss", "a"), ("ann", "b"), ("bob", "b")], ("a", ReviewSource.TRUSTED)),
+        (TrustPolicy.REVIEW, [("boss", "a"), ("chief", "b")], None),
+        (TrustPolicy.REVIEW, [(None, "a"), (None, "a")], None),
+        (TrustPolicy.TRUSTED_SUBJECTS, [("ann", "a"), ("bob", "a")], None),
+        (TrustPolicy.TRUSTED_SUBJECTS, [("boss", "a")], ("a", ReviewSource.TRUSTED)),
+        (TrustPolicy.ALL, [(None, "a")], ("a", ReviewSource.ALL)),
+        (TrustPolicy.ALL, [("ann", "a"), ("bob", "b")], None),
+        (TrustPolicy.ALL, [("boss", "a"), ("bob", "b")], ("a", ReviewSource.TRUSTED)),
+        (TrustPolicy.ALL, [], None),
     ],
 )
 def test_a_verdict_is_what_trust_says_of_the_votes(
-    trust: Trust, said: list[tuple[str | None, str]], expected: tuple[str, Judge] | None
+    trust: TrustPolicy, said: list[tuple[str | None, str]], expected: tuple[str, ReviewSource] | None
 ) -> None:
     for order in permutations(votes(*said)):
         found = verdict(order, trust, TRUSTED)
@@ -60,7 +60,8 @@ def test_a_verdict_is_what_trust_says_of_the_votes(
 @given(st.lists(st.tuples(st.sampled_from(["ann", "bob", "boss"]), st.sampled_from("ab")), max_size=6))
 def test_more_trust_never_turns_an_answer_round(said: list[tuple[str | None, str]]) -> None:
     least, middle, most = (
-        verdict(votes(*said), trust, TRUSTED) for trust in (Trust.TRUSTED_SUBJECTS, Trust.REVIEW, Trust.ALL)
+        verdict(votes(*said), trust, TRUSTED)
+        for trust in (TrustPolicy.TRUSTED_SUBJECTS, TrustPolicy.REVIEW, TrustPolicy.ALL)
     )
 
     for one, other in ((least, middle), (middle, most)):

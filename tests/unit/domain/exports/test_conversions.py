@@ -6,7 +6,7 @@ import pytest
 
 from tuneloop.domain.chat.examples import Example, read_example
 from tuneloop.domain.core.errors import Conflict
-from tuneloop.domain.datasets.policy import Kind
+from tuneloop.domain.datasets.policy import ExampleKind
 from tuneloop.domain.exports.conversions import SCHEMA, WHY, Conversion, Format, check_kind, pair_of, stored_form
 
 ASKED = {"role": "user", "content": "Where is it?"}
@@ -116,13 +116,13 @@ def test_in_its_own_format_an_example_is_as_it_was() -> None:
 
 def test_nobody_can_tell_what_was_not_preferred() -> None:
     with pytest.raises(Conflict, match="supervised"):
-        check_kind(Kind.SUPERVISED, Format.OPENAI_PREFERENCE)
+        check_kind(ExampleKind.SUPERVISED, Format.OPENAI_PREFERENCE)
     conversion = Conversion(Format.OPENAI_PREFERENCE)
     assert conversion.convert(chat(ASKED, SAID)) is None
     assert conversion.left_out == {"not_a_pair": 1}
 
-    check_kind(Kind.PREFERENCE, Format.OPENAI_PREFERENCE)
-    check_kind(Kind.PREFERENCE, Format.BEDROCK_CONVERSATION)
+    check_kind(ExampleKind.PREFERENCE, Format.OPENAI_PREFERENCE)
+    check_kind(ExampleKind.PREFERENCE, Format.BEDROCK_CONVERSATION)
 
 
 def test_a_pair_goes_out_as_it_came_in() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneloop.domain.exports.disjoint_sets import Groups
+from tuneloop.domain.exports.disjoint_sets import DisjointSets
 
 KEYS = st.lists(st.lists(st.integers(0, 6), min_size=12, max_size=12), min_size=1, max_size=4)
 
@@ -28,7 +28,7 @@ def components(keys: Sequence[Sequence[int]], size: int) -> list[set[int]]:
 
 @given(KEYS)
 def test_a_chain_of_shared_keys_makes_one_group(keys: list[list[int]]) -> None:
-    groups = Groups(12)
+    groups = DisjointSets(12)
 
     for each in keys:
         groups.join_equal(range(12), each)
@@ -39,7 +39,7 @@ def test_a_chain_of_shared_keys_makes_one_group(keys: list[list[int]]) -> None:
 
 @given(KEYS, st.randoms(use_true_random=False))
 def test_the_order_of_joining_changes_nothing(keys: list[list[int]], dice: object) -> None:
-    one, other = Groups(12), Groups(12)
+    one, other = DisjointSets(12), DisjointSets(12)
     shuffled = sorted(keys, key=lambda _: dice.random())  # type: ignore[attr-defined]
 
     for each in keys:
@@ -51,7 +51,7 @@ def test_the_order_of_joining_changes_nothing(keys: list[list[int]], dice: objec
 
 
 def test_zero_is_no_key_and_those_left_out_join_nobody() -> None:
-    groups = Groups(5)
+    groups = DisjointSets(5)
 
     groups.join_equal([0, 1, 2, 3], [0, 0, 7, 7, 7])
 

@@ -13,18 +13,18 @@ from tuneloop.domain.datasets.reviews import Status
 from tuneloop.domain.exports.example_counts import (
     LONGEST_NAME,
     MOST_NAMES,
-    Counted,
-    Part,
+    ExampleRow,
+    GroupStatistics,
     Statistics,
+    compute_statistics,
     percentile,
-    statistics_of,
     tokens_of,
 )
 from tuneloop.domain.exports.policy_filter import Candidate
 from tuneloop.domain.training.eligibility import LEVELS, Level, eligibility, level_of
 
 COUNTED = st.builds(
-    Counted,
+    ExampleRow,
     st.builds(
         Candidate,
         status=st.sampled_from(Status),
@@ -54,18 +54,18 @@ POLICIES = st.builds(
 
 def a_count(
     preference: bool = False, tokens: int = 10, characters: int = 50, answer: int = 1, subject: int = 0, **changes: Any
-) -> Counted:
+) -> ExampleRow:
     """An approved example of category a, from the app, but for what is said of it."""
     candidate = Candidate(Status.UNREVIEWED, None, "a", "app", 0.9)._replace(**changes)
-    return Counted(candidate, preference, tokens, characters, answer, subject)
+    return ExampleRow(candidate, preference, tokens, characters, answer, subject)
 
 
-def counted(*examples: Counted, policy: Policy | None = None) -> Statistics:
-    return statistics_of(examples, policy or Policy(), revision=1, updated_at=None)
+def counted(*examples: ExampleRow, policy: Policy | None = None) -> Statistics:
+    return compute_statistics(examples, policy or Policy(), revision=1, updated_at=None)
 
 
 @given(st.lists(COUNTED, max_size=30), POLICIES)
-def test_every_example_is_counted_once_in_each_way(examples: list[Counted], policy: Policy) -> None:
+def test_every_example_is_counted_once_in_each_way(examples: list[ExampleRow], policy: Policy) -> None:
     found = counted(*examples, policy=policy)
 
     assert sum(found.statuses.values()) == len(examples) == found.examples
@@ -170,7 +170,10 @@ def test_what_is_recommended_fits_the_verdict(usable: int, unused: int, required
 
 
 def test_categories_that_are_short_are_named_the_shortest_first() -> None:
-    parts = {name: Part(examples=9, usable=count) for name, count in {"a": 4, "b": 1, "c": 9, "d": 2, "e": 3}.items()}
+    parts = {
+        name: GroupStatistics(examples=9, usable=count)
+        for name, count in {"a": 4, "b": 1, "c": 9, "d": 2, "e": 3}.items()
+    }
     found = Statistics(revision=1, examples=45, usable=19, trainable=19, categories=parts)
 
     verdict = eligibility(found, DEFAULT, 10, 5)
@@ -201,7 +204,7 @@ def test_caps_count_before_a_freeze_as_they_do_in_one(policy: Policy, usable: in
 def test_short_chats_are_usable_and_that_is_said() -> None:
     chats = [a_count(characters=11, answer=n + 1) for n in range(12)]
 
-    by_first_rules = statistics_of(chats, DEFAULT, revision=1, updated_at=None, rules=FIRST_RULES)
+    by_first_rules = compute_statistics(chats, DEFAULT, revision=1, updated_at=None, rules=FIRST_RULES)
     found = counted(*chats)
 
     assert (found.usable, found.min_user_characters) == (12, 0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.unit.factories import NOW
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, Kind, Policy
+from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, ExampleKind, Policy
 from tuneloop.domain.exports.columns import Outcome
 from tuneloop.domain.exports.exclusions import exclusions_of, shortage
 
@@ -88,8 +88,8 @@ def test_a_sentence_names_the_value_that_left_examples_out(
 
 
 def test_pairs_and_conversations_are_told_apart() -> None:
-    [pairs] = exclusions_of({"other_kind": 3}, DEFAULT, kind=Kind.SUPERVISED)
-    [chats] = exclusions_of({"other_kind": 3}, DEFAULT, kind=Kind.PREFERENCE)
+    [pairs] = exclusions_of({"other_kind": 3}, DEFAULT, kind=ExampleKind.SUPERVISED)
+    [chats] = exclusions_of({"other_kind": 3}, DEFAULT, kind=ExampleKind.PREFERENCE)
 
     assert "set kind to preference" in pairs.message
     assert "set kind to supervised" in chats.message

@@ -7,22 +7,22 @@ from hypothesis import strategies as st
 from tests.unit.factories import NAMES, an_example, an_export
 from tuneloop.domain.chat.examples import Example, Split, answer_of, canonical
 from tuneloop.domain.datasets.policy import DEFAULT, Policy
-from tuneloop.domain.exports.example_hashes import facts_of
-from tuneloop.domain.exports.exports import ANSWERS_HEADING, Answers, export_id
+from tuneloop.domain.exports.example_hashes import example_hashes
+from tuneloop.domain.exports.exports import ANSWERS_HEADING, TrainAnswers, export_id
 from tuneloop.domain.exports.policy_filter import MOST_CLOSED_ANSWERS
 
 WORDS = st.text(alphabet="abc", min_size=1, max_size=3)
 
 
-def answers(*said: str, system: str | None = None) -> Answers:
-    counted = Answers()
+def answers(*said: str, system: str | None = None) -> TrainAnswers:
+    counted = TrainAnswers()
     for number, answer in enumerate(said):
         count(counted, an_example(f"question {number}", answer, system=system))
     return counted
 
 
-def count(answers: Answers, example: Example) -> None:
-    answers.add(facts_of(example).answer, canonical(example.content).encode(), lambda: example.messages)
+def count(answers: TrainAnswers, example: Example) -> None:
+    answers.add(example_hashes(example).answer, canonical(example.content).encode(), lambda: example.messages)
 
 
 @given(NAMES, NAMES, st.integers(1, 10**6), st.integers(1, 10**6))
@@ -92,7 +92,7 @@ def test_without_training_examples_there_is_nothing_to_name() -> None:
 
 
 def test_answers_that_only_call_tools_are_not_named_as_nothing() -> None:
-    counted = Answers()
+    counted = TrainAnswers()
     for number in range(6):
         example = an_example(f"question {number}")
         example.messages[-1].update(content=None, tool_calls=[{"id": "c1"}])
@@ -110,7 +110,7 @@ def test_an_export_says_whether_rows_were_kept_to_prove_a_version_on() -> None:
 
 
 def test_tool_calls_count_as_answers_and_are_never_named_in_a_prompt() -> None:
-    answers = Answers()
+    answers = TrainAnswers()
     call = {"function": {"name": "refund", "arguments": '{"order": 7}'}, "id": "call-1", "type": "function"}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     for number in range(6):

@@ -5,13 +5,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.domain.exports.test_selection import Row, selected
-from tuneloop.domain.datasets.policy import Kind, Policy
+from tuneloop.domain.datasets.policy import ExampleKind, Policy
 from tuneloop.domain.exports.length_check import Lengths
 
 LINES = st.lists(st.tuples(st.integers(0, 45), st.integers(0, 5), st.booleans()), max_size=40)
 POLICIES = st.builds(
     Policy,
-    kind=st.none() | st.sampled_from(Kind),
+    kind=st.none() | st.sampled_from(ExampleKind),
     min_user_characters=st.none() | st.integers(0, 45),
     near_duplicates=st.just(True),
     conflicting=st.just(True),
@@ -27,7 +27,7 @@ def lengths_of(lines: list[tuple[int, int, bool]], policy: Policy, first: int = 
 
 
 @given(LINES, POLICIES, st.integers(0, 40))
-@example([(0, 0, True)], Policy(kind=Kind.SUPERVISED, min_user_characters=1), 0)
+@example([(0, 0, True)], Policy(kind=ExampleKind.SUPERVISED, min_user_characters=1), 0)
 def test_a_file_is_told_what_an_export_would_leave_out(
     lines: list[tuple[int, int, bool]], policy: Policy, cut: int
 ) -> None:

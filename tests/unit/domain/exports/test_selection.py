@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.ids import digest
-from tuneloop.domain.datasets.policy import DEFAULT, Kind, Policy
+from tuneloop.domain.datasets.policy import DEFAULT, ExampleKind, Policy
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
 from tuneloop.domain.exports.columns import Columns
 from tuneloop.domain.exports.columns import Outcome as Is
@@ -230,10 +230,10 @@ def test_what_belongs_to_a_marked_test_is_kept_out_of_training() -> None:
 def test_pairs_are_left_out_of_a_supervised_export_and_make_one_of_their_own_where_nothing_else_is_left() -> None:
     mixed = [Row(1), Row(2, says=1, preference=True)]
 
-    assert (selected(mixed).kind, selected(mixed).left_out()) == (Kind.SUPERVISED, {"other_kind": 1})
-    assert selected(mixed[1:]).kind == Kind.PREFERENCE
-    assert selected(mixed, Policy(kind=Kind.PREFERENCE)).left_out() == {"other_kind": 1}
-    assert selected([]).kind == Kind.SUPERVISED
+    assert (selected(mixed).kind, selected(mixed).left_out()) == (ExampleKind.SUPERVISED, {"other_kind": 1})
+    assert selected(mixed[1:]).kind == ExampleKind.PREFERENCE
+    assert selected(mixed, Policy(kind=ExampleKind.PREFERENCE)).left_out() == {"other_kind": 1}
+    assert selected([]).kind == ExampleKind.SUPERVISED
 
 
 def test_a_prompt_may_have_several_pairs() -> None:
@@ -241,7 +241,7 @@ def test_a_prompt_may_have_several_pairs() -> None:
 
     found = selected(pairs)
 
-    assert (found.kind, found.conflicting_prompts, found.left_out()) == (Kind.PREFERENCE, 0, {})
+    assert (found.kind, found.conflicting_prompts, found.left_out()) == (ExampleKind.PREFERENCE, 0, {})
 
 
 ROWS = st.lists(

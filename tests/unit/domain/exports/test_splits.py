@@ -15,9 +15,9 @@ from tuneloop.domain.exports.splits import (
     MARKS,
     SMALLEST_TEST_SHARE,
     STRICTNESS,
-    Bundle,
-    Place,
     Shares,
+    SplitAssignment,
+    SplitUnit,
     assign,
     folded_prompt,
     plan_shares,
@@ -32,7 +32,7 @@ NAMES = st.tuples(st.integers(0, 2), st.integers(1, 2**64 - 1))
 MARKED = st.dictionaries(
     st.integers(0, 60),
     st.builds(
-        Bundle, st.sampled_from(range(4)), NAMES, st.integers(0, 3), st.booleans(), st.booleans(), st.integers(1, 9)
+        SplitUnit, st.sampled_from(range(4)), NAMES, st.integers(0, 3), st.booleans(), st.booleans(), st.integers(1, 9)
     ),
     max_size=120,
 )
@@ -42,12 +42,12 @@ SHARES = st.builds(Policy, validation=st.floats(0, 0.4), test=st.none() | st.flo
 NO_TEST = Policy(take_test=False)
 
 
-def bundle(number: int, testable: int = 1) -> Bundle:
+def bundle(number: int, testable: int = 1) -> SplitUnit:
     """Something unmarked whose prompt is told by its number."""
-    return Bundle(0, (2, int(digest(number)[:16], 16)), testable, was_test=False)
+    return SplitUnit(0, (2, int(digest(number)[:16], 16)), testable, was_test=False)
 
 
-def bundles(*numbers: int) -> dict[int, Bundle]:
+def bundles(*numbers: int) -> dict[int, SplitUnit]:
     return {number: bundle(number) for number in numbers}
 
 
@@ -161,7 +161,7 @@ def test_shares_are_kept_and_another_salt_draws_another_set() -> None:
 
 
 @given(MARKED, st.randoms(use_true_random=False))
-def test_no_order_of_arrival_changes_where_anything_goes(marked: dict[int, Bundle], dice: object) -> None:
+def test_no_order_of_arrival_changes_where_anything_goes(marked: dict[int, SplitUnit], dice: object) -> None:
     shuffled = dict(sorted(marked.items(), key=lambda _: dice.random()))  # type: ignore[attr-defined]
 
     assert assign(shuffled, "salt", DEFAULT) == assign(marked, "salt", DEFAULT)
@@ -169,7 +169,7 @@ def test_no_order_of_arrival_changes_where_anything_goes(marked: dict[int, Bundl
 
 @given(MARKED)
 def test_a_mark_decides_and_what_was_test_before_is_test_unless_it_is_marked_so_anyway(
-    marked: dict[int, Bundle],
+    marked: dict[int, SplitUnit],
 ) -> None:
     _, places = assign(marked, "salt", DEFAULT)
 
@@ -178,11 +178,11 @@ def test_a_mark_decides_and_what_was_test_before_is_test_unless_it_is_marked_so_
         if bundle.was_test or mark == Split.TEST:
             assert places[number].split == Split.TEST
         elif mark:
-            assert places[number] == Place(mark, is_marked=True)
+            assert places[number] == SplitAssignment(mark, is_marked=True)
 
 
 @given(MARKED)
-def test_what_was_never_test_is_not_drawn_where_no_test_is_wanted(marked: dict[int, Bundle]) -> None:
+def test_what_was_never_test_is_not_drawn_where_no_test_is_wanted(marked: dict[int, SplitUnit]) -> None:
     shares, places = assign(marked, "salt", NO_TEST)
 
     assert shares.test == 0
@@ -205,19 +205,19 @@ def test_what_only_users_said_about_answers_is_never_drawn_for_a_test() -> None:
 @pytest.mark.parametrize(
     ("where", "mark", "split"),
     [
-        (Place(Split.TEST, is_marked=True), Split.TEST, Split.TEST),
-        (Place(Split.TEST, is_marked=True), Split.TRAIN, None),
-        (Place(Split.TEST, is_marked=True), None, None),
-        (Place(Split.VALIDATION, is_marked=True), None, None),
-        (Place(Split.TRAIN, is_marked=True), None, Split.TRAIN),
-        (Place(Split.TEST, is_marked=False), None, Split.TEST),
-        (Place(Split.TEST, is_marked=False), Split.TRAIN, None),
-        (Place(Split.TEST, is_marked=False), Split.TEST, Split.TEST),
-        (Place(Split.VALIDATION, is_marked=False), None, Split.VALIDATION),
+        (SplitAssignment(Split.TEST, is_marked=True), Split.TEST, Split.TEST),
+        (SplitAssignment(Split.TEST, is_marked=True), Split.TRAIN, None),
+        (SplitAssignment(Split.TEST, is_marked=True), None, None),
+        (SplitAssignment(Split.VALIDATION, is_marked=True), None, None),
+        (SplitAssignment(Split.TRAIN, is_marked=True), None, Split.TRAIN),
+        (SplitAssignment(Split.TEST, is_marked=False), None, Split.TEST),
+        (SplitAssignment(Split.TEST, is_marked=False), Split.TRAIN, None),
+        (SplitAssignment(Split.TEST, is_marked=False), Split.TEST, Split.TEST),
+        (SplitAssignment(Split.VALIDATION, is_marked=False), None, Split.VALIDATION),
     ],
 )
 def test_a_place_takes_what_carries_its_mark_and_what_has_none_where_it_was_drawn(
-    where: Place, mark: Split | None, split: Split | None
+    where: SplitAssignment, mark: Split | None, split: Split | None
 ) -> None:
     assert where.takes(mark) == split
 
@@ -235,7 +235,9 @@ def test_what_is_more_than_a_tenth_of_all_rows_is_drawn_for_no_test() -> None:
     assert not [salt for salt in range(50) if assign(marked, str(salt), DEFAULT)[1][0].split == Split.TEST]
 
 
-def rows_of(marked: dict[int, Bundle], places: dict[int, Place], split: Split, *, drawn: bool = False) -> int:
+def rows_of(
+    marked: dict[int, SplitUnit], places: dict[int, SplitAssignment], split: Split, *, drawn: bool = False
+) -> int:
     """How many rows of a split come from bundles, or from those alone that nobody marked and nothing tested before."""
     return sum(
         bundle.size
@@ -246,7 +248,7 @@ def rows_of(marked: dict[int, Bundle], places: dict[int, Place], split: Split, *
 
 @given(MARKED, SHARES, st.text(max_size=4))
 def test_ten_rows_train_before_any_is_drawn_for_validation(
-    marked: dict[int, Bundle], policy: Policy, salt: str
+    marked: dict[int, SplitUnit], policy: Policy, salt: str
 ) -> None:
     _, places = assign(marked, salt, policy)
 
@@ -261,7 +263,7 @@ def test_ten_rows_train_before_any_is_drawn_for_validation(
     st.dictionaries(
         st.integers(0, 60),
         st.builds(
-            Bundle,
+            SplitUnit,
             st.integers(0, 2),
             NAMES,
             st.integers(0, 3),
@@ -275,7 +277,7 @@ def test_ten_rows_train_before_any_is_drawn_for_validation(
     st.text(max_size=4),
 )
 def test_below_fifty_unmarked_units_nothing_is_drawn_for_a_test(
-    marked: dict[int, Bundle], policy: Policy, salt: str
+    marked: dict[int, SplitUnit], policy: Policy, salt: str
 ) -> None:
     unmarked = sum(not bundle.strictness for bundle in marked.values())
 
@@ -288,7 +290,7 @@ def test_below_fifty_unmarked_units_nothing_is_drawn_for_a_test(
 
 @given(MARKED, SHARES, st.text(max_size=4))
 def test_what_a_version_was_seen_on_is_never_drawn_for_a_test(
-    marked: dict[int, Bundle], policy: Policy, salt: str
+    marked: dict[int, SplitUnit], policy: Policy, salt: str
 ) -> None:
     _, places = assign(marked, salt, policy)
 
@@ -298,7 +300,7 @@ def test_what_a_version_was_seen_on_is_never_drawn_for_a_test(
 
 
 def test_a_mark_of_the_user_s_own_is_kept_on_what_was_seen_on() -> None:
-    own = Bundle(STRICTNESS[Split.TEST], (2, 1), 1, was_test=False, was_seen=True)
+    own = SplitUnit(STRICTNESS[Split.TEST], (2, 1), 1, was_test=False, was_seen=True)
 
     _, places = assign(bundles(*range(20)) | {99: own}, "s", DEFAULT)
 

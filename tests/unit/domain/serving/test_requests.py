@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.unit.factories import a_version
 from tuneloop.domain.chat.examples import Example, read_example
-from tuneloop.domain.serving.requests import question_of, request_for, with_prompt
+from tuneloop.domain.serving.requests import chat_request_of, request_for, with_prompt
 
 USER = {"role": "user", "content": "Where is it?"}
 
@@ -54,7 +54,7 @@ def test_an_example_is_asked_with_its_tools_and_without_what_only_training_knows
     example = read_example({"messages": [*turns, called], "tools": tools, "parallel_tool_calls": False}, 1)
     assert isinstance(example, Example)
 
-    question = question_of(example)
+    question = chat_request_of(example)
 
     assert question == {"messages": [USER, asked, turns[2]], "tools": tools, "parallel_tool_calls": False}
     assert turns[1]["weight"] == 0

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tests.unit.factories import NOW, SECOND, a_job, a_run
 from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.core.leases import lease
-from tuneloop.domain.training.hyperparameters import Hyperparameters
+from tuneloop.domain.training.hyperparameters import TrainingHyperparameters
 from tuneloop.domain.training.jobs import RunError, RunEvent
 from tuneloop.domain.training.runs import (
     AT_PROVIDER,
@@ -301,9 +301,9 @@ def test_asking_twice_is_asking_once() -> None:
 )
 def test_hyperparameters_that_no_provider_could_mean_are_refused(chosen: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Hyperparameters.model_validate(chosen)
+        TrainingHyperparameters.model_validate(chosen)
 
 
 def test_what_is_left_out_is_up_to_the_provider() -> None:
-    assert Hyperparameters().model_dump(exclude_none=True) == {}
-    assert Hyperparameters(n_epochs=50, batch_size=1, learning_rate_multiplier=0.1).n_epochs == 50
+    assert TrainingHyperparameters().model_dump(exclude_none=True) == {}
+    assert TrainingHyperparameters(n_epochs=50, batch_size=1, learning_rate_multiplier=0.1).n_epochs == 50

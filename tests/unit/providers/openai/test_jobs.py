@@ -11,7 +11,7 @@ import pytest
 from tests.unit.providers.server import FILE, ORIGIN, REQUEST, Play, Server
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import DAILY_LIMIT, ProviderUnavailable
-from tuneloop.domain.training.jobs import Method
+from tuneloop.domain.training.jobs import TrainingMethod
 from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.observability import logger
 from tuneloop.providers.openai import client
@@ -61,7 +61,7 @@ def test_preferences_are_trained_by_the_method_that_openai_calls_dpo(server: Ser
     server.plays_next(JOB)
 
     chosen = {"n_epochs": 2, "beta": 0.1}
-    provider.create_job(REQUEST.model_copy(update={"method": Method.PREFERENCE, "hyperparameters": chosen}))
+    provider.create_job(REQUEST.model_copy(update={"method": TrainingMethod.PREFERENCE, "hyperparameters": chosen}))
 
     sent = server.asked[0].json
     assert sent["method"] == {"type": "dpo", "dpo": {"hyperparameters": chosen}}

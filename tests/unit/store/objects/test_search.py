@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.unit.factories import an_example
 from tuneloop.domain.chat.examples import Example, Split
-from tuneloop.domain.datasets.example_filter import Wanted, texts_in
+from tuneloop.domain.datasets.example_filter import ExampleFilter, texts_in
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Status
-from tuneloop.store.objects.merge import Lines, merged
+from tuneloop.store.objects.merge import Lines, k_way_merge
 from tuneloop.store.objects.search import Search
 from tuneloop.store.objects.stored_lines import line_of, read_line
 
@@ -59,7 +59,7 @@ def examples(draw: st.DrawFn) -> Example:
 
 
 WANTED = st.builds(
-    Wanted,
+    ExampleFilter,
     status=st.none() | st.sampled_from(Status),
     category=st.none() | NAMES,
     source=st.none() | NAMES,
@@ -83,7 +83,7 @@ def says(example: Example, text: str) -> bool:
     return any(text.casefold() in said.casefold() for said in texts_in(example.content))
 
 
-def naive(lines: Lines, decisions: dict[bytes, Decision], wanted: Wanted) -> list[str]:
+def naive(lines: Lines, decisions: dict[bytes, Decision], wanted: ExampleFilter) -> list[str]:
     """What is found by parsing everything."""
     found = []
     for identity, line in sorted({read_line(line).id: line for line in lines}.items()):
@@ -103,29 +103,31 @@ def pieces_of(lines: Lines) -> Iterator[bytes]:
     return (content[start : start + PIECE] for start in range(0, len(content), PIECE))
 
 
-def found(sources: list[Lines], decisions: dict[bytes, Decision], wanted: Wanted) -> list[str]:
+def found(sources: list[Lines], decisions: dict[bytes, Decision], wanted: ExampleFilter) -> list[str]:
     search = Search(wanted, decisions)
-    with merged([partial(search.lines_in, pieces_of(lines)) for lines in sources]) as shortened:
+    with k_way_merge([partial(search.lines_in, pieces_of(lines)) for lines in sources]) as shortened:
         return [hit.id for hit in search.hits(shortened, lambda: None)]
 
 
 def test_a_letter_that_folds_into_others_is_found() -> None:
     lines = [line_of(an_example("Die Straße?", "nein")).text]
 
-    assert all(found([lines], {}, Wanted(text=text)) for text in ("STRAßE", "straße", "STRASSE"[:4]))
+    assert all(found([lines], {}, ExampleFilter(text=text)) for text in ("STRAßE", "straße", "STRASSE"[:4]))
 
 
 def test_lines_that_are_cut_sort_as_whole_ones_do() -> None:
     bare, named = line_of(an_example("Late?", "yes")).text, line_of(an_example("Late?", "yes", category="a")).text
 
-    cut = [line for lines in Search(Wanted(text="nobody"), {}).lines_in(pieces_of([named, bare])) for line in lines]
+    cut = [
+        line for lines in Search(ExampleFilter(text="nobody"), {}).lines_in(pieces_of([named, bare])) for line in lines
+    ]
 
     assert named < bare
     assert cut == sorted(cut)
 
 
 @given(st.lists(examples(), max_size=8, unique_by=lambda each: each.id), WANTED, st.data())
-def test_bytes_tell_what_parsing_tells(drawn: list[Example], wanted: Wanted, data: st.DataObject) -> None:
+def test_bytes_tell_what_parsing_tells(drawn: list[Example], wanted: ExampleFilter, data: st.DataObject) -> None:
     lines = sorted(line_of(each).text for each in drawn)
     decided = data.draw(st.sets(st.sampled_from([each.id for each in drawn]))) if drawn else set()
     decisions = {each.encode(): with_id(data.draw(DECISIONS), each) for each in sorted(decided)}
@@ -144,10 +146,10 @@ def with_id(decision: Decision, identity: str) -> Decision:
 
 @given(st.lists(st.lists(examples(), max_size=5), min_size=1, max_size=4), WANTED)
 def test_of_an_example_that_came_several_times_the_line_that_counts_is_looked_at(
-    drawn: list[list[Example]], wanted: Wanted
+    drawn: list[list[Example]], wanted: ExampleFilter
 ) -> None:
     sources = [sorted({line_of(each).text for each in some}) for some in drawn]
-    with merged([partial(blocks_of, lines) for lines in sources]) as blocks:
+    with k_way_merge([partial(blocks_of, lines) for lines in sources]) as blocks:
         counting = [line for block in blocks for line in block]
 
     assert found(sources, {}, wanted) == naive(counting, {}, wanted)

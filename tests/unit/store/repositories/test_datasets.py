@@ -18,7 +18,7 @@ from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table, cursor_behind
 from tuneloop.store.items import to_item
 from tuneloop.store.repositories.datasets import Datasets
-from tuneloop.store.writes import Remove, Save, Write
+from tuneloop.store.writes import ConditionalDelete, ConditionalPut, Write
 
 MODEL = new_model("acme", "support", "trainer", "base-1", NOW)
 
@@ -90,8 +90,10 @@ def among_files(app: App) -> list[str]:
     for name in names:
         app.datasets.create(a_dataset(id=name), None)
     for number in range(500):
-        app.table.commit(Save(keys.dataset("acme", file_id("acme", str(number), "fine-tune")), a_dataset(id="x")))
-    app.table.commit(Remove(keys.like_file("acme", "file-cards")))
+        app.table.commit(
+            ConditionalPut(keys.dataset("acme", file_id("acme", str(number), "fine-tune")), a_dataset(id="x"))
+        )
+    app.table.commit(ConditionalDelete(keys.like_file("acme", "file-cards")))
     return sorted(names)
 
 

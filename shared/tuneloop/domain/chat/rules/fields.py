@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from tuneloop.domain.chat.messages import JsonObject
 from tuneloop.domain.chat.rules import Found
-from tuneloop.domain.core.redaction import name_in
+from tuneloop.domain.core.redaction import safe_name
 
 # What OpenAI takes, read 2026-11: of a message's name nothing that could end it, of a function's letters and digits.
 NAME = r"\A[^\s<|\\/>]{1,64}\Z"
@@ -17,7 +17,7 @@ FUNCTION_RULE = "`name` must be 1 to 64 letters, digits, underscores and hyphens
 def unknown_keys(path: str, given: JsonObject, known: Iterable[str], what: str) -> Iterator[Found]:
     """The keys that such an object doesn't have."""
     for key in sorted(given.keys() - set(known)):
-        yield f"{path}.{name_in(key)}", "unknown_key", f"{what} may have {listed(known)}, and no other key."
+        yield f"{path}.{safe_name(key)}", "unknown_key", f"{what} may have {listed(known)}, and no other key."
 
 
 def is_name(value: object, pattern: str = NAME) -> bool:
