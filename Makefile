@@ -7,7 +7,7 @@ export PYTHONPATH := shared:functions:.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-unit test-grants test-faults check format bill bench-data layer bootstrap deploy provider-key smoke destroy stop start restore synth docs lock clean
+.PHONY: help setup demo local test test-unit test-grants test-faults check format bill stories bench-data layer bootstrap deploy provider-key smoke destroy stop start restore synth docs lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ restore: setup ## Make a stopped stage's table what a restored one holds: make r
 
 bill: setup ## Print what a prod stage costs a month on AWS, idle and at three loads; also in build/bench/bill.json.
 	@$(BIN)/python -m bench.bill $(ARGS)
+
+stories: setup ## Print how many files six stories run through: make stories [ARGS=--files].
+	@$(BIN)/python -m bench.stories $(ARGS)
 
 bench-data: setup ## Measure validating, exporting and listing training data; also in build/bench/data.json.
 	@$(BIN)/python -m bench.data $(ARGS)
