@@ -13,11 +13,11 @@ from infra.lambdas import Lambdas
 from infra.stage import Stage
 
 
-class HttpApi(Construct):
+class Api(Construct):
     """The HTTP API on its `$default` stage, answering under `/v1`."""
 
     def __init__(self, scope: Construct, stage: Stage, lambdas: Lambdas) -> None:
-        super().__init__(scope, "HttpApi")
+        super().__init__(scope, "Api")
         self.http = apigateway.HttpApi(
             self, "Http", api_name=f"tuneloop-{stage.name}", create_default_stage=False, description="Tuneloop"
         )
