@@ -1,8 +1,10 @@
 """The rules of the house that no other tool checks: sizes, names, and what is generated."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -62,3 +64,62 @@ def test_one_module_says_what_a_run_is_billed_for() -> None:
     multiplying = {"/".join(path.parts[-2:]) for path in files() if "epochs_of(" in path.read_text("utf-8")}
 
     assert multiplying <= inside, "use `costs.billable_of`: an estimate and a bill must not differ"
+
+
+# A word that ends so is a gerund or a participle, unless it is the field's own noun or no such form at all.
+LIKE_A_PARTICIPLE = re.compile(r"\w+(ing|ed)")
+IRREGULAR = frozenset({
+    "gone", "heard", "held", "kept", "known", "learnt", "left", "made", "said", "seen", "taught", "told", "unseen",
+    "untold",
+})  # fmt: skip
+NOUNS = frozenset({
+    "billing", "encoding", "everything", "hosting", "matching", "metering", "nothing", "overfitting", "pricing",
+    "routing", "seed", "serving", "setting", "something", "speed", "spending", "streaming", "string", "training",
+    "tuning", "warning",
+})  # fmt: skip
+PREPOSITIONS = frozenset({
+    "after", "again", "anew", "as", "at", "back", "by", "for", "from", "in", "of", "on", "quickly", "to",
+})  # fmt: skip
+TO_RENAME = ROOT / "tests" / "unit" / "names_to_rename.txt"
+
+
+def is_participle(name: str) -> bool:
+    """Whether a name says neither a thing nor a verb: `letting_go`, `collected`, `asked_of`; not `stored_line`.
+
+    Of a participle before a noun the whole is a noun. A name that begins with `is` or `has` is a question.
+    """
+    words = name.strip("_").split("_")
+    if words[0] in ("is", "has", "are", "may"):
+        return False
+    while len(words) > 1 and words[-1] in PREPOSITIONS:
+        words.pop()
+    last = words[-1]
+    is_form = last in IRREGULAR or (LIKE_A_PARTICIPLE.fullmatch(last) is not None and last not in NOUNS)
+    return is_form and (len(words) == 1 or last.endswith("ing"))
+
+
+def named_by_participles() -> Iterator[str]:
+    """Each file and each public function or method that is so named, with its folder, which outlives a file's name."""
+    for path in files((*CODE, *BESIDE)):
+        folder = path.parent.relative_to(ROOT).as_posix()
+        if is_participle(path.stem.removeprefix("test_")):
+            yield f"{folder} {path.name}"
+        if folder.startswith("tests"):
+            continue
+        functions = filter(is_called, ast.walk(ast.parse(path.read_text("utf-8"))))
+        yield from (f"{folder} {node.name}" for node in functions if is_participle(node.name))
+
+
+def is_called(node: ast.AST) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Whether it is a public function or method; a property is read, and named as a value is (`run.trained`)."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+        return False
+    return not any(isinstance(mark, ast.Name) and mark.id.endswith("property") for mark in node.decorator_list)
+
+
+def test_files_are_named_by_nouns_or_verbs_and_functions_by_verbs() -> None:
+    listed = set(TO_RENAME.read_text("utf-8").splitlines())
+    names = set(named_by_participles())
+
+    assert names - listed == set(), "name it by the noun it holds or the verb it does"
+    assert listed - names == set(), "these are renamed, or gone: take them off tests/unit/names_to_rename.txt"
