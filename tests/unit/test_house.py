@@ -123,3 +123,19 @@ def test_files_are_named_by_nouns_or_verbs_and_functions_by_verbs() -> None:
 
     assert names - listed == set(), "name it by the noun it holds or the verb it does"
     assert listed - names == set(), "these are renamed, or gone: take them off tests/unit/names_to_rename.txt"
+
+
+def test_the_glossary_names_what_exists() -> None:
+    rows = re.findall(r"^\|.*\| ([^|]+) \|$", (ROOT / "docs" / "glossary.md").read_text("utf-8"), re.M)
+    places = [place for row in rows for place in re.findall(r"`([\w/]+\.py)`(?: `(\w+)`)?", row)]
+
+    assert len(places) > 40
+    assert [place for place in places if not is_defined(*place)] == [], "docs/glossary.md names what is gone"
+
+
+def is_defined(path: str, name: str) -> bool:
+    """Whether there is such a file, at the root or in the common layer, and the name at its top, if one is given."""
+    file = next((file for file in (ROOT / path, ROOT / "shared" / "tuneloop" / path) if file.is_file()), None)
+    return file is not None and (
+        not name or re.search(rf"^(class|def) {name}\b", file.read_text("utf-8"), re.M) is not None
+    )
