@@ -16,7 +16,7 @@ from activate_model.views import (
     current,
     shown,
 )
-from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.serving.models import HistoryEntry, VersionView
@@ -38,7 +38,7 @@ def create_model(new: NewModelRequest) -> ModelView:
         models=app.models,
         now=utc_now(),
     )
-    return ModelView.model_validate(model.model_dump())
+    return view(ModelView, model)
 
 
 @api.route("POST /v1/models/{model}/versions", Scope.DEPLOY, status=201)
@@ -50,7 +50,7 @@ def create_version(model: Name, new: NewVersionRequest) -> VersionView:
     """
     provider = app.known_providers.require(new.provider) if new.provider else None
     version = register_version(api.tenant, model, new, provider=provider, models=app.models, now=utc_now())
-    return VersionView.model_validate(version.model_dump())
+    return view(VersionView, version)
 
 
 @api.route("GET /v1/models/{model}/versions", Scope.READ)
@@ -65,7 +65,7 @@ def list_versions(model: Name, limit: Limit = 20, cursor: Cursor = None) -> List
 def retire_version(model: Name, number: Number) -> VersionView:
     """Retire a version that nothing needs any more; `removed_at` says since when its provider keeps nothing of it."""
     version = retire(api.tenant, model, number, models=app.models, now=utc_now())
-    return VersionView.model_validate(version.model_dump())
+    return view(VersionView, version)
 
 
 @api.route("POST /v1/models/{model}/versions/{number}/deploy", Scope.DEPLOY)
@@ -75,7 +75,7 @@ def deploy_version(model: Name, number: Number) -> VersionView:
     Of a version that was registered by hand and is `failed` or `unverified` the provider is asked for its model again.
     """
     version = redeploy(api.tenant, model, number, models=app.models, now=utc_now())
-    return VersionView.model_validate(version.model_dump())
+    return view(VersionView, version)
 
 
 @api.route("GET /v1/models/{model}/deployment", Scope.READ)
@@ -135,7 +135,7 @@ def post_resume(model: Name, why: Reason = BY_HAND) -> ResumedDeployment:
     or ask for its evaluation again with `promote: true`.
     """
     resumed = resume(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now())
-    return ResumedDeployment(**current(resumed.deployment).model_dump(), could_activate=resumed.could_activate)
+    return view(ResumedDeployment, current(resumed.deployment), could_activate=resumed.could_activate)
 
 
 @api.route("GET /v1/models/{model}/history", Scope.READ)

@@ -7,6 +7,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tuneloop.api.router import view
 from tuneloop.domain.core.ids import Name
 from tuneloop.domain.core.numbers import without_minus_zero
 from tuneloop.domain.core.pricing import Usd
@@ -74,7 +75,7 @@ class ListedVersion(VersionView):
 def current(deployment: Deployment) -> CurrentDeployment:
     """A deployment as its users read it."""
     wait = describe_wait(deployment.model, deployment.hold)
-    return CurrentDeployment(**deployment.model_dump(), waiting_for=wait)
+    return view(CurrentDeployment, deployment, waiting_for=wait)
 
 
 def shown(version: Version) -> ListedVersion:
@@ -82,4 +83,4 @@ def shown(version: Version) -> ListedVersion:
     offer = price_of(version.provider, version.base_model)
     kept = version.is_finetuned and version.removed_at is None
     known = offer.storage_per_month if offer else None
-    return ListedVersion(**version.model_dump(), storage_per_month_usd=known if kept else Decimal(0))
+    return view(ListedVersion, version, storage_per_month_usd=known if kept else Decimal(0))

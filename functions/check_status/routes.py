@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from check_status.deployments import step
 from check_status.refresh import ASKING_S, fetch_events, refresh, wait
 from check_status.webhook_secrets import WebhookSecrets
-from tuneloop.api.router import Api, Name
+from tuneloop.api.router import Api, Name, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import Conflict
@@ -35,7 +35,7 @@ def get_training_run(run: Name) -> TrainingRun:
     Where it can't be reached, `waiting_for` says so, `waiting_since` since when, `checked_at` when it was last tried.
     """
     seen = refreshed(app.runs.get(api.tenant, run), app.settings.refresh_after_s)
-    return TrainingRun.model_validate(seen.model_dump())
+    return view(TrainingRun, seen)
 
 
 @api.route("GET /v1/training-runs/{run}/events", Scope.READ)

@@ -5,7 +5,7 @@ from collect_examples.incoming import registered
 from collect_examples.posts import post
 from collect_examples.presign_upload import presign_upload
 from collect_examples.views import DatasetView, DropView, NewDataset, NewExamples, NewUpload, UploadView
-from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed, view
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import Conflict
@@ -69,7 +69,7 @@ def list_drops(dataset: Name, limit: Limit = 20, cursor: Cursor = None) -> ListO
 @api.route("GET /v1/datasets/{dataset}/drops/{drop}", Scope.READ)
 def get_drop(dataset: Name, drop: Name) -> DropView:
     """What became of a drop or of posted examples."""
-    return DropView.model_validate(app.datasets.drop(api.tenant, dataset, drop).model_dump())
+    return view(DropView, app.datasets.drop(api.tenant, dataset, drop))
 
 
 @api.route("POST /v1/datasets/{dataset}/examples", Scope.COLLECT, status=202)
@@ -84,7 +84,7 @@ def post_examples(dataset: Name, new: NewExamples) -> DropView:
         queue=app.examples_queue,
         now=utc_now(),
     )
-    return DropView.model_validate(drop.model_dump())
+    return view(DropView, drop)
 
 
 @api.route("POST /v1/datasets/{dataset}/uploads", Scope.COLLECT, status=201)
@@ -101,4 +101,4 @@ def _require_to_spend(wanted: DatasetChange) -> None:
 
 
 def _view(dataset: Dataset) -> DatasetView:
-    return DatasetView.model_validate(dataset.model_dump())
+    return view(DatasetView, dataset)

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from erase_examples.erase import erase
-from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import OutOfTime
@@ -88,4 +88,4 @@ def _check_time() -> None:
 
 
 def _view(erasure: Erasure) -> ErasureView:
-    return ErasureView.model_validate(erasure.model_dump())
+    return view(ErasureView, erasure)

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, StrictBool
 
 from evaluate.pair import resolve_export, resolve_pair
 from evaluate.request import request_evaluation
-from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, RetryCount, listed
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, RetryCount, listed, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import Conflict
@@ -60,7 +60,7 @@ def create_evaluation(new: NewEvaluation, retry_count: RetryCount = None) -> Eva
         now=utc_now(),
         again=not retries_in(retry_count),
     )
-    return EvaluationView.model_validate(evaluation.model_dump())
+    return view(EvaluationView, evaluation)
 
 
 def _require_own_data(model: str, dataset: str) -> None:
@@ -81,4 +81,4 @@ def list_evaluations(limit: Limit = 20, cursor: Cursor = None) -> ListOf[Evaluat
 @api.route("GET /v1/evaluations/{evaluation}", Scope.READ)
 def get_evaluation(evaluation: Name) -> EvaluationView:
     """An evaluation with its figures and verdict."""
-    return EvaluationView.model_validate(app.evaluations.get(api.tenant, evaluation).model_dump())
+    return view(EvaluationView, app.evaluations.get(api.tenant, evaluation))

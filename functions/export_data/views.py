@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel
 
+from tuneloop.api.router import view
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.chat.images import ImageUnits
 from tuneloop.domain.core.ids import Name
@@ -79,7 +80,7 @@ class ExportView(BaseModel):
     @classmethod
     def of(cls, export: Export) -> Self:
         """A frozen export, without links."""
-        return cls.model_validate({**export.model_dump(), "reasons": export.reasons, "notes": export.notes})
+        return view(cls, export, reasons=export.reasons, notes=export.notes)
 
     @classmethod
     def unfrozen(cls, dataset: Dataset, export: str, revision: int) -> Self:
@@ -113,9 +114,7 @@ class ExportView(BaseModel):
         self.conversion = ConversionView(
             format=conversion.to, category=category, lost=dict(conversion.lost), left_out=dict(conversion.left_out)
         )
-        self.files = {
-            split: FileView.model_validate({**file.model_dump(), "tokens": None}) for split, file in files.items()
-        }
+        self.files = {split: view(FileView, file, tokens=None) for split, file in files.items()}
         return self.linked(export, files, objects)
 
 

@@ -13,7 +13,7 @@ from launch_finetune.repeated_calls import Repeats, call_of
 from launch_finetune.request import confirm, is_of
 from launch_finetune.resolve_request import RunRequest, resolve_request
 from launch_finetune.retry import retry
-from tuneloop.api.router import Api, Cursor, IdempotencyKey, Limit, ListOf, Name, RetryCount, listed
+from tuneloop.api.router import Api, Cursor, IdempotencyKey, Limit, ListOf, Name, RetryCount, listed, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.ids import PATTERN
@@ -88,13 +88,13 @@ def create_training_run(
         return resolve_request(dataset, wanted, providers=app.providers, exports=app.exports, runs=app.runs, now=now)
 
     if new.dry_run:
-        return TrainingRun.model_validate(asked(wanted).model_dump())
+        return view(TrainingRun, asked(wanted))
     repeats = replace(
         repeats_of("POST /v1/training-runs", new, idempotency_key, retry_count, now),
         is_still_meant=lambda run: new.export is not None or is_of(run, dataset, new.revision),
     )
     run = repeats.give(lambda attempt: asked(wanted.model_copy(update=attempt._asdict())))
-    return TrainingRun.model_validate(run.model_dump())
+    return view(TrainingRun, run)
 
 
 @api.route("GET /v1/training-runs", Scope.READ)
@@ -115,7 +115,7 @@ def list_base_models(provider: Provider = None) -> ListOf[BaseModelView]:
 def confirm_training_run(run: Name) -> TrainingRun:
     """Let a run that awaits confirmation spend what it is estimated to cost."""
     confirmed = confirm(app.runs.get(api.tenant, run), runs=app.runs, now=utc_now())
-    return TrainingRun.model_validate(confirmed.model_dump())
+    return view(TrainingRun, confirmed)
 
 
 @api.route("POST /v1/training-runs/{run}/cancel", Scope.TRAIN, status=202)
@@ -126,7 +126,7 @@ def cancel_training_run(run: Name) -> TrainingRun:
     """
     found = app.runs.get(api.tenant, run)
     stopped = cancel(found, runs=app.runs, providers=app.providers, now=utc_now(), asking_s=app.remaining_s)
-    return TrainingRun.model_validate(stopped.model_dump())
+    return view(TrainingRun, stopped)
 
 
 @api.route("POST /v1/training-runs/{run}/retry", Scope.TRAIN, status=202)
@@ -146,7 +146,7 @@ def retry_training_run(
             found, force=how.force, runs=app.runs, providers=app.providers, now=now, answering=attempt.answering
         )
     )
-    return TrainingRun.model_validate(again.model_dump())
+    return view(TrainingRun, again)
 
 
 def repeats_of(

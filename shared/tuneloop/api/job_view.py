@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from tuneloop.api.router import view
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.core.pricing import Usd
 from tuneloop.domain.serving.models import VersionStatus
@@ -83,7 +84,7 @@ def job_of(run: ControlledRun, *, models: Models) -> Job:
         seed=run.seed or 0,
         metadata=run.metadata or None,
         organization_id=run.tenant,
-        tuneloop=OurJob.model_validate(run.model_dump()),
+        tuneloop=view(OurJob, run),
     )
 
 

@@ -117,9 +117,14 @@ class ListOf(BaseModel, Generic[T]):
     next_cursor: str | None = None
 
 
-def listed(page: Listing[Any], view: type[V]) -> ListOf[V]:
+def view(kind: type[V], thing: BaseModel, **more: Any) -> V:
+    """What users read of a stored thing: the fields of `kind` that it has, and `more` beside or in place of them."""
+    return kind.model_validate(thing.model_dump() | more)
+
+
+def listed(page: Listing[Any], kind: type[V]) -> ListOf[V]:
     """A store's page as an answer, its rows as their users read them."""
-    return ListOf(data=[view.model_validate(row.model_dump()) for row in page.data], next_cursor=page.cursor)
+    return ListOf(data=[view(kind, row) for row in page.data], next_cursor=page.cursor)
 
 
 class _Resolver(APIGatewayHttpResolver):
