@@ -7,7 +7,7 @@ export PYTHONPATH := shared:functions:.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-unit test-grants test-faults check format bill stories bench-data layer bootstrap deploy provider-key smoke destroy stop start restore synth docs lock clean
+.PHONY: help setup demo local test test-unit test-grants test-faults check format bill stories bench-data layer bootstrap deploy provider-key smoke destroy stop start restore synth docs recording lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ synth: setup ## Write the CloudFormation templates of both stages to build/cdk.o
 
 docs: setup ## Write what is generated from the code: docs/openapi.json and the README's table.
 	@$(BIN)/python -m docs.build
+
+recording: setup ## Run the demo and draw what it shows as docs/demo.svg.
+	@$(BIN)/python -m docs.recording
 
 lock: setup ## Pin the newest allowed versions, with hashes, in requirements/ and package-lock.json.
 	@$(BIN)/python -m pip install --quiet uv
