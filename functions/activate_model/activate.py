@@ -1,8 +1,10 @@
-"""Activating: every decision about who is served what, each one write with its line of history.
+"""Activation: every decision about which version serves whom, stored in one write with its line of history.
 
-A write names the deployment it saw: of two decisions at once one is refused and looks again.
+The write is conditional on the deployment that the decision was made on. Of two decisions at once the second fails as
+Stale, and has to look again.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -28,40 +30,20 @@ from tuneloop.store.repositories.evaluations import Evaluations
 from tuneloop.store.repositories.models import Models
 
 UNVERIFIED = " (Version {0} is unverified: whether its provider has such a model is not known.)"
+# The codes of refusals that a caller can tell from the general `conflict`, because each asks for another next step.
 CODES = {
     status: f"version_{status}" for status in (VersionStatus.VERIFYING, VersionStatus.UNVERIFIED, VersionStatus.FAILED)
 }
 
 
-def activate(
-    tenant: str, model: str, number: int | None, *, by: str, reason: str, models: Models, now: datetime
-) -> Deployment:
-    """Serve everybody with a version: the given one, or the one that did so before.
+class ManualDecision(NamedTuple):
+    """A person's decision about a tenant's model: by which key, why (for the history) and when."""
 
-    Never "the latest" unasked: that may be the one which the gate has just refused. A person who activates a version
-    lifts the hold; who puts the base model back has taken a version off, by whatever route, and makes one.
-    """
-    old = models.deployment_with_hold(tenant, model)
-    chosen = old.previous if number is None else number
-    if chosen is None:
-        raise InvalidInput("No version served before this one: name the `version` to activate.", param="version")
-    remark = _require_answering(tenant, model, chosen, models, is_named=number is not None)
-    new = activated(old, chosen, f"{reason}{remark}", now)
-    if chosen:
-        return _decide(old, released(new), Action.ACTIVATE, by, reason, models, now)
-    return _take_off(old, new, "activate", by, reason, models, now)
-
-
-def deactivate(tenant: str, model: str, *, by: str, reason: str, models: Models, now: datetime) -> Deployment:
-    """Serve everybody with the base model, and hold it: nothing else is activated by itself."""
-    old = models.deployment_with_hold(tenant, model)
-    return _take_off(old, activated(old, 0, reason, now), "deactivate", by, reason, models, now)
-
-
-def roll_back(tenant: str, model: str, *, by: str, reason: str, models: Models, now: datetime) -> Deployment:
-    """Take the candidate off, or put back the version that was stable before, and hold it."""
-    old = models.deployment_with_hold(tenant, model)
-    return _take_off(old, rolled_back(old, reason, now), "rollback", by, reason, models, now)
+    tenant: str
+    model: str
+    by: str
+    reason: str
+    at: datetime
 
 
 class Resumed(NamedTuple):
@@ -71,52 +53,90 @@ class Resumed(NamedTuple):
     could_activate: list[RefusedVersion]
 
 
-def resume(tenant: str, model: str, *, by: str, reason: str, models: Models, now: datetime) -> Resumed:
-    """Let verdicts activate versions again; none that was refused meanwhile is activated by that.
+@dataclass(frozen=True)
+class DecideByHand:
+    """What a person may decide about a model's deployment; each verb stores the decision."""
 
-    Asked again it changes nothing: without a hold there is nothing to lift.
-    """
-    old = models.deployment_with_hold(tenant, model)
-    new = _decide(old, released(old), Action.RESUME, by, reason, models, now)
-    refused = old.hold.refused if old.hold else []
-    others = [each for each in refused if each.version != new.stable]
-    return Resumed(new, [each for each in others if models.version(tenant, model, each.version).can_answer])
+    models: Models
+
+    def activate(self, decision: ManualDecision, number: int | None) -> Deployment:
+        """Serve everybody with a version: the given one, or the one that did so before.
+
+        Never "the latest" unasked: that may be the one which the gate has just refused. A person who activates a
+        version lifts the hold; who puts the base model back has taken a version off, by whatever route, and makes one.
+        """
+        old = self._deployment(decision)
+        chosen = old.previous if number is None else number
+        if chosen is None:
+            raise InvalidInput("No version served before this one: name the `version` to activate.", param="version")
+        remark = self._require_answering(decision, chosen, is_named=number is not None)
+        new = activated(old, chosen, f"{decision.reason}{remark}", decision.at)
+        if chosen:
+            return self._store(old, released(new), Action.ACTIVATE, decision)
+        return self._take_off(old, new, "activate", decision)
+
+    def deactivate(self, decision: ManualDecision) -> Deployment:
+        """Serve everybody with the base model, and hold it: nothing else is activated by itself."""
+        old = self._deployment(decision)
+        return self._take_off(old, activated(old, 0, decision.reason, decision.at), "deactivate", decision)
+
+    def roll_back(self, decision: ManualDecision) -> Deployment:
+        """Take the candidate off, or put back the version that was stable before, and hold it."""
+        old = self._deployment(decision)
+        return self._take_off(old, rolled_back(old, decision.reason, decision.at), "rollback", decision)
+
+    def share(self, decision: ManualDecision, candidate: int | None, part: float) -> Deployment:
+        """Serve a part (0-1) of the users with a candidate; a trial by hand neither makes a hold nor lifts one."""
+        old = self._deployment(decision)
+        remark = "" if candidate is None else self._require_answering(decision, candidate)
+        new = shared(old, candidate, part, f"{decision.reason}{remark}", decision.at)
+        return self._store(old, new, Action.SHARE, decision)
+
+    def resume(self, decision: ManualDecision) -> Resumed:
+        """Let verdicts activate versions again; none that was refused meanwhile is activated by that.
+
+        Asked again it changes nothing: without a hold there is nothing to lift.
+        """
+        old = self._deployment(decision)
+        new = self._store(old, released(old), Action.RESUME, decision)
+        refused = [version for version in old.hold.refused if version.version != new.stable] if old.hold else []
+        return Resumed(new, [version for version in refused if self._version(decision, version.version).can_answer])
+
+    def _deployment(self, decision: ManualDecision) -> Deployment:
+        return self.models.deployment_with_hold(decision.tenant, decision.model)
+
+    def _version(self, decision: ManualDecision, number: int) -> Version:
+        return self.models.version(decision.tenant, decision.model, number)
+
+    def _take_off(self, old: Deployment, new: Deployment, how: Takeoff, decision: ManualDecision) -> Deployment:
+        """Store that a version was taken off; asked once more it changes nothing, and the first to ask stays named."""
+        if new is not old or old.hold is None:
+            new = held(new, how, decision.by, decision.reason, decision.at)
+        return self._store(old, new, Action(how), decision)
+
+    def _store(self, old: Deployment, new: Deployment, action: Action, decision: ManualDecision) -> Deployment:
+        """Store a deployment with its line of history; nothing where `new` is `old` itself, as nothing changed."""
+        if new is not old:
+            reason = new.reason if new.step != old.step else decision.reason
+            self.models.decide(old, new, _history_entry(new, action, decision.by, reason, decision.at))
+        return new
+
+    def _require_answering(self, decision: ManualDecision, number: int, *, is_named: bool = True) -> str:
+        """Refuse a version that can't answer; return the remark for the history on one that may not be able to.
+
+        What a provider has was asked when the version was registered: no provider is asked here. A version that is
+        unverified has to be named.
+        """
+        version = self._version(decision, number)
+        if version.status == VersionStatus.READY:
+            return ""
+        if version.status == VersionStatus.UNVERIFIED and is_named:
+            return UNVERIFIED.format(number)
+        raise Conflict(_why_not(version), param="version", code=CODES.get(version.status))
 
 
-def share(
-    tenant: str, model: str, candidate: int | None, part: float, *, by: str, reason: str, models: Models, now: datetime
-) -> Deployment:
-    """Serve a part (0-1) of the users with a candidate; a trial by hand neither makes a hold nor lifts one."""
-    old = models.deployment_with_hold(tenant, model)
-    if candidate is not None:
-        reason += _require_answering(tenant, model, candidate, models)
-    return _decide(old, shared(old, candidate, part, reason, now), Action.SHARE, by, reason, models, now)
-
-
-def apply_verdict(
-    event: EvaluationCompleted, *, models: Models, evaluations: Evaluations, datasets: Datasets, now: datetime
-) -> Deployment:
-    """Do what the gate says, once per announcement: activate the candidate, or write down why not.
-
-    A report decides nothing, whoever announces it.
-    """
-    old = models.deployment_with_hold(event.tenant, event.model)
-    proved = evaluations.find(event.tenant, event.evaluation)
-    if proved and proved.intent is Intent.REPORT:
-        return old
-    made = _decision(event, proved, old, datasets, models, now)
-    entry = _entry(made.new, made.action, GATE, made.reason, now).model_copy(update={"evaluation": event.evaluation})
-    try:
-        models.decide(old, made.new, entry, once=event.once, follow_up=made.follow_up)
-    except Stale:
-        if models.is_decided(event.tenant, event.model, event.once):
-            return models.deployment(event.tenant, event.model)
-        raise
-    return made.new
-
-
-class _Decision(NamedTuple):
-    """What a verdict leads to, and the event that has its candidate looked at again where it came too late."""
+class _Outcome(NamedTuple):
+    """What a verdict leads to; `follow_up` has a candidate evaluated again whose verdict came too late."""
 
     new: Deployment
     action: Action
@@ -124,62 +144,74 @@ class _Decision(NamedTuple):
     follow_up: VersionReady | None = None
 
 
-def _decision(
-    event: EvaluationCompleted,
-    proved: Evaluation | None,
-    old: Deployment,
-    datasets: Datasets,
-    models: Models,
-    now: datetime,
-) -> _Decision:
-    """A first activation over a base model goes to everybody at once; so does any other until rollouts step by step.
+@dataclass(frozen=True)
+class ApplyVerdict:
+    """What the gate decides about a model's deployment."""
 
-    Who may only train chooses the rows of an evaluation, so those of a dataset that doesn't feed the model let nothing
-    through. A candidate that was proved against what no longer serves is compared with what does, unless a person took
-    a version off: then it is written down, and a person decides what comes next.
-    """
-    reason = event.verdict.reason
-    if not event.verdict.promote:
-        return _Decision(old, Action.REFUSE, reason)
-    if proved is None:
-        raise NotFound(f"There is no evaluation {event.evaluation}.", param="evaluation")
-    dataset = datasets.find(event.tenant, proved.dataset)
-    if dataset is None or dataset.model != event.model:
-        foreign = f"But that was proved on dataset {proved.dataset}, which doesn't feed this model"
-        how = f"somebody with the scope `deploy` may activate version {event.candidate}."
-        return _Decision(old, Action.REFUSE, f"{reason} {foreign}: {how}")
-    if obstacle := _obstacle(event, old, models):
-        return _Decision(old, Action.REFUSE, obstacle)
-    if old.hold:
-        return _refused_by(old.hold, event, old, now)
-    if old.stable == event.stable:
-        new = activated(old, event.candidate, reason, now)
-        return _Decision(new, Action.ACTIVATE, new.reason)
-    again = VersionReady(
-        tenant=event.tenant,
-        model=event.model,
-        version=event.candidate,
-        dataset=proved.dataset,
-        export=proved.export,
-        late=now,
-    )
-    late = f"Version {old.stable} serves today, the evaluation compared with {event.stable}"
-    new_look = f"version {event.candidate} is evaluated again, against version {old.stable}."
-    return _Decision(old, Action.REFUSE, f"{late}: {new_look}", again)
+    models: Models
+    evaluations: Evaluations
+    datasets: Datasets
+
+    def apply(self, event: EvaluationCompleted, now: datetime) -> Deployment:
+        """Do what the gate says, once per announcement: activate the candidate, or write down why not.
+
+        A report decides nothing, whoever announces it.
+        """
+        old = self.models.deployment_with_hold(event.tenant, event.model)
+        evaluation = self.evaluations.find(event.tenant, event.evaluation)
+        if evaluation and evaluation.intent is Intent.REPORT:
+            return old
+        outcome = self._outcome(event, evaluation, old, now)
+        entry = _history_entry(outcome.new, outcome.action, GATE, outcome.reason, now, event.evaluation)
+        try:
+            self.models.decide(old, outcome.new, entry, once=event.once, follow_up=outcome.follow_up)
+        except Stale:
+            if self.models.is_decided(event.tenant, event.model, event.once):
+                return self.models.deployment(event.tenant, event.model)
+            raise
+        return outcome.new
+
+    def _outcome(
+        self, event: EvaluationCompleted, evaluation: Evaluation | None, old: Deployment, now: datetime
+    ) -> _Outcome:
+        """What a verdict leads to; what it activates serves everybody at once, as rollouts in steps are still planned.
+
+        Who may only train chooses the rows of an evaluation, so those of a dataset that doesn't feed the model let
+        nothing through. A candidate that was proved against what no longer serves is compared with what does, unless a
+        person took a version off: then it is written down, and a person decides what comes next.
+        """
+        reason = event.verdict.reason
+        if not event.verdict.promote:
+            return _Outcome(old, Action.REFUSE, reason)
+        if evaluation is None:
+            raise NotFound(f"There is no evaluation {event.evaluation}.", param="evaluation")
+        dataset = self.datasets.find(event.tenant, evaluation.dataset)
+        if dataset is None or dataset.model != event.model:
+            foreign = f"But that was proved on dataset {evaluation.dataset}, which doesn't feed this model"
+            how = f"somebody with the scope `deploy` may activate version {event.candidate}."
+            return _Outcome(old, Action.REFUSE, f"{reason} {foreign}: {how}")
+        if obstacle := self._obstacle(event, old):
+            return _Outcome(old, Action.REFUSE, obstacle)
+        if old.hold:
+            return _refused_by(old.hold, event, old, now)
+        if old.stable == event.stable:
+            new = activated(old, event.candidate, reason, now)
+            return _Outcome(new, Action.ACTIVATE, new.reason)
+        return _evaluated_again(event, evaluation, old, now)
+
+    def _obstacle(self, event: EvaluationCompleted, old: Deployment) -> str | None:
+        """Why a candidate that was proved needs no activation, or isn't one for which no person has to answer."""
+        if old.stable == event.candidate:
+            return f"Version {event.candidate} serves everybody already. {event.verdict.reason}"
+        status = self.models.version(event.tenant, event.model, event.candidate).status
+        if status == VersionStatus.READY:
+            return None
+        why = f"But version {event.candidate} is {status}, and only one that is ready is activated by itself."
+        return f"{event.verdict.reason} {why}"
 
 
-def _obstacle(event: EvaluationCompleted, old: Deployment, models: Models) -> str | None:
-    """Why a candidate that was proved needs no activation, or isn't one for which no person has to answer."""
-    if old.stable == event.candidate:
-        return f"Version {event.candidate} serves everybody already. {event.verdict.reason}"
-    status = models.version(event.tenant, event.model, event.candidate).status
-    if status == VersionStatus.READY:
-        return None
-    why = f"But version {event.candidate} is {status}, and only one that is ready is activated by itself."
-    return f"{event.verdict.reason} {why}"
-
-
-def _refused_by(hold: Hold, event: EvaluationCompleted, old: Deployment, now: datetime) -> _Decision:
+def _refused_by(hold: Hold, event: EvaluationCompleted, old: Deployment, now: datetime) -> _Outcome:
+    """The refusal of a candidate while a person's hold stands; the hold names the candidate from then on."""
     refused = RefusedVersion(version=event.candidate, against=event.stable, evaluation=event.evaluation, at=now)
     new = old.model_copy(update={"hold": hold.with_refused(refused)})
     why = f"But {hold.explain()}, and nothing is activated by itself until a person says so"
@@ -187,29 +219,27 @@ def _refused_by(hold: Hold, event: EvaluationCompleted, old: Deployment, now: da
         f"activate version {event.candidate}, or POST /v1/models/{event.model}/resume and ask for its evaluation again "
         "with `promote: true`."
     )
-    return _Decision(new, Action.REFUSE, f"{event.verdict.reason} {why}: {how}")
+    return _Outcome(new, Action.REFUSE, f"{event.verdict.reason} {why}: {how}")
 
 
-def _take_off(
-    old: Deployment, new: Deployment, how: Takeoff, by: str, reason: str, models: Models, now: datetime
-) -> Deployment:
-    """Store that a person took a version off; asked once more it changes nothing, and the first to ask stays named."""
-    if new is not old or old.hold is None:
-        new = held(new, how, by, reason, now)
-    return _decide(old, new, Action(how), by, reason, models, now)
+def _evaluated_again(event: EvaluationCompleted, evaluation: Evaluation, old: Deployment, now: datetime) -> _Outcome:
+    """The refusal of a candidate that was compared with what no longer serves, and the event that compares it anew."""
+    follow_up = VersionReady(
+        tenant=event.tenant,
+        model=event.model,
+        version=event.candidate,
+        dataset=evaluation.dataset,
+        export=evaluation.export,
+        late=now,
+    )
+    late = f"Version {old.stable} serves today, the evaluation compared with {event.stable}"
+    new_look = f"version {event.candidate} is evaluated again, against version {old.stable}."
+    return _Outcome(old, Action.REFUSE, f"{late}: {new_look}", follow_up)
 
 
-def _decide(
-    old: Deployment, new: Deployment, action: Action, by: str, reason: str, models: Models, now: datetime
-) -> Deployment:
-    if new is old:
-        return old
-    said = new.reason if new.step != old.step else reason
-    models.decide(old, new, _entry(new, action, by, said, now))
-    return new
-
-
-def _entry(new: Deployment, action: Action, by: str, reason: str, now: datetime) -> HistoryEntry:
+def _history_entry(
+    new: Deployment, action: Action, by: str, reason: str, now: datetime, evaluation: str | None = None
+) -> HistoryEntry:
     return HistoryEntry(
         model=new.model,
         step=new.step,
@@ -219,21 +249,9 @@ def _entry(new: Deployment, action: Action, by: str, reason: str, now: datetime)
         stable=new.stable,
         candidate=new.candidate,
         share=new.share,
+        evaluation=evaluation,
         by=by,
     )
-
-
-def _require_answering(tenant: str, model: str, number: int, models: Models, *, is_named: bool = True) -> str:
-    """Refuse a version that can't answer; gives what there is to say of one that may not be able to.
-
-    What its provider has was asked when it was registered: nobody is asked here. An unverified one has to be named.
-    """
-    version = models.version(tenant, model, number)
-    if version.status == VersionStatus.READY:
-        return ""
-    if version.status == VersionStatus.UNVERIFIED and is_named:
-        return UNVERIFIED.format(number)
-    raise Conflict(_why_not(version), param="version", code=CODES.get(version.status))
 
 
 def _why_not(version: Version) -> str:

@@ -1,9 +1,7 @@
 """The registry routes: models, versions, deployments and the decisions about them."""
 
-from activate_model.activate import activate, deactivate, resume, roll_back, share
-from activate_model.redeploy import redeploy
-from activate_model.register import NewModelRequest, NewVersionRequest, register_model, register_version
-from activate_model.retire import retire
+from activate_model.activate import DecideByHand, ManualDecision
+from activate_model.versions import NewModelRequest, NewVersionRequest, RegisterByHand, VersionUpkeep
 from activate_model.views import (
     Activation,
     CurrentDeployment,
@@ -13,8 +11,8 @@ from activate_model.views import (
     Number,
     Reason,
     ResumedDeployment,
-    current,
-    shown,
+    current_deployment,
+    listed_version,
 )
 from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed, view
 from tuneloop.app import app, utc_now
@@ -29,16 +27,7 @@ AS_BEFORE, BY_HAND = Activation(), Reason()  # what an empty request means
 @api.route("POST /v1/models", Scope.DEPLOY, status=201)
 def create_model(new: NewModelRequest) -> ModelView:
     """Register a model without a dataset; its base model answers until a version is activated."""
-    model = register_model(
-        api.tenant,
-        new,
-        provider=app.known_providers.require(new.provider),
-        default=app.settings.provider,
-        base_model=app.settings.base_model,
-        models=app.models,
-        now=utc_now(),
-    )
-    return view(ModelView, model)
+    return view(ModelView, _register_by_hand().register_model(api.tenant, new, utc_now()))
 
 
 @api.route("POST /v1/models/{model}/versions", Scope.DEPLOY, status=201)
@@ -48,9 +37,7 @@ def create_version(model: Name, new: NewVersionRequest) -> VersionView:
     Until then it is `verifying` and can't be activated. Then it is `ready`, `failed` where the provider says that there
     is no such model, or `unverified` where it can't be asked: who trusts it all the same activates it by its number.
     """
-    provider = app.known_providers.require(new.provider) if new.provider else None
-    version = register_version(api.tenant, model, new, provider=provider, models=app.models, now=utc_now())
-    return view(VersionView, version)
+    return view(VersionView, _register_by_hand().register_version(api.tenant, model, new, utc_now()))
 
 
 @api.route("GET /v1/models/{model}/versions", Scope.READ)
@@ -58,14 +45,13 @@ def list_versions(model: Name, limit: Limit = 20, cursor: Cursor = None) -> List
     """A model's versions, newest first; number 0 is the base model."""
     app.models.get(api.tenant, model)
     page = app.models.versions(api.tenant, model, limit, cursor)
-    return ListOf(data=[shown(version) for version in page.data], next_cursor=page.cursor)
+    return ListOf(data=[listed_version(version) for version in page.data], next_cursor=page.cursor)
 
 
 @api.route("DELETE /v1/models/{model}/versions/{number}", Scope.DEPLOY)
 def retire_version(model: Name, number: Number) -> VersionView:
     """Retire a version that nothing needs any more; `removed_at` says since when its provider keeps nothing of it."""
-    version = retire(api.tenant, model, number, models=app.models, now=utc_now())
-    return view(VersionView, version)
+    return view(VersionView, VersionUpkeep(app.models).retire(api.tenant, model, number, utc_now()))
 
 
 @api.route("POST /v1/models/{model}/versions/{number}/deploy", Scope.DEPLOY)
@@ -74,48 +60,36 @@ def deploy_version(model: Name, number: Number) -> VersionView:
 
     Of a version that was registered by hand and is `failed` or `unverified` the provider is asked for its model again.
     """
-    version = redeploy(api.tenant, model, number, models=app.models, now=utc_now())
-    return view(VersionView, version)
+    return view(VersionView, VersionUpkeep(app.models).redeploy(api.tenant, model, number, utc_now()))
 
 
 @api.route("GET /v1/models/{model}/deployment", Scope.READ)
 def get_deployment(model: Name) -> CurrentDeployment:
     """Which version answers, which is candidate and for which share of the users, and what holds the next one back."""
-    return current(app.models.deployment_with_hold(api.tenant, model))
+    return current_deployment(app.models.deployment_with_hold(api.tenant, model))
 
 
 @api.route("PUT /v1/models/{model}/deployment", Scope.DEPLOY)
 def put_deployment(model: Name, change: DeploymentChange) -> CurrentDeployment:
     """Set the candidate and its share; a hold is neither made nor lifted by that."""
-    return current(
-        share(
-            api.tenant,
-            model,
-            change.candidate,
-            change.share,
-            by=_by(),
-            reason=change.reason,
-            models=app.models,
-            now=utc_now(),
-        )
-    )
+    decision = _decision(model, change.reason)
+    return current_deployment(DecideByHand(app.models).share(decision, change.candidate, change.share))
 
 
 @api.route("POST /v1/models/{model}/activate", Scope.DEPLOY)
-def post_activate(model: Name, wanted: Activation = AS_BEFORE) -> CurrentDeployment:
+def post_activate(model: Name, activation: Activation = AS_BEFORE) -> CurrentDeployment:
     """Serve everybody with a version, the one that did so before unless another is named; that lifts a hold.
 
     Putting version 0 back, the base model, makes a hold, as `deactivate` does.
     """
-    return current(
-        activate(api.tenant, model, wanted.version, by=_by(), reason=wanted.reason, models=app.models, now=utc_now())
-    )
+    decision = _decision(model, activation.reason)
+    return current_deployment(DecideByHand(app.models).activate(decision, activation.version))
 
 
 @api.route("POST /v1/models/{model}/deactivate", Scope.DEPLOY)
 def post_deactivate(model: Name, why: Reason = BY_HAND) -> CurrentDeployment:
     """Serve everybody with the base model; no version is activated by itself until somebody activates or resumes."""
-    return current(deactivate(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now()))
+    return current_deployment(DecideByHand(app.models).deactivate(_decision(model, why.reason)))
 
 
 @api.route("POST /v1/models/{model}/rollback", Scope.DEPLOY)
@@ -124,7 +98,7 @@ def post_rollback(model: Name, why: Reason = BY_HAND) -> CurrentDeployment:
 
     No version is activated by itself until somebody activates or resumes.
     """
-    return current(roll_back(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now()))
+    return current_deployment(DecideByHand(app.models).roll_back(_decision(model, why.reason)))
 
 
 @api.route("POST /v1/models/{model}/resume", Scope.DEPLOY)
@@ -134,8 +108,9 @@ def post_resume(model: Name, why: Reason = BY_HAND) -> ResumedDeployment:
     Nothing is activated by this call: `could_activate` names what was proved better meanwhile. Activate one of those,
     or ask for its evaluation again with `promote: true`.
     """
-    resumed = resume(api.tenant, model, by=_by(), reason=why.reason, models=app.models, now=utc_now())
-    return view(ResumedDeployment, current(resumed.deployment), could_activate=resumed.could_activate)
+    resumed = DecideByHand(app.models).resume(_decision(model, why.reason))
+    deployment = current_deployment(resumed.deployment)
+    return view(ResumedDeployment, deployment, could_activate=resumed.could_activate)
 
 
 @api.route("GET /v1/models/{model}/history", Scope.READ)
@@ -145,5 +120,10 @@ def list_history(model: Name, limit: Limit = 20, cursor: Cursor = None) -> ListO
     return listed(app.models.history(api.tenant, model, limit, cursor), HistoryEntry)
 
 
-def _by() -> str:
-    return f"key {api.caller.id}"
+def _register_by_hand() -> RegisterByHand:
+    return RegisterByHand(app.models, app.known_providers, app.settings.base_model)
+
+
+def _decision(model: str, reason: str) -> ManualDecision:
+    """The caller's decision about a model of his tenant, made now."""
+    return ManualDecision(api.tenant, model, f"key {api.caller.id}", reason, utc_now())

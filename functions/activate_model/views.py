@@ -72,15 +72,15 @@ class ListedVersion(VersionView):
     storage_per_month_usd: Usd | None = None
 
 
-def current(deployment: Deployment) -> CurrentDeployment:
-    """A deployment as its users read it."""
+def current_deployment(deployment: Deployment) -> CurrentDeployment:
+    """A deployment as its users read it, with what its next automatic activation waits for."""
     wait = describe_wait(deployment.model, deployment.hold)
     return view(CurrentDeployment, deployment, waiting_for=wait)
 
 
-def shown(version: Version) -> ListedVersion:
+def listed_version(version: Version) -> ListedVersion:
     """A version as a list shows it; the base model, and what its provider no longer has, cost nothing to keep."""
     offer = price_of(version.provider, version.base_model)
-    kept = version.is_finetuned and version.removed_at is None
-    known = offer.storage_per_month if offer else None
-    return view(ListedVersion, version, storage_per_month_usd=known if kept else Decimal(0))
+    is_kept = version.is_finetuned and version.removed_at is None
+    price = offer.storage_per_month if offer else None
+    return view(ListedVersion, version, storage_per_month_usd=price if is_kept else Decimal(0))
