@@ -10,17 +10,24 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trainer.bedrock import dispatch
+from trainer.bedrock.job_data import S3JobData
 from trainer.bedrock.service_model import call_of
 from trainer.completions import Serving
 from trainer.config import Options
 from trainer.context import Context
 from trainer.engine.tokens import tokenizer
 from trainer.ids import now_s
+from trainer.jobs.job_data import JobDataByWire
 from trainer.jobs.scheduler import Scheduler
 from trainer.openai import errors, files, jobs, models, uploads
 from trainer.openai.authentication import Gate
 from trainer.openai.chat import chat
+from trainer.openai.job_data import UploadedJobData
+from trainer.storage.bedrock import BEDROCK
 from trainer.storage.home import Home
+from trainer.storage.jobs import OPENAI
+
+JOB_DATA: JobDataByWire = {OPENAI: UploadedJobData(), BEDROCK: S3JobData()}
 
 
 def create_app(folder: Path, *, api_key: str | None = None, options: Options | None = None) -> ASGIApp:
@@ -60,7 +67,7 @@ async def _lifespan(folder: Path, options: Options, app: FastAPI) -> AsyncIterat
     home.files.drop_unfinished()
     home.sweep(now=now_s())
     tokenizer()
-    scheduler = Scheduler(home)
+    scheduler = Scheduler(home, JOB_DATA)
     app.state.context = Context(home, Serving(home.models), scheduler, options)
     scheduler.start()
     yield

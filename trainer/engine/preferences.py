@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from trainer.engine.linear import BIAS_RATE, MAX_WEIGHTS, LinearModel, narrowed
 from trainer.engine.pairs import PreferencePair
-from trainer.engine.training import Arrays, Rows, Score
+from trainer.engine.training import PREFERENCE_ACCURACY, Arrays, Rows, Score
 from trainer.engine.vocabulary import Floats, Vocabulary
 
 AUTO_BETA = 0.1
@@ -43,7 +43,7 @@ class PreferenceLearner:
     """Learns which reply is preferred, from the untrained model or from the classifier `start`."""
 
     auto_epochs = 5
-    accuracy_name = "preference_accuracy"
+    accuracy_name = PREFERENCE_ACCURACY
 
     def __init__(
         self,

@@ -15,7 +15,9 @@ from trainer.engine.model import TrainedModel
 
 Rows = NDArray[np.intp]
 Arrays = Mapping[str, NDArray[np.generic]]
+# What accuracies are called in OpenAI's reports: of supervised jobs, and of preference jobs.
 MEAN_ACCURACY = "mean_token_accuracy"
+PREFERENCE_ACCURACY = "preference_accuracy"
 
 
 class Score(NamedTuple):

@@ -11,7 +11,7 @@ from trainer.engine.preferences import AUTO_BETA, PreferenceLearner
 from trainer.engine.selection import learner_for, load_model
 from trainer.engine.tokens import tokens_in_line, tokens_in_pair
 from trainer.engine.training import Learner
-from trainer.jobs.job_files import job_file
+from trainer.jobs.job_data import job_file
 from trainer.jobs.preference_lines import fault_in_pair
 from trainer.jobs.training_lines import fault_in, lines_in
 from trainer.storage.home import Home

@@ -1,20 +1,15 @@
 """A run's figures as its job shows them: metrics about a hundred times a run, and at the end of every epoch."""
 
-import csv
-import io
 import time
-from collections.abc import Iterable
 
 import numpy as np
 
-from trainer.engine.training import MEAN_ACCURACY, EpochPlan, Learner, Score, TrainingStep
+from trainer.engine.training import EpochPlan, Learner, Score, TrainingStep
 from trainer.ids import now_s
-from tuneloop.openai_wire.fine_tuning import JobEvent, StepMetrics
+from tuneloop.openai_wire.fine_tuning import StepMetrics
 
 REPORTS_PER_RUN = 100
 HELD_OUT_PER_REPORT = 64
-ACCURACIES = (MEAN_ACCURACY, "preference_accuracy")
-RESULT_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
 
 
 class Progress:
@@ -71,22 +66,6 @@ def message_of(metrics: StepMetrics) -> str:
     ]
     said = ", ".join(f"{name}={value:.2f}" for name, value in figures if value is not None)
     return f"Step {metrics.step}/{metrics.total_steps}: {said}"
-
-
-def results_csv(events: Iterable[JobEvent]) -> bytes:
-    """Write a finished job's reports as OpenAI's result file does, one row per report, oldest first."""
-    reports = [StepMetrics.model_validate(event.data) for event in events if event.type == "metrics"]
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(RESULT_COLUMNS)
-    for row in sorted(reports, key=lambda metrics: metrics.step):
-        trained, valid = (_first(getattr(row, f"{of}_{name}") for name in ACCURACIES) for of in ("train", "valid"))
-        writer.writerow((row.step, row.train_loss, trained, row.valid_loss, valid))
-    return table.getvalue().encode()
-
-
-def _first(figures: Iterable[float | None]) -> float | None:
-    return next((figure for figure in figures if figure is not None), None)
 
 
 def _mean(scores: list[Score]) -> Score:

@@ -7,10 +7,10 @@ A run that starts again repeats at most one epoch, step by step the same, and re
 from trainer.engine.training import EpochPlan, Learner, TrainingStep, steps
 from trainer.ids import id_for, now_s
 from trainer.jobs.checkpoints import keep, restore
+from trainer.jobs.job_data import JobData
 from trainer.jobs.learners import DPO, beta_of, method_of
 from trainer.jobs.metrics import Progress, message_of
 from trainer.jobs.model_ids import checkpoint_model_id, tuned_model_id
-from trainer.jobs.results import leave_results
 from trainer.storage.home import Home
 from trainer.storage.jobs import is_bedrocks
 from tuneloop.openai_wire.fine_tuning import Checkpoint, FineTuningJob, Hyperparameters, StepMetrics
@@ -28,9 +28,10 @@ class JobEndedError(Exception):
 class Run:
     """One job's way to a model; `train` does it."""
 
-    def __init__(self, home: Home, job: FineTuningJob, learner: Learner, tokens_per_epoch: int) -> None:
+    def __init__(self, home: Home, job: FineTuningJob, data: JobData, learner: Learner, tokens_per_epoch: int) -> None:
         self._home = home
         self._job = job
+        self._data = data
         self._learner = learner
         self._tokens_per_epoch = tokens_per_epoch
         self._plan = plan_for(job, self._learner)
@@ -98,7 +99,7 @@ class Run:
     def _finish(self, metrics: StepMetrics) -> None:
         model_id = tuned_model_id(self._job)
         self._home.models.store(model_id, self._learner.trained().artefact())
-        results = leave_results(self._home, self._current())
+        results = self._data.write_metrics(self._home, self._current())
         with self._home.rows.transaction():
             self._move(
                 status="succeeded",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
 from trainer.ids import new_id, now_s
+from trainer.jobs.job_data import JobDataByWire
 from trainer.jobs.validation import fail, validate
 from trainer.jobs.worker import work
 from trainer.storage.home import Home
@@ -29,10 +30,13 @@ class _Worker:
 class Scheduler:
     """Works on the jobs of a home from `start` to `stop`."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, data_by_wire: JobDataByWire) -> None:
         self._home = home
+        self._data_by_wire = data_by_wire
         self._processes = multiprocessing.get_context("forkserver")
-        self._processes.set_forkserver_preload([work.__module__])  # importing takes longer than many a training
+        # Importing takes longer than many a training, so workers are forked from a process that has done it.
+        sides = {type(side).__module__ for side in data_by_wire.values()}
+        self._processes.set_forkserver_preload([work.__module__, *sorted(sides)])
         self._stopping = False
         self._changed = threading.Condition()
         self._worker: _Worker | None = None
@@ -83,13 +87,14 @@ class Scheduler:
                 self.look_again()
 
     def _validate(self, job: FineTuningJob) -> None:
-        validate(self._home, job)
+        validate(self._home, job, self._data_by_wire)
 
     def _train(self, job: FineTuningJob) -> None:
         with self._changed:
             if self._stopping or self._home.jobs.is_held(job.id):
                 return
-            process = self._processes.Process(target=work, args=(self._home.folder, job.id), name=job.id, daemon=True)
+            arguments = (self._home.folder, job.id, self._data_by_wire)
+            process = self._processes.Process(target=work, args=arguments, name=job.id, daemon=True)
             process.start()
             worker = self._worker = _Worker(job.id, process)
         process.join()

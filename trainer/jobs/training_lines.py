@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 
-LEAST_TRAINING_EXAMPLES = 10
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 Message = Mapping[str, Any]

@@ -69,10 +69,12 @@ class BedrockRows:
         """Return the customization jobs, newest first."""
         return (Customization.model_validate_json(body) for body in self._rows.newest_first(_JOB))
 
-    def customization_of(self, engine_job_id: str) -> Customization | None:
-        """Return the customization that one of the trainer's jobs works on, None for a job of the other wire."""
+    def customization_of(self, engine_job_id: str) -> Customization:
+        """Return the customization that one of the trainer's jobs works on; LookupError for a job of the other wire."""
         body = self._rows.get(_JOB, engine_job_id.removeprefix(f"{BEDROCK}-"))
-        return Customization.model_validate_json(body) if body else None
+        if body is None:
+            raise LookupError(f"{engine_job_id} is no customization job")
+        return Customization.model_validate_json(body)
 
     def add_deployment(self, deployment: DeploymentRow) -> None:
         """Keep a new deployment."""

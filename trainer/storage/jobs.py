@@ -26,7 +26,7 @@ class Jobs:
     def add(self, job: FineTuningJob) -> None:
         """Keep a new job."""
         with self._rows.transaction():
-            self._rows.add(_JOB, job.id, job.model_dump_json(), parent=_wire_of(job.id))
+            self._rows.add(_JOB, job.id, job.model_dump_json(), parent=wire_of(job.id))
             self.log(job.id, "created", f"Created fine-tuning job: {job.id}")
 
     def get(self, job_id: str) -> FineTuningJob | None:
@@ -102,7 +102,8 @@ class Jobs:
         return len(self._rows.newest_first(_CRASH, parent=job_id))
 
 
-def _wire_of(job_id: str) -> str:
+def wire_of(job_id: str) -> str:
+    """Return the wire that a job came by, `OPENAI` or `BEDROCK`, which its id tells."""
     return BEDROCK if is_bedrocks(job_id) else OPENAI
 
 
