@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from tuneloop.domain.core.addresses import address_fault
-from tuneloop.domain.core.numbers import whole_in
+from tuneloop.domain.core.numbers import parse_whole
 from tuneloop.domain.training.providers import LOCAL_STAGE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -262,7 +262,7 @@ def _parsed(key: str, kind: type, text: str) -> Any:
         if text not in {"true", "false"}:
             raise ValueError(f"{key} is {text!r}: it has to be true or false")
         return text == "true"
-    if kind is int and whole_in(text) is None:
+    if kind is int and parse_whole(text) is None:
         raise ValueError(f"{key} is {text!r}: it has to be a whole number")
     return kind(text)
 

@@ -19,7 +19,7 @@ from botocore.exceptions import (
 from rich.console import Console
 
 from infra.stage import ROOT
-from tuneloop.cli.region import agree_on_region
+from tuneloop.cli import agree_on_region
 from tuneloop.domain.core.errors import TuneloopError
 
 SIGN_IN = "sign in (aws sso login, or aws configure; AWS_PROFILE names the profile) and run this again."

@@ -27,7 +27,7 @@ from tuneloop.domain.core.limits import LINE_BYTES
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.validation import line_checks, tokens
 from tuneloop.validation.decompress import chunks, split_lines
-from tuneloop.validation.fast_schema import Bare, text_in
+from tuneloop.validation.fast_schema import Bare, typed_text
 from tuneloop.validation.file_validation import Task, findings_of, validate
 from tuneloop.validation.line_parser import record_of
 
@@ -111,7 +111,7 @@ def parsed(line: bytes) -> Bare | None:
 def encode_all(line: bytes) -> None:
     """Parse a line and encode what its messages say."""
     if found := parsed(line):
-        tokens.count_texts([text_in(message.content) for message in found.messages])
+        tokens.count_texts([typed_text(message.content) for message in found.messages])
 
 
 def command(path: Path, processes: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.posts import BY_API, UNREAD, post_drop, posted_line
-from tuneloop.validation.line_parser import isolated
+from tuneloop.validation.line_parser import isolate_line
 
 
 def post(
@@ -47,7 +47,7 @@ def post(
 
 def _checked(row: Any, index: int, template: Template | None) -> bytes:
     """The line of an example of any form, as it is to be collected."""
-    found = isolated(index, _read, row, index, template, log=log_failure)
+    found = isolate_line(index, _read, row, index, template, log=log_failure)
     if isinstance(found, dict):
         return posted_line(found, _place(index))
     path = found[0].path.removeprefix("$")

@@ -21,7 +21,7 @@ from tuneloop.domain.core.errors import Conflict, InvalidInput, NotFound, NotSup
 from tuneloop.domain.core.ids import PATTERN
 from tuneloop.domain.core.ids import Name as Id
 from tuneloop.domain.core.limits import RUN_USD
-from tuneloop.domain.core.numbers import decimal_in
+from tuneloop.domain.core.numbers import parse_decimal
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.serving.models import new_model
 from tuneloop.domain.training.budgets import month_of
@@ -69,7 +69,7 @@ class NewJob(JobRequest, extra="forbid"):
         said = (self.metadata or {}).get(CONFIRMING)
         if said is None:
             return None
-        amount = decimal_in(said)
+        amount = parse_decimal(said)
         if amount is None or not 0 <= amount <= RUN_USD:
             raise InvalidInput(f"{PLACE}: must be an amount of US dollars, such as 12.50.", param=PLACE)
         return amount

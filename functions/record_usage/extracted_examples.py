@@ -10,7 +10,7 @@ from tuneloop.domain.chat.examples import Example, Problem, read_example
 from tuneloop.domain.chat.messages import JsonObject
 from tuneloop.domain.chat.rules.tools import LISTS
 from tuneloop.domain.core.errors import InvalidInput
-from tuneloop.domain.core.subjects import NO_USER, unnamed
+from tuneloop.domain.core.subjects import NO_USER, subject_of_hash
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.exports.example_hashes import ExampleHashes, example_hashes
 from tuneloop.domain.exports.exports import export_id
@@ -20,7 +20,7 @@ from tuneloop.observability import log_failure
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.posts import posted_line
-from tuneloop.validation.line_parser import isolated
+from tuneloop.validation.line_parser import isolate_line
 
 NO_PAIR = "The two answers make no preference pair: those are of text only, and both say something."
 
@@ -46,7 +46,7 @@ def extract_examples(
     tenant: str, feedback: Feedback, inference: Inference, *, datasets: Datasets, exports: Exports
 ) -> ExtractedExamples:
     """What feedback teaches the dataset that it names, else the one of its model's name; InvalidInput if unusable."""
-    subject = feedback.subject or (unnamed(inference.user_hash) if inference.user_hash != NO_USER else None)
+    subject = feedback.subject or (subject_of_hash(inference.user_hash) if inference.user_hash != NO_USER else None)
     name = feedback.dataset or inference.model
     dataset = datasets.find(tenant, name)
     template = dataset.template.template if dataset and dataset.template else None
@@ -57,7 +57,7 @@ def extract_examples(
     if dataset is None:
         reason = f"There is no dataset {name}; `dataset` names the one that is to learn from it."
         return ExtractedExamples(name, subject, [], reason)
-    first, *pairs = [isolated(0, _taught, row, log=log_failure) for row in lesson.rows]
+    first, *pairs = [isolate_line(0, _taught, row, log=log_failure) for row in lesson.rows]
     taught = [_checked(first), *(pair for pair in pairs if isinstance(pair, Taught))]
     return ExtractedExamples(name, subject, taught, None if len(taught) == len(lesson.rows) else NO_PAIR)
 

@@ -7,7 +7,7 @@ from tuneloop.domain.core.errors import InvalidInput, TooLarge
 from tuneloop.domain.core.limits import EDIT_BYTES
 from tuneloop.observability import log_failure
 from tuneloop.store.objects.stored_lines import line_of
-from tuneloop.validation.line_parser import isolated
+from tuneloop.validation.line_parser import isolate_line
 
 
 def read_edit(content: dict[str, Any], place: str) -> Example:
@@ -18,7 +18,7 @@ def read_edit(content: dict[str, Any], place: str) -> Example:
     if ours := next((name for name in OURS if content.get(name) is not None), None):
         rule = "An edit holds an example's content alone; `category` and `quality` stand beside it."
         raise InvalidInput(rule, param=f"{place}.{ours}", code="invalid_field")
-    found = isolated(0, _read, content, log=log_failure)
+    found = isolate_line(0, _read, content, log=log_failure)
     if not isinstance(found, Example):
         path = found[0].path.removeprefix("$")
         raise InvalidInput(found[0].message, param=f"{place}{path}", code=found[0].code)

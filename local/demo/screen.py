@@ -13,7 +13,7 @@ from rich.text import Text
 
 from infra.stage import BEDROCK
 from ops.smoke.progress_view import Show
-from tuneloop.cli.estimate_table import table_of
+from tuneloop.cli.estimate import table_of
 from tuneloop.domain.evaluation.evaluations import p_text
 from tuneloop.domain.training.estimates import Estimate
 

@@ -29,7 +29,7 @@ from ops.smoke.options import smoke_arguments
 from ops.smoke.plan import SmokePlan, plan, question_in
 from ops.smoke.progress_view import Show
 from ops.stage_access import Deployed, has_key
-from tuneloop.cli.progress import RunProgress
+from tuneloop.cli.runs import RunProgress
 from tuneloop.domain.core.errors import TuneloopError
 from tuneloop.providers.catalog import price_of
 

@@ -4,7 +4,7 @@ import argparse
 from decimal import Decimal
 
 from ops.console import CommandRefused
-from tuneloop.domain.core.numbers import decimal_in
+from tuneloop.domain.core.numbers import parse_decimal
 
 LONGEST_WAIT = 1440  # minutes
 
@@ -21,14 +21,14 @@ def smoke_arguments() -> argparse.Namespace:
 
 
 def _dollars(text: str) -> Decimal:
-    value = decimal_in(text)
+    value = parse_decimal(text)
     if value is None or value < 0:
         raise CommandRefused(f"CAP={text} is no amount of dollars, like 1.00. Nothing was made.")
     return value
 
 
 def _minutes(text: str) -> float:
-    value = decimal_in(text)
+    value = parse_decimal(text)
     if value is None or not 0 < value <= LONGEST_WAIT:
         raise CommandRefused(
             f"TIMEOUT={text}: it has to be minutes, above 0 and at most {LONGEST_WAIT}. Nothing was made."

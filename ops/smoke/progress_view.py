@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from tuneloop.cli.progress import RunProgress
+from tuneloop.cli.runs import RunProgress
 
 View = Callable[[dict[str, Any]], None]
 ARM_NAMES = {"candidate": "new version", "base": "base model", "most_frequent": "commonest answer"}

@@ -3,18 +3,19 @@
 What operators do with AWS credentials (keys, drops) goes to AWS; what apps may do too (runs, chat) goes to the API.
 """
 
+import os
 import sys
+from collections.abc import MutableMapping
 
-from tuneloop.cli.region import agree_on_region
 from tuneloop.domain.core.errors import TuneloopError
 
-OFFLINE = {"validate", "estimate", "convert"}  # what neither AWS nor the API is loaded for
-EXTRA = {"rich", "typer"}  # what the extra `cli` brings
+OFFLINE = {"validate", "estimate", "convert"}  # commands that work on files alone, so that no AWS client is loaded
+EXTRA = {"rich", "typer"}  # packages that the extra `cli` installs
 
 
 def main() -> None:
     """Run the command; a refusal is one line on standard error and exit status 1."""
-    of_aws: tuple[type[Exception], ...] = ()
+    aws_errors: tuple[type[Exception], ...] = ()
     try:
         from rich.console import Console  # noqa: PLC0415 - only the command needs all this
         from rich.text import Text  # noqa: PLC0415
@@ -26,7 +27,7 @@ def main() -> None:
 
             from tuneloop.cli.commands import cli  # noqa: PLC0415
 
-            of_aws = (BotoCoreError, ClientError)
+            aws_errors = (BotoCoreError, ClientError)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in EXTRA:
@@ -38,9 +39,18 @@ def main() -> None:
         cli()
     except TuneloopError as error:
         code, message = error.code, error.message
-    except of_aws as error:
+    except aws_errors as error:
         code, message = "aws", f"{error} (Are region and credentials set, and is the stage deployed?)"
     else:
         return
     Console(stderr=True, soft_wrap=True).print(Text.assemble((code, "red"), f": {message}"))
     sys.exit(1)
+
+
+def agree_on_region(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Copy AWS_REGION to AWS_DEFAULT_REGION, so that boto3 works in the region of the CDK and the `aws` command.
+
+    Those two read AWS_REGION first; boto3 reads AWS_DEFAULT_REGION alone.
+    """
+    if region := environment.get("AWS_REGION"):
+        environment["AWS_DEFAULT_REGION"] = region

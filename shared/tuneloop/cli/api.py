@@ -11,12 +11,13 @@ from tuneloop.domain.core.addresses import url_fault
 from tuneloop.domain.core.errors import Busy, InvalidInput, OutOfTime, ProviderUnavailable, TuneloopError
 from tuneloop.domain.training.runs import TERMINAL, RunStatus
 
+# A gateway ends a call at 30 s (HTTP API), so that its answer, or its 503, is always waited for.
 TIMEOUT_S = 35.0
 # A function that starts cold on a busy account may answer too late once, hardly ever twice; who waits at a terminal is
 # told after three tries what was said.
 REPEATS = 2
 REPEATED_AFTER_S = 1.0
-PASSING = frozenset({OutOfTime.code, Busy.code})  # the 503s that say: try again
+PASSING = frozenset({OutOfTime.code, Busy.code})  # the codes of a 503 that passes when the call is sent again
 RETRY_COUNT = "X-Stainless-Retry-Count"  # by which the API knows a repeat, and makes nothing a second time for it
 NOT_SET = "Set {name}. `make local` prints it; on AWS `make deploy` does, and `tuneloop keys create` makes a key."
 
@@ -26,7 +27,7 @@ class ApiRefusal(TuneloopError):
 
 
 class ApiClient:
-    """Calls routes of `/v1`."""
+    """A client of the API's `/v1`, with one API key."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
         headers = {"Authorization": f"Bearer {api_key}"}
@@ -35,7 +36,7 @@ class ApiClient:
     @classmethod
     def from_environment(cls) -> "ApiClient":
         """The API at TUNELOOP_BASE_URL with the key in TUNELOOP_API_KEY."""
-        return cls(base_url(), setting("TUNELOOP_API_KEY"))
+        return cls(base_url(), required_variable("TUNELOOP_API_KEY"))
 
     def __enter__(self) -> Self:
         return self
@@ -60,16 +61,16 @@ class ApiClient:
         return self._send("DELETE", path)
 
     def follow(self, run: str, every_s: float = 1.0) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-        """A training run and its events again and again until it has ended, which is given last."""
+        """A training run and its events, read every `every_s` seconds; the last reading is that of its end."""
         while True:
-            found = self.get(f"/training-runs/{run}")
-            yield found, self.get(f"/training-runs/{run}/events")["data"]
-            if RunStatus(found["status"]) in TERMINAL:
+            reading = self.get(f"/training-runs/{run}")
+            yield reading, self.get(f"/training-runs/{run}/events")["data"]
+            if RunStatus(reading["status"]) in TERMINAL:
                 return
             time.sleep(every_s)
 
     def _send(self, method: str, path: str, **options: Any) -> Any:
-        """The parsed answer to a call, which is sent again where the API says that its trouble passes."""
+        """The parsed answer to a call, sent again at most `REPEATS` times where the API says that this will help."""
         repeat = 0
         while not (answer := self._answer(method, path, headers={RETRY_COUNT: str(repeat)}, **options)).is_success:
             refusal = _refusal(answer)
@@ -88,8 +89,8 @@ class ApiClient:
 
 
 def base_url() -> str:
-    """The address of the API's first version."""
-    url = setting("TUNELOOP_BASE_URL").strip().rstrip("/")
+    """The API's address from TUNELOOP_BASE_URL, `/v1` included; InvalidInput where it is none."""
+    url = required_variable("TUNELOOP_BASE_URL").strip().rstrip("/")
     if not url.startswith(("https://", "http://")) or not url.endswith("/v1"):
         rule = "TUNELOOP_BASE_URL must be an http(s) address that ends in /v1, as `make deploy` and `make local` print."
         raise InvalidInput(rule, code="not_configured")
@@ -98,8 +99,8 @@ def base_url() -> str:
     return url
 
 
-def setting(name: str) -> str:
-    """A variable of the environment that must be set."""
+def required_variable(name: str) -> str:
+    """The value of an environment variable; InvalidInput with how to set it where it is missing."""
     if not (value := os.environ.get(name)):
         raise InvalidInput(NOT_SET.format(name=name), code="not_configured")
     return value

@@ -9,7 +9,7 @@ import typer
 from tuneloop.cli.stage import StageOption, spendings, tenants
 from tuneloop.domain.core.errors import InvalidInput, NotFound
 from tuneloop.domain.core.limits import RUN_USD
-from tuneloop.domain.core.numbers import decimal_in
+from tuneloop.domain.core.numbers import parse_decimal
 from tuneloop.domain.training.budgets import month_of, usd
 
 CENT = Decimal("0.01")
@@ -33,9 +33,10 @@ def budget(tenant: TenantArgument, monthly_usd: MonthlyOption = None, stage: Sta
 
 
 def _dollars(text: str) -> Decimal | None:
+    """The amount that `--monthly-usd` names, None for `none`; InvalidInput for anything else."""
     if text == "none":
         return None
-    amount = decimal_in(text)
+    amount = parse_decimal(text)
     if amount is None or not 0 <= amount <= RUN_USD or amount != amount.quantize(CENT):
         message = f"--monthly-usd has to be dollars and whole cents from 0 to {RUN_USD:,}, or `none`."
         raise InvalidInput(message, param="monthly-usd")

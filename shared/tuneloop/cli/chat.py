@@ -1,4 +1,4 @@
-"""`tuneloop chat`: one question to a model, through the same door as any app."""
+"""`tuneloop chat`: one question to a model, by the OpenAI client as any app would ask it."""
 
 from typing import Annotated
 
@@ -6,25 +6,25 @@ import typer
 from openai import APIConnectionError, APIStatusError, OpenAI
 from rich.console import Console
 
-from tuneloop.cli.api import ApiRefusal, base_url, setting
+from tuneloop.cli.api import ApiRefusal, base_url, required_variable
 
 UserOption = Annotated[str | None, typer.Option(help="Who is asking: decides between stable and candidate.")]
 
 
 def chat(model: str, message: str, user: UserOption = None) -> None:
     """Ask MODEL one question and say which version answered."""
-    client = OpenAI(base_url=base_url(), api_key=setting("TUNELOOP_API_KEY"))
+    client = OpenAI(base_url=base_url(), api_key=required_variable("TUNELOOP_API_KEY"))
     extra = {"user": user} if user else {}
     try:
         answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": message}], **extra)  # type: ignore[call-overload]
     except APIConnectionError as error:
         raise ApiRefusal(f"{client.base_url} can't be reached.", code="unreachable") from error
     except APIStatusError as error:
-        told = error.body.get("message") if isinstance(error.body, dict) else None
-        raise ApiRefusal(told or error.message, code=error.code or f"http_{error.status_code}") from error
+        refusal = error.body.get("message") if isinstance(error.body, dict) else None
+        raise ApiRefusal(refusal or error.message, code=error.code or f"http_{error.status_code}") from error
     typer.echo(answer.choices[0].message.content)
     served = answer.model_extra["tuneloop"]
     kind = "fine-tuned" if served["is_finetuned"] else "base model"
-    stood_in = ", standing in for one that could not answer" if served["fallback"] else ""
-    line = f"version {served['version']} ({kind}), {served['arm']}{stood_in}: {answer.model}"
+    fallback = ", standing in for one that could not answer" if served["fallback"] else ""
+    line = f"version {served['version']} ({kind}), {served['arm']}{fallback}: {answer.model}"
     Console(stderr=True, emoji=False).print(line, style="dim", highlight=False)

@@ -1,6 +1,6 @@
-"""The commands by name."""
+"""The `tuneloop` command with all of its subcommands, those that need AWS or the API included."""
 
-from tuneloop.cli import budget, chat, drop, drops, keys, migrate, offline, providers, redrive, runs
+from tuneloop.cli import budget, chat, drops, keys, migrate, offline, providers, redrive, runs
 
 cli = offline.new_cli()
 cli.add_typer(keys.commands, name="keys")
@@ -8,7 +8,7 @@ cli.add_typer(providers.commands, name="providers")
 cli.add_typer(runs.commands, name="runs")
 cli.add_typer(drops.commands, name="drops")
 cli.command("budget")(budget.budget)
-cli.command("drop")(drop.drop)
+cli.command("drop")(drops.drop)
 cli.command("chat")(chat.chat)
 offline.add_to(cli)
 cli.command("migrate")(migrate.migrate)

@@ -1,4 +1,4 @@
-"""`tuneloop convert`: a file in another format, and what of it couldn't come along."""
+"""`tuneloop convert`: a file's examples in another format, and what of them that format can't hold."""
 
 import errno
 import os
@@ -9,14 +9,14 @@ from typing import Annotated
 import orjson
 import typer
 
-from tuneloop.cli.reading import FileArgument, SettingsOption, examples_of, offline, refuse, settings_in
+from tuneloop.cli.example_files import FileArgument, SettingsOption, offline, read_examples, read_settings, refuse
 from tuneloop.domain.chat.examples import OTHER_ANSWER, Example, JsonObject
 from tuneloop.domain.datasets.csv_reader import BESIDE, Unreadable
 from tuneloop.domain.exports.conversions import WHY, Conversion, Format, pair_of
 from tuneloop.validation.decompress import PACKED
 from tuneloop.validation.local_files import ReadSettings
 
-ENDINGS = (*PACKED, ".jsonl", ".csv")  # from the last on
+ENDINGS = (*PACKED, ".jsonl", ".csv")  # of file names, from the last one inwards: `a.jsonl.gz` is `a`
 INVALID = "invalid"
 REASONS = WHY | {INVALID: "`tuneloop validate` says what is wrong with each."}
 
@@ -26,13 +26,13 @@ OutputOption = Annotated[Path | None, typer.Option(help="Where to write it; besi
 
 def convert(file: FileArgument, to: ToOption, output: OutputOption = None, settings: SettingsOption = None) -> None:
     """Write a file's examples in another format, and say what couldn't come along."""
-    given = settings_in(settings)
+    read_by = read_settings(settings)
     target = output or file.with_name(f"{_stem(file.name)}.{to}.jsonl")
     if not output and target.exists():
         refuse(f"{target} is there already. Name it by --output to write over it, or name another.")
     conversion = Conversion(to)
     try:
-        written = _write(_converted(file, given, conversion), target)
+        written = _write(_converted_lines(file, read_by, conversion), target)
     except Unreadable as error:
         refuse(f"{file}: {offline(error.problem).message}")
     except OSError as error:
@@ -50,25 +50,29 @@ def _stem(name: str) -> str:
     return name
 
 
-def _converted(file: Path, settings: ReadSettings, conversion: Conversion) -> Iterator[JsonObject]:
-    for found in examples_of(file, settings):
-        if not isinstance(found, Example):
+def _converted_lines(file: Path, settings: ReadSettings, conversion: Conversion) -> Iterator[JsonObject]:
+    for example in read_examples(file, settings):
+        if not isinstance(example, Example):
             conversion.left_out[INVALID] += 1
-        elif line := conversion.convert(_as_sent(found)):
-            conversion.lost.update(name for name in BESIDE if getattr(found, name) is not None)
+        elif line := conversion.convert(_as_sent(example)):
+            conversion.lost.update(name for name in BESIDE if getattr(example, name) is not None)
             yield line
 
 
 def _as_sent(example: Example) -> JsonObject:
+    """The example as a line holds it: a preference pair has two outputs there, and is one conversation here."""
     return pair_of(example.content) if OTHER_ANSWER in example.content else example.content
 
 
 def _write(lines: Iterator[JsonObject], target: Path) -> int:
-    """Write lines to a file, all of them or none; how many they are."""
+    """Write lines to a file, all of them or none; returns how many. OSError where it can't be written.
+
+    They go to `<name>.part` first, which replaces the target at the end, since the target may be the file being read.
+    """
     place = Path(os.path.realpath(target))
     if place.exists() and not place.is_file():  # a device or a folder would be replaced by a file
         raise FileExistsError(errno.EEXIST, "It is no file")
-    part, written = place.with_name(f"{place.name}.part"), 0  # the target may be the file that is read
+    part, written = place.with_name(f"{place.name}.part"), 0
     out = part.open("xb")
     try:
         with out:

@@ -1,25 +1,51 @@
-"""`tuneloop drops`: what became of dropped files, by the API; and, with AWS credentials, which of them are nobody's."""
+"""`tuneloop drop` and `tuneloop drops`: a file into the bucket, and what became of the files that were dropped.
+
+Dropping, and listing the files that belong to nobody, takes AWS credentials; all else goes through the API.
+"""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
+import boto3
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.padding import Padding
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
 from tuneloop.cli.api import ApiClient
-from tuneloop.cli.numbers import whole_option
-from tuneloop.cli.screen import screen
-from tuneloop.cli.stage import StageOption, datasets
+from tuneloop.cli.stage import StageOption, bucket, datasets, tenants
+from tuneloop.cli.terminal import table_console, whole_option
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import NotFound
+from tuneloop.domain.datasets.drop_paths import parse_drop_path
 
-# Problems of a drop that a list shows; `drops show` has all that are kept.
+# Problems of one drop in a list of drops, which stays readable so; `drops show` has all that are kept.
 PROBLEMS_SHOWN = 3
 COLOURS = {"collected": "green", "reading": "yellow", "rejected": "red", "failed": "red"}
 commands = typer.Typer(no_args_is_help=True)
+FileArgument = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, help="JSONL or CSV, or packed as .gz, .zst.")
+]
+SplitOption = Annotated[Split | None, typer.Option(help="Put every line into this split instead of dividing them.")]
 DatasetArgument = Annotated[str, typer.Argument(help="The dataset that it was dropped into.")]
 LimitOption = Annotated[int, whole_option(1, 100, "How many drops, newest first.")]
+
+
+def drop(tenant: str, dataset: str, file: FileArgument, split: SplitOption = None, stage: StageOption = "prod") -> None:
+    """Drop FILE into DATASET of TENANT; the dataset and its model are made if need be."""
+    key = "/".join(part for part in ("incoming", tenant, dataset, split and split.value, file.name) if part)
+    parse_drop_path(key)
+    if not tenants(stage).exists(tenant):
+        raise NotFound(f"There is no tenant {tenant}: `tuneloop keys create {tenant}` makes it.", param="tenant")
+    _upload(file, bucket(stage), key)
+    Console(soft_wrap=True, emoji=False).print(
+        f"Dropped {file.name} ({decimal(file.stat().st_size)}) as {key}", highlight=False
+    )
+    typer.echo(f"What becomes of it: tuneloop drops list {dataset}")
 
 
 @commands.callback()
@@ -31,13 +57,13 @@ def group() -> None:
 def list_drops(dataset: DatasetArgument, limit: LimitOption = 10) -> None:
     """List a dataset's drops, newest first, with their first problems; by TUNELOOP_BASE_URL and TUNELOOP_API_KEY."""
     with ApiClient.from_environment() as api:
-        found = api.get(f"/datasets/{dataset}/drops", limit=limit)["data"]
-    if not found:
+        drops = api.get(f"/datasets/{dataset}/drops", limit=limit)["data"]
+    if not drops:
         typer.echo(f"{dataset} has no drops yet; one shows within seconds after its file came.")
-    for drop in found:
-        screen().print(_headline(drop))
-        if drop["problems"]:
-            screen().print(Padding(_problems(drop), (0, 0, 0, 4)))
+    for dropped in drops:
+        table_console().print(_headline(dropped))
+        if dropped["problems"]:
+            table_console().print(Padding(_problems(dropped), (0, 0, 0, 4)))
 
 
 @commands.command()
@@ -47,35 +73,46 @@ def show(dataset: DatasetArgument, drop: Annotated[str, typer.Argument(help="The
         Console().print_json(json.dumps(api.get(f"/datasets/{dataset}/drops/{drop}")))
 
 
-@commands.command()
-def refused(stage: StageOption = "prod") -> None:
+@commands.command("refused")
+def list_refused(stage: StageOption = "prod") -> None:
     """List, with your AWS credentials, the files of the last 30 days whose path names no tenant or dataset; unread."""
-    found = datasets(stage).refused()
-    if not found:
+    refused_drops = datasets(stage).refused()
+    if not refused_drops:
         typer.echo("No refused drops.")
-    for drop in found:
-        typer.echo(f"{drop.created_at:%Y-%m-%d %H:%M}  {drop.code}  {_name(drop.object)}\n    {drop.message}")
+    for refused in refused_drops:
+        head = f"{refused.created_at:%Y-%m-%d %H:%M}  {refused.code}  {_name(refused.object)}"
+        typer.echo(f"{head}\n    {refused.message}")
 
 
-def _headline(drop: dict[str, Any]) -> Text:
-    status = drop["status"]
-    figures = f"{drop['lines']:,} lines, {drop['examples']:,} examples, {drop['problem_count']:,} problems"
+def _upload(file: Path, bucket_name: str, key: str) -> None:
+    """Send a file to the bucket, with a progress bar on a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, transient=True, console=Console(stderr=True)) as progress:
+        task = progress.add_task(file.name, total=file.stat().st_size)
+        client = boto3.client("s3")
+        client.upload_file(str(file), bucket_name, key, Callback=lambda sent: progress.advance(task, sent))
+
+
+def _headline(dropped: dict[str, Any]) -> Text:
+    status = dropped["status"]
+    figures = f"{dropped['lines']:,} lines, {dropped['examples']:,} examples, {dropped['problem_count']:,} problems"
     return Text.assemble(
-        f"{drop['created_at'][:16].replace('T', ' ')}  {drop['id']}  {_name(drop['object'])}  ",
+        f"{dropped['created_at'][:16].replace('T', ' ')}  {dropped['id']}  {_name(dropped['object'])}  ",
         (status, COLOURS.get(status, "")),
         f"  {figures}",
     )
 
 
-def _problems(drop: dict[str, Any]) -> Table:
+def _problems(dropped: dict[str, Any]) -> Table:
     table = Table(Column("line", justify="right", no_wrap=True), "", box=None, show_header=False)
-    for problem in drop["problems"][:PROBLEMS_SHOWN]:
-        told = Text.assemble((problem["code"], "red"), f"  {problem['message']} ({problem['path']})")
-        table.add_row(f"line {problem['line']:,}", told)
-    if (left := drop["problem_count"] - PROBLEMS_SHOWN) > 0:
-        table.add_row("", f"{left:,} more: tuneloop drops show {drop['dataset']} {drop['id']}")
+    for problem in dropped["problems"][:PROBLEMS_SHOWN]:
+        text = Text.assemble((problem["code"], "red"), f"  {problem['message']} ({problem['path']})")
+        table.add_row(f"line {problem['line']:,}", text)
+    if (left := dropped["problem_count"] - PROBLEMS_SHOWN) > 0:
+        table.add_row("", f"{left:,} more: tuneloop drops show {dropped['dataset']} {dropped['id']}")
     return table
 
 
 def _name(name: str) -> str:
+    """An object's name as it is, or as a JSON text where it holds what would move a terminal's cursor."""
     return name if name.isprintable() else json.dumps(name)

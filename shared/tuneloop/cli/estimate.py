@@ -1,19 +1,21 @@
-"""`tuneloop estimate`: what examples would cost to train on, said offline from the catalog's dated prices."""
+"""`tuneloop estimate`: what training on examples would cost, worked out offline from the catalog's dated prices."""
 
 import json
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
+from rich.console import Console
+from rich.table import Column, Table
 
-from tuneloop.cli.estimate_table import show
+from tuneloop.cli.example_files import SettingsOption, in_words, read_settings, refuse, rereadable
 from tuneloop.cli.file_statistics import FileCount
-from tuneloop.cli.numbers import whole_option
-from tuneloop.cli.reading import SettingsOption, in_words, kept, refuse, settings_in
+from tuneloop.cli.terminal import whole_option
 from tuneloop.domain.core.limits import ESTIMATED_CALLS, ESTIMATED_EXAMPLES
 from tuneloop.domain.exports.example_counts import exclusions_in
-from tuneloop.domain.training.estimates import COUNTED_ERROR, Basis, Estimate, estimate
+from tuneloop.domain.training.estimates import COUNTED_ERROR, Basis, Estimate, ImageTokens, UsdRange, estimate
 from tuneloop.providers.catalog import (
+    ANY_MODEL,
     RECOMMENDED,
     TrainingPlace,
     base_models,
@@ -30,6 +32,9 @@ from tuneloop.validation.local_files import ReadSettings
 
 # Of an example that nobody has described: a system prompt, a question and an answer of a few sentences each.
 ASSUMED_TOKENS = 300
+# Characters of a line. Notes stand between the lines of the table, so an estimate is one line on a narrow terminal too,
+# and rich cuts off what is longer: with the largest numbers that may be asked for, today's catalog needs 150.
+TABLE_WIDTH = 200
 
 EstimatedFile = Annotated[
     Path | None, typer.Argument(help="JSONL or CSV, packed (.gz, .zst) or not; or give --examples.", show_default=False)
@@ -55,12 +60,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 class EstimateInput(NamedTuple):
-    """What is estimated for: its basis, and what is said of it, as JSON has it and in words; `told` are sentences."""
+    """The examples that an estimate is for: what is computed from, and how they are described.
+
+    `sums` describes them as JSON, `words` in one line, and `notes` are the sentences that stand below the table.
+    """
 
     basis: Basis
     sums: dict[str, Any]
     words: str
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def estimate_cost(
@@ -75,43 +83,43 @@ def estimate_cost(
     settings: SettingsOption = None,
 ) -> None:
     """Say what training on a file or so many examples would cost, take and prove. Nothing leaves this machine."""
-    given = settings_in(settings)
-    places = _places(provider, base_model, given)
+    read_by = read_settings(settings)
+    places = _places(provider, base_model, read_by)
     if (file is None) == (examples is None):
         refuse("Give a file, or --examples and how long they are on average (--average-tokens).")
     if average_tokens is not None and examples is None:
         refuse("--average-tokens belongs to --examples; those of a file are counted.")
-    counted = _of_file(file, given) if file else _of_count(examples or 0, average_tokens, given)
+    source = _input_of_file(file, read_by) if file else _input_of_count(examples or 0, average_tokens, read_by)
     chosen = {"n_epochs": n_epochs} if n_epochs else {}
-    found = [
-        estimate(place.base_model, price_of(*place), counted.basis, hyperparameters=chosen, calls=calls)
+    estimates = [
+        estimate(place.base_model, price_of(*place), source.basis, hyperparameters=chosen, calls=calls)
         for place in places
     ]
     if as_json:
-        rows = [each.model_dump(mode="json") for each in found]
-        typer.echo(json.dumps({**counted.sums, "provider": places[0].provider, "estimates": rows}, indent=2))
+        rows = [row.model_dump(mode="json") for row in estimates]
+        typer.echo(json.dumps({**source.sums, "provider": places[0].provider, "estimates": rows}, indent=2))
         return
-    _print(places[0].provider, counted, found, is_one=base_model is not None)
+    _print(places[0].provider, source, estimates, is_one=base_model is not None)
 
 
-def _print(provider: str, counted: EstimateInput, found: list[Estimate], *, is_one: bool) -> None:
-    """The estimates as a table; base models whose price isn't known are named below it unless there are no others."""
-    known = [each for each in found if is_one or each.estimated_cost_usd] or found
-    others = [each.base_model for each in found if each not in known]
-    first = found[0]
+def _print(provider: str, source: EstimateInput, estimates: list[Estimate], *, is_one: bool) -> None:
+    """Print estimates as a table; base models without a known price are named below it, unless there are no others."""
+    priced = [row for row in estimates if is_one or row.estimated_cost_usd] or estimates
+    unpriced = [row.base_model for row in estimates if row not in priced]
+    first = estimates[0]
     proves = first.smallest_provable_improvement
-    typer.echo(f"{counted.words}: {first.examples:,} train, {first.test_rows:,} test.")
+    typer.echo(f"{source.words}: {first.examples:,} train, {first.test_rows:,} test.")
     typer.echo(
         f"The test shows a gain of {100 * proves:.1f} points or more." if proves else "No test: nothing can be proved."
     )
-    show(provider, known)
-    if others:
-        typer.echo(f"Not priced, as what training costs there is not known: {', '.join(others)}.")
-    for sentence in counted.told:
-        typer.echo(sentence)
+    _print_table(provider, priced)
+    if unpriced:
+        typer.echo(f"Not priced, as what training costs there is not known: {', '.join(unpriced)}.")
+    for note in source.notes:
+        typer.echo(note)
 
 
-def _of_count(examples: int, average_tokens: int | None, settings: ReadSettings) -> EstimateInput:
+def _input_of_count(examples: int, average_tokens: int | None, settings: ReadSettings) -> EstimateInput:
     tokens = average_tokens or ASSUMED_TOKENS
     assumed = "" if average_tokens else ", as is assumed without --average-tokens"
     sums = {"examples": examples, "average_tokens": tokens}
@@ -119,20 +127,21 @@ def _of_count(examples: int, average_tokens: int | None, settings: ReadSettings)
     return EstimateInput(Basis.of_count(examples, examples * tokens, policy=settings.policy), sums, words)
 
 
-def _of_file(file: Path, settings: ReadSettings) -> EstimateInput:
-    with kept(file) as readable:
+def _input_of_file(file: Path, settings: ReadSettings) -> EstimateInput:
+    with rereadable(file) as readable:
         report = validate(Task(readable, settings=settings))
         if report.broken or not report.valid:
             problem = report.broken or next(iter(report.errors), None)
             refuse(f"{file}: {in_words(problem) if problem else 'it has no examples'}")
         counted = FileCount(readable, settings)
-        found = counted.statistics()
-    reasons = exclusions_in(found, settings.policy)
-    if not found.usable:
-        refuse(f"{file}: None of its examples would be trained on. {' '.join(each.message for each in reasons)}")
-    policy, marked = settings.policy, found.marked
+        statistics = counted.statistics()
+    exclusions = exclusions_in(statistics, settings.policy)
+    usable = statistics.usable
+    if not usable:
+        refuse(f"{file}: None of its examples would be trained on. {' '.join(reason.message for reason in exclusions)}")
+    policy, marked = settings.policy, statistics.marked
     basis = Basis.of_count(
-        found.usable, found.usable_tokens, counted.answer_tokens, COUNTED_ERROR, policy=policy, marked=marked
+        usable, statistics.usable_tokens, counted.answer_tokens, COUNTED_ERROR, policy=policy, marked=marked
     )
     basis = basis._replace(images=counted.images.scaled(basis.examples / report.valid))
     sums: dict[str, Any] = {
@@ -141,11 +150,11 @@ def _of_file(file: Path, settings: ReadSettings) -> EstimateInput:
         "invalid": report.invalid,
         "tokens": report.tokens.total,
     }
-    sums |= {"usable": found.usable, "reasons": [each.model_dump() for each in reasons], "notes": found.notes}
+    sums |= {"usable": usable, "reasons": [reason.model_dump() for reason in exclusions], "notes": statistics.notes}
     shown = f" with {counted.images.images:,} images" if counted.images else ""
     words = f"{report.valid:,} examples{shown} ({report.invalid:,} lines can't be used)"
-    told = (*(each.message for each in reasons), *found.notes)
-    return EstimateInput(basis, {**sums, "images": counted.images.images}, words, told)
+    notes = (*(reason.message for reason in exclusions), *statistics.notes)
+    return EstimateInput(basis, {**sums, "images": counted.images.images}, words, notes)
 
 
 def _places(provider: str | None, base_model: str | None, settings: ReadSettings) -> list[TrainingPlace]:
@@ -158,7 +167,7 @@ def _places(provider: str | None, base_model: str | None, settings: ReadSettings
     own = settings.base_model if name == (settings.provider or RECOMMENDED.provider) else None
     is_known = own is not None and price_of(name, own) is not None
     names = base_models(name, dated_name(name, own)) if own and is_known else listed_models(name)
-    places = [TrainingPlace(name, each) for each in names if not is_local(each) or each == own]
+    places = [TrainingPlace(name, base) for base in names if not is_local(base) or base == own]
     if not places:
         refuse(f"The catalog lists no base model of {name!r}, the dataset's provider; name one with --provider.")
     return places
@@ -166,12 +175,74 @@ def _places(provider: str | None, base_model: str | None, settings: ReadSettings
 
 def _named(provider: str | None, base_model: str) -> TrainingPlace:
     """Where a base model is trained, by any of its names."""
-    found = places_of(f"{provider}/{base_model}" if provider else base_model)
-    if found:
-        at = found[0][0]
+    places = places_of(f"{provider}/{base_model}" if provider else base_model)
+    if places:
+        at = places[0][0]
         return TrainingPlace(at, dated_name(at, base_model.removeprefix(f"{at}/")))
     there = "; ".join(
-        f"{each} has {', '.join(name for name in named_models(each) if not is_local(name))}"
-        for each in ([provider] if provider else providers())
+        f"{name} has {', '.join(model for model in named_models(name) if not is_local(model))}"
+        for name in ([provider] if provider else providers())
     )
     return refuse(f"The catalog knows no base model {base_model!r}{f' of {provider}' if provider else ''}: {there}.")
+
+
+def _print_table(provider: str, estimates: list[Estimate]) -> None:
+    """Print a table of estimates, each line followed by its notes; notes that all of them have stand at the end."""
+    rendering = Console(width=TABLE_WIDTH, highlight=False)
+    with rendering.capture() as captured:
+        rendering.print(table_of(estimates, provider))
+    head, *lines = (line.rstrip() for line in captured.get().splitlines())
+    notes = [_notes_of(row) for row in estimates]
+    shared = [note for note in notes[0] if all(note in others for others in notes)] if len(estimates) > 1 else []
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(head, markup=False)
+    for line, own in zip(lines, notes, strict=True):
+        console.print(line, markup=False)
+        for note in own:
+            if note not in shared:
+                console.print(f"  - {note}", markup=False)
+    for note in shared:
+        console.print(f"- {note}", markup=False)
+
+
+def _notes_of(row: Estimate) -> list[str]:
+    """The notes of an estimate, with its images' tokens and the source of its prices."""
+    source = [f"Prices of {row.price_date}: {row.price_source}."] if row.price_date else []
+    images = [_image_note(row.image_tokens)] if row.image_tokens else []
+    return [*row.notes, *images, *source]
+
+
+def _image_note(counted: ImageTokens) -> str:
+    if counted.high is None:
+        return f"{counted.images:,} images, of unknown tokens."
+    return f"{counted.images:,} images of {counted.low:,} to {counted.high:,} tokens, in each epoch."
+
+
+def table_of(estimates: list[Estimate], title: str = "base model") -> Table:
+    """Estimates as a table: what training costs and takes, and a month of calls where those were asked for."""
+    columns = [title, "training", "tokens", "epochs", "minutes", "a month of calls", "by the base"]
+    shown = columns if any(row.monthly_calls for row in estimates) else columns[:5]
+    table = Table(*(Column(name, no_wrap=True) for name in shown), box=None, pad_edge=False)
+    for row in estimates:
+        table.add_row(*_cells(row)[: len(shown)])
+    return table
+
+
+def _cells(row: Estimate) -> list[str]:
+    monthly = row.monthly_calls
+    return [
+        "any" if row.base_model == ANY_MODEL else row.base_model,
+        _usd(row.estimated_cost_usd),
+        f"{row.estimated_tokens:,}",
+        str(row.n_epochs),
+        f"{row.minutes.low}-{row.minutes.high}" if row.minutes else "unknown",
+        f"${monthly.cost_usd:,.2f}" if monthly else "",
+        f"${monthly.base_cost_usd:,.2f}" if monthly else "",
+    ]
+
+
+def _usd(cost: UsdRange | None) -> str:
+    if cost is None:
+        return "unknown"
+    low, high = f"{cost.low:,.2f}", f"{cost.high:,.2f}"
+    return f"${low}" if low == high else f"${low}-{high}"

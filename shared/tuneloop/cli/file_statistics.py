@@ -19,7 +19,7 @@ from tuneloop.store.objects.image_lines import IMAGE
 from tuneloop.store.objects.stored_lines import utc_text
 from tuneloop.validation.decompress import is_table
 from tuneloop.validation.line_checks import fast_check, fields_of_ours
-from tuneloop.validation.line_parser import isolated, numbered, record_of
+from tuneloop.validation.line_parser import isolate_line, number_lines, record_of
 from tuneloop.validation.local_files import ReadSettings, lines_of, records_of
 from tuneloop.validation.tokens import PER_EXAMPLE, count_content, count_messages
 
@@ -52,21 +52,21 @@ class FileCount:
         found: Iterator[ExampleRow | list[Problem]]
         if is_table(self._file.name):
             records = records_of(self._file, self._settings.csv)
-            found = (isolated(record.line, self._by_rules, record) for record in records)
+            found = (isolate_line(record.line, self._by_rules, record) for record in records)
         else:
-            lines = numbered(lines_of(self._file))
-            found = (isolated(number, self._counted, line, number) for number, line in lines)
+            lines = number_lines(lines_of(self._file))
+            found = (isolate_line(number, self._counted, line, number) for number, line in lines)
         return (each for each in found if isinstance(each, ExampleRow))
 
     def _counted(self, line: bytes | None, number: int) -> ExampleRow | list[Problem]:
         is_sampled = len(self._answers) < SAMPLED
-        return (None if is_sampled or not line else counted_quickly(line)) or self._by_rules(record_of(line, number))
+        return (None if is_sampled or not line else fast_count(line)) or self._by_rules(record_of(line, number))
 
     def _by_rules(self, record: Record) -> ExampleRow | list[Problem]:
         example = read_record(record, template=self._settings.template)
         if not isinstance(example, Example):
             return example
-        counted, shown = counted_of(example), units_of(example.messages)
+        counted, shown = count_example(example), units_of(example.messages)
         if shown:
             self.images += shown
         if len(self._answers) < SAMPLED:
@@ -74,7 +74,7 @@ class FileCount:
         return counted
 
 
-def counted_of(example: Example) -> ExampleRow:
+def count_example(example: Example) -> ExampleRow:
     """What is counted of an example."""
     facts = example_hashes(example)
     return ExampleRow(
@@ -87,7 +87,7 @@ def counted_of(example: Example) -> ExampleRow:
     )
 
 
-def counted_quickly(line: bytes) -> ExampleRow | None:
+def fast_count(line: bytes) -> ExampleRow | None:
     """What is counted of a supervised line that fits the strict types; None where the rules have to read it.
 
     They do where it is a preference pair, calls functions, or may show images.

@@ -1,4 +1,4 @@
-"""`tuneloop keys`: made, listed and revoked with AWS credentials, so no admin password exists on the wire."""
+"""`tuneloop keys`: API keys, made, listed and revoked with AWS credentials, so that the API needs no admin password."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from tuneloop.cli.screen import screen
 from tuneloop.cli.stage import StageOption, tenants
+from tuneloop.cli.terminal import table_console
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.store.repositories.api_keys import create_key
@@ -21,23 +21,23 @@ ScopesOption = Annotated[list[Scope], typer.Option("--scope", help="What the key
 @commands.command()
 def create(tenant: TenantArgument, scope: ScopesOption = list(Scope), stage: StageOption = "prod") -> None:  # noqa: B006 - Typer reads the default, nobody changes it
     """Make a key and print its secret, once."""
-    made = create_key(tenant, frozenset(scope), tenants=tenants(stage), now=datetime.now(UTC))
-    said = f"Key {made.key.id} of {tenant} in stage {stage}. Keep the secret: it is not shown again."
-    Console(stderr=True).print(said, soft_wrap=True, highlight=False)
-    typer.echo(made.secret)
+    new = create_key(tenant, frozenset(scope), tenants=tenants(stage), now=datetime.now(UTC))
+    note = f"Key {new.key.id} of {tenant} in stage {stage}. Keep the secret: it is not shown again."
+    Console(stderr=True).print(note, soft_wrap=True, highlight=False)
+    typer.echo(new.secret)
 
 
 @commands.command("list")
 def list_keys(tenant: TenantArgument, stage: StageOption = "prod") -> None:
     """List a tenant's keys, without their secrets."""
     table = Table(Column("key", no_wrap=True), "scopes", "created", "revoked", box=None)
-    known = tenants(stage)
-    if not known.exists(tenant):
+    registered = tenants(stage)
+    if not registered.exists(tenant):
         raise NotFound(f"There is no tenant {tenant} in stage {stage}.")
-    for key in known.keys_of(tenant):
+    for key in registered.keys_of(tenant):
         revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
         table.add_row(key.id, " ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d %H:%M}", revoked)
-    screen().print(table)
+    table_console().print(table)
 
 
 @commands.command()

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from tuneloop.cli.api import ApiClient
-from tuneloop.cli.progress import RunProgress
+from tuneloop.cli.runs import RunProgress
 from tuneloop.domain.chat.images import ImageUnits
 from tuneloop.domain.core.errors import Conflict, InvalidInput
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS

@@ -1,6 +1,6 @@
-"""The commands that work on files of this machine alone.
+"""The offline commands, which work on files of this machine alone.
 
-They are reached without what talks to AWS and to the API, which takes half a second and 30 MB to load.
+Importing them loads neither boto3 nor the OpenAI client, which take half a second and 30 MB.
 """
 
 import typer
@@ -9,7 +9,7 @@ from tuneloop.cli import convert, estimate, validate
 
 
 def new_cli() -> typer.Typer:
-    """The command without any command of its own."""
+    """The `tuneloop` command without any subcommand."""
     return typer.Typer(
         name="tuneloop",
         help="A fine-tuning loop in your own AWS account.",
@@ -20,7 +20,7 @@ def new_cli() -> typer.Typer:
 
 
 def add_to(group: typer.Typer) -> None:
-    """Give a group the commands of this module."""
+    """Add `validate`, `estimate` and `convert` to a group of commands."""
     group.command("validate")(validate.check_file)
     group.command("estimate")(estimate.estimate_cost)
     group.command("convert")(convert.convert)

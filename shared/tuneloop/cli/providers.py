@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from tuneloop.cli.screen import screen
 from tuneloop.cli.stage import StageOption, is_emulated, models, own_provider, own_providers, providers, runs, tenants
+from tuneloop.cli.terminal import table_console
 from tuneloop.domain.core.addresses import without_user
 from tuneloop.domain.core.errors import Conflict, InvalidInput, NotFound
 from tuneloop.domain.core.ids import checked_name
@@ -89,7 +89,7 @@ def list_providers(stage: StageOption = "prod") -> None:
     for one in providers(stage).all():
         added = f"{one.created_at:%Y-%m-%d %H:%M}" if one.created_at else ""
         table.add_row(one.name, one.kind, without_user(one.base_url), added)
-    screen().print(table)
+    table_console().print(table)
 
 
 @commands.command()

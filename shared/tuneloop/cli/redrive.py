@@ -2,33 +2,69 @@
 
 A letter is deleted only after it was sent, so whatever interrupts this loses nothing; what is sent twice does no harm,
 as every function takes repetitions. Letters that come while it works are left for the next time.
+
+Three writers share the queue `failures`, each with a format of its own (AWS's developer guides of Lambda and
+EventBridge): Lambda keeps a call that failed together with its payload; EventBridge keeps the event that it could not
+deliver, with rule and target as attributes; and Lambda keeps a place in the table's stream, without the records. Of
+none of them is the content shown.
 """
 
+import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import boto3
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
-from tuneloop.cli.letters import Letter, Way, read_failure, sent
-from tuneloop.cli.screen import screen
 from tuneloop.cli.stage import StageOption
+from tuneloop.cli.terminal import table_console
 
 if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageTypeDef
 
 CONSUMERS = {"examples": "collect-posts", "usage": "record-usage"}
-HIDDEN_S = 120  # how long a letter in hand is kept from others
-WAIT_S = 1  # a wait makes SQS ask all its servers
-BATCH = 10
+# Seconds that SQS hides a received letter from others; so soon the letters of an interrupted command are there again.
+HIDDEN_S = 120
+WAIT_S = 1  # a wait makes SQS ask all its servers, so that an empty answer means an empty queue
+BATCH = 10  # the most that SQS hands out at once
 UNKNOWN_KEPT = "{count} could not be read and stay in the queue: look at them in the SQS console."
-
-
+# The name of an error or of a trigger; whatever else stands in their place may be content, and is shown as `?`.
+WORD = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+IN_ATTRIBUTES = ("RULE_ARN", "TARGET_ARN", "ERROR_CODE")
+InputOf = Callable[[str], str | None]
 Call = Callable[[str, str], None]
+_object = TypeAdapter(dict[str, Any])
+
+
+class Redelivery(StrEnum):
+    """How a dead letter is sent back."""
+
+    CALL = "call"  # its function is called with the payload
+    QUEUE = "queue"  # its body goes into the work queue again
+    NONE = "none"  # the sweep has done its work already, so that it is only thrown away
+    UNKNOWN = "unknown"  # nobody of ours wrote it: it stays
+
+
+class DeadLetter(NamedTuple):
+    """One dead letter: what it was for, why it died, and what sends it back."""
+
+    redelivery: Redelivery
+    function: str
+    trigger: str
+    why: str
+    sent_at: datetime
+    payload: str = ""
+
+    @property
+    def is_schedule(self) -> bool:
+        """Whether the letter is a turn of a schedule, of which one makes up for all that failed."""
+        return self.redelivery == Redelivery.CALL and "schedule" in _parsed(self.payload)
 
 
 class QueueName(StrEnum):
@@ -39,10 +75,10 @@ class QueueName(StrEnum):
     FAILURES = "failures"
 
 
-class Held(NamedTuple):
-    """A letter in hand, by the receipt that deletes it."""
+class ReceivedLetter(NamedTuple):
+    """A letter that was received and is hidden from others, with the receipt that deletes it."""
 
-    letter: Letter
+    letter: DeadLetter
     receipt: str
 
 
@@ -52,37 +88,37 @@ DryOption = Annotated[bool, typer.Option("--dry-run", help="Show them and send n
 
 def redrive(queue: QueueOption = None, dry_run: DryOption = False, stage: StageOption = "prod") -> None:
     """Send back what failed for good, once its cause is mended."""
-    console, found = screen(), 0
+    console, total = table_console(), 0
     for name in queue or list(QueueName):
-        dead = DeadLetters(stage, name, _call)
-        letters = dead.show() if dry_run else dead.send_back()
-        found += len(letters)
+        dead_letters = DeadLetterQueue(stage, name, _invoke)
+        letters = dead_letters.show() if dry_run else dead_letters.send_back()
+        total += len(letters)
         if letters:
             console.print(_table(name, letters))
-        if unknown := sum(letter.way == Way.UNKNOWN for letter in letters):
+        if unknown := sum(letter.redelivery == Redelivery.UNKNOWN for letter in letters):
             console.print(UNKNOWN_KEPT.format(count=unknown))
     done = "found; nothing was sent" if dry_run else "dealt with"
-    console.print(f"{found} dead letters {done}." if found else "No dead letters.")
+    console.print(f"{total} dead letters {done}." if total else "No dead letters.")
 
 
-class DeadLetters:
-    """The dead letters of one queue of a stage; `call` wakes a function by its name with a payload, unheard."""
+class DeadLetterQueue:
+    """The dead letters of one queue of a stage; `call` invokes a function by name with a payload."""
 
     def __init__(self, stage: str, name: QueueName, call: Call) -> None:
         self._sqs, self._events, self._call = boto3.client("sqs"), boto3.client("events"), call
         self._prefix, self._name = f"tuneloop-{stage}-", name
         self._dead = self._url("failures" if name == QueueName.FAILURES else f"{name}-dead")
 
-    def show(self) -> list[Letter]:
-        """What lies there, given back to the queue at once."""
-        held = list(self._take())
-        for each in held:
-            self._give_back(each.receipt)
-        return [each.letter for each in held]
+    def show(self) -> list[DeadLetter]:
+        """Every letter in the queue; each is given back to it at once."""
+        received = list(self._take())
+        for _, receipt in received:
+            self._give_back(receipt)
+        return [letter for letter, _ in received]
 
-    def send_back(self) -> list[Letter]:
+    def send_back(self) -> list[DeadLetter]:
         """Send each letter back and delete it; one turn of a schedule stands for all turns of it."""
-        done: list[Letter] = []
+        done: list[DeadLetter] = []
         turns: set[tuple[str, str]] = set()
         for letter, receipt in self._take():
             turn = (letter.function, letter.payload)
@@ -90,19 +126,19 @@ class DeadLetters:
                 self._send(letter)
             if letter.is_schedule:
                 turns.add(turn)
-            if letter.way != Way.UNKNOWN:
+            if letter.redelivery != Redelivery.UNKNOWN:
                 self._sqs.delete_message(QueueUrl=self._dead, ReceiptHandle=receipt)
             done.append(letter)
         return done
 
-    def _take(self) -> Iterator[Held]:
-        """Each letter that lay there when this began, once, even if it comes up again while it is in hand."""
+    def _take(self) -> Iterator[ReceivedLetter]:
+        """Each letter that was in the queue when the command began, once, even if SQS delivers it again meanwhile."""
         began, seen = datetime.now(UTC), set[str]()
         while messages := self._receive():
             new = {message["MessageId"] for message in messages} - seen
             for message in messages:
-                if message["MessageId"] in new and sent(message) <= began:
-                    yield Held(self._read(message), message["ReceiptHandle"])
+                if message["MessageId"] in new and _time_sent(message) <= began:
+                    yield ReceivedLetter(self._read(message), message["ReceiptHandle"])
                 else:
                     self._give_back(message["ReceiptHandle"])
             if not new:
@@ -123,10 +159,10 @@ class DeadLetters:
         )
         return answer.get("Messages", [])
 
-    def _read(self, message: "MessageTypeDef") -> Letter:
+    def _read(self, message: "MessageTypeDef") -> DeadLetter:
         if self._name == QueueName.FAILURES:
             return read_failure(message, self._prefix, self._input_of)
-        return Letter(Way.QUEUE, CONSUMERS[self._name], "queue", "-", sent(message), message["Body"])
+        return DeadLetter(Redelivery.QUEUE, CONSUMERS[self._name], "queue", "-", _time_sent(message), message["Body"])
 
     def _input_of(self, rule_arn: str) -> str | None:
         """The constant that a rule sends in place of the event, as schedules do."""
@@ -135,35 +171,101 @@ class DeadLetters:
         targets = self._events.list_targets_by_rule(Rule=rule, **where)["Targets"]  # type: ignore[arg-type]
         return next((target["Input"] for target in targets if "Input" in target), None)
 
-    def _send(self, letter: Letter) -> None:
-        if letter.way == Way.CALL:
+    def _send(self, letter: DeadLetter) -> None:
+        if letter.redelivery == Redelivery.CALL:
             self._call(self._prefix + letter.function, letter.payload)
-        elif letter.way == Way.QUEUE:
+        elif letter.redelivery == Redelivery.QUEUE:
             self._sqs.send_message(QueueUrl=self._url(self._name), MessageBody=letter.payload)
 
     def _url(self, name: str) -> str:
         return self._sqs.get_queue_url(QueueName=self._prefix + name)["QueueUrl"]
 
 
-def _call(function: str, payload: str) -> None:
+def _invoke(function: str, payload: str) -> None:
     boto3.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=payload.encode())
 
 
-def _table(name: QueueName, letters: list[Letter]) -> Table:
+HOW = {
+    Redelivery.CALL: "by calling it",
+    Redelivery.QUEUE: "into the queue",
+    Redelivery.NONE: "not needed: the sweep relays from the rows",
+    Redelivery.UNKNOWN: "no",
+}
+
+
+def _table(name: QueueName, letters: list[DeadLetter]) -> Table:
     table = Table("queue", "letters", "function", "trigger", "why", "oldest", "sent back", box=None)
-    kinds = Counter((letter.function, letter.trigger, letter.why, letter.way) for letter in letters)
-    for (function, trigger, why, way), count in kinds.most_common():
-        same = (
+    kinds = Counter((letter.function, letter.trigger, letter.why, letter.redelivery) for letter in letters)
+    for (function, trigger, why, redelivery), count in kinds.most_common():
+        same_kind = (
             letter for letter in letters if (letter.function, letter.trigger, letter.why) == (function, trigger, why)
         )
-        oldest = min(letter.sent_at for letter in same)
-        table.add_row(name, str(count), function, trigger, why, f"{oldest:%Y-%m-%d %H:%M}", HOW[way])
+        oldest = min(letter.sent_at for letter in same_kind)
+        table.add_row(name, str(count), function, trigger, why, f"{oldest:%Y-%m-%d %H:%M}", HOW[redelivery])
     return table
 
 
-HOW = {
-    Way.CALL: "by calling it",
-    Way.QUEUE: "into the queue",
-    Way.NONE: "not needed: the sweep relays from the rows",
-    Way.UNKNOWN: "no",
-}
+def read_failure(message: "MessageTypeDef", prefix: str, input_of: InputOf) -> DeadLetter:
+    """The dead letter that a message in `failures` is; UNKNOWN unless its function's name begins with `prefix`.
+
+    `input_of` gives the constant that a rule, by its ARN, sends its target instead of the event; None if it has none.
+    """
+    body, sent_at = _parsed(message["Body"]), _time_sent(message)
+    attributes = {name: _attribute(message, name) for name in IN_ATTRIBUTES}
+    match body:
+        case {"DDBStreamBatchInfo": dict(), "requestContext": {"functionArn": str(arn), "condition": str(why)}}:
+            redelivery, trigger, payload = Redelivery.NONE, "stream", ""
+        case {"requestContext": {"functionArn": str(arn)}, "requestPayload": dict(event)}:
+            redelivery, trigger, payload, why = Redelivery.CALL, _trigger(event), json.dumps(event), _why(body)
+        case _ if attributes["RULE_ARN"] and attributes["TARGET_ARN"]:
+            arn, why = attributes["TARGET_ARN"], attributes["ERROR_CODE"]
+            payload = input_of(attributes["RULE_ARN"]) or message["Body"]
+            redelivery, trigger = Redelivery.CALL, _trigger(_parsed(payload))
+        case _:
+            return DeadLetter(Redelivery.UNKNOWN, "?", "?", "?", sent_at)
+    function = _function(arn)
+    if not function.startswith(prefix):
+        return DeadLetter(Redelivery.UNKNOWN, "?", trigger, _word(why), sent_at)
+    return DeadLetter(redelivery, function.removeprefix(prefix), trigger, _word(why), sent_at, payload)
+
+
+def _time_sent(message: "MessageTypeDef") -> datetime:
+    return datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
+
+
+def _function(arn: str) -> str:
+    """A function's name in its ARN, with or without a qualifier."""
+    parts = arn.split(":")
+    return parts[6] if len(parts) > 6 else ""
+
+
+def _trigger(event: dict[str, Any]) -> str:
+    if event.get("source") == "aws.s3":
+        return "drop"
+    return _word(event.get("detail-type") or event.get("schedule") or "?")
+
+
+def _why(body: dict[str, Any]) -> str:
+    """The kind of error that ended a call; ours name it in their message, whose text is otherwise not to be shown."""
+    match body:
+        case {"responsePayload": {"errorType": "FunctionFailed", "errorMessage": str(kind)}}:
+            return kind
+        case {"responsePayload": {"errorType": str(kind)}} | {"requestContext": {"condition": str(kind)}}:
+            return kind
+    return "?"
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) and WORD.fullmatch(value) else "?"
+
+
+def _attribute(message: "MessageTypeDef", name: str) -> str:
+    attributes = message.get("MessageAttributes", {})
+    return attributes[name].get("StringValue", "") if name in attributes else ""
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        return _object.validate_json(text)
+    except ValidationError:
+        return {}

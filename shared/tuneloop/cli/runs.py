@@ -4,15 +4,19 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
+from rich.text import Text
 
 from tuneloop.cli.api import ApiClient
-from tuneloop.cli.numbers import whole_option
-from tuneloop.cli.progress import RunProgress, status_text
-from tuneloop.cli.screen import screen
+from tuneloop.cli.terminal import table_console, whole_option
 
+COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "awaiting_confirmation": "yellow"}
+BARS = "▁▂▃▄▅▆▇█"
+SPARKLINE_WIDTH = 40  # characters: with the words around it a line stays below the 80 of a narrow terminal
+REDRAWS_PER_SECOND = 8  # often enough for a bar to move smoothly; the run itself is asked for once a second
 commands = typer.Typer(help="Training runs.", no_args_is_help=True)
 LimitOption = Annotated[int, whole_option(1, 100)]
 
@@ -23,7 +27,7 @@ def list_runs(limit: LimitOption = 20) -> None:
     table = Table(Column("run", no_wrap=True), "model", "version", "status", "cost", "created", box=None)
     for run in ApiClient.from_environment().get("/training-runs", limit=limit)["data"]:
         table.add_row(*_row(run))
-    screen().print(table)
+    table_console().print(table)
 
 
 @commands.command()
@@ -37,7 +41,7 @@ def watch(run: str) -> None:
     """Follow a run until it has ended; exit status 1 unless it succeeded."""
     view = RunProgress()
     last: dict[str, Any] = {}
-    with Live(view, console=Console(), refresh_per_second=8) as live:
+    with Live(view, console=Console(), refresh_per_second=REDRAWS_PER_SECOND) as live:
         for last, events in ApiClient.from_environment().follow(run):
             view.update(last, events)
             live.refresh()
@@ -57,3 +61,49 @@ def _row(run: dict[str, Any]) -> list[str]:
         "" if cost is None else f"${cost:.4f}",
         run["created_at"][5:16].replace("T", " "),
     ]
+
+
+def status_text(status: str) -> str:
+    """A run's status in its colour, as rich's markup."""
+    return f"[{COLOURS.get(status, 'cyan')}]{status}[/]"
+
+
+def sparkline(values: list[float]) -> str:
+    """Values as a line of bars, the lowest and the highest at the ends of the scale."""
+    if not values:
+        return ""
+    shown = values[:: -(-len(values) // SPARKLINE_WIDTH)]
+    low, high = min(shown), max(shown)
+    scale = (high - low) or 1.0
+    return "".join(BARS[round((value - low) / scale * (len(BARS) - 1))] for value in shown)
+
+
+class RunProgress:
+    """A training run on a terminal: a bar that fills and the losses as they fall; `update` takes each new reading."""
+
+    def __init__(self) -> None:
+        self._run: dict[str, Any] = {}
+        self._losses: list[float] = []
+
+    def update(self, run: dict[str, Any], events: list[dict[str, Any]]) -> None:
+        """Take in a new reading of the run and of what its provider reported."""
+        self._run = run
+        self._losses = [event["train_loss"] for event in events if event.get("train_loss") is not None]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        run = self._run
+        if not run:
+            return
+        grid = Table.grid(padding=(0, 1))
+        step = f"step {run['step']:,} of {run['total_steps']:,}" if run.get("total_steps") else ""
+        bar = ProgressBar(total=1.0, completed=run["progress"], width=30)
+        grid.add_row(Text.from_markup(status_text(run["status"])), bar, f"{run['progress']:4.0%}", step)
+        yield grid
+        if self._losses:
+            yield Text(f"loss {sparkline(self._losses)} {self._losses[-1]:.3f}{_valid(run)}", style="dim")
+        if note := run.get("waiting_for") or (run.get("error") or {}).get("message"):
+            yield Text(note, style="yellow")
+
+
+def _valid(run: dict[str, Any]) -> str:
+    return f"   validation {run['valid_loss']:.3f}" if run.get("valid_loss") is not None else ""

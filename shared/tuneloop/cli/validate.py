@@ -4,25 +4,32 @@ Exit status 0: every line is valid; 1: some are not; 2: the file can't be used a
 """
 
 import os
+import re
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
-from tuneloop.cli.numbers import whole_option
-from tuneloop.cli.reading import UNUSABLE, FileArgument, SettingsOption, offline, refuse, settings_in
-from tuneloop.cli.report import show
+from tuneloop.cli.example_files import UNUSABLE, FileArgument, SettingsOption, offline, read_settings, refuse
+from tuneloop.cli.terminal import whole_option
 from tuneloop.domain.chat.examples import Problem
+from tuneloop.domain.datasets.file_warnings import FileWarning
 from tuneloop.providers.catalog import named_models, places_of, providers
 from tuneloop.validation.file_validation import TOKEN_LIMIT, FileFormat, Task, validate
 from tuneloop.validation.report import ERRORS_KEPT, FileReport
 
-INVALID = 1
-LARGE_BYTES = 16 << 20  # from which on a second process is worth its start
-MOST_PROCESSES = 16
+INVALID = 1  # exit status where some lines can't be used
+LARGE_BYTES = 16 << 20  # from this size on a second process is worth its start
+MOST_PROCESSES = 16  # each reads the whole file, so that more of them spend more on reading than they save on checking
+NUMBERS = re.compile(r"\d+")  # errors that differ in their numbers alone are one kind
+KINDS_SHOWN = 12  # kinds of errors, the most frequent first: a screenful; --json lists all
+LINES_SHOWN = 3
 FormatOption = Annotated[FileFormat, typer.Option("--format", help="What lines are to be; auto: each what it is.")]
 JsonOption = Annotated[
     bool, typer.Option("--json", help=f"All of it as JSON: the first {ERRORS_KEPT:,} errors by line and path.")
@@ -47,16 +54,15 @@ def check_file(
 ) -> None:
     """Check FILE line by line. Exit status 0: all valid, 1: some invalid, 2: unusable. Nothing leaves this machine."""
     limit = _limit_of(base_model)
-    task = Task(file, form, limit, settings_in(settings))
-    with Bar(file) as bar:
-        found = validate(task, processes=processes or _processes_for(file), on_read=bar.move)
-    report = _offline(found)
+    task = Task(file, form, limit, read_settings(settings))
+    with ReadProgress(file) as progress:
+        report = _offline(validate(task, processes=processes or _processes_for(file), on_read=progress.move))
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     elif report.broken:
-        _tell(file, report.broken)
+        _print_broken(file, report.broken)
     else:
-        show(file, report, limit)
+        _print_report(file, report, limit)
     if report.broken:
         raise typer.Exit(UNUSABLE)
     if report.invalid:
@@ -73,7 +79,7 @@ def _limit_of(base_model: str) -> int:
 
 
 def _offline(report: FileReport) -> FileReport:
-    """The report with ways out that this machine has, and no call of the API."""
+    """The report with its advice worded for a command: settings come from a file, not by a call of the API."""
     changes = {"errors": list(map(offline, report.errors)), "broken": report.broken and offline(report.broken)}
     return report.model_copy(update=changes)
 
@@ -83,8 +89,11 @@ def _processes_for(file: Path) -> int:
     return 2 if is_large and (os.cpu_count() or 1) > 1 else 1
 
 
-class Bar:
-    """How far a file is read, on a terminal only; it is drawn from the first move on, when all processes are made."""
+class ReadProgress:
+    """A progress bar for reading a file, on a terminal only.
+
+    It starts with the first move: rich draws in a thread, and the other processes must have been forked before that.
+    """
 
     def __init__(self, file: Path) -> None:
         console = Console(stderr=True)
@@ -92,19 +101,78 @@ class Bar:
         self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._progress.add_task("", total=file.stat().st_size if file.is_file() else None)
 
-    def __enter__(self) -> "Bar":
+    def __enter__(self) -> "ReadProgress":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def move(self, position: int) -> None:
-        """Draw that so many bytes are read."""
+        """Draw that the file is read up to this byte."""
         self._progress.start()
         self._progress.update(self._task, completed=position)
 
 
-def _tell(file: Path, broken: Problem) -> None:
+def _print_broken(file: Path, broken: Problem) -> None:
     where = f" (line {broken.line})" if broken.line else ""
     text = Text.assemble((broken.code, "red"), f": {file.name}{where}: {broken.message}")
     Console(stderr=True, soft_wrap=True).print(text)
+
+
+def _print_report(file: Path, report: FileReport, token_limit: int) -> None:
+    """Print a report as people read it: the figures, the errors by kind, the warnings."""
+    console = Console(highlight=False)
+    verdict = (f"{report.invalid:,} of them can't be used", "red") if report.invalid else ("all of them valid", "green")
+    console.print(Text.assemble((file.name, "bold"), f": {report.lines:,} lines, ", verdict))
+    tokens = report.tokens
+    console.print(
+        f"{tokens.total:,} tokens: median {tokens.p50:,}, 95% up to {tokens.p95:,}, longest {tokens.max:,}; "
+        f"{report.examples_over_limit:,} over {token_limit:,}"
+    )
+    if report.errors:
+        console.print(Padding(_errors(report.errors), (1, 0, 0, 0)))
+    if report.warnings:
+        console.print(Padding(_warnings(report.warnings), (1, 0, 0, 0)))
+
+
+def _errors(errors: list[Problem]) -> Table:
+    table = _table("errors", "red")
+    kinds = [list(kind) for _, kind in groupby(sorted(errors, key=_kind), _kind)]
+    kinds.sort(key=len, reverse=True)
+    for kind in kinds[:KINDS_SHOWN]:
+        first = kind[0]
+        message = Text.assemble((first.code, "red"), f"  {first.message}\n", (f"{first.path}  {_places(kind)}", "dim"))
+        table.add_row(f"{len(kind):,}", message)
+    if len(kinds) > KINDS_SHOWN:
+        left = sum(map(len, kinds[KINDS_SHOWN:]))
+        table.add_row(f"{left:,}", Text(f"of {len(kinds) - KINDS_SHOWN} other kinds; --json lists them", "dim"))
+    return table
+
+
+def _kind(problem: Problem) -> tuple[str, str]:
+    return problem.code, NUMBERS.sub("", problem.message)
+
+
+def _places(kind: list[Problem]) -> str:
+    return _lines(list(dict.fromkeys(problem.line for problem in kind)))
+
+
+def _warnings(warnings: list[FileWarning]) -> Table:
+    table = _table("warnings", "yellow")
+    for warning in warnings:
+        places = [(f"\n{_lines(warning.lines)}", "dim")] if warning.lines else []
+        message = Text.assemble((warning.code, "yellow"), f"  {warning.message}", *places)
+        table.add_row(f"{warning.count:,}", message)
+    return table
+
+
+def _table(title: str, colour: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column(Text(title, f"bold {colour}"), justify="right", no_wrap=True)
+    table.add_column("")
+    return table
+
+
+def _lines(numbers: list[int]) -> str:
+    shown = ", ".join(f"{number:,}" for number in numbers[:LINES_SHOWN])
+    return f"line{'s' if len(numbers) > 1 else ''} {shown}{', …' if len(numbers) > LINES_SHOWN else ''}"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from tuneloop.domain.core.redaction import model_in
+from tuneloop.domain.core.redaction import safe_model_id
 from tuneloop.domain.serving.models import base_in
 from tuneloop.domain.training.capabilities import Capabilities, Range
 from tuneloop.domain.training.jobs import RunError, TrainingMethod
@@ -146,7 +146,7 @@ def unknown_base_model(provider: str, base_model: str, known: Iterable[str]) -> 
     names = [*alike, *(name for name in names if name not in alike)]
     more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
     allowed = f"it has {', '.join(names[:NAMED_AT_MOST])}{more}" if names else "it names none"
-    message = f"base_model: {provider} has no base model {model_in(base_model)}; {allowed}."
+    message = f"base_model: {provider} has no base model {safe_model_id(base_model)}; {allowed}."
     return RunError(code="unknown_base_model", message=message, param="base_model")
 
 

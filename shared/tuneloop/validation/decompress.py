@@ -37,7 +37,7 @@ def is_table(name: str) -> bool:
     return plain.endswith(".csv")
 
 
-def unpacked(raw: IO[bytes], name: str, size: int) -> Iterator[bytes]:
+def decompress(raw: IO[bytes], name: str, size: int) -> Iterator[bytes]:
     """The content of a file of `size` bytes in pieces; a name in `.gz` or `.zst` says how it is compressed.
 
     Raises TooLarge for what grows beyond the limits, and InvalidInput for what can't be unpacked to its end.

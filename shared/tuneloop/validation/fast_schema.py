@@ -1,7 +1,9 @@
-"""Strict types: what most valid lines look like, for a decoder that checks while it reads.
+"""The fast schema: strict types for what most valid lines look like, and the rules that types can't state.
 
-What is accepted here breaks none of `domain.rules`, which stay the one truth: a line that doesn't fit may still be
-valid, and only they can say what is wrong with it. This exists for speed alone.
+The rules of a training line are told in three places. `domain.chat.rules` are the one truth: they alone say what is
+wrong. This module is a copy of them for speed (a decoder that checks while it reads), and tests hold the two against
+each other: what it accepts breaks no rule, and what it doesn't accept may still be valid, so the rules are asked. The
+trainer has its own (`trainer/jobs/training_lines.py`), as it stands for a provider that knows nothing of ours.
 """
 
 from collections.abc import Sequence
@@ -10,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from tuneloop.domain.chat.rules.contents import IMAGE_URL
+from tuneloop.domain.chat.rules.conversations import IMAGE_URL, MOST_IMAGES
 from tuneloop.domain.chat.rules.fields import FUNCTION_NAME, NAME
 
 Name = Annotated[str, Meta(pattern=NAME)]
@@ -199,8 +201,50 @@ def plain_messages(written: Sequence[Written]) -> list[Message]:
     return [message.plain if isinstance(message, Dumped) else message for message in written]
 
 
-def text_in(content: str | Sequence[TextPart | OnlyPart | ImagePart] | None) -> str:
-    """A message's text: its content string, or its text parts joined by new lines."""
+def typed_text(content: str | Sequence[TextPart | OnlyPart | ImagePart] | None) -> str:
+    """The text of a message of the strict types, equal to `text_of` for the same message as JSON."""
     if content is None or isinstance(content, str):
         return content or ""
     return "\n".join("" if isinstance(part, ImagePart) else part.text for part in content)
+
+
+def is_sound(messages: Sequence[Message]) -> bool:
+    """Whether each assistant message says or calls something, each call is answered, and images are few.
+
+    For messages of the strict types this is all that `domain.chat.rules` ask beyond the types.
+    """
+    made: set[str] = set()
+    waiting: set[str] = set()
+    images = 0
+    for message in messages:
+        if isinstance(message, Tool):
+            if message.tool_call_id not in made:
+                return False
+            waiting.discard(message.tool_call_id)
+            continue
+        if waiting:
+            return False
+        calls = (isinstance(message, Assistant) and message.tool_calls) or ()
+        made, waiting = {call.id for call in calls}, {call.id for call in calls}
+        if len(made) < len(calls) or (isinstance(message, Assistant) and not calls and not says_something(message)):
+            return False
+        images += count_typed_images(message)
+    return images <= MOST_IMAGES
+
+
+def says_something(message: Message) -> bool:
+    """Whether a message's text is more than white space."""
+    text = typed_text(message.content)
+    return bool(text) and not text.isspace()
+
+
+def count_typed_images(message: Message) -> int:
+    """How many images a message of the strict types shows."""
+    if not isinstance(message, User) or isinstance(message.content, str):
+        return 0
+    return sum(isinstance(part, ImagePart) for part in message.content)
+
+
+def is_trained_on(message: Message) -> bool:
+    """Whether a message is an assistant's that the model is trained to write: its weight isn't 0."""
+    return isinstance(message, Assistant) and message.weight != 0

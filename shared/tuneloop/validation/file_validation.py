@@ -18,7 +18,7 @@ from tuneloop.domain.datasets.csv_reader import csv_records
 from tuneloop.domain.datasets.file_warnings import Duplicates
 from tuneloop.validation.decompress import is_table
 from tuneloop.validation.line_checks import FORKS, CheckedLine, check_line, full_check
-from tuneloop.validation.line_parser import Numbered, isolated, numbered
+from tuneloop.validation.line_parser import Numbered, isolate_line, number_lines
 from tuneloop.validation.local_files import FAULTS, Progress, ReadSettings, lines_of, problem_of
 from tuneloop.validation.report import FileReport, Findings
 from tuneloop.validation.tokens import count_text, forget
@@ -133,9 +133,9 @@ def _seen(task: Task, on_read: Progress | None) -> Iterator[Seen]:
     template, columns = task.settings.template, task.settings.csv
     if is_table(task.path.name):
         for record in csv_records(lines_of(task.path, on_read), columns):
-            yield record.line, isolated(record.line, full_check, record, template)
+            yield record.line, isolate_line(record.line, full_check, record, template)
         return
-    for number, line in _own(numbered(lines_of(task.path, on_read)), task):
+    for number, line in _own(number_lines(lines_of(task.path, on_read)), task):
         yield number, check_line(line, number, template)
 
 

@@ -17,12 +17,11 @@ from msgspec.structs import astuple
 
 from tuneloop.domain.chat.examples import Example, JsonObject, Problem, canonical, is_deeper
 from tuneloop.domain.chat.messages import PROMPT_ROLES, text_of
-from tuneloop.domain.chat.normalization import normalized_tools
+from tuneloop.domain.chat.normalization import normalize_tools
 from tuneloop.domain.chat.rules.tools import functions_in, tools_problems
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.limits import JSON_DEPTH, LINE_PARTS
 from tuneloop.domain.datasets.records import Record, read_record
-from tuneloop.validation.fast_rules import images_in, is_learnt, is_sound, says_something
 from tuneloop.validation.fast_schema import (
     Assistant,
     Bare,
@@ -34,10 +33,14 @@ from tuneloop.validation.fast_schema import (
     System,
     Tool,
     User,
+    count_typed_images,
+    is_sound,
+    is_trained_on,
     plain_messages,
-    text_in,
+    says_something,
+    typed_text,
 )
-from tuneloop.validation.line_parser import has_large_number, has_too_many_parts, isolated, record_of
+from tuneloop.validation.line_parser import has_large_number, has_too_many_parts, isolate_line, record_of
 from tuneloop.validation.tokens import (
     PER_EXAMPLE,
     PER_MESSAGE,
@@ -97,7 +100,7 @@ NO_TOOLS = Tools(b"", 0, frozenset())
 
 def check_line(line: bytes | None, number: int, template: Template | None = None) -> CheckedLine | list[Problem]:
     """What a line holds, or its problems; None is a line that is too long."""
-    return isolated(number, _inspected_line, line, number, template)
+    return isolate_line(number, _inspected_line, line, number, template)
 
 
 def _inspected_line(line: bytes | None, number: int, template: Template | None) -> CheckedLine | list[Problem]:
@@ -121,7 +124,7 @@ def _supervised(found: Bare) -> CheckedLine | None:
 def _conversation(messages: list[Message], tools: msgspec.Raw, parallel: bool | None) -> CheckedLine | None:
     """What there is to know of a supervised line's messages, if something is learnt from them."""
     last = messages[-1]
-    if not isinstance(last, Assistant) or not (last.weight != 0 or any(map(is_learnt, messages))):
+    if not isinstance(last, Assistant) or not (last.weight != 0 or any(map(is_trained_on, messages))):
         return None
     return _inspected(messages, [], tools, parallel)
 
@@ -146,8 +149,8 @@ def _pair(line: bytes) -> CheckedLine | None:
     given, asked = found.input, plain_messages(found.input.messages)
     liked, other = (Assistant(content=each[0].content) for each in (found.preferred_output, found.non_preferred_output))
     is_weightless = all(not isinstance(message, Assistant) or message.weight is UNSET for message in asked)
-    is_fit = is_weightless and says_something(other) and text_in(liked.content) != text_in(other.content)
-    if not is_fit or any(map(images_in, asked)) or not _are_sound(found):
+    is_fit = is_weightless and says_something(other) and typed_text(liked.content) != typed_text(other.content)
+    if not is_fit or any(map(count_typed_images, asked)) or not _are_sound(found):
         return None
     return _inspected([*asked, liked], [other], given.tools, given.parallel_tool_calls)
 
@@ -182,7 +185,7 @@ def _said(turns: list[Message]) -> Said:
     for turn in turns:
         text = turn.content
         if not isinstance(text, str):
-            text, is_plain = text_in(text), False
+            text, is_plain = typed_text(text), False
         if isinstance(turn, User):
             texts.append(text)
             characters = (characters or 0) + len(text)
@@ -214,7 +217,7 @@ def _inspected(
         return None
     calls = () if is_plain else tuple(_calls_in(turns))
     last = turns[-1]
-    answer = None if isinstance(last, Assistant) and last.tool_calls else text_in(last.content)
+    answer = None if isinstance(last, Assistant) and last.tool_calls else typed_text(last.content)
     return CheckedLine(  # in the order of its fields: by their names it takes twice as long
         PER_EXAMPLE + tools.tokens + tokens + count_texts(texts),
         answer,
@@ -308,7 +311,7 @@ def _tools_of(raw: msgspec.Raw) -> Tools | None:
 
 def _read_tools(text: bytes) -> Tools | None:
     try:
-        tools = normalized_tools(orjson.loads(text))
+        tools = normalize_tools(orjson.loads(text))
     except orjson.JSONDecodeError:
         return None
     given = {} if tools is None else {"tools": tools}

@@ -32,7 +32,7 @@ UNREADABLE = (
 )
 
 
-def numbered(lines: Iterable[bytes | None]) -> Iterator[Numbered]:
+def number_lines(lines: Iterable[bytes | None]) -> Iterator[Numbered]:
     """The lines of JSONL that aren't blank, with their numbers and without a byte order mark; None is one too long.
 
     Raises Unreadable where the file begins as no text in UTF-8 does.
@@ -49,7 +49,7 @@ def numbered(lines: Iterable[bytes | None]) -> Iterator[Numbered]:
 
 def json_records(lines: Iterable[bytes | None]) -> Iterator[Record]:
     """The records of JSONL by its lines."""
-    return (record_of(line, number) for number, line in numbered(lines))
+    return (record_of(line, number) for number, line in number_lines(lines))
 
 
 def record_of(line: bytes | None, number: int) -> Record:
@@ -67,7 +67,7 @@ def record_of(line: bytes | None, number: int) -> Record:
     return (has_large_number(line) and _flawed(line, number)) or Record(number, row)
 
 
-def isolated(
+def isolate_line(
     number: int, work: Callable[..., T | list[Problem]], *given: object, log: Callable[[Exception], None] | None = None
 ) -> T | list[Problem]:
     """What working on a line gives; one that makes it fail is a problem of that line, whatever the failure is.

@@ -14,7 +14,7 @@ from tuneloop.domain.core.limits import LINE_BYTES, OBJECT_BYTES
 from tuneloop.domain.datasets.csv_reader import CsvColumns, Unreadable, csv_records
 from tuneloop.domain.datasets.policy import DEFAULT, Policy
 from tuneloop.domain.datasets.records import Record
-from tuneloop.validation.decompress import PACKED, chunks, is_table, split_lines, unpacked
+from tuneloop.validation.decompress import PACKED, chunks, decompress, is_table, split_lines
 from tuneloop.validation.line_parser import json_records
 
 FAULTS = (InvalidInput, TooLarge, Unreadable, OSError)  # for which a file can't be read to its end
@@ -83,7 +83,7 @@ def problem_of(fault: Exception, line: int = 0) -> Problem:
 def _pieces(path: Path, file: CountedBytes, raw: IO[bytes], on_read: Progress | None) -> Iterator[bytes]:
     """The content of a file; one that isn't compressed may be larger here than what can be dropped."""
     packed = path.name.lower().endswith(PACKED)
-    for piece in unpacked(raw, path.name, _size(path)) if packed else chunks(raw):
+    for piece in decompress(raw, path.name, _size(path)) if packed else chunks(raw):
         yield piece
         if on_read:
             on_read(file.count)

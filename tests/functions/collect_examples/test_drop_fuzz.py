@@ -22,7 +22,7 @@ from tuneloop.domain.datasets.datasets import OnInvalid
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.store.objects.ingest import DropReader
 from tuneloop.store.objects.stored_lines import read_line
-from tuneloop.validation.decompress import split_lines, unpacked
+from tuneloop.validation.decompress import decompress, split_lines
 
 TEMPLATE = Template(user="Q: {{input}}")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
@@ -61,7 +61,7 @@ PACK: dict[str, Any] = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compr
 def read(content: bytes, name: str) -> tuple[DropReader, list[str]]:
     """How the reading of a file ended, and the questions that were asked in it."""
     reading = DropReader(OnInvalid.SKIP, utc_now)
-    lines = split_lines(unpacked(io.BytesIO(content), name, len(content)), 10 << 20)
+    lines = split_lines(decompress(io.BytesIO(content), name, len(content)), 10 << 20)
     found = reading.lines_of(lines, records_in(name, None), partial(read_record, template=TEMPLATE))
     stored = [read_line(line.text) for line in found]
     return reading, [line.example.messages[-2]["content"] for line in stored]

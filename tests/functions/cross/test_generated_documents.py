@@ -3,7 +3,7 @@
 from collect_examples.views import POSTED
 from docs.build import OPENAPI, README, SECURITY, function_table, openapi, rights_table
 from tuneloop.domain.chat.examples import CONTENT_FIELDS, Example
-from tuneloop.domain.chat.rules.preferences import PREFERENCE_FIELDS
+from tuneloop.domain.chat.rules.lines import PREFERENCE_FIELDS
 from tuneloop.domain.datasets.records import COMPLETED, PLAIN, RENDERED
 
 

@@ -11,7 +11,7 @@ from tests.examples import chat
 from tests.unit.lines import LINES
 from tests.unit.validation.test_line_checks import TOOL, packed
 from tuneloop.cli import file_statistics
-from tuneloop.cli.file_statistics import SAMPLED, FileCount, counted_of, counted_quickly
+from tuneloop.cli.file_statistics import SAMPLED, FileCount, count_example, fast_count
 from tuneloop.domain.chat.examples import Example
 from tuneloop.domain.datasets.records import Record, read_record
 from tuneloop.validation.line_parser import record_of
@@ -28,7 +28,7 @@ PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"
 
 def by_the_rules(line: bytes) -> object:
     found = read_record(record_of(line, 1))
-    return counted_of(found) if isinstance(found, Example) else None
+    return count_example(found) if isinstance(found, Example) else None
 
 
 @pytest.mark.parametrize("row", QUICK)
@@ -36,13 +36,13 @@ def by_the_rules(line: bytes) -> object:
 def test_usual_lines_are_counted_by_the_types_as_by_the_rules(row: dict[str, Any], is_escaped: bool) -> None:
     line = json.dumps(row, ensure_ascii=is_escaped).encode()
 
-    assert counted_quickly(line) == by_the_rules(line) is not None
+    assert fast_count(line) == by_the_rules(line) is not None
 
 
 @settings(max_examples=300)
 @given(LINES)
 def test_what_the_types_count_the_rules_count_too(line: bytes) -> None:
-    assert counted_quickly(line) in (None, by_the_rules(line))
+    assert fast_count(line) in (None, by_the_rules(line))
 
 
 @pytest.mark.parametrize("is_escaped", [True, False])
@@ -55,7 +55,7 @@ def test_a_line_with_an_image_is_read_by_the_rules(is_escaped: bool, tmp_path: P
     count = FileCount(file, ReadSettings())
 
     assert count.statistics().examples == SAMPLED + 1
-    assert (counted_quickly(shown), count.images.images) == (None, 1)
+    assert (fast_count(shown), count.images.images) == (None, 1)
 
 
 def test_a_file_is_read_once_and_only_the_sample_by_the_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

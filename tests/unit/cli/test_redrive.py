@@ -12,8 +12,7 @@ import boto3
 import pytest
 
 from tuneloop.app import App
-from tuneloop.cli.letters import Letter, Way, read_failure
-from tuneloop.cli.redrive import DeadLetters, QueueName, redrive
+from tuneloop.cli.redrive import DeadLetter, DeadLetterQueue, QueueName, Redelivery, read_failure, redrive
 
 ACCOUNT = "arn:aws:lambda:us-east-1:123456789012:function:"
 SECRET = "the customer's own words"
@@ -116,8 +115,8 @@ def left(url: str) -> int:
     return sum(int(count) for count in answer.values())
 
 
-def back(name: QueueName, calls: Calls) -> list[Letter]:
-    return DeadLetters("test", name, calls).send_back()
+def back(name: QueueName, calls: Calls) -> list[DeadLetter]:
+    return DeadLetterQueue("test", name, calls).send_back()
 
 
 def test_a_failed_call_is_made_again_with_its_very_payload(failures: str, calls: Calls) -> None:
@@ -191,7 +190,11 @@ def test_a_place_in_the_stream_is_thrown_away_as_the_sweep_has_sent_its_events(f
 
     [letter] = back(QueueName.FAILURES, calls)
 
-    assert (letter.way, letter.function, letter.why) == (Way.NONE, "relay-events", "RetryAttemptsExhausted")
+    assert (letter.redelivery, letter.function, letter.why) == (
+        Redelivery.NONE,
+        "relay-events",
+        "RetryAttemptsExhausted",
+    )
     assert (calls, left(failures)) == ([], 0)
 
 
@@ -203,7 +206,7 @@ def test_what_nobody_of_ours_wrote_is_neither_called_nor_lost(failures: str, cal
 
     [letter] = back(QueueName.FAILURES, calls)
 
-    assert (letter.way, calls, left(failures)) == (Way.UNKNOWN, [], 1)
+    assert (letter.redelivery, calls, left(failures)) == (Redelivery.UNKNOWN, [], 1)
 
 
 def test_messages_go_back_into_their_work_queue(stage: App, calls: Calls) -> None:
@@ -236,7 +239,7 @@ def test_what_comes_meanwhile_is_left_for_the_next_time(failures: str, calls: Ca
 
     write(failures, of_call(DROP))
 
-    letters = DeadLetters("test", QueueName.FAILURES, failing).send_back()
+    letters = DeadLetterQueue("test", QueueName.FAILURES, failing).send_back()
 
     assert (len(letters), len(calls), left(failures)) == (1, 1, 1)
     assert len(back(QueueName.FAILURES, calls)) == 1  # it can be taken at once

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tuneloop.domain.core.errors import InvalidInput, TooLarge
 from tuneloop.domain.core.limits import OBJECT_BYTES
-from tuneloop.validation.decompress import CHUNK_BYTES, split_lines, unpacked
+from tuneloop.validation.decompress import CHUNK_BYTES, decompress, split_lines
 
 LINES = st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=20)
 TEXT = b"".join(b'{"n":%d}\n' % number for number in range(2000))
@@ -24,7 +24,7 @@ def dripping(content: bytes, step: int) -> Iterator[bytes]:
 
 
 def read(content: bytes, name: str) -> bytes:
-    return b"".join(unpacked(io.BytesIO(content), name, len(content)))
+    return b"".join(decompress(io.BytesIO(content), name, len(content)))
 
 
 @given(LINES, st.integers(1, 40))
@@ -86,7 +86,7 @@ def test_what_is_unpacked_comes_in_pieces_of_bounded_size() -> None:
 
     sizes: list[int] = []
     with pytest.raises(TooLarge):
-        sizes.extend(len(piece) for piece in unpacked(io.BytesIO(content), "a.zst", len(content)))
+        sizes.extend(len(piece) for piece in decompress(io.BytesIO(content), "a.zst", len(content)))
 
     assert max(sizes) <= CHUNK_BYTES
 
@@ -150,8 +150,8 @@ def test_an_object_above_the_limit_is_refused_unread() -> None:
     untouched = io.BytesIO(TEXT)
 
     with pytest.raises(TooLarge, match=r"The file has 1,073,741,825 bytes; at most 1 GiB are read\.") as refusal:
-        list(unpacked(untouched, "a.jsonl", OBJECT_BYTES + 1))
+        list(decompress(untouched, "a.jsonl", OBJECT_BYTES + 1))
 
     assert refusal.value.code == "object_too_large"
     assert untouched.tell() == 0
-    assert list(unpacked(untouched, "a.jsonl", OBJECT_BYTES)) == [TEXT]
+    assert list(decompress(untouched, "a.jsonl", OBJECT_BYTES)) == [TEXT]

@@ -16,7 +16,7 @@ from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.datasets.datasets import Dataset, DatasetChange, OnDrop
 from tuneloop.validation.decompress import is_table
 from tuneloop.validation.file_validation import Task, validate
-from tuneloop.validation.line_parser import numbered
+from tuneloop.validation.line_parser import number_lines
 from tuneloop.validation.local_files import ReadSettings, lines_of, problem_of, records_of
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -34,7 +34,7 @@ def test_lines_are_numbered_without_blank_ones_and_without_a_byte_order_mark(kin
     path = tmp_path / f"a.jsonl{kind}"
     path.write_bytes(PACK[kind](MARK + b"one\n\n \t\r\ntwo\n" + MARK + b"three"))
 
-    assert list(numbered(lines_of(path))) == [(1, b"one"), (4, b"two"), (5, MARK + b"three")]
+    assert list(number_lines(lines_of(path))) == [(1, b"one"), (4, b"two"), (5, MARK + b"three")]
 
 
 @pytest.mark.parametrize("kind", PACK)

@@ -43,7 +43,7 @@ CHOICES = ("anyOf", "allOf")
 KNOWN = frozenset({"type", "enum", "const", "properties", "required", *INNER, *CHOICES, *BOUNDS})
 
 
-class TooMuch(Exception):
+class TooManySteps(Exception):
     """A value has too many parts to be checked against so many parts of a schema."""
 
 
@@ -54,10 +54,10 @@ class Fault(NamedTuple):
     rule: str
 
 
-def resolved(schema: JsonObject) -> JsonObject:
+def resolve_references(schema: JsonObject) -> JsonObject:
     """The schema with what it refers to in place; ValueError says which part of it can't be checked."""
     resolver = _Resolver(schema.get("$defs", {}))
-    found: JsonObject = resolver.resolved(schema, SCHEMA_DEPTH)
+    found: JsonObject = resolver.resolve(schema, SCHEMA_DEPTH)
     return found
 
 
@@ -66,7 +66,7 @@ class _Resolver:
         self._definitions = definitions
         self._parts = 0
 
-    def resolved(self, schema: Any, depth: int) -> Any:
+    def resolve(self, schema: Any, depth: int) -> Any:
         """The schema with its references in place, down to a depth."""
         self._parts += 1
         if not depth or self._parts > SCHEMA_PARTS:
@@ -79,8 +79,8 @@ class _Resolver:
             raise ValueError(f"the keyword {safe_name(unknown[0])} is not checked here; leave it out")
         if "$ref" in schema:
             rest = {name: part for name, part in schema.items() if name != "$ref"}
-            target = self.resolved(self._target(schema["$ref"]), depth - 1)
-            return target if not rest.keys() - NOTES else {"allOf": [target, self.resolved(rest, depth - 1)]}
+            target = self.resolve(self._target(schema["$ref"]), depth - 1)
+            return target if not rest.keys() - NOTES else {"allOf": [target, self.resolve(rest, depth - 1)]}
         return {name: self._part(name, part, depth - 1) for name, part in schema.items() if name in KNOWN}
 
     def _target(self, reference: Any) -> Any:
@@ -93,10 +93,10 @@ class _Resolver:
         if not _is_sound(name, part):
             raise ValueError(f"`{name}` has a value that JSON Schema doesn't give it")
         if name == "properties":
-            return {each: self.resolved(inner, depth) for each, inner in part.items()}
+            return {each: self.resolve(inner, depth) for each, inner in part.items()}
         if name in CHOICES:
-            return [self.resolved(inner, depth) for inner in part]
-        return self.resolved(part, depth) if name in INNER else part
+            return [self.resolve(inner, depth) for inner in part]
+        return self.resolve(part, depth) if name in INNER else part
 
 
 def _is_sound(name: str, part: Any) -> bool:
@@ -136,7 +136,7 @@ class _Check:
         """Take steps; TooMuch where none are left."""
         self._left -= number
         if self._left < 0:
-            raise TooMuch
+            raise TooManySteps
 
     def fits(self, value: Any, schema: JsonObject) -> bool:
         """Whether a value keeps to a schema, looked at once."""
@@ -219,7 +219,7 @@ RULES_OF_OBJECTS: dict[str, Callable[[_Check, JsonObject, Any, JsonObject, str],
 }
 
 
-def ordered(value: Any, schema: JsonObject) -> Any:
+def order_names(value: Any, schema: JsonObject) -> Any:
     """The value with its names in the schema's order, as a provider writes them, and others after them by name.
 
     It takes no more steps than it took to find that the value has no faults.

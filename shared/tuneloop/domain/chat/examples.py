@@ -16,18 +16,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr, ValidationError
 
 from tuneloop.domain.chat.messages import CALLS, PROMPT_ROLES, ROLES, JsonObject, answer_of, canonical, text_of
-from tuneloop.domain.chat.normalization import as_tools, normalized
-from tuneloop.domain.chat.rules import Found
-from tuneloop.domain.chat.rules.preferences import PREFERENCE_FIELDS, is_preference, preference_problems
-from tuneloop.domain.chat.rules.supervised import supervised_problems
+from tuneloop.domain.chat.normalization import functions_as_tools, normalize
+from tuneloop.domain.chat.rules import Violation
+from tuneloop.domain.chat.rules.lines import PREFERENCE_FIELDS, is_preference, preference_problems, supervised_problems
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.core.json_values import UNICODE, find_flaw
 from tuneloop.domain.core.limits import JSON_DEPTH, PROBLEMS_KEPT
 from tuneloop.domain.core.redaction import safe_name
 
 __all__ = [
-    "CALLS", "CONTENT_FIELDS", "OTHER_ANSWER", "PROMPT_ROLES", "ROLES", "TOO_DEEP", "Example", "Found", "JsonObject",
-    "Problem", "Split", "answer_of", "canonical", "is_deeper", "read_example", "text_of",
+    "CALLS", "CONTENT_FIELDS", "OTHER_ANSWER", "PROMPT_ROLES", "ROLES", "TOO_DEEP", "Example", "JsonObject", "Problem",
+    "Split", "Violation", "answer_of", "canonical", "is_deeper", "read_example", "text_of",
 ]  # fmt: skip
 
 STORED_FIELDS = ("messages", "tools", "parallel_tool_calls")
@@ -116,7 +115,7 @@ class Example(BaseModel):
 
 def read_example(row: Any, line: int, split: Split | None = None) -> Example | list[Problem]:
     """The example that a parsed line holds, or its problems, at most a hundred; `split` is the default of its drop."""
-    return read_normalized(normalized(row), line, split, row)
+    return read_normalized(normalize(row), line, split, row)
 
 
 def read_normalized(row: Any, line: int, split: Split | None = None, sent: Any = None) -> Example | list[Problem]:
@@ -169,10 +168,10 @@ def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Probl
     return Problem(line=line, path=path, code="invalid_field", message=f"{message}. Known fields: {allowed}.")
 
 
-TOO_DEEP: Found = "$", "too_deep", f"Objects and lists may lie in each other {JSON_DEPTH} levels deep at most."
+TOO_DEEP: Violation = "$", "too_deep", f"Objects and lists may lie in each other {JSON_DEPTH} levels deep at most."
 
 
-def _problems(row: JsonObject) -> Iterator[Found]:
+def _problems(row: JsonObject) -> Iterator[Violation]:
     if is_deeper(row, JSON_DEPTH):
         yield TOO_DEEP
     elif is_preference(row):
@@ -187,7 +186,7 @@ def _content(row: JsonObject) -> JsonObject:
     The other answer stands beside it as `non_preferred_output`.
     """
     if not is_preference(row):
-        plain = as_tools(row)
+        plain = functions_as_tools(row)
         return {name: plain[name] for name in STORED_FIELDS if name in plain}
     given, preferred, other = (row[name] for name in PREFERENCE_FIELDS)
     return {**_content({**given, "messages": [*given["messages"], *preferred]}), OTHER_ANSWER: other}

@@ -11,7 +11,7 @@ from tuneloop.domain.chat.messages import storable
 from tuneloop.domain.core.limits import JSON_DEPTH, LINE_PARTS
 
 
-def json_in(text: str) -> Any:
+def parse_json_text(text: str) -> Any:
     """What a JSON text holds; ValueError where it is none that anybody could use."""
     if text.count("[") + text.count("{") > LINE_PARTS:
         raise ValueError(f"it may hold `{{` and `[` {LINE_PARTS:,} times at most")
@@ -39,7 +39,7 @@ def _no_number(_: str) -> None:
 
 
 def _read(given: Any) -> Any:
-    return json_in(given) if isinstance(given, str) else _bounded(given)
+    return parse_json_text(given) if isinstance(given, str) else _bounded(given)
 
 
 def _written(value: JsonObject | None) -> str | None:

@@ -12,14 +12,14 @@ from typing import Any
 
 from tuneloop.domain.chat.messages import JsonObject
 from tuneloop.domain.chat.rules.conversations import NEVER_LEARNT
-from tuneloop.domain.chat.rules.preferences import OUTPUTS
+from tuneloop.domain.chat.rules.lines import OUTPUTS
 from tuneloop.domain.chat.rules.tools import LISTS, all_tools
 
 SPOKEN = {"role", "content"}
 BESIDE = frozenset(NEVER_LEARNT)
 
 
-def normalized(row: Any) -> Any:
+def normalize(row: Any) -> Any:
     """A row without what says nothing; what is no object stays as it is, for the rules to refuse."""
     if not isinstance(row, dict):
         return row
@@ -32,19 +32,19 @@ def normalized(row: Any) -> Any:
     return kept
 
 
-def normalized_tools(tools: Any) -> Any:
+def normalize_tools(tools: Any) -> Any:
     """A list of tools, or of functions in the older form, without what says nothing."""
     return _each(_tool, tools)
 
 
-def text_of_answer(message: JsonObject) -> str | None:
+def plain_answer_text(message: JsonObject) -> str | None:
     """The text of an assistant's message that says a text and nothing else; None for any other."""
     kept = _message(message)
     is_text = kept.keys() == SPOKEN and kept["role"] == "assistant" and isinstance(kept["content"], str)
     return kept["content"] if is_text else None
 
 
-def as_tools(given: JsonObject) -> JsonObject:
+def functions_as_tools(given: JsonObject) -> JsonObject:
     """A valid row, or a preference pair's input, with its older `functions` among its `tools`."""
     if "functions" not in given:
         return given
@@ -64,7 +64,7 @@ def _with_lists(given: JsonObject) -> JsonObject:
     if "messages" in kept:
         kept["messages"] = _each(_message, kept["messages"])
     for name in kept.keys() & LISTS.keys():
-        kept[name] = normalized_tools(kept[name])
+        kept[name] = normalize_tools(kept[name])
         if kept[name] == []:
             del kept[name]
     return kept

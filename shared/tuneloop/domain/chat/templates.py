@@ -13,9 +13,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from tuneloop.domain.chat.answer_schemas import TooMuch, faults_in, fits, ordered, resolved
-from tuneloop.domain.chat.examples import Found, JsonObject, answer_of, canonical
-from tuneloop.domain.chat.json_texts import KeptAsText, json_in
+from tuneloop.domain.chat.answer_schemas import TooManySteps, faults_in, fits, order_names, resolve_references
+from tuneloop.domain.chat.examples import JsonObject, Violation, answer_of, canonical
+from tuneloop.domain.chat.json_texts import KeptAsText, parse_json_text
 from tuneloop.domain.chat.messages import storable
 from tuneloop.domain.core.limits import TEMPLATE_BYTES
 
@@ -51,7 +51,7 @@ class Template(BaseModel):
     @classmethod
     def _can_be_checked(cls, schema: JsonObject | None) -> JsonObject | None:
         if schema is not None:
-            resolved(schema)
+            resolve_references(schema)
         return schema
 
     @model_validator(mode="after")
@@ -70,7 +70,7 @@ class Template(BaseModel):
 
     @cached_property
     def _schema(self) -> JsonObject | None:
-        return None if self.answer_schema is None else resolved(self.answer_schema)
+        return None if self.answer_schema is None else resolve_references(self.answer_schema)
 
     @cached_property
     def _places(self) -> list[str]:
@@ -82,12 +82,12 @@ class Template(BaseModel):
         if not isinstance(given, str) or self._places == ["input"]:
             return row
         try:
-            value = json_in(given)
+            value = parse_json_text(given)
         except ValueError:
             return row
         return {**row, "input": value} if isinstance(value, dict) else row
 
-    def faults(self, row: JsonObject) -> Iterator[Found]:
+    def faults(self, row: JsonObject) -> Iterator[Violation]:
         """Why a row's `input` and `output` can't be rendered."""
         given, output = row.get("input"), row.get("output")
         if not isinstance(given, str | dict):
@@ -115,19 +115,19 @@ class Template(BaseModel):
         said = [{"role": "user", "content": user}, {"role": "assistant", "content": self.answer(row["output"])}]
         return [{"role": "system", "content": self.system}, *said] if self.system else said
 
-    def faults_of_answer(self, output: Any) -> Iterator[Found]:
+    def faults_of_answer(self, output: Any) -> Iterator[Violation]:
         """Why an answer doesn't keep to the schema, if there is one."""
         schema = self._schema
         try:
             if schema is None or (isinstance(output, str) and fits(output, schema)):
                 return
-            value = json_in(output) if isinstance(output, str) else output
+            value = parse_json_text(output) if isinstance(output, str) else output
             for fault in faults_in(value, schema):
                 path = f"$.output{fault.path}"
                 yield path, "breaks_answer_schema", f"By the template's `answer_schema` this {fault.rule}."
         except ValueError:
             yield "$.output", "answer_not_json", "`output` must be JSON that keeps to the template's `answer_schema`."
-        except TooMuch:
+        except TooManySteps:
             rule = "`output` has too many parts to be checked against an `answer_schema` of so many."
             yield "$.output", "answer_too_large", rule
 
@@ -136,8 +136,8 @@ class Template(BaseModel):
         schema = self._schema
         if isinstance(output, str) and (schema is None or fits(output, schema)):
             return output
-        value = json_in(output) if isinstance(output, str) else output
-        return storable(json.dumps(ordered(value, schema or {}), separators=(",", ":"), ensure_ascii=False))
+        value = parse_json_text(output) if isinstance(output, str) else output
+        return storable(json.dumps(order_names(value, schema or {}), separators=(",", ":"), ensure_ascii=False))
 
 
 def _values(given: str | JsonObject) -> JsonObject:

@@ -47,7 +47,7 @@ def address_fault(url: str, *, is_local: bool) -> str | None:
     if isinstance(parts, str):
         return parts
     host = (parts.hostname or "").removesuffix(".")
-    ip = ip_in(host)
+    ip = parse_ip(host)
     if isinstance(ip, str):
         return ip
     is_here = _is_here(host, ip)
@@ -66,7 +66,7 @@ def url_fault(url: str) -> str | None:
     parts = _split(url)
     if isinstance(parts, str):
         return parts
-    ip = ip_in((parts.hostname or "").removesuffix("."))
+    ip = parse_ip((parts.hostname or "").removesuffix("."))
     return ip if isinstance(ip, str) else None
 
 
@@ -75,7 +75,7 @@ def without_user(url: str) -> str:
     return re.sub(r"//[^/?#]*@", "//…@", url)
 
 
-def ip_in(host: str) -> Ip | str | None:
+def parse_ip(host: str) -> Ip | str | None:
     """The IP address that a URL's host (small letters, no brackets) is; None for a name, a fault for neither.
 
     IPv4 in every form that resolvers take: one to four parts, each decimal, octal or hexadecimal (inet_aton).

@@ -14,12 +14,12 @@ LONGEST = 18  # digits of any whole number here; Python refuses to read thousand
 PLAIN = re.compile(rf"{NO_MINUS_ZERO}-?(0|[1-9][0-9]{{0,17}})(\.[0-9]{{1,18}})?", re.ASCII)
 
 
-def whole_in(text: str) -> int | None:
+def parse_whole(text: str) -> int | None:
     """The whole number that a text is, None where it is none."""
     return int(text) if WHOLE.fullmatch(text) and len(text) <= LONGEST else None
 
 
-def decimal_in(text: str) -> Decimal | None:
+def parse_decimal(text: str) -> Decimal | None:
     """The number that a text is, None where it is none."""
     return Decimal(text) if PLAIN.fullmatch(text) else None
 

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, BeforeValidator, PlainSerializer
 from pydantic_core import PydanticCustomError
 
-from tuneloop.domain.core.numbers import decimal_in
+from tuneloop.domain.core.numbers import parse_decimal
 
 MILLION = 1_000_000
 
@@ -21,7 +21,7 @@ def _dollars(value: object) -> object:
     text = value if isinstance(value, str) else None
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         text = f"{Decimal(str(value)):f}"
-    amount = decimal_in(text) if text is not None else None
+    amount = parse_decimal(text) if text is not None else None
     if amount is None:
         raise PydanticCustomError("decimal_parsing", "must be a number")
     return amount

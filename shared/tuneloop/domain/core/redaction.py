@@ -20,6 +20,6 @@ def safe_name(value: object) -> str:
     return safe_code(str(value)) or UNUSUAL
 
 
-def model_in(value: str) -> str:
+def safe_model_id(value: str) -> str:
     """The id of a provider's model as it is where it is one word as such ids are, else that it is none."""
     return value if MODEL.fullmatch(value) else UNUSUAL

@@ -19,12 +19,12 @@ def user_hash(tenant: str, user: str | None) -> str:
     return digest("user", tenant, user)[:12] if user else NO_USER
 
 
-def unnamed(user: str) -> str:
+def subject_of_hash(user: str) -> str:
     """The subject of whom nothing but the hash is known."""
     return f"{UNNAMED}{user}"
 
 
-def hash_in(subject: str) -> str | None:
+def hash_of_subject(subject: str) -> str | None:
     """The hash of a subject of whom nothing else is known."""
     found = subject.removeprefix(UNNAMED)
     return found if found != subject and HASH.fullmatch(found) else None

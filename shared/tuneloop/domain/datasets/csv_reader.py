@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tuneloop.domain.chat.examples import Problem
 from tuneloop.domain.core.limits import COLUMN_CHARACTERS, LINE_BYTES, LINE_PARTS
-from tuneloop.domain.core.numbers import decimal_in
+from tuneloop.domain.core.numbers import parse_decimal
 from tuneloop.domain.core.redaction import safe_name
 from tuneloop.domain.datasets.file_diagnosis import BYTE_ORDER_MARK, problem_of_start
 from tuneloop.domain.datasets.records import COMPLETED, PLAIN, RENDERED, Record
@@ -229,5 +229,5 @@ def _row(cells: list[str], header: Header) -> dict[str, str | float]:
 
 
 def _number(cell: str) -> str | float:
-    number = decimal_in(cell)
+    number = parse_decimal(cell)
     return cell if number is None else float(number)  # what is no number is told as no quality

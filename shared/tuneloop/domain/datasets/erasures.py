@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from tuneloop.domain.core.ids import Name, derived_id, digest
 from tuneloop.domain.core.limits import DROPS_KEPT, ERASED_WITHIN, POSTS_KEPT, TABLE_RESTORABLE
-from tuneloop.domain.core.subjects import hash_in, user_hash
+from tuneloop.domain.core.subjects import hash_of_subject, user_hash
 
 
 class ErasureStatus(StrEnum):
@@ -130,7 +130,7 @@ class Erased:
 
 def subject_hash(tenant: str, subject: str) -> str:
     """What is kept of a subject: the same whether he is named or known by his answers' ids alone."""
-    return digest("subject", tenant, hash_in(subject) or user_hash(tenant, subject))
+    return digest("subject", tenant, hash_of_subject(subject) or user_hash(tenant, subject))
 
 
 def example_erasure(tenant: str, dataset: str, example: str, now: datetime) -> Erasure:

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from tuneloop.domain.chat.examples import (
     TOO_DEEP,
     Example,
-    Found,
     JsonObject,
     Problem,
     Split,
+    Violation,
     is_deeper,
     read_normalized,
 )
-from tuneloop.domain.chat.normalization import normalized
+from tuneloop.domain.chat.normalization import normalize
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.limits import CATEGORY_CHARACTERS, JSON_DEPTH, NAME_CHARACTERS, PROBLEMS_KEPT
 from tuneloop.domain.datasets.origins import Origin
@@ -32,7 +32,7 @@ AS_THEY_ARE = frozenset({"messages", "preferred_output", "non_preferred_output"}
 RESERVED_SOURCES = frozenset(Origin)
 RESERVED = f"The sources {' and '.join(sorted(RESERVED_SOURCES))} are given by feedback alone; name another."
 LONGEST = dict.fromkeys(("subject", "group", "source"), NAME_CHARACTERS) | {"category": CATEGORY_CHARACTERS}
-NO_TEMPLATE: Found = (
+NO_TEMPLATE: Violation = (
     "$.input",
     "no_template",
     "`input` and `output` are rendered through the dataset's template; set one by PATCH /v1/datasets/{dataset}.",
@@ -61,7 +61,7 @@ def read_record(
     """The example that a caller's record holds, or its problems, by the names that the caller used."""
     if record.problems:
         return list(record.problems)
-    row = normalized(template.opened(record.row) if template and record.columns else record.row)
+    row = normalize(template.opened(record.row) if template and record.columns else record.row)
     if faults := list(islice(_faults(row, template), PROBLEMS_KEPT)):
         problems = [Problem(line=record.line, path=path, code=code, message=text) for path, code, text in faults]
         return [_placed(problem, {}, record.columns) for problem in problems]
@@ -74,7 +74,7 @@ def read_record(
 
 def shaped(row: Any, template: Template | None) -> Shaped:
     """A row of any form, of which `read_record` found no faults, as messages; one that has messages stays as it is."""
-    plain = normalized(row)
+    plain = normalize(row)
     shape = _shaped(plain, template)
     return Shaped(row) if shape.row is plain else shape
 
@@ -104,7 +104,7 @@ def _form_of(row: Any) -> tuple[str, ...]:
     return ()
 
 
-def _faults(row: Any, template: Template | None) -> Iterator[Found]:
+def _faults(row: Any, template: Template | None) -> Iterator[Violation]:
     """What is wrong with a row before it is made into messages."""
     if not isinstance(row, dict):
         return
@@ -120,7 +120,7 @@ def _faults(row: Any, template: Template | None) -> Iterator[Found]:
     yield from _field_faults(row)
 
 
-def _field_faults(row: JsonObject) -> Iterator[Found]:
+def _field_faults(row: JsonObject) -> Iterator[Violation]:
     quality = row.get("quality")
     if quality is not None and not _is_quality(quality):
         yield "$.quality", "invalid_quality", "`quality` must be a number from 0 to 1."

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from tuneloop.domain.core.ids import Name, digest
-from tuneloop.domain.core.subjects import hash_in, user_hash
+from tuneloop.domain.core.subjects import hash_of_subject, user_hash
 
 AGREEING = 2
 MOST_EXAMPLES = 100
@@ -71,7 +71,7 @@ class VoteVerdict(BaseModel):
 
 def voter_of(tenant: str, subject: str) -> str:
     """A subject as his votes name him: the same whether he is named or known by his answers' ids alone."""
-    return hash_in(subject) or user_hash(tenant, subject)
+    return hash_of_subject(subject) or user_hash(tenant, subject)
 
 
 def anonymous_voter(inference: str) -> str:

@@ -8,7 +8,7 @@ white space, and the way in which an answer's JSON is written. Each is the first
 from typing import NamedTuple
 
 from tuneloop.domain.chat.examples import PROMPT_ROLES, Example, JsonObject, canonical, text_of
-from tuneloop.domain.chat.json_texts import json_in
+from tuneloop.domain.chat.json_texts import parse_json_text
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.exports.splits import folded_prompt, said_in
 
@@ -63,7 +63,7 @@ def as_one_text(answer: str) -> str:
     if not answer.lstrip().startswith(("{", "[")):
         return answer
     try:
-        return canonical(json_in(answer))
+        return canonical(parse_json_text(answer))
     except ValueError:
         return answer
 

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from tuneloop.domain.chat.json_texts import json_in
+from tuneloop.domain.chat.json_texts import parse_json_text
 from tuneloop.domain.chat.messages import JsonObject, canonical, storable
-from tuneloop.domain.chat.normalization import normalized, text_of_answer
+from tuneloop.domain.chat.normalization import normalize, plain_answer_text
 from tuneloop.domain.chat.rules.conversations import message_problems
 from tuneloop.domain.chat.rules.tools import LISTS, tools_problems
 from tuneloop.domain.chat.templates import Template
@@ -31,7 +31,7 @@ def _said_by(value: Any) -> Any:
     """What an assistant's message says, where the message was given in the place of its text."""
     if not isinstance(value, dict) or value.get("role") != "assistant" or "content" not in value:
         return value
-    if (text := text_of_answer(value)) is None:
+    if (text := plain_answer_text(value)) is None:
         raise ValueError("give the text of the answer, or a message of the assistant that says a text and nothing else")
     return text
 
@@ -87,7 +87,7 @@ def require_objects(feedback: Feedback) -> None:
     """Raise InvalidInput, with the code and the path of the rules, for messages and tools that are no objects."""
     messages = enumerate(feedback.messages or ())
     found = [message_problems(f"$.messages[{index}]", said) for index, said in messages if not isinstance(said, dict)]
-    offered = normalized({name: getattr(feedback, name) for name in LISTS})
+    offered = normalize({name: getattr(feedback, name) for name in LISTS})
     for path, code, rule in chain(*found, tools_problems("$", offered)):
         raise InvalidInput(rule, param=path.removeprefix("$."), code=code)
 
@@ -179,7 +179,7 @@ def _said(text: str) -> JsonObject:
 
 def _parsed(text: str | None) -> Any:
     try:
-        return json_in(text or "")
+        return parse_json_text(text or "")
     except ValueError:
         return None
 

@@ -9,7 +9,7 @@ A mistyped id would answer nobody, and every user would silently get what stands
 
 from datetime import datetime, timedelta
 
-from tuneloop.domain.core.redaction import model_in
+from tuneloop.domain.core.redaction import safe_model_id
 from tuneloop.domain.serving.models import Version, VersionStatus
 from tuneloop.domain.training.jobs import RunError
 
@@ -39,7 +39,7 @@ def confirmed(version: Version, now: datetime) -> Version:
 def denied(version: Version, now: datetime) -> Version:
     """A version whose provider says that it has no such model."""
     message = (
-        f"{version.provider} has no model {model_in(version.provider_model)}. Register it under the id that the "
+        f"{version.provider} has no model {safe_model_id(version.provider_model)}. Register it under the id that the "
         f"provider shows; if it has been made since, POST /v1/models/{version.model}/versions/{version.number}/deploy "
         "asks once more."
     )

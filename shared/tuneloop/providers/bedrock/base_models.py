@@ -7,7 +7,7 @@ takes; nor one that isn't known to be served by the token: its throughput would 
 import re
 from typing import Any
 
-from tuneloop.domain.core.redaction import model_in
+from tuneloop.domain.core.redaction import safe_model_id
 from tuneloop.domain.exports.conversions import Format
 from tuneloop.domain.training.capabilities import Capabilities
 from tuneloop.providers.catalog import listed_models, price_of
@@ -62,7 +62,7 @@ def capabilities_on_bedrock(base_model: str) -> Capabilities:
     said: dict[str, Any] = {"longest_suffix": LONGEST_SUFFIX, "creates_once": True, "finds_by_run": True}
     said |= {"needs_deployment": True, "push": "event", "tells_tokens": False}
     if offer is None or lines_of(base_model) is None:
-        return Capabilities(**said, why_not=UNKNOWN.format(model=model_in(base_model), known=_by_the_token()))
+        return Capabilities(**said, why_not=UNKNOWN.format(model=safe_model_id(base_model), known=_by_the_token()))
     if not offer.serves_on_demand:
         said["why_not"] = BY_THE_HOUR.format(known=_by_the_token())
     return offer.capabilities(**said)

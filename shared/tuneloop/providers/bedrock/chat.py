@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from tuneloop.domain.chat.examples import PROMPT_ROLES
-from tuneloop.domain.chat.json_texts import json_in
+from tuneloop.domain.chat.json_texts import parse_json_text
 from tuneloop.domain.core.errors import ProviderRefused
 from tuneloop.domain.core.redaction import safe_name
 from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion, ChunkChoice
@@ -160,7 +160,7 @@ def _use(call: Json) -> Json:
     function = call.get("function") or {}
     given = function.get("arguments") or "{}"
     try:
-        arguments = json_in(given) if isinstance(given, str) else None
+        arguments = parse_json_text(given) if isinstance(given, str) else None
     except ValueError:
         arguments = None
     if not isinstance(arguments, dict):

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.core.limits import LINE_BYTES, LINK_VALID, OBJECT_BYTES, UPLOAD_VALID
 from tuneloop.store.objects.multipart_upload import MultipartUpload
-from tuneloop.validation.decompress import chunks, split_lines, unpacked
+from tuneloop.validation.decompress import chunks, decompress, split_lines
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -121,7 +121,7 @@ class Objects:
         """
         found = self._get(key, version)
         with closing(found["Body"]) as raw:
-            yield from split_lines(unpacked(raw, key, found["ContentLength"]), LINE_BYTES)
+            yield from split_lines(decompress(raw, key, found["ContentLength"]), LINE_BYTES)
 
     def versions(self, prefix: str) -> Iterator[ListedVersion]:
         """Every version of every object below a prefix, by key; none of an object that was deleted."""

@@ -15,7 +15,7 @@ from tuneloop.observability import count, log_failure
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.segments import Writing
 from tuneloop.store.objects.stored_lines import EncodedLine, kept_lines, line_of
-from tuneloop.validation.line_parser import isolated
+from tuneloop.validation.line_parser import isolate_line
 
 Clock = Callable[[], datetime]
 Lines = Iterable[bytes | None]
@@ -55,7 +55,7 @@ class DropReader:
         try:
             for record in records(self._timed(lines)):
                 self.lines += 1
-                found = isolated(record.line, self._stored, record, read, log=self._log)
+                found = isolate_line(record.line, self._stored, record, read, log=self._log)
                 if isinstance(found, EncodedLine):
                     self.examples += 1
                     self.pairs += found.is_pair

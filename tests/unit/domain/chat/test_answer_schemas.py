@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from tests.unit.factories import JSON
 from tuneloop.domain.chat.answer_schemas import KINDS as KINDS_OF
-from tuneloop.domain.chat.answer_schemas import SCHEMA_PARTS, STEPS, TooMuch, faults_in, fits, ordered, resolved
+from tuneloop.domain.chat.answer_schemas import (
+    SCHEMA_PARTS,
+    STEPS,
+    TooManySteps,
+    faults_in,
+    fits,
+    order_names,
+    resolve_references,
+)
 
 CARD = {
     "type": "object",
@@ -68,7 +76,7 @@ def test_a_value_fits_where_the_reference_implementation_says_so(schema: Any, va
     jsonschema = pytest.importorskip("jsonschema", reason="the oracle is a development dependency")
     schema = schema if isinstance(schema, dict) else {"allOf": [schema]}
 
-    assert fits(value, resolved(schema)) == jsonschema.Draft202012Validator(schema).is_valid(value)
+    assert fits(value, resolve_references(schema)) == jsonschema.Draft202012Validator(schema).is_valid(value)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +93,13 @@ def test_a_value_fits_where_the_reference_implementation_says_so(schema: Any, va
     ],
 )
 def test_a_fault_is_told_by_its_place_and_never_by_its_value(value: Any, told: list[tuple[str, str]]) -> None:
-    assert [tuple(fault) for fault in faults_in(value, resolved(CARD))] == told
+    assert [tuple(fault) for fault in faults_in(value, resolve_references(CARD))] == told
 
 
 def test_what_a_schema_refers_to_is_put_in_its_place() -> None:
     schema = {"$defs": {"Card": CARD}, "type": "array", "items": {"$ref": "#/$defs/Card", "title": "A card"}}
 
-    found = resolved(schema)
+    found = resolve_references(schema)
 
     assert fits([{"year": "1986"}], found)
     assert [fault.path for fault in faults_in([{"year": "1986"}, {}], found)] == ["[1].year"]
@@ -117,7 +125,7 @@ def test_what_a_schema_refers_to_is_put_in_its_place() -> None:
 )
 def test_a_schema_that_could_not_be_checked_is_refused(schema: Any, told: str) -> None:
     with pytest.raises(ValueError, match=r".") as refused:
-        resolved(schema)
+        resolve_references(schema)
 
     assert told in str(refused.value)
 
@@ -126,13 +134,13 @@ def test_a_schema_that_grows_without_end_is_refused() -> None:
     doubling = {f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(14)} | {"a14": {}}
 
     with pytest.raises(ValueError, match=f"more than {SCHEMA_PARTS:,} parts"):
-        resolved({"$ref": "#/$defs/a0", "$defs": doubling})
+        resolve_references({"$ref": "#/$defs/a0", "$defs": doubling})
 
 
 @given(JSON)
 def test_any_schema_is_taken_or_refused_and_nothing_else(schema: Any) -> None:
     try:
-        found = resolved({"properties": {"a": schema}})
+        found = resolve_references({"properties": {"a": schema}})
     except ValueError:
         return
     list(faults_in({"a": schema}, found))
@@ -148,7 +156,7 @@ def looked_at(value: Any, schema: Any, monkeypatch: pytest.MonkeyPatch, look: An
     with monkeypatch.context() as patched:
         for kind in ("string", "integer"):
             patched.setitem(KINDS_OF, kind, counting(kind))
-        with suppress(TooMuch):
+        with suppress(TooManySteps):
             look(value, schema)
     return asked.total()
 
@@ -161,11 +169,11 @@ def branching(leaf: Any, levels: int) -> Any:
 
 
 def test_a_check_ends_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    schema = resolved({"items": branching({"type": "string"}, 8)})
+    schema = resolve_references({"items": branching({"type": "string"}, 8)})
 
     assert looked_at(list(range(10)), schema, monkeypatch) == 10 * 2**8
     assert STEPS / 10 < looked_at(list(range(1_000_000)), schema, monkeypatch) < STEPS
-    with pytest.raises(TooMuch):
+    with pytest.raises(TooManySteps):
         list(faults_in(list(range(10_000)), schema))
 
 
@@ -183,28 +191,28 @@ def test_a_check_ends_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> No
     ids=["texts", "enum", "type", "properties", "others", "required", "items"],
 )
 def test_whatever_a_schema_names_many_of_is_counted(value: Any, schema: Any) -> None:
-    assert fits(value[:100], resolved(schema))
-    with pytest.raises(TooMuch):
-        fits(value, resolved(schema))
+    assert fits(value[:100], resolve_references(schema))
+    with pytest.raises(TooManySteps):
+        fits(value, resolve_references(schema))
 
 
 def test_putting_names_in_order_takes_no_more_steps_than_checking_them_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    schema = resolved({"items": branching({"type": "string"}, 8)})
+    schema = resolve_references({"items": branching({"type": "string"}, 8)})
     value = [{"a": 1, "b": 2} for _ in range(50)]
 
     checked = looked_at(value, schema, monkeypatch)
 
-    assert 0 < looked_at(value, schema, monkeypatch, ordered) <= checked
-    assert list(ordered(value, schema)[0]) == ["b", "a"]
+    assert 0 < looked_at(value, schema, monkeypatch, order_names) <= checked
+    assert list(order_names(value, schema)[0]) == ["b", "a"]
 
 
 def test_names_stand_in_the_order_of_the_schema() -> None:
-    schema = resolved({
+    schema = resolve_references({
         "properties": {"why": {}, "cards": {"items": {"properties": {"b": {}, "a": {}}}}},
         "anyOf": [{"required": ["no"]}, {"properties": {"label": {}}}],
     })  # fmt: skip
 
     value = {"z": 1, "label": 2, "cards": [{"a": 1, "b": 2}], "why": 3, "c": 4}
 
-    assert list(ordered(value, schema)) == ["label", "why", "cards", "c", "z"]
-    assert list(ordered(value, schema)["cards"][0]) == ["b", "a"]
+    assert list(order_names(value, schema)) == ["label", "why", "cards", "c", "z"]
+    assert list(order_names(value, schema)["cards"][0]) == ["b", "a"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.unit.factories import JSON, a_dataset, a_version
-from tuneloop.domain.chat.json_texts import json_in
+from tuneloop.domain.chat.json_texts import parse_json_text
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.limits import LINE_PARTS, TEMPLATES_KEPT
 from tuneloop.domain.serving.models import Version
@@ -123,7 +123,7 @@ def test_an_answer_in_json_of_too_many_parts_is_not_unpacked() -> None:
     output = "[" + ";".join(["[]"] * LINE_PARTS) + "]"
 
     with pytest.raises(ValueError, match="250,000 times at most"):
-        json_in(output)
+        parse_json_text(output)
 
 
 def test_a_template_is_stored_with_its_schema_in_the_order_that_it_came_in() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneloop.domain.core.addresses import address_fault, ip_in, url_fault, without_user
+from tuneloop.domain.core.addresses import address_fault, parse_ip, url_fault, without_user
 
 GOOD = [
     "https://api.openai.com/v1",
@@ -191,7 +191,7 @@ def test_numbers_are_read_as_a_resolver_reads_them(parts: list[str]) -> None:
         wanted = socket.inet_ntoa(socket.inet_aton(host)) if host else None
     except OSError:
         wanted = None
-    found = ip_in(host) if host else None
+    found = parse_ip(host) if host else None
 
     assert wanted == (None if found is None or isinstance(found, str) else str(found))
 

@@ -4,4 +4,4 @@ Each rule is a generator of what it found wrong: the JSON path, a stable code, a
 right and never quotes a value. OpenAI's formats for supervised and preference fine-tuning, read 2026-11.
 """
 
-Found = tuple[str, str, str]
+Violation = tuple[str, str, str]

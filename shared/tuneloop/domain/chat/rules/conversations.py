@@ -1,11 +1,11 @@
-"""Conversations: messages one by one, and then their order: who speaks last, and which call is answered by what."""
+"""Conversations: what messages say, what fields they may have, and their order: which call is answered by what."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tuneloop.domain.chat.messages import ROLES, JsonObject
-from tuneloop.domain.chat.rules import Found
-from tuneloop.domain.chat.rules.contents import MOST_IMAGES, content_problems, images_in
+from tuneloop.domain.chat.messages import ROLES, JsonObject, text_of
+from tuneloop.domain.chat.rules import Violation
 from tuneloop.domain.chat.rules.fields import NAME, SPEAKER_RULE, is_name, unknown_keys
 from tuneloop.domain.chat.rules.tools import call_ids, calls_problems
 
@@ -23,9 +23,13 @@ KEYS = {
     "assistant": (*SPOKEN, "weight", "tool_calls", "function_call"),
     "tool": (*SPOKEN, "tool_call_id"),
 }
+MOST_IMAGES = 10  # of one example
+IMAGE_URL = r"\A(?i:https?://[^\s/]\S*|data:image/(?:png|jpe?g|webp);base64,[a-z0-9+/]+={0,2})\Z"
+DETAILS = ("auto", "low", "high")
+PART_KEYS = {"text": ("type", "text"), "image_url": ("type", "image_url")}
 
 
-def message_problems(path: str, message: Any) -> Iterator[Found]:
+def message_problems(path: str, message: Any) -> Iterator[Violation]:
     """What is wrong with one message, whatever stands before and after it."""
     if not isinstance(message, dict):
         yield path, "not_an_object", TEXT_AS_MESSAGE if isinstance(message, str) else NOT_A_MESSAGE
@@ -45,7 +49,7 @@ def message_problems(path: str, message: Any) -> Iterator[Found]:
         yield from _field_problems(path, message, role)
 
 
-def _field_problems(path: str, message: JsonObject, role: str) -> Iterator[Found]:
+def _field_problems(path: str, message: JsonObject, role: str) -> Iterator[Violation]:
     name = message.get("name")
     if (name is not None or role == "function") and not is_name(name, NAME):
         yield f"{path}.name", "invalid_name", SPEAKER_RULE
@@ -58,7 +62,7 @@ def _field_problems(path: str, message: JsonObject, role: str) -> Iterator[Found
     yield from unknown_keys(path, rest, KEYS.get(role, SPOKEN), f"A message of this role ({role})")
 
 
-def unlearnable_problems(path: str, message: JsonObject) -> Iterator[Found]:
+def unlearnable_problems(path: str, message: JsonObject) -> Iterator[Violation]:
     """Fields of an answer that say something which no model can be trained to say."""
     for field in NEVER_LEARNT:
         if field in message:
@@ -66,15 +70,15 @@ def unlearnable_problems(path: str, message: JsonObject) -> Iterator[Found]:
             yield f"{path}.{field}", "unknown_key", rule
 
 
-def conversation_problems(path: str, messages: list[Any]) -> Iterator[Found]:
+def conversation_problems(path: str, messages: list[Any]) -> Iterator[Violation]:
     """What is wrong with the messages, each and in their order, but for who must speak last."""
     for index, message in enumerate(messages):
         yield from message_problems(f"{path}[{index}]", message)
-    if images_in(messages) > MOST_IMAGES:
+    if count_images(messages) > MOST_IMAGES:
         yield path, "too_many_images", f"An example may hold {MOST_IMAGES} images at most."
 
 
-def answers_problems(messages: Iterable[tuple[str, Any]]) -> Iterator[Found]:
+def answers_problems(messages: Iterable[tuple[str, Any]]) -> Iterator[Violation]:
     """Calls that nobody answered before the conversation went on, and answers to no call before them; with paths."""
     made: set[str] = set()
     waiting: set[str] = set()
@@ -93,3 +97,66 @@ def answers_problems(messages: Iterable[tuple[str, Any]]) -> Iterator[Found]:
             yield path, "unanswered_call", rule
         made = set(call_ids(message)) if role == "assistant" else set()
         waiting = set(made)
+
+
+def content_problems(path: str, message: JsonObject, *, has_calls: bool) -> Iterator[Violation]:
+    """What is wrong with what a message says; calls of functions may stand for it."""
+    content, role = message.get("content"), message.get("role")
+    if content is None and has_calls:
+        return
+    answers = role == "assistant" and not has_calls
+    if not isinstance(content, str) and (not _is_parts(content) or (not content and not answers)):
+        yield f"{path}.content", "invalid_content", "`content` must be a string or a list of content parts."
+    elif isinstance(content, list) and (found := list(_parts_problems(f"{path}.content", content, role))):
+        yield from found
+    elif answers and not text_of(message).strip():
+        yield f"{path}.content", "empty_answer", "An assistant message must say something or call a tool."
+
+
+def count_images(messages: list[Any]) -> int:
+    """How many images the messages hold."""
+    contents = (message.get("content") for message in messages if isinstance(message, dict))
+    return sum(_is_image(part) for content in contents if isinstance(content, list) for part in content)
+
+
+def _is_parts(content: Any) -> bool:
+    return isinstance(content, list) and all(
+        isinstance(part, dict) and "type" in part and isinstance(part.get("text"), str | None) for part in content
+    )
+
+
+def _is_image(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "image_url"
+
+
+def _parts_problems(path: str, parts: list[Any], role: object) -> Iterator[Violation]:
+    for index, part in enumerate(parts):
+        yield from _part_problems(f"{path}[{index}]", part, role)
+
+
+def _part_problems(path: str, part: JsonObject, role: object) -> Iterator[Violation]:
+    match part["type"]:
+        case "text":
+            if part.get("text") is None:
+                yield f"{path}.text", "invalid_content", "A text part must have its text as `text`."
+        case "image_url" if role != "user":
+            yield path, "misplaced_image", "Images may stand in user messages only."
+        case "image_url":
+            yield from _image_problems(f"{path}.image_url", part.get("image_url"))
+        case _:
+            yield f"{path}.type", "unknown_part", "The `type` of a content part must be text or image_url."
+            return
+    yield from unknown_keys(path, part, PART_KEYS[part["type"]], "Such a content part")
+
+
+def _image_problems(path: str, image: Any) -> Iterator[Violation]:
+    if not isinstance(image, dict):
+        yield path, "invalid_image", "`image_url` must be an object with the image's `url`."
+        return
+    url = image.get("url")
+    if not isinstance(url, str) or not re.search(IMAGE_URL, url):
+        rule = "`url` must be an http(s) address, or data:image/png, jpeg or webp in base64."
+        yield f"{path}.url", "invalid_image", rule
+    if "detail" in image and image["detail"] not in DETAILS:
+        yield f"{path}.detail", "invalid_image", f"`detail` must be one of {', '.join(DETAILS)}."
+    yield from unknown_keys(path, image, ("url", "detail"), "`image_url`")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from tuneloop.domain.chat.messages import JsonObject
-from tuneloop.domain.chat.rules import Found
+from tuneloop.domain.chat.rules import Violation
 from tuneloop.domain.core.redaction import safe_name
 
 # What OpenAI takes, read 2026-11: of a message's name nothing that could end it, of a function's letters and digits.
@@ -14,10 +14,10 @@ SPEAKER_RULE = "`name` must be 1 to 64 characters without white space and withou
 FUNCTION_RULE = "`name` must be 1 to 64 letters, digits, underscores and hyphens."
 
 
-def unknown_keys(path: str, given: JsonObject, known: Iterable[str], what: str) -> Iterator[Found]:
+def unknown_keys(path: str, given: JsonObject, known: Iterable[str], what: str) -> Iterator[Violation]:
     """The keys that such an object doesn't have."""
     for key in sorted(given.keys() - set(known)):
-        yield f"{path}.{safe_name(key)}", "unknown_key", f"{what} may have {listed(known)}, and no other key."
+        yield f"{path}.{safe_name(key)}", "unknown_key", f"{what} may have {quoted_names(known)}, and no other key."
 
 
 def is_name(value: object, pattern: str = NAME) -> bool:
@@ -25,6 +25,6 @@ def is_name(value: object, pattern: str = NAME) -> bool:
     return isinstance(value, str) and re.search(pattern, value) is not None
 
 
-def listed(names: Iterable[str]) -> str:
+def quoted_names(names: Iterable[str]) -> str:
     """Names as a sentence holds them."""
     return ", ".join(f"`{name}`" for name in names)

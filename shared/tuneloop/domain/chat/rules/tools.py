@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tuneloop.domain.chat.messages import JsonObject
-from tuneloop.domain.chat.rules import Found
+from tuneloop.domain.chat.rules import Violation
 from tuneloop.domain.chat.rules.fields import FUNCTION_NAME, FUNCTION_RULE, is_name, unknown_keys
 
 MOST_TOOLS = 128
 FUNCTION_KEYS = ("name", "description", "parameters", "strict")
 
 
-def tools_problems(path: str, given: JsonObject) -> Iterator[Found]:
+def tools_problems(path: str, given: JsonObject) -> Iterator[Violation]:
     """What is wrong with `tools`, the older `functions` and `parallel_tool_calls`, which stand below `path`."""
     names = [name for name in LISTS if name in given]
     found = [problem for name in names for problem in _list_problems(f"{path}.{name}", given[name], name)]
@@ -21,7 +21,7 @@ def tools_problems(path: str, given: JsonObject) -> Iterator[Found]:
         tools = all_tools(given)
         if len(tools) > MOST_TOOLS:
             yield f"{path}.{names[-1]}", "invalid_tools", f"An example may have {MOST_TOOLS} tools at most."
-        elif repeated(function["name"] for function in functions_in(tools)):
+        elif has_repeats(function["name"] for function in functions_in(tools)):
             yield f"{path}.{names[-1]}", "duplicate_function", "Each function must have a name of its own."
     if not isinstance(given.get("parallel_tool_calls"), bool | None):
         yield f"{path}.parallel_tool_calls", "invalid_tools", "`parallel_tool_calls` must be true or false."
@@ -34,7 +34,7 @@ def all_tools(given: JsonObject) -> list[JsonObject]:
     return [*tools, *(tool for tool in older if tool not in tools)]
 
 
-def _list_problems(path: str, tools: Any, name: str) -> Iterator[Found]:
+def _list_problems(path: str, tools: Any, name: str) -> Iterator[Violation]:
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         yield path, "invalid_tools", f"`{name}` must be a list of objects."
         return
@@ -48,12 +48,12 @@ def functions_in(tools: list[JsonObject]) -> list[JsonObject]:
     return [function for function in functions if isinstance(function, dict) and isinstance(function.get("name"), str)]
 
 
-def repeated(names: Iterator[str]) -> bool:
+def has_repeats(names: Iterator[str]) -> bool:
     """Whether a name comes twice."""
     return any(times > 1 for times in Counter(names).values())
 
 
-def _tool_problems(path: str, tool: JsonObject) -> Iterator[Found]:
+def _tool_problems(path: str, tool: JsonObject) -> Iterator[Violation]:
     if tool.get("type") != "function":
         yield f"{path}.type", "invalid_function", "The `type` of a tool must be function."
     function = tool.get("function")
@@ -64,7 +64,7 @@ def _tool_problems(path: str, tool: JsonObject) -> Iterator[Found]:
     yield from unknown_keys(path, tool, ("type", "function"), "A tool")
 
 
-def _function_problems(path: str, function: JsonObject) -> Iterator[Found]:
+def _function_problems(path: str, function: JsonObject) -> Iterator[Violation]:
     if not is_name(function.get("name"), FUNCTION_NAME):
         yield f"{path}.name", "invalid_function", FUNCTION_RULE
     if not isinstance(function.get("description"), str | None):
@@ -77,13 +77,13 @@ def _function_problems(path: str, function: JsonObject) -> Iterator[Found]:
 
 
 # The lists in which functions are offered, the second one in OpenAI's older form, and the rule for an item of each.
-LISTS: dict[str, Callable[[str, JsonObject], Iterator[Found]]] = {
+LISTS: dict[str, Callable[[str, JsonObject], Iterator[Violation]]] = {
     "tools": _tool_problems,
     "functions": _function_problems,
 }
 
 
-def calls_problems(path: str, message: JsonObject) -> Iterator[Found]:
+def calls_problems(path: str, message: JsonObject) -> Iterator[Violation]:
     """What is wrong with the calls of an assistant's message, `tool_calls` and the older `function_call`."""
     calls, older = message.get("tool_calls"), message.get("function_call")
     if calls is not None and not isinstance(calls, list):
@@ -91,7 +91,7 @@ def calls_problems(path: str, message: JsonObject) -> Iterator[Found]:
     elif calls:
         for index, call in enumerate(calls):
             yield from _call_problems(f"{path}.tool_calls[{index}]", call)
-        if repeated(call_ids(message)):
+        if has_repeats(call_ids(message)):
             yield f"{path}.tool_calls", "duplicate_call_id", "Each call of a message must have an `id` of its own."
     if older is not None:
         yield from _called_problems(f"{path}.function_call", older)
@@ -105,7 +105,7 @@ def call_ids(message: JsonObject) -> Iterator[str]:
             yield call["id"]
 
 
-def _call_problems(path: str, call: Any) -> Iterator[Found]:
+def _call_problems(path: str, call: Any) -> Iterator[Violation]:
     if not isinstance(call, dict):
         yield path, "invalid_tool_calls", "A call must be an object with `id`, `type` and `function`."
         return
@@ -117,7 +117,7 @@ def _call_problems(path: str, call: Any) -> Iterator[Found]:
     yield from unknown_keys(path, call, ("id", "type", "function"), "A call")
 
 
-def _called_problems(path: str, called: Any) -> Iterator[Found]:
+def _called_problems(path: str, called: Any) -> Iterator[Violation]:
     if not isinstance(called, dict):
         yield path, "invalid_tool_calls", "A call must say which function with what: `name` and `arguments`."
         return

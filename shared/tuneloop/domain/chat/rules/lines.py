@@ -1,16 +1,20 @@
-"""Preference lines: a conversation and two answers to it, one of which is liked better than the other; text only."""
+"""Lines: a supervised line is one conversation to learn from; a preference line is a prompt with two answers, in text.
+
+Of a supervised line the assistant's messages are learnt, or those of weight 1; of a preference line the answer that is
+preferred to the other.
+"""
 
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 from tuneloop.domain.chat.messages import JsonObject, text_of
-from tuneloop.domain.chat.rules import Found
-from tuneloop.domain.chat.rules.contents import images_in
+from tuneloop.domain.chat.rules import Violation
 from tuneloop.domain.chat.rules.conversations import (
     NEVER_LEARNT,
     answers_problems,
     conversation_problems,
+    count_images,
     unlearnable_problems,
 )
 from tuneloop.domain.chat.rules.fields import unknown_keys
@@ -20,6 +24,45 @@ PREFERENCE_FIELDS = ("input", "preferred_output", "non_preferred_output")
 OUTPUTS = PREFERENCE_FIELDS[1:]
 OUTPUT_KEYS = ("role", "content")
 INPUT_KEYS = ("messages", "tools", "functions", "parallel_tool_calls")
+MESSAGES_RULE = "`messages` must be a list of what was asked and, last, what the assistant is to answer."
+MESSAGES_AS_TEXT = "`messages` must be a list of messages, not a text, even if the text is JSON."
+MESSAGE_AS_LINE = "This is one message: an example has its messages, the assistant's last, in a list as `messages`."
+
+
+def supervised_problems(row: JsonObject) -> Iterator[Violation]:
+    """What is wrong with a supervised line."""
+    messages = row.get("messages")
+    if not isinstance(messages, list) or not messages:
+        yield "$.messages", "missing_messages", _messages_rule(row)
+        return
+    yield from conversation_problems("$.messages", messages)
+    if all(isinstance(message, dict) for message in messages):  # what is no message has no place in an order
+        yield from _order_problems(messages)
+    yield from answers_problems((f"$.messages[{index}]", message) for index, message in enumerate(messages))
+    yield from tools_problems("$", row)
+
+
+def _messages_rule(row: JsonObject) -> str:
+    """What would be right where a line has no list of messages, by what it has instead."""
+    if isinstance(row.get("messages"), str):
+        return MESSAGES_AS_TEXT
+    return MESSAGE_AS_LINE if "messages" not in row and {"role", "content"} <= row.keys() else MESSAGES_RULE
+
+
+def _order_problems(messages: list[JsonObject]) -> Iterator[Violation]:
+    roles = [message.get("role") for message in messages]
+    if "assistant" not in roles:
+        yield "$.messages", "no_assistant_message", "At least one message must have the role assistant."
+    elif roles[-1] != "assistant":
+        yield "$.messages[-1]", "last_not_assistant", "The last message must be the assistant's: it is what is learned."
+    elif len(roles) == 1:
+        yield "$.messages", "no_prompt", "A message must come before the assistant's: it is what is answered."
+    elif not any(_is_learnt(message) for message in messages):
+        yield "$.messages", "nothing_to_learn", "At least one assistant message must have no `weight` or the weight 1."
+
+
+def _is_learnt(message: JsonObject) -> bool:
+    return message.get("role") == "assistant" and message.get("weight") not in (0, False)
 
 
 def is_preference(row: JsonObject) -> bool:
@@ -27,7 +70,7 @@ def is_preference(row: JsonObject) -> bool:
     return any(name in row for name in OUTPUTS) or ("input" in row and "messages" not in row)
 
 
-def preference_problems(row: JsonObject) -> Iterator[Found]:
+def preference_problems(row: JsonObject) -> Iterator[Violation]:
     """What is wrong with a preference line."""
     if "messages" in row:
         rule = "A line is either supervised, with `messages`, or a preference pair, with its messages in `input`."
@@ -50,9 +93,9 @@ def preference_problems(row: JsonObject) -> Iterator[Found]:
     yield from answers_problems(chain(turns, [("$.preferred_output[0]", {"role": "assistant"})]))
 
 
-def _input_problems(given: JsonObject, messages: list[Any]) -> Iterator[Found]:
+def _input_problems(given: JsonObject, messages: list[Any]) -> Iterator[Violation]:
     yield from conversation_problems("$.input.messages", messages)
-    if images_in(messages):
+    if count_images(messages):
         yield "$.input.messages", "misplaced_image", "Preference pairs are of text only."
     for index, message in enumerate(messages):
         if isinstance(message, dict) and message.get("role") == "assistant" and "weight" in message:
@@ -62,7 +105,7 @@ def _input_problems(given: JsonObject, messages: list[Any]) -> Iterator[Found]:
     yield from tools_problems("$.input", given)
 
 
-def _output_problems(path: str, output: Any) -> Iterator[Found]:
+def _output_problems(path: str, output: Any) -> Iterator[Violation]:
     message = output[0] if isinstance(output, list) and len(output) == 1 else None
     if not isinstance(message, dict) or message.get("role") != "assistant":
         yield path, "invalid_output", f"`{path[2:]}` must be a list of exactly one assistant message."
