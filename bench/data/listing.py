@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,8 +21,9 @@ from moto import mock_aws
 
 from bench.data.exporting import Folder
 from bench.data.lines import chat_lines
-from review_examples.list_examples import ExamplePage, find_examples
-from review_examples.review import Reviewing, Wish
+from review_examples.list_examples import ExamplePage, ListExamples
+from review_examples.review import ReviewExamples
+from review_examples.views import ExampleChange, NewReviews
 from tuneloop.domain.chat.examples import Example, read_example
 from tuneloop.domain.core.limits import SEGMENT_BYTES
 from tuneloop.domain.datasets.datasets import Dataset, OnDrop, Segment
@@ -125,13 +127,15 @@ class _Stage:
         """Approve a thousand."""
         revision = self.datasets.get(TENANT, NAME).revision
         with self.contents.found(TENANT, NAME, revision, ExampleFilter()) as found:
-            wishes = [Wish(each.id, 0, Status.APPROVED) for each, _ in zip(found, range(REVIEWED), strict=False)]
-        stores: Any = {"datasets": self.datasets, "contents": self.contents, "reviews": self.reviews}
-        Reviewing(TENANT, NAME, "bench", NOW, **stores).decide(wishes)
+            ids = [hit.id for hit, _ in zip(found, range(REVIEWED), strict=False)]
+        changes = [ExampleChange(example=example, version=0, status=Status.APPROVED) for example in ids]
+        stores = self.datasets, self.contents, self.reviews
+        review = ReviewExamples(*stores, remaining_s=lambda: inf, check=lambda: None)
+        review.review(TENANT, NAME, NewReviews(reviews=changes), "bench", NOW)
 
     def page(self, wanted: ExampleFilter, cursor: str | None = None) -> ExamplePage:
         """A page of twenty."""
-        return find_examples(TENANT, NAME, wanted, 20, cursor, datasets=self.datasets, contents=self.contents)
+        return ListExamples(self.datasets, self.contents, lambda: None).page(TENANT, NAME, wanted, 20, cursor)
 
 
 def _lines(count: int) -> Iterator[bytes]:

@@ -50,7 +50,7 @@ def _add(columns: Columns, heads: list[Head], decisions: list[Decision], policy:
     columns.normal.extend(_words([head.normal for head in heads]))
     columns.subject.extend([name_number(head.subject) for head in heads])
     columns.group.extend([name_number(head.group) for head in heads])
-    columns.category.extend([name_number(decision.category or head.category) for head, decision in rows])
+    columns.category.extend([name_number(decision.category_or(head.category)) for head, decision in rows])
     near = [head.near or UNLIKE for head in heads]
     for column, bands in zip(columns.bands, _bands(near), strict=True):
         column.extend(bands)

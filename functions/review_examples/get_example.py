@@ -1,6 +1,8 @@
-"""Reading one example: as it stands, what was decided about it, and where it was used."""
+"""One example: as it stands, what was decided about it, and where it was used."""
 
-from review_examples.views import ExampleHistory, UseView, content_in, example_fields, review_view
+from dataclasses import dataclass
+
+from review_examples.views import ExampleHistory, UseView, content_of, example_fields, review_view
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.datasets.origins import FEEDBACK
 from tuneloop.domain.datasets.reviews import decision_of
@@ -17,46 +19,54 @@ from tuneloop.store.repositories.reviews import Reviews
 from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.repositories.votes import Votes
 
+# How far back the uses of an example are looked for, newest first: each export is a read of its list of members.
 EXPORTS_LOOKED_AT = 50
 RUNS_LOOKED_AT = 500
 
 
-def read_one(
-    tenant: str,
-    name: str,
-    example: str,
-    *,
-    datasets: Datasets,
-    contents: Contents,
-    reviews: Reviews,
-    exports: Exports,
-    membership: Membership,
-    runs: Runs,
-    votes: Votes,
-) -> ExampleHistory:
-    """One example with its history and the latest 50 exports that had it; NotFound where the dataset has none such."""
-    dataset = datasets.get(tenant, name)
-    original = contents.originals(tenant, name, dataset.revision, [example]).get(example)
-    if original is None:
-        raise NotFound(f"Dataset {name} has no example {example}.", param="example")
-    history = reviews.of(tenant, name, dataset.revision, example)
-    decision = decision_of(history)
-    stored = read_line(decision.line.encode()) if decision.line else original
-    found = exports.page(tenant, name, EXPORTS_LOOKED_AT, None).data
-    outcomes = [(export, membership.outcome_in(export, example)) for export in found]
-    used = {export.id: (export, outcome) for export, outcome in outcomes if outcome is not None}
-    made = [run for run in runs.page(tenant, RUNS_LOOKED_AT, None).data if run.export in used] if used else []
-    return ExampleHistory(
-        **example_fields(stored, decision),
-        original=content_in(original) if decision.line else None,
-        inferences=_inferences(votes.on(tenant, name, original.unit), example) if original.source in FEEDBACK else [],
-        reviews=[review_view(review) for review in history],
-        uses=[_use(export, outcome, made) for export, outcome in used.values()],
-        model=dataset.model,
-    )
+@dataclass(frozen=True)
+class GetExample:
+    """Reads one example with its history and its uses."""
+
+    datasets: Datasets
+    contents: Contents
+    reviews: Reviews
+    exports: Exports
+    membership: Membership
+    runs: Runs
+    votes: Votes
+
+    def get(self, tenant: str, name: str, example: str) -> ExampleHistory:
+        """An example, its reviews and the latest 50 exports that had it; NotFound where the dataset has none such."""
+        dataset = self.datasets.get(tenant, name)
+        original = self.contents.originals(tenant, name, dataset.revision, [example]).get(example)
+        if original is None:
+            raise NotFound(f"Dataset {name} has no example {example}.", param="example")
+        reviews = self.reviews.of(tenant, name, dataset.revision, example)
+        decision = decision_of(reviews)
+        stored = read_line(decision.line.encode()) if decision.line else original
+        votes = self.votes.on(tenant, name, original.unit) if original.source in FEEDBACK else []
+        return ExampleHistory(
+            **example_fields(stored, decision),
+            original=content_of(original) if decision.line else None,
+            inferences=_inferences(votes, example),
+            reviews=[review_view(review) for review in reviews],
+            uses=self._uses(tenant, name, example),
+            model=dataset.model,
+        )
+
+    def _uses(self, tenant: str, name: str, example: str) -> list[UseView]:
+        exports = self.exports.page(tenant, name, EXPORTS_LOOKED_AT, None).data
+        outcomes = [(export, self.membership.outcome_in(export, example)) for export in exports]
+        uses = {export.id: (export, outcome) for export, outcome in outcomes if outcome is not None}
+        if not uses:
+            return []
+        runs = [run for run in self.runs.page(tenant, RUNS_LOOKED_AT, None).data if run.export in uses]
+        return [_use(export, outcome, runs) for export, outcome in uses.values()]
 
 
 def _inferences(votes: list[Vote], example: str) -> list[str]:
+    """The answers whose feedback made an example, as far as votes still say so."""
     return sorted({vote.inference for vote in votes if example in (*vote.examples, *vote.withdrawn)})
 
 

@@ -1,18 +1,18 @@
-"""Finding: a page of the examples that match, newest first, in one pass over the dataset as it was at a revision.
+"""Listing: a page of the examples that match, newest first, in one pass over the dataset as it was at a revision.
 
 The first page names the revision to the pages after it, so that they go together whatever comes in between.
 """
 
-import base64
-import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.core.limits import PAGE_BYTES
-from tuneloop.domain.datasets.example_filter import ExampleFilter, name_of
+from tuneloop.domain.datasets.example_filter import ExampleFilter
+from tuneloop.store.dynamodb import bad_cursor, cursor_behind, position_of
+from tuneloop.store.keys import Key
 from tuneloop.store.objects.search import Hit
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
@@ -29,39 +29,38 @@ class ExamplePage(NamedTuple):
     cursor: str | None
 
 
-def find_examples(
-    tenant: str,
-    name: str,
-    wanted: ExampleFilter,
-    limit: int,
-    cursor: str | None,
-    *,
-    datasets: Datasets,
-    contents: Contents,
-    check: Callable[[], None] = lambda: None,
-) -> ExamplePage:
-    """The examples that are wanted, newest first; those without a time come last, and equals by id."""
-    wanted.require_range()
-    revision = datasets.get(tenant, name).revision
-    listing = digest(tenant, name, name_of(wanted))[:32]
-    last: Place | None = None
-    if cursor:
-        latest = revision
-        revision, last = _decode(cursor, listing)
-        if revision > latest:
-            raise _bad_cursor()
-    newest = Newest(limit, last)
-    with contents.found(tenant, name, revision, wanted, check) as found:
-        for hit in found:
-            newest.add(hit)
-    data = newest.found
-    has_more = data and newest.matching > len(data)
-    more = _encode(listing, revision, data[-1].place) if has_more else None
-    return ExamplePage(data, newest.total, revision, more)
+@dataclass(frozen=True)
+class ListExamples:
+    """Finds a dataset's examples page by page; `check` raises OutOfTime once the answer is overdue."""
+
+    datasets: Datasets
+    contents: Contents
+    check: Callable[[], None]
+
+    def page(self, tenant: str, name: str, wanted: ExampleFilter, limit: int, cursor: str | None) -> ExamplePage:
+        """The examples that are wanted, newest first; those without a time come last, and equals by id."""
+        wanted.require_range()
+        revision = self.datasets.get(tenant, name).revision
+        # What a cursor is good for: the filter in it by its hash, as a text to look for may be as long as a cursor may.
+        listing = digest(tenant, name, wanted.key)[:32]
+        last: Place | None = None
+        if cursor:
+            latest = revision
+            revision, last = _position_in(cursor, listing)
+            if revision > latest:
+                raise bad_cursor()
+        newest = NewestExamples(limit, last)
+        with self.contents.found(tenant, name, revision, wanted, self.check) as hits:
+            for hit in hits:
+                newest.add(hit)
+        page = newest.hits
+        has_more = page and newest.matching > len(page)
+        following = _cursor_behind(listing, revision, page[-1].place) if has_more else None
+        return ExamplePage(page, newest.total, revision, following)
 
 
-class Newest:
-    """The newest examples before a place, as many as a page and an answer can hold."""
+class NewestExamples:
+    """A page: the newest examples before a place, as many as a page and an answer can hold."""
 
     def __init__(self, limit: int, last: Place | None) -> None:
         self.total = 0
@@ -72,7 +71,7 @@ class Newest:
         self._bytes = 0
 
     def add(self, hit: Hit) -> None:
-        """Look at one example more."""
+        """Take an example that matches, if it belongs on the page as far as is known yet."""
         place = hit.place
         self.total += 1
         if self._last and place >= self._last:
@@ -92,7 +91,7 @@ class Newest:
         return len(self._heap) == self._limit and place < self._heap[0][0]
 
     @property
-    def found(self) -> list[Hit]:
+    def hits(self) -> list[Hit]:
         """The examples, newest first."""
         return [hit for _, hit in sorted(self._heap, reverse=True)]
 
@@ -101,21 +100,14 @@ def _size(hit: Hit) -> int:
     return min(len(hit.line), PAGE_BYTES)
 
 
-def _encode(listing: str, revision: int, last: Place) -> str:
-    start = {"pk": listing, "sk": f"{revision}#{b'#'.join(last).decode()}"}
-    return base64.urlsafe_b64encode(json.dumps(start).encode()).decode()
+def _cursor_behind(listing: str, revision: int, last: Place) -> str:
+    return cursor_behind(Key(listing, f"{revision}#{b'#'.join(last).decode()}"), {})
 
 
-def _decode(cursor: str, listing: str) -> tuple[int, Place]:
+def _position_in(cursor: str, listing: str) -> tuple[int, Place]:
+    """The revision of a listing and the place of the last example before its next page."""
     try:
-        start = json.loads(base64.urlsafe_b64decode(cursor))
-        revision, created, example = start["sk"].split("#")
-        if start.keys() != {"pk", "sk"} or start["pk"] != listing:
-            raise _bad_cursor()
+        revision, created, example = position_of(cursor, listing).split("#")
         return int(revision), (created.encode(), example.encode())
-    except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
-        raise _bad_cursor() from error
-
-
-def _bad_cursor() -> InvalidInput:
-    return InvalidInput("`cursor` must be the `next_cursor` of an answer from this same listing.", param="cursor")
+    except ValueError as error:
+        raise bad_cursor() from error

@@ -1,28 +1,39 @@
-"""Reviewing: decisions on examples by who saw them as they are; what changed meanwhile is refused, the rest is done.
+"""Reviews: decisions on examples by who saw them as they are; what changed meanwhile is refused, the rest is taken.
 
-A decision that was sent before is known by what it says and counts as done, so a call whose answer got lost can be
-repeated as it was, and one that died halfway is completed by that.
+A decision that was sent before is known by what it says and counts as taken. So a call whose answer got lost can be
+sent again as it was, and one that died halfway is completed by sending it again.
+
+One decision on all that match a filter is taken on a thousand examples at a time while there is time. They match as
+they stood at the revision that the reviewer looked at; the answer then says after which example to go on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
-from review_examples.views import Refusal
-from tuneloop.domain.chat.examples import Example
-from tuneloop.domain.core.errors import Stale
+from review_examples.views import Change, ExampleChange, NewReviews, Refusal, Reviewed
+from tuneloop.domain.chat.examples import OURS, Example, Problem, canonical, read_example
+from tuneloop.domain.core.errors import InvalidInput, NotFound, Stale, TooLarge
+from tuneloop.domain.core.limits import EDIT_BYTES, REVIEWS_AT_ONCE
 from tuneloop.domain.datasets.datasets import Dataset
+from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import Review, Status
+from tuneloop.observability import log_failure
+from tuneloop.store.objects.search import Hit
 from tuneloop.store.objects.stored_lines import Stored, line_of
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.reviews import Reviews, batches
+from tuneloop.validation.line_parser import isolate_line
 
-TRIES = 10
+NEEDED_S = 8.0  # to decide on a thousand examples more, and to answer: with less time left the caller is told to go on
+TRIES = 10  # each fails by a change of the dataset in between; a busy dataset must not hold a call until its deadline
 
 
-class Wish(NamedTuple):
-    """What somebody decides who saw a version of an example; `edit` is the whole example as it should be."""
+class ReviewRequest(NamedTuple):
+    """What a reviewer decides who saw a version of an example; `edit` is the whole example as it should be."""
 
     example: str
     version: int
@@ -33,47 +44,82 @@ class Wish(NamedTuple):
     note: str | None = None
 
 
-class Reviewing:
-    """Decisions that one reviewer takes on a dataset at one time."""
+@dataclass(frozen=True)
+class ReviewExamples:
+    """Takes decisions on a dataset's examples; `check` raises OutOfTime once the answer is overdue."""
 
-    def __init__(
-        self,
-        tenant: str,
-        name: str,
-        reviewer: str,
-        now: datetime,
-        *,
-        datasets: Datasets,
-        contents: Contents,
-        reviews: Reviews,
-    ) -> None:
-        self._tenant, self._name, self._reviewer, self._now = tenant, name, reviewer, now
-        self._datasets, self._contents, self._reviews = datasets, contents, reviews
+    datasets: Datasets
+    contents: Contents
+    reviews: Reviews
+    remaining_s: Callable[[], float]
+    check: Callable[[], None]
+
+    def review(self, tenant: str, name: str, new: NewReviews, reviewer: str, now: datetime) -> Reviewed:
+        """Take the decisions that can be taken; one that was sent alone is refused by an error, NotFound or Stale."""
+        call = _ReviewCall(self, tenant, name, reviewer, now)
+        following = None
+        if new.matching is not None and new.change is not None and new.revision is not None:
+            following = self._review_matching(call, new.matching, new.change, new.revision, new.after or "")
+        else:
+            self.datasets.get(tenant, name)
+            requests = [_request(change, place) for place, change in enumerate(new.reviews or ())]
+            call.decide(requests)
+            if len(requests) == len(call.refused) == 1:
+                raise _error_of(call.refused[0])
+        return Reviewed(revision=call.revision, changed=call.changed, refused=call.refused, next=following)
+
+    def _review_matching(
+        self, call: "_ReviewCall", wanted: ExampleFilter, change: Change, revision: int, after: str
+    ) -> str | None:
+        """Decide on the examples that match, beginning after an id; return the id after which there are more."""
+        wanted.require_range()
+        dataset = self.datasets.get(call.tenant, call.name)
+        call.revision = dataset.revision
+        if revision > dataset.revision:
+            rule = "`revision` must be one that the dataset has had, as a listing names it."
+            raise InvalidInput(rule, param="revision")
+        with self.contents.found(call.tenant, call.name, revision, wanted, self.check) as hits:
+            changing = (hit for hit in hits if hit.id > after and not _is_so(hit, change))
+            while batch := list(islice(changing, REVIEWS_AT_ONCE)):
+                requests = [ReviewRequest(hit.id, hit.decision.number, **change.model_dump()) for hit in batch]
+                call.decide(requests, known_at=dataset.erasures)
+                if self.remaining_s() < NEEDED_S:
+                    return batch[-1].id if next(changing, None) else None
+        return None
+
+
+class _ReviewCall:
+    """One call's decisions: what of the dataset was read for them, and what became of them so far."""
+
+    def __init__(self, stores: ReviewExamples, tenant: str, name: str, reviewer: str, now: datetime) -> None:
+        self.tenant, self.name = tenant, name
+        self._reviewer, self._now = reviewer, now
+        self._stores = stores
         self._histories: dict[str, list[Review]] = {}
-        self._read = 0
+        self._read = 0  # the revision up to which `_histories` is complete
         self._originals: dict[str, Stored] = {}
         self._erasures = 0
         self.revision = 0
         self.changed = 0
         self.refused: list[Refusal] = []
 
-    def decide(self, wishes: Sequence[Wish], *, known_at: int | None = None) -> None:
+    def decide(self, requests: Sequence[ReviewRequest], *, known_at: int | None = None) -> None:
         """Take decisions, those that can be; all of the examples exist if no erasure came after number `known_at`."""
         for _ in range(TRIES):
-            dataset = self._datasets.get(self._tenant, self._name)
-            known = dataset.erasures == known_at
+            dataset = self._stores.datasets.get(self.tenant, self.name)
+            all_exist = dataset.erasures == known_at
             self._catch_up(dataset)
-            if not known:
-                self._look_up(wishes, dataset.revision)
-            reviews, refused = self._plan(wishes, known=known)
+            if not all_exist:
+                self._look_up(requests, dataset.revision)
+            reviews, refused = self._plan(requests, all_exist=all_exist)
             try:
                 self._store(reviews, dataset)
             except Stale:  # the dataset changed meanwhile: look again, at what is new of it
                 continue
-            self.changed += len(wishes) - len(refused)
+            self.changed += len(requests) - len(refused)
             self.refused += refused
             return
-        raise Stale(f"Dataset {self._name} is changing too fast to review it; try again.")
+        raise Stale(f"Dataset {self.name} is changing too fast to review it; try again.")
 
     def _catch_up(self, dataset: Dataset) -> None:
         """Read what was decided since; after an erasure everything, since what was read may be gone."""
@@ -81,58 +127,105 @@ class Reviewing:
             self._histories, self._originals, self._read = {}, {}, 0
             self._erasures = dataset.erasures
         if dataset.revision > self._read:
-            for review in self._reviews.taken(self._tenant, self._name, dataset.revision, self._read):
+            for review in self._stores.reviews.taken(self.tenant, self.name, dataset.revision, self._read):
                 self._histories.setdefault(review.example, []).append(review)
         self._read = self.revision = dataset.revision
 
-    def _look_up(self, wishes: Sequence[Wish], revision: int) -> None:
+    def _look_up(self, requests: Sequence[ReviewRequest], revision: int) -> None:
         """Find the examples; that one was decided on doesn't prove that it is there still."""
-        if missing := {wish.example for wish in wishes} - self._originals.keys():
-            self._originals |= self._contents.originals(self._tenant, self._name, revision, missing)
+        if missing := {request.example for request in requests} - self._originals.keys():
+            self._originals |= self._stores.contents.originals(self.tenant, self.name, revision, missing)
 
-    def _plan(self, wishes: Sequence[Wish], *, known: bool) -> tuple[list[Review], list[Refusal]]:
+    def _plan(self, requests: Sequence[ReviewRequest], *, all_exist: bool) -> tuple[list[Review], list[Refusal]]:
         """The decisions that are new, and those that can't be taken; what is in neither was taken before."""
         new: dict[str, list[Review]] = {}
         refused = []
-        for wish in wishes:
-            if not known and wish.example not in self._originals:
-                refused.append(_unknown(wish))
+        for request in requests:
+            if not all_exist and request.example not in self._originals:
+                refused.append(_unknown(request))
                 continue
-            history = [*self._histories.get(wish.example, []), *new.get(wish.example, [])]
+            history = [*self._histories.get(request.example, []), *new.get(request.example, [])]
             version = history[-1].number if history else 0
-            review = self._review(wish)
-            if wish.version == version:
-                new.setdefault(wish.example, []).append(review)
+            review = self._review_for(request)
+            if request.version == version:
+                new.setdefault(request.example, []).append(review)
             elif not any(map(review.says, history)):
-                refused.append(_stale(wish, version))
+                refused.append(_stale(request, version))
         return [review for reviews in new.values() for review in reviews], refused
 
-    def _review(self, wish: Wish) -> Review:
-        line = _edited(self._originals[wish.example], wish.edit) if wish.edit else None
-        decided = {name: getattr(wish, name) for name in ("status", "quality", "category", "note")}
-        return Review(wish.example, wish.version + 1, 0, self._reviewer, self._now, line=line, **decided)
+    def _review_for(self, request: ReviewRequest) -> Review:
+        """The review as it would be stored; the revision that it makes is known once it is."""
+        line = _edited_line(self._originals[request.example], request.edit) if request.edit else None
+        decided = {name: getattr(request, name) for name in ("status", "quality", "category", "note")}
+        return Review(request.example, request.version + 1, 0, self._reviewer, self._now, line=line, **decided)
 
     def _store(self, reviews: Sequence[Review], dataset: Dataset) -> None:
         for batch in batches(reviews):
             reviewed = dataset.reviewed(self._now)
             numbered = [review._replace(revision=reviewed.revision) for review in batch]
-            self._reviews.add(numbered, reviewed)
+            self._stores.reviews.add(numbered, reviewed)
             for review in numbered:
                 self._histories.setdefault(review.example, []).append(review)
             dataset = reviewed.model_copy(update={"seq": reviewed.seq + 1})
             self._read = self.revision = dataset.revision
 
 
-def _edited(original: Stored, edit: Example) -> str:
+def _is_so(hit: Hit, change: Change) -> bool:
+    """Whether an example stands as the change would have it, so that nothing is to be stored."""
+    stored, decision = hit.stored, hit.decision
+    return (
+        change.status in (None, decision.status)
+        and change.quality in (None, decision.quality_or(stored.quality))
+        and change.category in (None, decision.category_or(stored.category))
+    )
+
+
+def _request(change: ExampleChange, place: int) -> ReviewRequest:
+    edit = None if change.content is None else _read_edit(change.content, f"reviews[{place}].content")
+    decided = change.model_dump(exclude={"example", "version", "content"})
+    return ReviewRequest(change.example, change.version, edit=edit, **decided)
+
+
+def _read_edit(content: dict[str, Any], place: str) -> Example:
+    """The content of an edit as an example; InvalidInput or TooLarge with its place in the call where it can be none.
+
+    Where an example came from stays as it is: only its content can be edited, and category and quality beside it.
+    """
+    if ours := next((name for name in OURS if content.get(name) is not None), None):
+        rule = "An edit holds an example's content alone; `category` and `quality` stand beside it."
+        raise InvalidInput(rule, param=f"{place}.{ours}", code="invalid_field")
+    example = isolate_line(0, _read_storable, content, log=log_failure)
+    if not isinstance(example, Example):
+        problem = example[0]
+        raise InvalidInput(problem.message, param=f"{place}{problem.path.removeprefix('$')}", code=problem.code)
+    if len(canonical(example.content).encode()) > EDIT_BYTES:
+        raise TooLarge(f"An edited example may have {EDIT_BYTES:,} bytes at most.", param=place)
+    return example
+
+
+def _read_storable(content: dict[str, Any]) -> Example | list[Problem]:
+    """The example that the content is, or its problems; what `line_of` can't make a stored line of is a problem too."""
+    example = read_example(content, 0)
+    if isinstance(example, Example):
+        line_of(example)
+    return example
+
+
+def _edited_line(original: Stored, edit: Example) -> str:
     """The line of an edited example: another content under the old id, from the same subject, source and time."""
     return line_of(original.example.model_copy(update={"content": edit.content})).text.decode()
 
 
-def _unknown(wish: Wish) -> Refusal:
-    return Refusal(example=wish.example, code="not_found", message="The dataset has no such example.")
+def _unknown(request: ReviewRequest) -> Refusal:
+    return Refusal(example=request.example, code=NotFound.code, message="The dataset has no such example.")
 
 
-def _stale(wish: Wish, version: int) -> Refusal:
-    why = "Somebody decided on it meanwhile" if wish.version < version else "Nobody decided on it so often"
-    message = f"{why}: it has version {version}, not {wish.version}. Look at it again."
-    return Refusal(example=wish.example, code="stale", message=message, version=version)
+def _stale(request: ReviewRequest, version: int) -> Refusal:
+    why = "Somebody decided on it meanwhile" if request.version < version else "Nobody decided on it so often"
+    message = f"{why}: it has version {version}, not {request.version}. Look at it again."
+    return Refusal(example=request.example, code=Stale.code, message=message, version=version)
+
+
+def _error_of(refusal: Refusal) -> NotFound | Stale:
+    kind = NotFound if refusal.code == NotFound.code else Stale
+    return kind(refusal.message, param="reviews[0]")

@@ -1,15 +1,9 @@
 """The review routes: find examples, read one, decide on some or on all that match, count, and say if they suffice."""
 
-from typing import Any, cast
-
-from review_examples.edits import read_edit
-from review_examples.get_example import read_one
-from review_examples.list_examples import find_examples
-from review_examples.review import Reviewing, Wish
-from review_examples.review_matching import review_matching
+from review_examples.get_example import GetExample
+from review_examples.list_examples import ListExamples
+from review_examples.review import ReviewExamples
 from review_examples.views import (
-    Change,
-    ExampleChange,
     ExampleHistory,
     ExamplePath,
     ExamplesPage,
@@ -18,7 +12,6 @@ from review_examples.views import (
     NewReviews,
     PreferenceFilter,
     QualityFilter,
-    Refusal,
     Reviewed,
     SplitFilter,
     StatusFilter,
@@ -28,7 +21,6 @@ from review_examples.views import (
 from tuneloop.api.router import Api, Cursor, Limit, Name
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
-from tuneloop.domain.core.errors import NotFound, Stale
 from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.exports.example_counts import Statistics
 from tuneloop.domain.training.eligibility import Eligibility, eligibility
@@ -61,8 +53,8 @@ def list_examples(
         max_quality=max_quality,
         text=text,
     )
-    stores: Any = {"datasets": app.datasets, "contents": app.contents}
-    page = find_examples(api.tenant, dataset, wanted, limit, cursor, **stores, check=app.require_time)
+    listing = ListExamples(app.datasets, app.contents, app.require_time)
+    page = listing.page(api.tenant, dataset, wanted, limit, cursor)
     views = [ExampleView(**example_fields(hit.stored, hit.decision)) for hit in page.data]
     return ExamplesPage(data=views, next_cursor=page.cursor, total=page.total, revision=page.revision)
 
@@ -70,18 +62,8 @@ def list_examples(
 @api.route("GET /v1/datasets/{dataset}/examples/{example}", Scope.READ)
 def get_example(dataset: Name, example: ExamplePath) -> ExampleHistory:
     """One example with the decisions on it, and the exports, runs and versions that it went into."""
-    return read_one(
-        api.tenant,
-        dataset,
-        example,
-        datasets=app.datasets,
-        contents=app.contents,
-        reviews=app.reviews,
-        exports=app.exports,
-        membership=app.membership,
-        runs=app.runs,
-        votes=app.votes,
-    )
+    stores = app.datasets, app.contents, app.reviews, app.exports, app.membership, app.runs, app.votes
+    return GetExample(*stores).get(api.tenant, dataset, example)
 
 
 @api.route("POST /v1/datasets/{dataset}/reviews", Scope.COLLECT)
@@ -92,24 +74,9 @@ def review_examples(dataset: Name, new: NewReviews) -> Reviewed:
     and a call of one decision answers with its refusal (409, 404). Sent twice it counts once. Where many match, the
     answer has `next`: send the same again with it as `after`.
     """
-    reviewing = Reviewing(
-        api.tenant,
-        dataset,
-        new.reviewer or api.caller.id,
-        utc_now(),
-        datasets=app.datasets,
-        contents=app.contents,
-        reviews=app.reviews,
-    )
-    following = None
-    if new.reviews is not None:
-        app.datasets.get(api.tenant, dataset)
-        reviewing.decide([_wish(each, place) for place, each in enumerate(new.reviews)])
-        if len(new.reviews) == len(reviewing.refused) == 1:
-            raise _refusal(reviewing.refused[0])
-    else:
-        following = _review_matching(dataset, new, reviewing)
-    return Reviewed(revision=reviewing.revision, changed=reviewing.changed, refused=reviewing.refused, next=following)
+    stores = app.datasets, app.contents, app.reviews
+    review = ReviewExamples(*stores, remaining_s=lambda: app.remaining_s, check=app.require_time)
+    return review.review(api.tenant, dataset, new, new.reviewer or api.caller.id, utc_now())
 
 
 @api.route("GET /v1/datasets/{dataset}/statistics", Scope.READ)
@@ -121,33 +88,6 @@ def get_statistics(dataset: Name) -> Statistics:
 @api.route("GET /v1/datasets/{dataset}/eligibility", Scope.READ)
 def get_eligibility(dataset: Name, category: NameFilter = None) -> Eligibility:
     """Whether the dataset, or one of its categories, has examples enough to train on, and what to do next."""
-    found = app.datasets.get(api.tenant, dataset)
-    policy, counted = found.policy_at(found.revision), app.example_counts.of(found, app.require_time)
-    return eligibility(counted, policy, found.required_examples, found.required_per_category, category)
-
-
-def _review_matching(dataset: str, new: NewReviews, reviewing: Reviewing) -> str | None:
-    return review_matching(
-        api.tenant,
-        dataset,
-        new.matching or ExampleFilter(),
-        cast("Change", new.change),  # which stands beside `matching`, or it is refused
-        new.revision or 0,
-        new.after or "",
-        reviewing=reviewing,
-        datasets=app.datasets,
-        contents=app.contents,
-        remaining_s=lambda: app.remaining_s,
-        check=app.require_time,
-    )
-
-
-def _wish(change: ExampleChange, place: int) -> Wish:
-    edit = None if change.content is None else read_edit(change.content, f"reviews[{place}].content")
-    decided = change.model_dump(exclude={"example", "version", "content"})
-    return Wish(change.example, change.version, edit=edit, **decided)
-
-
-def _refusal(refused: Refusal) -> NotFound | Stale:
-    kind = NotFound if refused.code == NotFound.code else Stale
-    return kind(refused.message, param="reviews[0]")
+    stored = app.datasets.get(api.tenant, dataset)
+    policy, counts = stored.policy_at(stored.revision), app.example_counts.of(stored, app.require_time)
+    return eligibility(counts, policy, stored.required_examples, stored.required_per_category, category)

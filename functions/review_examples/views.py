@@ -196,10 +196,10 @@ def example_fields(stored: Stored, decision: Decision) -> dict[str, Any]:
     ours = {name: getattr(stored, name) for name in ("id", "preference", "tokens", "split", "subject", "group")}
     return {
         **ours,
-        "content": content_in(stored),
-        "category": decision.category or stored.category,
+        "content": content_of(stored),
+        "category": decision.category_or(stored.category),
         "source": stored.source,
-        "quality": stored.quality if decision.quality is None else decision.quality,
+        "quality": decision.quality_or(stored.quality),
         "created_at": stored.created_at,
         "status": decision.status,
         "edited": decision.line is not None,
@@ -211,14 +211,14 @@ def example_fields(stored: Stored, decision: Decision) -> dict[str, Any]:
 
 def review_view(review: Review) -> ReviewView:
     """A decision as its users read it."""
-    edited = content_in(read_line(review.line.encode())) if review.line else None
+    edited = content_of(read_line(review.line.encode())) if review.line else None
     return ReviewView(version=review.number, content=edited, **{name: getattr(review, name) for name in REVIEWED})
 
 
 REVIEWED = ("status", "quality", "category", "note", "reviewer", "created_at")
 
 
-def content_in(stored: Stored) -> JsonObject | None:
+def content_of(stored: Stored) -> JsonObject | None:
     """An example's content as it is sent, or None where no answer could hold it."""
     raw = bytes(stored.content)
     if len(raw) > PAGE_BYTES:

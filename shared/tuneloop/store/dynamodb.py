@@ -100,7 +100,7 @@ class Table:
             answer = self.client.query(TableName=self.name, **query)
         except ClientError as error:
             if cursor and refusals(error) & NO_KEY:  # well-formed, and yet no key that the table could begin after
-                raise _bad_cursor() from error
+                raise bad_cursor() from error
             raise
         last = answer.get("LastEvaluatedKey")
         return Listing([kind.model_validate(from_item(item)) for item in answer["Items"]], _encode(last))
@@ -158,12 +158,12 @@ def _decode(cursor: str, partition: str, index: str | None, prefix: str) -> Item
     try:
         start = json.loads(base64.urlsafe_b64decode(cursor))
     except (ValueError, RecursionError) as error:
-        raise _bad_cursor() from error
+        raise bad_cursor() from error
     pk, sk = PARTITION_KEYS[index]
     if not isinstance(start, dict) or start.keys() != {"pk", "sk", pk, sk} or start[pk] != partition:
-        raise _bad_cursor()
+        raise bad_cursor()
     if not all(isinstance(value, str) for value in start.values()) or not start[sk].startswith(prefix):
-        raise _bad_cursor()
+        raise bad_cursor()
     return to_item(start)
 
 
@@ -177,7 +177,8 @@ def cursor_behind(key: Key, index: dict[str, str]) -> str:
     return base64.urlsafe_b64encode(json.dumps({**key._asdict(), **index}).encode()).decode()
 
 
-def _bad_cursor() -> InvalidInput:
+def bad_cursor() -> InvalidInput:
+    """The refusal of a cursor that no page of the listing has given."""
     return InvalidInput("`cursor` must be the `next_cursor` of an answer from this same listing.", param="cursor")
 
 

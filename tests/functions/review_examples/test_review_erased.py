@@ -2,7 +2,7 @@
 
 import pytest
 
-from review_examples.list_examples import Newest
+from review_examples.list_examples import NewestExamples
 from tests.functions.conftest import Later
 from tests.functions.erase_examples.test_erase_examples import erased_example, erased_subject, everything, swept
 from tests.functions.review_examples.test_review_faults import Rival
@@ -82,11 +82,11 @@ def test_an_example_that_has_no_room_on_a_page_is_on_the_next_one_with_all_that_
 
     last = None
     for _ in range(2):
-        newest = Newest(20, last)
+        newest = NewestExamples(20, last)
         for hit in hits:
             newest.add(hit)
-        days.append([hit.place[0] for hit in newest.found])
-        last = newest.found[-1].place
+        days.append([hit.place[0] for hit in newest.hits])
+        last = newest.hits[-1].place
 
     assert days == [[b"2026-11-09"], [b"2026-11-05", b"2026-11-03"]]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from review_examples import review_matching
+from review_examples import review
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.cross.test_router import refused
@@ -302,8 +302,8 @@ def test_all_that_match_are_decided_on_as_they_were_seen(world: World) -> None:
 
 
 def test_what_takes_too_long_says_where_to_go_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(review_matching, "REVIEWS_AT_ONCE", 4)
-    monkeypatch.setattr(review_matching, "NEEDED_S", 60.0)
+    monkeypatch.setattr(review, "REVIEWS_AT_ONCE", 4)
+    monkeypatch.setattr(review, "NEEDED_S", 60.0)
     collected(world, *steps.questions(10))
     asked = {"matching": {}, "change": {"status": "rejected"}, "revision": 1}
     answers = [sent(world, **asked).body]

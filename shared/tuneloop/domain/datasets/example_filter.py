@@ -47,6 +47,11 @@ class ExampleFilter(BaseModel):
         if least is not None and most is not None and least > most:
             raise InvalidInput("`min_quality` must not be above `max_quality`.", param="min_quality")
 
+    @property
+    def key(self) -> str:
+        """A text that tells one filter from another."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True)
+
     @cached_property
     def takes_unreviewed(self) -> bool:
         """Whether an example that nobody decided on can be wanted."""
@@ -66,11 +71,11 @@ class ExampleFilter(BaseModel):
         """Whether an example is wanted by what stands beside its content (`line` has the fields of an example)."""
         return (
             self.status in (None, decision.status)
-            and self.category in (None, decision.category or line.category)
+            and self.category in (None, decision.category_or(line.category))
             and self.source in (None, line.source)
             and self.split in (None, line.split)
             and self.preference in (None, line.preference)
-            and self.takes_quality(line.quality if decision.quality is None else decision.quality)
+            and self.takes_quality(decision.quality_or(line.quality))
         )
 
     def takes_quality(self, quality: float | None) -> bool:
@@ -132,8 +137,3 @@ def texts_in(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from texts_in(part)
-
-
-def name_of(wanted: ExampleFilter) -> str:
-    """What tells one search from another."""
-    return json.dumps(wanted.model_dump(mode="json", exclude_none=True), sort_keys=True)

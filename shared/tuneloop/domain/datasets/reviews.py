@@ -51,6 +51,14 @@ class Decision(NamedTuple):
     reviewer: str | None = None
     reviewed_at: datetime | None = None
 
+    def quality_or(self, collected: float | None) -> float | None:
+        """The quality that a reviewer gave; the one that the example was collected with where none did."""
+        return collected if self.quality is None else self.quality
+
+    def category_or(self, collected: str | None) -> str | None:
+        """The category that a reviewer gave; the one that the example was collected with where none did."""
+        return self.category or collected
+
     def after(self, review: Review) -> "Decision":
         """The decision after applying one more review."""
         return Decision(

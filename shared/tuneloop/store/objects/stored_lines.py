@@ -110,8 +110,7 @@ def heads_of(lines: Iterable[bytes]) -> list[Head]:
 
 def candidate_of(head: Head, decision: Decision) -> Candidate:
     """A stored example as the filters look at it: with what was decided about it in place of what came with it."""
-    quality = head.quality if decision.quality is None else decision.quality
-    category = decision.category or head.category
+    quality, category = decision.quality_or(head.quality), decision.category_or(head.category)
     return Candidate(decision.status, head.split, category, head.source, quality, head.created_at)
 
 
