@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
-from trainer.engine.examples import TrainingExample, examples_in
+from trainer.engine.examples import TrainingExample, read_examples
 from trainer.engine.linear import LinearLearner
-from trainer.engine.training import EpochPlan, steps
+from trainer.engine.training import EpochPlan, train_steps
 
 STEPS_PER_EPOCH = 150
 ANSWERED = 500
@@ -23,7 +23,7 @@ ANSWERED = 500
 
 def read(path: str) -> list[TrainingExample]:
     """The examples of a file."""
-    return [example for line in Path(path).read_bytes().splitlines() for example in examples_in(orjson.loads(line))]
+    return [example for line in Path(path).read_bytes().splitlines() for example in read_examples(orjson.loads(line))]
 
 
 def ours(train: list[TrainingExample], test: list[TrainingExample]) -> tuple[float, float, float]:
@@ -31,10 +31,10 @@ def ours(train: list[TrainingExample], test: list[TrainingExample]) -> tuple[flo
     started = time.perf_counter()
     learner = LinearLearner(train, test)
     plan = EpochPlan(learner.auto_epochs, max(1, len(train) // STEPS_PER_EPOCH), 1.0, seed=7)
-    for _ in steps(learner, plan):
+    for _ in train_steps(learner, plan):
         pass
     learnt = time.perf_counter() - started
-    model = learner.trained()
+    model = learner.current_model()
     return learnt, learner.score_held_out().accuracy, _milliseconds(lambda row: model.scores(row.question), test)
 
 

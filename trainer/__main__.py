@@ -13,9 +13,9 @@ from pathlib import Path
 
 import uvicorn
 
-from trainer.config import Options
+from trainer.config import TrainerOptions
 from trainer.server import create_app
-from trainer.storage.home import lock
+from trainer.storage.home import acquire_lock
 from trainer.storage.models import BASE_MODELS
 
 
@@ -38,25 +38,28 @@ def main() -> None:
         help="announce the end of a base model and of what was tuned from it; may be given several times",
     )
     parser.add_argument(
-        "--settle-s", type=float, default=Options().settle_s, help="how long Bedrock's deployments and stops take"
+        "--settle-s",
+        type=float,
+        default=TrainerOptions().settle_s,
+        help="how long Bedrock's deployments and stops take",
     )
-    options = parser.parse_args()
-    _hear_signals()
-    folder = options.data.resolve()
+    arguments = parser.parse_args()
+    _handle_signals()
+    folder = arguments.data.resolve()
     try:
-        held = lock(folder, "server", wait=False)
+        held = acquire_lock(folder, "server", wait=False)
     except BlockingIOError:
         parser.exit(1, f"Another trainer is using {folder}.\n")
     try:
-        listening = socket.create_server((options.host, options.port))
+        listening = socket.create_server((arguments.host, arguments.port))
     except OSError as refused:
-        parser.exit(1, f"Cannot listen on {options.host}:{options.port}: {refused.strerror}.\n")
+        parser.exit(1, f"Cannot listen on {arguments.host}:{arguments.port}: {refused.strerror}.\n")
     with held, listening, suppress(KeyboardInterrupt):
-        played = Options(not options.without_metadata, dict(options.shutdown_date), options.settle_s)
-        serve(folder, listening, options.api_key, played)
+        options = TrainerOptions(not arguments.without_metadata, dict(arguments.shutdown_date), arguments.settle_s)
+        serve(folder, listening, arguments.api_key, options)
 
 
-def _hear_signals() -> None:
+def _handle_signals() -> None:
     """End the trainer in good order by Ctrl-C and by the end of its terminal, as SIGTERM does."""
     # A script's shell has what it starts in the background ignore SIGINT, and Python then leaves that as it is.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -77,16 +80,16 @@ def _shutdown(text: str) -> tuple[str, str]:
     return model, date.fromisoformat(day).isoformat()
 
 
-def serve(folder: Path, listening: socket.socket, api_key: str | None, options: Options) -> None:
+def serve(folder: Path, listening: socket.socket, api_key: str | None, options: TrainerOptions) -> None:
     """Serve a folder on a socket, saying where once calls are answered."""
     # Connections inherit it; without it an answer's body waits up to 40 ms for its head to be acknowledged.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     app = create_app(folder, api_key=api_key, options=options)
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=3)
-    _Announcing(config).run(sockets=[listening])
+    _AnnouncingServer(config).run(sockets=[listening])
 
 
-class _Announcing(uvicorn.Server):
+class _AnnouncingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then print the address and the base models."""
         await super().startup(sockets)

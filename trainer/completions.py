@@ -9,32 +9,33 @@ from trainer.engine.model import AnsweringModel
 from trainer.engine.selection import load_model
 from trainer.engine.text import Turn
 from trainer.engine.tokens import cut_to, tokens_in, tokens_in_turns
-from trainer.engine.untrained import UntrainedModel
+from trainer.engine.zero_shot import ZeroShotModel
 from trainer.ids import new_id, now_s
 from trainer.storage.models import ModelStore, base_model
 from tuneloop.openai_wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice
 from tuneloop.openai_wire.usage import CompletionUsage
 
-MOST_LOADED = 8
+# A loaded model holds up to 80 MB of weights, 20 million in float32 (`linear.MAX_WEIGHTS`).
+MAX_CACHED_MODELS = 8
 
 
-class Serving:
-    """Answers with any model that is listed; keeps the 8 models used last in memory."""
+class ModelCache:
+    """Models by id, loaded from disk when they are first asked; the 8 used last stay in memory."""
 
     def __init__(self, models: ModelStore) -> None:
         self._models = models
-        self._untrained = UntrainedModel()
-        self._loaded: OrderedDict[str, AnsweringModel] = OrderedDict()
+        self._base_model = ZeroShotModel()
+        self._cached: OrderedDict[str, AnsweringModel] = OrderedDict()
         self._lock = Lock()
 
-    def loaded(self, model_id: str) -> AnsweringModel | None:
+    def get_cached(self, model_id: str) -> AnsweringModel | None:
         """Return a model if it is in memory."""
         if base_model(model_id):
-            return self._untrained
+            return self._base_model
         with self._lock:
-            if model_id in self._loaded:
-                self._loaded.move_to_end(model_id)
-            return self._loaded.get(model_id)
+            if model_id in self._cached:
+                self._cached.move_to_end(model_id)
+            return self._cached.get(model_id)
 
     def load(self, model_id: str) -> AnsweringModel | None:
         """Return a model from disk, None where none of that name is listed."""
@@ -42,32 +43,36 @@ class Serving:
             return None
         model = load_model(self._models.folder(model_id))
         with self._lock:
-            self._loaded[model_id] = model
-            while len(self._loaded) > MOST_LOADED:
-                self._loaded.popitem(last=False)
+            self._cached[model_id] = model
+            while len(self._cached) > MAX_CACHED_MODELS:
+                self._cached.popitem(last=False)
         return model
 
     def forget(self, model_id: str) -> None:
         """Drop a model from memory."""
         with self._lock:
-            self._loaded.pop(model_id, None)
+            self._cached.pop(model_id, None)
 
 
 def complete(model: AnsweringModel, request: ChatRequest) -> ChatCompletion:
     """Answer a request."""
     turns = [Turn(message.role, message.text) for message in request.messages]
-    message, finish_reason, written = _said(model.answer(turns), request.answer_token_limit)
-    read = tokens_in_turns(turns)
+    message, finish_reason, answer_tokens = _message_of(model.answer(turns), request.answer_token_limit)
+    prompt_tokens = tokens_in_turns(turns)
     return ChatCompletion(
         id=new_id("chatcmpl"),
         created=now_s(),
         model=request.model,
         choices=[Choice(message=message, finish_reason=finish_reason)],
-        usage=CompletionUsage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written),
+        usage=CompletionUsage(
+            prompt_tokens=prompt_tokens,
+            completion_tokens=answer_tokens,
+            total_tokens=prompt_tokens + answer_tokens,
+        ),
     )
 
 
-def _said(reply: Reply, limit: int | None) -> tuple[AnswerMessage, str, int]:
+def _message_of(reply: Reply, limit: int | None) -> tuple[AnswerMessage, str, int]:
     """Turn a reply into a message, the reason why it ends, and its tokens; text beyond `limit` tokens is cut."""
     if reply.calls:
         calls = [{"id": new_id("call"), "type": "function", "function": call} for call in reply.functions]
@@ -77,6 +82,7 @@ def _said(reply: Reply, limit: int | None) -> tuple[AnswerMessage, str, int]:
     return AnswerMessage(content=reply.content), "stop", _tokens_of(reply)
 
 
+# A model gives few different replies, and an evaluation asks thousands of questions: each is counted once.
 @lru_cache(maxsize=4_096)
 def _tokens_of(reply: Reply) -> int:
     return tokens_in(reply.content or "") + tokens_in(reply.calls)

@@ -1,12 +1,12 @@
-"""How a trainer may be set up to be like one server or another."""
+"""Configuration of a trainer: what makes it like one server of its wires or another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What differs between servers that speak these wires; the defaults are OpenAI's and Bedrock's own ways."""
+class TrainerOptions:
+    """The ways in which servers of these wires differ; the defaults are OpenAI's and Bedrock's own."""
 
     keeps_metadata: bool = True
     """False plays a server that ignores a job's metadata, when it is given and when it is searched by."""

@@ -1,4 +1,4 @@
-"""What every route works on, and how lists are cut into pages."""
+"""The context of a request: the trainer's parts that every route works on, and the pages that lists are cut into."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Query, Request
 
-from trainer.completions import Serving
-from trainer.config import Options
+from trainer.completions import ModelCache
+from trainer.config import TrainerOptions
 from trainer.jobs.scheduler import Scheduler
 from trainer.storage.home import Home
 from tuneloop.openai_wire.pages import Page
@@ -19,25 +19,25 @@ RowT = TypeVar("RowT", bound=Shape)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The trainer's parts."""
+    """The trainer's parts: its stores, the models in memory, the scheduler of its jobs, and its options."""
 
     home: Home
-    serving: Serving
+    model_cache: ModelCache
     scheduler: Scheduler
-    options: Options
+    options: TrainerOptions
 
 
-def context(request: Request) -> Context:
-    """Return the parts of the trainer that this request came to."""
+def context_of(request: Request) -> Context:
+    """Return the parts of the trainer that a request came to."""
     parts: Context = request.app.state.context
     return parts
 
 
-Trainer = Annotated[Context, Depends(context)]
+Trainer = Annotated[Context, Depends(context_of)]
 After = Annotated[str | None, Query(description="The id of the last row of the page before.")]
 
 
 def page_of(rows: Iterable[RowT], limit: int) -> Page[RowT]:
     """Cut the first page off the rows that are left."""
-    found = list(islice(rows, limit + 1))
-    return Page(data=found[:limit], has_more=len(found) > limit)
+    page = list(islice(rows, limit + 1))
+    return Page(data=page[:limit], has_more=len(page) > limit)

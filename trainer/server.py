@@ -1,4 +1,4 @@
-"""The trainer's HTTP server, put together."""
+"""The trainer's HTTP server: the two wires, the stores and the scheduler put together."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,15 +12,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from trainer.bedrock import dispatch
 from trainer.bedrock.job_data import S3JobData
 from trainer.bedrock.service_model import call_of
-from trainer.completions import Serving
-from trainer.config import Options
+from trainer.completions import ModelCache
+from trainer.config import TrainerOptions
 from trainer.context import Context
 from trainer.engine.tokens import tokenizer
 from trainer.ids import now_s
 from trainer.jobs.job_data import JobDataByWire
 from trainer.jobs.scheduler import Scheduler
 from trainer.openai import errors, files, jobs, models, uploads
-from trainer.openai.authentication import Gate
+from trainer.openai.authentication import Authentication
 from trainer.openai.chat import chat
 from trainer.openai.job_data import UploadedJobData
 from trainer.storage.bedrock import BEDROCK
@@ -30,20 +30,20 @@ from trainer.storage.jobs import OPENAI
 JOB_DATA: JobDataByWire = {OPENAI: UploadedJobData(), BEDROCK: S3JobData()}
 
 
-def create_app(folder: Path, *, api_key: str | None = None, options: Options | None = None) -> ASGIApp:
+def create_app(folder: Path, *, api_key: str | None = None, options: TrainerOptions | None = None) -> ASGIApp:
     """Make the server for a folder, which must be this server's alone."""
-    lifespan = partial(_lifespan, folder, options or Options())
+    lifespan = partial(_lifespan, folder, options or TrainerOptions())
     app = FastAPI(title="Tuneloop trainer", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(files.router)
     app.include_router(uploads.router)
     app.include_router(jobs.router)
     app.include_router(models.router)
     app.add_route("/v1/chat/completions", chat, methods=["POST"])
-    errors.install(app)
-    return _Doors(app, Gate(app, api_key))
+    errors.install_error_handlers(app)
+    return _Wires(app, Authentication(app, api_key))
 
 
-class _Doors:
+class _Wires:
     """OpenAI's wire below `/v1`, behind its key; Bedrock's wherever its model knows the path, behind a signature."""
 
     def __init__(self, app: FastAPI, openai: ASGIApp) -> None:
@@ -57,18 +57,18 @@ class _Doors:
         if call is None:
             await self._openai(scope, receive, send)
             return
-        response = await dispatch.answer(Request(scope, receive), call, self._app.state.context)
+        response = await dispatch.answer_call(Request(scope, receive), call, self._app.state.context)
         await response(scope, receive, send)
 
 
 @asynccontextmanager
-async def _lifespan(folder: Path, options: Options, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(folder: Path, options: TrainerOptions, app: FastAPI) -> AsyncIterator[None]:
     home = Home.open(folder)
     home.files.drop_unfinished()
     home.sweep(now=now_s())
     tokenizer()
     scheduler = Scheduler(home, JOB_DATA)
-    app.state.context = Context(home, Serving(home.models), scheduler, options)
+    app.state.context = Context(home, ModelCache(home.models), scheduler, options)
     scheduler.start()
     yield
     scheduler.stop()

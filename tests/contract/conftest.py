@@ -16,7 +16,7 @@ from local.ministack import REGION
 from tests.contract.lines import LINES, UNSEEN
 from tests.trainer.bedrock import BUCKET, CONVERSATIONS, Bedrock
 from tests.trainer.conftest import aws, bedrock, make_bedrock, make_trainer, trainer
-from tests.trainer.running import BASE, Trainer, client_of, until
+from tests.trainer.trainer_process import BASE, Trainer, client_of, until
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.ids import derived_id
 from tuneloop.domain.serving.models import VersionStatus

@@ -10,7 +10,7 @@ from tests.contract.conftest import Wire
 from tests.contract.lines import LINES
 from tests.examples import chat
 from tests.trainer.bedrock import BUCKET, CONVERSATIONS, PROMPTS, Bedrock
-from tests.trainer.running import jsonl
+from tests.trainer.trainer_process import jsonl
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import ProviderRefused
 from tuneloop.domain.training.jobs import ProviderJob

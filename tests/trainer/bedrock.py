@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.ministack import ACCOUNT, REGION, Aws
-from tests.trainer.running import PROMPT, Trainer, intents, jsonl, until
+from tests.trainer.trainer_process import PROMPT, Trainer, intents, jsonl, until
 
 CONVERSATIONS, PROMPTS = "tuneloop.linear-v1:0", "tuneloop.linear-text-v1:0"
 BUCKET, ELSEWHERE = "tuning-data", "tuning-data-elsewhere"

@@ -9,7 +9,7 @@ from openai.types.fine_tuning import FineTuningJob
 
 from local.ministack import Aws, start_ministack
 from tests.trainer.bedrock import Bedrock
-from tests.trainer.running import BASE, Trainer, client_of, ended, intents, supervised, upload
+from tests.trainer.trainer_process import BASE, Trainer, client_of, ended, intents, supervised, upload
 
 
 @pytest.fixture(scope="session")

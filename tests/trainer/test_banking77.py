@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from tests.trainer.running import BASE, REPOSITORY, ended, upload
+from tests.trainer.trainer_process import BASE, REPOSITORY, ended, upload
 
 DATA = REPOSITORY.parent / "shared/data/banking77"
 

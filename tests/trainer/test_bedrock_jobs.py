@@ -21,7 +21,7 @@ from tests.trainer.bedrock import (
     refusal_of,
     said,
 )
-from tests.trainer.running import client_of, until
+from tests.trainer.trainer_process import client_of, until
 
 GOOD = conversations(10)
 NOTHING = f"s3://{BUCKET}/tuning/none.jsonl"  # what a job that fails at once is begun with

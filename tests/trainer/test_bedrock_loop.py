@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from local.ministack import ACCOUNT, REGION
 from tests.trainer.bedrock import BUCKET, CONVERSATIONS, PROMPTS, Bedrock, conversations, prompts, refusal_of, said
-from tests.trainer.running import PROMPT, TOPICS, until
+from tests.trainer.trainer_process import PROMPT, TOPICS, until
 
 LATE = "My parcel is late, says the tracking."
 HYPERPARAMETERS = {"epochCount": "5", "learningRate": "0.00001"}

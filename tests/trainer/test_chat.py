@@ -4,7 +4,7 @@ import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from tests.trainer.running import BASE, PROMPT, TOPICS, ask, ended, line, upload
+from tests.trainer.trainer_process import BASE, PROMPT, TOPICS, ask, ended, line, upload
 
 LISTED = f"{PROMPT}\n\nPossible answers, one per line:\n" + "\n".join(f'{{"intent": "{topic}"}}' for topic in TOPICS)
 LATE: Any = [{"role": "user", "content": "My parcel is late, says the tracking."}]

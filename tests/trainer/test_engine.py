@@ -6,33 +6,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.trainer.running import intents
-from trainer.engine.examples import Reply, TrainingExample, examples_in
+from tests.trainer.trainer_process import intents
+from trainer.engine.examples import Reply, TrainingExample, read_examples
 from trainer.engine.linear import LinearLearner
 from trainer.engine.neighbour_training import NeighbourLearner
 from trainer.engine.selection import learner_for, load_model
 from trainer.engine.text import Question, Turn, question_in
-from trainer.engine.training import EpochPlan, Learner, steps
+from trainer.engine.training import EpochPlan, Learner, train_steps
 from trainer.engine.vocabulary import Vocabulary
-from trainer.jobs.checkpoints import keep, restore
+from trainer.jobs.checkpoints import restore, save
 
 PLAN = EpochPlan(epochs=6, batch_size=8, rate_multiplier=1.0, seed=5)
 LEARNERS = pytest.mark.parametrize("make", [LinearLearner, NeighbourLearner])
 
 
 def examples(count: int, seed: int = 0) -> list[TrainingExample]:
-    return [example for line in intents(count, seed=seed) for example in examples_in(line)]
+    return [example for line in intents(count, seed=seed) for example in read_examples(line)]
 
 
 def trained(learner: Learner, plan: EpochPlan = PLAN, *, epochs_done: int = 0) -> list[float]:
     """Train and return the loss of every step."""
-    return [step.score.loss for step in steps(learner, plan, epochs_done=epochs_done)]
+    return [step.score.loss for step in train_steps(learner, plan, epochs_done=epochs_done)]
 
 
 @LEARNERS
 def test_training_makes_held_out_loss_fall(make: type[LinearLearner] | type[NeighbourLearner]) -> None:
     learner = make(examples(200), examples(50, seed=1))
-    next(steps(learner, PLAN))
+    next(train_steps(learner, PLAN))
     before = learner.score_held_out()
 
     trained(learner)
@@ -48,11 +48,11 @@ def test_going_on_from_an_epochs_end_takes_the_same_steps(
 ) -> None:
     whole = trained(make(examples(80)))
     first, second = make(examples(80)), make(examples(80))
-    for step in steps(first, PLAN):
+    for step in train_steps(first, PLAN):
         if step.ends_epoch and step.epoch == 2:
             break
 
-    keep(tmp_path / "kept.npz", first, epochs_done=2)
+    save(tmp_path / "kept.npz", first, epochs_done=2)
     epochs_done = restore(tmp_path / "kept.npz", second)
 
     assert epochs_done == 2
@@ -67,11 +67,11 @@ def test_a_stored_model_answers_as_before_and_holds_no_pickle(
     trained(learner)
     conversations = [[Turn("user", example.question.message)] for example in examples(60, seed=2)]
 
-    learner.trained().artefact().save(tmp_path / "model")
+    learner.current_model().artifact().save(tmp_path / "model")
     loaded = load_model(tmp_path / "model")
 
     assert [loaded.answer(turns) for turns in conversations] == [
-        learner.trained().answer(turns) for turns in conversations
+        learner.current_model().answer(turns) for turns in conversations
     ]
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["arrays.npz", "model.json"]
     with zipfile.ZipFile(tmp_path / "model" / "arrays.npz") as arrays, pytest.raises(pickle.UnpicklingError):
@@ -94,12 +94,12 @@ def test_examples_that_say_nothing_do_no_harm(make: type[LinearLearner] | type[N
 
     trained(learner)
 
-    assert learner.trained().answer([]) == Reply("a")
+    assert learner.current_model().answer([]) == Reply("a")
     assert learner.score_held_out().accuracy == 0
 
 
 def test_words_and_characters_have_the_same_length_in_every_vector() -> None:
-    vocabulary = Vocabulary.fitted([Question("where is my card", "hello there"), Question("a card")])
+    vocabulary = Vocabulary.fit([Question("where is my card", "hello there"), Question("a card")])
 
     columns, weights = vocabulary.vector(Question("my card is where, where?", "hello"))
 
@@ -134,4 +134,4 @@ def test_every_weighted_assistant_turn_is_an_example() -> None:
         {"role": "assistant", "content": "four"},
     ]
 
-    assert list(examples_in({"messages": messages})) == [TrainingExample(Question("three", "one two"), Reply("four"))]
+    assert list(read_examples({"messages": messages})) == [TrainingExample(Question("three", "one two"), Reply("four"))]

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
-from tests.trainer.running import Trainer, intents, jsonl, upload
+from tests.trainer.trainer_process import Trainer, intents, jsonl, upload
 
 
 def test_an_uploaded_file_can_be_looked_at_listed_and_downloaded(client: OpenAI) -> None:

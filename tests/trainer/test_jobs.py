@@ -5,7 +5,7 @@ import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from tests.trainer.running import BASE, ask, ended, intents, supervised, until, upload
+from tests.trainer.trainer_process import BASE, ask, ended, intents, supervised, until, upload
 
 ORDER = ["validating_files", "queued", "running", "succeeded"]
 

@@ -2,8 +2,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.trainer.running import intents
-from trainer.engine.examples import examples_in
+from tests.trainer.trainer_process import intents
+from trainer.engine.examples import read_examples
 from trainer.engine.tokens import tokens_in_line
 from trainer.jobs.training_lines import fault_in
 
@@ -44,7 +44,7 @@ def test_any_line_is_either_refused_or_can_be_trained_on(line: object) -> None:
 
     if fault is None:
         assert isinstance(line, dict)
-        assert list(examples_in(line))
+        assert list(read_examples(line))
         assert tokens_in_line(line) > 0
 
 
@@ -52,7 +52,7 @@ def test_a_weight_that_is_null_is_none() -> None:
     line = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello", "weight": None}]}
 
     assert fault_in(line) is None
-    assert len(list(examples_in(line))) == 1
+    assert len(list(read_examples(line))) == 1
 
 
 def test_a_line_as_people_write_them_is_fine() -> None:

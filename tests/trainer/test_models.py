@@ -2,7 +2,7 @@ import pytest
 from openai import NotFoundError, OpenAI, PermissionDeniedError
 from openai.types.fine_tuning import FineTuningJob
 
-from tests.trainer.running import BASE, ask, ended, intents, supervised, upload
+from tests.trainer.trainer_process import BASE, ask, ended, intents, supervised, upload
 
 
 def test_base_and_tuned_models_are_listed(client: OpenAI, tuned: FineTuningJob) -> None:

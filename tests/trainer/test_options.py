@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from openai.types.fine_tuning import FineTuningJob
 
-from tests.trainer.running import BASE, Trainer, client_of, ended, intents, supervised, upload
+from tests.trainer.trainer_process import BASE, Trainer, client_of, ended, intents, supervised, upload
 
 
 def test_a_server_may_ignore_metadata(make_trainer: Callable[..., Trainer]) -> None:

@@ -8,13 +8,12 @@ import pytest
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from tests.trainer.running import BASE, PROMPT, TOPICS, ask, ended, intents, upload
-from trainer.engine.examples import Reply, examples_in
+from tests.trainer.trainer_process import BASE, PROMPT, TOPICS, ask, ended, intents, upload
+from trainer.engine.examples import PreferencePair, Reply, read_examples, read_pair
 from trainer.engine.linear import LinearLearner, LinearModel
-from trainer.engine.pairs import PreferencePair, pair_in
 from trainer.engine.preferences import PreferenceLearner
 from trainer.engine.text import Question
-from trainer.engine.training import EpochPlan, steps
+from trainer.engine.training import EpochPlan, train_steps
 
 
 def preferences(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
@@ -31,7 +30,7 @@ def preferences(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def pairs(count: int, seed: int = 0) -> list[PreferencePair]:
-    return [pair_in(line) for line in preferences(count, seed=seed)]
+    return [read_pair(line) for line in preferences(count, seed=seed)]
 
 
 def dpo(**hyperparameters: Any) -> Any:
@@ -39,10 +38,10 @@ def dpo(**hyperparameters: Any) -> Any:
 
 
 def a_classifier() -> LinearModel:
-    learner = LinearLearner([example for line in intents(60) for example in examples_in(line)])
-    for _ in steps(learner, EpochPlan(epochs=1, batch_size=4, rate_multiplier=0.2, seed=1)):
+    learner = LinearLearner([example for line in intents(60) for example in read_examples(line)])
+    for _ in train_steps(learner, EpochPlan(epochs=1, batch_size=4, rate_multiplier=0.2, seed=1)):
         pass
-    return learner.trained()
+    return learner.current_model()
 
 
 @pytest.mark.parametrize("from_a_classifier", [False, True])
@@ -50,7 +49,7 @@ def test_a_step_follows_the_numerical_gradient_of_the_loss(from_a_classifier: bo
     learner = PreferenceLearner(pairs(20), beta=0.3, start=a_classifier() if from_a_classifier else None)
     rows = np.arange(20)
     learner.step(rows, 0.5)
-    model = learner.trained()
+    model = learner.current_model()
     before, bias = model.weights.astype(np.float64), model.bias.copy()
 
     def loss(weights: Any) -> float:
@@ -73,7 +72,7 @@ def test_preferred_answers_win_on_held_out_pairs(beta: float) -> None:
     before = learner.score_held_out()
 
     losses = [
-        step.score.loss for step in steps(learner, EpochPlan(epochs=5, batch_size=4, rate_multiplier=1.0, seed=5))
+        step.score.loss for step in train_steps(learner, EpochPlan(epochs=5, batch_size=4, rate_multiplier=1.0, seed=5))
     ]
 
     after = learner.score_held_out()
@@ -88,11 +87,11 @@ def test_training_from_a_classifier_changes_its_mind_only_where_it_is_told_to() 
     told = [PreferencePair(Question("send my invoice"), Reply("new answer"), Reply('{"intent": "invoice"}'))] * 10
 
     learner = PreferenceLearner(told, beta=1.0, start=start)
-    for _ in steps(learner, EpochPlan(epochs=5, batch_size=4, rate_multiplier=1.0, seed=5)):
+    for _ in train_steps(learner, EpochPlan(epochs=5, batch_size=4, rate_multiplier=1.0, seed=5)):
         pass
 
     def said(question: str) -> str | None:
-        model = learner.trained()
+        model = learner.current_model()
         return model.replies[int(model.scores(Question(question)).argmax())].content
 
     assert said("send my invoice") == "new answer"

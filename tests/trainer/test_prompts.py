@@ -1,8 +1,8 @@
 import pytest
 
-from trainer.engine.prompts import Named, named_answers
+from trainer.engine.prompts import NamedAnswer, named_answers
 from trainer.engine.text import Turn
-from trainer.engine.untrained import UntrainedModel
+from trainer.engine.zero_shot import ZeroShotModel
 
 JSON = 'Answer as JSON: {"intent": "<intent>"}.'
 
@@ -56,13 +56,13 @@ def test_an_answer_nested_deeper_than_recursion_goes_is_listed_as_it_stands() ->
 
     named = named_answers(f"{JSON}\n\nPossible answers, one per line:\n{deep}\nrefund")
 
-    assert named[0] == Named(deep, " ".join(["a"] * 900 + ["b"]))
+    assert named[0] == NamedAnswer(deep, " ".join(["a"] * 900 + ["b"]))
 
 
 def test_a_description_helps_to_choose_and_is_not_part_of_the_answer() -> None:
     named = named_answers("Classes:\n- billing: questions about money\n- tech: the app crashes")
 
-    assert named[1] == Named("tech", "tech: the app crashes")
+    assert named[1] == NamedAnswer("tech", "tech: the app crashes")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_long_prompt_is_read_in_reasonable_time(piece: str) -> None:
 
 def test_the_base_model_chooses_by_words_and_parts_of_words() -> None:
     prompt = "Possible answers, one per line:\n{'intent': 'x'}\ncard_arrival\nexchange_rate\ncashWithdrawal"
-    model = UntrainedModel()
+    model = ZeroShotModel()
 
     chosen = [
         model.answer([Turn("system", prompt), Turn("user", question)]).content

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
-from tests.trainer.running import BASE, ended, intents, jsonl, line, supervised, upload
+from tests.trainer.trainer_process import BASE, ended, intents, jsonl, line, supervised, upload
 
 GOOD = intents(10)
 USER, ASSISTANT = {"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}

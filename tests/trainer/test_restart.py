@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from openai import OpenAI
 
-from tests.trainer.running import (
+from tests.trainer.trainer_process import (
     BASE,
     Trainer,
     TrainerGaveUpError,

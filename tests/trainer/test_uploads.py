@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from openai import APIStatusError, BadRequestError, NotFoundError, OpenAI
 
-from tests.trainer.running import BASE, ended, intents, jsonl
-from trainer.storage.rows import Rows
+from tests.trainer.trainer_process import BASE, ended, intents, jsonl
+from trainer.storage.rows import RowStore
 from trainer.storage.uploads import Uploads
 from tuneloop.openai_wire.uploads import PART_LIMIT_BYTES, Upload
 
@@ -117,7 +117,7 @@ def test_an_unknown_upload_is_not_found(client: OpenAI) -> None:
 
 
 def test_an_upload_expires_after_its_hour_and_leaves_nothing(tmp_path: Path) -> None:
-    rows = Rows(tmp_path / "rows.sqlite3")
+    rows = RowStore(tmp_path / "rows.sqlite3")
     uploads = Uploads(rows, tmp_path / "uploads")
     uploads.add(Upload(id="upload_1", bytes=9, created_at=0, expires_at=3_600), file_expires_after_s=None)
     uploads.add_part("upload_1", "part_1", io.BytesIO(b"123456789"))

@@ -24,7 +24,7 @@ class Lines(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HyperparameterRange:
-    """What a hyperparameter may be, and what it is where it isn't given; `whole` where it counts something."""
+    """The bounds of a hyperparameter, both inclusive, and its default as text; `whole` where it counts something."""
 
     least: float
     most: float
@@ -32,7 +32,7 @@ class HyperparameterRange:
     whole: bool = True
 
     def read(self, name: str, text: str) -> float:
-        """Return the number that a text gives, or refuse it."""
+        """Return the number that a request's text gives; ValidationException outside of the bounds."""
         kind = "a whole number" if self.whole else "a number"
         try:
             value = int(text) if self.whole else float(text)
@@ -44,7 +44,7 @@ class HyperparameterRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BedrockBaseModel:
     """One base model: its id and name, its lines, and its hyperparameters."""
 
     id: str
@@ -57,27 +57,27 @@ class Base:
         """The id without its version, as lists of custom models show it."""
         return self.id.partition(":")[0]
 
-    def settled(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Return every hyperparameter as text, or refuse what this base model does not take."""
+    def with_defaults(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return every hyperparameter as text; ValidationException for one that this base model does not have."""
         if unknown := sorted(given.keys() - self.hyperparameters.keys()):
             known = ", ".join(self.hyperparameters)
             raise invalid(f"{self.id} has no hyperparameter {', '.join(unknown)}; it has {known}.")
-        return {name: given.get(name, one.default) for name, one in self.hyperparameters.items()}
+        return {name: given.get(name, range_.default) for name, range_ in self.hyperparameters.items()}
 
-    def for_the_engine(self, settled: Mapping[str, str]) -> JobHyperparameters:
-        """Translate hyperparameters into the engine's, refusing what is out of range."""
-        values = {name: self.hyperparameters[name].read(name, text) for name, text in settled.items()}
-        more: dict[str, Any] = {"warmup_steps": int(values.get("learningRateWarmupSteps", 0))}
+    def engine_hyperparameters(self, hyperparameters: Mapping[str, str]) -> JobHyperparameters:
+        """Translate hyperparameters into the engine's; ValidationException for one that is out of range."""
+        values = {name: self.hyperparameters[name].read(name, text) for name, text in hyperparameters.items()}
+        extras: dict[str, Any] = {"warmup_steps": int(values.get("learningRateWarmupSteps", 0))}
         return JobHyperparameters(
             n_epochs=int(values["epochCount"]),
             batch_size=int(values["batchSize"]) if "batchSize" in values else "auto",
             learning_rate_multiplier=values["learningRate"] / float(self.hyperparameters["learningRate"].default),
-            **more,
+            **extras,
         )
 
 
-BASES = (
-    Base(
+BEDROCK_BASE_MODELS = (
+    BedrockBaseModel(
         "tuneloop.linear-v1:0",
         "Linear",
         Lines.CONVERSATION,
@@ -87,7 +87,7 @@ BASES = (
             "learningRateWarmupSteps": HyperparameterRange(0, 100, "10"),
         },
     ),
-    Base(
+    BedrockBaseModel(
         "tuneloop.linear-text-v1:0",
         "Linear Text",
         Lines.PROMPT,
@@ -100,6 +100,6 @@ BASES = (
 )
 
 
-def base_named(identifier: str, region: str) -> Base | None:
+def base_named(identifier: str, region: str) -> BedrockBaseModel | None:
     """Return the base model with this id or ARN."""
-    return next((base for base in BASES if identifier in (base.id, base_arn(region, base.id))), None)
+    return next((base for base in BEDROCK_BASE_MODELS if identifier in (base.id, base_arn(region, base.id))), None)

@@ -12,7 +12,7 @@ from trainer.bedrock.arns import DEPLOYMENT, MODEL
 from trainer.bedrock.base_models import base_named
 from trainer.bedrock.errors import NOT_FOUND, NOT_READY, AwsRefusalError, invalid, not_found
 from trainer.bedrock.messages import blocks_of, chat_messages
-from trainer.bedrock.request_context import Asking
+from trainer.bedrock.request_context import RequestContext
 from trainer.completions import complete
 from trainer.engine.model import AnsweringModel
 from trainer.storage.models import BASE_MODELS
@@ -23,10 +23,10 @@ _BLOCKS = frozenset({"text", "toolUse", "toolResult"})
 _PIECES = re.compile(r"\s*\S+|\s+$")
 
 
-def converse(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
+def converse(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
     """Answer a conversation."""
     began = time.monotonic()
-    blocks, reason, usage = _answer(asking, request)
+    blocks, reason, usage = _answer(context, request)
     return {
         "output": {"message": {"role": "assistant", "content": blocks}},
         "stopReason": reason,
@@ -35,10 +35,10 @@ def converse(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def converse_stream(asking: Asking, request: dict[str, Any]) -> list[dict[str, Any]]:
+def converse_stream(context: RequestContext, request: dict[str, Any]) -> list[dict[str, Any]]:
     """Answer a conversation as the events of a stream."""
     began = time.monotonic()
-    blocks, reason, usage = _answer(asking, request)
+    blocks, reason, usage = _answer(context, request)
     events: list[dict[str, Any]] = [{"messageStart": {"role": "assistant"}}]
     for index, block in enumerate(blocks):
         events += _block_events(index, block)
@@ -59,9 +59,9 @@ def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[dict[str, An
     yield {"contentBlockStop": at}
 
 
-def _answer(asking: Asking, request: dict[str, Any]) -> tuple[list[dict[str, Any]], str, dict[str, int]]:
+def _answer(context: RequestContext, request: dict[str, Any]) -> tuple[list[dict[str, Any]], str, dict[str, int]]:
     """Return the answer's blocks, why it ends, and its tokens."""
-    model = _loaded(asking, _model_named(asking, request["modelId"]))
+    model = _loaded(context, _model_named(context, request["modelId"]))
     completion = complete(model, _as_chat(request))
     choice = completion.choices[0]
     blocks, reason = blocks_of(choice.message), _STOP_REASONS[choice.finish_reason or "stop"]
@@ -84,30 +84,30 @@ def _as_chat(request: Mapping[str, Any]) -> ChatRequest:
         raise invalid("This model reads text, toolUse and toolResult only.")
     if not messages or messages[0]["role"] != "user":
         raise invalid("A conversation must start with a user message.")
-    turned = chat_messages(system, messages)
-    if not any(message["role"] != "system" for message in turned):
+    chat = chat_messages(system, messages)
+    if not any(message["role"] != "system" for message in chat):
         raise invalid("The conversation says nothing.")
     limit = request.get("inferenceConfig", {}).get("maxTokens")
-    return ChatRequest.model_validate({"model": request["modelId"], "messages": turned, "max_tokens": limit})
+    return ChatRequest.model_validate({"model": request["modelId"], "messages": chat, "max_tokens": limit})
 
 
-def _model_named(asking: Asking, identifier: str) -> str:
+def _model_named(context: RequestContext, identifier: str) -> str:
     """Return the trainer's id of a base model or of the model behind a deployment."""
-    if base_named(identifier, asking.region):
+    if base_named(identifier, context.region):
         return BASE_MODELS[0].id
     if f":{MODEL}/" in identifier:
         raise invalid("A custom model can't be invoked on demand: deploy it, and name the deployment's ARN.")
     if f":{DEPLOYMENT}/" not in identifier:
         raise AwsRefusalError(NOT_FOUND, "The modelId names no model of this server.")
-    deployment = deployments.find(asking, identifier)
-    if deployments.status_of(asking, deployment) != deployments.ACTIVE:
+    deployment = deployments.find(context, identifier)
+    if deployments.status_of(context, deployment) != deployments.ACTIVE:
         raise AwsRefusalError(NOT_READY, "The deployment is not active yet.")
-    return custom_models.find(asking, deployments.served_by(asking, deployment))[1]
+    return custom_models.find(context, deployments.model_served(context, deployment))[1]
 
 
-def _loaded(asking: Asking, model_id: str) -> AnsweringModel:
-    serving = asking.trainer.serving
-    model = serving.loaded(model_id) or serving.load(model_id)
+def _loaded(context: RequestContext, model_id: str) -> AnsweringModel:
+    cache = context.trainer.model_cache
+    model = cache.get_cached(model_id) or cache.load(model_id)
     if model is None:
         raise not_found("custom model")
     return model

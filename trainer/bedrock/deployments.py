@@ -12,113 +12,116 @@ from trainer.bedrock import custom_models
 from trainer.bedrock.arns import account_in, deployment_arn, new_id
 from trainer.bedrock.errors import invalid, not_found
 from trainer.bedrock.pages import Row, moment, page_of
-from trainer.bedrock.request_context import Asking
+from trainer.bedrock.request_context import RequestContext
 from trainer.storage.bedrock import DeploymentRow
 
 CREATING, ACTIVE = "Creating", "Active"
 
 
-def create(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
-    """Begin a deployment; asking again with the same token gives the same one."""
-    one, _ = custom_models.find(asking, request["modelArn"])
+def create(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
+    """Begin a deployment; the token that began one before gives that one."""
+    customization, _ = custom_models.find(context, request["modelArn"])
     deployment_id = new_id()
-    made = DeploymentRow(
+    new = DeploymentRow(
         id=deployment_id,
-        arn=deployment_arn(asking.region, account_in(one.model_arn), deployment_id),
-        model_arn=one.model_arn,
+        arn=deployment_arn(context.region, account_in(customization.model_arn), deployment_id),
+        model_arn=customization.model_arn,
         request=request,
         created_at=round(time.time(), 3),
     )
-    with asking.home.rows.transaction():
-        before = _asked_before(asking, request)
-        if before is None:
-            asking.home.bedrock.add_deployment(made)
-    return {"customModelDeploymentArn": (before or made).arn}
+    with context.home.rows.transaction():
+        earlier = _with_this_token(context, request)
+        if earlier is None:
+            context.home.bedrock.add_deployment(new)
+    return {"customModelDeploymentArn": (earlier or new).arn}
 
 
-def _asked_before(asking: Asking, request: Mapping[str, Any]) -> DeploymentRow | None:
-    """Return the deployment that this token has made; refuse a token or a name that another one has."""
+def _with_this_token(context: RequestContext, request: Mapping[str, Any]) -> DeploymentRow | None:
+    """Return the deployment that this token has made; refuse a token or a name that another deployment has."""
     token = request.get("clientRequestToken")
-    for one in asking.deployments():
-        if token is not None and one.request.get("clientRequestToken") == token:
-            if one.request != request:
+    for deployment in context.deployments():
+        if token is not None and deployment.request.get("clientRequestToken") == token:
+            if deployment.request != request:
                 raise invalid("The clientRequestToken was used before, with other parameters.")
-            return one
-        if one.request["modelDeploymentName"] == request["modelDeploymentName"]:
+            return deployment
+        if deployment.request["modelDeploymentName"] == request["modelDeploymentName"]:
             raise invalid("The modelDeploymentName is in use.")
     return None
 
 
-def find(asking: Asking, identifier: str) -> DeploymentRow:
+def find(context: RequestContext, identifier: str) -> DeploymentRow:
     """Return the deployment with this name or ARN."""
-    for one in asking.deployments():
-        if identifier in (one.arn, one.request["modelDeploymentName"]):
-            return one
+    for deployment in context.deployments():
+        if identifier in (deployment.arn, deployment.request["modelDeploymentName"]):
+            return deployment
     raise not_found("custom model deployment")
 
 
-def status_of(asking: Asking, one: DeploymentRow) -> str:
+def status_of(context: RequestContext, deployment: DeploymentRow) -> str:
     """Return a deployment's status."""
-    return ACTIVE if one.updated_at or asking.has_settled(one) else CREATING
+    return ACTIVE if deployment.updated_at or context.has_settled(deployment) else CREATING
 
 
-def served_by(asking: Asking, one: DeploymentRow) -> str:
+def model_served(context: RequestContext, deployment: DeploymentRow) -> str:
     """Return the ARN of the custom model that a deployment serves now."""
-    return one.model_arn if one.model_before is None or asking.has_settled(one) else one.model_before
+    if deployment.model_before is None or context.has_settled(deployment):
+        return deployment.model_arn
+    return deployment.model_before
 
 
-def get(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
-    """Say everything about one deployment."""
-    one = find(asking, request["customModelDeploymentIdentifier"])
-    found: dict[str, Any] = {
-        "customModelDeploymentArn": one.arn,
-        "modelDeploymentName": one.request["modelDeploymentName"],
-        "modelArn": served_by(asking, one),
-        "createdAt": moment(one.created_at),
-        "status": status_of(asking, one),
-        "lastUpdatedAt": moment(one.updated_at or one.created_at),
+def get(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
+    """Describe one deployment, in the shape of GetCustomModelDeployment."""
+    deployment = find(context, request["customModelDeploymentIdentifier"])
+    description: dict[str, Any] = {
+        "customModelDeploymentArn": deployment.arn,
+        "modelDeploymentName": deployment.request["modelDeploymentName"],
+        "modelArn": model_served(context, deployment),
+        "createdAt": moment(deployment.created_at),
+        "status": status_of(context, deployment),
+        "lastUpdatedAt": moment(deployment.updated_at or deployment.created_at),
     }
-    if "description" in one.request:
-        found["description"] = one.request["description"]
-    if one.updated_at:
-        state = "UpdateCompleted" if asking.has_settled(one) else "Updating"
-        found["updateDetails"] = {"modelArn": one.model_arn, "updateStatus": state}
-    return found
+    if "description" in deployment.request:
+        description["description"] = deployment.request["description"]
+    if deployment.updated_at:
+        state = "UpdateCompleted" if context.has_settled(deployment) else "Updating"
+        description["updateDetails"] = {"modelArn": deployment.model_arn, "updateStatus": state}
+    return description
 
 
-def list_deployments(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
+def list_deployments(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
     """List the region's deployments, newest first unless asked otherwise."""
-    wanted = request.get("modelArnEquals")
-    rows = (_row(asking, one) for one in asking.deployments() if wanted in (None, served_by(asking, one)))
+    model_arn = request.get("modelArnEquals")
+    deployments = context.deployments()
+    rows = (_row(context, row) for row in deployments if model_arn in (None, model_served(context, row)))
     return page_of(rows, request, "modelDeploymentSummaries")
 
 
-def _row(asking: Asking, one: DeploymentRow) -> Row:
-    name, status = one.request["modelDeploymentName"], status_of(asking, one)
+def _row(context: RequestContext, deployment: DeploymentRow) -> Row:
+    name, status = deployment.request["modelDeploymentName"], status_of(context, deployment)
     summary = {
-        "customModelDeploymentArn": one.arn,
+        "customModelDeploymentArn": deployment.arn,
         "customModelDeploymentName": name,
-        "modelArn": served_by(asking, one),
-        "createdAt": moment(one.created_at),
+        "modelArn": model_served(context, deployment),
+        "createdAt": moment(deployment.created_at),
         "status": status,
-        "lastUpdatedAt": moment(one.updated_at or one.created_at),
+        "lastUpdatedAt": moment(deployment.updated_at or deployment.created_at),
     }
-    return Row(one.arn, name, one.created_at, status, summary)
+    return Row(deployment.arn, name, deployment.created_at, status, summary)
 
 
-def update(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
+def update(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
     """Put another custom model behind a deployment."""
-    behind, _ = custom_models.find(asking, request["modelArn"])
-    with asking.home.rows.transaction():
-        one = find(asking, request["customModelDeploymentIdentifier"])
-        if not asking.has_settled(one):
+    customization, _ = custom_models.find(context, request["modelArn"])
+    with context.home.rows.transaction():
+        deployment = find(context, request["customModelDeploymentIdentifier"])
+        if not context.has_settled(deployment):
             raise invalid("The deployment is being created or updated: wait until that is over.")
-        change = {"model_arn": behind.model_arn, "model_before": one.model_arn, "updated_at": time.time()}
-        asking.home.bedrock.change_deployment(one.model_copy(update=change))
-    return {"customModelDeploymentArn": one.arn}
+        change = {"model_arn": customization.model_arn, "model_before": deployment.model_arn, "updated_at": time.time()}
+        context.home.bedrock.change_deployment(deployment.model_copy(update=change))
+    return {"customModelDeploymentArn": deployment.arn}
 
 
-def delete(asking: Asking, request: dict[str, Any]) -> dict[str, Any]:
+def delete(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
     """Take a deployment down."""
-    asking.home.bedrock.remove_deployment(find(asking, request["customModelDeploymentIdentifier"]))
+    context.home.bedrock.remove_deployment(find(context, request["customModelDeploymentIdentifier"]))
     return {}

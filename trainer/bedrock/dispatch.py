@@ -1,4 +1,4 @@
-"""The door of Bedrock's wire: a request becomes a call of one of botocore's operations, and its answer is checked.
+"""Dispatch of Bedrock's wire: a request becomes a call of one of botocore's operations, and its answer is checked.
 
 Handlers are named for the operations that they answer; an operation of Bedrock's that has none here is refused as
 unknown.
@@ -16,15 +16,15 @@ from starlette.responses import Response, StreamingResponse
 
 from trainer.bedrock import custom_models, deployments, jobs, tags
 from trainer.bedrock.converse import converse, converse_stream
-from trainer.bedrock.errors import INTERNAL, UNKNOWN, AwsRefusalError, rendered
-from trainer.bedrock.event_stream import MEDIA_TYPE, frames
-from trainer.bedrock.request_context import Asking
-from trainer.bedrock.rest_json import answered, asked
+from trainer.bedrock.errors import INTERNAL, UNKNOWN, AwsRefusalError, error_response
+from trainer.bedrock.event_stream import MEDIA_TYPE, encode_events
+from trainer.bedrock.request_context import RequestContext
+from trainer.bedrock.rest_json import read_request, write_response
 from trainer.bedrock.service_model import ModelBrokenError, OperationCall
 from trainer.bedrock.signature import signer_of
 from trainer.context import Context
 
-Handler = Callable[[Asking, dict[str, Any]], dict[str, Any]]
+Handler = Callable[[RequestContext, dict[str, Any]], dict[str, Any]]
 HANDLERS: dict[str, Handler] = {
     "CreateModelCustomizationJob": jobs.create,
     "GetModelCustomizationJob": jobs.get,
@@ -46,7 +46,7 @@ STREAM = "ConverseStream"
 _log = logging.getLogger("trainer")
 
 
-async def answer(request: Request, call: OperationCall, trainer: Context) -> Response:
+async def answer_call(request: Request, call: OperationCall, trainer: Context) -> Response:
     """Answer a request whose operation is known."""
     request_id = secrets.token_hex(16)
     body = await request.body()
@@ -54,35 +54,37 @@ async def answer(request: Request, call: OperationCall, trainer: Context) -> Res
         return await run_in_threadpool(_answer, request, call, trainer, body, request_id)
     except Exception:  # noqa: BLE001 - the wire's entry point: a bug is logged, and answered as AWS answers its own
         _log.exception("Answering %s failed.", call.operation.name)
-        return rendered(INTERNAL, "The trainer failed; its log says why.", 500, request_id)
+        return error_response(INTERNAL, "The trainer failed; its log says why.", 500, request_id)
 
 
 def _answer(request: Request, call: OperationCall, trainer: Context, body: bytes, request_id: str) -> Response:
     try:
-        return _granted(request, call, trainer, body, request_id)
+        return _authorized_answer(request, call, trainer, body, request_id)
     except AwsRefusalError as refusal:
         return _refused(call, refusal, request_id)
 
 
-def _granted(request: Request, call: OperationCall, trainer: Context, body: bytes, request_id: str) -> Response:
+def _authorized_answer(
+    request: Request, call: OperationCall, trainer: Context, body: bytes, request_id: str
+) -> Response:
     signer = signer_of(request.headers.getlist("authorization"))
-    asking = Asking(trainer, signer.region)
+    context = RequestContext(trainer, signer.region)
     name = call.operation.name
     if name == STREAM:
-        events = converse_stream(asking, asked(call, request.query_params, body))
+        events = converse_stream(context, read_request(call, request.query_params, body))
         shape = cast("StructureShape", call.operation.get_event_stream_output())
-        return StreamingResponse(iter(list(frames(events, shape))), media_type=MEDIA_TYPE)
+        return StreamingResponse(iter(list(encode_events(events, shape))), media_type=MEDIA_TYPE)
     handler = HANDLERS.get(name)
     if handler is None:
         raise AwsRefusalError(UNKNOWN, f"This server does not have the operation {name}.")
-    return answered(call.operation, handler(asking, asked(call, request.query_params, body)), request_id)
+    return write_response(call.operation, handler(context, read_request(call, request.query_params, body)), request_id)
 
 
 def _refused(call: OperationCall, refusal: AwsRefusalError, request_id: str) -> Response:
     """Write a refusal with the status that the model gives its name; one that the operation does not know is a bug."""
     if refusal.name == UNKNOWN:
-        return rendered(UNKNOWN, str(refusal), 404, request_id)
-    known = {shape.name: shape.metadata["error"]["httpStatusCode"] for shape in call.operation.error_shapes}
-    if refusal.name not in known:
+        return error_response(UNKNOWN, str(refusal), 404, request_id)
+    statuses = {shape.name: shape.metadata["error"]["httpStatusCode"] for shape in call.operation.error_shapes}
+    if refusal.name not in statuses:
         raise ModelBrokenError(f"{call.operation.name} can't answer with {refusal.name}.")
-    return rendered(refusal.name, str(refusal), known[refusal.name], request_id)
+    return error_response(refusal.name, str(refusal), statuses[refusal.name], request_id)

@@ -38,7 +38,7 @@ def not_found(what: str) -> AwsRefusalError:
     return AwsRefusalError(NOT_FOUND, f"There is no such {what} in this account and region.")
 
 
-def rendered(name: str, message: str, status: int, request_id: str) -> Response:
+def error_response(name: str, message: str, status: int, request_id: str) -> Response:
     """Write a refusal as an answer."""
     headers = {"x-amzn-errortype": name, "x-amzn-requestid": request_id}
     return Response(orjson.dumps({"message": message}), status, headers, "application/json")

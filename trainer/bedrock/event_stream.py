@@ -20,15 +20,17 @@ _TEXT = 7
 _OVERHEAD = 16
 
 
-def frames(events: Iterable[dict[str, Any]], shape: StructureShape) -> Iterator[bytes]:
+def encode_events(events: Iterable[dict[str, Any]], shape: StructureShape) -> Iterator[bytes]:
     """Encode events, each `{its name: its members}`, checking every one against the stream's shape."""
     for event in events:
         check(event, shape)
         ((kind, payload),) = event.items()
-        yield message({":event-type": kind, ":content-type": JSON, ":message-type": "event"}, orjson.dumps(payload))
+        yield encode_message(
+            {":event-type": kind, ":content-type": JSON, ":message-type": "event"}, orjson.dumps(payload)
+        )
 
 
-def message(headers: dict[str, str], payload: bytes) -> bytes:
+def encode_message(headers: dict[str, str], payload: bytes) -> bytes:
     """Encode one message."""
     head = b"".join(_header(name, value) for name, value in headers.items())
     prelude = struct.pack("!II", _OVERHEAD + len(head) + len(payload), len(head))

@@ -14,7 +14,7 @@ from trainer.bedrock.arns import region_in
 from trainer.bedrock.base_models import Lines, base_named
 from trainer.bedrock.job_status import reports
 from trainer.bedrock.s3 import StorageError, fetch, put, s3_of
-from trainer.bedrock.training_lines import convert
+from trainer.bedrock.training_lines import convert_file
 from trainer.jobs.job_data import MetricsRefusedError, file_error
 from trainer.jobs.training_lines import InvalidFileError
 from trainer.storage.home import Home
@@ -69,7 +69,7 @@ class S3JobData:
 
 def _convert(raw: Path, path: Path, lines: Lines, at_least: int) -> None:
     with path.open("wb") as target:
-        examples = convert(raw, lines, target)
+        examples = convert_file(raw, lines, target)
     if examples < at_least:
         raise InvalidFileError(f"The file has {examples} examples, but must have at least {at_least}.")
 

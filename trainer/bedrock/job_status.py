@@ -13,29 +13,29 @@ _PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
 _UNDER_WAY = {"validating_files": 0, "queued": 1, "running": 2}
 
 
-def status_of(one: Customization, job: FineTuningJob, *, settle_s: float, now: float) -> str:
+def status_of(customization: Customization, job: FineTuningJob, *, settle_s: float, now: float) -> str:
     """Return a job's status; a job that was told to stop is `Stopping` for `settle_s` seconds."""
-    if one.stopped_at is not None and now < one.stopped_at + settle_s:
+    if customization.stopped_at is not None and now < customization.stopped_at + settle_s:
         return STOPPING
     return _STATUSES.get(job.status, IN_PROGRESS)
 
 
-def phases(one: Customization, job: FineTuningJob) -> dict[str, dict[str, str]]:
+def phases(customization: Customization, job: FineTuningJob) -> dict[str, dict[str, str]]:
     """Return the status of each phase: validation of the files, waiting for the engine, and training."""
     if job.status == "succeeded":
         return {phase: {"status": COMPLETED} for phase in _PHASES}
-    last = _last_phase(one, job)
+    last = _last_phase(customization, job)
     state = {"failed": FAILED, "cancelled": STOPPED}.get(job.status, IN_PROGRESS)
     states = [COMPLETED] * last + [state] + [NOT_STARTED] * (len(_PHASES) - last - 1)
     return {phase: {"status": status} for phase, status in zip(_PHASES, states, strict=True)}
 
 
-def _last_phase(one: Customization, job: FineTuningJob) -> int:
+def _last_phase(customization: Customization, job: FineTuningJob) -> int:
     """Return the number of the phase that a job is in or ended in."""
     if job.status in _UNDER_WAY:
         return _UNDER_WAY[job.status]
     in_a_file = job.error is not None and (job.error.param or "").endswith("_file")
-    return 0 if in_a_file or (job.error is None and one.stopped_at is not None) else 2
+    return 0 if in_a_file or (job.error is None and customization.stopped_at is not None) else 2
 
 
 def losses(home: Home, job: FineTuningJob) -> dict[str, Any]:
@@ -43,10 +43,10 @@ def losses(home: Home, job: FineTuningJob) -> dict[str, Any]:
     if job.status != "succeeded":
         return {}
     metrics = reports(home, job)
-    found: dict[str, Any] = {"trainingMetrics": {"trainingLoss": metrics[-1].train_loss or 0.0}}
+    figures: dict[str, Any] = {"trainingMetrics": {"trainingLoss": metrics[-1].train_loss or 0.0}}
     if metrics[-1].full_valid_loss is not None:
-        found["validationMetrics"] = [{"validationLoss": metrics[-1].full_valid_loss}]
-    return found
+        figures["validationMetrics"] = [{"validationLoss": metrics[-1].full_valid_loss}]
+    return figures
 
 
 def reports(home: Home, job: FineTuningJob) -> list[StepMetrics]:

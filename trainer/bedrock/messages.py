@@ -10,14 +10,14 @@ from tuneloop.openai_wire.chat import AnswerMessage
 
 def chat_messages(system: Sequence[dict[str, Any]], messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Turn a system prompt and messages made of text, toolUse and toolResult blocks into OpenAI's messages."""
-    told = _text_in(system)
-    turned: list[dict[str, Any]] = [{"role": "system", "content": told}] if told else []
+    instructions = _text_in(system)
+    chat: list[dict[str, Any]] = [{"role": "system", "content": instructions}] if instructions else []
     for message in messages:
-        turned += _turned(message["role"], message["content"])
-    return turned
+        chat += _chat_messages_of(message["role"], message["content"])
+    return chat
 
 
-def _turned(role: str, blocks: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _chat_messages_of(role: str, blocks: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for block in blocks:
         if result := block.get("toolResult"):
             yield {"role": "tool", "tool_call_id": result["toolUseId"], "content": _result_text(result["content"])}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from trainer.bedrock.errors import invalid
 
-ROWS_PER_PAGE = 100
+ROWS_PER_PAGE = 100  # of a list whose request names no maxResults
 
 
 class Row(NamedTuple):
@@ -27,15 +27,15 @@ def moment(at: float) -> datetime:
 
 def page_of(rows: Iterable[Row], request: Mapping[str, Any], member: str) -> dict[str, Any]:
     """Answer with the page of `rows` (newest first) that a request asks for, under `member`."""
-    kept = [row for row in rows if _is_wanted(row, request)]
+    selected = [row for row in rows if _is_wanted(row, request)]
     if request.get("sortOrder") == "Ascending":
-        kept.reverse()
+        selected.reverse()
     if token := request.get("nextToken"):
-        kept = kept[_place_after(token, kept) :]
+        selected = selected[_place_after(token, selected) :]
     limit = request.get("maxResults", ROWS_PER_PAGE)
-    answer: dict[str, Any] = {member: [row.summary for row in kept[:limit]]}
-    if len(kept) > limit:
-        answer["nextToken"] = urlsafe_b64encode(kept[limit - 1].arn.encode()).decode()
+    answer: dict[str, Any] = {member: [row.summary for row in selected[:limit]]}
+    if len(selected) > limit:
+        answer["nextToken"] = urlsafe_b64encode(selected[limit - 1].arn.encode()).decode()
     return answer
 
 

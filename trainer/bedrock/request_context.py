@@ -1,4 +1,4 @@
-"""What every operation works on: the trainer's parts, and the region that the caller signed for."""
+"""The context of a call on Bedrock's wire: the trainer's parts, and the region that the caller signed for."""
 
 import time
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from trainer.storage.home import Home
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """One call: on which trainer, in which region; regions know nothing of each other."""
+class RequestContext:
+    """The trainer that a call came to, and its region, whose jobs, models and deployments are all that it sees."""
 
     trainer: Context
     region: str
 
     @property
     def home(self) -> Home:
-        """What the trainer keeps."""
+        """The trainer's stores."""
         return self.trainer.home
 
     @property
@@ -29,17 +29,17 @@ class Asking:
 
     def customizations(self) -> Iterator[Customization]:
         """Return the region's customization jobs, newest first."""
-        return (one for one in self.home.bedrock.customizations() if region_in(one.arn) == self.region)
+        return (row for row in self.home.bedrock.customizations() if region_in(row.arn) == self.region)
 
     def deployments(self) -> Iterator[DeploymentRow]:
         """Return the region's deployments, newest first."""
-        return (one for one in self.home.bedrock.deployments() if region_in(one.arn) == self.region)
+        return (row for row in self.home.bedrock.deployments() if region_in(row.arn) == self.region)
 
-    def has_settled(self, one: DeploymentRow) -> bool:
+    def has_settled(self, deployment: DeploymentRow) -> bool:
         """Say whether a deployment's last change is over."""
-        return time.time() >= (one.updated_at or one.created_at) + self.settle_s
+        return time.time() >= (deployment.updated_at or deployment.created_at) + self.settle_s
 
-    def models_of(self, one: DeploymentRow) -> set[str]:
+    def models_of(self, deployment: DeploymentRow) -> set[str]:
         """Return the ARNs of the custom models that a deployment needs: while it is swapped, two."""
-        before = set() if one.model_before is None or self.has_settled(one) else {one.model_before}
-        return {one.model_arn} | before
+        before = set() if deployment.model_before is None or self.has_settled(deployment) else {deployment.model_before}
+        return {deployment.model_arn} | before

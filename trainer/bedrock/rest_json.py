@@ -1,4 +1,4 @@
-"""REST-JSON, from the server's side: what a request asks for in its model's words, and an answer as bytes.
+"""REST-JSON, from the server's side: a request as the members of its operation's input, and an answer as bytes.
 
 botocore has a client's half of this protocol only; here is the other half, driven by the same model.
 """
@@ -19,8 +19,8 @@ from trainer.bedrock.service_model import ModelBrokenError, OperationCall, fault
 JSON = "application/json"
 
 
-def asked(call: OperationCall, query: QueryParams, body: bytes) -> dict[str, Any]:
-    """Read a request, or refuse it with ValidationException where it breaks its operation's model."""
+def read_request(call: OperationCall, query: QueryParams, body: bytes) -> dict[str, Any]:
+    """Return the members of a request's input; ValidationException where the operation's model does not allow them."""
     shape = call.operation.input_shape
     if shape is None:
         return {}
@@ -36,7 +36,7 @@ def asked(call: OperationCall, query: QueryParams, body: bytes) -> dict[str, Any
     return request
 
 
-def answered(operation: OperationModel, answer: Mapping[str, Any], request_id: str) -> Response:
+def write_response(operation: OperationModel, answer: Mapping[str, Any], request_id: str) -> Response:
     """Write an answer; ModelBrokenError where the operation's model does not allow it."""
     content = b"{}"
     if operation.output_shape is not None:

@@ -77,15 +77,15 @@ def s3_of(customization: Customization) -> Any:
             raise StorageError(f"The role does not trust {BEDROCK_PRINCIPAL} for this job.")
         sts = _client("sts", region)
         session = f"bedrock-{customization.id}"
-        given = sts.assume_role(RoleArn=role_arn, RoleSessionName=session)["Credentials"]
+        credentials = sts.assume_role(RoleArn=role_arn, RoleSessionName=session)["Credentials"]
     except (ClientError, BotoCoreError) as refused:
         raise StorageError(f"The job's role could not be taken on: {_code_of(refused)}.") from None
     return _client(
         "s3",
         region,
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
     )
 
 
@@ -93,6 +93,7 @@ def _client(service: str, region: str, **credentials: str) -> Any:
     import boto3  # noqa: PLC0415 - 0.3 s that no worker of OpenAI's wire need wait for
     from botocore.config import Config  # noqa: PLC0415
 
+    # Bounds a job's wait for an S3 that does not answer: three attempts of a minute, then it fails and says why.
     config = Config(connect_timeout=3, read_timeout=60, retries={"max_attempts": 3, "mode": "standard"})
     return boto3.client(service, region_name=region, config=config, **credentials)  # type: ignore[call-overload]
 

@@ -1,4 +1,4 @@
-"""Bedrock's API as botocore describes it: its operations with their paths, and what each may be asked and may answer.
+"""Bedrock's API as botocore describes it: operations with their paths, and the shapes of input and output.
 
 botocore ships the service's own description, from which the SDKs are made, so nothing about the wire is written by hand
 here. Its validator checks names, types, lengths from below and what is required; the rest that the description says
@@ -84,28 +84,28 @@ def faults_in(value: Any, shape: Shape) -> list[str]:
     """Say which rules of a shape a value breaks, naming its members and never what they hold."""
     report = ParamValidator().validate(value, shape)
     if report.has_errors():
-        return [_without_values(line) for line in report.generate_report().splitlines()]
-    return list(_closer(value, shape, ""))
+        return [_redacted(line) for line in report.generate_report().splitlines()]
+    return list(_constraint_faults(value, shape, ""))
 
 
-def _without_values(line: str) -> str:
+def _redacted(line: str) -> str:
     """Cut the value out of a line of botocore's report."""
     return re.sub(r", value: .*?(, type: |, valid |$)", r"\1", line)
 
 
-def _closer(value: Any, shape: Shape, name: str) -> Iterator[str]:
+def _constraint_faults(value: Any, shape: Shape, name: str) -> Iterator[str]:
     """Check what botocore's own validator leaves to the service."""
     if isinstance(shape, StructureShape):
         if not shape.is_document_type:
             for member, inner in value.items():
-                yield from _closer(inner, shape.members[member], f"{name}.{member}".lstrip("."))
+                yield from _constraint_faults(inner, shape.members[member], f"{name}.{member}".lstrip("."))
     elif isinstance(shape, MapShape):
         for inner in value.values():
-            yield from _closer(inner, shape.value, f"{name}[]")
+            yield from _constraint_faults(inner, shape.value, f"{name}[]")
     elif isinstance(shape, ListShape):
         yield from _too_much(len(value), shape, name)
         for inner in value:
-            yield from _closer(inner, shape.member, f"{name}[]")
+            yield from _constraint_faults(inner, shape.member, f"{name}[]")
     elif shape.type_name == "string":
         yield from _too_much(len(value), shape, name)
         yield from _odd_text(value, shape, name)

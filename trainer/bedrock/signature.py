@@ -1,4 +1,4 @@
-"""Who asks: the access key and region that a request's Signature Version 4 names.
+"""Signature Version 4: the access key and the region that a request names in it.
 
 The trainer knows nobody's secret, so it can't verify a signature: it checks that there is one, made for the service
 `bedrock`. Keep it where only your own machine can reach it.

@@ -18,7 +18,7 @@ SCHEMA = Lines.CONVERSATION.value
 _BLOCKS = {"user": ("text", "toolResult"), "assistant": ("text", "toolUse")}
 
 
-def convert(path: Path, kind: Lines, target: BinaryIO) -> int:
+def convert_file(path: Path, kind: Lines, target: BinaryIO) -> int:
     """Write a Bedrock file's lines as the engine's, and return their number; InvalidFileError for the first bad one."""
     fault_in, converted = _FORMATS[kind]
     examples = 0

@@ -16,8 +16,8 @@ from trainer.engine.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
-class Artefact:
-    """Everything a trained model is made of; `kind` names the class that it makes."""
+class Artifact:
+    """A trained model's parts; `kind` names the class that they make."""
 
     kind: str
     vocabulary: Vocabulary
@@ -25,25 +25,30 @@ class Artefact:
     arrays: Mapping[str, NDArray[np.generic]]
 
     def save(self, folder: Path) -> None:
-        """Write the artefact so that the folder is either whole or not there."""
+        """Write the artifact so that the folder is either whole or not there."""
         unfinished = folder.with_name(f".{folder.name}.unfinished")
-        for stale in (unfinished, folder):
-            shutil.rmtree(stale, ignore_errors=True)
+        for leftover in (unfinished, folder):
+            shutil.rmtree(leftover, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        facts = {
+        description = {
             "kind": self.kind,
             "grams": self.vocabulary.grams,
-            "replies": [(r.content, r.calls) for r in self.replies],
+            "replies": [(reply.content, reply.calls) for reply in self.replies],
         }
-        (unfinished / "model.json").write_bytes(orjson.dumps(facts))
+        (unfinished / "model.json").write_bytes(orjson.dumps(description))
         np.savez_compressed(unfinished / "arrays.npz", allow_pickle=False, idf=self.vocabulary.idf, **self.arrays)
         os.replace(unfinished, folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read an artefact back."""
-        facts: dict[str, Any] = orjson.loads((folder / "model.json").read_bytes())
+        """Read an artifact back."""
+        description: dict[str, Any] = orjson.loads((folder / "model.json").read_bytes())
         with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        vocabulary = Vocabulary(facts["grams"], arrays.pop("idf"))
-        return cls(facts["kind"], vocabulary, [Reply(content, calls) for content, calls in facts["replies"]], arrays)
+        vocabulary = Vocabulary(description["grams"], arrays.pop("idf"))
+        return cls(
+            description["kind"],
+            vocabulary,
+            [Reply(content, calls) for content, calls in description["replies"]],
+            arrays,
+        )

@@ -1,7 +1,7 @@
-"""What the engine learns from: questions and the replies that were right for them.
+"""The engine's examples: questions with the reply that was right, and preference pairs with one right and one not.
 
 Every assistant turn of a training line is an example, with what came before it as its conversation, unless its weight
-is 0.
+is 0. A preference line is one pair.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from tuneloop.openai_wire.chat import text_of
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an assistant said: its text, and the functions it called as canonical JSON (`calls`, empty for none)."""
+    """An assistant's reply: its text, and the functions that it called as canonical JSON (`calls`, empty for none)."""
 
     content: str | None
     calls: str = ""
@@ -45,9 +45,25 @@ class TrainingExample:
     reply: Reply
 
 
-def examples_in(line: Mapping[str, Any]) -> Iterator[TrainingExample]:
+def read_examples(line: Mapping[str, Any]) -> Iterator[TrainingExample]:
     """Read the examples of one (valid) training line."""
     turns = [Turn(message["role"], text_of(message.get("content"))) for message in line["messages"]]
     for at, message in enumerate(line["messages"]):
-        if message["role"] == "assistant" and message.get("weight") != 0:  # one that is null is none
+        if message["role"] == "assistant" and message.get("weight") != 0:  # null counts as no weight given
             yield TrainingExample(question_in(turns[:at]), Reply.of(message))
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """A question with its preferred and its rejected reply."""
+
+    question: Question
+    preferred: Reply
+    rejected: Reply
+
+
+def read_pair(line: Mapping[str, Any]) -> PreferencePair:
+    """Read one (valid) preference line; of several messages in an output the last is the reply."""
+    turns = [Turn(message["role"], text_of(message.get("content"))) for message in line["input"]["messages"]]
+    preferred, rejected = line["preferred_output"][-1], line["non_preferred_output"][-1]
+    return PreferencePair(question_in(turns), Reply.of(preferred), Reply.of(rejected))

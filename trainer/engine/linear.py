@@ -10,16 +10,19 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from trainer.engine.artifact import Artefact
+from trainer.engine.artifact import Artifact
 from trainer.engine.examples import Reply, TrainingExample
 from trainer.engine.text import Question, Turn, question_in
 from trainer.engine.training import MEAN_ACCURACY, Arrays, Rows, Score
 from trainer.engine.vocabulary import Floats, Vocabulary
 
+# Features times replies. Bounds a model to 80 MB in memory; with a thousand replies 20,000 features are left.
 MAX_WEIGHTS = 20_000_000
+# A bias moves with every example, a feature's weight with few: at the full rate biases would drown the features.
 BIAS_RATE = 0.01
+# A reply that was never seen has probability 0, whose log loss is infinite: one such row must not hide all others.
 LEAST_PROBABILITY = 1e-6
-_UNSEEN = -1
+_UNSEEN = -1  # the column of a reply that no training example has
 
 
 class LinearModel:
@@ -43,16 +46,16 @@ class LinearModel:
         scores: Floats = values @ self.weights[columns] + self.bias
         return scores
 
-    def artefact(self) -> Artefact:
+    def artifact(self) -> Artifact:
         """Store the weights in half precision, which changes no answer that was not a tie."""
         arrays: Arrays = {"weights": self.weights.astype(np.float16), "bias": self.bias}
-        return Artefact(self.kind, self.vocabulary, self.replies, arrays)
+        return Artifact(self.kind, self.vocabulary, self.replies, arrays)
 
     @classmethod
-    def restored(cls, artefact: Artefact) -> "LinearModel":
-        """Make a model out of its artefact."""
-        weights, bias = (artefact.arrays[name].astype(np.float32) for name in ("weights", "bias"))
-        return cls(artefact.vocabulary, artefact.replies, weights, bias)
+    def from_artifact(cls, artifact: Artifact) -> "LinearModel":
+        """Make a model out of its artifact."""
+        weights, bias = (artifact.arrays[name].astype(np.float32) for name in ("weights", "bias"))
+        return cls(artifact.vocabulary, artifact.replies, weights, bias)
 
 
 class LinearLearner:
@@ -65,7 +68,7 @@ class LinearLearner:
     def __init__(self, examples: Sequence[TrainingExample], held_out: Sequence[TrainingExample] = ()) -> None:
         replies = list(dict.fromkeys(example.reply for example in examples))
         number = {reply: at for at, reply in enumerate(replies)}
-        vocabulary = Vocabulary.fitted(
+        vocabulary = Vocabulary.fit(
             [example.question for example in examples],
             seen_at_least=1 if len(examples) < 2_000 else 2,
             limit=min(50_000, MAX_WEIGHTS // len(replies)),
@@ -89,14 +92,14 @@ class LinearLearner:
 
     def step(self, rows: Rows, rate: float) -> Score:
         """Move the weights of the features that stand in these examples against the gradient of their log loss."""
-        batch, touched = narrowed(self._features[rows])
+        batch, touched = drop_empty_columns(self._features[rows])
         weights = self._model.weights[touched]
-        chances = _softmax(batch @ weights + self._model.bias)
+        probabilities = _softmax(batch @ weights + self._model.bias)
         right = self._right[rows]
-        score = _score(chances, right)
-        chances[np.arange(len(rows)), right] -= 1
-        self._model.weights[touched] = weights - rate * (batch.T @ chances)
-        self._model.bias -= BIAS_RATE * rate * chances.sum(axis=0)
+        score = _score(probabilities, right)
+        probabilities[np.arange(len(rows)), right] -= 1
+        self._model.weights[touched] = weights - rate * (batch.T @ probabilities)
+        self._model.bias -= BIAS_RATE * rate * probabilities.sum(axis=0)
         return score
 
     def score_held_out(self, rows: Rows | None = None) -> Score:
@@ -114,12 +117,12 @@ class LinearLearner:
         self._model.weights[:] = state["weights"]
         self._model.bias[:] = state["bias"]
 
-    def trained(self) -> LinearModel:
+    def current_model(self) -> LinearModel:
         """Return the classifier as it is now."""
         return self._model
 
 
-def narrowed(batch: sp.csr_array) -> tuple[sp.csr_array, NDArray[np.intp]]:
+def drop_empty_columns(batch: sp.csr_array) -> tuple[sp.csr_array, NDArray[np.intp]]:
     """Drop the columns that are empty in a batch, returning it and the columns kept."""
     touched, column = np.unique(batch.indices, return_inverse=True)
     return sp.csr_array((batch.data, column, batch.indptr), shape=(batch.shape[0], len(touched))), touched
@@ -128,11 +131,11 @@ def narrowed(batch: sp.csr_array) -> tuple[sp.csr_array, NDArray[np.intp]]:
 def _softmax(logits: Floats) -> Floats:
     """Turn rows of scores into rows of probabilities."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    chances: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return chances
+    probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
 
 
-def _score(chances: Floats, right: NDArray[np.intp]) -> Score:
-    given = np.where(right == _UNSEEN, 0, chances[np.arange(len(right)), right])
-    hits = chances.argmax(axis=1) == right
+def _score(probabilities: Floats, right: NDArray[np.intp]) -> Score:
+    given = np.where(right == _UNSEEN, 0, probabilities[np.arange(len(right)), right])
+    hits = probabilities.argmax(axis=1) == right
     return Score(float(np.log(1 / np.maximum(given, LEAST_PROBABILITY)).mean()), float(hits.mean()))

@@ -1,15 +1,15 @@
-"""Answering: the port that every model fills, trained or not."""
+"""The port of models: what answers conversations, trained or not."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from trainer.engine.artifact import Artefact
+from trainer.engine.artifact import Artifact
 from trainer.engine.examples import Reply
 from trainer.engine.text import Turn
 
 
 class AnsweringModel(Protocol):
-    """Something that answers conversations, always the same way."""
+    """A model: it answers conversations, the same one always the same way."""
 
     def answer(self, turns: Sequence[Turn]) -> Reply:
         """Return the reply to a conversation."""
@@ -18,5 +18,5 @@ class AnsweringModel(Protocol):
 class TrainedModel(AnsweringModel, Protocol):
     """A model that can be stored."""
 
-    def artefact(self) -> Artefact:
+    def artifact(self) -> Artifact:
         """Return everything that this model is made of."""

@@ -16,7 +16,9 @@ from trainer.engine.text import tokens_of
 from trainer.engine.training import MEAN_ACCURACY, Arrays, Rows, Score
 from trainer.engine.vocabulary import Vocabulary
 
+# There is one number to learn, and each row costs a search over all: more rows would only take longer.
 MAX_ROWS_PER_EPOCH = 2_000
+# Bounds the loss where none of the neighbours' replies shares a word with the right one.
 LEAST_PROBABILITY = 1e-3
 
 
@@ -31,7 +33,7 @@ class NeighbourLearner:
         replies = list(dict.fromkeys(example.reply for example in examples))
         number = {reply: at for at, reply in enumerate(replies)}
         questions = [example.question for example in examples]
-        vocabulary = Vocabulary.fitted(questions, seen_at_least=1 if len(examples) < 2_000 else 2)
+        vocabulary = Vocabulary.fit(questions, seen_at_least=1 if len(examples) < 2_000 else 2)
         reply_of = np.array([number[example.reply] for example in examples], dtype=np.intp)
         self._model = NeighbourModel(vocabulary, replies, vocabulary.matrix(questions), reply_of)
         self._words = [_words(reply) for reply in replies]
@@ -40,7 +42,7 @@ class NeighbourLearner:
 
     @property
     def rows_per_epoch(self) -> int:
-        """Every example, up to 2,000: there is one number to learn."""
+        """Every example, up to `MAX_ROWS_PER_EPOCH`."""
         return min(len(self._model.reply_of), MAX_ROWS_PER_EPOCH)
 
     @property
@@ -77,17 +79,17 @@ class NeighbourLearner:
         """Go on from this sharpness."""
         self._model.sharpness = float(state["sharpness"])
 
-    def trained(self) -> NeighbourModel:
+    def current_model(self) -> NeighbourModel:
         """Return the model as it is now."""
         return self._model
 
     def _measure(self, near: Neighbours, right: frozenset[str]) -> tuple[Score, float]:
         """Score one question, and take the slope of its loss over ln(sharpness)."""
-        chances = self._model.chances(near)
+        probabilities = self._model.probabilities(near)
         overlaps = np.array([_overlap(self._words[self._model.reply_of[row]], right) for row in near.rows])
-        good = min(1.0, max(LEAST_PROBABILITY, float(chances @ overlaps)))
-        spread = near.similarity - float(chances @ near.similarity)
-        slope = -self._model.sharpness * float((chances * overlaps) @ spread) / good
+        good = min(1.0, max(LEAST_PROBABILITY, float(probabilities @ overlaps)))
+        spread = near.similarity - float(probabilities @ near.similarity)
+        slope = -self._model.sharpness * float((probabilities * overlaps) @ spread) / good
         accuracy = _overlap(self._words[self._model.pick(near)], right)
         return Score(-math.log(good), accuracy), slope
 

@@ -12,13 +12,13 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from trainer.engine.artifact import Artefact
+from trainer.engine.artifact import Artifact
 from trainer.engine.examples import Reply
 from trainer.engine.text import Turn, question_in
 from trainer.engine.vocabulary import Floats, Vocabulary
 
-NEIGHBOURS = 16
-FIRST_SHARPNESS = 10.0
+NEIGHBOURS = 16  # how many of the nearest questions have a vote, which bounds what an answer costs
+FIRST_SHARPNESS = 10.0  # where training starts; it moves from there
 
 
 class Neighbours(NamedTuple):
@@ -29,7 +29,7 @@ class Neighbours(NamedTuple):
 
 
 class NeighbourModel:
-    """Remembers questions (rows of `features`) and the number of the reply to each."""
+    """Questions (rows of `features`), and the number of the reply to each."""
 
     kind = "neighbours"
 
@@ -62,20 +62,20 @@ class NeighbourModel:
         best = best[similarity[best] > 0]
         return Neighbours(products.indices[best], similarity[best])
 
-    def chances(self, near: Neighbours) -> Floats:
+    def probabilities(self, near: Neighbours) -> Floats:
         """Return the probability of each neighbour's reply."""
         powers = np.exp(self.sharpness * (near.similarity - near.similarity.max(initial=0)))
-        chances: Floats = powers / max(float(powers.sum()), 1e-9)
-        return chances
+        probabilities: Floats = powers / max(float(powers.sum()), 1e-9)
+        return probabilities
 
     def pick(self, near: Neighbours) -> int:
         """Return the number of the reply with most probability, of the first reply where nothing is near."""
         weight: dict[int, float] = defaultdict(float)
-        for row, chance in zip(near.rows, self.chances(near), strict=True):
-            weight[int(self.reply_of[row])] += float(chance)
+        for row, probability in zip(near.rows, self.probabilities(near), strict=True):
+            weight[int(self.reply_of[row])] += float(probability)
         return max(weight, key=weight.__getitem__, default=0)
 
-    def artefact(self) -> Artefact:
+    def artifact(self) -> Artifact:
         """Store the remembered questions as a sparse matrix in half precision."""
         arrays = {
             "data": self.features.data.astype(np.float16),
@@ -84,16 +84,16 @@ class NeighbourModel:
             "reply_of": self.reply_of,
             "sharpness": np.float64(self.sharpness),
         }
-        return Artefact(self.kind, self.vocabulary, self.replies, arrays)
+        return Artifact(self.kind, self.vocabulary, self.replies, arrays)
 
     @classmethod
-    def restored(cls, artefact: Artefact) -> "NeighbourModel":
-        """Make a model out of its artefact."""
-        arrays = artefact.arrays
+    def from_artifact(cls, artifact: Artifact) -> "NeighbourModel":
+        """Make a model out of its artifact."""
+        arrays = artifact.arrays
         parts = (arrays["data"].astype(np.float32), arrays["indices"], arrays["indptr"])
         reply_of = arrays["reply_of"].astype(np.intp)
-        features = sp.csr_array(parts, shape=(len(reply_of), len(artefact.vocabulary)))
-        model = cls(artefact.vocabulary, artefact.replies, features, reply_of)
+        features = sp.csr_array(parts, shape=(len(reply_of), len(artifact.vocabulary)))
+        model = cls(artifact.vocabulary, artifact.replies, features, reply_of)
         model.sharpness = float(arrays["sharpness"])
         return model
 

@@ -15,15 +15,16 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from trainer.engine.linear import BIAS_RATE, MAX_WEIGHTS, LinearModel, narrowed
-from trainer.engine.pairs import PreferencePair
+from trainer.engine.examples import PreferencePair
+from trainer.engine.linear import BIAS_RATE, MAX_WEIGHTS, LinearModel, drop_empty_columns
 from trainer.engine.training import PREFERENCE_ACCURACY, Arrays, Rows, Score
 from trainer.engine.vocabulary import Floats, Vocabulary
 
 AUTO_BETA = 0.1
-_LEAST_BETA = 0.01  # below it a step would leave what the stored model's half precision holds
+# Below it a step would leave what the stored model's half precision holds.
+_LEAST_BETA = 0.01
 _UNSEEN = -1
-_CHUNK = 512
+_CHUNK = 512  # pairs whose scores for every reply are in memory at once
 
 
 class _Pairs(NamedTuple):
@@ -56,8 +57,8 @@ class PreferenceLearner:
         self._beta = beta
         self.rate = 1 / max(beta, _LEAST_BETA) ** 2
         self._model = _starting_model(pairs, start)
-        self._pairs = self._numbered(pairs)
-        self._held_out = self._numbered(held_out)
+        self._pairs = self._numeric_pairs(pairs)
+        self._held_out = self._numeric_pairs(held_out)
 
     @property
     def rows_per_epoch(self) -> int:
@@ -72,7 +73,7 @@ class PreferenceLearner:
     def step(self, rows: Rows, rate: float) -> Score:
         """Move the weights of the features that stand in these pairs against the gradient of their loss."""
         pairs = self._pairs.at(rows)
-        batch, touched = narrowed(pairs.features)
+        batch, touched = drop_empty_columns(pairs.features)
         weights = self._model.weights[touched]
         margins = self._margins(pairs, batch @ weights + self._model.bias)
         pull = self._beta * _sigmoid(-margins)
@@ -97,16 +98,16 @@ class PreferenceLearner:
         self._model.weights[:] = state["weights"]
         self._model.bias[:] = state["bias"]
 
-    def trained(self) -> LinearModel:
+    def current_model(self) -> LinearModel:
         """Return the classifier as it is now."""
         return self._model
 
     def _margins(self, pairs: _Pairs, scores: Floats) -> Floats:
         """Return how far preferred replies lie above rejected ones, less how far they did at the start, times beta."""
-        margins: Floats = self._beta * (_apart(scores, pairs.preferred, pairs.rejected) - pairs.reference)
+        margins: Floats = self._beta * (_score_gaps(scores, pairs.preferred, pairs.rejected) - pairs.reference)
         return margins
 
-    def _numbered(self, pairs: Sequence[PreferencePair]) -> _Pairs:
+    def _numeric_pairs(self, pairs: Sequence[PreferencePair]) -> _Pairs:
         """Turn pairs into numbers; called before training, while the model is still the reference."""
         number = {reply: at for at, reply in enumerate(self._model.replies)}
         features = self._model.vocabulary.matrix(pair.question for pair in pairs)
@@ -116,41 +117,41 @@ class PreferenceLearner:
         for start in range(0, len(pairs), _CHUNK):
             part = slice(start, start + _CHUNK)
             scores = features[part] @ self._model.weights + self._model.bias
-            reference[part] = _apart(scores, preferred[part], rejected[part])
+            reference[part] = _score_gaps(scores, preferred[part], rejected[part])
         return _Pairs(features, preferred, rejected, reference)
 
 
 def _starting_model(pairs: Sequence[PreferencePair], start: LinearModel | None) -> LinearModel:
     """Make the model that training starts from: `start` with the pairs' replies added, or one of zeros."""
-    known = start.replies if start else []
-    found = [reply for pair in pairs for reply in (pair.preferred, pair.rejected)]
-    replies = list(dict.fromkeys([*known, *found]))
+    start_replies = start.replies if start else []
+    pair_replies = [reply for pair in pairs for reply in (pair.preferred, pair.rejected)]
+    replies = list(dict.fromkeys([*start_replies, *pair_replies]))
     vocabulary = start.vocabulary if start else _vocabulary_of(pairs, len(replies))
     weights, bias = np.zeros((len(vocabulary), len(replies)), np.float32), np.zeros(len(replies), np.float32)
     if start:
-        weights[:, : len(known)], bias[: len(known)] = start.weights, start.bias
+        weights[:, : len(start_replies)], bias[: len(start_replies)] = start.weights, start.bias
     return LinearModel(vocabulary, replies, weights, bias)
 
 
 def _vocabulary_of(pairs: Sequence[PreferencePair], replies: int) -> Vocabulary:
-    return Vocabulary.fitted(
+    return Vocabulary.fit(
         [pair.question for pair in pairs],
         seen_at_least=1 if len(pairs) < 2_000 else 2,
         limit=min(50_000, MAX_WEIGHTS // replies),
     )
 
 
-def _apart(scores: Floats, preferred: NDArray[np.intp], rejected: NDArray[np.intp]) -> Floats:
+def _score_gaps(scores: Floats, preferred: NDArray[np.intp], rejected: NDArray[np.intp]) -> Floats:
     """Return the difference of two replies' scores in each row, an unseen reply's score being 0."""
     rows = np.arange(len(scores))
     first = np.where(preferred == _UNSEEN, 0, scores[rows, preferred])
-    apart: Floats = first - np.where(rejected == _UNSEEN, 0, scores[rows, rejected])
-    return apart
+    gaps: Floats = first - np.where(rejected == _UNSEEN, 0, scores[rows, rejected])
+    return gaps
 
 
 def _sigmoid(values: Floats) -> Floats:
-    chances: Floats = np.exp(-np.logaddexp(0, -values))
-    return chances
+    probabilities: Floats = np.exp(-np.logaddexp(0, -values))
+    return probabilities
 
 
 def _score(margins: Floats) -> Score:

@@ -1,4 +1,4 @@
-"""What a prompt asks for: the answers it names, and the format it wants them in.
+"""Prompts: the answers that a prompt names, and the format that it wants them in.
 
 Answers are read from a list under a heading that speaks of answers, labels, categories and the like (one per line, with
 or without bullets, a description after a colon allowed), else from any bulleted list, else from names in one line,
@@ -32,40 +32,40 @@ _QUOTED = re.compile(r"[\"'`\u201c\u2018]([^\"'`\u201c\u201d\u2018\u2019]{1,60})
 _SEPARATOR = re.compile(r",\s*(?:or|and)\s+|,|\s+or\s+")
 _QUOTES = " \t\"'`*\u201c\u201d\u2018\u2019"
 _VERBATIM = "one per line:"
-_LONGEST_NAME = 60
+_LONGEST_NAME = 60  # characters; what is longer is a sentence of the prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """An answer that a prompt names: how to give it, and the words that say what it is about."""
+class NamedAnswer:
+    """An answer that a prompt names: its text as the prompt wants it, and the words that say what it is about."""
 
     answer: str
     words: str
 
 
 @lru_cache(maxsize=256)
-def named_answers(prompt: str) -> tuple[Named, ...]:
+def named_answers(prompt: str) -> tuple[NamedAnswer, ...]:
     """Return the answers that a prompt names, in its order and format; none where it names fewer than two."""
     lines = prompt.splitlines()
     listed = _under_a_heading(lines) or _bulleted(lines)
     if not listed or _VERBATIM in prompt:
-        named = [Named(name, name) for name in listed or _in_one_line(lines)]
+        named = [NamedAnswer(name, name) for name in listed or _in_one_line(lines)]
     else:
         named = [_described(_BULLET.sub("", line)) for line in listed]
-    formed = [Named(_in_format(prompt, one.answer), _words_in(one.words)) for one in dict.fromkeys(named)]
-    return tuple(formed) if len(formed) > 1 else ()
+    answers = [NamedAnswer(_in_format(prompt, name.answer), _words_in(name.words)) for name in dict.fromkeys(named)]
+    return tuple(answers) if len(answers) > 1 else ()
 
 
 def _under_a_heading(lines: list[str]) -> list[str]:
     """Read the lines under the last heading that has at least two, up to the next blank line."""
-    found: list[str] = []
+    listed: list[str] = []
     for at, line in enumerate(lines):
         if line.rstrip().endswith(":") and _SPEAKS_OF_ANSWERS.search(line):
             start = at + 2 if lines[at + 1 : at + 2] == [""] else at + 1
             end = next((stop for stop in range(start, len(lines)) if not lines[stop].strip()), len(lines))
             block = [text.strip() for text in lines[start:end]]
-            found = block if len(block) > 1 else found
-    return found
+            listed = block if len(block) > 1 else listed
+    return listed
 
 
 def _bulleted(lines: list[str]) -> list[str]:
@@ -79,8 +79,8 @@ def _in_one_line(lines: Iterable[str]) -> list[str]:
             return [name.strip(_QUOTES) for name in piped.split("|")]
     for line in lines:
         plain = _OBJECT.sub("", line)
-        for found in filter(None, (heading.search(plain) for heading in _INLINE)):
-            names = _names_in(re.split(r"[.;](?:\s|$)", found["names"])[0])
+        for match in filter(None, (heading.search(plain) for heading in _INLINE)):
+            names = _names_in(re.split(r"[.;](?:\s|$)", match["names"])[0])
             if len(names) > 1 and max(map(len, names)) <= _LONGEST_NAME:
                 return names
     return []
@@ -102,13 +102,13 @@ def _names_in(phrase: str) -> list[str]:
     return [name for name in names if name]
 
 
-def _described(line: str) -> Named:
+def _described(line: str) -> NamedAnswer:
     """Part a listed name from its description; a line of JSON is an answer as it stands."""
     if line.startswith(("{", "[")):
-        return Named(line, line)
+        return NamedAnswer(line, line)
     parts = _DESCRIBED.match(line)
     name = (parts["name"] if parts else line).strip(_QUOTES)
-    return Named(name, line if parts else name)
+    return NamedAnswer(name, line if parts else name)
 
 
 def _in_format(prompt: str, answer: str) -> str:
@@ -116,8 +116,8 @@ def _in_format(prompt: str, answer: str) -> str:
     if answer.startswith(("{", "[")) or _VERBATIM in prompt:
         return answer
     quoted = orjson.dumps(answer).decode()[1:-1]
-    for found in _OBJECT.finditer(prompt):
-        shown = found[0]
+    for match in _OBJECT.finditer(prompt):
+        shown = match[0]
         places = [place.span() for place in _PLACEHOLDER.finditer(shown)]
         start, end = places[0] if len(places) == 1 else _piped(shown).indices(len(shown))[:2]
         if end > start:

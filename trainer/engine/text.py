@@ -1,4 +1,4 @@
-"""Conversations as the engine reads them: the message that wants an answer, and what was said around it.
+"""Conversations as the engine reads them: the message to be answered, and the other turns around it.
 
 System prompts are left out: they tell an untrained model what to do, and a trained one has learnt it.
 """
@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+# Bounds what one message costs to read: of a longer one, or a longer conversation, the end is read.
 READ_CHARS = 32_768
 GRAM_SIZES = (2, 3, 4)
-WORDS, CHARS, EARLIER = "w", "c", "e"
+WORDS, CHARS, EARLIER = "w", "c", "e"  # the first character of an n-gram says what it is of
 
 _TOKEN = re.compile(r"[^\W_]+|[^\w\s]+|_+")
 _INSTRUCTIONS = frozenset({"system", "developer"})
 
 
 class Turn(NamedTuple):
-    """Who said what."""
+    """One message of a conversation: its role and its text."""
 
     role: str
     text: str
@@ -26,7 +27,7 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is to be answered (`message`, the user's last turn), and every turn around it (`earlier`)."""
+    """The message to be answered (the user's last turn), and the text of every other turn (`earlier`)."""
 
     message: str
     earlier: str = ""
@@ -34,12 +35,12 @@ class Question:
 
 def question_in(turns: Sequence[Turn]) -> Question:
     """Find the question of a conversation: its last user turn, or its last turn where no user speaks."""
-    said = [turn for turn in turns if turn.role not in _INSTRUCTIONS]
-    asked = max((at for at, turn in enumerate(said) if turn.role == "user"), default=len(said) - 1)
-    if asked < 0:
+    spoken = [turn for turn in turns if turn.role not in _INSTRUCTIONS]
+    at_question = max((at for at, turn in enumerate(spoken) if turn.role == "user"), default=len(spoken) - 1)
+    if at_question < 0:
         return Question("")
-    around = " ".join(turn.text for at, turn in enumerate(said) if at != asked)
-    return Question(said[asked].text[-READ_CHARS:], around[-READ_CHARS:])
+    around = " ".join(turn.text for at, turn in enumerate(spoken) if at != at_question)
+    return Question(spoken[at_question].text[-READ_CHARS:], around[-READ_CHARS:])
 
 
 def instructions_in(turns: Sequence[Turn]) -> str:
@@ -67,6 +68,6 @@ def word_grams(tokens: Sequence[str]) -> Iterator[str]:
 
 
 def earlier_grams(question: Question) -> Iterator[str]:
-    """List the words said around the question."""
+    """List the words of the turns around the question."""
     for token in tokens_of(question.earlier):
         yield EARLIER + token

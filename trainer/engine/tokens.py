@@ -13,7 +13,7 @@ from tuneloop.openai_wire.chat import text_of
 
 PER_MESSAGE = 3
 PER_CONVERSATION = 3
-MAX_EXAMPLE_TOKENS = 65_536
+MAX_EXAMPLE_TOKENS = 65_536  # what is longer OpenAI cuts there before it trains
 
 
 @cache

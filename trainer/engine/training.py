@@ -28,7 +28,7 @@ class Score(NamedTuple):
 
 
 class Learner(Protocol):
-    """Something that learns from examples step by step; its state is a few arrays."""
+    """A model under training: it learns from examples step by step, and its state is a few arrays."""
 
     auto_epochs: int
     rate: float
@@ -55,13 +55,13 @@ class Learner(Protocol):
     def restore(self, state: Arrays) -> None:
         """Go on from a state."""
 
-    def trained(self) -> TrainedModel:
+    def current_model(self) -> TrainedModel:
         """Return the model as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
 class EpochPlan:
-    """How to walk: epochs, examples per step, the factor on the learning rate, the seed, and the first steps' ramp."""
+    """The schedule of a training: epochs, examples per step, factor on the learning rate, seed, and warm-up steps."""
 
     epochs: int
     batch_size: int
@@ -83,7 +83,7 @@ class TrainingStep(NamedTuple):
     ends_epoch: bool
 
 
-def steps(learner: Learner, plan: EpochPlan, *, epochs_done: int = 0) -> Iterator[TrainingStep]:
+def train_steps(learner: Learner, plan: EpochPlan, *, epochs_done: int = 0) -> Iterator[TrainingStep]:
     """Take the steps of the remaining epochs, the learning rate falling linearly to nothing over the whole plan.
 
     Over the first `warmup_steps` it rises from little instead.

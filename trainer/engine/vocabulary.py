@@ -1,4 +1,4 @@
-"""The vocabulary: which n-grams are features, how rare each is, and how a question becomes a sparse vector.
+"""The vocabulary: the n-grams that are features, the rarity of each, and questions as sparse vectors of them.
 
 Weights are the usual TF-IDF with damped counts, (1 + ln tf) * (1 + ln((1 + n) / (1 + df))). Words, characters and
 earlier turns are each scaled to a fixed length, so that none drowns the others in a long conversation.
@@ -18,12 +18,13 @@ Floats = NDArray[np.float32]
 Columns = NDArray[np.int32]
 
 BLOCKS = (WORDS, CHARS, EARLIER)
+# Earlier turns count half: they say what the question is about, but aren't the question.
 BLOCK_LENGTHS = np.array([1.0, 1.0, 0.5], dtype=np.float32)
-_REMEMBERED_WORDS = 100_000
+_REMEMBERED_WORDS = 100_000  # whose columns are kept: words repeat, and cutting one into n-grams is what takes time
 
 
 class Vocabulary:
-    """Made of the n-grams in column order and the weight of each (`idf`, float32 of the same length)."""
+    """N-grams in column order, and the weight of each (`idf`, float32 of the same length)."""
 
     def __init__(self, grams: Sequence[str], idf: Floats) -> None:
         self.grams = list(grams)
@@ -36,7 +37,7 @@ class Vocabulary:
         return len(self.grams)
 
     @classmethod
-    def fitted(cls, questions: Sequence[Question], *, seen_at_least: int = 1, limit: int = 50_000) -> "Vocabulary":
+    def fit(cls, questions: Sequence[Question], *, seen_at_least: int = 1, limit: int = 50_000) -> "Vocabulary":
         """Keep the n-grams that stand in at least that many questions, at most `limit`, the most frequent first."""
         seen = Counter(chain.from_iterable(_distinct_grams(questions)))
         kept = sorted(
@@ -76,12 +77,12 @@ class Vocabulary:
             yield from self._char_columns(token)
 
     def _char_columns(self, token: str) -> list[int]:
-        known = self._chars_of.get(token)
-        if known is None:
-            known = [self._column[gram] for gram in char_grams(token) if gram in self._column]
+        columns = self._chars_of.get(token)
+        if columns is None:
+            columns = [self._column[gram] for gram in char_grams(token) if gram in self._column]
             if len(self._chars_of) < _REMEMBERED_WORDS:
-                self._chars_of[token] = known
-        return known
+                self._chars_of[token] = columns
+        return columns
 
 
 def _distinct_grams(questions: Iterable[Question]) -> Iterator[set[str]]:

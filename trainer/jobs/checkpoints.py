@@ -1,4 +1,4 @@
-"""What a run has learnt, kept on disk from the end of one epoch to the end of the next."""
+"""Checkpoints: a learner's state, stored at the end of every epoch so that a run that is broken off can go on."""
 
 import os
 from pathlib import Path
@@ -10,8 +10,8 @@ from trainer.engine.training import Learner
 _EPOCHS_DONE = "epochs_done"
 
 
-def keep(path: Path, learner: Learner, *, epochs_done: int) -> None:
-    """Write what was learnt to a file that is either whole or as it was."""
+def save(path: Path, learner: Learner, *, epochs_done: int) -> None:
+    """Write a learner's state to a file that is either whole or as it was before."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.unfinished")
     with unfinished.open("wb") as file:
@@ -20,9 +20,9 @@ def keep(path: Path, learner: Learner, *, epochs_done: int) -> None:
 
 
 def restore(path: Path, learner: Learner) -> int:
-    """Let a learner go on from a file, and return how many epochs were done: 0 where there is no file."""
+    """Load a learner's state from a file, and return how many epochs were done: 0 where there is no file."""
     if not path.exists():
         return 0
-    with np.load(path, allow_pickle=False) as kept:
-        learner.restore({name: kept[name] for name in kept.files if name != _EPOCHS_DONE})
-        return int(kept[_EPOCHS_DONE])
+    with np.load(path, allow_pickle=False) as stored:
+        learner.restore({name: stored[name] for name in stored.files if name != _EPOCHS_DONE})
+        return int(stored[_EPOCHS_DONE])

@@ -1,12 +1,11 @@
-"""Which learner a job gets, with its data: by its method, and for supervised ones by their answers."""
+"""The learner of a job, with its data: chosen by the job's method, and for a supervised one by its answers."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from trainer.engine.examples import TrainingExample, examples_in
+from trainer.engine.examples import PreferencePair, TrainingExample, read_examples, read_pair
 from trainer.engine.linear import LinearModel
-from trainer.engine.pairs import PreferencePair, pair_in
 from trainer.engine.preferences import AUTO_BETA, PreferenceLearner
 from trainer.engine.selection import learner_for, load_model
 from trainer.engine.tokens import tokens_in_line, tokens_in_pair
@@ -32,32 +31,32 @@ def method_of(job: FineTuningJob) -> str:
 
 
 def fault_finder(job: FineTuningJob) -> Callable[[object], str | None]:
-    """Return the rule for one line of a job's files."""
+    """Return the function that says what is wrong with one line of a job's files."""
     return fault_in_pair if method_of(job) == DPO else fault_in
 
 
-def prepared(home: Home, job: FineTuningJob) -> tuple[Learner, int]:
+def prepare_learner(home: Home, job: FineTuningJob) -> tuple[Learner, int]:
     """Read a job's files, which validation has passed, and return its learner and the tokens of one epoch."""
     if method_of(job) != DPO:
-        examples, tokens = _read(home, job, "training_file", lambda line: list(examples_in(line)), tokens_in_line)
+        examples, tokens = _read(home, job, "training_file", lambda line: list(read_examples(line)), tokens_in_line)
         held_out: list[TrainingExample] = []
         if job.validation_file:
-            held_out, _ = _read(home, job, "validation_file", lambda line: list(examples_in(line)), tokens_in_line)
+            held_out, _ = _read(home, job, "validation_file", lambda line: list(read_examples(line)), tokens_in_line)
         return learner_for(examples, held_out), tokens
-    pairs, tokens = _read(home, job, "training_file", lambda line: [pair_in(line)], tokens_in_pair)
-    unseen: list[PreferencePair] = []
+    pairs, tokens = _read(home, job, "training_file", lambda line: [read_pair(line)], tokens_in_pair)
+    held_out_pairs: list[PreferencePair] = []
     if job.validation_file:
-        unseen, _ = _read(home, job, "validation_file", lambda line: [pair_in(line)], tokens_in_pair)
-    return PreferenceLearner(pairs, unseen, beta=beta_of(job), start=_start_of(home, job)), tokens
+        held_out_pairs, _ = _read(home, job, "validation_file", lambda line: [read_pair(line)], tokens_in_pair)
+    return PreferenceLearner(pairs, held_out_pairs, beta=beta_of(job), start=_starting_model(home, job)), tokens
 
 
 def beta_of(job: FineTuningJob) -> float:
-    """Return how strongly a preference job is held to the model that it starts from."""
+    """Return a preference job's beta: how strongly it is held to the model that it starts from."""
     beta = (job.hyperparameters.model_extra or {}).get("beta", "auto")
     return AUTO_BETA if beta == "auto" else float(beta)
 
 
-def _start_of(home: Home, job: FineTuningJob) -> LinearModel | None:
+def _starting_model(home: Home, job: FineTuningJob) -> LinearModel | None:
     """Return the tuned model that a preference job starts from, None for the base model."""
     if base_model(job.model):
         return None
@@ -74,13 +73,13 @@ def _read(
     home: Home,
     job: FineTuningJob,
     param: str,
-    read: Callable[[dict[str, Any]], list[T]],
-    count: Callable[[dict[str, Any]], int],
+    read_line: Callable[[dict[str, Any]], list[T]],
+    count_tokens: Callable[[dict[str, Any]], int],
 ) -> tuple[list[T], int]:
-    found: list[T] = []
+    rows: list[T] = []
     tokens = 0
     for _, value in lines_in(job_file(home, job, param)):
         line = cast("dict[str, Any]", value)
-        found.extend(read(line))
-        tokens += count(line)
-    return found, tokens
+        rows.extend(read_line(line))
+        tokens += count_tokens(line)
+    return rows, tokens

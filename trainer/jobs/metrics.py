@@ -1,4 +1,4 @@
-"""A run's figures as its job shows them: metrics about a hundred times a run, and at the end of every epoch."""
+"""A run's metrics as its job reports them: about a hundred times a run, and at the end of every epoch."""
 
 import time
 
@@ -8,12 +8,14 @@ from trainer.engine.training import EpochPlan, Learner, Score, TrainingStep
 from trainer.ids import now_s
 from tuneloop.openai_wire.fine_tuning import StepMetrics
 
+# Each report is an event that clients poll, so a run of ten thousand steps must not leave ten thousand.
 REPORTS_PER_RUN = 100
+# Validation examples scored for a report within an epoch, the next ones each time; its end scores them all.
 HELD_OUT_PER_REPORT = 64
 
 
 class Progress:
-    """Watches one run of a plan."""
+    """The progress of one run: scores since the last report, and its pace."""
 
     def __init__(self, learner: Learner, plan: EpochPlan) -> None:
         self._learner = learner
@@ -25,7 +27,7 @@ class Progress:
         self._steps_taken = 0
 
     def watch(self, step: TrainingStep) -> StepMetrics | None:
-        """Take note of a step, and return metrics where it is time for a report."""
+        """Add a step's score, and return metrics where it is time for a report, else None."""
         self._since_report.append(step.score)
         self._steps_taken += 1
         within_epoch = (step.number - 1) % self._per_epoch + 1
@@ -58,14 +60,14 @@ class Progress:
 
 
 def message_of(metrics: StepMetrics) -> str:
-    """Say a report's figures in one line."""
+    """Return the message of a report's event: its losses in one line."""
     figures = [
         ("training loss", metrics.train_loss),
         ("validation loss", metrics.valid_loss),
         ("full validation loss", metrics.full_valid_loss),
     ]
-    said = ", ".join(f"{name}={value:.2f}" for name, value in figures if value is not None)
-    return f"Step {metrics.step}/{metrics.total_steps}: {said}"
+    losses = ", ".join(f"{name}={value:.2f}" for name, value in figures if value is not None)
+    return f"Step {metrics.step}/{metrics.total_steps}: {losses}"
 
 
 def _mean(scores: list[Score]) -> Score:

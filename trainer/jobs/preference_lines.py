@@ -1,4 +1,4 @@
-"""What a preference file must look like: OpenAI's rules for one line.
+"""Preference files: OpenAI's rules for one line.
 
 A line holds an `input` (messages that end with what wants an answer) and two outputs, of assistant messages, text only.
 """
@@ -12,7 +12,7 @@ _OUTPUTS = ("preferred_output", "non_preferred_output")
 
 
 def fault_in_pair(line: object) -> str | None:
-    """Say which rule a preference line breaks, or None."""
+    """Return which rule a preference line breaks, or None."""
     if not isinstance(line, dict):
         return "is not a JSON object"
     if fault := _input_fault(line.get("input")):
@@ -22,8 +22,8 @@ def fault_in_pair(line: object) -> str | None:
     return "prefers an answer to itself" if line[_OUTPUTS[0]] == line[_OUTPUTS[1]] else None
 
 
-def _input_fault(asked: object) -> str | None:
-    messages = asked.get("messages") if isinstance(asked, dict) else None
+def _input_fault(value: object) -> str | None:
+    messages = value.get("messages") if isinstance(value, dict) else None
     if not isinstance(messages, list) or not messages:
         return "has no list of 'input.messages'"
     if not all(_is_message(message, ROLES) for message in messages):
@@ -36,8 +36,8 @@ def _input_fault(asked: object) -> str | None:
 def _output_fault(name: str, output: object) -> str | None:
     if not isinstance(output, list) or not output:
         return f"has no list '{name}'"
-    whole = all(_is_message(message, frozenset({"assistant"})) for message in output)
-    return None if whole else f"has a message in its '{name}' that is not an assistant's text"
+    is_whole = all(_is_message(message, frozenset({"assistant"})) for message in output)
+    return None if is_whole else f"has a message in its '{name}' that is not an assistant's text"
 
 
 def _is_message(message: object, roles: frozenset[str]) -> bool:
@@ -46,8 +46,8 @@ def _is_message(message: object, roles: frozenset[str]) -> bool:
     content: Any = message.get("content")
     if isinstance(content, list):
         return bool(content) and all(_is_text_part(part) for part in content)
-    says_nothing = message["role"] == "assistant" and bool(message.get("tool_calls"))
-    return isinstance(content, str) or (content is None and says_nothing)
+    only_calls = message["role"] == "assistant" and bool(message.get("tool_calls"))
+    return isinstance(content, str) or (content is None and only_calls)
 
 
 def _is_text_part(part: object) -> bool:

@@ -1,12 +1,12 @@
 """One training run: a queued job becomes a tuned model.
 
-What a run has learnt is kept at the end of every epoch, after everything that the epoch is to be known by was written.
+A run's state is saved at the end of every epoch, after the epoch's reports and model were written.
 A run that starts again repeats at most one epoch, step by step the same, and repeated reports leave no second event.
 """
 
-from trainer.engine.training import EpochPlan, Learner, TrainingStep, steps
+from trainer.engine.training import EpochPlan, Learner, TrainingStep, train_steps
 from trainer.ids import id_for, now_s
-from trainer.jobs.checkpoints import keep, restore
+from trainer.jobs.checkpoints import restore, save
 from trainer.jobs.job_data import JobData
 from trainer.jobs.learners import DPO, beta_of, method_of
 from trainer.jobs.metrics import Progress, message_of
@@ -15,9 +15,11 @@ from trainer.storage.home import Home
 from trainer.storage.jobs import is_bedrocks
 from tuneloop.openai_wire.fine_tuning import Checkpoint, FineTuningJob, Hyperparameters, StepMetrics
 
+# OpenAI keeps the models of a job's last three epochs; so do we.
 KEPT_CHECKPOINTS = 3
 WARMUP_STEPS = "warmup_steps"
-_WAITING = frozenset({"queued", "running"})
+# A job that goes on after its worker died is `running` already.
+_STARTABLE = frozenset({"queued", "running"})
 _RUNNING = frozenset({"running"})
 
 
@@ -25,8 +27,8 @@ class JobEndedError(Exception):
     """The job was cancelled, or ended in another way, while its run was under way."""
 
 
-class Run:
-    """One job's way to a model; `train` does it."""
+class TrainingRun:
+    """The training of one job's model, from its last checkpoint on where there is one."""
 
     def __init__(self, home: Home, job: FineTuningJob, data: JobData, learner: Learner, tokens_per_epoch: int) -> None:
         self._home = home
@@ -34,14 +36,14 @@ class Run:
         self._data = data
         self._learner = learner
         self._tokens_per_epoch = tokens_per_epoch
-        self._plan = plan_for(job, self._learner)
+        self._plan = epoch_plan(job, self._learner)
         self._progress = Progress(self._learner, self._plan)
 
     def train(self) -> None:
         """Take every step that is left and finish; raise JobEndedError where the job ends underneath."""
-        epochs_done = restore(self._home.progress_file(self._job.id), self._learner)
+        epochs_done = restore(self._home.checkpoint_file(self._job.id), self._learner)
         self._start(epochs_done)
-        for step in steps(self._learner, self._plan, epochs_done=epochs_done):
+        for step in train_steps(self._learner, self._plan, epochs_done=epochs_done):
             metrics = self._progress.watch(step)
             if metrics:
                 self._report(step, metrics)
@@ -56,13 +58,13 @@ class Run:
             "batch_size": self._plan.batch_size,
             "learning_rate_multiplier": self._plan.rate_multiplier,
         }
-        way = method_of(self._job)
-        if way == DPO:
+        method_name = method_of(self._job)
+        if method_name == DPO:
             settled["beta"] = beta_of(self._job)
         used = self._job.hyperparameters.model_copy(update=settled)
-        method = {"type": way, way: {"hyperparameters": used.model_dump()}}
+        method = {"type": method_name, method_name: {"hyperparameters": used.model_dump()}}
         with self._home.rows.transaction():
-            self._move(out_of=_WAITING, status="running", hyperparameters=used, method=method)
+            self._move(out_of=_STARTABLE, status="running", hyperparameters=used, method=method)
             self._home.jobs.log(self._job.id, "started", "Fine-tuning job started")
             if epochs_done:
                 message = f"Training goes on after epoch {epochs_done}/{self._plan.epochs}"
@@ -76,10 +78,10 @@ class Run:
     def _end_epoch(self, step: TrainingStep, metrics: StepMetrics) -> None:
         if step.epoch > self._plan.epochs - KEPT_CHECKPOINTS and not is_bedrocks(self._job.id):
             model_id = checkpoint_model_id(self._job, step.number)
-            self._home.models.store(model_id, self._learner.trained().artefact())
+            self._home.models.store(model_id, self._learner.current_model().artifact())
             with self._home.rows.transaction():
                 self._publish(model_id, metrics)
-        keep(self._home.progress_file(self._job.id), self._learner, epochs_done=step.epoch)
+        save(self._home.checkpoint_file(self._job.id), self._learner, epochs_done=step.epoch)
 
     def _publish(self, model_id: str, metrics: StepMetrics) -> None:
         """List a stored model and the checkpoint that it is."""
@@ -98,7 +100,7 @@ class Run:
 
     def _finish(self, metrics: StepMetrics) -> None:
         model_id = tuned_model_id(self._job)
-        self._home.models.store(model_id, self._learner.trained().artefact())
+        self._home.models.store(model_id, self._learner.current_model().artifact())
         results = self._data.write_metrics(self._home, self._current())
         with self._home.rows.transaction():
             self._move(
@@ -125,14 +127,14 @@ class Run:
             raise JobEndedError(self._job.id)
 
 
-def plan_for(job: FineTuningJob, learner: Learner) -> EpochPlan:
-    """Settle what a job left to us: 10 epochs (3 for open answers), and about 150 steps in each."""
-    asked = Hyperparameters.model_validate(job.hyperparameters.model_dump())
+def epoch_plan(job: FineTuningJob, learner: Learner) -> EpochPlan:
+    """Return the plan of a job's training; where it says `auto`, the learner's epochs, and about 150 steps in each."""
+    given = Hyperparameters.model_validate(job.hyperparameters.model_dump())
     batch_size = min(128, max(4, learner.rows_per_epoch // 150))
     return EpochPlan(
-        epochs=learner.auto_epochs if asked.n_epochs == "auto" else asked.n_epochs,
-        batch_size=batch_size if asked.batch_size == "auto" else asked.batch_size,
-        rate_multiplier=1.0 if asked.learning_rate_multiplier == "auto" else asked.learning_rate_multiplier,
+        epochs=learner.auto_epochs if given.n_epochs == "auto" else given.n_epochs,
+        batch_size=batch_size if given.batch_size == "auto" else given.batch_size,
+        rate_multiplier=1.0 if given.learning_rate_multiplier == "auto" else given.learning_rate_multiplier,
         seed=job.seed,
         warmup_steps=(job.hyperparameters.model_extra or {}).get(WARMUP_STEPS, 0),
     )

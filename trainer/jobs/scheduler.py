@@ -1,4 +1,4 @@
-"""Who works on which job: one thread validates, another has one worker process at a time train the next job."""
+"""The scheduler: one thread validates jobs, another has one worker process at a time train the next one."""
 
 import logging
 import multiprocessing
@@ -9,12 +9,14 @@ from multiprocessing.process import BaseProcess
 
 from trainer.ids import new_id, now_s
 from trainer.jobs.job_data import JobDataByWire
-from trainer.jobs.validation import fail, validate
-from trainer.jobs.worker import work
+from trainer.jobs.validation import fail_job, validate_job
+from trainer.jobs.worker import run_worker
 from trainer.storage.home import Home
 from tuneloop.openai_wire.fine_tuning import OPEN_STATUSES, FineTuningJob, JobError
 
-MOST_CRASHES = 3
+# A job whose workers died this often (of memory, say) would kill the next one too: it fails instead.
+MAX_CRASHES = 3
+# Changes wake the threads at once; this bounds the wait where one is missed between a look and the wait.
 _IDLE_S = 1.0
 _SERVER_ERROR = JobError(code="server_error", message="The trainer failed at this job; its log says why.")
 _log = logging.getLogger("trainer")
@@ -36,7 +38,7 @@ class Scheduler:
         self._processes = multiprocessing.get_context("forkserver")
         # Importing takes longer than many a training, so workers are forked from a process that has done it.
         sides = {type(side).__module__ for side in data_by_wire.values()}
-        self._processes.set_forkserver_preload([work.__module__, *sorted(sides)])
+        self._processes.set_forkserver_preload([run_worker.__module__, *sorted(sides)])
         self._stopping = False
         self._changed = threading.Condition()
         self._worker: _Worker | None = None
@@ -83,18 +85,18 @@ class Scheduler:
                     work_on(job)
                 except Exception:  # noqa: BLE001 - a thread's entry point: one broken job must not stop the others
                     _log.exception("Working on %s failed.", job.id)
-                    fail(self._home, job.id, _SERVER_ERROR)
+                    fail_job(self._home, job.id, _SERVER_ERROR)
                 self.look_again()
 
     def _validate(self, job: FineTuningJob) -> None:
-        validate(self._home, job, self._data_by_wire)
+        validate_job(self._home, job, self._data_by_wire)
 
     def _train(self, job: FineTuningJob) -> None:
         with self._changed:
             if self._stopping or self._home.jobs.is_held(job.id):
                 return
             arguments = (self._home.folder, job.id, self._data_by_wire)
-            process = self._processes.Process(target=work, args=arguments, name=job.id, daemon=True)
+            process = self._processes.Process(target=run_worker, args=arguments, name=job.id, daemon=True)
             process.start()
             worker = self._worker = _Worker(job.id, process)
         process.join()
@@ -103,13 +105,13 @@ class Scheduler:
         process.close()
         self._home.sweep(now=now_s())
         if not worker.dropped and not self._stopping:
-            self._look_into_the_end(job.id)
+            self._count_crash(job.id)
 
-    def _look_into_the_end(self, job_id: str) -> None:
-        """Leave a job that its worker left open to the next worker, up to a limit."""
+    def _count_crash(self, job_id: str) -> None:
+        """Leave a job that its worker left open to the next worker; fail it after `MAX_CRASHES`."""
         job = self._home.jobs.get(job_id)
         if job and job.status in OPEN_STATUSES:
             crashes = self._home.jobs.count_crash(job_id, new_id("crash"))
-            _log.warning("The worker of %s died (%d of %d times).", job_id, crashes, MOST_CRASHES)
-            if crashes >= MOST_CRASHES:
-                fail(self._home, job_id, _SERVER_ERROR)
+            _log.warning("The worker of %s died (%d of %d times).", job_id, crashes, MAX_CRASHES)
+            if crashes >= MAX_CRASHES:
+                fail_job(self._home, job_id, _SERVER_ERROR)

@@ -1,4 +1,7 @@
-"""What a supervised training file must look like: OpenAI's rules for one line, and for the file.
+"""Supervised training files: OpenAI's rules for one line, and for the file.
+
+Tuneloop has these rules a second time, in its own domain: the trainer stands for a provider, which judges a file by
+itself. A test on the wire would prove nothing if both sides read the same code.
 
 Messages say where and what, never what a line holds.
 """
@@ -42,7 +45,7 @@ def check_file(path: Path, fault_of: Callable[[object], str | None], *, at_least
 
 
 def fault_in(line: object) -> str | None:
-    """Say which rule a line breaks, e.g. `has no assistant message`, or None."""
+    """Return which rule a training line breaks, e.g. `has no assistant message`, or None."""
     if not isinstance(line, dict):
         return "is not a JSON object"
     messages = line.get("messages")
@@ -59,8 +62,8 @@ def fault_in(line: object) -> str | None:
 
 def _role_fault(message: Message) -> str | None:
     role = message.get("role")
-    known = isinstance(role, str) and role in ROLES
-    return None if known else f"whose role is not one of {', '.join(sorted(ROLES))}"
+    is_known = isinstance(role, str) and role in ROLES
+    return None if is_known else f"whose role is not one of {', '.join(sorted(ROLES))}"
 
 
 def _content_fault(message: Message) -> str | None:

@@ -8,17 +8,17 @@ from tuneloop.openai_wire.fine_tuning import FineTuningJob, JobError
 _VALIDATING = frozenset({"validating_files"})
 
 
-def validate(home: Home, job: FineTuningJob, data_by_wire: JobDataByWire) -> None:
-    """Check a job's files and move it on."""
+def validate_job(home: Home, job: FineTuningJob, data_by_wire: JobDataByWire) -> None:
+    """Prepare and check a job's files, then queue the job or fail it."""
     error = job_data_of(data_by_wire, job).prepare_files(home, job)
     with home.rows.transaction():
         if error:
-            fail(home, job.id, error)
+            fail_job(home, job.id, error)
         elif home.jobs.move(job.id, out_of=_VALIDATING, status="queued"):
             home.jobs.log(job.id, "validated", "Files validated, moving job to queued state")
 
 
-def fail(home: Home, job_id: str, error: JobError) -> None:
+def fail_job(home: Home, job_id: str, error: JobError) -> None:
     """End a job as failed, unless it has ended."""
     with home.rows.transaction():
         if home.jobs.move(job_id, status="failed", error=error, finished_at=now_s(), estimated_finish=None):

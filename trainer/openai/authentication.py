@@ -1,4 +1,4 @@
-"""The gate in front of every route: it knows the key and the largest body, and gives each request an id."""
+"""Authentication in front of every route of OpenAI's wire, with the largest body, and an id for each request."""
 
 import hmac
 import secrets
@@ -6,16 +6,17 @@ import secrets
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trainer.openai.errors import RefusalError, rendered
+from trainer.openai.errors import RefusalError, error_response
 from tuneloop.openai_wire.files import FILE_LIMIT_BYTES
 
+# The largest file, with room for the form around it.
 MAX_BODY_BYTES = FILE_LIMIT_BYTES + 64 * 1024
 _WRONG_KEY = RefusalError(401, "invalid_api_key", "Incorrect or missing API key.")
 _TOO_LARGE = RefusalError(413, "file_too_large", f"A file may have at most {FILE_LIMIT_BYTES} bytes.", "file")
 
 
-class Gate:
-    """An ASGI app around another; without a key everyone may pass."""
+class Authentication:
+    """ASGI middleware that checks the API key; without a key everyone may call."""
 
     def __init__(self, app: ASGIApp, api_key: str | None = None) -> None:
         if api_key is not None and not api_key.strip():
@@ -37,7 +38,7 @@ class Gate:
             await send(message)
 
         refusal = self._refusal_of(Headers(scope=scope))
-        app = rendered(refusal, request_id) if refusal else self._app
+        app = error_response(refusal, request_id) if refusal else self._app
         await app(scope, receive, send_with_id)
 
     def _refusal_of(self, headers: Headers) -> RefusalError | None:
@@ -47,7 +48,7 @@ class Gate:
 
 
 def _holds(authorizations: list[str], expected: bytes) -> bool:
-    """Whether the one Authorization header of a request holds the key, as `Bearer KEY` in any case of the scheme.
+    """Whether the only Authorization header of a request holds the key, as `Bearer KEY` in any case of the scheme.
 
     A second header is refused, since whoever stands in between may have looked at the other one.
     """

@@ -13,7 +13,7 @@ from tuneloop.openai_wire.errors import SERVER_ERROR, described, error_body, fir
 
 
 class RefusalError(Exception):
-    """A request that is turned down: with which status, and what its error body says."""
+    """A request that is turned down: the status of the answer, and what its error body says."""
 
     def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -22,9 +22,9 @@ class RefusalError(Exception):
         self.param = param
 
 
-def not_found(what: str, wanted: str) -> RefusalError:
+def not_found(what: str, identifier: str) -> RefusalError:
     """Refuse because there is no such thing, e.g. `not_found("file", "file-1")`."""
-    return RefusalError(404, f"{what.replace(' ', '_')}_not_found", f"No such {what}: {wanted}", "id")
+    return RefusalError(404, f"{what.replace(' ', '_')}_not_found", f"No such {what}: {identifier}", "id")
 
 
 def invalid(error: ValidationError) -> RefusalError:
@@ -33,7 +33,7 @@ def invalid(error: ValidationError) -> RefusalError:
     return RefusalError(400, "invalid_value", message, param)
 
 
-def rendered(
+def error_response(
     refusal: RefusalError, request_id: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Write a refusal as an answer."""
@@ -42,29 +42,29 @@ def rendered(
     return Response(orjson.dumps(body), refusal.status, headers, "application/json")
 
 
-def install(app: FastAPI) -> None:
-    """Let an app answer everything it refuses in this shape."""
+def install_error_handlers(app: FastAPI) -> None:
+    """Let an app answer whatever it refuses, and its own failures, in OpenAI's shape."""
 
     @app.exception_handler(RefusalError)
-    async def refused(request: Request, refusal: RefusalError) -> Response:
-        return rendered(refusal, _request_id(request))
+    async def on_refusal(request: Request, refusal: RefusalError) -> Response:
+        return error_response(refusal, _request_id(request))
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> Response:
+    async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
         fault = error.errors()[0]
         message, param = described({**fault, "loc": fault["loc"][1:]})  # the first step says body, query or path
-        return rendered(RefusalError(400, "invalid_value", message, param), _request_id(request))
+        return error_response(RefusalError(400, "invalid_value", message, param), _request_id(request))
 
     @app.exception_handler(HTTPException)
-    async def unknown(request: Request, error: HTTPException) -> Response:
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
         codes = {404: "unknown_url", 405: "method_not_allowed"}
         message = f"{error.detail}: {request.method} {request.url.path}"
         refusal = RefusalError(error.status_code, codes.get(error.status_code, "invalid_request"), message)
-        return rendered(refusal, _request_id(request), error.headers)
+        return error_response(refusal, _request_id(request), error.headers)
 
     @app.exception_handler(Exception)
-    async def broken(request: Request, _: Exception) -> Response:
-        return rendered(
+    async def on_failure(request: Request, _: Exception) -> Response:
+        return error_response(
             RefusalError(500, "server_error", "The trainer failed; its log says why."), _request_id(request)
         )
 

@@ -32,8 +32,8 @@ def upload(
         raise RefusalError(400, "invalid_value", message, "expires_after")
     now = now_s()
     expires_at = now + expires_after_s if expires_after_s else None
-    kept = FileObject(id=new_id("file"), created_at=now, expires_at=expires_at, filename=name, purpose=purpose)
-    return trainer.home.files.add(kept, file.file)
+    new = FileObject(id=new_id("file"), created_at=now, expires_at=expires_at, filename=name, purpose=purpose)
+    return trainer.home.files.add(new, file.file)
 
 
 def check_name(name: str, purpose: str) -> None:

@@ -11,9 +11,10 @@ from fastapi import APIRouter, Query, Request
 from trainer.context import After, Context, Trainer, page_of
 from trainer.ids import new_id, now_s
 from trainer.openai.errors import RefusalError, not_found
-from trainer.openai.job_checks import check
+from trainer.storage.home import Home
 from trainer.storage.jobs import is_bedrocks
-from trainer.storage.models import ORGANIZATION
+from trainer.storage.models import ORGANIZATION, base_model
+from tuneloop.openai_wire.files import TRAINING_PURPOSE
 from tuneloop.openai_wire.fine_tuning import (
     OPEN_STATUSES,
     Checkpoint,
@@ -31,9 +32,10 @@ Limit = Annotated[int, Query(ge=1, le=1_000)]
 @router.post("")
 def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
     """Begin a job."""
-    check(trainer.home, request)
-    way = request.method.type if request.method else "supervised"
-    asked = JobHyperparameters(**(request.preference if way == "dpo" else request.supervised).model_dump())
+    _check(trainer.home, request)
+    method = request.method.type if request.method else "supervised"
+    given = request.preference if method == "dpo" else request.supervised
+    hyperparameters = JobHyperparameters(**given.model_dump())
     job = FineTuningJob(
         id=new_id("ftjob"),
         model=request.model,
@@ -41,8 +43,8 @@ def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
         created_at=now_s(),
         training_file=request.training_file,
         validation_file=request.validation_file,
-        hyperparameters=asked,
-        method={"type": way, way: {"hyperparameters": asked.model_dump()}},
+        hyperparameters=hyperparameters,
+        method={"type": method, method: {"hyperparameters": hyperparameters.model_dump()}},
         seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
         metadata=request.metadata if trainer.options.keeps_metadata else None,
         organization_id=f"org-{ORGANIZATION}",
@@ -53,14 +55,39 @@ def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
     return job
 
 
+def _check(home: Home, request: JobRequest) -> None:
+    """Refuse with 400 a job that this server cannot do, as far as that shows without opening its files."""
+    is_preference = request.method is not None and request.method.type == "dpo"
+    if not base_model(request.model) and not (is_preference and home.models.get(request.model)):
+        message = f"Model {request.model} is not available for fine-tuning or does not exist."
+        raise RefusalError(400, "model_not_available", message, "model")
+    if request.method and request.method.type == "reinforcement":
+        message = f"Model {request.model} is trained by the methods 'supervised' and 'dpo' only."
+        raise RefusalError(400, "method_not_supported", message, "method.type")
+    if request.integrations:
+        raise RefusalError(400, "integrations_not_supported", "This server has no integrations.", "integrations")
+    _check_file(home, "training_file", request.training_file)
+    if request.validation_file is not None:
+        _check_file(home, "validation_file", request.validation_file)
+
+
+def _check_file(home: Home, param: str, file_id: str) -> None:
+    file = home.files.get(file_id, now=now_s())
+    if not file:
+        raise RefusalError(400, "file_not_found", f"invalid {param}: {file_id} does not exist", param)
+    if file.purpose != TRAINING_PURPOSE:
+        message = f"invalid {param}: {file_id} has purpose '{file.purpose}', not '{TRAINING_PURPOSE}'"
+        raise RefusalError(400, "invalid_purpose", message, param)
+
+
 @router.get("")
 def list_jobs(trainer: Trainer, request: Request, after: After = None, limit: Limit = 20) -> Page[FineTuningJob]:
     """List jobs, newest first: all, those with `metadata[k]=v`, or with `metadata=null` those without any."""
-    wanted = _metadata_filter(request) if trainer.options.keeps_metadata else _everything
-    return page_of((job for job in _behind(trainer, after) if wanted(job)), limit)
+    fits = _metadata_filter(request) if trainer.options.keeps_metadata else _everything
+    return page_of((job for job in _jobs_after(trainer, after) if fits(job)), limit)
 
 
-def _behind(trainer: Context, after: str | None) -> Iterator[FineTuningJob]:
+def _jobs_after(trainer: Context, after: str | None) -> Iterator[FineTuningJob]:
     if after is not None:
         retrieve(trainer, after)
     return trainer.home.jobs.newest_first(after=after)

@@ -1,4 +1,4 @@
-"""`/v1/models`: what chats can be had with."""
+"""`/v1/models`: the models that a chat may name."""
 
 from fastapi import APIRouter
 
@@ -19,7 +19,7 @@ def no_such_model(model_id: str) -> RefusalError:
 @router.get("")
 def list_models(trainer: Trainer) -> ModelList:
     """List the base models and the tuned ones."""
-    return ModelList(data=[_dated(trainer, model) for model in trainer.home.models.all()])
+    return ModelList(data=[_with_shutdown_date(trainer, model) for model in trainer.home.models.all()])
 
 
 @router.get("/{model_id}")
@@ -28,11 +28,11 @@ def retrieve(trainer: Trainer, model_id: str) -> Model:
     model = trainer.home.models.get(model_id)
     if not model:
         raise no_such_model(model_id)
-    return _dated(trainer, model)
+    return _with_shutdown_date(trainer, model)
 
 
-def _dated(trainer: Context, model: Model) -> Model:
-    """Add the day on which a model ends, where that is announced; a tuned one ends with its base."""
+def _with_shutdown_date(trainer: Context, model: Model) -> Model:
+    """Return a model with the day of its shutdown, where one is announced; a tuned model ends with its base."""
     base = model.id.split(":")[1] if model.id.startswith("ft:") else model.id
     return model.model_copy(update={"shutdown_date": trainer.options.shutdown_dates.get(base)})
 
@@ -44,5 +44,5 @@ def delete(trainer: Trainer, model_id: str) -> Deleted:
         raise RefusalError(403, "model_not_deletable", f"The base model '{model_id}' cannot be deleted.", "model")
     if not trainer.home.models.remove(model_id):
         raise no_such_model(model_id)
-    trainer.serving.forget(model_id)
+    trainer.model_cache.forget(model_id)
     return Deleted(id=model_id, object="model")

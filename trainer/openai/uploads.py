@@ -9,7 +9,7 @@ from trainer.context import Context, Trainer
 from trainer.ids import id_for, now_s
 from trainer.openai.errors import RefusalError, not_found
 from trainer.openai.files import check_name
-from trainer.storage.pieces import Joined, md5_of
+from trainer.storage.uploads import ConcatenatedFiles, md5_of
 from tuneloop.openai_wire.files import FileObject
 from tuneloop.openai_wire.uploads import EXPIRES_S, PART_LIMIT_BYTES, Completion, Upload, UploadPart, UploadRequest
 
@@ -53,7 +53,7 @@ def add_part(trainer: Trainer, upload_id: str, data: Annotated[UploadFile, File(
 @router.post("/{upload_id}/complete")
 def complete(trainer: Trainer, upload_id: str, completion: Completion) -> Upload:
     """Put the parts together into a file; asking again gives the same file."""
-    upload = _known(trainer, upload_id)
+    upload = _find(trainer, upload_id)
     if upload.status == "completed":
         return upload
     _pending(trainer, upload_id)
@@ -74,8 +74,8 @@ def complete(trainer: Trainer, upload_id: str, completion: Completion) -> Upload
         filename=upload.filename,
         purpose=upload.purpose,
     )
-    kept = trainer.home.files.add(file, Joined(paths))
-    completed = upload.model_copy(update={"status": "completed", "file": kept})
+    stored = trainer.home.files.add(file, ConcatenatedFiles(paths))
+    completed = upload.model_copy(update={"status": "completed", "file": stored})
     trainer.home.uploads.end(completed)
     return completed
 
@@ -88,7 +88,7 @@ def cancel(trainer: Trainer, upload_id: str) -> Upload:
     return cancelled
 
 
-def _known(trainer: Context, upload_id: str) -> Upload:
+def _find(trainer: Context, upload_id: str) -> Upload:
     upload = trainer.home.uploads.get(upload_id, now=now_s())
     if not upload:
         raise not_found("upload", upload_id)
@@ -96,7 +96,7 @@ def _known(trainer: Context, upload_id: str) -> Upload:
 
 
 def _pending(trainer: Context, upload_id: str) -> Upload:
-    upload = _known(trainer, upload_id)
+    upload = _find(trainer, upload_id)
     if upload.status != "pending":
         raise RefusalError(400, "upload_has_ended", f"Upload {upload_id} is {upload.status}.", "id")
     return upload

@@ -1,4 +1,4 @@
-"""What Bedrock's wire keeps beside the trainer's own rows: what each customization job was asked for, and deployments.
+"""Bedrock's rows beside the trainer's own: customization jobs, each with the request that made it, and deployments.
 
 A customization job is one of the trainer's jobs (`engine_job_id`), which holds its status; a custom model is what such
 a job left, for as long as the trainer has it. Times are in seconds since 1970.
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from trainer.storage.rows import Rows
+from trainer.storage.rows import RowStore
 
 BEDROCK = "bedrock"
 _JOB, _DEPLOYMENT = "bedrock_job", "bedrock_deployment"
@@ -52,9 +52,9 @@ class DeploymentRow(BaseModel):
 
 
 class BedrockRows:
-    """Made of the rows."""
+    """The store of customization jobs and deployments."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: RowStore) -> None:
         self._rows = rows
 
     def add_customization(self, customization: Customization) -> None:

@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
-from trainer.storage.rows import Rows
+from trainer.storage.rows import RowStore
 from tuneloop.openai_wire.files import FileObject
 
 _KIND = "file"
+_COPIED_BYTES = 1024 * 1024  # in memory at once while a file of up to half a gigabyte is stored
 
 
 class Readable(Protocol):
@@ -19,9 +20,9 @@ class Readable(Protocol):
 
 
 class FileStore:
-    """Made of the rows and the folder for the bytes."""
+    """The store of files: rows, and a folder for the bytes."""
 
-    def __init__(self, rows: Rows, folder: Path) -> None:
+    def __init__(self, rows: RowStore, folder: Path) -> None:
         self._rows = rows
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,11 +35,11 @@ class FileStore:
         """Keep a file whole or not at all, filling in its size; adding the same id again changes nothing."""
         unfinished = self._folder / f".{file.id}.unfinished"
         with unfinished.open("wb") as target:
-            shutil.copyfileobj(content, target, 1024 * 1024)
-        kept = file.model_copy(update={"bytes": unfinished.stat().st_size})
+            shutil.copyfileobj(content, target, _COPIED_BYTES)
+        stored = file.model_copy(update={"bytes": unfinished.stat().st_size})
         os.replace(unfinished, self.path(file.id))
-        self._rows.add(_KIND, file.id, kept.model_dump_json())
-        return kept
+        self._rows.add(_KIND, file.id, stored.model_dump_json())
+        return stored
 
     def get(self, file_id: str, *, now: int) -> FileObject | None:
         """Return a file, None where there is none or it has expired."""
@@ -47,16 +48,16 @@ class FileStore:
         return file if file and not _expired(file, now) else None
 
     def newest_first(self, *, now: int, after: str | None = None, purpose: str | None = None) -> list[FileObject]:
-        """Return the files behind `after`, newest first."""
+        """Return the files that come after the file `after`, newest first."""
         files = [FileObject.model_validate_json(body) for body in self._rows.newest_first(_KIND, after=after)]
         return [file for file in files if not _expired(file, now) and purpose in (None, file.purpose)]
 
     def remove(self, file_id: str) -> bool:
         """Forget a file and its bytes, and say whether it was there."""
-        known = self._rows.remove(_KIND, file_id)
-        if known:
+        was_there = self._rows.remove(_KIND, file_id)
+        if was_there:
             self.path(file_id).unlink(missing_ok=True)
-        return known
+        return was_there
 
     def sweep(self, *, now: int) -> None:
         """Remove what has expired."""

@@ -1,8 +1,9 @@
 """Fine-tuning jobs with their events and checkpoints.
 
 A job's status moves only from statuses that the mover names, inside one transaction, so that a cancelled job stays
-cancelled whatever its worker does next. Events and checkpoints have ids made of what they say happened. Bedrock's jobs
-are jobs like all others; only the list that OpenAI's wire shows leaves them out.
+cancelled whatever its worker does next. The ids of events and checkpoints come from what happened, so that a step that
+is repeated after a crash adds none. Bedrock's jobs are jobs like all others; only the list that OpenAI's wire shows
+leaves them out.
 """
 
 from collections.abc import Collection, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 from trainer.ids import id_for, now_s
 from trainer.storage.bedrock import BEDROCK
-from trainer.storage.rows import Rows
+from trainer.storage.rows import RowStore
 from tuneloop.openai_wire.fine_tuning import OPEN_STATUSES, Checkpoint, FineTuningJob, JobEvent, StepMetrics
 
 _JOB, _EVENT, _CHECKPOINT, _HELD, _CRASH = "job", "event", "checkpoint", "held", "crash"
@@ -18,9 +19,9 @@ OPENAI = ""
 
 
 class Jobs:
-    """Made of the rows."""
+    """The store of jobs, their events and checkpoints."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: RowStore) -> None:
         self._rows = rows
 
     def add(self, job: FineTuningJob) -> None:
@@ -35,15 +36,15 @@ class Jobs:
         return FineTuningJob.model_validate_json(body) if body else None
 
     def newest_first(self, *, after: str | None = None, wire: str = OPENAI) -> Iterator[FineTuningJob]:
-        """Return the jobs of a wire behind `after`, newest first."""
+        """Return the jobs of a wire that come after the job `after`, newest first."""
         bodies = self._rows.newest_first(_JOB, parent=wire, after=after)
         return (FineTuningJob.model_validate_json(body) for body in bodies)
 
     def next_in(self, *statuses: str) -> FineTuningJob | None:
-        """Return the job to be worked on next: of the first status that has one, the oldest that is not held."""
+        """Return the next job to work on: of the first of `statuses` that has any, the oldest that is not held."""
         jobs = [job for wire in (BEDROCK, OPENAI) for job in self.newest_first(wire=wire)]
-        ready = [job for job in reversed(jobs) if job.status in statuses and not self.is_held(job.id)]
-        return min(ready, key=lambda job: (statuses.index(job.status), job.created_at), default=None)
+        waiting = [job for job in reversed(jobs) if job.status in statuses and not self.is_held(job.id)]
+        return min(waiting, key=lambda job: (statuses.index(job.status), job.created_at), default=None)
 
     def move(self, job_id: str, *, out_of: Collection[str] = OPEN_STATUSES, **changes: Any) -> FineTuningJob | None:
         """Change a job that is in one of the statuses `out_of`; return it changed, None where it was in none."""
@@ -70,7 +71,7 @@ class Jobs:
         self._rows.add(_EVENT, event.id, event.model_dump_json(), parent=job_id)
 
     def events(self, job_id: str, *, after: str | None = None, limit: int = -1) -> list[JobEvent]:
-        """Return a job's events behind `after`, newest first."""
+        """Return a job's events that come after the event `after`, newest first."""
         bodies = self._rows.newest_first(_EVENT, parent=job_id, after=after, limit=limit)
         return [JobEvent.model_validate_json(body) for body in bodies]
 
@@ -80,7 +81,7 @@ class Jobs:
         self._rows.add(_CHECKPOINT, checkpoint.id, body, parent=checkpoint.fine_tuning_job_id)
 
     def checkpoints(self, job_id: str, *, after: str | None = None, limit: int = -1) -> list[Checkpoint]:
-        """Return a job's checkpoints behind `after`, newest first."""
+        """Return a job's checkpoints that come after the checkpoint `after`, newest first."""
         bodies = self._rows.newest_first(_CHECKPOINT, parent=job_id, after=after, limit=limit)
         return [Checkpoint.model_validate_json(body) for body in bodies]
 

@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from trainer.engine.artifact import Artefact
+from trainer.engine.artifact import Artifact
 from trainer.storage.bedrock import BEDROCK
-from trainer.storage.rows import Rows
+from trainer.storage.rows import RowStore
 from tuneloop.openai_wire.models import Model
 
 OWNER = "tuneloop"
@@ -21,23 +21,23 @@ def base_model(model_id: str) -> Model | None:
 
 
 class ModelStore:
-    """Made of the rows and the folder for the artefacts."""
+    """The store of models: rows, and a folder for the artifacts of tuned ones."""
 
-    def __init__(self, rows: Rows, folder: Path) -> None:
+    def __init__(self, rows: RowStore, folder: Path) -> None:
         self._rows = rows
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def folder(self, model_id: str) -> Path:
-        """Return where a tuned model's artefact is."""
+        """Return where a tuned model's artifact is."""
         return self._folder / model_id.replace(":", "_")
 
-    def store(self, model_id: str, artefact: Artefact) -> None:
-        """Put a tuned model's artefact on disk; nobody sees the model before it is added."""
-        artefact.save(self.folder(model_id))
+    def store(self, model_id: str, artifact: Artifact) -> None:
+        """Put a tuned model's artifact on disk; nobody sees the model before it is added."""
+        artifact.save(self.folder(model_id))
 
     def add(self, model_id: str, *, created: int) -> None:
-        """List a tuned model whose artefact is stored."""
+        """List a tuned model whose artifact is stored."""
         model = Model(id=model_id, created=created, owned_by=ORGANIZATION)
         wire = BEDROCK if model_id.startswith(f"{BEDROCK}:") else ""
         self._rows.add(_KIND, model_id, model.model_dump_json(), parent=wire)
@@ -57,8 +57,8 @@ class ModelStore:
             shutil.rmtree(unfinished)
 
     def remove(self, model_id: str) -> bool:
-        """Forget a tuned model and its artefact, and say whether it was there."""
-        known = self._rows.remove(_KIND, model_id)
-        if known:
+        """Forget a tuned model and its artifact, and say whether it was there."""
+        was_there = self._rows.remove(_KIND, model_id)
+        if was_there:
             shutil.rmtree(self.folder(model_id), ignore_errors=True)
-        return known
+        return was_there

@@ -1,4 +1,4 @@
-"""Everything the trainer remembers, as JSON rows in one SQLite file that the server and its worker share.
+"""The trainer's database: JSON rows in one SQLite file that the server and its worker share.
 
 A row has a kind, an id, and a parent where it belongs to something (an event to its job). Rows keep the order in which
 they came; adding a row that is there already changes nothing, so a step that is repeated after a crash leaves one row.
@@ -29,11 +29,12 @@ _NEWEST_FIRST = "SELECT body FROM row WHERE kind = ? AND parent = ? AND place < 
 _LAST_PLACE = 2**63 - 1
 
 
-class Rows:
-    """Opens (and makes, if need be) the file; safe to share between threads."""
+class RowStore:
+    """The rows of one file, which is made if need be; safe to share between threads."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
+        # Server and worker write by turns, for milliseconds: half a minute's wait means that the other one hangs.
         self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self._connection.executescript(_SCHEMA)
 
@@ -74,7 +75,7 @@ class Rows:
         return next(iter(self._read(_GET, kind, row_id)), None)
 
     def newest_first(self, kind: str, *, parent: str = "", after: str | None = None, limit: int = -1) -> list[str]:
-        """Return bodies behind the row `after`, none where there is no such row, all where `limit` is -1."""
+        """Return the bodies after the row `after`, none where there is no such row; all of them where `limit` is -1."""
         places = [_LAST_PLACE] if after is None else self._read(_PLACE, kind, after)
         return self._read(_NEWEST_FIRST, kind, parent, places[0], limit) if places else []
 

@@ -1,21 +1,25 @@
-"""Uploads under way: their rows, and their parts on disk until they are put together or given up."""
+"""Uploads under way: their rows, and their parts on disk until they are put together or given up.
 
+Parts are read one after the other as one file, which is never in memory whole.
+"""
+
+import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from trainer.storage.rows import Rows
+from trainer.storage.rows import RowStore
 from tuneloop.openai_wire.uploads import Upload
 
 _KIND, _FILE_EXPIRY = "upload", "upload_file_expiry"
-_READ_BYTES = 1024 * 1024
+_READ_BYTES = 1024 * 1024  # in memory at once while bytes are copied
 
 
 class Uploads:
-    """Made of the rows and the folder for the parts."""
+    """The store of uploads: rows, and a folder for the parts."""
 
-    def __init__(self, rows: Rows, folder: Path) -> None:
+    def __init__(self, rows: RowStore, folder: Path) -> None:
         self._rows = rows
         self._folder = folder
 
@@ -55,9 +59,9 @@ class Uploads:
 
     def parts(self, upload_id: str, part_ids: Sequence[str]) -> list[Path] | None:
         """Return where these parts are, None where one is missing or named twice."""
-        known = {path.name: path for path in (self._folder / upload_id).glob("part_*")}
-        whole = len(set(part_ids)) == len(part_ids) and known.keys() >= set(part_ids)
-        return [known[part_id] for part_id in part_ids] if whole else None
+        paths = {path.name: path for path in (self._folder / upload_id).glob("part_*")}
+        is_whole = len(set(part_ids)) == len(part_ids) and paths.keys() >= set(part_ids)
+        return [paths[part_id] for part_id in part_ids] if is_whole else None
 
     def end(self, upload: Upload) -> None:
         """Keep how an upload ended, and drop its parts."""
@@ -70,3 +74,33 @@ class Uploads:
             upload = self.get(folder.name, now=now)
             if not upload or upload.status != "pending":
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+class ConcatenatedFiles:
+    """Several files read one after the other as one, as a file object is read."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._chunks = _chunks_of(paths)
+        self._rest = b""
+
+    def read(self, size: int = _READ_BYTES) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        if not self._rest:
+            self._rest = next(self._chunks, b"")
+        chunk, self._rest = self._rest[:size], self._rest[size:]
+        return chunk
+
+
+def md5_of(paths: Sequence[Path]) -> str:
+    """Return the hex MD5 of several files one after the other."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for chunk in _chunks_of(paths):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks_of(paths: Sequence[Path]) -> Iterator[bytes]:
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(_READ_BYTES):
+                yield chunk

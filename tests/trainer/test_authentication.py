@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from openai import AuthenticationError
 
-from tests.trainer.running import BASE, REPOSITORY, Trainer, client_of, until
+from tests.trainer.trainer_process import BASE, REPOSITORY, Trainer, client_of, until
 
 KEY = "sk-right"
 SIGNED = (
