@@ -96,6 +96,10 @@ class Stale(Conflict):
     code = "stale"
 
 
+class Outdated(Stale):
+    """What was decided on is no longer what is there: only whoever decided can read it again and decide anew."""
+
+
 class TooLarge(TuneloopError):
     """A size is beyond the limit that the message names."""
 

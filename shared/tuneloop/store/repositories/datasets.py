@@ -6,7 +6,7 @@ from itertools import islice
 
 from pydantic import BaseModel
 
-from tuneloop.domain.core.errors import NotFound, Stale
+from tuneloop.domain.core.errors import NotFound, Outdated, Stale
 from tuneloop.domain.core.limits import REFUSALS_KEPT
 from tuneloop.domain.datasets.compaction import Generation, held_at
 from tuneloop.domain.datasets.datasets import Dataset, Drop, DropStatus, Segment
@@ -16,9 +16,9 @@ from tuneloop.domain.events import AnyEvent
 from tuneloop.domain.serving.models import NewModel
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Listing, Table, cursor_behind, position_of
+from tuneloop.store.retry import retry_stale
 from tuneloop.store.writes import ConditionalPut, EmitEvent, Put, Write
 
-TRIES = 20
 # Among the notes of a tenant it says that no dataset is without one; no name holds a `#`.
 ALL_NOTED = "#ALL"
 
@@ -96,21 +96,20 @@ class Datasets:
     def add_segment(self, tenant: str, dataset: str, segment: Segment) -> bool:
         """Add a segment and raise the revision; False, and nothing changed, when it is a segment of it already.
 
-        Stale where something was erased since it was read: then it has to be read again without that.
+        Outdated where something was erased since it was read: then it has to be read again without that.
         """
         key = keys.segment(tenant, dataset, segment.sha256)
-        for _ in range(TRIES):
+
+        def add() -> bool:  # anew where another segment came in between: this one is numbered after it
             if self._knows(tenant, dataset, segment):
                 return False
             seen = self._without(tenant, dataset, segment)
             grown = seen.grown(segment.examples, segment.created_at, segment.pairs)
             numbered = segment.model_copy(update={"revision": grown.revision})
-            try:
-                self._table.commit(ConditionalPut(key, numbered), ConditionalPut(keys.dataset(tenant, dataset), grown))
-            except Stale:  # another segment came in between: number this one after it
-                continue
+            self._table.commit(ConditionalPut(key, numbered), ConditionalPut(keys.dataset(tenant, dataset), grown))
             return True
-        raise Stale(f"Dataset {dataset} is changing too fast to add a segment; try again.")
+
+        return retry_stale(add, f"Dataset {dataset}")
 
     def add_posts(self, segment: Segment | None, drops: list[Drop]) -> None:
         """End posts of one dataset and add the segment that they make, all at once; Stale where one ended before."""
@@ -132,7 +131,7 @@ class Datasets:
         """The dataset, if the segment is without all that was erased from it."""
         seen = self.get(tenant, dataset)
         if seen.erasures > segment.without:
-            raise Stale(f"Examples of dataset {dataset} were erased while this was read; it is read again.")
+            raise Outdated(f"Examples of dataset {dataset} were erased while this was read; it is read again.")
         return seen
 
     def segments(self, tenant: str, dataset: str, revision: int) -> list[Segment]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from tuneloop.domain.core.errors import NotFound, Stale
+from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.datasets.erasures import Erased, Erasure, ErasureMark
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Listing, Table
+from tuneloop.store.retry import retry_stale
 from tuneloop.store.writes import ConditionalPut
 
-TRIES = 20
 LAST = "~"  # sorts after every number
 
 
@@ -30,18 +30,17 @@ class Erasures:
 
     def add(self, erasure: Erasure) -> Erasure:
         """Store an erasure with its mark, under the tenant's next number; gives the one that is there already."""
-        for _ in range(TRIES):
-            if found := self.find(erasure.tenant, erasure.id):
-                return found
+
+        def add() -> Erasure:  # anew where another one took the number, or this one was asked for twice
+            if stored := self.find(erasure.tenant, erasure.id):
+                return stored
             numbered = erasure.model_copy(update={"number": self._latest(erasure.tenant) + 1})
             fields = numbered.model_dump(include={"number", "dataset", "example", "subject"})
             mark = ErasureMark(erasure=erasure.id, **fields)
-            try:
-                self._table.commit(self._save(numbered), ConditionalPut(keys.erased(erasure.tenant, mark.number), mark))
-            except Stale:  # another one took the number, or this one was asked for twice
-                continue
+            self._table.commit(self._save(numbered), ConditionalPut(keys.erased(erasure.tenant, mark.number), mark))
             return numbered.model_copy(update={"seq": 1})
-        raise Stale("Too much is being erased at once; try again.")
+
+        return retry_stale(add, "The list of what is erased")
 
     def save(self, erasure: Erasure) -> Erasure:
         """Store how far an erasure has come; gives it back as stored."""

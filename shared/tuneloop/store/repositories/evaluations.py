@@ -8,16 +8,15 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 
-from tuneloop.domain.core.errors import NotFound, Stale
+from tuneloop.domain.core.errors import NotFound, Outdated, Stale
 from tuneloop.domain.evaluation.evaluations import Evaluation
 from tuneloop.domain.events import AnyEvent
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Listing, Table
+from tuneloop.store.retry import retry_stale
 from tuneloop.store.writes import ConditionalPut, EmitEvent, PutOnce, Write
 
 LOOKS_COUNT = timedelta(days=365)
-# Evaluations of one dataset that begin in the same moment follow each other; more than twenty never do.
-TRIES = 20
 
 
 class _Look(BaseModel):
@@ -49,17 +48,20 @@ class Evaluations:
         """
         if evaluation.look:
             return self.save(evaluation, now=now)
-        for _ in range(TRIES):
+
+        def begin() -> Evaluation:  # anew where another evaluation took the look's number
             looks = self._looks(evaluation)
             last = max((look.sk for look in looks), default=0)
             key = keys.look(evaluation.tenant, evaluation.dataset, last + 1)
             numbered = evaluation.model_copy(update={"look": _counting(looks, now) + 1})
             try:
                 return self.save(numbered, now=now, mark=PutOnce(key, now, LOOKS_COUNT))
-            except Stale:
+            except Stale as error:
                 if self.get(evaluation.tenant, evaluation.id).seq != evaluation.seq:
-                    raise
-        raise Stale(f"Dataset {evaluation.dataset} is looked at too often at once; try again.")
+                    raise Outdated(str(error)) from error
+                raise
+
+        return retry_stale(begin, f"The list of looks at dataset {evaluation.dataset}")
 
     def next_look(self, evaluation: Evaluation, now: datetime) -> int:
         """The number of the look that an evaluation would take now."""

@@ -5,15 +5,13 @@ Erasing puts a segment without the erased lines into the place of the one that h
 that every revision reads as it did. Objects that no row names any more are left to whoever tidies up.
 """
 
-from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.datasets.compaction import Generation
 from tuneloop.domain.datasets.datasets import Segment
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
 from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.retry import retry_stale
 from tuneloop.store.writes import ConditionalDelete, ConditionalPut, Put, Write
-
-TRIES = 20
 
 
 class Generations:
@@ -37,18 +35,17 @@ class Generations:
 
         False, and nothing changed, where another one came first or something was erased since.
         """
-        for _ in range(TRIES):
+
+        def add() -> bool:  # anew where the dataset grew: what came is not in the generation, and read beside it
             dataset = self._datasets.get(tenant, name)
             if dataset.generation != generation.number - 1 or dataset.erasures > without:
                 return False
             update = {"generation": generation.number, "merged": merged}
             save = ConditionalPut(keys.dataset(tenant, name), dataset.model_copy(update=update))
-            try:
-                self._table.commit(ConditionalPut(keys.generation(tenant, name, generation.number), generation), save)
-            except Stale:  # the dataset grew meanwhile: what came is not in the generation, and read beside it
-                continue
+            self._table.commit(ConditionalPut(keys.generation(tenant, name, generation.number), generation), save)
             return True
-        raise Stale(f"Dataset {name} is changing too fast to be merged; try again.")
+
+        return retry_stale(add, f"Dataset {name}")
 
     def replace(self, tenant: str, dataset: str, new: dict[str, Segment | None]) -> None:
         """Put segments, or nothing, into the places of those with these keys; Stale where somebody else does so too."""

@@ -1,12 +1,10 @@
 """Votes: what each subject last said is the right answer to a prompt, a row for each."""
 
-from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.datasets.votes import Vote
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
+from tuneloop.store.retry import retry_stale
 from tuneloop.store.writes import ConditionalPut
-
-TRIES = 5
 
 
 class Votes:
@@ -18,18 +16,14 @@ class Votes:
     def cast(self, vote: Vote) -> None:
         """Store a vote in place of what its voter said before, unless that was said later."""
         key = keys.vote(vote.tenant, vote.dataset, vote.unit, vote.voter)
-        for _ in range(TRIES):
+
+        def cast() -> None:  # anew where the same subject said something else in between
             before = self._table.get(key, Vote)
-            if before and (
-                before.at > vote.at or (before.inference == vote.inference and before.answer == vote.answer)
-            ):
-                return
-            try:
+            is_told = before and before.inference == vote.inference and before.answer == vote.answer
+            if not is_told and not (before and before.at > vote.at):
                 self._table.commit(ConditionalPut(key, vote.instead_of(before) if before else vote))
-            except Stale:  # the same subject said something else in between
-                continue
-            return
-        raise Stale("This subject corrects the same prompt too fast; try again.")
+
+        retry_stale(cast, "What this subject says of the prompt")
 
     def on(self, tenant: str, dataset: str, unit: str) -> list[Vote]:
         """All votes on one prompt, by voter."""

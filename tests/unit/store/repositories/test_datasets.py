@@ -186,7 +186,7 @@ def test_the_same_segment_from_two_at_once_is_added_once(app: App, datasets: Dat
 def test_a_dataset_that_never_stands_still_is_an_error_in_the_end(
     app: App, datasets: Datasets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuneloop.store.repositories.datasets.TRIES", 4)
+    monkeypatch.setattr("tuneloop.store.retry.TRIES", 4)
 
     def change() -> None:
         datasets.save(datasets.get("acme", "support"))

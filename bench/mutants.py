@@ -1,0 +1,156 @@
+"""Mutants: twenty small faults, each put into the code for a moment, and whether a test notices.
+
+`python -m bench.mutants` copies the tree, breaks one thing after the other in the copy, and runs the tests that are
+about it. A fault that no test notices survives; then the command ends with status 1. The faults were chosen before the
+suite was made faster, and the suite of that time found each of them, so that speed isn't bought with blindness.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import monotonic
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = ("shared/tuneloop", "functions")
+LEFT = (".git", ".venv", "node_modules", "build", "__pycache__", ".hypothesis", ".*_cache")  # not needed to run tests
+
+
+class Mutant(NamedTuple):
+    """A fault: what it is, a pattern that stands once in the code, what takes its place, and the tests about it."""
+
+    fault: str
+    pattern: str
+    instead: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        "the gate promotes a version that is not better",
+        r"(comparison\.p_value) > (comparison\.alpha)",
+        r"\1 > 1 + \2",
+        ("evaluations", "evaluation", "evaluate"),
+    ),
+    Mutant("ties count for the candidate in mid-p", r"point \* \(0\.5 \+", "point * (0.0 +", ("statistics",)),
+    Mutant("every look spends all of alpha", r"alpha / look\*\*2 / ", "alpha / ", ("statistics",)),
+    Mutant(
+        "the share is taken the wrong way round",
+        r"(unit_interval\(deployment\.salt, user or call\)) < ",
+        r"\1 > ",
+        ("routing",),
+    ),
+    Mutant("a lease never ends", r"return now < self\.until", "return True", ("leases", "launch_finetune", "submit")),
+    Mutant("overfitting is reported for any rise", r"final <= lowest \* CLEARLY or", "False and", ("overfitting",)),
+    Mutant(
+        "validation is drawn where test should be",
+        r"if position < shares\.test:",
+        "if position < shares.validation:",
+        ("splitting", "splits"),
+    ),
+    Mutant(
+        "a budget never refuses", r"(or asked) <= (self\.left_usd)", r"\1 <= 1_000_000 + \2", ("spending", "budgets")
+    ),
+    Mutant(
+        "a repeat is known for a year",
+        r"SAME_BODY_WITHIN = timedelta\(minutes=10\)",
+        "SAME_BODY_WITHIN = timedelta(days=365)",
+        ("repeats", "repeated_calls"),
+    ),
+    Mutant("a webhook of last week is taken", r"SKEW_S = 300", "SKEW_S = 3_000_000", ("webhooks",)),
+    Mutant(
+        "any signature opens the webhook",
+        r"if signature is None or not any\(",
+        "if signature is None and not any(",
+        ("webhooks",),
+    ),
+    Mutant("a revoked or unknown key passes for ten minutes", r"< CACHED_S:", "< 600 + CACHED_S:", ("authentication",)),
+    Mutant(
+        "the first write of a row needs no condition",
+        r"if not seq:\n(\s+)return _insert\(",
+        "if not seq and self.begins < 0:\n\\1return _insert(",
+        ("table", "dynamodb", "writes", "runs", "datasets"),
+    ),
+    Mutant(
+        "a sweep ends at the first failure", r"failures \+= 1\n    if", "raise\n    if", ("sweeping", "best_effort")
+    ),
+    Mutant(
+        "an event is relayed only after it was forgotten",
+        r"ENTRIES_PER_CALL = 10",
+        "ENTRIES_PER_CALL = 11",
+        ("relay_events", "outbox"),
+    ),
+    Mutant(
+        "a rejected example trains",
+        r"status == Status\.REJECTED",
+        "status == Status.APPROVED",
+        ("review_figures", "export_data", "counts", "example_counts", "policy_filter", "one_count"),
+    ),
+    Mutant(
+        "a line may nest without end",
+        r"JSON_DEPTH = 64",
+        "JSON_DEPTH = 6_400",
+        ("examples", "file_validation", "validation", "drop_bombs", "json_body", "bodies"),
+    ),
+    Mutant("tokens of the prompt cost nothing", r"prompt_tokens \* ", "0 * ", ("pricing", "metering")),
+    Mutant(
+        "all subjects count as one voter",
+        r"def voter_of\(tenant: str, subject: str\) -> str:",
+        "def voter_of(tenant: str, subject: str, _: object = None) -> str:\n    subject = ''",
+        ("trust", "votes", "feedback_learning"),
+    ),
+    Mutant(
+        "what served before is never asked",
+        r"deployment\.stable != 0 and deployment\.previous is not None",
+        "False",
+        ("routing", "fallback"),
+    ),
+)
+
+
+def main() -> int:
+    """Try every mutant; gives 1 where one survives or can't be made."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT))
+        if not _pass(copy, sorted({path for mutant in MUTANTS for path in _about(mutant, copy)})):
+            raise SystemExit("The tests fail without any mutant: run them first.")
+        found = sum(_is_found(mutant, copy) for mutant in MUTANTS)
+    print(f"{found} of {len(MUTANTS)} found")
+    return int(found < len(MUTANTS))
+
+
+def _is_found(mutant: Mutant, copy: Path) -> bool:
+    """Whether a test notices; the code is whole again afterwards."""
+    texts = {path: path.read_text("utf-8") for folder in CODE for path in (copy / folder).rglob("*.py")}
+    places = [path for path, text in texts.items() for _ in re.finditer(mutant.pattern, text)]
+    if len(places) != 1:
+        print(f"can't be made  {mutant.fault}: its place is in {[path.name for path in places]}")
+        return False
+    [place] = places
+    began = monotonic()
+    place.write_text(re.sub(mutant.pattern, mutant.instead, texts[place]), "utf-8")
+    survives = _pass(copy, _about(mutant, copy))
+    place.write_text(texts[place], "utf-8")
+    print(f"{'survives' if survives else 'found':13}  {mutant.fault} ({monotonic() - began:.0f} s)", flush=True)
+    return not survives
+
+
+def _about(mutant: Mutant, copy: Path) -> list[str]:
+    """The tests that are about what a mutant breaks."""
+    return sorted({str(path) for name in mutant.tests for path in (copy / "tests").rglob(f"test_{name}.py")})
+
+
+def _pass(copy: Path, tests: list[str]) -> bool:
+    paths = os.pathsep.join(str(copy / folder) for folder in ("shared", "functions", "."))
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    env = os.environ | {"PYTHONPATH": paths}
+    return not subprocess.run(command, cwd=copy, env=env, capture_output=True, check=False).returncode  # noqa: S603
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""Optimistic retries: a write that somebody else overtook is tried anew on what is there now."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from tuneloop.domain.core.errors import Outdated, Stale
+
+T = TypeVar("T")
+# Each try that fails means that another writer got through, so this many lose only to as many writers of one row within
+# milliseconds. The busiest rows are a dataset's, where deliveries of posts meet, and a month's budget.
+TRIES = 20
+
+
+def retry_stale(attempt: Callable[[], T], what: str) -> T:
+    """Call `attempt`, which reads and writes, again while it raises Stale; `what` is changing, as a sentence begins.
+
+    Outdated is passed on at once, since what was decided on is gone and reading anew helps nobody. Stale in the end.
+    """
+    for _ in range(TRIES):
+        try:
+            return attempt()
+        except Outdated:
+            raise
+        except Stale:
+            continue
+    raise Stale(f"{what} is changing too fast; try again.")
