@@ -1,7 +1,8 @@
-"""Unpacking: a drop as a stream of lines, whatever was put into the bucket under its name.
+"""Decompression: a drop as a stream of lines, whatever was put into the bucket under its name.
 
-Nothing here trusts a file. What it grows to is bounded while it is read, by its total and by its ratio to the object's
-size; a line that is too long is never held; what ends before its end, or isn't what its name says, is refused.
+Nothing here trusts a file. Its decompressed size is bounded while it is read, in all and by its ratio to the object's
+size (against decompression bombs); a line that is too long is never held; a file that is cut off, or isn't what its
+name says, is refused.
 """
 
 import gzip
@@ -22,15 +23,15 @@ from tuneloop.domain.core.limits import (
     ZSTD_WINDOW_BYTES,
 )
 
-PACKED = (".gz", ".zst")  # how names end that say so
+PACKED = (".gz", ".zst")  # endings of the names of compressed files
 CHUNK_BYTES = 1 << 20
-# Four bytes of Zstandard can stand for 128 KiB (RFC 8878, 3.1.1.2): so much at once unpacks to 32 MiB at most.
+# Four bytes of Zstandard can stand for 128 KiB (RFC 8878, 3.1.1.2): 1 KiB at once decompresses to 32 MiB at most.
 ZSTD_STEP_BYTES = 1 << 10
 GIB = 1 << 30
 
 
 def is_table(name: str) -> bool:
-    """Whether a file's name says that it is a CSV, packed or not."""
+    """Whether a file is a CSV by its name, compressed or not."""
     plain = name.lower()
     for ending in PACKED:
         plain = plain.removesuffix(ending)
@@ -38,9 +39,9 @@ def is_table(name: str) -> bool:
 
 
 def decompress(raw: IO[bytes], name: str, size: int) -> Iterator[bytes]:
-    """The content of a file of `size` bytes in pieces; a name in `.gz` or `.zst` says how it is compressed.
+    """The content of a file of `size` bytes, in pieces; its name's ending says how it is compressed, if it is.
 
-    Raises TooLarge for what grows beyond the limits, and InvalidInput for what can't be unpacked to its end.
+    Raises TooLarge for content beyond the limits, and InvalidInput for what can't be decompressed to its end.
     """
     if size > OBJECT_BYTES:
         message = f"The file has {size:,} bytes; at most {OBJECT_BYTES // GIB} GiB are read. Drop it in parts."
@@ -54,19 +55,20 @@ def decompress(raw: IO[bytes], name: str, size: int) -> Iterator[bytes]:
 
 
 def chunks(raw: IO[bytes]) -> Iterator[bytes]:
-    """A stream in pieces of at most a MiB."""
+    """A stream's content in pieces of at most 1 MiB."""
     return iter(lambda: raw.read(CHUNK_BYTES), b"")
 
 
 def _bounded(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    by_ratio = max(RATIO_FLOOR_BYTES, DECOMPRESSION_RATIO * size)
+    """The pieces as long as they keep to the limits; TooLarge beyond them. `size` is that of the compressed file."""
+    most_by_ratio = max(RATIO_FLOOR_BYTES, DECOMPRESSION_RATIO * size)
     total = 0
     for piece in pieces:
         total += len(piece)
         if total > DECOMPRESSED_BYTES:
             message = f"The file unpacks to more than {DECOMPRESSED_BYTES // GIB} GiB. Drop it in parts."
             raise TooLarge(message, code="decompressed_too_large")
-        if total > by_ratio:
+        if total > most_by_ratio:
             message = (
                 f"The file unpacks to more than {DECOMPRESSION_RATIO} times its {size:,} bytes, which no list of "
                 "different examples does. If it is one, drop it without compression."
@@ -88,7 +90,7 @@ def _gzip(raw: IO[bytes]) -> Iterator[bytes]:
 
 
 def _zstd(raw: IO[bytes]) -> Iterator[bytes]:
-    """Frame after frame, each to its end: the library's own reader takes one that was cut off for a whole one."""
+    """Decompress frame by frame, each to its end: zstandard's own reader takes a cut-off frame for a whole one."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES)
     frame = None
     for step in _slices(chunks(raw), ZSTD_STEP_BYTES):
@@ -133,7 +135,7 @@ def split_lines(pieces: Iterator[bytes], longest: int) -> Iterator[bytes | None]
 
 
 def split_lines(pieces: Iterator[bytes], longest: int = sys.maxsize) -> Iterator[bytes | None]:
-    """Lines without their `\\n`, the last one even without it; None is one above `longest`, which isn't held."""
+    """Lines without their `\\n`, a last line without one included; None stands for a line above `longest` bytes."""
     held: list[bytes] = []
     size = 0
     for piece in pieces:
@@ -153,7 +155,7 @@ def split_lines(pieces: Iterator[bytes], longest: int = sys.maxsize) -> Iterator
 
 
 def split_blocks(pieces: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """The lines of trusted content without their `\\n`, those of one piece at a time."""
+    """The lines of trusted content without their `\\n`, in one list for each piece."""
     rest = b""
     for piece in pieces:
         lines = piece.split(b"\n")

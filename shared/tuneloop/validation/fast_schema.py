@@ -25,27 +25,27 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class TextPart(_Strict, frozen=True, tag_field="type", tag="text"):
-    """A part of a message that is text, where other kinds may stand too."""
+    """A text part, where image parts may stand too."""
 
     text: str
 
 
 class OnlyPart(_Strict, frozen=True):
-    """A part of a message that can be nothing but text; a tag would be taken for granted where it is missing."""
+    """A text part where nothing but text may stand. `type` is a field, as msgspec lets a lone type's tag be missing."""
 
     text: str
     type: Literal["text"]
 
 
 class Image(_Strict, frozen=True):
-    """Where an image lies, and how closely it is looked at."""
+    """The URL of an image, and the detail in which a model looks at it."""
 
     url: Annotated[str, Meta(pattern=IMAGE_URL)]
     detail: Literal["auto", "low", "high"] | UnsetType = UNSET
 
 
 class ImagePart(_Strict, frozen=True, tag_field="type", tag="image_url"):
-    """A part of a message that is an image."""
+    """An image part."""
 
     image_url: Image
 
@@ -54,14 +54,14 @@ Text = str | Annotated[list[OnlyPart], Meta(min_length=1)]
 
 
 class Called(_Strict, frozen=True):
-    """Which function is called with what; the fields stand in the order of canonical JSON."""
+    """The function of a call; its fields stand in the order of canonical JSON, as they are encoded for hashes."""
 
     arguments: str
     name: FunctionName
 
 
 class ToolCall(_Strict, frozen=True):
-    """A call of a function; the fields stand in the order of canonical JSON."""
+    """A tool call; its fields stand in the order of canonical JSON, as they are encoded for hashes."""
 
     function: Called
     id: Id
@@ -69,28 +69,28 @@ class ToolCall(_Strict, frozen=True):
 
 
 class System(_Strict, frozen=True, tag_field="role", tag="system"):
-    """What the app says."""
+    """A system message."""
 
     content: Text
     name: Name | None = None
 
 
 class Developer(_Strict, frozen=True, tag_field="role", tag="developer"):
-    """What the app says, by its newer name."""
+    """A developer message: a system message by its newer name."""
 
     content: Text
     name: Name | None = None
 
 
 class User(_Strict, frozen=True, tag_field="role", tag="user"):
-    """What a user says or shows."""
+    """A user message: text or images."""
 
     content: str | Annotated[list[TextPart | ImagePart], Meta(min_length=1)]
     name: Name | None = None
 
 
 class Assistant(_Strict, frozen=True, tag_field="role", tag="assistant"):
-    """What the assistant says or calls."""
+    """An assistant message: text or tool calls."""
 
     content: Text | None = None
     name: Name | None = None
@@ -102,13 +102,13 @@ class Assistant(_Strict, frozen=True, tag_field="role", tag="assistant"):
 
 
 class Nothing(_Strict, frozen=True):
-    """An object without anything in it, or as LiteLLM writes it."""
+    """An object that says nothing: empty, or with the null that LiteLLM writes."""
 
     refusal: None = None
 
 
 class Dumped(Assistant, frozen=True, tag="assistant"):
-    """What the assistant says or calls, as clients write it down: with fields beside it that say nothing."""
+    """An assistant message as clients dump it, with fields beside it that say nothing."""
 
     tool_calls: list[ToolCall] | None = None
     annotations: tuple[()] | None = None
@@ -119,12 +119,12 @@ class Dumped(Assistant, frozen=True, tag="assistant"):
 
     @property
     def plain(self) -> Assistant:
-        """The message without them."""
+        """The message without the fields that say nothing."""
         return Assistant(self.content, self.name, self.weight, self.tool_calls or None)
 
 
 class Tool(_Strict, frozen=True, tag_field="role", tag="tool"):
-    """What a function answered."""
+    """A tool message: what a function answered."""
 
     content: Text
     tool_call_id: Id
@@ -132,11 +132,11 @@ class Tool(_Strict, frozen=True, tag_field="role", tag="tool"):
 
 
 Message = System | Developer | User | Assistant | Tool
-Written = System | Developer | User | Dumped | Tool
+DumpedMessage = System | Developer | User | Dumped | Tool
 
 
 class Output(_Strict, frozen=True):
-    """One of the two answers of a preference pair; a tag would be taken for granted where it is missing."""
+    """An answer of a preference pair. `role` is a field, as msgspec lets a lone type's tag be missing."""
 
     role: Literal["assistant"]
     content: Text
@@ -156,9 +156,9 @@ class Bare(_Strict, frozen=True):
 
 
 class ChatLine(_Strict, frozen=True):
-    """A supervised line as clients write it down; fields of ours are read as they are and checked elsewhere."""
+    """A supervised line as clients dump it; fields of ours come last, of any type, and are checked by the rules."""
 
-    messages: Annotated[list[Written], Meta(min_length=2)]
+    messages: Annotated[list[DumpedMessage], Meta(min_length=2)]
     tools: Raw = Raw()
     parallel_tool_calls: bool | None = None
     split: Any = UNSET
@@ -171,9 +171,9 @@ class ChatLine(_Strict, frozen=True):
 
 
 class Input(_Strict, frozen=True):
-    """What both answers of a preference pair answer."""
+    """The prompt of a preference pair."""
 
-    messages: Annotated[list[Written], Meta(min_length=1)]
+    messages: Annotated[list[DumpedMessage], Meta(min_length=1)]
     tools: Raw = Raw()
     parallel_tool_calls: bool | None = None
 
@@ -182,7 +182,7 @@ Outputs = Annotated[list[Output], Meta(min_length=1, max_length=1)]
 
 
 class PreferenceLine(_Strict, frozen=True):
-    """A preference line."""
+    """A preference line; fields of ours come last, of any type, and are checked by the rules."""
 
     input: Input
     preferred_output: Outputs
@@ -196,9 +196,9 @@ class PreferenceLine(_Strict, frozen=True):
     created_at: Any = UNSET
 
 
-def plain_messages(written: Sequence[Written]) -> list[Message]:
-    """Messages without what says nothing in them."""
-    return [message.plain if isinstance(message, Dumped) else message for message in written]
+def plain_messages(dumped: Sequence[DumpedMessage]) -> list[Message]:
+    """Messages without the fields that say nothing."""
+    return [message.plain if isinstance(message, Dumped) else message for message in dumped]
 
 
 def typed_text(content: str | Sequence[TextPart | OnlyPart | ImagePart] | None) -> str:

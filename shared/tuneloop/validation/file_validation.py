@@ -1,7 +1,8 @@
-"""Validation: a file read line by line, what is wrong with each line, and what is odd about the whole.
+"""File validation: checks a file line by line and reports the problems of lines and the oddities of the whole file.
 
-The file is never held, so that a million lines take about the memory of a thousand. Of several processes each reads all
-of the file and inspects every so many blocks of its lines: reading takes next to nothing beside counting tokens.
+The file is never held in memory, so that a million lines take about the memory of a thousand. Each of several processes
+reads the whole file and checks its own share of the blocks of lines: reading takes next to nothing beside counting
+tokens.
 """
 
 from collections.abc import Iterator
@@ -23,8 +24,9 @@ from tuneloop.validation.local_files import FAULTS, Progress, ReadSettings, line
 from tuneloop.validation.report import FileReport, Findings
 from tuneloop.validation.tokens import count_text, forget
 
-TOKEN_LIMIT = 65_536  # of one example, with OpenAI's gpt-4o and gpt-4.1 families, read 2026-11
-BLOCK_LINES = 256
+# Tokens of one example with OpenAI's gpt-4o and gpt-4.1 families, read 2026-11; for base models whose limit is unknown.
+TOKEN_LIMIT = 65_536
+BLOCK_LINES = 256  # dealt to the processes in turn: small enough that each gets a like share of a short file too
 ENDED = Problem(
     line=0,
     path="$",
@@ -36,11 +38,11 @@ OTHER_FORMAT = {
     False: "This is a supervised line; a preference pair has `input`, `preferred_output` and `non_preferred_output`.",
 }
 
-Seen = tuple[int, CheckedLine | list[Problem]]
+NumberedCheck = tuple[int, CheckedLine | list[Problem]]
 
 
 class FileFormat(StrEnum):
-    """What the lines of a file are to be: each what it is, all supervised, or all preference pairs."""
+    """The format that all lines of a file must have; AUTO lets each line be supervised or a preference pair."""
 
     AUTO = "auto"
     SFT = "sft"
@@ -48,7 +50,7 @@ class FileFormat(StrEnum):
 
 
 class Task(NamedTuple):
-    """A file, and which of its blocks to inspect: every `of`-th from `part` on."""
+    """A file to check, and the share of its blocks that one process checks: every `of`-th block from `part` on."""
 
     path: Path
     form: FileFormat = FileFormat.AUTO
@@ -59,88 +61,89 @@ class Task(NamedTuple):
 
     @property
     def is_divisible(self) -> bool:
-        """Whether several processes can read it: a pipe gives each byte once, and a CSV is known from its start on."""
+        """Whether several processes can read the file: a pipe gives each byte once, and a CSV needs its head."""
         return self.path.is_file() and not is_table(self.path.name)
 
 
 def validate(task: Task, *, processes: int = 1, on_read: Progress | None = None) -> FileReport:
-    """What is found in the task's file by so many processes; `on_read` is told how many of its bytes were read."""
+    """The report on the task's file, checked by this many processes; `on_read` is called with the bytes read so far."""
     of = processes if task.is_divisible else 1
     if of > 1:
         count_text("ß")  # loads the vocabulary, and what texts beyond ASCII need, once for all processes made after it
     with ExitStack() as stack:
-        others = [stack.enter_context(_elsewhere(task._replace(part=part, of=of))) for part in range(1, of)]
+        others = [stack.enter_context(_process_for(task._replace(part=part, of=of))) for part in range(1, of)]
         findings = findings_of(task._replace(of=of), on_read)
-        for other in others:
-            _include(findings, other)
+        for receiver in others:
+            _include(findings, receiver)
     return findings.report(task.token_limit, "records" if is_table(task.path.name) else "lines")
 
 
-def _include(findings: Findings, other: Connection) -> None:
+def _include(findings: Findings, receiver: Connection) -> None:
+    """Add another process's findings; a process that ended before it sent all of them makes the file unusable."""
     try:
-        findings.include(other.recv())
-        while portion := other.recv():
+        findings.include(receiver.recv())
+        while portion := receiver.recv():
             findings.duplicates.include(portion)
     except EOFError:
         findings.broken = ENDED
 
 
 @contextmanager
-def _elsewhere(task: Task) -> Iterator[Connection]:
-    """A process for the task; what it finds comes through the connection."""
+def _process_for(task: Task) -> Iterator[Connection]:
+    """A process that checks the task's share of the file; its findings come through the connection."""
     context: Any = get_context("fork" if FORKS else "spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_send, args=(task, there), daemon=True)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send_findings, args=(task, sender), daemon=True)
     process.start()
-    there.close()
+    sender.close()
     try:
-        yield here
+        yield receiver
     finally:
-        here.close()
+        receiver.close()
         process.join()
 
 
-def _send(task: Task, there: Connection) -> None:
-    """Send what is found, the hashes in portions so that they are never held twice, and that it is all."""
+def _send_findings(task: Task, sender: Connection) -> None:
+    """Send the task's findings, then its hashes in portions, so that they are never held twice, and None at the end."""
     findings = findings_of(task)
     duplicates, findings.duplicates = findings.duplicates, Duplicates()
-    with suppress(BrokenPipeError):  # nobody waits for it any more
+    with suppress(BrokenPipeError):  # the command was ended, and reads no more
         for part in (findings, *duplicates.portions(), None):
-            there.send(part)
+            sender.send(part)
 
 
 def findings_of(task: Task, on_read: Progress | None = None) -> Findings:
-    """What is found in the task's part of the file."""
+    """The findings in the task's share of the file; reading stops at the first fault that makes it unreadable."""
     findings = Findings(task.of, task.settings.policy)
-    number, wanted = 0, None if task.form == FileFormat.AUTO else task.form == FileFormat.PREFERENCE
+    number, must_be_pair = 0, None if task.form == FileFormat.AUTO else task.form == FileFormat.PREFERENCE
     try:
-        for number, found in _seen(task, on_read):
-            if not isinstance(found, CheckedLine):
-                findings.refuse(found)
-            elif wanted is not None and found.is_preference != wanted:
-                message = OTHER_FORMAT[found.is_preference]
+        for number, checked in _checks(task, on_read):
+            if not isinstance(checked, CheckedLine):
+                findings.refuse(checked)
+            elif must_be_pair is not None and checked.is_preference != must_be_pair:
+                message = OTHER_FORMAT[checked.is_preference]
                 findings.refuse([Problem(line=number, path="$", code="wrong_format", message=message)])
             else:
-                findings.add(number, found, task.token_limit)
+                findings.add(number, checked, task.token_limit)
     except FAULTS as fault:
         findings.broken = problem_of(fault, number)
     forget()
     return findings
 
 
-def _seen(task: Task, on_read: Progress | None) -> Iterator[Seen]:
-    """What each line of the task's part is, with its number."""
+def _checks(task: Task, on_read: Progress | None) -> Iterator[NumberedCheck]:
+    """The number and the check of each line in the task's share of the file."""
     template, columns = task.settings.template, task.settings.csv
     if is_table(task.path.name):
         for record in csv_records(lines_of(task.path, on_read), columns):
             yield record.line, isolate_line(record.line, full_check, record, template)
         return
-    for number, line in _own(number_lines(lines_of(task.path, on_read)), task):
+    for number, line in _share_of(number_lines(lines_of(task.path, on_read)), task):
         yield number, check_line(line, number, template)
 
 
-def _own(lines: Iterator[Numbered], task: Task) -> Iterator[Numbered]:
-    """The task's part of the lines."""
+def _share_of(lines: Iterator[Numbered], task: Task) -> Iterator[Numbered]:
+    """The lines that the task's process checks."""
     if task.of == 1:
         return lines
     blocks = iter(lambda: list(islice(lines, BLOCK_LINES)), [])

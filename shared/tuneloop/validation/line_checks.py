@@ -1,7 +1,8 @@
-"""Inspection: what there is to know about one line of a file, or its problems, as fast as this machine reads.
+"""Line checks: one line of a file as a `CheckedLine`, or as the problems for which it can't be used.
 
-A line that fits the strict types is known to be valid without `domain.rules`; the others go through these, which say
-what is wrong. Both ways find the same in the same line.
+`fast_check` decodes a line with the strict types of `fast_schema`; a line that fits them is valid. Any other line is
+undecided and goes through `full_check`, by the rules of `domain.chat.rules`, which say what is wrong. Both give the
+same for the same line: tokens, hashes and flags. On the fast path a line costs little beside counting its tokens.
 """
 
 import sys
@@ -54,27 +55,28 @@ from tuneloop.validation.tokens import (
 
 SHARED = (System, Developer)
 FRAME = PER_MESSAGE + PER_ROLE
-ANSWER_CHARACTERS = 100  # of an answer that other examples may have too
+# Up to this length an answer may be one that many examples share, such as a label, so that its token count is cached.
+ANSWER_CHARACTERS = 100
+# Up to this size checked tools are cached, of which a file has few that differ: at most 256 times this is kept.
 TOOLS_BYTES = 1 << 14
-PAIR = b'"preferred_output"'  # stands in no text, where its quotes would be escaped
+PAIR = b'"preferred_output"'  # a key for sure: in a text its quotes would be escaped
 OURS = ("split", "subject", "group", "category", "source", "quality", "created_at")
+# A valid row, to which a line's fields of ours are added so that the rules check them alone.
 PLAIN: JsonObject = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}
-# The texts to count, the tokens of the rest, whether texts are all that there is, whether one is the app's own, and how
-# many characters are users', None where none is.
-Said = tuple[list[str], int, bool, bool, int | None]
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 decode_line = msgspec.json.Decoder(Bare).decode
-_marked_in = msgspec.json.Decoder(ChatLine).decode
-_pair_in = msgspec.json.Decoder(PreferenceLine).decode
-_arguments_in = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_chat = msgspec.json.Decoder(ChatLine).decode
+_decode_pair = msgspec.json.Decoder(PreferenceLine).decode
+_decode_arguments = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 
 
 class CheckedLine(msgspec.Struct):
-    """What is known of a valid line; `answer` is None where functions are called, `content` is a hash of 64 bits.
+    """What the checks give of a valid line.
 
-    `characters` is what users say in all, None where none of its messages is a user's.
+    `answer` is None where functions are called; `content` is a hash of 64 bits; `characters` is the length of all user
+    messages together, None where there is none.
     """
 
     tokens: int
@@ -88,7 +90,7 @@ class CheckedLine(msgspec.Struct):
 
 
 class Tools(NamedTuple):
-    """The functions that an example offers, checked: their canonical JSON, its tokens and their names."""
+    """The checked tools of an example: canonical JSON, tokens of that, and the names of the functions."""
 
     text: bytes
     tokens: int
@@ -98,87 +100,103 @@ class Tools(NamedTuple):
 NO_TOOLS = Tools(b"", 0, frozenset())
 
 
+class Measured(NamedTuple):
+    """What messages say, as far as it has to be counted: `texts` are still to be counted, `tokens` are the rest.
+
+    `is_plain`: they are texts and nothing else, so that no rule beyond the types has to be checked. `characters` is the
+    length of all user messages, None where there is none.
+    """
+
+    texts: list[str]
+    tokens: int
+    is_plain: bool
+    has_system: bool
+    characters: int | None
+
+
 def check_line(line: bytes | None, number: int, template: Template | None = None) -> CheckedLine | list[Problem]:
-    """What a line holds, or its problems; None is a line that is too long."""
-    return isolate_line(number, _inspected_line, line, number, template)
+    """Check a line of a file; None stands for a line that is too long. Whatever fails is a problem of the line."""
+    return isolate_line(number, _checked, line, number, template)
 
 
-def _inspected_line(line: bytes | None, number: int, template: Template | None) -> CheckedLine | list[Problem]:
+def _checked(line: bytes | None, number: int, template: Template | None) -> CheckedLine | list[Problem]:
     return (line and fast_check(line)) or full_check(record_of(line, number), template)
 
 
 def fast_check(line: bytes) -> CheckedLine | None:
-    """What a line holds if it fits the strict types; None says nothing about it."""
+    """Fast path: decode with the strict types. None means undecided, so that the full rules have to be run."""
     if len(line) > LINE_PARTS and has_too_many_parts(line):
         return None
     try:
-        return _supervised(decode_line(line))
+        bare = decode_line(line)
     except UNREADABLE:
-        return _pair(line) if PAIR in line else _marked(line)
+        return _check_pair(line) if PAIR in line else _check_chat(line)
+    return _check_supervised(bare.messages, bare.tools, bare.parallel_tool_calls)
 
 
-def _supervised(found: Bare) -> CheckedLine | None:
-    return _conversation(found.messages, found.tools, found.parallel_tool_calls)
-
-
-def _conversation(messages: list[Message], tools: msgspec.Raw, parallel: bool | None) -> CheckedLine | None:
-    """What there is to know of a supervised line's messages, if something is learnt from them."""
+def _check_supervised(messages: list[Message], tools: msgspec.Raw, parallel: bool | None) -> CheckedLine | None:
+    """Check the messages of a supervised line; None where none of them is learnt from, or they break a rule."""
     last = messages[-1]
     if not isinstance(last, Assistant) or not (last.weight != 0 or any(map(is_trained_on, messages))):
         return None
-    return _inspected(messages, [], tools, parallel)
+    return _check_messages(messages, [], tools, parallel)
 
 
-def _marked(line: bytes) -> CheckedLine | None:
-    """What a supervised line holds that has fields of ours, or fields that say nothing."""
+def _check_chat(line: bytes) -> CheckedLine | None:
+    """Check a supervised line that has fields of ours, or fields that say nothing; None means undecided."""
     try:
-        found = _marked_in(line)
+        chat = _decode_chat(line)
     except UNREADABLE:
         return None
-    if not _are_sound(found):
+    if not _are_fields_valid(chat):
         return None
-    return _conversation(plain_messages(found.messages), found.tools, found.parallel_tool_calls)
+    return _check_supervised(plain_messages(chat.messages), chat.tools, chat.parallel_tool_calls)
 
 
-def _pair(line: bytes) -> CheckedLine | None:
-    """What a preference line holds, by the strict types."""
+def _check_pair(line: bytes) -> CheckedLine | None:
+    """Check a preference line; None means undecided."""
     try:
-        found = _pair_in(line)
+        pair = _decode_pair(line)
     except UNREADABLE:
         return None
-    given, asked = found.input, plain_messages(found.input.messages)
-    liked, other = (Assistant(content=each[0].content) for each in (found.preferred_output, found.non_preferred_output))
-    is_weightless = all(not isinstance(message, Assistant) or message.weight is UNSET for message in asked)
-    is_fit = is_weightless and says_something(other) and typed_text(liked.content) != typed_text(other.content)
-    if not is_fit or any(map(count_typed_images, asked)) or not _are_sound(found):
+    prompt = plain_messages(pair.input.messages)
+    preferred, other = (
+        Assistant(content=output[0].content) for output in (pair.preferred_output, pair.non_preferred_output)
+    )
+    is_weightless = all(not isinstance(message, Assistant) or message.weight is UNSET for message in prompt)
+    is_fit = is_weightless and says_something(other) and typed_text(preferred.content) != typed_text(other.content)
+    if not is_fit or any(map(count_typed_images, prompt)) or not _are_fields_valid(pair):
         return None
-    return _inspected([*asked, liked], [other], given.tools, given.parallel_tool_calls)
+    return _check_messages([*prompt, preferred], [other], pair.input.tools, pair.input.parallel_tool_calls)
 
 
 def fields_of_ours(line: bytes) -> Example | None:
-    """An example with the fields of ours of a line that `quickly` takes for supervised; None where it has none."""
+    """Any example with the fields of ours of a line that `fast_check` takes for supervised; None where it has none."""
     try:
         decode_line(line)
     except UNREADABLE:
-        found = _read_ours(_marked_in(line))
-        return found if isinstance(found, Example) else None
+        example = _read_ours(_decode_chat(line))
+        return example if isinstance(example, Example) else None
     return None
 
 
-def _are_sound(found: ChatLine | PreferenceLine) -> bool:
-    """Whether the fields of ours, the last of each line, are such as the rules allow."""
-    return not isinstance(_read_ours(found), list)
+def _are_fields_valid(line: ChatLine | PreferenceLine) -> bool:
+    """Whether the rules allow a line's fields of ours."""
+    return not isinstance(_read_ours(line), list)
 
 
-def _read_ours(found: ChatLine | PreferenceLine) -> Example | list[Problem] | None:
-    """Any example with a line's fields of ours, or what the rules find wrong with these; None where it has none."""
-    ours = astuple(found)[-len(OURS) :]
+def _read_ours(line: ChatLine | PreferenceLine) -> Example | list[Problem] | None:
+    """Any example with a line's fields of ours, or the problems of these fields; None where it has none.
+
+    They are the last fields of either type, in the order of `OURS`.
+    """
+    ours = astuple(line)[-len(OURS) :]
     given = {name: value for name, value in zip(OURS, ours, strict=True) if value is not UNSET}
     return read_record(Record(1, PLAIN | given)) if given else None
 
 
-def _said(turns: list[Message]) -> Said:
-    """What these messages say."""
+def _measure(turns: list[Message]) -> Measured:
+    """Gather the texts of messages, and count what is cheaper to count at once."""
     texts: list[str] = []
     tokens, is_plain, has_system = FRAME * len(turns), True, False
     characters: int | None = None
@@ -204,14 +222,14 @@ def _said(turns: list[Message]) -> Said:
         if turn.name is not None:
             tokens, is_plain = tokens + PER_NAME, False
             texts.append(turn.name)
-    return texts, tokens, is_plain, has_system, characters
+    return Measured(texts, tokens, is_plain, has_system, characters)
 
 
-def _inspected(
+def _check_messages(
     turns: list[Message], other: list[Message], raw_tools: msgspec.Raw, parallel: bool | None
 ) -> CheckedLine | None:
-    """What there is to know of a conversation, and of the answer that was liked less; None where it breaks a rule."""
-    texts, tokens, is_plain, has_system, characters = _said(turns + other if other else turns)
+    """Check a conversation, with the answer that was not preferred if there is one; None where it breaks a rule."""
+    texts, tokens, is_plain, has_system, characters = _measure(turns + other if other else turns)
     tools = _tools_of(raw_tools)
     if tools is None or not (is_plain or is_sound(turns)):
         return None
@@ -237,15 +255,15 @@ def _calls_in(turns: list[Message]) -> Iterator[Called]:
 
 
 def full_check(record: Record, template: Template | None = None) -> CheckedLine | list[Problem]:
-    """What a record holds by the rules, or what they find wrong with it."""
+    """Slow path: check a record by the rules; its problems where it breaks one."""
     example = read_record(record, template=template)
     if not isinstance(example, Example):
         return example
     content, messages = example.content, example.messages
     tools, other = content.get("tools") or [], content.get("non_preferred_output", [])
-    calls = [called for message in messages for called in _called_in(message)]
+    calls = [function for message in messages for function in _functions_called(message)]
     names = {function["name"] for function in functions_in(tools)}
-    asked = [text_of(message) for message in messages if message["role"] == "user"]
+    user_texts = [text_of(message) for message in messages if message["role"] == "user"]
     has_calls = messages[-1].get("tool_calls") or messages[-1].get("function_call")
     answer = None if has_calls else text_of(messages[-1])
     return CheckedLine(
@@ -256,11 +274,11 @@ def full_check(record: Record, template: Template | None = None) -> CheckedLine 
         has_system=any(message["role"] in PROMPT_ROLES for message in messages),
         has_broken_arguments=any(not _is_object(call["arguments"]) for call in calls),
         calls_unknown=any(call["name"] not in names for call in calls),
-        characters=sum(map(len, asked)) if asked else None,
+        characters=sum(map(len, user_texts)) if user_texts else None,
     )
 
 
-def _called_in(message: JsonObject) -> list[JsonObject]:
+def _functions_called(message: JsonObject) -> list[JsonObject]:
     """The functions that a valid message calls, by `tool_calls` or by the older `function_call`."""
     older = message.get("function_call")
     return [*(call["function"] for call in message.get("tool_calls", ())), *([older] if older else [])]
@@ -274,12 +292,15 @@ def _hash_of(content: JsonObject) -> int:
         other = msgspec.convert(content.get("non_preferred_output", []), list[Message])
     except msgspec.ValidationError:
         return _digest(canonical(content).encode())
-    is_plain = _said(turns + other)[2]
+    is_plain = _measure(turns + other)[2]
     return _hash(turns, other, is_plain, (content.get("parallel_tool_calls"), tools))
 
 
 def _hash(turns: list[Message], other: list[Message], is_plain: bool, beside: tuple[bool | None, bytes]) -> int:
-    """64 bits by which the same content is known again, in this process and those that are forked from it."""
+    """A content hash of 64 bits, equal for equal content in this process and in those forked from it.
+
+    Of the usual line, all text, it is Python's own hash, which is several times as fast as encoding and BLAKE2b.
+    """
     if is_plain and FORKS and not other:
         return hash((beside, *turns))
     return _digest(_encode([turns, other, beside[0]]) + beside[1])
@@ -289,24 +310,24 @@ def _digest(content: bytes) -> int:
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little", signed=True)
 
 
-# The language's own hash is several times as fast; processes have it in common only where one is forked from the other.
+# Python's hash of a text is salted by the process: only those that are forked from one another have the same salt.
 FORKS = sys.platform == "linux"
 
 
 def _is_object(arguments: str) -> bool:
-    """Whether a call's arguments are a JSON object; none are one that is empty."""
+    """Whether a call's arguments are a JSON object; an empty text stands for an empty object."""
     try:
-        return not arguments.strip() or isinstance(_arguments_in(arguments), dict)
+        return not arguments.strip() or isinstance(_decode_arguments(arguments), dict)
     except (*UNREADABLE, UnicodeEncodeError):
         return False
 
 
 def _tools_of(raw: msgspec.Raw) -> Tools | None:
-    """The tools of a line, None where they break a rule."""
+    """The checked tools of a line; None where they break a rule."""
     text = bytes(raw)
     if not text:
         return NO_TOOLS
-    return _read_remembered(text) if len(text) <= TOOLS_BYTES else _read_tools(text)
+    return _read_tools_cached(text) if len(text) <= TOOLS_BYTES else _read_tools(text)
 
 
 def _read_tools(text: bytes) -> Tools | None:
@@ -321,4 +342,4 @@ def _read_tools(text: bytes) -> Tools | None:
     return Tools(canonical(tools).encode(), count_repeated(canonical(tools)), names) if tools else NO_TOOLS
 
 
-_read_remembered = lru_cache(maxsize=1 << 8)(_read_tools)
+_read_tools_cached = lru_cache(maxsize=1 << 8)(_read_tools)

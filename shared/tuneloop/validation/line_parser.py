@@ -1,6 +1,6 @@
-"""Parsing: bytes of a line become a row, or the one problem that says why they are none.
+"""The line parser: bytes of a line become a row, or the one problem that says why they are none.
 
-What JSON would take far more memory than its length, or can't be written again, is refused before anybody looks at it.
+JSON that would take far more memory than its length, or that can't be written again, is refused before it is read.
 """
 
 import json
@@ -21,8 +21,8 @@ Numbered = tuple[int, bytes | None]
 T = TypeVar("T")
 # Where a number may begin that orjson reads as a float since it has more than 64 bits: 2^63 has 19 digits.
 _large_number = re.compile(rb"[\[:,\s-]\d{19}").search
-# What the process lacks, and no verdict on a line: memory, a file, code. The next process may have it, so it is left
-# to the retries of whoever called. A line that is too deep for us (RecursionError) is so in every process.
+# Errors for what the process lacks (memory, a file, code), which say nothing about the line. The next process may have
+# it, so they are left to the caller's retries. A line that is too deep for us (RecursionError) is so in every process.
 LACKING = (MemoryError, OSError, ImportError)
 TOO_LONG = f"A line may have {LINE_BYTES >> 20} MiB at most."
 ONE_LINE = " If the file has more lines than one, save it with LF at the end of each, and not CR alone."
@@ -33,7 +33,7 @@ UNREADABLE = (
 
 
 def number_lines(lines: Iterable[bytes | None]) -> Iterator[Numbered]:
-    """The lines of JSONL that aren't blank, with their numbers and without a byte order mark; None is one too long.
+    """Number the lines of JSONL from 1, leaving out blank ones and the byte order mark; None is a line too long.
 
     Raises Unreadable where the file begins as no text in UTF-8 does.
     """
@@ -48,12 +48,12 @@ def number_lines(lines: Iterable[bytes | None]) -> Iterator[Numbered]:
 
 
 def json_records(lines: Iterable[bytes | None]) -> Iterator[Record]:
-    """The records of JSONL by its lines."""
+    """The records of JSONL, one for each line that isn't blank; a record may be a problem."""
     return (record_of(line, number) for number, line in number_lines(lines))
 
 
 def record_of(line: bytes | None, number: int) -> Record:
-    """What a line holds; None is one that is too long."""
+    """Parse a line as a record, or as a problem where it is no JSON; None stands for a line that is too long."""
     if line is None:
         return _problem(number, "line_too_long", TOO_LONG + (ONE_LINE if number == 1 else ""))
     if has_too_many_parts(line):
@@ -70,16 +70,16 @@ def record_of(line: bytes | None, number: int) -> Record:
 def isolate_line(
     number: int, work: Callable[..., T | list[Problem]], *given: object, log: Callable[[Exception], None] | None = None
 ) -> T | list[Problem]:
-    """What working on a line gives; one that makes it fail is a problem of that line, whatever the failure is.
+    """Call `work` for one line; whatever it raises becomes a problem of that line, so that no line keeps others out.
 
-    The work reads and writes nothing, so that what fails here fails for that line whenever it comes. Raises only what
-    the process lacks (`LACKING`), which would be a verdict for good on a line that the next process reads.
+    The work reads and writes nothing, so that what fails here fails for that line each time. Only errors for what the
+    process lacks (`LACKING`) pass: as a problem they would refuse for good a line that the next process could read.
     """
     try:
         return work(*given)
     except LACKING:
         raise
-    except Exception as error:  # noqa: BLE001 - the entry point of a line: none may keep others out, however strange
+    except Exception as error:  # noqa: BLE001 - the boundary of a line: any error is a problem of that line alone
         if log:
             log(error)
         return [Problem(line=number, path="$", code="unreadable", message=UNREADABLE)]
@@ -96,19 +96,20 @@ def has_too_many_parts(line: bytes) -> bool:
 
 
 def _flawed(line: bytes, number: int) -> Record | None:
-    """The problem of a line that is JSON to some reader, but holds what can't be kept."""
+    """The problem of a line that some reader takes for JSON, but that holds what can't be kept; None if it has none."""
     try:
-        found = find_flaw(json.loads(line.decode(), parse_int=read_whole))
+        flawed_path = find_flaw(json.loads(line.decode(), parse_int=read_whole))
     except (ValueError, RecursionError):
         return None
-    if not found:
+    if not flawed_path:
         return None
-    path, flaw = found
+    path, flaw = flawed_path
     problem = Problem(line=number, path=path[:LONGEST_PATH], code=flaw.code, message=f"A value {flaw.rule}")
     return Record(number, problems=(problem,))
 
 
 def _unparsed(line: bytes, number: int, error: orjson.JSONDecodeError) -> Record:
+    """The problem of a line that orjson can't parse, in words that say how to mend the file."""
     try:
         line.decode()
     except UnicodeDecodeError as fault:

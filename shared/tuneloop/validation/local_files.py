@@ -1,4 +1,4 @@
-"""Files: a file of examples on this machine, or a pipe, read line by line as a drop of it would be read."""
+"""Local files: a file of examples on this machine, or a pipe, read line by line as a drop of it would be read."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -17,25 +17,25 @@ from tuneloop.domain.datasets.records import Record
 from tuneloop.validation.decompress import PACKED, chunks, decompress, is_table, split_lines
 from tuneloop.validation.line_parser import json_records
 
-FAULTS = (InvalidInput, TooLarge, Unreadable, OSError)  # for which a file can't be read to its end
+FAULTS = (InvalidInput, TooLarge, Unreadable, OSError)  # the errors for which a file can't be read to its end
 
-Progress = Callable[[int], None]
+Progress = Callable[[int], None]  # called with the bytes of the file that have been read so far
 
 
 def _without_version(template: Any) -> Any:
-    """A template as it was set: the API answers with its version beside it."""
+    """A template without its version, which the API answers with, and which a template that is set doesn't have."""
     if not isinstance(template, dict):
         return template
     return {name: value for name, value in template.items() if name != "version"}
 
 
 def _or_default(policy: Any) -> Any:
-    """A policy, of which null is the default one, as it is where a dataset is changed."""
+    """The policy that was given, or the default for null, which means the default in the API too."""
     return DEFAULT if policy is None else policy
 
 
 class ReadSettings(BaseModel):
-    """What a dataset says of its files; all else that the API says of it doesn't matter here."""
+    """The settings of a dataset that decide how its files are read; all else in the API's answer is ignored."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,19 +47,19 @@ class ReadSettings(BaseModel):
 
 
 class CountedBytes(io.FileIO):
-    """A file that counts what was read of it: a pipe can't say where it is."""
+    """A file that counts the bytes read from it, since a pipe has no position."""
 
     count = 0
 
     def readinto(self, buffer: Any, /) -> int | None:
-        """Read, and count."""
+        """Read into a buffer, as `FileIO` does, and count the bytes."""
         read = super().readinto(buffer)
         self.count += read or 0
         return read
 
 
 def lines_of(path: Path, on_read: Progress | None = None) -> Iterator[bytes | None]:
-    """The lines of a file; None is one that is too long."""
+    """The lines of a file, decompressed by its name; None for one that is too long. Raises one of `FAULTS`."""
     file = CountedBytes(path)
     with io.BufferedReader(file) as raw:
         yield from split_lines(_pieces(path, file, raw, on_read), LINE_BYTES)
@@ -71,7 +71,7 @@ def records_of(path: Path, columns: CsvColumns | None = None) -> Iterator[Record
 
 
 def problem_of(fault: Exception, line: int = 0) -> Problem:
-    """Why a file can't be read on after a line."""
+    """The problem that tells why reading a file ended at this line; `fault` is one of `FAULTS`."""
     if isinstance(fault, Unreadable):
         return fault.problem
     if isinstance(fault, TuneloopError):
@@ -81,7 +81,7 @@ def problem_of(fault: Exception, line: int = 0) -> Problem:
 
 
 def _pieces(path: Path, file: CountedBytes, raw: IO[bytes], on_read: Progress | None) -> Iterator[bytes]:
-    """The content of a file; one that isn't compressed may be larger here than what can be dropped."""
+    """The content of a file in pieces. One that isn't compressed may be larger than a drop: it costs no memory here."""
     packed = path.name.lower().endswith(PACKED)
     for piece in decompress(raw, path.name, _size(path)) if packed else chunks(raw):
         yield piece
@@ -90,5 +90,5 @@ def _pieces(path: Path, file: CountedBytes, raw: IO[bytes], on_read: Progress | 
 
 
 def _size(path: Path) -> int:
-    """A file's size; a pipe has none, and is taken for as large as a drop may be."""
+    """A file's size in bytes, by which decompression is bounded; a pipe counts as the largest drop, as it has none."""
     return path.stat().st_size if path.is_file() else OBJECT_BYTES

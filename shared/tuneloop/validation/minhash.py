@@ -1,4 +1,4 @@
-"""Likeness: near duplicates by MinHash, told from a few hashes that are made once, when an example is collected.
+"""MinHash: near duplicates, found by a few hashes that are computed once, when an example is collected.
 
 A text is the set of its word trigrams; what has no three words is one shingle, and where words are not parted by
 spaces (Chinese, Japanese, Thai) it is the set of its character trigrams. Of a long text only the trigrams count
@@ -17,7 +17,7 @@ from rensa import RMinHash
 
 BANDS = 8
 ROWS = 8
-SEED = 20261121
+SEED = 20261121  # stored bands and signatures compare only with those of the same seed: never change it
 BAND_BYTES = 4  # two texts in four billion share a band by chance, which keeps them together and does no other harm
 BAND_DIGITS = 2 * BAND_BYTES
 SIGNATURE_DIGITS = BANDS * ROWS
@@ -29,9 +29,9 @@ METHOD = (
     "or the character trigrams where no spaces part the words."
 )
 
-LONG = 600  # characters
-FEWEST_SHINGLES = 10
-MOST_SHINGLES = 4_096
+LONG = 600  # characters; of longer texts a sample of the trigrams is hashed, which takes a third of the time
+FEWEST_SHINGLES = 10  # of a sample; where it has fewer, all trigrams are hashed, as chance would decide the likeness
+MOST_SHINGLES = 4_096  # character trigrams of a text without spaces, which bounds the time that a long one takes
 UNPARTED = 16  # characters a word: more than in any language that parts words by spaces
 _LETTERS = "".join(re.escape(chr(code)) for code in range(ord("0"), 0x3000, 4))
 _sampled = re.compile(rf" [{_LETTERS}]\S* \S+ \S+").findall
@@ -42,7 +42,7 @@ _bands = Struct(f">{BANDS}I").pack
 
 
 def minhash_signature(text: str) -> str:
-    """Bands (eight hex digits each) and signature of a text, its words parted by one space; "" where it has no word."""
+    """Bands (eight hex digits each) and signature of a text, whose words one space parts; "" if it has none."""
     if not (shingles := _shingles(text)):
         return ""
     sketch = RMinHash(num_perm=BANDS * ROWS, seed=SEED)
@@ -52,6 +52,7 @@ def minhash_signature(text: str) -> str:
 
 
 def _shingles(text: str) -> list[str]:
+    """Word trigrams of a text: a sample of a long one's, or character trigrams where no spaces part the words."""
     if len(text) > LONG:
         sample: list[str] = _sampled(text)
         if len(sample) >= FEWEST_SHINGLES:

@@ -1,6 +1,6 @@
-"""Findings: what was found in a file, as the report that its user reads.
+"""The report on a file, and the findings that it is made from.
 
-Each process gathers its own; they are added up. What is kept of a file is bounded, whatever its length.
+Each process collects its own findings, which are added up at the end. What is kept is bounded, however long the file.
 """
 
 from bisect import bisect_left
@@ -19,15 +19,16 @@ from tuneloop.domain.exports.exclusions import shortage
 from tuneloop.domain.exports.length_check import Lengths
 from tuneloop.validation.line_checks import CheckedLine
 
-ERRORS_KEPT = 10_000
+ERRORS_KEPT = 10_000  # bounds memory and JSON where every line of a long file is wrong; the others are counted
 NOTES = ("over_limit", "without_system", "without_user", "broken_arguments", "unknown_functions")
 EMPTY = "The file has no {}: nothing can be learnt from it."
 
-Refused = tuple[int, str, str, str]  # a problem in a tenth of its memory: line, path, code, message
+# Line, path, code and message of a problem: a tenth of the memory of the `Problem`.
+PackedProblem = tuple[int, str, str, str]
 
 
 class TokenCounts(BaseModel):
-    """Tokens of the valid lines."""
+    """Tokens of a file's valid lines: their sum, the longest line, and percentiles."""
 
     total: int = 0
     max: int = 0
@@ -36,7 +37,7 @@ class TokenCounts(BaseModel):
 
 
 class FileReport(BaseModel):
-    """What was found in a file; `broken` says why it can't be used at all."""
+    """The report on a file; `broken` says why the file can't be used at all."""
 
     lines: int
     valid: int
@@ -49,11 +50,11 @@ class FileReport(BaseModel):
 
 
 class Findings:
-    """What was found so far in the lines that one process, of so many, looked at."""
+    """What one process, of this many, has found in its share of a file's lines so far."""
 
     def __init__(self, processes: int = 1, policy: Policy = DEFAULT) -> None:
         self.invalid = self.error_count = self.preferences = 0
-        self.errors: list[Refused] = []
+        self.errors: list[PackedProblem] = []
         self.broken: Problem | None = None
         self.has_rows = False
         self.tokens: Counter[int] = Counter()
@@ -61,34 +62,34 @@ class Findings:
         self.over_limit, self.without_system, self.without_user = Noted(), Noted(), Noted()
         self.broken_arguments, self.unknown_functions = Noted(), Noted()
 
-    def add(self, line: int, found: CheckedLine, token_limit: int) -> None:
-        """Take in a valid line."""
-        self.tokens[found.tokens] += 1
-        self.preferences += found.is_preference
-        self.lengths.add(line, found.characters or 0, found.answer, is_pair=found.is_preference)
-        self.duplicates.add(line, found.content)
-        if found.answer is not None:
-            self.answers.add(line, found.answer)
-        if found.tokens > token_limit:
+    def add(self, line: int, checked: CheckedLine, token_limit: int) -> None:
+        """Count a valid line."""
+        self.tokens[checked.tokens] += 1
+        self.preferences += checked.is_preference
+        self.lengths.add(line, checked.characters or 0, checked.answer, is_pair=checked.is_preference)
+        self.duplicates.add(line, checked.content)
+        if checked.answer is not None:
+            self.answers.add(line, checked.answer)
+        if checked.tokens > token_limit:
             self.over_limit.add(line)
-        if not found.has_system:
+        if not checked.has_system:
             self.without_system.add(line)
-        if found.characters is None:
+        if checked.characters is None:
             self.without_user.add(line)
-        if found.has_broken_arguments:
+        if checked.has_broken_arguments:
             self.broken_arguments.add(line)
-        if found.calls_unknown:
+        if checked.calls_unknown:
             self.unknown_functions.add(line)
 
     def refuse(self, problems: list[Problem]) -> None:
-        """Take in a line that can't be used."""
+        """Count a line that can't be used, with its problems."""
         self.invalid += 1
         self.has_rows = self.has_rows or not is_no_row(problems[0])
-        self.errors += map(_refused, problems[: ERRORS_KEPT - len(self.errors)])
+        self.errors += map(_packed, problems[: ERRORS_KEPT - len(self.errors)])
         self.error_count += len(problems)
 
     def include(self, other: "Findings") -> None:
-        """Add what another process found, but for its duplicates."""
+        """Add another process's findings, but for its duplicates, whose hashes come in portions."""
         self.invalid += other.invalid
         self.error_count += other.error_count
         self.preferences += other.preferences
@@ -102,7 +103,7 @@ class Findings:
             getattr(self, name).include(getattr(other, name))
 
     def report(self, token_limit: int, unit: str = "lines") -> FileReport:
-        """All of it, in order; `unit` is what the file is made of."""
+        """The report on all lines that were counted; `unit` is what the file is made of (lines, records)."""
         valid = self.tokens.total()
         lines = valid + self.invalid
         errors = list(map(_problem, self.errors))
@@ -150,17 +151,18 @@ class Findings:
         yield from self.broken_arguments.warning("broken_arguments", broken)
 
 
-def _refused(problem: Problem) -> Refused:
+def _packed(problem: Problem) -> PackedProblem:
+    # Interned, as the same few paths, codes and messages come again and again.
     return problem.line, intern(problem.path), intern(problem.code), intern(problem.message)
 
 
-def _problem(refused: Refused) -> Problem:
-    line, path, code, message = refused
+def _problem(packed: PackedProblem) -> Problem:
+    line, path, code, message = packed
     return Problem(line=line, path=path, code=code, message=message)
 
 
 def token_counts(counts: Counter[int]) -> TokenCounts:
-    """The sum, the highest and the percentiles (nearest rank) of how often each number of tokens came."""
+    """Sum, maximum and percentiles (nearest rank) of token counts; `counts` has how many examples have each."""
     ordered = sorted(counts.items())
     if not ordered:
         return TokenCounts()

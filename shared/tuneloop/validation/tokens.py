@@ -1,9 +1,9 @@
-"""Token counts with an embedded vocabulary (o200k_base): nothing is downloaded at run time.
+"""Token counts with an embedded vocabulary (o200k_base), so that nothing is downloaded at run time.
 
 Per message OpenAI's chat format adds 3 tokens and the role, 1 more for a name, and 3 per example (read 2026-11).
 Tools and tool calls are rendered in a format that isn't published: their JSON is counted instead, an estimate that lies
-above what is billed, as it should for a guard of spending. Images are counted apart (`domain.images`), as their tokens
-depend on the base model.
+above what is billed, as it should for a guard of spending. Images are counted apart (`domain.chat.images`), as their
+tokens depend on the base model.
 """
 
 from functools import cache, lru_cache
@@ -17,12 +17,14 @@ PER_MESSAGE = 3
 PER_ROLE = 1  # each role is one token
 PER_NAME = 1
 PER_EXAMPLE = 3
-PIECE = 1 << 16  # characters; beyond, a text without spaces takes more memory and time than its length
-SPECIAL = "<|"  # what every special token begins with: text that holds one is still text, but takes a slower way
-BAR = "|"  # in hardly any text, and found six times as fast
+# Characters; a longer text is counted in pieces, as one without spaces takes more memory and time than its length.
+PIECE = 1 << 16
+# Every special token begins so. Text that holds one is still text, but has to be encoded by the slower call.
+SPECIAL = "<|"
+BAR = "|"  # looked for first: it is in hardly any text, and found six times as fast
 TOKEN_BYTES = 4
-REPEATED = 1 << 12  # characters; what is longer isn't remembered
-CALLING = ("tool_calls", "function_call", "tool_call_id")
+REPEATED = 1 << 12  # characters; counts of longer texts aren't cached, which bounds the cache's memory
+CALL_FIELDS = ("tool_calls", "function_call", "tool_call_id")
 
 
 @cache
@@ -31,7 +33,7 @@ def _tokenizer() -> Any:
 
 
 def count_text(text: str) -> int:
-    """Tokens of a text; a very long one is counted piece by piece, which may find one more at each cut."""
+    """Tokens of a text; one above `PIECE` characters is counted in pieces, which may add one token at each cut."""
     if len(text) > PIECE:
         return sum(count_text(text[start : start + PIECE]) for start in range(0, len(text), PIECE))
     if SPECIAL in text:
@@ -41,7 +43,7 @@ def count_text(text: str) -> int:
 
 
 def count_texts(texts: list[str]) -> int:
-    """Tokens of all of these texts."""
+    """Tokens of all texts together."""
     encode, counted, careful = _tokenizer().encode_flat, 0, 0
     for text in texts:
         if len(text) > PIECE or (BAR in text and SPECIAL in text):
@@ -53,36 +55,36 @@ def count_texts(texts: list[str]) -> int:
 
 @lru_cache(maxsize=1 << 10)
 def count_short(text: str) -> int:
-    """Count the tokens of a text that is known to be short."""
+    """Tokens of a text that is known to be short; the count is cached."""
     return count_text(text)
 
 
 def forget() -> None:
-    """Free what was remembered of texts: up to 20 MB."""
+    """Free the caches of texts and counts, which take up to 20 MB."""
     _tokenizer().clear_cache()
     count_short.cache_clear()
 
 
 def count_repeated(text: str) -> int:
-    """Tokens of a text that many examples of a dataset share, such as a role, a system prompt or its tools."""
+    """Tokens of a text that many examples share, such as a system prompt or tools; the count is cached."""
     return count_short(text) if len(text) <= REPEATED else count_text(text)
 
 
 def count_messages(messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None = None) -> int:
     """Tokens of a conversation as it is billed in training, with the tools that it was given."""
-    counted = PER_EXAMPLE + sum(_count_message(message) for message in messages)
-    return counted + (count_repeated(canonical(tools)) if tools else 0)
+    tokens = PER_EXAMPLE + sum(_count_message(message) for message in messages)
+    return tokens + (count_repeated(canonical(tools)) if tools else 0)
 
 
 def count_content(content: dict[str, Any]) -> int:
-    """Tokens of an example; of a preference pair with both answers, since both are learnt from."""
+    """Tokens of an example's content; a preference pair counts with both answers, since both are learnt from."""
     other = content.get("non_preferred_output", [])
-    return count_messages(content["messages"], content.get("tools")) + sum(_count_message(each) for each in other)
+    return count_messages(content["messages"], content.get("tools")) + sum(_count_message(message) for message in other)
 
 
 def _count_message(message: dict[str, Any]) -> int:
     name = message.get("name")
-    named = PER_NAME + count_text(name) if isinstance(name, str) else 0
-    calls = [called for field in CALLING if (called := message.get(field))]
-    called = count_text(canonical(calls)) if calls else 0
-    return PER_MESSAGE + PER_ROLE + count_text(text_of(message)) + named + called
+    name_tokens = PER_NAME + count_text(name) if isinstance(name, str) else 0
+    calls = [value for field in CALL_FIELDS if (value := message.get(field))]
+    call_tokens = count_text(canonical(calls)) if calls else 0
+    return PER_MESSAGE + PER_ROLE + count_text(text_of(message)) + name_tokens + call_tokens
