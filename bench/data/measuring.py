@@ -171,7 +171,7 @@ def reference(content: JsonObject, count: Callable[[str], int]) -> int:
         counted += tokens.PER_MESSAGE + count(message["role"]) + count(text_of(message))
         if message.get("name"):
             counted += tokens.PER_NAME + count(message["name"])
-        if calls := [message[name] for name in tokens.CALLING if message.get(name)]:
+        if calls := [message[name] for name in tokens.CALL_FIELDS if message.get(name)]:
             counted += count(canonical(calls))
     return counted
 

@@ -287,7 +287,7 @@ def test_two_processes_find_what_one_finds(written: Written) -> None:
 
 @pytest.mark.skipif(not FORKS, reason="what is patched here reaches a process only where it is forked")
 def test_a_process_that_is_ended_from_outside_is_told(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_validation, "_send", lambda *_: os._exit(9))
+    monkeypatch.setattr(file_validation, "_send_findings", lambda *_: os._exit(9))
 
     report = validate(written(talks(12)), processes=2)
 

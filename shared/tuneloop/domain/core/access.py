@@ -1,7 +1,7 @@
-"""Who may do what: tenants, API keys and scopes.
+"""Access: tenants, API keys and their scopes.
 
-A key is shown once, when it is made; the table keeps its SHA-256. The tenant of a request is the tenant of its key and
-is taken from nowhere else.
+A key is shown once, when it is made; the table keeps its SHA-256. A request's tenant is that of its key, and is taken
+from nowhere else.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ class ApiKey(BaseModel):
     seq: int = 0
 
     def require(self, scope: Scope) -> None:
-        """Refuse with Forbidden unless the key carries the scope."""
+        """Raise Forbidden unless the key has the scope."""
         if scope not in self.scopes:
             held = ", ".join(sorted(self.scopes)) or "none"
             raise Forbidden(f"This key lacks the scope `{scope}` (it has: {held}).")

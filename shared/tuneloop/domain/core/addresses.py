@@ -1,7 +1,7 @@
-"""Addresses of servers that a stage's operator names: what of a URL is refused before a key is sent there.
+"""Addresses of providers, named by a stage's operator and checked before a key is sent there, against request forgery.
 
-Names are not resolved. A name that anybody may point at another machine at any time is judged by its owner alone, which
-docs/security.md says; what is refused here are addresses that can't be right, and those of the machine a function runs
+Names are not resolved: a name may be pointed at another machine at any time, so only its owner can vouch for it, as
+docs/security.md says. What is refused are addresses that can't be right, and those of the machine that a function runs
 on, where AWS keeps its credentials and its runtime answers.
 """
 
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
-LONGEST = 2000  # more than any provider's address, and less than what an error or a table may hold
+LONGEST = 2000  # characters: more than any provider's address has, and less than an error or a row may hold
 # RFC 1123, with the underscore that some internal names have; an international name is written as `xn--…`.
 HOST = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*", re.A
 )
 PORT = re.compile(r"[0-9]{1,5}", re.A)
 MOST_PORT = 65_535
-# What resolvers take for this very machine: RFC 6761, and the names that /etc/hosts of the usual systems has for it.
+# Names that resolvers take for this very machine: RFC 6761, and those that /etc/hosts of the usual systems has for it.
 OF_THIS_MACHINE = re.compile(
     r"(.+\.)?localhost(\.localdomain)?|localhost[46]?(\.localdomain[46]?)?|ip6-(localhost|loopback)"
 )
@@ -34,14 +34,14 @@ NAMES_OUT_OF_REACH = frozenset(
 # The last 32 bits are an IPv4 address: NAT64 (RFC 6052), IPv4-translated (RFC 2765), and IPv4-compatible, long
 # deprecated and still taken.
 IPV4_IN_IPV6 = tuple(map(ip_network, ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")))
-A_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.A)
+NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.A)
 Ip = IPv4Address | IPv6Address
 
 
 def address_fault(url: str, *, is_local: bool) -> str | None:
-    """Why a stage can't have a provider at this URL, None where it can; never quotes the URL, which may hold a key.
+    """Why a stage can't have a provider at this URL, None if it can; never quotes the URL, which may hold a key.
 
-    `is_local`: the stage lives on this machine, so that its providers may, and need no https here.
+    `is_local`: the stage runs on this machine, so that its providers may too, and need no https there.
     """
     parts = _split(url)
     if isinstance(parts, str):
@@ -62,7 +62,7 @@ def address_fault(url: str, *, is_local: bool) -> str | None:
 
 
 def url_fault(url: str) -> str | None:
-    """Why this is no http(s) URL of a server and a path, None where it is; never quotes it, as it may hold a key."""
+    """Why a URL isn't http(s) with a server and a path, None if it is; never quotes the URL, which may hold a key."""
     parts = _split(url)
     if isinstance(parts, str):
         return parts
@@ -71,14 +71,14 @@ def url_fault(url: str) -> str | None:
 
 
 def without_user(url: str) -> str:
-    """A URL as it may be shown: without a user or a password, which older versions took."""
+    """The URL without a user or a password, which older versions took, so that it may be shown."""
     return re.sub(r"//[^/?#]*@", "//…@", url)
 
 
 def parse_ip(host: str) -> Ip | str | None:
-    """The IP address that a URL's host (small letters, no brackets) is; None for a name, a fault for neither.
+    """The IP address in a URL's host (small letters, no brackets); None for a name, and a fault, as text, for neither.
 
-    IPv4 in every form that resolvers take: one to four parts, each decimal, octal or hexadecimal (inet_aton).
+    IPv4 is read in every form that resolvers take: one to four parts, each decimal, octal or hexadecimal (inet_aton).
     """
     if ":" in host:
         try:
@@ -86,14 +86,14 @@ def parse_ip(host: str) -> Ip | str | None:
         except AddressValueError:
             return "holds an IPv6 address that is none; it is written in brackets, like https://[2001:db8::1]/v1"
     parts = host.split(".")
-    if not A_NUMBER.fullmatch(parts[-1]):
+    if not NUMBER.fullmatch(parts[-1]):
         return None
     value = _aton(parts)
     return "holds an IP address that is none" if value is None else IPv4Address(value)
 
 
 def _split(url: str) -> SplitResult | str:
-    """The parts of a URL, or what is wrong with it."""
+    """The parts of a URL, or its first fault as text."""
     if not url:
         return "is missing: where it answers, like https://api.example.com/v1"
     try:
@@ -132,8 +132,8 @@ def _host_and_port(place: str) -> tuple[str, str | None]:
 
 
 def _aton(parts: list[str]) -> int | None:
-    """The number of an IPv4 address in parts as inet_aton reads them: the last one fills what is left of 32 bits."""
-    if len(parts) > 4 or not all(A_NUMBER.fullmatch(part) for part in parts):
+    """The number of an IPv4 address by its parts, as inet_aton reads them: the last fills what is left of 32 bits."""
+    if len(parts) > 4 or not all(NUMBER.fullmatch(part) for part in parts):
         return None
     bases = [16 if part.startswith("0x") else 8 if part.startswith("0") else 10 for part in parts]
     try:
@@ -145,8 +145,8 @@ def _aton(parts: list[str]) -> int | None:
     return sum(number << 8 * (3 - place) for place, number in enumerate(first)) + last
 
 
-def _within(ip: Ip | None) -> Iterator[Ip]:
-    """An address and those that it stands for."""
+def _addresses_in(ip: Ip | None) -> Iterator[Ip]:
+    """An address and the IPv4 addresses embedded in it, at which its packets may end."""
     if ip is None:
         return
     yield ip
@@ -157,16 +157,17 @@ def _within(ip: Ip | None) -> Iterator[Ip]:
 
 
 def _is_here(host: str, ip: Ip | None) -> bool:
-    return bool(OF_THIS_MACHINE.fullmatch(host)) or any(one.is_loopback for one in _within(ip))
+    """Whether a host is the machine that asks."""
+    return bool(OF_THIS_MACHINE.fullmatch(host)) or any(address.is_loopback for address in _addresses_in(ip))
 
 
 def _is_out_of_reach(host: str, ip: Ip | None) -> bool:
-    """Whether no provider can be there: this machine's network, its metadata, or no single machine."""
+    """Whether a host can't be a provider's: this machine's own network, a metadata service, or no single machine."""
     return host in NAMES_OUT_OF_REACH or any(
-        one.is_link_local
-        or one.is_unspecified
-        or one.is_multicast
-        or any(one in network for network in OUT_OF_REACH if one.version == network.version)
-        or (isinstance(one, IPv4Address) and (int(one) >> 24 == 0 or one.is_reserved))
-        for one in _within(ip)
+        address.is_link_local
+        or address.is_unspecified
+        or address.is_multicast
+        or any(address in network for network in OUT_OF_REACH if address.version == network.version)
+        or (isinstance(address, IPv4Address) and (int(address) >> 24 == 0 or address.is_reserved))
+        for address in _addresses_in(ip)
     )

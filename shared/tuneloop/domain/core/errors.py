@@ -1,4 +1,4 @@
-"""What the product refuses, each refusal with a stable code.
+"""Errors: the refusals of the product, each with a stable code.
 
 A message says what was wrong, where, and what would be right; it never quotes a prompt or an answer.
 
@@ -25,7 +25,7 @@ DAILY_LIMIT = "daily_rate_limit"
 
 
 class TuneloopError(Exception):
-    """A refusal: stable code, message for people, and the field it is about."""
+    """A refusal: a stable code, a message for people, and the field that it is about (`param`)."""
 
     code = "error"
 
@@ -49,31 +49,31 @@ class InvalidFile(InvalidInput):
 
 
 class NotSupported(InvalidInput):
-    """OpenAI's API has this, and here it is done otherwise, as the message says."""
+    """A part of OpenAI's API that is done otherwise here; the message says how."""
 
     code = "not_supported"
 
 
 class Malformed(TuneloopError):
-    """A body is too large or can't be read, so that nothing in it was looked at."""
+    """A body that is too large or can't be parsed, so that nothing in it was checked."""
 
     code = "malformed"
 
 
 class Unauthenticated(TuneloopError):
-    """No key was given, or it is unknown or revoked."""
+    """The request has no API key, or one that is unknown or revoked."""
 
     code = "invalid_api_key"
 
 
 class NotChecked(TuneloopError):
-    """The caller's key can't be looked up at the moment, so that nobody can say what he may do."""
+    """The caller's API key can't be looked up at the moment, so that its scopes are unknown."""
 
     code = "key_not_checked"
 
 
 class Forbidden(TuneloopError):
-    """The key is good but lacks the scope that the message names."""
+    """The API key is valid but lacks the scope that the message names."""
 
     code = "insufficient_scope"
 
@@ -85,7 +85,7 @@ class NotFound(TuneloopError):
 
 
 class Conflict(TuneloopError):
-    """The thing is not in a state in which this can be done."""
+    """The resource is not in a state in which this can be done."""
 
     code = "conflict"
 
@@ -107,21 +107,21 @@ class TooLarge(TuneloopError):
 
 
 class Corrupt(TuneloopError):
-    """An object that we wrote no longer holds what was written; the message names it."""
+    """A stored object no longer holds what we wrote; the message names it."""
 
     code = "corrupt_object"
 
 
 class ProviderRefused(TuneloopError):
-    """The provider rejected the call; repeating it would change nothing."""
+    """The provider rejected the call; sending it again would change nothing."""
 
     code = "provider_refused"
 
 
 class ProviderUnavailable(TuneloopError):
-    """The provider could not be reached in time, or asked to be left alone for a while: `retry_after_s`, if it said so.
+    """The provider could not be reached in time, or takes no calls for a while: `retry_after_s` seconds, if it said so.
 
-    With the code DAILY_LIMIT it takes no more before the next day (UTC).
+    With the code DAILY_LIMIT it takes none before the next day (UTC).
     """
 
     code = "provider_unavailable"
@@ -134,12 +134,12 @@ class ProviderUnavailable(TuneloopError):
 
 
 class OutOfTime(TuneloopError):
-    """The answer would come later than its caller waits for it."""
+    """The answer would come later than the caller waits."""
 
     code = "timeout"
 
 
 class Busy(TuneloopError):
-    """A service that this needs turned the call away for now, as it is asked too much or has trouble of its own."""
+    """An AWS service turned the call away for now: it is throttled, or has trouble of its own."""
 
     code = "try_again"

@@ -1,7 +1,7 @@
-"""JSON values that can't be kept: half characters and numbers that no reader of JSON agrees on, found by their path.
+"""JSON values that can't be kept (half a surrogate pair, a number beyond 64 bits), found by their path.
 
-Every door asks here, so a body, a line of a file and feedback are refused for the same value by the same code. JSON
-that stands inside a text is text: what it holds is its writer's own business, and is never looked at here.
+Request bodies, lines of files and feedback are all checked here, so that they are refused for the same value with the
+same code. JSON inside a text is text, and isn't checked.
 """
 
 import json
@@ -14,11 +14,11 @@ Steps = tuple[str | int, ...]  # names of objects and places in lists, from the 
 # What a reader of JSON may count on as a whole number (RFC 8259, 6, says even less): what orjson and msgspec hold, and
 # far below the 38 digits of DynamoDB. Beyond it one reader makes a float of it, the next one fails.
 LEAST_WHOLE, MOST_WHOLE = -(1 << 63), (1 << 64) - 1
-DIGITS = len(str(MOST_WHOLE)) + 1  # with a sign; Python itself reads no more than 4,300
+DIGITS = len(str(MOST_WHOLE)) + 1  # with a sign; Python raises ValueError above 4,300
 LARGE_NUMBER = "must be a number of JSON: a whole one of up to 64 bits, or one of up to 1.8e308."
 HALF_CHARACTER = "must be Unicode text: half of a surrogate pair (such as \\ud800) is not a character."
 
-# What stands in the place of half a character that a provider sent: Unicode's own sign for what could not be read.
+# Unicode's replacement character, put in the place of half a surrogate pair that a provider sent.
 HALF_REPLACED = "\ufffd"
 
 
@@ -30,7 +30,7 @@ class Flaw(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A list or an object in a JSON value, and where it stands: steps are put together for a flaw alone."""
+    """A list or an object in a JSON value, and the step to it; its path is put together only where there is a flaw."""
 
     whole: "_Part | None"
     step: str | int | None
@@ -42,7 +42,7 @@ NUMBER = Flaw("invalid_number", LARGE_NUMBER)
 
 
 def flaw_of(value: Any) -> Flaw | None:
-    """What is wrong with a text or a number; lists and objects are not looked into."""
+    """The flaw of a text or a number, None if it has none; lists and objects are not looked into."""
     if isinstance(value, str):
         return None if value.isascii() or _is_encodable(value) else UNICODE
     if isinstance(value, float):
@@ -52,16 +52,16 @@ def flaw_of(value: Any) -> Flaw | None:
 
 def find_flaw(value: Any, path: str = "$") -> tuple[str, Flaw] | None:
     """The path of a flawed value somewhere in a JSON value, and its flaw; `path` is that of the value itself."""
-    if (found := trace_flaw(value)) is None:
+    if (traced := trace_flaw(value)) is None:
         return None
-    steps, flaw = found
+    steps, flaw = traced
     return path + "".join(f"[{step}]" if isinstance(step, int) else f".{safe_name(step)}" for step in steps), flaw
 
 
 def trace_flaw(value: Any) -> tuple[Steps, Flaw] | None:
-    """The steps from a JSON value to the flawed value in it that is the least deep, and its flaw.
+    """The steps from a JSON value to the least deep flawed value in it, and its flaw; None if there is none.
 
-    A flawed name is told by the steps to its object. Not recursive, since a value may be deep.
+    A flawed name is located by the steps to its object. Not recursive, as a value may be deeper than Python's stack.
     """
     if flaw := flaw_of(value):
         return (), flaw
@@ -72,10 +72,10 @@ def trace_flaw(value: Any) -> tuple[Steps, Flaw] | None:
             held = part.value
             if isinstance(held, dict) and any(map(flaw_of, held)):
                 return _steps_to(part), UNICODE
-            for step, each in held.items() if isinstance(held, dict) else enumerate(held):
-                if isinstance(each, dict | list):
-                    inner.append(_Part(part, step, each))
-                elif flaw := flaw_of(each):
+            for step, child in held.items() if isinstance(held, dict) else enumerate(held):
+                if isinstance(child, dict | list):
+                    inner.append(_Part(part, step, child))
+                elif flaw := flaw_of(child):
                     return (*_steps_to(part), step), flaw
         level = inner
     return None
@@ -95,10 +95,10 @@ def read_whole(digits: str) -> int:
 
 
 def read_leniently(content: bytes) -> Any:
-    """The JSON value that a server's answer is, with U+FFFD for halves of characters, and no number beyond all limits.
+    """Parse a server's answer as JSON, with U+FFFD for half a character, and no number far beyond 64 bits.
 
-    Servers cut texts within a character and pass numbers on as they came; the rest of what they say is as good as ever.
-    ValueError where it is no JSON at all, or is nested too deeply to be read.
+    Servers cut texts within a character and pass numbers on as they came; the rest of the answer is still good.
+    ValueError where it is no JSON, or is nested too deeply to be read.
     """
     try:
         return replace_halves(json.loads(content.decode(errors="replace"), parse_int=read_whole))
@@ -107,7 +107,7 @@ def read_leniently(content: bytes) -> Any:
 
 
 def replace_halves(value: Any) -> Any:
-    """A JSON value of somebody else's, with U+FFFD in the place of each half character; its pairs are joined."""
+    """A JSON value with U+FFFD in the place of each lone surrogate; two that make a pair are joined to a character."""
     text = json.dumps(value, ensure_ascii=False)
     if text.isascii() or _is_encodable(text):
         return value

@@ -1,6 +1,6 @@
-"""Leases: one worker at a time on a row, and nobody locked out for ever when a worker dies.
+"""Leases: one worker at a time on a row, until a stated time, so that a worker that dies locks nobody out for ever.
 
-A lease is taken by a conditional write of the row that carries it, so two takers can't both win.
+A lease is taken by a conditional write of the row that carries it, so that of two workers only one gets it.
 """
 
 from datetime import datetime, timedelta
@@ -9,13 +9,13 @@ from pydantic import BaseModel
 
 
 class Lease(BaseModel):
-    """Who works on a row, and until when nobody else may."""
+    """A worker's exclusive right to a row, until a stated time."""
 
     owner: str
     until: datetime
 
     def is_held(self, now: datetime) -> bool:
-        """Whether it still keeps others out."""
+        """Whether the lease still keeps other workers out."""
         return now < self.until
 
 

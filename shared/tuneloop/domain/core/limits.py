@@ -12,14 +12,13 @@ OBJECT_BYTES = 1 << 30
 DECOMPRESSED_BYTES = 8 << 30
 DECOMPRESSION_RATIO = 200
 RATIO_FLOOR_BYTES = 1 << 20
-ZSTD_WINDOW_BYTES = (
-    8 << 20
-)  # what a Zstandard decoder has to support (RFC 8878, 3.1.1.1.2); levels above 19 ask for more
+# What a Zstandard decoder has to support (RFC 8878, 3.1.1.1.2); levels above 19 ask for more.
+ZSTD_WINDOW_BYTES = 8 << 20
 
 # A line of a drop, and JSON anywhere: lists and objects in each other.
 LINE_BYTES = 10 << 20
-LINE_PARTS = 250_000  # lists and objects of one line, which take up to thirty times their size while they are read
-JSON_DEPTH = 64
+LINE_PARTS = 250_000  # lists and objects of one line, which take up to thirty times their size while being parsed
+JSON_DEPTH = 64  # far below Python's recursion limit of 1,000, at which a parser or a walk would fail
 
 # What stands beside an example: subject, group, source; and the names of a CSV's columns.
 NAME_CHARACTERS = 500
@@ -33,7 +32,7 @@ POLICIES_KEPT = 20
 
 # A call of the API. Lambda takes 6 MB of event (AWS Lambda quotas, read 2026-11), in which the body is escaped JSON.
 BODY_BYTES = 4 << 20
-BODY_PARTS = 100_000  # lists and objects of one, each of which takes up to a hundred times the space of its letters
+BODY_PARTS = 100_000  # lists and objects of a body, each of which takes up to a hundred times its length in memory
 EXAMPLES_PER_CALL = 500
 
 # How often a message of a work queue is delivered before it is a dead letter: five tries, three minutes apart, outlast
@@ -48,15 +47,16 @@ FORM_PARTS = 10
 PART_HEAD_BYTES = 4 << 10
 FIELD_BYTES = 4 << 10
 
-# What is kept of a drop that can't be used, and for how long of one that is nobody's.
+# Problems that are kept of a drop, whose row may have 400 KB; and how long a drop is listed that belongs to nobody, as
+# long as its object is kept (`DROPS_KEPT`).
 PROBLEMS_KEPT = 100
 REFUSALS_KEPT = timedelta(days=30)
 
-# Segments, uncompressed; one is held in memory to be sorted.
+# A segment, uncompressed: it is held in memory whole, to be sorted.
 SEGMENT_BYTES = 32 << 20
 
-# Merging: a dataset is merged when this many segments came since it last was; what they were made of stays for a while,
-# for whoever reads an earlier revision.
+# Compaction: a dataset is merged when it got this many segments since it last was; those that were merged stay for a
+# while, for whoever reads an earlier revision.
 SEGMENTS_UNMERGED = 64
 MERGED_KEPT = timedelta(days=7)
 
@@ -89,7 +89,7 @@ UPLOAD_VALID = timedelta(minutes=15)
 LINK_VALID = timedelta(minutes=15)
 FILENAME_CHARACTERS = 200
 
-# Objects that no event was heard of: the sweep looks at those that came within this time.
+# Objects whose S3 event never came: the sweep looks for those that were put within this time.
 UNSEEN_FOR_AT_MOST = timedelta(hours=24)
 
 # Reviews: changes of a call, and an edited example, which lies in a row of 400 KB (DynamoDB's limit, read 2026-11).

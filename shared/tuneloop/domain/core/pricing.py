@@ -59,9 +59,9 @@ def training_cost(price: Price | None, billable_tokens: int) -> Decimal | None:
 
 
 class CallTokens(NamedTuple):
-    """Tokens of one call as its provider told them; None is what it didn't tell.
+    """Tokens of one call as its provider reports them; None where it doesn't.
 
-    `cached` of the prompt's were read from the provider's cache; None where what it says of them makes no sense.
+    `cached` is how many of the prompt's were read from the provider's cache; None where that number makes no sense.
     """
 
     prompt: int | None
@@ -70,21 +70,21 @@ class CallTokens(NamedTuple):
 
     @property
     def are_known(self) -> bool:
-        """Whether both what was read and what was written is known."""
+        """Whether the tokens of both prompt and completion are known."""
         return self.prompt is not None and self.completion is not None
 
 
 class CallCost(NamedTuple):
-    """What a call cost in USD, None where that is unknown; an upper bound counts cached tokens at the full rate."""
+    """The cost of a call in USD, None if unknown; an upper bound counts cached tokens at the full rate."""
 
     usd: Decimal | None
     is_upper_bound: bool = False
 
 
 class Bill(NamedTuple):
-    """What calls cost together: `usd` is the sum of those whose cost is known, None where no cost is.
+    """The cost of calls together: `usd` is the sum of the known costs, None where no call's cost is known.
 
-    `unmetered` calls are not in it, as their tokens aren't known.
+    `unmetered` counts the calls that are left out of it, as their tokens aren't known.
     """
 
     usd: Decimal | None
@@ -101,32 +101,33 @@ def inference_cost(price: Price | None, prompt: int, completion: int, *, is_fine
 
 
 def call_cost(price: Price | None, tokens: CallTokens, *, is_finetuned: bool) -> CallCost:
-    """What a call cost by the tokens that its provider told."""
+    """The cost of a call by the tokens that its provider reports."""
     if price is None:
         return UNKNOWN_COST
-    into = price.input_per_1m if is_finetuned else price.base_input_per_1m
-    cached_into = price.cached_input_per_1m if is_finetuned else price.base_cached_input_per_1m
-    out = price.output_per_1m if is_finetuned else price.base_output_per_1m
-    if into is None or out is None:
+    input_rate = price.input_per_1m if is_finetuned else price.base_input_per_1m
+    cached_rate = price.cached_input_per_1m if is_finetuned else price.base_cached_input_per_1m
+    output_rate = price.output_per_1m if is_finetuned else price.base_output_per_1m
+    if input_rate is None or output_rate is None:
         return UNKNOWN_COST
-    if not into and not out:  # a free call is free however long it is
+    if not input_rate and not output_rate:  # a free call is free however long it is
         return CallCost(Decimal(0))
     if tokens.prompt is None or tokens.completion is None:
         return UNKNOWN_COST
-    if tokens.cached is None or (tokens.cached and cached_into is None):
-        return CallCost((into * tokens.prompt + out * tokens.completion) / MILLION, is_upper_bound=bool(into))
-    saved = (into - cached_into) * tokens.cached if cached_into is not None else Decimal(0)
-    return CallCost((into * tokens.prompt - saved + out * tokens.completion) / MILLION)
+    full_cost = input_rate * tokens.prompt + output_rate * tokens.completion
+    if tokens.cached is None or (tokens.cached and cached_rate is None):
+        return CallCost(full_cost / MILLION, is_upper_bound=bool(input_rate))
+    saved = (input_rate - cached_rate) * tokens.cached if cached_rate is not None else Decimal(0)
+    return CallCost((full_cost - saved) / MILLION)
 
 
 def bill(price: Price | None, calls: Iterable[CallTokens], *, is_finetuned: bool) -> Bill:
-    """What calls to one model cost together."""
+    """The cost of calls to one model together; of no calls it is 0 where the price is known."""
     metered = [(tokens.are_known, call_cost(price, tokens, is_finetuned=is_finetuned)) for tokens in calls]
     if not metered:
         return Bill(call_cost(price, CallTokens(0, 0), is_finetuned=is_finetuned).usd, 0, is_upper_bound=False)
-    known = [cost.usd for _, cost in metered if cost.usd is not None]
+    costs = [cost.usd for _, cost in metered if cost.usd is not None]
     return Bill(
-        usd=sum(known, Decimal(0)) if known else None,
+        usd=sum(costs, Decimal(0)) if costs else None,
         unmetered=sum(not are_known for are_known, _ in metered),
         is_upper_bound=any(cost.is_upper_bound for _, cost in metered),
     )

@@ -1,6 +1,6 @@
-"""Words: what of somebody else's text may be repeated in a refusal, a row or a log: a code or a field's name.
+"""Redaction: what of a user's or a provider's text may be repeated in an error, a row or a log.
 
-A text of one plain word is a name; anything else could be a sentence, and sentences are content.
+One plain word is a code or a field's name; anything else could be a sentence, and sentences are content.
 """
 
 import re
@@ -11,15 +11,15 @@ UNUSUAL = "(unusual name)"
 
 
 def safe_code(value: object) -> str | None:
-    """The value if it is one plain word."""
+    """The value if it is one plain word, else None."""
     return value if isinstance(value, str) and PLAIN.fullmatch(value) else None
 
 
 def safe_name(value: object) -> str:
-    """A name as it is where it is one plain word, else that it is none."""
+    """The name if it is one plain word, else `(unusual name)`."""
     return safe_code(str(value)) or UNUSUAL
 
 
 def safe_model_id(value: str) -> str:
-    """The id of a provider's model as it is where it is one word as such ids are, else that it is none."""
+    """A provider's model id if it is one word, with the signs that such ids have, else `(unusual name)`."""
     return value if MODEL.fullmatch(value) else UNUSUAL
