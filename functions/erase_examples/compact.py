@@ -1,4 +1,4 @@
-"""Compacting: many small segments of a dataset become few, and nothing that anybody reads changes by it.
+"""Compaction: many small segments of a dataset become few, and nothing that anybody reads changes by it.
 
 Of the lines of one example and subject one is kept, that which counts; lines of other subjects are kept beside it,
 since theirs is what counts once that subject is erased. Whoever reads an earlier revision still finds what was merged,
@@ -6,13 +6,13 @@ for a week.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from tuneloop.domain.core.limits import MERGED_KEPT, SEGMENTS_UNMERGED
 from tuneloop.domain.datasets.compaction import Generation
 from tuneloop.domain.datasets.datasets import Dataset, Segment
-from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.merge import Lines, k_way_merge, unique_by_subject
 from tuneloop.store.objects.segments import Writing, blocks_of, folder_of
@@ -28,55 +28,59 @@ def is_due(dataset: Dataset) -> bool:
     return dataset.segments - dataset.merged > SEGMENTS_UNMERGED
 
 
-def compact(
-    dataset: Dataset,
-    *,
-    datasets: Datasets,
-    generations: Generations,
-    erasures: Erasures,
-    objects: Objects,
-    now: datetime,
-) -> bool:
-    """Merge a dataset as it was read; False, and nothing changed, where somebody else merged or erased meanwhile."""
-    place = dataset.tenant, dataset.id
-    erased = erasures.after(*place, dataset.cleared)
-    segments = datasets.segments(*place, dataset.revision)
-    sources = [without(erased, partial(blocks_of, segment, objects)) for segment in segments]
-    with k_way_merge(sources, unique_by_subject) as blocks:
-        made = list(_segments(blocks, dataset, erased, objects, now))
-    generation = Generation(
-        number=dataset.generation + 1,
-        revision=dataset.revision,
-        segments=made,
-        created_at=now,
-    )
-    return generations.add(*place, generation, merged=dataset.segments, without=erased.latest)
+@dataclass(frozen=True)
+class CompactDataset:
+    """Merges the segments of a dataset into a new generation."""
+
+    datasets: Datasets
+    generations: Generations
+    erasures: Erasures
+    objects: Objects
+
+    def compact(self, dataset: Dataset, now: datetime) -> bool:
+        """Merge a dataset as it was read; False, and nothing is changed, if somebody merged or erased meanwhile."""
+        place = dataset.tenant, dataset.id
+        erased = self.erasures.after(*place, dataset.cleared)
+        segments = self.datasets.segments(*place, dataset.revision)
+        sources = [without(erased, partial(blocks_of, segment, self.objects)) for segment in segments]
+        with k_way_merge(sources, unique_by_subject) as blocks:
+            merged = list(self._segments(blocks, dataset, erased.latest, now))
+        number = dataset.generation + 1
+        generation = Generation(number=number, revision=dataset.revision, segments=merged, created_at=now)
+        return self.generations.add(*place, generation, merged=dataset.segments, without=erased.latest)
+
+    def _segments(
+        self, blocks: Iterator[Lines], dataset: Dataset, latest_erasure: int, now: datetime
+    ) -> Iterator[Segment]:
+        folder = folder_of(dataset.tenant, dataset.id)
+        end = partial(Writing.end, revision=dataset.revision, without=latest_erasure, now=now)
+        writing = Writing()
+        for block in blocks:
+            if writing.is_full(sum(map(len, block))):
+                yield end(writing, folder, self.objects)
+                writing = Writing()
+            writing.add(block, tokens_in(block))
+        if writing.examples:
+            yield end(writing, folder, self.objects)
 
 
-def retire(dataset: Dataset, *, generations: Generations, now: datetime) -> bool:
-    """Forget what was merged long ago; tells whether there was anything.
+@dataclass(frozen=True)
+class RetireGenerations:
+    """Forgets what was merged long ago, which earlier revisions are read from."""
 
-    Not while an erasure waits to be cleared: its examples are found in what was merged, and exports by its examples.
-    """
-    place = dataset.tenant, dataset.id
-    if dataset.cleared < dataset.erasures:
-        return False
-    old = [each for each in generations.all(*place) if now - each.created_at > MERGED_KEPT]
-    if not old or generations.is_retired(*place, old[-1]):
-        return False
-    generations.retire(*place, old[-1])
-    return True
+    generations: Generations
 
+    def retire(self, dataset: Dataset, now: datetime) -> bool:
+        """Forget the generations that are past their week; tells whether there were any.
 
-def _segments(
-    blocks: Iterator[Lines], dataset: Dataset, erased: Erased, objects: Objects, now: datetime
-) -> Iterator[Segment]:
-    folder, ours = folder_of(dataset.tenant, dataset.id), {"revision": dataset.revision, "without": erased.latest}
-    writing = Writing()
-    for block in blocks:
-        if writing.is_full(sum(map(len, block))):
-            yield writing.end(folder, objects, **ours, now=now)
-            writing = Writing()
-        writing.add(block, tokens_in(block))
-    if writing.examples:
-        yield writing.end(folder, objects, **ours, now=now)
+        Not while an erasure waits to be cleared: its examples are found in what was merged, and exports by its
+        examples.
+        """
+        place = dataset.tenant, dataset.id
+        if dataset.cleared < dataset.erasures:
+            return False
+        old = [each for each in self.generations.all(*place) if now - each.created_at > MERGED_KEPT]
+        if not old or self.generations.is_retired(*place, old[-1]):
+            return False
+        self.generations.retire(*place, old[-1])
+        return True

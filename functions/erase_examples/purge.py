@@ -1,11 +1,12 @@
-"""Tidying: what no row names any more is deleted, all versions of it.
+"""Purging: objects that no row names any more are deleted, in all of their versions.
 
-Versions are listed first and rows are read after that, and only versions that were listed are deleted, none of them
+Versions are listed first and rows are read after that. Only versions that were listed are deleted, and none that is
 younger than the quiet time, which nobody who wrote one outlives: so what somebody writes meanwhile, and names a moment
 later, is never touched.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tuneloop.domain.evaluation.evaluations import Evaluation
@@ -21,56 +22,71 @@ from tuneloop.store.repositories.generations import Generations
 WHILE_OPEN = ("versions.jsonl", "removed.bin")  # what an evaluation needs beside its answers until it has ended
 
 
-def tidy_segments(
-    tenant: str, dataset: str, *, generations: Generations, objects: Objects, quiet: timedelta, now: datetime
-) -> int:
-    """Delete a dataset's segments that no row names; tells how many versions there were."""
-    folder = folder_of(tenant, dataset)
-    return _tidy(folder, lambda: {each.key for each in generations.segments(tenant, dataset)}, objects, quiet, now)
+@dataclass(frozen=True)
+class PurgeSegments:
+    """Deletes the segments of a dataset that no row names."""
+
+    generations: Generations
+    objects: Objects
+    quiet: timedelta
+
+    def purge(self, tenant: str, dataset: str, now: datetime) -> int:
+        """Delete a dataset's unnamed segments that are older than the quiet time; return the number of versions."""
+        folder = folder_of(tenant, dataset)
+        return _purge(self.objects, folder, lambda: self._named_keys(tenant, dataset), now - self.quiet)
+
+    def _named_keys(self, tenant: str, dataset: str) -> set[str]:
+        return {segment.key for segment in self.generations.segments(tenant, dataset)}
 
 
-def tidy_exports(
-    tenant: str,
-    dataset: str,
-    *,
-    datasets: Datasets,
-    exports: Exports,
-    objects: Objects,
-    quiet: timedelta,
-    now: datetime,
-) -> int:
-    """Delete what no export of a dataset names any more, files of exports that were never finished among it."""
+@dataclass(frozen=True)
+class PurgeExports:
+    """Deletes the files of a dataset's exports that no row names, those of exports never finished among them."""
 
-    def named() -> set[str]:
-        found = exports.all(tenant, dataset)
-        held_out = datasets.get(tenant, dataset).held_out
+    datasets: Datasets
+    exports: Exports
+    objects: Objects
+    quiet: timedelta
+
+    def purge(self, tenant: str, dataset: str, now: datetime) -> int:
+        """Delete unnamed files that are older than the quiet time; return the number of versions."""
+        prefix = f"exports/{tenant}/{dataset}/"
+        return _purge(self.objects, prefix, lambda: self._named_keys(tenant, dataset), now - self.quiet)
+
+    def _named_keys(self, tenant: str, dataset: str) -> set[str]:
+        exports = self.exports.all(tenant, dataset)
+        held_out = self.datasets.get(tenant, dataset).held_out
         return {
-            *(file.key for export in found for file in export.files.values()),
-            *(members_key(export.folder) for export in found),
-            *(fingerprints_key(export.folder) for export in found),
-            *(f"{export.folder}/manifest.json" for export in found),
-            *(export.held_out for export in found if export.held_out),
+            *(file.key for export in exports for file in export.files.values()),
+            *(members_key(export.folder) for export in exports),
+            *(fingerprints_key(export.folder) for export in exports),
+            *(f"{export.folder}/manifest.json" for export in exports),
+            *(export.held_out for export in exports if export.held_out),
             *([held_out.key] if held_out else []),
         }
 
-    return _tidy(f"exports/{tenant}/{dataset}/", named, objects, quiet, now)
+
+@dataclass(frozen=True)
+class PurgeAnswers:
+    """Deletes the answers of an evaluation that its row no longer names."""
+
+    evaluations: Evaluations
+    objects: Objects
+    quiet: timedelta
+
+    def purge(self, evaluation: Evaluation, now: datetime) -> int:
+        """Delete unnamed answers, and once the evaluation has ended what it asked them by; return how many versions."""
+        prefix = f"evaluations/{evaluation.tenant}/{evaluation.id}/"
+        return _purge(self.objects, prefix, lambda: self._named_keys(evaluation, prefix), now - self.quiet)
+
+    def _named_keys(self, evaluation: Evaluation, prefix: str) -> set[str]:
+        current = self.evaluations.get(evaluation.tenant, evaluation.id)
+        parts = {f"{prefix}{arm}-{part:07d}.jsonl" for arm, count in current.parts.items() for part in range(count)}
+        return parts | ({prefix + file for file in WHILE_OPEN} if current.is_open else set())
 
 
-def tidy_answers(
-    evaluation: Evaluation, *, evaluations: Evaluations, objects: Objects, quiet: timedelta, now: datetime
-) -> int:
-    """Delete what no evaluation names any more of its answers, and once it has ended also what it asked them by."""
-    prefix = f"evaluations/{evaluation.tenant}/{evaluation.id}/"
-
-    def named() -> set[str]:
-        found = evaluations.get(evaluation.tenant, evaluation.id)
-        parts = {f"{prefix}{arm}-{part:07d}.jsonl" for arm, count in found.parts.items() for part in range(count)}
-        return parts | ({prefix + file for file in WHILE_OPEN} if found.is_open else set())
-
-    return _tidy(prefix, named, objects, quiet, now)
-
-
-def _tidy(prefix: str, named: Callable[[], set[str]], objects: Objects, quiet: timedelta, now: datetime) -> int:
-    old = [version for version in objects.everything(prefix) if now - version.modified_at >= quiet]
-    keep = named()
+def _purge(objects: Objects, prefix: str, named_keys: Callable[[], set[str]], until: datetime) -> int:
+    """Delete what lies below a prefix since before a time and is not named; rows are read after objects are listed."""
+    old = [version for version in objects.everything(prefix) if version.modified_at <= until]
+    keep = named_keys()
     return objects.remove(version for version in old if version.key not in keep or not version.is_latest)

@@ -1,26 +1,31 @@
-"""Clearing: what is erased goes out of all that a dataset's rows name: exports, reviews, segments, in this order.
+"""Rewriting: what is erased goes out of all that a dataset's rows name: exports, reviews, segments, in this order.
 
 Segments come last, since they say what is to go: whoever dies before that is followed by somebody who finds the same.
 Every step ends in the same state however often it is done, and fails where somebody else does it at the same time.
+While an export's rows are renumbered, nobody may answer the rows of its evaluations: an open evaluation is held by a
+lease meanwhile, and begins anew; one that has ended keeps its figures.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Any
 
-from erase_examples.evaluation_rows import freed, held_back
-from erase_examples.exports import holding, rewritten
-from erase_examples.search import ErasedLines, search
+from erase_examples.rewrite_export import RewriteExport
 from tuneloop.domain.core.errors import Stale
+from tuneloop.domain.core.leases import lease
 from tuneloop.domain.datasets.datasets import Dataset, Segment
-from tuneloop.domain.datasets.erasures import Erased, Erasure, HeldExport, TrainedVersion, remaining_after
+from tuneloop.domain.datasets.erasures import Erased, Erasure, HeldExport, TrainedVersion, remaining_copies
+from tuneloop.domain.evaluation.evaluations import Evaluation, EvaluationStatus
+from tuneloop.domain.exports.columns import name_number
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.export_members import Membership
 from tuneloop.store.objects.fingerprints import Fingerprints
 from tuneloop.store.objects.segments import Writing, blocks_of, folder_of
-from tuneloop.store.objects.stored_lines import tokens_in
+from tuneloop.store.objects.stored_lines import heads_of, tokens_in
 from tuneloop.store.repositories.contents import without
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
@@ -31,13 +36,26 @@ from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.reviews import Reviews
 from tuneloop.store.repositories.runs import Runs
 
-TRIES = 20
+TRIES = 20  # each is one read and one write: a dataset grows meanwhile, by what is without the erased anyway
+LEASE_S = 960  # beyond the function's time-out of 900 s, so that it never runs out while somebody still rewrites rows
 NOT_BEGUN = (RunStatus.REQUESTED, RunStatus.AWAITING_CONFIRMATION)
 
 
 @dataclass
-class Clearing:
-    """What clearing needs; `owner` takes the leases."""
+class ErasedLines:
+    """Examples of which nothing is left, with the numbers of the marks that cover them; keys of segments to rewrite.
+
+    `subjects` are the erased ones by their numbers: what they sent stays where somebody else sent it too.
+    """
+
+    examples: dict[str, set[int]] = field(default_factory=dict)
+    subjects: set[int] = field(default_factory=set)
+    segments: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class RewriteDataset:
+    """Rewrites all that is kept of a dataset without what is erased; `owner` takes the leases."""
 
     datasets: Datasets
     generations: Generations
@@ -47,29 +65,57 @@ class Clearing:
     models: Models
     runs: Runs
     erasures: Erasures
+    membership: Membership
     objects: Objects
     owner: str
-    now: datetime
 
-    def clear(self, dataset: Dataset) -> None:
-        """Take out of a dataset all that it knows to be erased."""
+    def rewrite(self, dataset: Dataset, now: datetime) -> None:
+        """Take out of a dataset all that it knows to be erased; Stale while somebody works on an evaluation of it."""
         place = dataset.tenant, dataset.id
         if dataset.cleared == dataset.erasures:
             return
         erased = self.erasures.after(*place, dataset.cleared, dataset.erasures)
-        found = search(*place, erased, generations=self.generations, objects=self.objects)
-        if found.segments:
-            self._clear_exports(dataset, erased, found)
-            self.reviews.remove(*place, set(found.examples), erased)
-            self._clear_segments(dataset, erased, found)
+        lines = self._search(*place, erased)
+        if lines.segments:
+            self._rewrite_exports(dataset, erased, lines, now)
+            self.reviews.remove(*place, set(lines.examples), erased)
+            self._rewrite_segments(dataset, erased, lines)
         self._note(dataset)
 
-    def _clear_exports(self, dataset: Dataset, erased: Erased, found: ErasedLines) -> None:
-        membership = Membership(self.objects)
+    def _search(self, tenant: str, dataset: str, erased: Erased) -> ErasedLines:
+        """What of a dataset is erased, in all that any revision of it is read from.
+
+        What one subject sent and another one too is the other's still: such an example is not among those that are
+        gone.
+        """
+        lines = ErasedLines()
+        segments = self.generations.segments(tenant, dataset) if erased else []
+        for segment in segments:
+            for block in blocks_of(segment, self.objects):
+                for head in heads_of(block):
+                    if numbers := erased.numbers(head.id, head.subject):
+                        lines.examples.setdefault(head.id, set()).update(numbers)
+                        lines.segments.add(segment.key)
+                        if erased.covers("", head.subject):  # by its subject, whatever its id
+                            lines.subjects.add(name_number(head.subject))
+        if lines.examples and erased.has_subjects:
+            self._leave_to_others(lines, segments, erased)
+        return lines
+
+    def _leave_to_others(self, lines: ErasedLines, segments: Iterable[Segment], erased: Erased) -> None:
+        """Take back the examples of which another subject's line is left."""
+        for segment in segments:
+            for block in blocks_of(segment, self.objects):
+                for head in heads_of(block):
+                    if head.id in lines.examples and not erased.covers(head.id, head.subject):
+                        del lines.examples[head.id]
+
+    def _rewrite_exports(self, dataset: Dataset, erased: Erased, lines: ErasedLines, now: datetime) -> None:
+        rewriting = RewriteExport(self.membership, self.objects)
         exports = self.exports.all(dataset.tenant, dataset.id)
-        holders = [(export, gone) for export in exports if (gone := holding(export, found.examples, membership))]
+        holders = [(export, gone) for export in exports if (gone := rewriting.find_members(export, lines.examples))]
         for number, identity in erased.erasures.items():
-            examples = sum(number in numbers for numbers in found.examples.values())
+            examples = sum(number in numbers for numbers in lines.examples.values())
             held = [
                 HeldExport(dataset=dataset.id, export=export.id, examples=count)
                 for export, gone in holders
@@ -78,41 +124,53 @@ class Clearing:
             if examples:
                 self._report(self.erasures.get(dataset.tenant, identity), dataset.id, examples, held)
         for export, gone in holders:
-            self._rewrite(export, set(gone), dataset.erasures, membership)
+            self._replace_export(rewriting.rewrite(export, set(gone), dataset.erasures), now)
         for export in self.exports.all(dataset.tenant, dataset.id):
-            Fingerprints(self.objects).forget_subjects(export, found.subjects)
+            Fingerprints(self.objects).forget_subjects(export, lines.subjects)
 
-    def _rewrite(self, export: Export, gone: set[bytes], number: int, membership: Membership) -> None:
-        """An evaluation that is at it must begin anew: its answers go by the number of their row."""
-        changed = rewritten(export, gone, number, membership=membership, objects=self.objects)
-        asked = [each for each in self.evaluations.all(export.tenant) if each.export == export.id]
-        held = [held_back(each, self.owner, self.evaluations, self.now) for each in asked]
-        self._prompt_anew(changed)
-        self.exports.rewrite(changed)
-        for each in held:
-            freed(each, self.evaluations, self.now)
+    def _report(self, erasure: Erasure, dataset: str, examples: int, held: list[HeldExport]) -> None:
+        """Note what held an erasure's examples before they go; what was noted by one who died stays noted."""
+        noted = {(each.dataset, each.export) for each in erasure.exports}
+        exports = [*erasure.exports, *(each for each in held if (each.dataset, each.export) not in noted)]
+        found = {**erasure.found, dataset: max(examples, erasure.found.get(dataset, 0))}
+        reported = erasure.model_copy(update={"exports": exports, "found": found, "examples": sum(found.values())})
+        self.erasures.save(with_runs(reported, self.runs.all(erasure.tenant), None))
 
-    def _prompt_anew(self, export: Export) -> None:
-        """A base model that names the export's answers names those that are left."""
+    def _replace_export(self, rewritten: Export, now: datetime) -> None:
+        """Make the new files an export's own, and restart its open evaluations: answers are keyed by row number."""
+        evaluations = [each for each in self.evaluations.all(rewritten.tenant) if each.export == rewritten.id]
+        held = [self._hold(evaluation, now) for evaluation in evaluations]
+        self._replace_base_prompt(rewritten)
+        self.exports.rewrite(rewritten)
+        for evaluation in held:
+            if evaluation.is_open:  # free for others to work on again
+                self.evaluations.save(evaluation.model_copy(update={"lease": None}), now=now)
+
+    def _hold(self, evaluation: Evaluation, now: datetime) -> Evaluation:
+        """Store the evaluation with no answers, and a lease where it is open; Stale while somebody else works on it."""
+        if evaluation.is_open and not evaluation.is_free(now):
+            raise Stale(f"Evaluation {evaluation.id} is being worked on; its rows are erased when it is free.")
+        anew: dict[str, Any] = {"parts": {}}
+        if evaluation.is_open:
+            lease_now = lease(self.owner, now, LEASE_S)
+            anew |= {"status": EvaluationStatus.REQUESTED, "progress": 0.0, "lease": lease_now}
+        return self.evaluations.save(evaluation.model_copy(update=anew), now=now)
+
+    def _replace_base_prompt(self, export: Export) -> None:
+        """Let a base model that names the export's answers name those that are left."""
         model = self.datasets.get(export.tenant, export.dataset).model
         base = self.models.version(export.tenant, model, 0)
         if base.export == export.id and base.prompt != export.base_prompt:
             self.models.prompted_anew(base, export.base_prompt)
 
-    def _report(self, erasure: Erasure, dataset: str, examples: int, held: list[HeldExport]) -> None:
-        """Note what held it before it goes from there; what was noted by one who died stays noted."""
-        known = {(each.dataset, each.export) for each in erasure.exports}
-        exports = [*erasure.exports, *(each for each in held if (each.dataset, each.export) not in known)]
-        found = {**erasure.found, dataset: max(examples, erasure.found.get(dataset, 0))}
-        reported = erasure.model_copy(update={"exports": exports, "found": found, "examples": sum(found.values())})
-        self.erasures.save(with_runs(reported, self.runs, None))
-
-    def _clear_segments(self, dataset: Dataset, erased: Erased, found: ErasedLines) -> None:
+    def _rewrite_segments(self, dataset: Dataset, erased: Erased, lines: ErasedLines) -> None:
         segments = self.generations.segments(dataset.tenant, dataset.id)
-        new = {each.key: self._cleared(dataset, each, erased) for each in segments if each.key in found.segments}
+        old = [segment for segment in segments if segment.key in lines.segments]
+        new = {segment.key: self._rewrite_segment(dataset, segment, erased) for segment in old}
         self.generations.replace(dataset.tenant, dataset.id, new)
 
-    def _cleared(self, dataset: Dataset, segment: Segment, erased: Erased) -> Segment | None:
+    def _rewrite_segment(self, dataset: Dataset, segment: Segment, erased: Erased) -> Segment | None:
+        """The segment without its erased lines, written; None where none is left."""
         writing = Writing()
         for block in without(erased, partial(blocks_of, segment, self.objects))():
             writing.add(block, tokens_in(block))
@@ -121,37 +179,35 @@ class Clearing:
         ours = {"revision": segment.revision, "without": dataset.erasures}
         return writing.end(folder_of(dataset.tenant, dataset.id), self.objects, **ours, now=segment.created_at)
 
-    def _note(self, cleared: Dataset) -> None:
+    def _note(self, rewritten: Dataset) -> None:
+        """Store up to which erasure a dataset is rewritten."""
         for _ in range(TRIES):
-            dataset = self.datasets.get(cleared.tenant, cleared.id)
-            if dataset.cleared >= cleared.erasures:
+            dataset = self.datasets.get(rewritten.tenant, rewritten.id)
+            if dataset.cleared >= rewritten.erasures:
                 return
             try:
-                self.datasets.save(dataset.model_copy(update={"cleared": cleared.erasures}))
+                self.datasets.save(dataset.model_copy(update={"cleared": rewritten.erasures}))
             except Stale:  # the dataset grew meanwhile, by what is without it anyway
                 continue
             return
-        raise Stale(f"Dataset {cleared.id} is changing too fast; try again.")
+        raise Stale(f"Dataset {rewritten.id} is changing too fast; try again.")
 
 
-def with_runs(erasure: Erasure, runs: Runs, until: datetime | None) -> Erasure:
+def with_runs(erasure: Erasure, runs: Iterable[ControlledRun], until: datetime | None) -> Erasure:
     """The erasure with the runs that trained on its exports, begun by a time if one is given, and their versions."""
-    exports = {each.export for each in erasure.exports}
-    trained = [
-        run for run in runs.all(erasure.tenant) if exports & {run.export, run.validation_export} and _began(run, until)
-    ]
+    exports = {held.export for held in erasure.exports}
+    trained = [run for run in runs if exports & {run.export, run.validation_export} and _has_begun(run, until)]
     versions = {(run.model, run.version) for run in trained if run.version is not None}
-    known = {(each.model, each.version) for each in erasure.versions}
+    noted = {(each.model, each.version) for each in erasure.versions}
     update = {
         "runs": sorted({*erasure.runs, *(run.id for run in trained)}),
-        "versions": [TrainedVersion(model=model, version=version) for model, version in sorted(versions | known)],
+        "versions": [TrainedVersion(model=model, version=version) for model, version in sorted(versions | noted)],
     }
     changed = erasure.model_copy(update=update)
-    return changed.model_copy(
-        update={"remaining": remaining_after(changed, erasure.excluded_at or erasure.requested_at)}
-    )
+    remaining = remaining_copies(changed, erasure.excluded_at or erasure.requested_at)
+    return changed.model_copy(update={"remaining": remaining})
 
 
-def _began(run: ControlledRun, until: datetime | None) -> bool:
-    began = run.create_sent_at or run.created_at
-    return run.status not in NOT_BEGUN and (until is None or began <= until)
+def _has_begun(run: ControlledRun, until: datetime | None) -> bool:
+    begun_at = run.create_sent_at or run.created_at
+    return run.status not in NOT_BEGUN and (until is None or begun_at <= until)

@@ -1,13 +1,12 @@
 """The erasures routes: erase an example or a subject, and look at how far that has come and what held it."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from erase_examples.erase import erase
+from erase_examples.erase import EraseExamples
 from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
@@ -35,19 +34,19 @@ class NewErasure(BaseModel):
 def erase_example(dataset: Name, example: ExampleId) -> ErasureView:
     """Erase one example for good: it is left out from now on, also where it is sent again."""
     app.datasets.get(api.tenant, dataset)
-    return _erased(example_erasure(api.tenant, dataset, example, utc_now()))
+    return _erase(example_erasure(api.tenant, dataset, example, utc_now()))
 
 
 @api.route("DELETE /v1/subjects/{subject}", Scope.COLLECT, status=202)
 def erase_subject(subject: Subject) -> ErasureView:
     """Erase all that came from a subject, in every dataset, for good; what is sent of it later is left out too."""
-    return _erased(subject_erasure(api.tenant, subject, utc_now()))
+    return _erase(subject_erasure(api.tenant, subject, utc_now()))
 
 
 @api.route("POST /v1/erasures", Scope.COLLECT, status=202)
 def create_erasure(new: NewErasure) -> ErasureView:
     """Erase all that came from a subject, as `DELETE /v1/subjects/{subject}` does with the subject in its path."""
-    return _erased(subject_erasure(api.tenant, new.subject, utc_now()))
+    return _erase(subject_erasure(api.tenant, new.subject, utc_now()))
 
 
 @api.route("GET /v1/erasures", Scope.READ)
@@ -59,33 +58,17 @@ def list_erasures(limit: Limit = 20, cursor: Cursor = None) -> ListOf[ErasureVie
 @api.route("GET /v1/erasures/{erasure}", Scope.READ)
 def get_erasure(erasure: Name) -> ErasureView:
     """How far an erasure has come, what held it, and what is still left where."""
-    return _view(app.erasures.get(api.tenant, erasure))
+    return view(ErasureView, app.erasures.get(api.tenant, erasure))
 
 
-def _erased(wanted: Erasure) -> ErasureView:
-    asked = app.erasures.add(wanted)
+def _erase(wanted: Erasure) -> ErasureView:
+    erasure = app.erasures.add(wanted)
     with suppress(OutOfTime):  # it is left out all the same; the sweep goes on where this ended
-        asked = worked(asked, _check_time)
-    return _view(asked)
-
-
-def worked(erasure: Erasure, check: Callable[[], None]) -> Erasure:
-    """The erasure, known to the datasets that it concerns."""
-    return erase(
-        erasure,
-        erasures=app.erasures,
-        datasets=app.datasets,
-        generations=app.generations,
-        objects=app.objects,
-        now=utc_now(),
-        check=check,
-    )
+        stores = app.erasures, app.datasets, app.generations, app.objects
+        erasure = EraseExamples(*stores, check=_check_time).erase(erasure, utc_now())
+    return view(ErasureView, erasure)
 
 
 def _check_time() -> None:
     if app.remaining_s < SEARCHED_UNTIL_S:
         raise OutOfTime("The datasets are searched behind the answer.")
-
-
-def _view(erasure: Erasure) -> ErasureView:
-    return view(ErasureView, erasure)

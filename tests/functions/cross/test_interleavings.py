@@ -25,10 +25,10 @@ from hypothesis.stateful import (
 )
 
 from collect_examples.ingest import ingest_drop
-from erase_examples.compact import compact, retire
-from erase_examples.erase import erase
-from erase_examples.purge import tidy_exports, tidy_segments
-from erase_examples.rewrite import Clearing
+from erase_examples.compact import CompactDataset, RetireGenerations
+from erase_examples.erase import EraseExamples
+from erase_examples.purge import PurgeExports, PurgeSegments
+from erase_examples.rewrite import RewriteDataset
 from export_data.freeze import freeze
 from tests.examples import chat
 from tests.functions.erase_examples.test_erase_examples import everything
@@ -181,15 +181,8 @@ class Interleaving(RuleBasedStateMachine):
 
     def erased(self, wanted: Any) -> None:
         before, left = app.datasets.get(*PLACE).revision, self.left().current()
-        erase(
-            app.erasures.add(wanted),
-            erasures=app.erasures,
-            datasets=app.datasets,
-            generations=app.generations,
-            objects=app.objects,
-            now=self.now,
-            check=lambda: None,
-        )
+        erasing = EraseExamples(app.erasures, app.datasets, app.generations, app.objects)
+        erasing.erase(app.erasures.add(wanted), self.now)
         names, subjects = {*self.names}, {*self.subjects}
         if wanted.example:
             names.add(IDS[wanted.example])
@@ -211,10 +204,11 @@ class Interleaving(RuleBasedStateMachine):
             "models",
             "runs",
             "erasures",
+            "membership",
             "objects",
         )
-        clearing = Clearing(**{name: getattr(app, name) for name in stores}, owner="me", now=self.now)
-        clearing.clear(app.datasets.get(*PLACE))
+        rewriting = RewriteDataset(**{name: getattr(app, name) for name in stores}, owner="me")
+        rewriting.rewrite(app.datasets.get(*PLACE), self.now)
         dataset = app.datasets.get(*PLACE)
         assert dataset.cleared == dataset.erasures
 
@@ -222,23 +216,23 @@ class Interleaving(RuleBasedStateMachine):
     def merge(self) -> None:
         dataset = app.datasets.get(*PLACE)
         if dataset.revision:
-            stores = {name: getattr(app, name) for name in ("datasets", "generations", "erasures", "objects")}
-            assert compact(dataset, **stores, now=self.now)
+            compaction = CompactDataset(app.datasets, app.generations, app.erasures, app.objects)
+            assert compaction.compact(dataset, self.now)
             assert app.datasets.get(*PLACE).revision == dataset.revision
 
     @rule()
     def forget(self) -> None:
         """A week goes by."""
         self.now += MERGED_KEPT + timedelta(hours=1)
-        if retire(app.datasets.get(*PLACE), generations=app.generations, now=self.now):
+        if RetireGenerations(app.generations).retire(app.datasets.get(*PLACE), self.now):
             first = min(each.revision for each in app.generations.all(*PLACE))
             self.history = {revision: model for revision, model in self.history.items() if revision >= first}
 
     @rule()
     def tidy(self) -> None:
         later = max(self.now, utc_now() + 2 * QUIET)
-        tidy_segments(*PLACE, generations=app.generations, objects=app.objects, quiet=QUIET, now=later)
-        tidy_exports(*PLACE, datasets=app.datasets, exports=app.exports, objects=app.objects, quiet=QUIET, now=later)
+        PurgeSegments(app.generations, app.objects, QUIET).purge(*PLACE, later)
+        PurgeExports(app.datasets, app.exports, app.objects, QUIET).purge(*PLACE, later)
 
     @precondition(lambda self: self.left().lines)
     @rule(seed=st.randoms(use_true_random=False))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from erase_examples import compact as compacting
-from erase_examples.rewrite import Clearing
+from erase_examples.compact import CompactDataset
+from erase_examples.rewrite import RewriteDataset
 from tests.examples import chat
 from tests.functions.conftest import Later
 from tests.functions.erase_examples.test_erase_examples import (
@@ -124,7 +125,7 @@ def test_what_was_merged_is_kept_for_as_long_as_an_erasure_has_not_been_cleared(
     def fails(*_: Any) -> None:
         raise Stale("somebody else is at it")
 
-    monkeypatch.setattr(Clearing, "_clear_exports", fails)
+    monkeypatch.setattr(RewriteDataset, "_rewrite_exports", fails)
     for _ in range(2):
         with pytest.raises(FunctionFailed):
             world.schedule("erase-examples")
@@ -179,9 +180,9 @@ def test_a_merge_that_began_before_an_erasure_comes_to_nothing(
 def test_two_merges_at_once_make_one_generation(world: World) -> None:
     filled(world)
     dataset = app.datasets.get(world.tenant, "support")
-    stores = {name: getattr(app, name) for name in ("datasets", "generations", "erasures", "objects")}
+    compaction = CompactDataset(app.datasets, app.generations, app.erasures, app.objects)
 
-    first, second = (compacting.compact(dataset, **stores, now=utc_now()) for _ in range(2))
+    first, second = (compaction.compact(dataset, utc_now()) for _ in range(2))
 
     assert (first, second) == (True, False)
     assert len(app.generations.all(world.tenant, "support")) == 1

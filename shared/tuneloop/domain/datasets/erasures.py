@@ -147,7 +147,7 @@ def subject_erasure(tenant: str, subject: str, now: datetime) -> Erasure:
     return Erasure(id=identity, tenant=tenant, subject=hashed, requested_at=now, done_by=now + ERASED_WITHIN)
 
 
-def remaining_after(erasure: Erasure, excluded_at: datetime) -> list[Remaining]:
+def remaining_copies(erasure: Erasure, excluded_at: datetime) -> list[Remaining]:
     """What an erasure doesn't reach, and for how long it stays there."""
     drops, posts = excluded_at + DROPS_KEPT + ERASED_WITHIN, excluded_at + POSTS_KEPT + ERASED_WITHIN
     found = [
