@@ -1,8 +1,9 @@
 """Mutants: twenty small faults, each put into the code for a moment, and whether a test notices.
 
-`python -m bench.mutants` copies the tree, breaks one thing after the other in the copy, and runs the tests that are
-about it. A fault that no test notices survives; then the command ends with status 1. The faults were chosen before the
-suite was made faster, and the suite of that time found each of them, so that speed isn't bought with blindness.
+`python -m bench.mutants [WORDS OF A FAULT]` copies the tree, breaks one thing after the other in the copy, and runs the
+tests that are about it. A fault that no test notices survives; then the command ends with status 1. The faults were
+chosen before the suite was made faster, and the suite of that time found each of them, so that speed isn't bought with
+blindness.
 """
 
 import os
@@ -88,15 +89,17 @@ MUTANTS = (
         "a rejected example trains",
         r"status == Status\.REJECTED",
         "status == Status.APPROVED",
-        ("review_figures", "export_data", "counts", "example_counts", "policy_filter", "one_count"),
+        ("counts", "example_counts", "policy_filter", "review_figures"),
     ),
     Mutant(
         "a line may nest without end",
         r"JSON_DEPTH = 64",
         "JSON_DEPTH = 6_400",
-        ("examples", "file_validation", "validation", "drop_bombs", "json_body", "bodies"),
+        ("examples", "json_body", "bodies"),
     ),
-    Mutant("tokens of the prompt cost nothing", r"prompt_tokens \* ", "0 * ", ("pricing", "metering")),
+    Mutant(
+        "tokens of the prompt cost nothing", r"into \* tokens\.prompt - saved", "0 - saved", ("pricing", "metering")
+    ),
     Mutant(
         "all subjects count as one voter",
         r"def voter_of\(tenant: str, subject: str\) -> str:",
@@ -112,16 +115,17 @@ MUTANTS = (
 )
 
 
-def main() -> int:
-    """Try every mutant; gives 1 where one survives or can't be made."""
+def main(wanted: str = "") -> int:
+    """Try every mutant whose fault has the wanted words in it; gives 1 where one survives or can't be made."""
+    mutants = [mutant for mutant in MUTANTS if wanted in mutant.fault]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT))
-        if not _pass(copy, sorted({path for mutant in MUTANTS for path in _about(mutant, copy)})):
+        if not _pass(copy, sorted({path for mutant in mutants for path in _about(mutant, copy)})):
             raise SystemExit("The tests fail without any mutant: run them first.")
-        found = sum(_is_found(mutant, copy) for mutant in MUTANTS)
-    print(f"{found} of {len(MUTANTS)} found")
-    return int(found < len(MUTANTS))
+        found = sum(_is_found(mutant, copy) for mutant in mutants)
+    print(f"{found} of {len(mutants)} found")
+    return int(found < len(mutants))
 
 
 def _is_found(mutant: Mutant, copy: Path) -> bool:
@@ -153,4 +157,4 @@ def _pass(copy: Path, tests: list[str]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(" ".join(sys.argv[1:])))
