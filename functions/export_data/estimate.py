@@ -83,7 +83,7 @@ class Shown(NamedTuple):
 
     def of(self, examples: int) -> ImageUnits | None:
         """The images of so many examples, if these show as many as the known ones."""
-        return self.images and self.images.scaled(examples / self.examples if self.examples else 0.0)
+        return self.images and self.images.scale(examples / self.examples if self.examples else 0.0)
 
 
 def shown_in_export(export: Export) -> Shown:

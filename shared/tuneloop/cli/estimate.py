@@ -143,7 +143,7 @@ def _input_of_file(file: Path, settings: ReadSettings) -> EstimateInput:
     basis = Basis.of_count(
         usable, statistics.usable_tokens, counted.answer_tokens, COUNTED_ERROR, policy=policy, marked=marked
     )
-    basis = basis._replace(images=counted.images.scaled(basis.examples / report.valid))
+    basis = basis._replace(images=counted.images.scale(basis.examples / report.valid))
     sums: dict[str, Any] = {
         "lines": report.lines,
         "valid": report.valid,

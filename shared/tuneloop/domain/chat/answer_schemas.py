@@ -1,8 +1,8 @@
-"""Answer schemas: JSON Schema (draft 2020-12) as far as providers follow it when they write an answer.
+"""Answer schemas: the part of JSON Schema (draft 2020-12) that providers keep to when they write structured answers.
 
-Checking can't take long, whoever wrote the schema: there are no regular expressions in it, what it refers to is put in
-its place once, up to a limit, and a check has so many steps and no more. So a keyword that isn't known here is refused
-when the schema is set, not skipped. Of an answer only names and places are told, never a value.
+The time of a check is bounded, whoever wrote the schema: it has no regular expressions, references are put in place
+once, up to a limit, and a check has a fixed number of steps. So an unknown keyword is refused when the schema is set,
+not skipped. Faults name paths of an answer, never a value.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from tuneloop.domain.chat.examples import JsonObject
 from tuneloop.domain.core.redaction import safe_name
 
-SCHEMA_PARTS = 2_000  # schemas in each other once references are in place
-SCHEMA_DEPTH = 32
-STEPS = 250_000  # of one check, about a quarter of a second: what keywords name, held against values
+SCHEMA_PARTS = 2_000  # subschemas once references are in place: a few `$ref` in each other can stand for billions
+SCHEMA_DEPTH = 32  # levels once references are in place, which also finds a schema that refers to itself
+STEPS = 250_000  # of one check, about a quarter of a second
 NOTES = frozenset({"title", "description", "default", "examples", "deprecated", "format", "$schema", "$defs"})
 REFERENCE = "#/$defs/"
-NOTHING: JsonObject = {"enum": []}  # what no value fits
+NOTHING: JsonObject = {"enum": []}  # the schema `false`, which no value fits
 KINDS: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, list),
@@ -27,7 +27,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "integer": lambda value: KINDS["number"](value) and value == value // 1,
 }
-# What a keyword bounds, and of which kind of value.
+# Keywords that bound a value, each with the kind of value that it is for.
 BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "minimum": ("number", lambda value, bound: value >= bound),
     "maximum": ("number", lambda value, bound: value <= bound),
@@ -44,21 +44,21 @@ KNOWN = frozenset({"type", "enum", "const", "properties", "required", *INNER, *C
 
 
 class TooManySteps(Exception):
-    """A value has too many parts to be checked against so many parts of a schema."""
+    """A check ran out of steps: the value has too many parts for so large a schema."""
 
 
 class Fault(NamedTuple):
-    """Where an answer departs from its schema, as a path below it, and what the schema wants there."""
+    """A place where an answer breaks its schema, as a path below the answer, and what would be right there."""
 
     path: str
     rule: str
 
 
 def resolve_references(schema: JsonObject) -> JsonObject:
-    """The schema with what it refers to in place; ValueError says which part of it can't be checked."""
+    """The schema with each `$ref` replaced by what it refers to; ValueError for a part that can't be checked."""
     resolver = _Resolver(schema.get("$defs", {}))
-    found: JsonObject = resolver.resolve(schema, SCHEMA_DEPTH)
-    return found
+    whole: JsonObject = resolver.resolve(schema, SCHEMA_DEPTH)
+    return whole
 
 
 class _Resolver:
@@ -67,7 +67,7 @@ class _Resolver:
         self._parts = 0
 
     def resolve(self, schema: Any, depth: int) -> Any:
-        """The schema with its references in place, down to a depth."""
+        """A subschema with its references in place, of at most this many levels."""
         self._parts += 1
         if not depth or self._parts > SCHEMA_PARTS:
             raise ValueError(f"it refers to itself, or has more than {SCHEMA_PARTS:,} parts or {SCHEMA_DEPTH} levels")
@@ -93,7 +93,7 @@ class _Resolver:
         if not _is_sound(name, part):
             raise ValueError(f"`{name}` has a value that JSON Schema doesn't give it")
         if name == "properties":
-            return {each: self.resolve(inner, depth) for each, inner in part.items()}
+            return {key: self.resolve(inner, depth) for key, inner in part.items()}
         if name in CHOICES:
             return [self.resolve(inner, depth) for inner in part]
         return self.resolve(part, depth) if name in INNER else part
@@ -107,7 +107,7 @@ def _is_sound(name: str, part: Any) -> bool:
     if name == "properties":
         return isinstance(part, dict)
     if name == "required":
-        return isinstance(part, list) and all(isinstance(each, str) for each in part)
+        return isinstance(part, list) and all(isinstance(key, str) for key in part)
     if name in ("enum", *CHOICES):
         return isinstance(part, list) and bool(part)
     if name in BOUNDS:
@@ -116,37 +116,40 @@ def _is_sound(name: str, part: Any) -> bool:
 
 
 def faults_in(value: Any, schema: JsonObject) -> Iterator[Fault]:
-    """Where a value departs from a resolved schema; TooMuch where looking at all of it takes too many steps."""
+    """The faults of a value by a resolved schema; TooManySteps where finding all takes too many steps."""
     return _Check().faults(value, schema, "")
 
 
 def fits(value: Any, schema: JsonObject) -> bool:
-    """Whether a value keeps to a resolved schema; TooMuch where telling takes too many steps."""
+    """Whether a value keeps to a resolved schema; TooManySteps where that takes too many steps to tell."""
     return _Check().fits(value, schema)
 
 
 class _Check:
-    """One check: the steps that are left, and what is known to fit by what it is (the parts live longer than this)."""
+    """One check: the steps that are left, and for which pairs of value and schema it is decided already.
+
+    The pairs are kept by object identity, which is safe as values and schemas outlive the check.
+    """
 
     def __init__(self) -> None:
         self._left = STEPS
-        self._known: dict[tuple[int, int], bool] = {}
+        self._fits: dict[tuple[int, int], bool] = {}
 
     def step(self, number: int = 1) -> None:
-        """Take steps; TooMuch where none are left."""
+        """Spend steps; TooManySteps where none are left."""
         self._left -= number
         if self._left < 0:
             raise TooManySteps
 
     def fits(self, value: Any, schema: JsonObject) -> bool:
-        """Whether a value keeps to a schema, looked at once."""
+        """Whether a value keeps to a schema; decided once for each pair."""
         key = id(value), id(schema)
-        if key not in self._known:
-            self._known[key] = next(self.faults(value, schema, ""), None) is None
-        return self._known[key]
+        if key not in self._fits:
+            self._fits[key] = next(self.faults(value, schema, ""), None) is None
+        return self._fits[key]
 
     def faults(self, value: Any, schema: JsonObject, path: str) -> Iterator[Fault]:
-        """Where a value departs from a schema, as paths below this one."""
+        """The faults of a value by a schema, with paths below this one."""
         for name, wanted in schema.items():
             self.step(len(wanted) if isinstance(wanted, list | dict) else 1)
             if name in BOUNDS:
@@ -166,7 +169,7 @@ def _of_type(_: _Check, value: Any, wanted: Any, path: str) -> Iterator[Fault]:
 
 
 def _named(check: _Check, value: Any, wanted: Any, path: str) -> Iterator[Fault]:
-    if not any(_same(check, value, each) for each in wanted):
+    if not any(_same(check, value, allowed) for allowed in wanted):
         yield Fault(path, "must be one of the values that the schema names")
 
 
@@ -220,9 +223,9 @@ RULES_OF_OBJECTS: dict[str, Callable[[_Check, JsonObject, Any, JsonObject, str],
 
 
 def order_names(value: Any, schema: JsonObject) -> Any:
-    """The value with its names in the schema's order, as a provider writes them, and others after them by name.
+    """The value with object names in the schema's order, as a provider writes them; other names follow, sorted.
 
-    It takes no more steps than it took to find that the value has no faults.
+    For a value without faults, which takes no more steps to order than to check.
     """
     return _ordered(_Check(), value, schema)
 
@@ -238,15 +241,16 @@ def _ordered(check: _Check, value: Any, schema: JsonObject) -> Any:
 
 
 def _properties(check: _Check, value: JsonObject, schema: JsonObject) -> dict[str, JsonObject]:
-    found: dict[str, JsonObject] = dict(schema.get("properties", {}))
-    chosen = islice((each for each in schema.get("anyOf", []) if check.fits(value, each)), 1)
-    for branch in chain(schema.get("allOf", []), chosen):
-        found = {**_properties(check, value, branch), **found}
-    return found
+    """The properties of an object's schema, with those of `allOf` and of the first branch of `anyOf` that it fits."""
+    properties: dict[str, JsonObject] = dict(schema.get("properties", {}))
+    first_fit = islice((branch for branch in schema.get("anyOf", []) if check.fits(value, branch)), 1)
+    for branch in chain(schema.get("allOf", []), first_fit):
+        properties = {**_properties(check, value, branch), **properties}
+    return properties
 
 
 def _same(check: _Check, one: Any, other: Any) -> bool:
-    """Whether two values are one in JSON, where true is no number and 1.0 is 1."""
+    """Whether two JSON values are equal; unlike in Python, true is not 1 (and 1.0 is 1)."""
     check.step()
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other

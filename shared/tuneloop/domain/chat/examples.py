@@ -1,8 +1,8 @@
-"""Examples: what one training line may look like, and what makes two of them the same.
+"""Examples: a training line as an example or as problems, and the id by which equal examples are one.
 
 The content is OpenAI's chat format (`messages`, `tools`, `parallel_tool_calls`); beside it stand fields of ours that
 never reach a provider. An example's id is the hash of its canonical content alone, so the same conversation is the same
-example whoever sends it, however its JSON was written. What may stand in a line is said by `rules`.
+example whoever sends it, however its JSON was written. `rules` say what a line may hold.
 """
 
 import json
@@ -32,19 +32,14 @@ __all__ = [
 STORED_FIELDS = ("messages", "tools", "parallel_tool_calls")
 CONTENT_FIELDS = (*STORED_FIELDS, "functions")  # of a line: these become `tools`
 OTHER_ANSWER = "non_preferred_output"
-OTHER_FORMS = (
-    "output",
-    "user_message",
-    "assistant_response",
-    "prompt",
-    "completion",
-)  # made into messages by `shaping`
-MADE_FIELDS = ("id", "content")  # of an example, but none of a line
-LONGEST_PATH = 200
+# Fields of other forms of a line, which `datasets.records` makes into messages.
+OTHER_FORMS = ("output", "user_message", "assistant_response", "prompt", "completion")
+DERIVED_FIELDS = ("id", "content")  # fields of an example that a line doesn't have
+LONGEST_PATH = 200  # characters of a problem's path: rows hold a hundred problems, and names may be as long as a line
 
 
-def _written_out(value: Any) -> Any:
-    """A time as its users mean it: a bare number would be taken for seconds since 1970."""
+def _require_iso_text(value: Any) -> Any:
+    """The value unless it is a bare number, which pydantic takes for seconds since 1970 and nobody means."""
     if isinstance(value, str) and not DATE.match(value.strip()):
         raise ValueError("a time is written in ISO 8601, such as 2026-11-21 or 2026-11-21T10:00:00Z")
     if isinstance(value, int | float):
@@ -53,8 +48,8 @@ def _written_out(value: Any) -> Any:
 
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-Moment = Annotated[datetime, BeforeValidator(_written_out)]
-"""A time that its sender wrote out."""
+Moment = Annotated[datetime, BeforeValidator(_require_iso_text)]
+"""A time in ISO 8601, as text."""
 
 
 class Split(StrEnum):
@@ -93,7 +88,7 @@ class Example(BaseModel):
 
     @property
     def former_id(self) -> str | None:
-        """The id that its line had before 2026-12, when nulls were a part of it; None where it had no other one."""
+        """The id that the line had before 2026-12, when nulls counted as content; None if it is the same."""
         return self._former_id
 
     @property
@@ -104,7 +99,7 @@ class Example(BaseModel):
 
     @property
     def answer(self) -> str:
-        """What the last message says, as one text: what the model is to learn."""
+        """The last message as one text: the answer that the model is to learn."""
         return answer_of(self.messages[-1])
 
     @property
@@ -114,30 +109,31 @@ class Example(BaseModel):
 
 
 def read_example(row: Any, line: int, split: Split | None = None) -> Example | list[Problem]:
-    """The example that a parsed line holds, or its problems, at most a hundred; `split` is the default of its drop."""
+    """Read a parsed line as an example, or as its problems, at most a hundred; `split` is the default of its drop."""
     return read_normalized(normalize(row), line, split, row)
 
 
 def read_normalized(row: Any, line: int, split: Split | None = None, sent: Any = None) -> Example | list[Problem]:
-    """Read a row that `normalized` gave as an example; its problems, at most a hundred, where it is none.
+    """Read a row that is normalized already as an example, or as its problems, at most a hundred.
 
-    `sent` is the row before that, if it has messages; by it the example's former id is known.
+    `sent` is the row as it was before, if it has messages; from it the example's former id is computed.
     """
     if not isinstance(row, dict):
         return [Problem(line=line, path="$", code="not_an_object", message=_not_an_object(row))]
-    found = islice(_problems(row), PROBLEMS_KEPT)
-    if problems := [Problem(line=line, path=path, code=code, message=text) for path, code, text in found]:
+    violations = islice(_violations(row), PROBLEMS_KEPT)
+    if problems := [Problem(line=line, path=path, code=code, message=text) for path, code, text in violations]:
         return problems
-    if taken := [name for name in MADE_FIELDS if name in row]:
-        return [_field_problem(line, (name,), "A line has no such field") for name in taken]
+    if derived := [name for name in DERIVED_FIELDS if name in row]:
+        return [_field_problem(line, (name,), "A line has no such field") for name in derived]
     content = _content(row)
-    known = {name: value for name, value in row.items() if name in Example.model_fields}
+    ours = {name: value for name, value in row.items() if name in Example.model_fields}
     fields = PREFERENCE_FIELDS if is_preference(row) else CONTENT_FIELDS
-    unknown = (name for name in row if name not in known and name not in fields)
-    ours = {**known, **dict.fromkeys(islice(unknown, PROBLEMS_KEPT))}
+    unknown = (name for name in row if name not in ours and name not in fields)
+    # Unknown names go to the model too, which refuses each of them as a problem of its own.
+    ours = {**ours, **dict.fromkeys(islice(unknown, PROBLEMS_KEPT))}
     ours["split"] = split if ours.get("split") is None else ours["split"]
     try:
-        json.dumps([ours, content], ensure_ascii=False).encode()  # many times as fast as looking for a half character
+        json.dumps([ours, content], ensure_ascii=False).encode()  # fails for half a character, far faster than a search
         example = Example.model_validate({**ours, "id": digest(canonical(content)), "content": content})
         example._former_id = None if sent is None else _former_id(sent, content)
         return example
@@ -149,17 +145,17 @@ def read_normalized(row: Any, line: int, split: Split | None = None, sent: Any =
 
 
 def _not_an_object(row: Any) -> str:
-    """What would be right where a line is JSON but no object, by what it is instead."""
+    """The message for a line that is JSON but no object: what would be right, by what it is instead."""
     if isinstance(row, str):
         return "A line must be one JSON object; this one is a text, in which JSON may stand, but quoted."
     if not isinstance(row, list) or not isinstance(next(iter(row), None), dict | str):
         return "A line must be one JSON object."
-    if all(isinstance(each, dict) and "role" in each for each in row):
+    if all(isinstance(message, dict) and "role" in message for message in row):
         return "A line must be one JSON object; this one is a list of messages, which an example has as `messages`."
     return "A line must be one JSON object; this one is a list. JSONL has an object on each line, and no list around."
 
 
-OURS = tuple(name for name in Example.model_fields if name not in MADE_FIELDS)
+OURS = tuple(name for name in Example.model_fields if name not in DERIVED_FIELDS)
 
 
 def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Problem:
@@ -171,7 +167,7 @@ def _field_problem(line: int, loc: tuple[int | str, ...], message: str) -> Probl
 TOO_DEEP: Violation = "$", "too_deep", f"Objects and lists may lie in each other {JSON_DEPTH} levels deep at most."
 
 
-def _problems(row: JsonObject) -> Iterator[Violation]:
+def _violations(row: JsonObject) -> Iterator[Violation]:
     if is_deeper(row, JSON_DEPTH):
         yield TOO_DEEP
     elif is_preference(row):
@@ -181,9 +177,10 @@ def _problems(row: JsonObject) -> Iterator[Violation]:
 
 
 def _content(row: JsonObject) -> JsonObject:
-    """What of a valid line is the example itself; a preference pair is the conversation that is liked better.
+    """The content of a valid line, by which the example is identified.
 
-    The other answer stands beside it as `non_preferred_output`.
+    Of a preference pair it is the prompt with the preferred answer; the other answer is beside it as
+    `non_preferred_output`.
     """
     if not is_preference(row):
         plain = functions_as_tools(row)
@@ -193,7 +190,7 @@ def _content(row: JsonObject) -> JsonObject:
 
 
 def _former_id(sent: JsonObject, content: JsonObject) -> str | None:
-    """The id that a valid row would have had with its nulls; None where it has none, or was too deep with them."""
+    """The id of a valid row with its nulls; None if that is the same id, or the row was too deep with them."""
     former = _former_content(sent, OTHER_ANSWER in content)
     if former == content or is_deeper(sent, JSON_DEPTH):
         return None
@@ -201,7 +198,7 @@ def _former_id(sent: JsonObject, content: JsonObject) -> str | None:
 
 
 def _former_content(sent: JsonObject, is_pair: bool) -> JsonObject:
-    """The content of a valid row as it was before rows were normalized: with its nulls, but for those of the row."""
+    """The content of a valid row as it was computed before rows were normalized: nulls inside its fields count."""
     if not is_pair:
         return {name: sent[name] for name in STORED_FIELDS if sent.get(name) is not None}
     given, preferred, other = (sent[name] for name in PREFERENCE_FIELDS)
@@ -210,7 +207,7 @@ def _former_content(sent: JsonObject, is_pair: bool) -> JsonObject:
 
 
 def is_deeper(value: Any, levels: int) -> bool:
-    """Whether lists and objects lie in each other beyond that many levels; far beyond, none can be written as JSON."""
+    """Whether lists and objects are nested beyond this many levels; recursion ends one level below that."""
     parts = value.values() if isinstance(value, dict) else value
     inner = [part for part in parts if isinstance(part, dict | list)]
     return bool(inner) and (levels <= 1 or any(is_deeper(part, levels - 1) for part in inner))

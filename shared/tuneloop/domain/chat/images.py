@@ -1,8 +1,8 @@
-"""Images: how many tokens providers count for one, by its size and the detail that was asked for.
+"""Images: the tokens that providers count for an image, by its size and the detail that was asked for.
 
-What is counted when examples are stored is what both published rules need, squares of 512 and of 32 pixels, so that the
-same figures price every base model. Each has a least and a most: a remote image's size is not known here, `auto` leaves
-the detail to the provider, and OpenAI's rule and its bills differ on images below 768 pixels.
+Stored with examples are the units of both published rules, tiles of 512 and patches of 32 pixels, so that the same
+figures price every base model. Each is a range: a remote image's size is not known here, `auto` leaves the detail to
+the provider, and OpenAI's rule and its bills differ on images below 768 pixels.
 """
 
 import binascii
@@ -25,7 +25,7 @@ PATCH = 32  # pixels of a patch's side
 MOST_PATCHES = 1536  # a larger image is scaled down until it has no more
 LOW = "low"
 HIGH = "high"
-# Of a `data:` URL so many characters are decoded to find the size: a JPEG's stands behind its metadata and thumbnail.
+# Characters of a `data:` URL that are decoded to find the size: a JPEG has it behind its metadata and thumbnail.
 HEADER_CHARACTERS = 1 << 18
 LARGEST_SIDE = 1 << 24  # pixels; more is no image's size but a damaged header
 
@@ -47,8 +47,8 @@ class ImageUnits(BaseModel, frozen=True):
     def __bool__(self) -> bool:
         return self.images > 0
 
-    def scaled(self, share: float) -> "ImageUnits":
-        """So large a part of them, rounded up."""
+    def scale(self, share: float) -> "ImageUnits":
+        """The units of this share of the images, rounded up."""
         return ImageUnits(**{name: math.ceil(getattr(self, name) * share) for name in ImageUnits.model_fields})
 
 
@@ -56,7 +56,7 @@ NO_IMAGES = ImageUnits()
 
 
 class TokenRange(NamedTuple):
-    """Tokens, from and to."""
+    """A range of tokens, both ends included."""
 
     low: int
     high: int
@@ -71,7 +71,7 @@ class ImageRule(BaseModel):
     source: str
 
     def tokens(self, units: ImageUnits) -> TokenRange:
-        """What the images count, at least and at most."""
+        """The tokens of images, at least and at most."""
         base, images = self.per_image * units.images, units.images
         low = base + self.per_tile * units.tiles_least + self.per_patch * units.patches_least
         high = base + self.per_tile * units.tiles_most + self.per_patch * units.patches_most
@@ -80,11 +80,11 @@ class ImageRule(BaseModel):
 
 
 def units_of(messages: Iterable[JsonObject]) -> ImageUnits:
-    """The images that messages show."""
+    """The units of all images in messages."""
     contents = (message.get("content") for message in messages)
     parts = (part for content in contents if isinstance(content, list) for part in content if isinstance(part, dict))
-    found = (part.get("image_url") for part in parts if part.get("type") == "image_url")
-    return sum((_units_of_image(image) for image in found if isinstance(image, dict)), NO_IMAGES)
+    images = (part.get("image_url") for part in parts if part.get("type") == "image_url")
+    return sum((_units_of_image(image) for image in images if isinstance(image, dict)), NO_IMAGES)
 
 
 def _units_of_image(image: JsonObject) -> ImageUnits:
@@ -126,7 +126,7 @@ def _patches(size: Size | tuple[float, float]) -> tuple[int, int]:
 
 
 def _within(size: Size, side: int) -> tuple[float, float]:
-    """An image scaled down into a square."""
+    """The size of an image scaled down to fit into a square."""
     scale = min(1.0, side / max(size))
     return size[0] * scale, size[1] * scale
 
@@ -145,8 +145,8 @@ def size_of(url: str) -> Size | None:
         content = b64decode(data[: HEADER_CHARACTERS - HEADER_CHARACTERS % 4] + "==", validate=False)
     except (binascii.Error, ValueError):
         return None
-    found = _png(content) or _gif(content) or _webp(content) or _jpeg(content)
-    return found if found and all(0 < side <= LARGEST_SIDE for side in found) else None
+    size = _png(content) or _gif(content) or _webp(content) or _jpeg(content)
+    return size if size and all(0 < side <= LARGEST_SIDE for side in size) else None
 
 
 def _png(content: bytes) -> Size | None:

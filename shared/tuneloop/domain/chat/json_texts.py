@@ -1,4 +1,4 @@
-"""JSON texts: JSON that came, or is kept, as text: a row keeps no order of names, and only 32 levels of them."""
+"""JSON texts: JSON that comes or is stored as text, as a row keeps no order of names and no more than 32 levels."""
 
 import json
 import math
@@ -12,7 +12,10 @@ from tuneloop.domain.core.limits import JSON_DEPTH, LINE_PARTS
 
 
 def parse_json_text(text: str) -> Any:
-    """What a JSON text holds; ValueError where it is none that anybody could use."""
+    """Parse a JSON text; ValueError where it isn't JSON, or has too many parts, too many levels or a number too large.
+
+    `datasets.file_warnings` has a parser of its own that never raises: it only looks for answers that are alike.
+    """
     if text.count("[") + text.count("{") > LINE_PARTS:
         raise ValueError(f"it may hold `{{` and `[` {LINE_PARTS:,} times at most")
     try:
@@ -46,5 +49,5 @@ def _written(value: JsonObject | None) -> str | None:
     return None if value is None else storable(json.dumps(value, ensure_ascii=False))
 
 
-# An object that is stored as text, and an object to everybody else.
+# An object, which a row stores as text so that its names keep their order.
 KeptAsText = Annotated[JsonObject, BeforeValidator(_read), PlainSerializer(_written, when_used="json")]

@@ -1,4 +1,4 @@
-"""Messages: what is said in a conversation, and how two ways of writing the same thing are made one.
+"""Messages: the text of a message, and the canonical JSON by which two ways to write the same thing are one.
 
 OpenAI's chat format: a message has a role and content, which is a text or a list of parts; an assistant may call
 functions instead, which a `tool` message then answers by the call's id.
@@ -15,12 +15,12 @@ JsonObject = dict[str, Any]
 
 
 def canonical(content: Any) -> str:
-    """The content as JSON with sorted keys and no spaces, always such as UTF-8 can hold."""
+    """The content as canonical JSON: sorted keys, no spaces, and always encodable as UTF-8."""
     return storable(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
 def storable(text: str) -> str:
-    """JSON text with each half character as its escape, as whoever wrote JSON inside a text has to have it."""
+    """JSON text with each lone surrogate as its escape, so that it can be encoded as UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -33,7 +33,7 @@ def text_of(message: JsonObject) -> str:
 
 
 def answer_of(message: JsonObject) -> str:
-    """What an assistant message says, as one text: its tool calls by name and arguments in order, else its text.
+    """An assistant message as one text: its tool calls by name and arguments in order, else its text.
 
     Calls are `tool_calls: ` and a JSON list; ids, spacing, the order of arguments and a text beside the calls don't
     count, and the older `function_call` is one call.
@@ -45,7 +45,7 @@ def answer_of(message: JsonObject) -> str:
 
 
 def _call(call: Any) -> str:
-    """One call as JSON; what names no function, such as a custom tool's call, as it is but for its id."""
+    """A tool call as JSON, name and arguments; of one that calls no function (a custom tool's) all but its id."""
     function = call.get("function") if isinstance(call, dict) else None
     if isinstance(function, dict):
         return f'{{"arguments":{_arguments(function.get("arguments"))},"name":{json.dumps(function.get("name"))}}}'
@@ -53,7 +53,7 @@ def _call(call: Any) -> str:
 
 
 def _arguments(given: Any) -> str:
-    """Arguments as canonical JSON; none are no arguments, and text that can't be read as JSON stands for itself."""
+    """A call's arguments as canonical JSON; an empty text is `{}`, and text that isn't JSON is kept as a text."""
     try:
         return canonical(json.loads((given or "").strip() or "{}") if isinstance(given, str | None) else given)
     except (ValueError, RecursionError):  # a model may write anything

@@ -1,4 +1,4 @@
-"""Normalization: a training row without what says nothing, so that two ways to write one example make one example.
+"""Normalization: removes from a training row what says nothing, so that two ways to write an example give one example.
 
 A null field of a row, a message, a content part, a call or a tool is a field that isn't there. What clients put beside
 an answer when they write it down (openai, LiteLLM, vLLM, LangChain and others, read 2026-12) is dropped where it is
@@ -20,7 +20,7 @@ BESIDE = frozenset(NEVER_LEARNT)
 
 
 def normalize(row: Any) -> Any:
-    """A row without what says nothing; what is no object stays as it is, for the rules to refuse."""
+    """The row without what says nothing; a value that is no object is returned as it is, for the rules to refuse."""
     if not isinstance(row, dict):
         return row
     kept = _with_lists(row)
@@ -33,19 +33,19 @@ def normalize(row: Any) -> Any:
 
 
 def normalize_tools(tools: Any) -> Any:
-    """A list of tools, or of functions in the older form, without what says nothing."""
+    """Tools, or functions in the older form, without what says nothing."""
     return _each(_tool, tools)
 
 
 def plain_answer_text(message: JsonObject) -> str | None:
-    """The text of an assistant's message that says a text and nothing else; None for any other."""
+    """The text of an assistant message that holds a text and nothing else; None for any other message."""
     kept = _message(message)
     is_text = kept.keys() == SPOKEN and kept["role"] == "assistant" and isinstance(kept["content"], str)
     return kept["content"] if is_text else None
 
 
 def functions_as_tools(given: JsonObject) -> JsonObject:
-    """A valid row, or a preference pair's input, with its older `functions` among its `tools`."""
+    """A valid row, or a preference pair's input, with its older `functions` turned into `tools`."""
     if "functions" not in given:
         return given
     return {name: value for name, value in given.items() if name != "functions"} | {"tools": all_tools(given)}
@@ -59,7 +59,7 @@ def says_nothing(value: Any) -> bool:
 
 
 def _with_lists(given: JsonObject) -> JsonObject:
-    """A row or an input with its messages and tools normalized; an empty list of tools is none."""
+    """A row, or a pair's input, with its messages and tools normalized; an empty list of tools is removed."""
     kept = _without_nulls(given)
     if "messages" in kept:
         kept["messages"] = _each(_message, kept["messages"])
@@ -71,14 +71,14 @@ def _with_lists(given: JsonObject) -> JsonObject:
 
 
 def _each(change: Callable[[JsonObject], JsonObject], values: Any) -> Any:
-    """A list with each object in it changed; all else stays as it is."""
+    """A list with `change` applied to each object in it; what is no list or no object is returned as it is."""
     if not isinstance(values, list):
         return values
     return [change(value) if isinstance(value, dict) else value for value in values]
 
 
-def _in(whole: JsonObject, name: str, change: Callable[[JsonObject], JsonObject]) -> None:
-    """Change the object of that name in another one, if there is one."""
+def _change_in(whole: JsonObject, name: str, change: Callable[[JsonObject], JsonObject]) -> None:
+    """Apply `change` to the object under this name, if there is one."""
     if isinstance(whole.get(name), dict):
         whole[name] = change(whole[name])
 
@@ -103,12 +103,12 @@ def _message(message: JsonObject) -> JsonObject:
     for name, change in (("content", _part), ("tool_calls", _call)):
         if name in kept:
             kept[name] = _each(change, kept[name])
-    _in(kept, "function_call", _called)
+    _change_in(kept, "function_call", _called)
     return kept
 
 
 def _drop_marks_of_answers(answer: JsonObject) -> None:
-    """Drop what some clients write into every answer that they give back."""
+    """Remove what some clients add to every answer that they return."""
     _drop_repeated(answer, "parsed", "content")
     if isinstance(answer.get("id"), str):  # of an answer that OpenAI stored: it names it, and says nothing
         del answer["id"]
@@ -120,7 +120,7 @@ def _part(part: JsonObject) -> JsonObject:
     kept = _without_nulls(part)
     if kept.get("annotations") == []:
         del kept["annotations"]
-    _in(kept, "image_url", _without_nulls)
+    _change_in(kept, "image_url", _without_nulls)
     return kept
 
 
@@ -130,7 +130,7 @@ def _call(call: JsonObject) -> JsonObject:
         del kept["index"]
     if "provider_specific_fields" in kept and says_nothing(kept["provider_specific_fields"]):
         del kept["provider_specific_fields"]
-    _in(kept, "function", _called)
+    _change_in(kept, "function", _called)
     return kept
 
 
@@ -142,12 +142,12 @@ def _called(called: JsonObject) -> JsonObject:
 
 def _tool(tool: JsonObject) -> JsonObject:
     kept = _without_nulls(tool)
-    _in(kept, "function", _without_nulls)
+    _change_in(kept, "function", _without_nulls)
     return kept
 
 
 def _drop_repeated(whole: JsonObject, name: str, source: str) -> None:
-    """Drop what a client parsed out of a JSON text that stands beside it."""
+    """Remove a field that repeats, parsed, the JSON text of another field."""
     if name in whole and _is_parse_of(whole[name], whole.get(source)):
         del whole[name]
 
@@ -160,7 +160,7 @@ def _is_parse_of(value: Any, text: Any) -> bool:
 
 
 def _repeats(value: Any, original: Any) -> bool:
-    """Whether a value says all that another one says; a client's class may have filled in fields that were left out."""
+    """Whether a value holds all of the original; a client's class may have added defaults for fields left out."""
     if isinstance(value, dict) and isinstance(original, dict):
         return all(name in value and _repeats(value[name], inner) for name, inner in original.items())
     if isinstance(value, list) and isinstance(original, list):

@@ -1,7 +1,7 @@
-"""Templates: how `{input, output}` becomes a conversation, so that training and serving are asked in the same words.
+"""Templates: how `{input, output}` becomes a conversation, so that a model is trained and served with the same words.
 
-`{{name}}` in the user's message stands for that name of `input`, `{{input}}` for the whole of it. What is put in is not
-looked at again, so an input can't fill places of its own. The system message holds no places: it is served as it is.
+`{{name}}` in the user's message stands for that name of `input`, `{{input}}` for the whole of it. What is filled in is
+not searched for places again, so that an input can't add any. The system message has no places: it is served as it is.
 """
 
 import json
@@ -20,7 +20,7 @@ from tuneloop.domain.chat.messages import storable
 from tuneloop.domain.core.limits import TEMPLATE_BYTES
 
 PLACE = re.compile(r"\{\{\s*([\w.-]{1,64})\s*\}\}", re.ASCII)
-REPEATS = 3  # of one place, so that a message stays about as large as its input
+REPEATS = 3  # times that a place may stand in a message, so that a message is at most about three times its input
 
 
 class Template(BaseModel):
@@ -62,7 +62,7 @@ class Template(BaseModel):
 
     @property
     def parameters(self) -> JsonObject:
-        """What a version is asked with beside its prompt, so that its answers keep to the schema."""
+        """The request parameters of a version trained on this template, so that its answers keep to the schema."""
         if not self.answer_schema or self.answer_schema.get("type") != "object":
             return {}
         schema = {"name": "answer", "schema": self.answer_schema}
@@ -76,8 +76,8 @@ class Template(BaseModel):
     def _places(self) -> list[str]:
         return list(dict.fromkeys(PLACE.findall(self.user)))
 
-    def opened(self, row: JsonObject) -> JsonObject:
-        """A row of a table, whose cells are texts, with the object that `input` holds where names are to be filled."""
+    def parse_input(self, row: JsonObject) -> JsonObject:
+        """A CSV row, whose cells are texts, with `input` parsed as a JSON object if the template needs names of it."""
         given = row.get("input")
         if not isinstance(given, str) or self._places == ["input"]:
             return row
@@ -88,7 +88,7 @@ class Template(BaseModel):
         return {**row, "input": value} if isinstance(value, dict) else row
 
     def faults(self, row: JsonObject) -> Iterator[Violation]:
-        """Why a row's `input` and `output` can't be rendered."""
+        """The reasons why a row's `input` and `output` can't be rendered."""
         given, output = row.get("input"), row.get("output")
         if not isinstance(given, str | dict):
             yield "$.input", "invalid_input", "`input` must be a text or an object, for the template to be filled from."
@@ -104,19 +104,19 @@ class Template(BaseModel):
             yield from self.faults_of_answer(output)
 
     def could_have_made(self, messages: list[JsonObject]) -> bool:
-        """Whether a conversation has this template's system prompt, or none either, and an answer as it wants them."""
+        """Whether a conversation has this template's system prompt (or neither has one) and a valid answer."""
         system = messages[0].get("content") if messages[0]["role"] == "system" else None
         return system == self.system and not any(self.faults_of_answer(answer_of(messages[-1])))
 
     def messages(self, row: JsonObject) -> list[JsonObject]:
-        """The conversation of a row that has no faults."""
+        """The conversation that a row without faults is rendered to."""
         values = _values(row["input"])
         user = PLACE.sub(lambda place: _text(values[place[1]]), self.user)
-        said = [{"role": "user", "content": user}, {"role": "assistant", "content": self.answer(row["output"])}]
-        return [{"role": "system", "content": self.system}, *said] if self.system else said
+        turns = [{"role": "user", "content": user}, {"role": "assistant", "content": self.answer(row["output"])}]
+        return [{"role": "system", "content": self.system}, *turns] if self.system else turns
 
     def faults_of_answer(self, output: Any) -> Iterator[Violation]:
-        """Why an answer doesn't keep to the schema, if there is one."""
+        """The places where an answer breaks the schema; none if the template has no schema."""
         schema = self._schema
         try:
             if schema is None or (isinstance(output, str) and fits(output, schema)):

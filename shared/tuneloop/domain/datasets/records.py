@@ -61,7 +61,7 @@ def read_record(
     """The example that a caller's record holds, or its problems, by the names that the caller used."""
     if record.problems:
         return list(record.problems)
-    row = normalize(template.opened(record.row) if template and record.columns else record.row)
+    row = normalize(template.parse_input(record.row) if template and record.columns else record.row)
     if faults := list(islice(_faults(row, template), PROBLEMS_KEPT)):
         problems = [Problem(line=record.line, path=path, code=code, message=text) for path, code, text in faults]
         return [_placed(problem, {}, record.columns) for problem in problems]

@@ -96,7 +96,7 @@ class Basis(NamedTuple):
         if self.most is None or not self.examples:
             return self
         share = self.most / self.examples
-        shown = self.images and self.images.scaled(share)
+        shown = self.images and self.images.scale(share)
         return self._replace(examples=self.most, tokens=round(self.tokens * share), images=shown)
 
     @property

@@ -122,7 +122,7 @@ def test_images_add_up_over_messages_and_parts() -> None:
     assert units_of(one + one) == units_of(one) + units_of(one)
     assert units_of([{"role": "user", "content": "text"}, {"role": "assistant", "content": None}]) == NO_IMAGES
     assert not NO_IMAGES
-    assert ImageUnits(images=3, tiles_most=5).scaled(0.5) == ImageUnits(images=2, tiles_most=3)
+    assert ImageUnits(images=3, tiles_most=5).scale(0.5) == ImageUnits(images=2, tiles_most=3)
 
 
 def test_every_base_model_says_how_it_counts_images_or_that_it_trains_on_none() -> None:

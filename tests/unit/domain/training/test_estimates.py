@@ -139,7 +139,7 @@ def test_where_the_split_is_expected_the_high_end_has_all_train_that_may() -> No
     found = estimate("base-1", offer, basis, hyperparameters={"n_epochs": 1})
 
     assert (basis.most, basis.at_most().examples, basis.at_most().tokens) == (100, 100, 10_000)
-    assert basis.at_most().images == shown.scaled(100 / basis.examples)
+    assert basis.at_most().images == shown.scale(100 / basis.examples)
     assert (found.examples, found.estimated_tokens) == (basis.examples, basis.tokens)
     assert basis.examples < 100
     assert found.estimated_cost_usd is None  # the images

@@ -10,8 +10,8 @@ from tuneloop.domain.chat.rules.fields import NAME, SPEAKER_RULE, is_name, unkno
 from tuneloop.domain.chat.rules.tools import call_ids, calls_problems
 
 SPOKEN = ("role", "content", "name")
-# What stands in answers of OpenAI's and of other servers beside `role` and `content`, read 2026-12. Empty, it says
-# nothing, and `normalization` drops it; with something in it, it is nothing that a model can be trained to say.
+# Fields that OpenAI's and other servers put into answers beside `role` and `content`, read 2026-12. An empty one says
+# nothing, and `normalization` removes it; a filled one is refused, as no model can be trained to write it.
 NEVER_LEARNT = (
     "refusal", "annotations", "audio", "parsed", "content_parts", "reasoning", "reasoning_content", "reasoning_details",
     "thinking", "thinking_blocks", "images", "citations", "executed_tools", "provider_specific_fields",
@@ -30,7 +30,7 @@ PART_KEYS = {"text": ("type", "text"), "image_url": ("type", "image_url")}
 
 
 def message_problems(path: str, message: Any) -> Iterator[Violation]:
-    """What is wrong with one message, whatever stands before and after it."""
+    """Check one message by itself."""
     if not isinstance(message, dict):
         yield path, "not_an_object", TEXT_AS_MESSAGE if isinstance(message, str) else NOT_A_MESSAGE
         return
@@ -57,13 +57,13 @@ def _field_problems(path: str, message: JsonObject, role: str) -> Iterator[Viola
         yield f"{path}.tool_call_id", "missing_call_id", "`tool_call_id` must be the id of the call that is answered."
     if role == "assistant":
         yield from calls_problems(path, message)
-    told = ("weight", *(NEVER_LEARNT if role == "assistant" else ()))  # rules of their own tell of these
-    rest = {key: value for key, value in message.items() if key not in told}
+    checked_elsewhere = ("weight", *(NEVER_LEARNT if role == "assistant" else ()))
+    rest = {key: value for key, value in message.items() if key not in checked_elsewhere}
     yield from unknown_keys(path, rest, KEYS.get(role, SPOKEN), f"A message of this role ({role})")
 
 
 def unlearnable_problems(path: str, message: JsonObject) -> Iterator[Violation]:
-    """Fields of an answer that say something which no model can be trained to say."""
+    """A violation for each field of an answer that no model can be trained to write."""
     for field in NEVER_LEARNT:
         if field in message:
             rule = f"`{field}` can't be learnt; say it as `content`, or leave it out."
@@ -71,7 +71,7 @@ def unlearnable_problems(path: str, message: JsonObject) -> Iterator[Violation]:
 
 
 def conversation_problems(path: str, messages: list[Any]) -> Iterator[Violation]:
-    """What is wrong with the messages, each and in their order, but for who must speak last."""
+    """Check each message, and the number of images; the order of messages is checked elsewhere."""
     for index, message in enumerate(messages):
         yield from message_problems(f"{path}[{index}]", message)
     if count_images(messages) > MOST_IMAGES:
@@ -79,7 +79,10 @@ def conversation_problems(path: str, messages: list[Any]) -> Iterator[Violation]
 
 
 def answers_problems(messages: Iterable[tuple[str, Any]]) -> Iterator[Violation]:
-    """Calls that nobody answered before the conversation went on, and answers to no call before them; with paths."""
+    """Check that each call is answered before the conversation goes on, and that each tool message answers a call.
+
+    `messages` come with their paths.
+    """
     made: set[str] = set()
     waiting: set[str] = set()
     for path, message in messages:
@@ -100,21 +103,21 @@ def answers_problems(messages: Iterable[tuple[str, Any]]) -> Iterator[Violation]
 
 
 def content_problems(path: str, message: JsonObject, *, has_calls: bool) -> Iterator[Violation]:
-    """What is wrong with what a message says; calls of functions may stand for it."""
+    """Check the content of a message, which may be missing where it has calls."""
     content, role = message.get("content"), message.get("role")
     if content is None and has_calls:
         return
     answers = role == "assistant" and not has_calls
     if not isinstance(content, str) and (not _is_parts(content) or (not content and not answers)):
         yield f"{path}.content", "invalid_content", "`content` must be a string or a list of content parts."
-    elif isinstance(content, list) and (found := list(_parts_problems(f"{path}.content", content, role))):
-        yield from found
+    elif isinstance(content, list) and (violations := list(_parts_problems(f"{path}.content", content, role))):
+        yield from violations
     elif answers and not text_of(message).strip():
         yield f"{path}.content", "empty_answer", "An assistant message must say something or call a tool."
 
 
 def count_images(messages: list[Any]) -> int:
-    """How many images the messages hold."""
+    """The number of images in messages that may not be valid."""
     contents = (message.get("content") for message in messages if isinstance(message, dict))
     return sum(_is_image(part) for content in contents if isinstance(content, list) for part in content)
 

@@ -30,20 +30,20 @@ MESSAGE_AS_LINE = "This is one message: an example has its messages, the assista
 
 
 def supervised_problems(row: JsonObject) -> Iterator[Violation]:
-    """What is wrong with a supervised line."""
+    """Check a supervised line."""
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
         yield "$.messages", "missing_messages", _messages_rule(row)
         return
     yield from conversation_problems("$.messages", messages)
-    if all(isinstance(message, dict) for message in messages):  # what is no message has no place in an order
+    if all(isinstance(message, dict) for message in messages):  # else there is no order to check
         yield from _order_problems(messages)
     yield from answers_problems((f"$.messages[{index}]", message) for index, message in enumerate(messages))
     yield from tools_problems("$", row)
 
 
 def _messages_rule(row: JsonObject) -> str:
-    """What would be right where a line has no list of messages, by what it has instead."""
+    """The message for a line without a list of messages: what would be right, by what it has instead."""
     if isinstance(row.get("messages"), str):
         return MESSAGES_AS_TEXT
     return MESSAGE_AS_LINE if "messages" not in row and {"role", "content"} <= row.keys() else MESSAGES_RULE
@@ -66,12 +66,12 @@ def _is_learnt(message: JsonObject) -> bool:
 
 
 def is_preference(row: JsonObject) -> bool:
-    """Whether a line is meant as a preference pair."""
+    """Whether a line is to be checked as a preference pair, valid or not."""
     return any(name in row for name in OUTPUTS) or ("input" in row and "messages" not in row)
 
 
 def preference_problems(row: JsonObject) -> Iterator[Violation]:
-    """What is wrong with a preference line."""
+    """Check a preference line."""
     if "messages" in row:
         rule = "A line is either supervised, with `messages`, or a preference pair, with its messages in `input`."
         yield "$.messages", "mixed_formats", rule

@@ -13,11 +13,11 @@ FUNCTION_KEYS = ("name", "description", "parameters", "strict")
 
 
 def tools_problems(path: str, given: JsonObject) -> Iterator[Violation]:
-    """What is wrong with `tools`, the older `functions` and `parallel_tool_calls`, which stand below `path`."""
+    """Check `tools`, the older `functions` and `parallel_tool_calls`, which are at `path`."""
     names = [name for name in LISTS if name in given]
-    found = [problem for name in names for problem in _list_problems(f"{path}.{name}", given[name], name)]
-    yield from found
-    if names and not found:
+    violations = [problem for name in names for problem in _list_problems(f"{path}.{name}", given[name], name)]
+    yield from violations
+    if names and not violations:
         tools = all_tools(given)
         if len(tools) > MOST_TOOLS:
             yield f"{path}.{names[-1]}", "invalid_tools", f"An example may have {MOST_TOOLS} tools at most."
@@ -28,7 +28,7 @@ def tools_problems(path: str, given: JsonObject) -> Iterator[Violation]:
 
 
 def all_tools(given: JsonObject) -> list[JsonObject]:
-    """The `tools` of an example, and after them as tools those of its older `functions` that aren't among them."""
+    """The `tools` of an example, followed by those of its older `functions` that aren't among them, as tools."""
     tools: list[JsonObject] = given.get("tools", [])
     older = ({"type": "function", "function": function} for function in given.get("functions", ()))
     return [*tools, *(tool for tool in older if tool not in tools)]
@@ -38,18 +38,18 @@ def _list_problems(path: str, tools: Any, name: str) -> Iterator[Violation]:
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         yield path, "invalid_tools", f"`{name}` must be a list of objects."
         return
-    for index, tool in enumerate(tools[: MOST_TOOLS + 1]):  # a list that is too long is told so, not item by item
+    for index, tool in enumerate(tools[: MOST_TOOLS + 1]):  # a list that is too long is one problem, not many
         yield from LISTS[name](f"{path}[{index}]", tool)
 
 
 def functions_in(tools: list[JsonObject]) -> list[JsonObject]:
-    """The functions with a name that are offered."""
+    """The functions that tools offer, if they have a name."""
     functions = (tool.get("function") for tool in tools)
     return [function for function in functions if isinstance(function, dict) and isinstance(function.get("name"), str)]
 
 
 def has_repeats(names: Iterator[str]) -> bool:
-    """Whether a name comes twice."""
+    """Whether a name comes more than once."""
     return any(times > 1 for times in Counter(names).values())
 
 
@@ -76,7 +76,7 @@ def _function_problems(path: str, function: JsonObject) -> Iterator[Violation]:
     yield from unknown_keys(path, function, FUNCTION_KEYS, "A function")
 
 
-# The lists in which functions are offered, the second one in OpenAI's older form, and the rule for an item of each.
+# The two lists that offer functions, the second one in OpenAI's older form, each with the rule for its items.
 LISTS: dict[str, Callable[[str, JsonObject], Iterator[Violation]]] = {
     "tools": _tool_problems,
     "functions": _function_problems,
@@ -84,7 +84,7 @@ LISTS: dict[str, Callable[[str, JsonObject], Iterator[Violation]]] = {
 
 
 def calls_problems(path: str, message: JsonObject) -> Iterator[Violation]:
-    """What is wrong with the calls of an assistant's message, `tool_calls` and the older `function_call`."""
+    """Check the calls of an assistant's message, `tool_calls` and the older `function_call`."""
     calls, older = message.get("tool_calls"), message.get("function_call")
     if calls is not None and not isinstance(calls, list):
         yield f"{path}.tool_calls", "invalid_tool_calls", "`tool_calls` must be a list of calls."
