@@ -1,6 +1,6 @@
 """What an export costs: 200,000 examples in segments as collecting writes them, frozen into files, on one core.
 
-Measured is the processor time of `write_export`, which reads, decides, removes duplicates, splits, proves and writes,
+Measured is the processor time of `WriteExport`, which reads, decides, removes duplicates, splits, proves and writes,
 the best of four rounds. Segments lie in a folder instead of S3, and what is uploaded is made and then left; all the
 rest is the product's own code. Without near duplicates means that the segments hold no bands. `near_duplicate_ratio`
 counts with them the MinHashes of every example too, which collecting makes once for all exports;
@@ -19,7 +19,7 @@ import msgspec
 import orjson
 
 from bench.data.lines import chat_lines
-from export_data.write_export import write_export
+from export_data.write_export import WriteExport
 from tuneloop.domain.chat.examples import Example, read_example
 from tuneloop.domain.core.limits import SEGMENT_BYTES
 from tuneloop.domain.datasets.datasets import Dataset, OnDrop, Segment
@@ -161,7 +161,7 @@ def _segment(objects: Objects, lines: list[bytes]) -> Segment:
 
 
 def _export(rows: Any, objects: Objects) -> Export:
-    return write_export(PLAIN, 1, DEFAULT, contents=Contents(rows, rows, objects, rows), objects=objects, now=NOW)
+    return WriteExport(Contents(rows, rows, objects, rows), objects).write(PLAIN, 1, DEFAULT, now=NOW)
 
 
 def _quickest(steps: Sequence[Callable[[], object]]) -> list[float]:

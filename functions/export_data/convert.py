@@ -1,15 +1,16 @@
-"""Converting: the files of an export in another format, or of one category, made while somebody waits for them.
+"""Conversion of an export's files into another format, or of one category's examples, while somebody waits.
 
-They are made anew each time and belong to nobody: an erasure that tidies up after itself takes them with it. What would
-take longer than an answer may is refused, with a way that always works.
+Converted files are made anew each time and belong to nobody: an erasure deletes them with what else it purges. What
+would take longer than a route may is refused, and the refusal names a way that always works.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 import orjson
 
-from export_data.files import SplitFiles
+from export_data.write_export import SplitFiles
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import NotFound, TooLarge
 from tuneloop.domain.core.ids import digest
@@ -23,29 +24,55 @@ from tuneloop.store.objects.export_members import ID_BYTES, Membership
 from tuneloop.store.objects.stored_lines import content_of, heads_of, pair_line
 from tuneloop.store.repositories.contents import Contents
 
+# Hex digits of a category's hash in the key of its files: 64 bits, since a category is any text and a key is not.
+CATEGORY_DIGITS = 16
 Rows = Iterable[tuple[Split, bytes]]
 
 
-def convert(
-    export: Export,
-    conversion: Conversion,
-    category: str | None,
-    *,
-    contents: Contents,
-    membership: Membership,
-    objects: Objects,
-) -> dict[Split, ExportFile]:
-    """Write the files of an export in the conversion's format, those of one category if one is given."""
-    check_kind(export.kind, conversion.to)
-    _check_size(export, category)
-    rows = _frozen(export, objects) if category is None else _some(_of(category, export, contents, membership))
-    if conversion.to != OWN_FORMAT[export.kind]:
-        rows = _converted(rows, conversion)
-    place = "all" if category is None else digest(category)[:16]
-    files = SplitFiles(f"{export.folder}/files/{conversion.to}/{place}", objects)
-    for split, content in rows:
-        files.write(split, [content], 0)
-    return files.end()
+@dataclass(frozen=True)
+class ConvertExport:
+    """Writes the files of exports in other formats."""
+
+    contents: Contents
+    membership: Membership
+    objects: Objects
+
+    def convert(self, export: Export, conversion: Conversion, category: str | None) -> dict[Split, ExportFile]:
+        """Write an export's files in the conversion's format, with the examples of one category if one is given.
+
+        TooLarge where that takes too long, Conflict for a format of another kind, NotFound for a category without
+        examples.
+        """
+        check_kind(export.kind, conversion.to)
+        _check_size(export, category)
+        rows: Rows = self._frozen_lines(export)
+        if category is not None:
+            rows = _require_some(self._lines_of(category, export))
+        if conversion.to != OWN_FORMAT[export.kind]:
+            rows = _convert_lines(rows, conversion)
+        place = "all" if category is None else digest(category)[:CATEGORY_DIGITS]
+        files = SplitFiles(f"{export.folder}/files/{conversion.to}/{place}", self.objects)
+        for split, content in rows:
+            files.write(split, [content], 0)
+        return files.end()
+
+    def _frozen_lines(self, export: Export) -> Iterator[tuple[Split, bytes]]:
+        for split, file in export.files.items():
+            for line in self.objects.lines(file.key):
+                yield split, line
+
+    def _lines_of(self, category: str, export: Export) -> Iterator[tuple[Split, bytes]]:
+        """The lines of one category, from the dataset's contents: the export's files don't hold categories."""
+        members = self.membership.all(export)
+        splits = {member.id: SPLIT_OF[member.outcome] for member in members if member.outcome in SPLIT_OF}
+        with self.contents.blocks(export.tenant, export.dataset, export.revision) as blocks:
+            for block in blocks:
+                for place, head in enumerate(heads_of(block.lines)):
+                    split = splits.get(bytes.fromhex(head.id[: 2 * ID_BYTES]))
+                    decided = block.decisions.get(place, UNDECIDED).category
+                    if split and (decided or head.category) == category:
+                        content = content_of(block.lines[place])
+                        yield split, pair_line(content) if head.preference else content
 
 
 def _check_size(export: Export, category: str | None) -> None:
@@ -66,32 +93,14 @@ def _check_size(export: Export, category: str | None) -> None:
         )
 
 
-def _frozen(export: Export, objects: Objects) -> Iterator[tuple[Split, bytes]]:
-    for split, file in export.files.items():
-        for line in objects.lines(file.key):
-            yield split, line
-
-
-def _of(category: str, export: Export, contents: Contents, membership: Membership) -> Iterator[tuple[Split, bytes]]:
-    splits = {member.id: SPLIT_OF[member.outcome] for member in membership.all(export) if member.outcome in SPLIT_OF}
-    with contents.blocks(export.tenant, export.dataset, export.revision) as blocks:
-        for block in blocks:
-            for place, head in enumerate(heads_of(block.lines)):
-                split = splits.get(bytes.fromhex(head.id[: 2 * ID_BYTES]))
-                decided = block.decisions.get(place, UNDECIDED).category
-                if split and (decided or head.category) == category:
-                    content = content_of(block.lines[place])
-                    yield split, pair_line(content) if head.preference else content
-
-
-def _some(rows: Iterator[tuple[Split, bytes]]) -> Rows:
-    """The rows, of which there must be one at least: three empty files would tell nobody of a slip of the pen."""
+def _require_some(rows: Iterator[tuple[Split, bytes]]) -> Rows:
+    """The rows; NotFound where there are none, as three empty files would not tell that the category is misspelt."""
     if (first := next(rows, None)) is None:
         raise NotFound("No example of this export has that category.", param="category")
     return chain([first], rows)
 
 
-def _converted(rows: Rows, conversion: Conversion) -> Iterator[tuple[Split, bytes]]:
+def _convert_lines(rows: Rows, conversion: Conversion) -> Iterator[tuple[Split, bytes]]:
     for split, content in rows:
         if converted := conversion.convert(orjson.loads(content)):
             yield split, orjson.dumps(converted)

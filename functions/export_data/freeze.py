@@ -1,18 +1,18 @@
 """Freezing: the examples of one revision become train, validation and test files that never change again.
 
-Two passes over the contents, which come sorted by id: the first gathers what the selection needs, the second writes
-each example once into its split. Files are named by the export's id and by what they were made of, and written whole:
-a repetition writes the same bytes again, one after an erasure writes beside them, and the row is added once. A damaged
-segment ends it, with a note for whoever waits for the export.
+Files are named by the export's id and by what they were made of, and written whole. A repeated freeze writes the same
+bytes to the same keys, one after an erasure writes beside them, and the export's row is added once. A damaged segment
+ends the freeze, and the dataset keeps the reason for whoever waits for the export.
 """
 
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from export_data.failure import note_failure
-from export_data.write_export import write_export
-from tuneloop.domain.core.errors import Conflict, Corrupt, Stale
-from tuneloop.domain.datasets.datasets import Dataset, HeldOut
+from export_data.write_export import WriteExport
+from tuneloop.domain.core.errors import Conflict, Corrupt, Stale, TuneloopError
+from tuneloop.domain.datasets.datasets import Dataset, ExportFailure, HeldOut
 from tuneloop.domain.datasets.policy import FIRST_RULES
 from tuneloop.domain.events import ExportCreated
 from tuneloop.domain.exports.exports import Export, export_id
@@ -22,68 +22,87 @@ from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.trained import TrainedExports
+from tuneloop.store.retry import retry_stale
 
+# How often the files are written before a freeze gives up: anew only where a version was made, something was erased, or
+# another export took its test, all of them rare while one export is written.
 TRIES = 10
 
 
-def freeze(
-    tenant: str,
-    name: str,
-    revision: int,
-    *,
-    datasets: Datasets,
-    contents: Contents,
-    exports: Exports,
-    objects: Objects,
-    trained: TrainedExports,
-    now: datetime,
-) -> Export:
-    """The export of a dataset's revision, made if it isn't there yet."""
-    for _ in range(TRIES):
-        dataset = datasets.get(tenant, name)
-        policy = dataset.policy_at(revision)
-        identity = export_id(tenant, name, revision, policy)
-        if found := exports.find(tenant, name, identity):
-            return found
-        if not 0 < revision <= dataset.revision:
-            raise Conflict(f"Dataset {name} has no revision {revision}; its latest is {dataset.revision}.")
-        # By the first rules what versions have seen could be drawn for a test: what they froze stays as it was.
-        seen = trained.seen(dataset) if dataset.rules_at(revision) > FIRST_RULES else UNSEEN
-        try:
-            export = write_export(dataset, revision, policy, seen, contents=contents, objects=objects, now=now)
-        except Corrupt as error:
-            note_failure(dataset, identity, error, datasets=datasets, now=now)
-            raise
-        is_new = seen is not UNSEEN and trained.exports(dataset) != seen.exports
-        if not is_new and (added := _added(export, dataset, datasets=datasets, exports=exports, now=now)):
-            return added  # else a version was made meanwhile, or what `_added` says
-    raise Stale(f"Dataset {name} is changing too fast to record its export; try again.")
+@dataclass(frozen=True)
+class FreezeDataset:
+    """Freezes revisions of datasets into exports."""
 
+    datasets: Datasets
+    contents: Contents
+    exports: Exports
+    objects: Objects
+    trained: TrainedExports
 
-def _added(export: Export, before: Dataset, *, datasets: Datasets, exports: Exports, now: datetime) -> Export | None:
-    """The export as it was added; None where it has to be made anew.
+    def freeze(self, tenant: str, name: str, revision: int, now: datetime) -> Export:
+        """Return the export of a dataset's revision, made if there is none yet.
 
-    That is where another one has taken prompts for its test meanwhile, or something was erased that it may hold.
-    """
-    examples = sum(file.examples for file in export.files.values())
-    event = ExportCreated(
-        tenant=export.tenant, dataset=export.dataset, export=export.id, revision=export.revision, examples=examples
-    )
-    for _ in range(TRIES):
-        dataset = datasets.get(export.tenant, export.dataset)
-        if dataset.held_out != before.held_out or dataset.erasures > export.without:
-            return None
-        try:
-            exports.add(export, _progressed(dataset, export), event, now)
-        except Stale:  # the dataset grew meanwhile, or the same export was added by somebody else
-            if found := exports.find(export.tenant, export.dataset, export.id):
-                return found
-        else:
+        Conflict for a revision that the dataset doesn't have, Corrupt for a damaged segment.
+        """
+        for _ in range(TRIES):
+            dataset = self.datasets.get(tenant, name)
+            policy = dataset.policy_at(revision)
+            identity = export_id(tenant, name, revision, policy)
+            if export := self.exports.find(tenant, name, identity):
+                return export
+            if not 0 < revision <= dataset.revision:
+                raise Conflict(f"Dataset {name} has no revision {revision}; its latest is {dataset.revision}.")
+            # By the first rules a test could be drawn from what versions have seen: such exports stay as they were.
+            seen = self.trained.seen(dataset) if dataset.rules_at(revision) > FIRST_RULES else UNSEEN
+            try:
+                export = WriteExport(self.contents, self.objects).write(dataset, revision, policy, seen, now=now)
+            except Corrupt as error:
+                self._note_failure(dataset, identity, error, now)
+                raise
+            is_overtaken = seen is not UNSEEN and self.trained.exports(dataset) != seen.exports  # a version was made
+            if not is_overtaken and (added := self._add(export, dataset, now)):
+                return added
+        raise Stale(f"Dataset {name} is changing too fast to record its export; try again.")
+
+    def _add(self, export: Export, before: Dataset, now: datetime) -> Export | None:
+        """Add the export's row; None where the files have to be written anew.
+
+        That is where another export has taken prompts for its test meanwhile, or something was erased that the files
+        may hold. `before` is the dataset that they were written from.
+        """
+        examples = sum(file.examples for file in export.files.values())
+        event = ExportCreated(
+            tenant=export.tenant, dataset=export.dataset, export=export.id, revision=export.revision, examples=examples
+        )
+
+        def attempt() -> Export | None:
+            dataset = self.datasets.get(export.tenant, export.dataset)
+            if dataset.held_out != before.held_out or dataset.erasures > export.without:
+                return None
+            try:
+                self.exports.add(export, _progressed(dataset, export), event, now)
+            except Stale:  # the dataset grew meanwhile, or somebody else added the same export
+                if existing := self.exports.find(export.tenant, export.dataset, export.id):
+                    return existing
+                raise
             return export
-    raise Stale(f"Dataset {export.dataset} is changing too fast to record its export; try again.")
+
+        return retry_stale(attempt, f"Dataset {export.dataset}")
+
+    def _note_failure(self, dataset: Dataset, export: str, error: TuneloopError, now: datetime) -> None:
+        """Keep with the dataset why an export of it could not be made; the stage's operator learns it by the error."""
+        failure = ExportFailure(export=export, code=error.code, message=error.message, at=now)
+
+        def attempt() -> None:
+            current = self.datasets.get(dataset.tenant, dataset.id)
+            self.datasets.save(current.model_copy(update={"export_failure": failure}))
+
+        with suppress(Stale):  # the reason is lost rather than the error itself, which the caller raises
+            retry_stale(attempt, f"Dataset {dataset.id}")
 
 
 def _progressed(dataset: Dataset, export: Export) -> Dataset:
+    """The dataset's row once the export is added: how far it is frozen, and what is held out from now on."""
     progress: dict[str, Any] = {"exported_revision": max(dataset.exported_revision, export.revision)}
     if export.held_out:
         progress["held_out"] = HeldOut(revision=export.revision, key=export.held_out)

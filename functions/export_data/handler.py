@@ -1,6 +1,6 @@
 """export-data: settled datasets and requested runs are frozen into exports."""
 
-from export_data.freeze import freeze
+from export_data.freeze import FreezeDataset
 from export_data.routes import api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import DatasetSettled, TrainingRunRequested
@@ -13,20 +13,7 @@ handler = Function("export-data", api)
 @handler.on("TrainingRunRequested")
 def on_needed(event: DatasetSettled | TrainingRunRequested) -> None:
     """Freeze the revision that the event names, and that of the run's validation where it names one."""
+    use_case = FreezeDataset(app.datasets, app.contents, app.exports, app.objects, app.trained)
     if isinstance(event, TrainingRunRequested) and event.validation_dataset and event.validation_revision:
-        _freeze(event.tenant, event.validation_dataset, event.validation_revision)
-    _freeze(event.tenant, event.dataset, event.revision)
-
-
-def _freeze(tenant: str, dataset: str, revision: int) -> None:
-    freeze(
-        tenant,
-        dataset,
-        revision,
-        datasets=app.datasets,
-        contents=app.contents,
-        exports=app.exports,
-        objects=app.objects,
-        trained=app.trained,
-        now=utc_now(),
-    )
+        use_case.freeze(event.tenant, event.validation_dataset, event.validation_revision, utc_now())
+    use_case.freeze(event.tenant, event.dataset, event.revision, utc_now())

@@ -1,4 +1,4 @@
-"""What the exports routes answer with."""
+"""What callers of the exports routes read."""
 
 from datetime import datetime
 from typing import Self
@@ -79,12 +79,12 @@ class ExportView(BaseModel):
 
     @classmethod
     def of(cls, export: Export) -> Self:
-        """A frozen export, without links."""
+        """The view of a frozen export, without links."""
         return view(cls, export, reasons=export.reasons, notes=export.notes)
 
     @classmethod
     def unfrozen(cls, dataset: Dataset, export: str, revision: int) -> Self:
-        """One that is being frozen, or can't be."""
+        """The view of an export that is being frozen, or can't be."""
         failure = dataset.export_failure
         failed = failure if failure and failure.export == export else None
         return cls(
@@ -95,14 +95,14 @@ class ExportView(BaseModel):
             error=failed,
         )
 
-    def linked(self, export: Export, files: dict[Split, ExportFile], objects: Objects) -> Self:
-        """The export with download links to its files."""
+    def add_links(self, export: Export, files: dict[Split, ExportFile], objects: Objects) -> Self:
+        """Add download links to the files, which are named by their split and the export's day; return the view."""
         day = export.created_at.date().isoformat()
         for split, file in files.items():
             self.files[split].url = objects.link(file.key, f"{DOWNLOADED_AS[split]}-{day}.jsonl")
         return self
 
-    def converted(
+    def replace_files(
         self,
         export: Export,
         conversion: Conversion,
@@ -110,12 +110,12 @@ class ExportView(BaseModel):
         files: dict[Split, ExportFile],
         objects: Objects,
     ) -> Self:
-        """The export with converted files in place of its own."""
+        """Show converted files, with links, in place of the export's own; return the view."""
         self.conversion = ConversionView(
             format=conversion.to, category=category, lost=dict(conversion.lost), left_out=dict(conversion.left_out)
         )
         self.files = {split: view(FileView, file, tokens=None) for split, file in files.items()}
-        return self.linked(export, files, objects)
+        return self.add_links(export, files, objects)
 
 
 class DatasetEstimate(BaseModel):

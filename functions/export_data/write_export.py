@@ -1,83 +1,144 @@
-"""Writing: what was selected goes into its files, with members, fingerprints, manifest and what is held out."""
+"""The objects of an export: its files, members, fingerprints, manifest and the list of what is held out.
 
+There are two passes over the contents, which come sorted by id: the first loads what the selection needs of each
+example, the second writes each selected example into the file of its split.
+"""
+
+import hashlib
 from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from io import BytesIO
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
-from export_data.files import SplitFiles
-from export_data.load_columns import gather
-from export_data.train_summary import TrainSplitSummary
-from tuneloop.domain.chat.examples import Split
+import orjson
+
+from export_data.load_columns import load_columns
+from tuneloop.domain.chat.examples import JsonObject, Split
+from tuneloop.domain.chat.images import NO_IMAGES
+from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.domain.datasets.policy import ExampleKind, Policy
-from tuneloop.domain.exports.columns import OUTCOME_OF, Columns, Outcome
-from tuneloop.domain.exports.exports import Export, ExportFile, export_id, made_of, prefix_of
+from tuneloop.domain.exports.columns import OUTCOME_OF, Outcome
+from tuneloop.domain.exports.exports import Export, ExportFile, TrainAnswers, export_id, made_of, prefix_of
 from tuneloop.domain.exports.selection import Selected, select
 from tuneloop.domain.training.trained_exports import UNSEEN, SeenRows
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.export_members import members_key, packed_members
 from tuneloop.store.objects.fingerprints import write_fingerprints
+from tuneloop.store.objects.image_lines import images_in
 from tuneloop.store.objects.stored_lines import content_of, pair_line
 from tuneloop.store.repositories.contents import Block, Contents
-from tuneloop.validation.minhash import BANDS, METHOD, THRESHOLD
+from tuneloop.validation.minhash import METHOD, THRESHOLD
+from tuneloop.validation.tokens import PER_EXAMPLE, count_messages
 
-Place = tuple[str, str, int]
-
-
-def write_export(
-    dataset: Dataset,
-    revision: int,
-    policy: Policy,
-    seen: SeenRows = UNSEEN,
-    *,
-    contents: Contents,
-    objects: Objects,
-    now: datetime,
-) -> Export:
-    """The export of a revision, all its objects written; what versions have `seen` is drawn for no test."""
-    place = dataset.tenant, dataset.id, revision
-    held_before, erased = _held_out(dataset, objects), contents.erased(dataset.tenant, dataset.id)
-    selected = _selected(dataset, policy, contents, place, held_before, seen, erased)
-    overlaps, identity = _proved(selected), export_id(*place, policy)
-    tested = dataset.held_out.key if dataset.held_out else None
-    made = made_of(erased.latest, tested, [export.name for export in seen.exports])
-    prefix = prefix_of(dataset.tenant, dataset.id, identity, made)
-    learnt = TrainSplitSummary(dataset.templates_at(revision))
-    files = _files(prefix, selected, contents, place, erased, objects, learnt)
-    objects.put(members_key(prefix), packed_members(selected.columns))
-    write_fingerprints(prefix, selected.columns, objects)
-    export = Export(
-        tenant=dataset.tenant,
-        id=identity,
-        dataset=dataset.id,
-        revision=revision,
-        policy=policy,
-        files=files,
-        rules=dataset.rules_at(revision),
-        **_figures(selected),
-        overlaps=overlaps,
-        overlap_method=METHOD,
-        near_threshold=THRESHOLD,
-        without=erased.latest,
-        made_of=made,
-        held_out=_write_held_out(f"{prefix}/held_out.bin", selected.tested() | held_before, objects),
-        distinct_answers=learnt.answers.different,
-        most_frequent_answer=learnt.answers.most_frequent,
-        prompt=learnt.answers.prompt,
-        base_prompt=learnt.answers.base_prompt,
-        template=learnt.template,
-        answer_tokens=learnt.answer_tokens,
-        created_at=now,
-    )
-    objects.put(f"{prefix}/manifest.json", export.model_dump_json().encode())
-    return export
+# Bounds how many training examples are parsed for the average tokens of an answer and for the template; the others are
+# copied as bytes. The first ones by id are as good a sample as any, as ids are hashes of the content.
+ANSWERS_COUNTED = 1_000
 
 
-def _figures(selected: Selected) -> dict[str, Any]:
-    """What an export tells of its selection."""
+class Snapshot(NamedTuple):
+    """What an export is made of: a dataset at a revision, without what was erased from it."""
+
+    dataset: Dataset
+    revision: int
+    erased: Erased
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Tenant, dataset and revision, which name the contents."""
+        return self.dataset.tenant, self.dataset.id, self.revision
+
+
+@dataclass(frozen=True)
+class WriteExport:
+    """Writes an export's objects; its row in the table is the freeze's."""
+
+    contents: Contents
+    objects: Objects
+
+    def write(
+        self, dataset: Dataset, revision: int, policy: Policy, seen: SeenRows = UNSEEN, *, now: datetime
+    ) -> Export:
+        """Write all objects of a revision's export; what versions have `seen` is drawn for no test."""
+        snapshot = Snapshot(dataset, revision, self.contents.erased(dataset.tenant, dataset.id))
+        held_before = self._read_held_out(dataset)
+        selected = self._select(snapshot, policy, held_before, seen)
+        overlaps, identity = _prove_disjoint(selected), export_id(*snapshot.place, policy)
+        held_out_key = dataset.held_out.key if dataset.held_out else None
+        made = made_of(snapshot.erased.latest, held_out_key, [export.name for export in seen.exports])
+        prefix = prefix_of(dataset.tenant, dataset.id, identity, made)
+        summary = TrainSplitSummary(dataset.templates_at(revision))
+        files = self._write_files(prefix, selected, snapshot, summary)
+        self.objects.put(members_key(prefix), packed_members(selected.columns))
+        write_fingerprints(prefix, selected.columns, self.objects)
+        export = Export(
+            tenant=dataset.tenant,
+            id=identity,
+            dataset=dataset.id,
+            revision=revision,
+            policy=policy,
+            files=files,
+            rules=dataset.rules_at(revision),
+            **_selection_figures(selected),
+            overlaps=overlaps,
+            overlap_method=METHOD,
+            near_threshold=THRESHOLD,
+            without=snapshot.erased.latest,
+            made_of=made,
+            held_out=self._write_held_out(f"{prefix}/held_out.bin", selected.tested() | held_before),
+            **summary.figures,
+            created_at=now,
+        )
+        self.objects.put(f"{prefix}/manifest.json", export.model_dump_json().encode())
+        return export
+
+    def _select(self, snapshot: Snapshot, policy: Policy, held_out: set[int], seen: SeenRows) -> Selected:
+        """The first pass: where each example goes, or why it is left out."""
+        dataset = snapshot.dataset
+        with self.contents.blocks(*snapshot.place, snapshot.erased) as blocks:
+            columns = load_columns(blocks, policy)
+        rules = dataset.rules_at(snapshot.revision)
+        return select(columns, policy, dataset.salt, held_out, seen=seen.rows, rules=rules)
+
+    def _write_files(
+        self, prefix: str, selected: Selected, snapshot: Snapshot, summary: "TrainSplitSummary"
+    ) -> dict[Split, ExportFile]:
+        """The second pass: each example into the file of its split, and what trains into the summary."""
+        done = 0
+        files = SplitFiles(prefix, self.objects)
+        with self.contents.blocks(*snapshot.place, snapshot.erased, are_proved=True) as blocks:
+            for block in blocks:
+                rows = slice(done, done + len(block.lines))
+                _write_block(block, rows, selected, files, summary)
+                done = rows.stop
+        if done != len(selected.columns):
+            raise AssertionError(f"the second pass found {done} examples, the first {len(selected.columns)}")
+        return files.end()
+
+    def _read_held_out(self, dataset: Dataset) -> set[int]:
+        """The hashes of the prompts that earlier exports of the dataset took for their test."""
+        if dataset.held_out is None:
+            return set()
+        prompts = array("Q")
+        with self.objects.download(dataset.held_out.key) as content:
+            prompts.frombytes(content.read())
+        return set(prompts)
+
+    def _write_held_out(self, key: str, prompts: set[int]) -> str | None:
+        """List the hashes of the prompts that are held out from now on; None where there are none."""
+        if not prompts:
+            return None
+        self.objects.put(key, BytesIO(array("Q", sorted(prompts)).tobytes()))
+        return key
+
+
+def _selection_figures(selected: Selected) -> dict[str, Any]:
+    """The fields of an export that its selection gives."""
     return {
         "kind": selected.kind,
         "examples": len(selected.columns),
@@ -91,51 +152,18 @@ def _figures(selected: Selected) -> dict[str, Any]:
     }
 
 
-def _selected(
-    dataset: Dataset,
-    policy: Policy,
-    contents: Contents,
-    place: Place,
-    held_out: set[int],
-    seen: SeenRows,
-    erased: Erased,
-) -> Selected:
-    columns = Columns(bands=[array("Q") for _ in range(BANDS)])
-    with contents.blocks(*place, erased) as blocks:
-        gather(blocks, policy, columns)
-    return select(columns, policy, dataset.salt, held_out, seen=seen.rows, rules=dataset.rules_at(place[2]))
-
-
-def _proved(selected: Selected) -> dict[str, int]:
-    """What splits share, by kind: nothing."""
+def _prove_disjoint(selected: Selected) -> dict[str, int]:
+    """Count by kind what splits share: 0 of each, or the selection has an error and nothing may be written."""
     overlaps = selected.overlaps()
     if any(overlaps.values()):
         raise AssertionError(f"splits share {overlaps}: the selection is wrong")
     return overlaps
 
 
-def _files(
-    prefix: str,
-    selected: Selected,
-    contents: Contents,
-    place: Place,
-    erased: Erased,
-    objects: Objects,
-    learnt: TrainSplitSummary,
-) -> dict[Split, ExportFile]:
-    done = 0
-    files = SplitFiles(prefix, objects)
-    with contents.blocks(*place, erased, are_proved=True) as blocks:
-        for block in blocks:
-            rows = slice(done, done + len(block.lines))
-            _write(block, rows, selected, files, learnt)
-            done = rows.stop
-    if done != len(selected.columns):
-        raise AssertionError(f"the second pass found {done} examples, the first {len(selected.columns)}")
-    return files.end()
-
-
-def _write(block: Block, rows: slice, selected: Selected, files: SplitFiles, learnt: TrainSplitSummary) -> None:
+def _write_block(
+    block: Block, rows: slice, selected: Selected, files: "SplitFiles", summary: "TrainSplitSummary"
+) -> None:
+    """Write the examples of one block, which are the selection's `rows`."""
     columns, is_pairs = selected.columns, selected.kind == ExampleKind.PREFERENCE
     for split in Split:
         chosen = columns.which(OUTCOME_OF[split], rows)
@@ -143,22 +171,93 @@ def _write(block: Block, rows: slice, selected: Selected, files: SplitFiles, lea
         lines = [pair_line(content) for content in contents] if is_pairs else contents
         files.write(split, lines, sum(compress(columns.tokens[rows], chosen)))
         if OUTCOME_OF[split] == Outcome.TRAIN:
-            learnt.add(compress(columns.answer[rows], chosen), contents)
+            summary.add(compress(columns.answer[rows], chosen), contents)
 
 
-def _held_out(dataset: Dataset, objects: Objects) -> set[int]:
-    """The prompts that earlier exports took for their test."""
-    if dataset.held_out is None:
-        return set()
-    units = array("Q")
-    with objects.download(dataset.held_out.key) as content:
-        units.frombytes(content.read())
-    return set(units)
+class TrainSplitSummary:
+    """What the training examples of an export say: answers, shared prompt, tokens of an answer, and template.
+
+    The template is the newest of the dataset's that each of the examples looked at could have come from. A version is
+    asked for answers in the form that it was trained on, whatever the dataset's template is by now.
+    """
+
+    def __init__(self, templates: Iterable[Template] = ()) -> None:
+        self._answers = TrainAnswers()
+        self._templates = list(templates)
+        self._counted = self._tokens = 0
+
+    def add(self, answers: Iterable[int], contents: list[bytes]) -> None:
+        """Take in training examples, each by the hash of its answer and its content."""
+        for answer, content in zip(answers, contents, strict=True):
+            self._answers.add(answer, content, partial(_messages_of, content))
+        for content in contents[: ANSWERS_COUNTED - self._counted]:
+            messages = _messages_of(content)
+            self._tokens += count_messages(messages[-1:]) - PER_EXAMPLE
+            self._templates = [template for template in self._templates if template.could_have_made(messages)]
+            self._counted += 1
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The fields of an export that its training examples give."""
+        return {
+            "distinct_answers": self._answers.different,
+            "most_frequent_answer": self._answers.most_frequent,
+            "prompt": self._answers.prompt,
+            "base_prompt": self._answers.base_prompt,
+            "template": self._templates[0] if self._templates and self._counted else None,
+            "answer_tokens": round(self._tokens / self._counted, 1) if self._counted else 0.0,
+        }
 
 
-def _write_held_out(key: str, units: set[int], objects: Objects) -> str | None:
-    """List the prompts that are held out from now on; None where there are none."""
-    if not units:
-        return None
-    objects.put(key, BytesIO(array("Q", sorted(units)).tobytes()))
-    return key
+def _messages_of(content: bytes) -> list[JsonObject]:
+    messages: list[JsonObject] = orjson.loads(content)["messages"]
+    return messages
+
+
+class SplitFiles:
+    """One JSONL file per split in the provider's format, with no field of ours, uploaded while it is written."""
+
+    def __init__(self, prefix: str, objects: Objects) -> None:
+        self._files = {split: SplitFile(f"{prefix}/{split}.jsonl", objects) for split in Split}
+
+    def write(self, split: Split, contents: list[bytes], tokens: int) -> None:
+        """Add examples to the file of their split; `tokens` is what they count together."""
+        if contents:
+            self._files[split].write(contents, tokens)
+
+    def end(self) -> dict[Split, ExportFile]:
+        """Store the files; return what each holds."""
+        return {split: file.end() for split, file in self._files.items()}
+
+
+class SplitFile:
+    """One JSONL file, hashed and counted while it is uploaded."""
+
+    def __init__(self, key: str, objects: Objects) -> None:
+        self._key = key
+        self._upload = objects.upload(key)
+        self._hash = hashlib.sha256()
+        self._examples = self._tokens = self._bytes = 0
+        self._images = NO_IMAGES
+
+    def write(self, contents: list[bytes], tokens: int) -> None:
+        """Add a line for each content."""
+        lines = b"\n".join([*contents, b""])
+        self._upload.write(lines)
+        self._hash.update(lines)
+        self._examples += len(contents)
+        self._bytes += len(lines)
+        self._tokens += tokens
+        self._images += images_in(contents)
+
+    def end(self) -> ExportFile:
+        """Store the file; return what it holds."""
+        self._upload.end()
+        return ExportFile(
+            key=self._key,
+            examples=self._examples,
+            tokens=self._tokens,
+            bytes=self._bytes,
+            sha256=self._hash.hexdigest(),
+            images=self._images,
+        )

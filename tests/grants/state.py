@@ -8,7 +8,7 @@ from collect_examples.create_dataset import create_dataset
 from collect_examples.ingest import ingest_drop
 from collect_examples.views import NewDataset
 from evaluate.request import request_evaluation
-from export_data.freeze import freeze
+from export_data.freeze import FreezeDataset
 from infra.stage import LOCAL
 from launch_finetune.request import request_run
 from tests.examples import chat
@@ -92,24 +92,16 @@ def announced(stage: Stage) -> None:
 def export(stage: Stage) -> Export:
     """The dataset's first revision, frozen."""
     dataset(stage)
-    return freeze(
-        stage.tenant,
-        NAME,
-        1,
-        datasets=stage.datasets,
-        contents=stage.contents,
+    trained = TrainedExports(
+        stage.table,
         exports=stage.exports,
+        models=stage.models,
+        contents=stage.contents,
+        membership=Membership(stage.objects),
         objects=stage.objects,
-        trained=TrainedExports(
-            stage.table,
-            exports=stage.exports,
-            models=stage.models,
-            contents=stage.contents,
-            membership=Membership(stage.objects),
-            objects=stage.objects,
-        ),
-        now=long_ago(),
     )
+    use_case = FreezeDataset(stage.datasets, stage.contents, stage.exports, stage.objects, trained)
+    return use_case.freeze(stage.tenant, NAME, 1, long_ago())
 
 
 def run(stage: Stage, **changes: Any) -> ControlledRun:

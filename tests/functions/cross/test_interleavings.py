@@ -29,7 +29,7 @@ from erase_examples.compact import CompactDataset, RetireGenerations
 from erase_examples.erase import EraseExamples
 from erase_examples.purge import PurgeExports, PurgeSegments
 from erase_examples.rewrite import RewriteDataset
-from export_data.freeze import freeze
+from export_data.freeze import FreezeDataset
 from tests.examples import chat
 from tests.functions.erase_examples.test_erase_examples import everything
 from tests.unit.factories import a_dataset
@@ -298,7 +298,7 @@ def reviewed(place: tuple[str, str], said: Said, number: int, now: datetime) -> 
 def frozen(place: tuple[str, str], now: datetime) -> Export:
     revision = app.datasets.get(*place).revision
     stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
-    return freeze(*place, revision, **stores, now=now)
+    return FreezeDataset(**stores).freeze(*place, revision, now)
 
 
 def contents(revision: int) -> dict[int, tuple[str, str | None, Status]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from export_data.freeze import freeze
+from export_data.freeze import FreezeDataset
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.conftest import Later
@@ -63,11 +63,11 @@ def test_a_freeze_that_an_erasure_and_another_freeze_overtook_leaves_the_other_s
         before = known(*place)
         monkeypatch.setattr(app.contents, "erased", known)
         erased_example(world, id_of(lines[-1]))
-        freeze(world.tenant, "support", 1, **stores, now=utc_now())
+        FreezeDataset(**stores).freeze(world.tenant, "support", 1, utc_now())
         return before
 
     monkeypatch.setattr(app.contents, "erased", overtaken)
-    export = freeze(world.tenant, "support", 1, **stores, now=utc_now())
+    export = FreezeDataset(**stores).freeze(world.tenant, "support", 1, utc_now())
 
     stored = {
         split: world.s3.get_object(Bucket=BUCKET, Key=file.key)["Body"].read() for split, file in export.files.items()

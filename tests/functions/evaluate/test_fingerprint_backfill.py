@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from export_data.freeze import freeze
+from export_data.freeze import FreezeDataset
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.conftest import Later
@@ -75,7 +75,9 @@ def test_what_is_made_later_is_what_the_freeze_would_have_written(
         for number in edited & set(range(len(rows))):
             reviewed(world, id_of(rows[number]), chat(f"What of the {number}th thing that I sent?", "yes"))
         stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
-        export = freeze("acme", "support", app.datasets.get("acme", "support").revision, **stores, now=utc_now())
+        export = FreezeDataset(**stores).freeze(
+            "acme", "support", app.datasets.get("acme", "support").revision, utc_now()
+        )
         written = read(export)
 
         assert backfilled(world, export) == written

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import zstandard
 
-from export_data import freeze as freezing
-from export_data.write_export import write_export
+from export_data.freeze import FreezeDataset
+from export_data.write_export import WriteExport
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.export_data.test_export_data import collecting, export, exports, freeze, frozen, lines_of, said
@@ -140,17 +140,18 @@ def test_an_export_made_meanwhile_is_taken_into_account_by_the_next(
     collecting(world, *steps.questions(60))
     collecting(world, *(chat(f"Is the shop in street {n} open?", "yes") for n in range(900)), name="more.jsonl")
     written: list[int] = []
+    write = WriteExport.write
     stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
 
-    def writing(dataset: Any, revision: int, *rest: Any, **others: Any) -> Any:
+    def writing(self: WriteExport, dataset: Any, revision: int, *rest: Any, **others: Any) -> Any:
         """While revision 2 is written for the first time, revision 1 is frozen and takes its test."""
-        export = write_export(dataset, revision, *rest, **others)
+        export = write(self, dataset, revision, *rest, **others)
         written.append(revision)
         if written == [2]:
-            freezing.freeze("acme", "support", 1, **stores, now=utc_now())
+            FreezeDataset(**stores).freeze("acme", "support", 1, utc_now())
         return export
 
-    monkeypatch.setattr(freezing, "write_export", writing)
+    monkeypatch.setattr(WriteExport, "write", writing)
     second = frozen(world)
 
     first = next(each for each in exports(world) if each["revision"] == 1)

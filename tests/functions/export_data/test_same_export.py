@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from export_data.freeze import freeze
+from export_data.freeze import FreezeDataset
 from tests.examples import chat
 from tests.functions.cross.test_interleavings import collected
 from tests.unit.factories import a_dataset
@@ -51,7 +51,7 @@ def built(drops: list[list[dict[str, Any]]], policy: Policy) -> tuple[Export, di
         for number, rows in enumerate(drops):
             collected(PLACE, rows, f"drop-{number}", utc_now() + timedelta(seconds=number))
         stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
-        export = freeze(*PLACE, app.datasets.get(*PLACE).revision, **stores, now=utc_now())
+        export = FreezeDataset(**stores).freeze(*PLACE, app.datasets.get(*PLACE).revision, utc_now())
         found = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=export.prefix)["Contents"]
         keys = [each["Key"] for each in found if not each["Key"].endswith("manifest.json")]
         return export, {key: world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
