@@ -17,8 +17,7 @@ from tuneloop.store.objects.stored_lines import heads_of
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.generations import Generations
-
-TRIES = 20  # each is a search of what a dataset holds by now: it grows by drops, and an erasure may not lose to them
+from tuneloop.store.retry import retry_stale
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,15 @@ class EraseExamples:
 
     def exclude(self, tenant: str, name: str, now: datetime) -> None:
         """Let a dataset know of all erasures so far; it is a revision later if it holds anything of them."""
-        for _ in range(TRIES):
+
+        def search_and_save() -> None:  # a dataset that changes while it is searched is searched again
             dataset = self.datasets.get(tenant, name)
             erased = self.erasures.after(tenant, name, dataset.erasures)
-            if erased.latest == dataset.erasures:
-                return
-            is_held = bool(erased) and self._is_held(tenant, name, erased)
-            try:
+            if erased.latest != dataset.erasures:
+                is_held = bool(erased) and self._is_held(tenant, name, erased)
                 self.datasets.save(dataset.without(erased.latest, is_held, now))
-            except Stale:  # the dataset changed while it was searched: search what there is now
-                continue
-            return
-        raise Stale(f"Dataset {name} is changing too fast to be searched; try again.")
+
+        retry_stale(search_and_save, f"Dataset {name}")
 
     def _is_held(self, tenant: str, name: str, erased: Erased) -> bool:
         for segment in self.generations.segments(tenant, name):

@@ -35,8 +35,8 @@ from tuneloop.store.repositories.generations import Generations
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.reviews import Reviews
 from tuneloop.store.repositories.runs import Runs
+from tuneloop.store.retry import retry_stale
 
-TRIES = 20  # each is one read and one write: a dataset grows meanwhile, by what is without the erased anyway
 LEASE_S = 960  # beyond the function's time-out of 900 s, so that it never runs out while somebody still rewrites rows
 NOT_BEGUN = (RunStatus.REQUESTED, RunStatus.AWAITING_CONFIRMATION)
 
@@ -181,16 +181,13 @@ class RewriteDataset:
 
     def _note(self, rewritten: Dataset) -> None:
         """Store up to which erasure a dataset is rewritten."""
-        for _ in range(TRIES):
+
+        def save() -> None:  # again where the dataset grew meanwhile, by what is without the erased anyway
             dataset = self.datasets.get(rewritten.tenant, rewritten.id)
-            if dataset.cleared >= rewritten.erasures:
-                return
-            try:
+            if dataset.cleared < rewritten.erasures:
                 self.datasets.save(dataset.model_copy(update={"cleared": rewritten.erasures}))
-            except Stale:  # the dataset grew meanwhile, by what is without it anyway
-                continue
-            return
-        raise Stale(f"Dataset {rewritten.id} is changing too fast; try again.")
+
+        retry_stale(save, f"Dataset {rewritten.id}")
 
 
 def with_runs(erasure: Erasure, runs: Iterable[ControlledRun], until: datetime | None) -> Erasure:

@@ -26,10 +26,10 @@ from tuneloop.store.objects.stored_lines import Stored, line_of
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.reviews import Reviews, batches
+from tuneloop.store.retry import retry_stale
 from tuneloop.validation.line_parser import isolate_line
 
 NEEDED_S = 8.0  # to decide on a thousand examples more, and to answer: with less time left the caller is told to go on
-TRIES = 10  # each fails by a change of the dataset in between; a busy dataset must not hold a call until its deadline
 
 
 class ReviewRequest(NamedTuple):
@@ -105,21 +105,20 @@ class _ReviewCall:
 
     def decide(self, requests: Sequence[ReviewRequest], *, known_at: int | None = None) -> None:
         """Take decisions, those that can be; all of the examples exist if no erasure came after number `known_at`."""
-        for _ in range(TRIES):
+
+        def plan_and_store() -> list[Refusal]:  # where the dataset changed meanwhile, again with what is new of it
             dataset = self._stores.datasets.get(self.tenant, self.name)
             all_exist = dataset.erasures == known_at
             self._catch_up(dataset)
             if not all_exist:
                 self._look_up(requests, dataset.revision)
             reviews, refused = self._plan(requests, all_exist=all_exist)
-            try:
-                self._store(reviews, dataset)
-            except Stale:  # the dataset changed meanwhile: look again, at what is new of it
-                continue
-            self.changed += len(requests) - len(refused)
-            self.refused += refused
-            return
-        raise Stale(f"Dataset {self.name} is changing too fast to review it; try again.")
+            self._store(reviews, dataset)
+            return refused
+
+        refused = retry_stale(plan_and_store, f"Dataset {self.name}")
+        self.changed += len(requests) - len(refused)
+        self.refused += refused
 
     def _catch_up(self, dataset: Dataset) -> None:
         """Read what was decided since; after an erasure everything, since what was read may be gone."""
