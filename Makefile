@@ -40,39 +40,39 @@ check: setup ## Format, lint, types, import rules, generated documents, known vu
 	@mkdir -p build
 	@$(BIN)/lint-imports --no-logo > build/lint-imports.log || { cat build/lint-imports.log; exit 1; }
 	@$(BIN)/python -m docs.build --check
-	@$(BIN)/python -m ops.audit
+	@$(BIN)/python -m ops audit
 
 format: setup ## Format the code and fix what the linter can fix.
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
 layer: setup ## Build the functions' code for AWS in build/layer: make layer [ARCH=x86_64].
-	@$(BIN)/python -m ops.layer $(if $(ARCH),--architecture="$(ARCH)")
+	@$(BIN)/python -m ops layer $(if $(ARCH),--architecture="$(ARCH)")
 
 bootstrap: setup ## Make what the CDK needs in the AWS account and region that you are signed in to, once.
-	@$(BIN)/python -m ops.bootstrap
+	@$(BIN)/python -m ops bootstrap
 
 deploy: setup ## Deploy a stage to the AWS account that you are signed in to: make deploy STAGE=prod [YES=1].
-	@$(BIN)/python -m ops.deploy --stage="$(STAGE)" $(if $(YES),--yes)
+	@$(BIN)/python -m ops deploy --stage="$(STAGE)" $(if $(YES),--yes)
 
 provider-key: setup ## Store the provider's API key for a stage, typed or piped in: make provider-key STAGE=prod.
-	@$(BIN)/python -m ops.provider_key --stage="$(STAGE)"
+	@$(BIN)/python -m ops provider-key --stage="$(STAGE)"
 
 smoke: setup ## Run the loop on a stage, for a price stated first: make smoke STAGE=prod [CAP=1.00] [TIMEOUT=120] [YES=1].
-	@$(BIN)/python -m ops.smoke --stage="$(STAGE)" $(if $(CAP),--cap="$(CAP)") $(if $(TIMEOUT),--timeout="$(TIMEOUT)") \
+	@$(BIN)/python -m ops smoke --stage="$(STAGE)" $(if $(CAP),--cap="$(CAP)") $(if $(TIMEOUT),--timeout="$(TIMEOUT)") \
 		$(if $(UNPRICED),--unpriced) $(if $(YES),--yes)
 
 destroy: setup ## Take a throw-away stage down with all its data: make destroy STAGE=try [CONFIRM=try] [KEY=1].
-	@$(BIN)/python -m ops.destroy --stage="$(STAGE)" $(if $(CONFIRM),--confirm="$(CONFIRM)") $(if $(KEY),--with-key)
+	@$(BIN)/python -m ops destroy --stage="$(STAGE)" $(if $(CONFIRM),--confirm="$(CONFIRM)") $(if $(KEY),--with-key)
 
 stop: setup ## Halt a stage, its API too, until make start: make stop STAGE=prod.
-	@$(BIN)/python -m ops.pause stop --stage="$(STAGE)"
+	@$(BIN)/python -m ops stop --stage="$(STAGE)"
 
 start: setup ## Let a stage go on that make stop halted: make start STAGE=prod.
-	@$(BIN)/python -m ops.pause start --stage="$(STAGE)"
+	@$(BIN)/python -m ops start --stage="$(STAGE)"
 
 restore: setup ## Make a stopped stage's table what a restored one holds: make restore STAGE=prod FROM=table [CONFIRM=prod].
-	@$(BIN)/python -m ops.restore --stage="$(STAGE)" --from="$(FROM)" $(if $(CONFIRM),--confirm="$(CONFIRM)")
+	@$(BIN)/python -m ops restore --stage="$(STAGE)" --from="$(FROM)" $(if $(CONFIRM),--confirm="$(CONFIRM)")
 
 bill: setup ## Print what a prod stage costs a month on AWS, idle and at three loads; also in build/bench/bill.json.
 	@$(BIN)/python -m bench.bill $(ARGS)

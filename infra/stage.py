@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from tuneloop.domain.core.addresses import address_fault
 from tuneloop.domain.core.numbers import parse_whole
@@ -27,7 +27,8 @@ NOT_A_BEGINNING = (
 )  # such a stage would pass for one that is kept, and its names for those of another
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 PYTHON = f"python3.{sys.version_info.minor}"
-ARCHITECTURES = ("arm64", "x86_64")
+Architecture = Literal["arm64", "x86_64"]
+ARCHITECTURES = get_args(Architecture)
 # What `stages/{name}.json` may set; the rest says where built code lies, and comes from whoever built it.
 SETTINGS = (
     "provider",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from local.ministack import ACCOUNT, REGION, Aws
 from local.process import Child
-from ops.cdk import cdk as command
-from ops.cdk import quietly
+from ops.cdk import cdk_command as command
+from ops.cdk import quiet_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK = "tuneloop-local"
@@ -21,7 +21,7 @@ def deploy(aws: Aws, directory: Path, settings: Mapping[str, str]) -> dict[str, 
     """Deploy with the local stage's `settings` overridden and return the stack's outputs by name."""
     aws.client("s3").create_bucket(Bucket=ASSETS_BUCKET)
     outputs = directory / "outputs.json"
-    cdk = Child(
+    cdk_command = Child(
         "cdk deploy",
         [*command("deploy", STACK, directory / "cdk.out", {"stage": "local", **settings}), *_options(outputs)],
         log=directory / "logs" / "deploy.log",
@@ -29,9 +29,9 @@ def deploy(aws: Aws, directory: Path, settings: Mapping[str, str]) -> dict[str, 
         cwd=ROOT,
     )
     try:
-        cdk.wait(TIMEOUT_S)
+        cdk_command.wait(TIMEOUT_S)
     finally:
-        cdk.stop()
+        cdk_command.stop()
     found: dict[str, str] = json.loads(outputs.read_text())[STACK]
     return found
 
@@ -47,4 +47,4 @@ def _options(outputs: Path) -> list[str]:
 
 def _environment(aws: Aws) -> dict[str, str]:
     ours = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    return quietly({**ours, **aws.environment(), "NO_PROXY": "127.0.0.1"})
+    return quiet_environment({**ours, **aws.environment(), "NO_PROXY": "127.0.0.1"})

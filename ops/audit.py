@@ -24,7 +24,7 @@ class Audit(NamedTuple):
     failed: bool
 
 
-def audit(locks: Sequence[str] = LOCKS, service: str = SERVICE) -> Audit:
+def audit_dependencies(locks: Sequence[str] = LOCKS, service: str = SERVICE) -> Audit:
     """Look up every package of the lock files."""
     files = [part for lock in locks for part in ("--requirement", lock)]
     asked = ["--require-hashes", "--disable-pip", "--vulnerability-service", "osv", "--osv-url", service]
@@ -59,9 +59,3 @@ def _vulnerabilities(package: dict[str, Any]) -> Iterator[str]:
 
 def _skipped(why: str) -> Audit:
     return Audit([f"The dependencies were NOT audited: {why}."], failed=False)
-
-
-if __name__ == "__main__":
-    lines, failed = audit()
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
-    sys.exit(failed)

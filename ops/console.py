@@ -1,10 +1,13 @@
-"""What an operator's command says and asks: plain lines, questions that a script can answer, refusals of one line."""
+"""The operator's console: plain lines, questions that a script can answer, refusals of one line."""
 
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec
 
+import typer
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -46,7 +49,9 @@ BAD_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+# Counting is a scan, read by read, and nobody decides otherwise for more than this.
 MOST_COUNTED = 100_000
+Parameters = ParamSpec("Parameters")
 console = Console(highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -55,58 +60,68 @@ class CommandRefused(Exception):
 
 
 def say(line: str = "", *, style: str | None = None) -> None:
-    """One line, at once, also into a pipe."""
+    """Print one line at once, also into a pipe."""
     console.print(line, style=style, markup=False)
 
 
 def ask(question: str) -> str:
-    """What the operator types; nothing where nobody is there to type."""
+    """Return what the operator types; an empty text where there is no terminal to type on."""
     if not sys.stdin.isatty():
         say(f"{question} (there is no terminal to ask on)")
         return ""
     return console.input(f"{question} ", markup=False).strip()
 
 
-def agreed(question: str, *, yes: bool) -> bool:
-    """Whether to go on: `yes` answers beforehand, for scripts."""
+def confirm(question: str, *, yes: bool) -> bool:
+    """Ask whether to go on; `yes` answers beforehand, for scripts."""
     return yes or ask(f"{question} [y/N]").lower() in {"y", "yes"}
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things in words; above a limit nobody counts on."""
+def count_of(number: int, what: str) -> str:
+    """Return a number of things in words, e.g. `2 rows`; from `MOST_COUNTED` on as `more than`."""
     if number >= MOST_COUNTED:
         return f"more than {MOST_COUNTED:,} {what}s"
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def running(command: Sequence[str], failure: str, *, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:
-    """Run a command with our terminal; Refusal if it fails, after what it printed itself."""
+def run_process(
+    command: Sequence[str], failure: str, *, env: Mapping[str, str] | None = None, cwd: Path = ROOT
+) -> None:
+    """Run a program on our terminal; CommandRefused if it fails, after what it printed itself."""
     finished = subprocess.run(list(command), env=env, cwd=cwd, check=False)  # noqa: S603 - our own commands
     if finished.returncode:
         raise CommandRefused(f"{failure} (status {finished.returncode}; what it says stands above).")
 
 
-def spoken(command: Callable[[], None]) -> int:
-    """Run a command to its exit status; what stops it is one line on standard error, never a traceback of ours."""
-    agree_on_region()
-    try:
-        command()
-    except (CommandRefused, ValueError) as error:
-        why = str(error)
-    except TuneloopError as error:
-        why = f"{error.code}: {error.message}"
-    except (BotoCoreError, ClientError) as error:
-        why = told(error)
-    except KeyboardInterrupt:
-        why = "Interrupted."
-    else:
-        return 0
-    Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(why, style="red", markup=False)
-    return 1
+def state_refusals(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Make an operator's command say what stops it in one line on standard error, never in a traceback of ours.
+
+    It then exits with status 1, as after Ctrl-C.
+    """
+
+    @wraps(command)
+    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        agree_on_region()
+        try:
+            command(*args, **kwargs)
+        except (CommandRefused, ValueError) as error:
+            why = str(error)
+        except TuneloopError as error:
+            why = f"{error.code}: {error.message}"
+        except (BotoCoreError, ClientError) as error:
+            why = aws_error_text(error)
+        except KeyboardInterrupt:
+            why = "Interrupted."
+        else:
+            return
+        Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(why, style="red", markup=False)
+        raise typer.Exit(1)
+
+    return run
 
 
-def told(error: BotoCoreError | ClientError) -> str:
-    """What AWS or its library refused, and where that is the operator's own sign-in, how to mend it."""
+def aws_error_text(error: BotoCoreError | ClientError) -> str:
+    """Return in one line what AWS or botocore refused, and how to mend it where the operator's sign-in is wrong."""
     if isinstance(error, NoRegionError):
         return SET_REGION
     if isinstance(error, NOT_SIGNED_IN):

@@ -1,40 +1,34 @@
-"""`make deploy STAGE=prod`: looks before it makes anything, builds the code, deploys, and says what comes next."""
-
-import argparse
-import sys
+"""`make deploy STAGE=prod`: checks before anything is made, then builds the code, deploys, and says what comes next."""
 
 from infra.stage import ROOT, Stage, read_settings, stage_named
-from ops.cdk import cdk, in_region
-from ops.console import CommandRefused, agreed, running, say, spoken
+from ops.cdk import cdk_command, region_environment
+from ops.console import CommandRefused, confirm, run_process, say
 from ops.deploy_checks import Check, CheckMark, checks
 from ops.layer import build, report
-from ops.stage_access import Deployed, has_key
+from ops.stage_access import DeployedStage, has_key
 
 
-def main() -> None:
-    """Deploy a stage."""
-    parser = argparse.ArgumentParser(prog="python -m ops.deploy", description="Deploy a stage to AWS.")
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--yes", action="store_true", help="go on without asking, for scripts")
-    arguments = parser.parse_args()
-    stage = stage_on_aws(arguments.stage)
+def deploy(stage: Stage, *, yes: bool) -> None:
+    """Check, build the code, deploy, and print what comes next; `yes` answers every question beforehand."""
     say(f"Stage {stage.name}: before anything is made", style="bold")
-    notes = looked_at(stage)
-    if any(check.mark == CheckMark.NOTE for check in notes) and not agreed(
-        "Go on with these notes?", yes=arguments.yes
-    ):
+    notes = run_checks(stage)
+    if any(check.mark == CheckMark.NOTE for check in notes) and not confirm("Go on with these notes?", yes=yes):
         raise CommandRefused("Nothing was made.")
     say("\nThe code", style="bold")
     say(f"  {report(build(stage.architecture))}")
     say(f"\ncdk deploy {stage.stack_name}", style="bold")
-    command = cdk("deploy", stage.stack_name, ROOT / "build" / "cdk.out" / stage.name, {"stage": stage.name})
-    approval = "never" if arguments.yes else "broadening"
-    running([*command, "--require-approval", approval, "--progress", "events"], "cdk deploy failed", env=in_region())
-    say(f"\n{whats_next(Deployed(stage))}")
+    command = cdk_command("deploy", stage.stack_name, ROOT / "build" / "cdk.out" / stage.name, {"stage": stage.name})
+    approval = "never" if yes else "broadening"
+    run_process(
+        [*command, "--require-approval", approval, "--progress", "events"],
+        "cdk deploy failed",
+        env=region_environment(),
+    )
+    say(f"\n{next_steps(DeployedStage(stage))}")
 
 
 def stage_on_aws(name: str) -> Stage:
-    """The stage of that name with the settings of its file; Refusal for the local one."""
+    """Return the stage of a name with the settings of its file; CommandRefused for the local one."""
     if not name:
         raise CommandRefused("Which stage? STAGE=prod, or any short name for a throw-away stage, like STAGE=try.")
     if name == "local":
@@ -42,20 +36,20 @@ def stage_on_aws(name: str) -> Stage:
     return stage_named(name, read_settings(name))
 
 
-def looked_at(stage: Stage) -> list[Check]:
-    """Every check, printed; Refusal where one of them says that a deploy can't work."""
-    seen = []
-    for check in checks(stage, Deployed(stage)):
+def run_checks(stage: Stage) -> list[Check]:
+    """Run and print every check; CommandRefused where one of them says that a deploy can't work."""
+    done = []
+    for check in checks(stage, DeployedStage(stage)):
         symbol, style = check.mark.value
         say(f"  {symbol} {check.says}", style=style if check.mark != CheckMark.FINE else None)
-        seen.append(check)
-    if any(check.mark == CheckMark.STOP for check in seen):
+        done.append(check)
+    if any(check.mark == CheckMark.STOP for check in done):
         raise CommandRefused("Nothing was made: mend what is marked with ✗ first.")
-    return seen
+    return done
 
 
-def whats_next(deployed: Deployed) -> str:
-    """How to go on from a deployed stage."""
+def next_steps(deployed: DeployedStage) -> str:
+    """Return how to go on from a deployed stage, as commands to paste."""
     name = deployed.stage.name
     lacks_key = deployed.stage.needs_key and has_key(deployed.stage) != "SecureString"
     steps = [("Give it the provider's key", f"make provider-key STAGE={name}")] if lacks_key else []
@@ -68,7 +62,3 @@ def whats_next(deployed: Deployed) -> str:
         steps.append(("Take it down again", f"make destroy STAGE={name}"))
     lines = [f"  {what}:\n    {command}" for what, command in steps]
     return "\n".join([f"Stage {name} is up: {deployed.base_url}", *lines])
-
-
-if __name__ == "__main__":
-    sys.exit(spoken(main))

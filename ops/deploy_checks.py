@@ -1,4 +1,4 @@
-"""What is looked at before a deploy makes anything, each in a sentence that says what to do if it isn't so."""
+"""The checks before a deploy makes anything, each in a sentence that says what to do if it fails."""
 
 import json
 import shutil
@@ -14,9 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stage import BEDROCK, PYTHON, Stage, settings_file
 from ops.cdk import CDK
-from ops.console import told
-from ops.failed_stack import is_in_the_way, way_out
-from ops.stage_access import Deployed, caller_identity, has_key
+from ops.console import aws_error_text
+from ops.stage_access import DeployedStage, caller_identity, has_key
 from tuneloop.domain.core.addresses import without_user
 from tuneloop.providers.bedrock.base_models import capabilities_on_bedrock
 from tuneloop.providers.catalog import price_of
@@ -29,9 +28,12 @@ LAMBDA_PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")  # Lam
 FEW_AT_ONCE = 50  # a new account has 10 concurrent executions in all; 1,000 are usual
 PROVIDER = ("provider", "provider_base_url", "base_model")  # a file sets all three or none
 
+# Of the deploy that made the stack; of a later one CloudFormation says UPDATE_ROLLBACK_...
+NEVER_UP = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
+
 
 class CheckMark(Enum):
-    """How a check went: fine, worth knowing, or a reason not to go on."""
+    """The outcome of a check: fine, worth knowing, or a reason not to go on; as its symbol and colour."""
 
     FINE = ("✓", "green")
     NOTE = ("!", "yellow")
@@ -40,30 +42,30 @@ class CheckMark(Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at."""
+    """One check's outcome, and the sentence about it."""
 
     mark: CheckMark
     says: str
 
 
-def checks(stage: Stage, deployed: Deployed) -> Iterator[Check]:
-    """All checks in the order in which their troubles are best mended; after one about the account the rest is moot."""
+def checks(stage: Stage, deployed: DeployedStage) -> Iterator[Check]:
+    """Run all checks, in the order in which their troubles are best mended; without an account the rest is moot."""
     yield _python()
     yield _node()
     try:
         account = _account()
     except (BotoCoreError, ClientError) as error:
-        yield Check(CheckMark.STOP, told(error))
+        yield Check(CheckMark.STOP, aws_error_text(error))
         return
     yield Check(CheckMark.FINE, account)
     yield _bootstrap(stage)
-    yield concurrency(_most_at_once())
-    if is_in_the_way(deployed):
-        yield _broken(deployed)
+    yield concurrency_check(_most_at_once())
+    if blocks_deploy(deployed):
+        yield _failed_stack(deployed)
     yield from _settings(stage, deployed)
     yield _key(stage)
-    yield from bedrock(stage, str(boto3.Session().region_name))
-    yield from closing(stage, date.today())  # noqa: DTZ011 - a provider's closing date has no time zone either
+    yield from bedrock_checks(stage, str(boto3.Session().region_name))
+    yield from closing_checks(stage, date.today())  # noqa: DTZ011 - a provider's closing date has no time zone either
 
 
 def _python() -> Check:
@@ -135,8 +137,8 @@ def _most_at_once() -> int | None:
     return limit.get("ConcurrentExecutions")
 
 
-def concurrency(limit: int | None) -> Check:
-    """What it means that the account's functions may run this many at once; None where that can't be read."""
+def concurrency_check(limit: int | None) -> Check:
+    """Check how many functions may run at once in the account; `limit` is None where that can't be read."""
     if limit is None:
         return Check(CheckMark.FINE, "How many functions may run at once in this account could not be read")
     if limit < FEW_AT_ONCE:
@@ -146,14 +148,45 @@ def concurrency(limit: int | None) -> Check:
     return Check(CheckMark.FINE, f"Lambda runs up to {limit:,} functions at once in this account and region")
 
 
-def _broken(deployed: Deployed) -> Check:
-    status = (deployed.found or {}).get("StackStatus")
+def blocks_deploy(deployed: DeployedStage) -> bool:
+    """Say whether what a failed first deploy left has to be removed by hand before the next one.
+
+    CloudFormation takes no update of a stack that never came up, and can't delete one that is protected.
+    """
+    stack = deployed.stack or {}
+    protected = deployed.stage.keeps_data or bool(stack.get("EnableTerminationProtection"))
+    return protected and stack.get("StackStatus") in NEVER_UP
+
+
+def removal_commands(deployed: DeployedStage) -> str:
+    """Return the commands that remove a failed stack and what it left, in their order.
+
+    Its table and bucket stay behind by design, empty, under names that only this stack knows; a bucket with anything in
+    it stays.
+    """
+    name = deployed.stage.stack_name
+    lines = [
+        f"aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {name}",
+        f"aws cloudformation delete-stack --stack-name {name}",
+        f"aws cloudformation wait stack-delete-complete --stack-name {name}",
+    ]
+    for table in deployed.resources("AWS::DynamoDB::Table"):
+        lines.append(f"aws dynamodb update-table --no-deletion-protection-enabled --table-name {table}")
+        lines.append(f"aws dynamodb delete-table --table-name {table}")
+    lines += [f"aws s3api delete-bucket --bucket {bucket}" for bucket in deployed.resources("AWS::S3::Bucket")]
+    return "".join(f"\n      {line}" for line in lines)
+
+
+def _failed_stack(deployed: DeployedStage) -> Check:
+    status = (deployed.stack or {}).get("StackStatus")
     says = f"{deployed.stage.stack_name} is {status}: its first deploy failed, and what is left of it is protected"
-    return Check(CheckMark.STOP, f"{says}. Nothing of yours is in it; remove it, then deploy again:{way_out(deployed)}")
+    return Check(
+        CheckMark.STOP, f"{says}. Nothing of yours is in it; remove it, then deploy again:{removal_commands(deployed)}"
+    )
 
 
-def _settings(stage: Stage, deployed: Deployed) -> Iterator[Check]:
-    """What the stage will use, and what it used so far where that differs."""
+def _settings(stage: Stage, deployed: DeployedStage) -> Iterator[Check]:
+    """Check what provider and settings the stage will use, and what it used so far where that differs."""
     wanted, had = json.loads(stage.settings), json.loads(deployed.outputs.get("Settings", "{}"))
     before = {name: value for name, value in had.items() if name in wanted and value != wanted[name]}
     file = settings_file(stage.name)
@@ -187,8 +220,8 @@ def _key(stage: Stage) -> Check:
     )
 
 
-def bedrock(stage: Stage, region: str) -> Iterator[Check]:
-    """Whether Bedrock trains the stage's base model in the region that the stage is deployed to, and serves it."""
+def bedrock_checks(stage: Stage, region: str) -> Iterator[Check]:
+    """Check that Bedrock trains the stage's base model in the region that the stage is deployed to, and serves it."""
     if stage.provider != BEDROCK:
         return
     can = capabilities_on_bedrock(stage.base_model)
@@ -202,8 +235,8 @@ def bedrock(stage: Stage, region: str) -> Iterator[Check]:
         yield Check(CheckMark.FINE, f"Bedrock trains {stage.base_model} in {region} and serves it by the token")
 
 
-def closing(stage: Stage, today: date) -> Iterator[Check]:
-    """What a provider has announced to end, and what is not known of its prices."""
+def closing_checks(stage: Stage, today: date) -> Iterator[Check]:
+    """Check what the provider has announced to end, and whether its price is known."""
     price = price_of(stage.provider, stage.base_model)
     last = price and price.training_ends
     if last and today >= last:

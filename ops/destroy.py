@@ -3,8 +3,6 @@
 It can be broken off and begun again anywhere: what is gone already is passed over.
 """
 
-import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,12 +10,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from infra.stage import ROOT, Stage
-from ops.bedrock_leftovers import told_of
-from ops.cdk import cdk, in_region
-from ops.console import MOST_COUNTED, CommandRefused, ask, counted, running, say, spoken
-from ops.deploy import stage_on_aws
-from ops.pause import forget
-from ops.stage_access import Deployed, has_key
+from ops.bedrock_leftovers import describe_leftovers
+from ops.cdk import cdk_command, region_environment
+from ops.console import MOST_COUNTED, CommandRefused, ask, count_of, run_process, say
+from ops.pause import forget_halted
+from ops.stage_access import DeployedStage, has_key
 
 AT_ONCE = 1000  # what S3 deletes in one call
 TRIES = 3  # a function that was still at work may put an object into the bucket that has just been emptied
@@ -31,25 +28,15 @@ BY_HAND = """Stage {stage} keeps its data, so this command does not take it down
 BY_HAND_KEY = "  6. aws ssm delete-parameter --name {key}"
 
 
-def main() -> None:
-    """Take a stage down."""
-    parser = argparse.ArgumentParser(prog="python -m ops.destroy", description="Take a throw-away stage down.")
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--confirm", default="", help="the stage's name, for scripts")
-    parser.add_argument("--with-key", action="store_true", help="remove the provider's key too")
-    arguments = parser.parse_args()
-    destroy(stage_on_aws(arguments.stage), confirm=arguments.confirm, with_key=arguments.with_key)
-
-
-def destroy(stage: Stage, *, confirm: str, with_key: bool) -> None:
+def destroy_stage(stage: Stage, *, confirm: str, with_key: bool) -> None:
     """Show what will be lost, have the stage's name typed, then remove it and what its stack doesn't own."""
-    deployed = Deployed(stage)
+    deployed = DeployedStage(stage)
     refuse_to_lose_data(deployed)
-    if deployed.found is None:
+    if deployed.stack is None:
         say(f"There is no stack {stage.stack_name} in this account and region.")
     else:
         say(f"Stage {stage.name} will be gone for good, with:", style="bold")
-        for line in losses(deployed):
+        for line in describe_losses(deployed):
             say(f"  {line}")
         if (confirm or ask(f"Type {stage.name} to go on:")) != stage.name:
             raise CommandRefused("Nothing was removed: the stage's name was not typed (or given as CONFIRM=name).")
@@ -59,9 +46,9 @@ def destroy(stage: Stage, *, confirm: str, with_key: bool) -> None:
         say(line)
 
 
-def refuse_to_lose_data(deployed: Deployed) -> None:
+def refuse_to_lose_data(deployed: DeployedStage) -> None:
     """Refusal for a stage that keeps data, or a stack that is protected, with how it is done by hand."""
-    stage, found = deployed.stage, deployed.found
+    stage, found = deployed.stage, deployed.stack
     if not stage.keeps_data and not (found or {}).get("EnableTerminationProtection"):
         return
     if found is None:
@@ -72,22 +59,22 @@ def refuse_to_lose_data(deployed: Deployed) -> None:
     lines = [BY_HAND.format(stage=stage.name, stack=stage.stack_name, table=table, bucket=bucket)]
     if stage.needs_key:
         lines.append(BY_HAND_KEY.format(key=stage.key_parameter))
-    raise CommandRefused("\n".join([*lines, *(f"  {line}" for line in told_of(deployed))]))
+    raise CommandRefused("\n".join([*lines, *(f"  {line}" for line in describe_leftovers(deployed))]))
 
 
-def losses(deployed: Deployed) -> Iterator[str]:
+def describe_losses(deployed: DeployedStage) -> Iterator[str]:
     """What stands in the stage's tables and buckets, those of a half-removed stack too."""
     for table in deployed.resources("AWS::DynamoDB::Table"):
-        yield f"{counted(rows(deployed.client('dynamodb'), table), 'row')} in table {table}"
+        yield f"{count_of(count_rows(deployed.client('dynamodb'), table), 'row')} in table {table}"
     for bucket in deployed.resources("AWS::S3::Bucket"):
         number = 0
-        for more in versions(deployed.client("s3"), bucket):
+        for more in version_counts(deployed.client("s3"), bucket):
             if (number := number + more) >= MOST_COUNTED:
                 break
-        yield f"{counted(number, 'object version')} in bucket {bucket}"
+        yield f"{count_of(number, 'object version')} in bucket {bucket}"
 
 
-def rows(dynamodb: Any, table: str) -> int:
+def count_rows(dynamodb: Any, table: str) -> int:
     """The rows of a table, counted to a limit; none if it is gone."""
     found = 0
     try:
@@ -100,14 +87,14 @@ def rows(dynamodb: Any, table: str) -> int:
     return found
 
 
-def versions(s3: Any, bucket: str) -> Iterator[int]:
+def version_counts(s3: Any, bucket: str) -> Iterator[int]:
     """How many versions and delete markers a bucket has, page by page; nothing if the bucket is gone."""
     with _unless_gone():
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, MaxKeys=AT_ONCE):
             yield len(_listed(page))
 
 
-def empty(s3: Any, bucket: str) -> int:
+def empty_bucket(s3: Any, bucket: str) -> int:
     """Delete every version and delete marker; gives their number. Begun again, it goes on with what is left."""
     gone = 0
     with _unless_gone():
@@ -135,14 +122,14 @@ def _unless_gone() -> Iterator[None]:
             raise
 
 
-def _remove(deployed: Deployed) -> None:
+def _remove(deployed: DeployedStage) -> None:
     stage = deployed.stage
-    command = cdk("destroy", stage.stack_name, ROOT / "build" / "cdk.out" / stage.name, {"stage": stage.name})
+    command = cdk_command("destroy", stage.stack_name, ROOT / "build" / "cdk.out" / stage.name, {"stage": stage.name})
     for attempt in range(1, TRIES + 1):
         for bucket in deployed.resources("AWS::S3::Bucket"):
-            say(f"Emptied bucket {bucket}: {counted(empty(deployed.client('s3'), bucket), 'object version')}")
+            say(f"Emptied bucket {bucket}: {count_of(empty_bucket(deployed.client('s3'), bucket), 'object version')}")
         try:
-            running([*command, "--force"], "cdk destroy failed", env=in_region())
+            run_process([*command, "--force"], "cdk destroy failed", env=region_environment())
         except CommandRefused:
             if attempt == TRIES:
                 raise
@@ -153,17 +140,13 @@ def _remove(deployed: Deployed) -> None:
 
 def _leftovers(stage: Stage, *, with_key: bool) -> Iterator[str]:
     """What the stack doesn't own: removed if asked for, named if not."""
-    forget(Deployed(stage))
-    yield from told_of(Deployed(stage))
+    forget_halted(DeployedStage(stage))
+    yield from describe_leftovers(DeployedStage(stage))
     if has_key(stage) is None:
         return
     if with_key:
-        Deployed(stage).client("ssm").delete_parameter(Name=stage.key_parameter)
+        DeployedStage(stage).client("ssm").delete_parameter(Name=stage.key_parameter)
         yield f"The provider's key {stage.key_parameter} is gone too."
     else:
         yield f"The provider's key stays: make destroy STAGE={stage.name} KEY=1 removes {stage.key_parameter} too."
     yield "Models and files at the provider are the provider's: remove them there."
-
-
-if __name__ == "__main__":
-    sys.exit(spoken(main))

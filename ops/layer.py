@@ -5,7 +5,6 @@ can build for arm64. Compiled files carry no source times (unchecked hash): the 
 unchanged layer keeps its hash and isn't sent again. Libraries and our code are two layers, as they change apart.
 """
 
-import argparse
 import fcntl
 import hashlib
 import json
@@ -16,8 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.stage import ARCHITECTURES, PYTHON, ROOT, built_code
-from ops.console import CommandRefused, running, say
+from infra.stage import PYTHON, ROOT, built_code
+from ops.console import CommandRefused, run_process, say
 
 LOCK = ROOT / "requirements" / "layer.txt"
 OWN = ROOT / "shared" / "tuneloop"
@@ -46,7 +45,7 @@ SEED = {"PYTHONHASHSEED": "0"}
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltCode:
     """A built tree and its sizes in bytes."""
 
     root: Path
@@ -60,7 +59,7 @@ class Built:
         return self.libraries + self.own + max(self.functions.values())
 
 
-def build(architecture: str, root: Path | None = None) -> Built:
+def build(architecture: str, root: Path | None = None) -> BuiltCode:
     """Build what has changed for an architecture; Refusal if Lambda would not take the result."""
     root = root or built_code(architecture)
     root.mkdir(parents=True, exist_ok=True)
@@ -69,17 +68,17 @@ def build(architecture: str, root: Path | None = None) -> Built:
         return _build(root, architecture)
 
 
-def _build(root: Path, architecture: str) -> Built:
+def _build(root: Path, architecture: str) -> BuiltCode:
     _made(root / "libraries", _key(LOCK, architecture), lambda to: _install(to / "python", architecture))
     _made(root / "tuneloop", _key(OWN, architecture), lambda to: _copy(OWN, to / "python" / "tuneloop", "/opt/python"))
     _made(root / "functions", _key(FUNCTIONS, architecture), lambda to: _copy(FUNCTIONS, to, "/var/task"))
-    return checked(measured(root))
+    return check_size(measure(root))
 
 
-def measured(root: Path) -> Built:
+def measure(root: Path) -> BuiltCode:
     """The sizes of a built tree."""
     functions = {folder.name: size_of(folder) for folder in sorted((root / "functions").iterdir()) if folder.is_dir()}
-    return Built(root, size_of(root / "libraries"), size_of(root / "tuneloop"), functions)
+    return BuiltCode(root, size_of(root / "libraries"), size_of(root / "tuneloop"), functions)
 
 
 def size_of(folder: Path) -> int:
@@ -87,7 +86,7 @@ def size_of(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def checked(built: Built) -> Built:
+def check_size(built: BuiltCode) -> BuiltCode:
     """The built layer if Lambda takes it; else a Refusal with the figures and what takes most room."""
     if built.total <= MOST_BYTES:
         return built
@@ -105,7 +104,7 @@ def mib(size: int) -> str:
     return f"{size / (1 << 20):.1f} MB"
 
 
-def report(built: Built) -> str:
+def report(built: BuiltCode) -> str:
     """The sizes in one line."""
     function = max(built.functions, key=lambda name: built.functions[name])
     parts = f"libraries {mib(built.libraries)}, tuneloop {mib(built.own)}, largest function "
@@ -149,7 +148,7 @@ def _install(target: Path, architecture: str) -> None:
     command += ["--disable-pip-version-check", "--only-binary=:all:", "--require-hashes", *platforms]
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     command += ["--implementation", "cp", "--python-version", version, "--target", str(target), "--requirement"]
-    running([*command, str(LOCK)], "pip could not fetch the libraries")
+    run_process([*command, str(LOCK)], "pip could not fetch the libraries")
     prune(target)
     _compile(target, "/opt/python")
 
@@ -173,17 +172,9 @@ def _compile(folder: Path, prefix: str) -> None:
     """Compile a tree under the path that tracebacks will show, in a new process and one order."""
     command = [sys.executable, "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash"]
     command += ["-s", str(folder), "-p", prefix, str(folder)]
-    running(command, f"{folder} could not be compiled", env={**os.environ, **SEED})
+    run_process(command, f"{folder} could not be compiled", env={**os.environ, **SEED})
 
 
-def main() -> None:
+def build_and_report(architecture: str) -> None:
     """Build, and say how large it is."""
-    parser = argparse.ArgumentParser(prog="python -m ops.layer", description="Build the layers and functions.")
-    parser.add_argument("--architecture", choices=ARCHITECTURES, default=ARCHITECTURES[0])
-    say(report(build(parser.parse_args().architecture)))
-
-
-if __name__ == "__main__":
-    from ops.console import spoken
-
-    sys.exit(spoken(main))
+    say(report(build(architecture)))

@@ -1,34 +1,29 @@
 """`make provider-key STAGE=prod`: the provider's API key into SSM, from a hidden prompt or a pipe, never from argv."""
 
-import argparse
 import getpass
 import sys
 
 import boto3
 
 from infra.stage import Stage, settings_file
-from ops.console import CommandRefused, say, spoken
-from ops.deploy import stage_on_aws
+from ops.console import CommandRefused, say
 from ops.stage_access import caller_identity, has_key
 
 LONGEST = 4096  # what a standard parameter holds; the standard tier costs nothing
 
 
-def main() -> None:
-    """Ask for the key and store it."""
-    parser = argparse.ArgumentParser(prog="python -m ops.provider_key", description="Store the provider's API key.")
-    parser.add_argument("--stage", required=True)
-    stage = stage_on_aws(parser.parse_args().stage)
+def store_provider_key(stage: Stage) -> None:
+    """Ask for a stage's key and store it, where its provider needs one."""
     if not stage.needs_key:
-        say(none_needed(stage))
+        say(no_key_needed(stage))
         return
     caller_identity()  # before a secret is typed that could not be stored
-    version = store(stage, read_key(stage))
+    version = store_key(stage, read_key(stage))
     say(f"{stage.key_parameter} is now version {version}.")
     say("Functions that run already go on with the old key until the provider refuses it, then read the new one.")
 
 
-def none_needed(stage: Stage) -> str:
+def no_key_needed(stage: Stage) -> str:
     """Why no key is asked for; without a file the stage's name may be a slip, or its provider not chosen yet."""
     says = f"Stage {stage.name} trains on Bedrock, which goes by the account's own roles: no key is needed"
     file = settings_file(stage.name)
@@ -45,14 +40,10 @@ def read_key(stage: Stage) -> str:
     return key
 
 
-def store(stage: Stage, key: str) -> int:
+def store_key(stage: Stage, key: str) -> int:
     """Put the key as a SecureString, over an older one if there is one; gives the parameter's version."""
     ssm = boto3.client("ssm")
     if has_key(stage) not in {None, "SecureString"}:
         ssm.delete_parameter(Name=stage.key_parameter)  # SSM doesn't change a parameter's type
     put = ssm.put_parameter(Name=stage.key_parameter, Value=key, Type="SecureString", Overwrite=True)
     return int(put["Version"])
-
-
-if __name__ == "__main__":
-    sys.exit(spoken(main))

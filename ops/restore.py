@@ -4,8 +4,6 @@ Rows that differ are put, rows that came since are deleted, but for those of whi
 tables are compared page by page, so it can be broken off and begun again anywhere, and a second time changes nothing.
 """
 
-import argparse
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ops.console import CommandRefused, ask, counted, say, spoken
-from ops.deploy import stage_on_aws
-from ops.pause import LONGEST_S, is_still, read, running
-from ops.restore_rows import Row, becomes
-from ops.stage_access import Deployed
+from ops.console import CommandRefused, ask, count_of, say
+from ops.pause import LONGEST_S, find_running, is_halted, read_halted
+from ops.restore_rows import Row, restored_row
+from ops.stage_access import DeployedStage
 
 READ_AT_ONCE, WRITTEN_AT_ONCE = 100, 25  # DynamoDB's limits for one call
 TRIES = 10
@@ -37,17 +34,7 @@ class RowChange(NamedTuple):
     key: Row
 
 
-def main() -> None:
-    """Set a stage's table back."""
-    parser = argparse.ArgumentParser(prog="python -m ops.restore", description="Set a stage's table back.")
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--from", dest="source", default="", help="the restored table")
-    parser.add_argument("--confirm", default="", help="the stage's name, for scripts")
-    arguments = parser.parse_args()
-    restore(Deployed(stage_on_aws(arguments.stage)), arguments.source, confirm=arguments.confirm)
-
-
-def restore(deployed: Deployed, source: str, *, confirm: str) -> None:
+def restore_table(deployed: DeployedStage, source: str, *, confirm: str) -> None:
     """Say what will change, have the stage's name typed, then change it."""
     name, table = deployed.stage.name, deployed.output("TableName")
     client = deployed.client("dynamodb")
@@ -58,7 +45,7 @@ def restore(deployed: Deployed, source: str, *, confirm: str) -> None:
         say(f"Table {table} is what {source} holds: there is nothing to do.")
         return
     say(f"Table {table} becomes what {source} holds:", style="bold")
-    say(f"  {counted(todo['put'], 'row')} to put, {counted(todo['deleted'], 'row')} to delete")
+    say(f"  {count_of(todo['put'], 'row')} to put, {count_of(todo['deleted'], 'row')} to delete")
     say(MEANS)
     if (confirm or ask(f"Type {name} to go on:")) != name:
         raise CommandRefused("Nothing was changed: the stage's name was not typed (or given as CONFIRM=name).")
@@ -98,7 +85,7 @@ def write(client: Any, table: str, todo: Iterable[RowChange]) -> None:
 
 
 def _change(then: Row | None, now: Row | None) -> Iterator[RowChange]:
-    wanted, found = becomes(then, now), then or now or {}
+    wanted, found = restored_row(then, now), then or now or {}
     if wanted != now:
         yield RowChange(wanted, _key(found))
 
@@ -152,9 +139,9 @@ def _refuse_another_kind(client: Any, source: str, table: str) -> None:
         raise CommandRefused(f"Table {source} is not one of Tuneloop's: its key is not pk and sk.")
 
 
-def _refuse_a_running_loop(deployed: Deployed) -> None:
-    name, halted = deployed.stage.name, read(deployed)
-    if halted is None or halted.since is None or not is_still(running(deployed)):
+def _refuse_a_running_loop(deployed: DeployedStage) -> None:
+    name, halted = deployed.stage.name, read_halted(deployed)
+    if halted is None or halted.since is None or not is_halted(find_running(deployed)):
         raise CommandRefused(
             f"Stage {name} is running, and would write while its table is set back: make stop STAGE={name}"
         )
@@ -163,7 +150,3 @@ def _refuse_a_running_loop(deployed: Deployed) -> None:
         raise CommandRefused(
             f"A function that was running when {name} was stopped may write until {over:%H:%M} UTC: wait."
         )
-
-
-if __name__ == "__main__":
-    sys.exit(spoken(main))

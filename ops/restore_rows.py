@@ -20,7 +20,7 @@ PROGRESS = ("exported_revision", "settled_revision", "wanted_revision")
 JUMP = 1000  # more revisions than a dataset gets between a moment and its loss, where nobody knows how far it had come
 
 
-def becomes(then: Row | None, now: Row | None) -> Row | None:
+def restored_row(then: Row | None, now: Row | None) -> Row | None:
     """What the row is to be, of what it was and what it is; None where there is to be none."""
     pk, sk = ((then or now or {})[name]["S"] for name in ("pk", "sk"))
     if pk == keys.TENANTS or pk.startswith("KEY#") or pk.endswith("#KEYS"):

@@ -17,14 +17,14 @@ PATIENCE = Config(read_timeout=910)  # a function that is called for its answer 
 
 
 @dataclass
-class Deployed:
-    """What CloudFormation knows of a stage; `found` is None where there is no such stack."""
+class DeployedStage:
+    """A stage as CloudFormation knows it; `stack` is None where there is no such stack."""
 
     stage: Stage
 
     @cached_property
-    def found(self) -> dict[str, Any] | None:
-        """The stack as CloudFormation describes it."""
+    def stack(self) -> dict[str, Any] | None:
+        """The stack as CloudFormation describes it; None where there is none."""
         try:
             stacks: list[dict[str, Any]] = self.client("cloudformation").describe_stacks(
                 StackName=self.stage.stack_name
@@ -38,7 +38,7 @@ class Deployed:
     @property
     def outputs(self) -> dict[str, str]:
         """The stack's outputs by name; none where there is no stack, or one that never came up."""
-        return {output["OutputKey"]: output["OutputValue"] for output in (self.found or {}).get("Outputs", [])}
+        return {output["OutputKey"]: output["OutputValue"] for output in (self.stack or {}).get("Outputs", [])}
 
     @property
     def base_url(self) -> str:
@@ -69,6 +69,13 @@ class Deployed:
     def client(self, service: str) -> Any:
         """A boto3 client with the caller's own credentials."""
         return boto3.client(service, config=PATIENCE)  # type: ignore[call-overload]
+
+
+def require_deployed(stage: Stage) -> DeployedStage:
+    """Return a stage as it is deployed; CommandRefused, with what to do, where it is not."""
+    deployed = DeployedStage(stage)
+    deployed.output("TableName")
+    return deployed
 
 
 def caller_identity() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from local.demo.report import DemoReport
 from local.demo.scene import Scene
-from ops.smoke.journey import LoopError, proof_of, split_of
+from ops.smoke.journey import LoopError, describe_overlaps, describe_split
 
 COLLECT_S = 60
 FREEZE_S = 60
@@ -42,16 +42,16 @@ def drop(scene: Scene, _: DemoReport) -> None:
 def collect(scene: Scene, _: DemoReport) -> None:
     """Drops become segments."""
     expected = 2 if scene.test else 1
-    for found in scene.collected(expected, COLLECT_S):
+    for found in scene.wait_for_drops(expected, COLLECT_S):
         scene.screen.say(f"{found['examples']:,} examples from {found['object'].rpartition('/')[2]}")
 
 
 def look(scene: Scene, report: DemoReport) -> None:
     """What there is, how it is divided, the proof of that, and what training would cost."""
-    export = scene.frozen(FREEZE_S)
-    scene.screen.say(scene.eligibility())
-    scene.screen.say(split_of(export))
-    scene.screen.say(proof_of(export))
+    export = scene.wait_for_export(FREEZE_S)
+    scene.screen.say(scene.describe_eligibility())
+    scene.screen.say(describe_split(export))
+    scene.screen.say(describe_overlaps(export))
     if export["advice"]:
         scene.screen.say(export["advice"])
     report.overlaps = export["overlaps"]
@@ -61,14 +61,14 @@ def look(scene: Scene, report: DemoReport) -> None:
 def train(scene: Scene, report: DemoReport) -> None:
     """A run of what was frozen is asked for and followed to its end."""
     run = scene.api.post("/training-runs", {"dataset": scene.dataset})
-    with scene.screen.following() as view:
+    with scene.screen.run_bar() as view:
         for run, events in scene.follow(run["id"], TRAIN_S):  # noqa: B020 - the run is what is followed
             view(run, events)
     if run["status"] != "succeeded":
         raise LoopError(f"The run ended as {run['status']}: {(run.get('error') or {}).get('message')}")
     scene.run = run
     scene.screen.say(f"{run['trained_tokens']:,} tokens trained for ${run['training_cost_usd']:.2f}")
-    deployment = scene.served(run, DEPLOY_S)["deployment"]
+    deployment = scene.wait_for_version(run, DEPLOY_S)["deployment"]
     if deployment:
         scene.screen.say(f"deployed as {deployment}")
     scene.screen.say(f"version {run['version']} is ready: {run['fine_tuned_model']}")
@@ -77,11 +77,11 @@ def train(scene: Scene, report: DemoReport) -> None:
 
 def evaluate(scene: Scene, report: DemoReport) -> None:
     """Version, base model and the commonest answer on the same held-out examples."""
-    with scene.screen.evaluating() as view:
-        found = scene.evaluated(view, EVALUATE_S)
+    with scene.screen.evaluation_bar() as view:
+        found = scene.wait_for_evaluation(view, EVALUATE_S)
     scene.evaluation = found
     arms, comparison = found["arms"], found["comparison"]
-    scene.screen.arms(found)
+    scene.screen.show_arms(found)
     report.evaluation = {
         "examples": found["examples"],
         "removed_overlap": found["removed_overlap"],
@@ -95,7 +95,7 @@ def evaluate(scene: Scene, report: DemoReport) -> None:
 
 def promote(scene: Scene, _: DemoReport) -> None:
     """The gate's decision, with its reason."""
-    entry = scene.decision(REQUEST_S)
+    entry = scene.wait_for_decision(REQUEST_S)
     if entry["action"] != "activate":
         raise LoopError(f"The gate refused: {entry['reason']}")
     scene.screen.say(f"version {entry['stable']} serves everybody. {entry['reason']}")
@@ -123,8 +123,8 @@ def deactivate(scene: Scene, _: DemoReport) -> None:
 
 def usage(scene: Scene, report: DemoReport) -> None:
     """What was just done, counted per version."""
-    report.usage = scene.counted(COUNT_S)
-    scene.screen.usage(report.usage)
+    report.usage = scene.wait_for_usage(COUNT_S)
+    scene.screen.show_usage(report.usage)
 
 
 STEPS = (

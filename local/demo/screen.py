@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.stage import BEDROCK
-from ops.smoke.progress_view import Show
+from ops.smoke.progress_view import ProgressView
 from tuneloop.cli.estimate import table_of
 from tuneloop.domain.evaluation.evaluations import p_text
 from tuneloop.domain.training.estimates import Estimate
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WIDEST_QUESTION = 60
 
 
-class Screen(Show):
+class Screen(ProgressView):
     """The demo's terminal."""
 
     def title(self, data: Path, test: Path | None, provider: str) -> None:

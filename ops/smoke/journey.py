@@ -25,14 +25,14 @@ from tuneloop.store.repositories.tenants import Tenants
 POLL_S = 0.25
 SLOWEST_POLL_S = 10.0
 GROWTH = 1.2
-Reading = tuple[dict[str, Any], list[dict[str, Any]]]
+RunSnapshot = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 class LoopError(Exception):
     """The loop did not do what it should; the message says what was expected."""
 
 
-class Site(Protocol):
+class StageAccess(Protocol):
     """Where a stage is deployed, on this machine or on AWS."""
 
     @property
@@ -59,7 +59,7 @@ class ApiAnswer(NamedTuple):
 class Journey:
     """One tenant's way round the loop with one dataset, and what it counted on the way."""
 
-    stack: Site
+    stack: StageAccess
     dataset: str
     tenant: str
     key: str = field(default="", repr=False)
@@ -100,7 +100,7 @@ class Journey:
             time.sleep(POLL_S)
         return found
 
-    def collected(self, expected: int, timeout_s: float) -> list[dict[str, Any]]:
+    def wait_for_drops(self, expected: int, timeout_s: float) -> list[dict[str, Any]]:
         """The drops once as many as expected have been read; LoopError if one of them was rejected."""
         drops: list[dict[str, Any]]
         drops = self.wait_for("Collecting the drop", lambda: self._ended_drops(expected), timeout_s)
@@ -110,19 +110,19 @@ class Journey:
                 raise LoopError(f"{found['object']} was rejected: line {first['line']}: {first['message']}")
         return drops
 
-    def eligibility(self) -> str:
+    def describe_eligibility(self) -> str:
         """Whether there is enough to train on, in words."""
         found = self.api.get(f"/datasets/{self.dataset}/eligibility")
         return f"{found['current_examples']:,} usable examples: {found['recommendation']}"
 
-    def frozen(self, timeout_s: float) -> dict[str, Any]:
+    def wait_for_export(self, timeout_s: float) -> dict[str, Any]:
         """The newest export, once there is one."""
         path = f"/datasets/{self.dataset}/exports"
         newest = self.wait_for("Freezing an export", lambda: self.api.get(path)["data"], timeout_s)[0]
         found: dict[str, Any] = self.api.get(f"{path}/{newest['id']}")
         return found
 
-    def follow(self, run: str, timeout_s: float) -> Iterator[Reading]:
+    def follow(self, run: str, timeout_s: float) -> Iterator[RunSnapshot]:
         """A run and its events, ever more seldom, until it has ended; LoopError after `timeout_s` seconds.
 
         An hour is long: an API that can't be reached for a moment is asked again.
@@ -139,7 +139,7 @@ class Journey:
             time.sleep(wait)
             wait = min(SLOWEST_POLL_S, wait * GROWTH)
 
-    def served(self, run: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    def wait_for_version(self, run: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         """A run's version once it can be called; LoopError where its provider can't serve it."""
 
         def settled() -> dict[str, Any] | None:
@@ -153,7 +153,7 @@ class Journey:
             raise LoopError(f"Version {found['number']} is {found['status']}: {(found['error'] or {}).get('message')}")
         return found
 
-    def evaluated(self, view: Callable[[dict[str, Any]], None], timeout_s: float) -> dict[str, Any]:
+    def wait_for_evaluation(self, view: Callable[[dict[str, Any]], None], timeout_s: float) -> dict[str, Any]:
         """The newest evaluation once it has ended, shown to `view` until then."""
 
         def ended() -> dict[str, Any] | None:
@@ -167,7 +167,7 @@ class Journey:
             raise LoopError(f"Nothing was compared. {found['verdict']['reason']}")
         return found
 
-    def decision(self, timeout_s: float) -> dict[str, Any]:
+    def wait_for_decision(self, timeout_s: float) -> dict[str, Any]:
         """The newest decision about the model, once there is one."""
         path = f"/models/{self.dataset}/history"
         found: dict[str, Any] = self.wait_for("The gate's decision", lambda: self.api.get(path)["data"], timeout_s)[0]
@@ -182,7 +182,7 @@ class Journey:
         self.calls[version] = self.calls.get(version, 0) + 1
         return ApiAnswer(made.choices[0].message.content, version, made.id)
 
-    def counted(self, timeout_s: float) -> list[dict[str, Any]]:
+    def wait_for_usage(self, timeout_s: float) -> list[dict[str, Any]]:
         """The usage report, once it knows of every call."""
 
         def all_of_them() -> list[dict[str, Any]] | None:
@@ -201,7 +201,7 @@ class Journey:
         return ended if len(ended) == expected else []
 
 
-def split_of(export: dict[str, Any]) -> str:
+def describe_split(export: dict[str, Any]) -> str:
     """An export's files in words."""
     files = export["files"]
     counts = ", ".join(f"{files[split]['examples']:,} {split}" for split in ("train", "validation", "test"))
@@ -209,7 +209,7 @@ def split_of(export: dict[str, Any]) -> str:
     return f"export {export['id']}: {counts}" + (f" (left out: {left_out})" if left_out else "")
 
 
-def proof_of(export: dict[str, Any]) -> str:
+def describe_overlaps(export: dict[str, Any]) -> str:
     """That the splits of an export share nothing, in words; it says so in figures too."""
     if any(export["overlaps"].values()):
         raise LoopError(f"Splits of export {export['id']} overlap: {export['overlaps']}.")

@@ -52,7 +52,7 @@ class SmokePlan:
         ]
 
 
-def plan(offer: Offer | None, sample: Path = SAMPLE) -> SmokePlan:
+def plan_smoke_test(offer: Offer | None, sample: Path = SAMPLE) -> SmokePlan:
     """The first lines of the sample, test after train, and what they cost where that base model is offered."""
     lines = sample.read_bytes().splitlines()[: TRAIN_LINES + TEST_LINES]
     train, test = lines[:TRAIN_LINES], lines[TRAIN_LINES:]
@@ -67,7 +67,7 @@ def plan(offer: Offer | None, sample: Path = SAMPLE) -> SmokePlan:
     return SmokePlan(train, test, training, dear, storage, is_timed)
 
 
-def question_in(line: bytes) -> str:
+def question_of(line: bytes) -> str:
     """What the user of a line asks."""
     return next(str(message["content"]) for message in _messages(line) if message["role"] == "user")
 

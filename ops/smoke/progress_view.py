@@ -1,7 +1,7 @@
-"""What the loop shows while it is gone round: each step as it happens, bars, and tables of figures."""
+"""The progress of the loop on a terminal: each step as it happens, bars, and tables of figures."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Timer
 from typing import Any
@@ -12,14 +12,15 @@ from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
+from ops.smoke.log_check import LogFindings
 from tuneloop.cli.runs import RunProgress
 
-View = Callable[[dict[str, Any]], None]
+EvaluationView = Callable[[dict[str, Any]], None]
 ARM_NAMES = {"candidate": "new version", "base": "base model", "most_frequent": "commonest answer"}
 
 
-class Show:
-    """A terminal, or a file that is read later."""
+class ProgressView:
+    """The view of a run of the loop, on a terminal or in a file that is read later."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, emoji=False)
@@ -33,12 +34,12 @@ class Show:
         self.console.print(f"  [green]✓[/green] [dim]{time.monotonic() - started:.1f} s[/dim]")
 
     def say(self, line: str) -> None:
-        """One line below a step."""
+        """Print a line below a step."""
         self.console.print(f"  {line}", markup=False, soft_wrap=True)
 
     @contextmanager
     def if_late(self, seconds: float, line: str) -> Iterator[None]:
-        """Say a line if what is done inside takes longer than `seconds`."""
+        """Print a line if what is done inside takes longer than `seconds`."""
         timer = Timer(seconds, self.say, [line])
         timer.daemon = True
         timer.start()
@@ -48,8 +49,8 @@ class Show:
             timer.cancel()
 
     @contextmanager
-    def following(self) -> Iterator[Callable[[dict[str, Any], list[dict[str, Any]]], None]]:
-        """A run's bar and losses as they come in."""
+    def run_bar(self) -> Iterator[Callable[[dict[str, Any], list[dict[str, Any]]], None]]:
+        """Show a run's bar and losses; yields what is called with the run and its events as they come in."""
         progress = RunProgress()
         with Live(Padding(progress, (0, 0, 0, 2)), console=self.console, refresh_per_second=8) as live:
 
@@ -62,15 +63,15 @@ class Show:
             self.console.line()
 
     @contextmanager
-    def evaluating(self) -> Iterator[View]:
-        """An evaluation's bar."""
+    def evaluation_bar(self) -> Iterator[EvaluationView]:
+        """Show an evaluation's bar; yields what is called with the evaluation as it goes on."""
         columns = (TextColumn("  asking both"), BarColumn(30), TaskProgressColumn())
         with Progress(*columns, console=self.console, transient=True) as progress:
             task = progress.add_task("asking", total=1.0)
             yield lambda evaluation: progress.update(task, completed=evaluation["progress"])
 
-    def arms(self, evaluation: dict[str, Any]) -> None:
-        """Who was right how often."""
+    def show_arms(self, evaluation: dict[str, Any]) -> None:
+        """Print how often each arm of an evaluation was right."""
         table = Table("arm", "right", "accuracy", "95% interval", box=None, padding=(0, 2))
         for name, title in ARM_NAMES.items():
             arm = evaluation["arms"][name]
@@ -83,11 +84,19 @@ class Show:
         if evaluation["removed_overlap"]:
             self.say(f"{evaluation['removed_overlap']} test rows left out: a version has seen them or their like")
 
-    def usage(self, rows: list[dict[str, Any]]) -> None:
-        """Calls, tokens and dollars per version."""
+    def show_usage(self, rows: list[dict[str, Any]]) -> None:
+        """Print calls, tokens and dollars per version."""
         table = Table("version", "calls", "tokens in", "tokens out", "cost", box=None, padding=(0, 2))
         for row in rows:
             tokens = (f"{row['prompt_tokens']:,}", f"{row['completion_tokens']:,}")
             unpriced = f" and {row['unpriced_calls']} of unknown cost" if row["unpriced_calls"] else ""
             table.add_row(str(row["version"]), str(row["calls"]), *tokens, f"${row['cost_usd']:.4f}{unpriced}")
+        self.console.print(table)
+
+    def show_findings(self, findings: Sequence[LogFindings]) -> None:
+        """Print what every function's log shows."""
+        table = Table("function", "finished", "", box=None, padding=(0, 2))
+        for finding in findings:
+            colour = "green" if finding.is_good else "red"
+            table.add_row(finding.function, str(finding.finished), f"[{colour}]{finding.says}[/]")
         self.console.print(table)

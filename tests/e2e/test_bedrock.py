@@ -72,7 +72,7 @@ def test_a_run_ends_by_the_event_that_its_job_has_ended(stack: LocalStack, clien
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
     journey.api.post("/datasets", {"id": "herald", "on_drop": "collect"})
     journey.drop(file)
-    journey.collected(1, 60)
+    journey.wait_for_drops(1, 60)
     journey.api.post("/training-runs", {"dataset": "herald"})
 
     def listed() -> Any:  # to list runs asks no provider; to look at one does

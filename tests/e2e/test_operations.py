@@ -8,8 +8,8 @@ from typing import Any
 from infra.functions import FUNCTIONS
 from infra.stage import LOCAL
 from local.stack import LocalStack
-from ops.pause import is_still, running, start, stop
-from ops.stage_access import Deployed
+from ops.pause import find_running, is_halted, start_stage, stop_stage
+from ops.stage_access import DeployedStage
 from tests.e2e.conftest import Command
 
 WITHIN_S = 40
@@ -84,7 +84,7 @@ def test_a_message_goes_back_into_its_work_queue_and_is_done(stack: LocalStack, 
     assert "No dead letters" in command.ok("redrive", "--queue", "usage")
 
 
-class Here(Deployed):
+class Here(DeployedStage):
     """The deployed stack of this machine."""
 
     def __init__(self, stack: LocalStack) -> None:
@@ -98,21 +98,21 @@ class Here(Deployed):
 def test_a_stage_that_is_stopped_answers_nobody_and_goes_on_where_it_was(stack: LocalStack, command: Command) -> None:
     here = Here(stack)
     command.key = command.ok("keys", "create", "operations").strip()
-    before = running(here)
+    before = find_running(here)
     try:
-        stop(here)
+        stop_stage(here)
         stopped = command.run("runs", "list")
-        still = running(here)
+        still = find_running(here)
     finally:
-        start(here)
+        start_stage(here)
 
     assert before.rules
     assert len(before.readers) == 3
     assert len(before.functions) == len(FUNCTIONS)
-    assert is_still(still)
+    assert is_halted(still)
     assert stopped.returncode != 0
     command.ok("runs", "list")
-    assert running(here) == before
+    assert find_running(here) == before
 
 
 def letters(told: str, word: str) -> list[str]:

@@ -29,7 +29,7 @@ def test_a_stage_is_deployed_tried_and_destroyed(account: Trial) -> None:
     assert status == 0, said
     assert "make provider-key STAGE=try" in said
     account.open_the_door()
-    status, said = account.run("provider_key", typed=f"{account.trainer.api_key}\n")
+    status, said = account.run("provider-key", typed=f"{account.trainer.api_key}\n")
     assert (status, account.trainer.api_key in said) == (0, False), said
     status, said = account.run("smoke", "--yes")
     assert status == 0, said

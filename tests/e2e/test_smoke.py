@@ -10,7 +10,7 @@ from local.stack import ROOT, LocalStack
 
 def test_the_smoke_test_closes_the_loop_and_finds_every_function_at_work(stack: LocalStack) -> None:
     env = {**os.environ, **stack.environment(), "TUNELOOP_BASE_URL": stack.base_url, "COLUMNS": "160"}
-    command = [sys.executable, "-m", "ops.smoke.__main__", "--stage", "local", "--yes"]
+    command = [sys.executable, "-m", "ops", "smoke", "--stage", "local", "--yes"]
 
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 

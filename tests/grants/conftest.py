@@ -37,13 +37,13 @@ def go_round(stack: LocalStack, tenant: str) -> dict[str, Any]:
     journey.make_key()
     journey.drop(SAMPLE)
     with journey.api as api, journey.openai() as client:
-        journey.collected(1, STEP_S)
+        journey.wait_for_drops(1, STEP_S)
         [run] = journey.wait_for("A run", lambda: api.get("/training-runs")["data"], STEP_S)
         *_, (ended, _) = journey.follow(run["id"], STEP_S)
-        journey.evaluated(lambda _: None, STEP_S)
-        assert journey.decision(STEP_S)["stable"] == ended["version"]
+        journey.wait_for_evaluation(lambda _: None, STEP_S)
+        assert journey.wait_for_decision(STEP_S)["stable"] == ended["version"]
         assert journey.ask(client, "Where is my refund?", "user-1").version == ended["version"]
-        journey.counted(STEP_S)
+        journey.wait_for_usage(STEP_S)
     return ended
 
 

@@ -9,7 +9,8 @@ import pytest
 from moto import mock_aws
 
 from infra.stage import Stage, settings_file, stage_named
-from ops.stage_access import Deployed
+from ops.__main__ import app
+from ops.stage_access import DeployedStage
 
 OWN = {"provider": "own", "provider_base_url": "https://llm.example/v1", "base_model": "gpt-oss-20b"}
 
@@ -41,13 +42,13 @@ def keyed(account: None) -> Stage:  # noqa: ARG001 - its settings stand in the a
     return stage_named("try", OWN)
 
 
-class Standing(Deployed):
+class Standing(DeployedStage):
     """A stage whose stack is told here, its table and bucket being moto's."""
 
     def __init__(self, stage: Stage, **outputs: str) -> None:
         super().__init__(stage)
         listed = [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()]
-        self.found = {"StackStatus": "CREATE_COMPLETE", "Outputs": listed} if outputs else None
+        self.stack = {"StackStatus": "CREATE_COMPLETE", "Outputs": listed} if outputs else None
         self.owned = {"AWS::DynamoDB::Table": ["table"], "AWS::S3::Bucket": ["bucket"]}
 
     def resources(self, kind: str) -> list[str]:
@@ -80,3 +81,10 @@ def make_bucket() -> None:
 def put_versions(number: int) -> None:
     for n in range(number):
         boto3.client("s3").put_object(Bucket="bucket", Key="object", Body=str(n).encode())
+
+
+def operate(*arguments: str) -> int:
+    """Run `python -m ops` with these arguments in this process, and return its exit status."""
+    with pytest.raises(SystemExit) as end:
+        app(list(arguments))
+    return int(end.value.code or 0)

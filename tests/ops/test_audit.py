@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ops.audit import LOCKS, audit
+from ops.audit import LOCKS, audit_dependencies
 
 NOBODY = "http://127.0.0.1:9/v1/query"
 VULNERABLE = {
@@ -76,18 +76,18 @@ def at(database: Database) -> str:
 def test_dependencies_without_a_known_vulnerability_pass_in_silence(
     database: Database, lock: Callable[..., str]
 ) -> None:
-    assert audit([lock("well", "fine")], at(database)) == ([], False)
+    assert audit_dependencies([lock("well", "fine")], at(database)) == ([], False)
 
 
 def test_a_vulnerability_fails_and_says_what_mends_it(database: Database, lock: Callable[..., str]) -> None:
-    lines, failed = audit([lock("well", "badly")], at(database))
+    lines, failed = audit_dependencies([lock("well", "badly")], at(database))
 
     assert failed
     assert lines == ["badly 1.0 is vulnerable: PYSEC-2026-1, mended in 1.1"]
 
 
 def test_a_database_that_cannot_be_reached_is_no_pass_in_silence(lock: Callable[..., str]) -> None:
-    lines, failed = audit([lock("well")], NOBODY)
+    lines, failed = audit_dependencies([lock("well")], NOBODY)
 
     assert not failed
     assert lines == [f"The dependencies were NOT audited: {NOBODY} can't be reached (ConnectionError)."]
@@ -96,14 +96,14 @@ def test_a_database_that_cannot_be_reached_is_no_pass_in_silence(lock: Callable[
 def test_a_database_that_is_down_is_no_pass_in_silence(database: Database, lock: Callable[..., str]) -> None:
     database.down = True
 
-    lines, failed = audit([lock("well")], at(database))
+    lines, failed = audit_dependencies([lock("well")], at(database))
 
     assert (len(lines), failed) == (1, False)
     assert "NOT audited" in lines[0]
 
 
 def test_an_audit_that_goes_wrong_for_another_reason_fails() -> None:
-    lines, failed = audit(["no-such-lock.txt"], NOBODY)
+    lines, failed = audit_dependencies(["no-such-lock.txt"], NOBODY)
 
     assert failed
     assert "The audit of the dependencies failed" in lines[0]

@@ -9,9 +9,9 @@ from botocore.stub import Stubber
 
 import ops.destroy
 from infra.stage import Stage, stage_named
-from ops.bedrock_leftovers import kept, told_of
+from ops.bedrock_leftovers import describe_leftovers, find_leftovers
 from ops.console import CommandRefused
-from ops.destroy import destroy, refuse_to_lose_data
+from ops.destroy import destroy_stage, refuse_to_lose_data
 from tests.ops.conftest import OWN, Standing
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -60,7 +60,7 @@ class OnBedrock(Standing):
 
 
 def test_jobs_models_and_deployments_are_named_in_the_order_in_which_they_can_be_removed(stage: Stage) -> None:
-    found = kept(stage, bedrock(f"tuneloop-try-{RUN}"))
+    found = find_leftovers(stage, bedrock(f"tuneloop-try-{RUN}"))
 
     assert found.commands == [
         f"aws bedrock stop-model-customization-job --job-identifier {JOB}",
@@ -70,16 +70,16 @@ def test_jobs_models_and_deployments_are_named_in_the_order_in_which_they_can_be
 
 
 def test_what_belongs_to_a_stage_of_a_longer_name_or_to_nobody_of_ours_is_left_alone(stage: Stage) -> None:
-    assert not kept(stage, bedrock(f"tuneloop-try-2-{RUN}", "tuneloop-try-my-own")).commands
+    assert not find_leftovers(stage, bedrock(f"tuneloop-try-2-{RUN}", "tuneloop-try-my-own")).commands
 
 
 def test_taking_a_stage_down_says_what_outlives_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(OnBedrock, "answers", bedrock(f"tuneloop-try-{RUN}"))
-    monkeypatch.setattr(ops.destroy, "Deployed", OnBedrock)
+    monkeypatch.setattr(ops.destroy, "DeployedStage", OnBedrock)
 
-    destroy(stage, confirm="", with_key=False)
+    destroy_stage(stage, confirm="", with_key=False)
 
     said = capsys.readouterr().out
     assert "Bedrock has 1 running job, 1 trained model, 1 deployment of this stage, and bills each model" in said
@@ -101,4 +101,4 @@ def test_production_is_refused_with_what_outlives_it_and_without_a_key_that_it_h
 
 
 def test_a_stage_that_never_trains_there_is_not_asked_about() -> None:
-    assert not list(told_of(OnBedrock(stage_named("try", OWN))))
+    assert not list(describe_leftovers(OnBedrock(stage_named("try", OWN))))

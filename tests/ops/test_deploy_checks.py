@@ -9,8 +9,8 @@ import pytest
 import ops.deploy
 from infra.stage import SETTINGS, Stage, read_settings, settings_file, stage_named
 from ops.console import CommandRefused
-from ops.deploy import looked_at, stage_on_aws, whats_next
-from ops.deploy_checks import BOOTSTRAP, Check, CheckMark, bedrock, checks, closing, concurrency
+from ops.deploy import next_steps, run_checks, stage_on_aws
+from ops.deploy_checks import BOOTSTRAP, Check, CheckMark, bedrock_checks, checks, closing_checks, concurrency_check
 from tests.ops.conftest import OWN, Standing
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -130,13 +130,13 @@ def test_every_setting_is_kept_from_being_forgotten() -> None:
 
 
 def test_bedrock_needs_no_key_and_a_region_that_does_not_train_the_base_stops_with_what_to_set(stage: Stage) -> None:
-    [here], [elsewhere] = bedrock(stage, "us-east-1"), bedrock(stage, "eu-central-1")
+    [here], [elsewhere] = bedrock_checks(stage, "us-east-1"), bedrock_checks(stage, "eu-central-1")
 
     assert (here.mark, elsewhere.mark) == (CheckMark.FINE, CheckMark.STOP)
     assert "amazon.nova-micro-v1:0 in us-east-1, and this deploy goes to eu-central-1" in elsewhere.says
     assert "export AWS_REGION=us-east-1" in elsewhere.says
     assert "try.json" in elsewhere.says
-    assert not list(bedrock(stage_named("try", OWN), "eu-central-1"))
+    assert not list(bedrock_checks(stage_named("try", OWN), "eu-central-1"))
     assert found(stage, "no key is needed").mark == CheckMark.FINE
 
 
@@ -153,13 +153,13 @@ def test_a_stage_that_was_deployed_when_openai_was_the_default_is_not_moved_unas
 def test_what_comes_next_is_a_key_only_where_one_is_missing(settings: dict[str, str], *, needed: bool) -> None:
     deployed = Standing(stage_named("try", settings), ApiUrl="https://api.example/")
 
-    assert ("make provider-key" in whats_next(deployed)) is needed
+    assert ("make provider-key" in next_steps(deployed)) is needed
 
 
 def test_a_base_that_bedrock_bills_by_the_hour_stops_a_deploy() -> None:
     llama = stage_named("try", {**NOVA, "base_model": "meta.llama3-1-8b-instruct-v1:0"})
 
-    [check] = bedrock(llama, "us-west-2")
+    [check] = bedrock_checks(llama, "us-west-2")
 
     assert check.mark == CheckMark.STOP
     assert "by the hour" in check.says
@@ -168,7 +168,7 @@ def test_a_base_that_bedrock_bills_by_the_hour_stops_a_deploy() -> None:
 @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])
 def test_a_first_deploy_that_failed_stops_with_the_commands_that_clear_it_away(status: str) -> None:
     deployed = Standing(stage_named("prod", {}))
-    deployed.found = {"StackStatus": status, "EnableTerminationProtection": True}
+    deployed.stack = {"StackStatus": status, "EnableTerminationProtection": True}
 
     [check] = [check for check in checks(deployed.stage, deployed) if status in check.says]
 
@@ -190,22 +190,22 @@ def test_a_first_deploy_that_failed_stops_with_the_commands_that_clear_it_away(s
 @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "DELETE_FAILED"])
 def test_a_stack_that_came_up_once_is_never_told_to_be_deleted(status: str) -> None:
     deployed = Standing(stage_named("prod", {}))
-    deployed.found = {"StackStatus": status, "EnableTerminationProtection": True}
+    deployed.stack = {"StackStatus": status, "EnableTerminationProtection": True}
 
     assert not any("delete-stack" in check.says for check in checks(deployed.stage, deployed))
 
 
 def test_the_cdk_itself_clears_away_a_throw_away_stage_that_failed(stage: Stage) -> None:
     deployed = Standing(stage)
-    deployed.found = {"StackStatus": "ROLLBACK_COMPLETE"}
+    deployed.stack = {"StackStatus": "ROLLBACK_COMPLETE"}
 
     assert not any("delete-stack" in check.says for check in checks(stage, deployed))
 
 
 def test_an_account_that_runs_few_functions_at_once_is_noted() -> None:
-    assert concurrency(10).mark == CheckMark.NOTE
-    assert "Service Quotas" in concurrency(10).says
-    assert concurrency(1000).mark == CheckMark.FINE
+    assert concurrency_check(10).mark == CheckMark.NOTE
+    assert "Service Quotas" in concurrency_check(10).says
+    assert concurrency_check(1000).mark == CheckMark.FINE
 
 
 def test_a_limit_that_may_not_be_read_does_not_stop(stage: Stage) -> None:
@@ -221,8 +221,8 @@ def test_a_model_without_a_known_price_is_noted() -> None:
 def test_a_provider_that_is_closing_is_noted_with_its_dates_and_one_that_has_closed_stops() -> None:
     stage = stage_named("try", OPENAI)
 
-    before, shutdown = closing(stage, date(2027, 1, 5))
-    after, *_ = closing(stage, date(2027, 1, 6))
+    before, shutdown = closing_checks(stage, date(2027, 1, 5))
+    after, *_ = closing_checks(stage, date(2027, 1, 6))
 
     assert (before.mark, after.mark) == (CheckMark.NOTE, CheckMark.STOP)
     assert "from 2027-01-06 it takes no jobs" in before.says
@@ -234,10 +234,10 @@ def test_a_provider_that_is_closing_is_noted_with_its_dates_and_one_that_has_clo
 def test_what_stops_is_shown_and_nothing_is_made(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ops.deploy, "Deployed", Standing)
+    monkeypatch.setattr(ops.deploy, "DeployedStage", Standing)
 
     with pytest.raises(CommandRefused, match="Nothing was made"):
-        looked_at(stage)
+        run_checks(stage)
 
     assert "✗ The CDK has not been bootstrapped" in capsys.readouterr().out
 

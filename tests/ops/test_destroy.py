@@ -8,9 +8,9 @@ from botocore.exceptions import ClientError
 
 import ops.destroy
 from infra.stage import Stage, stage_named
-from ops.console import CommandRefused, counted
-from ops.destroy import destroy, empty, losses, refuse_to_lose_data, rows
-from ops.pause import parameter
+from ops.console import CommandRefused, count_of
+from ops.destroy import count_rows, describe_losses, destroy_stage, empty_bucket, refuse_to_lose_data
+from ops.pause import halted_parameter
 from tests.ops.conftest import OWN, Standing, make_bucket, put_versions
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -44,7 +44,7 @@ def test_all_versions_and_delete_markers_go_in_batches(monkeypatch: pytest.Monke
     put_versions(25)
     boto3.client("s3").delete_object(Bucket="bucket", Key="object")
 
-    assert empty(boto3.client("s3"), "bucket") == 26
+    assert empty_bucket(boto3.client("s3"), "bucket") == 26
 
     assert left() == 0
 
@@ -54,34 +54,34 @@ def test_emptying_that_broke_off_goes_on_where_it_was(monkeypatch: pytest.Monkey
     make_bucket()
     put_versions(25)
     with pytest.raises(ClientError):
-        empty(Breaking(1), "bucket")
+        empty_bucket(Breaking(1), "bucket")
     assert left() == 15
 
-    assert empty(boto3.client("s3"), "bucket") == 15
+    assert empty_bucket(boto3.client("s3"), "bucket") == 15
 
     assert left() == 0
 
 
 def test_a_bucket_or_table_that_is_gone_already_is_passed_over() -> None:
-    assert empty(boto3.client("s3"), "bucket") == 0
-    assert rows(boto3.client("dynamodb"), "table") == 0
+    assert empty_bucket(boto3.client("s3"), "bucket") == 0
+    assert count_rows(boto3.client("dynamodb"), "table") == 0
 
 
 def test_what_will_be_lost_is_counted(standing: Standing) -> None:
-    assert list(losses(standing)) == ["2 rows in table table", "3 object versions in bucket bucket"]
+    assert list(describe_losses(standing)) == ["2 rows in table table", "3 object versions in bucket bucket"]
 
 
 def test_nobody_counts_for_ever() -> None:
-    assert counted(1, "row") == "1 row"
-    assert counted(99_999, "row") == "99,999 rows"
-    assert counted(100_000, "row") == "more than 100,000 rows"
+    assert count_of(1, "row") == "1 row"
+    assert count_of(99_999, "row") == "99,999 rows"
+    assert count_of(100_000, "row") == "more than 100,000 rows"
 
 
 def test_without_the_stage_s_name_nothing_is_removed(standing: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops.destroy, "Deployed", lambda _: standing)
+    monkeypatch.setattr(ops.destroy, "DeployedStage", lambda _: standing)
 
     with pytest.raises(CommandRefused, match="name was not typed"):
-        destroy(standing.stage, confirm="prod", with_key=True)
+        destroy_stage(standing.stage, confirm="prod", with_key=True)
 
     assert left() == 3
 
@@ -103,7 +103,7 @@ def test_production_is_refused_with_the_commands_to_do_it_by_hand() -> None:
 
 def test_a_stack_that_failed_has_no_outputs_and_is_refused_with_its_table_and_bucket_all_the_same() -> None:
     prod = Standing(stage_named("prod", {}))
-    prod.found = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
+    prod.stack = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
 
     with pytest.raises(CommandRefused, match=r"--table-name table\n(.*\n)*.*bucket bucket "):
         refuse_to_lose_data(prod)
@@ -115,8 +115,8 @@ def test_production_that_is_not_deployed_is_said_to_be_so() -> None:
 
 
 def test_a_stack_that_somebody_protected_is_refused_too(standing: Standing) -> None:
-    assert standing.found
-    standing.found["EnableTerminationProtection"] = True
+    assert standing.stack
+    standing.stack["EnableTerminationProtection"] = True
 
     with pytest.raises(CommandRefused, match="keeps its data"):
         refuse_to_lose_data(standing)
@@ -126,11 +126,11 @@ def test_a_stack_that_somebody_protected_is_refused_too(standing: Standing) -> N
 def test_the_key_of_a_stage_that_is_gone_is_removed_if_asked_for(
     keyed: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, with_key: bool
 ) -> None:
-    monkeypatch.setattr(ops.destroy, "Deployed", Standing)
+    monkeypatch.setattr(ops.destroy, "DeployedStage", Standing)
     ssm = boto3.client("ssm")
     ssm.put_parameter(Name=keyed.key_parameter, Value="sk-secret", Type="SecureString")
 
-    destroy(keyed, confirm="", with_key=with_key)
+    destroy_stage(keyed, confirm="", with_key=with_key)
 
     said = capsys.readouterr().out
     assert "There is no stack tuneloop-try" in said
@@ -139,9 +139,9 @@ def test_the_key_of_a_stage_that_is_gone_is_removed_if_asked_for(
 
 
 def test_what_stop_wrote_down_of_a_stage_goes_with_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops.destroy, "Deployed", Standing)
-    boto3.client("ssm").put_parameter(Name=parameter(Standing(stage)), Value="{}", Type="String")
+    monkeypatch.setattr(ops.destroy, "DeployedStage", Standing)
+    boto3.client("ssm").put_parameter(Name=halted_parameter(Standing(stage)), Value="{}", Type="String")
 
-    destroy(stage, confirm="", with_key=False)
+    destroy_stage(stage, confirm="", with_key=False)
 
     assert not boto3.client("ssm").describe_parameters()["Parameters"]

@@ -13,7 +13,7 @@ import ops.layer
 from infra.functions import FUNCTIONS
 from infra.stage import ROOT
 from ops.console import CommandRefused
-from ops.layer import SERVICES, Built, build, checked, measured, report
+from ops.layer import SERVICES, BuiltCode, build, check_size, measure, report
 from tests.ops.trial import MACHINES
 
 ELF_MACHINE = {"arm64": 183, "x86_64": 62}
@@ -37,7 +37,7 @@ assert not ours, ours
 
 
 @pytest.fixture(scope="session")
-def built() -> Built:
+def built() -> BuiltCode:
     """What `make layer` builds, kept from test run to test run as it is for its users."""
     return build("arm64")
 
@@ -48,14 +48,14 @@ def differing(comparison: "dircmp[str]") -> list[str]:
     return [*comparison.left_only, *comparison.right_only, *comparison.diff_files, *comparison.funny_files, *below]
 
 
-def test_building_again_elsewhere_gives_the_same_bytes(built: Built, tmp_path: Path) -> None:
+def test_building_again_elsewhere_gives_the_same_bytes(built: BuiltCode, tmp_path: Path) -> None:
     again = build("arm64", tmp_path / "again")
 
     assert differing(dircmp(built.root, again.root, ignore=[])) == []
     assert again.total == built.total
 
 
-def test_an_unchanged_tree_is_not_built_again(built: Built) -> None:
+def test_an_unchanged_tree_is_not_built_again(built: BuiltCode) -> None:
     before = {folder: folder.stat().st_ino for folder in built.root.iterdir() if folder.is_dir()}
 
     build("arm64")
@@ -63,7 +63,7 @@ def test_an_unchanged_tree_is_not_built_again(built: Built) -> None:
     assert {folder: folder.stat().st_ino for folder in built.root.iterdir() if folder.is_dir()} == before
 
 
-def test_compiled_libraries_are_for_the_stage_s_machines(built: Built) -> None:
+def test_compiled_libraries_are_for_the_stage_s_machines(built: BuiltCode) -> None:
     shared = list((built.root / "libraries").rglob("*.so"))
 
     assert shared
@@ -85,7 +85,7 @@ def test_a_bare_interpreter_imports_every_function_from_the_built_trees(tmp_path
     assert done.returncode == 0, done.stderr
 
 
-def test_every_module_is_compiled_without_source_times(built: Built) -> None:
+def test_every_module_is_compiled_without_source_times(built: BuiltCode) -> None:
     sources = [file for file in built.root.rglob("*.py") if file.stat().st_size]
     for source in sources:
         compiled = source.parent / "__pycache__" / f"{source.stem}.{sys.implementation.cache_tag}.pyc"
@@ -93,7 +93,7 @@ def test_every_module_is_compiled_without_source_times(built: Built) -> None:
     assert len(sources) > 1000
 
 
-def test_junk_is_left_out_and_what_botocore_needs_is_kept(built: Built) -> None:
+def test_junk_is_left_out_and_what_botocore_needs_is_kept(built: BuiltCode) -> None:
     python = built.root / "libraries" / "python"
     names = {file.name for file in python.rglob("*")}
 
@@ -126,7 +126,7 @@ def tree(root: Path) -> Path:
 
 
 def test_lambda_counts_both_layers_and_the_largest_function(tmp_path: Path) -> None:
-    built = measured(tree(tmp_path))
+    built = measure(tree(tmp_path))
 
     assert built.total == 3000 + 10 + 5 + 7
     assert "largest function evaluate" in report(built)
@@ -135,11 +135,11 @@ def test_lambda_counts_both_layers_and_the_largest_function(tmp_path: Path) -> N
 def test_what_lambda_would_not_take_is_refused_with_what_takes_most_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built = measured(tree(tmp_path))
+    built = measure(tree(tmp_path))
     monkeypatch.setattr(ops.layer, "MOST_BYTES", built.total)
-    assert checked(built) == built
+    assert check_size(built) == built
 
     monkeypatch.setattr(ops.layer, "MOST_BYTES", built.total - 1)
 
     with pytest.raises(CommandRefused, match=r"Lambda takes .*Most room takes: large"):
-        checked(built)
+        check_size(built)

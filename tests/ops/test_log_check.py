@@ -2,7 +2,7 @@
 
 import json
 
-from ops.smoke.log_check import testimony as heard
+from ops.smoke.log_check import findings_of as heard
 
 
 def line(message: str, level: str = "INFO", request: str = "one", **more: str) -> str:

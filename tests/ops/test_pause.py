@@ -8,11 +8,11 @@ import boto3
 import pytest
 
 from infra.stage import Stage, stage_named
-from ops import pause
+from ops import pause, stage_access
 from ops.console import CommandRefused
-from ops.pause import read, running, start, stop
-from ops.stage_access import Deployed
-from tests.ops.conftest import Standing
+from ops.pause import find_running, read_halted, start_stage, stop_stage
+from ops.stage_access import DeployedStage
+from tests.ops.conftest import Standing, operate
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -24,7 +24,7 @@ class Breaking(Exception):
     """Somebody pulls the plug."""
 
 
-class Stack(Deployed):
+class Stack(DeployedStage):
     """A stage of three functions in moto, two with readers; every change of them is noted, and may be the last."""
 
     def __init__(self, stage: Stage) -> None:
@@ -91,14 +91,14 @@ def brake(name: str, most: int) -> None:
 
 
 def test_clocks_stop_first_then_readers_then_functions(stack: Stack) -> None:
-    stop(stack)
+    stop_stage(stack)
 
-    assert pause.is_still(running(stack))
+    assert pause.is_halted(find_running(stack))
     assert stack.changes == ["DisableRule", *["UpdateEventSourceMapping"] * 2, *["PutFunctionConcurrency"] * 3]
 
 
 def test_a_rule_on_events_stays_so_that_what_it_delivers_is_kept(stack: Stack) -> None:
-    stop(stack)
+    stop_stage(stack)
 
     assert boto3.client("events").describe_rule(Name="tuneloop-try-collect-examples-drops")["State"] == "ENABLED"
 
@@ -107,22 +107,22 @@ def test_what_was_stopped_goes_on_and_brakes_that_were_set_before_stay(stack: St
     braked, limited, free = sorted(ALL)
     brake(braked, 0)
     brake(limited, 5)
-    before = running(stack)
+    before = find_running(stack)
 
-    stop(stack)
+    stop_stage(stack)
     assert {limit(name) for name in ALL} == {0}
-    start(stack)
+    start_stage(stack)
 
-    assert running(stack) == before
+    assert find_running(stack) == before
     assert (limit(braked), limit(limited), limit(free)) == (0, 5, None)
-    assert read(stack) is None
+    assert read_halted(stack) is None
 
 
 def test_a_stage_with_a_longer_name_goes_on(stack: Stack) -> None:
     function("tuneloop-try-two-evaluate")
     boto3.client("events").put_rule(Name="tuneloop-try-two-evaluate-monthly", ScheduleExpression="rate(5 minutes)")
 
-    stop(stack)
+    stop_stage(stack)
 
     assert limit("tuneloop-try-two-evaluate") is None
     assert boto3.client("events").describe_rule(Name="tuneloop-try-two-evaluate-monthly")["State"] == "ENABLED"
@@ -130,72 +130,72 @@ def test_a_stage_with_a_longer_name_goes_on(stack: Stack) -> None:
 
 @pytest.mark.parametrize("broken_after", range(6))
 def test_a_stop_that_broke_off_goes_on_and_is_wholly_undone(stack: Stack, broken_after: int) -> None:
-    before = running(stack)
+    before = find_running(stack)
     stack.left = broken_after
     with pytest.raises(Breaking):
-        stop(stack)
-    halfway = read(stack)
+        stop_stage(stack)
+    halfway = read_halted(stack)
     assert halfway
     assert halfway.since is None
     stack.left = 100
 
-    stop(stack)
-    assert pause.is_still(running(stack))
-    start(stack)
+    stop_stage(stack)
+    assert pause.is_halted(find_running(stack))
+    start_stage(stack)
 
-    assert running(stack) == before
+    assert find_running(stack) == before
 
 
 @pytest.mark.parametrize("broken_after", range(6))
 def test_a_start_that_broke_off_goes_on(stack: Stack, broken_after: int) -> None:
-    before = running(stack)
-    stop(stack)
+    before = find_running(stack)
+    stop_stage(stack)
     stack.left = broken_after
     with pytest.raises(Breaking):
-        start(stack)
+        start_stage(stack)
     stack.left = 100
 
-    start(stack)
+    start_stage(stack)
 
-    assert running(stack) == before
+    assert find_running(stack) == before
 
 
 def test_both_may_be_said_twice(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    before = running(stack)
+    before = find_running(stack)
 
-    stop(stack)
-    since = read(stack)
-    stop(stack)
-    assert read(stack) == since
-    start(stack)
-    start(stack)
+    stop_stage(stack)
+    since = read_halted(stack)
+    stop_stage(stack)
+    assert read_halted(stack) == since
+    start_stage(stack)
+    start_stage(stack)
 
-    assert running(stack) == before
+    assert find_running(stack) == before
     said = capsys.readouterr().out
     assert "stands still since" in said
     assert "nothing to undo" in said
 
 
 def test_what_a_deploy_made_while_the_stage_stood_still_is_stopped_too(stack: Stack) -> None:
-    stop(stack)
+    stop_stage(stack)
     stack.kinds["AWS::Lambda::Function"].append(function("tuneloop-try-evaluate"))
 
-    stop(stack)
+    stop_stage(stack)
     assert limit("tuneloop-try-evaluate") == 0
-    start(stack)
+    start_stage(stack)
 
     assert limit("tuneloop-try-evaluate") is None
 
 
 def test_what_is_gone_meanwhile_is_passed_over(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    stop(stack)
+    stop_stage(stack)
     gone = stack.kinds["AWS::Lambda::EventSourceMapping"].pop()
     boto3.client("lambda").delete_event_source_mapping(UUID=gone)
 
-    start(stack)
+    start_stage(stack)
 
     assert f"{gone} is gone" in capsys.readouterr().out
-    assert read(stack) is None
+    assert read_halted(stack) is None
 
 
 def test_a_reader_is_waited_for_until_it_is_off(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def test_a_reader_is_waited_for_until_it_is_off(stack: Stack, monkeypatch: pytes
     monkeypatch.setattr(pause, "POLL_S", 0)
     monkeypatch.setattr(pause, "_state", lambda *_: next(states, "Disabled"))
 
-    stop(stack)
+    stop_stage(stack)
 
     assert next(states, None) is None
     assert stack.changes[-3:] == ["PutFunctionConcurrency"] * 3
@@ -216,24 +216,24 @@ def test_a_reader_that_stays_on_its_way_is_told_and_no_function_is_braked(
     monkeypatch.setattr(pause, "_state", lambda *_: "Disabling")
 
     with pytest.raises(CommandRefused, match="is Disabling, not Disabled"):
-        stop(stack)
+        stop_stage(stack)
 
     assert "PutFunctionConcurrency" not in stack.changes
 
 
-def test_a_stage_that_is_not_deployed_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["pause", "stop", "--stage=try"])
-    monkeypatch.setattr(pause, "Deployed", Standing)
+def test_a_stage_that_is_not_deployed_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stage_access, "DeployedStage", Standing)
 
-    with pytest.raises(CommandRefused, match="make deploy STAGE=try"):
-        pause.main()
-    assert read(Standing(stage_named("try", {}))) is None
+    assert operate("stop", "--stage=try") == 1
+
+    assert "make deploy STAGE=try" in capsys.readouterr().err
+    assert read_halted(Standing(stage_named("try", {}))) is None
 
 
-def test_anything_but_stop_and_start_does_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["pause", "status", "--stage=try"])
+def test_anything_but_stop_and_start_does_nothing(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    assert operate("status", "--stage=try") == 2
 
-    with pytest.raises(SystemExit):
-        pause.main()
-
+    assert "No such command 'status'" in capsys.readouterr().err
     assert not stack.changes

@@ -2,10 +2,10 @@
 
 from threading import Event
 
-from ops.smoke.progress_view import Show
+from ops.smoke.progress_view import ProgressView
 
 
-class Listening(Show):
+class Listening(ProgressView):
     """A screen that tells when something was said."""
 
     def __init__(self) -> None:

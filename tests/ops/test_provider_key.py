@@ -8,8 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.stage import Stage, settings_file
-from ops.console import CommandRefused, spoken, told
-from ops.provider_key import main, read_key
+from ops.console import CommandRefused, aws_error_text
+from ops.provider_key import read_key
+from tests.ops.conftest import operate
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -23,7 +24,10 @@ NOT_SIGNED_IN = {
 
 def give(monkeypatch: pytest.MonkeyPatch, piped: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(piped))
-    monkeypatch.setattr(sys, "argv", ["provider_key", "--stage", "try"])
+
+
+def store_key() -> int:
+    return operate("provider-key", "--stage", "try")
 
 
 def stored(stage: Stage) -> tuple[str, str, int]:
@@ -36,7 +40,7 @@ def test_a_piped_key_is_stored_encrypted_and_not_shown(
 ) -> None:
     give(monkeypatch, f"{KEY}\n")
 
-    main()
+    assert store_key() == 0
 
     assert stored(keyed) == (KEY, "SecureString", 1)
     shown = capsys.readouterr()
@@ -45,10 +49,10 @@ def test_a_piped_key_is_stored_encrypted_and_not_shown(
 
 def test_a_new_key_takes_the_old_one_s_place(keyed: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, "sk-old\n")
-    main()
+    assert store_key() == 0
     give(monkeypatch, f"{KEY}\n")
 
-    main()
+    assert store_key() == 0
 
     assert stored(keyed) == (KEY, "SecureString", 2)
 
@@ -59,7 +63,7 @@ def test_a_key_that_lay_there_in_plain_text_is_replaced_by_an_encrypted_one(
     boto3.client("ssm").put_parameter(Name=keyed.key_parameter, Value=KEY, Type="String")
     give(monkeypatch, f"{KEY}\n")
 
-    main()
+    assert store_key() == 0
 
     assert stored(keyed) == (KEY, "SecureString", 1)  # made anew: SSM doesn't change a parameter's type
 
@@ -86,7 +90,7 @@ def test_whoever_is_not_signed_in_is_told_how_before_a_key_is_taken(
     for name, value in NOT_SIGNED_IN.items():
         monkeypatch.setenv(name, value)
 
-    assert spoken(main) == 1
+    assert store_key() == 1
 
     assert sys.stdin.readline().strip() == KEY  # nobody has read it
     [said] = capsys.readouterr().err.splitlines()
@@ -104,7 +108,7 @@ def test_a_region_that_nobody_named_is_asked_for(
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
-    assert spoken(main) == 1
+    assert store_key() == 1
 
     [said] = capsys.readouterr().err.splitlines()
     assert "AWS_REGION=" in said
@@ -114,8 +118,8 @@ def test_a_region_that_nobody_named_is_asked_for(
 def test_credentials_that_have_expired_are_told_as_such() -> None:
     error = ClientError({"Error": {"Code": "ExpiredToken", "Message": "The token is expired"}}, "GetCallerIdentity")
 
-    assert "does not take these credentials (ExpiredToken): sign in" in told(error)
-    assert told(ClientError({"Error": {"Code": "Other", "Message": "no"}}, "PutItem")).startswith("AWS: ")
+    assert "does not take these credentials (ExpiredToken): sign in" in aws_error_text(error)
+    assert aws_error_text(ClientError({"Error": {"Code": "Other", "Message": "no"}}, "PutItem")).startswith("AWS: ")
 
 
 @pytest.mark.parametrize("is_written", [True, False])
@@ -126,7 +130,7 @@ def test_a_stage_that_trains_on_bedrock_is_told_that_it_needs_none_and_where_ano
         settings_file("try").write_text('{"provider": "bedrock", "base_model": "amazon.nova-micro-v1:0"}')
     give(monkeypatch, f"{KEY}\n")
 
-    main()
+    assert store_key() == 0
 
     said = capsys.readouterr().out
     assert "no key is needed" in said

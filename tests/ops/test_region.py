@@ -7,10 +7,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from ops.cdk import in_region, quietly
-from ops.console import spoken
+from ops.cdk import quiet_environment, region_environment
 from ops.deploy_checks import OLDEST_NODE
-from ops.provider_key import main
+from tests.ops.conftest import operate
 
 pytestmark = pytest.mark.usefixtures("account", "keyed")
 
@@ -24,12 +23,11 @@ def test_a_command_works_in_the_region_that_aws_region_names(
         monkeypatch.setenv("AWS_DEFAULT_REGION", other)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setattr(sys, "stdin", io.StringIO("sk-a-secret\n"))
-    monkeypatch.setattr(sys, "argv", ["provider_key", "--stage", "try"])
 
-    assert spoken(main) == 0
+    assert operate("provider-key", "--stage", "try") == 0
 
     assert boto3.client("ssm", region_name="eu-central-1").describe_parameters()["Parameters"]
-    assert in_region()["AWS_REGION"] == "eu-central-1"
+    assert region_environment()["AWS_REGION"] == "eu-central-1"
 
 
 def test_the_cdk_is_told_the_region_of_the_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -40,11 +38,11 @@ def test_the_cdk_is_told_the_region_of_the_profile(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_PROFILE", "work")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
-    assert in_region()["AWS_REGION"] == "ap-south-1"
+    assert region_environment()["AWS_REGION"] == "ap-south-1"
 
 
 def test_the_cdk_speaks_neither_to_its_makers_nor_of_a_node_that_our_own_check_speaks_of() -> None:
-    environment = quietly({"PATH": "/bin"})
+    environment = quiet_environment({"PATH": "/bin"})
 
     assert environment["CDK_DISABLE_CLI_TELEMETRY"] == "true"
     assert str(OLDEST_NODE) in environment["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"].split(",")

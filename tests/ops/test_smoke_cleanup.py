@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from ops.smoke.cleanup import how_to_retire, is_removed, retire, what_is_there
 from ops.smoke.journey import LoopError
+from ops.smoke.report import how_to_retire, what_is_there
+from ops.smoke.steps import is_version_removed, retire_version
 
 RUN = {"fine_tuned_model": "arn:model", "version": 3}
 
@@ -36,16 +37,16 @@ def journey(removed_at: str | None = None) -> Any:
 def test_a_version_that_serves_is_rolled_back_first_and_then_retired() -> None:
     made = journey()
 
-    retire(made, 3)
+    retire_version(made, 3)
 
     assert made.api.asked == ["POST /models/smoke/rollback", "DELETE /models/smoke/versions/3"]
 
 
 def test_a_version_is_gone_once_its_provider_has_nothing_of_it() -> None:
-    assert not is_removed(journey(), 3)
-    assert is_removed(journey("2026-11-21T00:00:00Z"), 3)
+    assert not is_version_removed(journey(), 3)
+    assert is_version_removed(journey("2026-11-21T00:00:00Z"), 3)
     with pytest.raises(LoopError, match="not listed"):
-        is_removed(journey(), 4)
+        is_version_removed(journey(), 4)
 
 
 def test_what_stays_is_said_as_it_is() -> None:

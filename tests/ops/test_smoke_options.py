@@ -1,51 +1,41 @@
 """What an operator types that can't be is refused in a sentence, before anything is asked or made."""
 
 import subprocess
-import sys
 
 import pytest
 
 from infra.stage import ROOT
-from ops.console import CommandRefused, spoken
-from ops.deploy import main as deploy
-from ops.smoke.options import smoke_arguments
+from ops.console import CommandRefused
+from ops.smoke.command import SmokeOptions
+from tests.ops.conftest import operate
 
 
-def given(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["smoke", "--stage=try", *arguments])
+def options(*, cap: str = "1.00", timeout: str = "120") -> SmokeOptions:
+    return SmokeOptions.of(cap=cap, timeout=timeout, unpriced=False, yes=False)
 
 
 @pytest.mark.parametrize("minutes", ["-1", "0", "nan", "inf", "soon", "1e9", ""])
-def test_a_time_that_nobody_can_wait_is_refused(monkeypatch: pytest.MonkeyPatch, minutes: str) -> None:
-    given(monkeypatch, f"--timeout={minutes}")
+def test_a_time_that_nobody_can_wait_is_refused(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert operate("smoke", "--stage=try", f"--timeout={minutes}") == 1
 
-    with pytest.raises(CommandRefused, match=f"TIMEOUT={minutes}: it has to be minutes"):
-        smoke_arguments()
+    assert f"TIMEOUT={minutes}: it has to be minutes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("cap", ["-1", "nan", "Infinity", "a lot", "$2"])
-def test_a_cap_that_is_no_amount_is_refused(monkeypatch: pytest.MonkeyPatch, cap: str) -> None:
-    given(monkeypatch, f"--cap={cap}")
-
+def test_a_cap_that_is_no_amount_is_refused(cap: str) -> None:
     with pytest.raises(CommandRefused, match="is no amount of dollars"):
-        smoke_arguments()
+        options(cap=cap)
 
 
-def test_what_can_be_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, "--cap=0.5", "--timeout=1.5")
+def test_what_can_be_is_taken() -> None:
+    taken = options(cap="0.5", timeout="1.5")
 
-    taken = smoke_arguments()
-
-    assert (str(taken.cap), taken.timeout) == ("0.5", 1.5)
+    assert (str(taken.cap), taken.timeout_minutes) == ("0.5", 1.5)
 
 
 @pytest.mark.parametrize("name", ["Try", "-x", "prod-eu"])
-def test_a_stage_that_can_t_be_is_told_in_words_of_make(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["deploy", f"--stage={name}"])
-
-    assert spoken(deploy) == 1
+def test_a_stage_that_can_t_be_is_told_in_words_of_make(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert operate("deploy", f"--stage={name}") == 1
 
     [said] = capsys.readouterr().err.splitlines()
     assert f"There can't be a stage '{name}': STAGE=prod" in said

@@ -40,13 +40,13 @@ class Trial:
     base_url: str = ""
 
     def run(self, command: str, *arguments: str, typed: str = "", stage: str = "try") -> tuple[int, str]:
-        """The exit status and all output of `python -m ops.{command}`."""
+        """The exit status and all output of `python -m ops {command}`."""
         ours = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TUNELOOP_"))}
         env = {**ours, **self.aws.environment(), "TUNELOOP_STAGES": str(self.directory / "stages"), "COLUMNS": "160"}
         env |= {"NO_PROXY": "127.0.0.1", "PYTHONPATH": os.pathsep.join(("shared", "functions", "."))}
         env |= {"TUNELOOP_BASE_URL": self.base_url} if self.base_url else {}
         finished = subprocess.run(
-            [sys.executable, "-m", f"ops.{command}", *(("--stage", stage) if stage else ()), *arguments],
+            [sys.executable, "-m", "ops", command, *(("--stage", stage) if stage else ()), *arguments],
             cwd=ROOT,
             env=env,
             input=typed,

@@ -9,7 +9,7 @@ import pytest
 from infra.stage import stage_named
 from ops import pause, restore
 from ops.console import CommandRefused
-from ops.stage_access import Deployed
+from ops.stage_access import DeployedStage
 from tests.examples import chat
 from tests.functions import steps
 from tests.world import TABLE, World
@@ -22,12 +22,12 @@ from tuneloop.store.writes import EmitEvent
 COPY = f"{TABLE}-restored"
 
 
-class Here(Deployed):
+class Here(DeployedStage):
     """The stage of the world: its table is moto's, and it has nothing that could be running but for `functions`."""
 
     def __init__(self) -> None:
         super().__init__(stage_named("test", {}))
-        self.found = {"StackStatus": "CREATE_COMPLETE", "Outputs": [{"OutputKey": "TableName", "OutputValue": TABLE}]}
+        self.stack = {"StackStatus": "CREATE_COMPLETE", "Outputs": [{"OutputKey": "TableName", "OutputValue": TABLE}]}
 
     def resources(self, kind: str) -> list[str]:  # noqa: ARG002
         return []
@@ -55,12 +55,12 @@ def stopped(minutes_ago: float = 60) -> Here:
     here = Here()
     since = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     text = pause.Halted(since=since).model_dump_json()
-    boto3.client("ssm").put_parameter(Name=pause.parameter(here), Value=text, Type="String", Overwrite=True)
+    boto3.client("ssm").put_parameter(Name=pause.halted_parameter(here), Value=text, Type="String", Overwrite=True)
     return here
 
 
 def set_back() -> None:
-    restore.restore(stopped(), COPY, confirm="test")
+    restore.restore_table(stopped(), COPY, confirm="test")
 
 
 def others(number: int) -> list[dict[str, Any]]:
@@ -216,7 +216,7 @@ def test_what_will_be_put_and_deleted_is_said_and_has_to_be_agreed_to(
     before = rows()
 
     with pytest.raises(CommandRefused, match="Nothing was changed"):
-        restore.restore(stopped(), COPY, confirm="prod")
+        restore.restore_table(stopped(), COPY, confirm="prod")
 
     assert rows() == before
     said = capsys.readouterr().out
@@ -229,9 +229,9 @@ def test_a_loop_that_runs_or_was_stopped_just_now_is_refused(world: World) -> No
     snapshot()
 
     with pytest.raises(CommandRefused, match="make stop STAGE=test"):
-        restore.restore(Here(), COPY, confirm="test")
+        restore.restore_table(Here(), COPY, confirm="test")
     with pytest.raises(CommandRefused, match="may write until"):
-        restore.restore(stopped(minutes_ago=1), COPY, confirm="test")
+        restore.restore_table(stopped(minutes_ago=1), COPY, confirm="test")
 
 
 @pytest.mark.parametrize(
@@ -240,4 +240,4 @@ def test_a_loop_that_runs_or_was_stopped_just_now_is_refused(world: World) -> No
 @pytest.mark.usefixtures("world")
 def test_only_another_table_will_do(source: str, why: str) -> None:
     with pytest.raises(CommandRefused, match=why):
-        restore.restore(stopped(), source, confirm="test")
+        restore.restore_table(stopped(), source, confirm="test")
