@@ -40,7 +40,7 @@ class Halted(BaseModel):
 
 def stop_stage(deployed: DeployedStage) -> None:
     """Halt all that runs of a stage; what stands still already is left as it is."""
-    going, before = find_running(deployed), read_halted(deployed)
+    going, before = running_parts(deployed), read_halted(deployed)
     if is_halted(going) and before and before.since:
         say(f"Stage {deployed.stage.name} stands still since {before.since:%Y-%m-%d %H:%M} UTC.")
         return
@@ -79,7 +79,7 @@ def start_stage(deployed: DeployedStage) -> None:
     say(f"Stage {deployed.stage.name} goes on: {_describe(halted)}.")
 
 
-def find_running(deployed: DeployedStage) -> Halted:
+def running_parts(deployed: DeployedStage) -> Halted:
     """Return what of the stack is on at this moment: schedules, readers, and functions that may run."""
     owned = {name.rpartition("|")[2] for name in deployed.resources("AWS::Events::Rule")}
     pages = deployed.client("events").get_paginator("list_rules").paginate(NamePrefix=deployed.stage.name_of(""))

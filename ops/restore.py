@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ops.console import CommandRefused, ask, count_of, say
-from ops.pause import LONGEST_S, find_running, is_halted, read_halted
+from ops.pause import LONGEST_S, is_halted, read_halted, running_parts
 from ops.restore_rows import Row, restored_row
 from ops.stage_access import DeployedStage
 
@@ -141,7 +141,7 @@ def _refuse_another_kind(client: Any, source: str, table: str) -> None:
 
 def _refuse_a_running_loop(deployed: DeployedStage) -> None:
     name, halted = deployed.stage.name, read_halted(deployed)
-    if halted is None or halted.since is None or not is_halted(find_running(deployed)):
+    if halted is None or halted.since is None or not is_halted(running_parts(deployed)):
         raise CommandRefused(
             f"Stage {name} is running, and would write while its table is set back: make stop STAGE={name}"
         )

@@ -8,7 +8,7 @@ from typing import Any
 from infra.functions import FUNCTIONS
 from infra.stage import LOCAL
 from local.stack import LocalStack
-from ops.pause import find_running, is_halted, start_stage, stop_stage
+from ops.pause import is_halted, running_parts, start_stage, stop_stage
 from ops.stage_access import DeployedStage
 from tests.e2e.conftest import Command
 
@@ -98,11 +98,11 @@ class Here(DeployedStage):
 def test_a_stage_that_is_stopped_answers_nobody_and_goes_on_where_it_was(stack: LocalStack, command: Command) -> None:
     here = Here(stack)
     command.key = command.ok("keys", "create", "operations").strip()
-    before = find_running(here)
+    before = running_parts(here)
     try:
         stop_stage(here)
         stopped = command.run("runs", "list")
-        still = find_running(here)
+        still = running_parts(here)
     finally:
         start_stage(here)
 
@@ -112,7 +112,7 @@ def test_a_stage_that_is_stopped_answers_nobody_and_goes_on_where_it_was(stack: 
     assert is_halted(still)
     assert stopped.returncode != 0
     command.ok("runs", "list")
-    assert find_running(here) == before
+    assert running_parts(here) == before
 
 
 def letters(told: str, word: str) -> list[str]:

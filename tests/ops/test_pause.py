@@ -10,7 +10,7 @@ import pytest
 from infra.stage import Stage, stage_named
 from ops import pause, stage_access
 from ops.console import CommandRefused
-from ops.pause import find_running, read_halted, start_stage, stop_stage
+from ops.pause import read_halted, running_parts, start_stage, stop_stage
 from ops.stage_access import DeployedStage
 from tests.ops.conftest import Standing, operate
 
@@ -93,7 +93,7 @@ def brake(name: str, most: int) -> None:
 def test_clocks_stop_first_then_readers_then_functions(stack: Stack) -> None:
     stop_stage(stack)
 
-    assert pause.is_halted(find_running(stack))
+    assert pause.is_halted(running_parts(stack))
     assert stack.changes == ["DisableRule", *["UpdateEventSourceMapping"] * 2, *["PutFunctionConcurrency"] * 3]
 
 
@@ -107,13 +107,13 @@ def test_what_was_stopped_goes_on_and_brakes_that_were_set_before_stay(stack: St
     braked, limited, free = sorted(ALL)
     brake(braked, 0)
     brake(limited, 5)
-    before = find_running(stack)
+    before = running_parts(stack)
 
     stop_stage(stack)
     assert {limit(name) for name in ALL} == {0}
     start_stage(stack)
 
-    assert find_running(stack) == before
+    assert running_parts(stack) == before
     assert (limit(braked), limit(limited), limit(free)) == (0, 5, None)
     assert read_halted(stack) is None
 
@@ -130,7 +130,7 @@ def test_a_stage_with_a_longer_name_goes_on(stack: Stack) -> None:
 
 @pytest.mark.parametrize("broken_after", range(6))
 def test_a_stop_that_broke_off_goes_on_and_is_wholly_undone(stack: Stack, broken_after: int) -> None:
-    before = find_running(stack)
+    before = running_parts(stack)
     stack.left = broken_after
     with pytest.raises(Breaking):
         stop_stage(stack)
@@ -140,15 +140,15 @@ def test_a_stop_that_broke_off_goes_on_and_is_wholly_undone(stack: Stack, broken
     stack.left = 100
 
     stop_stage(stack)
-    assert pause.is_halted(find_running(stack))
+    assert pause.is_halted(running_parts(stack))
     start_stage(stack)
 
-    assert find_running(stack) == before
+    assert running_parts(stack) == before
 
 
 @pytest.mark.parametrize("broken_after", range(6))
 def test_a_start_that_broke_off_goes_on(stack: Stack, broken_after: int) -> None:
-    before = find_running(stack)
+    before = running_parts(stack)
     stop_stage(stack)
     stack.left = broken_after
     with pytest.raises(Breaking):
@@ -157,11 +157,11 @@ def test_a_start_that_broke_off_goes_on(stack: Stack, broken_after: int) -> None
 
     start_stage(stack)
 
-    assert find_running(stack) == before
+    assert running_parts(stack) == before
 
 
 def test_both_may_be_said_twice(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    before = find_running(stack)
+    before = running_parts(stack)
 
     stop_stage(stack)
     since = read_halted(stack)
@@ -170,7 +170,7 @@ def test_both_may_be_said_twice(stack: Stack, capsys: pytest.CaptureFixture[str]
     start_stage(stack)
     start_stage(stack)
 
-    assert find_running(stack) == before
+    assert running_parts(stack) == before
     said = capsys.readouterr().out
     assert "stands still since" in said
     assert "nothing to undo" in said
