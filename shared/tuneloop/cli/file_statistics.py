@@ -1,7 +1,7 @@
-"""File statistics: what a file on this machine holds, counted as a dataset of it would be before a freeze.
+"""File statistics: the examples of a file on this machine, counted as a dataset of them would be before a freeze.
 
-Statistics, images and the length of answers are had in one pass. A line that fits the strict types is counted by them,
-which takes a tenth of the time that the rules take; all others are read by the rules. Both ways count the same.
+Statistics, images and the length of answers are counted in one pass. A line that fits the strict types is counted by
+them, which takes a tenth of the time that the rules take; all others are read by the rules. Both ways count the same.
 """
 
 import re
@@ -26,13 +26,13 @@ from tuneloop.validation.tokens import PER_EXAMPLE, count_content, count_message
 # Examples whose answers are measured: the average of a thousand is within a few percent of that of a million, and each
 # of them is read by the rules.
 SAMPLED = 1_000
-# In a file of somebody else's the name of a field may be written by its characters' numbers: `image_url` has none but
-# small letters and a low line. Letters beyond ASCII, which many programs write so, are not among these.
+# JSON may write the name of a field by its characters' numbers. `image_url` has none but small letters and a low line,
+# U+0050 to U+007F; letters beyond ASCII, which many programs write so, are not among these.
 may_name_a_field = re.compile(rb"\\u00[5-7]").search
 
 
 class FileCount:
-    """One pass over a file by a dataset's settings, and what was found besides once it is over."""
+    """One pass over a file by a dataset's settings; images and answer tokens are complete once it is over."""
 
     def __init__(self, file: Path, settings: ReadSettings) -> None:
         self._file, self._settings = file, settings
@@ -41,69 +41,69 @@ class FileCount:
 
     @property
     def answer_tokens(self) -> float | None:
-        """The tokens of an answer, by the first thousand examples."""
+        """The average tokens of an answer, over the first thousand examples; None before any is read."""
         return sum(self._answers) / len(self._answers) if self._answers else None
 
     def statistics(self) -> Statistics:
-        """The figures of the file's examples by the latest rules; nobody has reviewed them yet."""
+        """The statistics of the file's examples by the latest rules, none of them reviewed."""
         return compute_statistics(self._examples(), self._settings.policy, revision=0, updated_at=None)
 
     def _examples(self) -> Iterator[ExampleRow]:
-        found: Iterator[ExampleRow | list[Problem]]
+        rows: Iterator[ExampleRow | list[Problem]]
         if is_table(self._file.name):
             records = records_of(self._file, self._settings.csv)
-            found = (isolate_line(record.line, self._by_rules, record) for record in records)
+            rows = (isolate_line(record.line, self._count_by_rules, record) for record in records)
         else:
             lines = number_lines(lines_of(self._file))
-            found = (isolate_line(number, self._counted, line, number) for number, line in lines)
-        return (each for each in found if isinstance(each, ExampleRow))
+            rows = (isolate_line(number, self._count_line, line, number) for number, line in lines)
+        return (row for row in rows if isinstance(row, ExampleRow))
 
-    def _counted(self, line: bytes | None, number: int) -> ExampleRow | list[Problem]:
+    def _count_line(self, line: bytes | None, number: int) -> ExampleRow | list[Problem]:
         is_sampled = len(self._answers) < SAMPLED
-        return (None if is_sampled or not line else fast_count(line)) or self._by_rules(record_of(line, number))
+        return (None if is_sampled or not line else fast_count(line)) or self._count_by_rules(record_of(line, number))
 
-    def _by_rules(self, record: Record) -> ExampleRow | list[Problem]:
+    def _count_by_rules(self, record: Record) -> ExampleRow | list[Problem]:
         example = read_record(record, template=self._settings.template)
         if not isinstance(example, Example):
             return example
-        counted, shown = count_example(example), units_of(example.messages)
-        if shown:
-            self.images += shown
+        row, images = count_example(example), units_of(example.messages)
+        if images:
+            self.images += images
         if len(self._answers) < SAMPLED:
             self._answers.append(count_messages(example.messages[-1:]) - PER_EXAMPLE)
-        return counted
+        return row
 
 
 def count_example(example: Example) -> ExampleRow:
-    """What is counted of an example."""
-    facts = example_hashes(example)
+    """Count an example that the rules have read."""
+    hashes = example_hashes(example)
     return ExampleRow(
         _candidate_of(example),
         preference=OTHER_ANSWER in example.content,
         tokens=count_content(example.content),
-        characters=facts.characters,
-        answer=int(facts.answer, 16),
+        characters=hashes.characters,
+        answer=int(hashes.answer, 16),
         subject=name_number(example.subject),
     )
 
 
 def fast_count(line: bytes) -> ExampleRow | None:
-    """What is counted of a supervised line that fits the strict types; None where the rules have to read it.
+    """Count a supervised line by the strict types; None where the rules have to read it.
 
-    They do where it is a preference pair, calls functions, or may show images.
+    They have to where it doesn't fit the types, is a preference pair, calls functions, or may show images.
     """
     if IMAGE in line or may_name_a_field(line):
         return None
-    found = fast_check(line)
-    if found is None or found.answer is None or found.is_preference:
+    checked = fast_check(line)
+    if checked is None or checked.answer is None or checked.is_preference:
         return None
     ours = fields_of_ours(line)
     return ExampleRow(
         _candidate_of(ours) if ours else Candidate(),
         preference=False,
-        tokens=found.tokens,
-        characters=found.characters or 0,
-        answer=int(answer_hash(found.answer), 16),
+        tokens=checked.tokens,
+        characters=checked.characters or 0,
+        answer=int(answer_hash(checked.answer), 16),
         subject=name_number(ours.subject) if ours else 0,
     )
 

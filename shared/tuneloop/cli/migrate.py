@@ -1,6 +1,7 @@
-"""`tuneloop migrate`: a model's own data, trained again on a base model that lives on, and proved against what serves.
+"""`tuneloop migrate`: trains a model's own data on another base model before its own is shut down.
 
-The export is the one that the model's stable version was trained on, so that the two differ in nothing but their base.
+The export is the one that the model's stable version was trained on, so that the two versions differ in nothing but
+their base. The new one is evaluated against what serves, as any version is.
 """
 
 from decimal import Decimal
@@ -11,14 +12,14 @@ from rich.console import Console
 from rich.live import Live
 
 from tuneloop.cli.api import ApiClient
-from tuneloop.cli.runs import RunProgress
+from tuneloop.cli.runs import REDRAWS_PER_SECOND, RunProgress
 from tuneloop.domain.chat.images import ImageUnits
 from tuneloop.domain.core.errors import Conflict, InvalidInput
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
 from tuneloop.domain.training.estimates import Basis, Estimate, estimate
 from tuneloop.providers.catalog import TrainingPlace, dated_name, price_of
 
-PAGE = 100
+PAGE = 100  # versions looked at, newest first: the most that the API lists at once
 ModelArgument = Annotated[str, typer.Argument(help="The model whose base is about to go.")]
 ToOption = Annotated[str | None, typer.Option("--to", help="PROVIDER/BASE; the catalog's successor if not given.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask, whatever it costs.")]
@@ -29,30 +30,32 @@ def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -
     console = Console(soft_wrap=True, highlight=False)
     with ApiClient.from_environment() as api:
         version = _version(api, model)
-        place = _place(to) if to else _successor(version)
-        _require_way(api, model, version, place)
+        place = _parse_place(to) if to else _successor(version)
+        _require_movable(api, model, version, place)
         _require_trainable(api, version, place)
-        found = _estimate(api, version, place)
-        is_proved = found.test_rows >= FEWEST_ROWS
-        console.print(f"{model} version {version['number']} is trained on {_of(version)}; it would move to {place}.")
-        console.print(f"Its export {version['export']} trains {found.examples:,} examples: {_cost(found)}.")
+        estimated = _estimate(api, version, place)
+        is_evaluated = estimated.test_rows >= FEWEST_ROWS
+        console.print(
+            f"{model} version {version['number']} is trained on {_place_of(version)}; it would move to {place}."
+        )
+        console.print(f"Its export {version['export']} trains {estimated.examples:,} examples: {_cost(estimated)}.")
         wait = api.get(f"/models/{model}/deployment")["waiting_for"]
-        for note in (*found.notes, *([f"What it makes won't serve by itself. {wait}"] if wait else [])):
+        for note in (*estimated.notes, *([f"What it makes won't serve by itself. {wait}"] if wait else [])):
             console.print(f"- {note}")
         if not yes and not typer.confirm("Train there?"):
             raise typer.Exit(1)
-        run = _launched(api, version, place)
-        last = _followed(api, run, console)
+        run = _launch(api, version, place)
+        last = _follow(api, run, console)
     console.line()
     if last["status"] != "succeeded":
         raise typer.Exit(1)
-    then = "is evaluated against what serves now" if is_proved else "is not evaluated: its export has no test set"
+    then = "is evaluated against what serves now" if is_evaluated else "is not evaluated: its export has no test set"
     console.print(f"Version {last['version']} {then}; `tuneloop runs show {run}` shows its run.")
 
 
-def _require_way(api: ApiClient, model: str, version: dict[str, Any], place: TrainingPlace) -> None:
-    """Refuse a place where the model is already, or data that feeds another model."""
-    if place == _of(version):
+def _require_movable(api: ApiClient, model: str, version: dict[str, Any], place: TrainingPlace) -> None:
+    """Raise Conflict if the model is at the place already, or its data feeds another model."""
+    if place == _place_of(version):
         raise Conflict(f"{model} is trained on {place} already.", code="already_there")
     own = api.get(f"/datasets/{version['dataset']}")["model"]
     if own != model:
@@ -63,39 +66,39 @@ def _require_way(api: ApiClient, model: str, version: dict[str, Any], place: Tra
 
 
 def _require_trainable(api: ApiClient, version: dict[str, Any], place: TrainingPlace) -> None:
-    """Refuse what the stage would refuse, before anything is priced or asked; its own check says so, and why.
+    """Raise what the stage would refuse the run for, by a dry run, before anything is priced or asked.
 
     The stage may have no such provider or no key for it, and the base model may be unknown there or not take such data.
     """
-    api.post("/training-runs", {**_wanted(version, place), "dry_run": True})
+    api.post("/training-runs", {**_run_request(version, place), "dry_run": True})
 
 
 def _version(api: ApiClient, model: str) -> dict[str, Any]:
-    """The model's stable version, or where that wasn't trained here the newest that was."""
+    """The model's stable version, or the newest that was trained here if stable wasn't; Conflict if none was."""
     stable = api.get(f"/models/{model}/deployment")["stable"]
-    trained = [one for one in api.get(f"/models/{model}/versions", limit=PAGE)["data"] if one.get("export")]
-    made = [one for one in trained if one["is_finetuned"]]
-    if not made:
+    versions = api.get(f"/models/{model}/versions", limit=PAGE)["data"]
+    trained = [version for version in versions if version.get("export") and version["is_finetuned"]]
+    if not trained:
         message = f"No version of {model} was trained here, so there is no export to train again."
         raise Conflict(message, code="no_export")
-    return next((one for one in made if one["number"] == stable), made[0])
+    return next((version for version in trained if version["number"] == stable), trained[0])
 
 
-def _of(version: dict[str, Any]) -> TrainingPlace:
+def _place_of(version: dict[str, Any]) -> TrainingPlace:
     return TrainingPlace(version["provider"], version["base_model"])
 
 
-def _place(said: str) -> TrainingPlace:
-    provider, slash, base_model = said.partition("/")
+def _parse_place(text: str) -> TrainingPlace:
+    provider, slash, base_model = text.partition("/")
     if not (provider and slash and base_model):
         raise InvalidInput("--to: must be PROVIDER/BASE, such as bedrock/amazon.nova-lite-v1:0.", param="to")
     return TrainingPlace(provider, dated_name(provider, base_model))
 
 
 def _successor(version: dict[str, Any]) -> TrainingPlace:
-    offer = price_of(*_of(version))
+    offer = price_of(*_place_of(version))
     if offer is None or offer.successor is None:
-        message = f"No successor of {_of(version)} is known: name one with --to PROVIDER/BASE."
+        message = f"No successor of {_place_of(version)} is known: name one with --to PROVIDER/BASE."
         raise Conflict(message, code="no_successor")
     return TrainingPlace(offer.successor.provider, offer.successor.base_model)
 
@@ -108,26 +111,27 @@ def _estimate(api: ApiClient, version: dict[str, Any], place: TrainingPlace) -> 
     return estimate(place.base_model, price_of(*place), basis)
 
 
-def _cost(found: Estimate) -> str:
-    cost, tokens = found.estimated_cost_usd, f"{found.estimated_tokens:,} tokens in {found.n_epochs} epochs"
+def _cost(estimated: Estimate) -> str:
+    cost = estimated.estimated_cost_usd
+    tokens = f"{estimated.estimated_tokens:,} tokens in {estimated.n_epochs} epochs"
     if cost is None:
         return f"{tokens}, at a price that is not known here"
     return f"{tokens}, for nothing" if cost.high == Decimal(0) else f"{tokens}, about ${cost.low:,.2f}-{cost.high:,.2f}"
 
 
-def _launched(api: ApiClient, version: dict[str, Any], place: TrainingPlace) -> str:
-    return str(api.post("/training-runs", _wanted(version, place))["id"])
+def _launch(api: ApiClient, version: dict[str, Any], place: TrainingPlace) -> str:
+    return str(api.post("/training-runs", _run_request(version, place))["id"])
 
 
-def _wanted(version: dict[str, Any], place: TrainingPlace) -> dict[str, Any]:
+def _run_request(version: dict[str, Any], place: TrainingPlace) -> dict[str, Any]:
     """The request for a run that trains a version's export at a place."""
     return {"dataset": version["dataset"], "export": version["export"], **place._asdict()}
 
 
-def _followed(api: ApiClient, run: str, console: Console) -> dict[str, Any]:
-    """The run at its end; what it waits for is confirmed, as its user has just done so."""
+def _follow(api: ApiClient, run: str, console: Console) -> dict[str, Any]:
+    """Show a run until it has ended, and return it; give the confirmation that the user has given already."""
     view, last = RunProgress(), dict[str, Any]()
-    with Live(view, console=console, refresh_per_second=8):
+    with Live(view, console=console, refresh_per_second=REDRAWS_PER_SECOND):
         for last, events in api.follow(run):
             view.update(last, events)
             if last["status"] == "awaiting_confirmation":

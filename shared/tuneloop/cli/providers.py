@@ -1,7 +1,7 @@
-"""`tuneloop providers`: where a stage may train and serve, added with AWS credentials and without a deploy.
+"""`tuneloop providers`: providers on which a stage may train and serve, added with AWS credentials, without a deploy.
 
-Settings lie in the stage's table, keys and secrets in SSM and nowhere else: they are typed unseen or piped in, never
-given as an argument, and no command shows them again.
+Settings are stored in the stage's table, keys and secrets in SSM alone: they are typed unseen or piped in, never given
+as an argument, which a shell would keep in its history, and no command shows them again.
 """
 
 import getpass
@@ -31,9 +31,9 @@ from tuneloop.domain.training.providers import (
     webhook_parameter,
 )
 
-NAMED_AT_MOST = 10
+NAMED_AT_MOST = 10  # runs and versions in the refusal to remove a provider, so that it stays one sentence
 WITH_STAGE = "{0} was deployed with stage {1}: its settings are in the stage's file, its key by `make provider-key`."
-LONGEST = 4096  # what a standard parameter holds; the standard tier costs nothing
+LONGEST_SECRET = 4096  # characters that a standard parameter of SSM holds; that tier costs nothing
 commands = typer.Typer(help="Providers of a stage, with your AWS credentials.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="A name for it; prices are those that the catalog lists under it.")]
 UrlOption = Annotated[str, typer.Option("--base-url", help="Where it answers, `/v1` included: https://….")]
@@ -58,12 +58,12 @@ def add(
         raise InvalidInput("Bedrock has no key: set `bedrock` in the stage's file and deploy.", param="kind")
     if name == own_provider(stage):
         raise InvalidInput(WITH_STAGE.format(name, stage), param="name")
-    address, known = checked_address(base_url, is_emulated=is_emulated(stage)), providers(stage)
-    before = known.find(name)
+    address, registered = checked_address(base_url, is_emulated=is_emulated(stage)), providers(stage)
+    before = registered.find(name)
     _store(key_parameter(stage, name), f"API key of {name}")
     secret = webhook_parameter(stage, name) if webhook_secret else before and before.webhook_parameter
     if webhook_secret:
-        _store(webhook_parameter(stage, name), f"Webhook secret of {name}", checked_secret)
+        _store(webhook_parameter(stage, name), f"Webhook secret of {name}", check_webhook_secret)
     added = RegisteredProvider(
         name=name,
         kind=kind,
@@ -74,7 +74,7 @@ def add(
         created_at=before.created_at if before else datetime.now(UTC),
         seq=before.seq if before else 0,
     )
-    known.save(added)
+    registered.save(added)
     what = "changed" if before else "added"
     typer.echo(f"{name} is {what} in stage {stage}; functions that run already see it within a minute.")
 
@@ -95,40 +95,41 @@ def list_providers(stage: StageOption = "prod") -> None:
 @commands.command()
 def show(name: str, stage: StageOption = "prod") -> None:
     """Show a provider's settings as JSON, and since when its key is stored; never the key."""
-    found = _found(name, stage)
-    settings = found.model_dump(mode="json", exclude={"seq"})
-    settings["base_url"] = without_user(found.base_url)
-    settings["key_stored_at"] = _stored_at(found.key_parameter)
-    if found.webhook_parameter:
-        settings["webhook_secret_stored_at"] = _stored_at(found.webhook_parameter)
+    provider = _registered(name, stage)
+    settings = provider.model_dump(mode="json", exclude={"seq"})
+    settings["base_url"] = without_user(provider.base_url)
+    settings["key_stored_at"] = _stored_at(provider.key_parameter)
+    if provider.webhook_parameter:
+        settings["webhook_secret_stored_at"] = _stored_at(provider.webhook_parameter)
     Console().print_json(json.dumps(settings))
 
 
 @commands.command()
 def remove(name: str, stage: StageOption = "prod", force: ForceOption = False) -> None:
     """Forget a provider and its key; with --force also where its runs go on or its versions serve."""
-    found = _found(name, stage)
+    provider = _registered(name, stage)
     if not force and (used := _used(name, stage)):
         raise Conflict(f"{name} is still in use: {', '.join(used)}. With --force they are left without it.")
     providers(stage).remove(name)
-    for parameter in filter(None, (found.key_parameter, found.webhook_parameter)):
+    for parameter in filter(None, (provider.key_parameter, provider.webhook_parameter)):
         if _stored_at(parameter):
             _ssm().delete_parameter(Name=parameter)
     typer.echo(f"{name} is removed from stage {stage}, and its key from SSM.")
 
 
-def _found(name: str, stage: str) -> RegisteredProvider:
+def _registered(name: str, stage: str) -> RegisteredProvider:
+    """The provider that was added to a stage under this name; NotFound for one of its deployment, or none."""
     if name in own_providers(stage):
         raise NotFound(WITH_STAGE.format(name, stage))
-    if (found := providers(stage).find(name)) is None:
+    if (provider := providers(stage).find(name)) is None:
         raise NotFound(
             f"No provider {name} was added to stage {stage}; `tuneloop providers list` shows those that were."
         )
-    return found
+    return provider
 
 
 def _used(name: str, stage: str) -> list[str]:
-    """What of a stage needs a provider: its open runs, and the versions that serve, by tenant and name."""
+    """The open runs and serving versions that need a provider, as `tenant/id`, ten at most."""
     open_runs = [f"{run.tenant}/{run.id}" for run in runs(stage).open() if run.provider == name]
     registry = models(stage)
     serving = []
@@ -141,15 +142,16 @@ def _used(name: str, stage: str) -> list[str]:
 
 
 def _store(parameter: str, what: str, check: Callable[[str], object] = str) -> None:
+    """Ask for a secret and store it in SSM; InvalidInput, and nothing is stored, where it isn't one printable word."""
     given = (getpass.getpass(f"{what} (not shown): ") if sys.stdin.isatty() else sys.stdin.readline()).strip()
-    if not given or not given.isascii() or not given.isprintable() or " " in given or len(given) > LONGEST:
+    if not given or not given.isascii() or not given.isprintable() or " " in given or len(given) > LONGEST_SECRET:
         raise InvalidInput(f"{what}: one word of printable characters was expected. It was not stored.")
     check(given)
     _ssm().put_parameter(Name=parameter, Value=given, Type="SecureString", Overwrite=True)
 
 
-def checked_secret(given: str) -> None:
-    """InvalidInput where no webhook could ever be signed by a secret."""
+def check_webhook_secret(given: str) -> None:
+    """Raise InvalidInput unless a webhook could be signed with the secret: `whsec_` and base64."""
     kind, _, secret = given.partition("_")
     try:
         key = b64decode(secret, validate=True)
@@ -162,10 +164,10 @@ def checked_secret(given: str) -> None:
 
 
 def _stored_at(parameter: str) -> str | None:
-    """When a parameter was last written, None where there is none."""
-    wanted = [{"Key": "Name", "Option": "Equals", "Values": [parameter]}]
-    found: list[Any] = _ssm().describe_parameters(ParameterFilters=wanted)["Parameters"]
-    return found[0]["LastModifiedDate"].isoformat() if found else None
+    """The time when a parameter of SSM was last written; None where there is no such parameter."""
+    by_name = [{"Key": "Name", "Option": "Equals", "Values": [parameter]}]
+    parameters: list[Any] = _ssm().describe_parameters(ParameterFilters=by_name)["Parameters"]
+    return parameters[0]["LastModifiedDate"].isoformat() if parameters else None
 
 
 def _ssm() -> Any:

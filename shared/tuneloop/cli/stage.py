@@ -1,4 +1,4 @@
-"""Where a stage lives: its table and bucket by its stack's outputs, or by the environment of this very stage."""
+"""A stage's table, bucket and providers, found by its stack's outputs, or by an environment that names the stage."""
 
 import os
 from functools import cache
@@ -21,72 +21,72 @@ StageOption = Annotated[str, typer.Option("--stage", envvar="TUNELOOP_STAGE", he
 
 
 def tenants(stage: str) -> Tenants:
-    """The stage's tenants and keys."""
+    """The tenants and API keys of a stage."""
     return Tenants(_table(stage))
 
 
 def spendings(stage: str) -> Spendings:
-    """The stage's budgets, and what is used of them."""
+    """The budgets of a stage's tenants, and what is spent of them."""
     return Spendings(_table(stage))
 
 
 def datasets(stage: str) -> Datasets:
-    """The stage's datasets and drops."""
+    """The datasets and drops of a stage."""
     return Datasets(_table(stage))
 
 
 def providers(stage: str) -> ProviderRows:
-    """The providers that were added to the stage."""
+    """The providers that were added to a stage after its deployment."""
     return ProviderRows(_table(stage))
 
 
 def runs(stage: str) -> Runs:
-    """The stage's training runs."""
+    """The training runs of a stage."""
     return Runs(_table(stage))
 
 
 def models(stage: str) -> Models:
-    """The stage's models and versions."""
+    """The models and versions of a stage."""
     return Models(_table(stage))
 
 
 def own_provider(stage: str) -> str:
-    """The provider that the stage was deployed with."""
-    return _set("TUNELOOP_PROVIDER", stage) or _output(stage, "Provider")
+    """The name of the provider that a stage was deployed with."""
+    return _variable("TUNELOOP_PROVIDER", stage) or _output(stage, "Provider")
 
 
 def own_providers(stage: str) -> dict[str, str]:
     """The providers that a stage was deployed with, by name, each with its address if it has one; the default first."""
     own = own_provider(stage)
-    address = _set("TUNELOOP_PROVIDER_BASE_URL", stage) or _optional("ProviderBaseUrl", stage)
-    beside = _set("TUNELOOP_BEDROCK_ROLE_ARN", stage) or _optional("BedrockRoleArn", stage)
-    return {own: "" if own == BEDROCK.name else address} | ({BEDROCK.name: ""} if beside else {})
+    address = _variable("TUNELOOP_PROVIDER_BASE_URL", stage) or _optional_output("ProviderBaseUrl", stage)
+    bedrock_role = _variable("TUNELOOP_BEDROCK_ROLE_ARN", stage) or _optional_output("BedrockRoleArn", stage)
+    return {own: "" if own == BEDROCK.name else address} | ({BEDROCK.name: ""} if bedrock_role else {})
 
 
 def is_emulated(stage: str) -> bool:
-    """Whether a stage is deployed to an emulator of AWS on this machine; one that doesn't say so yet is not."""
-    if stage == LOCAL_STAGE or _set("TUNELOOP_TABLE", stage):
+    """Whether a stage is deployed to an emulator of AWS on this machine; False for a stack without that output."""
+    if stage == LOCAL_STAGE or _variable("TUNELOOP_TABLE", stage):
         return stage == LOCAL_STAGE
     return _outputs(stage).get("IsEmulated") == "true"
 
 
 def bucket(stage: str) -> str:
-    """The stage's data bucket."""
-    return _set("TUNELOOP_BUCKET", stage) or _output(stage, "BucketName")
+    """The name of a stage's data bucket."""
+    return _variable("TUNELOOP_BUCKET", stage) or _output(stage, "BucketName")
 
 
 def _table(stage: str) -> Table:
-    name = _set("TUNELOOP_TABLE", stage) or _output(stage, "TableName")
+    name = _variable("TUNELOOP_TABLE", stage) or _output(stage, "TableName")
     return Table(boto3.client("dynamodb"), name)
 
 
-def _optional(name: str, stage: str) -> str:
-    """An output that not every stage has; nothing where the environment speaks of this very stage instead."""
+def _optional_output(name: str, stage: str) -> str:
+    """An output that not every stack has, else an empty text; empty too where the environment names this stage."""
     return "" if os.environ.get("TUNELOOP_STAGE") == stage else _outputs(stage).get(name, "")
 
 
-def _set(variable: str, stage: str) -> str | None:
-    """What the environment says, if it speaks of this stage and not of another."""
+def _variable(variable: str, stage: str) -> str | None:
+    """A variable of the environment, if TUNELOOP_STAGE names this stage; None for any other stage."""
     return os.environ.get(variable) if os.environ.get("TUNELOOP_STAGE") == stage else None
 
 

@@ -1,7 +1,7 @@
-"""Domain events: what happened, told to the other functions and to the user's own rules on the bus.
+"""Domain events: what happened, announced to the other functions and to the user's own rules on the event bus.
 
-An event is written in the same transaction as the state it announces and carried to the bus afterwards, at least once.
-It holds ids and figures, never content. Its `schema_version` rises when a field changes its meaning or goes.
+An event is written in the same transaction as the state it announces and relayed to the bus afterwards, at least once.
+It holds ids and figures, never content. Its `schema_version` rises when a field changes its meaning or is removed.
 """
 
 from datetime import date, datetime
@@ -21,7 +21,7 @@ SOURCE = "tuneloop"
 
 
 class DomainEvent(BaseModel):
-    """What every event carries: its type, its tenant, and the version of its schema."""
+    """The base of all events: each has a type, a tenant, and the version of its schema."""
 
     model_config = ConfigDict(extra="ignore")
     aggregate_field: ClassVar[str]
@@ -31,12 +31,12 @@ class DomainEvent(BaseModel):
 
     @property
     def aggregate(self) -> str:
-        """The id of the thing that the event is about, led by its kind."""
+        """The kind and id of what the event is about, such as `run.<id>`; with a write number it names the event."""
         return f"{self.aggregate_field}.{getattr(self, self.aggregate_field)}"
 
 
 class DatasetSettled(DomainEvent):
-    """A dataset changed and has been quiet since: time to freeze it."""
+    """A dataset has changed and been quiet since, so that it is to be frozen."""
 
     aggregate_field = "dataset"
     type: Literal["DatasetSettled"] = "DatasetSettled"
@@ -45,7 +45,7 @@ class DatasetSettled(DomainEvent):
 
 
 class ExportCreated(DomainEvent):
-    """An export is frozen: runs that waited for it can be submitted."""
+    """An export is frozen, so that runs that waited for it can be submitted."""
 
     aggregate_field = "export"
     type: Literal["ExportCreated"] = "ExportCreated"
@@ -56,7 +56,7 @@ class ExportCreated(DomainEvent):
 
 
 class TrainingRunRequested(DomainEvent):
-    """A run is asked for: freeze its export, and that which it validates on, where they aren't yet, then submit it."""
+    """A run is requested: its export, and the one it validates on, are frozen if need be, then it is submitted."""
 
     aggregate_field = "run"
     type: Literal["TrainingRunRequested"] = "TrainingRunRequested"
@@ -70,7 +70,7 @@ class TrainingRunRequested(DomainEvent):
 
 
 class TrainingRunFinished(DomainEvent):
-    """A run ended; `version` is the one it made, if it succeeded, `overfitting` that it was trained for too long."""
+    """A run has ended; `version` is the one it made if it succeeded, `overfitting` says if it trained too long."""
 
     aggregate_field = "run"
     type: Literal["TrainingRunFinished"] = "TrainingRunFinished"
@@ -84,7 +84,7 @@ class TrainingRunFinished(DomainEvent):
 
     @classmethod
     def of(cls, run: ControlledRun) -> Self:
-        """The end of a run."""
+        """The event for a run that has ended."""
         return cls(
             tenant=run.tenant,
             run=run.id,
@@ -98,7 +98,7 @@ class TrainingRunFinished(DomainEvent):
 
 
 class TrainingRunStuck(DomainEvent):
-    """Nothing new has come from a run's provider for too long; said once until something does."""
+    """A run's provider has reported nothing new for too long; announced once for each such silence."""
 
     aggregate_field = "run"
     type: Literal["TrainingRunStuck"] = "TrainingRunStuck"
@@ -110,7 +110,7 @@ class TrainingRunStuck(DomainEvent):
 
 
 class TrainingRunAdopted(DomainEvent):
-    """A job of ours was found whose run had been lost, and the run made again from what the job carries."""
+    """A job of ours was found whose run's row was lost; the row was made again from the job's metadata."""
 
     aggregate_field = "run"
     type: Literal["TrainingRunAdopted"] = "TrainingRunAdopted"
@@ -123,9 +123,10 @@ class TrainingRunAdopted(DomainEvent):
 
 
 class VersionReady(DomainEvent):
-    """A version can answer; those that have an export are evaluated next.
+    """A version can answer; one that has an export is evaluated next.
 
-    `late` is when a verdict about it was found to be about what no longer serves: it is to be decided on anew.
+    `late` is set where its verdict compared it with a version that no longer serves: the time at which that was found,
+    and from which it is evaluated again.
     """
 
     aggregate_field = "version"
@@ -143,7 +144,7 @@ class VersionReady(DomainEvent):
 
 
 class VersionVerificationRequested(DomainEvent):
-    """A version was registered by hand: its provider is to be asked whether it has such a model."""
+    """A version was registered by hand, so that its provider is asked whether it has such a model."""
 
     aggregate_field = "verification"
     type: Literal["VersionVerificationRequested"] = "VersionVerificationRequested"
@@ -152,12 +153,12 @@ class VersionVerificationRequested(DomainEvent):
 
     @property
     def aggregate(self) -> str:
-        """Versions are numbered within their model; what is asked about one is apart from what becomes of it."""
+        """Versions are numbered within their model; the kind keeps this event apart from the version's own."""
         return f"verification.{self.model}.{self.version}"
 
 
 class EvaluationRequested(DomainEvent):
-    """An evaluation is asked for, or has more rows to ask than one invocation could."""
+    """An evaluation is requested, or has more rows to ask than one invocation had time for."""
 
     aggregate_field = "evaluation"
     type: Literal["EvaluationRequested"] = "EvaluationRequested"
@@ -165,14 +166,14 @@ class EvaluationRequested(DomainEvent):
 
 
 def announcement(evaluation: str, late: datetime | None) -> str:
-    """The name of an announcement of a verdict: the first, or the one of that time."""
+    """The name of an announcement of an evaluation's verdict: of the first one, or of the one made again at `late`."""
     return f"{evaluation}.{late.isoformat()}" if late else evaluation
 
 
 class EvaluationCompleted(DomainEvent):
-    """An evaluation that is to promote has its verdict; `late` tells one that is announced again from the first time.
+    """An evaluation with the intent to promote has its verdict; `late` is set where it is announced again.
 
-    Reports are not announced: they decide nothing.
+    Reports are not announced, as they decide nothing.
     """
 
     aggregate_field = "evaluation"
@@ -186,12 +187,12 @@ class EvaluationCompleted(DomainEvent):
 
     @property
     def once(self) -> str:
-        """The name of this announcement, under which its decision is made once."""
+        """The name of this announcement, under which it is decided once, however often it is delivered."""
         return announcement(self.evaluation, self.late)
 
 
 class DeploymentChanged(DomainEvent):
-    """Other versions answer from now on, or others share the users."""
+    """A model's stable version, candidate or share has changed."""
 
     aggregate_field = "deployment"
     type: Literal["DeploymentChanged"] = "DeploymentChanged"
@@ -208,10 +209,10 @@ class DeploymentChanged(DomainEvent):
 
 
 class ModelSunsetApproaching(DomainEvent):
-    """A version is served for `days_left` days more; one event for each of 90, 60, 30 and 7 days that it comes within.
+    """A version will be served for `days_left` days more; announced once within each of 90, 60, 30 and 7 days.
 
-    `successor` takes over its base model, and `estimate` is what training the same export there would cost; without one
-    `estimate_note` says why.
+    `successor` is the base model that takes over, and `estimate` the cost of training the same export on it; without an
+    estimate, `estimate_note` says why.
     """
 
     aggregate_field = "sunset"
