@@ -27,7 +27,8 @@ from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.domain.datasets.policy import DEFAULT
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.exports.splits import folded_prompt
-from tuneloop.store.objects.bucket import Objects, Packing
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.objects.segments import SegmentBuilder
 from tuneloop.store.objects.stored_lines import line_of, read_line
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.validation.minhash import minhash_signature
@@ -152,12 +153,9 @@ def _segments(objects: Objects, lines: Iterable[bytes]) -> list[Segment]:
 
 
 def _segment(objects: Objects, lines: list[bytes]) -> Segment:
-    packing = Packing()
-    for line in sorted(lines):
-        packing.add(line)
-    key, written = objects.put_segment("datasets/bench/chat/segments/", packing)
-    counts = {"examples": len(lines), "tokens": 0, "bytes": written.bytes, "revision": 1, "created_at": NOW}
-    return Segment.model_validate({"sha256": written.sha256, "key": key, **counts})
+    builder = SegmentBuilder()
+    builder.add(sorted(lines), tokens=0)
+    return builder.write("datasets/bench/chat/segments/", objects, revision=1, without=0, now=NOW)
 
 
 def _export(rows: Any, objects: Objects) -> Export:

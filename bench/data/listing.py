@@ -26,11 +26,12 @@ from review_examples.review import ReviewExamples
 from review_examples.views import ExampleChange, NewReviews
 from tuneloop.domain.chat.examples import Example, read_example
 from tuneloop.domain.core.limits import SEGMENT_BYTES
-from tuneloop.domain.datasets.datasets import Dataset, OnDrop, Segment
+from tuneloop.domain.datasets.datasets import Dataset, OnDrop
 from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import Status
 from tuneloop.store.dynamodb import Table
-from tuneloop.store.objects.bucket import Objects, Packing
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.objects.segments import SegmentBuilder, folder_of
 from tuneloop.store.objects.stored_lines import line_of
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
@@ -116,12 +117,10 @@ class _Stage:
         self._add(held)
 
     def _add(self, lines: list[bytes]) -> None:
-        packing = Packing()
-        for line in sorted(lines):
-            packing.add(line)
-        key, written = self.objects.put_segment(f"datasets/{TENANT}/{NAME}/segments/", packing)
-        counts = {"examples": len(lines), "tokens": 0, "bytes": written.bytes, "revision": 0, "created_at": NOW}
-        self.datasets.add_segment(TENANT, NAME, Segment(sha256=written.sha256, key=key, **counts))
+        builder = SegmentBuilder()
+        builder.add(sorted(lines), tokens=0)
+        segment = builder.write(folder_of(TENANT, NAME), self.objects, revision=0, without=0, now=NOW)
+        self.datasets.add_segment(TENANT, NAME, segment)
 
     def review(self) -> None:
         """Approve a thousand."""

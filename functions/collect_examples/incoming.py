@@ -16,7 +16,7 @@ from tuneloop.observability import count
 from tuneloop.runtime.best_effort import for_each
 from tuneloop.runtime.settle import send_settle_reminder
 from tuneloop.store.objects.bucket import ListedVersion
-from tuneloop.store.objects.ingest import count_drop
+from tuneloop.store.objects.drop_reader import count_drop
 from tuneloop.store.repositories.posts import UNREAD
 
 MARGIN_S = 20  # to add what was read

@@ -12,13 +12,14 @@ from functools import partial
 from collect_examples.records import records_in
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import Stale
+from tuneloop.domain.core.limits import SEGMENT_BYTES
 from tuneloop.domain.datasets.datasets import Drop, Segment
 from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.ingest import Clock, DropReader, Lines, SegmentBuilder
-from tuneloop.store.objects.segments import folder_of
-from tuneloop.store.objects.stored_lines import EncodedLine
+from tuneloop.store.objects.drop_reader import Clock, DropReader, Lines
+from tuneloop.store.objects.segments import folder_of, write_collected
+from tuneloop.store.objects.stored_lines import EncodedLine, without_erased
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.posts import UNREAD
@@ -70,13 +71,15 @@ def _segments(
     reader: DropReader, lines: Iterable[EncodedLine], erased: Erased, folder: str, objects: Objects, now: datetime
 ) -> Iterator[Segment]:
     """The usable examples in objects of bounded size, each written as soon as it is full."""
-    builder = SegmentBuilder(erased)
-    for line in lines:
+    held: list[EncodedLine] = []
+    size = 0
+    for line in without_erased(lines, erased):
         if not reader.is_usable:  # what is still read is read for its problems
             continue
-        if not builder.has_room(len(line.text)):
-            yield builder.segment(folder, objects, now)
-            builder = SegmentBuilder(erased)
-        builder.add(line)
-    if builder.lines and reader.is_usable:
-        yield builder.segment(folder, objects, now)
+        if held and size + len(line.text) >= SEGMENT_BYTES:
+            yield write_collected(held, erased, folder, objects, now)
+            held, size = [], 0
+        held.append(line)
+        size += len(line.text)
+    if held and reader.is_usable:
+        yield write_collected(held, erased, folder, objects, now)

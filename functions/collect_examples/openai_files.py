@@ -24,7 +24,7 @@ from tuneloop.domain.datasets.policy import ExampleKind
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.domain.datasets.uploaded_files import EVERYTHING, UploadedFile, file_id
 from tuneloop.openai_wire.files import TRAINING_PURPOSE
-from tuneloop.store.objects.ingest import EMPTY, DropReader
+from tuneloop.store.objects.drop_reader import EMPTY, DropReader
 from tuneloop.validation.decompress import split_lines
 
 ENDING = ".jsonl"

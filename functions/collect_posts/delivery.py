@@ -15,7 +15,7 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.core.limits import QUEUE_TRIES, SEGMENT_BYTES
 from tuneloop.runtime.entry_point import Batch
 from tuneloop.runtime.settle import send_settle_reminder, settle
-from tuneloop.store.objects.ingest import count_drop
+from tuneloop.store.objects.drop_reader import count_drop
 
 Place = tuple[str, str]
 Messages = dict[str, list[str]]  # by what they name: a post may have been announced twice

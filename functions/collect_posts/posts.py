@@ -15,9 +15,9 @@ from tuneloop.domain.datasets.datasets import Drop, DropStatus, OnInvalid, Segme
 from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.domain.datasets.records import Record
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.ingest import Clock, DropReader, SegmentBuilder
-from tuneloop.store.objects.segments import folder_of
-from tuneloop.store.objects.stored_lines import EncodedLine
+from tuneloop.store.objects.drop_reader import Clock, DropReader
+from tuneloop.store.objects.segments import folder_of, write_collected
+from tuneloop.store.objects.stored_lines import EncodedLine, without_erased
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.posts import NOT_COLLECTED, UNREAD, posted_key
@@ -98,10 +98,9 @@ def give_up_post(place: tuple[str, str], drop: str, *, datasets: Datasets, now: 
 
 
 def _segment(posts: list[Post], erased: Erased, objects: Objects, clock: Clock) -> Segment | None:
-    builder = SegmentBuilder(erased)
-    for line in (line for post in posts for line in post.lines):
-        builder.add(line)
-    return builder.segment(folder_of(*posts[0].drop.place), objects, clock()) if builder.lines else None
+    lines = list(without_erased((line for post in posts for line in post.lines), erased))
+    folder = folder_of(*posts[0].drop.place)
+    return write_collected(lines, erased, folder, objects, clock()) if lines else None
 
 
 def _reopened(post: Post, datasets: Datasets) -> Post | None:

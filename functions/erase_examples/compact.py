@@ -15,7 +15,7 @@ from tuneloop.domain.datasets.compaction import Generation
 from tuneloop.domain.datasets.datasets import Dataset, Segment
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.merge import Lines, k_way_merge, unique_by_subject
-from tuneloop.store.objects.segments import Writing, blocks_of, folder_of
+from tuneloop.store.objects.segments import SegmentBuilder, blocks_of, folder_of
 from tuneloop.store.objects.stored_lines import tokens_in
 from tuneloop.store.repositories.contents import without
 from tuneloop.store.repositories.datasets import Datasets
@@ -53,15 +53,15 @@ class CompactDataset:
         self, blocks: Iterator[Lines], dataset: Dataset, latest_erasure: int, now: datetime
     ) -> Iterator[Segment]:
         folder = folder_of(dataset.tenant, dataset.id)
-        end = partial(Writing.end, revision=dataset.revision, without=latest_erasure, now=now)
-        writing = Writing()
+        write = partial(SegmentBuilder.write, revision=dataset.revision, without=latest_erasure, now=now)
+        builder = SegmentBuilder()
         for block in blocks:
-            if writing.is_full(sum(map(len, block))):
-                yield end(writing, folder, self.objects)
-                writing = Writing()
-            writing.add(block, tokens_in(block))
-        if writing.examples:
-            yield end(writing, folder, self.objects)
+            if not builder.has_room(sum(map(len, block))):
+                yield write(builder, folder, self.objects)
+                builder = SegmentBuilder()
+            builder.add(block, tokens_in(block))
+        if builder.examples:
+            yield write(builder, folder, self.objects)
 
 
 @dataclass(frozen=True)

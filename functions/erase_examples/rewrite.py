@@ -24,7 +24,7 @@ from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.export_members import Membership
 from tuneloop.store.objects.fingerprints import Fingerprints
-from tuneloop.store.objects.segments import Writing, blocks_of, folder_of
+from tuneloop.store.objects.segments import SegmentBuilder, blocks_of, folder_of
 from tuneloop.store.objects.stored_lines import heads_of, tokens_in
 from tuneloop.store.repositories.contents import without
 from tuneloop.store.repositories.datasets import Datasets
@@ -171,13 +171,13 @@ class RewriteDataset:
 
     def _rewrite_segment(self, dataset: Dataset, segment: Segment, erased: Erased) -> Segment | None:
         """The segment without its erased lines, written; None where none is left."""
-        writing = Writing()
+        builder = SegmentBuilder()
         for block in without(erased, partial(blocks_of, segment, self.objects))():
-            writing.add(block, tokens_in(block))
-        if not writing.examples:
+            builder.add(block, tokens_in(block))
+        if not builder.examples:
             return None
         ours = {"revision": segment.revision, "without": dataset.erasures}
-        return writing.end(folder_of(dataset.tenant, dataset.id), self.objects, **ours, now=segment.created_at)
+        return builder.write(folder_of(dataset.tenant, dataset.id), self.objects, **ours, now=segment.created_at)
 
     def _note(self, rewritten: Dataset) -> None:
         """Store up to which erasure a dataset is rewritten."""

@@ -179,7 +179,7 @@ def main() -> None:
     """Read each of the bombs in a process of its own, made from one that has everything imported."""
     handler: Any = importlib.import_module("collect_examples.handler")
     assert all([handler, App().client("s3"), App().client("dynamodb")])
-    collect = importlib.import_module("collect_examples.ingest").collect
+    collect = importlib.import_module("collect_examples.ingest").ingest_drop
     for name in BOMBS:
         if not (child := os.fork()):
             read(name, collect)

@@ -20,7 +20,7 @@ from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.datasets.datasets import OnInvalid
 from tuneloop.domain.datasets.records import read_record
-from tuneloop.store.objects.ingest import DropReader
+from tuneloop.store.objects.drop_reader import DropReader
 from tuneloop.store.objects.stored_lines import read_line
 from tuneloop.validation.decompress import decompress, split_lines
 

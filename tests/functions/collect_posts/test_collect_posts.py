@@ -94,10 +94,10 @@ def test_a_dataset_that_fails_leaves_the_others(world: World, monkeypatch: pytes
     mine, other = post(world, "a"), post(world, "b", dataset="returns")
     write = app.objects.put_segment
 
-    def refused(prefix: str, packing: Any) -> Any:
-        if "returns" in prefix:
+    def refused(folder: str, *content: Any) -> str:
+        if "returns" in folder:
             raise AWAY
-        return write(prefix, packing)
+        return write(folder, *content)
 
     monkeypatch.setattr(app.objects, "put_segment", refused)
 
@@ -214,7 +214,7 @@ def test_a_reminder_among_posts_finds_them_collected(world: World) -> None:
 
 def test_each_post_is_counted_once_as_what_it_ended_as(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[str] = []
-    monkeypatch.setattr("tuneloop.store.objects.ingest.count", counted.append)
+    monkeypatch.setattr("tuneloop.store.objects.drop_reader.count", counted.append)
     drops = [post(world, name) for name in "ab"]
 
     deliver(*map(told, drops))

@@ -1,10 +1,8 @@
 """S3 objects, read as streams of lines and written whole: drops, segments, export files, evaluation parts."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
-from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -22,13 +20,6 @@ if TYPE_CHECKING:
 IN_MEMORY_BYTES = 16 << 20
 GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 DENIED = {"AccessDenied", "403"}  # what S3 also says of a missing object to a role that may not list the bucket
-
-
-class Written(NamedTuple):
-    """An object that was written: size and SHA-256 of its uncompressed content."""
-
-    bytes: int
-    sha256: str
 
 
 class ListedVersion(NamedTuple):
@@ -55,29 +46,6 @@ class Form(NamedTuple):
 
     url: str
     fields: dict[str, str]
-
-
-class Packing:
-    """Lines on their way into a segment: of them only the compressed form is held, and the hash that names it."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._hash = hashlib.sha256()
-        self._file = BytesIO()
-        self._compressor = zstandard.ZstdCompressor(level=3).compressobj()
-
-    def add(self, line: bytes) -> None:
-        """Add a line, given without its end."""
-        ended = line + b"\n"
-        self.bytes += len(ended)
-        self._hash.update(ended)
-        self._file.write(self._compressor.compress(ended))
-
-    def end(self) -> tuple[Written, IO[bytes]]:
-        """What was written, and its compressed content from its start; nothing can be added any more."""
-        self._file.write(self._compressor.flush())
-        self._file.seek(0)
-        return Written(self.bytes, self._hash.hexdigest()), self._file
 
 
 class Objects:
@@ -159,12 +127,11 @@ class Objects:
         """Begin to write an object that may be too big to be held."""
         return MultipartUpload(self._client, self.bucket, key)
 
-    def put_segment(self, prefix: str, packing: "Packing") -> tuple[str, Written]:
-        """Write what was packed as `{prefix}{sha256}.jsonl.zst`, named by the lines' own hash; gives the key."""
-        written, content = packing.end()
-        key = f"{prefix}{written.sha256}.jsonl.zst"
+    def put_segment(self, folder: str, sha256: str, content: IO[bytes]) -> str:
+        """Write compressed lines, named by the hash that they have uncompressed; returns the key."""
+        key = f"{folder}{sha256}.jsonl.zst"
         self.put(key, content)
-        return key, written
+        return key
 
     def download(self, key: str) -> IO[bytes]:
         """An object's content as a file, in memory while it is small."""

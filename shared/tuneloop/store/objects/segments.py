@@ -5,8 +5,9 @@ one that was cut, damaged or replaced is named by the error and never read as a 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
+from io import BytesIO
 
 import zstandard
 
@@ -14,11 +15,16 @@ from tuneloop.domain.chat.images import NO_IMAGES
 from tuneloop.domain.core.errors import Corrupt, NotFound
 from tuneloop.domain.core.limits import SEGMENT_BYTES
 from tuneloop.domain.datasets.datasets import Segment
-from tuneloop.store.objects.bucket import Objects, Packing
+from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.image_lines import IMAGE, images_in
-from tuneloop.store.objects.stored_lines import content_of
+from tuneloop.store.objects.stored_lines import EncodedLine, content_of
+from tuneloop.validation.decompress import split_blocks
 
 Lines = list[bytes]
+# Level 3 takes 0.5 s of processor time for 100,000 examples, where gzip takes 4.3 (measured in 2026-11): segments are
+# written while their senders wait.
+LEVEL = 3
 
 
 def folder_of(tenant: str, dataset: str) -> str:
@@ -26,35 +32,44 @@ def folder_of(tenant: str, dataset: str) -> str:
     return f"datasets/{tenant}/{dataset}/segments/"
 
 
-class Writing:
-    """A segment that sorted lines are written to; of them only the compressed form is held."""
+class SegmentBuilder:
+    """A segment under construction: it takes sorted lines, and holds only their compressed form."""
 
     def __init__(self) -> None:
-        self.examples = self._tokens = 0
+        self.examples = self._bytes = self._tokens = self._pairs = 0
         self._images = NO_IMAGES
-        self._packing = Packing()
+        self._sha256 = hashlib.sha256()
+        self._file = BytesIO()
+        self._compressor = zstandard.ZstdCompressor(LEVEL).compressobj()
 
-    def is_full(self, more: int) -> bool:
-        """Whether so many bytes more are too many; an empty one takes any."""
-        return self.examples > 0 and self._packing.bytes + more >= SEGMENT_BYTES
+    def has_room(self, size: int) -> bool:
+        """Whether `size` bytes of lines more fit in; into an empty segment any lines do."""
+        return not self.examples or self._bytes + size < SEGMENT_BYTES
 
-    def add(self, lines: Lines, tokens: int) -> None:
-        """Add sorted lines, and the tokens that they have together."""
+    def add(self, lines: Lines, tokens: int, pairs: int = 0) -> None:
+        """Add sorted lines behind those before, and what they have together: tokens, and preference pairs if known."""
         for line in lines:
-            self._packing.add(line)
+            ended = line + b"\n"
+            self._bytes += len(ended)
+            self._sha256.update(ended)
+            self._file.write(self._compressor.compress(ended))
         self.examples += len(lines)
         self._tokens += tokens
+        self._pairs += pairs
         self._images += images_in(content_of(line) for line in lines if IMAGE in line)
 
-    def end(self, folder: str, objects: Objects, *, revision: int, without: int, now: datetime) -> Segment:
-        """The segment, written to its folder."""
-        key, written = objects.put_segment(folder, self._packing)
+    def write(self, folder: str, objects: Objects, *, revision: int, without: int, now: datetime) -> Segment:
+        """Write the segment to its folder; nothing can be added any more."""
+        self._file.write(self._compressor.flush())
+        self._file.seek(0)
+        sha256 = self._sha256.hexdigest()
         return Segment(
-            sha256=written.sha256,
-            key=key,
+            sha256=sha256,
+            key=objects.put_segment(folder, sha256, self._file),
             examples=self.examples,
+            pairs=self._pairs,
             tokens=self._tokens,
-            bytes=written.bytes,
+            bytes=self._bytes,
             revision=revision,
             without=without,
             images=self._images,
@@ -62,58 +77,52 @@ class Writing:
         )
 
 
+def write_collected(
+    lines: Collection[EncodedLine], erased: Erased, folder: str, objects: Objects, now: datetime
+) -> Segment:
+    """Write collected examples, in any order, as a segment that no revision has yet and that lacks what is `erased`."""
+    builder = SegmentBuilder()
+    texts = sorted(line.text for line in lines)
+    builder.add(texts, sum(line.tokens for line in lines), sum(line.is_pair for line in lines))
+    return builder.write(folder, objects, revision=0, without=erased.latest, now=now)
+
+
 def blocks_of(segment: Segment, objects: Objects) -> Iterator[Lines]:
     """The lines of a segment, sorted, in blocks of about a MiB; Corrupt where they aren't what was written."""
-    whole = hashlib.sha256()
+    sha256 = hashlib.sha256()
     count, last = 0, b""
-    for block in _split(segment, _hashed(_unpacked(segment, objects), whole)):
+    for block in split_blocks(_hashed(pieces_of(segment, objects), sha256)):
         if block[0] < last or sorted(block) != block:
             raise _corrupt(segment, "its lines are not sorted")
         count, last = count + len(block), block[-1]
         yield block
-    if (whole.hexdigest(), count) != (segment.sha256, segment.examples):
+    if (sha256.hexdigest(), count) != (segment.sha256, segment.examples):
         raise _corrupt(segment, f"it has {count:,} lines, and not the {segment.examples:,} that were written")
 
 
 def lines_of(segment: Segment, objects: Objects) -> Iterator[Lines]:
-    """Lines of a segment in blocks, not proved against its hash: for those who only look."""
-    return _split(segment, _unpacked(segment, objects))
+    """The lines of a segment in blocks of about a MiB, not proved against its hash: for those who only look."""
+    return split_blocks(pieces_of(segment, objects))
 
 
 def pieces_of(segment: Segment, objects: Objects) -> Iterator[bytes]:
-    """Bytes of a segment as they are unpacked; a line may begin in one piece and end in the next."""
+    """The decompressed bytes of a segment; a line may begin in one piece and end in the next. Corrupt if it is cut."""
     last = b"\n"
-    for last in _unpacked(segment, objects):
-        yield last
-    if not last.endswith(b"\n"):
-        raise _corrupt(segment, "its last line is cut off")
-
-
-def _unpacked(segment: Segment, objects: Objects) -> Iterator[bytes]:
     try:
-        yield from objects.pieces(segment.key)
+        for last in objects.pieces(segment.key):
+            yield last
     except zstandard.ZstdError as error:
         raise _corrupt(segment, "it can't be unpacked to its end") from error
     except NotFound as error:
         raise _corrupt(segment, "it is not there, or may not be read") from error
-
-
-def _hashed(pieces: Iterator[bytes], whole: "hashlib._Hash") -> Iterator[bytes]:
-    for piece in pieces:
-        whole.update(piece)
-        yield piece
-
-
-def _split(segment: Segment, pieces: Iterator[bytes]) -> Iterator[Lines]:
-    held = b""
-    for piece in pieces:
-        lines = piece.split(b"\n")
-        lines[0] = held + lines[0]
-        held = lines.pop()
-        if lines:
-            yield lines
-    if held:
+    if not last.endswith(b"\n"):
         raise _corrupt(segment, "its last line is cut off")
+
+
+def _hashed(pieces: Iterator[bytes], sha256: "hashlib._Hash") -> Iterator[bytes]:
+    for piece in pieces:
+        sha256.update(piece)
+        yield piece
 
 
 def _corrupt(segment: Segment, why: str) -> Corrupt:

@@ -4,7 +4,7 @@ The id comes first, so that sorting lines sorts examples; the content comes last
 bytes are wanted. `created_at` is UTC in one fixed format, so that it sorts as text.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -123,6 +123,14 @@ def kept_lines(lines: list[bytes], erased: Erased) -> list[bytes]:
     """The lines that are not erased."""
     heads = heads_of(lines)
     return [line for line, head in zip(lines, heads, strict=True) if not erased.covers(head.id, head.subject)]
+
+
+def without_erased(lines: Iterable[EncodedLine], erased: Erased) -> Iterator[EncodedLine]:
+    """The examples that are not erased, neither by the id that they have nor by the one of before 2026-12."""
+    for line in lines:
+        if erased and (not kept_lines([line.text], erased) or (line.former_id and erased.covers(line.former_id, None))):
+            continue
+        yield line
 
 
 def content_of(line: bytes) -> bytes:

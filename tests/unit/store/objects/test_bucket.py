@@ -9,31 +9,31 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from tests.unit.factories import NOW
 from tests.world import BUCKET
 from tuneloop.app import App
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.core.limits import LINE_BYTES
+from tuneloop.domain.datasets.datasets import Segment
 from tuneloop.observability import kind_of
-from tuneloop.store.objects.bucket import Packing
+from tuneloop.store.objects.segments import SegmentBuilder, folder_of
 
 
-def packed(lines: list[bytes]) -> Packing:
-    packing = Packing()
-    for line in lines:
-        packing.add(line)
-    return packing
+def written(lines: list[bytes], stage: App) -> Segment:
+    builder = SegmentBuilder()
+    builder.add(lines, tokens=0)
+    return builder.write(folder_of("acme", "support"), stage.objects, revision=0, without=0, now=NOW)
 
 
 def test_a_segment_is_named_by_its_content_and_read_back(stage: App) -> None:
     lines = [b'{"n":1}', '{"n":"ü"}'.encode()]
     content = b"".join(line + b"\n" for line in lines)
 
-    key, written = stage.objects.put_segment("datasets/acme/support/segments/", packed(lines))
-    again, _ = stage.objects.put_segment("datasets/acme/support/segments/", packed(lines))
+    segment, again = (written(lines, stage) for _ in range(2))
 
-    assert key == again == f"datasets/acme/support/segments/{hashlib.sha256(content).hexdigest()}.jsonl.zst"
-    assert (written.bytes, written.sha256) == (len(content), hashlib.sha256(content).hexdigest())
-    assert list(stage.objects.lines(key)) == lines
+    assert segment.key == again.key == f"datasets/acme/support/segments/{hashlib.sha256(content).hexdigest()}.jsonl.zst"
+    assert (segment.bytes, segment.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert list(stage.objects.lines(segment.key)) == lines
 
 
 def test_an_object_that_is_not_there_is_named(stage: App) -> None:

@@ -1,20 +1,17 @@
-"""Ingesting: lines of a file or a post become examples, and examples become segments, whichever function reads them."""
+"""Reading a drop: lines of a file or a post become examples, or problems that its sender reads by their line."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from tuneloop.domain.chat.examples import Example, Problem
 from tuneloop.domain.core.errors import InvalidInput, TooLarge
-from tuneloop.domain.core.limits import PROBLEMS_KEPT, SEGMENT_BYTES
+from tuneloop.domain.core.limits import PROBLEMS_KEPT
 from tuneloop.domain.datasets.csv_reader import Unreadable
-from tuneloop.domain.datasets.datasets import Drop, DropStatus, OnInvalid, Segment
-from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.datasets.datasets import Drop, DropStatus, OnInvalid
 from tuneloop.domain.datasets.file_diagnosis import is_no_row, problem_of_file
 from tuneloop.domain.datasets.records import Record
 from tuneloop.observability import count, log_failure
-from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.segments import Writing
-from tuneloop.store.objects.stored_lines import EncodedLine, kept_lines, line_of
+from tuneloop.store.objects.stored_lines import EncodedLine, line_of
 from tuneloop.validation.line_parser import isolate_line
 
 Clock = Callable[[], datetime]
@@ -108,41 +105,6 @@ class DropReader:
         self._is_whole = False
         self.problem_count += 1
         self.problems = [problem, *self.problems][:PROBLEMS_KEPT]
-
-
-class SegmentBuilder:
-    """A segment in the making: its lines, which are sorted in the end, so that segments can be read side by side.
-
-    What was erased is not added.
-    """
-
-    def __init__(self, erased: Erased) -> None:
-        self._erased = erased
-        self.lines: list[bytes] = []
-        self.bytes = 0
-        self._tokens = self._pairs = 0
-
-    def has_room(self, size: int) -> bool:
-        """Whether so many bytes fit in; into an empty one everything does."""
-        return not self.lines or self.bytes + size < SEGMENT_BYTES
-
-    def add(self, line: EncodedLine) -> None:
-        """Add an example by its line."""
-        if self._erased and not kept_lines([line.text], self._erased):
-            return
-        if line.former_id and self._erased.covers(line.former_id, None):  # erased before nulls left its id
-            return
-        self.lines.append(line.text)
-        self.bytes += len(line.text)
-        self._tokens += line.tokens
-        self._pairs += line.is_pair
-
-    def segment(self, prefix: str, objects: Objects, now: datetime) -> Segment:
-        """The segment, written."""
-        writing = Writing()
-        writing.add(sorted(self.lines), self._tokens)
-        made = writing.end(prefix, objects, revision=0, without=self._erased.latest, now=now)
-        return made.model_copy(update={"pairs": self._pairs})
 
 
 def count_drop(drop: Drop) -> None:
