@@ -19,11 +19,11 @@ from tuneloop.domain.serving.models import (
     HistoryEntry,
     Version,
     VersionStatus,
-    activated,
-    held,
-    released,
-    rolled_back,
-    shared,
+    with_hold,
+    with_rollback,
+    with_share,
+    with_stable,
+    without_hold,
 )
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.evaluations import Evaluations
@@ -70,26 +70,26 @@ class DecideByHand:
         if chosen is None:
             raise InvalidInput("No version served before this one: name the `version` to activate.", param="version")
         remark = self._require_answering(decision, chosen, is_named=number is not None)
-        new = activated(old, chosen, f"{decision.reason}{remark}", decision.at)
+        new = with_stable(old, chosen, f"{decision.reason}{remark}", decision.at)
         if chosen:
-            return self._store(old, released(new), Action.ACTIVATE, decision)
+            return self._store(old, without_hold(new), Action.ACTIVATE, decision)
         return self._take_off(old, new, "activate", decision)
 
     def deactivate(self, decision: ManualDecision) -> Deployment:
         """Serve everybody with the base model, and hold it: nothing else is activated by itself."""
         old = self._deployment(decision)
-        return self._take_off(old, activated(old, 0, decision.reason, decision.at), "deactivate", decision)
+        return self._take_off(old, with_stable(old, 0, decision.reason, decision.at), "deactivate", decision)
 
     def roll_back(self, decision: ManualDecision) -> Deployment:
         """Take the candidate off, or put back the version that was stable before, and hold it."""
         old = self._deployment(decision)
-        return self._take_off(old, rolled_back(old, decision.reason, decision.at), "rollback", decision)
+        return self._take_off(old, with_rollback(old, decision.reason, decision.at), "rollback", decision)
 
     def share(self, decision: ManualDecision, candidate: int | None, part: float) -> Deployment:
         """Serve a part (0-1) of the users with a candidate; a trial by hand neither makes a hold nor lifts one."""
         old = self._deployment(decision)
         remark = "" if candidate is None else self._require_answering(decision, candidate)
-        new = shared(old, candidate, part, f"{decision.reason}{remark}", decision.at)
+        new = with_share(old, candidate, part, f"{decision.reason}{remark}", decision.at)
         return self._store(old, new, Action.SHARE, decision)
 
     def resume(self, decision: ManualDecision) -> Resumed:
@@ -98,7 +98,7 @@ class DecideByHand:
         Asked again it changes nothing: without a hold there is nothing to lift.
         """
         old = self._deployment(decision)
-        new = self._store(old, released(old), Action.RESUME, decision)
+        new = self._store(old, without_hold(old), Action.RESUME, decision)
         refused = [version for version in old.hold.refused if version.version != new.stable] if old.hold else []
         return Resumed(new, [version for version in refused if self._version(decision, version.version).can_answer])
 
@@ -111,7 +111,7 @@ class DecideByHand:
     def _take_off(self, old: Deployment, new: Deployment, how: Takeoff, decision: ManualDecision) -> Deployment:
         """Store that a version was taken off; asked once more it changes nothing, and the first to ask stays named."""
         if new is not old or old.hold is None:
-            new = held(new, how, decision.by, decision.reason, decision.at)
+            new = with_hold(new, how, decision.by, decision.reason, decision.at)
         return self._store(old, new, Action(how), decision)
 
     def _store(self, old: Deployment, new: Deployment, action: Action, decision: ManualDecision) -> Deployment:
@@ -195,7 +195,7 @@ class ApplyVerdict:
         if old.hold:
             return _refused_by(old.hold, event, old, now)
         if old.stable == event.stable:
-            new = activated(old, event.candidate, reason, now)
+            new = with_stable(old, event.candidate, reason, now)
             return _Outcome(new, Action.ACTIVATE, new.reason)
         return _evaluated_again(event, evaluation, old, now)
 

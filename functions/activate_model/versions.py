@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tuneloop.domain.core.errors import Conflict, InvalidInput
 from tuneloop.domain.core.ids import Name
-from tuneloop.domain.serving.hosting import asked_again, check_retirable, retired
+from tuneloop.domain.serving.hosting import as_retired, check_retirable, with_redeploy
 from tuneloop.domain.serving.models import Model, Version, VersionStatus, base_in, new_model
-from tuneloop.domain.serving.verification import BY_REQUEST, to_verify, unknowable
+from tuneloop.domain.serving.verification import BY_REQUEST, as_unverified, with_verification
 from tuneloop.providers.catalog import dated_name
 from tuneloop.providing import KnownProviders
 from tuneloop.store.repositories.models import Models
@@ -124,7 +124,7 @@ class RegisterByHand:
             parameters=new.parameters,
             created_at=now,
         )
-        version = to_verify(version, now) if new.verify else unknowable(version, BY_REQUEST, now)
+        version = with_verification(version, now) if new.verify else as_unverified(version, BY_REQUEST, now)
         self.models.add_version(model, version, now)
         return version
 
@@ -145,7 +145,7 @@ class VersionUpkeep:
         if version.status == VersionStatus.RETIRED:
             return version
         check_retirable(number, deployment)
-        return self.models.retire(retired(version, now), deployment)
+        return self.models.retire(as_retired(version, now), deployment)
 
     def redeploy(self, tenant: str, model: str, number: int, now: datetime) -> Version:
         """Have a version deployed or verified once more; Conflict where neither has failed.
@@ -157,11 +157,11 @@ class VersionUpkeep:
         if version.status in (VersionStatus.DEPLOYING, VersionStatus.VERIFYING):
             return version
         if version.status in (VersionStatus.FAILED, VersionStatus.UNVERIFIED):
-            return self.models.verify(to_verify(version, now), now)
+            return self.models.verify(with_verification(version, now), now)
         if version.status != VersionStatus.DEPLOY_FAILED:
             message = (
                 f"Version {number} is {version.status}; only one that is deploy_failed, failed or unverified can be "
                 "deployed again."
             )
             raise Conflict(message, param="version", code="not_failed")
-        return self.models.save_version(asked_again(version, now))
+        return self.models.save_version(with_redeploy(version, now))

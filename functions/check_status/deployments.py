@@ -12,11 +12,11 @@ from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable, St
 from tuneloop.domain.serving.hosting import (
     ASKED_AGAIN,
     FULL,
+    as_ready,
     deployment_name,
-    failed,
-    ready,
-    under_way,
-    waiting,
+    with_deploy_failure,
+    with_deployment,
+    with_wait,
 )
 from tuneloop.domain.serving.models import Version, VersionStatus
 from tuneloop.observability import count, log_failure
@@ -90,7 +90,7 @@ def _deploy(version: Version, name: str, hosting: Hosting | None, models: Models
         return _is_ready(version, hosted.id, models, now)
     if hosted.status == VersionStatus.DEPLOY_FAILED:
         return _not_made(version, hosted, hosting, models, now)
-    return models.save_version(under_way(version, hosted.id, now))
+    return models.save_version(with_deployment(version, hosted.id, now))
 
 
 def _not_made(version: Version, hosted: Hosted, hosting: Hosting, models: Models, now: datetime) -> Version:
@@ -98,7 +98,7 @@ def _not_made(version: Version, hosted: Hosted, hosting: Hosting, models: Models
     if version.error is None:
         return _failed(version, "deployment_failed", NOT_MADE, models, now)
     hosting.undeploy(hosted.id)
-    return models.save_version(waiting(version, ASKED_AGAIN, now).model_copy(update={"deployment": None}))
+    return models.save_version(with_wait(version, ASKED_AGAIN, now).model_copy(update={"deployment": None}))
 
 
 def _asked_for(version: Version, name: str, hosting: Hosting) -> Hosted:
@@ -110,13 +110,13 @@ def _asked_for(version: Version, name: str, hosting: Hosting) -> Hosted:
 
 
 def _is_ready(version: Version, deployment: str | None, models: Models, now: datetime) -> Version:
-    return models.deployed(ready(version, deployment, now), now)
+    return models.deployed(as_ready(version, deployment, now), now)
 
 
 def _failed(version: Version, code: str, message: str, models: Models, now: datetime) -> Version:
     count("VersionsFailed")
-    return models.save_version(failed(version, code, message, now))
+    return models.save_version(with_deploy_failure(version, code, message, now))
 
 
 def _waits(version: Version, what: str, models: Models, now: datetime) -> Version:
-    return models.save_version(waiting(version, what, now))
+    return models.save_version(with_wait(version, what, now))

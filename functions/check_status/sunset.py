@@ -11,7 +11,7 @@ from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable, St
 from tuneloop.domain.events import ModelSunsetApproaching
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import Deployment, Model, SunsetMark, Version
-from tuneloop.domain.serving.sunset import Shutdowns, in_use, news_of, shutdown_of
+from tuneloop.domain.serving.sunset import Shutdowns, due_mark, shutdown_of, versions_in_use
 from tuneloop.domain.training.estimates import UNKNOWN_PRICE, Basis, UsdRange, estimate
 from tuneloop.domain.training.model_offers import Successor
 from tuneloop.observability import count, log_failure
@@ -67,12 +67,14 @@ class Sunsets:
         for version in self._in_use(model, deployment):
             offer = price_of(version.provider, version.base_model)
             names = (version.provider_model, version.base_model)
-            news = news_of(version, shutdown_of(names, offer, said.get(version.provider)), self.now.date())
+            news = due_mark(version, shutdown_of(names, offer, said.get(version.provider)), self.now.date())
             if news:
                 self._tell(version, news, offer.successor if offer else None)
 
     def _in_use(self, model: Model, deployment: Deployment) -> list[Version]:
-        versions = (self.models.version(model.tenant, model.id, number) for number in in_use(model, deployment))
+        versions = (
+            self.models.version(model.tenant, model.id, number) for number in versions_in_use(model, deployment)
+        )
         return [version for version in versions if version.can_answer]
 
     def _tell(self, version: Version, news: SunsetMark, successor: Successor | None) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tuneloop.domain.serving.hosting import UNDER_WAY, oldest_to_spare, retired, waiting
+from tuneloop.domain.serving.hosting import UNDER_WAY, as_retired, oldest_to_spare, with_wait
 from tuneloop.domain.serving.models import Version
 from tuneloop.observability import count
 from tuneloop.providers.port import Hosting
@@ -15,8 +15,8 @@ def take_over_oldest(version: Version, models: Models, now: datetime) -> Version
     oldest = oldest_to_spare(models.all_versions(version.tenant, version.model), seen)
     if oldest is None:
         return None
-    heir = waiting(version, UNDER_WAY, now, oldest.deployment)
-    models.retire(retired(oldest, now).model_copy(update={"deployment": None}), seen, heir)
+    heir = with_wait(version, UNDER_WAY, now, oldest.deployment)
+    models.retire(as_retired(oldest, now).model_copy(update={"deployment": None}), seen, heir)
     count("VersionsRetired")
     return heir.model_copy(update={"seq": version.seq + 1})
 

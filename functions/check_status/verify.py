@@ -4,7 +4,7 @@ from datetime import datetime
 
 from tuneloop.domain.core.errors import Conflict, ProviderRefused, ProviderUnavailable
 from tuneloop.domain.serving.models import Version
-from tuneloop.domain.serving.verification import NO_WAY, confirmed, denied, unanswered, unknowable
+from tuneloop.domain.serving.verification import NO_WAY, as_unknown_model, as_unverified, as_verified, with_no_answer
 from tuneloop.observability import count
 from tuneloop.providers.port import KEY_TROUBLE
 from tuneloop.providers.registry import Providers
@@ -23,11 +23,11 @@ def verify(version: Version, *, providers: Providers, models: Models, now: datet
         has_it = providers.named(version.provider).has_model(version.provider_model, ASKING_S)
     except (ProviderUnavailable, ProviderRefused, Conflict) as error:
         if error.code in KEY_TROUBLE or isinstance(error, ProviderRefused):
-            return models.save_version(unknowable(version, error.message, now))
-        return models.save_version(unanswered(version, error.message, now))
+            return models.save_version(as_unverified(version, error.message, now))
+        return models.save_version(with_no_answer(version, error.message, now))
     if has_it:
-        return models.deployed(confirmed(version, now), now)
+        return models.deployed(as_verified(version, now), now)
     if has_it is None:
-        return models.save_version(unknowable(version, NO_WAY, now))
+        return models.save_version(as_unverified(version, NO_WAY, now))
     count("VersionsFailed")
-    return models.save_version(denied(version, now))
+    return models.save_version(as_unknown_model(version, now))

@@ -12,7 +12,7 @@ from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import derived_id
 from tuneloop.domain.datasets.datasets import Dataset, Drop
-from tuneloop.domain.datasets.records import Record, read_record, shaped
+from tuneloop.domain.datasets.records import Record, read_record, to_messages
 from tuneloop.observability import log_failure
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.queues import Queue
@@ -59,7 +59,7 @@ def _read(row: Any, index: int, template: Template | None) -> dict[str, Any] | l
     found = read_record(Record(index, row), template=template)
     if not isinstance(found, Example):
         return found
-    messages: dict[str, Any] = shaped(row, template).row
+    messages: dict[str, Any] = to_messages(row, template).row
     return messages
 
 

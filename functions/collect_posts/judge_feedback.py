@@ -28,7 +28,7 @@ def apply_votes(
     for _ in range(TRIES):
         dataset = datasets.get(tenant, name)
         known = reviews.decisions(tenant, name, dataset.revision)
-        changed = dataset.reviewed(now)
+        changed = dataset.with_review(now)
         wanted = [review for ballot in ballots for review in _reviews(ballot, dataset, known, changed.revision, now)]
         by_judge = {review.reviewer: [each for each in wanted if each.reviewer == review.reviewer] for review in wanted}
         if not by_judge:

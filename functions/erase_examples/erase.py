@@ -51,7 +51,7 @@ class EraseExamples:
             erased = self.erasures.after(tenant, name, dataset.erasures)
             if erased.latest != dataset.erasures:
                 is_held = bool(erased) and self._is_held(tenant, name, erased)
-                self.datasets.save(dataset.without(erased.latest, is_held, now))
+                self.datasets.save(dataset.without_erased(erased.latest, is_held, now))
 
         retry_stale(search_and_save, f"Dataset {name}")
 

@@ -44,7 +44,7 @@ def create_export(dataset: Name) -> ExportView:
     if existing := app.exports.find(tenant, dataset, identity):
         return ExportView.of(existing)
     event = DatasetSettled(tenant=tenant, dataset=dataset, revision=current.revision)
-    without_failure = current.announced(now).model_copy(update={"export_failure": None})
+    without_failure = current.with_announcement(now).model_copy(update={"export_failure": None})
     app.datasets.save(without_failure, event=event, now=now)
     return ExportView.unfrozen(without_failure, identity, current.revision)
 

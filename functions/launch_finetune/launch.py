@@ -8,7 +8,7 @@ from launch_finetune.request import request_run, requested
 from launch_finetune.submit import Submission, fail
 from launch_finetune.validation_exports import failure_of, places_of, refusal_of_validation
 from tuneloop.domain.datasets.datasets import Dataset
-from tuneloop.domain.serving.sunset import Shutdowns, as_announced
+from tuneloop.domain.serving.sunset import Shutdowns, with_announced_shutdown
 from tuneloop.domain.training.runs import SUBMITTABLE, ControlledRun
 from tuneloop.observability import count
 from tuneloop.providers.catalog import price_of
@@ -59,7 +59,7 @@ def launch(
         return fail(run, unfit, runs=runs, now=now)
     export, *others = frozen
     limit = max(datasets.get(tenant, run.dataset).max_run_usd, run.max_usd or Decimal(0))
-    price = as_announced(price_of(run.provider, run.base_model), run.base_model, ends.get(run.provider))
+    price = with_announced_shutdown(price_of(run.provider, run.base_model), run.base_model, ends.get(run.provider))
     provider = providers.named(run.provider)
     submission = Submission(run, export, provider, objects, runs, stage, now, spendings, *others)
     return submission.submit(price, limit, owner, is_first=models.deployment(tenant, run.model).stable == 0)

@@ -14,7 +14,7 @@ from tuneloop.domain.core.subjects import NO_USER, subject_of_hash
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.exports.example_hashes import ExampleHashes, example_hashes
 from tuneloop.domain.exports.exports import export_id
-from tuneloop.domain.serving.feedback import REASONS, Feedback, lesson_of
+from tuneloop.domain.serving.feedback import REASONS, Feedback, extract_rows
 from tuneloop.domain.serving.routing import Inference
 from tuneloop.observability import log_failure
 from tuneloop.store.repositories.datasets import Datasets
@@ -51,7 +51,7 @@ def extract_examples(
     dataset = datasets.find(tenant, name)
     template = dataset.template.template if dataset and dataset.template else None
     prompt = _prompt_of(dataset, exports) if dataset else None
-    lesson = lesson_of(feedback, subject, inference.day, prompt, template)
+    lesson = extract_rows(feedback, subject, inference.day, prompt, template)
     if lesson.why:
         return ExtractedExamples(name, subject, [], REASONS[lesson.why])
     if dataset is None:

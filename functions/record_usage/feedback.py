@@ -6,7 +6,7 @@ from tuneloop.domain.core.errors import NotFound, Stale
 from tuneloop.domain.core.subjects import tenant_hash
 from tuneloop.domain.serving.feedback import Feedback
 from tuneloop.domain.serving.routing import Inference, parse_inference
-from tuneloop.domain.serving.usage import opinion
+from tuneloop.domain.serving.usage import feedback_counters
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.usage import StoredFeedback, Usage
 
@@ -28,9 +28,11 @@ def record_feedback(tenant: str, feedback: Feedback, inference: Inference, *, us
     for _ in range(TRIES):
         old = usage.find_feedback(tenant, feedback.inference_id)
         new = _merged(old, feedback, now)
-        before = opinion(old.rating, old.corrected) if old else None
+        before = feedback_counters(old.rating, old.corrected) if old else None
         try:
-            usage.replace_feedback(tenant, feedback.inference_id, new, slot, before, opinion(new.rating, new.corrected))
+            usage.replace_feedback(
+                tenant, feedback.inference_id, new, slot, before, feedback_counters(new.rating, new.corrected)
+            )
         except Stale:  # somebody else spoke about the same inference in between
             continue
         return

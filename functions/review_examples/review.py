@@ -160,7 +160,7 @@ class _ReviewCall:
 
     def _store(self, reviews: Sequence[Review], dataset: Dataset) -> None:
         for batch in batches(reviews):
-            reviewed = dataset.reviewed(self._now)
+            reviewed = dataset.with_review(self._now)
             numbered = [review._replace(revision=reviewed.revision) for review in batch]
             self._stores.reviews.add(numbered, reviewed)
             for review in numbered:

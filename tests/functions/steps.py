@@ -11,7 +11,7 @@ from tests.examples import chat
 from tests.world import Answer, World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.evaluation.evaluations import Evaluation
-from tuneloop.domain.serving.verification import confirmed
+from tuneloop.domain.serving.verification import as_verified
 
 SUPPORT = Path(__file__).resolve().parents[2] / "local" / "data" / "support.jsonl"
 BASE_MODEL = "tuneloop-linear-1"
@@ -90,7 +90,7 @@ def registered(world: World, model: str = "support", provider_model: str = BASE_
     answer = world.call("POST /v1/models/{model}/versions", f"/v1/models/{model}/versions", body)
     assert answer.status == 201, answer.text
     number: int = answer.body["number"]
-    app.models.deployed(confirmed(app.models.version(world.tenant, model, number), utc_now()), utc_now())
+    app.models.deployed(as_verified(app.models.version(world.tenant, model, number), utc_now()), utc_now())
     return number
 
 

@@ -78,7 +78,7 @@ def dataset(stage: Stage) -> Dataset:
 
 def wanted(stage: Stage) -> Dataset:
     """A dataset that has settled and is to be trained on."""
-    stage.datasets.save(dataset(stage).settled(long_ago()))
+    stage.datasets.save(dataset(stage).with_settled_changes(long_ago()))
     return stage.datasets.get(stage.tenant, NAME)
 
 

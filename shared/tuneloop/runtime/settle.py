@@ -36,7 +36,7 @@ def settle(tenant: str, name: str, *, settle_s: float, datasets: Datasets, runs:
         return False
     event = DatasetSettled(tenant=tenant, dataset=name, revision=dataset.revision)
     try:
-        datasets.save(dataset.settled(now), event=event, now=now)
+        datasets.save(dataset.with_settled_changes(now), event=event, now=now)
     except Stale:  # it changed again, or somebody else announced it
         return False
     return True

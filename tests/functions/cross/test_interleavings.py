@@ -286,7 +286,7 @@ def collected(place: tuple[str, str], rows: list[dict[str, Any]], name: str, now
 
 
 def reviewed(place: tuple[str, str], said: Said, number: int, now: datetime) -> None:
-    dataset = app.datasets.get(*place).reviewed(now)
+    dataset = app.datasets.get(*place).with_review(now)
     line = None
     if said.edit:
         text, subject, day = said.edit

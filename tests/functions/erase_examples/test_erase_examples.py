@@ -130,7 +130,7 @@ def test_nothing_of_it_is_left_anywhere_when_it_is_done(world: World, later: Lat
 
 
 def reviewed(world: World, example: str, edited: dict[str, Any] | None = None, **said: Any) -> None:
-    found = app.datasets.get(world.tenant, "support").reviewed(utc_now())
+    found = app.datasets.get(world.tenant, "support").with_review(utc_now())
     line = None
     if edited:
         read = read_example(edited, 1)

@@ -3,7 +3,7 @@
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
-from tuneloop.domain.serving.hosting import failed
+from tuneloop.domain.serving.hosting import with_deploy_failure
 from tuneloop.domain.serving.models import VersionStatus
 
 ACTIVATE = "activate-model"
@@ -48,7 +48,7 @@ def a_version_is_retired(stage: Stage) -> None:
 @scene(ACTIVATE, "POST /v1/models/{model}/versions/{number}/deploy")
 def a_version_is_deployed_once_more(stage: Stage) -> None:
     made = stage.models.version(stage.tenant, "support", state.version(stage).number)
-    stage.models.save_version(failed(made, "deployment_failed", "It could not be made.", state.long_ago()))
+    stage.models.save_version(with_deploy_failure(made, "deployment_failed", "It could not be made.", state.long_ago()))
 
     stage.call("POST /v1/models/support/versions/1/deploy")
 

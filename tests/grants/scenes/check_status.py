@@ -8,7 +8,7 @@ from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
-from tuneloop.domain.serving.verification import to_verify
+from tuneloop.domain.serving.verification import with_verification
 from tuneloop.domain.training.providers import webhook_parameter
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 
@@ -55,7 +55,7 @@ def a_version_that_was_registered_by_hand_is_verified(stage: Stage) -> None:
     base = stage.models.version(stage.tenant, "support", 0)
     named = base.model_copy(update={"number": 1, "seq": 0, "provider_model": stage.trained["fine_tuned_model"]})
     model = stage.models.get(stage.tenant, "support")
-    stage.models.add_version(model, to_verify(named, utc_now()), state.long_ago())
+    stage.models.add_version(model, with_verification(named, utc_now()), state.long_ago())
 
     stage.wake("check_status.VersionVerificationRequested", tenant=stage.tenant, model="support", version=1)
 

@@ -27,7 +27,7 @@ class Generation(BaseModel):
     seq: int = 0
 
 
-def held_at(segments: Sequence[Segment], generations: Sequence[Generation], revision: int) -> list[Segment]:
+def segments_at(segments: Sequence[Segment], generations: Sequence[Generation], revision: int) -> list[Segment]:
     """What a dataset is read from at a revision: the latest generation up to it, and what came after that.
 
     Raises Conflict where a revision is asked for of which nothing is left.

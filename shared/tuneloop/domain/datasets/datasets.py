@@ -162,7 +162,7 @@ class Dataset(BaseModel):
         """The dataset with another policy for its exports, which is a change like any other once it has examples."""
         if policy == self.policy_at(self.revision):
             return self
-        changed = self.changed(now) if self.revision else self
+        changed = self.next_revision(now) if self.revision else self
         change = PolicyChange(revision=changed.revision, policy=policy)
         return changed.model_copy(update={"policies": [*self.policies, change][-POLICIES_KEPT:]})
 
@@ -194,7 +194,7 @@ class Dataset(BaseModel):
         added = TemplateVersion(version=number, revision=first, template=template)
         return self.model_copy(update={"templates": [*self.templates, added][-TEMPLATES_KEPT:]})
 
-    def changed(self, now: datetime) -> "Dataset":
+    def next_revision(self, now: datetime) -> "Dataset":
         """The dataset a revision later, its segments as they were; from that on the latest rules hold."""
         latest, revision = max(now, self.changed_at) if self.changed_at else now, self.revision + 1
         is_new = self.rules_at(revision) < LATEST_RULES
@@ -202,17 +202,19 @@ class Dataset(BaseModel):
         update = {"revision": revision, "changed_at": latest, "reviews_since": 0, "rules": rules}
         return self.model_copy(update=update)
 
-    def reviewed(self, now: datetime) -> "Dataset":
+    def with_review(self, now: datetime) -> "Dataset":
         """The dataset a revision later, by reviews: those are frozen, and trained on only where they are to be."""
         since = 0 if self.train_on_review else self.reviews_since + 1
-        return self.changed(now).model_copy(update={"reviews_since": since})
+        return self.next_revision(now).model_copy(update={"reviews_since": since})
 
-    def without(self, erasures: int, found: bool, now: datetime) -> "Dataset":
+    def without_erased(self, erasures: int, found: bool, now: datetime) -> "Dataset":
         """The dataset that knows of the erasures up to a number; a revision later if it held something of them.
 
         That revision is frozen like any other, and by itself no reason to train.
         """
-        changed = self.changed(now).model_copy(update={"reviews_since": self.reviews_since + 1}) if found else self
+        changed = (
+            self.next_revision(now).model_copy(update={"reviews_since": self.reviews_since + 1}) if found else self
+        )
         return changed.model_copy(update={"erasures": erasures})
 
     @property
@@ -220,19 +222,19 @@ class Dataset(BaseModel):
         """Whether all that was collected were preference pairs, which of older versions' collecting isn't known."""
         return 0 < self.examples <= self.pairs
 
-    def grown(self, examples: int, now: datetime, pairs: int = 0) -> "Dataset":
+    def with_segment(self, examples: int, now: datetime, pairs: int = 0) -> "Dataset":
         """The dataset with one segment more, and a revision more; so many of its examples are preference pairs."""
         more = {"segments": self.segments + 1, "examples": self.examples + examples, "pairs": self.pairs + pairs}
-        return self.changed(now).model_copy(update=more)
+        return self.next_revision(now).model_copy(update=more)
 
-    def announced(self, now: datetime) -> "Dataset":
+    def with_announcement(self, now: datetime) -> "Dataset":
         """The dataset with its changes announced as settled."""
         return self.model_copy(update={"settled_revision": self.revision, "settled_at": now})
 
-    def settled(self, now: datetime) -> "Dataset":
+    def with_settled_changes(self, now: datetime) -> "Dataset":
         """The dataset after a quiet time: its changes are wanted for training if that is what a drop leads to."""
         wanted = self.revision if self.wants_run else self.wanted_revision
-        return self.announced(now).model_copy(update={"wanted_revision": wanted})
+        return self.with_announcement(now).model_copy(update={"wanted_revision": wanted})
 
 
 class DatasetChange(BaseModel):

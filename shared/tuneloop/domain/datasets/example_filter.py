@@ -18,7 +18,7 @@ from tuneloop.domain.core.limits import CATEGORY_CHARACTERS, SEARCH_CHARACTERS
 from tuneloop.domain.datasets.reviews import Decision, Status
 
 ESCAPED = re.compile(r'["\\\x00-\x1f]')  # what JSON writes in another way than it is
-UNSAID = ("role", "type")
+SILENT_FIELDS = ("role", "type")
 TOOLS = b',"tools":['  # of canonical content the last field; in a text its quotes would be escaped
 LETTERS = re.compile(r"[^\W\d_]+")
 # Letters that stand in content without being said: names of fields, roles, types, and JSON's own words.
@@ -53,7 +53,7 @@ class ExampleFilter(BaseModel):
         return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True)
 
     @cached_property
-    def takes_unreviewed(self) -> bool:
+    def may_match_unreviewed(self) -> bool:
         """Whether an example that nobody decided on can be wanted."""
         return self.status in (None, Status.UNREVIEWED)
 
@@ -61,13 +61,17 @@ class ExampleFilter(BaseModel):
     def is_plain(self) -> bool:
         """Whether needles and text say all about an undecided example, so that it needn't be parsed."""
         names = [value for _, value in self._named]
-        return all(value == plain(value) for value in names) and (self.text is None or is_sayable(self.text))
+        return all(value == plain_piece(value) for value in names) and (
+            self.text is None or is_found_in_text_only(self.text)
+        )
 
     def needles(self) -> list[str]:
         """What the line of an undecided example holds before its content if it is wanted."""
-        return [f'"{name}":"{value}"' if value == plain(value) else plain(value) for name, value in self._named]
+        return [
+            f'"{name}":"{value}"' if value == plain_piece(value) else plain_piece(value) for name, value in self._named
+        ]
 
-    def takes(self, line: Any, decision: Decision) -> bool:
+    def matches(self, line: Any, decision: Decision) -> bool:
         """Whether an example is wanted by what stands beside its content (`line` has the fields of an example)."""
         return (
             self.status in (None, decision.status)
@@ -75,17 +79,17 @@ class ExampleFilter(BaseModel):
             and self.source in (None, line.source)
             and self.split in (None, line.split)
             and self.preference in (None, line.preference)
-            and self.takes_quality(decision.quality_or(line.quality))
+            and self.matches_quality(decision.quality_or(line.quality))
         )
 
-    def takes_quality(self, quality: float | None) -> bool:
+    def matches_quality(self, quality: float | None) -> bool:
         """Whether a quality is in the range; where there is a range, examples without one are not wanted."""
         least, most = self.min_quality, self.max_quality
         if quality is None:
             return least is None and most is None
         return (least is None or quality >= least) and (most is None or quality <= most)
 
-    def may_say(self, line: bytes, start: int = 0) -> bool:
+    def may_contain_text(self, line: bytes, start: int = 0) -> bool:
         """Whether content, as canonical JSON that begins at a place of a line, could hold the text before its tools."""
         packed = self.packed
         if packed is None:
@@ -93,7 +97,7 @@ class ExampleFilter(BaseModel):
         place = line.lower().find(packed, start)
         return place >= 0 and line.find(TOOLS, start, place) < 0
 
-    def is_said(self, content: JsonObject) -> bool:
+    def contains_text(self, content: JsonObject) -> bool:
         """Whether the text is said in parsed content: in any value of it but roles and types."""
         text = (self.text or "").casefold()
         return any(text in said.casefold() for said in texts_in(content))
@@ -106,22 +110,22 @@ class ExampleFilter(BaseModel):
     @cached_property
     def packed(self) -> bytes | None:
         """What to look for in bytes of any letter case; None where there is no text, or letter case is not ASCII's."""
-        return self._piece.encode() if self.text and plain(self.text).isascii() else None
+        return self._piece.encode() if self.text and plain_piece(self.text).isascii() else None
 
     @cached_property
     def _piece(self) -> str:
-        return plain(self.text or "").casefold()  # which makes ASCII of letters such as ß
+        return plain_piece(self.text or "").casefold()  # which makes ASCII of letters such as ß
 
 
-def plain(text: str) -> str:
+def plain_piece(text: str) -> str:
     """The longest piece of a text that stands in JSON as it is."""
     return max(ESCAPED.split(text), key=len)
 
 
-def is_sayable(text: str) -> bool:
+def is_found_in_text_only(text: str) -> bool:
     """Whether a text that stands in content can only be said there, and stands there as it is."""
     folded = text.casefold()
-    if text != plain(text) or folded in STRUCTURAL_WORDS:
+    if text != plain_piece(text) or folded in STRUCTURAL_WORDS:
         return False
     return any(run not in STRUCTURAL_WORDS for run in LETTERS.findall(folded))
 
@@ -132,7 +136,7 @@ def texts_in(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         for name, part in value.items():
-            if name not in (*UNSAID, "tools"):
+            if name not in (*SILENT_FIELDS, "tools"):
                 yield from texts_in(part)
     elif isinstance(value, list):
         for part in value:

@@ -48,7 +48,7 @@ class Record(NamedTuple):
     columns: Mapping[str, str] = {}
 
 
-class Shaped(NamedTuple):
+class ShapedRow(NamedTuple):
     """A row as `read_example` takes it, and for its paths those that the caller knows."""
 
     row: Any
@@ -72,14 +72,14 @@ def read_record(
     return [_placed(problem, shape.origins, record.columns) for problem in found]
 
 
-def shaped(row: Any, template: Template | None) -> Shaped:
+def to_messages(row: Any, template: Template | None) -> ShapedRow:
     """A row of any form, of which `read_record` found no faults, as messages; one that has messages stays as it is."""
     plain = normalize(row)
     shape = _shaped(plain, template)
-    return Shaped(row) if shape.row is plain else shape
+    return ShapedRow(row) if shape.row is plain else shape
 
 
-def _shaped(row: Any, template: Template | None) -> Shaped:
+def _shaped(row: Any, template: Template | None) -> ShapedRow:
     """Make messages of a normalized row."""
     form = _form_of(row)
     if form in (PLAIN, COMPLETED):
@@ -89,10 +89,10 @@ def _shaped(row: Any, template: Template | None) -> Shaped:
     elif form == RENDERED and template:
         messages = template.messages(row)
     else:
-        return Shaped(row)
+        return ShapedRow(row)
     rest = {name: value for name, value in row.items() if name not in form}
     origins = {f"$.messages[{len(messages) - 2 + place}]": f"$.{name}" for place, name in enumerate(form)}
-    return Shaped({**rest, "messages": messages}, origins)
+    return ShapedRow({**rest, "messages": messages}, origins)
 
 
 def _form_of(row: Any) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def require_objects(feedback: Feedback) -> None:
         raise InvalidInput(rule, param=path.removeprefix("$."), code=code)
 
 
-class Why(StrEnum):
+class NoExampleReason(StrEnum):
     """Why feedback becomes no example."""
 
     ONLY_RATED = "only_rated"
@@ -102,35 +102,35 @@ class Why(StrEnum):
 
 
 REASONS = {
-    Why.ONLY_RATED: "A rating alone says what it is worth, not what is right.",
-    Why.NO_PROMPT: "It is counted. To be trained on it needs `messages`: what was asked is not kept here.",
-    Why.NO_ANSWER: "It is counted. To be trained on, `correct` needs the `answer` that was given.",
-    Why.SAME_ANSWER: "The correction says the same as the answer but for letter case or white space.",
+    NoExampleReason.ONLY_RATED: "A rating alone says what it is worth, not what is right.",
+    NoExampleReason.NO_PROMPT: "It is counted. To be trained on it needs `messages`: what was asked is not kept here.",
+    NoExampleReason.NO_ANSWER: "It is counted. To be trained on, `correct` needs the `answer` that was given.",
+    NoExampleReason.SAME_ANSWER: "The correction says the same as the answer but for letter case or white space.",
 }
 
 
-class Lesson(NamedTuple):
+class ExtractedRows(NamedTuple):
     """The lines that feedback makes, the supervised one first, or why there are none."""
 
     rows: list[JsonObject]
-    why: Why | None = None
+    why: NoExampleReason | None = None
 
 
-def lesson_of(
+def extract_rows(
     feedback: Feedback, subject: str | None, day: str, prompt: str | None = None, template: Template | None = None
-) -> Lesson:
+) -> ExtractedRows:
     """What can be learnt from feedback of a subject; InvalidInput where an answer is none that could be learnt.
 
     The lines are as old as the answer, by its `day`: feedback that is sent again makes the same ones. They are led by
     the `prompt` that the dataset's versions are served with, and their answers keep to its template.
     """
-    right = feedback.answer if feedback.correct else corrected(feedback)
+    right = feedback.answer if feedback.correct else corrected_answer(feedback)
     if right is not None and feedback.correction is not None and _says_same(right, feedback.answer):
-        return Lesson([], Why.SAME_ANSWER)
+        return ExtractedRows([], NoExampleReason.SAME_ANSWER)
     if right is None:
-        return Lesson([], Why.NO_ANSWER if feedback.correct else Why.ONLY_RATED)
+        return ExtractedRows([], NoExampleReason.NO_ANSWER if feedback.correct else NoExampleReason.ONLY_RATED)
     if not feedback.messages:
-        return Lesson([], Why.NO_PROMPT)
+        return ExtractedRows([], NoExampleReason.NO_PROMPT)
     if feedback.messages[-1].get("role") == "assistant":
         rule = "`messages` end with what was asked; what was answered is the `answer`."
         raise InvalidInput(rule, param="messages")
@@ -145,10 +145,10 @@ def lesson_of(
     if feedback.correction is not None and feedback.answer:
         pair = {"preferred_output": [_said(right)], "non_preferred_output": [_said(feedback.answer)]}
         rows.append({"input": given, **pair, **ours})
-    return Lesson(rows)
+    return ExtractedRows(rows)
 
 
-def corrected(feedback: Feedback) -> str | None:
+def corrected_answer(feedback: Feedback) -> str | None:
     """The whole answer as it should have been; None where there is no correction."""
     if not isinstance(feedback.correction, dict):
         return feedback.correction

@@ -28,44 +28,44 @@ def deployment_name(stage: str, tenant: str, model: str, number: int) -> str:
     return re.sub(r"-+", "-", readable)
 
 
-def failed(version: Version, code: str, message: str, now: datetime) -> Version:
+def with_deploy_failure(version: Version, code: str, message: str, now: datetime) -> Version:
     """A version that can't be served, and why."""
     error = RunError(code=code, message=message)
     ended = {"status": VersionStatus.DEPLOY_FAILED, "waiting_for": None, "error": error, "checked_at": now}
     return version.model_copy(update=ended)
 
 
-def waiting(version: Version, what: str, now: datetime, deployment: str | None = None) -> Version:
+def with_wait(version: Version, what: str, now: datetime, deployment: str | None = None) -> Version:
     """A version that waits for something before it can be served."""
     known = deployment or version.deployment
     return version.model_copy(update={"waiting_for": what, "checked_at": now, "deployment": known})
 
 
-def asked_again(version: Version, now: datetime) -> Version:
+def with_redeploy(version: Version, now: datetime) -> Version:
     """A version that is to be deployed once more; its error stays until another deployment is under way."""
     again = {"status": VersionStatus.DEPLOYING, "waiting_for": ASKED_AGAIN, "checked_at": now}
     return version.model_copy(update=again)
 
 
-def under_way(version: Version, deployment: str, now: datetime) -> Version:
+def with_deployment(version: Version, deployment: str, now: datetime) -> Version:
     """A version whose deployment its provider is making."""
-    return waiting(version, UNDER_WAY, now, deployment).model_copy(update={"error": None})
+    return with_wait(version, UNDER_WAY, now, deployment).model_copy(update={"error": None})
 
 
-def ready(version: Version, deployment: str | None, now: datetime) -> Version:
+def as_ready(version: Version, deployment: str | None, now: datetime) -> Version:
     """A version that calls can be sent to."""
     served = {"status": VersionStatus.READY, "waiting_for": None, "error": None, "checked_at": now}
     return version.model_copy(update={**served, "deployment": deployment})
 
 
-def retired(version: Version, now: datetime) -> Version:
+def as_retired(version: Version, now: datetime) -> Version:
     """A version that is never to be called again; where its provider keeps something for it, that is removed next."""
     kept = version.deployment or version.status in (VersionStatus.DEPLOYING, VersionStatus.DEPLOY_FAILED)
     ended = {"status": VersionStatus.RETIRED, "waiting_for": None, "removed_at": None if kept else now}
     return version.model_copy(update=ended)
 
 
-def in_use(deployment: Deployment) -> set[int | None]:
+def needed_versions(deployment: Deployment) -> set[int | None]:
     """The versions that answer, are tried, or could be rolled back to, and the base model."""
     return {0, deployment.stable, deployment.candidate, deployment.previous}
 
@@ -88,6 +88,6 @@ def oldest_to_spare(versions: Iterable[Version], deployment: Deployment) -> Vers
         version
         for version in versions
         if version.status == VersionStatus.READY and version.deployment and version.run
-        if version.number not in in_use(deployment)
+        if version.number not in needed_versions(deployment)
     )
     return min(spare, key=lambda version: version.number, default=None)

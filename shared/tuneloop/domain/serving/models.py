@@ -194,7 +194,7 @@ class HistoryEntry(BaseModel):
     by: str
 
 
-def activated(old: Deployment, version: int, reason: str, now: datetime) -> Deployment:
+def with_stable(old: Deployment, version: int, reason: str, now: datetime) -> Deployment:
     """All users on `version`; what was stable before is remembered for a rollback.
 
     A trial of yet another version ends with it, and the reason says so.
@@ -207,7 +207,7 @@ def activated(old: Deployment, version: int, reason: str, now: datetime) -> Depl
     return _next(old, now, stable=version, previous=previous, candidate=None, share=0.0, reason=reason)
 
 
-def rolled_back(old: Deployment, reason: str, now: datetime) -> Deployment:
+def with_rollback(old: Deployment, reason: str, now: datetime) -> Deployment:
     """The candidate taken off, or without one the version that was stable before put back."""
     if old.candidate is not None:
         return _next(old, now, candidate=None, share=0.0, reason=reason)
@@ -216,7 +216,7 @@ def rolled_back(old: Deployment, reason: str, now: datetime) -> Deployment:
     return _next(old, now, stable=old.previous, previous=None, candidate=None, share=0.0, reason=reason)
 
 
-def shared(old: Deployment, candidate: int | None, share: float, reason: str, now: datetime) -> Deployment:
+def with_share(old: Deployment, candidate: int | None, share: float, reason: str, now: datetime) -> Deployment:
     """A candidate on a share of the users; its salt lives as long as it is candidate, so a user moves at most once."""
     if candidate is None:
         return _next(old, now, candidate=None, share=0.0, reason=reason)
@@ -226,14 +226,14 @@ def shared(old: Deployment, candidate: int | None, share: float, reason: str, no
     return _next(old, now, candidate=candidate, share=share, salt=salt, reason=reason)
 
 
-def held(old: Deployment, action: Takeoff, by: str, reason: str, now: datetime) -> Deployment:
+def with_hold(old: Deployment, action: Takeoff, by: str, reason: str, now: datetime) -> Deployment:
     """The deployment with a hold by this person; what an earlier hold kept from being activated stays named."""
     refused = old.hold.refused if old.hold else []
     hold = Hold(action=action, by=by, at=now, reason=reason, refused=refused)
     return old.model_copy(update={"hold": hold})
 
 
-def released(old: Deployment) -> Deployment:
+def without_hold(old: Deployment) -> Deployment:
     """The deployment without a hold; the given one if it has none."""
     return old if old.hold is None else old.model_copy(update={"hold": None})
 

@@ -25,25 +25,25 @@ class Shutdowns(BaseModel):
     read_at: datetime
 
 
-class End(NamedTuple):
+class Shutdown(NamedTuple):
     """When something is shut down, and who says so."""
 
     on: date
     source: str
 
 
-def shutdown_of(names: Iterable[str], offer: Offer | None, said: Shutdowns | None) -> End | None:
+def shutdown_of(names: Iterable[str], offer: Offer | None, said: Shutdowns | None) -> Shutdown | None:
     """The end of a model of any of these names, the first of which counts most; None where none is known."""
     if said:
         for name in names:
             if name in said.models:
-                return End(said.models[name], f"the provider's own list, read {said.read_at:%Y-%m-%d}")
+                return Shutdown(said.models[name], f"the provider's own list, read {said.read_at:%Y-%m-%d}")
     if offer and offer.shutdown_date:
-        return End(offer.shutdown_date, offer.shutdown_source or offer.price_source)
+        return Shutdown(offer.shutdown_date, offer.shutdown_source or offer.price_source)
     return None
 
 
-def as_announced(offer: Offer | None, base_model: str, said: Shutdowns | None) -> Offer | None:
+def with_announced_shutdown(offer: Offer | None, base_model: str, said: Shutdowns | None) -> Offer | None:
     """An offer with the end that its provider itself has announced; of an unknown one nothing but that end is known."""
     end = shutdown_of([base_model], offer, said)
     if end is None or said is None:
@@ -59,7 +59,7 @@ def threshold_of(days_left: int) -> int | None:
     return None if days_left < 0 else next((days for days in THRESHOLDS if days_left <= days), None)
 
 
-def news_of(version: Version, end: End | None, today: date) -> SunsetMark | None:
+def due_mark(version: Version, end: Shutdown | None, today: date) -> SunsetMark | None:
     """What is to be told of a version's end, None where it was told already or nothing is near."""
     if end is None or (threshold := threshold_of((end.on - today).days)) is None:
         return None
@@ -69,7 +69,7 @@ def news_of(version: Version, end: End | None, today: date) -> SunsetMark | None
     return SunsetMark(shutdown_date=end.on, threshold=threshold)
 
 
-def in_use(model: Model, deployment: Deployment) -> list[int]:
+def versions_in_use(model: Model, deployment: Deployment) -> list[int]:
     """The versions that somebody would miss: those that serve, did so before or may soon, and the newest there is."""
     numbers = {deployment.stable, deployment.candidate, deployment.previous, model.latest_version}
     return sorted(number for number in numbers if number is not None)

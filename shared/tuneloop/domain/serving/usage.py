@@ -77,7 +77,7 @@ class UsageRow(Counters):
     day: str | None = None
 
 
-def counted(record: UsageRecord) -> Counters:
+def usage_counters(record: UsageRecord) -> Counters:
     """What one inference adds to its counters."""
     return Counters(
         calls=1,
@@ -93,12 +93,12 @@ def counted(record: UsageRecord) -> Counters:
     )
 
 
-def opinion(rating: int | None, corrected: bool) -> Counters:
+def feedback_counters(rating: int | None, corrected: bool) -> Counters:
     """What one inference's feedback adds to its counters."""
     return Counters(feedback=1, corrections=int(corrected), ratings=int(rating is not None), rating_sum=rating or 0)
 
 
-def change(old: Counters | None, new: Counters) -> dict[str, int | Decimal]:
+def counter_changes(old: Counters | None, new: Counters) -> dict[str, int | Decimal]:
     """The amounts to add so that `new` stands where `old` stood; zeros left out."""
     before = (old or Counters()).model_dump()
     return {name: value - before[name] for name, value in new.model_dump().items() if value != before[name]}

@@ -25,18 +25,18 @@ NAMED_BY_A_PERSON = (
 )
 
 
-def to_verify(version: Version, now: datetime) -> Version:
+def with_verification(version: Version, now: datetime) -> Version:
     """A version whose provider is to be asked whether it has its model."""
     begun = {"status": VersionStatus.VERIFYING, "waiting_for": UNDER_WAY, "error": None, "checked_at": None}
     return version.model_copy(update={**begun, "verifying_since": now})
 
 
-def confirmed(version: Version, now: datetime) -> Version:
+def as_verified(version: Version, now: datetime) -> Version:
     """A version whose provider has its model."""
     return _ended(version, VersionStatus.READY, now)
 
 
-def denied(version: Version, now: datetime) -> Version:
+def as_unknown_model(version: Version, now: datetime) -> Version:
     """A version whose provider says that it has no such model."""
     message = (
         f"{version.provider} has no model {safe_model_id(version.provider_model)}. Register it under the id that the "
@@ -47,16 +47,16 @@ def denied(version: Version, now: datetime) -> Version:
     return _ended(version, VersionStatus.FAILED, now).model_copy(update={"error": error})
 
 
-def unknowable(version: Version, why: str, now: datetime) -> Version:
+def as_unverified(version: Version, why: str, now: datetime) -> Version:
     """A version of which nobody can say whether its provider has its model, and why that is."""
     waits = NAMED_BY_A_PERSON.format(why.rstrip("."), version.number)
     return _ended(version, VersionStatus.UNVERIFIED, now).model_copy(update={"waiting_for": waits})
 
 
-def unanswered(version: Version, why: str, now: datetime) -> Version:
+def with_no_answer(version: Version, why: str, now: datetime) -> Version:
     """A version whose provider can't be asked now: it is asked again, for an hour."""
     if now - (version.verifying_since or version.created_at) >= ASKED_FOR:
-        return unknowable(version, f"for an hour its provider could not be asked ({why.rstrip('.')})", now)
+        return as_unverified(version, f"for an hour its provider could not be asked ({why.rstrip('.')})", now)
     return version.model_copy(update={"waiting_for": f"Its provider: {why}", "checked_at": now})
 
 

@@ -73,13 +73,13 @@ class Search:
         """
         find, decisions, lines, start, name = piece.find, self._decisions, [], 0, len(CONTENT)
         first = self._needles[0] if self._needles else b""  # most lines lack it, and are asked for nothing else
-        may_say = self._sayings_in(piece)
+        may_contain_text = self._sayings_in(piece)
         while (head := find(CONTENT, start)) >= 0 and (end := find(b"\n", head)) >= 0:
             if piece[start + ID.start : start + ID.stop] in decisions:
                 lines.append(piece[start:end])
             elif (
                 find(first, start + ID.stop, head) >= 0
-                and may_say(head, end)
+                and may_contain_text(head, end)
                 and self._is_wanted(line := piece[start:end], head - start)
             ):
                 lines.append(line)
@@ -95,14 +95,14 @@ class Search:
             return lambda *_: True
         folded, place = piece.lower(), -1
 
-        def may_say(start: int, end: int) -> bool:
+        def may_contain_text(start: int, end: int) -> bool:
             """Whether the next place of the text lies between these."""
             nonlocal place
             if place < start and (place := folded.find(text, start)) < 0:
                 place = len(folded)
             return place < end
 
-        return may_say
+        return may_contain_text
 
     def hits(self, blocks: Iterator[Lines], check: Callable[[], None]) -> Iterator[Hit]:
         """Every wanted example of such lines, in their order; `check` is called for each block."""
@@ -118,11 +118,11 @@ class Search:
             if line.find(needle, ID.stop, head) < 0:
                 return False
         wanted = self._wanted
-        if not wanted.takes_unreviewed or (self._has_range and not wanted.takes_quality(_quality(line, head))):
+        if not wanted.may_match_unreviewed or (self._has_range and not wanted.matches_quality(_quality(line, head))):
             return False
         if wanted.preference is not None and (line.find(PREFERENCE, ID.stop, head) > 0) != wanted.preference:
             return False
-        return wanted.text is None or wanted.may_say(line, head)
+        return wanted.text is None or wanted.may_contain_text(line, head)
 
     def _hit(self, line: bytes) -> Hit | None:
         decision = self._decisions.get(line[ID], UNDECIDED)
@@ -130,11 +130,13 @@ class Search:
             return Hit(line, decision)
         current = decision.line.encode() if decision.line else line
         stored = read_line(current)
-        return Hit(current, decision) if self._wanted.takes(stored, decision) and self._says(stored) else None
+        return Hit(current, decision) if self._wanted.matches(stored, decision) and self._says(stored) else None
 
     def _says(self, stored: Stored) -> bool:
         wanted, content = self._wanted, bytes(stored.content)
-        return wanted.text is None or (wanted.may_say(content) and wanted.is_said(msgspec.json.decode(content)))
+        return wanted.text is None or (
+            wanted.may_contain_text(content) and wanted.contains_text(msgspec.json.decode(content))
+        )
 
 
 def _quality(line: bytes, head: int) -> float | None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from tuneloop.domain.core.errors import NotFound, Outdated, Stale
 from tuneloop.domain.core.limits import REFUSALS_KEPT
-from tuneloop.domain.datasets.compaction import Generation, held_at
+from tuneloop.domain.datasets.compaction import Generation, segments_at
 from tuneloop.domain.datasets.datasets import Dataset, Drop, DropStatus, Segment
 from tuneloop.domain.datasets.drop_paths import RefusedDrop
 from tuneloop.domain.datasets.uploaded_files import FIRST_ID, LAST_ID, is_like_file_id
@@ -104,7 +104,7 @@ class Datasets:
             if self._knows(tenant, dataset, segment):
                 return False
             seen = self._without(tenant, dataset, segment)
-            grown = seen.grown(segment.examples, segment.created_at, segment.pairs)
+            grown = seen.with_segment(segment.examples, segment.created_at, segment.pairs)
             numbered = segment.model_copy(update={"revision": grown.revision})
             self._table.commit(ConditionalPut(key, numbered), ConditionalPut(keys.dataset(tenant, dataset), grown))
             return True
@@ -117,7 +117,7 @@ class Datasets:
         place = drops[0].place
         key = keys.segment(*place, segment.sha256) if segment else None
         if segment and key and not self._knows(*place, segment):
-            grown = self._without(*place, segment).grown(segment.examples, segment.created_at, segment.pairs)
+            grown = self._without(*place, segment).with_segment(segment.examples, segment.created_at, segment.pairs)
             numbered = segment.model_copy(update={"revision": grown.revision})
             writes += [ConditionalPut(key, numbered), ConditionalPut(keys.dataset(*place), grown)]
         self._table.commit(*writes)
@@ -137,7 +137,7 @@ class Datasets:
     def segments(self, tenant: str, dataset: str, revision: int) -> list[Segment]:
         """The segments that the dataset is read from at a revision; Conflict where nothing is left of it."""
         generations = self.generations(tenant, dataset)
-        return held_at(self.segment_rows(tenant, dataset), generations, revision)
+        return segments_at(self.segment_rows(tenant, dataset), generations, revision)
 
     def segment_rows(self, tenant: str, dataset: str) -> list[Segment]:
         """The rows of segments as they were collected, those that were merged lately among them."""

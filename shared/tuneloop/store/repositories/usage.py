@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.core.ids import digest
-from tuneloop.domain.serving.usage import Counters, UsageBatch, UsageRow, change, counted
+from tuneloop.domain.serving.usage import Counters, UsageBatch, UsageRow, counter_changes, usage_counters
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
 from tuneloop.store.writes import ConditionalPut, Increment, PutOnce
@@ -42,9 +42,12 @@ class Usage:
         sums: dict[tuple[str, str, int], Counters] = defaultdict(Counters)
         for record in batch.records:
             slot = (record.model, record.at.date().isoformat(), record.version)
-            sums[slot] = sums[slot] + counted(record)
+            sums[slot] = sums[slot] + usage_counters(record)
         shard = shard_of(batch.id)
-        adds = [Increment(keys.usage(batch.tenant, *slot, shard), change(None, added)) for slot, added in sums.items()]
+        adds = [
+            Increment(keys.usage(batch.tenant, *slot, shard), counter_changes(None, added))
+            for slot, added in sums.items()
+        ]
         try:
             self._table.commit(PutOnce(keys.usage_batch(batch.tenant, batch.id), now, MARKS_KEPT), *adds)
         except Stale:
@@ -76,7 +79,7 @@ class Usage:
     ) -> None:
         """Store feedback and move the counters of (model, day, version) from what was said before to what is said."""
         save = ConditionalPut(keys.feedback(tenant, inference), feedback)
-        amounts = change(old, new)
+        amounts = counter_changes(old, new)
         counters = [Increment(keys.usage(tenant, *slot, shard_of(inference)), amounts)] if amounts else []
         self._table.commit(save, *counters)
 

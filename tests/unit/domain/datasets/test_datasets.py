@@ -40,7 +40,7 @@ def test_changes_that_a_drop_wants_trained_are_due_though_somebody_froze_them_in
     frozen = a_dataset(revision=3, exported_revision=3, settled_revision=3, settled_at=NOW, changed_at=NOW)
 
     assert frozen.is_due(NOW, 0)
-    assert not frozen.settled(NOW).is_due(NOW, 0)
+    assert not frozen.with_settled_changes(NOW).is_due(NOW, 0)
     assert not frozen.model_copy(update={"on_drop": OnDrop.COLLECT}).is_due(NOW, 0)
 
 
@@ -53,7 +53,7 @@ def test_changes_are_due_when_it_has_been_quiet_for_long_enough(quiet_s: float, 
 
 @pytest.mark.parametrize("on_drop", OnDrop)
 def test_what_was_announced_is_not_announced_again_soon(on_drop: OnDrop) -> None:
-    told = a_dataset(**CHANGED, on_drop=on_drop).settled(NOW + 60 * SECOND)
+    told = a_dataset(**CHANGED, on_drop=on_drop).with_settled_changes(NOW + 60 * SECOND)
 
     assert not told.is_due(NOW + 61 * SECOND, 60)
     assert not told.is_due(NOW + 60 * SECOND + ANNOUNCED_AGAIN_AFTER - SECOND, 60)
@@ -61,14 +61,14 @@ def test_what_was_announced_is_not_announced_again_soon(on_drop: OnDrop) -> None
 
 @pytest.mark.parametrize("on_drop", OnDrop)
 def test_an_announcement_that_led_to_nothing_is_repeated(on_drop: OnDrop) -> None:
-    told = a_dataset(**CHANGED, on_drop=on_drop).settled(NOW)
+    told = a_dataset(**CHANGED, on_drop=on_drop).with_settled_changes(NOW)
 
     assert told.is_due(NOW + ANNOUNCED_AGAIN_AFTER, 60)
     assert not told.model_copy(update={"exported_revision": 3}).is_due(NOW + ANNOUNCED_AGAIN_AFTER, 60)
 
 
 def test_a_change_after_the_announcement_waits_for_its_own_quiet_time() -> None:
-    told = a_dataset(**CHANGED).settled(NOW + 60 * SECOND)
+    told = a_dataset(**CHANGED).with_settled_changes(NOW + 60 * SECOND)
     grown = told.model_copy(update={"revision": 4, "changed_at": NOW + 90 * SECOND})
 
     assert not grown.is_due(NOW + 149 * SECOND, 60)
@@ -76,14 +76,14 @@ def test_a_change_after_the_announcement_waits_for_its_own_quiet_time() -> None:
 
 
 def test_a_settled_change_is_wanted_for_training_only_where_a_drop_trains() -> None:
-    training, collecting = (a_dataset(**CHANGED, on_drop=on_drop).settled(NOW) for on_drop in OnDrop)
+    training, collecting = (a_dataset(**CHANGED, on_drop=on_drop).with_settled_changes(NOW) for on_drop in OnDrop)
 
     assert (training.settled_revision, training.wanted_revision) == (3, 3)
     assert (collecting.settled_revision, collecting.wanted_revision) == (3, 0)
 
 
 def test_switching_to_training_announces_what_was_only_collected() -> None:
-    collected = a_dataset(**CHANGED, on_drop=OnDrop.COLLECT).settled(NOW)
+    collected = a_dataset(**CHANGED, on_drop=OnDrop.COLLECT).with_settled_changes(NOW)
 
     assert collected.model_copy(update={"on_drop": OnDrop.TRAIN}).is_due(NOW + 60 * SECOND, 60)
 
@@ -173,21 +173,23 @@ def test_a_drop_knows_its_place() -> None:
 
 
 def test_a_review_is_frozen_and_not_trained_on_unless_it_is_to_be() -> None:
-    trained = a_dataset(revision=3, changed_at=NOW).settled(NOW).model_copy(update={"exported_revision": 3})
+    trained = (
+        a_dataset(revision=3, changed_at=NOW).with_settled_changes(NOW).model_copy(update={"exported_revision": 3})
+    )
 
-    plain = trained.reviewed(NOW).reviewed(NOW)
-    wanted = trained.model_copy(update={"train_on_review": True}).reviewed(NOW)
+    plain = trained.with_review(NOW).with_review(NOW)
+    wanted = trained.model_copy(update={"train_on_review": True}).with_review(NOW)
 
     assert (plain.revision, plain.is_due(NOW + 60 * SECOND, 60)) == (5, True)
-    assert plain.settled(NOW).wanted_revision == 3
-    assert wanted.settled(NOW).wanted_revision == 4
+    assert plain.with_settled_changes(NOW).wanted_revision == 3
+    assert wanted.with_settled_changes(NOW).wanted_revision == 4
 
 
 def test_reviews_are_trained_on_with_what_a_drop_brings() -> None:
-    trained = a_dataset(revision=3, changed_at=NOW).settled(NOW)
+    trained = a_dataset(revision=3, changed_at=NOW).with_settled_changes(NOW)
 
-    before = trained.grown(1, NOW).reviewed(NOW)
-    after = trained.reviewed(NOW).grown(1, NOW)
+    before = trained.with_segment(1, NOW).with_review(NOW)
+    after = trained.with_review(NOW).with_segment(1, NOW)
 
-    assert before.settled(NOW).wanted_revision == after.settled(NOW).wanted_revision == 5
-    assert before.settled(NOW).reviewed(NOW).settled(NOW).wanted_revision == 5
+    assert before.with_settled_changes(NOW).wanted_revision == after.with_settled_changes(NOW).wanted_revision == 5
+    assert before.with_settled_changes(NOW).with_review(NOW).with_settled_changes(NOW).wanted_revision == 5

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from tuneloop.domain.chat.examples import Example, read_example
 from tuneloop.domain.core.errors import InvalidInput
-from tuneloop.domain.serving.feedback import Feedback, Why, lesson_of
+from tuneloop.domain.serving.feedback import Feedback, NoExampleReason, extract_rows
 
 ASKED = [{"role": "user", "content": "Which card is this?"}]
 DAY = "2026-11-21"
@@ -19,14 +19,14 @@ def feedback(**said: Any) -> Feedback:
 
 
 def answers(said: Feedback) -> list[str]:
-    rows = lesson_of(said, "user-1", DAY).rows
+    rows = extract_rows(said, "user-1", DAY).rows
     return [row["messages"][-1]["content"] for row in rows if "messages" in row]
 
 
 def test_a_correction_makes_an_example_and_a_preference_over_what_was_said() -> None:
     said = feedback(correction="cancel_order", answer="refund_status", messages=ASKED, category="orders")
 
-    supervised, pair = lesson_of(said, "user-1", DAY).rows
+    supervised, pair = extract_rows(said, "user-1", DAY).rows
 
     assert supervised["messages"] == [*ASKED, {"role": "assistant", "content": "cancel_order"}]
     assert (supervised["source"], supervised["subject"], supervised["category"]) == ("correction", "user-1", "orders")
@@ -70,7 +70,7 @@ def test_an_object_that_is_no_message_is_a_correction_as_json(card: dict[str, An
 
 
 def test_of_a_correction_without_the_answer_that_was_given_there_is_no_preference() -> None:
-    assert len(lesson_of(feedback(correction="cancel_order", messages=ASKED), None, DAY).rows) == 1
+    assert len(extract_rows(feedback(correction="cancel_order", messages=ASKED), None, DAY).rows) == 1
 
 
 def test_a_partial_correction_changes_its_fields_and_keeps_the_order_and_spacing_of_the_answer() -> None:
@@ -93,14 +93,14 @@ def test_a_partial_correction_needs_an_object_to_correct(answer: str | None) -> 
     said = feedback(correction={"year": "1986-87"}, correction_fields=["year"], answer=answer, messages=ASKED)
 
     with pytest.raises(InvalidInput, match="answer") as refusal:
-        lesson_of(said, None, DAY)
+        extract_rows(said, None, DAY)
 
     assert refusal.value.param == "answer"
 
 
 def test_a_field_that_the_correction_does_not_hold_is_named_as_what_is_wrong() -> None:
     with pytest.raises(InvalidInput, match="'month'"):
-        lesson_of(
+        extract_rows(
             feedback(correction={"year": "1"}, correction_fields=["month"], answer=CARD, messages=ASKED), None, DAY
         )
 
@@ -114,15 +114,15 @@ def test_a_field_that_the_correction_does_not_hold_is_named_as_what_is_wrong() -
     ],
 )
 def test_letter_case_white_space_and_the_order_of_fields_teach_nothing(correction: Any, answer: str) -> None:
-    lesson = lesson_of(feedback(correction=correction, answer=answer, messages=ASKED), None, DAY)
+    lesson = extract_rows(feedback(correction=correction, answer=answer, messages=ASKED), None, DAY)
 
-    assert (lesson.rows, lesson.why) == ([], Why.SAME_ANSWER)
+    assert (lesson.rows, lesson.why) == ([], NoExampleReason.SAME_ANSWER)
 
 
 def test_a_confirmation_makes_the_answer_an_example() -> None:
     said = feedback(correct=True, answer="refund_status", messages=ASKED)
 
-    [row] = lesson_of(said, "user-1", DAY).rows
+    [row] = extract_rows(said, "user-1", DAY).rows
 
     assert (row["messages"][-1]["content"], row["source"]) == ("refund_status", "confirmation")
 
@@ -130,14 +130,14 @@ def test_a_confirmation_makes_the_answer_an_example() -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ({"rating": 5}, Why.ONLY_RATED),
-        ({"correct": True, "messages": ASKED}, Why.NO_ANSWER),
-        ({"correct": True, "answer": "yes"}, Why.NO_PROMPT),
-        ({"correction": "no", "answer": "yes"}, Why.NO_PROMPT),
+        ({"rating": 5}, NoExampleReason.ONLY_RATED),
+        ({"correct": True, "messages": ASKED}, NoExampleReason.NO_ANSWER),
+        ({"correct": True, "answer": "yes"}, NoExampleReason.NO_PROMPT),
+        ({"correction": "no", "answer": "yes"}, NoExampleReason.NO_PROMPT),
     ],
 )
-def test_feedback_without_question_or_answer_is_not_learnt_from(said: dict[str, Any], why: Why) -> None:
-    assert lesson_of(feedback(**said), None, DAY) == ([], why)
+def test_feedback_without_question_or_answer_is_not_learnt_from(said: dict[str, Any], why: NoExampleReason) -> None:
+    assert extract_rows(feedback(**said), None, DAY) == ([], why)
 
 
 @pytest.mark.parametrize(

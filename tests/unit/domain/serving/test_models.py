@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tests.unit.factories import NOW, SECOND, a_deployment
 from tuneloop.domain.core.errors import Conflict
-from tuneloop.domain.serving.models import Deployment, activated, new_model, rolled_back, shared
+from tuneloop.domain.serving.models import Deployment, new_model, with_rollback, with_share, with_stable
 
 LATER = NOW + SECOND
 NUMBERS = st.integers(0, 4)
@@ -21,8 +21,8 @@ def moved(old: Deployment, move: str, number: int, share: float, now: datetime =
     """The deployment after a decision; the same one where it is refused."""
     try:
         if move == "activate":
-            return activated(old, number, "why", now)
-        return shared(old, number, share, "why", now) if move == "share" else rolled_back(old, "why", now)
+            return with_stable(old, number, "why", now)
+        return with_share(old, number, share, "why", now) if move == "share" else with_rollback(old, "why", now)
     except Conflict:
         return old
 
@@ -36,7 +36,7 @@ def test_a_new_model_is_its_base_and_nothing_else() -> None:
 
 
 def test_an_activated_version_answers_everybody_and_the_old_one_is_remembered() -> None:
-    new = activated(a_deployment(stable=3, candidate=4, share=0.2), 4, "Better.", LATER)
+    new = with_stable(a_deployment(stable=3, candidate=4, share=0.2), 4, "Better.", LATER)
 
     assert (new.stable, new.candidate, new.share, new.previous) == (4, None, 0.0, 3)
     assert (new.step, new.reason, new.changed_at) == (1, "Better.", LATER)
@@ -45,23 +45,23 @@ def test_an_activated_version_answers_everybody_and_the_old_one_is_remembered() 
 def test_activating_what_is_stable_already_changes_nothing() -> None:
     old = a_deployment(stable=3)
 
-    assert activated(old, 3, "Again.", LATER) is old
+    assert with_stable(old, 3, "Again.", LATER) is old
 
 
 def test_activating_the_stable_version_ends_a_trial_and_keeps_what_was_before() -> None:
     trial = a_deployment(stable=3, previous=2, candidate=4, share=0.2)
 
-    kept = activated(trial, 3, "Enough.", LATER)
+    kept = with_stable(trial, 3, "Enough.", LATER)
 
     assert (kept.stable, kept.candidate, kept.previous) == (3, None, 2)
-    assert rolled_back(kept, "Worse.", LATER).stable == 2
+    assert with_rollback(kept, "Worse.", LATER).stable == 2
 
 
 @pytest.mark.parametrize(("version", "is_said"), [(0, True), (3, True), (4, False)])
 def test_the_reason_says_where_the_trial_of_another_version_ends(version: int, is_said: bool) -> None:
     trial = a_deployment(stable=3, candidate=4, share=0.2)
 
-    reason = activated(trial, version, "Better.", LATER).reason
+    reason = with_stable(trial, version, "Better.", LATER).reason
 
     assert reason == ("Better. (The trial of version 4 was ended by this.)" if is_said else "Better.")
 
@@ -69,8 +69,8 @@ def test_the_reason_says_where_the_trial_of_another_version_ends(version: int, i
 def test_a_rollback_takes_the_candidate_off_first() -> None:
     trial = a_deployment(stable=3, previous=2, candidate=4, share=0.2)
 
-    once = rolled_back(trial, "Worse.", LATER)
-    twice = rolled_back(once, "Still worse.", LATER)
+    once = with_rollback(trial, "Worse.", LATER)
+    twice = with_rollback(once, "Still worse.", LATER)
 
     assert (once.stable, once.candidate, once.share, once.previous) == (3, None, 0.0, 2)
     assert (twice.stable, twice.previous, twice.step) == (2, None, 2)
@@ -78,7 +78,7 @@ def test_a_rollback_takes_the_candidate_off_first() -> None:
 
 def test_there_is_an_end_to_rolling_back() -> None:
     with pytest.raises(Conflict, match="nothing to roll back to") as refusal:
-        rolled_back(a_deployment(stable=3), "Worse.", LATER)
+        with_rollback(a_deployment(stable=3), "Worse.", LATER)
 
     assert refusal.value.code == "no_previous"
 
@@ -86,38 +86,38 @@ def test_there_is_an_end_to_rolling_back() -> None:
 @given(NUMBERS, NUMBERS)
 def test_a_rollback_undoes_an_activation(stable: int, version: int) -> None:
     old = a_deployment(stable=stable)
-    new = activated(old, version, "Better.", LATER)
+    new = with_stable(old, version, "Better.", LATER)
 
     if new is not old:
-        assert rolled_back(new, "Worse.", LATER).stable == stable
+        assert with_rollback(new, "Worse.", LATER).stable == stable
 
 
 def test_a_candidate_must_be_another_version() -> None:
     with pytest.raises(Conflict, match="Version 3 is stable already") as refusal:
-        shared(a_deployment(stable=3), 3, 0.2, "Try it.", LATER)
+        with_share(a_deployment(stable=3), 3, 0.2, "Try it.", LATER)
 
     assert refusal.value.param == "candidate"
 
 
 def test_the_salt_lives_as_long_as_the_candidate() -> None:
-    first = shared(a_deployment(), 4, 0.2, "Try it.", LATER)
-    more = shared(first, 4, 0.5, "Go on.", LATER)
-    other = shared(more, 5, 0.5, "Try another.", LATER)
-    again = shared(shared(other, None, 0.0, "Stop.", LATER), 4, 0.2, "Try it again.", LATER)
+    first = with_share(a_deployment(), 4, 0.2, "Try it.", LATER)
+    more = with_share(first, 4, 0.5, "Go on.", LATER)
+    other = with_share(more, 5, 0.5, "Try another.", LATER)
+    again = with_share(with_share(other, None, 0.0, "Stop.", LATER), 4, 0.2, "Try it again.", LATER)
 
     assert first.salt == more.salt != ""
     assert len({first.salt, other.salt, again.salt}) == 3
 
 
 def test_the_trials_of_two_models_draw_different_users() -> None:
-    here = shared(a_deployment(), 4, 0.2, "Try it.", LATER)
-    there = shared(a_deployment(model="sales"), 4, 0.2, "Try it.", LATER)
+    here = with_share(a_deployment(), 4, 0.2, "Try it.", LATER)
+    there = with_share(a_deployment(model="sales"), 4, 0.2, "Try it.", LATER)
 
     assert here.salt != there.salt
 
 
 def test_no_candidate_ends_the_trial() -> None:
-    ended = shared(a_deployment(candidate=4, share=0.5), None, 0.5, "Stop.", LATER)
+    ended = with_share(a_deployment(candidate=4, share=0.5), None, 0.5, "Stop.", LATER)
 
     assert (ended.candidate, ended.share) == (None, 0.0)
 

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import a_batch, a_record
-from tuneloop.domain.serving.usage import Counters, UsageBatch, UsageRow, change, counted, opinion
+from tuneloop.domain.serving.usage import (
+    Counters,
+    UsageBatch,
+    UsageRow,
+    counter_changes,
+    feedback_counters,
+    usage_counters,
+)
 
 COUNTS = st.integers(0, 10**9)
 COUNTERS = st.builds(
@@ -17,7 +24,7 @@ COUNTERS = st.builds(
     **{name: COUNTS for name in Counters.model_fields if name != "cost_usd"},
     cost_usd=st.decimals(0, 10**6, places=10),
 )
-OPINIONS = st.builds(opinion, st.none() | st.integers(1, 5), st.booleans())
+OPINIONS = st.builds(feedback_counters, st.none() | st.integers(1, 5), st.booleans())
 
 
 @given(COUNTERS, COUNTERS, COUNTERS)
@@ -44,7 +51,7 @@ def test_lines_of_a_report_add_up_like_any_counters(counters: Counters) -> None:
 
 @given(st.none() | COUNTERS, COUNTERS)
 def test_a_change_leads_from_what_stood_to_what_stands(old: Counters | None, new: Counters) -> None:
-    amounts = change(old, new)
+    amounts = counter_changes(old, new)
     before = (old or Counters()).model_dump()
 
     assert Counters(**{name: value + amounts.get(name, 0) for name, value in before.items()}) == new
@@ -52,11 +59,11 @@ def test_a_change_leads_from_what_stood_to_what_stands(old: Counters | None, new
 
 
 def test_no_change_adds_nothing() -> None:
-    assert change(Counters(calls=1), Counters(calls=1)) == {}
+    assert counter_changes(Counters(calls=1), Counters(calls=1)) == {}
 
 
 def test_a_priced_call_counts_its_tokens_and_dollars() -> None:
-    found = counted(a_record(prompt_tokens=20, completion_tokens=3, cost_usd=Decimal("0.0000112")))
+    found = usage_counters(a_record(prompt_tokens=20, completion_tokens=3, cost_usd=Decimal("0.0000112")))
 
     assert found == Counters(calls=1, prompt_tokens=20, completion_tokens=3, cost_usd=Decimal("0.0000112"))
 
@@ -74,15 +81,15 @@ def test_a_priced_call_counts_its_tokens_and_dollars() -> None:
 def test_a_call_of_unknown_price_is_counted_apart_and_not_as_free(
     changes: dict[str, Any], failed: int, fallbacks: int, unpriced: int
 ) -> None:
-    found = counted(a_record(**changes))
+    found = usage_counters(a_record(**changes))
 
     assert (found.calls, found.failed, found.fallbacks, found.unpriced_calls) == (1, failed, fallbacks, unpriced)
 
 
 def test_a_call_whose_tokens_nobody_told_is_counted_apart() -> None:
-    untold = counted(a_record(prompt_tokens=0, completion_tokens=3, cost_usd=None, is_metered=False))
-    failed = counted(a_record(prompt_tokens=0, cost_usd=None, is_metered=False, failed=True))
-    cached = counted(a_record(prompt_tokens=20, cached_tokens=15, cost_usd=Decimal("0.1"), is_upper_bound=True))
+    untold = usage_counters(a_record(prompt_tokens=0, completion_tokens=3, cost_usd=None, is_metered=False))
+    failed = usage_counters(a_record(prompt_tokens=0, cost_usd=None, is_metered=False, failed=True))
+    cached = usage_counters(a_record(prompt_tokens=20, cached_tokens=15, cost_usd=Decimal("0.1"), is_upper_bound=True))
 
     assert (untold.unmetered_calls, untold.unpriced_calls, untold.completion_tokens) == (1, 1, 3)
     assert (failed.unmetered_calls, failed.failed) == (0, 1)
@@ -91,7 +98,7 @@ def test_a_call_whose_tokens_nobody_told_is_counted_apart() -> None:
 
 @given(st.lists(st.tuples(COUNTS, st.decimals(0, 1, places=9)), max_size=20))
 def test_calls_cost_together_what_they_cost_alone(calls: list[tuple[int, Decimal]]) -> None:
-    total = sum((counted(a_record(prompt_tokens=n, cost_usd=usd)) for n, usd in calls), start=Counters())
+    total = sum((usage_counters(a_record(prompt_tokens=n, cost_usd=usd)) for n, usd in calls), start=Counters())
 
     assert total.calls == len(calls)
     assert total.prompt_tokens == sum(n for n, _ in calls)
@@ -102,7 +109,9 @@ def test_calls_cost_together_what_they_cost_alone(calls: list[tuple[int, Decimal
 def test_only_what_was_said_last_counts(opinions: list[Counters]) -> None:
     total, old = Counters(), None
     for new in opinions:
-        total = Counters(**{name: value + change(old, new).get(name, 0) for name, value in total.model_dump().items()})
+        total = Counters(
+            **{name: value + counter_changes(old, new).get(name, 0) for name, value in total.model_dump().items()}
+        )
         old = new
 
     assert total == opinions[-1]
@@ -110,8 +119,8 @@ def test_only_what_was_said_last_counts(opinions: list[Counters]) -> None:
 
 
 def test_a_rating_and_a_correction_are_one_piece_of_feedback() -> None:
-    assert opinion(2, corrected=True) == Counters(feedback=1, corrections=1, ratings=1, rating_sum=2)
-    assert opinion(None, corrected=True) == Counters(feedback=1, corrections=1)
+    assert feedback_counters(2, corrected=True) == Counters(feedback=1, corrections=1, ratings=1, rating_sum=2)
+    assert feedback_counters(None, corrected=True) == Counters(feedback=1, corrections=1)
 
 
 @given(st.none() | st.decimals(0, 1000, places=10))

@@ -89,7 +89,7 @@ def naive(lines: Lines, decisions: dict[bytes, Decision], wanted: ExampleFilter)
     for identity, line in sorted({read_line(line).id: line for line in lines}.items()):
         decision = decisions.get(identity.encode(), UNDECIDED)
         stored = read_line(decision.line.encode() if decision.line else line)
-        if wanted.takes(stored, decision) and (wanted.text is None or says(stored.example, wanted.text)):
+        if wanted.matches(stored, decision) and (wanted.text is None or says(stored.example, wanted.text)):
             found.append(identity)
     return found
 

@@ -9,7 +9,7 @@ from tests.unit.factories import NOW, SECOND, a_version
 from tuneloop.app import App
 from tuneloop.domain.core.errors import NotFound, Stale
 from tuneloop.domain.events import VersionReady
-from tuneloop.domain.serving.models import Action, Deployment, HistoryEntry, activated, new_model
+from tuneloop.domain.serving.models import Action, Deployment, HistoryEntry, new_model, with_stable
 from tuneloop.store.repositories.models import MARKS_KEPT, Models
 
 
@@ -29,7 +29,7 @@ def an_entry(new: Deployment, action: Action = Action.ACTIVATE, **changes: Any) 
 def decide(models: Models, version: int, once: str | None = None, old: Deployment | None = None) -> Deployment:
     """Activate a version on top of what was read."""
     seen = old or models.deployment("acme", "support")
-    new = activated(seen, version, f"Version {version}.", NOW)
+    new = with_stable(seen, version, f"Version {version}.", NOW)
     models.decide(seen, new, an_entry(new), once)
     return new
 

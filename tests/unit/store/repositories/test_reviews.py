@@ -41,7 +41,7 @@ def test_what_was_decided_is_read_as_it_was_taken(app: App, taken: list[Review])
     dataset = a_dataset(id=f"d{next(numbers)}")
     app.datasets.create(dataset, None)
 
-    app.reviews.add(taken, dataset.reviewed(NOW).model_copy(update={"seq": 1}))
+    app.reviews.add(taken, dataset.with_review(NOW).model_copy(update={"seq": 1}))
 
     assert list(app.reviews.taken("acme", dataset.id, 1)) == taken
     assert list(app.reviews.taken("acme", dataset.id, 0)) == []
@@ -55,10 +55,10 @@ def test_what_was_decided_is_read_as_it_was_taken(app: App, taken: list[Review])
 def test_decisions_are_not_stored_on_a_dataset_that_changed_meanwhile(app: App) -> None:
     app.datasets.create(a_dataset(), None)
     seen = app.datasets.get("acme", "support")
-    app.reviews.add([a_review()], seen.reviewed(NOW))
+    app.reviews.add([a_review()], seen.with_review(NOW))
 
     with pytest.raises(Stale):
-        app.reviews.add([a_review("b" * 64)], seen.reviewed(NOW))
+        app.reviews.add([a_review("b" * 64)], seen.with_review(NOW))
 
     assert [review.example for review in app.reviews.all("acme", "support", 9)] == ["a" * 64]
     assert app.datasets.get("acme", "support").revision == 1
@@ -67,7 +67,7 @@ def test_decisions_are_not_stored_on_a_dataset_that_changed_meanwhile(app: App) 
 def test_only_what_came_since_a_revision_is_read_again(app: App) -> None:
     app.datasets.create(a_dataset(), None)
     for number in range(1, 4):
-        dataset = app.datasets.get("acme", "support").reviewed(NOW + timedelta(seconds=number))
+        dataset = app.datasets.get("acme", "support").with_review(NOW + timedelta(seconds=number))
         app.reviews.add([a_review(number=number, revision=number)], dataset)
 
     assert [review.number for review in app.reviews.taken("acme", "support", 3, since=1)] == [2, 3]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.factories import NOW, a_batch, a_record
 from tuneloop.app import App
 from tuneloop.domain.core.errors import Stale
-from tuneloop.domain.serving.usage import Counters, UsageRow, counted, opinion
+from tuneloop.domain.serving.usage import Counters, UsageRow, feedback_counters, usage_counters
 from tuneloop.store.repositories.usage import SHARDS, StoredFeedback, shard_of
 
 SLOT = ("support", "2026-07-01", 1)
@@ -56,7 +56,7 @@ def test_the_report_is_the_exact_sum_of_all_that_was_counted(app: App, batches: 
 
     everything = [record for records in batches for record in records]
     for row in rows(app, tenant):
-        wanted = sum((counted(each) for each in everything if each.version == row.version), start=Counters())
+        wanted = sum((usage_counters(each) for each in everything if each.version == row.version), start=Counters())
         assert Counters.model_validate(row.model_dump()) == wanted
     assert {row.version for row in rows(app, tenant)} == {record.version for record in everything}
 
@@ -108,8 +108,8 @@ def say(app: App, rating: int | None, corrected: bool) -> None:
     """What record-usage does with feedback."""
     old = app.usage.find_feedback("acme", "chatcmpl-1")
     new = StoredFeedback(rating=rating, corrected=corrected, at=NOW, seq=old.seq if old else 0)
-    before = opinion(old.rating, old.corrected) if old else None
-    app.usage.replace_feedback("acme", "chatcmpl-1", new, SLOT, before, opinion(rating, corrected))
+    before = feedback_counters(old.rating, old.corrected) if old else None
+    app.usage.replace_feedback("acme", "chatcmpl-1", new, SLOT, before, feedback_counters(rating, corrected))
 
 
 def test_only_the_last_feedback_on_an_answer_counts(app: App) -> None:
@@ -124,10 +124,10 @@ def test_only_the_last_feedback_on_an_answer_counts(app: App) -> None:
 
 def test_of_two_who_speak_at_once_one_is_told_and_not_counted(app: App) -> None:
     first = StoredFeedback(rating=5, at=NOW)
-    app.usage.replace_feedback("acme", "chatcmpl-1", first, SLOT, None, opinion(5, corrected=False))
+    app.usage.replace_feedback("acme", "chatcmpl-1", first, SLOT, None, feedback_counters(5, corrected=False))
 
     with pytest.raises(Stale):
-        app.usage.replace_feedback("acme", "chatcmpl-1", first, SLOT, None, opinion(1, corrected=False))
+        app.usage.replace_feedback("acme", "chatcmpl-1", first, SLOT, None, feedback_counters(1, corrected=False))
 
     assert (rows(app)[0].feedback, rows(app)[0].rating_sum) == (1, 5)
 
