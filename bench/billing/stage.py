@@ -100,7 +100,7 @@ class Stage:
         """Let the run that the dataset's change led to end, and everything that follows from it."""
         self._settle()
         deadline = time.monotonic() + TRAINED_WITHIN_S
-        while next(app.providers.named(app.settings.provider).jobs()).status != "succeeded":
+        while next(app.providers.get(app.settings.provider).jobs()).status != "succeeded":
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the trainer did not end within {TRAINED_WITHIN_S} s")
             time.sleep(0.05)

@@ -17,7 +17,7 @@ from tuneloop.domain.serving.hosting import as_retired, check_retirable, with_re
 from tuneloop.domain.serving.models import Model, Version, VersionStatus, base_in, new_model
 from tuneloop.domain.serving.verification import BY_REQUEST, as_unverified, with_verification
 from tuneloop.providers.catalog import dated_name
-from tuneloop.providing import KnownProviders
+from tuneloop.providers.registry import KnownProviders
 from tuneloop.store.repositories.models import Models
 
 PARAMETER_CHARACTERS = 8000  # of JSON: it lies in the version's row, which holds 400 KB with its prompt

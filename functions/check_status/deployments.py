@@ -65,7 +65,7 @@ def step(
     try:
         if version.status == VersionStatus.VERIFYING:
             return verify(version, providers=providers, models=models, now=now)
-        hosting = providers.named(version.provider).hosting
+        hosting = providers.get(version.provider).hosting
         name = deployment_name(stage, version.tenant, version.model, version.number)
         if version.status == VersionStatus.RETIRED:
             return delete_deployment(version, name, hosting, models, now)

@@ -32,9 +32,7 @@ def list_fine_tuning_events(job: Name, limit: Limit = 20, after: After = None) -
     """What happened to a job, newest first: the latest hundred events of its provider, and what it waits for here."""
     run = app.runs.get(api.tenant, job)
     asking_s = min(ASKING_S, app.remaining_s)
-    theirs = (
-        fetch_events(run.provider_job_id, app.providers.named(run.provider), asking_s) if run.provider_job_id else []
-    )
+    theirs = fetch_events(run.provider_job_id, app.providers.get(run.provider), asking_s) if run.provider_job_id else []
     return page_of(events_of(run, theirs), after, limit)
 
 
@@ -43,6 +41,6 @@ def list_fine_tuning_checkpoints(job: Name, limit: Limit = 10, after: After = No
     """The models that its provider kept from the ends of a job's epochs, newest first; none where it keeps none."""
     run = app.runs.get(api.tenant, job)
     asking_s = min(ASKING_S, app.remaining_s)
-    provider = app.providers.named(run.provider)
+    provider = app.providers.get(run.provider)
     kept = provider.checkpoints(run.provider_job_id, timeout_s=asking_s) if run.provider_job_id else []
     return page_of(checkpoints_of(run, kept), after, limit)

@@ -121,7 +121,7 @@ def survey(*, providers: Providers, strays: OrphanJobs) -> None:
     """Look through the whole list of every provider, jobs that have ended too, whether a run is open there or not."""
 
     def look(name: str) -> None:
-        provider = providers.named(name)
+        provider = providers.get(name)
         try:
             for_each(provider.jobs(), lambda job: strays.take(job, provider))
         except ProviderUnavailable as error:  # tomorrow is soon enough

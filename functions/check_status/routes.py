@@ -45,7 +45,7 @@ def list_training_run_events(run: Name) -> RunEvents:
     if not found.provider_job_id:
         return RunEvents(data=[])
     return RunEvents(
-        data=fetch_events(found.provider_job_id, app.providers.named(found.provider), min(ASKING_S, app.remaining_s))
+        data=fetch_events(found.provider_job_id, app.providers.get(found.provider), min(ASKING_S, app.remaining_s))
     )
 
 
@@ -72,7 +72,7 @@ def refreshed(run: ControlledRun, older_than_s: float) -> ControlledRun:
     """A run after its provider was asked, unless that was tried within so many seconds, or the provider was removed."""
     now = utc_now()
     try:
-        provider = app.providers.named(run.provider)
+        provider = app.providers.get(run.provider)
     except Conflict as error:
         if run.status not in AT_PROVIDER:
             return run

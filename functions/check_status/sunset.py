@@ -56,7 +56,7 @@ class Sunsets:
 
     def _ask(self, name: str, providers: Providers) -> None:
         try:
-            ends = {model.id: model.shutdown_date for model in providers.named(name).models() if model.shutdown_date}
+            ends = {model.id: model.shutdown_date for model in providers.get(name).models() if model.shutdown_date}
         except (ProviderRefused, ProviderUnavailable) as error:
             log_failure(error)
             return

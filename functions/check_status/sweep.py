@@ -40,7 +40,7 @@ def sweep(
     def look(name: str) -> None:
         mine = [run for run in there if run.provider == name]
         try:
-            provider = providers.named(name)
+            provider = providers.get(name)
         except Conflict as error:  # it was removed: its runs wait until somebody adds it again
             gone = error.message
             for_each(mine, lambda run: wait(run, gone, runs=runs, models=models, exports=exports, now=now))

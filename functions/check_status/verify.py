@@ -20,7 +20,7 @@ def verify(version: Version, *, providers: Providers, models: Models, now: datet
     One that the stage has no key for can't be asked; one that is away, or was removed, is asked again for an hour.
     """
     try:
-        has_it = providers.named(version.provider).has_model(version.provider_model, ASKING_S)
+        has_it = providers.get(version.provider).has_model(version.provider_model, ASKING_S)
     except (ProviderUnavailable, ProviderRefused, Conflict) as error:
         if error.code in KEY_TROUBLE or isinstance(error, ProviderRefused):
             return models.save_version(as_unverified(version, error.message, now))

@@ -7,7 +7,7 @@ is listed at most once a minute, and a name that nobody has given costs nothing 
 from collections.abc import Callable
 from time import monotonic
 
-from tuneloop.providing import KnownProviders
+from tuneloop.providers.registry import KnownProviders
 
 KEPT_S = 60.0  # how long a changed secret or a new provider may go unseen; the providers themselves are kept as long
 

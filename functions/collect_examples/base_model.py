@@ -5,7 +5,7 @@ from typing import TypeVar
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.datasets.datasets import Dataset, DatasetChange, OnDrop
 from tuneloop.providers.catalog import dated_name, is_free
-from tuneloop.providing import KnownProviders
+from tuneloop.providers.registry import KnownProviders
 
 C = TypeVar("C", bound=DatasetChange)
 

@@ -134,7 +134,7 @@ def _ask(
         if number not in must_answer and (left_s < FALLBACK_S or not version.can_answer):
             continue
         try:
-            provider = providers.named(version.provider)
+            provider = providers.get(version.provider)
             completion = provider.complete(request_for(version, body), left_s)
         except (ProviderUnavailable, ProviderRefused, Conflict) as error:  # Conflict: its provider was removed
             failure = failure or error

@@ -78,4 +78,4 @@ class FinishErasure:
     def _delete_files_at(self, provider: str, ended: list[ControlledRun]) -> None:
         runs = [run for run in ended if run.provider == provider]
         files = [TrainingFile(run.tenant, run.id, split) for run in runs for split in Split]
-        self.providers.named(provider).delete_files(files)
+        self.providers.get(provider).delete_files(files)

@@ -146,7 +146,7 @@ class EvaluationRunner:
         left = [(row, example) for row, example in rows.items() if row not in answers[arm]]
         until = self.clock() + timedelta(seconds=PART_S)
         version = versions[self.evaluation.asked[arm]]
-        provider = self.providers.named(version.provider)
+        provider = self.providers.get(version.provider)
         answered, away = ask(version, left[:ROWS_PER_PART], provider, lambda: self.clock() >= until)
         if answered:
             self._keep(arm, answered, len(rows), answers)

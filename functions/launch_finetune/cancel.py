@@ -31,7 +31,7 @@ def cancel(
     wished = _wish(run, runs, now)
     if not wished.is_open or wished.status in SUBMITTABLE:
         return wished
-    return _stop(wished, providers.named(wished.provider), runs, now, min(asking_s, ASKING_S))
+    return _stop(wished, providers.get(wished.provider), runs, now, min(asking_s, ASKING_S))
 
 
 def end(run: ControlledRun, *, runs: Runs, now: datetime) -> ControlledRun:

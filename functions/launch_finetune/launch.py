@@ -60,7 +60,7 @@ def launch(
     export, *others = frozen
     limit = max(datasets.get(tenant, run.dataset).max_run_usd, run.max_usd or Decimal(0))
     price = with_announced_shutdown(price_of(run.provider, run.base_model), run.base_model, ends.get(run.provider))
-    provider = providers.named(run.provider)
+    provider = providers.get(run.provider)
     submission = Submission(run, export, provider, objects, runs, stage, now, spendings, *others)
     return submission.submit(price, limit, owner, is_first=models.deployment(tenant, run.model).stable == 0)
 

@@ -73,7 +73,7 @@ def check(
 ) -> tuple[str, Export | None]:
     """Refuse what `ask` would, making nothing; else its provider's name, and its export where that is frozen."""
     at = wanted.provider or dataset.provider or providers.default
-    provider = providers.named(at)
+    provider = providers.get(at)
     if wanted.base_model is None and at != (dataset.provider or providers.default):
         message = f"base_model: name one of {at}'s; the dataset's own is of another provider."
         raise InvalidInput(message, param="base_model", code="missing")

@@ -50,7 +50,7 @@ def retry(
 
 def _require_possible(run: ControlledRun, providers: Providers, now: datetime) -> None:
     """Refuse what would fail again within seconds: a base model that is gone or was never there, a removed provider."""
-    provider = providers.named(run.provider)
+    provider = providers.get(run.provider)
     refuse(refusal_of(provider, run.base_model, run.method, run.hyperparameters, run.model, now))
     refuse(missing_at_the_door(provider, run.base_model, providers.lists, now))
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
+from importlib import import_module
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,8 +15,7 @@ from tuneloop.settings import Settings
 from tuneloop.store.dynamodb import Table
 
 if TYPE_CHECKING:
-    from tuneloop.providers.registry import Providers
-    from tuneloop.providing import KnownProviders
+    from tuneloop.providers.registry import KnownProviders, Providers
     from tuneloop.store.objects.bucket import Objects
     from tuneloop.store.objects.export_members import Membership
     from tuneloop.store.outbox import Bus, Outbox
@@ -46,9 +46,13 @@ class Patience(NamedTuple):
     read_s: float = 3.0
 
 
-# Far beyond what these services take; S3 may pause while it streams, and a queue must not hold up an answer.
+# Far beyond the milliseconds that these services take. S3 may pause while it streams; an answer must not wait for a
+# queue: usage that can't be sent at once is given up and counted as UsageLost.
 PATIENCE = {"s3": Patience(2.0, 8.0), "sqs": Patience(0.5, 1.0)}
+# A call is sent once more at most: that overcomes one that was lost or throttled, while a service that hangs is told of
+# after twice its patience and a pause of up to a second.
 TRIES = 2
+OVERDUE = "This took longer than an answer may take. Ask for less, or try again."
 # Else boto3 signs links in a way, and for a host, that only the oldest regions and buckets take.
 PRESIGNING: Any = {"signature_version": "s3v4", "s3": {"addressing_style": "virtual"}}
 
@@ -58,206 +62,69 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-OVERDUE = "This took longer than an answer may take. Ask for less, or try again."
-
-
 def new_nonce() -> str:
     """Twelve random hex digits, from the one place that makes them."""
     return uuid4().hex[:12]
 
 
+def part(path: str, *needs: str) -> Any:
+    """An attribute of the App that is made once, when first read: of a class of ours and of other attributes, by name.
+
+    The class is imported only then, so that a function's cold start loads the stores that it uses and no other.
+    """
+    return cached_property(partial(_make_part, path, needs))
+
+
+def _make_part(path: str, needs: tuple[str, ...], app: "App") -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(f"tuneloop.{module}"), name)(*(getattr(app, need) for need in needs))
+
+
 class App:
     """Everything that use cases are given; one per process."""
 
-    _ends = inf
+    _ends = inf  # when the answer in hand is due, on the monotonic clock
 
-    @contextmanager
-    def answering_within(self, seconds: float) -> Iterator[None]:
-        """Let nothing be asked of AWS whose answer could come later than `seconds` from now; OutOfTime instead."""
-        before, self._ends = self._ends, monotonic() + seconds
-        try:
-            yield
-        finally:
-            self._ends = before
+    # Each attribute with its class, and what an instance is made of: first what lies on the table, then what is made
+    # of others of these. That the classes take just that, tests/unit/test_app.py checks, as mypy can't.
+    tenants: "Tenants" = part("store.repositories.tenants.Tenants", "table")
+    datasets: "Datasets" = part("store.repositories.datasets.Datasets", "table")
+    erasures: "Erasures" = part("store.repositories.erasures.Erasures", "table")
+    evaluations: "Evaluations" = part("store.repositories.evaluations.Evaluations", "table")
+    exports: "Exports" = part("store.repositories.exports.Exports", "table")
+    files: "UploadedFiles" = part("store.repositories.files.UploadedFiles", "table")
+    models: "Models" = part("store.repositories.models.Models", "table")
+    outbox: "Outbox" = part("store.outbox.Outbox", "table")
+    provider_rows: "ProviderRows" = part("store.repositories.providers.ProviderRows", "table")
+    reviews: "Reviews" = part("store.repositories.reviews.Reviews", "table")
+    runs: "Runs" = part("store.repositories.runs.Runs", "table")
+    spendings: "Spendings" = part("store.repositories.budgets.Spendings", "table")
+    statistics: "KeptStatistics" = part("store.repositories.statistics.KeptStatistics", "table")
+    usage: "Usage" = part("store.repositories.usage.Usage", "table")
+    votes: "Votes" = part("store.repositories.votes.Votes", "table")
 
-    @property
-    def remaining_s(self) -> float:
-        """Seconds until the answer in hand is due; without end where nobody waits for one."""
-        return self._ends - monotonic()
-
-    def require_time(self) -> None:
-        """Raise OutOfTime where the answer in hand is overdue: for work that asks nothing of AWS for long."""
-        if self.remaining_s < 0:
-            raise OutOfTime(OVERDUE)
+    generations: "Generations" = part("store.repositories.generations.Generations", "table", "datasets")
+    membership: "Membership" = part("store.objects.export_members.Membership", "objects")
+    contents: "Contents" = part("store.repositories.contents.Contents", "datasets", "reviews", "objects", "erasures")
+    example_counts: "ExampleCounts" = part(
+        "store.repositories.statistics.ExampleCounts", "statistics", "contents", "exports", "membership"
+    )
+    trained: "TrainedExports" = part(
+        "store.repositories.trained.TrainedExports", "table", "exports", "models", "contents", "membership", "objects"
+    )
+    # The keys of providers are read from SSM when they are first needed, and by no function that only names providers.
+    known_providers: "KnownProviders" = part("providers.registry.KnownProviders", "settings", "provider_rows")
+    providers: "Providers" = part("providers.registry.Providers", "settings", "provider_rows", "secret", "client")
 
     @cached_property
     def settings(self) -> Settings:
         """The environment, typed."""
         return Settings.from_environment()
 
-    def client(self, service: str) -> Any:
-        """A boto3 client for a service; a call that hangs is given up long before the function is."""
-        import boto3
-        from botocore.config import Config
-
-        patience = PATIENCE.get(service, Patience())
-        retries: Any = {"mode": "standard", "total_max_attempts": TRIES}
-        config = Config(connect_timeout=patience.connect_s, read_timeout=patience.read_s, retries=retries)
-        if service == "s3":
-            config = config.merge(Config(**PRESIGNING))
-        client: Any = boto3.client(service, config=config)  # type: ignore[call-overload]
-
-        def begin(**_: Any) -> None:  # OutOfTime where an answer could come too late
-            if self.remaining_s < sum(patience):
-                raise OutOfTime(OVERDUE)
-
-        client.meta.events.register("before-send", begin)
-        return client
-
     @cached_property
     def table(self) -> Table:
         """The one table."""
         return Table(self.client("dynamodb"), self.settings.table)
-
-    @cached_property
-    def tenants(self) -> "Tenants":
-        """The registry of tenants, and their keys."""
-        from tuneloop.store.repositories.tenants import Tenants
-
-        return Tenants(self.table)
-
-    @cached_property
-    def datasets(self) -> "Datasets":
-        """The datasets of every tenant."""
-        from tuneloop.store.repositories.datasets import Datasets
-
-        return Datasets(self.table)
-
-    @cached_property
-    def contents(self) -> "Contents":
-        """What datasets hold: their segments and reviews as one stream."""
-        from tuneloop.store.repositories.contents import Contents
-
-        return Contents(self.datasets, self.reviews, self.objects, self.erasures)
-
-    @cached_property
-    def erasures(self) -> "Erasures":
-        """What was erased."""
-        from tuneloop.store.repositories.erasures import Erasures
-
-        return Erasures(self.table)
-
-    @cached_property
-    def files(self) -> "UploadedFiles":
-        """Files of OpenAI's wire."""
-        from tuneloop.store.repositories.files import UploadedFiles
-
-        return UploadedFiles(self.table)
-
-    @cached_property
-    def generations(self) -> "Generations":
-        """Segments as they are merged and rewritten."""
-        from tuneloop.store.repositories.generations import Generations
-
-        return Generations(self.table, self.datasets)
-
-    @cached_property
-    def reviews(self) -> "Reviews":
-        """Decisions on examples."""
-        from tuneloop.store.repositories.reviews import Reviews
-
-        return Reviews(self.table)
-
-    @cached_property
-    def votes(self) -> "Votes":
-        """What subjects said is right."""
-        from tuneloop.store.repositories.votes import Votes
-
-        return Votes(self.table)
-
-    @cached_property
-    def statistics(self) -> "KeptStatistics":
-        """What was last counted of each dataset."""
-        from tuneloop.store.repositories.statistics import KeptStatistics
-
-        return KeptStatistics(self.table)
-
-    @cached_property
-    def example_counts(self) -> "ExampleCounts":
-        """Figures of datasets, counted once for each state of one."""
-        from tuneloop.store.repositories.statistics import ExampleCounts
-
-        return ExampleCounts(self.statistics, self.contents, self.exports, self.membership)
-
-    @cached_property
-    def trained(self) -> "TrainedExports":
-        """What versions have seen, by dataset."""
-        from tuneloop.store.repositories.trained import TrainedExports
-
-        return TrainedExports(
-            self.table,
-            exports=self.exports,
-            models=self.models,
-            contents=self.contents,
-            membership=self.membership,
-            objects=self.objects,
-        )
-
-    @cached_property
-    def exports(self) -> "Exports":
-        """The exports of every tenant."""
-        from tuneloop.store.repositories.exports import Exports
-
-        return Exports(self.table)
-
-    @cached_property
-    def membership(self) -> "Membership":
-        """Which export made what of which example."""
-        from tuneloop.store.objects.export_members import Membership
-
-        return Membership(self.objects)
-
-    @cached_property
-    def runs(self) -> "Runs":
-        """The runs of every tenant."""
-        from tuneloop.store.repositories.runs import Runs
-
-        return Runs(self.table)
-
-    @cached_property
-    def spendings(self) -> "Spendings":
-        """The budgets of every tenant, and what is used of them."""
-        from tuneloop.store.repositories.budgets import Spendings
-
-        return Spendings(self.table)
-
-    @cached_property
-    def models(self) -> "Models":
-        """The models of every tenant."""
-        from tuneloop.store.repositories.models import Models
-
-        return Models(self.table)
-
-    @cached_property
-    def evaluations(self) -> "Evaluations":
-        """The evaluations of every tenant."""
-        from tuneloop.store.repositories.evaluations import Evaluations
-
-        return Evaluations(self.table)
-
-    @cached_property
-    def usage(self) -> "Usage":
-        """Usage and feedback counters."""
-        from tuneloop.store.repositories.usage import Usage
-
-        return Usage(self.table)
-
-    @cached_property
-    def outbox(self) -> "Outbox":
-        """Events that wait for the bus."""
-        from tuneloop.store.outbox import Outbox
-
-        return Outbox(self.table)
 
     @cached_property
     def objects(self) -> "Objects":
@@ -283,33 +150,31 @@ class App:
         """Usage on its way to the counters."""
         return self._queue(_needed(self.settings.usage_queue_url, "usage_queue_url"))
 
-    @cached_property
-    def provider_rows(self) -> "ProviderRows":
-        """The providers that were added to this stage."""
-        from tuneloop.store.repositories.providers import ProviderRows
-
-        return ProviderRows(self.table)
-
-    @cached_property
-    def providers(self) -> "Providers":
-        """The providers that this stage trains at and serves from, their keys read from SSM when first needed."""
-        from tuneloop.providing import providers_of
-
-        return providers_of(self.settings, self.provider_rows, self.secret, self.client)
-
-    @cached_property
-    def known_providers(self) -> "KnownProviders":
-        """Names of the registered providers, without their keys: for a function that calls none of them."""
-        from tuneloop.providing import KnownProviders
-
-        return KnownProviders(self.settings, self.provider_rows)
-
     def secret(self, parameter: str) -> str | None:
         """What an SSM parameter holds, None where there is none of that name."""
         try:
             return str(self._ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"])
         except self._ssm.exceptions.ParameterNotFound:
             return None
+
+    def client(self, service: str) -> Any:
+        """A boto3 client for a service; a call that hangs is given up long before the function is."""
+        import boto3
+        from botocore.config import Config
+
+        patience = PATIENCE.get(service, Patience())
+        retries: Any = {"mode": "standard", "total_max_attempts": TRIES}
+        config = Config(connect_timeout=patience.connect_s, read_timeout=patience.read_s, retries=retries)
+        if service == "s3":
+            config = config.merge(Config(**PRESIGNING))
+        client: Any = boto3.client(service, config=config)  # type: ignore[call-overload]
+
+        def begin(**_: Any) -> None:  # OutOfTime where an answer could come too late
+            if self.remaining_s < sum(patience):
+                raise OutOfTime(OVERDUE)
+
+        client.meta.events.register("before-send", begin)
+        return client
 
     @cached_property
     def _ssm(self) -> Any:
@@ -319,6 +184,25 @@ class App:
         from tuneloop.store.queues import Queue
 
         return Queue(self.client("sqs"), url)
+
+    @contextmanager
+    def answering_within(self, seconds: float) -> Iterator[None]:
+        """Let nothing be asked of AWS whose answer could come later than `seconds` from now; OutOfTime instead."""
+        before, self._ends = self._ends, monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._ends = before
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the answer in hand is due; without end where nobody waits for one."""
+        return self._ends - monotonic()
+
+    def require_time(self) -> None:
+        """Raise OutOfTime where the answer in hand is overdue: for work that asks nothing of AWS for long."""
+        if self.remaining_s < 0:
+            raise OutOfTime(OVERDUE)
 
 
 def _needed(value: str | None, name: str) -> str:

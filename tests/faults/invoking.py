@@ -192,8 +192,8 @@ class _Invocation:
             return answer
 
         botocore.client.BaseClient._make_api_call = make_call  # type: ignore[attr-defined]
-        named = app.providers.named
-        app.providers.named = lambda name: _Provider(named(name), self)  # type: ignore[method-assign]
+        get = app.providers.get
+        app.providers.get = lambda name: _Provider(get(name), self)  # type: ignore[method-assign]
 
     def _report_events(self, entries: list[Any], results: list[Any]) -> None:
         for entry, result in zip(entries, results, strict=True):

@@ -104,7 +104,7 @@ def ground(directory: Path, wire: Wire) -> Iterator[Ground]:
         trainer_process.wait_until(trainer.is_ready, START_TIMEOUT_S)
         app.__dict__.clear()
         charge(*wire.prices)
-        app.providers.named(app.settings.provider).prepare()
+        app.providers.get(app.settings.provider).prepare()
         app.__dict__.pop("_ssm", None)  # its connection must not be shared by what is forked from here
         for spec in FUNCTIONS:
             importlib.import_module(f"{spec.package}.handler")

@@ -25,7 +25,7 @@ class Interfered:
 
     def __init__(self, of: str | None = None) -> None:
         self._of = of or app.settings.provider
-        self.real = app.providers.named(self._of)
+        self.real = app.providers.get(self._of)
         self._stand_for(self)
 
     def __getattr__(self, name: str) -> Any:
@@ -36,7 +36,7 @@ class Interfered:
         self._stand_for(self.real)
 
     def _stand_for(self, provider: Any) -> None:
-        app.providers._made[self._of] = provider, app.providers.registered(self._of), inf
+        app.providers._made[self._of] = provider, app.providers.registration(self._of), inf
 
 
 class AnsweringTooLate(Interfered):
@@ -155,7 +155,7 @@ class Answering(Interfered):
 
 def own() -> Any:
     """The stage's own provider, as the functions find it."""
-    return app.providers.named(app.settings.provider)
+    return app.providers.get(app.settings.provider)
 
 
 def jobs_of(run: str) -> list[ProviderJob]:

@@ -1,6 +1,8 @@
 """The composition root: everything is made once, when it is first needed, and only from what the function was told."""
 
 import re
+from functools import cached_property, partial
+from typing import Any, get_origin, get_type_hints
 
 import pytest
 
@@ -12,6 +14,31 @@ def test_what_is_made_is_kept(app: App) -> None:
     assert app.table is app.table
     assert app.datasets is app.datasets
     assert app.settings is app.settings
+
+
+PARTS = {
+    name: member.func.args
+    for name, member in vars(App).items()
+    if isinstance(member, cached_property) and isinstance(member.func, partial)
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_each_part_is_of_the_class_that_it_is_declared_as_and_made_of_what_that_takes(app: App, name: str) -> None:
+    path, needs = PARTS[name]
+    made = getattr(app, name)
+    takes = get_type_hints(type(made).__init__)
+
+    assert App.__annotations__[name] == type(made).__name__ == path.rpartition(".")[2]
+    assert len(takes) - 1 == len(needs)
+    assert [need for need, kind in zip(needs, takes.values(), strict=False) if not fits(getattr(app, need), kind)] == []
+
+
+def fits(value: object, kind: Any) -> bool:
+    """Whether a value is of a class, or has the methods of a Protocol, or can be called."""
+    if getattr(kind, "_is_protocol", False):
+        return all(hasattr(value, method) for method in vars(kind) if not method.startswith("_"))
+    return isinstance(value, get_origin(kind) or kind)
 
 
 def test_every_store_works_on_the_stage_s_own_table_and_bucket(app: App) -> None:

@@ -1,57 +1,117 @@
-"""The directory: every provider that a stage knows, by name, each made when it is first needed.
+"""The provider registry: every provider that a stage has, by name, each made when it is first needed.
 
-The one that the stage was deployed with comes from its settings, the others from rows; a row is looked at anew once a
-minute, so that a provider that was changed is reached as it is now.
+The stage's own provider comes from its settings, Bedrock by itself where the stage trains there, the others from rows
+that its operator added. Each adapter brings its own libraries, which are imported with it and not before.
 """
 
 from collections.abc import Callable, Iterable
 from time import monotonic
+from typing import Any, Protocol
 
-from tuneloop.domain.training.providers import RegisteredProvider, unknown_provider
+from tuneloop.domain.training.providers import BEDROCK, ProviderKind, RegisteredProvider, unknown_provider
 from tuneloop.providers.model_lists import ModelLists
 from tuneloop.providers.port import Provider
+from tuneloop.settings import Settings
 
+# How long a process may go on with a provider as it was before its operator changed its address or key parameter. A
+# row is read that often for each provider in use: once a minute is nothing beside the calls to the provider itself.
 KEPT_S = 60.0
-Find = Callable[[str], RegisteredProvider | None]
-Make = Callable[[RegisteredProvider], Provider]
-Names = Callable[[], Iterable[str]]
 
 
-class Providers:
-    """Providers by name; `default` is the stage's own, `lists` remembers what each of them lists."""
+class AddedProviders(Protocol):
+    """The rows of the providers that were added to a stage, as the store has them."""
 
-    def __init__(self, own: RegisteredProvider, find: Find, make: Make, names: Names = tuple) -> None:
-        self.default = own.name
+    def find(self, name: str) -> RegisteredProvider | None:
+        """The provider of that name, if it was added."""
+        ...
+
+    def all(self) -> Iterable[RegisteredProvider]:
+        """Every provider that was added."""
+        ...
+
+
+class KnownProviders:
+    """Names of the providers that a stage has, for functions that call none of them and may read no key."""
+
+    def __init__(self, settings: Settings, added: AddedProviders) -> None:
+        self.default = settings.provider
+        self._built_in = [BEDROCK.name] if settings.bedrock else []
+        self._added = added
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted({self.default, *self._built_in, *(row.name for row in self._added.all())})
+
+    def require(self, name: str | None) -> str:
+        """The name itself, the stage's own where there is none; Conflict where the stage has no such provider."""
+        if name is None or name == self.default or name in self._built_in:
+            return name or self.default
+        if self._added.find(name) is None:
+            raise unknown_provider(name, self.names())
+        return name
+
+
+class Providers(KnownProviders):
+    """Providers by name; `default` is the stage's own, `lists` remembers what each of them lists.
+
+    `read_secret` gives the value of an SSM parameter, None where there is none; `connect` makes a client of AWS.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        added: AddedProviders,
+        read_secret: Callable[[str], str | None],
+        connect: Callable[[str], Any],
+    ) -> None:
+        super().__init__(settings, added)
         self.lists = ModelLists()
-        self._own = own
-        self._find = find
-        self._make = make
-        self._all = names
+        self._settings, self._read_secret, self._connect = settings, read_secret, connect
+        self._own = _own_provider(settings)
         self._made: dict[str, tuple[Provider, RegisteredProvider, float]] = {}
 
-    def named(self, name: str) -> Provider:
-        """The provider of that name; Conflict where the stage knows none."""
+    def get(self, name: str) -> Provider:
+        """The provider of that name; Conflict where the stage has none."""
         made = self._made.get(name)
         if made and (name == self.default or monotonic() - made[2] < KEPT_S):
             return made[0]
-        known = self.registered(name)
-        provider = made[0] if made and made[1] == known else self._make(known)
-        self._made[name] = provider, known, monotonic()
+        row = self.registration(name)
+        provider = made[0] if made and made[1] == row else self._make(row)
+        self._made[name] = provider, row, monotonic()
         return provider
 
+    def registration(self, name: str) -> RegisteredProvider:
+        """How to reach a provider, from the settings or its row; Conflict where the stage has none of that name."""
+        if name == self.default:
+            return self._own
+        if name in self._built_in:
+            return BEDROCK
+        if (row := self._added.find(name)) is None:
+            raise unknown_provider(name, self.names())
+        return row
+
     def close(self) -> None:
-        """Let go of what the providers hold open; whoever is needed afterwards is made anew."""
+        """Close the connections of all providers; one that is needed afterwards is made anew."""
         for provider, *_ in self._made.values():
             provider.close()
         self._made.clear()
 
-    def registered(self, name: str) -> RegisteredProvider:
-        """How to reach a provider; Conflict where the stage knows none of that name."""
-        found = self._own if name == self.default else self._find(name)
-        if found is None:
-            raise unknown_provider(name, self.names())
-        return found
+    def _make(self, row: RegisteredProvider) -> Provider:
+        if row.kind == ProviderKind.BEDROCK:
+            from tuneloop.providers.bedrock.adapter import Bedrock, StageResources  # noqa: PLC0415 - see the module's docstring
 
-    def names(self) -> list[str]:
-        """Every provider that the stage knows."""
-        return sorted({self.default, *self._all()})
+            place = StageResources(self._settings.stage, self._settings.bucket, self._settings.bedrock_role_arn)
+            return Bedrock(row.name, place, lambda: self._connect("s3"))
+        from tuneloop.providers.openai.adapter import OpenAICompatible  # noqa: PLC0415
+
+        return OpenAICompatible(row, lambda: self._read_secret(row.key_parameter), self._settings.origin)
+
+
+def _own_provider(settings: Settings) -> RegisteredProvider:
+    if settings.provider == BEDROCK.name:
+        return BEDROCK
+    if settings.provider_key_parameter is None:
+        raise RuntimeError("TUNELOOP_PROVIDER_KEY_PARAMETER is not set: this function's row asks for no provider")
+    return RegisteredProvider(
+        name=settings.provider, base_url=settings.provider_base_url, key_parameter=settings.provider_key_parameter
+    )

@@ -232,7 +232,7 @@ def test_what_can_t_be_trained_is_refused_before_there_is_anything(
 
 def limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the provider take batches of a hundred at most."""
-    provider = app.providers.named(app.settings.provider)
+    provider = app.providers.get(app.settings.provider)
     able = provider.capabilities(steps.BASE_MODEL)
     ranges = able.hyperparameters | {"batch_size": Range(least=1, most=100, is_whole=True)}
     changed = able.model_copy(update={"hyperparameters": ranges})

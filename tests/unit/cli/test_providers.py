@@ -36,7 +36,7 @@ def stored(name: str) -> Any:
 def test_a_provider_is_known_to_its_stage_without_a_deploy(run: Command) -> None:
     assert run("add", "azure", "--base-url", URL, "--training-type", "globalStandard").exit_code == 0
 
-    found = app.providers.registered("azure")
+    found = app.providers.registration("azure")
     assert (found.base_url, found.training_type) == (URL.rstrip("/"), "globalStandard")
     assert app.secret(found.key_parameter) == KEY
     assert stored("/tuneloop/test/providers/azure/key")["Type"] == "SecureString"
@@ -174,5 +174,5 @@ def test_a_provider_that_serves_is_removed_only_by_force(run: Command) -> None:
 
     assert isinstance(kept.exception, Conflict)
     assert "acme/support" in str(kept.exception)
-    assert app.providers.registered("azure")
+    assert app.providers.registration("azure")
     assert run("remove", "azure", "--force").exit_code == 0

@@ -31,7 +31,6 @@ class TrainedExports:
     def __init__(
         self,
         table: Table,
-        *,
         exports: Exports,
         models: Models,
         contents: Contents,
