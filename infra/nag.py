@@ -46,7 +46,7 @@ class Accepted(NamedTuple):
     reason: str
 
 
-def accepted() -> list[Accepted]:
+def accepted_findings() -> list[Accepted]:
     """Every finding that we leave as it is."""
     return [
         Accepted("State/Bucket", "AwsSolutions-S1", NO_ACCESS_LOGS),
@@ -65,7 +65,7 @@ def accepted() -> list[Accepted]:
     ]
 
 
-def accepted_on_bedrock() -> list[Accepted]:
+def accepted_findings_on_bedrock() -> list[Accepted]:
     """What a stage that trains on Bedrock has besides."""
     roles = [("Bedrock", OnBedrock(reads=("training/",), writes=("training-output/",)))]
     roles += [(f"Functions/{spec.construct_id}", spec.bedrock) for spec in FUNCTIONS]

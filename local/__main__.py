@@ -29,7 +29,7 @@ TENANT = "local"
 def main() -> int:
     """Bring the stack up, say how to call it, and wait to be interrupted."""
     try:
-        with LocalStack(DIRECTORY, tell=say) as stack, described(stack) as card:
+        with LocalStack(DIRECTORY, tell=say) as stack, publish_card(stack) as card:
             say(usage(card))
             stack.keep_up()
     except KeyboardInterrupt:
@@ -41,12 +41,12 @@ def main() -> int:
 
 
 @contextmanager
-def described(stack: LocalStack) -> Iterator[dict[str, str]]:
+def publish_card(stack: LocalStack) -> Iterator[dict[str, str]]:
     """Write down how to call the stack while it is up; who is refused because another one is up removes nothing."""
-    card = describe(stack, make_key(stack))
+    card = card_of(stack, make_key(stack))
     try:
         write_privately(CARD, json.dumps(card, indent=2) + "\n")
-        write_privately(VARIABLES, variables(stack, card))
+        write_privately(VARIABLES, shell_variables(stack, card))
         yield card
     finally:
         for file in (CARD, VARIABLES):
@@ -59,7 +59,7 @@ def make_key(stack: LocalStack) -> str:
     return create_key(TENANT, frozenset(Scope), tenants=tenants, now=utc_now()).secret
 
 
-def describe(stack: LocalStack, api_key: str) -> dict[str, str]:
+def card_of(stack: LocalStack, api_key: str) -> dict[str, str]:
     """All that a caller needs, and what an operator needs to look inside."""
     return {
         "base_url": stack.base_url,
@@ -106,7 +106,7 @@ See the loop, in another terminal of this folder:
 """
 
 
-def variables(stack: LocalStack, card: dict[str, str]) -> str:
+def shell_variables(stack: LocalStack, card: dict[str, str]) -> str:
     """What the `tuneloop` command needs to know, as lines for a shell."""
     known = {**stack.environment(), "TUNELOOP_BASE_URL": card["base_url"], "TUNELOOP_API_KEY": card["api_key"]}
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in known.items())

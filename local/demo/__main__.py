@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from infra.stage import BEDROCK, LOCAL
-from local.demo.loop import STEPS
+from local.demo.journey import DemoJourney, dataset_name
 from local.demo.report import DemoReport
-from local.demo.scene import Scene, dataset_name
 from local.demo.screen import Screen
+from local.demo.steps import STEPS
 from local.process import termination_unwinds
 from local.stack import ROOT, LocalStack
 from tuneloop.validation.file_validation import Task, validate
@@ -19,66 +19,66 @@ SAMPLE = ROOT / "local" / "data" / "support.jsonl"
 DIRECTORY = ROOT / "build" / "demo"
 
 
-class Unusable(Exception):
+class UnusableFile(Exception):
     """A file that nothing can be trained or proved on."""
 
 
 @termination_unwinds()
 def main() -> int:
     """Run the demo; 0 if every step did what it should."""
-    arguments = arguments_in(sys.argv[1:])
+    arguments = parse_arguments(sys.argv[1:])
     screen, report = Screen(), DemoReport(DIRECTORY / "report.json")
-    screen.title(arguments.data, arguments.test, arguments.provider)
+    screen.show_title(arguments.data, arguments.test, arguments.provider)
     started = time.monotonic()
     try:
         for file in filter(None, (arguments.data, arguments.test)):
             require_usable(file)
-        with screen.starting() as tell, stack_for(arguments, tell) as stack:
+        with screen.startup() as tell, stack_for(arguments, tell) as stack:
             report.add("start", time.monotonic() - started)
-            scene = Scene(
+            journey = DemoJourney(
                 stack=stack,
                 screen=screen,
                 data=arguments.data,
                 test=arguments.test,
                 dataset=dataset_name(arguments.data),
             )
-            go_round(scene, report)
-            screen.summary(scene, report, time.monotonic() - started)
-    except Unusable as error:
+            run_steps(journey, report)
+            screen.show_summary(journey.dataset, journey.run["version"], report, time.monotonic() - started)
+    except UnusableFile as error:
         report.fail(str(error))
-        screen.failed(str(error))
+        screen.show_failure(str(error))
     except KeyboardInterrupt:
         report.fail("interrupted")
-        screen.failed("Interrupted.", DIRECTORY / "stack" / "logs")
+        screen.show_failure("Interrupted.", DIRECTORY / "stack" / "logs")
     except Exception as error:  # noqa: BLE001 - the end of the program: say why, and exit non-zero
         report.fail(str(error) or type(error).__name__)
-        screen.failed(str(error) or repr(error), DIRECTORY / "stack" / "logs")
+        screen.show_failure(str(error) or repr(error), DIRECTORY / "stack" / "logs")
     report.write(time.monotonic() - started)
     return 0 if report.ok else 1
 
 
-def go_round(scene: Scene, report: DemoReport) -> None:
-    """Every step of the loop, shown and timed."""
+def run_steps(journey: DemoJourney, report: DemoReport) -> None:
+    """Take every step of the loop, shown and timed."""
     for step in STEPS:
-        with scene.screen.step(step.title), report.timed(step.name):
-            step.run(scene, report)
+        with journey.screen.step(step.title), report.time_step(step.name):
+            step.run(journey, report)
 
 
 def require_usable(file: Path) -> None:
-    """Unusable where a line of a file can't be used, before anything is started for it."""
-    found = validate(Task(file))
-    if problem := found.broken or next(iter(found.errors), None):
-        raise Unusable(f"{file.name} can't be used: line {problem.line}: {problem.message}")
+    """Raise UnusableFile where a line of a file can't be used, before anything is started for it."""
+    result = validate(Task(file))
+    if problem := result.broken or next(iter(result.errors), None):
+        raise UnusableFile(f"{file.name} can't be used: line {problem.line}: {problem.message}")
 
 
 def stack_for(arguments: argparse.Namespace, tell: Callable[[str], None]) -> LocalStack:
-    """The stack that is asked for, not up yet."""
+    """Return the stack that the arguments ask for, not up yet."""
     settings = {"provider": arguments.provider} if arguments.provider != LOCAL.provider else {}
     return LocalStack(DIRECTORY / "stack", tell=tell, **settings)
 
 
-def arguments_in(words: Sequence[str]) -> argparse.Namespace:
-    """What the command's words ask for; its end where they can't be."""
+def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; the program ends where it can't be."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description="Run the whole loop on this machine.")
     parser.add_argument("--data", type=_file, default=SAMPLE, help="OpenAI chat JSONL to train on")
     parser.add_argument("--test", type=_file, help="OpenAI chat JSONL to prove the result on; else part of the data")

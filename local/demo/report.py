@@ -1,4 +1,4 @@
-"""What the demo did, as `report.json`: each step with its time, and the figures of the loop."""
+"""The report of a demo, `report.json`: each step with its time, and the figures of the loop."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class DemoReport:
-    """Collects while the demo runs; `ok` turns false with the first step that fails."""
+    """The report while the demo runs; `ok` turns false with the first step that fails."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -26,7 +26,7 @@ class DemoReport:
         self.steps.append({"name": name, "ok": ok, "seconds": round(seconds, 2)})
 
     @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
+    def time_step(self, name: str) -> Iterator[None]:
         """Note a step with the time that its block takes, and whether it raised."""
         started, ok = time.monotonic(), False
         try:

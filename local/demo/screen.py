@@ -1,9 +1,9 @@
-"""What the demo shows beside the loop itself: what it is about, its answers, and one summary at the end."""
+"""The demo's terminal: beside the loop's progress its title, estimates, answers, and one summary at the end."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.markup import escape
 from rich.padding import Padding
@@ -12,59 +12,56 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.stage import BEDROCK
+from local.demo.report import DemoReport
 from ops.smoke.progress_view import ProgressView
 from tuneloop.cli.estimate import table_of
 from tuneloop.domain.evaluation.evaluations import p_text
 from tuneloop.domain.training.estimates import Estimate
 
-if TYPE_CHECKING:
-    from local.demo.report import DemoReport
-    from local.demo.scene import Scene
-
 WIDEST_QUESTION = 60
 
 
 class Screen(ProgressView):
-    """The demo's terminal."""
+    """The view of a demo."""
 
-    def title(self, data: Path, test: Path | None, provider: str) -> None:
-        """What is about to be shown."""
+    def show_title(self, data: Path, test: Path | None, provider: str) -> None:
+        """Print what the demo is about to show."""
         files = data.name + (f", proved on {test.name}" if test else "")
         wire = ", trained and served on Bedrock's wire" if provider == BEDROCK else ""
         self.console.print(f"\n[bold]Tuneloop[/bold] on this machine: the deployed stack, {files}{wire}\n")
 
     @contextmanager
-    def starting(self) -> Iterator[Callable[[str], None]]:
-        """Hear what the stack says while it comes up."""
+    def startup(self) -> Iterator[Callable[[str], None]]:
+        """Show the start of the stack; yields what is called with its messages."""
         self.console.print("[bold]Start the stack[/bold]")
         yield self.say
 
-    def estimates(self, found: list[dict[str, Any]]) -> None:
-        """What training would cost and take where that is known, and what is to be said of the base model in use."""
-        rows = [Estimate.model_validate(each) for each in found]
+    def show_estimates(self, estimates: list[dict[str, Any]]) -> None:
+        """Print what training would cost and take, where that is known, and the notes on the base model in use."""
+        rows = [Estimate.model_validate(row) for row in estimates]
         own = rows[0]
-        known = [row for row in rows if row is own or row.estimated_cost_usd]
-        self.console.print(Padding(table_of(known), (0, 0, 0, 2)))
-        if unknown := len(rows) - len(known):
-            self.say(f"{unknown} more whose price is not known: nothing is launched on them unconfirmed")
+        priced = [row for row in rows if row is own or row.estimated_cost_usd]
+        self.console.print(Padding(table_of(priced), (0, 0, 0, 2)))
+        if unpriced := len(rows) - len(priced):
+            self.say(f"{unpriced} more whose price is not known: nothing is launched on them unconfirmed")
         if proves := own.smallest_provable_improvement:
             self.say(f"{own.test_rows:,} test rows show a gain of {100 * proves:.1f} points or more")
         for note in own.notes:
             self.say(note)
 
-    def answers(self, answers: list[tuple[str, str, int]]) -> None:
-        """Questions, answers, and the version that gave them."""
+    def show_answers(self, answers: list[tuple[str, str, int]]) -> None:
+        """Print questions, answers, and the version that gave each."""
         table = Table("question", "answer", "version", box=None, padding=(0, 1))
         for question, answer, version in answers:
-            table.add_row(Text(_shortened(question)), Text(answer), str(version))
+            table.add_row(Text(_shorten(question)), Text(answer), str(version))
         self.console.print(table)
 
-    def summary(self, scene: "Scene", report: "DemoReport", seconds: float) -> None:
-        """One panel: what came of it."""
+    def show_summary(self, dataset: str, version: int, report: DemoReport, seconds: float) -> None:
+        """Print one panel with the demo's figures; `version` is the one that answers now."""
         figures = report.evaluation
         low, high = figures["interval"]
         lines = (
-            f"[bold]{scene.dataset}[/bold] is answered by version {scene.run['version']}: "
+            f"[bold]{dataset}[/bold] is answered by version {version}: "
             f"right {figures['tuned_accuracy']:.1%} of the time, the base model {figures['base_accuracy']:.1%}",
             f"gain {low * 100:+.1f} to {high * 100:+.1f} points on {figures['examples']:,} held-out examples, "
             f"{p_text(figures['p_value'])}",
@@ -74,13 +71,13 @@ class Screen(ProgressView):
         )
         self.console.print(Panel("\n".join(lines), title=f"The loop, closed in {seconds:.0f} s", border_style="green"))
 
-    def failed(self, why: str, logs: Path | None = None) -> None:
-        """Why the demo did not reach its end, and where its parts have written."""
+    def show_failure(self, why: str, logs: Path | None = None) -> None:
+        """Print why the demo did not reach its end, and where its parts have logged."""
         self.console.print(f"\n[bold red]✗ {escape(why)}[/bold red]", soft_wrap=True)
         if logs:
             self.console.print(f"  [dim]logs: {logs}[/dim]", soft_wrap=True)
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= WIDEST_QUESTION else line[: WIDEST_QUESTION - 1] + "…"

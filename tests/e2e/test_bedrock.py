@@ -13,17 +13,17 @@ from openai import OpenAI
 
 from infra.schedules import EVERY_5_MINUTES
 from infra.stage import LOCAL
-from local.demo.__main__ import go_round
-from local.demo.loop import STEPS
+from local.demo.__main__ import run_steps
+from local.demo.journey import DemoJourney
 from local.demo.report import DemoReport
-from local.demo.scene import Scene
 from local.demo.screen import Screen
+from local.demo.steps import STEPS
 from local.ministack import REGION
 from local.stack import ROOT, LocalStack
 from ops.smoke.journey import Journey
+from tests.e2e.canaries import TENANT, Canary, plant, trained
+from tests.e2e.canary_search import credentials_of_functions, found_in, places
 from tests.e2e.conftest import SAMPLE, Command
-from tests.e2e.planting import TENANT, Canary, plant, trained
-from tests.e2e.searching import credentials_of_functions, found_in, places
 from tests.e2e.test_canary import listening, planted
 from tests.e2e.test_command import soon
 from tests.examples import chat
@@ -97,7 +97,7 @@ def test_a_run_ends_by_the_event_that_its_job_has_ended(stack: LocalStack, clien
 
 
 @dataclass(kw_only=True)
-class Visit(Scene):
+class Visit(DemoJourney):
     """The demo's way round in a test, which lets go of its connections."""
 
     clients: ExitStack
@@ -112,7 +112,7 @@ def test_the_demo_closes_the_same_loop(
     report = DemoReport(tmp_path / "report.json")
     scene = Visit(stack=stack, screen=Screen(), data=SAMPLE, test=None, dataset="support", clients=clients)
 
-    go_round(scene, report)
+    run_steps(scene, report)
 
     clients.enter_context(scene.api)
     assert [step["name"] for step in report.steps] == [step.name for step in STEPS]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from local.stack import LocalStack
+from tests.e2e.canaries import TENANT, Canary, plant
+from tests.e2e.canary_search import credentials_of_functions, found_in, places
 from tests.e2e.conftest import Command
-from tests.e2e.planting import TENANT, Canary, plant
-from tests.e2e.searching import credentials_of_functions, found_in, places
 from tests.hearing import hear_the_bus, stop_hearing, taken_from
 
 

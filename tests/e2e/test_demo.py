@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.demo.__main__ import arguments_in, stack_for
+from local.demo.__main__ import parse_arguments, stack_for
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "build" / "demo" / "report.json"
@@ -84,7 +84,7 @@ def test_the_demo_closes_the_loop_and_leaves_nothing_behind() -> None:
     ids=["as it is", "on Bedrock"],
 )
 def test_the_demo_s_stack_trains_where_it_is_asked_to(words: list[str], place: tuple[str, str]) -> None:
-    stack = stack_for(arguments_in(words), print)  # the way round it on Bedrock: test_bedrock.py
+    stack = stack_for(parse_arguments(words), print)  # the way round it on Bedrock: test_bedrock.py
 
     assert (stack.provider, stack.base_model) == place
 

@@ -12,7 +12,7 @@ from cdk_nag import AwsSolutionsChecks
 from infra.app import build
 from infra.bus import JOBS_ON_BEDROCK
 from infra.functions import FUNCTIONS, FunctionSpec
-from infra.nag import accepted, accepted_on_bedrock
+from infra.nag import accepted_findings, accepted_findings_on_bedrock
 from infra.stage import LOCAL, ROOT, stage_named
 from tests.infra.conftest import OWN
 from tests.infra.template import Template, as_list
@@ -117,7 +117,9 @@ def test_what_the_rules_of_cdk_nag_find_besides_is_accepted_with_a_reason(app: A
         for resource in violation.violating_resources
     }
 
-    assert found - {(one.path, one.rule) for one in accepted()} == {(o.path, o.rule) for o in accepted_on_bedrock()}
+    assert found - {(one.path, one.rule) for one in accepted_findings()} == {
+        (o.path, o.rule) for o in accepted_findings_on_bedrock()
+    }
 
 
 def test_a_stage_without_bedrock_has_none_of_it(templates: dict[str, Template]) -> None:

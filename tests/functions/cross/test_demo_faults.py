@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from local.demo.loop import evaluate
+from local.demo.journey import DemoJourney
 from local.demo.report import DemoReport
-from local.demo.scene import Scene
 from local.demo.screen import Screen
+from local.demo.steps import evaluate
 from ops.smoke.journey import LoopError
 from tests.functions import contests
 from tests.functions.contests import Playing, contest, ended, knowing
@@ -17,7 +17,7 @@ from tests.world import World
 ROWS = 40
 
 
-class OneWorld(Scene):
+class OneWorld(DemoJourney):
     """A scene whose API is a world's; the demo's own is on a stack."""
 
     world: World
@@ -31,7 +31,7 @@ class OneWorld(Scene):
 
 
 @pytest.fixture
-def scene(world: World, tmp_path: Path) -> Scene:
+def scene(world: World, tmp_path: Path) -> DemoJourney:
     none: Any = None
     made = OneWorld(stack=none, screen=Screen(), data=tmp_path, test=None, dataset="support")
     made.world = world
@@ -43,7 +43,7 @@ def report(tmp_path: Path) -> DemoReport:
     return DemoReport(tmp_path / "report.json")
 
 
-def test_without_rows_to_prove_it_on_the_demo_says_so(world: World, scene: Scene, report: DemoReport) -> None:
+def test_without_rows_to_prove_it_on_the_demo_says_so(world: World, scene: DemoJourney, report: DemoReport) -> None:
     [body] = contest(world, [])
     ended(world, body)
 
@@ -52,7 +52,7 @@ def test_without_rows_to_prove_it_on_the_demo_says_so(world: World, scene: Scene
 
 
 def test_a_version_that_can_t_answer_ends_the_demo_with_the_reason(
-    world: World, scene: Scene, report: DemoReport
+    world: World, scene: DemoJourney, report: DemoReport
 ) -> None:
     [body] = contest(world, contests.lines(ROWS))
     Playing(lambda _: contests.refused())
@@ -62,7 +62,7 @@ def test_a_version_that_can_t_answer_ends_the_demo_with_the_reason(
         evaluate(scene, report)
 
 
-def test_what_was_compared_is_reported(world: World, scene: Scene, report: DemoReport) -> None:
+def test_what_was_compared_is_reported(world: World, scene: DemoJourney, report: DemoReport) -> None:
     [body] = contest(world, contests.lines(ROWS))
     Playing(knowing("v1"))
     ended(world, body)

@@ -1,6 +1,6 @@
 """A sentence planted wherever content may stand: requests, files, models, reviews, names, broken events.
 
-It is planted in the same places on either wire; where its plants are looked for stands in `searching.py`.
+It is planted in the same places on either wire; where its plants are looked for stands in `canary_search.py`.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the demo's steps share beside the way round the loop: its screen, its files, and what it has made so far."""
+"""The journey of a demo: the way round the loop, with the demo's screen, its files, and what it has made so far."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from ops.smoke.journey import Journey
 from tuneloop.domain.chat.examples import text_of
 
 TENANT = "demo"
-ASKED = 5
+MAX_QUESTIONS = 5
 PLAIN_NAMES = ("train", "test", "data", "examples")
 
 
 @dataclass(kw_only=True)
-class Scene(Journey):
-    """The demo's state."""
+class DemoJourney(Journey):
+    """The state that the demo's steps share."""
 
     tenant: str = TENANT
     screen: Screen
@@ -29,15 +29,15 @@ class Scene(Journey):
     evaluation: dict[str, Any] = field(default_factory=dict)
 
     def questions(self) -> list[str]:
-        """The last user messages of a few held-out examples, spread over the export's test file."""
+        """Return the last user messages of a few held-out examples, spread over the export's test file."""
         files = self.api.get(f"/datasets/{self.dataset}/exports/{self.run['export']}")["files"]
         lines = httpx2.get(files["test"]["url"]).raise_for_status().content.splitlines()
-        spread = lines[:: max(1, len(lines) // ASKED)][:ASKED]
+        spread = lines[:: max(1, len(lines) // MAX_QUESTIONS)][:MAX_QUESTIONS]
         return [_question(orjson.loads(line)) for line in spread]
 
 
 def dataset_name(file: Path) -> str:
-    """The dataset's name from a file's: its stem, or its folder's name where the stem says nothing."""
+    """Return a dataset's name for a file: its stem, or its folder's name where the stem says nothing."""
     stem = file.stem if file.stem.lower() not in PLAIN_NAMES else file.resolve().parent.name
     return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:63] or "demo-data"
 

@@ -15,7 +15,7 @@ from infra.functions import FUNCTIONS
 from infra.stage import LOCAL
 from local.ministack import REGION
 from local.stack import LocalStack
-from tests.e2e.planting import DATASET, Canary, Json
+from tests.e2e.canaries import DATASET, Canary, Json
 from tests.hearing import taken_from
 
 SIGNED = re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|AWS4-HMAC-SHA256|[Ss]ecurity-?[Tt]oken")
