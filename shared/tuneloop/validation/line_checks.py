@@ -16,7 +16,8 @@ import orjson
 from msgspec import UNSET
 from msgspec.structs import astuple
 
-from tuneloop.domain.chat.examples import Example, JsonObject, Problem, canonical, is_deeper
+from tuneloop.domain.chat.examples import Example, JsonObject, Problem, canonical
+from tuneloop.domain.chat.json_texts import is_deeper
 from tuneloop.domain.chat.messages import PROMPT_ROLES, text_of
 from tuneloop.domain.chat.normalization import normalize_tools
 from tuneloop.domain.chat.rules.tools import functions_in, tools_problems

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr, ValidationError
 
+from tuneloop.domain.chat.json_texts import is_deeper
 from tuneloop.domain.chat.messages import CALLS, PROMPT_ROLES, ROLES, JsonObject, answer_of, canonical, text_of
 from tuneloop.domain.chat.normalization import functions_as_tools, normalize
 from tuneloop.domain.chat.rules import Violation
@@ -26,7 +27,7 @@ from tuneloop.domain.core.redaction import safe_name
 
 __all__ = [
     "CALLS", "CONTENT_FIELDS", "OTHER_ANSWER", "PROMPT_ROLES", "ROLES", "TOO_DEEP", "Example", "JsonObject", "Problem",
-    "Split", "Violation", "answer_of", "canonical", "is_deeper", "read_example", "text_of",
+    "Split", "Violation", "answer_of", "canonical", "read_example", "text_of",
 ]  # fmt: skip
 
 STORED_FIELDS = ("messages", "tools", "parallel_tool_calls")
@@ -204,10 +205,3 @@ def _former_content(sent: JsonObject, is_pair: bool) -> JsonObject:
     given, preferred, other = (sent[name] for name in PREFERENCE_FIELDS)
     chat = _former_content({**given, "messages": [*given["messages"], *preferred]}, is_pair=False)
     return {**chat, OTHER_ANSWER: other}
-
-
-def is_deeper(value: Any, levels: int) -> bool:
-    """Whether lists and objects are nested beyond this many levels; recursion ends one level below that."""
-    parts = value.values() if isinstance(value, dict) else value
-    inner = [part for part in parts if isinstance(part, dict | list)]
-    return bool(inner) and (levels <= 1 or any(is_deeper(part, levels - 1) for part in inner))

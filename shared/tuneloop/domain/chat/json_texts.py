@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from tuneloop.domain.chat.examples import JsonObject, is_deeper
-from tuneloop.domain.chat.messages import storable
+from tuneloop.domain.chat.messages import JsonObject, storable
 from tuneloop.domain.core.limits import JSON_DEPTH, LINE_PARTS
 
 
@@ -23,6 +22,13 @@ def parse_json_text(text: str) -> Any:
     except (ValueError, RecursionError) as error:
         raise ValueError("it is not JSON") from error
     return _bounded(value)
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects are nested beyond this many levels; recursion ends one level below that."""
+    parts = value.values() if isinstance(value, dict) else value
+    inner = [part for part in parts if isinstance(part, dict | list)]
+    return bool(inner) and (levels <= 1 or any(is_deeper(part, levels - 1) for part in inner))
 
 
 def _bounded(value: Any) -> Any:

@@ -28,14 +28,14 @@ class Generation(BaseModel):
 
 
 def segments_at(segments: Sequence[Segment], generations: Sequence[Generation], revision: int) -> list[Segment]:
-    """What a dataset is read from at a revision: the latest generation up to it, and what came after that.
+    """The segments that a dataset is read from at a revision: those of the latest generation up to it, and later ones.
 
-    Raises Conflict where a revision is asked for of which nothing is left.
+    Raises Conflict where the revision was merged into later ones and nothing of it is left.
     """
-    before = [each for each in generations if each.revision <= revision]
-    latest = max(before, key=lambda each: each.number, default=None)
-    if latest is None and any(each.alone for each in generations):
-        first = min(each.revision for each in generations)
+    before = [generation for generation in generations if generation.revision <= revision]
+    latest = max(before, key=lambda generation: generation.number, default=None)
+    if latest is None and any(generation.alone for generation in generations):
+        first = min(generation.revision for generation in generations)
         message = f"Revision {revision} was merged into later ones; the earliest that can be read is {first}."
         raise Conflict(message, param="revision", code="revision_gone")
     start = latest.revision if latest else 0

@@ -1,4 +1,4 @@
-"""Tables: a CSV as a stream of records, whatever was saved under its name (RFC 4180, `;` and tab as delimiters too).
+"""CSV files as streams of records, whatever was saved under that name (RFC 4180, `;` and tab as delimiters too).
 
 A record that can't be used is a problem of its own; where quotes leave in doubt which record a line belongs to, reading
 ends, since what came after might be made of pieces. Each record is known by the line on which it begins.
@@ -80,7 +80,7 @@ class CsvColumns(BaseModel):
 
 
 class Unreadable(Exception):
-    """Reading can't go on, and why."""
+    """A CSV can't be read any further; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
@@ -194,19 +194,21 @@ def _known(names: list[str], columns: CsvColumns | None, text: _Text) -> dict[st
     own = {name.casefold(): name for name in reversed(names)}
     mapped = columns.fields if columns and {columns.user, columns.assistant} <= set(names) else {}
     pairs = (zip(fields, pair, strict=True) for pair, fields in PAIRS.items() if own.keys() >= set(pair))
-    found = mapped or {field: own[name] for field, name in next(pairs, ())}
-    if not found:
+    columns_by_field = mapped or {field: own[name] for field, name in next(pairs, ())}
+    if not columns_by_field:
         return {}
-    found = {name: own[name] for name in BESIDE if name in own and own[name] not in found.values()} | found
-    for name in found.values():
+    taken = columns_by_field.values()
+    columns_by_field = {name: own[name] for name in BESIDE if name in own and own[name] not in taken} | columns_by_field
+    for name in columns_by_field.values():
         if names.count(name) != 1:
-            code, told = ("duplicate_column", "twice") if name in names else ("missing_column", "not")
-            raise text.unreadable(code, f"The header names this column {told}.", f"$.{name}")
-    if not mapped and (others := [place for place, name in enumerate(names) if name and name not in found.values()]):
+            code, how_often = ("duplicate_column", "twice") if name in names else ("missing_column", "not")
+            raise text.unreadable(code, f"The header names this column {how_often}.", f"$.{name}")
+    others = [place for place, name in enumerate(names) if name and name not in columns_by_field.values()]
+    if others and not mapped:
         place = others[0]
         message = f"Column {place + 1} is not known. Take it out, or name the columns in the dataset's `csv`."
         raise text.unreadable("unknown_column", message, f"$.{safe_name(names[place])}")
-    return found
+    return columns_by_field
 
 
 def _miscounted(cells: list[str], header: Header, line: int) -> Problem | None:
@@ -230,4 +232,4 @@ def _row(cells: list[str], header: Header) -> dict[str, str | float]:
 
 def _number(cell: str) -> str | float:
     number = parse_decimal(cell)
-    return cell if number is None else float(number)  # what is no number is told as no quality
+    return cell if number is None else float(number)  # `read_record` refuses it then, as no quality

@@ -23,6 +23,7 @@ from tuneloop.domain.datasets.votes import TrustPolicy
 
 CLEARED_BY_NULL = ("policy", "csv")  # null: the default policy, no columns of its own
 VERSIONED = {"policy", "template"}  # settings of which earlier ones are kept
+# What was announced and is pending still was lost on the way, or its export fails: it is tried again this often.
 ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
 
 

@@ -118,9 +118,9 @@ class Erased:
         return example in self._examples or (subject is not None and self._of_subject(subject) is not None)
 
     def numbers(self, example: str, subject: str | None) -> set[int]:
-        """The marks that cover such a line."""
-        found = (self._examples.get(example), None if subject is None else self._of_subject(subject))
-        return {number for number in found if number is not None}
+        """The numbers of the marks that cover a line with this id and subject."""
+        numbers = (self._examples.get(example), None if subject is None else self._of_subject(subject))
+        return {number for number in numbers if number is not None}
 
     def _of_subject(self, subject: str) -> int | None:
         if subject not in self._seen:
@@ -129,7 +129,7 @@ class Erased:
 
 
 def subject_hash(tenant: str, subject: str) -> str:
-    """What is kept of a subject: the same whether he is named or known by his answers' ids alone."""
+    """The hash that is kept of a subject, equal whether he is named or known by his answers' ids alone."""
     return digest("subject", tenant, hash_of_subject(subject) or user_hash(tenant, subject))
 
 
@@ -148,9 +148,9 @@ def subject_erasure(tenant: str, subject: str, now: datetime) -> Erasure:
 
 
 def remaining_copies(erasure: Erasure, excluded_at: datetime) -> list[Remaining]:
-    """What an erasure doesn't reach, and for how long it stays there."""
+    """The copies that an erasure doesn't reach, where they lie and for how long they stay there."""
     drops, posts = excluded_at + DROPS_KEPT + ERASED_WITHIN, excluded_at + POSTS_KEPT + ERASED_WITHIN
-    found = [
+    remaining = [
         Remaining(where="incoming/", until=drops, advice="Files that were dropped, as they came; delete yours sooner."),
         Remaining(where="posted/", until=posts, advice="Posted lines, as they came."),
         Remaining(
@@ -161,8 +161,8 @@ def remaining_copies(erasure: Erasure, excluded_at: datetime) -> list[Remaining]
     ]
     if erasure.runs:
         advice = "A model can't unlearn: train again without it, activate that version, delete this model there."
-        found.append(Remaining(where="the provider's models", until=None, advice=advice))
-    return found
+        remaining.append(Remaining(where="the provider's models", until=None, advice=advice))
+    return remaining
 
 
 def is_settled(rewritten_at: datetime | None, now: datetime, quiet: timedelta) -> bool:

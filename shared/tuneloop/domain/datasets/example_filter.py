@@ -1,4 +1,4 @@
-"""Finding: which examples of a dataset are wanted, by what stands beside their content and by what is said in it.
+"""Filters: which examples of a dataset are wanted, by what stands beside their content and by what is said in it.
 
 Nearly all are told by some bytes of their stored line, without parsing it: one that can't match lacks a needle. Letter
 case doesn't count in a text.
@@ -18,9 +18,9 @@ from tuneloop.domain.core.limits import CATEGORY_CHARACTERS, SEARCH_CHARACTERS
 from tuneloop.domain.datasets.reviews import Decision, Status
 
 ESCAPED = re.compile(r'["\\\x00-\x1f]')  # what JSON writes in another way than it is
-SILENT_FIELDS = ("role", "type")
+SILENT_FIELDS = ("role", "type")  # their values name a kind; nobody says them
 TOOLS = b',"tools":['  # of canonical content the last field; in a text its quotes would be escaped
-LETTERS = re.compile(r"[^\W\d_]+")
+LETTERS = re.compile(r"[^\W\d_]+")  # a run of letters, as `STRUCTURAL_WORDS` has them
 # Letters that stand in content without being said: names of fields, roles, types, and JSON's own words.
 STRUCTURAL_WORDS = """arguments assistant audio content custom data detail developer false file filename format function
 function_call id image_url index input_audio messages name non_preferred_output null parallel_tool_calls refusal role
@@ -54,7 +54,7 @@ class ExampleFilter(BaseModel):
 
     @cached_property
     def may_match_unreviewed(self) -> bool:
-        """Whether an example that nobody decided on can be wanted."""
+        """Whether an example that nobody decided on can match."""
         return self.status in (None, Status.UNREVIEWED)
 
     @cached_property
@@ -98,14 +98,14 @@ class ExampleFilter(BaseModel):
         return place >= 0 and line.find(TOOLS, start, place) < 0
 
     def contains_text(self, content: JsonObject) -> bool:
-        """Whether the text is said in parsed content: in any value of it but roles and types."""
+        """Whether parsed content contains the filter's text, in any value but roles and types."""
         text = (self.text or "").casefold()
-        return any(text in said.casefold() for said in texts_in(content))
+        return any(text in value.casefold() for value in texts_in(content))
 
     @property
     def _named(self) -> list[tuple[str, str]]:
-        found = (("category", self.category), ("source", self.source), ("split", self.split and self.split.value))
-        return [(name, value) for name, value in found if value]
+        fields = (("category", self.category), ("source", self.source), ("split", self.split and self.split.value))
+        return [(name, value) for name, value in fields if value]
 
     @cached_property
     def packed(self) -> bytes | None:

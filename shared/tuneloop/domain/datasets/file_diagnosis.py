@@ -1,4 +1,4 @@
-"""Diagnosis: what a file is instead, of which nothing could be read as lines of JSON or records of CSV in UTF-8."""
+"""File diagnosis: what a file is instead, where nothing of it can be read as JSON lines or CSV records in UTF-8."""
 
 import re
 from collections.abc import Sequence

@@ -11,15 +11,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-NOTED = 10
+NOTED = 10  # lines named with a warning: enough to look at, and bounded whatever the file holds
 ANSWERS = 1_000  # different ones, up to which they may be labels
-LABEL_CHARACTERS = 200
+LABEL_CHARACTERS = 200  # an answer that is longer is prose and no label
 EXAMPLES_PER_LABEL = 5  # on average, from which on answers are taken for labels
-IMBALANCE = 10
-SHAPES = 1_000
+IMBALANCE = 10  # times as often as the rarest label comes the commonest before there is a warning
+SHAPES = 1_000  # kept apart; those that come later are counted together, so that memory stays bounded
 FIELDS = 200  # of an answer; one with more is an object and nothing else
 DUPLICATES_AMONG = 750_000  # examples of a file: 9 MB
-SHARDS = 256
+SHARDS = 256  # by content: duplicates are searched in one shard at a time, so that only its hashes stand in a set
 
 Shape = tuple[str, ...] | frozenset[tuple[str, str]]
 TEXT: Shape = ("text",)

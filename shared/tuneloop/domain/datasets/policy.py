@@ -18,13 +18,13 @@ VERSION = "v4"  # part of every policy's name, and so of every export's id: it s
 # nothing that a version has seen (`seen_exports`) is drawn for a test.
 FIRST_RULES = 1
 LATEST_RULES = 2
-LEAST_CHARACTERS = 20
+LEAST_CHARACTERS = 20  # of what users say in all; the exceptions stand in `Policy`
 # Every provider in the catalog trains on ten examples and no fewer. The number is ours and not the provider's, whose
 # name is no part of an export's id.
 LEAST_TRAINED = 10
 # Of what nobody marked, for validation and for the test each: with both at their most a fifth is left to train on.
 LARGEST_SHARE = 0.4
-MOST = 1_000_000_000
+MOST = 1_000_000_000  # a bound for numbers of a policy: beyond any dataset, and within every store's whole numbers
 
 
 def utc(moment: datetime) -> datetime:

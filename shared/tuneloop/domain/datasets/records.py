@@ -1,4 +1,4 @@
-"""Shaping: the forms in which callers send an example, each made into the one that `read_example` knows.
+"""Records: the forms in which callers send an example, each made into the one that `read_example` knows.
 
 Messages and preference pairs are that form already; `{user_message, assistant_response}` and `{prompt, completion}` are
 a question and its answer; `{input, output}` goes through the dataset's template. What is wrong is told by the field or
@@ -10,16 +10,8 @@ from datetime import UTC
 from itertools import islice
 from typing import Any, NamedTuple
 
-from tuneloop.domain.chat.examples import (
-    TOO_DEEP,
-    Example,
-    JsonObject,
-    Problem,
-    Split,
-    Violation,
-    is_deeper,
-    read_normalized,
-)
+from tuneloop.domain.chat.examples import TOO_DEEP, Example, JsonObject, Problem, Split, Violation, read_normalized
+from tuneloop.domain.chat.json_texts import is_deeper
 from tuneloop.domain.chat.normalization import normalize
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.limits import CATEGORY_CHARACTERS, JSON_DEPTH, NAME_CHARACTERS, PROBLEMS_KEPT
@@ -49,7 +41,7 @@ class Record(NamedTuple):
 
 
 class ShapedRow(NamedTuple):
-    """A row as `read_example` takes it, and for its paths those that the caller knows."""
+    """A row as `read_example` takes it; `origins` maps its paths to those of the caller's own form."""
 
     row: Any
     origins: Mapping[str, str] = {}
@@ -64,12 +56,12 @@ def read_record(
     row = normalize(template.parse_input(record.row) if template and record.columns else record.row)
     if faults := list(islice(_faults(row, template), PROBLEMS_KEPT)):
         problems = [Problem(line=record.line, path=path, code=code, message=text) for path, code, text in faults]
-        return [_placed(problem, {}, record.columns) for problem in problems]
+        return [_at_origin(problem, {}, record.columns) for problem in problems]
     shape = _shaped(row, template)
-    found = read_normalized(shape.row, record.line, split, record.row if shape.row is row else None)
-    if isinstance(found, Example):
-        return found if _is_storable(found) else [_untimely(record)]
-    return [_placed(problem, shape.origins, record.columns) for problem in found]
+    result = read_normalized(shape.row, record.line, split, record.row if shape.row is row else None)
+    if isinstance(result, Example):
+        return result if _is_storable(result) else [_time_problem(record)]
+    return [_at_origin(problem, shape.origins, record.columns) for problem in result]
 
 
 def to_messages(row: Any, template: Template | None) -> ShapedRow:
@@ -80,7 +72,7 @@ def to_messages(row: Any, template: Template | None) -> ShapedRow:
 
 
 def _shaped(row: Any, template: Template | None) -> ShapedRow:
-    """Make messages of a normalized row."""
+    """A normalized row as messages; one that has messages, or no known form, as it is."""
     form = _form_of(row)
     if form in (PLAIN, COMPLETED):
         messages = [
@@ -145,14 +137,14 @@ def _is_storable(example: Example) -> bool:
         return False
 
 
-def _untimely(record: Record) -> Problem:
+def _time_problem(record: Record) -> Problem:
     text = "`created_at` must lie within the years 1 to 9999 in UTC."
     problem = Problem(line=record.line, path="$.created_at", code="invalid_field", message=text)
-    return _placed(problem, {}, record.columns)
+    return _at_origin(problem, {}, record.columns)
 
 
-def _placed(problem: Problem, origins: Mapping[str, str], columns: Mapping[str, str]) -> Problem:
-    """A problem by the place that its caller knows."""
+def _at_origin(problem: Problem, origins: Mapping[str, str], columns: Mapping[str, str]) -> Problem:
+    """A problem with the path, or the column, that its caller sent, in place of the one in the shaped row."""
     path = problem.path
     path = next((origin for prefix, origin in origins.items() if path.startswith(prefix)), path)
     field = path.removeprefix("$.").partition(".")[0].partition("[")[0]

@@ -76,8 +76,8 @@ UNDECIDED = Decision()
 
 
 def decision_of(history: Iterable[Review]) -> Decision:
-    """What the reviews of one example, oldest first, come to."""
-    found = UNDECIDED
+    """The decision that the reviews of one example, oldest first, come to."""
+    decision = UNDECIDED
     for review in history:
-        found = found.after(review)
-    return found
+        decision = decision.after(review)
+    return decision

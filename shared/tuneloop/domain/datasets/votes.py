@@ -1,4 +1,4 @@
-"""Trust: whose corrections are trained on unseen, and what goes to review.
+"""Votes: whose corrections are trained on unseen, and what goes to review.
 
 Each subject has one vote on what is the right answer to a prompt: his last. A verdict looks at all votes on one prompt,
 so it doesn't depend on their order; where trusted subjects, or all who voted, contradict each other, nobody wins.
@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from tuneloop.domain.core.ids import Name, digest
 from tuneloop.domain.core.subjects import hash_of_subject, user_hash
 
-AGREEING = 2
-MOST_EXAMPLES = 100
+AGREEING = 2  # known subjects who must say the same where none is trusted: one alone could teach anything
+MOST_EXAMPLES = 100  # kept of each kind in a vote's row, newest last: feedback may be sent again without end
 
 
 class TrustPolicy(StrEnum):
@@ -55,10 +55,10 @@ class Vote(BaseModel):
 
     def instead_of(self, before: "Vote") -> "Vote":
         """This vote in the place of the same voter's one before, whose examples say the same or are withdrawn."""
-        said, examples = [*before.withdrawn, *before.examples], self.examples
+        earlier, examples = [*before.withdrawn, *before.examples], self.examples
         if before.answer == self.answer:
             examples = list(dict.fromkeys((*before.examples, *self.examples)))[-MOST_EXAMPLES:]
-        withdrawn = [each for each in said if each not in examples][-MOST_EXAMPLES:]
+        withdrawn = [example for example in earlier if example not in examples][-MOST_EXAMPLES:]
         return self.model_copy(update={"examples": examples, "withdrawn": withdrawn, "seq": before.seq})
 
 
@@ -70,7 +70,7 @@ class VoteVerdict(BaseModel):
 
 
 def voter_of(tenant: str, subject: str) -> str:
-    """A subject as his votes name him: the same whether he is named or known by his answers' ids alone."""
+    """The hash by which votes name a subject, equal whether he is named or known by his answers' ids alone."""
     return hash_of_subject(subject) or user_hash(tenant, subject)
 
 
@@ -80,19 +80,22 @@ def anonymous_voter(inference: str) -> str:
 
 
 def verdict(votes: Sequence[Vote], trust: TrustPolicy, trusted: Iterable[str]) -> VoteVerdict | None:
-    """What the votes on one prompt, at most one of each subject, come to."""
+    """The answer that the votes on one prompt approve; None where a reviewer has to decide.
+
+    `votes` holds at most one vote of each subject.
+    """
     names = {voter_of(vote.tenant, subject) for vote in votes[:1] for subject in trusted}
     by_trusted = [vote for vote in votes if vote.is_subject and vote.voter in names]
-    if found := _one_answer(by_trusted):
-        return VoteVerdict(answer=found, judge=ReviewSource.TRUSTED)
+    if answer := _one_answer(by_trusted):
+        return VoteVerdict(answer=answer, judge=ReviewSource.TRUSTED)
     if trust == TrustPolicy.TRUSTED_SUBJECTS or by_trusted:
         return None
-    if (found := _one_answer(votes)) is None:
+    if (answer := _one_answer(votes)) is None:
         return None
     if trust == TrustPolicy.ALL:
-        return VoteVerdict(answer=found, judge=ReviewSource.ALL)
-    known = sum(vote.is_subject for vote in votes)
-    return VoteVerdict(answer=found, judge=ReviewSource.AGREEMENT) if known >= AGREEING else None
+        return VoteVerdict(answer=answer, judge=ReviewSource.ALL)
+    subjects = sum(vote.is_subject for vote in votes)
+    return VoteVerdict(answer=answer, judge=ReviewSource.AGREEMENT) if subjects >= AGREEING else None
 
 
 def _one_answer(votes: Sequence[Vote]) -> str | None:

@@ -23,12 +23,12 @@ from tuneloop.domain.core.ids import Name
 from tuneloop.domain.datasets.origins import Origin
 from tuneloop.domain.serving.requests import replace_system_prompt
 
-LONGEST = 100_000
+LONGEST = 100_000  # characters of an answer or a correction, as many as a version's prompt may have
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
 
 
-def _said_by(value: Any) -> Any:
-    """What an assistant's message says, where the message was given in the place of its text."""
+def _text_of(value: Any) -> Any:
+    """The text of an assistant's message, where the message was given in the place of its text."""
     if not isinstance(value, dict) or value.get("role") != "assistant" or "content" not in value:
         return value
     if (text := plain_answer_text(value)) is None:
@@ -37,7 +37,7 @@ def _said_by(value: Any) -> Any:
 
 
 # An answer as a text, or the message that an API's client gave for it.
-Answered = BeforeValidator(_said_by)
+Answered = BeforeValidator(_text_of)
 # How the document shows messages and tools; what they may hold is checked by the rules of examples, as everywhere.
 OBJECTS: JsonObject = {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
 
@@ -93,7 +93,7 @@ def require_objects(feedback: Feedback) -> None:
 
 
 class NoExampleReason(StrEnum):
-    """Why feedback becomes no example."""
+    """The reason why feedback becomes no example."""
 
     ONLY_RATED = "only_rated"
     NO_PROMPT = "no_prompt"
@@ -141,9 +141,9 @@ def extract_rows(
     origin = Origin.CONFIRMATION if feedback.correct else Origin.CORRECTION
     created = f"{day}T00:00:00Z"
     ours = {"source": origin.value, "subject": subject, "category": feedback.category, "created_at": created}
-    rows: list[JsonObject] = [{**given, "messages": [*asked, _said(right)], **ours}]
+    rows: list[JsonObject] = [{**given, "messages": [*asked, _message(right)], **ours}]
     if feedback.correction is not None and feedback.answer:
-        pair = {"preferred_output": [_said(right)], "non_preferred_output": [_said(feedback.answer)]}
+        pair = {"preferred_output": [_message(right)], "non_preferred_output": [_message(feedback.answer)]}
         rows.append({"input": given, **pair, **ours})
     return ExtractedRows(rows)
 
@@ -173,7 +173,7 @@ def _as_taught(answer: str, template: Template | None, param: str) -> str:
     return template.answer(answer)
 
 
-def _said(text: str) -> JsonObject:
+def _message(text: str) -> JsonObject:
     return {"role": "assistant", "content": text}
 
 

@@ -13,7 +13,7 @@ from tuneloop.domain.core.ids import digest
 from tuneloop.domain.serving.models import Deployment, Version, VersionStatus
 from tuneloop.domain.training.jobs import RunError
 
-READABLE = 16  # characters of a model's name that its deployments carry
+READABLE = 16  # characters of a model's name that its deployments carry: the whole may have 63
 ASKED_AGAIN = "Another deployment: the one that failed is removed first."
 UNDER_WAY = "Its deployment, which the provider is making: that takes minutes."
 FULL = (
@@ -29,37 +29,37 @@ def deployment_name(stage: str, tenant: str, model: str, number: int) -> str:
 
 
 def with_deploy_failure(version: Version, code: str, message: str, now: datetime) -> Version:
-    """A version that can't be served, and why."""
+    """The version as one that can't be served, and why."""
     error = RunError(code=code, message=message)
     ended = {"status": VersionStatus.DEPLOY_FAILED, "waiting_for": None, "error": error, "checked_at": now}
     return version.model_copy(update=ended)
 
 
 def with_wait(version: Version, what: str, now: datetime, deployment: str | None = None) -> Version:
-    """A version that waits for something before it can be served."""
+    """The version as one that waits for `what` before it can be served."""
     known = deployment or version.deployment
     return version.model_copy(update={"waiting_for": what, "checked_at": now, "deployment": known})
 
 
 def with_redeploy(version: Version, now: datetime) -> Version:
-    """A version that is to be deployed once more; its error stays until another deployment is under way."""
+    """The version as one to be deployed once more; its error stays until another deployment is under way."""
     again = {"status": VersionStatus.DEPLOYING, "waiting_for": ASKED_AGAIN, "checked_at": now}
     return version.model_copy(update=again)
 
 
 def with_deployment(version: Version, deployment: str, now: datetime) -> Version:
-    """A version whose deployment its provider is making."""
+    """The version with the deployment that its provider is making."""
     return with_wait(version, UNDER_WAY, now, deployment).model_copy(update={"error": None})
 
 
 def as_ready(version: Version, deployment: str | None, now: datetime) -> Version:
-    """A version that calls can be sent to."""
+    """The version as one that calls can be sent to."""
     served = {"status": VersionStatus.READY, "waiting_for": None, "error": None, "checked_at": now}
     return version.model_copy(update={**served, "deployment": deployment})
 
 
 def as_retired(version: Version, now: datetime) -> Version:
-    """A version that is never to be called again; where its provider keeps something for it, that is removed next."""
+    """The version as one never to be called again; what its provider keeps for it is removed next."""
     kept = version.deployment or version.status in (VersionStatus.DEPLOYING, VersionStatus.DEPLOY_FAILED)
     ended = {"status": VersionStatus.RETIRED, "waiting_for": None, "removed_at": None if kept else now}
     return version.model_copy(update=ended)
@@ -71,7 +71,7 @@ def needed_versions(deployment: Deployment) -> set[int | None]:
 
 
 def check_retirable(number: int, deployment: Deployment) -> None:
-    """Conflict for a version that is still needed, saying what for."""
+    """Raise Conflict for a version that is still needed, saying what for."""
     roles = {
         deployment.candidate: "is candidate: end its trial first",
         deployment.previous: "is what a rollback would put back: activate others first",

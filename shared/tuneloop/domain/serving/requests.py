@@ -1,4 +1,4 @@
-"""Serving: how a version is asked, the same in evaluations and in production."""
+"""Requests: how a version is asked, in evaluations as in production."""
 
 from typing import Any
 
@@ -31,5 +31,5 @@ def chat_request_of(example: Example) -> dict[str, Any]:
 
     `weight` marks what is trained on; a provider that is asked refuses it.
     """
-    messages = [{name: value for name, value in said.items() if name != "weight"} for said in example.prompt]
+    messages = [{name: value for name, value in message.items() if name != "weight"} for message in example.prompt]
     return {**{name: value for name, value in example.content.items() if name != "messages"}, "messages": messages}

@@ -14,7 +14,7 @@ from tuneloop.domain.core.ids import Name
 from tuneloop.domain.serving.models import Deployment, Model, SunsetMark, Version
 from tuneloop.domain.training.model_offers import Offer
 
-THRESHOLDS = (7, 30, 60, 90)
+THRESHOLDS = (7, 30, 60, 90)  # days before a shutdown: time to train a successor first, then ever more urgent
 
 
 class Shutdowns(BaseModel):
@@ -32,26 +32,26 @@ class Shutdown(NamedTuple):
     source: str
 
 
-def shutdown_of(names: Iterable[str], offer: Offer | None, said: Shutdowns | None) -> Shutdown | None:
+def shutdown_of(names: Iterable[str], offer: Offer | None, announced: Shutdowns | None) -> Shutdown | None:
     """The end of a model of any of these names, the first of which counts most; None where none is known."""
-    if said:
+    if announced:
         for name in names:
-            if name in said.models:
-                return Shutdown(said.models[name], f"the provider's own list, read {said.read_at:%Y-%m-%d}")
+            if name in announced.models:
+                return Shutdown(announced.models[name], f"the provider's own list, read {announced.read_at:%Y-%m-%d}")
     if offer and offer.shutdown_date:
         return Shutdown(offer.shutdown_date, offer.shutdown_source or offer.price_source)
     return None
 
 
-def with_announced_shutdown(offer: Offer | None, base_model: str, said: Shutdowns | None) -> Offer | None:
+def with_announced_shutdown(offer: Offer | None, base_model: str, announced: Shutdowns | None) -> Offer | None:
     """An offer with the end that its provider itself has announced; of an unknown one nothing but that end is known."""
-    end = shutdown_of([base_model], offer, said)
-    if end is None or said is None:
+    end = shutdown_of([base_model], offer, announced)
+    if end is None or announced is None:
         return offer
-    told = {"shutdown_date": end.on, "shutdown_source": end.source}
+    update = {"shutdown_date": end.on, "shutdown_source": end.source}
     if offer is None:
-        return Offer(price_date=said.read_at.date(), price_source="none", **told)
-    return offer.model_copy(update=told)
+        return Offer(price_date=announced.read_at.date(), price_source="none", **update)
+    return offer.model_copy(update=update)
 
 
 def threshold_of(days_left: int) -> int | None:
@@ -60,11 +60,11 @@ def threshold_of(days_left: int) -> int | None:
 
 
 def due_mark(version: Version, end: Shutdown | None, today: date) -> SunsetMark | None:
-    """What is to be told of a version's end, None where it was told already or nothing is near."""
+    """The mark of the threshold that is to be announced of a version's end; None where it was, or nothing is near."""
     if end is None or (threshold := threshold_of((end.on - today).days)) is None:
         return None
-    told = version.sunset
-    if told and told.shutdown_date == end.on and told.threshold <= threshold:
+    mark = version.sunset
+    if mark and mark.shutdown_date == end.on and mark.threshold <= threshold:
         return None
     return SunsetMark(shutdown_date=end.on, threshold=threshold)
 

@@ -26,18 +26,18 @@ NAMED_BY_A_PERSON = (
 
 
 def with_verification(version: Version, now: datetime) -> Version:
-    """A version whose provider is to be asked whether it has its model."""
+    """The version as one whose provider is to be asked whether it has the model."""
     begun = {"status": VersionStatus.VERIFYING, "waiting_for": UNDER_WAY, "error": None, "checked_at": None}
     return version.model_copy(update={**begun, "verifying_since": now})
 
 
 def as_verified(version: Version, now: datetime) -> Version:
-    """A version whose provider has its model."""
+    """The version as ready: its provider has the model."""
     return _ended(version, VersionStatus.READY, now)
 
 
 def as_unknown_model(version: Version, now: datetime) -> Version:
-    """A version whose provider says that it has no such model."""
+    """The version as failed: its provider says that it has no such model."""
     message = (
         f"{version.provider} has no model {safe_model_id(version.provider_model)}. Register it under the id that the "
         f"provider shows; if it has been made since, POST /v1/models/{version.model}/versions/{version.number}/deploy "
@@ -48,13 +48,13 @@ def as_unknown_model(version: Version, now: datetime) -> Version:
 
 
 def as_unverified(version: Version, why: str, now: datetime) -> Version:
-    """A version of which nobody can say whether its provider has its model, and why that is."""
+    """The version as one of which nobody can say whether its provider has the model, and `why` that is."""
     waits = NAMED_BY_A_PERSON.format(why.rstrip("."), version.number)
     return _ended(version, VersionStatus.UNVERIFIED, now).model_copy(update={"waiting_for": waits})
 
 
 def with_no_answer(version: Version, why: str, now: datetime) -> Version:
-    """A version whose provider can't be asked now: it is asked again, for an hour."""
+    """The version after its provider could not be asked: still to be verified, or unverified once an hour is over."""
     if now - (version.verifying_since or version.created_at) >= ASKED_FOR:
         return as_unverified(version, f"for an hour its provider could not be asked ({why.rstrip('.')})", now)
     return version.model_copy(update={"waiting_for": f"Its provider: {why}", "checked_at": now})
