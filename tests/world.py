@@ -6,6 +6,7 @@ queues until nothing moves any more, through the functions that `infra/functions
 
 import importlib
 import json
+import os
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import pytest
 from moto import mock_aws
 
 from infra.functions import FUNCTIONS
+from tests.fast_moto import is_empty
 from tuneloop.app import App, app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.store.repositories.api_keys import create_key
@@ -160,7 +162,9 @@ class World:
 
     def _messages(self, queue: str) -> int:
         function = next(spec.name for spec in FUNCTIONS if spec.queue == queue)
-        url = self.sqs.get_queue_url(QueueName=f"tuneloop-test-{queue}")["QueueUrl"]
+        url = os.environ[f"TUNELOOP_{queue.upper()}_QUEUE_URL"]
+        if is_empty(url):
+            return 0
         messages = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         for message in messages:
             answer = invoke(function, sqs_event(queue, message["Body"], message["MessageId"]))

@@ -3,7 +3,6 @@
 Ten seconds are all that these tests may take, so a test gets the table alone, and Hypothesis tries 40 examples of each.
 """
 
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -19,10 +18,6 @@ from tuneloop.app import App
 
 settings.register_profile("unit", deadline=None, max_examples=40)
 settings.load_profile("unit")
-
-
-def pytest_collection_finish() -> None:
-    gc.freeze()  # what was imported stays: walking it again and again took an eighth of the time
 
 
 class Clients(boto3.Session):

@@ -333,7 +333,7 @@ def test_a_failure_of_ours_tells_nothing_of_what_was_said(world: World, log: Str
     assert SECRET_SENTENCE not in log.getvalue()
     [line] = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR"]
     assert (line["error"], line["correlation_id"]) == ("RuntimeError", answer.body["error"]["request_id"])
-    assert "test_http.py" in line["frames"][-1]
+    assert "test_router.py" in line["frames"][-1]
 
 
 def test_the_log_says_which_key_was_used_for_what(world: World, log: StringIO) -> None:
