@@ -136,22 +136,22 @@ def split_lines(pieces: Iterator[bytes], longest: int) -> Iterator[bytes | None]
 
 def split_lines(pieces: Iterator[bytes], longest: int = sys.maxsize) -> Iterator[bytes | None]:
     """Lines without their `\\n`, a last line without one included; None stands for a line above `longest` bytes."""
-    held: list[bytes] = []
+    unfinished: list[bytes] = []  # the pieces of a line whose end has not come yet
     size = 0
     for piece in pieces:
         *ended, rest = piece.split(b"\n")
         if ended:
             whole = size + len(ended[0]) <= longest
-            yield b"".join([*held, ended[0]]) if whole else None
+            yield b"".join([*unfinished, ended[0]]) if whole else None
             yield from (line if len(line) <= longest else None for line in islice(ended, 1, None))
-            held, size = [], 0
+            unfinished, size = [], 0
         size += len(rest)
         if size <= longest:
-            held.append(rest)
+            unfinished.append(rest)
         else:
-            held.clear()
+            unfinished.clear()
     if size:
-        yield b"".join(held) if size <= longest else None
+        yield b"".join(unfinished) if size <= longest else None
 
 
 def split_blocks(pieces: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -208,25 +208,25 @@ def typed_text(content: str | Sequence[TextPart | OnlyPart | ImagePart] | None) 
     return "\n".join("" if isinstance(part, ImagePart) else part.text for part in content)
 
 
-def is_sound(messages: Sequence[Message]) -> bool:
+def follows_rules(messages: Sequence[Message]) -> bool:
     """Whether each assistant message says or calls something, each call is answered, and images are few.
 
     For messages of the strict types this is all that `domain.chat.rules` ask beyond the types.
     """
-    made: set[str] = set()
-    waiting: set[str] = set()
+    call_ids: set[str] = set()  # of the last assistant message
+    unanswered: set[str] = set()
     images = 0
     for message in messages:
         if isinstance(message, Tool):
-            if message.tool_call_id not in made:
+            if message.tool_call_id not in call_ids:
                 return False
-            waiting.discard(message.tool_call_id)
+            unanswered.discard(message.tool_call_id)
             continue
-        if waiting:
+        if unanswered:
             return False
         calls = (isinstance(message, Assistant) and message.tool_calls) or ()
-        made, waiting = {call.id for call in calls}, {call.id for call in calls}
-        if len(made) < len(calls) or (isinstance(message, Assistant) and not calls and not says_something(message)):
+        call_ids, unanswered = {call.id for call in calls}, {call.id for call in calls}
+        if len(call_ids) < len(calls) or (isinstance(message, Assistant) and not calls and not says_something(message)):
             return False
         images += count_typed_images(message)
     return images <= MOST_IMAGES

@@ -36,7 +36,7 @@ from tuneloop.validation.fast_schema import (
     Tool,
     User,
     count_typed_images,
-    is_sound,
+    follows_rules,
     is_trained_on,
     plain_messages,
     says_something,
@@ -232,7 +232,7 @@ def _check_messages(
     """Check a conversation, with the answer that was not preferred if there is one; None where it breaks a rule."""
     texts, tokens, is_plain, has_system, characters = _measure(turns + other if other else turns)
     tools = _tools_of(raw_tools)
-    if tools is None or not (is_plain or is_sound(turns)):
+    if tools is None or not (is_plain or follows_rules(turns)):
         return None
     calls = () if is_plain else tuple(_calls_in(turns))
     last = turns[-1]

@@ -1,4 +1,4 @@
-"""Redriving: dead letters of all three writers go back to where they failed, whatever interrupts it.
+"""`tuneloop redrive`: dead letters of all three writers go back to where they failed, whatever interrupts it.
 
 The letters have the formats of AWS's guides: Lambda's "Capturing records of Lambda asynchronous invocations" and
 "Retain discarded batch records for a DynamoDB event source", EventBridge's "Using dead-letter queues".

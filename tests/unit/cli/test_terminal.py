@@ -1,4 +1,4 @@
-"""Numbers on the command line: whole ones in plain digits."""
+"""Options of the command line that are numbers: whole ones, in plain digits."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Unpacking: lines come out as they went in, whatever their size and ends; what can't be unpacked is told."""
+"""Decompression: lines come out as they went in, whatever their size and ends; what is broken is refused."""
 
 import gzip
 import io

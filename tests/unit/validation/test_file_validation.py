@@ -1,4 +1,4 @@
-"""Validation: every line of a file is accounted for, whatever it holds, and what can't be read is said to be so."""
+"""File validation: every line of a file is accounted for, whatever it holds, and what can't be read is reported."""
 
 import gzip
 import json

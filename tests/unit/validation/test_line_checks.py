@@ -1,4 +1,4 @@
-"""Inspection: the quick way through a line finds what the rules find, and takes no line that they refuse."""
+"""Line checks: the fast check gives what the full check gives, and takes no line that the rules refuse."""
 
 import json
 from typing import Any

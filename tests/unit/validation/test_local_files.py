@@ -1,4 +1,4 @@
-"""Files of this machine: their lines are all there, whatever they come through, and a dataset's settings are taken."""
+"""Local files: their lines are all there, whatever they come through, and a dataset's settings are taken."""
 
 import gzip
 import os

@@ -1,4 +1,4 @@
-"""Likeness: what differs in a word or two shares a band, what says something else does not."""
+"""MinHash: what differs in a word or two shares a band, what says something else does not."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Near misses: the fast way takes a line only where the full rules take it, and finds the same in it."""
+"""Near misses: the fast check takes a line only where the full check takes it, and gives the same for it."""
 
 import json
 from typing import Any

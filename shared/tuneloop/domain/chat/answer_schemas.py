@@ -90,7 +90,7 @@ class _Resolver:
         return self._definitions[name]
 
     def _part(self, name: str, part: Any, depth: int) -> Any:
-        if not _is_sound(name, part):
+        if not _is_keyword_value(name, part):
             raise ValueError(f"`{name}` has a value that JSON Schema doesn't give it")
         if name == "properties":
             return {key: self.resolve(inner, depth) for key, inner in part.items()}
@@ -99,7 +99,7 @@ class _Resolver:
         return self.resolve(part, depth) if name in INNER else part
 
 
-def _is_sound(name: str, part: Any) -> bool:
+def _is_keyword_value(name: str, part: Any) -> bool:
     """Whether a keyword's value is of the kind that it must have."""
     if name == "type":
         kinds = part if isinstance(part, list) else [part]

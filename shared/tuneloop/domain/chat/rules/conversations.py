@@ -83,8 +83,8 @@ def answers_problems(messages: Iterable[tuple[str, Any]]) -> Iterator[Violation]
 
     `messages` come with their paths.
     """
-    made: set[str] = set()
-    waiting: set[str] = set()
+    made: set[str] = set()  # ids of the calls of the last assistant message
+    unanswered: set[str] = set()
     for path, message in messages:
         if not isinstance(message, dict):
             continue
@@ -93,13 +93,13 @@ def answers_problems(messages: Iterable[tuple[str, Any]]) -> Iterator[Violation]
             if isinstance(answered, str) and answered and answered not in made:
                 rule = "`tool_call_id` must be the id of a call that the assistant message right before it made."
                 yield f"{path}.tool_call_id", "unknown_call", rule
-            waiting.discard(str(answered))
+            unanswered.discard(str(answered))
             continue
-        if waiting:
+        if unanswered:
             rule = "Each call must be answered by a tool message right after it, before the conversation goes on."
             yield path, "unanswered_call", rule
         made = set(call_ids(message)) if role == "assistant" else set()
-        waiting = set(made)
+        unanswered = set(made)
 
 
 def content_problems(path: str, message: JsonObject, *, has_calls: bool) -> Iterator[Violation]:
