@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel
 
-from complete_chat.complete import ChatAnswer, complete, version_of
+from complete_chat.complete import ChatAnswer, CompleteChat, version_of
 from tuneloop.api.router import Api, Name, UserKey
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.core.access import Scope
@@ -18,7 +18,8 @@ from tuneloop.openai_wire.models import Model, ModelList
 from tuneloop.openai_wire.sse import MEDIA_TYPE
 from tuneloop.openai_wire.sse import body as event_stream
 
-COUNTING_S = 1.7  # kept for sending the usage on its way
+# Seconds kept for sending the usage to its queue: longer than all tries of such a call may take together.
+COUNTING_S = 1.7
 AnyModel = Annotated[str, Path(pattern=MODEL_PATTERN)]
 
 api = Api(app)
@@ -74,12 +75,9 @@ def get_model(model: AnyModel) -> ServedModel:
 @api.route("POST /v1/chat/completions", Scope.INFER, responses=ANSWERS)
 def create_chat_completion(request: ChatRequest) -> Response[ChatAnswer | str]:
     """Answer a chat with the version that serves its user; `stream: true` is answered as one buffered event stream."""
-    completion = complete(
+    completion = CompleteChat(app.models, app.providers, app.usage_queue).complete(
         api.tenant,
         request,
-        models=app.models,
-        providers=app.providers,
-        queue=app.usage_queue,
         nonce=new_nonce(),
         now=utc_now(),
         remaining_s=lambda: app.remaining_s - COUNTING_S,

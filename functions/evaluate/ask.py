@@ -1,4 +1,4 @@
-"""Asking: a version answers test rows, eight at a time; each answer is right or wrong."""
+"""Test rows are asked of a version, eight at a time; each answer is right or wrong."""
 
 import time
 from collections.abc import Callable
@@ -15,44 +15,46 @@ from tuneloop.openai_wire.chat import ChatCompletion
 from tuneloop.providers.metering import tokens_of
 from tuneloop.providers.port import Provider
 
+# Bounds the load on a provider, whose limits per minute the calls of users share, and how many answers are waited for
+# in vain where it goes away.
 AT_ONCE = 8
-ANSWER_S = 30.0
-WAITS_S = (0.5, 2.0, 5.0)
+ANSWER_S = 30.0  # with the waits below it bounds how long after its time a part may end
+WAITS_S = (0.5, 2.0, 5.0)  # between tries of one row, so that a provider's short breakdown doesn't end a part
 LONGEST_ANSWER_S = ANSWER_S * (len(WAITS_S) + 1) + sum(WAITS_S)
 
 
 class Asked(NamedTuple):
-    """The rows that were answered, in order, and why others were not if some stayed without an answer."""
+    """The answers to the rows that got one, in order, and why the provider gave none to others, if it didn't."""
 
     answered: list[Answered]
     away: ProviderUnavailable | None
 
 
 def ask(version: Version, rows: list[tuple[int, Example]], provider: Provider, is_over: Callable[[], bool]) -> Asked:
-    """The version's answers to numbered rows; none is begun once time is over or the provider has gone away.
+    """Ask a version numbered rows; none is begun once time is over or the provider has gone away.
 
-    It has gone away when as many rows as are asked at once got no answer; before that it may be the row. What is being
-    answered by then is waited for and kept: it is paid for.
+    A provider has gone away when as many rows as are asked at once got no answer; before that it may be the row. What
+    is being answered by then is waited for and kept, as it is paid for.
     """
     away: list[ProviderUnavailable] = []
 
-    def one(numbered: tuple[int, Example]) -> Answered | None:
+    def ask_one(numbered: tuple[int, Example]) -> Answered | None:
         if len(away) >= AT_ONCE or is_over():
             return None
         try:
-            return _answered(version, *numbered, provider)
+            return _ask_row(version, *numbered, provider)
         except ProviderUnavailable as error:
             away.append(error)
             return None
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answered = [answer for answer in pool.map(one, rows) if answer]
+        answered = [answer for answer in pool.map(ask_one, rows) if answer]
     return Asked(answered, away[0] if away else None)
 
 
-def _answered(version: Version, row: int, example: Example, provider: Provider) -> Answered:
+def _ask_row(version: Version, row: int, example: Example, provider: Provider) -> Answered:
     try:
-        completion = _patiently(request_for(version, chat_request_of(example)), provider)
+        completion = _complete_with_retries(request_for(version, chat_request_of(example)), provider)
     except ProviderRefused as error:  # this row alone: a content filter, a context that is too long
         return Answered(row=row, right=False, error=replace_halves(error.message))
     # A part that holds half a character can't be written, and its rows would be asked, and paid for, again for ever.
@@ -69,7 +71,7 @@ def _answered(version: Version, row: int, example: Example, provider: Provider) 
     )
 
 
-def _patiently(request: dict[str, Any], provider: Provider) -> ChatCompletion:
+def _complete_with_retries(request: dict[str, Any], provider: Provider) -> ChatCompletion:
     for wait in WAITS_S:
         try:
             return provider.complete(request, timeout_s=ANSWER_S)

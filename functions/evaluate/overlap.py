@@ -1,4 +1,4 @@
-"""Overlap: which test rows the compared versions have seen in training, worked out before anything is asked.
+"""Overlap: the test rows that the compared versions have seen in training, found before anything is asked.
 
 A version has seen what its export trained and validated on; if its provider's model came from another one of ours, or
 is one of ours under another number, it has seen what that one has too. Rows that any side has seen are asked of none.
@@ -9,6 +9,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from tuneloop.domain.chat.examples import Split
@@ -31,18 +32,19 @@ TEST = (Split.TEST,)
 
 
 class UntoldOverlap(TuneloopError):
-    """Nobody can tell which test rows a version has seen; ends an evaluation with this code and message."""
+    """Which test rows a version has seen can't be told; the error's code and message end the evaluation."""
 
 
 class Removed(NamedTuple):
-    """The places in the test file of the rows that somebody has seen, and how many share what with training rows."""
+    """The places in the test file of rows that a version has seen, and how many rows share each kind of hash."""
 
     rows: "array[int]"
     kinds: dict[str, int]
 
 
-class OverlapSearch(NamedTuple):
-    """What the search reads; it writes nothing but the fingerprints of exports that have none yet."""
+@dataclass(frozen=True)
+class OverlapSearch:
+    """Finds test rows that versions have seen; it writes nothing but the fingerprints of exports that have none yet."""
 
     models: Models
     runs: Runs
@@ -93,12 +95,12 @@ class OverlapSearch(NamedTuple):
 
     @contextmanager
     def _reading(self, export: Export, gone: UntoldOverlap) -> Iterator[None]:
-        """Read an export's objects; `gone` where they are, Stale where an erasure has just written them anew."""
+        """Read an export's objects; raises `gone` where they are, Stale where an erasure has just moved them."""
         try:
             yield
         except NotFound as error:
-            now = self.exports.find(export.tenant, export.dataset, export.id)
-            if now and now.folder != export.folder:
+            current = self.exports.find(export.tenant, export.dataset, export.id)
+            if current and current.folder != export.folder:
                 raise Stale(f"Export {export.id} is being written without what was erased; try again.") from error
             raise gone from error
 
@@ -119,17 +121,18 @@ class OverlapSearch(NamedTuple):
         return [(self._export(*place), seen_splits) for place, seen_splits in splits.items()]
 
     def _export(self, tenant: str, dataset: str, export: str) -> Export:
-        if (found := self.exports.find(tenant, dataset, export)) is None:
+        if (row := self.exports.find(tenant, dataset, export)) is None:
             raise missing_training_data(dataset, export)
-        return found
+        return row
 
     def _trained(self, tenant: str) -> list[Version]:
         models = self.models.all(tenant)
-        return [each for model in models for each in self.models.all_versions(tenant, model.id) if is_trained(each)]
+        versions = (version for model in models for version in self.models.all_versions(tenant, model.id))
+        return [version for version in versions if is_trained(version)]
 
 
 def missing_training_data(dataset: str, export: str) -> UntoldOverlap:
-    """That a version was trained on what nobody can look into any more."""
+    """The error where a version was trained on an export whose files are gone."""
     message = (
         f"The files of export {export} of dataset {dataset}, which a version of this comparison was trained on, are "
         "gone, so nobody can tell which test rows it has seen. Train anew, or activate the version by hand if you "
@@ -139,7 +142,7 @@ def missing_training_data(dataset: str, export: str) -> UntoldOverlap:
 
 
 def missing_test_data(export: Export) -> UntoldOverlap:
-    """That the test rows themselves can't be read any more."""
+    """The error where the test rows themselves are gone."""
     message = (
         f"The files of export {export.id} of dataset {export.dataset}, whose test rows were to be asked, are gone. "
         "Name another export, or activate the version by hand if you trust it."
@@ -158,16 +161,18 @@ def sources_of(version: Version, trained: Collection[Version]) -> list[Version]:
     A model is known by its provider's id, by that of its deployment, and as one of its checkpoints, whose ids begin
     with its own: at whatever provider, since one account may be registered under several names.
     """
-    found = [version] if is_trained(version) else []
+    sources = [version] if is_trained(version) else []
     names = {name for name in (version.provider_model, version.base_model, version.deployment) if name}
-    while more := [each for each in trained if _is_another(each, found) and _is_one_of(each, names, version.provider)]:
-        found += more
-        names |= {each.base_model for each in more}
-    return found
+    while more := [
+        other for other in trained if _is_another(other, sources) and _is_one_of(other, names, version.provider)
+    ]:
+        sources += more
+        names |= {source.base_model for source in more}
+    return sources
 
 
-def _is_another(one: Version, found: Collection[Version]) -> bool:
-    return (one.model, one.number) not in {(each.model, each.number) for each in found}
+def _is_another(version: Version, others: Collection[Version]) -> bool:
+    return (version.model, version.number) not in {(other.model, other.number) for other in others}
 
 
 def _is_one_of(trained: Version, names: Collection[str], provider: str) -> bool:

@@ -2,12 +2,10 @@
 
 from pydantic import BaseModel, ConfigDict, StrictBool
 
-from evaluate.pair import resolve_export, resolve_pair
-from evaluate.request import request_evaluation
+from evaluate.request import ComparisonRequest, RequestComparison
 from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, RetryCount, listed, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
-from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.core.ids import Name as Id
 from tuneloop.domain.evaluation.evaluations import EvaluationView, Intent
 from tuneloop.domain.serving.models import VersionNumber
@@ -45,31 +43,10 @@ def create_evaluation(new: NewEvaluation, retry_count: RetryCount = None) -> Eva
     """
     if new.promote:
         api.caller.require(Scope.DEPLOY)
-    pair = resolve_pair(api.tenant, new.model, new.version, new.against, promotes=new.promote, models=app.models)
-    dataset, export = resolve_export(pair, new.dataset, new.export)
-    found = app.exports.get(api.tenant, dataset, export)
-    if new.promote:
-        _require_own_data(new.model, dataset)
-    evaluation = request_evaluation(
-        pair.version,
-        pair.against.number,
-        found,
-        intent=Intent.PROMOTE if new.promote else Intent.REPORT,
-        evaluations=app.evaluations,
-        models=app.models,
-        now=utc_now(),
-        again=not retries_in(retry_count),
-    )
-    return view(EvaluationView, evaluation)
-
-
-def _require_own_data(model: str, dataset: str) -> None:
-    """Refuse to ask for a promotion on rows of a dataset that doesn't feed the model: the gate would not grant it."""
-    if app.datasets.get(api.tenant, dataset).model != model:
-        message = (
-            f"Dataset {dataset} doesn't feed model {model}: a comparison on it can only report. Leave out `promote`."
-        )
-        raise Conflict(message, param="dataset", code="foreign_dataset")
+    intent = Intent.PROMOTE if new.promote else Intent.REPORT
+    wanted = ComparisonRequest(new.model, new.version, new.against, new.dataset, new.export, intent)
+    use_case = RequestComparison(app.models, app.evaluations, app.exports, app.datasets)
+    return view(EvaluationView, use_case.request(api.tenant, wanted, again=not retries_in(retry_count), now=utc_now()))
 
 
 @api.route("GET /v1/evaluations", Scope.READ)

@@ -1,4 +1,4 @@
-"""Judging: arms scored on the same rows, candidate compared with stable, the gate's verdict."""
+"""Scores of an evaluation: arms on the same rows, candidate compared with stable, and the gate's verdict at its end."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -33,12 +33,12 @@ Rows = dict[int, Example]
 def score_evaluation(
     evaluation: Evaluation, export: Export, rows: Rows, versions: Versions, answers: Answers, *, now: datetime
 ) -> Evaluation:
-    """The evaluation with its figures and verdict, once every version has answered every row."""
+    """The evaluation at its end with figures and verdict, once every version has answered every row."""
     kept = {number: [answers[arm][row] for row in rows] for arm, number in evaluation.asked.items()}
     costs = {number: _cost(versions[number], answers[arm].values()) for arm, number in evaluation.asked.items()}
     results = {number: arm_result(number, kept[number], cost.usd, cost.unmetered) for number, cost in costs.items()}
     arms = {arm: results[number] for arm, number in evaluation.versions.items()}
-    counted = _ended(
+    counted = _finish(
         evaluation,
         versions,
         answers,
@@ -54,28 +54,28 @@ def score_evaluation(
     return counted.model_copy(update={"verdict": judge(counted)})
 
 
-def refused_unasked(
+def refuse_unasked(
     evaluation: Evaluation, rows: Rows, versions: Versions, answers: Answers, now: datetime
 ) -> Evaluation:
     """The evaluation at its end where the rows that are left could prove nothing, so that none is asked.
 
     There are answers only where an older version of the function had asked before it looked.
     """
-    found = evaluation.model_copy(update={"free_text": count_free_text(expected_answers(rows.values()))})
-    ended = {"status": EvaluationStatus.COMPLETED, "progress": 1.0, "verdict": judge(found)}
+    counted = evaluation.model_copy(update={"free_text": count_free_text(expected_answers(rows.values()))})
+    ended = {"status": EvaluationStatus.COMPLETED, "progress": 1.0, "verdict": judge(counted)}
     free = {} if any(answers.values()) else {"cost_usd": Decimal(0)}  # even where nobody knows the price
-    return _ended(found, versions, answers, now, **ended, **free)
+    return _finish(counted, versions, answers, now, **ended, **free)
 
 
-def failed(
+def fail_evaluation(
     evaluation: Evaluation, versions: Versions, answers: Answers, error: EvaluationError, now: datetime
 ) -> Evaluation:
     """The evaluation at its end before every row was asked, and why."""
     status, verdict = EvaluationStatus.FAILED, unproved(error)
-    return _ended(evaluation, versions, answers, now, status=status, verdict=verdict, error=error)
+    return _finish(evaluation, versions, answers, now, status=status, verdict=verdict, error=error)
 
 
-def _ended(evaluation: Evaluation, versions: Versions, answers: Answers, now: datetime, **figures: Any) -> Evaluation:
+def _finish(evaluation: Evaluation, versions: Versions, answers: Answers, now: datetime, **figures: Any) -> Evaluation:
     costs = [_cost(versions[number], answers[arm].values()) for arm, number in evaluation.asked.items()]
     known = [cost.usd for cost in costs if cost.usd is not None]
     cost = {

@@ -7,7 +7,7 @@ from typing import Any
 from collect_examples.create_dataset import create_dataset
 from collect_examples.ingest import ingest_drop
 from collect_examples.views import NewDataset
-from evaluate.request import request_evaluation
+from evaluate.request import RequestEvaluation
 from export_data.freeze import FreezeDataset
 from infra.stage import LOCAL
 from launch_finetune.request import request_run
@@ -132,12 +132,5 @@ def evaluation(stage: Stage) -> Evaluation:
     """Version 1 against the base model, asked for and not begun."""
     made = version(stage)
     frozen = stage.exports.get(stage.tenant, NAME, str(made.export))
-    return request_evaluation(
-        made,
-        0,
-        frozen,
-        intent=Intent.PROMOTE,
-        evaluations=stage.evaluations,
-        models=stage.models,
-        now=long_ago(),
-    )
+    use_case = RequestEvaluation(stage.evaluations, stage.models)
+    return use_case.request(made, 0, frozen, intent=Intent.PROMOTE, now=long_ago())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evaluate.answers import questions, rows_of
+from evaluate.answers import EvaluationObjects
 from tests.examples import chat
 from tests.functions import contests
 from tests.functions.contests import Playing, contest, ended, knowing
@@ -81,7 +81,7 @@ def test_of_many_test_rows_so_many_are_asked_the_same_of_every_version(
     ended(world, other)
 
     export = app.exports.get(world.tenant, "support", body["export"])
-    smallest = sorted(rows_of(export, Split.TEST, app.objects), key=lambda example: example.id)[:25]
+    smallest = sorted(EvaluationObjects(app.objects).rows_of(export, Split.TEST), key=lambda example: example.id)[:25]
     chosen = {example.messages[0]["content"] for example in smallest}
     assert (found["rows_available"], found["rows_asked"], found["examples"]) == (ROWS, 25, 25)
     assert {arm["examples"] for arm in found["arms"].values()} == {25}
@@ -110,7 +110,7 @@ def test_rows_that_are_not_asked_are_not_held() -> None:
     objects: Any = SimpleNamespace(lines=lambda _: lines)
 
     tracemalloc.start()
-    found = questions(an_export(), [], 20, objects)
+    found = EvaluationObjects(objects).test_rows(an_export(), [], 20)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evaluate.answers import write_part, write_versions
+from evaluate.answers import EvaluationObjects
 from tests.functions import steps
 from tests.functions.conftest import Later
 from tests.functions.contests import Playing, contest, ended, promoting, read, request
@@ -136,7 +136,7 @@ def begun_by_an_older_version(world: World, body: dict[str, Any]) -> Evaluation:
     asked = app.evaluations.get(world.tenant, request(world, body)["id"])
     app.table.commit(PutOnce(keys.look(world.tenant, "support", 1), utc_now(), LOOKS_COUNT))
     versions = [app.models.version(world.tenant, "support", number) for number in (1, 0)]
-    write_versions(asked, versions, app.objects)
-    write_part(asked, ArmName.CANDIDATE, [Answered(row=9, right=True)], app.objects)
+    EvaluationObjects(app.objects).write_versions(asked, versions)
+    EvaluationObjects(app.objects).write_part(asked, ArmName.CANDIDATE, [Answered(row=9, right=True)])
     begun = {"status": EvaluationStatus.RUNNING, "look": 1, "rows_asked": ROWS, "parts": {ArmName.CANDIDATE: 1}}
     return app.evaluations.save(asked.model_copy(update=begun), now=utc_now())

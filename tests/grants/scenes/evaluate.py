@@ -1,6 +1,6 @@
 """evaluate: versions compared, by request, by event, and where another worker stopped."""
 
-from evaluate.answers import write_part, write_versions
+from evaluate.answers import EvaluationObjects
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
@@ -70,8 +70,8 @@ def an_export_of_an_older_version_is_looked_into(stage: Stage) -> None:
 def an_evaluation_goes_on_where_its_worker_died(stage: Stage) -> None:
     asked = state.evaluation(stage)
     versions = [stage.models.version(stage.tenant, "support", number) for number in (0, 1)]
-    write_versions(asked, versions, stage.objects)
-    write_part(asked, ArmName.CANDIDATE, [Answered(row=0, right=True)], stage.objects)
+    EvaluationObjects(stage.objects).write_versions(asked, versions)
+    EvaluationObjects(stage.objects).write_part(asked, ArmName.CANDIDATE, [Answered(row=0, right=True)])
     begun = {"status": EvaluationStatus.RUNNING, "parts": {ArmName.CANDIDATE: 1}}
     stage.evaluations.save(asked.model_copy(update=begun), now=utc_now())
 
