@@ -25,8 +25,8 @@ from tuneloop.domain.core.limits import SEGMENT_BYTES
 from tuneloop.domain.datasets.datasets import Dataset, OnDrop, Segment
 from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.domain.datasets.policy import DEFAULT
+from tuneloop.domain.exports.example_hashes import folded_prompt
 from tuneloop.domain.exports.exports import Export
-from tuneloop.domain.exports.splits import folded_prompt
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.segments import SegmentBuilder
 from tuneloop.store.objects.stored_lines import line_of, read_line

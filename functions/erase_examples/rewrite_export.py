@@ -93,7 +93,7 @@ class RewriteExport:
         for line in self.objects.lines(file.key):
             example = Example(id="", content=_content_of(line))
             text = canonical(example.content).encode()
-            answers.add(example_hashes(example).answer, text, lambda example=example: example.messages)  # type: ignore[misc]
+            answers.add(example_hashes(example).answer_hash, text, lambda example=example: example.messages)  # type: ignore[misc]
         return answers
 
 

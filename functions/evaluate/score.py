@@ -19,8 +19,7 @@ from tuneloop.domain.evaluation.evaluations import (
     compare,
     is_right,
 )
-from tuneloop.domain.evaluation.free_text import count_free_text
-from tuneloop.domain.evaluation.gate import judge, refused_often, unproved
+from tuneloop.domain.evaluation.gate import count_free_text, judge, refused_often, unproved_verdict
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import Version
 from tuneloop.providers.catalog import price_of
@@ -71,7 +70,7 @@ def fail_evaluation(
     evaluation: Evaluation, versions: Versions, answers: Answers, error: EvaluationError, now: datetime
 ) -> Evaluation:
     """The evaluation at its end before every row was asked, and why."""
-    status, verdict = EvaluationStatus.FAILED, unproved(error)
+    status, verdict = EvaluationStatus.FAILED, unproved_verdict(error)
     return _finish(evaluation, versions, answers, now, status=status, verdict=verdict, error=error)
 
 

@@ -24,7 +24,7 @@ from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.domain.datasets.policy import ExampleKind, Policy
 from tuneloop.domain.exports.columns import OUTCOME_OF, Outcome
-from tuneloop.domain.exports.exports import Export, ExportFile, TrainAnswers, export_id, made_of, prefix_of
+from tuneloop.domain.exports.exports import Export, ExportFile, TrainAnswers, export_id, freeze_digest, prefix_of
 from tuneloop.domain.exports.selection import Selected, select
 from tuneloop.domain.training.trained_exports import UNSEEN, SeenRows
 from tuneloop.store.objects.bucket import Objects
@@ -70,7 +70,7 @@ class WriteExport:
         selected = self._select(snapshot, policy, held_before, seen)
         overlaps, identity = _prove_disjoint(selected), export_id(*snapshot.place, policy)
         held_out_key = dataset.held_out.key if dataset.held_out else None
-        made = made_of(snapshot.erased.latest, held_out_key, [export.name for export in seen.exports])
+        made = freeze_digest(snapshot.erased.latest, held_out_key, [export.name for export in seen.exports])
         prefix = prefix_of(dataset.tenant, dataset.id, identity, made)
         summary = TrainSplitSummary(dataset.templates_at(revision))
         files = self._write_files(prefix, selected, snapshot, summary)
@@ -90,7 +90,7 @@ class WriteExport:
             near_threshold=THRESHOLD,
             without=snapshot.erased.latest,
             made_of=made,
-            held_out=self._write_held_out(f"{prefix}/held_out.bin", selected.tested() | held_before),
+            held_out=self._write_held_out(f"{prefix}/held_out.bin", selected.test_prompts() | held_before),
             **summary.figures,
             created_at=now,
         )
@@ -142,12 +142,12 @@ def _selection_figures(selected: Selected) -> dict[str, Any]:
     return {
         "kind": selected.kind,
         "examples": len(selected.columns),
-        "left_out": selected.left_out(),
-        "marked": selected.marked(),
+        "left_out": selected.exclusion_counts(),
+        "marked": selected.marked_counts(),
         "min_user_characters": selected.length.characters,
         "length_basis": selected.length.basis,
         "groups": selected.groups,
-        "in_forms": selected.in_forms,
+        "in_forms": selected.boilerplate,
         "conflicting_prompts": selected.conflicting_prompts,
     }
 

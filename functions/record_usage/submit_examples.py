@@ -47,10 +47,10 @@ def submit_examples(
     vote = Vote(
         tenant=tenant,
         dataset=name,
-        unit=facts.unit,
+        unit=facts.prompt_hash,
         voter=voter_of(tenant, subject) if subject else anonymous_voter(inference.id),
         is_subject=subject is not None,
-        answer=facts.answer,
+        answer=facts.answer_hash,
         examples=[taught.example.id for taught in studied.taught],
         inference=inference.id,
         at=now,

@@ -82,7 +82,7 @@ def count_example(example: Example) -> ExampleRow:
         preference=OTHER_ANSWER in example.content,
         tokens=count_content(example.content),
         characters=hashes.characters,
-        answer=int(hashes.answer, 16),
+        answer=int(hashes.answer_hash, 16),
         subject=name_number(example.subject),
     )
 

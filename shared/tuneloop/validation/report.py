@@ -16,7 +16,7 @@ from tuneloop.domain.datasets.file_diagnosis import is_no_row, problem_of_file
 from tuneloop.domain.datasets.file_warnings import AnswerLabels, Duplicates, FileWarning, Noted
 from tuneloop.domain.datasets.policy import DEFAULT, LEAST_TRAINED, Policy
 from tuneloop.domain.exports.exclusions import shortage
-from tuneloop.domain.exports.length_check import Lengths
+from tuneloop.domain.exports.policy_filter import Lengths
 from tuneloop.validation.line_checks import CheckedLine
 
 ERRORS_KEPT = 10_000  # bounds memory and JSON where every line of a long file is wrong; the others are counted

@@ -28,8 +28,12 @@ from tuneloop.domain.evaluation.statistics import (
 )
 from tuneloop.domain.evaluation.verdicts import Verdict
 
+# Where more of the test rows were seen in training, the rest is no longer the set that was drawn.
 MOST_REMOVED_SHARE = 0.20
+# Of fewer paired rows the gate takes no figures: only a very large gain could be told from chance.
 FEWEST_ROWS = 20
+# Where two versions answered alike on nearly all rows, a discordance near 0 would claim that these rows can show tiny
+# gains.
 LEAST_DISCORDANCE = 0.05
 
 
@@ -58,7 +62,7 @@ class Intent(StrEnum):
 
 
 class ArmName(StrEnum):
-    """The sides of an evaluation."""
+    """The sides of an evaluation; `most_frequent` always gives the commonest answer of the training data."""
 
     CANDIDATE = "candidate"
     STABLE = "stable"
@@ -67,7 +71,7 @@ class ArmName(StrEnum):
 
 
 class ArmResult(BaseModel):
-    """How one arm did: right answers of `examples`, with Wilson's 95% interval; `errors` count as wrong.
+    """One arm's figures: right answers of `examples`, with Wilson's 95% interval; `errors` count as wrong.
 
     `unmetered` answers are not in its cost, as their provider didn't tell their tokens.
     """
@@ -228,7 +232,7 @@ class Answered(BaseModel):
 
 
 def is_right(answer: str, expected: str) -> bool:
-    """Whether two answers say the same: equal as JSON where both are JSON, else equal but for white space.
+    """Whether two answers are equal: as JSON where both are JSON, else but for white space.
 
     Tool calls, as `answer_of` writes them, are equal to tool calls alone: by their names and arguments, in order.
     """
@@ -316,7 +320,7 @@ def without_overlap(
     left = available - removed
     contaminated, too_few = is_contaminated(available, removed), left < FEWEST_ROWS
     is_asked = not (contaminated or too_few)
-    found = {
+    figures = {
         "rows_available": available,
         "removed_overlap": removed,
         "removed_by": kinds,
@@ -326,7 +330,7 @@ def without_overlap(
         "examples": min(left, most) if is_asked else left,
         "overlap_was_found": True,
     }
-    return evaluation.model_copy(update=found)
+    return evaluation.model_copy(update=figures)
 
 
 def looks_spent(evaluation: Evaluation, look: int) -> EvaluationError | None:
@@ -342,10 +346,10 @@ def looks_spent(evaluation: Evaluation, look: int) -> EvaluationError | None:
 
 
 def refused_throughout(number: int, answers: Collection[Answered], rows: int) -> EvaluationError | None:
-    """What keeps a version from answering at all, once enough of its rows were asked and each was refused."""
-    said = Counter(answer.error for answer in answers)
-    if len(answers) < min(FEWEST_ROWS, rows) or said.pop(None, 0) or not said:
+    """The error of a version that never answers, once enough of its rows were asked and each was refused; else None."""
+    errors = Counter(answer.error for answer in answers)
+    if len(answers) < min(FEWEST_ROWS, rows) or errors.pop(None, 0) or not errors:
         return None
-    [(commonest, _)] = said.most_common(1)
+    [(commonest, _)] = errors.most_common(1)
     message = f"Version {number} answered none of {len(answers)} questions: {commonest}"
     return EvaluationError(code="provider_refused", message=message)

@@ -1,8 +1,18 @@
 """The gate: whether a comparison lets a version through, and why in words.
 
 A question that the provider refused counts as wrong, so a side that was refused often says little about its version.
+Answers are compared exactly, which says little where the expected ones are free text: an answer is, if it holds a
+phrase of several words and no other row expects the same. Numbers, ids, labels and short names are not: of them an
+exact comparison says who is right, however different they are.
 """
 
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tuneloop.domain.chat.messages import CALLS
 from tuneloop.domain.evaluation.evaluations import (
     FEWEST_ROWS,
     MOST_REMOVED_SHARE,
@@ -35,9 +45,18 @@ LOOKS_SPENT = (
 # For verdicts on free text of which more is equal than luck explains.
 OF_FREE_TEXT = "Most expected answers are free text, of which only those count that are equal word for word."
 
+# From four words on a text can be said in other words. Ids, numbers, dates, amounts and most names and labels have
+# fewer; a token with a digit in it is none. Short chats ("sure, see you at five then") have more.
+FEWEST_WORDS = 4
+# Chinese, Japanese, Thai, Lao, Khmer and Burmese put no spaces between words; two of their letters count as a word.
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+LETTERS_PER_WORD = 2
+
 
 def refused_often(arms: dict[ArmName, ArmResult]) -> EvaluationError | None:
-    """Which side of the comparison was refused so often that its share of right answers says little about it."""
+    """The error of a comparison where a side was refused so often that its figures say little about it; else None."""
     for arm in (arms[ArmName.CANDIDATE], arms[ArmName.STABLE]):
         if arm.errors > MOST_REFUSED_SHARE * arm.examples:
             refused = f"The provider refused {arm.errors} of {arm.examples} questions to version {arm.version}"
@@ -46,7 +65,7 @@ def refused_often(arms: dict[ArmName, ArmResult]) -> EvaluationError | None:
     return None
 
 
-def unproved(error: EvaluationError) -> Verdict:
+def unproved_verdict(error: EvaluationError) -> Verdict:
     """The verdict of an evaluation that proves nothing either way."""
     again = "Ask for the evaluation again when that is mended, with `promote: true` if it is to activate the version."
     return _refuse(VerdictCode.UNPROVED, f"Nothing is proved. {error.message} {again}")
@@ -58,7 +77,7 @@ def judge(evaluation: Evaluation) -> Verdict:
     if evaluation.contaminated or evaluation.examples < FEWEST_ROWS or comparison is None:
         return _unfit(evaluation)
     if error := refused_often(arms):
-        return unproved(error)
+        return unproved_verdict(error)
     candidate, stable = arms[ArmName.CANDIDATE], arms[ArmName.STABLE]
     if evaluation.is_free_text and max(candidate.accuracy, stable.accuracy) <= MOST_RIGHT_BY_LUCK:
         return _refuse(
@@ -119,3 +138,38 @@ def _compared(evaluation: Evaluation, comparison: Comparison) -> Verdict:
 
 def _refuse(code: VerdictCode, reason: str) -> Verdict:
     return Verdict(promote=False, code=code, reason=reason)
+
+
+def count_free_text(expected: Iterable[str]) -> int:
+    """How many of the expected answers are free text: a phrase of several words, expected of no other row."""
+    times = Counter(" ".join(answer.split()).casefold() for answer in expected)
+    return sum(1 for answer, rows in times.items() if rows == 1 and has_phrase(answer))
+
+
+def has_phrase(answer: str) -> bool:
+    """Whether an answer, or a text inside its JSON or its tool calls, is a phrase of several words."""
+    return any(_words(text) >= FEWEST_WORDS for text in _texts(answer.removeprefix(CALLS)))
+
+
+def _texts(answer: str) -> Iterator[str]:
+    """The texts of a JSON answer, else the answer itself."""
+    try:
+        value = json.loads(answer)
+    except (ValueError, RecursionError):  # no JSON, or too deep to be read
+        yield answer
+        return
+    waiting: list[Any] = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                yield text
+            case dict() as part:
+                waiting += part.values()
+            case list() as part:
+                waiting += part
+
+
+def _words(text: str) -> int:
+    """The words of a text; tokens with a digit in them, or without a letter, are none."""
+    spaced = sum(1 for token in text.split() if any(map(str.isalpha, token)) and not any(map(str.isdigit, token)))
+    return max(spaced, len(UNSPACED.findall(text)) // LETTERS_PER_WORD)

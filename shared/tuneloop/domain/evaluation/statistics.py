@@ -1,4 +1,4 @@
-"""Is the candidate better, by how much, and how many rows would it take to tell? Closed forms over four counts.
+"""The statistics of a paired comparison: tests, intervals and sample sizes, in closed forms over four counts.
 
 Two versions answer the same held-out rows, so every comparison here is paired: only the rows that one of them alone got
 right speak for either. Shares, differences and intervals are fractions, never percent. `alpha` is one-sided and
@@ -150,7 +150,7 @@ def alpha_per_look(look: int, looks: int = 12, alpha: float = 0.05) -> float:
     _require(0 < alpha < 0.5, f"alpha must lie between 0 and 0.5, not {alpha}")
     if look > looks:
         return 0.0
-    return alpha / look**2 / math.fsum(1 / each**2 for each in range(1, looks + 1))
+    return alpha / look**2 / math.fsum(1 / number**2 for number in range(1, looks + 1))
 
 
 def _wilson_low(successes: int, n: int, z: float) -> float:

@@ -1,4 +1,4 @@
-"""Columns: what selection knows of a dataset's examples, and what becomes of each.
+"""Columns: a dataset's examples as selection sees them, and the outcome of each.
 
 Examples come sorted by id and are numbered so; all that is kept of one is numbers (hashes as 64 bits, 0 for none), so
 that a million fit into the memory of a function.
@@ -40,15 +40,19 @@ class Outcome(IntEnum):
 OUTCOME_OF = {Split.TRAIN: Outcome.TRAIN, Split.VALIDATION: Outcome.VALIDATION, Split.TEST: Outcome.TEST}
 SPLIT_OF = {int(outcome): split for split, outcome in OUTCOME_OF.items()}
 ALL = slice(None)
+TAKEN = bytes(value in SPLIT_OF for value in range(256))  # to translate outcomes: 1 where one is a split
 ONLY = {outcome: bytes(value == outcome for value in range(256)) for outcome in Outcome}
 NAME_BYTES = 8  # as long as the hashes of prompts are, so that both fit into the same columns
 
 
 @dataclass
 class Columns:
-    """One array per field; `outcomes` says what the filters said, `origin` where an edit changed an example's prompt.
+    """One array per field, one place per example; hashes are 64 bits, 0 for none.
 
-    `marks` are the strictness of the users' marks, `bands` one array per band of near duplicates.
+    `outcomes` are what the filters decided, then the selection. `unit` is the hash of the prompt, `frame` of its system
+    prompt and tools, `answer` of the answer, `normal` of the whole conversation; `group` is its conversation's name.
+    `origin` has the hash of the prompt before an edit, where an edit changed it. `marks` are the strictness of the
+    users' marks, `bands` one array per MinHash band.
     """
 
     outcomes: bytearray = field(default_factory=bytearray)
@@ -76,7 +80,7 @@ class Columns:
         return len(self.outcomes)
 
     def live(self) -> Iterator[int]:
-        """The numbers of the examples that nothing has left out so far."""
+        """The places of the examples that nothing has left out so far."""
         return compress(range(len(self.outcomes)), self.which(Outcome.TRAIN))
 
     def leave_out(self, number: int, why: Outcome) -> None:
@@ -84,7 +88,7 @@ class Columns:
         self.outcomes[number] = why
 
     def which(self, outcome: Outcome, rows: slice = ALL) -> bytes:
-        """A byte for each of these examples: 1 where it has that outcome."""
+        """A byte for each of these examples: 1 where it has the outcome."""
         return bytes(self.outcomes[rows].translate(ONLY[outcome]))
 
     def similarity(self, one: int, other: int) -> float:
@@ -94,7 +98,7 @@ class Columns:
         return sum(map(eq, ours, theirs)) / len(ours) if size else 1.0
 
     def note_past(self, held_out: set[int]) -> None:
-        """Note which prompts, as they are or as they were before an edit, an earlier export took for its test."""
+        """Note the examples whose prompt, as it is or was before an edit, an earlier export took for its test."""
         self.was_test = bytes(map(held_out.__contains__, self.unit)) if held_out else bytes(len(self))
         if was := [number for number, unit in self.origin.items() if unit in held_out]:
             noted = bytearray(self.was_test)
@@ -103,7 +107,7 @@ class Columns:
             self.was_test = bytes(noted)
 
     def note_seen(self, rows: Iterable[Fingerprint]) -> None:
-        """Note which live examples belong to rows that a version has seen: by prompt, subject or conversation.
+        """Note the live examples that share a prompt, subject or conversation name with rows that a version has seen.
 
         Only the examples' own hashes are held, and the rows stream past them: an array of eight bytes for each hash.
         """
@@ -136,7 +140,7 @@ class Columns:
 
 
 def name_number(name: str | None) -> int:
-    """The number that always stands for a subject, conversation or category of this name; 0 for none."""
+    """The 64-bit hash that stands for a subject, conversation or category of this name; 0 for none."""
     return _hash(name) if name else 0
 
 

@@ -1,4 +1,4 @@
-"""Conversions: an example in another provider's or method's format, and what of it can't come along.
+"""Conversions of an example into another provider's or method's format, and what of it can't come along.
 
 What only describes an example is dropped and counted under `lost`; where a part is missing without which the example
 would teach something else, the whole of it stays behind and is counted under `left_out`. Bedrock's format:
@@ -17,7 +17,7 @@ from tuneloop.domain.datasets.policy import ExampleKind
 SCHEMA = "bedrock-conversation-2024"
 CALLING = ("tool_calls", "function_call", "tool_call_id")
 DESCRIBING = ("weight", "name")
-# The reasons for which an example stays behind.
+# Why an example stays behind, as users read it.
 WHY = {
     "empty_message": "Each message must say something.",
     "images_and_other_parts": "The format has a place for texts only.",
@@ -43,7 +43,7 @@ OWN_FORMAT = {ExampleKind.SUPERVISED: Format.OPENAI_SFT, ExampleKind.PREFERENCE:
 
 
 class Conversion:
-    """Examples on their way into a format; counts what they lose, by field, and which stay behind, by reason."""
+    """Converts examples into a format; counts what they lose, by field, and which stay behind, by reason."""
 
     def __init__(self, to: Format) -> None:
         self.to = to
@@ -106,7 +106,7 @@ def pair_of(content: JsonObject) -> JsonObject:
 
 
 def stored_form(line: JsonObject) -> JsonObject:
-    """A line of an export as its content is stored; the other way round for a preference pair."""
+    """The stored content of an export's line: the reverse of `pair_of` for a preference pair, else the line itself."""
     if "preferred_output" not in line:
         return line
     messages = [*line["input"]["messages"], *line["preferred_output"]]
@@ -114,7 +114,7 @@ def stored_form(line: JsonObject) -> JsonObject:
 
 
 def check_kind(kind: ExampleKind, to: Format) -> None:
-    """Conflict where no example of a kind can be had in a format."""
+    """Raise Conflict where no example of a kind can be had in a format."""
     if to == Format.OPENAI_PREFERENCE and kind != ExampleKind.PREFERENCE:
         message = "This export is supervised: its examples have no answer that wasn't preferred. Ask for openai-sft."
         raise Conflict(message, param="format", code="not_a_preference_export")

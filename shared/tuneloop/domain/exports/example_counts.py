@@ -1,4 +1,4 @@
-"""Counts: what a dataset holds at one revision, in figures: exact, and made in one pass over its examples.
+"""Statistics of a dataset's examples at one revision, exact, and made in one pass over them.
 
 Corrections and confirmations are what users said about answers; they are counted apart from what was sent as data.
 """
@@ -16,7 +16,7 @@ from tuneloop.domain.core.ids import Name
 from tuneloop.domain.datasets.origins import Origin
 from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, ExampleKind, Policy
 from tuneloop.domain.datasets.reviews import Status
-from tuneloop.domain.exports.columns import OUTCOME_OF, Columns, Outcome
+from tuneloop.domain.exports.columns import TAKEN, Columns, Outcome
 from tuneloop.domain.exports.exclusions import Exclusion, exclusions_of
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.exports.policy_filter import Candidate, example_filter
@@ -24,15 +24,15 @@ from tuneloop.domain.exports.selection import leave_over_caps, leave_unwanted
 from tuneloop.domain.exports.splits import MARKS, STRICTNESS
 
 MARK_OF: dict[str | None, int] = {split and split.value: STRICTNESS[split] for split in MARKS}
-TAKEN = bytes(value in OUTCOME_OF.values() for value in range(256))
 BEFORE_LIKENESS = "Usable examples are counted before duplicates and conflicts; an export says what it took of them."
 BUCKETS = tuple(1 << power for power in range(6, 18))  # tokens: up to 64, 128, ... 131,072
+# Together these keep the row of the statistics well within DynamoDB's 400 KB.
 MOST_NAMES = 500
 LONGEST_NAME = 100
 
 
 class ExampleRow(NamedTuple):
-    """What is counted of one example; `outcome` is what the export made of it, where the dataset is frozen.
+    """One example as it is counted; `outcome` is what the export made of it, where the dataset is frozen.
 
     The hashes of answer and subject tell them apart; 0 is none.
     """
@@ -105,7 +105,7 @@ class Statistics(GroupStatistics):
 
 
 class Tally:
-    """A part while it is counted."""
+    """The count of some examples while it is made."""
 
     def __init__(self) -> None:
         self.examples = self.usable = self.rated = 0
@@ -142,15 +142,15 @@ def compute_statistics(
     tokens: Counter[int] = Counter()
     columns, numbers = Columns(), dict[str, int]()
     outcome_of = example_filter(policy)
-    for each in examples:
-        status, _, category, source, quality, _ = each.candidate
+    for row in examples:
+        status, _, category, source, quality, _ = row.candidate
         whole.add(quality)
         categories[category or ""].add(quality)
         statuses[status] += 1
         sources[source or ""] += 1
-        tokens[each.tokens] += 1
+        tokens[row.tokens] += 1
         columns.category.append(numbers.setdefault(category or "", len(numbers)))
-        _note(columns, each, outcome_of(each.candidate) if each.outcome is None else each.outcome)
+        _note(columns, row, outcome_of(row.candidate) if row.outcome is None else row.outcome)
     used = _use(columns, policy, rules, export)
     whole.usable = used.usable
     names = list(numbers)
@@ -158,14 +158,14 @@ def compute_statistics(
         categories[names[number]].usable = count
     uncategorised, unsourced = categories.pop("", Tally()), sources.pop("", 0)
     corrections, confirmations = sources.pop(Origin.CORRECTION, 0), sources.pop(Origin.CONFIRMATION, 0)
-    kept, kept_sources = largest({name: each.examples for name, each in categories.items()}), largest(sources)
+    kept, kept_sources = largest({name: tally.examples for name, tally in categories.items()}), largest(sources)
     return Statistics(
         revision=revision,
         **whole.part.model_dump() | used.figures,
         statuses={status: statuses[status] for status in Status},
         categories={name: categories[name].part for name in kept},
         uncategorised=uncategorised.examples,
-        other_categories=sum(each.examples for name, each in categories.items() if name not in kept),
+        other_categories=sum(tally.examples for name, tally in categories.items() if name not in kept),
         sources=kept_sources,
         unsourced=unsourced,
         other_sources=sum(sources.values()) - sum(kept_sources.values()),
@@ -177,9 +177,9 @@ def compute_statistics(
     )
 
 
-def exclusions_in(found: Statistics, policy: Policy) -> list[Exclusion]:
+def exclusions_in(statistics: Statistics, policy: Policy) -> list[Exclusion]:
     """Why examples aren't usable, by reason, with the setting that decides it."""
-    return exclusions_of(found.left_out, policy, kind=found.kind, characters=found.min_user_characters)
+    return exclusions_of(statistics.left_out, policy, kind=statistics.kind, characters=statistics.min_user_characters)
 
 
 def _note(columns: Columns, example: ExampleRow, outcome: Outcome) -> None:
@@ -205,7 +205,7 @@ def _use(columns: Columns, policy: Policy, rules: int, export: Export | None) ->
     """What the export took, or what one would take but for duplicates, conflicts and what has to stay together."""
     if export:
         characters = export.min_user_characters
-        told = {"export": export.id, "kind": export.kind, "marked": export.marked, "notes": export.notes}
+        figures_of_kind = {"export": export.id, "kind": export.kind, "marked": export.marked, "notes": export.notes}
         trains = columns.which(Outcome.TRAIN)
     else:
         kind, length, _ = leave_unwanted(columns, policy, rules)
@@ -214,13 +214,13 @@ def _use(columns: Columns, policy: Policy, rules: int, export: Export | None) ->
         characters, live = length.characters, columns.which(Outcome.TRAIN)
         marks = Counter(compress(columns.marks, live))
         marked = {split: marks[mark] for split, mark in STRICTNESS.items() if split and marks[mark]}
-        told = {"kind": kind, "marked": marked, "notes": [BEFORE_LIKENESS, *filter(None, [length.note])]}
+        figures_of_kind = {"kind": kind, "marked": marked, "notes": [BEFORE_LIKENESS, *filter(None, [length.note])]}
         trains = bytes(
             is_live and mark <= STRICTNESS[Split.TRAIN] for is_live, mark in zip(live, columns.marks, strict=True)
         )
     taken = bytes(columns.outcomes.translate(TAKEN))
     reasons = Counter(columns.outcomes)
-    figures = told | {
+    figures = figures_of_kind | {
         "rules": rules,
         "min_user_characters": characters,
         "left_out": {why.name.lower(): reasons[why] for why in Outcome if why > Outcome.TEST and reasons[why]},

@@ -1,8 +1,8 @@
-"""Facts: what of an example is hashed and counted once, when it is collected, so that nobody has to parse it again.
+"""Hashes of an example, made once when it is collected, so that nobody has to parse it again to compare it.
 
-Two examples with the same `unit` ask the same thing, with the same `frame` under the same system prompt and tools; with
-the same `answer` they say the same thing; with the same `normal` they are the same conversation but for letter case,
-white space, and the way in which an answer's JSON is written. Each is the first 64 bits of a SHA-256.
+Two examples with the same prompt hash ask the same thing, with the same context hash under the same system prompt and
+tools; with the same answer hash they say the same thing; with the same conversation hash they are the same but for
+letter case, white space, and the way in which an answer's JSON is written.
 """
 
 from typing import NamedTuple
@@ -10,38 +10,59 @@ from typing import NamedTuple
 from tuneloop.domain.chat.examples import PROMPT_ROLES, Example, JsonObject, canonical, text_of
 from tuneloop.domain.chat.json_texts import parse_json_text
 from tuneloop.domain.core.ids import digest
-from tuneloop.domain.exports.splits import folded_prompt, said_in
 
+# Hex digits of a SHA-256 that are kept: 64 bits fit a column of numbers, of which a freeze holds several for each of a
+# million examples.
 HASH_DIGITS = 16
 
 
 class ExampleHashes(NamedTuple):
-    """An example's hashes, 16 hex digits each, its prompt as one text, and the characters that its users say."""
+    """An example's hashes, 16 hex digits each, its prompt as one text, and how many characters its users say."""
 
-    prompt: str
-    unit: str
-    frame: str
-    answer: str
-    normal: str
+    prompt_text: str
+    prompt_hash: str
+    context_hash: str
+    answer_hash: str
+    conversation_hash: str
     characters: int
 
 
 def example_hashes(example: Example) -> ExampleHashes:
-    """The facts of one example."""
+    """The hashes of one example."""
     tools = canonical(example.content.get("tools") or [])
-    parts = [*(f"{message['role']}:{_spoken(message)}" for message in example.messages), tools]
+    parts = [*(f"{message['role']}:{_turn_text(message)}" for message in example.messages), tools]
     if rejected := example.content.get("non_preferred_output"):
-        parts += [f"not:{_spoken(message)}" for message in rejected]
+        parts += [f"not:{_turn_text(message)}" for message in rejected]
     prompt = folded_prompt(example)
-    led = [message for message in example.prompt if message["role"] in PROMPT_ROLES]
+    instructions = [message for message in example.prompt if message["role"] in PROMPT_ROLES]
     return ExampleHashes(
-        prompt=prompt,
-        unit=digest(prompt)[:HASH_DIGITS],
-        frame=digest(_squeezed(" ".join([*map(text_of, led), tools])))[:HASH_DIGITS],
-        answer=answer_hash(example.answer),
-        normal=digest(" ".join(parts).casefold())[:HASH_DIGITS],
+        prompt_text=prompt,
+        prompt_hash=digest(prompt)[:HASH_DIGITS],
+        context_hash=digest(_squeezed(" ".join([*map(text_of, instructions), tools])))[:HASH_DIGITS],
+        answer_hash=answer_hash(example.answer),
+        conversation_hash=digest(" ".join(parts).casefold())[:HASH_DIGITS],
         characters=sum(len(text_of(message)) for message in example.prompt if message["role"] == "user"),
     )
+
+
+def folded_prompt(example: Example) -> str:
+    """Everything before the answer as one text: letters folded, white space squeezed, each message led by its role.
+
+    System messages count only where nobody else says anything: they are the same in most examples.
+    """
+    return " ".join([f"{message['role']}:{message_text(message)}" for message in _prompt_turns(example)]).casefold()
+
+
+def _prompt_turns(example: Example) -> list[JsonObject]:
+    """The prompt without system messages, or with them where nobody else says anything."""
+    return [message for message in example.prompt if message["role"] not in PROMPT_ROLES] or example.prompt
+
+
+def message_text(message: JsonObject) -> str:
+    """A message's text with its white space squeezed, and its pictures and other parts as they are."""
+    content = message.get("content")
+    parts = [canonical(part) for part in content if part["type"] != "text"] if isinstance(content, list) else []
+    return " ".join([*text_of(message).split(), *parts])
 
 
 def answer_hash(answer: str) -> str:
@@ -49,10 +70,10 @@ def answer_hash(answer: str) -> str:
     return digest(_squeezed(as_one_text(answer)))[:HASH_DIGITS]
 
 
-def _spoken(message: JsonObject) -> str:
+def _turn_text(message: JsonObject) -> str:
     calls = {name: message[name] for name in ("tool_calls", "function_call", "tool_call_id") if message.get(name)}
-    said = as_one_text(said_in(message)) if message["role"] == "assistant" else said_in(message)
-    return f"{said} {canonical(calls)}" if calls else said
+    text = as_one_text(message_text(message)) if message["role"] == "assistant" else message_text(message)
+    return f"{text} {canonical(calls)}" if calls else text
 
 
 def as_one_text(answer: str) -> str:

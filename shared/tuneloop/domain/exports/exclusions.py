@@ -1,6 +1,6 @@
 """Exclusions: why examples are left out and why there are too few to train on, in words that a user can act on.
 
-Eligibility, the refusal of a run, an estimate, an export and the command line all say it by these functions.
+Eligibility, the refusal of a run, an estimate, an export and the command line all speak by these functions.
 """
 
 from collections.abc import Iterable, Mapping
@@ -73,8 +73,8 @@ def exclusions_of(
     kind: ExampleKind = ExampleKind.SUPERVISED,
     characters: int | None = None,
 ) -> list[Exclusion]:
-    """Each reason by which a policy left examples out, the largest first; `characters` is the least length it took."""
-    counts = sorted(left_out.items(), key=lambda each: (-each[1], each[0]))
+    """The reasons for which a policy left examples out, the largest first; `characters` is the least length it took."""
+    counts = sorted(left_out.items(), key=lambda reason: (-reason[1], reason[0]))
     return [_exclusion(Outcome[reason.upper()], count, policy, kind, characters) for reason, count in counts if count]
 
 
@@ -107,7 +107,7 @@ def shortage(
     rules: int = LATEST_RULES,
     why: Iterable[Exclusion] = (),
 ) -> str:
-    """That fewer examples than `needed` are there to train on, and why; `held` more validate and test.
+    """The sentences that fewer examples than `needed` are there to train on, and why; `held` more validate and test.
 
     `marked` counts examples that users marked, by their mark; those marked to train are held by nothing. The others are
     held as the version of the `rules` has it. Without `marked` nothing is said of what holds them.
@@ -115,8 +115,9 @@ def shortage(
     if marked is not None:
         marked = {split: count for split, count in marked.items() if split != Split.TRAIN}
     have = f"{current:,} to train on, {held:,} for validation and test" if held else f"{current:,}"
-    told = [] if marked is None else [*_marks(marked), *_held(held - sum(marked.values()), rules)]
-    return " ".join([f"Need at least {needed:,} examples. Current: {have}.", *told, *(each.message for each in why)])
+    holders = [] if marked is None else [*_marks(marked), *_held(held - sum(marked.values()), rules)]
+    messages = [exclusion.message for exclusion in why]
+    return " ".join([f"Need at least {needed:,} examples. Current: {have}.", *holders, *messages])
 
 
 def _marks(marked: Mapping[Split, int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Exports: frozen versions of a dataset, and what their examples say about the prompt.
+"""Exports: frozen versions of a dataset, and the prompts that follow from their examples.
 
 An export's id comes from dataset, revision and policy, so freezing twice is freezing once. Where the answers are a
 closed set, the base model gets a prompt of its own that names them: without it a comparison with the base would prove
@@ -21,8 +21,8 @@ from tuneloop.domain.exports.exclusions import Exclusion, exclusions_of, shortag
 from tuneloop.domain.exports.policy_filter import LENGTH_NOTES, LengthBasis, is_closed
 from tuneloop.domain.exports.splits import FEWEST_FOR_TEST
 
-MOST_COUNTED_ANSWERS = 1_000
-MOST_PROMPT_CHARACTERS = 16_000
+MOST_COUNTED_ANSWERS = 1_000  # bounds the memory of a freeze; a closed set has far fewer
+MOST_PROMPT_CHARACTERS = 16_000  # bounds the prompt that names answers, which each call to the base model pays for
 MOST_PROMPT_BYTES = 64 << 10  # a row holds 400 KB, and prompts stand in it twice
 TOO_FEW = (
     f"one takes {FEWEST_ROWS} examples that nobody marked, out of {FEWEST_FOR_TEST} or more different prompts; what "
@@ -98,29 +98,29 @@ class Export(BaseModel):
 
     @property
     def prefix(self) -> str:
-        """Where its objects lie."""
+        """The start of its objects' keys."""
         return prefix_of(self.tenant, self.dataset, self.id, self.made_of)
 
     @property
     def folder(self) -> str:
-        """Where its files lie now: what is left of them after an erasure lies in a folder of its own."""
+        """The start of its files' keys now: an erasure writes what is left of them into a folder of its own."""
         return f"{self.prefix}/without-{self.without}" if self.erased else self.prefix
 
     @property
     def served_prompt(self) -> str | None:
-        """What its versions are led by: the prompt that its examples share, or else its template's."""
+        """The system prompt of its versions: the one that its examples share, or else its template's."""
         return self.prompt if self.prompt is not None or self.template is None else self.template.system
 
     @property
     def served_base_prompt(self) -> str | None:
-        """What the base model is led by, so that it knows what a version has learnt."""
+        """The system prompt of the base model in a comparison, which says what a version was trained to do."""
         if self.prompt == self.served_prompt or self.base_prompt is None:
             return self.base_prompt or self.served_prompt
         return f"{self.served_prompt}\n\n{self.base_prompt}"
 
     @property
     def parameters(self) -> JsonObject:
-        """What its versions are asked with beside their prompt: an answer of its template's form."""
+        """The request parameters of its versions: they ask for an answer of its template's form."""
         return self.template.parameters if self.template else {}
 
     @property
@@ -151,7 +151,7 @@ class Export(BaseModel):
         return [note] if note else []
 
     def shortage(self, needed: int) -> str:
-        """That it has fewer examples to train on than are needed, and why."""
+        """The sentences that it has fewer examples to train on than are needed, and why."""
         marked = {split: min(count, self.files[split].examples) for split, count in self.marked.items()}  # some erased
         held = self.used - self.trained
         return shortage(needed, self.trained, held=held, marked=marked, rules=self.rules, why=self.reasons)
@@ -164,7 +164,7 @@ class Export(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def advice(self) -> str | None:
-        """What there is to know where no rows were kept to prove a version on."""
+        """The advice to a user where too few rows were kept to prove a version on; None where enough were."""
         rows = self.files[Split.TEST].examples
         if rows >= FEWEST_ROWS:
             return None
@@ -179,8 +179,8 @@ def export_id(tenant: str, dataset: str, revision: int, policy: Policy) -> str:
     return derived_id("export", tenant, dataset, revision, policy.name)
 
 
-def made_of(without: int, held_out: str | None, trained: Iterable[str] = ()) -> str:
-    """What tells apart two freezes of one export: up to which erasure, and beside what was tested and seen before.
+def freeze_digest(without: int, held_out: str | None, trained: Iterable[str] = ()) -> str:
+    """A hash that tells two freezes of one export apart: up to which erasure, beside what was tested and seen before.
 
     `held_out` is where the prompts that were tested with are listed, `trained` the names of what versions have seen.
     """
@@ -189,12 +189,12 @@ def made_of(without: int, held_out: str | None, trained: Iterable[str] = ()) -> 
 
 
 def prefix_of(tenant: str, dataset: str, export: str, made_of: str) -> str:
-    """Where an export's objects lie; two freezes that hold different examples never write to the same place."""
+    """The start of an export's keys; two freezes that hold different examples never share one."""
     return "/".join(filter(None, ("exports", tenant, dataset, export, made_of)))
 
 
 class TrainAnswers:
-    """What the training examples say, and the system prompt they share; of few of them more than bytes is looked at.
+    """The answers of the training examples and the system prompt they share; few of the examples are parsed.
 
     Answers are told apart by their hashes, in which letter case and white space don't count; the first one names them.
     Memory stays bounded: after a thousand different answers only those seen so far are counted on.

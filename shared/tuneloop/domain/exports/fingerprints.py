@@ -1,4 +1,4 @@
-"""Fingerprints: the hashes by which two examples belong together, and the test rows that share one with seen rows.
+"""Fingerprints: the hashes that tie two examples together, and the test rows that share one with seen rows.
 
 A version must not be measured on what it has seen: a row of another export whose prompt (as it is, or as it was before
 an edit), whole conversation, subject, conversation name or wording it was trained or validated on. These are the ties
@@ -37,7 +37,7 @@ class Fingerprint(NamedTuple):
 
 
 class KeyFlags:
-    """Some hashes, and of each whether it was met in rows that stream past.
+    """A set of hashes, and of each whether it was met in rows that stream past.
 
     A sorted array takes eight bytes a hash, and one for the flag; sets of the hashes of a million rows take 245 MB. In
     return a look-up is a binary search, in one of the buckets by a hash's first bits. 0 is no hash and never met.
@@ -52,12 +52,12 @@ class KeyFlags:
         self._starts = array("Q", [*starts, len(self._keys)])
 
     def meet(self, key: int) -> None:
-        """Note that a hash was met; nothing is kept of one that is none of these."""
+        """Note that a hash was met; one that is not in the set is ignored."""
         if (place := self._place(key)) is not None:
             self._flags[place] = 1
 
     def is_met(self, key: int) -> bool:
-        """Whether one of these hashes was met."""
+        """Whether a hash is in the set and was met."""
         return (place := self._place(key)) is not None and bool(self._flags[place])
 
     def _place(self, key: int) -> int | None:
@@ -68,7 +68,7 @@ class KeyFlags:
 
 
 class Overlap:
-    """Which of some test rows share a hash with rows that a version has seen.
+    """Finds the test rows that share a hash with rows that a version has seen.
 
     Of the two only the test rows' hashes are held (100 MB for a million), and the seen rows stream past them, a million
     of them in some 20 s.
@@ -89,12 +89,12 @@ class Overlap:
                     flags.meet(key)
 
     def kinds(self, test: Fingerprint) -> set[str]:
-        """What one of the test rows shares with the rows seen: some of `OVERLAP_KINDS`, none if it is clean."""
+        """The kinds of hash that a test row shares with the rows seen, of `OVERLAP_KINDS`; none if it is clean."""
         return {family[0] for family, key in _keys(test) if self._flags[family].is_met(key)}
 
 
 def _keys(row: Fingerprint) -> Iterator[tuple[Family, int]]:
-    """The hashes of a row that say something, each with the family within which equal ones mean something."""
+    """A row's hashes but for zeros, each with its family: equal hashes mean something within one family only."""
     named = (
         (PROMPT, row.prompt),
         (PROMPT, row.origin),

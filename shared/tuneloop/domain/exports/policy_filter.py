@@ -1,8 +1,8 @@
-"""Filters: what a policy says of each example by itself, decided in one place for all who ask.
+"""The policy's filters: what a policy says of each example by itself, decided in one place for all who ask.
 
-A freeze asks it, and before there is one statistics, eligibility and estimates do, so that what is told to be usable is
-what a freeze would take but for duplicates, conflicts and what has to stay together. What decides on the least length
-depends on all examples: the policy, or else what they look like.
+A freeze asks them, and before there is one statistics, eligibility and estimates do, so that what is told to be usable
+is what a freeze would take but for duplicates, conflicts and what has to stay together. The least length depends on all
+examples: the policy sets it, or else it follows from what they look like.
 """
 
 from collections.abc import Callable
@@ -10,10 +10,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.datasets.file_warnings import FileWarning, Noted
 from tuneloop.domain.datasets.origins import FEEDBACK
-from tuneloop.domain.datasets.policy import LEAST_CHARACTERS, Policy
+from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, ExampleKind, Policy
 from tuneloop.domain.datasets.reviews import Status
 from tuneloop.domain.exports.columns import Outcome
+from tuneloop.domain.exports.example_hashes import as_one_text
+from tuneloop.domain.exports.exclusions import exclusions_of
 
 # A closed set of answers is what a classifier has: at most so many, each seen this often on average. OpenAI's and our
 # trainer's classification examples all fit; 200 answers still fit into the base model's prompt.
@@ -22,7 +25,7 @@ FEWEST_PER_ANSWER = 2
 
 
 class Candidate(NamedTuple):
-    """What the filters look at of one example; `created_at` is UTC with microseconds, so that texts sort as times."""
+    """One example as the filters look at it; `created_at` is UTC with microseconds, so that texts sort as times."""
 
     status: Status = Status.UNREVIEWED
     split: str | None = None
@@ -33,7 +36,7 @@ class Candidate(NamedTuple):
 
 
 def example_filter(policy: Policy) -> Callable[[Candidate], Outcome]:
-    """A function that gives the first filter which an example doesn't pass, or TRAIN where it passes all.
+    """Return a function that names the first filter which an example doesn't pass, or TRAIN where it passes all.
 
     A test of the user's own is measured by status and category alone: the rest is about what is learnt.
     """
@@ -80,7 +83,7 @@ class LengthBasis(StrEnum):
 
 
 class LengthLimit(NamedTuple):
-    """How many characters users must say in all for an example to be taken, and what that comes from."""
+    """How many characters an example's users must say in all for it to be taken, and what that limit comes from."""
 
     characters: int
     basis: LengthBasis
@@ -115,3 +118,53 @@ def length_limit(policy: Policy, *, answers: int, lengths: int, short: int, exam
     if rules > 1 and short and 2 * short >= lengths:
         return LengthLimit(0, LengthBasis.SHORT_MESSAGES)
     return LengthLimit(LEAST_CHARACTERS, LengthBasis.DEFAULT)
+
+
+class Lengths:
+    """Finds which lines of a file an export would leave out as too short, in one pass and in bounded memory.
+
+    Conversations and preference pairs are looked at apart, as an export takes one of the two. Different answers are
+    counted up to one more than a closed set may have, since a policy without a length takes a closed set whole.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        least = policy.min_user_characters
+        self._policy, self._least = policy, LEAST_CHARACTERS if least is None else least
+        self._examples = [0, 0]
+        self._short = (Noted(), Noted())
+        self._answers: tuple[set[str], set[str]] = set(), set()
+
+    def add(self, line: int, characters: int, answer: str | None, *, is_pair: bool) -> None:
+        """Look at a line; `answer` is None where functions are called, each of which is taken for another one."""
+        self._examples[is_pair] += 1
+        if characters < self._least:
+            self._short[is_pair].add(line)
+        if len(self._answers[is_pair]) <= MOST_CLOSED_ANSWERS:
+            text = f"call {line}" if answer is None else " ".join(as_one_text(answer).split()).casefold()
+            self._answers[is_pair].add(text)
+
+    def include(self, other: "Lengths") -> None:
+        """Add what was seen of another part of the file."""
+        for kind in (0, 1):
+            self._examples[kind] += other._examples[kind]
+            self._short[kind].include(other._short[kind])
+            self._answers[kind].update(other._answers[kind])
+
+    def warnings(self) -> list[FileWarning]:
+        """The warnings that lines are too short, in the words of an export, if it would leave them out."""
+        kind = self._policy.kind
+        is_pair = not self._examples[0] if kind is None else kind == ExampleKind.PREFERENCE
+        examples, short = self._examples[is_pair], self._short[is_pair]
+        limit = length_limit(
+            self._policy,
+            answers=len(self._answers[is_pair]),
+            lengths=examples,
+            short=short.count,
+            examples=examples,
+            rules=LATEST_RULES,
+        )
+        if not limit.characters:
+            return []
+        left_out = {Outcome.TOO_SHORT.name.lower(): short.count}
+        exclusions = exclusions_of(left_out, self._policy, characters=limit.characters)
+        return [warning for exclusion in exclusions for warning in short.warning(exclusion.reason, exclusion.message)]

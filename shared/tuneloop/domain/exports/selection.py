@@ -1,4 +1,4 @@
-"""Selection: from what is known of each example to where it goes, or why it is left out. Pure, and blind to order.
+"""Selection: where each example goes, or why it is left out, whatever order examples arrived in.
 
 First come filters, then exact duplicates, conflicting answers, near duplicates and caps, and last the splits: what
 shares a prompt, a subject, a conversation or a near duplicate stays together. What a user marked as test is his own
@@ -21,6 +21,8 @@ from tuneloop.domain.exports.policy_filter import LengthLimit, length_limit
 from tuneloop.domain.exports.splits import MARKS, STRICTNESS, Shares, SplitUnit, assign
 
 LEAST_SIMILARITY = 0.7 + 0.3 / 16  # a Jaccard similarity of 0.7: of what differs a sixteenth agrees by chance
+# Beyond so many, or this share of all, near duplicates are taken for a form that examples fill in: held together, they
+# would all land in one split, and of those with equal answers one alone would stay.
 MOST_ALIKE = 20
 MOST_ALIKE_SHARE = 0.02
 TEST_MARK = STRICTNESS[Split.TEST]
@@ -29,7 +31,10 @@ TRAIN_MARK = STRICTNESS[Split.TRAIN]
 
 @dataclass(frozen=True)
 class Selected:
-    """What came of it: the columns with their final outcomes, and what the report tells."""
+    """The result of a selection: the columns with their final outcomes, and the figures of its report.
+
+    `boilerplate` counts the examples that fill in a form, of which too many are alike to be duplicates.
+    """
 
     columns: Columns
     kind: ExampleKind
@@ -38,22 +43,22 @@ class Selected:
     groups: int
     distinct_answers: int
     conflicting_prompts: int
-    in_forms: int
+    boilerplate: int
 
-    def tested(self) -> set[int]:
+    def test_prompts(self) -> set[int]:
         """The prompts of the test split, as they are and as they were before an edit."""
         columns = self.columns
         edited = (unit for number, unit in columns.origin.items() if columns.outcomes[number] == Outcome.TEST)
         return {*compress(columns.unit, columns.which(Outcome.TEST)), *edited}
 
-    def marked(self) -> dict[Split, int]:
+    def marked_counts(self) -> dict[Split, int]:
         """How many examples validate and test because their users marked them so."""
         columns = self.columns
         pairs = Counter(zip(columns.marks, columns.outcomes, strict=True))
         held = (Split.VALIDATION, Split.TEST)
         return {split: count for split in held if (count := pairs[STRICTNESS[split], OUTCOME_OF[split]])}
 
-    def left_out(self) -> dict[str, int]:
+    def exclusion_counts(self) -> dict[str, int]:
         """How many examples were left out, by reason."""
         counts = Counter(self.columns.outcomes)
         return {why.name.lower(): counts[why] for why in Outcome if why > Outcome.TEST and counts[why]}
@@ -64,12 +69,12 @@ class Selected:
         kinds = {"prompt": [columns.unit], "subject": [columns.subject], "conversation": [columns.group]}
         shared = kinds | {"exact": [columns.normal], "near_duplicate": columns.bands}
         splits = [columns.which(outcome) for outcome in (Outcome.TRAIN, Outcome.VALIDATION, Outcome.TEST)]
-        found = {kind: sum(_overlap(keys, *splits) for keys in arrays) for kind, arrays in shared.items()}
-        return found | {"prompt": found["prompt"] + self._edited_overlap()}
+        counts = {kind: sum(_overlap(keys, *splits) for keys in arrays) for kind, arrays in shared.items()}
+        return counts | {"prompt": counts["prompt"] + self._edited_overlap()}
 
     def _edited_overlap(self) -> int:
         """Edited examples whose prompt before the edit is another split's, as it is or as it was."""
-        columns, splits = self.columns, {int(each) for each in OUTCOME_OF.values()}
+        columns, splits = self.columns, {int(outcome) for outcome in OUTCOME_OF.values()}
         edited = {number: unit for number, unit in columns.origin.items() if columns.outcomes[number] in splits}
         places: dict[int, set[int]] = {unit: set() for unit in edited.values()}
         for unit, outcome in zip(columns.unit, columns.outcomes, strict=True):
@@ -103,21 +108,20 @@ def select(
     columns.note_past(held_out)
     columns.note_seen(seen)
     _leave_duplicates(columns)
-    pairs = (
-        applied.kind == ExampleKind.PREFERENCE
-    )  # of which a prompt may well have several, with the same preferred answer
+    # Of preference pairs a prompt may well have several, with the same preferred answer.
+    pairs = applied.kind == ExampleKind.PREFERENCE
     conflicts: set[tuple[int, int]] = set() if pairs else _conflicts(columns)
     if not policy.conflicting:
         _leave_conflicting(columns, conflicts)
-    near, forms = _near_but_forms(columns)
+    components, boilerplate = _components_without_boilerplate(columns)
     if not (pairs or policy.near_duplicates):
-        _leave_near(columns, near)
+        _leave_near(columns, components)
     leave_over_caps(columns, policy)
     for keys in (columns.unit, columns.subject, columns.group):
-        near.join_equal(columns.live(), keys)
-    _join_edited(columns, near)
-    shares, groups = _divide(columns, near, policy, salt, rules)
-    return Selected(columns, applied.kind, applied.length, shares, groups, applied.answers, len(conflicts), forms)
+        components.union_equal(columns.live(), keys)
+    _join_edited(columns, components)
+    shares, groups = _divide(columns, components, policy, salt, rules)
+    return Selected(columns, applied.kind, applied.length, shares, groups, applied.answers, len(conflicts), boilerplate)
 
 
 class AppliedPolicy(NamedTuple):
@@ -202,13 +206,13 @@ def _is_tested(columns: Columns, number: int) -> bool:
 def _conflicts(columns: Columns) -> set[tuple[int, int]]:
     """The prompts that are answered in more than one way under one system prompt, the user's own test set aside."""
     first: dict[tuple[int, int], int] = {}
-    found: set[tuple[int, int]] = set()
+    conflicts: set[tuple[int, int]] = set()
     for number in columns.live():
         if columns.marks[number] != TEST_MARK:
             asked, answer = (columns.unit[number], columns.frame[number]), columns.answer[number]
             if first.setdefault(asked, answer) != answer:
-                found.add(asked)
-    return found
+                conflicts.add(asked)
+    return conflicts
 
 
 def _leave_conflicting(columns: Columns, conflicts: set[tuple[int, int]]) -> None:
@@ -219,56 +223,60 @@ def _leave_conflicting(columns: Columns, conflicts: set[tuple[int, int]]) -> Non
                 columns.leave_out(number, Outcome.CONFLICTING)
 
 
-def _near(columns: Columns) -> DisjointSets:
-    near = DisjointSets(len(columns))
+def _near_duplicate_components(columns: Columns) -> DisjointSets:
+    """The examples that chains of equal MinHash bands join; what is left out joins nothing."""
+    components = DisjointSets(len(columns))
     for band in columns.bands:
-        near.join_equal(columns.live(), band)
-    return near
+        components.union_equal(columns.live(), band)
+    return components
 
 
-def _near_but_forms(columns: Columns) -> tuple[DisjointSets, int]:
-    """The groups of near duplicates, but of forms; and how many examples fill in a form.
-
-    Where very many examples are alike they fill in one form and differ in what matters: their likeness is forgotten.
-    """
-    near = _near(columns)
-    sizes = Counter(near.of(number) for number in columns.live())
+def boilerplate_groups(columns: Columns, components: DisjointSets) -> set[int]:
+    """The components of very many examples: they fill in one form, and differ in what matters."""
+    sizes = Counter(components.find(number) for number in columns.live())
     most = max(MOST_ALIKE, int(MOST_ALIKE_SHARE * sum(sizes.values())))
-    forms = {group for group, size in sizes.items() if size > most}
-    if not forms:
-        return near, 0
-    members = [number for number in columns.live() if near.of(number) in forms]
+    return {group for group, size in sizes.items() if size > most}
+
+
+def _components_without_boilerplate(columns: Columns) -> tuple[DisjointSets, int]:
+    """The components of near duplicates once the bands of boilerplate are forgotten, and how many examples it is."""
+    components = _near_duplicate_components(columns)
+    groups = boilerplate_groups(columns, components)
+    if not groups:
+        return components, 0
+    members = [number for number in columns.live() if components.find(number) in groups]
     for band in columns.bands:
         for number in members:
             band[number] = 0
-    return _near(columns), len(members)
+    return _near_duplicate_components(columns), len(members)
 
 
-def forget_forms(columns: Columns, outcomes: bytearray) -> None:
-    """Forget the likeness of what fills in a form, as the selection did that gave these outcomes, and set them.
+def forget_boilerplate(columns: Columns, outcomes: bytearray) -> None:
+    """Set the outcomes of a selection, and forget the bands of what was boilerplate in it.
 
-    The columns are of the examples that it had not left out by then. Some of them may be gone since, and a form may
-    look smaller than it was; but near duplicates never went into two splits, so what lies in two was told as a form.
+    The columns are of the examples that the selection had not left out by then. Some of them may be gone since, and a
+    group of boilerplate may look smaller than it was; but near duplicates never went into two splits, so a component
+    that lies in two was boilerplate.
     """
-    near, _ = _near_but_forms(columns)
+    components, _ = _components_without_boilerplate(columns)
     columns.outcomes = outcomes
     splits: dict[int, set[int]] = {}
     for number, outcome in enumerate(outcomes):
         if outcome in SPLIT_OF:
-            splits.setdefault(near.of(number), set()).add(outcome)
+            splits.setdefault(components.find(number), set()).add(outcome)
     for number in range(len(columns)):
-        if len(splits.get(near.of(number), ())) > 1:
+        if len(splits.get(components.find(number), ())) > 1:
             for band in columns.bands:
                 band[number] = 0
 
 
-def _leave_near(columns: Columns, near: DisjointSets) -> None:
+def _leave_near(columns: Columns, components: DisjointSets) -> None:
     """Of near duplicates that say the same one stays, an approved one first; held-out marks are left alone."""
     kept: dict[tuple[int, int, int], int] = {}
     for number in columns.live():
         if _is_tested(columns, number):
             continue
-        place = near.of(number), columns.answer[number], columns.frame[number]
+        place = components.find(number), columns.answer[number], columns.frame[number]
         other = kept.setdefault(place, number)
         if other == number:
             continue
@@ -312,11 +320,11 @@ def _join_edited(columns: Columns, groups: DisjointSets) -> None:
     first: dict[int, int] = {}
     for number, unit in columns.origin.items():
         if live[number] and first.setdefault(unit, number) != number:
-            groups.join(first[unit], number)
+            groups.union(first[unit], number)
     if first:
         for number in columns.live():
             if (edited := first.get(columns.unit[number])) is not None:
-                groups.join(edited, number)
+                groups.union(edited, number)
 
 
 def _is_over(count: int, cap: int | None) -> bool:
@@ -325,28 +333,28 @@ def _is_over(count: int, cap: int | None) -> bool:
 
 def _divide(columns: Columns, groups: DisjointSets, policy: Policy, salt: str, rules: int) -> tuple[Shares, int]:
     """Give each group its split and each example its outcome; tells the shares and how many groups there are."""
-    bundles: dict[int, SplitUnit] = {}
+    units: dict[int, SplitUnit] = {}
     seen = bytearray(len(columns))  # by group, and also what was left out since: a near duplicate of it may stay
     for number in compress(range(len(columns)), columns.was_seen):
-        seen[groups.of(number)] = 1
+        seen[groups.find(number)] = 1
     for number in columns.live():
-        group, mark, name = groups.of(number), columns.marks[number], _name(columns, number)
+        group, mark, name = groups.find(number), columns.marks[number], _name(columns, number)
         was_test = bool(columns.was_test[number])
-        if bundle := bundles.get(group):
-            bundle.strictness = max(bundle.strictness, mark)
-            bundle.name = min(bundle.name, name)
-            bundle.testable += not columns.feedback[number]
-            bundle.was_test = bundle.was_test or was_test
-            bundle.size += 1
+        if split_unit := units.get(group):
+            split_unit.strictness = max(split_unit.strictness, mark)
+            split_unit.name = min(split_unit.name, name)
+            split_unit.testable += not columns.feedback[number]
+            split_unit.was_test = split_unit.was_test or was_test
+            split_unit.size += 1
         else:
-            bundles[group] = SplitUnit(mark, name, not columns.feedback[number], was_test, bool(seen[group]))
-    shares, places = assign(bundles, salt, policy, rules=rules)
+            units[group] = SplitUnit(mark, name, not columns.feedback[number], was_test, bool(seen[group]))
+    shares, assignments = assign(units, salt, policy, rules=rules)
     for number in columns.live():
-        split = places[groups.of(number)].takes(MARKS[columns.marks[number]])
+        split = assignments[groups.find(number)].takes(MARKS[columns.marks[number]])
         is_unwanted = not policy.draws_test and columns.marks[number] != TEST_MARK  # but it was tested with
         is_kept_out = split == Split.TEST and (columns.feedback[number] or is_unwanted)
         columns.outcomes[number] = Outcome.KEPT_OUT if split is None or is_kept_out else OUTCOME_OF[split]
-    return shares, len(bundles)
+    return shares, len(units)
 
 
 def _name(columns: Columns, number: int) -> tuple[int, int]:

@@ -1,24 +1,26 @@
 """Splits: which examples train, which validate, and which are kept to prove the result.
 
 The unit is the prompt: examples that ask the same thing, whatever their answers, case or spacing, land in the same
-split, so that nothing the gate asks was seen in training. A unit's place is a hash of the dataset's permanent salt and
-the unit, never a draw. Marks of the user's own (`split`, or a drop's folder) come first.
+split, so that nothing the gate asks was seen in training. A unit's split comes from a hash of the dataset's permanent
+salt and the unit, never from a draw. Marks of the user's own (`split`, or a drop's folder) come first.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tuneloop.domain.chat.examples import PROMPT_ROLES, Example, JsonObject, Split, canonical, text_of
+from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.ids import unit_interval
 from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, LARGEST_SHARE, LATEST_RULES, LEAST_TRAINED, Policy
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
 from tuneloop.domain.evaluation.statistics import alpha_per_look, rows_needed
 
 SMALLEST_TEST_SHARE = 0.10
-LARGEST_TEST_SHARE = LARGEST_SHARE
+LARGEST_TEST_SHARE = LARGEST_SHARE  # what a policy may name at most, as most prompts are to train
 # Of fewer units that nobody marked not even the largest share is expected to hold the rows that the gate takes: 50.
 FEWEST_FOR_TEST = math.ceil(FEWEST_ROWS / LARGEST_TEST_SHARE)
+# The test is planned to show a gain of 15 points where the versions differ on 30% of the rows. The rows that a smaller
+# gain takes grow with its inverse square (`rows_needed`), and they train nothing.
 PROVABLE_GAIN = 0.15
 ASSUMED_DISCORDANCE = 0.30
 
@@ -31,40 +33,20 @@ class Shares:
     test: float
 
 
-def folded_prompt(example: Example) -> str:
-    """Everything before the answer as one text, letters folded, white space squeezed, each message led by its role.
-
-    System messages count only where nobody else says anything: they are the same in most examples.
-    """
-    return " ".join([f"{message['role']}:{said_in(message)}" for message in spoken_in(example)]).casefold()
-
-
-def spoken_in(example: Example) -> list[JsonObject]:
-    """The prompt without system messages, or with them where nobody else says anything."""
-    return [message for message in example.prompt if message["role"] not in PROMPT_ROLES] or example.prompt
-
-
-def said_in(message: JsonObject) -> str:
-    """A message's text with its white space squeezed, and its pictures and other parts as they are."""
-    content = message.get("content")
-    parts = [canonical(part) for part in content if part["type"] != "text"] if isinstance(content, list) else []
-    return " ".join([*text_of(message).split(), *parts])
-
-
-def plan_shares(units: int, policy: Policy = DEFAULT, *, marked_test: bool) -> Shares:
+def plan_shares(count: int, policy: Policy = DEFAULT, *, marked_test: bool) -> Shares:
     """The shares of so many unmarked units: the policy's, or for the test as much as shows a gain of 15 points.
 
     Planned are 80% power and 10 to 40%. There is no test where users marked one, or where there are too few units.
     """
-    if marked_test or not policy.draws_test or units < FEWEST_FOR_TEST:
+    if marked_test or not policy.draws_test or count < FEWEST_FOR_TEST:
         return Shares(policy.validation, 0.0)
     if policy.test is not None:
         return Shares(policy.validation, policy.test)
-    wanted = rows_needed(PROVABLE_GAIN, ASSUMED_DISCORDANCE, alpha=alpha_per_look(1)) / units
+    wanted = rows_needed(PROVABLE_GAIN, ASSUMED_DISCORDANCE, alpha=alpha_per_look(1)) / count
     return Shares(policy.validation, min(LARGEST_TEST_SHARE, max(SMALLEST_TEST_SHARE, wanted)))
 
 
-def divided(examples: int, policy: Policy, marked: Mapping[Split, int]) -> dict[Split, int]:
+def expected_splits(examples: int, policy: Policy, marked: Mapping[Split, int]) -> dict[Split, int]:
     """How many of so many examples each split is expected to get, by the latest rules; `marked` are among them."""
     free = examples - sum(marked.values())
     shares = plan_shares(free, policy, marked_test=bool(marked.get(Split.TEST)))
@@ -106,7 +88,7 @@ FREE = {split: SplitAssignment(split, is_marked=False) for split in Split}
 
 @dataclass(slots=True)
 class SplitUnit:
-    """What must not be divided, as splitting sees it: strictest mark, name, examples to test with, past, and size.
+    """Examples that stay in one split: their strictest mark, name, how many can be tested with, past, and size.
 
     It is named by its subject, else its conversation, else its smallest prompt: so it stays where it is as it grows.
     """
@@ -122,8 +104,8 @@ class SplitUnit:
         """Where the draw puts it in the unit interval."""
         return unit_interval(salt, f"{self.name[1]:016x}")
 
-    def place(self, salt: str, shares: Shares) -> SplitAssignment:
-        """Its place: what is marked as test or was test is test, then come other marks, then the hash of its name."""
+    def hash_split(self, salt: str, shares: Shares) -> SplitAssignment:
+        """The unit's split: test where it is marked or was tested with, then other marks, then the hash of its name."""
         mark = MARKS[self.strictness]
         if mark == Split.TEST:
             return SplitAssignment(mark, is_marked=True)
@@ -137,57 +119,65 @@ class SplitUnit:
 
 
 def assign(
-    bundles: dict[int, SplitUnit], salt: str, policy: Policy, *, rules: int = LATEST_RULES
+    units: dict[int, SplitUnit], salt: str, policy: Policy, *, rules: int = LATEST_RULES
 ) -> tuple[Shares, dict[int, SplitAssignment]]:
-    """The shares, and each bundle's place.
+    """Assign a split to each unit; return the shares of the unmarked ones, and the assignments.
 
     A planned test that would turn out too small to pass the gate is not taken, nor any that would leave too little to
     train on: what was no test before trains. By rules 2 nothing is drawn for validation before ten examples train.
     """
-    free = sum(bool(bundle.testable) and not bundle.strictness for bundle in bundles.values())
-    is_marked = any(bundle.strictness == STRICTNESS[Split.TEST] for bundle in bundles.values())
+    free = sum(bool(unit.testable) and not unit.strictness for unit in units.values())
+    is_marked = any(unit.strictness == STRICTNESS[Split.TEST] for unit in units.values())
     shares = plan_shares(free, policy, marked_test=is_marked)
-    places = {number: bundle.place(salt, shares) for number, bundle in bundles.items()}
-    _leave_to_training(bundles, places)
-    tested = sum(bundle.testable for number, bundle in bundles.items() if _is_drawn(bundle, places[number]))
+    assignments = {number: unit.hash_split(salt, shares) for number, unit in units.items()}
+    _leave_to_training(units, assignments)
+    tested = sum(unit.testable for number, unit in units.items() if _is_drawn(unit, assignments[number]))
     is_small = policy.test is None and tested < FEWEST_ROWS
-    if shares.test and (is_small or (rules > FIRST_RULES and _trainable(bundles, places) < LEAST_TRAINED)):
+    if shares.test and (is_small or (rules > FIRST_RULES and _trainable(units, assignments) < LEAST_TRAINED)):
         shares = Shares(shares.validation, 0.0)
-        places = {number: bundle.place(salt, shares) for number, bundle in bundles.items()}
+        assignments = {number: unit.hash_split(salt, shares) for number, unit in units.items()}
     if rules > FIRST_RULES:
-        _train_first(bundles, places, salt)
-    return shares, places
+        _train_first(units, assignments, salt)
+    return shares, assignments
 
 
-def _trainable(bundles: dict[int, SplitUnit], places: dict[int, SplitAssignment]) -> int:
+def _trainable(units: dict[int, SplitUnit], assignments: dict[int, SplitAssignment]) -> int:
     """How many examples train, or would if nothing were drawn for validation."""
-    free = (number for number, place in places.items() if place.split == Split.TRAIN or place is FREE[Split.VALIDATION])
-    return sum(bundles[number].size for number in free)
+    return sum(
+        units[number].size
+        for number, assignment in assignments.items()
+        if assignment.split == Split.TRAIN or assignment is FREE[Split.VALIDATION]
+    )
 
 
-def _train_first(bundles: dict[int, SplitUnit], places: dict[int, SplitAssignment], salt: str) -> None:
+def _train_first(units: dict[int, SplitUnit], assignments: dict[int, SplitAssignment], salt: str) -> None:
     """Let what was drawn for validation train instead, the last of the draw first, until ten examples train."""
     missing = LEAST_TRAINED - sum(
-        bundles[number].size for number, place in places.items() if place.split == Split.TRAIN
+        units[number].size for number, assignment in assignments.items() if assignment.split == Split.TRAIN
     )
-    drawn = [number for number, place in places.items() if place is FREE[Split.VALIDATION]] if missing > 0 else []
-    for number in sorted(drawn, key=lambda number: (-bundles[number].position(salt), bundles[number].name, number)):
+    if missing <= 0:
+        return
+    drawn = [number for number, assignment in assignments.items() if assignment is FREE[Split.VALIDATION]]
+    for number in sorted(drawn, key=lambda number: (-units[number].position(salt), units[number].name, number)):
         if missing <= 0:
             return
-        places[number] = FREE[Split.TRAIN]
-        missing -= bundles[number].size
+        assignments[number] = FREE[Split.TRAIN]
+        missing -= units[number].size
 
 
-def _leave_to_training(bundles: dict[int, SplitUnit], places: dict[int, SplitAssignment]) -> None:
-    """Draw no bundle for the test that has more rows than a small test: shares are planned by bundles, not by rows."""
-    largest = SMALLEST_TEST_SHARE * sum(bundle.size for bundle in bundles.values() if not bundle.strictness)
-    for number, bundle in bundles.items():
-        if bundle.size > max(1, largest) and not bundle.was_test and _is_drawn(bundle, places[number]):
-            places[number] = FREE[Split.TRAIN]
+def _leave_to_training(units: dict[int, SplitUnit], assignments: dict[int, SplitAssignment]) -> None:
+    """Never draw a unit for the test that is larger than the smallest test: it would be most of the test by itself.
+
+    Shares are planned over units, whatever their size.
+    """
+    largest = SMALLEST_TEST_SHARE * sum(unit.size for unit in units.values() if not unit.strictness)
+    for number, unit in units.items():
+        if unit.size > max(1, largest) and not unit.was_test and _is_drawn(unit, assignments[number]):
+            assignments[number] = FREE[Split.TRAIN]
 
 
-def _is_drawn(bundle: SplitUnit, place: SplitAssignment) -> bool:
-    return not bundle.strictness and place.split == Split.TEST
+def _is_drawn(unit: SplitUnit, assignment: SplitAssignment) -> bool:
+    return not unit.strictness and assignment.split == Split.TEST
 
 
 STRICTNESS = {None: 0, Split.TRAIN: 1, Split.VALIDATION: 2, Split.TEST: 3}

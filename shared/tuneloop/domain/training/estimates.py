@@ -19,7 +19,7 @@ from tuneloop.domain.datasets.policy import DEFAULT, LEAST_TRAINED, Policy
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
 from tuneloop.domain.evaluation.statistics import alpha_per_look, smallest_detectable_difference
 from tuneloop.domain.exports.exclusions import shortage
-from tuneloop.domain.exports.splits import ASSUMED_DISCORDANCE, divided
+from tuneloop.domain.exports.splits import ASSUMED_DISCORDANCE, expected_splits
 from tuneloop.domain.training.costs import Billable, billable_of, epochs_in, images_asked
 from tuneloop.domain.training.model_offers import Minutes, Offer
 
@@ -78,7 +78,7 @@ class Basis(NamedTuple):
         `marked` are those that their users marked; each of the others is taken for a prompt of its own. Where they
         aren't, fewer units than a test needs may come of them, and all may train that nobody marked to be held out.
         """
-        counts = divided(examples, policy, marked or {})
+        counts = expected_splits(examples, policy, marked or {})
         train, average = counts[Split.TRAIN], tokens / examples if examples else 0.0
         answer = ANSWER_SHARE * average if answer_tokens is None else answer_tokens
         held = sum((marked or {}).get(split, 0) for split in (Split.VALIDATION, Split.TEST))

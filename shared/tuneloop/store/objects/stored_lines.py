@@ -75,16 +75,16 @@ class EncodedLine(NamedTuple):
 
 def line_of(example: Example) -> EncodedLine:
     """An example as it is stored."""
-    facts, tokens = example_hashes(example), count_content(example.content)
+    hashes, tokens = example_hashes(example), count_content(example.content)
     stored = Stored(
         id=example.id,
         tokens=tokens,
-        unit=facts.unit,
-        frame=facts.frame,
-        answer=facts.answer,
-        normal=facts.normal,
-        characters=facts.characters,
-        near=minhash_signature(facts.prompt),
+        unit=hashes.prompt_hash,
+        frame=hashes.context_hash,
+        answer=hashes.answer_hash,
+        normal=hashes.conversation_hash,
+        characters=hashes.characters,
+        near=minhash_signature(hashes.prompt_text),
         preference=OTHER_ANSWER in example.content,
         split=example.split,
         subject=example.subject,

@@ -16,7 +16,7 @@ from tuneloop.domain.exports.columns import SPLIT_OF, Columns, Outcome, name_num
 from tuneloop.domain.exports.conversions import stored_form
 from tuneloop.domain.exports.example_hashes import example_hashes
 from tuneloop.domain.exports.exports import Export
-from tuneloop.domain.exports.selection import forget_forms
+from tuneloop.domain.exports.selection import forget_boilerplate
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.export_members import ID_BYTES, Membership
 from tuneloop.store.objects.fingerprints import fingerprints_key, write_fingerprints
@@ -35,7 +35,7 @@ def backfill_fingerprints(export: Export, *, contents: Contents, membership: Mem
     rows = _Rows(export, membership)
     rows.read_contents(contents)
     rows.read_files(objects)
-    forget_forms(rows.columns, rows.outcomes)
+    forget_boilerplate(rows.columns, rows.outcomes)
     write_fingerprints(export.folder, rows.columns, objects)
 
 
@@ -88,8 +88,10 @@ class _Rows:
                 continue
             for number, line in zip(numbers, objects.lines(self._export.files[split].key), strict=True):
                 if not self._known[number]:
-                    facts = example_hashes(Example(id="", content=stored_form(orjson.loads(line))))
-                    self._note(number, facts.unit, facts.normal, minhash_signature(facts.prompt))
+                    hashes = example_hashes(Example(id="", content=stored_form(orjson.loads(line))))
+                    self._note(
+                        number, hashes.prompt_hash, hashes.conversation_hash, minhash_signature(hashes.prompt_text)
+                    )
 
     def _note(self, number: int, prompt: str, exact: str, likeness: str) -> None:
         self._known[number] = 1

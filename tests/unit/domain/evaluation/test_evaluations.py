@@ -24,7 +24,7 @@ from tuneloop.domain.evaluation.evaluations import (
     p_text,
     refused_throughout,
 )
-from tuneloop.domain.evaluation.gate import judge, refused_often, unproved
+from tuneloop.domain.evaluation.gate import judge, refused_often, unproved_verdict
 
 
 def judged(
@@ -325,7 +325,7 @@ def test_a_version_that_answers_none_of_enough_questions_can_t_answer(
     assert (found is not None) == dead
     if found:
         assert found.message == f"Version 7 answered none of {asked} questions: {gone}"
-        assert found.message in unproved(found).reason
+        assert found.message in unproved_verdict(found).reason
 
 
 def test_without_rows_nothing_is_proved() -> None:

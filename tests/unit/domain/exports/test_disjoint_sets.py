@@ -31,10 +31,10 @@ def test_a_chain_of_shared_keys_makes_one_group(keys: list[list[int]]) -> None:
     groups = DisjointSets(12)
 
     for each in keys:
-        groups.join_equal(range(12), each)
+        groups.union_equal(range(12), each)
 
     together = {number: min(each) for each in components(keys, 12) for number in each}
-    assert [groups.of(number) for number in range(12)] == [together[number] for number in range(12)]
+    assert [groups.find(number) for number in range(12)] == [together[number] for number in range(12)]
 
 
 @given(KEYS, st.randoms(use_true_random=False))
@@ -43,16 +43,16 @@ def test_the_order_of_joining_changes_nothing(keys: list[list[int]], dice: objec
     shuffled = sorted(keys, key=lambda _: dice.random())  # type: ignore[attr-defined]
 
     for each in keys:
-        one.join_equal(range(12), each)
+        one.union_equal(range(12), each)
     for each in shuffled:
-        other.join_equal(reversed(range(12)), each)
+        other.union_equal(reversed(range(12)), each)
 
-    assert [one.of(number) for number in range(12)] == [other.of(number) for number in range(12)]
+    assert [one.find(number) for number in range(12)] == [other.find(number) for number in range(12)]
 
 
 def test_zero_is_no_key_and_those_left_out_join_nobody() -> None:
     groups = DisjointSets(5)
 
-    groups.join_equal([0, 1, 2, 3], [0, 0, 7, 7, 7])
+    groups.union_equal([0, 1, 2, 3], [0, 0, 7, 7, 7])
 
-    assert [groups.of(number) for number in range(5)] == [0, 1, 2, 2, 4]
+    assert [groups.find(number) for number in range(5)] == [0, 1, 2, 2, 4]

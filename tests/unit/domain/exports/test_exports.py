@@ -22,7 +22,7 @@ def answers(*said: str, system: str | None = None) -> TrainAnswers:
 
 
 def count(answers: TrainAnswers, example: Example) -> None:
-    answers.add(example_hashes(example).answer, canonical(example.content).encode(), lambda: example.messages)
+    answers.add(example_hashes(example).answer_hash, canonical(example.content).encode(), lambda: example.messages)
 
 
 @given(NAMES, NAMES, st.integers(1, 10**6), st.integers(1, 10**6))

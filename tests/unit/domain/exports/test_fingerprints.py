@@ -116,7 +116,7 @@ def test_so_does_one_whose_examples_fill_in_a_form(size: int, near_duplicates: b
     found = selected(form, Policy(near_duplicates=near_duplicates))
 
     prints = fingerprints_of(found.columns)
-    assert found.in_forms == size
+    assert found.boilerplate == size
     assert set().union(*shared(prints, prints)) == set()
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.unit.domain.exports.test_selection import Row, selected
 from tuneloop.domain.datasets.policy import ExampleKind, Policy
-from tuneloop.domain.exports.length_check import Lengths
+from tuneloop.domain.exports.policy_filter import Lengths
 
 LINES = st.lists(st.tuples(st.integers(0, 45), st.integers(0, 5), st.booleans()), max_size=40)
 POLICIES = st.builds(
@@ -35,7 +35,7 @@ def test_a_file_is_told_what_an_export_would_leave_out(
     divided = lengths_of(lines[:cut], policy)
     divided.include(lengths_of(lines[cut:], policy, cut))
 
-    left_out = selected(rows, policy).left_out().get("too_short", 0)
+    left_out = selected(rows, policy).exclusion_counts().get("too_short", 0)
     warned = lengths_of(lines, policy).warnings()
 
     assert sum(each.count for each in warned) == left_out

@@ -88,7 +88,7 @@ def many(count: int, **same: Any) -> list[Row]:
 def test_what_the_filters_left_out_stays_out_and_is_counted() -> None:
     found = selected([Row(1), Row(2, outcome=Is.REJECTED), Row(3, outcome=Is.LOW_QUALITY), Row(4, outcome=Is.REJECTED)])
 
-    assert found.left_out() == {"rejected": 2, "low_quality": 1}
+    assert found.exclusion_counts() == {"rejected": 2, "low_quality": 1}
 
 
 def test_of_equal_conversations_the_first_stays_or_the_one_that_was_approved() -> None:
@@ -107,15 +107,15 @@ def test_different_answers_to_one_prompt_are_reported_and_kept_out_until_one_is_
     rows[1].approved = True
     after = selected(rows)
 
-    assert (before.conflicting_prompts, before.left_out()) == (1, {"conflicting": 2})
-    assert (after.conflicting_prompts, after.left_out()) == (1, {"conflicting": 1})
+    assert (before.conflicting_prompts, before.exclusion_counts()) == (1, {"conflicting": 2})
+    assert (after.conflicting_prompts, after.exclusion_counts()) == (1, {"conflicting": 1})
     assert stays(Is(after.columns.outcomes[1]))
 
 
 def test_conflicts_are_kept_where_the_policy_wants_them() -> None:
     found = selected([Row(1, says=1), Row(1, says=2)], Policy(conflicting=True, take_test=False))
 
-    assert (found.conflicting_prompts, found.left_out()) == (1, {})
+    assert (found.conflicting_prompts, found.exclusion_counts()) == (1, {})
 
 
 def test_a_user_s_own_test_is_no_party_to_a_conflict() -> None:
@@ -130,7 +130,7 @@ def test_of_near_duplicates_with_one_answer_one_stays() -> None:
 
     assert outcomes(rows)[1] == Is.NEAR_DUPLICATE
     assert [stays(each) for each in outcomes(rows)] == [True, False, True, True]
-    assert selected(rows, Policy(near_duplicates=True, take_test=False)).left_out() == {}
+    assert selected(rows, Policy(near_duplicates=True, take_test=False)).exclusion_counts() == {}
 
 
 def test_what_shares_a_band_by_chance_is_no_duplicate_but_stays_together() -> None:
@@ -157,8 +157,8 @@ def test_where_very_many_are_alike_they_fill_in_a_form_and_are_no_duplicates() -
 
     found = selected([*form, Row(100, says=7, near=3), Row(101, says=7, near=3)])
 
-    assert found.in_forms == MOST_ALIKE + 1
-    assert found.left_out() == {"near_duplicate": 1}
+    assert found.boilerplate == MOST_ALIKE + 1
+    assert found.exclusion_counts() == {"near_duplicate": 1}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_caps_keep_the_first_by_id_and_count_the_rest(policy: Policy, kept: int)
 
     found = selected(rows, policy)
 
-    assert found.left_out() == {"over_cap": 24 - kept}
+    assert found.exclusion_counts() == {"over_cap": 24 - kept}
     assert stays(Is(found.columns.outcomes[0]))
 
 
@@ -230,9 +230,9 @@ def test_what_belongs_to_a_marked_test_is_kept_out_of_training() -> None:
 def test_pairs_are_left_out_of_a_supervised_export_and_make_one_of_their_own_where_nothing_else_is_left() -> None:
     mixed = [Row(1), Row(2, says=1, preference=True)]
 
-    assert (selected(mixed).kind, selected(mixed).left_out()) == (ExampleKind.SUPERVISED, {"other_kind": 1})
+    assert (selected(mixed).kind, selected(mixed).exclusion_counts()) == (ExampleKind.SUPERVISED, {"other_kind": 1})
     assert selected(mixed[1:]).kind == ExampleKind.PREFERENCE
-    assert selected(mixed, Policy(kind=ExampleKind.PREFERENCE)).left_out() == {"other_kind": 1}
+    assert selected(mixed, Policy(kind=ExampleKind.PREFERENCE)).exclusion_counts() == {"other_kind": 1}
     assert selected([]).kind == ExampleKind.SUPERVISED
 
 
@@ -241,7 +241,7 @@ def test_a_prompt_may_have_several_pairs() -> None:
 
     found = selected(pairs)
 
-    assert (found.kind, found.conflicting_prompts, found.left_out()) == (ExampleKind.PREFERENCE, 0, {})
+    assert (found.kind, found.conflicting_prompts, found.exclusion_counts()) == (ExampleKind.PREFERENCE, 0, {})
 
 
 ROWS = st.lists(
@@ -276,7 +276,7 @@ def test_splits_never_share_anything_whatever_comes(rows: list[Row], policy: Pol
 
     split_of = [Is(outcome) for outcome in found.columns.outcomes]
     for field in ("prompt", "subject", "group", "near"):
-        if field == "near" and found.in_forms:
+        if field == "near" and found.boilerplate:
             continue
         shared: dict[int, set[Is]] = {}
         for row, outcome in zip(rows, split_of, strict=True):
@@ -284,17 +284,17 @@ def test_splits_never_share_anything_whatever_comes(rows: list[Row], policy: Pol
                 shared.setdefault(getattr(row, field), set()).add(outcome)
         assert all(len(splits) == 1 for splits in shared.values()), field
     assert set(found.overlaps().values()) == {0}
-    assert sum(found.left_out().values()) + sum(map(stays, split_of)) == len(rows)
+    assert sum(found.exclusion_counts().values()) + sum(map(stays, split_of)) == len(rows)
 
 
 @given(ROWS, POLICIES)
 def test_what_was_test_is_nowhere_else_in_the_next_export(rows: list[Row], policy: Policy) -> None:
     first = selected(rows, policy)
 
-    second = select(columns_of(rows), policy.model_copy(update={"take_test": True}), "other salt", first.tested())
+    second = select(columns_of(rows), policy.model_copy(update={"take_test": True}), "other salt", first.test_prompts())
 
     for row, outcome in zip(rows, second.columns.outcomes, strict=True):
-        if number("prompt", row.prompt) in first.tested():
+        if number("prompt", row.prompt) in first.test_prompts():
             assert outcome not in (Is.TRAIN, Is.VALIDATION)
 
 

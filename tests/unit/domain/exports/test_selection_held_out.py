@@ -12,7 +12,7 @@ def test_once_in_a_test_always_in_a_test() -> None:
     first = selected(many(100), DEFAULT)
     tested = {place for place, outcome in enumerate(first.columns.outcomes) if outcome == Is.TEST}
 
-    grown = select(columns_of([*many(100), *(Row(n, says=n) for n in range(900))]), DEFAULT, "s", first.tested())
+    grown = select(columns_of([*many(100), *(Row(n, says=n) for n in range(900))]), DEFAULT, "s", first.test_prompts())
     without = selected(many(100), Policy(max_examples=10**6, take_test=True), salt="other", held_out=[1000, 1001])
 
     assert tested
@@ -41,7 +41,7 @@ def test_an_edit_of_what_was_test_stays_test_and_so_does_its_next_one() -> None:
     again = outcomes([*many(3), Row(8, was=7)], DEFAULT, held_out=[7])
 
     assert first.columns.outcomes[3] == Is.TEST
-    assert first.tested() == {number("prompt", 7), number("prompt", 1)}
+    assert first.test_prompts() == {number("prompt", 7), number("prompt", 1)}
     assert again[3] == Is.TEST
 
 

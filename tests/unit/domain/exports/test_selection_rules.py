@@ -25,12 +25,12 @@ def test_short_messages_are_left_out_but_where_answers_are_a_closed_set() -> Non
     short = lengths(*[19] * 9, *[20] * 10)
     labelled = [Row(prompt, says=prompt % 2, characters=3) for prompt in range(9)]
 
-    assert selected(short).left_out() == {"too_short": 9}
+    assert selected(short).exclusion_counts() == {"too_short": 9}
     assert selected(short).length == (20, LengthBasis.DEFAULT)
-    assert selected(labelled).left_out() == {}
+    assert selected(labelled).exclusion_counts() == {}
     assert selected(labelled).length == (0, LengthBasis.CLOSED_ANSWERS)
-    assert selected(labelled, Policy(min_user_characters=4, take_test=False)).left_out() == {"too_short": 9}
-    assert selected([Row(1, characters=20), *many(3)]).left_out() == {}
+    assert selected(labelled, Policy(min_user_characters=4, take_test=False)).exclusion_counts() == {"too_short": 9}
+    assert selected([Row(1, characters=20), *many(3)]).exclusion_counts() == {}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_where_the_median_message_is_short_nothing_is_too_short(characters: list
     found = selected(lengths(*characters))
     backwards = selected(lengths(*reversed(characters)))
 
-    assert found.left_out().get("too_short", 0) == left_out == backwards.left_out().get("too_short", 0)
+    assert found.exclusion_counts().get("too_short", 0) == left_out == backwards.exclusion_counts().get("too_short", 0)
     assert found.length == backwards.length
     assert (found.length.basis == LengthBasis.SHORT_MESSAGES) == (
         2 * sum(each < 20 for each in characters) >= len(characters)
@@ -61,8 +61,8 @@ def test_where_the_median_message_is_short_nothing_is_too_short(characters: list
 def test_short_chats_are_left_out_by_the_first_rules_and_where_a_policy_says_so() -> None:
     short = lengths(*[11] * 9)
 
-    assert select(columns_of(short), ALL, "s", set(), rules=FIRST_RULES).left_out() == {"too_short": 9}
-    assert selected(short, Policy(min_user_characters=20)).left_out() == {"too_short": 9}
+    assert select(columns_of(short), ALL, "s", set(), rules=FIRST_RULES).exclusion_counts() == {"too_short": 9}
+    assert selected(short, Policy(min_user_characters=20)).exclusion_counts() == {"too_short": 9}
 
 
 def test_the_median_is_of_what_passes_the_filters_and_is_no_test_of_the_user_s_own() -> None:
@@ -71,7 +71,7 @@ def test_the_median_is_of_what_passes_the_filters_and_is_no_test_of_the_user_s_o
 
     found = selected([*lengths(19, 20, 21), *rejected, *tested])
 
-    assert found.left_out() == {"too_short": 1, "rejected": 9}
+    assert found.exclusion_counts() == {"too_short": 1, "rejected": 9}
 
 
 def test_what_users_marked_is_counted_where_it_went() -> None:
@@ -83,8 +83,8 @@ def test_what_users_marked_is_counted_where_it_went() -> None:
         Row(4, mark=Split.TRAIN),
     ]
 
-    assert selected(rows).marked() == {Split.TEST: 2, Split.VALIDATION: 1}
-    assert selected(many(30)).marked() == {}
+    assert selected(rows).marked_counts() == {Split.TEST: 2, Split.VALIDATION: 1}
+    assert selected(many(30)).marked_counts() == {}
 
 
 @given(st.integers(1, 40), st.integers(0, 20), st.text(max_size=3))
@@ -155,7 +155,7 @@ def test_what_stays_instead_of_a_near_duplicate_that_was_seen_is_drawn_for_no_te
     seen = fingerprints_of(selected(first, DEFAULT, salt=salt).columns)
     after = select(columns_of(grown), Policy(test=0.4), salt, set(), seen=seen)
 
-    assert after.left_out() == {"near_duplicate": 49}
+    assert after.exclusion_counts() == {"near_duplicate": 49}
     assert not set().union(*shared(fingerprints_of(after.columns), seen))
 
 

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.factories import an_example
-from tuneloop.domain.chat.examples import Example, Split, read_example
+from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, LEAST_TRAINED, Policy
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
@@ -19,15 +18,10 @@ from tuneloop.domain.exports.splits import (
     SplitAssignment,
     SplitUnit,
     assign,
-    folded_prompt,
     plan_shares,
     split_at,
 )
 
-IN_PARTS = [
-    {"role": "user", "content": [{"type": "text", "text": "Where is"}, {"type": "text", "text": "it?"}]},
-    {"role": "assistant", "content": "delivery"},
-]
 NAMES = st.tuples(st.integers(0, 2), st.integers(1, 2**64 - 1))
 MARKED = st.dictionaries(
     st.integers(0, 60),
@@ -54,54 +48,7 @@ def bundles(*numbers: int) -> dict[int, SplitUnit]:
 def drawn(count: int, salt: str) -> int:
     """How many of so many the hash alone would take for the test."""
     shares = plan_shares(count, marked_test=False)
-    return sum(each.place(salt, shares).split == Split.TEST for each in bundles(*range(count)).values())
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (an_example("Where is it?", "delivery"), an_example("Where is it?", "refund")),
-        (an_example("Where is it?"), an_example("  where IS\n it?\t")),
-        (an_example("Where is it?"), an_example("Where is it?", system="One word.")),
-        (an_example("STRASSE"), an_example("straße")),
-        (an_example("Where is it?"), read_example({"messages": IN_PARTS}, 1)),
-    ],
-    ids=["answer", "case and space", "system", "folded", "parts"],
-)
-def test_the_same_question_is_the_same_unit(one: Example, other: Example) -> None:
-    assert folded_prompt(one) == folded_prompt(other)
-
-
-@given(
-    st.lists(st.sampled_from("abc"), min_size=1, max_size=3), st.lists(st.sampled_from("abc"), min_size=1, max_size=3)
-)
-def test_another_question_is_another_unit(one: list[str], other: list[str]) -> None:
-    assert (folded_prompt(an_example(" ".join(one))) == folded_prompt(an_example(" ".join(other)))) == (one == other)
-
-
-def test_what_was_said_before_belongs_to_the_question() -> None:
-    def asked(*before: dict[str, str]) -> Example:
-        last = [{"role": "user", "content": "And now?"}, {"role": "assistant", "content": "refund"}]
-        found = read_example({"messages": [*before, *last]}, 1)
-        assert isinstance(found, Example)
-        return found
-
-    turns = [{"role": "user", "content": "My card?"}, {"role": "assistant", "content": "On its way."}]
-
-    assert len({folded_prompt(asked()), folded_prompt(asked(*turns)), folded_prompt(asked(turns[0]))}) == 3
-
-
-def test_another_picture_is_another_question() -> None:
-    def shown(url: str) -> Example:
-        parts = [{"type": "text", "text": "Which card?"}, {"type": "image_url", "image_url": {"url": url}}]
-        found = read_example(
-            {"messages": [{"role": "user", "content": parts}, {"role": "assistant", "content": "a"}]}, 1
-        )
-        assert isinstance(found, Example)
-        return found
-
-    assert folded_prompt(shown("https://example.org/1.png")) != folded_prompt(shown("https://example.org/2.png"))
-    assert folded_prompt(shown("https://example.org/1.png")) == folded_prompt(shown("https://example.org/1.png"))
+    return sum(each.hash_split(salt, shares).split == Split.TEST for each in bundles(*range(count)).values())
 
 
 @pytest.mark.parametrize("units", [0, 1, FEWEST_FOR_TEST - 1])
@@ -153,7 +100,7 @@ def test_a_larger_test_share_only_adds_to_the_test_set(position: float, one: flo
 
 def test_shares_are_kept_and_another_salt_draws_another_set() -> None:
     units = bundles(*range(4000)).values()
-    first, second = ([unit.place(salt, Shares(0.1, 0.2)).split for unit in units] for salt in ("s1", "s2"))
+    first, second = ([unit.hash_split(salt, Shares(0.1, 0.2)).split for unit in units] for salt in ("s1", "s2"))
 
     assert 720 < first.count(Split.TEST) < 880
     assert 330 < first.count(Split.VALIDATION) < 470
