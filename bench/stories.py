@@ -10,6 +10,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -54,7 +55,8 @@ class Reader:
         self._seen: set[str] = set()
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
-        """Call a function as the tests' world does, and note what that runs through."""
+        """Call a function as the tests' world does, and note what that runs through once its modules are loaded."""
+        import_module(f"{function.replace('-', '_')}.handler")
         with self._listening():
             answer = self._invoke(function, event)
         for story in STORIES:
