@@ -79,7 +79,8 @@ class RetireGenerations:
         place = dataset.tenant, dataset.id
         if dataset.cleared < dataset.erasures:
             return False
-        old = [each for each in self.generations.all(*place) if now - each.created_at > MERGED_KEPT]
+        generations = self.generations.all(*place)
+        old = [generation for generation in generations if now - generation.created_at > MERGED_KEPT]
         if not old or self.generations.is_retired(*place, old[-1]):
             return False
         self.generations.retire(*place, old[-1])

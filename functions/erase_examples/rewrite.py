@@ -130,16 +130,16 @@ class RewriteDataset:
 
     def _report(self, erasure: Erasure, dataset: str, examples: int, held: list[HeldExport]) -> None:
         """Note what held an erasure's examples before they go; what was noted by one who died stays noted."""
-        noted = {(each.dataset, each.export) for each in erasure.exports}
-        exports = [*erasure.exports, *(each for each in held if (each.dataset, each.export) not in noted)]
+        noted = {(export.dataset, export.export) for export in erasure.exports}
+        exports = [*erasure.exports, *(export for export in held if (export.dataset, export.export) not in noted)]
         found = {**erasure.found, dataset: max(examples, erasure.found.get(dataset, 0))}
         reported = erasure.model_copy(update={"exports": exports, "found": found, "examples": sum(found.values())})
         self.erasures.save(with_runs(reported, self.runs.all(erasure.tenant), None))
 
     def _replace_export(self, rewritten: Export, now: datetime) -> None:
         """Make the new files an export's own, and restart its open evaluations: answers are keyed by row number."""
-        evaluations = [each for each in self.evaluations.all(rewritten.tenant) if each.export == rewritten.id]
-        held = [self._hold(evaluation, now) for evaluation in evaluations]
+        evaluations = list(self.evaluations.all(rewritten.tenant))
+        held = [self._hold(evaluation, now) for evaluation in evaluations if evaluation.export == rewritten.id]
         self._replace_base_prompt(rewritten)
         self.exports.rewrite(rewritten)
         for evaluation in held:
@@ -195,7 +195,7 @@ def with_runs(erasure: Erasure, runs: Iterable[ControlledRun], until: datetime |
     exports = {held.export for held in erasure.exports}
     trained = [run for run in runs if exports & {run.export, run.validation_export} and _has_begun(run, until)]
     versions = {(run.model, run.version) for run in trained if run.version is not None}
-    noted = {(each.model, each.version) for each in erasure.versions}
+    noted = {(trained.model, trained.version) for trained in erasure.versions}
     update = {
         "runs": sorted({*erasure.runs, *(run.id for run in trained)}),
         "versions": [TrainedVersion(model=model, version=version) for model, version in sorted(versions | noted)],

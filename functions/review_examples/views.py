@@ -227,6 +227,6 @@ def content_of(stored: Stored) -> JsonObject | None:
     if not stored.preference:
         return content
     rejected = content.pop(OTHER_ANSWER)
-    *said, preferred = content.pop("messages")
-    given = {"messages": said, **content}
+    *prompt, preferred = content.pop("messages")
+    given = {"messages": prompt, **content}
     return {"input": given, "preferred_output": [preferred], OTHER_ANSWER: rejected}

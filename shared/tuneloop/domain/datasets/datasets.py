@@ -145,11 +145,11 @@ class Dataset(BaseModel):
 
     def policy_at(self, revision: int) -> Policy:
         """What an export of a revision takes."""
-        return next((each.policy for each in reversed(self.policies) if each.revision <= revision), DEFAULT)
+        return next((change.policy for change in reversed(self.policies) if change.revision <= revision), DEFAULT)
 
     def rules_at(self, revision: int) -> int:
         """The version of the rules by which a revision is frozen: that of the code which made the revision."""
-        return next((each.rules for each in reversed(self.rules) if each.revision <= revision), FIRST_RULES)
+        return next((change.rules for change in reversed(self.rules) if change.revision <= revision), FIRST_RULES)
 
     def with_settings(self, change: "DatasetChange", now: datetime) -> "Dataset":
         """The dataset with the settings that a change names; policies and templates are added, not replaced."""
@@ -174,16 +174,16 @@ class Dataset(BaseModel):
 
     @property
     def template_version(self) -> int | None:
-        """The number of that template."""
+        """The number of the template that lines are rendered through from now on; None where there is none."""
         return self.templates[-1].version if self.templates else None
 
     def templates_at(self, revision: int) -> list[Template]:
         """The templates through which the examples of a revision may have been rendered, the newest first."""
-        return [each.template for each in reversed(self.templates) if each.revision <= revision]
+        return [version.template for version in reversed(self.templates) if version.revision <= revision]
 
     def template_of(self, version: int | None) -> Template | None:
         """A version of the template, while it is one of the last that are kept."""
-        return next((each.template for each in self.templates if each.version == version), None)
+        return next((kept.template for kept in self.templates if kept.version == version), None)
 
     def with_template(self, template: Template) -> "Dataset":
         """The dataset with another template, for what comes from now on: what is there stays as it is."""
@@ -208,13 +208,13 @@ class Dataset(BaseModel):
         since = 0 if self.train_on_review else self.reviews_since + 1
         return self.next_revision(now).model_copy(update={"reviews_since": since})
 
-    def without_erased(self, erasures: int, found: bool, now: datetime) -> "Dataset":
+    def without_erased(self, erasures: int, is_held: bool, now: datetime) -> "Dataset":
         """The dataset that knows of the erasures up to a number; a revision later if it held something of them.
 
         That revision is frozen like any other, and by itself no reason to train.
         """
         changed = (
-            self.next_revision(now).model_copy(update={"reviews_since": self.reviews_since + 1}) if found else self
+            self.next_revision(now).model_copy(update={"reviews_since": self.reviews_since + 1}) if is_held else self
         )
         return changed.model_copy(update={"erasures": erasures})
 

@@ -233,22 +233,22 @@ class Duplicates:
 
     def warnings(self, examples: int) -> list[FileWarning]:
         """That some of so many examples came more than once, if they did."""
-        found = Noted()
+        repeats = Noted()
         for hashes, lines in zip(self._hashes, self._lines, strict=True):
             if repeated := len(hashes) - len(set(hashes)):
-                found.include(Noted(repeated, _repeating(hashes, lines)))
+                repeats.include(Noted(repeated, _repeating(hashes, lines)))
         among = f" Only the first {self.seen:,} examples were compared." if self.seen < examples else ""
-        return found.warning("duplicate", f"The same example stands on a line before.{among}")
+        return repeats.warning("duplicate", f"The same example stands on a line before.{among}")
 
 
 def _repeating(hashes: "array[int]", lines: "array[int]") -> list[int]:
     """The first ten lines that hold what a line before them holds."""
-    found: list[int] = []
+    repeating: list[int] = []
     seen: set[int] = set()
     for place in sorted(range(len(lines)), key=lines.__getitem__):
         if hashes[place] in seen:
-            found.append(lines[place])
-            if len(found) == NOTED:
+            repeating.append(lines[place])
+            if len(repeating) == NOTED:
                 break
         seen.add(hashes[place])
-    return found
+    return repeating

@@ -86,9 +86,9 @@ class Feedback(BaseModel):
 def require_objects(feedback: Feedback) -> None:
     """Raise InvalidInput, with the code and the path of the rules, for messages and tools that are no objects."""
     messages = enumerate(feedback.messages or ())
-    found = [message_problems(f"$.messages[{index}]", said) for index, said in messages if not isinstance(said, dict)]
+    faulty = [message_problems(f"$.messages[{place}]", sent) for place, sent in messages if not isinstance(sent, dict)]
     offered = normalize({name: getattr(feedback, name) for name in LISTS})
-    for path, code, rule in chain(*found, tools_problems("$", offered)):
+    for path, code, rule in chain(*faulty, tools_problems("$", offered)):
         raise InvalidInput(rule, param=path.removeprefix("$."), code=code)
 
 
@@ -190,7 +190,7 @@ STYLES: tuple[dict[str, Any], ...] = ({}, {"separators": (",", ":")}, {"indent":
 def _written(value: JsonObject, like: str | None) -> str:
     """An object as JSON, spaced as the answer was, so that the model isn't taught another way to write."""
     old = _parsed(like)
-    style = next((each for each in STYLES if like == _dumped(old, each)), STYLES[0])
+    style = next((style for style in STYLES if like == _dumped(old, style)), STYLES[0])
     return _dumped(value, style)
 
 
@@ -204,5 +204,5 @@ def _says_same(one: str, other: str | None) -> bool:
 
 def _plain(text: str) -> str:
     value = _parsed(text)
-    said = canonical(value) if isinstance(value, dict | list) else text
-    return " ".join(said.split()).casefold()
+    plain = canonical(value) if isinstance(value, dict | list) else text
+    return " ".join(plain.split()).casefold()

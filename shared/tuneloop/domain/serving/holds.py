@@ -42,7 +42,7 @@ class Hold(BaseModel):
 
     def with_refused(self, refused: RefusedVersion) -> "Hold":
         """The hold after it kept a version from being activated; of each version the latest refusal stays."""
-        others = [each for each in self.refused if each.version != refused.version]
+        others = [earlier for earlier in self.refused if earlier.version != refused.version]
         return self.model_copy(update={"refused": [*others, refused][-MOST_REFUSED:]})
 
     def explain(self) -> str:

@@ -37,8 +37,8 @@ def with_deploy_failure(version: Version, code: str, message: str, now: datetime
 
 def with_wait(version: Version, what: str, now: datetime, deployment: str | None = None) -> Version:
     """The version as one that waits for `what` before it can be served."""
-    known = deployment or version.deployment
-    return version.model_copy(update={"waiting_for": what, "checked_at": now, "deployment": known})
+    update = {"waiting_for": what, "checked_at": now, "deployment": deployment or version.deployment}
+    return version.model_copy(update=update)
 
 
 def with_redeploy(version: Version, now: datetime) -> Version:
