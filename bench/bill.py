@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, replace
 from os.path import relpath
 from pathlib import Path
 
-from bench.billing.deployed import Deployed, read_template, synthesize
 from bench.billing.model import HOURS, Amounts, Assumptions, PriceList, read_prices
 from bench.billing.month import month
+from bench.billing.template import StackTemplate, read_template, synthesize
 from bench.billing.workload import Workload, measure
 
 LOADS = (0, 10_000, 1_000_000, 100_000_000)
@@ -24,7 +24,7 @@ RESULT = Path(__file__).resolve().parents[1] / "build" / "bench" / "bill.json"
 
 
 @dataclass(frozen=True)
-class Bill:
+class MonthlyBill:
     """The bill of one load: quantities by price, dollars by service; the dashboard stands beside the total."""
 
     calls: int
@@ -43,29 +43,29 @@ class Bill:
 
 
 @dataclass(frozen=True)
-class Basis:
+class BillBasis:
     """All that bills are made from."""
 
-    deployed: Deployed
+    deployed: StackTemplate
     workload: Workload
     assumed: Assumptions
     prices: PriceList
 
-    def bill(self, calls: int) -> Bill:
+    def bill(self, calls: int) -> MonthlyBill:
         """The bill of a month with so many chat calls."""
-        return priced(calls, month(calls, self.deployed, self.workload, self.assumed), self.prices)
+        return price_quantities(calls, month(calls, self.deployed, self.workload, self.assumed), self.prices)
 
-    def bills(self) -> list[Bill]:
+    def bills(self) -> list[MonthlyBill]:
         """The bills of all loads."""
         return [self.bill(calls) for calls in LOADS]
 
 
-def priced(calls: int, quantities: Amounts, prices: PriceList) -> Bill:
+def price_quantities(calls: int, quantities: Amounts, prices: PriceList) -> MonthlyBill:
     """Quantities at their prices."""
     services = Amounts()
     for name, price in prices.prices.items():
         services[price.service] += quantities[name] / price.per * price.usd
-    return Bill(calls, Amounts({name: quantities[name] for name in prices.prices}), services)
+    return MonthlyBill(calls, Amounts({name: quantities[name] for name in prices.prices}), services)
 
 
 def main() -> None:
@@ -77,12 +77,12 @@ def main() -> None:
     parser.add_argument("--prompt-tokens", type=int, default=defaults.prompt_tokens)
     assumed = Assumptions(**vars(parser.parse_args()))
     deployed = read_template(synthesize())
-    basis = Basis(deployed, measure(deployed, assumed), assumed, read_prices())
+    basis = BillBasis(deployed, measure(deployed, assumed), assumed, read_prices())
     show(basis)
     write(basis)
 
 
-def show(basis: Basis) -> None:
+def show(basis: BillBasis) -> None:
     """Print the tables and the verdict."""
     prices = basis.prices
     print(f"A prod stage in {prices.region}, US dollars a month, prices of {prices.read}, no free tier\n")
@@ -90,13 +90,13 @@ def show(basis: Basis) -> None:
     _show_idle(basis)
     _show_operations(basis.workload)
     print("\nAssumptions")
-    for what, text in basis.assumed.described().items():
+    for what, text in basis.assumed.describe().items():
         print(f"  {what:<18}{text}")
     unverified = sum(not price.verified for price in prices.prices.values())
     print(f"\n{unverified} of {len(prices.prices)} prices are not verified against AWS's page: see bench/prices.json.")
 
 
-def _show_bills(found: list[Bill]) -> None:
+def _show_bills(found: list[MonthlyBill]) -> None:
     """Print a line per service, the totals and the cost of 1,000 calls."""
     _line("chat calls a month", *(f"{each.calls:,}" if each.calls else "idle" for each in found))
     for service in found[0].services:
@@ -107,12 +107,12 @@ def _show_bills(found: list[Bill]) -> None:
     _line(f"+ {DASHBOARD}", *(f"{each.dashboard_usd:,.2f}" for each in found))
 
 
-def _show_idle(basis: Basis) -> None:
+def _show_idle(basis: BillBasis) -> None:
     """Print whether the idle stage keeps to its target, and what moves it."""
     idle = basis.bill(0)
     verdict = "within" if idle.total_usd <= IDLE_TARGET_USD else "ABOVE"
     coldest = replace(basis, assumed=replace(basis.assumed, cold_share_of_schedules=1.0)).bill(0)
-    tenant = priced(0, basis.workload.another_tenant * (HOURS * 12), basis.prices)
+    tenant = price_quantities(0, basis.workload.another_tenant * (HOURS * 12), basis.prices)
     print(f"""
 Idle: ${idle.total_usd:.2f} a month, {verdict} the target of ${IDLE_TARGET_USD:.2f}, without the dashboard.
 {DASHBOARD}: ${idle.dashboard_usd:.2f} from an account's fourth one on \
@@ -146,7 +146,7 @@ def _line(name: str, *cells: str) -> None:
     print(f"{name:<36}" + "".join(f"{cell:>14}" for cell in cells))
 
 
-def write(basis: Basis, file: Path = RESULT) -> None:
+def write(basis: BillBasis, file: Path = RESULT) -> None:
     """Write prices, quantities, totals and what they were made from as JSON."""
     result = {
         "prices": basis.prices.model_dump(mode="json"),

@@ -13,7 +13,6 @@ from math import ceil
 from time import process_time
 from typing import Any
 
-from bench.billing.deployed import Deployed
 from bench.billing.model import (
     EVENT_BYTES,
     GB,
@@ -25,6 +24,7 @@ from bench.billing.model import (
     stored_bytes,
     write_units,
 )
+from bench.billing.template import StackTemplate
 from tuneloop.app import utc_now
 from tuneloop.observability import logger
 
@@ -44,7 +44,7 @@ MAKING = ("PutObject", "CopyObject", "CompleteMultipartUpload")  # those of whic
 class Meter:
     """Counts one invocation at a time; requests outside of an invocation are nobody's and not counted."""
 
-    def __init__(self, deployed: Deployed, assumed: Assumptions, make: Callable[..., Any]) -> None:
+    def __init__(self, deployed: StackTemplate, assumed: Assumptions, make: Callable[..., Any]) -> None:
         self._deployed, self._assumed, self._make = deployed, assumed, make
         self._rows = make("dynamodb")  # this one is not listened to
         self._amounts: Amounts | None = None
@@ -67,7 +67,7 @@ class Meter:
         """Add waiting for somebody who is not AWS to the invocation under way."""
         self._extra_wait_s += seconds
 
-    def counted(self, run: Callable[[], object]) -> Amounts:
+    def measure(self, run: Callable[[], object]) -> Amounts:
         """What the invocations inside `run` need; a meter around this one doesn't count them."""
         around, self._done = self._done, Amounts()
         try:
@@ -106,7 +106,7 @@ class Meter:
         }
         if isinstance(answer, Mapping) and "statusCode" in answer:
             amounts |= {"http_api_requests": 1, "answer_bytes": len(answer["body"].encode())}
-        amounts |= dict.fromkeys(emitted(log), 1.0)
+        amounts |= dict.fromkeys(metric_names(log), 1.0)
         return amounts
 
     def _send(self, **_: Any) -> None:
@@ -182,7 +182,7 @@ def billed_gb_s(cpu_s: float, waited_s: float, memory_mb: int) -> float:
     return ceil((worked_s + waited_s) * 1000) / 1000 * memory_mb / 1024
 
 
-def emitted(log: str) -> set[str]:
+def metric_names(log: str) -> set[str]:
     """The metrics in a log, in CloudWatch's embedded format: a name and its dimensions are one metric of the bill."""
     rows = [json.loads(line) for line in log.splitlines() if line.startswith("{") and '"_aws"' in line]
     return {

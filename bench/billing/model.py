@@ -46,7 +46,7 @@ class Assumptions:
     poll_s: float = 20.0  # an empty long poll
     pollers: int = 5  # per queue with a maximum concurrency, by Lambda's documentation
 
-    def described(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """The assumptions as a table."""
         return {
             "calls": "spread evenly over the month; one tenant, one dataset, one model, one version that answers",
@@ -138,7 +138,7 @@ def _steps(*rows: Row | None) -> int:
     return max(1, *(ceil(size(row) / 1024) for row in rows if row), 0)
 
 
-class Price(BaseModel):
+class UnitPrice(BaseModel):
     """What `per` units cost in US dollars, where AWS says so, and when it was read there or, unverified, elsewhere."""
 
     service: str
@@ -157,7 +157,7 @@ class PriceList(BaseModel):
     region: str
     read: date
     note: str
-    prices: dict[str, Price]
+    prices: dict[str, UnitPrice]
 
 
 def read_prices(file: Path = PRICES) -> PriceList:

@@ -2,16 +2,16 @@
 
 from math import ceil
 
-from bench.billing.deployed import Deployed, Poller
 from bench.billing.meter import METRIC
 from bench.billing.model import EVENT_BYTES, GB, HOURS, SECONDS, Amounts, Assumptions
+from bench.billing.template import Poller, StackTemplate
 from bench.billing.workload import Workload
 
 ACCESS_LOG_FIELD = 20  # bytes that a `$context.…` of the access log's format becomes
 RECEIVED_AT_ONCE = 10  # messages that one request to SQS receives or deletes
 
 
-def month(calls: int, deployed: Deployed, workload: Workload, assumed: Assumptions) -> Amounts:
+def month(calls: int, deployed: StackTemplate, workload: Workload, assumed: Assumptions) -> Amounts:
     """The quantities of a month with so many chat calls, by the names of the price list."""
     done = _scheduled(deployed, workload, assumed)
     messages = dict.fromkeys((poller.function for poller in deployed.pollers), 0.0)
@@ -22,7 +22,7 @@ def month(calls: int, deployed: Deployed, workload: Workload, assumed: Assumptio
         messages["collect-posts"] += 2 * assumed.drops_a_month  # the reminders that a drop leaves
     log_gb = done["log_gb"] + done["http_api_requests"] * access_log_bytes(deployed.access_log_format) / GB
     derived = {
-        "sqs_requests": done["sqs_requests"] + polling(deployed, messages, assumed),
+        "sqs_requests": done["sqs_requests"] + poll_requests(deployed, messages, assumed),
         "dynamodb_gb_months": done["dynamodb_byte_months"] / GB,
         "dynamodb_pitr_gb_months": done["dynamodb_byte_months"] / GB,
         "s3_gb_months": done["s3_bytes"] * assumed.kept_months / GB,
@@ -36,7 +36,7 @@ def month(calls: int, deployed: Deployed, workload: Workload, assumed: Assumptio
     return Amounts(done | derived)
 
 
-def _scheduled(deployed: Deployed, workload: Workload, assumed: Assumptions) -> Amounts:
+def _scheduled(deployed: StackTemplate, workload: Workload, assumed: Assumptions) -> Amounts:
     share = assumed.cold_share_of_schedules
     parts = [workload.schedules[each].times(number, share) for each, number in deployed.schedules.items()]
     return sum(parts, Amounts())
@@ -54,7 +54,7 @@ def key_lookups(calls: int, assumed: Assumptions) -> float:
     return min(float(calls), environments * SECONDS / assumed.key_cached_s)
 
 
-def _counted(calls: int, deployed: Deployed, workload: Workload, assumed: Assumptions) -> Amounts:
+def _counted(calls: int, deployed: StackTemplate, workload: Workload, assumed: Assumptions) -> Amounts:
     [poller] = [poller for poller in deployed.pollers if poller.function == "record-usage"]
     batches = calls / batch_of(poller, calls, assumed)
     return workload.batch.times(batches, assumed.cold_share) + workload.message * (calls - batches)
@@ -66,7 +66,7 @@ def batch_of(poller: Poller, messages: float, assumed: Assumptions) -> float:
     return min(poller.batch_size, 1 + rate * poller.window_s)
 
 
-def polling(deployed: Deployed, messages: dict[str, float], assumed: Assumptions) -> float:
+def poll_requests(deployed: StackTemplate, messages: dict[str, float], assumed: Assumptions) -> float:
     """Lambda's own requests to the queues: receives, where a message takes an empty one's place, and deletes."""
     requests, idle = 0.0, SECONDS / assumed.poll_s * assumed.pollers
     for poller in deployed.pollers:

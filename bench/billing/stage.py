@@ -21,9 +21,9 @@ from uuid import uuid4
 import boto3
 from moto import mock_aws
 
-from bench.billing.deployed import Deployed
 from bench.billing.meter import Meter
 from bench.billing.model import Assumptions
+from bench.billing.template import StackTemplate
 from evaluate.ask import AT_ONCE
 from infra.functions import FUNCTIONS
 from local.trainer import START_TIMEOUT_S, start_trainer
@@ -62,7 +62,7 @@ CONTEXT = {  # what Lambda tells an invocation about itself
 TRAINED_WITHIN_S = 120
 
 
-class Stage:
+class MeteredStage:
     """One tenant's stage; every invocation goes through the meter."""
 
     def __init__(self, meter: Meter) -> None:
@@ -150,9 +150,9 @@ class Stage:
 
     def open_counters(self) -> None:
         """Count until the day has its row in every shard, so that what is measured next makes none."""
-        waiting = UsageBatch.model_validate_json(self._received("usage")[0])
+        complete_late = UsageBatch.model_validate_json(self._received("usage")[0])
         for number in range(20 * SHARDS):
-            app.usage.add(waiting.model_copy(update={"id": f"earlier-{number}"}), utc_now())
+            app.usage.add(complete_late.model_copy(update={"id": f"earlier-{number}"}), utc_now())
 
     def _received(self, queue: str) -> list[str]:
         """What waits in a queue, taken out of it."""
@@ -185,7 +185,7 @@ def examples(number: int) -> list[Any]:
 
 
 @contextmanager
-def metered(deployed: Deployed, assumed: Assumptions) -> Iterator[tuple[Stage, Meter]]:
+def meter_stage(deployed: StackTemplate, assumed: Assumptions) -> Iterator[tuple[MeteredStage, Meter]]:
     """A stage whose every invocation is counted."""
     for spec in FUNCTIONS:
         importlib.import_module(f"{spec.package}.handler")
@@ -196,13 +196,16 @@ def metered(deployed: Deployed, assumed: Assumptions) -> Iterator[tuple[Stage, M
             environ.update(_built(deployed.table, trainer.api_key), TUNELOOP_PROVIDER_BASE_URL=trainer.base_url)
             meter, complete = Meter(deployed, assumed, new_client), OpenAICompatible.complete
 
-            def waiting(provider: OpenAICompatible, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
+            def complete_late(provider: OpenAICompatible, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
                 meter.wait(assumed.provider_wait_s / (AT_ONCE if meter.function == "evaluate" else 1))
                 return complete(provider, request, timeout_s)
 
             start_afresh()
-            with patch.object(boto3, "client", meter.client), patch.object(OpenAICompatible, "complete", waiting):
-                yield Stage(meter), meter
+            with (
+                patch.object(boto3, "client", meter.client),
+                patch.object(OpenAICompatible, "complete", complete_late),
+            ):
+                yield MeteredStage(meter), meter
         finally:
             start_afresh()
             child.stop()

@@ -12,10 +12,10 @@ from os import environ
 from resource import RUSAGE_CHILDREN, getrusage
 from subprocess import run
 
-from bench.billing.deployed import Deployed
 from bench.billing.meter import Meter, billed_gb_s
 from bench.billing.model import Amounts, Assumptions
-from bench.billing.stage import ROOT, Stage, examples, metered, start_afresh
+from bench.billing.stage import ROOT, MeteredStage, examples, meter_stage, start_afresh
+from bench.billing.template import StackTemplate
 from infra.functions import FUNCTIONS, FunctionSpec
 from infra.schedules import EVERY_5_MINUTES
 
@@ -51,24 +51,24 @@ class Workload:
     another_tenant: Amounts  # what one more tenant with one dataset adds to one firing of all 5-minute schedules
 
 
-def measure(deployed: Deployed, assumed: Assumptions) -> Workload:
+def measure(deployed: StackTemplate, assumed: Assumptions) -> Workload:
     """Run and count everything; takes seconds."""
     starts = measure_starts()
-    with metered(deployed, assumed) as (stage, meter):
+    with meter_stage(deployed, assumed) as (stage, meter):
         return _Measuring(stage, meter, deployed, assumed, starts).workload()
 
 
 @dataclass
 class _Measuring:
-    stage: Stage
+    stage: MeteredStage
     meter: Meter
-    deployed: Deployed
+    deployed: StackTemplate
     assumed: Assumptions
     starts: dict[str, float]
 
     def workload(self) -> Workload:
-        drop = self.meter.counted(lambda: self.stage.drop(examples(self.assumed.drop_lines)))
-        training = self.meter.counted(self.stage.train)
+        drop = self.meter.measure(lambda: self.stage.drop(examples(self.assumed.drop_lines)))
+        training = self.meter.measure(self.stage.train)
         schedules = {each: self._operation(each.split()[0], self._firing(each)) for each in self.deployed.schedules}
         chat, key_lookup = self._chat()
         batch, message = self._batches()
@@ -86,7 +86,7 @@ class _Measuring:
     def _batches(self) -> tuple[Operation, Amounts]:
         self.stage.open_counters()
         one = self._operation("record-usage", partial(self._count, 1))
-        many = self.meter.counted(partial(self._count, BATCH))
+        many = self.meter.measure(partial(self._count, BATCH))
         return one, (many - one.warm) * (1 / (BATCH - 1))
 
     def _count(self, messages: int) -> None:
@@ -100,7 +100,7 @@ class _Measuring:
 
     def _answers(self, number: int) -> list[object]:
         answers: list[object] = []
-        self.meter.counted(lambda: answers.extend(self.stage.ask(self.assumed) for _ in range(number)))
+        self.meter.measure(lambda: answers.extend(self.stage.ask(self.assumed) for _ in range(number)))
         return answers
 
     def _growth(self) -> Amounts:
@@ -110,17 +110,17 @@ class _Measuring:
 
     def _sweeps(self) -> Amounts:
         sweeps = [each for each in self.deployed.schedules if each.endswith(EVERY_5_MINUTES.name)]
-        return sum((self.meter.counted(self._firing(each)) for each in sweeps), Amounts())
+        return sum((self.meter.measure(self._firing(each)) for each in sweeps), Amounts())
 
     def _operation(self, function: str, do: Callable[[], object]) -> Operation:
         start_afresh()
-        first = self.meter.counted(do)
+        first = self.meter.measure(do)
         warm = self._average(do)
         start = Amounts({"lambda_gb_s": billed_gb_s(self.starts[function], 0, self.deployed.memory_mb[function])})
         return Operation(warm, first - warm + start)
 
     def _average(self, do: Callable[[], object]) -> Amounts:
-        return sum((self.meter.counted(do) for _ in range(REPETITIONS)), Amounts()) * (1 / REPETITIONS)
+        return sum((self.meter.measure(do) for _ in range(REPETITIONS)), Amounts()) * (1 / REPETITIONS)
 
 
 def measure_starts() -> dict[str, float]:

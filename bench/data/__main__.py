@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.data.required import is_missed, table
+from bench.data.requirements import is_missed, table
 
-PARTS = ("validating", "exporting", "listing")
+# What each part is called on the command line and in the result, and its module here.
+PARTS = {"validating": "validation", "exporting": "export", "listing": "example_list"}
 RESULT = Path(__file__).resolve().parents[2] / "build" / "bench" / "data.json"
 MEASURED = "measured"
 
@@ -36,24 +37,24 @@ def run(parts: Sequence[str], result: Path) -> Figures:
     figures = json.loads(result.read_text("utf-8")) if parts and result.is_file() else {}
     result.parent.mkdir(parents=True, exist_ok=True)
     for part in parts or PARTS:
-        figures = merged(figures, part, figures_of(part))
+        figures = merge(figures, part, figures_of(part))
         result.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
     return figures
 
 
 def figures_of(part: str) -> Figures:
     """What a part finds now."""
-    found: Figures = importlib.import_module(f"bench.data.{part}").figures()
+    found: Figures = importlib.import_module(f"bench.data.{PARTS[part]}").figures()
     return found
 
 
-def merged(figures: Figures, part: str, found: Figures) -> Figures:
+def merge(figures: Figures, part: str, found: Figures) -> Figures:
     """Figures with what a part has found now in place of all that it found before."""
     measured = figures.get(MEASURED, {})
     before = measured.get(part, {}).get("figures", [])
-    kept = {name: value for name, value in figures.items() if name not in (*before, MEASURED)}
+    others = {name: value for name, value in figures.items() if name not in (*before, MEASURED)}
     entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "figures": sorted(found)}
-    return kept | found | {MEASURED: measured | {part: entry}}
+    return others | found | {MEASURED: measured | {part: entry}}
 
 
 if __name__ == "__main__":

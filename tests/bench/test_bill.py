@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench.bill import DASHBOARD, IDLE_TARGET_USD, Basis, Bill, priced, show, write
-from bench.billing.deployed import Deployed, Poller, read_template, synthesize, times_a_month
-from bench.billing.meter import billed_gb_s, emitted
+from bench.bill import DASHBOARD, IDLE_TARGET_USD, BillBasis, MonthlyBill, price_quantities, show, write
+from bench.billing.meter import billed_gb_s, metric_names
 from bench.billing.model import (
     HOURS,
     SECONDS,
@@ -25,7 +24,8 @@ from bench.billing.model import (
     stored_bytes,
     write_units,
 )
-from bench.billing.month import access_log_bytes, batch_of, metric_months, month, polling
+from bench.billing.month import access_log_bytes, batch_of, metric_months, month, poll_requests
+from bench.billing.template import Poller, StackTemplate, read_template, synthesize, times_a_month
 from bench.billing.workload import Workload, measure
 
 ASSUMED = Assumptions(drop_lines=200)
@@ -44,29 +44,31 @@ def template() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def deployed(template: dict[str, Any]) -> Deployed:
+def deployed(template: dict[str, Any]) -> StackTemplate:
     return read_template(template)
 
 
 @pytest.fixture(scope="module")
-def workload(deployed: Deployed) -> Workload:
+def workload(deployed: StackTemplate) -> Workload:
     return measure(deployed, ASSUMED)
 
 
 @pytest.fixture(scope="module")
-def basis(deployed: Deployed, workload: Workload) -> Basis:
-    return Basis(deployed, workload, ASSUMED, PRICES)
+def basis(deployed: StackTemplate, workload: Workload) -> BillBasis:
+    return BillBasis(deployed, workload, ASSUMED, PRICES)
 
 
-def idle(deployed: Deployed, workload: Workload) -> Bill:
-    return Basis(deployed, workload, ASSUMED, PRICES).bill(0)
+def idle(deployed: StackTemplate, workload: Workload) -> MonthlyBill:
+    return BillBasis(deployed, workload, ASSUMED, PRICES).bill(0)
 
 
-def test_an_idle_stage_costs_two_dollars_at_most_without_its_dashboard(deployed: Deployed, workload: Workload) -> None:
+def test_an_idle_stage_costs_two_dollars_at_most_without_its_dashboard(
+    deployed: StackTemplate, workload: Workload
+) -> None:
     assert 0.5 < idle(deployed, workload).total_usd <= IDLE_TARGET_USD
 
 
-def test_the_dashboard_stands_beside_the_total(deployed: Deployed, workload: Workload) -> None:
+def test_the_dashboard_stands_beside_the_total(deployed: StackTemplate, workload: Workload) -> None:
     one, none = (idle(replace(deployed, dashboards=number), workload) for number in (1, 0))
 
     assert (one.dashboard_usd, none.dashboard_usd) == (3.0, 0.0)
@@ -82,7 +84,7 @@ def test_every_price_has_its_page_and_its_day() -> None:
         assert price.seen is None or re.match("https?://", price.seen)
 
 
-def test_whatever_is_counted_has_a_price(deployed: Deployed, workload: Workload) -> None:
+def test_whatever_is_counted_has_a_price(deployed: StackTemplate, workload: Workload) -> None:
     counted = {name for name in month(1_000, deployed, workload, ASSUMED) if not name.startswith("metric ")}
 
     assert counted - NOT_BILLED == set(PRICES.prices)
@@ -91,7 +93,7 @@ def test_whatever_is_counted_has_a_price(deployed: Deployed, workload: Workload)
 def test_a_bill_is_quantities_times_prices() -> None:
     quantities = {"lambda_requests": 3e6, "lambda_gb_s": 100_000.0, "sqs_requests": 2.5e6, "dashboards": 1.0}
 
-    found = priced(1, Amounts(quantities), PRICES)
+    found = price_quantities(1, Amounts(quantities), PRICES)
 
     assert found.services["Lambda"] == pytest.approx(0.60 + 1.33334)
     assert found.services["SQS"] == pytest.approx(1.00)
@@ -156,11 +158,11 @@ def test_a_schedule_that_no_function_has_is_not_guessed(expression: str) -> None
         times_a_month(expression)
 
 
-def test_idle_queues_are_polled_by_five_pollers_each(deployed: Deployed) -> None:
+def test_idle_queues_are_polled_by_five_pollers_each(deployed: StackTemplate) -> None:
     one = Poller("record-usage", batch_size=100, window_s=5)
     other = replace(one, function="collect-examples")
 
-    found = polling(replace(deployed, pollers=(one, other)), {one.function: 0, other.function: 0}, ASSUMED)
+    found = poll_requests(replace(deployed, pollers=(one, other)), {one.function: 0, other.function: 0}, ASSUMED)
 
     assert found == pytest.approx(2 * 5 * SECONDS / 20) == pytest.approx(1_314_000)
 
@@ -172,11 +174,11 @@ def test_batches_fill_as_messages_come_faster() -> None:
     assert sizes == pytest.approx([1, 2, 39, 100])
 
 
-def test_a_busy_queue_costs_a_receive_a_message_and_a_delete_for_ten(deployed: Deployed) -> None:
+def test_a_busy_queue_costs_a_receive_a_message_and_a_delete_for_ten(deployed: StackTemplate) -> None:
     poller = Poller("record-usage", batch_size=100, window_s=5)
     messages = 38 * SECONDS
 
-    found = polling(replace(deployed, pollers=(poller,)), {"record-usage": messages}, ASSUMED)
+    found = poll_requests(replace(deployed, pollers=(poller,)), {"record-usage": messages}, ASSUMED)
 
     assert found == pytest.approx(messages + messages / 39 * 4)
 
@@ -185,14 +187,14 @@ def test_an_access_log_line_is_as_long_as_its_fields() -> None:
     assert access_log_bytes('{"a": "$context.requestId"}') == len('{"a": ""}') + 20 + 26
 
 
-def with_resource(template: dict[str, Any], **resources: Any) -> Deployed:
+def with_resource(template: dict[str, Any], **resources: Any) -> StackTemplate:
     body = deepcopy(template)
     body["Resources"] |= resources
     return read_template(body)
 
 
 def test_an_alarm_more_is_ten_cents_more_for_each_metric(
-    template: dict[str, Any], deployed: Deployed, workload: Workload
+    template: dict[str, Any], deployed: StackTemplate, workload: Workload
 ) -> None:
     statistics = [{"Id": f"m{n}", "MetricStat": {"Period": 300}} for n in range(3)]
     metrics = [{"Id": "sum", "Expression": "m0 + m1 + m2"}, *statistics]
@@ -205,7 +207,7 @@ def test_an_alarm_more_is_ten_cents_more_for_each_metric(
     assert idle(more, workload).total_usd == pytest.approx(idle(deployed, workload).total_usd + 0.40)
 
 
-def test_a_slower_schedule_and_a_smaller_function_cost_less(deployed: Deployed, workload: Workload) -> None:
+def test_a_slower_schedule_and_a_smaller_function_cost_less(deployed: StackTemplate, workload: Workload) -> None:
     slower = replace(deployed, schedules={each: times / 2 for each, times in deployed.schedules.items()})
 
     now, then = idle(deployed, workload), idle(slower, workload)
@@ -257,7 +259,7 @@ def test_what_operations_need_is_counted(workload: Workload) -> None:
     assert chat["lambda_gb_s"] > ASSUMED.provider_wait_s / 2
 
 
-def test_more_calls_cost_more_and_each_of_them_less(basis: Basis) -> None:
+def test_more_calls_cost_more_and_each_of_them_less(basis: BillBasis) -> None:
     _, few, many, most = basis.bills()
 
     assert few.total_usd < many.total_usd < most.total_usd
@@ -265,7 +267,7 @@ def test_more_calls_cost_more_and_each_of_them_less(basis: Basis) -> None:
 
 
 def test_the_bill_is_printed_and_written_with_all_that_it_was_made_from(
-    basis: Basis, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    basis: BillBasis, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     show(basis)
     write(basis, tmp_path / "bench" / "bill.json")
@@ -279,7 +281,7 @@ def test_the_bill_is_printed_and_written_with_all_that_it_was_made_from(
     assert PriceList.model_validate(data["prices"]) == PRICES
 
 
-def test_metrics_are_paid_for_in_the_hours_that_have_them(deployed: Deployed, workload: Workload) -> None:
+def test_metrics_are_paid_for_in_the_hours_that_have_them(deployed: StackTemplate, workload: Workload) -> None:
     months = [month(calls, deployed, workload, ASSUMED)["metric_months"] for calls in (0, 10, 100_000)]
 
     assert months[0] <= months[1] <= months[2]
@@ -292,7 +294,9 @@ def log_of(name: str, service: str) -> str:
 
 
 def test_a_metric_that_two_functions_count_is_paid_for_once_unless_its_dimensions_differ() -> None:
-    [one], [same], [other] = (emitted(log_of("SweepFailures", service)) for service in ("tuneloop", "tuneloop", "x"))
+    [one], [same], [other] = (
+        metric_names(log_of("SweepFailures", service)) for service in ("tuneloop", "tuneloop", "x")
+    )
 
     assert metric_months(Amounts({one: HOURS}) + Amounts({same: HOURS})) == 1.0
     assert metric_months(Amounts({one: HOURS}) + Amounts({other: HOURS})) == 2.0

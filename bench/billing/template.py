@@ -40,7 +40,7 @@ class Poller:
 
 
 @dataclass(frozen=True)
-class Deployed:
+class StackTemplate:
     """The counted parts of a stage."""
 
     memory_mb: dict[str, int]  # by function
@@ -71,7 +71,7 @@ def synthesize() -> dict[str, Any]:
         return body
 
 
-def read_template(body: dict[str, Any]) -> Deployed:
+def read_template(body: dict[str, Any]) -> StackTemplate:
     """The counted parts of a template; ValueError for what has no price."""
     resources: dict[str, Any] = body["Resources"]
     if unknown := {found["Type"] for found in resources.values()} - FREE - COUNTED:
@@ -82,7 +82,7 @@ def read_template(body: dict[str, Any]) -> Deployed:
         if found["Type"] == "AWS::Lambda::Function"
     }
     [table], [api] = _of(body, "AWS::DynamoDB::Table"), _of(body, "AWS::ApiGatewayV2::Stage")
-    return Deployed(
+    return StackTemplate(
         memory_mb={name: _memory_mb(resources[key]["Properties"]) for key, name in names.items()},
         schedules=dict(_schedules(body, names)),
         pollers=tuple(_pollers(body, names)),

@@ -1,10 +1,10 @@
 """The benchmark of exports measures the real thing: it freezes what it generates."""
 
-from bench.data import exporting
+from bench.data import export
 
 
 def test_every_figure_is_measured_on_examples_that_are_really_exported() -> None:
-    found = exporting.figures(300)
+    found = export.figures(300)
 
     assert set(found) == {
         "export_examples_per_s",

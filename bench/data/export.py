@@ -70,7 +70,7 @@ class Folder:
         """End it."""
 
 
-class Rows:
+class ExportRows:
     """The rows of a dataset that has segments, no reviews, and nothing erased."""
 
     def __init__(self, segments: list[Segment]) -> None:
@@ -100,7 +100,10 @@ def figures(examples: int = EXAMPLES) -> dict[str, float]:
         objects = Objects(client, "bench")
         prompts, lines = _collected(examples)
         count = len(lines)
-        near, plain = Rows(_segments(objects, lines)), Rows(_segments(objects, map(_without_likeness, lines)))
+        near, plain = (
+            ExportRows(_segments(objects, lines)),
+            ExportRows(_segments(objects, map(_without_likeness, lines))),
+        )
         del lines
         steps = (partial(_export, plain, objects), partial(_export, near, objects), partial(_sketch, prompts))
         plain_s, near_s, minhashes_s = _quickest(steps)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.lines import chat_lines
-from bench.data.measuring import TIKTOKEN
+from bench.data.measurement import TIKTOKEN
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
@@ -39,16 +39,16 @@ def figures() -> dict[str, Any]:
     """Ratios, peaks and mismatches; prints where the time goes."""
     BUILD.mkdir(parents=True, exist_ok=True)
     chat = written(BUILD / "chat.jsonl", chat_lines(LINES))
-    found = compared("200,000 chat lines", chat) | peaks("200k", chat)
-    found["token_mismatches"] = measured("mismatches", chat)["mismatches"]
+    found = compare("200,000 chat lines", chat) | peaks("200k", chat)
+    found["token_mismatches"] = measure("mismatches", chat)["mismatches"]
     if BANKING77.is_file():
         repeated = written(BUILD / "banking77.jsonl", lines_of(BANKING77, REPEATED))
-        found |= {f"banking77_{name}": ratio for name, ratio in compared("Banking77, 20 times", repeated).items()}
-        found["token_mismatches"] += measured("mismatches", BANKING77)["mismatches"]
+        found |= {f"banking77_{name}": ratio for name, ratio in compare("Banking77, 20 times", repeated).items()}
+        found["token_mismatches"] += measure("mismatches", BANKING77)["mismatches"]
         repeated.unlink()
     else:
         print(ABSENT)
-    print_stages(measured("stages", chat)["stages"])
+    print_stages(measure("stages", chat)["stages"])
     chat.unlink()
     more = written(BUILD / "more.jsonl", chat_lines(MORE_LINES))
     found |= peaks("1m", more)
@@ -69,9 +69,9 @@ def lines_of(path: Path, times: int) -> Iterable[bytes]:
     return (line for _ in range(times) for line in lines)
 
 
-def compared(title: str, path: Path) -> dict[str, float]:
+def compare(title: str, path: Path) -> dict[str, float]:
     """How much quicker than the baseline a file is validated, and how much slower than it is parsed and tokenised."""
-    tries = [{mode: measured(mode, path) for mode in ("one", "baseline", "two", "floor")} for _ in range(TRIES)]
+    tries = [{mode: measure(mode, path) for mode in ("one", "baseline", "two", "floor")} for _ in range(TRIES)]
     cpu, clock = ({mode: min(each[mode][what] for each in tries) for mode in tries[0]} for what in ("cpu_s", "clock_s"))
     print(f"\n{title} ({path.stat().st_size / MIB:,.0f} MiB)          processor s    by the clock    peak MB")
     for mode in cpu:
@@ -88,14 +88,14 @@ def compared(title: str, path: Path) -> dict[str, float]:
 
 def peaks(size: str, path: Path) -> dict[str, int]:
     """The most memory of the command with one process, and with two: what they share counted once."""
-    one, two = measured("command", path), measured("command-two", path)
+    one, two = measure("command", path), measure("command-two", path)
     print(f"\ntuneloop validate on {size} lines: {one['peak_mb']} MB, with two processes {two['peak_mb']} MB together")
     return {f"peak_mb_{size}": one["peak_mb"], f"peak_mb_{size}_two": two["peak_mb"]}
 
 
-def measured(mode: str, path: Path) -> Measured:
+def measure(mode: str, path: Path) -> Measured:
     """What one measurement in a process of its own found."""
-    command = [sys.executable, "-m", "bench.data.measuring", mode, str(path)]
+    command = [sys.executable, "-m", "bench.data.measurement", mode, str(path)]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
     found: Measured = json.loads(done.stdout)
