@@ -28,7 +28,7 @@ from tuneloop.providers.port import Hosted, Hosting, Provider, ProviderJobReques
 
 __all__ = ["aws", "bedrock", "make_bedrock", "make_trainer", "trainer"]
 ENDED = ("succeeded", "failed", "cancelled")
-ENDS_WITHIN_S = 60
+ENDS_WITHIN_S = 180
 KEY = "any"
 ROLE = "tuneloop-jobs"
 SERVICES = ("BEDROCK", "BEDROCK_RUNTIME")

@@ -14,7 +14,7 @@ import httpx2
 
 from infra.stage import LOCAL
 from local.stack import LocalStack
-from tests.e2e.test_command import soon
+from tests.e2e.waits import soon
 from tests.examples import chat
 from tests.world import sqs_event
 from tuneloop.domain.core.limits import LINE_BYTES

@@ -25,7 +25,7 @@ from tests.e2e.canaries import TENANT, Canary, plant, trained
 from tests.e2e.canary_search import credentials_of_functions, found_in, places
 from tests.e2e.conftest import SAMPLE, Command
 from tests.e2e.test_canary import listening, planted
-from tests.e2e.test_command import soon
+from tests.e2e.waits import soon
 from tests.examples import chat
 from tests.hearing import taken_from
 

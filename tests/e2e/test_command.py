@@ -1,7 +1,5 @@
 """The `tuneloop` command and the OpenAI client against the deployed stack, as an operator and an app use them."""
 
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,27 +9,7 @@ import pytest
 
 from infra.schedules import EVERY_5_MINUTES, MONTHLY
 from tests.e2e.conftest import SAMPLE, Command
-from tuneloop.cli.api import ApiRefusal
-
-GATEWAY_GAVE_UP = "http_503"  # the gateway's own word, not in our shape: the function behind it took over 30 s
-
-
-def soon(look: Callable[[], Any], seconds: float = 60) -> Any:
-    """What `look` gives as soon as it gives something; on a machine too busy to answer in time it is asked again."""
-    deadline = time.monotonic() + seconds
-    while not (found := _unless_too_busy(look)):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
-    return found
-
-
-def _unless_too_busy(look: Callable[[], Any]) -> Any:
-    try:
-        return look()
-    except ApiRefusal as refusal:
-        if refusal.code != GATEWAY_GAVE_UP:
-            raise
-        return None
+from tests.e2e.waits import soon
 
 
 def test_an_operator_drops_data_watches_the_run_and_asks_the_model(command: Command) -> None:
@@ -132,5 +110,5 @@ def test_feedback_and_schedules_reach_their_functions(command: Command) -> None:
     [row] = soon(lambda: [row for row in api.get("/usage", model="talker")["data"] if row["calls"]])
     assert (row["calls"], row["ratings"], row["rating_sum"]) == (1, 1, 4)
     for function in ("collect-examples", "launch-finetune", "check-status", "evaluate", "relay-events"):
-        soon(partial(_has_run_on_schedule, command, function), seconds=30)
+        soon(partial(_has_run_on_schedule, command, function))
     assert '"level":"ERROR"' not in command.stack.function_log("launch-finetune")[before:]

@@ -50,7 +50,7 @@ def descendants_are_gone(leader: int) -> bool:
 
 
 def wait_until_gone(leader: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not descendants_are_gone(leader):
         assert time.monotonic() < deadline, "processes are left behind"
         time.sleep(0.1)
@@ -96,7 +96,7 @@ def test_ctrl_c_ends_everything_and_says_so() -> None:
         assert line, "the demo ended before it could be interrupted"
 
     os.kill(running.pid, signal.SIGINT)
-    output, _ = running.communicate(timeout=60)
+    output, _ = running.communicate(timeout=240)
 
     assert running.returncode != 0, output
     assert "Interrupted" in output
@@ -109,7 +109,7 @@ def test_data_that_cannot_be_used_is_named_with_its_line(tmp_path: Path) -> None
     broken.write_text('{"messages": [{"role": "user", "content": "hello"}]}\n')
 
     running = demo("--data", str(broken))
-    output, _ = running.communicate(timeout=120)
+    output, _ = running.communicate(timeout=300)
 
     assert running.returncode == 1
     assert "line 1" in output

@@ -13,7 +13,7 @@ import pytest
 from infra.schedules import EVERY_5_MINUTES
 from infra.stage import LOCAL
 from tests.e2e.conftest import Command
-from tests.e2e.test_command import soon
+from tests.e2e.waits import soon
 from tests.examples import chat
 from tuneloop.domain.training.runs import TERMINAL, RunStatus
 

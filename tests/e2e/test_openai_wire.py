@@ -10,7 +10,7 @@ from tests.e2e.conftest import Command
 from tests.functions.guide import block, started
 from tuneloop.domain.core.limits import FILE_BYTES
 
-ENDS_WITHIN_S = 120
+ENDS_WITHIN_S = 300
 
 
 def with_key(command: Command) -> Command:

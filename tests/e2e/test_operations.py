@@ -12,7 +12,7 @@ from ops.pause import is_halted, running_parts, start_stage, stop_stage
 from ops.stage_access import DeployedStage
 from tests.e2e.conftest import Command
 
-WITHIN_S = 40
+WITHIN_S = 180
 NOT_YET_THERE = {
     "source": "tuneloop",
     "detail-type": "ExportCreated",

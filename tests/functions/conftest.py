@@ -23,8 +23,8 @@ from tuneloop.providers.openai import client as provider_client
 from tuneloop.providers.openai.client import OpenAIClient
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTS_WITHIN_S = 60
-ENDS_WITHIN_S = 10
+STARTS_WITHIN_S = 180
+ENDS_WITHIN_S = 60
 KEY = "test-key"
 Later = Callable[[float], None]
 

@@ -11,8 +11,8 @@ import pytest
 
 from infra.functions import FUNCTIONS
 from tests.infra.conftest import Synthesize
+from tests.infra.rights import construct_of
 from tests.infra.template import Template
-from tests.infra.test_permissions import construct_of
 from tuneloop.observability import METRICS, NAMESPACE, SERVICE
 
 pytestmark = pytest.mark.xdist_group("infra")

@@ -15,8 +15,8 @@ from infra.functions import FUNCTIONS, FunctionSpec
 from infra.nag import accepted_findings, accepted_findings_on_bedrock
 from infra.stage import LOCAL, ROOT, stage_named
 from tests.infra.conftest import OWN
+from tests.infra.rights import construct_of, granted
 from tests.infra.template import Template, as_list
-from tests.infra.test_permissions import construct_of, granted
 from tuneloop.providers.catalog import price_of
 
 pytestmark = pytest.mark.xdist_group("infra")

@@ -8,6 +8,7 @@ import pytest
 from infra.functions import FUNCTIONS, FunctionSpec, objects_at
 from tests.infra.conftest import OWN, Synthesize
 from tests.infra.machinery import TRACER, machinery_of, user_of
+from tests.infra.rights import construct_of, counted, granted
 from tests.infra.template import Template, as_list
 from tuneloop.store.objects.fingerprints import fingerprints_key
 
@@ -25,26 +26,6 @@ WILDCARDS_BY_ACTION = {
     "dynamodb:GetShardIterator": "State/Table/stream/",
     "dynamodb:ListStreams": "State/Table/stream/",
 }
-
-
-def construct_of(spec: FunctionSpec) -> str:
-    return "Functions/" + "".join(part.capitalize() for part in spec.name.split("-"))
-
-
-def counted(template: Template, spec: FunctionSpec) -> Counter[tuple[str, str]]:
-    role = template.of_type("AWS::IAM::Role")[f"{construct_of(spec)}/Role"]
-    return Counter(
-        (action, template.text(resource))
-        for policy in role["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Allow"
-        for action in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
-    )
-
-
-def granted(template: Template, spec: FunctionSpec) -> set[tuple[str, str]]:
-    return set(counted(template, spec))
 
 
 def expected(spec: FunctionSpec, stage: str) -> set[tuple[str, str]]:

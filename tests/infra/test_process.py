@@ -115,7 +115,7 @@ with termination_unwinds():
         os.kill(parent, ends)
 
         assert shell.stdout.readline() == "tidied up\n"
-        shell.wait(10)
+        shell.wait(60)
 
     assert within(5, lambda: not exists(child) and not exists(parent))
 
@@ -136,7 +136,7 @@ with termination_unwinds():
         program.send_signal(signal.SIGHUP)
         program.send_signal(signal.SIGTERM)
 
-        assert program.wait(10) == 128 + signal.SIGTERM
+        assert program.wait(60) == 128 + signal.SIGTERM
 
 
 def test_a_child_that_ends_early_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from infra.app import build
 from infra.functions import FUNCTIONS, FunctionSpec
 from infra.stage import LOCAL, ROOT, stage_named
 from tests.infra.conftest import OWN
+from tests.infra.rights import construct_of
 from tests.infra.template import Template
-from tests.infra.test_permissions import construct_of
 from trainer.storage.models import BASE_MODELS
 
 pytestmark = pytest.mark.xdist_group("infra")
@@ -141,7 +141,7 @@ def test_the_local_stage_starts_runs_from_a_model_that_the_trainer_has() -> None
 def test_the_table_is_read_without_the_cdk() -> None:
     code = "import sys, infra.functions, infra.stage; sys.exit('aws_cdk' in sys.modules or 'jsii' in sys.modules)"
 
-    finished = subprocess.run([sys.executable, "-c", code], check=False, timeout=30, cwd=Path(__file__).parents[2])
+    finished = subprocess.run([sys.executable, "-c", code], check=False, timeout=240, cwd=Path(__file__).parents[2])
 
     assert finished.returncode == 0
 

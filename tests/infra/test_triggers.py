@@ -7,8 +7,8 @@ import pytest
 
 from infra.functions import FUNCTIONS, FunctionSpec
 from infra.schedules import EVERY_5_MINUTES, MONTHLY
+from tests.infra.rights import construct_of
 from tests.infra.template import Template
-from tests.infra.test_permissions import construct_of
 
 pytestmark = pytest.mark.xdist_group("infra")
 

@@ -123,4 +123,4 @@ def test_a_trainer_that_a_script_put_in_the_background_ends(tmp_path: Path, ends
         until(lambda: "base models" in log.read_text() if log.exists() else None, "the trainer starts")
         subprocess.run(["kill", f"-{ends.value}", str(trainer)], check=True)
 
-        assert shell.wait(20) == 0
+        assert shell.wait(60) == 0

@@ -29,7 +29,7 @@ FILLER = "please can you help me with my I have a about today still not sure wha
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T | None], what: str, seconds: float = 30) -> T:
+def until(look: Callable[[], T | None], what: str, seconds: float = 120) -> T:
     """Look until there is something to see."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -83,7 +83,7 @@ class Trainer:
     def _end(self, how: signal.Signals) -> None:
         if self._process:
             self._process.send_signal(how)
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=60)
             self._process = None
 
 
@@ -130,7 +130,7 @@ def supervised(**hyperparameters: Any) -> Any:
     return {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}}
 
 
-def ended(client: OpenAI, job_id: str, seconds: float = 30) -> FineTuningJob:
+def ended(client: OpenAI, job_id: str, seconds: float = 120) -> FineTuningJob:
     """Wait for a job's end."""
 
     def look() -> FineTuningJob | None:

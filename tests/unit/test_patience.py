@@ -1,8 +1,6 @@
 """Patience: a service of AWS that hangs is given up in time, and not begun with when its answer would come too late."""
 
-import socket
 from collections.abc import Iterator
-from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
@@ -10,41 +8,13 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from complete_chat.routes import COUNTING_S
+from tests.unit.hanging_server import Hanging
 from tuneloop import app as composition
 from tuneloop.api.router import ANSWER_WITHIN_S
 from tuneloop.app import PATIENCE, TRIES, App, Patience
 from tuneloop.domain.core.errors import OutOfTime
 
 READ_S = 0.1
-
-
-class Hanging:
-    """A server that takes every connection and never answers; tells how many came."""
-
-    def __init__(self) -> None:
-        self.connections: list[socket.socket] = []
-        self.over = Event()
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.socket.settimeout(0.05)
-        self.thread = Thread(target=self._accept)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-
-    def close(self) -> None:
-        self.over.set()
-        self.thread.join()
-        for each in (*self.connections, self.socket):
-            each.close()
-
-    def _accept(self) -> None:
-        while not self.over.is_set():
-            try:
-                self.connections.append(self.socket.accept()[0])
-            except TimeoutError:
-                continue
 
 
 @pytest.fixture

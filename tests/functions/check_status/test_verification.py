@@ -7,8 +7,8 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later, reach
-from tests.functions.cross.test_router import refused
 from tests.functions.providers import Counting, Interfered
+from tests.functions.refusals import refused
 from tests.unit.providers.server import Play, Server
 from tests.world import ENVIRONMENT, Answer, World, invoke
 from tuneloop.app import app, utc_now

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.functions import steps
-from tests.functions.cross.test_router import SECRET_SENTENCE, failing, refused, walked
+from tests.functions.refusals import SECRET_SENTENCE, failing, refused, walked
 from tests.world import World
 from tuneloop.app import App, app
 from tuneloop.domain.core.access import Scope

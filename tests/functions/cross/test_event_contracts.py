@@ -16,7 +16,7 @@ from tests.examples import chat
 from tests.functions import steps
 from tests.functions.check_status.test_orphan_jobs import lost
 from tests.functions.conftest import reach, tenant_of
-from tests.functions.cross.test_event_samples import EVENTS, FILES, read
+from tests.functions.event_files import EVENTS, FILES, read
 from tests.world import BUCKET, BUS, World, invoke, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import SOURCE, AnyEvent, DomainEvent, parse_event

@@ -1,22 +1,12 @@
 """Every file in `events/` goes through the real handler of its function, in a world in which it means something."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.functions.event_files import FILES, read
 from tests.functions.scenes import SCENES, expected_files
 from tests.world import World, invoke
-
-EVENTS = Path(__file__).resolve().parents[3] / "events"
-FILES = sorted(path.stem for path in EVENTS.glob("*.json"))
-
-
-def read(name: str, tenant: str = "acme") -> dict[str, Any]:
-    text = (EVENTS / f"{name}.json").read_text("utf-8")
-    event: dict[str, Any] = json.loads(text.replace("acme", tenant))
-    return event
 
 
 def play(name: str, world: World, event: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from infra.functions import FUNCTIONS
 from tests.functions import steps
-from tests.functions.cross.test_event_samples import FILES, read
+from tests.functions.event_files import FILES, read
 from tests.world import BUCKET, World, http_event, invoke, sqs_event
 from tuneloop.app import app, utc_now
 from tuneloop.domain.evaluation.evaluations import Evaluation

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.examples import chat
-from tests.functions.cross.test_router import refused
 from tests.functions.front import front
+from tests.functions.refusals import refused
 from tests.world import Answer, World, http_event, invoke
 from tuneloop.app import app
 from tuneloop.domain.core.limits import SUBJECT_CHARACTERS

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.functions.cross.test_router import refused
+from tests.functions.refusals import refused
 from tests.functions.routes import BODIES, FORMS
 from tests.world import Answer, World, http_event, invoke
 

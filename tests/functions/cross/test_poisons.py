@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.examples import chat
 from tests.functions.collect_posts.test_collect_posts import deliver, told
-from tests.functions.cross.test_router import refused
 from tests.functions.poisons import CONSTANTS, row_by
+from tests.functions.refusals import refused
 from tests.world import Answer, World
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import JsonObject, canonical

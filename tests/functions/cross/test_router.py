@@ -9,72 +9,20 @@ import pytest
 
 from infra.functions import FUNCTIONS
 from tests.functions import steps
-from tests.functions.routes import BODIES, FORMS, QUERIES, ROUTES, ROUTES_WITH_AN_ID, SIGNED, path_of
-from tests.world import Answer, Context, World, http_event, invoke
+from tests.functions.refusals import IDS, SECRET_SENTENCE, failing, refused, sent, walked
+from tests.functions.routes import ROUTES, ROUTES_WITH_AN_ID, SIGNED, path_of
+from tests.world import World, http_event, invoke
 from tuneloop.api.router import Api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope, key_hash
 from tuneloop.domain.core.limits import BODY_BYTES
 from tuneloop.runtime.entry_point import Function
 
-SECRET_SENTENCE = "the purple heron dances at noon"
-IDS = {
-    "dataset": "support",
-    "model": "support",
-    "export": "export-1",
-    "run": "run-1",
-    "evaluation": "eval-1",
-    "example": "0" * 64,
-    "subject": "user-1",
-    "erasure": "erasure-1",
-    "drop": "drop-1",
-    "file": "file-1",
-    "job": "run-1",
-}
-
 
 def scope_of(route: str) -> Scope:
     spec = next(spec for spec in FUNCTIONS if tuple(route.split()) in spec.endpoints)
     scope: Scope = importlib.import_module(f"{spec.package}.handler").handler.api.scopes[route]
     return scope
-
-
-def walked(world: World, route: str, key: str | None = "", ids: dict[str, str] | None = None) -> Answer:
-    body = FORMS.get(route, BODIES.get(route))
-    return world.call(route, path_of(route, ids or IDS), body, key=key, **QUERIES.get(route, {}))
-
-
-def refused(answer: Answer, status: int, code: str | None = None, param: str | None = None) -> str:
-    assert answer.status == status, answer.text
-    assert answer.headers["Content-Type"] == "application/json"
-    error = answer.body["error"]
-    assert answer.body.keys() == {"error"}
-    assert error.keys() == {"type", "code", "message", "param", "request_id"}
-    assert error["type"] == ("server_error" if status >= 500 else "invalid_request_error")
-    assert error["request_id"]
-    assert error["message"]
-    assert code is None or error["code"] == code
-    assert param is None or error["param"] == param
-    message: str = error["message"]
-    return message
-
-
-def sent(function: Any, route: str, path: str, body: Any, secret: str | None, **changes: Any) -> Answer:
-    event = http_event(route, path, body, secret, {})
-    answer = function({**event, **changes}, Context())
-    assert json.loads(answer["body"])["error"]["request_id"] == event["requestContext"]["requestId"]
-    return Answer(answer["statusCode"], answer["body"], answer["headers"])
-
-
-def failing(world: World, error: Exception) -> Answer:
-    """What a route answers whose routine fails."""
-    api = Api(app)
-
-    @api.route("POST /v1/fails", Scope.READ)
-    def fails() -> None:
-        raise error
-
-    return sent(Function("fails", api), "POST /v1/fails", "/v1/fails", SECRET_SENTENCE, world.key)
 
 
 def test_no_route_answers_without_a_key(world: World) -> None:
@@ -333,7 +281,7 @@ def test_a_failure_of_ours_tells_nothing_of_what_was_said(world: World, log: Str
     assert SECRET_SENTENCE not in log.getvalue()
     [line] = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR"]
     assert (line["error"], line["correlation_id"]) == ("RuntimeError", answer.body["error"]["request_id"])
-    assert "test_router.py" in line["frames"][-1]
+    assert "refusals.py" in line["frames"][-1]
 
 
 def test_the_log_says_which_key_was_used_for_what(world: World, log: StringIO) -> None:

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel
 
-from tests.functions.cross.test_router import refused
+from tests.functions.refusals import refused
 from tests.world import Answer, Context, World, http_event
 from tuneloop.api.router import ANSWER_WITHIN_S, GATEWAY_WAITS_S, Api
 from tuneloop.app import app, utc_now

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from infra.functions import FUNCTIONS
-from tests.functions.cross.test_router import refused
 from tests.functions.document import DOCUMENT, OPERATIONS, Operation
+from tests.functions.refusals import refused
 from tests.functions.routes import BODIES, ROUTES, SIGNED, path_of
 from tests.world import Answer, World, http_event, invoke
 from tuneloop.api.authentication import CACHED_S

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from infra.functions import FUNCTIONS
-from tests.functions.cross.test_router import refused
 from tests.functions.document import OPERATIONS, Operation, Place, wrong_fields
+from tests.functions.refusals import refused
 from tests.functions.routes import BODIES, FREE_NAMES, QUERIES, path_of
 from tests.world import Answer, World, http_event, invoke
 from tuneloop.domain.core.limits import BODY_BYTES

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.functions import steps
-from tests.functions.cross.test_router import refused
 from tests.functions.document import OPERATIONS, Operation
+from tests.functions.refusals import refused
 from tests.functions.routes import FORMS, FREE_NAMES, QUERIES, path_of
 from tests.world import BUCKET, TABLE, Answer, World
 from tuneloop.domain.core.access import Scope

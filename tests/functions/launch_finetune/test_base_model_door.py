@@ -7,10 +7,10 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.cross.test_router import refused
 from tests.functions.launch_finetune.test_launch_finetune import RUNS, request
 from tests.functions.launch_finetune.test_run_refusals import collected
 from tests.functions.providers import Counting, Interfered
+from tests.functions.refusals import refused
 from tests.world import ENVIRONMENT, Answer, World
 from tuneloop.app import app
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from tests.functions.cross.test_router import refused
+from tests.functions.refusals import refused
 from tests.world import Answer, World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.serving.sunset import Shutdowns

@@ -7,10 +7,10 @@ import pytest
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.conftest import KEY, Later
-from tests.functions.cross.test_router import refused
 from tests.functions.erase_examples.test_erase_examples import SUBJECT, erased_subject, swept
 from tests.functions.launch_finetune.test_launch_finetune import only_run, request
 from tests.functions.providers import own
+from tests.functions.refusals import refused
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import Split

@@ -6,9 +6,9 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.cross.test_router import refused
 from tests.functions.launch_finetune.test_launch_finetune import RUNS
 from tests.functions.launch_finetune.test_run_refusals import collected
+from tests.functions.refusals import refused
 from tests.world import Answer, World
 from tuneloop.app import app
 from tuneloop.domain.core.access import Scope

@@ -7,9 +7,9 @@ import pytest
 
 from launch_finetune import checks, launch
 from tests.functions import steps
-from tests.functions.cross.test_router import refused
 from tests.functions.launch_finetune.test_launch_finetune import at_price_of, confirm, only_run, request
 from tests.functions.providers import Counting, Interfered, jobs_of
+from tests.functions.refusals import refused
 from tests.unit.factories import an_export
 from tests.world import World
 from tuneloop.app import app, utc_now

@@ -8,9 +8,9 @@ import pytest
 from launch_finetune import launch
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.cross.test_router import refused
 from tests.functions.launch_finetune.test_launch_finetune import at_price_of, confirm, only_run, request
 from tests.functions.providers import Counting, SpoilingUploads, jobs_of
+from tests.functions.refusals import refused
 from tests.world import World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope

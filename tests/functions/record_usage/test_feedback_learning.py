@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.functions import steps
-from tests.functions.cross.test_router import refused
+from tests.functions.refusals import refused
 from tests.world import Answer, World
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import Split

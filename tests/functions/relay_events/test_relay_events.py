@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.functions.cross.test_event_samples import read
+from tests.functions.event_files import read
 from tests.world import World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import DatasetSettled

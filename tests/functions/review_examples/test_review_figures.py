@@ -7,7 +7,7 @@ import pytest
 
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.cross.test_router import refused
+from tests.functions.refusals import refused
 from tests.functions.review_examples.test_review_examples import PAIR
 from tests.functions.reviewing import collected, listing, on, one, page, parcels, reviewed, told
 from tests.world import BUCKET, World
