@@ -2,43 +2,56 @@
 
 from collections.abc import Callable
 
-from collect_examples.drop import give_up
-from collect_examples.incoming import receive, receive_unseen
+from collect_examples.ingest import CollectFile, IngestDrop
+from collect_examples.missed_drops import CollectMissedFiles, GiveUpDrops
 from collect_examples.openai_files_routes import api
+from collect_examples.routes import ensure_dataset
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.observability import count
 from tuneloop.runtime.best_effort import for_each
 from tuneloop.runtime.entry_point import Function
-from tuneloop.runtime.settle import settle, settle_all
+from tuneloop.runtime.settle import SettleDatasets
 
 handler = Function("collect-examples", api)
 
 
 @handler.on("drop")
 def on_drop(key: str, etag: str, version: str | None) -> None:
-    """A file lies in `incoming/`."""
-    receive(key, version or etag, version, handler.remaining_s)
+    """Collect a file that came to `incoming/`."""
+    _collect_file().collect(key, version or etag, version, handler.remaining_s)
 
 
 @handler.on("TrainingRunFinished")
 def on_run_finished(event: TrainingRunFinished) -> None:
-    """Changes that waited for an open run may settle now."""
-    place, settle_s = (event.tenant, event.dataset), app.settings.settle_s
-    settle(*place, settle_s=settle_s, datasets=app.datasets, runs=app.runs, now=utc_now())
+    """Settle changes that waited for an open run."""
+    _settle_datasets().settle(event.tenant, event.dataset, utc_now())
 
 
 @handler.on("every-5-minutes")
 def sweep() -> None:
-    """Give up drops whose reader died, settle what lost its reminder, take files of which no event was heard."""
-    steps: list[Callable[[], None]] = [_give_up, _settle_all, lambda: receive_unseen(lambda: handler.remaining_s)]
+    """Give up drops whose reader died, settle what lost its reminder, collect files of which no event was heard."""
+    steps: list[Callable[[], None]] = [_give_up, _settle_all, _collect_missed_files]
     for_each(steps, lambda step: step())
 
 
 def _give_up() -> None:
-    count("DropsGivenUp", give_up(datasets=app.datasets, queue=app.examples_queue, now=utc_now()))
+    count("DropsGivenUp", GiveUpDrops(app.datasets, app.examples_queue).give_up(utc_now()))
 
 
 def _settle_all() -> None:
-    tenants, datasets, runs = app.tenants, app.datasets, app.runs
-    settle_all(settle_s=app.settings.settle_s, tenants=tenants, datasets=datasets, runs=runs, now=utc_now())
+    _settle_datasets().settle_all(app.tenants.all(), utc_now())
+
+
+def _collect_missed_files() -> None:
+    after_s, remaining_s = app.settings.unseen_after_s, lambda: handler.remaining_s
+    CollectMissedFiles(app.datasets, app.objects, _collect_file(), after_s, remaining_s).collect(utc_now())
+
+
+def _collect_file() -> CollectFile:
+    ingest, settle_s = IngestDrop(app.datasets, app.objects, app.erasures, utc_now), app.settings.settle_s
+    return CollectFile(app.tenants, app.datasets, ensure_dataset(), ingest, app.examples_queue, settle_s)
+
+
+def _settle_datasets() -> SettleDatasets:
+    return SettleDatasets(app.datasets, app.runs, app.settings.settle_s)

@@ -1,4 +1,4 @@
-"""Collecting a file: lines become examples, examples become segments, and the dataset is told to settle.
+"""Collecting a file: its key becomes a drop, its lines examples, the examples segments, and its dataset is to settle.
 
 A file with a line that can't be used adds nothing, unless its dataset skips such lines; a file that can't be read to
 its end adds nothing in any case. Segments are named by their content and rows are added last, once the end was reached,
@@ -6,80 +6,145 @@ so a repetition at any point continues where the first try ended.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 
-from collect_examples.records import records_in
+from collect_examples.datasets import EnsureDataset
+from collect_examples.views import NewDataset
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.core.errors import Stale
+from tuneloop.domain.core.errors import InvalidInput, NotFound, Stale
 from tuneloop.domain.core.limits import SEGMENT_BYTES
+from tuneloop.domain.datasets.csv_reader import CsvColumns, csv_records
 from tuneloop.domain.datasets.datasets import Drop, Segment
-from tuneloop.domain.datasets.erasures import Erased
-from tuneloop.domain.datasets.records import read_record
+from tuneloop.domain.datasets.drop_paths import DropPath, RefusedDrop, drop_id, parse_drop_path
+from tuneloop.domain.datasets.records import Record, read_record
+from tuneloop.observability import count
+from tuneloop.runtime.settle import send_settle_reminder
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.drop_reader import Clock, DropReader, Lines
+from tuneloop.store.objects.drop_reader import Clock, DropReader, Lines, count_drop
 from tuneloop.store.objects.segments import folder_of, write_collected
 from tuneloop.store.objects.stored_lines import EncodedLine, without_erased
+from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.posts import UNREAD
+from tuneloop.store.repositories.tenants import Tenants
+from tuneloop.store.retry import retry_stale
+from tuneloop.validation.decompress import is_table
+from tuneloop.validation.line_parser import json_records
 
-TRIES = 5
-
-
-def ingest_drop(
-    drop: Drop,
-    lines: Lines,
-    split: Split | None,
-    *,
-    datasets: Datasets,
-    objects: Objects,
-    erasures: Erasures,
-    clock: Clock,
-    ends: datetime | None = None,
-) -> Drop:
-    """Turn a drop's lines into segments of its dataset, in the time until `ends`; gives the drop as it ended."""
-    if drop.status not in UNREAD:
-        return drop
-    dataset = datasets.get(*drop.place)
-    reader = DropReader(dataset.on_invalid, clock, ends)
-    read = partial(read_record, split=split, template=dataset.template_of(drop.template))
-    stored = reader.lines_of(lines, records_in(drop.object, dataset.csv), read)
-    erased = erasures.after(*drop.place, 0)
-    segments = list(_segments(reader, stored, erased, folder_of(*drop.place), objects, clock()))
-    now = clock()
-    if reader.is_usable:
-        for segment in segments:
-            datasets.add_segment(drop.tenant, drop.dataset, segment.model_copy(update={"created_at": now}))
-    return _saved(reader.finished_drop(drop, now), datasets)
+# Kept back of the function's time when reading stops: to write the last segment of 32 MiB, a row for each segment and
+# the drop's own. A reader that is killed instead leaves its user without a reason.
+MARGIN_S = 20
+UNKNOWN_TENANT = "The tenant in the path does not exist. `tuneloop keys create` makes one; then drop the file again."
 
 
-def _saved(ended: Drop, datasets: Datasets) -> Drop:
-    """The drop as it was stored: a twin that ended first counts, but not that this reader was given up meanwhile."""
-    for _ in range(TRIES):
+@dataclass(frozen=True)
+class IngestDrop:
+    """Turns the lines of a drop into segments of its dataset."""
+
+    datasets: Datasets
+    objects: Objects
+    erasures: Erasures
+    clock: Clock
+
+    def ingest(self, drop: Drop, lines: Lines, split: Split | None = None, ends: datetime | None = None) -> Drop:
+        """Collect a drop's lines, as far as they are read before `ends`; returns the drop as it ended."""
+        if drop.status not in UNREAD:
+            return drop
+        dataset = self.datasets.get(*drop.place)
+        reader = DropReader(dataset.on_invalid, self.clock, ends)
+        read = partial(read_record, split=split, template=dataset.template_of(drop.template))
+        examples = reader.lines_of(lines, records_in(drop.object, dataset.csv), read)
+        segments = list(self._segments(drop, reader, examples))
+        now = self.clock()
+        if reader.is_usable:
+            for segment in segments:
+                self.datasets.add_segment(drop.tenant, drop.dataset, segment.model_copy(update={"created_at": now}))
+        ended = self._save_ended(reader.finished_drop(drop, now))
+        count_drop(ended)
+        return ended
+
+    def _segments(self, drop: Drop, reader: DropReader, examples: Iterable[EncodedLine]) -> Iterator[Segment]:
+        """The usable examples in segments of bounded size, each written as soon as it is full."""
+        erased, folder, now = self.erasures.after(*drop.place, 0), folder_of(*drop.place), self.clock()
+        held: list[EncodedLine] = []
+        size = 0
+        for line in without_erased(examples, erased):
+            if not reader.is_usable:  # what is still read is read for its problems
+                continue
+            if held and size + len(line.text) >= SEGMENT_BYTES:
+                yield write_collected(held, erased, folder, self.objects, now)
+                held, size = [], 0
+            held.append(line)
+            size += len(line.text)
+        if held and reader.is_usable:
+            yield write_collected(held, erased, folder, self.objects, now)
+
+    def _save_ended(self, ended: Drop) -> Drop:
+        """Store how a drop ended; returns how a twin ended it first, which counts, unlike that it was given up."""
+
+        def save() -> Drop:
+            nonlocal ended
+            try:
+                return self.datasets.save_drop(ended)
+            except Stale:
+                stored = self.datasets.drop(*ended.place, ended.id)
+                if stored.status not in UNREAD:
+                    return stored
+                ended = ended.model_copy(update={"seq": stored.seq})
+                raise
+
+        return retry_stale(save, f"Drop {ended.id}")
+
+
+@dataclass(frozen=True)
+class CollectFile:
+    """Takes a file in `incoming/`, makes its dataset if need be, collects its lines, and has the dataset settle."""
+
+    tenants: Tenants
+    datasets: Datasets
+    ensure_dataset: EnsureDataset
+    ingest_drop: IngestDrop
+    queue: Queue
+    settle_s: int
+
+    def collect(self, key: str, content: str, version: str | None, remaining_s: float) -> None:
+        """Collect a file, known by its key and `content` (version or ETag), in the time that remains."""
+        now = self.ingest_drop.clock()
+        path = self._path_of(key, content, now)
+        if path is None:
+            count("DropsRefused")
+            return
+        drop = self._drop(path, key, content, now)
+        lines = self.ingest_drop.objects.dropped_lines(key, version)
+        ends = self.ingest_drop.clock() + timedelta(seconds=remaining_s - MARGIN_S)
+        ended = self.ingest_drop.ingest(drop, lines, path.split, ends)
+        send_settle_reminder(self.datasets.get(*ended.place), settle_s=self.settle_s, queue=self.queue)
+
+    def _path_of(self, key: str, content: str, now: datetime) -> DropPath | None:
+        """What the key says; None where it names nobody's dataset, which leaves a note for the operator only."""
         try:
-            return datasets.save_drop(ended)
-        except Stale:
-            stored = datasets.drop(*ended.place, ended.id)
-        if stored.status not in UNREAD:
-            return stored
-        ended = ended.model_copy(update={"seq": stored.seq})
-    raise Stale(f"Drop {ended.id} is changing too fast to end it; try again.")
+            path = parse_drop_path(key)
+            if not self.tenants.exists(path.tenant):
+                raise NotFound(UNKNOWN_TENANT, param="tenant", code="unknown_tenant")
+        except (InvalidInput, NotFound) as error:
+            refused = {"object": key, "code": error.code, "message": error.message, "created_at": now}
+            self.datasets.refuse(RefusedDrop(id=drop_id(key, content), **refused))
+            return None
+        return path
+
+    def _drop(self, path: DropPath, key: str, content: str, now: datetime) -> Drop:
+        """The row that accounts for a file, the stored one where it came before."""
+        dataset = self.ensure_dataset.ensure(path.tenant, NewDataset(id=path.dataset), now)
+        identity = drop_id(key, content)
+        if drop := self.datasets.find_drop(path.tenant, path.dataset, identity):
+            return drop
+        owner = {"tenant": dataset.tenant, "dataset": dataset.id, "template": dataset.template_version}
+        return self.datasets.start_drop(Drop(id=identity, object=key, created_at=now, **owner))
 
 
-def _segments(
-    reader: DropReader, lines: Iterable[EncodedLine], erased: Erased, folder: str, objects: Objects, now: datetime
-) -> Iterator[Segment]:
-    """The usable examples in objects of bounded size, each written as soon as it is full."""
-    held: list[EncodedLine] = []
-    size = 0
-    for line in without_erased(lines, erased):
-        if not reader.is_usable:  # what is still read is read for its problems
-            continue
-        if held and size + len(line.text) >= SEGMENT_BYTES:
-            yield write_collected(held, erased, folder, objects, now)
-            held, size = [], 0
-        held.append(line)
-        size += len(line.text)
-    if held and reader.is_usable:
-        yield write_collected(held, erased, folder, objects, now)
+def records_in(name: str, columns: CsvColumns | None) -> "partial[Iterator[Record]]":
+    """The reader of the lines of a file of that name: of CSV where the name ends so, of JSONL otherwise."""
+    return partial(csv_records, columns=columns) if is_table(name) else partial(json_records)

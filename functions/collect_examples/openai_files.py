@@ -1,4 +1,4 @@
-"""Files: an upload on OpenAI's wire becomes a dataset, checked and collected before it is answered.
+"""Files of OpenAI's wire: an upload becomes a dataset, checked and collected before it is answered.
 
 What OpenAI would say of a line in a job that fails later is said at once, and nothing is made of a file that can't be
 used. A repetition at any point goes on where the first try ended: file, dataset, drop and segments are all named by
@@ -7,24 +7,33 @@ their content, and the file's row comes last.
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from collect_examples.records import records_in
+from collect_examples.datasets import EnsureDataset
+from collect_examples.ingest import IngestDrop, records_in
 from collect_examples.views import NewDataset
 from tuneloop.api.json_body import LARGE_FILE
 from tuneloop.api.multipart import Form
-from tuneloop.domain.chat.examples import Problem, Split
+from tuneloop.domain.chat.examples import Problem, Split, canonical
 from tuneloop.domain.core.errors import InvalidFile, NotSupported, TooLarge
 from tuneloop.domain.core.ids import derived_id
-from tuneloop.domain.core.limits import FILE_BYTES, LINE_BYTES
+from tuneloop.domain.core.limits import ANSWERED_BYTES, FILE_BYTES, LINE_BYTES
 from tuneloop.domain.datasets.datasets import Drop, DropStatus, OnDrop, OnInvalid
 from tuneloop.domain.datasets.policy import ExampleKind
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.domain.datasets.uploaded_files import EVERYTHING, UploadedFile, file_id
+from tuneloop.domain.exports.conversions import pair_of
 from tuneloop.openai_wire.files import TRAINING_PURPOSE
-from tuneloop.store.objects.drop_reader import EMPTY, DropReader
+from tuneloop.runtime.settle import send_settle_reminder
+from tuneloop.store.objects.drop_reader import EMPTY, Clock, DropReader
+from tuneloop.store.objects.stored_lines import Stored
+from tuneloop.store.queues import Queue
+from tuneloop.store.repositories.contents import Contents
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.files import UploadedFiles
 from tuneloop.validation.decompress import split_lines
 
 ENDING = ".jsonl"
@@ -32,6 +41,13 @@ OBJECT = f"upload{ENDING}"  # under which a drop is shown; a name of the caller'
 NO_EXPIRY = "A file is a dataset here and doesn't expire: leave out `expires_after`, and erase what is to go."
 MIXED = "The file holds conversations and preference pairs: a job trains on one kind. Send each in a file of its own."
 FIELDS = frozenset({"file", "purpose"})
+ELSEWHERE = (
+    "The file is larger than an answer may be. Its export has a download link: `GET /v1/datasets/{0}/exports`, then "
+    "`GET /v1/datasets/{0}/exports/{{export}}`; `POST` to the first makes one."
+)
+# Kept back of the caller's time when reading stops: to store what was read, and to answer.
+MARGIN_S = 3.0
+LONGEST_S = 3600
 EXPIRY = ("expires_after[anchor]", "expires_after[seconds]")
 
 
@@ -43,20 +59,20 @@ class FileUpload(NamedTuple):
     content: bytes
 
     def file(self, tenant: str, now: datetime) -> UploadedFile:
-        """The file that it is to be."""
+        """The row of the file, whose id is made of tenant, content and purpose."""
         identity = file_id(tenant, hashlib.sha256(self.content).hexdigest(), self.purpose)
         size = len(self.content)
-        told = {"filename": self.filename, "bytes": size, "purpose": self.purpose}
-        return UploadedFile(tenant=tenant, id=identity, created_at=now, **told)
+        sent = {"filename": self.filename, "bytes": size, "purpose": self.purpose}
+        return UploadedFile(tenant=tenant, id=identity, created_at=now, **sent)
 
     @property
     def lines(self) -> list[bytes | None]:
-        """Its lines, None being one that is too long."""
+        """The file's lines, None being one that is too long."""
         return list(split_lines(iter([self.content]), LINE_BYTES))
 
 
 def upload_in(form: Form) -> FileUpload:
-    """The upload in a form; InvalidFile where a field is missing, unknown, or not for fine-tuning."""
+    """The uploaded file in a form; InvalidFile where a field is missing, unknown, or not for fine-tuning."""
     if any(name in form for name in EXPIRY):
         raise NotSupported(NO_EXPIRY, param="expires_after")
     if unknown := sorted(form.keys() - FIELDS):
@@ -73,8 +89,71 @@ def upload_in(form: Form) -> FileUpload:
     return FileUpload(file.filename, TRAINING_PURPOSE, file.content)
 
 
-def checked_kind(upload: FileUpload, clock: Callable[[], datetime], ends: datetime) -> ExampleKind:
-    """What the lines teach; InvalidFile at the first that can't be used, saying how many there are."""
+@dataclass(frozen=True)
+class CreateFile:
+    """Makes datasets of uploaded files; `remaining_s` tells how long the caller still waits."""
+
+    files: UploadedFiles
+    datasets: Datasets
+    ensure_dataset: EnsureDataset
+    ingest_drop: IngestDrop
+    queue: Queue
+    settle_s: int
+    remaining_s: Callable[[], float]
+
+    def create(self, tenant: str, upload: FileUpload) -> UploadedFile:
+        """The file of that content, collected if there is none yet; InvalidFile where it can't be used."""
+        now = self.ingest_drop.clock()
+        file = upload.file(tenant, now)
+        if stored := self.files.find(tenant, file.id):
+            return stored
+        kind = checked_kind(upload, self.ingest_drop.clock, self._ends())
+        # All of it trains, and only when somebody asks.
+        policy = EVERYTHING.model_copy(update={"kind": kind})
+        self.ensure_dataset.ensure(tenant, NewDataset(id=file.id, on_drop=OnDrop.COLLECT, policy=policy), now)
+        identity = derived_id("drop", tenant, file.id)
+        new = Drop(id=identity, tenant=tenant, dataset=file.id, object=OBJECT, created_at=now)
+        drop = self.ingest_drop.ingest(self.datasets.start_drop(new), upload.lines, Split.TRAIN, self._ends())
+        send_settle_reminder(self.datasets.get(*drop.place), settle_s=self.settle_s, queue=self.queue)
+        if drop.status != DropStatus.COLLECTED:
+            raise _refusal(next(iter(drop.problems), EMPTY), max(1, drop.problem_count))
+        return self.files.add(file)
+
+    def _ends(self) -> datetime:
+        """When reading must end; a caller without a deadline, whose time has no end, waits an hour at most."""
+        return self.ingest_drop.clock() + timedelta(seconds=min(self.remaining_s() - MARGIN_S, LONGEST_S))
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """Gives the examples of a file back as lines."""
+
+    files: UploadedFiles
+    datasets: Datasets
+    contents: Contents
+
+    def content(self, tenant: str, file: str) -> str:
+        """A file's examples as JSONL; TooLarge, naming the export's link, where an answer has no room for them."""
+        dataset = self.datasets.get(tenant, self.files.get(tenant, file).id)
+        lines: list[bytes] = []
+        room = ANSWERED_BYTES
+        with self.contents.examples(tenant, dataset.id, dataset.revision) as examples:
+            for current in examples:
+                line = _line_of(current.stored)
+                room -= len(line) + line.count(b'"') + line.count(b"\\") + 2  # JSON writes these with two bytes
+                if room < 0:
+                    raise TooLarge(ELSEWHERE.format(dataset.id), param="file")
+                lines.append(line)
+        return b"".join(line + b"\n" for line in lines).decode()
+
+
+def _line_of(stored: Stored) -> bytes:
+    """An example as a line in OpenAI's format."""
+    return canonical(pair_of(stored.example.content)).encode() if stored.preference else bytes(stored.content)
+
+
+def checked_kind(upload: FileUpload, clock: Clock, ends: datetime) -> ExampleKind:
+    """The kind of a file's examples; InvalidFile at the first line that can't be used, saying how many there are."""
     reader = DropReader(OnInvalid.REJECT, clock, ends)
     read = partial(read_record, split=Split.TRAIN)
     for _ in reader.lines_of(upload.lines, records_in(OBJECT, None), read):
@@ -84,24 +163,6 @@ def checked_kind(upload: FileUpload, clock: Callable[[], datetime], ends: dateti
     if reader.pairs not in (0, reader.examples):
         raise InvalidFile(MIXED, param="file", code="mixed_kinds")
     return ExampleKind.PREFERENCE if reader.pairs else ExampleKind.SUPERVISED
-
-
-def dataset_of(file: UploadedFile, kind: ExampleKind) -> NewDataset:
-    """The dataset that a file is: all of it trains, and only when somebody asks."""
-    policy = EVERYTHING.model_copy(update={"kind": kind})
-    return NewDataset(id=file.id, on_drop=OnDrop.COLLECT, policy=policy)
-
-
-def drop_of(file: UploadedFile) -> Drop:
-    """The drop that accounts for a file's lines."""
-    identity = derived_id("drop", file.tenant, file.id)
-    return Drop(id=identity, tenant=file.tenant, dataset=file.id, object=OBJECT, created_at=file.created_at)
-
-
-def require_collected(drop: Drop) -> None:
-    """Raise InvalidFile for a drop that added nothing."""
-    if drop.status != DropStatus.COLLECTED:
-        raise _refusal(next(iter(drop.problems), EMPTY), max(1, drop.problem_count))
 
 
 def _refusal(first: Problem, count: int) -> InvalidFile:

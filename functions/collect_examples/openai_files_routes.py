@@ -3,19 +3,16 @@
 They join the function's other routes: who imports `api` from here has all of them.
 """
 
-from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from collect_examples.content import content_of
-from collect_examples.incoming import collected, registered
-from collect_examples.openai_files import checked_kind, dataset_of, drop_of, require_collected, upload_in
-from collect_examples.routes import api
+from collect_examples.ingest import IngestDrop
+from collect_examples.openai_files import CreateFile, ReadFile, upload_in
+from collect_examples.routes import api, ensure_dataset
 from tuneloop.api.router import Name
 from tuneloop.app import app, utc_now
-from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import NotSupported
 from tuneloop.domain.core.ids import PATTERN
@@ -25,7 +22,6 @@ from tuneloop.openai_wire.pages import Deleted
 
 __all__ = ["api"]
 
-MARGIN_S = 3.0  # to store what was read
 MEDIA_TYPE = "application/jsonl"
 UPLOAD: dict[str, Any] = {
     "type": "object",
@@ -53,15 +49,18 @@ def create_file() -> FileObject:
 
     Its lines are read at once: one that can't be used is refused with its number, and nothing is made.
     """
-    upload, now = upload_in(api.form), utc_now()
-    file = upload.file(api.tenant, now)
-    if found := app.files.find(file.tenant, file.id):
-        return _view(found)
-    kind = checked_kind(upload, utc_now, _ends(now))
-    registered(api.tenant, file.id, dataset_of(file, kind))
-    drop = app.datasets.start_drop(drop_of(file))
-    require_collected(collected(drop, upload.lines, Split.TRAIN, app.remaining_s - MARGIN_S))
-    return _view(app.files.add(file))
+    upload = upload_in(api.form)
+    ingest = IngestDrop(app.datasets, app.objects, app.erasures, utc_now)
+    file = CreateFile(
+        app.files,
+        app.datasets,
+        ensure_dataset(),
+        ingest,
+        app.examples_queue,
+        settle_s=app.settings.settle_s,
+        remaining_s=lambda: app.remaining_s,
+    ).create(api.tenant, upload)
+    return _view(file)
 
 
 @api.route("GET /v1/files", Scope.READ)
@@ -70,9 +69,9 @@ def list_files(
 ) -> FileList:
     """The tenant's files, newest first unless asked otherwise."""
     last = app.files.get(api.tenant, after) if after else None
-    found = app.files.page(api.tenant, limit + 1, last, newest_first=order == "desc").data
-    rows = [_view(file) for file in found[:limit] if purpose in (None, file.purpose)]
-    return FileList(data=rows, has_more=bool(rows) and len(found) > limit)
+    files = app.files.page(api.tenant, limit + 1, last, newest_first=order == "desc").data
+    rows = [_view(file) for file in files[:limit] if purpose in (None, file.purpose)]
+    return FileList(data=rows, has_more=bool(rows) and len(files) > limit)
 
 
 @api.route("GET /v1/files/{file}", Scope.READ)
@@ -84,9 +83,7 @@ def get_file(file: Name) -> FileObject:
 @api.route("GET /v1/files/{file}/content", Scope.READ, responses=CONTENT)
 def get_file_content(file: Name) -> Response[str]:
     """A file's examples as they are held now, one a line in the order of their ids, without what was erased."""
-    found = app.files.get(api.tenant, file)
-    dataset = app.datasets.get(api.tenant, found.id)
-    return Response(200, MEDIA_TYPE, content_of(dataset, contents=app.contents))
+    return Response(200, MEDIA_TYPE, ReadFile(app.files, app.datasets, app.contents).content(api.tenant, file))
 
 
 @api.route("DELETE /v1/files/{file}", Scope.COLLECT)
@@ -94,10 +91,6 @@ def delete_file(file: Name) -> Deleted:
     """Refused, with what to do instead: a file is a dataset, which erasing takes examples out of."""
     app.files.get(api.tenant, file)
     raise NotSupported(KEPT, param="file")
-
-
-def _ends(now: datetime) -> datetime:
-    return now + timedelta(seconds=min(app.remaining_s - MARGIN_S, 3600))
 
 
 def _view(file: UploadedFile) -> FileObject:

@@ -4,6 +4,7 @@ A post is known by what was sent, so that sending it again is the same post what
 between.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,47 +22,48 @@ from tuneloop.store.repositories.posts import BY_API, UNREAD, post_drop, posted_
 from tuneloop.validation.line_parser import isolate_line
 
 
-def post(
-    dataset: Dataset,
-    rows: list[Any],
-    *,
-    datasets: Datasets,
-    objects: Objects,
-    queue: Queue,
-    now: datetime,
-) -> Drop:
-    """Check examples, write them down and queue that they are to be collected; gives their drop.
+@dataclass(frozen=True)
+class PostExamples:
+    """Checks examples, writes them down, and queues that they are to be collected."""
 
-    Posting the same again gives the drop of the first time. Raises InvalidInput at the first bad example.
-    """
-    place, version = (dataset.tenant, dataset.id), dataset.template_version
-    identity = derived_id("drop", *place, *(posted_line(row, _place(index)) for index, row in enumerate(rows)))
-    known = datasets.find_drop(*place, identity)
-    if known and known.status not in UNREAD:
-        return known
-    template = dataset.template_of(known.template if known else version)
-    lines = [_checked(row, index, template) for index, row in enumerate(rows)]
-    made = Drop(id=identity, tenant=place[0], dataset=place[1], object=BY_API, template=version, created_at=now)
-    return post_drop(known or made, lines, datasets=datasets, objects=objects, queue=queue)
+    datasets: Datasets
+    objects: Objects
+    queue: Queue
+
+    def post(self, dataset: Dataset, rows: list[Any], now: datetime) -> Drop:
+        """The drop of some examples, that of the first time where they were posted before.
+
+        Raises InvalidInput at the first bad example.
+        """
+        place, version = (dataset.tenant, dataset.id), dataset.template_version
+        identity = derived_id("drop", *place, *(posted_line(row, _param(index)) for index, row in enumerate(rows)))
+        stored = self.datasets.find_drop(*place, identity)
+        if stored and stored.status not in UNREAD:
+            return stored
+        template = dataset.template_of(stored.template if stored else version)
+        lines = [_checked(row, index, template) for index, row in enumerate(rows)]
+        new = Drop(id=identity, tenant=place[0], dataset=place[1], object=BY_API, template=version, created_at=now)
+        return post_drop(stored or new, lines, datasets=self.datasets, objects=self.objects, queue=self.queue)
 
 
 def _checked(row: Any, index: int, template: Template | None) -> bytes:
     """The line of an example of any form, as it is to be collected."""
-    found = isolate_line(index, _read, row, index, template, log=log_failure)
-    if isinstance(found, dict):
-        return posted_line(found, _place(index))
-    path = found[0].path.removeprefix("$")
-    raise InvalidInput(found[0].message, param=f"{_place(index)}{path}", code=found[0].code)
+    messages = isolate_line(index, _read, row, index, template, log=log_failure)
+    if isinstance(messages, dict):
+        return posted_line(messages, _param(index))
+    problem = messages[0]
+    raise InvalidInput(problem.message, param=f"{_param(index)}{problem.path.removeprefix('$')}", code=problem.code)
 
 
 def _read(row: Any, index: int, template: Template | None) -> dict[str, Any] | list[Problem]:
     """The messages that a row holds or is rendered to, or its problems."""
-    found = read_record(Record(index, row), template=template)
-    if not isinstance(found, Example):
-        return found
+    example = read_record(Record(index, row), template=template)
+    if not isinstance(example, Example):
+        return example
     messages: dict[str, Any] = to_messages(row, template).row
     return messages
 
 
-def _place(index: int) -> str:
+def _param(index: int) -> str:
+    """How an error names the example in the request's body."""
     return f"examples[{index}]"

@@ -1,15 +1,13 @@
 """The datasets routes: create, list, read, change; post examples and look at what became of them."""
 
-from collect_examples.base_model import trained_at
-from collect_examples.incoming import registered
-from collect_examples.posts import post
+from collect_examples.datasets import ConfigureDataset, EnsureDataset
+from collect_examples.posts import PostExamples
 from collect_examples.presign_upload import presign_upload
 from collect_examples.views import DatasetView, DropView, NewDataset, NewExamples, NewUpload, UploadView
 from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed, view
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.core.access import Scope
-from tuneloop.domain.core.errors import Conflict
-from tuneloop.domain.datasets.datasets import Dataset, DatasetChange, OnDrop
+from tuneloop.domain.datasets.datasets import DatasetChange, OnDrop
 
 api = Api(app)
 
@@ -22,12 +20,7 @@ def create_dataset(new: NewDataset) -> DatasetView:
     the scope `train` too.
     """
     _require_to_spend(new)
-    new = trained_at(new, None, app.known_providers)
-    made = registered(api.tenant, new.id, new)
-    for name in sorted(new.model_fields_set - {"id"}):
-        if made != made.with_settings(DatasetChange.model_validate({name: getattr(new, name)}), utc_now()):
-            raise Conflict(f"Dataset {new.id} exists with another {name}; PATCH it to change that.", param="id")
-    return _view(made)
+    return view(DatasetView, _configure().create(api.tenant, new, utc_now()))
 
 
 @api.route("GET /v1/datasets", Scope.READ)
@@ -39,7 +32,7 @@ def list_datasets(limit: Limit = 20, cursor: Cursor = None) -> ListOf[DatasetVie
 @api.route("GET /v1/datasets/{dataset}", Scope.READ)
 def get_dataset(dataset: Name) -> DatasetView:
     """A dataset's settings and how far its changes came."""
-    return _view(app.datasets.get(api.tenant, dataset))
+    return view(DatasetView, app.datasets.get(api.tenant, dataset))
 
 
 @api.route("PATCH /v1/datasets/{dataset}", Scope.COLLECT)
@@ -52,11 +45,7 @@ def change_dataset(dataset: Name, change: DatasetChange) -> DatasetView:
     the scope `train` too.
     """
     _require_to_spend(change)
-    found = app.datasets.get(api.tenant, dataset)
-    change = trained_at(change, found, app.known_providers)
-    changed = found.with_settings(change, utc_now())
-    app.datasets.save(changed)
-    return _view(changed)
+    return view(DatasetView, _configure().change(api.tenant, dataset, change, utc_now()))
 
 
 @api.route("GET /v1/datasets/{dataset}/drops", Scope.READ)
@@ -75,15 +64,9 @@ def get_drop(dataset: Name, drop: Name) -> DropView:
 @api.route("POST /v1/datasets/{dataset}/examples", Scope.COLLECT, status=202)
 def post_examples(dataset: Name, new: NewExamples) -> DropView:
     """Take up to 500 examples; poll the dataset's drop of the answer's id for what becomes of them."""
-    target = registered(api.tenant, dataset)
-    drop = post(
-        target,
-        new.examples,
-        datasets=app.datasets,
-        objects=app.objects,
-        queue=app.examples_queue,
-        now=utc_now(),
-    )
+    now = utc_now()
+    target = ensure_dataset().ensure(api.tenant, NewDataset(id=dataset), now)
+    drop = PostExamples(app.datasets, app.objects, app.examples_queue).post(target, new.examples, now)
     return view(DropView, drop)
 
 
@@ -94,11 +77,17 @@ def create_upload(dataset: Name, new: NewUpload) -> UploadView:
     return presign_upload(api.tenant, dataset, new, nonce=new_nonce(), objects=app.objects, now=utc_now())
 
 
-def _require_to_spend(wanted: DatasetChange) -> None:
-    trains = wanted.on_drop == OnDrop.TRAIN or wanted.train_on_review
-    if trains or wanted.max_run_usd is not None or wanted.base_model or wanted.provider:
+def ensure_dataset() -> EnsureDataset:
+    """The use case that makes datasets, with this stage's defaults."""
+    return EnsureDataset(app.datasets, app.models, app.settings.provider, app.settings.base_model)
+
+
+def _configure() -> ConfigureDataset:
+    return ConfigureDataset(app.datasets, app.known_providers, ensure_dataset())
+
+
+def _require_to_spend(change: DatasetChange) -> None:
+    """Raise Forbidden where the change lets money be spent and the caller's key may not."""
+    trains = change.on_drop == OnDrop.TRAIN or change.train_on_review
+    if trains or change.max_run_usd is not None or change.base_model or change.provider:
         api.caller.require(Scope.TRAIN)
-
-
-def _view(dataset: Dataset) -> DatasetView:
-    return view(DatasetView, dataset)

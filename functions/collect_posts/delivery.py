@@ -7,15 +7,16 @@ collected after all others and alone, in an order that turns with the try: each 
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 
-from collect_posts.judge_feedback import apply_votes
-from collect_posts.posts import Post, add_posts, give_up_post, portions, read_post
-from tuneloop.app import app, utc_now
+from collect_posts.judge_feedback import JudgeFeedback
+from collect_posts.posts import CollectPosts, Post
+from tuneloop.app import utc_now
 from tuneloop.domain.core.limits import QUEUE_TRIES, SEGMENT_BYTES
 from tuneloop.runtime.entry_point import Batch
-from tuneloop.runtime.settle import send_settle_reminder, settle
-from tuneloop.store.objects.drop_reader import count_drop
+from tuneloop.runtime.settle import SettleDatasets, send_settle_reminder
+from tuneloop.store.queues import Queue
 
 Place = tuple[str, str]
 Messages = dict[str, list[str]]  # by what they name: a post may have been announced twice
@@ -28,6 +29,21 @@ DELIVERY_BYTES = SEGMENT_BYTES
 ALONE_FROM = 3
 
 
+@dataclass(frozen=True)
+class ExamplesQueue:
+    """What the messages of the examples queue ask for, and the queue itself, which reminders and more tries go to."""
+
+    posts: CollectPosts
+    feedback: JudgeFeedback
+    changes: SettleDatasets
+    queue: Queue
+
+    def remind(self, place: Place) -> None:
+        """Leave a reminder to settle a dataset when its quiet time is over."""
+        dataset = self.posts.datasets.get(*place)
+        send_settle_reminder(dataset, settle_s=self.changes.settle_s, queue=self.queue)
+
+
 class Delivery:
     """The messages of one delivery, sorted by what they ask for; what exceeds the delivery's bounds is sent again.
 
@@ -35,8 +51,8 @@ class Delivery:
     carries the tries that it had, so that a post that kills its readers has an end.
     """
 
-    def __init__(self, batch: Batch, remaining_s: Callable[[], float]) -> None:
-        self._batch, self._remaining_s = batch, remaining_s
+    def __init__(self, batch: Batch, examples: ExamplesQueue, remaining_s: Callable[[], float]) -> None:
+        self._batch, self._examples, self._remaining_s = batch, examples, remaining_s
         self._least_s = remaining_s() / 2
         self._bytes = 0
         self._tries: dict[str, int] = {}  # by message: those of the messages that it was before are counted too
@@ -63,17 +79,18 @@ class Delivery:
             self._collect_alone(place, drop, messages, is_first=number == 0)
 
     def _sort(self, message: str, body: str) -> None:
-        match told := json.loads(body):
+        """Put a message to those that ask for the same; ValueError if it asks for nothing that is known here."""
+        match content := json.loads(body):
             case {"settle": {"tenant": str(tenant), "dataset": str(dataset)}}:
-                asked, name = self._reminders, dataset
+                asked_for, name = self._reminders, dataset
             case {"collect": {"tenant": str(tenant), "dataset": str(dataset), "drop": str(name)}}:
-                asked = self._posts
+                asked_for = self._posts
             case {"judge": {"tenant": str(tenant), "dataset": str(dataset), "unit": str(name)}}:
-                asked = self._prompts
+                asked_for = self._prompts
             case _:
                 raise ValueError("this queue has no such message")
-        self._tries[message] = int(told.get("tries", 0)) + self._batch.tries[message]
-        asked.setdefault((tenant, dataset), {}).setdefault(name, []).append(message)
+        self._tries[message] = int(content.get("tries", 0)) + self._batch.tries[message]
+        asked_for.setdefault((tenant, dataset), {}).setdefault(name, []).append(message)
 
     def _take_alone(self) -> list[tuple[Place, str, list[str]]]:
         """Take out the posts that are collected alone, in the order of their turns."""
@@ -86,11 +103,9 @@ class Delivery:
         return [post for _, post in sorted(turns)]
 
     def _collect(self, place: Place, posts: Iterable[Post]) -> None:
-        for portion in portions(posts):
-            added = add_posts(portion, datasets=app.datasets, objects=app.objects, erasures=app.erasures, clock=utc_now)
-            for drop in added:
-                count_drop(drop)
-        self._remind(place)
+        """Add one dataset's posts, and have it settle."""
+        self._examples.posts.add(posts)
+        self._examples.remind(place)
 
     def _readable(self, place: Place, named: Messages) -> Iterator[Post]:
         """The posts of one dataset; one that can't be read stays behind, for its own messages."""
@@ -98,7 +113,7 @@ class Delivery:
             post = None
             with self._batch.trying(*messages):
                 if self._has_room(messages):
-                    post = read_post(place, drop, datasets=app.datasets, objects=app.objects, clock=utc_now)
+                    post = self._examples.posts.read(place, drop)
             if post:
                 self._bytes += post.bytes
                 yield post
@@ -111,7 +126,7 @@ class Delivery:
         tries = self._tries_of(messages)
         with self._batch.trying(*messages):
             if is_first or self._remaining_s() >= self._least_s:
-                post = read_post(place, drop, datasets=app.datasets, objects=app.objects, clock=utc_now)
+                post = self._examples.posts.read(place, drop)
                 self._collect(place, [post] if post else [])
             elif tries > QUEUE_TRIES:
                 raise TimeoutError("a post that had its tries is not sent again, so that it becomes a dead letter")
@@ -119,22 +134,15 @@ class Delivery:
                 self._send_again(messages)
         if tries >= QUEUE_TRIES and self._batch.has_failed(*messages):
             with self._batch.trying(*messages):
-                give_up_post(place, drop, datasets=app.datasets, now=utc_now())
+                self._examples.posts.give_up(place, drop)
 
     def _judge(self, place: Place, named: Messages) -> None:
-        if not self._has_room(_messages_of(named)):
-            return
-        units, now = list(named), utc_now()
-        if apply_votes(*place, units, datasets=app.datasets, votes=app.votes, reviews=app.reviews, now=now):
-            self._remind(place)
+        if self._has_room(_messages_of(named)) and self._examples.feedback.judge(*place, list(named), utc_now()):
+            self._examples.remind(place)
 
     def _settle(self, place: Place, named: Messages) -> None:
         if self._has_room(_messages_of(named)):
-            settle(*place, settle_s=app.settings.settle_s, datasets=app.datasets, runs=app.runs, now=utc_now())
-
-    def _remind(self, place: Place) -> None:
-        found = app.datasets.get(*place)
-        send_settle_reminder(found, settle_s=app.settings.settle_s, queue=app.examples_queue)
+            self._examples.changes.settle(*place, utc_now())
 
     def _has_room(self, messages: Iterable[str]) -> bool:
         """Whether there is room for more; if not, these messages are sent again."""
@@ -147,13 +155,14 @@ class Delivery:
         """Send messages again, each body once, with the tries that they had before this one, which was none."""
         sent: dict[str, int] = {}
         for message in messages:
-            asked = json.loads(self._batch.bodies[message])
-            body = json.dumps({name: value for name, value in asked.items() if name != "tries"})
+            content = json.loads(self._batch.bodies[message])
+            body = json.dumps({name: value for name, value in content.items() if name != "tries"})
             sent[body] = max(sent.get(body, 0), self._tries[message] - 1)
         for body, tries in sent.items():
-            app.examples_queue.send(json.dumps({**json.loads(body), "tries": tries}) if tries else body)
+            self._examples.queue.send(json.dumps({**json.loads(body), "tries": tries}) if tries else body)
 
     def _tries_of(self, messages: Iterable[str]) -> int:
+        """The most tries that any of these messages had, this one too."""
         return max(self._tries[message] for message in messages)
 
 
@@ -168,4 +177,5 @@ def _turn_of(post: tuple[str, str, str], tries: int) -> tuple[bool, int, int]:
 
 
 def _messages_of(named: Messages) -> list[str]:
+    """All messages, whatever they name."""
     return [message for messages in named.values() for message in messages]

@@ -1,46 +1,182 @@
-"""Recording feedback: what a user thought of one answer, counted once for the version that gave it."""
+"""Feedback: what a user thought of one answer, counted once for its version, and what a dataset learns from it.
 
+Examples are extracted before anything is counted or kept: what is refused leaves nothing. What was asked is led by the
+prompt that the dataset's versions are served with, in place of the app's, as serving does: else an app that sends no
+prompt would train its model without one.
+
+The subject's vote is cast first, then the lines are written down, then it is asked to judge what all have said about
+this prompt. Whoever repeats the feedback after a crash does the same again, and a vote on an example that never came
+decides nothing.
+"""
+
+import json
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from tuneloop.domain.core.errors import NotFound, Stale
-from tuneloop.domain.core.subjects import tenant_hash
-from tuneloop.domain.serving.feedback import Feedback
+from pydantic import BaseModel
+
+from tuneloop.domain.chat.examples import Example, Problem, read_example
+from tuneloop.domain.chat.messages import JsonObject
+from tuneloop.domain.chat.rules.tools import LISTS
+from tuneloop.domain.core.errors import InvalidInput, NotFound
+from tuneloop.domain.core.ids import Name, derived_id
+from tuneloop.domain.core.subjects import NO_USER, subject_of_hash, tenant_hash
+from tuneloop.domain.datasets.datasets import Dataset, Drop
+from tuneloop.domain.datasets.votes import Vote, anonymous_voter, voter_of
+from tuneloop.domain.exports.example_hashes import ExampleHashes, example_hashes
+from tuneloop.domain.exports.exports import export_id
+from tuneloop.domain.serving.feedback import REASONS, Feedback, extract_rows
 from tuneloop.domain.serving.routing import Inference, parse_inference
 from tuneloop.domain.serving.usage import feedback_counters
+from tuneloop.observability import log_failure
+from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.queues import Queue
+from tuneloop.store.repositories.datasets import Datasets
+from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.models import Models
+from tuneloop.store.repositories.posts import BY_FEEDBACK, post_drop, posted_line
 from tuneloop.store.repositories.usage import StoredFeedback, Usage
+from tuneloop.store.repositories.votes import Votes
+from tuneloop.store.retry import retry_stale
+from tuneloop.validation.line_parser import isolate_line
 
-TRIES = 5
-
-
-def inference_of(tenant: str, feedback: Feedback, *, models: Models) -> Inference:
-    """The tenant's inference that feedback is about, or NotFound."""
-    inference = parse_inference(feedback.inference_id)
-    if inference.tenant_hash != tenant_hash(tenant):
-        raise NotFound("There is no such inference.", param="inference_id")
-    models.version(tenant, inference.model, inference.version)
-    return inference
+NO_PAIR = "The two answers make no preference pair: those are of text only, and both say something."
 
 
-def record_feedback(tenant: str, feedback: Feedback, inference: Inference, *, usage: Usage, now: datetime) -> None:
-    """Count feedback on an inference; later feedback on the same one replaces what it says anew."""
-    slot = (inference.model, inference.day, inference.version)
-    for _ in range(TRIES):
-        old = usage.find_feedback(tenant, feedback.inference_id)
-        new = _merged(old, feedback, now)
-        before = feedback_counters(old.rating, old.corrected) if old else None
-        try:
-            usage.replace_feedback(
-                tenant, feedback.inference_id, new, slot, before, feedback_counters(new.rating, new.corrected)
-            )
-        except Stale:  # somebody else spoke about the same inference in between
-            continue
-        return
-    raise Stale("This inference gets feedback too fast; try again.", param="inference_id")
+class FeedbackReceipt(BaseModel):
+    """What became of feedback: the examples that it makes, once `drop` is collected, or the `reason` why it makes none.
+
+    Whether they are trained on is said by the dataset's `trust`, else by a review.
+    """
+
+    inference_id: str
+    model: Name
+    version: int
+    becomes_example: bool
+    examples: list[str] = []
+    drop: Name | None = None
+    reason: str | None = None
+
+
+class ExtractedExample(NamedTuple):
+    """An example that feedback teaches: its hashes, by which votes on it are compared, and its line of a post."""
+
+    example: Example
+    hashes: ExampleHashes
+    line: bytes
+
+
+class ExtractedExamples(NamedTuple):
+    """What feedback teaches a dataset, the supervised example first, or the reason why there is nothing, or not all."""
+
+    dataset: str
+    subject: str | None
+    examples: list[ExtractedExample]
+    reason: str | None = None
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the examples."""
+        return [extracted.example.id for extracted in self.examples]
+
+
+@dataclass(frozen=True)
+class RecordFeedback:
+    """Counts feedback on the version that answered, and submits the examples that it makes to a dataset."""
+
+    models: Models
+    usage: Usage
+    datasets: Datasets
+    exports: Exports
+    votes: Votes
+    objects: Objects
+    queue: Queue
+
+    def record(self, tenant: str, feedback: Feedback, now: datetime) -> FeedbackReceipt:
+        """Record feedback on an inference; NotFound if it isn't the tenant's, InvalidInput if it can't be used."""
+        inference = parse_inference(feedback.inference_id)
+        if inference.tenant_hash != tenant_hash(tenant):
+            raise NotFound("There is no such inference.", param="inference_id")
+        self.models.version(tenant, inference.model, inference.version)
+        extracted = self._extract_examples(tenant, feedback, inference)
+        self._count(tenant, feedback, inference, now)
+        drop = self._submit_examples(tenant, extracted, inference, now) if extracted.examples else None
+        return FeedbackReceipt(
+            inference_id=feedback.inference_id,
+            model=inference.model,
+            version=inference.version,
+            becomes_example=drop is not None,
+            examples=extracted.ids,
+            drop=drop,
+            reason=extracted.reason,
+        )
+
+    def _count(self, tenant: str, feedback: Feedback, inference: Inference, now: datetime) -> None:
+        """Count feedback on an inference; later feedback on the same one replaces what it says anew."""
+        slot = (inference.model, inference.day, inference.version)
+
+        def replace() -> None:
+            """Stale where somebody else spoke about the same inference in between."""
+            old = self.usage.find_feedback(tenant, feedback.inference_id)
+            new = _merged(old, feedback, now)
+            before = feedback_counters(old.rating, old.corrected) if old else None
+            after = feedback_counters(new.rating, new.corrected)
+            self.usage.replace_feedback(tenant, feedback.inference_id, new, slot, before, after)
+
+        retry_stale(replace, "Feedback on this inference")
+
+    def _extract_examples(self, tenant: str, feedback: Feedback, inference: Inference) -> ExtractedExamples:
+        """What feedback teaches the dataset that it names, else the one of its model's name."""
+        subject = feedback.subject or (subject_of_hash(inference.user_hash) if inference.user_hash != NO_USER else None)
+        name = feedback.dataset or inference.model
+        dataset = self.datasets.find(tenant, name)
+        template = dataset.template.template if dataset and dataset.template else None
+        prompt = self._served_prompt(dataset) if dataset else None
+        lesson = extract_rows(feedback, subject, inference.day, prompt, template)
+        if lesson.why:
+            return ExtractedExamples(name, subject, [], REASONS[lesson.why])
+        if dataset is None:
+            reason = f"There is no dataset {name}; `dataset` names the one that is to learn from it."
+            return ExtractedExamples(name, subject, [], reason)
+        first, *pairs = [isolate_line(0, _extract, row, log=log_failure) for row in lesson.rows]
+        examples = [_require_usable(first), *(pair for pair in pairs if isinstance(pair, ExtractedExample))]
+        return ExtractedExamples(name, subject, examples, None if len(examples) == len(lesson.rows) else NO_PAIR)
+
+    def _served_prompt(self, dataset: Dataset) -> str | None:
+        """The prompt that versions of a dataset's newest export are served with, or will be by its template."""
+        revision = dataset.exported_revision
+        identity = export_id(dataset.tenant, dataset.id, revision, dataset.policy_at(revision))
+        if export := self.exports.find(dataset.tenant, dataset.id, identity):
+            return export.served_prompt
+        return dataset.template.template.system if dataset.template else None
+
+    def _submit_examples(self, tenant: str, extracted: ExtractedExamples, inference: Inference, now: datetime) -> str:
+        """Cast the subject's vote, post the examples' lines and ask to judge their prompt; returns the drop's id."""
+        name, subject, lines = extracted.dataset, extracted.subject, [example.line for example in extracted.examples]
+        hashes = extracted.examples[0].hashes
+        vote = Vote(
+            tenant=tenant,
+            dataset=name,
+            unit=hashes.prompt_hash,
+            voter=voter_of(tenant, subject) if subject else anonymous_voter(inference.id),
+            is_subject=subject is not None,
+            answer=hashes.answer_hash,
+            examples=extracted.ids,
+            inference=inference.id,
+            at=now,
+        )
+        self.votes.cast(vote)
+        identity = derived_id("drop", tenant, name, *lines)
+        new = Drop(id=identity, tenant=tenant, dataset=name, object=BY_FEEDBACK, created_at=now)
+        stored = self.datasets.find_drop(tenant, name, identity)
+        drop = post_drop(stored or new, lines, datasets=self.datasets, objects=self.objects, queue=self.queue)
+        self.queue.send(json.dumps({"judge": {"tenant": tenant, "dataset": name, "unit": vote.unit}}))
+        return drop.id
 
 
 def _merged(old: StoredFeedback | None, feedback: Feedback, now: datetime) -> StoredFeedback:
-    """What is known now; `correct` takes a correction back."""
+    """The feedback on an inference with what is said of it now; `correct` takes a correction back."""
     was_corrected = old.corrected if old and not feedback.correct else False
     return StoredFeedback(
         rating=feedback.rating if feedback.rating is not None else (old.rating if old else None),
@@ -48,3 +184,21 @@ def _merged(old: StoredFeedback | None, feedback: Feedback, now: datetime) -> St
         at=now,
         seq=old.seq if old else 0,
     )
+
+
+def _extract(row: JsonObject) -> ExtractedExample | list[Problem]:
+    """A row as an example with its hashes and its line, or what is wrong with it."""
+    example = read_example(row, 0)
+    if not isinstance(example, Example):
+        return example
+    return ExtractedExample(example, example_hashes(example), posted_line(row))
+
+
+def _require_usable(extracted: ExtractedExample | list[Problem]) -> ExtractedExample:
+    """The example itself; InvalidInput, by the field of the request, where it has problems."""
+    if isinstance(extracted, ExtractedExample):
+        return extracted
+    problem = extracted[0]
+    path = problem.path.removeprefix("$.")
+    param = path if path.startswith(("messages", *LISTS)) else "feedback"
+    raise InvalidInput(problem.message, param=param, code=problem.code)

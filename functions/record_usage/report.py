@@ -1,6 +1,7 @@
 """The usage report: counters read from the table and summed by version, or by version and day."""
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import date
 
 from tuneloop.domain.serving.usage import Counters, UsageRow
@@ -8,17 +9,23 @@ from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.usage import Usage
 
 
-def report(
-    tenant: str, model: str | None, first_day: date, last_day: date, *, by_day: bool, models: Models, usage: Usage
-) -> list[UsageRow]:
-    """Usage of one model or of all, per version and, if asked, per day."""
-    names = [model] if model else [each.id for each in models.all(tenant)]
-    days = (first_day.isoformat(), last_day.isoformat())
-    rows = [row for name in names for row in usage.rows(tenant, name, *days)]
-    return rows if by_day else _by_version(rows)
+@dataclass(frozen=True)
+class ReportUsage:
+    """Sums what a tenant's versions were used for."""
+
+    models: Models
+    usage: Usage
+
+    def report(self, tenant: str, model: str | None, days: tuple[date, date], *, by_day: bool) -> list[UsageRow]:
+        """Usage of one model or of all from the first day to the last, per version and, if asked, per day."""
+        names = [model] if model else [stored.id for stored in self.models.all(tenant)]
+        first_day, last_day = (day.isoformat() for day in days)
+        rows = [row for name in names for row in self.usage.rows(tenant, name, first_day, last_day)]
+        return rows if by_day else _by_version(rows)
 
 
 def _by_version(rows: list[UsageRow]) -> list[UsageRow]:
+    """Each version's rows as one, by model and number."""
     sums: dict[tuple[str, int], Counters] = defaultdict(Counters)
     for row in rows:
         sums[row.model, row.version] += row

@@ -6,21 +6,20 @@ from typing import Annotated, Literal
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
-from record_usage.extracted_examples import extract_examples
-from record_usage.feedback import inference_of, record_feedback
-from record_usage.report import report
-from record_usage.submit_examples import submit_examples
+from record_usage.feedback import FeedbackReceipt, RecordFeedback
+from record_usage.report import ReportUsage
 from tuneloop.api.router import Api
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import PATTERN
-from tuneloop.domain.core.ids import Name as Id
 from tuneloop.domain.serving.feedback import Feedback, require_objects
 from tuneloop.domain.serving.usage import UsageRow
 
 api = Api(app)
 
+# What is reported unless days are asked for, and the most days that one answer sums up: each is read as a row for every
+# version and slot.
 A_MONTH = timedelta(days=30)
 LONGEST = timedelta(days=366)
 ModelFilter = Annotated[str | None, Query(pattern=PATTERN, description="One model only.")]
@@ -35,21 +34,6 @@ class UsageReport(BaseModel):
     data: list[UsageRow]
 
 
-class FeedbackReceipt(BaseModel):
-    """What became of feedback: the examples that it makes, once `drop` is collected, or the `reason` why it makes none.
-
-    Whether they are trained on is said by the dataset's `trust`, else by a review.
-    """
-
-    inference_id: str
-    model: Id
-    version: int
-    becomes_example: bool
-    examples: list[str] = []
-    drop: Id | None = None
-    reason: str | None = None
-
-
 @api.route("GET /v1/usage", Scope.READ)
 def get_usage(
     model: ModelFilter = None, first_day: Day = None, last_day: Day = None, by: Literal["version", "day"] = "version"
@@ -60,32 +44,13 @@ def get_usage(
     if not timedelta(0) <= end - start <= LONGEST:
         rule = f"`first_day` must be `last_day` or one of the {LONGEST.days} days before it."
         raise InvalidInput(rule, param="first_day")
-    rows = report(api.tenant, model, start, end, by_day=by == "day", models=app.models, usage=app.usage)
+    rows = ReportUsage(app.models, app.usage).report(api.tenant, model, (start, end), by_day=by == "day")
     return UsageReport(first_day=start, last_day=end, data=rows)
 
 
 @api.route("POST /v1/feedback", Scope.COLLECT, status=202)
 def post_feedback(feedback: Feedback) -> FeedbackReceipt:
     """Rate, confirm or correct an answer by its id; with `messages` (and `answer`) it becomes an example."""
-    tenant, now = api.tenant, utc_now()
     require_objects(feedback)
-    inference = inference_of(tenant, feedback, models=app.models)
-    studied = extract_examples(tenant, feedback, inference, datasets=app.datasets, exports=app.exports)
-    record_feedback(tenant, feedback, inference, usage=app.usage, now=now)
-    learnt = submit_examples(
-        tenant,
-        studied,
-        inference,
-        datasets=app.datasets,
-        votes=app.votes,
-        objects=app.objects,
-        queue=app.examples_queue,
-        now=now,
-    )
-    return FeedbackReceipt(
-        inference_id=feedback.inference_id,
-        model=inference.model,
-        version=inference.version,
-        becomes_example=bool(learnt.examples),
-        **learnt._asdict(),
-    )
+    stores = (app.models, app.usage, app.datasets, app.exports, app.votes)
+    return RecordFeedback(*stores, app.objects, app.examples_queue).record(api.tenant, feedback, utc_now())

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from relay_events.relay import relay, resend, rows_of
+from relay_events.relay import RelayEvents, rows_of
 from tuneloop.app import app, utc_now
 from tuneloop.observability import count
 from tuneloop.runtime.entry_point import Function
@@ -12,12 +12,11 @@ handler = Function("relay-events")
 
 @handler.on("stream")
 def on_records(records: list[dict[str, Any]]) -> None:
-    """New rows of the outbox."""
-    rows = rows_of(records)
-    count("EventsLeftToSweep", len(records) - relay(rows, outbox=app.outbox, bus=app.bus))
+    """Relay new rows of the outbox."""
+    count("EventsLeftToSweep", len(records) - RelayEvents(app.outbox, app.bus).relay(rows_of(records)))
 
 
 @handler.on("every-5-minutes")
 def sweep() -> None:
-    """Events that are still waiting."""
-    resend(outbox=app.outbox, bus=app.bus, now=utc_now())
+    """Relay events that are still waiting."""
+    RelayEvents(app.outbox, app.bus).resend(utc_now())

@@ -1,6 +1,7 @@
 """Relaying: events go from the outbox to the bus; only those that the bus accepted leave the sweep."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -12,18 +13,33 @@ from tuneloop.observability import count, log_failure
 from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.outbox import ENTRIES_PER_CALL, Bus, Outbox, OutboxRow
 
+# The stream tells of a row within seconds. Who waits for so long was missed by it or refused by the bus; sooner, the
+# sweep would send twice what the stream is about to send.
 RESEND_AFTER = timedelta(minutes=2)
 
 
-def relay(rows: list[OutboxRow], *, outbox: Outbox, bus: Bus) -> int:
-    """Send events; tells how many the bus accepted. The others stay in the sweep."""
-    accepted = bus.put(rows)
-    for row in accepted:
-        try:
-            outbox.relayed(row)
-        except ClientError as error:  # it will be sent again, which consumers are made for
-            log_failure(error)
-    return len(accepted)
+@dataclass(frozen=True)
+class RelayEvents:
+    """Sends rows of the outbox to the bus, at least once each."""
+
+    outbox: Outbox
+    bus: Bus
+
+    def relay(self, rows: list[OutboxRow]) -> int:
+        """Send events; returns how many the bus accepted. The others stay in the sweep."""
+        accepted = self.bus.put(rows)
+        for row in accepted:
+            try:
+                self.outbox.relayed(row)
+            except ClientError as error:  # it will be sent again, which consumers are made for
+                log_failure(error)
+        return len(accepted)
+
+    def resend(self, now: datetime) -> None:
+        """Send events that have waited for two minutes; counts those that the bus accepted (`EventsResent`)."""
+        for_each(
+            _batches(self.outbox.unrelayed(now - RESEND_AFTER)), lambda rows: count("EventsResent", self.relay(rows))
+        )
 
 
 def rows_of(records: Iterable[dict[str, Any]]) -> list[OutboxRow]:
@@ -37,15 +53,7 @@ def rows_of(records: Iterable[dict[str, Any]]) -> list[OutboxRow]:
     return rows
 
 
-def resend(*, outbox: Outbox, bus: Bus, now: datetime) -> None:
-    """Send events that have waited for more than two minutes; counts those that the bus accepted (`EventsResent`)."""
-
-    def send(rows: list[OutboxRow]) -> None:
-        count("EventsResent", relay(rows, outbox=outbox, bus=bus))
-
-    for_each(_batches(outbox.unrelayed(now - RESEND_AFTER)), send)
-
-
 def _batches(rows: Iterator[OutboxRow]) -> Iterator[list[OutboxRow]]:
+    """As many rows at a time as one call to the bus takes."""
     while batch := list(islice(rows, ENTRIES_PER_CALL)):
         yield batch

@@ -179,20 +179,20 @@ def main() -> None:
     """Read each of the bombs in a process of its own, made from one that has everything imported."""
     handler: Any = importlib.import_module("collect_examples.handler")
     assert all([handler, App().client("s3"), App().client("dynamodb")])
-    collect = importlib.import_module("collect_examples.ingest").ingest_drop
+    ingest_drop = importlib.import_module("collect_examples.ingest").IngestDrop
     for name in BOMBS:
         if not (child := os.fork()):
-            read(name, collect)
+            read(name, ingest_drop)
             os._exit(0)
         os.waitpid(child, 0)
 
 
-def read(name: str, collect: Any) -> None:
+def read(name: str, ingest_drop: Any) -> None:
     """Read one, and say how that ended."""
     objects, rows, begun = Objects(Streaming(BOMBS[name]()), "bucket"), Rows(), time.monotonic()  # type: ignore[arg-type]
     base_mb = peak_mb()
     lines = objects.dropped_lines(name)
-    ended = collect(a_drop(object=name), lines, None, datasets=rows, objects=objects, erasures=Nothing(), clock=utc_now)
+    ended = ingest_drop(rows, objects, Nothing(), utc_now).ingest(a_drop(object=name), lines)
     said = {
         "name": name,
         "status": ended.status,

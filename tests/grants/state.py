@@ -4,8 +4,8 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from collect_examples.create_dataset import create_dataset
-from collect_examples.ingest import ingest_drop
+from collect_examples.datasets import EnsureDataset
+from collect_examples.ingest import IngestDrop
 from collect_examples.views import NewDataset
 from evaluate.request import RequestEvaluation
 from export_data.freeze import FreezeDataset
@@ -49,30 +49,15 @@ def lines() -> list[bytes]:
 
 def empty_dataset(stage: Stage) -> Dataset:
     """A dataset and the model of its name."""
-    return create_dataset(
-        stage.tenant,
-        NewDataset(id=NAME),
-        provider=LOCAL.provider,
-        base_model=LOCAL.base_model,
-        datasets=stage.datasets,
-        models=stage.models,
-        now=long_ago(),
-    )
+    ensure_dataset = EnsureDataset(stage.datasets, stage.models, LOCAL.provider, LOCAL.base_model)
+    return ensure_dataset.ensure(stage.tenant, NewDataset(id=NAME), long_ago())
 
 
 def dataset(stage: Stage) -> Dataset:
     """A dataset of one segment, which waits to be settled."""
     empty_dataset(stage)
     drop = Drop(id="drop-1", tenant=stage.tenant, dataset=NAME, object="api", created_at=long_ago())
-    ingest_drop(
-        drop,
-        lines(),
-        None,
-        datasets=stage.datasets,
-        objects=stage.objects,
-        erasures=stage.erasures,
-        clock=long_ago,
-    )
+    IngestDrop(stage.datasets, stage.objects, stage.erasures, long_ago).ingest(drop, lines())
     return stage.datasets.get(stage.tenant, NAME)
 
 

@@ -1,4 +1,4 @@
-"""Sweeping: every item gets its try, so that one which fails costs the others nothing and is still not forgotten."""
+"""Best-effort loops: every item gets its try; one that fails costs the others nothing and is still not forgotten."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class SweepIncomplete(Exception):
-    """What a sweep ends with when some of its items failed; says how many, each of them is in the log by its type."""
+    """Raised at the end of a loop some of whose items failed; says how many, each of them is in the log by its type."""
 
 
 def for_each(items: Iterable[T], work: Callable[[T], object]) -> None:

@@ -1,4 +1,4 @@
-"""Triggers: one entry point per function, which tells apart what woke it and calls what was registered for that.
+"""Entry points: one per function, which tells apart what woke it and calls the routine registered for that trigger.
 
 HTTP requests go to the function's `Api`; domain events, schedules, S3 drops, Bedrock's jobs, queues and the table's
 stream each go to the one routine registered for them. An error of ours or of a library leaves as its kind only, since
@@ -24,11 +24,11 @@ Routine = Callable[..., Any]
 
 
 class FunctionFailed(Exception):
-    """What a function ends with when it could not do its work; names the error's kind and nothing of its text."""
+    """Raised when a function could not do its work; names the error's kind, not its text, which may quote users."""
 
 
 class Batch:
-    """The messages of one delivery, by their ids; what fails, fails for those that it was tried for.
+    """The messages of one delivery of a queue, by their ids, and which of them failed.
 
     `tries` counts how often each was delivered, this time too. One that fails in its last (`limits.QUEUE_TRIES`)
     becomes a dead letter.
@@ -54,16 +54,17 @@ class Batch:
 
     @property
     def answer(self) -> Event:
-        """What Lambda is told: which of the messages failed."""
+        """The partial-batch response that Lambda reads: which of the messages failed."""
         return {"batchItemFailures": [{"itemIdentifier": message} for message in self._failed]}
 
 
 def _tries_of(record: dict[str, Any]) -> int:
+    """How often SQS delivered a message, this time too; once where a test or a replay doesn't say."""
     return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
 
 
 class Function:
-    """Everything that one Lambda function answers to."""
+    """One Lambda function: its routes and the routines of its other triggers."""
 
     def __init__(self, name: str, api: "Api | None" = None) -> None:
         self.name = name
@@ -76,7 +77,7 @@ class Function:
         """Register for an event's type, a schedule, `drop`, `job`, `queue` (or `batch`: all at once) or `stream`."""
 
         def register(routine: Routine) -> Routine:
-            """Note whom the trigger wakes."""
+            """Register the routine that the trigger wakes."""
             self.routines[trigger] = routine
             return routine
 
@@ -105,19 +106,19 @@ class Function:
             return answer
         logger.set_correlation_id(event.get("id") or context.aws_request_id)
         try:
-            done = self._run(event, context)
+            result = self._run(event, context)
         except Exception as error:  # noqa: BLE001 - the entry point: nothing above may see the text
             log_failure(error)
             raise FunctionFailed(kind_of(error)) from None
         logger.info("done", extra={"trigger": event.get("detail-type") or event.get("schedule") or "records"})
-        return done
+        return result
 
     def _run(self, event: Event, context: LambdaContext) -> Any:
         match event:
             case {"source": source, "detail-type": kind, "detail": detail} if source == SOURCE:
                 return self.routines[kind](parse_event.validate_python({**detail, "type": kind}))
             case {"source": "aws.s3" | "aws.bedrock" as source, "detail": detail}:
-                return self._told_by_aws(source, detail)
+                return self._on_aws_event(source, detail)
             case {"schedule": name}:
                 return self.routines[name]()
             case {"Records": [{"eventSource": "aws:sqs"}, *_] as records}:
@@ -126,15 +127,17 @@ class Function:
                 return self.routines["stream"](records)
         raise ValueError("this function has no trigger for such an event")
 
-    def _told_by_aws(self, source: str, detail: Event) -> Any:
+    def _on_aws_event(self, source: str, detail: Event) -> Any:
+        """Handle an event of S3 or Bedrock from the default bus."""
         if source == "aws.bedrock":
             return self.routines["job"](detail["jobArn"])
-        found = detail["object"]
-        if found["key"].endswith("/") and found.get("size") == 0:
+        dropped = detail["object"]
+        if dropped["key"].endswith("/") and dropped.get("size") == 0:
             return None  # a folder, as S3's console makes them
-        return self.routines["drop"](**_drop_of(found))
+        return self.routines["drop"](key=dropped["key"], etag=dropped["etag"], version=dropped.get("version-id"))
 
     def _messages(self, records: list[Event], context: LambdaContext) -> Any:
+        """Handle a queue's messages, all at once or one by one, as is registered."""
         if "batch" not in self.routines:
             return process_partial_response({"Records": records}, self._message, self._batch, context)
         self.routines["batch"](batch := Batch(records))
@@ -154,8 +157,3 @@ def _invoke(event: Event, context: LambdaContext, dispatch: Routine) -> Any:
         return dispatch(event, context)
     finally:
         flush()
-
-
-def _drop_of(found: dict[str, Any]) -> dict[str, Any]:
-    """What S3 says of an object: key, content, and version where the bucket keeps versions."""
-    return {"key": found["key"], "etag": found["etag"], "version": found.get("version-id")}

@@ -5,8 +5,11 @@ were lost. Whoever comes first announces, the others find nothing to do.
 """
 
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
+from tuneloop.domain.core.access import Tenant
 from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.events import DatasetSettled
@@ -15,9 +18,10 @@ from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.runs import Runs
-from tuneloop.store.repositories.tenants import Tenants
 
-MARGIN_S = 1  # after the quiet time is over, since clocks differ
+# How long after the quiet time is over a reminder comes: clocks differ, and one that comes a moment too early finds
+# nothing due, so that the change waits for the sweep.
+MARGIN_S = 1
 
 
 def send_settle_reminder(dataset: Dataset, *, settle_s: int, queue: Queue) -> None:
@@ -27,33 +31,33 @@ def send_settle_reminder(dataset: Dataset, *, settle_s: int, queue: Queue) -> No
         queue.send(body, delay_s=settle_s + MARGIN_S)
 
 
-def settle(tenant: str, name: str, *, settle_s: float, datasets: Datasets, runs: Runs, now: datetime) -> bool:
-    """Announce the dataset's changes if they are due; tells whether it did."""
-    dataset = datasets.find(tenant, name)
-    if dataset is None or not dataset.is_due(now, settle_s):
-        return False
-    if _is_busy(tenant, name, datasets, runs):
-        return False
-    event = DatasetSettled(tenant=tenant, dataset=name, revision=dataset.revision)
-    try:
-        datasets.save(dataset.with_settled_changes(now), event=event, now=now)
-    except Stale:  # it changed again, or somebody else announced it
-        return False
-    return True
+@dataclass(frozen=True)
+class SettleDatasets:
+    """Announces the changes of datasets that were quiet for `settle_s` seconds."""
 
+    datasets: Datasets
+    runs: Runs
+    settle_s: int
 
-def _is_busy(tenant: str, name: str, datasets: Datasets, runs: Runs) -> bool:
-    """Whether a drop of the dataset is being read, or a run of it is under way; one that waits for its user is not."""
-    running = (run for run in runs.open() if run.status != RunStatus.AWAITING_CONFIRMATION)
-    places = [(run.tenant, run.dataset) for run in running] + [drop.place for drop in datasets.reading()]
-    return (tenant, name) in places
+    def settle(self, tenant: str, name: str, now: datetime) -> bool:
+        """Announce a dataset's changes if they are due; returns whether it did."""
+        dataset = self.datasets.find(tenant, name)
+        if dataset is None or not dataset.is_due(now, self.settle_s) or self._is_busy(tenant, name):
+            return False
+        event = DatasetSettled(tenant=tenant, dataset=name, revision=dataset.revision)
+        try:
+            self.datasets.save(dataset.with_settled_changes(now), event=event, now=now)
+        except Stale:  # it changed again, or somebody else announced it
+            return False
+        return True
 
+    def settle_all(self, tenants: Iterable[Tenant], now: datetime) -> None:
+        """Settle every dataset of these tenants that is due."""
+        datasets = [dataset for tenant in tenants for dataset in self.datasets.all(tenant.id)]
+        for_each(datasets, lambda dataset: self.settle(dataset.tenant, dataset.id, now))
 
-def settle_all(*, settle_s: float, tenants: Tenants, datasets: Datasets, runs: Runs, now: datetime) -> None:
-    """Settle every dataset that is due."""
-    known = [dataset for tenant in tenants.all() for dataset in datasets.all(tenant.id)]
-
-    def work(dataset: Dataset) -> None:
-        settle(dataset.tenant, dataset.id, settle_s=settle_s, datasets=datasets, runs=runs, now=now)
-
-    for_each(known, work)
+    def _is_busy(self, tenant: str, name: str) -> bool:
+        """Whether a drop of a dataset is being read, or a run of it is under way and waits for no user."""
+        running = (run for run in self.runs.open() if run.status != RunStatus.AWAITING_CONFIRMATION)
+        places = [(run.tenant, run.dataset) for run in running] + [drop.place for drop in self.datasets.reading()]
+        return (tenant, name) in places

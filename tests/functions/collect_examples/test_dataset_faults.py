@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from collect_examples.drop import give_up
+from collect_examples.missed_drops import GiveUpDrops
 from tests.examples import chat
 from tests.functions import steps
 from tests.world import BUCKET, World
@@ -97,7 +97,7 @@ def test_a_drop_whose_reader_was_given_up_while_it_read_shows_what_it_added(
 
     def slowly(key: str, version: str | None = None) -> Iterator[bytes | None]:
         yield from read(key, version)
-        assert give_up(datasets=app.datasets, queue=app.examples_queue, now=utc_now() + timedelta(minutes=31)) == 1
+        assert GiveUpDrops(app.datasets, app.examples_queue).give_up(utc_now() + timedelta(minutes=31)) == 1
 
     monkeypatch.setattr(app.objects, "dropped_lines", slowly)
     world.drop("support", steps.questions(12))

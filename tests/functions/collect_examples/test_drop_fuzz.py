@@ -12,7 +12,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collect_examples.records import records_in
+from collect_examples.ingest import records_in
 from tests.examples import chat
 from tests.unit.factories import JSON
 from tuneloop.app import utc_now

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from collect_examples.missed_drops import lately_come
+from collect_examples.missed_drops import LISTING_S, CollectMissedFiles
 from tests.examples import chat
 from tests.functions import steps
 from tests.world import BUCKET, TABLE, World, invoke
@@ -233,11 +233,18 @@ def test_the_sweep_ends_before_its_time_does(world: World, later: Later, monkeyp
     assert found == [None, 1, 2, 3]
 
 
+def missed_files(remaining_s: Callable[[], float]) -> CollectMissedFiles:
+    """The sweep of files, as far as it lists: it collects none."""
+    nobody: Any = None
+    return CollectMissedFiles(app.datasets, app.objects, nobody, 600, remaining_s)
+
+
 def test_the_sweep_begins_each_time_at_another_file_and_looks_at_all(world: World) -> None:
     there = [put(world, f"incoming/acme/support/{number}.jsonl") and f"{number}.jsonl" for number in range(5)]
     moments = [utc_now() + timedelta(minutes=11 + 5 * number) for number in range(60)]
 
-    found = [lately_come(600, objects=app.objects, now=moment, goes_on=lambda: True) for moment in moments]
+    missed = missed_files(lambda: LISTING_S + 1)
+    found = [missed.recent_files(moment) for moment in moments]
     names = [[each.key.rpartition("/")[2] for each in files] for files in found]
 
     assert {files[0] for files in names} == set(there)
@@ -247,10 +254,10 @@ def test_the_sweep_begins_each_time_at_another_file_and_looks_at_all(world: Worl
 def test_more_files_than_can_be_listed_are_said_to_be_left_out(world: World, log: StringIO) -> None:
     for number in range(5):
         put(world, f"incoming/acme/support/{number}.jsonl")
-    left = iter([True, True, False])
+    left = iter([LISTING_S + 1, LISTING_S + 1, LISTING_S])
     moment = utc_now() + timedelta(minutes=11)
 
-    found = lately_come(600, objects=app.objects, now=moment, goes_on=lambda: next(left))
+    found = missed_files(lambda: next(left)).recent_files(moment)
 
     assert len(found) == 3
     assert "not looked after" in log.getvalue()

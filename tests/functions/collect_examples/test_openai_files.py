@@ -107,7 +107,7 @@ def test_content_that_no_answer_has_room_for_is_found_in_the_export(
     client: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = upload(client, jsonl(steps.questions(12)))
-    monkeypatch.setattr("collect_examples.content.ANSWERED_BYTES", 500)
+    monkeypatch.setattr("collect_examples.openai_files.ANSWERED_BYTES", 500)
 
     with pytest.raises(APIStatusError, match=f"GET /v1/datasets/{file.id}/exports/") as refused:
         client.files.content(file.id)

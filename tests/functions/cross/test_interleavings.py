@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from collect_examples.ingest import ingest_drop
+from collect_examples.ingest import IngestDrop
 from erase_examples.compact import CompactDataset, RetireGenerations
 from erase_examples.erase import EraseExamples
 from erase_examples.purge import PurgeExports, PurgeSegments
@@ -281,8 +281,7 @@ def fill(place: tuple[str, str], rows: list[dict[str, Any]]) -> None:
 def collected(place: tuple[str, str], rows: list[dict[str, Any]], name: str, now: datetime) -> None:
     drop = app.datasets.start_drop(Drop(id=name, tenant=place[0], dataset=place[1], object="a.jsonl", created_at=now))
     lines = [json.dumps(row).encode() for row in rows]
-    stores = {name: getattr(app, name) for name in ("datasets", "objects", "erasures")}
-    ingest_drop(drop, lines, None, **stores, clock=lambda: now)
+    IngestDrop(app.datasets, app.objects, app.erasures, lambda: now).ingest(drop, lines)
 
 
 def reviewed(place: tuple[str, str], said: Said, number: int, now: datetime) -> None:

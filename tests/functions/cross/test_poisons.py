@@ -264,7 +264,7 @@ def strange(monkeypatch: pytest.MonkeyPatch) -> None:
         return example_hashes(example)
 
     monkeypatch.setattr("tuneloop.store.objects.stored_lines.facts_of", fails)
-    monkeypatch.setattr("record_usage.extracted_examples.example_hashes", fails)
+    monkeypatch.setattr("record_usage.feedback.example_hashes", fails)
 
 
 @pytest.mark.usefixtures("strange")

@@ -17,13 +17,15 @@ from tuneloop.validation.decompress import chunks, decompress, split_lines
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
+# A download is held in memory up to here, and on disk beyond.
 IN_MEMORY_BYTES = 16 << 20
+# What S3 says of a missing object; a HEAD has no body, so its error is only a number.
 GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 DENIED = {"AccessDenied", "403"}  # what S3 also says of a missing object to a role that may not list the bucket
 
 
 class ListedVersion(NamedTuple):
-    """One version of an object, as a listing tells it."""
+    """One version of an object, as a listing shows it."""
 
     key: str
     version: str
@@ -33,7 +35,7 @@ class ListedVersion(NamedTuple):
 
 
 class ObjectVersion(NamedTuple):
-    """A version of an object, or a mark that it was deleted, and whether it is what a reader finds."""
+    """A version of an object, or a delete marker; `is_latest`: it is what a reader of the key gets."""
 
     key: str
     version: str
@@ -42,7 +44,7 @@ class ObjectVersion(NamedTuple):
 
 
 class Form(NamedTuple):
-    """Where to send a file as `multipart/form-data`, and the fields that go before it."""
+    """A presigned POST: where to send a file as `multipart/form-data`, and the fields that go before it."""
 
     url: str
     fields: dict[str, str]
@@ -56,40 +58,40 @@ class Objects:
         self.bucket = bucket
 
     def lines(self, key: str) -> Iterator[bytes]:
-        """The lines of an object that we wrote, without their ends; a name in `.zst` is unpacked."""
+        """The lines of an object of ours, without their ends; one whose key ends in `.zst` is decompressed."""
         yield from split_lines(self.pieces(key))
 
     def pieces(self, key: str) -> Iterator[bytes]:
-        """The content of an object that we wrote, in pieces of at most a MiB; a name in `.zst` is unpacked."""
+        """The content of an object of ours in pieces of at most a MiB; one whose key ends in `.zst` is decompressed."""
         with closing(self._get(key)["Body"]) as raw:
-            packed = key.endswith(".zst")
+            is_packed = key.endswith(".zst")
             yield from chunks(
-                zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) if packed else raw
+                zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) if is_packed else raw
             )
 
     def exists(self, key: str) -> bool:
         """Whether there is an object of this key that may be read from here."""
         try:
-            with _finding(key):
+            with _not_found_as_ours(key):
                 self._client.head_object(Bucket=self.bucket, Key=key)
         except NotFound:
             return False
         return True
 
     def part(self, key: str, start: int, size: int) -> bytes:
-        """So many bytes of an object from a place on; fewer where it ends."""
-        with _finding(key):
-            found = self._client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + size - 1}")
-            return found["Body"].read()
+        """At most `size` bytes of an object from the byte `start` on; fewer where it ends."""
+        with _not_found_as_ours(key):
+            response = self._client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + size - 1}")
+            return response["Body"].read()
 
     def dropped_lines(self, key: str, version: str | None = None) -> Iterator[bytes | None]:
         """The lines of a drop, or of one version of it; None for one that is too long.
 
         Raises TooLarge or InvalidInput where the rest can't be read, and says what would be right.
         """
-        found = self._get(key, version)
-        with closing(found["Body"]) as raw:
-            yield from split_lines(decompress(raw, key, found["ContentLength"]), LINE_BYTES)
+        response = self._get(key, version)
+        with closing(response["Body"]) as raw:
+            yield from split_lines(decompress(raw, key, response["ContentLength"]), LINE_BYTES)
 
     def versions(self, prefix: str) -> Iterator[ListedVersion]:
         """Every version of every object below a prefix, by key; none of an object that was deleted."""
@@ -97,25 +99,25 @@ class Objects:
         deleted: set[str] = set()  # an object's newest version or mark comes first, though older ones may be pages away
         for page in pages:
             deleted |= {mark["Key"] for mark in page.get("DeleteMarkers", []) if mark["IsLatest"]}
-            for each in page.get("Versions", []):
-                if each["Key"] not in deleted:
-                    etag = each["ETag"].strip('"')
-                    yield ListedVersion(each["Key"], each["VersionId"], etag, each["Size"], each["LastModified"])
+            for version in page.get("Versions", []):
+                if version["Key"] not in deleted:
+                    key, etag = version["Key"], version["ETag"].strip('"')
+                    yield ListedVersion(key, version["VersionId"], etag, version["Size"], version["LastModified"])
 
     def everything(self, prefix: str) -> Iterator[ObjectVersion]:
-        """Every version of every object below a prefix, and every mark of a deletion, whatever lies on top of it."""
+        """Every version and every delete marker below a prefix, whatever lies on top of it."""
         for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
-            for each in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
-                yield ObjectVersion(each["Key"], each["VersionId"], each["IsLatest"], each["LastModified"])
+            for entry in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+                yield ObjectVersion(entry["Key"], entry["VersionId"], entry["IsLatest"], entry["LastModified"])
 
     def remove(self, versions: Iterable[ObjectVersion]) -> int:
-        """Delete these versions for good; tells how many.
+        """Delete these versions for good; returns how many.
 
         One by one: a call for many asks for the right to delete objects too, not only versions that it names.
         """
         removed = 0
-        for each in versions:
-            self._client.delete_object(Bucket=self.bucket, Key=each.key, VersionId=each.version)
+        for version in versions:
+            self._client.delete_object(Bucket=self.bucket, Key=version.key, VersionId=version.version)
             removed += 1
         return removed
 
@@ -135,7 +137,7 @@ class Objects:
 
     def download(self, key: str) -> IO[bytes]:
         """An object's content as a file, in memory while it is small."""
-        with ExitStack() as closing_it, _finding(key):
+        with ExitStack() as closing_it, _not_found_as_ours(key):
             file = closing_it.enter_context(SpooledTemporaryFile(IN_MEMORY_BYTES))
             self._client.download_fileobj(self.bucket, key, file)
             file.seek(0)
@@ -151,7 +153,7 @@ class Objects:
         return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
     def upload_form(self, key: str) -> "Form":
-        """What lets its holder put one file of at most a GiB at `key`, and nothing else, for 15 minutes."""
+        """A form that lets its holder put one file of at most a GiB at `key`, and nothing else, for 15 minutes."""
         sizes = ["content-length-range", 1, OBJECT_BYTES]
         seconds = int(UPLOAD_VALID.total_seconds())
         form = self._client.generate_presigned_post(self.bucket, key, Conditions=[sizes], ExpiresIn=seconds)
@@ -159,12 +161,13 @@ class Objects:
 
     def _get(self, key: str, version: str | None = None) -> Any:
         which = {"VersionId": version} if version else {}
-        with _finding(key):
+        with _not_found_as_ours(key):
             return self._client.get_object(Bucket=self.bucket, Key=key, **which)  # type: ignore[arg-type]
 
 
 @contextmanager
-def _finding(key: str) -> Iterator[None]:
+def _not_found_as_ours(key: str) -> Iterator[None]:
+    """Raise NotFound, naming the key, for what S3 says of a missing object."""
     try:
         yield
     except ClientError as error:

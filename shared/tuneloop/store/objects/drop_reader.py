@@ -26,7 +26,7 @@ TOO_SLOW = "Reading came this far in the time that there is. Drop the file in pa
 
 
 class DropReader:
-    """One pass over a drop's records: what can be learnt from, what is wrong with the rest, and whether to add any."""
+    """One pass over a drop's records: the examples, the problems of the other lines, and whether to add any of it."""
 
     def __init__(self, on_invalid: OnInvalid, clock: Clock, ends: datetime | None = None) -> None:
         self.lines = 0
@@ -41,7 +41,7 @@ class DropReader:
 
     @property
     def is_usable(self) -> bool:
-        """Whether what was read may be added: all of it was readable, and good but for what may be skipped."""
+        """Whether the examples read so far may be added: all was readable, and good but for what may be skipped."""
         return self._is_whole and (self._skips or not self.problem_count)
 
     def lines_of(self, lines: Lines, records: Records, read: Read) -> Iterator[EncodedLine]:
@@ -52,15 +52,15 @@ class DropReader:
         try:
             for record in records(self._timed(lines)):
                 self.lines += 1
-                found = isolate_line(record.line, self._stored, record, read, log=self._log)
-                if isinstance(found, EncodedLine):
+                line = isolate_line(record.line, self._encode, record, read, log=self._log)
+                if isinstance(line, EncodedLine):
                     self.examples += 1
-                    self.pairs += found.is_pair
-                    yield found
+                    self.pairs += line.is_pair
+                    yield line
                 else:
-                    self.problem_count += len(found)
-                    self._has_rows = self._has_rows or not is_no_row(found[0])
-                    self.problems += found[: PROBLEMS_KEPT - len(self.problems)]
+                    self.problem_count += len(line)
+                    self._has_rows = self._has_rows or not is_no_row(line[0])
+                    self.problems += line[: PROBLEMS_KEPT - len(self.problems)]
         except Unreadable as error:
             self._end_early(error.problem)
         except (InvalidInput, TooLarge) as error:
@@ -84,17 +84,19 @@ class DropReader:
             }
         )
 
-    def _stored(self, record: Record, read: Read) -> EncodedLine | list[Problem]:
-        found = read(record)
-        return line_of(found) if isinstance(found, Example) else found
+    def _encode(self, record: Record, read: Read) -> EncodedLine | list[Problem]:
+        """A record's example as it is stored, or its problems."""
+        example = read(record)
+        return line_of(example) if isinstance(example, Example) else example
 
     def _log(self, error: Exception) -> None:
+        """Log a failure of our own code, if it is one of the first."""
         self.failures += 1
         if self.failures <= FAILURES_LOGGED:
             log_failure(error)
 
     def _timed(self, lines: Lines) -> Iterator[bytes | None]:
-        """The lines, counted, as long as there is time."""
+        """The lines, counted; TooLarge as soon as the time is over."""
         for self._at, line in enumerate(lines, start=1):
             if self._ends and self._clock() > self._ends:
                 raise TooLarge(TOO_SLOW, code="took_too_long")

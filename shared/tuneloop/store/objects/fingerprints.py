@@ -31,7 +31,7 @@ IN_A_SPLIT = bytes(value in SPLIT_OF for value in range(256))
 
 
 def fingerprints_key(folder: str) -> str:
-    """Where the fingerprints of an export lie."""
+    """The key of the fingerprints of the export in a folder."""
     return f"{folder}/fingerprints.bin"
 
 
@@ -44,7 +44,7 @@ def write_fingerprints(folder: str, columns: Columns, objects: Objects) -> None:
 
 
 class Fingerprints:
-    """What exports trained on, validated on and tested with, as hashes."""
+    """Reads and rewrites the fingerprints of exports: what they trained on, validated on and tested with, as hashes."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -93,7 +93,7 @@ class Fingerprints:
 
 
 def _packed(columns: Columns, rows: slice) -> bytes:
-    """The rows of some examples, filled a byte of every row at a time: row by row takes ten times as long."""
+    """The rows of some examples as stored, filled a byte of every row at a time: row by row takes ten times as long."""
     outcomes = columns.outcomes[rows]
     chosen = bytes(outcomes.translate(IN_A_SPLIT))
     packed = bytearray(ROW.size * sum(chosen))

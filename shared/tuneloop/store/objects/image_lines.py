@@ -9,10 +9,11 @@ IMAGE = b'"image_url"'  # stands in no text, where its quotes would be escaped
 
 
 def images_in(contents: Iterable[bytes]) -> ImageUnits:
-    """The images of examples, each as the JSON of its content."""
+    """How many images some examples hold, and their units; each example is the JSON of its content."""
     return sum((_images_of(content) for content in contents if IMAGE in content), NO_IMAGES)
 
 
 def _images_of(content: bytes) -> ImageUnits:
-    found = json.loads(content)  # which takes half a surrogate pair in an answer too, as orjson does not
-    return units_of(found.get("messages") or found.get("input", {}).get("messages", ()))
+    """The images of one example, a conversation or a preference pair."""
+    example = json.loads(content)  # which takes half a surrogate pair in an answer too, as orjson does not
+    return units_of(example.get("messages") or example.get("input", {}).get("messages", ()))

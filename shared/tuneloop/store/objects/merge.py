@@ -18,6 +18,7 @@ from tuneloop.domain.datasets.origins import Origin
 from tuneloop.store.objects.stored_lines import CONTENT, ID, read_line
 from tuneloop.validation.decompress import chunks, split_blocks
 
+# Sources open at a time: each holds a connection to S3, a decoder and the block that it is at, in memory.
 WIDTH = 32
 Lines = list[bytes]
 Source = Callable[[], Iterator[Lines]]
@@ -29,7 +30,7 @@ UP_TO_ID = slice(ID.stop)  # lines that sort before this part of a line are thos
 
 @contextmanager
 def k_way_merge(sources: Sequence[Source], choose: Callable[[Lines], Lines] | None = None) -> Iterator[Iterator[Lines]]:
-    """The line that counts of every example of sorted sources, or those that `choose` keeps; 32 are open at a time."""
+    """The winning line of every example of sorted sources, or those that `choose` keeps; 32 are open at a time."""
     with ExitStack() as files:
         while len(sources) > WIDTH:
             groups = [sources[start : start + WIDTH] for start in range(0, len(sources), WIDTH)]
@@ -42,9 +43,9 @@ def unique(block: Lines) -> Lines:
     ids = [line[ID] for line in block]
     if len(set(ids)) == len(ids):
         return block
-    again = [place for place, (one, other) in enumerate(pairwise(ids)) if one == other]
-    for place in reversed(again):  # the last ones first, so that three of one example become two, then one
-        block[place : place + 2] = [_counting(block[place : place + 2])]
+    repeated = [place for place, (one, other) in enumerate(pairwise(ids)) if one == other]
+    for place in reversed(repeated):  # the last ones first, so that three of one example become two, then one
+        block[place : place + 2] = [_winner(block[place : place + 2])]
     return block
 
 
@@ -56,14 +57,15 @@ def unique_by_subject(block: Lines) -> Lines:
 
 
 def _of_subjects(same: Lines) -> Lines:
+    """The winner of each subject among one example's lines."""
     subjects: dict[str | None, Lines] = {}
     for line in same:
         subjects.setdefault(read_line(line).subject if len(same) > 1 else None, []).append(line)
-    return sorted(map(_counting, subjects.values()))
+    return sorted(map(_winner, subjects.values()))
 
 
-def _counting(same: Lines) -> bytes:
-    """The one that counts: what somebody sent before what feedback made, so that nothing leaves a test split by it.
+def _winner(same: Lines) -> bytes:
+    """The line of an example that counts: what somebody sent before what feedback made, so that no test split shrinks.
 
     Then the latest, then the one that says most beside the conversation, so that sending that alone takes nothing away.
     """
@@ -71,17 +73,18 @@ def _counting(same: Lines) -> bytes:
 
 
 def _fields_in(line: bytes) -> int:
-    """How many fields stand before the content."""
+    """How many fields of a line stand before its content."""
     return line.partition(CONTENT)[0].count(FIELD)
 
 
 def _is_from_feedback(line: bytes) -> bool:
+    """Whether a line's source says that feedback made it."""
     head = line.partition(CONTENT)[0]
     return any(source in head for source in FROM_FEEDBACK)
 
 
 def created_in(line: bytes) -> bytes:
-    """When an example was made, by its line or by what stands before its content."""
+    """When an example was made, by its line or by what stands before its content; empty where nobody knows."""
     head = line.find(CONTENT)
     place = line.find(CREATED, ID.stop, head if head > 0 else len(line)) + len(CREATED)
     return line[place : line.index(b'"', place)] if place >= len(CREATED) else b""
@@ -89,17 +92,17 @@ def created_in(line: bytes) -> bytes:
 
 def _sorted(sources: Sequence[Source]) -> Iterator[Lines]:
     """All lines in sorted blocks, those of one id in the same."""
-    coming = [iter(source()) for source in sources]
-    held = [next(blocks, []) for blocks in coming]
+    streams = [iter(source()) for source in sources]
+    held = [next(blocks, []) for blocks in streams]
     while held:
         least = min(range(len(held)), key=lambda number: _reach(held[number]))
         if (reach := _reach(held[least])) and (block := _taken(held, reach)):
             yield block
-        if more := next(coming[least], None):
+        if more := next(streams[least], None):
             held[least] += more
             continue
         rest = held.pop(least)
-        coming.pop(least)
+        streams.pop(least)
         if rest and held:
             held[0] = sorted(held[0] + rest)
         elif rest:
@@ -107,7 +110,7 @@ def _sorted(sources: Sequence[Source]) -> Iterator[Lines]:
 
 
 def _taken(held: list[Lines], reach: bytes) -> Lines:
-    """What is held below a place, sorted; no other line is touched, since they are more than caches hold."""
+    """Take out the held lines below `reach`, sorted; no other line is touched: they are more than caches hold."""
     block: Lines = []
     for lines in held:
         end = bisect_left(lines, reach)
@@ -118,17 +121,18 @@ def _taken(held: list[Lines], reach: bytes) -> Lines:
 
 
 def _reach(lines: Lines) -> bytes:
-    """How far what is held of a source is complete: up to its last id, of which more may come."""
+    """The smallest id that a source may still yield, of which more may come; all below it can be emitted."""
     return lines[-1][UP_TO_ID] if lines else b""
 
 
 def _spilled(sources: Sequence[Source], files: ExitStack) -> Source:
+    """Merge sources into a file on disk, which is one source in their place until `files` are closed."""
     file: IO[bytes] = files.enter_context(TemporaryFile())  # noqa: SIM115 - closed with the others
     for block in _sorted(sources):
         file.writelines(line + b"\n" for line in block)
 
     def blocks() -> Iterator[Lines]:
-        """What was spilled, from its start."""
+        """The merged lines from the file's start."""
         file.seek(0)
         return split_blocks(chunks(file))
 

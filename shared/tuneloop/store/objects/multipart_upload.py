@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-PART_BYTES = 16 << 20  # S3 takes at least 5 MiB and at most 10,000 parts (read 2026-11): up to 156 GiB
+# S3 takes at least 5 MiB a part and at most 10,000 parts (read 2026-11): this reaches 156 GiB, and is what is held.
+PART_BYTES = 16 << 20
 
 
 class MultipartUpload:
-    """One object on its way."""
+    """One object that is being written; nothing of it can be read before `end`."""
 
     def __init__(self, client: "S3Client", bucket: str, key: str) -> None:
         self._client = client
@@ -24,14 +25,14 @@ class MultipartUpload:
         self._size = 0
 
     def write(self, content: bytes) -> None:
-        """Add content."""
+        """Add content behind what was written before."""
         self._held.append(content)
         self._size += len(content)
         if self._size >= PART_BYTES:
             self._send()
 
     def end(self) -> None:
-        """Make it an object."""
+        """Complete the object; one that is small enough is put in one call."""
         if self._id is None:
             self._client.put_object(**self._place, Body=b"".join(self._held))
             return
@@ -44,5 +45,5 @@ class MultipartUpload:
             self._id = self._client.create_multipart_upload(**self._place)["UploadId"]
         number, content = len(self._parts) + 1, b"".join(self._held)
         self._held, self._size = [], 0
-        sent = self._client.upload_part(**self._place, UploadId=self._id, PartNumber=number, Body=content)
-        self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+        part = self._client.upload_part(**self._place, UploadId=self._id, PartNumber=number, Body=content)
+        self._parts.append({"PartNumber": number, "ETag": part["ETag"]})

@@ -1,4 +1,4 @@
-"""Finding examples in blocks of stored lines: nearly all are told by a few of their bytes, and few are parsed.
+"""Search in blocks of stored lines: nearly all examples are told by a few of their bytes, and few are parsed.
 
 A line that isn't wanted is cut where its content begins when it is read: what stands before tells which of several
 lines of one example counts, and the rest needn't be carried through the merge. The name of the content stays, so that
@@ -17,21 +17,23 @@ from tuneloop.store.objects.merge import Lines, created_in
 from tuneloop.store.objects.stored_lines import CONTENT, ID, Stored, read_line
 
 Decisions = dict[bytes, Decision]
-AT_ONCE = 4  # blocks: each change to another segment costs what its decoder has to fetch into the caches again
+# Blocks of a segment that are read in a row: each change to another segment costs what its decoder has to fetch into
+# the processor's caches again.
+AT_ONCE = 4
 END = ord("}")  # a whole line ends with it, one that was cut never does
 QUALITY = b',"quality":'
 PREFERENCE = b',"preference":true'
 
 
 class Hit(NamedTuple):
-    """A wanted example by its line as it stands, and what was decided about it."""
+    """An example that a search found: its line as it stands, edited if it was, and what was decided about it."""
 
     line: bytes
     decision: Decision
 
     @property
     def id(self) -> str:
-        """The example's id."""
+        """The example's id, 64 hex digits."""
         return self.line[ID].decode()
 
     @property
@@ -41,12 +43,12 @@ class Hit(NamedTuple):
 
     @property
     def stored(self) -> Stored:
-        """What its line holds."""
+        """The example's line, parsed."""
         return read_line(self.line)
 
 
 class Search:
-    """What is wanted, against what was decided."""
+    """A filter for stored lines, and the decisions that stand over what came with them."""
 
     def __init__(self, wanted: ExampleFilter, decisions: Decisions) -> None:
         self._wanted, self._decisions = wanted, decisions
@@ -60,6 +62,7 @@ class Search:
             yield lines
 
     def _blocks_in(self, pieces: Iterator[bytes]) -> Iterator[Lines]:
+        """The lines of a segment, those that end in one piece at a time."""
         rest = b""
         for piece in pieces:
             lines, rest = self._cut(rest + piece)
@@ -73,7 +76,7 @@ class Search:
         """
         find, decisions, lines, start, name = piece.find, self._decisions, [], 0, len(CONTENT)
         first = self._needles[0] if self._needles else b""  # most lines lack it, and are asked for nothing else
-        may_contain_text = self._sayings_in(piece)
+        may_contain_text = self._text_finder(piece)
         while (head := find(CONTENT, start)) >= 0 and (end := find(b"\n", head)) >= 0:
             if piece[start + ID.start : start + ID.stop] in decisions:
                 lines.append(piece[start:end])
@@ -88,8 +91,8 @@ class Search:
             start = end + 1
         return lines, piece[start:]
 
-    def _sayings_in(self, piece: bytes) -> Callable[[int, int], bool]:
-        """Whether the wanted text may stand between two places of a piece; asked for ever later places."""
+    def _text_finder(self, piece: bytes) -> Callable[[int, int], bool]:
+        """A test whether the wanted text may stand between two places of a piece, to be asked for ever later places."""
         text = self._wanted.packed
         if text is None or self._needles:  # with a needle few lines are left to be looked at
             return lambda *_: True
@@ -125,6 +128,7 @@ class Search:
         return wanted.text is None or wanted.may_contain_text(line, head)
 
     def _hit(self, line: bytes) -> Hit | None:
+        """The example of a whole line, if it is wanted as it stands by now."""
         decision = self._decisions.get(line[ID], UNDECIDED)
         if decision is UNDECIDED and self._wanted.is_plain:
             return Hit(line, decision)
@@ -133,6 +137,7 @@ class Search:
         return Hit(current, decision) if self._wanted.matches(stored, decision) and self._says(stored) else None
 
     def _says(self, stored: Stored) -> bool:
+        """Whether the wanted text stands in an example's content: by its bytes first, then in a value of it."""
         wanted, content = self._wanted, bytes(stored.content)
         return wanted.text is None or (
             wanted.may_contain_text(content) and wanted.contains_text(msgspec.json.decode(content))
@@ -140,6 +145,7 @@ class Search:
 
 
 def _quality(line: bytes, head: int) -> float | None:
+    """The quality that a line came with, read from its bytes before the content at `head`."""
     place = line.find(QUALITY, ID.stop, head) + len(QUALITY)
     if place < len(QUALITY):
         return None

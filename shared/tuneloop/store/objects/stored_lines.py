@@ -24,7 +24,7 @@ CONTENT = b',"content":'  # stands nowhere before the content: in a text its quo
 
 
 class Head(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What is known of one example in a segment without its content; hashes and bands in hex."""
+    """An example in a segment without its content: its fields and what was worked out, hashes and bands in hex."""
 
     id: str
     tokens: int
@@ -51,9 +51,9 @@ class Stored(Head, kw_only=True, omit_defaults=True, forbid_unknown_fields=True)
 
     @property
     def example(self) -> Example:
-        """The example itself."""
-        ours = {name: getattr(self, name) for name in Example.model_fields if name not in ("id", "content")}
-        return Example.model_validate({"id": self.id, "content": msgspec.json.decode(self.content), **ours})
+        """The example, as it was collected."""
+        fields = {name: getattr(self, name) for name in Example.model_fields if name not in ("id", "content")}
+        return Example.model_validate({"id": self.id, "content": msgspec.json.decode(self.content), **fields})
 
 
 _encode = msgspec.json.Encoder().encode
@@ -74,7 +74,7 @@ class EncodedLine(NamedTuple):
 
 
 def line_of(example: Example) -> EncodedLine:
-    """An example as it is stored."""
+    """An example as a segment stores it, with its hashes, bands and tokens worked out."""
     hashes, tokens = example_hashes(example), count_content(example.content)
     stored = Stored(
         id=example.id,
@@ -99,12 +99,12 @@ def line_of(example: Example) -> EncodedLine:
 
 
 def read_line(line: bytes) -> Stored:
-    """What a line holds."""
+    """A stored line, parsed."""
     return _decode(line)
 
 
 def heads_of(lines: Iterable[bytes]) -> list[Head]:
-    """What lines hold beside their content, which isn't looked at."""
+    """The heads of lines; their content isn't parsed."""
     return _decode_heads(b"\n".join([line[: line.index(CONTENT)] + b"}" for line in lines]))
 
 
@@ -120,7 +120,7 @@ def tokens_in(lines: Iterable[bytes]) -> int:
 
 
 def kept_lines(lines: list[bytes], erased: Erased) -> list[bytes]:
-    """The lines that are not erased."""
+    """The lines whose examples and subjects are not erased."""
     heads = heads_of(lines)
     return [line for line, head in zip(lines, heads, strict=True) if not erased.covers(head.id, head.subject)]
 
