@@ -8,7 +8,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from check_status.refresh import ASKING_S, fetch_events
-from check_status.routes import api, refreshed
+from check_status.routes import api, refresh_run
 from tuneloop.api.job_view import Job, checkpoints_of, events_of, job_of, page_of
 from tuneloop.api.router import Limit, Name
 from tuneloop.app import app
@@ -24,7 +24,7 @@ After = Annotated[str | None, Query(min_length=1, max_length=200, description="T
 @api.route("GET /v1/fine_tuning/jobs/{job}", Scope.READ)
 def get_fine_tuning_job(job: Name) -> Job:
     """A job; while it is open its provider is asked, at most every 15 seconds and for at most 3."""
-    return job_of(refreshed(app.runs.get(api.tenant, job), app.settings.refresh_after_s), models=app.models)
+    return job_of(refresh_run(app.runs.get(api.tenant, job), app.settings.refresh_after_s), models=app.models)
 
 
 @api.route("GET /v1/fine_tuning/jobs/{job}/events", Scope.READ)

@@ -1,7 +1,7 @@
-"""Strays: jobs at a provider that carry one of this stage's runs and that no open run has.
+"""Orphan jobs: jobs at a provider that carry one of this stage's runs and that no open run has.
 
 Where the run's row was lost, as by restoring the table, the row is made again from what the job carries. Where the run
-has another job, or has ended without one, the stray is stopped, and what it cost is recorded with the run.
+has another job, or has ended without one, the orphan is stopped, and what it cost is recorded with the run.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from tuneloop.domain.core.errors import NotFound, ProviderRefused, ProviderUnava
 from tuneloop.domain.core.pricing import training_cost
 from tuneloop.domain.events import TrainingRunAdopted
 from tuneloop.domain.training.jobs import JobOrigin, OtherJob, ProviderJob
-from tuneloop.domain.training.runs import TERMINAL, ControlledRun, adopt_job
+from tuneloop.domain.training.runs import TERMINAL, ControlledRun, RunStatus, adopt_job
 from tuneloop.observability import count, log_failure, logger
 from tuneloop.providers.catalog import price_of
 from tuneloop.providers.port import Provider
@@ -26,17 +26,19 @@ from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.repositories.tenants import Tenants
+from tuneloop.store.retry import retry_stale
 
+# Bounds the call that stops one orphan: a slow provider must not use up the sweep's 60 s, and the next one retries.
 STOPPING_S = 10.0
-TRIES = 5
 ADOPTED = "Its row was lost and made again from what its job carries: what was chosen beside the base model is unknown."
 
 
 @dataclass(frozen=True)
 class OrphanJobs:
-    """What a stage does with the strays at its providers."""
+    """What a stage does with the orphan jobs at its providers."""
 
     stage: str
+    providers: Providers
     tenants: Tenants
     datasets: Datasets
     exports: Exports
@@ -44,8 +46,19 @@ class OrphanJobs:
     runs: Runs
     now: datetime
 
-    def take(self, job: ProviderJob, provider: Provider) -> None:
-        """Adopt a job, stop it, or leave it, as it isn't ours or its run knows it."""
+    def survey(self) -> None:
+        """Reconcile every job in every provider's list, ended ones too, whether a run is open there or not."""
+        for_each(self.providers.names(), self._survey_provider)
+
+    def _survey_provider(self, name: str) -> None:
+        provider = self.providers.get(name)
+        try:
+            for_each(provider.jobs(), lambda job: self.reconcile(job, provider))
+        except ProviderUnavailable as error:  # tomorrow is soon enough
+            log_failure(error)
+
+    def reconcile(self, job: ProviderJob, provider: Provider) -> None:
+        """Adopt a job whose run's row was lost, or stop a run's second job; leave one that isn't ours or is known."""
         if self.runs.by_job(provider.name, job.id):
             return
         origin = provider.origin_of(job)
@@ -59,7 +72,7 @@ class OrphanJobs:
 
     def _adopt(self, lost: ControlledRun, job: ProviderJob, provider: Provider) -> None:
         try:
-            run = self._placed(lost)
+            run = self._complete(lost)
         except NotFound:
             if _stop(job, provider):
                 logger.warning("stopped a job of what is gone", extra={"provider": provider.name, "job": job.id})
@@ -82,8 +95,8 @@ class OrphanJobs:
         logger.warning("adopted a job", extra={"provider": provider.name, "job": job.id, "run": run.id})
         count("RunsAdopted")
 
-    def _placed(self, lost: ControlledRun) -> ControlledRun:
-        """The run with what its export says of it; NotFound where it has nowhere to go."""
+    def _complete(self, lost: ControlledRun) -> ControlledRun:
+        """The run with what its export says of it; NotFound where its tenant, dataset, model or export is gone."""
         if not self.tenants.exists(lost.tenant):
             raise NotFound(f"There is no tenant {lost.tenant}.")
         self.datasets.get(lost.tenant, lost.dataset)
@@ -104,30 +117,18 @@ class OrphanJobs:
             count("JobsDoubled")
 
     def _record(self, run: ControlledRun, other: OtherJob) -> None:
-        for _ in range(TRIES):
-            others = [each for each in run.other_jobs if each.id != other.id]
-            counted = sum((each.cost_usd or Decimal(0) for each in run.other_jobs if each.id == other.id), Decimal(0))
-            changed = run.model_copy(update={"other_jobs": [*others, other]})
-            try:
-                self.runs.recost(changed, (other.cost_usd or Decimal(0)) - counted)
-            except Stale:
-                run = self.runs.get(run.tenant, run.id)
-            else:
-                return
-        raise Stale(f"Run {run.id} is changing too fast to record its other job; try again.")
+        """Store a run's second job, and count what it cost more than was counted for it already."""
+        first_try = iter([run])
 
+        def attempt() -> ControlledRun:
+            current = next(first_try, None) or self.runs.get(run.tenant, run.id)
+            known = [job for job in current.other_jobs if job.id == other.id]
+            others = [job for job in current.other_jobs if job.id != other.id]
+            counted = sum((job.cost_usd or Decimal(0) for job in known), Decimal(0))
+            changed = current.model_copy(update={"other_jobs": [*others, other]})
+            return self.runs.recost(changed, (other.cost_usd or Decimal(0)) - counted)
 
-def survey(*, providers: Providers, strays: OrphanJobs) -> None:
-    """Look through the whole list of every provider, jobs that have ended too, whether a run is open there or not."""
-
-    def look(name: str) -> None:
-        provider = providers.get(name)
-        try:
-            for_each(provider.jobs(), lambda job: strays.take(job, provider))
-        except ProviderUnavailable as error:  # tomorrow is soon enough
-            log_failure(error)
-
-    for_each(providers.names(), look)
+        retry_stale(attempt, f"Run {run.id}")
 
 
 def _run_of(origin: JobOrigin, job: ProviderJob, provider: Provider, now: datetime) -> ControlledRun | None:
@@ -146,7 +147,8 @@ def _run_of(origin: JobOrigin, job: ProviderJob, provider: Provider, now: dateti
             confirmed=True,
             created_at=min(job.created_at or now, now),
             notes=[ADOPTED],
-        ).moved_to_provider()
+            status=RunStatus.VALIDATING_FILES,
+        )
     except ValidationError as error:
         log_failure(error)
         return None

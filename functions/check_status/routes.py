@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from check_status.deployments import step
-from check_status.refresh import ASKING_S, fetch_events, refresh, wait
+from check_status.deployments import VersionDeployments
+from check_status.refresh import ASKING_S, RunRefresh, RunReports, fetch_events
 from check_status.webhook_secrets import WebhookSecrets
 from tuneloop.api.router import Api, Name, view
 from tuneloop.app import app, utc_now
@@ -34,7 +34,7 @@ def get_training_run(run: Name) -> TrainingRun:
 
     Where it can't be reached, `waiting_for` says so, `waiting_since` since when, `checked_at` when it was last tried.
     """
-    seen = refreshed(app.runs.get(api.tenant, run), app.settings.refresh_after_s)
+    seen = refresh_run(app.runs.get(api.tenant, run), app.settings.refresh_after_s)
     return view(TrainingRun, seen)
 
 
@@ -64,36 +64,24 @@ def hear_webhook(provider: Name) -> Heard:
     check_signature(headers, body, secrets.of(provider))
     job = job_in(body)
     if job and (run := app.runs.by_job(provider, job)):
-        refreshed(run, 0)
+        refresh_run(run, 0)
     return Heard()
 
 
-def refreshed(run: ControlledRun, older_than_s: float) -> ControlledRun:
+def refresh_run(run: ControlledRun, older_than_s: float) -> ControlledRun:
     """A run after its provider was asked, unless that was tried within so many seconds, or the provider was removed."""
-    now = utc_now()
+    reports = RunReports(app.runs, app.models, app.exports, utc_now())
     try:
         provider = app.providers.get(run.provider)
     except Conflict as error:
-        if run.status not in AT_PROVIDER:
-            return run
-        return wait(run, error.message, runs=app.runs, models=app.models, exports=app.exports, now=now)
-    seen = refresh(
-        run,
-        older_than_s=older_than_s,
-        provider=provider,
-        runs=app.runs,
-        models=app.models,
-        exports=app.exports,
-        now=now,
-        asking_s=min(ASKING_S, app.remaining_s),
-    )
+        return reports.store_wait(run, error.message) if run.status in AT_PROVIDER else run
+    seen = RunRefresh(reports, min(ASKING_S, app.remaining_s)).refresh(run, provider, older_than_s)
     if provider.hosting and seen.version is not None:
-        _host(seen, older_than_s)
+        # Its version may still have to be deployed, and somebody waits for it.
+        version_deployments().step(app.models.version(run.tenant, run.model, seen.version), older_than_s)
     return seen
 
 
-def _host(run: ControlledRun, older_than_s: float) -> None:
-    """Take the run's version a step further, where it still is to be served: somebody waits for it."""
-    version = app.models.version(run.tenant, run.model, run.version or 0)
-    settings, now = app.settings, utc_now()
-    step(version, stage=settings.stage, providers=app.providers, models=app.models, now=now, older_than_s=older_than_s)
+def version_deployments() -> VersionDeployments:
+    """The deployments of this stage's versions, as they are now."""
+    return VersionDeployments(app.settings.stage, app.providers, app.models, utc_now())

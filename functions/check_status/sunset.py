@@ -9,7 +9,6 @@ from datetime import datetime
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import ModelSunsetApproaching
-from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import Deployment, Model, SunsetMark, Version
 from tuneloop.domain.serving.sunset import Shutdowns, due_mark, shutdown_of, versions_in_use
 from tuneloop.domain.training.estimates import UNKNOWN_PRICE, Basis, UsdRange, estimate
@@ -27,49 +26,49 @@ NO_SUCCESSOR = "No successor is known: choose a base model of another provider."
 NO_EXPORT = "The version was registered by hand: there is no export to train again."
 
 
-@dataclass
+@dataclass(frozen=True)
 class Sunsets:
-    """One day's look at what is about to end."""
+    """One day's look at models that providers are about to shut down."""
 
+    providers: Providers
     tenants: Tenants
     models: Models
     exports: Exports
     rows: ProviderRows
     now: datetime
 
-    def look(self, providers: Providers) -> None:
-        """Ask the providers, then tell of what is near."""
-        self.ask(providers)
-        self.tell()
+    def refresh_and_announce(self) -> None:
+        """Ask each provider for its shutdown dates, then announce those that are near."""
+        for_each(self.providers.names(), self._refresh)
+        self.announce()
 
-    def ask(self, providers: Providers) -> None:
-        """Store what each provider says of the ends of its models; one that can't be asked keeps its last word."""
-        for_each(providers.names(), lambda name: self._ask(name, providers))
-
-    def tell(self) -> None:
+    def announce(self) -> None:
         """Announce the end of every version that somebody would miss, once for each threshold."""
-        said = self.rows.shutdowns()
+        shutdowns = self.rows.shutdowns()
         for_each(
             self.tenants.all(),
-            lambda tenant: for_each(self.models.all(tenant.id), lambda model: self._look_at(model, said)),
+            lambda tenant: for_each(self.models.all(tenant.id), lambda model: self._announce_of(model, shutdowns)),
         )
 
-    def _ask(self, name: str, providers: Providers) -> None:
+    def _refresh(self, name: str) -> None:
+        """Store a provider's shutdown dates; one that can't be asked keeps those that it gave last."""
         try:
-            ends = {model.id: model.shutdown_date for model in providers.get(name).models() if model.shutdown_date}
+            models = self.providers.get(name).models()
+            ends = {model.id: model.shutdown_date for model in models if model.shutdown_date}
         except (ProviderRefused, ProviderUnavailable) as error:
             log_failure(error)
             return
         self.rows.say(Shutdowns(provider=name, models=ends, read_at=self.now))
 
-    def _look_at(self, model: Model, said: dict[str, Shutdowns]) -> None:
+    def _announce_of(self, model: Model, shutdowns: dict[str, Shutdowns]) -> None:
         deployment = self.models.deployment(model.tenant, model.id)
         for version in self._in_use(model, deployment):
             offer = price_of(version.provider, version.base_model)
             names = (version.provider_model, version.base_model)
-            news = due_mark(version, shutdown_of(names, offer, said.get(version.provider)), self.now.date())
+            end = shutdown_of(names, offer, shutdowns.get(version.provider))
+            news = due_mark(version, end, self.now.date())
             if news:
-                self._tell(version, news, offer.successor if offer else None)
+                self._announce(version, news, offer.successor if offer else None)
 
     def _in_use(self, model: Model, deployment: Deployment) -> list[Version]:
         versions = (
@@ -77,7 +76,7 @@ class Sunsets:
         )
         return [version for version in versions if version.can_answer]
 
-    def _tell(self, version: Version, news: SunsetMark, successor: Successor | None) -> None:
+    def _announce(self, version: Version, news: SunsetMark, successor: Successor | None) -> None:
         cost, note = self._estimate(version, successor)
         event = ModelSunsetApproaching(
             tenant=version.tenant,
@@ -96,7 +95,7 @@ class Sunsets:
         )
         try:
             self.models.tell_of_end(version.model_copy(update={"sunset": news}), event, self.now)
-        except Stale:  # it was told of, or is being changed: the next day looks again
+        except Stale:  # it was announced already, or is being changed: the next day looks again
             return
         count("SunsetsTold")
 
@@ -104,14 +103,12 @@ class Sunsets:
         """What training the version's export at the successor would cost, or why that isn't known."""
         if successor is None:
             return None, NO_SUCCESSOR
-        export = version.dataset and version.export and self._export(version.tenant, version.dataset, version.export)
-        if not export:
+        if not (version.dataset and version.export):
+            return None, NO_EXPORT
+        if (export := self.exports.find(version.tenant, version.dataset, version.export)) is None:
             return None, NO_EXPORT
         offer = price_of(successor.provider, successor.base_model)
         train, test = export.files[Split.TRAIN], export.files[Split.TEST]
         basis = Basis(train.examples, train.tokens, test.examples, export.answer_tokens, images=train.images)
         cost = estimate(successor.base_model, offer, basis).estimated_cost_usd
         return cost, None if cost else (offer and offer.price_note) or UNKNOWN_PRICE
-
-    def _export(self, tenant: str, dataset: str, export: str) -> Export | None:
-        return self.exports.find(tenant, dataset, export)

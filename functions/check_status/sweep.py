@@ -1,124 +1,142 @@
 """The sweep: what the provider's list pages say about all open runs, at the price of the pages and not of the runs.
 
 Only the events of a run that has ended, or has been silent for too long, are asked for one by one. Jobs in the list
-that no run has are strays. A provider that is away is nothing to fail for: it is counted where it is called, its runs
+that no run has are orphans. A provider that is away is nothing to fail for: it is counted where it is called, its runs
 say that they wait for it, and the next sweep asks again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from check_status.orphan_jobs import OrphanJobs
-from check_status.refresh import events_or_none, refresh, store_job_status, wait
-from check_status.stuck import report_if_stuck
-from tuneloop.domain.core.errors import Conflict, ProviderUnavailable
+from check_status.refresh import RunRefresh, RunReports, events_or_none
+from tuneloop.domain.core.errors import Conflict, ProviderUnavailable, Stale
+from tuneloop.domain.events import TrainingRunStuck
 from tuneloop.domain.training.jobs import ProviderJob
+from tuneloop.domain.training.run_progress import is_silent
 from tuneloop.domain.training.runs import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.port import Provider
 from tuneloop.providers.registry import Providers
 from tuneloop.runtime.best_effort import for_each
-from tuneloop.store.repositories.exports import Exports
-from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.runs import Runs
 
+# A run that is still open a day after it was made has got stuck somewhere: the alarm on `RunsOverdue` says so.
 OVERDUE_AFTER = timedelta(days=1)
-EARLIER = timedelta(hours=1)  # a run's job, and a second one, are no older than the run but for clocks that differ
-Found = tuple[ControlledRun | None, ProviderJob | None]
-
-
-def sweep(
-    *, providers: Providers, runs: Runs, models: Models, exports: Exports, strays: OrphanJobs, now: datetime
-) -> None:
-    """Record the news of every run at its provider; counts those that changed (`RunsChanged`) or are `RunsOverdue`."""
-    unfinished = list(runs.open())
-    count("RunsOverdue", sum(_is_overdue(run, now) for run in unfinished))
-    there = [run for run in unfinished if run.status in AT_PROVIDER and run.provider_job_id]
-    names = sorted({run.provider for run in there})
-
-    def look(name: str) -> None:
-        mine = [run for run in there if run.provider == name]
-        try:
-            provider = providers.get(name)
-        except Conflict as error:  # it was removed: its runs wait until somebody adds it again
-            gone = error.message
-            for_each(mine, lambda run: wait(run, gone, runs=runs, models=models, exports=exports, now=now))
-        else:
-            Look(provider, runs, models, exports, strays, now).at(mine)
-
-    for_each(names, look)
+# A run's job, and a second one, are no older than the run but for clocks that differ: older pages needn't be read.
+CLOCK_SKEW = timedelta(hours=1)
+# A silent run's steps and losses stand in no list, so it costs a call of its own each time: once in six sweeps.
+LISTEN_AGAIN = timedelta(minutes=30)
+News = tuple[ControlledRun | None, ProviderJob | None]  # no run: an orphan job; no job: the run is to be asked for
 
 
 @dataclass(frozen=True)
-class Look:
-    """A look at one provider."""
+class Sweep:
+    """The regular look at all runs that are at a provider."""
 
-    provider: Provider
+    providers: Providers
     runs: Runs
-    models: Models
-    exports: Exports
-    strays: OrphanJobs
+    reports: RunReports
+    orphans: OrphanJobs
     now: datetime
 
-    def at(self, open_runs: list[ControlledRun]) -> None:
-        """Record what the list says about these runs, and take the strays that are as young as they are."""
+    def sweep(self) -> None:
+        """Store the news of every run at its provider; counts `RunsChanged`, and `RunsOverdue` after a day."""
+        unfinished = list(self.runs.open())
+        count("RunsOverdue", sum(_is_overdue(run, self.now) for run in unfinished))
+        at_provider = [run for run in unfinished if run.status in AT_PROVIDER and run.provider_job_id]
+        for_each(
+            sorted({run.provider for run in at_provider}),
+            lambda name: self._sweep_provider(name, [run for run in at_provider if run.provider == name]),
+        )
+
+    def _sweep_provider(self, name: str, open_runs: list[ControlledRun]) -> None:
+        """Store what a provider's list says about its open runs, and reconcile orphan jobs as young as they are."""
+        try:
+            provider = self.providers.get(name)
+        except Conflict as error:  # it was removed: its runs wait until somebody adds it again
+            removed = error.message
+            for_each(open_runs, lambda run: self.reports.store_wait(run, removed))
+            return
         unseen = {run.provider_job_id: run for run in open_runs if run.provider_job_id}
         try:
-            for_each(self._news(unseen, open_runs), self._take)
+            for_each(self._news(provider, unseen, open_runs), lambda news: self._take(provider, *news))
         except ProviderUnavailable as error:
             log_failure(error)
             away = error.message
-            for_each(unseen.values(), lambda run: self._wait(run, away))
-        for_each(open_runs, lambda run: report_if_stuck(run, self._ask, runs=self.runs, now=self.now))
+            for_each(unseen.values(), lambda run: self.reports.store_wait(run, away))
+        stuck = StuckRuns(self.runs, self.now)
+        for_each(open_runs, lambda run: stuck.report_if_stuck(run, lambda run: self._refresh(run, provider)))
 
-    def _take(self, found: Found) -> None:
-        run, job = found
+    def _take(self, provider: Provider, run: ControlledRun | None, job: ProviderJob | None) -> None:
         if run is None:
             if job is not None:
-                self.strays.take(job, self.provider)
+                self.orphans.reconcile(job, provider)
             return
-        seen = self._ask(run) if job is None else self._record(run, job)
-        if seen.status != run.status:
+        stored = self._refresh(run, provider) if job is None else self._store(run, job, provider)
+        if stored.status != run.status:
             count("RunsChanged")
 
-    def _record(self, run: ControlledRun, job: ProviderJob) -> ControlledRun:
-        news = events_or_none(job.id, self.provider, whole=True) if job.status in TERMINAL else []
-        can = self.provider.capabilities(run.base_model)
-        return store_job_status(
-            run, job, news, can=can, runs=self.runs, models=self.models, exports=self.exports, now=self.now
-        )
+    def _store(self, run: ControlledRun, job: ProviderJob, provider: Provider) -> ControlledRun:
+        events = events_or_none(job.id, provider, whole=True) if job.status in TERMINAL else []
+        return self.reports.store(run, job, events, provider.capabilities(run.base_model))
 
-    def _ask(self, run: ControlledRun) -> ControlledRun:
-        return refresh(
-            run,
-            older_than_s=0,
-            provider=self.provider,
-            runs=self.runs,
-            models=self.models,
-            exports=self.exports,
-            now=self.now,
-        )
+    def _refresh(self, run: ControlledRun, provider: Provider) -> ControlledRun:
+        return RunRefresh(self.reports).refresh(run, provider)
 
-    def _wait(self, run: ControlledRun, what: str) -> ControlledRun:
-        return wait(run, what, runs=self.runs, models=self.models, exports=self.exports, now=self.now)
-
-    def _news(self, unseen: dict[str, ControlledRun], open_runs: list[ControlledRun]) -> Iterator[Found]:
-        """The runs of which the list has news, with their jobs, and strays; then the runs to be asked for.
+    def _news(
+        self, provider: Provider, unseen: dict[str, ControlledRun], open_runs: list[ControlledRun]
+    ) -> Iterator[News]:
+        """The runs of which the list has news, with their jobs, and orphan jobs; then the runs to be asked for.
 
         Those are the runs that it doesn't name, and those that are to be cancelled. The others leave `unseen`.
         """
-        since = min((run.created_at for run in open_runs), default=self.now) - EARLIER
-        doubles = {other.id for run in open_runs for other in run.other_jobs if other.status not in TERMINAL}
-        for job in self.provider.jobs():
+        since = min((run.created_at for run in open_runs), default=self.now) - CLOCK_SKEW
+        second_jobs = {other.id for run in open_runs for other in run.other_jobs if other.status not in TERMINAL}
+        for job in provider.jobs():
             run = unseen.pop(job.id, None)
             if run is not None and _is_news(run, job):
                 yield run, None if run.cancel_requested_at and job.status not in TERMINAL else job
-            if run is None and (job.status not in TERMINAL or job.id in doubles):
+            if run is None and (job.status not in TERMINAL or job.id in second_jobs):
                 yield None, job
             if not unseen and job.created_at and job.created_at < since:
                 return
         yield from ((run, None) for run in unseen.values())
+
+
+@dataclass(frozen=True)
+class StuckRuns:
+    """Runs without a heartbeat for too long, each reported once for each silence."""
+
+    runs: Runs
+    now: datetime
+
+    def report_if_stuck(self, seen: ControlledRun, refresh: Callable[[ControlledRun], ControlledRun]) -> ControlledRun:
+        """Refresh a run that has been silent for long once more, then say that it is stuck (metric `RunsStuck`)."""
+        if not is_silent(seen, self.now):
+            return seen
+        run = self.runs.get(seen.tenant, seen.id)
+        is_due = run.stuck_since is None or run.checked_at is None or self.now - run.checked_at >= LISTEN_AGAIN
+        run = refresh(run) if is_due and is_silent(run, self.now) else run
+        if not is_silent(run, self.now):
+            return run
+        count("RunsStuck")
+        return run if run.stuck_since else self._announce(run)
+
+    def _announce(self, run: ControlledRun) -> ControlledRun:
+        event = TrainingRunStuck(
+            tenant=run.tenant,
+            run=run.id,
+            model=run.model,
+            dataset=run.dataset,
+            status=run.status,
+            last_heard_at=run.last_heard_at,
+        )
+        try:
+            return self.runs.save(run.model_copy(update={"stuck_since": self.now}), event=event, now=self.now)
+        except Stale:  # it has had a heartbeat, or somebody else has announced it
+            return self.runs.get(run.tenant, run.id)
 
 
 def _is_overdue(run: ControlledRun, now: datetime) -> bool:

@@ -1,7 +1,7 @@
-"""Checks: what refuses a run before anything is uploaded or spent, when it is asked for and when it is submitted.
+"""Checks: what refuses a run before anything is uploaded or spent, when it is requested and when it is submitted.
 
 Each refusal names the field or the capability and what would be allowed. What only the provider knows is read off its
-list of models: at the door one of the last minutes will do, and just before the upload it is asked once more.
+list of models: for a request a list of the last minutes will do, and just before the upload it is asked once more.
 """
 
 from collections.abc import Collection
@@ -20,11 +20,18 @@ from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, unkno
 from tuneloop.providers.model_lists import ModelLists
 from tuneloop.providers.port import KEY_TROUBLE, Provider
 
+# A month: what is trained on a base model that ends sooner may not serve until the next monthly retraining.
 DIES_SOON = timedelta(days=30)
 SAME_FILE = (
     "The validation file is identical to the training file, so that its loss would prove nothing. Drop other examples "
     "for validation, or set the policy's share of it to 0."
 )
+EMPTY_VALIDATION = (
+    "Nothing of the validation file is left to validate with: its dataset's policy takes none of it to train."
+)
+SAME_VALIDATION = "The validation file holds the same examples as the training file: its loss would prove nothing."
+OTHER_KIND = "The validation file holds {}, the training file {}: both must be of one kind."
+KINDS = {"supervised": "conversations", "preference": "preference pairs"}
 
 
 def refusal_of(
@@ -36,79 +43,95 @@ def refusal_of(
     now: datetime,
 ) -> RunError | None:
     """Why such a run can't be, as far as that can be known without asking anybody."""
-    able = provider.capabilities(base_model)
+    capabilities = provider.capabilities(base_model)
     return (
         unlisted(provider.name, base_model)
-        or closed(price_of(provider.name, base_model), now)
-        or able.refusal(method, hyperparameters, provider.region, suffix)
+        or shutdown_refusal(price_of(provider.name, base_model), now)
+        or capabilities.refusal(method, hyperparameters, provider.region, suffix)
     )
 
 
 def refusal_of_run(run: ControlledRun, export: Export, provider: Provider, now: datetime) -> RunError | None:
     """Why a run can't train on its export; None where nothing speaks against it."""
-    able = provider.capabilities(run.base_model)
     return refusal_of(
         provider, run.base_model, method_of(export), run.hyperparameters, run.model, now
-    ) or refusal_of_export(export, able)
+    ) or refusal_of_export(export, provider.capabilities(run.base_model))
 
 
 def method_of(export: Export) -> TrainingMethod:
-    """By what method an export is trained on."""
+    """The training method that an export is made for."""
     return TrainingMethod(export.kind.value)
 
 
-def refusal_of_export(export: Export, able: Capabilities) -> RunError | None:
-    """Why an export can't be trained on."""
+def refusal_of_export(export: Export, capabilities: Capabilities) -> RunError | None:
+    """Why an export can't be trained on: too few examples, or a validation file that is the training file."""
     train, validation = export.files[Split.TRAIN], export.files[Split.VALIDATION]
-    if train.examples < able.fewest_examples:
-        return RunError(code="too_few_examples", message=export.shortage(able.fewest_examples), param="dataset")
+    if train.examples < capabilities.fewest_examples:
+        message = export.shortage(capabilities.fewest_examples)
+        return RunError(code="too_few_examples", message=message, param="dataset")
     if validation.examples and validation.sha256 == train.sha256:
         return RunError(code="same_validation_file", message=SAME_FILE, param="dataset")
     return None
 
 
-def missing_at(provider: Provider, base_model: str) -> RunError | None:
-    """Why the provider can't train a base model that isn't listed here, by its own list; asks it."""
-    if _is_listed_here(provider, base_model):
+def refusal_of_validation(export: Export, validation: Export) -> RunError | None:
+    """Why another dataset's export can't validate what an export trains."""
+    train, other = export.files[Split.TRAIN], validation.files[Split.TRAIN]
+    if not other.examples:
+        return RunError(code="empty_validation_file", message=EMPTY_VALIDATION, param="validation_file")
+    if other.sha256 == train.sha256:
+        return RunError(code="same_validation_file", message=SAME_VALIDATION, param="validation_file")
+    if validation.kind != export.kind:
+        message = OTHER_KIND.format(KINDS[validation.kind], KINDS[export.kind])
+        return RunError(code="other_kind", message=message, param="validation_file")
+    return None
+
+
+def missing_base_model(provider: Provider, base_model: str) -> RunError | None:
+    """Why a provider can't train a base model that the catalog doesn't list: it isn't on the provider's list, read now.
+
+    ProviderUnavailable where that list can't be had.
+    """
+    if _is_in_catalog(provider, base_model):
         return None
     try:
-        known = {model.id for model in provider.models()}
+        names = {model.id for model in provider.models()}
     except ProviderRefused:  # a server that lists nothing
         return None
-    return _missing_in(known, provider, base_model)
+    return _missing_in(names, provider, base_model)
 
 
-def missing_at_the_door(
+def missing_in_recent_list(
     provider: Provider, base_model: str, lists: ModelLists, now: datetime, *, needs_key: bool = False
 ) -> RunError | None:
-    """Why a provider can't train a base model, while a caller waits: by its list of the last minutes, never by a chat.
+    """Why a provider can't train a base model, by its list of the last minutes: while a caller waits.
 
-    A provider that can't be asked now is asked when the run is submitted. With `needs_key` one that the stage has no
-    key for, or doesn't take it, is ProviderUnavailable.
+    A provider that can't be asked now is asked when the run is submitted. With `needs_key`, ProviderUnavailable where
+    the stage has no key for it, or it doesn't take the key.
     """
-    if _is_listed_here(provider, base_model) and not needs_key:
+    if _is_in_catalog(provider, base_model) and not needs_key:
         return None
     try:
-        known = lists.holding(base_model, provider, now)
+        names = lists.holding(base_model, provider, now)
     except ProviderUnavailable as error:
         if needs_key and error.code in KEY_TROUBLE:
             raise
         return None
-    return None if _is_listed_here(provider, base_model) else _missing_in(known, provider, base_model)
+    return None if _is_in_catalog(provider, base_model) else _missing_in(names, provider, base_model)
 
 
-def _is_listed_here(provider: Provider, base_model: str) -> bool:
+def _is_in_catalog(provider: Provider, base_model: str) -> bool:
     return base_model != ANY_MODEL and base_model in listed_models(provider.name)
 
 
-def _missing_in(known: Collection[str], provider: Provider, base_model: str) -> RunError | None:
-    if not known or base_model in known:
+def _missing_in(names: Collection[str], provider: Provider, base_model: str) -> RunError | None:
+    if not names or base_model in names:
         return None
     # What was trained there may be another tenant's: its name says whose, and whoever knows it can call it.
-    return unknown_base_model(provider.name, base_model, {name for name in known if base_in(name) == name})
+    return unknown_base_model(provider.name, base_model, {name for name in names if base_in(name) == name})
 
 
-def end_in_sight(offer: Offer | None, now: datetime) -> str | None:
+def shutdown_warning(offer: Offer | None, now: datetime) -> str | None:
     """What a run on a base model that is shut down within 30 days has to be confirmed for."""
     if offer is None or offer.shutdown_date is None or not offer.dies_within(DIES_SOON, now.date()):
         return None
@@ -120,9 +143,9 @@ def end_in_sight(offer: Offer | None, now: datetime) -> str | None:
     )
 
 
-def closed(offer: Offer | None, now: datetime) -> RunError | None:
-    """Why nothing can be trained any more on a base model whose end has come, or that of training on it."""
-    if offer is None or (since := offer.closed_on(now.date())) is None:
+def shutdown_refusal(offer: Offer | None, now: datetime) -> RunError | None:
+    """Why nothing can be trained any more on a base model that was shut down, or that its provider trains no more."""
+    if offer is None or (since := offer.closed_since(now.date())) is None:
         return None
     instead = f" Train on {offer.successor.base_model} at {offer.successor.provider}." if offer.successor else ""
     message = f"base_model: its provider trains nothing on it since {since}.{instead}"

@@ -1,4 +1,4 @@
-"""Jobs: what a script for OpenAI's fine-tuning asks for, as a run of the dataset that its training file is.
+"""OpenAI jobs: what a script for OpenAI's fine-tuning asks for, as a run of the dataset that its training file is.
 
 Spending above the limit of the dataset is refused here, before there is a run, and says what it would cost: a script
 that polls couldn't be asked. What it names in its metadata is its confirmation.
@@ -10,11 +10,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from launch_finetune.checks import end_in_sight
-from launch_finetune.repeated_calls import Attempt, Repeats
-from launch_finetune.request import confirm, expected_method, is_of
-from launch_finetune.resolve_request import RunRequest, check, resolve_request
-from launch_finetune.run_options import RunOptions
+from launch_finetune.checks import shutdown_warning
+from launch_finetune.repeated_calls import Attempt, RepeatableCall
+from launch_finetune.request import (
+    Confirmations,
+    RunOptions,
+    RunRequest,
+    RunRequests,
+    expected_method,
+    trains_revision,
+)
 from tuneloop.api.job_view import METHODS
 from tuneloop.domain.chat.images import NO_IMAGES
 from tuneloop.domain.core.errors import Conflict, InvalidInput, NotFound, NotSupported, Stale
@@ -60,8 +65,8 @@ class NewJob(JobRequest, extra="forbid"):
     @property
     def chosen(self) -> dict[str, Any]:
         """The hyperparameters that aren't left to the provider."""
-        wanted = self.preference if self.method and self.method.type == "dpo" else self.supervised
-        return {name: value for name, value in wanted.model_dump().items() if value != "auto"}
+        settings = self.preference if self.method and self.method.type == "dpo" else self.supervised
+        return {name: value for name, value in settings.model_dump().items() if value != "auto"}
 
     @property
     def confirmed_usd(self) -> Decimal | None:
@@ -75,9 +80,9 @@ class NewJob(JobRequest, extra="forbid"):
         return amount
 
 
-@dataclass
+@dataclass(frozen=True)
 class JobCreation:
-    """What creating a job needs."""
+    """The creation of runs as OpenAI's scripts ask for them."""
 
     datasets: Datasets
     exports: Exports
@@ -87,13 +92,13 @@ class JobCreation:
     spendings: Spendings
     now: datetime
 
-    def create(self, tenant: str, new: NewJob, repeats: Repeats) -> ControlledRun:
+    def create_job(self, tenant: str, new: NewJob, call: RepeatableCall) -> ControlledRun:
         """The run of a job; the same job is the same run, after a failure the next attempt unless the call is repeated.
 
         Conflict `confirmation_required` where it may cost more than its dataset allows and its metadata doesn't.
         """
-        repeats = replace(repeats, is_still_meant=lambda run: self._is_still_meant(run, new))
-        run = repeats.give(lambda attempt: self._ask(tenant, new, attempt))
+        call = replace(call, is_still_meant=lambda run: self._is_still_meant(run, new))
+        run = call.answer(lambda attempt: self._request(tenant, new, attempt))
         if run.status == RunStatus.AWAITING_CONFIRMATION and new.confirmed_usd is not None:
             return self._confirm(run, new.confirmed_usd)
         return run
@@ -102,41 +107,43 @@ class JobCreation:
         """Whether the files of a job hold what its run was given; one that is gone can't hold anything else."""
         dataset = self.datasets.find(run.tenant, new.training_file)
         other = self.datasets.find(run.tenant, new.validation_file) if new.validation_file else None
-        is_same = dataset is None or is_of(run, dataset)
+        is_same = dataset is None or trains_revision(run, dataset)
         return is_same and (other is None or other.revision == run.validation_revision)
 
-    def _ask(self, tenant: str, new: NewJob, attempt: Attempt) -> ControlledRun:
+    def _request(self, tenant: str, new: NewJob, attempt: Attempt) -> ControlledRun:
         _require_possible(new)
         dataset = self._file(tenant, new.training_file, "training_file")
         other = self._file(tenant, new.validation_file, "validation_file") if new.validation_file else None
         _require_kind(new, dataset)
         if other and not other.revision:
             raise Conflict(f"Dataset {other.id} has no examples yet.", param="validation_file", code="empty_dataset")
-        confirmed = self._confirmed(new, dataset)
+        confirmed = self._is_confirmed(new, dataset)
         name = model_name(new.suffix) if new.suffix else dataset.model
-        wanted = RunRequest(
+        request = RunRequest(
             base_model=new.model,
             hyperparameters=new.chosen,
             metadata=new.metadata or {},
             suffix=name,
-            particulars=RunOptions(name, other, new.seed, new.confirmed_usd, confirmed),
+            options=RunOptions(name, other, new.seed, new.confirmed_usd, confirmed),
             **attempt._asdict(),
         )
-        self._check(dataset, wanted)
+        self._check(dataset, request)
         self._register(dataset, name, new.model)
-        return resolve_request(
-            dataset, wanted, providers=self.providers, exports=self.exports, runs=self.runs, now=self.now
-        )
+        return self._requests.resolve(dataset, request)
+
+    @property
+    def _requests(self) -> RunRequests:
+        return RunRequests(self.providers, self.exports, self.runs, self.now)
 
     def _file(self, tenant: str, name: str, param: str) -> Dataset:
-        if (found := self.datasets.find(tenant, name)) is None:
+        if (dataset := self.datasets.find(tenant, name)) is None:
             raise NotFound(f"There is no file or dataset {name} here: upload it first.", param=param)
-        return found
+        return dataset
 
-    def _check(self, dataset: Dataset, wanted: RunRequest) -> None:
+    def _check(self, dataset: Dataset, request: RunRequest) -> None:
         """Refuse what can't be trained, by the names that fields have on this wire."""
         try:
-            check(dataset, wanted, providers=self.providers, exports=self.exports, now=self.now)
+            self._requests.check(dataset, request)
         except InvalidInput as error:
             ours = error.param or ""
             theirs = NAMES.get(ours, ours)
@@ -144,19 +151,22 @@ class JobCreation:
             raise InvalidInput(message, param=theirs or None, code=error.code) from error
 
     def _confirm(self, run: ControlledRun, most: Decimal) -> ControlledRun:
-        """A run of before that waits for what this job confirms."""
+        """Confirm an earlier run that waits for it, up to `most` US dollars."""
         if run.estimated_cost_usd is None or run.estimated_cost_usd <= most:
-            return confirm(run, runs=self.runs, now=self.now)
+            return Confirmations(self.runs, self.now).confirm(run)
         return run
 
     def _provider(self, dataset: Dataset) -> str:
         return dataset.provider or self.providers.default
 
-    def _confirmed(self, new: NewJob, dataset: Dataset) -> bool:
-        """Whether nobody is to be asked again, as there is no sum that the confirmation could be compared with."""
+    def _is_confirmed(self, new: NewJob, dataset: Dataset) -> bool:
+        """Whether the job's metadata confirms a run whose cost, later, can't be compared with the confirmed sum.
+
+        Conflict `confirmation_required` where the run needs a confirmation that the metadata doesn't give.
+        """
         offer = price_of(self._provider(dataset), dated_name(self._provider(dataset), new.model))
         estimate, most = self._estimate(new, dataset, offer), new.confirmed_usd
-        ending = end_in_sight(offer, self.now)
+        ending = shutdown_warning(offer, self.now)
         if estimate is not None and estimate > max(dataset.max_run_usd, most or Decimal(0)):
             limit = "its metadata" if most is not None and most > dataset.max_run_usd else "its dataset"
             raise _unconfirmed(f"This job would cost about ${estimate:.2f}, more than {limit} allows.", estimate)
@@ -171,7 +181,7 @@ class JobCreation:
     def _estimate(self, new: NewJob, dataset: Dataset, offer: Offer | None) -> Decimal | None:
         segments = self.datasets.segments(dataset.tenant, dataset.id, dataset.revision) if dataset.revision else []
         images = sum((segment.images or NO_IMAGES for segment in segments), NO_IMAGES)
-        examples, tokens = (sum(getattr(each, name) for each in segments) for name in ("examples", "tokens"))
+        examples, tokens = (sum(getattr(segment, name) for segment in segments) for name in ("examples", "tokens"))
         return billable_of(offer, examples, tokens, images, new.chosen).cost(offer)
 
     def _register(self, dataset: Dataset, name: str, base_model: str) -> None:
@@ -212,9 +222,9 @@ def _require_possible(new: NewJob) -> None:
 
 
 def _require_kind(new: NewJob, dataset: Dataset) -> None:
-    known = METHODS[expected_method(dataset, None)]
-    if new.method and new.method.type != known:
-        message = f"method.type: the file is for `{known}`, by what its lines hold or its policy's `kind` says."
+    method = METHODS[expected_method(dataset, None)]
+    if new.method and new.method.type != method:
+        message = f"method.type: the file is for `{method}`, by what its lines hold or its policy's `kind` says."
         raise InvalidInput(message, param="method.type", code="other_kind")
 
 

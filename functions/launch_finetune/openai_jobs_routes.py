@@ -3,13 +3,14 @@
 They join the function's other routes: who imports `api` from here has all of them.
 """
 
+from itertools import islice
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from launch_finetune.cancel import cancel
+from launch_finetune.cancel import Cancellations
 from launch_finetune.openai_jobs import JobCreation, NewJob
-from launch_finetune.routes import api, repeats_of
+from launch_finetune.routes import api, repeatable_call
 from tuneloop.api.job_view import Job, job_of
 from tuneloop.api.router import IdempotencyKey, Limit, Name, RetryCount
 from tuneloop.app import app, utc_now
@@ -32,17 +33,9 @@ def create_fine_tuning_job(new: NewJob, idempotency_key: IdempotencyKey = None, 
     `metadata.tuneloop_max_usd` says how much it may.
     """
     now = utc_now()
-    creating = JobCreation(
-        datasets=app.datasets,
-        exports=app.exports,
-        models=app.models,
-        runs=app.runs,
-        providers=app.providers,
-        spendings=app.spendings,
-        now=now,
-    )
-    repeats = repeats_of("POST /v1/fine_tuning/jobs", new, idempotency_key, retry_count, now)
-    run = creating.create(api.tenant, new, repeats)
+    creation = JobCreation(app.datasets, app.exports, app.models, app.runs, app.providers, app.spendings, now)
+    call = repeatable_call("POST /v1/fine_tuning/jobs", new, idempotency_key, retry_count, now)
+    run = creation.create_job(api.tenant, new, call)
     return job_of(run, models=app.models)
 
 
@@ -51,19 +44,15 @@ def list_fine_tuning_jobs(limit: Limit = 20, after: After = None) -> Page[Job]:
     """The tenant's jobs, newest first; with `metadata[key]=value` only those that carry the pair."""
     wanted = api.family_of(LIST).items()
     last = app.runs.get(api.tenant, after) if after else None
-    found = []
-    for run in app.runs.behind(api.tenant, last):
-        if wanted <= run.metadata.items():
-            found.append(run)
-        if len(found) > limit:
-            break
-    jobs = [job_of(run, models=app.models) for run in found[:limit]]
-    return Page[Job](data=jobs, has_more=len(found) > limit)
+    matching = (run for run in app.runs.behind(api.tenant, last) if wanted <= run.metadata.items())
+    runs = list(islice(matching, limit + 1))
+    jobs = [job_of(run, models=app.models) for run in runs[:limit]]
+    return Page[Job](data=jobs, has_more=len(runs) > limit)
 
 
 @api.route("POST /v1/fine_tuning/jobs/{job}/cancel", Scope.TRAIN)
 def cancel_fine_tuning_job(job: Name) -> Job:
     """Stop a job wherever it is; one that is at its provider may be `running` until that has stopped it."""
-    found = app.runs.get(api.tenant, job)
-    stopped = cancel(found, runs=app.runs, providers=app.providers, now=utc_now(), asking_s=app.remaining_s)
-    return job_of(stopped, models=app.models)
+    cancellations = Cancellations(app.providers, app.runs, utc_now(), app.remaining_s)
+    cancelled = cancellations.cancel(app.runs.get(api.tenant, job))
+    return job_of(cancelled, models=app.models)

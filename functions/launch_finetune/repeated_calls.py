@@ -1,6 +1,6 @@
-"""Answering calls that ask for a run: a repeat is given the run that was given before, anything else a new attempt.
+"""Repeated calls for a run: a repeat is answered with the run of the first call, any other call with a new attempt.
 
-What was given is stored in the write that makes the run, so of two calls at once one makes it and both are given it.
+The answer is stored in the write that makes the run, so of two calls at once one makes it and both get it.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from tuneloop.domain.core.errors import InvalidInput, Stale
+from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.training.repeated_calls import (
     RETRIED_WITHIN,
@@ -22,19 +22,18 @@ from tuneloop.domain.training.repeated_calls import (
 )
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store.repositories.runs import Runs
+from tuneloop.store.retry import retry_stale
 
-# Each lost race was won by a call of the same key and body, of which there are two or three at once.
-TRIES = 5
 HEADER = "idempotency-key"
-UNKNOWN = "run"  # until there is one
+NO_RUN_YET = "run"  # stands in a stored answer's place until its run has an id
 
 
 def call_of(
     route: str, body: BaseModel, *, tenant: str, api_key: str, idempotency_key: str | None, retry_count: str | None
 ) -> RunCall:
-    """A call as what tells its repeats; what is left out of a body counts like its default."""
-    said = json.dumps(body.model_dump(mode="json"), sort_keys=True)
-    return RunCall(tenant, api_key, digest(route, said), idempotency_key, retries_in(retry_count) > 0)
+    """The identity of a call, by which its repeats are known; what is left out of a body counts like its default."""
+    content = json.dumps(body.model_dump(mode="json"), sort_keys=True)
+    return RunCall(tenant, api_key, digest(route, content), idempotency_key, retries_in(retry_count) > 0)
 
 
 class Attempt(NamedTuple):
@@ -48,33 +47,37 @@ class Attempt(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Repeats:
-    """One call, and what was answered to it before."""
+class RepeatableCall:
+    """One call for a run, answered as its first try was.
+
+    `is_same_by_body` says that an equal body makes it a repeat, `is_still_meant` whether its body would train a run's
+    data now.
+    """
 
     call: RunCall
     runs: Runs
     now: datetime
-    is_same_by_body: bool = True  # a retry of a run is asked for anew with an empty body
-    is_still_meant: Callable[[ControlledRun], bool] = lambda _: True  # whether the body would train the run's data now
+    is_same_by_body: bool = True
+    is_still_meant: Callable[[ControlledRun], bool] = lambda _: True
 
-    def give(self, ask: Callable[[Attempt], ControlledRun]) -> ControlledRun:
+    def answer(self, ask: Callable[[Attempt], ControlledRun]) -> ControlledRun:
         """The run that the call is answered with: that of the call that it repeats, else what `ask` gives.
 
         InvalidInput where its `Idempotency-Key` came with another request before.
         """
-        for _ in range(TRIES):
+
+        def attempt() -> ControlledRun:
             before = self.runs.answered(self.call.tenant, self.call.id)
             is_known = before is not None and self.now - before.at < self.call.is_told_within
-            if before and is_known and (run := self._given(before)):
+            if before and is_known and (run := self._first_answer(before)):
                 return run
-            try:
-                return self._ask(ask, before, is_known=is_known)
-            except Stale:  # the same call, at the same time
-                continue
-        raise Stale("The same call is being answered too often at once; try again.")
+            return self._ask(ask, before, is_known=is_known)
 
-    def _given(self, before: AnsweredCall) -> ControlledRun | None:
-        """The run that was given, where the call is surely a repeat.
+        # Each lost race was won by the same call, sent at the same time.
+        return retry_stale(attempt, "The answer to this call")
+
+    def _first_answer(self, before: AnsweredCall) -> ControlledRun | None:
+        """The run that the first try was answered with, where the call is surely a repeat.
 
         With an `Idempotency-Key` that is so whatever has become of the dataset since, as a retry only while it is the
         same: a first try that never got here wanted what there is now.
@@ -94,7 +97,7 @@ class Repeats:
             tenant=self.call.tenant,
             id=self.call.id,
             wanted=self.call.wanted,
-            run=before.run if before else UNKNOWN,
+            run=before.run if before else NO_RUN_YET,
             at=before.at if before and is_close else self.now,
             seq=before.seq if before else 0,
         )
@@ -109,7 +112,7 @@ class Repeats:
         try:
             return ask(Attempt(again=not is_same, answering=answering))
         except InvalidInput:  # what made the run fail is known by now, and would refuse its repeat at the door
-            given = self.runs.find(self.call.tenant, before.run) if before and is_same else None
-            if given and self.is_still_meant(given):
-                return given
+            first = self.runs.find(self.call.tenant, before.run) if before and is_same else None
+            if first and self.is_still_meant(first):
+                return first
             raise

@@ -1,121 +1,278 @@
-"""Requesting a run: one row per attempt, under an id made from everything that defines it."""
+"""Requesting a run: what is wanted is resolved and checked, and stored as one row per attempt before anything is spent.
 
+A run's id is made from everything that defines it, so asking again finds the same row.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
-from launch_finetune.run_options import NOTHING_MORE, RunOptions
-from tuneloop.domain.core.errors import Conflict, Stale
+from pydantic import BaseModel
+
+from launch_finetune.checks import method_of, missing_in_recent_list, refusal_of, refusal_of_export
+from tuneloop.domain.core.errors import Conflict, InvalidInput, NotFound, Stale
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.events import TrainingRunRequested
 from tuneloop.domain.exports.exports import Export, export_id
-from tuneloop.domain.training.jobs import TrainingMethod
+from tuneloop.domain.training.jobs import RunError, TrainingMethod
 from tuneloop.domain.training.repeated_calls import AnsweredCall
-from tuneloop.domain.training.runs import ControlledRun, RunStatus, run_id
+from tuneloop.domain.training.runs import ControlledRun, RunStatus, attempt_id, run_id
 from tuneloop.providers.catalog import dated_name
+from tuneloop.providers.registry import Providers
+from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.runs import Runs
 
+# What a retry takes over from the run that it retries: all that defines what is trained and where, and no state.
+DEFINING_FIELDS = (
+    *("tenant", "provider", "model", "base_model", "asked_base_model", "method", "hyperparameters", "metadata", "seed"),
+    *("dataset", "export", "revision", "validation_dataset", "validation_export", "validation_revision"),
+    *("model_is_named", "max_usd"),
+)
 
-def request_run(
-    dataset: Dataset,
-    *,
-    provider: str,
-    runs: Runs,
-    now: datetime,
-    revision: int | None = None,
-    export: Export | None = None,
-    base_model: str | None = None,
-    hyperparameters: dict[str, Any] | None = None,
-    metadata: dict[str, str] | None = None,
-    particulars: RunOptions = NOTHING_MORE,
-    method: TrainingMethod | None = None,
-    again: bool = False,
-    answering: AnsweredCall | None = None,
-    dry_run: bool = False,
-) -> ControlledRun:
-    """The run of a dataset's revision (the latest by default) or of an export; asking again gives the same run.
 
-    A name of a base model that moves and the dated one that it stands for are the same. After a failed or cancelled
-    attempt the next one is made only with `again`. With `dry_run` the run is given as it would be, and nothing stored.
-    `method` is what it will be trained by, where its export is frozen and says so.
-    `answering` is the call that gets the run, stored beside it; Stale where it was answered by somebody else meanwhile.
+class RunOptions(NamedTuple):
+    """Optional settings of a run: target model, validation dataset, seed, pre-approved cost in USD.
+
+    Up to `max_usd` nobody is asked to confirm the run; `confirmed` is for a run whose cost can't be compared with it.
     """
-    frozen = export.revision if export else revision_of(dataset, revision)
-    asked = base_model or dataset.base_model
-    dated = dated_name(provider, asked)
-    wanted = ControlledRun(
-        id="run",
-        tenant=dataset.tenant,
-        provider=provider,
-        model=dataset.model,
-        base_model=dated,
-        asked_base_model=asked if asked != dated else None,
-        method=method_in_id(dataset, frozen),
-        dataset=dataset.id,
-        export=export.id if export else export_id(dataset.tenant, dataset.id, frozen, dataset.policy_at(frozen)),
-        revision=frozen,
-        hyperparameters=hyperparameters or {},
-        metadata=metadata or {},
-        created_at=now,
-    )
-    run = _attempt(particulars.of(wanted), runs, again=again)
-    if not run.seq:
-        run = run.model_copy(update={"method": method or expected_method(dataset, frozen)})
-    return run if dry_run else store_requested(run, answering, runs=runs, now=now)
+
+    model: str | None = None
+    validation: Dataset | None = None
+    seed: int | None = None
+    max_usd: Decimal | None = None
+    confirmed: bool = False
+
+    def apply(self, run: ControlledRun) -> ControlledRun:
+        """The run with these options."""
+        changes: dict[str, object] = {"seed": self.seed, "max_usd": self.max_usd, "confirmed": self.confirmed}
+        if self.model and self.model != run.model:
+            changes |= {"model": self.model, "model_is_named": True}
+        if other := self.validation:
+            export = export_id(other.tenant, other.id, other.revision, other.policy_at(other.revision))
+            changes |= {"validation_dataset": other.id, "validation_export": export}
+            changes["validation_revision"] = other.revision
+        return run.model_copy(update=changes)
 
 
-def store_requested(run: ControlledRun, answering: AnsweredCall | None, *, runs: Runs, now: datetime) -> ControlledRun:
-    """Store that a run is what a call gets, and the run itself if it is new; gives it as stored.
+class RunRequest(BaseModel):
+    """What is wanted of a dataset's run; what is left out is the dataset's, and its latest revision.
 
-    Where both were written by somebody else meanwhile, the run is given as it is; Stale where there is a call.
+    `again` makes the next attempt where the last one failed or was cancelled; `answering` is the call that is answered
+    with the run. With `dry_run` nothing is stored, and a provider that the stage has no key for is refused too: a real
+    run would wait for that key.
     """
-    answer = answering.model_copy(update={"run": run.id}) if answering else None
-    if run.seq:
-        if answer:
-            runs.answer(answer)
-        return run
-    try:
-        return runs.save(run, event=requested(run), now=now, answering=answer)
-    except Stale:  # asked for by somebody else at the same time
-        if answer:
-            raise
-        return runs.get(run.tenant, run.id)
+
+    provider: str | None = None
+    base_model: str | None = None
+    hyperparameters: dict[str, Any] = {}
+    metadata: dict[str, str] = {}
+    revision: int | None = None
+    export: str | None = None
+    suffix: str | None = None
+    options: RunOptions = RunOptions()
+    again: bool = True
+    answering: AnsweredCall | None = None
+    dry_run: bool = False
 
 
-def _attempt(wanted: ControlledRun, runs: Runs, *, again: bool) -> ControlledRun:
-    """The last stored attempt at what is wanted, or the next one, not stored yet, if there is none that will do."""
-    of = (wanted.tenant, wanted.model, wanted.export, wanted.provider, wanted.base_model)
-    last: ControlledRun | None = None
-    for attempt in count(1):
-        identity = run_id(*of, wanted.hyperparameters, attempt, wanted.method, wanted.particulars)
-        found = runs.find(wanted.tenant, identity)
-        if found and (found.is_open or found.status == RunStatus.SUCCEEDED):
-            return found
-        if found is None:
-            break
-        last = found
-    if last and not again:
-        return last
-    return wanted.model_copy(update={"id": identity, "attempt": attempt})
+@dataclass(frozen=True)
+class RunRequests:
+    """Requests for runs, refused where it is known already that the provider would not take them."""
+
+    providers: Providers
+    exports: Exports
+    runs: Runs
+    now: datetime
+
+    def resolve(self, dataset: Dataset, request: RunRequest) -> ControlledRun:
+        """The run that is wanted; asking again gives the same one, after a failure the next attempt.
+
+        InvalidInput where its provider is known not to take it, Conflict where there is no such provider.
+        """
+        provider, export = self.check(dataset, request)
+        return RunAttempts(self.runs, self.now).request(dataset, provider, request, export)
+
+    def check(self, dataset: Dataset, request: RunRequest) -> tuple[str, Export | None]:
+        """Refuse what `resolve` would, storing nothing; else the provider's name, and the export if it is frozen."""
+        own = dataset.provider or self.providers.default
+        name = request.provider or own
+        provider = self.providers.get(name)
+        if request.base_model is None and name != own:
+            message = f"base_model: name one of {name}'s; the dataset's own is of another provider."
+            raise InvalidInput(message, param="base_model", code="missing")
+        base_model = dated_name(name, request.base_model or dataset.base_model)
+        export = self._frozen_export(dataset, request)
+        method = method_of(export) if export else expected_method(dataset, request.revision)
+        suffix = dataset.model if request.suffix is None else request.suffix
+        refuse(refusal_of(provider, base_model, method, request.hyperparameters, suffix, self.now))
+        refuse(refusal_of_export(export, provider.capabilities(base_model)) if export else None)
+        lists = self.providers.lists
+        refuse(missing_in_recent_list(provider, base_model, lists, self.now, needs_key=request.dry_run))
+        return name, export
+
+    def _frozen_export(self, dataset: Dataset, request: RunRequest) -> Export | None:
+        """The export to train on, if it is frozen already; NotFound where the one that was named isn't."""
+        if request.export:
+            return self.exports.get(dataset.tenant, dataset.id, request.export)
+        revision = revision_of(dataset, request.revision)
+        if revision > dataset.revision:
+            raise NotFound(f"Dataset {dataset.id} has no revision {revision}.", param="revision")
+        identity = export_id(dataset.tenant, dataset.id, revision, dataset.policy_at(revision))
+        return self.exports.find(dataset.tenant, dataset.id, identity)
 
 
-def is_of(run: ControlledRun, dataset: Dataset, revision: int | None = None) -> bool:
-    """Whether a run trains what a dataset's revision, the latest by default, is frozen as by now."""
-    frozen = revision or dataset.revision
-    return run.export == export_id(dataset.tenant, dataset.id, frozen, dataset.policy_at(frozen))
+@dataclass(frozen=True)
+class RunAttempts:
+    """The attempts at each run: one row for each, of which the last is given while it is open or has succeeded."""
+
+    runs: Runs
+    now: datetime
+
+    def request(
+        self, dataset: Dataset, provider: str, request: RunRequest, export: Export | None = None
+    ) -> ControlledRun:
+        """The run of a dataset's revision, or of an export that is frozen; asking again gives the same run.
+
+        The alias of a base model and the dated name that it stands for give the same run. Stale where the call that
+        the run answers was answered by somebody else meanwhile.
+        """
+        revision = export.revision if export else revision_of(dataset, request.revision)
+        asked = request.base_model or dataset.base_model
+        dated = dated_name(provider, asked)
+        wanted = ControlledRun(
+            id="run",
+            tenant=dataset.tenant,
+            provider=provider,
+            model=dataset.model,
+            base_model=dated,
+            asked_base_model=asked if asked != dated else None,
+            method=method_in_id(dataset, revision),
+            dataset=dataset.id,
+            export=export.id if export else export_id_of(dataset, revision),
+            revision=revision,
+            hyperparameters=request.hyperparameters,
+            metadata=request.metadata,
+            created_at=self.now,
+        )
+        run = self._attempt(request.options.apply(wanted), again=request.again)
+        if not run.seq:
+            method = method_of(export) if export else expected_method(dataset, revision)
+            run = run.model_copy(update={"method": method})
+        return run if request.dry_run else self.store(run, request.answering)
+
+    def store(self, run: ControlledRun, answering: AnsweredCall | None) -> ControlledRun:
+        """Store which run a call is answered with, and the run itself if it is new; gives the run as stored.
+
+        Where somebody else stored the run meanwhile, that one is given; Stale instead where a call is answered.
+        """
+        answer = answering.model_copy(update={"run": run.id}) if answering else None
+        if run.seq:
+            if answer:
+                self.runs.answer(answer)
+            return run
+        try:
+            return self.runs.save(run, event=requested_event(run), now=self.now, answering=answer)
+        except Stale:  # asked for by somebody else at the same time
+            if answer:
+                raise
+            return self.runs.get(run.tenant, run.id)
+
+    def _attempt(self, wanted: ControlledRun, *, again: bool) -> ControlledRun:
+        """The last stored attempt at what is wanted, or the next one, not stored yet, if there is none that will do."""
+        last: ControlledRun | None = None
+        of = (wanted.tenant, wanted.model, wanted.export, wanted.provider, wanted.base_model, wanted.hyperparameters)
+        for attempt in count(1):
+            identity = run_id(*of, attempt, wanted.method, wanted.id_extras)
+            run = self.runs.find(wanted.tenant, identity)
+            if run is None:
+                break
+            if run.is_open or run.status == RunStatus.SUCCEEDED:
+                return run
+            last = run
+        if last and not again:
+            return last
+        return wanted.model_copy(update={"id": identity, "attempt": attempt})
+
+
+@dataclass(frozen=True)
+class Retries:
+    """The next attempts at what runs were to train: same export, provider, base model and settings."""
+
+    providers: Providers
+    runs: Runs
+    now: datetime
+
+    def retry(self, run: ControlledRun, *, force: bool = False, answering: AnsweredCall | None = None) -> ControlledRun:
+        """The attempt after the last, or the last while it is open. Conflict while the run itself is open.
+
+        After one that has succeeded there is another only with `force`. InvalidInput where its provider wouldn't take
+        it any more. `answering` is the call that gets the attempt; Stale where it was answered meanwhile.
+        """
+        if run.is_open:
+            message = f"The run is {run.status}: cancel it first, or wait for its end."
+            raise Conflict(message, param="run", code="run_open")
+        last = run
+        while (later := self.runs.find(run.tenant, attempt_id(run, last.attempt + 1))) is not None:
+            last = later
+        attempts = RunAttempts(self.runs, self.now)
+        if last.is_open:
+            return attempts.store(last, answering)
+        if last.status == RunStatus.SUCCEEDED and not force:
+            message = f"Attempt {last.attempt} has succeeded. Send `force` as true to train the same once more."
+            raise Conflict(message, param="force", code="run_succeeded")
+        self._require_possible(last)
+        number, defined = last.attempt + 1, {name: getattr(last, name) for name in DEFINING_FIELDS}
+        attempt = ControlledRun(id=attempt_id(run, number), attempt=number, created_at=self.now, **defined)
+        return attempts.store(attempt, answering)
+
+    def _require_possible(self, run: ControlledRun) -> None:
+        """Refuse what would fail again within seconds: a base model or a provider that is gone."""
+        provider = self.providers.get(run.provider)
+        refuse(refusal_of(provider, run.base_model, run.method, run.hyperparameters, run.model, self.now))
+        refuse(missing_in_recent_list(provider, run.base_model, self.providers.lists, self.now))
+
+
+@dataclass(frozen=True)
+class Confirmations:
+    """Confirmations of runs that wait for one before they spend what they are estimated to cost."""
+
+    runs: Runs
+    now: datetime
+
+    def confirm(self, run: ControlledRun) -> ControlledRun:
+        """Let a run that awaits confirmation spend its estimate; one that is on its way already stays as it is."""
+        if run.confirmed:
+            return run
+        if run.status != RunStatus.AWAITING_CONFIRMATION:
+            message = f"The run is {run.status}; only one that awaits confirmation can be confirmed."
+            raise Conflict(message, param="run")
+        confirmed = run.with_status(RunStatus.REQUESTED, confirmed=True, waiting_for=None, waiting_since=None)
+        return self.runs.save(confirmed, event=requested_event(confirmed), now=self.now)
+
+
+def trains_revision(run: ControlledRun, dataset: Dataset, revision: int | None = None) -> bool:
+    """Whether a run trains the export that a dataset's revision, the latest by default, is frozen as by now."""
+    return run.export == export_id_of(dataset, revision or dataset.revision)
+
+
+def export_id_of(dataset: Dataset, revision: int) -> str:
+    """The id of the export that a dataset's revision is frozen as, under the policy that holds for it now."""
+    return export_id(dataset.tenant, dataset.id, revision, dataset.policy_at(revision))
 
 
 def revision_of(dataset: Dataset, revision: int | None) -> int:
     """A revision, the latest by default; Conflict where there is none yet."""
-    if frozen := revision or dataset.revision:
-        return frozen
+    if existing := revision or dataset.revision:
+        return existing
     raise Conflict(f"Dataset {dataset.id} has no examples yet.", code="empty_dataset")
 
 
 def method_in_id(dataset: Dataset, revision: int) -> TrainingMethod:
-    """The training method by which a run's id is made: the policy's, supervised where it names none, whatever is known.
+    """The training method that goes into a run's id: the policy's, or supervised where it names none.
 
-    Ids of runs that are stored were made so, and asking for one again has to find it.
+    The examples may show another method, but ids of stored runs were made so, and asking for one again has to find it.
     """
     kind = dataset.policy_at(revision).kind
     return TrainingMethod(kind.value) if kind else TrainingMethod.SUPERVISED
@@ -129,7 +286,7 @@ def expected_method(dataset: Dataset, revision: int | None) -> TrainingMethod:
     return TrainingMethod.PREFERENCE if dataset.holds_pairs else TrainingMethod.SUPERVISED
 
 
-def requested(run: ControlledRun) -> TrainingRunRequested:
+def requested_event(run: ControlledRun) -> TrainingRunRequested:
     """The event that sets a run in motion."""
     return TrainingRunRequested(
         tenant=run.tenant,
@@ -143,11 +300,7 @@ def requested(run: ControlledRun) -> TrainingRunRequested:
     )
 
 
-def confirm(run: ControlledRun, *, runs: Runs, now: datetime) -> ControlledRun:
-    """Let a run that awaits confirmation spend its estimate; one that is on its way already stays as it is."""
-    if run.confirmed:
-        return run
-    if run.status != RunStatus.AWAITING_CONFIRMATION:
-        raise Conflict(f"The run is {run.status}; only one that awaits confirmation can be confirmed.", param="run")
-    confirmed = run.moved(RunStatus.REQUESTED, confirmed=True, waiting_for=None, waiting_since=None)
-    return runs.save(confirmed, event=requested(confirmed), now=now)
+def refuse(refusal: RunError | None) -> None:
+    """Raise a refusal, where there is one, as InvalidInput."""
+    if refusal:
+        raise InvalidInput(refusal.message, param=refusal.param, code=refusal.code)

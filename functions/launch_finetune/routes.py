@@ -8,19 +8,17 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from launch_finetune.base_models import BaseModelView, Default, base_models
-from launch_finetune.cancel import cancel
-from launch_finetune.repeated_calls import Repeats, call_of
-from launch_finetune.request import confirm, is_of
-from launch_finetune.resolve_request import RunRequest, resolve_request
-from launch_finetune.retry import retry
+from launch_finetune.cancel import Cancellations
+from launch_finetune.repeated_calls import RepeatableCall, call_of
+from launch_finetune.request import Confirmations, Retries, RunRequest, RunRequests, trains_revision
 from tuneloop.api.router import Api, Cursor, IdempotencyKey, Limit, ListOf, Name, RetryCount, listed, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.ids import PATTERN
 from tuneloop.domain.core.ids import Name as Id
 from tuneloop.domain.training.budgets import MonthlySpending, month_of
-from tuneloop.domain.training.hyperparameters import TrainingHyperparameters
-from tuneloop.domain.training.runs import ControlledRun, TrainingRun
+from tuneloop.domain.training.capabilities import TrainingHyperparameters
+from tuneloop.domain.training.runs import TrainingRun
 
 api = Api(app)
 
@@ -73,7 +71,7 @@ def create_training_run(
     SDKs. What its provider is known not to take, a base model that it doesn't list too, is refused here, before
     anything is uploaded or spent.
     """
-    wanted = RunRequest(
+    request = RunRequest(
         provider=new.provider,
         base_model=new.base_model,
         hyperparameters=new.hyperparameters.model_dump(exclude_none=True),
@@ -81,19 +79,15 @@ def create_training_run(
         export=new.export,
         dry_run=new.dry_run,
     )
-    dataset = app.datasets.get(api.tenant, new.dataset)
-    now = utc_now()
-
-    def asked(wanted: RunRequest) -> ControlledRun:
-        return resolve_request(dataset, wanted, providers=app.providers, exports=app.exports, runs=app.runs, now=now)
-
+    dataset, now = app.datasets.get(api.tenant, new.dataset), utc_now()
+    requests = RunRequests(app.providers, app.exports, app.runs, now)
     if new.dry_run:
-        return view(TrainingRun, asked(wanted))
-    repeats = replace(
-        repeats_of("POST /v1/training-runs", new, idempotency_key, retry_count, now),
-        is_still_meant=lambda run: new.export is not None or is_of(run, dataset, new.revision),
+        return view(TrainingRun, requests.resolve(dataset, request))
+    call = replace(
+        repeatable_call("POST /v1/training-runs", new, idempotency_key, retry_count, now),
+        is_still_meant=lambda run: new.export is not None or trains_revision(run, dataset, new.revision),
     )
-    run = repeats.give(lambda attempt: asked(wanted.model_copy(update=attempt._asdict())))
+    run = call.answer(lambda attempt: requests.resolve(dataset, request.model_copy(update=attempt._asdict())))
     return view(TrainingRun, run)
 
 
@@ -106,15 +100,15 @@ def list_training_runs(limit: Limit = 20, cursor: Cursor = None) -> ListOf[Train
 @api.route("GET /v1/base-models", Scope.READ)
 def list_base_models(provider: Provider = None) -> ListOf[BaseModelView]:
     """What can be trained, where and for how much, with the date and source of every figure; never more than a page."""
-    known, said = app.known_providers.names(), app.provider_rows.shutdowns()
     default = Default(app.settings.provider, app.settings.base_model)
-    return ListOf(data=base_models(provider, known, said, default))
+    names, shutdowns = app.known_providers.names(), app.provider_rows.shutdowns()
+    return ListOf(data=base_models(provider, names, shutdowns, default))
 
 
 @api.route("POST /v1/training-runs/{run}/confirm", Scope.TRAIN, status=202)
 def confirm_training_run(run: Name) -> TrainingRun:
     """Let a run that awaits confirmation spend what it is estimated to cost."""
-    confirmed = confirm(app.runs.get(api.tenant, run), runs=app.runs, now=utc_now())
+    confirmed = Confirmations(app.runs, utc_now()).confirm(app.runs.get(api.tenant, run))
     return view(TrainingRun, confirmed)
 
 
@@ -124,9 +118,8 @@ def cancel_training_run(run: Name) -> TrainingRun:
 
     A job that had succeeded by then ends as succeeded, and is paid for.
     """
-    found = app.runs.get(api.tenant, run)
-    stopped = cancel(found, runs=app.runs, providers=app.providers, now=utc_now(), asking_s=app.remaining_s)
-    return view(TrainingRun, stopped)
+    cancellations = Cancellations(app.providers, app.runs, utc_now(), app.remaining_s)
+    return view(TrainingRun, cancellations.cancel(app.runs.get(api.tenant, run)))
 
 
 @api.route("POST /v1/training-runs/{run}/retry", Scope.TRAIN, status=202)
@@ -138,20 +131,18 @@ def retry_training_run(
     With an `Idempotency-Key` that came before, or within an hour as a retry of OpenAI's SDKs, it gives what was given.
     """
     now = utc_now()
-    found = app.runs.get(api.tenant, run)
+    ended = app.runs.get(api.tenant, run)
+    retries = Retries(app.providers, app.runs, now)
     route = f"POST /v1/training-runs/{run}/retry"
-    repeats = replace(repeats_of(route, how, idempotency_key, retry_count, now), is_same_by_body=False)
-    again = repeats.give(
-        lambda attempt: retry(
-            found, force=how.force, runs=app.runs, providers=app.providers, now=now, answering=attempt.answering
-        )
-    )
-    return view(TrainingRun, again)
+    # A retry is asked for anew with an empty body, so that an equal body says nothing.
+    call = replace(repeatable_call(route, how, idempotency_key, retry_count, now), is_same_by_body=False)
+    attempt = call.answer(lambda attempt: retries.retry(ended, force=how.force, answering=attempt.answering))
+    return view(TrainingRun, attempt)
 
 
-def repeats_of(
+def repeatable_call(
     route: str, body: BaseModel, idempotency_key: str | None, retry_count: str | None, now: datetime
-) -> Repeats:
+) -> RepeatableCall:
     """The request in hand as a call that may be a repeat."""
     call = call_of(
         route,
@@ -161,7 +152,7 @@ def repeats_of(
         idempotency_key=idempotency_key,
         retry_count=retry_count,
     )
-    return Repeats(call, app.runs, now)
+    return RepeatableCall(call, app.runs, now)
 
 
 @api.route("GET /v1/budget", Scope.READ)

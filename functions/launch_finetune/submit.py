@@ -1,4 +1,4 @@
-"""Submitting: from a requested run to exactly one job at the provider, wherever a process may die on the way.
+"""Submitting a run: from a requested run to exactly one job at the provider, wherever a process may die on the way.
 
 The lease keeps others out while files are uploaded and the job is created. The create is sent once; after that moment
 the job is looked for under its own id, if it is known, and the run's, and only when two look-ups a minute apart found
@@ -8,28 +8,34 @@ create it ends the run, and a job that is found afterwards is adopted and stoppe
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from launch_finetune.backoff import pause_after
-from launch_finetune.cancel import end
-from launch_finetune.checks import closed, end_in_sight, method_of, missing_at, refusal_of_run
-from launch_finetune.costs import Costs, costs_of, reserving, with_images_counted
-from launch_finetune.file_imports import (
+from launch_finetune.cancel import end_cancelled
+from launch_finetune.checks import (
+    method_of,
+    missing_base_model,
+    refusal_of_run,
+    shutdown_refusal,
+    shutdown_warning,
+)
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.core.errors import DAILY_LIMIT, Outdated, ProviderRefused, ProviderUnavailable, Stale
+from tuneloop.domain.core.leases import lease
+from tuneloop.domain.events import TrainingRunFinished
+from tuneloop.domain.exports.exports import Export, ExportFile
+from tuneloop.domain.training.budgets import MonthlySpending, month_of
+from tuneloop.domain.training.costs import RunCosts, run_costs
+from tuneloop.domain.training.file_imports import (
     LOOK_AGAIN_AFTER,
     NOT_READY,
+    FileImport,
+    ImportState,
     may_become_ready,
     refusal_of_imports,
     wait_for_imports,
 )
-from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.core.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, Stale
-from tuneloop.domain.core.leases import lease
-from tuneloop.domain.events import TrainingRunFinished
-from tuneloop.domain.exports.exports import Export, ExportFile
-from tuneloop.domain.training.budgets import MonthlySpending, Spending, month_of
-from tuneloop.domain.training.file_imports import FileImport, ImportState
 from tuneloop.domain.training.jobs import OtherJob, ProviderJob, RunError, TrainingFile
 from tuneloop.domain.training.model_offers import Offer
 from tuneloop.domain.training.run_progress import with_heartbeat
@@ -38,18 +44,26 @@ from tuneloop.domain.training.trained_exports import SEEN_SPLITS, VALIDATING_SPL
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.port import FILE_NOT_READY, JOB_NOT_FOUND, Provider, ProviderJobRequest
 from tuneloop.store.objects.bucket import Objects
+from tuneloop.store.objects.image_lines import images_in
 from tuneloop.store.repositories.budgets import Spendings
 from tuneloop.store.repositories.runs import Runs
+from tuneloop.store.retry import retry_stale
 
-LEASE_S = 330  # beyond the function's time-out of 300 s, so that a dead holder is really dead
+# Beyond the function's time-out of 300 s, so that the holder of a lease that has expired is really dead.
+LEASE_S = 330
+# Bounds each call for a job or a file's state: several of them and an upload have to fit into the function's 300 s.
 ASKING_S = 20.0
-TRIES = 8
+# So that no clock that is behind ours still has yesterday when a daily limit is tried again.
+NEXT_DAY_BEGINS = timedelta(minutes=5)
 UNSURE = "Another look: the provider was asked for the job and has not shown it yet."
 
 
 @dataclass
 class Submission:
-    """One try at submitting a run; `run` is always the row as it was last stored."""
+    """One try at submitting a run, the only state of which is `run`: the row as this try last stored it.
+
+    `validation` is another dataset's export, all of which validates.
+    """
 
     run: ControlledRun
     export: Export
@@ -59,7 +73,7 @@ class Submission:
     stage: str
     now: datetime
     spendings: Spendings
-    validation: Export | None = None  # of another dataset, all of which validates
+    validation: Export | None = None
 
     def submit(self, price: Offer | None, limit_usd: Decimal, owner: str, *, is_first: bool = True) -> ControlledRun:
         """Take the run as far as it can go now: refused, waiting for a confirmation, or at the provider.
@@ -69,36 +83,45 @@ class Submission:
         if self._is_left_alone():
             return self.run
         if self.run.cancel_requested_at and self.run.has_no_job:
-            return end(self.run, runs=self.runs, now=self.now)
+            return end_cancelled(self.run, self.runs, self.now)
         if self.run.has_no_job and (refusal := self._refusal(price)):
             return self._fail(refusal)
-        if price and price.training_per_1m and self.run.has_no_job:
-            self.export = with_images_counted(self.export, self.objects)
-        costs = costs_of(self.run, self.export, price, is_first=is_first)
-        reasons = [end_in_sight(price, self.now), costs.over(limit_usd)]
-        for _ in range(TRIES):
-            month, spending = self.spendings.of(self.run.tenant, month_of(self.now))
-            if waiting := " ".join(filter(None, [*reasons, self._over(month, costs)])) if self._may_wait() else "":
-                held_back = self.run.moved(RunStatus.AWAITING_CONFIRMATION, **costs.fields)
-                return self._save(held_back.waiting(waiting, self.now))
-            try:
-                self.run = self._taken(self._held(reserving(self.run, costs, self.now), owner), spending)
-            except Stale:  # somebody else took the run, or of the budget
-                if (seen := self.runs.get(self.run.tenant, self.run.id)).seq != self.run.seq:
-                    return seen
-            else:
-                return self._work()
-        raise Stale("The month's budget is changing too fast to reserve anything of it; try again.")
+        is_paid = price is not None and bool(price.training_per_1m) and self.run.has_no_job
+        export = _with_images_counted(self.export, self.objects) if is_paid else self.export
+        costs = run_costs(self.run, export, price, is_first=is_first)
+        reasons = [shutdown_warning(price, self.now), costs.confirmation_above(limit_usd)]
+        try:
+            reason = retry_stale(lambda: self._claim(costs, reasons, owner), "The month's budget")
+        except Outdated:  # somebody else took the run
+            return self.runs.get(self.run.tenant, self.run.id)
+        if reason:
+            held_back = self.run.with_status(RunStatus.AWAITING_CONFIRMATION, **costs.fields)
+            return self._save(held_back.with_wait(reason, self.now))
+        return self._work()
 
-    def _taken(self, run: ControlledRun, spending: Spending) -> ControlledRun:
-        """Store the run in our hands; of the budget it takes its part once, however often it is submitted."""
-        return self.runs.save(run) if self.run.reserved_month else self.runs.reserve(run, spending)
+    def _claim(self, costs: RunCosts, reasons: list[str | None], owner: str) -> str | None:
+        """Take the run's lease and its part of the month's budget in one write, or give the reason to confirm it first.
+
+        Stale where somebody else took of the budget, Outdated where somebody else took the run.
+        """
+        month, spending = self.spendings.of(self.run.tenant, month_of(self.now))
+        if self._may_wait() and (reason := " ".join(filter(None, [*reasons, self._over(month, costs)]))):
+            return reason
+        leased = self._leased(costs.reserve(self.run, self.now), owner)
+        try:
+            # Of the budget a run takes its part once, however often it is submitted.
+            self.run = self.runs.save(leased) if self.run.reserved_month else self.runs.reserve(leased, spending)
+        except Stale as error:
+            if self.runs.get(self.run.tenant, self.run.id).seq != self.run.seq:
+                raise Outdated(f"Run {self.run.id} was taken by somebody else.") from error
+            raise
+        return None
 
     def _refusal(self, price: Offer | None) -> RunError | None:
-        return closed(price, self.now) or refusal_of_run(self.run, self.export, self.provider, self.now)
+        return shutdown_refusal(price, self.now) or refusal_of_run(self.run, self.export, self.provider, self.now)
 
     def _is_left_alone(self) -> bool:
-        """Whether the run is somebody else's to work on, or is to be left for a while."""
+        """Whether somebody else holds the run's lease, its provider asked for a pause, or it is past submitting."""
         is_held = self.run.lease is not None and self.run.lease.is_held(self.now)
         is_paused = self.run.not_before is not None and self.now < self.run.not_before
         return self.run.status not in SUBMITTABLE or is_held or (is_paused and not self.run.cancel_requested_at)
@@ -106,12 +129,13 @@ class Submission:
     def _may_wait(self) -> bool:
         return self.run.status == RunStatus.REQUESTED and not self.run.confirmed
 
-    def _over(self, month: MonthlySpending, costs: Costs) -> str | None:
-        return None if costs.asked_usd is None or self.run.reserved_month else month.refusal(costs.asked_usd)
+    def _over(self, month: MonthlySpending, costs: RunCosts) -> str | None:
+        total = costs.total_usd
+        return None if total is None or self.run.reserved_month else month.refusal(total)
 
-    def _held(self, run: ControlledRun, owner: str) -> ControlledRun:
-        """The run in our hands, with the method that its policy needn't have said."""
-        return run.moved(
+    def _leased(self, run: ControlledRun, owner: str) -> ControlledRun:
+        """The run with a lease of ours, and with the method of its export, which its policy needn't have said."""
+        return run.with_status(
             RunStatus.SUBMITTING,
             lease=lease(owner, self.now, LEASE_S),
             examples=self.export.files[Split.TRAIN].examples,
@@ -128,8 +152,8 @@ class Submission:
             changes: dict[str, Any] = {"lease": self.run.lease if unsure else None, "checked_at": self.now}
             if error.code == DAILY_LIMIT:  # refused for sure
                 changes = {"lease": None, "create_sent_at": sent_before, "checked_at": self.now}
-            pause = pause_after(error, self.now)
-            return self._save(self.run.waiting(pause.waiting_for, self.now, not_before=pause.until, **changes))
+            backoff = backoff_for(error, self.now)
+            return self._save(self.run.with_wait(backoff.waiting_for, self.now, not_before=backoff.until, **changes))
         except ProviderRefused as error:
             return self._fail(RunError(code=error.code, message=error.message))
         except Stale:  # it was cancelled, or somebody else took it
@@ -140,10 +164,12 @@ class Submission:
             return self._stop_others(self._adopt(jobs[0]), jobs[1:])
         if self.run.create_sent_at and not self.run.is_missed_for_long(self.now):
             missed_at = self.run.missed_at or self.now
-            return self._save(self.run.waiting(UNSURE, self.now, lease=None, missed_at=missed_at, checked_at=self.now))
+            return self._save(
+                self.run.with_wait(UNSURE, self.now, lease=None, missed_at=missed_at, checked_at=self.now)
+            )
         if self.run.cancel_requested_at:
-            return end(self.run, runs=self.runs, now=self.now)
-        if missing := missing_at(self.provider, self.run.base_model):
+            return end_cancelled(self.run, self.runs, self.now)
+        if missing := missing_base_model(self.provider, self.run.base_model):
             return self._fail(missing)
         return self._upload()
 
@@ -188,7 +214,7 @@ class Submission:
         """The run left to the next sweep, which finds its files again even where they stand in no list yet."""
         since, pause = run.importing_since or self.now, self.now + LOOK_AGAIN_AFTER
         changes = {"lease": None, "checked_at": self.now, "uploaded": files, "importing_since": since}
-        return run.waiting(what, self.now, not_before=pause, **changes)
+        return run.with_wait(what, self.now, not_before=pause, **changes)
 
     def _find(self) -> list[ProviderJob]:
         if self.run.provider_job_id:
@@ -237,7 +263,7 @@ class Submission:
         return self.export.files[split]
 
     def _fail(self, error: RunError) -> ControlledRun:
-        self.run = fail(self.run, error, runs=self.runs, now=self.now)
+        self.run = end_failed(self.run, error, self.runs, self.now)
         return self.run
 
     def _save(self, run: ControlledRun, write: Callable[[ControlledRun], ControlledRun] | None = None) -> ControlledRun:
@@ -254,8 +280,39 @@ class Submission:
         return self.run
 
 
-def fail(run: ControlledRun, error: RunError, *, runs: Runs, now: datetime) -> ControlledRun:
-    """The run ended by an error that came before there was a job."""
-    failed = run.moved(RunStatus.FAILED, error=error, finished_at=now, lease=None)
+def end_failed(run: ControlledRun, error: RunError, runs: Runs, now: datetime) -> ControlledRun:
+    """Store the run as failed, by an error that came before there was a job."""
+    failed = run.with_status(RunStatus.FAILED, error=error, finished_at=now, lease=None)
     count("RunsFailed")
     return runs.finish(failed, TrainingRunFinished.of(failed), now, None)
+
+
+def _with_images_counted(export: Export, objects: Objects) -> Export:
+    """The export with its images counted; those of one that is older than the count, by reading its files."""
+    files = {
+        split: file if file.images is not None or split == Split.VALIDATION else _count_images(file, objects)
+        for split, file in export.files.items()
+    }
+    return export.model_copy(update={"files": files})
+
+
+def _count_images(file: ExportFile, objects: Objects) -> ExportFile:
+    return file.model_copy(update={"images": images_in(objects.lines(file.key))})
+
+
+class Backoff(NamedTuple):
+    """What a run waits for, and until when its provider is left alone; None is until the next sweep."""
+
+    waiting_for: str
+    until: datetime | None
+
+
+def backoff_for(error: ProviderUnavailable, now: datetime) -> Backoff:
+    """The pause that a provider asks for, as no function sleeps for it: until the next day (UTC) at a daily limit."""
+    if error.code == DAILY_LIMIT:
+        today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        until = today + timedelta(days=1) + NEXT_DAY_BEGINS
+        return Backoff(f"{error.message} The run waits until tomorrow, {until:%H:%M} UTC.", until)
+    if error.retry_after_s:
+        return Backoff(error.message, now + timedelta(seconds=error.retry_after_s))
+    return Backoff(error.message, None)

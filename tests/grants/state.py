@@ -10,7 +10,7 @@ from collect_examples.views import NewDataset
 from evaluate.request import RequestEvaluation
 from export_data.freeze import FreezeDataset
 from infra.stage import LOCAL
-from launch_finetune.request import request_run
+from launch_finetune.request import RunAttempts, RunRequest
 from tests.examples import chat
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
@@ -93,7 +93,7 @@ def run(stage: Stage, **changes: Any) -> ControlledRun:
     """A run on the frozen dataset, asked for and not begun, but for the changes."""
     export(stage)
     found = stage.datasets.get(stage.tenant, NAME)
-    asked = request_run(found, provider=LOCAL.provider, runs=stage.runs, now=long_ago())
+    asked = RunAttempts(stage.runs, long_ago()).request(found, LOCAL.provider, RunRequest(again=False))
     return stage.runs.save(asked.model_copy(update=changes)) if changes else asked
 
 

@@ -190,7 +190,7 @@ def test_without_settings_a_stage_trains_where_a_new_account_can_and_needs_no_ke
     offer = price_of(stage.provider, stage.base_model)
     assert offer
     assert offer.serves_on_demand
-    assert not offer.closed_on(dead)
+    assert not offer.closed_since(dead)
     assert None not in {offer.training_per_1m, offer.input_per_1m, offer.output_per_1m, offer.storage_per_month}
 
 

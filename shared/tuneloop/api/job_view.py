@@ -28,14 +28,17 @@ from tuneloop.openai_wire.pages import Page
 from tuneloop.openai_wire.shape import Shape
 from tuneloop.store.repositories.models import Models
 
-S = RunStatus
-WORDS = {S.REQUESTED: "validating_files", S.SUBMITTING: "validating_files", S.AWAITING_CONFIRMATION: "queued"}
+OPENAI_STATUS = {
+    RunStatus.REQUESTED: "validating_files",
+    RunStatus.SUBMITTING: "validating_files",
+    RunStatus.AWAITING_CONFIRMATION: "queued",
+}
 METHODS = {TrainingMethod.SUPERVISED: "supervised", TrainingMethod.PREFERENCE: "dpo"}
 NOT_SERVED = JobError(code="deploy_failed", message="The model was trained, and its provider could not serve it.")
 ENDS = {
-    S.SUCCEEDED: "New fine-tuned model created: {0}:{1}",
-    S.FAILED: "The job has failed.",
-    S.CANCELLED: "The job was cancelled.",
+    RunStatus.SUCCEEDED: "New fine-tuned model created: {0}:{1}",
+    RunStatus.FAILED: "The job has failed.",
+    RunStatus.CANCELLED: "The job was cancelled.",
 }
 RowT = TypeVar("RowT", bound=Shape)
 
@@ -60,10 +63,10 @@ class Job(FineTuningJob):
 
 
 def job_of(run: ControlledRun, *, models: Models) -> Job:
-    """A run as a job."""
+    """A run as a job of OpenAI's shape; its version is read to tell whether it can answer yet."""
     made = models.version(run.tenant, run.model, run.version).status if run.version is not None else None
     status, error = _outcome(run, made)
-    is_good = status == S.SUCCEEDED
+    is_good = status == RunStatus.SUCCEEDED
     names = ("n_epochs", "batch_size", "learning_rate_multiplier")
     chosen: dict[str, Any] = dict.fromkeys(names, "auto") | run.hyperparameters
     kind = METHODS[run.method]
@@ -90,12 +93,12 @@ def job_of(run: ControlledRun, *, models: Models) -> Job:
 
 def _outcome(run: ControlledRun, made: VersionStatus | None) -> tuple[str, JobError | None]:
     """The status in OpenAI's words, and why it failed: a model that isn't served yet is still in the making."""
-    if run.status == S.SUCCEEDED and made == VersionStatus.DEPLOYING:
-        return S.RUNNING, None
-    if run.status == S.SUCCEEDED and made == VersionStatus.DEPLOY_FAILED:
-        return S.FAILED, NOT_SERVED
+    if run.status == RunStatus.SUCCEEDED and made == VersionStatus.DEPLOYING:
+        return RunStatus.RUNNING, None
+    if run.status == RunStatus.SUCCEEDED and made == VersionStatus.DEPLOY_FAILED:
+        return RunStatus.FAILED, NOT_SERVED
     error = JobError(**run.error.model_dump()) if run.error else None
-    return WORDS.get(run.status, run.status), error
+    return OPENAI_STATUS.get(run.status, run.status), error
 
 
 def events_of(run: ControlledRun, reported: Iterable[RunEvent]) -> list[JobEvent]:
@@ -107,8 +110,8 @@ def events_of(run: ControlledRun, reported: Iterable[RunEvent]) -> list[JobEvent
         since = _seconds(run.waiting_since) or 0
         ours.append(_event(f"{run.id}-waiting-{since}", since, f"Waiting for: {run.waiting_for}", "warn"))
     last = [_event(f"{run.id}-ended", _seconds(run.finished_at) or 0, _end_of(run))] if run.status in ENDS else []
-    told = sorted([*ours, *theirs], key=lambda event: event.created_at)
-    return [*last, *reversed(told)]
+    events = sorted([*ours, *theirs], key=lambda event: event.created_at)
+    return [*last, *reversed(events)]
 
 
 def _end_of(run: ControlledRun) -> str:
@@ -119,14 +122,16 @@ def checkpoints_of(run: ControlledRun, kept: Iterable[RunCheckpoint]) -> list[Ch
     """The models that a provider kept from the ends of a run's epochs, under its own names for them, newest first."""
     return [
         Checkpoint(
-            id=each.id,
-            created_at=_seconds(each.at) or 0,
-            fine_tuned_model_checkpoint=each.model,
+            id=checkpoint.id,
+            created_at=_seconds(checkpoint.at) or 0,
+            fine_tuned_model_checkpoint=checkpoint.model,
             fine_tuning_job_id=run.id,
-            step_number=each.step or 0,
-            metrics=StepMetrics(step=each.step or 0, train_loss=each.train_loss, full_valid_loss=each.valid_loss),
+            step_number=checkpoint.step or 0,
+            metrics=StepMetrics(
+                step=checkpoint.step or 0, train_loss=checkpoint.train_loss, full_valid_loss=checkpoint.valid_loss
+            ),
         )
-        for each in kept
+        for checkpoint in kept
     ]
 
 
@@ -145,8 +150,8 @@ def _event(identity: str, at: int, message: str, level: str = "info", data: dict
 
 
 def _figures(event: RunEvent) -> dict[str, Any] | None:
-    told = event.model_dump(include={"step", "total_steps", "train_loss", "valid_loss"}, exclude_none=True)
-    return told if event.step is not None else None
+    figures = event.model_dump(include={"step", "total_steps", "train_loss", "valid_loss"}, exclude_none=True)
+    return figures if event.step is not None else None
 
 
 def _seconds(moment: datetime | None) -> int | None:

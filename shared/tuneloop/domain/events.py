@@ -14,8 +14,7 @@ from tuneloop.domain.core.pricing import Usd
 from tuneloop.domain.evaluation.verdicts import Verdict
 from tuneloop.domain.training.estimates import UsdRange
 from tuneloop.domain.training.model_offers import Successor
-from tuneloop.domain.training.overfitting import Overfitting
-from tuneloop.domain.training.runs import ControlledRun, RunStatus
+from tuneloop.domain.training.runs import ControlledRun, Overfitting, RunStatus
 
 SOURCE = "tuneloop"
 

@@ -203,7 +203,7 @@ def test_the_sweep_ends_a_run_whose_events_come_too_late(live: World) -> None:
 def missed_and_away(run: ControlledRun) -> ControlledRun:
     """The run after its provider once didn't know its job."""
     stored = app.runs.get(run.tenant, run.id)
-    return app.runs.save(stored.waiting("Another look.", utc_now(), missed_at=utc_now(), checked_at=utc_now()))
+    return app.runs.save(stored.with_wait("Another look.", utc_now(), missed_at=utc_now(), checked_at=utc_now()))
 
 
 def test_a_job_that_the_list_names_is_neither_missed_nor_waited_for_any_more(live: World, later: Later) -> None:

@@ -184,7 +184,7 @@ def test_a_run_that_failed_waits_for_nothing_any_more(live: World) -> None:
     run = launched(live)
     found = app.runs.get(live.tenant, run)
 
-    ended = found.waiting(SAID, found.created_at).moved(RunStatus.FAILED)
+    ended = found.with_wait(SAID, found.created_at).with_status(RunStatus.FAILED)
 
     assert (ended.waiting_for, ended.waiting_since) == (None, None)
 

@@ -132,7 +132,7 @@ def test_a_version_names_its_successor_and_what_the_same_export_would_cost_there
 def test_an_estimate_that_is_not_known_says_why(
     base_model: str, is_frozen: bool, why: str | None, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looking = sunset.Sunsets(app.tenants, app.models, app.exports, app.provider_rows, utc_now())
+    looking = sunset.Sunsets(app.providers, app.tenants, app.models, app.exports, app.provider_rows, utc_now())
     monkeypatch.setattr(app.exports, "find", lambda *_: an_export() if is_frozen else None)
 
     cost, note = looking._estimate(a_version(), Successor(provider="bedrock", base_model=base_model))

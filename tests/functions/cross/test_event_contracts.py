@@ -9,8 +9,8 @@ import boto3
 import pytest
 from pydantic import ValidationError
 
-from check_status.stuck import report_if_stuck
 from check_status.sunset import Sunsets
+from check_status.sweep import StuckRuns
 from infra.functions import FUNCTIONS
 from tests.examples import chat
 from tests.functions import steps
@@ -70,7 +70,7 @@ def announced(trainer: str) -> list[Envelope]:
         now = utc_now()
         ends = {steps.BASE_MODEL: now.date() + timedelta(days=20)}
         app.provider_rows.say(Shutdowns(provider="trainer", models=ends, read_at=now))
-        Sunsets(app.tenants, app.models, app.exports, app.provider_rows, now).tell()
+        Sunsets(app.providers, app.tenants, app.models, app.exports, app.provider_rows, now).announce()
         world.settle()
         return world.events
 
@@ -80,7 +80,7 @@ def silent(run: ControlledRun) -> None:
     long_ago = utc_now() - timedelta(hours=3)
     at_provider = {"last_heard_at": long_ago, "status": RunStatus.RUNNING}
     heard = app.runs.save(run.model_copy(update=at_provider))
-    report_if_stuck(heard, lambda still: still, runs=app.runs, now=utc_now())
+    StuckRuns(app.runs, utc_now()).report_if_stuck(heard, lambda still: still)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def as_a_retry(world: World, base_model: str) -> Answer:
     run = app.runs.get(world.tenant, request(world, hyperparameters={"n_epochs": 2}).body["id"])
     error = RunError(code="unknown_base_model", message="base_model: there is none.")
     of_before = run.model_copy(update={"base_model": base_model})
-    app.runs.save(of_before.moved(RunStatus.FAILED, error=error, finished_at=run.created_at))
+    app.runs.save(of_before.with_status(RunStatus.FAILED, error=error, finished_at=run.created_at))
     return world.call(f"POST {RUNS}/{{run}}/retry", f"{RUNS}/{run.id}/retry")
 
 
@@ -192,6 +192,6 @@ def test_a_retry_at_a_provider_that_was_removed_is_refused(live: World) -> None:
     collected(live)
     run: dict[str, Any] = request(live).body
     gone = app.runs.get(live.tenant, run["id"]).model_copy(update={"provider": "gone"})
-    app.runs.save(gone.moved(RunStatus.FAILED, finished_at=gone.created_at))
+    app.runs.save(gone.with_status(RunStatus.FAILED, finished_at=gone.created_at))
 
     refused(live.call(f"POST {RUNS}/{{run}}/retry", f"{RUNS}/{run['id']}/retry"), 409, "unknown_provider", "provider")

@@ -85,7 +85,7 @@ def test_a_run_that_waits_for_a_confirmation_says_so_and_is_confirmed_by_the_job
     job = created(client, file)
     stored = app.runs.get(live.tenant, job.id)
     waits = stored.model_copy(update={"status": RunStatus.AWAITING_CONFIRMATION, "estimated_cost_usd": Decimal(3)})
-    app.runs.save(waits.waiting("A confirmation: it is dear.", stored.created_at))
+    app.runs.save(waits.with_wait("A confirmation: it is dear.", stored.created_at))
 
     seen = client.fine_tuning.jobs.retrieve(job.id)
     newest = {event.message for event in client.fine_tuning.jobs.list_events(job.id)}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from launch_finetune.backoff import pause_after
+from launch_finetune.submit import backoff_for
 from tests.functions import steps
 from tests.functions.conftest import Later
 from tests.functions.launch_finetune.test_launch_finetune import only_run
@@ -49,7 +49,7 @@ class Limited(Interfered):
     ],
 )
 def test_a_pause_is_as_long_as_the_provider_asks(error: ProviderUnavailable, at: datetime, until: str | None) -> None:
-    paused = pause_after(error, at).until
+    paused = backoff_for(error, at).until
 
     assert (paused and paused.astimezone(UTC).isoformat()) == until
 

@@ -50,7 +50,7 @@ def failed(world: World, answer: Answer) -> str:
     """The run of an answer, after it has failed within seconds."""
     run = app.runs.get(world.tenant, answer.body["id"])
     error = RunError(code="unknown_base_model", message="base_model: there is none.")
-    app.runs.save(run.moved(RunStatus.FAILED, error=error, finished_at=run.created_at))
+    app.runs.save(run.with_status(RunStatus.FAILED, error=error, finished_at=run.created_at))
     return run.id
 
 
@@ -278,7 +278,7 @@ def test_a_call_that_died_before_it_answered_leaves_its_attempt_to_its_repeat(
         assert ready.call(f"POST {door}", door, BODIES[door]).status == 500
     [made] = steps.runs(ready)
     run = app.runs.get(ready.tenant, made["id"])
-    app.runs.save(run.moved(RunStatus.FAILED, finished_at=run.created_at))
+    app.runs.save(run.with_status(RunStatus.FAILED, finished_at=run.created_at))
 
     assert ask(ready, door, RETRIED).body["id"] == made["id"]
 

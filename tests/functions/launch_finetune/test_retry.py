@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from launch_finetune.retry import retry as next_attempt
+from launch_finetune.request import Retries
 from tests.functions import steps
 from tests.functions.launch_finetune.test_cancel import cancelled
 from tests.functions.launch_finetune.test_launch_finetune import only_run
@@ -68,7 +68,7 @@ def test_two_who_ask_at_once_get_the_same_attempt(live: World, monkeypatch: pyte
         if there is None and not asked:
             asked.append(run)
             first_run = runs.get(tenant, first["id"])
-            asked.append(next_attempt(first_run, runs=runs, providers=app.providers, now=utc_now()).id)
+            asked.append(Retries(app.providers, runs, utc_now()).retry(first_run).id)
         return there
 
     monkeypatch.setattr(Runs, "find", find)

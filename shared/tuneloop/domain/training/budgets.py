@@ -4,24 +4,15 @@ A run is counted when it is launched, in the month of that moment and at its est
 it ends, at what it cost. A price that nobody knows can't be counted, which is why such a run waits for a confirmation.
 """
 
-import math
 from datetime import datetime
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 
 from pydantic import BaseModel
 
-from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.chat.images import NO_IMAGES
-from tuneloop.domain.core.limits import EVALUATION_ROWS
-from tuneloop.domain.core.pricing import CallTokens, Price, Usd, call_cost, training_cost
-from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
-from tuneloop.domain.exports.exports import Export
-from tuneloop.domain.training.costs import images_asked
-from tuneloop.domain.training.model_offers import Offer
+from tuneloop.domain.core.pricing import Price, Usd, training_cost
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 
 NOTHING = Decimal(0)
-MICRO = Decimal("0.000001")  # what is reserved is given back to the last digit
 UNTOLD = (
     "Its provider doesn't tell how far a stopped job came: the month's budget counts it at its estimate, the most that "
     "it can have cost."
@@ -88,37 +79,14 @@ def usd(amount: Decimal) -> str:
     return f"{sign}${abs(amount):.2f}" if abs(amount) >= 1 or not amount else f"{sign}${abs(amount):.4f}"
 
 
-def evaluation_cost(export: Export, offer: Offer | None, *, is_first: bool) -> Decimal | None:
-    """What asking the test's rows of the version, its base and what serves beside them costs; None where unknown.
-
-    Images count at the most that they may.
-    """
-    test = export.files[Split.TEST]
-    rows = min(test.examples, EVALUATION_ROWS)
-    if rows < FEWEST_ROWS:
-        return NOTHING
-    shown, answer = images_asked(offer, test.images or NO_IMAGES), round(export.answer_tokens)
-    text = max(0, round(test.tokens / test.examples) - answer)
-    prompt = None if shown is None else text + math.ceil(shown / test.examples)
-    tuned, base = (call_cost(offer, CallTokens(prompt, answer), is_finetuned=kind).usd for kind in (True, False))
-    if tuned is None or base is None:
-        return None
-    return rows * (tuned * (1 if is_first else 2) + base)
-
-
-def asked_of(training: Decimal | None, evaluation: Decimal | None) -> Decimal | None:
-    """What a run and its evaluation are estimated to cost together; None where the training's price is unknown."""
-    return None if training is None else (training + (evaluation or NOTHING)).quantize(MICRO, ROUND_UP)
-
-
-def costed(run: ControlledRun, price: Price | None) -> ControlledRun:
+def with_cost(run: ControlledRun, price: Price | None) -> ControlledRun:
     """A run that has ended with what its trained tokens cost, or a note where it was stopped and nobody tells them."""
     if run.trained_tokens is not None:
         return run.model_copy(update={"training_cost_usd": training_cost(price, run.trained_tokens)})
-    return run.noting(UNTOLD) if run.status == RunStatus.CANCELLED and _untold(run) else run
+    return run.with_note(UNTOLD) if run.status == RunStatus.CANCELLED and _untold(run) else run
 
 
-def settled(run: ControlledRun) -> Decimal:
+def final_cost(run: ControlledRun) -> Decimal:
     """What a run that has ended is counted at: its training, its evaluation's estimate, and its other jobs.
 
     One that has trained, and whose tokens its provider doesn't tell, stays at its estimate; one that failed costs

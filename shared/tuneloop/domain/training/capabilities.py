@@ -1,16 +1,38 @@
 """Capabilities: what a provider can do with a base model, declared, so that what it can't honour is refused unspent."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from tuneloop.domain.training.jobs import RunError, TrainingMethod
 
 Push = Literal["webhook", "event"]
+# Hyperparameters that no provider takes any more, and what to do instead: old scripts still send them.
 RETIRED = {"prompt_loss_weight": "no provider accepts it any more; leave it out"}
-"""Hyperparameters of former days, and what to do instead."""
 OF_PREFERENCE = frozenset({"beta"})
+
+
+def _retired(value: object, info: ValidationInfo) -> object:
+    if value is None:
+        return value
+    raise PydanticCustomError("no_longer_accepted", "{why}", {"why": RETIRED[str(info.field_name)]})
+
+
+class TrainingHyperparameters(BaseModel):
+    """How to train, in OpenAI's words and `learning_rate`; what is left out is up to the provider."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    n_epochs: int | None = Field(default=None, ge=1, le=1000, strict=True)
+    batch_size: int | None = Field(default=None, ge=1, le=100_000, strict=True)
+    learning_rate_multiplier: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False, strict=True)
+    learning_rate: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False, strict=True)
+    beta: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False, strict=True)
+    prompt_loss_weight: Annotated[None, BeforeValidator(_retired)] = Field(
+        default=None, json_schema_extra={"deprecated": True}
+    )
 
 
 class Range(BaseModel):
@@ -67,8 +89,8 @@ class Capabilities(BaseModel):
         if region is not None and self.regions and region not in self.regions:
             return _refused("region", region, f"it trains this base model in {_either(self.regions)}")
         if len(suffix) > self.longest_suffix:
-            said = f"a suffix of {len(suffix)} characters"
-            return _refused("suffix", said, f"it takes at most {self.longest_suffix} characters")
+            given = f"a suffix of {len(suffix)} characters"
+            return _refused("suffix", given, f"it takes at most {self.longest_suffix} characters")
         refusals = (self._refusal_of(name, value, method) for name, value in hyperparameters.items())
         return next(filter(None, refusals), None)
 
@@ -83,8 +105,8 @@ class Capabilities(BaseModel):
             return _refused(where, None, f"it belongs to the method {TrainingMethod.PREFERENCE}")
         if value == "auto":
             return _refused(where, value, "leave it out, and the provider chooses by itself")
-        known = self.hyperparameters[name]
-        return None if known.holds(value) else _refused(where, value, f"it has to be {known}")
+        allowed = self.hyperparameters[name]
+        return None if allowed.holds(value) else _refused(where, value, f"it has to be {allowed}")
 
 
 def _refused(capability: str, value: object, allowed: str) -> RunError:

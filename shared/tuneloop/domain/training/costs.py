@@ -1,14 +1,35 @@
-"""Training costs: the tokens that a provider bills for a run and their price, one truth for estimates and for runs."""
+"""Run costs: what a provider bills for training and its evaluation, and how long training takes.
 
+Estimates, reservations and bills are all worked out here, so that they can't differ.
+"""
+
+import math
 from collections.abc import Mapping
-from decimal import Decimal
+from datetime import datetime
+from decimal import ROUND_UP, Decimal
 from typing import Any, NamedTuple
 
-from tuneloop.domain.chat.images import NO_IMAGES, ImageUnits, TokenRange
-from tuneloop.domain.core.pricing import training_cost
-from tuneloop.domain.training.model_offers import Offer, epochs_of
+from pydantic import BaseModel
 
-NOTHING = TokenRange(0, 0)
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.chat.images import NO_IMAGES, ImageUnits, TokenRange
+from tuneloop.domain.core.limits import EVALUATION_ROWS
+from tuneloop.domain.core.pricing import CallTokens, call_cost, training_cost
+from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
+from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.training.budgets import UNCOUNTED, month_of, usd
+from tuneloop.domain.training.model_offers import Offer, epochs_of
+from tuneloop.domain.training.runs import ControlledRun
+
+NO_TOKENS = TokenRange(0, 0)
+NO_COST = Decimal(0)
+MILLION = 1_000_000
+# Reservations are rounded up to a millionth of a dollar, so that what is given back equals them to the last digit.
+MICRO = Decimal("0.000001")
+UNKNOWN_PRICE = "A confirmation: this base model's training price is not known."
+UNKNOWN_IMAGES = (
+    "A confirmation: the data holds {:,} images, and how this provider counts the tokens of an image is not known here."
+)
 
 
 class Billable(NamedTuple):
@@ -20,14 +41,83 @@ class Billable(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """All of them, images at the most that they may count, or not at all where that isn't known."""
-        return self.text + (self.images or NOTHING).high
+        """All billed tokens: images at the most that they may count, or not at all where that isn't known."""
+        return self.text + (self.images or NO_TOKENS).high
 
     def cost(self, offer: Offer | None) -> Decimal | None:
         """USD for all of it at most, None where a price or a count is unknown; what is free is free."""
         if self.images is None and training_cost(offer, 1) != 0:
             return None
         return training_cost(offer, self.tokens)
+
+
+class MinuteRange(BaseModel):
+    """Minutes, from and to."""
+
+    low: int
+    high: int
+
+
+class RunCosts(NamedTuple):
+    """What a run is estimated to cost in US dollars and to take in minutes, at most; None is unknown.
+
+    `uncounted_images` are the images whose tokens nobody can count, so that the price of training is unknown.
+    """
+
+    training_usd: Decimal | None
+    evaluation_usd: Decimal | None
+    minutes: int | None
+    uncounted_images: int = 0
+
+    @property
+    def total_usd(self) -> Decimal | None:
+        """Training and evaluation together; None where the training's price is unknown."""
+        return total_cost(self.training_usd, self.evaluation_usd)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The estimated costs as fields of the run's row."""
+        return {
+            "estimated_cost_usd": self.training_usd,
+            "estimated_evaluation_usd": self.evaluation_usd,
+            "estimated_minutes": self.minutes,
+        }
+
+    def confirmation_above(self, limit_usd: Decimal) -> str | None:
+        """Why the run has to be confirmed whatever is left of the month's budget; None where it needn't be."""
+        if (total := self.total_usd) is None:
+            return UNKNOWN_IMAGES.format(self.uncounted_images) if self.uncounted_images else UNKNOWN_PRICE
+        if total <= limit_usd:
+            return None
+        sums = f"{usd(total)}{' with its evaluation' if self.evaluation_usd else ''}"
+        return f"A confirmation: the estimate of {sums} is above the limit of {usd(limit_usd)} for one run."
+
+    def reserve(self, run: ControlledRun, now: datetime) -> ControlledRun:
+        """The run with its estimates and its reservation in the month's budget.
+
+        A run that holds a reservation already keeps that and its month.
+        """
+        estimated = run.model_copy(update=self.fields)
+        if run.reserved_month:
+            return estimated
+        if (total := self.total_usd) is None:
+            return estimated.with_note(UNCOUNTED)
+        if not total:
+            return estimated
+        return estimated.model_copy(update={"reserved_usd": total, "reserved_month": month_of(now)})
+
+
+def run_costs(run: ControlledRun, export: Export, offer: Offer | None, *, is_first: bool) -> RunCosts:
+    """What training on an export costs, and its evaluation afterwards; `is_first` as for `evaluation_cost`."""
+    train = export.files[Split.TRAIN]
+    billable = billable_of(offer, train.examples, train.tokens, train.images, run.hyperparameters)
+    minutes, is_priced = minutes_of(offer, billable), training_cost(offer, 1) is not None
+    return RunCosts(
+        training_usd=billable.cost(offer),
+        evaluation_usd=evaluation_cost(export, offer, is_first=is_first),
+        minutes=minutes.high if minutes else None,
+        uncounted_images=(train.images or NO_IMAGES).images if billable.images is None and is_priced else 0,
+    )
 
 
 def billable_of(
@@ -39,8 +129,8 @@ def billable_of(
 ) -> Billable:
     """What training on so many examples, their tokens and images is billed for; images that nobody counted are none."""
     epochs = epochs_of(offer, epochs_in(hyperparameters or {}), examples)
-    counted = image_tokens(offer, images or NO_IMAGES)
-    return Billable(epochs, tokens * epochs, counted and TokenRange(counted.low * epochs, counted.high * epochs))
+    once = image_tokens(offer, images or NO_IMAGES)
+    return Billable(epochs, tokens * epochs, once and TokenRange(once.low * epochs, once.high * epochs))
 
 
 def epochs_in(hyperparameters: Mapping[str, Any]) -> int | None:
@@ -50,14 +140,47 @@ def epochs_in(hyperparameters: Mapping[str, Any]) -> int | None:
 
 
 def image_tokens(offer: Offer | None, images: ImageUnits) -> TokenRange | None:
-    """What images count in training, None where their provider publishes no rule; it may train on none of them."""
+    """The tokens that images count in training once; None where their provider publishes no rule."""
     if not images or (offer and not offer.trains_images):
-        return NOTHING
+        return NO_TOKENS
     return offer.images.tokens(images) if offer and offer.images else None
 
 
 def images_asked(offer: Offer | None, images: ImageUnits) -> int | None:
-    """What images count at most in calls, None where their provider publishes no rule."""
+    """The tokens that images count at most in calls; None where their provider publishes no rule."""
     if not images:
         return 0
     return offer.images.tokens(images).high if offer and offer.images else None
+
+
+def evaluation_cost(export: Export, offer: Offer | None, *, is_first: bool) -> Decimal | None:
+    """USD for asking the test's rows of the new version, its base, and the version that serves; None where unknown.
+
+    `is_first` says that only the base serves so far, so that two models are asked and not three. Images count at most.
+    """
+    test = export.files[Split.TEST]
+    rows = min(test.examples, EVALUATION_ROWS)
+    if rows < FEWEST_ROWS:
+        return NO_COST
+    shown, answer = images_asked(offer, test.images or NO_IMAGES), round(export.answer_tokens)
+    text = max(0, round(test.tokens / test.examples) - answer)
+    prompt = None if shown is None else text + math.ceil(shown / test.examples)
+    tuned, base = (call_cost(offer, CallTokens(prompt, answer), is_finetuned=kind).usd for kind in (True, False))
+    if tuned is None or base is None:
+        return None
+    return rows * (tuned * (1 if is_first else 2) + base)
+
+
+def total_cost(training: Decimal | None, evaluation: Decimal | None) -> Decimal | None:
+    """USD for a run and its evaluation together, rounded up; None where the training's price is unknown."""
+    return None if training is None else (training + (evaluation or NO_COST)).quantize(MICRO, ROUND_UP)
+
+
+def minutes_of(offer: Offer | None, billable: Billable) -> MinuteRange | None:
+    """The minutes that training takes by the catalog's figures; None where it has none."""
+    if offer is None or (figures := offer.training_minutes) is None:
+        return None
+    millions = billable.tokens / MILLION
+    low = figures.least + figures.least_per_1m * millions
+    high = figures.most + figures.most_per_1m * millions
+    return MinuteRange(low=math.floor(low), high=math.ceil(high))

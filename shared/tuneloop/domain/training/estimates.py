@@ -20,13 +20,12 @@ from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
 from tuneloop.domain.evaluation.statistics import alpha_per_look, smallest_detectable_difference
 from tuneloop.domain.exports.exclusions import shortage
 from tuneloop.domain.exports.splits import ASSUMED_DISCORDANCE, expected_splits
-from tuneloop.domain.training.costs import Billable, billable_of, epochs_in, images_asked
-from tuneloop.domain.training.model_offers import Minutes, Offer
+from tuneloop.domain.training.costs import Billable, MinuteRange, billable_of, epochs_in, images_asked, minutes_of
+from tuneloop.domain.training.model_offers import Offer
 
 COUNTED_ERROR = 0.05  # of tokens that were counted
 GUESSED_ERROR = 0.25  # of tokens that somebody named as an average
 ANSWER_SHARE = 0.25  # of an example's tokens, where nobody has counted those of its answer
-MILLION = 1_000_000
 UNKNOWN_PRICE = "The price of training this base model is not known here: nothing is launched on it unconfirmed."
 UNKNOWN_IMAGES = (
     "How many tokens this provider counts for an image is not known here, and the data holds some: nothing is launched "
@@ -118,13 +117,6 @@ class ImageTokens(BaseModel):
     images: int
     low: int | None = None
     high: int | None = None
-
-
-class MinuteRange(BaseModel):
-    """Minutes, from and to."""
-
-    low: int
-    high: int
 
 
 Span = TypeVar("Span", UsdRange | None, MinuteRange | None)
@@ -225,11 +217,6 @@ def _spanned(expected: Span, most: Span) -> Span:
     return expected.model_copy(update={"high": max(expected.high, most.high)})
 
 
-def minutes_of(offer: Offer | None, billable: Billable) -> MinuteRange | None:
-    """How long training takes by the catalog, None where it says nothing."""
-    return _minutes(offer.training_minutes, billable.tokens) if offer and offer.training_minutes else None
-
-
 def _cost(offer: Offer | None, billable: Billable, error: float) -> UsdRange | None:
     """The cost with the error of the texts' tokens around it, and images at the least and at the most."""
     if billable.cost(offer) is None:
@@ -271,12 +258,6 @@ def _refused_epochs(offer: Offer | None, hyperparameters: Mapping[str, Any]) -> 
     if chosen is None or known is None or known.holds(chosen):
         return []
     return [f"A run with n_epochs {chosen} is refused here: it has to be {known}."]
-
-
-def _minutes(minutes: Minutes, tokens: int) -> MinuteRange:
-    millions = tokens / MILLION
-    low, high = minutes.least + minutes.least_per_1m * millions, minutes.most + minutes.most_per_1m * millions
-    return MinuteRange(low=math.floor(low), high=math.ceil(high))
 
 
 def _provable(test_rows: int) -> float | None:

@@ -70,7 +70,7 @@ class Offer(Price):
     successor: Successor | None = None
     source: str = Field(default="", description="Where methods, hyperparameters and regions were read.")
 
-    def closed_on(self, today: date) -> date | None:
+    def closed_since(self, today: date) -> date | None:
         """Since when its provider trains nothing on it any more, or serves nothing at all; None while it does."""
         return min((end for end in (self.training_ends, self.shutdown_date) if end and end <= today), default=None)
 

@@ -9,7 +9,7 @@ names no model yet is waited for; one that the provider doesn't know ends its ru
 """
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import product
 from typing import Any
@@ -21,8 +21,7 @@ from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.core.ids import Name, derived_id
 from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.core.pricing import Usd
-from tuneloop.domain.training.jobs import JobOrigin, OtherJob, ProviderJob, RunError, RunEvent, TrainingMethod
-from tuneloop.domain.training.overfitting import Overfitting
+from tuneloop.domain.training.jobs import JobOrigin, OtherJob, ProviderJob, RunError, TrainingMethod
 
 
 class RunStatus(StrEnum):
@@ -39,24 +38,33 @@ class RunStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-S = RunStatus
-TERMINAL = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
-SUBMITTABLE = frozenset({S.REQUESTED, S.SUBMITTING})
-AT_PROVIDER = frozenset({S.VALIDATING_FILES, S.QUEUED, S.RUNNING})
+TERMINAL = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
+SUBMITTABLE = frozenset({RunStatus.REQUESTED, RunStatus.SUBMITTING})
+AT_PROVIDER = frozenset({RunStatus.VALIDATING_FILES, RunStatus.QUEUED, RunStatus.RUNNING})
+# A provider's list may lag behind its create: a job counts as missing only after two looks that far apart.
 LOOK_AGAIN_AFTER = timedelta(minutes=1)
 NAMELESS = "The trained model's name: the provider says that the job has succeeded, and names no model."
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MOVES: dict[RunStatus, frozenset[RunStatus]] = {
-    S.REQUESTED: frozenset({S.AWAITING_CONFIRMATION, S.SUBMITTING, S.FAILED, S.CANCELLED}),
-    S.AWAITING_CONFIRMATION: frozenset({S.REQUESTED, S.CANCELLED}),
-    S.SUBMITTING: AT_PROVIDER | TERMINAL,
-    S.VALIDATING_FILES: frozenset({S.QUEUED, S.RUNNING}) | TERMINAL,
-    S.QUEUED: frozenset({S.RUNNING}) | TERMINAL,
-    S.RUNNING: frozenset({S.QUEUED}) | TERMINAL,
-    S.SUCCEEDED: frozenset(),
-    S.FAILED: frozenset(),
-    S.CANCELLED: frozenset(),
+    RunStatus.REQUESTED: frozenset(
+        {RunStatus.AWAITING_CONFIRMATION, RunStatus.SUBMITTING, RunStatus.FAILED, RunStatus.CANCELLED}
+    ),
+    RunStatus.AWAITING_CONFIRMATION: frozenset({RunStatus.REQUESTED, RunStatus.CANCELLED}),
+    RunStatus.SUBMITTING: AT_PROVIDER | TERMINAL,
+    RunStatus.VALIDATING_FILES: frozenset({RunStatus.QUEUED, RunStatus.RUNNING}) | TERMINAL,
+    RunStatus.QUEUED: frozenset({RunStatus.RUNNING}) | TERMINAL,
+    RunStatus.RUNNING: frozenset({RunStatus.QUEUED}) | TERMINAL,
+    RunStatus.SUCCEEDED: frozenset(),
+    RunStatus.FAILED: frozenset(),
+    RunStatus.CANCELLED: frozenset(),
 }
+
+
+class Overfitting(BaseModel):
+    """The epoch with the best validation loss, counted from 1, that loss, and the one at the end, which is worse."""
+
+    best_epoch: int
+    best_valid_loss: float
+    final_valid_loss: float
 
 
 class TrainingRun(BaseModel):
@@ -148,10 +156,13 @@ class ControlledRun(TrainingRun):
     seq: int = 0
 
     @property
-    def particulars(self) -> tuple[object, ...]:
-        """What defines it beside what defines every run; nothing where nothing of the kind was asked for."""
-        asked = self.validation_export, self.seed
-        return () if asked == (None, None) else asked
+    def id_extras(self) -> tuple[object, ...]:
+        """What goes into the run's id beside what every run has: validation export and seed, if either was asked for.
+
+        Ids of runs without them were made before there were any, and must stay what they are.
+        """
+        extras = self.validation_export, self.seed
+        return () if extras == (None, None) else extras
 
     @property
     def has_no_job(self) -> bool:
@@ -162,29 +173,25 @@ class ControlledRun(TrainingRun):
         """Whether a look at least a minute ago found no job of it at the provider."""
         return self.missed_at is not None and now - self.missed_at >= LOOK_AGAIN_AFTER
 
-    def moved(self, to: RunStatus, **changes: Any) -> "ControlledRun":
-        """This run in another state, or Conflict where the table of moves forbids it."""
+    def with_status(self, to: RunStatus, **changes: Any) -> "ControlledRun":
+        """The run in another status, with other changes; Conflict where the table of moves forbids it."""
         if to != self.status and to not in MOVES[self.status]:
             allowed = ", ".join(sorted(MOVES[self.status])) or "nothing: it has ended"
             raise Conflict(f"A run that is {self.status} can't become {to}; it can become {allowed}.")
         waits = {"waiting_for": None, "waiting_since": None} if to in TERMINAL else {}
         return self.model_copy(update={**waits, **changes, "status": to})
 
-    def moved_to_provider(self) -> "ControlledRun":
-        """This run as one of which only its job is known."""
-        return self.model_copy(update={"status": S.VALIDATING_FILES})
-
-    def cancelled(self, now: datetime) -> "ControlledRun":
-        """This run ended as its user wished it."""
+    def with_cancellation(self, now: datetime) -> "ControlledRun":
+        """The run ended as cancelled, at its user's wish."""
         asked = self.cancel_requested_at or now
-        return self.moved(S.CANCELLED, cancel_requested_at=asked, finished_at=now, lease=None)
+        return self.with_status(RunStatus.CANCELLED, cancel_requested_at=asked, finished_at=now, lease=None)
 
-    def noting(self, note: str) -> "ControlledRun":
-        """This run with a note, once."""
+    def with_note(self, note: str) -> "ControlledRun":
+        """The run with a note; a note that it has already isn't added again."""
         return self if note in self.notes else self.model_copy(update={"notes": [*self.notes, note]})
 
-    def waiting(self, what: str, now: datetime, **changes: Any) -> "ControlledRun":
-        """This run waiting for something, since now unless it was waiting already."""
+    def with_wait(self, what: str, now: datetime, **changes: Any) -> "ControlledRun":
+        """The run waiting for what `waiting_for` is to say, since `now` unless it was waiting already."""
         since = self.waiting_since if self.waiting_for else now
         return self.model_copy(update={**changes, "waiting_for": what, "waiting_since": since or now})
 
@@ -198,23 +205,23 @@ def run_id(
     hyperparameters: dict[str, Any],
     attempt: int,
     method: TrainingMethod = TrainingMethod.SUPERVISED,
-    particulars: tuple[object, ...] = (),
+    id_extras: tuple[object, ...] = (),
 ) -> str:
-    """The id of an attempt, from everything that defines it."""
+    """The id of an attempt at a run: a hash of everything that defines the run, and the attempt's number."""
     chosen = json.dumps(hyperparameters, sort_keys=True)
-    return derived_id("run", tenant, model, export, provider, base_model, method, chosen, attempt, *particulars)
+    return derived_id("run", tenant, model, export, provider, base_model, method, chosen, attempt, *id_extras)
 
 
 def attempt_id(run: ControlledRun, attempt: int) -> str:
-    """The id of another attempt at the same, by the base model's name and the method that the run's own was made with.
+    """The id of another attempt at what a run trains, by the base model's name and the method in the run's own id.
 
-    Either may have become known better since.
+    Either may have become known better since that id was made, so each is tried until one gives the run's own id.
     """
     names = [run.base_model, *filter(None, [run.asked_base_model])]
 
     def by(base_model: str, method: TrainingMethod, number: int) -> str:
         of = run.tenant, run.model, run.export, run.provider, base_model
-        return run_id(*of, run.hyperparameters, number, method, run.particulars)
+        return run_id(*of, run.hyperparameters, number, method, run.id_extras)
 
     pairs = product(names, [run.method, *TrainingMethod])
     made_with = ((base, method) for base, method in pairs if by(base, method, run.attempt) == run.id)
@@ -223,7 +230,7 @@ def attempt_id(run: ControlledRun, attempt: int) -> str:
 
 
 def origin_of(run: ControlledRun, stage: str) -> JobOrigin:
-    """What a run's job carries at its provider."""
+    """What a run's job carries at its provider, by which the run can be made again if its row is lost."""
     return JobOrigin(
         stage=stage,
         tenant=run.tenant,
@@ -237,14 +244,14 @@ def origin_of(run: ControlledRun, stage: str) -> JobOrigin:
 
 
 def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:
-    """The run with the provider's news in it; news that would move it backwards is recorded but moves nothing."""
+    """The run with what its provider says of its job; a status that would move the run backwards moves nothing."""
     reported = RunStatus(job.status) if job.status in set(RunStatus) else run.status
     made = job.fine_tuned_model or run.fine_tuned_model
-    is_nameless = reported == S.SUCCEEDED and not made and run.is_open
+    is_nameless = reported == RunStatus.SUCCEEDED and not made and run.is_open
     reported = run.status if is_nameless else reported
     status = reported if reported == run.status or reported in MOVES[run.status] else run.status
     seen_at = min(now, job.finished_at or now)
-    started = run.started_at or (seen_at if status in (S.RUNNING, S.SUCCEEDED) else None)
+    started = run.started_at or (seen_at if status in (RunStatus.RUNNING, RunStatus.SUCCEEDED) else None)
     merged = run.model_copy(
         update={
             "status": status,
@@ -256,7 +263,7 @@ def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> Controlled
             "error": (job.error or run.error) if status in TERMINAL else run.error,
             "started_at": started,
             "finished_at": (run.finished_at or job.finished_at or now) if status in TERMINAL else None,
-            "progress": 1.0 if status == S.SUCCEEDED else run.progress,
+            "progress": 1.0 if status == RunStatus.SUCCEEDED else run.progress,
             "checked_at": now,
             "missed_at": None,
             "waiting_for": run.waiting_for if is_nameless else None,
@@ -264,33 +271,21 @@ def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> Controlled
             "lease": None if status in AT_PROVIDER | TERMINAL else run.lease,
         }
     )
-    return merged.waiting(NAMELESS, now) if is_nameless else merged
+    return merged.with_wait(NAMELESS, now) if is_nameless else merged
 
 
 def adopt_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:
     """The run with its job, under way whatever the job's status: an end is recorded together with what it made."""
-    under_way = job.status if job.status in AT_PROVIDER else S.VALIDATING_FILES
+    under_way = job.status if job.status in AT_PROVIDER else RunStatus.VALIDATING_FILES
     adopted = merge_job(run, job.model_copy(update={"status": under_way}), now)
     return adopted.model_copy(update={"provider_status": job.status})
 
 
 def miss_job(run: ControlledRun, now: datetime) -> ControlledRun:
-    """The run after a look for a job that the provider doesn't know; the second one, a minute later, ends the run."""
+    """The run after its provider didn't know its job; when a second look, a minute later, doesn't either, it fails."""
     if run.is_missed_for_long(now):
         message = f"The provider knows no job {run.provider_job_id}, which it gave us for this run."
         lost = RunError(code="job_not_found", message=message)
-        return run.moved(S.FAILED, error=lost, finished_at=now, checked_at=now)
+        return run.with_status(RunStatus.FAILED, error=lost, finished_at=now, checked_at=now)
     waiting = "Another look: the provider doesn't know this run's job."
-    return run.waiting(waiting, now, missed_at=run.missed_at or now, checked_at=now)
-
-
-def merge_events(run: ControlledRun, events: list[RunEvent]) -> ControlledRun:
-    """The run with its latest step, losses and progress (0-1) from the provider's events, in any order."""
-    news: dict[str, Any] = {}
-    for event in sorted(events, key=lambda event: (event.step or 0, event.at or LONG_AGO)):
-        for name in ("step", "total_steps", "train_loss", "valid_loss"):
-            if (value := getattr(event, name)) is not None:
-                news[name] = value
-    if run.is_open and news.get("step") and news.get("total_steps"):
-        news["progress"] = min(1.0, news["step"] / news["total_steps"])
-    return run.model_copy(update=news)
+    return run.with_wait(waiting, now, missed_at=run.missed_at or now, checked_at=now)

@@ -13,7 +13,9 @@ from datetime import datetime
 
 from tuneloop.domain.core.errors import Malformed, Unauthenticated
 
+# Anybody can send a webhook, and all of it is hashed: no provider's event comes near this size.
 BODY_BYTES = 64 << 10
+# The tolerance of Standard Webhooks' own libraries: a signed webhook that was overheard can't be sent again later.
 SKEW_S = 300
 PREFIX = "whsec_"
 LARGEST_NUMBER = 15  # digits of a time; what has more is none

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from tuneloop.domain.training.budgets import Budget, MonthlySpending, Spending, month_of, settled
+from tuneloop.domain.training.budgets import Budget, MonthlySpending, Spending, final_cost, month_of
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
@@ -40,7 +40,7 @@ def reservation(run: ControlledRun, spending: Spending) -> list[Increment]:
 
 def settlement(run: ControlledRun) -> list[Increment]:
     """The write that counts a run which ends at what it cost, in the month in which it was reserved."""
-    cost, reserved = settled(run), run.reserved_usd or Decimal(0)
+    cost, reserved = final_cost(run), run.reserved_usd or Decimal(0)
     return _counted(run, {"spent_usd": cost, "reserved_usd": -reserved})
 
 

@@ -8,17 +8,8 @@ from hypothesis import strategies as st
 
 from tests.unit.factories import NOW, a_run, an_export
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.training.budgets import (
-    Budget,
-    MonthlySpending,
-    Spending,
-    asked_of,
-    costed,
-    evaluation_cost,
-    month_of,
-    settled,
-    usd,
-)
+from tuneloop.domain.training.budgets import Budget, MonthlySpending, Spending, final_cost, month_of, usd, with_cost
+from tuneloop.domain.training.costs import evaluation_cost, total_cost
 from tuneloop.domain.training.jobs import OtherJob
 from tuneloop.domain.training.model_offers import Offer
 from tuneloop.domain.training.runs import RunStatus
@@ -76,9 +67,9 @@ def test_what_is_beyond_the_budget_is_told_with_its_sign() -> None:
 
 
 def test_an_unknown_training_price_leaves_the_whole_unknown_and_an_unknown_evaluation_only_itself() -> None:
-    assert asked_of(None, Decimal(1)) is None
-    assert asked_of(Decimal(1), None) == 1
-    assert asked_of(Decimal("0.00000001"), Decimal(1)) == Decimal("1.000001")
+    assert total_cost(None, Decimal(1)) is None
+    assert total_cost(Decimal(1), None) == 1
+    assert total_cost(Decimal("0.00000001"), Decimal(1)) == Decimal("1.000001")
 
 
 def test_an_evaluation_asks_the_version_its_base_and_what_serves() -> None:
@@ -105,25 +96,25 @@ def test_a_run_is_counted_at_what_it_cost_however_it_ended() -> None:
     others = [OtherJob(id="job-2", status="cancelled", cost_usd=Decimal(3)), OtherJob(id="job-3", status="running")]
     run = a_run(training_cost_usd=Decimal(2), estimated_evaluation_usd=Decimal(5), trained_tokens=9, other_jobs=others)
 
-    assert settled(run.model_copy(update={"status": RunStatus.SUCCEEDED})) == 10
-    assert settled(run.model_copy(update={"status": RunStatus.CANCELLED})) == 5
-    assert settled(a_run(status=RunStatus.FAILED, estimated_cost_usd=Decimal(7))) == 0
+    assert final_cost(run.model_copy(update={"status": RunStatus.SUCCEEDED})) == 10
+    assert final_cost(run.model_copy(update={"status": RunStatus.CANCELLED})) == 5
+    assert final_cost(a_run(status=RunStatus.FAILED, estimated_cost_usd=Decimal(7))) == 0
 
 
 def test_a_success_whose_tokens_are_not_told_stays_at_its_estimate() -> None:
-    assert settled(a_run(status=RunStatus.SUCCEEDED, estimated_cost_usd=Decimal(7))) == 7
+    assert final_cost(a_run(status=RunStatus.SUCCEEDED, estimated_cost_usd=Decimal(7))) == 7
 
 
 def test_a_stopped_run_that_has_trained_untold_stays_at_its_estimate_and_says_so() -> None:
     stopped = a_run(status=RunStatus.CANCELLED, estimated_cost_usd=Decimal(7), estimated_evaluation_usd=Decimal(5))
     trained = stopped.model_copy(update={"started_at": NOW})
 
-    assert settled(stopped) == 0
-    assert costed(stopped, PRICE).notes == []
-    assert settled(trained) == 7
-    assert "at its estimate" in costed(trained, PRICE).notes[0]
+    assert final_cost(stopped) == 0
+    assert with_cost(stopped, PRICE).notes == []
+    assert final_cost(trained) == 7
+    assert "at its estimate" in with_cost(trained, PRICE).notes[0]
 
-    told = costed(trained.model_copy(update={"trained_tokens": 1_000_000}), PRICE)
+    told = with_cost(trained.model_copy(update={"trained_tokens": 1_000_000}), PRICE)
 
     assert told.notes == []
-    assert settled(told) == PRICE.training_per_1m
+    assert final_cost(told) == PRICE.training_per_1m

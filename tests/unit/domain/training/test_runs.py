@@ -11,15 +11,15 @@ from pydantic import ValidationError
 from tests.unit.factories import NOW, SECOND, a_job, a_run
 from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.core.leases import lease
-from tuneloop.domain.training.hyperparameters import TrainingHyperparameters
+from tuneloop.domain.training.capabilities import TrainingHyperparameters
 from tuneloop.domain.training.jobs import RunError, RunEvent
+from tuneloop.domain.training.run_progress import merge_events
 from tuneloop.domain.training.runs import (
     AT_PROVIDER,
     MOVES,
     TERMINAL,
     RunStatus,
     adopt_job,
-    merge_events,
     merge_job,
     miss_job,
     run_id,
@@ -67,10 +67,10 @@ def test_a_run_makes_the_legal_moves_and_no_other(status: RunStatus, to: RunStat
     run = a_run(status=status)
 
     if to == status or to in LEGAL[status].split():
-        assert run.moved(to, waiting_for="x").status == to
+        assert run.with_status(to, waiting_for="x").status == to
     else:
         with pytest.raises(Conflict, match=f"A run that is {status} can't become {to}"):
-            run.moved(to)
+            run.with_status(to)
 
 
 def test_the_table_of_moves_knows_every_status() -> None:
@@ -81,15 +81,15 @@ def test_the_table_of_moves_knows_every_status() -> None:
 
 def test_a_refused_move_says_which_there_are() -> None:
     with pytest.raises(Conflict, match="it can become cancelled, requested"):
-        a_run(status=S.AWAITING_CONFIRMATION).moved(S.RUNNING)
+        a_run(status=S.AWAITING_CONFIRMATION).with_status(S.RUNNING)
     with pytest.raises(Conflict, match="nothing: it has ended"):
-        a_run(status=S.FAILED).moved(S.REQUESTED)
+        a_run(status=S.FAILED).with_status(S.REQUESTED)
 
 
 def test_a_move_takes_changes_along_and_leaves_the_old_run_alone() -> None:
     run = a_run()
 
-    moved = run.moved(S.SUBMITTING, lease=lease("w1", NOW, 60), waiting_for=None)
+    moved = run.with_status(S.SUBMITTING, lease=lease("w1", NOW, 60), waiting_for=None)
 
     assert moved.lease is not None
     assert (run.status, run.lease) == (S.REQUESTED, None)

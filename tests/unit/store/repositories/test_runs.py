@@ -45,10 +45,10 @@ def test_a_run_that_is_not_there_or_another_tenant_s_is_named(app: App) -> None:
 
 def test_of_two_who_take_a_run_one_is_told(app: App) -> None:
     seen = app.runs.save(a_run())
-    app.runs.save(seen.moved(RunStatus.SUBMITTING))
+    app.runs.save(seen.with_status(RunStatus.SUBMITTING))
 
     with pytest.raises(Stale):
-        app.runs.save(seen.moved(RunStatus.CANCELLED))
+        app.runs.save(seen.with_status(RunStatus.CANCELLED))
 
     assert app.runs.get("acme", "run-1").status == RunStatus.SUBMITTING
 
@@ -73,7 +73,7 @@ def test_a_run_that_ends_leaves_the_sweep_and_stays_in_the_list(app: App) -> Non
 def test_runs_are_listed_newest_first_in_the_same_place_whatever_happens_to_them(app: App) -> None:
     for number in (1, 2):
         app.runs.save(a_run(id=f"run-{number}", created_at=NOW + number * SECOND))
-    app.runs.save(app.runs.get("acme", "run-1").moved(RunStatus.SUBMITTING))
+    app.runs.save(app.runs.get("acme", "run-1").with_status(RunStatus.SUBMITTING))
 
     first = app.runs.page("acme", 1, None)
 
