@@ -144,9 +144,9 @@ class World:
         raise AssertionError(f"still busy after {rounds} rounds: {self.delivered[-10:]}")
 
     def _relay(self) -> int:
-        rows = list(app.outbox.unrelayed(utc_now()))
+        rows = list(app.outbox.backlog(utc_now()))
         for row in rows:
-            app.outbox.relayed(row)
+            app.outbox.mark_relayed(row)
             event = {
                 "id": str(uuid4()),
                 "source": "tuneloop",

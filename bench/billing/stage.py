@@ -109,7 +109,7 @@ class MeteredStage:
 
     def _settle(self) -> None:
         """Relay events and deliver the messages that they lead to until nothing moves any more."""
-        while rows := list(app.outbox.unrelayed(utc_now())):
+        while rows := list(app.outbox.backlog(utc_now())):
             for row in rows:
                 record = payload("relay_events.stream")["Records"][0]
                 record["dynamodb"]["NewImage"] = to_item(row.model_dump(mode="json"))

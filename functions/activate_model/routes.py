@@ -14,7 +14,7 @@ from activate_model.views import (
     current_deployment,
     listed_version,
 )
-from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed, view
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, list_view, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.serving.models import HistoryEntry, VersionView
@@ -117,7 +117,7 @@ def post_resume(model: Name, why: Reason = BY_HAND) -> ResumedDeployment:
 def list_history(model: Name, limit: Limit = 20, cursor: Cursor = None) -> ListOf[HistoryEntry]:
     """The decisions about a model, newest first, each with its reason."""
     app.models.get(api.tenant, model)
-    return listed(app.models.history(api.tenant, model, limit, cursor), HistoryEntry)
+    return list_view(app.models.history(api.tenant, model, limit, cursor), HistoryEntry)
 
 
 def _register_by_hand() -> RegisterByHand:

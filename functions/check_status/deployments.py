@@ -87,7 +87,7 @@ class VersionDeployments:
                 return self.models.save_version(as_unverified(version, error.message, self.now))
             return self.models.save_version(with_no_answer(version, error.message, self.now))
         if has_it:
-            return self.models.deployed(as_verified(version, self.now), self.now)
+            return self.models.save_ready(as_verified(version, self.now), self.now)
         if has_it is None:
             return self.models.save_version(as_unverified(version, NO_WAY, self.now))
         count("VersionsFailed")
@@ -135,7 +135,7 @@ class VersionDeployments:
         if hosting:
             versions = self.models.all_versions(version.tenant, version.model)
             others = [other for other in versions if other.number != version.number and other.removed_at is None]
-            own = hosting.hosted(version.deployment or name)
+            own = hosting.find_deployment(version.deployment or name)
             if own and own.id not in {other.deployment for other in others}:
                 hosting.undeploy(own.id)
             if version.run and version.provider_model not in {other.provider_model for other in others}:
@@ -144,7 +144,7 @@ class VersionDeployments:
         return self.models.save_version(version.model_copy(update=removed))
 
     def _announce_ready(self, version: Version, deployment: str | None) -> Version:
-        return self.models.deployed(as_ready(version, deployment, self.now), self.now)
+        return self.models.save_ready(as_ready(version, deployment, self.now), self.now)
 
     def _fail(self, version: Version, code: str, message: str) -> Version:
         count("VersionsFailed")
@@ -156,7 +156,7 @@ class VersionDeployments:
 
 def _deployment_for(version: Version, name: str, hosting: Hosting) -> Hosted:
     """The version's deployment, which may be one that another version has left it."""
-    hosted = hosting.hosted(version.deployment or name) or hosting.deploy(name, version.provider_model)
+    hosted = hosting.find_deployment(version.deployment or name) or hosting.deploy(name, version.provider_model)
     if hosted.model in (None, version.provider_model) or hosted.status == VersionStatus.DEPLOYING:
         return hosted
     return hosting.swap(hosted.id, version.provider_model)

@@ -55,7 +55,7 @@ class Heard(BaseModel):
     received: bool = True
 
 
-@api.signed("POST /v1/webhooks/{provider}", status=202)
+@api.webhook("POST /v1/webhooks/{provider}", status=202)
 def hear_webhook(provider: Name) -> Heard:
     """A provider's word that a job has ended, signed as Standard Webhooks says: its run is looked at, nothing more."""
     event: dict[str, Any] = api.resolver.current_event.raw_event

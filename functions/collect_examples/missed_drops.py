@@ -107,7 +107,7 @@ class GiveUpDrops:
 
     def give_up(self, now: datetime) -> int:
         """End drops that were read for longer than readers live, but for posts that still wait; returns how many."""
-        late = [drop for drop in self.datasets.reading() if now - drop.created_at > LONGEST_READING]
+        late = [drop for drop in self.datasets.open_drops() if now - drop.created_at > LONGEST_READING]
         posts = {drop.id for drop in late if drop.object in POSTED}
         recent = {drop.id for drop in late if drop.id in posts and now - drop.created_at <= LONGEST_WAITING}
         waiting = recent if recent and self.queue.has_waiting() else set()

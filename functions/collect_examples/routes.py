@@ -4,7 +4,7 @@ from collect_examples.datasets import ConfigureDataset, EnsureDataset
 from collect_examples.posts import PostExamples
 from collect_examples.presign_upload import presign_upload
 from collect_examples.views import DatasetView, DropView, NewDataset, NewExamples, NewUpload, UploadView
-from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed, view
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, list_view, view
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.datasets.datasets import DatasetChange, OnDrop
@@ -26,7 +26,7 @@ def create_dataset(new: NewDataset) -> DatasetView:
 @api.route("GET /v1/datasets", Scope.READ)
 def list_datasets(limit: Limit = 20, cursor: Cursor = None) -> ListOf[DatasetView]:
     """The tenant's datasets by name, without the files of OpenAI's wire, which `GET /v1/files` lists."""
-    return listed(app.datasets.page(api.tenant, limit, cursor), DatasetView)
+    return list_view(app.datasets.page(api.tenant, limit, cursor), DatasetView)
 
 
 @api.route("GET /v1/datasets/{dataset}", Scope.READ)
@@ -52,7 +52,7 @@ def change_dataset(dataset: Name, change: DatasetChange) -> DatasetView:
 def list_drops(dataset: Name, limit: Limit = 20, cursor: Cursor = None) -> ListOf[DropView]:
     """A dataset's drops and posted collections, newest first, with the lines that can't be used."""
     app.datasets.get(api.tenant, dataset)
-    return listed(app.datasets.drops(api.tenant, dataset, limit, cursor), DropView)
+    return list_view(app.datasets.drops(api.tenant, dataset, limit, cursor), DropView)
 
 
 @api.route("GET /v1/datasets/{dataset}/drops/{drop}", Scope.READ)

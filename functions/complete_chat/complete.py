@@ -117,7 +117,7 @@ class CompleteChat:
         remaining_s: Callable[[], float],
     ) -> tuple[list[Try], TuneloopError | None]:
         """The versions that were tried, the last of which answered; where none did, why the first one didn't."""
-        body = {name: value for name, value in request.passed_on().items() if name not in OURS}
+        body = {name: value for name, value in request.provider_fields().items() if name not in OURS}
         tries: list[Try] = []
         failure: TuneloopError | None = None
         refusals = 0  # by versions in whose place another one could answer: it was not the call's own fault

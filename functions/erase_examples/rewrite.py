@@ -161,7 +161,7 @@ class RewriteDataset:
         model = self.datasets.get(export.tenant, export.dataset).model
         base = self.models.version(export.tenant, model, 0)
         if base.export == export.id and base.prompt != export.base_prompt:
-            self.models.prompted_anew(base, export.base_prompt)
+            self.models.replace_prompt(base, export.base_prompt)
 
     def _rewrite_segments(self, dataset: Dataset, erased: Erased, lines: ErasedLines) -> None:
         segments = self.generations.segments(dataset.tenant, dataset.id)

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from erase_examples.erase import EraseExamples
-from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, listed, view
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, list_view, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import OutOfTime
@@ -52,7 +52,7 @@ def create_erasure(new: NewErasure) -> ErasureView:
 @api.route("GET /v1/erasures", Scope.READ)
 def list_erasures(limit: Limit = 20, cursor: Cursor = None) -> ListOf[ErasureView]:
     """The tenant's erasures, newest first."""
-    return listed(app.erasures.page(api.tenant, limit, cursor), ErasureView)
+    return list_view(app.erasures.page(api.tenant, limit, cursor), ErasureView)
 
 
 @api.route("GET /v1/erasures/{erasure}", Scope.READ)

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, StrictBool
 
 from evaluate.request import ComparisonRequest, RequestComparison
-from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, RetryCount, listed, view
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, RetryCount, list_view, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.ids import Name as Id
@@ -52,7 +52,7 @@ def create_evaluation(new: NewEvaluation, retry_count: RetryCount = None) -> Eva
 @api.route("GET /v1/evaluations", Scope.READ)
 def list_evaluations(limit: Limit = 20, cursor: Cursor = None) -> ListOf[EvaluationView]:
     """The tenant's evaluations, newest first."""
-    return listed(app.evaluations.page(api.tenant, limit, cursor), EvaluationView)
+    return list_view(app.evaluations.page(api.tenant, limit, cursor), EvaluationView)
 
 
 @api.route("GET /v1/evaluations/{evaluation}", Scope.READ)

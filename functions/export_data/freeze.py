@@ -21,7 +21,7 @@ from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.exports import Exports
-from tuneloop.store.repositories.trained import TrainedExports
+from tuneloop.store.repositories.trained_exports import TrainedExports
 from tuneloop.store.retry import retry_stale
 
 # How often the files are written before a freeze gives up: anew only where a version was made, something was erased, or
@@ -53,7 +53,7 @@ class FreezeDataset:
             if not 0 < revision <= dataset.revision:
                 raise Conflict(f"Dataset {name} has no revision {revision}; its latest is {dataset.revision}.")
             # By the first rules a test could be drawn from what versions have seen: such exports stay as they were.
-            seen = self.trained.seen(dataset) if dataset.rules_at(revision) > FIRST_RULES else UNSEEN
+            seen = self.trained.seen_rows(dataset) if dataset.rules_at(revision) > FIRST_RULES else UNSEEN
             try:
                 export = WriteExport(self.contents, self.objects).write(dataset, revision, policy, seen, now=now)
             except Corrupt as error:

@@ -65,7 +65,7 @@ class WriteExport:
         self, dataset: Dataset, revision: int, policy: Policy, seen: SeenRows = UNSEEN, *, now: datetime
     ) -> Export:
         """Write all objects of a revision's export; what versions have `seen` is drawn for no test."""
-        snapshot = Snapshot(dataset, revision, self.contents.erased(dataset.tenant, dataset.id))
+        snapshot = Snapshot(dataset, revision, self.contents.open_erasures(dataset.tenant, dataset.id))
         held_before = self._read_held_out(dataset)
         selected = self._select(snapshot, policy, held_before, seen)
         overlaps, identity = _prove_disjoint(selected), export_id(*snapshot.place, policy)

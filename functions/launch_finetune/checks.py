@@ -16,7 +16,7 @@ from tuneloop.domain.training.capabilities import Capabilities
 from tuneloop.domain.training.jobs import RunError, TrainingMethod
 from tuneloop.domain.training.model_offers import Offer
 from tuneloop.domain.training.runs import ControlledRun
-from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, unknown_base_model, unlisted
+from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, unknown_base_model, unlisted_refusal
 from tuneloop.providers.model_lists import ModelLists
 from tuneloop.providers.port import KEY_TROUBLE, Provider
 
@@ -45,7 +45,7 @@ def refusal_of(
     """Why such a run can't be, as far as that can be known without asking anybody."""
     capabilities = provider.capabilities(base_model)
     return (
-        unlisted(provider.name, base_model)
+        unlisted_refusal(provider.name, base_model)
         or shutdown_refusal(price_of(provider.name, base_model), now)
         or capabilities.refusal(method, hyperparameters, provider.region, suffix)
     )
@@ -112,7 +112,7 @@ def missing_in_recent_list(
     if _is_in_catalog(provider, base_model) and not needs_key:
         return None
     try:
-        names = lists.holding(base_model, provider, now)
+        names = lists.model_names(base_model, provider, now)
     except ProviderUnavailable as error:
         if needs_key and error.code in KEY_TROUBLE:
             raise

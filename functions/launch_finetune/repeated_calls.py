@@ -67,7 +67,7 @@ class RepeatableCall:
         """
 
         def attempt() -> ControlledRun:
-            before = self.runs.answered(self.call.tenant, self.call.id)
+            before = self.runs.find_answer(self.call.tenant, self.call.id)
             is_known = before is not None and self.now - before.at < self.call.is_told_within
             if before and is_known and (run := self._first_answer(before)):
                 return run

@@ -11,7 +11,7 @@ from launch_finetune.base_models import BaseModelView, Default, base_models
 from launch_finetune.cancel import Cancellations
 from launch_finetune.repeated_calls import RepeatableCall, call_of
 from launch_finetune.request import Confirmations, Retries, RunRequest, RunRequests, trains_revision
-from tuneloop.api.router import Api, Cursor, IdempotencyKey, Limit, ListOf, Name, RetryCount, listed, view
+from tuneloop.api.router import Api, Cursor, IdempotencyKey, Limit, ListOf, Name, RetryCount, list_view, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.ids import PATTERN
@@ -94,7 +94,7 @@ def create_training_run(
 @api.route("GET /v1/training-runs", Scope.READ)
 def list_training_runs(limit: Limit = 20, cursor: Cursor = None) -> ListOf[TrainingRun]:
     """The tenant's runs, newest first."""
-    return listed(app.runs.page(api.tenant, limit, cursor), TrainingRun)
+    return list_view(app.runs.page(api.tenant, limit, cursor), TrainingRun)
 
 
 @api.route("GET /v1/base-models", Scope.READ)

@@ -30,7 +30,7 @@ class RelayEvents:
         accepted = self.bus.put(rows)
         for row in accepted:
             try:
-                self.outbox.relayed(row)
+                self.outbox.mark_relayed(row)
             except ClientError as error:  # it will be sent again, which consumers are made for
                 log_failure(error)
         return len(accepted)
@@ -38,7 +38,7 @@ class RelayEvents:
     def resend(self, now: datetime) -> None:
         """Send events that have waited for two minutes; counts those that the bus accepted (`EventsResent`)."""
         for_each(
-            _batches(self.outbox.unrelayed(now - RESEND_AFTER)), lambda rows: count("EventsResent", self.relay(rows))
+            _batches(self.outbox.backlog(now - RESEND_AFTER)), lambda rows: count("EventsResent", self.relay(rows))
         )
 
 

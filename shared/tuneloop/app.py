@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tuneloop.store.repositories.runs import Runs
     from tuneloop.store.repositories.statistics import ExampleCounts, KeptStatistics
     from tuneloop.store.repositories.tenants import Tenants
-    from tuneloop.store.repositories.trained import TrainedExports
+    from tuneloop.store.repositories.trained_exports import TrainedExports
     from tuneloop.store.repositories.usage import Usage
     from tuneloop.store.repositories.votes import Votes
 
@@ -110,7 +110,13 @@ class App:
         "store.repositories.statistics.ExampleCounts", "statistics", "contents", "exports", "membership"
     )
     trained: "TrainedExports" = part(
-        "store.repositories.trained.TrainedExports", "table", "exports", "models", "contents", "membership", "objects"
+        "store.repositories.trained_exports.TrainedExports",
+        "table",
+        "exports",
+        "models",
+        "contents",
+        "membership",
+        "objects",
     )
     # The keys of providers are read from SSM when they are first needed, and by no function that only names providers.
     known_providers: "KnownProviders" = part("providers.registry.KnownProviders", "settings", "provider_rows")

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from tuneloop.domain.core.redaction import safe_code
 
+# Innermost calls of a failure that are logged: where it was and who called, in a line that stays short.
 FRAMES = 8
 NAMESPACE = "Tuneloop"
 SERVICE = "tuneloop"  # the one dimension that Powertools adds by itself; the other is the stage

@@ -103,7 +103,7 @@ class Wire:
         """A deployment that is no longer on its way."""
 
         def look() -> Hosted | None:
-            seen = self.hosting.hosted(deployment)
+            seen = self.hosting.find_deployment(deployment)
             return seen if seen and seen.status != VersionStatus.DEPLOYING else None
 
         return until(look, f"{deployment} is deployed", ENDS_WITHIN_S)

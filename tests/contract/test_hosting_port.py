@@ -39,11 +39,11 @@ def test_deploy__gives_what_can_be_called_later_and_says_so(wire: Wire, trained:
 
 
 def test_hosted__finds_a_deployment_and_none_where_there_is_none(wire: Wire, served: str) -> None:
-    found = wire.hosting.hosted(served)
+    found = wire.hosting.find_deployment(served)
 
     assert found
     assert found.id == served
-    assert wire.hosting.hosted("never-deployed") is None
+    assert wire.hosting.find_deployment("never-deployed") is None
 
 
 def test_swap__puts_another_model_behind_the_same_name(
@@ -52,7 +52,7 @@ def test_swap__puts_another_model_behind_the_same_name(
     assert trained.fine_tuned_model
 
     wire.hosting.swap(served, other)
-    during = wire.hosting.hosted(served)
+    during = wire.hosting.find_deployment(served)
     meanwhile = wire.provider.complete({"model": served, "messages": QUESTION}, 5)
     after = wire.settled(served)
 
@@ -70,7 +70,7 @@ def test_undeploy__ends_a_deployment_and_twice_is_no_trouble(wire: Wire, other: 
     wire.hosting.undeploy(ended)
     wire.hosting.undeploy(ended)
 
-    assert wire.hosting.hosted(ended) is None
+    assert wire.hosting.find_deployment(ended) is None
     with pytest.raises(ProviderRefused):
         wire.provider.complete({"model": ended, "messages": QUESTION}, 5)
 

@@ -364,4 +364,4 @@ def an_event_waits(world: World, _: Event) -> Scene:
     long_ago = utc_now().replace(year=2025)
     app.table.commit(EmitEvent(waiting, 3, long_ago))
     yield
-    assert list(app.outbox.unrelayed(utc_now())) == []
+    assert list(app.outbox.backlog(utc_now())) == []

@@ -90,7 +90,7 @@ def registered(world: World, model: str = "support", provider_model: str = BASE_
     answer = world.call("POST /v1/models/{model}/versions", f"/v1/models/{model}/versions", body)
     assert answer.status == 201, answer.text
     number: int = answer.body["number"]
-    app.models.deployed(as_verified(app.models.version(world.tenant, model, number), utc_now()), utc_now())
+    app.models.save_ready(as_verified(app.models.version(world.tenant, model, number), utc_now()), utc_now())
     return number
 
 

@@ -15,7 +15,7 @@ ASKED = {"model": "m", "messages": [{"role": "user", "content": "hi", "odd": 1}]
 
 
 def test_a_request_is_passed_on_as_it_came() -> None:
-    assert ChatRequest.model_validate(ASKED).passed_on() == ASKED
+    assert ChatRequest.model_validate(ASKED).provider_fields() == ASKED
 
 
 @pytest.mark.parametrize(

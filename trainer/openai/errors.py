@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from tuneloop.openai_wire.errors import SERVER_ERROR, described, error_body, first_fault
+from tuneloop.openai_wire.errors import SERVER_ERROR, describe_fault, error_body, first_fault
 
 
 class RefusalError(Exception):
@@ -52,7 +52,7 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
         fault = error.errors()[0]
-        message, param = described({**fault, "loc": fault["loc"][1:]})  # the first step says body, query or path
+        message, param = describe_fault({**fault, "loc": fault["loc"][1:]})  # the first step says body, query or path
         return error_response(RefusalError(400, "invalid_value", message, param), _request_id(request))
 
     @app.exception_handler(HTTPException)

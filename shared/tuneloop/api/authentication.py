@@ -14,7 +14,9 @@ from tuneloop.domain.core.errors import Unauthenticated
 if TYPE_CHECKING:
     from tuneloop.app import App
 
+# Seconds for which a revoked key may still pass; a look at the table for each call would cost more than most calls.
 CACHED_S = 30.0
+# Keys in a process, which then are all looked up anew: bounds the memory, and only keys that exist are kept.
 MOST_CACHED = 1000
 A_KEY = re.compile(rf"{KEY_PREFIX}[A-Za-z0-9_-]{{1,100}}")  # anything else needs no look
 EXPECTED = f"Send `Authorization: Bearer {KEY_PREFIX}…` with a key made by `tuneloop keys create`."

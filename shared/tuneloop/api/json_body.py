@@ -18,6 +18,7 @@ from tuneloop.domain.core.redaction import safe_name
 from tuneloop.domain.datasets.file_diagnosis import BYTE_ORDER_MARK, wide_encoding
 
 PLAIN = ("", "identity")
+# Characters of the path to a fault in a body, which is made of the caller's own names: bounds the answer.
 LONGEST_PLACE = 200
 LARGE_FILE = (
     f"A file sent here may have at most {FILE_BYTES:,} bytes, since AWS hands over no larger body. Send a larger one "

@@ -122,7 +122,7 @@ def view(kind: type[V], thing: BaseModel, **more: Any) -> V:
     return kind.model_validate(thing.model_dump() | more)
 
 
-def listed(page: Listing[Any], kind: type[V]) -> ListOf[V]:
+def list_view(page: Listing[Any], kind: type[V]) -> ListOf[V]:
     """A store's page as an answer, its rows as their users read them."""
     return ListOf(data=[view(kind, row) for row in page.data], next_cursor=page.cursor)
 
@@ -188,7 +188,7 @@ class Api:
 
         return register
 
-    def signed(self, route: str, status: int) -> Callable[[Route], Route]:
+    def webhook(self, route: str, status: int) -> Callable[[Route], Route]:
         """Register a route without a key, whose routine verifies the signature of the request by itself, unread."""
         self.unkeyed.add(route)
         told = {"x-scope": "signature", "security": []}

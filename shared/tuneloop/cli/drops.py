@@ -76,7 +76,7 @@ def show(dataset: DatasetArgument, drop: Annotated[str, typer.Argument(help="The
 @commands.command("refused")
 def list_refused(stage: StageOption = "prod") -> None:
     """List, with your AWS credentials, the files of the last 30 days whose path names no tenant or dataset; unread."""
-    refused_drops = datasets(stage).refused()
+    refused_drops = datasets(stage).refused_drops()
     if not refused_drops:
         typer.echo("No refused drops.")
     for refused in refused_drops:

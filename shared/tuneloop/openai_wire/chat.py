@@ -106,7 +106,7 @@ class ChatRequest(Shape):
         """The longest answer asked for, in tokens."""
         return self.max_completion_tokens or self.max_tokens
 
-    def passed_on(self) -> dict[str, Any]:
+    def provider_fields(self) -> dict[str, Any]:
         """Return the request as it was sent, unknown fields included and nothing added."""
         return self.model_dump(exclude_unset=True)
 

@@ -45,11 +45,11 @@ def error_body(
 
 def first_fault(invalid: ValidationError) -> tuple[str, str | None]:
     """Say what is wrong with a request and at which field, e.g. `("model: Field required", "model")`."""
-    return described(invalid.errors(include_url=False, include_context=False, include_input=False)[0])
+    return describe_fault(invalid.errors(include_url=False, include_context=False, include_input=False)[0])
 
 
-def described(fault: Mapping[str, Any]) -> tuple[str, str | None]:
+def describe_fault(fault: Mapping[str, Any]) -> tuple[str, str | None]:
     """Say one of pydantic's errors in a sentence without the value that caused it, and name the field."""
-    said = str(fault["msg"]).removeprefix("Value error, ")
+    message = str(fault["msg"]).removeprefix("Value error, ")
     param = ".".join(str(step) for step in fault["loc"]) or None
-    return (f"{param}: {said}" if param else said), param
+    return (f"{param}: {message}" if param else message), param

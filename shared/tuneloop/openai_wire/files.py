@@ -7,6 +7,7 @@ from tuneloop.openai_wire.shape import Shape
 
 TRAINING_PURPOSE = "fine-tune"
 RESULTS_PURPOSE = "fine-tune-results"
+# OpenAI's own limits: 512 MB a file, and from an hour to 30 days until it expires.
 FILE_LIMIT_BYTES = 512 * 1024 * 1024
 EXPIRES_AFTER_S = range(3_600, 2_592_001)
 

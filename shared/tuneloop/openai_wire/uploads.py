@@ -7,6 +7,7 @@ from pydantic import Field
 from tuneloop.openai_wire.files import FileObject
 from tuneloop.openai_wire.shape import Shape
 
+# OpenAI's own limits: 64 MB a part, 8 GB an upload, which expires after an hour.
 PART_LIMIT_BYTES = 64 * 1024 * 1024
 UPLOAD_LIMIT_BYTES = 8 * 1024 * 1024 * 1024
 EXPIRES_S = 3_600

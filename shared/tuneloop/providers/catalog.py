@@ -131,7 +131,7 @@ def base_models(provider: str, own: str) -> list[str]:
     return [own, *(model for model in listed_models(provider) if model not in (own, ANY_MODEL))]
 
 
-def unlisted(provider: str, base_model: str) -> RunError | None:
+def unlisted_refusal(provider: str, base_model: str) -> RunError | None:
     """Why a base model can't be trained at a provider whose every base model is listed; None where it may be."""
     section = _of(provider)
     if not section.closed or base_in(dated_name(provider, base_model)) in section.models:

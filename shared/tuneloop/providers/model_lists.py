@@ -31,7 +31,7 @@ class ModelLists:
     def __init__(self) -> None:
         self._kept: WeakKeyDictionary[Provider, _Kept] = WeakKeyDictionary()
 
-    def holding(self, model: str, provider: Provider, now: datetime) -> frozenset[str]:
+    def model_names(self, model: str, provider: Provider, now: datetime) -> frozenset[str]:
         """The names of the models that a provider lists, nothing where it keeps no list; asks for at most 3 s.
 
         A list that is some time old and lacks `model` is asked for anew. ProviderUnavailable where it can't be had now.

@@ -70,7 +70,7 @@ class Hosting(Protocol):
         """Begin to serve a model; asking again under the same name gives the same deployment."""
         ...
 
-    def hosted(self, deployment: str) -> Hosted | None:
+    def find_deployment(self, deployment: str) -> Hosted | None:
         """A deployment as it is now, None where there is none."""
         ...
 

@@ -59,5 +59,5 @@ class SettleDatasets:
     def _is_busy(self, tenant: str, name: str) -> bool:
         """Whether a drop of a dataset is being read, or a run of it is under way and waits for no user."""
         running = (run for run in self.runs.open() if run.status != RunStatus.AWAITING_CONFIRMATION)
-        places = [(run.tenant, run.dataset) for run in running] + [drop.place for drop in self.datasets.reading()]
+        places = [(run.tenant, run.dataset) for run in running] + [drop.place for drop in self.datasets.open_drops()]
         return (tenant, name) in places

@@ -22,7 +22,10 @@ from tuneloop.store.writes import Write
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
+# DynamoDB refuses a transaction while another one writes a row of it, though no condition failed, so the same writes
+# are sent again after 10 to 100 ms: less than a second of pauses in all, within the time of an answer.
 CONFLICT_TRIES = 8
+# What DynamoDB calls a start key that it can't read: a cursor that somebody has changed.
 NO_KEY = {"Validation", "Serialization"}
 M = TypeVar("M", bound=BaseModel)
 

@@ -128,7 +128,7 @@ def erasure(tenant_id: str, erasure_id: str) -> Key:
     return Key(f"T#{tenant_id}#ERASURES", erasure_id)
 
 
-def erased(tenant_id: str, number: int) -> Key:
+def erasure_mark(tenant_id: str, number: int) -> Key:
     """The mark of what was erased, in order."""
     return Key(f"T#{tenant_id}#ERASED", f"{number:08d}")
 
@@ -258,7 +258,7 @@ def event(tenant_id: str, aggregate: str, seq: int) -> Key:
     return Key(f"T#{tenant_id}#EVENTS#{aggregate}", f"{seq:08d}")
 
 
-def listed(partition: str, at: datetime, last: str) -> dict[str, str]:
+def by_time(partition: str, at: datetime, last: str) -> dict[str, str]:
     """The attributes that put a row into the newest-first listing of its partition."""
     return {"list_pk": partition, "list_sk": f"{at.isoformat()}#{last}"}
 

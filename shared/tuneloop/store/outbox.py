@@ -15,6 +15,7 @@ from tuneloop.store.items import from_item, to_item
 if TYPE_CHECKING:
     from types_boto3_events.client import EventBridgeClient
 
+# The most that PutEvents takes in a call.
 ENTRIES_PER_CALL = 10
 
 
@@ -43,8 +44,8 @@ class Outbox:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def unrelayed(self, before: datetime) -> Iterator[OutboxRow]:
-        """Events that have waited since before that moment, oldest first; rows that can't be read stay there."""
+    def backlog(self, before: datetime) -> Iterator[OutboxRow]:
+        """Events that were stored before a time and are not on the bus, oldest first; rows that can't be read stay."""
         for stored in self._table.all(keys.UNRELAYED, _StoredRow, index=keys.SWEEP):
             try:
                 row = OutboxRow.model_validate(stored.model_extra)
@@ -55,8 +56,8 @@ class Outbox:
                 return
             yield row
 
-    def relayed(self, row: OutboxRow) -> None:
-        """Take an event out of the sweep; its row goes when its time is over."""
+    def mark_relayed(self, row: OutboxRow) -> None:
+        """Take an event that is on the bus out of the sweep; its row expires by itself."""
         self._table.client.update_item(
             TableName=self._table.name,
             Key=to_item({"pk": row.pk, "sk": row.sk}),

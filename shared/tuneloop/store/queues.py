@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
+# The most that SQS delays a message; whoever needs longer looks again when it comes.
 LONGEST_DELAY_S = 900
 
 

@@ -12,6 +12,8 @@ from tuneloop.store import keys
 from tuneloop.store.items import Item, attributes_of, to_item
 from tuneloop.store.keys import Key
 
+# How long an event's row stays after its state was stored: an event that never reached the bus can be found and sent
+# again in that time (docs/security.md states it).
 EVENTS_KEPT = timedelta(days=30)
 
 
@@ -71,7 +73,7 @@ class EmitEvent:
 
 @dataclass(frozen=True)
 class PutOnce:
-    """Leave a mark that fails as `Stale` when it is there already; it goes after `kept`."""
+    """Insert a marker row unless it exists; the commit raises Stale if it does. It expires after `kept`."""
 
     key: Key
     at: datetime

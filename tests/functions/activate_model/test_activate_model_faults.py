@@ -62,7 +62,7 @@ def test_a_verdict_for_what_was_put_on_by_hand_meanwhile_asks_for_nothing(world:
     assert [each["id"] for each in contests.every(world)] == [asked["id"]]
     assert steps.deployment(world)["stable"] == 1
     assert steps.history(world)[0]["reason"].startswith("Version 1 serves everybody already.")
-    assert list(app.outbox.unrelayed(utc_now())) == []
+    assert list(app.outbox.backlog(utc_now())) == []
 
 
 def too_late(world: World) -> dict[str, Any]:

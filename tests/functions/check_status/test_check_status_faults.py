@@ -103,7 +103,7 @@ def test_a_job_that_the_provider_does_not_know_ends_its_run_after_a_second_look(
     assert (ended["status"], ended["error"]["code"], ended["version"]) == ("failed", "job_not_found", None)
     assert "ftjob-gone" in ended["error"]["message"]
     assert ended["finished_at"]
-    [waiting] = app.outbox.unrelayed(utc_now() + timedelta(hours=1))
+    [waiting] = app.outbox.backlog(utc_now() + timedelta(hours=1))
     assert waiting.event_type == "TrainingRunFinished"
 
 

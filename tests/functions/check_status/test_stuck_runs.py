@@ -31,7 +31,7 @@ class Silent(Slow):
 
 def stuck_events(world: World) -> int:
     world.settle()
-    waiting = [row.event_type for row in app.outbox.unrelayed(utc_now().replace(year=utc_now().year + 1))]
+    waiting = [row.event_type for row in app.outbox.backlog(utc_now().replace(year=utc_now().year + 1))]
     return [*world.delivered, *waiting].count("TrainingRunStuck")
 
 

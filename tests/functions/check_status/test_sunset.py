@@ -44,9 +44,9 @@ def in_days(days: int) -> date:
 def told(world: World) -> list[dict[str, Any]]:
     """What a day tells, as it waits for the bus: of the two versions of a model in order."""
     world.schedule("check-status", "daily")
-    rows = list(app.outbox.unrelayed(utc_now() + timedelta(days=400)))
+    rows = list(app.outbox.backlog(utc_now() + timedelta(days=400)))
     for row in rows:
-        app.outbox.relayed(row)
+        app.outbox.mark_relayed(row)
     found = [json.loads(row.detail) for row in rows if row.event_type == "ModelSunsetApproaching"]
     return sorted(found, key=lambda detail: int(detail["version"]))
 

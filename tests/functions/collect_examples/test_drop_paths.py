@@ -182,12 +182,12 @@ def test_the_sweep_notes_a_file_that_is_nobody_s_once(world: World, later: Later
     later(11 * MINUTES)
 
     world.schedule("collect-examples")
-    notes = app.datasets.refused()
+    notes = app.datasets.refused_drops()
     later(12 * MINUTES)
     world.schedule("collect-examples")
 
     assert {note.object for note in notes} == {"incoming/nobody/support/a.jsonl", "incoming/b.jsonl"}
-    assert app.datasets.refused() == notes
+    assert app.datasets.refused_drops() == notes
 
 
 def test_a_file_that_cannot_be_taken_costs_the_sweep_no_other(

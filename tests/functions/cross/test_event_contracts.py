@@ -204,7 +204,7 @@ def test_an_event_s_id_is_what_it_is_about_and_how_often_that_was_written(world:
     steps.registered(world)
     steps.decide(world, "activate")
 
-    [asked, ready, changed] = list(app.outbox.unrelayed(utc_now()))
+    [asked, ready, changed] = list(app.outbox.backlog(utc_now()))
 
     assert (asked.pk, asked.sk) == ("T#acme#EVENTS#verification.support.1", "00000001")
     assert (ready.pk, ready.sk) == ("T#acme#EVENTS#version.support.1", "00000001")

@@ -57,16 +57,16 @@ def test_a_freeze_that_an_erasure_and_another_freeze_overtook_leaves_the_other_s
     lines = [*steps.questions(60), chat(CANARY, CANARY, split="train")]
     collecting(world, lines)
     stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
-    known = app.contents.erased
+    known = app.contents.open_erasures
 
     def overtaken(*place: str) -> Any:
         before = known(*place)
-        monkeypatch.setattr(app.contents, "erased", known)
+        monkeypatch.setattr(app.contents, "open_erasures", known)
         erased_example(world, id_of(lines[-1]))
         FreezeDataset(**stores).freeze(world.tenant, "support", 1, utc_now())
         return before
 
-    monkeypatch.setattr(app.contents, "erased", overtaken)
+    monkeypatch.setattr(app.contents, "open_erasures", overtaken)
     export = FreezeDataset(**stores).freeze(world.tenant, "support", 1, utc_now())
 
     stored = {

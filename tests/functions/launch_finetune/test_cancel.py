@@ -37,7 +37,7 @@ def stored(world: World) -> ControlledRun:
 def ends(world: World) -> list[str]:
     """How the runs ended, as the bus was told, or will be where the clock of a test is ahead."""
     world.settle()
-    waiting = [json.loads(row.detail) for row in app.outbox.unrelayed(utc_now() + timedelta(days=1))]
+    waiting = [json.loads(row.detail) for row in app.outbox.backlog(utc_now() + timedelta(days=1))]
     told = [event["detail"] for event in world.events] + waiting
     return [event["status"] for event in told if event["type"] == "TrainingRunFinished"]
 

@@ -291,8 +291,8 @@ def test_a_month_later_only_what_changed_is_trained_again(live: World) -> None:
 def test_a_run_whose_export_was_never_frozen_is_announced_again(world: World) -> None:
     world.drop("support", steps.questions(60))
     run = world.call("POST /v1/training-runs", "/v1/training-runs", {"dataset": "support"}).body
-    lost = next(iter(app.outbox.unrelayed(utc_now())))
-    app.outbox.relayed(lost)
+    lost = next(iter(app.outbox.backlog(utc_now())))
+    app.outbox.mark_relayed(lost)
     old = app.runs.get(world.tenant, run["id"])
     app.runs.save(old.model_copy(update={"created_at": utc_now() - timedelta(minutes=11)}))
 

@@ -246,16 +246,16 @@ def test_of_two_at_once_one_makes_the_attempt_and_both_are_given_it(
 ) -> None:
     failed(ready, ask(ready, door))
     later(ELEVEN_MINUTES_S)
-    answered, inner = Runs.answered, list[Answer]()
+    find_answer, inner = Runs.find_answer, list[Answer]()
 
     def overtaken(runs: Runs, tenant: str, call: str) -> Any:
-        before = answered(runs, tenant, call)
+        before = find_answer(runs, tenant, call)
         if not inner:
-            monkeypatch.setattr(Runs, "answered", answered)
+            monkeypatch.setattr(Runs, "find_answer", find_answer)
             inner.append(ask(ready, door))
         return before
 
-    monkeypatch.setattr(Runs, "answered", overtaken)
+    monkeypatch.setattr(Runs, "find_answer", overtaken)
 
     outer = ask(ready, door)
 

@@ -27,7 +27,7 @@ def announce(number: int, ago: timedelta = HOUR) -> OutboxRow:
     event = DatasetSettled(tenant="acme", dataset="support", revision=number)
     at = utc_now() - ago
     app.table.commit(EmitEvent(event, number, at))
-    return next(row for row in app.outbox.unrelayed(utc_now()) if row.sk == f"{number:08d}")
+    return next(row for row in app.outbox.backlog(utc_now()) if row.sk == f"{number:08d}")
 
 
 def stream(*rows: OutboxRow | dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def stream(*rows: OutboxRow | dict[str, Any]) -> dict[str, Any]:
 
 
 def waiting() -> list[str]:
-    return [row.sk for row in app.outbox.unrelayed(utc_now())]
+    return [row.sk for row in app.outbox.backlog(utc_now())]
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def unreadable(world: World) -> None:
 
 
 def waiting() -> list[int]:
-    return [int(row.sk) for row in app.outbox.unrelayed(utc_now())]
+    return [int(row.sk) for row in app.outbox.backlog(utc_now())]
 
 
 def test_a_row_that_cannot_be_read_holds_up_no_other(world: World, log: StringIO) -> None:

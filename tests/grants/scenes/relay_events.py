@@ -13,14 +13,14 @@ RELAY = "relay-events"
 
 def waiting(stage: Stage) -> list[dict[str, Any]]:
     """The events in the outbox, as the table's stream tells of them."""
-    names = [(row.pk, row.sk) for row in stage.outbox.unrelayed(utc_now())]
+    names = [(row.pk, row.sk) for row in stage.outbox.backlog(utc_now())]
     rows = [stage.dynamodb.get_item(TableName=stage.table.name, Key=to_item({"pk": pk, "sk": sk})) for pk, sk in names]
     return [{"eventSource": "aws:dynamodb", "dynamodb": {"NewImage": found["Item"]}} for found in rows]
 
 
 def came_to_the_bus(stage: Stage) -> None:
     assert stage.message("Heard")["detail"]["tenant"] == stage.tenant
-    assert list(stage.outbox.unrelayed(utc_now())) == [], "it would be sent again and again"
+    assert list(stage.outbox.backlog(utc_now())) == [], "it would be sent again and again"
 
 
 @scene(RELAY, "stream")

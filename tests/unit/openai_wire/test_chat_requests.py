@@ -52,7 +52,7 @@ def is_taken(field: str, value: Any) -> bool:
         reads(lambda: ChatRequest.model_validate_json(json.dumps(said))),  # as the trainer reads it
     )
     assert (by_value is None) is (by_json is None), (field, value)
-    assert by_value is None or by_value.passed_on()[field] == value
+    assert by_value is None or by_value.provider_fields()[field] == value
     return by_value is not None
 
 
@@ -85,4 +85,4 @@ def test_whether_usage_is_included_is_true_or_false(value: Any) -> None:
 
 @pytest.mark.parametrize("value", VALUES)
 def test_a_field_that_is_not_known_is_passed_on_whatever_it_holds(value: Any) -> None:
-    assert same(ChatRequest.model_validate(PLAIN | {"top_k": value}).passed_on()["top_k"], value)
+    assert same(ChatRequest.model_validate(PLAIN | {"top_k": value}).provider_fields()["top_k"], value)

@@ -10,7 +10,7 @@ import pytest
 
 from tuneloop.domain.core.pricing import inference_cost, training_cost
 from tuneloop.domain.training.jobs import TrainingMethod
-from tuneloop.providers.catalog import capabilities_of, dated_name, is_free, price_of, unlisted
+from tuneloop.providers.catalog import capabilities_of, dated_name, is_free, price_of, unlisted_refusal
 
 LISTED: dict[str, dict[str, Any]] = json.loads((files("tuneloop") / "providers" / "catalog.json").read_text("utf-8"))
 MODELS = [(provider, model) for provider, said in LISTED.items() for model in said["models"]]
@@ -77,15 +77,15 @@ def test_a_name_that_moves_leads_to_the_dated_one(asked: str, dated: str) -> Non
 
 
 def test_a_closed_catalog_names_what_there_is_and_an_open_one_refuses_nothing() -> None:
-    refusal = unlisted("openai", "gpt-9")
+    refusal = unlisted_refusal("openai", "gpt-9")
 
     assert refusal
     assert (refusal.code, refusal.param) == ("unknown_base_model", "base_model")
     assert "gpt-4o-mini-2024-07-18" in refusal.message
-    assert unlisted("openai", "gpt-4o-mini") is None
-    assert unlisted("openai", "ft:gpt-4o-mini-2024-07-18:acme::abc") is None
-    assert unlisted("trainer", "anything") is None
-    assert unlisted("nobody", "anything") is None
+    assert unlisted_refusal("openai", "gpt-4o-mini") is None
+    assert unlisted_refusal("openai", "ft:gpt-4o-mini-2024-07-18:acme::abc") is None
+    assert unlisted_refusal("trainer", "anything") is None
+    assert unlisted_refusal("nobody", "anything") is None
 
 
 def test_a_base_model_says_how_and_where_it_is_trained() -> None:

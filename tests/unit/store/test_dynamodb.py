@@ -196,7 +196,7 @@ def fill(table: Table, tenant: str, count: int) -> None:
     for number in range(count):
         key = keys.run(tenant, f"run-{number}")
         run = a_run(tenant=tenant, id=f"run-{number}", created_at=NOW + number * SECOND)
-        table.commit(ConditionalPut(key, run, keys.listed(key.pk, run.created_at, run.id)))
+        table.commit(ConditionalPut(key, run, keys.by_time(key.pk, run.created_at, run.id)))
 
 
 def runs_of(tenant: str) -> str:

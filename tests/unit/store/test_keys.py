@@ -101,8 +101,8 @@ def test_listings_and_sweeps_sort_by_time_to_the_microsecond(micros: int, more: 
 
     if earlier < later:
         assert keys.swept("S", earlier)["sweep_sk"] < keys.swept("S", later)["sweep_sk"]
-        assert keys.listed("L", earlier, "z")["list_sk"] < keys.listed("L", later, "a")["list_sk"]
+        assert keys.by_time("L", earlier, "z")["list_sk"] < keys.by_time("L", later, "a")["list_sk"]
 
 
 def test_two_things_of_one_moment_have_places_of_their_own_in_a_listing() -> None:
-    assert keys.listed("L", NOW, "run-1") != keys.listed("L", NOW, "run-2")
+    assert keys.by_time("L", NOW, "run-1") != keys.by_time("L", NOW, "run-2")

@@ -27,7 +27,7 @@ def announce(app: App, *seqs: int) -> None:
 
 
 def waiting(app: App, after: timedelta = timedelta(days=1)) -> list[str]:
-    return [row.sk for row in app.outbox.unrelayed(NOW + after)]
+    return [row.sk for row in app.outbox.backlog(NOW + after)]
 
 
 def test_events_wait_oldest_first(app: App) -> None:
@@ -45,10 +45,10 @@ def test_only_what_has_waited_long_enough_is_swept(app: App) -> None:
 
 def test_what_was_relayed_waits_no_more_and_its_row_stays(app: App) -> None:
     announce(app, 1, 2)
-    first, _ = app.outbox.unrelayed(NOW + timedelta(days=1))
+    first, _ = app.outbox.backlog(NOW + timedelta(days=1))
 
-    app.outbox.relayed(first)
-    app.outbox.relayed(first)
+    app.outbox.mark_relayed(first)
+    app.outbox.mark_relayed(first)
 
     assert waiting(app) == ["00000002"]
     assert app.table.holds(keys.Key(first.pk, first.sk))
@@ -58,7 +58,7 @@ def test_what_is_gone_is_not_made_again_by_relaying_it(app: App) -> None:
     row = OutboxRow(pk="T#acme#EVENTS#x", sk="1", event_type="x", detail="{}", sweep_sk=NOW)
 
     with pytest.raises(ClientError, match="ConditionalCheckFailed"):
-        app.outbox.relayed(row)
+        app.outbox.mark_relayed(row)
 
     assert not app.table.holds(keys.Key(row.pk, row.sk))
 
@@ -70,13 +70,13 @@ def test_the_stream_s_image_of_an_event_is_the_event(app: App) -> None:
 
     row = OutboxRow.from_stream(dict(image))
 
-    assert [row] == list(app.outbox.unrelayed(NOW + timedelta(days=1)))
+    assert [row] == list(app.outbox.backlog(NOW + timedelta(days=1)))
     assert json.loads(row.detail)["revision"] == 1
 
 
 def test_the_bus_takes_events_in_calls_of_ten(stage: App) -> None:
     announce(stage, *range(1, 24))
-    rows = list(stage.outbox.unrelayed(NOW + timedelta(days=1)))
+    rows = list(stage.outbox.backlog(NOW + timedelta(days=1)))
 
     assert stage.bus.put(rows) == rows
     assert stage.bus.put([]) == []

@@ -39,7 +39,7 @@ def test_an_entity_stands_beside_its_key_and_its_number_of_writes(app: App) -> N
 def test_a_write_takes_a_row_out_of_the_indexes_that_it_does_not_name(app: App) -> None:
     key = keys.run("acme", "run-1")
     app.table.commit(ConditionalPut(key, a_run(), keys.swept(keys.OPEN_RUNS, NOW)))
-    app.table.commit(ConditionalPut(key, a_run(seq=1), keys.listed(key.pk, NOW, "run-1")))
+    app.table.commit(ConditionalPut(key, a_run(seq=1), keys.by_time(key.pk, NOW, "run-1")))
 
     found = row(app, key)
 
@@ -75,7 +75,7 @@ def test_an_event_is_written_only_with_the_state_that_it_announces(app: App) -> 
     with pytest.raises(Stale):
         app.table.commit(ConditionalPut(HERE, a_dataset(seq=5)), EmitEvent(SETTLED, 6, NOW))
 
-    assert list(app.outbox.unrelayed(NOW + SECOND)) == []
+    assert list(app.outbox.backlog(NOW + SECOND)) == []
 
 
 def test_a_mark_is_left_once_and_goes_when_its_time_is_over(app: App) -> None:

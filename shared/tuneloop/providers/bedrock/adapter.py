@@ -16,9 +16,15 @@ from tuneloop.domain.training.capabilities import Capabilities
 from tuneloop.domain.training.file_imports import FileImport, ImportState
 from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
 from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion
-from tuneloop.providers.bedrock.base_models import called_as, capabilities_on_bedrock, lines_of, trained_as, translated
+from tuneloop.providers.bedrock.base_models import (
+    capabilities_on_bedrock,
+    hyperparameters_for,
+    lines_of,
+    serving_id,
+    training_id,
+)
 from tuneloop.providers.bedrock.chat import calls_at_once, chunks_of, completion_of, converse_request
-from tuneloop.providers.bedrock.client import CALL_S, BedrockClient, calling, passing_quotas
+from tuneloop.providers.bedrock.client import CALL_S, BedrockClient, passing_quotas, translate_errors
 from tuneloop.providers.bedrock.files import Files
 from tuneloop.providers.bedrock.hosting import Deployments
 from tuneloop.providers.bedrock.jobs import (
@@ -82,12 +88,12 @@ class Bedrock:
 
     def models(self, timeout_s: float = LISTING_S) -> Iterator[ListedModel]:
         """The base models that can be fine-tuned, with the day on which their life ends where AWS names one."""
-        with calling():
+        with translate_errors():
             client = self._calls.client("bedrock", timeout_s)
             found = client.list_foundation_models(byCustomizationType="FINE_TUNING")
         for model in found["modelSummaries"]:
             ends = model.get("modelLifecycle", {}).get("endOfLifeTime")
-            for name in dict.fromkeys((model["modelId"], called_as(model["modelId"]))):
+            for name in dict.fromkeys((model["modelId"], serving_id(model["modelId"]))):
                 yield ListedModel(id=name, shutdown_date=ends.date() if ends else None)
 
     def has_model(self, model: str, timeout_s: float) -> bool | None:
@@ -101,12 +107,12 @@ class Bedrock:
             return self._is_deployed(model)
         if kind not in ("", BASE):
             return None
-        with calling():
+        with translate_errors():
             found = self._calls.client("bedrock", timeout_s).list_foundation_models()
         by_the_token = {
             name: ON_DEMAND in base.get("inferenceTypesSupported", [])
             for base in found["modelSummaries"]
-            for name in (base["modelId"], called_as(base["modelId"]))
+            for name in (base["modelId"], serving_id(base["modelId"]))
         }
         if named in by_the_token:
             return True if by_the_token[named] else None
@@ -134,7 +140,7 @@ class Bedrock:
 
     def find_jobs(self, run: str, training_file: str | None = None) -> list[ProviderJob]:  # noqa: ARG002 - the port's
         """The run's jobs, by the name that only they have."""
-        rows = self._calls.listed("list_model_customization_jobs", SUMMARIES, nameContains=self._named(run))
+        rows = self._calls.rows("list_model_customization_jobs", SUMMARIES, nameContains=self._named(run))
         mine = [job for row in rows if (job := job_in(row, self._place.stage)).run == run]
         return sorted(mine, key=lambda job: job.created_at or LATEST)
 
@@ -146,17 +152,17 @@ class Bedrock:
         origin, name = request.origin, self._named(request.origin.run)
         output = self._files.uri(f"training-output/{origin.tenant}/{origin.run}/")
         validators = [{"s3Uri": request.validation_file}] if request.validation_file else []
-        with passing_quotas(), calling():
+        with passing_quotas(), translate_errors():
             made = self._calls.client("bedrock").create_model_customization_job(
                 jobName=name,
                 customModelName=name,
                 clientRequestToken=name,
                 roleArn=self._place.role_arn,
-                baseModelIdentifier=trained_as(request.base_model),
+                baseModelIdentifier=training_id(request.base_model),
                 customizationType="FINE_TUNING",
                 trainingDataConfig={"s3Uri": request.training_file},
                 outputDataConfig={"s3Uri": output},
-                hyperParameters=translated(request.base_model, request.hyperparameters),
+                hyperParameters=hyperparameters_for(request.base_model, request.hyperparameters),
                 jobTags=tags_of(origin),
                 **({"validationDataConfig": {"validators": validators}} if validators else {}),
             )
@@ -177,7 +183,7 @@ class Bedrock:
         """Ask for a job to be stopped; the refusal of one that has ended is no trouble."""
         with suppress(ProviderRefused):
             try:
-                with calling():
+                with translate_errors():
                     self._calls.client("bedrock", timeout_s).stop_model_customization_job(jobIdentifier=job_id)
             except ProviderUnavailable:
                 if self.get_job(job_id, timeout_s).status not in ENDED.values():
@@ -186,14 +192,14 @@ class Bedrock:
     def jobs(self) -> Iterator[ProviderJob]:
         """The account's jobs, newest first."""
         order: dict[str, Any] = {"sortBy": "CreationTime", "sortOrder": "Descending"}
-        for row in self._calls.listed("list_model_customization_jobs", SUMMARIES, **order):
+        for row in self._calls.rows("list_model_customization_jobs", SUMMARIES, **order):
             yield job_in(row, self._place.stage)
 
     def origin_of(self, job: ProviderJob) -> JobOrigin | None:
         """Where a job comes from by its tags; asked only for one whose name is ours."""
         if job.origin or job.run is None:
             return job.origin
-        with calling():
+        with translate_errors():
             found = self._calls.client("bedrock").list_tags_for_resource(resourceARN=job.id)
         return origin_in(found.get("tags", []))
 
@@ -215,7 +221,7 @@ class Bedrock:
         """Answer a chat request by Converse."""
         asked = converse_request(request)
         client = self._calls.client("bedrock-runtime", timeout_s)
-        with calling():
+        with translate_errors():
             return completion_of(client.converse(**asked), request["model"], at_once=calls_at_once(request))
 
     def stream(self, request: dict[str, Any], timeout_s: float) -> Iterator[ChatChunk]:
@@ -223,7 +229,7 @@ class Bedrock:
         ends = monotonic() + timeout_s
         asked = converse_request(request)
         client = self._calls.client("bedrock-runtime", timeout_s)
-        with calling():
+        with translate_errors():
             answer = client.converse_stream(**asked)
             for chunk in chunks_of(answer, request["model"], at_once=calls_at_once(request)):
                 yield chunk
@@ -232,7 +238,7 @@ class Bedrock:
 
     def _is_deployed(self, deployment: str) -> bool:
         try:
-            found = Deployments(self._calls).hosted(deployment)
+            found = Deployments(self._calls).find_deployment(deployment)
         except ProviderRefused:  # an ARN that is none
             return False
         if found and found.status == VersionStatus.DEPLOYING:
@@ -248,7 +254,7 @@ class Bedrock:
             raise ProviderRefused(refusal.message, param=refusal.param, code=refusal.code)
 
     def _described(self, job_id: str, timeout_s: float = CALL_S) -> dict[str, Any]:
-        with calling(not_found=JOB_NOT_FOUND):
+        with translate_errors(not_found=JOB_NOT_FOUND):
             client = self._calls.client("bedrock", timeout_s)
             found: dict[str, Any] = client.get_model_customization_job(jobIdentifier=job_id)
         return found

@@ -23,6 +23,7 @@ LINES = {
 }
 # `amazon.nova-micro-v1:0:128k` is what is trained; calls name it without the length of its context.
 WITH_CONTEXT = re.compile(r"(?P<called>[^:]+:\d+):\d+[km]", re.ASCII)
+# The longest name that Bedrock takes for a custom model.
 LONGEST_SUFFIX = 63
 UNKNOWN = "nothing is known of training {model} on Bedrock; these can be trained: {known}."
 BY_THE_HOUR = (
@@ -31,13 +32,13 @@ BY_THE_HOUR = (
 )
 
 
-def trained_as(base_model: str) -> str:
+def training_id(base_model: str) -> str:
     """The id under which a base model is trained: that with the length of its context, where it has such a one."""
     offer = price_of(BEDROCK, base_model)
     return next((name for name in (offer.aliases if offer else ()) if WITH_CONTEXT.fullmatch(name)), base_model)
 
 
-def called_as(model: str) -> str:
+def serving_id(model: str) -> str:
     """The id under which calls name a model; a deployment's stands for itself."""
     found = WITH_CONTEXT.fullmatch(model)
     return found["called"] if found else model
@@ -48,7 +49,7 @@ def lines_of(base_model: str) -> Format | None:
     return next((lines for start, lines in LINES.items() if base_model.startswith(start)), None)
 
 
-def translated(base_model: str, given: dict[str, Any]) -> dict[str, str]:
+def hyperparameters_for(base_model: str, given: dict[str, Any]) -> dict[str, str]:
     """Hyperparameters under Bedrock's names, as texts; the number of epochs always, so that the bill is known."""
     offer = price_of(BEDROCK, base_model)
     epochs = offer.hyperparameters.get("n_epochs") if offer else None

@@ -18,7 +18,7 @@ from tuneloop.domain.core.redaction import safe_name
 from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion, ChunkChoice
 from tuneloop.openai_wire.usage import CompletionUsage
 from tuneloop.providers.answers import chunk_in, completion_in
-from tuneloop.providers.bedrock.base_models import called_as
+from tuneloop.providers.bedrock.base_models import serving_id
 
 Json = dict[str, Any]
 TRANSLATED = frozenset(
@@ -38,6 +38,7 @@ FINISHED = {
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
 }
+# Converse takes temperatures from 0 to 1 where OpenAI takes up to 2: a hotter one is refused, not cut.
 HOTTEST = 1.0
 IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 
@@ -48,7 +49,7 @@ def converse_request(request: Mapping[str, Any]) -> Json:
         if value and name not in TRANSLATED | DESCRIBING:
             raise _refused(f"{safe_name(name)} has no counterpart on Bedrock: leave it out.", safe_name(name))
     system, messages = _conversation(request["messages"])
-    asked: Json = {"modelId": called_as(request["model"]), "messages": messages}
+    asked: Json = {"modelId": serving_id(request["model"]), "messages": messages}
     optional = {
         "system": system,
         "inferenceConfig": _inference(request),

@@ -18,11 +18,16 @@ from tuneloop.domain.core.redaction import safe_code
 from tuneloop.observability import count
 from tuneloop.providers.port import KEY_REFUSED, QUOTA_REACHED
 
+# Seconds for a call that names no time of its own, connecting included: within the 25 s that an answer has.
 CALL_S = 20.0
+# Of a call's time at most a quarter goes to connecting: an endpoint of AWS that takes longer is not there.
 CONNECT_S = 2.0
+# Less is hardly enough to connect: such a call would only be counted as a failure of Bedrock.
 LEAST_S = 0.2
 PAGE = 100
+# A thousand jobs, newest first: bounds a look for one run's jobs in an account that has very many.
 MOST_PAGES = 10
+# A quota is free again when another job has ended or AWS has raised it, which takes from minutes to days.
 QUOTA_S = 900.0
 UNAVAILABLE = "ProviderUnavailable"
 TRY_LATER = "Try again later."
@@ -73,10 +78,10 @@ class BedrockClient:
                 client.close()
             self._clients.clear()
 
-    def listed(self, operation: str, rows: str, pages: int = MOST_PAGES, **query: Any) -> Iterator[dict[str, Any]]:
+    def rows(self, operation: str, rows: str, pages: int = MOST_PAGES, **query: Any) -> Iterator[dict[str, Any]]:
         """The rows of a list of `bedrock`, a page at a time."""
         for _ in range(pages):
-            with calling():
+            with translate_errors():
                 page = getattr(self.client("bedrock"), operation)(maxResults=PAGE, **query)
             yield from page.get(rows, [])
             if not (token := page.get("nextToken")):
@@ -90,7 +95,7 @@ class BedrockClient:
 
 
 @contextmanager
-def calling(not_found: str | None = None) -> Iterator[None]:
+def translate_errors(not_found: str | None = None) -> Iterator[None]:
     """AWS's errors as ours; `not_found` is the code of the refusal where a thing isn't there."""
     try:
         yield
@@ -107,7 +112,7 @@ def calling(not_found: str | None = None) -> Iterator[None]:
 def gone_is_fine() -> Iterator[None]:
     """Translate AWS's refusals into ours, and take a thing that isn't there for one that is removed."""
     try:
-        with calling():
+        with translate_errors():
             yield
     except ProviderRefused as error:
         if not is_gone(error):

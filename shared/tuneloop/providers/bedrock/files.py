@@ -20,6 +20,7 @@ from tuneloop.domain.training.jobs import TrainingFile
 from tuneloop.observability import count, logger
 from tuneloop.providers.bedrock.client import FIRST_FAILED, UNAVAILABLE, code_in
 
+# A converted file beyond this lies on disk, so that a function of little memory converts files of any size.
 IN_MEMORY_BYTES = 16 << 20
 MISSING = frozenset({"NoSuchKey", "404", "403", "AccessDenied"})  # 403: missing, to a role that may not list the bucket
 ELSEWHERE = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "301"})

@@ -6,7 +6,7 @@ A deployment is found by its name as well as by its ARN, so asking twice under o
 from typing import Any
 
 from tuneloop.domain.serving.models import VersionStatus
-from tuneloop.providers.bedrock.client import BedrockClient, calling, gone_is_fine
+from tuneloop.providers.bedrock.client import BedrockClient, gone_is_fine, translate_errors
 from tuneloop.providers.port import Hosted
 
 ASKING_S = 8.0  # several of these calls follow one another while somebody waits
@@ -28,15 +28,15 @@ class Deployments:
 
     def deploy(self, name: str, model: str) -> Hosted:
         """Begin to serve a model; the name is the request's token too."""
-        if found := self.hosted(name):
+        if found := self.find_deployment(name):
             return found
-        with calling():
+        with translate_errors():
             made = self._client.create_custom_model_deployment(
                 modelDeploymentName=name, modelArn=model, clientRequestToken=name
             )
         return Hosted(id=made["customModelDeploymentArn"], status=VersionStatus.DEPLOYING, model=model)
 
-    def hosted(self, deployment: str) -> Hosted | None:
+    def find_deployment(self, deployment: str) -> Hosted | None:
         """A deployment as it is now; while another model is put behind it, it still serves the one before."""
         found: dict[str, Any] | None = None
         with gone_is_fine():
@@ -52,7 +52,7 @@ class Deployments:
 
     def swap(self, deployment: str, model: str) -> Hosted:
         """Put another model behind a deployment."""
-        with calling():
+        with translate_errors():
             self._client.update_custom_model_deployment(customModelDeploymentIdentifier=deployment, modelArn=model)
         return Hosted(id=deployment, status=VersionStatus.DEPLOYING, model=model)
 

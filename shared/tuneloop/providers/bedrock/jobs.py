@@ -33,6 +33,7 @@ VALIDATION_CSVS = (
     "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv",
     "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv",
 )
+# As many as a page of events on OpenAI's wire, so that both adapters give about as many for one look.
 LATEST_STEPS = 100
 
 

@@ -51,6 +51,7 @@ from tuneloop.providers.port import JOB_NOT_FOUND, LISTING_S, Hosting, ListedMod
 
 JOBS = "/fine_tuning/jobs"
 ALL_PAGES = 1000  # where a file that isn't found would be thought to be gone
+# Bounds a job whose list of events has no end: a hundred calls, of which each has what is left of the time.
 MOST_EVENTS = 10_000
 METHODS = {TrainingMethod.SUPERVISED: "supervised", TrainingMethod.PREFERENCE: "dpo"}
 LATEST = datetime.max.replace(tzinfo=UTC)
@@ -108,7 +109,7 @@ class OpenAICompatible:
 
     def find_file(self, file: TrainingFile) -> str | None:
         """The newest file of that name among the account's fine-tuning files."""
-        files = self._calls.listed("/files", purpose="fine-tune", order="desc")
+        files = self._calls.rows("/files", purpose="fine-tune", order="desc")
         return next((id_in(found) for found in files if found.get("filename") == self._named(file)), None)
 
     def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:
@@ -126,7 +127,7 @@ class OpenAICompatible:
     def delete_files(self, files: Collection[TrainingFile]) -> int:
         """Delete the fine-tuning files of these names; one that is gone already is as good as deleted."""
         names = {self._named(file) for file in files}
-        listed = self._calls.listed("/files", pages=ALL_PAGES, purpose="fine-tune")
+        listed = self._calls.rows("/files", pages=ALL_PAGES, purpose="fine-tune")
         found = [id_in(file) for file in listed if file.get("filename") in names]
         for one in found:
             self._calls.delete(f"/files/{quote(one, safe='')}")
@@ -251,7 +252,7 @@ class OpenAICompatible:
         return bool(self._stage and job.origin and job.origin.stage != self._stage)
 
     def _jobs(self, **query: Any) -> Iterator[ProviderJob]:
-        for fields in self._calls.listed(JOBS, **query):
+        for fields in self._calls.rows(JOBS, **query):
             try:
                 yield job_in(fields)
             except ValidationError as error:  # one strange job, perhaps not even ours, must not hide the others

@@ -22,12 +22,18 @@ from tuneloop.providers.port import FILE_NOT_READY, KEY_MISSING, KEY_REFUSED
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
 
+# Seconds for a page of a list, a second try after a pause included.
 LIST_S = 20.0
 PAUSE_S = 0.5
+# Seconds for creating a job or for one step of an upload: below the lease of who submits (330 s), so that nobody else
+# takes over while an answer may still come.
 SUBMIT_S = 120.0
+# A key that isn't taken is read anew that often at most, else each refused call would ask SSM as well.
 KEY_KEPT_S = 30.0
 PAGE = 100
+# Rows of a list that are looked through, newest first: bounds a look for one run in an account that has very many.
 MOST_LISTED = 1000
+# A provider that asks for a longer pause is asked again after a day all the same: its header may be wrong.
 LONGEST_PAUSE_S = 86_400.0
 DAILY_LIMIT_REACHED = "daily_rate_limit_exceeded"
 GONE = "gone"
@@ -89,13 +95,13 @@ class OpenAIClient:
 
     def upload(self, name: str, content: IO[bytes]) -> bytes:
         """Send a file for fine-tuning; it may take as long as it goes on."""
-        with self.calling():
+        with self.call():
             files = self._client.files.with_raw_response
             return files.create(file=(name, content), purpose="fine-tune", timeout=SUBMIT_S).content
 
     def send_part(self, path: str, part: bytes) -> bytes:
         """Send a part of a file; it may take as long as it goes on."""
-        with self.calling():
+        with self.call():
             options: Any = {"timeout": SUBMIT_S, "headers": {"Content-Type": "multipart/form-data"}}
             return self._client.post(path, cast_to=bytes, files={"data": ("part", part)}, options=options)
 
@@ -107,18 +113,18 @@ class OpenAIClient:
         import openai  # noqa: PLC0415 - see the module's docstring
 
         ends, options, kind = monotonic() + timeout_s, {"timeout": timeout_s}, openai.Stream[dict[str, Any]]
-        with self.calling(timeout_s):
+        with self.call(timeout_s):
             sent: Any = self._client.post
             stream = sent(path, body=body, cast_to=dict, options=options, stream=True, stream_cls=kind)
         with closing(stream):
             while True:
-                with self.calling(ends - monotonic()), sensible():
+                with self.call(ends - monotonic()), sensible():
                     event = next(stream, None)
                 if event is None:
                     return
                 yield event
 
-    def listed(self, path: str, pages: int = MOST_LISTED // PAGE, **query: Any) -> Iterator[dict[str, Any]]:
+    def rows(self, path: str, pages: int = MOST_LISTED // PAGE, **query: Any) -> Iterator[dict[str, Any]]:
         """The rows of a list, a page at a time."""
         for _ in range(pages):
             page = self._page(path, limit=PAGE, **query)
@@ -144,14 +150,14 @@ class OpenAIClient:
     def get(self, path: str, timeout_s: float, *, not_found: str | None = None, **query: Any) -> dict[str, Any]:
         """What a path answers, its key hidden; `not_found` is the code of the refusal where nothing is there."""
         options: Any = {"timeout": timeout_s, "params": query}
-        with self.calling(timeout_s, not_found):
+        with self.call(timeout_s, not_found):
             body = self._client.get(path, cast_to=bytes, options=options)
         with sensible():
             return object_in(self.without_key(body))
 
     def post(self, path: str, body: dict[str, Any], timeout_s: float, *, names_files: bool = False) -> bytes:
         """What a path answers to a body, sent once; where that names files, they may not be ready yet."""
-        with self.calling(timeout_s, names_files=names_files):
+        with self.call(timeout_s, names_files=names_files):
             options: Any = {"timeout": timeout_s}
             return self._client.post(path, body=body, cast_to=bytes, options=options)
 
@@ -159,7 +165,7 @@ class OpenAIClient:
         """Delete what a path names; what is gone already is as good as deleted."""
         options: Any = {"timeout": LIST_S}
         try:
-            with self.calling(LIST_S, not_found=GONE):
+            with self.call(LIST_S, not_found=GONE):
                 self._client.delete(path, cast_to=bytes, options=options)
         except ProviderRefused as error:
             if error.code != GONE:
@@ -173,7 +179,7 @@ class OpenAIClient:
         return said.replace(self._api_key.encode(), HIDDEN) if len(self._api_key) >= SHORTEST_SECRET else said
 
     @contextmanager
-    def calling(
+    def call(
         self, timeout_s: float | None = None, not_found: str | None = None, *, names_files: bool = False
     ) -> Iterator[None]:
         """A call within its time; the SDK's errors as ours, without the provider's text: it may quote what was sent."""

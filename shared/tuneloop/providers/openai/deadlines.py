@@ -16,7 +16,10 @@ import httpcore2
 import httpx2
 from openai import DefaultHttpx2Client
 
+# Seconds for each address of a host: one that is not reachable must leave time for the next.
 CONNECT_S = 5.0
+# Bytes that are written at once. Within a piece each part that the peer takes starts the limit anew, so that a peer
+# which takes a byte now and then can draw out no more than a piece.
 PIECE = 1 << 16
 _ends: ContextVar[float | None] = ContextVar("ends", default=None)
 

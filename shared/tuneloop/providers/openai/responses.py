@@ -32,7 +32,9 @@ RUN_KEY = f"{PREFIX}run"
 NO_CODE = "provider_error"
 NO_REASON = "The provider gave no reason."
 ITS_WORDS = "Its own words may quote the data and are not kept; the run's events show them."
+# Characters of a provider's text that are kept: a run's row holds 400 KB in all.
 LONGEST_TEXT = 2000
+# More epochs than any provider trains: a number above it makes no sense, and costs would be computed by it.
 MOST_EPOCHS = 1000
 LARGEST_FIGURE = 1e100  # of what a row of the table can hold; no loss is anywhere near
 

@@ -50,7 +50,7 @@ class Contents:
     def __init__(self, datasets: Datasets, reviews: Reviews, objects: Objects, erasures: Erasures) -> None:
         self._datasets, self._reviews, self._objects, self._erasures = datasets, reviews, objects, erasures
 
-    def erased(self, tenant: str, dataset: str) -> Erased:
+    def open_erasures(self, tenant: str, dataset: str) -> Erased:
         """What is to be left out while the dataset's segments are read, since they may still hold it."""
         return self._erasures.after(tenant, dataset, self._datasets.get(tenant, dataset).cleared)
 
@@ -72,7 +72,7 @@ class Contents:
 
         Who reads twice and has to find the same both times gives what is `erased`, and needs no second proof.
         """
-        erased = self.erased(tenant, dataset) if erased is None else erased
+        erased = self.open_erasures(tenant, dataset) if erased is None else erased
         segments = self._datasets.segments(tenant, dataset, revision)
         read = lines_of if are_proved else blocks_of
         sources = [partial(read, segment, self._objects) for segment in segments]
@@ -93,7 +93,7 @@ class Contents:
 
         That no segment was damaged isn't proved here: a look into the data must be quick.
         """
-        erased = self.erased(tenant, dataset)
+        erased = self.open_erasures(tenant, dataset)
         decisions = self._reviews.decisions(tenant, dataset, revision, erased)
         search = Search(wanted, decisions)
         segments = self._datasets.segments(tenant, dataset, revision)
@@ -111,7 +111,7 @@ class Contents:
     def originals(self, tenant: str, dataset: str, revision: int, ids: Collection[str]) -> dict[str, Stored]:
         """Those of some examples that the dataset held at a revision, as they were collected."""
         wanted = {each.encode() for each in ids}
-        with k_way_merge(self._quick(tenant, dataset, revision, self.erased(tenant, dataset))) as blocks:
+        with k_way_merge(self._quick(tenant, dataset, revision, self.open_erasures(tenant, dataset))) as blocks:
             found = [read_line(line) for block in blocks for line in block if line[ID] in wanted]
         return {stored.id: stored for stored in found}
 

@@ -164,7 +164,7 @@ class Datasets:
 
     def _drop_write(self, drop: Drop) -> ConditionalPut:
         key = keys.drop(drop.tenant, drop.dataset, drop.id)
-        index = keys.listed(key.pk, drop.created_at, drop.id)
+        index = keys.by_time(key.pk, drop.created_at, drop.id)
         if drop.status == DropStatus.READING:
             index |= keys.swept(keys.READING, drop.created_at)
         return ConditionalPut(key, drop, index)
@@ -189,12 +189,12 @@ class Datasets:
         """Whether a file was noted as nobody's."""
         return self._table.holds(keys.refused_drop(drop))
 
-    def refused(self) -> list[RefusedDrop]:
+    def refused_drops(self) -> list[RefusedDrop]:
         """The files of the last 30 days that were nobody's drop, newest first."""
         found = self._table.all(keys.REFUSED_DROPS, RefusedDrop)
         return sorted(found, key=lambda each: each.created_at, reverse=True)
 
-    def reading(self) -> Iterator[Drop]:
+    def open_drops(self) -> Iterator[Drop]:
         """Every drop of every tenant that is being read, oldest first."""
         return self._table.all(keys.READING, Drop, index=keys.SWEEP)
 

@@ -37,7 +37,9 @@ class Erasures:
             numbered = erasure.model_copy(update={"number": self._latest(erasure.tenant) + 1})
             fields = numbered.model_dump(include={"number", "dataset", "example", "subject"})
             mark = ErasureMark(erasure=erasure.id, **fields)
-            self._table.commit(self._save(numbered), ConditionalPut(keys.erased(erasure.tenant, mark.number), mark))
+            self._table.commit(
+                self._save(numbered), ConditionalPut(keys.erasure_mark(erasure.tenant, mark.number), mark)
+            )
             return numbered.model_copy(update={"seq": 1})
 
         return retry_stale(add, "The list of what is erased")
@@ -49,8 +51,8 @@ class Erasures:
 
     def after(self, tenant: str, dataset: str, number: int, until: int | None = None) -> Erased:
         """The marks of higher numbers, up to one if it is given, that concern a dataset."""
-        first = keys.erased(tenant, number + 1)
-        last = LAST if until is None else keys.erased(tenant, until).sk
+        first = keys.erasure_mark(tenant, number + 1)
+        last = LAST if until is None else keys.erasure_mark(tenant, until).sk
         marks = list(self._table.between(first.pk, first.sk, last, ErasureMark)) if last >= first.sk else []
         latest = max((mark.number for mark in marks), default=number)
         return Erased(tenant, [mark for mark in marks if mark.dataset in (None, dataset)], latest)
@@ -64,12 +66,12 @@ class Erasures:
         return self._table.all(keys.OPEN_ERASURES, Erasure, index=keys.SWEEP)
 
     def _latest(self, tenant: str) -> int:
-        marks = self._table.page(keys.erased(tenant, 0).pk, ErasureMark, limit=1, newest_first=True).data
+        marks = self._table.page(keys.erasure_mark(tenant, 0).pk, ErasureMark, limit=1, newest_first=True).data
         return marks[0].number if marks else 0
 
     def _save(self, erasure: Erasure) -> ConditionalPut:
         key = keys.erasure(erasure.tenant, erasure.id)
-        index = keys.listed(key.pk, erasure.requested_at, erasure.id)
+        index = keys.by_time(key.pk, erasure.requested_at, erasure.id)
         return ConditionalPut(
             key, erasure, index | (keys.swept(keys.OPEN_ERASURES, erasure.requested_at) if erasure.is_open else {})
         )

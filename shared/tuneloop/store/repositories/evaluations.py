@@ -16,6 +16,7 @@ from tuneloop.store.dynamodb import Listing, Table
 from tuneloop.store.retry import retry_stale
 from tuneloop.store.writes import ConditionalPut, EmitEvent, PutOnce, Write
 
+# The gate spends its alpha over 12 looks a year at one test set (docs/design.md), so a look counts for a year.
 LOOKS_COUNT = timedelta(days=365)
 
 
@@ -75,7 +76,7 @@ class Evaluations:
     ) -> Evaluation:
         """Store an evaluation with the event that announces it; gives it back as stored."""
         key = keys.evaluation(evaluation.tenant, evaluation.id)
-        index = keys.listed(key.pk, evaluation.created_at, evaluation.id)
+        index = keys.by_time(key.pk, evaluation.created_at, evaluation.id)
         if evaluation.is_open:
             index |= keys.swept(keys.OPEN_EVALUATIONS, evaluation.created_at)
         writes: list[Write] = [ConditionalPut(key, evaluation, index)]

@@ -31,7 +31,7 @@ class Exports:
         """Store an export and the dataset's last exported revision, with the event that announces it."""
         key = keys.export(export.tenant, export.dataset, export.id)
         self._table.commit(
-            ConditionalPut(key, export, keys.listed(key.pk, export.created_at, export.id)),
+            ConditionalPut(key, export, keys.by_time(key.pk, export.created_at, export.id)),
             ConditionalPut(keys.dataset(dataset.tenant, dataset.id), dataset),
             EmitEvent(event, 1, now),
         )
@@ -43,7 +43,7 @@ class Exports:
     def rewrite(self, export: Export) -> None:
         """Store an export from whose files something was erased; Stale where somebody else did so too."""
         key = keys.export(export.tenant, export.dataset, export.id)
-        self._table.commit(ConditionalPut(key, export, keys.listed(key.pk, export.created_at, export.id)))
+        self._table.commit(ConditionalPut(key, export, keys.by_time(key.pk, export.created_at, export.id)))
 
     def page(self, tenant: str, dataset: str, limit: int, cursor: str | None) -> Listing[Export]:
         """A page of a dataset's exports, newest first."""

@@ -44,4 +44,4 @@ class UploadedFiles:
 
 
 def _place(file: UploadedFile) -> dict[str, str]:
-    return keys.listed(keys.file(file.tenant, file.id).pk, file.created_at, file.id)
+    return keys.by_time(keys.file(file.tenant, file.id).pk, file.created_at, file.id)

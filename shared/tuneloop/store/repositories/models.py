@@ -18,7 +18,10 @@ from tuneloop.store.dynamodb import Listing, Table, each_page
 from tuneloop.store.repositories.datasets import model_writes
 from tuneloop.store.writes import ConditionalPut, EmitEvent, PutOnce, Write
 
+# How long it is remembered that a decision was taken for its reason, which is an event that may be delivered again:
+# far beyond the 14 days for which a dead letter lies, from which an operator may send it once more.
 MARKS_KEPT = timedelta(days=90)
+# The highest number that keys of versions, which are padded with zeros, can hold in order.
 LAST_VERSION = 999_999
 # Lines of history per read: refusals come about once a month, so one read finds a model's last change in most cases.
 DECISIONS_READ = 25
@@ -69,7 +72,7 @@ class Models:
         self._table.commit(_saved(version))
         return version.model_copy(update={"seq": version.seq + 1})
 
-    def deployed(self, version: Version, now: datetime) -> Version:
+    def save_ready(self, version: Version, now: datetime) -> Version:
         """Store a version that can be called from now on, announced as ready."""
         self._table.commit(_saved(version), _ready(version, now))
         return version.model_copy(update={"seq": version.seq + 1})
@@ -97,7 +100,7 @@ class Models:
         self._table.commit(_saved(version), _to_verify(version, now))
         return version.model_copy(update={"seq": version.seq + 1})
 
-    def prompted_anew(self, version: Version, prompt: str | None) -> None:
+    def replace_prompt(self, version: Version, prompt: str | None) -> None:
         """Store another prompt with a version; Stale where the version has changed since it was read."""
         self._table.commit(_saved(version.model_copy(update={"prompt": prompt})))
 

@@ -26,6 +26,7 @@ class _Place(BaseModel):
     run: str
 
 
+# Runs per query of a walk, which may end at any of them.
 PAGE = 100
 
 
@@ -65,7 +66,7 @@ class Runs:
         self._table.commit(*writes)
         return run.model_copy(update={"seq": run.seq + 1})
 
-    def answered(self, tenant: str, call: str) -> AnsweredCall | None:
+    def find_answer(self, tenant: str, call: str) -> AnsweredCall | None:
         """What a call for a run was answered with, if it came before."""
         return self._table.get(keys.run_call(tenant, call), AnsweredCall)
 
@@ -138,7 +139,7 @@ def _answer(call: AnsweredCall) -> ConditionalPut:
 
 
 def _listed(run: ControlledRun) -> dict[str, str]:
-    return keys.listed(keys.run(run.tenant, "").pk, run.created_at, run.id)
+    return keys.by_time(keys.run(run.tenant, "").pk, run.created_at, run.id)
 
 
 def _save(run: ControlledRun) -> ConditionalPut:

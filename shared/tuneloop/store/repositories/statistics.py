@@ -63,7 +63,7 @@ class ExampleCounts:
     def of(self, dataset: Dataset, check: Callable[[], None] = lambda: None) -> Statistics:
         """The figures of the dataset as it is now: those that were kept, or counted and kept; `check` may raise."""
         tenant, name, revision = dataset.tenant, dataset.id, dataset.revision
-        policy, erased = dataset.policy_at(revision), self.contents.erased(tenant, name)
+        policy, erased = dataset.policy_at(revision), self.contents.open_erasures(tenant, name)
         export = self.exports.find(tenant, name, export_id(tenant, name, revision, policy))
         kept = self.kept.find(tenant, name)
         counted_of = (revision, erased.latest, FORM, export.id if export else None)

@@ -13,7 +13,10 @@ from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table
 from tuneloop.store.writes import ConditionalPut, Increment, PutOnce
 
+# Rows among which a model's counters of a day are spread, so that batches that come together seldom meet in one row.
+# Each reader sums all of them, so their number is small.
 SHARDS = 8
+# A batch may be sent again as long as its dead letter lies, 14 days: until then its mark lets it count once.
 MARKS_KEPT = timedelta(days=14)
 
 

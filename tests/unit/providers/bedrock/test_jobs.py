@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.core.ids import derived_id
 from tuneloop.domain.training.jobs import JobOrigin
-from tuneloop.providers.bedrock.base_models import called_as, capabilities_on_bedrock, trained_as, translated
-from tuneloop.providers.bedrock.client import calling, passing_quotas
+from tuneloop.providers.bedrock.base_models import capabilities_on_bedrock, hyperparameters_for, serving_id, training_id
+from tuneloop.providers.bedrock.client import passing_quotas, translate_errors
 from tuneloop.providers.bedrock.jobs import events_in, job_in, job_name, origin_in, run_in, status_in, tags_of
 from tuneloop.providers.port import QUOTA_REACHED
 
@@ -107,20 +107,20 @@ def refused_with(code: str, status: int = 400) -> ClientError:
     ],
 )
 def test_what_passes_is_unavailable_and_aws_s_sentence_is_not_passed_on(code: str) -> None:
-    with pytest.raises(ProviderUnavailable) as error, calling():
+    with pytest.raises(ProviderUnavailable) as error, translate_errors():
         raise refused_with(code)
 
     assert "prompt" not in error.value.message
 
 
 def test_what_does_not_pass_is_refused() -> None:
-    with pytest.raises(ProviderRefused) as error, calling():
+    with pytest.raises(ProviderRefused) as error, translate_errors():
         raise refused_with("ValidationException")
-    with pytest.raises(ProviderRefused) as quota, calling():
+    with pytest.raises(ProviderRefused) as quota, translate_errors():
         raise refused_with("ServiceQuotaExceededException")
-    with pytest.raises(ProviderUnavailable), calling():
+    with pytest.raises(ProviderUnavailable), translate_errors():
         raise refused_with("SomethingNewException", 503)
-    with pytest.raises(ProviderUnavailable), calling():
+    with pytest.raises(ProviderUnavailable), translate_errors():
         raise ReadTimeoutError(endpoint_url="https://bedrock")
 
     assert error.value.message == "Bedrock refused the call: Validation."
@@ -128,9 +128,9 @@ def test_what_does_not_pass_is_refused() -> None:
 
 
 def test_a_quota_that_other_jobs_use_up_is_waited_for() -> None:
-    with pytest.raises(ProviderUnavailable) as error, passing_quotas(), calling():
+    with pytest.raises(ProviderUnavailable) as error, passing_quotas(), translate_errors():
         raise refused_with("ServiceQuotaExceededException")
-    with pytest.raises(ProviderRefused), passing_quotas(), calling():
+    with pytest.raises(ProviderRefused), passing_quotas(), translate_errors():
         raise refused_with("ValidationException")
 
     assert error.value.retry_after_s
@@ -138,18 +138,18 @@ def test_a_quota_that_other_jobs_use_up_is_waited_for() -> None:
 
 
 def test_a_base_is_trained_under_one_name_and_called_under_another() -> None:
-    assert trained_as("amazon.nova-micro-v1:0") == "amazon.nova-micro-v1:0:128k"
-    assert called_as("amazon.nova-micro-v1:0:128k") == "amazon.nova-micro-v1:0"
+    assert training_id("amazon.nova-micro-v1:0") == "amazon.nova-micro-v1:0:128k"
+    assert serving_id("amazon.nova-micro-v1:0:128k") == "amazon.nova-micro-v1:0"
     deployment = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghijkl"
-    assert called_as(deployment) == deployment
+    assert serving_id(deployment) == deployment
 
 
 def test_hyperparameters_are_texts_under_bedrock_s_names_and_epochs_are_always_said() -> None:
-    assert translated("amazon.nova-micro-v1:0", {"learning_rate": 0.00001}) == {
+    assert hyperparameters_for("amazon.nova-micro-v1:0", {"learning_rate": 0.00001}) == {
         "epochCount": "2",
         "learningRate": "0.00001",
     }
-    assert translated("amazon.nova-micro-v1:0", {"n_epochs": 4})["epochCount"] == "4"
+    assert hyperparameters_for("amazon.nova-micro-v1:0", {"n_epochs": 4})["epochCount"] == "4"
 
 
 def test_what_has_no_counterpart_is_refused_naming_what_is_allowed() -> None:

@@ -145,7 +145,7 @@ def test_changed_settings_are_stored_and_announced_in_one_write(app: App, datase
         datasets.save(seen, event=event, now=NOW)
 
     assert datasets.get("acme", "support").on_drop == OnDrop.COLLECT
-    assert [row.event_type for row in app.outbox.unrelayed(NOW + SECOND)] == ["DatasetSettled"]
+    assert [row.event_type for row in app.outbox.backlog(NOW + SECOND)] == ["DatasetSettled"]
 
 
 def test_the_same_segment_twice_adds_nothing(datasets: Datasets) -> None:
@@ -245,9 +245,9 @@ def test_only_drops_that_are_being_read_are_listed_as_such(datasets: Datasets) -
         datasets.save_drop(a_drop(id=f"drop-{number}", status=status))
     started = datasets.start_drop(a_drop(id="late", tenant="initech"))
 
-    assert {drop.id for drop in datasets.reading()} == {"drop-0", "late"}
+    assert {drop.id for drop in datasets.open_drops()} == {"drop-0", "late"}
     datasets.save_drop(started.model_copy(update={"status": DropStatus.COLLECTED}))
-    assert [drop.id for drop in datasets.reading()] == ["drop-0"]
+    assert [drop.id for drop in datasets.open_drops()] == ["drop-0"]
 
 
 def test_starting_a_drop_twice_gives_the_row_of_the_first(datasets: Datasets) -> None:
@@ -262,7 +262,7 @@ def test_a_file_that_is_nobody_s_is_noted_once_and_for_a_while(app: App, dataset
 
     assert [datasets.refuse(each) for each in (first, later, first)] == [True, True, False]
 
-    assert datasets.refused() == [later, first]
+    assert datasets.refused_drops() == [later, first]
     assert datasets.is_refused("drop-1")
     assert not datasets.is_refused("drop-3")
     stored = app.table.client.get_item(TableName=app.table.name, Key=to_item(keys.refused_drop("drop-1")._asdict()))

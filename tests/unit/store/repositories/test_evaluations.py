@@ -19,7 +19,7 @@ def test_an_evaluation_is_given_back_as_it_is_stored(app: App) -> None:
     stored = app.evaluations.save(an_evaluation(parts={ArmName.STABLE: 250}), event=REQUESTED, now=NOW)
 
     assert stored == app.evaluations.get("acme", "eval-1")
-    assert [row.event_type for row in app.outbox.unrelayed(NOW + SECOND)] == ["EvaluationRequested"]
+    assert [row.event_type for row in app.outbox.backlog(NOW + SECOND)] == ["EvaluationRequested"]
 
 
 def test_an_evaluation_that_is_not_there_or_another_tenant_s_is_named(app: App) -> None:
@@ -47,7 +47,7 @@ def test_each_continuation_is_an_event_of_its_own(app: App) -> None:
     stored = app.evaluations.save(an_evaluation(), event=REQUESTED, now=NOW)
     app.evaluations.save(stored, event=REQUESTED, now=NOW + SECOND)
 
-    assert len(list(app.outbox.unrelayed(NOW + 2 * SECOND))) == 2
+    assert len(list(app.outbox.backlog(NOW + 2 * SECOND))) == 2
 
 
 def looked(app: App, identity: str, now: Any = NOW, **changes: Any) -> int:

@@ -29,7 +29,7 @@ def test_an_export_its_revision_and_its_event_are_one_write(app: App, dataset: D
 
     assert app.exports.get("acme", "support", "export-1") == an_export(seq=1)
     assert app.datasets.get("acme", "support").exported_revision == 1
-    assert [row.event_type for row in app.outbox.unrelayed(NOW + SECOND)] == ["ExportCreated"]
+    assert [row.event_type for row in app.outbox.backlog(NOW + SECOND)] == ["ExportCreated"]
 
 
 def test_an_export_is_added_once(app: App, dataset: Dataset) -> None:
@@ -38,7 +38,7 @@ def test_an_export_is_added_once(app: App, dataset: Dataset) -> None:
     with pytest.raises(Stale):
         add(app, an_export(), app.datasets.get("acme", "support"))
 
-    assert len(list(app.outbox.unrelayed(NOW + SECOND))) == 1
+    assert len(list(app.outbox.backlog(NOW + SECOND))) == 1
 
 
 def test_an_export_of_a_dataset_that_grew_meanwhile_is_not_added(app: App, dataset: Dataset) -> None:

@@ -68,7 +68,7 @@ def test_an_added_version_is_announced_and_counted(app: App, models: Models) -> 
 
     assert models.get("acme", "support").latest_version == 1
     assert models.version("acme", "support", 1) == a_version(1, seq=1)
-    assert [row.event_type for row in app.outbox.unrelayed(NOW + SECOND)] == ["VersionReady"]
+    assert [row.event_type for row in app.outbox.backlog(NOW + SECOND)] == ["VersionReady"]
 
 
 def test_of_two_who_add_a_version_at_once_one_is_told(models: Models) -> None:
@@ -105,7 +105,7 @@ def test_a_decision_its_line_of_history_and_its_event_are_one_write(app: App, mo
     assert models.deployment("acme", "support").stable == 2
     [line] = models.history("acme", "support", 10, None).data
     assert (line.step, line.action, line.stable, line.by) == (1, Action.ACTIVATE, 2, "key-1")
-    assert [row.event_type for row in app.outbox.unrelayed(NOW + SECOND)] == ["DeploymentChanged"]
+    assert [row.event_type for row in app.outbox.backlog(NOW + SECOND)] == ["DeploymentChanged"]
 
 
 def test_of_two_decisions_at_once_one_is_told_and_leaves_no_trace(app: App, models: Models) -> None:
@@ -117,7 +117,7 @@ def test_of_two_decisions_at_once_one_is_told_and_leaves_no_trace(app: App, mode
 
     assert models.deployment("acme", "support").stable == 2
     assert len(models.history("acme", "support", 10, None).data) == 1
-    assert len(list(app.outbox.unrelayed(NOW + SECOND))) == 1
+    assert len(list(app.outbox.backlog(NOW + SECOND))) == 1
 
 
 def test_a_refusal_is_a_line_of_history_and_no_event(app: App, models: Models) -> None:
@@ -127,7 +127,7 @@ def test_a_refusal_is_a_line_of_history_and_no_event(app: App, models: Models) -
 
     [line] = models.history("acme", "support", 10, None).data
     assert (line.action, line.reason, line.evaluation) == (Action.REFUSE, "Not proved better.", "eval-1")
-    assert list(app.outbox.unrelayed(NOW + SECOND)) == []
+    assert list(app.outbox.backlog(NOW + SECOND)) == []
 
 
 def test_what_follows_from_one_cause_is_decided_once(models: Models) -> None:
@@ -153,7 +153,7 @@ def test_a_decision_has_a_version_evaluated_again_as_often_as_it_is_needed(app: 
         with pytest.raises(Stale):
             models.decide(old, old, an_entry(old, Action.REFUSE), once=cause, follow_up=again)
 
-    assert [row.event_type for row in app.outbox.unrelayed(NOW + SECOND)] == ["VersionReady"] * 3
+    assert [row.event_type for row in app.outbox.backlog(NOW + SECOND)] == ["VersionReady"] * 3
 
 
 def test_a_decision_is_remembered_longer_than_any_event_may_come_again() -> None:

@@ -31,7 +31,7 @@ def test_a_run_is_given_back_as_it_is_stored(app: App) -> None:
     stored = app.runs.save(a_run(), event=REQUESTED, now=NOW)
 
     assert stored == app.runs.get("acme", "run-1") == a_run(seq=1)
-    assert [row.event_type for row in app.outbox.unrelayed(NOW + SECOND)] == ["TrainingRunRequested"]
+    assert [row.event_type for row in app.outbox.backlog(NOW + SECOND)] == ["TrainingRunRequested"]
 
 
 def test_a_run_that_is_not_there_or_another_tenant_s_is_named(app: App) -> None:
@@ -92,7 +92,7 @@ def test_a_run_s_end_its_version_and_their_events_are_one_write(app: App, model:
     assert app.models.get("acme", "support").latest_version == 1
     assert app.models.version("acme", "support", 1).provider_model == "ft-1"
     assert app.models.version("acme", "support", 0).prompt == "One word."
-    assert {row.event_type for row in app.outbox.unrelayed(NOW + SECOND)} == {"TrainingRunFinished", "VersionReady"}
+    assert {row.event_type for row in app.outbox.backlog(NOW + SECOND)} == {"TrainingRunFinished", "VersionReady"}
 
 
 def test_two_who_see_a_run_end_make_one_version(app: App, model: Model) -> None:

@@ -52,7 +52,7 @@ class TrainedExports:
         versions = self._models.all_versions(dataset.tenant, dataset.model)
         return [SeenExport(dataset.id, each.export) for each in versions if each.export and each.dataset == dataset.id]
 
-    def seen(self, dataset: Dataset) -> SeenRows:
+    def seen_rows(self, dataset: Dataset) -> SeenRows:
         """What versions have seen of the dataset; its rows are read while somebody goes through them, and held by none.
 
         Fingerprints that are missing are made before, as that takes memory of its own.
