@@ -263,7 +263,7 @@ def strange(monkeypatch: pytest.MonkeyPatch) -> None:
             raise Strange(example.answer)
         return example_hashes(example)
 
-    monkeypatch.setattr("tuneloop.store.objects.stored_lines.facts_of", fails)
+    monkeypatch.setattr("tuneloop.store.objects.stored_lines.example_hashes", fails)
     monkeypatch.setattr("record_usage.feedback.example_hashes", fails)
 
 
@@ -308,7 +308,7 @@ def test_what_a_process_lacks_is_no_verdict_on_a_line(
         raise lacking
 
     with monkeypatch.context() as patch:
-        patch.setattr("tuneloop.store.objects.stored_lines.facts_of", lacks)
+        patch.setattr("tuneloop.store.objects.stored_lines.example_hashes", lacks)
         with pytest.raises(FunctionFailed):
             world.drop("drops", [chat("a", "good")])
         assert deliver(message) == ["0"]
