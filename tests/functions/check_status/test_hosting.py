@@ -48,7 +48,7 @@ class Serving(Interfered):
         self._dies("deploy")
         return self.deployments[self.names[name]]
 
-    def hosted(self, deployment: str) -> Hosted | None:
+    def find_deployment(self, deployment: str) -> Hosted | None:
         found = self.deployments.get(self.names.get(deployment, deployment))
         if found:
             self.deployments[found.id] = found.model_copy(update={"status": self.settled})
