@@ -85,7 +85,7 @@ class Reader:
             self._seen.add(code.co_filename)
 
 
-def opened(files: set[str]) -> list[str]:
+def own_paths(files: set[str]) -> list[str]:
     """The project's own files among those in which something ran, as paths from the project's folder."""
     paths = {Path(name) for name in files}
     return sorted(str(path.relative_to(ROOT)) for path in paths if any(path.is_relative_to(folder) for folder in CODE))
@@ -100,7 +100,7 @@ def main() -> int:
     reader = Reader()
     status = pytest.main(["-q", "-p", "no:cacheprovider", "--no-header", arguments.test], plugins=[reader])
     for story in STORIES:
-        files = opened(reader.files[story])
+        files = own_paths(reader.files[story])
         print(f"{len(files):4}  {story.title}")
         if arguments.files:
             print("".join(f"          {name}\n" for name in files), end="")
