@@ -17,7 +17,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.api import Api
+from infra.api import ApiConstruct
 from infra.functions import FUNCTIONS
 from infra.lambdas import Lambdas
 from infra.queues import Queues
@@ -49,7 +49,7 @@ class Watch:
 class Alarms(Construct):
     """Every alarm of a stage, by its name, and the topic that each of them calls."""
 
-    def __init__(self, scope: Construct, stage: Stage, queues: Queues, lambdas: Lambdas, api: Api) -> None:
+    def __init__(self, scope: Construct, stage: Stage, queues: Queues, lambdas: Lambdas, api: ApiConstruct) -> None:
         super().__init__(scope, "Alarms")
         self._stage = stage
         self.topic = self._make_topic()
@@ -131,7 +131,7 @@ def _of_queues(queues: Queues) -> list[Watch]:
     ]
 
 
-def _of_flows(lambdas: Lambdas, api: Api) -> list[Watch]:
+def _of_flows(lambdas: Lambdas, api: ApiConstruct) -> list[Watch]:
     reader = next(spec for spec in FUNCTIONS if spec.stream)
     return [
         Watch(

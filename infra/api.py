@@ -13,7 +13,7 @@ from infra.lambdas import Lambdas
 from infra.stage import Stage
 
 
-class Api(Construct):
+class ApiConstruct(Construct):
     """The HTTP API on its `$default` stage, answering under `/v1`."""
 
     def __init__(self, scope: Construct, stage: Stage, lambdas: Lambdas) -> None:

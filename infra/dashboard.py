@@ -10,7 +10,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.alarms import Alarms, iterator_age, own_metric
-from infra.api import Api
+from infra.api import ApiConstruct
 from infra.functions import FUNCTIONS
 from infra.lambdas import Lambdas
 from infra.queues import Queues
@@ -33,7 +33,7 @@ class Dashboard(Construct):
     """One page of a stage in CloudWatch."""
 
     def __init__(
-        self, scope: Construct, stage: Stage, queues: Queues, lambdas: Lambdas, api: Api, alarms: Alarms
+        self, scope: Construct, stage: Stage, queues: Queues, lambdas: Lambdas, api: ApiConstruct, alarms: Alarms
     ) -> None:
         super().__init__(scope, "Dashboard")
         self._stage, self._lambdas = stage, lambdas
@@ -94,7 +94,7 @@ def _alarm_status(alarms: Alarms) -> cloudwatch.AlarmStatusWidget:
     )
 
 
-def _about_api(api: Api) -> list[cloudwatch.IWidget]:
+def _about_api(api: ApiConstruct) -> list[cloudwatch.IWidget]:
     errors = [api.http.metric_client_error(period=FIVE_MINUTES), api.http.metric_server_error(period=FIVE_MINUTES)]
     latency = [
         api.http.metric_latency(statistic=statistic, label=statistic, period=FIVE_MINUTES)

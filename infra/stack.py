@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.access_log import AccessLog
 from infra.alarms import Alarms
-from infra.api import Api
+from infra.api import ApiConstruct
 from infra.bedrock import JobRole
 from infra.bus import Rules
 from infra.dashboard import Dashboard
@@ -35,7 +35,7 @@ class TuneloopStack(Stack):
         lambdas = Lambdas(self, stage, state, queues, bus, jobs)
         Rules(self, stage, state, queues, bus, lambdas)
         Sources(self, state, queues, lambdas)
-        api = Api(self, stage, lambdas)
+        api = ApiConstruct(self, stage, lambdas)
         AccessLog(self, stage, api.stage)
         alarms = Alarms(self, stage, queues, lambdas, api)
         if stage.dashboard:

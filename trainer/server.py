@@ -20,7 +20,7 @@ from trainer.ids import now_s
 from trainer.jobs.job_data import JobDataByWire
 from trainer.jobs.scheduler import Scheduler
 from trainer.openai import errors, files, jobs, models, uploads
-from trainer.openai.authentication import Authentication
+from trainer.openai.authentication import RequestAuthentication
 from trainer.openai.chat import chat
 from trainer.openai.job_data import UploadedJobData
 from trainer.storage.bedrock import BEDROCK
@@ -40,7 +40,7 @@ def create_app(folder: Path, *, api_key: str | None = None, options: TrainerOpti
     app.include_router(models.router)
     app.add_route("/v1/chat/completions", chat, methods=["POST"])
     errors.install_error_handlers(app)
-    return _Wires(app, Authentication(app, api_key))
+    return _Wires(app, RequestAuthentication(app, api_key))
 
 
 class _Wires:

@@ -7,7 +7,7 @@ from check_status.orphan_jobs import OrphanJobs
 from check_status.refresh import RunReports
 from check_status.routes import refresh_run, version_deployments
 from check_status.sunset import Sunsets
-from check_status.sweep import Sweep
+from check_status.sweep import RunSweep
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import VersionVerificationRequested
 from tuneloop.domain.training.providers import BEDROCK
@@ -22,7 +22,7 @@ def on_schedule() -> None:
     """Ask the providers about all open runs, then take their versions a step towards being served."""
     now = utc_now()
     reports = RunReports(app.runs, app.models, app.exports, now)
-    runs = Sweep(app.providers, app.runs, reports, _orphan_jobs(now), now)
+    runs = RunSweep(app.providers, app.runs, reports, _orphan_jobs(now), now)
     for_each((runs.sweep, _step_versions), lambda work: work())
 
 

@@ -32,7 +32,7 @@ News = tuple[ControlledRun | None, ProviderJob | None]  # no run: an orphan job;
 
 
 @dataclass(frozen=True)
-class Sweep:
+class RunSweep:
     """The regular look at all runs that are at a provider."""
 
     providers: Providers

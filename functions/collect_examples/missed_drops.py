@@ -19,7 +19,7 @@ from tuneloop.domain.datasets.datasets import Drop
 from tuneloop.domain.datasets.drop_paths import drop_id, parse_drop_path
 from tuneloop.observability import count, logger
 from tuneloop.runtime.best_effort import for_each
-from tuneloop.store.objects.bucket import ListedVersion, Objects
+from tuneloop.store.objects.bucket import ListedObject, Objects
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.posts import NOT_COLLECTED, POSTED
@@ -64,7 +64,7 @@ class CollectMissedFiles:
         """
         least_s = FIRST_S
 
-        def collect_if_missed(file: ListedVersion) -> None:
+        def collect_if_missed(file: ListedObject) -> None:
             nonlocal least_s
             if not self._is_accounted_for(file):
                 count("DropsRecovered")
@@ -74,9 +74,9 @@ class CollectMissedFiles:
         recent = self.recent_files(now)
         for_each(takewhile(lambda _: self.remaining_s() > least_s, recent), collect_if_missed)
 
-    def recent_files(self, now: datetime) -> list[ListedVersion]:
+    def recent_files(self, now: datetime) -> list[ListedObject]:
         """The files that came so long but less than a day ago, as far as they are listed in time."""
-        recent: list[ListedVersion] = []
+        recent: list[ListedObject] = []
         for file in self.objects.versions("incoming/"):
             if file.size and timedelta(seconds=self.unseen_after_s) <= now - file.modified_at < UNSEEN_FOR_AT_MOST:
                 recent.append(file)
@@ -86,7 +86,7 @@ class CollectMissedFiles:
         start = int(len(recent) * unit_interval("sweep", now.timestamp() // EVERY_S))
         return recent[start:] + recent[:start]
 
-    def _is_accounted_for(self, file: ListedVersion) -> bool:
+    def _is_accounted_for(self, file: ListedObject) -> bool:
         """Whether there is a row of the file: a drop, or the note that it is nobody's."""
         ids = [drop_id(file.key, content) for content in (file.version, file.etag)]
         if any(self.datasets.is_refused(identity) for identity in ids):

@@ -14,7 +14,7 @@ from tuneloop.domain.datasets.uploaded_files import is_file_id
 from tuneloop.domain.serving.holds import describe_wait
 from tuneloop.domain.serving.routing import MODEL_PATTERN, Arm, named_version, route
 from tuneloop.openai_wire.chat import ChatRequest, chunks_of
-from tuneloop.openai_wire.models import Model, ModelList
+from tuneloop.openai_wire.models import ModelList, ModelObject
 from tuneloop.openai_wire.sse import MEDIA_TYPE
 from tuneloop.openai_wire.sse import body as event_stream
 
@@ -32,7 +32,7 @@ ANSWERS = {
 }
 
 
-class ServedModel(Model):
+class ServedModel(ModelObject):
     """A model that chat completions can name, and what keeps a better version from being activated by itself."""
 
     waiting_for: str | None = None
@@ -51,7 +51,7 @@ def list_models() -> ModelList:
     """The tenant's models in OpenAI's list shape; of files uploaded on its wire those that made a model."""
     return ModelList(
         data=[
-            Model(id=model.id, created=int(model.created_at.timestamp()), owned_by=api.tenant)
+            ModelObject(id=model.id, created=int(model.created_at.timestamp()), owned_by=api.tenant)
             for model in app.models.all(api.tenant)
             if model.latest_version or not is_file_id(model.id)
         ]

@@ -1,7 +1,7 @@
 """erase-examples: examples and subjects erased, and segments merged, every five minutes."""
 
 from erase_examples.routes import api
-from erase_examples.sweep import Sweep
+from erase_examples.sweep import ErasureSweep
 from tuneloop.runtime.entry_point import Function
 
 handler = Function("erase-examples", api)
@@ -10,4 +10,4 @@ handler = Function("erase-examples", api)
 @handler.on("every-5-minutes")
 def on_schedule() -> None:
     """Go on with what is being erased; merge what has become many."""
-    Sweep(handler.owner, lambda: handler.remaining_s).run()
+    ErasureSweep(handler.owner, lambda: handler.remaining_s).run()

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Sweep:
+class ErasureSweep:
     """One sweep over all that is being erased or has become many: who does it, and how long that may take."""
 
     owner: str

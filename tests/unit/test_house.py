@@ -125,6 +125,16 @@ def test_files_are_named_by_nouns_or_verbs_and_functions_by_verbs() -> None:
     assert listed - names == set(), "these are renamed, or gone: take them off tests/unit/names_to_rename.txt"
 
 
+def test_no_two_public_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in files():
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}, "one name, one meaning"
+
+
 def test_the_glossary_names_what_exists() -> None:
     rows = re.findall(r"^\|.*\| ([^|]+) \|$", (ROOT / "docs" / "glossary.md").read_text("utf-8"), re.M)
     places = [place for row in rows for place in re.findall(r"`([\w/]+\.py)`(?: `(\w+)`)?", row)]

@@ -27,7 +27,7 @@ class JobEndedError(Exception):
     """The job was cancelled, or ended in another way, while its run was under way."""
 
 
-class TrainingRun:
+class JobTraining:
     """The training of one job's model, from its last checkpoint on where there is one."""
 
     def __init__(self, home: Home, job: FineTuningJob, data: JobData, learner: Learner, tokens_per_epoch: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trainer.jobs.job_data import FileGoneError, JobDataByWire, MetricsRefusedError, file_error, job_data_of
 from trainer.jobs.learners import StartGoneError, prepare_learner
-from trainer.jobs.run import JobEndedError, TrainingRun
+from trainer.jobs.run import JobEndedError, JobTraining
 from trainer.jobs.validation import fail_job
 from trainer.storage.home import Home, acquire_lock
 from tuneloop.openai_wire.fine_tuning import JobError
@@ -35,7 +35,7 @@ def train_job(home: Home, job_id: str, data_by_wire: JobDataByWire) -> None:
         return
     try:
         with suppress(JobEndedError):
-            TrainingRun(home, job, job_data_of(data_by_wire, job), *prepare_learner(home, job)).train()
+            JobTraining(home, job, job_data_of(data_by_wire, job), *prepare_learner(home, job)).train()
     except FileGoneError as gone:
         fail_job(home, job_id, file_error(gone.param, gone))
     except StartGoneError as gone:

@@ -15,7 +15,7 @@ _WRONG_KEY = RefusalError(401, "invalid_api_key", "Incorrect or missing API key.
 _TOO_LARGE = RefusalError(413, "file_too_large", f"A file may have at most {FILE_LIMIT_BYTES} bytes.", "file")
 
 
-class Authentication:
+class RequestAuthentication:
     """ASGI middleware that checks the API key; without a key everyone may call."""
 
     def __init__(self, app: ASGIApp, api_key: str | None = None) -> None:

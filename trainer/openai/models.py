@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from trainer.context import Context, Trainer
 from trainer.openai.errors import RefusalError
 from trainer.storage.models import base_model
-from tuneloop.openai_wire.models import Model, ModelList
+from tuneloop.openai_wire.models import ModelList, ModelObject
 from tuneloop.openai_wire.pages import Deleted
 
 router = APIRouter(prefix="/v1/models")
@@ -23,7 +23,7 @@ def list_models(trainer: Trainer) -> ModelList:
 
 
 @router.get("/{model_id}")
-def retrieve(trainer: Trainer, model_id: str) -> Model:
+def retrieve(trainer: Trainer, model_id: str) -> ModelObject:
     """Look at one model."""
     model = trainer.home.models.get(model_id)
     if not model:
@@ -31,7 +31,7 @@ def retrieve(trainer: Trainer, model_id: str) -> Model:
     return _with_shutdown_date(trainer, model)
 
 
-def _with_shutdown_date(trainer: Context, model: Model) -> Model:
+def _with_shutdown_date(trainer: Context, model: ModelObject) -> ModelObject:
     """Return a model with the day of its shutdown, where one is announced; a tuned model ends with its base."""
     base = model.id.split(":")[1] if model.id.startswith("ft:") else model.id
     return model.model_copy(update={"shutdown_date": trainer.options.shutdown_dates.get(base)})

@@ -6,16 +6,16 @@ from pathlib import Path
 from trainer.engine.artifact import Artifact
 from trainer.storage.bedrock import BEDROCK
 from trainer.storage.rows import RowStore
-from tuneloop.openai_wire.models import Model
+from tuneloop.openai_wire.models import ModelObject
 
 OWNER = "tuneloop"
 ORGANIZATION = "local"
-BASE_MODELS = (Model(id="tuneloop-linear-1", created=1_763_596_800, owned_by=OWNER),)
+BASE_MODELS = (ModelObject(id="tuneloop-linear-1", created=1_763_596_800, owned_by=OWNER),)
 
 _KIND = "model"
 
 
-def base_model(model_id: str) -> Model | None:
+def base_model(model_id: str) -> ModelObject | None:
     """Return a base model."""
     return next((model for model in BASE_MODELS if model.id == model_id), None)
 
@@ -38,18 +38,18 @@ class ModelStore:
 
     def add(self, model_id: str, *, created: int) -> None:
         """List a tuned model whose artifact is stored."""
-        model = Model(id=model_id, created=created, owned_by=ORGANIZATION)
+        model = ModelObject(id=model_id, created=created, owned_by=ORGANIZATION)
         wire = BEDROCK if model_id.startswith(f"{BEDROCK}:") else ""
         self._rows.add(_KIND, model_id, model.model_dump_json(), parent=wire)
 
-    def get(self, model_id: str) -> Model | None:
+    def get(self, model_id: str) -> ModelObject | None:
         """Return a model, base or tuned."""
         body = self._rows.get(_KIND, model_id)
-        return Model.model_validate_json(body) if body else base_model(model_id)
+        return ModelObject.model_validate_json(body) if body else base_model(model_id)
 
-    def all(self) -> tuple[Model, ...]:
+    def all(self) -> tuple[ModelObject, ...]:
         """Return the base models, then the tuned ones of OpenAI's wire, newest first."""
-        return (*BASE_MODELS, *(Model.model_validate_json(body) for body in self._rows.newest_first(_KIND)))
+        return (*BASE_MODELS, *(ModelObject.model_validate_json(body) for body in self._rows.newest_first(_KIND)))
 
     def sweep(self) -> None:
         """Remove what an interrupted store left."""

@@ -6,7 +6,7 @@ from tuneloop.openai_wire.pages import Page
 from tuneloop.openai_wire.shape import Shape
 
 
-class Model(Shape):
+class ModelObject(Shape):
     """One model that chat completions can name; `shutdown_date` (ISO date) where its end is announced."""
 
     id: str
@@ -16,5 +16,5 @@ class Model(Shape):
     shutdown_date: str | None = None
 
 
-class ModelList(Page[Model]):
+class ModelList(Page[ModelObject]):
     """The answer to `GET /v1/models`."""

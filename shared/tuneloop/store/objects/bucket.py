@@ -24,7 +24,7 @@ GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 DENIED = {"AccessDenied", "403"}  # what S3 also says of a missing object to a role that may not list the bucket
 
 
-class ListedVersion(NamedTuple):
+class ListedObject(NamedTuple):
     """One version of an object, as a listing shows it."""
 
     key: str
@@ -93,7 +93,7 @@ class Objects:
         with closing(response["Body"]) as raw:
             yield from split_lines(decompress(raw, key, response["ContentLength"]), LINE_BYTES)
 
-    def versions(self, prefix: str) -> Iterator[ListedVersion]:
+    def versions(self, prefix: str) -> Iterator[ListedObject]:
         """Every version of every object below a prefix, by key; none of an object that was deleted."""
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
         deleted: set[str] = set()  # an object's newest version or mark comes first, though older ones may be pages away
@@ -102,7 +102,7 @@ class Objects:
             for version in page.get("Versions", []):
                 if version["Key"] not in deleted:
                     key, etag = version["Key"], version["ETag"].strip('"')
-                    yield ListedVersion(key, version["VersionId"], etag, version["Size"], version["LastModified"])
+                    yield ListedObject(key, version["VersionId"], etag, version["Size"], version["LastModified"])
 
     def everything(self, prefix: str) -> Iterator[ObjectVersion]:
         """Every version and every delete marker below a prefix, whatever lies on top of it."""
