@@ -65,8 +65,8 @@ class NewJob(JobRequest, extra="forbid"):
     @property
     def chosen(self) -> dict[str, Any]:
         """The hyperparameters that aren't left to the provider."""
-        settings = self.preference if self.method and self.method.type == "dpo" else self.supervised
-        return {name: value for name, value in settings.model_dump().items() if value != "auto"}
+        hyperparameters = self.preference if self.method and self.method.type == "dpo" else self.supervised
+        return {name: value for name, value in hyperparameters.model_dump().items() if value != "auto"}
 
     @property
     def confirmed_usd(self) -> Decimal | None:

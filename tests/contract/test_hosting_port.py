@@ -38,7 +38,7 @@ def test_deploy__gives_what_can_be_called_later_and_says_so(wire: Wire, trained:
     wire.hosting.undeploy(made.id)
 
 
-def test_hosted__finds_a_deployment_and_none_where_there_is_none(wire: Wire, served: str) -> None:
+def test_find_deployment__finds_a_deployment_and_none_where_there_is_none(wire: Wire, served: str) -> None:
     found = wire.hosting.find_deployment(served)
 
     assert found

@@ -13,6 +13,7 @@ A message says what was wrong, where, and what would be right; it never quotes a
     ├── NotFound            no such thing in this tenant
     ├── Conflict            the thing moved on, or is not in a state for this
     │   └── Stale           somebody wrote in between: read again
+    │       └── Outdated    what was decided on is gone: decide anew
     ├── TooLarge            beyond a stated limit
     ├── Corrupt             what we stored is not there as it was stored
     ├── ProviderRefused     the provider said no, and will again
