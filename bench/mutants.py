@@ -46,7 +46,12 @@ MUTANTS = (
         ("routing",),
     ),
     Mutant("a lease never ends", r"return now < self\.until", "return True", ("leases", "launch_finetune", "submit")),
-    Mutant("overfitting is reported for any rise", r"final <= lowest \* CLEARLY or", "False and", ("overfitting",)),
+    Mutant(
+        "overfitting is reported for any rise",
+        r"final <= lowest \* (?:CLEARLY|CLEAR_RISE) or",
+        "False and",
+        ("overfitting", "run_progress"),
+    ),
     Mutant(
         "validation is drawn where test should be",
         r"if position < shares\.test:",
@@ -98,7 +103,10 @@ MUTANTS = (
         ("examples", "json_body", "bodies"),
     ),
     Mutant(
-        "tokens of the prompt cost nothing", r"into \* tokens\.prompt - saved", "0 - saved", ("pricing", "metering")
+        "tokens of the prompt cost nothing",
+        r"(?:into|input_rate) \* tokens\.prompt( - saved| \+ output_rate)",
+        r"0\1",
+        ("pricing", "metering"),
     ),
     Mutant(
         "all subjects count as one voter",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.fast_moto import take_shortcuts
-from tests.scheduling import Together
+from tests.load_scope import Together
 from tests.world import World, staged
 
 for name in [name for name in os.environ if name.startswith(("AWS_", "TUNELOOP_"))]:
@@ -20,7 +20,7 @@ settings.load_profile("tuneloop")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
-    """Hand out the tests as `tests.scheduling` says, where files are to stay together."""
+    """Hand out the tests as `tests.load_scope` says, where files are to stay together."""
     return Together(config, log) if config.getvalue("dist") == "loadfile" else None
 
 

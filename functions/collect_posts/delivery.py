@@ -63,17 +63,17 @@ class Delivery:
     def work_off(self) -> None:
         """Collect every post that is named, judge what feedback said, settle what is to be, each apart from others."""
         for message, body in self._batch.bodies.items():
-            with self._batch.trying(message):
+            with self._batch.attempt(message):
                 self._sort(message, body)
         alone = self._take_alone()
         for place, named in self._posts.items():
-            with self._batch.trying(*_messages_of(named)):
+            with self._batch.attempt(*_messages_of(named)):
                 self._collect(place, self._readable(place, named))
         for place, named in self._prompts.items():
-            with self._batch.trying(*_messages_of(named)):
+            with self._batch.attempt(*_messages_of(named)):
                 self._judge(place, named)
         for place, named in self._reminders.items():
-            with self._batch.trying(*_messages_of(named)):
+            with self._batch.attempt(*_messages_of(named)):
                 self._settle(place, named)
         for number, (place, drop, messages) in enumerate(alone):
             self._collect_alone(place, drop, messages, is_first=number == 0)
@@ -111,7 +111,7 @@ class Delivery:
         """The posts of one dataset; one that can't be read stays behind, for its own messages."""
         for drop, messages in named.items():
             post = None
-            with self._batch.trying(*messages):
+            with self._batch.attempt(*messages):
                 if self._has_room(messages):
                     post = self._examples.posts.read(place, drop)
             if post:
@@ -124,7 +124,7 @@ class Delivery:
         The first of a delivery has its turn however full that is (a post has 4 MiB at most), so none waits for ever.
         """
         tries = self._tries_of(messages)
-        with self._batch.trying(*messages):
+        with self._batch.attempt(*messages):
             if is_first or self._remaining_s() >= self._least_s:
                 post = self._examples.posts.read(place, drop)
                 self._collect(place, [post] if post else [])
@@ -133,7 +133,7 @@ class Delivery:
             else:
                 self._send_again(messages)
         if tries >= QUEUE_TRIES and self._batch.has_failed(*messages):
-            with self._batch.trying(*messages):
+            with self._batch.attempt(*messages):
                 self._examples.posts.give_up(place, drop)
 
     def _judge(self, place: Place, named: Messages) -> None:

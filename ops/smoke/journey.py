@@ -142,13 +142,13 @@ class Journey:
     def wait_for_version(self, run: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         """A run's version once it can be called; LoopError where its provider can't serve it."""
 
-        def settled() -> dict[str, Any] | None:
+        def deployed_version() -> dict[str, Any] | None:
             self.api.get(f"/training-runs/{run['id']}")  # which takes a version a step further
             versions = self.api.get(f"/models/{run['model']}/versions")["data"]
             found = next(version for version in versions if version["number"] == run["version"])
             return found if found["status"] != "deploying" else None
 
-        found: dict[str, Any] = self.wait_for("Deploying the version", settled, timeout_s)
+        found: dict[str, Any] = self.wait_for("Deploying the version", deployed_version, timeout_s)
         if found["status"] != "ready":
             raise LoopError(f"Version {found['number']} is {found['status']}: {(found['error'] or {}).get('message')}")
         return found
@@ -156,13 +156,13 @@ class Journey:
     def wait_for_evaluation(self, view: Callable[[dict[str, Any]], None], timeout_s: float) -> dict[str, Any]:
         """The newest evaluation once it has ended, shown to `view` until then."""
 
-        def ended() -> dict[str, Any] | None:
+        def final_evaluation() -> dict[str, Any] | None:
             found = next(iter(self.api.get("/evaluations")["data"]), None)
             if found:
                 view(found)
             return found if found and found["status"] in ("completed", "failed") else None
 
-        found: dict[str, Any] = self.wait_for("The evaluation", ended, timeout_s)
+        found: dict[str, Any] = self.wait_for("The evaluation", final_evaluation, timeout_s)
         if found["comparison"] is None:  # no rows to compare on, or one that can't answer
             raise LoopError(f"Nothing was compared. {found['verdict']['reason']}")
         return found

@@ -15,8 +15,8 @@ from infra.functions import FUNCTIONS
 from infra.stage import LOCAL
 from local.ministack import REGION
 from local.stack import LocalStack
+from tests.bus_listener import taken_from
 from tests.e2e.canaries import DATASET, Canary, Json
-from tests.hearing import taken_from
 
 SIGNED = re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|AWS4-HMAC-SHA256|[Ss]ecurity-?[Tt]oken")
 Found = list[tuple[str, str]]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from local.stack import LocalStack
+from tests.bus_listener import hear_the_bus, stop_hearing, taken_from
 from tests.e2e.canaries import TENANT, Canary, plant
 from tests.e2e.canary_search import credentials_of_functions, found_in, places
 from tests.e2e.conftest import Command
-from tests.hearing import hear_the_bus, stop_hearing, taken_from
 
 
 def planted(stack: LocalStack, command: Command) -> Canary:

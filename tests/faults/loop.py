@@ -11,7 +11,7 @@ from uuid import uuid4
 from boto3.dynamodb.types import TypeDeserializer
 
 from infra.functions import FUNCTIONS
-from tests.faults.invoking import Invoker
+from tests.faults.invocation import Invoker
 from tests.faults.world import Ground
 from tests.world import http_event
 

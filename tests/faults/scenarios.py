@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from tests.examples import chat
-from tests.faults.invoking import Fault, Invoker, Point, Weather
+from tests.faults.invocation import Fault, Invoker, Point, Weather
 from tests.faults.loop import Loop, Row, kinds, numbered
 from tests.faults.world import DATASET, Ground, Kept
 from tests.world import BUCKET

@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from tests.faults.conftest import MOST_NOT_REACHED, Report
-from tests.faults.invoking import CREATE, UPLOAD, Fault, How, Point, Weather
+from tests.faults.invocation import CREATE, UPLOAD, Fault, How, Point, Weather
 from tests.faults.scenarios import Found, Theatre
 
 everything = pytest.mark.faults

@@ -16,7 +16,7 @@ import httpx2
 
 from infra.stage import LOCAL
 from local.stack import ROOT, LocalStack
-from tests.hearing import hear_the_bus
+from tests.bus_listener import hear_the_bus
 from tuneloop.app import utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.store.dynamodb import Table

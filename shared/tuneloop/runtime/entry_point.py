@@ -40,7 +40,7 @@ class Batch:
         self._failed: dict[str, None] = {}
 
     @contextmanager
-    def trying(self, *messages: str) -> Iterator[None]:
+    def attempt(self, *messages: str) -> Iterator[None]:
         """Do something for some of the messages; if it fails they will be delivered again."""
         try:
             yield

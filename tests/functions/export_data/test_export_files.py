@@ -8,7 +8,7 @@ import pytest
 
 from export_data import convert
 from tests.examples import chat
-from tests.functions import reviewing, steps
+from tests.functions import review_steps, steps
 from tests.functions.export_data.test_export_data import EXPORTS, collecting, export, frozen, lines_of
 from tests.world import BUCKET, Answer, World
 from tuneloop.app import app
@@ -170,8 +170,8 @@ def test_what_would_take_too_long_is_refused_with_another_way(world: World, monk
 
 def test_a_decision_on_the_category_counts(world: World) -> None:
     collecting(world, *steps.questions(30, category="parcels"))
-    (example,) = reviewing.page(world, limit="1")
-    reviewing.reviewed(world, reviewing.on(example, category="cards"))
+    (example,) = review_steps.page(world, limit="1")
+    review_steps.reviewed(world, review_steps.on(example, category="cards"))
     found = frozen(world)
 
     cards = converted(world, found, category="cards").body

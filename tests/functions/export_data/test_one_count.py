@@ -7,7 +7,7 @@ import pytest
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.export_data.test_export_data import export, frozen
-from tests.functions.reviewing import collected, on, page, reviewed, told
+from tests.functions.review_steps import collected, on, page, reviewed, told
 from tests.world import World
 
 FIVE = "Need at least 10 examples. Current: 5."

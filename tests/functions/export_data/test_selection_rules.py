@@ -9,7 +9,7 @@ from tests.examples import chat
 from tests.functions import steps
 from tests.functions.export_data.test_export_data import export, exports, frozen, lines_of, said
 from tests.functions.export_data.test_one_count import small_talk
-from tests.functions.reviewing import collected, on, page, reviewed, told
+from tests.functions.review_steps import collected, on, page, reviewed, told
 from tests.world import BUCKET, World
 from tuneloop.app import app
 from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, LATEST_RULES

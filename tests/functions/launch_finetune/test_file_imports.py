@@ -7,7 +7,7 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later, reach
-from tests.functions.importing import Importing
+from tests.functions.file_import_server import Importing
 from tests.functions.launch_finetune.test_launch_finetune_faults import only_run
 from tests.world import World
 from tuneloop.domain.training.runs import RunStatus

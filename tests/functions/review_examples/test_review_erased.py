@@ -6,7 +6,7 @@ from review_examples.list_examples import NewestExamples
 from tests.functions.conftest import Later
 from tests.functions.erase_examples.test_erase_examples import erased_example, erased_subject, everything, swept
 from tests.functions.review_examples.test_review_faults import Rival
-from tests.functions.reviewing import collected, listing, on, page, parcels, reviewed, sent
+from tests.functions.review_steps import collected, listing, on, page, parcels, reviewed, sent
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.core.limits import PAGE_BYTES

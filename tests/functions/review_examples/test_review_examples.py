@@ -8,7 +8,7 @@ from review_examples import review
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.refusals import refused
-from tests.functions.reviewing import collected, listing, on, one, page, parcels, reviewed, said, sent
+from tests.functions.review_steps import collected, listing, on, one, page, parcels, reviewed, said, sent
 from tests.world import World
 from tuneloop.domain.core.access import Scope
 

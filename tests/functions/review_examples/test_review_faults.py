@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.functions import steps
-from tests.functions.reviewing import collected, listing, on, one, page, parcels, reviewed, sent
+from tests.functions.review_steps import collected, listing, on, one, page, parcels, reviewed, sent
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.core.errors import NotFound

@@ -9,7 +9,7 @@ from tests.examples import chat
 from tests.functions import steps
 from tests.functions.refusals import refused
 from tests.functions.review_examples.test_review_examples import PAIR
-from tests.functions.reviewing import collected, listing, on, one, page, parcels, reviewed, told
+from tests.functions.review_steps import collected, listing, on, one, page, parcels, reviewed, told
 from tests.world import BUCKET, World
 from tuneloop.app import app
 from tuneloop.store.repositories.contents import Contents

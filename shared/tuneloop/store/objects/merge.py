@@ -69,7 +69,8 @@ def _winner(same: Lines) -> bytes:
 
     Then the latest, then the one that says most beside the conversation, so that sending that alone takes nothing away.
     """
-    return max(same, key=lambda line: (not _is_from_feedback(line), created_in(line), _fields_in(line)))  # the smallest
+    # Of equal ones `max` takes the first, which is the smallest text, as the lines come sorted.
+    return max(same, key=lambda line: (not _is_from_feedback(line), creation_time(line), _fields_in(line)))
 
 
 def _fields_in(line: bytes) -> int:
@@ -83,7 +84,7 @@ def _is_from_feedback(line: bytes) -> bool:
     return any(source in head for source in FROM_FEEDBACK)
 
 
-def created_in(line: bytes) -> bytes:
+def creation_time(line: bytes) -> bytes:
     """When an example was made, by its line or by what stands before its content; empty where nobody knows."""
     head = line.find(CONTENT)
     place = line.find(CREATED, ID.stop, head if head > 0 else len(line)) + len(CREATED)

@@ -13,7 +13,7 @@ import msgspec
 
 from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision
-from tuneloop.store.objects.merge import Lines, created_in
+from tuneloop.store.objects.merge import Lines, creation_time
 from tuneloop.store.objects.stored_lines import CONTENT, ID, Stored, read_line
 
 Decisions = dict[bytes, Decision]
@@ -39,7 +39,7 @@ class Hit(NamedTuple):
     @property
     def place(self) -> tuple[bytes, bytes]:
         """When it was made, nothing where nobody knows, and its id: what sorts examples by their age."""
-        return created_in(self.line), self.line[ID]
+        return creation_time(self.line), self.line[ID]
 
     @property
     def stored(self) -> Stored:
