@@ -26,7 +26,7 @@ from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.repositories.tenants import Tenants
-from tuneloop.store.retry import retry_stale
+from tuneloop.store.retry import retry_from
 
 # Bounds the call that stops one orphan: a slow provider must not use up the sweep's 60 s, and the next one retries.
 STOPPING_S = 10.0
@@ -118,17 +118,16 @@ class OrphanJobs:
 
     def _record(self, run: ControlledRun, other: OtherJob) -> None:
         """Store a run's second job, and count what it cost more than was counted for it already."""
-        first_try = iter([run])
 
-        def attempt() -> ControlledRun:
-            current = next(first_try, None) or self.runs.get(run.tenant, run.id)
+        def recost(current: ControlledRun) -> ControlledRun:
+            """The run with its second job, and with what that cost now in place of what it was counted at before."""
             known = [job for job in current.other_jobs if job.id == other.id]
             others = [job for job in current.other_jobs if job.id != other.id]
             counted = sum((job.cost_usd or Decimal(0) for job in known), Decimal(0))
             changed = current.model_copy(update={"other_jobs": [*others, other]})
             return self.runs.recost(changed, (other.cost_usd or Decimal(0)) - counted)
 
-        retry_stale(attempt, f"Run {run.id}")
+        retry_from(run, lambda: self.runs.get(run.tenant, run.id), recost, f"Run {run.id}")
 
 
 def _run_of(origin: JobOrigin, job: ProviderJob, provider: Provider, now: datetime) -> ControlledRun | None:

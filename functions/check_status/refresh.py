@@ -22,7 +22,7 @@ from tuneloop.providers.port import JOB_NOT_FOUND, Provider
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.runs import Runs
-from tuneloop.store.retry import retry_stale
+from tuneloop.store.retry import retry_from
 
 # Somebody waits for the answer, and gets the run as it was last seen where the provider takes longer (design.md 3).
 ASKING_S = 3.0
@@ -90,16 +90,15 @@ class RunReports:
         capabilities: Capabilities | None = None,
     ) -> ControlledRun:
         """The run after a change, as stored; one that somebody else has ended meanwhile is given as it is."""
-        first_try = iter([run])
 
-        def attempt() -> ControlledRun:
-            current = next(first_try, None) or self.runs.get(run.tenant, run.id)
+        def write(current: ControlledRun) -> ControlledRun:
+            """The run after the change, stored with its version if that ended it; as it is if it has ended."""
             if not current.is_open:
                 return current
             changed = change(current)
             return self.runs.save(changed) if changed.is_open else self._finish(changed, capabilities or Capabilities())
 
-        return retry_stale(attempt, f"Run {run.id}")
+        return retry_from(run, lambda: self.runs.get(run.tenant, run.id), write, f"Run {run.id}")
 
     def _finish(self, run: ControlledRun, capabilities: Capabilities) -> ControlledRun:
         made, price = None, price_of(run.provider, run.base_model)

@@ -13,7 +13,7 @@ from functools import partial
 from collect_examples.datasets import EnsureDataset
 from collect_examples.views import NewDataset
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.core.errors import InvalidInput, NotFound, Stale
+from tuneloop.domain.core.errors import InvalidInput, NotFound
 from tuneloop.domain.core.limits import SEGMENT_BYTES
 from tuneloop.domain.datasets.csv_reader import CsvColumns, csv_records
 from tuneloop.domain.datasets.datasets import Drop, Segment
@@ -30,7 +30,7 @@ from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.posts import UNREAD
 from tuneloop.store.repositories.tenants import Tenants
-from tuneloop.store.retry import retry_stale
+from tuneloop.store.retry import retry_from
 from tuneloop.validation.decompress import is_table
 from tuneloop.validation.line_parser import json_records
 
@@ -62,7 +62,7 @@ class IngestDrop:
         if reader.is_usable:
             for segment in segments:
                 self.datasets.add_segment(drop.tenant, drop.dataset, segment.model_copy(update={"created_at": now}))
-        ended = self._save_ended(reader.finished_drop(drop, now))
+        ended = self._save_ended(drop, reader.finished_drop(drop, now))
         count_drop(ended)
         return ended
 
@@ -82,21 +82,16 @@ class IngestDrop:
         if held and reader.is_usable:
             yield write_collected(held, erased, folder, self.objects, now)
 
-    def _save_ended(self, ended: Drop) -> Drop:
+    def _save_ended(self, drop: Drop, ended: Drop) -> Drop:
         """Store how a drop ended; returns how a twin ended it first, which counts, unlike that it was given up."""
 
-        def save() -> Drop:
-            nonlocal ended
-            try:
-                return self.datasets.save_drop(ended)
-            except Stale:
-                stored = self.datasets.drop(*ended.place, ended.id)
-                if stored.status not in UNREAD:
-                    return stored
-                ended = ended.model_copy(update={"seq": stored.seq})
-                raise
+        def save(stored: Drop) -> Drop:
+            """The drop as it ended, in place of what is stored of it unless that has ended too."""
+            if stored.status not in UNREAD:
+                return stored
+            return self.datasets.save_drop(ended.model_copy(update={"seq": stored.seq}))
 
-        return retry_stale(save, f"Drop {ended.id}")
+        return retry_from(drop, lambda: self.datasets.drop(*drop.place, drop.id), save, f"Drop {drop.id}")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tuneloop.providers.catalog import price_of
 from tuneloop.providers.port import Provider
 from tuneloop.providers.registry import Providers
 from tuneloop.store.repositories.runs import Runs
-from tuneloop.store.retry import retry_stale
+from tuneloop.store.retry import retry_from
 
 # Bounds both calls to the provider together, so that a slow one doesn't use up the answer's time: the wish is stored
 # by then, and the sweep carries it out.
@@ -44,10 +44,10 @@ class Cancellations:
         return self._stop(wished, self.providers.get(wished.provider))
 
     def _wish(self, run: ControlledRun) -> ControlledRun:
-        first_try = iter([run])
+        """The run once the wish to cancel it is stored, or as it is where it was cancelled already."""
 
-        def attempt() -> ControlledRun:
-            current = next(first_try, None) or self.runs.get(run.tenant, run.id)
+        def write(current: ControlledRun) -> ControlledRun:
+            """The wish stored with a run that is open; Conflict where it has ended otherwise."""
             if current.status == RunStatus.CANCELLED:
                 return current
             if not current.is_open:
@@ -55,7 +55,7 @@ class Cancellations:
                 raise Conflict(message, param="run", code="run_ended")
             return self._store_wish(current)
 
-        return retry_stale(attempt, f"Run {run.id}")
+        return retry_from(run, lambda: self.runs.get(run.tenant, run.id), write, f"Run {run.id}")
 
     def _store_wish(self, run: ControlledRun) -> ControlledRun:
         if run.has_no_job:

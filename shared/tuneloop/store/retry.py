@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from tuneloop.domain.core.errors import Outdated, Stale
 
+E = TypeVar("E")
 T = TypeVar("T")
 # Each try that fails means that another writer got through, so this many lose only to as many writers of one row within
 # milliseconds. The busiest rows are a dataset's, where deliveries of posts meet, and a month's budget.
@@ -24,3 +25,13 @@ def retry_stale(attempt: Callable[[], T], what: str) -> T:
         except Stale:
             continue
     raise Stale(f"{what} is changing too fast; try again.")
+
+
+def retry_from(seen: E, read: Callable[[], E], write: Callable[[E], T], what: str) -> T:
+    """Write on what was `seen`; where that is Stale, on what `read` gives, by `retry_stale`. Mostly one read less."""
+    try:
+        return write(seen)
+    except Outdated:
+        raise
+    except Stale:
+        return retry_stale(lambda: write(read()), what)

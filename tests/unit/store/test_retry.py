@@ -3,7 +3,7 @@
 import pytest
 
 from tuneloop.domain.core.errors import Outdated, Stale
-from tuneloop.store.retry import TRIES, retry_stale
+from tuneloop.store.retry import TRIES, retry_from, retry_stale
 
 
 class Rivals:
@@ -43,3 +43,29 @@ def test_what_was_decided_on_and_is_gone_is_told_at_once() -> None:
         retry_stale(rivals.write, "The row")
 
     assert rivals.tries == 1
+
+
+def test_the_first_try_goes_by_what_was_seen_and_reads_nothing() -> None:
+    written: list[str] = []
+
+    retry_from("seen", lambda: pytest.fail("read"), written.append, "The row")
+
+    assert written == ["seen"]
+
+
+def test_each_later_try_goes_by_what_is_there_then() -> None:
+    rows, tried = iter(["first", "second"]), []
+
+    def write(row: str) -> str:
+        tried.append(row)
+        if row != "second":
+            raise Stale("Somebody else was first.")
+        return row
+
+    assert retry_from("seen", lambda: next(rows), write, "The row") == "second"
+    assert tried == ["seen", "first", "second"]
+
+
+def test_what_was_seen_and_is_gone_is_told_without_a_second_look() -> None:
+    with pytest.raises(Outdated):
+        retry_from("seen", lambda: pytest.fail("read"), lambda _: Rivals(1, Outdated).write(), "The row")
