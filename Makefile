@@ -7,7 +7,7 @@ export PYTHONPATH := shared:functions:.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-unit test-grants test-faults check format bill stories bench-data layer bootstrap deploy provider-key smoke destroy stop start restore synth docs recording lock clean
+.PHONY: help setup demo local test test-unit test-grants test-faults check format bill mutants stories bench-data layer bootstrap deploy provider-key smoke destroy stop start restore synth docs recording lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ restore: setup ## Make a stopped stage's table what a restored one holds: make r
 bill: setup ## Print what a prod stage costs a month on AWS, idle and at three loads; also in build/bench/bill.json.
 	@$(BIN)/python -m bench.bill $(ARGS)
 
+mutants: setup ## Break twenty things in a copy, one at a time: the tests must notice: make mutants [ARGS="words of a fault"].
+	@$(BIN)/python -m bench.mutants $(ARGS)
+
 stories: setup ## Print how many files six stories run through: make stories [ARGS=--files].
 	@$(BIN)/python -m bench.stories $(ARGS)
 
@@ -91,7 +94,7 @@ docs: setup ## Write what is generated from the code: docs/openapi.json and the 
 	@$(BIN)/python -m docs.build
 
 recording: setup ## Run the demo and draw what it shows as docs/demo.svg.
-	@$(BIN)/python -m docs.recording
+	@$(BIN)/python -m docs.record_demo
 
 lock: setup ## Pin the newest allowed versions, with hashes, in requirements/ and package-lock.json.
 	@$(BIN)/python -m pip install --quiet uv

@@ -1,6 +1,6 @@
 """Mutants: twenty small faults, each put into the code for a moment, and whether a test notices.
 
-`python -m bench.mutants [WORDS OF A FAULT]` copies the tree, breaks one thing after the other in the copy, and runs the
+`make mutants` copies the tree, breaks one thing after the other in the copy, and runs the
 tests that are about it. A fault that no test notices survives; then the command ends with status 1. The faults were
 chosen before the suite was made faster, and the suite of that time found each of them, so that speed isn't bought with
 blindness.
@@ -106,7 +106,7 @@ MUTANTS = (
         "tokens of the prompt cost nothing",
         r"(?:into|input_rate) \* tokens\.prompt( - saved| \+ output_rate)",
         r"0\1",
-        ("pricing", "metering"),
+        ("pricing", "call_costs", "metering"),
     ),
     Mutant(
         "all subjects count as one voter",
@@ -153,8 +153,11 @@ def _is_found(mutant: Mutant, copy: Path) -> bool:
 
 
 def _about(mutant: Mutant, copy: Path) -> list[str]:
-    """The tests that are about what a mutant breaks."""
-    return sorted({str(path) for name in mutant.tests for path in (copy / "tests").rglob(f"test_{name}.py")})
+    """The tests that are about what a mutant breaks; SystemExit where there are none, as pytest would run all."""
+    tests = sorted({str(path) for name in mutant.tests for path in (copy / "tests").rglob(f"test_{name}.py")})
+    if not tests:
+        raise SystemExit(f"No test is about this: {mutant.fault}.")
+    return tests
 
 
 def _pass(copy: Path, tests: list[str]) -> bool:

@@ -13,7 +13,7 @@ from infra.schedules import DAILY, EVERY_5_MINUTES, MONTHLY, Schedule
 
 TableAction = Literal["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"]
 Index = Literal["sweep", "by_time"]
-Prefix = Literal["incoming/", "posted/", "datasets/", "exports/", "evaluations/", "inferences/"]
+Prefix = Literal["incoming/", "posted/", "datasets/", "exports/", "evaluations/"]
 # Files below a prefix, as IAM can name them: its `*` stands for any text, slashes too.
 FilePattern = Literal["exports/*/fingerprints.bin"]
 BedrockPrefix = Literal["training/", "training-output/"]

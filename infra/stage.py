@@ -221,6 +221,7 @@ def _object_in(file: Path) -> dict[str, Any]:
     """The JSON object that a file holds; ValueError with file and line where it holds something else."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """The object of these pairs; ValueError where a key stands twice, of which JSON would keep the last."""
         twice = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
         if twice:
             raise ValueError(f"{file}: {', '.join(twice)} stands there more than once")

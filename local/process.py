@@ -119,6 +119,7 @@ def termination_unwinds() -> Iterator[None]:
         return
 
     def leave(number: int, _: FrameType | None) -> None:
+        """End as a shell tells of a signal: by 128 and its number."""
         raise SystemExit(128 + number)
 
     before = {number: signal.getsignal(number) for number in ENDING}

@@ -39,6 +39,7 @@ def find_leftovers(stage: Stage, bedrock: Any) -> BedrockLeftovers:
     """Return what Bedrock has of a stage in the region of `bedrock`, a boto3 client."""
 
     def list_all(operation: str, rows: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """The rows of all pages."""
         for page in bedrock.get_paginator(operation).paginate(**query):
             yield from page.get(rows, [])
 

@@ -101,6 +101,7 @@ def state_refusals(command: Callable[Parameters, None]) -> Callable[Parameters, 
 
     @wraps(command)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        """The command, its refusals told in a line."""
         agree_on_region()
         try:
             command(*args, **kwargs)

@@ -1,8 +1,8 @@
 """Shortcuts past moto's and botocore's slow parts, each with the reason why no test can tell that it is taken.
 
-Measured in December 2026: three quarters of the processor time of `tests/functions` went into calls of moto, most of
-it into how the emulator is reached (signatures, WSGI environments, two walks over the service's model) and into copies
-of whole tables. Whatever a shortcut doesn't know (another service, bytes in an item, anything that the emulator
+Measured in December 2026: three quarters of the processor time of `tests/functions/evaluate` went into calls of moto,
+most of it into how the emulator is reached (signatures, WSGI environments, two walks over the service's model) and into
+copies of whole tables. Whatever a shortcut doesn't know (another service, bytes in an item, anything that the emulator
 refuses) takes the long way, so that errors are moto's own to the last letter.
 """
 

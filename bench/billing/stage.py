@@ -197,6 +197,7 @@ def meter_stage(deployed: StackTemplate, assumed: Assumptions) -> Iterator[tuple
             meter, complete = Meter(deployed, assumed, new_client), OpenAICompatible.complete
 
             def complete_late(provider: OpenAICompatible, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
+                """An answer of the trainer after as long as a real provider takes."""
                 meter.wait(assumed.provider_wait_s / (AT_ONCE if meter.function == "evaluate" else 1))
                 return complete(provider, request, timeout_s)
 

@@ -67,6 +67,7 @@ class _Measuring:
     starts: dict[str, float]
 
     def workload(self) -> Workload:
+        """What a month's operations cost AWS: each measured once, with the real handlers."""
         drop = self.meter.measure(lambda: self.stage.drop(examples(self.assumed.drop_lines)))
         training = self.meter.measure(self.stage.train)
         schedules = {each: self._operation(each.split()[0], self._firing(each)) for each in self.deployed.schedules}

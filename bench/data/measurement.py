@@ -93,6 +93,7 @@ def floor(path: Path) -> dict[str, Any]:
     """
 
     def work() -> None:
+        """Read, parse and count the whole file once."""
         with path.open("rb") as raw:
             for line in split_lines(chunks(raw)):
                 encode_all(line)
@@ -186,6 +187,7 @@ def stages(path: Path) -> dict[str, Any]:
     gc.collect()
 
     def read() -> None:
+        """Read the sample's lines, and do nothing with them."""
         with part.open("rb") as raw:
             for _ in split_lines(chunks(raw), LINE_BYTES):
                 pass

@@ -74,6 +74,7 @@ class RunReports:
         """The run with what a provider said of its job, as stored."""
 
         def merge(run: ControlledRun) -> ControlledRun:
+            """The run with the job's news in it."""
             merged = merge_job(merge_events(run, events), job, self.now)
             return with_heartbeat(run, with_epoch_losses(merged, events, job.n_epochs), self.now)
 

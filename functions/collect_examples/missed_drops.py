@@ -65,6 +65,7 @@ class CollectMissedFiles:
         least_s = FIRST_S
 
         def collect_if_missed(file: ListedObject) -> None:
+            """Collect a file that no drop accounts for; every later one needs more time left."""
             nonlocal least_s
             if not self._is_accounted_for(file):
                 count("DropsRecovered")
@@ -114,6 +115,7 @@ class GiveUpDrops:
         dead = [drop for drop in late if drop.id not in waiting]
 
         def end(drop: Drop) -> None:
+            """Store that a drop is given up, and why."""
             self.datasets.save_drop(drop.given_up(NOT_COLLECTED if drop.id in posts else UNREADABLE, now))
 
         for_each(dead, end)

@@ -27,8 +27,8 @@ from tuneloop.domain.serving.routing import Arm, Inference, Route, named_version
 from tuneloop.domain.serving.usage import UsageBatch, UsageRecord
 from tuneloop.observability import count, log_failure
 from tuneloop.openai_wire.chat import ChatCompletion, ChatRequest
+from tuneloop.providers.answers import call_tokens
 from tuneloop.providers.catalog import price_of
-from tuneloop.providers.metering import tokens_of
 from tuneloop.providers.registry import Providers
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.models import Models, unknown_model
@@ -158,7 +158,7 @@ def version_of(tenant: str, model: str, number: int, *, models: Models) -> Versi
 
 
 def _usage_record(one_try: Try, now: datetime) -> UsageRecord:
-    version, tokens = one_try.version, tokens_of(one_try.completion.usage)
+    version, tokens = one_try.version, call_tokens(one_try.completion.usage)
     price = price_of(version.provider, version.base_model)
     cost = UNKNOWN_COST if one_try.failed else call_cost(price, tokens, is_finetuned=version.is_finetuned)
     return UsageRecord(

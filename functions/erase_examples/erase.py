@@ -46,7 +46,8 @@ class EraseExamples:
     def exclude(self, tenant: str, name: str, now: datetime) -> None:
         """Let a dataset know of all erasures so far; it is a revision later if it holds anything of them."""
 
-        def search_and_save() -> None:  # a dataset that changes while it is searched is searched again
+        def search_and_save() -> None:
+            """One try; a dataset that changes while it is searched is searched again."""
             dataset = self.datasets.get(tenant, name)
             erased = self.erasures.after(tenant, name, dataset.erasures)
             if erased.latest != dataset.erasures:

@@ -182,7 +182,8 @@ class RewriteDataset:
     def _note(self, rewritten: Dataset) -> None:
         """Store up to which erasure a dataset is rewritten."""
 
-        def save() -> None:  # again where the dataset grew meanwhile, by what is without the erased anyway
+        def save() -> None:
+            """One try; again where the dataset grew meanwhile, by what is without the erased anyway."""
             dataset = self.datasets.get(rewritten.tenant, rewritten.id)
             if dataset.cleared < rewritten.erasures:
                 self.datasets.save(dataset.model_copy(update={"cleared": rewritten.erasures}))

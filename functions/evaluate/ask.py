@@ -12,7 +12,7 @@ from tuneloop.domain.evaluation.evaluations import Answered, is_right
 from tuneloop.domain.serving.models import Version
 from tuneloop.domain.serving.requests import chat_request_of, request_for
 from tuneloop.openai_wire.chat import ChatCompletion
-from tuneloop.providers.metering import tokens_of
+from tuneloop.providers.answers import call_tokens
 from tuneloop.providers.port import Provider
 
 # Bounds the load on a provider, whose limits per minute the calls of users share, and how many answers are waited for
@@ -39,6 +39,7 @@ def ask(version: Version, rows: list[tuple[int, Example]], provider: Provider, i
     away: list[ProviderUnavailable] = []
 
     def ask_one(numbered: tuple[int, Example]) -> Answered | None:
+        """The answer to a row; None once the time is over or the provider is taken for away."""
         if len(away) >= AT_ONCE or is_over():
             return None
         try:
@@ -59,7 +60,7 @@ def _ask_row(version: Version, row: int, example: Example, provider: Provider) -
         return Answered(row=row, right=False, error=replace_halves(error.message))
     # A part that holds half a character can't be written, and its rows would be asked, and paid for, again for ever.
     answer = replace_halves(answer_of(completion.choices[0].message.model_dump())) if completion.choices else ""
-    tokens = tokens_of(completion.usage)
+    tokens = call_tokens(completion.usage)
     return Answered(
         row=row,
         right=is_right(answer, answer_of(example.messages[-1])),

@@ -102,6 +102,7 @@ class RequestEvaluation:
         """Store the evaluation with at least this intent; a report that had ended is announced with the raise."""
 
         def attempt() -> Evaluation:
+            """The evaluation with its intent raised, by what is stored of it now."""
             row = self.evaluations.get(tenant, identity)
             if not intent.rises_above(row.intent):
                 return row

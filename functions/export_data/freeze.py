@@ -76,6 +76,7 @@ class FreezeDataset:
         )
 
         def attempt() -> Export | None:
+            """The export, added or found there already; None where it has to be written anew."""
             dataset = self.datasets.get(export.tenant, export.dataset)
             if dataset.held_out != before.held_out or dataset.erasures > export.without:
                 return None
@@ -94,6 +95,7 @@ class FreezeDataset:
         failure = ExportFailure(export=export, code=error.code, message=error.message, at=now)
 
         def attempt() -> None:
+            """Note the failure with the dataset as it is now."""
             current = self.datasets.get(dataset.tenant, dataset.id)
             self.datasets.save(current.model_copy(update={"export_failure": failure}))
 

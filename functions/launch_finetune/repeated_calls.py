@@ -67,6 +67,7 @@ class RepeatableCall:
         """
 
         def attempt() -> ControlledRun:
+            """The run that an earlier call was given, else the one that is asked for now."""
             before = self.runs.find_answer(self.call.tenant, self.call.id)
             is_known = before is not None and self.now - before.at < self.call.is_told_within
             if before and is_known and (run := self._first_answer(before)):

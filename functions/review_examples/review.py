@@ -106,7 +106,8 @@ class _ReviewCall:
     def decide(self, requests: Sequence[ReviewRequest], *, known_at: int | None = None) -> None:
         """Take decisions, those that can be; all of the examples exist if no erasure came after number `known_at`."""
 
-        def plan_and_store() -> list[Refusal]:  # where the dataset changed meanwhile, again with what is new of it
+        def plan_and_store() -> list[Refusal]:
+            """One try; where the dataset changed meanwhile, again with what is new of it."""
             dataset = self._stores.datasets.get(self.tenant, self.name)
             all_exist = dataset.erasures == known_at
             self._catch_up(dataset)

@@ -143,6 +143,7 @@ class Journey:
         """A run's version once it can be called; LoopError where its provider can't serve it."""
 
         def deployed_version() -> dict[str, Any] | None:
+            """The version, once its provider serves it or can't."""
             self.api.get(f"/training-runs/{run['id']}")  # which takes a version a step further
             versions = self.api.get(f"/models/{run['model']}/versions")["data"]
             found = next(version for version in versions if version["number"] == run["version"])
@@ -157,6 +158,7 @@ class Journey:
         """The newest evaluation once it has ended, shown to `view` until then."""
 
         def final_evaluation() -> dict[str, Any] | None:
+            """The newest evaluation, once it has ended."""
             found = next(iter(self.api.get("/evaluations")["data"]), None)
             if found:
                 view(found)
@@ -186,6 +188,7 @@ class Journey:
         """The usage report, once it knows of every call."""
 
         def all_of_them() -> list[dict[str, Any]] | None:
+            """The report, once it has as many calls of each version as were made."""
             rows: list[dict[str, Any]] = self.api.get("/usage", model=self.dataset)["data"]
             return rows if {row["version"]: row["calls"] for row in rows} == self.calls else None
 

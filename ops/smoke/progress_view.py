@@ -55,6 +55,7 @@ class ProgressView:
         with Live(Padding(progress, (0, 0, 0, 2)), console=self.console, refresh_per_second=8) as live:
 
             def show(run: dict[str, Any], events: list[dict[str, Any]]) -> None:
+                """Draw the run as it is now."""
                 progress.update(run, events)
                 live.refresh()
 

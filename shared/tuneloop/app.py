@@ -175,7 +175,8 @@ class App:
             config = config.merge(Config(**PRESIGNING))
         client: Any = boto3.client(service, config=config)  # type: ignore[call-overload]
 
-        def begin(**_: Any) -> None:  # OutOfTime where an answer could come too late
+        def begin(**_: Any) -> None:
+            """Begin a call; OutOfTime where its answer could come too late."""
             if self.remaining_s < sum(patience):
                 raise OutOfTime(OVERDUE)
 

@@ -18,6 +18,7 @@ from tuneloop.app import utc_now
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
 QUEUES = ("examples", "usage")
+KEPT = {"datasets", "exports", "evaluations", "incoming", "posted"}
 ROWS = 400  # of which enough are drawn for a test that the gate can use
 
 
@@ -155,3 +156,10 @@ def test_what_this_release_leaves_is_recorded(live: World) -> None:
         found["messages"][queue] = [message["Body"] for message in waiting]
     BUILD.mkdir(exist_ok=True)
     (BUILD / "release.json.gz").write_bytes(gzip.compress(json.dumps(found, sort_keys=True).encode(), mtime=0))
+
+    # Of each kind of thing there is some, or the next release would be tried on less than what there was.
+    told = {path: body for path, body in found["answers"].items() if "/cards/" not in path}
+    assert all(found["messages"].values())
+    assert {key.partition("/")[0] for key in found["objects"]} >= KEPT
+    assert told["/v1/evaluations"]["data"][0]["comparison"]
+    assert [path for path, body in told.items() if body.get("data") == []] == []

@@ -12,6 +12,10 @@ from tests.infra.template import Template
 RELEASES = sorted((Path(__file__).parent / "releases").glob("*.json"))
 
 
+def test_there_is_a_release_to_keep() -> None:
+    assert RELEASES
+
+
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.stem)
 def test_an_upgrade_replaces_nothing_that_was_deployed(release: Path, templates: dict[str, Template]) -> None:
     deployed: dict[str, str] = json.loads(release.read_text("utf-8"))

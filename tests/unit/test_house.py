@@ -43,6 +43,18 @@ def test_functions_are_short() -> None:
     assert [name for length, name in lengths_of_functions() if length > LONGEST_FUNCTION] == []
 
 
+def test_every_function_that_has_a_public_name_says_what_it_is_for() -> None:
+    silent = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in files((*CODE, "bench", "docs"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
+
+    assert silent == [], "ruff asks for docstrings at the top of a module alone, and readers arrive at any function"
+
+
 @pytest.mark.parametrize("spec", FUNCTIONS, ids=lambda spec: spec.name)
 def test_a_function_has_one_name_everywhere(spec: FunctionSpec) -> None:
     package = spec.package
@@ -73,7 +85,7 @@ IRREGULAR = frozenset({
     "untold",
 })  # fmt: skip
 NOUNS = frozenset({
-    "billing", "encoding", "everything", "hosting", "matching", "metering", "nothing", "overfitting", "pricing",
+    "billing", "encoding", "everything", "hosting", "matching", "nothing", "overfitting", "pricing",
     "routing", "seed", "serving", "setting", "something", "speed", "spending", "streaming", "string", "training",
     "tuning", "warning",
 })  # fmt: skip

@@ -50,11 +50,6 @@ def routes() -> tuple[OperationRoute, ...]:
     )
 
 
-def operation_named(name: str) -> OperationModel:
-    """Return one operation, e.g. `Converse`."""
-    return next(route.operation for route in routes() if route.operation.name == name)
-
-
 def call_of(method: str, raw_path: str) -> OperationCall | None:
     """Find the operation of a request by its undecoded path, in which an ARN's slashes are still written `%2F`."""
     given = _segments(raw_path)

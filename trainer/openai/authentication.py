@@ -33,6 +33,7 @@ class RequestAuthentication:
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
+            """Send a part of the answer, its head with the request's id."""
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)

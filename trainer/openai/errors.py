@@ -47,16 +47,19 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RefusalError)
     async def on_refusal(request: Request, refusal: RefusalError) -> Response:
+        """A refusal of our own."""
         return error_response(refusal, _request_id(request))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
+        """A request that doesn't fit its route: 400, with the first fault and its field."""
         fault = error.errors()[0]
         message, param = describe_fault({**fault, "loc": fault["loc"][1:]})  # the first step says body, query or path
         return error_response(RefusalError(400, "invalid_value", message, param), _request_id(request))
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
+        """No such route, or not by this method."""
         codes = {404: "unknown_url", 405: "method_not_allowed"}
         message = f"{error.detail}: {request.method} {request.url.path}"
         refusal = RefusalError(error.status_code, codes.get(error.status_code, "invalid_request"), message)
@@ -64,6 +67,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def on_failure(request: Request, _: Exception) -> Response:
+        """A failure of the trainer's own, without its words."""
         return error_response(
             RefusalError(500, "server_error", "The trainer failed; its log says why."), _request_id(request)
         )

@@ -20,6 +20,7 @@ def whole_option(least: int, most: int | None = None, text: str | None = None) -
     bounds = f"a whole number from {least} to {most}" if most else f"a whole number, at least {least}"
 
     def parse(given: object) -> int:
+        """The whole number that was typed; BadParameter where it is none, or out of bounds."""
         number = parse_whole(str(given))
         if number is None or number < least or (most is not None and number > most):
             raise typer.BadParameter(f"it has to be {bounds}, in plain digits.")

@@ -12,11 +12,11 @@ from tuneloop.openai_wire.shape import Metadata, Shape
 
 Auto = Literal["auto"]
 OPEN_STATUSES = frozenset({"validating_files", "queued", "running"})
-ENDED_STATUSES = frozenset({"succeeded", "failed", "cancelled"})
 
 
 def _auto_or_whole(low: int, high: int) -> BeforeValidator:
     def check(value: object) -> object:
+        """The value as it is; ValueError for a truth value or a float, which pydantic would take for a whole number."""
         if value == "auto" or (type(value) is int and low <= value <= high):
             return value
         raise ValueError(f"must be 'auto' or a whole number from {low} to {high}")
@@ -26,6 +26,7 @@ def _auto_or_whole(low: int, high: int) -> BeforeValidator:
 
 def _auto_or_positive(high: float) -> BeforeValidator:
     def check(value: object) -> object:
+        """The value as it is; ValueError for a truth value, which pydantic would take for 1 or 0."""
         if value == "auto" or (type(value) in (int, float) and 0 < cast("float", value) <= high):
             return value
         raise ValueError(f"must be 'auto' or a number above 0 and at most {high:g}")

@@ -1,10 +1,15 @@
-"""Answers of models, read for all adapters: half of a surrogate pair, which nobody can store or send, is replaced."""
+"""Answers of models, read for all adapters: their text, and the tokens that they took as far as a provider tells them.
+
+Half of a surrogate pair, which nobody can store or send, is replaced.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from tuneloop.domain.core.json_values import replace_halves
+from tuneloop.domain.core.pricing import CallTokens
 from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion
+from tuneloop.openai_wire.usage import CompletionUsage
 
 
 def completion_in(fields: Mapping[str, Any]) -> ChatCompletion:
@@ -15,6 +20,13 @@ def completion_in(fields: Mapping[str, Any]) -> ChatCompletion:
 def chunk_in(fields: Mapping[str, Any]) -> ChatChunk:
     """A piece of a streamed chat answer by its fields; ValueError where they are none."""
     return ChatChunk.model_validate(_without_halves(fields))
+
+
+def call_tokens(usage: CompletionUsage | None) -> CallTokens:
+    """The tokens that a usage tells, none where there is no usage."""
+    if usage is None:
+        return CallTokens(None, None)
+    return CallTokens(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
 
 
 def _without_halves(fields: Mapping[str, Any]) -> Any:

@@ -155,12 +155,9 @@ class Bare(_Strict, frozen=True):
     parallel_tool_calls: bool | None = None
 
 
-class ChatLine(_Strict, frozen=True):
-    """A supervised line as clients dump it; fields of ours come last, of any type, and are checked by the rules."""
+class _OurFields(_Strict, frozen=True, kw_only=True):
+    """The fields of a line that are ours: of any type, as the rules check them; by keyword, so they come last."""
 
-    messages: Annotated[list[DumpedMessage], Meta(min_length=2)]
-    tools: Raw = Raw()
-    parallel_tool_calls: bool | None = None
     split: Any = UNSET
     subject: Any = UNSET
     group: Any = UNSET
@@ -168,6 +165,14 @@ class ChatLine(_Strict, frozen=True):
     source: Any = UNSET
     quality: Any = UNSET
     created_at: Any = UNSET
+
+
+class ChatLine(_OurFields, frozen=True):
+    """A supervised line as clients dump it, with fields of ours."""
+
+    messages: Annotated[list[DumpedMessage], Meta(min_length=2)]
+    tools: Raw = Raw()
+    parallel_tool_calls: bool | None = None
 
 
 class Input(_Strict, frozen=True):
@@ -181,19 +186,12 @@ class Input(_Strict, frozen=True):
 Outputs = Annotated[list[Output], Meta(min_length=1, max_length=1)]
 
 
-class PreferenceLine(_Strict, frozen=True):
-    """A preference line; fields of ours come last, of any type, and are checked by the rules."""
+class PreferenceLine(_OurFields, frozen=True):
+    """A preference line, with fields of ours."""
 
     input: Input
     preferred_output: Outputs
     non_preferred_output: Outputs
-    split: Any = UNSET
-    subject: Any = UNSET
-    group: Any = UNSET
-    category: Any = UNSET
-    source: Any = UNSET
-    quality: Any = UNSET
-    created_at: Any = UNSET
 
 
 def plain_messages(dumped: Sequence[DumpedMessage]) -> list[Message]:

@@ -49,6 +49,10 @@ def told(world: World, release: Release) -> dict[str, Any]:
     return answers(world, [(route, path) for route, path in release["reads"]])
 
 
+def test_there_is_a_release_to_read() -> None:
+    assert RELEASES
+
+
 def test_every_route_answers_as_the_release_did(upgraded: World, release: Release) -> None:
     answered = told(upgraded, release)
 

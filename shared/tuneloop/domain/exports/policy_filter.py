@@ -47,6 +47,7 @@ def example_filter(policy: Policy) -> Callable[[Candidate], Outcome]:
     categories, least_quality, validated_only = policy.categories, policy.min_quality, policy.validated_only
 
     def outcome_of(example: Candidate) -> Outcome:
+        """Where an example goes by the policy alone: into training, or out for the first reason that holds."""
         status, split, category, source, quality, created_at = example
         if status == Status.REJECTED:
             return Outcome.REJECTED

@@ -220,6 +220,7 @@ def attempt_id(run: ControlledRun, attempt: int) -> str:
     names = [run.base_model, *filter(None, [run.asked_base_model])]
 
     def by(base_model: str, method: TrainingMethod, number: int) -> str:
+        """The id of an attempt, had the run been made with this base model's name and this method."""
         of = run.tenant, run.model, run.export, run.provider, base_model
         return run_id(*of, run.hyperparameters, number, method, run.id_extras)
 

@@ -65,27 +65,32 @@ class _Network(httpcore2.SyncBackend):
 
 
 class _Stream(httpcore2.NetworkStream):
+    """A connection whose every read and write ends by the deadline in force."""
+
     def __init__(self, inner: httpcore2.NetworkStream) -> None:
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Up to so many bytes, within what is left of the deadline."""
         return self._inner.read(max_bytes, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(
-            0, len(buffer), PIECE
-        ):  # within a piece, each part that the peer takes starts the limit anew
+        """Send all bytes, piece by piece: within a piece, each part that the peer takes starts the limit anew."""
+        for start in range(0, len(buffer), PIECE):
             self._inner.write(buffer[start : start + PIECE], _left(timeout))
 
     def close(self) -> None:
+        """Close the connection."""
         self._inner.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
+        """The connection under TLS, its handshake within what is left of the deadline."""
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
 
     def get_extra_info(self, info: str) -> object:
+        """What the connection beneath tells of itself."""
         return self._inner.get_extra_info(info)
 
 

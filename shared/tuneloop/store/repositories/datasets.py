@@ -100,7 +100,8 @@ class Datasets:
         """
         key = keys.segment(tenant, dataset, segment.sha256)
 
-        def add() -> bool:  # anew where another segment came in between: this one is numbered after it
+        def add() -> bool:
+            """One try; anew where another segment came in between, as this one is numbered after it."""
             if self._knows(tenant, dataset, segment):
                 return False
             seen = self._without(tenant, dataset, segment)

@@ -31,7 +31,8 @@ class Erasures:
     def add(self, erasure: Erasure) -> Erasure:
         """Store an erasure with its mark, under the tenant's next number; gives the one that is there already."""
 
-        def add() -> Erasure:  # anew where another one took the number, or this one was asked for twice
+        def add() -> Erasure:
+            """One try; anew where another erasure took the number, or this one was asked for twice."""
             if stored := self.find(erasure.tenant, erasure.id):
                 return stored
             numbered = erasure.model_copy(update={"number": self._latest(erasure.tenant) + 1})

@@ -50,7 +50,8 @@ class Evaluations:
         if evaluation.look:
             return self.save(evaluation, now=now)
 
-        def begin() -> Evaluation:  # anew where another evaluation took the look's number
+        def begin() -> Evaluation:
+            """One try; anew where another evaluation took the look's number."""
             looks = self._looks(evaluation)
             last = max((look.sk for look in looks), default=0)
             key = keys.look(evaluation.tenant, evaluation.dataset, last + 1)

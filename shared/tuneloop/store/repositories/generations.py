@@ -36,7 +36,8 @@ class Generations:
         False, and nothing changed, where another one came first or something was erased since.
         """
 
-        def add() -> bool:  # anew where the dataset grew: what came is not in the generation, and read beside it
+        def add() -> bool:
+            """One try; anew where the dataset grew: what came is not in the generation, and read beside it."""
             dataset = self._datasets.get(tenant, name)
             if dataset.generation != generation.number - 1 or dataset.erasures > without:
                 return False

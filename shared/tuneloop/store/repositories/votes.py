@@ -17,7 +17,8 @@ class Votes:
         """Store a vote in place of what its voter said before, unless that was said later."""
         key = keys.vote(vote.tenant, vote.dataset, vote.unit, vote.voter)
 
-        def cast() -> None:  # anew where the same subject said something else in between
+        def cast() -> None:
+            """One try; anew where the same subject said something else in between."""
             before = self._table.get(key, Vote)
             is_told = before and before.inference == vote.inference and before.answer == vote.answer
             if not is_told and not (before and before.at > vote.at):
