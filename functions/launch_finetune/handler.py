@@ -51,7 +51,7 @@ def _launch() -> Launch:
         app.spendings,
         app.providers,
         app.provider_rows,
-        app.settings.origin,
-        handler.owner,
-        utc_now(),
+        stage=app.settings.origin,
+        owner=handler.owner,
+        now=utc_now(),
     )
