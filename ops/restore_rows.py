@@ -12,8 +12,7 @@ from typing import Any
 
 from tuneloop.domain.serving.models import Deployment
 from tuneloop.store import keys
-from tuneloop.store.items import from_item, to_item
-from tuneloop.store.writes import ConditionalPut
+from tuneloop.store.dynamodb import ConditionalPut, from_item, to_item
 
 Row = dict[str, Any]  # as DynamoDB has it: {"pk": {"S": "..."}, ...}
 PROGRESS = ("exported_revision", "settled_revision", "wanted_revision")

@@ -12,8 +12,7 @@ from trainer.engine.tokens import cut_to, tokens_in, tokens_in_turns
 from trainer.engine.zero_shot import ZeroShotModel
 from trainer.ids import new_id, now_s
 from trainer.storage.models import ModelStore, base_model
-from tuneloop.openai_wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice
-from tuneloop.openai_wire.usage import CompletionUsage
+from tuneloop.openai_wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice, CompletionUsage
 
 # A loaded model holds up to 80 MB of weights, 20 million in float32 (`linear.MAX_WEIGHTS`).
 MAX_CACHED_MODELS = 8

@@ -32,7 +32,7 @@ from tuneloop.domain.core.access import Scope
 from tuneloop.domain.serving.usage import UsageBatch
 from tuneloop.openai_wire.chat import ChatCompletion
 from tuneloop.providers.openai.adapter import OpenAICompatible
-from tuneloop.store.items import to_item
+from tuneloop.store.dynamodb import to_item
 from tuneloop.store.repositories.api_keys import create_key
 from tuneloop.store.repositories.usage import SHARDS
 

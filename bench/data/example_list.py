@@ -31,8 +31,7 @@ from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import Status
 from tuneloop.store.dynamodb import Table
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.segments import SegmentBuilder, folder_of
-from tuneloop.store.objects.stored_lines import line_of
+from tuneloop.store.objects.segments import SegmentBuilder, folder_of, line_of
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures

@@ -28,8 +28,7 @@ from tuneloop.domain.datasets.policy import DEFAULT
 from tuneloop.domain.exports.example_hashes import folded_prompt
 from tuneloop.domain.exports.exports import Export
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.segments import SegmentBuilder
-from tuneloop.store.objects.stored_lines import line_of, read_line
+from tuneloop.store.objects.segments import SegmentBuilder, line_of, read_line
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.validation.minhash import minhash_signature
 

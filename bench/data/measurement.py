@@ -22,7 +22,8 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-from tuneloop.domain.chat.examples import Example, JsonObject, canonical, text_of
+from tuneloop.domain.chat.examples import Example
+from tuneloop.domain.chat.messages import JsonObject, canonical, text_of
 from tuneloop.domain.core.limits import LINE_BYTES
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.validation import line_checks, tokens

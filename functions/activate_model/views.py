@@ -5,11 +5,11 @@ from decimal import Decimal
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Path
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from tuneloop.api.router import view
 from tuneloop.domain.core.ids import Name
-from tuneloop.domain.core.numbers import without_minus_zero
+from tuneloop.domain.core.numbers import Share
 from tuneloop.domain.core.pricing import Usd
 from tuneloop.domain.serving.holds import RefusedVersion, describe_wait
 from tuneloop.domain.serving.models import Deployment, DeploymentView, Version, VersionNumber, VersionView
@@ -36,9 +36,7 @@ class DeploymentChange(Reason):
     """The candidate and the share of users (0-1) that it answers; no candidate ends the trial."""
 
     candidate: VersionNumber | None = None
-    share: float = Field(default=0.0, ge=0, le=1, strict=True)
-
-    _unsigned = field_validator("share")(without_minus_zero)
+    share: Share = 0.0
 
 
 class CurrentDeployment(DeploymentView):

@@ -11,11 +11,20 @@ from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import Model, Version, VersionStatus
 from tuneloop.domain.training.budgets import with_cost
-from tuneloop.domain.training.capabilities import Capabilities
 from tuneloop.domain.training.costs import billable_of
 from tuneloop.domain.training.jobs import ProviderJob, RunEvent
-from tuneloop.domain.training.run_progress import merge_events, with_epoch_losses, with_heartbeat
-from tuneloop.domain.training.runs import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus, merge_job, miss_job
+from tuneloop.domain.training.model_offers import Capabilities
+from tuneloop.domain.training.runs import (
+    AT_PROVIDER,
+    TERMINAL,
+    ControlledRun,
+    RunStatus,
+    merge_events,
+    merge_job,
+    miss_job,
+    with_epoch_losses,
+    with_heartbeat,
+)
 from tuneloop.observability import count
 from tuneloop.providers.catalog import price_of
 from tuneloop.providers.port import JOB_NOT_FOUND, Provider

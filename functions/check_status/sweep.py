@@ -14,8 +14,7 @@ from check_status.refresh import RunRefresh, RunReports, events_or_none
 from tuneloop.domain.core.errors import Conflict, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunStuck
 from tuneloop.domain.training.jobs import ProviderJob
-from tuneloop.domain.training.run_progress import is_silent
-from tuneloop.domain.training.runs import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus
+from tuneloop.domain.training.runs import AT_PROVIDER, TERMINAL, ControlledRun, RunStatus, is_silent
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.port import Provider
 from tuneloop.providers.registry import Providers

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from collect_examples.datasets import EnsureDataset
 from collect_examples.ingest import CollectFile, IngestDrop
 from collect_examples.missed_drops import CollectMissedFiles, GiveUpDrops
 from collect_examples.openai_files_routes import api
-from collect_examples.routes import ensure_dataset
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.observability import count
@@ -49,8 +49,9 @@ def _collect_missed_files() -> None:
 
 
 def _collect_file() -> CollectFile:
+    ensure = EnsureDataset(app.datasets, app.models, app.settings.provider, app.settings.base_model)
     ingest, settle_s = IngestDrop(app.datasets, app.objects, app.erasures, utc_now), app.settings.settle_s
-    return CollectFile(app.tenants, app.datasets, ensure_dataset(), ingest, app.examples_queue, settle_s)
+    return CollectFile(app.tenants, app.datasets, ensure, ingest, app.examples_queue, settle_s)
 
 
 def _settle_datasets() -> SettleDatasets:

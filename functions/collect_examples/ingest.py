@@ -16,15 +16,14 @@ from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import InvalidInput, NotFound
 from tuneloop.domain.core.limits import SEGMENT_BYTES
 from tuneloop.domain.datasets.csv_reader import CsvColumns, csv_records
-from tuneloop.domain.datasets.datasets import Drop, Segment
-from tuneloop.domain.datasets.drop_paths import DropPath, RefusedDrop, drop_id, parse_drop_path
+from tuneloop.domain.datasets.datasets import Segment
+from tuneloop.domain.datasets.drops import Drop, DropPath, RefusedDrop, drop_id, parse_drop_path
 from tuneloop.domain.datasets.records import Record, read_record
 from tuneloop.observability import count
 from tuneloop.runtime.settle import send_settle_reminder
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.drop_reader import Clock, DropReader, Lines, count_drop
-from tuneloop.store.objects.segments import folder_of, write_collected
-from tuneloop.store.objects.stored_lines import EncodedLine, without_erased
+from tuneloop.store.objects.segments import EncodedLine, folder_of, without_erased, write_collected
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures

@@ -15,8 +15,7 @@ from tuneloop.domain.chat.examples import Problem
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import unit_interval
 from tuneloop.domain.core.limits import UNSEEN_FOR_AT_MOST
-from tuneloop.domain.datasets.datasets import Drop
-from tuneloop.domain.datasets.drop_paths import drop_id, parse_drop_path
+from tuneloop.domain.datasets.drops import Drop, drop_id, parse_drop_path
 from tuneloop.observability import count, logger
 from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.objects.bucket import ListedObject, Objects

@@ -15,21 +15,22 @@ from typing import NamedTuple
 from collect_examples.datasets import EnsureDataset
 from collect_examples.ingest import IngestDrop, records_in
 from collect_examples.views import NewDataset
-from tuneloop.api.json_body import LARGE_FILE
 from tuneloop.api.multipart import Form
-from tuneloop.domain.chat.examples import Problem, Split, canonical
+from tuneloop.api.requests import LARGE_FILE
+from tuneloop.domain.chat.examples import Problem, Split
+from tuneloop.domain.chat.messages import canonical
 from tuneloop.domain.core.errors import InvalidFile, NotSupported, TooLarge
 from tuneloop.domain.core.ids import derived_id
 from tuneloop.domain.core.limits import ANSWERED_BYTES, FILE_BYTES, LINE_BYTES
-from tuneloop.domain.datasets.datasets import Drop, DropStatus, OnDrop, OnInvalid
+from tuneloop.domain.datasets.datasets import OnDrop, OnInvalid
+from tuneloop.domain.datasets.drops import EVERYTHING, Drop, DropStatus, UploadedFile, file_id
 from tuneloop.domain.datasets.policy import ExampleKind
 from tuneloop.domain.datasets.records import read_record
-from tuneloop.domain.datasets.uploaded_files import EVERYTHING, UploadedFile, file_id
 from tuneloop.domain.exports.conversions import pair_of
 from tuneloop.openai_wire.files import TRAINING_PURPOSE
 from tuneloop.runtime.settle import send_settle_reminder
 from tuneloop.store.objects.drop_reader import EMPTY, Clock, DropReader
-from tuneloop.store.objects.stored_lines import Stored
+from tuneloop.store.objects.segments import Stored
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets

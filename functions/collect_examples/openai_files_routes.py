@@ -16,7 +16,7 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import NotSupported
 from tuneloop.domain.core.ids import PATTERN
-from tuneloop.domain.datasets.uploaded_files import UploadedFile
+from tuneloop.domain.datasets.drops import UploadedFile
 from tuneloop.openai_wire.files import FileList, FileObject
 from tuneloop.openai_wire.pages import Deleted
 

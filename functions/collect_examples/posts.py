@@ -12,7 +12,8 @@ from tuneloop.domain.chat.examples import Example, Problem
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import derived_id
-from tuneloop.domain.datasets.datasets import Dataset, Drop
+from tuneloop.domain.datasets.datasets import Dataset
+from tuneloop.domain.datasets.drops import Drop
 from tuneloop.domain.datasets.records import Record, read_record, to_messages
 from tuneloop.observability import log_failure
 from tuneloop.store.objects.bucket import Objects

@@ -10,8 +10,8 @@ from tuneloop.domain.core.ids import Name
 from tuneloop.domain.core.limits import EXAMPLES_PER_CALL, FILENAME_CHARACTERS
 from tuneloop.domain.core.pricing import Usd
 from tuneloop.domain.datasets.csv_reader import CsvColumns
-from tuneloop.domain.datasets.datasets import DatasetChange, DropStatus, OnDrop, OnInvalid
-from tuneloop.domain.datasets.drop_paths import FILENAME
+from tuneloop.domain.datasets.datasets import DatasetChange, OnDrop, OnInvalid
+from tuneloop.domain.datasets.drops import FILENAME, DropStatus
 from tuneloop.domain.datasets.policy import DEFAULT, Policy
 from tuneloop.domain.datasets.votes import TrustPolicy
 

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from tuneloop.domain.chat.examples import Example, Problem, read_example
 from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.core.limits import SEGMENT_BYTES
-from tuneloop.domain.datasets.datasets import Drop, DropStatus, OnInvalid, Segment
+from tuneloop.domain.datasets.datasets import OnInvalid, Segment
+from tuneloop.domain.datasets.drops import Drop, DropStatus
 from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.domain.datasets.records import Record
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.drop_reader import Clock, DropReader, count_drop
-from tuneloop.store.objects.segments import folder_of, write_collected
-from tuneloop.store.objects.stored_lines import EncodedLine, without_erased
+from tuneloop.store.objects.segments import EncodedLine, folder_of, without_erased, write_collected
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.posts import NOT_COLLECTED, UNREAD, posted_key

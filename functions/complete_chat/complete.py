@@ -19,11 +19,10 @@ from tuneloop.domain.core.errors import (
     ProviderUnavailable,
     TuneloopError,
 )
+from tuneloop.domain.core.ids import tenant_hash, user_hash
 from tuneloop.domain.core.pricing import UNKNOWN_COST, call_cost
-from tuneloop.domain.core.subjects import tenant_hash, user_hash
 from tuneloop.domain.serving.models import Deployment, Version
-from tuneloop.domain.serving.requests import request_for
-from tuneloop.domain.serving.routing import Arm, Inference, Route, named_version, route
+from tuneloop.domain.serving.routing import Arm, Inference, Route, named_version, request_for, route
 from tuneloop.domain.serving.usage import UsageBatch, UsageRecord
 from tuneloop.observability import count, log_failure
 from tuneloop.openai_wire.chat import ChatCompletion, ChatRequest

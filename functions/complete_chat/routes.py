@@ -10,7 +10,7 @@ from complete_chat.complete import ChatAnswer, CompleteChat, version_of
 from tuneloop.api.router import Api, Name, UserKey
 from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.core.access import Scope
-from tuneloop.domain.datasets.uploaded_files import is_file_id
+from tuneloop.domain.datasets.drops import is_file_id
 from tuneloop.domain.serving.holds import describe_wait
 from tuneloop.domain.serving.routing import MODEL_PATTERN, Arm, named_version, route
 from tuneloop.openai_wire.chat import ChatRequest, chunks_of

@@ -11,12 +11,10 @@ from datetime import datetime
 from functools import partial
 
 from tuneloop.domain.core.limits import MERGED_KEPT, SEGMENTS_UNMERGED
-from tuneloop.domain.datasets.compaction import Generation
-from tuneloop.domain.datasets.datasets import Dataset, Segment
+from tuneloop.domain.datasets.datasets import Dataset, Generation, Segment
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.merge import Lines, k_way_merge, unique_by_subject
-from tuneloop.store.objects.segments import SegmentBuilder, blocks_of, folder_of
-from tuneloop.store.objects.stored_lines import tokens_in
+from tuneloop.store.objects.segments import SegmentBuilder, blocks_of, folder_of, tokens_in
 from tuneloop.store.repositories.contents import without
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures

@@ -12,8 +12,7 @@ from datetime import datetime
 from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.datasets.erasures import Erased, Erasure, ErasureStatus, remaining_copies
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.segments import lines_of
-from tuneloop.store.objects.stored_lines import heads_of
+from tuneloop.store.objects.segments import heads_of, lines_of
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.generations import Generations

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 
 from tuneloop.domain.evaluation.evaluations import Evaluation
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.export_members import members_key
-from tuneloop.store.objects.fingerprints import fingerprints_key
+from tuneloop.store.objects.export_columns import fingerprints_key, members_key
 from tuneloop.store.objects.segments import folder_of
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.evaluations import Evaluations

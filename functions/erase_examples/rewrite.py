@@ -8,13 +8,13 @@ lease meanwhile, and begins anew; one that has ended keeps its figures.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from erase_examples.rewrite_export import RewriteExport
 from tuneloop.domain.core.errors import Stale
-from tuneloop.domain.core.leases import lease
+from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.datasets.datasets import Dataset, Segment
 from tuneloop.domain.datasets.erasures import Erased, Erasure, HeldExport, TrainedVersion, remaining_copies
 from tuneloop.domain.evaluation.evaluations import Evaluation, EvaluationStatus
@@ -22,10 +22,8 @@ from tuneloop.domain.exports.columns import name_number
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.export_members import Membership
-from tuneloop.store.objects.fingerprints import Fingerprints
-from tuneloop.store.objects.segments import SegmentBuilder, blocks_of, folder_of
-from tuneloop.store.objects.stored_lines import heads_of, tokens_in
+from tuneloop.store.objects.export_columns import Fingerprints, Membership
+from tuneloop.store.objects.segments import SegmentBuilder, blocks_of, folder_of, heads_of, tokens_in
 from tuneloop.store.repositories.contents import without
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
@@ -37,7 +35,8 @@ from tuneloop.store.repositories.reviews import Reviews
 from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.retry import retry_stale
 
-LEASE_S = 960  # beyond the function's time-out of 900 s, so that it never runs out while somebody still rewrites rows
+# Beyond the function's time-out of 900 s, so that it never runs out while somebody still rewrites rows.
+LEASE = timedelta(seconds=960)
 NOT_BEGUN = (RunStatus.REQUESTED, RunStatus.AWAITING_CONFIRMATION)
 
 
@@ -152,7 +151,7 @@ class RewriteDataset:
             raise Stale(f"Evaluation {evaluation.id} is being worked on; its rows are erased when it is free.")
         anew: dict[str, Any] = {"parts": {}}
         if evaluation.is_open:
-            lease_now = lease(self.owner, now, LEASE_S)
+            lease_now = Lease(owner=self.owner, until=now + LEASE)
             anew |= {"status": EvaluationStatus.REQUESTED, "progress": 0.0, "lease": lease_now}
         return self.evaluations.save(evaluation.model_copy(update=anew), now=now)
 

@@ -13,16 +13,16 @@ from tempfile import SpooledTemporaryFile
 
 import orjson
 
-from tuneloop.domain.chat.examples import Example, JsonObject, Split, canonical
+from tuneloop.domain.chat.examples import Example, Split
 from tuneloop.domain.chat.images import NO_IMAGES
+from tuneloop.domain.chat.messages import JsonObject, canonical
 from tuneloop.domain.exports.columns import OUTCOME_OF, SPLIT_OF, Outcome
 from tuneloop.domain.exports.conversions import stored_form
 from tuneloop.domain.exports.example_hashes import example_hashes
 from tuneloop.domain.exports.exports import Export, ExportFile, TrainAnswers
 from tuneloop.store.objects.bucket import IN_MEMORY_BYTES, Objects
-from tuneloop.store.objects.export_members import ID_BYTES, Member, Membership, members_key
-from tuneloop.store.objects.fingerprints import Fingerprints
-from tuneloop.store.objects.image_lines import images_in
+from tuneloop.store.objects.export_columns import ID_BYTES, Fingerprints, Member, Membership, members_key
+from tuneloop.store.objects.segments import images_in
 from tuneloop.validation.tokens import count_content
 
 

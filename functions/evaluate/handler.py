@@ -1,6 +1,6 @@
 """evaluate: versions that are ready, and evaluations that have rows left to ask."""
 
-from evaluate.answers import EvaluationObjects
+from evaluate.ask import EvaluationObjects
 from evaluate.overlap import OverlapSearch
 from evaluate.request import RequestEvaluation
 from evaluate.routes import api

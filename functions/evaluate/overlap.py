@@ -20,8 +20,7 @@ from tuneloop.domain.exports.fingerprints import Overlap
 from tuneloop.domain.serving.models import Version
 from tuneloop.domain.training.trained_exports import seen_exports
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.export_members import Membership
-from tuneloop.store.objects.fingerprints import Fingerprints
+from tuneloop.store.objects.export_columns import Fingerprints, Membership
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.fingerprint_backfill import backfill_fingerprints

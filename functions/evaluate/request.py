@@ -8,24 +8,19 @@ from datetime import datetime
 from itertools import count
 from typing import NamedTuple
 
+from evaluate.score import NO_TEST, close_evaluation
 from tuneloop.domain.core.errors import Conflict, InvalidInput, Stale
 from tuneloop.domain.core.ids import derived_id
-from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS, Evaluation, EvaluationStatus, Intent
+from tuneloop.domain.evaluation.evaluations import Evaluation, EvaluationStatus, Intent
 from tuneloop.domain.evaluation.verdicts import Verdict, VerdictCode
-from tuneloop.domain.events import EvaluationCompleted, EvaluationRequested, announcement
+from tuneloop.domain.events import EvaluationRequested, announcement
 from tuneloop.domain.exports.exports import Export
-from tuneloop.domain.exports.splits import LARGEST_TEST_SHARE
 from tuneloop.domain.serving.models import Deployment, Version, VersionStatus
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.evaluations import Evaluations
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.retry import retry_stale
-
-NO_TEST = (
-    f"No examples were kept to prove it on: at most {LARGEST_TEST_SHARE:.0%} of the unmarked prompts can be, and fewer "
-    f"than {FEWEST_ROWS} would prove nothing. Add examples or a test file, or activate it by hand if you trust it."
-)
 
 
 @dataclass(frozen=True)
@@ -135,28 +130,6 @@ class RequestEvaluation:
 def _is_sound(evaluation: Evaluation, export: Export) -> bool:
     """Whether its verdict, if any, stands on test rows that were looked for in training data; older releases didn't."""
     return evaluation.is_open or evaluation.overlap_was_found or not export.has_test
-
-
-def close_evaluation(
-    evaluation: Evaluation, evaluations: Evaluations, now: datetime, late: datetime | None = None
-) -> Evaluation:
-    """Store an ended evaluation, if it is to promote with the event that carries its verdict.
-
-    `late` is the time of an announcement that isn't the first.
-    """
-    if evaluation.intent is Intent.REPORT:
-        return evaluations.save(evaluation, now=now)
-    event = EvaluationCompleted(
-        tenant=evaluation.tenant,
-        evaluation=evaluation.id,
-        model=evaluation.model,
-        candidate=evaluation.candidate,
-        stable=evaluation.stable,
-        verdict=evaluation.verdict or Verdict(promote=False, reason=NO_TEST, code=VerdictCode.NO_TEST),
-        late=late,
-    )
-    announced = evaluation.model_copy(update={"announced_again": late}) if late else evaluation
-    return evaluations.save(announced, event=event, now=now)
 
 
 class ComparisonRequest(NamedTuple):

@@ -12,14 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from evaluate.answers import EvaluationObjects
-from evaluate.ask import LONGEST_ANSWER_S, ask
+from evaluate.ask import LONGEST_ANSWER_S, EvaluationObjects, ask
 from evaluate.overlap import OverlapSearch, UntoldOverlap, missing_test_data
-from evaluate.request import close_evaluation
-from evaluate.score import Answers, Rows, Versions, fail_evaluation, refuse_unasked, score_evaluation
+from evaluate.score import Answers, Rows, Versions, close_evaluation, fail_evaluation, refuse_unasked, score_evaluation
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import NotFound, ProviderUnavailable, Stale
-from tuneloop.domain.core.leases import lease
+from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.core.limits import EVALUATION_ROWS
 from tuneloop.domain.evaluation.evaluations import (
     Answered,
@@ -42,7 +40,8 @@ from tuneloop.store.repositories.models import Models
 ROWS_PER_PART = 250
 PART_S = 45
 LONGEST_PART_S = PART_S + LONGEST_ANSWER_S  # an answer that is begun in time is waited for
-LEASE_S = LONGEST_PART_S + 60  # the minute is for storing the part; shorter, and two workers could pay for one part
+# The minute is for storing the part; a shorter lease would let two workers pay for one part.
+LEASE = timedelta(seconds=LONGEST_PART_S + 60)
 LONGEST_WAIT = timedelta(days=1)  # each look after a provider that is away costs an invocation, every five minutes
 
 
@@ -61,13 +60,14 @@ class LeasedEvaluation:
 
     def save(self, **changes: object) -> None:
         """Store changes and renew the lease."""
-        held = lease(self._owner, self._clock(), LEASE_S)
-        self._store(self.row.model_copy(update={"lease": held, **changes}), self._saved)
+        lease = Lease(owner=self._owner, until=self._clock() + LEASE)
+        self._store(self.row.model_copy(update={"lease": lease, **changes}), self._saved)
 
-    def begin(self, found: Evaluation) -> None:
+    def begin(self, evaluation: Evaluation) -> None:
         """Store which rows are going to be asked, and take the look, in one write."""
-        begun = {"status": EvaluationStatus.RUNNING, "lease": lease(self._owner, self._clock(), LEASE_S)}
-        self._store(found.model_copy(update=begun), lambda row: self._evaluations.begin(row, self._clock()))
+        lease = Lease(owner=self._owner, until=self._clock() + LEASE)
+        begun = evaluation.model_copy(update={"status": EvaluationStatus.RUNNING, "lease": lease})
+        self._store(begun, lambda row: self._evaluations.begin(row, self._clock()))
 
     def hand_over(self) -> None:
         """Release the row with the event that wakes the next invocation."""

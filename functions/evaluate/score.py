@@ -6,23 +6,35 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tuneloop.domain.chat.examples import Example, answer_of
+from tuneloop.domain.chat.examples import Example
+from tuneloop.domain.chat.messages import answer_of
 from tuneloop.domain.core.pricing import Bill, bill
 from tuneloop.domain.evaluation.evaluations import (
+    FEWEST_ROWS,
     Answered,
     ArmName,
     ArmResult,
     Evaluation,
     EvaluationError,
     EvaluationStatus,
+    Intent,
     arm_result,
     compare,
     is_right,
 )
 from tuneloop.domain.evaluation.gate import count_free_text, judge, refused_often, unproved_verdict
+from tuneloop.domain.evaluation.verdicts import Verdict, VerdictCode
+from tuneloop.domain.events import EvaluationCompleted
 from tuneloop.domain.exports.exports import Export
+from tuneloop.domain.exports.splits import LARGEST_TEST_SHARE
 from tuneloop.domain.serving.models import Version
 from tuneloop.providers.catalog import price_of
+from tuneloop.store.repositories.evaluations import Evaluations
+
+NO_TEST = (
+    f"No examples were kept to prove it on: at most {LARGEST_TEST_SHARE:.0%} of the unmarked prompts can be, and fewer "
+    f"than {FEWEST_ROWS} would prove nothing. Add examples or a test file, or activate it by hand if you trust it."
+)
 
 Answers = dict[ArmName, dict[int, Answered]]
 Versions = dict[int, Version]
@@ -110,3 +122,25 @@ def _most_frequent(export: Export, rows: list[Example]) -> ArmResult:
         always = commonest if times > 1 else ""
     scores = [Answered(row=row, right=is_right(always, answer)) for row, answer in enumerate(expected)]
     return arm_result(None, scores, Decimal(0))
+
+
+def close_evaluation(
+    evaluation: Evaluation, evaluations: Evaluations, now: datetime, late: datetime | None = None
+) -> Evaluation:
+    """Store an ended evaluation, if it is to promote with the event that carries its verdict.
+
+    `late` is the time of an announcement that isn't the first.
+    """
+    if evaluation.intent is Intent.REPORT:
+        return evaluations.save(evaluation, now=now)
+    event = EvaluationCompleted(
+        tenant=evaluation.tenant,
+        evaluation=evaluation.id,
+        model=evaluation.model,
+        candidate=evaluation.candidate,
+        stable=evaluation.stable,
+        verdict=evaluation.verdict or Verdict(promote=False, reason=NO_TEST, code=VerdictCode.NO_TEST),
+        late=late,
+    )
+    announced = evaluation.model_copy(update={"announced_again": late}) if late else evaluation
+    return evaluations.save(announced, event=event, now=now)

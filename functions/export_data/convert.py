@@ -20,8 +20,8 @@ from tuneloop.domain.exports.columns import SPLIT_OF
 from tuneloop.domain.exports.conversions import OWN_FORMAT, Conversion, check_kind
 from tuneloop.domain.exports.exports import Export, ExportFile
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.export_members import ID_BYTES, Membership
-from tuneloop.store.objects.stored_lines import content_of, heads_of, pair_line
+from tuneloop.store.objects.export_columns import ID_BYTES, Membership
+from tuneloop.store.objects.segments import content_of, heads_of, pair_line
 from tuneloop.store.repositories.contents import Contents
 
 # Hex digits of a category's hash in the key of its files: 64 bits, since a category is any text and a key is not.

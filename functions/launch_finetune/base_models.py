@@ -9,9 +9,8 @@ from pydantic import BaseModel
 from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.core.pricing import Usd
 from tuneloop.domain.serving.sunset import Shutdowns, shutdown_of
-from tuneloop.domain.training.capabilities import Range
 from tuneloop.domain.training.jobs import TrainingMethod
-from tuneloop.domain.training.model_offers import Minutes, Offer, Successor
+from tuneloop.domain.training.model_offers import Minutes, Offer, Range, Successor
 from tuneloop.providers.catalog import dated_name, listed_models, price_of, providers
 
 

@@ -13,8 +13,7 @@ from launch_finetune.request import requested_event
 from tuneloop.domain.core.errors import Conflict, ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.training.budgets import with_cost
-from tuneloop.domain.training.run_progress import with_heartbeat
-from tuneloop.domain.training.runs import SUBMITTABLE, ControlledRun, RunStatus, merge_job
+from tuneloop.domain.training.runs import SUBMITTABLE, ControlledRun, RunStatus, merge_job, with_heartbeat
 from tuneloop.observability import count
 from tuneloop.providers.catalog import price_of
 from tuneloop.providers.port import Provider

@@ -12,13 +12,12 @@ from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import base_in
-from tuneloop.domain.training.capabilities import Capabilities
 from tuneloop.domain.training.jobs import RunError, TrainingMethod
-from tuneloop.domain.training.model_offers import Offer
+from tuneloop.domain.training.model_offers import Capabilities, Offer
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, unknown_base_model, unlisted_refusal
-from tuneloop.providers.model_lists import ModelLists
 from tuneloop.providers.port import KEY_TROUBLE, Provider
+from tuneloop.providers.registry import ModelLists
 
 # A month: what is trained on a base model that ends sooner may not serve until the next monthly retraining.
 DIES_SOON = timedelta(days=30)

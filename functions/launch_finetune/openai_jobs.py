@@ -12,14 +12,7 @@ from typing import Any
 
 from launch_finetune.checks import shutdown_warning
 from launch_finetune.repeated_calls import Attempt, RepeatableCall
-from launch_finetune.request import (
-    Confirmations,
-    RunOptions,
-    RunRequest,
-    RunRequests,
-    expected_method,
-    trains_revision,
-)
+from launch_finetune.request import Confirmations, RunOptions, RunRequest, RunRequests, expected_method, trains_revision
 from tuneloop.api.job_view import METHODS
 from tuneloop.domain.chat.images import NO_IMAGES
 from tuneloop.domain.core.errors import Conflict, InvalidInput, NotFound, NotSupported, Stale

@@ -13,13 +13,7 @@ from pydantic import BaseModel
 
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import digest
-from tuneloop.domain.training.repeated_calls import (
-    RETRIED_WITHIN,
-    SAME_BODY_WITHIN,
-    AnsweredCall,
-    RunCall,
-    retries_in,
-)
+from tuneloop.domain.training.repeated_calls import RETRIED_WITHIN, SAME_BODY_WITHIN, AnsweredCall, RunCall, retries_in
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.retry import retry_stale

@@ -17,7 +17,7 @@ from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.ids import PATTERN
 from tuneloop.domain.core.ids import Name as Id
 from tuneloop.domain.training.budgets import MonthlySpending, month_of
-from tuneloop.domain.training.capabilities import TrainingHyperparameters
+from tuneloop.domain.training.model_offers import TrainingHyperparameters
 from tuneloop.domain.training.runs import TrainingRun
 
 api = Api(app)

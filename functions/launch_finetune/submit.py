@@ -13,44 +13,40 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from launch_finetune.cancel import end_cancelled
-from launch_finetune.checks import (
-    method_of,
-    missing_base_model,
-    refusal_of_run,
-    shutdown_refusal,
-    shutdown_warning,
-)
+from launch_finetune.checks import method_of, missing_base_model, refusal_of_run, shutdown_refusal, shutdown_warning
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import DAILY_LIMIT, Outdated, ProviderRefused, ProviderUnavailable, Stale
-from tuneloop.domain.core.leases import lease
+from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.events import TrainingRunFinished
 from tuneloop.domain.exports.exports import Export, ExportFile
 from tuneloop.domain.training.budgets import MonthlySpending, month_of
 from tuneloop.domain.training.costs import RunCosts, run_costs
-from tuneloop.domain.training.file_imports import (
+from tuneloop.domain.training.jobs import (
     LOOK_AGAIN_AFTER,
     NOT_READY,
     FileImport,
     ImportState,
+    OtherJob,
+    ProviderJob,
+    RunError,
+    TrainingFile,
     may_become_ready,
     refusal_of_imports,
     wait_for_imports,
 )
-from tuneloop.domain.training.jobs import OtherJob, ProviderJob, RunError, TrainingFile
 from tuneloop.domain.training.model_offers import Offer
-from tuneloop.domain.training.run_progress import with_heartbeat
-from tuneloop.domain.training.runs import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of
+from tuneloop.domain.training.runs import SUBMITTABLE, ControlledRun, RunStatus, adopt_job, origin_of, with_heartbeat
 from tuneloop.domain.training.trained_exports import SEEN_SPLITS, VALIDATING_SPLIT
 from tuneloop.observability import count, log_failure
 from tuneloop.providers.port import FILE_NOT_READY, JOB_NOT_FOUND, Provider, ProviderJobRequest
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.image_lines import images_in
+from tuneloop.store.objects.segments import images_in
 from tuneloop.store.repositories.budgets import Spendings
 from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.retry import retry_stale
 
 # Beyond the function's time-out of 300 s, so that the holder of a lease that has expired is really dead.
-LEASE_S = 330
+LEASE = timedelta(seconds=330)
 # Bounds each call for a job or a file's state: several of them and an upload have to fit into the function's 300 s.
 ASKING_S = 20.0
 # So that no clock that is behind ours still has yesterday when a daily limit is tried again.
@@ -137,7 +133,7 @@ class Submission:
         """The run with a lease of ours, and with the method of its export, which its policy needn't have said."""
         return run.with_status(
             RunStatus.SUBMITTING,
-            lease=lease(owner, self.now, LEASE_S),
+            lease=Lease(owner=owner, until=self.now + LEASE),
             examples=self.export.files[Split.TRAIN].examples,
             method=method_of(self.export),
             not_before=None,

@@ -18,11 +18,11 @@ from pydantic import BaseModel
 
 from tuneloop.domain.chat.examples import Example, Problem, read_example
 from tuneloop.domain.chat.messages import JsonObject
-from tuneloop.domain.chat.rules.tools import LISTS
+from tuneloop.domain.chat.rules.conversations import LISTS
 from tuneloop.domain.core.errors import InvalidInput, NotFound
-from tuneloop.domain.core.ids import Name, derived_id
-from tuneloop.domain.core.subjects import NO_USER, subject_of_hash, tenant_hash
-from tuneloop.domain.datasets.datasets import Dataset, Drop
+from tuneloop.domain.core.ids import NO_USER, Name, derived_id, subject_of_hash, tenant_hash
+from tuneloop.domain.datasets.datasets import Dataset
+from tuneloop.domain.datasets.drops import Drop
 from tuneloop.domain.datasets.votes import Vote, anonymous_voter, voter_of
 from tuneloop.domain.exports.example_hashes import ExampleHashes, example_hashes
 from tuneloop.domain.exports.exports import export_id

@@ -10,8 +10,8 @@ from tuneloop.domain.datasets.votes import Vote
 from tuneloop.domain.exports.columns import Outcome
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.training.runs import ControlledRun
-from tuneloop.store.objects.export_members import Membership
-from tuneloop.store.objects.stored_lines import read_line
+from tuneloop.store.objects.export_columns import Membership
+from tuneloop.store.objects.segments import read_line
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.exports import Exports

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.core.limits import PAGE_BYTES
 from tuneloop.domain.datasets.example_filter import ExampleFilter
-from tuneloop.store.dynamodb import bad_cursor, cursor_behind, position_of
+from tuneloop.store.cursors import bad_cursor, cursor_behind, position_of
 from tuneloop.store.keys import Key
 from tuneloop.store.objects.search import Hit
 from tuneloop.store.repositories.contents import Contents

@@ -14,7 +14,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from review_examples.views import Change, ExampleChange, NewReviews, Refusal, Reviewed
-from tuneloop.domain.chat.examples import OURS, Example, Problem, canonical, read_example
+from tuneloop.domain.chat.examples import OURS, Example, Problem, read_example
+from tuneloop.domain.chat.messages import canonical
 from tuneloop.domain.core.errors import InvalidInput, NotFound, Stale, TooLarge
 from tuneloop.domain.core.limits import EDIT_BYTES, REVIEWS_AT_ONCE
 from tuneloop.domain.datasets.datasets import Dataset
@@ -22,7 +23,7 @@ from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import Review, Status
 from tuneloop.observability import log_failure
 from tuneloop.store.objects.search import Hit
-from tuneloop.store.objects.stored_lines import Stored, line_of
+from tuneloop.store.objects.segments import Stored, line_of
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.reviews import Reviews, batches

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Self
 
 import msgspec
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
 
 from tuneloop.api.router import ListOf
-from tuneloop.domain.chat.examples import OTHER_ANSWER, JsonObject, Split
+from tuneloop.domain.chat.examples import OTHER_ANSWER, Split
+from tuneloop.domain.chat.messages import JsonObject
 from tuneloop.domain.core.ids import EXAMPLE_PATTERN, Name
 from tuneloop.domain.core.limits import (
     CATEGORY_CHARACTERS,
@@ -18,10 +19,10 @@ from tuneloop.domain.core.limits import (
     REVIEWS_AT_ONCE,
     SEARCH_CHARACTERS,
 )
-from tuneloop.domain.core.numbers import without_minus_zero
+from tuneloop.domain.core.numbers import Share
 from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import Decision, Review, Status
-from tuneloop.store.objects.stored_lines import Stored, read_line
+from tuneloop.store.objects.segments import Stored, read_line
 
 ExampleId = Annotated[str, Field(pattern=EXAMPLE_PATTERN, max_length=64)]
 ExamplePath = Annotated[str, Path(pattern=EXAMPLE_PATTERN)]
@@ -58,11 +59,9 @@ class Change(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: Status | None = None
-    quality: float | None = Field(default=None, ge=0, le=1, strict=True)
+    quality: Share | None = None
     category: str | None = Field(default=None, min_length=1, max_length=CATEGORY_CHARACTERS)
     note: str | None = Field(default=None, min_length=1, max_length=NOTE_CHARACTERS)
-
-    _unsigned = field_validator("quality")(without_minus_zero)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

@@ -10,7 +10,7 @@ import orjson
 
 from local.demo.screen import Screen
 from ops.smoke.journey import Journey
-from tuneloop.domain.chat.examples import text_of
+from tuneloop.domain.chat.messages import text_of
 
 TENANT = "demo"
 MAX_QUESTIONS = 5

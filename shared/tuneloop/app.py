@@ -17,7 +17,7 @@ from tuneloop.store.dynamodb import Table
 if TYPE_CHECKING:
     from tuneloop.providers.registry import KnownProviders, Providers
     from tuneloop.store.objects.bucket import Objects
-    from tuneloop.store.objects.export_members import Membership
+    from tuneloop.store.objects.export_columns import Membership
     from tuneloop.store.outbox import Bus, Outbox
     from tuneloop.store.queues import Queue
     from tuneloop.store.repositories.budgets import Spendings
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tuneloop.store.repositories.datasets import Datasets
     from tuneloop.store.repositories.erasures import Erasures
     from tuneloop.store.repositories.evaluations import Evaluations
-    from tuneloop.store.repositories.exports import Exports
+    from tuneloop.store.repositories.exports import Exports, TrainedExports
     from tuneloop.store.repositories.files import UploadedFiles
     from tuneloop.store.repositories.generations import Generations
     from tuneloop.store.repositories.models import Models
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from tuneloop.store.repositories.runs import Runs
     from tuneloop.store.repositories.statistics import ExampleCounts, KeptStatistics
     from tuneloop.store.repositories.tenants import Tenants
-    from tuneloop.store.repositories.trained_exports import TrainedExports
     from tuneloop.store.repositories.usage import Usage
     from tuneloop.store.repositories.votes import Votes
 
@@ -104,13 +103,13 @@ class App:
     votes: "Votes" = part("store.repositories.votes.Votes", "table")
 
     generations: "Generations" = part("store.repositories.generations.Generations", "table", "datasets")
-    membership: "Membership" = part("store.objects.export_members.Membership", "objects")
+    membership: "Membership" = part("store.objects.export_columns.Membership", "objects")
     contents: "Contents" = part("store.repositories.contents.Contents", "datasets", "reviews", "objects", "erasures")
     example_counts: "ExampleCounts" = part(
         "store.repositories.statistics.ExampleCounts", "statistics", "contents", "exports", "membership"
     )
     trained: "TrainedExports" = part(
-        "store.repositories.trained_exports.TrainedExports",
+        "store.repositories.exports.TrainedExports",
         "table",
         "exports",
         "models",

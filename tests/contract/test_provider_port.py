@@ -10,8 +10,7 @@ from tests.contract.conftest import Wire
 from tests.contract.lines import ANSWERS, WORDS
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.training.file_imports import ImportState
-from tuneloop.domain.training.jobs import ProviderJob, TrainingMethod
+from tuneloop.domain.training.jobs import ImportState, ProviderJob, TrainingMethod
 from tuneloop.providers.port import JOB_NOT_FOUND, Hosting, Provider
 
 LATEST = 100

@@ -19,7 +19,8 @@ import zstandard
 from tests.examples import chat
 from tests.unit.factories import a_dataset, a_drop
 from tuneloop.app import App, utc_now
-from tuneloop.domain.datasets.datasets import Dataset, Drop, OnInvalid, Segment
+from tuneloop.domain.datasets.datasets import Dataset, OnInvalid, Segment
+from tuneloop.domain.datasets.drops import Drop
 from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.repositories.datasets import Datasets

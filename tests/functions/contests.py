@@ -14,7 +14,7 @@ from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.serving.models import Version
 from tuneloop.openai_wire.chat import ChatCompletion
 from tuneloop.store import keys
-from tuneloop.store.writes import ConditionalPut
+from tuneloop.store.dynamodb import ConditionalPut
 
 EVALUATIONS = "/v1/evaluations"
 GONE = "The provider refused the call: 404 model_not_found."

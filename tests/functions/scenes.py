@@ -13,7 +13,7 @@ from tests.functions import steps
 from tests.world import BUCKET, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import ApiKey, Scope, key_hash
-from tuneloop.domain.datasets.datasets import Drop
+from tuneloop.domain.datasets.drops import Drop
 from tuneloop.domain.datasets.erasures import subject_erasure
 from tuneloop.domain.evaluation.evaluations import Evaluation
 from tuneloop.domain.events import DatasetSettled
@@ -21,7 +21,7 @@ from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.training.providers import BEDROCK
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store import keys
-from tuneloop.store.writes import ConditionalDelete, ConditionalPut, EmitEvent
+from tuneloop.store.dynamodb import ConditionalDelete, ConditionalPut, EmitEvent
 
 Event = dict[str, Any]
 Scene = Generator[None, Any, None]

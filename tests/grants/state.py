@@ -14,14 +14,15 @@ from launch_finetune.request import RunAttempts, RunRequest
 from tests.examples import chat
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
-from tuneloop.domain.datasets.datasets import Dataset, Drop
+from tuneloop.domain.datasets.datasets import Dataset
+from tuneloop.domain.datasets.drops import Drop
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS, Evaluation, Intent
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import Version, new_model
 from tuneloop.domain.training.runs import ControlledRun
-from tuneloop.store.objects.export_members import Membership
-from tuneloop.store.repositories.trained_exports import TrainedExports
+from tuneloop.store.objects.export_columns import Membership
+from tuneloop.store.repositories.exports import TrainedExports
 
 NAME = "support"
 SPLITS = {"train": 12, "validation": 2, "test": FEWEST_ROWS}  # fewer test rows would be asked of nobody

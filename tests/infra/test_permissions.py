@@ -10,7 +10,7 @@ from tests.infra.conftest import OWN, Synthesize
 from tests.infra.machinery import TRACER, machinery_of, user_of
 from tests.infra.rights import construct_of, counted, granted
 from tests.infra.template import Template, as_list
-from tuneloop.store.objects.fingerprints import fingerprints_key
+from tuneloop.store.objects.export_columns import fingerprints_key
 
 pytestmark = pytest.mark.xdist_group("infra")
 

@@ -5,11 +5,10 @@ import pytest
 from pydantic import ValidationError
 
 from tuneloop.openai_wire import sse
-from tuneloop.openai_wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice, chunks_of
+from tuneloop.openai_wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice, CompletionUsage, chunks_of
 from tuneloop.openai_wire.errors import ErrorBody, error_body, first_fault
 from tuneloop.openai_wire.fine_tuning import FineTuningJob, JobRequest
 from tuneloop.openai_wire.models import ModelList
-from tuneloop.openai_wire.usage import CompletionUsage
 
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "hi", "odd": 1}], "logit_bias": {}, "odd": [1]}
 

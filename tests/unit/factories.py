@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.examples import chat
 from tuneloop.domain.chat.examples import Example, Split, read_example
 from tuneloop.domain.core.ids import digest
-from tuneloop.domain.datasets.datasets import Dataset, Drop, OnDrop, Segment
+from tuneloop.domain.datasets.datasets import Dataset, OnDrop, Segment
+from tuneloop.domain.datasets.drops import Drop
 from tuneloop.domain.evaluation.evaluations import Answered, Evaluation
 from tuneloop.domain.exports.exports import Export, ExportFile
 from tuneloop.domain.serving.models import Deployment, Version

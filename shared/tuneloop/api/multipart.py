@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from tuneloop.api.json_body import content_of
+from tuneloop.api.requests import content_of
 from tuneloop.domain.core.errors import InvalidFile
 from tuneloop.domain.core.limits import FIELD_BYTES, FILENAME_CHARACTERS, FORM_BYTES, FORM_PARTS, PART_HEAD_BYTES
 from tuneloop.domain.core.redaction import safe_name

@@ -26,9 +26,8 @@ from pydantic import BaseModel
 
 from tuneloop.api import multipart
 from tuneloop.api.authentication import Authentication
-from tuneloop.api.json_body import parse_json, read_body
 from tuneloop.api.multipart import Form
-from tuneloop.api.route_signature import (
+from tuneloop.api.requests import (
     GREEDY,
     Route,
     TextKind,
@@ -37,8 +36,10 @@ from tuneloop.api.route_signature import (
     family_or_name,
     is_body,
     kinds_of,
+    parse_json,
     path_with,
     query_of,
+    read_body,
     texts_in,
 )
 from tuneloop.api.validation_errors import LONGEST_PARAM, explain

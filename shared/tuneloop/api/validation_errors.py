@@ -5,7 +5,7 @@ from typing import Any
 
 from tuneloop.domain.core.ids import EXAMPLE_PATTERN, PATTERN
 from tuneloop.domain.core.redaction import safe_name
-from tuneloop.domain.datasets.drop_paths import FILENAME
+from tuneloop.domain.datasets.drops import FILENAME
 from tuneloop.domain.serving.routing import MODEL_PATTERN
 
 # Characters of the path to a fault, which is made of the caller's own names: bounds the answer.

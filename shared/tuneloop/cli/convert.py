@@ -10,7 +10,8 @@ import orjson
 import typer
 
 from tuneloop.cli.example_files import FileArgument, SettingsOption, offline, read_examples, read_settings, refuse
-from tuneloop.domain.chat.examples import OTHER_ANSWER, Example, JsonObject
+from tuneloop.domain.chat.examples import OTHER_ANSWER, Example
+from tuneloop.domain.chat.messages import JsonObject
 from tuneloop.domain.datasets.csv_reader import BESIDE, Unreadable
 from tuneloop.domain.exports.conversions import WHY, Conversion, Format, pair_of
 from tuneloop.validation.decompress import PACKED

@@ -21,7 +21,7 @@ from tuneloop.cli.stage import StageOption, bucket, datasets, tenants
 from tuneloop.cli.terminal import table_console, whole_option
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import NotFound
-from tuneloop.domain.datasets.drop_paths import parse_drop_path
+from tuneloop.domain.datasets.drops import parse_drop_path
 
 # Problems of one drop in a list of drops, which stays readable so; `drops show` has all that are kept.
 PROBLEMS_SHOWN = 3

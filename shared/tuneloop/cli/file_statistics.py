@@ -15,8 +15,7 @@ from tuneloop.domain.exports.columns import name_number
 from tuneloop.domain.exports.example_counts import ExampleRow, Statistics, compute_statistics
 from tuneloop.domain.exports.example_hashes import answer_hash, example_hashes
 from tuneloop.domain.exports.policy_filter import Candidate
-from tuneloop.store.objects.image_lines import IMAGE
-from tuneloop.store.objects.stored_lines import utc_text
+from tuneloop.store.objects.segments import IMAGE, utc_text
 from tuneloop.validation.decompress import is_table
 from tuneloop.validation.line_checks import fast_check, fields_of_ours
 from tuneloop.validation.line_parser import isolate_line, number_lines, record_of

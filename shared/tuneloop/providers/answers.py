@@ -8,8 +8,7 @@ from typing import Any
 
 from tuneloop.domain.core.json_values import replace_halves
 from tuneloop.domain.core.pricing import CallTokens
-from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion
-from tuneloop.openai_wire.usage import CompletionUsage
+from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion, CompletionUsage
 
 
 def completion_in(fields: Mapping[str, Any]) -> ChatCompletion:

@@ -16,9 +16,8 @@ from pydantic import BaseModel
 
 from tuneloop.domain.core.redaction import safe_model_id
 from tuneloop.domain.serving.models import base_in
-from tuneloop.domain.training.capabilities import Capabilities, Range
 from tuneloop.domain.training.jobs import RunError, TrainingMethod
-from tuneloop.domain.training.model_offers import Offer
+from tuneloop.domain.training.model_offers import Capabilities, Offer, Range
 
 ANY_MODEL = "*"
 # Bedrock names a base model by its maker and a dot (`amazon.nova-micro-v1:0`). What begins with this one is trained by

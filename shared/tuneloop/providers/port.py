@@ -12,9 +12,16 @@ from typing import IO, Any, Protocol
 from pydantic import BaseModel
 
 from tuneloop.domain.serving.models import VersionStatus
-from tuneloop.domain.training.capabilities import Capabilities
-from tuneloop.domain.training.file_imports import FileImport
-from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent, TrainingFile, TrainingMethod
+from tuneloop.domain.training.jobs import (
+    FileImport,
+    JobOrigin,
+    ProviderJob,
+    RunCheckpoint,
+    RunEvent,
+    TrainingFile,
+    TrainingMethod,
+)
+from tuneloop.domain.training.model_offers import Capabilities
 from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion
 
 JOB_NOT_FOUND = "job_not_found"

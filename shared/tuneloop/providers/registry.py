@@ -1,17 +1,74 @@
 """The provider registry: every provider that a stage has, by name, each made when it is first needed.
 
 The stage's own provider comes from its settings, Bedrock by itself where the stage trains there, the others from rows
-that its operator added. Each adapter brings its own libraries, which are imported with it and not before.
+that its operator added. Each adapter brings its own libraries, which are imported with it and not before. The models
+that a provider lists are remembered in the process, so that they are asked for now and then only.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
+from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.training.providers import BEDROCK, ProviderKind, RegisteredProvider, unknown_provider
-from tuneloop.providers.model_lists import ModelLists
 from tuneloop.providers.port import Provider
 from tuneloop.settings import Settings
+
+# A caller waits for it: a list comes within a second, and a door has to answer within 25.
+ASKING_S = 3.0
+# What a provider lists changes by the week.
+KEPT = timedelta(minutes=10)
+# A name that a list lacks may have been added since: no list that is older than this refuses anything.
+REFUSES_FOR = timedelta(seconds=15)
+# A provider that hangs would cost every call the whole time that it may take.
+UNANSWERED_FOR = timedelta(seconds=30)
+
+
+class _Kept(NamedTuple):
+    """A provider's answer and when it was asked for; `trouble` is why there is none."""
+
+    at: datetime
+    names: frozenset[str]
+    trouble: tuple[str, str] | None = None  # message and code
+
+
+class ModelLists:
+    """The latest list of each provider that is alive in this process; a provider that was changed is another one."""
+
+    def __init__(self) -> None:
+        self._kept: WeakKeyDictionary[Provider, _Kept] = WeakKeyDictionary()
+
+    def model_names(self, model: str, provider: Provider, now: datetime) -> frozenset[str]:
+        """The names of the models that a provider lists, nothing where it keeps no list; asks for at most 3 s.
+
+        A list that is some time old and lacks `model` is asked for anew. ProviderUnavailable where it can't be had now.
+        """
+        kept = self._kept.get(provider)
+        if kept is None or now - kept.at >= _lasts(kept, model):
+            kept = self._kept[provider] = _ask(provider, now)
+        if kept.trouble:
+            message, code = kept.trouble
+            raise ProviderUnavailable(message, code=code)
+        return kept.names
+
+
+def _lasts(kept: _Kept, model: str) -> timedelta:
+    if kept.trouble:
+        return UNANSWERED_FOR
+    return KEPT if model in kept.names or not kept.names else REFUSES_FOR
+
+
+def _ask(provider: Provider, now: datetime) -> _Kept:
+    try:
+        provider.prepare()  # in a cold process that takes longer than the provider does
+        return _Kept(now, frozenset(model.id for model in provider.models(ASKING_S)))
+    except ProviderRefused:  # a server without such a list
+        return _Kept(now, frozenset())
+    except ProviderUnavailable as error:
+        return _Kept(now, frozenset(), (error.message, error.code))
+
 
 # How long a process may go on with a provider as it was before its operator changed its address or key parameter. A
 # row is read that often for each provider in use: once a minute is nothing beside the calls to the provider itself.

@@ -2,25 +2,209 @@
 
 Every stored thing carries `seq`, the number of its writes. A write names the `seq` it saw and fails as `Stale` when
 somebody else wrote in between; several writes and the events that announce them are one transaction.
+
+Attributes are native: floats travel as DynamoDB numbers and money as strings of exact decimals. DynamoDB's numbers lie
+between 1e-130 and 1e126: a smaller one is stored as zero, a larger one as a string, which a float field reads alike.
 """
 
-import base64
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 from pydantic import BaseModel
 
-from tuneloop.domain.core.errors import InvalidInput, Stale
-from tuneloop.store.items import Item, from_item, to_item
+from tuneloop.domain.core.errors import Stale
+from tuneloop.domain.events import AnyEvent
+from tuneloop.store import keys
+from tuneloop.store.cursors import bad_cursor, decode_cursor, encode_cursor
 from tuneloop.store.keys import BY_TIME, Key
-from tuneloop.store.writes import Write
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
+
+Item = dict[str, Any]
+# Well within what DynamoDB's numbers hold, whose digits count too.
+SMALLEST, LARGEST = Decimal("1e-100"), Decimal("1e100")
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+def to_item(attributes: Mapping[str, Any]) -> Item:
+    """Plain values as DynamoDB's typed attributes."""
+    return {name: _serialize(value) for name, value in attributes.items()}
+
+
+def from_item(item: Mapping[str, Any]) -> Item:
+    """DynamoDB's typed attributes as plain values; a counter that is no whole number stays an exact Decimal."""
+    plain = {name: _deserialize(value) for name, value in item.items()}
+    return {name: value if _is_fraction(value) else _plain(value) for name, value in plain.items()}
+
+
+def attributes_of(entity: BaseModel) -> Item:
+    """An entity's fields as storable values; absent fields are left out."""
+    fields: Item = json.loads(entity.model_dump_json(exclude_none=True), parse_float=_number)
+    return fields
+
+
+def _number(text: str) -> Decimal | str:
+    """A float as DynamoDB can hold it; a p-value may well lie below its numbers, and what a provider says above."""
+    number = Decimal(text)
+    if abs(number) > LARGEST:
+        return text
+    return number if abs(number) >= SMALLEST else Decimal(0)
+
+
+def _is_fraction(value: Any) -> bool:
+    return isinstance(value, Decimal) and value != value.to_integral_value()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value) if _is_fraction(value) else int(value)
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return value
+
+
+# How long an event's row stays after its state was stored: an event that never reached the bus can be found and sent
+# again in that time (docs/security.md states it).
+EVENTS_KEPT = timedelta(days=30)
+
+
+class Write(Protocol):
+    """One action of a transaction."""
+
+    def action(self, table: str) -> Item:
+        """The action as TransactWriteItems takes it."""
+        ...
+
+
+@dataclass(frozen=True)
+class ConditionalPut:
+    """Write an entity if its row still has the `seq` it was read with (0: if there is none yet).
+
+    A first write may let the numbers begin after `begins`, where the events of a lost row may still be there.
+    """
+
+    key: Key
+    entity: BaseModel
+    index: dict[str, str] = field(default_factory=dict)
+    begins: int = 0
+    kept_until: datetime | None = None
+
+    def action(self, table: str) -> Item:
+        """A conditional put with the next `seq`."""
+        seq: int = getattr(self.entity, "seq", 0)
+        attributes = {**attributes_of(self.entity), **self.index, **self.key._asdict(), "seq": seq + 1}
+        if self.kept_until:
+            attributes["expires_at"] = int(self.kept_until.timestamp())
+        if not seq:
+            return _insert(table, attributes | {"seq": self.begins + 1})
+        condition = {"ConditionExpression": "seq = :seq", "ExpressionAttributeValues": to_item({":seq": seq})}
+        return {"Put": {"TableName": table, "Item": to_item(attributes), **condition}}
+
+
+@dataclass(frozen=True)
+class EmitEvent:
+    """Write an event beside the state whose write number `seq` it announces."""
+
+    event: AnyEvent
+    seq: int
+    at: datetime
+
+    def action(self, table: str) -> Item:
+        """An insert into the outbox, waiting to be relayed."""
+        key = keys.event(self.event.tenant, self.event.aggregate, self.seq)
+        attributes = {
+            **key._asdict(),
+            **keys.swept(keys.UNRELAYED, self.at),
+            "event_type": self.event.type,
+            "detail": self.event.model_dump_json(exclude_none=True),
+            "expires_at": int((self.at + EVENTS_KEPT).timestamp()),
+        }
+        return _insert(table, attributes)
+
+
+@dataclass(frozen=True)
+class PutOnce:
+    """Insert a marker row unless it exists; the commit raises Stale if it does. It expires after `kept`."""
+
+    key: Key
+    at: datetime
+    kept: timedelta
+
+    def action(self, table: str) -> Item:
+        """An insert that expires."""
+        attributes = {**self.key._asdict(), "expires_at": int((self.at + self.kept).timestamp())}
+        return _insert(table, attributes)
+
+
+@dataclass(frozen=True)
+class Put:
+    """Write a row that holds no `seq`, whatever is in its place."""
+
+    key: Key
+    entity: BaseModel
+
+    def action(self, table: str) -> Item:
+        """An unconditional put."""
+        return {"Put": {"TableName": table, "Item": to_item(attributes_of(self.entity) | self.key._asdict())}}
+
+
+@dataclass(frozen=True)
+class ConditionalDelete:
+    """Delete a row, which has to be there: else somebody else has come before."""
+
+    key: Key
+
+    def action(self, table: str) -> Item:
+        """A conditional delete."""
+        condition = {"ConditionExpression": "attribute_exists(pk)"}
+        return {"Delete": {"TableName": table, "Key": to_item(self.key._asdict()), **condition}}
+
+
+@dataclass(frozen=True)
+class Increment:
+    """Add amounts to a row's counters, making the row if need be; `after` is the `seq` it must have (0: none)."""
+
+    key: Key
+    amounts: dict[str, int | Decimal]
+    after: int | None = None
+
+    def action(self, table: str) -> Item:
+        """An ADD, unconditional unless it is to come after a certain write."""
+        names = {f"#n{position}": name for position, name in enumerate(self.amounts)}
+        values = {f":v{position}": amount for position, amount in enumerate(self.amounts.values())}
+        parts = [f"#n{position} :v{position}" for position in range(len(self.amounts))]
+        condition = {}
+        if self.after is not None:
+            condition = {"ConditionExpression": "seq = :after" if self.after else "attribute_not_exists(pk)"}
+            values |= {":after": self.after} if self.after else {}
+        return {
+            "Update": {
+                "TableName": table,
+                "Key": to_item(self.key._asdict()),
+                "UpdateExpression": "ADD " + ", ".join(parts),
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": to_item(values),
+                **condition,
+            }
+        }
+
+
+def _insert(table: str, attributes: Item) -> Item:
+    item = to_item(attributes)
+    return {"Put": {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
+
 
 # DynamoDB refuses a transaction while another one writes a row of it, though no condition failed, so the same writes
 # are sent again after 10 to 100 ms: less than a second of pauses in all, within the time of an answer.
@@ -98,7 +282,7 @@ class Table:
             part = _query(partition, index, "#sk < :before", before=before) if before else _query(partition, index)
         query = part | {"Limit": limit, "ScanIndexForward": not newest_first}
         if cursor:
-            query["ExclusiveStartKey"] = _decode(cursor, partition, index, prefix)
+            query["ExclusiveStartKey"] = to_item(decode_cursor(cursor, partition, index, prefix))
         try:
             answer = self.client.query(TableName=self.name, **query)
         except ClientError as error:
@@ -106,7 +290,10 @@ class Table:
                 raise bad_cursor() from error
             raise
         last = answer.get("LastEvaluatedKey")
-        return Listing([kind.model_validate(from_item(item)) for item in answer["Items"]], _encode(last))
+        return Listing(
+            [kind.model_validate(from_item(item)) for item in answer["Items"]],
+            encode_cursor(from_item(last)) if last else None,
+        )
 
     def pages(self, partition: str, kind: type[M], *, before: str = "", limit: int, cursor: str | None) -> Iterator[M]:
         """Every entity of a partition behind a cursor, before a key if there is one, so many to a query."""
@@ -138,11 +325,8 @@ def each_page(page_at: Callable[[str | None], Listing[M]], cursor: str | None = 
             return
 
 
-PARTITION_KEYS = {None: ("pk", "sk"), "sweep": ("sweep_pk", "sweep_sk"), "by_time": ("list_pk", "list_sk")}
-
-
 def _query(partition: str, index: str | None, condition: str = "", **values: str) -> Item:
-    pk, sk = PARTITION_KEYS[index]
+    pk, sk = keys.INDEX_KEYS[index]
     names = {"#pk": pk} | ({"#sk": sk} if condition else {})
     query: Item = {
         "KeyConditionExpression": "#pk = :pk" + (f" AND {condition}" if condition else ""),
@@ -150,39 +334,6 @@ def _query(partition: str, index: str | None, condition: str = "", **values: str
         "ExpressionAttributeValues": to_item({":pk": partition, **{f":{name}": text for name, text in values.items()}}),
     }
     return query | ({"IndexName": index} if index else {"ConsistentRead": True})
-
-
-def _encode(last: Any) -> str | None:
-    return base64.urlsafe_b64encode(json.dumps(from_item(last)).encode()).decode() if last else None
-
-
-def _decode(cursor: str, partition: str, index: str | None, prefix: str) -> Item:
-    """The start key in a cursor; a cursor of another listing is refused, so none leads into another tenant's rows."""
-    try:
-        start = json.loads(base64.urlsafe_b64decode(cursor))
-    except (ValueError, RecursionError) as error:
-        raise bad_cursor() from error
-    pk, sk = PARTITION_KEYS[index]
-    if not isinstance(start, dict) or start.keys() != {"pk", "sk", pk, sk} or start[pk] != partition:
-        raise bad_cursor()
-    if not all(isinstance(value, str) for value in start.values()) or not start[sk].startswith(prefix):
-        raise bad_cursor()
-    return to_item(start)
-
-
-def position_of(cursor: str, partition: str) -> str:
-    """The sort key behind which a cursor of a partition goes on; InvalidInput where it is no such cursor."""
-    return str(from_item(_decode(cursor, partition, None, ""))["sk"])
-
-
-def cursor_behind(key: Key, index: dict[str, str]) -> str:
-    """The cursor of what comes behind a row in an index, by its key and what puts it into the index."""
-    return base64.urlsafe_b64encode(json.dumps({**key._asdict(), **index}).encode()).decode()
-
-
-def bad_cursor() -> InvalidInput:
-    """The refusal of a cursor that no page of the listing has given."""
-    return InvalidInput("`cursor` must be the `next_cursor` of an answer from this same listing.", param="cursor")
 
 
 def refusals(error: ClientError) -> set[str]:

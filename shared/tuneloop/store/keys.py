@@ -53,6 +53,8 @@ from tuneloop.domain.core.ids import digest
 
 SWEEP = "sweep"
 BY_TIME = "by_time"
+# The partition and sort key of the table itself and of each index.
+INDEX_KEYS = {None: ("pk", "sk"), SWEEP: ("sweep_pk", "sweep_sk"), BY_TIME: ("list_pk", "list_sk")}
 TENANTS = "TENANTS"
 PROVIDERS = "PROVIDERS"
 SHUTDOWNS = "SHUTDOWNS"

@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tuneloop.domain.events import SOURCE
 from tuneloop.observability import log_failure
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Table
-from tuneloop.store.items import from_item, to_item
+from tuneloop.store.dynamodb import Table, from_item, to_item
 
 if TYPE_CHECKING:
     from types_boto3_events.client import EventBridgeClient

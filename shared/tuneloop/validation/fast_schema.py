@@ -12,8 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from tuneloop.domain.chat.rules.conversations import IMAGE_URL, MOST_IMAGES
-from tuneloop.domain.chat.rules.fields import FUNCTION_NAME, NAME
+from tuneloop.domain.chat.rules.conversations import FUNCTION_NAME, IMAGE_URL, MOST_IMAGES, NAME
 
 Name = Annotated[str, Meta(pattern=NAME)]
 FunctionName = Annotated[str, Meta(pattern=FUNCTION_NAME)]

@@ -16,11 +16,10 @@ import orjson
 from msgspec import UNSET
 from msgspec.structs import astuple
 
-from tuneloop.domain.chat.examples import Example, JsonObject, Problem, canonical
-from tuneloop.domain.chat.json_texts import is_deeper
-from tuneloop.domain.chat.messages import PROMPT_ROLES, text_of
+from tuneloop.domain.chat.examples import Example, Problem
+from tuneloop.domain.chat.messages import PROMPT_ROLES, JsonObject, canonical, is_deeper, text_of
 from tuneloop.domain.chat.normalization import normalize_tools
-from tuneloop.domain.chat.rules.tools import functions_in, tools_problems
+from tuneloop.domain.chat.rules.conversations import functions_in, tools_problems
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.limits import JSON_DEPTH, LINE_PARTS
 from tuneloop.domain.datasets.records import Record, read_record

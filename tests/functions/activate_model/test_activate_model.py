@@ -14,7 +14,7 @@ from tuneloop.domain.serving.models import VersionStatus
 from tuneloop.providers.catalog import price_of
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store import keys
-from tuneloop.store.writes import ConditionalPut
+from tuneloop.store.dynamodb import ConditionalPut
 
 USERS = [f"user-{number}" for number in range(120)]
 MINI = "gpt-4.1-mini-2025-04-14"

@@ -15,7 +15,7 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.serving.models import Action, HistoryEntry, VersionStatus
 from tuneloop.store import keys
-from tuneloop.store.writes import ConditionalPut
+from tuneloop.store.dynamodb import ConditionalPut
 
 Move = tuple[str, dict[str, Any]]
 TAKEOFFS: tuple[Move, ...] = (("deactivate", {}), ("rollback", {}), ("activate", {"version": 0}))

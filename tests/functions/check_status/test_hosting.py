@@ -14,7 +14,7 @@ from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.serving.models import Version, VersionStatus
-from tuneloop.domain.training.capabilities import Capabilities
+from tuneloop.domain.training.model_offers import Capabilities
 from tuneloop.openai_wire.chat import ChatCompletion
 from tuneloop.providers.port import QUOTA_REACHED, Hosted
 

@@ -21,8 +21,8 @@ from tuneloop.domain.core.errors import ProviderUnavailable
 from tuneloop.domain.training.jobs import ProviderJob
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store import keys
+from tuneloop.store.dynamodb import ConditionalDelete
 from tuneloop.store.keys import Key
-from tuneloop.store.writes import ConditionalDelete
 
 
 def lost(run: ControlledRun, *more: Key) -> None:

@@ -16,7 +16,7 @@ from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.serving.models import Version, VersionStatus
 from tuneloop.providers.port import KEY_MISSING
 from tuneloop.store import keys
-from tuneloop.store.writes import ConditionalPut
+from tuneloop.store.dynamodb import ConditionalPut
 
 MISTYPED = "ft:gpt-4o-2024-08-06:personal::abc123"
 VERSIONS = "/v1/models/support/versions"

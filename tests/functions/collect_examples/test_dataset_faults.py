@@ -13,7 +13,7 @@ from tests.functions import steps
 from tests.world import BUCKET, World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.datasets.datasets import Drop
+from tuneloop.domain.datasets.drops import Drop
 from tuneloop.domain.exports.exports import Export
 
 

@@ -8,7 +8,7 @@ from tests.functions import steps
 from tests.functions.conftest import Later
 from tests.world import World, invoke, sqs_event
 from tuneloop.app import app
-from tuneloop.domain.datasets.datasets import Drop
+from tuneloop.domain.datasets.drops import Drop
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store.objects.bucket import Objects
 

@@ -22,7 +22,7 @@ from tuneloop.domain.datasets.datasets import OnInvalid
 from tuneloop.domain.datasets.file_diagnosis import BYTE_ORDER_MARK, problem_of_start
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.store.objects.drop_reader import DropReader
-from tuneloop.store.objects.stored_lines import read_line
+from tuneloop.store.objects.segments import read_line
 from tuneloop.validation.decompress import decompress, split_lines
 
 TEMPLATE = Template(user="Q: {{input}}")

@@ -16,8 +16,7 @@ from tests.functions import steps
 from tests.world import BUCKET, TABLE, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.cli.commands import cli
-from tuneloop.domain.datasets.datasets import Drop
-from tuneloop.domain.datasets.drop_paths import drop_id
+from tuneloop.domain.datasets.drops import Drop, drop_id
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store import keys
 

@@ -10,7 +10,7 @@ from tests.examples import chat
 from tests.functions import steps
 from tests.world import World
 from tuneloop.app import app
-from tuneloop.store.objects.stored_lines import read_line
+from tuneloop.store.objects.segments import read_line
 
 ROUTE, PATH = "PATCH /v1/datasets/{dataset}", "/v1/datasets/support"
 TABLE = b'text,label\n"Where, is\nmy order?",late\nAnd my parcel?,lost\n'

@@ -10,8 +10,8 @@ from tests.functions import steps
 from tests.world import Answer, World, invoke, sqs_event
 from tuneloop.app import app
 from tuneloop.domain.core.limits import TEMPLATE_BYTES
-from tuneloop.domain.datasets.datasets import DropStatus
-from tuneloop.store.objects.stored_lines import read_line
+from tuneloop.domain.datasets.drops import DropStatus
+from tuneloop.store.objects.segments import read_line
 
 ROUTE, PATH = "PATCH /v1/datasets/{dataset}", "/v1/datasets/support"
 SCHEMA = {"type": "object", "properties": {"why": {"type": "string"}, "year": {"type": "string"}}, "required": ["year"]}

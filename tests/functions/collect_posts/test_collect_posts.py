@@ -15,8 +15,8 @@ from tests.world import BUCKET, World, invoke, sqs_event
 from tuneloop.app import app
 from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.core.limits import QUEUE_TRIES
-from tuneloop.domain.datasets.datasets import Drop
-from tuneloop.store.objects.stored_lines import read_line
+from tuneloop.domain.datasets.drops import Drop
+from tuneloop.store.objects.segments import read_line
 
 SEVEN_HOURS_S = 7 * 3600
 AWAY = ClientError({"Error": {"Code": "InternalError", "Message": "we are sorry"}}, "PutObject")

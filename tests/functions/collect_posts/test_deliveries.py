@@ -13,7 +13,7 @@ from tests.world import Context, World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.core.limits import QUEUE_TRIES
-from tuneloop.domain.datasets.datasets import Drop
+from tuneloop.domain.datasets.drops import Drop
 from tuneloop.store.repositories.posts import NOT_COLLECTED
 
 HALF_AN_HOUR_S = 1860

@@ -13,8 +13,8 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.serving.usage import UsageRecord
 from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.store import keys
+from tuneloop.store.dynamodb import Increment
 from tuneloop.store.repositories.usage import Usage
-from tuneloop.store.writes import Increment
 
 MINI = "gpt-4o-mini-2024-07-18"  # base prices in USD per million: 0.15 in, 0.075 cached, 0.60 out
 NOVA = "amazon.nova-micro-v1:0"

@@ -15,7 +15,7 @@ from tests.functions.record_usage.test_record_usage import inference
 from tests.world import World
 from tuneloop.cli.commands import cli
 from tuneloop.domain.chat.examples import OURS, Example, read_example
-from tuneloop.domain.chat.rules.tools import LISTS
+from tuneloop.domain.chat.rules.conversations import LISTS
 
 # What a door said of each line that it can carry, by the line's number: None is that it was taken.
 Verdicts = dict[int, tuple[str, str] | None]

@@ -37,12 +37,13 @@ from tests.world import World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.chat.examples import Example, read_example
 from tuneloop.domain.core.limits import MERGED_KEPT
-from tuneloop.domain.datasets.datasets import Drop, OnDrop
+from tuneloop.domain.datasets.datasets import OnDrop
+from tuneloop.domain.datasets.drops import Drop
 from tuneloop.domain.datasets.erasures import example_erasure, subject_erasure
 from tuneloop.domain.datasets.reviews import Review, Status
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import new_model
-from tuneloop.store.objects.stored_lines import line_of
+from tuneloop.store.objects.segments import line_of
 
 NAMES = 8
 QUIET = timedelta(hours=1)

@@ -16,8 +16,8 @@ from tuneloop.cli import migrate as migration
 from tuneloop.cli.api import ApiRefusal
 from tuneloop.cli.commands import cli
 from tuneloop.domain.core.errors import Conflict, InvalidInput
-from tuneloop.domain.training.capabilities import Capabilities
 from tuneloop.domain.training.jobs import TrainingMethod
+from tuneloop.domain.training.model_offers import Capabilities
 from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.providers.catalog import price_of
 

@@ -15,13 +15,13 @@ from tests.functions.poisons import CONSTANTS, row_by
 from tests.functions.refusals import refused
 from tests.world import Answer, World
 from tuneloop.app import app
-from tuneloop.domain.chat.examples import JsonObject, canonical
-from tuneloop.domain.core.subjects import tenant_hash
+from tuneloop.domain.chat.messages import JsonObject, canonical
+from tuneloop.domain.core.ids import tenant_hash
 from tuneloop.domain.exports.conversions import stored_form
 from tuneloop.domain.exports.example_hashes import as_one_text, example_hashes
 from tuneloop.domain.serving.routing import Arm, Inference
 from tuneloop.runtime.entry_point import FunctionFailed
-from tuneloop.store.objects.stored_lines import read_line
+from tuneloop.store.objects.segments import read_line
 from tuneloop.validation.line_checks import CheckedLine, check_line
 
 POST = "POST /v1/datasets/{dataset}/examples"
@@ -263,7 +263,7 @@ def strange(monkeypatch: pytest.MonkeyPatch) -> None:
             raise Strange(example.answer)
         return example_hashes(example)
 
-    monkeypatch.setattr("tuneloop.store.objects.stored_lines.example_hashes", fails)
+    monkeypatch.setattr("tuneloop.store.objects.segments.example_hashes", fails)
     monkeypatch.setattr("record_usage.feedback.example_hashes", fails)
 
 
@@ -308,7 +308,7 @@ def test_what_a_process_lacks_is_no_verdict_on_a_line(
         raise lacking
 
     with monkeypatch.context() as patch:
-        patch.setattr("tuneloop.store.objects.stored_lines.example_hashes", lacks)
+        patch.setattr("tuneloop.store.objects.segments.example_hashes", lacks)
         with pytest.raises(FunctionFailed):
             world.drop("drops", [chat("a", "good")])
         assert deliver(message) == ["0"]

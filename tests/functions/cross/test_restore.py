@@ -16,8 +16,8 @@ from tests.world import TABLE, World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope, key_hash
 from tuneloop.domain.events import DatasetSettled
+from tuneloop.store.dynamodb import EmitEvent
 from tuneloop.store.keys import UNRELAYED
-from tuneloop.store.writes import EmitEvent
 
 COPY = f"{TABLE}-restored"
 

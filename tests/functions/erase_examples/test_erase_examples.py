@@ -18,7 +18,7 @@ from tuneloop.domain.chat.examples import Example, Split, read_example
 from tuneloop.domain.datasets.reviews import Review, Status
 from tuneloop.domain.training.jobs import TrainingFile
 from tuneloop.domain.training.runs import RunStatus
-from tuneloop.store.objects.stored_lines import line_of
+from tuneloop.store.objects.segments import line_of
 
 CANARY = "the purple heron dances at noon"
 SUBJECT = "alice@example.com"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -27,11 +28,10 @@ from tests.functions.erase_examples.test_erase_examples import (
 from tests.functions.providers import Killed
 from tests.world import World, staged
 from tuneloop.app import app, utc_now
-from tuneloop.domain.core.leases import lease
+from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.evaluation.evaluations import Evaluation, EvaluationStatus
 from tuneloop.store.dynamodb import Table
-from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.multipart_upload import MultipartUpload
+from tuneloop.store.objects.bucket import MultipartUpload, Objects
 
 LINES = [*steps.questions(60), chat(CANARY, CANARY, subject=SUBJECT, split="test")]
 
@@ -140,7 +140,12 @@ def test_answers_to_an_erased_question_go_and_an_open_evaluation_begins_anew(
 
 def test_an_evaluation_that_is_being_worked_on_is_waited_for(world: World, later: Later) -> None:
     export = prepared(world)
-    an_evaluation(world, export["id"], status=EvaluationStatus.RUNNING, lease=lease("somebody", utc_now(), 600))
+    an_evaluation(
+        world,
+        export["id"],
+        status=EvaluationStatus.RUNNING,
+        lease=Lease(owner="somebody", until=utc_now() + timedelta(seconds=600)),
+    )
     asked = erased_subject(world, SUBJECT).body
 
     with pytest.raises(Exception, match="SweepIncomplete"):

@@ -24,7 +24,7 @@ from tests.functions.erase_examples.test_erase_examples import (
 from tests.world import BUCKET, World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.exports.columns import name_number
-from tuneloop.store.objects.fingerprints import Fingerprints, fingerprints_key
+from tuneloop.store.objects.export_columns import Fingerprints, fingerprints_key
 
 
 def pair(number: int) -> dict[str, Any]:

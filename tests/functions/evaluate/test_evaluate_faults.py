@@ -7,21 +7,11 @@ import pytest
 
 from tests.functions import contests, steps
 from tests.functions.conftest import Later
-from tests.functions.contests import (
-    Playing,
-    Request,
-    arm_of,
-    contest,
-    ended,
-    knowing,
-    number_in,
-    promoting,
-    read,
-)
+from tests.functions.contests import Playing, Request, arm_of, contest, ended, knowing, number_in, promoting, read
 from tests.world import BUCKET, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.errors import ProviderRefused
-from tuneloop.domain.core.leases import lease
+from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.evaluation.evaluations import Evaluation
 from tuneloop.runtime.entry_point import FunctionFailed
 
@@ -219,7 +209,10 @@ def test_a_rival_who_took_over_is_left_alone(world: World) -> None:
     def script(asked: Request) -> str:
         [held] = [each for each in app.evaluations.open() if each.lease]
         if held.lease and held.lease.owner != "rival":
-            app.evaluations.save(held.model_copy(update={"lease": lease("rival", utc_now(), 60)}), now=utc_now())
+            app.evaluations.save(
+                held.model_copy(update={"lease": Lease(owner="rival", until=utc_now() + timedelta(seconds=60))}),
+                now=utc_now(),
+            )
         return knowing("v1")(asked)
 
     Playing(script)

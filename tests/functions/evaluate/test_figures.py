@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evaluate.answers import EvaluationObjects
+from evaluate.ask import EvaluationObjects
 from tests.examples import chat
 from tests.functions import contests
 from tests.functions.contests import Playing, contest, ended, knowing

@@ -25,17 +25,16 @@ from tests.unit.factories import a_dataset
 from tests.world import BUCKET, World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.datasets.compaction import Generation
-from tuneloop.domain.datasets.datasets import OnDrop, PolicyChange
+from tuneloop.domain.datasets.datasets import Generation, OnDrop, PolicyChange
 from tuneloop.domain.datasets.policy import Policy
 from tuneloop.domain.exports.columns import Outcome, name_number
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.exports.fingerprints import Fingerprint, Overlap
 from tuneloop.domain.exports.selection import MOST_ALIKE
 from tuneloop.store import keys
-from tuneloop.store.objects.fingerprints import Fingerprints, fingerprints_key
+from tuneloop.store.dynamodb import ConditionalPut
+from tuneloop.store.objects.export_columns import Fingerprints, fingerprints_key
 from tuneloop.store.repositories.fingerprint_backfill import backfill_fingerprints
-from tuneloop.store.writes import ConditionalPut
 
 SEEN = (Split.TRAIN, Split.VALIDATION)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evaluate.answers import EvaluationObjects
+from evaluate.ask import EvaluationObjects
 from tests.functions import steps
 from tests.functions.conftest import Later
 from tests.functions.contests import Playing, contest, ended, promoting, read, request
@@ -18,9 +18,9 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.evaluation.evaluations import Answered, ArmName, Evaluation, EvaluationStatus
 from tuneloop.store import keys
-from tuneloop.store.objects.fingerprints import fingerprints_key
+from tuneloop.store.dynamodb import PutOnce
+from tuneloop.store.objects.export_columns import fingerprints_key
 from tuneloop.store.repositories.evaluations import LOOKS_COUNT
-from tuneloop.store.writes import PutOnce
 
 
 def test_a_look_is_taken_when_rows_are_asked_and_by_nothing_else(world: World) -> None:

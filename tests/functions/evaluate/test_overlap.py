@@ -19,7 +19,7 @@ from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.training.runs import RunStatus
 from tuneloop.store import keys
-from tuneloop.store.objects.fingerprints import fingerprints_key
+from tuneloop.store.objects.export_columns import fingerprints_key
 
 ROWS = 40
 HOUR = 3600

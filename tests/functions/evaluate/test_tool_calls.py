@@ -9,9 +9,9 @@ from tests.functions import contests
 from tests.functions.contests import Playing, Request, arm_of, contest, ended, knowing, number_in
 from tests.world import World
 from tuneloop.app import app
-from tuneloop.domain.chat.examples import answer_of
+from tuneloop.domain.chat.messages import answer_of
 from tuneloop.store import keys
-from tuneloop.store.writes import ConditionalPut
+from tuneloop.store.dynamodb import ConditionalPut
 
 ROWS = 40
 TOOLS = [{"type": "function", "function": {"name": "refund", "parameters": {"type": "object", "properties": {}}}}]

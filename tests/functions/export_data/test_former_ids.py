@@ -8,7 +8,8 @@ from tests.examples import chat
 from tests.functions.door_lines import CALL, FUNCTION, TOLD, USER, asked, calling, pair
 from tests.world import World
 from tuneloop.app import app, utc_now
-from tuneloop.domain.chat.examples import Example, canonical, read_example
+from tuneloop.domain.chat.examples import Example, read_example
+from tuneloop.domain.chat.messages import canonical
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.datasets.erasures import example_erasure
 

@@ -21,7 +21,7 @@ from tuneloop.domain.training.estimates import LEFT_OUT_IMAGES
 from tuneloop.domain.training.model_offers import Offer
 from tuneloop.providers.catalog import price_of
 from tuneloop.store import keys
-from tuneloop.store.writes import Put
+from tuneloop.store.dynamodb import Put
 
 LARGE = url(png(1024, 1024))
 

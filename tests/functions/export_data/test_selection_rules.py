@@ -15,7 +15,7 @@ from tuneloop.app import app
 from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, LATEST_RULES
 from tuneloop.domain.exports.exports import export_id
 from tuneloop.store import keys
-from tuneloop.store.items import to_item
+from tuneloop.store.dynamodb import to_item
 
 ENOUGH_TESTED = "s3"  # a salt by which at least 20 of the 60 questions are drawn for the test
 NEW_OF_DATASETS: tuple[str, ...] = ("rules",)

@@ -16,7 +16,7 @@ from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import Model
 from tuneloop.domain.training.trained_exports import SEEN_SPLITS, SeenExport
 from tuneloop.store import keys
-from tuneloop.store.items import to_item
+from tuneloop.store.dynamodb import to_item
 
 SALT = "s0"  # by it some of 45 questions validate, and of 110 enough are drawn for a test
 

@@ -16,8 +16,8 @@ from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.providers.port import ProviderJobRequest
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store import keys
+from tuneloop.store.dynamodb import ConditionalPut
 from tuneloop.store.keys import Key
-from tuneloop.store.writes import ConditionalPut
 
 
 class Creating(Interfered):

@@ -17,8 +17,8 @@ from tuneloop.app import app
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import ProviderUnavailable
-from tuneloop.domain.training.capabilities import Range
 from tuneloop.domain.training.jobs import ProviderJob, TrainingFile
+from tuneloop.domain.training.model_offers import Range
 
 
 def test_a_script_for_openai_runs_from_upload_to_chat(live: World, client: OpenAI) -> None:

@@ -15,8 +15,7 @@ from tests.world import World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.serving.sunset import Shutdowns
-from tuneloop.domain.training.capabilities import Capabilities
-from tuneloop.domain.training.model_offers import Offer, Successor
+from tuneloop.domain.training.model_offers import Capabilities, Offer, Successor
 from tuneloop.providers.port import ListedModel
 
 NOVA = "amazon.nova-micro-v1:0"

@@ -10,7 +10,7 @@ import pytest
 from tests.functions import steps
 from tests.world import Answer, World, invoke, sqs_event
 from tuneloop.app import utc_now
-from tuneloop.domain.core.subjects import tenant_hash
+from tuneloop.domain.core.ids import tenant_hash
 from tuneloop.domain.serving.routing import Arm, Inference
 
 DAY = "2026-11-20"

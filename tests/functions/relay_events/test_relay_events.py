@@ -13,9 +13,8 @@ from tests.world import World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.runtime.entry_point import FunctionFailed
-from tuneloop.store.items import to_item
+from tuneloop.store.dynamodb import EmitEvent, to_item
 from tuneloop.store.outbox import OutboxRow
-from tuneloop.store.writes import EmitEvent
 
 Stream = Callable[..., dict[str, Any]]
 HOUR = timedelta(hours=1)

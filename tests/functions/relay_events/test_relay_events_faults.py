@@ -12,8 +12,7 @@ from tuneloop.app import app, utc_now
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store import keys
-from tuneloop.store.items import to_item
-from tuneloop.store.writes import EmitEvent
+from tuneloop.store.dynamodb import EmitEvent, to_item
 
 SWEEP = {"schedule": "every-5-minutes"}
 SAID = "the purple heron dances at noon"

@@ -8,7 +8,7 @@ from tests.examples import chat
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
-from tuneloop.domain.datasets.datasets import Drop
+from tuneloop.domain.datasets.drops import Drop
 
 COLLECT = "collect-examples"
 FILE = b"\n".join(state.lines())

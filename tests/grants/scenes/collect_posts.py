@@ -7,7 +7,7 @@ from tests.grants.scene import scene
 from tests.grants.stage import Stage
 from tests.world import sqs_event
 from tuneloop.app import utc_now
-from tuneloop.domain.datasets.datasets import Drop
+from tuneloop.domain.datasets.drops import Drop
 
 POSTS = "collect-posts"
 

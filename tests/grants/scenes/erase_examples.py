@@ -10,7 +10,7 @@ from tuneloop.domain.datasets.erasures import Erasure, subject_erasure
 from tuneloop.domain.evaluation.evaluations import ArmName, Evaluation, EvaluationStatus
 from tuneloop.domain.training.runs import RunStatus
 from tuneloop.store import keys
-from tuneloop.store.writes import ConditionalPut
+from tuneloop.store.dynamodb import ConditionalPut
 
 ERASE = "erase-examples"
 SUBJECT = "user-1"

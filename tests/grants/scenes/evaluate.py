@@ -1,12 +1,12 @@
 """evaluate: versions compared, by request, by event, and where another worker stopped."""
 
-from evaluate.answers import EvaluationObjects
+from evaluate.ask import EvaluationObjects
 from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
 from tuneloop.domain.evaluation.evaluations import Answered, ArmName, EvaluationStatus
-from tuneloop.store.objects.fingerprints import Fingerprints, fingerprints_key
+from tuneloop.store.objects.export_columns import Fingerprints, fingerprints_key
 
 EVALUATE = "evaluate"
 

@@ -7,7 +7,7 @@ from tests.grants.scene import scene
 from tests.grants.stage import Stage
 from tests.world import sqs_event
 from tuneloop.app import utc_now
-from tuneloop.domain.core.subjects import tenant_hash
+from tuneloop.domain.core.ids import tenant_hash
 from tuneloop.domain.serving.routing import Arm, Inference
 from tuneloop.domain.serving.usage import UsageBatch, UsageRecord
 

@@ -6,7 +6,7 @@ from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
-from tuneloop.store.items import to_item
+from tuneloop.store.dynamodb import to_item
 
 RELAY = "relay-events"
 

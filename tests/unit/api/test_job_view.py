@@ -14,7 +14,7 @@ from tuneloop.domain.training.jobs import RunError, RunEvent, TrainingMethod
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.openai_wire.fine_tuning import JobEvent
 from tuneloop.store import keys
-from tuneloop.store.writes import ConditionalPut
+from tuneloop.store.dynamodb import ConditionalPut
 
 OPENAI_S = {"validating_files", "queued", "running", "succeeded", "failed", "cancelled"}
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tuneloop.api.json_body import LONGEST_PLACE, parse_json, read_body
+from tuneloop.api.requests import LONGEST_PLACE, parse_json, read_body
 from tuneloop.domain.core.errors import InvalidInput, TooLarge
 from tuneloop.domain.core.json_values import find_flaw
 from tuneloop.domain.core.limits import BODY_BYTES, BODY_PARTS, JSON_DEPTH

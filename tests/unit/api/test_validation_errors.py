@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from tuneloop.api.validation_errors import explain, in_words
 from tuneloop.domain.core.ids import Name
-from tuneloop.domain.datasets.drop_paths import FILENAME
+from tuneloop.domain.datasets.drops import FILENAME
 
 TIME = "must be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T10:00:00Z"
 

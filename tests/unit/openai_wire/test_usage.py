@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneloop.openai_wire.usage import CompletionUsage
+from tuneloop.openai_wire.chat import CompletionUsage
 
 Read = tuple[int | None, int | None, int | None]
 COUNTS = st.integers(1, 10**6)

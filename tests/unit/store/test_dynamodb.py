@@ -18,8 +18,7 @@ from tuneloop.domain.core.errors import InvalidInput, Stale
 from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Table
-from tuneloop.store.writes import ConditionalPut, Increment
+from tuneloop.store.dynamodb import ConditionalPut, Increment, Table
 
 HERE = keys.dataset("acme", "support")
 

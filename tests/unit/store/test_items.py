@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from tests.unit.factories import (
     JSON,
     NOW,
+    SECOND,
     a_dataset,
     a_deployment,
     a_drop,
@@ -22,12 +23,12 @@ from tests.unit.factories import (
     scores,
 )
 from tuneloop.domain.core.access import ApiKey, Scope
-from tuneloop.domain.core.leases import lease
+from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.core.pricing import Usd
 from tuneloop.domain.evaluation.evaluations import ArmName, arm_result, compare
 from tuneloop.domain.serving.usage import Counters
 from tuneloop.domain.training.jobs import RunError
-from tuneloop.store.items import attributes_of, from_item, to_item
+from tuneloop.store.dynamodb import attributes_of, from_item, to_item
 
 ENTITIES: list[BaseModel] = [
     ApiKey(id="key-1", tenant="acme", hash="0", scopes=frozenset(Scope), created_at=NOW, revoked_at=NOW),
@@ -38,7 +39,7 @@ ENTITIES: list[BaseModel] = [
     a_version(parameters={"temperature": 0.7, "top_p": 1.0, "stop": None, "logit_bias": {"50256": -100}, "n": []}),
     a_deployment(share=0.1, candidate=2),
     a_run(
-        lease=lease("w1", NOW, 0.5),
+        lease=Lease(owner="w1", until=NOW + 0.5 * SECOND),
         hyperparameters={"n_epochs": 3, "learning_rate_multiplier": 0.05},
         progress=1 / 3,
         train_loss=1e-7,

@@ -14,9 +14,8 @@ from tests.world import BUS, TABLE
 from tuneloop.app import App
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.store import keys
-from tuneloop.store.items import to_item
+from tuneloop.store.dynamodb import EmitEvent, to_item
 from tuneloop.store.outbox import Bus, OutboxRow
-from tuneloop.store.writes import EmitEvent
 
 
 def announce(app: App, *seqs: int) -> None:

@@ -23,8 +23,7 @@ from tests.unit.factories import NAMES, NOW, a_dataset, a_run
 from tuneloop.app import App
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import InvalidInput, TuneloopError
-from tuneloop.domain.datasets.datasets import Drop
-from tuneloop.domain.datasets.drop_paths import FILENAME, parse_drop_path
+from tuneloop.domain.datasets.drops import FILENAME, Drop, parse_drop_path
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import Table

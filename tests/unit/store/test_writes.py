@@ -13,9 +13,8 @@ from tuneloop.app import App
 from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.store import keys
-from tuneloop.store.items import from_item, to_item
+from tuneloop.store.dynamodb import ConditionalPut, EmitEvent, Increment, PutOnce, from_item, to_item
 from tuneloop.store.keys import Key
-from tuneloop.store.writes import ConditionalPut, EmitEvent, Increment, PutOnce
 
 SETTLED = DatasetSettled(tenant="acme", dataset="support", revision=3)
 HERE = keys.dataset("acme", "support")

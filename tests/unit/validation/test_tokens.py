@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import an_example
-from tuneloop.domain.chat.examples import ROLES, canonical
+from tuneloop.domain.chat.messages import ROLES, canonical
 from tuneloop.validation.tokens import (
     PER_ROLE,
     PIECE,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from tuneloop.domain.chat.examples import JsonObject
+from tuneloop.domain.chat.messages import JsonObject
 from tuneloop.domain.core.redaction import safe_name
 
 SCHEMA_PARTS = 2_000  # subschemas once references are in place: a few `$ref` in each other can stand for billions

@@ -15,8 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr, ValidationError
 
-from tuneloop.domain.chat.json_texts import is_deeper
-from tuneloop.domain.chat.messages import CALLS, PROMPT_ROLES, ROLES, JsonObject, answer_of, canonical, text_of
+from tuneloop.domain.chat.messages import JsonObject, answer_of, canonical, is_deeper
 from tuneloop.domain.chat.normalization import functions_as_tools, normalize
 from tuneloop.domain.chat.rules import Violation
 from tuneloop.domain.chat.rules.lines import PREFERENCE_FIELDS, is_preference, preference_problems, supervised_problems
@@ -24,11 +23,6 @@ from tuneloop.domain.core.ids import digest
 from tuneloop.domain.core.json_values import UNICODE, find_flaw
 from tuneloop.domain.core.limits import JSON_DEPTH, PROBLEMS_KEPT
 from tuneloop.domain.core.redaction import safe_name
-
-__all__ = [
-    "CALLS", "CONTENT_FIELDS", "OTHER_ANSWER", "PROMPT_ROLES", "ROLES", "TOO_DEEP", "Example", "JsonObject", "Problem",
-    "Split", "Violation", "answer_of", "canonical", "read_example", "text_of",
-]  # fmt: skip
 
 STORED_FIELDS = ("messages", "tools", "parallel_tool_calls")
 CONTENT_FIELDS = (*STORED_FIELDS, "functions")  # of a line: these become `tools`

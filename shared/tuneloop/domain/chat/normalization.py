@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tuneloop.domain.chat.messages import JsonObject
-from tuneloop.domain.chat.rules.conversations import NEVER_LEARNT
+from tuneloop.domain.chat.rules.conversations import LISTS, NEVER_LEARNT, all_tools
 from tuneloop.domain.chat.rules.lines import OUTPUTS
-from tuneloop.domain.chat.rules.tools import LISTS, all_tools
 
 SPOKEN = {"role", "content"}
 BESIDE = frozenset(NEVER_LEARNT)

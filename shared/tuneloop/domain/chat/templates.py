@@ -14,9 +14,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tuneloop.domain.chat.answer_schemas import TooManySteps, faults_in, fits, order_names, resolve_references
-from tuneloop.domain.chat.examples import JsonObject, Violation, answer_of, canonical
-from tuneloop.domain.chat.json_texts import KeptAsText, parse_json_text
-from tuneloop.domain.chat.messages import storable
+from tuneloop.domain.chat.messages import JsonObject, KeptAsText, answer_of, canonical, parse_json_text, storable
+from tuneloop.domain.chat.rules import Violation
 from tuneloop.domain.core.limits import TEMPLATE_BYTES
 
 PLACE = re.compile(r"\{\{\s*([\w.-]{1,64})\s*\}\}", re.ASCII)

@@ -1,7 +1,8 @@
-"""Ids: what a name may look like, and ids made from what they stand for.
+"""Ids: what a name may look like, ids made from what they stand for, and hashes of tenants and users.
 
 A derived id is the same whenever its parts are the same, so asking twice finds the first answer instead of making a
-second one. No id holds a separator (`#`, `/`, `:`), so keys and paths built from ids can't run into each other.
+second one. No id holds a separator (`#`, `/`, `:`), so keys and paths built from ids can't run into each other. Where
+an id says whose it is, it names tenant and user by hashes, which don't tell who they are.
 """
 
 import hashlib
@@ -45,3 +46,31 @@ def unit_interval(*parts: object) -> float:
 def _hash(parts: tuple[object, ...]) -> "hashlib._Hash":
     text = "".join([f"{len(text)}:{text}" for text in map(str, parts)])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass"))  # of any text, one with half a surrogate pair too
+
+
+NO_USER = "0"
+HASHED_PREFIX = "user:"  # of a subject that is only known by its hash
+HASH = re.compile("[0-9a-f]{12}")
+
+
+def tenant_hash(tenant: str) -> str:
+    """Eight hex digits of a tenant, which tie an inference id to the tenant without naming it."""
+    # 32 bits tell an id of another tenant; it is the API key that decides whose data is read.
+    return digest("tenant", tenant)[:8]
+
+
+def user_hash(tenant: str, user: str | None) -> str:
+    """Twelve hex digits of a user within a tenant; `0` for a call without a user."""
+    # 48 bits: among a million users of a tenant, two share a hash with a chance of 0.2%.
+    return digest("user", tenant, user)[:12] if user else NO_USER
+
+
+def subject_of_hash(user: str) -> str:
+    """The name `user:<hash>` of a subject of whom only the hash is known, as of an inference id."""
+    return f"{HASHED_PREFIX}{user}"
+
+
+def hash_of_subject(subject: str) -> str | None:
+    """The hash in a name that `subject_of_hash` made; None for any other subject."""
+    hashed = subject.removeprefix(HASHED_PREFIX)
+    return hashed if hashed != subject and HASH.fullmatch(hashed) else None

@@ -3,7 +3,7 @@
 A lease is taken by a conditional write of the row that carries it, so that of two workers only one gets it.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import BaseModel
 
@@ -17,8 +17,3 @@ class Lease(BaseModel):
     def is_held(self, now: datetime) -> bool:
         """Whether the lease still keeps other workers out."""
         return now < self.until
-
-
-def lease(owner: str, now: datetime, seconds: float) -> Lease:
-    """A lease for `owner` that runs out `seconds` from now."""
-    return Lease(owner=owner, until=now + timedelta(seconds=seconds))

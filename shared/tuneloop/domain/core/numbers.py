@@ -6,12 +6,18 @@ nobody means.
 
 import re
 from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 # No sign but a minus before what isn't zero, no leading zeros, no exponent.
 NO_MINUS_ZERO = r"(?!-0(\.0+)?\Z)"
 WHOLE = re.compile(rf"{NO_MINUS_ZERO}-?(0|[1-9][0-9]*)", re.ASCII)
 LONGEST = 18  # digits: any such number has less than 64 bits, and Python raises for one of thousands of digits
 PLAIN = re.compile(rf"{NO_MINUS_ZERO}-?(0|[1-9][0-9]{{0,17}})(\.[0-9]{{1,18}})?", re.ASCII)
+
+# A number from 0 to 1, with zero for `-0.0`, which JSON can write and nobody means.
+Share = Annotated[float, Field(ge=0, le=1, strict=True), AfterValidator(abs)]
 
 
 def parse_whole(text: str) -> int | None:
@@ -22,8 +28,3 @@ def parse_whole(text: str) -> int | None:
 def parse_decimal(text: str) -> Decimal | None:
     """The decimal number that a text holds; None where it is none, or has more than 18 digits on either side."""
     return Decimal(text) if PLAIN.fullmatch(text) else None
-
-
-def without_minus_zero(number: float | None) -> float | None:
-    """The number, with zero for `-0.0`, which JSON can write and nobody means."""
-    return None if number is None else number + 0.0

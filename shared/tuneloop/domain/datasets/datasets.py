@@ -1,9 +1,13 @@
-"""Datasets: named, append-only collections of examples, and the drops that feed them.
+"""Datasets: named, append-only collections of examples, and the segments that hold them.
 
 Every change of a dataset raises its `revision` by one; an export names the revision it froze, so the same revision and
 policy are always the same export. Between a change and its export lies a quiet time, so that many drops make one run.
+
+A generation is a dataset's segments up to a revision merged into few; later ones are read beside it. What it was made
+of stays readable for a while, and an export comes out the same before the merge and after it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -11,9 +15,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
-from tuneloop.domain.chat.examples import Problem
 from tuneloop.domain.chat.images import ImageUnits
 from tuneloop.domain.chat.templates import Template
+from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.core.ids import Name
 from tuneloop.domain.core.limits import POLICIES_KEPT, REQUIRED_EXAMPLES, RUN_USD, TEMPLATES_KEPT, TRUSTED_SUBJECTS
 from tuneloop.domain.core.pricing import GivenUsd, Usd
@@ -287,42 +291,32 @@ class Segment(BaseModel):
     created_at: datetime
 
 
-class DropStatus(StrEnum):
-    """Where a drop stands."""
+class Generation(BaseModel):
+    """Segments that stand for all up to a revision.
 
-    READING = "reading"
-    COLLECTED = "collected"
-    REJECTED = "rejected"
-    FAILED = "failed"
-
-
-class Drop(BaseModel):
-    """One file or collection of examples on its way into a dataset; `problems` holds the first 100.
-
-    `template` is the version of the dataset's template that its `{input, output}` lines are rendered through: the one
-    of when it came, so that reading it again makes the same examples.
+    Once it is `alone`, what it was made of is gone, and no earlier revision can be read.
     """
 
-    id: Name
-    tenant: Name
-    dataset: Name
-    object: str
-    status: DropStatus = DropStatus.READING
-    template: int | None = None
-    lines: int = 0
-    examples: int = 0
-    problem_count: int = 0
-    problems: list[Problem] = []
+    number: int
+    revision: int
+    segments: list[Segment]
+    alone: bool = False
     created_at: datetime
-    finished_at: datetime | None = None
     seq: int = 0
 
-    @property
-    def place(self) -> tuple[str, str]:
-        """Its tenant and dataset."""
-        return self.tenant, self.dataset
 
-    def given_up(self, problem: Problem, now: datetime) -> "Drop":
-        """The drop after all its tries failed: what was found in it so far is no finding, but for why it failed."""
-        ended = {"status": DropStatus.FAILED, "problem_count": 1, "problems": [problem], "finished_at": now}
-        return self.model_copy(update=ended)
+def segments_at(segments: Sequence[Segment], generations: Sequence[Generation], revision: int) -> list[Segment]:
+    """The segments that a dataset is read from at a revision: those of the latest generation up to it, and later ones.
+
+    Raises Conflict where the revision was merged into later ones and nothing of it is left.
+    """
+    before = [generation for generation in generations if generation.revision <= revision]
+    latest = max(before, key=lambda generation: generation.number, default=None)
+    if latest is None and any(generation.alone for generation in generations):
+        first = min(generation.revision for generation in generations)
+        message = f"Revision {revision} was merged into later ones; the earliest that can be read is {first}."
+        raise Conflict(message, param="revision", code="revision_gone")
+    start = latest.revision if latest else 0
+    later = [segment for segment in segments if start < segment.revision <= revision]
+    ordered = sorted(later, key=lambda segment: segment.revision)
+    return [*(latest.segments if latest else ()), *ordered]

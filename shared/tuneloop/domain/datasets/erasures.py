@@ -10,9 +10,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from tuneloop.domain.core.ids import Name, derived_id, digest
+from tuneloop.domain.core.ids import Name, derived_id, digest, hash_of_subject, user_hash
 from tuneloop.domain.core.limits import DROPS_KEPT, ERASED_WITHIN, POSTS_KEPT, TABLE_RESTORABLE
-from tuneloop.domain.core.subjects import hash_of_subject, user_hash
 
 
 class ErasureStatus(StrEnum):

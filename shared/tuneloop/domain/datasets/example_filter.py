@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from tuneloop.domain.chat.examples import JsonObject, Split
+from tuneloop.domain.chat.examples import Split
+from tuneloop.domain.chat.messages import JsonObject
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.limits import CATEGORY_CHARACTERS, SEARCH_CHARACTERS
 from tuneloop.domain.datasets.reviews import Decision, Status

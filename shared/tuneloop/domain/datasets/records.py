@@ -10,9 +10,10 @@ from datetime import UTC
 from itertools import islice
 from typing import Any, NamedTuple
 
-from tuneloop.domain.chat.examples import TOO_DEEP, Example, JsonObject, Problem, Split, Violation, read_normalized
-from tuneloop.domain.chat.json_texts import is_deeper
+from tuneloop.domain.chat.examples import TOO_DEEP, Example, Problem, Split, read_normalized
+from tuneloop.domain.chat.messages import JsonObject, is_deeper
 from tuneloop.domain.chat.normalization import normalize
+from tuneloop.domain.chat.rules import Violation
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.limits import CATEGORY_CHARACTERS, JSON_DEPTH, NAME_CHARACTERS, PROBLEMS_KEPT
 from tuneloop.domain.datasets.origins import Origin

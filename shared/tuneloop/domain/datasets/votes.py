@@ -10,8 +10,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from tuneloop.domain.core.ids import Name, digest
-from tuneloop.domain.core.subjects import hash_of_subject, user_hash
+from tuneloop.domain.core.ids import Name, digest, hash_of_subject, user_hash
 
 AGREEING = 2  # known subjects who must say the same where none is trusted: one alone could teach anything
 MOST_EXAMPLES = 100  # kept of each kind in a vote's row, newest last: feedback may be sent again without end

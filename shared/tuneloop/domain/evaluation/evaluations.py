@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tuneloop.domain.chat.examples import CALLS
+from tuneloop.domain.chat.messages import CALLS
 from tuneloop.domain.core.ids import Name
 from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.core.pricing import CallTokens, Usd

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
 
-from tuneloop.domain.chat.examples import OTHER_ANSWER, PROMPT_ROLES, JsonObject
+from tuneloop.domain.chat.examples import OTHER_ANSWER
+from tuneloop.domain.chat.messages import PROMPT_ROLES, JsonObject
 from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.datasets.policy import ExampleKind
 

@@ -7,8 +7,8 @@ letter case, white space, and the way in which an answer's JSON is written.
 
 from typing import NamedTuple
 
-from tuneloop.domain.chat.examples import PROMPT_ROLES, Example, JsonObject, canonical, text_of
-from tuneloop.domain.chat.json_texts import parse_json_text
+from tuneloop.domain.chat.examples import Example
+from tuneloop.domain.chat.messages import PROMPT_ROLES, JsonObject, canonical, parse_json_text, text_of
 from tuneloop.domain.core.ids import digest
 
 # Hex digits of a SHA-256 that are kept: 64 bits fit a column of numbers, of which a freeze holds several for each of a

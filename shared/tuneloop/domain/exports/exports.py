@@ -11,8 +11,9 @@ from datetime import datetime
 
 from pydantic import BaseModel, computed_field
 
-from tuneloop.domain.chat.examples import CALLS, PROMPT_ROLES, JsonObject, Split, answer_of, canonical, text_of
+from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.chat.images import ImageUnits
+from tuneloop.domain.chat.messages import CALLS, PROMPT_ROLES, JsonObject, answer_of, canonical, text_of
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.ids import Name, derived_id, digest
 from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, ExampleKind, Policy

@@ -15,10 +15,9 @@ from typing import NamedTuple
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, ExampleKind, Policy
 from tuneloop.domain.exports.columns import OUTCOME_OF, SPLIT_OF, Columns, Outcome
-from tuneloop.domain.exports.disjoint_sets import DisjointSets
 from tuneloop.domain.exports.fingerprints import Fingerprint
 from tuneloop.domain.exports.policy_filter import LengthLimit, length_limit
-from tuneloop.domain.exports.splits import MARKS, STRICTNESS, Shares, SplitUnit, assign
+from tuneloop.domain.exports.splits import MARKS, STRICTNESS, DisjointSets, Shares, SplitUnit, assign
 
 LEAST_SIMILARITY = 0.7 + 0.3 / 16  # a Jaccard similarity of 0.7: of what differs a sixteenth agrees by chance
 # Beyond so many, or this share of all, near duplicates are taken for a form that examples fill in: held together, they

@@ -1,12 +1,13 @@
 """Splits: which examples train, which validate, and which are kept to prove the result.
 
 The unit is the prompt: examples that ask the same thing, whatever their answers, case or spacing, land in the same
-split, so that nothing the gate asks was seen in training. A unit's split comes from a hash of the dataset's permanent
+split, so that nothing the gate asks was seen in training; disjoint sets (union-find) join what a chain of shared keys
+connects. A unit's split comes from a hash of the dataset's permanent
 salt and the unit, never from a draw. Marks of the user's own (`split`, or a drop's folder) come first.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tuneloop.domain.chat.examples import Split
@@ -14,6 +15,39 @@ from tuneloop.domain.core.ids import unit_interval
 from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, LARGEST_SHARE, LATEST_RULES, LEAST_TRAINED, Policy
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
 from tuneloop.domain.evaluation.statistics import alpha_per_look, rows_needed
+
+
+class DisjointSets:
+    """The numbers 0..n-1 in sets; at first each is alone. A set is known by its smallest member."""
+
+    def __init__(self, size: int) -> None:
+        self._parent = list(range(size))
+
+    def find(self, number: int) -> int:
+        """The set of a number; the path to it is halved on the way, so that chains stay short."""
+        parent = self._parent
+        while parent[number] != number:
+            parent[number] = parent[parent[number]]
+            number = parent[number]
+        return number
+
+    def union(self, number: int, other: int) -> None:
+        """Join the sets of two numbers."""
+        number, other = self.find(number), self.find(other)
+        if number < other:
+            self._parent[other] = number
+        elif other < number:
+            self._parent[number] = other
+
+    def union_equal(self, numbers: Iterable[int], keys: Sequence[int]) -> None:
+        """Join the sets of the numbers that have the same key; 0 is no key."""
+        first_of: dict[int, int] = {}
+        for number in numbers:
+            if key := keys[number]:
+                first = first_of.setdefault(key, number)
+                if first != number:
+                    self.union(first, number)
+
 
 SMALLEST_TEST_SHARE = 0.10
 LARGEST_TEST_SHARE = LARGEST_SHARE  # what a policy may name at most, as most prompts are to train

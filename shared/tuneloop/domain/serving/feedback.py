@@ -12,16 +12,14 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from tuneloop.domain.chat.json_texts import parse_json_text
-from tuneloop.domain.chat.messages import JsonObject, canonical, storable
+from tuneloop.domain.chat.messages import JsonObject, canonical, parse_json_text, storable
 from tuneloop.domain.chat.normalization import normalize, plain_answer_text
-from tuneloop.domain.chat.rules.conversations import message_problems
-from tuneloop.domain.chat.rules.tools import LISTS, tools_problems
+from tuneloop.domain.chat.rules.conversations import LISTS, message_problems, tools_problems
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import Name
 from tuneloop.domain.datasets.origins import Origin
-from tuneloop.domain.serving.requests import replace_system_prompt
+from tuneloop.domain.serving.routing import replace_system_prompt
 
 LONGEST = 100_000  # characters of an answer or a correction, as many as a version's prompt may have
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from tuneloop.domain.chat.json_texts import KeptAsText
+from tuneloop.domain.chat.messages import KeptAsText
 from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.core.ids import Name, digest
 from tuneloop.domain.serving.holds import Hold, Takeoff

@@ -1,4 +1,4 @@
-"""Routing: which version answers a user, sticky and monotone, and inference ids that describe themselves.
+"""Routing: which version answers a user, with which request, and inference ids that describe themselves.
 
 A user's bucket is a hash of the candidate's salt and the user, so raising the share only ever moves users towards the
 candidate. An inference id tells model, version, step, arm and day, so feedback needs no row per inference.
@@ -7,11 +7,13 @@ candidate. An inference id tells model, version, step, arm and day, so feedback 
 import re
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from tuneloop.domain.chat.examples import Example
+from tuneloop.domain.chat.messages import PROMPT_ROLES, JsonObject
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import checked_name, unit_interval
-from tuneloop.domain.serving.models import Deployment
+from tuneloop.domain.serving.models import Deployment, Version
 
 ID_PREFIX = "chatcmpl-"
 MODEL_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}(:[0-9]{1,6})?$"
@@ -95,3 +97,32 @@ def parse_inference(inference_id: str) -> Inference:
 
 def _altered() -> InvalidInput:
     return InvalidInput("This inference id has been altered.", param="inference_id")
+
+
+def with_prompt(version: Version, messages: list[JsonObject]) -> list[JsonObject]:
+    """The conversation led by the version's own prompt in place of the app's; as it came if the version has none."""
+    return replace_system_prompt(version.prompt, messages)
+
+
+def replace_system_prompt(prompt: str | None, messages: list[JsonObject]) -> list[JsonObject]:
+    """A conversation with a prompt in place of the app's; as it came if there is none."""
+    if prompt is None:
+        return messages
+    rest = messages[1:] if messages and messages[0].get("role") in PROMPT_ROLES else messages
+    return [{"role": "system", "content": prompt}, *rest]
+
+
+def request_for(version: Version, request: dict[str, Any]) -> dict[str, Any]:
+    """A chat request addressed to a version: its model, its prompt, and its parameters where the app set none."""
+    messages = with_prompt(version, request["messages"])
+    model = version.deployment or version.provider_model
+    return {**version.parameters, **request, "model": model, "messages": messages}
+
+
+def chat_request_of(example: Example) -> dict[str, Any]:
+    """An example as a chat request: what stands before its answer, and the tools that it was given.
+
+    `weight` marks what is trained on; a provider that is asked refuses it.
+    """
+    messages = [{name: value for name, value in message.items() if name != "weight"} for message in example.prompt]
+    return {**{name: value for name, value in example.content.items() if name != "messages"}, "messages": messages}

@@ -12,9 +12,16 @@ from typing import IO, Any, NamedTuple
 
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.serving.models import VersionStatus
-from tuneloop.domain.training.capabilities import Capabilities
-from tuneloop.domain.training.file_imports import FileImport, ImportState
-from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunEvent, TrainingFile
+from tuneloop.domain.training.jobs import (
+    FileImport,
+    ImportState,
+    JobOrigin,
+    ProviderJob,
+    RunCheckpoint,
+    RunEvent,
+    TrainingFile,
+)
+from tuneloop.domain.training.model_offers import Capabilities
 from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion
 from tuneloop.providers.bedrock.base_models import (
     capabilities_on_bedrock,

@@ -9,7 +9,7 @@ from typing import Any
 
 from tuneloop.domain.core.redaction import safe_model_id
 from tuneloop.domain.exports.conversions import Format
-from tuneloop.domain.training.capabilities import Capabilities
+from tuneloop.domain.training.model_offers import Capabilities
 from tuneloop.providers.catalog import listed_models, price_of
 
 BEDROCK = "bedrock"

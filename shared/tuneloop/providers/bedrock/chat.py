@@ -11,12 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from tuneloop.domain.chat.examples import PROMPT_ROLES
-from tuneloop.domain.chat.json_texts import parse_json_text
+from tuneloop.domain.chat.messages import PROMPT_ROLES, parse_json_text
 from tuneloop.domain.core.errors import ProviderRefused
 from tuneloop.domain.core.redaction import safe_name
-from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion, ChunkChoice
-from tuneloop.openai_wire.usage import CompletionUsage
+from tuneloop.openai_wire.chat import ChatChunk, ChatCompletion, ChunkChoice, CompletionUsage
 from tuneloop.providers.answers import chunk_in, completion_in
 from tuneloop.providers.bedrock.base_models import serving_id
 

@@ -22,8 +22,15 @@ from pydantic_core import from_json
 
 from tuneloop.domain.core.json_values import HALF_REPLACED, read_leniently
 from tuneloop.domain.core.redaction import safe_code
-from tuneloop.domain.training.file_imports import FileImport, state_of
-from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, RunCheckpoint, RunError, RunEvent
+from tuneloop.domain.training.jobs import (
+    FileImport,
+    JobOrigin,
+    ProviderJob,
+    RunCheckpoint,
+    RunError,
+    RunEvent,
+    state_of,
+)
 from tuneloop.openai_wire.shape import LARGEST_COUNT, LenientField
 from tuneloop.providers.port import ListedModel
 

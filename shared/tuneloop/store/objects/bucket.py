@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.core.limits import LINE_BYTES, LINK_VALID, OBJECT_BYTES, UPLOAD_VALID
-from tuneloop.store.objects.multipart_upload import MultipartUpload
 from tuneloop.validation.decompress import chunks, decompress, split_lines
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ IN_MEMORY_BYTES = 16 << 20
 # What S3 says of a missing object; a HEAD has no body, so its error is only a number.
 GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 DENIED = {"AccessDenied", "403"}  # what S3 also says of a missing object to a role that may not list the bucket
+# S3 takes at least 5 MiB a part and at most 10,000 parts (read 2026-11): this reaches 156 GiB, and is what is held.
+PART_BYTES = 16 << 20
 
 
 class ListedObject(NamedTuple):
@@ -48,6 +49,42 @@ class Form(NamedTuple):
 
     url: str
     fields: dict[str, str]
+
+
+class MultipartUpload:
+    """One object that is being written; nothing of it can be read before `end`."""
+
+    def __init__(self, client: "S3Client", bucket: str, key: str) -> None:
+        self._client = client
+        self._place: dict[str, Any] = {"Bucket": bucket, "Key": key}
+        self._id: str | None = None
+        self._parts: list[Any] = []
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def write(self, content: bytes) -> None:
+        """Add content behind what was written before."""
+        self._held.append(content)
+        self._size += len(content)
+        if self._size >= PART_BYTES:
+            self._send()
+
+    def end(self) -> None:
+        """Complete the object; one that is small enough is put in one call."""
+        if self._id is None:
+            self._client.put_object(**self._place, Body=b"".join(self._held))
+            return
+        if self._held:
+            self._send()
+        self._client.complete_multipart_upload(**self._place, UploadId=self._id, MultipartUpload={"Parts": self._parts})
+
+    def _send(self) -> None:
+        if self._id is None:
+            self._id = self._client.create_multipart_upload(**self._place)["UploadId"]
+        number, content = len(self._parts) + 1, b"".join(self._held)
+        self._held, self._size = [], 0
+        part = self._client.upload_part(**self._place, UploadId=self._id, PartNumber=number, Body=content)
+        self._parts.append({"PartNumber": number, "ETag": part["ETag"]})
 
 
 class Objects:

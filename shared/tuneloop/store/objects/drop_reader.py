@@ -7,11 +7,12 @@ from tuneloop.domain.chat.examples import Example, Problem
 from tuneloop.domain.core.errors import InvalidInput, TooLarge
 from tuneloop.domain.core.limits import PROBLEMS_KEPT
 from tuneloop.domain.datasets.csv_reader import Unreadable
-from tuneloop.domain.datasets.datasets import Drop, DropStatus, OnInvalid
+from tuneloop.domain.datasets.datasets import OnInvalid
+from tuneloop.domain.datasets.drops import Drop, DropStatus
 from tuneloop.domain.datasets.file_diagnosis import is_no_row, problem_of_file
 from tuneloop.domain.datasets.records import Record
 from tuneloop.observability import count, log_failure
-from tuneloop.store.objects.stored_lines import EncodedLine, line_of
+from tuneloop.store.objects.segments import EncodedLine, line_of
 from tuneloop.validation.line_parser import isolate_line
 
 Clock = Callable[[], datetime]

@@ -15,7 +15,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from tuneloop.domain.datasets.origins import Origin
-from tuneloop.store.objects.stored_lines import CONTENT, ID, read_line
+from tuneloop.store.objects.segments import CONTENT, ID, read_line
 from tuneloop.validation.decompress import chunks, split_blocks
 
 # Sources open at a time: each holds a connection to S3, a decoder and the block that it is at, in memory.

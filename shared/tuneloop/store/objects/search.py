@@ -14,7 +14,7 @@ import msgspec
 from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision
 from tuneloop.store.objects.merge import Lines, creation_time
-from tuneloop.store.objects.stored_lines import CONTENT, ID, Stored, read_line
+from tuneloop.store.objects.segments import CONTENT, ID, Stored, read_line
 
 Decisions = dict[bytes, Decision]
 # Blocks of a segment that are read in a row: each change to another segment costs what its decoder has to fetch into

@@ -5,8 +5,7 @@ from decimal import Decimal
 from tuneloop.domain.training.budgets import Budget, MonthlySpending, Spending, final_cost, month_of
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Table
-from tuneloop.store.writes import ConditionalPut, Increment
+from tuneloop.store.dynamodb import ConditionalPut, Increment, Table
 
 
 class Spendings:

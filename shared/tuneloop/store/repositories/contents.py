@@ -22,8 +22,7 @@ from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Review, decisi
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.merge import Lines, Source, k_way_merge
 from tuneloop.store.objects.search import Hit, Search
-from tuneloop.store.objects.segments import blocks_of, lines_of, pieces_of
-from tuneloop.store.objects.stored_lines import ID, Stored, kept_lines, read_line
+from tuneloop.store.objects.segments import ID, Stored, blocks_of, kept_lines, lines_of, pieces_of, read_line
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.reviews import Reviews

@@ -8,16 +8,14 @@ from pydantic import BaseModel
 
 from tuneloop.domain.core.errors import NotFound, Outdated, Stale
 from tuneloop.domain.core.limits import REFUSALS_KEPT
-from tuneloop.domain.datasets.compaction import Generation, segments_at
-from tuneloop.domain.datasets.datasets import Dataset, Drop, DropStatus, Segment
-from tuneloop.domain.datasets.drop_paths import RefusedDrop
-from tuneloop.domain.datasets.uploaded_files import FIRST_ID, LAST_ID, is_like_file_id
+from tuneloop.domain.datasets.datasets import Dataset, Generation, Segment, segments_at
+from tuneloop.domain.datasets.drops import FIRST_ID, LAST_ID, Drop, DropStatus, RefusedDrop, is_like_file_id
 from tuneloop.domain.events import AnyEvent
 from tuneloop.domain.serving.models import NewModel
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Listing, Table, cursor_behind, position_of
+from tuneloop.store.cursors import cursor_behind, position_of
+from tuneloop.store.dynamodb import ConditionalPut, EmitEvent, Listing, Put, Table, Write
 from tuneloop.store.retry import retry_stale
-from tuneloop.store.writes import ConditionalPut, EmitEvent, Put, Write
 
 # Among the notes of a tenant it says that no dataset is without one; no name holds a `#`.
 ALL_NOTED = "#ALL"

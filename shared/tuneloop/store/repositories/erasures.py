@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.datasets.erasures import Erased, Erasure, ErasureMark
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Listing, Table
+from tuneloop.store.dynamodb import ConditionalPut, Listing, Table
 from tuneloop.store.retry import retry_stale
-from tuneloop.store.writes import ConditionalPut
 
 LAST = "~"  # sorts after every number
 

@@ -12,9 +12,8 @@ from tuneloop.domain.core.errors import NotFound, Outdated, Stale
 from tuneloop.domain.evaluation.evaluations import Evaluation
 from tuneloop.domain.events import AnyEvent
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Listing, Table
+from tuneloop.store.dynamodb import ConditionalPut, EmitEvent, Listing, PutOnce, Table, Write
 from tuneloop.store.retry import retry_stale
-from tuneloop.store.writes import ConditionalPut, EmitEvent, PutOnce, Write
 
 # The gate spends its alpha over 12 looks a year at one test set (docs/design.md), so a look counts for a year.
 LOOKS_COUNT = timedelta(days=365)

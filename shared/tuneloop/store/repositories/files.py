@@ -1,10 +1,10 @@
 """Files' rows: what was uploaded on OpenAI's wire, listed by time; the examples lie in the dataset of the same id."""
 
 from tuneloop.domain.core.errors import NotFound, Stale
-from tuneloop.domain.datasets.uploaded_files import UploadedFile
+from tuneloop.domain.datasets.drops import UploadedFile
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Listing, Table, cursor_behind
-from tuneloop.store.writes import ConditionalPut
+from tuneloop.store.cursors import cursor_behind
+from tuneloop.store.dynamodb import ConditionalPut, Listing, Table
 
 
 class UploadedFiles:

@@ -18,9 +18,8 @@ from tuneloop.domain.exports.example_hashes import example_hashes
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.exports.selection import forget_boilerplate
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.export_members import ID_BYTES, Membership
-from tuneloop.store.objects.fingerprints import fingerprints_key, write_fingerprints
-from tuneloop.store.objects.stored_lines import Head, heads_of
+from tuneloop.store.objects.export_columns import ID_BYTES, Membership, fingerprints_key, write_fingerprints
+from tuneloop.store.objects.segments import Head, heads_of
 from tuneloop.store.repositories.contents import Contents
 from tuneloop.validation.minhash import BAND_DIGITS, BANDS, minhash_signature
 

@@ -5,13 +5,11 @@ Erasing puts a segment without the erased lines into the place of the one that h
 that every revision reads as it did. Objects that no row names any more are left to whoever tidies up.
 """
 
-from tuneloop.domain.datasets.compaction import Generation
-from tuneloop.domain.datasets.datasets import Segment
+from tuneloop.domain.datasets.datasets import Generation, Segment
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Table
+from tuneloop.store.dynamodb import ConditionalDelete, ConditionalPut, Put, Table, Write
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.retry import retry_stale
-from tuneloop.store.writes import ConditionalDelete, ConditionalPut, Put, Write
 
 
 class Generations:

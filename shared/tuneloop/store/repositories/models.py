@@ -14,9 +14,8 @@ from tuneloop.domain.events import (
 )
 from tuneloop.domain.serving.models import Deployment, HistoryEntry, Model, NewModel, Version, VersionStatus, hold_in
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Listing, Table, each_page
+from tuneloop.store.dynamodb import ConditionalPut, EmitEvent, Listing, PutOnce, Table, Write, each_page
 from tuneloop.store.repositories.datasets import model_writes
-from tuneloop.store.writes import ConditionalPut, EmitEvent, PutOnce, Write
 
 # How long it is remembered that a decision was taken for its reason, which is an event that may be delivered again:
 # far beyond the 14 days for which a dead letter lies, from which an operator may send it once more.

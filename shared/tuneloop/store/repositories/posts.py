@@ -12,7 +12,7 @@ import orjson
 from tuneloop.domain.chat.examples import Problem
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.json_values import find_flaw
-from tuneloop.domain.datasets.datasets import Drop, DropStatus
+from tuneloop.domain.datasets.drops import Drop, DropStatus
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from tuneloop.domain.serving.sunset import Shutdowns
 from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Table
-from tuneloop.store.writes import ConditionalDelete, ConditionalPut, Put
+from tuneloop.store.dynamodb import ConditionalDelete, ConditionalPut, Put, Table
 
 
 class ProviderRows:

@@ -17,9 +17,8 @@ from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Review, Status
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Table
-from tuneloop.store.objects.stored_lines import heads_of
-from tuneloop.store.writes import ConditionalDelete, ConditionalPut
+from tuneloop.store.dynamodb import ConditionalDelete, ConditionalPut, Table
+from tuneloop.store.objects.segments import heads_of
 
 ROW_BYTES = 300_000  # DynamoDB's rows hold 400 KB
 COMMIT_BYTES = 3_000_000  # and its transactions 4 MB

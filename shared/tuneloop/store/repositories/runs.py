@@ -15,10 +15,10 @@ from tuneloop.domain.training.repeated_calls import KEPT, AnsweredCall
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.domain.training.trained_exports import TrainedExport, seen_exports
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Listing, Table, cursor_behind, each_page
+from tuneloop.store.cursors import cursor_behind
+from tuneloop.store.dynamodb import ConditionalPut, EmitEvent, Listing, Put, Table, Write, each_page
 from tuneloop.store.repositories.budgets import reservation, settlement, surcharge
 from tuneloop.store.repositories.models import version_writes
-from tuneloop.store.writes import ConditionalPut, EmitEvent, Put, Write
 
 
 class _Place(BaseModel):

@@ -16,12 +16,11 @@ from tuneloop.domain.exports.columns import Outcome, name_number
 from tuneloop.domain.exports.example_counts import ExampleRow, Statistics, compute_statistics
 from tuneloop.domain.exports.exports import export_id
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Table
-from tuneloop.store.objects.export_members import ID_BYTES, Member, Membership
-from tuneloop.store.objects.stored_lines import candidate_of, heads_of
+from tuneloop.store.dynamodb import ConditionalPut, Table
+from tuneloop.store.objects.export_columns import ID_BYTES, Member, Membership
+from tuneloop.store.objects.segments import candidate_of, heads_of
 from tuneloop.store.repositories.contents import Block, Contents
 from tuneloop.store.repositories.exports import Exports
-from tuneloop.store.writes import ConditionalPut
 
 FORM = 2  # of what is kept: rises where older code counted less or otherwise, and its figures are counted again
 

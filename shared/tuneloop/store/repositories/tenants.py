@@ -6,8 +6,7 @@ from datetime import datetime
 from tuneloop.domain.core.access import ApiKey, Tenant
 from tuneloop.domain.core.errors import NotFound, Stale
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Table
-from tuneloop.store.writes import ConditionalPut
+from tuneloop.store.dynamodb import ConditionalPut, Table
 
 
 class Tenants:

@@ -10,8 +10,7 @@ from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.serving.usage import Counters, UsageBatch, UsageRow, counter_changes, usage_counters
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Table
-from tuneloop.store.writes import ConditionalPut, Increment, PutOnce
+from tuneloop.store.dynamodb import ConditionalPut, Increment, PutOnce, Table
 
 # Rows among which a model's counters of a day are spread, so that batches that come together seldom meet in one row.
 # Each reader sums all of them, so their number is small.

@@ -2,9 +2,8 @@
 
 from tuneloop.domain.datasets.votes import Vote
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Table
+from tuneloop.store.dynamodb import ConditionalPut, Table
 from tuneloop.store.retry import retry_stale
-from tuneloop.store.writes import ConditionalPut
 
 
 class Votes:

@@ -10,17 +10,8 @@ from hypothesis import strategies as st
 
 from tests.examples import chat
 from tests.unit.factories import JSON, an_example
-from tuneloop.domain.chat.examples import (
-    CONTENT_FIELDS,
-    ROLES,
-    Example,
-    Problem,
-    Split,
-    answer_of,
-    canonical,
-    read_example,
-    text_of,
-)
+from tuneloop.domain.chat.examples import CONTENT_FIELDS, Example, Problem, Split, read_example
+from tuneloop.domain.chat.messages import ROLES, answer_of, canonical, text_of
 
 USER, ANSWER = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": "{}"}}

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.unit.factories import JSON, a_dataset, a_version
-from tuneloop.domain.chat.json_texts import parse_json_text
+from tuneloop.domain.chat.messages import parse_json_text
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.limits import LINE_PARTS, TEMPLATES_KEPT
 from tuneloop.domain.serving.models import Version
-from tuneloop.store.items import attributes_of
+from tuneloop.store.dynamodb import attributes_of
 
 SCHEMA = {"type": "object", "properties": {"why": {"type": "string"}, "year": {"type": "string"}}, "required": ["year"]}
 CARD = Template(system="Name the card.", user="Front: {{front}}\nBack: {{ back }}", answer_schema=SCHEMA)

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from tests.unit.factories import NAMES, NOW, SECOND, a_dataset, a_drop
 from tuneloop.domain.chat.examples import Problem, Split
 from tuneloop.domain.core.errors import InvalidInput
-from tuneloop.domain.datasets.datasets import ANNOUNCED_AGAIN_AFTER, DatasetChange, DropStatus, OnDrop
-from tuneloop.domain.datasets.drop_paths import parse_drop_path
+from tuneloop.domain.datasets.datasets import ANNOUNCED_AGAIN_AFTER, DatasetChange, OnDrop
+from tuneloop.domain.datasets.drops import DropStatus, parse_drop_path
 
 CHANGED: dict[str, Any] = {"revision": 3, "changed_at": NOW}
 

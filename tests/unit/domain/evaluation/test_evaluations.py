@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import JSON, NOW, SECOND, an_evaluation, scores
-from tuneloop.domain.chat.examples import CALLS
-from tuneloop.domain.core.leases import lease
+from tuneloop.domain.chat.messages import CALLS
+from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.evaluation.evaluations import (
     Answered,
     ArmName,
@@ -340,7 +340,7 @@ def test_the_smallest_p_value_keeps_its_comparison_readable() -> None:
 
 
 def test_an_evaluation_is_free_while_it_is_open_and_nobody_holds_it() -> None:
-    held = an_evaluation(lease=lease("w1", NOW, 60))
+    held = an_evaluation(lease=Lease(owner="w1", until=NOW + 60 * SECOND))
 
     assert an_evaluation().is_free(NOW)
     assert not held.is_free(NOW)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.domain.evaluation.test_evaluations import judged, table
-from tuneloop.domain.chat.examples import CALLS
+from tuneloop.domain.chat.messages import CALLS
 from tuneloop.domain.evaluation.evaluations import Evaluation
 from tuneloop.domain.evaluation.gate import count_free_text, has_phrase, judge
 from tuneloop.domain.evaluation.verdicts import VerdictCode

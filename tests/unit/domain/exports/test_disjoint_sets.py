@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneloop.domain.exports.disjoint_sets import DisjointSets
+from tuneloop.domain.exports.splits import DisjointSets
 
 KEYS = st.lists(st.lists(st.integers(0, 6), min_size=12, max_size=12), min_size=1, max_size=4)
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import NAMES, an_example, an_export
-from tuneloop.domain.chat.examples import Example, Split, answer_of, canonical
+from tuneloop.domain.chat.examples import Example, Split
+from tuneloop.domain.chat.messages import answer_of, canonical
 from tuneloop.domain.datasets.policy import DEFAULT, Policy
 from tuneloop.domain.exports.example_hashes import example_hashes
 from tuneloop.domain.exports.exports import ANSWERS_HEADING, TrainAnswers, export_id

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.unit.factories import a_version
 from tuneloop.domain.chat.examples import Example, read_example
-from tuneloop.domain.serving.requests import chat_request_of, request_for, with_prompt
+from tuneloop.domain.serving.routing import chat_request_of, request_for, with_prompt
 
 USER = {"role": "user", "content": "Where is it?"}
 

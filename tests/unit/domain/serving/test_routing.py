@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.unit.factories import NAMES, a_deployment
 from tuneloop.domain.core.errors import InvalidInput
-from tuneloop.domain.core.subjects import tenant_hash, user_hash
+from tuneloop.domain.core.ids import tenant_hash, user_hash
 from tuneloop.domain.serving.routing import Arm, Inference, named_version, parse_inference, route
 
 USERS = st.text(min_size=1, max_size=20)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuneloop.domain.training.file_imports import ImportState, state_of
+from tuneloop.domain.training.jobs import ImportState, state_of
 
 
 @pytest.mark.parametrize(

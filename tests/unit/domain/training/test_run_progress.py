@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneloop.domain.training.jobs import RunEvent
-from tuneloop.domain.training.run_progress import epoch_losses, overfitting
-from tuneloop.domain.training.runs import Overfitting
+from tuneloop.domain.training.runs import Overfitting, epoch_losses, overfitting
 
 WOBBLE = st.floats(0.96, 1.04)
 

@@ -10,16 +10,16 @@ from pydantic import ValidationError
 
 from tests.unit.factories import NOW, SECOND, a_job, a_run
 from tuneloop.domain.core.errors import Conflict
-from tuneloop.domain.core.leases import lease
-from tuneloop.domain.training.capabilities import TrainingHyperparameters
+from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.training.jobs import RunError, RunEvent
-from tuneloop.domain.training.run_progress import merge_events
+from tuneloop.domain.training.model_offers import TrainingHyperparameters
 from tuneloop.domain.training.runs import (
     AT_PROVIDER,
     MOVES,
     TERMINAL,
     RunStatus,
     adopt_job,
+    merge_events,
     merge_job,
     miss_job,
     run_id,
@@ -89,7 +89,7 @@ def test_a_refused_move_says_which_there_are() -> None:
 def test_a_move_takes_changes_along_and_leaves_the_old_run_alone() -> None:
     run = a_run()
 
-    moved = run.with_status(S.SUBMITTING, lease=lease("w1", NOW, 60), waiting_for=None)
+    moved = run.with_status(S.SUBMITTING, lease=Lease(owner="w1", until=NOW + 60 * SECOND), waiting_for=None)
 
     assert moved.lease is not None
     assert (run.status, run.lease) == (S.REQUESTED, None)
@@ -126,7 +126,7 @@ def test_a_status_that_nobody_knows_is_shown_and_moves_nothing(status: RunStatus
 
 
 def test_a_job_that_was_adopted_is_known_by_its_id_and_the_lease_is_given_back() -> None:
-    submitting = a_run(status=S.SUBMITTING, lease=lease("w1", NOW, 330))
+    submitting = a_run(status=S.SUBMITTING, lease=Lease(owner="w1", until=NOW + 330 * SECOND))
 
     queued = merge_job(submitting, a_job("queued"), NOW)
     unclear = merge_job(submitting, a_job("pending"), NOW)
@@ -166,7 +166,7 @@ def test_a_success_that_names_no_model_is_waited_for() -> None:
 
 @given(REPORTED)
 def test_a_run_with_a_job_is_at_the_provider_whatever_its_status(word: str) -> None:
-    submitting = a_run(status=S.SUBMITTING, lease=lease("w1", NOW, 330), missed_at=NOW)
+    submitting = a_run(status=S.SUBMITTING, lease=Lease(owner="w1", until=NOW + 330 * SECOND), missed_at=NOW)
 
     adopted = adopt_job(submitting, a_job(word), NOW)
 

@@ -8,8 +8,7 @@ import pytest
 
 from tests.unit.providers.server import Play, Server
 from tuneloop.domain.core.errors import ProviderUnavailable
-from tuneloop.openai_wire.chat import AnswerMessage, ChatChunk, ChatCompletion, Choice, chunks_of
-from tuneloop.openai_wire.usage import CompletionUsage
+from tuneloop.openai_wire.chat import AnswerMessage, ChatChunk, ChatCompletion, Choice, CompletionUsage, chunks_of
 from tuneloop.providers.openai import deadlines
 from tuneloop.providers.openai.adapter import OpenAICompatible as Provider
 

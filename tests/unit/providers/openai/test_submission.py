@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.providers.server import FILE, Asked, Server
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.training.capabilities import Capabilities
+from tuneloop.domain.training.model_offers import Capabilities
 from tuneloop.providers.openai.adapter import OpenAICompatible as Provider
 
 SMALL = Capabilities(whole_file_bytes=10, part_bytes=4, largest_file_bytes=30)

@@ -9,7 +9,7 @@ from tests.unit.factories import an_export
 from tuneloop.app import App
 from tuneloop.domain.exports.columns import Columns, Outcome
 from tuneloop.domain.exports.exports import Export
-from tuneloop.store.objects.export_members import Membership, members_key, packed_members
+from tuneloop.store.objects.export_columns import Membership, members_key, packed_members
 
 NAMES = sorted(sha256(str(number).encode()).hexdigest() for number in range(4000))
 

@@ -13,8 +13,15 @@ from tuneloop.domain.core.ids import digest
 from tuneloop.domain.exports.columns import SPLIT_OF, Columns, Outcome
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.exports.fingerprints import Fingerprint
-from tuneloop.store.objects.export_members import Membership, members_key, packed_members
-from tuneloop.store.objects.fingerprints import ROW, Fingerprints, fingerprints_key, write_fingerprints
+from tuneloop.store.objects.export_columns import (
+    ROW,
+    Fingerprints,
+    Membership,
+    fingerprints_key,
+    members_key,
+    packed_members,
+    write_fingerprints,
+)
 from tuneloop.validation.minhash import BANDS
 
 
@@ -80,7 +87,7 @@ def test_many_are_written_and_read_in_pieces(stage: App, monkeypatch: pytest.Mon
     columns = columns_of(100)
     whole = list(Fingerprints(stage.objects).rows(stored(stage, columns)))
 
-    monkeypatch.setattr("tuneloop.store.objects.fingerprints.AT_ONCE", 7)
+    monkeypatch.setattr("tuneloop.store.objects.export_columns.AT_ONCE", 7)
 
     assert list(Fingerprints(stage.objects).rows(stored(stage, columns))) == whole
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.images import REMOTE, shown
 from tuneloop.domain.chat.images import NO_IMAGES
-from tuneloop.store.objects.image_lines import images_in
+from tuneloop.store.objects.segments import images_in
 
 SHOWN = shown(REMOTE, "?", "late")
 

@@ -4,14 +4,14 @@ import pytest
 
 from tuneloop.app import App
 from tuneloop.domain.core.errors import NotFound
-from tuneloop.store.objects import multipart_upload
+from tuneloop.store.objects import bucket
 
 MIB = 1 << 20
 
 
 @pytest.mark.parametrize("mebibytes", [0, 1, 5, 12])
 def test_what_was_written_is_the_object(stage: App, monkeypatch: pytest.MonkeyPatch, mebibytes: int) -> None:
-    monkeypatch.setattr(multipart_upload, "PART_BYTES", 5 * MIB)
+    monkeypatch.setattr(bucket, "PART_BYTES", 5 * MIB)
     pieces = [bytes([65 + number]) * MIB for number in range(mebibytes)]
     upload = stage.objects.upload("exports/x.jsonl")
 
@@ -24,7 +24,7 @@ def test_what_was_written_is_the_object(stage: App, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_upload_that_never_ends_leaves_no_object(stage: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multipart_upload, "PART_BYTES", 5 * MIB)
+    monkeypatch.setattr(bucket, "PART_BYTES", 5 * MIB)
     upload = stage.objects.upload("exports/x.jsonl")
 
     upload.write(b"x" * 6 * MIB)

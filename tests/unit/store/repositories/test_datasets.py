@@ -9,16 +9,14 @@ from tests.unit.factories import NOW, SECOND, a_dataset, a_drop, a_segment
 from tuneloop.app import App
 from tuneloop.domain.core.errors import NotFound, Stale
 from tuneloop.domain.core.limits import REFUSALS_KEPT
-from tuneloop.domain.datasets.datasets import DropStatus, OnDrop
-from tuneloop.domain.datasets.drop_paths import RefusedDrop
-from tuneloop.domain.datasets.uploaded_files import file_id
+from tuneloop.domain.datasets.datasets import OnDrop
+from tuneloop.domain.datasets.drops import DropStatus, RefusedDrop, file_id
 from tuneloop.domain.events import DatasetSettled
 from tuneloop.domain.serving.models import new_model
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import Table, cursor_behind
-from tuneloop.store.items import to_item
+from tuneloop.store.cursors import cursor_behind
+from tuneloop.store.dynamodb import ConditionalDelete, ConditionalPut, Table, Write, to_item
 from tuneloop.store.repositories.datasets import Datasets
-from tuneloop.store.writes import ConditionalDelete, ConditionalPut, Write
 
 MODEL = new_model("acme", "support", "trainer", "base-1", NOW)
 

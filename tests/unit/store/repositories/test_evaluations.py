@@ -8,7 +8,7 @@ import pytest
 from tests.unit.factories import NOW, SECOND, an_evaluation
 from tuneloop.app import App
 from tuneloop.domain.core.errors import NotFound, Stale
-from tuneloop.domain.core.leases import lease
+from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.evaluation.evaluations import ArmName, EvaluationStatus
 from tuneloop.domain.events import EvaluationRequested
 
@@ -33,10 +33,10 @@ def test_an_evaluation_that_is_not_there_or_another_tenant_s_is_named(app: App) 
 
 def test_of_two_workers_one_gets_the_lease(app: App) -> None:
     seen = app.evaluations.save(an_evaluation(), now=NOW)
-    app.evaluations.save(seen.model_copy(update={"lease": lease("w1", NOW, 60)}), now=NOW)
+    app.evaluations.save(seen.model_copy(update={"lease": Lease(owner="w1", until=NOW + 60 * SECOND)}), now=NOW)
 
     with pytest.raises(Stale):
-        app.evaluations.save(seen.model_copy(update={"lease": lease("w2", NOW, 60)}), now=NOW)
+        app.evaluations.save(seen.model_copy(update={"lease": Lease(owner="w2", until=NOW + 60 * SECOND)}), now=NOW)
 
     held = app.evaluations.get("acme", "eval-1").lease
     assert held is not None

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.factories import NOW, SECOND
 from tuneloop.app import App
 from tuneloop.domain.core.errors import NotFound
-from tuneloop.domain.datasets.uploaded_files import UploadedFile, file_id
+from tuneloop.domain.datasets.drops import UploadedFile, file_id
 
 
 def a_file(**changes: Any) -> UploadedFile:

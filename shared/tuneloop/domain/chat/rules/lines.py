@@ -15,10 +15,10 @@ from tuneloop.domain.chat.rules.conversations import (
     answers_problems,
     conversation_problems,
     count_images,
+    tools_problems,
+    unknown_keys,
     unlearnable_problems,
 )
-from tuneloop.domain.chat.rules.fields import unknown_keys
-from tuneloop.domain.chat.rules.tools import tools_problems
 
 PREFERENCE_FIELDS = ("input", "preferred_output", "non_preferred_output")
 OUTPUTS = PREFERENCE_FIELDS[1:]
