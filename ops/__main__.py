@@ -1,7 +1,7 @@
-"""`python -m ops COMMAND`: what an operator does with a stage, behind the targets of the Makefile.
+"""The operator's commands, `python -m ops COMMAND`, behind the targets of the Makefile.
 
-The docstring of a command is its help. Each imports what it needs by itself, so that building the layer does not wait
-for the OpenAI client of the smoke test.
+A command's docstring is its help text. Each command imports its own code when it runs, so that building the layer does
+not wait for the OpenAI client of the smoke test.
 """
 
 import sys
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from infra.stage import ARCHITECTURES, Architecture
-from ops.console import state_refusals
+from ops.console import print_refusals
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True)
 StageName = Annotated[str, typer.Option("--stage", help="the stage's name, like prod or try")]
@@ -19,18 +19,19 @@ Confirm = Annotated[str, typer.Option("--confirm", help="the stage's name, for s
 
 
 @app.command("layer")
-@state_refusals
+@print_refusals
 def layer(
     architecture: Annotated[Architecture, typer.Option("--architecture")] = ARCHITECTURES[0],
 ) -> None:
     """Build the layers and functions."""
-    from ops.layer import build_and_report
+    from ops.console import say
+    from ops.layer import build, describe_sizes
 
-    build_and_report(architecture)
+    say(describe_sizes(build(architecture)))
 
 
 @app.command("bootstrap")
-@state_refusals
+@print_refusals
 def bootstrap() -> None:
     """Make what the CDK needs in the account and region that you are signed in to, once."""
     from ops.cdk import bootstrap
@@ -39,7 +40,7 @@ def bootstrap() -> None:
 
 
 @app.command("deploy")
-@state_refusals
+@print_refusals
 def deploy(stage: StageName, *, yes: Yes = False) -> None:
     """Deploy a stage to AWS."""
     from ops.deploy import deploy, stage_on_aws
@@ -48,7 +49,7 @@ def deploy(stage: StageName, *, yes: Yes = False) -> None:
 
 
 @app.command("provider-key")
-@state_refusals
+@print_refusals
 def provider_key(stage: StageName) -> None:
     """Store the provider's API key, typed or piped in."""
     from ops.deploy import stage_on_aws
@@ -58,7 +59,7 @@ def provider_key(stage: StageName) -> None:
 
 
 @app.command("smoke")
-@state_refusals
+@print_refusals
 def smoke(
     stage: StageName,
     *,
@@ -76,7 +77,7 @@ def smoke(
 
 
 @app.command("destroy")
-@state_refusals
+@print_refusals
 def destroy(
     stage: StageName,
     *,
@@ -91,7 +92,7 @@ def destroy(
 
 
 @app.command("stop")
-@state_refusals
+@print_refusals
 def stop(stage: StageName) -> None:
     """Halt a stage, its API too, until it is started."""
     from ops.deploy import stage_on_aws
@@ -102,7 +103,7 @@ def stop(stage: StageName) -> None:
 
 
 @app.command("start")
-@state_refusals
+@print_refusals
 def start(stage: StageName) -> None:
     """Let a stage go on that was stopped."""
     from ops.deploy import stage_on_aws
@@ -113,7 +114,7 @@ def start(stage: StageName) -> None:
 
 
 @app.command("restore")
-@state_refusals
+@print_refusals
 def restore(
     stage: StageName,
     *,

@@ -1,7 +1,7 @@
-"""What Bedrock keeps of a stage: running jobs, trained models, each billed by the month, and their deployments.
+"""What a stage leaves at Bedrock: running jobs, trained models, each billed by the month, and their deployments.
 
-They are no part of the stack and outlive it. Job and model are found by the name of their run, which has the stage in
-it, a deployment by the model that it serves.
+None of them belongs to the stack, so they outlive it. Jobs and models are found by name, which contains the stage and
+the run; deployments are found by the model that they serve.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tuneloop.providers.bedrock.jobs import job_name, run_in
 
 @dataclass(frozen=True)
 class BedrockLeftovers:
-    """The ARNs of a stage's running jobs and models on Bedrock, and of the deployments that have to go before those."""
+    """The ARNs of a stage's running jobs, models and deployments on Bedrock."""
 
     jobs: list[str]
     models: list[str]
@@ -26,49 +26,55 @@ class BedrockLeftovers:
 
     @property
     def commands(self) -> list[str]:
-        """The `aws` commands that remove them for good, in the order in which Bedrock takes them."""
-        one, other = "--custom-model-deployment-identifier", "--model-identifier"
+        """The `aws` commands that remove all of them, in the order that Bedrock accepts."""
+        delete_deployment = "aws bedrock delete-custom-model-deployment --custom-model-deployment-identifier"
         return [
             *(f"aws bedrock stop-model-customization-job --job-identifier {arn}" for arn in self.jobs),
-            *(f"aws bedrock delete-custom-model-deployment {one} {arn}" for arn in self.deployments),
-            *(f"aws bedrock delete-custom-model {other} {arn}" for arn in self.models),
+            *(f"{delete_deployment} {arn}" for arn in self.deployments),
+            *(f"aws bedrock delete-custom-model --model-identifier {arn}" for arn in self.models),
         ]
 
 
 def find_leftovers(stage: Stage, bedrock: Any) -> BedrockLeftovers:
-    """Return what Bedrock has of a stage in the region of `bedrock`, a boto3 client."""
+    """Return what a stage has left at Bedrock, in the region of `bedrock`, a boto3 client."""
 
     def list_all(operation: str, rows: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """The rows of all pages."""
+        """The rows of all pages of a list operation."""
         for page in bedrock.get_paginator(operation).paginate(**query):
             yield from page.get(rows, [])
 
-    ours = job_name(stage.name, "")
+    prefix = job_name(stage.name, "")
     running = list_all(
-        "list_model_customization_jobs", "modelCustomizationJobSummaries", nameContains=ours, statusEquals="InProgress"
+        "list_model_customization_jobs",
+        "modelCustomizationJobSummaries",
+        nameContains=prefix,
+        statusEquals="InProgress",
     )
     jobs = [str(job["jobArn"]) for job in running if run_in(job["jobName"], stage.name)]
-    trained = list_all("list_custom_models", "modelSummaries", nameContains=ours)
+    trained = list_all("list_custom_models", "modelSummaries", nameContains=prefix)
     models = [str(model["modelArn"]) for model in trained if run_in(model["modelName"], stage.name)]
-    served = [
+    deployments = [
         str(deployment["customModelDeploymentArn"])
         for model in models
         for deployment in list_all("list_custom_model_deployments", "modelDeploymentSummaries", modelArnEquals=model)
     ]
-    return BedrockLeftovers(jobs, models, served)
+    return BedrockLeftovers(jobs, models, deployments)
 
 
 def describe_leftovers(deployed: DeployedStage) -> Iterator[str]:
-    """Return lines on what stays at Bedrock, with the commands that remove it; none where it keeps nothing."""
+    """Lines about what stays at Bedrock, with the commands that remove it; none where nothing stays.
+
+    A list that AWS refuses gives a line with the reason and the command to look by hand.
+    """
     if not deployed.stage.trains_on_bedrock:
         return
-    names = job_name(deployed.stage.name, "")
+    prefix = job_name(deployed.stage.name, "")
     try:
         leftovers = find_leftovers(deployed.stage, deployed.client("bedrock"))
     except (BotoCoreError, ClientError) as error:
         why = aws_error_text(error)
         yield f"What Bedrock keeps could not be listed ({why}). Its trained models are billed by the month:"
-        yield f"  aws bedrock list-custom-models --name-contains {names}"
+        yield f"  aws bedrock list-custom-models --name-contains {prefix}"
         return
     if not leftovers.commands:
         return

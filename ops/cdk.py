@@ -1,4 +1,4 @@
-"""The CDK's command line, as every stage is deployed and destroyed with it, on AWS and on this machine."""
+"""The CDK's command line, by which every stack is deployed and destroyed, on AWS and on this machine."""
 
 import os
 import shlex
@@ -16,7 +16,7 @@ CDK = ROOT / "node_modules" / ".bin" / "cdk"
 
 
 def cdk_command(verb: str, stack: str, output: Path, context: Mapping[str, str]) -> list[str]:
-    """The command for one stack, with its cloud assembly in `output` and the app's `context`."""
+    """The CDK command for one stack, which writes its cloud assembly to `output` and gives the app its `context`."""
     return [
         *(str(CDK), verb, stack),
         *("--app", f"{shlex.quote(sys.executable)} -m infra.app"),  # this interpreter, not whatever cdk.json names
@@ -35,19 +35,19 @@ def bootstrap() -> None:
 
 
 def bootstrap_command(environment: str) -> list[str]:
-    """The command that makes what the CDK needs in `aws://{account}/{region}`.
+    """The command that bootstraps `aws://{account}/{region}` for the CDK.
 
-    Without an app: the CDK would run the one of cdk.json first, which wants to know the stage.
+    `--app ""` keeps the CDK from running the app of cdk.json first, which fails as long as no stage is named.
     """
     return [str(CDK), "bootstrap", "--app", "", "--no-notices", environment]
 
 
 def region_environment() -> dict[str, str]:
-    """Our environment with the region that boto3 takes, so that the CDK can't choose another."""
+    """Our environment with boto3's region in AWS_REGION, so that the CDK deploys where our own calls look."""
     region = boto3.Session().region_name
     return quiet_environment({**os.environ, "AWS_REGION": region} if region else os.environ)
 
 
 def quiet_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """An environment in which the CDK doesn't report home, nor warn of a Node that our own check has spoken of."""
+    """The environment without the CDK's telemetry, and without its warning about Node, which our own check gives."""
     return {**environment, "CDK_DISABLE_CLI_TELEMETRY": "true", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"}

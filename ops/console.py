@@ -1,4 +1,4 @@
-"""The operator's console: plain lines, questions that a script can answer, refusals of one line."""
+"""The operator's console: plain lines, questions that a script can answer, and refusals in one line."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ NOT_SIGNED_IN = (
     SSOError,
     TokenRetrievalError,
 )
-# What AWS says of credentials that are wrong or have expired.
+# AWS's error codes for credentials that are wrong or have expired.
 BAD_CREDENTIALS = {
     "AuthFailure",
     "ExpiredToken",
@@ -49,14 +49,15 @@ BAD_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-# Counting is a scan, read by read, and nobody decides otherwise for more than this.
-MOST_COUNTED = 100_000
+# Rows and object versions are counted page by page, which takes time and, for rows, money; above this number the exact
+# figure would change nobody's mind about deleting them.
+COUNT_LIMIT = 100_000
 Parameters = ParamSpec("Parameters")
 console = Console(highlight=False, emoji=False, soft_wrap=True)
 
 
 class CommandRefused(Exception):
-    """A command that can't go on; the message says why and what to do."""
+    """A command that can't go on; its message says why and what to do."""
 
 
 def say(line: str = "", *, style: str | None = None) -> None:
@@ -78,30 +79,27 @@ def confirm(question: str, *, yes: bool) -> bool:
 
 
 def count_of(number: int, what: str) -> str:
-    """Return a number of things in words, e.g. `2 rows`; from `MOST_COUNTED` on as `more than`."""
-    if number >= MOST_COUNTED:
-        return f"more than {MOST_COUNTED:,} {what}s"
+    """A number of things in words, like `2 rows`; from `COUNT_LIMIT` on, where counting ends, as `more than`."""
+    if number >= COUNT_LIMIT:
+        return f"more than {COUNT_LIMIT:,} {what}s"
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def run_process(
     command: Sequence[str], failure: str, *, env: Mapping[str, str] | None = None, cwd: Path = ROOT
 ) -> None:
-    """Run a program on our terminal; CommandRefused if it fails, after what it printed itself."""
+    """Run a program that prints to our terminal; CommandRefused, with `failure` and its status, if it fails."""
     finished = subprocess.run(list(command), env=env, cwd=cwd, check=False)  # noqa: S603 - our own commands
     if finished.returncode:
-        raise CommandRefused(f"{failure} (status {finished.returncode}; what it says stands above).")
+        raise CommandRefused(f"{failure} (status {finished.returncode}; see its output above).")
 
 
-def state_refusals(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Make an operator's command say what stops it in one line on standard error, never in a traceback of ours.
-
-    It then exits with status 1, as after Ctrl-C.
-    """
+def print_refusals(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Decorate a command so that what stops it, Ctrl-C included, is one line on standard error and exit status 1."""
 
     @wraps(command)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        """The command, its refusals told in a line."""
+        """Run the command; print why it stopped instead of a traceback."""
         agree_on_region()
         try:
             command(*args, **kwargs)
@@ -122,7 +120,7 @@ def state_refusals(command: Callable[Parameters, None]) -> Callable[Parameters, 
 
 
 def aws_error_text(error: BotoCoreError | ClientError) -> str:
-    """Return in one line what AWS or botocore refused, and how to mend it where the operator's sign-in is wrong."""
+    """One line about an error of AWS or botocore, with what to do where the operator's sign-in is the cause."""
     if isinstance(error, NoRegionError):
         return SET_REGION
     if isinstance(error, NOT_SIGNED_IN):

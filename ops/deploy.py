@@ -1,21 +1,21 @@
-"""`make deploy STAGE=prod`: checks before anything is made, then builds the code, deploys, and says what comes next."""
+"""The deploy command, `make deploy STAGE=prod`: check, build the code, deploy, and say what comes next."""
 
 from infra.stage import ROOT, Stage, read_settings, stage_named
 from ops.cdk import cdk_command, region_environment
 from ops.console import CommandRefused, confirm, run_process, say
 from ops.deploy_checks import Check, CheckMark, checks
-from ops.layer import build, report
-from ops.stage_access import DeployedStage, has_key
+from ops.layer import build, describe_sizes
+from ops.stage_access import DeployedStage, key_parameter_type
 
 
 def deploy(stage: Stage, *, yes: bool) -> None:
     """Check, build the code, deploy, and print what comes next; `yes` answers every question beforehand."""
     say(f"Stage {stage.name}: before anything is made", style="bold")
-    notes = run_checks(stage)
-    if any(check.mark == CheckMark.NOTE for check in notes) and not confirm("Go on with these notes?", yes=yes):
+    results = run_checks(stage)
+    if any(check.mark == CheckMark.NOTE for check in results) and not confirm("Go on with these notes?", yes=yes):
         raise CommandRefused("Nothing was made.")
     say("\nThe code", style="bold")
-    say(f"  {report(build(stage.architecture))}")
+    say(f"  {describe_sizes(build(stage.architecture))}")
     say(f"\ncdk deploy {stage.stack_name}", style="bold")
     command = cdk_command("deploy", stage.stack_name, ROOT / "build" / "cdk.out" / stage.name, {"stage": stage.name})
     approval = "never" if yes else "broadening"
@@ -28,7 +28,7 @@ def deploy(stage: Stage, *, yes: bool) -> None:
 
 
 def stage_on_aws(name: str) -> Stage:
-    """Return the stage of a name with the settings of its file; CommandRefused for the local one."""
+    """The stage of this name with the settings of its file; CommandRefused without a name, or for `local`."""
     if not name:
         raise CommandRefused("Which stage? STAGE=prod, or any short name for a throw-away stage, like STAGE=try.")
     if name == "local":
@@ -38,20 +38,20 @@ def stage_on_aws(name: str) -> Stage:
 
 def run_checks(stage: Stage) -> list[Check]:
     """Run and print every check; CommandRefused where one of them says that a deploy can't work."""
-    done = []
+    results = []
     for check in checks(stage, DeployedStage(stage)):
         symbol, style = check.mark.value
-        say(f"  {symbol} {check.says}", style=style if check.mark != CheckMark.FINE else None)
-        done.append(check)
-    if any(check.mark == CheckMark.STOP for check in done):
-        raise CommandRefused("Nothing was made: mend what is marked with ✗ first.")
-    return done
+        say(f"  {symbol} {check.sentence}", style=style if check.mark != CheckMark.FINE else None)
+        results.append(check)
+    if any(check.mark == CheckMark.STOP for check in results):
+        raise CommandRefused("Nothing was made: fix what is marked with ✗ first.")
+    return results
 
 
 def next_steps(deployed: DeployedStage) -> str:
-    """Return how to go on from a deployed stage, as commands to paste."""
+    """What to do next with a deployed stage, as commands to paste."""
     name = deployed.stage.name
-    lacks_key = deployed.stage.needs_key and has_key(deployed.stage) != "SecureString"
+    lacks_key = deployed.stage.needs_key and key_parameter_type(deployed.stage) != "SecureString"
     steps = [("Give it the provider's key", f"make provider-key STAGE={name}")] if lacks_key else []
     steps += [
         ("See the whole loop work, for a stated price", f"make smoke STAGE={name}"),

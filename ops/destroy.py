@@ -1,6 +1,6 @@
-"""`make destroy STAGE=try`: takes a throw-away stage down, with all that is in it; a stage that keeps data is refused.
+"""The command that takes a throw-away stage down with all its data: `make destroy STAGE=try`.
 
-It can be broken off and begun again anywhere: what is gone already is passed over.
+A stage that keeps its data is refused. The command can be interrupted and run again anywhere: it skips what is gone.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,15 @@ from botocore.exceptions import ClientError
 from infra.stage import ROOT, Stage
 from ops.bedrock_leftovers import describe_leftovers
 from ops.cdk import cdk_command, region_environment
-from ops.console import MOST_COUNTED, CommandRefused, ask, count_of, run_process, say
+from ops.console import COUNT_LIMIT, CommandRefused, ask, count_of, run_process, say
 from ops.pause import forget_halted
-from ops.stage_access import DeployedStage, has_key
+from ops.stage_access import DeployedStage, key_parameter_type
 
-AT_ONCE = 1000  # what S3 deletes in one call
-TRIES = 3  # a function that was still at work may put an object into the bucket that has just been emptied
+DELETE_BATCH = 1000  # the most objects that S3 lists or deletes in one call
+# CloudFormation deletes empty buckets only, and a function that was still at work may have put an object into the
+# bucket after it was emptied. A second attempt deletes the rest, as the functions are gone by then; the third is for
+# a resource that AWS had not released yet.
+ATTEMPTS = 3
 BY_HAND = """Stage {stage} keeps its data, so this command does not take it down. By hand, if you are sure:
   1. aws dynamodb update-table --no-deletion-protection-enabled --table-name {table}
   2. aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {stack}
@@ -29,7 +32,10 @@ BY_HAND_KEY = "  6. aws ssm delete-parameter --name {key}"
 
 
 def destroy_stage(stage: Stage, *, confirm: str, with_key: bool) -> None:
-    """Show what will be lost, have the stage's name typed, then remove it and what its stack doesn't own."""
+    """Show what will be lost, ask for the stage's name, then remove the stack and what the stage has outside of it.
+
+    CommandRefused where the stage keeps its data, or its name was not typed or given as `confirm`.
+    """
     deployed = DeployedStage(stage)
     refuse_to_lose_data(deployed)
     if deployed.stack is None:
@@ -40,20 +46,20 @@ def destroy_stage(stage: Stage, *, confirm: str, with_key: bool) -> None:
             say(f"  {line}")
         if (confirm or ask(f"Type {stage.name} to go on:")) != stage.name:
             raise CommandRefused("Nothing was removed: the stage's name was not typed (or given as CONFIRM=name).")
-        _remove(deployed)
+        _remove_stack(deployed)
         say(f"Stack {stage.stack_name} is gone, with its functions, queues, table, bucket and logs.")
-    for line in _leftovers(stage, with_key=with_key):
+    for line in _clear_leftovers(stage, with_key=with_key):
         say(line)
 
 
 def refuse_to_lose_data(deployed: DeployedStage) -> None:
-    """Refusal for a stage that keeps data, or a stack that is protected, with how it is done by hand."""
-    stage, found = deployed.stage, deployed.stack
-    if not stage.keeps_data and not (found or {}).get("EnableTerminationProtection"):
+    """Raise CommandRefused, with the commands to do it by hand, for a stage that keeps data or a protected stack."""
+    stage, stack = deployed.stage, deployed.stack
+    if not stage.keeps_data and not (stack or {}).get("EnableTerminationProtection"):
         return
-    if found is None:
+    if stack is None:
         raise CommandRefused(f"There is no stack {stage.stack_name} in this account and region: nothing to take down.")
-    # By the stack's own list: one that failed has no outputs, and what it keeps stands in the list all the same.
+    # The names come from the stack's resources and not from its outputs, which a stack that failed does not have.
     kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
     table, bucket = (next(iter(deployed.resources(kind)), "(there is none)") for kind in kinds)
     lines = [BY_HAND.format(stage=stage.name, stack=stage.stack_name, table=table, bucket=bucket)]
@@ -63,58 +69,62 @@ def refuse_to_lose_data(deployed: DeployedStage) -> None:
 
 
 def describe_losses(deployed: DeployedStage) -> Iterator[str]:
-    """What stands in the stage's tables and buckets, those of a half-removed stack too."""
+    """Lines with the number of rows and object versions in the stage's tables and buckets, as far as those exist."""
     for table in deployed.resources("AWS::DynamoDB::Table"):
         yield f"{count_of(count_rows(deployed.client('dynamodb'), table), 'row')} in table {table}"
     for bucket in deployed.resources("AWS::S3::Bucket"):
-        number = 0
-        for more in version_counts(deployed.client("s3"), bucket):
-            if (number := number + more) >= MOST_COUNTED:
-                break
-        yield f"{count_of(number, 'object version')} in bucket {bucket}"
+        yield f"{count_of(count_versions(deployed.client('s3'), bucket), 'object version')} in bucket {bucket}"
 
 
 def count_rows(dynamodb: Any, table: str) -> int:
-    """The rows of a table, counted to a limit; none if it is gone."""
-    found = 0
+    """The number of a table's rows, counted until `COUNT_LIMIT` is reached; 0 if the table is gone."""
+    number = 0
     try:
         for page in dynamodb.get_paginator("scan").paginate(TableName=table, Select="COUNT"):
-            found += page["Count"]
-            if found >= MOST_COUNTED:
+            number += page["Count"]
+            if number >= COUNT_LIMIT:
                 break
     except dynamodb.exceptions.ResourceNotFoundException:
         return 0
-    return found
+    return number
 
 
-def version_counts(s3: Any, bucket: str) -> Iterator[int]:
-    """How many versions and delete markers a bucket has, page by page; nothing if the bucket is gone."""
-    with _unless_gone():
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, MaxKeys=AT_ONCE):
-            yield len(_listed(page))
+def count_versions(s3: Any, bucket: str) -> int:
+    """The number of a bucket's versions and delete markers, counted until `COUNT_LIMIT` is reached; 0 if it is gone."""
+    number = 0
+    with _ignore_missing_bucket():
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, MaxKeys=DELETE_BATCH):
+            number += len(_version_ids(page))
+            if number >= COUNT_LIMIT:
+                break
+    return number
 
 
 def empty_bucket(s3: Any, bucket: str) -> int:
-    """Delete every version and delete marker; gives their number. Begun again, it goes on with what is left."""
-    gone = 0
-    with _unless_gone():
-        while batch := _listed(s3.list_object_versions(Bucket=bucket, MaxKeys=AT_ONCE)):
+    """Delete every version and delete marker of a bucket, and return their number; what is deleted stays deleted.
+
+    CommandRefused where S3 refuses to delete some of them.
+    """
+    deleted = 0
+    with _ignore_missing_bucket():
+        while batch := _version_ids(s3.list_object_versions(Bucket=bucket, MaxKeys=DELETE_BATCH)):
             answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
             if errors := answer.get("Errors"):
                 raise CommandRefused(
                     f"{len(errors)} objects of {bucket} can't be deleted: {errors[0]['Code']}. Run it again."
                 )
-            gone += len(batch)
-    return gone
+            deleted += len(batch)
+    return deleted
 
 
-def _listed(page: dict[str, Any]) -> list[dict[str, str]]:
+def _version_ids(page: dict[str, Any]) -> list[dict[str, str]]:
+    """The versions and delete markers of a page of `list_object_versions`, as `delete_objects` takes them."""
     items = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
     return [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in items]
 
 
 @contextmanager
-def _unless_gone() -> Iterator[None]:
+def _ignore_missing_bucket() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
@@ -122,31 +132,32 @@ def _unless_gone() -> Iterator[None]:
             raise
 
 
-def _remove(deployed: DeployedStage) -> None:
+def _remove_stack(deployed: DeployedStage) -> None:
+    """Empty the stage's buckets and delete its stack; CommandRefused if that fails in each of `ATTEMPTS`."""
     stage = deployed.stage
     command = cdk_command("destroy", stage.stack_name, ROOT / "build" / "cdk.out" / stage.name, {"stage": stage.name})
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, ATTEMPTS + 1):
         for bucket in deployed.resources("AWS::S3::Bucket"):
             say(f"Emptied bucket {bucket}: {count_of(empty_bucket(deployed.client('s3'), bucket), 'object version')}")
         try:
             run_process([*command, "--force"], "cdk destroy failed", env=region_environment())
         except CommandRefused:
-            if attempt == TRIES:
+            if attempt == ATTEMPTS:
                 raise
-            say("Once more, as something was put into the bucket meanwhile or was not let go yet.")
+            say("Trying again: something was put into the bucket meanwhile, or AWS has not released it yet.")
         else:
             return
 
 
-def _leftovers(stage: Stage, *, with_key: bool) -> Iterator[str]:
-    """What the stack doesn't own: removed if asked for, named if not."""
+def _clear_leftovers(stage: Stage, *, with_key: bool) -> Iterator[str]:
+    """Remove what `make stop` noted and, with `with_key`, the provider's key; yields a line for all that stays."""
     forget_halted(DeployedStage(stage))
     yield from describe_leftovers(DeployedStage(stage))
-    if has_key(stage) is None:
+    if key_parameter_type(stage) is None:
         return
     if with_key:
         DeployedStage(stage).client("ssm").delete_parameter(Name=stage.key_parameter)
         yield f"The provider's key {stage.key_parameter} is gone too."
     else:
         yield f"The provider's key stays: make destroy STAGE={stage.name} KEY=1 removes {stage.key_parameter} too."
-    yield "Models and files at the provider are the provider's: remove them there."
+    yield "Models and files at the provider stay there: remove them at the provider."

@@ -1,4 +1,8 @@
-"""`make provider-key STAGE=prod`: the provider's API key into SSM, from a hidden prompt or a pipe, never from argv."""
+"""The command that stores the provider's API key in SSM: `make provider-key STAGE=prod`.
+
+The key comes from a hidden prompt or a pipe, never from the command line, which the shell's history keeps and other
+users of the machine can list.
+"""
 
 import getpass
 import sys
@@ -7,9 +11,10 @@ import boto3
 
 from infra.stage import Stage, settings_file
 from ops.console import CommandRefused, say
-from ops.stage_access import caller_identity, has_key
+from ops.stage_access import caller_identity, key_parameter_type
 
-LONGEST = 4096  # what a standard parameter holds; the standard tier costs nothing
+# The most that a parameter of SSM's standard tier holds, which costs nothing.
+MAX_KEY_LENGTH = 4096
 
 
 def store_provider_key(stage: Stage) -> None:
@@ -17,33 +22,38 @@ def store_provider_key(stage: Stage) -> None:
     if not stage.needs_key:
         say(no_key_needed(stage))
         return
-    caller_identity()  # before a secret is typed that could not be stored
+    caller_identity()  # refuses before somebody types a secret that could not be stored
     version = store_key(stage, read_key(stage))
     say(f"{stage.key_parameter} is now version {version}.")
-    say("Functions that run already go on with the old key until the provider refuses it, then read the new one.")
+    say("Functions that are running keep the old key until the provider refuses it, then read the new one.")
 
 
 def no_key_needed(stage: Stage) -> str:
-    """Why no key is asked for; without a file the stage's name may be a slip, or its provider not chosen yet."""
-    says = f"Stage {stage.name} trains on Bedrock, which goes by the account's own roles: no key is needed"
+    """Why a stage on Bedrock is not asked for a key.
+
+    Without a settings file its name may be mistyped, or its provider not chosen yet, so the sentence names that file.
+    """
+    reason = f"Stage {stage.name} trains on Bedrock, which uses the account's own roles: no key is needed"
     file = settings_file(stage.name)
-    return f"{says}." if file.is_file() else f"{says}. Another provider would be named in {file}, and there is none."
+    if file.is_file():
+        return f"{reason}."
+    return f"{reason}. Another provider would be named in {file}, which does not exist."
 
 
 def read_key(stage: Stage) -> str:
-    """The key as typed without an echo, or as the first line of what is piped in."""
+    """The key, typed without an echo or read from the first line of a pipe; CommandRefused for what is no key."""
     prompt = f"API key of {stage.provider} for stage {stage.name} (not shown): "
-    given = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline()
-    key = given.strip()
-    if not key or not key.isascii() or not key.isprintable() or " " in key or len(key) > LONGEST:
+    line = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline()
+    key = line.strip()
+    if not key or not key.isascii() or not key.isprintable() or " " in key or len(key) > MAX_KEY_LENGTH:
         raise CommandRefused("That is no API key: one word of printable characters was expected. Nothing was stored.")
     return key
 
 
 def store_key(stage: Stage, key: str) -> int:
-    """Put the key as a SecureString, over an older one if there is one; gives the parameter's version."""
+    """Store the key as a SecureString, over an older one if there is one; returns the parameter's version."""
     ssm = boto3.client("ssm")
-    if has_key(stage) not in {None, "SecureString"}:
-        ssm.delete_parameter(Name=stage.key_parameter)  # SSM doesn't change a parameter's type
-    put = ssm.put_parameter(Name=stage.key_parameter, Value=key, Type="SecureString", Overwrite=True)
-    return int(put["Version"])
+    if key_parameter_type(stage) not in {None, "SecureString"}:
+        ssm.delete_parameter(Name=stage.key_parameter)  # SSM does not change a parameter's type
+    answer = ssm.put_parameter(Name=stage.key_parameter, Value=key, Type="SecureString", Overwrite=True)
+    return int(answer["Version"])

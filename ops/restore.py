@@ -1,7 +1,7 @@
-"""`make restore STAGE=prod FROM=table`: makes a stage's table what a restored one holds, on a loop that stands still.
+"""The command that sets a stopped stage's table back to a restored one: `make restore STAGE=prod FROM=table`.
 
-Rows that differ are put, rows that came since are deleted, but for those of which `rewind` says otherwise. The two
-tables are compared page by page, so it can be broken off and begun again anywhere, and a second time changes nothing.
+Rows that differ are put, and rows that are newer are deleted, except for those that `restore_rows` keeps or changes.
+The two tables are compared page by page, so the command can be interrupted and run again; a second run changes nothing.
 """
 
 import time
@@ -12,14 +12,16 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ops.console import CommandRefused, ask, count_of, say
-from ops.pause import LONGEST_S, is_halted, read_halted, running_parts
+from ops.pause import LONGEST_INVOCATION_S, is_halted, read_halted, running_parts
 from ops.restore_rows import Row, restored_row
 from ops.stage_access import DeployedStage
 
-READ_AT_ONCE, WRITTEN_AT_ONCE = 100, 25  # DynamoDB's limits for one call
-TRIES = 10
-LONGEST_PAUSE_S = 20.0
-MEANS = """What was collected, trained, decided and counted since that moment is forgotten, but for this:
+READ_BATCH, WRITE_BATCH = 100, 25  # DynamoDB's limits for one batch call
+# A throttled batch is sent again after 0.1 s, 0.2 s and so on up to 20 s: about a minute in all, after which the
+# operator is told instead of kept waiting.
+ATTEMPTS = 10
+MAX_PAUSE_S = 20.0
+CONSEQUENCES = """What was collected, trained, decided and counted since that moment is forgotten, but for this:
   - tenants and API keys stay as they are now: what is revoked stays revoked, what was made since goes on working;
   - events that were sent before are not sent again;
   - datasets and models that were made since stay, empty, and revisions and versions count on from where they are now;
@@ -28,49 +30,55 @@ MEANS = """What was collected, trained, decided and counted since that moment is
 
 
 class RowChange(NamedTuple):
-    """A row to put, or the key of one to delete."""
+    """One change of the table: the row to put, or None to delete the row at `key`."""
 
     put: Row | None
     key: Row
 
 
 def restore_table(deployed: DeployedStage, source: str, *, confirm: str) -> None:
-    """Say what will change, have the stage's name typed, then change it."""
+    """Say what will change, ask for the stage's name, then change the table to what the table `source` holds.
+
+    CommandRefused where `source` is no restored table, the stage is not stopped, or its name was not given.
+    """
     name, table = deployed.stage.name, deployed.output("TableName")
     client = deployed.client("dynamodb")
-    _refuse_another_kind(client, source, table)
-    _refuse_a_running_loop(deployed)
-    todo = Counter("put" if change.put else "deleted" for change in changes(client, source, table))
-    if not todo:
-        say(f"Table {table} is what {source} holds: there is nothing to do.")
+    _require_restored_table(client, source, table)
+    _require_stopped_stage(deployed)
+    counts = Counter("put" if change.put else "deleted" for change in row_changes(client, source, table))
+    if not counts:
+        say(f"Table {table} already holds what {source} holds: there is nothing to do.")
         return
     say(f"Table {table} becomes what {source} holds:", style="bold")
-    say(f"  {count_of(todo['put'], 'row')} to put, {count_of(todo['deleted'], 'row')} to delete")
-    say(MEANS)
+    say(f"  {count_of(counts['put'], 'row')} to put, {count_of(counts['deleted'], 'row')} to delete")
+    say(CONSEQUENCES)
     if (confirm or ask(f"Type {name} to go on:")) != name:
         raise CommandRefused("Nothing was changed: the stage's name was not typed (or given as CONFIRM=name).")
-    write(client, table, changes(client, source, table))
-    say(f"Table {table} is set back. Let the loop go on, then delete the restored table, which costs what it holds:")
+    write_changes(client, table, row_changes(client, source, table))
+    say(f"Table {table} is set back. Start the stage, then delete the restored table, which is billed by its size:")
     say(f"  make start STAGE={name}\n  aws dynamodb delete-table --table-name {source}")
 
 
-def changes(client: Any, source: str, table: str) -> Iterator[RowChange]:
-    """What has to be written to `table` for it to be what `source` holds."""
-    for then in _pages(client, source):
-        now = _rows(client, table, then.values())
-        for at, row in then.items():
-            yield from _change(row, now.get(at))
-    for now in _pages(client, table):
-        then = _rows(client, source, now.values())
-        for at, row in now.items():
-            if at not in then:
+def row_changes(client: Any, source: str, table: str) -> Iterator[RowChange]:
+    """The changes that make `table` what `source` holds, as far as `restore_rows` wants that."""
+    for earlier in _pages(client, source):
+        current = _rows(client, table, earlier.values())
+        for key, row in earlier.items():
+            yield from _change(row, current.get(key))
+    for current in _pages(client, table):
+        earlier = _rows(client, source, current.values())
+        for key, row in current.items():
+            if key not in earlier:
                 yield from _change(None, row)
 
 
-def write(client: Any, table: str, todo: Iterable[RowChange]) -> None:
-    """Put and delete in batches; what DynamoDB leaves for later is sent again, ever more slowly."""
-    left = iter(todo)
-    while batch := list(islice(left, WRITTEN_AT_ONCE)):
+def write_changes(client: Any, table: str, changes: Iterable[RowChange]) -> None:
+    """Put and delete rows in batches; what DynamoDB did not process is sent again, after ever longer pauses.
+
+    CommandRefused where it still takes none of a batch after `ATTEMPTS`.
+    """
+    pending = iter(changes)
+    while batch := list(islice(pending, WRITE_BATCH)):
         requests = [
             {"PutRequest": {"Item": change.put}} if change.put else {"DeleteRequest": {"Key": change.key}}
             for change in batch
@@ -84,69 +92,71 @@ def write(client: Any, table: str, todo: Iterable[RowChange]) -> None:
             raise CommandRefused(f"DynamoDB takes no more rows for {table} now. Run it again: it goes on where it was.")
 
 
-def _change(then: Row | None, now: Row | None) -> Iterator[RowChange]:
-    wanted, found = restored_row(then, now), then or now or {}
-    if wanted != now:
-        yield RowChange(wanted, _key(found))
+def _change(earlier: Row | None, current: Row | None) -> Iterator[RowChange]:
+    target = restored_row(earlier, current)
+    if target != current:
+        yield RowChange(target, _item_key(earlier or current or {}))
 
 
 def _pages(client: Any, table: str) -> Iterator[dict[tuple[str, str], Row]]:
     for page in client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
-        yield {_at(row): row for row in page["Items"]}
+        yield {_row_key(row): row for row in page["Items"]}
 
 
-def _rows(client: Any, table: str, like: Iterable[Row]) -> dict[tuple[str, str], Row]:
-    """The rows of a table at the keys of others."""
-    found: dict[tuple[str, str], Row] = {}
-    wanted = [_key(row) for row in like]
-    for start in range(0, len(wanted), READ_AT_ONCE):
-        found |= {_at(row): row for row in _read(client, table, wanted[start : start + READ_AT_ONCE])}
-    return found
+def _rows(client: Any, table: str, others: Iterable[Row]) -> dict[tuple[str, str], Row]:
+    """The rows of a table that have the keys of `others`, by their keys."""
+    rows: dict[tuple[str, str], Row] = {}
+    keys = [_item_key(row) for row in others]
+    for start in range(0, len(keys), READ_BATCH):
+        rows |= {_row_key(row): row for row in _read_batch(client, table, keys[start : start + READ_BATCH])}
+    return rows
 
 
-def _read(client: Any, table: str, wanted: Sequence[Row]) -> Iterator[Row]:
+def _read_batch(client: Any, table: str, keys: Sequence[Row]) -> Iterator[Row]:
     for pause_s in _pauses():
-        answer = client.batch_get_item(RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
+        answer = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
         yield from answer["Responses"].get(table, [])
-        if not (wanted := answer["UnprocessedKeys"].get(table, {}).get("Keys", [])):
+        if not (keys := answer["UnprocessedKeys"].get(table, {}).get("Keys", [])):
             return
         time.sleep(pause_s)
-    raise CommandRefused(f"DynamoDB does not give all rows of {table} now. Run it again.")
+    raise CommandRefused(f"DynamoDB does not return all rows of {table} now. Run it again.")
 
 
 def _pauses() -> Iterator[float]:
-    return (min(LONGEST_PAUSE_S, 0.1 * 2**attempt) for attempt in range(TRIES))
+    return (min(MAX_PAUSE_S, 0.1 * 2**attempt) for attempt in range(ATTEMPTS))
 
 
-def _key(row: Row) -> Row:
+def _item_key(row: Row) -> Row:
+    """A row's key as DynamoDB takes it."""
     return {"pk": row["pk"], "sk": row["sk"]}
 
 
-def _at(row: Row) -> tuple[str, str]:
+def _row_key(row: Row) -> tuple[str, str]:
+    """A row's key as a key of a dictionary."""
     return row["pk"]["S"], row["sk"]["S"]
 
 
-def _refuse_another_kind(client: Any, source: str, table: str) -> None:
+def _require_restored_table(client: Any, source: str, table: str) -> None:
     if not source or source == table:
         raise CommandRefused(f"From which table? FROM={table}-restored, the one that was restored beside {table}.")
     try:
-        found = client.describe_table(TableName=source)["Table"]
+        description = client.describe_table(TableName=source)["Table"]
     except client.exceptions.ResourceNotFoundException:
         raise CommandRefused(f"There is no table {source} in this account and region.") from None
-    if found["TableStatus"] != "ACTIVE":
-        raise CommandRefused(f"Table {source} is {found['TableStatus']}: wait until it is ACTIVE.")
-    if [each["AttributeName"] for each in found["KeySchema"]] != ["pk", "sk"]:
+    if description["TableStatus"] != "ACTIVE":
+        raise CommandRefused(f"Table {source} is {description['TableStatus']}: wait until it is ACTIVE.")
+    if [attribute["AttributeName"] for attribute in description["KeySchema"]] != ["pk", "sk"]:
         raise CommandRefused(f"Table {source} is not one of Tuneloop's: its key is not pk and sk.")
 
 
-def _refuse_a_running_loop(deployed: DeployedStage) -> None:
+def _require_stopped_stage(deployed: DeployedStage) -> None:
     name, halted = deployed.stage.name, read_halted(deployed)
     if halted is None or halted.since is None or not is_halted(running_parts(deployed)):
         raise CommandRefused(
             f"Stage {name} is running, and would write while its table is set back: make stop STAGE={name}"
         )
-    over = halted.since + timedelta(seconds=LONGEST_S)
-    if datetime.now(UTC) < over:
+    last_write = halted.since + timedelta(seconds=LONGEST_INVOCATION_S)
+    if datetime.now(UTC) < last_write:
         raise CommandRefused(
-            f"A function that was running when {name} was stopped may write until {over:%H:%M} UTC: wait."
+            f"A function that was running when {name} was stopped may write until {last_write:%H:%M} UTC: wait."
         )

@@ -1,4 +1,4 @@
-"""A stage as it is deployed: its stack in the account and region of the caller's AWS credentials."""
+"""A deployed stage: its stack in the account and region of the caller's AWS credentials."""
 
 import os
 from dataclasses import dataclass
@@ -12,13 +12,15 @@ from botocore.exceptions import ClientError, NoRegionError
 from infra.stage import Stage
 from ops.console import CommandRefused
 
-GONE = {"DELETE_COMPLETE"}
-PATIENCE = Config(read_timeout=910)  # a function that is called for its answer may take its 15 minutes
+DELETED = {"DELETE_COMPLETE"}
+# The smoke test invokes functions and waits for their answers, and a function may take 15 minutes; botocore's own time
+# limit of a minute would invoke it a second time.
+CLIENT_CONFIG = Config(read_timeout=910)
 
 
 @dataclass
 class DeployedStage:
-    """A stage as CloudFormation knows it; `stack` is None where there is no such stack."""
+    """A stage with what CloudFormation knows of its stack."""
 
     stage: Stage
 
@@ -33,7 +35,7 @@ class DeployedStage:
             if "does not exist" in error.response["Error"]["Message"]:
                 return None
             raise
-        return next((stack for stack in stacks if stack["StackStatus"] not in GONE), None)
+        return next((stack for stack in stacks if stack["StackStatus"] not in DELETED), None)
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -42,11 +44,11 @@ class DeployedStage:
 
     @property
     def base_url(self) -> str:
-        """What an OpenAI client is given; TUNELOOP_BASE_URL where the API is reached by another name than AWS's."""
+        """The URL for an OpenAI client; TUNELOOP_BASE_URL, if set, goes before the address that AWS gave the API."""
         return os.environ.get("TUNELOOP_BASE_URL") or f"{self.output('ApiUrl').rstrip('/')}/v1"
 
     def output(self, name: str) -> str:
-        """One output; Refusal where the stage isn't deployed."""
+        """The stack's output of this name; CommandRefused where the stage isn't deployed."""
         try:
             return self.outputs[name]
         except KeyError:
@@ -56,41 +58,41 @@ class DeployedStage:
             ) from None
 
     def resources(self, kind: str) -> list[str]:
-        """The names of the stack's resources of a type that still exist, also of a stack that is half gone."""
+        """The physical ids of the stack's existing resources of a type, also of a stack that is half deleted."""
         pages = self.client("cloudformation").get_paginator("list_stack_resources")
         return [
             name
             for page in pages.paginate(StackName=self.stage.stack_name)
             for resource in page["StackResourceSummaries"]
-            if resource["ResourceType"] == kind and resource["ResourceStatus"] not in GONE
-            if (name := resource.get("PhysicalResourceId"))  # none where it was never made
+            if resource["ResourceType"] == kind and resource["ResourceStatus"] not in DELETED
+            if (name := resource.get("PhysicalResourceId"))  # absent where the resource was never made
         ]
 
     def client(self, service: str) -> Any:
         """A boto3 client with the caller's own credentials."""
-        return boto3.client(service, config=PATIENCE)  # type: ignore[call-overload]
+        return boto3.client(service, config=CLIENT_CONFIG)  # type: ignore[call-overload]
 
 
 def require_deployed(stage: Stage) -> DeployedStage:
-    """Return a stage as it is deployed; CommandRefused, with what to do, where it is not."""
+    """A stage that is deployed; CommandRefused, with what to do, where it is not."""
     deployed = DeployedStage(stage)
     deployed.output("TableName")
     return deployed
 
 
 def caller_identity() -> dict[str, Any]:
-    """Who is signed in to which account; botocore's own error where nobody is, or no region is set."""
+    """Account and ARN of whoever is signed in; botocore's own error where nobody is, or no region is set."""
     if not boto3.Session().region_name:
-        raise NoRegionError  # STS would answer without one, and the next call would not
+        raise NoRegionError  # STS answers without a region, but the next call to another service would not
     return dict(boto3.client("sts").get_caller_identity())
 
 
-def has_key(stage: Stage) -> str | None:
-    """The type of the parameter that holds the provider's key, or None where there is none; never its value."""
+def key_parameter_type(stage: Stage) -> str | None:
+    """The type of the SSM parameter for the provider's key, None where there is none; its value is not decrypted."""
     try:
-        found = boto3.client("ssm").get_parameter(Name=stage.key_parameter)["Parameter"]
+        parameter = boto3.client("ssm").get_parameter(Name=stage.key_parameter)["Parameter"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ParameterNotFound":
             return None
         raise
-    return str(found["Type"])
+    return str(parameter["Type"])

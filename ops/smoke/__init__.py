@@ -1,1 +1,1 @@
-"""Checks of `make check` that no tool makes by itself."""
+"""The smoke test: the whole loop, played once on a deployed stage; the demo goes the same way on this machine."""

@@ -1,8 +1,8 @@
-"""`make smoke STAGE=prod`: the whole loop on the stage's own account and provider, for a price that is stated first.
+"""The smoke test's command, `make smoke STAGE=prod`: the whole loop on a deployed stage, for a price stated first.
 
-A tenant of its own goes round by the front doors; then every function's log is asked whether it could do its work, and
-the bill is printed. It costs what its provider asks for training on a few dozen short lines and for their answers; the
-cap holds the training, whose price is known before it starts.
+A tenant of its own goes round the loop by the public routes; then every function's log is read for failures, and the
+bill is printed. The test costs what the stage's provider asks for training on a few dozen short lines and for the
+answers; it does not begin where that may come to more than the cap.
 """
 
 from dataclasses import dataclass
@@ -20,14 +20,13 @@ from ops.smoke.log_check import failure_lines
 from ops.smoke.plan import SmokePlan, plan_smoke_test
 from ops.smoke.report import describe_bill, describe_interrupted, describe_leftovers
 from ops.smoke.steps import SmokeTest
-from ops.stage_access import DeployedStage, has_key
+from ops.stage_access import DeployedStage, key_parameter_type
 from tuneloop.domain.core.errors import TuneloopError
 from tuneloop.domain.core.numbers import parse_decimal
 from tuneloop.providers.catalog import price_of
 
-MAX_WAIT_MINUTES = (
-    1440  # a day: a job that takes longer is looked after by its run, not by a terminal that must stay up
-)
+# A day. A training job that takes longer is followed by its run, not by a terminal that has to stay open.
+MAX_WAIT_MINUTES = 1440
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class SmokeOptions:
 
     @classmethod
     def of(cls, *, cap: str, timeout: str, unpriced: bool, yes: bool) -> Self:
-        """Read the options as they were typed; CommandRefused for an amount that makes no sense."""
+        """The options from what was typed; CommandRefused for an amount that is no number or out of its bounds."""
         return cls(_dollars(cap), _minutes(timeout), unpriced, yes)
 
 
@@ -62,7 +61,7 @@ def _minutes(text: str) -> float:
 
 
 def run_smoke_test(stage_name: str, options: SmokeOptions) -> None:
-    """State the price, go round the loop, ask the logs, and print the bill; CommandRefused where anything fails."""
+    """State the price, go round the loop, read the logs, and print the bill; CommandRefused where anything fails."""
     stage = stage_named(stage_name, read_settings(stage_name))
     deployed = DeployedStage(stage)
     plan = state_price(deployed, options.cap, unpriced=options.unpriced)
@@ -85,8 +84,8 @@ def run_smoke_test(stage_name: str, options: SmokeOptions) -> None:
         smoke.check_removal()
     except (KeyboardInterrupt, LoopError, TuneloopError, OpenAIError, BotoCoreError, ClientError) as error:
         why = "Interrupted." if isinstance(error, KeyboardInterrupt) else str(getattr(error, "message", error))
-        suspects = failure_lines(deployed, started)
-        raise CommandRefused("\n".join([why, *suspects, describe_interrupted(smoke, stage)])) from None
+        failures = failure_lines(deployed, started)
+        raise CommandRefused("\n".join([why, *failures, describe_interrupted(smoke, stage)])) from None
     finally:
         smoke.revoke_key()
     say(f"\n{describe_bill(smoke)}")
@@ -97,10 +96,13 @@ def run_smoke_test(stage_name: str, options: SmokeOptions) -> None:
 
 
 def state_price(deployed: DeployedStage, cap: Decimal, *, unpriced: bool = False) -> SmokePlan:
-    """State what will be done and what it costs at most; CommandRefused where that is above the cap or not known."""
+    """Print what the test will do and cost at most, and return its plan.
+
+    CommandRefused where the cost is above the cap, or not known and not accepted by `unpriced`.
+    """
     stage, outputs = deployed.stage, deployed.outputs
     provider, base_model = deployed.output("Provider"), outputs["BaseModel"]
-    if provider != BEDROCK and has_key(stage) is None:
+    if provider != BEDROCK and key_parameter_type(stage) is None:
         raise CommandRefused(f"The provider's key is missing: make provider-key STAGE={stage.name}")
     plan = plan_smoke_test(price_of(provider, base_model))
     say(f"Smoke test of stage {stage.name} at {deployed.base_url}", style="bold")

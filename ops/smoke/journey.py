@@ -1,6 +1,7 @@
-"""The loop as its user goes round it: a tenant, drops, a run, its proof, answers and their bill, by the front doors.
+"""The way round the loop as its user goes it: a tenant, drops, a run, its evaluation, answers and their bill.
 
-The demo goes this way on this machine, the smoke test on an account; both look only at what any user can see.
+The demo goes this way on this machine, the smoke test on an AWS account. Both use the public routes and the bucket, and
+look only at what any user can see; only the key is made as an operator makes it.
 """
 
 import time
@@ -22,33 +23,35 @@ from tuneloop.store.dynamodb import Table
 from tuneloop.store.repositories.api_keys import create_key
 from tuneloop.store.repositories.tenants import Tenants
 
+# The demo's steps take a second or two, so waiting begins with four looks a second. A run may take an hour: each look
+# at it waits a fifth longer than the one before, up to ten seconds, so that it is not asked for thousands of times.
 POLL_S = 0.25
-SLOWEST_POLL_S = 10.0
-GROWTH = 1.2
-RunSnapshot = tuple[dict[str, Any], list[dict[str, Any]]]
+MAX_POLL_S = 10.0
+POLL_GROWTH = 1.2
+RunSnapshot = tuple[dict[str, Any], list[dict[str, Any]]]  # a run and its events
 
 
 class LoopError(Exception):
-    """The loop did not do what it should; the message says what was expected."""
+    """A step of the loop that did not do what it should; the message says what was expected."""
 
 
 class StageAccess(Protocol):
-    """Where a stage is deployed, on this machine or on AWS."""
+    """A stage that can be called, whether on this machine or on AWS."""
 
     @property
     def base_url(self) -> str:
-        """What an OpenAI client is given."""
+        """The base URL for an OpenAI client."""
 
     @property
     def outputs(self) -> Mapping[str, str]:
         """The stack's outputs by name."""
 
     def client(self, service: str) -> Any:
-        """A boto3 client as its operator."""
+        """A boto3 client with the operator's credentials."""
 
 
 class ApiAnswer(NamedTuple):
-    """One answer of a model: its text, the version that gave it, and its id."""
+    """One chat answer: its text, the version that gave it, and its id, which feedback names."""
 
     text: str
     version: int
@@ -57,7 +60,7 @@ class ApiAnswer(NamedTuple):
 
 @dataclass(kw_only=True)
 class Journey:
-    """One tenant's way round the loop with one dataset, and what it counted on the way."""
+    """One tenant's way round the loop with one dataset; `calls` counts the chat calls that each version answered."""
 
     stack: StageAccess
     dataset: str
@@ -67,145 +70,148 @@ class Journey:
 
     @cached_property
     def api(self) -> ApiClient:
-        """Tuneloop's own routes."""
+        """A client of Tuneloop's own routes, with the journey's key."""
         return ApiClient(self.stack.base_url, self.key)
 
     @property
     def tenants(self) -> Tenants:
-        """The registry of tenants and keys, as an operator reaches it."""
+        """The registry of tenants and keys, by the operator's credentials."""
         return Tenants(Table(self.stack.client("dynamodb"), self.stack.outputs["TableName"]))
 
     def make_key(self) -> str:
-        """A tenant and a key that may do everything, made as `tuneloop keys create` does; gives the key's id."""
-        made = create_key(self.tenant, frozenset(Scope), tenants=self.tenants, now=utc_now())
-        self.key = made.secret
-        return made.key.id
+        """Make the tenant and a key with every scope, as `tuneloop keys create` does, and return the key's id."""
+        created = create_key(self.tenant, frozenset(Scope), tenants=self.tenants, now=utc_now())
+        self.key = created.secret
+        return created.key.id
 
     def openai(self) -> OpenAI:
-        """The unmodified OpenAI client, with nothing but base URL and key changed."""
+        """The unmodified OpenAI client, with the stage's base URL and the journey's key."""
         return OpenAI(base_url=self.stack.base_url, api_key=self.key)
 
     def drop(self, file: Path, folder: str = "") -> str:
-        """Put a file into the bucket where drops belong."""
+        """Put a file into the bucket where drops belong, and return its key; a folder like `test/` marks its split."""
         key = f"incoming/{self.tenant}/{self.dataset}/{folder}{file.name}"
         self.stack.client("s3").upload_file(str(file), self.stack.outputs["BucketName"], key)
         return key
 
-    def wait_for(self, what: str, look: Callable[[], Any], timeout_s: float) -> Any:
-        """What `look` gives as soon as it gives something; LoopError after `timeout_s` seconds."""
+    def wait_for(self, what: str, read: Callable[[], Any], timeout_s: float) -> Any:
+        """Call `read` until it returns something, and return that; LoopError, naming `what`, after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
-        while not (found := look()):
+        while not (result := read()):
             if time.monotonic() > deadline:
                 raise LoopError(f"{what} did not happen within {timeout_s:.0f} s.")
             time.sleep(POLL_S)
-        return found
+        return result
 
     def wait_for_drops(self, expected: int, timeout_s: float) -> list[dict[str, Any]]:
-        """The drops once as many as expected have been read; LoopError if one of them was rejected."""
+        """Wait until the expected number of drops has been read, and return them; LoopError if one was rejected."""
         drops: list[dict[str, Any]]
-        drops = self.wait_for("Collecting the drop", lambda: self._ended_drops(expected), timeout_s)
-        for found in drops:
-            if found["status"] != "collected":
-                first = found["problems"][0]
-                raise LoopError(f"{found['object']} was rejected: line {first['line']}: {first['message']}")
+        drops = self.wait_for("Collecting the drop", lambda: self._final_drops(expected), timeout_s)
+        for drop in drops:
+            if drop["status"] != "collected":
+                problem = drop["problems"][0]
+                raise LoopError(f"{drop['object']} was rejected: line {problem['line']}: {problem['message']}")
         return drops
 
     def describe_eligibility(self) -> str:
-        """Whether there is enough to train on, in words."""
-        found = self.api.get(f"/datasets/{self.dataset}/eligibility")
-        return f"{found['current_examples']:,} usable examples: {found['recommendation']}"
+        """A sentence that says whether the dataset has enough to train on."""
+        eligibility = self.api.get(f"/datasets/{self.dataset}/eligibility")
+        return f"{eligibility['current_examples']:,} usable examples: {eligibility['recommendation']}"
 
     def wait_for_export(self, timeout_s: float) -> dict[str, Any]:
-        """The newest export, once there is one."""
+        """Wait until the dataset has an export, and return the newest one."""
         path = f"/datasets/{self.dataset}/exports"
         newest = self.wait_for("Freezing an export", lambda: self.api.get(path)["data"], timeout_s)[0]
-        found: dict[str, Any] = self.api.get(f"{path}/{newest['id']}")
-        return found
+        export: dict[str, Any] = self.api.get(f"{path}/{newest['id']}")
+        return export
 
-    def follow(self, run: str, timeout_s: float) -> Iterator[RunSnapshot]:
-        """A run and its events, ever more seldom, until it has ended; LoopError after `timeout_s` seconds.
+    def follow(self, run_id: str, timeout_s: float) -> Iterator[RunSnapshot]:
+        """Yield a run and its events, ever more seldom, until the run has ended; LoopError after `timeout_s` seconds.
 
-        An hour is long: an API that can't be reached for a moment is asked again.
+        Training may take an hour, so an API that can't be reached for a moment ends nothing.
         """
-        deadline, wait = time.monotonic() + timeout_s, POLL_S
+        deadline, wait_s = time.monotonic() + timeout_s, POLL_S
         while True:
             with suppress(ProviderUnavailable):
-                found = self.api.get(f"/training-runs/{run}")
-                yield found, self.api.get(f"/training-runs/{run}/events")["data"]
-                if RunStatus(found["status"]) in TERMINAL:
+                run = self.api.get(f"/training-runs/{run_id}")
+                yield run, self.api.get(f"/training-runs/{run_id}/events")["data"]
+                if RunStatus(run["status"]) in TERMINAL:
                     return
             if time.monotonic() > deadline:
                 raise LoopError(f"The run did not end within {timeout_s / 60:.0f} minutes.")
-            time.sleep(wait)
-            wait = min(SLOWEST_POLL_S, wait * GROWTH)
+            time.sleep(wait_s)
+            wait_s = min(MAX_POLL_S, wait_s * POLL_GROWTH)
 
     def wait_for_version(self, run: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """A run's version once it can be called; LoopError where its provider can't serve it."""
+        """Wait until a run's version can be called, and return it; LoopError where its provider can't serve it."""
 
         def deployed_version() -> dict[str, Any] | None:
             """The version, once its provider serves it or can't."""
-            self.api.get(f"/training-runs/{run['id']}")  # which takes a version a step further
+            self.api.get(f"/training-runs/{run['id']}")  # reading a run moves its version a step further
             versions = self.api.get(f"/models/{run['model']}/versions")["data"]
-            found = next(version for version in versions if version["number"] == run["version"])
-            return found if found["status"] != "deploying" else None
+            version = next(version for version in versions if version["number"] == run["version"])
+            return version if version["status"] != "deploying" else None
 
-        found: dict[str, Any] = self.wait_for("Deploying the version", deployed_version, timeout_s)
-        if found["status"] != "ready":
-            raise LoopError(f"Version {found['number']} is {found['status']}: {(found['error'] or {}).get('message')}")
-        return found
+        version: dict[str, Any] = self.wait_for("Deploying the version", deployed_version, timeout_s)
+        if version["status"] != "ready":
+            error = (version["error"] or {}).get("message")
+            raise LoopError(f"Version {version['number']} is {version['status']}: {error}")
+        return version
 
     def wait_for_evaluation(self, view: Callable[[dict[str, Any]], None], timeout_s: float) -> dict[str, Any]:
-        """The newest evaluation once it has ended, shown to `view` until then."""
+        """Show the newest evaluation to `view` until it has ended, and return it; LoopError if it compared nothing."""
 
         def final_evaluation() -> dict[str, Any] | None:
             """The newest evaluation, once it has ended."""
-            found = next(iter(self.api.get("/evaluations")["data"]), None)
-            if found:
-                view(found)
-            return found if found and found["status"] in ("completed", "failed") else None
+            evaluation = next(iter(self.api.get("/evaluations")["data"]), None)
+            if evaluation:
+                view(evaluation)
+            return evaluation if evaluation and evaluation["status"] in ("completed", "failed") else None
 
-        found: dict[str, Any] = self.wait_for("The evaluation", final_evaluation, timeout_s)
-        if found["comparison"] is None:  # no rows to compare on, or one that can't answer
-            raise LoopError(f"Nothing was compared. {found['verdict']['reason']}")
-        return found
+        evaluation: dict[str, Any] = self.wait_for("The evaluation", final_evaluation, timeout_s)
+        if evaluation["comparison"] is None:  # there are no rows to compare on, or a version can't answer
+            raise LoopError(f"Nothing was compared. {evaluation['verdict']['reason']}")
+        return evaluation
 
     def wait_for_decision(self, timeout_s: float) -> dict[str, Any]:
-        """The newest decision about the model, once there is one."""
+        """Wait until the model's history has a decision, and return the newest one."""
         path = f"/models/{self.dataset}/history"
-        found: dict[str, Any] = self.wait_for("The gate's decision", lambda: self.api.get(path)["data"], timeout_s)[0]
-        return found
+        decisions: list[dict[str, Any]]
+        decisions = self.wait_for("The gate's decision", lambda: self.api.get(path)["data"], timeout_s)
+        return decisions[0]
 
     def ask(self, client: OpenAI, question: str, user: str) -> ApiAnswer:
         """Ask the model, and count the call under the version that answered."""
-        made: Any = client.chat.completions.create(
+        completion: Any = client.chat.completions.create(
             model=self.dataset, messages=[{"role": "user", "content": question}], user=user
         )
-        version: int = made.tuneloop["version"]
+        version: int = completion.tuneloop["version"]
         self.calls[version] = self.calls.get(version, 0) + 1
-        return ApiAnswer(made.choices[0].message.content, version, made.id)
+        return ApiAnswer(completion.choices[0].message.content, version, completion.id)
 
     def wait_for_usage(self, timeout_s: float) -> list[dict[str, Any]]:
-        """The usage report, once it knows of every call."""
+        """Wait until the usage report has every call of this journey, and return its rows."""
 
-        def all_of_them() -> list[dict[str, Any]] | None:
-            """The report, once it has as many calls of each version as were made."""
+        def complete_report() -> list[dict[str, Any]] | None:
+            """The report's rows, once they count as many calls of each version as were made."""
             rows: list[dict[str, Any]] = self.api.get("/usage", model=self.dataset)["data"]
             return rows if {row["version"]: row["calls"] for row in rows} == self.calls else None
 
-        rows: list[dict[str, Any]] = self.wait_for("Counting every call", all_of_them, timeout_s)
+        rows: list[dict[str, Any]] = self.wait_for("Counting every call", complete_report, timeout_s)
         return rows
 
-    def _ended_drops(self, expected: int) -> list[dict[str, Any]]:
-        known = {dataset["id"] for dataset in self.api.get("/datasets")["data"]}
-        if self.dataset not in known:
+    def _final_drops(self, expected: int) -> list[dict[str, Any]]:
+        """The drops that have been read, if they are as many as expected; [] before that."""
+        datasets = {dataset["id"] for dataset in self.api.get("/datasets")["data"]}
+        if self.dataset not in datasets:
             return []
         drops: list[dict[str, Any]] = self.api.get(f"/datasets/{self.dataset}/drops")["data"]
-        ended = [found for found in drops if found["status"] != "reading"]
-        return ended if len(ended) == expected else []
+        final = [drop for drop in drops if drop["status"] != "reading"]
+        return final if len(final) == expected else []
 
 
 def describe_split(export: dict[str, Any]) -> str:
-    """An export's files in words."""
+    """A sentence with the examples in each file of an export, and those left out by reason."""
     files = export["files"]
     counts = ", ".join(f"{files[split]['examples']:,} {split}" for split in ("train", "validation", "test"))
     left_out = ", ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in export["left_out"].items())
@@ -213,7 +219,7 @@ def describe_split(export: dict[str, Any]) -> str:
 
 
 def describe_overlaps(export: dict[str, Any]) -> str:
-    """That the splits of an export share nothing, in words; it says so in figures too."""
+    """A sentence that says by which measures the splits of an export share nothing; LoopError where they overlap."""
     if any(export["overlaps"].values()):
         raise LoopError(f"Splits of export {export['id']} overlap: {export['overlaps']}.")
     *kinds, last = (kind.replace("_", " ") for kind in export["overlaps"])

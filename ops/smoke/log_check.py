@@ -1,4 +1,4 @@
-"""The check of the functions' logs: each was invoked, finished, and left no failure that was not made good."""
+"""The check of the functions' logs: each function was invoked, finished, and left no failure that no retry mended."""
 
 import json
 import time
@@ -15,15 +15,18 @@ from infra.schedules import EVERY_5_MINUTES
 from infra.stage import Stage
 from ops.stage_access import DeployedStage
 
-LOGS_S = 90  # CloudWatch shows a line some seconds after it was written
+# CloudWatch shows a line some seconds after it was written; a function that has no line by then was not invoked.
+LOGS_TIMEOUT_S = 90
+LOGS_POLL_S = 1
+# The messages with which a function's entry point ends an HTTP call and any other invocation.
 FINISHED = {"answered", "done"}
-# What Lambda and AWS themselves say where a function never came to log anything of its own.
-PLATFORM = ("Task timed out", "Runtime.", "AccessDenied", "not authorized to perform")
+# Words of Lambda's own lines where a function ended before it could log anything.
+PLATFORM_ERRORS = ("Task timed out", "Runtime.", "AccessDenied", "not authorized to perform")
 
 
 @dataclass
 class LogFindings:
-    """What one function's log shows since a moment: how often it finished, what failed, and what a retry made good."""
+    """One function's log since some moment: how often it finished, what failed, and which failures a retry mended."""
 
     function: str
     finished: int = 0
@@ -36,19 +39,20 @@ class LogFindings:
         return self.finished > 0 and not self.failures
 
     @property
-    def says(self) -> str:
-        """What became of the function's invocations, in words."""
+    def summary(self) -> str:
+        """The outcome of the function's invocations in a few words."""
         if self.failures:
-            return "failed: " + _listed(self.failures)
+            return "failed: " + _counts_text(self.failures)
         if not self.finished:
             return "was never woken, or never finished"
-        return "ok" + (f", after {_listed(self.recovered)} that a second try made good" if self.recovered else "")
+        return "ok" + (f", after {_counts_text(self.recovered)} that a second try made good" if self.recovered else "")
 
 
 def invoke_scheduled(stage: Stage, lambdas: Any) -> dict[str, str]:
-    """Call the functions of the 5-minute rule as it does, and give the errors of those that failed, by name.
+    """Invoke the functions of the five-minute schedule, and return the errors of those that failed, by function.
 
-    Never the monthly rule: on a stage in use it would train for every tenant who has changed data, at his expense.
+    The monthly schedule is never fired: on a stage in use it would train for every tenant who has changed data, at the
+    tenant's expense.
     """
     errors = {}
     for spec in FUNCTIONS:
@@ -62,23 +66,26 @@ def invoke_scheduled(stage: Stage, lambdas: Any) -> dict[str, str]:
 
 
 def read_findings(stage: Stage, logs: Any, since: datetime) -> list[LogFindings]:
-    """What each function's log group says since a moment, in the table's order."""
+    """The findings of each function's log since a moment, in the order of the table of functions."""
     return [findings_of(spec.name, _messages(stage, spec, logs, since)) for spec in FUNCTIONS]
 
 
 def findings_of(function: str, messages: Iterable[str]) -> LogFindings:
-    """One function's, from its log's messages in order; a failure is made good by a later end of the same request."""
+    """One function's findings, from its log's messages in order.
+
+    A failure is mended if the same request finished later, as a retry has its request's id.
+    """
     findings = LogFindings(function)
     open_failures: dict[str, list[str]] = {}
     for message in messages:
-        line = _parsed(message)
+        line = _json_line(message)
         request = str(line.get("correlation_id") or line.get("function_request_id") or "")
         if line.get("level") in {"ERROR", "CRITICAL"}:
             open_failures.setdefault(request, []).append(str(line.get("error") or line.get("message")))
         elif line.get("message") in FINISHED:
             findings.finished += 1
             findings.recovered.update(open_failures.pop(request, []))
-        elif not line and (word := next((word for word in PLATFORM if word in message), None)):
+        elif not line and (word := next((word for word in PLATFORM_ERRORS if word in message), None)):
             findings.failures[word] += 1
     for errors in open_failures.values():
         findings.failures.update(errors)
@@ -86,17 +93,16 @@ def findings_of(function: str, messages: Iterable[str]) -> LogFindings:
 
 
 def wait_for_findings(stage: Stage, logs: Any, since: datetime, errors: dict[str, str]) -> list[LogFindings]:
-    """Read the logs until every function has finished once, for at most `LOGS_S`.
+    """Read the logs until every function has finished once, for at most `LOGS_TIMEOUT_S`.
 
-    `errors` are those of invocations, by function: of one that failed before it could log anything, they are all there
-    is.
+    `errors` are the errors that invocations returned, by function: all there is of one that ended before it logged.
     """
-    deadline = time.monotonic() + LOGS_S
+    deadline = time.monotonic() + LOGS_TIMEOUT_S
     while True:
         findings = read_findings(stage, logs, since)
         if all(finding.finished for finding in findings) or time.monotonic() >= deadline:
             break
-        time.sleep(1)
+        time.sleep(LOGS_POLL_S)
     for finding in findings:
         if finding.function in errors and not finding.failures:
             finding.failures[errors[finding.function]] += 1
@@ -104,20 +110,20 @@ def wait_for_findings(stage: Stage, logs: Any, since: datetime, errors: dict[str
 
 
 def failure_lines(deployed: DeployedStage, since: datetime) -> list[str]:
-    """Name the functions whose log tells of a failure, for whoever has to find out why the loop did not close."""
+    """A line for each function whose log has a failure, for whoever has to find out why the loop did not close."""
     try:
         findings = read_findings(deployed.stage, deployed.client("logs"), since)
     except (BotoCoreError, ClientError) as error:
         return [f"The functions' logs can't be read: {error}"]
     return [
-        f"Function {finding.function} {finding.says} (log group {log_group(deployed.stage, finding.function)})"
+        f"Function {finding.function} {finding.summary} (log group {log_group(deployed.stage, finding.function)})"
         for finding in findings
         if finding.failures
     ]
 
 
 def log_group(stage: Stage, function: str) -> str:
-    """Where a function of a stage logs."""
+    """The name of the log group of a stage's function."""
     return f"/aws/lambda/{stage.name_of(function)}"
 
 
@@ -130,16 +136,16 @@ def _messages(stage: Stage, spec: FunctionSpec, logs: Any, since: datetime) -> l
     return [event["message"] for event in sorted(events, key=lambda event: int(event["timestamp"]))]
 
 
-def _parsed(message: str) -> dict[str, Any]:
-    """A line of ours, which is a JSON object; nothing for Lambda's own."""
+def _json_line(message: str) -> dict[str, Any]:
+    """The JSON object that each line of our own is; {} for Lambda's lines and a library's prints."""
     if not message.lstrip().startswith("{"):
         return {}
     try:
         line = json.loads(message)
-    except ValueError:  # a print of some library that only looks like one
+    except ValueError:
         return {}
     return line if isinstance(line, dict) else {}
 
 
-def _listed(errors: Counter[str]) -> str:
+def _counts_text(errors: Counter[str]) -> str:
     return ", ".join(f"{name} ({times}x)" for name, times in errors.most_common())

@@ -20,26 +20,26 @@ ARM_NAMES = {"candidate": "new version", "base": "base model", "most_frequent": 
 
 
 class ProgressView:
-    """The view of a run of the loop, on a terminal or in a file that is read later."""
+    """The view of one way round the loop, on a terminal or in a file that is read later."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, emoji=False)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Show a step while it runs, and how long it took."""
+        """Print a step's title, then the seconds that the block took."""
         started = time.monotonic()
         self.console.print(f"\n[bold]{title}[/bold]")
         yield
         self.console.print(f"  [green]✓[/green] [dim]{time.monotonic() - started:.1f} s[/dim]")
 
     def say(self, line: str) -> None:
-        """Print a line below a step."""
+        """Print a line below the step's title."""
         self.console.print(f"  {line}", markup=False, soft_wrap=True)
 
     @contextmanager
     def if_late(self, seconds: float, line: str) -> Iterator[None]:
-        """Print a line if what is done inside takes longer than `seconds`."""
+        """Print `line` if the block takes longer than `seconds`."""
         timer = Timer(seconds, self.say, [line])
         timer.daemon = True
         timer.start()
@@ -99,5 +99,5 @@ class ProgressView:
         table = Table("function", "finished", "", box=None, padding=(0, 2))
         for finding in findings:
             colour = "green" if finding.is_good else "red"
-            table.add_row(finding.function, str(finding.finished), f"[{colour}]{finding.says}[/]")
+            table.add_row(finding.function, str(finding.finished), f"[{colour}]{finding.summary}[/]")
         self.console.print(table)

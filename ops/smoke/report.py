@@ -1,7 +1,7 @@
-"""The report of a smoke test: its bill, what it leaves behind, and how to see to it.
+"""The report of a smoke test: its bill, what it leaves behind, and how to remove that.
 
-A provider that serves by deployments, as Bedrock does, bills each trained model by the month, so the report of a test
-that was broken off says how that is ended.
+A provider that serves by deployments, as Bedrock does, bills each trained model by the month, so the report of an
+interrupted test says how to end that.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from ops.smoke.steps import SmokeTest, is_hosted, version_path
 
 
 def describe_bill(smoke: SmokeTest) -> str:
-    """Return what a smoke test cost, part by part, in USD."""
+    """Lines with the cost of a smoke test in USD, part by part."""
     training = smoke.run.get("training_cost_usd")
     parts = {
         "training": training,
@@ -24,30 +24,30 @@ def describe_bill(smoke: SmokeTest) -> str:
 
 
 def describe_leftovers(smoke: SmokeTest) -> str:
-    """Return what a finished smoke test leaves behind."""
-    stays = what_is_there(smoke.run, is_hosted=is_hosted(smoke.version), is_removed=smoke.is_removed)
+    """A sentence about what a finished smoke test leaves behind."""
+    remains = describe_remains(smoke.run, is_hosted=is_hosted(smoke.version), is_removed=smoke.is_removed)
     return (
         f"\nKey {smoke.key_id} is revoked. What stays: tenant {smoke.tenant} with its rows and files (some kilobytes), "
-        f"and {stays}."
+        f"and {remains}."
     )
 
 
 def describe_interrupted(smoke: SmokeTest, stage: Stage) -> str:
-    """Return what an interrupted smoke test leaves, and how to see to it."""
+    """Lines about what an interrupted smoke test leaves behind, and the commands to follow or end it."""
     if not smoke.run:
         return f"No run was asked for. What stays: tenant {smoke.tenant}, its key revoked."
-    hint = f"\n{how_to_retire(smoke.run, smoke.dataset)}" if smoke.plan.storage_usd_per_month else ""
+    hint = f"\n{retirement_hint(smoke.run, smoke.dataset)}" if smoke.plan.storage_usd_per_month else ""
     return (
-        f"Run {smoke.run['id']} of tenant {smoke.tenant} was {smoke.run['status']} when last seen. If it is on its way "
-        f"it goes on, costs at most {_price(smoke)}, and can be looked after:\n"
+        f"Run {smoke.run['id']} of tenant {smoke.tenant} was {smoke.run['status']} when last seen. If it is under way "
+        f"it goes on, costs at most {_price(smoke)}, and can be watched:\n"
         f"  export TUNELOOP_BASE_URL={smoke.stack.base_url}\n"
         f"  export TUNELOOP_API_KEY=$(.venv/bin/tuneloop keys create {smoke.tenant} --stage {stage.name})\n"
         f"  .venv/bin/tuneloop runs watch {smoke.run['id']}{hint}"
     )
 
 
-def what_is_there(run: dict[str, Any], *, is_hosted: bool, is_removed: bool) -> str:
-    """Return what the provider has of a smoke test."""
+def describe_remains(run: dict[str, Any], *, is_hosted: bool, is_removed: bool) -> str:
+    """The part of a sentence that names what the provider and the bucket still have of a smoke test."""
     model = run.get("fine_tuned_model")
     if not is_hosted:
         return f"at the provider the training files and model {model}"
@@ -59,8 +59,8 @@ def what_is_there(run: dict[str, Any], *, is_hosted: bool, is_removed: bool) -> 
     )
 
 
-def how_to_retire(run: dict[str, Any], dataset: str) -> str:
-    """Return how to be rid of what an interrupted smoke test has trained, or may yet train."""
+def retirement_hint(run: dict[str, Any], dataset: str) -> str:
+    """Lines that say how to remove the model that an interrupted smoke test has trained, or may still train."""
     version = run.get("version") or "VERSION"
     return (
         "  Its model, once there is one, is billed by the month until its version is retired:\n"

@@ -1,4 +1,4 @@
-"""The steps of a smoke test: once round the loop on a deployed stage, then a look into every function's log."""
+"""The steps of a smoke test: once round the loop on a deployed stage, then a check of every function's log."""
 
 import tempfile
 from dataclasses import dataclass, field
@@ -17,23 +17,26 @@ from ops.smoke.plan import SmokePlan, question_of
 from ops.smoke.progress_view import ProgressView
 from tuneloop.cli.runs import RunProgress
 
-COLLECT_S = 120
+COLLECT_TIMEOUT_S = 120
 # A new bucket sends no events for about five minutes (S3's guide, Enabling Amazon EventBridge, read 2026-11). Only the
 # sweep finds such a file, at a turn of its five-minute rule once the file is `unseen_after_s` old.
 SWEEP_S = 300
-LATE = "S3 told nobody of the files, as in the first minutes of a bucket: the sweep finds them within {:.0f} minutes."
-# The other steps' limits are far above what they take, so that only a step that hangs ends the test.
-REQUEST_S = 300
-DEPLOY_S = 1800  # minutes, says Bedrock of its deployments
-EVALUATE_S = 900
-COUNT_S = 120
+LATE = (
+    "S3 sent no event for the files, as in the first minutes of a bucket: the sweep finds them within {:.0f} minutes."
+)
+# These limits are far above what the steps take, so that only a step that hangs ends the test. A deployment takes
+# minutes, as Bedrock's guide says.
+DECISION_TIMEOUT_S = 300
+DEPLOY_TIMEOUT_S = 1800
+EVALUATION_TIMEOUT_S = 900
+COUNT_TIMEOUT_S = 120
 USER = "smoke-user"
 REASON = "the smoke test is over"
 
 
 @dataclass(kw_only=True)
 class SmokeTest(Journey):
-    """One smoke test: what it made, and what that cost."""
+    """One smoke test: its options, and what it has made, measured and spent so far."""
 
     plan: SmokePlan
     cap: Decimal
@@ -49,8 +52,8 @@ class SmokeTest(Journey):
 
     @property
     def collect_s(self) -> int:
-        """The seconds within which a dropped file is collected even if S3 never tells of it."""
-        return self.unseen_after_s + SWEEP_S + COLLECT_S
+        """The seconds within which a dropped file is collected even if S3 sends no event for it."""
+        return self.unseen_after_s + SWEEP_S + COLLECT_TIMEOUT_S
 
     def close_loop(self) -> None:
         """Go round the loop once; LoopError where a step does not do what it should."""
@@ -71,19 +74,19 @@ class SmokeTest(Journey):
                 self.view.say("the base model serves again; the next turn of check-status removes deployment and model")
 
     def check_logs(self, stage: Stage, since: datetime) -> list[LogFindings]:
-        """Invoke what only a clock invokes, then read every function's log; printed as one table."""
-        with self.view.step("Ask every function's log"):
+        """Invoke the functions of the five-minute schedule, then read every function's log and print the findings."""
+        with self.view.step("Check every function's log"):
             errors = invoke_scheduled(stage, self.stack.client("lambda"))
             findings = wait_for_findings(stage, self.stack.client("logs"), since, errors)
             self.view.show_findings(findings)
         return findings
 
     def check_removal(self) -> None:
-        """Note whether the provider still has anything of the version that was retired."""
+        """Set `is_removed` to whether the provider has deleted the retired version's deployment and model."""
         self.is_removed = is_hosted(self.version) and is_version_removed(self, self.run["version"])
 
     def revoke_key(self) -> None:
-        """Revoke the test's key, whatever became of the test."""
+        """Revoke the test's key, if it was made."""
         if self.key_id:
             self.tenants.revoke_key(self.tenant, self.key_id, datetime.now(UTC))
 
@@ -94,7 +97,7 @@ class SmokeTest(Journey):
                 file = Path(folder) / f"{name}.jsonl"
                 file.write_bytes(b"\n".join(lines) + b"\n")
                 self.view.say(f"s3://…/{self.drop(file, split)}")
-        with self.view.if_late(COLLECT_S, LATE.format(self.collect_s / 60)):
+        with self.view.if_late(COLLECT_TIMEOUT_S, LATE.format(self.collect_s / 60)):
             drops = self.wait_for_drops(2, self.collect_s)
         for drop in drops:
             self.view.say(f"{drop['examples']} examples from {drop['object'].rpartition('/')[2]}")
@@ -103,7 +106,7 @@ class SmokeTest(Journey):
     def _train(self) -> None:
         self.run = self.api.post("/training-runs", {"dataset": self.dataset})
         progress = RunProgress()
-        seen = ""
+        status = ""
         with Live(Padding(progress, (0, 0, 0, 2)), console=self.view.console, refresh_per_second=4, transient=True):
             for run, events in self.follow(self.run["id"], self.timeout_minutes * 60):
                 self.run = run
@@ -114,22 +117,22 @@ class SmokeTest(Journey):
                     raise LoopError(
                         f"The run waits for {run['waiting_for']} It costs nothing as long as nobody confirms."
                     )
-                if run["status"] != seen:
-                    seen = run["status"]
-                    self.view.say(f"{datetime.now(UTC):%H:%M:%S} {seen}")
-        if seen != "succeeded":
-            raise LoopError(f"The run ended as {seen}: {(self.run.get('error') or {}).get('message')}")
+                if run["status"] != status:
+                    status = run["status"]
+                    self.view.say(f"{datetime.now(UTC):%H:%M:%S} {status}")
+        if status != "succeeded":
+            raise LoopError(f"The run ended as {status}: {(self.run.get('error') or {}).get('message')}")
         self.view.say(describe_split(self.api.get(f"/datasets/{self.dataset}/exports/{self.run['export']}")))
-        self.version = self.wait_for_version(self.run, DEPLOY_S)
+        self.version = self.wait_for_version(self.run, DEPLOY_TIMEOUT_S)
         if is_hosted(self.version):
             self.view.say(f"deployed as {self.version['deployment']}")
         self.view.say(f"version {self.run['version']} is ready: {self.run['fine_tuned_model']}")
 
     def _evaluate(self) -> None:
         with self.view.evaluation_bar() as show:
-            self.evaluation = self.wait_for_evaluation(show, EVALUATE_S)
+            self.evaluation = self.wait_for_evaluation(show, EVALUATION_TIMEOUT_S)
         self.view.show_arms(self.evaluation)
-        self.view.say(f"the gate: {self.wait_for_decision(REQUEST_S)['reason']}")
+        self.view.say(f"the gate: {self.wait_for_decision(DECISION_TIMEOUT_S)['reason']}")
         self.view.say("so few lines say nothing about your data: whatever the gate says, the test activates it")
 
     def _serve(self) -> None:
@@ -141,8 +144,8 @@ class SmokeTest(Journey):
             raise LoopError(f"Version {version} should have answered, not {answer.version}.")
         self.view.say(f"version {version} answers {answer.text}")
         self.api.post("/feedback", {"inference_id": answer.id, "rating": 5})
-        self.wait_for("Counting the rating", lambda: self._count_ratings() == 1, COUNT_S)
-        self.usage = self.wait_for_usage(COUNT_S)
+        self.wait_for("Counting the rating", lambda: self._count_ratings() == 1, COUNT_TIMEOUT_S)
+        self.usage = self.wait_for_usage(COUNT_TIMEOUT_S)
         self.view.show_usage(self.usage)
 
     def _count_ratings(self) -> int:
@@ -151,21 +154,21 @@ class SmokeTest(Journey):
 
 
 def is_hosted(version: dict[str, Any]) -> bool:
-    """Say whether a version's provider keeps a deployment for it, which goes when it is retired."""
+    """Whether a version's provider keeps a deployment for it, which is deleted when the version is retired."""
     return bool(version.get("deployment"))
 
 
 def retire_version(journey: Journey, number: int) -> None:
-    """Serve everybody with what served before, and retire the version, by the routes that any user has.
+    """Roll back to the version that served before, and retire this one, by the routes that any user has.
 
-    A turn of check-status then ends its deployment, and a later one deletes its model.
+    A turn of check-status then ends the version's deployment, and a later one deletes its model.
     """
     journey.api.post(f"/models/{journey.dataset}/rollback", {"reason": REASON})
     journey.api.delete(version_path(journey.dataset, number))
 
 
 def is_version_removed(journey: Journey, number: int) -> bool:
-    """Say whether the provider has nothing of a retired version any more; LoopError where it is not listed."""
+    """Whether the provider has nothing of a retired version any more; LoopError where the version is not listed."""
     versions = journey.api.get(f"/models/{journey.dataset}/versions")["data"]
     version = next((version for version in versions if version["number"] == number), None)
     if version is None:
@@ -174,5 +177,5 @@ def is_version_removed(journey: Journey, number: int) -> bool:
 
 
 def version_path(model: str, number: int | str) -> str:
-    """Return the route of a version, below the base URL."""
+    """The route of a version, below the base URL."""
     return f"/models/{model}/versions/{number}"

@@ -83,7 +83,7 @@ def test_a_vulnerability_fails_and_says_what_mends_it(database: Database, lock: 
     lines, failed = audit_dependencies([lock("well", "badly")], at(database))
 
     assert failed
-    assert lines == ["badly 1.0 is vulnerable: PYSEC-2026-1, mended in 1.1"]
+    assert lines == ["badly 1.0 is vulnerable: PYSEC-2026-1, fixed in 1.1"]
 
 
 def test_a_database_that_cannot_be_reached_is_no_pass_in_silence(lock: Callable[..., str]) -> None:

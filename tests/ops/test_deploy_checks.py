@@ -10,7 +10,15 @@ import ops.deploy
 from infra.stage import SETTINGS, Stage, read_settings, settings_file, stage_named
 from ops.console import CommandRefused
 from ops.deploy import next_steps, run_checks, stage_on_aws
-from ops.deploy_checks import BOOTSTRAP, Check, CheckMark, bedrock_checks, checks, closing_checks, concurrency_check
+from ops.deploy_checks import (
+    BOOTSTRAP_PARAMETER,
+    Check,
+    CheckMark,
+    bedrock_checks,
+    checks,
+    closing_checks,
+    concurrency_check,
+)
 from tests.ops.conftest import OWN, Standing
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -39,16 +47,16 @@ OPENAI = {
 
 
 def found(stage: Stage, word: str, **outputs: str) -> Check:
-    [check] = [check for check in checks(stage, Standing(stage, **outputs)) if word in check.says]
+    [check] = [check for check in checks(stage, Standing(stage, **outputs)) if word in check.sentence]
     return check
 
 
 def bootstrap(version: str = "21") -> None:
-    boto3.client("ssm").put_parameter(Name=BOOTSTRAP, Value=version, Type="String")
+    boto3.client("ssm").put_parameter(Name=BOOTSTRAP_PARAMETER, Value=version, Type="String")
 
 
 def test_the_account_and_region_are_named(stage: Stage) -> None:
-    says = found(stage, "AWS account").says
+    says = found(stage, "AWS account").sentence
 
     assert "123456789012" in says
     assert "eu-west-1" in says
@@ -64,14 +72,14 @@ def test_without_credentials_nothing_else_is_asked_of_aws(stage: Stage, monkeypa
     last = list(checks(stage, Standing(stage)))[-1]
 
     assert last.mark == CheckMark.STOP
-    assert "not signed in to AWS" in last.says
+    assert "not signed in to AWS" in last.sentence
 
 
 def test_an_account_without_the_cdk_s_bootstrap_stops_with_the_command(keyed: Stage) -> None:
     check = found(keyed, "bootstrap")
 
     assert check.mark == CheckMark.STOP
-    assert "make bootstrap" in check.says
+    assert "make bootstrap" in check.sentence
 
 
 def test_a_bootstrap_that_is_too_old_stops(keyed: Stage) -> None:
@@ -100,13 +108,13 @@ def test_a_missing_key_is_noted_with_the_command_and_does_not_stop(keyed: Stage)
     check = found(keyed, "provider's key")
 
     assert check.mark == CheckMark.NOTE
-    assert "make provider-key STAGE=try" in check.says
+    assert "make provider-key STAGE=try" in check.sentence
 
 
 def test_a_key_in_plain_text_is_noted(keyed: Stage) -> None:
     boto3.client("ssm").put_parameter(Name=keyed.key_parameter, Value="sk", Type="String")
 
-    assert "is a String, not a SecureString" in found(keyed, "provider's key").says
+    assert "is a String, not a SecureString" in found(keyed, "provider's key").sentence
 
 
 @pytest.mark.parametrize(("name", "was"), CHOSEN.items())
@@ -119,7 +127,7 @@ def test_a_deploy_that_would_forget_a_setting_of_the_stage_stops_with_what_to_ke
     check = found(stage, "would lose", Settings=deployed)
 
     assert check.mark == CheckMark.STOP
-    kept = json.loads(check.says[check.says.index("{") :])
+    kept = json.loads(check.sentence[check.sentence.index("{") :])
     settings_file("try").write_text(json.dumps(kept))
     assert stage_named("try", read_settings("try")).settings == deployed
     assert found(stage, "changes the deployed stage", Settings=deployed).mark == CheckMark.NOTE
@@ -133,9 +141,9 @@ def test_bedrock_needs_no_key_and_a_region_that_does_not_train_the_base_stops_wi
     [here], [elsewhere] = bedrock_checks(stage, "us-east-1"), bedrock_checks(stage, "eu-central-1")
 
     assert (here.mark, elsewhere.mark) == (CheckMark.FINE, CheckMark.STOP)
-    assert "amazon.nova-micro-v1:0 in us-east-1, and this deploy goes to eu-central-1" in elsewhere.says
-    assert "export AWS_REGION=us-east-1" in elsewhere.says
-    assert "try.json" in elsewhere.says
+    assert "amazon.nova-micro-v1:0 in us-east-1, and this deploy goes to eu-central-1" in elsewhere.sentence
+    assert "export AWS_REGION=us-east-1" in elsewhere.sentence
+    assert "try.json" in elsewhere.sentence
     assert not list(bedrock_checks(stage_named("try", OWN), "eu-central-1"))
     assert found(stage, "no key is needed").mark == CheckMark.FINE
 
@@ -146,7 +154,7 @@ def test_a_stage_that_was_deployed_when_openai_was_the_default_is_not_moved_unas
     check = found(stage, "would lose", Settings=before)
 
     assert check.mark == CheckMark.STOP
-    assert all(f'"{name}": "{value}"' in check.says for name, value in OPENAI.items())
+    assert all(f'"{name}": "{value}"' in check.sentence for name, value in OPENAI.items())
 
 
 @pytest.mark.parametrize(("settings", "needed"), [({}, False), (OWN, True)])
@@ -162,7 +170,7 @@ def test_a_base_that_bedrock_bills_by_the_hour_stops_a_deploy() -> None:
     [check] = bedrock_checks(llama, "us-west-2")
 
     assert check.mark == CheckMark.STOP
-    assert "by the hour" in check.says
+    assert "by the hour" in check.sentence
 
 
 @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])
@@ -170,10 +178,10 @@ def test_a_first_deploy_that_failed_stops_with_the_commands_that_clear_it_away(s
     deployed = Standing(stage_named("prod", {}))
     deployed.stack = {"StackStatus": status, "EnableTerminationProtection": True}
 
-    [check] = [check for check in checks(deployed.stage, deployed) if status in check.says]
+    [check] = [check for check in checks(deployed.stage, deployed) if status in check.sentence]
 
     assert check.mark == CheckMark.STOP
-    commands = [line.strip() for line in check.says.splitlines()[1:]]
+    commands = [line.strip() for line in check.sentence.splitlines()[1:]]
     assert [command.split()[1:3] for command in commands] == [
         ["cloudformation", "update-termination-protection"],
         ["cloudformation", "delete-stack"],
@@ -192,19 +200,19 @@ def test_a_stack_that_came_up_once_is_never_told_to_be_deleted(status: str) -> N
     deployed = Standing(stage_named("prod", {}))
     deployed.stack = {"StackStatus": status, "EnableTerminationProtection": True}
 
-    assert not any("delete-stack" in check.says for check in checks(deployed.stage, deployed))
+    assert not any("delete-stack" in check.sentence for check in checks(deployed.stage, deployed))
 
 
 def test_the_cdk_itself_clears_away_a_throw_away_stage_that_failed(stage: Stage) -> None:
     deployed = Standing(stage)
     deployed.stack = {"StackStatus": "ROLLBACK_COMPLETE"}
 
-    assert not any("delete-stack" in check.says for check in checks(stage, deployed))
+    assert not any("delete-stack" in check.sentence for check in checks(stage, deployed))
 
 
 def test_an_account_that_runs_few_functions_at_once_is_noted() -> None:
     assert concurrency_check(10).mark == CheckMark.NOTE
-    assert "Service Quotas" in concurrency_check(10).says
+    assert "Service Quotas" in concurrency_check(10).sentence
     assert concurrency_check(1000).mark == CheckMark.FINE
 
 
@@ -225,10 +233,10 @@ def test_a_provider_that_is_closing_is_noted_with_its_dates_and_one_that_has_clo
     after, *_ = closing_checks(stage, date(2027, 1, 6))
 
     assert (before.mark, after.mark) == (CheckMark.NOTE, CheckMark.STOP)
-    assert "from 2027-01-06 it takes no jobs" in before.says
-    assert "since 2027-01-06 it takes no jobs" in after.says
-    assert "try.json" in after.says
-    assert "2027-01-14" in shutdown.says
+    assert "from 2027-01-06 it takes no jobs" in before.sentence
+    assert "since 2027-01-06 it takes no jobs" in after.sentence
+    assert "try.json" in after.sentence
+    assert "2027-01-14" in shutdown.sentence
 
 
 def test_what_stops_is_shown_and_nothing_is_made(

@@ -39,7 +39,7 @@ def left() -> int:
 
 
 def test_all_versions_and_delete_markers_go_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops.destroy, "AT_ONCE", 10)
+    monkeypatch.setattr(ops.destroy, "DELETE_BATCH", 10)
     make_bucket()
     put_versions(25)
     boto3.client("s3").delete_object(Bucket="bucket", Key="object")
@@ -50,7 +50,7 @@ def test_all_versions_and_delete_markers_go_in_batches(monkeypatch: pytest.Monke
 
 
 def test_emptying_that_broke_off_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops.destroy, "AT_ONCE", 10)
+    monkeypatch.setattr(ops.destroy, "DELETE_BATCH", 10)
     make_bucket()
     put_versions(25)
     with pytest.raises(ClientError):

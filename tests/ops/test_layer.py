@@ -13,7 +13,7 @@ import ops.layer
 from infra.functions import FUNCTIONS
 from infra.stage import ROOT
 from ops.console import CommandRefused
-from ops.layer import SERVICES, BuiltCode, build, check_size, measure, report
+from ops.layer import SERVICES, BuiltCode, build, check_size, describe_sizes, measure
 from tests.ops.trial import MACHINES
 
 ELF_MACHINE = {"arm64": 183, "x86_64": 62}
@@ -129,17 +129,17 @@ def test_lambda_counts_both_layers_and_the_largest_function(tmp_path: Path) -> N
     built = measure(tree(tmp_path))
 
     assert built.total == 3000 + 10 + 5 + 7
-    assert "largest function evaluate" in report(built)
+    assert "largest function evaluate" in describe_sizes(built)
 
 
 def test_what_lambda_would_not_take_is_refused_with_what_takes_most_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = measure(tree(tmp_path))
-    monkeypatch.setattr(ops.layer, "MOST_BYTES", built.total)
+    monkeypatch.setattr(ops.layer, "UNZIPPED_LIMIT_BYTES", built.total)
     assert check_size(built) == built
 
-    monkeypatch.setattr(ops.layer, "MOST_BYTES", built.total - 1)
+    monkeypatch.setattr(ops.layer, "UNZIPPED_LIMIT_BYTES", built.total - 1)
 
-    with pytest.raises(CommandRefused, match=r"Lambda takes .*Most room takes: large"):
+    with pytest.raises(CommandRefused, match=r"Lambda takes .*The largest packages are: large"):
         check_size(built)

@@ -172,7 +172,7 @@ def test_both_may_be_said_twice(stack: Stack, capsys: pytest.CaptureFixture[str]
 
     assert running_parts(stack) == before
     said = capsys.readouterr().out
-    assert "stands still since" in said
+    assert "has stood still since" in said
     assert "nothing to undo" in said
 
 
@@ -200,8 +200,8 @@ def test_what_is_gone_meanwhile_is_passed_over(stack: Stack, capsys: pytest.Capt
 
 def test_a_reader_is_waited_for_until_it_is_off(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     states = iter([*["Enabled"] * 4, "Disabling", "Disabled", "Disabling", "Disabling"])
-    monkeypatch.setattr(pause, "POLL_S", 0)
-    monkeypatch.setattr(pause, "_state", lambda *_: next(states, "Disabled"))
+    monkeypatch.setattr(pause, "READER_POLL_S", 0)
+    monkeypatch.setattr(pause, "_reader_state", lambda *_: next(states, "Disabled"))
 
     stop_stage(stack)
 
@@ -212,8 +212,8 @@ def test_a_reader_is_waited_for_until_it_is_off(stack: Stack, monkeypatch: pytes
 def test_a_reader_that_stays_on_its_way_is_told_and_no_function_is_braked(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pause, "SETTLES_WITHIN_S", 0)
-    monkeypatch.setattr(pause, "_state", lambda *_: "Disabling")
+    monkeypatch.setattr(pause, "READER_SWITCH_TIMEOUT_S", 0)
+    monkeypatch.setattr(pause, "_reader_state", lambda *_: "Disabling")
 
     with pytest.raises(CommandRefused, match="is Disabling, not Disabled"):
         stop_stage(stack)

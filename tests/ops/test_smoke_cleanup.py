@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ops.smoke.journey import LoopError
-from ops.smoke.report import how_to_retire, what_is_there
+from ops.smoke.report import describe_remains, retirement_hint
 from ops.smoke.steps import is_version_removed, retire_version
 
 RUN = {"fine_tuned_model": "arn:model", "version": 3}
@@ -50,9 +50,9 @@ def test_a_version_is_gone_once_its_provider_has_nothing_of_it() -> None:
 
 
 def test_what_stays_is_said_as_it_is() -> None:
-    stays = what_is_there(RUN, is_hosted=False, is_removed=False)
-    gone = what_is_there(RUN, is_hosted=True, is_removed=True)
-    going = what_is_there(RUN, is_hosted=True, is_removed=False)
+    stays = describe_remains(RUN, is_hosted=False, is_removed=False)
+    gone = describe_remains(RUN, is_hosted=True, is_removed=True)
+    going = describe_remains(RUN, is_hosted=True, is_removed=False)
 
     assert "at the provider the training files and model arn:model" in stays
     assert "arn:model and its deployment are deleted" in gone
@@ -60,5 +60,5 @@ def test_what_stays_is_said_as_it_is() -> None:
 
 
 def test_an_interrupted_test_tells_how_to_be_rid_of_what_it_trained() -> None:
-    assert "/models/smoke/versions/3 " in how_to_retire(RUN, "smoke")
-    assert "/models/smoke/versions/VERSION " in how_to_retire({"version": None}, "smoke")
+    assert "/models/smoke/versions/3 " in retirement_hint(RUN, "smoke")
+    assert "/models/smoke/versions/VERSION " in retirement_hint({"version": None}, "smoke")

@@ -54,7 +54,7 @@ def snapshot() -> None:
 def stopped(minutes_ago: float = 60) -> Here:
     here = Here()
     since = datetime.now(UTC) - timedelta(minutes=minutes_ago)
-    text = pause.Halted(since=since).model_dump_json()
+    text = pause.StageParts(since=since).model_dump_json()
     boto3.client("ssm").put_parameter(Name=pause.halted_parameter(here), Value=text, Type="String", Overwrite=True)
     return here
 
@@ -176,9 +176,9 @@ def test_it_can_be_broken_off_and_a_second_time_changes_nothing(
     world.drop("support", others(30), "second.jsonl")
     steps.settled(world, others(12), "other")
     client: Any = boto3.client("dynamodb")
-    monkeypatch.setattr(restore, "WRITTEN_AT_ONCE", 2)
-    todo = list(restore.changes(client, COPY, TABLE))
-    restore.write(client, TABLE, todo[:3])
+    monkeypatch.setattr(restore, "WRITE_BATCH", 2)
+    todo = list(restore.row_changes(client, COPY, TABLE))
+    restore.write_changes(client, TABLE, todo[:3])
 
     set_back()
     after = rows()
