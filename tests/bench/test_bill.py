@@ -101,7 +101,7 @@ def test_a_bill_is_quantities_times_prices() -> None:
     assert found.total_usd == pytest.approx(0.60 + 1.33334 + 1.00)
 
 
-def test_lambda_time_is_rounded_up_to_the_millisecond_at_the_function_s_share_of_a_core() -> None:
+def test_lambda_time_rounds_up_to_the_millisecond_at_its_share_of_a_core() -> None:
     assert billed_gb_s(0.010, 1.0, 1769) == pytest.approx(1.010 * 1769 / 1024)
     assert billed_gb_s(0.0101, 0.0, 512) == pytest.approx(0.035 * 0.5)  # 0.0101 x 1769 / 512 = 0.0349
     assert billed_gb_s(0.010, 0.0, 3538) == pytest.approx(0.010 * 3538 / 1024)  # no faster than one core
@@ -293,7 +293,7 @@ def log_of(name: str, service: str) -> str:
     return json.dumps({"_aws": {"CloudWatchMetrics": metrics}, "stage": "prod", "service": service})
 
 
-def test_a_metric_that_two_functions_count_is_paid_for_once_unless_its_dimensions_differ() -> None:
+def test_a_metric_of_two_functions_is_paid_once_unless_dimensions_differ() -> None:
     [one], [same], [other] = (
         metric_names(log_of("SweepFailures", service)) for service in ("tuneloop", "tuneloop", "x")
     )

@@ -52,7 +52,7 @@ def test_all_benchmarks_begin_anew(parts: dict[str, dict[str, int]], tmp_path: P
     assert found.keys() == {*parts, "measured"}
 
 
-def test_one_benchmark_takes_the_place_of_what_it_found_before_and_says_when(
+def test_a_benchmark_replaces_what_it_found_before_and_says_when(
     parts: dict[str, dict[str, int]], tmp_path: Path
 ) -> None:
     result = tmp_path / "data.json"

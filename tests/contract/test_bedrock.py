@@ -81,7 +81,7 @@ def test_a_run_s_files_lie_below_its_own_folder_and_go_with_every_version(wire: 
     assert not after.get("DeleteMarkers")
 
 
-def test_lines_that_cannot_be_converted_refuse_the_file_before_it_is_put_anywhere(wire: Wire) -> None:
+def test_lines_that_cannot_be_converted_refuse_the_file_before_any_upload(wire: Wire) -> None:
     odd: dict[str, Any] = {"messages": [{"role": "user", "content": [IMAGE]}, {"role": "assistant", "content": SECRET}]}
 
     with pytest.raises(ProviderRefused) as refused:

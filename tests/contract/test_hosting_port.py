@@ -75,7 +75,7 @@ def test_undeploy__ends_a_deployment_and_twice_is_no_trouble(wire: Wire, other: 
         wire.provider.complete({"model": ended, "messages": QUESTION}, 5)
 
 
-def test_delete_model__waits_until_nothing_serves_it_and_twice_is_no_trouble(wire: Wire, other: str) -> None:
+def test_delete_model__waits_until_nothing_serves_it_and_may_come_twice(wire: Wire, other: str) -> None:
     serving = wire.settled(wire.hosting.deploy("serving", other).id).id
 
     with pytest.raises(ProviderUnavailable):

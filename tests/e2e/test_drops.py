@@ -65,7 +65,7 @@ def unheard_of(command: Command) -> Iterator[None]:
         events.enable_rule(Name=RULE)
 
 
-def test_twenty_files_at_once_make_two_runs_at_most_and_the_last_has_every_example(command: Command) -> None:
+def test_twenty_files_at_once_make_two_runs_at_most_the_last_of_them_all(command: Command) -> None:
     command.key = command.ok("keys", "create", "rush").strip()
     api = command.api
     keys = [f"incoming/rush/parcels/part {file}.jsonl" for file in range(FILES)]

@@ -31,7 +31,7 @@ def reworded(line: dict[str, Any]) -> dict[str, Any]:
     return {"messages": [{**asked, "content": f"please {asked['content']}"}, answer]}
 
 
-def test_a_version_is_not_proved_by_its_own_training_rows_with_a_word_in_front(command: Command) -> None:
+def test_a_version_is_not_proved_by_its_training_rows_with_a_word_more(command: Command) -> None:
     command.key = command.ok("keys", "create", "leaky").strip()
     api = command.api
     api.post("/datasets", {"id": "support", "on_drop": "collect"})

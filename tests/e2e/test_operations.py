@@ -51,9 +51,7 @@ def test_every_alarm_reaches_whoever_listens(stack: LocalStack) -> None:
     assert len(told) == 10
 
 
-def test_what_failed_for_good_is_shown_and_goes_back_once_its_cause_is_mended(
-    stack: LocalStack, command: Command
-) -> None:
+def test_what_failed_for_good_is_shown_and_sent_back_once_mended(stack: LocalStack, command: Command) -> None:
     command.key = command.ok("keys", "create", "operations").strip()
     name, payload = LOCAL.name_of("launch-finetune"), json.dumps(NOT_YET_THERE)
     stack.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=payload)

@@ -54,7 +54,7 @@ def test_the_loop_ends_as_if_nothing_had_happened(how: How, half: str, theatre: 
 
 
 @pytest.mark.parametrize("theatre", ["openai"], indirect=True)
-def test_a_launch_that_dies_after_it_has_sent_something_goes_on_where_it_was(theatre: Theatre, report: Report) -> None:
+def test_a_launch_that_dies_after_a_call_goes_on_where_it_was(theatre: Theatre, report: Report) -> None:
     """What `make test-faults` does with every call and in every way, for those that would be made twice."""
     whole = undisturbed(theatre, "trains")
     sent = [point for point in points(whole) if point.call in (UPLOAD, CREATE)]

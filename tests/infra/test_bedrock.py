@@ -69,7 +69,7 @@ def test_only_bedrock_may_take_the_jobs_role_for_jobs_of_this_account(template: 
     }
 
 
-def test_the_jobs_role_has_what_bedrock_asks_of_one_below_its_two_prefixes_and_nothing_else(template: Template) -> None:
+def test_the_jobs_role_has_what_bedrock_asks_below_two_prefixes_alone(template: Template) -> None:
     statements = statements_of(template, "Bedrock/JobRole")
 
     rights = {(action, text) for s in statements for action in as_list(s["Action"]) for text in _places(template, s)}
@@ -87,7 +87,7 @@ def _places(template: Template, statement: dict[str, Any]) -> list[str]:
     return [template.text(resource) for resource in as_list(statement["Resource"])]
 
 
-def test_each_function_may_do_what_its_row_says_and_pass_one_role_to_bedrock_alone(template: Template) -> None:
+def test_each_function_may_do_what_its_row_says_and_pass_bedrock_one_role(template: Template) -> None:
     for spec in FUNCTIONS:
         rights = granted(template, spec)
         asked = {action.removeprefix("bedrock:") for action, _ in rights if action.startswith("bedrock:")}
@@ -101,7 +101,7 @@ def test_each_function_may_do_what_its_row_says_and_pass_one_role_to_bedrock_alo
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}
 
 
-def test_rights_are_to_this_region_s_resources_of_the_kind_that_an_action_is_about(template: Template) -> None:
+def test_rights_are_to_this_region_s_resources_of_an_action_s_kind(template: Template) -> None:
     rights = {right for spec in FUNCTIONS for right in granted(template, spec) if right[0].startswith("bedrock:")}
 
     assert ("bedrock:InvokeModel", f"{HERE}:custom-model-deployment/*") in rights
@@ -183,7 +183,7 @@ def test_on_this_machine_the_trainer_stands_for_bedrock(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["prod", "try"])
-def test_without_settings_a_stage_trains_where_a_new_account_can_and_needs_no_key(name: str) -> None:
+def test_without_settings_a_stage_trains_where_a_new_account_can_keyless(name: str) -> None:
     stage, dead = stage_named(name, {}), date(2027, 1, 6)
 
     assert (stage.provider, stage.needs_key) == ("bedrock", False)

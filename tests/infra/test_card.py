@@ -17,7 +17,7 @@ def test_a_run_is_followed_before_its_model_is_asked() -> None:
     assert commands == ["drop local", "runs list", "runs watch", "chat support"]
 
 
-def test_a_second_stack_in_a_folder_is_refused_and_leaves_the_first_one_s_card(
+def test_a_second_stack_in_a_folder_is_refused_and_leaves_the_first_card(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     card = tmp_path / "local.json"

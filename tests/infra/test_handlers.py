@@ -14,7 +14,7 @@ def handler_of(spec: FunctionSpec) -> Function:
     return handler
 
 
-def test_a_handler_has_a_routine_for_each_of_its_row_s_triggers_and_no_other(spec: FunctionSpec) -> None:
+def test_a_handler_has_a_routine_for_each_of_its_triggers_and_no_other(spec: FunctionSpec) -> None:
     triggers = {*spec.events, *(schedule.name for schedule in spec.schedules)}
     triggers |= {
         name

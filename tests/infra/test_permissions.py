@@ -153,7 +153,7 @@ def test_nobody_may_call_a_function_but_this_api_and_its_own_rules(template: Tem
             assert source.endswith(":Api/Http/*/*" if path.startswith("Api/Unknown/") else ":Api/Http/*/*/*")
 
 
-def test_only_eventbridge_rules_of_this_stack_may_write_to_the_failure_queue(template: Template) -> None:
+def test_only_rules_of_this_stack_may_write_to_the_failure_queue(template: Template) -> None:
     policies = template.of_type("AWS::SQS::QueuePolicy")
 
     allowed = [

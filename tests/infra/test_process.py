@@ -4,13 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from local.process import Child, ProcessError, free_port, listens
+from tests.infra.waits import within
 
 ROOT = Path(__file__).parents[2]
 # A child that starts a grandchild, says who they are, and ignores a polite request to end.
@@ -32,15 +31,6 @@ def exists(pid: int) -> bool:
     """Whether a process runs; a zombie waiting to be collected does not."""
     status = Path(f"/proc/{pid}/stat")
     return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-
-
-def within(seconds: float, happens: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not happens():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def test_stopping_a_child_ends_it_and_tells_nobody_else(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_production_is_protected_from_being_deleted(tmp_path: Path) -> None:
     assert artifact.termination_protection
 
 
-def test_production_goes_by_the_bootstrap_roles_and_takes_nothing_in_plain_text(tmp_path: Path) -> None:
+def test_production_goes_by_bootstrap_roles_and_takes_no_plain_text(tmp_path: Path) -> None:
     template, artifact = synthesized(tmp_path, "prod", layer_root=str(LOCAL.layer_root))
 
     assert "role/cdk-hnb659fds-deploy-role-" in artifact.assume_role_arn

@@ -11,7 +11,7 @@ from tuneloop.domain.core.limits import QUEUE_TRIES
 pytestmark = pytest.mark.xdist_group("infra")
 
 
-def test_the_table_is_on_demand_streams_new_images_expires_rows_and_can_be_restored(template: Template) -> None:
+def test_the_table_is_on_demand_streams_images_expires_rows_and_restores(template: Template) -> None:
     (table,) = template.of_type("AWS::DynamoDB::Table").values()
 
     assert table["BillingMode"] == "PAY_PER_REQUEST"
@@ -78,7 +78,7 @@ def refusals(template: Template, kind: str, field: str) -> set[str]:
     }
 
 
-def test_drops_go_after_a_month_posts_with_their_message_and_old_versions_after_a_week(template: Template) -> None:
+def test_drops_last_a_month_posts_as_their_message_old_versions_a_week(template: Template) -> None:
     (bucket,) = template.of_type("AWS::S3::Bucket").values()
 
     rules = {rule.pop("Id"): rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
@@ -95,7 +95,7 @@ def test_drops_go_after_a_month_posts_with_their_message_and_old_versions_after_
     }
 
 
-def test_the_access_log_names_routes_and_never_what_stands_in_a_path_or_query(template: Template) -> None:
+def test_the_access_log_names_routes_and_never_a_path_or_query(template: Template) -> None:
     (stage,) = template.of_type("AWS::ApiGatewayV2::Stage").values()
 
     settings = stage["AccessLogSettings"]
@@ -141,7 +141,7 @@ def test_a_post_whose_reader_is_killed_comes_back_within_three_minutes(template:
     assert hidden * QUEUE_TRIES < 30 * 60, "a drop is given up after half an hour"
 
 
-def test_a_function_that_read_a_queue_before_is_changed_when_another_reads_it(template: Template) -> None:
+def test_a_queue_s_former_reader_is_changed_when_another_reads_it(template: Template) -> None:
     """Lambda refuses a time-out above what the queue that it reads hides a message for."""
     former = template.resource("Functions/CollectExamples/Function")
 

@@ -14,7 +14,7 @@ from openai import OpenAI
 from local.process import Child, ProcessError
 from local.supervisor import MOST_RESTARTS, supervise
 from local.trainer import START_TIMEOUT_S, start_trainer
-from tests.infra.test_process import within
+from tests.infra.waits import within
 
 
 class OverError(Exception):

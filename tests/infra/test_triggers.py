@@ -45,7 +45,7 @@ def test_the_default_stage_is_throttled(template: Template) -> None:
     assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 100, "ThrottlingRateLimit": 50}
 
 
-def test_each_rule_serves_the_function_of_its_row_and_keeps_what_it_cannot_deliver(template: Template) -> None:
+def test_each_rule_serves_its_row_s_function_and_keeps_undelivered_events(template: Template) -> None:
     for rule in template.of_type("AWS::Events::Rule").values():
         (target,) = rule["Targets"]
         spec = next(spec for spec in FUNCTIONS if function_of(spec) == template.text(target["Arn"]))

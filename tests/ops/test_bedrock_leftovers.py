@@ -59,7 +59,7 @@ class OnBedrock(Standing):
         return self.answers if service == "bedrock" else super().client(service)
 
 
-def test_jobs_models_and_deployments_are_named_in_the_order_in_which_they_can_be_removed(stage: Stage) -> None:
+def test_leftovers_are_named_in_the_order_in_which_they_can_be_removed(stage: Stage) -> None:
     found = find_leftovers(stage, bedrock(f"tuneloop-try-{RUN}"))
 
     assert found.commands == [
@@ -69,7 +69,7 @@ def test_jobs_models_and_deployments_are_named_in_the_order_in_which_they_can_be
     ]
 
 
-def test_what_belongs_to_a_stage_of_a_longer_name_or_to_nobody_of_ours_is_left_alone(stage: Stage) -> None:
+def test_what_belongs_to_a_longer_named_stage_or_others_is_left_alone(stage: Stage) -> None:
     assert not find_leftovers(stage, bedrock(f"tuneloop-try-2-{RUN}", "tuneloop-try-my-own")).commands
 
 
@@ -87,7 +87,7 @@ def test_taking_a_stage_down_says_what_outlives_it(
     assert "key" not in said
 
 
-def test_production_is_refused_with_what_outlives_it_and_without_a_key_that_it_has_not(
+def test_production_is_refused_with_what_outlives_it_and_no_missing_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(OnBedrock, "answers", bedrock(error="AccessDeniedException"))

@@ -118,9 +118,7 @@ def test_a_key_in_plain_text_is_noted(keyed: Stage) -> None:
 
 
 @pytest.mark.parametrize(("name", "was"), CHOSEN.items())
-def test_a_deploy_that_would_forget_a_setting_of_the_stage_stops_with_what_to_keep(
-    stage: Stage, name: str, was: str
-) -> None:
+def test_a_deploy_that_would_forget_a_setting_stops_with_what_to_keep(stage: Stage, name: str, was: str) -> None:
     ours = {name: was, **OWN} if name in OWN else {name: was}
     deployed = stage_named("try", ours).settings
 
@@ -137,7 +135,7 @@ def test_every_setting_is_kept_from_being_forgotten() -> None:
     assert set(CHOSEN) == set(SETTINGS)
 
 
-def test_bedrock_needs_no_key_and_a_region_that_does_not_train_the_base_stops_with_what_to_set(stage: Stage) -> None:
+def test_bedrock_needs_no_key_and_a_region_that_trains_the_base(stage: Stage) -> None:
     [here], [elsewhere] = bedrock_checks(stage, "us-east-1"), bedrock_checks(stage, "eu-central-1")
 
     assert (here.mark, elsewhere.mark) == (CheckMark.FINE, CheckMark.STOP)
@@ -148,7 +146,7 @@ def test_bedrock_needs_no_key_and_a_region_that_does_not_train_the_base_stops_wi
     assert found(stage, "no key is needed").mark == CheckMark.FINE
 
 
-def test_a_stage_that_was_deployed_when_openai_was_the_default_is_not_moved_unasked(stage: Stage) -> None:
+def test_a_stage_from_when_openai_was_the_default_is_not_moved_unasked(stage: Stage) -> None:
     before = stage_named("try", OPENAI).settings
 
     check = found(stage, "would lose", Settings=before)
@@ -174,7 +172,7 @@ def test_a_base_that_bedrock_bills_by_the_hour_stops_a_deploy() -> None:
 
 
 @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])
-def test_a_first_deploy_that_failed_stops_with_the_commands_that_clear_it_away(status: str) -> None:
+def test_a_failed_first_deploy_stops_with_the_commands_that_clear_it(status: str) -> None:
     deployed = Standing(stage_named("prod", {}))
     deployed.stack = {"StackStatus": status, "EnableTerminationProtection": True}
 
@@ -226,7 +224,7 @@ def test_a_model_without_a_known_price_is_noted() -> None:
     assert found(stage_named("try", known), "No price is known").mark == CheckMark.NOTE
 
 
-def test_a_provider_that_is_closing_is_noted_with_its_dates_and_one_that_has_closed_stops() -> None:
+def test_a_closing_provider_is_noted_with_dates_and_a_closed_one_stops() -> None:
     stage = stage_named("try", OPENAI)
 
     before, shutdown = closing_checks(stage, date(2027, 1, 5))

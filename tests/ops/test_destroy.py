@@ -101,7 +101,7 @@ def test_production_is_refused_with_the_commands_to_do_it_by_hand() -> None:
         assert part in str(refused.value)
 
 
-def test_a_stack_that_failed_has_no_outputs_and_is_refused_with_its_table_and_bucket_all_the_same() -> None:
+def test_a_failed_stack_without_outputs_is_refused_with_table_and_bucket() -> None:
     prod = Standing(stage_named("prod", {}))
     prod.stack = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
 

@@ -17,7 +17,7 @@ def test_every_make_command_of_the_guide_exists() -> None:
     assert named - targets == set()
 
 
-def test_the_table_of_settings_is_complete_and_its_defaults_are_the_stage_s() -> None:
+def test_the_table_of_settings_is_complete_with_the_stage_s_defaults() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", GUIDE, re.M))
 
     assert set(rows) == set(SETTINGS)

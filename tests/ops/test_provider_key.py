@@ -57,9 +57,7 @@ def test_a_new_key_takes_the_old_one_s_place(keyed: Stage, monkeypatch: pytest.M
     assert stored(keyed) == (KEY, "SecureString", 2)
 
 
-def test_a_key_that_lay_there_in_plain_text_is_replaced_by_an_encrypted_one(
-    keyed: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_in_plain_text_is_replaced_by_an_encrypted_one(keyed: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     boto3.client("ssm").put_parameter(Name=keyed.key_parameter, Value=KEY, Type="String")
     give(monkeypatch, f"{KEY}\n")
 
@@ -123,7 +121,7 @@ def test_credentials_that_have_expired_are_told_as_such() -> None:
 
 
 @pytest.mark.parametrize("is_written", [True, False])
-def test_a_stage_that_trains_on_bedrock_is_told_that_it_needs_none_and_where_another_would_be_named(
+def test_a_bedrock_stage_needs_no_key_and_is_told_where_others_are_named(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_written: bool
 ) -> None:
     if is_written:

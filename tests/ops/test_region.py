@@ -41,7 +41,7 @@ def test_the_cdk_is_told_the_region_of_the_profile(monkeypatch: pytest.MonkeyPat
     assert region_environment()["AWS_REGION"] == "ap-south-1"
 
 
-def test_the_cdk_speaks_neither_to_its_makers_nor_of_a_node_that_our_own_check_speaks_of() -> None:
+def test_the_cdk_sends_no_telemetry_and_no_node_warning_beside_our_own() -> None:
     environment = quiet_environment({"PATH": "/bin"})
 
     assert environment["CDK_DISABLE_CLI_TELEMETRY"] == "true"

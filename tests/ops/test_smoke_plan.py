@@ -55,7 +55,7 @@ def test_the_price_and_the_cap_are_stated_first(capsys: pytest.CaptureFixture[st
     assert "costs at most $0.08 there; the cap is $1.00" in capsys.readouterr().out
 
 
-def test_on_bedrock_it_costs_a_cent_and_needs_no_key_and_what_it_keeps_and_how_long_is_said(
+def test_on_bedrock_it_costs_a_cent_needs_no_key_and_says_what_it_keeps(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     made = state_price(deployed(*NOVA), Decimal("1.00"))
@@ -99,7 +99,7 @@ def test_a_stage_without_a_key_or_not_deployed_is_told_what_to_run() -> None:
         state_price(Standing(stage_named("try", {}), Provider="openai", BaseModel="x"), Decimal(1))
 
 
-def test_a_file_that_s3_tells_nobody_of_is_waited_for_until_the_sweep_has_found_it() -> None:
+def test_a_file_without_an_s3_event_is_waited_for_until_the_sweep() -> None:
     none: Any = SimpleNamespace()
     prod = stage_named("prod", {}).unseen_after_s
 

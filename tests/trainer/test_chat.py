@@ -10,7 +10,7 @@ LISTED = f"{PROMPT}\n\nPossible answers, one per line:\n" + "\n".join(f'{{"inten
 LATE: Any = [{"role": "user", "content": "My parcel is late, says the tracking."}]
 
 
-def test_the_base_model_answers_with_the_listed_answer_that_the_message_resembles(client: OpenAI) -> None:
+def test_the_base_model_gives_the_listed_answer_that_a_message_resembles(client: OpenAI) -> None:
     assert ask(client, BASE, "I want to cancel this", LISTED) == '{"intent": "cancel"}'
     assert ask(client, BASE, "send me the invoices", LISTED) == '{"intent": "invoice"}'
 

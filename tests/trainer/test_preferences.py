@@ -82,7 +82,7 @@ def test_preferred_answers_win_on_held_out_pairs(beta: float) -> None:
     assert losses[-1] < losses[0]
 
 
-def test_training_from_a_classifier_changes_its_mind_only_where_it_is_told_to() -> None:
+def test_training_from_a_classifier_changes_only_what_it_is_told_to() -> None:
     start = a_classifier()
     told = [PreferencePair(Question("send my invoice"), Reply("new answer"), Reply('{"intent": "invoice"}'))] * 10
 

@@ -51,7 +51,7 @@ def test_answers_one_per_line_are_given_as_they_stand() -> None:
     assert named[0].words == "card_arrival"
 
 
-def test_an_answer_nested_deeper_than_recursion_goes_is_listed_as_it_stands() -> None:
+def test_an_answer_nested_beyond_recursion_is_listed_as_it_stands() -> None:
     deep = '["a",' * 900 + '"b"' + "]" * 900
 
     named = named_answers(f"{JSON}\n\nPossible answers, one per line:\n{deep}\nrefund")

@@ -52,7 +52,7 @@ def refusal(code: object, operation: str = "PutItem") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": told}}, operation)  # type: ignore[typeddict-item]
 
 
-def test_what_aws_refuses_is_told_by_operation_and_code_and_not_by_its_text() -> None:
+def test_what_aws_refuses_is_told_by_operation_and_code_not_by_its_text() -> None:
     assert kind_of(refusal("AccessDeniedException")) == "ClientError:PutItem:AccessDeniedException"
     assert kind_of(refusal("404", "HeadObject")) == "ClientError:HeadObject:404"
 

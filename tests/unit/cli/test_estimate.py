@@ -174,7 +174,7 @@ def test_a_file_without_an_example_is_unusable(tmp_path: Path, rows: list[str]) 
     assert "Traceback" not in answer.output
 
 
-def test_a_provider_that_is_not_listed_has_unknown_prices_and_no_invented_ones(tmp_path: Path) -> None:
+def test_an_unlisted_provider_has_unknown_prices_and_no_invented_ones(tmp_path: Path) -> None:
     answer = run("estimate", written(tmp_path, *examples(60)), "--provider", "nobody", "--json")
 
     assert answer.exit_code == 2
@@ -257,7 +257,7 @@ def test_short_lines_among_long_ones_are_named_and_short_chats_are_priced(tmp_pa
     ]
 
 
-def test_the_policy_of_the_settings_decides_what_is_priced_and_how_it_is_divided(tmp_path: Path) -> None:
+def test_the_settings_policy_decides_what_is_priced_and_how_it_is_split(tmp_path: Path) -> None:
     rows = [chat(f"Where is the order number {n}?", f"answer {n}", quality=n / 100) for n in range(100)]
     settings = tmp_path / "dataset.json"
     settings.write_text(json.dumps({"policy": {"min_quality": 0.5, "validation": 0, "test": 0}}), "utf-8")

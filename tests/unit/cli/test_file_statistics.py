@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 
 from tests.examples import chat
+from tests.unit.chats import TOOL, packed
 from tests.unit.lines import LINES
-from tests.unit.validation.test_line_checks import TOOL, packed
 from tuneloop.cli import file_statistics
 from tuneloop.cli.file_statistics import SAMPLED, FileCount, count_example, fast_count
 from tuneloop.domain.chat.examples import Example

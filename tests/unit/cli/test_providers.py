@@ -104,9 +104,7 @@ def test_removing_one_takes_its_key_with_it(run: Command) -> None:
     ],
     ids=str,
 )
-def test_what_could_not_be_reached_or_would_show_the_key_is_refused_before_it_is_asked_for(
-    words: tuple[str, ...], run: Command
-) -> None:
+def test_what_cannot_be_reached_or_would_show_the_key_is_refused_unasked(words: tuple[str, ...], run: Command) -> None:
     assert isinstance(run("add", *words).exception, InvalidInput)
 
     assert list(app.provider_rows.all()) == []

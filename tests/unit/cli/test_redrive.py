@@ -185,7 +185,7 @@ def test_a_schedule_that_was_not_delivered_sends_what_its_rule_sends(failures: s
     assert letter.trigger == "every-5-minutes"
 
 
-def test_a_place_in_the_stream_is_thrown_away_as_the_sweep_has_sent_its_events(failures: str, calls: Calls) -> None:
+def test_a_place_in_the_stream_is_dropped_as_the_sweep_sent_its_events(failures: str, calls: Calls) -> None:
     write(failures, OF_STREAM)
 
     [letter] = back(QueueName.FAILURES, calls)

@@ -106,7 +106,7 @@ def test_the_limit_is_the_base_model_s(tmp_path: Path) -> None:
     assert "1 over 65,536" in validated(file, "--base-model", "gpt-4o-2024-08-06").stdout
 
 
-def test_a_base_model_that_is_not_listed_is_refused_and_those_that_are_named(tmp_path: Path) -> None:
+def test_an_unlisted_base_model_is_refused_and_the_listed_are_named(tmp_path: Path) -> None:
     done = validated(written(tmp_path / "train.jsonl", GOOD), "--base-model", "gpt-typo")
 
     assert (done.exit_code, done.stdout) == (2, "")

@@ -76,7 +76,7 @@ def test_a_name_that_moves_leads_to_the_dated_one(asked: str, dated: str) -> Non
     assert dated_name("trainer", asked) == asked
 
 
-def test_a_closed_catalog_names_what_there_is_and_an_open_one_refuses_nothing() -> None:
+def test_a_closed_catalog_names_its_models_and_an_open_one_refuses_none() -> None:
     refusal = unlisted_refusal("openai", "gpt-9")
 
     assert refusal

@@ -93,7 +93,7 @@ def test_a_commit_is_all_or_nothing(table: Table) -> None:
     assert not table.holds(elsewhere)
 
 
-def test_a_single_addition_carries_a_token_so_that_a_repetition_adds_nothing(table: Table) -> None:
+def test_a_single_addition_carries_a_token_so_a_repetition_adds_nothing(table: Table) -> None:
     key = keys.usage("acme", "support", "2026-07-01", 1, 0)
     tokens: list[str] = []
 

@@ -102,7 +102,7 @@ def test_what_the_bus_refuses_is_not_taken_for_sent(stage: App) -> None:
     assert stage.settings.bus == BUS
 
 
-def test_events_that_were_sent_before_a_failure_are_sent_again_rather_than_lost(stage: App) -> None:
+def test_events_sent_before_a_failure_are_sent_again_rather_than_lost(stage: App) -> None:
     client: Any = boto3.client("events")
     answer = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}] * 10}
 

@@ -117,7 +117,7 @@ def test_something_else_behind_the_end_is_corrupt(kind: str) -> None:
     assert refusal.value.code == "corrupt_compression"
 
 
-def test_a_frame_that_needs_much_memory_is_refused_and_told_how_to_do_without() -> None:
+def test_a_frame_that_needs_much_memory_is_refused_with_a_way_around() -> None:
     wide = zstandard.ZstdCompressionParameters.from_level(3, window_log=27)
     packing = zstandard.ZstdCompressor(compression_params=wide).compressobj()
 

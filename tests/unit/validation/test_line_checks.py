@@ -1,6 +1,5 @@
 """Line checks: the fast check gives what the full check gives, and takes no line that the rules refuse."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,23 +7,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.examples import chat
+from tests.unit.chats import CALL, CALLED, TOOL, packed
 from tests.unit.lines import LINES
 from tuneloop.validation.line_checks import CheckedLine, check_line, fast_check, full_check
 from tuneloop.validation.line_parser import record_of
 
-CALL: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": '{"order": "7"}'}}
-TOOL: dict[str, Any] = {
-    "type": "function",
-    "function": {"name": "refund", "parameters": {"type": "object", "properties": {}}},
-}
-PICTURE: dict[str, Any] = {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}}
-CALLED: list[dict[str, Any]] = [
-    {"role": "developer", "content": [{"type": "text", "text": "Be kind."}]},
-    {"role": "user", "content": [{"type": "text", "text": "Où est ma commande ?"}, PICTURE], "name": "Nina"},
-    {"role": "assistant", "content": None, "tool_calls": [CALL], "weight": 0},
-    {"role": "tool", "tool_call_id": "c1", "content": '{"state": "sent"}'},
-    {"role": "assistant", "content": "Envoyée.", "weight": 1},
-]
 USUAL: list[dict[str, Any]] = [
     chat("hi", "hello"),
     chat("hi", "hello", system="Be kind.", split="test", quality=1, subject="u1", created_at="2026-11-21T10:00:00Z"),
@@ -38,10 +25,6 @@ USUAL: list[dict[str, Any]] = [
         "non_preferred_output": [{"role": "assistant", "content": "go away"}],
     },
 ]
-
-
-def packed(row: Any) -> bytes:
-    return json.dumps(row, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("row", USUAL)

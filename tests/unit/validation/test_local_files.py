@@ -30,7 +30,7 @@ PACK: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", PACK)
-def test_lines_are_numbered_without_blank_ones_and_without_a_byte_order_mark(kind: str, tmp_path: Path) -> None:
+def test_lines_are_numbered_without_blank_ones_or_a_byte_order_mark(kind: str, tmp_path: Path) -> None:
     path = tmp_path / f"a.jsonl{kind}"
     path.write_bytes(PACK[kind](MARK + b"one\n\n \t\r\ntwo\n" + MARK + b"three"))
 

@@ -171,7 +171,7 @@ def test_an_assistant_may_speak_or_call(last: dict[str, Any]) -> None:
         ("content", {"messages": []}),
     ],
 )
-def test_a_field_that_is_wrong_or_unknown_is_named_with_those_that_are_known(field: str, value: Any) -> None:
+def test_a_wrong_or_unknown_field_is_named_with_the_known_ones(field: str, value: Any) -> None:
     [problem] = as_problems(read_example({**chat("hi", "hello"), field: value}, 3))
 
     assert (problem.line, problem.path, problem.code) == (3, f"$.{field}", "invalid_field")
@@ -262,7 +262,7 @@ def test_a_call_is_the_same_answer_however_its_arguments_are_written(arguments: 
     assert answer_of(calling(("refund", arguments))) == answer_of(calling(("refund", compact)))
 
 
-def test_a_call_s_answer_is_its_name_and_arguments_and_not_its_id_or_the_text_beside_it() -> None:
+def test_a_call_s_answer_is_name_and_arguments_not_its_id_or_text_beside() -> None:
     one = calling(("refund", '{"order": 7}'))
     same = calling(("refund", '{ "order": 7 }'), content="One moment.")
     same["tool_calls"][0]["id"] = "other"
@@ -273,7 +273,7 @@ def test_a_call_s_answer_is_its_name_and_arguments_and_not_its_id_or_the_text_be
     )
 
 
-def test_another_name_other_arguments_another_order_or_no_call_are_other_answers() -> None:
+def test_other_names_arguments_or_order_or_no_call_are_other_answers() -> None:
     answers = [
         calling(("refund", '{"order": 7}')),
         calling(("refund", '{"order": 8}')),

@@ -125,7 +125,7 @@ def test_images_add_up_over_messages_and_parts() -> None:
     assert ImageUnits(images=3, tiles_most=5).scale(0.5) == ImageUnits(images=2, tiles_most=3)
 
 
-def test_every_base_model_says_how_it_counts_images_or_that_it_trains_on_none() -> None:
+def test_every_base_model_says_how_it_counts_images_or_takes_none() -> None:
     for model in listed_models("openai"):
         assert rule(model).images
     for model in listed_models("bedrock"):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.examples import chat
-from tests.unit.validation.test_line_checks import CALL, CALLED, PICTURE, TOOL, packed
+from tests.unit.chats import CALL, CALLED, PICTURE, TOOL, packed
 from tuneloop.domain.chat.examples import Example, read_example
 from tuneloop.validation.line_checks import CheckedLine, check_line, fast_check
 

@@ -152,7 +152,7 @@ def test_a_version_is_asked_for_answers_that_keep_to_the_schema() -> None:
     assert Template(answer_schema={"enum": ["a"]}).parameters == {}  # providers ask for objects alone
 
 
-def test_another_template_is_its_next_version_and_holds_from_the_next_revision_on() -> None:
+def test_another_template_is_the_next_version_from_the_next_revision_on() -> None:
     empty = a_dataset().with_template(PLAIN)
     full = a_dataset(revision=4).with_template(PLAIN).with_template(CARD)
 
@@ -178,7 +178,7 @@ def test_versions_are_numbered_on_when_the_first_are_forgotten() -> None:
     assert [each.version for each in dataset.templates] == list(range(4, TEMPLATES_KEPT + 4))
 
 
-def test_a_template_could_have_made_what_has_its_prompt_and_keeps_to_its_schema() -> None:
+def test_a_template_could_have_made_what_has_its_prompt_and_schema() -> None:
     made = CARD.messages({"input": {"front": "a", "back": "b"}, "output": {"year": "1986"}})
     asked, answered = made[:-1], made[-1]
 

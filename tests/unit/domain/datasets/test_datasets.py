@@ -19,7 +19,7 @@ from tuneloop.domain.datasets.drops import DropStatus, parse_drop_path
 CHANGED: dict[str, Any] = {"revision": 3, "changed_at": NOW}
 
 
-def test_a_drop_that_is_given_up_says_why_and_nothing_of_what_was_found_before() -> None:
+def test_a_drop_that_is_given_up_says_why_and_nothing_found_before() -> None:
     reason = Problem(line=0, path="$", code="unreadable", message="It could not be read.")
     found = a_drop(problem_count=2, problems=[reason.model_copy(update={"line": line}) for line in (1, 2)])
 
@@ -36,7 +36,7 @@ def test_a_dataset_without_changes_is_never_due() -> None:
     )
 
 
-def test_changes_that_a_drop_wants_trained_are_due_though_somebody_froze_them_in_between() -> None:
+def test_changes_that_a_drop_wants_trained_are_due_though_frozen_since() -> None:
     frozen = a_dataset(revision=3, exported_revision=3, settled_revision=3, settled_at=NOW, changed_at=NOW)
 
     assert frozen.is_due(NOW, 0)

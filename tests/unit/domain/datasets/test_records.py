@@ -50,7 +50,7 @@ def test_a_prompt_and_its_completion_are_the_same_two_messages() -> None:
     assert example({"prompt": "a", "completion": "b", "category": "x"}) == example(chat("a", "b", category="x"))
 
 
-def test_an_input_of_a_table_is_the_object_that_its_cell_holds_where_a_template_names_what_is_in_it() -> None:
+def test_a_cell_is_the_object_that_it_holds_where_a_template_names_fields() -> None:
     named, whole = Template(user="{{title}} of {{year}}"), Template()
     columns = {"input": "input", "output": "output"}
     row = {"input": '{"title": "A", "year": 1986}', "output": "b"}

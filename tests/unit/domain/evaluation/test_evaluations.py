@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.evaluations import judged, table
 from tests.unit.factories import JSON, NOW, SECOND, an_evaluation, scores
 from tuneloop.domain.chat.messages import CALLS
 from tuneloop.domain.core.leases import Lease
@@ -15,7 +16,6 @@ from tuneloop.domain.evaluation.evaluations import (
     Answered,
     ArmName,
     Comparison,
-    Evaluation,
     EvaluationStatus,
     arm_result,
     compare,
@@ -25,35 +25,6 @@ from tuneloop.domain.evaluation.evaluations import (
     refused_throughout,
 )
 from tuneloop.domain.evaluation.gate import judge, refused_often, unproved_verdict
-
-
-def judged(
-    candidate: list[bool], stable: list[bool], *, look: int = 1, baseline: int = 0, removed: int = 0
-) -> Evaluation:
-    """An evaluation of version 2 against version 1 whose figures are worked out."""
-    arms = [[Answered(row=row, right=right) for row, right in enumerate(arm)] for arm in (candidate, stable)]
-    n = len(candidate)
-    return an_evaluation(
-        look=look,
-        rows_available=n + removed,
-        rows_asked=n,
-        examples=n,
-        removed_overlap=removed,
-        contaminated=is_contaminated(n + removed, removed),
-        comparison=compare(arms[0], arms[1], look),
-        arms={
-            ArmName.CANDIDATE: arm_result(2, arms[0]),
-            ArmName.STABLE: arm_result(1, arms[1]),
-            ArmName.MOST_FREQUENT: arm_result(None, scores(right=baseline, wrong=n - baseline)),
-        },
-    )
-
-
-def table(both: int, gained: int, lost: int, neither: int) -> tuple[list[bool], list[bool]]:
-    """The scores of candidate and stable with so many rows of each kind."""
-    candidate = [True] * (both + gained) + [False] * (lost + neither)
-    stable = [True] * both + [False] * gained + [True] * lost + [False] * neither
-    return candidate, stable
 
 
 @given(JSON)
@@ -237,7 +208,7 @@ def test_a_later_look_never_lets_through_what_an_earlier_one_refused(gained: int
     assert earlier >= later
 
 
-def test_a_report_whose_looks_are_spent_says_so_in_place_of_figures_that_say_nothing() -> None:
+def test_a_report_whose_looks_are_spent_says_so_in_place_of_figures() -> None:
     verdict = judge(judged(*table(60, 30, 5, 5), look=13))
 
     assert (verdict.promote, verdict.code) == (False, "unproved")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.domain.evaluation.test_evaluations import judged, table
+from tests.unit.evaluations import judged, table
 from tuneloop.domain.chat.messages import CALLS
 from tuneloop.domain.evaluation.evaluations import Evaluation
 from tuneloop.domain.evaluation.gate import count_free_text, has_phrase, judge

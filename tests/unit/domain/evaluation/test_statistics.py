@@ -130,14 +130,14 @@ def test_mid_p_falls_with_each_row_won_and_mirrors_the_arms(ours: int, theirs: i
     assert 0 < mid_p_mcnemar(ours + 1, theirs) <= p <= mid_p_mcnemar(ours, theirs + 1) <= 1
 
 
-def test_mid_p_says_nothing_without_evidence_and_survives_overwhelming_evidence() -> None:
+def test_mid_p_is_one_without_evidence_and_survives_overwhelming_evidence() -> None:
     assert mid_p_mcnemar(0, 0) == 0.5
     assert mid_p_mcnemar(8, 8) == pytest.approx(0.5)
     assert mid_p_mcnemar(20_000, 0) == 0
     assert mid_p_mcnemar(0, 20_000) == 1
 
 
-def test_mid_p_errs_at_its_nominal_level_where_the_exact_test_wastes_a_quarter() -> None:
+def test_mid_p_errs_at_its_level_where_the_exact_test_wastes_a_quarter() -> None:
     tables = drawn_tables(n=200, discordance=0.2, difference=0, repetitions=4_000)
 
     mid_p = share_of(tables, lambda table: mid_p_mcnemar(table.only_candidate, table.only_baseline) <= 0.05)
@@ -257,7 +257,7 @@ def test_no_number_of_looks_spends_more_than_alpha(looks: int, taken: int, alpha
     assert taken < looks or spent == pytest.approx(alpha)
 
 
-def test_the_first_look_gets_most_and_each_later_one_less_until_the_set_is_spent() -> None:
+def test_the_first_look_gets_most_and_each_later_one_less_until_spent() -> None:
     levels = [alpha_per_look(look) for look in range(1, 15)]
 
     assert levels[0] == pytest.approx(0.64 * 0.05, abs=1e-3)

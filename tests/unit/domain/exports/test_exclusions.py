@@ -95,7 +95,7 @@ def test_pairs_and_conversations_are_told_apart() -> None:
     assert "set kind to supervised" in chats.message
 
 
-def test_a_shortage_says_what_is_there_what_is_held_out_and_why_there_is_not_more() -> None:
+def test_a_shortage_says_what_is_there_what_is_held_out_and_why() -> None:
     why = exclusions_of({"low_quality": 1}, DEFAULT)
 
     assert shortage(10, 5) == "Need at least 10 examples. Current: 5."

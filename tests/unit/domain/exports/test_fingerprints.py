@@ -1,44 +1,15 @@
 """Fingerprints: which test rows share something with what a version has seen, by numbers alone."""
 
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.domain.exports.test_selection import POLICIES, ROWS, Row, columns_of, number, selected
+from tests.unit.fingerprints import SEEN, fingerprints_of, shared
+from tests.unit.selection_rows import POLICIES, ROWS, Row, columns_of, number, selected
 from tuneloop.domain.datasets.policy import Policy
-from tuneloop.domain.exports.columns import SPLIT_OF, Columns
 from tuneloop.domain.exports.columns import Outcome as Is
-from tuneloop.domain.exports.fingerprints import OVERLAP_KINDS, Fingerprint, KeyFlags, Overlap
+from tuneloop.domain.exports.fingerprints import OVERLAP_KINDS, Fingerprint, KeyFlags
 from tuneloop.domain.exports.selection import MOST_ALIKE, Selected, select
-
-SEEN = (Is.TRAIN, Is.VALIDATION)
-
-
-def fingerprints_of(columns: Columns) -> list[Fingerprint]:
-    """What an export stores of its examples, told row by row."""
-    return [
-        Fingerprint(
-            outcome,
-            columns.unit[place],
-            columns.origin.get(place, 0),
-            columns.normal[place],
-            columns.subject[place],
-            columns.group[place],
-            tuple(band[place] for band in columns.bands),
-        )
-        for place, outcome in enumerate(columns.outcomes)
-        if outcome in SPLIT_OF
-    ]
-
-
-def shared(tests: Sequence[Fingerprint], seen: Sequence[Fingerprint]) -> list[set[str]]:
-    """For each test row of one export what it shares with the rows that another one trained or validated on."""
-    asked = [row for row in tests if row.outcome == Is.TEST]
-    overlap = Overlap(asked)
-    overlap.add(row for row in seen if row.outcome in SEEN)
-    return [overlap.kinds(row) for row in asked]
 
 
 def one(outcome: Is, **hashes: int) -> Fingerprint:
@@ -121,9 +92,7 @@ def test_so_does_one_whose_examples_fill_in_a_form(size: int, near_duplicates: b
 
 
 @given(ROWS, ROWS)
-def test_two_exports_share_what_one_selection_of_both_would_find_in_two_splits(
-    first: list[Row], second: list[Row]
-) -> None:
+def test_two_exports_share_what_one_selection_of_both_finds_in_two_splits(first: list[Row], second: list[Row]) -> None:
     seen = [row for row in fingerprints_of(selected(first, Policy()).columns) if row.outcome in SEEN]
     asked = [row for row in fingerprints_of(selected(second, Policy()).columns) if row.outcome == Is.TEST]
 

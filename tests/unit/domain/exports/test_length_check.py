@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.unit.domain.exports.test_selection import Row, selected
+from tests.unit.selection_rows import Row, selected
 from tuneloop.domain.datasets.policy import ExampleKind, Policy
 from tuneloop.domain.exports.policy_filter import Lengths
 

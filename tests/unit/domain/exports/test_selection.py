@@ -1,88 +1,20 @@
 """Selection: what is left out and why, what stays together, and where it goes; by numbers alone."""
 
-from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.selection_rows import POLICIES, ROWS, Row, columns_of, many, number, outcomes, selected
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.core.ids import digest
 from tuneloop.domain.datasets.policy import DEFAULT, ExampleKind, Policy
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
-from tuneloop.domain.exports.columns import Columns
 from tuneloop.domain.exports.columns import Outcome as Is
-from tuneloop.domain.exports.selection import LEAST_SIMILARITY, MOST_ALIKE, Selected, select
-from tuneloop.domain.exports.splits import FEWEST_FOR_TEST, STRICTNESS
-
-ALL = Policy(take_test=False)
-
-
-@dataclass
-class Row:
-    """An example as selection sees it; keys of 0 are none, and `prompt` and `says` tell it from others."""
-
-    prompt: int
-    says: int = 0
-    frame: int = 0
-    outcome: Is = Is.TRAIN
-    mark: Split | None = None
-    approved: bool = False
-    preference: bool = False
-    feedback: bool = False
-    characters: int = 50
-    subject: int = 0
-    group: int = 0
-    category: int = 0
-    near: int = 0
-    signature: bytes = b"\x00\x00"
-    was: int | None = None
-
-
-def number(*parts: object) -> int:
-    return int(digest(*parts)[:16], 16)
-
-
-def columns_of(rows: Sequence[Row]) -> Columns:
-    columns = Columns(bands=[array("Q")])
-    for place, row in enumerate(rows):
-        columns.outcomes.append(row.outcome)
-        columns.marks.append(STRICTNESS[row.mark])
-        columns.approved.append(row.approved)
-        columns.preference.append(row.preference)
-        columns.feedback.append(row.feedback)
-        columns.characters.append(row.characters)
-        columns.unit.append(number("prompt", row.prompt))
-        columns.frame.append(row.frame)
-        columns.answer.append(number("answer", row.says))
-        columns.normal.append(number("prompt", row.prompt, row.says))
-        columns.subject.append(row.subject)
-        columns.group.append(row.group)
-        columns.category.append(row.category)
-        columns.bands[0].append(row.near)
-        columns.signatures.extend(row.signature)
-        if row.was is not None:
-            columns.origin[place] = number("prompt", row.was)
-    return columns
-
-
-def selected(rows: Sequence[Row], policy: Policy = ALL, held_out: Sequence[int] = (), salt: str = "s") -> Selected:
-    return select(columns_of(rows), policy, salt, {number("prompt", prompt) for prompt in held_out})
-
-
-def outcomes(rows: Sequence[Row], policy: Policy = ALL, **more: Any) -> list[Is]:
-    return [Is(outcome) for outcome in selected(rows, policy, **more).columns.outcomes]
+from tuneloop.domain.exports.selection import LEAST_SIMILARITY, MOST_ALIKE, select
+from tuneloop.domain.exports.splits import FEWEST_FOR_TEST
 
 
 def stays(outcome: Is) -> bool:
     return outcome <= Is.TEST
-
-
-def many(count: int, **same: Any) -> list[Row]:
-    return [Row(prompt, says=prompt, **same) for prompt in range(1000, 1000 + count)]
 
 
 def test_what_the_filters_left_out_stays_out_and_is_counted() -> None:
@@ -91,7 +23,7 @@ def test_what_the_filters_left_out_stays_out_and_is_counted() -> None:
     assert found.exclusion_counts() == {"rejected": 2, "low_quality": 1}
 
 
-def test_of_equal_conversations_the_first_stays_or_the_one_that_was_approved() -> None:
+def test_of_equal_conversations_the_first_or_the_approved_one_stays() -> None:
     assert [stays(each) for each in outcomes([Row(1), Row(1), Row(1)])] == [True, False, False]
     assert outcomes([Row(1), Row(1, approved=True), Row(1)])[::2] == [Is.DUPLICATE, Is.DUPLICATE]
 
@@ -100,7 +32,7 @@ def test_a_duplicate_hands_on_its_mark() -> None:
     assert outcomes([Row(1), Row(1, mark=Split.TEST)]) == [Is.TEST, Is.DUPLICATE]
 
 
-def test_different_answers_to_one_prompt_are_reported_and_kept_out_until_one_is_approved() -> None:
+def test_conflicting_answers_are_reported_and_kept_out_until_approved() -> None:
     rows = [Row(1, says=1), Row(1, says=2), Row(2, says=1)]
 
     before = selected(rows)
@@ -152,7 +84,7 @@ def test_what_shares_a_band_by_chance_is_no_duplicate_but_stays_together() -> No
     assert {Is.TRAIN, Is.TEST} <= set(found)
 
 
-def test_where_very_many_are_alike_they_fill_in_a_form_and_are_no_duplicates() -> None:
+def test_very_many_that_are_alike_fill_in_a_form_and_are_no_duplicates() -> None:
     form = [Row(prompt, says=7, near=9) for prompt in range(MOST_ALIKE + 1)]
 
     found = selected([*form, Row(100, says=7, near=3), Row(101, says=7, near=3)])
@@ -186,7 +118,7 @@ def test_a_user_s_own_test_counts_for_no_cap_and_no_minimum() -> None:
 
 
 @pytest.mark.parametrize("shared", ["subject", "group", "near"])
-def test_what_shares_a_subject_a_conversation_or_its_wording_is_never_divided(shared: str) -> None:
+def test_what_shares_a_subject_conversation_or_wording_is_never_divided(shared: str) -> None:
     rows = [Row(place, says=place) for place in range(300)]
     for place, row in enumerate(rows):
         setattr(row, shared, 1 + place // 3)
@@ -205,7 +137,7 @@ def test_a_chain_of_different_ties_is_one_group() -> None:
     assert selected([*rows, Row(4, says=4, near=7)]).groups == 1
 
 
-def test_few_examples_all_train_and_enough_of_them_give_a_test_that_can_pass_the_gate() -> None:
+def test_few_examples_all_train_and_enough_give_a_test_that_can_pass() -> None:
     few, enough = selected(many(FEWEST_FOR_TEST - 1), DEFAULT), selected(many(200), DEFAULT)
 
     assert Is.TEST not in few.columns.outcomes
@@ -227,7 +159,7 @@ def test_what_belongs_to_a_marked_test_is_kept_out_of_training() -> None:
     assert outcomes(rows) == [Is.TEST, Is.KEPT_OUT, Is.KEPT_OUT]
 
 
-def test_pairs_are_left_out_of_a_supervised_export_and_make_one_of_their_own_where_nothing_else_is_left() -> None:
+def test_pairs_are_left_out_of_a_supervised_export_or_make_their_own() -> None:
     mixed = [Row(1), Row(2, says=1, preference=True)]
 
     assert (selected(mixed).kind, selected(mixed).exclusion_counts()) == (ExampleKind.SUPERVISED, {"other_kind": 1})
@@ -242,32 +174,6 @@ def test_a_prompt_may_have_several_pairs() -> None:
     found = selected(pairs)
 
     assert (found.kind, found.conflicting_prompts, found.exclusion_counts()) == (ExampleKind.PREFERENCE, 0, {})
-
-
-ROWS = st.lists(
-    st.builds(
-        Row,
-        prompt=st.integers(1, 30),
-        says=st.integers(1, 3),
-        outcome=st.sampled_from([Is.TRAIN, Is.TRAIN, Is.TRAIN, Is.REJECTED]),
-        mark=st.sampled_from([None, None, None, *Split]),
-        approved=st.booleans(),
-        feedback=st.booleans(),
-        subject=st.integers(0, 6),
-        group=st.integers(0, 6),
-        near=st.integers(0, 9),
-        was=st.none() | st.integers(1, 30),
-    ),
-    max_size=80,
-)
-POLICIES = st.builds(
-    Policy,
-    near_duplicates=st.booleans(),
-    conflicting=st.booleans(),
-    take_test=st.booleans(),
-    max_examples=st.none() | st.integers(1, 40),
-    max_per_subject=st.none() | st.integers(1, 5),
-)
 
 
 @given(ROWS, POLICIES, st.lists(st.integers(1, 30), max_size=5))

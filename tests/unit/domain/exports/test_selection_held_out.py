@@ -1,6 +1,6 @@
 """Selection where something was tested with before: it stays test, and what users said about it is not trained on."""
 
-from tests.unit.domain.exports.test_selection import Row, columns_of, many, number, outcomes, selected
+from tests.unit.selection_rows import Row, columns_of, many, number, outcomes, selected
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.datasets.policy import DEFAULT, Policy
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
@@ -20,7 +20,7 @@ def test_once_in_a_test_always_in_a_test() -> None:
     assert list(without.columns.outcomes[:2]) == [Is.TEST, Is.TEST]
 
 
-def test_what_was_test_and_is_marked_otherwise_now_is_kept_out_of_everything() -> None:
+def test_what_was_test_and_is_marked_otherwise_now_is_kept_out() -> None:
     rows = [*many(3), Row(1, mark=Split.TRAIN), Row(2, mark=Split.VALIDATION)]
 
     assert outcomes(rows, DEFAULT, held_out=[1, 2])[-2:] == [Is.KEPT_OUT, Is.KEPT_OUT]

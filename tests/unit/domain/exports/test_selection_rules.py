@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.domain.exports.test_fingerprints import SEEN, fingerprints_of, shared
-from tests.unit.domain.exports.test_selection import ALL, Row, columns_of, many, number, selected
+from tests.unit.fingerprints import SEEN, fingerprints_of, shared
+from tests.unit.selection_rows import ALL, Row, columns_of, many, number, selected
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, LEAST_TRAINED, Policy
 from tuneloop.domain.exports.columns import Outcome as Is
@@ -58,14 +58,14 @@ def test_where_the_median_message_is_short_nothing_is_too_short(characters: list
     )
 
 
-def test_short_chats_are_left_out_by_the_first_rules_and_where_a_policy_says_so() -> None:
+def test_short_chats_are_left_out_by_the_first_rules_and_by_policy() -> None:
     short = lengths(*[11] * 9)
 
     assert select(columns_of(short), ALL, "s", set(), rules=FIRST_RULES).exclusion_counts() == {"too_short": 9}
     assert selected(short, Policy(min_user_characters=20)).exclusion_counts() == {"too_short": 9}
 
 
-def test_the_median_is_of_what_passes_the_filters_and_is_no_test_of_the_user_s_own() -> None:
+def test_the_median_is_of_what_passes_the_filters_and_no_user_s_own_test() -> None:
     rejected = [Row(100 + n, says=n, characters=3, outcome=Is.REJECTED) for n in range(9)]
     tested = [Row(200 + n, says=100 + n, characters=3, mark=Split.TEST) for n in range(9)]
 
@@ -148,7 +148,7 @@ def test_the_gate_finds_nothing_in_the_test_of_a_dataset_that_has_grown(salt: st
 
 
 @given(st.text(max_size=3))
-def test_what_stays_instead_of_a_near_duplicate_that_was_seen_is_drawn_for_no_test(salt: str) -> None:
+def test_what_replaces_a_near_duplicate_that_was_seen_is_in_no_test(salt: str) -> None:
     first = [Row(place, says=place, near=place + 1) for place in range(49)]
     grown = [Row(3000 + place, says=place, near=place + 1) for place in range(49)] + first + many(60)
 

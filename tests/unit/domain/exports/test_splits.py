@@ -56,7 +56,7 @@ def test_few_prompts_are_all_needed_for_training(units: int) -> None:
     assert plan_shares(units, marked_test=False).test == 0
 
 
-def test_a_test_set_is_only_drawn_where_its_largest_share_can_pass_the_gate() -> None:
+def test_a_test_set_is_drawn_only_where_its_largest_share_can_pass() -> None:
     assert FEWEST_FOR_TEST * LARGEST_TEST_SHARE >= FEWEST_ROWS > (FEWEST_FOR_TEST - 1) * LARGEST_TEST_SHARE
 
 
@@ -115,7 +115,7 @@ def test_no_order_of_arrival_changes_where_anything_goes(marked: dict[int, Split
 
 
 @given(MARKED)
-def test_a_mark_decides_and_what_was_test_before_is_test_unless_it_is_marked_so_anyway(
+def test_a_mark_decides_and_what_was_test_before_stays_test(
     marked: dict[int, SplitUnit],
 ) -> None:
     _, places = assign(marked, "salt", DEFAULT)
@@ -163,7 +163,7 @@ def test_what_only_users_said_about_answers_is_never_drawn_for_a_test() -> None:
         (SplitAssignment(Split.VALIDATION, is_marked=False), None, Split.VALIDATION),
     ],
 )
-def test_a_place_takes_what_carries_its_mark_and_what_has_none_where_it_was_drawn(
+def test_a_place_takes_what_carries_its_mark_or_was_drawn_without_one(
     where: SplitAssignment, mark: Split | None, split: Split | None
 ) -> None:
     assert where.takes(mark) == split

@@ -69,11 +69,11 @@ def test_an_object_that_is_no_message_is_a_correction_as_json(card: dict[str, An
     assert feedback(correction=card, messages=ASKED).correction == card
 
 
-def test_of_a_correction_without_the_answer_that_was_given_there_is_no_preference() -> None:
+def test_a_correction_without_the_given_answer_makes_no_preference() -> None:
     assert len(extract_rows(feedback(correction="cancel_order", messages=ASKED), None, DAY).rows) == 1
 
 
-def test_a_partial_correction_changes_its_fields_and_keeps_the_order_and_spacing_of_the_answer() -> None:
+def test_a_partial_correction_keeps_the_answer_s_order_and_spacing() -> None:
     said = {"correction": {"year": "1986-87"}, "correction_fields": ["year"], "messages": ASKED}
 
     assert answers(feedback(answer=CARD, **said)) == ['{"player": "Michael Jordan", "year": "1986-87"}']
@@ -98,7 +98,7 @@ def test_a_partial_correction_needs_an_object_to_correct(answer: str | None) -> 
     assert refusal.value.param == "answer"
 
 
-def test_a_field_that_the_correction_does_not_hold_is_named_as_what_is_wrong() -> None:
+def test_a_field_that_the_correction_lacks_is_named_as_wrong() -> None:
     with pytest.raises(InvalidInput, match="'month'"):
         extract_rows(
             feedback(correction={"year": "1"}, correction_fields=["month"], answer=CARD, messages=ASKED), None, DAY

@@ -35,7 +35,7 @@ def test_a_new_model_is_its_base_and_nothing_else() -> None:
     assert {model.tenant, base.tenant, deployment.tenant} == {"acme"}
 
 
-def test_an_activated_version_answers_everybody_and_the_old_one_is_remembered() -> None:
+def test_an_activated_version_answers_all_and_the_old_one_is_remembered() -> None:
     new = with_stable(a_deployment(stable=3, candidate=4, share=0.2), 4, "Better.", LATER)
 
     assert (new.stable, new.candidate, new.share, new.previous) == (4, None, 0.0, 3)
@@ -48,7 +48,7 @@ def test_activating_what_is_stable_already_changes_nothing() -> None:
     assert with_stable(old, 3, "Again.", LATER) is old
 
 
-def test_activating_the_stable_version_ends_a_trial_and_keeps_what_was_before() -> None:
+def test_activating_the_stable_version_ends_a_trial_and_keeps_the_previous() -> None:
     trial = a_deployment(stable=3, previous=2, candidate=4, share=0.2)
 
     kept = with_stable(trial, 3, "Enough.", LATER)
@@ -123,7 +123,7 @@ def test_no_candidate_ends_the_trial() -> None:
 
 
 @given(MOVES)
-def test_every_decision_is_one_step_and_leaves_a_deployment_that_makes_sense(
+def test_every_decision_is_one_step_and_leaves_a_sound_deployment(
     moves: list[tuple[str, int, float]],
 ) -> None:
     old = a_deployment()

@@ -45,7 +45,7 @@ def test_a_request_goes_to_the_provider_s_model_with_what_the_app_set() -> None:
     assert asked["model"] == "support"
 
 
-def test_an_example_is_asked_with_its_tools_and_without_what_only_training_knows() -> None:
+def test_an_example_is_asked_with_its_tools_and_no_training_fields() -> None:
     tools = [{"type": "function", "function": {"name": "refund", "parameters": {}}}]
     asked = {"role": "assistant", "content": "Which order?"}
     turns: list[dict[str, Any]] = [USER, {**asked, "weight": 0}, {"role": "user", "content": "Seven."}]

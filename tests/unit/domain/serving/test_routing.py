@@ -91,7 +91,7 @@ def test_a_call_without_a_user_goes_by_itself(user: str | None) -> None:
         ({"stable": 0, "candidate": 4, "share": 1.0, "previous": 3}, (4, 0)),
     ],
 )
-def test_what_can_not_answer_gives_way_to_stable_what_was_before_and_the_base(
+def test_what_cannot_answer_gives_way_to_stable_previous_and_base(
     changes: dict[str, int | float | str], versions: tuple[int, ...]
 ) -> None:
     assert route(a_deployment(**changes), "user-1", "c").versions == versions

@@ -66,7 +66,7 @@ def test_what_is_beyond_the_budget_is_told_with_its_sign() -> None:
     ]
 
 
-def test_an_unknown_training_price_leaves_the_whole_unknown_and_an_unknown_evaluation_only_itself() -> None:
+def test_an_unknown_training_price_hides_the_whole_an_evaluation_s_itself() -> None:
     assert total_cost(None, Decimal(1)) is None
     assert total_cost(Decimal(1), None) == 1
     assert total_cost(Decimal("0.00000001"), Decimal(1)) == Decimal("1.000001")
@@ -105,7 +105,7 @@ def test_a_success_whose_tokens_are_not_told_stays_at_its_estimate() -> None:
     assert final_cost(a_run(status=RunStatus.SUCCEEDED, estimated_cost_usd=Decimal(7))) == 7
 
 
-def test_a_stopped_run_that_has_trained_untold_stays_at_its_estimate_and_says_so() -> None:
+def test_a_stopped_run_of_unknown_tokens_stays_at_its_estimate_and_says_so() -> None:
     stopped = a_run(status=RunStatus.CANCELLED, estimated_cost_usd=Decimal(7), estimated_evaluation_usd=Decimal(5))
     trained = stopped.model_copy(update={"started_at": NOW})
 

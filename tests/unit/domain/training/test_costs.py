@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.domain.training.test_estimates import BASIS, an_offer
+from tests.unit.offers import BASIS, an_offer
 from tuneloop.domain.chat.images import ImageRule, ImageUnits, TokenRange
 from tuneloop.domain.training.costs import Billable, billable_of, epochs_in
 from tuneloop.domain.training.estimates import LEFT_OUT_IMAGES, UNCOUNTED_IMAGES, UNKNOWN_IMAGES, estimate

@@ -2,12 +2,12 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.offers import BASIS, an_offer
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.chat.images import NO_IMAGES, ImageUnits
 from tuneloop.domain.datasets.policy import DEFAULT, Policy
@@ -17,26 +17,8 @@ from tuneloop.domain.exports.splits import ASSUMED_DISCORDANCE
 from tuneloop.domain.training.estimates import MAY_ALL_TRAIN, NO_PROOF, UNKNOWN_CALLS, UNKNOWN_PRICE, Basis, estimate
 from tuneloop.domain.training.model_offers import Minutes, Offer
 
-BASIS = Basis(examples=1000, tokens=200_000, test_rows=298, answer_tokens=50)
 
-
-def an_offer(**changes: Any) -> Offer:
-    plain = {
-        "training_per_1m": 25,
-        "input_per_1m": 3,
-        "output_per_1m": 12,
-        "base_input_per_1m": 2,
-        "base_output_per_1m": 8,
-        "fewest_examples": 10,
-        "tokens_per_example": 65_536,
-        "training_minutes": Minutes(least=5, most=60, least_per_1m=2, most_per_1m=30, source="a guess"),
-        "price_date": date(2026, 11, 1),
-        "price_source": "a price list",
-    }
-    return Offer.model_validate(plain | changes)
-
-
-def test_training_costs_its_tokens_times_the_epochs_give_or_take_what_counting_may_be_off() -> None:
+def test_training_costs_tokens_times_epochs_within_the_counting_error() -> None:
     found = estimate("base-1", an_offer(), BASIS)
 
     assert (found.examples, found.epochs, found.estimated_tokens) == (1000, 3, 600_000)

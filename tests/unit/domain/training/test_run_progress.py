@@ -51,7 +51,7 @@ def test_a_clear_rise_is_told_through_any_noise(level: float, rise: float, noise
     assert overfitting(losses(*curve)) is not None
 
 
-def test_the_loss_of_an_epoch_is_the_last_within_it_in_whatever_order_events_come() -> None:
+def test_the_loss_of_an_epoch_is_its_last_in_whatever_order_events_come() -> None:
     events = [an_event(step, 1 / step) for step in (30, 5, 10, 20, 15, 25)] + [an_event(29, None)]
 
     assert epoch_losses(events, 3) == {1: 1 / 10, 2: 1 / 20, 3: 1 / 30}

@@ -125,7 +125,7 @@ def test_a_status_that_nobody_knows_is_shown_and_moves_nothing(status: RunStatus
     assert word in set(RunStatus) or merged.status == status
 
 
-def test_a_job_that_was_adopted_is_known_by_its_id_and_the_lease_is_given_back() -> None:
+def test_an_adopted_job_is_known_by_its_id_and_the_lease_is_given_back() -> None:
     submitting = a_run(status=S.SUBMITTING, lease=Lease(owner="w1", until=NOW + 330 * SECOND))
 
     queued = merge_job(submitting, a_job("queued"), NOW)

@@ -29,7 +29,7 @@ def test_the_rules_own_example_passes() -> None:
     check_signature(EXAMPLE, BODY, SECRET)
 
 
-def test_one_of_several_signatures_is_enough_and_other_kinds_are_no_signature() -> None:
+def test_one_of_several_signatures_is_enough_and_other_kinds_are_none() -> None:
     given_too = f"v1,AAAA v1a,{EXAMPLE['webhook-signature'][3:]}"
 
     check_signature(headers(signature=f"{given_too} {EXAMPLE['webhook-signature']}"), BODY, SECRET)

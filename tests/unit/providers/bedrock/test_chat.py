@@ -111,9 +111,7 @@ def test_a_schema_of_the_answer_travels() -> None:
         ),
     ],
 )
-def test_what_would_change_the_answer_and_has_no_counterpart_is_refused_by_name(
-    more: dict[str, Any], param: str
-) -> None:
+def test_what_changes_the_answer_without_a_counterpart_is_refused_by_name(more: dict[str, Any], param: str) -> None:
     with pytest.raises(ProviderRefused) as refused:
         converse_request({"model": "m", "messages": [ASKED], **more})
 
@@ -163,7 +161,7 @@ def test_calls_of_tools_come_back_as_calls() -> None:
     assert (message.model_extra or {})["tool_calls"] == [{"id": "call-1", "type": "function", "function": function}]
 
 
-def test_where_tools_may_not_be_called_at_once_the_first_call_is_passed_on_alone() -> None:
+def test_without_parallel_calls_the_first_call_is_passed_on_alone() -> None:
     uses = [{"toolUseId": f"call-{number}", "name": "find", "input": {"id": number}} for number in (1, 2)]
     message = {"role": "assistant", "content": [{"toolUse": use} for use in uses]}
     whole = {"output": {"message": message}, "stopReason": "tool_use"}

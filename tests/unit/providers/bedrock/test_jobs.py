@@ -144,7 +144,7 @@ def test_a_base_is_trained_under_one_name_and_called_under_another() -> None:
     assert serving_id(deployment) == deployment
 
 
-def test_hyperparameters_are_texts_under_bedrock_s_names_and_epochs_are_always_said() -> None:
+def test_hyperparameters_are_texts_in_bedrock_s_names_with_epochs_always() -> None:
     assert hyperparameters_for("amazon.nova-micro-v1:0", {"learning_rate": 0.00001}) == {
         "epochCount": "2",
         "learningRate": "0.00001",

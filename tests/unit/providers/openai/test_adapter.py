@@ -295,7 +295,7 @@ def test_a_wrong_key_is_not_read_again_at_once(server: Server) -> None:
     provider.close()
 
 
-def test_the_key_is_read_and_the_sdk_loaded_by_what_needs_them_first_and_once(server: Server) -> None:
+def test_the_key_is_read_and_the_sdk_loaded_once_by_their_first_user(server: Server) -> None:
     read: list[str] = []
 
     def key() -> str:

@@ -109,9 +109,7 @@ def test_a_pause_that_a_provider_asks_for_is_told_and_not_slept(
     assert monotonic() - started < 2
 
 
-def test_all_of_a_jobs_events_are_read_page_after_page_where_they_are_wanted(
-    server: Server, provider: Provider
-) -> None:
+def test_all_of_a_job_s_events_are_read_page_by_page_where_wanted(server: Server, provider: Provider) -> None:
     newest = [{"id": f"e-{number}"} for number in (5, 4, 3)]
     server.plays_next(listed(*newest, has_more=True), listed({"id": "e-2"}, {"id": "e-1"}))
 

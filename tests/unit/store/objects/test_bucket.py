@@ -55,7 +55,7 @@ def test_an_object_that_is_not_there_can_t_be_downloaded(stage: App) -> None:
         stage.objects.download("exports/x")
 
 
-def test_what_a_role_without_the_bucket_s_list_hears_of_a_missing_object_says_both(stage: App) -> None:
+def test_a_missing_object_without_the_right_to_list_says_both_causes(stage: App) -> None:
     """S3 tells such a role of no object whether it is there."""
     with Stubber(stage.objects._client) as stub:
         stub.add_client_error("get_object", "AccessDenied", http_status_code=403)

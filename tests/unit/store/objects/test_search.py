@@ -145,7 +145,7 @@ def with_id(decision: Decision, identity: str) -> Decision:
 
 
 @given(st.lists(st.lists(examples(), max_size=5), min_size=1, max_size=4), WANTED)
-def test_of_an_example_that_came_several_times_the_line_that_counts_is_looked_at(
+def test_of_an_example_that_came_often_the_line_that_counts_is_read(
     drawn: list[list[Example]], wanted: ExampleFilter
 ) -> None:
     sources = [sorted({line_of(each).text for each in some}) for some in drawn]

@@ -126,7 +126,7 @@ def test_no_page_reads_the_files_that_lie_in_between(
 
 
 @pytest.mark.usefixtures("among_files")
-def test_a_cursor_that_an_older_version_gave_among_the_files_still_leads_on(app: App) -> None:
+def test_a_cursor_of_an_older_version_among_the_files_still_leads_on(app: App) -> None:
     key = keys.dataset("acme", f"file-{'5' * 24}")
 
     page = app.datasets.page("acme", 2, cursor_behind(key, {}))

@@ -56,7 +56,7 @@ def looked(app: App, identity: str, now: Any = NOW, **changes: Any) -> int:
     return app.evaluations.begin(asked, now).look
 
 
-def test_each_evaluation_that_begins_is_the_next_look_at_its_dataset_s_test_rows(app: App) -> None:
+def test_each_evaluation_that_begins_is_the_next_look_at_the_test_rows(app: App) -> None:
     assert [looked(app, f"eval-{number}") for number in range(1, 13)] == list(range(1, 13))
     assert looked(app, "eval-other", dataset="sales") == 1
     assert app.evaluations.get("acme", "eval-12").look == 12

@@ -70,7 +70,7 @@ def test_a_run_that_ends_leaves_the_sweep_and_stays_in_the_list(app: App) -> Non
     assert [run.id for run in app.runs.page("acme", 10, None).data] == ["run-1"]
 
 
-def test_runs_are_listed_newest_first_in_the_same_place_whatever_happens_to_them(app: App) -> None:
+def test_runs_are_listed_newest_first_and_keep_their_place(app: App) -> None:
     for number in (1, 2):
         app.runs.save(a_run(id=f"run-{number}", created_at=NOW + number * SECOND))
     app.runs.save(app.runs.get("acme", "run-1").with_status(RunStatus.SUBMITTING))

@@ -1,18 +1,20 @@
-"""Fingerprints as they are stored: what goes in comes out, of examples in a split alone."""
+"""Columns of an export as they are stored: fingerprints of examples in a split, and what was made of each example."""
 
 from array import array
+from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from tests.unit.factories import an_export
+from tests.unit.fingerprints import fingerprints_of
+from tests.unit.selection_rows import number
 from tuneloop.app import App
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import NotFound
-from tuneloop.domain.core.ids import digest
 from tuneloop.domain.exports.columns import SPLIT_OF, Columns, Outcome
 from tuneloop.domain.exports.exports import Export
-from tuneloop.domain.exports.fingerprints import Fingerprint
 from tuneloop.store.objects.export_columns import (
     ROW,
     Fingerprints,
@@ -25,37 +27,21 @@ from tuneloop.store.objects.export_columns import (
 from tuneloop.validation.minhash import BANDS
 
 
-def hashed(*parts: object, digits: int = 16) -> int:
-    return int(digest(*parts)[:digits], 16)
-
-
 def columns_of(examples: int) -> Columns:
     """Examples with every outcome in turn; each third was edited, each second has a subject and a conversation."""
     columns = Columns(bands=[array("Q") for _ in range(BANDS)])
     for place in range(examples):
         columns.outcomes.append(place % len(Outcome))
-        columns.ids.append(hashed("id", place) >> 20 | place << 44)  # in order, as ids are
-        columns.unit.append(hashed("unit", place))
-        columns.normal.append(hashed("normal", place))
-        columns.subject.append(hashed("subject", place) if place % 2 else 0)
-        columns.group.append(hashed("group", place) if place % 2 else 0)
-        for number, band in enumerate(columns.bands):
-            band.append(hashed("band", number, place, digits=8) if place % 5 else 0)
+        columns.ids.append(number("id", place) >> 20 | place << 44)  # in order, as ids are
+        columns.unit.append(number("unit", place))
+        columns.normal.append(number("normal", place))
+        columns.subject.append(number("subject", place) if place % 2 else 0)
+        columns.group.append(number("group", place) if place % 2 else 0)
+        for index, band in enumerate(columns.bands):
+            band.append(number("band", index, place) >> 32 if place % 5 else 0)
         if place % 3 == 0:
-            columns.origin[place] = hashed("origin", place)
+            columns.origin[place] = number("origin", place)
     return columns
-
-
-def expected(columns: Columns, place: int) -> Fingerprint:
-    return Fingerprint(
-        columns.outcomes[place],
-        columns.unit[place],
-        columns.origin.get(place, 0),
-        columns.normal[place],
-        columns.subject[place],
-        columns.group[place],
-        tuple(band[place] for band in columns.bands),
-    )
 
 
 def stored(stage: App, columns: Columns, **changes: Any) -> Export:
@@ -72,7 +58,7 @@ def test_fingerprints_are_read_as_they_were_written(examples: int, stage: App) -
 
     found = list(Fingerprints(stage.objects).rows(export))
 
-    assert found == [expected(columns, place) for place in range(examples) if columns.outcomes[place] in SPLIT_OF]
+    assert found == fingerprints_of(columns)
 
 
 def test_those_of_some_splits_are_read_alone(stage: App) -> None:
@@ -118,3 +104,43 @@ def test_an_export_without_any_is_rewritten_all_the_same(stage: App) -> None:
 
     with pytest.raises(NotFound):
         stage.objects.download(fingerprints_key("exports/none"))
+
+
+NAMES = sorted(sha256(str(n).encode()).hexdigest() for n in range(4000))
+
+
+def stored_members(stage: App, ids: Sequence[str]) -> Export:
+    export = an_export(examples=len(ids))
+    columns = Columns(outcomes=bytearray(place % len(Outcome) for place in range(len(ids))))
+    columns.ids.extend(int(name[:16], 16) for name in ids)
+    stage.objects.put(members_key(export.prefix), packed_members(columns))
+    return export
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 4000])
+def test_every_example_is_found_with_its_own_outcome(stage: App, count: int) -> None:
+    ids = NAMES[:count] if count < 10 else NAMES
+    export = stored_members(stage, ids)
+
+    found = [Membership(stage.objects).outcome_in(export, name) for name in ids[:: max(1, count // 50)]]
+
+    assert found == [Outcome(place % len(Outcome)) for place in range(0, len(ids), max(1, count // 50))]
+
+
+def test_an_example_that_was_not_there_has_no_outcome(stage: App) -> None:
+    export = stored_members(stage, NAMES[1:-1:2])
+
+    absent = [NAMES[0], NAMES[-1], *NAMES[2:-2:400]]
+
+    assert [Membership(stage.objects).outcome_in(export, name) for name in absent] == [None] * len(absent)
+    assert Membership(stage.objects).outcome_in(stored_members(stage, []), NAMES[0]) is None
+
+
+def test_ids_that_are_spread_unevenly_are_found_all_the_same(stage: App) -> None:
+    ids = [f"{n:016x}{'0' * 48}" for n in range(3000)]
+    export = stored_members(stage, ids)
+
+    found = [Membership(stage.objects).outcome_in(export, ids[place]) for place in (0, 1500, 2999)]
+
+    assert found == [Outcome(place % len(Outcome)) for place in (0, 1500, 2999)]
+    assert Membership(stage.objects).outcome_in(export, "f" * 64) is None
