@@ -1,6 +1,7 @@
-"""`python -m local` (`make local`): leaves the stack up until Ctrl-C, with a key to call it.
+"""The local stack's command, `python -m local` (`make local`): keeps the stack up until Ctrl-C, with a key to call it.
 
-While it is up, `build/local.json` holds address, key and more for scripts and apps, `build/local.env` for a shell.
+While the stack is up, `build/local.json` holds its address, key and more for scripts and apps, and `build/local.env`
+the same for a shell.
 """
 
 import json
@@ -27,7 +28,7 @@ TENANT = "local"
 
 @termination_unwinds()
 def main() -> int:
-    """Bring the stack up, say how to call it, and wait to be interrupted."""
+    """Bring the stack up, print how to call it, and keep it up until a signal; 1 if a process of it fails."""
     try:
         with LocalStack(DIRECTORY, tell=say) as stack, publish_card(stack) as card:
             say(usage(card))
@@ -42,7 +43,10 @@ def main() -> int:
 
 @contextmanager
 def publish_card(stack: LocalStack) -> Iterator[dict[str, str]]:
-    """Write down how to call the stack while it is up; who is refused because another one is up removes nothing."""
+    """Keep both files with the stack's address and key there while the stack is up; yields what they say.
+
+    A second `make local` is refused before it comes here, so it does not remove the files of the first.
+    """
     card = card_of(stack, make_key(stack))
     try:
         write_privately(CARD, json.dumps(card, indent=2) + "\n")
@@ -54,13 +58,13 @@ def publish_card(stack: LocalStack) -> Iterator[dict[str, str]]:
 
 
 def make_key(stack: LocalStack) -> str:
-    """The secret of a key that may do everything, made as `tuneloop keys create` does."""
+    """Make a key with every scope, as `tuneloop keys create` does, and return its secret."""
     tenants = Tenants(Table(stack.client("dynamodb"), stack.outputs["TableName"]))
     return create_key(TENANT, frozenset(Scope), tenants=tenants, now=utc_now()).secret
 
 
 def card_of(stack: LocalStack, api_key: str) -> dict[str, str]:
-    """All that a caller needs, and what an operator needs to look inside."""
+    """All that a caller of the API needs, and what an operator needs to look inside the stack."""
     return {
         "base_url": stack.base_url,
         "api_key": api_key,
@@ -87,7 +91,7 @@ Tuneloop is up. Ctrl-C ends it; from a script, `kill {card["pid"]}`.
   key         {card["api_key"]}
   base model  {card["base_model"]}
   logs        {card["logs"]}
-  all of it   {CARD}
+  details     {CARD}
 
 Ask it:
 
@@ -101,25 +105,25 @@ See the loop, in another terminal of this folder:
   source {VARIABLES.relative_to(ROOT)}; export PATH="$PWD/.venv/bin:$PATH"
   tuneloop drop {TENANT} support local/data/support.jsonl
   tuneloop runs list
-  tuneloop runs watch RUN     # the id from the list; shown until it has ended, which nothing else asks for at once
+  tuneloop runs watch RUN     # the id from the list; shown until the run has ended
   tuneloop chat support "My refund has not arrived yet."
 """
 
 
 def shell_variables(stack: LocalStack, card: dict[str, str]) -> str:
-    """What the `tuneloop` command needs to know, as lines for a shell."""
-    known = {**stack.environment(), "TUNELOOP_BASE_URL": card["base_url"], "TUNELOOP_API_KEY": card["api_key"]}
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in known.items())
+    """The environment that the `tuneloop` command needs, as lines for a shell."""
+    variables = {**stack.environment(), "TUNELOOP_BASE_URL": card["base_url"], "TUNELOOP_API_KEY": card["api_key"]}
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 def write_privately(file: Path, text: str) -> None:
-    """Write a file that only its owner can read."""
+    """Write a file that only its owner can read, as it holds keys."""
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
         stream.write(text)
 
 
 def say(text: str) -> None:
-    """Print at once, also into a pipe."""
+    """Print a line at once, also into a pipe, where the lines of a stack that stays up would wait in a buffer."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -1,44 +1,47 @@
-"""`cdk deploy` of the real stack to MiniStack: the same app, template and assets as for AWS, in the local stage."""
+"""The deploy of the real stack to MiniStack: the app, template and assets that AWS gets, in the local stage."""
 
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from infra.stage import LOCAL, ROOT
 from local.ministack import ACCOUNT, REGION, Aws
 from local.process import Child
-from ops.cdk import cdk_command as command
-from ops.cdk import quiet_environment
+from ops.cdk import cdk_command, quiet_environment
 
-ROOT = Path(__file__).resolve().parent.parent
-STACK = "tuneloop-local"
-# All that the CDK's bootstrap stack is needed for here: a bucket for code. Its roles don't work under MiniStack's IAM.
+# A bucket for code is all that is needed of the CDK's bootstrap stack here: its roles don't work under MiniStack's IAM.
 ASSETS_BUCKET = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
-TIMEOUT_S = 300
+# A deploy takes some seconds here; one that takes minutes hangs.
+DEPLOY_TIMEOUT_S = 300
 
 
 def deploy(aws: Aws, directory: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """Deploy with the local stage's `settings` overridden and return the stack's outputs by name."""
+    """Deploy the local stage with `settings` overridden, and return the stack's outputs by name.
+
+    ProcessError, with the end of the CDK's log, where that fails or takes too long.
+    """
     aws.client("s3").create_bucket(Bucket=ASSETS_BUCKET)
-    outputs = directory / "outputs.json"
-    cdk_command = Child(
+    outputs_file = directory / "outputs.json"
+    command = cdk_command("deploy", LOCAL.stack_name, directory / "cdk.out", {"stage": LOCAL.name, **settings})
+    cdk = Child(
         "cdk deploy",
-        [*command("deploy", STACK, directory / "cdk.out", {"stage": "local", **settings}), *_options(outputs)],
+        [*command, *_options(outputs_file)],
         log=directory / "logs" / "deploy.log",
         env=_environment(aws),
         cwd=ROOT,
     )
     try:
-        cdk_command.wait(TIMEOUT_S)
+        cdk.wait(DEPLOY_TIMEOUT_S)
     finally:
-        cdk_command.stop()
-    found: dict[str, str] = json.loads(outputs.read_text())[STACK]
-    return found
+        cdk.stop()
+    outputs: dict[str, str] = json.loads(outputs_file.read_text())[LOCAL.stack_name]
+    return outputs
 
 
-def _options(outputs: Path) -> list[str]:
+def _options(outputs_file: Path) -> list[str]:
     return [
-        *("--outputs-file", str(outputs)),
+        *("--outputs-file", str(outputs_file)),
         *("--method", "direct"),  # there is nobody to review a change set
         *("--require-approval", "never"),
         *("--progress", "events"),
@@ -46,5 +49,6 @@ def _options(outputs: Path) -> list[str]:
 
 
 def _environment(aws: Aws) -> dict[str, str]:
-    ours = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    return quiet_environment({**ours, **aws.environment(), "NO_PROXY": "127.0.0.1"})
+    """Our environment with MiniStack's address and credentials in place of any of the user's own."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    return quiet_environment({**inherited, **aws.environment(), "NO_PROXY": "127.0.0.1"})

@@ -1,7 +1,8 @@
 """MiniStack, the AWS emulator that the stack is deployed to: one process on a free port, with IAM enforced.
 
-It runs the functions in its own interpreter, so this environment's packages are theirs. Its own environment reaches the
-functions too, and is therefore a short list instead of ours: nobody's AWS profile, proxy or LOG_LEVEL gets into a test.
+MiniStack runs the functions in its own interpreter, so they find the packages of this environment. It passes its own
+environment variables on to them too, so it gets a short list instead of ours: nobody's AWS profile, proxy or LOG_LEVEL
+gets into a test.
 """
 
 import os
@@ -17,12 +18,12 @@ from local.process import Child, answers, free_port
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 30  # it answers after a second or two; one that doesn't by then never will
 
 
 @dataclass(frozen=True)
 class Aws:
-    """How to reach one MiniStack: its address and its administrator's credentials (the account's root)."""
+    """The address of one MiniStack, and its administrator's credentials (the account's root)."""
 
     port: int
     access_key_id: str = "tuneloop-local"
@@ -30,11 +31,14 @@ class Aws:
 
     @property
     def url(self) -> str:
-        """The endpoint of every service; by number, so that S3 addresses buckets by path and no name is looked up."""
+        """The endpoint of every service; an IP address, for which boto3 puts bucket names into the path of a URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        """What the CDK, boto3 and the `tuneloop` command need to act as the administrator; nothing of the user's."""
+        """The variables by which the CDK, boto3 and the `tuneloop` command act as MiniStack's administrator.
+
+        They keep all three from the user's own profiles, credentials files and instance metadata.
+        """
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": self.access_key_id,
@@ -47,7 +51,7 @@ class Aws:
         }
 
     def client(self, service: str) -> Any:
-        """A boto3 client as the administrator."""
+        """A boto3 client with the administrator's credentials."""
         return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.url,
@@ -58,7 +62,10 @@ class Aws:
 
 
 def start_ministack(directory: Path, python: str = sys.executable) -> tuple[Aws, Child]:
-    """Start MiniStack in an interpreter, with its files below `directory`, and return once it answers."""
+    """Start MiniStack in an interpreter, with its files below `directory`, and return once it answers.
+
+    ProcessError where it ends, or does not answer within `START_TIMEOUT_S`.
+    """
     aws = Aws(free_port())
     home = directory / "ministack"
     home.mkdir(parents=True)
@@ -92,7 +99,7 @@ def _environment(aws: Aws, home: Path) -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "DOCKER_HOST": f"unix://{os.devnull}.sock",  # it would otherwise look for a container engine, and use it
+        "DOCKER_HOST": f"unix://{os.devnull}.sock",  # otherwise MiniStack looks for a container engine, and uses it
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }

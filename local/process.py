@@ -1,4 +1,4 @@
-"""Child processes that end with us: each in its own process group, on a leash, its output in a log file."""
+"""Child processes that end with this one: each guarded, in its own process group, with its output in a log file."""
 
 import contextlib
 import fcntl
@@ -15,20 +15,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-LEASH = Path(__file__).with_name("child_guard.py")
+GUARD = Path(__file__).with_name("child_guard.py")
+# Readiness is looked for often, as every test of the stack waits for it; a look costs one connection.
 POLL_S = 0.02
-GRACE_S = 5.0
-# What asks a program to end: Ctrl-C, `kill`, and a terminal that is closed.
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-TAIL_LINES = 40
+# A child that was asked to end may finish what it writes; after this it is killed.
+STOP_TIMEOUT_S = 5.0
+# A server that doesn't answer a probe within this is not ready; the caller asks again.
+PROBE_TIMEOUT_S = 5
+# The signals that ask a program to end: Ctrl-C, `kill`, and a terminal that is closed.
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TAIL_LINES = 40  # of a log in an error message: enough for a traceback, little enough for a terminal
 
 
 class ProcessError(RuntimeError):
-    """A child that ended or kept silent when it was needed; the message carries the end of its log."""
+    """A child that ended, or did not get ready, when it was needed; the message has the end of its log."""
 
 
 class Child:
-    """A running command, in our environment unless `env` replaces it; `stop` ends it and everything that it started."""
+    """A running command, in our environment unless `env` replaces it; `stop` ends it and all that it started."""
 
     def __init__(
         self, name: str, command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str] | None = None
@@ -37,12 +41,12 @@ class Child:
         self._command, self._cwd, self._env = command, cwd, env
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
-        self._process = self._started()
+        self._process = self._start()
 
-    def _started(self) -> "subprocess.Popen[bytes]":
-        with self.log.open("ab") as output:  # what a child said before it was started again is kept
+    def _start(self) -> "subprocess.Popen[bytes]":
+        with self.log.open("ab") as output:  # a restart keeps what the child logged before
             return subprocess.Popen(  # noqa: S603 - our own commands
-                [sys.executable, str(LEASH), str(os.getpid()), *self._command],
+                [sys.executable, str(GUARD), str(os.getpid()), *self._command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -53,24 +57,24 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process id, which is its group's too."""
+        """The child's process id, which is also its process group's."""
         return self._process.pid
 
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the child has not ended yet."""
         return self._process.poll() is None
 
     def restart(self) -> None:
-        """Start the same command again after it has ended; what is left of its group is killed first."""
+        """Kill what is left of the child's process group, then start its command again."""
         self.stop()
-        self._process = self._started()
+        self._process = self._start()
 
     def failure(self) -> ProcessError:
-        """How the child ended, with the end of its log; only of one that has."""
+        """The error for a child that has ended: its exit status and the end of its log."""
         return self._failure(f"ended with status {self._process.returncode}")
 
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
-        """Return when `ready`; ProcessError when the child ends first or `timeout_s` seconds pass."""
+        """Wait until `ready()` is true; ProcessError when the child ends first or `timeout_s` seconds pass."""
         deadline = time.monotonic() + timeout_s
         while not ready():
             if not self.is_running():
@@ -80,7 +84,7 @@ class Child:
             time.sleep(POLL_S)
 
     def wait(self, timeout_s: float) -> None:
-        """Return when the child has ended well; ProcessError for another status or after `timeout_s` seconds."""
+        """Wait until the child has ended with status 0; ProcessError for another status, or after `timeout_s`."""
         try:
             status = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -89,10 +93,10 @@ class Child:
             raise self._failure(f"ended with status {status}")
 
     def stop(self) -> None:
-        """Ask the group to end, wait for its leader, then kill what is left of it."""
+        """Ask the process group to end, wait for its leader, then kill what is left of the group."""
         self._signal(signal.SIGTERM)
         try:
-            self._process.wait(GRACE_S)
+            self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
             self._process.wait()
@@ -109,35 +113,35 @@ class Child:
 
 @contextlib.contextmanager
 def termination_unwinds() -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP leave through the `with` blocks, whatever the shell made this process deaf to.
+    """Turn SIGINT, SIGTERM and SIGHUP into exceptions inside the block, so that `with` blocks clean up.
 
-    Only a main thread can listen to signals; any other changes nothing. SIGINT raises KeyboardInterrupt, the others
-    SystemExit.
+    SIGINT raises KeyboardInterrupt, even where the shell made this process ignore it; the others raise SystemExit. Only
+    the main thread can handle signals; in any other thread this changes nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def leave(number: int, _: FrameType | None) -> None:
-        """End as a shell tells of a signal: by 128 and its number."""
+        """Raise SystemExit with the status that shells give a program ended by a signal: 128 and its number."""
         raise SystemExit(128 + number)
 
-    before = {number: signal.getsignal(number) for number in ENDING}
+    previous = {number: signal.getsignal(number) for number in END_SIGNALS}
     # A script's shell has what it starts in the background ignore SIGINT, and Python then leaves that as it is.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, leave)
-    if before[signal.SIGHUP] != signal.SIG_IGN:  # `nohup` asks for it to be ignored, and means it
+    if previous[signal.SIGHUP] != signal.SIG_IGN:  # under `nohup` SIGHUP is to be ignored
         signal.signal(signal.SIGHUP, leave)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 @contextlib.contextmanager
 def only_one(directory: Path) -> Iterator[None]:
-    """Keep a second run out of `directory` while this one lasts; the kernel lets go of the lock with the process."""
+    """Lock `directory` against a second run; ProcessError if another one has it. The kernel frees a dead run's lock."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     with directory.with_suffix(".lock").open("w") as lock:
         try:
@@ -148,7 +152,7 @@ def only_one(directory: Path) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nothing listens on."""
+    """A TCP port of this machine that nothing listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -162,10 +166,10 @@ def listens(port: int) -> bool:
 
 
 def answers(url: str, headers: Mapping[str, str] | None = None) -> bool:
-    """Whether a GET of `url` succeeds."""
+    """Whether a GET of `url` succeeds within `PROBE_TIMEOUT_S`."""
     request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - our own addresses
     try:
-        with urllib.request.urlopen(request, timeout=5):  # noqa: S310
+        with urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S):  # noqa: S310
             return True
     except (urllib.error.URLError, OSError):
         return False

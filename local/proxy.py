@@ -1,7 +1,7 @@
-"""The front door of the local API: `/v1/...` at a short URL, with the limits that AWS sets and MiniStack doesn't.
+"""The proxy before the local API: serves `/v1/...` at a short URL, with the limits that AWS sets and MiniStack doesn't.
 
-API Gateway takes 10 MB and waits 30 s; Lambda takes 6 MB of event and gives back 6 MB. Beyond them the answers here are
-the ones that an HTTP API gives. Plain ASGI and stateless, because every call of every test goes through it.
+API Gateway takes 10 MB and waits 30 s; Lambda takes an event of 6 MB and returns 6 MB. Beyond these limits the proxy
+answers as an HTTP API does. It is plain ASGI without state, because every call of every test goes through it.
 """
 
 import argparse
@@ -14,11 +14,12 @@ import httpx2
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+# The quotas of API Gateway's HTTP APIs and of Lambda's synchronous calls, whose answers may be 100 bytes longer.
 GATEWAY_REQUEST_BYTES = 10 * 1024 * 1024
 LAMBDA_REQUEST_BYTES = 6 * 1024 * 1024
 LAMBDA_RESPONSE_BYTES = LAMBDA_REQUEST_BYTES + 100
 INTEGRATION_TIMEOUT_S = 30.0
-# What belongs to one connection, or is written anew by whoever answers.
+# Headers that belong to one connection, or that whoever answers writes itself.
 HOP_HEADERS = {b"connection", b"content-length", b"date", b"host", b"keep-alive", b"server", b"transfer-encoding"}
 
 Headers = list[tuple[bytes, bytes]]
@@ -26,7 +27,7 @@ Answer = tuple[int, Headers, bytes]
 
 
 class Proxy:
-    """An ASGI app that forwards every request to `upstream` + its own path, within the limits; close it when done."""
+    """An ASGI app that forwards every request to `upstream` and its path, within the limits; use it in `async with`."""
 
     def __init__(self, upstream: str, *, timeout_s: float = INTEGRATION_TIMEOUT_S) -> None:
         self._upstream, self._timeout_s = upstream, timeout_s
@@ -39,7 +40,7 @@ class Proxy:
         await self._client.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one call."""
+        """Answer one request."""
         status, headers, content = await self._answer(scope, await _read_body(receive))
         headers = [*headers, (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -83,12 +84,13 @@ def _end_to_end(headers: Headers) -> Headers:
 
 
 def _event_bytes(headers: Headers, body: bytes) -> int:
-    """About how long Lambda's event is: the headers, and the body as the JSON string that carries it."""
+    """The approximate length of Lambda's event: the headers, and the body as the JSON string that carries it."""
     return sum(len(name) + len(value) for name, value in headers) + _json_bytes(body)
 
 
 def _json_bytes(body: bytes) -> int:
-    if len(body) * 6 < LAMBDA_REQUEST_BYTES:  # JSON writes no byte with more than six
+    """The bytes of a body inside JSON, as base64 if it is no UTF-8; of a small body its own length, which is enough."""
+    if len(body) * 6 < LAMBDA_REQUEST_BYTES:  # JSON writes a byte as six at most, so this body is within the limit
         return len(body)
     try:
         return len(json.dumps(body.decode(), ensure_ascii=False).encode())
@@ -101,13 +103,13 @@ def _refusal(status: int, message: str) -> Answer:
 
 
 async def serve(port: int, upstream: str) -> None:
-    """Serve at `port` of this machine only, until told to stop."""
+    """Serve the API of `upstream` at `port`, on this machine's own address, until a signal ends it."""
     async with Proxy(upstream) as proxy:
         await uvicorn.Server(uvicorn.Config(proxy, port=port, log_level="warning", lifespan="off")).serve()
 
 
 def main() -> None:
-    """Serve as the command line says."""
+    """Serve with the port and upstream of the command line."""
     parser = argparse.ArgumentParser(description="Fronts the local API with AWS's limits.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True, help="the API's address at MiniStack, without a trailing slash")

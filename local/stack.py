@@ -1,7 +1,8 @@
-"""Brings the whole of Tuneloop up on this machine, and takes it down again whatever happens in between.
+"""The whole of Tuneloop on this machine: brought up, and taken down again whatever happens in between.
 
-Everything lies below one directory, made anew: `logs/*.log` of the processes, `logs/functions/*.log` of the functions
-(written as the stack goes down), the trainer's data, the template. Stacks in different directories don't meet.
+All files lie below one directory, which is emptied first: `logs/*.log` of the processes, `logs/functions/*.log` of the
+functions (written as the stack goes down), the trainer's data, the template. Stacks in different directories are
+independent of each other.
 """
 
 import json
@@ -30,15 +31,15 @@ T = TypeVar("T")
 
 
 class LocalStack:
-    """MiniStack, the trainer, the deployed stack and its front door, up inside a `with` block: see its attributes."""
+    """MiniStack, the trainer, the deployed stack and its proxy, up inside a `with` block."""
 
     aws: Aws  # MiniStack's address and its administrator's credentials
     trainer: Trainer
-    outputs: dict[str, str]  # of the stack, by name: TableName, BucketName, ApiId, ...
-    base_url: str  # http://127.0.0.1:PORT/v1, what an OpenAI client is given
+    outputs: dict[str, str]  # the stack's, by name: TableName, BucketName, ApiId, ...
+    base_url: str  # http://127.0.0.1:PORT/v1, for an OpenAI client
 
     def __init__(self, directory: Path, *, tell: Callable[[str], None] = lambda _: None, **settings: str) -> None:
-        """`tell` hears of each step; `settings` override the local stage's, see infra.stage.OVERRIDABLE."""
+        """`tell` gets a line for each step; `settings` override the local stage's (infra.stage.OVERRIDABLE)."""
         self.directory = directory.resolve()
         self._tell, self._settings = tell, settings
         self._cleanup = ExitStack()
@@ -56,11 +57,11 @@ class LocalStack:
         self._cleanup.close()
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the local account, as its administrator."""
+        """A boto3 client of the local account with its administrator's credentials."""
         return self.aws.client(service)
 
     def environment(self) -> dict[str, str]:
-        """What Tuneloop's own code and command need to work on this stack as its administrator."""
+        """The variables by which Tuneloop's own code and command work on this stack as its administrator."""
         return {
             **self.aws.environment(),
             "TUNELOOP_STAGE": LOCAL.name,
@@ -80,7 +81,7 @@ class LocalStack:
 
     @property
     def provider(self) -> str:
-        """Which of the trainer's wires the stage trains on: OpenAI's, or Bedrock's."""
+        """The stage's provider: the trainer, by OpenAI's wire, or Bedrock, which is the trainer by Bedrock's wire."""
         return self._settings.get("provider", LOCAL.provider)
 
     @property
@@ -107,19 +108,19 @@ class LocalStack:
         }
 
     def keep_up(self) -> NoReturn:
-        """Start the trainer and the front door again where they end, and say so, until a signal ends this.
+        """Restart the trainer and the proxy whenever they end, and say so, until a signal ends this.
 
-        Both come back at their address, the trainer with its files, jobs and models. MiniStack keeps what it holds in
-        memory, so its end is the stack's: ProcessError, as for a process that won't stay up.
+        Both come back at their address, the trainer with its files, jobs and models. MiniStack has its state in memory,
+        so the stack ends with it: ProcessError, as for a process that keeps ending.
         """
-        restarted = {self._trainer: self.trainer.is_ready, self._proxy: self._proxy_listens}
-        supervise(restarted, (self._ministack,), self._tell)
+        restartable = {self._trainer: self.trainer.is_ready, self._proxy: self._proxy_listens}
+        supervise(restartable, (self._ministack,), self._tell)
 
     def _proxy_listens(self) -> bool:
         return listens(urlsplit(self.base_url).port or 0)
 
     def fire(self, schedule: Schedule) -> None:
-        """Wake every function of `schedule` now, as its rule would in time: MiniStack's clock can't be moved."""
+        """Invoke every function of `schedule` now, as its rule would in time: MiniStack's clock can't be set."""
         for spec in FUNCTIONS:
             if schedule in spec.schedules:
                 self.client("lambda").invoke(
@@ -129,7 +130,7 @@ class LocalStack:
                 )
 
     def function_log(self, name: str) -> str:
-        """All that a function has logged so far; `name` as in the table."""
+        """The lines that a function has logged so far; `name` as in the table of functions."""
         group = f"/aws/lambda/{LOCAL.name_of(name)}"
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         return "".join(f"{event['message']}\n" for page in pages for event in page["events"])
@@ -169,7 +170,7 @@ class LocalStack:
 
 
 def start_proxy(aws: Aws, api_id: str, directory: Path) -> tuple[str, Child]:
-    """Start the front door of an API in MiniStack, whose name no resolver knows; gives an OpenAI client's URL."""
+    """Start a proxy before an API in MiniStack, whose host name nothing resolves; returns the proxy's base URL too."""
     port = free_port()
     upstream = f"{aws.url}/_aws/execute-api/{api_id}/$default"
     command = [sys.executable, "-m", "local.proxy", "--port", str(port), "--upstream", upstream]

@@ -1,4 +1,4 @@
-"""Supervisor: watches child processes, and starts again those that can go on where they ended."""
+"""The supervisor of the local stack: restarts child processes that can go on where they ended."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -7,36 +7,34 @@ from typing import NoReturn
 from local.process import Child
 from local.trainer import START_TIMEOUT_S
 
-WATCH_S = 0.3  # how soon the end of a process is noticed; looking costs a system call
-# A process that ends more often than this within a minute won't stay up: its log says why, and the stack goes down.
-MOST_RESTARTS = 5
-RESTARTS_WITHIN_S = 60.0
+WATCH_INTERVAL_S = 0.3  # a user notices no such pause, and a look costs one system call a process
+# A process that ends more often than this within a minute would end again: its log says why, and the stack goes down.
+MAX_RESTARTS = 5
+RESTART_WINDOW_S = 60.0
 
 
 def supervise(
-    restarted: Mapping[Child, Callable[[], bool]], needed: Iterable[Child], tell: Callable[[str], None]
+    restartable: Mapping[Child, Callable[[], bool]], essential: Iterable[Child], tell: Callable[[str], None]
 ) -> NoReturn:
-    """Watch processes until a signal ends this: start the `restarted` again, each until it is ready, and say so.
+    """Watch processes until a signal ends this; restart each `restartable` one that ends, and wait until it is ready.
 
-    ProcessError where one of the `needed` ends, whose state would be lost, or where another won't stay up.
+    ProcessError where an `essential` one ends, as its state would be lost, or a restartable one ends too often.
     """
-    needed, restarts = tuple(needed), {process: list[float]() for process in restarted}
+    essential, restarts = tuple(essential), {process: list[float]() for process in restartable}
     while True:
-        for process in needed:
+        for process in essential:
             if not process.is_running():
                 raise process.failure()
-        for process, is_ready in restarted.items():
+        for process, is_ready in restartable.items():
             if not process.is_running():
-                _start_again(process, is_ready, restarts[process], tell)
-        time.sleep(WATCH_S)
+                _restart(process, is_ready, restarts[process], tell)
+        time.sleep(WATCH_INTERVAL_S)
 
 
-def _start_again(
-    process: Child, is_ready: Callable[[], bool], restarts: list[float], tell: Callable[[str], None]
-) -> None:
+def _restart(process: Child, is_ready: Callable[[], bool], restarts: list[float], tell: Callable[[str], None]) -> None:
     now, failure = time.monotonic(), process.failure()
-    restarts[:] = [*(at for at in restarts if now - at < RESTARTS_WITHIN_S), now]
-    if len(restarts) > MOST_RESTARTS:
+    restarts[:] = [*(at for at in restarts if now - at < RESTART_WINDOW_S), now]
+    if len(restarts) > MAX_RESTARTS:
         raise failure
     tell(f"{failure}\n{process.name} is started again.")
     process.restart()

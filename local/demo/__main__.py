@@ -1,4 +1,6 @@
-"""`python -m local.demo [--data train.jsonl] [--test test.jsonl]`: stack up, loop, report, stack down."""
+"""The demo's command, `python -m local.demo [--data train.jsonl] [--test test.jsonl]`: start the stack, go round the
+loop, write the report, and take the stack down.
+"""
 
 import argparse
 import sys
@@ -20,12 +22,12 @@ DIRECTORY = ROOT / "build" / "demo"
 
 
 class UnusableFile(Exception):
-    """A file that nothing can be trained or proved on."""
+    """A data file with a line that can't be used; the message names file, line and problem."""
 
 
 @termination_unwinds()
 def main() -> int:
-    """Run the demo; 0 if every step did what it should."""
+    """Run the demo; 0 if every step did what it should, else 1."""
     arguments = parse_arguments(sys.argv[1:])
     screen, report = Screen(), DemoReport(DIRECTORY / "report.json")
     screen.show_title(arguments.data, arguments.test, arguments.provider)
@@ -58,27 +60,27 @@ def main() -> int:
 
 
 def run_steps(journey: DemoJourney, report: DemoReport) -> None:
-    """Take every step of the loop, shown and timed."""
+    """Run every step of the demo, each shown on the screen and timed in the report."""
     for step in STEPS:
         with journey.screen.step(step.title), report.time_step(step.name):
             step.run(journey, report)
 
 
 def require_usable(file: Path) -> None:
-    """Raise UnusableFile where a line of a file can't be used, before anything is started for it."""
+    """Raise UnusableFile for a file with a line that can't be used; asked before the stack is started for it."""
     result = validate(Task(file))
     if problem := result.broken or next(iter(result.errors), None):
         raise UnusableFile(f"{file.name} can't be used: line {problem.line}: {problem.message}")
 
 
 def stack_for(arguments: argparse.Namespace, tell: Callable[[str], None]) -> LocalStack:
-    """Return the stack that the arguments ask for, not up yet."""
+    """The stack that the arguments ask for, not started yet."""
     settings = {"provider": arguments.provider} if arguments.provider != LOCAL.provider else {}
     return LocalStack(DIRECTORY / "stack", tell=tell, **settings)
 
 
 def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line; the program ends where it can't be."""
+    """The demo's arguments from the words of its command line; SystemExit, with the usage, for words that are none."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description="Run the whole loop on this machine.")
     parser.add_argument("--data", type=_file, default=SAMPLE, help="OpenAI chat JSONL to train on")
     parser.add_argument("--test", type=_file, help="OpenAI chat JSONL to prove the result on; else part of the data")

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class DemoReport:
-    """The report while the demo runs; `ok` turns false with the first step that fails."""
+    """The report of a demo; its steps fill it in, and `ok` turns false with `fail`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -22,12 +22,12 @@ class DemoReport:
         self.usage: list[dict[str, Any]] = []
 
     def add(self, name: str, seconds: float, *, ok: bool = True) -> None:
-        """Note a step that has ended."""
+        """Add a step that has ended, with the seconds that it took."""
         self.steps.append({"name": name, "ok": ok, "seconds": round(seconds, 2)})
 
     @contextmanager
     def time_step(self, name: str) -> Iterator[None]:
-        """Note a step with the time that its block takes, and whether it raised."""
+        """Add a step with the time that the block takes; it is not `ok` if the block raises."""
         started, ok = time.monotonic(), False
         try:
             yield
@@ -36,11 +36,11 @@ class DemoReport:
             self.add(name, time.monotonic() - started, ok=ok)
 
     def fail(self, why: str) -> None:
-        """Note why the demo did not reach its end."""
+        """Record why the demo did not reach its end."""
         self.ok, self.error = False, why
 
     def write(self, seconds: float) -> None:
-        """Store the report."""
+        """Write the report to its file; `seconds` is the time that the whole demo took."""
         content = {
             "ok": self.ok,
             "error": self.error,

@@ -1,4 +1,4 @@
-"""The steps of the demo; each goes through a front door and checks what a user would see."""
+"""The steps of the demo; each uses the public routes or the bucket, and checks what a user would see."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,19 +7,21 @@ from local.demo.journey import DemoJourney
 from local.demo.report import DemoReport
 from ops.smoke.journey import LoopError, describe_overlaps, describe_split
 
-# Limits far above what the steps take on a small machine, so that only a step that hangs ends the demo.
-COLLECT_S = 60
-FREEZE_S = 60
-REQUEST_S = 60
-TRAIN_S = 3600
-DEPLOY_S = 600
-EVALUATE_S = 180
-COUNT_S = 30
+# Seconds to wait for each step, far above what it takes on a free machine, so that only a step that hangs ends the
+# demo. On a machine that was busy with other work, freezing took 39 s and counting 29 s (2026-12-01). Training depends
+# on the user's own file, so it has an hour.
+COLLECT_TIMEOUT_S = 120
+EXPORT_TIMEOUT_S = 120
+DECISION_TIMEOUT_S = 60
+TRAINING_TIMEOUT_S = 3600
+DEPLOY_TIMEOUT_S = 600
+EVALUATION_TIMEOUT_S = 180
+COUNT_TIMEOUT_S = 120
 USER = "demo-user"
 
 
 class DemoStep(NamedTuple):
-    """One step of the demo."""
+    """One step of the demo: its name in the report, its title on the screen, and what it does."""
 
     name: str
     title: str
@@ -32,7 +34,7 @@ def make_key(journey: DemoJourney, _: DemoReport) -> None:
 
 
 def drop(journey: DemoJourney, _: DemoReport) -> None:
-    """A dataset that only collects, as it does by itself where training costs something, and files into the bucket."""
+    """Make a dataset that only collects, as datasets do where training costs something, and drop the files for it."""
     journey.api.post("/datasets", {"id": journey.dataset, "on_drop": "collect"})
     journey.screen.say(f"dataset {journey.dataset}: nothing is trained until somebody asks for it")
     if journey.test:
@@ -41,15 +43,15 @@ def drop(journey: DemoJourney, _: DemoReport) -> None:
 
 
 def collect(journey: DemoJourney, _: DemoReport) -> None:
-    """Wait until the drops are segments."""
+    """Wait until the drops have become examples."""
     expected = 2 if journey.test else 1
-    for drop in journey.wait_for_drops(expected, COLLECT_S):
+    for drop in journey.wait_for_drops(expected, COLLECT_TIMEOUT_S):
         journey.screen.say(f"{drop['examples']:,} examples from {drop['object'].rpartition('/')[2]}")
 
 
-def look(journey: DemoJourney, report: DemoReport) -> None:
-    """Show what there is, how it is divided, the proof of that, and what training would cost."""
-    export = journey.wait_for_export(FREEZE_S)
+def inspect(journey: DemoJourney, report: DemoReport) -> None:
+    """Show how many examples there are, how they are split, that the splits share nothing, and what training costs."""
+    export = journey.wait_for_export(EXPORT_TIMEOUT_S)
     journey.screen.say(journey.describe_eligibility())
     journey.screen.say(describe_split(export))
     journey.screen.say(describe_overlaps(export))
@@ -60,16 +62,16 @@ def look(journey: DemoJourney, report: DemoReport) -> None:
 
 
 def train(journey: DemoJourney, report: DemoReport) -> None:
-    """Ask for a run of what was frozen, and follow it to its end."""
+    """Ask for a run on the export, follow it to its end, and wait until its version can be called."""
     run = journey.api.post("/training-runs", {"dataset": journey.dataset})
     with journey.screen.run_bar() as view:
-        for run, events in journey.follow(run["id"], TRAIN_S):  # noqa: B020 - the run is what is followed
+        for run, events in journey.follow(run["id"], TRAINING_TIMEOUT_S):  # noqa: B020 - the same run as it goes on
             view(run, events)
     if run["status"] != "succeeded":
         raise LoopError(f"The run ended as {run['status']}: {(run.get('error') or {}).get('message')}")
     journey.run = run
     journey.screen.say(f"{run['trained_tokens']:,} tokens trained for ${run['training_cost_usd']:.2f}")
-    deployment = journey.wait_for_version(run, DEPLOY_S)["deployment"]
+    deployment = journey.wait_for_version(run, DEPLOY_TIMEOUT_S)["deployment"]
     if deployment:
         journey.screen.say(f"deployed as {deployment}")
     journey.screen.say(f"version {run['version']} is ready: {run['fine_tuned_model']}")
@@ -77,9 +79,9 @@ def train(journey: DemoJourney, report: DemoReport) -> None:
 
 
 def evaluate(journey: DemoJourney, report: DemoReport) -> None:
-    """Compare version, base model and the commonest answer on the same held-out examples."""
+    """Wait for the comparison of version, base model and commonest answer on the same held-out examples."""
     with journey.screen.evaluation_bar() as view:
-        evaluation = journey.wait_for_evaluation(view, EVALUATE_S)
+        evaluation = journey.wait_for_evaluation(view, EVALUATION_TIMEOUT_S)
     journey.evaluation = evaluation
     arms, comparison = evaluation["arms"], evaluation["comparison"]
     journey.screen.show_arms(evaluation)
@@ -96,14 +98,14 @@ def evaluate(journey: DemoJourney, report: DemoReport) -> None:
 
 def promote(journey: DemoJourney, _: DemoReport) -> None:
     """Wait for the gate's decision, and show its reason."""
-    entry = journey.wait_for_decision(REQUEST_S)
+    entry = journey.wait_for_decision(DECISION_TIMEOUT_S)
     if entry["action"] != "activate":
         raise LoopError(f"The gate refused: {entry['reason']}")
     journey.screen.say(f"version {entry['stable']} serves everybody. {entry['reason']}")
 
 
 def ask(journey: DemoJourney, _: DemoReport) -> None:
-    """Ask by the unmodified OpenAI client, under the dataset's name."""
+    """Ask a few held-out questions with the unmodified OpenAI client; LoopError where another version answers."""
     client = journey.openai()
     answers = [(question, *journey.ask(client, question, USER)[:2]) for question in journey.questions()]
     journey.screen.show_answers(answers)
@@ -112,7 +114,7 @@ def ask(journey: DemoJourney, _: DemoReport) -> None:
 
 
 def deactivate(journey: DemoJourney, _: DemoReport) -> None:
-    """Let the base model answer, then the version again."""
+    """Deactivate the version so that the base model answers, then activate it again; LoopError where it doesn't."""
     client, question = journey.openai(), journey.questions()[0]
     for action, expected in (("deactivate", 0), ("activate", journey.run["version"])):
         journey.api.post(f"/models/{journey.dataset}/{action}", {"reason": "the demo"})
@@ -123,8 +125,8 @@ def deactivate(journey: DemoJourney, _: DemoReport) -> None:
 
 
 def usage(journey: DemoJourney, report: DemoReport) -> None:
-    """Show the calls of the demo, counted per version."""
-    report.usage = journey.wait_for_usage(COUNT_S)
+    """Wait until every call of the demo is counted, and show the calls by version."""
+    report.usage = journey.wait_for_usage(COUNT_TIMEOUT_S)
     journey.screen.show_usage(report.usage)
 
 
@@ -132,7 +134,7 @@ STEPS = (
     DemoStep("key", "Make a tenant and an API key", make_key),
     DemoStep("drop", "Drop training data into S3", drop),
     DemoStep("collect", "Turn the drop into segments", collect),
-    DemoStep("look", "Look at it before anything is spent", look),
+    DemoStep("look", "Look at it before anything is spent", inspect),
     DemoStep("train", "Train on it", train),
     DemoStep("evaluate", "Compare on held-out examples", evaluate),
     DemoStep("promote", "Let the gate decide", promote),
@@ -143,6 +145,6 @@ STEPS = (
 
 
 def _versions(journey: DemoJourney) -> list[dict[str, Any]]:
-    kept = ("number", "provider_model", "is_finetuned", "status")
+    fields = ("number", "provider_model", "is_finetuned", "status")
     versions = journey.api.get(f"/models/{journey.dataset}/versions")["data"]
-    return [{name: version[name] for name in kept} for version in versions]
+    return [{name: version[name] for name in fields} for version in versions]

@@ -45,7 +45,7 @@ def test_stopping_a_child_ends_it_and_tells_nobody_else(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_stopping_a_stubborn_child_kills_its_grandchildren_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local.process.GRACE_S", 0.2)
+    monkeypatch.setattr("local.process.STOP_TIMEOUT_S", 0.2)
     child = start(tmp_path, STUBBORN)
     child.wait_until(lambda: "\n" in child.log.read_text(), 10)
     pids = [int(pid) for pid in child.log.read_text().split()]

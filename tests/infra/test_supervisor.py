@@ -12,7 +12,7 @@ import pytest
 from openai import OpenAI
 
 from local.process import Child, ProcessError
-from local.supervisor import MOST_RESTARTS, supervise
+from local.supervisor import MAX_RESTARTS, supervise
 from local.trainer import START_TIMEOUT_S, start_trainer
 from tests.infra.waits import within
 
@@ -74,7 +74,7 @@ def test_a_process_that_does_not_stay_up_ends_the_watch(run: Callable[[str], Chi
     with pytest.raises(ProcessError, match=r"A child ended with status 3(?s:.*)no such port"):
         supervise({child: lambda: True}, (), said.append)
 
-    assert sum("is started again" in text for text in said) == MOST_RESTARTS
+    assert sum("is started again" in text for text in said) == MAX_RESTARTS
 
 
 def test_a_process_that_runs_is_left_alone(run: Callable[[str], Child]) -> None:
