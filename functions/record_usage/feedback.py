@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from tuneloop.domain.chat.examples import Example, Problem, read_example
 from tuneloop.domain.chat.messages import JsonObject
-from tuneloop.domain.chat.rules.conversations import LISTS
+from tuneloop.domain.chat.rules.conversations import TOOL_LISTS
 from tuneloop.domain.core.errors import InvalidInput, NotFound
 from tuneloop.domain.core.ids import NO_USER, Name, derived_id, subject_of_hash, tenant_hash
 from tuneloop.domain.datasets.datasets import Dataset
@@ -200,5 +200,5 @@ def _require_usable(extracted: ExtractedExample | list[Problem]) -> ExtractedExa
         return extracted
     problem = extracted[0]
     path = problem.path.removeprefix("$.")
-    param = path if path.startswith(("messages", *LISTS)) else "feedback"
+    param = path if path.startswith(("messages", *TOOL_LISTS)) else "feedback"
     raise InvalidInput(problem.message, param=param, code=problem.code)

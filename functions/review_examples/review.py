@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from review_examples.views import Change, ExampleChange, NewReviews, Refusal, Reviewed
-from tuneloop.domain.chat.examples import OURS, Example, Problem, read_example
+from tuneloop.domain.chat.examples import OWN_FIELDS, Example, Problem, read_example
 from tuneloop.domain.chat.messages import canonical
 from tuneloop.domain.core.errors import InvalidInput, NotFound, Stale, TooLarge
 from tuneloop.domain.core.limits import EDIT_BYTES, REVIEWS_AT_ONCE
@@ -192,7 +192,7 @@ def _read_edit(content: dict[str, Any], place: str) -> Example:
 
     Where an example came from stays as it is: only its content can be edited, and category and quality beside it.
     """
-    if ours := next((name for name in OURS if content.get(name) is not None), None):
+    if ours := next((name for name in OWN_FIELDS if content.get(name) is not None), None):
         rule = "An edit holds an example's content alone; `category` and `quality` stand beside it."
         raise InvalidInput(rule, param=f"{place}.{ours}", code="invalid_field")
     example = isolate_line(0, _read_storable, content, log=log_failure)

@@ -23,7 +23,7 @@ from tuneloop.api import validation_errors
 from tuneloop.domain.core.errors import InvalidInput, TooLarge
 from tuneloop.domain.core.json_values import read_whole, trace_flaw
 from tuneloop.domain.core.limits import BODY_BYTES, BODY_PARTS, FILE_BYTES, JSON_DEPTH
-from tuneloop.domain.core.numbers import PLAIN, WHOLE
+from tuneloop.domain.core.numbers import DECIMAL, WHOLE
 from tuneloop.domain.core.redaction import safe_name
 from tuneloop.domain.datasets.file_diagnosis import BYTE_ORDER_MARK, wide_encoding
 
@@ -41,7 +41,7 @@ class TextKind(NamedTuple):
 
 KINDS: dict[type, TextKind] = {
     int: TextKind(WHOLE, validation_errors.WHOLE, "int_parsing"),
-    float: TextKind(PLAIN, validation_errors.NUMBER, "float_parsing"),
+    float: TextKind(DECIMAL, validation_errors.NUMBER, "float_parsing"),
     # A number would be taken for seconds since 1970.
     date: TextKind(re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII), validation_errors.DATE, "date_parsing"),
     datetime: TextKind(

@@ -14,8 +14,8 @@ from tests.functions.door_lines import KINDS, Case
 from tests.functions.record_usage.test_record_usage import inference
 from tests.world import World
 from tuneloop.cli.commands import cli
-from tuneloop.domain.chat.examples import OURS, Example, read_example
-from tuneloop.domain.chat.rules.conversations import LISTS
+from tuneloop.domain.chat.examples import OWN_FIELDS, Example, read_example
+from tuneloop.domain.chat.rules.conversations import TOOL_LISTS
 
 # What a door said of each line that it can carry, by the line's number: None is that it was taken.
 Verdicts = dict[int, tuple[str, str] | None]
@@ -74,7 +74,7 @@ def by_feedback(world: World, _: Path, lines: dict[int, Any]) -> Verdicts:
         if not _is_feedback(line):
             continue
         *asked, last = line["messages"]
-        given = {name: line[name] for name in LISTS if name in line}
+        given = {name: line[name] for name in TOOL_LISTS if name in line}
         body = {"inference_id": inference(f"a{number}"), "messages": asked, "answer": last["content"], "correct": True}
         found[number] = _refused(world.call("POST /v1/feedback", "/v1/feedback", {**body, **given}), "")
     return found
@@ -88,7 +88,7 @@ def by_edit(world: World, _: Path, lines: dict[int, Any]) -> Verdicts:
     found: Verdicts = {}
     version = 0
     for number, line in lines.items():
-        if not isinstance(line, dict) or any(line.get(name) is not None for name in OURS):
+        if not isinstance(line, dict) or any(line.get(name) is not None for name in OWN_FIELDS):
             continue
         review = {"example": example, "version": version, "content": line}
         body = {"reviewer": "desk", "reviews": [review]}
@@ -187,7 +187,7 @@ def _post(world: World, line: Any, dataset: str = "posted") -> Any:
 
 
 def _is_feedback(line: Any) -> bool:
-    if not isinstance(line, dict) or not line.keys() <= {"messages", *LISTS}:
+    if not isinstance(line, dict) or not line.keys() <= {"messages", *TOOL_LISTS}:
         return False
     messages = line.get("messages")
     if not isinstance(messages, list) or len(messages) < 2 or not isinstance(last := messages[-1], dict):

@@ -1,8 +1,8 @@
 """Images: the tokens that providers count for an image, by its size and the detail that was asked for.
 
-Stored with examples are the units of both published rules, tiles of 512 and patches of 32 pixels, so that the same
-figures price every base model. Each is a range: a remote image's size is not known here, `auto` leaves the detail to
-the provider, and OpenAI's rule and its bills differ on images below 768 pixels.
+Examples are stored with the units of both published rules, tiles of 512 pixels and patches of 32, so that the same
+figures price every base model. Each figure is a range: a remote image's size is not known here, `auto` leaves the
+detail to the provider, and OpenAI's rule and its bills differ on images below 768 pixels.
 """
 
 import binascii
@@ -18,16 +18,16 @@ from pydantic import BaseModel
 from tuneloop.domain.chat.messages import JsonObject
 
 TILE = 512  # pixels of a tile's side
-FITS_INTO = 2048  # pixels: a larger image is scaled down to a square of this side first
+LARGEST_SQUARE = 2048  # pixels: a larger image is scaled down to a square of this side first
 SHORTEST_SIDE = 768  # pixels: then its shorter side is scaled to this
-MOST_TILES = 8  # of the largest image after both: 2048 by 768
+MOST_TILES = 8  # of the largest image after both steps: 2048 by 768
 PATCH = 32  # pixels of a patch's side
-MOST_PATCHES = 1536  # a larger image is scaled down until it has no more
+MOST_PATCHES = 1536  # an image of more patches is scaled down until it has this many
 LOW = "low"
 HIGH = "high"
 # Characters of a `data:` URL that are decoded to find the size: a JPEG has it behind its metadata and thumbnail.
 HEADER_CHARACTERS = 1 << 18
-LARGEST_SIDE = 1 << 24  # pixels; more is no image's size but a damaged header
+LARGEST_SIDE = 1 << 24  # pixels; a larger side is not an image's but a damaged header's
 
 Size = tuple[int, int]
 
@@ -95,7 +95,7 @@ def _units_of_image(image: JsonObject) -> ImageUnits:
     else:
         tiles, patches = _tiles(size), _patches(size)
     least, most = (0 if detail != HIGH else tiles[0]), (0 if detail == LOW else tiles[1])
-    shrunk = _patches(_within(size, TILE))[0] if size and detail != HIGH else patches[0]
+    shrunk = _patches(_fit_into(size, TILE))[0] if size and detail != HIGH else patches[0]
     return ImageUnits(
         images=1,
         tiles_least=least,
@@ -106,8 +106,8 @@ def _units_of_image(image: JsonObject) -> ImageUnits:
 
 
 def _tiles(size: Size) -> tuple[int, int]:
-    """The tiles of an image at high detail: as OpenAI bills them, never enlarging it, and as its rule says."""
-    width, height = _within(size, FITS_INTO)
+    """The least and most tiles of an image at high detail: OpenAI's bills never enlarge an image, its rule does."""
+    width, height = _fit_into(size, LARGEST_SQUARE)
     shrunk = min(1.0, SHORTEST_SIDE / min(width, height))
     enlarged = SHORTEST_SIDE / min(width, height)
     counts = [_squares(width * scale, height * scale, TILE) for scale in (shrunk, enlarged)]
@@ -115,7 +115,7 @@ def _tiles(size: Size) -> tuple[int, int]:
 
 
 def _patches(size: Size | tuple[float, float]) -> tuple[int, int]:
-    """The patches of an image; of one that is scaled down as the rule has it, and at most as bills have shown it."""
+    """The least and most patches of an image; one scaled down has what the rule says, and at most MOST_PATCHES."""
     width, height = size
     if (whole := _squares(width, height, PATCH)) <= MOST_PATCHES:
         return whole, whole
@@ -125,14 +125,14 @@ def _patches(size: Size | tuple[float, float]) -> tuple[int, int]:
     return min(MOST_PATCHES, _squares(width * scale * fit, height * scale * fit, PATCH)), MOST_PATCHES
 
 
-def _within(size: Size, side: int) -> tuple[float, float]:
+def _fit_into(size: Size, side: int) -> tuple[float, float]:
     """The size of an image scaled down to fit into a square."""
     scale = min(1.0, side / max(size))
     return size[0] * scale, size[1] * scale
 
 
 def _squares(width: float, height: float, side: int) -> int:
-    # A side that is a multiple of the square's but for what floating point adds to it needs no further square.
+    # The subtraction takes off what floating point adds to a side that is a multiple of the square's.
     return max(1, math.ceil(width / side - 1e-9)) * max(1, math.ceil(height / side - 1e-9))
 
 
@@ -179,13 +179,13 @@ def _webp(content: bytes) -> Size | None:
 
 
 def _jpeg(content: bytes) -> Size | None:
-    """The size in the first frame header, segment by segment; the markers C4, C8 and CC are none of a frame."""
+    """The size in the first frame header, found segment by segment; the markers C4, C8 and CC begin no frame."""
     if not content.startswith(b"\xff\xd8"):
         return None
     at = 2
     while at + 9 <= len(content) and content[at] == 0xFF:
         marker = content[at + 1]
-        if marker == 0xFF:  # a byte that fills up
+        if marker == 0xFF:  # a fill byte, which may stand before any marker
             at += 1
             continue
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):

@@ -1,7 +1,8 @@
 """Templates: how `{input, output}` becomes a conversation, so that a model is trained and served with the same words.
 
-`{{name}}` in the user's message stands for that name of `input`, `{{input}}` for the whole of it. What is filled in is
-not searched for places again, so that an input can't add any. The system message has no places: it is served as it is.
+`{{name}}` in the user's message is a place for that key of `input`, `{{input}}` one for the whole of it. A text that
+was filled in is not searched for places again, so an input can't add any. The system message has no places: it is
+served as it is.
 """
 
 import json
@@ -19,11 +20,11 @@ from tuneloop.domain.chat.rules import Violation
 from tuneloop.domain.core.limits import TEMPLATE_BYTES
 
 PLACE = re.compile(r"\{\{\s*([\w.-]{1,64})\s*\}\}", re.ASCII)
-REPEATS = 3  # times that a place may stand in a message, so that a message is at most about three times its input
+REPEATS = 3  # times that a place may stand in a message, which so is at most about three times as long as its input
 
 
 class Template(BaseModel):
-    """How `input` is asked, what stands before it, and what `output` has to look like."""
+    """The user's message that `input` is filled into, the system message before it, and the schema of `output`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -76,7 +77,7 @@ class Template(BaseModel):
         return list(dict.fromkeys(PLACE.findall(self.user)))
 
     def parse_input(self, row: JsonObject) -> JsonObject:
-        """A CSV row, whose cells are texts, with `input` parsed as a JSON object if the template needs names of it."""
+        """A CSV row, whose cells are texts, with `input` parsed as a JSON object if the template names keys of it."""
         given = row.get("input")
         if not isinstance(given, str) or self._places == ["input"]:
             return row
@@ -92,8 +93,8 @@ class Template(BaseModel):
         if not isinstance(given, str | dict):
             yield "$.input", "invalid_input", "`input` must be a text or an object, for the template to be filled from."
         else:
-            values = _values(given)
-            missing = [place for place in self._places if values.get(place) is None]  # null would be asked as "null"
+            values = _placeholders(given)
+            missing = [place for place in self._places if values.get(place) is None]  # null would read as "null"
             for place in missing:
                 text = "The template has a place of this name; `input` must be an object that fills it, with something."
                 yield f"$.input.{place}", "missing_input", text
@@ -109,8 +110,8 @@ class Template(BaseModel):
 
     def messages(self, row: JsonObject) -> list[JsonObject]:
         """The conversation that a row without faults is rendered to."""
-        values = _values(row["input"])
-        user = PLACE.sub(lambda place: _text(values[place[1]]), self.user)
+        values = _placeholders(row["input"])
+        user = PLACE.sub(lambda place: _render(values[place[1]]), self.user)
         turns = [{"role": "user", "content": user}, {"role": "assistant", "content": self.answer(row["output"])}]
         return [{"role": "system", "content": self.system}, *turns] if self.system else turns
 
@@ -139,9 +140,9 @@ class Template(BaseModel):
         return storable(json.dumps(order_names(value, schema or {}), separators=(",", ":"), ensure_ascii=False))
 
 
-def _values(given: str | JsonObject) -> JsonObject:
+def _placeholders(given: str | JsonObject) -> JsonObject:
     return {"input": given, **given} if isinstance(given, dict) else {"input": given}
 
 
-def _text(value: Any) -> str:
+def _render(value: Any) -> str:
     return value if isinstance(value, str) else canonical(value)

@@ -1,7 +1,7 @@
 """Access: tenants, API keys and their scopes.
 
-A key is shown once, when it is made; the table keeps its SHA-256. A request's tenant is that of its key, and is taken
-from nowhere else.
+An API key is shown once, when it is made; the table keeps its SHA-256. A request's tenant is the tenant of its key, and
+is taken from nowhere else.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ KEY_PREFIX = "tl_"
 
 
 class Scope(StrEnum):
-    """What a key allows."""
+    """One kind of call that an API key allows."""
 
     COLLECT = "collect"
     TRAIN = "train"
@@ -52,5 +52,8 @@ class ApiKey(BaseModel):
 
 
 def key_hash(secret: str) -> str:
-    """SHA-256 in hex of the whole key, prefix included."""
+    """SHA-256 in hex of the whole key, prefix included.
+
+    No salt and no slow hash: a key is random, not a password, and every request looks it up by this hash.
+    """
     return hashlib.sha256(secret.encode()).hexdigest()

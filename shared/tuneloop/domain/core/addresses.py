@@ -1,8 +1,8 @@
-"""Addresses of providers, named by a stage's operator and checked before a key is sent there, against request forgery.
+"""Checks of a provider's URL before a key is sent there: a guard against server-side request forgery (SSRF).
 
-Names are not resolved: a name may be pointed at another machine at any time, so only its owner can vouch for it, as
-docs/security.md says. What is refused are addresses that can't be right, and those of the machine that a function runs
-on, where AWS keeps its credentials and its runtime answers.
+A stage's operator names the URL. Host names are not resolved: a name may be pointed at another machine at any time, so
+only its owner can vouch for it, as docs/security.md says. Refused are addresses that can't be right, and those of the
+machine that a function runs on, where AWS keeps the function's credentials and the Lambda runtime answers.
 """
 
 import re
@@ -10,25 +10,25 @@ from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
-LONGEST = 2000  # characters: more than any provider's address has, and less than an error or a row may hold
+LONGEST_URL = 2000  # characters: more than any provider's address has, and less than an error or a row may hold
 # RFC 1123, with the underscore that some internal names have; an international name is written as `xn--…`.
 HOST = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*", re.A
 )
 PORT = re.compile(r"[0-9]{1,5}", re.A)
-MOST_PORT = 65_535
+LARGEST_PORT = 65_535
 # Names that resolvers take for this very machine: RFC 6761, and those that /etc/hosts of the usual systems has for it.
-OF_THIS_MACHINE = re.compile(
+LOOPBACK_NAMES = re.compile(
     r"(.+\.)?localhost(\.localdomain)?|localhost[46]?(\.localdomain[46]?)?|ip6-(localhost|loopback)"
 )
-# Where no provider can be, beside the link-local networks: where clouds keep metadata and credentials (AWS's IPv6
-# address, Alibaba's and Oracle's), what an operator's own translators map anywhere (RFC 8215), and addresses of a site,
-# which are withdrawn (RFC 3879).
-OUT_OF_REACH = tuple(
+# Networks in which no provider can be, beside the link-local ones: the metadata and credentials of clouds (AWS's IPv6
+# address, Alibaba's and Oracle's), addresses that an operator's own NAT64 may map to any host (RFC 8215), and
+# site-local addresses, which are withdrawn (RFC 3879).
+FORBIDDEN_NETWORKS = tuple(
     map(ip_network, ("fd00:ec2::/32", "100.100.100.200/32", "192.0.0.192/32", "64:ff9b:1::/48", "fec0::/10"))
 )
 # The names of other clouds' metadata, and what a Lambda function's own runtime is called.
-NAMES_OUT_OF_REACH = frozenset(
+FORBIDDEN_NAMES = frozenset(
     {"instance-data", "instance-data.ec2.internal", "metadata", "metadata.google.internal", "runtime.sandbox"}
 )
 # The last 32 bits are an IPv4 address: NAT64 (RFC 6052), IPv4-translated (RFC 2765), and IPv4-compatible, long
@@ -50,13 +50,13 @@ def address_fault(url: str, *, is_local: bool) -> str | None:
     ip = parse_ip(host)
     if isinstance(ip, str):
         return ip
-    is_here = _is_here(host, ip)
-    if not is_local and (is_here or _is_out_of_reach(host, ip)):
+    is_loopback = _is_loopback(host, ip)
+    if not is_local and (is_loopback or _is_forbidden(host, ip)):
         return (
             "must be reachable from AWS: a loopback, link-local or metadata address is a function's own machine there, "
             "in whatever way it is written; only the local stage may have its provider on this machine"
         )
-    if parts.scheme != "https" and not (is_local and is_here and parts.scheme == "http"):
+    if parts.scheme != "https" and not (is_local and is_loopback and parts.scheme == "http"):
         return "must begin with https://, as a key is sent there; http:// is for the local stage and this very machine"
     return None
 
@@ -93,7 +93,7 @@ def parse_ip(host: str) -> Ip | str | None:
 
 
 def _split(url: str) -> SplitResult | str:
-    """The parts of a URL, or its first fault as text."""
+    """The parts of a URL; where it has a fault, the first fault as text."""
     if not url:
         return "is missing: where it answers, like https://api.example.com/v1"
     try:
@@ -106,8 +106,8 @@ def _split(url: str) -> SplitResult | str:
 def _faults(url: str, parts: SplitResult) -> Iterator[str]:
     host, port = _host_and_port(parts.netloc)
     is_bracketed = host.startswith("[") and ":" in (parts.hostname or "")
-    if len(url) > LONGEST:
-        yield f"may have at most {LONGEST:,} characters"
+    if len(url) > LONGEST_URL:
+        yield f"may have at most {LONGEST_URL:,} characters"
     if "@" in parts.netloc:
         yield "must hold no user and no password: a key is stored apart, and never shown"
     if any(not letter.isprintable() or letter in ' \\"<>`{|}' for letter in url):
@@ -122,13 +122,13 @@ def _faults(url: str, parts: SplitResult) -> Iterator[str]:
         yield "must name its server in ASCII; an international name begins with xn-- then"
     if not is_bracketed and not HOST.fullmatch(host.lower().removesuffix(".")):
         yield "must name a server: letters, digits and hyphens, with dots in between"
-    if port is not None and not (PORT.fullmatch(port) and 0 < int(port) <= MOST_PORT):
-        yield f"must have a port from 1 to {MOST_PORT:,}, or none"
+    if port is not None and not (PORT.fullmatch(port) and 0 < int(port) <= LARGEST_PORT):
+        yield f"must have a port from 1 to {LARGEST_PORT:,}, or none"
 
 
-def _host_and_port(place: str) -> tuple[str, str | None]:
-    head, colon, port = place.rpartition(":")
-    return (head, port) if colon and not port.endswith("]") else (place, None)
+def _host_and_port(netloc: str) -> tuple[str, str | None]:
+    head, colon, port = netloc.rpartition(":")
+    return (head, port) if colon and not port.endswith("]") else (netloc, None)
 
 
 def _aton(parts: list[str]) -> int | None:
@@ -142,11 +142,11 @@ def _aton(parts: list[str]) -> int | None:
         return None
     if any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
         return None
-    return sum(number << 8 * (3 - place) for place, number in enumerate(first)) + last
+    return sum(number << 8 * (3 - position) for position, number in enumerate(first)) + last
 
 
 def _addresses_in(ip: Ip | None) -> Iterator[Ip]:
-    """An address and the IPv4 addresses embedded in it, at which its packets may end."""
+    """An address and the IPv4 addresses embedded in it, to which its packets may be delivered."""
     if ip is None:
         return
     yield ip
@@ -156,18 +156,18 @@ def _addresses_in(ip: Ip | None) -> Iterator[Ip]:
             yield IPv4Address(int(ip) & 0xFFFFFFFF)
 
 
-def _is_here(host: str, ip: Ip | None) -> bool:
-    """Whether a host is the machine that asks."""
-    return bool(OF_THIS_MACHINE.fullmatch(host)) or any(address.is_loopback for address in _addresses_in(ip))
+def _is_loopback(host: str, ip: Ip | None) -> bool:
+    """Whether a host is the machine that makes the call."""
+    return bool(LOOPBACK_NAMES.fullmatch(host)) or any(address.is_loopback for address in _addresses_in(ip))
 
 
-def _is_out_of_reach(host: str, ip: Ip | None) -> bool:
+def _is_forbidden(host: str, ip: Ip | None) -> bool:
     """Whether a host can't be a provider's: this machine's own network, a metadata service, or no single machine."""
-    return host in NAMES_OUT_OF_REACH or any(
+    return host in FORBIDDEN_NAMES or any(
         address.is_link_local
         or address.is_unspecified
         or address.is_multicast
-        or any(address in network for network in OUT_OF_REACH if address.version == network.version)
+        or any(address in network for network in FORBIDDEN_NETWORKS if address.version == network.version)
         or (isinstance(address, IPv4Address) and (int(address) >> 24 == 0 or address.is_reserved))
         for address in _addresses_in(ip)
     )

@@ -5,23 +5,24 @@ A message says what was wrong, where, and what would be right; it never quotes a
     TuneloopError
     ├── InvalidInput        the request or file breaks a rule
     │   ├── InvalidFile     a file that was sent whole can't be used
-    │   └── NotSupported    a part of OpenAI's API that works otherwise here, and how
-    ├── Malformed           what was sent can't be looked at at all
+    │   └── NotSupported    a part of OpenAI's API that is not offered; the message names what to use instead
+    ├── Malformed           the body is too large or can't be parsed, so nothing in it was checked
     ├── Unauthenticated     no key, or not one of ours
-    ├── NotChecked          a key that can't be looked up now: try again
+    ├── NotChecked          the API key can't be looked up now: try again
     ├── Forbidden           the key lacks the scope
     ├── NotFound            no such thing in this tenant
     ├── Conflict            the thing moved on, or is not in a state for this
-    │   └── Stale           somebody wrote in between: read again
-    │       └── Outdated    what was decided on is gone: decide anew
+    │   └── Stale           the row was written by somebody else since it was read: read it again
+    │       └── Outdated    what a decision was based on has changed: decide anew
     ├── TooLarge            beyond a stated limit
-    ├── Corrupt             what we stored is not there as it was stored
-    ├── ProviderRefused     the provider said no, and will again
+    ├── Corrupt             a stored object no longer holds what we wrote
+    ├── ProviderRefused     the provider rejected the call, and would again
     ├── ProviderUnavailable the provider can't be reached or is overloaded: try again
     ├── OutOfTime           the answer would come too late for its caller: try again
-    └── Busy                a service that this needs is asked too much at the moment: try again
+    └── Busy                an AWS service throttles us or fails at the moment: try again
 """
 
+# The code of a `ProviderUnavailable` that lasts until the next day (UTC): nothing is tried again before.
 DAILY_LIMIT = "daily_rate_limit"
 
 
@@ -50,7 +51,7 @@ class InvalidFile(InvalidInput):
 
 
 class NotSupported(InvalidInput):
-    """A part of OpenAI's API that is done otherwise here; the message says how."""
+    """A part of OpenAI's API that Tuneloop doesn't offer; the message says what to use instead."""
 
     code = "not_supported"
 
@@ -98,7 +99,7 @@ class Stale(Conflict):
 
 
 class Outdated(Stale):
-    """What was decided on is no longer what is there: only whoever decided can read it again and decide anew."""
+    """The state that a decision was based on has changed: only the caller who decided can read it and decide anew."""
 
 
 class TooLarge(TuneloopError):
@@ -120,9 +121,10 @@ class ProviderRefused(TuneloopError):
 
 
 class ProviderUnavailable(TuneloopError):
-    """The provider could not be reached in time, or takes no calls for a while: `retry_after_s` seconds, if it said so.
+    """The provider could not be reached in time, or takes no calls for a while.
 
-    With the code DAILY_LIMIT it takes none before the next day (UTC).
+    `retry_after_s` are the seconds that the provider asked to be left alone, None where it named none. With the code
+    DAILY_LIMIT it takes no calls before the next day (UTC).
     """
 
     code = "provider_unavailable"
@@ -141,6 +143,6 @@ class OutOfTime(TuneloopError):
 
 
 class Busy(TuneloopError):
-    """An AWS service turned the call away for now: it is throttled, or has trouble of its own."""
+    """An AWS service turned the call away for now: we are throttled, or the service itself fails."""
 
     code = "try_again"

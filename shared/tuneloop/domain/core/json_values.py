@@ -1,7 +1,7 @@
-"""JSON values that can't be kept (half a surrogate pair, a number beyond 64 bits), found by their path.
+"""JSON values that can't be stored (half a surrogate pair, a number beyond 64 bits), and where in a value they are.
 
-Request bodies, lines of files and feedback are all checked here, so that they are refused for the same value with the
-same code. JSON inside a text is text, and isn't checked.
+Request bodies, lines of files and feedback are all checked here, so that the same value is refused with the same code
+everywhere. JSON inside a text is text, and isn't checked.
 """
 
 import json
@@ -10,48 +10,50 @@ from typing import Any, NamedTuple
 
 from tuneloop.domain.core.redaction import safe_name
 
-Steps = tuple[str | int, ...]  # names of objects and places in lists, from the outermost on
-# What a reader of JSON may count on as a whole number (RFC 8259, 6, says even less): what orjson and msgspec hold, and
-# far below the 38 digits of DynamoDB. Beyond it one reader makes a float of it, the next one fails.
+Steps = tuple[str | int, ...]  # keys of objects and indexes of lists, from the outermost on
+# The whole numbers that orjson and msgspec hold, far below DynamoDB's 38 digits; RFC 8259, section 6, promises even
+# less. Of a number beyond them one JSON reader makes a float, and the next one fails.
 LEAST_WHOLE, MOST_WHOLE = -(1 << 63), (1 << 64) - 1
-DIGITS = len(str(MOST_WHOLE)) + 1  # with a sign; Python raises ValueError above 4,300
+MOST_DIGITS = len(str(MOST_WHOLE)) + 1  # with a sign; Python's `int` raises ValueError above 4,300 digits
 LARGE_NUMBER = "must be a number of JSON: a whole one of up to 64 bits, or one of up to 1.8e308."
 HALF_CHARACTER = "must be Unicode text: half of a surrogate pair (such as \\ud800) is not a character."
-
-# Unicode's replacement character, put in the place of half a surrogate pair that a provider sent.
-HALF_REPLACED = "\ufffd"
+# Unicode's replacement character, which is put in the place of half a surrogate pair.
+REPLACEMENT = "\ufffd"
 
 
 class Flaw(NamedTuple):
-    """Why a value can't be kept: a stable code, and what would be right."""
+    """Why a value can't be stored: a stable code, and what would be right."""
 
     code: str
     rule: str
 
 
 class _Part(NamedTuple):
-    """A list or an object in a JSON value, and the step to it; its path is put together only where there is a flaw."""
+    """A list or an object in a JSON value, and the step to it from its parent; None and None for the outermost."""
 
-    whole: "_Part | None"
+    parent: "_Part | None"
     step: str | int | None
     value: Any
 
 
-UNICODE = Flaw("invalid_unicode", HALF_CHARACTER)
-NUMBER = Flaw("invalid_number", LARGE_NUMBER)
+INVALID_UNICODE = Flaw("invalid_unicode", HALF_CHARACTER)
+INVALID_NUMBER = Flaw("invalid_number", LARGE_NUMBER)
 
 
 def flaw_of(value: Any) -> Flaw | None:
-    """The flaw of a text or a number, None if it has none; lists and objects are not looked into."""
+    """The flaw of a text or a number, None where there is none; lists and objects are not searched."""
     if isinstance(value, str):
-        return None if value.isascii() or _is_encodable(value) else UNICODE
+        return None if value.isascii() or _is_encodable(value) else INVALID_UNICODE
     if isinstance(value, float):
-        return None if math.isfinite(value) else NUMBER
-    return None if not isinstance(value, int) or LEAST_WHOLE <= value <= MOST_WHOLE else NUMBER
+        return None if math.isfinite(value) else INVALID_NUMBER
+    return None if not isinstance(value, int) or LEAST_WHOLE <= value <= MOST_WHOLE else INVALID_NUMBER
 
 
 def find_flaw(value: Any, path: str = "$") -> tuple[str, Flaw] | None:
-    """The path of a flawed value somewhere in a JSON value, and its flaw; `path` is that of the value itself."""
+    """The path of a flawed value inside a JSON value, and its flaw; None where there is none.
+
+    `path` is the path of the JSON value itself, with which the returned path begins.
+    """
     if (traced := trace_flaw(value)) is None:
         return None
     steps, flaw = traced
@@ -59,9 +61,10 @@ def find_flaw(value: Any, path: str = "$") -> tuple[str, Flaw] | None:
 
 
 def trace_flaw(value: Any) -> tuple[Steps, Flaw] | None:
-    """The steps from a JSON value to the least deep flawed value in it, and its flaw; None if there is none.
+    """The steps from a JSON value to the least deep flawed value in it, and its flaw; None where there is none.
 
-    A flawed name is located by the steps to its object. Not recursive, as a value may be deeper than Python's stack.
+    A flawed key is located by the steps to its object. The search isn't recursive, as a value may be nested deeper than
+    Python's stack.
     """
     if flaw := flaw_of(value):
         return (), flaw
@@ -69,10 +72,10 @@ def trace_flaw(value: Any) -> tuple[Steps, Flaw] | None:
     while level:
         inner: list[_Part] = []
         for part in level:
-            held = part.value
-            if isinstance(held, dict) and any(map(flaw_of, held)):
-                return _steps_to(part), UNICODE
-            for step, child in held.items() if isinstance(held, dict) else enumerate(held):
+            whole = part.value
+            if isinstance(whole, dict) and any(map(flaw_of, whole)):
+                return _steps_to(part), INVALID_UNICODE
+            for step, child in whole.items() if isinstance(whole, dict) else enumerate(whole):
                 if isinstance(child, dict | list):
                     inner.append(_Part(part, step, child))
                 elif flaw := flaw_of(child):
@@ -83,22 +86,22 @@ def trace_flaw(value: Any) -> tuple[Steps, Flaw] | None:
 
 def _steps_to(part: _Part) -> Steps:
     steps: list[str | int] = []
-    while part.whole and part.step is not None:
+    while part.parent and part.step is not None:
         steps.append(part.step)
-        part = part.whole
+        part = part.parent
     return tuple(reversed(steps))
 
 
 def read_whole(digits: str) -> int:
-    """A whole number by its digits; one that is beyond all limits stands for itself as the first such."""
-    return int(digits) if len(digits) <= DIGITS else MOST_WHOLE + 1
+    """The whole number that digits write; MOST_WHOLE + 1, which is refused, for one too long for Python to parse."""
+    return int(digits) if len(digits) <= MOST_DIGITS else MOST_WHOLE + 1
 
 
 def read_leniently(content: bytes) -> Any:
     """Parse a server's answer as JSON, with U+FFFD for half a character, and no number far beyond 64 bits.
 
-    Servers cut texts within a character and pass numbers on as they came; the rest of the answer is still good.
-    ValueError where it is no JSON, or is nested too deeply to be read.
+    Servers cut texts within a character and pass numbers on as they came; the rest of such an answer is still good.
+    ValueError where the answer isn't JSON, or is nested too deeply to be parsed.
     """
     try:
         return replace_halves(json.loads(content.decode(errors="replace"), parse_int=read_whole))
@@ -107,7 +110,7 @@ def read_leniently(content: bytes) -> Any:
 
 
 def replace_halves(value: Any) -> Any:
-    """A JSON value with U+FFFD in the place of each lone surrogate; two that make a pair are joined to a character."""
+    """A JSON value with U+FFFD in place of each lone surrogate, and with surrogate pairs joined to one character."""
     text = json.dumps(value, ensure_ascii=False)
     if text.isascii() or _is_encodable(text):
         return value

@@ -34,8 +34,8 @@ GivenUsd = Annotated[Usd, BeforeValidator(_dollars)]
 class Price(BaseModel):
     """A base model's prices in USD per million tokens; `None` is unknown.
 
-    Those that begin with `base_` are for calls to the base model itself; `cached` input is what a provider has read
-    from its own cache of prompts.
+    Prices that begin with `base_` are for calls to the base model itself, the others for calls to a model trained on
+    it; `cached` input is what a provider read from its own cache of prompts.
     """
 
     training_per_1m: Decimal | None = None
@@ -59,9 +59,9 @@ def training_cost(price: Price | None, billable_tokens: int) -> Decimal | None:
 
 
 class CallTokens(NamedTuple):
-    """Tokens of one call as its provider reports them; None where it doesn't.
+    """Tokens of one call as its provider reports them; None where the provider doesn't.
 
-    `cached` is how many of the prompt's were read from the provider's cache; None where that number makes no sense.
+    `cached` of the prompt's tokens were read from the provider's cache; None where the reported number makes no sense.
     """
 
     prompt: int | None
@@ -75,16 +75,16 @@ class CallTokens(NamedTuple):
 
 
 class CallCost(NamedTuple):
-    """The cost of a call in USD, None if unknown; an upper bound counts cached tokens at the full rate."""
+    """The cost of a call in USD, None if unknown; an `is_upper_bound` cost counts cached tokens at the full price."""
 
     usd: Decimal | None
     is_upper_bound: bool = False
 
 
 class Bill(NamedTuple):
-    """The cost of calls together: `usd` is the sum of the known costs, None where no call's cost is known.
+    """The cost of several calls: `usd` is the sum of the known costs, None where no call's cost is known.
 
-    `unmetered` counts the calls that are left out of it, as their tokens aren't known.
+    `unmetered` counts the calls that the sum leaves out, because their tokens aren't known.
     """
 
     usd: Decimal | None
@@ -121,7 +121,7 @@ def call_cost(price: Price | None, tokens: CallTokens, *, is_finetuned: bool) ->
 
 
 def bill(price: Price | None, calls: Iterable[CallTokens], *, is_finetuned: bool) -> Bill:
-    """The cost of calls to one model together; of no calls it is 0 where the price is known."""
+    """The cost of calls to one model together; for no calls it is 0 where the price is known, else None."""
     metered = [(tokens.are_known, call_cost(price, tokens, is_finetuned=is_finetuned)) for tokens in calls]
     if not metered:
         return Bill(call_cost(price, CallTokens(0, 0), is_finetuned=is_finetuned).usd, 0, is_upper_bound=False)
@@ -134,7 +134,10 @@ def bill(price: Price | None, calls: Iterable[CallTokens], *, is_finetuned: bool
 
 
 def auto_epochs(examples: int) -> int:
-    """OpenAI's automatic number of epochs: 3, more for small sets, fewer for large (facts read 2026-11)."""
+    """OpenAI's automatic number of epochs (its cookbook's rule, read 2026-11): 3, more for small sets, fewer for large.
+
+    At least 100 examples are seen where 25 epochs allow that, and at most 25,000 where one epoch isn't more already.
+    """
     if examples * 3 < 100:
         return min(25, 100 // max(1, examples))
     return max(1, 25_000 // examples) if examples * 3 > 25_000 else 3

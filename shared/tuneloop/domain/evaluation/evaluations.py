@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tuneloop.domain.chat.messages import CALLS
+from tuneloop.domain.chat.messages import CALLS_PREFIX
 from tuneloop.domain.core.ids import Name
 from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.core.pricing import CallTokens, Usd
@@ -236,8 +236,8 @@ def is_right(answer: str, expected: str) -> bool:
 
     Tool calls, as `answer_of` writes them, are equal to tool calls alone: by their names and arguments, in order.
     """
-    if answer.startswith(CALLS) and expected.startswith(CALLS):
-        answer, expected = answer.removeprefix(CALLS), expected.removeprefix(CALLS)
+    if answer.startswith(CALLS_PREFIX) and expected.startswith(CALLS_PREFIX):
+        answer, expected = answer.removeprefix(CALLS_PREFIX), expected.removeprefix(CALLS_PREFIX)
     try:
         return bool(_json(answer) == _json(expected))
     except (ValueError, RecursionError):  # no JSON, or an answer that got lost in brackets

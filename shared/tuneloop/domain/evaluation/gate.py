@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tuneloop.domain.chat.messages import CALLS
+from tuneloop.domain.chat.messages import CALLS_PREFIX
 from tuneloop.domain.evaluation.evaluations import (
     FEWEST_ROWS,
     MOST_REMOVED_SHARE,
@@ -148,7 +148,7 @@ def count_free_text(expected: Iterable[str]) -> int:
 
 def has_phrase(answer: str) -> bool:
     """Whether an answer, or a text inside its JSON or its tool calls, is a phrase of several words."""
-    return any(_words(text) >= FEWEST_WORDS for text in _texts(answer.removeprefix(CALLS)))
+    return any(_words(text) >= FEWEST_WORDS for text in _texts(answer.removeprefix(CALLS_PREFIX)))
 
 
 def _texts(answer: str) -> Iterator[str]:

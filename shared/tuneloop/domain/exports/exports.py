@@ -13,7 +13,7 @@ from pydantic import BaseModel, computed_field
 
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.chat.images import ImageUnits
-from tuneloop.domain.chat.messages import CALLS, PROMPT_ROLES, JsonObject, answer_of, canonical, text_of
+from tuneloop.domain.chat.messages import CALLS_PREFIX, PROMPT_ROLES, JsonObject, answer_of, canonical, text_of
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.ids import Name, derived_id, digest
 from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, ExampleKind, Policy
@@ -256,4 +256,4 @@ class TrainAnswers:
 
 def _can_be_named(answer: str) -> bool:
     """Whether an answer fits on a line of a prompt and is a text at all."""
-    return bool(answer) and "\n" not in answer and not answer.startswith(CALLS)
+    return bool(answer) and "\n" not in answer and not answer.startswith(CALLS_PREFIX)

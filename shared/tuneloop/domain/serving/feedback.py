@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from tuneloop.domain.chat.messages import JsonObject, canonical, parse_json_text, storable
 from tuneloop.domain.chat.normalization import normalize, plain_answer_text
-from tuneloop.domain.chat.rules.conversations import LISTS, message_problems, tools_problems
+from tuneloop.domain.chat.rules.conversations import TOOL_LISTS, message_problems, tools_problems
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import Name
@@ -85,7 +85,7 @@ def require_objects(feedback: Feedback) -> None:
     """Raise InvalidInput, with the code and the path of the rules, for messages and tools that are no objects."""
     messages = enumerate(feedback.messages or ())
     faulty = [message_problems(f"$.messages[{place}]", sent) for place, sent in messages if not isinstance(sent, dict)]
-    offered = normalize({name: getattr(feedback, name) for name in LISTS})
+    offered = normalize({name: getattr(feedback, name) for name in TOOL_LISTS})
     for path, code, rule in chain(*faulty, tools_problems("$", offered)):
         raise InvalidInput(rule, param=path.removeprefix("$."), code=code)
 
@@ -134,7 +134,7 @@ def extract_rows(
         raise InvalidInput(rule, param="messages")
     right = _as_taught(right, template, "answer" if feedback.correct else "correction")
     asked = replace_system_prompt(prompt, feedback.messages)
-    offered = {name: tools for name in LISTS if (tools := getattr(feedback, name)) is not None}
+    offered = {name: tools for name in TOOL_LISTS if (tools := getattr(feedback, name)) is not None}
     given: JsonObject = {"messages": asked, **offered}
     origin = Origin.CONFIRMATION if feedback.correct else Origin.CORRECTION
     created = f"{day}T00:00:00Z"

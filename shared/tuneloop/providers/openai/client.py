@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
 from tuneloop.domain.core.errors import DAILY_LIMIT, ProviderRefused, ProviderUnavailable, TuneloopError
-from tuneloop.domain.core.json_values import HALF_REPLACED
+from tuneloop.domain.core.json_values import REPLACEMENT
 from tuneloop.domain.core.redaction import safe_code
 from tuneloop.observability import count
 from tuneloop.providers.openai.responses import object_in
@@ -130,7 +130,7 @@ class OpenAIClient:
             page = self._page(path, limit=PAGE, **query)
             rows = rows_of(page)
             yield from rows
-            ids = [row["id"] for row in rows if isinstance(row.get("id"), str) and HALF_REPLACED not in row["id"]]
+            ids = [row["id"] for row in rows if isinstance(row.get("id"), str) and REPLACEMENT not in row["id"]]
             last = ids[-1] if ids else None  # the next page begins again with those behind it, which nothing names
             if page.get("has_more") is False or last in (None, query.get("after")):
                 return
@@ -292,6 +292,6 @@ def id_in(fields: dict[str, Any]) -> str:
     """The id of a thing."""
     with sensible():
         identity = fields.get("id")
-        if not isinstance(identity, str) or not identity or HALF_REPLACED in identity:
+        if not isinstance(identity, str) or not identity or REPLACEMENT in identity:
             raise ValueError("a thing without an id that names it")
     return identity

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from tuneloop.domain.core.json_values import HALF_REPLACED, read_leniently
+from tuneloop.domain.core.json_values import REPLACEMENT, read_leniently
 from tuneloop.domain.core.redaction import safe_code
 from tuneloop.domain.training.jobs import (
     FileImport,
@@ -51,7 +51,7 @@ def _cut(value: object) -> object:
 
 
 def _named(identity: str) -> str:
-    if HALF_REPLACED in identity:  # nothing is found by it
+    if REPLACEMENT in identity:  # nothing is found by it
         raise ValueError("an id with half a character")
     return identity
 

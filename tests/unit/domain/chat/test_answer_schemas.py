@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.factories import JSON
-from tuneloop.domain.chat.answer_schemas import KINDS as KINDS_OF
 from tuneloop.domain.chat.answer_schemas import (
+    MOST_STEPS,
     SCHEMA_PARTS,
-    STEPS,
     TooManySteps,
     faults_in,
     fits,
     order_names,
     resolve_references,
 )
+from tuneloop.domain.chat.answer_schemas import TYPES as KINDS_OF
 
 CARD = {
     "type": "object",
@@ -26,7 +26,7 @@ CARD = {
     "required": ["year"],
     "additionalProperties": False,
 }
-KINDS = ("object", "array", "string", "number", "integer", "boolean", "null")
+TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 
 
 def schemas(depth: int = 2) -> st.SearchStrategy[Any]:
@@ -34,7 +34,7 @@ def schemas(depth: int = 2) -> st.SearchStrategy[Any]:
     leaf = st.fixed_dictionaries(
         {},
         optional={
-            "type": st.sampled_from(KINDS) | st.lists(st.sampled_from(KINDS), min_size=1, max_size=3, unique=True),
+            "type": st.sampled_from(TYPES) | st.lists(st.sampled_from(TYPES), min_size=1, max_size=3, unique=True),
             "enum": st.lists(JSON, min_size=1, max_size=3),
             "const": JSON,
             "minimum": st.integers(-3, 3),
@@ -172,7 +172,7 @@ def test_a_check_ends_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> No
     schema = resolve_references({"items": branching({"type": "string"}, 8)})
 
     assert looked_at(list(range(10)), schema, monkeypatch) == 10 * 2**8
-    assert STEPS / 10 < looked_at(list(range(1_000_000)), schema, monkeypatch) < STEPS
+    assert MOST_STEPS / 10 < looked_at(list(range(1_000_000)), schema, monkeypatch) < MOST_STEPS
     with pytest.raises(TooManySteps):
         list(faults_in(list(range(10_000)), schema))
 
@@ -186,7 +186,7 @@ def test_a_check_ends_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> No
         ([{}] * 1000, {"items": {"properties": {f"p{n}": {} for n in range(300)}}}),
         ([{f"p{n}": 1 for n in range(300)}] * 1000, {"items": {"additionalProperties": {}}}),
         ([{"a": 1}] * 1000, {"items": {"required": ["a"] * 300}}),
-        ([1] * (STEPS + 1), {"items": {}}),
+        ([1] * (MOST_STEPS + 1), {"items": {}}),
     ],
     ids=["texts", "enum", "type", "properties", "others", "required", "items"],
 )

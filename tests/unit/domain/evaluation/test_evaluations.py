@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.evaluations import judged, table
 from tests.unit.factories import JSON, NOW, SECOND, an_evaluation, scores
-from tuneloop.domain.chat.messages import CALLS
+from tuneloop.domain.chat.messages import CALLS_PREFIX
 from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.evaluation.evaluations import (
     Answered,
@@ -103,15 +103,15 @@ def test_an_answer_is_right_or_wrong(answer: str, expected: str, right: bool) ->
     ids=["written otherwise", "another value", "another order", "one of two"],
 )
 def test_tool_calls_are_judged_by_names_and_arguments_in_order(answer: str, expected: str, right: bool) -> None:
-    assert is_right(CALLS + answer, CALLS + expected) is right
+    assert is_right(CALLS_PREFIX + answer, CALLS_PREFIX + expected) is right
 
 
 def test_a_text_is_never_answered_by_a_tool_call_nor_a_tool_call_by_a_text() -> None:
     call = '[{"arguments":{},"name":"refund"}]'
 
-    assert not is_right(CALLS + call, call)
-    assert not is_right(call, CALLS + call)
-    assert not is_right("", CALLS + call)
+    assert not is_right(CALLS_PREFIX + call, call)
+    assert not is_right(call, CALLS_PREFIX + call)
+    assert not is_right("", CALLS_PREFIX + call)
 
 
 def test_an_arm_counts_its_errors_as_wrong() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.evaluations import judged, table
-from tuneloop.domain.chat.messages import CALLS
+from tuneloop.domain.chat.messages import CALLS_PREFIX
 from tuneloop.domain.evaluation.evaluations import Evaluation
 from tuneloop.domain.evaluation.gate import count_free_text, has_phrase, judge
 from tuneloop.domain.evaluation.verdicts import VerdictCode
@@ -26,7 +26,7 @@ PHRASES = (
     json.dumps({"subject": "Your order", "body": "We are sorry that it took so long."}),
     json.dumps({"reply": {"parts": [{"text": "We are sorry that it took so long."}]}}),
     json.dumps("Just one sentence as JSON text"),
-    CALLS + json.dumps([{"arguments": {"body": "Please send me the invoice again"}, "name": "send_mail"}]),
+    CALLS_PREFIX + json.dumps([{"arguments": {"body": "Please send me the invoice again"}, "name": "send_mail"}]),
     "SELECT name FROM orders WHERE late",
 )
 COMPARABLE = (
@@ -50,7 +50,7 @@ COMPARABLE = (
     json.dumps({"intent": "refund_status", "urgent": True, "amount": 17.5}),
     json.dumps({"player": "Michael Jordan", "year": "1986-87", "set": "Fleer", "number": "57", "grade": "PSA 8"}),
     json.dumps([1, 2, 3, 4, 5, 6, 7, 8]),
-    CALLS + json.dumps([{"arguments": {"order": 4711, "reason": "too late"}, "name": "cancel_order"}]),
+    CALLS_PREFIX + json.dumps([{"arguments": {"order": 4711, "reason": "too late"}, "name": "cancel_order"}]),
 )
 
 

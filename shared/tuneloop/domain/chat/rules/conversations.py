@@ -1,4 +1,4 @@
-"""Conversations: what messages and the tools beside them may hold, and which call is answered by which message."""
+"""Rules of conversations: what messages and the tools beside them may hold, and which message answers which call."""
 
 import re
 from collections import Counter
@@ -9,32 +9,14 @@ from tuneloop.domain.chat.messages import ROLES, JsonObject, text_of
 from tuneloop.domain.chat.rules import Violation
 from tuneloop.domain.core.redaction import safe_name
 
-# What OpenAI takes, read 2026-11: in a message's name no sign that could end it, in a function's letters and digits.
+# What OpenAI takes, read 2026-11: in a speaker's name no sign that could end it, in a function's letters and digits.
 NAME = r"\A[^\s<|\\/>]{1,64}\Z"
 FUNCTION_NAME = r"\A[a-zA-Z0-9_-]{1,64}\Z"
 SPEAKER_RULE = "`name` must be 1 to 64 characters without white space and without any of < > | / \\."
 FUNCTION_RULE = "`name` must be 1 to 64 letters, digits, underscores and hyphens."
-
-
-def unknown_keys(path: str, given: JsonObject, known: Iterable[str], what: str) -> Iterator[Violation]:
-    """A violation for each key of an object that isn't among the known ones; `what` names such an object."""
-    for key in sorted(given.keys() - set(known)):
-        yield f"{path}.{safe_name(key)}", "unknown_key", f"{what} may have {quoted_names(known)}, and no other key."
-
-
-def is_name(value: object, pattern: str = NAME) -> bool:
-    """Whether a value is a text that matches the pattern."""
-    return isinstance(value, str) and re.search(pattern, value) is not None
-
-
-def quoted_names(names: Iterable[str]) -> str:
-    """Names in backticks, parted by commas, for a message."""
-    return ", ".join(f"`{name}`" for name in names)
-
-
-SPOKEN = ("role", "content", "name")
-# Fields that OpenAI's and other servers put into answers beside `role` and `content`, read 2026-12. An empty one says
-# nothing, and `normalization` removes it; a filled one is refused, as no model can be trained to write it.
+MESSAGE_KEYS = ("role", "content", "name")
+# Fields that OpenAI's and other servers put into answers beside `role` and `content`, read 2026-12. `normalization`
+# removes an empty one; a filled one is refused, as no model can be trained to write it.
 NEVER_LEARNT = (
     "refusal", "annotations", "audio", "parsed", "content_parts", "reasoning", "reasoning_content", "reasoning_details",
     "thinking", "thinking_blocks", "images", "citations", "executed_tools", "provider_specific_fields",
@@ -42,14 +24,48 @@ NEVER_LEARNT = (
 )  # fmt: skip
 NOT_A_MESSAGE = "A message must be an object with `role` and `content`."
 TEXT_AS_MESSAGE = "A message must be an object with `role` and `content`, not a text, even if the text is JSON."
-KEYS = {
-    "assistant": (*SPOKEN, "weight", "tool_calls", "function_call"),
-    "tool": (*SPOKEN, "tool_call_id"),
+KEYS_BY_ROLE = {
+    "assistant": (*MESSAGE_KEYS, "weight", "tool_calls", "function_call"),
+    "tool": (*MESSAGE_KEYS, "tool_call_id"),
 }
-MOST_IMAGES = 10  # of one example
+MOST_IMAGES = 10  # of an example
 IMAGE_URL = r"\A(?i:https?://[^\s/]\S*|data:image/(?:png|jpe?g|webp);base64,[a-z0-9+/]+={0,2})\Z"
 DETAILS = ("auto", "low", "high")
 PART_KEYS = {"text": ("type", "text"), "image_url": ("type", "image_url")}
+MOST_TOOLS = 128  # of an example
+FUNCTION_KEYS = ("name", "description", "parameters", "strict")
+
+
+def conversation_problems(path: str, messages: list[Any]) -> Iterator[Violation]:
+    """Check each message, and the number of images; the order of messages is checked elsewhere."""
+    for index, message in enumerate(messages):
+        yield from message_problems(f"{path}[{index}]", message)
+    if count_images(messages) > MOST_IMAGES:
+        yield path, "too_many_images", f"An example may hold {MOST_IMAGES} images at most."
+
+
+def answers_problems(messages: Iterable[tuple[str, Any]]) -> Iterator[Violation]:
+    """Check that each call is answered before the conversation goes on, and that each tool message answers a call.
+
+    `messages` are pairs of a message's path and the message.
+    """
+    last_call_ids: set[str] = set()  # of the assistant message before
+    unanswered: set[str] = set()
+    for path, message in messages:
+        if not isinstance(message, dict):
+            continue
+        role, call_id = message.get("role"), message.get("tool_call_id")
+        if role == "tool":
+            if isinstance(call_id, str) and call_id and call_id not in last_call_ids:
+                rule = "`tool_call_id` must be the id of a call that the assistant message right before it made."
+                yield f"{path}.tool_call_id", "unknown_call", rule
+            unanswered.discard(str(call_id))
+            continue
+        if unanswered:
+            rule = "Each call must be answered by a tool message right after it, before the conversation goes on."
+            yield path, "unanswered_call", rule
+        last_call_ids = set(call_ids(message)) if role == "assistant" else set()
+        unanswered = set(last_call_ids)
 
 
 def message_problems(path: str, message: Any) -> Iterator[Violation]:
@@ -82,7 +98,7 @@ def _field_problems(path: str, message: JsonObject, role: str) -> Iterator[Viola
         yield from calls_problems(path, message)
     checked_elsewhere = ("weight", *(NEVER_LEARNT if role == "assistant" else ()))
     rest = {key: value for key, value in message.items() if key not in checked_elsewhere}
-    yield from unknown_keys(path, rest, KEYS.get(role, SPOKEN), f"A message of this role ({role})")
+    yield from unknown_keys(path, rest, KEYS_BY_ROLE.get(role, MESSAGE_KEYS), f"A message of this role ({role})")
 
 
 def unlearnable_problems(path: str, message: JsonObject) -> Iterator[Violation]:
@@ -93,40 +109,8 @@ def unlearnable_problems(path: str, message: JsonObject) -> Iterator[Violation]:
             yield f"{path}.{field}", "unknown_key", rule
 
 
-def conversation_problems(path: str, messages: list[Any]) -> Iterator[Violation]:
-    """Check each message, and the number of images; the order of messages is checked elsewhere."""
-    for index, message in enumerate(messages):
-        yield from message_problems(f"{path}[{index}]", message)
-    if count_images(messages) > MOST_IMAGES:
-        yield path, "too_many_images", f"An example may hold {MOST_IMAGES} images at most."
-
-
-def answers_problems(messages: Iterable[tuple[str, Any]]) -> Iterator[Violation]:
-    """Check that each call is answered before the conversation goes on, and that each tool message answers a call.
-
-    `messages` come with their paths.
-    """
-    made: set[str] = set()  # ids of the calls of the last assistant message
-    unanswered: set[str] = set()
-    for path, message in messages:
-        if not isinstance(message, dict):
-            continue
-        role, answered = message.get("role"), message.get("tool_call_id")
-        if role == "tool":
-            if isinstance(answered, str) and answered and answered not in made:
-                rule = "`tool_call_id` must be the id of a call that the assistant message right before it made."
-                yield f"{path}.tool_call_id", "unknown_call", rule
-            unanswered.discard(str(answered))
-            continue
-        if unanswered:
-            rule = "Each call must be answered by a tool message right after it, before the conversation goes on."
-            yield path, "unanswered_call", rule
-        made = set(call_ids(message)) if role == "assistant" else set()
-        unanswered = set(made)
-
-
 def content_problems(path: str, message: JsonObject, *, has_calls: bool) -> Iterator[Violation]:
-    """Check the content of a message, which may be missing where it has calls."""
+    """Check the content of a message, which may be missing where the message has calls."""
     content, role = message.get("content"), message.get("role")
     if content is None and has_calls:
         return
@@ -139,20 +123,10 @@ def content_problems(path: str, message: JsonObject, *, has_calls: bool) -> Iter
         yield f"{path}.content", "empty_answer", "An assistant message must say something or call a tool."
 
 
-def count_images(messages: list[Any]) -> int:
-    """The number of images in messages that may not be valid."""
-    contents = (message.get("content") for message in messages if isinstance(message, dict))
-    return sum(_is_image(part) for content in contents if isinstance(content, list) for part in content)
-
-
 def _is_parts(content: Any) -> bool:
     return isinstance(content, list) and all(
         isinstance(part, dict) and "type" in part and isinstance(part.get("text"), str | None) for part in content
     )
-
-
-def _is_image(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") == "image_url"
 
 
 def _parts_problems(path: str, parts: list[Any], role: object) -> Iterator[Violation]:
@@ -188,13 +162,64 @@ def _image_problems(path: str, image: Any) -> Iterator[Violation]:
     yield from unknown_keys(path, image, ("url", "detail"), "`image_url`")
 
 
-MOST_TOOLS = 128
-FUNCTION_KEYS = ("name", "description", "parameters", "strict")
+def count_images(messages: list[Any]) -> int:
+    """The number of images in messages that may not be valid."""
+    contents = (message.get("content") for message in messages if isinstance(message, dict))
+    return sum(_is_image(part) for content in contents if isinstance(content, list) for part in content)
+
+
+def _is_image(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "image_url"
+
+
+def calls_problems(path: str, message: JsonObject) -> Iterator[Violation]:
+    """Check the calls of an assistant's message, `tool_calls` and the older `function_call`."""
+    calls, older = message.get("tool_calls"), message.get("function_call")
+    if calls is not None and not isinstance(calls, list):
+        yield f"{path}.tool_calls", "invalid_tool_calls", "`tool_calls` must be a list of calls."
+    elif calls:
+        for index, call in enumerate(calls):
+            yield from _call_problems(f"{path}.tool_calls[{index}]", call)
+        if has_repeats(call_ids(message)):
+            yield f"{path}.tool_calls", "duplicate_call_id", "Each call of a message must have an `id` of its own."
+    if older is not None:
+        yield from _function_call_problems(f"{path}.function_call", older)
+
+
+def call_ids(message: JsonObject) -> Iterator[str]:
+    """The ids of a message's calls."""
+    calls: Any = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        if isinstance(call, dict) and isinstance(call.get("id"), str):
+            yield call["id"]
+
+
+def _call_problems(path: str, call: Any) -> Iterator[Violation]:
+    if not isinstance(call, dict):
+        yield path, "invalid_tool_calls", "A call must be an object with `id`, `type` and `function`."
+        return
+    if not isinstance(call.get("id"), str) or not call["id"]:
+        yield f"{path}.id", "invalid_tool_calls", "A call must have an `id`, by which a tool message answers it."
+    if call.get("type") != "function":
+        yield f"{path}.type", "invalid_tool_calls", "The `type` of a call must be function."
+    yield from _function_call_problems(f"{path}.function", call.get("function"))
+    yield from unknown_keys(path, call, ("id", "type", "function"), "A call")
+
+
+def _function_call_problems(path: str, function_call: Any) -> Iterator[Violation]:
+    if not isinstance(function_call, dict):
+        yield path, "invalid_tool_calls", "A call must say which function with what: `name` and `arguments`."
+        return
+    if not is_name(function_call.get("name"), FUNCTION_NAME):
+        yield f"{path}.name", "invalid_tool_calls", FUNCTION_RULE
+    if not isinstance(function_call.get("arguments"), str):
+        yield f"{path}.arguments", "invalid_tool_calls", "`arguments` must be text: a JSON object, written as a string."
+    yield from unknown_keys(path, function_call, ("name", "arguments"), "What is called")
 
 
 def tools_problems(path: str, given: JsonObject) -> Iterator[Violation]:
-    """Check `tools`, the older `functions` and `parallel_tool_calls`, which are at `path`."""
-    names = [name for name in LISTS if name in given]
+    """Check `tools`, the older `functions` and `parallel_tool_calls` of the object at `path`."""
+    names = [name for name in TOOL_LISTS if name in given]
     violations = [problem for name in names for problem in _list_problems(f"{path}.{name}", given[name], name)]
     yield from violations
     if names and not violations:
@@ -208,7 +233,7 @@ def tools_problems(path: str, given: JsonObject) -> Iterator[Violation]:
 
 
 def all_tools(given: JsonObject) -> list[JsonObject]:
-    """The `tools` of an example, followed by those of its older `functions` that aren't among them, as tools."""
+    """The `tools` of an example, followed by its older `functions` in the form of tools, but for repeats."""
     tools: list[JsonObject] = given.get("tools", [])
     older = ({"type": "function", "function": function} for function in given.get("functions", ()))
     return [*tools, *(tool for tool in older if tool not in tools)]
@@ -219,18 +244,13 @@ def _list_problems(path: str, tools: Any, name: str) -> Iterator[Violation]:
         yield path, "invalid_tools", f"`{name}` must be a list of objects."
         return
     for index, tool in enumerate(tools[: MOST_TOOLS + 1]):  # a list that is too long is one problem, not many
-        yield from LISTS[name](f"{path}[{index}]", tool)
+        yield from TOOL_LISTS[name](f"{path}[{index}]", tool)
 
 
 def functions_in(tools: list[JsonObject]) -> list[JsonObject]:
     """The functions that tools offer, if they have a name."""
     functions = (tool.get("function") for tool in tools)
     return [function for function in functions if isinstance(function, dict) and isinstance(function.get("name"), str)]
-
-
-def has_repeats(names: Iterator[str]) -> bool:
-    """Whether a name comes more than once."""
-    return any(times > 1 for times in Counter(names).values())
 
 
 def _tool_problems(path: str, tool: JsonObject) -> Iterator[Violation]:
@@ -257,52 +277,28 @@ def _function_problems(path: str, function: JsonObject) -> Iterator[Violation]:
 
 
 # The two lists that offer functions, the second one in OpenAI's older form, each with the rule for its items.
-LISTS: dict[str, Callable[[str, JsonObject], Iterator[Violation]]] = {
+TOOL_LISTS: dict[str, Callable[[str, JsonObject], Iterator[Violation]]] = {
     "tools": _tool_problems,
     "functions": _function_problems,
 }
 
 
-def calls_problems(path: str, message: JsonObject) -> Iterator[Violation]:
-    """Check the calls of an assistant's message, `tool_calls` and the older `function_call`."""
-    calls, older = message.get("tool_calls"), message.get("function_call")
-    if calls is not None and not isinstance(calls, list):
-        yield f"{path}.tool_calls", "invalid_tool_calls", "`tool_calls` must be a list of calls."
-    elif calls:
-        for index, call in enumerate(calls):
-            yield from _call_problems(f"{path}.tool_calls[{index}]", call)
-        if has_repeats(call_ids(message)):
-            yield f"{path}.tool_calls", "duplicate_call_id", "Each call of a message must have an `id` of its own."
-    if older is not None:
-        yield from _called_problems(f"{path}.function_call", older)
+def unknown_keys(path: str, given: JsonObject, known: Iterable[str], what: str) -> Iterator[Violation]:
+    """A violation for each key of an object that isn't among the known ones; `what` names the object in the message."""
+    for key in sorted(given.keys() - set(known)):
+        yield f"{path}.{safe_name(key)}", "unknown_key", f"{what} may have {quoted_names(known)}, and no other key."
 
 
-def call_ids(message: JsonObject) -> Iterator[str]:
-    """The ids of a message's calls."""
-    calls: Any = message.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        if isinstance(call, dict) and isinstance(call.get("id"), str):
-            yield call["id"]
+def is_name(value: object, pattern: str = NAME) -> bool:
+    """Whether a value is a text that matches the pattern."""
+    return isinstance(value, str) and re.search(pattern, value) is not None
 
 
-def _call_problems(path: str, call: Any) -> Iterator[Violation]:
-    if not isinstance(call, dict):
-        yield path, "invalid_tool_calls", "A call must be an object with `id`, `type` and `function`."
-        return
-    if not isinstance(call.get("id"), str) or not call["id"]:
-        yield f"{path}.id", "invalid_tool_calls", "A call must have an `id`, by which a tool message answers it."
-    if call.get("type") != "function":
-        yield f"{path}.type", "invalid_tool_calls", "The `type` of a call must be function."
-    yield from _called_problems(f"{path}.function", call.get("function"))
-    yield from unknown_keys(path, call, ("id", "type", "function"), "A call")
+def quoted_names(names: Iterable[str]) -> str:
+    """Names in backticks, separated by commas, for a message."""
+    return ", ".join(f"`{name}`" for name in names)
 
 
-def _called_problems(path: str, called: Any) -> Iterator[Violation]:
-    if not isinstance(called, dict):
-        yield path, "invalid_tool_calls", "A call must say which function with what: `name` and `arguments`."
-        return
-    if not is_name(called.get("name"), FUNCTION_NAME):
-        yield f"{path}.name", "invalid_tool_calls", FUNCTION_RULE
-    if not isinstance(called.get("arguments"), str):
-        yield f"{path}.arguments", "invalid_tool_calls", "`arguments` must be text: a JSON object, written as a string."
-    yield from unknown_keys(path, called, ("name", "arguments"), "What is called")
+def has_repeats(names: Iterator[str]) -> bool:
+    """Whether a name comes more than once."""
+    return any(times > 1 for times in Counter(names).values())

@@ -1,7 +1,7 @@
-"""Lines: a supervised line is one conversation to learn from; a preference line is a prompt with two answers, in text.
+"""Rules of whole lines: a supervised line is one conversation, a preference line a prompt with two answers.
 
-Of a supervised line the assistant's messages are learnt, or those of weight 1; of a preference line the answer that is
-preferred to the other.
+From a supervised line a model learns the assistant's messages (those of weight 0 are left out); from a preference line,
+which is of text only, the answer that is preferred to the other.
 """
 
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def supervised_problems(row: JsonObject) -> Iterator[Violation]:
 
 
 def _messages_rule(row: JsonObject) -> str:
-    """The message for a line without a list of messages: what would be right, by what it has instead."""
+    """The message for a line without a list of messages: what would be right, by what the line has instead."""
     if isinstance(row.get("messages"), str):
         return MESSAGES_AS_TEXT
     return MESSAGE_AS_LINE if "messages" not in row and {"role", "content"} <= row.keys() else MESSAGES_RULE
@@ -66,7 +66,7 @@ def _is_learnt(message: JsonObject) -> bool:
 
 
 def is_preference(row: JsonObject) -> bool:
-    """Whether a line is to be checked as a preference pair, valid or not."""
+    """Whether a line, valid or not, is meant as a preference pair: it has an output, or `input` and no `messages`."""
     return any(name in row for name in OUTPUTS) or ("input" in row and "messages" not in row)
 
 
