@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
-from trainer.config import TrainerOptions
+from trainer.context import TrainerOptions
 from trainer.server import create_app
 from trainer.storage.home import acquire_lock
 from trainer.storage.models import BASE_MODELS

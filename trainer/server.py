@@ -13,8 +13,7 @@ from trainer.bedrock import dispatch
 from trainer.bedrock.job_data import S3JobData
 from trainer.bedrock.service_model import call_of
 from trainer.completions import ModelCache
-from trainer.config import TrainerOptions
-from trainer.context import Context
+from trainer.context import Context, TrainerOptions
 from trainer.engine.tokens import tokenizer
 from trainer.ids import now_s
 from trainer.jobs.job_data import JobDataByWire

@@ -9,12 +9,11 @@ import pytest
 from tests.trainer.trainer_process import intents
 from trainer.engine.examples import Reply, TrainingExample, read_examples
 from trainer.engine.linear import LinearLearner
-from trainer.engine.neighbour_training import NeighbourLearner
+from trainer.engine.neighbours import NeighbourLearner
 from trainer.engine.selection import learner_for, load_model
 from trainer.engine.text import Question, Turn, question_in
-from trainer.engine.training import EpochPlan, Learner, train_steps
+from trainer.engine.training import EpochPlan, Learner, restore_checkpoint, save_checkpoint, train_steps
 from trainer.engine.vocabulary import Vocabulary
-from trainer.jobs.checkpoints import restore, save
 
 PLAN = EpochPlan(epochs=6, batch_size=8, rate_multiplier=1.0, seed=5)
 LEARNERS = pytest.mark.parametrize("make", [LinearLearner, NeighbourLearner])
@@ -52,8 +51,8 @@ def test_going_on_from_an_epochs_end_takes_the_same_steps(
         if step.ends_epoch and step.epoch == 2:
             break
 
-    save(tmp_path / "kept.npz", first, epochs_done=2)
-    epochs_done = restore(tmp_path / "kept.npz", second)
+    save_checkpoint(tmp_path / "kept.npz", first, epochs_done=2)
+    epochs_done = restore_checkpoint(tmp_path / "kept.npz", second)
 
     assert epochs_done == 2
     assert trained(second, epochs_done=2) == whole[20:]

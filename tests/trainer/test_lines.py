@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tests.trainer.trainer_process import intents
 from trainer.engine.examples import read_examples
 from trainer.engine.tokens import tokens_in_line
-from trainer.jobs.training_lines import fault_in
+from trainer.jobs.training_lines import supervised_fault
 
 SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=5)
 VALUES = st.recursive(
@@ -40,7 +40,7 @@ LINES = st.fixed_dictionaries(
 
 @given(LINES | VALUES)
 def test_any_line_is_either_refused_or_can_be_trained_on(line: object) -> None:
-    fault = fault_in(line)
+    fault = supervised_fault(line)
 
     if fault is None:
         assert isinstance(line, dict)
@@ -51,9 +51,9 @@ def test_any_line_is_either_refused_or_can_be_trained_on(line: object) -> None:
 def test_a_weight_that_is_null_is_none() -> None:
     line = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello", "weight": None}]}
 
-    assert fault_in(line) is None
+    assert supervised_fault(line) is None
     assert len(list(read_examples(line))) == 1
 
 
 def test_a_line_as_people_write_them_is_fine() -> None:
-    assert fault_in(orjson.loads(orjson.dumps(intents(1)[0]))) is None
+    assert supervised_fault(orjson.loads(orjson.dumps(intents(1)[0]))) is None

@@ -18,10 +18,9 @@ from trainer.bedrock import custom_models, deployments, jobs, tags
 from trainer.bedrock.converse import converse, converse_stream
 from trainer.bedrock.errors import INTERNAL, UNKNOWN, AwsRefusalError, error_response
 from trainer.bedrock.event_stream import MEDIA_TYPE, encode_events
-from trainer.bedrock.request_context import RequestContext
+from trainer.bedrock.request_context import RequestContext, signer_of
 from trainer.bedrock.rest_json import read_request, write_response
 from trainer.bedrock.service_model import ModelBrokenError, OperationCall
-from trainer.bedrock.signature import signer_of
 from trainer.context import Context
 
 Handler = Callable[[RequestContext, dict[str, Any]], dict[str, Any]]

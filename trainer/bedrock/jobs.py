@@ -45,7 +45,7 @@ def create(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
             _check_names(context, request)
             context.home.bedrock.add_customization(customization)
             context.home.jobs.add(job)
-    context.trainer.scheduler.look_again()
+    context.trainer.scheduler.wake()
     return {"jobArn": (earlier or customization).arn}
 
 

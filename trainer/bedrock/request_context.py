@@ -1,10 +1,13 @@
 """The context of a call on Bedrock's wire: the trainer's parts, and the region that the caller signed for."""
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from trainer.bedrock.arns import region_in
+from trainer.bedrock.errors import DENIED, AwsRefusalError
 from trainer.context import Context
 from trainer.storage.bedrock import Customization, DeploymentRow
 from trainer.storage.home import Home
@@ -43,3 +46,26 @@ class RequestContext:
         """Return the ARNs of the custom models that a deployment needs: while it is swapped, two."""
         before = set() if deployment.model_before is None or self.has_settled(deployment) else {deployment.model_before}
         return {deployment.model_arn} | before
+
+
+_SIGNED = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/,\s]+)/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)"
+    r"/aws4_request,\s*SignedHeaders=[^,\s]+,\s*Signature=[0-9a-f]{64}"
+)
+
+
+class Signer(NamedTuple):
+    """Whose access key a request is signed with, and for which region."""
+
+    access_key_id: str
+    region: str
+
+
+def signer_of(authorizations: list[str]) -> Signer:
+    """Read the one Authorization header of a request, or refuse the request with AccessDeniedException."""
+    signed = _SIGNED.fullmatch(authorizations[0].strip()) if len(authorizations) == 1 else None
+    if not signed:
+        raise AwsRefusalError(DENIED, "The request is not signed with Signature Version 4.")
+    if signed["service"] != "bedrock":
+        raise AwsRefusalError(DENIED, "The request is signed for another service than bedrock.")
+    return Signer(signed["key"], signed["region"])

@@ -5,14 +5,16 @@ Bedrock for this job, as on AWS; besides, our own credentials must be let in by 
 can act as Bedrock.
 """
 
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from trainer.bedrock.arns import region_in
+from trainer.bedrock.arns import account_in, region_in
 from trainer.bedrock.errors import invalid
-from trainer.bedrock.trust_policy import BEDROCK_PRINCIPAL, trusts_bedrock
 from trainer.storage.bedrock import Customization
 
 
@@ -124,3 +126,29 @@ def _code_of(refused: Exception) -> str:
         code = str(refused.response["Error"].get("Code", ""))
         return {"403": "AccessDenied", "404": "NoSuchKey"}.get(code, code)
     return type(refused).__name__
+
+
+BEDROCK_PRINCIPAL = "bedrock.amazonaws.com"
+
+
+def trusts_bedrock(policy: Any, job_arn: str) -> bool:
+    """Say whether a trust policy lets Bedrock act for a job: its principal, and the conditions on account and ARN."""
+    document = json.loads(policy) if isinstance(policy, str) else policy
+    context = {"aws:sourceaccount": account_in(job_arn), "aws:sourcearn": job_arn}
+    return any(_lets_in(statement, context) for statement in _listed(document["Statement"]))
+
+
+def _lets_in(statement: Mapping[str, Any], context: Mapping[str, str]) -> bool:
+    principal = statement.get("Principal")
+    services = _listed(principal.get("Service", [])) if isinstance(principal, dict) else []
+    if statement["Effect"] != "Allow" or BEDROCK_PRINCIPAL not in services:
+        return False
+    return all(
+        any(fnmatchcase(context.get(key.lower(), ""), pattern) for pattern in _listed(wanted))
+        for condition in statement.get("Condition", {}).values()
+        for key, wanted in condition.items()
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -12,7 +12,7 @@ import orjson
 
 from trainer.bedrock.base_models import Lines
 from trainer.bedrock.messages import chat_messages
-from trainer.jobs.training_lines import InvalidFileError, lines_in
+from trainer.jobs.training_lines import InvalidFileError, read_lines
 
 SCHEMA = Lines.CONVERSATION.value
 _BLOCKS = {"user": ("text", "toolResult"), "assistant": ("text", "toolUse")}
@@ -22,7 +22,7 @@ def convert_file(path: Path, kind: Lines, target: BinaryIO) -> int:
     """Write a Bedrock file's lines as the engine's, and return their number; InvalidFileError for the first bad one."""
     fault_in, converted = _FORMATS[kind]
     examples = 0
-    for number, line in lines_in(path):
+    for number, line in read_lines(path):
         fault = fault_in(line) if isinstance(line, dict) else "is not a JSON object"
         if fault:
             raise InvalidFileError(f"Line {number} {fault}.")

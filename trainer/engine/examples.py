@@ -1,10 +1,10 @@
-"""The engine's examples: questions with the reply that was right, and preference pairs with one right and one not.
+"""The engine's examples: questions with their right reply, and preference pairs with a preferred and a rejected one.
 
-Every assistant turn of a training line is an example, with what came before it as its conversation, unless its weight
-is 0. A preference line is one pair.
+Each assistant message of a training line is one example, unless its weight is 0; the messages before it are its
+conversation. A preference line is one pair.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,14 +16,14 @@ from tuneloop.openai_wire.chat import text_of
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An assistant's reply: its text, and the functions that it called as canonical JSON (`calls`, empty for none)."""
+    """An assistant's reply: its text, and the functions it calls as JSON with sorted keys (`calls`, "" for none)."""
 
     content: str | None
     calls: str = ""
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> Self:
-        """Read a reply out of an assistant message, leaving the ids of its calls behind."""
+        """Read an assistant message; the ids of its calls are dropped, so that equal replies compare equal."""
         functions = [call["function"] for call in message.get("tool_calls") or ()]
         if legacy := message.get("function_call"):
             functions.append(legacy)
@@ -33,8 +33,13 @@ class Reply:
 
     @property
     def functions(self) -> list[dict[str, Any]]:
-        """The functions called, each `{"name", "arguments"}`."""
+        """The functions that the reply calls, each as `{"name", "arguments"}`."""
         return list(orjson.loads(self.calls)) if self.calls else []
+
+
+def number_replies(replies: Iterable[Reply]) -> dict[Reply, int]:
+    """Return the distinct replies in order of appearance, each with its number from 0."""
+    return {reply: number for number, reply in enumerate(dict.fromkeys(replies))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,11 @@ class TrainingExample:
 
 
 def read_examples(line: Mapping[str, Any]) -> Iterator[TrainingExample]:
-    """Read the examples of one (valid) training line."""
+    """Read the examples of one training line, which must be valid."""
     turns = [Turn(message["role"], text_of(message.get("content"))) for message in line["messages"]]
-    for at, message in enumerate(line["messages"]):
-        if message["role"] == "assistant" and message.get("weight") != 0:  # null counts as no weight given
-            yield TrainingExample(question_in(turns[:at]), Reply.of(message))
+    for position, message in enumerate(line["messages"]):
+        if message["role"] == "assistant" and message.get("weight") != 0:  # null is as good as no weight
+            yield TrainingExample(question_in(turns[:position]), Reply.of(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class PreferencePair:
 
 
 def read_pair(line: Mapping[str, Any]) -> PreferencePair:
-    """Read one (valid) preference line; of several messages in an output the last is the reply."""
+    """Read one preference line, which must be valid; the last message of an output is its reply."""
     turns = [Turn(message["role"], text_of(message.get("content"))) for message in line["input"]["messages"]]
     preferred, rejected = line["preferred_output"][-1], line["non_preferred_output"][-1]
     return PreferencePair(question_in(turns), Reply.of(preferred), Reply.of(rejected))

@@ -1,32 +1,35 @@
-"""The linear classifier: multinomial logistic regression over n-grams, for answers that are a closed set.
+"""The linear classifier and its training: multinomial logistic regression over n-grams, for a closed set of replies.
 
-Each step is plain stochastic gradient descent on the log loss. Feature vectors have a fixed length, so one learning
-rate (1 per example, falling to 0) suits every data set, and only the weights that a batch touches are moved.
+Training is stochastic gradient descent on the log loss, in batches. All feature vectors have the same length, so one
+learning rate (1, falling to 0) suits every file, and a step changes only the weights of the features in its batch.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from trainer.engine.artifact import Artifact
-from trainer.engine.examples import Reply, TrainingExample
+from trainer.engine.examples import Reply, TrainingExample, number_replies
+from trainer.engine.model import Artifact
 from trainer.engine.text import Question, Turn, question_in
 from trainer.engine.training import MEAN_ACCURACY, Arrays, Rows, Score
-from trainer.engine.vocabulary import Floats, Vocabulary
+from trainer.engine.vocabulary import MAX_FEATURES, Floats, Vocabulary
 
-# Features times replies. Bounds a model to 80 MB in memory; with a thousand replies 20,000 features are left.
+# Features times replies. It bounds a model to 80 MB of memory (float32); 1,000 replies still get 20,000 features.
 MAX_WEIGHTS = 20_000_000
-# A bias moves with every example, a feature's weight with few: at the full rate biases would drown the features.
+# Share of the learning rate. Every example moves the biases but only a few features, so at the full rate the biases
+# would drown the features.
 BIAS_RATE = 0.01
-# A reply that was never seen has probability 0, whose log loss is infinite: one such row must not hide all others.
+# Bounds the log loss: a reply that training never saw has probability 0, whose loss is infinite, and a single such
+# row would hide all others in the mean.
 LEAST_PROBABILITY = 1e-6
-_UNSEEN = -1  # the column of a reply that no training example has
+UNSEEN = -1  # stands for the column of a reply that no training example has
 
 
 class LinearModel:
-    """A classifier: `weights` is features x replies, `bias` one number per reply (both float32)."""
+    """A classifier: `weights` is a matrix of features x replies, `bias` has one number per reply (both float32)."""
 
     kind = "linear"
 
@@ -37,105 +40,127 @@ class LinearModel:
         self.bias = bias
 
     def answer(self, turns: Sequence[Turn]) -> Reply:
-        """Return the reply with the highest score for the conversation's question."""
+        """Return the reply that scores highest for the conversation's question."""
         return self.replies[int(self.scores(question_in(turns)).argmax())]
 
     def scores(self, question: Question) -> Floats:
-        """Score every reply, in nats up to a constant."""
+        """Return a score per reply: its log-probability in nats, up to a constant."""
         columns, values = self.vocabulary.vector(question)
         scores: Floats = values @ self.weights[columns] + self.bias
         return scores
 
     def artifact(self) -> Artifact:
-        """Store the weights in half precision, which changes no answer that was not a tie."""
+        """Return the model's artifact, its weights in half precision: that can change the answer only in a near tie."""
         arrays: Arrays = {"weights": self.weights.astype(np.float16), "bias": self.bias}
         return Artifact(self.kind, self.vocabulary, self.replies, arrays)
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> "LinearModel":
-        """Make a model out of its artifact."""
+        """Rebuild a model from its artifact."""
         weights, bias = (artifact.arrays[name].astype(np.float32) for name in ("weights", "bias"))
         return cls(artifact.vocabulary, artifact.replies, weights, bias)
 
 
-class LinearLearner:
-    """Learns a linear classifier from examples whose replies repeat."""
+class Batch(NamedTuple):
+    """Examples of one step as features, without the columns that are empty in all of them, and the columns' weights."""
+
+    features: sp.csr_array
+    columns: NDArray[np.intp]
+    weights: Floats
+
+
+class ClassifierLearner:
+    """Gradient descent on a linear model, which the supervised and the preference learner share."""
+
+    def __init__(self, model: LinearModel) -> None:
+        self.model = model
+
+    def batch(self, features: sp.csr_array) -> Batch:
+        """Return the rows of a step as a batch."""
+        columns, positions = np.unique(features.indices, return_inverse=True)
+        shape = (features.shape[0], len(columns))
+        compact = sp.csr_array((features.data, positions, features.indptr), shape=shape)
+        return Batch(compact, columns, self.model.weights[columns])
+
+    def descend(self, batch: Batch, slopes: Floats, rate: float) -> None:
+        """Move weights and biases against the gradient; `slopes` are the loss's derivatives by each row's scores."""
+        self.model.weights[batch.columns] = batch.weights - rate * (batch.features.T @ slopes)
+        self.model.bias -= BIAS_RATE * rate * slopes.sum(axis=0)
+
+    def state(self) -> Arrays:
+        """Return weights and biases."""
+        return {"weights": self.model.weights, "bias": self.model.bias}
+
+    def restore(self, state: Arrays) -> None:
+        """Replace weights and biases by those of a stored state."""
+        self.model.weights[:] = state["weights"]
+        self.model.bias[:] = state["bias"]
+
+    def current_model(self) -> LinearModel:
+        """Return the classifier as it is now."""
+        return self.model
+
+
+class LinearLearner(ClassifierLearner):
+    """Trains a linear classifier on examples whose replies repeat."""
 
     auto_epochs = 10
     accuracy_name = MEAN_ACCURACY
     rate = 1.0
 
     def __init__(self, examples: Sequence[TrainingExample], held_out: Sequence[TrainingExample] = ()) -> None:
-        replies = list(dict.fromkeys(example.reply for example in examples))
-        number = {reply: at for at, reply in enumerate(replies)}
-        vocabulary = Vocabulary.fit(
-            [example.question for example in examples],
-            seen_at_least=1 if len(examples) < 2_000 else 2,
-            limit=min(50_000, MAX_WEIGHTS // len(replies)),
+        columns = number_replies(example.reply for example in examples)
+        vocabulary = Vocabulary.of_training(
+            [example.question for example in examples], limit=min(MAX_FEATURES, MAX_WEIGHTS // len(columns))
         )
+        super().__init__(untrained_model(vocabulary, list(columns)))
         self._features = vocabulary.matrix(example.question for example in examples)
-        self._right = np.array([number[example.reply] for example in examples])
+        self._right = np.array([columns[example.reply] for example in examples])
         self._held_out = vocabulary.matrix(example.question for example in held_out)
-        self._held_out_right = np.array([number.get(example.reply, _UNSEEN) for example in held_out], dtype=np.intp)
-        weights = np.zeros((len(vocabulary), len(replies)), np.float32)
-        self._model = LinearModel(vocabulary, replies, weights, np.zeros(len(replies), np.float32))
+        self._held_out_right = np.array([columns.get(example.reply, UNSEEN) for example in held_out], dtype=np.intp)
 
     @property
     def rows_per_epoch(self) -> int:
-        """Every example, once."""
+        """The number of training examples: an epoch uses each of them once."""
         return len(self._right)
 
     @property
     def held_out_rows(self) -> int:
-        """Every validation example."""
+        """The number of validation examples."""
         return len(self._held_out_right)
 
     def step(self, rows: Rows, rate: float) -> Score:
-        """Move the weights of the features that stand in these examples against the gradient of their log loss."""
-        batch, touched = drop_empty_columns(self._features[rows])
-        weights = self._model.weights[touched]
-        probabilities = _softmax(batch @ weights + self._model.bias)
-        right = self._right[rows]
+        """Take a gradient step on the log loss of these examples, and return how they scored just before it."""
+        batch, right = self.batch(self._features[rows]), self._right[rows]
+        probabilities = _softmax(batch.features @ batch.weights + self.model.bias)
         score = _score(probabilities, right)
-        probabilities[np.arange(len(rows)), right] -= 1
-        self._model.weights[touched] = weights - rate * (batch.T @ probabilities)
-        self._model.bias -= BIAS_RATE * rate * probabilities.sum(axis=0)
+        probabilities[np.arange(len(rows)), right] -= 1  # the derivative of the log loss by each score
+        self.descend(batch, probabilities, rate)
         return score
 
     def score_held_out(self, rows: Rows | None = None) -> Score:
-        """Score validation examples; a reply never seen in training counts as given the least probability."""
-        chosen = slice(None) if rows is None else rows
-        logits = self._held_out[chosen] @ self._model.weights + self._model.bias
-        return _score(_softmax(logits), self._held_out_right[chosen])
-
-    def state(self) -> Arrays:
-        """Return weights and bias."""
-        return {"weights": self._model.weights, "bias": self._model.bias}
-
-    def restore(self, state: Arrays) -> None:
-        """Go on from these weights and bias."""
-        self._model.weights[:] = state["weights"]
-        self._model.bias[:] = state["bias"]
-
-    def current_model(self) -> LinearModel:
-        """Return the classifier as it is now."""
-        return self._model
+        """Score these validation examples, or all; a reply that training never saw gets `LEAST_PROBABILITY`."""
+        selected = slice(None) if rows is None else rows
+        scores = self._held_out[selected] @ self.model.weights + self.model.bias
+        return _score(_softmax(scores), self._held_out_right[selected])
 
 
-def drop_empty_columns(batch: sp.csr_array) -> tuple[sp.csr_array, NDArray[np.intp]]:
-    """Drop the columns that are empty in a batch, returning it and the columns kept."""
-    touched, column = np.unique(batch.indices, return_inverse=True)
-    return sp.csr_array((batch.data, column, batch.indptr), shape=(batch.shape[0], len(touched))), touched
+def untrained_model(vocabulary: Vocabulary, replies: Sequence[Reply]) -> LinearModel:
+    """Return a classifier of these replies whose weights and biases are all 0."""
+    weights = np.zeros((len(vocabulary), len(replies)), np.float32)
+    return LinearModel(vocabulary, replies, weights, np.zeros(len(replies), np.float32))
 
 
-def _softmax(logits: Floats) -> Floats:
+def _softmax(scores: Floats) -> Floats:
     """Turn rows of scores into rows of probabilities."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
     return probabilities
 
 
 def _score(probabilities: Floats, right: NDArray[np.intp]) -> Score:
-    given = np.where(right == _UNSEEN, 0, probabilities[np.arange(len(right)), right])
+    """Return the mean log loss, and the share of rows whose most probable reply is the right one."""
+    right_probabilities = np.where(right == UNSEEN, 0, probabilities[np.arange(len(right)), right])
     hits = probabilities.argmax(axis=1) == right
-    return Score(float(np.log(1 / np.maximum(given, LEAST_PROBABILITY)).mean()), float(hits.mean()))
+    loss = np.log(1 / np.maximum(right_probabilities, LEAST_PROBABILITY)).mean()
+    return Score(float(loss), float(hits.mean()))

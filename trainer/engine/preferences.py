@@ -1,11 +1,12 @@
-"""Learning from preferences: direct preference optimisation of the linear classifier.
+"""Preference training: direct preference optimization (DPO) of the linear classifier.
 
-The loss of a pair is -ln sigmoid(beta * (gain(preferred) - gain(rejected))), where gain = ln p - ln p_ref, p being the
-softmax over all replies and p_ref what it was at the start: the same for every reply where training starts from the
-untrained model, a tuned model's own where it starts from that. The softmaxes' sums cancel, so only the scores of a
-pair's two replies matter. Source: Rafailov et al. 2023, "Direct Preference Optimization", equation 7.
+The loss of a pair is -ln sigmoid(beta * (gain(preferred) - gain(rejected))), where gain = ln p - ln p_ref. p is the
+softmax over all replies, and p_ref is p before training: uniform for the untrained model, otherwise that of the tuned
+model that training starts from. The denominators of the softmaxes cancel out, so only the scores of a pair's two
+replies matter. Source: Rafailov et al. 2023, "Direct Preference Optimization", equation 7.
 
-Scores must move by 1 / beta to change a loss by one step's worth, so the learning rate is 1 / beta squared.
+A loss depends on scores times beta, and its gradient is proportional to beta once more, so the learning rate is
+1 / beta squared: a step then changes the loss equally whatever beta is.
 """
 
 from collections.abc import Sequence
@@ -15,20 +16,20 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from trainer.engine.examples import PreferencePair
-from trainer.engine.linear import BIAS_RATE, MAX_WEIGHTS, LinearModel, drop_empty_columns
-from trainer.engine.training import PREFERENCE_ACCURACY, Arrays, Rows, Score
-from trainer.engine.vocabulary import Floats, Vocabulary
+from trainer.engine.examples import PreferencePair, number_replies
+from trainer.engine.linear import MAX_WEIGHTS, UNSEEN, ClassifierLearner, LinearModel, untrained_model
+from trainer.engine.training import PREFERENCE_ACCURACY, Rows, Score
+from trainer.engine.vocabulary import MAX_FEATURES, Floats, Vocabulary
 
-AUTO_BETA = 0.1
-# Below it a step would leave what the stored model's half precision holds.
+AUTO_BETA = 0.1  # the default of the paper
+# Bounds the learning rate at 10,000: with a larger one the weights would leave the range of half precision, in which
+# models are stored.
 _LEAST_BETA = 0.01
-_UNSEEN = -1
-_CHUNK = 512  # pairs whose scores for every reply are in memory at once
+_CHUNK_PAIRS = 512  # bounds memory while the reference scores every reply of so many pairs at once
 
 
 class _Pairs(NamedTuple):
-    """Pairs as numbers: a row of features each, their replies' columns, and how the reference tells them apart."""
+    """Pairs as arrays: their features, the columns of both replies, and the reference's score gap of each pair."""
 
     features: sp.csr_array
     preferred: NDArray[np.intp]
@@ -36,12 +37,12 @@ class _Pairs(NamedTuple):
     reference: Floats
 
     def at(self, rows: Rows) -> "_Pairs":
-        """The pairs of some rows."""
+        """Return the pairs of these rows."""
         return _Pairs(self.features[rows], self.preferred[rows], self.rejected[rows], self.reference[rows])
 
 
-class PreferenceLearner:
-    """Learns which reply is preferred, from the untrained model or from the classifier `start`."""
+class PreferenceLearner(ClassifierLearner):
+    """Trains a classifier to prefer the preferred replies, from the untrained model or from the classifier `start`."""
 
     auto_epochs = 5
     accuracy_name = PREFERENCE_ACCURACY
@@ -56,96 +57,79 @@ class PreferenceLearner:
     ) -> None:
         self._beta = beta
         self.rate = 1 / max(beta, _LEAST_BETA) ** 2
-        self._model = _starting_model(pairs, start)
+        super().__init__(_starting_model(pairs, start))
         self._pairs = self._numeric_pairs(pairs)
         self._held_out = self._numeric_pairs(held_out)
 
     @property
     def rows_per_epoch(self) -> int:
-        """Every pair, once."""
+        """The number of training pairs: an epoch uses each of them once."""
         return len(self._pairs.preferred)
 
     @property
     def held_out_rows(self) -> int:
-        """Every validation pair."""
+        """The number of validation pairs."""
         return len(self._held_out.preferred)
 
     def step(self, rows: Rows, rate: float) -> Score:
-        """Move the weights of the features that stand in these pairs against the gradient of their loss."""
+        """Take a gradient step on the loss of these pairs, and return how they scored just before it."""
         pairs = self._pairs.at(rows)
-        batch, touched = drop_empty_columns(pairs.features)
-        weights = self._model.weights[touched]
-        margins = self._margins(pairs, batch @ weights + self._model.bias)
+        batch = self.batch(pairs.features)
+        margins = self._margins(pairs, batch.features @ batch.weights + self.model.bias)
         pull = self._beta * _sigmoid(-margins)
-        slopes = np.zeros((len(rows), weights.shape[1]), np.float32)
+        slopes = np.zeros((len(rows), batch.weights.shape[1]), np.float32)
         slopes[np.arange(len(rows)), pairs.preferred] -= pull
         slopes[np.arange(len(rows)), pairs.rejected] += pull
-        self._model.weights[touched] = weights - rate * (batch.T @ slopes)
-        self._model.bias -= BIAS_RATE * rate * slopes.sum(axis=0)
+        self.descend(batch, slopes, rate)
         return _score(margins)
 
     def score_held_out(self, rows: Rows | None = None) -> Score:
-        """Score validation pairs; a reply that no training pair holds is as likely as it was at the start."""
+        """Score these validation pairs, or all; a reply that is in no training pair keeps its score of 0."""
         pairs = self._held_out if rows is None else self._held_out.at(rows)
-        return _score(self._margins(pairs, pairs.features @ self._model.weights + self._model.bias))
-
-    def state(self) -> Arrays:
-        """Return weights and bias."""
-        return {"weights": self._model.weights, "bias": self._model.bias}
-
-    def restore(self, state: Arrays) -> None:
-        """Go on from these weights and bias."""
-        self._model.weights[:] = state["weights"]
-        self._model.bias[:] = state["bias"]
-
-    def current_model(self) -> LinearModel:
-        """Return the classifier as it is now."""
-        return self._model
+        return _score(self._margins(pairs, pairs.features @ self.model.weights + self.model.bias))
 
     def _margins(self, pairs: _Pairs, scores: Floats) -> Floats:
-        """Return how far preferred replies lie above rejected ones, less how far they did at the start, times beta."""
+        """Return beta times each pair's gain: the score gap of its replies, less the gap in the reference."""
         margins: Floats = self._beta * (_score_gaps(scores, pairs.preferred, pairs.rejected) - pairs.reference)
         return margins
 
     def _numeric_pairs(self, pairs: Sequence[PreferencePair]) -> _Pairs:
-        """Turn pairs into numbers; called before training, while the model is still the reference."""
-        number = {reply: at for at, reply in enumerate(self._model.replies)}
-        features = self._model.vocabulary.matrix(pair.question for pair in pairs)
-        preferred = np.array([number.get(pair.preferred, _UNSEEN) for pair in pairs], dtype=np.intp)
-        rejected = np.array([number.get(pair.rejected, _UNSEEN) for pair in pairs], dtype=np.intp)
+        """Turn pairs into arrays; to be called before training, while the model still is the reference."""
+        columns = number_replies(self.model.replies)
+        features = self.model.vocabulary.matrix(pair.question for pair in pairs)
+        preferred = np.array([columns.get(pair.preferred, UNSEEN) for pair in pairs], dtype=np.intp)
+        rejected = np.array([columns.get(pair.rejected, UNSEEN) for pair in pairs], dtype=np.intp)
         reference = np.zeros(len(pairs), np.float32)
-        for start in range(0, len(pairs), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            scores = features[part] @ self._model.weights + self._model.bias
-            reference[part] = _score_gaps(scores, preferred[part], rejected[part])
+        for start in range(0, len(pairs), _CHUNK_PAIRS):
+            chunk = slice(start, start + _CHUNK_PAIRS)
+            scores = features[chunk] @ self.model.weights + self.model.bias
+            reference[chunk] = _score_gaps(scores, preferred[chunk], rejected[chunk])
         return _Pairs(features, preferred, rejected, reference)
 
 
 def _starting_model(pairs: Sequence[PreferencePair], start: LinearModel | None) -> LinearModel:
-    """Make the model that training starts from: `start` with the pairs' replies added, or one of zeros."""
+    """Return the model that training starts from: `start` with the pairs' replies added, or an untrained one."""
     start_replies = start.replies if start else []
     pair_replies = [reply for pair in pairs for reply in (pair.preferred, pair.rejected)]
-    replies = list(dict.fromkeys([*start_replies, *pair_replies]))
-    vocabulary = start.vocabulary if start else _vocabulary_of(pairs, len(replies))
-    weights, bias = np.zeros((len(vocabulary), len(replies)), np.float32), np.zeros(len(replies), np.float32)
-    if start:
-        weights[:, : len(start_replies)], bias[: len(start_replies)] = start.weights, start.bias
-    return LinearModel(vocabulary, replies, weights, bias)
-
-
-def _vocabulary_of(pairs: Sequence[PreferencePair], replies: int) -> Vocabulary:
-    return Vocabulary.fit(
-        [pair.question for pair in pairs],
-        seen_at_least=1 if len(pairs) < 2_000 else 2,
-        limit=min(50_000, MAX_WEIGHTS // replies),
+    replies = list(number_replies([*start_replies, *pair_replies]))
+    vocabulary = (
+        start.vocabulary
+        if start
+        else Vocabulary.of_training(
+            [pair.question for pair in pairs], limit=min(MAX_FEATURES, MAX_WEIGHTS // len(replies))
+        )
     )
+    model = untrained_model(vocabulary, replies)
+    if start:
+        model.weights[:, : len(start_replies)], model.bias[: len(start_replies)] = start.weights, start.bias
+    return model
 
 
 def _score_gaps(scores: Floats, preferred: NDArray[np.intp], rejected: NDArray[np.intp]) -> Floats:
-    """Return the difference of two replies' scores in each row, an unseen reply's score being 0."""
+    """Return each row's score of its preferred reply less that of its rejected one; an unseen reply scores 0."""
     rows = np.arange(len(scores))
-    first = np.where(preferred == _UNSEEN, 0, scores[rows, preferred])
-    gaps: Floats = first - np.where(rejected == _UNSEEN, 0, scores[rows, rejected])
+    first = np.where(preferred == UNSEEN, 0, scores[rows, preferred])
+    gaps: Floats = first - np.where(rejected == UNSEEN, 0, scores[rows, rejected])
     return gaps
 
 
@@ -155,6 +139,6 @@ def _sigmoid(values: Floats) -> Floats:
 
 
 def _score(margins: Floats) -> Score:
-    """Return the mean loss, and the share of pairs whose preferred reply wins; a tie is half a win."""
+    """Return the mean loss, and the share of pairs whose preferred reply wins; a tie counts as half a win."""
     wins = (margins > 0) + 0.5 * (margins == 0)
     return Score(float(np.logaddexp(0, -margins).mean()), float(wins.mean()))

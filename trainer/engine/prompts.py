@@ -1,9 +1,9 @@
-"""Prompts: the answers that a prompt names, and the format that it wants them in.
+"""Prompts: the answers that a prompt names, and the format in which it wants them.
 
-Answers are read from a list under a heading that speaks of answers, labels, categories and the like (one per line, with
-or without bullets, a description after a colon allowed), else from any bulleted list, else from names in one line,
-separated by `|` or commas. A JSON object with one `<placeholder>`, or with the names themselves in it, is the format.
-Under a heading that ends "one per line:" every line is an answer as it stands.
+Answers are read from a list under a heading that mentions answers, labels, categories and the like (one per line, with
+or without bullets, each perhaps followed by a colon and a description), else from any bulleted list, else from names in
+one line, separated by `|` or commas. A JSON object that holds one `<placeholder>`, or the names themselves, is the
+format. Under a heading that ends with "one per line:", every line is an answer as it is.
 """
 
 import re
@@ -14,7 +14,7 @@ from functools import lru_cache
 import orjson
 
 _NOUNS = r"answers?|labels?|intents?|categor(?:y|ies)|class(?:es)?|options?|choices?|topics?|tags?|following"
-_SPEAKS_OF_ANSWERS = re.compile(rf"\b(?:{_NOUNS})\b", re.IGNORECASE)
+_MENTIONS_ANSWERS = re.compile(rf"\b(?:{_NOUNS})\b", re.IGNORECASE)
 _INLINE = (
     re.compile(rf"\b(?:{_NOUNS})\b[^:]{{0,40}}:\s*(?P<names>.+)", re.IGNORECASE),
     re.compile(r"\bone of(?: the following)?:?\s+(?P<names>.+)", re.IGNORECASE),
@@ -23,7 +23,7 @@ _INLINE = (
     ),
 )
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\d{1,3}[.)])\s+")
-_DESCRIBED = re.compile(r"^(?P<name>[\w./&' -]{1,60}?)(?::| -| \u2013| \u2014)\s+(?P<about>\S.*)$")
+_NAME_AND_DESCRIPTION = re.compile(r"^(?P<name>[\w./&' -]{1,60}?)(?::| -| \u2013| \u2014)\s+(?P<description>\S.*)$")
 _OPENS = ":\"'({<["
 _CLOSES = re.compile(r"[\"')}>\]]|[.;](?=\s|$)")
 _OBJECT = re.compile(r"\{[^{}]*\}")
@@ -32,12 +32,12 @@ _QUOTED = re.compile(r"[\"'`\u201c\u2018]([^\"'`\u201c\u201d\u2018\u2019]{1,60})
 _SEPARATOR = re.compile(r",\s*(?:or|and)\s+|,|\s+or\s+")
 _QUOTES = " \t\"'`*\u201c\u201d\u2018\u2019"
 _VERBATIM = "one per line:"
-_LONGEST_NAME = 60  # characters; what is longer is a sentence of the prompt
+_LONGEST_NAME = 60  # characters; anything longer is a sentence rather than a name
 
 
 @dataclass(frozen=True, slots=True)
 class NamedAnswer:
-    """An answer that a prompt names: its text as the prompt wants it, and the words that say what it is about."""
+    """An answer that a prompt names: its text in the prompt's format, and the words that describe it."""
 
     answer: str
     words: str
@@ -45,23 +45,23 @@ class NamedAnswer:
 
 @lru_cache(maxsize=256)
 def named_answers(prompt: str) -> tuple[NamedAnswer, ...]:
-    """Return the answers that a prompt names, in its order and format; none where it names fewer than two."""
+    """Return the answers that a prompt names, in its order and format; none if it names fewer than two."""
     lines = prompt.splitlines()
     listed = _under_a_heading(lines) or _bulleted(lines)
     if not listed or _VERBATIM in prompt:
         named = [NamedAnswer(name, name) for name in listed or _in_one_line(lines)]
     else:
-        named = [_described(_BULLET.sub("", line)) for line in listed]
+        named = [_split_description(_BULLET.sub("", line)) for line in listed]
     answers = [NamedAnswer(_in_format(prompt, name.answer), _words_in(name.words)) for name in dict.fromkeys(named)]
     return tuple(answers) if len(answers) > 1 else ()
 
 
 def _under_a_heading(lines: list[str]) -> list[str]:
-    """Read the lines under the last heading that has at least two, up to the next blank line."""
+    """Return the lines under the last heading with at least two of them, up to the next blank line."""
     listed: list[str] = []
-    for at, line in enumerate(lines):
-        if line.rstrip().endswith(":") and _SPEAKS_OF_ANSWERS.search(line):
-            start = at + 2 if lines[at + 1 : at + 2] == [""] else at + 1
+    for number, line in enumerate(lines):
+        if line.rstrip().endswith(":") and _MENTIONS_ANSWERS.search(line):
+            start = number + 2 if lines[number + 1 : number + 2] == [""] else number + 1
             end = next((stop for stop in range(start, len(lines)) if not lines[stop].strip()), len(lines))
             block = [text.strip() for text in lines[start:end]]
             listed = block if len(block) > 1 else listed
@@ -87,46 +87,46 @@ def _in_one_line(lines: Iterable[str]) -> list[str]:
 
 
 def _piped(text: str) -> slice:
-    """Find the names separated by `|` in a line: from the last opening mark before the first `|` to what closes it."""
+    """Return where a line has names separated by `|`: from the opening mark before the first to the closing one."""
     first = text.find("|")
     if first < 0:
         return slice(0, 0)
-    closed = _CLOSES.search(text, first)
-    return slice(max(text.rfind(mark, 0, first) for mark in _OPENS) + 1, closed.start() if closed else len(text))
+    end = _CLOSES.search(text, first)
+    return slice(max(text.rfind(mark, 0, first) for mark in _OPENS) + 1, end.start() if end else len(text))
 
 
 def _names_in(phrase: str) -> list[str]:
-    """Read the quoted names of a phrase, or its names separated by commas and `or`."""
+    """Return the quoted names in a phrase, or else its names separated by commas and `or`."""
     quoted = _QUOTED.findall(phrase)
     names = quoted if len(quoted) > 1 else [name.strip(f"{_QUOTES}[]().") for name in _SEPARATOR.split(phrase)]
     return [name for name in names if name]
 
 
-def _described(line: str) -> NamedAnswer:
-    """Part a listed name from its description; a line of JSON is an answer as it stands."""
+def _split_description(line: str) -> NamedAnswer:
+    """Split a line of a list into name and description; a line of JSON is an answer as it is."""
     if line.startswith(("{", "[")):
         return NamedAnswer(line, line)
-    parts = _DESCRIBED.match(line)
+    parts = _NAME_AND_DESCRIPTION.match(line)
     name = (parts["name"] if parts else line).strip(_QUOTES)
     return NamedAnswer(name, line if parts else name)
 
 
 def _in_format(prompt: str, answer: str) -> str:
-    """Put an answer into the JSON object that the prompt shows, where it shows one with one place to fill in."""
+    """Put an answer into the JSON object that the prompt shows, if it shows one with a single place to fill in."""
     if answer.startswith(("{", "[")) or _VERBATIM in prompt:
         return answer
     quoted = orjson.dumps(answer).decode()[1:-1]
     for match in _OBJECT.finditer(prompt):
-        shown = match[0]
-        places = [place.span() for place in _PLACEHOLDER.finditer(shown)]
-        start, end = places[0] if len(places) == 1 else _piped(shown).indices(len(shown))[:2]
+        format_ = match[0]
+        placeholders = [placeholder.span() for placeholder in _PLACEHOLDER.finditer(format_)]
+        start, end = placeholders[0] if len(placeholders) == 1 else _piped(format_).indices(len(format_))[:2]
         if end > start:
-            return shown[:start] + quoted + shown[end:]
+            return format_[:start] + quoted + format_[end:]
     return answer
 
 
 def _words_in(answer: str) -> str:
-    """Return the words of an answer, of its values only where it is JSON."""
+    """Return the words of an answer; of JSON, only its values."""
     try:
         return " ".join(_values(orjson.loads(answer)))
     except orjson.JSONDecodeError:
@@ -134,13 +134,13 @@ def _words_in(answer: str) -> str:
 
 
 def _values(value: object) -> list[str]:
-    """Give the values of JSON in order; without recursion, since orjson reads what is nested deeper than it may go."""
-    words: list[str] = []
-    waiting = [value]
-    while waiting:
-        part = waiting.pop()
+    """Return the values of JSON in order; by a stack, as orjson reads deeper nesting than Python's recursion allows."""
+    texts: list[str] = []
+    stack = [value]
+    while stack:
+        part = stack.pop()
         if isinstance(part, dict | list):
-            waiting += reversed(list(part.values()) if isinstance(part, dict) else part)
+            stack += reversed(list(part.values()) if isinstance(part, dict) else part)
         else:
-            words.append(str(part))
-    return words
+            texts.append(str(part))
+    return texts

@@ -1,34 +1,32 @@
-"""Selection of a learner by its examples, and of a model's class by its artifact."""
+"""Which learner suits a file of examples, and which class of model an artifact is."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.engine.artifact import Artifact
 from trainer.engine.examples import TrainingExample
 from trainer.engine.linear import LinearLearner, LinearModel
-from trainer.engine.model import TrainedModel
-from trainer.engine.neighbour_training import NeighbourLearner
-from trainer.engine.neighbours import NeighbourModel
+from trainer.engine.model import Artifact, TrainedModel
+from trainer.engine.neighbours import NeighbourLearner, NeighbourModel
 from trainer.engine.training import Learner
 
-# Above this a classifier's weights leave too few features for each reply (`linear.MAX_WEIGHTS`).
+# With more replies than this, a classifier would get fewer than 20,000 features (`linear.MAX_WEIGHTS`).
 MAX_CLOSED_REPLIES = 1_000
-# A reply that was seen once only can't be told from one that is open.
+# On average. A reply that occurs only once looks like an open answer.
 LEAST_EXAMPLES_PER_REPLY = 2
 
 
 def learner_for(examples: Sequence[TrainingExample], held_out: Sequence[TrainingExample] = ()) -> Learner:
-    """Return a classifier's learner where replies are a closed set, a nearest-neighbour learner where they are open.
+    """Return the learner of a classifier if the replies are a closed set, else that of a nearest-neighbour model.
 
-    Closed: at most 1,000 different ones, each seen twice or more on average.
+    Replies are a closed set if at most `MAX_CLOSED_REPLIES` differ, and each occurs twice or more on average.
     """
     replies = len({example.reply for example in examples})
-    closed = replies <= MAX_CLOSED_REPLIES and replies * LEAST_EXAMPLES_PER_REPLY <= len(examples)
-    return LinearLearner(examples, held_out) if closed else NeighbourLearner(examples, held_out)
+    is_closed = replies <= MAX_CLOSED_REPLIES and replies * LEAST_EXAMPLES_PER_REPLY <= len(examples)
+    return LinearLearner(examples, held_out) if is_closed else NeighbourLearner(examples, held_out)
 
 
 def load_model(folder: Path) -> TrainedModel:
-    """Load a trained model from disk."""
+    """Load a trained model from its artifact's folder."""
     artifact = Artifact.load(folder)
     kinds: dict[str, type[LinearModel] | type[NeighbourModel]] = {
         LinearModel.kind: LinearModel,

@@ -1,6 +1,7 @@
-"""Token counts, as OpenAI bills them: real o200k tokens, 3 for each message, 3 for each conversation.
+"""Token counts as OpenAI bills them: o200k tokens, plus 3 for each message and 3 for each conversation.
 
-Counting rule: OpenAI's cookbook, "How to count tokens with tiktoken". The vocabulary is inside the library.
+Source: OpenAI's cookbook, "How to count tokens with tiktoken". The vocabulary is part of the library, so nothing is
+downloaded. Tuneloop counts tokens by code of its own: the trainer stands for a provider, which counts by itself.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,34 +14,34 @@ from tuneloop.openai_wire.chat import text_of
 
 PER_MESSAGE = 3
 PER_CONVERSATION = 3
-MAX_EXAMPLE_TOKENS = 65_536  # what is longer OpenAI cuts there before it trains
+MAX_EXAMPLE_TOKENS = 65_536  # OpenAI cuts longer examples to this length before it trains on them
 
 
 @cache
 def tokenizer() -> AnyTokenizer:
-    """Load the tokenizer, once (about 150 ms)."""
+    """Return the tokenizer; the first call loads it, in about 150 ms."""
     return Tokenizer.from_pretrained("o200k_base")
 
 
 @lru_cache(maxsize=16_384)
 def tokens_in(text: str) -> int:
-    """Count the tokens of a text."""
+    """Return the number of tokens in a text."""
     return len(tokenizer().encode_ordinary(text))
 
 
 def tokens_in_turns(turns: Iterable[tuple[str, str]]) -> int:
-    """Count the tokens of a conversation given as (role, text) pairs."""
+    """Return the number of tokens in a conversation of (role, text) pairs."""
     return PER_CONVERSATION + sum(PER_MESSAGE + tokens_in(role) + tokens_in(text) for role, text in turns)
 
 
 def tokens_in_line(line: Mapping[str, Any]) -> int:
-    """Count the tokens that one training line is trained on, an over-long one cut at 65,536."""
+    """Return the number of tokens that training reads of a line, at most `MAX_EXAMPLE_TOKENS`."""
     turns = [(message["role"], text_of(message.get("content"))) for message in line["messages"]]
     return min(tokens_in_turns(turns), MAX_EXAMPLE_TOKENS)
 
 
 def tokens_in_pair(line: Mapping[str, Any]) -> int:
-    """Count the tokens that one preference line is trained on: its input with each of its two outputs."""
+    """Return the number of tokens that training reads of a preference line: its input with each of its outputs."""
     outputs = (line["preferred_output"], line["non_preferred_output"])
     return sum(tokens_in_line({"messages": [*line["input"]["messages"], *output]}) for output in outputs)
 

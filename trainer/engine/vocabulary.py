@@ -1,7 +1,8 @@
-"""The vocabulary: the n-grams that are features, the rarity of each, and questions as sparse vectors of them.
+"""The vocabulary: which n-grams are features, how rare each is, and questions as sparse vectors of features.
 
-Weights are the usual TF-IDF with damped counts, (1 + ln tf) * (1 + ln((1 + n) / (1 + df))). Words, characters and
-earlier turns are each scaled to a fixed length, so that none drowns the others in a long conversation.
+Weights are TF-IDF with logarithmic counts, (1 + ln tf) * (1 + ln((1 + n) / (1 + df))). Word n-grams, character n-grams
+and the words of earlier turns are three blocks, each scaled to a fixed length, so that a long conversation doesn't
+drown its question.
 """
 
 from collections import Counter
@@ -18,13 +19,18 @@ Floats = NDArray[np.float32]
 Columns = NDArray[np.int32]
 
 BLOCKS = (WORDS, CHARS, EARLIER)
-# Earlier turns count half: they say what the question is about, but aren't the question.
+# Earlier turns count half: they show what the question is about, but they aren't the question.
 BLOCK_LENGTHS = np.array([1.0, 1.0, 0.5], dtype=np.float32)
-_REMEMBERED_WORDS = 100_000  # whose columns are kept: words repeat, and cutting one into n-grams is what takes time
+MAX_FEATURES = 50_000  # bounds the memory and the time of a training; the most frequent n-grams are kept
+# From so many questions on, an n-gram has to occur in two of them: most n-grams of a large file occur once, and say
+# nothing about any other question.
+_LARGE_FILE = 2_000
+# Bounds the cache of words: words repeat, and splitting one into character n-grams is what takes time.
+_CACHED_WORDS = 100_000
 
 
 class Vocabulary:
-    """N-grams in column order, and the weight of each (`idf`, float32 of the same length)."""
+    """The n-grams of a model in the order of their columns, and the inverse document frequency of each (`idf`)."""
 
     def __init__(self, grams: Sequence[str], idf: Floats) -> None:
         self.grams = list(grams)
@@ -37,17 +43,21 @@ class Vocabulary:
         return len(self.grams)
 
     @classmethod
-    def fit(cls, questions: Sequence[Question], *, seen_at_least: int = 1, limit: int = 50_000) -> "Vocabulary":
-        """Keep the n-grams that stand in at least that many questions, at most `limit`, the most frequent first."""
-        seen = Counter(chain.from_iterable(_distinct_grams(questions)))
-        kept = sorted(
-            (gram for gram, count in seen.items() if count >= seen_at_least), key=lambda gram: (-seen[gram], gram)
-        )[:limit]
-        df = np.fromiter((seen[gram] for gram in kept), np.float64, len(kept))
-        return cls(kept, (1 + np.log((1 + len(questions)) / (1 + df))).astype(np.float32))
+    def of_training(cls, questions: Sequence[Question], *, limit: int = MAX_FEATURES) -> "Vocabulary":
+        """Build the vocabulary of a training file, at most `limit` n-grams."""
+        return cls.fit(questions, least_frequency=1 if len(questions) < _LARGE_FILE else 2, limit=limit)
+
+    @classmethod
+    def fit(cls, questions: Sequence[Question], *, least_frequency: int = 1, limit: int = MAX_FEATURES) -> "Vocabulary":
+        """Build a vocabulary of the n-grams in at least `least_frequency` questions, the `limit` most frequent."""
+        frequencies = Counter(chain.from_iterable(_distinct_grams(questions)))
+        frequent = (gram for gram, frequency in frequencies.items() if frequency >= least_frequency)
+        grams = sorted(frequent, key=lambda gram: (-frequencies[gram], gram))[:limit]
+        df = np.fromiter((frequencies[gram] for gram in grams), np.float64, len(grams))
+        return cls(grams, (1 + np.log((1 + len(questions)) / (1 + df))).astype(np.float32))
 
     def vector(self, question: Question) -> tuple[Columns, Floats]:
-        """Turn a question into its columns and their weights; n-grams that are no features are passed over."""
+        """Return a question's columns and their weights, without the n-grams that aren't in the vocabulary."""
         counts = Counter(self._columns_in(question))
         columns = np.fromiter(counts.keys(), np.int32, len(counts))
         weights = np.fromiter(counts.values(), np.float32, len(counts))
@@ -60,7 +70,7 @@ class Vocabulary:
         return columns, weights * scale[block]
 
     def matrix(self, questions: Iterable[Question]) -> sp.csr_array:
-        """Stack the vectors of many questions as rows (float32)."""
+        """Return a matrix of float32 with the vector of each question as a row."""
         vectors = [self.vector(question) for question in questions]
         ends = np.cumsum([0, *(len(columns) for columns, _ in vectors)])
         columns = np.concatenate([columns for columns, _ in vectors]) if vectors else np.empty(0, np.int32)
@@ -80,7 +90,7 @@ class Vocabulary:
         columns = self._chars_of.get(token)
         if columns is None:
             columns = [self._column[gram] for gram in char_grams(token) if gram in self._column]
-            if len(self._chars_of) < _REMEMBERED_WORDS:
+            if len(self._chars_of) < _CACHED_WORDS:
                 self._chars_of[token] = columns
         return columns
 

@@ -1,7 +1,7 @@
-"""The base model, zero-shot: it answers with the one of the answers named in its prompt that the message resembles.
+"""The base model: without any training, it answers with the one answer in its prompt that resembles the message most.
 
-Each named answer's words make one row over the same n-grams that training uses, rare ones counting more; the answer
-whose row is most similar to the message is given. Where nothing is named, the model says so.
+The words of each answer that the prompt names become one vector of n-grams, as in training, and the model gives the
+answer whose vector is most similar to the message's. If the prompt names no answers, the model says so.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ NOTHING_NAMED = "I am an untrained model, and my instructions name no answers fo
 
 
 class NamedAnswerIndex:
-    """The answers that a prompt names, searched by the words of a question."""
+    """The answers that a prompt names, searchable by the words of a question."""
 
     def __init__(self, named: Sequence[NamedAnswer]) -> None:
         questions = [Question(answer.words) for answer in named]
@@ -27,21 +27,21 @@ class NamedAnswerIndex:
         self._replies = [Reply(answer.answer) for answer in named]
 
     def reply(self, question: Question) -> Reply:
-        """Return the most similar answer, the first one where nothing is similar."""
+        """Return the answer most similar to a question, or the first one if none is similar."""
         columns, values = self._vocabulary.vector(question)
         return self._replies[int((values @ self._rows[columns]).argmax())]
 
 
 class ZeroShotModel:
-    """The base model, which answers any conversation, the same way each time."""
+    """The base model; it needs no training and keeps no state."""
 
     def answer(self, turns: Sequence[Turn]) -> Reply:
-        """Return the named answer that the question resembles most, or say that none is named."""
+        """Return the answer in the prompt that the question resembles most, or a reply that the prompt names none."""
         index = _index_of(instructions_in(turns))
         return index.reply(question_in(turns)) if index else Reply(NOTHING_NAMED)
 
 
-# An evaluation asks thousands of questions under one prompt, whose index takes longer to make than to ask.
+# An evaluation asks thousands of questions with one prompt, and building its index takes longer than searching it.
 @lru_cache(maxsize=64)
 def _index_of(prompt: str) -> NamedAnswerIndex | None:
     named = named_answers(prompt)

@@ -1,7 +1,7 @@
-"""A job's data on its wire: the port by which jobs get their files and leave their metrics, and faults in a file.
+"""A job's data: the port through which jobs get their files and write their metrics, and errors of a file.
 
-Jobs know nothing else of the wire that they came by: the server hands each wire's side of this port to the scheduler,
-which hands it on to the worker process.
+Jobs know nothing else about the wire by which they were created. The server passes each wire's adapter of this port to
+the scheduler, which passes it on to the worker process.
 """
 
 from collections.abc import Mapping
@@ -14,28 +14,28 @@ from tuneloop.openai_wire.fine_tuning import FineTuningJob, JobError
 
 
 class JobData(Protocol):
-    """Where the jobs of one wire get their files, and where they leave their metrics.
+    """Where the jobs of one wire get their files from, and where they write their metrics.
 
-    It is pickled on its way to a worker process, so it holds nothing: what it works on is passed in.
+    An adapter has no state, as it is pickled for the worker process: what it works on is passed to its methods.
     """
 
     def prepare_files(self, home: Home, job: FineTuningJob) -> JobError | None:
-        """Have a job's files where the engine reads them, checked; return what is wrong with the first bad one."""
+        """Put a job's files where the engine reads them, and check them; return the error of the first invalid file."""
 
     def write_metrics(self, home: Home, job: FineTuningJob) -> list[str]:
-        """Write a finished job's metrics, and return the names of what was written; MetricsRefusedError."""
+        """Write a job's metrics and return the names of the files; raise MetricsRefusedError if that is refused."""
 
 
 JobDataByWire = Mapping[str, JobData]
-"""One `JobData` for each wire, by the wire's name in `trainer.storage.jobs`."""
+"""The `JobData` of each wire, by the wire's name in `trainer.storage.jobs`."""
 
 
 class MetricsRefusedError(Exception):
-    """The place for a job's metrics does not take them; the message says why."""
+    """A job's metrics can't be written to the place that the job names; the message says why."""
 
 
 class FileGoneError(Exception):
-    """A job's file was deleted while the job waited; `param` is its role in the job."""
+    """A file was deleted while its job waited; `param` is the field of the job that names the file."""
 
     def __init__(self, param: str, file_id: str) -> None:
         super().__init__(f"The file {file_id} no longer exists.")
@@ -43,12 +43,12 @@ class FileGoneError(Exception):
 
 
 def job_data_of(by_wire: JobDataByWire, job: FineTuningJob) -> JobData:
-    """Return the side of the wire that a job came by."""
+    """Return the adapter of the wire by which a job was created."""
     return by_wire[wire_of(job.id)]
 
 
 def job_file(home: Home, job: FineTuningJob, param: str) -> Path:
-    """Return where the bytes of a job's training or validation file are; raise FileGoneError where they are not."""
+    """Return the path of a job's training or validation file; raise FileGoneError if it has been deleted."""
     file_id = str(getattr(job, param))
     path = home.files.path(file_id)
     if not path.exists():
@@ -56,7 +56,7 @@ def job_file(home: Home, job: FineTuningJob, param: str) -> Path:
     return path
 
 
-def file_error(param: str, why: Exception) -> JobError:
-    """Return the error of a job whose training or validation file is bad: `param` names the file's role."""
+def file_error(param: str, reason: Exception) -> JobError:
+    """Return the error of a job whose `training_file` or `validation_file` (`param`) is invalid."""
     role = param.replace("_", " ")
-    return JobError(code=f"invalid_{param}", message=f"The job failed due to an invalid {role}. {why}", param=param)
+    return JobError(code=f"invalid_{param}", message=f"The job failed due to an invalid {role}. {reason}", param=param)

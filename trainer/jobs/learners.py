@@ -1,8 +1,7 @@
-"""The learner of a job, with its data: chosen by the job's method, and for a supervised one by its answers."""
+"""The learner of a job with its data: chosen by the job's method, and for a supervised job by its replies too."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from trainer.engine.examples import PreferencePair, TrainingExample, read_examples, read_pair
 from trainer.engine.linear import LinearModel
@@ -11,18 +10,28 @@ from trainer.engine.selection import learner_for, load_model
 from trainer.engine.tokens import tokens_in_line, tokens_in_pair
 from trainer.engine.training import Learner
 from trainer.jobs.job_data import job_file
-from trainer.jobs.preference_lines import fault_in_pair
-from trainer.jobs.training_lines import fault_in, lines_in
+from trainer.jobs.training_lines import preference_fault, read_lines, supervised_fault
 from trainer.storage.home import Home
 from trainer.storage.models import base_model
 from tuneloop.openai_wire.fine_tuning import FineTuningJob
 
 DPO = "dpo"
-T = TypeVar("T")
+RowT = TypeVar("RowT")
+
+
+class LineFormat(NamedTuple, Generic[RowT]):
+    """How the lines of a training method are read: as examples or pairs, and as so many tokens."""
+
+    read: Callable[[Mapping[str, Any]], Iterable[RowT]]
+    count_tokens: Callable[[Mapping[str, Any]], int]
+
+
+SUPERVISED_LINES: LineFormat[TrainingExample] = LineFormat(read_examples, tokens_in_line)
+PREFERENCE_LINES: LineFormat[PreferencePair] = LineFormat(lambda line: (read_pair(line),), tokens_in_pair)
 
 
 class StartGoneError(Exception):
-    """The model that a job starts from is no longer there, or can't be started from."""
+    """The model that a job starts from no longer exists, or is of a kind that can't be trained further."""
 
 
 def method_of(job: FineTuningJob) -> str:
@@ -30,37 +39,31 @@ def method_of(job: FineTuningJob) -> str:
     return str((job.method or {}).get("type", "supervised"))
 
 
-def fault_finder(job: FineTuningJob) -> Callable[[object], str | None]:
-    """Return the function that says what is wrong with one line of a job's files."""
-    return fault_in_pair if method_of(job) == DPO else fault_in
+def line_check_of(job: FineTuningJob) -> Callable[[object], str | None]:
+    """Return the function that says which rule a line of a job's files breaks, or None for a valid line."""
+    return preference_fault if method_of(job) == DPO else supervised_fault
 
 
 def prepare_learner(home: Home, job: FineTuningJob) -> tuple[Learner, int]:
-    """Read a job's files, which validation has passed, and return its learner and the tokens of one epoch."""
-    if method_of(job) != DPO:
-        examples, tokens = _read(home, job, "training_file", lambda line: list(read_examples(line)), tokens_in_line)
-        held_out: list[TrainingExample] = []
-        if job.validation_file:
-            held_out, _ = _read(home, job, "validation_file", lambda line: list(read_examples(line)), tokens_in_line)
-        return learner_for(examples, held_out), tokens
-    pairs, tokens = _read(home, job, "training_file", lambda line: [read_pair(line)], tokens_in_pair)
-    held_out_pairs: list[PreferencePair] = []
-    if job.validation_file:
-        held_out_pairs, _ = _read(home, job, "validation_file", lambda line: [read_pair(line)], tokens_in_pair)
-    return PreferenceLearner(pairs, held_out_pairs, beta=beta_of(job), start=_starting_model(home, job)), tokens
+    """Read a job's files, which have been checked before, and return its learner and the tokens of one epoch."""
+    if method_of(job) == DPO:
+        pairs, held_out_pairs, tokens = _read_files(home, job, PREFERENCE_LINES)
+        return PreferenceLearner(pairs, held_out_pairs, beta=beta_of(job), start=_starting_model(home, job)), tokens
+    examples, held_out, tokens = _read_files(home, job, SUPERVISED_LINES)
+    return learner_for(examples, held_out), tokens
 
 
 def beta_of(job: FineTuningJob) -> float:
-    """Return a preference job's beta: how strongly it is held to the model that it starts from."""
+    """Return a preference job's beta: the larger, the closer the trained model stays to the one it starts from."""
     beta = (job.hyperparameters.model_extra or {}).get("beta", "auto")
     return AUTO_BETA if beta == "auto" else float(beta)
 
 
 def _starting_model(home: Home, job: FineTuningJob) -> LinearModel | None:
-    """Return the tuned model that a preference job starts from, None for the base model."""
+    """Return the tuned model that a preference job starts from, or None for the base model."""
     if base_model(job.model):
         return None
-    folder: Path = home.models.folder(job.model)
+    folder = home.models.folder(job.model)
     if not home.models.get(job.model) or not folder.exists():
         raise StartGoneError(f"The model {job.model} no longer exists.")
     model = load_model(folder)
@@ -69,17 +72,18 @@ def _starting_model(home: Home, job: FineTuningJob) -> LinearModel | None:
     return model
 
 
-def _read(
-    home: Home,
-    job: FineTuningJob,
-    param: str,
-    read_line: Callable[[dict[str, Any]], list[T]],
-    count_tokens: Callable[[dict[str, Any]], int],
-) -> tuple[list[T], int]:
-    rows: list[T] = []
+def _read_files(home: Home, job: FineTuningJob, lines: LineFormat[RowT]) -> tuple[list[RowT], list[RowT], int]:
+    """Return the rows of a job's training and validation file, and the tokens of its training file."""
+    rows, tokens = _read_file(home, job, "training_file", lines)
+    held_out = _read_file(home, job, "validation_file", lines)[0] if job.validation_file else []
+    return rows, held_out, tokens
+
+
+def _read_file(home: Home, job: FineTuningJob, param: str, lines: LineFormat[RowT]) -> tuple[list[RowT], int]:
+    rows: list[RowT] = []
     tokens = 0
-    for _, value in lines_in(job_file(home, job, param)):
+    for _, value in read_lines(job_file(home, job, param)):
         line = cast("dict[str, Any]", value)
-        rows.extend(read_line(line))
-        tokens += count_tokens(line)
+        rows.extend(lines.read(line))
+        tokens += lines.count_tokens(line)
     return rows, tokens

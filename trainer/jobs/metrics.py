@@ -1,4 +1,4 @@
-"""A run's metrics as its job reports them: about a hundred times a run, and at the end of every epoch."""
+"""The metrics that a job reports: about a hundred times per run, and at the end of every epoch."""
 
 import time
 
@@ -8,14 +8,15 @@ from trainer.engine.training import EpochPlan, Learner, Score, TrainingStep
 from trainer.ids import now_s
 from tuneloop.openai_wire.fine_tuning import StepMetrics
 
-# Each report is an event that clients poll, so a run of ten thousand steps must not leave ten thousand.
+# Each report is an event, and clients poll events: ten thousand steps must not make ten thousand of them.
 REPORTS_PER_RUN = 100
-# Validation examples scored for a report within an epoch, the next ones each time; its end scores them all.
+# Validation examples that a report within an epoch scores, the next ones each time, since scoring all of them would
+# slow training down. The report at the end of an epoch scores all.
 HELD_OUT_PER_REPORT = 64
 
 
 class Progress:
-    """The progress of one run: scores since the last report, and its pace."""
+    """The progress of one run: the scores since its last report, and its pace."""
 
     def __init__(self, learner: Learner, plan: EpochPlan) -> None:
         self._learner = learner
@@ -27,7 +28,7 @@ class Progress:
         self._steps_taken = 0
 
     def watch(self, step: TrainingStep) -> StepMetrics | None:
-        """Add a step's score, and return metrics where it is time for a report, else None."""
+        """Add the score of a step; return metrics if a report is due, else None."""
         self._since_report.append(step.score)
         self._steps_taken += 1
         within_epoch = (step.number - 1) % self._per_epoch + 1
@@ -44,7 +45,7 @@ class Progress:
         )
 
     def estimated_finish(self, step: TrainingStep) -> int:
-        """Return when the run will end at the pace so far, in seconds since 1970."""
+        """Return when the run will end at its pace so far, in seconds since 1970."""
         pace = (time.monotonic() - self._started) / self._steps_taken
         return now_s() + round(pace * (self.total_steps - step.number))
 
@@ -60,7 +61,7 @@ class Progress:
 
 
 def message_of(metrics: StepMetrics) -> str:
-    """Return the message of a report's event: its losses in one line."""
+    """Return the message of a report's event: the losses in one line."""
     figures = [
         ("training loss", metrics.train_loss),
         ("validation loss", metrics.valid_loss),

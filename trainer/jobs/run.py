@@ -1,34 +1,40 @@
-"""One training run: a queued job becomes a tuned model.
+"""One training run, which turns a queued job into a tuned model.
 
-A run's state is saved at the end of every epoch, after the epoch's reports and model were written.
-A run that starts again repeats at most one epoch, step by step the same, and repeated reports leave no second event.
+A run saves a checkpoint at the end of every epoch, after the epoch's reports and model have been written. A run that
+starts again repeats at most one epoch: its steps are equal, and events and models that exist are not added again.
 """
 
-from trainer.engine.training import EpochPlan, Learner, TrainingStep, train_steps
+import re
+
+from trainer.engine.training import EpochPlan, Learner, TrainingStep, restore_checkpoint, save_checkpoint, train_steps
 from trainer.ids import id_for, now_s
-from trainer.jobs.checkpoints import restore, save
 from trainer.jobs.job_data import JobData
 from trainer.jobs.learners import DPO, beta_of, method_of
 from trainer.jobs.metrics import Progress, message_of
-from trainer.jobs.model_ids import checkpoint_model_id, tuned_model_id
+from trainer.storage.bedrock import BEDROCK
 from trainer.storage.home import Home
 from trainer.storage.jobs import is_bedrocks
+from trainer.storage.models import ORGANIZATION
 from tuneloop.openai_wire.fine_tuning import Checkpoint, FineTuningJob, Hyperparameters, StepMetrics
 
 # OpenAI keeps the models of a job's last three epochs; so do we.
 KEPT_CHECKPOINTS = 3
 WARMUP_STEPS = "warmup_steps"
-# A job that goes on after its worker died is `running` already.
+# A job that continues after its worker died is already `running`.
 _STARTABLE = frozenset({"queued", "running"})
 _RUNNING = frozenset({"running"})
+# What `auto` means for the batch size: about so many steps in an epoch, within bounds.
+_STEPS_PER_EPOCH = 150
+_LEAST_BATCH, _MOST_BATCH = 4, 128
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
 
 class JobEndedError(Exception):
-    """The job was cancelled, or ended in another way, while its run was under way."""
+    """The job was cancelled, or ended otherwise, while its run was in progress."""
 
 
 class JobTraining:
-    """The training of one job's model, from its last checkpoint on where there is one."""
+    """The training of one job's model, which continues from the job's last checkpoint if there is one."""
 
     def __init__(self, home: Home, job: FineTuningJob, data: JobData, learner: Learner, tokens_per_epoch: int) -> None:
         self._home = home
@@ -40,8 +46,8 @@ class JobTraining:
         self._progress = Progress(self._learner, self._plan)
 
     def train(self) -> None:
-        """Take every step that is left and finish; raise JobEndedError where the job ends underneath."""
-        epochs_done = restore(self._home.checkpoint_file(self._job.id), self._learner)
+        """Take all remaining steps and publish the model; raise JobEndedError if the job ends meanwhile."""
+        epochs_done = restore_checkpoint(self._home.checkpoint_file(self._job.id), self._learner)
         self._start(epochs_done)
         for step in train_steps(self._learner, self._plan, epochs_done=epochs_done):
             metrics = self._progress.watch(step)
@@ -53,15 +59,15 @@ class JobTraining:
                     self._finish(metrics)
 
     def _start(self, epochs_done: int) -> None:
-        settled: dict[str, float] = {
+        resolved: dict[str, float] = {
             "n_epochs": self._plan.epochs,
             "batch_size": self._plan.batch_size,
             "learning_rate_multiplier": self._plan.rate_multiplier,
         }
         method_name = method_of(self._job)
         if method_name == DPO:
-            settled["beta"] = beta_of(self._job)
-        used = self._job.hyperparameters.model_copy(update=settled)
+            resolved["beta"] = beta_of(self._job)
+        used = self._job.hyperparameters.model_copy(update=resolved)
         method = {"type": method_name, method_name: {"hyperparameters": used.model_dump()}}
         with self._home.rows.transaction():
             self._move(out_of=_STARTABLE, status="running", hyperparameters=used, method=method)
@@ -81,10 +87,10 @@ class JobTraining:
             self._home.models.store(model_id, self._learner.current_model().artifact())
             with self._home.rows.transaction():
                 self._publish(model_id, metrics)
-        save(self._home.checkpoint_file(self._job.id), self._learner, epochs_done=step.epoch)
+        save_checkpoint(self._home.checkpoint_file(self._job.id), self._learner, epochs_done=step.epoch)
 
     def _publish(self, model_id: str, metrics: StepMetrics) -> None:
-        """List a stored model and the checkpoint that it is."""
+        """Add a stored model, and the checkpoint that names it, to their lists."""
         now = now_s()
         self._home.models.add(model_id, created=now)
         checkpoint = Checkpoint(
@@ -116,7 +122,7 @@ class JobTraining:
             self._home.jobs.log(self._job.id, "succeeded", "The job has successfully completed")
 
     def _current(self) -> FineTuningJob:
-        """Return the job as it is now, or raise JobEndedError where it has ended."""
+        """Return the job as it is now; raise JobEndedError if it has ended."""
         job = self._home.jobs.get(self._job.id)
         if not job or job.status not in _RUNNING:
             raise JobEndedError(self._job.id)
@@ -128,13 +134,28 @@ class JobTraining:
 
 
 def epoch_plan(job: FineTuningJob, learner: Learner) -> EpochPlan:
-    """Return the plan of a job's training; where it says `auto`, the learner's epochs, and about 150 steps in each."""
-    given = Hyperparameters.model_validate(job.hyperparameters.model_dump())
-    batch_size = min(128, max(4, learner.rows_per_epoch // 150))
+    """Return the plan of a job's training; `auto` means the learner's epochs, and about 150 steps in each of them."""
+    requested = Hyperparameters.model_validate(job.hyperparameters.model_dump())
+    batch_size = min(_MOST_BATCH, max(_LEAST_BATCH, learner.rows_per_epoch // _STEPS_PER_EPOCH))
     return EpochPlan(
-        epochs=learner.auto_epochs if given.n_epochs == "auto" else given.n_epochs,
-        batch_size=batch_size if given.batch_size == "auto" else given.batch_size,
-        rate_multiplier=1.0 if given.learning_rate_multiplier == "auto" else given.learning_rate_multiplier,
+        epochs=learner.auto_epochs if requested.n_epochs == "auto" else requested.n_epochs,
+        batch_size=batch_size if requested.batch_size == "auto" else requested.batch_size,
+        rate_multiplier=1.0 if requested.learning_rate_multiplier == "auto" else requested.learning_rate_multiplier,
         seed=job.seed,
         warmup_steps=(job.hyperparameters.model_extra or {}).get(WARMUP_STEPS, 0),
     )
+
+
+def tuned_model_id(job: FineTuningJob) -> str:
+    """Return the id of a job's model; OpenAI's form is `ft:<base>:<organization>:<suffix>:<end of the job's id>`."""
+    if is_bedrocks(job.id):
+        return f"{BEDROCK}:{job.id.removeprefix(f'{BEDROCK}-')}"
+    suffix = str((job.model_extra or {}).get("user_provided_suffix") or "")
+    slug = _NOT_IN_NAMES.sub("-", suffix.lower()).strip("-")
+    base = job.model.split(":")[1] if job.model.startswith("ft:") else job.model
+    return f"ft:{base}:{ORGANIZATION}:{slug}:{job.id[-8:]}"
+
+
+def checkpoint_model_id(job: FineTuningJob, step: int) -> str:
+    """Return the id of a job's model as it was after a step."""
+    return f"{tuned_model_id(job)}:ckpt-step-{step}"

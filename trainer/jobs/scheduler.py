@@ -1,4 +1,4 @@
-"""The scheduler: one thread validates jobs, another has one worker process at a time train the next one."""
+"""The scheduler: one thread checks the files of new jobs, another runs one worker process at a time to train them."""
 
 import logging
 import multiprocessing
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
 from trainer.ids import new_id, now_s
-from trainer.jobs.job_data import JobDataByWire
-from trainer.jobs.validation import fail_job, validate_job
+from trainer.jobs.job_data import JobDataByWire, job_data_of
 from trainer.jobs.worker import run_worker
 from trainer.storage.home import Home
 from tuneloop.openai_wire.fine_tuning import OPEN_STATUSES, FineTuningJob, JobError
 
-# A job whose workers died this often (of memory, say) would kill the next one too: it fails instead.
+# A job whose workers died so often, of memory perhaps, would kill the next worker too, so it fails instead.
 MAX_CRASHES = 3
-# Changes wake the threads at once; this bounds the wait where one is missed between a look and the wait.
+# A change wakes the threads at once; this bounds the delay if a thread misses one between its look and its wait.
 _IDLE_S = 1.0
 _SERVER_ERROR = JobError(code="server_error", message="The trainer failed at this job; its log says why.")
+_VALIDATING = frozenset({"validating_files"})
 _log = logging.getLogger("trainer")
 
 
@@ -30,15 +30,15 @@ class _Worker:
 
 
 class Scheduler:
-    """Works on the jobs of a home from `start` to `stop`."""
+    """Works on the jobs in a trainer's folder from `start` to `stop`."""
 
     def __init__(self, home: Home, data_by_wire: JobDataByWire) -> None:
         self._home = home
         self._data_by_wire = data_by_wire
         self._processes = multiprocessing.get_context("forkserver")
-        # Importing takes longer than many a training, so workers are forked from a process that has done it.
-        sides = {type(side).__module__ for side in data_by_wire.values()}
-        self._processes.set_forkserver_preload([run_worker.__module__, *sorted(sides)])
+        # Importing takes longer than many trainings, so workers are forked from a process that has imported everything.
+        adapters = {type(data).__module__ for data in data_by_wire.values()}
+        self._processes.set_forkserver_preload([run_worker.__module__, *sorted(adapters)])
         self._stopping = False
         self._changed = threading.Condition()
         self._worker: _Worker | None = None
@@ -48,33 +48,34 @@ class Scheduler:
         ]
 
     def start(self) -> None:
-        """Begin with whatever an earlier server left open."""
+        """Begin to work, first on the jobs that an earlier server left unfinished."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End, leaving unfinished jobs to the next server."""
+        """Stop working, and leave unfinished jobs to the next server."""
         self._stopping = True
-        self.look_again()
+        self.wake()
         with self._changed:
             if self._worker:
                 self._worker.process.terminate()
         for thread in self._threads:
             thread.join()
 
-    def look_again(self) -> None:
-        """Notice that jobs have changed."""
+    def wake(self) -> None:
+        """Wake the threads to look for jobs that have changed."""
         with self._changed:
             self._changed.notify_all()
 
     def drop(self, job_id: str) -> None:
-        """Stop working on a job that was cancelled or held."""
+        """Stop working on a job that was cancelled or paused."""
         with self._changed:
             if self._worker and self._worker.job_id == job_id:
                 self._worker.dropped = True
                 self._worker.process.terminate()
 
     def _work_on(self, statuses: tuple[str, ...], work_on: Callable[[FineTuningJob], None]) -> None:
+        """Work on one job after the other that has one of these statuses, until the scheduler stops."""
         while not self._stopping:
             with self._changed:
                 job = self._home.jobs.next_in(*statuses)
@@ -85,13 +86,21 @@ class Scheduler:
                     work_on(job)
                 except Exception:  # noqa: BLE001 - a thread's entry point: one broken job must not stop the others
                     _log.exception("Working on %s failed.", job.id)
-                    fail_job(self._home, job.id, _SERVER_ERROR)
-                self.look_again()
+                    self._home.jobs.fail(job.id, _SERVER_ERROR)
+                self.wake()
 
     def _validate(self, job: FineTuningJob) -> None:
-        validate_job(self._home, job, self._data_by_wire)
+        """Prepare and check a job's files, then queue the job or fail it."""
+        error = job_data_of(self._data_by_wire, job).prepare_files(self._home, job)
+        jobs = self._home.jobs
+        with self._home.rows.transaction():
+            if error:
+                jobs.fail(job.id, error)
+            elif jobs.move(job.id, out_of=_VALIDATING, status="queued"):
+                jobs.log(job.id, "validated", "Files validated, moving job to queued state")
 
     def _train(self, job: FineTuningJob) -> None:
+        """Train a job in a worker process, and wait for the end of the process."""
         with self._changed:
             if self._stopping or self._home.jobs.is_held(job.id):
                 return
@@ -108,10 +117,10 @@ class Scheduler:
             self._count_crash(job.id)
 
     def _count_crash(self, job_id: str) -> None:
-        """Leave a job that its worker left open to the next worker; fail it after `MAX_CRASHES`."""
+        """Leave a job whose worker died to the next worker, or fail it after `MAX_CRASHES` deaths."""
         job = self._home.jobs.get(job_id)
         if job and job.status in OPEN_STATUSES:
             crashes = self._home.jobs.count_crash(job_id, new_id("crash"))
             _log.warning("The worker of %s died (%d of %d times).", job_id, crashes, MAX_CRASHES)
             if crashes >= MAX_CRASHES:
-                fail_job(self._home, job_id, _SERVER_ERROR)
+                self._home.jobs.fail(job_id, _SERVER_ERROR)

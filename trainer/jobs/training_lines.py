@@ -1,9 +1,9 @@
-"""Supervised training files: OpenAI's rules for one line, and for the file.
+"""Training files: OpenAI's rules for supervised lines, for preference lines, and for the number of examples.
 
-Tuneloop has these rules a second time, in its own domain: the trainer stands for a provider, which judges a file by
-itself. A test on the wire would prove nothing if both sides read the same code.
+Tuneloop states these rules in its own domain too. The trainer stands for a provider, which checks a file by itself: a
+test over the wire would prove nothing if both sides ran the same code.
 
-Messages say where and what, never what a line holds.
+A fault names the place and the rule, and never repeats content of the line.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_OUTPUTS = ("preferred_output", "non_preferred_output")
 
 Message = Mapping[str, Any]
 
@@ -21,8 +22,8 @@ class InvalidFileError(ValueError):
     """A training or validation file breaks a rule; the message names the line."""
 
 
-def lines_in(path: Path) -> Iterator[tuple[int, object]]:
-    """Read a JSONL file as (line number from 1, value), passing over blank lines; raise for a line that isn't JSON."""
+def read_lines(path: Path) -> Iterator[tuple[int, object]]:
+    """Yield (line number from 1, value) of the lines that aren't blank; raise InvalidFileError if one isn't JSON."""
     with path.open("rb") as file:
         for number, text in enumerate(file, start=1):
             if text.strip():
@@ -35,7 +36,7 @@ def lines_in(path: Path) -> Iterator[tuple[int, object]]:
 def check_file(path: Path, fault_of: Callable[[object], str | None], *, at_least: int = 1) -> int:
     """Return the number of examples in a file, or raise InvalidFileError for the first line that breaks a rule."""
     examples = 0
-    for number, line in lines_in(path):
+    for number, line in read_lines(path):
         if fault := fault_of(line):
             raise InvalidFileError(f"Line {number} {fault}.")
         examples += 1
@@ -44,8 +45,8 @@ def check_file(path: Path, fault_of: Callable[[object], str | None], *, at_least
     return examples
 
 
-def fault_in(line: object) -> str | None:
-    """Return which rule a training line breaks, e.g. `has no assistant message`, or None."""
+def supervised_fault(line: object) -> str | None:
+    """Return which rule a supervised line breaks, e.g. `has no assistant message`, or None if it is valid."""
     if not isinstance(line, dict):
         return "is not a JSON object"
     messages = line.get("messages")
@@ -62,8 +63,8 @@ def fault_in(line: object) -> str | None:
 
 def _role_fault(message: Message) -> str | None:
     role = message.get("role")
-    is_known = isinstance(role, str) and role in ROLES
-    return None if is_known else f"whose role is not one of {', '.join(sorted(ROLES))}"
+    is_valid = isinstance(role, str) and role in ROLES
+    return None if is_valid else f"whose role is not one of {', '.join(sorted(ROLES))}"
 
 
 def _content_fault(message: Message) -> str | None:
@@ -132,9 +133,55 @@ def _conversation_fault(messages: list[Message]) -> str | None:
         return "does not end with an assistant message"
     if all(message.get("weight") == 0 for message in answers):
         return "has no assistant message with weight 1"
-    called: list[object] = []
+    call_ids: list[object] = []
     for number, message in enumerate(messages, start=1):
-        called.extend(call["id"] for call in message.get("tool_calls") or ())
-        if message["role"] == "tool" and message.get("tool_call_id") not in called:
+        call_ids.extend(call["id"] for call in message.get("tool_calls") or ())
+        if message["role"] == "tool" and message.get("tool_call_id") not in call_ids:
             return f"has a message {number} whose tool_call_id answers no call before it"
     return None
+
+
+def preference_fault(line: object) -> str | None:
+    """Return which rule a preference line breaks, or None if it is valid.
+
+    A line has an `input` (messages, the last not the assistant's) and two outputs of assistant messages; text only.
+    """
+    if not isinstance(line, dict):
+        return "is not a JSON object"
+    if fault := _input_fault(line.get("input")):
+        return fault
+    if fault := next(filter(None, (_output_fault(name, line.get(name)) for name in _OUTPUTS)), None):
+        return fault
+    return "prefers an answer to itself" if line[_OUTPUTS[0]] == line[_OUTPUTS[1]] else None
+
+
+def _input_fault(value: object) -> str | None:
+    messages = value.get("messages") if isinstance(value, dict) else None
+    if not isinstance(messages, list) or not messages:
+        return "has no list of 'input.messages'"
+    if not all(_is_message(message, ROLES) for message in messages):
+        return "has a message in its input without a known role or without text"
+    if messages[-1]["role"] == "assistant":
+        return "has an input that ends with an assistant message"
+    return None
+
+
+def _output_fault(name: str, output: object) -> str | None:
+    if not isinstance(output, list) or not output:
+        return f"has no list '{name}'"
+    is_valid = all(_is_message(message, frozenset({"assistant"})) for message in output)
+    return None if is_valid else f"has a message in its '{name}' that is not an assistant's text"
+
+
+def _is_message(message: object, roles: frozenset[str]) -> bool:
+    if not isinstance(message, Mapping) or message.get("role") not in roles:
+        return False
+    content: Any = message.get("content")
+    if isinstance(content, list):
+        return bool(content) and all(_is_text_part(part) for part in content)
+    only_calls = message["role"] == "assistant" and bool(message.get("tool_calls"))
+    return isinstance(content, str) or (content is None and only_calls)
+
+
+def _is_text_part(part: object) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from trainer.engine.training import MEAN_ACCURACY, PREFERENCE_ACCURACY
 from trainer.ids import id_for, now_s
 from trainer.jobs.job_data import FileGoneError, file_error, job_file
-from trainer.jobs.learners import fault_finder
+from trainer.jobs.learners import line_check_of
 from trainer.jobs.training_lines import InvalidFileError, check_file
 from trainer.storage.home import Home
 from tuneloop.openai_wire.files import RESULTS_PURPOSE, FileObject
@@ -30,7 +30,7 @@ class UploadedJobData:
         for param, examples in at_least.items():
             home.jobs.log(job.id, param, f"Validating {param.replace('_', ' ')}: {getattr(job, param)}")
             try:
-                check_file(job_file(home, job, param), fault_finder(job), at_least=examples)
+                check_file(job_file(home, job, param), line_check_of(job), at_least=examples)
             except (FileGoneError, InvalidFileError) as why:
                 return file_error(param, why)
         return None

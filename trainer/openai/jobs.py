@@ -51,7 +51,7 @@ def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
         user_provided_suffix=request.suffix,
     )
     trainer.home.jobs.add(job)
-    trainer.scheduler.look_again()
+    trainer.scheduler.wake()
     return job
 
 
@@ -160,7 +160,7 @@ def resume(trainer: Trainer, job_id: str) -> FineTuningJob:
     if trainer.home.jobs.is_held(job_id):
         trainer.home.jobs.release(job_id)
         trainer.home.jobs.log(job_id, new_id("resumed"), "The job was resumed")
-        trainer.scheduler.look_again()
+        trainer.scheduler.wake()
     return job
 
 

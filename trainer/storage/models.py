@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from trainer.engine.artifact import Artifact
+from trainer.engine.model import Artifact
 from trainer.storage.bedrock import BEDROCK
 from trainer.storage.rows import RowStore
 from tuneloop.openai_wire.models import ModelObject
