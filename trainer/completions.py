@@ -1,4 +1,4 @@
-"""Answering chats: models loaded once and kept, and completions made of their replies."""
+"""Chat completions: the cache of loaded models, and a model's reply in OpenAI's shape."""
 
 from collections import OrderedDict
 from functools import lru_cache
@@ -14,12 +14,12 @@ from trainer.ids import new_id, now_s
 from trainer.storage.models import ModelStore, base_model
 from tuneloop.openai_wire.chat import AnswerMessage, ChatCompletion, ChatRequest, Choice, CompletionUsage
 
-# A loaded model holds up to 80 MB of weights, 20 million in float32 (`linear.MAX_WEIGHTS`).
+# Bounds memory: a loaded model has up to 80 MB of weights, 20 million in float32 (`linear.MAX_WEIGHTS`).
 MAX_CACHED_MODELS = 8
 
 
 class ModelCache:
-    """Models by id, loaded from disk when they are first asked; the 8 used last stay in memory."""
+    """Models by id, loaded from disk when first needed; the `MAX_CACHED_MODELS` used last stay in memory."""
 
     def __init__(self, models: ModelStore) -> None:
         self._models = models
@@ -28,7 +28,7 @@ class ModelCache:
         self._lock = Lock()
 
     def get_cached(self, model_id: str) -> AnsweringModel | None:
-        """Return a model if it is in memory."""
+        """Return a model if it is in memory, else None."""
         if base_model(model_id):
             return self._base_model
         with self._lock:
@@ -37,7 +37,7 @@ class ModelCache:
             return self._cached.get(model_id)
 
     def load(self, model_id: str) -> AnsweringModel | None:
-        """Return a model from disk, None where none of that name is listed."""
+        """Load a model from disk; None if there is no model with this id."""
         if not self._models.get(model_id):
             return None
         model = load_model(self._models.folder(model_id))
@@ -48,15 +48,15 @@ class ModelCache:
         return model
 
     def forget(self, model_id: str) -> None:
-        """Drop a model from memory."""
+        """Remove a model from memory."""
         with self._lock:
             self._cached.pop(model_id, None)
 
 
 def complete(model: AnsweringModel, request: ChatRequest) -> ChatCompletion:
-    """Answer a request."""
+    """Return a model's answer to a request."""
     turns = [Turn(message.role, message.text) for message in request.messages]
-    message, finish_reason, answer_tokens = _message_of(model.answer(turns), request.answer_token_limit)
+    message, finish_reason, answer_tokens = _answer_message(model.answer(turns), request.answer_token_limit)
     prompt_tokens = tokens_in_turns(turns)
     return ChatCompletion(
         id=new_id("chatcmpl"),
@@ -71,17 +71,17 @@ def complete(model: AnsweringModel, request: ChatRequest) -> ChatCompletion:
     )
 
 
-def _message_of(reply: Reply, limit: int | None) -> tuple[AnswerMessage, str, int]:
-    """Turn a reply into a message, the reason why it ends, and its tokens; text beyond `limit` tokens is cut."""
+def _answer_message(reply: Reply, limit: int | None) -> tuple[AnswerMessage, str, int]:
+    """Return a reply as a message, its finish reason, and its tokens; text is cut off after `limit` tokens."""
     if reply.calls:
         calls = [{"id": new_id("call"), "type": "function", "function": call} for call in reply.functions]
-        return AnswerMessage(content=reply.content, tool_calls=calls), "tool_calls", _tokens_of(reply)
-    if limit and _tokens_of(reply) > limit:
+        return AnswerMessage(content=reply.content, tool_calls=calls), "tool_calls", _token_count(reply)
+    if limit and _token_count(reply) > limit:
         return AnswerMessage(content=cut_to(reply.content or "", limit)), "length", limit
-    return AnswerMessage(content=reply.content), "stop", _tokens_of(reply)
+    return AnswerMessage(content=reply.content), "stop", _token_count(reply)
 
 
-# A model gives few different replies, and an evaluation asks thousands of questions: each is counted once.
+# Most models give few different replies to the thousands of questions of an evaluation: each is counted once.
 @lru_cache(maxsize=4_096)
-def _tokens_of(reply: Reply) -> int:
+def _token_count(reply: Reply) -> int:
     return tokens_in(reply.content or "") + tokens_in(reply.calls)

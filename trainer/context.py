@@ -1,4 +1,4 @@
-"""The context of a request: the trainer's parts that every route works on, and the pages that lists are cut into."""
+"""The context of a request: the parts of the trainer that routes work on, its options, and the pages of lists."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,25 +13,24 @@ from trainer.storage.home import Home
 from tuneloop.openai_wire.pages import Page
 from tuneloop.openai_wire.shape import Shape
 
-
-@dataclass(frozen=True, slots=True)
-class TrainerOptions:
-    """The ways in which servers of these wires differ; the defaults are OpenAI's and Bedrock's own."""
-
-    keeps_metadata: bool = True
-    """False plays a server that ignores a job's metadata, when it is given and when it is searched by."""
-    shutdown_dates: Mapping[str, str] = field(default_factory=dict)
-    """When a base model and what was tuned from it end: ISO dates by the model's id."""
-    settle_s: float = 0.5
-    """How long Bedrock's deployments are `Creating`, and its jobs `Stopping`, in seconds."""
-
-
 RowT = TypeVar("RowT", bound=Shape)
 
 
 @dataclass(frozen=True, slots=True)
+class TrainerOptions:
+    """How servers of these wires differ; the defaults are how OpenAI and Bedrock behave."""
+
+    keeps_metadata: bool = True
+    """False imitates a server that ignores the metadata of jobs, both in requests and in filters of lists."""
+    shutdown_dates: Mapping[str, str] = field(default_factory=dict)
+    """Announced shutdowns of base models and of the models tuned from them: ISO dates by the base model's id."""
+    settle_s: float = 0.5
+    """Seconds for which Bedrock's deployments are `Creating` or `Updating`, and its jobs `Stopping`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """The trainer's parts: its stores, the models in memory, the scheduler of its jobs, and its options."""
+    """The parts of the trainer: its stores, the models in memory, the scheduler of jobs, and the options."""
 
     home: Home
     model_cache: ModelCache
@@ -40,9 +39,9 @@ class Context:
 
 
 def context_of(request: Request) -> Context:
-    """Return the parts of the trainer that a request came to."""
-    parts: Context = request.app.state.context
-    return parts
+    """Return the parts of the trainer that serves a request."""
+    context: Context = request.app.state.context
+    return context
 
 
 Trainer = Annotated[Context, Depends(context_of)]
@@ -50,6 +49,6 @@ After = Annotated[str | None, Query(description="The id of the last row of the p
 
 
 def page_of(rows: Iterable[RowT], limit: int) -> Page[RowT]:
-    """Cut the first page off the rows that are left."""
+    """Return the first `limit` rows as a page, which says whether there are more."""
     page = list(islice(rows, limit + 1))
     return Page(data=page[:limit], has_more=len(page) > limit)

@@ -1,4 +1,4 @@
-"""The trainer's HTTP server: the two wires, the stores and the scheduler put together."""
+"""The trainer's HTTP server, composed of the two wires, the stores and the scheduler."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ JOB_DATA: JobDataByWire = {OPENAI: UploadedJobData(), BEDROCK: S3JobData()}
 
 
 def create_app(folder: Path, *, api_key: str | None = None, options: TrainerOptions | None = None) -> ASGIApp:
-    """Make the server for a folder, which must be this server's alone."""
+    """Return the server of a folder, which no other server may use meanwhile."""
     lifespan = partial(_lifespan, folder, options or TrainerOptions())
     app = FastAPI(title="Tuneloop trainer", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(files.router)
@@ -43,7 +43,7 @@ def create_app(folder: Path, *, api_key: str | None = None, options: TrainerOpti
 
 
 class _Wires:
-    """OpenAI's wire below `/v1`, behind its key; Bedrock's wherever its model knows the path, behind a signature."""
+    """Sends a request to Bedrock's wire if Bedrock has such a path outside of `/v1/`, else to OpenAI's wire."""
 
     def __init__(self, app: FastAPI, openai: ASGIApp) -> None:
         self._app = app

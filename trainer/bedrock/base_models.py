@@ -1,8 +1,8 @@
-"""The base models on Bedrock's wire: the trainer's one engine under two ids, as two families of models take their data.
+"""The base models on Bedrock's wire: one engine under two ids, for the training data of two model families.
 
-`linear` takes conversations and has the hyperparameters of Amazon Nova, `linear-text` takes prompts with completions
-and has those of Llama. Ranges: Bedrock's user guide, "Custom model hyperparameters", read 2026-11. The engine's own
-rate is what a family's default stands for; twice the rate there is twice the rate here.
+`linear` takes conversations and has the hyperparameters of Amazon Nova; `linear-text` takes prompts with completions
+and has those of Llama. Source of the ranges: Bedrock's user guide, "Custom model hyperparameters", read 2026-11. A
+family's default learning rate stands for the engine's own, and a multiple of it for the same multiple of the engine's.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from tuneloop.openai_wire.fine_tuning import JobHyperparameters
 
 
 class Lines(StrEnum):
-    """How a base model's training lines look."""
+    """The format of a base model's training lines."""
 
     CONVERSATION = "bedrock-conversation-2024"
     PROMPT = "prompt and completion"
@@ -24,7 +24,7 @@ class Lines(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HyperparameterRange:
-    """The bounds of a hyperparameter, both inclusive, and its default as text; `whole` where it counts something."""
+    """A hyperparameter's inclusive bounds and its default as text; `whole` if it must be a whole number."""
 
     least: float
     most: float
@@ -32,7 +32,7 @@ class HyperparameterRange:
     whole: bool = True
 
     def read(self, name: str, text: str) -> float:
-        """Return the number that a request's text gives; ValidationException outside of the bounds."""
+        """Return a request's text as a number; ValidationException if it is none or out of bounds."""
         kind = "a whole number" if self.whole else "a number"
         try:
             value = int(text) if self.whole else float(text)
@@ -45,7 +45,7 @@ class HyperparameterRange:
 
 @dataclass(frozen=True, slots=True)
 class BedrockBaseModel:
-    """One base model: its id and name, its lines, and its hyperparameters."""
+    """A base model: its id and name, the format of its training lines, and its hyperparameters."""
 
     id: str
     name: str
@@ -58,14 +58,14 @@ class BedrockBaseModel:
         return self.id.partition(":")[0]
 
     def with_defaults(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Return every hyperparameter as text; ValidationException for one that this base model does not have."""
+        """Return all hyperparameters as text; ValidationException if one given isn't this base model's."""
         if unknown := sorted(given.keys() - self.hyperparameters.keys()):
-            known = ", ".join(self.hyperparameters)
-            raise invalid(f"{self.id} has no hyperparameter {', '.join(unknown)}; it has {known}.")
+            names = ", ".join(self.hyperparameters)
+            raise invalid(f"{self.id} has no hyperparameter {', '.join(unknown)}; it has {names}.")
         return {name: given.get(name, range_.default) for name, range_ in self.hyperparameters.items()}
 
     def engine_hyperparameters(self, hyperparameters: Mapping[str, str]) -> JobHyperparameters:
-        """Translate hyperparameters into the engine's; ValidationException for one that is out of range."""
+        """Return hyperparameters as the engine's; ValidationException if one is out of range."""
         values = {name: self.hyperparameters[name].read(name, text) for name, text in hyperparameters.items()}
         extras: dict[str, Any] = {"warmup_steps": int(values.get("learningRateWarmupSteps", 0))}
         return JobHyperparameters(
@@ -101,5 +101,5 @@ BEDROCK_BASE_MODELS = (
 
 
 def base_named(identifier: str, region: str) -> BedrockBaseModel | None:
-    """Return the base model with this id or ARN."""
+    """Return the base model with this id or ARN, or None."""
     return next((base for base in BEDROCK_BASE_MODELS if identifier in (base.id, base_arn(region, base.id))), None)

@@ -1,4 +1,4 @@
-"""Converse and ConverseStream: chats with a base model or with the model behind a deployment."""
+"""Converse and ConverseStream: chats with a base model or with the custom model of a deployment."""
 
 import re
 import time
@@ -20,49 +20,54 @@ from tuneloop.openai_wire.chat import ChatCompletion, ChatRequest
 
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 _BLOCKS = frozenset({"text", "toolUse", "toolResult"})
-_PIECES = re.compile(r"\s*\S+|\s+$")
+_WORDS = re.compile(r"\s*\S+|\s+$")
 
 
 def converse(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Answer a conversation."""
-    began = time.monotonic()
+    """Answer a conversation, in the shape of Converse."""
+    started = time.monotonic()
     blocks, reason, usage = _answer(context, request)
     return {
         "output": {"message": {"role": "assistant", "content": blocks}},
         "stopReason": reason,
         "usage": usage,
-        "metrics": {"latencyMs": round((time.monotonic() - began) * 1000)},
+        "metrics": {"latencyMs": round((time.monotonic() - started) * 1000)},
     }
 
 
 def converse_stream(context: RequestContext, request: dict[str, Any]) -> list[dict[str, Any]]:
-    """Answer a conversation as the events of a stream."""
-    began = time.monotonic()
+    """Answer a conversation as a list of events, in the shape of ConverseStream."""
+    started = time.monotonic()
     blocks, reason, usage = _answer(context, request)
     events: list[dict[str, Any]] = [{"messageStart": {"role": "assistant"}}]
     for index, block in enumerate(blocks):
         events += _block_events(index, block)
-    metrics = {"latencyMs": round((time.monotonic() - began) * 1000)}
+    metrics = {"latencyMs": round((time.monotonic() - started) * 1000)}
     return [*events, {"messageStop": {"stopReason": reason}}, {"metadata": {"usage": usage, "metrics": metrics}}]
 
 
 def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Cut a block into events: a text word by word, the use of a tool with its input in one piece."""
-    at = {"contentBlockIndex": index}
+    """Yield the events of a block: a text word by word, the use of a tool with its input at once."""
+    position = {"contentBlockIndex": index}
     if use := block.get("toolUse"):
-        yield {"contentBlockStart": {"start": {"toolUse": {"toolUseId": use["toolUseId"], "name": use["name"]}}, **at}}
+        yield {
+            "contentBlockStart": {
+                "start": {"toolUse": {"toolUseId": use["toolUseId"], "name": use["name"]}},
+                **position,
+            }
+        }
         deltas = [{"toolUse": {"input": orjson.dumps(use["input"]).decode()}}]
     else:
-        deltas = [{"text": piece} for piece in _PIECES.findall(block["text"])]
+        deltas = [{"text": word} for word in _WORDS.findall(block["text"])]
     for delta in deltas:
-        yield {"contentBlockDelta": {"delta": delta, **at}}
-    yield {"contentBlockStop": at}
+        yield {"contentBlockDelta": {"delta": delta, **position}}
+    yield {"contentBlockStop": position}
 
 
 def _answer(context: RequestContext, request: dict[str, Any]) -> tuple[list[dict[str, Any]], str, dict[str, int]]:
-    """Return the answer's blocks, why it ends, and its tokens."""
-    model = _loaded(context, _model_named(context, request["modelId"]))
-    completion = complete(model, _as_chat(request))
+    """Return the blocks of the answer, its stop reason, and its usage."""
+    model = _load_model(context, _model_id_of(context, request["modelId"]))
+    completion = complete(model, _chat_request(request))
     choice = completion.choices[0]
     blocks, reason = blocks_of(choice.message), _STOP_REASONS[choice.finish_reason or "stop"]
     for stop in request.get("inferenceConfig", {}).get("stopSequences", ()):
@@ -72,12 +77,12 @@ def _answer(context: RequestContext, request: dict[str, Any]) -> tuple[list[dict
 
 
 def _usage(completion: ChatCompletion) -> dict[str, int]:
-    used = completion.usage
-    read, written = (used.prompt_tokens or 0, used.completion_tokens or 0) if used else (0, 0)
-    return {"inputTokens": read, "outputTokens": written, "totalTokens": read + written}
+    usage = completion.usage
+    prompt, answer = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
+    return {"inputTokens": prompt, "outputTokens": answer, "totalTokens": prompt + answer}
 
 
-def _as_chat(request: Mapping[str, Any]) -> ChatRequest:
+def _chat_request(request: Mapping[str, Any]) -> ChatRequest:
     messages, system = request.get("messages", []), request.get("system", [])
     blocks = [block for message in messages for block in message["content"]] + list(system)
     if any(not block.keys() <= _BLOCKS for block in blocks):
@@ -91,8 +96,8 @@ def _as_chat(request: Mapping[str, Any]) -> ChatRequest:
     return ChatRequest.model_validate({"model": request["modelId"], "messages": chat, "max_tokens": limit})
 
 
-def _model_named(context: RequestContext, identifier: str) -> str:
-    """Return the trainer's id of a base model or of the model behind a deployment."""
+def _model_id_of(context: RequestContext, identifier: str) -> str:
+    """Return the trainer's id of the model that a request names: a base model, or that of an active deployment."""
     if base_named(identifier, context.region):
         return BASE_MODELS[0].id
     if f":{MODEL}/" in identifier:
@@ -105,7 +110,7 @@ def _model_named(context: RequestContext, identifier: str) -> str:
     return custom_models.find(context, deployments.model_served(context, deployment))[1]
 
 
-def _loaded(context: RequestContext, model_id: str) -> AnsweringModel:
+def _load_model(context: RequestContext, model_id: str) -> AnsweringModel:
     cache = context.trainer.model_cache
     model = cache.get_cached(model_id) or cache.load(model_id)
     if model is None:

@@ -1,10 +1,10 @@
-"""Base models, and custom models: what customization jobs left, until it is deleted."""
+"""The lists of base models and of custom models; a custom model is what a customization job made."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from trainer.bedrock.arns import account_in, base_arn
-from trainer.bedrock.base_models import BEDROCK_BASE_MODELS
+from trainer.bedrock.base_models import BEDROCK_BASE_MODELS, BedrockBaseModel
 from trainer.bedrock.errors import conflict, not_found
 from trainer.bedrock.jobs import FINE_TUNING, get, model_id_of, validators
 from trainer.bedrock.pages import Row, moment, page_of
@@ -15,22 +15,21 @@ PROVIDER = "Tuneloop"
 
 
 def list_bases(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """List the base models that fit the request."""
-    fits = (
+    """List the base models that match the request's filters."""
+    matches = (
         request.get("byCustomizationType", FINE_TUNING) == FINE_TUNING
         and request.get("byOutputModality", "TEXT") == "TEXT"
         and request.get("byInferenceType", "ON_DEMAND") == "ON_DEMAND"
         and request.get("byProvider", PROVIDER).lower() == PROVIDER.lower()
     )
-    return {"modelSummaries": [_summary(context, at) for at in range(len(BEDROCK_BASE_MODELS))] if fits else []}
+    return {"modelSummaries": [_summary(context, base) for base in BEDROCK_BASE_MODELS] if matches else []}
 
 
-def _summary(context: RequestContext, at: int) -> dict[str, Any]:
-    base = BEDROCK_BASE_MODELS[at]
-    ends = context.trainer.options.shutdown_dates.get(base.id)
-    life: dict[str, Any] = {"status": "LEGACY" if ends else "ACTIVE"}
-    if ends:
-        life["endOfLifeTime"] = datetime.fromisoformat(ends).replace(tzinfo=UTC)
+def _summary(context: RequestContext, base: BedrockBaseModel) -> dict[str, Any]:
+    shutdown_date = context.trainer.options.shutdown_dates.get(base.id)
+    lifecycle: dict[str, Any] = {"status": "LEGACY" if shutdown_date else "ACTIVE"}
+    if shutdown_date:
+        lifecycle["endOfLifeTime"] = datetime.fromisoformat(shutdown_date).replace(tzinfo=UTC)
     return {
         "modelArn": base_arn(context.region, base.id),
         "modelId": base.id,
@@ -41,12 +40,12 @@ def _summary(context: RequestContext, at: int) -> dict[str, Any]:
         "responseStreamingSupported": True,
         "customizationsSupported": [FINE_TUNING],
         "inferenceTypesSupported": ["ON_DEMAND"],
-        "modelLifecycle": life,
+        "modelLifecycle": lifecycle,
     }
 
 
 def find(context: RequestContext, identifier: str) -> tuple[Customization, str]:
-    """Return the custom model with this name or ARN: the job that left it, and the trainer's id of it."""
+    """Return the custom model with this name or ARN: the job that made it, and the trainer's id of the model."""
     for customization in context.customizations():
         if identifier in (customization.model_arn, customization.request["customModelName"]):
             model_id = model_id_of(context, customization)
@@ -56,12 +55,12 @@ def find(context: RequestContext, identifier: str) -> tuple[Customization, str]:
 
 
 def get_model(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Describe one custom model, in the shape of GetCustomModel."""
+    """Describe a custom model, in the shape of GetCustomModel."""
     customization, _ = find(context, request["modelIdentifier"])
     job = get(context, {"jobIdentifier": customization.arn})
-    shared = ("jobArn", "jobName", "baseModelArn", "customizationType", "hyperParameters", "trainingMetrics")
-    data = ("trainingDataConfig", "outputDataConfig", "validationMetrics")
-    description = {name: job[name] for name in (*shared, *data) if name in job}
+    identity = ("jobArn", "jobName", "baseModelArn", "customizationType", "hyperParameters")
+    data = ("trainingMetrics", "trainingDataConfig", "outputDataConfig", "validationMetrics")
+    description = {name: job[name] for name in (*identity, *data) if name in job}
     if validators(customization.request):
         description["validationDataConfig"] = job["validationDataConfig"]
     return description | {
@@ -73,7 +72,7 @@ def get_model(context: RequestContext, request: dict[str, Any]) -> dict[str, Any
 
 
 def list_models(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """List the region's custom models, newest first unless asked otherwise."""
+    """List the region's custom models, newest first unless the request sorts them otherwise."""
     base = request.get("baseModelArnEquals") or request.get("foundationModelArnEquals")
     rows = (
         _row(context, customization)
@@ -99,9 +98,9 @@ def _row(context: RequestContext, customization: Customization) -> Row:
 
 
 def delete_model(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Delete a custom model that no deployment serves."""
+    """Delete a custom model; ConflictException while a deployment serves it."""
     customization, model_id = find(context, request["modelIdentifier"])
-    if any(customization.model_arn in context.models_of(deployed) for deployed in context.deployments()):
+    if any(customization.model_arn in context.models_of(deployment) for deployment in context.deployments()):
         raise conflict("A deployment serves this model: delete the deployment first.")
     context.home.models.remove(model_id)
     context.trainer.model_cache.forget(model_id)

@@ -1,7 +1,7 @@
-"""Deployments of custom models for use on demand: create (once for each token), swap the model behind, list, delete.
+"""Deployments of custom models for on-demand use: create (once per token), get, list, update and delete.
 
-A deployment is `Creating`, and a swap `Updating`, until the trainer's settling time is over; meanwhile a swapped
-deployment goes on serving the model that it served before.
+A new deployment is `Creating`, and an update is `Updating`, until `settle_s` seconds have passed. During an update the
+deployment still serves its former model.
 """
 
 import time
@@ -19,10 +19,10 @@ CREATING, ACTIVE = "Creating", "Active"
 
 
 def create(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Begin a deployment; the token that began one before gives that one."""
+    """Create a deployment, or return the one that was created with this token."""
     customization, _ = custom_models.find(context, request["modelArn"])
     deployment_id = new_id()
-    new = DeploymentRow(
+    deployment = DeploymentRow(
         id=deployment_id,
         arn=deployment_arn(context.region, account_in(customization.model_arn), deployment_id),
         model_arn=customization.model_arn,
@@ -30,14 +30,14 @@ def create(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
         created_at=round(time.time(), 3),
     )
     with context.home.rows.transaction():
-        earlier = _with_this_token(context, request)
+        earlier = _created_with_token(context, request)
         if earlier is None:
-            context.home.bedrock.add_deployment(new)
-    return {"customModelDeploymentArn": (earlier or new).arn}
+            context.home.bedrock.add_deployment(deployment)
+    return {"customModelDeploymentArn": (earlier or deployment).arn}
 
 
-def _with_this_token(context: RequestContext, request: Mapping[str, Any]) -> DeploymentRow | None:
-    """Return the deployment that this token has made; refuse a token or a name that another deployment has."""
+def _created_with_token(context: RequestContext, request: Mapping[str, Any]) -> DeploymentRow | None:
+    """Return the deployment created with this token, or None; refuse a reused token and a name that is taken."""
     token = request.get("clientRequestToken")
     for deployment in context.deployments():
         if token is not None and deployment.request.get("clientRequestToken") == token:
@@ -50,7 +50,7 @@ def _with_this_token(context: RequestContext, request: Mapping[str, Any]) -> Dep
 
 
 def find(context: RequestContext, identifier: str) -> DeploymentRow:
-    """Return the deployment with this name or ARN."""
+    """Return the deployment with this name or ARN; ResourceNotFoundException if there is none."""
     for deployment in context.deployments():
         if identifier in (deployment.arn, deployment.request["modelDeploymentName"]):
             return deployment
@@ -58,19 +58,19 @@ def find(context: RequestContext, identifier: str) -> DeploymentRow:
 
 
 def status_of(context: RequestContext, deployment: DeploymentRow) -> str:
-    """Return a deployment's status."""
+    """Return a deployment's status, `Creating` or `Active`."""
     return ACTIVE if deployment.updated_at or context.has_settled(deployment) else CREATING
 
 
 def model_served(context: RequestContext, deployment: DeploymentRow) -> str:
-    """Return the ARN of the custom model that a deployment serves now."""
+    """Return the ARN of the custom model that answers for a deployment now."""
     if deployment.model_before is None or context.has_settled(deployment):
         return deployment.model_arn
     return deployment.model_before
 
 
 def get(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Describe one deployment, in the shape of GetCustomModelDeployment."""
+    """Describe a deployment, in the shape of GetCustomModelDeployment."""
     deployment = find(context, request["customModelDeploymentIdentifier"])
     description: dict[str, Any] = {
         "customModelDeploymentArn": deployment.arn,
@@ -89,7 +89,7 @@ def get(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_deployments(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """List the region's deployments, newest first unless asked otherwise."""
+    """List the region's deployments, newest first unless the request sorts them otherwise."""
     model_arn = request.get("modelArnEquals")
     deployments = context.deployments()
     rows = (_row(context, row) for row in deployments if model_arn in (None, model_served(context, row)))
@@ -110,7 +110,7 @@ def _row(context: RequestContext, deployment: DeploymentRow) -> Row:
 
 
 def update(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Put another custom model behind a deployment."""
+    """Make a deployment serve another custom model."""
     customization, _ = custom_models.find(context, request["modelArn"])
     with context.home.rows.transaction():
         deployment = find(context, request["customModelDeploymentIdentifier"])
@@ -122,6 +122,6 @@ def update(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def delete(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Take a deployment down."""
+    """Delete a deployment."""
     context.home.bedrock.remove_deployment(find(context, request["customModelDeploymentIdentifier"]))
     return {}

@@ -1,7 +1,6 @@
-"""Dispatch of Bedrock's wire: a request becomes a call of one of botocore's operations, and its answer is checked.
+"""Dispatch of Bedrock's wire: a request goes to the handler of its operation, and the answer is checked.
 
-Handlers are named for the operations that they answer; an operation of Bedrock's that has none here is refused as
-unknown.
+An operation of Bedrock's that has no handler here is refused as unknown.
 """
 
 import logging
@@ -14,22 +13,36 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from trainer.bedrock import custom_models, deployments, jobs, tags
+from trainer.bedrock import custom_models, deployments, jobs
+from trainer.bedrock.arns import id_in
 from trainer.bedrock.converse import converse, converse_stream
-from trainer.bedrock.errors import INTERNAL, UNKNOWN, AwsRefusalError, error_response
+from trainer.bedrock.errors import INTERNAL, UNKNOWN, AwsRefusalError, error_response, not_found
 from trainer.bedrock.event_stream import MEDIA_TYPE, encode_events
-from trainer.bedrock.request_context import RequestContext, signer_of
+from trainer.bedrock.request_context import RequestContext, signed_region
 from trainer.bedrock.rest_json import read_request, write_response
 from trainer.bedrock.service_model import ModelBrokenError, OperationCall
 from trainer.context import Context
 
 Handler = Callable[[RequestContext, dict[str, Any]], dict[str, Any]]
+
+
+def list_tags(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
+    """List the tags with which a job, a custom model or a deployment was created."""
+    arn = request["resourceARN"]
+    tags = {row.arn: row.request.get("jobTags", []) for row in context.customizations()}
+    tags |= {row.model_arn: row.request.get("customModelTags", []) for row in context.customizations()}
+    tags |= {row.arn: row.request.get("tags", []) for row in context.deployments()}
+    if arn not in tags:
+        raise not_found(f"resource with the id {id_in(arn)}")
+    return {"tags": tags[arn]}
+
+
 HANDLERS: dict[str, Handler] = {
     "CreateModelCustomizationJob": jobs.create,
     "GetModelCustomizationJob": jobs.get,
     "ListModelCustomizationJobs": jobs.list_jobs,
     "StopModelCustomizationJob": jobs.stop,
-    "ListTagsForResource": tags.list_tags,
+    "ListTagsForResource": list_tags,
     "ListFoundationModels": custom_models.list_bases,
     "GetCustomModel": custom_models.get_model,
     "ListCustomModels": custom_models.list_models,
@@ -46,12 +59,12 @@ _log = logging.getLogger("trainer")
 
 
 async def answer_call(request: Request, call: OperationCall, trainer: Context) -> Response:
-    """Answer a request whose operation is known."""
+    """Answer a request for one of Bedrock's operations."""
     request_id = secrets.token_hex(16)
     body = await request.body()
     try:
         return await run_in_threadpool(_answer, request, call, trainer, body, request_id)
-    except Exception:  # noqa: BLE001 - the wire's entry point: a bug is logged, and answered as AWS answers its own
+    except Exception:  # noqa: BLE001 - the wire's entry point: a bug is logged, and answered as AWS would
         _log.exception("Answering %s failed.", call.operation.name)
         return error_response(INTERNAL, "The trainer failed; its log says why.", 500, request_id)
 
@@ -60,14 +73,13 @@ def _answer(request: Request, call: OperationCall, trainer: Context, body: bytes
     try:
         return _authorized_answer(request, call, trainer, body, request_id)
     except AwsRefusalError as refusal:
-        return _refused(call, refusal, request_id)
+        return _refusal_response(call, refusal, request_id)
 
 
 def _authorized_answer(
     request: Request, call: OperationCall, trainer: Context, body: bytes, request_id: str
 ) -> Response:
-    signer = signer_of(request.headers.getlist("authorization"))
-    context = RequestContext(trainer, signer.region)
+    context = RequestContext(trainer, signed_region(request.headers.getlist("authorization")))
     name = call.operation.name
     if name == STREAM:
         events = converse_stream(context, read_request(call, request.query_params, body))
@@ -79,8 +91,8 @@ def _authorized_answer(
     return write_response(call.operation, handler(context, read_request(call, request.query_params, body)), request_id)
 
 
-def _refused(call: OperationCall, refusal: AwsRefusalError, request_id: str) -> Response:
-    """Write a refusal with the status that the model gives its name; one that the operation does not know is a bug."""
+def _refusal_response(call: OperationCall, refusal: AwsRefusalError, request_id: str) -> Response:
+    """Write a refusal with the status of its exception; an exception that the operation doesn't declare is a bug."""
     if refusal.name == UNKNOWN:
         return error_response(UNKNOWN, str(refusal), 404, request_id)
     statuses = {shape.name: shape.metadata["error"]["httpStatusCode"] for shape in call.operation.error_shapes}

@@ -1,6 +1,6 @@
-"""Refusals in AWS's REST-JSON shape: the exception's name in `x-amzn-ErrorType`, its sentence in `message`.
+"""Refusals in AWS's REST-JSON shape: the exception's name in the header `x-amzn-ErrorType`, its text in `message`.
 
-The names are those of botocore's model, which knows the status of each; messages never repeat what a caller sent.
+The names are those of botocore's model, which has the status of each. A message never repeats what the caller sent.
 """
 
 import orjson
@@ -16,7 +16,7 @@ UNKNOWN = "UnknownOperationException"
 
 
 class AwsRefusalError(Exception):
-    """A request that is turned down, under the name of one of the exceptions that its operation may answer with."""
+    """A refused request; `name` is one of the exceptions that the request's operation declares."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
@@ -24,21 +24,21 @@ class AwsRefusalError(Exception):
 
 
 def invalid(message: str) -> AwsRefusalError:
-    """Refuse a request that asks for something wrong."""
+    """Return the refusal of a request that isn't valid."""
     return AwsRefusalError(VALIDATION, message)
 
 
 def conflict(message: str) -> AwsRefusalError:
-    """Refuse a request that something in the account stands against."""
+    """Return the refusal of a request that conflicts with something in the account."""
     return AwsRefusalError(CONFLICT, message)
 
 
 def not_found(what: str) -> AwsRefusalError:
-    """Refuse because there is no such thing, e.g. `not_found("model customization job")`."""
+    """Return the refusal of a request for something that doesn't exist, e.g. `not_found("custom model")`."""
     return AwsRefusalError(NOT_FOUND, f"There is no such {what} in this account and region.")
 
 
 def error_response(name: str, message: str, status: int, request_id: str) -> Response:
-    """Write a refusal as an answer."""
+    """Return a refusal as an HTTP response."""
     headers = {"x-amzn-errortype": name, "x-amzn-requestid": request_id}
     return Response(orjson.dumps({"message": message}), status, headers, "application/json")

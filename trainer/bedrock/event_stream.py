@@ -1,8 +1,8 @@
 """The binary event stream (`application/vnd.amazon.eventstream`) that ConverseStream answers in.
 
-A message is: its length and its headers' length (4 bytes each, big-endian), the CRC32 of these, the headers, the
-payload, and the CRC32 of all before it. A header is: its name's length (1 byte), its name, 7 for text, the text's
-length (2 bytes), the text. Source: AWS's "Amazon event stream encoding" specification.
+A message consists of its length and its headers' length (4 bytes each, big-endian), the CRC32 of these two, the
+headers, the payload, and the CRC32 of everything before it. A header consists of its name's length (1 byte), its name,
+7 for text, the text's length (2 bytes) and the text. Source: AWS's "Amazon event stream encoding" specification.
 """
 
 import struct
@@ -17,11 +17,11 @@ from trainer.bedrock.rest_json import JSON, check
 
 MEDIA_TYPE = "application/vnd.amazon.eventstream"
 _TEXT = 7
-_OVERHEAD = 16
+_OVERHEAD = 16  # bytes of the two lengths and the two checksums
 
 
 def encode_events(events: Iterable[dict[str, Any]], shape: StructureShape) -> Iterator[bytes]:
-    """Encode events, each `{its name: its members}`, checking every one against the stream's shape."""
+    """Encode events, each `{name: members}`, after checking each against the stream's shape."""
     for event in events:
         check(event, shape)
         ((kind, payload),) = event.items()
@@ -31,11 +31,11 @@ def encode_events(events: Iterable[dict[str, Any]], shape: StructureShape) -> It
 
 
 def encode_message(headers: dict[str, str], payload: bytes) -> bytes:
-    """Encode one message."""
+    """Return a message as bytes."""
     head = b"".join(_header(name, value) for name, value in headers.items())
     prelude = struct.pack("!II", _OVERHEAD + len(head) + len(payload), len(head))
-    whole = prelude + struct.pack("!I", crc32(prelude)) + head + payload
-    return whole + struct.pack("!I", crc32(whole))
+    message = prelude + struct.pack("!I", crc32(prelude)) + head + payload
+    return message + struct.pack("!I", crc32(message))
 
 
 def _header(name: str, value: str) -> bytes:

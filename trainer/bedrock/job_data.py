@@ -1,7 +1,7 @@
-"""The data of customization jobs, all of it in S3: files are fetched and turned into the engine's, metrics are put.
+"""The data of customization jobs in S3: files are downloaded and converted for the engine, metrics are uploaded.
 
-Paths of the metrics: Bedrock's user guide, "Analyze the results of a model customization job", and the folder that its
-jobs really write. Steps and epochs count from 0; perplexity is e to the power of the loss.
+Source of the metrics' paths: Bedrock's user guide, "Analyze the results of a model customization job", and the folder
+that its jobs really write to. Steps and epochs count from 0; perplexity is e to the power of the loss.
 """
 
 import csv
@@ -26,10 +26,10 @@ VALIDATION_METRICS = "validation_artifacts/post_fine_tuning_validation/validatio
 
 
 class S3JobData:
-    """Bedrock's side of the port `JobData`."""
+    """Bedrock's adapter of the port `JobData`."""
 
     def prepare_files(self, home: Home, job: FineTuningJob) -> JobError | None:
-        """Fetch a job's files with its role and convert them, so that the engine finds its own lines."""
+        """Download a job's files with its role, check them, and convert their lines to the engine's."""
         customization = home.bedrock.customization_of(job.id)
         training_uri = customization.request["trainingDataConfig"]["s3Uri"]
         sources = [("training_file", training_uri, LEAST_TRAINING_EXAMPLES)]
@@ -42,14 +42,14 @@ class S3JobData:
             try:
                 fetch(s3_of(customization), uri, raw)
                 _convert(raw, path, base.lines if base else Lines.CONVERSATION, at_least)
-            except (StorageError, InvalidFileError) as why:
-                return file_error(param, why)
+            except (StorageError, InvalidFileError) as error:
+                return file_error(param, error)
             finally:
                 raw.unlink(missing_ok=True)
         return None
 
     def write_metrics(self, home: Home, job: FineTuningJob) -> list[str]:
-        """Put a job's losses, step by step, below its output folder, and return the objects' URIs."""
+        """Write a job's losses, a row per report, below its output folder, and return the URIs of the objects."""
         metrics = reports(home, job)
         epochs = job.hyperparameters.n_epochs
         per_epoch = (metrics[-1].total_steps or metrics[-1].step) // (epochs if isinstance(epochs, int) else 1)
@@ -63,8 +63,8 @@ class S3JobData:
         try:
             client = s3_of(customization)
             return [put(client, folder, path, content) for path, content in tables.items()]
-        except StorageError as why:
-            raise MetricsRefusedError(str(why)) from None
+        except StorageError as error:
+            raise MetricsRefusedError(str(error)) from None
 
 
 def _convert(raw: Path, path: Path, lines: Lines, at_least: int) -> None:

@@ -1,4 +1,4 @@
-"""Model customization jobs: create (once for each token), look at, list and stop."""
+"""Model customization jobs: create (once per token), get, list and stop."""
 
 import secrets
 import time
@@ -17,13 +17,13 @@ from trainer.storage.models import BASE_MODELS
 from tuneloop.openai_wire.fine_tuning import OPEN_STATUSES, FineTuningJob
 
 FINE_TUNING = "FINE_TUNING"
-# Parameters of the real service that would change what a job does; passing over them would hide that.
+# Parameters that change what a job of the real service does. They are refused, since ignoring them would hide that.
 _UNSUPPORTED = ("customModelKmsKeyId", "vpcConfig", "customizationConfig")
 
 
 def create(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Begin a job; the token that began one before gives that one."""
-    earlier = _with_this_token(context, request)
+    """Create a job, or return the one that was created with this token."""
+    earlier = _created_with_token(context, request)
     if earlier:
         return {"jobArn": earlier.arn}
     base = _base_for(context, request)
@@ -40,7 +40,7 @@ def create(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
     )
     s3.check_access(customization)
     with context.home.rows.transaction():
-        earlier = _with_this_token(context, request)
+        earlier = _created_with_token(context, request)
         if earlier is None:
             _check_names(context, request)
             context.home.bedrock.add_customization(customization)
@@ -49,8 +49,8 @@ def create(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
     return {"jobArn": (earlier or customization).arn}
 
 
-def _with_this_token(context: RequestContext, request: Mapping[str, Any]) -> Customization | None:
-    """Return the job that this token has made; refuse one that was used with other parameters."""
+def _created_with_token(context: RequestContext, request: Mapping[str, Any]) -> Customization | None:
+    """Return the job created with this token, or None; refuse a token that was used with other parameters."""
     token = request.get("clientRequestToken")
     for customization in context.customizations():
         if token is not None and customization.request.get("clientRequestToken") == token:
@@ -103,19 +103,19 @@ def _customization(context: RequestContext, request: dict[str, Any], base: Bedro
 
 
 def validators(request: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return where a job's validation data is."""
+    """Return the validators of a request: its validation data, each with the `s3Uri` of a file."""
     return list(request.get("validationDataConfig", {}).get("validators", ()))
 
 
 def model_id_of(context: RequestContext, customization: Customization) -> str | None:
-    """Return the trainer's id of the model that a job left, None where there is none or it was deleted."""
+    """Return the trainer's id of the model that a job made; None if there is none yet or it was deleted."""
     job = context.home.jobs.get(customization.engine_job_id)
     model_id = job.fine_tuned_model if job else None
     return model_id if model_id and context.home.models.get(model_id) else None
 
 
 def find(context: RequestContext, identifier: str) -> tuple[Customization, FineTuningJob]:
-    """Return the job with this name or ARN."""
+    """Return the job with this name, ARN or id; ResourceNotFoundException if there is none."""
     for customization in context.customizations():
         if identifier in (customization.arn, customization.request["jobName"], customization.id):
             job = context.home.jobs.get(customization.engine_job_id)
@@ -125,24 +125,24 @@ def find(context: RequestContext, identifier: str) -> tuple[Customization, FineT
 
 
 def get(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Describe one job, in the shape of GetModelCustomizationJob."""
+    """Describe a job, in the shape of GetModelCustomizationJob."""
     customization, job = find(context, request["jobIdentifier"])
-    asked_for = customization.request
+    requested = customization.request
     description: dict[str, Any] = {
         "jobArn": customization.arn,
-        "jobName": asked_for["jobName"],
-        "outputModelName": asked_for["customModelName"],
-        "roleArn": asked_for["roleArn"],
+        "jobName": requested["jobName"],
+        "outputModelName": requested["customModelName"],
+        "roleArn": requested["roleArn"],
         "baseModelArn": base_arn(context.region, customization.base_id),
         "customizationType": FINE_TUNING,
         "hyperParameters": customization.hyperparameters,
-        "trainingDataConfig": asked_for["trainingDataConfig"],
-        "validationDataConfig": {"validators": validators(asked_for)},
-        "outputDataConfig": asked_for["outputDataConfig"],
+        "trainingDataConfig": requested["trainingDataConfig"],
+        "validationDataConfig": {"validators": validators(requested)},
+        "outputDataConfig": requested["outputDataConfig"],
         **_times(context, customization, job),
         **losses(context.home, job),
     }
-    if token := asked_for.get("clientRequestToken"):
+    if token := requested.get("clientRequestToken"):
         description["clientRequestToken"] = token
     if job.status == "succeeded":
         description["outputModelArn"] = customization.model_arn
@@ -152,20 +152,20 @@ def get(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _times(context: RequestContext, customization: Customization, job: FineTuningJob) -> dict[str, Any]:
-    """Return a job's status, the status of its phases, and its times, as descriptions and lists hold them."""
+    """Return a job's status, the status of its phases and its times, as descriptions and lists show them."""
     newest = context.home.jobs.events(job.id, limit=1)
-    changed = max([customization.created_at, customization.stopped_at or 0, *(event.created_at for event in newest)])
+    modified = max([customization.created_at, customization.stopped_at or 0, *(event.created_at for event in newest)])
     times: dict[str, Any] = {
         "status": status_of(customization, job, settle_s=context.settle_s, now=time.time()),
         "statusDetails": phases(customization, job),
         "creationTime": moment(customization.created_at),
-        "lastModifiedTime": moment(changed),
+        "lastModifiedTime": moment(modified),
     }
     return times | ({"endTime": moment(max(job.finished_at, customization.created_at))} if job.finished_at else {})
 
 
 def list_jobs(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """List the region's jobs, newest first unless asked otherwise."""
+    """List the region's jobs, newest first unless the request sorts them otherwise."""
     jobs = (
         (customization, context.home.jobs.get(customization.engine_job_id))
         for customization in context.customizations()
@@ -190,14 +190,16 @@ def _row(context: RequestContext, customization: Customization, job: FineTuningJ
 
 
 def stop(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-    """End a job before its time."""
+    """Stop a job; ConflictException if it has ended."""
     customization, job = find(context, request["jobIdentifier"])
     with context.home.rows.transaction():
-        moved = context.home.jobs.move(job.id, status="cancelled", finished_at=int(time.time()), estimated_finish=None)
-        if moved:
+        stopped = context.home.jobs.move(
+            job.id, status="cancelled", finished_at=int(time.time()), estimated_finish=None
+        )
+        if stopped:
             context.home.jobs.log(job.id, "cancelled", "The job was stopped")
             context.home.bedrock.change_customization(customization.model_copy(update={"stopped_at": time.time()}))
     context.trainer.scheduler.drop(job.id)
-    if not moved and job.status != "cancelled":
+    if not stopped and job.status != "cancelled":
         raise conflict("The job has ended already.")
     return {}

@@ -1,4 +1,4 @@
-"""Conversations between the two wires: Bedrock's blocks of content as OpenAI's messages, and an answer as blocks."""
+"""Conversions between the two wires: Bedrock's content blocks to OpenAI's messages, and an answer to blocks."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from tuneloop.openai_wire.chat import AnswerMessage
 
 
 def chat_messages(system: Sequence[dict[str, Any]], messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Turn a system prompt and messages made of text, toolUse and toolResult blocks into OpenAI's messages."""
+    """Return a system prompt and messages of text, toolUse and toolResult blocks as OpenAI's messages."""
     instructions = _text_in(system)
     chat: list[dict[str, Any]] = [{"role": "system", "content": instructions}] if instructions else []
     for message in messages:
@@ -34,7 +34,7 @@ def _text_in(blocks: Sequence[dict[str, Any]]) -> str:
 
 
 def _result_text(blocks: Sequence[dict[str, Any]]) -> str:
-    """Return what a tool answered: its texts, and its JSON as text."""
+    """Return a tool's result as text: its texts, and its JSON."""
     texts = (block["text"] if "text" in block else _compact(block.get("json")) for block in blocks)
     return "\n".join(texts)
 
@@ -49,7 +49,7 @@ def _compact(value: Any) -> str:
 
 
 def blocks_of(message: AnswerMessage) -> list[dict[str, Any]]:
-    """Write an answer as Bedrock's blocks: its text, then the tools that it wants to use."""
+    """Return an answer as Bedrock's blocks: its text, then its tool calls."""
     blocks: list[dict[str, Any]] = [{"text": message.content}] if message.content else []
     for call in (message.model_extra or {}).get("tool_calls") or ():
         function = call["function"]
@@ -59,7 +59,7 @@ def blocks_of(message: AnswerMessage) -> list[dict[str, Any]]:
 
 
 def _input_of(arguments: Any) -> Any:
-    """Read a call's arguments; what is not JSON stands as the text that it is."""
+    """Return the input of a tool from a call's arguments; `{"arguments": text}` if they aren't JSON."""
     if not isinstance(arguments, str):
         return arguments or {}
     try:

@@ -1,4 +1,4 @@
-"""Lists as Bedrock answers them: filtered, sorted by creation, and cut into pages by an opaque token."""
+"""Lists in Bedrock's shape: filtered, sorted by time of creation, and paginated by an opaque token."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from trainer.bedrock.errors import invalid
 
-ROWS_PER_PAGE = 100  # of a list whose request names no maxResults
+ROWS_PER_PAGE = 100  # unless the request says otherwise by maxResults
 
 
 class Row(NamedTuple):
-    """One row of a list: what lists are filtered by, and the summary that is shown."""
+    """One row of a list: the values by which lists are filtered, and the summary that is returned."""
 
     arn: str
     name: str
@@ -20,18 +20,18 @@ class Row(NamedTuple):
     summary: dict[str, Any]
 
 
-def moment(at: float) -> datetime:
-    """Return a time in seconds since 1970 as Bedrock's answers hold it."""
-    return datetime.fromtimestamp(at, UTC)
+def moment(seconds: float) -> datetime:
+    """Return a time, given in seconds since 1970, as Bedrock's answers hold it."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def page_of(rows: Iterable[Row], request: Mapping[str, Any], member: str) -> dict[str, Any]:
-    """Answer with the page of `rows` (newest first) that a request asks for, under `member`."""
-    selected = [row for row in rows if _is_wanted(row, request)]
+    """Return the page of `rows` (newest first) that a request asks for, as the answer's member `member`."""
+    selected = [row for row in rows if _matches(row, request)]
     if request.get("sortOrder") == "Ascending":
         selected.reverse()
     if token := request.get("nextToken"):
-        selected = selected[_place_after(token, selected) :]
+        selected = selected[_start_after(token, selected) :]
     limit = request.get("maxResults", ROWS_PER_PAGE)
     answer: dict[str, Any] = {member: [row.summary for row in selected[:limit]]}
     if len(selected) > limit:
@@ -39,15 +39,15 @@ def page_of(rows: Iterable[Row], request: Mapping[str, Any], member: str) -> dic
     return answer
 
 
-def _place_after(token: str, rows: list[Row]) -> int:
+def _start_after(token: str, rows: list[Row]) -> int:
     try:
         last = urlsafe_b64decode(token).decode()
     except ValueError:
         raise invalid("The nextToken is none that this operation gave.") from None
-    return next((at for at, row in enumerate(rows, start=1) if row.arn == last), len(rows))
+    return next((number for number, row in enumerate(rows, start=1) if row.arn == last), len(rows))
 
 
-def _is_wanted(row: Row, request: Mapping[str, Any]) -> bool:
+def _matches(row: Row, request: Mapping[str, Any]) -> bool:
     after = request.get("creationTimeAfter") or request.get("createdAfter")
     before = request.get("creationTimeBefore") or request.get("createdBefore")
     status = request.get("statusEquals") or request.get("modelStatus")

@@ -1,10 +1,13 @@
-"""The context of a call on Bedrock's wire: the trainer's parts, and the region that the caller signed for."""
+"""The context of a request on Bedrock's wire: the trainer's parts, and the region that the request is signed for.
+
+The trainer knows nobody's secret, so it can't verify a signature: it checks that there is one (Signature Version 4),
+made for the service `bedrock`. Run it only where nobody but you can reach it.
+"""
 
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from trainer.bedrock.arns import region_in
 from trainer.bedrock.errors import DENIED, AwsRefusalError
@@ -12,10 +15,15 @@ from trainer.context import Context
 from trainer.storage.bedrock import Customization, DeploymentRow
 from trainer.storage.home import Home
 
+_SIGNATURE = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=[^/,\s]+/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)"
+    r"/aws4_request,\s*SignedHeaders=[^,\s]+,\s*Signature=[0-9a-f]{64}"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The trainer that a call came to, and its region, whose jobs, models and deployments are all that it sees."""
+    """The trainer and the region of a request, which sees the jobs, models and deployments of that region only."""
 
     trainer: Context
     region: str
@@ -27,7 +35,7 @@ class RequestContext:
 
     @property
     def settle_s(self) -> float:
-        """How long deployments and stops take to settle, in seconds."""
+        """Seconds for which a deployment is being created or updated, and a job is being stopped."""
         return self.trainer.options.settle_s
 
     def customizations(self) -> Iterator[Customization]:
@@ -39,33 +47,20 @@ class RequestContext:
         return (row for row in self.home.bedrock.deployments() if region_in(row.arn) == self.region)
 
     def has_settled(self, deployment: DeploymentRow) -> bool:
-        """Say whether a deployment's last change is over."""
+        """Whether the last change of a deployment is complete."""
         return time.time() >= (deployment.updated_at or deployment.created_at) + self.settle_s
 
     def models_of(self, deployment: DeploymentRow) -> set[str]:
-        """Return the ARNs of the custom models that a deployment needs: while it is swapped, two."""
+        """Return the ARNs of the custom models that a deployment needs: two while one replaces the other."""
         before = set() if deployment.model_before is None or self.has_settled(deployment) else {deployment.model_before}
         return {deployment.model_arn} | before
 
 
-_SIGNED = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/,\s]+)/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)"
-    r"/aws4_request,\s*SignedHeaders=[^,\s]+,\s*Signature=[0-9a-f]{64}"
-)
-
-
-class Signer(NamedTuple):
-    """Whose access key a request is signed with, and for which region."""
-
-    access_key_id: str
-    region: str
-
-
-def signer_of(authorizations: list[str]) -> Signer:
-    """Read the one Authorization header of a request, or refuse the request with AccessDeniedException."""
-    signed = _SIGNED.fullmatch(authorizations[0].strip()) if len(authorizations) == 1 else None
-    if not signed:
+def signed_region(authorizations: list[str]) -> str:
+    """Return the region in the one Authorization header of a request; AccessDeniedException without a signature."""
+    signature = _SIGNATURE.fullmatch(authorizations[0].strip()) if len(authorizations) == 1 else None
+    if not signature:
         raise AwsRefusalError(DENIED, "The request is not signed with Signature Version 4.")
-    if signed["service"] != "bedrock":
+    if signature["service"] != "bedrock":
         raise AwsRefusalError(DENIED, "The request is signed for another service than bedrock.")
-    return Signer(signed["key"], signed["region"])
+    return signature["region"]

@@ -1,6 +1,6 @@
-"""REST-JSON, from the server's side: a request as the members of its operation's input, and an answer as bytes.
+"""The server's side of REST-JSON: requests as the members of their operation's input, and answers as bytes.
 
-botocore has a client's half of this protocol only; here is the other half, driven by the same model.
+botocore implements only the client's side of this protocol; this module is driven by the same service model.
 """
 
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ JSON = "application/json"
 
 
 def read_request(call: OperationCall, query: QueryParams, body: bytes) -> dict[str, Any]:
-    """Return the members of a request's input; ValidationException where the operation's model does not allow them."""
+    """Return the members of a request's input; ValidationException if the operation's model doesn't allow them."""
     shape = call.operation.input_shape
     if shape is None:
         return {}
     request = {name: value for name, value in _json_object(body).items() if value is not None}
     for name, member in shape.members.items():
-        where, wire_name = member.serialization.get("location"), member.serialization.get("name", name)
-        if where == "uri":
+        location, wire_name = member.serialization.get("location"), member.serialization.get("name", name)
+        if location == "uri":
             request[name] = call.labels[wire_name]
-        elif where == "querystring" and wire_name in query:
+        elif location == "querystring" and wire_name in query:
             request[name] = _from_text(query[wire_name], member, name)
     if faults := faults_in(request, shape):
         raise invalid("; ".join(faults))
@@ -37,7 +37,7 @@ def read_request(call: OperationCall, query: QueryParams, body: bytes) -> dict[s
 
 
 def write_response(operation: OperationModel, answer: Mapping[str, Any], request_id: str) -> Response:
-    """Write an answer; ModelBrokenError where the operation's model does not allow it."""
+    """Return an answer as an HTTP response; ModelBrokenError if the operation's model doesn't allow it."""
     content = b"{}"
     if operation.output_shape is not None:
         check(answer, operation.output_shape)
@@ -46,7 +46,7 @@ def write_response(operation: OperationModel, answer: Mapping[str, Any], request
 
 
 def check(answer: Any, shape: Shape) -> None:
-    """Raise ModelBrokenError for an answer, or a part of one, that its shape does not allow."""
+    """Raise ModelBrokenError if an answer, or a part of one, isn't what its shape allows."""
     if faults := faults_in(answer, shape):
         raise ModelBrokenError(f"{shape.name}: {'; '.join(faults)}")
 
@@ -64,7 +64,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 
 def _from_text(text: str, shape: Shape, name: str) -> Any:
-    """Turn a parameter of the query into what its shape says it is."""
+    """Convert a query parameter to the type of its shape."""
     try:
         if shape.type_name == "timestamp":
             return parse_timestamp(text)
@@ -86,7 +86,7 @@ def _to_json(value: Any, shape: Shape) -> Any:
 
 
 def _moment(value: datetime, shape: Shape) -> str | float:
-    """Write a time as its shape wants it, in seconds since 1970 where it says nothing."""
+    """Return a time in its shape's format; in seconds since 1970 if the shape names none."""
     if shape.serialization.get("timestampFormat") == "iso8601":
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value.timestamp()

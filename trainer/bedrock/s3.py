@@ -1,8 +1,8 @@
 """S3 as a customization job sees it: with the credentials of the job's role, in the job's region only.
 
-Clients come from the environment (AWS_ENDPOINT_URL and so on), as the trainer's parent set it. The role must trust
-Bedrock for this job, as on AWS; besides, our own credentials must be let in by the role, since nobody but AWS itself
-can act as Bedrock.
+AWS clients are configured by the trainer's environment (AWS_ENDPOINT_URL and so on). As on AWS, the role must trust
+Bedrock for this job. It must also let the trainer's own credentials assume it, since only AWS itself can act as
+Bedrock.
 """
 
 import json
@@ -17,26 +17,28 @@ from trainer.bedrock.arns import account_in, region_in
 from trainer.bedrock.errors import invalid
 from trainer.storage.bedrock import Customization
 
+BEDROCK_PRINCIPAL = "bedrock.amazonaws.com"
+
 
 class StorageError(Exception):
-    """S3 or the job's role would not let the trainer read or write; the message says which and why, in AWS's code."""
+    """S3 or the job's role refused access; the message says which of them, with AWS's error code."""
 
 
 class S3Location(NamedTuple):
-    """Where an object or a folder is."""
+    """The bucket and key of an object or a folder."""
 
     bucket: str
     key: str
 
     @classmethod
     def of(cls, uri: str) -> "S3Location":
-        """Read `s3://bucket/key`."""
+        """Parse `s3://bucket/key`."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         return cls(bucket, key)
 
 
 def check_access(customization: Customization) -> None:
-    """Refuse a job whose role does not trust Bedrock or can't be taken on, or whose buckets are not of its region."""
+    """Refuse a job whose role doesn't trust Bedrock or can't be assumed, or whose buckets are in another region."""
     try:
         client = s3_of(customization)
     except StorageError as why:
@@ -58,7 +60,7 @@ def _uris_of(customization: Customization) -> list[tuple[str, str]]:
 
 
 def _region_of(client: Any, bucket: str) -> str | None:
-    """Return a bucket's region, which S3 tells even where it refuses the call; None where it does not."""
+    """Return a bucket's region, which S3 names even when it denies access; None if it doesn't."""
     try:
         answer = client.head_bucket(Bucket=bucket)
     except ClientError as refused:
@@ -70,7 +72,7 @@ def _region_of(client: Any, bucket: str) -> str | None:
 
 
 def s3_of(customization: Customization) -> Any:
-    """Make an S3 client with the credentials of a job's role; StorageError where the role can't be taken on."""
+    """Return an S3 client with the credentials of a job's role; StorageError if the role can't be assumed."""
     role_arn, region = customization.request["roleArn"], region_in(customization.arn)
     try:
         role_name = role_arn.rpartition("/")[2]
@@ -92,61 +94,58 @@ def s3_of(customization: Customization) -> Any:
 
 
 def _client(service: str, region: str, **credentials: str) -> Any:
-    import boto3  # noqa: PLC0415 - 0.3 s that no worker of OpenAI's wire need wait for
+    import boto3  # noqa: PLC0415 - takes 0.3 s, for which no worker of OpenAI's wire should wait
     from botocore.config import Config  # noqa: PLC0415
 
-    # Bounds a job's wait for an S3 that does not answer: three attempts of a minute, then it fails and says why.
+    # Bounds a job's wait for an S3 that doesn't answer: three attempts of a minute, then the job fails with the reason.
     config = Config(connect_timeout=3, read_timeout=60, retries={"max_attempts": 3, "mode": "standard"})
     return boto3.client(service, region_name=region, config=config, **credentials)  # type: ignore[call-overload]
 
 
 def fetch(client: Any, uri: str, target: Path) -> None:
-    """Download an object; StorageError where that is refused."""
-    place = S3Location.of(uri)
+    """Download an object; StorageError if S3 refuses."""
+    location = S3Location.of(uri)
     try:
-        client.download_file(place.bucket, place.key, str(target))
+        client.download_file(location.bucket, location.key, str(target))
     except (ClientError, BotoCoreError) as refused:
         raise StorageError(f"It could not be read from S3: {_code_of(refused)}.") from None
 
 
 def put(client: Any, folder_uri: str, path: str, content: bytes) -> str:
-    """Write an object below a folder and return its URI; StorageError where that is refused."""
+    """Write a CSV object below a folder and return its URI; StorageError if S3 refuses."""
     uri = f"{folder_uri.rstrip('/')}/{path}"
-    place = S3Location.of(uri)
+    location = S3Location.of(uri)
     try:
-        client.put_object(Bucket=place.bucket, Key=place.key, Body=content, ContentType="text/csv")
+        client.put_object(Bucket=location.bucket, Key=location.key, Body=content, ContentType="text/csv")
     except (ClientError, BotoCoreError) as refused:
         raise StorageError(f"The output could not be written to S3: {_code_of(refused)}.") from None
     return uri
 
 
 def _code_of(refused: Exception) -> str:
-    """Return AWS's code for a refusal, e.g. `AccessDenied`."""
+    """Return AWS's error code, e.g. `AccessDenied`, or the exception's name if AWS didn't answer."""
     if isinstance(refused, ClientError):
         code = str(refused.response["Error"].get("Code", ""))
         return {"403": "AccessDenied", "404": "NoSuchKey"}.get(code, code)
     return type(refused).__name__
 
 
-BEDROCK_PRINCIPAL = "bedrock.amazonaws.com"
-
-
 def trusts_bedrock(policy: Any, job_arn: str) -> bool:
-    """Say whether a trust policy lets Bedrock act for a job: its principal, and the conditions on account and ARN."""
+    """Whether a trust policy lets Bedrock assume the role for a job, judging its principal and conditions."""
     document = json.loads(policy) if isinstance(policy, str) else policy
     context = {"aws:sourceaccount": account_in(job_arn), "aws:sourcearn": job_arn}
-    return any(_lets_in(statement, context) for statement in _listed(document["Statement"]))
+    return any(_allows_bedrock(statement, context) for statement in _listed(document["Statement"]))
 
 
-def _lets_in(statement: Mapping[str, Any], context: Mapping[str, str]) -> bool:
+def _allows_bedrock(statement: Mapping[str, Any], context: Mapping[str, str]) -> bool:
     principal = statement.get("Principal")
     services = _listed(principal.get("Service", [])) if isinstance(principal, dict) else []
     if statement["Effect"] != "Allow" or BEDROCK_PRINCIPAL not in services:
         return False
     return all(
-        any(fnmatchcase(context.get(key.lower(), ""), pattern) for pattern in _listed(wanted))
+        any(fnmatchcase(context.get(key.lower(), ""), pattern) for pattern in _listed(patterns))
         for condition in statement.get("Condition", {}).values()
-        for key, wanted in condition.items()
+        for key, patterns in condition.items()
     )
 
 

@@ -1,8 +1,8 @@
-"""Bedrock's API as botocore describes it: operations with their paths, and the shapes of input and output.
+"""Bedrock's API as botocore describes it: operations with their paths, and the shapes of inputs and outputs.
 
-botocore ships the service's own description, from which the SDKs are made, so nothing about the wire is written by hand
-here. Its validator checks names, types, lengths from below and what is required; the rest that the description says
-(patterns, enumerations, lengths from above) is checked beside it.
+botocore ships the service's own model, from which the SDKs are generated, so nothing about the wire is written by hand
+here. Its validator checks names, types, minimum lengths and required members. This module checks the other constraints
+of the model: patterns, enumerations and maximum lengths.
 """
 
 import re
@@ -20,11 +20,11 @@ _LABEL = re.compile(r"\{(\w+)\+?\}")
 
 
 class ModelBrokenError(Exception):
-    """An answer of ours that botocore's model does not allow."""
+    """An answer of the trainer that botocore's model doesn't allow: a bug."""
 
 
 class OperationRoute(NamedTuple):
-    """One operation and how its path reads: literal segments, and `{name}` where an identifier stands."""
+    """An operation with its method and path: literal segments, and `{name}` for an identifier."""
 
     operation: OperationModel
     method: str
@@ -32,7 +32,7 @@ class OperationRoute(NamedTuple):
 
 
 class OperationCall(NamedTuple):
-    """A request's operation, and the identifiers in its path."""
+    """The operation of a request, and the identifiers in its path."""
 
     operation: OperationModel
     labels: dict[str, str]
@@ -51,11 +51,11 @@ def routes() -> tuple[OperationRoute, ...]:
 
 
 def call_of(method: str, raw_path: str) -> OperationCall | None:
-    """Find the operation of a request by its undecoded path, in which an ARN's slashes are still written `%2F`."""
-    given = _segments(raw_path)
+    """Return the operation of a request, or None; in `raw_path` the slashes of an ARN are still encoded as `%2F`."""
+    segments = _segments(raw_path)
     for route in routes():
-        if route.method == method and len(route.segments) == len(given):
-            labels = _labels(route.segments, given)
+        if route.method == method and len(route.segments) == len(segments):
+            labels = _labels(route.segments, segments)
             if labels is not None:
                 return OperationCall(route.operation, labels)
     return None
@@ -65,18 +65,19 @@ def _segments(path: str) -> tuple[str, ...]:
     return tuple(path.partition("?")[0].strip("/").split("/"))
 
 
-def _labels(wanted: tuple[str, ...], given: tuple[str, ...]) -> dict[str, str] | None:
+def _labels(template: tuple[str, ...], path: tuple[str, ...]) -> dict[str, str] | None:
+    """Return the identifiers in a path by their names in the template; None if the path doesn't match it."""
     labels = {}
-    for want, got in zip(wanted, given, strict=True):
-        if label := _LABEL.fullmatch(want):
-            labels[label[1]] = unquote(got)
-        elif want != got:
+    for expected, actual in zip(template, path, strict=True):
+        if label := _LABEL.fullmatch(expected):
+            labels[label[1]] = unquote(actual)
+        elif expected != actual:
             return None
     return labels
 
 
 def faults_in(value: Any, shape: Shape) -> list[str]:
-    """Say which rules of a shape a value breaks, naming its members and never what they hold."""
+    """Return which rules of a shape a value breaks, with the names of its members but none of their values."""
     report = ParamValidator().validate(value, shape)
     if report.has_errors():
         return [_redacted(line) for line in report.generate_report().splitlines()]
@@ -84,12 +85,12 @@ def faults_in(value: Any, shape: Shape) -> list[str]:
 
 
 def _redacted(line: str) -> str:
-    """Cut the value out of a line of botocore's report."""
+    """Return a line of botocore's report without the value that it quotes."""
     return re.sub(r", value: .*?(, type: |, valid |$)", r"\1", line)
 
 
 def _constraint_faults(value: Any, shape: Shape, name: str) -> Iterator[str]:
-    """Check what botocore's own validator leaves to the service."""
+    """Yield the broken constraints that botocore's validator leaves to the service."""
     if isinstance(shape, StructureShape):
         if not shape.is_document_type:
             for member, inner in value.items():
@@ -98,23 +99,23 @@ def _constraint_faults(value: Any, shape: Shape, name: str) -> Iterator[str]:
         for inner in value.values():
             yield from _constraint_faults(inner, shape.value, f"{name}[]")
     elif isinstance(shape, ListShape):
-        yield from _too_much(len(value), shape, name)
+        yield from _maximum_fault(len(value), shape, name)
         for inner in value:
             yield from _constraint_faults(inner, shape.member, f"{name}[]")
     elif shape.type_name == "string":
-        yield from _too_much(len(value), shape, name)
-        yield from _odd_text(value, shape, name)
+        yield from _maximum_fault(len(value), shape, name)
+        yield from _text_faults(value, shape, name)
     elif shape.type_name in ("integer", "long", "float", "double"):
-        yield from _too_much(value, shape, name)
+        yield from _maximum_fault(value, shape, name)
 
 
-def _too_much(size: float, shape: Shape, name: str) -> Iterator[str]:
+def _maximum_fault(size: float, shape: Shape, name: str) -> Iterator[str]:
     most = shape.metadata.get("max")
     if most is not None and size > float(most):
         yield f"{name} may be at most {most}"
 
 
-def _odd_text(value: str, shape: Shape, name: str) -> Iterator[str]:
+def _text_faults(value: str, shape: Shape, name: str) -> Iterator[str]:
     allowed = shape.metadata.get("enum")
     if allowed and value not in allowed:
         yield f"{name} must be one of {', '.join(allowed)}"

@@ -1,7 +1,8 @@
-"""Bedrock's training lines, turned into the engine's; what is wrong with one is said without its words.
+"""Bedrock's training lines, checked and converted to the engine's; a fault never repeats content of its line.
 
-Conversations: schema `bedrock-conversation-2024`, first the user, then by turns, at last the assistant; text, and the
-calls of tools with their results. Prompts: `{"prompt", "completion"}`, one turn. Read 2026-11 in Bedrock's user guide.
+A conversation has the schema `bedrock-conversation-2024`: user and assistant alternate, the user first, the assistant
+last, with texts, tool uses and tool results. A prompt is `{"prompt", "completion"}`, one turn each. Source: Bedrock's
+user guide, read 2026-11.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,14 +20,14 @@ _BLOCKS = {"user": ("text", "toolResult"), "assistant": ("text", "toolUse")}
 
 
 def convert_file(path: Path, kind: Lines, target: BinaryIO) -> int:
-    """Write a Bedrock file's lines as the engine's, and return their number; InvalidFileError for the first bad one."""
-    fault_in, converted = _FORMATS[kind]
+    """Write a file's lines as the engine's, and return their number; InvalidFileError for the first invalid one."""
+    fault_of, messages_of = _FORMATS[kind]
     examples = 0
     for number, line in read_lines(path):
-        fault = fault_in(line) if isinstance(line, dict) else "is not a JSON object"
+        fault = fault_of(line) if isinstance(line, dict) else "is not a JSON object"
         if fault:
             raise InvalidFileError(f"Line {number} {fault}.")
-        target.write(orjson.dumps({"messages": converted(line)}) + b"\n")
+        target.write(orjson.dumps({"messages": messages_of(line)}) + b"\n")
         examples += 1
     return examples
 
@@ -77,8 +78,8 @@ def _is_block(block: Any, kinds: tuple[str, ...]) -> bool:
     if kind == "text":
         return isinstance(value, str) and bool(value.strip())
     needed = ("toolUseId", "name") if kind == "toolUse" else ("toolUseId",)
-    whole = isinstance(value, dict) and all(isinstance(value.get(name), str) for name in needed)
-    return whole and isinstance(value.get("input" if kind == "toolUse" else "content"), dict | list)
+    has_ids = isinstance(value, dict) and all(isinstance(value.get(name), str) for name in needed)
+    return has_ids and isinstance(value.get("input" if kind == "toolUse" else "content"), dict | list)
 
 
 def _conversation_messages(line: Any) -> list[dict[str, Any]]:

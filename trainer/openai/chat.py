@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`, as a plain route: an evaluation sends thousands, so nothing is done twice."""
+"""`POST /v1/chat/completions`, as a plain Starlette route: an evaluation sends thousands, so FastAPI's cost matters."""
 
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -14,7 +14,7 @@ from tuneloop.openai_wire.sse import MEDIA_TYPE, events
 
 
 async def chat(request: Request) -> Response:
-    """Answer a conversation, at once or as a stream."""
+    """Answer a conversation, whole or as a stream."""
     try:
         chat_request = ChatRequest.model_validate_json(await request.body())
     except ValidationError as error:

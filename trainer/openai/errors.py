@@ -1,4 +1,4 @@
-"""Refusals: every answer with a status of 400 or above, in OpenAI's shape."""
+"""Refusals: all answers with a status of 400 or more, in OpenAI's shape."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from tuneloop.openai_wire.errors import SERVER_ERROR, describe_fault, error_body
 
 
 class RefusalError(Exception):
-    """A request that is turned down: the status of the answer, and what its error body says."""
+    """A refused request: the status of the answer, and the members of its error body."""
 
     def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -23,12 +23,12 @@ class RefusalError(Exception):
 
 
 def not_found(what: str, identifier: str) -> RefusalError:
-    """Refuse because there is no such thing, e.g. `not_found("file", "file-1")`."""
+    """Return the refusal of a request for something that doesn't exist, e.g. `not_found("file", "file-1")`."""
     return RefusalError(404, f"{what.replace(' ', '_')}_not_found", f"No such {what}: {identifier}", "id")
 
 
 def invalid(error: ValidationError) -> RefusalError:
-    """Refuse a body that breaks the shape it must have."""
+    """Return the refusal of a body that doesn't have the shape of its route."""
     message, param = first_fault(error)
     return RefusalError(400, "invalid_value", message, param)
 
@@ -36,30 +36,30 @@ def invalid(error: ValidationError) -> RefusalError:
 def error_response(
     refusal: RefusalError, request_id: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Write a refusal as an answer."""
+    """Return a refusal as an HTTP response."""
     kind = SERVER_ERROR if refusal.status >= 500 else "invalid_request_error"
     body = error_body(str(refusal), code=refusal.code, type=kind, param=refusal.param, request_id=request_id)
     return Response(orjson.dumps(body), refusal.status, headers, "application/json")
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Let an app answer whatever it refuses, and its own failures, in OpenAI's shape."""
+    """Make an app answer refused requests, and its own failures, in OpenAI's shape."""
 
     @app.exception_handler(RefusalError)
     async def on_refusal(request: Request, refusal: RefusalError) -> Response:
-        """A refusal of our own."""
+        """Answer a request that a route refuses."""
         return error_response(refusal, _request_id(request))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
-        """A request that doesn't fit its route: 400, with the first fault and its field."""
+        """Answer a request that doesn't fit its route with 400, the first fault and its field."""
         fault = error.errors()[0]
-        message, param = describe_fault({**fault, "loc": fault["loc"][1:]})  # the first step says body, query or path
+        message, param = describe_fault({**fault, "loc": fault["loc"][1:]})  # the first step is body, query or path
         return error_response(RefusalError(400, "invalid_value", message, param), _request_id(request))
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
-        """No such route, or not by this method."""
+        """Answer a request for an unknown route, or with a wrong method."""
         codes = {404: "unknown_url", 405: "method_not_allowed"}
         message = f"{error.detail}: {request.method} {request.url.path}"
         refusal = RefusalError(error.status_code, codes.get(error.status_code, "invalid_request"), message)
@@ -67,7 +67,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def on_failure(request: Request, _: Exception) -> Response:
-        """A failure of the trainer's own, without its words."""
+        """Answer 500 for a failure of the trainer, without its message, which may hold content."""
         return error_response(
             RefusalError(500, "server_error", "The trainer failed; its log says why."), _request_id(request)
         )

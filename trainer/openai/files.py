@@ -1,4 +1,4 @@
-"""`/v1/files`: upload, list, look at, download and delete."""
+"""`/v1/files`: upload, list, retrieve, download and delete."""
 
 from pathlib import PurePath
 from typing import Annotated, Literal
@@ -23,7 +23,7 @@ def upload(
     anchor: Annotated[Literal["created_at"] | None, Form(alias="expires_after[anchor]")] = None,
     expires_after_s: Annotated[int | None, Form(alias="expires_after[seconds]")] = None,
 ) -> FileObject:
-    """Keep a file for training."""
+    """Store a file for training."""
     name = PurePath(file.filename or "").name
     check_name(name, purpose)
     _check_size(file.size or 0)
@@ -32,12 +32,12 @@ def upload(
         raise RefusalError(400, "invalid_value", message, "expires_after")
     now = now_s()
     expires_at = now + expires_after_s if expires_after_s else None
-    new = FileObject(id=new_id("file"), created_at=now, expires_at=expires_at, filename=name, purpose=purpose)
-    return trainer.home.files.add(new, file.file)
+    upload = FileObject(id=new_id("file"), created_at=now, expires_at=expires_at, filename=name, purpose=purpose)
+    return trainer.home.files.add(upload, file.file)
 
 
 def check_name(name: str, purpose: str) -> None:
-    """Refuse a file that isn't for training, or isn't JSONL."""
+    """Refuse a file that isn't for training, or whose name isn't that of JSONL."""
     if purpose != TRAINING_PURPOSE:
         raise RefusalError(
             400, "invalid_purpose", f"This server takes files with purpose '{TRAINING_PURPOSE}' only.", "purpose"
@@ -61,11 +61,11 @@ def list_files(
     order: Literal["asc", "desc"] = "desc",
     purpose: str | None = None,
 ) -> FileList:
-    """List files, newest first unless asked otherwise."""
+    """List files, newest first unless `order` is `asc`."""
     files = trainer.home.files.newest_first(now=now_s(), purpose=purpose)
     ordered = files[::-1] if order == "asc" else files
     if after is not None:
-        start = next((at for at, file in enumerate(ordered, start=1) if file.id == after), len(ordered))
+        start = next((number for number, file in enumerate(ordered, start=1) if file.id == after), len(ordered))
         ordered = ordered[start:]
     page: Page[FileObject] = page_of(ordered, limit)
     return FileList(data=page.data, has_more=page.has_more)
@@ -73,7 +73,7 @@ def list_files(
 
 @router.get("/{file_id}")
 def retrieve(trainer: Trainer, file_id: str) -> FileObject:
-    """Look at one file."""
+    """Return one file's object."""
     file = trainer.home.files.get(file_id, now=now_s())
     if not file:
         raise not_found("file", file_id)
@@ -82,7 +82,7 @@ def retrieve(trainer: Trainer, file_id: str) -> FileObject:
 
 @router.get("/{file_id}/content")
 def content(trainer: Trainer, file_id: str) -> FileResponse:
-    """Download a file's bytes."""
+    """Download a file's content."""
     file = retrieve(trainer, file_id)
     media_type = "text/csv" if file.filename.endswith(".csv") else "application/jsonl"
     return FileResponse(trainer.home.files.path(file_id), media_type=media_type, filename=file.filename)
@@ -90,7 +90,7 @@ def content(trainer: Trainer, file_id: str) -> FileResponse:
 
 @router.delete("/{file_id}")
 def delete(trainer: Trainer, file_id: str) -> Deleted:
-    """Delete a file; a job that has not read it yet will fail."""
+    """Delete a file; a job that hasn't read it yet will fail."""
     if not trainer.home.files.remove(file_id):
         raise not_found("file", file_id)
     return Deleted(id=file_id, object="file")

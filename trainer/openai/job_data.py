@@ -1,4 +1,4 @@
-"""The data of OpenAI's jobs: uploaded files, and metrics as a result file beside them."""
+"""The data of OpenAI's jobs: uploaded files, and metrics as a result file among them."""
 
 import csv
 import io
@@ -20,10 +20,10 @@ _ACCURACIES = (MEAN_ACCURACY, PREFERENCE_ACCURACY)
 
 
 class UploadedJobData:
-    """OpenAI's side of the port `JobData`."""
+    """OpenAI's adapter of the port `JobData`."""
 
     def prepare_files(self, home: Home, job: FineTuningJob) -> JobError | None:
-        """Check a job's uploaded files by the rules of its method."""
+        """Check a job's uploaded files against the rules of its method."""
         at_least = {"training_file": LEAST_TRAINING_EXAMPLES}
         if job.validation_file:
             at_least["validation_file"] = 1
@@ -31,12 +31,12 @@ class UploadedJobData:
             home.jobs.log(job.id, param, f"Validating {param.replace('_', ' ')}: {getattr(job, param)}")
             try:
                 check_file(job_file(home, job, param), line_check_of(job), at_least=examples)
-            except (FileGoneError, InvalidFileError) as why:
-                return file_error(param, why)
+            except (FileGoneError, InvalidFileError) as error:
+                return file_error(param, error)
         return None
 
     def write_metrics(self, home: Home, job: FineTuningJob) -> list[str]:
-        """Add the result file to the uploaded ones and return its id, the same however often it is written."""
+        """Add the result file to the uploaded ones and return its id, which is derived from the job's."""
         content = results_csv(home.jobs.events(job.id))
         file = FileObject(
             id=id_for("file", job.id, "results"),
@@ -48,7 +48,7 @@ class UploadedJobData:
 
 
 def results_csv(events: Iterable[JobEvent]) -> bytes:
-    """Write a finished job's reports as OpenAI's result file does, one row per report, oldest first."""
+    """Return OpenAI's result file of a job: its reports as CSV, oldest first."""
     reports = [StepMetrics.model_validate(event.data) for event in events if event.type == "metrics"]
     table = io.StringIO()
     writer = csv.writer(table)
@@ -60,6 +60,6 @@ def results_csv(events: Iterable[JobEvent]) -> bytes:
 
 
 def _accuracy(report: StepMetrics, split: str) -> float | None:
-    """Return a report's accuracy on a split, under whichever name the job's method reports it."""
+    """Return a report's accuracy on a split, `train` or `valid`; its name depends on the job's method."""
     figures = (getattr(report, f"{split}_{name}") for name in _ACCURACIES)
     return next((figure for figure in figures if figure is not None), None)

@@ -1,5 +1,6 @@
-"""`/v1/fine_tuning/jobs`: create, follow, cancel, pause and resume; what is wrong with a request is said here and now,
-what is wrong with a file is said by the job.
+"""`/v1/fine_tuning/jobs`: create, list, retrieve, cancel, pause and resume.
+
+An invalid request is refused at once; an invalid file makes its job fail.
 """
 
 import secrets
@@ -31,11 +32,11 @@ Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 @router.post("")
 def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
-    """Begin a job."""
+    """Create a job."""
     _check(trainer.home, request)
     method = request.method.type if request.method else "supervised"
-    given = request.preference if method == "dpo" else request.supervised
-    hyperparameters = JobHyperparameters(**given.model_dump())
+    requested = request.preference if method == "dpo" else request.supervised
+    hyperparameters = JobHyperparameters(**requested.model_dump())
     job = FineTuningJob(
         id=new_id("ftjob"),
         model=request.model,
@@ -56,7 +57,7 @@ def create(trainer: Trainer, request: JobRequest) -> FineTuningJob:
 
 
 def _check(home: Home, request: JobRequest) -> None:
-    """Refuse with 400 a job that this server cannot do, as far as that shows without opening its files."""
+    """Refuse with 400 a job that this server can't run, as far as that shows without opening its files."""
     is_preference = request.method is not None and request.method.type == "dpo"
     if not base_model(request.model) and not (is_preference and home.models.get(request.model)):
         message = f"Model {request.model} is not available for fine-tuning or does not exist."
@@ -82,9 +83,9 @@ def _check_file(home: Home, param: str, file_id: str) -> None:
 
 @router.get("")
 def list_jobs(trainer: Trainer, request: Request, after: After = None, limit: Limit = 20) -> Page[FineTuningJob]:
-    """List jobs, newest first: all, those with `metadata[k]=v`, or with `metadata=null` those without any."""
-    fits = _metadata_filter(request) if trainer.options.keeps_metadata else _everything
-    return page_of((job for job in _jobs_after(trainer, after) if fits(job)), limit)
+    """List jobs, newest first: all, those with `metadata[k]=v`, or by `metadata=null` those without any."""
+    matches = _metadata_filter(request) if trainer.options.keeps_metadata else _any_job
+    return page_of((job for job in _jobs_after(trainer, after) if matches(job)), limit)
 
 
 def _jobs_after(trainer: Context, after: str | None) -> Iterator[FineTuningJob]:
@@ -93,7 +94,7 @@ def _jobs_after(trainer: Context, after: str | None) -> Iterator[FineTuningJob]:
     return trainer.home.jobs.newest_first(after=after)
 
 
-def _everything(_: FineTuningJob) -> bool:
+def _any_job(_: FineTuningJob) -> bool:
     return True
 
 
@@ -101,13 +102,17 @@ def _metadata_filter(request: Request) -> Callable[[FineTuningJob], bool]:
     query = request.query_params
     if query.get("metadata") == "null":
         return lambda job: job.metadata is None
-    pairs = {key[9:-1]: value for key, value in query.items() if key.startswith("metadata[") and key.endswith("]")}
+    pairs = {
+        key[len("metadata[") : -1]: value
+        for key, value in query.items()
+        if key.startswith("metadata[") and key.endswith("]")
+    }
     return lambda job: pairs.items() <= (job.metadata or {}).items()
 
 
 @router.get("/{job_id}")
 def retrieve(trainer: Trainer, job_id: str) -> FineTuningJob:
-    """Look at one job."""
+    """Return one job."""
     job = None if is_bedrocks(job_id) else trainer.home.jobs.get(job_id)
     if not job:
         raise not_found("fine-tuning job", job_id)
@@ -116,21 +121,21 @@ def retrieve(trainer: Trainer, job_id: str) -> FineTuningJob:
 
 @router.get("/{job_id}/events")
 def list_events(trainer: Trainer, job_id: str, after: After = None, limit: Limit = 20) -> Page[JobEvent]:
-    """List what happened to a job, newest first."""
+    """List a job's events, newest first."""
     retrieve(trainer, job_id)
     return page_of(trainer.home.jobs.events(job_id, after=after, limit=limit + 1), limit)
 
 
 @router.get("/{job_id}/checkpoints")
 def list_checkpoints(trainer: Trainer, job_id: str, after: After = None, limit: Limit = 10) -> Page[Checkpoint]:
-    """List the models from the ends of a job's last epochs, newest first."""
+    """List a job's checkpoints, the models at the ends of its last epochs, newest first."""
     retrieve(trainer, job_id)
     return page_of(trainer.home.jobs.checkpoints(job_id, after=after, limit=limit + 1), limit)
 
 
 @router.post("/{job_id}/cancel")
 def cancel(trainer: Trainer, job_id: str) -> FineTuningJob:
-    """End a job before its time."""
+    """Cancel a job."""
     with trainer.home.rows.transaction():
         job = trainer.home.jobs.move(job_id, status="cancelled", finished_at=now_s(), estimated_finish=None)
         if job:
@@ -141,7 +146,7 @@ def cancel(trainer: Trainer, job_id: str) -> FineTuningJob:
 
 @router.post("/{job_id}/pause")
 def pause(trainer: Trainer, job_id: str) -> FineTuningJob:
-    """Let a job rest, losing at most one epoch; its status stays, as OpenAI has none for this."""
+    """Pause a job, which loses at most one epoch; its status stays, as OpenAI has none for paused jobs."""
     with trainer.home.rows.transaction():
         job = trainer.home.jobs.move(job_id, estimated_finish=None)
         if job:
@@ -153,7 +158,7 @@ def pause(trainer: Trainer, job_id: str) -> FineTuningJob:
 
 @router.post("/{job_id}/resume")
 def resume(trainer: Trainer, job_id: str) -> FineTuningJob:
-    """Go on with a paused job."""
+    """Resume a paused job."""
     job = retrieve(trainer, job_id)
     if job.status not in OPEN_STATUSES:
         _refuse_ended(trainer, job_id)

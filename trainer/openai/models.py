@@ -12,7 +12,7 @@ router = APIRouter(prefix="/v1/models")
 
 
 def no_such_model(model_id: str) -> RefusalError:
-    """Refuse because no model has that name."""
+    """Return the refusal of a request for a model that doesn't exist."""
     return RefusalError(404, "model_not_found", f"The model '{model_id}' does not exist.", "model")
 
 
@@ -24,7 +24,7 @@ def list_models(trainer: Trainer) -> ModelList:
 
 @router.get("/{model_id}")
 def retrieve(trainer: Trainer, model_id: str) -> ModelObject:
-    """Look at one model."""
+    """Return one model's object."""
     model = trainer.home.models.get(model_id)
     if not model:
         raise no_such_model(model_id)
@@ -32,7 +32,7 @@ def retrieve(trainer: Trainer, model_id: str) -> ModelObject:
 
 
 def _with_shutdown_date(trainer: Context, model: ModelObject) -> ModelObject:
-    """Return a model with the day of its shutdown, where one is announced; a tuned model ends with its base."""
+    """Return a model with the date of its shutdown, if one is announced; a tuned model ends with its base model."""
     base = model.id.split(":")[1] if model.id.startswith("ft:") else model.id
     return model.model_copy(update={"shutdown_date": trainer.options.shutdown_dates.get(base)})
 

@@ -1,4 +1,4 @@
-"""`/v1/uploads`: a file in parts, for what is too large to be sent at once."""
+"""`/v1/uploads`: the upload of a large file in parts."""
 
 import secrets
 from typing import Annotated
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/uploads")
 
 @router.post("")
 def create(trainer: Trainer, request: UploadRequest) -> Upload:
-    """Begin an upload, which must be completed within an hour."""
+    """Start an upload, which must be completed within an hour."""
     check_name(request.filename, request.purpose)
     now = now_s()
     upload = Upload(
@@ -29,14 +29,14 @@ def create(trainer: Trainer, request: UploadRequest) -> Upload:
         filename=request.filename,
         purpose=request.purpose,
     )
-    lasts_s = request.expires_after.seconds if request.expires_after else None
-    trainer.home.uploads.add(upload, file_expires_after_s=lasts_s)
+    lifetime_s = request.expires_after.seconds if request.expires_after else None
+    trainer.home.uploads.add(upload, file_expires_after_s=lifetime_s)
     return upload
 
 
 @router.post("/{upload_id}/parts")
 def add_part(trainer: Trainer, upload_id: str, data: Annotated[UploadFile, File()]) -> UploadPart:
-    """Add a part of at most 64 MB; parts may come in any order, and several at once."""
+    """Add a part of at most 64 MB; parts may be sent in any order, and in parallel."""
     upload = _pending(trainer, upload_id)
     size = data.size or 0
     if size > PART_LIMIT_BYTES:
@@ -52,7 +52,7 @@ def add_part(trainer: Trainer, upload_id: str, data: Annotated[UploadFile, File(
 
 @router.post("/{upload_id}/complete")
 def complete(trainer: Trainer, upload_id: str, completion: Completion) -> Upload:
-    """Put the parts together into a file; asking again gives the same file."""
+    """Join the parts into a file; a second call returns the same file."""
     upload = _find(trainer, upload_id)
     if upload.status == "completed":
         return upload
@@ -66,11 +66,11 @@ def complete(trainer: Trainer, upload_id: str, completion: Completion) -> Upload
         raise RefusalError(400, "wrong_size", message, "part_ids")
     if completion.md5 and md5_of(paths) != completion.md5.lower():
         raise RefusalError(400, "wrong_checksum", "The parts have another MD5 than was given.", "md5")
-    now, lasts_s = now_s(), trainer.home.uploads.file_expires_after_s(upload_id)
+    now, lifetime_s = now_s(), trainer.home.uploads.file_expires_after_s(upload_id)
     file = FileObject(
         id=id_for("file", upload_id),
         created_at=now,
-        expires_at=now + lasts_s if lasts_s else None,
+        expires_at=now + lifetime_s if lifetime_s else None,
         filename=upload.filename,
         purpose=upload.purpose,
     )
@@ -82,7 +82,7 @@ def complete(trainer: Trainer, upload_id: str, completion: Completion) -> Upload
 
 @router.post("/{upload_id}/cancel")
 def cancel(trainer: Trainer, upload_id: str) -> Upload:
-    """Give an upload up."""
+    """Cancel an upload."""
     cancelled = _pending(trainer, upload_id).model_copy(update={"status": "cancelled"})
     trainer.home.uploads.end(cancelled)
     return cancelled

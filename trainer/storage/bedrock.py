@@ -1,7 +1,7 @@
-"""Bedrock's rows beside the trainer's own: customization jobs, each with the request that made it, and deployments.
+"""Bedrock's rows: customization jobs, each with the request that created it, and deployments.
 
-A customization job is one of the trainer's jobs (`engine_job_id`), which holds its status; a custom model is what such
-a job left, for as long as the trainer has it. Times are in seconds since 1970.
+A customization job is run as one of the trainer's jobs (`engine_job_id`), which has its status. A custom model exists
+as long as the trainer has the model of such a job. Times are in seconds since 1970.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _JOB, _DEPLOYMENT = "bedrock_job", "bedrock_deployment"
 
 
 class Customization(BaseModel):
-    """One customization job: the request as it came, and the names that were made for it."""
+    """A customization job: its request, and the id and ARNs that were assigned to it."""
 
     id: str
     arn: str
@@ -34,13 +34,13 @@ class Customization(BaseModel):
 
     @property
     def validation_uris(self) -> list[str]:
-        """Where the job's validation data is, in S3."""
+        """The S3 URIs of the job's validation data."""
         validators = self.request.get("validationDataConfig", {}).get("validators", ())
         return [validator["s3Uri"] for validator in validators]
 
 
 class DeploymentRow(BaseModel):
-    """One deployment: which model it serves, and until a change has settled, which one it served before."""
+    """A deployment: the model that it serves, and the one that it served before its last update."""
 
     id: str
     arn: str
@@ -58,7 +58,7 @@ class BedrockRows:
         self._rows = rows
 
     def add_customization(self, customization: Customization) -> None:
-        """Keep a new customization job."""
+        """Store a new customization job."""
         self._rows.add(_JOB, customization.id, customization.model_dump_json())
 
     def change_customization(self, customization: Customization) -> None:
@@ -70,14 +70,14 @@ class BedrockRows:
         return (Customization.model_validate_json(body) for body in self._rows.newest_first(_JOB))
 
     def customization_of(self, engine_job_id: str) -> Customization:
-        """Return the customization that one of the trainer's jobs works on; LookupError for a job of the other wire."""
+        """Return the customization job that one of the trainer's jobs runs; LookupError for a job of OpenAI's wire."""
         body = self._rows.get(_JOB, engine_job_id.removeprefix(f"{BEDROCK}-"))
         if body is None:
             raise LookupError(f"{engine_job_id} is no customization job")
         return Customization.model_validate_json(body)
 
     def add_deployment(self, deployment: DeploymentRow) -> None:
-        """Keep a new deployment."""
+        """Store a new deployment."""
         self._rows.add(_DEPLOYMENT, deployment.id, deployment.model_dump_json())
 
     def change_deployment(self, deployment: DeploymentRow) -> None:
@@ -85,7 +85,7 @@ class BedrockRows:
         self._rows.change(_DEPLOYMENT, deployment.id, deployment.model_dump_json())
 
     def remove_deployment(self, deployment: DeploymentRow) -> None:
-        """Forget a deployment."""
+        """Delete a deployment."""
         self._rows.remove(_DEPLOYMENT, deployment.id)
 
     def deployments(self) -> Iterator[DeploymentRow]:

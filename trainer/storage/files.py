@@ -1,4 +1,4 @@
-"""Uploaded and resulting files: their rows, and their bytes on disk under the row's id."""
+"""Uploaded files and result files: their rows, and their bytes on disk under the file's id."""
 
 import os
 import shutil
@@ -9,14 +9,14 @@ from trainer.storage.rows import RowStore
 from tuneloop.openai_wire.files import FileObject
 
 _KIND = "file"
-_COPIED_BYTES = 1024 * 1024  # in memory at once while a file of up to half a gigabyte is stored
+_COPIED_BYTES = 1024 * 1024  # bounds the memory while a file of up to half a gigabyte is stored
 
 
 class Readable(Protocol):
-    """Bytes that can be read piece by piece."""
+    """A source of bytes that can be read in chunks."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes, none at the end."""
+        """Return up to `size` bytes; none at the end."""
 
 
 class FileStore:
@@ -28,11 +28,11 @@ class FileStore:
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, file_id: str) -> Path:
-        """Return where a file's bytes are."""
+        """Return the path of a file's bytes."""
         return self._folder / file_id
 
     def add(self, file: FileObject, content: Readable) -> FileObject:
-        """Keep a file whole or not at all, filling in its size; adding the same id again changes nothing."""
+        """Store a file, complete or not at all, and return it with its size; a row with its id stays as it is."""
         unfinished = self._folder / f".{file.id}.unfinished"
         with unfinished.open("wb") as target:
             shutil.copyfileobj(content, target, _COPIED_BYTES)
@@ -42,35 +42,35 @@ class FileStore:
         return stored
 
     def get(self, file_id: str, *, now: int) -> FileObject | None:
-        """Return a file, None where there is none or it has expired."""
+        """Return a file; None if there is none with this id or it has expired."""
         body = self._rows.get(_KIND, file_id)
         file = FileObject.model_validate_json(body) if body else None
-        return file if file and not _expired(file, now) else None
+        return file if file and not _has_expired(file, now) else None
 
     def newest_first(self, *, now: int, after: str | None = None, purpose: str | None = None) -> list[FileObject]:
-        """Return the files that come after the file `after`, newest first."""
+        """Return the files that haven't expired, newest first; after the file `after` if that is given."""
         files = [FileObject.model_validate_json(body) for body in self._rows.newest_first(_KIND, after=after)]
-        return [file for file in files if not _expired(file, now) and purpose in (None, file.purpose)]
+        return [file for file in files if not _has_expired(file, now) and purpose in (None, file.purpose)]
 
     def remove(self, file_id: str) -> bool:
-        """Forget a file and its bytes, and say whether it was there."""
-        was_there = self._rows.remove(_KIND, file_id)
-        if was_there:
+        """Delete a file and its bytes, and return whether it existed."""
+        existed = self._rows.remove(_KIND, file_id)
+        if existed:
             self.path(file_id).unlink(missing_ok=True)
-        return was_there
+        return existed
 
     def sweep(self, *, now: int) -> None:
-        """Remove what has expired."""
+        """Delete the files that have expired."""
         for body in self._rows.newest_first(_KIND):
             file = FileObject.model_validate_json(body)
-            if _expired(file, now):
+            if _has_expired(file, now):
                 self.remove(file.id)
 
     def drop_unfinished(self) -> None:
-        """Remove what interrupted uploads left; only while there is none."""
+        """Delete what interrupted uploads left; to be called only while nothing is being uploaded."""
         for unfinished in self._folder.glob(".*.unfinished"):
             unfinished.unlink()
 
 
-def _expired(file: FileObject, now: int) -> bool:
+def _has_expired(file: FileObject, now: int) -> bool:
     return file.expires_at is not None and file.expires_at <= now

@@ -1,4 +1,4 @@
-"""The trainer's folder: one database, and folders for file bytes, models and checkpoints."""
+"""The trainer's folder: one database, and subfolders for files, uploads, models and checkpoints."""
 
 import fcntl
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tuneloop.openai_wire.fine_tuning import OPEN_STATUSES
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The trainer's stores, shared by the server and its worker process."""
+    """The stores in a trainer's folder, which the server shares with its worker process."""
 
     folder: Path
     rows: RowStore
@@ -28,7 +28,7 @@ class Home:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open the folder, making what is not there."""
+        """Open a folder; whatever is missing in it is created."""
         folder.mkdir(parents=True, exist_ok=True)
         rows = RowStore(folder / "trainer.sqlite3")
         files, models = FileStore(rows, folder / "files"), ModelStore(rows, folder / "models")
@@ -36,20 +36,20 @@ class Home:
         return cls(folder, rows, files, Jobs(rows), models, uploads, BedrockRows(rows))
 
     def checkpoint_file(self, job_id: str) -> Path:
-        """Return where a job's checkpoint is, written at the end of each epoch."""
+        """Return the path of a job's checkpoint, which is written at the end of each epoch."""
         return self.folder / "jobs" / f"{job_id}.npz"
 
     def sweep(self, *, now: int) -> None:
-        """Remove what has expired, and what ended jobs left behind; only while no worker is at work."""
+        """Delete what has expired and what ended jobs left; to be called only while no worker is running."""
         self.files.sweep(now=now)
         self.uploads.sweep(now=now)
         self.models.sweep()
         for checkpoint in (self.folder / "jobs").glob("*.npz*"):
             if self._has_ended(checkpoint.name.partition(".")[0]):
                 checkpoint.unlink()
-        for fetched in (self.folder / "files").glob(f"{BEDROCK}-*"):
-            if self._has_ended(fetched.name.rpartition("-")[0]):
-                fetched.unlink()
+        for downloaded in (self.folder / "files").glob(f"{BEDROCK}-*"):
+            if self._has_ended(downloaded.name.rpartition("-")[0]):
+                downloaded.unlink()
 
     def _has_ended(self, job_id: str) -> bool:
         job = self.jobs.get(job_id)
@@ -57,7 +57,7 @@ class Home:
 
 
 def acquire_lock(folder: Path, name: str, *, wait: bool) -> IO[str]:
-    """Take a lock that ends with this process; raise BlockingIOError where another has it and `wait` is false."""
+    """Take a lock, which ends with this process; BlockingIOError if another process has it and `wait` is false."""
     folder.mkdir(parents=True, exist_ok=True)
     lock_file = (folder / f"{name}.lock").open("w")
     fcntl.flock(lock_file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Models: the base models, and the tuned ones that jobs left, each with its folder on disk."""
+"""Models: the base models, and the tuned models of jobs, each with a folder on disk."""
 
 import shutil
 from pathlib import Path
@@ -16,12 +16,12 @@ _KIND = "model"
 
 
 def base_model(model_id: str) -> ModelObject | None:
-    """Return a base model."""
+    """Return the base model with this id, or None."""
     return next((model for model in BASE_MODELS if model.id == model_id), None)
 
 
 class ModelStore:
-    """The store of models: rows, and a folder for the artifacts of tuned ones."""
+    """The store of models: rows, and a folder with the artifacts of tuned models."""
 
     def __init__(self, rows: RowStore, folder: Path) -> None:
         self._rows = rows
@@ -29,36 +29,36 @@ class ModelStore:
         folder.mkdir(parents=True, exist_ok=True)
 
     def folder(self, model_id: str) -> Path:
-        """Return where a tuned model's artifact is."""
+        """Return the folder of a tuned model's artifact."""
         return self._folder / model_id.replace(":", "_")
 
     def store(self, model_id: str, artifact: Artifact) -> None:
-        """Put a tuned model's artifact on disk; nobody sees the model before it is added."""
+        """Write a tuned model's artifact to disk; the model isn't listed before it is added."""
         artifact.save(self.folder(model_id))
 
     def add(self, model_id: str, *, created: int) -> None:
-        """List a tuned model whose artifact is stored."""
+        """Add a tuned model, whose artifact has been stored, to the list."""
         model = ModelObject(id=model_id, created=created, owned_by=ORGANIZATION)
         wire = BEDROCK if model_id.startswith(f"{BEDROCK}:") else ""
         self._rows.add(_KIND, model_id, model.model_dump_json(), parent=wire)
 
     def get(self, model_id: str) -> ModelObject | None:
-        """Return a model, base or tuned."""
+        """Return the base or tuned model with this id, or None."""
         body = self._rows.get(_KIND, model_id)
         return ModelObject.model_validate_json(body) if body else base_model(model_id)
 
     def all(self) -> tuple[ModelObject, ...]:
-        """Return the base models, then the tuned ones of OpenAI's wire, newest first."""
+        """Return the base models, then the tuned models of OpenAI's wire, newest first."""
         return (*BASE_MODELS, *(ModelObject.model_validate_json(body) for body in self._rows.newest_first(_KIND)))
 
     def sweep(self) -> None:
-        """Remove what an interrupted store left."""
+        """Delete incomplete artifacts, which an interrupted `store` left."""
         for unfinished in self._folder.glob(".*.unfinished"):
             shutil.rmtree(unfinished)
 
     def remove(self, model_id: str) -> bool:
-        """Forget a tuned model and its artifact, and say whether it was there."""
-        was_there = self._rows.remove(_KIND, model_id)
-        if was_there:
+        """Delete a tuned model and its artifact, and return whether it existed."""
+        existed = self._rows.remove(_KIND, model_id)
+        if existed:
             shutil.rmtree(self.folder(model_id), ignore_errors=True)
-        return was_there
+        return existed

@@ -1,7 +1,7 @@
-"""The trainer's database: JSON rows in one SQLite file that the server and its worker share.
+"""The trainer's database: JSON rows in one SQLite file, which the server and its worker share.
 
-A row has a kind, an id, and a parent where it belongs to something (an event to its job). Rows keep the order in which
-they came; adding a row that is there already changes nothing, so a step that is repeated after a crash leaves one row.
+A row has a kind, an id, and a parent if it belongs to something (an event to its job). Rows are ordered by when they
+were added. Adding a row that exists changes nothing, so a step that is repeated after a crash leaves one row.
 """
 
 import sqlite3
@@ -30,11 +30,11 @@ _LAST_PLACE = 2**63 - 1
 
 
 class RowStore:
-    """The rows of one file, which is made if need be; safe to share between threads."""
+    """The rows of one file, which is created if it doesn't exist; threads may share the store."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
-        # Server and worker write by turns, for milliseconds: half a minute's wait means that the other one hangs.
+        # Seconds to wait for a transaction of the other process: each takes milliseconds, so after 30 s the process hangs.
         self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self._connection.executescript(_SCHEMA)
 
@@ -45,7 +45,7 @@ class RowStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make what is written inside happen together or not at all, with nobody else writing in between."""
+        """Make the writes inside happen together or not at all, without any write of others in between."""
         with self._lock:
             if self._connection.in_transaction:
                 yield
@@ -59,23 +59,23 @@ class RowStore:
             self._connection.execute("COMMIT")
 
     def add(self, kind: str, row_id: str, body: str, *, parent: str = "") -> bool:
-        """Add a row and say whether it is new."""
+        """Add a row unless it exists, and return whether it was added."""
         return self._write(_ADD, kind, row_id, parent, body)
 
     def change(self, kind: str, row_id: str, body: str) -> bool:
-        """Replace the body of a row and say whether it is there."""
+        """Replace the body of a row, and return whether the row exists."""
         return self._write(_CHANGE, body, kind, row_id)
 
     def remove(self, kind: str, row_id: str) -> bool:
-        """Remove a row and say whether it was there."""
+        """Delete a row, and return whether it existed."""
         return self._write(_REMOVE, kind, row_id)
 
     def get(self, kind: str, row_id: str) -> str | None:
-        """Return the body of a row."""
+        """Return the body of a row, or None."""
         return next(iter(self._read(_GET, kind, row_id)), None)
 
     def newest_first(self, kind: str, *, parent: str = "", after: str | None = None, limit: int = -1) -> list[str]:
-        """Return the bodies after the row `after`, none where there is no such row; all of them where `limit` is -1."""
+        """Return at most `limit` bodies (-1: all), newest first; after the row `after`, none if it doesn't exist."""
         places = [_LAST_PLACE] if after is None else self._read(_PLACE, kind, after)
         return self._read(_NEWEST_FIRST, kind, parent, places[0], limit) if places else []
 

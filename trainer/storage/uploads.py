@@ -1,6 +1,6 @@
-"""Uploads under way: their rows, and their parts on disk until they are put together or given up.
+"""Uploads in parts: their rows, and the parts on disk until the upload is completed, cancelled or expired.
 
-Parts are read one after the other as one file, which is never in memory whole.
+Parts are read one after the other as if they were one file, which is never held in memory whole.
 """
 
 import hashlib
@@ -13,25 +13,25 @@ from trainer.storage.rows import RowStore
 from tuneloop.openai_wire.uploads import Upload
 
 _KIND, _FILE_EXPIRY = "upload", "upload_file_expiry"
-_READ_BYTES = 1024 * 1024  # in memory at once while bytes are copied
+_READ_BYTES = 1024 * 1024  # bounds the memory while bytes are copied
 
 
 class Uploads:
-    """The store of uploads: rows, and a folder for the parts."""
+    """The store of uploads: rows, and a folder with the parts."""
 
     def __init__(self, rows: RowStore, folder: Path) -> None:
         self._rows = rows
         self._folder = folder
 
     def add(self, upload: Upload, *, file_expires_after_s: int | None) -> None:
-        """Keep a new upload, and how long its file is to last, in seconds."""
+        """Store a new upload, and the seconds after which its file shall expire, if given."""
         with self._rows.transaction():
             self._rows.add(_KIND, upload.id, upload.model_dump_json())
             if file_expires_after_s is not None:
                 self._rows.add(_FILE_EXPIRY, upload.id, str(file_expires_after_s))
 
     def get(self, upload_id: str, *, now: int) -> Upload | None:
-        """Return an upload, `expired` where its hour is over."""
+        """Return an upload, or None; a pending one is returned as `expired` once its hour is over."""
         body = self._rows.get(_KIND, upload_id)
         if body is None:
             return None
@@ -40,12 +40,12 @@ class Uploads:
         return upload.model_copy(update={"status": "expired"}) if is_over else upload
 
     def file_expires_after_s(self, upload_id: str) -> int | None:
-        """Return how long an upload's file is to last, in seconds."""
+        """Return the seconds after which an upload's file shall expire; None if it doesn't."""
         body = self._rows.get(_FILE_EXPIRY, upload_id)
         return int(body) if body else None
 
     def add_part(self, upload_id: str, part_id: str, content: BinaryIO) -> None:
-        """Keep a part's bytes."""
+        """Store the bytes of a part."""
         folder = self._folder / upload_id
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f".{part_id}"
@@ -54,22 +54,22 @@ class Uploads:
         unfinished.rename(folder / part_id)
 
     def parts_size(self, upload_id: str) -> int:
-        """Return the bytes of all parts so far."""
+        """Return the size of all parts so far, in bytes."""
         return sum(path.stat().st_size for path in (self._folder / upload_id).glob("part_*"))
 
     def parts(self, upload_id: str, part_ids: Sequence[str]) -> list[Path] | None:
-        """Return where these parts are, None where one is missing or named twice."""
+        """Return the paths of these parts; None if one is missing or named twice."""
         paths = {path.name: path for path in (self._folder / upload_id).glob("part_*")}
-        is_whole = len(set(part_ids)) == len(part_ids) and paths.keys() >= set(part_ids)
-        return [paths[part_id] for part_id in part_ids] if is_whole else None
+        are_valid = len(set(part_ids)) == len(part_ids) and paths.keys() >= set(part_ids)
+        return [paths[part_id] for part_id in part_ids] if are_valid else None
 
     def end(self, upload: Upload) -> None:
-        """Keep how an upload ended, and drop its parts."""
+        """Store an upload that has ended, and delete its parts."""
         self._rows.change(_KIND, upload.id, upload.model_dump_json())
         shutil.rmtree(self._folder / upload.id, ignore_errors=True)
 
     def sweep(self, *, now: int) -> None:
-        """Drop the parts of uploads that have expired."""
+        """Delete the parts of uploads that are no longer pending."""
         for folder in self._folder.glob("upload_*"):
             upload = self.get(folder.name, now=now)
             if not upload or upload.status != "pending":
@@ -77,14 +77,14 @@ class Uploads:
 
 
 class ConcatenatedFiles:
-    """Several files read one after the other as one, as a file object is read."""
+    """Several files that are read one after the other, as one file object."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._chunks = _chunks_of(paths)
         self._rest = b""
 
     def read(self, size: int = _READ_BYTES) -> bytes:
-        """Return up to `size` bytes, none at the end."""
+        """Return up to `size` bytes; none at the end."""
         if not self._rest:
             self._rest = next(self._chunks, b"")
         chunk, self._rest = self._rest[:size], self._rest[size:]
@@ -92,7 +92,7 @@ class ConcatenatedFiles:
 
 
 def md5_of(paths: Sequence[Path]) -> str:
-    """Return the hex MD5 of several files one after the other."""
+    """Return the MD5 of several files' concatenated bytes, in hex."""
     digest = hashlib.md5(usedforsecurity=False)
     for chunk in _chunks_of(paths):
         digest.update(chunk)
