@@ -28,8 +28,8 @@ from tuneloop.domain.core.limits import LINE_BYTES
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.validation import line_checks, tokens
 from tuneloop.validation.decompress import chunks, split_lines
-from tuneloop.validation.fast_schema import Bare, typed_text
-from tuneloop.validation.file_validation import Task, findings_of, validate
+from tuneloop.validation.fast_schema import BareLine, typed_text
+from tuneloop.validation.file_validation import Task, collect_findings, validate
 from tuneloop.validation.line_parser import record_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,11 +102,11 @@ def floor(path: Path) -> dict[str, Any]:
     return time_work(work)
 
 
-def parse_bare(line: bytes) -> Bare | None:
+def parse_bare(line: bytes) -> BareLine | None:
     """A line, if it can be read."""
     try:
         return line_checks.decode_line(line)
-    except line_checks.UNREADABLE:
+    except line_checks.DECODE_ERRORS:
         return None
 
 
@@ -196,7 +196,7 @@ def stages(path: Path) -> dict[str, Any]:
     reading, parsing = micros(read), micros(lambda: deque(map(parse_bare, sample), 0))
     tokenising = micros(lambda: deque(map(encode_all, sample), 0)) - parsing
     inspecting = micros(lambda: deque(map(line_checks.check_line, sample, range(SAMPLED)), 0))
-    everything = micros(lambda: findings_of(Task(part)))
+    everything = micros(lambda: collect_findings(Task(part)))
     part.unlink()
     found = {
         "read and split into lines": reading,

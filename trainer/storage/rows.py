@@ -34,7 +34,7 @@ class RowStore:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
-        # Seconds to wait for a transaction of the other process: each takes milliseconds, so after 30 s the process hangs.
+        # Seconds to wait for a transaction of the other process: each takes milliseconds, so after 30 s it hangs.
         self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self._connection.executescript(_SCHEMA)
 

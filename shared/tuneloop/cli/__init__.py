@@ -1,6 +1,7 @@
 """The `tuneloop` command.
 
-What operators do with AWS credentials (keys, drops) goes to AWS; what apps may do too (runs, chat) goes to the API.
+Commands for operators (keys, drops) call AWS with the operator's credentials; commands that apps could do too (runs,
+chat) call the API.
 """
 
 import os
@@ -9,12 +10,12 @@ from collections.abc import MutableMapping
 
 from tuneloop.domain.core.errors import TuneloopError
 
-OFFLINE = {"validate", "estimate", "convert"}  # commands that work on files alone, so that no AWS client is loaded
-EXTRA = {"rich", "typer"}  # packages that the extra `cli` installs
+OFFLINE = {"validate", "estimate", "convert"}  # commands that only read local files, for which no AWS client is loaded
+EXTRA = {"rich", "typer"}  # packages that only the extra `cli` installs
 
 
 def main() -> None:
-    """Run the command; a refusal is one line on standard error and exit status 1."""
+    """Run the command; an error is printed as one line on standard error, with exit status 1."""
     aws_errors: tuple[type[Exception], ...] = ()
     try:
         from rich.console import Console  # noqa: PLC0415 - only the command needs all this
@@ -48,9 +49,9 @@ def main() -> None:
 
 
 def agree_on_region(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Copy AWS_REGION to AWS_DEFAULT_REGION, so that boto3 works in the region of the CDK and the `aws` command.
+    """Copy AWS_REGION to AWS_DEFAULT_REGION, so that boto3 uses the same region as the CDK and the `aws` command.
 
-    Those two read AWS_REGION first; boto3 reads AWS_DEFAULT_REGION alone.
+    The CDK and `aws` read AWS_REGION first; boto3 reads only AWS_DEFAULT_REGION.
     """
     if region := environment.get("AWS_REGION"):
         environment["AWS_DEFAULT_REGION"] = region

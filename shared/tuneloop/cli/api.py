@@ -1,4 +1,4 @@
-"""The API as the command calls it: address and key from the environment, refusals as our own errors."""
+"""The command's client of the API: address and key come from the environment, and refusals are raised as errors."""
 
 import os
 import time
@@ -11,14 +11,15 @@ from tuneloop.domain.core.addresses import url_fault
 from tuneloop.domain.core.errors import Busy, InvalidInput, OutOfTime, ProviderUnavailable, TuneloopError
 from tuneloop.domain.training.runs import TERMINAL, RunStatus
 
-# A gateway ends a call at 30 s (HTTP API), so that its answer, or its 503, is always waited for.
+# API Gateway ends a call after 30 s (HTTP API), so the client waits a little longer for its answer or its 503.
 TIMEOUT_S = 35.0
-# A function that starts cold on a busy account may answer too late once, hardly ever twice; who waits at a terminal is
-# told after three tries what was said.
-REPEATS = 2
-REPEATED_AFTER_S = 1.0
-PASSING = frozenset({OutOfTime.code, Busy.code})  # the codes of a 503 that passes when the call is sent again
-RETRY_COUNT = "X-Stainless-Retry-Count"  # by which the API knows a repeat, and makes nothing a second time for it
+# A function that starts cold on a busy account may answer too late once, but hardly ever twice. After three tries, the
+# user at the terminal gets the answer as it is.
+RETRIES = 2
+RETRY_AFTER_S = 1.0
+RETRYABLE_CODES = frozenset({OutOfTime.code, Busy.code})  # codes of a 503 that a second call is likely not to get
+# The header by which the API recognizes a retry, so that it doesn't create anything twice.
+RETRY_COUNT = "X-Stainless-Retry-Count"
 NOT_SET = "Set {name}. `make local` prints it; on AWS `make deploy` does, and `tuneloop keys create` makes a key."
 
 
@@ -61,23 +62,23 @@ class ApiClient:
         return self._send("DELETE", path)
 
     def follow(self, run: str, every_s: float = 1.0) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-        """A training run and its events, read every `every_s` seconds; the last reading is that of its end."""
+        """Yield a training run with its events every `every_s` seconds, until and including when it has ended."""
         while True:
-            reading = self.get(f"/training-runs/{run}")
-            yield reading, self.get(f"/training-runs/{run}/events")["data"]
-            if RunStatus(reading["status"]) in TERMINAL:
+            state = self.get(f"/training-runs/{run}")
+            yield state, self.get(f"/training-runs/{run}/events")["data"]
+            if RunStatus(state["status"]) in TERMINAL:
                 return
             time.sleep(every_s)
 
     def _send(self, method: str, path: str, **options: Any) -> Any:
-        """The parsed answer to a call, sent again at most `REPEATS` times where the API says that this will help."""
-        repeat = 0
-        while not (answer := self._answer(method, path, headers={RETRY_COUNT: str(repeat)}, **options)).is_success:
+        """The parsed answer to a call, which is retried at most `RETRIES` times if the API says that it may help."""
+        retry = 0
+        while not (answer := self._answer(method, path, headers={RETRY_COUNT: str(retry)}, **options)).is_success:
             refusal = _refusal(answer)
-            if refusal.code not in PASSING or repeat == REPEATS:
+            if refusal.code not in RETRYABLE_CODES or retry == RETRIES:
                 raise refusal
-            repeat += 1
-            time.sleep(REPEATED_AFTER_S)
+            retry += 1
+            time.sleep(RETRY_AFTER_S)
         return answer.json()
 
     def _answer(self, method: str, path: str, **options: Any) -> httpx2.Response:
@@ -89,7 +90,7 @@ class ApiClient:
 
 
 def base_url() -> str:
-    """The API's address from TUNELOOP_BASE_URL, `/v1` included; InvalidInput where it is none."""
+    """The API's address in TUNELOOP_BASE_URL, including `/v1`; InvalidInput if it isn't such an address."""
     url = required_variable("TUNELOOP_BASE_URL").strip().rstrip("/")
     if not url.startswith(("https://", "http://")) or not url.endswith("/v1"):
         rule = "TUNELOOP_BASE_URL must be an http(s) address that ends in /v1, as `make deploy` and `make local` print."
@@ -100,7 +101,7 @@ def base_url() -> str:
 
 
 def required_variable(name: str) -> str:
-    """The value of an environment variable; InvalidInput with how to set it where it is missing."""
+    """The value of an environment variable; InvalidInput, which says how to set it, if it is missing."""
     if not (value := os.environ.get(name)):
         raise InvalidInput(NOT_SET.format(name=name), code="not_configured")
     return value

@@ -1,4 +1,4 @@
-"""`tuneloop budget`: what a tenant may spend on training in a month, with AWS credentials."""
+"""`tuneloop budget`: a tenant's monthly budget for training; needs AWS credentials."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ MonthlyOption = Annotated[
 
 
 def budget(tenant: TenantArgument, monthly_usd: MonthlyOption = None, stage: StageOption = "prod") -> None:
-    """Show what a tenant's training has cost this month, after setting his monthly budget if one is given."""
+    """Show what a tenant has spent on training this month; with --monthly-usd, set the monthly budget first."""
     if not tenants(stage).exists(tenant):
         raise NotFound(f"There is no tenant {tenant} in stage {stage}.")
     if monthly_usd is not None:
@@ -33,11 +33,11 @@ def budget(tenant: TenantArgument, monthly_usd: MonthlyOption = None, stage: Sta
 
 
 def _dollars(text: str) -> Decimal | None:
-    """The amount that `--monthly-usd` names, None for `none`; InvalidInput for anything else."""
+    """The amount in `--monthly-usd`, None for `none`; InvalidInput for anything else."""
     if text == "none":
         return None
     amount = parse_decimal(text)
     if amount is None or not 0 <= amount <= RUN_USD or amount != amount.quantize(CENT):
-        message = f"--monthly-usd has to be dollars and whole cents from 0 to {RUN_USD:,}, or `none`."
+        message = f"--monthly-usd must be an amount in dollars and whole cents, from 0 to {RUN_USD:,}, or `none`."
         raise InvalidInput(message, param="monthly-usd")
     return amount

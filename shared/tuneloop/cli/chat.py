@@ -1,4 +1,4 @@
-"""`tuneloop chat`: one question to a model, by the OpenAI client as any app would ask it."""
+"""`tuneloop chat`: asks a model one question with OpenAI's client, as any app would."""
 
 from typing import Annotated
 
@@ -8,11 +8,11 @@ from rich.console import Console
 
 from tuneloop.cli.api import ApiRefusal, base_url, required_variable
 
-UserOption = Annotated[str | None, typer.Option(help="Who is asking: decides between stable and candidate.")]
+UserOption = Annotated[str | None, typer.Option(help="The user who asks, which decides between stable and candidate.")]
 
 
 def chat(model: str, message: str, user: UserOption = None) -> None:
-    """Ask MODEL one question and say which version answered."""
+    """Ask MODEL one question, and show which version answered."""
     client = OpenAI(base_url=base_url(), api_key=required_variable("TUNELOOP_API_KEY"))
     extra = {"user": user} if user else {}
     try:
@@ -23,8 +23,8 @@ def chat(model: str, message: str, user: UserOption = None) -> None:
         refusal = error.body.get("message") if isinstance(error.body, dict) else None
         raise ApiRefusal(refusal or error.message, code=error.code or f"http_{error.status_code}") from error
     typer.echo(answer.choices[0].message.content)
-    served = answer.model_extra["tuneloop"]
-    kind = "fine-tuned" if served["is_finetuned"] else "base model"
-    fallback = ", standing in for one that could not answer" if served["fallback"] else ""
-    line = f"version {served['version']} ({kind}), {served['arm']}{fallback}: {answer.model}"
+    served_by = answer.model_extra["tuneloop"]
+    kind = "fine-tuned" if served_by["is_finetuned"] else "base model"
+    fallback = ", standing in for one that could not answer" if served_by["fallback"] else ""
+    line = f"version {served_by['version']} ({kind}), {served_by['arm']}{fallback}: {answer.model}"
     Console(stderr=True, emoji=False).print(line, style="dim", highlight=False)

@@ -1,4 +1,4 @@
-"""The `tuneloop` command with all of its subcommands, those that need AWS or the API included."""
+"""The `tuneloop` command with all subcommands, including those that need AWS or the API."""
 
 from tuneloop.cli import budget, chat, drops, keys, migrate, offline, providers, redrive, runs
 

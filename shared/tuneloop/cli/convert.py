@@ -1,4 +1,4 @@
-"""`tuneloop convert`: a file's examples in another format, and what of them that format can't hold."""
+"""`tuneloop convert`: writes a file's examples in another format, and lists what that format can't hold."""
 
 import errno
 import os
@@ -14,26 +14,26 @@ from tuneloop.domain.chat.examples import OTHER_ANSWER, Example
 from tuneloop.domain.chat.messages import JsonObject
 from tuneloop.domain.datasets.csv_reader import BESIDE, Unreadable
 from tuneloop.domain.exports.conversions import WHY, Conversion, Format, pair_of
-from tuneloop.validation.decompress import PACKED
+from tuneloop.validation.decompress import COMPRESSED_ENDINGS
 from tuneloop.validation.local_files import ReadSettings
 
-ENDINGS = (*PACKED, ".jsonl", ".csv")  # of file names, from the last one inwards: `a.jsonl.gz` is `a`
+ENDINGS = (*COMPRESSED_ENDINGS, ".jsonl", ".csv")  # removed from a file name in this order: `a.jsonl.gz` becomes `a`
 INVALID = "invalid"
 REASONS = WHY | {INVALID: "`tuneloop validate` says what is wrong with each."}
 
 ToOption = Annotated[Format, typer.Option("--to", help="The format to write.")]
-OutputOption = Annotated[Path | None, typer.Option(help="Where to write it; beside the file if left out.")]
+OutputOption = Annotated[Path | None, typer.Option(help="Where to write it; next to the file by default.")]
 
 
 def convert(file: FileArgument, to: ToOption, output: OutputOption = None, settings: SettingsOption = None) -> None:
-    """Write a file's examples in another format, and say what couldn't come along."""
-    read_by = read_settings(settings)
+    """Write a file's examples in another format, and list what was lost or left out."""
+    read_as = read_settings(settings)
     target = output or file.with_name(f"{_stem(file.name)}.{to}.jsonl")
     if not output and target.exists():
-        refuse(f"{target} is there already. Name it by --output to write over it, or name another.")
+        refuse(f"{target} already exists. Name it with --output to overwrite it, or name another file.")
     conversion = Conversion(to)
     try:
-        written = _write(_converted_lines(file, read_by, conversion), target)
+        written = _write(_converted_lines(file, read_as, conversion), target)
     except Unreadable as error:
         refuse(f"{file}: {offline(error.problem).message}")
     except OSError as error:
@@ -61,19 +61,19 @@ def _converted_lines(file: Path, settings: ReadSettings, conversion: Conversion)
 
 
 def _as_sent(example: Example) -> JsonObject:
-    """The example as a line holds it: a preference pair has two outputs there, and is one conversation here."""
+    """An example's content as a line has it; a preference pair, here one conversation, has two outputs there."""
     return pair_of(example.content) if OTHER_ANSWER in example.content else example.content
 
 
 def _write(lines: Iterator[JsonObject], target: Path) -> int:
-    """Write lines to a file, all of them or none; returns how many. OSError where it can't be written.
+    """Write lines to a file, all or none, and return their number; OSError if the file can't be written.
 
-    They go to `<name>.part` first, which replaces the target at the end, since the target may be the file being read.
+    They are written to `<name>.part`, which replaces the target at the end, as the target may be the file being read.
     """
-    place = Path(os.path.realpath(target))
-    if place.exists() and not place.is_file():  # a device or a folder would be replaced by a file
+    path = Path(os.path.realpath(target))
+    if path.exists() and not path.is_file():  # a device or a folder must not be replaced by a file
         raise FileExistsError(errno.EEXIST, "It is no file")
-    part, written = place.with_name(f"{place.name}.part"), 0
+    part, written = path.with_name(f"{path.name}.part"), 0
     out = part.open("xb")
     try:
         with out:
@@ -81,7 +81,7 @@ def _write(lines: Iterator[JsonObject], target: Path) -> int:
                 out.write(orjson.dumps(line) + b"\n")
                 written += 1
         if written:
-            part.replace(place)
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return written

@@ -1,6 +1,6 @@
-"""`tuneloop drop` and `tuneloop drops`: a file into the bucket, and what became of the files that were dropped.
+"""`tuneloop drop` and `tuneloop drops`: puts a file into the bucket, and shows how dropped files were collected.
 
-Dropping, and listing the files that belong to nobody, takes AWS credentials; all else goes through the API.
+Dropping files and listing refused ones needs AWS credentials; everything else goes through the API.
 """
 
 import json
@@ -23,24 +23,24 @@ from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.datasets.drops import parse_drop_path
 
-# Problems of one drop in a list of drops, which stays readable so; `drops show` has all that are kept.
+# Per drop in a list of drops, to keep it readable; `drops show` lists all that are kept.
 PROBLEMS_SHOWN = 3
 COLOURS = {"collected": "green", "reading": "yellow", "rejected": "red", "failed": "red"}
 commands = typer.Typer(no_args_is_help=True)
 FileArgument = Annotated[
-    Path, typer.Argument(exists=True, dir_okay=False, help="JSONL or CSV, or packed as .gz, .zst.")
+    Path, typer.Argument(exists=True, dir_okay=False, help="JSONL or CSV, also compressed (.gz, .zst).")
 ]
-SplitOption = Annotated[Split | None, typer.Option(help="Put every line into this split instead of dividing them.")]
-DatasetArgument = Annotated[str, typer.Argument(help="The dataset that it was dropped into.")]
-LimitOption = Annotated[int, whole_option(1, 100, "How many drops, newest first.")]
+SplitOption = Annotated[Split | None, typer.Option(help="Put all lines into this split, instead of dividing them.")]
+DatasetArgument = Annotated[str, typer.Argument(help="The dataset into which it was dropped.")]
+LimitOption = Annotated[int, whole_option(1, 100, "Number of drops, newest first.")]
 
 
 def drop(tenant: str, dataset: str, file: FileArgument, split: SplitOption = None, stage: StageOption = "prod") -> None:
-    """Drop FILE into DATASET of TENANT; the dataset and its model are made if need be."""
+    """Drop FILE into DATASET of TENANT; the dataset and its model are created if they don't exist."""
     key = "/".join(part for part in ("incoming", tenant, dataset, split and split.value, file.name) if part)
     parse_drop_path(key)
     if not tenants(stage).exists(tenant):
-        raise NotFound(f"There is no tenant {tenant}: `tuneloop keys create {tenant}` makes it.", param="tenant")
+        raise NotFound(f"There is no tenant {tenant}: `tuneloop keys create {tenant}` creates it.", param="tenant")
     _upload(file, bucket(stage), key)
     Console(soft_wrap=True, emoji=False).print(
         f"Dropped {file.name} ({decimal(file.stat().st_size)}) as {key}", highlight=False
@@ -50,7 +50,7 @@ def drop(tenant: str, dataset: str, file: FileArgument, split: SplitOption = Non
 
 @commands.callback()
 def group() -> None:
-    """What became of dropped files."""
+    """Dropped files, and how they were collected."""
 
 
 @commands.command("list")
@@ -59,23 +59,23 @@ def list_drops(dataset: DatasetArgument, limit: LimitOption = 10) -> None:
     with ApiClient.from_environment() as api:
         drops = api.get(f"/datasets/{dataset}/drops", limit=limit)["data"]
     if not drops:
-        typer.echo(f"{dataset} has no drops yet; one shows within seconds after its file came.")
-    for dropped in drops:
-        table_console().print(_headline(dropped))
-        if dropped["problems"]:
-            table_console().print(Padding(_problems(dropped), (0, 0, 0, 4)))
+        typer.echo(f"{dataset} has no drops yet; a drop is listed within seconds after its file arrived.")
+    for drop in drops:
+        table_console().print(_headline(drop))
+        if drop["problems"]:
+            table_console().print(Padding(_problems(drop), (0, 0, 0, 4)))
 
 
 @commands.command()
 def show(dataset: DatasetArgument, drop: Annotated[str, typer.Argument(help="The drop's id.")]) -> None:
-    """Show a drop whole, as JSON, with all of its problems that are kept."""
+    """Show one drop as JSON, with all of its problems that are kept."""
     with ApiClient.from_environment() as api:
         Console().print_json(json.dumps(api.get(f"/datasets/{dataset}/drops/{drop}")))
 
 
 @commands.command("refused")
 def list_refused(stage: StageOption = "prod") -> None:
-    """List, with your AWS credentials, the files of the last 30 days whose path names no tenant or dataset; unread."""
+    """List the files of the last 30 days that weren't read, as their path names no known tenant or no dataset."""
     refused_drops = datasets(stage).refused_drops()
     if not refused_drops:
         typer.echo("No refused drops.")
@@ -85,7 +85,7 @@ def list_refused(stage: StageOption = "prod") -> None:
 
 
 def _upload(file: Path, bucket_name: str, key: str) -> None:
-    """Send a file to the bucket, with a progress bar on a terminal."""
+    """Upload a file to the bucket, with a progress bar if this is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, transient=True, console=Console(stderr=True)) as progress:
         task = progress.add_task(file.name, total=file.stat().st_size)
@@ -93,26 +93,26 @@ def _upload(file: Path, bucket_name: str, key: str) -> None:
         client.upload_file(str(file), bucket_name, key, Callback=lambda sent: progress.advance(task, sent))
 
 
-def _headline(dropped: dict[str, Any]) -> Text:
-    status = dropped["status"]
-    figures = f"{dropped['lines']:,} lines, {dropped['examples']:,} examples, {dropped['problem_count']:,} problems"
+def _headline(drop: dict[str, Any]) -> Text:
+    status = drop["status"]
+    figures = f"{drop['lines']:,} lines, {drop['examples']:,} examples, {drop['problem_count']:,} problems"
     return Text.assemble(
-        f"{dropped['created_at'][:16].replace('T', ' ')}  {dropped['id']}  {_name(dropped['object'])}  ",
+        f"{drop['created_at'][:16].replace('T', ' ')}  {drop['id']}  {_name(drop['object'])}  ",
         (status, COLOURS.get(status, "")),
         f"  {figures}",
     )
 
 
-def _problems(dropped: dict[str, Any]) -> Table:
+def _problems(drop: dict[str, Any]) -> Table:
     table = Table(Column("line", justify="right", no_wrap=True), "", box=None, show_header=False)
-    for problem in dropped["problems"][:PROBLEMS_SHOWN]:
+    for problem in drop["problems"][:PROBLEMS_SHOWN]:
         text = Text.assemble((problem["code"], "red"), f"  {problem['message']} ({problem['path']})")
         table.add_row(f"line {problem['line']:,}", text)
-    if (left := dropped["problem_count"] - PROBLEMS_SHOWN) > 0:
-        table.add_row("", f"{left:,} more: tuneloop drops show {dropped['dataset']} {dropped['id']}")
+    if (hidden := drop["problem_count"] - PROBLEMS_SHOWN) > 0:
+        table.add_row("", f"{hidden:,} more: tuneloop drops show {drop['dataset']} {drop['id']}")
     return table
 
 
 def _name(name: str) -> str:
-    """An object's name as it is, or as a JSON text where it holds what would move a terminal's cursor."""
+    """An object's name, written as JSON if it has characters that would move a terminal's cursor."""
     return name if name.isprintable() else json.dumps(name)

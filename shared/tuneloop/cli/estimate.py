@@ -1,4 +1,4 @@
-"""`tuneloop estimate`: what training on examples would cost, worked out offline from the catalog's dated prices."""
+"""`tuneloop estimate`: estimates offline what training would cost, by the dated prices of the catalog."""
 
 import json
 from pathlib import Path
@@ -30,39 +30,41 @@ from tuneloop.providers.catalog import (
 from tuneloop.validation.file_validation import Task, validate
 from tuneloop.validation.local_files import ReadSettings
 
-# Of an example that nobody has described: a system prompt, a question and an answer of a few sentences each.
+# Of an example if nothing is known about it: a system prompt, a question and an answer of a few sentences each.
 ASSUMED_TOKENS = 300
-# Characters of a line. Notes stand between the lines of the table, so an estimate is one line on a narrow terminal too,
-# and rich cuts off what is longer: with the largest numbers that may be asked for, today's catalog needs 150.
+# Characters. Notes are printed between the table's lines, so each estimate must be one line on a narrow terminal too,
+# and rich cuts off longer lines. With the largest numbers that the options allow, today's catalog needs 150.
 TABLE_WIDTH = 200
 
 EstimatedFile = Annotated[
-    Path | None, typer.Argument(help="JSONL or CSV, packed (.gz, .zst) or not; or give --examples.", show_default=False)
+    Path | None,
+    typer.Argument(help="JSONL or CSV, also compressed (.gz, .zst); or use --examples.", show_default=False),
 ]
 ExamplesOption = Annotated[
-    int | None, whole_option(1, ESTIMATED_EXAMPLES, text="So many examples, in the place of a file.")
+    int | None, whole_option(1, ESTIMATED_EXAMPLES, text="Number of examples, instead of a file.")
 ]
 AverageOption = Annotated[
-    int | None, whole_option(1, 1_000_000, text=f"Tokens of one of them; {ASSUMED_TOKENS} if not given.")
+    int | None, whole_option(1, 1_000_000, text=f"Average tokens of an example; {ASSUMED_TOKENS} by default.")
 ]
-CallsOption = Annotated[int | None, whole_option(1, ESTIMATED_CALLS, text="Calls a month to what was trained.")]
+CallsOption = Annotated[int | None, whole_option(1, ESTIMATED_CALLS, text="Calls per month to the trained model.")]
 ProviderOption = Annotated[
     str | None,
     typer.Option(
-        help=f"Whose base models; the dataset's by --settings, else {RECOMMENDED.provider}.", show_default=False
+        help=f"Provider of the base models; default: the one in --settings, else {RECOMMENDED.provider}.",
+        show_default=False,
     ),
 ]
 BaseModelOption = Annotated[
-    str | None, typer.Option(help="This base model alone; without it, all that the provider has.", show_default=False)
+    str | None, typer.Option(help="Only this base model; by default, all of the provider's.", show_default=False)
 ]
-EpochsOption = Annotated[int | None, whole_option(1, 50, text="Epochs that a run is to have; else the provider's.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
+EpochsOption = Annotated[int | None, whole_option(1, 50, text="Epochs of a run; the provider's choice by default.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class EstimateInput(NamedTuple):
-    """The examples that an estimate is for: what is computed from, and how they are described.
+    """The examples of an estimate: the figures to compute with (`basis`), and how the examples are described.
 
-    `sums` describes them as JSON, `words` in one line, and `notes` are the sentences that stand below the table.
+    `sums` describes them as JSON, `words` in one line; `notes` are sentences below the table.
     """
 
     basis: Basis
@@ -82,17 +84,17 @@ def estimate_cost(
     as_json: JsonOption = False,
     settings: SettingsOption = None,
 ) -> None:
-    """Say what training on a file or so many examples would cost, take and prove. Nothing leaves this machine."""
-    read_by = read_settings(settings)
-    places = _places(provider, base_model, read_by)
+    """Estimate what training on a file, or on so many examples, would cost, take and prove. Works offline."""
+    read_as = read_settings(settings)
+    places = _places(provider, base_model, read_as)
     if (file is None) == (examples is None):
-        refuse("Give a file, or --examples and how long they are on average (--average-tokens).")
+        refuse("Give a file, or --examples and their average length (--average-tokens).")
     if average_tokens is not None and examples is None:
-        refuse("--average-tokens belongs to --examples; those of a file are counted.")
-    source = _input_of_file(file, read_by) if file else _input_of_count(examples or 0, average_tokens, read_by)
-    chosen = {"n_epochs": n_epochs} if n_epochs else {}
+        refuse("--average-tokens goes with --examples; the tokens of a file are counted.")
+    source = _input_of_file(file, read_as) if file else _input_of_count(examples or 0, average_tokens, read_as)
+    hyperparameters = {"n_epochs": n_epochs} if n_epochs else {}
     estimates = [
-        estimate(place.base_model, price_of(*place), source.basis, hyperparameters=chosen, calls=calls)
+        estimate(place.base_model, price_of(*place), source.basis, hyperparameters=hyperparameters, calls=calls)
         for place in places
     ]
     if as_json:
@@ -103,7 +105,7 @@ def estimate_cost(
 
 
 def _print(provider: str, source: EstimateInput, estimates: list[Estimate], *, is_one: bool) -> None:
-    """Print estimates as a table; base models without a known price are named below it, unless there are no others."""
+    """Print estimates as a table; base models without a known price are only named below, unless none has one."""
     priced = [row for row in estimates if is_one or row.estimated_cost_usd] or estimates
     unpriced = [row.base_model for row in estimates if row not in priced]
     first = estimates[0]
@@ -151,22 +153,22 @@ def _input_of_file(file: Path, settings: ReadSettings) -> EstimateInput:
         "tokens": report.tokens.total,
     }
     sums |= {"usable": usable, "reasons": [reason.model_dump() for reason in exclusions], "notes": statistics.notes}
-    shown = f" with {counted.images.images:,} images" if counted.images else ""
-    words = f"{report.valid:,} examples{shown} ({report.invalid:,} lines can't be used)"
+    images = f" with {counted.images.images:,} images" if counted.images else ""
+    words = f"{report.valid:,} examples{images} ({report.invalid:,} lines can't be used)"
     notes = (*(reason.message for reason in exclusions), *statistics.notes)
     return EstimateInput(basis, {**sums, "images": counted.images.images}, words, notes)
 
 
 def _places(provider: str | None, base_model: str | None, settings: ReadSettings) -> list[TrainingPlace]:
-    """The base models to price: the one that is named, else all of a provider's, the recommended or own one first."""
+    """The base models to price: the given one, else all of a provider, the recommended or the dataset's own first."""
     if provider is not None and not listed_models(provider):
         refuse(f"The catalog lists no base model of {provider!r}; it lists: {', '.join(providers())}.")
     if base_model is not None:
         return [_named(provider, base_model)]
     name = provider or settings.provider or RECOMMENDED.provider
     own = settings.base_model if name == (settings.provider or RECOMMENDED.provider) else None
-    is_known = own is not None and price_of(name, own) is not None
-    names = base_models(name, dated_name(name, own)) if own and is_known else listed_models(name)
+    is_priced = own is not None and price_of(name, own) is not None
+    names = base_models(name, dated_name(name, own)) if own and is_priced else listed_models(name)
     places = [TrainingPlace(name, base) for base in names if not is_local(base) or base == own]
     if not places:
         refuse(f"The catalog lists no base model of {name!r}, the dataset's provider; name one with --provider.")
@@ -174,20 +176,20 @@ def _places(provider: str | None, base_model: str | None, settings: ReadSettings
 
 
 def _named(provider: str | None, base_model: str) -> TrainingPlace:
-    """Where a base model is trained, by any of its names."""
+    """Where a base model, given by any of its names, is trained."""
     places = places_of(f"{provider}/{base_model}" if provider else base_model)
     if places:
-        at = places[0][0]
-        return TrainingPlace(at, dated_name(at, base_model.removeprefix(f"{at}/")))
-    there = "; ".join(
+        first = places[0][0]
+        return TrainingPlace(first, dated_name(first, base_model.removeprefix(f"{first}/")))
+    listed = "; ".join(
         f"{name} has {', '.join(model for model in named_models(name) if not is_local(model))}"
         for name in ([provider] if provider else providers())
     )
-    return refuse(f"The catalog knows no base model {base_model!r}{f' of {provider}' if provider else ''}: {there}.")
+    return refuse(f"The catalog knows no base model {base_model!r}{f' of {provider}' if provider else ''}: {listed}.")
 
 
 def _print_table(provider: str, estimates: list[Estimate]) -> None:
-    """Print a table of estimates, each line followed by its notes; notes that all of them have stand at the end."""
+    """Print estimates as a table, each followed by its notes; notes that all of them share are printed at the end."""
     rendering = Console(width=TABLE_WIDTH, highlight=False)
     with rendering.capture() as captured:
         rendering.print(table_of(estimates, provider))
@@ -206,7 +208,7 @@ def _print_table(provider: str, estimates: list[Estimate]) -> None:
 
 
 def _notes_of(row: Estimate) -> list[str]:
-    """The notes of an estimate, with its images' tokens and the source of its prices."""
+    """The notes of an estimate, including the tokens of its images and the source of its prices."""
     source = [f"Prices of {row.price_date}: {row.price_source}."] if row.price_date else []
     images = [_image_note(row.image_tokens)] if row.image_tokens else []
     return [*row.notes, *images, *source]
@@ -219,7 +221,7 @@ def _image_note(counted: ImageTokens) -> str:
 
 
 def table_of(estimates: list[Estimate], title: str = "base model") -> Table:
-    """Estimates as a table: what training costs and takes, and a month of calls where those were asked for."""
+    """Estimates as a table: cost and duration of training, and the cost of a month of calls if calls were given."""
     columns = [title, "training", "tokens", "epochs", "minutes", "a month of calls", "by the base"]
     shown = columns if any(row.monthly_calls for row in estimates) else columns[:5]
     table = Table(*(Column(name, no_wrap=True) for name in shown), box=None, pad_edge=False)

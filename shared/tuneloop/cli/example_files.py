@@ -1,4 +1,4 @@
-"""Files of examples as the offline commands take them: arguments, settings, refusals, and the examples one by one."""
+"""Files of examples for the offline commands: their arguments, settings and error messages, and reading examples."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ from tuneloop.domain.datasets.csv_reader import Unreadable
 from tuneloop.domain.datasets.file_diagnosis import BYTE_ORDER_MARK, problem_of_start
 from tuneloop.domain.datasets.records import read_record
 from tuneloop.validation.line_parser import isolate_line
-from tuneloop.validation.local_files import FAULTS, ReadSettings, problem_of, records_of
+from tuneloop.validation.local_files import READ_ERRORS, ReadSettings, problem_of, records_of
 
-UNUSABLE = 2  # the exit status for a file of which nothing can be made
+UNUSABLE = 2  # exit status for a file that can't be used at all
 
-# The API's advice names a call that changes the dataset; an offline command has no dataset, and takes settings by file.
+# The API advises to change the dataset by a call. An offline command has none, and reads its settings from a file.
 BY_FILE = "the `csv` of a JSON file that --settings names"
 OFFLINE_ADVICE = {
     "no_template": "`input` and `output` are rendered through a template: write one into a JSON file, such as "
     '{"template": {"user": "{{input}}"}}, and name that by --settings.'
 }
-FileArgument = Annotated[Path, typer.Argument(help="JSONL or CSV, packed (.gz, .zst) or not.")]
+FileArgument = Annotated[Path, typer.Argument(help="JSONL or CSV, also compressed (.gz, .zst).")]
 SettingsOption = Annotated[
     Path | None,
     typer.Option(
@@ -38,25 +38,25 @@ SettingsOption = Annotated[
 
 
 def refuse(message: str) -> NoReturn:
-    """End the command with this message on standard error and exit status 2."""
+    """End the command with a message on standard error and exit status 2."""
     typer.echo(message, err=True)
     raise typer.Exit(UNUSABLE)
 
 
 def in_words(problem: Problem) -> str:
-    """A problem as one sentence: where, what would be right, and the code that `tuneloop validate` lists."""
+    """A problem as one sentence: its place, what would be right, and its code as in `tuneloop validate`."""
     where = [f"line {problem.line}"] * bool(problem.line) + [problem.path] * (problem.path != "$")
     return f"{', '.join(where)}: {offline(problem).message} [{problem.code}]".removeprefix(": ")
 
 
 def offline(problem: Problem) -> Problem:
-    """The problem with advice that works without a stage: what a dataset's settings mend, a settings file mends."""
+    """A problem with advice that works offline: to change the settings file instead of a dataset's settings."""
     message = OFFLINE_ADVICE.get(problem.code) or problem.message.replace("the dataset's `csv`", BY_FILE)
     return problem.model_copy(update={"message": message})
 
 
 def read_settings(file: Path | None) -> ReadSettings:
-    """The settings in a JSON file, the defaults if there is none; ends the command where they can't be used."""
+    """The settings in a JSON file, or the defaults without one; ends the command if they can't be used."""
     if not file:
         return ReadSettings()
     try:
@@ -75,22 +75,22 @@ def read_settings(file: Path | None) -> ReadSettings:
 
 def _faults(error: ValidationError) -> Iterator[str]:
     for fault in error.errors():
-        place = ".".join(map(str, fault["loc"]))
-        yield f"{place}: {fault['msg']}" if place else fault["msg"]
+        field = ".".join(map(str, fault["loc"]))
+        yield f"{field}: {fault['msg']}" if field else fault["msg"]
 
 
 def read_examples(file: Path, settings: ReadSettings) -> Iterator[Example | list[Problem]]:
-    """Each example of a file, or the problems of its line; Unreadable where the rest of the file can't be read."""
+    """The examples of a file, or the problems of a line; Unreadable if the rest of the file can't be read."""
     try:
         for record in records_of(file, settings.csv):
             yield isolate_line(record.line, read_record, record, None, settings.template)
-    except FAULTS as fault:
-        raise Unreadable(problem_of(fault)) from fault
+    except READ_ERRORS as error:
+        raise Unreadable(problem_of(error)) from error
 
 
 @contextmanager
 def rereadable(file: Path) -> Iterator[Path]:
-    """The file itself, or a temporary copy of what comes through a pipe, which gives each byte only once."""
+    """Yield a file's path, or that of a temporary copy of a pipe, which can be read only once."""
     if file.is_file() or file.is_dir() or not file.exists():
         yield file
         return

@@ -1,7 +1,7 @@
-"""File statistics: the examples of a file on this machine, counted as a dataset of them would be before a freeze.
+"""File statistics: the examples of a local file, counted as those of a dataset are before an export is frozen.
 
-Statistics, images and the length of answers are counted in one pass. A line that fits the strict types is counted by
-them, which takes a tenth of the time that the rules take; all others are read by the rules. Both ways count the same.
+Statistics, images and the lengths of answers are counted in one pass. A line that fits the strict types is counted by
+them, in a tenth of the time that the rules take; other lines are read by the rules. Both ways give equal counts.
 """
 
 import re
@@ -17,21 +17,21 @@ from tuneloop.domain.exports.example_hashes import answer_hash, example_hashes
 from tuneloop.domain.exports.policy_filter import Candidate
 from tuneloop.store.objects.segments import IMAGE, utc_text
 from tuneloop.validation.decompress import is_table
-from tuneloop.validation.line_checks import fast_check, fields_of_ours
+from tuneloop.validation.line_checks import fast_check, read_own_fields
 from tuneloop.validation.line_parser import isolate_line, number_lines, record_of
 from tuneloop.validation.local_files import ReadSettings, lines_of, records_of
 from tuneloop.validation.tokens import PER_EXAMPLE, count_content, count_messages
 
-# Examples whose answers are measured: the average of a thousand is within a few percent of that of a million, and each
-# of them is read by the rules.
-SAMPLED = 1_000
-# JSON may write the name of a field by its characters' numbers. `image_url` has none but small letters and a low line,
-# U+0050 to U+007F; letters beyond ASCII, which many programs write so, are not among these.
+# Examples whose answers are counted separately. Each is read by the slow rules, and the average of a thousand is within
+# a few percent of that of a million.
+SAMPLED_EXAMPLES = 1_000
+# JSON may escape the characters of a field's name. Those of `image_url` are lower-case letters and an underscore, which
+# lie between U+0050 and U+007F; characters beyond ASCII, which many programs escape, don't match.
 may_name_a_field = re.compile(rb"\\u00[5-7]").search
 
 
 class FileCount:
-    """One pass over a file by a dataset's settings; images and answer tokens are complete once it is over."""
+    """One pass over a file with a dataset's settings; `images` and `answer_tokens` are complete at its end."""
 
     def __init__(self, file: Path, settings: ReadSettings) -> None:
         self._file, self._settings = file, settings
@@ -40,11 +40,11 @@ class FileCount:
 
     @property
     def answer_tokens(self) -> float | None:
-        """The average tokens of an answer, over the first thousand examples; None before any is read."""
+        """The average tokens of an answer in the first `SAMPLED_EXAMPLES`; None before any example was read."""
         return sum(self._answers) / len(self._answers) if self._answers else None
 
     def statistics(self) -> Statistics:
-        """The statistics of the file's examples by the latest rules, none of them reviewed."""
+        """The statistics of the file's examples, as if none of them had been reviewed."""
         return compute_statistics(self._examples(), self._settings.policy, revision=0, updated_at=None)
 
     def _examples(self) -> Iterator[ExampleRow]:
@@ -58,7 +58,7 @@ class FileCount:
         return (row for row in rows if isinstance(row, ExampleRow))
 
     def _count_line(self, line: bytes | None, number: int) -> ExampleRow | list[Problem]:
-        is_sampled = len(self._answers) < SAMPLED
+        is_sampled = len(self._answers) < SAMPLED_EXAMPLES
         return (None if is_sampled or not line else fast_count(line)) or self._count_by_rules(record_of(line, number))
 
     def _count_by_rules(self, record: Record) -> ExampleRow | list[Problem]:
@@ -68,13 +68,13 @@ class FileCount:
         row, images = count_example(example), units_of(example.messages)
         if images:
             self.images += images
-        if len(self._answers) < SAMPLED:
+        if len(self._answers) < SAMPLED_EXAMPLES:
             self._answers.append(count_messages(example.messages[-1:]) - PER_EXAMPLE)
         return row
 
 
 def count_example(example: Example) -> ExampleRow:
-    """Count an example that the rules have read."""
+    """The row of an example that was read by the rules."""
     hashes = example_hashes(example)
     return ExampleRow(
         _candidate_of(example),
@@ -87,23 +87,23 @@ def count_example(example: Example) -> ExampleRow:
 
 
 def fast_count(line: bytes) -> ExampleRow | None:
-    """Count a supervised line by the strict types; None where the rules have to read it.
+    """The row of a supervised line, by the strict types; None if the line must be read by the rules.
 
-    They have to where it doesn't fit the types, is a preference pair, calls functions, or may show images.
+    It must if it doesn't fit the types, is a preference pair, calls functions, or may have images.
     """
     if IMAGE in line or may_name_a_field(line):
         return None
     checked = fast_check(line)
     if checked is None or checked.answer is None or checked.is_preference:
         return None
-    ours = fields_of_ours(line)
+    own = read_own_fields(line)
     return ExampleRow(
-        _candidate_of(ours) if ours else Candidate(),
+        _candidate_of(own) if own else Candidate(),
         preference=False,
         tokens=checked.tokens,
         characters=checked.characters or 0,
         answer=int(answer_hash(checked.answer), 16),
-        subject=name_number(ours.subject) if ours else 0,
+        subject=name_number(own.subject) if own else 0,
     )
 
 

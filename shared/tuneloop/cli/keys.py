@@ -1,4 +1,4 @@
-"""`tuneloop keys`: API keys, made, listed and revoked with AWS credentials, so that the API needs no admin password."""
+"""`tuneloop keys`: creates, lists and revokes API keys by AWS credentials, so that the API needs no admin password."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -14,13 +14,13 @@ from tuneloop.domain.core.errors import NotFound
 from tuneloop.store.repositories.api_keys import create_key
 
 commands = typer.Typer(help="API keys of a tenant, with your AWS credentials.", no_args_is_help=True)
-TenantArgument = Annotated[str, typer.Argument(help="The tenant; it is made if there is none of that name.")]
-ScopesOption = Annotated[list[Scope], typer.Option("--scope", help="What the key may do; all if not given.")]
+TenantArgument = Annotated[str, typer.Argument(help="The tenant; created if it doesn't exist.")]
+ScopesOption = Annotated[list[Scope], typer.Option("--scope", help="What the key may do; everything by default.")]
 
 
 @commands.command()
 def create(tenant: TenantArgument, scope: ScopesOption = list(Scope), stage: StageOption = "prod") -> None:  # noqa: B006 - Typer reads the default, nobody changes it
-    """Make a key and print its secret, once."""
+    """Create a key and print its secret, once."""
     new = create_key(tenant, frozenset(scope), tenants=tenants(stage), now=datetime.now(UTC))
     note = f"Key {new.key.id} of {tenant} in stage {stage}. Keep the secret: it is not shown again."
     Console(stderr=True).print(note, soft_wrap=True, highlight=False)
@@ -31,10 +31,10 @@ def create(tenant: TenantArgument, scope: ScopesOption = list(Scope), stage: Sta
 def list_keys(tenant: TenantArgument, stage: StageOption = "prod") -> None:
     """List a tenant's keys, without their secrets."""
     table = Table(Column("key", no_wrap=True), "scopes", "created", "revoked", box=None)
-    registered = tenants(stage)
-    if not registered.exists(tenant):
+    rows = tenants(stage)
+    if not rows.exists(tenant):
         raise NotFound(f"There is no tenant {tenant} in stage {stage}.")
-    for key in registered.keys_of(tenant):
+    for key in rows.keys_of(tenant):
         revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
         table.add_row(key.id, " ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d %H:%M}", revoked)
     table_console().print(table)

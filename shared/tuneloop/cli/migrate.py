@@ -1,7 +1,7 @@
-"""`tuneloop migrate`: trains a model's own data on another base model before its own is shut down.
+"""`tuneloop migrate`: trains a model's data on another base model before its own base model is shut down.
 
-The export is the one that the model's stable version was trained on, so that the two versions differ in nothing but
-their base. The new one is evaluated against what serves, as any version is.
+It trains the export of the model's stable version, so that the two versions differ only in their base model. Like any
+version, the new one is evaluated against the version that serves.
 """
 
 from decimal import Decimal
@@ -19,14 +19,14 @@ from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
 from tuneloop.domain.training.estimates import Basis, Estimate, estimate
 from tuneloop.providers.catalog import TrainingPlace, dated_name, price_of
 
-PAGE = 100  # versions looked at, newest first: the most that the API lists at once
-ModelArgument = Annotated[str, typer.Argument(help="The model whose base is about to go.")]
-ToOption = Annotated[str | None, typer.Option("--to", help="PROVIDER/BASE; the catalog's successor if not given.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask, whatever it costs.")]
+PAGE = 100  # the newest versions are considered; the API lists no more at once
+ModelArgument = Annotated[str, typer.Argument(help="The model whose base model is to be replaced.")]
+ToOption = Annotated[str | None, typer.Option("--to", help="PROVIDER/BASE; by default, the successor in the catalog.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation, whatever it costs.")]
 
 
 def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -> None:
-    """Train a model's data again on a base model that lives on; exit status 1 unless that succeeds."""
+    """Train a model's data again on another base model; exit status 1 unless that succeeds."""
     console = Console(soft_wrap=True, highlight=False)
     with ApiClient.from_environment() as api:
         version = _version(api, model)
@@ -54,7 +54,7 @@ def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -
 
 
 def _require_movable(api: ApiClient, model: str, version: dict[str, Any], place: TrainingPlace) -> None:
-    """Raise Conflict if the model is at the place already, or its data feeds another model."""
+    """Raise Conflict if the model is trained there already, or if its dataset's runs make versions of another model."""
     if place == _place_of(version):
         raise Conflict(f"{model} is trained on {place} already.", code="already_there")
     own = api.get(f"/datasets/{version['dataset']}")["model"]
@@ -66,15 +66,15 @@ def _require_movable(api: ApiClient, model: str, version: dict[str, Any], place:
 
 
 def _require_trainable(api: ApiClient, version: dict[str, Any], place: TrainingPlace) -> None:
-    """Raise what the stage would refuse the run for, by a dry run, before anything is priced or asked.
+    """Raise the error for which the stage would refuse the run, by a dry run, before anything is priced or asked.
 
-    The stage may have no such provider or no key for it, and the base model may be unknown there or not take such data.
+    The stage may lack the provider or its key, and the base model may be unknown there or not accept such data.
     """
     api.post("/training-runs", {**_run_request(version, place), "dry_run": True})
 
 
 def _version(api: ApiClient, model: str) -> dict[str, Any]:
-    """The model's stable version, or the newest that was trained here if stable wasn't; Conflict if none was."""
+    """The model's stable version if it was trained here, else the newest one that was; Conflict if none was."""
     stable = api.get(f"/models/{model}/deployment")["stable"]
     versions = api.get(f"/models/{model}/versions", limit=PAGE)["data"]
     trained = [version for version in versions if version.get("export") and version["is_finetuned"]]
@@ -91,7 +91,7 @@ def _place_of(version: dict[str, Any]) -> TrainingPlace:
 def _parse_place(text: str) -> TrainingPlace:
     provider, slash, base_model = text.partition("/")
     if not (provider and slash and base_model):
-        raise InvalidInput("--to: must be PROVIDER/BASE, such as bedrock/amazon.nova-lite-v1:0.", param="to")
+        raise InvalidInput("--to must be PROVIDER/BASE, such as bedrock/amazon.nova-lite-v1:0.", param="to")
     return TrainingPlace(provider, dated_name(provider, base_model))
 
 
@@ -129,7 +129,7 @@ def _run_request(version: dict[str, Any], place: TrainingPlace) -> dict[str, Any
 
 
 def _follow(api: ApiClient, run: str, console: Console) -> dict[str, Any]:
-    """Show a run until it has ended, and return it; give the confirmation that the user has given already."""
+    """Show a run until it has ended, and return it; the run is confirmed, as the user has agreed to it already."""
     view, last = RunProgress(), dict[str, Any]()
     with Live(view, console=console, refresh_per_second=REDRAWS_PER_SECOND):
         for last, events in api.follow(run):

@@ -1,6 +1,6 @@
-"""The offline commands, which work on files of this machine alone.
+"""The offline commands, which only use files on this machine.
 
-Importing them loads neither boto3 nor the OpenAI client, which take half a second and 30 MB.
+Importing this module loads neither boto3 nor OpenAI's client, which would take half a second and 30 MB.
 """
 
 import typer
@@ -9,7 +9,7 @@ from tuneloop.cli import convert, estimate, validate
 
 
 def new_cli() -> typer.Typer:
-    """The `tuneloop` command without any subcommand."""
+    """The `tuneloop` command, without subcommands yet."""
     return typer.Typer(
         name="tuneloop",
         help="A fine-tuning loop in your own AWS account.",

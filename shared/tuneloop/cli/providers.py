@@ -1,7 +1,7 @@
-"""`tuneloop providers`: providers on which a stage may train and serve, added with AWS credentials, without a deploy.
+"""`tuneloop providers`: adds providers to a stage without deploying it; needs AWS credentials.
 
-Settings are stored in the stage's table, keys and secrets in SSM alone: they are typed unseen or piped in, never given
-as an argument, which a shell would keep in its history, and no command shows them again.
+Settings are stored in the stage's table, keys and secrets only in SSM. Secrets are typed unseen or piped in, never
+given as an argument, which a shell would keep in its history, and no command shows them again.
 """
 
 import getpass
@@ -31,16 +31,16 @@ from tuneloop.domain.training.providers import (
     webhook_parameter,
 )
 
-NAMED_AT_MOST = 10  # runs and versions in the refusal to remove a provider, so that it stays one sentence
+MAX_NAMED = 10  # runs and versions in the refusal to remove a provider, so that it stays one sentence
 WITH_STAGE = "{0} was deployed with stage {1}: its settings are in the stage's file, its key by `make provider-key`."
-LONGEST_SECRET = 4096  # characters that a standard parameter of SSM holds; that tier costs nothing
+LONGEST_SECRET = 4096  # characters, the limit of a standard parameter of SSM, which costs nothing
 commands = typer.Typer(help="Providers of a stage, with your AWS credentials.", no_args_is_help=True)
-NameArgument = Annotated[str, typer.Argument(help="A name for it; prices are those that the catalog lists under it.")]
-UrlOption = Annotated[str, typer.Option("--base-url", help="Where it answers, `/v1` included: https://….")]
-KindOption = Annotated[ProviderKind, typer.Option("--kind", help="Which wire it speaks.")]
+NameArgument = Annotated[str, typer.Argument(help="Its name; prices are those under this name in the catalog.")]
+UrlOption = Annotated[str, typer.Option("--base-url", help="Its address, including `/v1`: https://….")]
+KindOption = Annotated[ProviderKind, typer.Option("--kind", help="The API that it has.")]
 TierOption = Annotated[str | None, typer.Option("--training-type", help="Azure's tier, such as globalStandard.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Although it is in use.")]
-SecretOption = Annotated[bool, typer.Option("--webhook-secret", help="Ask for the secret of its webhooks too.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Remove it even if it is in use.")]
+SecretOption = Annotated[bool, typer.Option("--webhook-secret", help="Also ask for the secret of its webhooks.")]
 
 
 @commands.command()
@@ -52,16 +52,16 @@ def add(
     webhook_secret: SecretOption = False,
     stage: StageOption = "prod",
 ) -> None:
-    """Add a provider, or change one; its key is asked for, or read from what is piped in, a line each."""
+    """Add or change a provider; its key is asked for, or read from standard input, one secret per line."""
     checked_name(name, "name")
     if kind == ProviderKind.BEDROCK or name == BEDROCK.name:
         raise InvalidInput("Bedrock has no key: set `bedrock` in the stage's file and deploy.", param="kind")
     if name == own_provider(stage):
         raise InvalidInput(WITH_STAGE.format(name, stage), param="name")
     address, registered = checked_address(base_url, is_emulated=is_emulated(stage)), providers(stage)
-    before = registered.find(name)
+    existing = registered.find(name)
     _store(key_parameter(stage, name), f"API key of {name}")
-    secret = webhook_parameter(stage, name) if webhook_secret else before and before.webhook_parameter
+    secret = webhook_parameter(stage, name) if webhook_secret else existing and existing.webhook_parameter
     if webhook_secret:
         _store(webhook_parameter(stage, name), f"Webhook secret of {name}", check_webhook_secret)
     added = RegisteredProvider(
@@ -70,31 +70,31 @@ def add(
         base_url=address,
         key_parameter=key_parameter(stage, name),
         webhook_parameter=secret,
-        training_type=training_type or (before.training_type if before else None),
-        created_at=before.created_at if before else datetime.now(UTC),
-        seq=before.seq if before else 0,
+        training_type=training_type or (existing.training_type if existing else None),
+        created_at=existing.created_at if existing else datetime.now(UTC),
+        seq=existing.seq if existing else 0,
     )
     registered.save(added)
-    what = "changed" if before else "added"
-    typer.echo(f"{name} is {what} in stage {stage}; functions that run already see it within a minute.")
+    outcome = "changed" if existing else "added"
+    typer.echo(f"{name} is {outcome} in stage {stage}; functions that run already see it within a minute.")
 
 
 @commands.command("list")
 def list_providers(stage: StageOption = "prod") -> None:
-    """List the providers that runs of a stage may name: those of its deployment, its default first, and those added."""
+    """List the providers of a stage: those that it was deployed with, the default first, then those added later."""
     table = Table(Column("provider", no_wrap=True), "kind", "address", "added", box=None)
     for name, address in own_providers(stage).items():
         kind = ProviderKind.BEDROCK if name == BEDROCK.name else ProviderKind.OPENAI
         table.add_row(name, kind, without_user(address), "with the stage")
-    for one in providers(stage).all():
-        added = f"{one.created_at:%Y-%m-%d %H:%M}" if one.created_at else ""
-        table.add_row(one.name, one.kind, without_user(one.base_url), added)
+    for provider in providers(stage).all():
+        added = f"{provider.created_at:%Y-%m-%d %H:%M}" if provider.created_at else ""
+        table.add_row(provider.name, provider.kind, without_user(provider.base_url), added)
     table_console().print(table)
 
 
 @commands.command()
 def show(name: str, stage: StageOption = "prod") -> None:
-    """Show a provider's settings as JSON, and since when its key is stored; never the key."""
+    """Show a provider's settings as JSON, with the time when its key was stored, but never the key."""
     provider = _registered(name, stage)
     settings = provider.model_dump(mode="json", exclude={"seq"})
     settings["base_url"] = without_user(provider.base_url)
@@ -106,10 +106,10 @@ def show(name: str, stage: StageOption = "prod") -> None:
 
 @commands.command()
 def remove(name: str, stage: StageOption = "prod", force: ForceOption = False) -> None:
-    """Forget a provider and its key; with --force also where its runs go on or its versions serve."""
+    """Remove a provider and its key; with --force even if it has open runs or serving versions."""
     provider = _registered(name, stage)
-    if not force and (used := _used(name, stage)):
-        raise Conflict(f"{name} is still in use: {', '.join(used)}. With --force they are left without it.")
+    if not force and (users := _users_of(name, stage)):
+        raise Conflict(f"{name} is still in use: {', '.join(users)}. With --force they are left without it.")
     providers(stage).remove(name)
     for parameter in filter(None, (provider.key_parameter, provider.webhook_parameter)):
         if _stored_at(parameter):
@@ -118,7 +118,7 @@ def remove(name: str, stage: StageOption = "prod", force: ForceOption = False) -
 
 
 def _registered(name: str, stage: str) -> RegisteredProvider:
-    """The provider that was added to a stage under this name; NotFound for one of its deployment, or none."""
+    """The provider of this name that was added to a stage; NotFound if there is none, or if it was deployed with it."""
     if name in own_providers(stage):
         raise NotFound(WITH_STAGE.format(name, stage))
     if (provider := providers(stage).find(name)) is None:
@@ -128,8 +128,8 @@ def _registered(name: str, stage: str) -> RegisteredProvider:
     return provider
 
 
-def _used(name: str, stage: str) -> list[str]:
-    """The open runs and serving versions that need a provider, as `tenant/id`, ten at most."""
+def _users_of(name: str, stage: str) -> list[str]:
+    """The open runs and serving models that need a provider, as `tenant/id`, at most `MAX_NAMED`."""
     open_runs = [f"{run.tenant}/{run.id}" for run in runs(stage).open() if run.provider == name]
     registry = models(stage)
     serving = []
@@ -138,33 +138,33 @@ def _used(name: str, stage: str) -> list[str]:
             stable = registry.deployment(tenant.id, model.id).stable
             if registry.version(tenant.id, model.id, stable).provider == name:
                 serving.append(f"{tenant.id}/{model.id}")
-    return (open_runs + serving)[:NAMED_AT_MOST]
+    return (open_runs + serving)[:MAX_NAMED]
 
 
-def _store(parameter: str, what: str, check: Callable[[str], object] = str) -> None:
-    """Ask for a secret and store it in SSM; InvalidInput, and nothing is stored, where it isn't one printable word."""
-    given = (getpass.getpass(f"{what} (not shown): ") if sys.stdin.isatty() else sys.stdin.readline()).strip()
-    if not given or not given.isascii() or not given.isprintable() or " " in given or len(given) > LONGEST_SECRET:
-        raise InvalidInput(f"{what}: one word of printable characters was expected. It was not stored.")
-    check(given)
-    _ssm().put_parameter(Name=parameter, Value=given, Type="SecureString", Overwrite=True)
+def _store(parameter: str, label: str, check: Callable[[str], object] = str) -> None:
+    """Ask for a secret and store it in SSM; InvalidInput, before anything is stored, if it isn't one printable word."""
+    secret = (getpass.getpass(f"{label} (not shown): ") if sys.stdin.isatty() else sys.stdin.readline()).strip()
+    if not secret or not secret.isascii() or not secret.isprintable() or " " in secret or len(secret) > LONGEST_SECRET:
+        raise InvalidInput(f"{label}: one word of printable characters was expected. It was not stored.")
+    check(secret)
+    _ssm().put_parameter(Name=parameter, Value=secret, Type="SecureString", Overwrite=True)
 
 
-def check_webhook_secret(given: str) -> None:
-    """Raise InvalidInput unless a webhook could be signed with the secret: `whsec_` and base64."""
-    kind, _, secret = given.partition("_")
+def check_webhook_secret(secret: str) -> None:
+    """Raise InvalidInput unless the secret is one of webhooks: `whsec_` followed by base64."""
+    prefix, _, encoded = secret.partition("_")
     try:
-        key = b64decode(secret, validate=True)
+        key = b64decode(encoded, validate=True)
     except ValueError:
         key = b""
-    if kind != "whsec" or not key:
+    if prefix != "whsec" or not key:
         raise InvalidInput(
             "The webhook secret: must be whsec_ and base64, as the provider shows it. It was not stored."
         )
 
 
 def _stored_at(parameter: str) -> str | None:
-    """The time when a parameter of SSM was last written; None where there is no such parameter."""
+    """The time when a parameter of SSM was last written; None if it doesn't exist."""
     by_name = [{"Key": "Name", "Option": "Equals", "Values": [parameter]}]
     parameters: list[Any] = _ssm().describe_parameters(ParameterFilters=by_name)["Parameters"]
     return parameters[0]["LastModifiedDate"].isoformat() if parameters else None

@@ -1,12 +1,12 @@
-"""`tuneloop redrive`: what failed for good is shown, by function and trigger, and sent back to where it failed.
+"""`tuneloop redrive`: shows the dead letters by function and trigger, and sends them back to where they failed.
 
-A letter is deleted only after it was sent, so whatever interrupts this loses nothing; what is sent twice does no harm,
-as every function takes repetitions. Letters that come while it works are left for the next time.
+A letter is deleted only after it was sent back, so an interruption loses nothing, and sending one twice does no harm,
+as every function is idempotent. Letters that arrive meanwhile are left for the next time.
 
 Three writers share the queue `failures`, each with a format of its own (AWS's developer guides of Lambda and
-EventBridge): Lambda keeps a call that failed together with its payload; EventBridge keeps the event that it could not
-deliver, with rule and target as attributes; and Lambda keeps a place in the table's stream, without the records. Of
-none of them is the content shown.
+EventBridge). Lambda writes a failed call with its payload. EventBridge writes an event that it couldn't deliver, with
+rule and target as attributes. And Lambda writes a position in the table's stream, without the records. The content of a
+letter is never shown.
 """
 
 import json
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageTypeDef
 
 CONSUMERS = {"examples": "collect-posts", "usage": "record-usage"}
-# Seconds that SQS hides a received letter from others; so soon the letters of an interrupted command are there again.
+# Seconds for which SQS hides a received letter: after an interruption, letters are available again so soon.
 HIDDEN_S = 120
-WAIT_S = 1  # a wait makes SQS ask all its servers, so that an empty answer means an empty queue
+WAIT_S = 1  # with a wait, SQS asks all its servers, so that an empty answer means an empty queue
 BATCH = 10  # the most that SQS hands out at once
 UNKNOWN_KEPT = "{count} could not be read and stay in the queue: look at them in the SQS console."
-# The name of an error or of a trigger; whatever else stands in their place may be content, and is shown as `?`.
+# The name of an error or of a trigger. Anything else in its place may be content, and is shown as `?`.
 WORD = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 IN_ATTRIBUTES = ("RULE_ARN", "TARGET_ARN", "ERROR_CODE")
 InputOf = Callable[[str], str | None]
@@ -47,12 +47,12 @@ class Redelivery(StrEnum):
 
     CALL = "call"  # its function is called with the payload
     QUEUE = "queue"  # its body goes into the work queue again
-    NONE = "none"  # the sweep has done its work already, so that it is only thrown away
-    UNKNOWN = "unknown"  # nobody of ours wrote it: it stays
+    NONE = "none"  # the sweep has done its work already, so it is only deleted
+    UNKNOWN = "unknown"  # not written by this stage: it stays in the queue
 
 
 class DeadLetter(NamedTuple):
-    """One dead letter: what it was for, why it died, and what sends it back."""
+    """A dead letter: the function and trigger that it was for, why it failed, and how it is sent back."""
 
     redelivery: Redelivery
     function: str
@@ -63,7 +63,7 @@ class DeadLetter(NamedTuple):
 
     @property
     def is_schedule(self) -> bool:
-        """Whether the letter is a turn of a schedule, of which one makes up for all that failed."""
+        """Whether the letter is a run of a schedule; one run makes up for all that failed."""
         return self.redelivery == Redelivery.CALL and "schedule" in _parsed(self.payload)
 
 
@@ -76,18 +76,18 @@ class QueueName(StrEnum):
 
 
 class ReceivedLetter(NamedTuple):
-    """A letter that was received and is hidden from others, with the receipt that deletes it."""
+    """A letter that was received, and the receipt by which it is deleted or returned."""
 
     letter: DeadLetter
     receipt: str
 
 
-QueueOption = Annotated[list[QueueName] | None, typer.Option("--queue", help="Only this queue; all if not given.")]
-DryOption = Annotated[bool, typer.Option("--dry-run", help="Show them and send nothing.")]
+QueueOption = Annotated[list[QueueName] | None, typer.Option("--queue", help="Only this queue; all by default.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Show the letters without sending any.")]
 
 
 def redrive(queue: QueueOption = None, dry_run: DryOption = False, stage: StageOption = "prod") -> None:
-    """Send back what failed for good, once its cause is mended."""
+    """Send dead letters back to where they failed, once the cause is fixed."""
     console, total = table_console(), 0
     for name in queue or list(QueueName):
         dead_letters = DeadLetterQueue(stage, name, _invoke)
@@ -97,12 +97,12 @@ def redrive(queue: QueueOption = None, dry_run: DryOption = False, stage: StageO
             console.print(_table(name, letters))
         if unknown := sum(letter.redelivery == Redelivery.UNKNOWN for letter in letters):
             console.print(UNKNOWN_KEPT.format(count=unknown))
-    done = "found; nothing was sent" if dry_run else "dealt with"
-    console.print(f"{total} dead letters {done}." if total else "No dead letters.")
+    outcome = "found; nothing was sent" if dry_run else "dealt with"
+    console.print(f"{total} dead letters {outcome}." if total else "No dead letters.")
 
 
 class DeadLetterQueue:
-    """The dead letters of one queue of a stage; `call` invokes a function by name with a payload."""
+    """The dead letters of one queue of a stage; `call` invokes a function, by its name, with a payload."""
 
     def __init__(self, stage: str, name: QueueName, call: Call) -> None:
         self._sqs, self._events, self._call = boto3.client("sqs"), boto3.client("events"), call
@@ -110,42 +110,42 @@ class DeadLetterQueue:
         self._dead = self._url("failures" if name == QueueName.FAILURES else f"{name}-dead")
 
     def show(self) -> list[DeadLetter]:
-        """Every letter in the queue; each is given back to it at once."""
+        """Return all letters, which stay in the queue."""
         received = list(self._take())
         for _, receipt in received:
-            self._give_back(receipt)
+            self._return(receipt)
         return [letter for letter, _ in received]
 
     def send_back(self) -> list[DeadLetter]:
-        """Send each letter back and delete it; one turn of a schedule stands for all turns of it."""
-        done: list[DeadLetter] = []
-        turns: set[tuple[str, str]] = set()
+        """Send each letter back and delete it; of a schedule, one run is sent for all that failed."""
+        letters: list[DeadLetter] = []
+        sent_schedules: set[tuple[str, str]] = set()
         for letter, receipt in self._take():
-            turn = (letter.function, letter.payload)
-            if turn not in turns:
+            call = (letter.function, letter.payload)
+            if call not in sent_schedules:
                 self._send(letter)
             if letter.is_schedule:
-                turns.add(turn)
+                sent_schedules.add(call)
             if letter.redelivery != Redelivery.UNKNOWN:
                 self._sqs.delete_message(QueueUrl=self._dead, ReceiptHandle=receipt)
-            done.append(letter)
-        return done
+            letters.append(letter)
+        return letters
 
     def _take(self) -> Iterator[ReceivedLetter]:
-        """Each letter that was in the queue when the command began, once, even if SQS delivers it again meanwhile."""
-        began, seen = datetime.now(UTC), set[str]()
+        """Yield each letter that was in the queue when the command started, once, even if SQS delivers it again."""
+        started, seen = datetime.now(UTC), set[str]()
         while messages := self._receive():
             new = {message["MessageId"] for message in messages} - seen
             for message in messages:
-                if message["MessageId"] in new and _time_sent(message) <= began:
+                if message["MessageId"] in new and _time_sent(message) <= started:
                     yield ReceivedLetter(self._read(message), message["ReceiptHandle"])
                 else:
-                    self._give_back(message["ReceiptHandle"])
+                    self._return(message["ReceiptHandle"])
             if not new:
                 return
             seen |= new
 
-    def _give_back(self, receipt: str) -> None:
+    def _return(self, receipt: str) -> None:
         self._sqs.change_message_visibility(QueueUrl=self._dead, ReceiptHandle=receipt, VisibilityTimeout=0)
 
     def _receive(self) -> "list[MessageTypeDef]":
@@ -165,10 +165,10 @@ class DeadLetterQueue:
         return DeadLetter(Redelivery.QUEUE, CONSUMERS[self._name], "queue", "-", _time_sent(message), message["Body"])
 
     def _input_of(self, rule_arn: str) -> str | None:
-        """The constant that a rule sends in place of the event, as schedules do."""
+        """The constant that a rule sends instead of the event, as schedules do; None if it has none."""
         *bus, rule = rule_arn.split(":rule/", 1)[-1].split("/")
-        where = {"EventBusName": bus[0]} if bus else {}
-        targets = self._events.list_targets_by_rule(Rule=rule, **where)["Targets"]  # type: ignore[arg-type]
+        bus_argument = {"EventBusName": bus[0]} if bus else {}
+        targets = self._events.list_targets_by_rule(Rule=rule, **bus_argument)["Targets"]  # type: ignore[arg-type]
         return next((target["Input"] for target in targets if "Input" in target), None)
 
     def _send(self, letter: DeadLetter) -> None:
@@ -206,9 +206,9 @@ def _table(name: QueueName, letters: list[DeadLetter]) -> Table:
 
 
 def read_failure(message: "MessageTypeDef", prefix: str, input_of: InputOf) -> DeadLetter:
-    """The dead letter that a message in `failures` is; UNKNOWN unless its function's name begins with `prefix`.
+    """Read a message in `failures` as a dead letter; UNKNOWN unless its function's name starts with `prefix`.
 
-    `input_of` gives the constant that a rule, by its ARN, sends its target instead of the event; None if it has none.
+    `input_of` returns the constant that a rule, given by its ARN, sends instead of the event; None if it has none.
     """
     body, sent_at = _parsed(message["Body"]), _time_sent(message)
     attributes = {name: _attribute(message, name) for name in IN_ATTRIBUTES}
@@ -234,7 +234,7 @@ def _time_sent(message: "MessageTypeDef") -> datetime:
 
 
 def _function(arn: str) -> str:
-    """A function's name in its ARN, with or without a qualifier."""
+    """The name of a function in its ARN, which may have a qualifier."""
     parts = arn.split(":")
     return parts[6] if len(parts) > 6 else ""
 
@@ -246,7 +246,7 @@ def _trigger(event: dict[str, Any]) -> str:
 
 
 def _why(body: dict[str, Any]) -> str:
-    """The kind of error that ended a call; ours name it in their message, whose text is otherwise not to be shown."""
+    """The kind of error that ended a call. Our functions name it in the message; other messages may hold content."""
     match body:
         case {"responsePayload": {"errorType": "FunctionFailed", "errorMessage": str(kind)}}:
             return kind

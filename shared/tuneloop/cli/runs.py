@@ -1,4 +1,4 @@
-"""`tuneloop runs`: what is in training, what came of it, and a run as it goes."""
+"""`tuneloop runs`: lists training runs, shows one, and follows one until it has ended."""
 
 import json
 from typing import Annotated, Any
@@ -15,8 +15,8 @@ from tuneloop.cli.terminal import table_console, whole_option
 
 COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "awaiting_confirmation": "yellow"}
 BARS = "▁▂▃▄▅▆▇█"
-SPARKLINE_WIDTH = 40  # characters: with the words around it a line stays below the 80 of a narrow terminal
-REDRAWS_PER_SECOND = 8  # often enough for a bar to move smoothly; the run itself is asked for once a second
+SPARKLINE_WIDTH = 40  # characters, so that with the words around it a line fits the 80 columns of a narrow terminal
+REDRAWS_PER_SECOND = 8  # makes the bar move smoothly; the run itself is fetched once per second
 commands = typer.Typer(help="Training runs.", no_args_is_help=True)
 LimitOption = Annotated[int, whole_option(1, 100)]
 
@@ -32,7 +32,7 @@ def list_runs(limit: LimitOption = 20) -> None:
 
 @commands.command()
 def show(run: str) -> None:
-    """Show a run whole, as JSON."""
+    """Show one run as JSON."""
     Console().print_json(json.dumps(ApiClient.from_environment().get(f"/training-runs/{run}")))
 
 
@@ -69,24 +69,24 @@ def status_text(status: str) -> str:
 
 
 def sparkline(values: list[float]) -> str:
-    """Values as a line of bars, the lowest and the highest at the ends of the scale."""
+    """Values as a line of bars, scaled from the lowest to the highest value."""
     if not values:
         return ""
-    shown = values[:: -(-len(values) // SPARKLINE_WIDTH)]
-    low, high = min(shown), max(shown)
+    sample = values[:: -(-len(values) // SPARKLINE_WIDTH)]
+    low, high = min(sample), max(sample)
     scale = (high - low) or 1.0
-    return "".join(BARS[round((value - low) / scale * (len(BARS) - 1))] for value in shown)
+    return "".join(BARS[round((value - low) / scale * (len(BARS) - 1))] for value in sample)
 
 
 class RunProgress:
-    """A training run on a terminal: a bar that fills and the losses as they fall; `update` takes each new reading."""
+    """A training run on a terminal: a progress bar and a line of its losses; `update` sets its latest state."""
 
     def __init__(self) -> None:
         self._run: dict[str, Any] = {}
         self._losses: list[float] = []
 
     def update(self, run: dict[str, Any], events: list[dict[str, Any]]) -> None:
-        """Take in a new reading of the run and of what its provider reported."""
+        """Set the latest state of the run and its events."""
         self._run = run
         self._losses = [event["train_loss"] for event in events if event.get("train_loss") is not None]
 

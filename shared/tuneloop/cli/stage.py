@@ -1,4 +1,4 @@
-"""A stage's table, bucket and providers, found by its stack's outputs, or by an environment that names the stage."""
+"""A stage's stores, bucket and providers, found by its stack's outputs or by the environment of that stage."""
 
 import os
 from functools import cache
@@ -26,7 +26,7 @@ def tenants(stage: str) -> Tenants:
 
 
 def spendings(stage: str) -> Spendings:
-    """The budgets of a stage's tenants, and what is spent of them."""
+    """The budgets of a stage's tenants, and their spending."""
     return Spendings(_table(stage))
 
 
@@ -51,12 +51,12 @@ def models(stage: str) -> Models:
 
 
 def own_provider(stage: str) -> str:
-    """The name of the provider that a stage was deployed with."""
+    """The name of the default provider, with which a stage was deployed."""
     return _variable("TUNELOOP_PROVIDER", stage) or _output(stage, "Provider")
 
 
 def own_providers(stage: str) -> dict[str, str]:
-    """The providers that a stage was deployed with, by name, each with its address if it has one; the default first."""
+    """The addresses (or "") by name of the providers with which a stage was deployed, the default first."""
     own = own_provider(stage)
     address = _variable("TUNELOOP_PROVIDER_BASE_URL", stage) or _optional_output("ProviderBaseUrl", stage)
     bedrock_role = _variable("TUNELOOP_BEDROCK_ROLE_ARN", stage) or _optional_output("BedrockRoleArn", stage)
@@ -64,7 +64,7 @@ def own_providers(stage: str) -> dict[str, str]:
 
 
 def is_emulated(stage: str) -> bool:
-    """Whether a stage is deployed to an emulator of AWS on this machine; False for a stack without that output."""
+    """Whether a stage is deployed to an emulator of AWS on this machine; False if its stack doesn't say so."""
     if stage == LOCAL_STAGE or _variable("TUNELOOP_TABLE", stage):
         return stage == LOCAL_STAGE
     return _outputs(stage).get("IsEmulated") == "true"
@@ -81,12 +81,12 @@ def _table(stage: str) -> Table:
 
 
 def _optional_output(name: str, stage: str) -> str:
-    """An output that not every stack has, else an empty text; empty too where the environment names this stage."""
+    """An output that not every stack has, or ""; always "" if the environment is that of this stage."""
     return "" if os.environ.get("TUNELOOP_STAGE") == stage else _outputs(stage).get(name, "")
 
 
 def _variable(variable: str, stage: str) -> str | None:
-    """A variable of the environment, if TUNELOOP_STAGE names this stage; None for any other stage."""
+    """An environment variable if TUNELOOP_STAGE names this stage; None for any other stage."""
     return os.environ.get(variable) if os.environ.get("TUNELOOP_STAGE") == stage else None
 
 

@@ -1,6 +1,6 @@
-"""`tuneloop validate`: what is wrong with a file and what is odd about it, offline, before anything is sent or paid.
+"""`tuneloop validate`: reports errors and warnings of a file offline, before anything is sent or paid for.
 
-Exit status 0: every line is valid; 1: some are not; 2: the file can't be used at all.
+Exit status 0: every line is valid; 1: some lines aren't; 2: the file can't be used at all.
 """
 
 import os
@@ -24,24 +24,24 @@ from tuneloop.providers.catalog import named_models, places_of, providers
 from tuneloop.validation.file_validation import TOKEN_LIMIT, FileFormat, Task, validate
 from tuneloop.validation.report import ERRORS_KEPT, FileReport
 
-INVALID = 1  # exit status where some lines can't be used
-LARGE_BYTES = 16 << 20  # from this size on a second process is worth its start
-MOST_PROCESSES = 16  # each reads the whole file, so that more of them spend more on reading than they save on checking
-NUMBERS = re.compile(r"\d+")  # errors that differ in their numbers alone are one kind
-KINDS_SHOWN = 12  # kinds of errors, the most frequent first: a screenful; --json lists all
+INVALID = 1  # exit status if some lines can't be used
+LARGE_BYTES = 16 << 20  # from this size on, a second process saves more time than its start takes
+MOST_PROCESSES = 16  # each reads the whole file, so more of them would lose more time by reading than they save
+NUMBERS = re.compile(r"\d+")  # errors whose messages differ only in numbers are of one kind
+KINDS_SHOWN = 12  # kinds of errors, most frequent first: about a screenful; --json lists all
 LINES_SHOWN = 3
-FormatOption = Annotated[FileFormat, typer.Option("--format", help="What lines are to be; auto: each what it is.")]
+FormatOption = Annotated[FileFormat, typer.Option("--format", help="The format of all lines; auto allows both.")]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help=f"All of it as JSON: the first {ERRORS_KEPT:,} errors by line and path.")
+    bool, typer.Option("--json", help=f"Print JSON, with the first {ERRORS_KEPT:,} errors by line and path.")
 ]
 ModelOption = Annotated[
     str,
     typer.Option(
         metavar="[PROVIDER/]NAME",
-        help="The base model whose limit of tokens an example is held against: any that the catalog names.",
+        help="The base model whose limit of tokens per example applies: any that the catalog names.",
     ),
 ]
-ProcessesOption = Annotated[int | None, whole_option(1, MOST_PROCESSES, "Processes; two for a large file if not said.")]
+ProcessesOption = Annotated[int | None, whole_option(1, MOST_PROCESSES, "Processes; by default two for a large file.")]
 
 
 def check_file(
@@ -70,7 +70,7 @@ def check_file(
 
 
 def _limit_of(base_model: str) -> int:
-    """How many tokens an example of a base model may have."""
+    """The most tokens that an example of a base model may have."""
     places = places_of(base_model)
     if not places:
         listed = (f"{provider}: {', '.join(named_models(provider))}" for provider in providers())
@@ -79,7 +79,7 @@ def _limit_of(base_model: str) -> int:
 
 
 def _offline(report: FileReport) -> FileReport:
-    """The report with its advice worded for a command: settings come from a file, not by a call of the API."""
+    """A report with advice for this command, whose settings come from a file rather than from the API."""
     changes = {"errors": list(map(offline, report.errors)), "broken": report.broken and offline(report.broken)}
     return report.model_copy(update=changes)
 
@@ -90,9 +90,9 @@ def _processes_for(file: Path) -> int:
 
 
 class ReadProgress:
-    """A progress bar for reading a file, on a terminal only.
+    """A progress bar for reading a file, shown only on a terminal.
 
-    It starts with the first move: rich draws in a thread, and the other processes must have been forked before that.
+    It starts with the first `move`: rich draws in a thread, and the other processes must be forked before that starts.
     """
 
     def __init__(self, file: Path) -> None:
@@ -108,7 +108,7 @@ class ReadProgress:
         self._progress.stop()
 
     def move(self, position: int) -> None:
-        """Draw that the file is read up to this byte."""
+        """Show that the file has been read up to this byte."""
         self._progress.start()
         self._progress.update(self._task, completed=position)
 
@@ -120,7 +120,7 @@ def _print_broken(file: Path, broken: Problem) -> None:
 
 
 def _print_report(file: Path, report: FileReport, token_limit: int) -> None:
-    """Print a report as people read it: the figures, the errors by kind, the warnings."""
+    """Print a report as text: the figures, the errors by kind, and the warnings."""
     console = Console(highlight=False)
     verdict = (f"{report.invalid:,} of them can't be used", "red") if report.invalid else ("all of them valid", "green")
     console.print(Text.assemble((file.name, "bold"), f": {report.lines:,} lines, ", verdict))
@@ -144,8 +144,8 @@ def _errors(errors: list[Problem]) -> Table:
         message = Text.assemble((first.code, "red"), f"  {first.message}\n", (f"{first.path}  {_places(kind)}", "dim"))
         table.add_row(f"{len(kind):,}", message)
     if len(kinds) > KINDS_SHOWN:
-        left = sum(map(len, kinds[KINDS_SHOWN:]))
-        table.add_row(f"{left:,}", Text(f"of {len(kinds) - KINDS_SHOWN} other kinds; --json lists them", "dim"))
+        hidden = sum(map(len, kinds[KINDS_SHOWN:]))
+        table.add_row(f"{hidden:,}", Text(f"of {len(kinds) - KINDS_SHOWN} other kinds; --json lists them", "dim"))
     return table
 
 

@@ -1,8 +1,8 @@
-"""Decompression: a drop as a stream of lines, whatever was put into the bucket under its name.
+"""Decompression: the content of a drop as a stream of lines, whatever was put into the bucket under its name.
 
-Nothing here trusts a file. Its decompressed size is bounded while it is read, in all and by its ratio to the object's
-size (against decompression bombs); a line that is too long is never held; a file that is cut off, or isn't what its
-name says, is refused.
+Nothing here trusts a file. While it is read, its decompressed size is limited, both absolutely and as a multiple of the
+object's size (against decompression bombs). A line that is too long is never held in memory. A file that is cut off, or
+isn't what its name says, is refused.
 """
 
 import gzip
@@ -23,25 +23,26 @@ from tuneloop.domain.core.limits import (
     ZSTD_WINDOW_BYTES,
 )
 
-PACKED = (".gz", ".zst")  # endings of the names of compressed files
-CHUNK_BYTES = 1 << 20
-# Four bytes of Zstandard can stand for 128 KiB (RFC 8878, 3.1.1.2): 1 KiB at once decompresses to 32 MiB at most.
+COMPRESSED_ENDINGS = (".gz", ".zst")
+CHUNK_BYTES = 1 << 20  # bounds the memory of reading
+# Bytes decompressed at once. Four bytes of Zstandard can stand for 128 KiB (RFC 8878, 3.1.1.2), so 1 KiB gives 32 MiB
+# at most.
 ZSTD_STEP_BYTES = 1 << 10
 GIB = 1 << 30
 
 
 def is_table(name: str) -> bool:
-    """Whether a file is a CSV by its name, compressed or not."""
+    """Whether a file is a CSV according to its name, compressed or not."""
     plain = name.lower()
-    for ending in PACKED:
+    for ending in COMPRESSED_ENDINGS:
         plain = plain.removesuffix(ending)
     return plain.endswith(".csv")
 
 
 def decompress(raw: IO[bytes], name: str, size: int) -> Iterator[bytes]:
-    """The content of a file of `size` bytes, in pieces; its name's ending says how it is compressed, if it is.
+    """The content of a file of `size` bytes, in pieces; the ending of its name says whether and how it is compressed.
 
-    Raises TooLarge for content beyond the limits, and InvalidInput for what can't be decompressed to its end.
+    Raises TooLarge for content beyond the limits, and InvalidInput if it can't be decompressed to its end.
     """
     if size > OBJECT_BYTES:
         message = f"The file has {size:,} bytes; at most {OBJECT_BYTES // GIB} GiB are read. Drop it in parts."
@@ -60,7 +61,7 @@ def chunks(raw: IO[bytes]) -> Iterator[bytes]:
 
 
 def _bounded(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """The pieces as long as they keep to the limits; TooLarge beyond them. `size` is that of the compressed file."""
+    """Pass pieces on within the limits; raise TooLarge beyond them. `size` is that of the compressed file, in bytes."""
     most_by_ratio = max(RATIO_FLOOR_BYTES, DECOMPRESSION_RATIO * size)
     total = 0
     for piece in pieces:
@@ -90,7 +91,7 @@ def _gzip(raw: IO[bytes]) -> Iterator[bytes]:
 
 
 def _zstd(raw: IO[bytes]) -> Iterator[bytes]:
-    """Decompress frame by frame, each to its end: zstandard's own reader takes a cut-off frame for a whole one."""
+    """Decompress frame by frame, each to its end; zstandard's own reader accepts a frame that is cut off."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES)
     frame = None
     for step in _slices(chunks(raw), ZSTD_STEP_BYTES):
@@ -100,7 +101,7 @@ def _zstd(raw: IO[bytes]) -> Iterator[bytes]:
             try:
                 piece = frame.decompress(rest)
             except zstandard.ZstdError as error:
-                raise _too_wide() if "too much memory" in str(error) else _corrupt("Zstandard") from error
+                raise _window_too_large() if "too much memory" in str(error) else _corrupt("Zstandard") from error
             yield from _slices(iter([piece]), CHUNK_BYTES)
             rest, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
     if frame:
@@ -118,7 +119,7 @@ def _corrupt(kind: str) -> InvalidInput:
     return InvalidInput(message, code="corrupt_compression")
 
 
-def _too_wide() -> InvalidInput:
+def _window_too_large() -> InvalidInput:
     window = f"a window above {ZSTD_WINDOW_BYTES >> 20} MiB"
     message = f"The file needs {window} to be unpacked. Compress it again without --long and --ultra."
     return InvalidInput(message, code="window_too_large")
@@ -126,24 +127,24 @@ def _too_wide() -> InvalidInput:
 
 @overload
 def split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Lines of any length."""
+    """Split pieces into lines of any length."""
 
 
 @overload
 def split_lines(pieces: Iterator[bytes], longest: int) -> Iterator[bytes | None]:
-    """Lines of at most so many bytes, None for one that is longer."""
+    """Split pieces into lines of at most `longest` bytes, None for a longer one."""
 
 
 def split_lines(pieces: Iterator[bytes], longest: int = sys.maxsize) -> Iterator[bytes | None]:
-    """Lines without their `\\n`, a last line without one included; None stands for a line above `longest` bytes."""
-    unfinished: list[bytes] = []  # the pieces of a line whose end has not come yet
+    """Split pieces into lines without their `\\n`, which the last line may lack; None stands for a longer line."""
+    unfinished: list[bytes] = []  # the pieces of a line whose end hasn't been read yet
     size = 0
     for piece in pieces:
-        *ended, rest = piece.split(b"\n")
-        if ended:
-            whole = size + len(ended[0]) <= longest
-            yield b"".join([*unfinished, ended[0]]) if whole else None
-            yield from (line if len(line) <= longest else None for line in islice(ended, 1, None))
+        *lines, rest = piece.split(b"\n")
+        if lines:
+            is_short = size + len(lines[0]) <= longest
+            yield b"".join([*unfinished, lines[0]]) if is_short else None
+            yield from (line if len(line) <= longest else None for line in islice(lines, 1, None))
             unfinished, size = [], 0
         size += len(rest)
         if size <= longest:
@@ -155,7 +156,7 @@ def split_lines(pieces: Iterator[bytes], longest: int = sys.maxsize) -> Iterator
 
 
 def split_blocks(pieces: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """The lines of trusted content without their `\\n`, in one list for each piece."""
+    """The lines of trusted content without their `\\n`, in one list per piece."""
     rest = b""
     for piece in pieces:
         lines = piece.split(b"\n")

@@ -1,9 +1,9 @@
-"""The fast schema: strict types for what most valid lines look like, and the rules that types can't state.
+"""The fast schema: strict types that most valid lines fit, and the rules that types can't express.
 
-The rules of a training line are told in three places. `domain.chat.rules` are the one truth: they alone say what is
-wrong. This module is a copy of them for speed (a decoder that checks while it reads), and tests hold the two against
-each other: what it accepts breaks no rule, and what it doesn't accept may still be valid, so the rules are asked. The
-trainer has its own (`trainer/jobs/training_lines.py`), as it stands for a provider that knows nothing of ours.
+The rules of a training line are stated in three places. `domain.chat.rules` is the authority, and the only one that
+says what is wrong. This module is a copy for speed: a decoder that checks while it reads. What it accepts breaks no
+rule, which tests verify; what it doesn't accept may still be valid, and is checked by the rules. The trainer has rules
+of its own (`trainer/jobs/training_lines.py`), as it stands for a provider, which knows nothing about Tuneloop.
 """
 
 from collections.abc import Sequence
@@ -24,20 +24,20 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class TextPart(_Strict, frozen=True, tag_field="type", tag="text"):
-    """A text part, where image parts may stand too."""
+    """A text part in a message that may also have image parts."""
 
     text: str
 
 
-class OnlyPart(_Strict, frozen=True):
-    """A text part where nothing but text may stand. `type` is a field, as msgspec lets a lone type's tag be missing."""
+class PlainTextPart(_Strict, frozen=True):
+    """A text part in a message of text only. `type` is a field, as msgspec doesn't require the tag of a lone type."""
 
     text: str
     type: Literal["text"]
 
 
 class Image(_Strict, frozen=True):
-    """The URL of an image, and the detail in which a model looks at it."""
+    """The URL of an image, and the detail at which a model reads it."""
 
     url: Annotated[str, Meta(pattern=IMAGE_URL)]
     detail: Literal["auto", "low", "high"] | UnsetType = UNSET
@@ -49,20 +49,20 @@ class ImagePart(_Strict, frozen=True, tag_field="type", tag="image_url"):
     image_url: Image
 
 
-Text = str | Annotated[list[OnlyPart], Meta(min_length=1)]
+Text = str | Annotated[list[PlainTextPart], Meta(min_length=1)]
 
 
-class Called(_Strict, frozen=True):
-    """The function of a call; its fields stand in the order of canonical JSON, as they are encoded for hashes."""
+class CalledFunction(_Strict, frozen=True):
+    """The function of a call; its fields have the order of canonical JSON, in which they are encoded for hashes."""
 
     arguments: str
     name: FunctionName
 
 
 class ToolCall(_Strict, frozen=True):
-    """A tool call; its fields stand in the order of canonical JSON, as they are encoded for hashes."""
+    """A tool call; its fields have the order of canonical JSON, in which they are encoded for hashes."""
 
-    function: Called
+    function: CalledFunction
     id: Id
     type: Literal["function"]
 
@@ -75,7 +75,7 @@ class System(_Strict, frozen=True, tag_field="role", tag="system"):
 
 
 class Developer(_Strict, frozen=True, tag_field="role", tag="developer"):
-    """A developer message: a system message by its newer name."""
+    """A developer message, the newer name of a system message."""
 
     content: Text
     name: Name | None = None
@@ -100,30 +100,30 @@ class Assistant(_Strict, frozen=True, tag_field="role", tag="assistant"):
     function_call: None = None
 
 
-class Nothing(_Strict, frozen=True):
-    """An object that says nothing: empty, or with the null that LiteLLM writes."""
+class EmptyObject(_Strict, frozen=True):
+    """An object without content: empty, or with the null that LiteLLM writes."""
 
     refusal: None = None
 
 
-class Dumped(Assistant, frozen=True, tag="assistant"):
-    """An assistant message as clients dump it, with fields beside it that say nothing."""
+class DumpedAssistant(Assistant, frozen=True, tag="assistant"):
+    """An assistant message as clients dump it, with additional fields that are empty."""
 
     tool_calls: list[ToolCall] | None = None
     annotations: tuple[()] | None = None
     parsed: None = None
     reasoning_content: None = None
     reasoning: None = None
-    provider_specific_fields: Nothing | None = None
+    provider_specific_fields: EmptyObject | None = None
 
     @property
     def plain(self) -> Assistant:
-        """The message without the fields that say nothing."""
+        """The message without the additional empty fields."""
         return Assistant(self.content, self.name, self.weight, self.tool_calls or None)
 
 
 class Tool(_Strict, frozen=True, tag_field="role", tag="tool"):
-    """A tool message: what a function answered."""
+    """A tool message: the result of a function."""
 
     content: Text
     tool_call_id: Id
@@ -131,11 +131,11 @@ class Tool(_Strict, frozen=True, tag_field="role", tag="tool"):
 
 
 Message = System | Developer | User | Assistant | Tool
-DumpedMessage = System | Developer | User | Dumped | Tool
+DumpedMessage = System | Developer | User | DumpedAssistant | Tool
 
 
-class Output(_Strict, frozen=True):
-    """An answer of a preference pair. `role` is a field, as msgspec lets a lone type's tag be missing."""
+class PairOutput(_Strict, frozen=True):
+    """An answer of a preference pair. `role` is a field, since msgspec doesn't require the tag of a lone type."""
 
     role: Literal["assistant"]
     content: Text
@@ -146,16 +146,16 @@ class Output(_Strict, frozen=True):
     tool_calls: tuple[()] | None = None
 
 
-class Bare(_Strict, frozen=True):
-    """A supervised line without any field of ours."""
+class BareLine(_Strict, frozen=True):
+    """A supervised line without any of Tuneloop's own fields."""
 
     messages: Annotated[list[Message], Meta(min_length=2)]
     tools: Raw = Raw()
     parallel_tool_calls: bool | None = None
 
 
-class _OurFields(_Strict, frozen=True, kw_only=True):
-    """The fields of a line that are ours: of any type, as the rules check them; by keyword, so they come last."""
+class _OwnFields(_Strict, frozen=True, kw_only=True):
+    """Tuneloop's own fields of a line: of any type, as the rules check them; keyword-only, so that they come last."""
 
     split: Any = UNSET
     subject: Any = UNSET
@@ -166,15 +166,15 @@ class _OurFields(_Strict, frozen=True, kw_only=True):
     created_at: Any = UNSET
 
 
-class ChatLine(_OurFields, frozen=True):
-    """A supervised line as clients dump it, with fields of ours."""
+class ChatLine(_OwnFields, frozen=True):
+    """A supervised line as clients dump it, with Tuneloop's own fields."""
 
     messages: Annotated[list[DumpedMessage], Meta(min_length=2)]
     tools: Raw = Raw()
     parallel_tool_calls: bool | None = None
 
 
-class Input(_Strict, frozen=True):
+class PairInput(_Strict, frozen=True):
     """The prompt of a preference pair."""
 
     messages: Annotated[list[DumpedMessage], Meta(min_length=1)]
@@ -182,35 +182,35 @@ class Input(_Strict, frozen=True):
     parallel_tool_calls: bool | None = None
 
 
-Outputs = Annotated[list[Output], Meta(min_length=1, max_length=1)]
+PairOutputs = Annotated[list[PairOutput], Meta(min_length=1, max_length=1)]
 
 
-class PreferenceLine(_OurFields, frozen=True):
-    """A preference line, with fields of ours."""
+class PreferenceLine(_OwnFields, frozen=True):
+    """A preference line, with Tuneloop's own fields."""
 
-    input: Input
-    preferred_output: Outputs
-    non_preferred_output: Outputs
+    input: PairInput
+    preferred_output: PairOutputs
+    non_preferred_output: PairOutputs
 
 
 def plain_messages(dumped: Sequence[DumpedMessage]) -> list[Message]:
-    """Messages without the fields that say nothing."""
-    return [message.plain if isinstance(message, Dumped) else message for message in dumped]
+    """Messages without the additional empty fields of dumped ones."""
+    return [message.plain if isinstance(message, DumpedAssistant) else message for message in dumped]
 
 
-def typed_text(content: str | Sequence[TextPart | OnlyPart | ImagePart] | None) -> str:
-    """The text of a message of the strict types, equal to `text_of` for the same message as JSON."""
+def typed_text(content: str | Sequence[TextPart | PlainTextPart | ImagePart] | None) -> str:
+    """The text of a strictly typed message's content, equal to `text_of` of the message as JSON."""
     if content is None or isinstance(content, str):
         return content or ""
     return "\n".join("" if isinstance(part, ImagePart) else part.text for part in content)
 
 
 def follows_rules(messages: Sequence[Message]) -> bool:
-    """Whether each assistant message says or calls something, each call is answered, and images are few.
+    """Whether each assistant message has text or calls, each call has its result, and there are few enough images.
 
-    For messages of the strict types this is all that `domain.chat.rules` ask beyond the types.
+    For strictly typed messages, these are all rules of `domain.chat.rules` beyond the types.
     """
-    call_ids: set[str] = set()  # of the last assistant message
+    call_ids: set[str] = set()  # of the latest assistant message
     unanswered: set[str] = set()
     images = 0
     for message in messages:
@@ -230,18 +230,18 @@ def follows_rules(messages: Sequence[Message]) -> bool:
 
 
 def says_something(message: Message) -> bool:
-    """Whether a message's text is more than white space."""
+    """Whether a message has text other than white space."""
     text = typed_text(message.content)
     return bool(text) and not text.isspace()
 
 
 def count_typed_images(message: Message) -> int:
-    """How many images a message of the strict types shows."""
+    """The number of images in a strictly typed message."""
     if not isinstance(message, User) or isinstance(message.content, str):
         return 0
     return sum(isinstance(part, ImagePart) for part in message.content)
 
 
 def is_trained_on(message: Message) -> bool:
-    """Whether a message is an assistant's that the model is trained to write: its weight isn't 0."""
+    """Whether a message is an assistant's with a weight other than 0, which the model is trained to write."""
     return isinstance(message, Assistant) and message.weight != 0

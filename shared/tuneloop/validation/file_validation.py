@@ -1,8 +1,8 @@
-"""File validation: checks a file line by line and reports the problems of lines and the oddities of the whole file.
+"""File validation: checks a file line by line, and reports problems of lines and warnings about the whole file.
 
-The file is never held in memory, so that a million lines take about the memory of a thousand. Each of several processes
-reads the whole file and checks its own share of the blocks of lines: reading takes next to nothing beside counting
-tokens.
+The file is never held in memory: a million lines take about as much memory as a thousand. If there are several
+processes, each reads the whole file and checks its share of the blocks of lines, since reading takes next to no time
+compared with counting tokens.
 """
 
 from collections.abc import Iterator
@@ -18,16 +18,17 @@ from tuneloop.domain.chat.examples import Problem
 from tuneloop.domain.datasets.csv_reader import csv_records
 from tuneloop.domain.datasets.file_warnings import Duplicates
 from tuneloop.validation.decompress import is_table
-from tuneloop.validation.line_checks import FORKS, CheckedLine, check_line, full_check
-from tuneloop.validation.line_parser import Numbered, isolate_line, number_lines
-from tuneloop.validation.local_files import FAULTS, Progress, ReadSettings, lines_of, problem_of
+from tuneloop.validation.line_checks import CAN_FORK, CheckedLine, check_line, full_check
+from tuneloop.validation.line_parser import NumberedLine, isolate_line, number_lines
+from tuneloop.validation.local_files import READ_ERRORS, Progress, ReadSettings, lines_of, problem_of
 from tuneloop.validation.report import FileReport, Findings
-from tuneloop.validation.tokens import count_text, forget
+from tuneloop.validation.tokens import clear_caches, count_text
 
-# Tokens of one example with OpenAI's gpt-4o and gpt-4.1 families, read 2026-11; for base models whose limit is unknown.
+# Tokens per example that OpenAI's gpt-4o and gpt-4.1 families train on, read 2026-11. Also assumed for base models
+# whose limit is unknown.
 TOKEN_LIMIT = 65_536
-BLOCK_LINES = 256  # dealt to the processes in turn: small enough that each gets a like share of a short file too
-ENDED = Problem(
+BLOCK_LINES = 256  # dealt to the processes in turn; small enough that a short file is divided evenly too
+PROCESS_ENDED = Problem(
     line=0,
     path="$",
     code="process_ended",
@@ -42,7 +43,7 @@ NumberedCheck = tuple[int, CheckedLine | list[Problem]]
 
 
 class FileFormat(StrEnum):
-    """The format that all lines of a file must have; AUTO lets each line be supervised or a preference pair."""
+    """The format that all lines of a file must have; AUTO allows both supervised lines and preference pairs."""
 
     AUTO = "auto"
     SFT = "sft"
@@ -50,48 +51,49 @@ class FileFormat(StrEnum):
 
 
 class Task(NamedTuple):
-    """A file to check, and the share of its blocks that one process checks: every `of`-th block from `part` on."""
+    """A file to check, and the share of one process in it: of every `parts` blocks, the one with the number `part`."""
 
     path: Path
     form: FileFormat = FileFormat.AUTO
     token_limit: int = TOKEN_LIMIT
     settings: ReadSettings = ReadSettings()
     part: int = 0
-    of: int = 1
+    parts: int = 1
 
     @property
     def is_divisible(self) -> bool:
-        """Whether several processes can read the file: a pipe gives each byte once, and a CSV needs its head."""
+        """Whether several processes can read the file; they can't read a pipe, nor a CSV, whose header comes first."""
         return self.path.is_file() and not is_table(self.path.name)
 
 
 def validate(task: Task, *, processes: int = 1, on_read: Progress | None = None) -> FileReport:
-    """The report on the task's file, checked by this many processes; `on_read` is called with the bytes read so far."""
-    of = processes if task.is_divisible else 1
-    if of > 1:
-        count_text("ß")  # loads the vocabulary, and what texts beyond ASCII need, once for all processes made after it
+    """The report on a task's file, checked by so many processes; `on_read` is called with the bytes read so far."""
+    parts = processes if task.is_divisible else 1
+    if parts > 1:
+        # Loads the vocabulary, and what texts beyond ASCII need, once for all processes that are forked afterwards.
+        count_text("ß")
     with ExitStack() as stack:
-        others = [stack.enter_context(_process_for(task._replace(part=part, of=of))) for part in range(1, of)]
-        findings = findings_of(task._replace(of=of), on_read)
+        others = [stack.enter_context(_process_for(task._replace(part=part, parts=parts))) for part in range(1, parts)]
+        findings = collect_findings(task._replace(parts=parts), on_read)
         for receiver in others:
             _include(findings, receiver)
     return findings.report(task.token_limit, "records" if is_table(task.path.name) else "lines")
 
 
 def _include(findings: Findings, receiver: Connection) -> None:
-    """Add another process's findings; a process that ended before it sent all of them makes the file unusable."""
+    """Add the findings of another process; if it died before sending them all, the file counts as unreadable."""
     try:
         findings.include(receiver.recv())
         while portion := receiver.recv():
             findings.duplicates.include(portion)
     except EOFError:
-        findings.broken = ENDED
+        findings.broken = PROCESS_ENDED
 
 
 @contextmanager
 def _process_for(task: Task) -> Iterator[Connection]:
-    """A process that checks the task's share of the file; its findings come through the connection."""
-    context: Any = get_context("fork" if FORKS else "spawn")
+    """Start a process that checks a task's share of the file, and yield the connection for its findings."""
+    context: Any = get_context("fork" if CAN_FORK else "spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_send_findings, args=(task, sender), daemon=True)
     process.start()
@@ -104,17 +106,17 @@ def _process_for(task: Task) -> Iterator[Connection]:
 
 
 def _send_findings(task: Task, sender: Connection) -> None:
-    """Send the task's findings, then its hashes in portions, so that they are never held twice, and None at the end."""
-    findings = findings_of(task)
+    """Send a task's findings, then its hashes in portions, as two copies of them take memory, then None."""
+    findings = collect_findings(task)
     duplicates, findings.duplicates = findings.duplicates, Duplicates()
-    with suppress(BrokenPipeError):  # the command was ended, and reads no more
+    with suppress(BrokenPipeError):  # the command has ended and no longer reads
         for part in (findings, *duplicates.portions(), None):
             sender.send(part)
 
 
-def findings_of(task: Task, on_read: Progress | None = None) -> Findings:
-    """The findings in the task's share of the file; reading stops at the first fault that makes it unreadable."""
-    findings = Findings(task.of, task.settings.policy)
+def collect_findings(task: Task, on_read: Progress | None = None) -> Findings:
+    """The findings in a task's share of the file; reading stops at the first error that makes it unreadable."""
+    findings = Findings(task.parts, task.settings.policy)
     number, must_be_pair = 0, None if task.form == FileFormat.AUTO else task.form == FileFormat.PREFERENCE
     try:
         for number, checked in _checks(task, on_read):
@@ -125,14 +127,14 @@ def findings_of(task: Task, on_read: Progress | None = None) -> Findings:
                 findings.refuse([Problem(line=number, path="$", code="wrong_format", message=message)])
             else:
                 findings.add(number, checked, task.token_limit)
-    except FAULTS as fault:
-        findings.broken = problem_of(fault, number)
-    forget()
+    except READ_ERRORS as error:
+        findings.broken = problem_of(error, number)
+    clear_caches()
     return findings
 
 
 def _checks(task: Task, on_read: Progress | None) -> Iterator[NumberedCheck]:
-    """The number and the check of each line in the task's share of the file."""
+    """The number and the check of each line in a task's share of the file."""
     template, columns = task.settings.template, task.settings.csv
     if is_table(task.path.name):
         for record in csv_records(lines_of(task.path, on_read), columns):
@@ -142,9 +144,9 @@ def _checks(task: Task, on_read: Progress | None) -> Iterator[NumberedCheck]:
         yield number, check_line(line, number, template)
 
 
-def _share_of(lines: Iterator[Numbered], task: Task) -> Iterator[Numbered]:
-    """The lines that the task's process checks."""
-    if task.of == 1:
+def _share_of(lines: Iterator[NumberedLine], task: Task) -> Iterator[NumberedLine]:
+    """The lines in a task's share of the file."""
+    if task.parts == 1:
         return lines
     blocks = iter(lambda: list(islice(lines, BLOCK_LINES)), [])
-    return chain.from_iterable(islice(blocks, task.part, None, task.of))
+    return chain.from_iterable(islice(blocks, task.part, None, task.parts))

@@ -1,8 +1,9 @@
-"""Line checks: one line of a file as a `CheckedLine`, or as the problems for which it can't be used.
+"""Line checks: a line of a file becomes a `CheckedLine`, or a list of the problems that make it unusable.
 
 `fast_check` decodes a line with the strict types of `fast_schema`; a line that fits them is valid. Any other line is
-undecided and goes through `full_check`, by the rules of `domain.chat.rules`, which say what is wrong. Both give the
-same for the same line: tokens, hashes and flags. On the fast path a line costs little beside counting its tokens.
+undecided and goes through `full_check`, which applies the rules of `domain.chat.rules` and names what is wrong. For a
+line that both accept, both return equal tokens, hashes and flags. On the fast path most of the time goes into counting
+tokens.
 """
 
 import sys
@@ -25,8 +26,8 @@ from tuneloop.domain.core.limits import JSON_DEPTH, LINE_PARTS
 from tuneloop.domain.datasets.records import Record, read_record
 from tuneloop.validation.fast_schema import (
     Assistant,
-    Bare,
-    Called,
+    BareLine,
+    CalledFunction,
     ChatLine,
     Developer,
     Message,
@@ -53,19 +54,19 @@ from tuneloop.validation.tokens import (
     count_texts,
 )
 
-SHARED = (System, Developer)
-FRAME = PER_MESSAGE + PER_ROLE
-# Up to this length an answer may be one that many examples share, such as a label, so that its token count is cached.
-ANSWER_CHARACTERS = 100
-# Up to this size checked tools are cached, of which a file has few that differ: at most 256 times this is kept.
-TOOLS_BYTES = 1 << 14
-PAIR = b'"preferred_output"'  # a key for sure: in a text its quotes would be escaped
-OURS = ("split", "subject", "group", "category", "source", "quality", "created_at")
-# A valid row, to which a line's fields of ours are added so that the rules check them alone.
-PLAIN: JsonObject = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+PROMPT_MESSAGES = (System, Developer)
+MESSAGE_TOKENS = PER_MESSAGE + PER_ROLE
+# Up to this length an answer is likely to be shared by many examples, as labels are, so its token count is cached.
+CACHED_ANSWER_CHARACTERS = 100
+# Checked tools up to this size are cached, as a file has few different ones; the cache holds at most 256 of them.
+CACHED_TOOLS_BYTES = 1 << 14
+PAIR_KEY = b'"preferred_output"'  # only a key looks like this: in a text the quotes would be escaped
+OWN_FIELDS = ("split", "subject", "group", "category", "source", "quality", "created_at")
+# A valid row. A line's own fields are checked by adding them to it, so that the rules can object to them alone.
+MINIMAL_ROW: JsonObject = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-decode_line = msgspec.json.Decoder(Bare).decode
+decode_line = msgspec.json.Decoder(BareLine).decode
 _decode_chat = msgspec.json.Decoder(ChatLine).decode
 _decode_pair = msgspec.json.Decoder(PreferenceLine).decode
 _decode_arguments = msgspec.json.Decoder(dict[str, Any]).decode
@@ -73,10 +74,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class CheckedLine(msgspec.Struct):
-    """What the checks give of a valid line.
+    """The result of checking a valid line.
 
-    `answer` is None where functions are called; `content` is a hash of 64 bits; `characters` is the length of all user
-    messages together, None where there is none.
+    `answer` is None if the last message calls functions. `content` is a hash of 64 bits. `characters` is the total
+    length of the user messages, None if there are none.
     """
 
     tokens: int
@@ -90,7 +91,7 @@ class CheckedLine(msgspec.Struct):
 
 
 class Tools(NamedTuple):
-    """The checked tools of an example: canonical JSON, tokens of that, and the names of the functions."""
+    """The checked tools of an example: their canonical JSON, its tokens, and the names of the functions."""
 
     text: bytes
     tokens: int
@@ -100,11 +101,11 @@ class Tools(NamedTuple):
 NO_TOOLS = Tools(b"", 0, frozenset())
 
 
-class Measured(NamedTuple):
-    """What messages say, as far as it has to be counted: `texts` are still to be counted, `tokens` are the rest.
+class MessageSummary(NamedTuple):
+    """The figures of a conversation: `texts` are still to be counted, `tokens` is the count of everything else.
 
-    `is_plain`: they are texts and nothing else, so that no rule beyond the types has to be checked. `characters` is the
-    length of all user messages, None where there is none.
+    `is_plain` is true if the messages hold text and nothing else, so that no rule beyond the types applies.
+    `characters` is the total length of the user messages, None if there are none.
     """
 
     texts: list[str]
@@ -115,27 +116,27 @@ class Measured(NamedTuple):
 
 
 def check_line(line: bytes | None, number: int, template: Template | None = None) -> CheckedLine | list[Problem]:
-    """Check a line of a file; None stands for a line that is too long. Whatever fails is a problem of the line."""
-    return isolate_line(number, _checked, line, number, template)
+    """Check a line of a file (None: a line that is too long); any error becomes a problem of the line."""
+    return isolate_line(number, _check, line, number, template)
 
 
-def _checked(line: bytes | None, number: int, template: Template | None) -> CheckedLine | list[Problem]:
+def _check(line: bytes | None, number: int, template: Template | None) -> CheckedLine | list[Problem]:
     return (line and fast_check(line)) or full_check(record_of(line, number), template)
 
 
 def fast_check(line: bytes) -> CheckedLine | None:
-    """Fast path: decode with the strict types. None means undecided, so that the full rules have to be run."""
+    """Fast path: decode a line with the strict types. None means undecided: the full rules must be applied."""
     if len(line) > LINE_PARTS and has_too_many_parts(line):
         return None
     try:
         bare = decode_line(line)
-    except UNREADABLE:
-        return _check_pair(line) if PAIR in line else _check_chat(line)
+    except DECODE_ERRORS:
+        return _check_pair(line) if PAIR_KEY in line else _check_chat(line)
     return _check_supervised(bare.messages, bare.tools, bare.parallel_tool_calls)
 
 
 def _check_supervised(messages: list[Message], tools: msgspec.Raw, parallel: bool | None) -> CheckedLine | None:
-    """Check the messages of a supervised line; None where none of them is learnt from, or they break a rule."""
+    """Check the messages of a supervised line; None if none of them is trained on, or if they break a rule."""
     last = messages[-1]
     if not isinstance(last, Assistant) or not (last.weight != 0 or any(map(is_trained_on, messages))):
         return None
@@ -143,12 +144,12 @@ def _check_supervised(messages: list[Message], tools: msgspec.Raw, parallel: boo
 
 
 def _check_chat(line: bytes) -> CheckedLine | None:
-    """Check a supervised line that has fields of ours, or fields that say nothing; None means undecided."""
+    """Check a supervised line with Tuneloop's own fields, or with empty fields; None means undecided."""
     try:
         chat = _decode_chat(line)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return None
-    if not _are_fields_valid(chat):
+    if not _are_own_fields_valid(chat):
         return None
     return _check_supervised(plain_messages(chat.messages), chat.tools, chat.parallel_tool_calls)
 
@@ -157,7 +158,7 @@ def _check_pair(line: bytes) -> CheckedLine | None:
     """Check a preference line; None means undecided."""
     try:
         pair = _decode_pair(line)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return None
     prompt = plain_messages(pair.input.messages)
     preferred, other = (
@@ -165,40 +166,40 @@ def _check_pair(line: bytes) -> CheckedLine | None:
     )
     is_weightless = all(not isinstance(message, Assistant) or message.weight is UNSET for message in prompt)
     is_fit = is_weightless and says_something(other) and typed_text(preferred.content) != typed_text(other.content)
-    if not is_fit or any(map(count_typed_images, prompt)) or not _are_fields_valid(pair):
+    if not is_fit or any(map(count_typed_images, prompt)) or not _are_own_fields_valid(pair):
         return None
     return _check_messages([*prompt, preferred], [other], pair.input.tools, pair.input.parallel_tool_calls)
 
 
-def fields_of_ours(line: bytes) -> Example | None:
-    """Any example with the fields of ours of a line that `fast_check` takes for supervised; None where it has none."""
+def read_own_fields(line: bytes) -> Example | None:
+    """A placeholder example with the own fields of a supervised line that passed `fast_check`; None if it has none."""
     try:
         decode_line(line)
-    except UNREADABLE:
-        example = _read_ours(_decode_chat(line))
+    except DECODE_ERRORS:
+        example = _read_own(_decode_chat(line))
         return example if isinstance(example, Example) else None
     return None
 
 
-def _are_fields_valid(line: ChatLine | PreferenceLine) -> bool:
-    """Whether the rules allow a line's fields of ours."""
-    return not isinstance(_read_ours(line), list)
+def _are_own_fields_valid(line: ChatLine | PreferenceLine) -> bool:
+    """Whether a line's own fields are valid by the rules."""
+    return not isinstance(_read_own(line), list)
 
 
-def _read_ours(line: ChatLine | PreferenceLine) -> Example | list[Problem] | None:
-    """Any example with a line's fields of ours, or the problems of these fields; None where it has none.
+def _read_own(line: ChatLine | PreferenceLine) -> Example | list[Problem] | None:
+    """A placeholder example with a line's own fields, or the problems of these fields; None if the line has none.
 
-    They are the last fields of either type, in the order of `OURS`.
+    The own fields are the last ones of either type, in the order of `OWN_FIELDS`.
     """
-    ours = astuple(line)[-len(OURS) :]
-    given = {name: value for name, value in zip(OURS, ours, strict=True) if value is not UNSET}
-    return read_record(Record(1, PLAIN | given)) if given else None
+    values = astuple(line)[-len(OWN_FIELDS) :]
+    fields = {name: value for name, value in zip(OWN_FIELDS, values, strict=True) if value is not UNSET}
+    return read_record(Record(1, MINIMAL_ROW | fields)) if fields else None
 
 
-def _measure(turns: list[Message]) -> Measured:
-    """Gather the texts of messages, and count what is cheaper to count at once."""
+def _summarize(turns: list[Message]) -> MessageSummary:
+    """Collect the texts of messages that are to be counted together, and count the rest."""
     texts: list[str] = []
-    tokens, is_plain, has_system = FRAME * len(turns), True, False
+    tokens, is_plain, has_system = MESSAGE_TOKENS * len(turns), True, False
     characters: int | None = None
     for turn in turns:
         text = turn.content
@@ -210,11 +211,11 @@ def _measure(turns: list[Message]) -> Measured:
         elif isinstance(turn, Assistant) and not turn.tool_calls:
             if turn.weight is not UNSET or not text or text.isspace():
                 is_plain = False
-            if len(text) <= ANSWER_CHARACTERS:
+            if len(text) <= CACHED_ANSWER_CHARACTERS:
                 tokens += count_short(text)
             else:
                 texts.append(text)
-        elif isinstance(turn, SHARED):
+        elif isinstance(turn, PROMPT_MESSAGES):
             tokens, has_system = tokens + count_repeated(text), True
         else:
             is_plain = False
@@ -222,21 +223,21 @@ def _measure(turns: list[Message]) -> Measured:
         if turn.name is not None:
             tokens, is_plain = tokens + PER_NAME, False
             texts.append(turn.name)
-    return Measured(texts, tokens, is_plain, has_system, characters)
+    return MessageSummary(texts, tokens, is_plain, has_system, characters)
 
 
 def _check_messages(
     turns: list[Message], other: list[Message], raw_tools: msgspec.Raw, parallel: bool | None
 ) -> CheckedLine | None:
-    """Check a conversation, with the answer that was not preferred if there is one; None where it breaks a rule."""
-    texts, tokens, is_plain, has_system, characters = _measure(turns + other if other else turns)
+    """Check a conversation, and the rejected answer `other` if there is one; None if it breaks a rule."""
+    texts, tokens, is_plain, has_system, characters = _summarize(turns + other if other else turns)
     tools = _tools_of(raw_tools)
     if tools is None or not (is_plain or follows_rules(turns)):
         return None
     calls = () if is_plain else tuple(_calls_in(turns))
     last = turns[-1]
     answer = None if isinstance(last, Assistant) and last.tool_calls else typed_text(last.content)
-    return CheckedLine(  # in the order of its fields: by their names it takes twice as long
+    return CheckedLine(  # positional, since keyword arguments take twice as long
         PER_EXAMPLE + tools.tokens + tokens + count_texts(texts),
         answer,
         _hash(turns, other, is_plain, (parallel, tools.text)),
@@ -248,14 +249,14 @@ def _check_messages(
     )
 
 
-def _calls_in(turns: list[Message]) -> Iterator[Called]:
+def _calls_in(turns: list[Message]) -> Iterator[CalledFunction]:
     for turn in turns:
         if isinstance(turn, Assistant):
             yield from (call.function for call in turn.tool_calls or ())
 
 
 def full_check(record: Record, template: Template | None = None) -> CheckedLine | list[Problem]:
-    """Slow path: check a record by the rules; its problems where it breaks one."""
+    """Slow path: check a record by the rules, and return its problems if it breaks any."""
     example = read_record(record, template=template)
     if not isinstance(example, Example):
         return example
@@ -279,55 +280,56 @@ def full_check(record: Record, template: Template | None = None) -> CheckedLine 
 
 
 def _functions_called(message: JsonObject) -> list[JsonObject]:
-    """The functions that a valid message calls, by `tool_calls` or by the older `function_call`."""
+    """The functions that a valid message calls, in `tool_calls` or in the older `function_call`."""
     older = message.get("function_call")
     return [*(call["function"] for call in message.get("tool_calls", ())), *([older] if older else [])]
 
 
 def _hash_of(content: JsonObject) -> int:
-    """Content hash, equal to the fast path's for the same content."""
+    """The content hash of an example, equal to that of the fast path for equal content."""
     tools = canonical(content["tools"]).encode() if content.get("tools") else b""
     try:
         turns = msgspec.convert(content["messages"], list[Message])
         other = msgspec.convert(content.get("non_preferred_output", []), list[Message])
     except msgspec.ValidationError:
         return _digest(canonical(content).encode())
-    is_plain = _measure(turns + other)[2]
+    is_plain = _summarize(turns + other)[2]
     return _hash(turns, other, is_plain, (content.get("parallel_tool_calls"), tools))
 
 
-def _hash(turns: list[Message], other: list[Message], is_plain: bool, beside: tuple[bool | None, bytes]) -> int:
-    """A content hash of 64 bits, equal for equal content in this process and in those forked from it.
+def _hash(turns: list[Message], other: list[Message], is_plain: bool, settings: tuple[bool | None, bytes]) -> int:
+    """A content hash of 64 bits, equal for equal content in this process and in processes forked from it.
 
-    Of the usual line, all text, it is Python's own hash, which is several times as fast as encoding and BLAKE2b.
+    `settings` are the line's `parallel_tool_calls` and the canonical JSON of its tools. A line of plain text, as most
+    are, is hashed by Python itself, which is several times as fast as encoding it for BLAKE2b.
     """
-    if is_plain and FORKS and not other:
-        return hash((beside, *turns))
-    return _digest(_encode([turns, other, beside[0]]) + beside[1])
+    if is_plain and CAN_FORK and not other:
+        return hash((settings, *turns))
+    return _digest(_encode([turns, other, settings[0]]) + settings[1])
 
 
 def _digest(content: bytes) -> int:
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little", signed=True)
 
 
-# Python's hash of a text is salted by the process: only those that are forked from one another have the same salt.
-FORKS = sys.platform == "linux"
+# Python salts its hashes of texts per process: only processes that are forked from one another share the salt.
+CAN_FORK = sys.platform == "linux"
 
 
 def _is_object(arguments: str) -> bool:
-    """Whether a call's arguments are a JSON object; an empty text stands for an empty object."""
+    """Whether the arguments of a call are a JSON object; an empty text counts as an empty object."""
     try:
         return not arguments.strip() or isinstance(_decode_arguments(arguments), dict)
-    except (*UNREADABLE, UnicodeEncodeError):
+    except (*DECODE_ERRORS, UnicodeEncodeError):
         return False
 
 
 def _tools_of(raw: msgspec.Raw) -> Tools | None:
-    """The checked tools of a line; None where they break a rule."""
+    """The checked tools of a line, or None if they break a rule."""
     text = bytes(raw)
     if not text:
         return NO_TOOLS
-    return _read_tools_cached(text) if len(text) <= TOOLS_BYTES else _read_tools(text)
+    return _read_tools_cached(text) if len(text) <= CACHED_TOOLS_BYTES else _read_tools(text)
 
 
 def _read_tools(text: bytes) -> Tools | None:
@@ -335,8 +337,9 @@ def _read_tools(text: bytes) -> Tools | None:
         tools = normalize_tools(orjson.loads(text))
     except orjson.JSONDecodeError:
         return None
-    given = {} if tools is None else {"tools": tools}
-    if has_large_number(text) or is_deeper({"input": given}, JSON_DEPTH) or any(tools_problems("$", given)):
+    row = {} if tools is None else {"tools": tools}
+    # One level deeper, as the tools of a preference pair are: in its `input`.
+    if has_large_number(text) or is_deeper({"input": row}, JSON_DEPTH) or any(tools_problems("$", row)):
         return None
     names = frozenset(function["name"] for function in functions_in(tools or []))
     return Tools(canonical(tools).encode(), count_repeated(canonical(tools)), names) if tools else NO_TOOLS

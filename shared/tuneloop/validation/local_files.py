@@ -1,4 +1,4 @@
-"""Local files: a file of examples on this machine, or a pipe, read line by line as a drop of it would be read."""
+"""Local files: a file or pipe of examples on this machine, read line by line as the cloud reads a drop."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -14,28 +14,28 @@ from tuneloop.domain.core.limits import LINE_BYTES, OBJECT_BYTES
 from tuneloop.domain.datasets.csv_reader import CsvColumns, Unreadable, csv_records
 from tuneloop.domain.datasets.policy import DEFAULT, Policy
 from tuneloop.domain.datasets.records import Record
-from tuneloop.validation.decompress import PACKED, chunks, decompress, is_table, split_lines
+from tuneloop.validation.decompress import COMPRESSED_ENDINGS, chunks, decompress, is_table, split_lines
 from tuneloop.validation.line_parser import json_records
 
-FAULTS = (InvalidInput, TooLarge, Unreadable, OSError)  # the errors for which a file can't be read to its end
+READ_ERRORS = (InvalidInput, TooLarge, Unreadable, OSError)  # the errors that end reading a file early
 
 Progress = Callable[[int], None]  # called with the bytes of the file that have been read so far
 
 
 def _without_version(template: Any) -> Any:
-    """A template without its version, which the API answers with, and which a template that is set doesn't have."""
+    """A template without its version, which is in the API's answers but not in its requests."""
     if not isinstance(template, dict):
         return template
     return {name: value for name, value in template.items() if name != "version"}
 
 
 def _or_default(policy: Any) -> Any:
-    """The policy that was given, or the default for null, which means the default in the API too."""
+    """The policy, or the default for null, which means the default in the API too."""
     return DEFAULT if policy is None else policy
 
 
 class ReadSettings(BaseModel):
-    """The settings of a dataset that decide how its files are read; all else in the API's answer is ignored."""
+    """The settings of a dataset that decide how its files are read; other fields of the API's answer are ignored."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,7 +47,7 @@ class ReadSettings(BaseModel):
 
 
 class CountedBytes(io.FileIO):
-    """A file that counts the bytes read from it, since a pipe has no position."""
+    """A file that counts the bytes read from it, as a pipe has no position to ask for."""
 
     count = 0
 
@@ -59,36 +59,36 @@ class CountedBytes(io.FileIO):
 
 
 def lines_of(path: Path, on_read: Progress | None = None) -> Iterator[bytes | None]:
-    """The lines of a file, decompressed by its name; None for one that is too long. Raises one of `FAULTS`."""
+    """The lines of a file, decompressed by its name; None for a line that is too long. Raises one of `READ_ERRORS`."""
     file = CountedBytes(path)
     with io.BufferedReader(file) as raw:
         yield from split_lines(_pieces(path, file, raw, on_read), LINE_BYTES)
 
 
 def records_of(path: Path, columns: CsvColumns | None = None) -> Iterator[Record]:
-    """The records of a file: of a CSV where its name says so, of JSONL otherwise."""
+    """The records of a file, which is a CSV if its name says so, else JSONL."""
     return csv_records(lines_of(path), columns) if is_table(path.name) else json_records(lines_of(path))
 
 
-def problem_of(fault: Exception, line: int = 0) -> Problem:
-    """The problem that tells why reading a file ended at this line; `fault` is one of `FAULTS`."""
-    if isinstance(fault, Unreadable):
-        return fault.problem
-    if isinstance(fault, TuneloopError):
-        return Problem(line=line, path="$", code=fault.code, message=fault.message)
-    why = (fault.strerror if isinstance(fault, OSError) else None) or type(fault).__name__
-    return Problem(line=line, path="$", code="unreadable_file", message=f"The file can't be read: {why}.")
+def problem_of(error: Exception, line: int = 0) -> Problem:
+    """The problem that says why reading a file ended at a line; `error` is one of `READ_ERRORS`."""
+    if isinstance(error, Unreadable):
+        return error.problem
+    if isinstance(error, TuneloopError):
+        return Problem(line=line, path="$", code=error.code, message=error.message)
+    reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+    return Problem(line=line, path="$", code="unreadable_file", message=f"The file can't be read: {reason}.")
 
 
 def _pieces(path: Path, file: CountedBytes, raw: IO[bytes], on_read: Progress | None) -> Iterator[bytes]:
-    """The content of a file in pieces. One that isn't compressed may be larger than a drop: it costs no memory here."""
-    packed = path.name.lower().endswith(PACKED)
-    for piece in decompress(raw, path.name, _size(path)) if packed else chunks(raw):
+    """The content of a file in pieces. Only a compressed file is limited in size, as the others take no memory here."""
+    is_compressed = path.name.lower().endswith(COMPRESSED_ENDINGS)
+    for piece in decompress(raw, path.name, _size(path)) if is_compressed else chunks(raw):
         yield piece
         if on_read:
             on_read(file.count)
 
 
 def _size(path: Path) -> int:
-    """A file's size in bytes, by which decompression is bounded; a pipe counts as the largest drop, as it has none."""
+    """A file's size in bytes, which bounds its decompression; a pipe, which has no size, counts as the largest drop."""
     return path.stat().st_size if path.is_file() else OBJECT_BYTES

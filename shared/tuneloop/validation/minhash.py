@@ -1,12 +1,14 @@
-"""MinHash: near duplicates, found by a few hashes that are computed once, when an example is collected.
+"""MinHash: near duplicates are found by a few hashes, which are computed once, when an example is collected.
 
-A text is the set of its word trigrams; what has no three words is one shingle, and where words are not parted by
-spaces (Chinese, Japanese, Thai) it is the set of its character trigrams. Of a long text only the trigrams count
-whose first letter is one of a fixed quarter of all letters: two near duplicates choose alike, wherever the rest of them
-differs, and reading costs a third. Of 64 MinHashes each run of eight is hashed into one band; two texts that share a
-band stay in one split. With Jaccard similarity s that happens with probability 1 - (1 - s^8)^8: 3% at 0.5, 38% at 0.7,
-77% at 0.8, 99% at 0.9, always at 1. Before one of them is left out as a duplicate, the similarity is estimated from
-four bits of each MinHash, the text's signature.
+A text stands for the set of its shingles. These are its word trigrams; a text of fewer than three words is one shingle;
+and a text whose words aren't separated by spaces (Chinese, Japanese, Thai) has its character trigrams. Of a long text,
+only trigrams count whose first letter is in a fixed quarter of all letters: near duplicates select alike, wherever they
+differ, and hashing takes a third of the time.
+
+Of 64 MinHashes, each run of eight is hashed into one band, and two texts that share a band stay in one split. At a
+Jaccard similarity s that happens with probability 1 - (1 - s^8)^8: 3% at 0.5, 38% at 0.7, 77% at 0.8, 99% at 0.9,
+always at 1. Before a text is left out as a duplicate, the similarity is estimated from four bits of each MinHash, the
+text's signature.
 """
 
 import re
@@ -17,8 +19,8 @@ from rensa import RMinHash
 
 BANDS = 8
 ROWS = 8
-SEED = 20261121  # stored bands and signatures compare only with those of the same seed: never change it
-BAND_BYTES = 4  # two texts in four billion share a band by chance, which keeps them together and does no other harm
+SEED = 20261121  # never change it: stored bands and signatures can only be compared if they have the same seed
+BAND_BYTES = 4  # one in four billion pairs shares a band by chance, which only keeps the two texts in one split
 BAND_DIGITS = 2 * BAND_BYTES
 SIGNATURE_DIGITS = BANDS * ROWS
 LIKENESS_DIGITS = BANDS * BAND_DIGITS + SIGNATURE_DIGITS
@@ -29,10 +31,10 @@ METHOD = (
     "or the character trigrams where no spaces part the words."
 )
 
-LONG = 600  # characters; of longer texts a sample of the trigrams is hashed, which takes a third of the time
-FEWEST_SHINGLES = 10  # of a sample; where it has fewer, all trigrams are hashed, as chance would decide the likeness
-MOST_SHINGLES = 4_096  # character trigrams of a text without spaces, which bounds the time that a long one takes
-UNPARTED = 16  # characters a word: more than in any language that parts words by spaces
+LONG_CHARACTERS = 600  # of longer texts only a sample of the trigrams is hashed, which takes a third of the time
+LEAST_SAMPLE = 10  # with fewer, chance would decide the similarity, so all trigrams are hashed
+MAX_SHINGLES = 4_096  # of character trigrams, which bounds the time that a long text takes
+UNSPACED_CHARACTERS = 16  # average length of a word; no language that separates words by spaces has as long ones
 _LETTERS = "".join(re.escape(chr(code)) for code in range(ord("0"), 0x3000, 4))
 _sampled = re.compile(rf" [{_LETTERS}]\S* \S+ \S+").findall
 
@@ -42,7 +44,7 @@ _bands = Struct(f">{BANDS}I").pack
 
 
 def minhash_signature(text: str) -> str:
-    """Bands (eight hex digits each) and signature of a text, whose words one space parts; "" if it has none."""
+    """The bands (eight hex digits each) and signature of a text with single spaces; "" for a text without words."""
     if not (shingles := _shingles(text)):
         return ""
     sketch = RMinHash(num_perm=BANDS * ROWS, seed=SEED)
@@ -52,12 +54,12 @@ def minhash_signature(text: str) -> str:
 
 
 def _shingles(text: str) -> list[str]:
-    """Word trigrams of a text: a sample of a long one's, or character trigrams where no spaces part the words."""
-    if len(text) > LONG:
+    """The shingles of a text: word trigrams, a sample of them if it is long, or character trigrams without spaces."""
+    if len(text) > LONG_CHARACTERS:
         sample: list[str] = _sampled(text)
-        if len(sample) >= FEWEST_SHINGLES:
+        if len(sample) >= LEAST_SAMPLE:
             return sample
     words = text.split()
-    if not text.isascii() and len(text) > UNPARTED * len(words):
-        return [text[start : start + 3] for start in range(min(len(text), MOST_SHINGLES))]
+    if not text.isascii() and len(text) > UNSPACED_CHARACTERS * len(words):
+        return [text[start : start + 3] for start in range(min(len(text), MAX_SHINGLES))]
     return list(map(" ".join, zip(words, words[1:], words[2:], strict=False))) or ([" ".join(words)] if words else [])

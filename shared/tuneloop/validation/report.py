@@ -1,6 +1,7 @@
-"""The report on a file, and the findings that it is made from.
+"""The report on a file, and the findings from which it is made.
 
-Each process collects its own findings, which are added up at the end. What is kept is bounded, however long the file.
+Each process collects findings of its own, and they are added up at the end. Their size is bounded, however long the
+file is.
 """
 
 from bisect import bisect_left
@@ -19,16 +20,16 @@ from tuneloop.domain.exports.exclusions import shortage
 from tuneloop.domain.exports.policy_filter import Lengths
 from tuneloop.validation.line_checks import CheckedLine
 
-ERRORS_KEPT = 10_000  # bounds memory and JSON where every line of a long file is wrong; the others are counted
-NOTES = ("over_limit", "without_system", "without_user", "broken_arguments", "unknown_functions")
-EMPTY = "The file has no {}: nothing can be learnt from it."
+ERRORS_KEPT = 10_000  # bounds memory and JSON if every line of a long file is invalid; further errors are counted
+NOTE_NAMES = ("over_limit", "without_system", "without_user", "broken_arguments", "unknown_functions")
+EMPTY_FILE_MESSAGE = "The file has no {}: nothing can be learnt from it."
 
-# Line, path, code and message of a problem: a tenth of the memory of the `Problem`.
+# Line, path, code and message of a problem, in a tenth of the memory of a `Problem`.
 PackedProblem = tuple[int, str, str, str]
 
 
 class TokenCounts(BaseModel):
-    """Tokens of a file's valid lines: their sum, the longest line, and percentiles."""
+    """Tokens of a file's valid lines: their sum, maximum and percentiles."""
 
     total: int = 0
     max: int = 0
@@ -37,7 +38,7 @@ class TokenCounts(BaseModel):
 
 
 class FileReport(BaseModel):
-    """The report on a file; `broken` says why the file can't be used at all."""
+    """The report on a file; `broken` is the problem that makes the whole file unusable, if there is one."""
 
     lines: int
     valid: int
@@ -50,7 +51,7 @@ class FileReport(BaseModel):
 
 
 class Findings:
-    """What one process, of this many, has found in its share of a file's lines so far."""
+    """The findings of one process, of this many, in its share of a file's lines."""
 
     def __init__(self, processes: int = 1, policy: Policy = DEFAULT) -> None:
         self.invalid = self.error_count = self.preferences = 0
@@ -82,14 +83,14 @@ class Findings:
             self.unknown_functions.add(line)
 
     def refuse(self, problems: list[Problem]) -> None:
-        """Count a line that can't be used, with its problems."""
+        """Count an invalid line with its problems."""
         self.invalid += 1
         self.has_rows = self.has_rows or not is_no_row(problems[0])
-        self.errors += map(_packed, problems[: ERRORS_KEPT - len(self.errors)])
+        self.errors += map(_pack, problems[: ERRORS_KEPT - len(self.errors)])
         self.error_count += len(problems)
 
     def include(self, other: "Findings") -> None:
-        """Add another process's findings, but for its duplicates, whose hashes come in portions."""
+        """Add another process's findings, except for its duplicates, whose hashes are sent in portions."""
         self.invalid += other.invalid
         self.error_count += other.error_count
         self.preferences += other.preferences
@@ -99,20 +100,20 @@ class Findings:
         self.tokens += other.tokens
         self.answers.include(other.answers)
         self.lengths.include(other.lengths)
-        for name in NOTES:
+        for name in NOTE_NAMES:
             getattr(self, name).include(getattr(other, name))
 
     def report(self, token_limit: int, unit: str = "lines") -> FileReport:
-        """The report on all lines that were counted; `unit` is what the file is made of (lines, records)."""
+        """The report on all counted lines; `unit` is what the file consists of (`lines` or `records`)."""
         valid = self.tokens.total()
         lines = valid + self.invalid
-        errors = list(map(_problem, self.errors))
+        errors = list(map(_unpack, self.errors))
         broken = self.broken
         if not broken and not lines:
-            broken = Problem(line=0, path="$", code="empty_file", message=EMPTY.format(unit))
+            broken = Problem(line=0, path="$", code="empty_file", message=EMPTY_FILE_MESSAGE.format(unit))
         if broken:
             errors = [broken, *errors][:ERRORS_KEPT]
-        elif not valid and not self.has_rows:  # which the errors of the lines say already, one by one
+        elif not valid and not self.has_rows:  # no line is a row at all, so the file itself is wrong
             broken = problem_of_file(errors) if unit == "lines" else errors[0]
         return FileReport(
             lines=lines,
@@ -127,49 +128,51 @@ class Findings:
 
     def _warnings(self, valid: int, token_limit: int) -> Iterator[FileWarning]:
         if self.error_count > ERRORS_KEPT:
-            kept = f"Only the first {ERRORS_KEPT:,} of {self.error_count:,} errors are listed."
-            yield FileWarning(code="more_errors", message=kept, count=self.error_count - ERRORS_KEPT, lines=[])
+            message = f"Only the first {ERRORS_KEPT:,} of {self.error_count:,} errors are listed."
+            yield FileWarning(code="more_errors", message=message, count=self.error_count - ERRORS_KEPT, lines=[])
         if 0 < valid < LEAST_TRAINED:
-            few = f"{shortage(LEAST_TRAINED, valid)} OpenAI trains well on 50 to 100."
-            yield FileWarning(code="too_few_examples", message=few, count=valid, lines=[])
+            message = f"{shortage(LEAST_TRAINED, valid)} OpenAI trains well on 50 to 100."
+            yield FileWarning(code="too_few_examples", message=message, count=valid, lines=[])
         if 0 < self.preferences < valid:
-            mixed = "Some lines are preference pairs, the others supervised. A run learns from one of the two."
-            yield FileWarning(code="mixed_formats", message=mixed, count=self.preferences, lines=[])
-        cut = f"The example has more than {token_limit:,} tokens: what is beyond will be cut off, the answer first."
-        yield from self.over_limit.warning("over_token_limit", cut)
+            message = "Some lines are preference pairs, the others supervised. A run learns from one of the two."
+            yield FileWarning(code="mixed_formats", message=message, count=self.preferences, lines=[])
+        message = f"The example has more than {token_limit:,} tokens: what is beyond will be cut off, the answer first."
+        yield from self.over_limit.warning("over_token_limit", message)
         if self.without_system.count < valid:
-            some = "Some examples have no system prompt, the others have one. Give all of them the one that is served."
-            yield from self.without_system.warning("system_prompt_missing", some)
-        nobody = "No message of the example is a user's, and users are who will ask. Add what the answer answers."
-        yield from self.without_user.warning("no_user_message", nobody)
+            message = (
+                "Some examples have no system prompt, the others have one. Give all of them the one that is served."
+            )
+            yield from self.without_system.warning("system_prompt_missing", message)
+        message = "No message of the example is a user's, and users are who will ask. Add what the answer answers."
+        yield from self.without_user.warning("no_user_message", message)
         yield from self.lengths.warnings()
         yield from self.answers.warnings()
         yield from self.duplicates.warnings(valid)
-        unknown = "A function is called that is not in the example's `tools`. List in them what may be called."
-        yield from self.unknown_functions.warning("unknown_function", unknown)
-        broken = "The `arguments` of a call are not a JSON object, so the model learns to write such."
-        yield from self.broken_arguments.warning("broken_arguments", broken)
+        message = "A function is called that is not in the example's `tools`. List in them what may be called."
+        yield from self.unknown_functions.warning("unknown_function", message)
+        message = "The `arguments` of a call are not a JSON object, so the model learns to write such."
+        yield from self.broken_arguments.warning("broken_arguments", message)
 
 
-def _packed(problem: Problem) -> PackedProblem:
-    # Interned, as the same few paths, codes and messages come again and again.
+def _pack(problem: Problem) -> PackedProblem:
+    # Interned to save memory: a file's problems repeat a few paths, codes and messages.
     return problem.line, intern(problem.path), intern(problem.code), intern(problem.message)
 
 
-def _problem(packed: PackedProblem) -> Problem:
+def _unpack(packed: PackedProblem) -> Problem:
     line, path, code, message = packed
     return Problem(line=line, path=path, code=code, message=message)
 
 
 def token_counts(counts: Counter[int]) -> TokenCounts:
-    """Sum, maximum and percentiles (nearest rank) of token counts; `counts` has how many examples have each."""
+    """Sum, maximum and percentiles (nearest rank) of tokens; `counts` is the number of examples by their tokens."""
     ordered = sorted(counts.items())
     if not ordered:
         return TokenCounts()
-    total = sum(tokens * times for tokens, times in ordered)
+    total = sum(tokens * examples for tokens, examples in ordered)
     return TokenCounts(total=total, max=ordered[-1][0], p50=_percentile(ordered, 50), p95=_percentile(ordered, 95))
 
 
 def _percentile(ordered: list[tuple[int, int]], percent: int) -> int:
-    ranks = list(accumulate(times for _, times in ordered))
+    ranks = list(accumulate(examples for _, examples in ordered))
     return ordered[bisect_left(ranks, percent * ranks[-1] / 100)][0]

@@ -20,7 +20,7 @@ Served = Callable[..., tuple[ApiClient, list[str]]]
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """A client of a server that gives these answers in turn, and the repeats that its calls called themselves."""
-    monkeypatch.setattr(api, "REPEATED_AFTER_S", 0.0)
+    monkeypatch.setattr(api, "RETRY_AFTER_S", 0.0)
     running: list[HTTPServer] = []
 
     def serve(*answers: tuple[int, Any]) -> tuple[ApiClient, list[str]]:

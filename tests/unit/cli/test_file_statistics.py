@@ -11,7 +11,7 @@ from tests.examples import chat
 from tests.unit.chats import TOOL, packed
 from tests.unit.lines import LINES
 from tuneloop.cli import file_statistics
-from tuneloop.cli.file_statistics import SAMPLED, FileCount, count_example, fast_count
+from tuneloop.cli.file_statistics import SAMPLED_EXAMPLES, FileCount, count_example, fast_count
 from tuneloop.domain.chat.examples import Example
 from tuneloop.domain.datasets.records import Record, read_record
 from tuneloop.validation.line_parser import record_of
@@ -51,16 +51,18 @@ def test_a_line_with_an_image_is_read_by_the_rules(is_escaped: bool, tmp_path: P
     shown = packed({"messages": [asked, {"role": "assistant", "content": "late"}]})
     shown = shown.replace(b'"image_url"', b'"image_\\u0075rl"') if is_escaped else shown
     file = tmp_path / "cards.jsonl"
-    file.write_bytes(b"\n".join([packed(chat("hi", "hello"))] * SAMPLED + [shown]))
+    file.write_bytes(b"\n".join([packed(chat("hi", "hello"))] * SAMPLED_EXAMPLES + [shown]))
     count = FileCount(file, ReadSettings())
 
-    assert count.statistics().examples == SAMPLED + 1
+    assert count.statistics().examples == SAMPLED_EXAMPLES + 1
     assert (fast_count(shown), count.images.images) == (None, 1)
 
 
 def test_a_file_is_read_once_and_only_the_sample_by_the_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "cards.jsonl"
-    file.write_bytes(b"\n".join(packed(chat(f"Where is card {number}?", "late")) for number in range(3 * SAMPLED)))
+    file.write_bytes(
+        b"\n".join(packed(chat(f"Where is card {number}?", "late")) for number in range(3 * SAMPLED_EXAMPLES))
+    )
     asked: list[int] = []
 
     def reading(record: Record, **given: Any) -> object:
@@ -70,6 +72,6 @@ def test_a_file_is_read_once_and_only_the_sample_by_the_rules(tmp_path: Path, mo
     monkeypatch.setattr(file_statistics, "read_record", reading)
     count = FileCount(file, ReadSettings())
 
-    assert count.statistics().usable == 3 * SAMPLED
-    assert asked == list(range(1, SAMPLED + 1))
+    assert count.statistics().usable == 3 * SAMPLED_EXAMPLES
+    assert asked == list(range(1, SAMPLED_EXAMPLES + 1))
     assert count.answer_tokens == 5  # of the word and of what frames a message

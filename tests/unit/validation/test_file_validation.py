@@ -21,7 +21,7 @@ from tuneloop.domain.datasets.records import read_record
 from tuneloop.validation import file_validation
 from tuneloop.validation import report as reporting
 from tuneloop.validation.file_validation import BLOCK_LINES, FileFormat, Task, validate
-from tuneloop.validation.line_checks import FORKS
+from tuneloop.validation.line_checks import CAN_FORK
 from tuneloop.validation.line_parser import record_of
 from tuneloop.validation.local_files import ReadSettings
 from tuneloop.validation.report import ERRORS_KEPT, FileReport
@@ -285,7 +285,7 @@ def test_two_processes_find_what_one_finds(written: Written) -> None:
     assert set(warned_of(one)) == {"duplicate", "mixed_formats", "system_prompt_missing"}
 
 
-@pytest.mark.skipif(not FORKS, reason="what is patched here reaches a process only where it is forked")
+@pytest.mark.skipif(not CAN_FORK, reason="what is patched here reaches a process only where it is forked")
 def test_a_process_that_is_ended_from_outside_is_told(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_validation, "_send_findings", lambda *_: os._exit(9))
 

@@ -10,7 +10,7 @@ from tests.unit.factories import an_example
 from tuneloop.domain.chat.messages import ROLES, canonical
 from tuneloop.validation.tokens import (
     PER_ROLE,
-    PIECE,
+    PIECE_CHARACTERS,
     count_content,
     count_messages,
     count_repeated,
@@ -113,7 +113,11 @@ def test_each_role_is_one_token(role: str) -> None:
     assert count_text(role) == PER_ROLE
 
 
-@given(st.lists(st.text(max_size=20) | st.sampled_from(["<|endoftext|>", "a | b", "x" * (PIECE + 5)]), max_size=5))
+@given(
+    st.lists(
+        st.text(max_size=20) | st.sampled_from(["<|endoftext|>", "a | b", "x" * (PIECE_CHARACTERS + 5)]), max_size=5
+    )
+)
 def test_texts_count_together_what_each_counts_alone(texts: list[str]) -> None:
     assert count_texts(texts) == sum(map(count_text, texts)) == sum(map(count_repeated, texts))
 
