@@ -37,7 +37,7 @@ LONGEST_SECRET = 4096  # characters, the limit of a standard parameter of SSM, w
 commands = typer.Typer(help="Providers of a stage, with your AWS credentials.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="Its name; prices are those under this name in the catalog.")]
 UrlOption = Annotated[str, typer.Option("--base-url", help="Its address, including `/v1`: https://….")]
-KindOption = Annotated[ProviderKind, typer.Option("--kind", help="The API that it has.")]
+KindOption = Annotated[ProviderKind, typer.Option("--kind", help="The API that it speaks.")]
 TierOption = Annotated[str | None, typer.Option("--training-type", help="Azure's tier, such as globalStandard.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Remove it even if it is in use.")]
 SecretOption = Annotated[bool, typer.Option("--webhook-secret", help="Also ask for the secret of its webhooks.")]

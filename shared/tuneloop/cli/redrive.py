@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageTypeDef
 
 CONSUMERS = {"examples": "collect-posts", "usage": "record-usage"}
-# Seconds for which SQS hides a received letter: after an interruption, letters are available again so soon.
+# Seconds for which SQS hides a received letter, and so the letters of a command that was interrupted.
 HIDDEN_S = 120
 WAIT_S = 1  # with a wait, SQS asks all its servers, so that an empty answer means an empty queue
 BATCH = 10  # the most that SQS hands out at once

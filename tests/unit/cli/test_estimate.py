@@ -124,7 +124,7 @@ def test_one_base_model_is_priced_by_any_of_its_names(words: tuple[str, ...], pl
         (("--average-tokens", 60), "--examples"),
         ((), "--examples"),
         (("FILE", "--examples", 5), "--examples"),
-        (("FILE", "--average-tokens", 5), "those of a file are counted"),
+        (("FILE", "--average-tokens", 5), "the tokens of a file are counted"),
     ],
 )
 def test_what_cannot_be_estimated_is_refused_with_what_there_is(

@@ -26,7 +26,7 @@ def test_what_is_no_whole_number_is_refused_by_its_option(given: str, tmp_path: 
 
         assert refused.exit_code == 2
         assert words[-1] in refused.output
-        assert "it has to be a whole number" in refused.output
+        assert "it must be a whole number" in refused.output
 
 
 def test_a_whole_number_has_its_bounds() -> None:
@@ -40,4 +40,4 @@ def test_a_budget_is_plain_dollars_and_cents(given: str) -> None:
     refused = run("budget", "acme", f"--monthly-usd={given}", "--stage", "test")
 
     assert isinstance(refused.exception, InvalidInput)
-    assert "--monthly-usd has to be dollars" in str(refused.exception)
+    assert "--monthly-usd must be an amount in dollars" in str(refused.exception)
