@@ -61,7 +61,7 @@ class LinearModel:
         return cls(artifact.vocabulary, artifact.replies, weights, bias)
 
 
-class Batch(NamedTuple):
+class StepBatch(NamedTuple):
     """Examples of one step as features, without the columns that are empty in all of them, and the columns' weights."""
 
     features: sp.csr_array
@@ -75,14 +75,14 @@ class ClassifierLearner:
     def __init__(self, model: LinearModel) -> None:
         self.model = model
 
-    def batch(self, features: sp.csr_array) -> Batch:
+    def batch(self, features: sp.csr_array) -> StepBatch:
         """Return the rows of a step as a batch."""
         columns, positions = np.unique(features.indices, return_inverse=True)
         shape = (features.shape[0], len(columns))
         compact = sp.csr_array((features.data, positions, features.indptr), shape=shape)
-        return Batch(compact, columns, self.model.weights[columns])
+        return StepBatch(compact, columns, self.model.weights[columns])
 
-    def descend(self, batch: Batch, slopes: Floats, rate: float) -> None:
+    def descend(self, batch: StepBatch, slopes: Floats, rate: float) -> None:
         """Move weights and biases against the gradient; `slopes` are the loss's derivatives by each row's scores."""
         self.model.weights[batch.columns] = batch.weights - rate * (batch.features.T @ slopes)
         self.model.bias -= BIAS_RATE * rate * slopes.sum(axis=0)

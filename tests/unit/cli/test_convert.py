@@ -66,7 +66,7 @@ def test_a_file_that_is_there_already_stays_unless_it_is_named(tmp_path: Path) -
     refused, kept = run(str(file), "--to", "openai-sft"), there.read_text()
     done = run(str(file), "--to", "openai-sft", "--output", str(there))
 
-    assert (refused.exit_code, kept, "there already" in refused.stderr) == (2, "mine", True)
+    assert (refused.exit_code, kept, "already exists" in refused.stderr) == (2, "mine", True)
     assert (done.exit_code, len(there.read_text().splitlines())) == (0, 1)
 
 
