@@ -295,8 +295,8 @@ class Api:
         return self._error(status, error.message, code=error.code, param=error.param, kind=kind)
 
     def _invalid(self, error: ValidationException) -> Response[Any]:
-        code, body = error.errors()[0]["type"], self.resolver.current_event.body
-        param, words = explain(error.errors(), parse_json(body) if body and code != "json_invalid" else None)
+        code, event = error.errors()[0]["type"], self.resolver.current_event
+        param, words = explain(error.errors(), event.json_body if event.body and code != "json_invalid" else None)
         return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, f"{param}: {words}", code=code, param=param)
 
     def _unanswered(self, error: Exception) -> Response[Any]:
