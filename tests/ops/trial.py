@@ -41,7 +41,8 @@ class Trial:
 
     def run(self, command: str, *arguments: str, typed: str = "", stage: str = "try") -> tuple[int, str]:
         """The exit status and all output of `python -m ops {command}`."""
-        ours = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TUNELOOP_"))}
+        not_ours = ("AWS_", "TUNELOOP_", "CDK_")
+        ours = {key: value for key, value in os.environ.items() if not key.startswith(not_ours)}
         env = {**ours, **self.aws.environment(), "TUNELOOP_STAGES": str(self.directory / "stages"), "COLUMNS": "160"}
         env |= {"NO_PROXY": "127.0.0.1", "PYTHONPATH": os.pathsep.join(("shared", "functions", "."))}
         env |= {"TUNELOOP_BASE_URL": self.base_url} if self.base_url else {}
