@@ -8,12 +8,14 @@ refuses) takes the long way, so that errors are moto's own to the last letter.
 
 import copy
 import json
+import threading
 from base64 import b64encode
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import botocore.session
+import moto.core.models
 import moto.core.responses
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest
@@ -58,6 +60,7 @@ def take_shortcuts(patch: pytest.MonkeyPatch) -> None:
     _read_once(patch)
     _leave_out_what_nobody_reads(patch)
     _answer_rows_directly(patch)
+    _look_at_less(patch)
     _copy_less(patch)
 
 
@@ -98,6 +101,8 @@ def _leave_out_what_nobody_reads(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(RequestSigner, "sign", unsigned)
     patch.setattr(UserAgentString, "to_string", lambda _: "tests")
+    # Thirteen hundred answers for each world to the library `requests`, by which nothing here calls AWS.
+    patch.setattr(moto.core.models, "RESPONSES_METHODS", [])
 
 
 def _answer_rows_directly(patch: pytest.MonkeyPatch) -> None:
@@ -143,6 +148,33 @@ def _answer_rows_directly(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DynamoResult, "execute_result", later)
 
 
+def _look_at_less(patch: pytest.MonkeyPatch) -> None:
+    """A query looks at the rows of its key, where moto sorts the whole table first; strings compare as they are.
+
+    Moto checks and sorts once more what it was given, by the keys of index and table, which no two rows share.
+    """
+    query, all_items, cast = Table.query, Table.all_items, vars(DynamoType)["cast_value"].fget
+    asked = threading.local()
+
+    def query_its_own(held: Table, hash_key: DynamoType | None, *args: Any, **kwargs: Any) -> Any:
+        keys, index = kwargs.get("hash_key_conditions"), args[6] if args[6:] else None
+        if held.range_key_attr and keys:
+            rows: Any = held.items.values() if index else [held.items.get(hash_key, {})]
+            asked.rows = [row for some in rows for row in some.values() if _has_keys(row, keys)]
+        try:
+            return query(held, hash_key, *args, **kwargs)
+        finally:
+            asked.rows = None
+
+    def rows_of(held: Table) -> list[Item]:
+        rows: list[Item] | None = getattr(asked, "rows", None)
+        return all_items(held) if rows is None else rows
+
+    patch.setattr(Table, "query", query_its_own)
+    patch.setattr(Table, "all_items", rows_of)
+    patch.setattr(DynamoType, "cast_value", property(lambda of: of.value if of.type == "S" else cast(of)))
+
+
 def _copy_less(patch: pytest.MonkeyPatch) -> None:
     """What moto copies, it copies only as deep as anything may change it.
 
@@ -184,6 +216,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, DynamoType):
         return {value.type: value.value}
     return b64encode(value).decode() if isinstance(value, bytes) else value.to_json()
+
+
+def _has_keys(row: Item, keys: list[tuple[str, DynamoType]]) -> bool:
+    return all(name in row.attrs and row.attrs[name] == value for name, value in keys)
 
 
 def _table_with_its_rows(value: Any) -> Any:

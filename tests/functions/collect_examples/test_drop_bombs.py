@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.functions.bombs import BOMBS
+from tests.functions.bombs import BOMBS, UNPACKED
+from tuneloop.domain.core.limits import DECOMPRESSED_BYTES
+from tuneloop.validation import decompress
 
 ROOT = Path(__file__).resolve().parents[3]
 MOST_MB = 512
@@ -35,7 +37,7 @@ ENDS: dict[str, tuple[str, int, list[str]]] = {
     "letters.jsonl": ("collected", 1, []),
     "spaces.jsonl": ("collected", 1, []),
     "emoji.jsonl": ("collected", 1, []),
-    "big-lines.jsonl": ("collected", 15, []),
+    "big-lines.jsonl": ("collected", 7, []),
     "zeros.csv.gz": ("rejected", 0, ["compression_ratio_too_high"]),
     "open-quote.csv": ("rejected", 0, ["line_too_long"]),
     "open-quotes.csv": ("rejected", 0, ["line_too_long"]),
@@ -44,7 +46,7 @@ ENDS: dict[str, tuple[str, int, list[str]]] = {
     "quotes.csv": ("collected", 1, []),
     "records.csv": ("rejected", 0, ["wrong_number_of_cells"]),
     "big-records.csv": ("rejected", 0, ["too_many_parts"]),
-    "random.jsonl": ("collected", 400, []),
+    "random.jsonl": ("collected", 200, []),
 }
 
 
@@ -69,3 +71,10 @@ def test_a_file_is_read_or_refused_in_bounded_memory(name: str, ends: dict[str, 
     assert ended["peak_mb"] < MOST_MB
     assert (ended["status"], ended["examples"], ended["codes"][:1]) == ENDS[name]
     assert bool(ended["segments"]) == (ended["status"] == "collected")
+
+
+def test_reading_up_to_the_limit_holds_a_thirtieth_of_what_was_read_at_most(ends: dict[str, Any]) -> None:
+    [(name, most)] = UNPACKED.items()
+
+    assert ends[name]["peak_mb"] - ends[name]["base_mb"] < (most >> 20) / 30
+    assert vars(decompress)["DECOMPRESSED_BYTES"] == DECOMPRESSED_BYTES == 8 << 30
