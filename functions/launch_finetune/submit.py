@@ -22,8 +22,8 @@ from tuneloop.domain.exports.exports import Export, ExportFile
 from tuneloop.domain.training.budgets import MonthlySpending, month_of
 from tuneloop.domain.training.costs import RunCosts, run_costs
 from tuneloop.domain.training.jobs import (
-    LOOK_AGAIN_AFTER,
-    NOT_READY,
+    IMPORT_POLL_AFTER,
+    WAITING_FOR_FILE,
     FileImport,
     ImportState,
     OtherJob,
@@ -200,15 +200,15 @@ class Submission:
         else:
             return self._adopt(job)
         unsent = unsent.model_copy(update={"seq": self.run.seq})  # a create that was refused is one that was never sent
-        return self._save(self._importing(unsent, NOT_READY, files))
+        return self._save(self._importing(unsent, WAITING_FOR_FILE, files))
 
     def _may_become_ready(self, imports: dict[Split, FileImport], refusal: ProviderRefused) -> bool:
-        is_said = refusal.code == FILE_NOT_READY
-        return may_become_ready(imports, self.run.importing_since, self.now, is_said=is_said)
+        is_reported = refusal.code == FILE_NOT_READY
+        return may_become_ready(imports, self.run.importing_since, self.now, is_reported=is_reported)
 
     def _importing(self, run: ControlledRun, what: str, files: dict[Split, str]) -> ControlledRun:
         """The run left to the next sweep, which finds its files again even where they stand in no list yet."""
-        since, pause = run.importing_since or self.now, self.now + LOOK_AGAIN_AFTER
+        since, pause = run.importing_since or self.now, self.now + IMPORT_POLL_AFTER
         changes = {"lease": None, "checked_at": self.now, "uploaded": files, "importing_since": since}
         return run.with_wait(what, self.now, not_before=pause, **changes)
 

@@ -14,16 +14,15 @@ from pydantic import BaseModel
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.chat.images import NO_IMAGES, ImageUnits, TokenRange
 from tuneloop.domain.core.limits import EVALUATION_ROWS
-from tuneloop.domain.core.pricing import CallTokens, call_cost, training_cost
+from tuneloop.domain.core.pricing import MILLION, CallTokens, call_cost, training_cost
 from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
 from tuneloop.domain.exports.exports import Export
-from tuneloop.domain.training.budgets import UNCOUNTED, month_of, usd
+from tuneloop.domain.training.budgets import UNBUDGETED, month_of, usd
 from tuneloop.domain.training.model_offers import Offer, epochs_of
 from tuneloop.domain.training.runs import ControlledRun
 
 NO_TOKENS = TokenRange(0, 0)
 NO_COST = Decimal(0)
-MILLION = 1_000_000
 # Reservations are rounded up to a millionth of a dollar, so that what is given back equals them to the last digit.
 MICRO = Decimal("0.000001")
 UNKNOWN_PRICE = "A confirmation: this base model's training price is not known."
@@ -33,7 +32,7 @@ UNKNOWN_IMAGES = (
 
 
 class Billable(NamedTuple):
-    """What a provider bills: tokens of texts and of images times the epochs; None where images can't be counted."""
+    """What a provider bills: tokens of texts and of images, epochs counted in; None where images can't be counted."""
 
     n_epochs: int
     text: int
@@ -52,7 +51,7 @@ class Billable(NamedTuple):
 
 
 class MinuteRange(BaseModel):
-    """Minutes, from and to."""
+    """The least and the most minutes that something takes."""
 
     low: int
     high: int
@@ -89,8 +88,8 @@ class RunCosts(NamedTuple):
             return UNKNOWN_IMAGES.format(self.uncounted_images) if self.uncounted_images else UNKNOWN_PRICE
         if total <= limit_usd:
             return None
-        sums = f"{usd(total)}{' with its evaluation' if self.evaluation_usd else ''}"
-        return f"A confirmation: the estimate of {sums} is above the limit of {usd(limit_usd)} for one run."
+        amount = f"{usd(total)}{' with its evaluation' if self.evaluation_usd else ''}"
+        return f"A confirmation: the estimate of {amount} is above the limit of {usd(limit_usd)} for one run."
 
     def reserve(self, run: ControlledRun, now: datetime) -> ControlledRun:
         """The run with its estimates and its reservation in the month's budget.
@@ -101,14 +100,14 @@ class RunCosts(NamedTuple):
         if run.reserved_month:
             return estimated
         if (total := self.total_usd) is None:
-            return estimated.with_note(UNCOUNTED)
+            return estimated.with_note(UNBUDGETED)
         if not total:
             return estimated
         return estimated.model_copy(update={"reserved_usd": total, "reserved_month": month_of(now)})
 
 
 def run_costs(run: ControlledRun, export: Export, offer: Offer | None, *, is_first: bool) -> RunCosts:
-    """What training on an export costs, and its evaluation afterwards; `is_first` as for `evaluation_cost`."""
+    """What training on an export and the evaluation afterwards cost; `is_first` as for `evaluation_cost`."""
     train = export.files[Split.TRAIN]
     billable = billable_of(offer, train.examples, train.tokens, train.images, run.hyperparameters)
     minutes, is_priced = minutes_of(offer, billable), training_cost(offer, 1) is not None
@@ -127,26 +126,26 @@ def billable_of(
     images: ImageUnits | None = NO_IMAGES,
     hyperparameters: Mapping[str, Any] | None = None,
 ) -> Billable:
-    """What training on so many examples, their tokens and images is billed for; images that nobody counted are none."""
+    """What training on so many examples with their tokens and images is billed for; uncounted images count as none."""
     epochs = epochs_of(offer, epochs_in(hyperparameters or {}), examples)
-    once = image_tokens(offer, images or NO_IMAGES)
-    return Billable(epochs, tokens * epochs, once and TokenRange(once.low * epochs, once.high * epochs))
+    per_epoch = image_tokens(offer, images or NO_IMAGES)
+    return Billable(epochs, tokens * epochs, per_epoch and TokenRange(per_epoch.low * epochs, per_epoch.high * epochs))
 
 
 def epochs_in(hyperparameters: Mapping[str, Any]) -> int | None:
-    """The epochs that were chosen, None where that is left to the provider."""
+    """The number of epochs that hyperparameters set, None where it is left to the provider."""
     chosen = hyperparameters.get("n_epochs")
     return chosen if isinstance(chosen, int) and not isinstance(chosen, bool) and chosen > 0 else None
 
 
 def image_tokens(offer: Offer | None, images: ImageUnits) -> TokenRange | None:
-    """The tokens that images count in training once; None where their provider publishes no rule."""
+    """The tokens that images count in one epoch of training; None where their provider publishes no rule."""
     if not images or (offer and not offer.trains_images):
         return NO_TOKENS
     return offer.images.tokens(images) if offer and offer.images else None
 
 
-def images_asked(offer: Offer | None, images: ImageUnits) -> int | None:
+def call_image_tokens(offer: Offer | None, images: ImageUnits) -> int | None:
     """The tokens that images count at most in calls; None where their provider publishes no rule."""
     if not images:
         return 0
@@ -154,18 +153,21 @@ def images_asked(offer: Offer | None, images: ImageUnits) -> int | None:
 
 
 def evaluation_cost(export: Export, offer: Offer | None, *, is_first: bool) -> Decimal | None:
-    """USD for asking the test's rows of the new version, its base, and the version that serves; None where unknown.
+    """USD for asking the new version, its base and the version that serves all test rows; None where unknown.
 
-    `is_first` says that only the base serves so far, so that two models are asked and not three. Images count at most.
+    `is_first` says that only the base serves so far, so that two models are asked and not three. Images count at their
+    most tokens.
     """
     test = export.files[Split.TEST]
     rows = min(test.examples, EVALUATION_ROWS)
     if rows < FEWEST_ROWS:
         return NO_COST
-    shown, answer = images_asked(offer, test.images or NO_IMAGES), round(export.answer_tokens)
+    shown, answer = call_image_tokens(offer, test.images or NO_IMAGES), round(export.answer_tokens)
     text = max(0, round(test.tokens / test.examples) - answer)
     prompt = None if shown is None else text + math.ceil(shown / test.examples)
-    tuned, base = (call_cost(offer, CallTokens(prompt, answer), is_finetuned=kind).usd for kind in (True, False))
+    tuned, base = (
+        call_cost(offer, CallTokens(prompt, answer), is_finetuned=is_tuned).usd for is_tuned in (True, False)
+    )
     if tuned is None or base is None:
         return None
     return rows * (tuned * (1 if is_first else 2) + base)
@@ -177,10 +179,10 @@ def total_cost(training: Decimal | None, evaluation: Decimal | None) -> Decimal 
 
 
 def minutes_of(offer: Offer | None, billable: Billable) -> MinuteRange | None:
-    """The minutes that training takes by the catalog's figures; None where it has none."""
-    if offer is None or (figures := offer.training_minutes) is None:
+    """The minutes that training takes by the catalog's figures; None where the catalog has none."""
+    if offer is None or (speed := offer.training_minutes) is None:
         return None
     millions = billable.tokens / MILLION
-    low = figures.least + figures.least_per_1m * millions
-    high = figures.most + figures.most_per_1m * millions
+    low = speed.least + speed.least_per_1m * millions
+    high = speed.most + speed.most_per_1m * millions
     return MinuteRange(low=math.floor(low), high=math.ceil(high))

@@ -1,7 +1,7 @@
 """Estimates: what training and a month of calls would cost, how long it takes, and what the result could prove.
 
-Nothing here is a bill: tokens are counted exactly where an export or a file was read, but tools and answers of other
-formats are billed in ways that aren't published, so every sum has a low and a high end. What isn't known is null, with
+An estimate is no bill: tokens are counted exactly where an export or a file was read, but tools and answers of other
+formats are billed in ways that aren't published, so every sum has a low and a high end. An unknown figure is null, with
 a note that says why.
 """
 
@@ -20,12 +20,14 @@ from tuneloop.domain.evaluation.evaluations import FEWEST_ROWS
 from tuneloop.domain.evaluation.statistics import alpha_per_look, smallest_detectable_difference
 from tuneloop.domain.exports.exclusions import shortage
 from tuneloop.domain.exports.splits import ASSUMED_DISCORDANCE, expected_splits
-from tuneloop.domain.training.costs import Billable, MinuteRange, billable_of, epochs_in, images_asked, minutes_of
+from tuneloop.domain.training.costs import Billable, MinuteRange, billable_of, call_image_tokens, epochs_in, minutes_of
 from tuneloop.domain.training.model_offers import Offer
 
-COUNTED_ERROR = 0.05  # of tokens that were counted
-GUESSED_ERROR = 0.25  # of tokens that somebody named as an average
-ANSWER_SHARE = 0.25  # of an example's tokens, where nobody has counted those of its answer
+# The width of a sum's two ends, as a share of its tokens: assumed, as providers publish no figure. A counted text may
+# be off by what they add for tools; an average that somebody named may be off by much more.
+COUNTED_ERROR = 0.05
+GUESSED_ERROR = 0.25
+ANSWER_SHARE = 0.25  # assumed part of an example's tokens that is its answer, where the answer's were not counted
 UNKNOWN_PRICE = "The price of training this base model is not known here: nothing is launched on it unconfirmed."
 UNKNOWN_IMAGES = (
     "How many tokens this provider counts for an image is not known here, and the data holds some: nothing is launched "
@@ -46,10 +48,11 @@ NO_PROOF = "The split keeps too few examples for a test to prove any improvement
 
 
 class Basis(NamedTuple):
-    """What would be trained on: examples and their tokens once, rows of the test, tokens of an answer, how sure.
+    """What an estimate is worked out from: the examples that train, their tokens in one epoch, and the test's rows.
 
-    `held` are the examples that validate or test; the `images` are those of the examples that train, None where nobody
-    has counted them. `most` of the examples may train, where no split was made yet; None says that one was.
+    `answer_tokens` are those of an average answer, `token_error` the share by which tokens may be off. `held` examples
+    validate or test; `images` are those of the examples that train, None where they weren't counted. `most` is how many
+    examples may train where no split was made yet; None says that one was made.
     """
 
     examples: int
@@ -72,10 +75,11 @@ class Basis(NamedTuple):
         policy: Policy = DEFAULT,
         marked: Mapping[Split, int] | None = None,
     ) -> Self:
-        """From a number of examples and their tokens alone, divided as an export would divide them.
+        """The basis for a number of examples and their tokens alone, divided as an export is expected to divide them.
 
-        `marked` are those that their users marked; each of the others is taken for a prompt of its own. Where they
-        aren't, fewer units than a test needs may come of them, and all may train that nobody marked to be held out.
+        `marked` counts the examples that users marked for a split; each of the others is taken for a prompt of its own.
+        Where examples share prompts there may be too few units for a test, and all that aren't marked to be held out
+        may train.
         """
         counts = expected_splits(examples, policy, marked or {})
         train, average = counts[Split.TRAIN], tokens / examples if examples else 0.0
@@ -91,12 +95,12 @@ class Basis(NamedTuple):
         return self.most is not None and self.most > self.examples
 
     def at_most(self) -> Self:
-        """The basis at its most: every example trains that may."""
+        """The basis with every example training that may train."""
         if self.most is None or not self.examples:
             return self
         share = self.most / self.examples
-        shown = self.images and self.images.scale(share)
-        return self._replace(examples=self.most, tokens=round(self.tokens * share), images=shown)
+        images = self.images and self.images.scale(share)
+        return self._replace(examples=self.most, tokens=round(self.tokens * share), images=images)
 
     @property
     def average_tokens(self) -> float:
@@ -105,7 +109,7 @@ class Basis(NamedTuple):
 
 
 class UsdRange(BaseModel):
-    """US dollars, from and to."""
+    """The least and the most US dollars that something costs."""
 
     low: Usd
     high: Usd
@@ -174,13 +178,13 @@ def estimate(
     hyperparameters: Mapping[str, Any] | None = None,
     calls: int | None = None,
 ) -> Estimate:
-    """The estimate of training a base model, and of that many calls a month to what comes out."""
+    """The estimate of training a base model, and of `calls` a month to the trained model."""
     expected, most = (
-        billable_of(offer, each.examples, each.tokens, each.images, hyperparameters)
-        for each in (basis, basis.at_most())
+        billable_of(offer, trained.examples, trained.tokens, trained.images, hyperparameters)
+        for trained in (basis, basis.at_most())
     )
     monthly = _monthly(offer, basis, calls) if calls else None
-    provable = _provable(basis.test_rows)
+    provable = _smallest_provable(basis.test_rows)
     return Estimate(
         base_model=base_model,
         examples=basis.examples,
@@ -188,8 +192,8 @@ def estimate(
         n_epochs=expected.n_epochs,
         image_tokens=_image_tokens(basis, expected),
         cost_per_1m_tokens=offer and offer.training_per_1m,
-        estimated_cost_usd=_spanned(_cost(offer, expected, basis.token_error), _cost(offer, most, basis.token_error)),
-        minutes=_spanned(minutes_of(offer, expected), minutes_of(offer, most)),
+        estimated_cost_usd=_widen(_cost(offer, expected, basis.token_error), _cost(offer, most, basis.token_error)),
+        minutes=_widen(minutes_of(offer, expected), minutes_of(offer, most)),
         minutes_source=offer.training_minutes.source if offer and offer.training_minutes else None,
         input_cost_per_1m=offer and offer.input_per_1m,
         output_cost_per_1m=offer and offer.output_per_1m,
@@ -199,26 +203,26 @@ def estimate(
         test_rows=basis.test_rows,
         monthly_calls=monthly,
         notes=[
-            *_unknowns(offer, basis, expected),
+            *_price_notes(offer, basis, expected),
             *([UNKNOWN_CALLS] if calls and monthly is None else []),
             *([NO_PROOF] if provable is None else []),
-            *_refused_epochs(offer, hyperparameters or {}),
-            *_limits(offer, basis),
+            *_epoch_notes(offer, hyperparameters or {}),
+            *_limit_notes(offer, basis),
             *([MAY_ALL_TRAIN.format(most=basis.most)] if basis.is_expected else []),
-            *_ends(offer),
+            *_end_notes(offer),
         ],
     )
 
 
-def _spanned(expected: Span, most: Span) -> Span:
-    """From the low end of what is expected to the highest of both: fewer examples may have more epochs."""
+def _widen(expected: Span, most: Span) -> Span:
+    """The range from the expected low end to the higher of both high ends: fewer examples may train for more epochs."""
     if expected is None or most is None:
         return expected
     return expected.model_copy(update={"high": max(expected.high, most.high)})
 
 
 def _cost(offer: Offer | None, billable: Billable, error: float) -> UsdRange | None:
-    """The cost with the error of the texts' tokens around it, and images at the least and at the most."""
+    """The range of the cost: texts with their `error` taken off and added, images at their least and most tokens."""
     if billable.cost(offer) is None:
         return None
     text = training_cost(offer, billable.text) or Decimal(0)
@@ -237,8 +241,8 @@ def _image_tokens(basis: Basis, billable: Billable) -> ImageTokens | None:
     return ImageTokens(images=basis.images.images, low=low, high=high)
 
 
-def _unknowns(offer: Offer | None, basis: Basis, billable: Billable) -> Iterator[str]:
-    """What keeps the price from being known, or from being exact."""
+def _price_notes(offer: Offer | None, basis: Basis, billable: Billable) -> Iterator[str]:
+    """Notes on what keeps the price from being known or exact."""
     if training_cost(offer, 1) is None:
         yield UNKNOWN_PRICE
     if billable.images is None:
@@ -251,16 +255,16 @@ def _unknowns(offer: Offer | None, basis: Basis, billable: Billable) -> Iterator
         yield UNCOUNTED_IMAGES
 
 
-def _refused_epochs(offer: Offer | None, hyperparameters: Mapping[str, Any]) -> list[str]:
-    """Why no run with such epochs would be taken."""
-    known = offer.hyperparameters.get("n_epochs") if offer else None
+def _epoch_notes(offer: Offer | None, hyperparameters: Mapping[str, Any]) -> list[str]:
+    """A note where the chosen number of epochs is one that a run would be refused for."""
+    allowed = offer.hyperparameters.get("n_epochs") if offer else None
     chosen = epochs_in(hyperparameters)
-    if chosen is None or known is None or known.holds(chosen):
+    if chosen is None or allowed is None or allowed.holds(chosen):
         return []
-    return [f"A run with n_epochs {chosen} is refused here: it has to be {known}."]
+    return [f"A run with n_epochs {chosen} is refused here: it has to be {allowed}."]
 
 
-def _provable(test_rows: int) -> float | None:
+def _smallest_provable(test_rows: int) -> float | None:
     if test_rows < FEWEST_ROWS:
         return None
     smallest = smallest_detectable_difference(test_rows, ASSUMED_DISCORDANCE, alpha=alpha_per_look(1))
@@ -268,9 +272,9 @@ def _provable(test_rows: int) -> float | None:
 
 
 def _monthly(offer: Offer | None, basis: Basis, calls: int) -> MonthlyCalls | None:
-    """A month of calls, each with as many images as an example has, at the most that they count."""
+    """The cost of a month of calls, each with as many images as an example has, at their most tokens."""
     completion = round(basis.answer_tokens)
-    shown = images_asked(offer, basis.images or NO_IMAGES)
+    shown = call_image_tokens(offer, basis.images or NO_IMAGES)
     text = max(0, round(basis.average_tokens) - completion)
     prompt = None if shown is None else text + (math.ceil(shown / basis.examples) if basis.examples else 0)
     tokens = CallTokens(prompt, completion)
@@ -287,7 +291,7 @@ def _monthly(offer: Offer | None, basis: Basis, calls: int) -> MonthlyCalls | No
     )
 
 
-def _limits(offer: Offer | None, basis: Basis) -> list[str]:
+def _limit_notes(offer: Offer | None, basis: Basis) -> list[str]:
     fewest = (offer and offer.fewest_examples) or LEAST_TRAINED
     notes = [shortage(fewest, basis.examples, held=basis.held)] if basis.examples < fewest else []
     if offer is None:
@@ -301,8 +305,8 @@ def _limits(offer: Offer | None, basis: Basis) -> list[str]:
     return notes
 
 
-def _ends(offer: Offer | None) -> list[str]:
-    """When a provider stops training a base model, and serving it."""
+def _end_notes(offer: Offer | None) -> list[str]:
+    """Notes on the days from which a provider no longer trains a base model, or no longer serves it."""
     if offer is None:
         return []
     notes = []

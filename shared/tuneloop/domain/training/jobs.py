@@ -1,8 +1,8 @@
-"""Jobs: what a provider is asked to train, with which files, and what it says about both, in our words.
+"""Jobs: what a provider is asked to train and on which files, and what it reports of both, in our words.
 
-Only a job's `status` stays the provider's own, shown where we don't know it. OpenAI processes a file at once and calls
-its `status` deprecated; Azure and other hosts import a file first, for seconds to minutes, and refuse a job on it until
-it is `processed`.
+Only a job's `status` stays the provider's own, and is shown as it is where we don't know it. OpenAI processes a file at
+once and calls its `status` deprecated; Azure and other hosts import a file first, for seconds to minutes, and refuse a
+job on the file until it is `processed`.
 """
 
 import re
@@ -18,10 +18,46 @@ from tuneloop.domain.core.pricing import Usd
 
 
 class TrainingMethod(StrEnum):
-    """What is trained on: examples of what to answer, or pairs of a better and a worse answer."""
+    """How a model is trained: on examples of the right answer, or on pairs of a better and a worse answer (DPO)."""
 
     SUPERVISED = "supervised"
     PREFERENCE = "preference"
+
+
+class ImportState(StrEnum):
+    """How far the import of an uploaded file is; some servers report `uploaded` for ever of a file that is ready."""
+
+    READY = "ready"
+    UPLOADED = "uploaded"
+    IMPORTING = "importing"
+    FAILED = "failed"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
+# Statuses in OpenAI's and Azure's references, and of servers modelled on them; case and separators don't count.
+PROVIDER_WORDS = {
+    ImportState.READY: {"processed", "succeeded", "ready", "completed", "imported", "success", "active"},
+    ImportState.UPLOADED: {"uploaded"},
+    ImportState.IMPORTING: {"pending", "running", "processing", "importing", "validating", "queued", "inprogress"}
+    | {"notrunning", "notstarted", "uploading", "created", "submitted"},
+    ImportState.FAILED: {"error", "failed", "failure", "invalid", "rejected", "canceled", "cancelled", "expired"},
+    ImportState.GONE: {"deleted", "deleting"},
+}
+# Azure takes minutes for files of some hundred MB. An import that still goes on after a day is stuck: the job is then
+# tried all the same, and the provider's refusal ends the run.
+IMPORT_WAIT = timedelta(days=1)
+# Some servers report `uploaded` for ever of a file that is ready: the sweep looks twice, then the job is tried.
+UPLOADED_WAIT = timedelta(minutes=10)
+# A server that reports `uploaded` may refuse a job, in words that we don't know, because the file isn't ready, or for
+# good: after an hour it counts as for good.
+REFUSED_WAIT = timedelta(hours=1)
+# Several events may ask for one run within a second, and an import takes longer than that.
+IMPORT_POLL_AFTER = timedelta(seconds=30)
+LONGEST_WAITS = {ImportState.IMPORTING: IMPORT_WAIT, ImportState.UPLOADED: UPLOADED_WAIT}
+FILE_NAMES = {Split.TRAIN: "training file", Split.VALIDATION: "validation file"}
+WAITING_FOR_FILE = "The provider to be ready for a job on the file: it refused one while it was still importing it."
+STATES = {word: state for state, words in PROVIDER_WORDS.items() for word in words}
 
 
 class TrainingFile(NamedTuple):
@@ -33,12 +69,12 @@ class TrainingFile(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name that it has at a provider, behind that of its stage where several may share an account."""
+        """The file's name at a provider; an adapter puts the stage's name before it where stages share an account."""
         return f"{self.run}-{self.split}.jsonl"
 
 
 class JobOrigin(BaseModel):
-    """What a job carries at its provider, so that its run can be made again where its row was lost."""
+    """What a job carries at its provider of its run, so that the run can be made again if its row is lost."""
 
     stage: str
     tenant: str
@@ -59,7 +95,7 @@ class RunError(BaseModel):
 
 
 class OtherJob(BaseModel):
-    """A second job that came to be for a run: cancelled, and paid for as far as it came."""
+    """A second job that was created for a run by accident: it is cancelled, and paid for as far as it trained."""
 
     id: str
     status: str
@@ -109,47 +145,12 @@ class RunEvent(BaseModel):
     valid_loss: float | None = None
 
 
-class ImportState(StrEnum):
-    """How far an uploaded file is: `uploaded` may be the last that a server ever says of one that is ready."""
-
-    READY = "ready"
-    UPLOADED = "uploaded"
-    IMPORTING = "importing"
-    FAILED = "failed"
-    GONE = "gone"
-    UNKNOWN = "unknown"
-
-
 class FileImport(NamedTuple):
-    """How far a file is, in our words; `said` is the provider's own word, `error` its code, where they are words."""
+    """The state of a file's import; `provider_status` and `error` are the provider's own words, if each is one word."""
 
     state: ImportState
-    said: str | None = None
+    provider_status: str | None = None
     error: str | None = None
-
-
-# The words of OpenAI's and Azure's references, and of servers modelled on them; case and separators don't count.
-_WORDS = {
-    ImportState.READY: {"processed", "succeeded", "ready", "completed", "imported", "success", "active"},
-    ImportState.UPLOADED: {"uploaded"},
-    ImportState.IMPORTING: {"pending", "running", "processing", "importing", "validating", "queued", "inprogress"}
-    | {"notrunning", "notstarted", "uploading", "created", "submitted"},
-    ImportState.FAILED: {"error", "failed", "failure", "invalid", "rejected", "canceled", "cancelled", "expired"},
-    ImportState.GONE: {"deleted", "deleting"},
-}
-# Azure takes minutes for files of some hundred MB. What is still importing after a day has got stuck there: the job is
-# tried then, and what the provider says to it ends the run.
-IMPORT_WAIT = timedelta(days=1)
-# Some servers say `uploaded` of a file that is ready, for ever: two looks of the sweep, then the job is tried.
-UPLOADED_WAIT = timedelta(minutes=10)
-# A server that says `uploaded` may refuse a job in words that we don't know because the file isn't ready, or for good.
-REFUSED_WAIT = timedelta(hours=1)
-# Several events may ask for one run within a second, and an import takes longer than that.
-LOOK_AGAIN_AFTER = timedelta(seconds=30)
-WAITS = {ImportState.IMPORTING: IMPORT_WAIT, ImportState.UPLOADED: UPLOADED_WAIT}
-NAMES = {Split.TRAIN: "training file", Split.VALIDATION: "validation file"}
-NOT_READY = "The provider to be ready for a job on the file: it refused one while it was still importing it."
-STATES = {word: state for state, words in _WORDS.items() for word in words}
 
 
 def state_of(status: object) -> ImportState:
@@ -160,31 +161,36 @@ def state_of(status: object) -> ImportState:
 
 
 def refusal_of_imports(imports: Mapping[Split, FileImport]) -> RunError | None:
-    """Why a run fails: its provider could not import one of its files; None where it imported, or still may."""
+    """Why a run fails whose provider could not import one of its files; None where each is imported, or may be yet."""
     for split, file in imports.items():
         if file.state == ImportState.FAILED:
-            word = f"`{file.said}`" + (f" ({file.error})" if file.error and file.error != file.said else "")
+            code = f" ({file.error})" if file.error and file.error != file.provider_status else ""
             message = (
-                f"The provider could not import the {NAMES[split]}: its status is {word}. Its own words may quote the "
-                "data and are not kept; its console shows them. Retry the run once the data is mended."
+                f"The provider could not import the {FILE_NAMES[split]}: its status is `{file.provider_status}`{code}. "
+                "Its own words may quote the data and are not kept; its console shows them. Retry the run once the "
+                "data is mended."
             )
             return RunError(code="file_import_failed", message=message)
     return None
 
 
 def wait_for_imports(imports: Mapping[Split, FileImport], since: datetime | None, now: datetime) -> str | None:
-    """What a run has to wait for before its job is tried; None where it is to be tried now."""
+    """What a run, waiting `since`, has to wait for before its job is tried; None where the job is to be tried now."""
     for split, file in imports.items():
-        longest = WAITS.get(file.state)
+        longest = LONGEST_WAITS.get(file.state)
         if longest and (since is None or now - since < longest):
-            return f"The provider to import the {NAMES[split]}: it says `{file.said or file.state}`."
+            return f"The provider to import the {FILE_NAMES[split]}: it says `{file.provider_status or file.state}`."
     return None
 
 
 def may_become_ready(
-    imports: Mapping[Split, FileImport], since: datetime | None, now: datetime, *, is_said: bool
+    imports: Mapping[Split, FileImport], since: datetime | None, now: datetime, *, is_reported: bool
 ) -> bool:
-    """Whether to try a refused job again: the provider `is_said` to have no file ready, or may mean just that."""
+    """Whether to try a refused job again later, because a file may not have been imported yet.
+
+    `is_reported` says that the provider named that as its reason; else it may be the reason while a file's import is
+    unclear. `since` is when the run began to wait.
+    """
     waited = now - since if since else timedelta(0)
-    is_unclear = any(file.state in WAITS for file in imports.values())
-    return waited < IMPORT_WAIT if is_said else is_unclear and waited < REFUSED_WAIT
+    is_unclear = any(file.state in LONGEST_WAITS for file in imports.values())
+    return waited < IMPORT_WAIT if is_reported else is_unclear and waited < REFUSED_WAIT

@@ -1,4 +1,4 @@
-"""Providers as a stage knows them: the one that it was deployed with, and those that its operator has added."""
+"""Registered providers: the one that a stage was deployed with, and those that its operator has added."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,7 +10,7 @@ from tuneloop.domain.core.addresses import address_fault
 from tuneloop.domain.core.errors import Conflict, InvalidInput
 from tuneloop.domain.core.ids import Name
 
-# The stage of `make local`, which lives on this machine whatever its stack says: others do where they are emulated.
+# The stage of `make local`, which always runs on this machine; other stages do where they are deployed to an emulator.
 LOCAL_STAGE = "local"
 
 
@@ -24,7 +24,7 @@ class ProviderKind(StrEnum):
 class RegisteredProvider(BaseModel):
     """How to reach a provider; its key lies in SSM under `key_parameter`, never here.
 
-    `training_type` is what Azure calls the tier of a job, and goes with every create.
+    `training_type` is Azure's word for the tier of a job, and goes with every create.
     """
 
     name: Name
@@ -47,14 +47,17 @@ def key_parameter(stage: str, provider: str) -> str:
 
 
 def webhook_parameter(stage: str, provider: str) -> str:
-    """Where in SSM the secret of a provider's webhooks lies: known without a look at the table, which comes later."""
+    """Where in SSM the secret of a provider's webhooks lies.
+
+    It follows from the names alone, so that a webhook's signature is checked before anything is read from the table.
+    """
     return f"/tuneloop/{stage}/providers/{provider}/webhook-secret"
 
 
 def checked_address(url: str, *, is_emulated: bool) -> str:
     """A provider's address for a stage, without a slash at its end; InvalidInput where a key must not be sent there.
 
-    The provider of a stage that is deployed to an emulator of AWS on this machine may be on this machine too.
+    A stage that is deployed to an emulator of AWS on this machine (`is_emulated`) may have its provider here too.
     """
     url = url.strip()
     if fault := address_fault(url, is_local=is_emulated):

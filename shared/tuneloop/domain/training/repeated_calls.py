@@ -1,9 +1,9 @@
-"""Repeats: a call for a training run that its client sends again, told from a new wish.
+"""Repeated calls for a training run: how a call that its client sends again is told from a call for a new run.
 
-A gateway cuts a call that takes too long, and SDKs repeat it by themselves; what the first one made may have failed by
-then. A repeat is given the run that was given before, failed or not. It is one by an equal `Idempotency-Key`, or by
-body and API key, both equal, within ten minutes, or within an hour where a count of retries comes along, as OpenAI's
-SDKs send it. Without an `Idempotency-Key` it is none once the same body means other data.
+A gateway cuts a call that takes too long, and SDKs then repeat the call by themselves. A repeat is answered with the
+run that the first call made, even if the run has failed by then. A call is a repeat if its `Idempotency-Key` equals
+that of an earlier one; or if its body and API key do within ten minutes, or within an hour where it carries a count of
+retries, as OpenAI's SDKs send it. Without an `Idempotency-Key` a call is no repeat once the same body means other data.
 """
 
 import re
@@ -14,10 +14,10 @@ from pydantic import BaseModel
 
 from tuneloop.domain.core.ids import Name, digest
 
-# OpenAI's SDKs stop after two retries, each within seconds of a cut; a person who looks and asks anew takes longer.
+# OpenAI's SDKs stop after two retries, each within seconds of a cut; a person who looks and calls again takes longer.
 SAME_BODY_WITHIN = timedelta(minutes=10)
-# openai-python waits 600 s for each of three tries, and up to 120 s between them. A count of retries that comes later
-# is that of another call, of which the first try never got here: a monthly job sends the same body each time.
+# openai-python waits 600 s for each of three tries, and up to 120 s between them. A retry that comes later belongs to
+# another call, whose first try never got here: a monthly job sends the same body each time.
 RETRIED_WITHIN = timedelta(hours=1)
 # As long as events are kept: a job queue that sends an `Idempotency-Key` again after a weekend still gets its run.
 KEPT = timedelta(days=30)
@@ -25,7 +25,7 @@ RETRIES = re.compile("[0-9]{1,4}", re.ASCII)  # an SDK's counter; whatever is lo
 
 
 class RunCall(NamedTuple):
-    """A call for a run: by whose API key, for what (a hash of route and body), and what its headers say of repeats."""
+    """A call for a run: its API key, a hash of its route and body (`wanted`), and what its headers say of repeats."""
 
     tenant: str
     api_key: str
@@ -35,19 +35,19 @@ class RunCall(NamedTuple):
 
     @property
     def id(self) -> str:
-        """What the call has in common with its repeats; an `Idempotency-Key`, where there is one, decides alone."""
+        """The id that the call shares with its repeats; an `Idempotency-Key`, where there is one, decides alone."""
         if self.idempotency_key is not None:
             return digest("key", self.api_key, self.idempotency_key)
         return digest("body", self.api_key, self.wanted)
 
     @property
     def is_told_within(self) -> timedelta:
-        """For how long the call is known as a repeat of one before by what its headers say."""
+        """For how long after an equal call this call counts as its repeat, by what its headers say."""
         return KEPT if self.idempotency_key is not None else RETRIED_WITHIN
 
 
 class AnsweredCall(BaseModel):
-    """The run that a call was answered with, and when."""
+    """The run that a call was answered with, and when; `wanted` is the hash of the call's route and body."""
 
     tenant: Name
     id: str
@@ -58,5 +58,5 @@ class AnsweredCall(BaseModel):
 
 
 def retries_in(header: str | None) -> int:
-    """How many times an SDK says that it has sent a call before; what is no such number says nothing."""
+    """How many times an SDK has sent a call before, by its header of retries; 0 for a header that is no such number."""
     return int(header) if header and RETRIES.fullmatch(header) else 0

@@ -3,13 +3,14 @@
     requested -> awaiting_confirmation? -> submitting -> validating_files -> queued -> running -> succeeded
                                                                                                -> failed | cancelled
 
-A run's id comes from everything that defines it, so asking twice is asking once. What a provider says is merged here;
-a status that we don't know is kept raw in `provider_status` and shown, and moves nothing. A job that has succeeded and
-names no model yet is waited for; one that the provider doesn't know ends its run, after a second look.
+A run's id is derived from everything that defines the run, so asking for it twice makes one run. Provider's reports are
+merged into a run here: a status that we don't know is stored as it is in `provider_status` and moves nothing; a job
+that has succeeded and names no model yet is waited for; a job that the provider doesn't know fails its run, after a
+second look.
 
-A provider's events tell of a run's progress: steps, losses, overfitting. A heartbeat is another status, step, loss or
-number of trained tokens. A run is stuck after two hours without one, or after twice the longest time that its estimate
-gives for training, if that is longer; the next heartbeat ends that.
+A provider's events report a run's progress: steps, losses, overfitting. A heartbeat is a new status, step, loss or
+number of trained tokens. A run is stuck after two hours without a heartbeat, or after twice the longest time that its
+estimate gives for training, if that is longer; the next heartbeat ends that.
 """
 
 import json
@@ -47,9 +48,18 @@ class RunStatus(StrEnum):
 TERMINAL = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
 SUBMITTABLE = frozenset({RunStatus.REQUESTED, RunStatus.SUBMITTING})
 AT_PROVIDER = frozenset({RunStatus.VALIDATING_FILES, RunStatus.QUEUED, RunStatus.RUNNING})
-# A provider's list may lag behind its create: a job counts as missing only after two looks that far apart.
-LOOK_AGAIN_AFTER = timedelta(minutes=1)
-NAMELESS = "The trained model's name: the provider says that the job has succeeded, and names no model."
+# A provider's list may lag behind its create: a job counts as missing only after two looks this far apart.
+MISSED_AFTER = timedelta(minutes=1)
+WAITING_FOR_MODEL = "The trained model's name: the provider says that the job has succeeded, and names no model."
+HEARTBEAT_FIELDS = ("status", "provider_status", "step", "total_steps", "train_loss", "valid_loss", "trained_tokens")
+# Jobs without an estimate get two hours: providers queue for long, and a false alarm teaches people to ignore it.
+SHORTEST_SILENCE = timedelta(hours=2)
+# A loss wobbles from epoch to epoch. Only a rise of more than 10%, and of more than 0.02, counts as overfitting: losses
+# that go up and down by 4% around what they are can't reach that.
+LEAST_RELATIVE_RISE = 1.10
+LEAST_RISE = 0.02
+FEWEST_EPOCHS = 2  # one loss can't have risen
+LONG_AGO = datetime.min.replace(tzinfo=UTC)  # sorts events without a time before all others
 MOVES: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.REQUESTED: frozenset(
         {RunStatus.AWAITING_CONFIRMATION, RunStatus.SUBMITTING, RunStatus.FAILED, RunStatus.CANCELLED}
@@ -76,10 +86,10 @@ class Overfitting(BaseModel):
 class TrainingRun(BaseModel):
     """A training run as its user reads it; costs in USD, null while unknown.
 
-    `base_model` is dated where the provider dates its models, `asked_base_model` what it was asked for by, where that
-    was another name. `waiting_for` says what keeps it, `waiting_since` for how long, `checked_at` when its provider was
-    last tried, `last_heard` what was new when it last said something new; `stuck_since` is set while that is too long
-    ago. `other_jobs` came to be by accident, and `notes` say what there is to know beside all this.
+    `base_model` is the dated name where the provider dates its models, `asked_base_model` the name that was asked for,
+    where it is another one. `waiting_for` says what the run waits for, `waiting_since` since when; `checked_at` is when
+    its provider was last asked. `last_heard` describes the last heartbeat, at `last_heard_at`; `stuck_since` is set
+    while that is too long ago. `other_jobs` were created by accident; `notes` say what else its user should know.
     """
 
     id: Name
@@ -130,18 +140,19 @@ class TrainingRun(BaseModel):
 
     @property
     def is_open(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the run has not ended yet."""
         return self.status not in TERMINAL
 
 
 class ControlledRun(TrainingRun):
-    """A run with what job control keeps about it: lease, when the create was sent, when it was last looked at.
+    """A run with what job control stores beside what users read.
 
-    Before `not_before` its provider is left alone. Its files were `uploaded` under these ids, and are being imported
-    since `importing_since`, where that has to be waited for.
-    Its validation is another dataset's, where one was named, and its model not its dataset's, where `model_is_named`.
-    Up to `max_usd` it was confirmed before it was made.
-    `reserved_usd` is what the spending of `reserved_month` (YYYY-MM) holds for it until it ends.
+    `lease` is the right of the worker that submits the run; `create_sent_at` is when the job's create was sent,
+    `missed_at` when a look first found no job. Before `not_before` the provider is left alone. `uploaded` are the
+    provider's ids of the run's files; their import is waited for since `importing_since`. The run validates on
+    `validation_revision` where another dataset validates it, and trains a model that isn't its dataset's where
+    `model_is_named`. Costs up to `max_usd` were confirmed when the run was asked for. `reserved_usd` is what the
+    spending of `reserved_month` (YYYY-MM) holds for the run until it ends.
     """
 
     tenant: Name
@@ -163,24 +174,24 @@ class ControlledRun(TrainingRun):
 
     @property
     def id_extras(self) -> tuple[object, ...]:
-        """What goes into the run's id beside what every run has: validation export and seed, if either was asked for.
+        """The parts of the run's id that not every run has: validation export and seed, if either was asked for.
 
-        Ids of runs without them were made before there were any, and must stay what they are.
+        Runs had ids before there were these two, and a run without them must keep the id that it had then.
         """
         extras = self.validation_export, self.seed
         return () if extras == (None, None) else extras
 
     @property
     def has_no_job(self) -> bool:
-        """Whether nothing that could have made a job was ever sent."""
+        """Whether no create was ever sent, so that the run can't have a job."""
         return self.provider_job_id is None and self.create_sent_at is None
 
     def is_missed_for_long(self, now: datetime) -> bool:
-        """Whether a look at least a minute ago found no job of it at the provider."""
-        return self.missed_at is not None and now - self.missed_at >= LOOK_AGAIN_AFTER
+        """Whether a look at the provider, at least MISSED_AFTER ago, found no job of the run."""
+        return self.missed_at is not None and now - self.missed_at >= MISSED_AFTER
 
     def with_status(self, to: RunStatus, **changes: Any) -> "ControlledRun":
-        """The run in another status, with other changes; Conflict where the table of moves forbids it."""
+        """The run in another status, with other changes; Conflict where MOVES has no such move."""
         if to != self.status and to not in MOVES[self.status]:
             allowed = ", ".join(sorted(MOVES[self.status])) or "nothing: it has ended"
             raise Conflict(f"A run that is {self.status} can't become {to}; it can become {allowed}.")
@@ -193,11 +204,11 @@ class ControlledRun(TrainingRun):
         return self.with_status(RunStatus.CANCELLED, cancel_requested_at=asked, finished_at=now, lease=None)
 
     def with_note(self, note: str) -> "ControlledRun":
-        """The run with a note; a note that it has already isn't added again."""
+        """The run with a note; a note that the run has already isn't added again."""
         return self if note in self.notes else self.model_copy(update={"notes": [*self.notes, note]})
 
     def with_wait(self, what: str, now: datetime, **changes: Any) -> "ControlledRun":
-        """The run waiting for what `waiting_for` is to say, since `now` unless it was waiting already."""
+        """The run waiting for `what`, since `now` unless the run was waiting already."""
         since = self.waiting_since if self.waiting_for else now
         return self.model_copy(update={**changes, "waiting_for": what, "waiting_since": since or now})
 
@@ -219,20 +230,21 @@ def run_id(
 
 
 def attempt_id(run: ControlledRun, attempt: int) -> str:
-    """The id of another attempt at what a run trains, by the base model's name and the method in the run's own id.
+    """The id of another attempt at what a run trains, from the same base model's name and method as the run's own id.
 
-    Either may have become known better since that id was made, so each is tried until one gives the run's own id.
+    Since the id was made, the run's row may have got a dated name or another method, so all pairs of them are tried
+    until one gives the run's own id.
     """
     names = [run.base_model, *filter(None, [run.asked_base_model])]
 
     def by(base_model: str, method: TrainingMethod, number: int) -> str:
-        """The id of an attempt, had the run been made with this base model's name and this method."""
+        """The id of an attempt at the run with this base model's name and this method."""
         of = run.tenant, run.model, run.export, run.provider, base_model
         return run_id(*of, run.hyperparameters, number, method, run.id_extras)
 
     pairs = product(names, [run.method, *TrainingMethod])
-    made_with = ((base, method) for base, method in pairs if by(base, method, run.attempt) == run.id)
-    base, method = next(made_with, (run.base_model, run.method))
+    matches = ((base, method) for base, method in pairs if by(base, method, run.attempt) == run.id)
+    base, method = next(matches, (run.base_model, run.method))
     return by(base, method, attempt)
 
 
@@ -251,10 +263,10 @@ def origin_of(run: ControlledRun, stage: str) -> JobOrigin:
 
 
 def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:
-    """The run with what its provider says of its job; a status that would move the run backwards moves nothing."""
+    """The run with its provider's report of its job; a status that would move the run backwards moves nothing."""
     reported = RunStatus(job.status) if job.status in set(RunStatus) else run.status
-    made = job.fine_tuned_model or run.fine_tuned_model
-    is_nameless = reported == RunStatus.SUCCEEDED and not made and run.is_open
+    trained_model = job.fine_tuned_model or run.fine_tuned_model
+    is_nameless = reported == RunStatus.SUCCEEDED and not trained_model and run.is_open
     reported = run.status if is_nameless else reported
     status = reported if reported == run.status or reported in MOVES[run.status] else run.status
     seen_at = min(now, job.finished_at or now)
@@ -264,7 +276,7 @@ def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> Controlled
             "status": status,
             "provider_job_id": job.id,
             "provider_status": job.status,
-            "fine_tuned_model": made,
+            "fine_tuned_model": trained_model,
             "trained_tokens": job.trained_tokens if job.trained_tokens is not None else run.trained_tokens,
             "estimated_finish": job.estimated_finish or run.estimated_finish,
             "error": (job.error or run.error) if status in TERMINAL else run.error,
@@ -278,18 +290,21 @@ def merge_job(run: ControlledRun, job: ProviderJob, now: datetime) -> Controlled
             "lease": None if status in AT_PROVIDER | TERMINAL else run.lease,
         }
     )
-    return merged.with_wait(NAMELESS, now) if is_nameless else merged
+    return merged.with_wait(WAITING_FOR_MODEL, now) if is_nameless else merged
 
 
 def adopt_job(run: ControlledRun, job: ProviderJob, now: datetime) -> ControlledRun:
-    """The run with its job, under way whatever the job's status: an end is recorded together with what it made."""
+    """The run with its job, as one under way even if the job has ended.
+
+    The end is stored by the next look, together with the model and the costs that belong to it.
+    """
     under_way = job.status if job.status in AT_PROVIDER else RunStatus.VALIDATING_FILES
     adopted = merge_job(run, job.model_copy(update={"status": under_way}), now)
     return adopted.model_copy(update={"provider_status": job.status})
 
 
 def miss_job(run: ControlledRun, now: datetime) -> ControlledRun:
-    """The run after its provider didn't know its job; when a second look, a minute later, doesn't either, it fails."""
+    """The run after a look in which the provider didn't know the job; the second one, a minute later, fails the run."""
     if run.is_missed_for_long(now):
         message = f"The provider knows no job {run.provider_job_id}, which it gave us for this run."
         lost = RunError(code="job_not_found", message=message)
@@ -298,45 +313,32 @@ def miss_job(run: ControlledRun, now: datetime) -> ControlledRun:
     return run.with_wait(waiting, now, missed_at=run.missed_at or now, checked_at=now)
 
 
-HEARTBEAT_FIELDS = (
-    *("status", "provider_status", "step", "total_steps", "train_loss", "valid_loss", "trained_tokens"),
-)
-# Jobs without an estimate get two hours: providers queue for long, and a false alarm teaches people to ignore it.
-LEAST_PATIENCE = timedelta(hours=2)
-# A loss wobbles from epoch to epoch. Only a rise of more than 10%, and of more than 0.02, counts as overfitting: losses
-# that go up and down by 4% around what they are can't reach that.
-CLEAR_RISE = 1.10
-LEAST_RISE = 0.02
-FEWEST_EPOCHS = 2
-LONG_AGO = datetime.min.replace(tzinfo=UTC)  # sorts events without a time before all others
-
-
 def merge_events(run: ControlledRun, events: list[RunEvent]) -> ControlledRun:
     """The run with its latest step, losses and progress (0-1) from the provider's events, in any order."""
-    news: dict[str, Any] = {}
+    latest: dict[str, Any] = {}
     for event in sorted(events, key=lambda event: (event.step or 0, event.at or LONG_AGO)):
         for name in ("step", "total_steps", "train_loss", "valid_loss"):
             if (value := getattr(event, name)) is not None:
-                news[name] = value
-    if run.is_open and news.get("step") and news.get("total_steps"):
-        news["progress"] = min(1.0, news["step"] / news["total_steps"])
-    return run.model_copy(update=news)
+                latest[name] = value
+    if run.is_open and latest.get("step") and latest.get("total_steps"):
+        latest["progress"] = min(1.0, latest["step"] / latest["total_steps"])
+    return run.model_copy(update=latest)
 
 
 def with_heartbeat(before: ControlledRun, after: ControlledRun, now: datetime) -> ControlledRun:
-    """The run `after` a report, with the time and words of the heartbeat if there was one; it is then not stuck."""
+    """The run `after` a report, and if that was a heartbeat with its time and description, and no longer stuck."""
     if all(getattr(before, name) == getattr(after, name) for name in HEARTBEAT_FIELDS):
         return after
     return after.model_copy(update={"last_heard_at": now, "last_heard": _describe(after), "stuck_since": None})
 
 
 def is_silent(run: ControlledRun, now: datetime) -> bool:
-    """Whether a run that is at its provider has had no heartbeat for too long."""
+    """Whether a run that is at its provider has had no heartbeat for two hours, or twice its estimated minutes."""
     if run.status not in AT_PROVIDER:
         return False
     twice = timedelta(minutes=2 * (run.estimated_minutes or 0))
     last_heartbeat = run.last_heard_at or run.started_at or run.created_at
-    return now - last_heartbeat >= max(LEAST_PATIENCE, twice)
+    return now - last_heartbeat >= max(SHORTEST_SILENCE, twice)
 
 
 def with_epoch_losses(run: ControlledRun, events: list[RunEvent], epochs: int | None) -> ControlledRun:
@@ -350,7 +352,7 @@ def with_epoch_losses(run: ControlledRun, events: list[RunEvent], epochs: int | 
 
 
 def epoch_losses(events: Iterable[RunEvent], epochs: int | None) -> dict[int, float]:
-    """The last validation loss of each epoch (from 1) in a job's events; empty where nobody knows how many epochs."""
+    """The last validation loss of each epoch (from 1) in a job's events; empty where the epochs aren't known."""
     last: dict[int, tuple[int, float]] = {}
     for event in events:
         if epochs is None or event.valid_loss is None or not event.step or not event.total_steps:
@@ -367,7 +369,7 @@ def overfitting(losses: Mapping[int, float]) -> Overfitting | None:
         return None
     best = min(losses, key=lambda epoch: (losses[epoch], epoch))
     lowest, final = losses[best], losses[max(losses)]
-    if final <= lowest * CLEAR_RISE or final - lowest <= LEAST_RISE:
+    if final <= lowest * LEAST_RELATIVE_RISE or final - lowest <= LEAST_RISE:
         return None
     return Overfitting(best_epoch=best, best_valid_loss=lowest, final_valid_loss=final)
 

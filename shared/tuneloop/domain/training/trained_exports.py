@@ -1,7 +1,7 @@
-"""Seen exports: which splits of which exports a version has seen, so that it is never measured on them.
+"""Trained exports: which splits of which exports a version has seen in training, so that it is never measured on them.
 
-By this one definition a run's files are sent, its exports are marked so that no later test is drawn from them, and an
-evaluation finds the test rows that it asks of nobody.
+This one definition decides which files a run sends, which exports are marked so that no later test is drawn from them,
+and which test rows an evaluation leaves out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,14 +14,15 @@ from tuneloop.domain.core.ids import Name
 from tuneloop.domain.exports.fingerprints import Fingerprint
 from tuneloop.domain.training.runs import TrainingRun
 
-# What goes to the provider of a run's own export. Validation counts as seen: by its loss checkpoints are chosen.
+# The splits of a run's own export that go to the provider. Validation counts as seen: checkpoints are chosen by its
+# loss.
 SEEN_SPLITS = (Split.TRAIN, Split.VALIDATION)
-# Where another dataset validates a run, what it would train on itself is sent as the validation file.
+# Where another dataset validates a run, that dataset's train split is sent as the validation file.
 VALIDATING_SPLIT = Split.TRAIN
 
 
 class SeenExport(NamedTuple):
-    """The splits of a dataset's export that a version has seen, in the order of the alphabet."""
+    """The splits of a dataset's export that a version has seen, sorted by name."""
 
     dataset: str
     export: str
@@ -29,12 +30,12 @@ class SeenExport(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What tells it apart from others of its dataset."""
+        """Export and splits as one text, which no other seen export of the dataset has."""
         return ":".join((self.export, *self.splits))
 
 
 class SeenRows(NamedTuple):
-    """What versions have seen of a dataset: of which exports, and the rows' fingerprints, read once as they stream."""
+    """What versions have seen of a dataset: the exports, and their rows' fingerprints as a stream to be read once."""
 
     exports: Sequence[SeenExport]
     rows: Iterable[Fingerprint]
@@ -44,9 +45,9 @@ UNSEEN = SeenRows((), ())
 
 
 class TrainedExport(BaseModel):
-    """The mark of an export that a version was trained on: nothing of these splits is drawn for a test any more.
+    """The mark of an export that a version was trained on: no test is drawn from these splits any more.
 
-    Marks of before have no `splits`; they are of the versions' own exports.
+    Marks of former releases have no `splits`; they are of the versions' own exports.
     """
 
     id: Name
@@ -54,7 +55,7 @@ class TrainedExport(BaseModel):
 
 
 def seen_exports(dataset: str, export: str, run: TrainingRun | None) -> list[SeenExport]:
-    """What the version has seen that a run made of an export, the run being None where its row is gone."""
+    """The exports that the version trained on this export has seen; `run` made it, None where the run's row is gone."""
     seen = [SeenExport(dataset, export)]
     if run and run.validation_dataset and run.validation_export:
         seen.append(SeenExport(run.validation_dataset, run.validation_export, (VALIDATING_SPLIT,)))
@@ -62,8 +63,8 @@ def seen_exports(dataset: str, export: str, run: TrainingRun | None) -> list[See
 
 
 def merge_exports(exports: list[SeenExport]) -> list[SeenExport]:
-    """Seen exports in order, each of them once, with all splits of it that were seen."""
+    """Seen exports in order, each once, with all splits that were seen of it."""
     splits: dict[tuple[str, str], set[Split]] = {}
     for seen in exports:
         splits.setdefault((seen.dataset, seen.export), set()).update(seen.splits)
-    return [SeenExport(*place, tuple(sorted(splits[place]))) for place in sorted(splits)]
+    return [SeenExport(*location, tuple(sorted(splits[location]))) for location in sorted(splits)]
