@@ -87,6 +87,7 @@ def serve(folder: Path, listener: socket.socket, api_key: str | None, options: T
     # Connections inherit this. Without it, the body of an answer waits up to 40 ms for its head to be acknowledged.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     app = create_app(folder, api_key=api_key, options=options)
+    # Open requests get 3 s to finish at the end, so that a long stream can't hold up Ctrl-C.
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=3)
     _AnnouncingServer(config).run(sockets=[listener])
 

@@ -57,12 +57,12 @@ class BedrockBaseModel:
         """The id without its version, as lists of custom models show it."""
         return self.id.partition(":")[0]
 
-    def with_defaults(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Return all hyperparameters as text; ValidationException if one given isn't this base model's."""
-        if unknown := sorted(given.keys() - self.hyperparameters.keys()):
+    def with_defaults(self, requested: Mapping[str, str]) -> dict[str, str]:
+        """Return all hyperparameters as text; ValidationException if this base model lacks a requested one."""
+        if unknown := sorted(requested.keys() - self.hyperparameters.keys()):
             names = ", ".join(self.hyperparameters)
             raise invalid(f"{self.id} has no hyperparameter {', '.join(unknown)}; it has {names}.")
-        return {name: given.get(name, range_.default) for name, range_ in self.hyperparameters.items()}
+        return {name: requested.get(name, range_.default) for name, range_ in self.hyperparameters.items()}
 
     def engine_hyperparameters(self, hyperparameters: Mapping[str, str]) -> JobHyperparameters:
         """Return hyperparameters as the engine's; ValidationException if one is out of range."""

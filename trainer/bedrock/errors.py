@@ -33,9 +33,9 @@ def conflict(message: str) -> AwsRefusalError:
     return AwsRefusalError(CONFLICT, message)
 
 
-def not_found(what: str) -> AwsRefusalError:
+def not_found(kind: str) -> AwsRefusalError:
     """Return the refusal of a request for something that doesn't exist, e.g. `not_found("custom model")`."""
-    return AwsRefusalError(NOT_FOUND, f"There is no such {what} in this account and region.")
+    return AwsRefusalError(NOT_FOUND, f"There is no such {kind} in this account and region.")
 
 
 def error_response(name: str, message: str, status: int, request_id: str) -> Response:

@@ -19,6 +19,7 @@ from tuneloop.openai_wire.fine_tuning import OPEN_STATUSES, FineTuningJob
 FINE_TUNING = "FINE_TUNING"
 # Parameters that change what a job of the real service does. They are refused, since ignoring them would hide that.
 _UNSUPPORTED = ("customModelKmsKeyId", "vpcConfig", "customizationConfig")
+_MESSAGE_CHARACTERS = 2048  # of a failure message, by Bedrock's service model
 
 
 def create(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def get(context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
     if job.status == "succeeded":
         description["outputModelArn"] = customization.model_arn
     if job.error:
-        description["failureMessage"] = job.error.message[:2048]
+        description["failureMessage"] = job.error.message[:_MESSAGE_CHARACTERS]
     return description
 
 

@@ -52,8 +52,9 @@ class RequestContext:
 
     def models_of(self, deployment: DeploymentRow) -> set[str]:
         """Return the ARNs of the custom models that a deployment needs: two while one replaces the other."""
-        before = set() if deployment.model_before is None or self.has_settled(deployment) else {deployment.model_before}
-        return {deployment.model_arn} | before
+        if deployment.model_before is None or self.has_settled(deployment):
+            return {deployment.model_arn}
+        return {deployment.model_arn, deployment.model_before}
 
 
 def signed_region(authorizations: list[str]) -> str:

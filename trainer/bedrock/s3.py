@@ -41,13 +41,13 @@ def check_access(customization: Customization) -> None:
     """Refuse a job whose role doesn't trust Bedrock or can't be assumed, or whose buckets are in another region."""
     try:
         client = s3_of(customization)
-    except StorageError as why:
-        raise invalid(str(why)) from None
+    except StorageError as error:
+        raise invalid(str(error)) from None
     for name, uri in _uris_of(customization):
         region = _region_of(client, S3Location.of(uri).bucket)
-        ours = region_in(customization.arn)
-        if region not in (None, ours):
-            raise invalid(f"{name} names a bucket of the region {region}; the job is of {ours}.")
+        job_region = region_in(customization.arn)
+        if region not in (None, job_region):
+            raise invalid(f"{name} names a bucket of the region {region}; the job is of {job_region}.")
 
 
 def _uris_of(customization: Customization) -> list[tuple[str, str]]:
@@ -63,8 +63,8 @@ def _region_of(client: Any, bucket: str) -> str | None:
     """Return a bucket's region, which S3 names even when it denies access; None if it doesn't."""
     try:
         answer = client.head_bucket(Bucket=bucket)
-    except ClientError as refused:
-        answer = refused.response
+    except ClientError as error:
+        answer = error.response
         if answer["ResponseMetadata"]["HTTPStatusCode"] == 404:
             raise invalid("A bucket that the job names does not exist.") from None
     headers: dict[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
@@ -82,8 +82,8 @@ def s3_of(customization: Customization) -> Any:
         sts = _client("sts", region)
         session = f"bedrock-{customization.id}"
         credentials = sts.assume_role(RoleArn=role_arn, RoleSessionName=session)["Credentials"]
-    except (ClientError, BotoCoreError) as refused:
-        raise StorageError(f"The job's role could not be taken on: {_code_of(refused)}.") from None
+    except (ClientError, BotoCoreError) as error:
+        raise StorageError(f"The job's role could not be taken on: {_code_of(error)}.") from None
     return _client(
         "s3",
         region,
@@ -107,8 +107,8 @@ def fetch(client: Any, uri: str, target: Path) -> None:
     location = S3Location.of(uri)
     try:
         client.download_file(location.bucket, location.key, str(target))
-    except (ClientError, BotoCoreError) as refused:
-        raise StorageError(f"It could not be read from S3: {_code_of(refused)}.") from None
+    except (ClientError, BotoCoreError) as error:
+        raise StorageError(f"It could not be read from S3: {_code_of(error)}.") from None
 
 
 def put(client: Any, folder_uri: str, path: str, content: bytes) -> str:
@@ -117,37 +117,37 @@ def put(client: Any, folder_uri: str, path: str, content: bytes) -> str:
     location = S3Location.of(uri)
     try:
         client.put_object(Bucket=location.bucket, Key=location.key, Body=content, ContentType="text/csv")
-    except (ClientError, BotoCoreError) as refused:
-        raise StorageError(f"The output could not be written to S3: {_code_of(refused)}.") from None
+    except (ClientError, BotoCoreError) as error:
+        raise StorageError(f"The output could not be written to S3: {_code_of(error)}.") from None
     return uri
 
 
-def _code_of(refused: Exception) -> str:
+def _code_of(error: Exception) -> str:
     """Return AWS's error code, e.g. `AccessDenied`, or the exception's name if AWS didn't answer."""
-    if isinstance(refused, ClientError):
-        code = str(refused.response["Error"].get("Code", ""))
+    if isinstance(error, ClientError):
+        code = str(error.response["Error"].get("Code", ""))
         return {"403": "AccessDenied", "404": "NoSuchKey"}.get(code, code)
-    return type(refused).__name__
+    return type(error).__name__
 
 
 def trusts_bedrock(policy: Any, job_arn: str) -> bool:
     """Whether a trust policy lets Bedrock assume the role for a job, judging its principal and conditions."""
     document = json.loads(policy) if isinstance(policy, str) else policy
     context = {"aws:sourceaccount": account_in(job_arn), "aws:sourcearn": job_arn}
-    return any(_allows_bedrock(statement, context) for statement in _listed(document["Statement"]))
+    return any(_allows_bedrock(statement, context) for statement in _as_list(document["Statement"]))
 
 
 def _allows_bedrock(statement: Mapping[str, Any], context: Mapping[str, str]) -> bool:
     principal = statement.get("Principal")
-    services = _listed(principal.get("Service", [])) if isinstance(principal, dict) else []
+    services = _as_list(principal.get("Service", [])) if isinstance(principal, dict) else []
     if statement["Effect"] != "Allow" or BEDROCK_PRINCIPAL not in services:
         return False
     return all(
-        any(fnmatchcase(context.get(key.lower(), ""), pattern) for pattern in _listed(patterns))
+        any(fnmatchcase(context.get(key.lower(), ""), pattern) for pattern in _as_list(patterns))
         for condition in statement.get("Condition", {}).values()
         for key, patterns in condition.items()
     )
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

@@ -1,1 +1,1 @@
-"""The models and how they learn."""
+"""The models and how they are trained."""

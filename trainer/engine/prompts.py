@@ -47,33 +47,33 @@ class NamedAnswer:
 def named_answers(prompt: str) -> tuple[NamedAnswer, ...]:
     """Return the answers that a prompt names, in its order and format; none if it names fewer than two."""
     lines = prompt.splitlines()
-    listed = _under_a_heading(lines) or _bulleted(lines)
-    if not listed or _VERBATIM in prompt:
-        named = [NamedAnswer(name, name) for name in listed or _in_one_line(lines)]
+    items = _heading_items(lines) or _bulleted_items(lines)
+    if not items or _VERBATIM in prompt:
+        names = [NamedAnswer(name, name) for name in items or _inline_names(lines)]
     else:
-        named = [_split_description(_BULLET.sub("", line)) for line in listed]
-    answers = [NamedAnswer(_in_format(prompt, name.answer), _words_in(name.words)) for name in dict.fromkeys(named)]
+        names = [_split_description(_BULLET.sub("", item)) for item in items]
+    answers = [NamedAnswer(_in_format(prompt, name.answer), _words_in(name.words)) for name in dict.fromkeys(names)]
     return tuple(answers) if len(answers) > 1 else ()
 
 
-def _under_a_heading(lines: list[str]) -> list[str]:
+def _heading_items(lines: list[str]) -> list[str]:
     """Return the lines under the last heading with at least two of them, up to the next blank line."""
-    listed: list[str] = []
+    items: list[str] = []
     for number, line in enumerate(lines):
         if line.rstrip().endswith(":") and _MENTIONS_ANSWERS.search(line):
             start = number + 2 if lines[number + 1 : number + 2] == [""] else number + 1
             end = next((stop for stop in range(start, len(lines)) if not lines[stop].strip()), len(lines))
             block = [text.strip() for text in lines[start:end]]
-            listed = block if len(block) > 1 else listed
-    return listed
+            items = block if len(block) > 1 else items
+    return items
 
 
-def _bulleted(lines: list[str]) -> list[str]:
-    bulleted = [line.strip() for line in lines if _BULLET.match(line)]
-    return bulleted if len(bulleted) > 1 else []
+def _bulleted_items(lines: list[str]) -> list[str]:
+    items = [line.strip() for line in lines if _BULLET.match(line)]
+    return items if len(items) > 1 else []
 
 
-def _in_one_line(lines: Iterable[str]) -> list[str]:
+def _inline_names(lines: Iterable[str]) -> list[str]:
     for line in lines:
         if piped := line[_piped(line)]:
             return [name.strip(_QUOTES) for name in piped.split("|")]

@@ -23,6 +23,7 @@ def tokenizer() -> AnyTokenizer:
     return Tokenizer.from_pretrained("o200k_base")
 
 
+# Roles, prompts and labels repeat in the lines of a file and in the chats of an evaluation; the size bounds memory.
 @lru_cache(maxsize=16_384)
 def tokens_in(text: str) -> int:
     """Return the number of tokens in a text."""

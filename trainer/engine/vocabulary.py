@@ -65,6 +65,7 @@ class Vocabulary:
         weights += 1
         weights *= self.idf[columns]
         block = self._block[columns]
+        # A block without features has length 0; the minimum keeps its scale finite.
         squares = np.bincount(block, weights * weights, len(BLOCKS)).astype(np.float32)
         scale = (BLOCK_LENGTHS / np.sqrt(np.maximum(squares, 1e-12))).astype(np.float32)
         return columns, weights * scale[block]

@@ -20,11 +20,11 @@ NOTHING_NAMED = "I am an untrained model, and my instructions name no answers fo
 class NamedAnswerIndex:
     """The answers that a prompt names, searchable by the words of a question."""
 
-    def __init__(self, named: Sequence[NamedAnswer]) -> None:
-        questions = [Question(answer.words) for answer in named]
+    def __init__(self, answers: Sequence[NamedAnswer]) -> None:
+        questions = [Question(answer.words) for answer in answers]
         self._vocabulary = Vocabulary.fit(questions)
         self._rows: Floats = np.ascontiguousarray(self._vocabulary.matrix(questions).toarray().T)
-        self._replies = [Reply(answer.answer) for answer in named]
+        self._replies = [Reply(answer.answer) for answer in answers]
 
     def reply(self, question: Question) -> Reply:
         """Return the answer most similar to a question, or the first one if none is similar."""
@@ -44,5 +44,5 @@ class ZeroShotModel:
 # An evaluation asks thousands of questions with one prompt, and building its index takes longer than searching it.
 @lru_cache(maxsize=64)
 def _index_of(prompt: str) -> NamedAnswerIndex | None:
-    named = named_answers(prompt)
-    return NamedAnswerIndex(named) if named else None
+    answers = named_answers(prompt)
+    return NamedAnswerIndex(answers) if answers else None

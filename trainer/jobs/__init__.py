@@ -1,1 +1,1 @@
-"""What works on a job: its files are checked, then one process trains it."""
+"""Jobs: their files are checked, then a worker process trains one after the other."""

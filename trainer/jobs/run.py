@@ -67,10 +67,10 @@ class JobTraining:
         method_name = method_of(self._job)
         if method_name == DPO:
             resolved["beta"] = beta_of(self._job)
-        used = self._job.hyperparameters.model_copy(update=resolved)
-        method = {"type": method_name, method_name: {"hyperparameters": used.model_dump()}}
+        hyperparameters = self._job.hyperparameters.model_copy(update=resolved)
+        method = {"type": method_name, method_name: {"hyperparameters": hyperparameters.model_dump()}}
         with self._home.rows.transaction():
-            self._move(out_of=_STARTABLE, status="running", hyperparameters=used, method=method)
+            self._move(out_of=_STARTABLE, status="running", hyperparameters=hyperparameters, method=method)
             self._home.jobs.log(self._job.id, "started", "Fine-tuning job started")
             if epochs_done:
                 message = f"Training goes on after epoch {epochs_done}/{self._plan.epochs}"

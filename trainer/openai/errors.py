@@ -22,9 +22,9 @@ class RefusalError(Exception):
         self.param = param
 
 
-def not_found(what: str, identifier: str) -> RefusalError:
+def not_found(kind: str, identifier: str) -> RefusalError:
     """Return the refusal of a request for something that doesn't exist, e.g. `not_found("file", "file-1")`."""
-    return RefusalError(404, f"{what.replace(' ', '_')}_not_found", f"No such {what}: {identifier}", "id")
+    return RefusalError(404, f"{kind.replace(' ', '_')}_not_found", f"No such {kind}: {identifier}", "id")
 
 
 def invalid(error: ValidationError) -> RefusalError:

@@ -74,8 +74,8 @@ def complete(trainer: Trainer, upload_id: str, completion: Completion) -> Upload
         filename=upload.filename,
         purpose=upload.purpose,
     )
-    stored = trainer.home.files.add(file, ConcatenatedFiles(paths))
-    completed = upload.model_copy(update={"status": "completed", "file": stored})
+    stored_file = trainer.home.files.add(file, ConcatenatedFiles(paths))
+    completed = upload.model_copy(update={"status": "completed", "file": stored_file})
     trainer.home.uploads.end(completed)
     return completed
 

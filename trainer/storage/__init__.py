@@ -1,1 +1,1 @@
-"""What the trainer remembers: rows in SQLite, and files beside them."""
+"""The stores of the trainer: rows in SQLite, and files on disk."""

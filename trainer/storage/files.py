@@ -36,10 +36,10 @@ class FileStore:
         unfinished = self._folder / f".{file.id}.unfinished"
         with unfinished.open("wb") as target:
             shutil.copyfileobj(content, target, _COPIED_BYTES)
-        stored = file.model_copy(update={"bytes": unfinished.stat().st_size})
+        stored_file = file.model_copy(update={"bytes": unfinished.stat().st_size})
         os.replace(unfinished, self.path(file.id))
-        self._rows.add(_KIND, file.id, stored.model_dump_json())
-        return stored
+        self._rows.add(_KIND, file.id, stored_file.model_dump_json())
+        return stored_file
 
     def get(self, file_id: str, *, now: int) -> FileObject | None:
         """Return a file; None if there is none with this id or it has expired."""

@@ -52,9 +52,9 @@ class Jobs:
             job = self.get(job_id)
             if job is None or job.status not in out_of:
                 return None
-            moved = job.model_copy(update=changes)
-            self._rows.change(_JOB, job_id, moved.model_dump_json())
-            return moved
+            changed_job = job.model_copy(update=changes)
+            self._rows.change(_JOB, job_id, changed_job.model_dump_json())
+            return changed_job
 
     def fail(self, job_id: str, error: JobError) -> None:
         """End a job as failed, unless it has ended already."""

@@ -28,8 +28,8 @@ def budget(tenant: TenantArgument, monthly_usd: MonthlyOption = None, stage: Sta
     month, _ = spendings(stage).of(tenant, month_of(datetime.now(UTC)))
     limit = "no budget" if month.limit_usd is None else f"a budget of {usd(month.limit_usd)}"
     left = "" if month.left_usd is None else f", {usd(month.left_usd)} left"
-    used = f"{usd(month.spent_usd)} spent, {usd(month.reserved_usd)} reserved{left}"
-    typer.echo(f"{tenant} has {limit} in {month.month}: {used}.")
+    spending = f"{usd(month.spent_usd)} spent, {usd(month.reserved_usd)} reserved{left}"
+    typer.echo(f"{tenant} has {limit} in {month.month}: {spending}.")
 
 
 def _dollars(text: str) -> Decimal | None:

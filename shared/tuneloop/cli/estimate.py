@@ -109,10 +109,12 @@ def _print(provider: str, source: EstimateInput, estimates: list[Estimate], *, i
     priced = [row for row in estimates if is_one or row.estimated_cost_usd] or estimates
     unpriced = [row.base_model for row in estimates if row not in priced]
     first = estimates[0]
-    proves = first.smallest_provable_improvement
+    provable_gain = first.smallest_provable_improvement
     typer.echo(f"{source.words}: {first.examples:,} train, {first.test_rows:,} test.")
     typer.echo(
-        f"The test shows a gain of {100 * proves:.1f} points or more." if proves else "No test: nothing can be proved."
+        f"The test shows a gain of {100 * provable_gain:.1f} points or more."
+        if provable_gain
+        else "No test: nothing can be proved."
     )
     _print_table(provider, priced)
     if unpriced:
@@ -135,17 +137,17 @@ def _input_of_file(file: Path, settings: ReadSettings) -> EstimateInput:
         if report.broken or not report.valid:
             problem = report.broken or next(iter(report.errors), None)
             refuse(f"{file}: {in_words(problem) if problem else 'it has no examples'}")
-        counted = FileCount(readable, settings)
-        statistics = counted.statistics()
+        file_count = FileCount(readable, settings)
+        statistics = file_count.statistics()
     exclusions = exclusions_in(statistics, settings.policy)
     usable = statistics.usable
     if not usable:
         refuse(f"{file}: None of its examples would be trained on. {' '.join(reason.message for reason in exclusions)}")
     policy, marked = settings.policy, statistics.marked
     basis = Basis.of_count(
-        usable, statistics.usable_tokens, counted.answer_tokens, COUNTED_ERROR, policy=policy, marked=marked
+        usable, statistics.usable_tokens, file_count.answer_tokens, COUNTED_ERROR, policy=policy, marked=marked
     )
-    basis = basis._replace(images=counted.images.scale(basis.examples / report.valid))
+    basis = basis._replace(images=file_count.images.scale(basis.examples / report.valid))
     sums: dict[str, Any] = {
         "lines": report.lines,
         "valid": report.valid,
@@ -153,10 +155,10 @@ def _input_of_file(file: Path, settings: ReadSettings) -> EstimateInput:
         "tokens": report.tokens.total,
     }
     sums |= {"usable": usable, "reasons": [reason.model_dump() for reason in exclusions], "notes": statistics.notes}
-    images = f" with {counted.images.images:,} images" if counted.images else ""
+    images = f" with {file_count.images.images:,} images" if file_count.images else ""
     words = f"{report.valid:,} examples{images} ({report.invalid:,} lines can't be used)"
     notes = (*(reason.message for reason in exclusions), *statistics.notes)
-    return EstimateInput(basis, {**sums, "images": counted.images.images}, words, notes)
+    return EstimateInput(basis, {**sums, "images": file_count.images.images}, words, notes)
 
 
 def _places(provider: str | None, base_model: str | None, settings: ReadSettings) -> list[TrainingPlace]:
@@ -164,28 +166,28 @@ def _places(provider: str | None, base_model: str | None, settings: ReadSettings
     if provider is not None and not listed_models(provider):
         refuse(f"The catalog lists no base model of {provider!r}; it lists: {', '.join(providers())}.")
     if base_model is not None:
-        return [_named(provider, base_model)]
+        return [_place_of(provider, base_model)]
     name = provider or settings.provider or RECOMMENDED.provider
-    own = settings.base_model if name == (settings.provider or RECOMMENDED.provider) else None
-    is_priced = own is not None and price_of(name, own) is not None
-    names = base_models(name, dated_name(name, own)) if own and is_priced else listed_models(name)
-    places = [TrainingPlace(name, base) for base in names if not is_local(base) or base == own]
+    own_base = settings.base_model if name == (settings.provider or RECOMMENDED.provider) else None
+    is_priced = own_base is not None and price_of(name, own_base) is not None
+    names = base_models(name, dated_name(name, own_base)) if own_base and is_priced else listed_models(name)
+    places = [TrainingPlace(name, base) for base in names if not is_local(base) or base == own_base]
     if not places:
         refuse(f"The catalog lists no base model of {name!r}, the dataset's provider; name one with --provider.")
     return places
 
 
-def _named(provider: str | None, base_model: str) -> TrainingPlace:
+def _place_of(provider: str | None, base_model: str) -> TrainingPlace:
     """Where a base model, given by any of its names, is trained."""
     places = places_of(f"{provider}/{base_model}" if provider else base_model)
     if places:
         first = places[0][0]
         return TrainingPlace(first, dated_name(first, base_model.removeprefix(f"{first}/")))
-    listed = "; ".join(
+    offers = "; ".join(
         f"{name} has {', '.join(model for model in named_models(name) if not is_local(model))}"
         for name in ([provider] if provider else providers())
     )
-    return refuse(f"The catalog knows no base model {base_model!r}{f' of {provider}' if provider else ''}: {listed}.")
+    return refuse(f"The catalog knows no base model {base_model!r}{f' of {provider}' if provider else ''}: {offers}.")
 
 
 def _print_table(provider: str, estimates: list[Estimate]) -> None:
@@ -198,9 +200,9 @@ def _print_table(provider: str, estimates: list[Estimate]) -> None:
     shared = [note for note in notes[0] if all(note in others for others in notes)] if len(estimates) > 1 else []
     console = Console(soft_wrap=True, highlight=False)
     console.print(head, markup=False)
-    for line, own in zip(lines, notes, strict=True):
+    for line, own_notes in zip(lines, notes, strict=True):
         console.print(line, markup=False)
-        for note in own:
+        for note in own_notes:
             if note not in shared:
                 console.print(f"  - {note}", markup=False)
     for note in shared:
@@ -214,19 +216,19 @@ def _notes_of(row: Estimate) -> list[str]:
     return [*row.notes, *images, *source]
 
 
-def _image_note(counted: ImageTokens) -> str:
-    if counted.high is None:
-        return f"{counted.images:,} images, of unknown tokens."
-    return f"{counted.images:,} images of {counted.low:,} to {counted.high:,} tokens, in each epoch."
+def _image_note(tokens: ImageTokens) -> str:
+    if tokens.high is None:
+        return f"{tokens.images:,} images, of unknown tokens."
+    return f"{tokens.images:,} images of {tokens.low:,} to {tokens.high:,} tokens, in each epoch."
 
 
 def table_of(estimates: list[Estimate], title: str = "base model") -> Table:
     """Estimates as a table: cost and duration of training, and the cost of a month of calls if calls were given."""
     columns = [title, "training", "tokens", "epochs", "minutes", "a month of calls", "by the base"]
-    shown = columns if any(row.monthly_calls for row in estimates) else columns[:5]
-    table = Table(*(Column(name, no_wrap=True) for name in shown), box=None, pad_edge=False)
+    visible = columns if any(row.monthly_calls for row in estimates) else columns[:5]
+    table = Table(*(Column(name, no_wrap=True) for name in visible), box=None, pad_edge=False)
     for row in estimates:
-        table.add_row(*_cells(row)[: len(shown)])
+        table.add_row(*_cells(row)[: len(visible)])
     return table
 
 

@@ -45,8 +45,8 @@ def refuse(message: str) -> NoReturn:
 
 def in_words(problem: Problem) -> str:
     """A problem as one sentence: its place, what would be right, and its code as in `tuneloop validate`."""
-    where = [f"line {problem.line}"] * bool(problem.line) + [problem.path] * (problem.path != "$")
-    return f"{', '.join(where)}: {offline(problem).message} [{problem.code}]".removeprefix(": ")
+    place = [f"line {problem.line}"] * bool(problem.line) + [problem.path] * (problem.path != "$")
+    return f"{', '.join(place)}: {offline(problem).message} [{problem.code}]".removeprefix(": ")
 
 
 def offline(problem: Problem) -> Problem:

@@ -49,17 +49,19 @@ def migrate(model: ModelArgument, to: ToOption = None, yes: YesOption = False) -
     console.line()
     if last["status"] != "succeeded":
         raise typer.Exit(1)
-    then = "is evaluated against what serves now" if is_evaluated else "is not evaluated: its export has no test set"
-    console.print(f"Version {last['version']} {then}; `tuneloop runs show {run}` shows its run.")
+    next_step = (
+        "is evaluated against what serves now" if is_evaluated else "is not evaluated: its export has no test set"
+    )
+    console.print(f"Version {last['version']} {next_step}; `tuneloop runs show {run}` shows its run.")
 
 
 def _require_movable(api: ApiClient, model: str, version: dict[str, Any], place: TrainingPlace) -> None:
     """Raise Conflict if the model is trained there already, or if its dataset's runs make versions of another model."""
     if place == _place_of(version):
         raise Conflict(f"{model} is trained on {place} already.", code="already_there")
-    own = api.get(f"/datasets/{version['dataset']}")["model"]
-    if own != model:
-        message = f"{model} got its name from a job's suffix, and a run of its data makes versions of {own}"
+    trained_model = api.get(f"/datasets/{version['dataset']}")["model"]
+    if trained_model != model:
+        message = f"{model} got its name from a job's suffix, and a run of its data makes versions of {trained_model}"
         raise Conflict(
             f"{message}: send the job again to /fine_tuning/jobs, with the other model.", code="named_by_job"
         )

@@ -57,7 +57,7 @@ class DeadLetter(NamedTuple):
     redelivery: Redelivery
     function: str
     trigger: str
-    why: str
+    reason: str
     sent_at: datetime
     payload: str = ""
 
@@ -195,13 +195,15 @@ HOW = {
 
 def _table(name: QueueName, letters: list[DeadLetter]) -> Table:
     table = Table("queue", "letters", "function", "trigger", "why", "oldest", "sent back", box=None)
-    kinds = Counter((letter.function, letter.trigger, letter.why, letter.redelivery) for letter in letters)
-    for (function, trigger, why, redelivery), count in kinds.most_common():
+    kinds = Counter((letter.function, letter.trigger, letter.reason, letter.redelivery) for letter in letters)
+    for (function, trigger, reason, redelivery), count in kinds.most_common():
         same_kind = (
-            letter for letter in letters if (letter.function, letter.trigger, letter.why) == (function, trigger, why)
+            letter
+            for letter in letters
+            if (letter.function, letter.trigger, letter.reason) == (function, trigger, reason)
         )
         oldest = min(letter.sent_at for letter in same_kind)
-        table.add_row(name, str(count), function, trigger, why, f"{oldest:%Y-%m-%d %H:%M}", HOW[redelivery])
+        table.add_row(name, str(count), function, trigger, reason, f"{oldest:%Y-%m-%d %H:%M}", HOW[redelivery])
     return table
 
 
@@ -213,20 +215,20 @@ def read_failure(message: "MessageTypeDef", prefix: str, input_of: InputOf) -> D
     body, sent_at = _parsed(message["Body"]), _time_sent(message)
     attributes = {name: _attribute(message, name) for name in IN_ATTRIBUTES}
     match body:
-        case {"DDBStreamBatchInfo": dict(), "requestContext": {"functionArn": str(arn), "condition": str(why)}}:
+        case {"DDBStreamBatchInfo": dict(), "requestContext": {"functionArn": str(arn), "condition": str(reason)}}:
             redelivery, trigger, payload = Redelivery.NONE, "stream", ""
         case {"requestContext": {"functionArn": str(arn)}, "requestPayload": dict(event)}:
-            redelivery, trigger, payload, why = Redelivery.CALL, _trigger(event), json.dumps(event), _why(body)
+            redelivery, trigger, payload, reason = Redelivery.CALL, _trigger(event), json.dumps(event), _reason(body)
         case _ if attributes["RULE_ARN"] and attributes["TARGET_ARN"]:
-            arn, why = attributes["TARGET_ARN"], attributes["ERROR_CODE"]
+            arn, reason = attributes["TARGET_ARN"], attributes["ERROR_CODE"]
             payload = input_of(attributes["RULE_ARN"]) or message["Body"]
             redelivery, trigger = Redelivery.CALL, _trigger(_parsed(payload))
         case _:
             return DeadLetter(Redelivery.UNKNOWN, "?", "?", "?", sent_at)
     function = _function(arn)
     if not function.startswith(prefix):
-        return DeadLetter(Redelivery.UNKNOWN, "?", trigger, _word(why), sent_at)
-    return DeadLetter(redelivery, function.removeprefix(prefix), trigger, _word(why), sent_at, payload)
+        return DeadLetter(Redelivery.UNKNOWN, "?", trigger, _word(reason), sent_at)
+    return DeadLetter(redelivery, function.removeprefix(prefix), trigger, _word(reason), sent_at, payload)
 
 
 def _time_sent(message: "MessageTypeDef") -> datetime:
@@ -245,7 +247,7 @@ def _trigger(event: dict[str, Any]) -> str:
     return _word(event.get("detail-type") or event.get("schedule") or "?")
 
 
-def _why(body: dict[str, Any]) -> str:
+def _reason(body: dict[str, Any]) -> str:
     """The kind of error that ended a call. Our functions name it in the message; other messages may hold content."""
     match body:
         case {"responsePayload": {"errorType": "FunctionFailed", "errorMessage": str(kind)}}:

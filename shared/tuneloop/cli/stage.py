@@ -57,10 +57,10 @@ def own_provider(stage: str) -> str:
 
 def own_providers(stage: str) -> dict[str, str]:
     """The addresses (or "") by name of the providers with which a stage was deployed, the default first."""
-    own = own_provider(stage)
+    default = own_provider(stage)
     address = _variable("TUNELOOP_PROVIDER_BASE_URL", stage) or _optional_output("ProviderBaseUrl", stage)
     bedrock_role = _variable("TUNELOOP_BEDROCK_ROLE_ARN", stage) or _optional_output("BedrockRoleArn", stage)
-    return {own: "" if own == BEDROCK.name else address} | ({BEDROCK.name: ""} if bedrock_role else {})
+    return {default: "" if default == BEDROCK.name else address} | ({BEDROCK.name: ""} if bedrock_role else {})
 
 
 def is_emulated(stage: str) -> bool:

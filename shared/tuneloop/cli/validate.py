@@ -73,8 +73,8 @@ def _limit_of(base_model: str) -> int:
     """The most tokens that an example of a base model may have."""
     places = places_of(base_model)
     if not places:
-        listed = (f"{provider}: {', '.join(named_models(provider))}" for provider in providers())
-        refuse("\n  ".join([f"The catalog lists no base model {base_model!r}. It lists:", *listed]))
+        offers = (f"{provider}: {', '.join(named_models(provider))}" for provider in providers())
+        refuse("\n  ".join([f"The catalog lists no base model {base_model!r}. It lists:", *offers]))
     return min(offer.tokens_per_example or TOKEN_LIMIT for _, offer in places)
 
 
@@ -114,8 +114,8 @@ class ReadProgress:
 
 
 def _print_broken(file: Path, broken: Problem) -> None:
-    where = f" (line {broken.line})" if broken.line else ""
-    text = Text.assemble((broken.code, "red"), f": {file.name}{where}: {broken.message}")
+    place = f" (line {broken.line})" if broken.line else ""
+    text = Text.assemble((broken.code, "red"), f": {file.name}{place}: {broken.message}")
     Console(stderr=True, soft_wrap=True).print(text)
 
 

@@ -1,1 +1,1 @@
-"""Checking files and lines: what `tuneloop validate` says offline and collecting says in the cloud."""
+"""Validation of lines and files, which `tuneloop validate` does offline and collecting does in the cloud."""

@@ -126,7 +126,7 @@ def test_a_failed_call_is_made_again_with_its_very_payload(failures: str, calls:
 
     assert sorted(event["source"] for _, event in calls) == ["aws.s3", "tuneloop"]
     assert all(call in calls for call in [("tuneloop-test-collect-examples", event) for event in (DROP, FINISHED)])
-    assert {(letter.function, letter.trigger, letter.why) for letter in letters} == {
+    assert {(letter.function, letter.trigger, letter.reason) for letter in letters} == {
         ("collect-examples", "drop", "Stale"),
         ("collect-examples", "TrainingRunFinished", "Stale"),
     }
@@ -139,7 +139,7 @@ def test_a_call_that_aws_refused_says_which_and_why(failures: str, calls: Calls)
 
     [letter] = back(QueueName.FAILURES, calls)
 
-    assert letter.why == kind
+    assert letter.reason == kind
 
 
 def test_one_turn_of_a_schedule_makes_up_for_all_that_failed(failures: str, calls: Calls) -> None:
@@ -158,7 +158,7 @@ def test_an_event_that_was_not_delivered_goes_to_its_rule_s_function(failures: s
     [letter] = back(QueueName.FAILURES, calls)
 
     assert calls == [("tuneloop-test-collect-examples", DROP)]
-    assert (letter.trigger, letter.why) == ("drop", "NO_PERMISSIONS")
+    assert (letter.trigger, letter.reason) == ("drop", "NO_PERMISSIONS")
 
 
 def test_an_event_of_our_own_bus_is_looked_up_there(failures: str, calls: Calls) -> None:
@@ -190,7 +190,7 @@ def test_a_place_in_the_stream_is_dropped_as_the_sweep_sent_its_events(failures:
 
     [letter] = back(QueueName.FAILURES, calls)
 
-    assert (letter.redelivery, letter.function, letter.why) == (
+    assert (letter.redelivery, letter.function, letter.reason) == (
         Redelivery.NONE,
         "relay-events",
         "RetryAttemptsExhausted",
@@ -279,5 +279,5 @@ def test_a_call_that_ran_out_of_time_says_so_in_aws_s_words() -> None:
 
     letter = read_failure(message, "tuneloop-test-", lambda _: None)
 
-    assert letter.why == "Sandbox.Timedout"
+    assert letter.reason == "Sandbox.Timedout"
     assert letter.sent_at == datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
