@@ -124,7 +124,7 @@ class _Stage:
     def review(self) -> None:
         """Approve a thousand."""
         revision = self.datasets.get(TENANT, NAME).revision
-        with self.contents.found(TENANT, NAME, revision, ExampleFilter()) as found:
+        with self.contents.search(TENANT, NAME, revision, ExampleFilter()) as found:
             ids = [hit.id for hit, _ in zip(found, range(REVIEWED), strict=False)]
         changes = [ExampleChange(example=example, version=0, status=Status.APPROVED) for example in ids]
         stores = self.datasets, self.contents, self.reviews

@@ -14,7 +14,7 @@ from activate_model.views import (
     current_deployment,
     listed_version,
 )
-from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, list_view, view
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, list_of, list_view, view
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.serving.models import HistoryEntry, VersionView
@@ -44,8 +44,7 @@ def create_version(model: Name, new: NewVersionRequest) -> VersionView:
 def list_versions(model: Name, limit: Limit = 20, cursor: Cursor = None) -> ListOf[ListedVersion]:
     """A model's versions, newest first; number 0 is the base model."""
     app.models.get(api.tenant, model)
-    page = app.models.versions(api.tenant, model, limit, cursor)
-    return ListOf(data=[listed_version(version) for version in page.data], next_cursor=page.cursor)
+    return list_of(app.models.versions(api.tenant, model, limit, cursor), listed_version)
 
 
 @api.route("DELETE /v1/models/{model}/versions/{number}", Scope.DEPLOY)

@@ -58,7 +58,7 @@ class Sunsets:
         except (ProviderRefused, ProviderUnavailable) as error:
             log_failure(error)
             return
-        self.rows.say(Shutdowns(provider=name, models=ends, read_at=self.now))
+        self.rows.save_shutdowns(Shutdowns(provider=name, models=ends, read_at=self.now))
 
     def _announce_of(self, model: Model, shutdowns: dict[str, Shutdowns]) -> None:
         deployment = self.models.deployment(model.tenant, model.id)
@@ -94,7 +94,7 @@ class Sunsets:
             estimate_note=note,
         )
         try:
-            self.models.tell_of_end(version.model_copy(update={"sunset": news}), event, self.now)
+            self.models.announce_sunset(version.model_copy(update={"sunset": news}), event, self.now)
         except Stale:  # it was announced already, or is being changed: the next day looks again
             return
         count("SunsetsTold")

@@ -13,9 +13,9 @@ from functools import partial
 from tuneloop.domain.core.limits import MERGED_KEPT, SEGMENTS_UNMERGED
 from tuneloop.domain.datasets.datasets import Dataset, Generation, Segment
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.merge import Lines, k_way_merge, unique_by_subject
-from tuneloop.store.objects.segments import SegmentBuilder, blocks_of, folder_of, tokens_in
-from tuneloop.store.repositories.contents import without
+from tuneloop.store.objects.merge import k_way_merge, unique_by_subject
+from tuneloop.store.objects.segments import Lines, SegmentBuilder, blocks_of, folder_of, tokens_in
+from tuneloop.store.repositories.contents import exclude_erased
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.generations import Generations
@@ -40,7 +40,7 @@ class CompactDataset:
         place = dataset.tenant, dataset.id
         erased = self.erasures.after(*place, dataset.cleared)
         segments = self.datasets.segments(*place, dataset.revision)
-        sources = [without(erased, partial(blocks_of, segment, self.objects)) for segment in segments]
+        sources = [exclude_erased(erased, partial(blocks_of, segment, self.objects)) for segment in segments]
         with k_way_merge(sources, unique_by_subject) as blocks:
             merged = list(self._segments(blocks, dataset, erased.latest, now))
         number = dataset.generation + 1

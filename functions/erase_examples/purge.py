@@ -86,6 +86,6 @@ class PurgeAnswers:
 
 def _purge(objects: Objects, prefix: str, named_keys: Callable[[], set[str]], until: datetime) -> int:
     """Delete what lies below a prefix since before a time and is not named; rows are read after objects are listed."""
-    old = [version for version in objects.everything(prefix) if version.modified_at <= until]
+    old = [version for version in objects.all_versions(prefix) if version.modified_at <= until]
     keep = named_keys()
     return objects.remove(version for version in old if version.key not in keep or not version.is_latest)

@@ -24,7 +24,7 @@ from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.export_columns import Fingerprints, Membership
 from tuneloop.store.objects.segments import SegmentBuilder, blocks_of, folder_of, heads_of, tokens_in
-from tuneloop.store.repositories.contents import without
+from tuneloop.store.repositories.contents import exclude_erased
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.evaluations import Evaluations
@@ -171,7 +171,7 @@ class RewriteDataset:
     def _rewrite_segment(self, dataset: Dataset, segment: Segment, erased: Erased) -> Segment | None:
         """The segment without its erased lines, written; None where none is left."""
         builder = SegmentBuilder()
-        for block in without(erased, partial(blocks_of, segment, self.objects))():
+        for block in exclude_erased(erased, partial(blocks_of, segment, self.objects))():
             builder.add(block, tokens_in(block))
         if not builder.examples:
             return None

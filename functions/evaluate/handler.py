@@ -46,7 +46,7 @@ def _run(tenant: str, evaluation: str) -> None:
         models=app.models,
         objects=EvaluationObjects(app.objects),
         providers=app.providers,
-        overlap=OverlapSearch(app.models, app.runs, app.exports, app.contents, app.membership, app.objects),
+        overlap=OverlapSearch(app.models, app.runs, app.exports, app.fingerprint_backfill, app.objects),
         owner=handler.owner,
         clock=utc_now,
         remaining_s=lambda: handler.remaining_s,

@@ -20,10 +20,9 @@ from tuneloop.domain.exports.fingerprints import Overlap
 from tuneloop.domain.serving.models import Version
 from tuneloop.domain.training.trained_exports import seen_exports
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.export_columns import Fingerprints, Membership
-from tuneloop.store.repositories.contents import Contents
+from tuneloop.store.objects.export_columns import Fingerprints
 from tuneloop.store.repositories.exports import Exports
-from tuneloop.store.repositories.fingerprint_backfill import backfill_fingerprints
+from tuneloop.store.repositories.fingerprint_backfill import FingerprintBackfill
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.runs import Runs
 
@@ -48,8 +47,7 @@ class OverlapSearch:
     models: Models
     runs: Runs
     exports: Exports
-    contents: Contents
-    membership: Membership
+    backfill: FingerprintBackfill
     objects: Objects
 
     def find(
@@ -63,11 +61,13 @@ class OverlapSearch:
         self._require_kept(export, candidate, trained)
         prints, counts, rows = Fingerprints(self.objects), Counter[str](), array("Q")
         with self._reading(export, missing_test_data(export)):
-            self._backfill(export, renew)
+            self.backfill.backfill(export)
+            renew()
             overlap = Overlap(prints.rows(export, TEST))
         for seen, splits in self._seen_by(export.tenant, versions, trained):
             with self._reading(seen, missing_training_data(seen.dataset, seen.id)):
-                self._backfill(seen, renew)
+                self.backfill.backfill(seen)
+                renew()
                 overlap.add(prints.rows(seen, splits))
             renew()
         with self._reading(export, missing_test_data(export)):
@@ -102,10 +102,6 @@ class OverlapSearch:
             if current and current.folder != export.folder:
                 raise Stale(f"Export {export.id} is being written without what was erased; try again.") from error
             raise gone from error
-
-    def _backfill(self, export: Export, renew: Callable[[], None]) -> None:
-        backfill_fingerprints(export, contents=self.contents, membership=self.membership, objects=self.objects)
-        renew()
 
     def _seen_by(
         self, tenant: str, versions: Iterable[Version], trained: Collection[Version]

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from export_data.convert import ConvertExport
 from export_data.estimate import EstimateRequest, EstimateTraining
 from export_data.views import DatasetEstimate, ExportView
-from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name
+from tuneloop.api.router import Api, Cursor, Limit, ListOf, Name, list_of
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.core.errors import Conflict, NotFound
@@ -28,9 +28,9 @@ OlderEpochs = Annotated[int | None, Query(ge=1, le=50, description="The older na
 OfProvider = Annotated[str | None, Query(pattern=PATTERN, description="Another provider than the dataset's.")]
 OfBaseModel = Annotated[str | None, Query(min_length=1, max_length=300, description="This base model alone.")]
 Calls = Annotated[int | None, Query(ge=1, le=ESTIMATED_CALLS, description="Calls a month to what was trained.")]
-# How many of the latest revisions an id is looked for among that isn't frozen: an id is a hash of its revision, so that
-# telling an export that is being frozen from one that nobody asked for takes a hash for each.
-REVISIONS_KNOWN = 300
+# How many of the latest revisions are tried to recognise an export that isn't frozen yet. An export's id is a hash of
+# its revision, so that telling one that is being frozen from one that doesn't exist takes a hash for each revision.
+REVISIONS_TRIED = 300
 
 
 @api.route("POST /v1/datasets/{dataset}/exports", Scope.TRAIN, status=202)
@@ -53,8 +53,7 @@ def create_export(dataset: Name) -> ExportView:
 def list_exports(dataset: Name, limit: Limit = 20, cursor: Cursor = None) -> ListOf[ExportView]:
     """A dataset's exports, newest first."""
     app.datasets.get(api.tenant, dataset)
-    page = app.exports.page(api.tenant, dataset, limit, cursor)
-    return ListOf(data=[ExportView.of(export) for export in page.data], next_cursor=page.cursor)
+    return list_of(app.exports.page(api.tenant, dataset, limit, cursor), ExportView.of)
 
 
 @api.route("GET /v1/datasets/{dataset}/exports/{export}", Scope.READ)
@@ -68,7 +67,7 @@ def get_export(dataset: Name, export: Name, form: WantedFormat = None, category:
         files = ConvertExport(app.contents, app.membership, app.objects).convert(existing, conversion, category)
         return ExportView.of(existing).replace_files(existing, conversion, category, files, app.objects)
     current = app.datasets.get(api.tenant, dataset)
-    latest = range(current.revision, max(0, current.revision - REVISIONS_KNOWN), -1)
+    latest = range(current.revision, max(0, current.revision - REVISIONS_TRIED), -1)
     for revision in (*latest, current.settled_revision):
         if export == export_id(api.tenant, dataset, revision, current.policy_at(revision)):
             return ExportView.unfrozen(current, export, revision)
@@ -95,5 +94,5 @@ def get_estimate(
         app.settings.provider,
         app.require_time,
     )
-    wanted = EstimateRequest(examples, average_tokens, n_epochs or epochs, calls, provider, base_model)
-    return use_case.estimate(api.tenant, dataset, wanted)
+    request = EstimateRequest(examples, average_tokens, n_epochs or epochs, calls, provider, base_model)
+    return use_case.estimate(api.tenant, dataset, request)

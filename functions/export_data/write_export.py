@@ -34,7 +34,7 @@ from tuneloop.domain.exports.selection import Selected, select
 from tuneloop.domain.exports.splits import STRICTNESS
 from tuneloop.domain.training.trained_exports import UNSEEN, SeenRows
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.export_columns import members_key, packed_members, write_fingerprints
+from tuneloop.store.objects.export_columns import members_key, pack_members, write_fingerprints
 from tuneloop.store.objects.segments import Head, candidate_of, content_of, heads_of, images_in, pair_line
 from tuneloop.store.repositories.contents import Block, Contents
 from tuneloop.validation.minhash import BAND_BYTES, BANDS, LIKENESS_DIGITS, METHOD, SIGNATURE_DIGITS, THRESHOLD
@@ -78,7 +78,7 @@ class WriteExport:
         prefix = prefix_of(dataset.tenant, dataset.id, identity, made)
         summary = TrainSplitSummary(dataset.templates_at(revision))
         files = self._write_files(prefix, selected, snapshot, summary)
-        self.objects.put(members_key(prefix), packed_members(selected.columns))
+        self.objects.put(members_key(prefix), pack_members(selected.columns))
         write_fingerprints(prefix, selected.columns, self.objects)
         export = Export(
             tenant=dataset.tenant,
@@ -115,7 +115,7 @@ class WriteExport:
         """The second pass: each example into the file of its split, and what trains into the summary."""
         done = 0
         files = SplitFiles(prefix, self.objects)
-        with self.contents.blocks(*snapshot.place, snapshot.erased, are_proved=True) as blocks:
+        with self.contents.blocks(*snapshot.place, snapshot.erased, already_verified=True) as blocks:
             for block in blocks:
                 rows = slice(done, done + len(block.lines))
                 _write_block(block, rows, selected, files, summary)

@@ -50,7 +50,7 @@ class ListExamples:
             if revision > latest:
                 raise bad_cursor()
         newest = NewestExamples(limit, last)
-        with self.contents.found(tenant, name, revision, wanted, self.check) as hits:
+        with self.contents.search(tenant, name, revision, wanted, self.check) as hits:
             for hit in hits:
                 newest.add(hit)
         page = newest.hits

@@ -79,7 +79,7 @@ class ReviewExamples:
         if revision > dataset.revision:
             rule = "`revision` must be one that the dataset has had, as a listing names it."
             raise InvalidInput(rule, param="revision")
-        with self.contents.found(call.tenant, call.name, revision, wanted, self.check) as hits:
+        with self.contents.search(call.tenant, call.name, revision, wanted, self.check) as hits:
             changing = (hit for hit in hits if hit.id > after and not _is_so(hit, change))
             while batch := list(islice(changing, REVIEWS_AT_ONCE)):
                 requests = [ReviewRequest(hit.id, hit.decision.number, **change.model_dump()) for hit in batch]
@@ -128,7 +128,7 @@ class _ReviewCall:
             self._histories, self._originals, self._read = {}, {}, 0
             self._erasures = dataset.erasures
         if dataset.revision > self._read:
-            for review in self._stores.reviews.taken(self.tenant, self.name, dataset.revision, self._read):
+            for review in self._stores.reviews.in_order(self.tenant, self.name, dataset.revision, self._read):
                 self._histories.setdefault(review.example, []).append(review)
         self._read = self.revision = dataset.revision
 

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from tuneloop.store.repositories.evaluations import Evaluations
     from tuneloop.store.repositories.exports import Exports, TrainedExports
     from tuneloop.store.repositories.files import UploadedFiles
+    from tuneloop.store.repositories.fingerprint_backfill import FingerprintBackfill
     from tuneloop.store.repositories.generations import Generations
     from tuneloop.store.repositories.models import Models
     from tuneloop.store.repositories.providers import ProviderRows
     from tuneloop.store.repositories.reviews import Reviews
     from tuneloop.store.repositories.runs import Runs
-    from tuneloop.store.repositories.statistics import ExampleCounts, KeptStatistics
+    from tuneloop.store.repositories.statistics import ExampleCounts, StatisticsRows
     from tuneloop.store.repositories.tenants import Tenants
     from tuneloop.store.repositories.usage import Usage
     from tuneloop.store.repositories.votes import Votes
@@ -98,7 +99,7 @@ class App:
     reviews: "Reviews" = part("store.repositories.reviews.Reviews", "table")
     runs: "Runs" = part("store.repositories.runs.Runs", "table")
     spendings: "Spendings" = part("store.repositories.budgets.Spendings", "table")
-    statistics: "KeptStatistics" = part("store.repositories.statistics.KeptStatistics", "table")
+    statistics: "StatisticsRows" = part("store.repositories.statistics.StatisticsRows", "table")
     usage: "Usage" = part("store.repositories.usage.Usage", "table")
     votes: "Votes" = part("store.repositories.votes.Votes", "table")
 
@@ -108,14 +109,11 @@ class App:
     example_counts: "ExampleCounts" = part(
         "store.repositories.statistics.ExampleCounts", "statistics", "contents", "exports", "membership"
     )
+    fingerprint_backfill: "FingerprintBackfill" = part(
+        "store.repositories.fingerprint_backfill.FingerprintBackfill", "contents", "membership", "objects"
+    )
     trained: "TrainedExports" = part(
-        "store.repositories.exports.TrainedExports",
-        "table",
-        "exports",
-        "models",
-        "contents",
-        "membership",
-        "objects",
+        "store.repositories.exports.TrainedExports", "table", "exports", "models", "fingerprint_backfill", "objects"
     )
     # The keys of providers are read from SSM when they are first needed, and by no function that only names providers.
     known_providers: "KnownProviders" = part("providers.registry.KnownProviders", "settings", "provider_rows")
@@ -136,24 +134,24 @@ class App:
         """The data bucket."""
         from tuneloop.store.objects.bucket import Objects
 
-        return Objects(self.client("s3"), _needed(self.settings.bucket, "bucket"))
+        return Objects(self.client("s3"), _require_setting(self.settings.bucket, "bucket"))
 
     @cached_property
     def bus(self) -> "Bus":
         """The domain bus."""
         from tuneloop.store.outbox import Bus
 
-        return Bus(self.client("events"), _needed(self.settings.bus, "bus"))
+        return Bus(self.client("events"), _require_setting(self.settings.bus, "bus"))
 
     @cached_property
     def examples_queue(self) -> "Queue":
         """Examples from the API, and reminders to look at a dataset again."""
-        return self._queue(_needed(self.settings.examples_queue_url, "examples_queue_url"))
+        return self._queue(_require_setting(self.settings.examples_queue_url, "examples_queue_url"))
 
     @cached_property
     def usage_queue(self) -> "Queue":
         """Usage on its way to the counters."""
-        return self._queue(_needed(self.settings.usage_queue_url, "usage_queue_url"))
+        return self._queue(_require_setting(self.settings.usage_queue_url, "usage_queue_url"))
 
     def secret(self, parameter: str) -> str | None:
         """What an SSM parameter holds, None where there is none of that name."""
@@ -211,7 +209,7 @@ class App:
             raise OutOfTime(OVERDUE)
 
 
-def _needed(value: str | None, name: str) -> str:
+def _require_setting(value: str | None, name: str) -> str:
     if value is None:
         raise RuntimeError(f"TUNELOOP_{name.upper()} is not set: this function's row of the table doesn't ask for it")
     return value

@@ -23,6 +23,7 @@ from tuneloop.domain.serving.models import Version, new_model
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.store.objects.export_columns import Membership
 from tuneloop.store.repositories.exports import TrainedExports
+from tuneloop.store.repositories.fingerprint_backfill import FingerprintBackfill
 
 NAME = "support"
 SPLITS = {"train": 12, "validation": 2, "test": FEWEST_ROWS}  # fewer test rows would be asked of nobody
@@ -78,14 +79,8 @@ def announced(stage: Stage) -> None:
 def export(stage: Stage) -> Export:
     """The dataset's first revision, frozen."""
     dataset(stage)
-    trained = TrainedExports(
-        stage.table,
-        exports=stage.exports,
-        models=stage.models,
-        contents=stage.contents,
-        membership=Membership(stage.objects),
-        objects=stage.objects,
-    )
+    backfill = FingerprintBackfill(stage.contents, Membership(stage.objects), stage.objects)
+    trained = TrainedExports(stage.table, stage.exports, stage.models, backfill, stage.objects)
     use_case = FreezeDataset(stage.datasets, stage.contents, stage.exports, stage.objects, trained)
     return use_case.freeze(stage.tenant, NAME, 1, long_ago())
 

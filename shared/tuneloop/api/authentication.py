@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CACHED_S = 30.0
 # Keys in a process, which then are all looked up anew: bounds the memory, and only keys that exist are kept.
 MOST_CACHED = 1000
-A_KEY = re.compile(rf"{KEY_PREFIX}[A-Za-z0-9_-]{{1,100}}")  # anything else needs no look
+KEY_FORMAT = re.compile(rf"{KEY_PREFIX}[A-Za-z0-9_-]{{1,100}}")  # anything else needs no look
 EXPECTED = f"Send `Authorization: Bearer {KEY_PREFIX}…` with a key made by `tuneloop keys create`."
 
 
@@ -35,7 +35,7 @@ class Authentication:
         secret = secret.strip()
         if kind.lower() != "bearer" or not secret.startswith(KEY_PREFIX):
             raise Unauthenticated(f"No API key of this service was given. {EXPECTED}")
-        key = self._lookup(key_hash(secret)) if A_KEY.fullmatch(secret) else None
+        key = self._lookup(key_hash(secret)) if KEY_FORMAT.fullmatch(secret) else None
         if key is None or key.revoked_at is not None:
             raise Unauthenticated(f"This API key is unknown or revoked. {EXPECTED}")
         return key

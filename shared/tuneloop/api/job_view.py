@@ -104,7 +104,7 @@ def _outcome(run: ControlledRun, made: VersionStatus | None) -> tuple[str, JobEr
 def events_of(run: ControlledRun, reported: Iterable[RunEvent]) -> list[JobEvent]:
     """What happened to a run, newest first: what its provider reported, between its beginning and its end with us."""
     at = {event.id: _seconds(event.at) or 0 for event in reported}
-    theirs = [_event(event.id, at[event.id], event.message, event.level, _figures(event)) for event in reported]
+    theirs = [_event(event.id, at[event.id], event.message, event.level, _metrics(event)) for event in reported]
     ours = [_event(f"{run.id}-requested", int(run.created_at.timestamp()), f"Created fine-tuning job: {run.id}")]
     if run.waiting_for:
         since = _seconds(run.waiting_since) or 0
@@ -149,7 +149,7 @@ def _event(identity: str, at: int, message: str, level: str = "info", data: dict
     return JobEvent(id=identity, created_at=at, message=message, level=level, type=kind, data=data)
 
 
-def _figures(event: RunEvent) -> dict[str, Any] | None:
+def _metrics(event: RunEvent) -> dict[str, Any] | None:
     figures = event.model_dump(include={"step", "total_steps", "train_loss", "valid_loss"}, exclude_none=True)
     return figures if event.step is not None else None
 

@@ -141,7 +141,7 @@ def _percent_decoded(part: str, name: str) -> str:
         raise InvalidInput(message, param=name, code="invalid_unicode") from error
 
 
-UNPACKED = ("", "identity")  # what `Content-Encoding` may say
+PLAIN_ENCODINGS = ("", "identity")  # what `Content-Encoding` may say
 # Characters of the path to a fault in a body, which is made of the caller's own names: bounds the answer.
 LONGEST_PLACE = 200
 LARGE_FILE = (
@@ -170,7 +170,7 @@ def read_body(event: dict[str, Any]) -> str | None:
 
 def content_of(event: dict[str, Any], most_bytes: int) -> bytes:
     """The bytes of an HTTP API event's body; refused where they are too many, or packed."""
-    if event.get("headers", {}).get("content-encoding", "").strip().lower() not in UNPACKED:
+    if event.get("headers", {}).get("content-encoding", "").strip().lower() not in PLAIN_ENCODINGS:
         message = "Send the body as it is: a `Content-Encoding` such as gzip is not unpacked."
         raise InvalidInput(message, param="content-encoding", code="unsupported_encoding")
     body: str = event.get("body") or ""

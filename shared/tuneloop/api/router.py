@@ -53,8 +53,10 @@ from tuneloop.observability import log_failure, logger
 from tuneloop.openai_wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
 from tuneloop.store.dynamodb import Listing, refusals
 
-ANSWER_WITHIN_S = 24.0  # of the 25 s that every answer has: a call to AWS pauses for up to one before it gives up
-GATEWAY_WAITS_S = 30.0  # then an HTTP API answers by itself, 503 `{"message":"Service Unavailable"}` (AWS, 2026-11)
+# Of the 25 s that every answer has: a call to AWS pauses for up to one before it gives up.
+ANSWER_WITHIN_S = 24.0
+# After this time an HTTP API answers by itself, 503 `{"message":"Service Unavailable"}` (AWS, 2026-11).
+GATEWAY_WAITS_S = 30.0
 SUBJECTS = "/v1/subjects/"
 # Not every gateway brings every text to the route, a line break for one: "not found" must not be read as "erased".
 NOT_ERASED = 'Nothing was erased: `POST /v1/erasures` with {"subject": …} takes a subject that no path can carry.'
@@ -76,15 +78,16 @@ STATUSES: dict[type[TuneloopError], HTTPStatus] = {
     errors.OutOfTime: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-# AWS's words for "not now", `Exception` left out: those that botocore tries again for (its standard retries, read
+# AWS's error codes for "not now", without `Exception`: those that botocore's standard retries try again for (read
 # 2026-11), and DynamoDB's for the actions of a transaction.
-PASSING = frozenset(
+TRANSIENT_CODES = frozenset(
     {"Throttling", "ThrottlingError", "Throttled", "RequestThrottled", "RequestLimitExceeded", "TooManyRequests"}
     | {"ProvisionedThroughputExceeded", "LimitExceeded", "SlowDown", "TransactionConflict", "TransactionInProgress"}
     | {"BandwidthLimitExceeded", "PriorRequestNotComplete", "RequestTimeout"}
 )
 T = TypeVar("T")
 V = TypeVar("V", bound=BaseModel)
+M = TypeVar("M", bound=BaseModel)
 
 Name = Annotated[str, Path(pattern=PATTERN)]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to give, newest first.")]
@@ -123,9 +126,14 @@ def view(kind: type[V], thing: BaseModel, **more: Any) -> V:
     return kind.model_validate(thing.model_dump() | more)
 
 
+def list_of(page: Listing[M], view_of: Callable[[M], T]) -> ListOf[T]:
+    """A store's page as an answer, each row in the view that `view_of` gives."""
+    return ListOf(data=[view_of(row) for row in page.data], next_cursor=page.cursor)
+
+
 def list_view(page: Listing[Any], kind: type[V]) -> ListOf[V]:
-    """A store's page as an answer, its rows as their users read them."""
-    return ListOf(data=[view(kind, row) for row in page.data], next_cursor=page.cursor)
+    """A store's page as an answer, each row in the view `kind`, by `view`."""
+    return list_of(page, lambda row: view(kind, row))
 
 
 class _Resolver(APIGatewayHttpResolver):
@@ -153,10 +161,10 @@ class Api:
         self._form: Form = {}
         self.resolver.exception_handler(TuneloopError)(self._refusal)
         self.resolver.exception_handler([RequestValidationError, RequestUnsupportedContentType])(self._invalid)
-        self.resolver.exception_handler([HTTPClientError, NotConnected])(self._unanswered)
-        self.resolver.exception_handler(ClientError)(self._turned_away)
+        self.resolver.exception_handler([HTTPClientError, NotConnected])(self._timed_out)
+        self.resolver.exception_handler(ClientError)(self._throttled)
         self.resolver.exception_handler(Exception)(self._failure)
-        self.resolver.not_found(self._unknown)
+        self.resolver.not_found(self._unknown_route)
 
     def route(
         self,
@@ -181,21 +189,21 @@ class Api:
             """Note what the route takes, and let it answer."""
             self.queries[route], self.kinds[route] = query_of(routine, route), kinds_of(routine, route)
             self.bodies.update([route] if any(map(is_body, arguments(routine))) else [])
-            told: dict[str, Any] = {"x-scope": scope.value}
+            extensions: dict[str, Any] = {"x-scope": scope.value}
             if form:
                 self.forms.add(route)
-                told["requestBody"] = {"required": True, "content": {multipart.KIND: {"schema": form}}}
-            return self._answered_by(routine, route, status_code=status, openapi_extensions=told, **openapi)
+                extensions["requestBody"] = {"required": True, "content": {multipart.KIND: {"schema": form}}}
+            return self._add(routine, route, status_code=status, openapi_extensions=extensions, **openapi)
 
         return register
 
     def webhook(self, route: str, status: int) -> Callable[[Route], Route]:
-        """Register a route without a key, whose routine verifies the signature of the request by itself, unread."""
+        """Register a route without an API key, whose routine checks the request's signature over the raw body."""
         self.unkeyed.add(route)
-        told = {"x-scope": "signature", "security": []}
-        return lambda routine: self._answered_by(routine, route, status_code=status, openapi_extensions=told)
+        extensions = {"x-scope": "signature", "security": []}
+        return lambda routine: self._add(routine, route, status_code=status, openapi_extensions=extensions)
 
-    def _answered_by(self, routine: Route, route: str, **options: Any) -> Route:
+    def _add(self, routine: Route, route: str, **options: Any) -> Route:
         method, path = route.split()
         name, summary = routine.__name__, (routine.__doc__ or "").partition("\n")[0]
         rule = path.replace("{", "<").replace("}", ">")
@@ -203,46 +211,46 @@ class Api:
 
     @property
     def caller(self) -> ApiKey:
-        """The key of the request in hand."""
+        """The API key of the current request."""
         if self._key is None:
             raise errors.Unauthenticated("No key was checked for this request.")
         return self._key
 
     @property
     def tenant(self) -> str:
-        """The tenant of the request in hand, by its key and nothing else."""
+        """The tenant of the current request, by its API key and nothing else."""
         return self.caller.tenant
 
     @property
     def form(self) -> Form:
-        """The form of the request in hand."""
+        """The form of the current request; InvalidInput where it has none."""
         if not self._form:
             raise errors.InvalidInput(f"Send this as a form: `Content-Type: {multipart.KIND}`.", param="content-type")
         return self._form
 
     def family_of(self, route: str) -> dict[str, str]:
-        """What the request in hand gives for the family of names that its route takes, by the names within it."""
+        """The current request's values of its route's family of names, `{"key": …}` for `metadata[key]=…`."""
         query = self.resolver.current_event.query_string_parameters or {}
         start = f"{self.families[route]}["
         return {name[len(start) : -1]: value for name, value in query.items() if name.startswith(start)}
 
     def respond(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer an HTTP API event (payload 2.0)."""
-        with self._app.answering_within(ANSWER_WITHIN_S - waited_s(event, utc_now())):
+        with self._app.answering_within(ANSWER_WITHIN_S - seconds_waited(event, utc_now())):
             try:
                 if event["routeKey"] in self.unkeyed:
-                    return self.resolver.resolve(_routed(event), context)
+                    return self.resolver.resolve(_with_route(event), context)
                 self._key = self._identify(event)
-                return self.resolver.resolve(self._admit(_routed(event), self._key), context)
+                return self.resolver.resolve(self._admit(_with_route(event), self._key), context)
             except TuneloopError as error:
-                return self._plain(event, self._refusal(error))
+                return self._gateway_answer(event, self._refusal(error))
             except Exception as error:  # noqa: BLE001 - an entry point: what breaks before a route is told in our shape
-                return self._plain(event, self._failure(error))
+                return self._gateway_answer(event, self._failure(error))
             finally:
                 self._key = None
 
     def _identify(self, event: dict[str, Any]) -> ApiKey:
-        """The caller's key; NotChecked where it can't be looked up, which nothing else of a request may be told of."""
+        """The caller's key; NotChecked where it can't be looked up: an unknown caller may be shown no other error."""
         try:
             return self._authentication.key_of(event.get("headers", {}))
         except TuneloopError:
@@ -251,8 +259,8 @@ class Api:
             log_failure(error)
             raise errors.NotChecked("Your API key could not be looked up just now. Try again later.") from error
 
-    def _readable(self, event: dict[str, Any]) -> dict[str, Any]:
-        """The event with a body of JSON; a form is read apart, by the routes that take one and where it is declared."""
+    def _with_read_body(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The event with a JSON body; a form, where the route takes one, is read into `form` and leaves no body."""
         self._form = {}
         if event["routeKey"] in self.forms and multipart.is_form(event):
             self._form = multipart.read_form(event)
@@ -260,8 +268,8 @@ class Api:
         return _as_json(event)
 
     def _admit(self, event: dict[str, Any], key: ApiKey) -> dict[str, Any]:
-        """The event as its route reads it, if the key may call that route and it has a place for all that was sent."""
-        logger.append_keys(key=key.id)  # until the next invocation: what a leaked key was used for
+        """The event as its route reads it; an error where the key may not call the route, or a parameter is unknown."""
+        logger.append_keys(key=key.id)  # on every line until the next invocation, to see what a leaked key was used for
         if (scope := self.scopes.get(event["routeKey"])) is None:
             raise _no_route()
         key.require(scope)
@@ -270,20 +278,20 @@ class Api:
         known = self.queries[route] | ({f"{self.families[route]}[…]"} if route in self.families else set())
         if unknown := sorted(given - known):
             raise _no_parameter(unknown[0], known)
-        readable = self._readable(event)
-        self._require_place(readable)
+        admitted = self._with_read_body(event)
+        self._refuse_unread_body(admitted)
         texts = event.get("queryStringParameters") or {}
         check_kinds(self.kinds[route], texts | (texts_in(route, event["rawPath"]) or {}))
-        return readable
+        return admitted
 
-    def _require_place(self, event: dict[str, Any]) -> None:
-        """Refuse fields that nobody would read."""
+    def _refuse_unread_body(self, event: dict[str, Any]) -> None:
+        """Raise InvalidInput for a body with fields where the route reads none."""
         if event["routeKey"] not in self.bodies and (name := _field_in(event["body"])) is not None:
             param = safe_name(name)[:LONGEST_PARAM]
             message = f"{param}: is not known here; this route takes no body."
             raise errors.InvalidInput(message, param=param, code="extra_forbidden")
 
-    def _plain(self, event: dict[str, Any], response: Response[Any]) -> dict[str, Any]:
+    def _gateway_answer(self, event: dict[str, Any], response: Response[Any]) -> dict[str, Any]:
         body: Any = response.body
         body["error"]["request_id"] = event["requestContext"].get("requestId")
         headers = {"Content-Type": "application/json"}
@@ -299,12 +307,12 @@ class Api:
         param, words = explain(error.errors(), event.json_body if event.body and code != "json_invalid" else None)
         return self._error(HTTPStatus.UNPROCESSABLE_ENTITY, f"{param}: {words}", code=code, param=param)
 
-    def _unanswered(self, error: Exception) -> Response[Any]:
+    def _timed_out(self, error: Exception) -> Response[Any]:
         log_failure(error)
         return self._refusal(errors.OutOfTime("A service that this needs did not answer in time. Try again later."))
 
-    def _turned_away(self, error: ClientError) -> Response[Any]:
-        if not _may_pass(error):
+    def _throttled(self, error: ClientError) -> Response[Any]:
+        if not _is_transient(error):
             return self._failure(error)
         log_failure(error)
         return self._refusal(errors.Busy("A service that this needs can't take more just now. Try again in a moment."))
@@ -314,7 +322,7 @@ class Api:
         message = "Something went wrong on our side; it is in the function's log under this request id."
         return self._error(HTTPStatus.INTERNAL_SERVER_ERROR, message, code="internal_error", kind=SERVER_ERROR)
 
-    def _unknown(self, _: Exception) -> Response[Any]:
+    def _unknown_route(self, _: Exception) -> Response[Any]:
         return self._refusal(_no_route())
 
     def _error(
@@ -326,11 +334,11 @@ class Api:
         return Response(status_code=status.value, content_type="application/json", body=body)
 
 
-def _may_pass(error: ClientError) -> bool:
-    """Whether AWS refused for now only: too much is asked of it, rivals kept a row busy, or the trouble is its own."""
+def _is_transient(error: ClientError) -> bool:
+    """Whether AWS's refusal may pass: too many calls, rivals that kept a row busy, or an error on its own side."""
     details: Any = error.response
     status = details.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return bool(status >= HTTPStatus.INTERNAL_SERVER_ERROR or PASSING & refusals(error))
+    return bool(status >= HTTPStatus.INTERNAL_SERVER_ERROR or TRANSIENT_CODES & refusals(error))
 
 
 def _no_route(path: str = "") -> NotFound:
@@ -347,7 +355,7 @@ def _no_parameter(name: str, known: frozenset[str]) -> errors.InvalidInput:
 
 
 def _field_in(body: str | None) -> str | None:
-    """The first field of a body that is an object and has any; what is no JSON has none."""
+    """The first field of a body that is a JSON object with fields; None for any other body."""
     try:
         value = parse_json(body or "{}")
     except json.JSONDecodeError:
@@ -355,18 +363,18 @@ def _field_in(body: str | None) -> str | None:
     return next(iter(value), None) if isinstance(value, dict) else None
 
 
-def waited_s(event: dict[str, Any], now: datetime) -> float:
+def seconds_waited(event: dict[str, Any], now: datetime) -> float:
     """Seconds since the gateway took a request, the start of a cold function included; 0 where that can't be known.
 
-    An older one is none that anybody still waits for, such as a recorded event.
+    It is 0 too for a request so old that its caller can't be waiting any more, such as a recorded event.
     """
-    at = event["requestContext"].get("timeEpoch")
-    waited = now.timestamp() - at / 1000 if isinstance(at, int) else 0.0
+    taken_at_ms = event["requestContext"].get("timeEpoch")
+    waited = now.timestamp() - taken_at_ms / 1000 if isinstance(taken_at_ms, int) else 0.0
     return waited if 0 < waited < GATEWAY_WAITS_S else 0.0
 
 
-def _routed(event: dict[str, Any]) -> dict[str, Any]:
-    """The event with its route as it is registered and the route's own path; NotFound where it has another path."""
+def _with_route(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with its route as registered and its path percent-encoded; NotFound for a path of another route."""
     if (texts := texts_in(event["routeKey"], event["rawPath"])) is None:
         raise _no_route(event["rawPath"])
     route = event["routeKey"].replace(GREEDY, "}")
@@ -374,6 +382,6 @@ def _routed(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_json(event: dict[str, Any]) -> dict[str, Any]:
-    """The event with its body declared as JSON, the only thing we take here: curl declares a form by itself."""
+    """The event with its body declared as JSON, whatever it was declared as: curl declares a form unasked."""
     headers = {**event.get("headers", {}), "content-type": "application/json"}
     return {**event, "headers": headers, "body": read_body(event), "isBase64Encoded": False}

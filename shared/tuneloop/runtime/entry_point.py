@@ -36,7 +36,7 @@ class Batch:
 
     def __init__(self, records: list[dict[str, Any]]) -> None:
         self.bodies: dict[str, str] = {record["messageId"]: record["body"] for record in records}
-        self.tries: dict[str, int] = {record["messageId"]: _tries_of(record) for record in records}
+        self.tries: dict[str, int] = {record["messageId"]: _deliveries_of(record) for record in records}
         self._failed: dict[str, None] = {}
 
     @contextmanager
@@ -58,7 +58,7 @@ class Batch:
         return {"batchItemFailures": [{"itemIdentifier": message} for message in self._failed]}
 
 
-def _tries_of(record: dict[str, Any]) -> int:
+def _deliveries_of(record: dict[str, Any]) -> int:
     """How often SQS delivered a message, this time too; once where a test or a replay doesn't say."""
     return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
 

@@ -9,12 +9,12 @@ from tuneloop.store.keys import INDEX_KEYS, Key
 
 
 def encode_cursor(start: Mapping[str, str]) -> str:
-    """The cursor of a query's start key: the table's `pk` and `sk`, and those of the index if it was of one."""
+    """The cursor of a query's start key: the table's `pk` and `sk`, and the index's own keys if an index is queried."""
     return base64.urlsafe_b64encode(json.dumps(start).encode()).decode()
 
 
 def decode_cursor(cursor: str, partition: str, index: str | None = None, prefix: str = "") -> dict[str, str]:
-    """The start key in a cursor; InvalidInput for one of another listing, so that none leads into a tenant's rows."""
+    """The start key in a cursor; InvalidInput for a cursor of another listing, so that none leads into others' rows."""
     try:
         start = json.loads(base64.urlsafe_b64decode(cursor))
     except (ValueError, RecursionError) as error:
@@ -28,15 +28,15 @@ def decode_cursor(cursor: str, partition: str, index: str | None = None, prefix:
 
 
 def position_of(cursor: str, partition: str) -> str:
-    """The sort key behind which a cursor of a partition goes on; InvalidInput where it is no such cursor."""
+    """The sort key behind which the page of a cursor begins; InvalidInput for a cursor of another partition."""
     return decode_cursor(cursor, partition)["sk"]
 
 
 def cursor_behind(key: Key, index: dict[str, str]) -> str:
-    """The cursor of what comes behind a row in an index, by its key and what puts it into the index."""
+    """The cursor of the page behind a row, by the row's key and the attributes that put it into the index."""
     return encode_cursor({**key._asdict(), **index})
 
 
 def bad_cursor() -> InvalidInput:
-    """The refusal of a cursor that no page of the listing has given."""
+    """The error for a cursor that no page of the listing has given."""
     return InvalidInput("`cursor` must be the `next_cursor` of an answer from this same listing.", param="cursor")

@@ -1,7 +1,7 @@
 """The one DynamoDB table: consistent reads, pages, and writes that are their own lock.
 
-Every stored thing carries `seq`, the number of its writes. A write names the `seq` it saw and fails as `Stale` when
-somebody else wrote in between; several writes and the events that announce them are one transaction.
+Every stored entity carries `seq`, the number of its writes. A write names the `seq` that its writer read, and fails as
+`Stale` if somebody else has written in between; several writes and the events that announce them are one transaction.
 
 Attributes are native: floats travel as DynamoDB numbers and money as strings of exact decimals. DynamoDB's numbers lie
 between 1e-130 and 1e126: a smaller one is stored as zero, a larger one as a string, which a float field reads alike.
@@ -30,8 +30,17 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 Item = dict[str, Any]
-# Well within what DynamoDB's numbers hold, whose digits count too.
+M = TypeVar("M", bound=BaseModel)
+# Well within the range of DynamoDB's numbers: a number's digits count against that range too.
 SMALLEST, LARGEST = Decimal("1e-100"), Decimal("1e100")
+# How long an event's row stays after its state was stored: an event that never reached the bus can be found and sent
+# again in that time (docs/security.md states it).
+EVENTS_KEPT = timedelta(days=30)
+# DynamoDB refuses a transaction while another one writes a row of it, though no condition failed, so the same writes
+# are sent again after 10 to 100 ms: less than a second of pauses in all, within the time of an answer.
+CONFLICT_TRIES = 8
+# The error codes by which DynamoDB refuses a start key that it can't read: a cursor that somebody has changed.
+UNREADABLE_KEY = {"Validation", "Serialization"}
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
@@ -42,19 +51,19 @@ def to_item(attributes: Mapping[str, Any]) -> Item:
 
 
 def from_item(item: Mapping[str, Any]) -> Item:
-    """DynamoDB's typed attributes as plain values; a counter that is no whole number stays an exact Decimal."""
+    """DynamoDB's typed attributes as plain values; a top-level fraction (a counter of money) stays an exact Decimal."""
     plain = {name: _deserialize(value) for name, value in item.items()}
     return {name: value if _is_fraction(value) else _plain(value) for name, value in plain.items()}
 
 
 def attributes_of(entity: BaseModel) -> Item:
-    """An entity's fields as storable values; absent fields are left out."""
+    """An entity's fields as storable values; a field that is None is left out."""
     fields: Item = json.loads(entity.model_dump_json(exclude_none=True), parse_float=_number)
     return fields
 
 
 def _number(text: str) -> Decimal | str:
-    """A float as DynamoDB can hold it; a p-value may well lie below its numbers, and what a provider says above."""
+    """A float as DynamoDB can hold it: p-values may lie below the range of its numbers, a provider's figures above."""
     number = Decimal(text)
     if abs(number) > LARGEST:
         return text
@@ -75,11 +84,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-# How long an event's row stays after its state was stored: an event that never reached the bus can be found and sent
-# again in that time (docs/security.md states it).
-EVENTS_KEPT = timedelta(days=30)
-
-
 class Write(Protocol):
     """One action of a transaction."""
 
@@ -90,9 +94,10 @@ class Write(Protocol):
 
 @dataclass(frozen=True)
 class ConditionalPut:
-    """Write an entity if its row still has the `seq` it was read with (0: if there is none yet).
+    """Put an entity if its row still has the `seq` that the entity was read with (0: if there is no row yet).
 
-    A first write may let the numbers begin after `begins`, where the events of a lost row may still be there.
+    The first write of an entity is number `begins` + 1: where a row was lost, its events may still hold the numbers up
+    to `begins`. The row expires at `kept_until`, if a time is given.
     """
 
     key: Key
@@ -115,7 +120,7 @@ class ConditionalPut:
 
 @dataclass(frozen=True)
 class EmitEvent:
-    """Write an event beside the state whose write number `seq` it announces."""
+    """Put an event into the outbox; the event announces the write number `seq` of its aggregate."""
 
     event: AnyEvent
     seq: int
@@ -150,7 +155,7 @@ class PutOnce:
 
 @dataclass(frozen=True)
 class Put:
-    """Write a row that holds no `seq`, whatever is in its place."""
+    """Put a row that holds no `seq`, over whatever row has its key."""
 
     key: Key
     entity: BaseModel
@@ -162,7 +167,7 @@ class Put:
 
 @dataclass(frozen=True)
 class ConditionalDelete:
-    """Delete a row, which has to be there: else somebody else has come before."""
+    """Delete a row; the commit raises Stale if there is none, since somebody else has deleted it."""
 
     key: Key
 
@@ -174,14 +179,14 @@ class ConditionalDelete:
 
 @dataclass(frozen=True)
 class Increment:
-    """Add amounts to a row's counters, making the row if need be; `after` is the `seq` it must have (0: none)."""
+    """Add amounts to a row's counters, made if need be; `after` is the `seq` that the row must have (0: no row)."""
 
     key: Key
     amounts: dict[str, int | Decimal]
     after: int | None = None
 
     def action(self, table: str) -> Item:
-        """An ADD, unconditional unless it is to come after a certain write."""
+        """An ADD, conditional on the row's `seq` where `after` is given."""
         names = {f"#n{position}": name for position, name in enumerate(self.amounts)}
         values = {f":v{position}": amount for position, amount in enumerate(self.amounts.values())}
         parts = [f"#n{position} :v{position}" for position in range(len(self.amounts))]
@@ -206,39 +211,31 @@ def _insert(table: str, attributes: Item) -> Item:
     return {"Put": {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
 
 
-# DynamoDB refuses a transaction while another one writes a row of it, though no condition failed, so the same writes
-# are sent again after 10 to 100 ms: less than a second of pauses in all, within the time of an answer.
-CONFLICT_TRIES = 8
-# What DynamoDB calls a start key that it can't read: a cursor that somebody has changed.
-NO_KEY = {"Validation", "Serialization"}
-M = TypeVar("M", bound=BaseModel)
-
-
 class Listing(NamedTuple, Generic[M]):
-    """One page of things, and the cursor of the next page where there is one."""
+    """One page of entities, and the cursor of the next page where there is one."""
 
     data: list[M]
     cursor: str | None
 
 
 class Table:
-    """The table as the stores use it."""
+    """The table: reads of single rows, queries by partition, and conditional writes."""
 
     def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self.client = client
         self.name = name
 
     def get(self, key: Key, kind: type[M]) -> M | None:
-        """The entity at a key, read consistently."""
-        found = self.client.get_item(TableName=self.name, Key=to_item(key._asdict()), ConsistentRead=True).get("Item")
-        return kind.model_validate(from_item(found)) if found else None
+        """The entity at a key, read consistently; None where there is no row."""
+        item = self.client.get_item(TableName=self.name, Key=to_item(key._asdict()), ConsistentRead=True).get("Item")
+        return kind.model_validate(from_item(item)) if item else None
 
     def holds(self, key: Key) -> bool:
         """Whether there is a row at a key, whatever it holds."""
         return "Item" in self.client.get_item(TableName=self.name, Key=to_item(key._asdict()), ConsistentRead=True)
 
     def commit(self, *writes: Write) -> None:
-        """All of the writes or none; Stale when a condition no longer holds."""
+        """Do all of the writes or none; Stale when a condition no longer holds."""
         actions = [write.action(self.name) for write in writes]
         resent = False
         for left in reversed(range(CONFLICT_TRIES)):
@@ -260,7 +257,7 @@ class Table:
     def _send(self, actions: list[Item]) -> None:
         if len(actions) == 1 and "Put" in actions[0]:
             self.client.put_item(**actions[0]["Put"], ReturnValuesOnConditionCheckFailure="ALL_OLD")
-        else:  # carries a token by which a repetition is known, so that nothing is added twice
+        else:  # boto3 adds a client token, by which DynamoDB knows a call that is sent again: nothing is added twice
             self.client.transact_write_items(TransactItems=actions)  # type: ignore[arg-type]
 
     def page(
@@ -275,49 +272,54 @@ class Table:
         cursor: str | None = None,
         newest_first: bool = False,
     ) -> Listing[M]:
-        """One page of a partition, of the table or of one of its indexes, by sort key; of a prefix, or before a key."""
+        """One page of a partition of the table or of an index, by sort key.
+
+        `prefix` limits it to sort keys that begin so, `before` to those that sort before one. InvalidInput for a cursor
+        that no page of this listing gave.
+        """
         if prefix:
-            part = _query(partition, index, "begins_with(#sk, :prefix)", prefix=prefix)
+            query = _query(partition, index, "begins_with(#sk, :prefix)", prefix=prefix)
         else:
-            part = _query(partition, index, "#sk < :before", before=before) if before else _query(partition, index)
-        query = part | {"Limit": limit, "ScanIndexForward": not newest_first}
+            query = _query(partition, index, "#sk < :before", before=before) if before else _query(partition, index)
+        query |= {"Limit": limit, "ScanIndexForward": not newest_first}
         if cursor:
             query["ExclusiveStartKey"] = to_item(decode_cursor(cursor, partition, index, prefix))
         try:
-            answer = self.client.query(TableName=self.name, **query)
+            response = self.client.query(TableName=self.name, **query)
         except ClientError as error:
-            if cursor and refusals(error) & NO_KEY:  # well-formed, and yet no key that the table could begin after
+            if cursor and refusals(error) & UNREADABLE_KEY:  # a well-formed cursor whose key no query can start from
                 raise bad_cursor() from error
             raise
-        last = answer.get("LastEvaluatedKey")
+        last = response.get("LastEvaluatedKey")
         return Listing(
-            [kind.model_validate(from_item(item)) for item in answer["Items"]],
+            [kind.model_validate(from_item(item)) for item in response["Items"]],
             encode_cursor(from_item(last)) if last else None,
         )
 
-    def pages(self, partition: str, kind: type[M], *, before: str = "", limit: int, cursor: str | None) -> Iterator[M]:
-        """Every entity of a partition behind a cursor, before a key if there is one, so many to a query."""
-        return each_page(lambda at: self.page(partition, kind, before=before, limit=limit, cursor=at), cursor)
+    def behind(self, partition: str, kind: type[M], *, before: str = "", limit: int, cursor: str | None) -> Iterator[M]:
+        """Every entity of a partition behind a cursor, and before a sort key if one is given; `limit` to a query."""
+        return paginate(lambda at: self.page(partition, kind, before=before, limit=limit, cursor=at), cursor)
 
     def newest(self, partition: str, kind: type[M], limit: int, cursor: str | None) -> Listing[M]:
-        """A page of a partition of the newest-first index."""
+        """A page of a partition of the index `by_time`, newest first."""
         return self.page(partition, kind, index=BY_TIME, limit=limit, cursor=cursor, newest_first=True)
 
     def all(self, partition: str, kind: type[M], *, index: str | None = None) -> Iterator[M]:
         """Every entity of a partition, page after page."""
-        yield from self._each(_query(partition, index), kind)
+        yield from self._query_all(_query(partition, index), kind)
 
     def between(self, partition: str, first: str, last: str, kind: type[M]) -> Iterator[M]:
         """Every entity of a partition whose sort key lies between two texts, both included, page after page."""
-        yield from self._each(_query(partition, None, "#sk BETWEEN :first AND :last", first=first, last=last), kind)
+        query = _query(partition, None, "#sk BETWEEN :first AND :last", first=first, last=last)
+        yield from self._query_all(query, kind)
 
-    def _each(self, query: Item, kind: type[M]) -> Iterator[M]:
+    def _query_all(self, query: Item, kind: type[M]) -> Iterator[M]:
         for page in self.client.get_paginator("query").paginate(TableName=self.name, **query):
             yield from (kind.model_validate(from_item(item)) for item in page["Items"])
 
 
-def each_page(page_at: Callable[[str | None], Listing[M]], cursor: str | None = None) -> Iterator[M]:
-    """All that is listed behind a cursor; a page is read once somebody looks at what is on it."""
+def paginate(page_at: Callable[[str | None], Listing[M]], cursor: str | None = None) -> Iterator[M]:
+    """Every entity of a listing behind a cursor; a page is read only once the first of its entities is asked for."""
     while True:
         page = page_at(cursor)
         yield from page.data
@@ -337,19 +339,19 @@ def _query(partition: str, index: str | None, condition: str = "", **values: str
 
 
 def refusals(error: ClientError) -> set[str]:
-    """AWS's words for why it refused a call, those for each action of a transaction included."""
+    """AWS's error codes of a refused call without `Exception`, those of each action of a transaction included."""
     details: Any = error.response
     codes = {reason.get("Code", "") for reason in details.get("CancellationReasons", [])}
     return codes | {details["Error"]["Code"].removesuffix("Exception")}
 
 
 def _was_resent(error: ClientError) -> bool:
-    """Whether botocore had sent the request before: else a row that is like ours is a rival's all the same."""
+    """Whether botocore had sent the request before: only then can a row that equals ours be our own."""
     details: Any = error.response
     return bool(details.get("ResponseMetadata", {}).get("RetryAttempts"))
 
 
 def _is_stored(actions: list[Item], error: ClientError) -> bool:
-    """Whether the row that a single put found in its place is exactly what it would have written."""
+    """Whether the row that kept a single put from being done is exactly what the put would have written."""
     details: Any = error.response
     return "Item" in details and from_item(details["Item"]) == from_item(actions[0]["Put"]["Item"])

@@ -111,12 +111,12 @@ def like_file(tenant_id: str, dataset_id: str) -> Key:
 
 
 def segment(tenant_id: str, dataset_id: str, sha256: str) -> Key:
-    """A segment of a dataset; the same content has the same key."""
+    """A segment of a dataset, by the hash of its lines: equal content has an equal key."""
     return Key(f"T#{tenant_id}#DATASET#{dataset_id}#SEGMENTS", sha256)
 
 
 def merged_segment(tenant_id: str, dataset_id: str, sha256: str) -> Key:
-    """The mark of a segment whose lines lie in others now; the same content is still known."""
+    """The mark of a segment whose lines lie in other segments now: its content still counts as added."""
     return Key(f"T#{tenant_id}#DATASET#{dataset_id}#MERGED", sha256)
 
 
@@ -156,7 +156,7 @@ def review(tenant_id: str, dataset_id: str, revision: int, part: int) -> Key:
 
 
 def vote(tenant_id: str, dataset_id: str, unit: str, voter: str) -> Key:
-    """What one voter last said is the right answer to a prompt."""
+    """A voter's latest vote on the right answer to a prompt."""
     return Key(f"T#{tenant_id}#DATASET#{dataset_id}#VOTES", f"{unit}#{voter}")
 
 
@@ -171,7 +171,7 @@ def validated_export(tenant_id: str, dataset_id: str, export_id: str) -> Key:
 
 
 def statistics(tenant_id: str, dataset_id: str) -> Key:
-    """What was last counted of a dataset."""
+    """A dataset's statistics as they were last counted."""
     return Key(f"T#{tenant_id}#DATASET#{dataset_id}#STATISTICS", "LATEST")
 
 
@@ -186,7 +186,7 @@ def run(tenant_id: str, run_id: str) -> Key:
 
 
 def run_call(tenant_id: str, call: str) -> Key:
-    """What was answered to a call that asked for a run."""
+    """The run that a call for one was answered with."""
     return Key(f"T#{tenant_id}#CALLS", call)
 
 
@@ -196,7 +196,7 @@ def job(provider_name: str, job_id: str) -> Key:
 
 
 def budget(tenant_id: str) -> Key:
-    """What a tenant may spend on training in a month."""
+    """A tenant's monthly budget for training."""
     return Key(f"T#{tenant_id}#SPENDING", "BUDGET")
 
 
@@ -251,7 +251,7 @@ def usage_batch(tenant_id: str, batch: str) -> Key:
 
 
 def feedback(tenant_id: str, inference: str) -> Key:
-    """What was said about one inference."""
+    """The feedback on one inference."""
     return Key(f"T#{tenant_id}#FEEDBACK#{inference}", "FEEDBACK")
 
 
@@ -260,9 +260,9 @@ def event(tenant_id: str, aggregate: str, seq: int) -> Key:
     return Key(f"T#{tenant_id}#EVENTS#{aggregate}", f"{seq:08d}")
 
 
-def by_time(partition: str, at: datetime, last: str) -> dict[str, str]:
-    """The attributes that put a row into the newest-first listing of its partition."""
-    return {"list_pk": partition, "list_sk": f"{at.isoformat()}#{last}"}
+def by_time(partition: str, at: datetime, identity: str) -> dict[str, str]:
+    """The attributes that put a row into the newest-first listing of its partition; rows of one time go by their id."""
+    return {"list_pk": partition, "list_sk": f"{at.isoformat()}#{identity}"}
 
 
 def swept(partition: str, at: datetime) -> dict[str, str]:

@@ -44,7 +44,10 @@ class Outbox:
         self._table = table
 
     def backlog(self, before: datetime) -> Iterator[OutboxRow]:
-        """Events that were stored before a time and are not on the bus, oldest first; rows that can't be read stay."""
+        """Events that were stored before a time and are not on the bus, oldest first.
+
+        A row that can't be read is logged and skipped, so that it holds no other up.
+        """
         for stored in self._table.all(keys.UNRELAYED, _StoredRow, index=keys.SWEEP):
             try:
                 row = OutboxRow.model_validate(stored.model_extra)
@@ -73,13 +76,13 @@ class Bus:
         self._name = name
 
     def put(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-        """Send events in calls of ten; gives those that the bus accepted."""
+        """Send events in calls of ten; returns those that the bus accepted."""
         accepted: list[OutboxRow] = []
         for start in range(0, len(rows), ENTRIES_PER_CALL):
-            part = rows[start : start + ENTRIES_PER_CALL]
-            answer = self._client.put_events(Entries=[self._entry(row) for row in part])  # type: ignore[misc]
-            results = answer["Entries"]
-            accepted += [row for row, result in zip(part, results, strict=True) if "ErrorCode" not in result]
+            batch = rows[start : start + ENTRIES_PER_CALL]
+            response = self._client.put_events(Entries=[self._entry(row) for row in batch])  # type: ignore[misc]
+            results = response["Entries"]
+            accepted += [row for row, result in zip(batch, results, strict=True) if "ErrorCode" not in result]
         return accepted
 
     def _entry(self, row: OutboxRow) -> dict[str, str]:

@@ -1,11 +1,12 @@
-"""SQS queues: work that is better done behind an answer, or after a while."""
+"""SQS queues: work that is done after an answer was given, or after a delay."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-# The most that SQS delays a message; whoever needs longer looks again when it comes.
+# The most that SQS delays a message (15 minutes): a longer wait ends early, so whoever gets the message checks what is
+# due, and the sweeps do what is left.
 LONGEST_DELAY_S = 900
 
 
@@ -22,5 +23,5 @@ class Queue:
 
     def has_waiting(self) -> bool:
         """Whether messages wait to be delivered, as far as SQS knows at this moment."""
-        asked = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"])
-        return int(asked["Attributes"]["ApproximateNumberOfMessages"]) > 0
+        response = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"])
+        return int(response["Attributes"]["ApproximateNumberOfMessages"]) > 0

@@ -13,9 +13,10 @@ TRIES = 20
 
 
 def retry_stale(attempt: Callable[[], T], what: str) -> T:
-    """Call `attempt`, which reads and writes, again while it raises Stale; `what` is changing, as a sentence begins.
+    """Call `attempt`, which reads and writes, until it doesn't raise Stale; after `TRIES` times raise Stale.
 
-    Outdated is passed on at once, since what was decided on is gone and reading anew helps nobody. Stale in the end.
+    `what` is the subject of that error's sentence ("… is changing too fast"). Outdated is passed on at once: what the
+    attempt decided on is gone, and reading anew would not help.
     """
     for _ in range(TRIES):
         try:
@@ -28,7 +29,10 @@ def retry_stale(attempt: Callable[[], T], what: str) -> T:
 
 
 def retry_from(seen: E, read: Callable[[], E], write: Callable[[E], T], what: str) -> T:
-    """Write on what was `seen`; where that is Stale, on what `read` gives, by `retry_stale`. Mostly one read less."""
+    """Write on the entity as it was `seen`; where that is Stale, on what `read` gives, tried as by `retry_stale`.
+
+    This saves the first read, which is rarely needed: most writes meet no rival.
+    """
     try:
         return write(seen)
     except Outdated:

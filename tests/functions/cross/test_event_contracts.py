@@ -69,7 +69,7 @@ def announced(trainer: str) -> list[Envelope]:
         world.schedule("check-status", "daily")
         now = utc_now()
         ends = {steps.BASE_MODEL: now.date() + timedelta(days=20)}
-        app.provider_rows.say(Shutdowns(provider="trainer", models=ends, read_at=now))
+        app.provider_rows.save_shutdowns(Shutdowns(provider="trainer", models=ends, read_at=now))
         Sunsets(app.providers, app.tenants, app.models, app.exports, app.provider_rows, now).announce()
         world.settle()
         return world.events

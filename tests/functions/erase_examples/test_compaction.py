@@ -96,7 +96,7 @@ def test_an_earlier_revision_can_be_read_for_a_week_and_then_says_that_it_is_gon
 
     with pytest.raises(Conflict, match="the earliest that can be read is 5"):
         app.datasets.segments(world.tenant, "support", 1)
-    assert len(list(app.objects.everything("datasets/"))) == 1
+    assert len(list(app.objects.all_versions("datasets/"))) == 1
     assert held(world) == {id_of(line) for line in lines}
     assert timedelta(seconds=DAYS_8) > MERGED_KEPT
 
@@ -216,5 +216,5 @@ def test_forgetting_what_was_merged_is_finished_by_the_next_sweep_where_one_died
     world.schedule("erase-examples")
 
     assert app.datasets.segment_rows(world.tenant, "support") == []
-    assert len(list(app.objects.everything("datasets/"))) == 1
+    assert len(list(app.objects.all_versions("datasets/"))) == 1
     assert held(world) == {id_of(line) for line in lines}

@@ -70,7 +70,7 @@ def everything(world: World) -> bytes:
     """All that the bucket holds of the tenant's data in any version, unpacked, and all of its rows."""
     parts = []
     for prefix in ("datasets", "exports", "evaluations"):
-        for version in app.objects.everything(f"{prefix}/{world.tenant}/"):
+        for version in app.objects.all_versions(f"{prefix}/{world.tenant}/"):
             found = world.s3.get_object(Bucket=BUCKET, Key=version.key, VersionId=version.version)["Body"].read()
             packed = version.key.endswith(".zst")
             parts.append(zstandard.ZstdDecompressor().decompressobj().decompress(found) if packed else found)

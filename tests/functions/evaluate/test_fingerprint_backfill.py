@@ -34,7 +34,6 @@ from tuneloop.domain.exports.selection import MOST_ALIKE
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import ConditionalPut
 from tuneloop.store.objects.export_columns import Fingerprints, fingerprints_key
-from tuneloop.store.repositories.fingerprint_backfill import backfill_fingerprints
 
 SEEN = (Split.TRAIN, Split.VALIDATION)
 
@@ -46,7 +45,7 @@ def read(export: Export) -> list[Fingerprint]:
 def backfilled(world: World, export: Export) -> list[Fingerprint]:
     """The fingerprints of an export as they are made once they are found to be missing."""
     world.s3.delete_object(Bucket=BUCKET, Key=fingerprints_key(export.folder))
-    backfill_fingerprints(export, contents=app.contents, membership=app.membership, objects=app.objects)
+    app.fingerprint_backfill.backfill(export)
     return read(export)
 
 
@@ -176,6 +175,6 @@ def test_fingerprints_that_are_there_are_left_as_they_are(world: World) -> None:
     export = stored(world, exported(world))
     world.s3.put_object(Bucket=BUCKET, Key=fingerprints_key(export.folder), Body=b"")
 
-    backfill_fingerprints(export, contents=app.contents, membership=app.membership, objects=app.objects)
+    app.fingerprint_backfill.backfill(export)
 
     assert read(export) == []

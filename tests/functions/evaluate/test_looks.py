@@ -20,7 +20,7 @@ from tuneloop.domain.evaluation.evaluations import Answered, ArmName, Evaluation
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import PutOnce
 from tuneloop.store.objects.export_columns import fingerprints_key
-from tuneloop.store.repositories.evaluations import LOOKS_COUNT
+from tuneloop.store.repositories.evaluations import LOOKS_KEPT
 
 
 def test_a_look_is_taken_when_rows_are_asked_and_by_nothing_else(world: World) -> None:
@@ -39,13 +39,13 @@ def test_a_look_is_taken_when_rows_are_asked_and_by_nothing_else(world: World) -
 def test_once_the_year_s_looks_are_spent_a_promotion_asks_nothing_and_a_report_does(world: World, later: Later) -> None:
     [body] = contest(world, lines(0, ROWS))
     for number in range(1, 13):
-        app.table.commit(PutOnce(keys.look(world.tenant, "support", number), utc_now(), LOOKS_COUNT))
+        app.table.commit(PutOnce(keys.look(world.tenant, "support", number), utc_now(), LOOKS_KEPT))
     provider = Playing(lambda _: "never")
 
     refused = ended(world, promoting(body))
     nothing_sent = provider.sent == []
     report = ended(world, body)
-    later(LOOKS_COUNT.total_seconds() + HOUR)
+    later(LOOKS_KEPT.total_seconds() + HOUR)
     asked = request(world, promoting(body | {"version": steps.registered(world, prompt="v2")}))
     world.schedule("evaluate")
     next_year = read(world, asked["id"])
@@ -134,7 +134,7 @@ def rows_of_test(world: World, body: dict[str, Any]) -> Lines:
 def begun_by_an_older_version(world: World, body: dict[str, Any]) -> Evaluation:
     """An evaluation as older versions left it: its look taken when it was asked for, one row answered."""
     asked = app.evaluations.get(world.tenant, request(world, body)["id"])
-    app.table.commit(PutOnce(keys.look(world.tenant, "support", 1), utc_now(), LOOKS_COUNT))
+    app.table.commit(PutOnce(keys.look(world.tenant, "support", 1), utc_now(), LOOKS_KEPT))
     versions = [app.models.version(world.tenant, "support", number) for number in (1, 0)]
     EvaluationObjects(app.objects).write_versions(asked, versions)
     EvaluationObjects(app.objects).write_part(asked, ArmName.CANDIDATE, [Answered(row=9, right=True)])

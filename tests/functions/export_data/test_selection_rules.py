@@ -132,7 +132,7 @@ def test_figures_that_an_older_version_kept_are_counted_again(world: World) -> N
     key = keys.statistics(world.tenant, "support")
     kept = app.statistics.find(world.tenant, "support")
     assert kept
-    app.statistics.keep(
+    app.statistics.save(
         world.tenant,
         "support",
         kept.model_copy(update={"form": 1, "counted": kept.counted.model_copy(update={"usable": 3})}),

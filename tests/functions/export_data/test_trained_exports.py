@@ -34,7 +34,7 @@ def with_salt(world: World, dataset: str = "support") -> None:
 
 def removed(world: World, export: Export) -> Removed:
     """What the gate takes out of an export's test for version 1."""
-    search = OverlapSearch(app.models, app.runs, app.exports, app.contents, app.membership, app.objects)
+    search = OverlapSearch(app.models, app.runs, app.exports, app.fingerprint_backfill, app.objects)
     version = app.models.version(world.tenant, "support", 1)
     return search.find(export, version, [version], lambda: None)
 

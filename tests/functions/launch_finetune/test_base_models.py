@@ -46,7 +46,7 @@ def test_one_provider_s_are_asked_for_by_its_name(world: World) -> None:
 
 def test_what_a_provider_says_of_an_end_counts_before_the_catalog(world: World) -> None:
     ends = {"gpt-4o-mini-2024-07-18": date(2026, 12, 24)}
-    app.provider_rows.say(Shutdowns(provider="openai", models=ends, read_at=utc_now()))
+    app.provider_rows.save_shutdowns(Shutdowns(provider="openai", models=ends, read_at=utc_now()))
 
     rows = {row["id"]: row for row in listed(world, provider="openai").body["data"]}
 

@@ -221,7 +221,7 @@ def test_an_end_that_only_the_provider_has_announced_counts_as_well(live: World)
 
     for days, status in ((5, "awaiting_confirmation"), (0, "failed")):
         ends = {steps.BASE_MODEL: today + timedelta(days=days)}
-        app.provider_rows.say(Shutdowns(provider="trainer", models=ends, read_at=utc_now()))
+        app.provider_rows.save_shutdowns(Shutdowns(provider="trainer", models=ends, read_at=utc_now()))
         run = request(live, hyperparameters={"n_epochs": days + 1}).body["id"]
         live.settle()
         assert app.runs.get(live.tenant, run).status == status

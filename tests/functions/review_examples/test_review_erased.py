@@ -66,7 +66,7 @@ def test_what_matches_is_looked_up_again_where_it_is_erased_meanwhile(
     answer = sent(world, matching={}, change={"status": "approved", "note": SECRET}, revision=1).body
 
     assert [(each["example"], each["code"]) for each in answer["refused"]] == [(gone["id"], "not_found")]
-    reviews = list(app.reviews.taken(world.tenant, "support", answer["revision"]))
+    reviews = list(app.reviews.in_order(world.tenant, "support", answer["revision"]))
     assert [review.example for review in reviews] == [left["id"]]
 
 

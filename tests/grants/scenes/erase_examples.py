@@ -97,10 +97,10 @@ def an_example_goes_from_rows_bucket_and_provider(stage: Stage) -> None:
 
     done = stage.erasures.get(stage.tenant, found["id"])
     assert (done.status, done.runs) == ("done", [run.id])
-    left = [version.key for prefix in ("datasets/", "exports/") for version in stage.objects.everything(prefix)]
+    left = [version.key for prefix in ("datasets/", "exports/") for version in stage.objects.all_versions(prefix)]
     assert len([key for key in left if key.startswith("datasets/")]) == 1
     assert f"{export.prefix}/members.bin" not in left
-    assert not list(stage.objects.everything(answers))
+    assert not list(stage.objects.all_versions(answers))
 
 
 @scene(ERASE, "every-5-minutes")

@@ -57,7 +57,7 @@ def every_version_is_asked_and_compared(stage: Stage) -> None:
 def an_export_of_an_older_version_is_looked_into(stage: Stage) -> None:
     asked = state.evaluation(stage)
     export = stage.exports.get(stage.tenant, asked.dataset, asked.export)
-    stage.objects.remove(stage.objects.everything(fingerprints_key(export.folder)))
+    stage.objects.remove(stage.objects.all_versions(fingerprints_key(export.folder)))
 
     stage.wake("evaluate.EvaluationRequested", tenant=stage.tenant, evaluation=asked.id)
 

@@ -1,4 +1,4 @@
-"""Reading a drop: lines of a file or a post become examples, or problems that its sender reads by their line."""
+"""Reading a drop: the lines of a file or a post become examples, or problems that the sender finds by their line."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -20,14 +20,14 @@ Lines = Iterable[bytes | None]
 Records = Callable[[Lines], Iterator[Record]]
 Read = Callable[[Record], Example | list[Problem]]
 EMPTY = Problem(line=0, path="$", code="empty_file", message="The file has no lines: nothing can be learnt from it.")
-# Failures of our own code that one file logs. Each has a trace of its own, and ten show whether it is one bug or
-# several; a file may have a million lines with the same one, whose log would cost more than the file.
+# Failures of our own code that are logged for one file. Each has a trace of its own, and ten show whether there is one
+# bug or several; a file may have a million lines that fail alike, and logging each would cost more than the file.
 FAILURES_LOGGED = 10
 TOO_SLOW = "Reading came this far in the time that there is. Drop the file in parts."
 
 
 class DropReader:
-    """One pass over a drop's records: the examples, the problems of the other lines, and whether to add any of it."""
+    """One pass over a drop's records: counts its examples, keeps the problems, and decides whether any may be added."""
 
     def __init__(self, on_invalid: OnInvalid, clock: Clock, ends: datetime | None = None) -> None:
         self.lines = 0
@@ -42,13 +42,13 @@ class DropReader:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the examples read so far may be added: all was readable, and good but for what may be skipped."""
+        """Whether the examples read so far may be added: the file is readable, and each bad line may be skipped."""
         return self._is_whole and (self._skips or not self.problem_count)
 
     def lines_of(self, lines: Lines, records: Records, read: Read) -> Iterator[EncodedLine]:
-        """The examples in a file's lines as they are stored; their end may lie before the file's.
+        """The examples in a file's lines as they are stored; reading may end before the file does.
 
-        None is a line that is too long. One whose processing fails is a problem like any other, never of the others.
+        A line that is too long comes as None. A line whose processing fails is a problem of that line, and of no other.
         """
         try:
             for record in records(self._timed(lines)):
@@ -91,7 +91,7 @@ class DropReader:
         return line_of(example) if isinstance(example, Example) else example
 
     def _log(self, error: Exception) -> None:
-        """Log a failure of our own code, if it is one of the first."""
+        """Log a failure of our own code, if it is one of the first `FAILURES_LOGGED`."""
         self.failures += 1
         if self.failures <= FAILURES_LOGGED:
             log_failure(error)
@@ -104,12 +104,12 @@ class DropReader:
             yield line
 
     def _end_early(self, problem: Problem) -> None:
-        """Note why the file can't be used at all; first, since this is what its user has to do something about."""
+        """Put the reason why the file can't be used first among its problems: its sender has to act on that one."""
         self._is_whole = False
         self.problem_count += 1
         self.problems = [problem, *self.problems][:PROBLEMS_KEPT]
 
 
 def count_drop(drop: Drop) -> None:
-    """Count a drop as what it ended as."""
+    """Count a drop that has ended, as collected or rejected (metrics `DropsCollected`, `DropsRejected`)."""
     count("DropsCollected" if drop.status == DropStatus.COLLECTED else "DropsRejected")

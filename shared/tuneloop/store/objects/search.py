@@ -1,8 +1,8 @@
-"""Search in blocks of stored lines: nearly all examples are told by a few of their bytes, and few are parsed.
+"""Search in blocks of stored lines: a few bytes decide on nearly every example, and few lines are parsed.
 
-A line that isn't wanted is cut where its content begins when it is read: what stands before tells which of several
-lines of one example counts, and the rest needn't be carried through the merge. The name of the content stays, so that
-lines that are cut sort as whole ones do.
+A line that doesn't match is cut where its content begins as soon as it is read: the part before decides which of
+several lines of one example counts, and the content needn't be carried through the merge. The name of the content
+field stays, so that cut lines sort as whole ones do.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,14 +13,14 @@ import msgspec
 
 from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision
-from tuneloop.store.objects.merge import Lines, creation_time
-from tuneloop.store.objects.segments import CONTENT, ID, Stored, read_line
+from tuneloop.store.objects.merge import creation_time
+from tuneloop.store.objects.segments import CONTENT, ID, Lines, Stored, read_line
 
 Decisions = dict[bytes, Decision]
-# Blocks of a segment that are read in a row: each change to another segment costs what its decoder has to fetch into
+# Blocks of a segment that are read in a row: with each change to another segment, its decoder has to be fetched into
 # the processor's caches again.
-AT_ONCE = 4
-END = ord("}")  # a whole line ends with it, one that was cut never does
+BLOCKS_IN_A_ROW = 4
+END_OF_WHOLE_LINE = ord("}")  # a line that was cut ends otherwise
 QUALITY = b',"quality":'
 PREFERENCE = b',"preference":true'
 
@@ -38,7 +38,7 @@ class Hit(NamedTuple):
 
     @property
     def place(self) -> tuple[bytes, bytes]:
-        """When it was made, nothing where nobody knows, and its id: what sorts examples by their age."""
+        """The sort key of examples by age: when the example was made, empty if that is unknown, then its id."""
         return creation_time(self.line), self.line[ID]
 
     @property
@@ -48,34 +48,34 @@ class Hit(NamedTuple):
 
 
 class Search:
-    """A filter for stored lines, and the decisions that stand over what came with them."""
+    """A search for the examples that match a filter, by their stored lines and the decisions that override them."""
 
-    def __init__(self, wanted: ExampleFilter, decisions: Decisions) -> None:
-        self._wanted, self._decisions = wanted, decisions
-        self._needles = [needle.encode() for needle in wanted.needles()]
-        self._has_range = (wanted.min_quality, wanted.max_quality) != (None, None)
+    def __init__(self, example_filter: ExampleFilter, decisions: Decisions) -> None:
+        self._filter, self._decisions = example_filter, decisions
+        self._needles = [needle.encode() for needle in example_filter.needles()]
+        self._has_range = (example_filter.min_quality, example_filter.max_quality) != (None, None)
 
     def lines_in(self, pieces: Iterator[bytes]) -> Iterator[Lines]:
-        """The lines of a segment from its pieces, those cut that aren't wanted."""
+        """The lines of a segment from its pieces; those that can't match are cut."""
         blocks = self._blocks_in(pieces)
-        while lines := list(chain.from_iterable(islice(blocks, AT_ONCE))):
+        while lines := list(chain.from_iterable(islice(blocks, BLOCKS_IN_A_ROW))):
             yield lines
 
     def _blocks_in(self, pieces: Iterator[bytes]) -> Iterator[Lines]:
-        """The lines of a segment, those that end in one piece at a time."""
+        """The lines of a segment, in blocks of those that end in one piece."""
         rest = b""
         for piece in pieces:
             lines, rest = self._cut(rest + piece)
-            if lines:  # a line may be longer than many pieces
+            if lines:  # none ends here where a line is longer than a piece
                 yield lines
 
     def _cut(self, piece: bytes) -> tuple[Lines, bytes]:
-        """A piece's lines, and the beginning of one at its end; one that somebody decided on is left whole.
+        """A piece's lines, and the unfinished line at its end; a line with a decision is never cut.
 
-        What is cut off is never copied, which takes more time than all the rest.
+        The part that is cut off is never copied: copying would take more time than all the rest of the search.
         """
         find, decisions, lines, start, name = piece.find, self._decisions, [], 0, len(CONTENT)
-        first = self._needles[0] if self._needles else b""  # most lines lack it, and are asked for nothing else
+        first = self._needles[0] if self._needles else b""  # most lines lack it, and need no other test
         may_contain_text = self._text_finder(piece)
         while (head := find(CONTENT, start)) >= 0 and (end := find(b"\n", head)) >= 0:
             if piece[start + ID.start : start + ID.stop] in decisions:
@@ -83,7 +83,7 @@ class Search:
             elif (
                 find(first, start + ID.stop, head) >= 0
                 and may_contain_text(head, end)
-                and self._is_wanted(line := piece[start:end], head - start)
+                and self._may_match(line := piece[start:end], head - start)
             ):
                 lines.append(line)
             else:
@@ -92,14 +92,14 @@ class Search:
         return lines, piece[start:]
 
     def _text_finder(self, piece: bytes) -> Callable[[int, int], bool]:
-        """A test whether the wanted text may stand between two places of a piece, to be asked for ever later places."""
-        text = self._wanted.packed
+        """A test whether the filter's text may stand between two places of a piece; calls must go forward."""
+        text = self._filter.packed
         if text is None or self._needles:  # with a needle few lines are left to be looked at
             return lambda *_: True
         folded, place = piece.lower(), -1
 
         def may_contain_text(start: int, end: int) -> bool:
-            """Whether the next place of the text lies between these."""
+            """Whether the next place of the text lies between `start` and `end`."""
             nonlocal place
             if place < start and (place := folded.find(text, start)) < 0:
                 place = len(folded)
@@ -108,39 +108,39 @@ class Search:
         return may_contain_text
 
     def hits(self, blocks: Iterator[Lines], check: Callable[[], None]) -> Iterator[Hit]:
-        """Every wanted example of such lines, in their order; `check` is called for each block."""
+        """Every example that matches, in the order of the merged lines; `check` is called for each block."""
         for block in blocks:
             check()
             for line in block:
-                if line[-1] == END and (hit := self._hit(line)):
+                if line[-1] == END_OF_WHOLE_LINE and (hit := self._hit(line)):
                     yield hit
 
-    def _is_wanted(self, line: bytes, head: int) -> bool:
-        """Whether an example that nobody decided on is wanted, or may be where only parsing can tell."""
+    def _may_match(self, line: bytes, head: int) -> bool:
+        """Whether an example without a decision matches, as far as the bytes tell; its content begins at `head`."""
         for needle in self._needles[1:]:
             if line.find(needle, ID.stop, head) < 0:
                 return False
-        wanted = self._wanted
-        if not wanted.may_match_unreviewed or (self._has_range and not wanted.matches_quality(_quality(line, head))):
+        rules = self._filter
+        if not rules.may_match_unreviewed or (self._has_range and not rules.matches_quality(_quality(line, head))):
             return False
-        if wanted.preference is not None and (line.find(PREFERENCE, ID.stop, head) > 0) != wanted.preference:
+        if rules.preference is not None and (line.find(PREFERENCE, ID.stop, head) > 0) != rules.preference:
             return False
-        return wanted.text is None or wanted.may_contain_text(line, head)
+        return rules.text is None or rules.may_contain_text(line, head)
 
     def _hit(self, line: bytes) -> Hit | None:
-        """The example of a whole line, if it is wanted as it stands by now."""
+        """The example of a whole line, if it matches as it stands by now."""
         decision = self._decisions.get(line[ID], UNDECIDED)
-        if decision is UNDECIDED and self._wanted.is_plain:
+        if decision is UNDECIDED and self._filter.is_plain:
             return Hit(line, decision)
         current = decision.line.encode() if decision.line else line
         stored = read_line(current)
-        return Hit(current, decision) if self._wanted.matches(stored, decision) and self._says(stored) else None
+        return Hit(current, decision) if self._filter.matches(stored, decision) and self._has_text(stored) else None
 
-    def _says(self, stored: Stored) -> bool:
-        """Whether the wanted text stands in an example's content: by its bytes first, then in a value of it."""
-        wanted, content = self._wanted, bytes(stored.content)
-        return wanted.text is None or (
-            wanted.may_contain_text(content) and wanted.contains_text(msgspec.json.decode(content))
+    def _has_text(self, stored: Stored) -> bool:
+        """Whether the filter's text stands in an example's content: by its bytes first, then in one of its values."""
+        content = bytes(stored.content)
+        return self._filter.text is None or (
+            self._filter.may_contain_text(content) and self._filter.contains_text(msgspec.json.decode(content))
         )
 
 

@@ -1,11 +1,11 @@
 """Segments: examples as stored lines, written sorted and read back in blocks, refused where they were changed.
 
-A segment is named by the hash of its lines. Whoever reads one to its end knows that nothing of it was lost or changed;
-one that was cut, damaged or replaced is named by the error and never read as a smaller one.
+A segment is named by the hash of its lines. Whoever reads a segment to its end knows that nothing was lost or changed;
+a segment that was cut, damaged or replaced raises Corrupt with its name, and is never read as a smaller one.
 
-A stored line is an example with what was found out about it when it was collected. Its id comes first, so that sorting
-lines sorts examples; its content comes last and is never parsed where only its bytes are wanted. `created_at` is UTC in
-one fixed format, so that it sorts as text.
+A stored line is an example with the tokens, hashes and bands that were computed when it was collected. The id comes
+first, so that sorting lines sorts examples; the content comes last, and is not parsed where its bytes will do.
+`created_at` is UTC in one fixed format, so that it sorts as text.
 """
 
 import hashlib
@@ -36,10 +36,15 @@ from tuneloop.validation.tokens import count_content
 
 ID = slice(7, 71)  # of a line: {"id":"<64 hex digits>"
 CONTENT = b',"content":'  # stands nowhere before the content: in a text its quotes would be escaped
+IMAGE = b'"image_url"'  # stands in no text, where its quotes would be escaped
+# Level 3 takes 0.5 s of processor time for 100,000 examples, where gzip takes 4.3 (measured in 2026-11): segments are
+# written while their senders wait.
+ZSTD_LEVEL = 3
+Lines = list[bytes]
 
 
 class Head(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """An example in a segment without its content: its fields and what was worked out, hashes and bands in hex."""
+    """A stored line without its content: the example's fields, and its tokens, hashes and bands (the latter in hex)."""
 
     id: str
     tokens: int
@@ -60,7 +65,7 @@ class Head(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
 
 
 class Stored(Head, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One example in a segment, `content` as canonical JSON."""
+    """A stored line: one example of a segment, `content` as canonical JSON."""
 
     content: msgspec.Raw
 
@@ -77,9 +82,10 @@ _decode_heads = msgspec.json.Decoder(Head).decode_lines
 
 
 class EncodedLine(NamedTuple):
-    """An example's line, without its end, and its tokens.
+    """An example's stored line without its line break, and its tokens.
 
-    `former_id` is its id of before 2026-12 where that was another one; `is_pair`: it is a preference pair.
+    `former_id` is the example's id of before 2026-12, where that was another one; `is_pair` says that it is a
+    preference pair.
     """
 
     text: bytes
@@ -89,7 +95,7 @@ class EncodedLine(NamedTuple):
 
 
 def line_of(example: Example) -> EncodedLine:
-    """An example as a segment stores it, with its hashes, bands and tokens worked out."""
+    """An example as a stored line, with its tokens, hashes and bands computed."""
     hashes, tokens = example_hashes(example), count_content(example.content)
     stored = Stored(
         id=example.id,
@@ -124,7 +130,7 @@ def heads_of(lines: Iterable[bytes]) -> list[Head]:
 
 
 def candidate_of(head: Head, decision: Decision) -> Candidate:
-    """A stored example as the filters look at it: with what was decided about it in place of what came with it."""
+    """A stored example as the policy's filters see it: reviewed values in place of those that it was sent with."""
     quality, category = decision.quality_or(head.quality), decision.category_or(head.category)
     return Candidate(decision.status, head.split, category, head.source, quality, head.created_at)
 
@@ -134,16 +140,18 @@ def tokens_in(lines: Iterable[bytes]) -> int:
     return sum(head.tokens for head in heads_of(lines))
 
 
-def kept_lines(lines: list[bytes], erased: Erased) -> list[bytes]:
+def unerased_lines(lines: list[bytes], erased: Erased) -> list[bytes]:
     """The lines whose examples and subjects are not erased."""
     heads = heads_of(lines)
     return [line for line, head in zip(lines, heads, strict=True) if not erased.covers(head.id, head.subject)]
 
 
 def without_erased(lines: Iterable[EncodedLine], erased: Erased) -> Iterator[EncodedLine]:
-    """The examples that are not erased, neither by the id that they have nor by the one of before 2026-12."""
+    """The lines whose examples are not erased, neither by their id nor by the one that they had before 2026-12."""
     for line in lines:
-        if erased and (not kept_lines([line.text], erased) or (line.former_id and erased.covers(line.former_id, None))):
+        if erased and (
+            not unerased_lines([line.text], erased) or (line.former_id and erased.covers(line.former_id, None))
+        ):
             continue
         yield line
 
@@ -154,45 +162,50 @@ def content_of(line: bytes) -> bytes:
 
 
 def pair_line(content: bytes) -> bytes:
-    """A preference pair's content, as it is stored, as the line that OpenAI reads."""
+    """A preference pair's stored content as a line of OpenAI's format."""
     return canonical(pair_of(msgspec.json.decode(content))).encode()
 
 
 def utc_text(moment: datetime | None) -> str | None:
-    """A moment as lines hold it: UTC, microseconds, so that texts sort as times; a naive one is taken as UTC."""
+    """A moment as stored lines hold it: UTC to the microsecond, so that texts sort as times; naive ones are UTC."""
     if moment is None:
         return None
     at = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-Lines = list[bytes]
-# Level 3 takes 0.5 s of processor time for 100,000 examples, where gzip takes 4.3 (measured in 2026-11): segments are
-# written while their senders wait.
-LEVEL = 3
+def images_in(contents: Iterable[bytes]) -> ImageUnits:
+    """How many images some examples hold, and their units; each example is the JSON of its content."""
+    return sum((_images_of(content) for content in contents if IMAGE in content), NO_IMAGES)
+
+
+def _images_of(content: bytes) -> ImageUnits:
+    """The images of one example, a conversation or a preference pair."""
+    example = json.loads(content)  # unlike orjson it reads half a surrogate pair, which an answer may hold
+    return units_of(example.get("messages") or example.get("input", {}).get("messages", ()))
 
 
 def folder_of(tenant: str, dataset: str) -> str:
-    """Where a dataset's segments lie."""
+    """The folder of a dataset's segments in the bucket."""
     return f"datasets/{tenant}/{dataset}/segments/"
 
 
 class SegmentBuilder:
-    """A segment under construction: it takes sorted lines, and holds only their compressed form."""
+    """A segment that is being built: takes sorted lines, and holds only their compressed form in memory."""
 
     def __init__(self) -> None:
         self.examples = self._bytes = self._tokens = self._pairs = 0
         self._images = NO_IMAGES
         self._sha256 = hashlib.sha256()
         self._file = BytesIO()
-        self._compressor = zstandard.ZstdCompressor(LEVEL).compressobj()
+        self._compressor = zstandard.ZstdCompressor(ZSTD_LEVEL).compressobj()
 
     def has_room(self, size: int) -> bool:
-        """Whether `size` bytes of lines more fit in; into an empty segment any lines do."""
+        """Whether lines of `size` bytes more fit in; an empty segment takes lines of any size."""
         return not self.examples or self._bytes + size < SEGMENT_BYTES
 
     def add(self, lines: Lines, tokens: int, pairs: int = 0) -> None:
-        """Add sorted lines behind those before, and what they have together: tokens, and preference pairs if known."""
+        """Append sorted lines, which hold `tokens` and, where that is known, `pairs` of preferences together."""
         for line in lines:
             ended = line + b"\n"
             self._bytes += len(ended)
@@ -204,7 +217,7 @@ class SegmentBuilder:
         self._images += images_in(content_of(line) for line in lines if IMAGE in line)
 
     def write(self, folder: str, objects: Objects, *, revision: int, without: int, now: datetime) -> Segment:
-        """Write the segment to its folder; nothing can be added any more."""
+        """Write the segment to its folder, once; `without` is the number of the latest erasure that it is without."""
         self._file.write(self._compressor.flush())
         self._file.seek(0)
         sha256 = self._sha256.hexdigest()
@@ -225,7 +238,7 @@ class SegmentBuilder:
 def write_collected(
     lines: Collection[EncodedLine], erased: Erased, folder: str, objects: Objects, now: datetime
 ) -> Segment:
-    """Write collected examples, in any order, as a segment that no revision has yet and that lacks what is `erased`."""
+    """Write collected examples, in any order, as a segment of no revision yet; `erased` says what they are without."""
     builder = SegmentBuilder()
     texts = sorted(line.text for line in lines)
     builder.add(texts, sum(line.tokens for line in lines), sum(line.is_pair for line in lines))
@@ -233,10 +246,10 @@ def write_collected(
 
 
 def blocks_of(segment: Segment, objects: Objects) -> Iterator[Lines]:
-    """The lines of a segment, sorted, in blocks of about a MiB; Corrupt where they aren't what was written."""
+    """The lines of a segment, sorted, in blocks of about a MiB; Corrupt where they differ from what was written."""
     sha256 = hashlib.sha256()
     count, last = 0, b""
-    for block in split_blocks(_hashed(pieces_of(segment, objects), sha256)):
+    for block in split_blocks(_hash_pieces(read_pieces(segment, objects), sha256)):
         if block[0] < last or sorted(block) != block:
             raise _corrupt(segment, "its lines are not sorted")
         count, last = count + len(block), block[-1]
@@ -246,12 +259,12 @@ def blocks_of(segment: Segment, objects: Objects) -> Iterator[Lines]:
 
 
 def lines_of(segment: Segment, objects: Objects) -> Iterator[Lines]:
-    """The lines of a segment in blocks of about a MiB, not proved against its hash: for those who only look."""
-    return split_blocks(pieces_of(segment, objects))
+    """The lines of a segment in blocks of about a MiB, not checked against its hash: for listings and searches."""
+    return split_blocks(read_pieces(segment, objects))
 
 
-def pieces_of(segment: Segment, objects: Objects) -> Iterator[bytes]:
-    """The decompressed bytes of a segment; a line may begin in one piece and end in the next. Corrupt if it is cut."""
+def read_pieces(segment: Segment, objects: Objects) -> Iterator[bytes]:
+    """The decompressed bytes of a segment in pieces, which lines may span; Corrupt where the segment is cut or gone."""
     last = b"\n"
     try:
         for last in objects.pieces(segment.key):
@@ -264,7 +277,8 @@ def pieces_of(segment: Segment, objects: Objects) -> Iterator[bytes]:
         raise _corrupt(segment, "its last line is cut off")
 
 
-def _hashed(pieces: Iterator[bytes], sha256: "hashlib._Hash") -> Iterator[bytes]:
+def _hash_pieces(pieces: Iterator[bytes], sha256: "hashlib._Hash") -> Iterator[bytes]:
+    """The pieces as they are, each taken into the hash when it is read."""
     for piece in pieces:
         sha256.update(piece)
         yield piece
@@ -276,17 +290,3 @@ def _corrupt(segment: Segment, why: str) -> Corrupt:
         "Restore the object's earlier version, then ask again."
     )
     return Corrupt(message, code="corrupt_segment")
-
-
-IMAGE = b'"image_url"'  # stands in no text, where its quotes would be escaped
-
-
-def images_in(contents: Iterable[bytes]) -> ImageUnits:
-    """How many images some examples hold, and their units; each example is the JSON of its content."""
-    return sum((_images_of(content) for content in contents if IMAGE in content), NO_IMAGES)
-
-
-def _images_of(content: bytes) -> ImageUnits:
-    """The images of one example, a conversation or a preference pair."""
-    example = json.loads(content)  # which takes half a surrogate pair in an answer too, as orjson does not
-    return units_of(example.get("messages") or example.get("input", {}).get("messages", ()))

@@ -17,10 +17,10 @@ class NewKey(NamedTuple):
 
 
 def create_key(tenant: str, scopes: frozenset[Scope], *, tenants: Tenants, now: datetime) -> NewKey:
-    """A new key for a tenant, which is made if there is none of that name."""
+    """Make a key for a tenant, and the tenant if there is none of that name; InvalidInput for a name that can't be."""
     checked_name(tenant, "tenant")
     tenants.ensure(tenant, now)
-    secret = KEY_PREFIX + secrets.token_urlsafe(32)
+    secret = KEY_PREFIX + secrets.token_urlsafe(32)  # 256 random bits: nobody can guess a secret or find one by hash
     hashed = key_hash(secret)
     key = ApiKey(id=f"key-{hashed[:12]}", tenant=tenant, hash=hashed, scopes=scopes, created_at=now)
     tenants.add_key(key)

@@ -1,8 +1,8 @@
-"""Contents: what a dataset held at a revision, as one stream sorted by id: each example once, with what was decided.
+"""Contents: the examples of a dataset at a revision, as one stream sorted by id, each once and with its decision.
 
-Segments and reviews are both sorted by id, so they are joined as they are read, and nothing is held in memory. Lines
-move in blocks and as they are stored, so that whoever wants little of them parses little. What was erased and is not
-yet out of every segment is left out while they are read.
+Segments and reviews are both sorted by id, so they are joined while they are read, and nothing is held in memory.
+Lines are handed on in blocks and as they are stored, so that a reader parses no more than it needs. Erased examples
+that are not yet out of every segment are left out while segments are read.
 """
 
 from bisect import bisect_left
@@ -20,23 +20,32 @@ from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Review, decision_of
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.merge import Lines, Source, k_way_merge
+from tuneloop.store.objects.merge import Source, k_way_merge
 from tuneloop.store.objects.search import Hit, Search
-from tuneloop.store.objects.segments import ID, Stored, blocks_of, kept_lines, lines_of, pieces_of, read_line
+from tuneloop.store.objects.segments import (
+    ID,
+    Lines,
+    Stored,
+    blocks_of,
+    lines_of,
+    read_line,
+    read_pieces,
+    unerased_lines,
+)
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.reviews import Reviews
 
 
 class Current(NamedTuple):
-    """An example as it stands: edited if it was edited, with what was decided about it."""
+    """An example as it stands, edited if it was edited, and the decision on it."""
 
     stored: Stored
     decision: Decision
 
 
 class Block(NamedTuple):
-    """Some examples in the order of their ids, as lines; by place in it what was decided, and lines before an edit."""
+    """Some examples as lines, in the order of their ids; by place in `lines`, decisions and lines before an edit."""
 
     lines: Lines
     decisions: dict[int, Decision]
@@ -44,13 +53,13 @@ class Block(NamedTuple):
 
 
 class Contents:
-    """What datasets hold."""
+    """Reads the examples of datasets."""
 
     def __init__(self, datasets: Datasets, reviews: Reviews, objects: Objects, erasures: Erasures) -> None:
         self._datasets, self._reviews, self._objects, self._erasures = datasets, reviews, objects, erasures
 
     def open_erasures(self, tenant: str, dataset: str) -> Erased:
-        """What is to be left out while the dataset's segments are read, since they may still hold it."""
+        """The erasures that a dataset's segments may not be rewritten for yet: readers leave out what they cover."""
         return self._erasures.after(tenant, dataset, self._datasets.get(tenant, dataset).cleared)
 
     @contextmanager
@@ -65,68 +74,76 @@ class Contents:
 
     @contextmanager
     def blocks(
-        self, tenant: str, dataset: str, revision: int, erased: Erased | None = None, *, are_proved: bool = False
+        self, tenant: str, dataset: str, revision: int, erased: Erased | None = None, *, already_verified: bool = False
     ) -> Iterator[Iterator[Block]]:
         """The examples of a revision by id, as blocks of lines; Corrupt at once where a segment is damaged.
 
-        Who reads twice and has to find the same both times gives what is `erased`, and needs no second proof.
+        A caller that reads twice and has to find the same examples passes the same `erased` both times, and
+        `already_verified` the second time, to save hashing every segment again.
         """
         erased = self.open_erasures(tenant, dataset) if erased is None else erased
         segments = self._datasets.segments(tenant, dataset, revision)
-        read = lines_of if are_proved else blocks_of
+        read = lines_of if already_verified else blocks_of
         sources = [partial(read, segment, self._objects) for segment in segments]
         try:
-            with k_way_merge([without(erased, source) for source in sources]) as lines:
-                yield _joined(lines, self._reviews.all(tenant, dataset, revision, erased))
-        except (msgspec.DecodeError, ValueError):  # a line makes no sense: say which segment it comes from
+            with k_way_merge([exclude_erased(erased, source) for source in sources]) as lines:
+                yield _join_reviews(lines, self._reviews.all(tenant, dataset, revision, erased))
+        except (
+            msgspec.DecodeError,
+            ValueError,
+        ):  # a line can't be read: let Corrupt name its segment, if it is damaged
             for source in sources:
                 for _ in source():
                     pass
             raise
 
     @contextmanager
-    def found(
-        self, tenant: str, dataset: str, revision: int, wanted: ExampleFilter, check: Callable[[], None] = lambda: None
+    def search(
+        self,
+        tenant: str,
+        dataset: str,
+        revision: int,
+        example_filter: ExampleFilter,
+        check: Callable[[], None] = lambda: None,
     ) -> Iterator[Iterator[Hit]]:
-        """The examples that are wanted, by id; `check` is called between blocks, and may raise.
+        """The examples that match a filter, by id; `check` is called between blocks, and may raise.
 
-        That no segment was damaged isn't proved here: a look into the data must be quick.
+        Segments aren't checked for damage, so that a search is quick.
         """
         erased = self.open_erasures(tenant, dataset)
         decisions = self._reviews.decisions(tenant, dataset, revision, erased)
-        search = Search(wanted, decisions)
+        search = Search(example_filter, decisions)
         segments = self._datasets.segments(tenant, dataset, revision)
-        sources = [partial(self._sought, segment, erased, search) for segment in segments]
+        sources = [partial(self._lines_to_search, segment, erased, search) for segment in segments]
         with k_way_merge(sources) as blocks:
             yield search.hits(blocks, check)
 
-    def _sought(self, segment: Segment, erased: Erased, search: Search) -> Iterator[Lines]:
-        pieces = pieces_of(segment, self._objects)
+    def _lines_to_search(self, segment: Segment, erased: Erased, search: Search) -> Iterator[Lines]:
+        pieces = read_pieces(segment, self._objects)
         if erased:
-            kept = without(erased, partial(lines_of, segment, self._objects))
-            pieces = (b"\n".join([*lines, b""]) for lines in kept())
+            source = exclude_erased(erased, partial(lines_of, segment, self._objects))
+            pieces = (b"\n".join([*lines, b""]) for lines in source())
         return search.lines_in(pieces)
 
     def originals(self, tenant: str, dataset: str, revision: int, ids: Collection[str]) -> dict[str, Stored]:
-        """Those of some examples that the dataset held at a revision, as they were collected."""
-        wanted = {each.encode() for each in ids}
-        with k_way_merge(self._quick(tenant, dataset, revision, self.open_erasures(tenant, dataset))) as blocks:
-            found = [read_line(line) for block in blocks for line in block if line[ID] in wanted]
-        return {stored.id: stored for stored in found}
+        """The examples with these ids that the dataset held at a revision, by id, as they were before any edit."""
+        encoded_ids = {identity.encode() for identity in ids}
+        erased = self.open_erasures(tenant, dataset)
+        segments = self._datasets.segments(tenant, dataset, revision)
+        sources = [exclude_erased(erased, partial(lines_of, segment, self._objects)) for segment in segments]
+        with k_way_merge(sources) as blocks:
+            examples = [read_line(line) for block in blocks for line in block if line[ID] in encoded_ids]
+        return {example.id: example for example in examples}
 
-    def _quick(self, tenant: str, dataset: str, revision: int, erased: Erased) -> list[Source]:
-        segments: list[Segment] = self._datasets.segments(tenant, dataset, revision)
-        return [without(erased, partial(lines_of, segment, self._objects)) for segment in segments]
 
-
-def without(erased: Erased, source: Source) -> Source:
-    """A source without the lines that are erased; most often none is."""
+def exclude_erased(erased: Erased, source: Source) -> Source:
+    """A source of a merge without its erased lines; the source itself where nothing is erased, as mostly."""
     if not erased:
         return source
-    return lambda: (kept for block in source() if (kept := kept_lines(block, erased)))
+    return lambda: (lines for block in source() if (lines := unerased_lines(block, erased)))
 
 
-def _joined(blocks: Iterator[Lines], reviews: Iterator[Review]) -> Iterator[Block]:
+def _join_reviews(blocks: Iterator[Lines], reviews: Iterator[Review]) -> Iterator[Block]:
     histories = groupby(reviews, key=attrgetter("example"))
     example, history = next(histories, (None, iter(())))
     for lines in blocks:

@@ -1,4 +1,4 @@
-"""Datasets, their segments' rows and their drops. Adding a segment raises the dataset's revision in the same write."""
+"""The rows of datasets, their segments and their drops; adding a segment raises the revision in the same write."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,12 +17,15 @@ from tuneloop.store.cursors import cursor_behind, position_of
 from tuneloop.store.dynamodb import ConditionalPut, EmitEvent, Listing, Put, Table, Write
 from tuneloop.store.retry import retry_stale
 
-# Among the notes of a tenant it says that no dataset is without one; no name holds a `#`.
+# The note that every dataset of its tenant which needs a note has one; no dataset's name holds a `#`.
 ALL_NOTED = "#ALL"
 
 
 class LikeFile(BaseModel):
-    """The note of a dataset that lies among the files and is none, so that a listing need not read all files for it."""
+    """The note of a dataset that sorts among the files of OpenAI's wire by its name, and is none of them.
+
+    By these notes a listing of datasets finds such datasets without reading every file.
+    """
 
     id: str
 
@@ -39,9 +42,9 @@ class Datasets:
 
     def get(self, tenant: str, dataset: str) -> Dataset:
         """The dataset, or NotFound."""
-        if (found := self.find(tenant, dataset)) is None:
+        if (stored := self.find(tenant, dataset)) is None:
             raise NotFound(f"There is no dataset {dataset}.", param="dataset")
-        return found
+        return stored
 
     def all(self, tenant: str) -> Iterator[Dataset]:
         """Every dataset of a tenant, by name."""
@@ -49,89 +52,93 @@ class Datasets:
 
     def page(self, tenant: str, limit: int, cursor: str | None) -> Listing[Dataset]:
         """A page of a tenant's datasets, by name, without those that are files of OpenAI's wire."""
-        found = list(islice(self._named(tenant, limit + 1, cursor), limit + 1))
-        is_last = len(found) <= limit
-        return Listing(found[:limit], None if is_last else cursor_behind(keys.dataset(tenant, found[limit - 1].id), {}))
+        datasets = list(islice(self._without_files(tenant, limit + 1, cursor), limit + 1))
+        if len(datasets) <= limit:
+            return Listing(datasets, None)
+        return Listing(datasets[:limit], cursor_behind(keys.dataset(tenant, datasets[limit - 1].id), {}))
 
-    def _named(self, tenant: str, read: int, cursor: str | None) -> Iterator[Dataset]:
-        """The datasets behind a cursor that are no files, by name: those before all files, among them, and behind."""
+    def _without_files(self, tenant: str, limit: int, cursor: str | None) -> Iterator[Dataset]:
+        """The datasets behind a cursor that are no files, by name: before all files, among them, and behind them.
+
+        `limit` is how many a query reads.
+        """
         partition = keys.dataset(tenant, "").pk
         after = position_of(cursor, partition) if cursor else ""
         if after < FIRST_ID:
-            yield from self._table.pages(partition, Dataset, before=FIRST_ID, limit=read, cursor=cursor)
+            yield from self._table.behind(partition, Dataset, before=FIRST_ID, limit=limit, cursor=cursor)
         if after < LAST_ID:
-            noted = (self.find(tenant, name) for name in self._names_like_files(tenant) if name > after)
-            yield from filter(None, noted)
+            among_files = (self.find(tenant, name) for name in self._names_like_files(tenant) if name > after)
+            yield from filter(None, among_files)
             cursor = cursor_behind(keys.dataset(tenant, LAST_ID), {})
-        yield from self._table.pages(partition, Dataset, limit=read, cursor=cursor)
+        yield from self._table.behind(partition, Dataset, limit=limit, cursor=cursor)
 
     def _names_like_files(self, tenant: str) -> list[str]:
-        """The datasets among the files that are none, by their notes; those of older versions are looked for once."""
+        """The names of datasets that sort among the files; the notes that older releases didn't write are made once."""
         names = {note.id for note in self._table.all(keys.like_file(tenant, "").pk, LikeFile)}
         if ALL_NOTED not in names:
-            among = self._table.between(keys.dataset(tenant, "").pk, FIRST_ID, LAST_ID, Dataset)
-            names |= {dataset.id for dataset in among if is_like_file_id(dataset.id)}
-            for name in (*sorted(names), ALL_NOTED):  # the last says that the others are there
-                self._table.commit(_note(tenant, name))
+            among_files = self._table.between(keys.dataset(tenant, "").pk, FIRST_ID, LAST_ID, Dataset)
+            names |= {dataset.id for dataset in among_files if is_like_file_id(dataset.id)}
+            for name in (*sorted(names), ALL_NOTED):  # last, since it says that the others are there
+                self._table.commit(_like_file_write(tenant, name))
         return sorted(names - {ALL_NOTED})
 
     def create(self, dataset: Dataset, model: NewModel | None) -> None:
         """Store a new dataset, with the model of its name unless there is one already."""
         writes: list[Write] = [ConditionalPut(keys.dataset(dataset.tenant, dataset.id), dataset)]
         if is_like_file_id(dataset.id):
-            writes.append(_note(dataset.tenant, dataset.id))
+            writes.append(_like_file_write(dataset.tenant, dataset.id))
         if model:
             writes += model_writes(model)
         self._table.commit(*writes)
 
     def save(self, dataset: Dataset, *, event: AnyEvent | None = None, now: datetime | None = None) -> None:
-        """Store changed settings or progress, with the event that announces it."""
+        """Store a dataset's changes with the event that announces them; Stale where others have changed it since."""
         writes: list[Write] = [ConditionalPut(keys.dataset(dataset.tenant, dataset.id), dataset)]
         if event and now:
             writes.append(EmitEvent(event, dataset.seq + 1, now))
         self._table.commit(*writes)
 
     def add_segment(self, tenant: str, dataset: str, segment: Segment) -> bool:
-        """Add a segment and raise the revision; False, and nothing changed, when it is a segment of it already.
+        """Add a segment and raise the revision; False, and nothing changed, where the segment was added before.
 
-        Outdated where something was erased since it was read: then it has to be read again without that.
+        Outdated where examples were erased since the segment was built: it has to be built again without them.
         """
-        key = keys.segment(tenant, dataset, segment.sha256)
 
         def add() -> bool:
-            """One try; anew where another segment came in between, as this one is numbered after it."""
-            if self._knows(tenant, dataset, segment):
-                return False
-            seen = self._without(tenant, dataset, segment)
-            grown = seen.with_segment(segment.examples, segment.created_at, segment.pairs)
-            numbered = segment.model_copy(update={"revision": grown.revision})
-            self._table.commit(ConditionalPut(key, numbered), ConditionalPut(keys.dataset(tenant, dataset), grown))
-            return True
+            """One try; Stale where another segment came in between, after which this one has to be numbered."""
+            writes = self._segment_writes(tenant, dataset, segment)
+            if writes:
+                self._table.commit(*writes)
+            return bool(writes)
 
         return retry_stale(add, f"Dataset {dataset}")
 
     def add_posts(self, segment: Segment | None, drops: list[Drop]) -> None:
-        """End posts of one dataset and add the segment that they make, all at once; Stale where one ended before."""
+        """End posts of one dataset and add their segment in one transaction; Stale where a post ended before."""
         writes: list[Write] = [self._drop_write(drop) for drop in drops]
-        place = drops[0].place
-        key = keys.segment(*place, segment.sha256) if segment else None
-        if segment and key and not self._knows(*place, segment):
-            grown = self._without(*place, segment).with_segment(segment.examples, segment.created_at, segment.pairs)
-            numbered = segment.model_copy(update={"revision": grown.revision})
-            writes += [ConditionalPut(key, numbered), ConditionalPut(keys.dataset(*place), grown)]
+        if segment:
+            writes += self._segment_writes(*drops[0].place, segment)
         self._table.commit(*writes)
 
-    def _knows(self, tenant: str, dataset: str, segment: Segment) -> bool:
-        """Whether the segment was added before, even if its lines lie in others by now."""
-        places = (keys.segment, keys.merged_segment)
-        return any(self._table.holds(place(tenant, dataset, segment.sha256)) for place in places)
+    def _segment_writes(self, tenant: str, dataset: str, segment: Segment) -> list[Write]:
+        """The writes that add a segment as the dataset's next revision; none where it was added before.
 
-    def _without(self, tenant: str, dataset: str, segment: Segment) -> Dataset:
-        """The dataset, if the segment is without all that was erased from it."""
-        seen = self.get(tenant, dataset)
-        if seen.erasures > segment.without:
+        Outdated where the segment may hold examples that were erased after it was built.
+        """
+        if self._was_added(tenant, dataset, segment):
+            return []
+        before = self.get(tenant, dataset)
+        if before.erasures > segment.without:
             raise Outdated(f"Examples of dataset {dataset} were erased while this was read; it is read again.")
-        return seen
+        grown = before.with_segment(segment.examples, segment.created_at, segment.pairs)
+        numbered = segment.model_copy(update={"revision": grown.revision})
+        key = keys.segment(tenant, dataset, segment.sha256)
+        return [ConditionalPut(key, numbered), ConditionalPut(keys.dataset(tenant, dataset), grown)]
+
+    def _was_added(self, tenant: str, dataset: str, segment: Segment) -> bool:
+        """Whether the segment was added before, even if its lines lie in other segments by now."""
+        key_formats = (keys.segment, keys.merged_segment)
+        return any(self._table.holds(key_of(tenant, dataset, segment.sha256)) for key_of in key_formats)
 
     def segments(self, tenant: str, dataset: str, revision: int) -> list[Segment]:
         """The segments that the dataset is read from at a revision; Conflict where nothing is left of it."""
@@ -139,7 +146,7 @@ class Datasets:
         return segments_at(self.segment_rows(tenant, dataset), generations, revision)
 
     def segment_rows(self, tenant: str, dataset: str) -> list[Segment]:
-        """The rows of segments as they were collected, those that were merged lately among them."""
+        """The rows of segments as they were collected, including those that were merged in the last week."""
         return list(self._table.all(keys.segment(tenant, dataset, "").pk, Segment))
 
     def generations(self, tenant: str, dataset: str) -> list[Generation]:
@@ -147,17 +154,17 @@ class Datasets:
         return list(self._table.all(keys.generation(tenant, dataset, 0).pk, Generation))
 
     def find_drop(self, tenant: str, dataset: str, drop: str) -> Drop | None:
-        """The drop, if it is known."""
+        """The drop, if there is one."""
         return self._table.get(keys.drop(tenant, dataset, drop), Drop)
 
     def drop(self, tenant: str, dataset: str, drop: str) -> Drop:
         """The drop, or NotFound."""
-        if (found := self.find_drop(tenant, dataset, drop)) is None:
+        if (stored := self.find_drop(tenant, dataset, drop)) is None:
             raise NotFound(f"Dataset {dataset} has no drop {drop}.", param="drop")
-        return found
+        return stored
 
     def save_drop(self, drop: Drop) -> Drop:
-        """Store a drop; gives it back as stored."""
+        """Store a drop; returns it as stored."""
         self._table.commit(self._drop_write(drop))
         return drop.model_copy(update={"seq": drop.seq + 1})
 
@@ -169,14 +176,14 @@ class Datasets:
         return ConditionalPut(key, drop, index)
 
     def start_drop(self, drop: Drop) -> Drop:
-        """Store a new drop; gives the row that is there when somebody else stored it first."""
+        """Store a new drop; returns the stored one where somebody else was first."""
         try:
             return self.save_drop(drop)
         except Stale:
             return self.drop(*drop.place, drop.id)
 
     def refuse(self, refused: RefusedDrop) -> bool:
-        """Note a file that is nobody's drop; False where that was noted before."""
+        """Store the note of a file that is nobody's drop, for 30 days; False where there is such a note."""
         until = refused.created_at + REFUSALS_KEPT
         try:
             self._table.commit(ConditionalPut(keys.refused_drop(refused.id), refused, kept_until=until))
@@ -185,13 +192,13 @@ class Datasets:
         return True
 
     def is_refused(self, drop: str) -> bool:
-        """Whether a file was noted as nobody's."""
+        """Whether there is a note that a file is nobody's drop."""
         return self._table.holds(keys.refused_drop(drop))
 
     def refused_drops(self) -> list[RefusedDrop]:
         """The files of the last 30 days that were nobody's drop, newest first."""
-        found = self._table.all(keys.REFUSED_DROPS, RefusedDrop)
-        return sorted(found, key=lambda each: each.created_at, reverse=True)
+        refused = self._table.all(keys.REFUSED_DROPS, RefusedDrop)
+        return sorted(refused, key=lambda drop: drop.created_at, reverse=True)
 
     def open_drops(self) -> Iterator[Drop]:
         """Every drop of every tenant that is being read, oldest first."""
@@ -202,7 +209,7 @@ class Datasets:
         return self._table.newest(keys.drop(tenant, dataset, "").pk, Drop, limit, cursor)
 
 
-def _note(tenant: str, name: str) -> Put:
+def _like_file_write(tenant: str, name: str) -> Put:
     return Put(keys.like_file(tenant, name), LikeFile(id=name))
 
 

@@ -1,4 +1,4 @@
-"""Erasures: their rows, swept while open, and the marks that they leave, numbered per tenant and never taken back."""
+"""The rows of erasures, swept while open, and of their marks, which are numbered per tenant and never removed."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from tuneloop.store import keys
 from tuneloop.store.dynamodb import ConditionalPut, Listing, Table
 from tuneloop.store.retry import retry_stale
 
-LAST = "~"  # sorts after every number
+BEHIND_ALL = "~"  # sorts after every number
 
 
 class Erasures:
@@ -23,15 +23,15 @@ class Erasures:
 
     def get(self, tenant: str, erasure: str) -> Erasure:
         """The erasure, or NotFound."""
-        if (found := self.find(tenant, erasure)) is None:
+        if (stored := self.find(tenant, erasure)) is None:
             raise NotFound(f"There is no erasure {erasure}.", param="erasure")
-        return found
+        return stored
 
     def add(self, erasure: Erasure) -> Erasure:
-        """Store an erasure with its mark, under the tenant's next number; gives the one that is there already."""
+        """Store an erasure with its mark, under the tenant's next number; returns the stored one if there is one."""
 
         def add() -> Erasure:
-            """One try; anew where another erasure took the number, or this one was asked for twice."""
+            """One try; Stale where another erasure took the number, or somebody else asked for this one."""
             if stored := self.find(erasure.tenant, erasure.id):
                 return stored
             numbered = erasure.model_copy(update={"number": self._latest(erasure.tenant) + 1})
@@ -45,14 +45,14 @@ class Erasures:
         return retry_stale(add, "The list of what is erased")
 
     def save(self, erasure: Erasure) -> Erasure:
-        """Store how far an erasure has come; gives it back as stored."""
+        """Store an erasure's progress; returns it as stored."""
         self._table.commit(self._save(erasure))
         return erasure.model_copy(update={"seq": erasure.seq + 1})
 
     def after(self, tenant: str, dataset: str, number: int, until: int | None = None) -> Erased:
-        """The marks of higher numbers, up to one if it is given, that concern a dataset."""
+        """The marks above `number`, up to `until` if it is given, that concern a dataset."""
         first = keys.erasure_mark(tenant, number + 1)
-        last = LAST if until is None else keys.erasure_mark(tenant, until).sk
+        last = BEHIND_ALL if until is None else keys.erasure_mark(tenant, until).sk
         marks = list(self._table.between(first.pk, first.sk, last, ErasureMark)) if last >= first.sk else []
         latest = max((mark.number for mark in marks), default=number)
         return Erased(tenant, [mark for mark in marks if mark.dataset in (None, dataset)], latest)

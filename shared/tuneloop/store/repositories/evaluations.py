@@ -1,6 +1,6 @@
-"""Evaluations: their rows, swept while open, and the looks that they take at a dataset's test rows.
+"""The rows of evaluations, swept while open, and of the looks that they take at a dataset's test rows.
 
-What was answered lies in S3, in parts that are written once.
+The answers lie in S3, in parts that are written once.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,12 @@ from tuneloop.store.dynamodb import ConditionalPut, EmitEvent, Listing, PutOnce,
 from tuneloop.store.retry import retry_stale
 
 # The gate spends its alpha over 12 looks a year at one test set (docs/design.md), so a look counts for a year.
-LOOKS_COUNT = timedelta(days=365)
+LOOKS_KEPT = timedelta(days=365)
 
 
 class _Look(BaseModel):
+    """A look's row: its number at its dataset, and when it stops to count, in seconds since 1970."""
+
     sk: int
     expires_at: int
 
@@ -36,27 +38,27 @@ class Evaluations:
 
     def get(self, tenant: str, evaluation: str) -> Evaluation:
         """The evaluation, or NotFound."""
-        if (found := self.find(tenant, evaluation)) is None:
+        if (stored := self.find(tenant, evaluation)) is None:
             raise NotFound(f"There is no evaluation {evaluation}.", param="evaluation")
-        return found
+        return stored
 
     def begin(self, evaluation: Evaluation, now: datetime) -> Evaluation:
-        """Store an evaluation that is about to ask rows, as the next look at its dataset's unless it has taken one.
+        """Store an evaluation that is about to ask test rows, with the next look at its dataset unless it has one.
 
-        A look counts for a year; of two that are taken at the same time one is the next. Stale where somebody else
-        wrote the evaluation.
+        A look counts for a year; two that are taken at the same time get two numbers. Stale where somebody else wrote
+        the evaluation.
         """
         if evaluation.look:
             return self.save(evaluation, now=now)
 
         def begin() -> Evaluation:
-            """One try; anew where another evaluation took the look's number."""
+            """One try; Stale where another evaluation took the look's number, Outdated where this one was written."""
             looks = self._looks(evaluation)
             last = max((look.sk for look in looks), default=0)
             key = keys.look(evaluation.tenant, evaluation.dataset, last + 1)
-            numbered = evaluation.model_copy(update={"look": _counting(looks, now) + 1})
+            numbered = evaluation.model_copy(update={"look": _count_valid(looks, now) + 1})
             try:
-                return self.save(numbered, now=now, mark=PutOnce(key, now, LOOKS_COUNT))
+                return self.save(numbered, now=now, mark=PutOnce(key, now, LOOKS_KEPT))
             except Stale as error:
                 if self.get(evaluation.tenant, evaluation.id).seq != evaluation.seq:
                     raise Outdated(str(error)) from error
@@ -66,7 +68,7 @@ class Evaluations:
 
     def next_look(self, evaluation: Evaluation, now: datetime) -> int:
         """The number of the look that an evaluation would take now."""
-        return _counting(self._looks(evaluation), now) + 1
+        return _count_valid(self._looks(evaluation), now) + 1
 
     def _looks(self, evaluation: Evaluation) -> list[_Look]:
         return list(self._table.all(keys.look(evaluation.tenant, evaluation.dataset, 0).pk, _Look))
@@ -74,7 +76,7 @@ class Evaluations:
     def save(
         self, evaluation: Evaluation, *, event: AnyEvent | None = None, now: datetime, mark: PutOnce | None = None
     ) -> Evaluation:
-        """Store an evaluation with the event that announces it; gives it back as stored."""
+        """Store an evaluation, with the event that announces it and the mark of its look; returns it as stored."""
         key = keys.evaluation(evaluation.tenant, evaluation.id)
         index = keys.by_time(key.pk, evaluation.created_at, evaluation.id)
         if evaluation.is_open:
@@ -100,6 +102,6 @@ class Evaluations:
         return self._table.all(keys.OPEN_EVALUATIONS, Evaluation, index=keys.SWEEP)
 
 
-def _counting(looks: list[_Look], now: datetime) -> int:
-    """How many of these looks were taken within a year: their rows outlive their time by days."""
+def _count_valid(looks: list[_Look], now: datetime) -> int:
+    """How many looks were taken within a year; DynamoDB deletes rows some days after they have expired."""
     return sum(look.expires_at > now.timestamp() for look in looks)

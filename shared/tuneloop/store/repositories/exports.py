@@ -1,7 +1,7 @@
-"""Exports' rows, which are stored once and never changed, and the marks of exports that versions were trained on.
+"""Exports' rows, which only an erasure changes, and the marks of exports that versions were trained on.
 
-An export is marked in the write that makes a version of it, or one that it validated. Versions of before that have no
-mark are found by the rows of the dataset's own model.
+An export is marked in the transaction that makes a version of it, or a version that it validated. Versions of older
+releases left no mark; their exports are found by the versions of the dataset's own model.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,9 +17,8 @@ from tuneloop.domain.training.trained_exports import SeenExport, SeenRows, Train
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import ConditionalPut, EmitEvent, Listing, Table
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.export_columns import Fingerprints, Membership
-from tuneloop.store.repositories.contents import Contents
-from tuneloop.store.repositories.fingerprint_backfill import backfill_fingerprints
+from tuneloop.store.objects.export_columns import Fingerprints
+from tuneloop.store.repositories.fingerprint_backfill import FingerprintBackfill
 from tuneloop.store.repositories.models import Models
 
 
@@ -35,51 +34,44 @@ class Exports:
 
     def get(self, tenant: str, dataset: str, export: str) -> Export:
         """The export, or NotFound."""
-        if (found := self.find(tenant, dataset, export)) is None:
+        if (stored := self.find(tenant, dataset, export)) is None:
             raise NotFound(f"Dataset {dataset} has no export {export}.", param="export")
-        return found
+        return stored
 
     def add(self, export: Export, dataset: Dataset, event: AnyEvent, now: datetime) -> None:
-        """Store an export and the dataset's last exported revision, with the event that announces it."""
-        key = keys.export(export.tenant, export.dataset, export.id)
-        self._table.commit(
-            ConditionalPut(key, export, keys.by_time(key.pk, export.created_at, export.id)),
-            ConditionalPut(keys.dataset(dataset.tenant, dataset.id), dataset),
-            EmitEvent(event, 1, now),
-        )
+        """Store an export and its dataset's progress, with the event that announces the export."""
+        dataset_write = ConditionalPut(keys.dataset(dataset.tenant, dataset.id), dataset)
+        self._table.commit(_export_write(export), dataset_write, EmitEvent(event, 1, now))
 
     def all(self, tenant: str, dataset: str) -> list[Export]:
-        """A dataset's exports, all of them."""
+        """Every export of a dataset, by id."""
         return list(self._table.all(keys.export(tenant, dataset, "").pk, Export))
 
     def rewrite(self, export: Export) -> None:
-        """Store an export from whose files something was erased; Stale where somebody else did so too."""
-        key = keys.export(export.tenant, export.dataset, export.id)
-        self._table.commit(ConditionalPut(key, export, keys.by_time(key.pk, export.created_at, export.id)))
+        """Store an export whose files were rewritten by an erasure; Stale where somebody else has stored it since."""
+        self._table.commit(_export_write(export))
 
     def page(self, tenant: str, dataset: str, limit: int, cursor: str | None) -> Listing[Export]:
         """A page of a dataset's exports, newest first."""
         return self._table.newest(keys.export(tenant, dataset, "").pk, Export, limit, cursor)
 
 
+def _export_write(export: Export) -> ConditionalPut:
+    key = keys.export(export.tenant, export.dataset, export.id)
+    return ConditionalPut(key, export, keys.by_time(key.pk, export.created_at, export.id))
+
+
 class TrainedExports:
-    """What versions have seen, by dataset."""
+    """The exports of each dataset that versions have seen, in training or in validation."""
 
     def __init__(
-        self,
-        table: Table,
-        exports: Exports,
-        models: Models,
-        contents: Contents,
-        membership: Membership,
-        objects: Objects,
+        self, table: Table, exports: Exports, models: Models, backfill: FingerprintBackfill, objects: Objects
     ) -> None:
         self._table, self._exports, self._models = table, exports, models
-        self._contents, self._membership, self._objects = contents, membership, objects
-        self._fingerprints = Fingerprints(objects)
+        self._backfill, self._fingerprints = backfill, Fingerprints(objects)
 
     def exports(self, dataset: Dataset) -> list[SeenExport]:
-        """The dataset's exports that versions have seen something of, in order."""
+        """The exports of a dataset that versions have seen, each with the splits that they saw."""
         partition = keys.trained_export(dataset.tenant, dataset.id, "").pk
         marked = [SeenExport(dataset.id, mark.id, mark.splits) for mark in self._table.all(partition, TrainedExport)]
         return merge_exports([*marked, *self._unmarked(dataset)])
@@ -87,18 +79,23 @@ class TrainedExports:
     def _unmarked(self, dataset: Dataset) -> list[SeenExport]:
         """The exports that made versions of the dataset's own model, whether they are marked or not."""
         versions = self._models.all_versions(dataset.tenant, dataset.model)
-        return [SeenExport(dataset.id, each.export) for each in versions if each.export and each.dataset == dataset.id]
+        return [
+            SeenExport(dataset.id, version.export)
+            for version in versions
+            if version.export and version.dataset == dataset.id
+        ]
 
     def seen_rows(self, dataset: Dataset) -> SeenRows:
-        """What versions have seen of the dataset; its rows are read while somebody goes through them, and held by none.
+        """The exports of a dataset that versions have seen, and an iterator of the fingerprints that they saw.
 
-        Fingerprints that are missing are made before, as that takes memory of its own.
+        Fingerprints are read while the iterator is used and not held in memory. Missing ones are made before, as that
+        takes memory of its own.
         """
         exports = self.exports(dataset)
         for seen in exports:
             if export := self._exports.find(dataset.tenant, dataset.id, seen.export):
-                with suppress(NotFound):
-                    self._backfill(export)
+                with suppress(NotFound):  # without the export's objects nothing can be made, nor read below
+                    self._backfill.backfill(export)
         return SeenRows(exports, self._rows(dataset, exports))
 
     def _rows(self, dataset: Dataset, exports: Iterable[SeenExport]) -> Iterator[Fingerprint]:
@@ -106,6 +103,3 @@ class TrainedExports:
             if export := self._exports.find(dataset.tenant, dataset.id, seen.export):
                 with suppress(NotFound):  # somebody deleted the export's objects, or an erasure moves them right now
                     yield from self._fingerprints.rows(export, seen.splits)
-
-    def _backfill(self, export: Export) -> None:
-        backfill_fingerprints(export, contents=self._contents, membership=self._membership, objects=self._objects)

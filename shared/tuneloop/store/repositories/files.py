@@ -19,15 +19,15 @@ class UploadedFiles:
 
     def get(self, tenant: str, file: str) -> UploadedFile:
         """The file, or NotFound."""
-        if (found := self.find(tenant, file)) is None:
+        if (stored := self.find(tenant, file)) is None:
             raise NotFound(f"There is no file {file}.", param="file")
-        return found
+        return stored
 
     def add(self, file: UploadedFile) -> UploadedFile:
-        """Store a file; gives the one that is there when somebody else stored it first."""
+        """Store a file; returns the stored one where somebody else was first."""
         key = keys.file(file.tenant, file.id)
         try:
-            self._table.commit(ConditionalPut(key, file, _place(file)))
+            self._table.commit(ConditionalPut(key, file, _list_index(file)))
         except Stale:
             return self.get(file.tenant, file.id)
         return file
@@ -35,13 +35,13 @@ class UploadedFiles:
     def page(
         self, tenant: str, limit: int, after: UploadedFile | None = None, *, newest_first: bool = True
     ) -> Listing[UploadedFile]:
-        """So many of a tenant's files by time, those behind another one."""
-        cursor = cursor_behind(keys.file(tenant, after.id), _place(after)) if after else None
-        place = keys.file(tenant, "").pk
+        """A page of a tenant's files by time, behind the file `after` if one is given."""
+        cursor = cursor_behind(keys.file(tenant, after.id), _list_index(after)) if after else None
+        partition = keys.file(tenant, "").pk
         return self._table.page(
-            place, UploadedFile, index=keys.BY_TIME, limit=limit, cursor=cursor, newest_first=newest_first
+            partition, UploadedFile, index=keys.BY_TIME, limit=limit, cursor=cursor, newest_first=newest_first
         )
 
 
-def _place(file: UploadedFile) -> dict[str, str]:
+def _list_index(file: UploadedFile) -> dict[str, str]:
     return keys.by_time(keys.file(file.tenant, file.id).pk, file.created_at, file.id)

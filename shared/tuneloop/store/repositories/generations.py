@@ -1,8 +1,8 @@
-"""Generations: which segments a dataset is read from, and how they are put in the place of others.
+"""Generations: which segments a dataset is read from, and how segments are replaced.
 
-Merging adds a generation in one write, that fails where another one came first or something was erased meanwhile.
-Erasing puts a segment without the erased lines into the place of the one that had them, under the same revision, so
-that every revision reads as it did. Objects that no row names any more are left to whoever tidies up.
+Compaction adds a generation in one write, which fails where another generation came first or an example was erased
+meanwhile. An erasure replaces each segment that holds erased lines by one without them under the same revision, so that
+every revision reads as it did but for what is erased. Objects that no row names any more are purged later.
 """
 
 from tuneloop.domain.datasets.datasets import Generation, Segment
@@ -29,13 +29,13 @@ class Generations:
         return list({segment.key: segment for segment in [*rows, *merged]}.values())
 
     def add(self, tenant: str, name: str, generation: Generation, *, merged: int, without: int) -> bool:
-        """Add a generation that stands for the first `merged` segments and knows of the erasures up to `without`.
+        """Add a generation, merged from the first `merged` segments without what the erasures up to `without` erased.
 
-        False, and nothing changed, where another one came first or something was erased since.
+        False, and nothing changed, where another generation came first or another erasure did.
         """
 
         def add() -> bool:
-            """One try; anew where the dataset grew: what came is not in the generation, and read beside it."""
+            """One try; Stale where the dataset grew: its new segments will be read beside the generation."""
             dataset = self._datasets.get(tenant, name)
             if dataset.generation != generation.number - 1 or dataset.erasures > without:
                 return False
@@ -47,27 +47,27 @@ class Generations:
         return retry_stale(add, f"Dataset {name}")
 
     def replace(self, tenant: str, dataset: str, new: dict[str, Segment | None]) -> None:
-        """Put segments, or nothing, into the places of those with these keys; Stale where somebody else does so too."""
+        """Replace the segments of these keys by others, or by nothing; Stale where somebody else replaces them too."""
         for row in self._datasets.segment_rows(tenant, dataset):
             if row.key in new:
                 self._replace_row(tenant, dataset, row, new[row.key])
         for generation in self.all(tenant, dataset):
             if any(segment.key in new for segment in generation.segments):
                 pairs = [(segment, new.get(segment.key, segment)) for segment in generation.segments]
-                kept = [_in_place(old, found) for old, found in pairs if found]
-                changed = generation.model_copy(update={"segments": kept})
+                segments = [_in_place_of(old, replacement) for old, replacement in pairs if replacement]
+                changed = generation.model_copy(update={"segments": segments})
                 self._table.commit(ConditionalPut(keys.generation(tenant, dataset, generation.number), changed))
 
     def is_retired(self, tenant: str, dataset: str, generation: Generation) -> bool:
-        """Whether nothing is left of what a generation was made of; something is where whoever retired it died."""
+        """Whether `retire` came to its end: older generations and the merged segments' rows are gone."""
         if not generation.alone or any(older.number < generation.number for older in self.all(tenant, dataset)):
             return False
         return not self._merged_rows(tenant, dataset, generation)
 
     def retire(self, tenant: str, dataset: str, generation: Generation) -> None:
-        """Forget what a generation was made of: from now on it stands alone."""
-        place = keys.generation(tenant, dataset, generation.number)
-        self._table.commit(ConditionalPut(place, generation.model_copy(update={"alone": True})))
+        """Delete the older generations and the rows of the segments that a generation was merged from."""
+        key = keys.generation(tenant, dataset, generation.number)
+        self._table.commit(ConditionalPut(key, generation.model_copy(update={"alone": True})))
         for older in self.all(tenant, dataset):
             if older.number < generation.number:
                 self._table.commit(ConditionalDelete(keys.generation(tenant, dataset, older.number)))
@@ -83,11 +83,11 @@ class Generations:
         writes: list[Write] = [ConditionalDelete(keys.segment(tenant, dataset, row.sha256))]
         if new:
             key = keys.segment(tenant, dataset, new.sha256)
-            there = self._table.get(key, Segment)
-            earliest = row if there is None or row.revision < there.revision else there
-            writes.append(Put(key, _in_place(earliest, new)))
+            stored = self._table.get(key, Segment)
+            earliest = row if stored is None or row.revision < stored.revision else stored
+            writes.append(Put(key, _in_place_of(earliest, new)))
         self._table.commit(*writes)
 
 
-def _in_place(old: Segment, new: Segment) -> Segment:
+def _in_place_of(old: Segment, new: Segment) -> Segment:
     return new if new is old else new.model_copy(update={"revision": old.revision, "created_at": old.created_at})

@@ -14,11 +14,11 @@ from tuneloop.domain.events import (
 )
 from tuneloop.domain.serving.models import Deployment, HistoryEntry, Model, NewModel, Version, VersionStatus, hold_in
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import ConditionalPut, EmitEvent, Listing, PutOnce, Table, Write, each_page
+from tuneloop.store.dynamodb import ConditionalPut, EmitEvent, Listing, PutOnce, Table, Write, paginate
 from tuneloop.store.repositories.datasets import model_writes
 
-# How long it is remembered that a decision was taken for its reason, which is an event that may be delivered again:
-# far beyond the 14 days for which a dead letter lies, from which an operator may send it once more.
+# How long the mark stays that a decision was made for an event. The event may be delivered again, at the latest from a
+# dead letter, which an operator may send again for 14 days: this is far beyond that.
 MARKS_KEPT = timedelta(days=90)
 # The highest number that keys of versions, which are padded with zeros, can hold in order.
 LAST_VERSION = 999_999
@@ -38,9 +38,9 @@ class Models:
 
     def get(self, tenant: str, model: str) -> Model:
         """The model, or NotFound in OpenAI's words."""
-        if (found := self.find(tenant, model)) is None:
+        if (stored := self.find(tenant, model)) is None:
             raise unknown_model(model)
-        return found
+        return stored
 
     def all(self, tenant: str) -> Iterator[Model]:
         """Every model of a tenant, by name."""
@@ -52,10 +52,10 @@ class Models:
 
     def version(self, tenant: str, model: str, number: int) -> Version:
         """A version of a model, or NotFound."""
-        found = self._table.get(keys.version(tenant, model, number), Version)
-        if found is None:
+        version = self._table.get(keys.version(tenant, model, number), Version)
+        if version is None:
             raise NotFound(f"Model {model} has no version {number}.", param="version")
-        return found
+        return version
 
     def versions(self, tenant: str, model: str, limit: int, cursor: str | None) -> Listing[Version]:
         """A page of a model's versions, newest first."""
@@ -67,22 +67,23 @@ class Models:
         return self._table.all(keys.OPEN_VERSIONS, Version, index=keys.SWEEP)
 
     def save_version(self, version: Version) -> Version:
-        """Store how far a version has come; Stale where it has changed since it was read. Gives it back as stored."""
-        self._table.commit(_saved(version))
+        """Store a version's progress; returns it as stored. Stale where it has changed since it was read."""
+        self._table.commit(_version_write(version))
         return version.model_copy(update={"seq": version.seq + 1})
 
     def save_ready(self, version: Version, now: datetime) -> Version:
-        """Store a version that can be called from now on, announced as ready."""
-        self._table.commit(_saved(version), _ready(version, now))
+        """Store a version that can be called from now on, with the event that it is ready; returns it as stored."""
+        self._table.commit(_version_write(version), _ready_event(version, now))
         return version.model_copy(update={"seq": version.seq + 1})
 
     def retire(self, version: Version, seen: Deployment, heir: Version | None = None) -> Version:
-        """Store a version that is never to be called again, and the one that takes over its deployment.
+        """Store a version that must never be called again, and the `heir` that takes over its deployment, if any.
 
-        Stale where what serves has changed since it was looked at; and so fails whoever is about to activate it.
+        Stale where the model's deployment has changed since it was `seen`. The deployment is written too, so that a
+        decision to activate the version at the same time fails as Stale.
         """
-        writes: list[Write] = [_saved(version), ConditionalPut(keys.deployment(seen.tenant, seen.model), seen)]
-        self._table.commit(*writes, *([_saved(heir)] if heir else []))
+        writes: list[Write] = [_version_write(version), ConditionalPut(keys.deployment(seen.tenant, seen.model), seen)]
+        self._table.commit(*writes, *([_version_write(heir)] if heir else []))
         return version.model_copy(update={"seq": version.seq + 1})
 
     def all_versions(self, tenant: str, model: str) -> Iterator[Version]:
@@ -91,43 +92,43 @@ class Models:
         return self._table.between(first.pk, first.sk, last.sk, Version)
 
     def add_version(self, model: Model, version: Version, now: datetime) -> None:
-        """Store a version under the model's next number, announced as ready, or as one to be verified."""
+        """Store a version under the model's next number, with the event that it is ready or is to be verified."""
         self._table.commit(*version_writes(model, version, now))
 
     def verify(self, version: Version, now: datetime) -> Version:
-        """Store a version whose provider is to be asked about its model, and announce that."""
-        self._table.commit(_saved(version), _to_verify(version, now))
+        """Store a version whose provider is to be asked for its model, with the event that has that done."""
+        self._table.commit(_version_write(version), _verification_event(version, now))
         return version.model_copy(update={"seq": version.seq + 1})
 
     def replace_prompt(self, version: Version, prompt: str | None) -> None:
-        """Store another prompt with a version; Stale where the version has changed since it was read."""
-        self._table.commit(_saved(version.model_copy(update={"prompt": prompt})))
+        """Store a version with another prompt; Stale where the version has changed since it was read."""
+        self._table.commit(_version_write(version.model_copy(update={"prompt": prompt})))
 
-    def tell_of_end(self, version: Version, event: ModelSunsetApproaching, now: datetime) -> None:
-        """Store with a version that its end is told of, and tell; Stale where that was done in between."""
-        self._table.commit(_saved(version), EmitEvent(event, version.seq + 1, now))
+    def announce_sunset(self, version: Version, event: ModelSunsetApproaching, now: datetime) -> None:
+        """Store a version with the mark that its sunset was announced, and the event; Stale where others did so."""
+        self._table.commit(_version_write(version), EmitEvent(event, version.seq + 1, now))
 
     def deployment(self, tenant: str, model: str) -> Deployment:
-        """What answers for a model, or NotFound in OpenAI's words."""
-        found = self._table.get(keys.deployment(tenant, model), Deployment)
-        if found is None:
+        """The deployment of a model, or NotFound in OpenAI's words."""
+        deployment = self._table.get(keys.deployment(tenant, model), Deployment)
+        if deployment is None:
             raise unknown_model(model)
-        return found
+        return deployment
 
     def deployment_with_hold(self, tenant: str, model: str) -> Deployment:
-        """What answers for a model, and the hold on it; chat calls need no more than `deployment`.
+        """The deployment of a model with the hold on it; chat calls don't need the hold and read `deployment`.
 
-        A row of a release that knew of no holds is read with its history: who took a version off in an emergency before
-        the upgrade wants it to stay off after it. The next decision stores what was found.
+        For a row of a release without holds the hold is derived from the history: a version that a person took off
+        before the upgrade has to stay off after it. The next decision stores the hold.
         """
-        found = self.deployment(tenant, model)
-        if found.knows_holds:
-            return found
-        return found.model_copy(update={"hold": hold_in(self._decisions(tenant, model)), "knows_holds": True})
+        deployment = self.deployment(tenant, model)
+        if deployment.knows_holds:
+            return deployment
+        return deployment.model_copy(update={"hold": hold_in(self._decisions(tenant, model)), "knows_holds": True})
 
     def _decisions(self, tenant: str, model: str) -> Iterator[HistoryEntry]:
-        """A model's decisions, newest first, read page by page as far as they are looked at."""
-        return each_page(lambda cursor: self.history(tenant, model, DECISIONS_READ, cursor))
+        """A model's decisions, newest first; pages are read only as far as the caller goes on."""
+        return paginate(lambda cursor: self.history(tenant, model, DECISIONS_READ, cursor))
 
     def decide(
         self,
@@ -137,10 +138,10 @@ class Models:
         once: str | None = None,
         follow_up: VersionReady | None = None,
     ) -> None:
-        """Store a decision: the deployment that came of it, its line of history, and the event if anything changed.
+        """Store a decision: the new deployment, its line of history, and the event if the deployment's step changed.
 
-        `once` names what the decision follows from; a second decision from the same fails as Stale. `follow_up` has a
-        version evaluated again; its own announcement was number 1, and decisions are numbered from 2.
+        `once` names the cause of the decision; a second decision for one cause fails as Stale. `follow_up` has a
+        version evaluated again; the version's first announcement was event number 1, and decisions begin at 2.
         """
         tenant, model = new.tenant, new.model
         writes: list[Write] = [
@@ -176,31 +177,31 @@ class Models:
 
 
 def unknown_model(name: str) -> NotFound:
-    """The refusal of a name that is no model's, in OpenAI's words; `name:number` names a version."""
-    shown = ":".join(map(safe_name, name.split(":", 1)))
-    return NotFound(f"The model `{shown}` does not exist.", param="model", code="model_not_found")
+    """The error for a name of no model, in OpenAI's words; `name:number` names a version."""
+    display_name = ":".join(map(safe_name, name.split(":", 1)))
+    return NotFound(f"The model `{display_name}` does not exist.", param="model", code="model_not_found")
 
 
 def version_writes(model: Model, version: Version, now: datetime) -> list[Write]:
-    """The writes that add a version: the model's counter, itself, and the event that it is ready or to be verified."""
-    counted = model.model_copy(update={"latest_version": version.number})
-    writes: list[Write] = [ConditionalPut(keys.model(model.tenant, model.id), counted), _saved(version)]
+    """The writes that add a version: the model's counter, the version, and the event that goes with its status."""
+    numbered = model.model_copy(update={"latest_version": version.number})
+    writes: list[Write] = [ConditionalPut(keys.model(model.tenant, model.id), numbered), _version_write(version)]
     if version.status == VersionStatus.VERIFYING:
-        return [*writes, _to_verify(version, now)]
-    return [*writes, _ready(version, now)] if version.status == VersionStatus.READY else writes
+        return [*writes, _verification_event(version, now)]
+    return [*writes, _ready_event(version, now)] if version.status == VersionStatus.READY else writes
 
 
-def _saved(version: Version) -> ConditionalPut:
+def _version_write(version: Version) -> ConditionalPut:
     key = keys.version(version.tenant, version.model, version.number)
     return ConditionalPut(key, version, keys.swept(keys.OPEN_VERSIONS, version.created_at) if version.is_open else {})
 
 
-def _to_verify(version: Version, now: datetime) -> EmitEvent:
+def _verification_event(version: Version, now: datetime) -> EmitEvent:
     event = VersionVerificationRequested(tenant=version.tenant, model=version.model, version=version.number)
     return EmitEvent(event, version.seq + 1, now)
 
 
-def _ready(version: Version, now: datetime) -> EmitEvent:
+def _ready_event(version: Version, now: datetime) -> EmitEvent:
     event: AnyEvent = VersionReady(
         tenant=version.tenant,
         model=version.model,

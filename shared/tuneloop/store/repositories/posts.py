@@ -1,6 +1,6 @@
-"""Posting: lines that came by the API wait in an object below `posted/`, and a queued message names them.
+"""Posts: lines that came by the API wait in an object below `posted/`, and a queued message names their drop.
 
-Neither the message nor what it becomes when it fails for good holds any content.
+Neither the message nor the dead letter that it may become holds any content.
 """
 
 import json
@@ -17,10 +17,13 @@ from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets
 
-UNREAD = (DropStatus.READING, DropStatus.FAILED)  # giving up is no verdict: a late try, or a dead letter, still counts
+# The states in which a drop may still be collected: one that was given up still is by a late try, or by a dead letter
+# that is sent again.
+UNREAD = (DropStatus.READING, DropStatus.FAILED)
+# The `object` of drops that were posted; other drops have the key of a file there.
 BY_API = "api"
 BY_FEEDBACK = "feedback"
-POSTED = (BY_API, BY_FEEDBACK)  # what such drops have as their object, where others have the key of a file
+POSTED = (BY_API, BY_FEEDBACK)
 NOT_COLLECTED = Problem(
     line=0,
     path="$",
@@ -31,7 +34,7 @@ NOT_COLLECTED = Problem(
 
 
 def post_drop(drop: Drop, lines: Sequence[bytes], *, datasets: Datasets, objects: Objects, queue: Queue) -> Drop:
-    """Write a drop's lines down and queue that they are to be collected, unless they were; a new drop is stored."""
+    """Store a drop, if it is new, and its lines, and queue them to be collected; nothing where they are already."""
     drop = drop if drop.seq else datasets.start_drop(drop)
     if drop.status not in UNREAD:
         return drop
@@ -41,17 +44,18 @@ def post_drop(drop: Drop, lines: Sequence[bytes], *, datasets: Datasets, objects
 
 
 def posted_line(row: Any, place: str = "") -> bytes:
-    """An accepted example as a line of its post: what every door of the API writes down; InvalidInput by its path.
+    """An accepted example as a line of its post, for every route that takes examples.
 
-    A row that can be written here can be read by the collector, whose reader holds numbers of 64 bits.
+    InvalidInput, with the path below `place`, for values that the collector couldn't read, such as a whole number of
+    more than 64 bits.
     """
-    if found := find_flaw(row, place):
-        path, flaw = found
+    if located := find_flaw(row, place):
+        path, flaw = located
         path = path.removeprefix(".")
         raise InvalidInput(f"{path}: {flaw.rule}", param=path, code=flaw.code)
     return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
 
 
 def posted_key(drop: Drop) -> str:
-    """Where a post's lines lie until they are collected."""
+    """The key of the object in which a post's lines wait to be collected."""
     return f"posted/{drop.tenant}/{drop.dataset}/{drop.id}.jsonl"

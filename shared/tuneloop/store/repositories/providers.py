@@ -1,4 +1,4 @@
-"""Registered providers: the operator's, not a tenant's; their rows hold settings and the names of secrets only."""
+"""Registered providers' rows: they are the operator's, not a tenant's, and hold settings and names of secrets only."""
 
 from collections.abc import Iterator
 
@@ -27,13 +27,13 @@ class ProviderRows:
         self._table.commit(ConditionalPut(keys.provider(provider.name), provider))
 
     def shutdowns(self) -> dict[str, Shutdowns]:
-        """What each provider has last said of the ends of its models."""
-        return {said.provider: said for said in self._table.all(keys.SHUTDOWNS, Shutdowns)}
+        """The shutdown dates that each provider gave last, by its name."""
+        return {shutdowns.provider: shutdowns for shutdowns in self._table.all(keys.SHUTDOWNS, Shutdowns)}
 
-    def say(self, said: Shutdowns) -> None:
-        """Store what a provider says of the ends of its models, in place of what it said before."""
-        self._table.commit(Put(keys.shutdowns(said.provider), said))
+    def save_shutdowns(self, shutdowns: Shutdowns) -> None:
+        """Store the shutdown dates that a provider gives now, in place of its earlier ones."""
+        self._table.commit(Put(keys.shutdowns(shutdowns.provider), shutdowns))
 
     def remove(self, name: str) -> None:
-        """Forget a provider; Stale where there is none of that name."""
+        """Delete a provider's settings; Stale where there is none of that name."""
         self._table.commit(ConditionalDelete(keys.provider(name)))

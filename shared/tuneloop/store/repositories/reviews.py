@@ -1,7 +1,7 @@
-"""Reviews' rows: append-only, those of one revision in a few rows; adding some raises the dataset's revision with them.
+"""Reviews' rows: append-only, a few for each revision; adding reviews raises the dataset's revision in the same write.
 
-Decisions are wanted all at once, for a page or an export as for one more decision, so they are kept together in the
-order in which they were taken: a thousand of them cost a row, and are read as fast as one is.
+Every reader (a page, an export, one more decision) needs all decisions of a dataset, so they are stored together in the
+order in which they were taken: a thousand of them cost one row, and are read as fast as one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,14 +22,12 @@ from tuneloop.store.objects.segments import heads_of
 
 ROW_BYTES = 300_000  # DynamoDB's rows hold 400 KB
 COMMIT_BYTES = 3_000_000  # and its transactions 4 MB
-FIRST = "0"  # sorts before every revision
-
-
+BEFORE_ALL = "0"  # sorts before every revision
 NO_LINE = msgspec.Raw(b"null")
 
 
 class Entry(msgspec.Struct, omit_defaults=True):
-    """One decision as a row holds it; reviewer and time are the row's."""
+    """One review as a row holds it; the reviewer and the time are the row's."""
 
     example: str
     number: int
@@ -40,8 +38,8 @@ class Entry(msgspec.Struct, omit_defaults=True):
     note: str | None = None
 
 
-class Taken(BaseModel):
-    """Decisions that one reviewer took at one time: a row, `entries` being JSON lines."""
+class ReviewRow(BaseModel):
+    """A row: the reviews that one reviewer made at one time; `entries` are JSON lines."""
 
     tenant: Name
     dataset: Name
@@ -63,12 +61,12 @@ class Reviews:
         self._table = table
 
     def add(self, reviews: Sequence[Review], dataset: Dataset) -> None:
-        """Store decisions that `batches` gave, and the dataset that they changed; Stale when another change came first.
+        """Store one of the `batches` of reviews with the dataset that it changes; Stale when another change came first.
 
-        They all are of one reviewer and time, and of the dataset's new revision.
+        All of the batch are of one reviewer, one time and the dataset's new revision.
         """
         rows = [
-            Taken(
+            ReviewRow(
                 tenant=dataset.tenant,
                 dataset=dataset.id,
                 revision=dataset.revision,
@@ -77,63 +75,73 @@ class Reviews:
                 created_at=reviews[0].created_at,
                 entries=entries,
             )
-            for part, entries in enumerate(_packed(reviews, ROW_BYTES))
+            for part, entries in enumerate(_pack(reviews, ROW_BYTES))
         ]
         saves = [ConditionalPut(keys.review(row.tenant, row.dataset, row.revision, row.part), row) for row in rows]
         self._table.commit(*saves, ConditionalPut(keys.dataset(dataset.tenant, dataset.id), dataset))
 
-    def taken(
+    def in_order(
         self, tenant: str, dataset: str, revision: int, since: int = 0, erased: Erased | None = None
     ) -> Iterator[Review]:
-        """Every decision that there was at a revision and not at an earlier one, in order; none of the erased."""
-        place = keys.review(tenant, dataset, 0, 0).pk
-        first = keys.review(tenant, dataset, since + 1, 0).sk if since else FIRST
+        """The reviews of a dataset after revision `since` and up to a revision, in the order in which they were made.
+
+        Reviews of `erased` examples are left out.
+        """
+        partition = keys.review(tenant, dataset, 0, 0).pk
+        first = keys.review(tenant, dataset, since + 1, 0).sk if since else BEFORE_ALL
         last = keys.review(tenant, dataset, revision + 1, 0).sk
-        for row in self._table.between(place, first, last, Taken):
+        for row in self._table.between(partition, first, last, ReviewRow):
             if row.revision <= revision:
                 for entry in _decode_lines(row.entries):
-                    if kept := _left(entry, erased) if erased else entry:
-                        yield _review(kept, row)
+                    if remaining := _without_erased(entry, erased) if erased else entry:
+                        yield _review(remaining, row)
 
     def all(self, tenant: str, dataset: str, revision: int, erased: Erased | None = None) -> Iterator[Review]:
-        """Reviews of a dataset up to a revision, by example and number."""
-        return iter(sorted(self.taken(tenant, dataset, revision, erased=erased), key=attrgetter("example", "number")))
+        """The reviews of a dataset up to a revision, by example and number."""
+        return iter(
+            sorted(self.in_order(tenant, dataset, revision, erased=erased), key=attrgetter("example", "number"))
+        )
 
     def of(self, tenant: str, dataset: str, revision: int, example: str) -> list[Review]:
         """The history of one example at a revision, oldest first."""
-        return [review for review in self.taken(tenant, dataset, revision) if review.example == example]
+        return [review for review in self.in_order(tenant, dataset, revision) if review.example == example]
 
     def decisions(
         self, tenant: str, dataset: str, revision: int, erased: Erased | None = None
     ) -> dict[bytes, Decision]:
-        """What was decided at a revision, by example; in bytes, as lines hold their ids."""
-        found: dict[bytes, Decision] = {}
-        for review in self.taken(tenant, dataset, revision, erased=erased):
+        """The decisions that hold at a revision, by example id; ids are bytes, as in stored lines."""
+        decisions: dict[bytes, Decision] = {}
+        for review in self.in_order(tenant, dataset, revision, erased=erased):
             example = review.example.encode()
-            found[example] = found.get(example, UNDECIDED).after(review)
-        return found
+            decisions[example] = decisions.get(example, UNDECIDED).after(review)
+        return decisions
 
     def remove(self, tenant: str, dataset: str, gone: set[str], erased: Erased) -> None:
-        """Take out what is erased: decisions on erased examples, edits and notes on what is gone with its subject.
+        """Remove the reviews of erased examples, and edits and notes of examples that are `gone` with their subject.
 
-        What was decided about a subject's example stays: somebody else may send the same.
+        The decision on a subject's example stays without these: somebody else may send the same example.
         """
-        for row in list(self._table.all(keys.review(tenant, dataset, 0, 0).pk, _Kept)):
+        for row in list(self._table.all(keys.review(tenant, dataset, 0, 0).pk, _StoredReviewRow)):
             entries = _decode_lines(row.entries)
-            kept = [_left(entry, erased, is_gone=entry.example in gone) for entry in entries]
-            left = [entry for entry in kept if entry]
-            if left != entries:
+            cleaned = [_without_erased(entry, erased, is_gone=entry.example in gone) for entry in entries]
+            remaining = [entry for entry in cleaned if entry]
+            if remaining != entries:
                 key = keys.review(tenant, dataset, row.revision, row.part)
-                changed = row.model_copy(update={"entries": b"\n".join(map(_encode, left)).decode()})
-                self._table.commit(ConditionalPut(key, changed) if left else ConditionalDelete(key))
+                changed = row.model_copy(update={"entries": b"\n".join(map(_encode, remaining)).decode()})
+                self._table.commit(ConditionalPut(key, changed) if remaining else ConditionalDelete(key))
 
 
-class _Kept(Taken):
+class _StoredReviewRow(ReviewRow):
+    """A row with its number of writes, for erasures: nobody else changes a row."""
+
     seq: int = 0
 
 
-def _left(entry: Entry, erased: Erased, *, is_gone: bool = False) -> Entry | None:
-    """What of an entry is left; of an edit of what a subject sent, and of one that is gone, what was decided."""
+def _without_erased(entry: Entry, erased: Erased, *, is_gone: bool = False) -> Entry | None:
+    """An entry without what is erased; None where its example is.
+
+    An entry that edits an erased subject's example, or whose example `is_gone`, keeps the decision alone.
+    """
     if erased.covers(entry.example, None):
         return None
     is_edit = entry.line is not NO_LINE
@@ -143,7 +151,7 @@ def _left(entry: Entry, erased: Erased, *, is_gone: bool = False) -> Entry | Non
 
 
 def batches(reviews: Sequence[Review]) -> Iterator[list[Review]]:
-    """Decisions in parts that can be stored at once."""
+    """Reviews in parts that one transaction can store."""
     batch: list[Review] = []
     size = 0
     for review in reviews:
@@ -157,11 +165,12 @@ def batches(reviews: Sequence[Review]) -> Iterator[list[Review]]:
         yield batch
 
 
-def _packed(reviews: Sequence[Review], most: int) -> Iterator[str]:
+def _pack(reviews: Sequence[Review], most_bytes: int) -> Iterator[str]:
+    """The `entries` of the rows that hold these reviews, as many reviews in each as fit."""
     lines: list[bytes] = []
     size = 0
     for line in (_encode(_entry(review)) for review in reviews):
-        if lines and size + len(line) >= most:
+        if lines and size + len(line) >= most_bytes:
             yield b"\n".join(lines).decode()
             lines, size = [], 0
         lines.append(line)
@@ -174,7 +183,7 @@ def _entry(review: Review) -> Entry:
     return Entry(review.example, review.number, review.status, review.quality, review.category, line, review.note)
 
 
-def _review(entry: Entry, row: Taken) -> Review:
+def _review(entry: Entry, row: ReviewRow) -> Review:
     return Review(
         entry.example,
         entry.number,

@@ -1,6 +1,6 @@
-"""Statistics: a dataset's figures in one pass over it, and the row that keeps them until the dataset changes.
+"""Statistics: a dataset's figures, counted in one pass, and the row that stores them until the dataset changes.
 
-Where the dataset is frozen as it is, its export says what became of each example, so that both tell the same figures.
+Where the dataset's current state is frozen, the export gives each example's outcome, so that figures and export agree.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,11 +22,12 @@ from tuneloop.store.objects.segments import candidate_of, heads_of
 from tuneloop.store.repositories.contents import Block, Contents
 from tuneloop.store.repositories.exports import Exports
 
-FORM = 2  # of what is kept: rises where older code counted less or otherwise, and its figures are counted again
+# The version of the stored figures: raised when the code counts more or otherwise, so that older ones are counted anew.
+FORM = 2
 
 
-class KeptCounts(BaseModel):
-    """What was counted of a dataset, when so many erasures had been asked for: a row."""
+class StoredStatistics(BaseModel):
+    """A row: a dataset's figures, and the number of the latest erasure when they were counted."""
 
     counted: Statistics
     erasures: int = 0
@@ -34,46 +35,46 @@ class KeptCounts(BaseModel):
     seq: int = 0
 
 
-class KeptStatistics:
-    """What was last counted of the datasets of every tenant."""
+class StatisticsRows:
+    """The latest figures of the datasets of every tenant."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def find(self, tenant: str, dataset: str) -> KeptCounts | None:
-        """What was counted last, at whatever revision that was."""
-        return self._table.get(keys.statistics(tenant, dataset), KeptCounts)
+    def find(self, tenant: str, dataset: str) -> StoredStatistics | None:
+        """The figures that were counted last, at whatever revision; None where there are none."""
+        return self._table.get(keys.statistics(tenant, dataset), StoredStatistics)
 
-    def keep(self, tenant: str, dataset: str, kept: KeptCounts) -> None:
-        """Store a count in place of the one before, unless somebody else did meanwhile: his is as good."""
+    def save(self, tenant: str, dataset: str, row: StoredStatistics) -> None:
+        """Store figures in place of the earlier ones, unless somebody else has stored theirs, which are as good."""
         with suppress(Stale):
-            self._table.commit(ConditionalPut(keys.statistics(tenant, dataset), kept))
+            self._table.commit(ConditionalPut(keys.statistics(tenant, dataset), row))
 
 
 @dataclass(frozen=True)
 class ExampleCounts:
-    """Counts the examples of datasets, once for each state of one."""
+    """Counts the examples of datasets, once for each state of a dataset."""
 
-    kept: KeptStatistics
+    rows: StatisticsRows
     contents: Contents
     exports: Exports
     membership: Membership
 
     def of(self, dataset: Dataset, check: Callable[[], None] = lambda: None) -> Statistics:
-        """The figures of the dataset as it is now: those that were kept, or counted and kept; `check` may raise."""
+        """The figures of a dataset as it is now, counted unless they are stored; `check` may raise between blocks."""
         tenant, name, revision = dataset.tenant, dataset.id, dataset.revision
         policy, erased = dataset.policy_at(revision), self.contents.open_erasures(tenant, name)
         export = self.exports.find(tenant, name, export_id(tenant, name, revision, policy))
-        kept = self.kept.find(tenant, name)
-        counted_of = (revision, erased.latest, FORM, export.id if export else None)
-        if kept and (kept.counted.revision, kept.erasures, kept.form, kept.counted.export) == counted_of:
-            return kept.counted
+        stored = self.rows.find(tenant, name)
+        state = (revision, erased.latest, FORM, export.id if export else None)
+        if stored and (stored.counted.revision, stored.erasures, stored.form, stored.counted.export) == state:
+            return stored.counted
         try:
             outcomes = Outcomes(self.membership.all(export) if export else iter(()))
         except NotFound:  # somebody deleted the export's objects, or an erasure moves them right now
             export, outcomes = None, Outcomes(iter(()))
         with self.contents.blocks(tenant, name, revision, erased) as blocks:
-            examples = (each for block in blocks for each in _counted(block, outcomes, check))
+            examples = (row for block in blocks for row in _example_rows(block, outcomes, check))
             counted = compute_statistics(
                 examples,
                 policy,
@@ -82,13 +83,13 @@ class ExampleCounts:
                 rules=dataset.rules_at(revision),
                 export=export,
             )
-        row = KeptCounts(counted=counted, erasures=erased.latest, form=FORM, seq=kept.seq if kept else 0)
-        self.kept.keep(tenant, name, row)
+        seq = stored.seq if stored else 0
+        self.rows.save(tenant, name, StoredStatistics(counted=counted, erasures=erased.latest, form=FORM, seq=seq))
         return counted
 
 
 class Outcomes:
-    """What an export made of examples, which are asked for in the order of their ids, as they lie in its members."""
+    """The outcomes of examples in an export; they have to be asked for in the order of ids, as the members lie."""
 
     def __init__(self, members: Iterator[Member]) -> None:
         self._members = members
@@ -96,13 +97,13 @@ class Outcomes:
 
     def of(self, example: str) -> Outcome | None:
         """The outcome of an example; None where the export doesn't have it."""
-        wanted = bytes.fromhex(example[: 2 * ID_BYTES])
-        while self._next and self._next.id < wanted:
+        identity = bytes.fromhex(example[: 2 * ID_BYTES])
+        while self._next and self._next.id < identity:
             self._next = next(self._members, None)
-        return Outcome(self._next.outcome) if self._next and self._next.id == wanted else None
+        return Outcome(self._next.outcome) if self._next and self._next.id == identity else None
 
 
-def _counted(block: Block, outcomes: Outcomes, check: Callable[[], None]) -> Iterator[ExampleRow]:
+def _example_rows(block: Block, outcomes: Outcomes, check: Callable[[], None]) -> Iterator[ExampleRow]:
     check()
     for place, head in enumerate(heads_of(block.lines)):
         candidate = candidate_of(head, block.decisions.get(place, UNDECIDED))

@@ -24,11 +24,11 @@ class Tenants:
         return self._table.all(keys.TENANTS, Tenant)
 
     def ensure(self, tenant: str, now: datetime) -> None:
-        """Make the tenant unless it is there."""
+        """Make the tenant unless it exists."""
         if not self.exists(tenant):
             try:
                 self._table.commit(ConditionalPut(keys.tenant(tenant), Tenant(id=tenant, created_at=now)))
-            except Stale:  # made by somebody else in between, which is what was wanted
+            except Stale:  # somebody else has made it in between, which is as good
                 return
 
     def key(self, key_hash: str) -> ApiKey | None:
@@ -47,11 +47,11 @@ class Tenants:
 
     def revoke_key(self, tenant: str, key_id: str, now: datetime) -> ApiKey:
         """Mark the key as revoked in both of its rows; NotFound where there is none of that id."""
-        found = self._table.get(keys.tenant_key(tenant, key_id), ApiKey)
-        if found is None:
+        key = self._table.get(keys.tenant_key(tenant, key_id), ApiKey)
+        if key is None:
             raise NotFound(f"Tenant {tenant} has no key {key_id}.", param="key")
-        revoked = found.model_copy(update={"revoked_at": found.revoked_at or now})
+        revoked = key.model_copy(update={"revoked_at": key.revoked_at or now})
         self._table.commit(
-            ConditionalPut(keys.api_key(found.hash), revoked), ConditionalPut(keys.tenant_key(tenant, key_id), revoked)
+            ConditionalPut(keys.api_key(key.hash), revoked), ConditionalPut(keys.tenant_key(tenant, key_id), revoked)
         )
         return revoked

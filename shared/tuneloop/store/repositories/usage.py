@@ -1,4 +1,4 @@
-"""Usage and feedback counters: sharded rows that are only added to, a mark per batch so that none counts twice."""
+"""Usage and feedback counters: sharded rows that are only added to, and a mark per batch so that none counts twice."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ MARKS_KEPT = timedelta(days=14)
 
 
 class StoredFeedback(BaseModel):
-    """What was said about one inference, as far as it was counted."""
+    """The feedback on one inference, as far as it was counted."""
 
     rating: int | None = None
     corrected: bool = False
@@ -40,7 +40,7 @@ class Usage:
         self._table = table
 
     def add(self, batch: UsageBatch, now: datetime) -> bool:
-        """Count a batch; False, and nothing counted, when it was counted before."""
+        """Count a batch of usage; False, and nothing counted, where the batch was counted before."""
         sums: dict[tuple[str, str, int], Counters] = defaultdict(Counters)
         for record in batch.records:
             slot = (record.model, record.at.date().isoformat(), record.version)
@@ -67,7 +67,7 @@ class Usage:
             yield UsageRow(model=model, version=version, day=day, **total.model_dump())
 
     def find_feedback(self, tenant: str, inference: str) -> StoredFeedback | None:
-        """What was said about an inference before."""
+        """The earlier feedback on an inference, if there was any."""
         return self._table.get(keys.feedback(tenant, inference), StoredFeedback)
 
     def replace_feedback(
@@ -79,7 +79,10 @@ class Usage:
         old: Counters | None,
         new: Counters,
     ) -> None:
-        """Store feedback and move the counters of (model, day, version) from what was said before to what is said."""
+        """Store feedback on an inference, and change the counters of its slot from the `old` ones to the `new`.
+
+        A slot is (model, day, version). Stale where somebody else has stored feedback on the inference in between.
+        """
         save = ConditionalPut(keys.feedback(tenant, inference), feedback)
         amounts = counter_changes(old, new)
         counters = [Increment(keys.usage(tenant, *slot, shard_of(inference)), amounts)] if amounts else []

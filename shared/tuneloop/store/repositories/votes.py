@@ -1,4 +1,4 @@
-"""Votes: what each subject last said is the right answer to a prompt, a row for each."""
+"""Votes' rows: one for each prompt and voter, with the answer that the voter last said is right."""
 
 from tuneloop.domain.datasets.votes import Vote
 from tuneloop.store import keys
@@ -13,14 +13,14 @@ class Votes:
         self._table = table
 
     def cast(self, vote: Vote) -> None:
-        """Store a vote in place of what its voter said before, unless that was said later."""
+        """Store a vote in place of the voter's earlier one on the prompt; a stored vote that is younger stays."""
         key = keys.vote(vote.tenant, vote.dataset, vote.unit, vote.voter)
 
         def cast() -> None:
-            """One try; anew where the same subject said something else in between."""
+            """One try; Stale where the subject has voted on the prompt once more in between."""
             before = self._table.get(key, Vote)
-            is_told = before and before.inference == vote.inference and before.answer == vote.answer
-            if not is_told and not (before and before.at > vote.at):
+            is_repeated = before and before.inference == vote.inference and before.answer == vote.answer
+            if not is_repeated and not (before and before.at > vote.at):
                 self._table.commit(ConditionalPut(key, vote.instead_of(before) if before else vote))
 
         retry_stale(cast, "What this subject says of the prompt")

@@ -21,7 +21,7 @@ from tuneloop.store.objects.export_columns import (
     Membership,
     fingerprints_key,
     members_key,
-    packed_members,
+    pack_members,
     write_fingerprints,
 )
 from tuneloop.validation.minhash import BANDS
@@ -47,7 +47,7 @@ def columns_of(examples: int) -> Columns:
 def stored(stage: App, columns: Columns, **changes: Any) -> Export:
     export = an_export(examples=len(columns), **changes)
     write_fingerprints(export.folder, columns, stage.objects)
-    stage.objects.put(members_key(export.folder), packed_members(columns))
+    stage.objects.put(members_key(export.folder), pack_members(columns))
     return export
 
 
@@ -73,7 +73,7 @@ def test_many_are_written_and_read_in_pieces(stage: App, monkeypatch: pytest.Mon
     columns = columns_of(100)
     whole = list(Fingerprints(stage.objects).rows(stored(stage, columns)))
 
-    monkeypatch.setattr("tuneloop.store.objects.export_columns.AT_ONCE", 7)
+    monkeypatch.setattr("tuneloop.store.objects.export_columns.ROWS_AT_ONCE", 7)
 
     assert list(Fingerprints(stage.objects).rows(stored(stage, columns))) == whole
 
@@ -113,7 +113,7 @@ def stored_members(stage: App, ids: Sequence[str]) -> Export:
     export = an_export(examples=len(ids))
     columns = Columns(outcomes=bytearray(place % len(Outcome) for place in range(len(ids))))
     columns.ids.extend(int(name[:16], 16) for name in ids)
-    stage.objects.put(members_key(export.prefix), packed_members(columns))
+    stage.objects.put(members_key(export.prefix), pack_members(columns))
     return export
 
 

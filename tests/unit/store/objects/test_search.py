@@ -12,9 +12,9 @@ from tests.unit.factories import an_example
 from tuneloop.domain.chat.examples import Example, Split
 from tuneloop.domain.datasets.example_filter import ExampleFilter, texts_in
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Status
-from tuneloop.store.objects.merge import Lines, k_way_merge
+from tuneloop.store.objects.merge import k_way_merge
 from tuneloop.store.objects.search import Search
-from tuneloop.store.objects.segments import line_of, read_line
+from tuneloop.store.objects.segments import Lines, line_of, read_line
 
 PIECE = 100  # bytes, of which a line has many times as many
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -43,8 +43,8 @@ def test_what_was_decided_is_read_as_it_was_taken(app: App, taken: list[Review])
 
     app.reviews.add(taken, dataset.with_review(NOW).model_copy(update={"seq": 1}))
 
-    assert list(app.reviews.taken("acme", dataset.id, 1)) == taken
-    assert list(app.reviews.taken("acme", dataset.id, 0)) == []
+    assert list(app.reviews.in_order("acme", dataset.id, 1)) == taken
+    assert list(app.reviews.in_order("acme", dataset.id, 0)) == []
     decisions = app.reviews.decisions("acme", dataset.id, 1)
     for example in {review.example for review in taken}:
         history = [review for review in taken if review.example == example]
@@ -70,8 +70,8 @@ def test_only_what_came_since_a_revision_is_read_again(app: App) -> None:
         dataset = app.datasets.get("acme", "support").with_review(NOW + timedelta(seconds=number))
         app.reviews.add([a_review(number=number, revision=number)], dataset)
 
-    assert [review.number for review in app.reviews.taken("acme", "support", 3, since=1)] == [2, 3]
-    assert [review.number for review in app.reviews.taken("acme", "support", 2)] == [1, 2]
+    assert [review.number for review in app.reviews.in_order("acme", "support", 3, since=1)] == [2, 3]
+    assert [review.number for review in app.reviews.in_order("acme", "support", 2)] == [1, 2]
 
 
 def test_decisions_are_stored_in_parts_that_a_transaction_takes() -> None:

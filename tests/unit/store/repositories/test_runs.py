@@ -154,7 +154,7 @@ def test_a_job_s_id_may_be_whatever_its_provider_makes_of_it(job: str, app: App)
 
 
 def test_runs_behind_one_are_read_newest_first_over_pages(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuneloop.store.repositories.runs.PAGE", 2)
+    monkeypatch.setattr("tuneloop.store.repositories.runs.RUNS_PER_QUERY", 2)
     for number in range(5):
         app.runs.save(a_run(id=f"run-{number}", created_at=NOW + number * SECOND))
 
