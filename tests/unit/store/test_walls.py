@@ -35,6 +35,7 @@ WITHOUT_TABLE = {
     "objects",
     "contents",
     "example_counts",
+    "fingerprint_backfill",
     "trained",
     "membership",
     "bus",

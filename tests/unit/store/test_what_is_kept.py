@@ -22,8 +22,8 @@ NO_ROWS = {"Example", "ExampleFilter"}
 HOLDS = {
     "Export": "most_frequent_answer prompt base_prompt",
     "Version": "prompt parameters",
-    "Taken": "entries reviewer",
-    "_Kept": "entries reviewer",
+    "ReviewRow": "entries reviewer",
+    "_StoredReviewRow": "entries reviewer",
     "Template": "system user answer_schema",
     "Policy": "categories",
     "Dataset": "trusted_subjects",
@@ -73,7 +73,7 @@ HOLDS_NOT = {
     "Segment": "key sha256",
     "Shutdowns": "models provider",
     "Statistics": "export left_out notes",
-    "Taken": "dataset tenant",
+    "ReviewRow": "dataset tenant",
     "Tenant": "id",
     "TrainedExport": "id",
     "TrainedVersion": "model",
@@ -84,8 +84,8 @@ HOLDS_NOT = {
     "Version": "base_model dataset deployment export model provider provider_model run tenant waiting_for",
     "Vote": "answer dataset examples inference tenant unit voter withdrawn",
     "_CounterRow": "pk sk",
-    "_Kept": "dataset tenant",
-    "_Place": "run tenant",
+    "_StoredReviewRow": "dataset tenant",
+    "_JobRow": "run tenant",
 }
 
 
