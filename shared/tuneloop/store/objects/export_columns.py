@@ -108,7 +108,7 @@ class Fingerprints:
     def rows(self, export: Export, splits: Collection[Split] = tuple(Split)) -> Iterator[Fingerprint]:
         """The fingerprints of the examples in these splits; NotFound, at the first row, where an export has none.
 
-        Exports that were frozen by older versions have none until `backfill_fingerprints` has made them.
+        Exports that were frozen by older versions have none until `FingerprintBackfill` has made them.
         """
         with self._objects.download(fingerprints_key(export.folder)) as file:
             for packed in iter(lambda: file.read(ROW.size * ROWS_AT_ONCE), b""):
