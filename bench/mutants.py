@@ -50,7 +50,7 @@ MUTANTS = (
         "overfitting is reported for any rise",
         r"final <= lowest \* (?:CLEARLY|CLEAR_RISE) or",
         "False and",
-        ("overfitting", "run_progress"),
+        ("overfitting", "run_progress", "runs_progress"),
     ),
     Mutant(
         "validation is drawn where test should be",
@@ -79,7 +79,7 @@ MUTANTS = (
         "the first write of a row needs no condition",
         r"if not seq:\n(\s+)return _insert\(",
         "if not seq and self.begins < 0:\n\\1return _insert(",
-        ("table", "dynamodb", "writes", "runs", "datasets"),
+        ("table", "dynamodb", "dynamodb_writes", "writes", "runs", "datasets"),
     ),
     Mutant(
         "a sweep ends at the first failure", r"failures \+= 1\n    if", "raise\n    if", ("sweeping", "best_effort")
@@ -100,7 +100,7 @@ MUTANTS = (
         "a line may nest without end",
         r"JSON_DEPTH = 64",
         "JSON_DEPTH = 6_400",
-        ("examples", "json_body", "bodies"),
+        ("examples", "requests", "json_body", "bodies"),
     ),
     Mutant(
         "tokens of the prompt cost nothing",

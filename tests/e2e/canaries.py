@@ -14,6 +14,8 @@ import httpx2
 
 from infra.stage import LOCAL
 from local.stack import LocalStack
+from tests.bus_listener import hear_the_bus, stop_hearing
+from tests.e2e.conftest import Command
 from tests.e2e.waits import soon
 from tests.examples import chat
 from tests.world import sqs_event
@@ -277,3 +279,21 @@ def is_empty(stack: LocalStack, queue: str) -> bool:
     name = "ApproximateNumberOfMessages"
     found = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
     return int(found["Attributes"][name]) == 0
+
+
+def planted(stack: LocalStack, command: Command) -> Canary:
+    """A sentence of a tenant's, and the keys that must be found nowhere, a narrow one among them."""
+    canary = Canary(stack, command.ok("keys", "create", TENANT).strip())
+    narrow = command.ok("keys", "create", TENANT, "--scope", "read").strip()
+    canary.secret += [canary.key, narrow, stack.trainer.api_key, stack.aws.secret_access_key]
+    for path in (f"/{canary.token}", "/datasets"):
+        canary.refused("POST", path, {"id": canary.at("a narrow key")}, headers={"authorization": f"Bearer {narrow}"})
+    return canary
+
+
+@contextmanager
+def listening(stack: LocalStack, canary: Canary) -> Iterator[str]:
+    """A queue that hears the bus for a while."""
+    name = f"canary-{canary.token}"
+    yield (url := hear_the_bus(stack, name))
+    stop_hearing(stack, name, url)

@@ -22,10 +22,9 @@ from local.ministack import REGION
 from local.stack import ROOT, LocalStack
 from ops.smoke.journey import Journey
 from tests.bus_listener import taken_from
-from tests.e2e.canaries import TENANT, Canary, plant, trained
+from tests.e2e.canaries import TENANT, Canary, listening, plant, planted, trained
 from tests.e2e.canary_search import credentials_of_functions, found_in, places
 from tests.e2e.conftest import SAMPLE, Command
-from tests.e2e.test_canary import listening, planted
 from tests.e2e.waits import soon
 from tests.examples import chat
 

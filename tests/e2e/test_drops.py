@@ -13,6 +13,7 @@ import pytest
 from infra.schedules import EVERY_5_MINUTES
 from infra.stage import LOCAL
 from tests.e2e.conftest import Command
+from tests.e2e.drops import collected, drops, put
 from tests.e2e.waits import soon
 from tests.examples import chat
 from tuneloop.domain.training.runs import TERMINAL, RunStatus
@@ -24,34 +25,6 @@ FILES, LINES = 20, 5
 def content_of(file: int) -> bytes:
     lines = [chat(f"Where is parcel {file}-{line}?", ("late", "on its way")[line % 2]) for line in range(LINES)]
     return "\n".join(json.dumps(line) for line in lines).encode()
-
-
-def put(command: Command, key: str, content: bytes) -> datetime:
-    """Put a file into the data bucket; gives the time that its sweep counts from."""
-    s3, bucket = command.stack.client("s3"), command.stack.outputs["BucketName"]
-    s3.put_object(Bucket=bucket, Key=key, Body=content)
-    modified: datetime = s3.head_object(Bucket=bucket, Key=key)["LastModified"]
-    return modified
-
-
-def drops(command: Command, dataset: str) -> list[dict[str, Any]]:
-    """The drops of a dataset, none where there is no such dataset yet."""
-    names = [found["id"] for found in command.api.get("/datasets")["data"]]
-    found: list[dict[str, Any]] = (
-        command.api.get(f"/datasets/{dataset}/drops", limit=100)["data"] if dataset in names else []
-    )
-    return found
-
-
-def collected(command: Command, dataset: str, number: int = 1) -> list[dict[str, Any]]:
-    """A dataset's drops, once there are so many and each has ended."""
-
-    def look() -> list[dict[str, Any]]:
-        found = drops(command, dataset)
-        return found if len([drop for drop in found if drop["status"] != "reading"]) == number else []
-
-    ended: list[dict[str, Any]] = soon(look)
-    return ended
 
 
 @contextmanager

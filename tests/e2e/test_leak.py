@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 
 from tests.e2e.conftest import Command
-from tests.e2e.test_drops import collected, put
+from tests.e2e.drops import collected, put
 from tests.e2e.waits import soon
 from tests.examples import chat
 from tuneloop.domain.core.ids import digest

@@ -6,7 +6,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.unit.factories import JSON
+from tuneloop.cli.file_statistics import count_example
+from tuneloop.domain.chat.examples import Example
 from tuneloop.domain.chat.messages import ROLES
+from tuneloop.domain.datasets.records import read_record
+from tuneloop.validation.line_checks import check_line, fast_check, full_check
+from tuneloop.validation.line_parser import record_of
 
 
 def either(usual: Any, odd: Any = JSON, one_in: int = 40) -> Any:
@@ -103,3 +108,18 @@ LINES = st.builds(
     st.booleans(),
     st.sampled_from([(",", ":"), (", ", ": ")]),
 )
+
+
+def assert_checks_agree(line: bytes) -> None:
+    """The fast check takes no line that the full check refuses, and gives the same for what it takes."""
+    found, by_the_rules = fast_check(line), full_check(record_of(line, 1))
+
+    if found is not None:
+        assert found == by_the_rules
+    assert check_line(line, 1) == by_the_rules
+
+
+def count_by_rules(line: bytes) -> object:
+    """What the full rules count of a line; None of one that they refuse."""
+    found = read_record(record_of(line, 1))
+    return count_example(found) if isinstance(found, Example) else None

@@ -3,8 +3,9 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import TypeGuard
+from typing import NamedTuple
 
 import pytest
 
@@ -25,11 +26,32 @@ def files(folders: tuple[str, ...] = CODE) -> list[Path]:
     return [path for folder in folders for path in (ROOT / folder).rglob("*.py") if path.stat().st_size]
 
 
-def lengths_of_functions() -> Iterator[tuple[int, str]]:
-    for path in files(CODE + BESIDE):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield (node.end_lineno or node.lineno) - node.lineno + 1, f"{path.name}:{node.name}"
+class Function(NamedTuple):
+    """What the checks need to know of a function; `is_property` of one that is read as a value is."""
+
+    name: str
+    line: int
+    length: int
+    is_described: bool
+    is_property: bool
+
+
+@cache  # several checks go through the same files, and parsing one takes longer than all that they do with it
+def parsed(path: Path) -> tuple[list[Function], list[str]]:
+    """Every function of a file, nested ones too, and the classes at its top."""
+    tree = ast.parse(path.read_text("utf-8"))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    functions = [
+        Function(
+            node.name,
+            node.lineno,
+            (node.end_lineno or node.lineno) - node.lineno + 1,
+            bool(ast.get_docstring(node)),
+            any(isinstance(mark, ast.Name) and mark.id.endswith("property") for mark in node.decorator_list),
+        )
+        for node in found
+    ]
+    return functions, [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
 
 
 def test_files_are_short() -> None:
@@ -40,16 +62,17 @@ def test_files_are_short() -> None:
 
 
 def test_functions_are_short() -> None:
-    assert [name for length, name in lengths_of_functions() if length > LONGEST_FUNCTION] == []
+    functions = [(path.name, function) for path in files(CODE + BESIDE) for function in parsed(path)[0]]
+
+    assert [f"{name}:{function.name}" for name, function in functions if function.length > LONGEST_FUNCTION] == []
 
 
 def test_every_function_that_has_a_public_name_says_what_it_is_for() -> None:
     silent = [
-        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        f"{path.relative_to(ROOT)}:{function.line} {function.name}"
         for path in files((*CODE, "bench", "docs"))
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if not node.name.startswith("_") and not ast.get_docstring(node)
+        for function in parsed(path)[0]
+        if not function.name.startswith("_") and not function.is_described
     ]
 
     assert silent == [], "ruff asks for docstrings at the top of a module alone, and readers arrive at any function"
@@ -117,15 +140,12 @@ def named_by_participles() -> Iterator[str]:
             yield f"{folder} {path.name}"
         if folder.startswith("tests"):
             continue
-        functions = filter(is_called, ast.walk(ast.parse(path.read_text("utf-8"))))
-        yield from (f"{folder} {node.name}" for node in functions if is_participle(node.name))
+        yield from (f"{folder} {name}" for name in called_names(path) if is_participle(name))
 
 
-def is_called(node: ast.AST) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Whether it is a public function or method; a property is read, and named as a value is (`run.trained`)."""
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
-        return False
-    return not any(isinstance(mark, ast.Name) and mark.id.endswith("property") for mark in node.decorator_list)
+def called_names(path: Path) -> Iterator[str]:
+    """Public functions and methods; a property is read, and named as a value is (`run.trained`)."""
+    return (each.name for each in parsed(path)[0] if not each.name.startswith("_") and not each.is_property)
 
 
 def test_files_are_named_by_nouns_or_verbs_and_functions_by_verbs() -> None:
@@ -135,9 +155,9 @@ def test_files_are_named_by_nouns_or_verbs_and_functions_by_verbs() -> None:
 def test_no_two_public_classes_share_a_name() -> None:
     places: dict[str, list[str]] = {}
     for path in files():
-        for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+        for name in parsed(path)[1]:
+            if not name.startswith("_"):
+                places.setdefault(name, []).append(path.relative_to(ROOT).as_posix())
 
     assert {name: found for name, found in places.items() if len(found) > 1} == {}, "one name, one meaning"
 
@@ -156,3 +176,86 @@ def is_defined(path: str, name: str) -> bool:
     return file is not None and (
         not name or re.search(rf"^(class|def) {name}\b", file.read_text("utf-8"), re.M) is not None
     )
+
+
+# Tests of the tree itself, of its documents, and of what makes the tests fast: no module of `tuneloop` is theirs.
+OF_THE_TREE = frozenset({"test_documents", "test_fast_moto", "test_house"})
+# Modules without a unit test of their own, by the tests that fail when they do wrong.
+TESTED_BY = {
+    # HTTP as callers send it, rows of former releases, and entry points, all at whole functions.
+    "functions/cross": {"api/router", "cli/migrate", "runtime/entry_point", "runtime/settle"},
+    # Commands that only call the deployed API.
+    "e2e": {"cli/chat", "cli/commands", "cli/keys", "cli/offline", "cli/runs"},
+    # Adapters: each method of the port against a server that speaks the wire.
+    "contract": {
+        "providers/answers", "providers/port", "providers/openai/client", "providers/openai/deadlines",
+        "providers/bedrock/adapter", "providers/bedrock/base_models", "providers/bedrock/client",
+        "providers/bedrock/files", "providers/bedrock/hosting",
+    },
+    # OpenAI's shapes, as its own SDK reads and sends them.
+    "trainer": {
+        "openai_wire/errors", "openai_wire/files", "openai_wire/fine_tuning", "openai_wire/models",
+        "openai_wire/pages", "openai_wire/shape", "openai_wire/sse", "openai_wire/uploads",
+    },
+    # Parts of one rule, tested through what applies it.
+    "unit/domain/chat/test_examples.py": {"domain/chat/messages", "domain/chat/normalization"},
+    "unit/domain/chat/test_rules.py": {"domain/chat/rules/conversations", "domain/chat/rules/lines"},
+    "unit/api/test_requests.py": {"domain/core/json_values"},
+    "unit/domain/core/test_access.py": {"domain/core/limits"},  # constants
+    "unit/domain/evaluation/test_evaluations.py": {"domain/evaluation/verdicts"},
+    "unit/domain/exports/test_example_counts.py": {"domain/training/eligibility"},
+    "unit/domain/exports/test_selection.py": {"domain/exports/columns"},
+    "unit/store/objects/test_search.py": {"domain/datasets/example_filter", "store/objects/merge"},
+    "unit/validation/test_line_checks.py": {"validation/fast_schema", "validation/line_parser"},
+    "unit/validation/test_file_validation.py": {"validation/report"},
+    # Rows and objects that one function keeps, tested with what it does with them.
+    "functions/check_status": {"domain/serving/hosting", "domain/serving/verification"},
+    "functions/collect_examples": {
+        "domain/datasets/drops", "domain/datasets/file_diagnosis", "domain/datasets/origins",
+        "store/objects/drop_reader",
+    },
+    "functions/collect_posts": {"store/repositories/posts"},
+    "functions/erase_examples": {
+        "domain/datasets/erasures", "store/repositories/erasures", "store/repositories/generations",
+    },
+    "functions/evaluate": {"store/repositories/fingerprint_backfill"},
+    "functions/export_data": {"domain/training/trained_exports"},
+    "functions/launch_finetune": {
+        "domain/training/model_offers", "domain/training/providers", "providers/registry",
+        "store/repositories/budgets", "store/repositories/providers",
+    },
+    "functions/record_usage": {"store/repositories/votes"},
+    "functions/review_examples": {
+        "domain/datasets/reviews", "store/repositories/contents", "store/repositories/statistics",
+    },
+}  # fmt: skip
+
+
+def module_of(test: Path) -> str | None:
+    """The module or package that a test file stands for: the longest name that its own begins with."""
+    place, name = test.parent.relative_to(ROOT / "tests" / "unit"), test.stem.removeprefix("test_")
+    while name:
+        file = ROOT / "shared" / "tuneloop" / place / name
+        if file.with_suffix(".py").is_file() or (file / "__init__.py").is_file():
+            return (place / name).as_posix()
+        name = name.rpartition("_")[0]
+    return None
+
+
+def test_a_unit_test_stands_where_its_module_stands() -> None:
+    tests = [path for path in (ROOT / "tests" / "unit").rglob("test_*.py") if path.stem not in OF_THE_TREE]
+
+    strays = [path.relative_to(ROOT).as_posix() for path in tests if not module_of(path)]
+    assert strays == [], "name it by its module: `domain/exports/splits.py` has `domain/exports/test_splits….py`"
+    common = ROOT / "shared" / "tuneloop"
+    modules = {path.relative_to(common).with_suffix("").as_posix() for path in common.rglob("*.py")}
+    untested = {each for each in modules if not each.endswith("__init__")} - {module_of(path) for path in tests}
+    assert untested == set().union(*TESTED_BY.values()), "write a unit test, or name the tests that fail for it"
+    assert [place for place in TESTED_BY if not (ROOT / "tests" / place).exists()] == []
+
+
+def test_no_test_module_is_imported_by_another() -> None:
+    importing = re.compile(r"^(?:from|import) tests\.(?:[\w.]*\.)?test_|^from tests[\w.]* import .*\btest_", re.M)
+
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if "functions" not in path.parts]
+    assert [path.name for path in tests if importing.search(path.read_text("utf-8"))] == [], "move what both use"

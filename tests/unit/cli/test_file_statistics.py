@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.examples import chat
 from tests.unit.chats import TOOL, packed
-from tests.unit.lines import LINES
+from tests.unit.lines import LINES, count_by_rules
 from tuneloop.cli import file_statistics
-from tuneloop.cli.file_statistics import SAMPLED_EXAMPLES, FileCount, count_example, fast_count
-from tuneloop.domain.chat.examples import Example
+from tuneloop.cli.file_statistics import SAMPLED_EXAMPLES, FileCount, fast_count
 from tuneloop.domain.datasets.records import Record, read_record
-from tuneloop.validation.line_parser import record_of
 from tuneloop.validation.local_files import ReadSettings
 
 OURS = {"split": "test", "subject": "u1", "category": "refund", "source": "app", "quality": 0.5}
@@ -26,23 +24,17 @@ QUICK: list[dict[str, Any]] = [
 PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}}
 
 
-def by_the_rules(line: bytes) -> object:
-    found = read_record(record_of(line, 1))
-    return count_example(found) if isinstance(found, Example) else None
-
-
 @pytest.mark.parametrize("row", QUICK)
 @pytest.mark.parametrize("is_escaped", [True, False])
 def test_usual_lines_are_counted_by_the_types_as_by_the_rules(row: dict[str, Any], is_escaped: bool) -> None:
     line = json.dumps(row, ensure_ascii=is_escaped).encode()
 
-    assert fast_count(line) == by_the_rules(line) is not None
+    assert fast_count(line) == count_by_rules(line) is not None
 
 
-@settings(max_examples=300)
 @given(LINES)
 def test_what_the_types_count_the_rules_count_too(line: bytes) -> None:
-    assert fast_count(line) in (None, by_the_rules(line))
+    assert fast_count(line) in (None, count_by_rules(line))
 
 
 @pytest.mark.parametrize("is_escaped", [True, False])

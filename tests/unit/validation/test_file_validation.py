@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.examples import chat
-from tests.functions.bombs import BOMBS
 from tests.unit.lines import LINES
 from tuneloop.domain.chat.examples import Example
 from tuneloop.domain.datasets.policy import Policy
@@ -223,18 +222,6 @@ def test_a_file_that_is_not_there_or_a_folder_is_told(tmp_path: Path) -> None:
         report = validate(Task(path))
         assert report.broken is not None
         assert (report.broken.code, found_in(report)) == ("unreadable_file", [(0, "$", "unreadable_file")])
-
-
-@pytest.mark.parametrize("name", ["parts.jsonl", "names.jsonl", "deep.jsonl", "empty-lists.jsonl", "one-line.jsonl"])
-def test_a_line_that_is_made_to_hurt_takes_no_good_line_with_it(name: str, written: Written) -> None:
-    bomb = BOMBS[name]()
-    content = jsonl(talks(1)) + bomb.piece * min(bomb.times, 12) + b"\n" + jsonl(talks(11)[1:])
-
-    report = validate(written(content))
-
-    assert report.valid >= 11
-    assert report.lines == 12
-    assert all(problem.line == 2 for problem in report.errors)
 
 
 @given(

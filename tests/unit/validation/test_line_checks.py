@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.examples import chat
 from tests.unit.chats import CALL, CALLED, TOOL, packed
-from tests.unit.lines import LINES
+from tests.unit.lines import LINES, assert_checks_agree
 from tuneloop.validation.line_checks import CheckedLine, check_line, fast_check, full_check
 from tuneloop.validation.line_parser import record_of
 
@@ -35,7 +35,6 @@ def test_usual_lines_go_the_quick_way_and_are_found_to_be_the_same(row: dict[str
     assert found == full_check(record_of(packed(row), 1))
 
 
-@settings(max_examples=500)
 @given(LINES)
 @example(packed({**chat("hi", "hello"), "tools": [{**TOOL, "function": {**TOOL["function"], "x": 1}}]}))
 @example(b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"tools":[{"a":"\xff"}]}')
@@ -44,11 +43,7 @@ def test_usual_lines_go_the_quick_way_and_are_found_to_be_the_same(row: dict[str
 @example(b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"\\ud800"}]}')
 @example(b'{"messages":[{"role":"user","content":"\\u003c|endoftext|\\u003e"},{"role":"assistant","content":"b"}]}')
 def test_what_the_quick_way_takes_the_rules_take_too(line: bytes) -> None:
-    found, by_the_rules = fast_check(line), full_check(record_of(line, 1))
-
-    if found is not None:
-        assert found == by_the_rules
-    assert check_line(line, 1) == by_the_rules
+    assert_checks_agree(line)
 
 
 @given(LINES, st.integers(0, 200), st.binary(max_size=3))

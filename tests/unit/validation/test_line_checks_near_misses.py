@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 
+from tests.unit.lines import assert_checks_agree
 from tests.unit.near_misses import ANSWER, DUMP, GOOD, SERVED, near_misses
 from tuneloop.domain.chat.examples import Example
 from tuneloop.domain.datasets.records import read_record
-from tuneloop.validation.line_checks import CheckedLine, check_line, fast_check, full_check
+from tuneloop.validation.line_checks import CheckedLine, check_line, fast_check
 from tuneloop.validation.line_parser import record_of
 
 USER = {"role": "user", "content": "hi"}
@@ -21,7 +22,6 @@ def packed(row: Any) -> bytes:
     return json.dumps(row).encode()
 
 
-@settings(max_examples=3000)
 @given(near_misses())
 @example(packed(PAIR))
 @example(packed({**PAIR, "non_preferred_output": [{**ANSWER, "content": UNTAGGED}]}))
@@ -33,11 +33,7 @@ def packed(row: Any) -> bytes:
 @example(packed({"messages": [USER, {**DUMP, "tool_calls": []}], "tools": []}))
 @example(b'{"messages":[{"role":"user","role":"tool","content":"a"},{"role":"assistant","content":"b"}]}')
 def test_what_the_fast_way_takes_the_full_rules_take_too(line: bytes) -> None:
-    found, by_the_rules = fast_check(line), full_check(record_of(line, 1))
-
-    if found is not None:
-        assert found == by_the_rules
-    assert check_line(line, 1) == by_the_rules
+    assert_checks_agree(line)
 
 
 @pytest.mark.parametrize("row", GOOD)

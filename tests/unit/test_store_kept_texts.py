@@ -14,7 +14,7 @@ from pydantic import BaseModel
 import tuneloop.store
 from tuneloop.domain import events
 
-DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "security.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 PLACE = (tuneloop.store.__path__, "tuneloop.store.")
 # What stores know and no row is: examples lie in segments, which the guide tells of as such.
 NO_ROWS = {"Example", "ExampleFilter"}
