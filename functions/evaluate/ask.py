@@ -30,6 +30,15 @@ from tuneloop.providers.answers import call_tokens
 from tuneloop.providers.port import Provider
 from tuneloop.store.objects.bucket import Objects
 
+# Rows that are asked at once. This bounds the load on a provider, whose limits per minute are shared with the calls of
+# users, and the number of answers that are waited for in vain once the provider has gone away.
+AT_ONCE = 8
+# Time-out of one try. With the waits below it bounds by how much a part may exceed its time.
+ANSWER_S = 30.0
+# Waits between the tries of one row, so that a provider's short breakdown doesn't end a part.
+WAITS_S = (0.5, 2.0, 5.0)
+LONGEST_ANSWER_S = ANSWER_S * (len(WAITS_S) + 1) + sum(WAITS_S)
+
 
 @dataclass(frozen=True)
 class EvaluationObjects:
@@ -94,14 +103,6 @@ def _folder(evaluation: Evaluation) -> str:
 
 def _part_key(evaluation: Evaluation, arm: ArmName, part: int) -> str:
     return f"{_folder(evaluation)}/{arm}-{part:07d}.jsonl"
-
-
-# Bounds the load on a provider, whose limits per minute the calls of users share, and how many answers are waited for
-# in vain where it goes away.
-AT_ONCE = 8
-ANSWER_S = 30.0  # with the waits below it bounds how long after its time a part may end
-WAITS_S = (0.5, 2.0, 5.0)  # between tries of one row, so that a provider's short breakdown doesn't end a part
-LONGEST_ANSWER_S = ANSWER_S * (len(WAITS_S) + 1) + sum(WAITS_S)
 
 
 class Asked(NamedTuple):

@@ -34,7 +34,7 @@ from tuneloop.domain.exports.selection import Selected, select
 from tuneloop.domain.exports.splits import STRICTNESS
 from tuneloop.domain.training.trained_exports import UNSEEN, SeenRows
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.export_columns import members_key, pack_members, write_fingerprints
+from tuneloop.store.objects.export_columns import HASH_BYTES, ID_BYTES, members_key, pack_members, write_fingerprints
 from tuneloop.store.objects.segments import Head, candidate_of, content_of, heads_of, images_in, pair_line
 from tuneloop.store.repositories.contents import Block, Contents
 from tuneloop.validation.minhash import BAND_BYTES, BANDS, LIKENESS_DIGITS, METHOD, SIGNATURE_DIGITS, THRESHOLD
@@ -43,6 +43,9 @@ from tuneloop.validation.tokens import PER_EXAMPLE, count_messages
 # Bounds how many training examples are parsed for the average tokens of an answer and for the template; the others are
 # copied as bytes. The first ones by id are as good a sample as any, as ids are hashes of the content.
 ANSWERS_COUNTED = 1_000
+# The number by which a column holds the split that an example was marked for, 0 where it was marked for none.
+MARK: dict[str | None, int] = {None: 0} | {split.value: STRICTNESS[split] for split in Split}
+NO_BANDS = "0" * LIKENESS_DIGITS  # for a line without bands: 0 is no band's key, so that the line is near no other
 
 
 class Snapshot(NamedTuple):
@@ -267,13 +270,6 @@ class SplitFile:
         )
 
 
-MARK: dict[str | None, int] = {None: 0} | {split.value: STRICTNESS[split] for split in Split}
-# Bytes of a hash in a column: the 64 bits that stored lines hold. Among a million examples the chance that any two
-# different texts have the same one is 3 in 100 million (n^2 / 2 / 2^64).
-WORD = 8
-UNLIKE = "0" * LIKENESS_DIGITS  # of a line that has no bands: 0 is no key, so that it is near no other
-
-
 def load_columns(blocks: Iterable[Block], policy: Policy) -> Columns:
     """A row for every example of the blocks, with the verdict of the policy's filters as its outcome."""
     columns = Columns(bands=[array("Q") for _ in range(BANDS)])
@@ -294,7 +290,7 @@ def _add(columns: Columns, heads: list[Head], decisions: list[Decision], policy:
     columns.feedback.extend([head.source in FEEDBACK for head in heads])
     columns.characters.extend([head.characters for head in heads])
     columns.tokens.extend([head.tokens for head in heads])
-    columns.ids.extend(_words([head.id[: 2 * WORD] for head in heads]))
+    columns.ids.extend(_words([head.id[: 2 * ID_BYTES] for head in heads]))
     columns.unit.extend(_words([head.unit for head in heads]))
     columns.frame.extend(_words([head.frame for head in heads]))
     columns.answer.extend(_words([head.answer for head in heads]))
@@ -302,7 +298,7 @@ def _add(columns: Columns, heads: list[Head], decisions: list[Decision], policy:
     columns.subject.extend([name_number(head.subject) for head in heads])
     columns.group.extend([name_number(head.group) for head in heads])
     columns.category.extend([name_number(decision.category_or(head.category)) for head, decision in rows])
-    near = [head.near or UNLIKE for head in heads]
+    near = [head.near or NO_BANDS for head in heads]
     for column, bands in zip(columns.bands, _bands(near), strict=True):
         column.extend(bands)
     columns.signatures.extend(bytes.fromhex("".join([digits[-SIGNATURE_DIGITS:] for digits in near])))
@@ -323,9 +319,9 @@ def _bands(digits: Sequence[str]) -> "list[array[int]]":
     packed, width = bytes.fromhex("".join(digits)), LIKENESS_DIGITS // 2
     columns = []
     for first in range(0, BANDS * BAND_BYTES, BAND_BYTES):
-        words = bytearray(WORD * len(digits))
+        words = bytearray(HASH_BYTES * len(digits))
         for place in range(BAND_BYTES):  # the last byte of a band is the lowest one of its number
-            words[BAND_BYTES - 1 - place :: WORD] = packed[first + place :: width]
+            words[BAND_BYTES - 1 - place :: HASH_BYTES] = packed[first + place :: width]
         columns.append(array("Q", words))
         if sys.byteorder == "big":
             columns[-1].byteswap()

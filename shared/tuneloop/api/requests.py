@@ -20,6 +20,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from pydantic import BaseModel
 
 from tuneloop.api import validation_errors
+from tuneloop.api.validation_errors import LONGEST_PARAM
 from tuneloop.domain.core.errors import InvalidInput, TooLarge
 from tuneloop.domain.core.json_values import read_whole, trace_flaw
 from tuneloop.domain.core.limits import BODY_BYTES, BODY_PARTS, FILE_BYTES, JSON_DEPTH
@@ -28,6 +29,17 @@ from tuneloop.domain.core.redaction import safe_name
 from tuneloop.domain.datasets.file_diagnosis import BYTE_ORDER_MARK, wide_encoding
 
 GREEDY = "+}"  # the end of a route whose last place takes all that is left of a path
+PLAIN_ENCODINGS = ("", "identity")  # what `Content-Encoding` may say
+LARGE_FILE = (
+    f"A file sent here may have at most {FILE_BYTES:,} bytes, since AWS hands over no larger body. Send a larger one "
+    "through `POST /v1/datasets/{dataset}/uploads` or `tuneloop drop`, and name the dataset as `training_file`."
+)
+# What few bodies hold, so that a small one needs no walk: half characters, numbers beyond a float or 64 bits, and the
+# words that Python reads as numbers. One of many parts is walked in any case: the search takes 25 ms a MB (measured on
+# 2026-12-01), and a walk of chats about as long. One expression for all of it took twice the time.
+DOUBTFUL_WORDS = ("NaN", "Infinity")
+LARGE_EXPONENT, LONG_NUMBER = re.compile(r"[eE]\+?\d{3}"), re.compile(r"\d\d{18}")
+HALF_ESCAPE, HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]"), re.compile(r"[\ud800-\udfff]")
 Route = Callable[..., Any]
 
 
@@ -141,21 +153,6 @@ def _percent_decoded(part: str, name: str) -> str:
         raise InvalidInput(message, param=name, code="invalid_unicode") from error
 
 
-PLAIN_ENCODINGS = ("", "identity")  # what `Content-Encoding` may say
-# Characters of the path to a fault in a body, which is made of the caller's own names: bounds the answer.
-LONGEST_PLACE = 200
-LARGE_FILE = (
-    f"A file sent here may have at most {FILE_BYTES:,} bytes, since AWS hands over no larger body. Send a larger one "
-    "through `POST /v1/datasets/{dataset}/uploads` or `tuneloop drop`, and name the dataset as `training_file`."
-)
-# What few bodies hold, so that a small one needs no walk: half characters, numbers beyond a float or 64 bits, and the
-# words that Python reads as numbers. One of many parts is walked in any case: the search takes 25 ms a MB (measured on
-# 2026-12-01), and a walk of chats about as long. One expression for all of it took twice the time.
-DOUBTFUL_WORDS = ("NaN", "Infinity")
-LARGE_EXPONENT, LONG_NUMBER = re.compile(r"[eE]\+?\d{3}"), re.compile(r"\d\d{18}")
-HALF_ESCAPE, HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]"), re.compile(r"[\ud800-\udfff]")
-
-
 def read_body(event: dict[str, Any]) -> str | None:
     """The text of an HTTP API event's body; refused where it is too large, packed, or not UTF-8."""
     content = content_of(event, BODY_BYTES).removeprefix(BYTE_ORDER_MARK)
@@ -238,7 +235,7 @@ def _check_depth(value: Any) -> None:
 def _check_values(value: Any) -> None:
     if found := trace_flaw(value):
         steps, flaw = found
-        where = ".".join(map(safe_name, steps))[:LONGEST_PLACE] or "body"
+        where = ".".join(map(safe_name, steps))[:LONGEST_PARAM] or "body"
         raise InvalidInput(f"{where}: {flaw.rule}", param=where, code=flaw.code)
 
 

@@ -8,7 +8,7 @@ from tuneloop.domain.core.redaction import safe_name
 from tuneloop.domain.datasets.drops import FILENAME
 from tuneloop.domain.serving.routing import MODEL_PATTERN
 
-# Characters of the path to a fault, which is made of the caller's own names: bounds the answer.
+# Characters of the path to a fault in a request, which is made of the caller's own names: bounds the answer.
 LONGEST_PARAM = 200
 NAME = "must be 1-63 lower-case letters, digits and hyphens, starting with a letter or digit"
 OBJECT = "must be a JSON object"

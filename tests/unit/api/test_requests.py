@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tuneloop.api.requests import LONGEST_PLACE, parse_json, read_body
+from tuneloop.api.requests import parse_json, read_body
+from tuneloop.api.validation_errors import LONGEST_PARAM
 from tuneloop.domain.core.errors import InvalidInput, TooLarge
 from tuneloop.domain.core.json_values import find_flaw
 from tuneloop.domain.core.limits import BODY_BYTES, BODY_PARTS, JSON_DEPTH
@@ -137,7 +138,7 @@ def test_a_body_is_refused_for_the_value_that_a_line_is_refused_for(value: Any) 
         parse_json(body)
 
     path, flaw = found
-    place = path.replace("[", ".").replace("]", "").removeprefix(".")[:LONGEST_PLACE]
+    place = path.replace("[", ".").replace("]", "").removeprefix(".")[:LONGEST_PARAM]
     assert (refusal.value.code, refusal.value.param) == (flaw.code, place or "body")
 
 
