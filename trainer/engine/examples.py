@@ -11,7 +11,7 @@ from typing import Any, Self
 import orjson
 
 from trainer.engine.text import Question, Turn, question_in
-from tuneloop.openai_wire.chat import text_of
+from tuneloop.openai_wire.chat import content_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Reply:
             functions.append(legacy)
         content = message.get("content")
         calls = orjson.dumps(functions, option=orjson.OPT_SORT_KEYS).decode() if functions else ""
-        return cls(None if content is None else text_of(content), calls)
+        return cls(None if content is None else content_text(content), calls)
 
     @property
     def functions(self) -> list[dict[str, Any]]:
@@ -52,7 +52,7 @@ class TrainingExample:
 
 def read_examples(line: Mapping[str, Any]) -> Iterator[TrainingExample]:
     """Read the examples of one training line, which must be valid."""
-    turns = [Turn(message["role"], text_of(message.get("content"))) for message in line["messages"]]
+    turns = [Turn(message["role"], content_text(message.get("content"))) for message in line["messages"]]
     for position, message in enumerate(line["messages"]):
         if message["role"] == "assistant" and message.get("weight") != 0:  # null is as good as no weight
             yield TrainingExample(question_in(turns[:position]), Reply.of(message))
@@ -69,6 +69,6 @@ class PreferencePair:
 
 def read_pair(line: Mapping[str, Any]) -> PreferencePair:
     """Read one preference line, which must be valid; the last message of an output is its reply."""
-    turns = [Turn(message["role"], text_of(message.get("content"))) for message in line["input"]["messages"]]
+    turns = [Turn(message["role"], content_text(message.get("content"))) for message in line["input"]["messages"]]
     preferred, rejected = line["preferred_output"][-1], line["non_preferred_output"][-1]
     return PreferencePair(question_in(turns), Reply.of(preferred), Reply.of(rejected))

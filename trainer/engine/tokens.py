@@ -10,7 +10,7 @@ from typing import Any
 
 from splintr import AnyTokenizer, Tokenizer
 
-from tuneloop.openai_wire.chat import text_of
+from tuneloop.openai_wire.chat import content_text
 
 PER_MESSAGE = 3
 PER_CONVERSATION = 3
@@ -37,7 +37,7 @@ def tokens_in_turns(turns: Iterable[tuple[str, str]]) -> int:
 
 def tokens_in_line(line: Mapping[str, Any]) -> int:
     """Return the number of tokens that training reads of a line, at most `MAX_EXAMPLE_TOKENS`."""
-    turns = [(message["role"], text_of(message.get("content"))) for message in line["messages"]]
+    turns = [(message["role"], content_text(message.get("content"))) for message in line["messages"]]
     return min(tokens_in_turns(turns), MAX_EXAMPLE_TOKENS)
 
 

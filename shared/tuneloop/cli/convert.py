@@ -12,7 +12,7 @@ import typer
 from tuneloop.cli.example_files import FileArgument, SettingsOption, offline, read_examples, read_settings, refuse
 from tuneloop.domain.chat.examples import OTHER_ANSWER, Example
 from tuneloop.domain.chat.messages import JsonObject
-from tuneloop.domain.datasets.csv_reader import BESIDE, Unreadable
+from tuneloop.domain.datasets.csv_reader import OPTIONAL_FIELDS, Unreadable
 from tuneloop.domain.exports.conversions import WHY, Conversion, Format, pair_of
 from tuneloop.validation.decompress import COMPRESSED_ENDINGS
 from tuneloop.validation.local_files import ReadSettings
@@ -56,7 +56,7 @@ def _converted_lines(file: Path, settings: ReadSettings, conversion: Conversion)
         if not isinstance(example, Example):
             conversion.left_out[INVALID] += 1
         elif line := conversion.convert(_as_sent(example)):
-            conversion.lost.update(name for name in BESIDE if getattr(example, name) is not None)
+            conversion.lost.update(name for name in OPTIONAL_FIELDS if getattr(example, name) is not None)
             yield line
 
 

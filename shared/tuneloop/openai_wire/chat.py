@@ -1,8 +1,8 @@
 """Chat completions as OpenAI writes them: what an app sends and what it gets back.
 
-Requests keep every field they came with, known or not, so that they can be passed on untouched.
-Answers are parsed leniently: a provider may leave fields out or add some, and what it puts oddly into any field but an
-answer's own text counts as not said, since the answer is paid for. They are produced in full.
+Requests keep every field they came with, known or not, so that they can be passed on untouched. Answers are parsed
+leniently: a provider may leave fields out or add some, and an odd value in any field but the answer's own text counts
+as absent, since the answer is paid for. Our own answers have every field.
 """
 
 import re
@@ -17,20 +17,20 @@ PROMPT = ("prompt_tokens", "input_tokens", "inputTokens")
 COMPLETION = ("completion_tokens", "output_tokens", "outputTokens")
 TOTAL = ("total_tokens", "totalTokens")
 # Anthropic and Bedrock leave these out of the tokens of the prompt; they were read from a cache, or written to it.
-BESIDE = {
+CACHE_FIELDS = {
     "input_tokens": ("cache_read_input_tokens", "cache_creation_input_tokens"),
     "inputTokens": ("cacheReadInputTokens", "cacheWriteInputTokens"),
 }
 DETAILS = ("prompt_tokens_details", "input_tokens_details")
-CACHED = "cached_tokens"
+CACHED_TOKENS = "cached_tokens"
 # Where servers without OpenAI's details say how much of a prompt was cached: DeepSeek, Anthropic, Bedrock, Moonshot.
-CACHED_ELSEWHERE = ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cacheReadInputTokens", CACHED)
+OTHER_CACHED_TOKENS = ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cacheReadInputTokens", CACHED_TOKENS)
 
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 
 
 class CompletionUsage(Shape):
-    """Tokens read and written by one call; null is what its provider didn't tell."""
+    """Tokens read and written by one call; null where the provider reports none."""
 
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
@@ -40,7 +40,7 @@ class CompletionUsage(Shape):
     @model_validator(mode="before")
     @classmethod
     def _in_openai_names(cls, said: Any) -> Any:
-        return _translated(said) if isinstance(said, Mapping) else said
+        return _in_our_names(said) if isinstance(said, Mapping) else said
 
     @property
     def is_complete(self) -> bool:
@@ -50,7 +50,7 @@ class CompletionUsage(Shape):
     @property
     def cached_tokens(self) -> int | None:
         """Tokens of the prompt that came from the provider's cache; None where what is said of them makes no sense."""
-        said = (self.prompt_tokens_details or {}).get(CACHED)
+        said = (self.prompt_tokens_details or {}).get(CACHED_TOKENS)
         if said is None:
             return 0
         cached = count_in(said)
@@ -68,8 +68,12 @@ def count_in(value: object) -> int | None:
     return None
 
 
-def _translated(said: Mapping[str, Any]) -> dict[str, Any]:
-    """The usage with OpenAI's names for what is known of it, and every other field as it came."""
+def _in_our_names(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The usage with its counts under OpenAI's names, and every other field as it came.
+
+    A count that is missing is worked out from the total and the other one. A total above the sum of both is
+    given to the prompt where the rest equals what was cached, else to the completion.
+    """
     prompt, completion, total = _prompt_in(said), _first_in(said, COMPLETION), _first_in(said, TOTAL)
     if total is not None and prompt is None and completion is not None:
         prompt = total - completion if total > completion else None
@@ -78,7 +82,7 @@ def _translated(said: Mapping[str, Any]) -> dict[str, Any]:
     if prompt is not None and completion is not None:
         total = prompt + completion if total is None else total
         if (rest := total - prompt - completion) > 0:
-            was_read = rest == sum(count_in(said.get(name)) or 0 for name in BESIDE["input_tokens"])
+            was_read = rest == sum(count_in(said.get(name)) or 0 for name in CACHE_FIELDS["input_tokens"])
             prompt, completion = (prompt + rest, completion) if was_read else (prompt, completion + rest)
     counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
     return {**said, **counts, DETAILS[0]: _details_in(said, prompt or 0)}
@@ -88,9 +92,9 @@ def _prompt_in(said: Mapping[str, Any]) -> int | None:
     """The tokens of the prompt, cached ones included, by the first name under which there are any."""
     for name in PROMPT:
         if (counted := count_in(said.get(name))) is not None:
-            beside = sum(count_in(said.get(other)) or 0 for other in BESIDE.get(name, ()))
-            if counted + beside:
-                return counted + beside
+            uncounted = sum(count_in(said.get(other)) or 0 for other in CACHE_FIELDS.get(name, ()))
+            if counted + uncounted:
+                return counted + uncounted
     return None
 
 
@@ -101,25 +105,26 @@ def _first_in(said: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
 
 
 def _details_in(said: Mapping[str, Any], prompt: int) -> dict[str, Any] | None:
-    """The details of the prompt; what is said of its cache anywhere is put among them.
+    """The details of the prompt's tokens, with the cached ones among them wherever the server reports those.
 
-    Servers fill OpenAI's details with zeros and tell the cache in a place of their own, so the most that the prompt can
-    hold is taken; where that is nothing and something else was said too, it is kept, so that nobody takes it for none.
+    Servers fill OpenAI's details with zeros and report the cache in a field of their own, so the largest count that the
+    prompt can hold is taken. Where that is zero and a senseless count was reported too, the senseless one is kept, so
+    that nobody reads it as "none cached".
     """
     details = [dict(found) for name in DETAILS if isinstance(found := said.get(name), Mapping)]
-    known = next((found for found in details if found.get(CACHED) is not None), details[0] if details else {})
-    places = [*(found.get(CACHED) for found in details), *(said.get(name) for name in CACHED_ELSEWHERE)]
+    known = next((found for found in details if found.get(CACHED_TOKENS) is not None), details[0] if details else {})
+    places = [*(found.get(CACHED_TOKENS) for found in details), *(said.get(name) for name in OTHER_CACHED_TOKENS)]
     told = [cached for cached in places if cached is not None]
     counts = [counted for cached in told if (counted := count_in(cached)) is not None and counted <= prompt]
     most = max(counts, default=0)
     odd = [cached for cached in told if (counted := count_in(cached)) is None or counted > prompt]
     cached = odd[0] if odd and not most else most
-    return known | {CACHED: cached} if told else known or None
+    return known | {CACHED_TOKENS: cached} if told else known or None
 
 
 # OpenAI's bounds (its OpenAPI document, read 2026-11). A near type, such as `true` or "5" for a number, is refused here
 # and by name: servers read it in several ways, and some answer 500.
-Truth = Annotated[bool, Field(strict=True)]
+StrictFlag = Annotated[bool, Field(strict=True)]
 Penalty = Annotated[float, Field(ge=-2, le=2, strict=True)]
 Tokens = Annotated[int, Field(ge=1, strict=True)]
 Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1, strict=True)]
@@ -127,8 +132,8 @@ Stops = Annotated[list[str], Field(max_length=4)]
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 
-def text_of(content: str | list[dict[str, Any]] | None) -> str:
-    """Read the text out of a message's content: the string itself, or its text parts joined by newlines."""
+def content_text(content: str | list[dict[str, Any]] | None) -> str:
+    """The text of a message's content: the string itself, or its parts of type `text` joined by new lines."""
     if isinstance(content, list):
         return "\n".join(str(part["text"]) for part in content if part.get("type") == "text" and "text" in part)
     return content or ""
@@ -154,16 +159,16 @@ class ChatMessage(Shape):
     @property
     def text(self) -> str:
         """The message's text, its parts joined by newlines."""
-        return text_of(self.content)
+        return content_text(self.content)
 
 
 class StreamOptions(Shape):
     """How a streamed answer is sent; `include_usage` asks for a last chunk with the token counts."""
 
-    include_usage: Truth | None = None
+    include_usage: StrictFlag | None = None
 
 
-def _is_whole(value: object) -> object:
+def _require_whole(value: object) -> object:
     """The value itself; ValueError where it equals a whole number and isn't one, as `true` and 1.0 equal 1."""
     if isinstance(value, bool | float):
         raise ValueError("must be 1, as a whole number")
@@ -177,7 +182,7 @@ class ChatRequest(Shape):
     messages: list[ChatMessage] = Field(min_length=1)
     user: str | None = None
     safety_identifier: str | None = None
-    stream: Truth | None = None
+    stream: StrictFlag | None = None
     stream_options: StreamOptions | None = None
     temperature: float | None = Field(default=None, ge=0, le=2, strict=True)
     top_p: float | None = Field(default=None, ge=0, le=1, strict=True)
@@ -187,10 +192,10 @@ class ChatRequest(Shape):
     max_completion_tokens: Tokens | None = None
     stop: str | Stops | None = None
     seed: Seed | None = None
-    logprobs: Truth | None = None
+    logprobs: StrictFlag | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20, strict=True)
-    parallel_tool_calls: Truth | None = None
-    n: Annotated[Literal[1], BeforeValidator(_is_whole)] | None = None
+    parallel_tool_calls: StrictFlag | None = None
+    n: Annotated[Literal[1], BeforeValidator(_require_whole)] | None = None
     response_format: dict[str, Any] | None = None
     metadata: Metadata | None = None
 
@@ -214,12 +219,12 @@ class ChatRequest(Shape):
         return self.model_dump(exclude_unset=True)
 
 
-def _whole(value: object) -> object:
+def _drop_fraction(value: object) -> object:
     """Seconds or tokens without their fraction, which some servers write."""
     return int(value) if isinstance(value, float) and abs(value) <= LARGEST_COUNT else value
 
 
-WholeCount = Annotated[int, Field(ge=0, le=LARGEST_COUNT), BeforeValidator(_whole)]
+WholeCount = Annotated[int, Field(ge=0, le=LARGEST_COUNT), BeforeValidator(_drop_fraction)]
 
 
 class AnswerMessage(Shape):

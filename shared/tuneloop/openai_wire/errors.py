@@ -44,12 +44,15 @@ def error_body(
 
 
 def first_fault(invalid: ValidationError) -> tuple[str, str | None]:
-    """Say what is wrong with a request and at which field, e.g. `("model: Field required", "model")`."""
+    """The first fault of a request as a sentence, and its field, e.g. `("model: Field required", "model")`."""
     return describe_fault(invalid.errors(include_url=False, include_context=False, include_input=False)[0])
 
 
 def describe_fault(fault: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Say one of pydantic's errors in a sentence without the value that caused it, and name the field."""
+    """One of pydantic's errors as a sentence that never holds the value, and the field's path (None for the whole).
+
+    For the trainer, which is a server of its own; `tuneloop.api.validation_errors` has our API's sentences.
+    """
     message = str(fault["msg"]).removeprefix("Value error, ")
     param = ".".join(str(step) for step in fault["loc"]) or None
     return (f"{param}: {message}" if param else message), param

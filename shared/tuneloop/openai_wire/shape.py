@@ -1,4 +1,4 @@
-"""What OpenAI's shapes have in common: unknown fields are kept and passed on, and odd ones can be forgiven."""
+"""What OpenAI's shapes have in common: unknown fields are kept and passed on, and odd values can count as absent."""
 
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-def _or_nothing(value: object, read: Any) -> Any:
+def _or_none(value: object, read: Any) -> Any:
     try:
         return read(value)
     except (ValueError, OverflowError):
@@ -26,12 +26,12 @@ def _or_nothing(value: object, read: Any) -> Any:
 
 
 def or_default(cls: type[BaseModel], value: object, read: Any, field: ValidationInfo) -> Any:
-    """Validate a field of the class `cls` (mode `wrap`): one that makes no sense is one that isn't there."""
+    """A wrap validator of a field of the class `cls`: an odd value becomes the field's default."""
     try:
         return read(value)
     except (ValueError, OverflowError):
         return cls.model_fields[str(field.field_name)].get_default(call_default_factory=True)
 
 
-LenientField = WrapValidator(_or_nothing)
-"""What makes no sense in a field is nothing in it."""
+LenientField = WrapValidator(_or_none)
+"""Marks a field in which an odd value becomes None, in place of a validation error."""

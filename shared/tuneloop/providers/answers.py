@@ -1,6 +1,6 @@
-"""Answers of models, read for all adapters: their text, and the tokens that they took as far as a provider tells them.
+"""Answers of models, read for all adapters: their text, and their tokens as far as a provider reports them.
 
-Half of a surrogate pair, which nobody can store or send, is replaced.
+Half of a surrogate pair, which nobody can store or send, is replaced by U+FFFD.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def chunk_in(fields: Mapping[str, Any]) -> ChatChunk:
 
 
 def call_tokens(usage: CompletionUsage | None) -> CallTokens:
-    """The tokens that a usage tells, none where there is no usage."""
+    """The tokens that a usage reports; None for each where there is no usage."""
     if usage is None:
         return CallTokens(None, None)
     return CallTokens(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)

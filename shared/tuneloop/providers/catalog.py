@@ -1,8 +1,8 @@
-"""What base models cost and take, by provider: dated data in `catalog.json`, never code.
+"""The catalog: what base models cost and accept, by provider, as dated data in `catalog.json`.
 
-What isn't listed is unknown. A provider's `defaults` hold for each of its models, and a model is `like` another but for
-what it says itself. A `closed` catalog lists all that its provider trains; `*` stands for whatever isn't named, and
-`known` gives names of such.
+A base model that isn't listed is unknown. A provider's `defaults` hold for each of its models; a model that is `like`
+another takes over the fields that it doesn't set itself. A `closed` catalog lists all that its provider trains; `*`
+stands for every model that isn't listed, and `known` gives some of their names.
 """
 
 import json
@@ -37,12 +37,12 @@ class TrainingPlace(NamedTuple):
 
 # What a new stage trains, too: Bedrock takes jobs from anybody, and this is its model whose every price has a source.
 RECOMMENDED = TrainingPlace("bedrock", "amazon.nova-micro-v1:0")
-NAMED_AT_MOST = 20
+MOST_NAMED = 20
 # Of hundreds of names a refusal lists 20, those that are most like the mistyped one first, so that it is found at once.
-# Three, as `get_close_matches` has it by default: beyond them come names that were not meant, before those of the list.
-ALIKE = 3
+# Three, the default of `get_close_matches`: beyond those come names that were not meant.
+MOST_ALIKE = 3
 LONGEST_NAME = 300  # comparing grows with the square of it, and a body may hold a name of megabytes
-WIDEST = {  # what OpenAI's wire knows; a server of which nothing is listed decides by itself within
+WIRE_RANGES = {  # what OpenAI's wire knows; a server of which nothing is listed decides by itself within
     "n_epochs": Range(least=1, most=50, is_whole=True),
     "batch_size": Range(least=1, most=256, is_whole=True),
     "learning_rate_multiplier": Range(least=1e-6, most=1000),
@@ -61,34 +61,34 @@ class _Section(BaseModel):
 
 @cache
 def _catalog() -> dict[str, _Section]:
-    listed = json.loads(Path(__file__).with_name("catalog.json").read_text("utf-8"))
-    return {provider: _section(**said) for provider, said in listed.items()}
+    catalog = json.loads(Path(__file__).with_name("catalog.json").read_text("utf-8"))
+    return {provider: _section(**fields) for provider, fields in catalog.items()}
 
 
 def _section(
     closed: bool, defaults: dict[str, Any], models: dict[str, dict[str, Any]], known: tuple[str, ...] = ()
 ) -> _Section:
     offers = {}
-    for name, said in models.items():
-        own = dict(said)
+    for name, fields in models.items():
+        own = dict(fields)
         offers[name] = Offer.model_validate(defaults | models.get(own.pop("like", ""), {}) | own)
     dated = {alias: name for name, offer in offers.items() for alias in offer.aliases}
     return _Section(closed=closed, known=known, models=offers, dated=dated)
 
 
-def _of(provider: str) -> _Section:
+def _section_of(provider: str) -> _Section:
     return _catalog().get(provider, _Section())
 
 
 def price_of(provider: str, base_model: str) -> Offer | None:
     """What a provider offers for a base model, or None where we don't know it."""
-    models = _of(provider).models
+    models = _section_of(provider).models
     return models.get(dated_name(provider, base_model)) or models.get(ANY_MODEL)
 
 
 def dated_name(provider: str, base_model: str) -> str:
     """The name that a base model has at a provider for ever, where it was asked for by one that moves."""
-    return _of(provider).dated.get(base_model, base_model)
+    return _section_of(provider).dated.get(base_model, base_model)
 
 
 def providers() -> list[str]:
@@ -98,7 +98,7 @@ def providers() -> list[str]:
 
 def listed_models(provider: str) -> list[str]:
     """The base models that are listed for a provider; `*` stands for any."""
-    return list(_of(provider).models)
+    return list(_section_of(provider).models)
 
 
 def places_of(base_model: str) -> list[tuple[str, Offer]]:
@@ -109,14 +109,14 @@ def places_of(base_model: str) -> list[tuple[str, Offer]]:
     return [
         (provider, offer)
         for provider in providers()
-        if base_model in named_models(provider) or base_model in _of(provider).dated
+        if base_model in named_models(provider) or base_model in _section_of(provider).dated
         if (offer := price_of(provider, base_model))
     ]
 
 
 def named_models(provider: str) -> list[str]:
     """The base models of a provider that are known by a name, of those that it doesn't list too."""
-    section = _of(provider)
+    section = _section_of(provider)
     return [*(name for name in section.models if name != ANY_MODEL), *section.known]
 
 
@@ -132,7 +132,7 @@ def base_models(provider: str, own: str) -> list[str]:
 
 def unlisted_refusal(provider: str, base_model: str) -> RunError | None:
     """Why a base model can't be trained at a provider whose every base model is listed; None where it may be."""
-    section = _of(provider)
+    section = _section_of(provider)
     if not section.closed or base_in(dated_name(provider, base_model)) in section.models:
         return None
     return unknown_base_model(provider, base_model, section.models)
@@ -141,10 +141,10 @@ def unlisted_refusal(provider: str, base_model: str) -> RunError | None:
 def unknown_base_model(provider: str, base_model: str, known: Iterable[str]) -> RunError:
     """The refusal of a base model that a provider doesn't have, naming those that it has, the likest first."""
     names = sorted(known)
-    alike = get_close_matches(base_model[:LONGEST_NAME], names, n=ALIKE)
+    alike = get_close_matches(base_model[:LONGEST_NAME], names, n=MOST_ALIKE)
     names = [*alike, *(name for name in names if name not in alike)]
-    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
-    allowed = f"it has {', '.join(names[:NAMED_AT_MOST])}{more}" if names else "it names none"
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    allowed = f"it has {', '.join(names[:MOST_NAMED])}{more}" if names else "it names none"
     message = f"base_model: {provider} has no base model {safe_model_id(base_model)}; {allowed}."
     return RunError(code="unknown_base_model", message=message, param="base_model")
 
@@ -155,7 +155,7 @@ def capabilities_of(provider: str, base_model: str) -> Capabilities:
     if offer := price_of(provider, base_model):
         return offer.capabilities(**more)
     either = (TrainingMethod.SUPERVISED, TrainingMethod.PREFERENCE)
-    return Capabilities.model_validate({"methods": either, "hyperparameters": WIDEST, **more})
+    return Capabilities.model_validate({"methods": either, "hyperparameters": WIRE_RANGES, **more})
 
 
 def is_free(provider: str, base_model: str) -> bool:

@@ -16,18 +16,21 @@ from tuneloop.domain.training.providers import BEDROCK, ProviderKind, Registered
 from tuneloop.providers.port import Provider
 from tuneloop.settings import Settings
 
-# A caller waits for it: a list comes within a second, and a door has to answer within 25.
-ASKING_S = 3.0
-# What a provider lists changes by the week.
-KEPT = timedelta(minutes=10)
-# A name that a list lacks may have been added since: no list that is older than this refuses anything.
+# Seconds for a list while a caller waits: most come within one, and a route has to answer within 25.
+LIST_S = 3.0
+# How long a list is good for names that are on it: what a provider lists changes by the week.
+LIST_KEPT = timedelta(minutes=10)
+# How long a list may refuse a name that isn't on it: the model may have been added since.
 REFUSES_FOR = timedelta(seconds=15)
-# A provider that hangs would cost every call the whole time that it may take.
+# How long a provider that failed is not asked again: one that hangs would cost every call all of LIST_S.
 UNANSWERED_FOR = timedelta(seconds=30)
+# How long a process may go on with a provider as it was before its operator changed its address or key parameter. A
+# row is read that often for each provider in use: once a minute is nothing beside the calls to the provider itself.
+PROVIDER_KEPT_S = 60.0
 
 
-class _Kept(NamedTuple):
-    """A provider's answer and when it was asked for; `trouble` is why there is none."""
+class _ModelList(NamedTuple):
+    """The model names that a provider listed at a time; `trouble` is why there are none."""
 
     at: datetime
     names: frozenset[str]
@@ -35,10 +38,10 @@ class _Kept(NamedTuple):
 
 
 class ModelLists:
-    """The latest list of each provider that is alive in this process; a provider that was changed is another one."""
+    """The latest model list of each provider object of this process; a changed provider is a new object."""
 
     def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[Provider, _Kept] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[Provider, _ModelList] = WeakKeyDictionary()
 
     def model_names(self, model: str, provider: Provider, now: datetime) -> frozenset[str]:
         """The names of the models that a provider lists, nothing where it keeps no list; asks for at most 3 s.
@@ -46,7 +49,7 @@ class ModelLists:
         A list that is some time old and lacks `model` is asked for anew. ProviderUnavailable where it can't be had now.
         """
         kept = self._kept.get(provider)
-        if kept is None or now - kept.at >= _lasts(kept, model):
+        if kept is None or now - kept.at >= _good_for(kept, model):
             kept = self._kept[provider] = _ask(provider, now)
         if kept.trouble:
             message, code = kept.trouble
@@ -54,25 +57,20 @@ class ModelLists:
         return kept.names
 
 
-def _lasts(kept: _Kept, model: str) -> timedelta:
+def _good_for(kept: _ModelList, model: str) -> timedelta:
     if kept.trouble:
         return UNANSWERED_FOR
-    return KEPT if model in kept.names or not kept.names else REFUSES_FOR
+    return LIST_KEPT if model in kept.names or not kept.names else REFUSES_FOR
 
 
-def _ask(provider: Provider, now: datetime) -> _Kept:
+def _ask(provider: Provider, now: datetime) -> _ModelList:
     try:
         provider.prepare()  # in a cold process that takes longer than the provider does
-        return _Kept(now, frozenset(model.id for model in provider.models(ASKING_S)))
+        return _ModelList(now, frozenset(model.id for model in provider.models(LIST_S)))
     except ProviderRefused:  # a server without such a list
-        return _Kept(now, frozenset())
+        return _ModelList(now, frozenset())
     except ProviderUnavailable as error:
-        return _Kept(now, frozenset(), (error.message, error.code))
-
-
-# How long a process may go on with a provider as it was before its operator changed its address or key parameter. A
-# row is read that often for each provider in use: once a minute is nothing beside the calls to the provider itself.
-KEPT_S = 60.0
+        return _ModelList(now, frozenset(), (error.message, error.code))
 
 
 class AddedProviders(Protocol):
@@ -130,7 +128,7 @@ class Providers(KnownProviders):
     def get(self, name: str) -> Provider:
         """The provider of that name; Conflict where the stage has none."""
         made = self._made.get(name)
-        if made and (name == self.default or monotonic() - made[2] < KEPT_S):
+        if made and (name == self.default or monotonic() - made[2] < PROVIDER_KEPT_S):
             return made[0]
         row = self.registration(name)
         provider = made[0] if made and made[1] == row else self._make(row)

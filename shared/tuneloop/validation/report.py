@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from tuneloop.domain.chat.examples import Problem
 from tuneloop.domain.datasets.file_diagnosis import is_no_row, problem_of_file
-from tuneloop.domain.datasets.file_warnings import AnswerLabels, Duplicates, FileWarning, Noted
+from tuneloop.domain.datasets.file_warnings import AnswerLabels, Duplicates, FileWarning, LineNotes
 from tuneloop.domain.datasets.policy import DEFAULT, LEAST_TRAINED, Policy
 from tuneloop.domain.exports.exclusions import shortage
 from tuneloop.domain.exports.policy_filter import Lengths
@@ -60,8 +60,8 @@ class Findings:
         self.has_rows = False
         self.tokens: Counter[int] = Counter()
         self.answers, self.duplicates, self.lengths = AnswerLabels(), Duplicates(processes), Lengths(policy)
-        self.over_limit, self.without_system, self.without_user = Noted(), Noted(), Noted()
-        self.broken_arguments, self.unknown_functions = Noted(), Noted()
+        self.over_limit, self.without_system, self.without_user = LineNotes(), LineNotes(), LineNotes()
+        self.broken_arguments, self.unknown_functions = LineNotes(), LineNotes()
 
     def add(self, line: int, checked: CheckedLine, token_limit: int) -> None:
         """Count a valid line."""

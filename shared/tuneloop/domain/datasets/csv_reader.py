@@ -22,11 +22,11 @@ DELIMITERS = ",;\t"
 # A line that Excel reads, and others write for it, before the header: the separator of what follows, perhaps in quotes,
 # and perhaps with separators for the cells that it doesn't have. No header begins like that.
 SEPARATOR_LINE = re.compile(r"\"?sep=(?P<separator>\t| |[^\w\s\"'\\]|)\"?[,;\t|]*\s*", re.IGNORECASE)
-BESIDE = ("category", "source", "subject", "group", "split", "quality", "created_at")
+OPTIONAL_FIELDS = ("category", "source", "subject", "group", "split", "quality", "created_at")
 # The header's own words for question and answer, and the fields that they stand for.
-PAIRS = {COMPLETED: PLAIN, ("text", "label"): PLAIN, PLAIN: PLAIN, RENDERED: RENDERED}
-HEADERS = ", ".join(f"`{','.join(pair)}`" for pair in PAIRS)
-UNKNOWN = (
+HEADER_PAIRS = {COMPLETED: PLAIN, ("text", "label"): PLAIN, PLAIN: PLAIN, RENDERED: RENDERED}
+HEADERS = ", ".join(f"`{','.join(pair)}`" for pair in HEADER_PAIRS)
+UNKNOWN_COLUMNS = (
     f"The first line must name the columns, with commas, semicolons or tabs between them: {HEADERS}, or those that the "
     "dataset's `csv` names."
 )
@@ -75,8 +75,8 @@ class CsvColumns(BaseModel):
     @property
     def fields(self) -> dict[str, str]:
         """Column names by the fields that they fill."""
-        beside = {name: column for name in BESIDE if (column := getattr(self, name))}
-        return dict(zip(PLAIN, (self.user, self.assistant), strict=True)) | beside
+        optional = {name: column for name in OPTIONAL_FIELDS if (column := getattr(self, name))}
+        return dict(zip(PLAIN, (self.user, self.assistant), strict=True)) | optional
 
 
 class Unreadable(Exception):
@@ -88,7 +88,7 @@ class Unreadable(Exception):
 
 
 class Header(NamedTuple):
-    """How many cells a record has, what is between them, and which of them fills what: (field, its name, place)."""
+    """How many cells a record has, their delimiter, and the cell of each field: (field, its column's name, index)."""
 
     cells: int
     delimiter: str
@@ -98,26 +98,26 @@ class Header(NamedTuple):
 def csv_records(lines: Iterable[bytes | None], columns: CsvColumns | None = None) -> Iterator[Record]:
     """The records of a CSV by its lines, None being one that is too long; Unreadable where reading can't go on."""
     text = _Text(lines)
-    filled = (line for line in text if line.strip())
-    first, named = next(filled, None), None
-    if first is not None and (named := SEPARATOR_LINE.fullmatch(first)):
-        first = next(filled, None)
+    nonblank = (line for line in text if line.strip())
+    first, separator_line = next(nonblank, None), None
+    if first is not None and (separator_line := SEPARATOR_LINE.fullmatch(first)):
+        first = next(nonblank, None)
     if first is None:
         return
-    header = _header(first, columns, text, named["separator"] if named else None)
+    header = _header(first, columns, text, separator_line["separator"] if separator_line else None)
     names = {field: name for field, name, _ in header.fields}
     reader = csv.reader(text, delimiter=header.delimiter, strict=True)
     while (cells := _cells(reader, text)) is not None:
         if not any(map(str.strip, cells)):
             continue
-        if problem := text.fault or _miscounted(cells, header, text.begun):
+        if problem := text.fault or _cell_count_problem(cells, header, text.begun):
             yield Record(text.begun, problems=(problem,))
         else:
             yield Record(text.begun, _row(cells, header), columns=names)
 
 
 class _Text:
-    """Lines as texts with their ends, counted; what the record in hand may not hold is noted or ends the reading."""
+    """Lines as texts with their ends, counted; a fault of a record is kept in `fault`, or ends the reading."""
 
     def __init__(self, lines: Iterable[bytes | None]) -> None:
         self._lines = iter(lines)
@@ -174,12 +174,12 @@ def _header(first: str, columns: CsvColumns | None, text: _Text, separator: str 
         raise Unreadable(text.fault)
     for delimiter in DELIMITERS if separator is None else separator:
         names = _names(first, delimiter)
-        if known := _known(names, columns, text):
+        if known := _columns_by_field(names, columns, text):
             text.delimiter = delimiter.encode()
             return Header(len(names), delimiter, [(field, name, names.index(name)) for field, name in known.items()])
     if "\r" in first.strip():
         raise text.unreadable("invalid_csv", CR_ENDS)
-    raise text.unreadable("unknown_columns", UNKNOWN if separator is None else NOT_SEPARATED)
+    raise text.unreadable("unknown_columns", UNKNOWN_COLUMNS if separator is None else NOT_SEPARATED)
 
 
 def _names(first: str, delimiter: str) -> list[str]:
@@ -189,16 +189,20 @@ def _names(first: str, delimiter: str) -> list[str]:
         return []
 
 
-def _known(names: list[str], columns: CsvColumns | None, text: _Text) -> dict[str, str]:
+def _columns_by_field(names: list[str], columns: CsvColumns | None, text: _Text) -> dict[str, str]:
     """The columns by the fields that they fill; none where question and answer are not among them."""
-    own = {name.casefold(): name for name in reversed(names)}
+    columns_by_word = {name.casefold(): name for name in reversed(names)}
     mapped = columns.fields if columns and {columns.user, columns.assistant} <= set(names) else {}
-    pairs = (zip(fields, pair, strict=True) for pair, fields in PAIRS.items() if own.keys() >= set(pair))
-    columns_by_field = mapped or {field: own[name] for field, name in next(pairs, ())}
+    known = (pair for pair in HEADER_PAIRS if columns_by_word.keys() >= set(pair))
+    pairs = (zip(HEADER_PAIRS[pair], pair, strict=True) for pair in known)
+    columns_by_field = mapped or {field: columns_by_word[name] for field, name in next(pairs, ())}
     if not columns_by_field:
         return {}
-    taken = columns_by_field.values()
-    columns_by_field = {name: own[name] for name in BESIDE if name in own and own[name] not in taken} | columns_by_field
+    pair_columns = columns_by_field.values()
+    optional = (name for name in OPTIONAL_FIELDS if name in columns_by_word)
+    columns_by_field = {
+        name: columns_by_word[name] for name in optional if columns_by_word[name] not in pair_columns
+    } | columns_by_field
     for name in columns_by_field.values():
         if names.count(name) != 1:
             code, how_often = ("duplicate_column", "twice") if name in names else ("missing_column", "not")
@@ -211,7 +215,7 @@ def _known(names: list[str], columns: CsvColumns | None, text: _Text) -> dict[st
     return columns_by_field
 
 
-def _miscounted(cells: list[str], header: Header, line: int) -> Problem | None:
+def _cell_count_problem(cells: list[str], header: Header, line: int) -> Problem | None:
     """Whether a record has another number of cells than the header; empty ones at its end don't count."""
     if len(cells) >= header.cells and not any(cells[header.cells :]):
         return None
@@ -223,7 +227,7 @@ def _row(cells: list[str], header: Header) -> dict[str, str | float]:
     row: dict[str, str | float] = {}
     for field, _, place in header.fields:
         cell = cells[place]
-        if field not in BESIDE:
+        if field not in OPTIONAL_FIELDS:
             row[field] = cell
         elif cell := cell.strip():
             row[field] = _number(cell) if field == "quality" else cell

@@ -1,4 +1,4 @@
-"""Drops: what comes in for a dataset, dropped, posted or uploaded: whose a file is, and what became of each.
+"""Drops: files and posts that come in for a dataset, whose they are, and what became of each.
 
 A file on OpenAI's wire is a dataset that came whole, under an id made of its content, so that uploading it twice is
 uploading it once. All of it trains: whoever uploads a file has chosen what is in it and keeps a test set of their own.
@@ -20,7 +20,7 @@ FILENAME = r"^[A-Za-z0-9._-]+\.(jsonl|csv)(\.gz|\.zst)?$"
 
 
 class RefusedDrop(BaseModel):
-    """A file that lies where no drop can be told whose it is; nothing of it was read."""
+    """A file under a path that names no tenant and dataset of ours; nothing of the file was read."""
 
     id: Name
     object: str
@@ -30,12 +30,12 @@ class RefusedDrop(BaseModel):
 
 
 def drop_id(key: str, content: str) -> str:
-    """The id of an object as a drop, by its key and what tells its content: its version or its ETag."""
+    """The id of a drop, from its object's key and from what identifies the object's content: version or ETag."""
     return derived_id("drop", key, content)
 
 
 class DropPath(BaseModel):
-    """What an object's path says: whose it is, which dataset, and the split its folder names."""
+    """Tenant and dataset that an object's path names, and the split that its folder names, if it names one."""
 
     tenant: Name
     dataset: Name
@@ -91,7 +91,7 @@ class Drop(BaseModel):
         return self.tenant, self.dataset
 
     def given_up(self, problem: Problem, now: datetime) -> "Drop":
-        """The drop after all its tries failed: what was found in it so far is no finding, but for why it failed."""
+        """The drop as failed after its last try: the only problem that stays is why it failed."""
         ended = {"status": DropStatus.FAILED, "problem_count": 1, "problems": [problem], "finished_at": now}
         return self.model_copy(update=ended)
 
@@ -99,13 +99,13 @@ class Drop(BaseModel):
 FILE_PREFIX = "file"
 # Between the two all files lie among names in order, and few others: `~` sorts behind whatever a name may hold.
 FIRST_ID, LAST_ID = f"{FILE_PREFIX}-", f"{FILE_PREFIX}-~"
-A_FILE = re.compile(rf"{FILE_PREFIX}-[0-9a-f]{{24}}")  # as `file_id` makes them
+FILE_ID = re.compile(rf"{FILE_PREFIX}-[0-9a-f]{{24}}")  # as `file_id` makes them
 EVERYTHING = Policy(min_quality=0.0, min_user_characters=0, near_duplicates=True, conflicting=True, take_test=False)
 """The policy of a file's exports: all lines, each once."""
 
 
 class UploadedFile(BaseModel):
-    """What was uploaded, as its user sees it; the examples are those of the dataset of its id."""
+    """An uploaded file as its user sees it; its examples are those of the dataset that has the file's id."""
 
     tenant: Name
     id: Name
@@ -117,13 +117,13 @@ class UploadedFile(BaseModel):
 
 
 def is_like_file_id(name: str) -> bool:
-    """Whether a name lies among those of files, though it is none."""
+    """Whether a name would be listed among files' ids though it isn't one, so that no dataset may have it."""
     return FIRST_ID <= name <= LAST_ID and not is_file_id(name)
 
 
 def is_file_id(name: str) -> bool:
     """Whether a dataset or a model is a file of OpenAI's wire, by its name, which nobody makes up by chance."""
-    return A_FILE.fullmatch(name) is not None
+    return FILE_ID.fullmatch(name) is not None
 
 
 def file_id(tenant: str, sha256: str, purpose: str) -> str:

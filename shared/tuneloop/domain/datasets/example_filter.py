@@ -19,7 +19,7 @@ from tuneloop.domain.core.limits import CATEGORY_CHARACTERS, SEARCH_CHARACTERS
 from tuneloop.domain.datasets.reviews import Decision, Status
 
 ESCAPED = re.compile(r'["\\\x00-\x1f]')  # what JSON writes in another way than it is
-SILENT_FIELDS = ("role", "type")  # their values name a kind; nobody says them
+KIND_FIELDS = ("role", "type")  # their values name a kind; nobody says them
 TOOLS = b',"tools":['  # of canonical content the last field; in a text its quotes would be escaped
 LETTERS = re.compile(r"[^\W\d_]+")  # a run of letters, as `STRUCTURAL_WORDS` has them
 # Letters that stand in content without being said: names of fields, roles, types, and JSON's own words.
@@ -137,7 +137,7 @@ def texts_in(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         for name, part in value.items():
-            if name not in (*SILENT_FIELDS, "tools"):
+            if name not in (*KIND_FIELDS, "tools"):
                 yield from texts_in(part)
     elif isinstance(value, list):
         for part in value:

@@ -1,7 +1,7 @@
 """Warnings: what is odd about a file whose lines may each be fine, found in one pass and in bounded memory.
 
-Of each kind of line a count is kept and where the first ones stand, never what they say. Two processes may each look at
-a part of a file: what they saw is added up.
+Of each kind of line the number and the places of the first ones are kept, never their content. Two processes may each
+look at a part of a file: their notes are added up.
 """
 
 import json
@@ -11,20 +11,20 @@ from typing import Any
 
 from pydantic import BaseModel
 
-NOTED = 10  # lines named with a warning: enough to look at, and bounded whatever the file holds
-ANSWERS = 1_000  # different ones, up to which they may be labels
+LINES_SHOWN = 10  # lines named with a warning: enough to look at, and bounded whatever the file holds
+MOST_LABELS = 1_000  # different ones, up to which they may be labels
 LABEL_CHARACTERS = 200  # an answer that is longer is prose and no label
 EXAMPLES_PER_LABEL = 5  # on average, from which on answers are taken for labels
 IMBALANCE = 10  # times as often as the rarest label comes the commonest before there is a warning
-SHAPES = 1_000  # kept apart; those that come later are counted together, so that memory stays bounded
-FIELDS = 200  # of an answer; one with more is an object and nothing else
-DUPLICATES_AMONG = 750_000  # examples of a file: 9 MB
+MOST_SHAPES = 1_000  # kept apart; those that come later are counted together, so that memory stays bounded
+MOST_FIELDS = 200  # of an answer; one with more is an object and nothing else
+MOST_COMPARED = 750_000  # examples of a file: 9 MB
 SHARDS = 256  # by content: duplicates are searched in one shard at a time, so that only its hashes stand in a set
 
 Shape = tuple[str, ...] | frozenset[tuple[str, str]]
 TEXT: Shape = ("text",)
-BEGINS = ("{", "[", '""', "null")  # how JSON begins; a number or a word alone is taken for a text
-NOTHING: tuple[Any, ...] = (None, "", [], {})
+JSON_STARTS = ("{", "[", '""', "null")  # how JSON begins; a number or a word alone is taken for a text
+EMPTY_VALUES: tuple[Any, ...] = (None, "", [], {})
 
 
 class FileWarning(BaseModel):
@@ -36,7 +36,7 @@ class FileWarning(BaseModel):
     lines: list[int]
 
 
-class Noted:
+class LineNotes:
     """How many lines something was seen in, and the first ten."""
 
     def __init__(self, count: int = 0, lines: Iterable[int] = ()) -> None:
@@ -46,13 +46,13 @@ class Noted:
     def add(self, line: int) -> None:
         """Note a line."""
         self.count += 1
-        if self.count <= NOTED:
+        if self.count <= LINES_SHOWN:
             self.lines.append(line)
 
-    def include(self, other: "Noted") -> None:
+    def include(self, other: "LineNotes") -> None:
         """Add what was noted of another part of the file."""
         self.count += other.count
-        self.lines = sorted(self.lines + other.lines)[:NOTED]
+        self.lines = sorted(self.lines + other.lines)[:LINES_SHOWN]
 
     def warning(self, code: str, message: str) -> list[FileWarning]:
         """A warning about these lines, if there are any."""
@@ -62,7 +62,7 @@ class Noted:
 class Label:
     """An answer that may come again: how often it came, and where its lines are noted."""
 
-    def __init__(self, notes: tuple[Noted, ...]) -> None:
+    def __init__(self, notes: tuple[LineNotes, ...]) -> None:
         self.count = 0
         self.notes = notes
 
@@ -74,24 +74,24 @@ class AnswerLabels:
         self._labels: dict[str, Label] = {}
         self._are_labels = True
         self._texts: Label | None = None  # of all texts, once they are no labels
-        self._shapes: dict[Shape, Noted] = {}
-        self._unusual = Noted()
-        self._empty = Noted()
+        self._shapes: dict[Shape, LineNotes] = {}
+        self._unusual = LineNotes()
+        self._empty = LineNotes()
 
     def add(self, line: int, answer: str) -> None:
         """Look at an answer."""
         label = self._labels.get(answer) or self._label(answer)
         label.count += 1
-        for noted in label.notes:
-            noted.add(line)
+        for notes in label.notes:
+            notes.add(line)
 
     def include(self, other: "AnswerLabels") -> None:
         """Add the answers of another part of the file."""
         self._are_labels = self._are_labels and other._are_labels
         for answer, label in other._labels.items():
             self._label(answer).count += label.count
-        for shape, noted in other._shapes.items():
-            self._noted(shape).include(noted)
+        for shape, notes in other._shapes.items():
+            self._noted(shape).include(notes)
         self._unusual.include(other._unusual)
         self._empty.include(other._empty)
 
@@ -101,26 +101,26 @@ class AnswerLabels:
         return [*self._imbalance(), *self._empty.warning("empty_answer", empty), *self._other_shapes()]
 
     def _label(self, answer: str) -> Label:
-        """What is known of an answer; of one that is too long for a label, or one too many, nothing stays known."""
+        """The label of an answer, kept for later only while all answers are few and short enough to be labels."""
         if label := self._labels.get(answer):
             return label
-        if self._texts and not self._are_labels and not answer.startswith(BEGINS):
+        if self._texts and not self._are_labels and not answer.startswith(JSON_STARTS):
             return self._texts
-        value = json_in(answer)
-        noted = self._noted(TEXT if value is answer else shape_of(value))
-        label = Label((noted, self._empty) if value in NOTHING else (noted,))
-        self._are_labels = self._are_labels and len(answer) <= LABEL_CHARACTERS and len(self._labels) < ANSWERS
+        value = json_or_text(answer)
+        notes = self._noted(TEXT if value is answer else shape_of(value))
+        label = Label((notes, self._empty) if value in EMPTY_VALUES else (notes,))
+        self._are_labels = self._are_labels and len(answer) <= LABEL_CHARACTERS and len(self._labels) < MOST_LABELS
         if self._are_labels:
             self._labels[answer] = label
-        elif noted is self._shapes.get(TEXT):
+        elif notes is self._shapes.get(TEXT):
             self._texts = label
         return label
 
-    def _noted(self, shape: Shape) -> Noted:
+    def _noted(self, shape: Shape) -> LineNotes:
         if shape not in self._shapes:
-            if len(self._shapes) == SHAPES:
+            if len(self._shapes) == MOST_SHAPES:
                 return self._unusual
-            self._shapes[shape] = Noted()
+            self._shapes[shape] = LineNotes()
         return self._shapes[shape]
 
     def _imbalance(self) -> list[FileWarning]:
@@ -142,21 +142,21 @@ class AnswerLabels:
     def _other_shapes(self) -> list[FileWarning]:
         if not self._shapes:
             return []
-        total = self._unusual.count + sum(noted.count for noted in self._shapes.values())
+        total = self._unusual.count + sum(notes.count for notes in self._shapes.values())
         usual = max(self._shapes, key=lambda shape: (self._shapes[shape].count, -self._shapes[shape].lines[0]))
         like = {shape for shape in self._shapes if are_alike(shape, usual)}
         if usual == TEXT or 2 * sum(self._shapes[shape].count for shape in like) <= total:
             return []
-        others = Noted()
-        for noted in [self._unusual, *(noted for shape, noted in self._shapes.items() if shape not in like)]:
-            others.include(noted)
+        others = LineNotes()
+        for notes in [self._unusual, *(notes for shape, notes in self._shapes.items() if shape not in like)]:
+            others.include(notes)
         message = "Most answers are JSON with the same fields, and these are not. Give all of them one form."
         return others.warning("answer_shape", message)
 
 
-def json_in(answer: str) -> Any:
-    """The JSON that an answer is, or the answer itself where it is a text."""
-    if not answer.startswith(BEGINS):
+def json_or_text(answer: str) -> Any:
+    """The JSON value that an answer is, or the answer itself where it is a text or its JSON is broken."""
+    if not answer.startswith(JSON_STARTS):
         return answer
     try:
         return json.loads(answer)
@@ -166,7 +166,7 @@ def json_in(answer: str) -> Any:
 
 def shape_of(value: Any) -> Shape:
     """The form of JSON: an object's fields with the kinds of their values, of other JSON its kind."""
-    if isinstance(value, dict) and len(value) <= FIELDS:
+    if isinstance(value, dict) and len(value) <= MOST_FIELDS:
         return frozenset((name, _kind(part)) for name, part in value.items())
     return (_kind(value),)
 
@@ -201,14 +201,14 @@ Portion = tuple[int, "array[int]", "array[int]"]
 
 
 class Duplicates:
-    """Which lines hold an example that came before, by 64 bits of its content: 12 bytes for each example.
+    """The lines that repeat an example of a line before, by 64 bits of its content: 12 bytes for each example.
 
-    Of several processes each keeps its share of them, so that all of them together keep no more than one would.
+    Of several processes each keeps its share, so that together they keep no more than one would.
     """
 
     def __init__(self, processes: int = 1) -> None:
         self.seen = 0
-        self._most = DUPLICATES_AMONG // processes
+        self._most = MOST_COMPARED // processes
         self._hashes = [array("q") for _ in range(SHARDS)]
         self._lines = [array("I") for _ in range(SHARDS)]
 
@@ -233,10 +233,10 @@ class Duplicates:
 
     def warnings(self, examples: int) -> list[FileWarning]:
         """That some of so many examples came more than once, if they did."""
-        repeats = Noted()
+        repeats = LineNotes()
         for hashes, lines in zip(self._hashes, self._lines, strict=True):
             if repeated := len(hashes) - len(set(hashes)):
-                repeats.include(Noted(repeated, _repeating(hashes, lines)))
+                repeats.include(LineNotes(repeated, _repeating(hashes, lines)))
         among = f" Only the first {self.seen:,} examples were compared." if self.seen < examples else ""
         return repeats.warning("duplicate", f"The same example stands on a line before.{among}")
 
@@ -248,7 +248,7 @@ def _repeating(hashes: "array[int]", lines: "array[int]") -> list[int]:
     for place in sorted(range(len(lines)), key=lines.__getitem__):
         if hashes[place] in seen:
             repeating.append(lines[place])
-            if len(repeating) == NOTED:
+            if len(repeating) == LINES_SHOWN:
                 break
         seen.add(hashes[place])
     return repeating

@@ -35,7 +35,7 @@ LEAST_TRAINED = 10
 LARGEST_SHARE = 0.4
 # Zero for `-0.0`, as in `Share`.
 SplitShare = Annotated[float, Field(ge=0, le=LARGEST_SHARE, strict=True), AfterValidator(abs)]
-MOST = 1_000_000_000  # a bound for numbers of a policy: beyond any dataset, and within every store's whole numbers
+LARGEST_NUMBER = 1_000_000_000  # in a policy: beyond any dataset, and within every store's whole numbers
 
 
 def utc(moment: datetime) -> datetime:
@@ -67,10 +67,10 @@ class Policy(BaseModel):
     validated_only: StrictBool = False
     created_from: Moment | None = None
     created_to: Moment | None = None
-    max_examples: StrictInt | None = Field(default=None, ge=1, le=MOST)
-    max_per_category: StrictInt | None = Field(default=None, ge=1, le=MOST)
-    max_per_subject: StrictInt | None = Field(default=None, ge=1, le=MOST)
-    min_user_characters: StrictInt | None = Field(default=None, ge=0, le=MOST)
+    max_examples: StrictInt | None = Field(default=None, ge=1, le=LARGEST_NUMBER)
+    max_per_category: StrictInt | None = Field(default=None, ge=1, le=LARGEST_NUMBER)
+    max_per_subject: StrictInt | None = Field(default=None, ge=1, le=LARGEST_NUMBER)
+    min_user_characters: StrictInt | None = Field(default=None, ge=0, le=LARGEST_NUMBER)
     near_duplicates: StrictBool = Field(default=False, description="Keep near duplicates that say the same.")
     conflicting: StrictBool = Field(default=False, description="Keep different answers to the same prompt unreviewed.")
     take_test: StrictBool = True

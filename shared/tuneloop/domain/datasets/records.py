@@ -21,7 +21,7 @@ from tuneloop.domain.datasets.origins import Origin
 PLAIN = ("user_message", "assistant_response")
 COMPLETED = ("prompt", "completion")
 RENDERED = ("input", "output")
-AS_THEY_ARE = frozenset({"messages", "preferred_output", "non_preferred_output"})
+MESSAGE_FORMS = frozenset({"messages", "preferred_output", "non_preferred_output"})
 RESERVED_SOURCES = frozenset(Origin)
 RESERVED = f"The sources {' and '.join(sorted(RESERVED_SOURCES))} are given by feedback alone; name another."
 LONGEST = dict.fromkeys(("subject", "group", "source"), NAME_CHARACTERS) | {"category": CATEGORY_CHARACTERS}
@@ -58,7 +58,7 @@ def read_record(
     if faults := list(islice(_faults(row, template), PROBLEMS_KEPT)):
         problems = [Problem(line=record.line, path=path, code=code, message=text) for path, code, text in faults]
         return [_at_origin(problem, {}, record.columns) for problem in problems]
-    shape = _shaped(row, template)
+    shape = _shape(row, template)
     result = read_normalized(shape.row, record.line, split, record.row if shape.row is row else None)
     if isinstance(result, Example):
         return result if _is_storable(result) else [_time_problem(record)]
@@ -68,11 +68,11 @@ def read_record(
 def to_messages(row: Any, template: Template | None) -> ShapedRow:
     """A row of any form, of which `read_record` found no faults, as messages; one that has messages stays as it is."""
     plain = normalize(row)
-    shape = _shaped(plain, template)
+    shape = _shape(plain, template)
     return ShapedRow(row) if shape.row is plain else shape
 
 
-def _shaped(row: Any, template: Template | None) -> ShapedRow:
+def _shape(row: Any, template: Template | None) -> ShapedRow:
     """A normalized row as messages; one that has messages, or no known form, as it is."""
     form = _form_of(row)
     if form in (PLAIN, COMPLETED):
@@ -90,7 +90,7 @@ def _shaped(row: Any, template: Template | None) -> ShapedRow:
 
 def _form_of(row: Any) -> tuple[str, ...]:
     """The fields of a row that are to become messages; none where it has those, or nothing that is known."""
-    if isinstance(row, dict) and AS_THEY_ARE.isdisjoint(row):
+    if isinstance(row, dict) and MESSAGE_FORMS.isdisjoint(row):
         for form in (PLAIN, COMPLETED, RENDERED):
             if not row.keys().isdisjoint(form):
                 return form

@@ -1,7 +1,7 @@
-"""Votes: whose corrections are trained on unseen, and what goes to review.
+"""Votes: whose corrections are trained on without a review, and which go to a reviewer.
 
-Each subject has one vote on what is the right answer to a prompt: his last. A verdict looks at all votes on one prompt,
-so it doesn't depend on their order; where trusted subjects, or all who voted, contradict each other, nobody wins.
+Each subject has one vote on the right answer to a prompt: the latest. A verdict looks at all votes on one prompt, so it
+doesn't depend on their order; where trusted subjects, or all who voted, contradict each other, nobody wins.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,10 +34,10 @@ class ReviewSource(StrEnum):
 
 
 class Vote(BaseModel):
-    """What one subject last said is right: the answer's hash, and the examples that say so.
+    """A subject's latest answer for one prompt (`unit`), as a hash, with the examples that came from it.
 
-    `withdrawn` are those that he said before. Of the subject only a hash is kept; where nobody says who he is, the
-    inference has the vote, and agrees with nobody.
+    `withdrawn` are the examples of the subject's earlier answers. Of the subject only a hash is kept; where the subject
+    isn't known, the inference has the vote, and agrees with nobody.
     """
 
     tenant: Name

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.datasets.file_warnings import FileWarning, Noted
+from tuneloop.domain.datasets.file_warnings import FileWarning, LineNotes
 from tuneloop.domain.datasets.origins import FEEDBACK
 from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, ExampleKind, Policy
 from tuneloop.domain.datasets.reviews import Status
@@ -132,7 +132,7 @@ class Lengths:
         least = policy.min_user_characters
         self._policy, self._least = policy, LEAST_CHARACTERS if least is None else least
         self._examples = [0, 0]
-        self._short = (Noted(), Noted())
+        self._short = (LineNotes(), LineNotes())
         self._answers: tuple[set[str], set[str]] = set(), set()
 
     def add(self, line: int, characters: int, answer: str | None, *, is_pair: bool) -> None:

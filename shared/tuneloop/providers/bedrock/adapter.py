@@ -31,7 +31,7 @@ from tuneloop.providers.bedrock.base_models import (
     training_id,
 )
 from tuneloop.providers.bedrock.chat import calls_at_once, chunks_of, completion_of, converse_request
-from tuneloop.providers.bedrock.client import CALL_S, BedrockClient, passing_quotas, translate_errors
+from tuneloop.providers.bedrock.client import CALL_S, BedrockClient, retry_quotas, translate_errors
 from tuneloop.providers.bedrock.files import Files
 from tuneloop.providers.bedrock.hosting import Deployments
 from tuneloop.providers.bedrock.jobs import (
@@ -159,7 +159,7 @@ class Bedrock:
         origin, name = request.origin, self._named(request.origin.run)
         output = self._files.uri(f"training-output/{origin.tenant}/{origin.run}/")
         validators = [{"s3Uri": request.validation_file}] if request.validation_file else []
-        with passing_quotas(), translate_errors():
+        with retry_quotas(), translate_errors():
             made = self._calls.client("bedrock").create_model_customization_job(
                 jobName=name,
                 customModelName=name,

@@ -1,7 +1,7 @@
-"""Base models on Bedrock: under which names they are trained and called, on which lines, with which hyperparameters.
+"""Base models on Bedrock: the ids under which they are trained and called, their line formats and hyperparameters.
 
-What is known of a base stands in the catalog. One that isn't listed can't be trained, as nothing is known of what it
-takes; nor one that isn't known to be served by the token: its throughput would be billed by the hour, asked or not.
+The catalog lists them. A base model that isn't listed can't be trained, as nothing is known of what it takes; nor one
+that isn't known to be served by the token, as its throughput would be billed by the hour, called or not.
 """
 
 import re
@@ -14,8 +14,8 @@ from tuneloop.providers.catalog import listed_models, price_of
 
 BEDROCK = "bedrock"
 # Bedrock's user guide, "Custom model hyperparameters" and "Prepare your training datasets", read 2026-11.
-NAMES = {"n_epochs": "epochCount", "batch_size": "batchSize", "learning_rate": "learningRate"}
-LINES = {
+BEDROCK_NAMES = {"n_epochs": "epochCount", "batch_size": "batchSize", "learning_rate": "learningRate"}
+LINE_FORMATS = {
     "amazon.nova-": Format.BEDROCK_CONVERSATION,
     "meta.llama3-": Format.BEDROCK_PROMPT,
     "tuneloop.linear-v1": Format.BEDROCK_CONVERSATION,
@@ -40,13 +40,13 @@ def training_id(base_model: str) -> str:
 
 def serving_id(model: str) -> str:
     """The id under which calls name a model; a deployment's stands for itself."""
-    found = WITH_CONTEXT.fullmatch(model)
-    return found["called"] if found else model
+    match = WITH_CONTEXT.fullmatch(model)
+    return match["called"] if match else model
 
 
 def lines_of(base_model: str) -> Format | None:
     """The format of the lines that a base model is trained on, None where that isn't known."""
-    return next((lines for start, lines in LINES.items() if base_model.startswith(start)), None)
+    return next((lines for start, lines in LINE_FORMATS.items() if base_model.startswith(start)), None)
 
 
 def hyperparameters_for(base_model: str, given: dict[str, Any]) -> dict[str, str]:
@@ -54,22 +54,22 @@ def hyperparameters_for(base_model: str, given: dict[str, Any]) -> dict[str, str
     offer = price_of(BEDROCK, base_model)
     epochs = offer.hyperparameters.get("n_epochs") if offer else None
     chosen = {"n_epochs": epochs.default if epochs else None} | given
-    return {NAMES[name]: _text(value) for name, value in chosen.items() if value is not None}
+    return {BEDROCK_NAMES[name]: _text(value) for name, value in chosen.items() if value is not None}
 
 
 def capabilities_on_bedrock(base_model: str) -> Capabilities:
     """What can be done with a base model on Bedrock."""
     offer = price_of(BEDROCK, base_model)
-    said: dict[str, Any] = {"longest_suffix": LONGEST_SUFFIX, "creates_once": True, "finds_by_run": True}
-    said |= {"needs_deployment": True, "push": "event", "tells_tokens": False}
+    declared: dict[str, Any] = {"longest_suffix": LONGEST_SUFFIX, "creates_once": True, "finds_by_run": True}
+    declared |= {"needs_deployment": True, "push": "event", "tells_tokens": False}
     if offer is None or lines_of(base_model) is None:
-        return Capabilities(**said, why_not=UNKNOWN.format(model=safe_model_id(base_model), known=_by_the_token()))
+        return Capabilities(**declared, why_not=UNKNOWN.format(model=safe_model_id(base_model), known=_token_billed()))
     if not offer.serves_on_demand:
-        said["why_not"] = BY_THE_HOUR.format(known=_by_the_token())
-    return offer.capabilities(**said)
+        declared["why_not"] = BY_THE_HOUR.format(known=_token_billed())
+    return offer.capabilities(**declared)
 
 
-def _by_the_token() -> str:
+def _token_billed() -> str:
     offers = {name: price_of(BEDROCK, name) for name in listed_models(BEDROCK)}
     return ", ".join(name for name, offer in offers.items() if offer and offer.serves_on_demand)
 

@@ -1,7 +1,8 @@
-"""Chats on Bedrock: OpenAI's requests as those of Converse, and what comes back in OpenAI's shape, whole or by pieces.
+"""Chats on Bedrock: OpenAI's requests as Converse's, and Converse's answers in OpenAI's shape, whole or streamed.
 
-What only describes a call (its user, metadata, seed) has no place there and is left out. Anything that would change the
-answer is translated, or refused by its name; where tools may not be called at once, the first call is passed on alone.
+Fields that only describe a call (its user, metadata, seed) have no place in Converse and are left out. Every field that
+would change the answer is translated, or refused by name; where `parallel_tool_calls` is false, only the first call of
+an answer is passed on.
 """
 
 import json
@@ -23,11 +24,11 @@ TRANSLATED = frozenset(
     {"model", "messages", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice"}
     | {"response_format"}
 )
-DESCRIBING = frozenset(
+DROPPED = frozenset(
     {"user", "safety_identifier", "metadata", "store", "seed", "n", "stream", "stream_options", "service_tier"}
     | {"parallel_tool_calls", "prompt_cache_key"}
 )
-FINISHED = {
+FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "tool_use": "tool_calls",
@@ -37,24 +38,24 @@ FINISHED = {
     "content_filtered": "content_filter",
 }
 # Converse takes temperatures from 0 to 1 where OpenAI takes up to 2: a hotter one is refused, not cut.
-HOTTEST = 1.0
+HIGHEST_TEMPERATURE = 1.0
 IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 
 
 def converse_request(request: Mapping[str, Any]) -> Json:
     """A chat request as Converse takes it; ProviderRefused for what has no counterpart there."""
     for name, value in request.items():
-        if value and name not in TRANSLATED | DESCRIBING:
-            raise _refused(f"{safe_name(name)} has no counterpart on Bedrock: leave it out.", safe_name(name))
+        if value and name not in TRANSLATED | DROPPED:
+            raise _refusal(f"{safe_name(name)} has no counterpart on Bedrock: leave it out.", safe_name(name))
     system, messages = _conversation(request["messages"])
-    asked: Json = {"modelId": serving_id(request["model"]), "messages": messages}
+    converse: Json = {"modelId": serving_id(request["model"]), "messages": messages}
     optional = {
         "system": system,
         "inferenceConfig": _inference(request),
         "toolConfig": _tools(request, messages),
         "outputConfig": _output(request.get("response_format")),
     }
-    return asked | {name: value for name, value in optional.items() if value}
+    return converse | {name: value for name, value in optional.items() if value}
 
 
 def calls_at_once(request: Mapping[str, Any]) -> bool:
@@ -69,7 +70,7 @@ def completion_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True
     calls = [_call(block["toolUse"]) for block in blocks if "toolUse" in block][: None if at_once else 1]
     said: Json = {"content": "".join(texts) if texts or not calls else None}
     message = {"role": "assistant", **said, **({"tool_calls": calls} if calls else {})}
-    choice = {"message": message, "finish_reason": FINISHED.get(answer["stopReason"], "stop")}
+    choice = {"message": message, "finish_reason": FINISH_REASONS.get(answer["stopReason"], "stop")}
     completion = completion_in({**_head(answer, model), "choices": [choice]})
     return completion.model_copy(update={"usage": _usage(answer.get("usage"))})
 
@@ -83,7 +84,7 @@ def chunks_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True) ->
         if kind == "metadata":
             yield ChatChunk(**head, usage=_usage(said.get("usage")))
         elif kind == "messageStop":
-            end = ChunkChoice(finish_reason=FINISHED.get(said["stopReason"], "stop"))
+            end = ChunkChoice(finish_reason=FINISH_REASONS.get(said["stopReason"], "stop"))
             yield ChatChunk(**head, choices=[end])
         elif (delta := _delta(kind, said, places)) and (at_once or not _is_further_call(delta)):
             yield chunk_in({**head, "choices": [{"delta": delta}]})
@@ -151,7 +152,7 @@ def _blocks(message: Json) -> list[Json]:
         result = {"toolUseId": message.get("tool_call_id"), "content": _parts(message) or [{"text": " "}]}
         return [{"toolResult": result}]
     if message["role"] == "function" or message.get("function_call"):
-        raise _refused("Calls of functions are of OpenAI's older form: send them as `tool_calls`.", "messages")
+        raise _refusal("Calls of functions are of OpenAI's older form: send them as `tool_calls`.", "messages")
     return _parts(message) + [{"toolUse": _use(call)} for call in message.get("tool_calls") or ()]
 
 
@@ -163,7 +164,7 @@ def _use(call: Json) -> Json:
     except ValueError:
         arguments = None
     if not isinstance(arguments, dict):
-        raise _refused("The arguments of a call have to be a JSON object, written as a string.", "messages")
+        raise _refusal("The arguments of a call have to be a JSON object, written as a string.", "messages")
     return {"toolUseId": call.get("id"), "name": function.get("name"), "input": arguments}
 
 
@@ -180,7 +181,7 @@ def _part(part: Json) -> Json:
             return {"text": text}
         case {"type": "image_url", "image_url": {"url": str(url)}}:
             return {"image": _image(url)}
-    raise _refused("Bedrock is sent texts and images only.", "messages")
+    raise _refusal("Bedrock is sent texts and images only.", "messages")
 
 
 def _image(url: str) -> Json:
@@ -188,21 +189,21 @@ def _image(url: str) -> Json:
     kind = IMAGES.get(head.removeprefix("data:").removesuffix(";base64"))
     if not (head.startswith("data:") and head.endswith(";base64") and kind):
         kinds = ", ".join(IMAGES)
-        raise _refused(f"Bedrock fetches no images: send one as a `data:` URL in base64, of {kinds}.", "messages")
+        raise _refusal(f"Bedrock fetches no images: send one as a `data:` URL in base64, of {kinds}.", "messages")
     try:
         return {"format": kind, "source": {"bytes": b64decode(data, validate=True)}}
     except NotBase64:
-        raise _refused("The data of an image isn't base64.", "messages") from None
+        raise _refusal("The data of an image isn't base64.", "messages") from None
 
 
 def _inference(request: Mapping[str, Any]) -> Json:
-    heat = request.get("temperature")
-    if heat is not None and heat > HOTTEST:
-        raise _refused(f"temperature is {heat:g}: Bedrock takes 0 to {HOTTEST:g}.", "temperature")
+    temperature = request.get("temperature")
+    if temperature is not None and temperature > HIGHEST_TEMPERATURE:
+        raise _refusal(f"temperature is {temperature:g}: Bedrock takes 0 to {HIGHEST_TEMPERATURE:g}.", "temperature")
     stop = request.get("stop")
     named = {
         "maxTokens": request.get("max_completion_tokens") or request.get("max_tokens"),
-        "temperature": heat,
+        "temperature": temperature,
         "topP": request.get("top_p"),
         "stopSequences": [stop] if isinstance(stop, str) else stop,
     }
@@ -224,7 +225,7 @@ def _tools(request: Mapping[str, Any], messages: list[Json]) -> Json:
 def _tool(tool: Json) -> Json:
     function = tool.get("function")
     if tool.get("type") != "function" or not isinstance(function, dict):
-        raise _refused("Bedrock is sent tools of the type `function` only.", "tools")
+        raise _refusal("Bedrock is sent tools of the type `function` only.", "tools")
     schema = {"json": function.get("parameters") or {"type": "object", "properties": {}}}
     described = {"description": text} if (text := function.get("description")) else {}
     return {"toolSpec": {"name": function.get("name"), **described, "inputSchema": schema}}
@@ -238,19 +239,19 @@ def _choice(choice: Any) -> Json | None:
             return {"any": {}}
         case {"type": "function", "function": {"name": str(name)}}:
             return {"tool": {"name": name}}
-    raise _refused("tool_choice has to be auto, required or a function here: Bedrock has no other.", "tool_choice")
+    raise _refusal("tool_choice has to be auto, required or a function here: Bedrock has no other.", "tool_choice")
 
 
-def _output(wanted: Any) -> Json:
-    match wanted:
+def _output(response_format: Any) -> Json:
+    match response_format:
         case None | {"type": "text"}:
             return {}
         case {"type": "json_schema", "json_schema": {"schema": dict(schema), **more}}:
             named = {name: more[name] for name in ("name", "description") if more.get(name)}
             structure = {"jsonSchema": {"schema": json.dumps(schema), **named}}
             return {"textFormat": {"type": "json_schema", "structure": structure}}
-    raise _refused("response_format has to be text or json_schema: Bedrock has no other.", "response_format")
+    raise _refusal("response_format has to be text or json_schema: Bedrock has no other.", "response_format")
 
 
-def _refused(message: str, param: str) -> ProviderRefused:
+def _refusal(message: str, param: str) -> ProviderRefused:
     return ProviderRefused(message, param=param, code="not_supported")

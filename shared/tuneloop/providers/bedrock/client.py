@@ -1,7 +1,7 @@
-"""Calls on Amazon Bedrock: boto3 sends, and AWS's errors are told in ours, by their codes and never by their sentences.
+"""Calls to Amazon Bedrock by boto3, with AWS's errors translated into ours by their codes, never by their sentences.
 
-AWS's own retries are off: a call is repeated by whoever made it, within the time that it has. A client has its
-time-outs for life, so there is one for each whole second that a call may take.
+AWS's own retries are off: whoever makes a call repeats it, within the time that is left. A boto3 client's time-outs are
+fixed when it is made, so there is one client for each whole second that a call may take.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ from tuneloop.providers.port import KEY_REFUSED, QUOTA_REACHED
 CALL_S = 20.0
 # Of a call's time at most a quarter goes to connecting: an endpoint of AWS that takes longer is not there.
 CONNECT_S = 2.0
-# Less is hardly enough to connect: such a call would only be counted as a failure of Bedrock.
+# Less time is hardly enough to connect: such a call would only be counted as a failure of Bedrock.
 LEAST_S = 0.2
-PAGE = 100
+PAGE_ROWS = 100
 # A thousand jobs, newest first: bounds a look for one run's jobs in an account that has very many.
 MOST_PAGES = 10
 # A quota is free again when another job has ended or AWS has raised it, which takes from minutes to days.
@@ -32,11 +32,13 @@ QUOTA_S = 900.0
 UNAVAILABLE = "ProviderUnavailable"
 TRY_LATER = "Try again later."
 NO_ACCESS = "Check what the stage's roles may do, and that the account may use this model in this region."
-DENIED = frozenset({"AccessDenied", "UnrecognizedClient", "ExpiredToken", "InvalidSignature", "IncompleteSignature"})
-QUOTAS = frozenset({"ServiceQuotaExceeded", "TooManyTags"})
-GONE = frozenset({"ResourceNotFound"})
+DENIED_CODES = frozenset(
+    {"AccessDenied", "UnrecognizedClient", "ExpiredToken", "InvalidSignature", "IncompleteSignature"}
+)
+QUOTA_CODES = frozenset({"ServiceQuotaExceeded", "TooManyTags"})
+GONE_CODES = frozenset({"ResourceNotFound"})
 # A conflict is something that is under way, such as a deployment that still names a model: it passes.
-LATER = frozenset(
+PASSING_CODES = frozenset(
     {"Throttling", "TooManyRequests", "ModelNotReady", "ServiceUnavailable", "ModelTimeout", "ModelError", "Conflict"}
     | {"ModelStreamError", "InternalServer", "RequestTimeout", "InternalFailure"}
 )
@@ -56,7 +58,7 @@ class BedrockClient:
     def region(self) -> str:
         """The region that is asked: that of the function, and so of the data bucket."""
         with self._making:
-            return str(self._opened().region_name)
+            return str(self._open_session().region_name)
 
     def client(self, service: str, timeout_s: float = CALL_S) -> Any:
         """A client whose calls are over after `timeout_s`; ProviderUnavailable where no time is left."""
@@ -68,7 +70,7 @@ class BedrockClient:
                 connect_s = min(CONNECT_S, seconds / 4)
                 once: Any = {"mode": "standard", "total_max_attempts": 1}
                 config = Config(connect_timeout=connect_s, read_timeout=seconds - connect_s, retries=once)
-                self._clients[service, seconds] = self._opened().client(service, config=config)
+                self._clients[service, seconds] = self._open_session().client(service, config=config)
             return self._clients[service, seconds]
 
     def close(self) -> None:
@@ -82,13 +84,13 @@ class BedrockClient:
         """The rows of a list of `bedrock`, a page at a time."""
         for _ in range(pages):
             with translate_errors():
-                page = getattr(self.client("bedrock"), operation)(maxResults=PAGE, **query)
+                page = getattr(self.client("bedrock"), operation)(maxResults=PAGE_ROWS, **query)
             yield from page.get(rows, [])
             if not (token := page.get("nextToken")):
                 return
             query["nextToken"] = token
 
-    def _opened(self) -> Any:
+    def _open_session(self) -> Any:
         if self._session is None:
             self._session = boto3.session.Session()
         return self._session
@@ -96,11 +98,11 @@ class BedrockClient:
 
 @contextmanager
 def translate_errors(not_found: str | None = None) -> Iterator[None]:
-    """AWS's errors as ours; `not_found` is the code of the refusal where a thing isn't there."""
+    """Translate AWS's errors into ours; `not_found` is the code of the refusal where a resource doesn't exist."""
     try:
         yield
     except ClientError as error:
-        raise _translated(error, not_found) from error
+        raise _translate(error, not_found) from error
     except ParamValidationError as error:
         raise ProviderRefused("Bedrock takes no call of this form.", code="invalid_call") from error
     except BotoCoreError as error:
@@ -110,7 +112,7 @@ def translate_errors(not_found: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def gone_is_fine() -> Iterator[None]:
-    """Translate AWS's refusals into ours, and take a thing that isn't there for one that is removed."""
+    """Translate AWS's errors into ours, and ignore that a resource doesn't exist: it is to be removed anyway."""
     try:
         with translate_errors():
             yield
@@ -120,8 +122,8 @@ def gone_is_fine() -> Iterator[None]:
 
 
 @contextmanager
-def passing_quotas() -> Iterator[None]:
-    """A quota that is reached as something that passes: other jobs end, or the account is given more."""
+def retry_quotas() -> Iterator[None]:
+    """Turn the refusal of a reached quota into ProviderUnavailable, as it passes: jobs end, or AWS raises the quota."""
     try:
         yield
     except ProviderRefused as error:
@@ -131,27 +133,27 @@ def passing_quotas() -> Iterator[None]:
 
 
 def is_gone(error: ProviderRefused) -> bool:
-    """Whether AWS refused because there is no such thing."""
-    return isinstance(error.__cause__, ClientError) and code_in(error.__cause__) in GONE
+    """Whether AWS refused because the resource doesn't exist."""
+    return isinstance(error.__cause__, ClientError) and code_in(error.__cause__) in GONE_CODES
 
 
 def code_in(error: ClientError) -> str:
-    """AWS's word for what was wrong, without its ending."""
-    said = safe_code(error.response.get("Error", {}).get("Code")) or "Unknown"
-    said = said[:1].upper() + said[1:]  # the events of a stream begin in lower case
-    return said.removesuffix("Exception")
+    """AWS's error code, without its ending `Exception`."""
+    code = safe_code(error.response.get("Error", {}).get("Code")) or "Unknown"
+    code = code[:1].upper() + code[1:]  # the events of a stream begin in lower case
+    return code.removesuffix("Exception")
 
 
-def _translated(error: ClientError, not_found: str | None) -> TuneloopError:
+def _translate(error: ClientError, not_found: str | None) -> TuneloopError:
     code = code_in(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", FIRST_REFUSED)
-    if code in DENIED:
+    if code in DENIED_CODES:
         count(UNAVAILABLE)
         message = f"Bedrock lets us not do this ({code}). {NO_ACCESS}"
         return ProviderUnavailable(message, code=KEY_REFUSED)
-    if code in QUOTAS:
+    if code in QUOTA_CODES:
         return ProviderRefused(f"The account has reached a quota of Bedrock ({code}).", code=QUOTA_REACHED)
-    if code in LATER or status >= FIRST_FAILED:
+    if code in PASSING_CODES or status >= FIRST_FAILED:
         count(UNAVAILABLE)
         return ProviderUnavailable(f"Bedrock can't answer now ({code}). {TRY_LATER}")
-    return ProviderRefused(f"Bedrock refused the call: {code}.", code=not_found if code in GONE else None)
+    return ProviderRefused(f"Bedrock refused the call: {code}.", code=not_found if code in GONE_CODES else None)

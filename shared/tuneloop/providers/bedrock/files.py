@@ -1,7 +1,8 @@
-"""Training files for Bedrock: lines in its formats, in the data bucket where the job's role may read them.
+"""Training files for Bedrock: lines in Bedrock's formats, in the data bucket where the job's role may read them.
 
-A file's place says whose it is, so it is found again without a list of files. Lines are converted as they pass, into a
-file that lies on disk once it is large; what can't be converted refuses the whole file before anything is spent on it.
+A file's key is made of tenant, run and split, so the file is found again without a list of files. Lines are converted
+as they are read, into a file that lies on disk once it is large; one line that can't be converted refuses the whole
+file before anything is spent on it.
 """
 
 from collections import Counter
@@ -22,8 +23,9 @@ from tuneloop.providers.bedrock.client import FIRST_FAILED, UNAVAILABLE, code_in
 
 # A converted file beyond this lies on disk, so that a function of little memory converts files of any size.
 IN_MEMORY_BYTES = 16 << 20
-MISSING = frozenset({"NoSuchKey", "404", "403", "AccessDenied"})  # 403: missing, to a role that may not list the bucket
-ELSEWHERE = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "301"})
+# S3 answers 403 for an object that doesn't exist to a role that may not list the bucket.
+MISSING_CODES = frozenset({"NoSuchKey", "404", "403", "AccessDenied"})
+OTHER_REGION_CODES = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "301"})
 OTHER_REGION = "The data bucket lies in another region than Bedrock is asked in: its jobs read from their own only."
 
 
@@ -51,9 +53,9 @@ class Files:
         try:
             self._s3.head_object(Bucket=self._bucket, Key=_key(file))
         except ClientError as error:
-            if code_in(error) in MISSING:
+            if code_in(error) in MISSING_CODES:
                 return None
-            raise _translated(error) from error
+            raise _translate(error) from error
         return self.uri(_key(file))
 
     def put(self, file: TrainingFile, form: Format, content: IO[bytes]) -> str:
@@ -61,7 +63,7 @@ class Files:
         with SpooledTemporaryFile(IN_MEMORY_BYTES) as converted:
             lost = convert(content, form, converted)
             converted.seek(0)
-            with _calling():
+            with _translate_s3_errors():
                 self._s3.upload_fileobj(converted, self._bucket, _key(file))
         if lost:
             logger.info("converted", extra={"run": file.run, "split": file.split, "format": form, "lost": dict(lost)})
@@ -74,22 +76,22 @@ class Files:
 
     def _delete(self, key: str) -> bool:
         found = False
-        with _calling():
+        with _translate_s3_errors():
             for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key):
-                for each in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
-                    self._s3.delete_object(Bucket=self._bucket, Key=each["Key"], VersionId=each["VersionId"])
+                for version in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+                    self._s3.delete_object(Bucket=self._bucket, Key=version["Key"], VersionId=version["VersionId"])
                     found = True
         return found
 
     def text(self, uri: str) -> str:
-        """A small file of figures as text, empty where it isn't there yet."""
+        """A small file of figures as text, empty where the job hasn't written it yet."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         try:
             body: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except ClientError as error:
-            if code_in(error) in MISSING:
+            if code_in(error) in MISSING_CODES:
                 return ""
-            raise _translated(error) from error
+            raise _translate(error) from error
         return body.decode("utf-8", errors="replace")
 
     def uri(self, key: str) -> str:
@@ -98,7 +100,7 @@ class Files:
 
 
 def convert(content: IO[bytes], form: Format, into: IO[bytes]) -> Counter[str]:
-    """Write OpenAI's lines in another format, and tell what they lost; ProviderRefused where some can't come along."""
+    """Write OpenAI's lines in another format; returns the counts of lost fields. ProviderRefused where one can't be."""
     conversion = Conversion(form)
     lines = 0
     for line in content:
@@ -119,20 +121,20 @@ def _key(file: TrainingFile) -> str:
 
 
 @contextmanager
-def _calling() -> Iterator[None]:
-    """S3's errors as a provider's: here it is part of one."""
+def _translate_s3_errors() -> Iterator[None]:
+    """Translate S3's errors into a provider's, as the bucket is a part of training on Bedrock."""
     try:
         yield
     except ClientError as error:
-        raise _translated(error) from error
+        raise _translate(error) from error
     except BotoCoreError as error:
         count(UNAVAILABLE)
         raise ProviderUnavailable(f"S3 can't answer now ({type(error).__name__}). Try again later.") from error
 
 
-def _translated(error: ClientError) -> ProviderRefused | ProviderUnavailable:
+def _translate(error: ClientError) -> ProviderRefused | ProviderUnavailable:
     code = code_in(error)
-    if code in ELSEWHERE:
+    if code in OTHER_REGION_CODES:
         return ProviderRefused(OTHER_REGION, param="region", code="not_supported")
     count(UNAVAILABLE)
     busy = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= FIRST_FAILED

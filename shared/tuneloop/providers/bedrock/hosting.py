@@ -1,4 +1,4 @@
-"""Deployments on Bedrock: what makes a trained model answer by the token, and what ends it.
+"""Deployments on Bedrock: how a trained model begins to answer, billed by the token, and how that is ended.
 
 A deployment is found by its name as well as by its ARN, so asking twice under one name finds the first one.
 """
@@ -31,10 +31,10 @@ class Deployments:
         if found := self.find_deployment(name):
             return found
         with translate_errors():
-            made = self._client.create_custom_model_deployment(
+            created = self._client.create_custom_model_deployment(
                 modelDeploymentName=name, modelArn=model, clientRequestToken=name
             )
-        return Hosted(id=made["customModelDeploymentArn"], status=VersionStatus.DEPLOYING, model=model)
+        return Hosted(id=created["customModelDeploymentArn"], status=VersionStatus.DEPLOYING, model=model)
 
     def find_deployment(self, deployment: str) -> Hosted | None:
         """A deployment as it is now; while another model is put behind it, it still serves the one before."""

@@ -1,7 +1,7 @@
-"""Customization jobs as Bedrock tells of them, in our words: their names, their status, and the steps they report.
+"""Bedrock's customization jobs in our words: their names, their status, and the steps that they report.
 
-A job's name is its run's with the stage before it, so that a run's job is found by its name and a stranger's is none of
-ours. Why a job failed is said in Bedrock's own sentence, which may quote the data: it is not passed on.
+A job is named by its stage and run, so that a run's job is found by its name and no other job is taken for ours.
+Bedrock's sentence about why a job failed may quote the data: it is not passed on.
 """
 
 import csv
@@ -49,7 +49,7 @@ def run_in(name: str, stage: str) -> str | None:
 
 
 def tags_of(origin: JobOrigin) -> list[dict[str, str]]:
-    """What a job carries of its run."""
+    """The tags of a job that name its run."""
     return [{"key": f"tuneloop:{name}", "value": str(value)} for name, value in origin.model_dump().items()]
 
 
@@ -73,7 +73,7 @@ def status_in(fields: Mapping[str, Any]) -> str:
 
 
 def job_in(fields: Mapping[str, Any], stage: str) -> ProviderJob:
-    """A job from a list's row or a look at it alone; it tells no tokens, and its model only once it has succeeded."""
+    """A job from a list's row or from its own description; Bedrock reports no tokens, and a model only of success."""
     status = status_in(fields)
     made = fields.get("outputModelArn") or fields.get("customModelArn")
     epochs = str((fields.get("hyperParameters") or {}).get("epochCount") or "")

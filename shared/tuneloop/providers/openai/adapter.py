@@ -140,8 +140,8 @@ class OpenAICompatible:
         names = {self._named(file) for file in files}
         listed = self._calls.rows("/files", pages=ALL_PAGES, purpose="fine-tune")
         found = [id_in(file) for file in listed if file.get("filename") in names]
-        for one in found:
-            self._calls.delete(f"/files/{quote(one, safe='')}")
+        for file_id in found:
+            self._calls.delete(f"/files/{quote(file_id, safe='')}")
         return len(found)
 
     def find_jobs(self, run: str, training_file: str | None = None) -> list[ProviderJob]:
@@ -306,8 +306,8 @@ def send(calls: OpenAIClient, name: str, content: IO[bytes], able: Capabilities)
 
 
 def _in_parts(calls: OpenAIClient, name: str, content: IO[bytes], size: int, part_bytes: int) -> str:
-    wanted = {"filename": name, "purpose": "fine-tune", "bytes": size, "mime_type": JSONL}
-    upload = f"/uploads/{quote(_id_of(calls.post('/uploads', wanted, SUBMIT_S)), safe='')}"
+    upload_request = {"filename": name, "purpose": "fine-tune", "bytes": size, "mime_type": JSONL}
+    upload = f"/uploads/{quote(_id_of(calls.post('/uploads', upload_request, SUBMIT_S)), safe='')}"
     parts = []
     while part := content.read(part_bytes):
         parts.append(_id_of(calls.send_part(f"{upload}/parts", part)))

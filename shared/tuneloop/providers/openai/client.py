@@ -1,4 +1,4 @@
-"""Calls on OpenAI's wire: the SDK sends and tells errors apart; what comes back is read here, as it comes.
+"""Calls on OpenAI's wire: the SDK sends and tells errors apart; answers are read here, leniently.
 
 The SDK costs half a second to import, so it is imported by the first call that needs it. Its own retries are off: it
 sleeps for as long as a server says, outside of any deadline, and a create carries no idempotency key and would make a
@@ -43,8 +43,12 @@ KEY_HELP = {401: "Check the provider's key in SSM.", 403: "Check what the provid
 NO_KEY = "The provider's key is not in SSM: `make provider-key` stores it."
 TRY_LATER = "Try again later."
 UNAVAILABLE = "ProviderUnavailable"
-LATER = {402: "Check the account at the provider.", 408: TRY_LATER, 409: TRY_LATER, 425: TRY_LATER, 429: TRY_LATER}
-HIDDEN = b"[key]"
+# Refusals that may pass, each with what to do; all others of 4xx would come again.
+PASSING_STATUSES = {
+    **dict.fromkeys((408, 409, 425, 429), TRY_LATER),
+    402: "Check the account at the provider.",
+}
+HIDDEN_KEY = b"[key]"
 # OpenAI says "File 'file-1' is still being processed and is not ready to be used for fine-tuning", Azure that a file's
 # import "is not completed"; others put it in other words and codes, with these statuses.
 MAY_BE_EARLY = frozenset({400, 404, 409, 412, 422, 423, 425})
@@ -176,7 +180,7 @@ class OpenAIClient:
 
         A model's answers are left as they are: they are their users', and no model was ever told the key.
         """
-        return said.replace(self._api_key.encode(), HIDDEN) if len(self._api_key) >= SHORTEST_SECRET else said
+        return said.replace(self._api_key.encode(), HIDDEN_KEY) if len(self._api_key) >= SHORTEST_SECRET else said
 
     @contextmanager
     def call(
@@ -197,7 +201,7 @@ class OpenAIClient:
             raise ProviderUnavailable(f"The provider can't answer now ({type(error).__name__}). {TRY_LATER}") from error
         except openai.APIStatusError as error:
             is_early = names_files and is_about_a_file_that_is_not_ready(error)
-            translated = _not_ready(error) if is_early else _translated(error, not_found, self._api_key)
+            translated = _not_ready(error) if is_early else _translate(error, not_found, self._api_key)
             if isinstance(error, openai.AuthenticationError):
                 self._renew_key()
             raise translated from error
@@ -224,7 +228,7 @@ def status_in(error: TuneloopError) -> int | None:
     return status if isinstance(status, int) else None
 
 
-def _translated(error: "APIStatusError", not_found: str | None, key: str) -> TuneloopError:
+def _translate(error: "APIStatusError", not_found: str | None, key: str) -> TuneloopError:
     status = error.status_code
     code, kind, param = (_word_in(said, key) for said in (error.code, error.type, error.param))
     what = f"{status} {code or kind or type(error).__name__}"
@@ -232,12 +236,12 @@ def _translated(error: "APIStatusError", not_found: str | None, key: str) -> Tun
         count(UNAVAILABLE)
         message = f"The provider doesn't take our key ({what}). {KEY_HELP[status]}"
         return ProviderUnavailable(message, code=KEY_REFUSED)
-    if status in LATER or not 400 <= status < 500:
+    if status in PASSING_STATUSES or not 400 <= status < 500:
         count(UNAVAILABLE)
         if code == DAILY_LIMIT_REACHED:
             message = f"The provider takes no more today ({what})."
             return ProviderUnavailable(message, code=DAILY_LIMIT, retry_after_s=_retry_after(error))
-        message = f"The provider can't answer now ({what}). {LATER.get(status, TRY_LATER)}"
+        message = f"The provider can't answer now ({what}). {PASSING_STATUSES.get(status, TRY_LATER)}"
         return ProviderUnavailable(message, retry_after_s=_retry_after(error))
     # A proxy's own 404 page says nothing about the thing that was asked for.
     unknown = not_found if status == 404 and isinstance(error.body, dict) else None

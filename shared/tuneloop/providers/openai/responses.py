@@ -1,8 +1,8 @@
-"""Reports: what a provider on OpenAI's wire says about jobs and their events, read as it comes.
+"""Responses of providers on OpenAI's wire: their jobs, events, checkpoints and files, read leniently into our words.
 
-Servers leave fields out and put odd things into others. Without an id and a status nothing can be said about a job; any
-other field that makes no sense is one that isn't there. Texts are cut, as they end up in a row of the table. Why a job
-failed is told by the provider's codes and in our own words: its sentences may quote examples, prompts and keys.
+Servers leave fields out and put odd values into others. A job without an id and a status can't be read; an odd value in
+any other field counts as absent. Texts are cut, as they end up in a row of the table. Why a job failed is told by the
+provider's codes and in our own words: its sentences may quote examples, prompts and keys.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ from tuneloop.providers.port import ListedModel
 
 PREFIX = "tuneloop_"
 RUN_KEY = f"{PREFIX}run"
-NO_CODE = "provider_error"
+DEFAULT_CODE = "provider_error"
 NO_REASON = "The provider gave no reason."
 ITS_WORDS = "Its own words may quote the data and are not kept; the run's events show them."
 # Characters of a provider's text that are kept: a run's row holds 400 KB in all.
@@ -197,6 +197,6 @@ def _error_in(value: object, status: str) -> RunError | None:
     said = value if isinstance(value, dict) else {"message": value}
     code, about = safe_code(said.get("code")), safe_code(said.get("param"))
     if not said.get("code") and not said.get("message"):
-        return RunError(code=NO_CODE, message=NO_REASON) if status == "failed" else None
-    what = " ".join([code or NO_CODE, *([f"({about})"] if about else [])])
-    return RunError(code=code or NO_CODE, message=f"The provider ended the job: {what}. {ITS_WORDS}")
+        return RunError(code=DEFAULT_CODE, message=NO_REASON) if status == "failed" else None
+    what = " ".join([code or DEFAULT_CODE, *([f"({about})"] if about else [])])
+    return RunError(code=code or DEFAULT_CODE, message=f"The provider ended the job: {what}. {ITS_WORDS}")

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneloop.domain.datasets.file_warnings import (
-    ANSWERS,
-    SHAPES,
+    MOST_LABELS,
+    MOST_SHAPES,
     AnswerLabels,
     Duplicates,
     FileWarning,
-    Noted,
+    LineNotes,
     are_alike,
     shape_of,
 )
@@ -33,14 +33,14 @@ def codes(warnings: list[FileWarning]) -> dict[str, tuple[int, list[int]]]:
 
 
 def test_the_first_ten_lines_are_noted_and_all_are_counted() -> None:
-    noted = Noted()
+    noted = LineNotes()
     for line in range(1, 26):
         noted.add(line)
 
     [warning] = noted.warning("odd", "Odd.")
 
     assert (warning.count, warning.lines) == (25, list(range(1, 11)))
-    assert Noted().warning("odd", "Odd.") == []
+    assert LineNotes().warning("odd", "Odd.") == []
 
 
 def test_labels_of_which_one_is_ten_times_as_common_are_out_of_balance() -> None:
@@ -53,7 +53,7 @@ def test_answers_that_are_each_another_are_no_labels() -> None:
 
     assert seen(free + ["I don't know."] * 40).warnings() == []
     assert seen(["yes"] * 100).warnings() == []
-    assert seen([str(number) for number in range(ANSWERS + 1)] * 2 + ["x"] * 20_000).warnings() == []
+    assert seen([str(number) for number in range(MOST_LABELS + 1)] * 2 + ["x"] * 20_000).warnings() == []
     assert seen(["yes"] * 50 + ["A long answer. " * 20] * 5).warnings() == []
 
 
@@ -92,11 +92,11 @@ def test_where_most_answers_are_texts_no_shape_is_expected() -> None:
 
 
 def test_very_many_shapes_are_counted_as_others() -> None:
-    odd = [{f"f{number}": 1} for number in range(SHAPES + 100)]
+    odd = [{f"f{number}": 1} for number in range(MOST_SHAPES + 100)]
 
     found = codes(seen([{"year": year} for year in range(3000)] + odd).warnings())
 
-    assert found["answer_shape"] == (SHAPES + 100, list(range(3001, 3011)))
+    assert found["answer_shape"] == (MOST_SHAPES + 100, list(range(3001, 3011)))
 
 
 ANSWER = st.sampled_from(["yes", "no", "maybe", {"year": 1}, {"year": None}, {"month": "May"}, [], {}])
@@ -132,7 +132,7 @@ def test_duplicates_are_those_that_came_before_in_either_part(contents: list[int
 
 
 def test_only_so_many_examples_are_compared_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuneloop.domain.datasets.file_warnings.DUPLICATES_AMONG", 3)
+    monkeypatch.setattr("tuneloop.domain.datasets.file_warnings.MOST_COMPARED", 3)
     duplicates = Duplicates()
     for line, content in enumerate([1, 1, 2, 2, 2], start=1):
         duplicates.add(line, content)
@@ -146,7 +146,7 @@ def test_only_so_many_examples_are_compared_and_it_is_said(monkeypatch: pytest.M
 
 
 def test_several_processes_compare_no_more_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuneloop.domain.datasets.file_warnings.DUPLICATES_AMONG", 6)
+    monkeypatch.setattr("tuneloop.domain.datasets.file_warnings.MOST_COMPARED", 6)
     parts = [Duplicates(3) for _ in range(3)]
     for line in range(1, 13):
         parts[line % 3].add(line, 1)

@@ -9,7 +9,7 @@ from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.core.ids import derived_id
 from tuneloop.domain.training.jobs import JobOrigin
 from tuneloop.providers.bedrock.base_models import capabilities_on_bedrock, hyperparameters_for, serving_id, training_id
-from tuneloop.providers.bedrock.client import passing_quotas, translate_errors
+from tuneloop.providers.bedrock.client import retry_quotas, translate_errors
 from tuneloop.providers.bedrock.jobs import events_in, job_in, job_name, origin_in, run_in, status_in, tags_of
 from tuneloop.providers.port import QUOTA_REACHED
 
@@ -128,9 +128,9 @@ def test_what_does_not_pass_is_refused() -> None:
 
 
 def test_a_quota_that_other_jobs_use_up_is_waited_for() -> None:
-    with pytest.raises(ProviderUnavailable) as error, passing_quotas(), translate_errors():
+    with pytest.raises(ProviderUnavailable) as error, retry_quotas(), translate_errors():
         raise refused_with("ServiceQuotaExceededException")
-    with pytest.raises(ProviderRefused), passing_quotas(), translate_errors():
+    with pytest.raises(ProviderRefused), retry_quotas(), translate_errors():
         raise refused_with("ValidationException")
 
     assert error.value.retry_after_s

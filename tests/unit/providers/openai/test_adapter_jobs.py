@@ -16,7 +16,7 @@ from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.observability import logger
 from tuneloop.providers.openai import client
 from tuneloop.providers.openai.adapter import OpenAICompatible as Provider
-from tuneloop.providers.openai.responses import ITS_WORDS, NO_CODE, NO_REASON, metadata_of
+from tuneloop.providers.openai.responses import DEFAULT_CODE, ITS_WORDS, NO_REASON, metadata_of
 
 SAID = "the purple heron dances at noon"
 ENDED = f"The provider ended the job: {{}}. {ITS_WORDS}"
@@ -243,13 +243,13 @@ def test_a_job_that_cannot_be_read_hides_no_other(
 @pytest.mark.parametrize(
     ("said", "status", "code", "message"),
     [
-        ({"message": f"Line 3 is not JSON: {SAID}"}, "failed", NO_CODE, ENDED.format(NO_CODE)),
+        ({"message": f"Line 3 is not JSON: {SAID}"}, "failed", DEFAULT_CODE, ENDED.format(DEFAULT_CODE)),
         ({"code": "bad_file"}, "failed", "bad_file", ENDED.format("bad_file")),
         ({"code": "bad_file", "param": "x"}, "failed", "bad_file", ENDED.format("bad_file (x)")),
-        ({"code": SAID, "param": SAID}, "failed", NO_CODE, ENDED.format(NO_CODE)),
-        ({"code": 7, "message": ["x"]}, "failed", NO_CODE, ENDED.format(NO_CODE)),
-        (SAID, "failed", NO_CODE, ENDED.format(NO_CODE)),
-        (None, "failed", NO_CODE, NO_REASON),
+        ({"code": SAID, "param": SAID}, "failed", DEFAULT_CODE, ENDED.format(DEFAULT_CODE)),
+        ({"code": 7, "message": ["x"]}, "failed", DEFAULT_CODE, ENDED.format(DEFAULT_CODE)),
+        (SAID, "failed", DEFAULT_CODE, ENDED.format(DEFAULT_CODE)),
+        (None, "failed", DEFAULT_CODE, NO_REASON),
         ({"code": "bad_file", "message": "Bad."}, "cancelled", "bad_file", ENDED.format("bad_file")),
     ],
 )
