@@ -41,12 +41,11 @@ def get_training_run(run: Name) -> TrainingRun:
 @api.route("GET /v1/training-runs/{run}/events", Scope.READ)
 def list_training_run_events(run: Name) -> RunEvents:
     """What the provider reported about a run."""
-    found = app.runs.get(api.tenant, run)
-    if not found.provider_job_id:
+    stored = app.runs.get(api.tenant, run)
+    if not stored.provider_job_id:
         return RunEvents(data=[])
-    return RunEvents(
-        data=fetch_events(found.provider_job_id, app.providers.get(found.provider), min(ASKING_S, app.remaining_s))
-    )
+    provider, asking_s = app.providers.get(stored.provider), min(ASKING_S, app.remaining_s)
+    return RunEvents(data=fetch_events(stored.provider_job_id, provider, asking_s))
 
 
 class Heard(BaseModel):

@@ -69,9 +69,9 @@ class BaseModelView(BaseModel):
     source: str
 
     @classmethod
-    def of(cls, provider: str, name: str, offer: Offer, said: Shutdowns | None, *, available: bool) -> Self:
-        """What an offer says of a base model, its end as the provider itself last gave it."""
-        able, end = offer.capabilities(), shutdown_of([name], offer, said)
+    def of(cls, provider: str, name: str, offer: Offer, shutdowns: Shutdowns | None, *, available: bool) -> Self:
+        """The view of a catalog's offer; its shutdown date is the one that the provider itself gave last, if any."""
+        able, end = offer.capabilities(), shutdown_of([name], offer, shutdowns)
         return cls(
             provider=provider,
             id=name,
@@ -105,20 +105,23 @@ class Default(NamedTuple):
 
 
 def base_models(
-    wanted: str | None, known: Iterable[str], said: dict[str, Shutdowns], default: Default
+    only_provider: str | None, registered: Iterable[str], shutdowns: dict[str, Shutdowns], default: Default
 ) -> list[BaseModelView]:
-    """All that is listed, or one provider's; Conflict where nothing is known of that one, here or in the catalog."""
-    names, listed = set(known), providers()
-    if wanted is not None and wanted not in {*names, *listed}:
-        message = f"There is no provider {wanted}; there is {', '.join(sorted({*names, *listed}))}."
+    """The base models that the catalog lists, or those of `only_provider`.
+
+    `registered` are the stage's providers. Conflict for a provider that is neither registered nor in the catalog.
+    """
+    names, listed = set(registered), providers()
+    if only_provider is not None and only_provider not in {*names, *listed}:
+        message = f"There is no provider {only_provider}; there is {', '.join(sorted({*names, *listed}))}."
         raise Conflict(message, param="provider", code="unknown_provider")
     own = dated_name(*default)
     return [
-        BaseModelView.of(provider, name, offer, said.get(provider), available=provider in names).model_copy(
+        BaseModelView.of(provider, name, offer, shutdowns.get(provider), available=provider in names).model_copy(
             update={"is_default": (provider, name) == (default.provider, own)}
         )
         for provider in listed
-        if wanted in (None, provider)
+        if only_provider in (None, provider)
         for name in dict.fromkeys([*([own] if provider == default.provider else []), *listed_models(provider)])
         if (offer := price_of(provider, name))
     ]

@@ -64,10 +64,10 @@ class NewJob(JobRequest, extra="forbid"):
     @property
     def confirmed_usd(self) -> Decimal | None:
         """How much the job may cost, as its metadata says."""
-        said = (self.metadata or {}).get(CONFIRMING)
-        if said is None:
+        text = (self.metadata or {}).get(CONFIRMING)
+        if text is None:
             return None
-        amount = parse_decimal(said)
+        amount = parse_decimal(text)
         if amount is None or not 0 <= amount <= RUN_USD:
             raise InvalidInput(f"{PLACE}: must be an amount of US dollars, such as 12.50.", param=PLACE)
         return amount

@@ -44,8 +44,8 @@ class Authentication:
         looked_up, key = self._cache.get(hashed, (0.0, None))
         if key and time.monotonic() - looked_up < CACHED_S:
             return key
-        if (found := self._app.tenants.key(hashed)) is not None:
+        if (stored := self._app.tenants.key(hashed)) is not None:
             if len(self._cache) >= MOST_CACHED:
                 self._cache.clear()
-            self._cache[hashed] = (time.monotonic(), found)
-        return found
+            self._cache[hashed] = (time.monotonic(), stored)
+        return stored

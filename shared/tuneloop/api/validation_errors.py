@@ -1,4 +1,4 @@
-"""Faults: what pydantic found wrong with a request, in words that say what would be right."""
+"""Validation errors: pydantic's errors of a request, in words that say what would be right."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,9 +36,9 @@ WORDS: dict[str, Callable[[Context], str]] = {
     "list_type": lambda _: "must be a list",
     "tuple_type": lambda _: "must be a list",
     "string_type": lambda _: "must be a text",
-    "string_too_short": lambda told: f"must have at least {_characters(told['min_length'])}",
-    "string_too_long": lambda told: f"may have at most {_characters(told['max_length'])}",
-    "string_pattern_mismatch": lambda told: LOOKS.get(told["pattern"], f"must match {told['pattern']}"),
+    "string_too_short": lambda context: f"must have at least {_characters(context['min_length'])}",
+    "string_too_long": lambda context: f"may have at most {_characters(context['max_length'])}",
+    "string_pattern_mismatch": lambda context: LOOKS.get(context["pattern"], f"must match {context['pattern']}"),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), lambda _: WHOLE),
     "int_parsing_size": lambda _: "is too large a number",
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), lambda _: NUMBER),
@@ -47,48 +47,48 @@ WORDS: dict[str, Callable[[Context], str]] = {
     **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing"), lambda _: DATE),
     "date_from_datetime_inexact": lambda _: DATE,
     **dict.fromkeys(("datetime_type", "datetime_parsing", "datetime_from_date_parsing"), lambda _: TIME),
-    "greater_than": lambda told: f"must be above {_figure(told['gt'])}",
-    "greater_than_equal": lambda told: f"must be at least {_figure(told['ge'])}",
-    "less_than": lambda told: f"must be below {_figure(told['lt'])}",
-    "less_than_equal": lambda told: f"must be at most {_figure(told['le'])}",
-    **dict.fromkeys(("enum", "literal_error"), lambda told: f"must be {told['expected']}"),
-    "too_short": lambda told: f"must hold at least {told['min_length']}, not {told['actual_length']}",
-    "too_long": lambda told: f"must hold at most {told['max_length']}",
-    "value_error": lambda told: str(told["error"]),
+    "greater_than": lambda context: f"must be above {_figure(context['gt'])}",
+    "greater_than_equal": lambda context: f"must be at least {_figure(context['ge'])}",
+    "less_than": lambda context: f"must be below {_figure(context['lt'])}",
+    "less_than_equal": lambda context: f"must be at most {_figure(context['le'])}",
+    **dict.fromkeys(("enum", "literal_error"), lambda context: f"must be {context['expected']}"),
+    "too_short": lambda context: f"must hold at least {context['min_length']}, not {context['actual_length']}",
+    "too_long": lambda context: f"must hold at most {context['max_length']}",
+    "value_error": lambda context: str(context["error"]),
 }
 
 
 def explain(faults: Sequence[Fault], body: Any) -> tuple[str, str]:
     """The place of the first fault and what would be right there; of a choice of types the one that came furthest."""
     first = _place(faults[0], body)
-    under = [(place, each) for each in faults if (place := _place(each, body))[: len(first)] == first]
+    under = [(place, fault) for fault in faults if (place := _place(fault, body))[: len(first)] == first]
     furthest = max((place for place, _ in under), key=len)
-    words = dict.fromkeys(in_words(each) for place, each in under if place == furthest)
+    words = dict.fromkeys(in_words(fault) for place, fault in under if place == furthest)
     return ".".join(map(safe_name, furthest))[:LONGEST_PARAM] or "body", " or ".join(words)
 
 
 def _place(fault: Fault, body: Any) -> list[str | int]:
-    """Where a fault lies; of a body only what leads through it: pydantic also names each type that it tried."""
+    """The steps that lead to a fault; those in a body are its own: pydantic also names the types that it tried."""
     where, *steps = fault["loc"]
     if where != "body" or fault["type"] == "json_invalid":
         return steps[:1] if where != "body" else []
-    found: list[str | int] = []
+    path: list[str | int] = []
     for number, step in enumerate(steps, start=1):
         if (isinstance(body, dict) and step in body) or (isinstance(body, list) and step in range(len(body))):
-            found.append(step)
+            path.append(step)
             body = body[step]
         elif fault["type"] == "missing" and number == len(steps):
-            found.append(step)
-    return found
+            path.append(step)
+    return path
 
 
 def in_words(fault: Fault) -> str:
     """What is wrong with a field, and what would be right; never the value itself."""
-    kind, told = fault["type"], fault.get("ctx") or {}
+    kind, context = fault["type"], fault.get("ctx") or {}
     if kind == "json_invalid":
-        return f"not valid JSON: {str(told.get('error')).lower()} at character {int(fault['loc'][-1]) + 1}"
-    if kind in WORDS and told.keys() >= NEEDED.get(kind, set()):
-        return WORDS[kind](told)
+        return f"not valid JSON: {str(context.get('error')).lower()} at character {int(fault['loc'][-1]) + 1}"
+    if kind in WORDS and context.keys() >= NEEDED.get(kind, set()):
+        return WORDS[kind](context)
     return str(fault["msg"]).removeprefix("Value error, ")
 
 
