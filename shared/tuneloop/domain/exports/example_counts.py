@@ -233,7 +233,7 @@ def _use(columns: Columns, policy: Policy, rules: int, export: Export | None) ->
 def largest(counts: dict[str, int]) -> dict[str, int]:
     """The 500 largest counts, largest first, of names that a row can hold."""
     named = [(name, count) for name, count in counts.items() if len(name) <= LONGEST_NAME]
-    return dict(sorted(named, key=lambda each: (-each[1], each[0]))[:MOST_NAMES])
+    return dict(sorted(named, key=lambda pair: (-pair[1], pair[0]))[:MOST_NAMES])
 
 
 def tokens_of(counts: Counter[int]) -> Tokens:
@@ -255,9 +255,9 @@ def tokens_of(counts: Counter[int]) -> Tokens:
 
 def percentile(counts: Counter[int], percent: int) -> int:
     """The smallest value that at least so many percent of the values don't exceed."""
-    wanted, seen = -(-counts.total() * percent // 100), 0
+    target, seen = -(-counts.total() * percent // 100), 0
     for value in sorted(counts):
         seen += counts[value]
-        if seen >= wanted:
+        if seen >= target:
             return value
     return 0

@@ -161,9 +161,9 @@ def _kind(columns: Columns) -> ExampleKind:
 
 
 def _leave_other_kind(columns: Columns, kind: ExampleKind) -> None:
-    wanted = kind == ExampleKind.PREFERENCE
+    takes_pairs = kind == ExampleKind.PREFERENCE
     for number in columns.live():
-        if columns.preference[number] != wanted:
+        if columns.preference[number] != takes_pairs:
             columns.leave_out(number, Outcome.OTHER_KIND)
 
 
@@ -208,9 +208,9 @@ def _conflicts(columns: Columns) -> set[tuple[int, int]]:
     conflicts: set[tuple[int, int]] = set()
     for number in columns.live():
         if columns.marks[number] != TEST_MARK:
-            asked, answer = (columns.unit[number], columns.frame[number]), columns.answer[number]
-            if first.setdefault(asked, answer) != answer:
-                conflicts.add(asked)
+            prompt_key, answer = (columns.unit[number], columns.frame[number]), columns.answer[number]
+            if first.setdefault(prompt_key, answer) != answer:
+                conflicts.add(prompt_key)
     return conflicts
 
 

@@ -76,8 +76,8 @@ def plan_shares(count: int, policy: Policy = DEFAULT, *, marked_test: bool) -> S
         return Shares(policy.validation, 0.0)
     if policy.test is not None:
         return Shares(policy.validation, policy.test)
-    wanted = rows_needed(PROVABLE_GAIN, ASSUMED_DISCORDANCE, alpha=alpha_per_look(1)) / count
-    return Shares(policy.validation, min(LARGEST_TEST_SHARE, max(SMALLEST_TEST_SHARE, wanted)))
+    needed_share = rows_needed(PROVABLE_GAIN, ASSUMED_DISCORDANCE, alpha=alpha_per_look(1)) / count
+    return Shares(policy.validation, min(LARGEST_TEST_SHARE, max(SMALLEST_TEST_SHARE, needed_share)))
 
 
 def expected_splits(examples: int, policy: Policy, marked: Mapping[Split, int]) -> dict[Split, int]:
