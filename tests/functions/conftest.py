@@ -18,7 +18,7 @@ from tests.functions.front import front
 from tests.world import ENVIRONMENT, World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.ids import digest
-from tuneloop.observability import logger
+from tuneloop.observability import METRICS, logger, metrics
 from tuneloop.providers.openai import client as provider_client
 from tuneloop.providers.openai.client import OpenAIClient
 
@@ -27,6 +27,7 @@ STARTS_WITHIN_S = 180
 ENDS_WITHIN_S = 60
 KEY = "test-key"
 Later = Callable[[float], None]
+MetricSums = Callable[[], dict[str, float]]
 
 
 @pytest.fixture(scope="session")
@@ -147,3 +148,17 @@ def client(live: World) -> Iterator[OpenAI]:
     """OpenAI's own SDK at our door, in a world whose provider is the trainer."""
     with front() as url, OpenAI(base_url=url, api_key=live.key, max_retries=0) as made:
         yield made
+
+
+@pytest.fixture
+def counted() -> MetricSums:
+    """What was counted since it was last asked for; tests run with the writing of metrics turned off."""
+
+    def take() -> dict[str, float]:
+        sums = {name: sum(metric["Value"]) for name, metric in metrics.provider.metric_set.items()}
+        metrics.provider.clear_metrics()
+        assert set(sums) <= set(METRICS)
+        return sums
+
+    take()
+    return take

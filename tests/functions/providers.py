@@ -9,6 +9,7 @@ from typing import IO, Any
 from tuneloop.app import app
 from tuneloop.domain.core.errors import ProviderUnavailable
 from tuneloop.domain.training.jobs import ProviderJob, TrainingFile
+from tuneloop.domain.training.model_offers import Capabilities
 from tuneloop.openai_wire.chat import ChatCompletion
 from tuneloop.providers.port import ProviderJobRequest
 
@@ -161,3 +162,14 @@ def own() -> Any:
 def jobs_of(run: str) -> list[ProviderJob]:
     """The jobs at the provider that carry a run's id."""
     return [job for job in own().jobs() if job.run == run]
+
+
+class DeclaredCapabilities(Interfered):
+    """Declares other capabilities than it has."""
+
+    def __init__(self, able: Capabilities, region: str | None = None, of: str | None = None) -> None:
+        super().__init__(of)
+        self.able, self.region = able, region
+
+    def capabilities(self, _: str) -> Capabilities:
+        return self.able

@@ -6,16 +6,15 @@ from tests.examples import chat
 from tests.world import Answer, World
 
 EXAMPLES = "/v1/datasets/support/examples"
+PAIR = {
+    "input": {"messages": [{"role": "user", "content": "Where is my refund?"}]},
+    "preferred_output": [{"role": "assistant", "content": "On its way."}],
+    "non_preferred_output": [{"role": "assistant", "content": "Who knows?"}],
+}
 
 
 def day(number: int) -> str:
     return f"2026-11-{number:02}T10:00:00Z"
-
-
-def collected(world: World, *lines: Any, name: str = "examples.jsonl") -> None:
-    """A drop into a dataset that only collects."""
-    world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
-    world.drop("support", list(lines), name=name)
 
 
 def parcels(number: int, **ours: Any) -> list[dict[str, Any]]:

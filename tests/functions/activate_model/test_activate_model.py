@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.functions import steps
-from tests.functions.launch_finetune.test_launch_finetune import at_price_of
+from tests.functions.activate_model.verdicts import verdict_event
+from tests.functions.runs import use_provider
 from tests.world import World, invoke
 from tuneloop.app import app
 from tuneloop.domain.core.pricing import inference_cost
@@ -18,12 +19,6 @@ from tuneloop.store.dynamodb import ConditionalPut
 
 USERS = [f"user-{number}" for number in range(120)]
 MINI = "gpt-4.1-mini-2025-04-14"
-
-
-def verdict(promote: bool = True, stable: int = 0, evaluation: str = "eval-1", reason: str = "why") -> dict[str, Any]:
-    detail = {"tenant": "acme", "evaluation": evaluation, "model": "support", "candidate": 1, "stable": stable}
-    detail |= {"verdict": {"promote": promote, "reason": reason}}
-    return {"source": "tuneloop", "detail-type": "EvaluationCompleted", "detail": detail}
 
 
 def arm_of(world: World, user: str) -> str:
@@ -83,7 +78,7 @@ def test_a_version_by_hand_has_the_price_of_what_its_id_says_or_none(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    at_price_of("openai", MINI, monkeypatch)
+    use_provider("openai", MINI, monkeypatch)
     number = steps.registered(world, **wanted)
 
     version = app.models.version(world.tenant, "support", number)
@@ -100,7 +95,7 @@ def test_activating_another_version_says_that_it_ends_a_trial(world: World) -> N
     steps.share(world, 2, 0.5)
     steps.proved(world)
 
-    invoke("activate-model", verdict(reason="Clearly better."))
+    invoke("activate-model", verdict_event(reason="Clearly better."))
     steps.share(world, 2, 0.5)
     steps.decide(world, "deactivate", {"reason": "users complain"})
 
@@ -114,7 +109,7 @@ def test_a_verdict_for_the_candidate_puts_it_before_everybody_with_the_reason(wo
     steps.registered(world)
     steps.proved(world)
 
-    invoke("activate-model", verdict(reason="clearly better"))
+    invoke("activate-model", verdict_event(reason="clearly better"))
     world.settle()
 
     found = steps.deployment(world)
@@ -134,7 +129,7 @@ def test_a_verdict_delivered_twice_is_one_decision(world: World) -> None:
     steps.proved(world)
 
     for _ in range(3):
-        invoke("activate-model", verdict())
+        invoke("activate-model", verdict_event())
 
     assert len(steps.history(world)) == 1
     assert steps.deployment(world)["step"] == 1
@@ -143,10 +138,10 @@ def test_a_verdict_delivered_twice_is_one_decision(world: World) -> None:
 def test_a_verdict_that_comes_again_does_not_undo_what_was_decided_since(world: World) -> None:
     steps.registered(world)
     steps.proved(world)
-    invoke("activate-model", verdict())
+    invoke("activate-model", verdict_event())
     steps.decide(world, "deactivate")
 
-    invoke("activate-model", verdict())
+    invoke("activate-model", verdict_event())
 
     assert steps.deployment(world)["stable"] == 0
     assert [line["action"] for line in steps.history(world)] == ["deactivate", "activate"]
@@ -155,7 +150,7 @@ def test_a_verdict_that_comes_again_does_not_undo_what_was_decided_since(world: 
 def test_a_verdict_against_the_candidate_is_written_down_and_changes_nothing(world: World) -> None:
     steps.registered(world)
 
-    invoke("activate-model", verdict(promote=False, reason="not proved better"))
+    invoke("activate-model", verdict_event(promote=False, reason="not proved better"))
     world.settle()
 
     assert (steps.deployment(world)["stable"], steps.deployment(world)["step"]) == (0, 0)
@@ -170,7 +165,7 @@ def test_a_verdict_over_what_no_longer_serves_proves_nothing(world: World) -> No
     steps.decide(world, "activate", {"version": 2})
     steps.proved(world)
 
-    invoke("activate-model", verdict(stable=0))
+    invoke("activate-model", verdict_event(stable=0))
 
     assert steps.deployment(world)["stable"] == 2
     assert "evaluated again" in steps.history(world)[0]["reason"]
@@ -179,7 +174,7 @@ def test_a_verdict_over_what_no_longer_serves_proves_nothing(world: World) -> No
 @pytest.mark.usefixtures("world")
 def test_a_verdict_on_a_model_that_nobody_has_fails_loudly() -> None:
     with pytest.raises(FunctionFailed, match="NotFound"):
-        invoke("activate-model", verdict())
+        invoke("activate-model", verdict_event())
 
 
 def test_by_hand_a_version_is_activated_taken_back_and_put_back(world: World) -> None:

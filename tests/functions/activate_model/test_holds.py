@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.functions import contests, steps
-from tests.functions.activate_model.test_activate_model import verdict
+from tests.functions.activate_model.verdicts import verdict_event
 from tests.functions.contests import Playing, contest, knowing, promoting
 from tests.world import TABLE, World, invoke
 from tuneloop.app import app, utc_now
@@ -37,7 +37,7 @@ def proved_while(world: World, *moves: Move) -> dict[str, Any]:
     for what, body in moves:
         assert steps.decide(world, what, body).status == 200
     steps.proved(world)
-    invoke("activate-model", verdict())
+    invoke("activate-model", verdict_event())
     return steps.deployment(world)
 
 
@@ -140,7 +140,7 @@ def test_a_trial_by_hand_neither_makes_a_hold_nor_lifts_one(world: World) -> Non
 
     assert steps.share(world, 1, 0.1).body["hold"]["action"] == "deactivate"
     steps.proved(world)
-    invoke("activate-model", verdict())
+    invoke("activate-model", verdict_event())
     assert (steps.deployment(world)["stable"], steps.deployment(world)["candidate"]) == (0, 1)
 
 
@@ -164,7 +164,7 @@ def test_a_refused_verdict_that_comes_again_is_named_once(world: World) -> None:
     proved_while(world, ("deactivate", {}))
 
     for _ in range(2):
-        invoke("activate-model", verdict())
+        invoke("activate-model", verdict_event())
 
     assert len(steps.deployment(world)["hold"]["refused"]) == 1
     assert [line["action"] for line in steps.history(world)] == ["refuse", "deactivate", "activate"]
@@ -174,7 +174,7 @@ def test_a_version_that_was_refused_twice_is_named_once(world: World) -> None:
     proved_while(world, ("deactivate", {}))
     steps.proved(world, "eval-2")
 
-    invoke("activate-model", verdict(evaluation="eval-2"))
+    invoke("activate-model", verdict_event(evaluation="eval-2"))
 
     assert [each["evaluation"] for each in steps.deployment(world)["hold"]["refused"]] == ["eval-2"]
 
@@ -190,7 +190,7 @@ def test_a_verdict_against_the_candidate_says_nothing_of_the_hold(world: World) 
     steps.registered(world)
     steps.decide(world, "deactivate")
 
-    invoke("activate-model", verdict(promote=False, reason="Not proved better."))
+    invoke("activate-model", verdict_event(promote=False, reason="Not proved better."))
 
     assert steps.history(world)[0]["reason"] == "Not proved better."
     assert steps.deployment(world)["hold"]["refused"] == []
@@ -294,7 +294,7 @@ def test_what_was_taken_off_before_an_upgrade_stays_off_after_it(
 
     steps.registered(world)
     steps.proved(world, stable=stable)
-    event = verdict(stable=stable)
+    event = verdict_event(stable=stable)
     event["detail"]["candidate"] = 2
     invoke("activate-model", event)
 
@@ -337,7 +337,7 @@ def test_the_history_alone_tells_whether_a_model_is_held(moves: list[Move], worl
             evaluation = f"eval-{model}-{number}"
             stable = steps.deployment(world, model)["stable"]
             steps.proved(world, evaluation, dataset=model, stable=stable)
-            event = verdict(promote=what == "gate", stable=stable, evaluation=evaluation)
+            event = verdict_event(promote=what == "gate", stable=stable, evaluation=evaluation)
             event["detail"] |= {"model": model, "candidate": 2}
             invoke("activate-model", event)
         else:

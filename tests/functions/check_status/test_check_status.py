@@ -7,16 +7,10 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.providers import Away, Counting, Interfered, Reporting
+from tests.functions.runs import launch_run
 from tests.world import World, invoke
 from tuneloop.app import app
 from tuneloop.domain.training.jobs import RunEvent
-
-
-def launched(world: World, dataset: str = "support") -> str:
-    """The id of a run that is at the provider."""
-    steps.settled(world, steps.questions(40), dataset)
-    run: str = steps.runs(world)[0]["id"]
-    return run
 
 
 def events_of(world: World, run: str) -> list[dict[str, Any]]:
@@ -36,7 +30,7 @@ def swept(world: World, *runs: str) -> None:
 
 
 def test_a_run_that_has_ended_says_what_it_made_and_what_it_cost(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live).id
 
     ended = steps.followed(live, run)
 
@@ -52,7 +46,7 @@ def test_a_run_that_has_ended_says_what_it_made_and_what_it_cost(live: World) ->
 
 
 def test_events_tell_the_losses_oldest_first(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     steps.followed(live, run)
 
     events = events_of(live, run)
@@ -65,13 +59,13 @@ def test_events_tell_the_losses_oldest_first(live: World) -> None:
 
 def test_a_run_that_is_not_at_the_provider_has_no_events(world: World) -> None:
     Away()
-    run = launched(world)
+    run = launch_run(world).id
 
     assert events_of(world, run) == []
 
 
 def test_the_sweep_ends_runs_that_nobody_looks_at_by_list_pages_and_once(live: World) -> None:
-    runs = [launched(live, name) for name in ("first", "second")]
+    runs = [launch_run(live, name).id for name in ("first", "second")]
     provider = Counting()
 
     swept(live, *runs)
@@ -86,7 +80,7 @@ def test_the_sweep_ends_runs_that_nobody_looks_at_by_list_pages_and_once(live: W
 
 
 def test_looking_again_at_once_does_not_ask_again(live: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     monkeypatch.setenv("TUNELOOP_REFRESH_AFTER_S", "600")
     app.__dict__.pop("settings")
     provider = Counting()
@@ -98,7 +92,7 @@ def test_looking_again_at_once_does_not_ask_again(live: World, monkeypatch: pyte
 
 
 def test_a_run_whose_provider_is_away_is_shown_as_it_was_last_seen(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     before = app.runs.get(live.tenant, run)
     provider = Away()
 
@@ -111,7 +105,7 @@ def test_a_run_whose_provider_is_away_is_shown_as_it_was_last_seen(live: World) 
 
 
 def test_a_status_that_nobody_knows_is_shown_raw_and_moves_nothing(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     first = app.runs.get(live.tenant, run)
     provider = Reporting("paused")
 
@@ -123,7 +117,7 @@ def test_a_status_that_nobody_knows_is_shown_raw_and_moves_nothing(live: World) 
 
 
 def test_a_run_cancelled_at_the_provider_ends_without_a_version(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     Reporting("cancelled")
 
     ended = steps.look(live, run)
@@ -136,7 +130,7 @@ def test_a_run_cancelled_at_the_provider_ends_without_a_version(live: World) -> 
 
 
 def test_two_who_see_the_end_at_once_make_one_version(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live).id
 
     class SeenByAnother(Interfered):
         def events(self, job_id: str, timeout_s: float, **more: Any) -> list[RunEvent]:
@@ -157,14 +151,14 @@ def test_two_who_see_the_end_at_once_make_one_version(live: World) -> None:
 
 
 def test_a_version_registered_in_between_keeps_its_number(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     assert steps.registered(live) == 1
 
     assert steps.followed(live, run)["version"] == 2
 
 
 def test_the_base_model_gets_a_prompt_that_names_the_answers(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     assert app.models.version(live.tenant, "support", 0).prompt is None
 
     steps.followed(live, run)

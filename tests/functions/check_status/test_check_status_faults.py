@@ -8,7 +8,8 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.providers import Interfered, Reporting, own
+from tests.functions.providers import Interfered, Reporting
+from tests.functions.runs import launch_run, wait_for_job_success
 from tests.world import World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
@@ -59,25 +60,15 @@ class Listing(Interfered):
         return [job.model_copy(update=self.fields) for job in self.real.jobs()]
 
 
-def launched(world: World, dataset: str = "support") -> ControlledRun:
-    """A run that is at the provider."""
-    steps.settled(world, steps.questions(40), dataset)
-    return app.runs.get(world.tenant, steps.runs(world)[0]["id"])
-
-
-def ended_at_provider(run: ControlledRun) -> None:
-    steps.until(lambda: own().get_job(str(run.provider_job_id), 5).status == "succeeded")
-
-
 def given_job(run: ControlledRun, job: str) -> ControlledRun:
     """The run under another job's id."""
     return app.runs.save(app.runs.get(run.tenant, run.id).model_copy(update={"provider_job_id": job}))
 
 
 def test_a_run_that_cannot_be_recorded_holds_up_no_other(live: World, log: StringIO) -> None:
-    first, second = launched(live, "first"), launched(live, "second")
+    first, second = launch_run(live, "first"), launch_run(live, "second")
     for run in (first, second):
-        ended_at_provider(run)
+        wait_for_job_success(run)
     provider = Broken(str(first.provider_job_id))
 
     with pytest.raises(FunctionFailed, match="SweepIncomplete"):
@@ -92,7 +83,7 @@ def test_a_run_that_cannot_be_recorded_holds_up_no_other(live: World, log: Strin
 
 
 def test_a_job_that_the_provider_does_not_know_ends_its_run_after_a_second_look(live: World, later: Later) -> None:
-    run = given_job(launched(live), "ftjob-gone")
+    run = given_job(launch_run(live), "ftjob-gone")
 
     first, again = steps.look(live, run.id), steps.look(live, run.id)
     later(61)
@@ -108,8 +99,8 @@ def test_a_job_that_the_provider_does_not_know_ends_its_run_after_a_second_look(
 
 
 def test_the_sweep_looks_for_jobs_that_the_list_does_not_name(live: World, later: Later) -> None:
-    gone, listed_no_more = given_job(launched(live, "first"), "ftjob-gone"), launched(live, "second")
-    ended_at_provider(listed_no_more)
+    gone, listed_no_more = given_job(launch_run(live, "first"), "ftjob-gone"), launch_run(live, "second")
+    wait_for_job_success(listed_no_more)
     Listing(gone=True)
 
     for seconds in (0, 61):
@@ -122,8 +113,8 @@ def test_the_sweep_looks_for_jobs_that_the_list_does_not_name(live: World, later
 
 
 def test_a_job_that_is_found_after_all_goes_on(live: World, later: Later) -> None:
-    run = launched(live)
-    ended_at_provider(run)
+    run = launch_run(live)
+    wait_for_job_success(run)
 
     class Forgetful(Interfered):
         def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
@@ -138,8 +129,8 @@ def test_a_job_that_is_found_after_all_goes_on(live: World, later: Later) -> Non
 
 
 def test_a_success_without_a_model_s_name_is_waited_for_and_shown(live: World) -> None:
-    run = launched(live)
-    ended_at_provider(run)
+    run = launch_run(live)
+    wait_for_job_success(run)
     provider = Reporting("succeeded")
 
     shown = steps.look(live, run.id)
@@ -154,8 +145,8 @@ def test_a_success_without_a_model_s_name_is_waited_for_and_shown(live: World) -
 
 
 def test_the_sweep_waits_for_the_name_too(live: World) -> None:
-    run = launched(live)
-    ended_at_provider(run)
+    run = launch_run(live)
+    wait_for_job_success(run)
     provider = Listing(fine_tuned_model=None)
 
     for _ in range(2):
@@ -168,7 +159,7 @@ def test_the_sweep_waits_for_the_name_too(live: World) -> None:
 
 
 def test_a_provider_that_keeps_no_events_still_ends_its_runs(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live)
     KeepingNoEvents()
 
     ended = steps.followed(live, run.id)
@@ -179,8 +170,8 @@ def test_a_provider_that_keeps_no_events_still_ends_its_runs(live: World) -> Non
 
 
 def test_what_was_said_of_a_job_counts_when_its_events_come_too_late(live: World) -> None:
-    run = launched(live)
-    ended_at_provider(run)
+    run = launch_run(live)
+    wait_for_job_success(run)
     Tired()
 
     ended = steps.look(live, run.id)
@@ -191,8 +182,8 @@ def test_what_was_said_of_a_job_counts_when_its_events_come_too_late(live: World
 
 
 def test_the_sweep_ends_a_run_whose_events_come_too_late(live: World) -> None:
-    run = launched(live)
-    ended_at_provider(run)
+    run = launch_run(live)
+    wait_for_job_success(run)
     Tired()
 
     live.schedule("check-status")
@@ -207,7 +198,7 @@ def missed_and_away(run: ControlledRun) -> ControlledRun:
 
 
 def test_a_job_that_the_list_names_is_neither_missed_nor_waited_for_any_more(live: World, later: Later) -> None:
-    run = missed_and_away(launched(live))
+    run = missed_and_away(launch_run(live))
     provider = Listing(status=run.provider_status, fine_tuned_model=None)
 
     live.schedule("check-status")
@@ -221,7 +212,7 @@ def test_a_job_that_the_list_names_is_neither_missed_nor_waited_for_any_more(liv
 
 
 def test_a_run_that_only_misses_its_job_is_news_too(live: World) -> None:
-    run = missed_and_away(launched(live))
+    run = missed_and_away(launch_run(live))
     app.runs.save(run.model_copy(update={"waiting_for": None, "waiting_since": None}))
     Listing(status=run.provider_status, fine_tuned_model=None)
 
@@ -231,7 +222,7 @@ def test_a_run_that_only_misses_its_job_is_news_too(live: World) -> None:
 
 
 def test_a_run_of_which_the_list_has_no_news_is_left_alone(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live)
     Listing(status=run.provider_status, fine_tuned_model=None)
 
     live.schedule("check-status")
@@ -240,8 +231,8 @@ def test_a_run_of_which_the_list_has_no_news_is_left_alone(live: World) -> None:
 
 
 def test_a_loss_without_bounds_does_not_keep_a_run_from_its_end(live: World) -> None:
-    run = launched(live)
-    ended_at_provider(run)
+    run = launch_run(live)
+    wait_for_job_success(run)
 
     class Exploding(Interfered):
         def events(self, job_id: str, timeout_s: float, **more: Any) -> list[RunEvent]:

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from tests.functions import steps
-from tests.functions.check_status.test_check_status_faults import ended_at_provider, launched
 from tests.functions.conftest import Later, reach
-from tests.functions.launch_finetune.test_cancel import stored
-from tests.functions.launch_finetune.test_launch_finetune import LEASE_OVER_S
 from tests.functions.providers import Interfered, Slow, jobs_of, own
+from tests.functions.runs import LEASE_OVER_S, delete_run, launch_run, stored_run, wait_for_job_success
 from tests.unit.factories import a_run
 from tests.unit.providers.server import Server
 from tests.world import World
@@ -21,14 +19,6 @@ from tuneloop.domain.core.errors import ProviderUnavailable
 from tuneloop.domain.training.jobs import ProviderJob
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store import keys
-from tuneloop.store.dynamodb import ConditionalDelete
-from tuneloop.store.keys import Key
-
-
-def lost(run: ControlledRun, *more: Key) -> None:
-    """Take a run's rows away, as restoring the table to an earlier moment does."""
-    rows = keys.run(run.tenant, run.id), keys.job(run.provider, run.provider_job_id or ""), *more
-    app.table.commit(*map(ConditionalDelete, rows))
 
 
 def look_through(world: World) -> None:
@@ -36,9 +26,9 @@ def look_through(world: World) -> None:
 
 
 def test_a_lost_run_is_made_again_from_its_job_and_goes_on_to_its_version(live: World) -> None:
-    run = launched(live)
-    ended_at_provider(run)
-    lost(run)
+    run = launch_run(live)
+    wait_for_job_success(run)
+    delete_run(run)
 
     look_through(live)
     adopted = app.runs.get(live.tenant, run.id)
@@ -57,8 +47,8 @@ def test_a_lost_run_is_made_again_from_its_job_and_goes_on_to_its_version(live: 
 
 def test_the_list_of_an_open_run_shows_what_else_is_lost(live: World) -> None:
     Slow()
-    first, second = launched(live, "first"), launched(live, "second")
-    lost(first)
+    first, second = launch_run(live, "first"), launch_run(live, "second")
+    delete_run(first)
 
     live.schedule("check-status")
 
@@ -70,7 +60,7 @@ def test_the_list_of_an_open_run_shows_what_else_is_lost(live: World) -> None:
 
 
 def test_looking_again_adopts_nothing_twice(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live)
     steps.followed(live, run.id)
     before = app.runs.get(live.tenant, run.id)
 
@@ -84,13 +74,13 @@ def test_looking_again_adopts_nothing_twice(live: World) -> None:
 @pytest.mark.parametrize("gone", ["tenant", "dataset", "export"])
 def test_a_job_of_what_is_gone_is_stopped_and_told_of(gone: str, live: World, log: StringIO) -> None:
     provider = Slow()
-    run = launched(live)
+    run = launch_run(live)
     row = {
         "tenant": keys.tenant(run.tenant),
         "dataset": keys.dataset(run.tenant, run.dataset),
         "export": keys.export(run.tenant, run.dataset, run.export),
     }[gone]
-    lost(run, row)
+    delete_run(run, row)
 
     look_through(live)
 
@@ -106,8 +96,8 @@ def test_a_job_that_is_not_ours_is_left_alone(field: dict[str, str], live: World
             return job.origin and job.origin.model_copy(update=field)
 
     provider = Foreign()
-    run = launched(live)
-    lost(run)
+    run = launch_run(live)
+    delete_run(run)
 
     look_through(live)
 
@@ -144,7 +134,7 @@ def doubled(world: World, later: Later) -> tuple[Doubling, ControlledRun]:
     for seconds in (LEASE_OVER_S, LEASE_OVER_S + 61):
         later(seconds)
         world.schedule("launch-finetune")
-    run = stored(world)
+    run = stored_run(world)
     assert run.provider_job_id
     assert run.provider_job_id not in provider.hidden
     provider.shows_all = True
@@ -157,13 +147,13 @@ def test_a_second_job_that_shows_up_later_is_stopped_and_its_cost_recorded(live:
     for _ in range(3):
         live.schedule("check-status")
 
-    [other] = stored(live).other_jobs
+    [other] = stored_run(live).other_jobs
     assert provider.hidden == [other.id]
     assert other.id in provider.cancelled
     assert run.provider_job_id not in provider.cancelled
     assert (other.status, other.trained_tokens, float(other.cost_usd or 0)) == ("cancelled", 100, 0.0)
-    assert stored(live).provider_job_id == run.provider_job_id
-    assert stored(live).is_open
+    assert stored_run(live).provider_job_id == run.provider_job_id
+    assert stored_run(live).is_open
 
 
 def test_of_two_jobs_that_are_found_the_older_is_adopted_and_the_other_stopped(live: World, later: Later) -> None:
@@ -178,7 +168,7 @@ def test_of_two_jobs_that_are_found_the_older_is_adopted_and_the_other_stopped(l
     later(LEASE_OVER_S)
     live.schedule("launch-finetune")
 
-    run = stored(live)
+    run = stored_run(live)
     jobs = own().find_jobs(run.id)
     assert [run.provider_job_id, *provider.cancelled] == [job.id for job in jobs]
     assert [other.id for other in run.other_jobs] == provider.cancelled
@@ -192,18 +182,18 @@ def test_a_job_of_a_run_that_ended_without_one_is_stopped(live: World, later: La
 
     provider = Hiding()
     steps.settled(live, steps.questions(40))
-    run = stored(live)
+    run = stored_run(live)
     live.call("POST /v1/training-runs/{run}/cancel", f"/v1/training-runs/{run.id}/cancel")
     for seconds in (LEASE_OVER_S, LEASE_OVER_S + 61):
         later(seconds)
         live.schedule("launch-finetune")
-    assert stored(live).status == RunStatus.CANCELLED
+    assert stored_run(live).status == RunStatus.CANCELLED
     provider.shows_all = True
 
     look_through(live)
 
     [job] = jobs_of(run.id)
-    assert [each.id for each in stored(live).other_jobs] == [job.id]
+    assert [each.id for each in stored_run(live).other_jobs] == [job.id]
     assert job.id in provider.cancelled
 
 

@@ -11,6 +11,7 @@ from check_status.refresh import ASKING_S
 from tests.functions import steps
 from tests.functions.conftest import KEY, Later
 from tests.functions.providers import Interfered, jobs_of
+from tests.functions.runs import launch_run
 from tests.world import ENVIRONMENT, World
 from tuneloop.app import app
 from tuneloop.domain.core.errors import ProviderUnavailable
@@ -41,12 +42,6 @@ class Babbling(Interfered):
         raise ProviderUnavailable("The provider gave an answer that makes no sense.", code="provider_nonsense")
 
 
-def launched(world: World) -> str:
-    steps.settled(world, steps.questions(40))
-    run: str = steps.runs(world)[0]["id"]
-    return run
-
-
 def seconds_between(earlier: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
@@ -60,7 +55,7 @@ def waits_since(world: World, run: str, first: dict[str, Any], seconds: float) -
 
 
 def test_a_run_says_since_when_its_provider_is_away_and_when_it_was_last_tried(live: World, later: Later) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     provider = Silent()
 
     first = steps.look(live, run)
@@ -74,7 +69,7 @@ def test_a_run_says_since_when_its_provider_is_away_and_when_it_was_last_tried(l
 
 
 def test_the_sweep_writes_down_that_the_provider_is_away_and_goes_on_when_it_is_back(live: World, later: Later) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     provider = Silent()
 
     live.schedule("check-status")
@@ -90,7 +85,7 @@ def test_the_sweep_writes_down_that_the_provider_is_away_and_goes_on_when_it_is_
 
 def test_a_run_that_cannot_be_submitted_says_since_when(live: World, later: Later) -> None:
     provider = Silent()
-    run = launched(live)
+    run = launch_run(live).id
     first = steps.look(live, run)
     assert (first["status"], first["waiting_for"]) == ("submitting", SAID)
 
@@ -106,7 +101,7 @@ def test_a_run_that_cannot_be_submitted_says_since_when(live: World, later: Late
 
 def test_a_job_that_was_made_with_a_nonsensical_answer_is_found_and_not_made_again(live: World, later: Later) -> None:
     provider = Babbling()
-    run = launched(live)
+    run = launch_run(live).id
     assert steps.look(live, run)["waiting_for"] == "The provider gave an answer that makes no sense."
 
     for seconds in (10, 331, 400):
@@ -125,7 +120,7 @@ def test_a_job_that_is_not_shown_yet_is_said_to_be_looked_for(live: World, later
             raise ProviderUnavailable(SAID)
 
     Losing()
-    run = launched(live)
+    run = launch_run(live).id
 
     later(331)
     live.schedule("launch-finetune")
@@ -136,7 +131,7 @@ def test_a_job_that_is_not_shown_yet_is_said_to_be_looked_for(live: World, later
 
 
 def test_looking_at_a_run_takes_one_budget_for_all_that_is_asked(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     given: list[float] = []
 
     class Slow(Interfered):
@@ -160,7 +155,7 @@ def test_looking_at_a_run_takes_one_budget_for_all_that_is_asked(live: World) ->
 def test_what_a_cold_process_has_to_load_takes_nothing_of_the_budget(
     live: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     clock = [100.0]
     given: list[float] = []
 
@@ -181,7 +176,7 @@ def test_what_a_cold_process_has_to_load_takes_nothing_of_the_budget(
 
 
 def test_a_run_that_failed_waits_for_nothing_any_more(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     found = app.runs.get(live.tenant, run)
 
     ended = found.with_wait(SAID, found.created_at).with_status(RunStatus.FAILED)
@@ -206,7 +201,7 @@ def test_without_a_key_sweeps_that_have_nothing_to_ask_are_content(live: World, 
 
 def test_without_a_key_a_run_waits_and_says_so_and_goes_on_once_it_is_stored(live: World) -> None:
     without_key(live)
-    run = launched(live)
+    run = launch_run(live).id
 
     live.schedule("launch-finetune")
 
@@ -218,7 +213,7 @@ def test_without_a_key_a_run_waits_and_says_so_and_goes_on_once_it_is_stored(liv
 
 
 def test_without_a_key_a_run_at_the_provider_waits_whoever_looks(live: World) -> None:
-    run = launched(live)
+    run = launch_run(live).id
     without_key(live)
 
     assert "`make provider-key`" in steps.look(live, run)["waiting_for"]
@@ -227,7 +222,7 @@ def test_without_a_key_a_run_at_the_provider_waits_whoever_looks(live: World) ->
 
 
 def test_without_a_key_a_chat_is_told_that_it_is_missing(live: World) -> None:
-    launched(live)
+    launch_run(live)
     without_key(live)
 
     answer = live.call("POST /v1/chat/completions", "/v1/chat/completions", CHAT)

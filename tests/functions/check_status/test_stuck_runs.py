@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from tests.functions import steps
-from tests.functions.check_status.test_check_status_faults import ended_at_provider, launched
 from tests.functions.conftest import Later
-from tests.functions.launch_finetune.test_cancel import stored
 from tests.functions.providers import Interfered, Slow
+from tests.functions.runs import launch_run, stored_run, wait_for_job_success
 from tests.world import World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.training.jobs import RunEvent
@@ -43,13 +42,13 @@ def swept(world: World, later: Later, *seconds: float) -> None:
 
 def test_a_run_of_which_nothing_is_heard_for_two_hours_is_stuck_and_told_of_once(live: World, later: Later) -> None:
     provider = Silent()
-    launched(live)
+    launch_run(live)
 
     swept(live, later, 60, TWO_HOURS_S - 60)
-    assert (stored(live).stuck_since, provider.asked) == (None, 0)
+    assert (stored_run(live).stuck_since, provider.asked) == (None, 0)
     swept(live, later, TWO_HOURS_S + 120, TWO_HOURS_S + 420, TWO_HOURS_S + 720)
 
-    run = stored(live)
+    run = stored_run(live)
     assert run.stuck_since
     assert run.last_heard_at
     assert (run.last_heard, run.is_open) == ("running", True)
@@ -59,42 +58,42 @@ def test_a_run_of_which_nothing_is_heard_for_two_hours_is_stuck_and_told_of_once
 
 def test_something_new_ends_it_and_silence_after_that_is_told_of_again(live: World, later: Later) -> None:
     provider = Silent()
-    launched(live)
+    launch_run(live)
     swept(live, later, TWO_HOURS_S + 120)
-    assert stored(live).stuck_since
+    assert stored_run(live).stuck_since
 
     provider.told = [RunEvent(id="e", message="step", step=40, total_steps=120, train_loss=0.31)]
     swept(live, later, TWO_HOURS_S + 2000)
-    over = stored(live)
+    over = stored_run(live)
     swept(live, later, 2 * TWO_HOURS_S + 2200)
 
     assert (over.stuck_since, over.last_heard) == (None, "running, step 40 of 120, train loss 0.31")
-    assert stored(live).stuck_since
+    assert stored_run(live).stuck_since
     assert stuck_events(live) == 2
 
 
 def test_a_run_that_is_estimated_to_take_long_is_given_twice_as_long(live: World, later: Later) -> None:
     Silent()
-    run = launched(live)
+    run = launch_run(live)
     app.runs.save(run.model_copy(update={"estimated_minutes": 180}))
 
     swept(live, later, TWO_HOURS_S + 120, 21_500)
-    assert stored(live).stuck_since is None
+    assert stored_run(live).stuck_since is None
     swept(live, later, 21_700)
 
-    assert stored(live).stuck_since
+    assert stored_run(live).stuck_since
 
 
 def test_its_end_is_news_too(live: World, later: Later) -> None:
     provider = Silent()
-    run = launched(live)
+    run = launch_run(live)
     swept(live, later, TWO_HOURS_S + 120)
     provider.leave()
-    ended_at_provider(run)
+    wait_for_job_success(run)
 
     swept(live, later, TWO_HOURS_S + 420)
 
-    assert (stored(live).status.value, stored(live).stuck_since) == ("succeeded", None)
+    assert (stored_run(live).status.value, stored_run(live).stuck_since) == ("succeeded", None)
 
 
 @pytest.mark.parametrize(("losses", "epoch"), [((0.9, 0.4, 0.9), 2), ((0.9, 0.5, 0.4), None)])
@@ -112,7 +111,7 @@ def test_a_run_that_was_trained_for_too_long_says_which_epoch_was_best(
             return self.real.get_job(job_id, timeout_s=timeout_s).model_copy(update={"n_epochs": 3})
 
     Telling()
-    run = launched(live)
+    run = launch_run(live)
 
     ended = steps.followed(live, run.id)
     live.settle()

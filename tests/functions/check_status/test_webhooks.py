@@ -11,9 +11,8 @@ import pytest
 
 from check_status.routes import secrets
 from tests.functions import steps
-from tests.functions.check_status.test_check_status import launched
-from tests.functions.launch_finetune.test_launch_finetune import wait_for_the_end_of_its_job
 from tests.functions.providers import Away, Counting
+from tests.functions.runs import launch_run, wait_for_job_end
 from tests.world import Answer, World, http_event, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.training.providers import RegisteredProvider
@@ -69,8 +68,8 @@ def hear(body: bytes, headers: dict[str, str], provider: str = "trainer", *, bas
 
 @pytest.mark.parametrize("base64", [False, True])
 def test_a_webhook_has_its_run_looked_at_without_a_key(base64: bool, live: World) -> None:
-    run = app.runs.get(live.tenant, launched(live))
-    wait_for_the_end_of_its_job(run.id)
+    run = launch_run(live)
+    wait_for_job_end(run.id)
     body = about(run.provider_job_id or "")
 
     answer = hear(body, signed(body), base64=base64)
@@ -80,8 +79,8 @@ def test_a_webhook_has_its_run_looked_at_without_a_key(base64: bool, live: World
 
 
 def test_a_webhook_says_nothing_that_its_provider_does_not_say(live: World) -> None:
-    run = app.runs.get(live.tenant, launched(live))
-    wait_for_the_end_of_its_job(run.id)
+    run = launch_run(live)
+    wait_for_job_end(run.id)
     body = about(run.provider_job_id or "", "failed")
 
     assert hear(body, signed(body)).status == 202
@@ -89,7 +88,7 @@ def test_a_webhook_says_nothing_that_its_provider_does_not_say(live: World) -> N
 
 
 def test_the_same_webhook_again_changes_nothing(live: World) -> None:
-    run = app.runs.get(live.tenant, launched(live))
+    run = launch_run(live)
     steps.followed(live, run.id)
     before = app.runs.get(live.tenant, run.id)
     body = about(run.provider_job_id or "")
@@ -197,7 +196,7 @@ def test_a_name_that_is_added_is_known_within_a_minute(read: list[str], monkeypa
 
 
 def test_a_provider_that_is_away_is_no_reason_to_send_it_again(live: World) -> None:
-    run = app.runs.get(live.tenant, launched(live))
+    run = launch_run(live)
     body = about(run.provider_job_id or "")
     Away()
 

@@ -9,89 +9,58 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.examples import chat
+from tests.functions.collect_posts.posts import (
+    dataset_state,
+    deliver_posts,
+    drop_results,
+    post_examples,
+    post_message,
+    stored_answers,
+)
 from tests.functions.conftest import Later
-from tests.world import BUCKET, World, invoke, sqs_event
+from tests.world import BUCKET, World
 from tuneloop.app import app
 from tuneloop.domain.core.errors import Stale
-from tuneloop.domain.core.limits import QUEUE_TRIES
 from tuneloop.domain.datasets.drops import Drop
-from tuneloop.store.objects.segments import read_line
 
 SEVEN_HOURS_S = 7 * 3600
 AWAY = ClientError({"Error": {"Code": "InternalError", "Message": "we are sorry"}}, "PutObject")
 
 
-def post(world: World, *answers: str, dataset: str = "support") -> str:
-    """Post an example per answer; gives the drop's id."""
-    body = {"examples": [chat(f"What is {answer}?", answer) for answer in answers]}
-    made = world.call("POST /v1/datasets/{dataset}/examples", f"/v1/datasets/{dataset}/examples", body)
-    assert made.status == 202, made.text
-    return str(made.body["id"])
-
-
-def told(drop: str, dataset: str = "support", tenant: str = "acme") -> str:
-    return json.dumps({"collect": {"tenant": tenant, "dataset": dataset, "drop": drop}})
-
-
-def deliver(*bodies: str, tries: int = 1, last: str = "") -> list[str]:
-    """Deliver messages together for the so manieth time, one perhaps for the last; gives those that failed by place."""
-    times = {last: QUEUE_TRIES}
-    events = [sqs_event("examples", body, str(place), times.get(body, tries)) for place, body in enumerate(bodies)]
-    answer = invoke("collect-posts", {"Records": [event["Records"][0] for event in events]})
-    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
-
-
-def state(dataset: str = "support") -> tuple[int, int, int]:
-    """Segments, revision, and lines."""
-    found = app.datasets.get("acme", dataset)
-    return found.segments, found.revision, found.examples
-
-
-def answers(dataset: str = "support") -> list[str]:
-    segments = app.datasets.segments("acme", dataset, 1_000)
-    return sorted(read_line(line).example.answer for one in segments for line in app.objects.lines(one.key))
-
-
-def ends(*drops: str) -> list[tuple[str, int]]:
-    found = [app.datasets.drop("acme", "support", drop) for drop in drops]
-    return [(drop.status, drop.examples) for drop in found]
-
-
 def test_what_comes_together_is_one_segment_of_each_dataset(world: World) -> None:
-    drops = [post(world, f"a{n}", f"b{n}") for n in range(5)]
-    other = post(world, "c", dataset="returns")
+    drops = [post_examples(world, f"a{n}", f"b{n}") for n in range(5)]
+    other = post_examples(world, "c", dataset="returns")
 
-    assert deliver(*map(told, drops), told(other, "returns")) == []
+    assert deliver_posts(*map(post_message, drops), post_message(other, "returns")) == []
 
-    assert (state(), state("returns")) == ((1, 1, 10), (1, 1, 1))
-    assert ends(*drops) == [("collected", 2)] * 5
+    assert (dataset_state(), dataset_state("returns")) == ((1, 1, 10), (1, 1, 1))
+    assert drop_results(*drops) == [("collected", 2)] * 5
 
 
 def test_messages_that_come_again_change_nothing_whatever_comes_with_them(world: World) -> None:
-    first, second, third = (post(world, name) for name in "abc")
+    first, second, third = (post_examples(world, name) for name in "abc")
 
-    assert deliver(told(first), told(first), told(second)) == []
-    assert deliver(told(second), told(third), told(first)) == []
+    assert deliver_posts(post_message(first), post_message(first), post_message(second)) == []
+    assert deliver_posts(post_message(second), post_message(third), post_message(first)) == []
 
-    assert (state(), answers()) == ((2, 2, 3), ["a", "b", "c"])
+    assert (dataset_state(), stored_answers()) == ((2, 2, 3), ["a", "b", "c"])
 
 
 def test_a_post_that_cannot_be_read_leaves_the_others_and_is_tried_again(world: World) -> None:
-    drops = [post(world, name) for name in "abc"]
+    drops = [post_examples(world, name) for name in "abc"]
     lost = world.s3.get_object(Bucket=BUCKET, Key=f"posted/acme/support/{drops[1]}.jsonl")["Body"].read()
     world.s3.delete_object(Bucket=BUCKET, Key=f"posted/acme/support/{drops[1]}.jsonl")
 
-    assert deliver(*map(told, drops), told("drop-of-nobody"), "no json") == ["4", "1", "3"]
-    assert (state(), ends(*drops)) == ((1, 1, 2), [("collected", 1), ("reading", 0), ("collected", 1)])
+    assert deliver_posts(*map(post_message, drops), post_message("drop-of-nobody"), "no json") == ["4", "1", "3"]
+    assert (dataset_state(), drop_results(*drops)) == ((1, 1, 2), [("collected", 1), ("reading", 0), ("collected", 1)])
 
     world.s3.put_object(Bucket=BUCKET, Key=f"posted/acme/support/{drops[1]}.jsonl", Body=lost)
-    assert deliver(told(drops[1])) == []
-    assert answers() == ["a", "b", "c"]
+    assert deliver_posts(post_message(drops[1])) == []
+    assert stored_answers() == ["a", "b", "c"]
 
 
 def test_a_dataset_that_fails_leaves_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine, other = post(world, "a"), post(world, "b", dataset="returns")
+    mine, other = post_examples(world, "a"), post_examples(world, "b", dataset="returns")
     write = app.objects.put_segment
 
     def refused(folder: str, *content: Any) -> str:
@@ -101,8 +70,8 @@ def test_a_dataset_that_fails_leaves_the_others(world: World, monkeypatch: pytes
 
     monkeypatch.setattr(app.objects, "put_segment", refused)
 
-    assert deliver(told(other, "returns"), told(mine)) == ["0"]
-    assert (state(), state("returns")) == ((1, 1, 1), (0, 0, 0))
+    assert deliver_posts(post_message(other, "returns"), post_message(mine)) == ["0"]
+    assert (dataset_state(), dataset_state("returns")) == ((1, 1, 1), (0, 0, 0))
 
 
 @pytest.mark.parametrize("step", ["put_segment", "commit", "remind"])
@@ -110,7 +79,7 @@ def test_a_dataset_that_fails_leaves_the_others(world: World, monkeypatch: pytes
 def test_whoever_dies_at_any_step_loses_nothing_and_adds_nothing_twice(
     step: str, is_done: bool, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drops = [post(world, name) for name in "abc"]
+    drops = [post_examples(world, name) for name in "abc"]
     places: dict[str, tuple[Any, str]] = {
         "put_segment": (app.objects, "put_segment"),
         "commit": (app.table, "commit"),
@@ -126,99 +95,101 @@ def test_whoever_dies_at_any_step_loses_nothing_and_adds_nothing_twice(
 
     with monkeypatch.context() as broken:
         broken.setattr(thing, name, dies)
-        assert deliver(*map(told, drops)) == ["0", "1", "2"]
-    late = post(world, "d")
+        assert deliver_posts(*map(post_message, drops)) == ["0", "1", "2"]
+    late = post_examples(world, "d")
 
-    assert deliver(told(drops[0]), told(late), *map(told, drops)) == []
+    assert deliver_posts(post_message(drops[0]), post_message(late), *map(post_message, drops)) == []
 
-    assert answers() == ["a", "b", "c", "d"]
-    assert ends(*drops, late) == [("collected", 1)] * 4
+    assert stored_answers() == ["a", "b", "c", "d"]
+    assert drop_results(*drops, late) == [("collected", 1)] * 4
 
 
 def test_two_who_get_the_same_messages_at_once_add_them_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    drops = [post(world, name) for name in "abc"]
+    drops = [post_examples(world, name) for name in "abc"]
     add = app.datasets.add_posts
 
     def overtaken(*given: Any) -> None:
         monkeypatch.setattr(app.datasets, "add_posts", add)
-        assert deliver(told(drops[0]), told(drops[1])) == []
+        assert deliver_posts(post_message(drops[0]), post_message(drops[1])) == []
         add(*given)
 
     monkeypatch.setattr(app.datasets, "add_posts", overtaken)
 
-    assert deliver(*map(told, drops)) == []
-    assert (state(), answers()) == ((2, 2, 3), ["a", "b", "c"])
+    assert deliver_posts(*map(post_message, drops)) == []
+    assert (dataset_state(), stored_answers()) == ((2, 2, 3), ["a", "b", "c"])
 
 
 def test_a_post_that_is_given_up_while_it_is_collected_is_collected_all_the_same(
     world: World, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drop = post(world, "a")
+    drop = post_examples(world, "a")
     add = app.datasets.add_posts
 
     def given_up(*given: Any) -> None:
         monkeypatch.setattr(app.datasets, "add_posts", add)
         later(SEVEN_HOURS_S)  # its message still lies in the queue of this test
         world.schedule("collect-examples")
-        assert ends(drop) == [("failed", 0)]
+        assert drop_results(drop) == [("failed", 0)]
         add(*given)
 
     monkeypatch.setattr(app.datasets, "add_posts", given_up)
 
-    assert deliver(told(drop)) == []
-    assert (ends(drop), answers()) == ([("collected", 1)], ["a"])
+    assert deliver_posts(post_message(drop)) == []
+    assert (drop_results(drop), stored_answers()) == ([("collected", 1)], ["a"])
 
 
 def test_a_dataset_that_never_rests_is_tried_again_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    drop = post(world, "a")
+    drop = post_examples(world, "a")
 
     def busy(*_: Any) -> None:
         raise Stale("busy")
 
     monkeypatch.setattr(app.datasets, "add_posts", busy)
 
-    assert deliver(told(drop)) == ["0"]
-    assert ends(drop) == [("reading", 0)]
+    assert deliver_posts(post_message(drop)) == ["0"]
+    assert drop_results(drop) == [("reading", 0)]
 
 
 def test_more_than_a_segment_or_a_transaction_holds_becomes_several(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drops = [post(world, f"a{n}") for n in range(5)]
+    drops = [post_examples(world, f"a{n}") for n in range(5)]
     monkeypatch.setattr("collect_posts.posts.MOST_POSTS", 3)
-    assert deliver(*map(told, drops)) == []
-    assert state() == (2, 2, 5)
+    assert deliver_posts(*map(post_message, drops)) == []
+    assert dataset_state() == (2, 2, 5)
 
     monkeypatch.setattr("collect_posts.posts.SEGMENT_BYTES", 1)
-    more = [post(world, f"b{n}") for n in range(3)]
-    assert deliver(*map(told, more)) == []
-    assert state() == (5, 5, 8)
+    more = [post_examples(world, f"b{n}") for n in range(3)]
+    assert deliver_posts(*map(post_message, more)) == []
+    assert dataset_state() == (5, 5, 8)
 
 
 def test_posts_of_the_same_examples_in_another_order_all_end(world: World) -> None:
-    first, second = post(world, "a", "b"), post(world, "b", "a")
+    first, second = post_examples(world, "a", "b"), post_examples(world, "b", "a")
 
-    assert deliver(told(first)) == []
-    assert deliver(told(second)) == []
+    assert deliver_posts(post_message(first)) == []
+    assert deliver_posts(post_message(second)) == []
 
-    assert (state(), ends(first, second)) == ((1, 1, 2), [("collected", 2)] * 2)
+    assert (dataset_state(), drop_results(first, second)) == ((1, 1, 2), [("collected", 2)] * 2)
 
 
 def test_a_reminder_among_posts_finds_them_collected(world: World) -> None:
-    drop = post(world, "a")
+    drop = post_examples(world, "a")
     reminder = json.dumps({"settle": {"tenant": "acme", "dataset": "support"}})
 
-    assert deliver(reminder, told(drop), json.dumps({"settle": {"tenant": "acme", "dataset": "none"}})) == []
+    assert (
+        deliver_posts(reminder, post_message(drop), json.dumps({"settle": {"tenant": "acme", "dataset": "none"}})) == []
+    )
     assert app.datasets.get("acme", "support").settled_revision == 1
 
 
 def test_each_post_is_counted_once_as_what_it_ended_as(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[str] = []
     monkeypatch.setattr("tuneloop.store.objects.drop_reader.count", counted.append)
-    drops = [post(world, name) for name in "ab"]
+    drops = [post_examples(world, name) for name in "ab"]
 
-    deliver(*map(told, drops))
-    deliver(*map(told, drops))
+    deliver_posts(*map(post_message, drops))
+    deliver_posts(*map(post_message, drops))
 
     assert counted == ["DropsCollected"] * 2
 
@@ -227,11 +198,11 @@ def test_each_post_is_counted_once_as_what_it_ended_as(world: World, monkeypatch
 @given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=6), min_size=1, max_size=5), st.data())
 def test_any_deliveries_come_to_the_same(world: World, deliveries: list[list[int]], data: st.DataObject) -> None:
     name = f"d-{data.draw(st.uuids()).hex}"
-    drops = [post(world, f"a{n}", dataset=name) for n in range(6)]
+    drops = [post_examples(world, f"a{n}", dataset=name) for n in range(6)]
 
     for numbers in [*deliveries, list(range(6))]:
-        assert deliver(*(told(drops[number], name) for number in numbers)) == []
+        assert deliver_posts(*(post_message(drops[number], name) for number in numbers)) == []
 
     found: list[Drop] = [app.datasets.drop("acme", name, drop) for drop in drops]
     assert [drop.examples for drop in found] == [1] * 6
-    assert answers(name) == [f"a{n}" for n in range(6)]
+    assert stored_answers(name) == [f"a{n}" for n in range(6)]

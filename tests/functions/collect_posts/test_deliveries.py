@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from tests.examples import chat
-from tests.functions.collect_posts.test_collect_posts import answers, deliver, ends, post, state, told
+from tests.functions.collect_posts.posts import (
+    dataset_state,
+    deliver_posts,
+    drop_results,
+    post_examples,
+    post_message,
+    stored_answers,
+)
 from tests.functions.conftest import Later
 from tests.world import Context, World
 from tuneloop.app import app, utc_now
@@ -49,7 +56,7 @@ def shown(drop: str) -> Drop:
 
 
 def test_a_post_on_its_last_try_comes_after_all_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    poison, *others = [post(world, name) for name in "abc"]
+    poison, *others = [post_examples(world, name) for name in "abc"]
     reminder, add = json.dumps({"settle": {"tenant": "acme", "dataset": "support"}}), app.datasets.add_posts
 
     def kills(segment: Any, drops: list[Drop]) -> None:
@@ -60,8 +67,8 @@ def test_a_post_on_its_last_try_comes_after_all_others(world: World, monkeypatch
     monkeypatch.setattr(app.datasets, "add_posts", kills)
 
     with pytest.raises(Killed):
-        deliver(told(poison), *map(told, others), reminder, last=told(poison))
-    assert ends(poison, *others) == [("reading", 0), ("collected", 1), ("collected", 1)]
+        deliver_posts(post_message(poison), *map(post_message, others), reminder, last=post_message(poison))
+    assert drop_results(poison, *others) == [("reading", 0), ("collected", 1), ("collected", 1)]
 
 
 @pytest.mark.parametrize("place", range(6))
@@ -69,10 +76,10 @@ def test_a_post_that_kills_its_readers_takes_no_neighbour_with_it(
     world: World, monkeypatch: pytest.MonkeyPatch, place: int
 ) -> None:
     """All come together each time; what the queue gets to know is only that none of them was acknowledged."""
-    drops = [post(world, name) for name in "abcdef"]
-    drops.append(post(world, "g", dataset="returns"))
+    drops = [post_examples(world, name) for name in "abcdef"]
+    drops.append(post_examples(world, "g", dataset="returns"))
     poison, read = sorted(drops)[place], app.objects.lines
-    bodies = [told(drop, "returns" if drop == drops[-1] else "support") for drop in drops]
+    bodies = [post_message(drop, "returns" if drop == drops[-1] else "support") for drop in drops]
 
     def kills(key: str) -> Any:
         if poison in key:
@@ -82,14 +89,14 @@ def test_a_post_that_kills_its_readers_takes_no_neighbour_with_it(
     monkeypatch.setattr(app.objects, "lines", kills)
     for tries in range(1, QUEUE_TRIES + 1):
         with pytest.raises(Killed):
-            deliver(*bodies, tries=tries)
+            deliver_posts(*bodies, tries=tries)
 
     found = [app.datasets.drop("acme", "returns" if drop == drops[-1] else "support", drop) for drop in drops]
     assert [drop.id for drop in found if drop.status != "collected"] == [poison]
 
 
 def test_who_had_more_tries_comes_before_a_post_that_kills(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    poison, *others = [post(world, name) for name in "abcde"]
+    poison, *others = [post_examples(world, name) for name in "abcde"]
     add = app.datasets.add_posts
 
     def kills(segment: Any, drops: list[Drop]) -> None:
@@ -101,51 +108,51 @@ def test_who_had_more_tries_comes_before_a_post_that_kills(world: World, monkeyp
 
     for other in others:
         with pytest.raises(Killed):
-            deliver(told(poison), told(other), tries=QUEUE_TRIES - 1, last=told(other))
-    assert ends(poison, *others) == [("reading", 0), *[("collected", 1)] * 4]
+            deliver_posts(post_message(poison), post_message(other), tries=QUEUE_TRIES - 1, last=post_message(other))
+    assert drop_results(poison, *others) == [("reading", 0), *[("collected", 1)] * 4]
 
 
 def test_a_message_that_is_sent_again_keeps_its_tries(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    drops = [post(world, name) for name in "abc"]
+    drops = [post_examples(world, name) for name in "abc"]
     waiting(world)
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", shortening(29_000, 14_000))
-    assert deliver(*map(told, drops), told(drops[0]), tries=QUEUE_TRIES) == []
+    assert deliver_posts(*map(post_message, drops), post_message(drops[0]), tries=QUEUE_TRIES) == []
 
     again = [json.loads(body) for body in waiting(world) if "collect" in body]
-    assert [status for status, _ in ends(*drops)].count("collected") == 1
+    assert [status for status, _ in drop_results(*drops)].count("collected") == 1
     assert [body["tries"] for body in again] == [QUEUE_TRIES - 1] * 2
 
     monkeypatch.setattr(app.datasets, "add_posts", refuse)
-    assert deliver(*map(json.dumps, again)) == ["0", "1"]
+    assert deliver_posts(*map(json.dumps, again)) == ["0", "1"]
     assert {shown(body["collect"]["drop"]).status for body in again} == {"failed"}
 
 
 def test_a_post_that_had_its_tries_is_not_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    poison, other = post(world, "a"), post(world, "b")
+    poison, other = post_examples(world, "a"), post_examples(world, "b")
     waiting(world)
-    body = json.dumps({**json.loads(told(poison)), "tries": QUEUE_TRIES})
+    body = json.dumps({**json.loads(post_message(poison)), "tries": QUEUE_TRIES})
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", shortening(29_000, 14_000))
 
-    assert deliver(body, told(other), tries=QUEUE_TRIES) == ["0"]
+    assert deliver_posts(body, post_message(other), tries=QUEUE_TRIES) == ["0"]
 
-    assert ends(poison, other) == [("failed", 0), ("collected", 1)]
+    assert drop_results(poison, other) == [("failed", 0), ("collected", 1)]
     assert not [body for body in waiting(world) if "collect" in body]
 
 
 def test_a_full_delivery_sends_a_post_of_its_second_try_again_as_such(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drops = [post(world, name) for name in "ab"]
+    drops = [post_examples(world, name) for name in "ab"]
     waiting(world)
     monkeypatch.setattr("collect_posts.delivery.DELIVERY_BYTES", 1)
 
-    assert deliver(*map(told, drops), tries=2) == []
+    assert deliver_posts(*map(post_message, drops), tries=2) == []
 
     assert [json.loads(body).get("tries") for body in waiting(world) if "collect" in body] == [1]
 
 
 def test_posts_on_their_last_try_are_collected_one_by_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    poison, other, dataset = post(world, "a"), post(world, "b"), app.datasets
+    poison, other, dataset = post_examples(world, "a"), post_examples(world, "b"), app.datasets
     add = dataset.add_posts
 
     def refuses(segment: Any, drops: list[Drop]) -> None:
@@ -155,88 +162,88 @@ def test_posts_on_their_last_try_are_collected_one_by_one(world: World, monkeypa
 
     monkeypatch.setattr(dataset, "add_posts", refuses)
 
-    assert deliver(told(poison), told(other)) == ["0", "1"]
-    assert deliver(told(poison), last=told(poison)) == ["0"]
-    assert deliver(told(other), last=told(other)) == []
-    assert ends(poison, other) == [("failed", 0), ("collected", 1)]
+    assert deliver_posts(post_message(poison), post_message(other)) == ["0", "1"]
+    assert deliver_posts(post_message(poison), last=post_message(poison)) == ["0"]
+    assert deliver_posts(post_message(other), last=post_message(other)) == []
+    assert drop_results(poison, other) == [("failed", 0), ("collected", 1)]
 
 
 def test_the_owner_is_told_after_the_last_try_and_a_late_one_still_counts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drop, add = post(world, "a"), app.datasets.add_posts
+    drop, add = post_examples(world, "a"), app.datasets.add_posts
 
     def busy(*_: Any) -> None:
         raise Stale("busy")
 
     monkeypatch.setattr(app.datasets, "add_posts", busy)
-    assert deliver(told(drop)) == ["0"]
-    assert ends(drop) == [("reading", 0)]
-    assert deliver(told(drop), last=told(drop)) == ["0"]
+    assert deliver_posts(post_message(drop)) == ["0"]
+    assert drop_results(drop) == [("reading", 0)]
+    assert deliver_posts(post_message(drop), last=post_message(drop)) == ["0"]
 
     assert (shown(drop).status, shown(drop).problems) == ("failed", [NOT_COLLECTED])
     assert "no need to send them again" in NOT_COLLECTED.message
     monkeypatch.setattr(app.datasets, "add_posts", add)
-    assert deliver(told(drop)) == []
-    assert (ends(drop), shown(drop).problems) == ([("collected", 1)], [])
+    assert deliver_posts(post_message(drop)) == []
+    assert (drop_results(drop), shown(drop).problems) == ([("collected", 1)], [])
 
 
 def test_what_exceeds_a_delivery_is_sent_again_and_no_try_of_it_is_lost(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drops = [post(world, name) for name in "abcd"]
+    drops = [post_examples(world, name) for name in "abcd"]
     waiting(world)
     monkeypatch.setattr("collect_posts.delivery.DELIVERY_BYTES", 600)  # two of these lines reach it
 
-    assert deliver(*map(told, drops), told(drops[3])) == []
+    assert deliver_posts(*map(post_message, drops), post_message(drops[3])) == []
 
     again = [body for body in waiting(world) if "collect" in body]
-    assert again == [told(drops[2]), told(drops[3])]
-    assert [status for status, _ in ends(*drops)] == ["collected", "collected", "reading", "reading"]
-    assert deliver(*again) == []
-    assert answers() == ["a", "b", "c", "d"]
+    assert again == [post_message(drops[2]), post_message(drops[3])]
+    assert [status for status, _ in drop_results(*drops)] == ["collected", "collected", "reading", "reading"]
+    assert deliver_posts(*again) == []
+    assert stored_answers() == ["a", "b", "c", "d"]
 
 
 def test_a_post_beyond_all_bounds_is_collected_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    drops = [post(world, name * 50) for name in "ab"]
+    drops = [post_examples(world, name * 50) for name in "ab"]
     monkeypatch.setattr("collect_posts.delivery.DELIVERY_BYTES", 1)
 
-    assert deliver(*map(told, drops)) == []
-    assert [status for status, _ in ends(*drops)] == ["collected", "reading"]
+    assert deliver_posts(*map(post_message, drops)) == []
+    assert [status for status, _ in drop_results(*drops)] == ["collected", "reading"]
 
 
 def test_a_delivery_ends_in_half_of_its_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    drops = [post(world, name) for name in "ab"]
+    drops = [post_examples(world, name) for name in "ab"]
     waiting(world)
     judged = json.dumps({"judge": {"tenant": "acme", "dataset": "support", "unit": "0" * 16}})
     reminder = json.dumps({"settle": {"tenant": "acme", "dataset": "support"}})
     left = iter([29_000, 15_000])  # at its begin, before the first post; what comes after is later
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: next(left, 14_000))
 
-    assert deliver(*map(told, drops), judged, reminder) == []
+    assert deliver_posts(*map(post_message, drops), judged, reminder) == []
 
-    assert [status for status, _ in ends(*drops)] == ["collected", "reading"]
-    assert {told(drops[1]), judged, reminder} <= set(waiting(world))
+    assert [status for status, _ in drop_results(*drops)] == ["collected", "reading"]
+    assert {post_message(drops[1]), judged, reminder} <= set(waiting(world))
     assert app.datasets.get("acme", "support").settled_revision == 0
 
 
 def test_a_post_that_waits_is_not_given_up_and_nobody_is_told_to_send_it_again(world: World, later: Later) -> None:
-    drop = post(world, "a")
+    drop = post_examples(world, "a")
 
     later(HALF_AN_HOUR_S)
     world.schedule("collect-examples")
-    assert ends(drop) == [("reading", 0)]
+    assert drop_results(drop) == [("reading", 0)]
     later(SEVEN_HOURS_S)
     world.schedule("collect-examples")
 
     assert (shown(drop).status, shown(drop).problems) == ("failed", [NOT_COLLECTED])
     later(0)
     world.settle()
-    assert (ends(drop), state()) == ([("collected", 1)], (1, 1, 1))
+    assert (drop_results(drop), dataset_state()) == ([("collected", 1)], (1, 1, 1))
 
 
 def test_a_post_whose_message_is_gone_is_shown_after_half_an_hour(world: World, later: Later) -> None:
-    drop = post(world, "a")
+    drop = post_examples(world, "a")
     waiting(world)
 
     later(HALF_AN_HOUR_S)
@@ -246,7 +253,7 @@ def test_a_post_whose_message_is_gone_is_shown_after_half_an_hour(world: World, 
 
 
 def test_a_file_is_given_up_after_half_an_hour_whatever_waits(world: World, later: Later) -> None:
-    post(world, "a")
+    post_examples(world, "a")
     made = Drop(
         id="drop-1", tenant="acme", dataset="support", object="incoming/acme/support/a.jsonl", created_at=utc_now()
     )
@@ -265,5 +272,5 @@ def test_what_lies_in_the_queue_from_a_stage_of_before_is_collected(world: World
     app.datasets.save_drop(made)
     app.objects.put("posted/acme/support/drop-1.jsonl", json.dumps(chat("What is a?", "a")).encode())
 
-    assert deliver('{"collect": {"tenant": "acme", "dataset": "support", "drop": "drop-1"}}') == []
-    assert (ends("drop-1"), answers()) == ([("collected", 1)], ["a"])
+    assert deliver_posts('{"collect": {"tenant": "acme", "dataset": "support", "drop": "drop-1"}}') == []
+    assert (drop_results("drop-1"), stored_answers()) == ([("collected", 1)], ["a"])

@@ -7,7 +7,7 @@ import pytest
 from complete_chat import complete as use_case
 from complete_chat import routes
 from tests.functions import steps
-from tests.functions.cross.test_metrics import Counted, counted
+from tests.functions.conftest import MetricSums, counted
 from tests.functions.providers import Interfered
 from tests.world import World
 from tuneloop.api.router import ANSWER_WITHIN_S
@@ -128,7 +128,7 @@ def test_where_the_first_took_all_the_time_the_base_has_what_was_kept_for_it(
 
 
 def test_a_version_that_its_provider_refuses_rings_the_alarm_of_a_provider_that_is_away(
-    live: World, counted: Counted
+    live: World, counted: MetricSums
 ) -> None:
     served(live, 1, 2)
     counted()
@@ -139,7 +139,7 @@ def test_a_version_that_its_provider_refuses_rings_the_alarm_of_a_provider_that_
     assert counted()["ProviderUnavailable"] == 2
 
 
-def test_a_call_that_every_version_refuses_is_the_call_s_own_fault(live: World, counted: Counted) -> None:
+def test_a_call_that_every_version_refuses_is_the_call_s_own_fault(live: World, counted: MetricSums) -> None:
     served(live, 1, 2)
     counted()
     Failing("m2", "m1", steps.BASE_MODEL)
@@ -149,7 +149,7 @@ def test_a_call_that_every_version_refuses_is_the_call_s_own_fault(live: World, 
     assert "ProviderUnavailable" not in counted()
 
 
-def test_a_provider_that_is_away_is_counted_where_it_is_called_and_not_twice(live: World, counted: Counted) -> None:
+def test_a_provider_that_is_away_is_counted_where_it_is_called_and_not_twice(live: World, counted: MetricSums) -> None:
     served(live, 1, 2)
     counted()
     Failing("m2", by=AWAY)

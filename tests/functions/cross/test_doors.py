@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.door_lines import KINDS, Case
-from tests.functions.record_usage.test_record_usage import inference
+from tests.functions.record_usage.usage_messages import inference_id
 from tests.world import World
 from tuneloop.cli.commands import cli
 from tuneloop.domain.chat.examples import OWN_FIELDS, Example, read_example
@@ -75,7 +75,12 @@ def by_feedback(world: World, _: Path, lines: dict[int, Any]) -> Verdicts:
             continue
         *asked, last = line["messages"]
         given = {name: line[name] for name in TOOL_LISTS if name in line}
-        body = {"inference_id": inference(f"a{number}"), "messages": asked, "answer": last["content"], "correct": True}
+        body = {
+            "inference_id": inference_id(f"a{number}"),
+            "messages": asked,
+            "answer": last["content"],
+            "correct": True,
+        }
         found[number] = _refused(world.call("POST /v1/feedback", "/v1/feedback", {**body, **given}), "")
     return found
 

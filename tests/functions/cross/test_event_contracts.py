@@ -14,9 +14,9 @@ from check_status.sweep import StuckRuns
 from infra.functions import FUNCTIONS
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.check_status.test_orphan_jobs import lost
 from tests.functions.conftest import reach, tenant_of
 from tests.functions.event_files import EVENTS, FILES, read
+from tests.functions.runs import delete_run
 from tests.world import BUCKET, BUS, World, invoke, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.events import SOURCE, AnyEvent, DomainEvent, parse_event
@@ -65,7 +65,7 @@ def announced(trainer: str) -> list[Envelope]:
         answer = steps.ask(world, CANARY, user=CANARY).body
         feedback = {"inference_id": answer["id"], "correction": CANARY}
         world.call("POST /v1/feedback", "/v1/feedback", feedback)
-        lost(app.runs.get(world.tenant, run["id"]))
+        delete_run(app.runs.get(world.tenant, run["id"]))
         world.schedule("check-status", "daily")
         now = utc_now()
         ends = {steps.BASE_MODEL: now.date() + timedelta(days=20)}

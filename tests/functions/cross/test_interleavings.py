@@ -24,21 +24,20 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from collect_examples.ingest import IngestDrop
 from erase_examples.compact import CompactDataset, RetireGenerations
 from erase_examples.erase import EraseExamples
 from erase_examples.purge import PurgeExports, PurgeSegments
 from erase_examples.rewrite import RewriteDataset
 from export_data.freeze import FreezeDataset
 from tests.examples import chat
-from tests.functions.erase_examples.test_erase_examples import everything
+from tests.functions.datasets import ingest_lines
+from tests.functions.erasures import stored_bytes
 from tests.unit.factories import a_dataset
 from tests.world import World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.chat.examples import Example, read_example
 from tuneloop.domain.core.limits import MERGED_KEPT
 from tuneloop.domain.datasets.datasets import OnDrop
-from tuneloop.domain.datasets.drops import Drop
 from tuneloop.domain.datasets.erasures import example_erasure, subject_erasure
 from tuneloop.domain.datasets.reviews import Review, Status
 from tuneloop.domain.exports.exports import Export
@@ -138,7 +137,7 @@ class Interleaving(RuleBasedStateMachine):
             self.clear()
             self.now = utc_now() + 3 * QUIET
             self.tidy()
-            left = everything(self.world)
+            left = stored_bytes(self.world)
             assert not [each for each in self.subjects if each.encode() in left]
             assert not [name for name in self.names if text_of(name).encode() in left]
         finally:
@@ -151,7 +150,7 @@ class Interleaving(RuleBasedStateMachine):
     def ingest_drop(self, lines: list[Line]) -> None:
         before = app.datasets.get(*PLACE).revision
         self.drops += 1
-        collected(PLACE, [row_of(*line) for line in lines], f"drop-{self.drops}", self.now)
+        ingest_lines(PLACE, [row_of(*line) for line in lines], f"drop-{self.drops}", self.now)
         self.model.lines |= set(lines)
         if app.datasets.get(*PLACE).revision > before:
             self.remember()
@@ -276,13 +275,7 @@ def fill(place: tuple[str, str], rows: list[dict[str, Any]]) -> None:
     made = a_dataset(tenant=place[0], id=place[1], model=place[1], on_drop=OnDrop.COLLECT)
     app.datasets.create(made, new_model(place[0], made.model, "trainer", "base-1", utc_now()))
     if rows:
-        collected(place, rows, "drop-1", utc_now())
-
-
-def collected(place: tuple[str, str], rows: list[dict[str, Any]], name: str, now: datetime) -> None:
-    drop = app.datasets.start_drop(Drop(id=name, tenant=place[0], dataset=place[1], object="a.jsonl", created_at=now))
-    lines = [json.dumps(row).encode() for row in rows]
-    IngestDrop(app.datasets, app.objects, app.erasures, lambda: now).ingest(drop, lines)
+        ingest_lines(place, rows, "drop-1", utc_now())
 
 
 def reviewed(place: tuple[str, str], said: Said, number: int, now: datetime) -> None:

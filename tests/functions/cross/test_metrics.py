@@ -1,23 +1,18 @@
 """What the functions count of the loop, for alarms and the dashboard: each thing once, and nothing for nothing."""
 
-from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from tests.functions import steps
-from tests.functions.check_status.test_check_status_faults import ended_at_provider, launched
-from tests.functions.conftest import Later
+from tests.functions.conftest import Later, MetricSums
 from tests.functions.providers import Interfered, Reporting
-from tests.functions.record_usage.test_record_usage import arrive, batch, record
+from tests.functions.record_usage.usage_messages import deliver_usage, usage_message, usage_record
+from tests.functions.runs import launch_run, wait_for_job_success
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.core.errors import ProviderUnavailable
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
-from tuneloop.observability import METRICS, metrics
 
 A_DAY_S = 86_400
-Counted = Callable[[], dict[str, float]]
 
 
 class AwayForLists(Interfered):
@@ -27,24 +22,10 @@ class AwayForLists(Interfered):
         raise ProviderUnavailable("The provider can't answer now (APIConnectionError). Try again later.")
 
 
-@pytest.fixture
-def counted() -> Counted:
-    """What was counted since it was last asked for; tests run with the writing of metrics turned off."""
-
-    def take() -> dict[str, float]:
-        sums = {name: sum(metric["Value"]) for name, metric in metrics.provider.metric_set.items()}
-        metrics.provider.clear_metrics()
-        assert set(sums) <= set(METRICS)
-        return sums
-
-    take()
-    return take
-
-
-def test_a_run_counts_when_it_starts_and_when_it_ends(live: World, counted: Counted) -> None:
-    run = launched(live)
+def test_a_run_counts_when_it_starts_and_when_it_ends(live: World, counted: MetricSums) -> None:
+    run = launch_run(live)
     started = counted()
-    ended_at_provider(run)
+    wait_for_job_success(run)
     live.schedule("check-status")
 
     ended = counted()
@@ -55,11 +36,11 @@ def test_a_run_counts_when_it_starts_and_when_it_ends(live: World, counted: Coun
     assert counted() == {}
 
 
-def test_a_run_that_fails_before_or_at_the_provider_counts_as_failed(live: World, counted: Counted) -> None:
+def test_a_run_that_fails_before_or_at_the_provider_counts_as_failed(live: World, counted: MetricSums) -> None:
     steps.settled(live, steps.questions(8), "few")
     early = counted()
-    run = launched(live, "many")
-    ended_at_provider(run)
+    run = launch_run(live, "many")
+    wait_for_job_success(run)
     Reporting("failed")
     steps.look(live, run.id)
 
@@ -69,9 +50,11 @@ def test_a_run_that_fails_before_or_at_the_provider_counts_as_failed(live: World
     assert (late["RunsStarted"], late["RunsFailed"], "RunsSucceeded" in late) == (1, 1, False)
 
 
-def test_a_run_is_overdue_after_a_day_unless_it_waits_for_a_person(live: World, counted: Counted, later: Later) -> None:
-    run, waiting = launched(live, "late"), launched(live, "waiting")
-    ended_at_provider(run)
+def test_a_run_is_overdue_after_a_day_unless_it_waits_for_a_person(
+    live: World, counted: MetricSums, later: Later
+) -> None:
+    run, waiting = launch_run(live, "late"), launch_run(live, "waiting")
+    wait_for_job_success(run)
     status(waiting, RunStatus.AWAITING_CONFIRMATION)
     Reporting("running")
     AwayForLists()
@@ -84,8 +67,8 @@ def test_a_run_is_overdue_after_a_day_unless_it_waits_for_a_person(live: World, 
     assert counted()["RunsOverdue"] == 1
 
 
-def test_a_provider_that_is_away_leaves_no_dead_letter(live: World, counted: Counted) -> None:
-    run = launched(live)
+def test_a_provider_that_is_away_leaves_no_dead_letter(live: World, counted: MetricSums) -> None:
+    run = launch_run(live)
     AwayForLists()
     counted()
 
@@ -95,10 +78,10 @@ def test_a_provider_that_is_away_leaves_no_dead_letter(live: World, counted: Cou
     assert "SweepFailures" not in counted()
 
 
-def test_tokens_and_dollars_count_once_per_batch(world: World, counted: Counted) -> None:
+def test_tokens_and_dollars_count_once_per_batch(world: World, counted: MetricSums) -> None:
     assert world.tenant
     for _ in range(2):
-        arrive(batch("one", record(), record(cost_usd=None, failed=True)))
+        deliver_usage(usage_message("one", usage_record(), usage_record(cost_usd=None, failed=True)))
 
     assert counted() == {"Tokens": 220, "Dollars": 0.001, "UsageBatchesRepeated": 1}
 

@@ -7,8 +7,8 @@ from typer.testing import CliRunner, Result
 
 from tests.functions import steps
 from tests.functions.conftest import KEY
-from tests.functions.launch_finetune.test_launch_finetune import request
-from tests.functions.launch_finetune.test_run_refusals import Able
+from tests.functions.providers import DeclaredCapabilities
+from tests.functions.runs import request_run
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.cli import api
@@ -152,7 +152,7 @@ def test_a_catalog_s_successor_that_the_stage_lacks_is_refused_too(
 
 
 def test_data_of_a_kind_that_the_place_does_not_train_is_refused_unpriced(trained: World) -> None:
-    Able(Capabilities(methods=(TrainingMethod.PREFERENCE,)), of=OTHER)
+    DeclaredCapabilities(Capabilities(methods=(TrainingMethod.PREFERENCE,)), of=OTHER)
 
     refused = migrate("support", "--to", f"{OTHER}/{steps.BASE_MODEL}")
 
@@ -165,16 +165,16 @@ def test_a_dry_run_says_what_would_run_and_makes_nothing(trained: World) -> None
     version = app.models.version(trained.tenant, "support", 1)
     same: dict[str, Any] = {"export": version.export, "provider": OTHER, "base_model": steps.BASE_MODEL}
 
-    planned = request(trained, **same, dry_run=True)
+    planned = request_run(trained, **same, dry_run=True)
 
     assert (planned.status, planned.body["status"], planned.body["attempt"]) == (202, "requested", 1)
     assert len(steps.runs(trained)) == 1
-    assert request(trained, **same).body["id"] == planned.body["id"]
-    assert request(trained, **same, dry_run="yes").status == 422
+    assert request_run(trained, **same).body["id"] == planned.body["id"]
+    assert request_run(trained, **same, dry_run="yes").status == 422
 
 
 def test_a_model_that_was_registered_by_hand_has_no_data_to_move(trained: World) -> None:
     steps.registered(trained, "chat")
 
     assert isinstance(migrate("chat", "--to", f"{OTHER}/x").exception, Conflict)
-    assert request(trained).status == 202
+    assert request_run(trained).status == 202

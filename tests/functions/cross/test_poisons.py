@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.examples import chat
-from tests.functions.collect_posts.test_collect_posts import deliver, told
+from tests.functions.collect_posts.posts import deliver_posts, post_message
 from tests.functions.poisons import CONSTANTS, row_by
 from tests.functions.refusals import refused
 from tests.world import Answer, World
@@ -302,7 +302,7 @@ def test_what_a_process_lacks_is_no_verdict_on_a_line(
     settings = {"on_invalid": "reject", "on_drop": "collect"}
     for dataset in ("posts", "drops"):
         world.call("POST /v1/datasets", "/v1/datasets", {"id": dataset, **settings})
-    message = told(post(world, [chat("a", "good"), chat("b", "good")]).body["id"], "posts")
+    message = post_message(post(world, [chat("a", "good"), chat("b", "good")]).body["id"], "posts")
 
     def lacks(_: Any) -> Any:
         raise lacking
@@ -311,11 +311,11 @@ def test_what_a_process_lacks_is_no_verdict_on_a_line(
         patch.setattr("tuneloop.store.objects.segments.example_hashes", lacks)
         with pytest.raises(FunctionFailed):
             world.drop("drops", [chat("a", "good")])
-        assert deliver(message) == ["0"]
+        assert deliver_posts(message) == ["0"]
     assert ends("posts") == ends("drops") == [("reading", 0, 0)]
 
     world.drop("drops", [chat("a", "good")])
-    assert deliver(message) == []
+    assert deliver_posts(message) == []
     assert (ends("posts"), ends("drops")) == ([("collected", 2, 0)], [("collected", 1, 0)])
 
 

@@ -11,20 +11,11 @@ from erase_examples.compact import CompactDataset
 from erase_examples.rewrite import RewriteDataset
 from tests.examples import chat
 from tests.functions.conftest import Later
-from tests.functions.erase_examples.test_erase_examples import (
-    collecting,
-    erased_example,
-    erased_subject,
-    everything,
-    exported,
-    held,
-    id_of,
-    reviewed,
-    rows_of,
-    swept,
-)
-from tests.functions.erase_examples.test_erase_examples_faults import dying
+from tests.functions.datasets import collect, example_id, example_ids, store_review
+from tests.functions.erasures import erase_example, erase_subject, stored_bytes, sweep_erasures
+from tests.functions.exports import freeze_export, split_lines
 from tests.functions.providers import Killed
+from tests.functions.write_faults import crash_at_write
 from tests.world import World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.errors import Conflict, Stale
@@ -46,7 +37,7 @@ def filled(world: World, drops: int = 5) -> list[dict[str, Any]]:
     """A dataset of several drops, that have lines in common; gives its lines."""
     lines = [chat(f"Where is the {n}th parcel of {n * 7919}?", ("late", "lost")[n % 2]) for n in range(drops * 10)]
     for drop in range(drops):
-        collecting(world, lines[drop * 10 : drop * 10 + 12], name=f"{drop}.jsonl")
+        collect(world, lines[drop * 10 : drop * 10 + 12], name=f"{drop}.jsonl")
     return lines
 
 
@@ -62,34 +53,34 @@ def test_many_segments_become_one_and_neither_contents_nor_revision_change(world
     world.schedule("erase-examples")
 
     assert len(segments(world)) == 1
-    assert held(world) == {id_of(line) for line in lines}
+    assert example_ids(world) == {example_id(line) for line in lines}
     assert app.datasets.get(world.tenant, "support").revision == before.revision
 
 
 def test_an_export_is_the_same_before_and_after(world: World) -> None:
     filled(world)
-    reviewed(world, id_of(chat("Where is the 1th parcel of 7919?", "lost")), status=Status.REJECTED)
-    before = exported(world)
-    rows = {split: rows_of(world, before, split) for split in before["files"]}
+    store_review(world, example_id(chat("Where is the 1th parcel of 7919?", "lost")), status=Status.REJECTED)
+    before = freeze_export(world)
+    rows = {split: split_lines(world, before, split) for split in before["files"]}
     for row in (keys.export("acme", "support", before["id"]), keys.event("acme", f"export.{before['id']}", 1)):
         world.dynamodb.delete_item(TableName=app.table.name, Key={"pk": {"S": row.pk}, "sk": {"S": row.sk}})
 
     world.schedule("erase-examples")
-    after = exported(world)
+    after = freeze_export(world)
 
     assert len(segments(world)) == 1
     assert after["id"] == before["id"]
     assert {split: file["sha256"] for split, file in after["files"].items()} == {
         split: file["sha256"] for split, file in before["files"].items()
     }
-    assert {split: rows_of(world, after, split) for split in after["files"]} == rows
+    assert {split: split_lines(world, after, split) for split in after["files"]} == rows
 
 
 def test_an_earlier_revision_can_be_read_for_a_week_and_then_says_that_it_is_gone(world: World, later: Later) -> None:
     lines = filled(world)
     world.schedule("erase-examples")
     with app.contents.examples(world.tenant, "support", 1) as examples:
-        assert {each.stored.id for each in examples} == {id_of(line) for line in lines[:12]}
+        assert {each.stored.id for each in examples} == {example_id(line) for line in lines[:12]}
 
     later(DAYS_8)
     world.schedule("erase-examples")
@@ -97,7 +88,7 @@ def test_an_earlier_revision_can_be_read_for_a_week_and_then_says_that_it_is_gon
     with pytest.raises(Conflict, match="the earliest that can be read is 5"):
         app.datasets.segments(world.tenant, "support", 1)
     assert len(list(app.objects.all_versions("datasets/"))) == 1
-    assert held(world) == {id_of(line) for line in lines}
+    assert example_ids(world) == {example_id(line) for line in lines}
     assert timedelta(seconds=DAYS_8) > MERGED_KEPT
 
 
@@ -109,18 +100,18 @@ def test_a_file_that_was_merged_long_ago_still_adds_nothing_when_it_is_dropped_a
     later(DAYS_8)
     world.schedule("erase-examples")
 
-    collecting(world, lines[:12], name="again.jsonl")
+    collect(world, lines[:12], name="again.jsonl")
 
     assert app.datasets.get(world.tenant, "support").revision == 5
-    assert held(world) == {id_of(line) for line in lines}
+    assert example_ids(world) == {example_id(line) for line in lines}
 
 
 def test_what_was_merged_is_kept_for_as_long_as_an_erasure_has_not_been_cleared(
     world: World, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = filled(world)
-    exported(world)
-    erased_example(world, id_of(lines[3]))
+    freeze_export(world)
+    erase_example(world, example_id(lines[3]))
 
     def fails(*_: Any) -> None:
         raise Stale("somebody else is at it")
@@ -132,9 +123,9 @@ def test_what_was_merged_is_kept_for_as_long_as_an_erasure_has_not_been_cleared(
         later(DAYS_8)
     monkeypatch.undo()
     monkeypatch.setattr(compacting, "SEGMENTS_UNMERGED", 3)
-    swept(world, later)
+    sweep_erasures(world, later)
 
-    assert json.dumps(lines[3]["messages"][0]["content"]).encode() not in everything(world)
+    assert json.dumps(lines[3]["messages"][0]["content"]).encode() not in stored_bytes(world)
 
 
 def test_what_comes_while_it_is_merged_is_not_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,14 +134,14 @@ def test_what_comes_while_it_is_merged_is_not_lost(world: World, monkeypatch: py
     add = app.generations.add
 
     def interrupted(*place: Any, **told: Any) -> bool:
-        collecting(world, [more], name="more.jsonl")
+        collect(world, [more], name="more.jsonl")
         return add(*place, **told)
 
     monkeypatch.setattr(app.generations, "add", interrupted)
     world.schedule("erase-examples")
 
     assert len(segments(world)) == 2
-    assert held(world) == {id_of(line) for line in [*lines, more]}
+    assert example_ids(world) == {example_id(line) for line in [*lines, more]}
 
 
 def test_a_merge_that_began_before_an_erasure_comes_to_nothing(
@@ -158,13 +149,13 @@ def test_a_merge_that_began_before_an_erasure_comes_to_nothing(
 ) -> None:
     filled(world)
     hers = chat("Where is my order?", "late", subject="alice")
-    collecting(world, [hers], name="hers.jsonl")
+    collect(world, [hers], name="hers.jsonl")
     add = app.generations.add
 
     def interrupted(*place: Any, **told: Any) -> bool:
         monkeypatch.undo()
-        erased_subject(world, "alice")
-        swept(world, later)
+        erase_subject(world, "alice")
+        sweep_erasures(world, later)
         return add(*place, **told)
 
     with monkeypatch.context() as patch:
@@ -172,9 +163,9 @@ def test_a_merge_that_began_before_an_erasure_comes_to_nothing(
         patch.setattr(app.generations, "add", interrupted)
         world.schedule("erase-examples")
 
-    assert id_of(hers) not in held(world)
+    assert example_id(hers) not in example_ids(world)
     assert app.datasets.get(world.tenant, "support").generation == 0
-    assert b"alice" not in everything(world)
+    assert b"alice" not in stored_bytes(world)
 
 
 def test_two_merges_at_once_make_one_generation(world: World) -> None:
@@ -191,16 +182,16 @@ def test_two_merges_at_once_make_one_generation(world: World) -> None:
 def test_another_subject_s_line_of_the_same_example_outlives_merging_and_erasing(world: World, later: Later) -> None:
     filled(world)
     line = chat("Where is my order?", "late")
-    collecting(world, [{**line, "subject": "alice", "created_at": "2026-11-20T00:00:00Z"}], name="a.jsonl")
-    collecting(world, [{**line, "subject": "bob", "created_at": "2026-11-19T00:00:00Z"}], name="b.jsonl")
+    collect(world, [{**line, "subject": "alice", "created_at": "2026-11-20T00:00:00Z"}], name="a.jsonl")
+    collect(world, [{**line, "subject": "bob", "created_at": "2026-11-19T00:00:00Z"}], name="b.jsonl")
 
     world.schedule("erase-examples")
-    erased_subject(world, "alice")
-    swept(world, later)
+    erase_subject(world, "alice")
+    sweep_erasures(world, later)
 
     assert len(app.generations.all(world.tenant, "support")) == 1
-    assert id_of(line) in held(world)
-    assert b"alice" not in everything(world)
+    assert example_id(line) in example_ids(world)
+    assert b"alice" not in stored_bytes(world)
 
 
 def test_forgetting_what_was_merged_is_finished_by_the_next_sweep_where_one_died(
@@ -209,7 +200,10 @@ def test_forgetting_what_was_merged_is_finished_by_the_next_sweep_where_one_died
     lines = filled(world)
     world.schedule("erase-examples")
     later(DAYS_8)
-    with pytest.raises(Killed), dying(3, monkeypatch):  # the generation stands alone, and one row of five is gone
+    with (
+        pytest.raises(Killed),
+        crash_at_write(3, monkeypatch),
+    ):  # the generation stands alone, and one row of five is gone
         world.schedule("erase-examples")
     assert len(app.datasets.segment_rows(world.tenant, "support")) == 4
 
@@ -217,4 +211,4 @@ def test_forgetting_what_was_merged_is_finished_by_the_next_sweep_where_one_died
 
     assert app.datasets.segment_rows(world.tenant, "support") == []
     assert len(list(app.objects.all_versions("datasets/"))) == 1
-    assert held(world) == {id_of(line) for line in lines}
+    assert example_ids(world) == {example_id(line) for line in lines}

@@ -1,7 +1,5 @@
 """Erasing when processes die: wherever that happens, whoever comes next ends in the same state."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -11,62 +9,30 @@ import pytest
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.erase_examples.test_erase_examples import (
-    CANARY,
-    HOURS_3,
-    SUBJECT,
-    collecting,
-    erased_subject,
-    erasure,
-    everything,
-    exported,
-    held,
-    id_of,
-    reviewed,
-    rows_of,
-)
+from tests.functions.datasets import collect, example_id, example_ids, store_review
+from tests.functions.erasures import CANARY, HOURS_3, SUBJECT, erase_subject, erasure, stored_bytes
+from tests.functions.exports import freeze_export, split_lines
 from tests.functions.providers import Killed
+from tests.functions.write_faults import crash_at_write
 from tests.world import World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.evaluation.evaluations import Evaluation, EvaluationStatus
-from tuneloop.store.dynamodb import Table
-from tuneloop.store.objects.bucket import MultipartUpload, Objects
 
 LINES = [*steps.questions(60), chat(CANARY, CANARY, subject=SUBJECT, split="test")]
 
 
-@contextmanager
-def dying(at: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """The process dies before its n-th write of whatever kind."""
-    writes: list[int] = []
-    with monkeypatch.context() as patch:
-        for owner, name in ((Table, "commit"), (Objects, "put"), (Objects, "remove"), (MultipartUpload, "end")):
-            patch.setattr(owner, name, _counted(getattr(owner, name), writes, at))
-        yield writes
-
-
-def _counted(work: Any, writes: list[int], at: int) -> Any:
-    def counted(*given: Any) -> Any:
-        writes.append(1)
-        if len(writes) == at:
-            raise Killed
-        return work(*given)
-
-    return counted
-
-
 def prepared(world: World) -> dict[str, Any]:
-    collecting(world, LINES)
+    collect(world, LINES)
     edited = chat(f"{CANARY}, edited", CANARY, subject=SUBJECT, split="test")
-    reviewed(world, id_of(LINES[-1]), edited)
-    return exported(world)
+    store_review(world, example_id(LINES[-1]), edited)
+    return freeze_export(world)
 
 
 def swept_until_it_lives(world: World, at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Sweep, dying before the n-th write; tells whether it came to that."""
     try:
-        with dying(at, monkeypatch):
+        with crash_at_write(at, monkeypatch):
             world.schedule("erase-examples")
     except Killed:
         world.schedule("erase-examples")
@@ -81,7 +47,7 @@ def test_a_sweep_that_dies_before_any_of_its_writes_is_made_good_by_the_next(
         with staged(monkeypatch) as world:
             later(0)
             export = prepared(world)
-            asked = erased_subject(world, SUBJECT).body
+            asked = erase_subject(world, SUBJECT).body
             first = swept_until_it_lives(world, at, monkeypatch)
             later(HOURS_3)
             second = swept_until_it_lives(world, at, monkeypatch)
@@ -89,10 +55,10 @@ def test_a_sweep_that_dies_before_any_of_its_writes_is_made_good_by_the_next(
             done = erasure(world, asked["id"])
             assert (done["status"], done["examples"]) == ("done", 1), at
             assert [each["export"] for each in done["exports"]] == [export["id"]], at
-            assert CANARY.encode() not in everything(world), at
-            assert len(held(world)) == 60, at
+            assert CANARY.encode() not in stored_bytes(world), at
+            assert len(example_ids(world)) == 60, at
             kept = app.exports.get(world.tenant, "support", export["id"])
-            assert (kept.erased, kept.examples, len(rows_of(world, export, "test"))) == (
+            assert (kept.erased, kept.examples, len(split_lines(world, export, "test"))) == (
                 1,
                 60,
                 export["files"]["test"]["examples"] - 1,
@@ -126,7 +92,7 @@ def test_answers_to_an_erased_question_go_and_an_open_evaluation_begins_anew(
     key = f"evaluations/{world.tenant}/eval-1/candidate-0000000.jsonl"
     app.objects.put(key, f'{{"row":0,"right":true,"answer":"{CANARY}"}}\n'.encode())
     an_evaluation(world, export["id"], status=status, parts={"candidate": 1}, progress=0.5)
-    erased_subject(world, SUBJECT)
+    erase_subject(world, SUBJECT)
 
     world.schedule("erase-examples")
     later(HOURS_3)
@@ -135,7 +101,7 @@ def test_answers_to_an_erased_question_go_and_an_open_evaluation_begins_anew(
     found = app.evaluations.get(world.tenant, "eval-1")
     assert (found.parts, found.lease) == ({}, None)
     assert found.status == (status if status == EvaluationStatus.COMPLETED else EvaluationStatus.REQUESTED)
-    assert CANARY.encode() not in everything(world)
+    assert CANARY.encode() not in stored_bytes(world)
 
 
 def test_an_evaluation_that_is_being_worked_on_is_waited_for(world: World, later: Later) -> None:
@@ -146,7 +112,7 @@ def test_an_evaluation_that_is_being_worked_on_is_waited_for(world: World, later
         status=EvaluationStatus.RUNNING,
         lease=Lease(owner="somebody", until=utc_now() + timedelta(seconds=600)),
     )
-    asked = erased_subject(world, SUBJECT).body
+    asked = erase_subject(world, SUBJECT).body
 
     with pytest.raises(Exception, match="SweepIncomplete"):
         world.schedule("erase-examples")
@@ -155,4 +121,4 @@ def test_an_evaluation_that_is_being_worked_on_is_waited_for(world: World, later
     world.schedule("erase-examples")
 
     assert (waiting, erasure(world, asked["id"])["status"]) == ("excluded", "rewritten")
-    assert id_of(LINES[-1]) not in held(world)
+    assert example_id(LINES[-1]) not in example_ids(world)

@@ -10,17 +10,11 @@ from export_data.freeze import FreezeDataset
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.cross.test_interleavings import collected
-from tests.functions.erase_examples.test_erase_examples import (
-    collecting,
-    erased_example,
-    erased_subject,
-    exported,
-    id_of,
-    reviewed,
-    swept,
-)
-from tests.functions.export_data.test_same_export import POLICIES, ROWS
+from tests.functions.datasets import collect, example_id, ingest_lines, store_review
+from tests.functions.erasures import erase_example, erase_subject, sweep_erasures
+from tests.functions.evaluate.overlaps import form_letter
+from tests.functions.export_data.strategies import LINES, POLICIES
+from tests.functions.exports import freeze_export
 from tests.unit.factories import a_dataset
 from tests.world import BUCKET, World, staged
 from tuneloop.app import app, utc_now
@@ -62,16 +56,16 @@ def shared_with_itself(export: Export) -> int:
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(ROWS, POLICIES, st.sets(st.integers(0, 39), max_size=4))
+@given(LINES, POLICIES, st.sets(st.integers(0, 39), max_size=4))
 def test_what_is_made_later_is_what_the_freeze_would_have_written(
     rows: list[dict[str, Any]], policy: Policy, edited: set[int]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, staged(patch) as world:
         policies = [PolicyChange(revision=0, policy=policy)]
         app.datasets.create(a_dataset(on_drop=OnDrop.COLLECT, policies=policies), None)
-        collected(("acme", "support"), rows, "drop-1", utc_now())
+        ingest_lines(("acme", "support"), rows, "drop-1", utc_now())
         for number in edited & set(range(len(rows))):
-            reviewed(world, id_of(rows[number]), chat(f"What of the {number}th thing that I sent?", "yes"))
+            store_review(world, example_id(rows[number]), chat(f"What of the {number}th thing that I sent?", "yes"))
         stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
         export = FreezeDataset(**stores).freeze(
             "acme", "support", app.datasets.get("acme", "support").revision, utc_now()
@@ -81,17 +75,9 @@ def test_what_is_made_later_is_what_the_freeze_would_have_written(
         assert backfilled(world, export) == written
 
 
-def a_form(number: int) -> dict[str, Any]:
-    asked = (
-        "Dear shop, I write to you because I have now been waiting for longer than a week, nobody picks up the phone, "
-        f"and the page where I could follow my parcel shows nothing at all; my order {number} is late, please help"
-    )
-    return chat(asked, ("late", "lost")[number % 2])
-
-
 def test_a_form_stays_a_form(world: World) -> None:
-    collecting(world, [a_form(number) for number in range(200)])
-    export = stored(world, exported(world))
+    collect(world, [form_letter(number) for number in range(200)])
+    export = stored(world, freeze_export(world))
     written = read(export)
 
     assert export.in_forms > 100
@@ -100,14 +86,14 @@ def test_a_form_stays_a_form(world: World) -> None:
 
 
 def test_so_it_does_when_an_erasure_has_made_it_look_smaller(world: World, later: Later) -> None:
-    lines = [a_form(number) for number in range(MOST_ALIKE + 1)]
+    lines = [form_letter(number) for number in range(MOST_ALIKE + 1)]
     others = [chat(f"Where is the {n}th parcel of {n * 7919}?", "late") for n in range(100)]
-    collecting(world, lines + others)
-    before = exported(world)
+    collect(world, lines + others)
+    before = freeze_export(world)
     assert before["in_forms"] > MOST_ALIKE
     for line in lines[:5]:
-        erased_example(world, id_of(line))
-    swept(world, later)
+        erase_example(world, example_id(line))
+    sweep_erasures(world, later)
 
     export = stored(world, before)
     made = backfilled(world, export)
@@ -123,10 +109,10 @@ def unlike(number: int) -> dict[str, Any]:
 
 def test_what_was_erased_a_moment_ago_is_hashed_from_the_files_that_still_hold_it(world: World) -> None:
     lines = [unlike(number) for number in range(60)]
-    collecting(world, lines)
-    export = stored(world, exported(world))
+    collect(world, lines)
+    export = stored(world, freeze_export(world))
     written = read(export)
-    erased_subject(world, "s7")  # no sweep has come by: the export has its row yet
+    erase_subject(world, "s7")  # no sweep has come by: the export has its row yet
 
     made = backfilled(world, export)
 
@@ -137,8 +123,8 @@ def test_what_was_erased_a_moment_ago_is_hashed_from_the_files_that_still_hold_i
 
 
 def test_a_revision_that_was_merged_away_is_hashed_from_the_files(world: World) -> None:
-    collecting(world, [unlike(number) for number in range(60)])
-    export = stored(world, exported(world))
+    collect(world, [unlike(number) for number in range(60)])
+    export = stored(world, freeze_export(world))
     written = read(export)
     alone = Generation(number=1, revision=2, segments=[], alone=True, created_at=utc_now())
     app.table.commit(ConditionalPut(keys.generation(world.tenant, "support", 1), alone))
@@ -149,8 +135,8 @@ def test_a_revision_that_was_merged_away_is_hashed_from_the_files(world: World) 
 
 
 def test_a_segment_that_is_damaged_keeps_no_evaluation_waiting(world: World) -> None:
-    collecting(world, [unlike(number) for number in range(60)])
-    export = stored(world, exported(world))
+    collect(world, [unlike(number) for number in range(60)])
+    export = stored(world, freeze_export(world))
     written = read(export)
     [segment] = app.datasets.segments(world.tenant, "support", 1)
     world.s3.put_object(Bucket=BUCKET, Key=segment.key, Body=b"damaged")
@@ -159,8 +145,8 @@ def test_a_segment_that_is_damaged_keeps_no_evaluation_waiting(world: World) -> 
 
 
 def test_pairs_have_fingerprints_too(world: World) -> None:
-    collecting(world, steps.preferences(60))
-    export = stored(world, exported(world))
+    collect(world, steps.preferences(60))
+    export = stored(world, freeze_export(world))
     written = read(export)
     alone = Generation(number=1, revision=2, segments=[], alone=True, created_at=utc_now())
 
@@ -171,8 +157,8 @@ def test_pairs_have_fingerprints_too(world: World) -> None:
 
 
 def test_fingerprints_that_are_there_are_left_as_they_are(world: World) -> None:
-    collecting(world, [unlike(number) for number in range(60)])
-    export = stored(world, exported(world))
+    collect(world, [unlike(number) for number in range(60)])
+    export = stored(world, freeze_export(world))
     world.s3.put_object(Bucket=BUCKET, Key=fingerprints_key(export.folder), Body=b"")
 
     app.fingerprint_backfill.backfill(export)

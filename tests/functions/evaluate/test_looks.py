@@ -10,9 +10,17 @@ from evaluate.ask import EvaluationObjects
 from tests.functions import steps
 from tests.functions.conftest import Later
 from tests.functions.contests import Playing, contest, ended, promoting, read, request
-from tests.functions.erase_examples.test_erase_examples_faults import dying
-from tests.functions.evaluate.test_overlap import HOUR, ROWS, Lines, asked_of, lines, looks, seen_by
+from tests.functions.evaluate.overlaps import (
+    HOUR,
+    ROWS,
+    Lines,
+    asked_questions,
+    count_looks,
+    sentence_rows,
+    set_training_rows,
+)
 from tests.functions.providers import Killed
+from tests.functions.write_faults import crash_at_write
 from tests.world import BUCKET, World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.chat.examples import Split
@@ -24,20 +32,20 @@ from tuneloop.store.repositories.evaluations import LOOKS_KEPT
 
 
 def test_a_look_is_taken_when_rows_are_asked_and_by_nothing_else(world: World) -> None:
-    rows = lines(0, ROWS)
+    rows = sentence_rows(0, ROWS)
     [leaky, clean] = contest(world, rows, ("v1", "v2"))
-    seen_by(world, 1, rows)
+    set_training_rows(world, 1, rows)
     Playing(lambda _: "never")
 
     refused, first = ended(world, leaky), ended(world, clean)
     second = ended(world, clean | {"version": steps.registered(world, prompt="v3")})
 
     assert [found["look"] for found in (refused, first, second)] == [0, 1, 2]
-    assert looks(world) == 2
+    assert count_looks(world) == 2
 
 
 def test_once_the_year_s_looks_are_spent_a_promotion_asks_nothing_and_a_report_does(world: World, later: Later) -> None:
-    [body] = contest(world, lines(0, ROWS))
+    [body] = contest(world, sentence_rows(0, ROWS))
     for number in range(1, 13):
         app.table.commit(PutOnce(keys.look(world.tenant, "support", number), utc_now(), LOOKS_KEPT))
     provider = Playing(lambda _: "never")
@@ -63,21 +71,26 @@ def test_wherever_a_worker_dies_one_look_is_taken_and_each_row_asked_once(
     for at in count(1):
         with staged(monkeypatch) as world:
             later(0)
-            rows = lines(0, 30)
+            rows = sentence_rows(0, 30)
             [body] = contest(world, rows)
-            seen_by(world, 1, rows[:3])
+            set_training_rows(world, 1, rows[:3])
             for export in app.exports.all(world.tenant, "earlier"):
                 world.s3.delete_object(Bucket=BUCKET, Key=fingerprints_key(export.folder))
             provider = Playing(lambda _: "never")
             asked = request(world, body)
             is_dead = swept_by_one_who_dies(world, at, monkeypatch)
-            before = looks(world)
+            before = count_looks(world)
             later(HOUR)
             world.schedule("evaluate")
 
             found = read(world, asked["id"])
-            assert (found["status"], found["removed_overlap"], found["look"], looks(world)) == ("completed", 3, 1, 1)
-            assert asked_of(provider) == {row["messages"][0]["content"] for row in rows[3:]}
+            assert (found["status"], found["removed_overlap"], found["look"], count_looks(world)) == (
+                "completed",
+                3,
+                1,
+                1,
+            )
+            assert asked_questions(provider) == {row["messages"][0]["content"] for row in rows[3:]}
             assert before in (0, 1), at
         if not is_dead:
             assert at > 8
@@ -87,7 +100,7 @@ def test_wherever_a_worker_dies_one_look_is_taken_and_each_row_asked_once(
 def swept_by_one_who_dies(world: World, at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Let the sweep work on what is open, dying before its n-th write; tells whether it came to that."""
     try:
-        with dying(at, monkeypatch):
+        with crash_at_write(at, monkeypatch):
             world.schedule("evaluate")
     except Killed:
         return True
@@ -95,27 +108,27 @@ def swept_by_one_who_dies(world: World, at: int, monkeypatch: pytest.MonkeyPatch
 
 
 def test_one_that_an_older_version_began_goes_on_without_another_look(world: World) -> None:
-    rows = lines(0, ROWS)
+    rows = sentence_rows(0, ROWS)
     [body] = contest(world, rows)
-    seen_by(world, 1, rows[:4])
+    set_training_rows(world, 1, rows[:4])
     asked = begun_by_an_older_version(world, body)
-    assert looks(world) == 1
+    assert count_looks(world) == 1
     provider = Playing(lambda _: "never")
 
     world.schedule("evaluate")
 
     found = read(world, asked.id)
     assert (found["status"], found["removed_overlap"], found["rows_asked"]) == ("completed", 4, ROWS - 4)
-    assert (found["look"], looks(world)) == (1, 1)
+    assert (found["look"], count_looks(world)) == (1, 1)
     [answered] = [row["messages"][0]["content"] for row in rows_of_test(world, body)[9:10]]
     assert ("v1", answered) not in provider.answered
     assert found["arms"]["candidate"]["examples"] == ROWS - 4
 
 
 def test_one_that_an_older_version_began_on_a_leaky_test_ends_with_no_more_asked(world: World) -> None:
-    rows = lines(0, ROWS)
+    rows = sentence_rows(0, ROWS)
     [body] = contest(world, rows)
-    seen_by(world, 1, rows)
+    set_training_rows(world, 1, rows)
     asked = begun_by_an_older_version(world, body)
     provider = Playing(lambda _: "never")
 
@@ -123,7 +136,7 @@ def test_one_that_an_older_version_began_on_a_leaky_test_ends_with_no_more_asked
 
     found = read(world, asked.id)
     assert (found["contaminated"], found["verdict"]["promote"], found["look"]) == (True, False, 1)
-    assert (provider.sent, looks(world)) == ([], 1)
+    assert (provider.sent, count_looks(world)) == ([], 1)
 
 
 def rows_of_test(world: World, body: dict[str, Any]) -> Lines:

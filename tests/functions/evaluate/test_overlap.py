@@ -8,54 +8,28 @@ import pytest
 from tests.examples import chat
 from tests.functions import contests, steps
 from tests.functions.conftest import Later
-from tests.functions.contests import Playing, contest, ended, promoting, question_in, read
-from tests.functions.erase_examples.test_erase_examples import collecting, erased_example, exported, id_of, reviewed
-from tests.functions.evaluate.test_fingerprint_backfill import a_form
+from tests.functions.contests import Playing, contest, ended, promoting, read
+from tests.functions.datasets import collect, example_id, store_review
+from tests.functions.erasures import erase_example
+from tests.functions.evaluate.overlaps import (
+    HOUR,
+    ROWS,
+    asked_questions,
+    count_looks,
+    form_letter,
+    reword,
+    sentence,
+    sentence_rows,
+    set_training_rows,
+)
+from tests.functions.exports import freeze_export
 from tests.functions.providers import Answering
 from tests.unit.factories import a_run
 from tests.world import BUCKET, World
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.core.ids import digest
 from tuneloop.domain.training.runs import RunStatus
-from tuneloop.store import keys
 from tuneloop.store.objects.export_columns import fingerprints_key
-
-ROWS = 40
-HOUR = 3600
-Lines = list[dict[str, Any]]
-
-
-def sentence(number: int) -> str:
-    """Sixteen made-up words that stand in no other number's sentence in this order."""
-    return " ".join(f"w{byte}" for byte in bytes.fromhex(digest("sentence", number))[:16])
-
-
-def lines(first: int, last: int, **ours: Any) -> Lines:
-    return [chat(sentence(number), contests.expected(number), **ours) for number in range(first, last)]
-
-
-def seen_by(world: World, number: int, rows: Lines, dataset: str = "earlier") -> None:
-    """Let a version be one that was trained on these rows."""
-    collecting(world, [{**row, "split": "train"} for row in rows], dataset=dataset)
-    export = exported(world, dataset)["id"]
-    contests.changed(world, number, dataset=dataset, export=export, provider_model=f"ft:{dataset}")
-
-
-def asked_of(provider: Playing) -> set[str]:
-    return {question_in(each) for each in provider.sent}
-
-
-def looks(world: World) -> int:
-    """How many looks were taken at the test rows of `support`."""
-    found = world.dynamodb.scan(TableName=app.table.name)["Items"]
-    return sum(row["pk"]["S"] == keys.look(world.tenant, "support", 0).pk for row in found)
-
-
-def reworded(row: dict[str, Any], word: str = "please") -> dict[str, Any]:
-    """A row with a word put in front, as somebody would who wants it to look new."""
-    [asked, answer] = row["messages"]
-    return {**row, "messages": [{**asked, "content": f"{word} {asked['content']}"}, answer]}
 
 
 @pytest.mark.parametrize(
@@ -76,8 +50,8 @@ def reworded(row: dict[str, Any], word: str = "please") -> dict[str, Any]:
 def test_what_a_row_shares_with_training_is_counted_by_kind(
     test: dict[str, Any], train: dict[str, Any], kinds: set[str], world: World
 ) -> None:
-    [body] = contest(world, [*lines(100, 130), test])
-    seen_by(world, 1, [train, *lines(200, 212)])
+    [body] = contest(world, [*sentence_rows(100, 130), test])
+    set_training_rows(world, 1, [train, *sentence_rows(200, 212)])
     provider = Playing(lambda _: "never")
 
     found = ended(world, body)
@@ -85,13 +59,13 @@ def test_what_a_row_shares_with_training_is_counted_by_kind(
     assert found["removed_by"] == dict.fromkeys(kinds, 1)
     assert (found["removed_overlap"], found["rows_available"]) == (bool(kinds), 31)
     assert found["rows_asked"] == found["examples"] == 31 - bool(kinds)
-    assert (test["messages"][-2]["content"] in asked_of(provider)) is not bool(kinds)
+    assert (test["messages"][-2]["content"] in asked_questions(provider)) is not bool(kinds)
 
 
 def test_rows_with_a_word_put_in_front_are_no_new_ones_and_nothing_is_asked(world: World) -> None:
-    trained = lines(0, 60)
-    [body] = contest(world, [reworded(row) for row in trained[:ROWS]])
-    seen_by(world, 1, trained)
+    trained = sentence_rows(0, 60)
+    [body] = contest(world, [reword(row) for row in trained[:ROWS]])
+    set_training_rows(world, 1, trained)
     provider = Playing(lambda _: "never")
 
     found = ended(world, promoting(body))
@@ -102,30 +76,30 @@ def test_rows_with_a_word_put_in_front_are_no_new_ones_and_nothing_is_asked(worl
     assert (found["rows_asked"], found["look"], found["arms"], found["cost_usd"]) == (0, 0, {}, 0)
     assert found["examples"] == ROWS - found["removed_overlap"]
     assert f"{found['removed_overlap']} of {ROWS} test rows were in training data" in found["verdict"]["reason"]
-    assert (provider.sent, looks(world)) == ([], 0)
+    assert (provider.sent, count_looks(world)) == ([], 0)
     assert [line["action"] for line in steps.history(world)] == ["refuse"]
 
 
 def test_rows_that_were_seen_are_neither_asked_nor_paid_for(world: World) -> None:
-    rows = lines(0, ROWS)
+    rows = sentence_rows(0, ROWS)
     [body] = contest(world, rows)
-    seen_by(world, 1, rows[:6])
+    set_training_rows(world, 1, rows[:6])
     provider = Playing(lambda asked: contests.expected(0) if contests.arm_of(asked) == "v1" else "never")
 
     found = ended(world, body)
 
     assert (found["removed_overlap"], found["rows_asked"], found["contaminated"]) == (6, 34, False)
     assert len(provider.sent) == 2 * 34
-    assert asked_of(provider) == {row["messages"][0]["content"] for row in rows[6:]}
+    assert asked_questions(provider) == {row["messages"][0]["content"] for row in rows[6:]}
     assert {arm["examples"] for arm in found["arms"].values()} == {34}
-    assert (found["look"], looks(world)) == (1, 1)
+    assert (found["look"], count_looks(world)) == (1, 1)
 
 
 @pytest.mark.parametrize(("seen", "flags"), [(8, (False, False)), (9, (True, False))])
 def test_a_fifth_may_be_removed_and_no_more(seen: int, flags: tuple[bool, bool], world: World) -> None:
-    rows = lines(0, ROWS)
+    rows = sentence_rows(0, ROWS)
     [body] = contest(world, rows)
-    seen_by(world, 1, rows[:seen])
+    set_training_rows(world, 1, rows[:seen])
     Playing(lambda _: "never")
 
     found = ended(world, body)
@@ -134,22 +108,22 @@ def test_a_fifth_may_be_removed_and_no_more(seen: int, flags: tuple[bool, bool],
 
 
 def test_where_too_few_are_left_nothing_is_asked(world: World) -> None:
-    rows = lines(0, 23)
+    rows = sentence_rows(0, 23)
     [body] = contest(world, rows)
-    seen_by(world, 1, rows[:4])
+    set_training_rows(world, 1, rows[:4])
     provider = Playing(lambda _: "never")
 
     found = ended(world, body)
 
     assert (found["too_few"], found["contaminated"], found["examples"], found["look"]) == (True, False, 19, 0)
     assert found["verdict"]["reason"].startswith("19 test rows are too few to prove anything")
-    assert (provider.sent, looks(world)) == ([], 0)
+    assert (provider.sent, count_looks(world)) == ([], 0)
 
 
 def test_what_the_stable_version_has_seen_is_removed_as_well(world: World) -> None:
-    rows = lines(0, ROWS)
+    rows = sentence_rows(0, ROWS)
     [_, body] = contest(world, rows, ("v1", "v2"))
-    seen_by(world, 1, rows[:5])
+    set_training_rows(world, 1, rows[:5])
     steps.decide(world, "activate", {"version": 1})
     Playing(lambda _: "never")
 
@@ -159,9 +133,9 @@ def test_what_the_stable_version_has_seen_is_removed_as_well(world: World) -> No
 
 
 def test_what_trained_a_model_under_another_name_is_seen_by_this_one_too(world: World) -> None:
-    rows = lines(0, ROWS)
+    rows = sentence_rows(0, ROWS)
     [body, other] = contest(world, rows, ("v1", "v2"))
-    seen_by(world, 1, rows[:5])
+    set_training_rows(world, 1, rows[:5])
     Playing(lambda _: "never")
 
     contests.changed(world, 2, provider_model="ft:earlier")
@@ -175,15 +149,17 @@ def test_what_trained_a_model_under_another_name_is_seen_by_this_one_too(world: 
 
 
 def test_the_prompt_before_an_edit_counts(world: World) -> None:
-    rows = lines(0, ROWS)
-    collecting(world, lines(100, 130), dataset="support")
-    collecting(world, [{**row, "split": "test"} for row in rows], name="test.jsonl")
-    reviewed(
-        world, id_of(rows[3]), chat("Something that nobody has asked in any such words before", "late", split="test")
+    rows = sentence_rows(0, ROWS)
+    collect(world, sentence_rows(100, 130), dataset="support")
+    collect(world, [{**row, "split": "test"} for row in rows], name="test.jsonl")
+    store_review(
+        world,
+        example_id(rows[3]),
+        chat("Something that nobody has asked in any such words before", "late", split="test"),
     )
     body = {"model": "support", "version": steps.registered(world, is_finetuned=True), "dataset": "support"}
-    body["export"] = exported(world)["id"]
-    seen_by(world, 1, [rows[3], *lines(200, 212)])
+    body["export"] = freeze_export(world)["id"]
+    set_training_rows(world, 1, [rows[3], *sentence_rows(200, 212)])
     Playing(lambda _: "never")
 
     found = ended(world, body)
@@ -193,9 +169,9 @@ def test_the_prompt_before_an_edit_counts(world: World) -> None:
 
 def test_an_export_removes_nothing_for_a_version_of_its_own(world: World) -> None:
     short = [chat(f"My order {n} is late, please help", ("late", "lost")[n % 2]) for n in range(4000, 4300)]
-    form = [*short, *(a_form(n) for n in range(4000, 4300))]
-    collecting(world, [*form, *lines(0, 100, subject="ann"), *lines(100, 200)])
-    export = exported(world)
+    form = [*short, *(form_letter(n) for n in range(4000, 4300))]
+    collect(world, [*form, *sentence_rows(0, 100, subject="ann"), *sentence_rows(100, 200)])
+    export = freeze_export(world)
     version = steps.registered(world, is_finetuned=True)
     contests.changed(world, version, dataset="support", export=export["id"], provider_model="ft:own")
     Playing(lambda _: "late")
@@ -208,9 +184,9 @@ def test_an_export_removes_nothing_for_a_version_of_its_own(world: World) -> Non
 
 
 def test_exports_of_an_older_version_are_looked_into_all_the_same(world: World) -> None:
-    rows = lines(0, ROWS, subject="ann")
-    [body] = contest(world, rows[:1] + lines(1, ROWS))
-    seen_by(world, 1, [*lines(300, 312), chat(sentence(500), "late", subject="ann")])
+    rows = sentence_rows(0, ROWS, subject="ann")
+    [body] = contest(world, rows[:1] + sentence_rows(1, ROWS))
+    set_training_rows(world, 1, [*sentence_rows(300, 312), chat(sentence(500), "late", subject="ann")])
     for dataset in ("support", "earlier"):
         for export in app.exports.all(world.tenant, dataset):
             world.s3.delete_object(Bucket=BUCKET, Key=fingerprints_key(export.folder))
@@ -224,14 +200,14 @@ def test_exports_of_an_older_version_are_looked_into_all_the_same(world: World) 
 
 
 def test_one_whose_rows_are_erased_looks_for_overlap_anew(world: World, later: Later) -> None:
-    rows = lines(0, ROWS)
+    rows = sentence_rows(0, ROWS)
     [body] = contest(world, rows)
-    seen_by(world, 1, rows[:4])
+    set_training_rows(world, 1, rows[:4])
     provider = Playing(lambda _: contests.away())
     asked = ended(world, body)
     assert (asked["status"], asked["removed_overlap"], asked["look"]) == ("running", 4, 1)
     for row in (rows[1], rows[20]):
-        erased_example(world, id_of(row))
+        erase_example(world, example_id(row))
     later(HOUR)
     world.schedule("erase-examples")
     provider.script = lambda _: "never"
@@ -240,16 +216,16 @@ def test_one_whose_rows_are_erased_looks_for_overlap_anew(world: World, later: L
 
     found = read(world, asked["id"])
     assert (found["status"], found["removed_overlap"], found["rows_available"]) == ("completed", 3, ROWS - 2)
-    assert asked_of(provider) >= {row["messages"][0]["content"] for row in rows[4:] if row != rows[20]}
-    assert (found["rows_asked"], found["look"], looks(world)) == (ROWS - 5, 1, 1)
+    assert asked_questions(provider) >= {row["messages"][0]["content"] for row in rows[4:] if row != rows[20]}
+    assert (found["rows_asked"], found["look"], count_looks(world)) == (ROWS - 5, 1, 1)
 
 
 def test_what_a_version_was_validated_on_in_another_dataset_is_seen_too(world: World) -> None:
-    rows = lines(0, ROWS)
+    rows = sentence_rows(0, ROWS)
     [body] = contest(world, rows)
-    seen_by(world, 1, lines(200, 212))
-    collecting(world, [{**row, "split": "train"} for row in rows[:5]], dataset="checks")
-    validation = {"validation_dataset": "checks", "validation_export": exported(world, "checks")["id"]}
+    set_training_rows(world, 1, sentence_rows(200, 212))
+    collect(world, [{**row, "split": "train"} for row in rows[:5]], dataset="checks")
+    validation = {"validation_dataset": "checks", "validation_export": freeze_export(world, "checks")["id"]}
     app.runs.save(a_run(tenant=world.tenant, id="run-checked", status=RunStatus.SUCCEEDED, **validation))
     contests.changed(world, 1, run="run-checked")
     Playing(lambda _: "never")
@@ -258,7 +234,7 @@ def test_what_a_version_was_validated_on_in_another_dataset_is_seen_too(world: W
 
 
 def test_a_version_that_the_loop_trained_is_not_proved_by_its_own_rows_reworded(live: World) -> None:
-    rows = lines(0, 120)
+    rows = sentence_rows(0, 120)
     steps.settled(live, rows)
     [run] = steps.runs(live)
     steps.followed(live, run["id"])
@@ -267,11 +243,11 @@ def test_a_version_that_the_loop_trained_is_not_proved_by_its_own_rows_reworded(
     first = app.exports.get(live.tenant, "support", run["export"])
     trained = [json.loads(line) for line in app.objects.lines(first.files[Split.TRAIN].key)]
     live.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"on_drop": "collect"})
-    live.drop("support", [reworded(row) for row in trained[:ROWS]], name="test/leak.jsonl")
+    live.drop("support", [reword(row) for row in trained[:ROWS]], name="test/leak.jsonl")
     live.schedule("collect-examples")
     live.settle()
     second = app.exports.page(live.tenant, "support", 1, None).data[0]
-    provider, before, taken = Answering(), contests.every(live), looks(live)
+    provider, before, taken = Answering(), contests.every(live), count_looks(live)
 
     asked = {"model": "support", "version": 1, "dataset": "support", "export": second.id}
     found = ended(live, promoting(asked))
@@ -279,5 +255,5 @@ def test_a_version_that_the_loop_trained_is_not_proved_by_its_own_rows_reworded(
     assert second.left_out["kept_out"] > ROWS / 4
     assert (found["contaminated"], found["verdict"]["promote"], found["look"]) == (True, False, 0)
     assert found["removed_overlap"] > ROWS / 4
-    assert (provider.sent, looks(live)) == ([], taken)
+    assert (provider.sent, count_looks(live)) == ([], taken)
     assert (len(before), steps.deployment(live)["stable"]) == (1, 0)

@@ -8,8 +8,9 @@ from evaluate.overlap import sources_of
 from tests.functions import contests, steps
 from tests.functions.conftest import Later
 from tests.functions.contests import Playing, contest, ended, promoting
-from tests.functions.erase_examples.test_erase_examples import erased_example, id_of
-from tests.functions.evaluate.test_overlap import Lines, lines, looks, reworded, seen_by
+from tests.functions.datasets import example_id
+from tests.functions.erasures import erase_example
+from tests.functions.evaluate.overlaps import Lines, count_looks, reword, sentence_rows, set_training_rows
 from tests.unit.factories import a_version
 from tests.world import BUCKET, World
 from tuneloop.app import app
@@ -29,7 +30,7 @@ def folder_deleted(world: World, export: Export) -> None:
 def erase(world: World, rows: Lines, later: Later) -> Export:
     """The export of `earlier` once some of its rows are erased."""
     for row in rows:
-        assert erased_example(world, id_of(row), "earlier").status == 202
+        assert erase_example(world, example_id(row), "earlier").status == 202
     later(HOUR)
     world.schedule("erase-examples")
     [export] = app.exports.all(world.tenant, "earlier")
@@ -45,9 +46,9 @@ def swept(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("version", [1, 2], ids=["candidate", "stable"])
 def test_where_training_data_is_gone_the_evaluation_ends_and_says_so(version: int, world: World) -> None:
-    [body, _] = contest(world, lines(0, ROWS), ("v1", "v2"))
+    [body, _] = contest(world, sentence_rows(0, ROWS), ("v1", "v2"))
     steps.decide(world, "activate", {"version": 2})
-    seen_by(world, version, lines(200, 230))
+    set_training_rows(world, version, sentence_rows(200, 230))
     [export] = app.exports.all(world.tenant, "earlier")
     folder_deleted(world, export)
     provider = Playing(lambda _: "never")
@@ -58,11 +59,11 @@ def test_where_training_data_is_gone_the_evaluation_ends_and_says_so(version: in
     assert (found["status"], found["error"]["code"]) == ("failed", "training_data_gone")
     assert (found["verdict"]["code"], found["verdict"]["promote"]) == ("unproved", False)
     assert "nobody can tell which test rows it has seen" in found["verdict"]["reason"]
-    assert (provider.sent, looks(world), found["rows_asked"]) == ([], 0, 0)
+    assert (provider.sent, count_looks(world), found["rows_asked"]) == ([], 0, 0)
 
 
 def test_where_the_test_s_own_objects_are_gone_the_evaluation_ends_too(world: World) -> None:
-    [body] = contest(world, lines(0, ROWS))
+    [body] = contest(world, sentence_rows(0, ROWS))
     folder_deleted(world, app.exports.get(world.tenant, "support", body["export"]))
     provider = Playing(lambda _: "never")
 
@@ -72,7 +73,7 @@ def test_where_the_test_s_own_objects_are_gone_the_evaluation_ends_too(world: Wo
 
 
 def test_where_the_test_rows_go_while_it_waits_the_evaluation_ends(world: World) -> None:
-    [body] = contest(world, lines(0, ROWS))
+    [body] = contest(world, sentence_rows(0, ROWS))
     provider = Playing(lambda _: contests.away())
     asked = ended(world, body)
     folder_deleted(world, app.exports.get(world.tenant, "support", body["export"]))
@@ -85,9 +86,9 @@ def test_where_the_test_rows_go_while_it_waits_the_evaluation_ends(world: World)
 
 
 def test_rows_reworded_from_what_was_erased_prove_nothing(world: World, later: Later) -> None:
-    trained = lines(0, 60)
-    [body] = contest(world, [reworded(row) for row in trained[:ROWS]])
-    seen_by(world, 1, trained)
+    trained = sentence_rows(0, 60)
+    [body] = contest(world, [reword(row) for row in trained[:ROWS]])
+    set_training_rows(world, 1, trained)
     export = erase(world, trained[:ROWS], later)
     provider = Playing(lambda _: "never")
 
@@ -95,16 +96,16 @@ def test_rows_reworded_from_what_was_erased_prove_nothing(world: World, later: L
 
     assert (export.erased_by_split, export.files[Split.TRAIN].examples) == ({Split.TRAIN: ROWS}, 20)
     assert (found["status"], found["error"]["code"]) == ("failed", "training_data_erased")
-    assert (provider.sent, looks(world), found["verdict"]["promote"]) == ([], 0, False)
+    assert (provider.sent, count_looks(world), found["verdict"]["promote"]) == ([], 0, False)
 
 
 @pytest.mark.parametrize(("erased", "status"), [(12, "completed"), (13, "failed")])
 def test_a_fifth_of_the_training_data_may_be_erased_and_no_more(
     erased: int, status: str, world: World, later: Later
 ) -> None:
-    trained = lines(100, 160)
-    [body] = contest(world, lines(0, ROWS))
-    seen_by(world, 1, trained)
+    trained = sentence_rows(100, 160)
+    [body] = contest(world, sentence_rows(0, ROWS))
+    set_training_rows(world, 1, trained)
     erase(world, trained[:erased], later)
     Playing(lambda _: "never")
 
@@ -112,10 +113,10 @@ def test_a_fifth_of_the_training_data_may_be_erased_and_no_more(
 
 
 def test_what_was_erased_of_the_stable_version_s_data_stops_nothing(world: World, later: Later) -> None:
-    trained = lines(100, 160)
-    [body, _] = contest(world, lines(0, ROWS), ("v1", "v2"))
+    trained = sentence_rows(100, 160)
+    [body, _] = contest(world, sentence_rows(0, ROWS), ("v1", "v2"))
     steps.decide(world, "activate", {"version": 2})
-    seen_by(world, 2, trained)
+    set_training_rows(world, 2, trained)
     erase(world, trained[:ROWS], later)
     Playing(lambda _: "never")
 
@@ -124,10 +125,10 @@ def test_what_was_erased_of_the_stable_version_s_data_stops_nothing(world: World
 
 def test_what_was_erased_of_the_export_that_tests_stops_nothing(world: World, later: Later) -> None:
     trained = steps.questions(30, split="train")
-    [body] = contest(world, lines(0, ROWS))
+    [body] = contest(world, sentence_rows(0, ROWS))
     contests.changed(world, 1, dataset="support", export=body["export"], provider_model="ft:own")
     for row in trained[:20]:
-        assert erased_example(world, id_of(row)).status == 202
+        assert erase_example(world, example_id(row)).status == 202
     later(HOUR)
     world.schedule("erase-examples")
     Playing(lambda _: "never")
@@ -136,9 +137,9 @@ def test_what_was_erased_of_the_export_that_tests_stops_nothing(world: World, la
 
 
 def test_what_an_older_release_erased_counts_whole(world: World, later: Later) -> None:
-    trained = lines(100, 160)
-    [body] = contest(world, lines(0, ROWS))
-    seen_by(world, 1, trained)
+    trained = sentence_rows(100, 160)
+    [body] = contest(world, sentence_rows(0, ROWS))
+    set_training_rows(world, 1, trained)
     export = erase(world, trained[:13], later)
     app.exports.rewrite(export.model_copy(update={"erased_by_split": None}))
     again = erase(world, trained[13:14], later)

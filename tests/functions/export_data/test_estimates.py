@@ -5,23 +5,12 @@ from typing import Any
 import pytest
 
 from tests.functions import steps
-from tests.functions.export_data.test_export_data import collecting, frozen
-from tests.world import Answer, World
+from tests.functions.datasets import collect
+from tests.functions.export_data.estimates import read_estimate, request_estimate
+from tests.functions.exports import freeze_export
+from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.training.providers import RegisteredProvider
-
-ESTIMATE = "/v1/datasets/support/estimate"
-
-
-def asked(world: World, **query: str) -> Answer:
-    return world.call("GET /v1/datasets/{dataset}/estimate", ESTIMATE, **query)
-
-
-def estimated(world: World, **query: str) -> dict[str, Any]:
-    answer = asked(world, **query)
-    assert answer.status == 200, answer.text
-    body: dict[str, Any] = answer.body
-    return body
 
 
 @pytest.fixture
@@ -32,11 +21,11 @@ def openai(monkeypatch: pytest.MonkeyPatch, world: World) -> World:
 
 
 def test_the_newest_export_is_what_is_priced_and_its_revision_is_said(world: World) -> None:
-    collecting(world, *steps.questions(200))
-    found = frozen(world)
-    collecting(world, *steps.questions(300), name="more.jsonl")
+    collect(world, steps.questions(200))
+    found = freeze_export(world)
+    collect(world, steps.questions(300), name="more.jsonl")
 
-    priced = estimated(world)
+    priced = read_estimate(world)
 
     only = priced["estimates"][0]
     train = found["files"]["train"]
@@ -48,10 +37,10 @@ def test_the_newest_export_is_what_is_priced_and_its_revision_is_said(world: Wor
 
 
 def test_what_the_trainer_trains_is_free_and_that_is_known(world: World) -> None:
-    collecting(world, *steps.questions(200))
-    frozen(world)
+    collect(world, steps.questions(200))
+    freeze_export(world)
 
-    (only,) = estimated(world, calls="1000")["estimates"]
+    (only,) = read_estimate(world, calls="1000")["estimates"]
 
     assert only["base_model"] == "tuneloop-linear-1"
     assert only["estimated_cost_usd"] == {"low": 0.0, "high": 0.0}
@@ -60,10 +49,10 @@ def test_what_the_trainer_trains_is_free_and_that_is_known(world: World) -> None
 
 
 def test_every_base_model_of_the_provider_is_priced_and_the_dataset_s_own_comes_first(openai: World) -> None:
-    collecting(openai, *steps.questions(200))
-    frozen(openai)
+    collect(openai, steps.questions(200))
+    freeze_export(openai)
 
-    priced = estimated(openai, calls="1000000")["estimates"]
+    priced = read_estimate(openai, calls="1000000")["estimates"]
 
     models = {each["base_model"]: each for each in priced}
     assert priced[0]["base_model"] == "tuneloop-linear-1"
@@ -80,9 +69,9 @@ def test_every_base_model_of_the_provider_is_priced_and_the_dataset_s_own_comes_
 
 
 def test_before_there_is_an_export_its_segments_are_counted(world: World) -> None:
-    collecting(world, *steps.questions(200))
+    collect(world, steps.questions(200))
 
-    priced = estimated(world)
+    priced = read_estimate(world)
 
     assert (priced["basis"], priced["export"], priced["revision"]) == ("segments", None, 1)
     assert priced["estimates"][0]["examples"] + priced["estimates"][0]["test_rows"] == 180
@@ -100,11 +89,11 @@ def test_before_there_is_an_export_its_segments_are_counted(world: World) -> Non
 def test_what_a_run_costs_lies_in_what_was_estimated_before_the_freeze(
     lines: list[dict[str, Any]], openai: World
 ) -> None:
-    collecting(openai, *lines)
+    collect(openai, lines)
 
-    [before] = estimated(openai, base_model="gpt-4o-mini")["estimates"]
-    frozen(openai)
-    [after] = estimated(openai, base_model="gpt-4o-mini")["estimates"]
+    [before] = read_estimate(openai, base_model="gpt-4o-mini")["estimates"]
+    freeze_export(openai)
+    [after] = read_estimate(openai, base_model="gpt-4o-mini")["estimates"]
 
     low, high = before["estimated_cost_usd"]["low"], before["estimated_cost_usd"]["high"]
     assert low <= after["estimated_cost_usd"]["low"]
@@ -118,8 +107,8 @@ def test_what_a_run_costs_lies_in_what_was_estimated_before_the_freeze(
 def test_a_count_alone_is_enough_even_of_an_empty_dataset(world: World) -> None:
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
 
-    refused = asked(world, examples="1000")
-    priced = estimated(world, examples="1000", average_tokens="200")
+    refused = request_estimate(world, examples="1000")
+    priced = read_estimate(world, examples="1000", average_tokens="200")
 
     assert (refused.status, refused.body["error"]["code"]) == (409, "empty_dataset")
     assert "both `examples` and `average_tokens`" in refused.body["error"]["message"]
@@ -130,21 +119,21 @@ def test_a_count_alone_is_enough_even_of_an_empty_dataset(world: World) -> None:
 
 @pytest.mark.parametrize("query", [{"examples": "5000"}, {"average_tokens": "300"}], ids=str)
 def test_half_a_count_says_nothing_where_the_newest_export_took_nothing(query: dict[str, str], world: World) -> None:
-    collecting(world, *steps.questions(30))
+    collect(world, steps.questions(30))
     world.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"policy": {"categories": ["none"]}})
-    frozen(world)
+    freeze_export(world)
 
-    refused = asked(world, **query)
+    refused = request_estimate(world, **query)
 
     assert (refused.status, refused.body["error"]["code"]) == (409, "empty_dataset")
     assert "both `examples` and `average_tokens`" in refused.body["error"]["message"]
 
 
 def test_a_count_takes_the_length_of_what_is_there(world: World) -> None:
-    collecting(world, *steps.questions(200))
-    found = frozen(world)
+    collect(world, steps.questions(200))
+    found = freeze_export(world)
 
-    priced = estimated(world, examples="10000", n_epochs="1")["estimates"][0]
+    priced = read_estimate(world, examples="10000", n_epochs="1")["estimates"][0]
 
     files = found["files"].values()
     average = sum(file["tokens"] for file in files) / sum(file["examples"] for file in files)
@@ -152,10 +141,10 @@ def test_a_count_takes_the_length_of_what_is_there(world: World) -> None:
 
 
 def test_an_export_without_a_test_proves_nothing(world: World) -> None:
-    collecting(world, *steps.questions(30))
-    frozen(world)
+    collect(world, steps.questions(30))
+    freeze_export(world)
 
-    only = estimated(world)["estimates"][0]
+    only = read_estimate(world)["estimates"][0]
 
     assert only["smallest_provable_improvement"] is None
     assert "activate by hand" in only["notes"][0]
@@ -174,17 +163,17 @@ def test_an_export_without_a_test_proves_nothing(world: World) -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(world: World, query: dict[str, str]) -> None:
-    collecting(world, *steps.questions(30))
+    collect(world, steps.questions(30))
 
-    assert asked(world, **query).status == 422
+    assert request_estimate(world, **query).status == 422
 
 
 def test_epochs_go_by_one_name_and_price_what_a_run_with_them_would(openai: World) -> None:
-    collecting(openai, *steps.questions(200))
-    frozen(openai)
+    collect(openai, steps.questions(200))
+    freeze_export(openai)
 
     asked_for = [
-        estimated(openai, **query, base_model="gpt-4o-mini")["estimates"]
+        read_estimate(openai, **query, base_model="gpt-4o-mini")["estimates"]
         for query in ({"n_epochs": "7"}, {"epochs": "7"}, {})
     ]
 
@@ -207,17 +196,17 @@ def test_epochs_go_by_one_name_and_price_what_a_run_with_them_would(openai: Worl
 def test_another_base_model_and_provider_can_be_priced(
     query: dict[str, str], provider: str, models: list[str], world: World
 ) -> None:
-    collecting(world, *steps.questions(60))
+    collect(world, steps.questions(60))
 
-    priced = estimated(world, **query)
+    priced = read_estimate(world, **query)
 
     assert (priced["provider"], [each["base_model"] for each in priced["estimates"]]) == (provider, models)
 
 
 def test_a_provider_alone_has_all_that_it_lists_priced(world: World) -> None:
-    collecting(world, *steps.questions(60))
+    collect(world, steps.questions(60))
 
-    found = [each["base_model"] for each in estimated(world, provider="openai")["estimates"]]
+    found = [each["base_model"] for each in read_estimate(world, provider="openai")["estimates"]]
 
     assert found == ["gpt-4.1-2025-04-14", "gpt-4.1-mini-2025-04-14", "gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18"]
 
@@ -237,9 +226,9 @@ def test_a_name_that_nobody_has_is_refused_with_what_there_is(
     query: dict[str, str], status: int, code: str, param: str, named: str, world: World
 ) -> None:
     app.provider_rows.save(RegisteredProvider(name="own", base_url="https://acme.example/v1"))
-    collecting(world, *steps.questions(60))
+    collect(world, steps.questions(60))
 
-    refused = asked(world, **query)
+    refused = request_estimate(world, **query)
 
     error = refused.body["error"]
     assert (refused.status, error["code"], error["param"]) == (status, code, param)
@@ -248,8 +237,8 @@ def test_a_name_that_nobody_has_is_refused_with_what_there_is(
 
 def test_a_provider_that_was_added_has_unknown_prices(world: World) -> None:
     app.provider_rows.save(RegisteredProvider(name="own", base_url="https://acme.example/v1"))
-    collecting(world, *steps.questions(60))
+    collect(world, steps.questions(60))
 
-    [only] = estimated(world, provider="own", base_model="its-model")["estimates"]
+    [only] = read_estimate(world, provider="own", base_model="its-model")["estimates"]
 
     assert (only["base_model"], only["estimated_cost_usd"]) == ("its-model", None)

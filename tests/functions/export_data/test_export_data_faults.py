@@ -11,7 +11,8 @@ from export_data.freeze import FreezeDataset
 from export_data.write_export import WriteExport
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.export_data.test_export_data import collecting, export, exports, freeze, frozen, lines_of, said
+from tests.functions.datasets import collect
+from tests.functions.exports import freeze_export, list_exports, read_export, request_export, split_lines, user_question
 from tests.world import BUCKET, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.runtime.entry_point import FunctionFailed
@@ -59,7 +60,7 @@ def damaged(world: World, damage: Damage) -> tuple[str, bytes]:
 
 def failing(world: World) -> str:
     """Ask for an export that can't be made; gives its id."""
-    asked: str = freeze(world).body["id"]
+    asked: str = request_export(world).body["id"]
     with pytest.raises(FunctionFailed):
         world.settle()
     return asked
@@ -67,35 +68,35 @@ def failing(world: World) -> str:
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_segment_is_named_and_nothing_is_made_without_it(world: World, damage: Damage) -> None:
-    collecting(world, *steps.questions(30))
-    collecting(world, *(chat(f"Is shop {n} open?", "yes") for n in range(30)), name="more.jsonl")
+    collect(world, steps.questions(30))
+    collect(world, [chat(f"Is shop {n} open?", "yes") for n in range(30)], name="more.jsonl")
     key, _ = damaged(world, damage)
 
-    found = export(world, failing(world))
+    found = read_export(world, failing(world))
 
     assert (found["status"], found["error"]["code"], found["files"]) == ("failed", "corrupt_segment", {})
     assert key in found["error"]["message"]
-    assert exports(world) == []
+    assert list_exports(world) == []
 
 
 def test_a_segment_that_is_gone_is_named_too(world: World) -> None:
-    collecting(world, *steps.questions(30))
+    collect(world, steps.questions(30))
     key, _ = damaged(world, lambda segment: segment)
     world.s3.delete_object(Bucket=BUCKET, Key=key)
 
-    assert key in export(world, failing(world))["error"]["message"]
+    assert key in read_export(world, failing(world))["error"]["message"]
 
 
 def test_a_repaired_segment_is_frozen_whole_and_the_error_forgotten(world: World) -> None:
-    collecting(world, *steps.questions(60))
+    collect(world, steps.questions(60))
     key, before = damaged(world, DAMAGES["cut off"])
     asked = failing(world)
     world.s3.put_object(Bucket=BUCKET, Key=key, Body=before)
 
-    again = freeze(world)
+    again = request_export(world)
     world.settle()
 
-    found = export(world, asked)
+    found = read_export(world, asked)
     assert (again.body["id"], again.body["status"]) == (asked, "freezing")
     assert (found["status"], found["error"]) == ("frozen", None)
     assert sum(file["examples"] for file in found["files"].values()) == 60
@@ -103,7 +104,7 @@ def test_a_repaired_segment_is_frozen_whole_and_the_error_forgotten(world: World
 
 
 def test_a_run_that_waits_for_such_an_export_fails_with_its_reason(world: World) -> None:
-    collecting(world, *steps.questions(60))
+    collect(world, steps.questions(60))
     key, before = damaged(world, DAMAGES["cut off"])
     run = world.call("POST /v1/training-runs", "/v1/training-runs", {"dataset": "support"}).body["id"]
     with pytest.raises(FunctionFailed):
@@ -126,10 +127,10 @@ def run_of(world: World, run: str) -> dict[str, Any]:
 
 
 def test_a_failure_tells_nothing_of_what_the_segment_holds(world: World) -> None:
-    collecting(world, *steps.questions(30))
+    collect(world, steps.questions(30))
     damaged(world, DAMAGES["other JSON"])
 
-    text = str(export(world, failing(world))["error"])
+    text = str(read_export(world, failing(world))["error"])
 
     assert "order" not in text
 
@@ -137,8 +138,8 @@ def test_a_failure_tells_nothing_of_what_the_segment_holds(world: World) -> None
 def test_an_export_made_meanwhile_is_taken_into_account_by_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    collecting(world, *steps.questions(60))
-    collecting(world, *(chat(f"Is the shop in street {n} open?", "yes") for n in range(900)), name="more.jsonl")
+    collect(world, steps.questions(60))
+    collect(world, [chat(f"Is the shop in street {n} open?", "yes") for n in range(900)], name="more.jsonl")
     written: list[int] = []
     write = WriteExport.write
     stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
@@ -152,17 +153,17 @@ def test_an_export_made_meanwhile_is_taken_into_account_by_the_next(
         return export
 
     monkeypatch.setattr(WriteExport, "write", writing)
-    second = frozen(world)
+    second = freeze_export(world)
 
-    first = next(each for each in exports(world) if each["revision"] == 1)
+    first = next(each for each in list_exports(world) if each["revision"] == 1)
     assert written == [2, 1, 2]
-    tested = {said(line) for line in lines_of(world, first, "test")}
+    tested = {user_question(line) for line in split_lines(world, first, "test")}
     assert tested
-    assert tested <= {said(line) for line in lines_of(world, second, "test")}
+    assert tested <= {user_question(line) for line in split_lines(world, second, "test")}
 
 
 def test_events_of_a_dataset_that_is_gone_wrong_leave_no_half_export(world: World) -> None:
-    collecting(world, *steps.questions(60))
+    collect(world, steps.questions(60))
     damaged(world, DAMAGES["a line less"])
     failing(world)
 

@@ -9,7 +9,8 @@ import pytest
 from export_data import convert
 from tests.examples import chat
 from tests.functions import review_steps, steps
-from tests.functions.export_data.test_export_data import EXPORTS, collecting, export, frozen, lines_of
+from tests.functions.datasets import collect
+from tests.functions.exports import EXPORTS, freeze_export, read_export, split_lines
 from tests.world import BUCKET, Answer, World
 from tuneloop.app import app
 
@@ -36,9 +37,9 @@ def lines_at(world: World, url: str) -> list[dict[str, Any]]:
 
 
 def test_files_are_downloaded_under_the_names_and_the_day_of_their_export(world: World) -> None:
-    collecting(world, *steps.questions(60))
+    collect(world, steps.questions(60))
 
-    found = frozen(world)
+    found = freeze_export(world)
 
     names = {
         split: parse_qs(urlsplit(file["url"]).query)["response-content-disposition"][0]
@@ -55,8 +56,8 @@ def test_an_export_in_bedrock_s_format_counts_what_stays_behind(world: World) ->
         {"messages": [{"role": "user", "content": f"Find parcel {n} for me."}, calling], "tools": [TOOL]}
         for n in range(5)
     ]
-    collecting(world, *steps.questions(60), *with_calls)
-    found = frozen(world)
+    collect(world, [*steps.questions(60), *with_calls])
+    found = freeze_export(world)
 
     answer = converted(world, found, format="bedrock-conversation").body
 
@@ -73,23 +74,23 @@ def test_an_export_in_bedrock_s_format_counts_what_stays_behind(world: World) ->
 
 
 def test_one_category_comes_in_files_of_its_own_split_as_the_export_is(world: World) -> None:
-    collecting(world, *steps.questions(60, category="parcels"))
+    collect(world, steps.questions(60, category="parcels"))
     others = [chat(f"Which card is number {n * 7919}?", "blue", category="cards") for n in range(60)]
-    collecting(world, *others, name="cards.jsonl")
-    found = frozen(world)
+    collect(world, others, name="cards.jsonl")
+    found = freeze_export(world)
 
     answer = converted(world, found, category="cards").body
 
     for split, file in answer["files"].items():
-        expected = [line for line in lines_of(world, found, split) if "card" in line["messages"][0]["content"]]
+        expected = [line for line in split_lines(world, found, split) if "card" in line["messages"][0]["content"]]
         assert lines_at(world, file["url"]) == expected
     assert sum(file["examples"] for file in answer["files"].values()) == 60
     assert answer["conversion"]["format"] == "openai-sft"
 
 
 def test_a_category_that_an_export_has_nothing_of_is_named(world: World) -> None:
-    collecting(world, *steps.questions(30, category="parcels"))
-    found = frozen(world)
+    collect(world, steps.questions(30, category="parcels"))
+    found = freeze_export(world)
 
     answer = converted(world, found, category="loans")
 
@@ -98,8 +99,8 @@ def test_a_category_that_an_export_has_nothing_of_is_named(world: World) -> None
 
 
 def test_the_format_that_an_export_has_is_no_conversion(world: World) -> None:
-    collecting(world, *steps.questions(30))
-    found = frozen(world)
+    collect(world, steps.questions(30))
+    found = freeze_export(world)
 
     answer = converted(world, found, format="openai-sft").body
 
@@ -108,11 +109,11 @@ def test_the_format_that_an_export_has_is_no_conversion(world: World) -> None:
 
 
 def test_pairs_alone_make_an_export_of_preference_lines(world: World) -> None:
-    collecting(world, *map(pair, range(60)))
+    collect(world, map(pair, range(60)))
 
-    found = frozen(world)
+    found = freeze_export(world)
 
-    written = [line for split in found["files"] for line in lines_of(world, found, split)]
+    written = [line for split in found["files"] for line in split_lines(world, found, split)]
     assert found["kind"] == "preference"
     assert sorted(written, key=str) == sorted(map(pair, range(60)), key=str)
     sft = converted(world, found, format="openai-sft", category="").status
@@ -123,11 +124,11 @@ def test_pairs_alone_make_an_export_of_preference_lines(world: World) -> None:
 
 
 def test_pairs_among_others_are_left_out_and_counted_until_the_policy_asks_for_them(world: World) -> None:
-    collecting(world, *steps.questions(60), *map(pair, range(20)))
+    collect(world, [*steps.questions(60), *map(pair, range(20))])
 
-    supervised = frozen(world)
+    supervised = freeze_export(world)
     world.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"policy": {"kind": "preference"}})
-    pairs = frozen(world)
+    pairs = freeze_export(world)
 
     assert (supervised["kind"], supervised["left_out"]) == ("supervised", {"other_kind": 20})
     assert (pairs["kind"], pairs["left_out"]) == ("preference", {"other_kind": 60})
@@ -135,8 +136,8 @@ def test_pairs_among_others_are_left_out_and_counted_until_the_policy_asks_for_t
 
 
 def test_a_category_of_pairs_comes_as_pairs(world: World) -> None:
-    collecting(world, *(pair(n, category="even" if n % 2 == 0 else "odd") for n in range(20)))
-    found = frozen(world)
+    collect(world, [pair(n, category="even" if n % 2 == 0 else "odd") for n in range(20)])
+    found = freeze_export(world)
 
     answer = converted(world, found, category="odd").body
 
@@ -145,8 +146,8 @@ def test_a_category_of_pairs_comes_as_pairs(world: World) -> None:
 
 
 def test_what_nobody_can_convert_is_refused_with_the_reason(world: World) -> None:
-    collecting(world, *steps.questions(30))
-    found = frozen(world)
+    collect(world, steps.questions(30))
+    found = freeze_export(world)
 
     answer = converted(world, found, format="openai-preference")
     unknown = converted(world, found, format="docx")
@@ -156,8 +157,8 @@ def test_what_nobody_can_convert_is_refused_with_the_reason(world: World) -> Non
 
 
 def test_what_would_take_too_long_is_refused_with_another_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    collecting(world, *steps.questions(30))
-    found = frozen(world)
+    collect(world, steps.questions(30))
+    found = freeze_export(world)
     monkeypatch.setattr(convert, "CONVERTED_BYTES", 10)
     monkeypatch.setattr(convert, "CONVERTED_EXAMPLES", 10)
 
@@ -169,13 +170,13 @@ def test_what_would_take_too_long_is_refused_with_another_way(world: World, monk
 
 
 def test_a_decision_on_the_category_counts(world: World) -> None:
-    collecting(world, *steps.questions(30, category="parcels"))
+    collect(world, steps.questions(30, category="parcels"))
     (example,) = review_steps.page(world, limit="1")
     review_steps.reviewed(world, review_steps.on(example, category="cards"))
-    found = frozen(world)
+    found = freeze_export(world)
 
     cards = converted(world, found, category="cards").body
 
     assert sum(file["examples"] for file in cards["files"].values()) == 1
-    assert export(world, found["id"])["files"] != cards["files"]
+    assert read_export(world, found["id"])["files"] != cards["files"]
     assert app.exports.get("acme", "support", found["id"]).revision == 2

@@ -8,10 +8,11 @@ import pytest
 from launch_finetune import launch
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.erase_examples.test_erase_examples import SUBJECT, erased_subject, swept
-from tests.functions.export_data.test_estimates import estimated
-from tests.functions.export_data.test_export_data import collecting, frozen
-from tests.functions.launch_finetune.test_launch_finetune import only_run, request
+from tests.functions.datasets import collect
+from tests.functions.erasures import SUBJECT, erase_subject, sweep_erasures
+from tests.functions.export_data.estimates import read_estimate
+from tests.functions.exports import freeze_export
+from tests.functions.runs import only_run, request_run
 from tests.images import REMOTE, png, shown, url
 from tests.world import World
 from tuneloop.app import app, utc_now
@@ -45,14 +46,14 @@ def run_of(world: World, lines: list[dict[str, Any]], **wanted: Any) -> dict[str
     """The run of a dataset that may spend two dollars."""
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect", "max_run_usd": "2"})
     steps.settled(world, lines)
-    assert request(world, **wanted).status == 202
+    assert request_run(world, **wanted).status == 202
     world.settle()
     return only_run(world)
 
 
 def test_images_are_counted_when_they_are_stored_and_frozen(world: World) -> None:
-    collecting(world, *pictures(30), *steps.questions(10))
-    found = frozen(world)
+    collect(world, [*pictures(30), *steps.questions(10)])
+    found = freeze_export(world)
 
     [segment] = app.datasets.segments(world.tenant, "support", 1)
     export = app.exports.get(world.tenant, "support", found["id"])
@@ -64,12 +65,12 @@ def test_images_are_counted_when_they_are_stored_and_frozen(world: World) -> Non
 
 
 def test_the_estimate_counts_images_before_a_freeze_and_after(world: World) -> None:
-    collecting(world, *pictures(30))
+    collect(world, pictures(30))
 
-    [before] = estimated(world, provider="openai", base_model="gpt-4o")["estimates"]
-    frozen(world)
-    [after] = estimated(world, provider="openai", base_model="gpt-4o")["estimates"]
-    [unknown] = estimated(world, provider="bedrock", base_model="amazon.nova-micro-v1:0")["estimates"]
+    [before] = read_estimate(world, provider="openai", base_model="gpt-4o")["estimates"]
+    freeze_export(world)
+    [after] = read_estimate(world, provider="openai", base_model="gpt-4o")["estimates"]
+    [unknown] = read_estimate(world, provider="bedrock", base_model="amazon.nova-micro-v1:0")["estimates"]
 
     for found in (before, after):
         assert found["image_tokens"]["low"] == found["image_tokens"]["high"] == 765 * found["examples"]
@@ -80,25 +81,27 @@ def test_the_estimate_counts_images_before_a_freeze_and_after(world: World) -> N
 
 @pytest.mark.parametrize("is_frozen", [False, True])
 def test_a_count_shows_as_many_images_as_the_dataset_does(is_frozen: bool, world: World) -> None:
-    collecting(world, *pictures(30))
+    collect(world, pictures(30))
     if is_frozen:
-        frozen(world)
+        freeze_export(world)
     queries = [{"examples": "30", "average_tokens": "30"}, {"examples": "30"}, {"average_tokens": "30"}]
 
     for query in queries:
-        [found] = estimated(world, provider="openai", base_model="gpt-4o", **query)["estimates"]
+        [found] = read_estimate(world, provider="openai", base_model="gpt-4o", **query)["estimates"]
 
         assert found["image_tokens"]["low"] == found["image_tokens"]["high"] == 765 * found["examples"]
         assert found["estimated_cost_usd"]["low"] > 25 * 765 * found["examples"] * found["n_epochs"] / 1e6
 
 
 def test_images_that_were_not_counted_are_said_to_lack_in_a_count_too(world: World) -> None:
-    collecting(world, *pictures(30))
+    collect(world, pictures(30))
     [segment] = app.datasets.segments(world.tenant, "support", 1)
     uncounted = segment.model_copy(update={"images": None})
     app.table.commit(Put(keys.segment(world.tenant, "support", segment.sha256), uncounted))
 
-    [told] = estimated(world, provider="openai", base_model="gpt-4o", examples="30", average_tokens="30")["estimates"]
+    [told] = read_estimate(world, provider="openai", base_model="gpt-4o", examples="30", average_tokens="30")[
+        "estimates"
+    ]
 
     assert told["image_tokens"] is None
     assert any("before images were counted" in note for note in told["notes"])
@@ -148,8 +151,8 @@ def test_an_export_of_before_images_were_counted_is_read_before_it_costs(
     app.exports.rewrite(export.model_copy(update={"files": files}))
     priced(monkeypatch, an_offer())
 
-    [told] = estimated(live, provider="openai", base_model="gpt-4o")["estimates"]
-    assert request(live).status == 202
+    [told] = read_estimate(live, provider="openai", base_model="gpt-4o")["estimates"]
+    assert request_run(live).status == 202
     live.settle()
 
     assert told["image_tokens"] is None
@@ -165,19 +168,19 @@ def test_an_older_export_without_images_trains_as_before(live: World, monkeypatc
     app.exports.rewrite(export.model_copy(update={"files": files}))
     priced(monkeypatch, an_offer())
 
-    assert request(live).status == 202
+    assert request_run(live).status == 202
     live.settle()
 
     assert only_run(live)["status"] != "awaiting_confirmation"
 
 
 def test_an_erasure_leaves_the_images_of_the_others(world: World, later: Later) -> None:
-    collecting(world, *pictures(20), shown(REMOTE, "Whose card is it?", "ace", subject=SUBJECT))
-    found = frozen(world)
+    collect(world, [*pictures(20), shown(REMOTE, "Whose card is it?", "ace", subject=SUBJECT)])
+    found = freeze_export(world)
 
-    erased_subject(world, SUBJECT)
+    erase_subject(world, SUBJECT)
     world.settle()
-    swept(world, later)
+    sweep_erasures(world, later)
 
     export = app.exports.get(world.tenant, "support", found["id"])
     images = [file.images for file in export.files.values()]

@@ -6,24 +6,13 @@ import pytest
 
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.export_data.test_export_data import export, frozen
-from tests.functions.review_steps import collected, on, page, reviewed, told
+from tests.functions.datasets import collect, small_talk
+from tests.functions.export_data.estimates import read_estimate
+from tests.functions.exports import freeze_export, read_export
+from tests.functions.review_steps import on, page, reviewed, told
 from tests.world import World
 
 FIVE = "Need at least 10 examples. Current: 5."
-SHORT = [("did you eat", "nah not yet"), ("u up", "yep"), ("lol", "haha ikr"), ("where r u", "home"), ("k", "see u")]
-
-
-def small_talk(number: int, **ours: Any) -> list[dict[str, Any]]:
-    """Short chats, each with an answer of its own."""
-    return [chat(f"{SHORT[n % 5][0]} {n}", f"{SHORT[n % 5][1]} {n}", **ours) for n in range(number)]
-
-
-def estimated(world: World, **query: str) -> dict[str, Any]:
-    answer = world.call("GET /v1/datasets/{dataset}/estimate", "/v1/datasets/support/estimate", **query)
-    assert answer.status == 200, answer.text
-    body: dict[str, Any] = answer.body
-    return body
 
 
 def with_policy(world: World, **policy: Any) -> None:
@@ -39,12 +28,12 @@ def ran(world: World) -> dict[str, Any]:
 
 
 def test_five_examples_are_five_before_and_after_a_freeze_and_in_a_refusal(live: World) -> None:
-    collected(live, *steps.questions(5))
+    collect(live, steps.questions(5))
 
-    before = [told(live, "eligibility")["recommendation"], *estimated(live)["estimates"][0]["notes"][-1:]]
+    before = [told(live, "eligibility")["recommendation"], *read_estimate(live)["estimates"][0]["notes"][-1:]]
     usable = told(live, "statistics")["usable"]
     run = ran(live)
-    after = [told(live, "eligibility")["recommendation"], *estimated(live)["estimates"][0]["notes"][-1:]]
+    after = [told(live, "eligibility")["recommendation"], *read_estimate(live)["estimates"][0]["notes"][-1:]]
 
     assert run["error"]["message"] == FIVE
     assert before[0] == after[0] == f"{FIVE} Add 5 more."
@@ -53,7 +42,7 @@ def test_five_examples_are_five_before_and_after_a_freeze_and_in_a_refusal(live:
 
 
 def test_asked_again_at_once_too_few_give_the_attempt_that_failed(live: World) -> None:
-    collected(live, *steps.questions(5))
+    collect(live, steps.questions(5))
     run = ran(live)
 
     again = live.call("POST /v1/training-runs", "/v1/training-runs", {"dataset": "support"})
@@ -64,11 +53,11 @@ def test_asked_again_at_once_too_few_give_the_attempt_that_failed(live: World) -
 
 @pytest.mark.parametrize("number", [10, 11, 13, 20])
 def test_what_is_eligible_is_trained_on(number: int, live: World) -> None:
-    collected(live, *steps.questions(number))
+    collect(live, steps.questions(number))
 
     eligible = told(live, "eligibility")["eligible"]
     run = ran(live)
-    files = export(live, run["export"])["files"]
+    files = read_export(live, run["export"])["files"]
 
     assert eligible
     assert run["error"] is None
@@ -79,7 +68,7 @@ def test_what_is_eligible_is_trained_on(number: int, live: World) -> None:
 
 def test_marks_that_leave_too_few_to_train_on_are_named_before_and_in_the_refusal(live: World) -> None:
     held = [chat(f"Is bar {n} open?", "yes", split="validation") for n in range(2)]
-    collected(live, *steps.questions(9), *(chat(f"Is shop {n} open?", "yes", split="test") for n in range(30)), *held)
+    collect(live, [*steps.questions(9), *(chat(f"Is shop {n} open?", "yes", split="test") for n in range(30)), *held])
 
     before = told(live, "eligibility")
     message = ran(live)["error"]["message"]
@@ -103,7 +92,7 @@ HELD_TOO = [
 
 @pytest.mark.parametrize("lines", [CONFLICTING, HELD_TOO], ids=["conflicts", "overlaps"])
 def test_a_recommendation_says_what_only_an_export_can_leave_out(lines: list[dict[str, Any]], live: World) -> None:
-    collected(live, *lines)
+    collect(live, lines)
 
     before = told(live, "eligibility")
     message = ran(live)["error"]["message"]
@@ -122,10 +111,10 @@ def test_a_recommendation_says_what_only_an_export_can_leave_out(lines: list[dic
 
 def test_figures_are_those_of_the_export_once_there_is_one(world: World) -> None:
     same = [chat(f"Where is  ORDER {n}?", ("late", "on its way")[n % 2], category="orders") for n in range(5)]
-    collected(world, *steps.questions(20, category="orders"), *same)
+    collect(world, [*steps.questions(20, category="orders"), *same])
 
     before, eligible = told(world, "statistics"), told(world, "eligibility")
-    taken = frozen(world)
+    taken = freeze_export(world)
     after = told(world, "statistics")
 
     assert (before["usable"], before["export"], eligible["basis"]) == (25, None, "filters")
@@ -139,11 +128,11 @@ def test_figures_are_those_of_the_export_once_there_is_one(world: World) -> None
 
 def test_an_estimate_counts_what_would_be_trained_before_anything_is_frozen(world: World) -> None:
     rejected = [chat(f"Is shop {n} open?", "yes", quality=0.1) for n in range(40)]
-    collected(world, *steps.questions(30), *rejected)
+    collect(world, [*steps.questions(30), *rejected])
 
-    before = estimated(world)
-    frozen(world)
-    after = estimated(world)
+    before = read_estimate(world)
+    freeze_export(world)
+    after = read_estimate(world)
 
     assert before["basis"] == "segments"
     assert "before duplicates and conflicts" in " ".join(before["notes"])
@@ -153,11 +142,11 @@ def test_an_estimate_counts_what_would_be_trained_before_anything_is_frozen(worl
 
 
 def test_short_chats_are_trained_on_and_that_is_said(live: World) -> None:
-    collected(live, *small_talk(12))
+    collect(live, small_talk(12))
 
     before = told(live, "eligibility")
     run = ran(live)
-    taken = export(live, run["export"])
+    taken = read_export(live, run["export"])
 
     assert (before["eligible"], before["current_examples"]) == (True, 12)
     assert any("below 20 characters" in note for note in before["notes"])
@@ -167,12 +156,12 @@ def test_short_chats_are_trained_on_and_that_is_said(live: World) -> None:
 
 def test_short_chats_among_long_ones_are_named_with_their_setting(live: World) -> None:
     long = [chat(f"I have waited for order {n} for weeks", f"It left us on day {n}.") for n in range(8)]
-    collected(live, *small_talk(5), *long)
+    collect(live, [*small_talk(5), *long])
     sentence = "5 are shorter than min_user_characters 20; set it to 0 for short chats."
 
     before = told(live, "eligibility")
     message = ran(live)["error"]["message"]
-    [reason] = export(live, app_export(live))["reasons"]
+    [reason] = read_export(live, app_export(live))["reasons"]
     [listed] = live.call("GET /v1/datasets/{dataset}/exports", "/v1/datasets/support/exports").body["data"]
     with_policy(live, min_user_characters=0)
 
@@ -195,12 +184,12 @@ def test_what_is_left_out_is_told_with_the_setting_that_does_it(world: World) ->
         *(chat(f"Is door {n} shut?", "no", category="orders", quality=0.5, created_at="2026-11-02") for n in range(2)),
         chat("Is box 7 mine?", "no", category="orders", created_at="2026-10-01"),
     ]
-    collected(world, *lines, steps.preferences(1)[0] | {"category": "orders", "created_at": "2026-11-02"})
+    collect(world, [*lines, steps.preferences(1)[0] | {"category": "orders", "created_at": "2026-11-02"}])
     reviewed(world, on(page(world, category="shops")[0], status="rejected"))
     with_policy(world, categories=["orders"], created_from="2026-11-01", max_examples=9)
 
     before = {each["reason"]: each for each in told(world, "eligibility")["reasons"]}
-    after = {each["reason"]: each for each in frozen(world)["reasons"]}
+    after = {each["reason"]: each for each in freeze_export(world)["reasons"]}
 
     assert before == after
     assert {reason: each["count"] for reason, each in after.items()} == {

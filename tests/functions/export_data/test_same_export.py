@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from export_data.freeze import FreezeDataset
-from tests.examples import chat
-from tests.functions.cross.test_interleavings import collected
+from tests.functions.datasets import ingest_lines
+from tests.functions.export_data.strategies import LINES, POLICIES
 from tests.unit.factories import a_dataset
 from tests.world import BUCKET, staged
 from tuneloop.app import app, utc_now
@@ -19,28 +19,6 @@ from tuneloop.domain.datasets.policy import Policy
 from tuneloop.domain.exports.exports import Export
 
 PLACE = "acme", "support"
-WORDS = ["parcel", "card", "refund", "late", "lost", "pin", "loan", "rate", "shop", "door", "note", "bill"]
-ROWS = st.lists(
-    st.builds(
-        lambda words, answer, ours: chat(f"Where is the {' '.join(words)}?", answer, **ours),
-        st.lists(st.sampled_from(WORDS), min_size=2, max_size=5),
-        st.sampled_from(["yes", "no"]),
-        st.fixed_dictionaries(
-            {},
-            optional={
-                "subject": st.sampled_from(["ann", "bob"]),
-                "group": st.sampled_from(["g1", "g2", "g3"]),
-                "split": st.sampled_from(["train", "test"]),
-                "quality": st.sampled_from([0.5, 0.9]),
-                "category": st.sampled_from(["a", "b"]),
-                "created_at": st.sampled_from(["2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"]),
-            },
-        ),
-    ),
-    min_size=3,
-    max_size=40,
-)
-POLICIES = st.builds(Policy, max_per_subject=st.none() | st.integers(1, 4), conflicting=st.booleans())
 
 
 def built(drops: list[list[dict[str, Any]]], policy: Policy) -> tuple[Export, dict[str, bytes]]:
@@ -49,7 +27,7 @@ def built(drops: list[list[dict[str, Any]]], policy: Policy) -> tuple[Export, di
         policies = [PolicyChange(revision=0, policy=policy)]
         app.datasets.create(a_dataset(on_drop=OnDrop.COLLECT, policies=policies), None)
         for number, rows in enumerate(drops):
-            collected(PLACE, rows, f"drop-{number}", utc_now() + timedelta(seconds=number))
+            ingest_lines(PLACE, rows, f"drop-{number}", utc_now() + timedelta(seconds=number))
         stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
         export = FreezeDataset(**stores).freeze(*PLACE, app.datasets.get(*PLACE).revision, utc_now())
         found = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=export.prefix)["Contents"]
@@ -62,7 +40,7 @@ def plain(export: Export) -> dict[str, Any]:
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(ROWS, POLICIES, st.integers(1, 5), st.randoms(use_true_random=False))
+@given(LINES, POLICIES, st.integers(1, 5), st.randoms(use_true_random=False))
 def test_no_order_of_arrival_and_no_redelivery_changes_an_export(
     rows: list[dict[str, Any]], policy: Policy, parts: int, dice: random.Random
 ) -> None:
@@ -78,7 +56,7 @@ def test_no_order_of_arrival_and_no_redelivery_changes_an_export(
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(ROWS, POLICIES, st.integers(2, 5))
+@given(LINES, POLICIES, st.integers(2, 5))
 def test_how_examples_lie_in_segments_changes_none_of_the_files(
     rows: list[dict[str, Any]], policy: Policy, parts: int
 ) -> None:

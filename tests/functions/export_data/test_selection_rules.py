@@ -7,9 +7,16 @@ import pytest
 
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.export_data.test_export_data import export, exports, frozen, lines_of, said
-from tests.functions.export_data.test_one_count import small_talk
-from tests.functions.review_steps import collected, on, page, reviewed, told
+from tests.functions.datasets import collect, small_talk
+from tests.functions.exports import (
+    freeze_export,
+    held_out_questions,
+    list_exports,
+    read_export,
+    split_lines,
+    user_question,
+)
+from tests.functions.review_steps import on, page, reviewed, told
 from tests.world import BUCKET, World
 from tuneloop.app import app
 from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, LATEST_RULES
@@ -25,7 +32,7 @@ NEW_OF_EXPORTS: tuple[str, ...] = ("rules", "marked", "min_user_characters", "le
 def written_before(world: World, dataset: str = "support") -> None:
     """Take out of the rows what older versions didn't write, as a table that was written before the upgrade has it."""
     stored = [(keys.dataset(world.tenant, dataset), NEW_OF_DATASETS)]
-    stored += [(keys.export(world.tenant, dataset, found["id"]), NEW_OF_EXPORTS) for found in exports(world)]
+    stored += [(keys.export(world.tenant, dataset, found["id"]), NEW_OF_EXPORTS) for found in list_exports(world)]
     for key, names in stored:
         app.table.client.update_item(
             TableName=app.table.name,
@@ -46,7 +53,7 @@ def looked_at(world: World) -> None:
 
 def quiet_chats(world: World, number: int = 12) -> None:
     """Short chats in a dataset that an older version has written and not yet frozen."""
-    collected(world, *small_talk(number))
+    collect(world, small_talk(number))
     written_before(world)
 
 
@@ -55,10 +62,10 @@ def test_an_upgrade_alone_makes_no_export_no_run_and_no_look(live: World) -> Non
     steps.followed(live, steps.runs(live)[0]["id"])
     looked_at(live)
     written_before(live)
-    before, [first], events = everything_of(live), exports(live), len(live.events)
+    before, [first], events = everything_of(live), list_exports(live), len(live.events)
 
     looked_at(live)
-    again = frozen(live)
+    again = freeze_export(live)
 
     assert before["evaluations"]
     assert everything_of(live) == before
@@ -71,7 +78,7 @@ def everything_of(world: World) -> dict[str, list[str]]:
     """The ids of all exports, runs and evaluations, and how often the gate looked."""
     evaluations = world.call("GET /v1/evaluations", "/v1/evaluations").body["data"]
     return {
-        "exports": [found["id"] for found in exports(world)],
+        "exports": [found["id"] for found in list_exports(world)],
         "runs": [run["id"] for run in steps.runs(world)],
         "evaluations": [found["id"] for found in evaluations],
         "looks": [str(found.get("look")) for found in evaluations],
@@ -82,7 +89,7 @@ def test_a_revision_of_before_is_frozen_by_the_rules_of_before(world: World) -> 
     quiet_chats(world)
 
     eligible = told(world, "eligibility")
-    found = frozen(world)
+    found = freeze_export(world)
 
     assert (eligible["current_examples"], eligible["eligible"]) == (0, False)
     assert found["left_out"] == {"too_short": 12}
@@ -93,18 +100,18 @@ def test_a_revision_of_before_is_frozen_by_the_rules_of_before(world: World) -> 
 @pytest.mark.parametrize("change", ["examples", "review", "policy"])
 def test_the_latest_rules_hold_from_the_next_change_on(change: str, world: World) -> None:
     quiet_chats(world)
-    first = frozen(world)
+    first = freeze_export(world)
 
     if change == "examples":
-        collected(world, chat("one more then", "ok"), name="more.jsonl")
+        collect(world, [chat("one more then", "ok")], name="more.jsonl")
     elif change == "review":
         reviewed(world, on(page(world)[0], status="approved"))
     else:
         world.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"policy": {"max_examples": 1000}})
-    second = frozen(world)
+    second = freeze_export(world)
 
     assert second["left_out"] == {}
-    assert first["left_out"] == {"too_short": 12} == export(world, first["id"])["left_out"]
+    assert first["left_out"] == {"too_short": 12} == read_export(world, first["id"])["left_out"]
     row = app.datasets.get(world.tenant, "support")
     assert [row.rules_at(revision) for revision in (1, 2, 3)] == [FIRST_RULES, LATEST_RULES, LATEST_RULES]
 
@@ -114,20 +121,20 @@ def test_settings_that_change_no_revision_change_no_rules(world: World) -> None:
 
     world.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"required_examples": 12, "on_drop": "collect"})
 
-    assert frozen(world)["left_out"] == {"too_short": 12}
+    assert freeze_export(world)["left_out"] == {"too_short": 12}
 
 
 def test_a_new_dataset_has_the_latest_rules_at_once(world: World) -> None:
-    collected(world, *small_talk(12))
+    collect(world, small_talk(12))
 
-    found = frozen(world)
+    found = freeze_export(world)
 
     assert found["left_out"] == {}
     assert app.exports.get(world.tenant, "support", found["id"]).rules == LATEST_RULES
 
 
 def test_figures_that_an_older_version_kept_are_counted_again(world: World) -> None:
-    collected(world, *steps.questions(12))
+    collect(world, steps.questions(12))
     told(world, "statistics")
     key = keys.statistics(world.tenant, "support")
     kept = app.statistics.find(world.tenant, "support")
@@ -178,7 +185,7 @@ def test_a_dataset_is_divided_as_its_policy_says(
     world.drop("support", steps.questions(number))
     estimate = told(world, "estimate")["estimates"][0]
 
-    found = frozen(world)
+    found = freeze_export(world)
 
     files = {split: file["examples"] for split, file in found["files"].items()}
     assert created.body["policy"]["validation"] == policy.get("validation", 0.1)
@@ -195,7 +202,11 @@ def trained(world: World, number: int) -> list[str]:
     steps.followed(world, run["id"])
     world.settle()
     assert steps.look(world, run["id"])["version"] == 1
-    return [said(line) for split in ("train", "validation") for line in lines_of(world, exports(world)[0], split)]
+    return [
+        user_question(line)
+        for split in ("train", "validation")
+        for line in split_lines(world, list_exports(world)[0], split)
+    ]
 
 
 def grown(world: World) -> dict[str, Any]:
@@ -203,11 +214,7 @@ def grown(world: World) -> dict[str, Any]:
     world.drop(
         "support", [chat(f"When does shop {n} open?", ("at 8", "at 9")[n % 2]) for n in range(150)], name="b.jsonl"
     )
-    return frozen(world)
-
-
-def held_out(world: World, found: dict[str, Any]) -> set[str]:
-    return {said(line) for line in lines_of(world, found, "test")}
+    return freeze_export(world)
 
 
 def test_what_a_version_was_trained_on_is_drawn_for_no_later_test(live: World) -> None:
@@ -216,16 +223,16 @@ def test_what_a_version_was_trained_on_is_drawn_for_no_later_test(live: World) -
     found = grown(live)
 
     assert len(seen) > 35
-    assert len(held_out(live, found)) >= 20
-    assert not held_out(live, found) & set(seen)
-    learnt = {said(line) for split in ("train", "validation") for line in lines_of(live, found, split)}
+    assert len(held_out_questions(live, found)) >= 20
+    assert not held_out_questions(live, found) & set(seen)
+    learnt = {user_question(line) for split in ("train", "validation") for line in split_lines(live, found, split)}
     assert learnt >= set(seen)
 
 
 @pytest.mark.parametrize("gone", ["mark", "mark and fingerprints"])
 def test_versions_of_before_are_known_too(gone: str, live: World) -> None:
     seen = trained(live, 45)
-    first = app.exports.get(live.tenant, "support", exports(live)[0]["id"])
+    first = app.exports.get(live.tenant, "support", list_exports(live)[0]["id"])
     key = keys.trained_export(live.tenant, "support", first.id)
     app.table.client.delete_item(TableName=app.table.name, Key=to_item(key._asdict()))
     if gone != "mark":
@@ -233,17 +240,17 @@ def test_versions_of_before_are_known_too(gone: str, live: World) -> None:
 
     found = grown(live)
 
-    assert held_out(live, found)
-    assert not held_out(live, found) & set(seen)
+    assert held_out_questions(live, found)
+    assert not held_out_questions(live, found) & set(seen)
 
 
 def test_an_export_that_made_no_version_takes_nothing_from_a_test(world: World) -> None:
-    collected(world, *steps.questions(45))
-    first = {said(line) for line in lines_of(world, frozen(world), "train")}
+    collect(world, steps.questions(45))
+    first = {user_question(line) for line in split_lines(world, freeze_export(world), "train")}
 
     found = grown(world)
 
-    assert held_out(world, found) & first
+    assert held_out_questions(world, found) & first
 
 
 def test_a_version_that_comes_to_be_while_an_export_is_written_is_heeded(
@@ -256,8 +263,8 @@ def test_a_version_that_comes_to_be_while_an_export_is_written_is_heeded(
 
     found = grown(live)
 
-    assert held_out(live, found)
-    assert not held_out(live, found) & set(seen)
+    assert held_out_questions(live, found)
+    assert not held_out_questions(live, found) & set(seen)
 
 
 def test_a_test_of_the_user_s_own_is_kept_though_it_was_trained_on(live: World) -> None:
@@ -265,18 +272,18 @@ def test_a_test_of_the_user_s_own_is_kept_though_it_was_trained_on(live: World) 
 
     live.drop("support", [chat(seen[0], "late"), chat(seen[1], "late")], name="test/own.jsonl")
 
-    assert held_out(live, frozen(live)) == set(seen[:2])
+    assert held_out_questions(live, freeze_export(live)) == set(seen[:2])
 
 
 def test_what_was_tested_with_before_is_named_where_it_leaves_too_few(world: World) -> None:
-    collected(world, *steps.questions(60))
+    collect(world, steps.questions(60))
     app.datasets.save(app.datasets.get(world.tenant, "support").model_copy(update={"salt": ENOUGH_TESTED}))
-    first = frozen(world)
-    learnt = {said(line) for split in ("train", "validation") for line in lines_of(world, first, split)}
+    first = freeze_export(world)
+    learnt = {user_question(line) for split in ("train", "validation") for line in split_lines(world, first, split)}
     gone = [each for each in page(world, limit="100") if each["content"]["messages"][0]["content"] in learnt][5:]
     reviewed(world, *(on(each, status="rejected") for each in gone))
 
-    found = frozen(world)
+    found = freeze_export(world)
     eligible = told(world, "eligibility")
 
     tested = first["files"]["test"]["examples"]
@@ -296,14 +303,14 @@ def without_objects(world: World, export: str) -> None:
 
 def test_a_dataset_whose_trained_export_somebody_deleted_is_frozen_nonetheless(live: World) -> None:
     trained(live, 45)
-    without_objects(live, exports(live)[0]["id"])
+    without_objects(live, list_exports(live)[0]["id"])
 
     assert grown(live)["status"] == "frozen"
 
 
 def test_figures_of_a_deleted_export_are_those_of_the_filters(world: World) -> None:
-    collected(world, *steps.questions(20))
-    without_objects(world, frozen(world)["id"])
+    collect(world, steps.questions(20))
+    without_objects(world, freeze_export(world)["id"])
 
     eligible = told(world, "eligibility")
 

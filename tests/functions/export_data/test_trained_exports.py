@@ -5,8 +5,7 @@ from typing import Any
 from evaluate.overlap import OverlapSearch, Removed
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.export_data.test_export_data import exports, frozen, lines_of, said
-from tests.functions.export_data.test_selection_rules import held_out
+from tests.functions.exports import freeze_export, held_out_questions, list_exports, split_lines, user_question
 from tests.unit.factories import NOW, a_run, a_version
 from tests.world import World
 from tuneloop.app import app
@@ -45,16 +44,16 @@ def test_the_gate_takes_nothing_out_of_the_test_that_comes_after_a_first_version
     [run] = steps.runs(live)
     steps.followed(live, run["id"])
     live.settle()
-    [first] = exports(live)
-    validated = {said(line) for line in lines_of(live, first, "validation")}
+    [first] = list_exports(live)
+    validated = {user_question(line) for line in split_lines(live, first, "validation")}
 
     live.drop("support", other_questions(65), name="b.jsonl")
-    second = frozen(live)
+    second = freeze_export(live)
 
     found = removed(live, app.exports.get(live.tenant, "support", second["id"]))
     assert (len(validated) > 1, first["files"]["test"]["examples"]) == (True, 0)
     assert second["files"]["test"]["examples"] >= 20
-    assert not validated & held_out(live, second)
+    assert not validated & held_out_questions(live, second)
     assert (list(found.rows), found.kinds) == ([], {})
 
 
@@ -64,13 +63,13 @@ def test_what_was_tested_with_stays_test_though_a_version_has_seen_the_rest(live
     [run] = steps.runs(live)
     steps.followed(live, run["id"])
     live.settle()
-    tested = held_out(live, exports(live)[0])
+    tested = held_out_questions(live, list_exports(live)[0])
 
     live.drop("support", other_questions(50), name="b.jsonl")
-    second = frozen(live)
+    second = freeze_export(live)
 
     assert tested
-    assert held_out(live, second) >= tested
+    assert held_out_questions(live, second) >= tested
     assert not removed(live, app.exports.get(live.tenant, "support", second["id"])).kinds
 
 

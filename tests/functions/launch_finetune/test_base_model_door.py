@@ -7,10 +7,10 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.launch_finetune.test_launch_finetune import RUNS, request
-from tests.functions.launch_finetune.test_run_refusals import collected
+from tests.functions.datasets import prepare_dataset
 from tests.functions.providers import Counting, Interfered
 from tests.functions.refusals import refused
+from tests.functions.runs import RUNS, request_run
 from tests.world import ENVIRONMENT, Answer, World
 from tuneloop.app import app
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
@@ -23,11 +23,11 @@ MISTYPED = "tuneloop-linaer-1"
 
 
 def as_a_run(world: World, base_model: str) -> Answer:
-    return request(world, base_model=base_model)
+    return request_run(world, base_model=base_model)
 
 
 def as_a_dry_run(world: World, base_model: str) -> Answer:
-    return request(world, base_model=base_model, dry_run=True)
+    return request_run(world, base_model=base_model, dry_run=True)
 
 
 def as_a_job(world: World, base_model: str) -> Answer:
@@ -36,7 +36,7 @@ def as_a_job(world: World, base_model: str) -> Answer:
 
 def as_a_retry(world: World, base_model: str) -> Answer:
     """The retry of a run that was asked for before anybody looked, and has failed."""
-    run = app.runs.get(world.tenant, request(world, hyperparameters={"n_epochs": 2}).body["id"])
+    run = app.runs.get(world.tenant, request_run(world, hyperparameters={"n_epochs": 2}).body["id"])
     error = RunError(code="unknown_base_model", message="base_model: there is none.")
     of_before = run.model_copy(update={"base_model": base_model})
     app.runs.save(of_before.with_status(RunStatus.FAILED, error=error, finished_at=run.created_at))
@@ -70,7 +70,7 @@ class Saying(Interfered):
 @BY_DOOR
 @pytest.mark.parametrize("name", [MISTYPED, "TUNELOOP-LINEAR-1", "tuneloop-linear-1 ", "gpt-4o", "*", "org/model:free"])
 def test_what_the_list_lacks_is_refused_and_makes_nothing(door: Door, name: str, live: World) -> None:
-    collected(live)
+    prepare_dataset(live)
     answer = door(live, name)
 
     refused(answer, 422, "unknown_base_model", DOORS[door])
@@ -84,7 +84,7 @@ def test_what_the_list_lacks_is_refused_and_makes_nothing(door: Door, name: str,
 
 @BY_DOOR
 def test_what_is_listed_is_taken(door: Door, live: World) -> None:
-    collected(live)
+    prepare_dataset(live)
 
     assert door(live, steps.BASE_MODEL).status < 300
 
@@ -103,7 +103,7 @@ def test_what_is_listed_is_taken(door: Door, live: World) -> None:
 def test_a_provider_that_cannot_be_asked_is_asked_at_submitting(
     door: Door, said: list[str] | Exception, live: World
 ) -> None:
-    collected(live)
+    prepare_dataset(live)
     provider = Saying(said)
 
     assert door(live, "who-knows").status < 300
@@ -112,49 +112,49 @@ def test_a_provider_that_cannot_be_asked_is_asked_at_submitting(
 
 
 def test_ten_minutes_of_calls_are_one_list_and_never_a_chat(live: World, later: Later) -> None:
-    collected(live)
+    prepare_dataset(live)
     counting = Counting()
 
     for door in DOORS:
         door(live, steps.BASE_MODEL)
     asked = dict(counting.asked)
     later(599)
-    request(live)
+    request_run(live)
     before = counting.asked["models"]
     later(601)
-    request(live)
+    request_run(live)
 
     assert (asked["models"], before, counting.asked["models"]) == (1, 1, 2)
     assert not {"complete", "stream", "create_job", "upload"} & counting.asked.keys()
 
 
 def test_a_model_that_was_added_since_is_found_after_seconds(live: World, later: Later) -> None:
-    collected(live)
+    prepare_dataset(live)
     provider = Saying([steps.BASE_MODEL])
     for _ in range(3):
-        assert request(live, base_model="new").status == 422
+        assert request_run(live, base_model="new").status == 422
     provider.said = [steps.BASE_MODEL, "new"]
     later(16)
 
-    assert request(live, base_model="new").status == 202
+    assert request_run(live, base_model="new").status == 202
     assert len(provider.given) == 2
 
 
 def test_a_provider_that_hangs_is_waited_for_once_in_half_a_minute(live: World, later: Later) -> None:
-    collected(live)
+    prepare_dataset(live)
     provider = Saying(ProviderUnavailable("The provider can't answer now (APITimeoutError). Try again later."))
 
     for _ in range(3):
-        request(live)
+        request_run(live)
     later(31)
-    request(live)
+    request_run(live)
 
     assert len(provider.given) == 2
 
 
 @pytest.mark.parametrize("code", [KEY_MISSING, KEY_REFUSED])
 def test_without_a_key_a_dry_run_is_refused_and_a_run_waits_for_it(code: str, live: World) -> None:
-    collected(live)
+    prepare_dataset(live)
     Saying(ProviderUnavailable("The provider's key is not in SSM: `make provider-key` stores it.", code=code))
 
     refused(as_a_dry_run(live, steps.BASE_MODEL), 503, code)
@@ -162,35 +162,35 @@ def test_without_a_key_a_dry_run_is_refused_and_a_run_waits_for_it(code: str, li
 
 
 def test_the_key_that_is_really_missing_is_named(live: World) -> None:
-    collected(live)
+    prepare_dataset(live)
     live.ssm.delete_parameter(Name=ENVIRONMENT["TUNELOOP_PROVIDER_KEY_PARAMETER"])
 
     refused(as_a_dry_run(live, steps.BASE_MODEL), 503, KEY_MISSING)
 
 
 def test_what_another_tenant_trained_is_not_among_the_names(live: World) -> None:
-    collected(live)
+    prepare_dataset(live)
     Saying([steps.BASE_MODEL, "ft:tuneloop-linear-1:initech:secret-plans:abc"])
 
-    answer = request(live, base_model="tuneloop-linear-2")
+    answer = request_run(live, base_model="tuneloop-linear-2")
 
     assert "secret-plans" not in answer.text
-    assert request(live, base_model="ft:tuneloop-linear-1:initech:secret-plans:abc").status == 202
+    assert request_run(live, base_model="ft:tuneloop-linear-1:initech:secret-plans:abc").status == 202
 
 
 def test_of_hundreds_the_likest_come_first(live: World) -> None:
-    collected(live)
+    prepare_dataset(live)
     Saying([f"a-model-{number}" for number in range(300)] + ["zephyr-7b"])
 
-    message = request(live, base_model="zephyr-7").body["error"]["message"]
+    message = request_run(live, base_model="zephyr-7").body["error"]["message"]
 
     assert "it has zephyr-7b, " in message
     assert message.endswith(" more.")
 
 
 def test_a_retry_at_a_provider_that_was_removed_is_refused(live: World) -> None:
-    collected(live)
-    run: dict[str, Any] = request(live).body
+    prepare_dataset(live)
+    run: dict[str, Any] = request_run(live).body
     gone = app.runs.get(live.tenant, run["id"]).model_copy(update={"provider": "gone"})
     app.runs.save(gone.with_status(RunStatus.FAILED, finished_at=gone.created_at))
 

@@ -10,9 +10,8 @@ from launch_finetune import cancel as cancelling
 from launch_finetune import launch as launching
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.launch_finetune.test_cancel import cancelled
-from tests.functions.launch_finetune.test_launch_finetune import confirm
 from tests.functions.providers import Away, Slow
+from tests.functions.runs import cancel_run, confirm_run, request_run
 from tests.unit.factories import a_run
 from tests.world import World
 from tuneloop.app import app, utc_now
@@ -47,7 +46,7 @@ def asked(world: World, dataset: str) -> ControlledRun:
     """A run of a dataset, as far as it gets."""
     world.call("POST /v1/datasets", "/v1/datasets", {"id": dataset, "on_drop": "collect"})
     world.drop(dataset, steps.questions(40))
-    run = world.call("POST /v1/training-runs", "/v1/training-runs", {"dataset": dataset}).body["id"]
+    run = request_run(world, dataset).body["id"]
     world.settle()
     return app.runs.get(world.tenant, run)
 
@@ -85,7 +84,7 @@ def test_beyond_the_budget_a_run_waits_and_says_what_is_left_and_its_confirmatio
     app.spendings.set_budget(live.tenant, estimate * Decimal("1.5"))
 
     second = asked(live, "two")
-    confirm(live, second.id)
+    confirm_run(live, second.id)
     live.settle()
     third = asked(live, "three")
 
@@ -127,7 +126,7 @@ def test_of_two_that_are_launched_at_once_only_one_takes_the_last_dollars(
 def test_what_is_cancelled_or_fails_gives_back_what_it_did_not_cost(live: World) -> None:
     Slow()
     run = asked(live, "one")
-    cancelled(live, run.id)
+    cancel_run(live, run.id)
 
     seen = budget(live)
 
@@ -188,7 +187,7 @@ def test_an_unknown_price_is_confirmed_by_hand_and_said_not_to_be_counted(
     run = asked(live, "one")
     assert run.status.value == "awaiting_confirmation"
 
-    confirm(live, run.id)
+    confirm_run(live, run.id)
     live.settle()
 
     assert "not counted" in app.runs.get(live.tenant, run.id).notes[0]

@@ -8,30 +8,20 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.launch_finetune.test_launch_finetune import LEASE_OVER_S, at_price_of, only_run, request
 from tests.functions.providers import AnsweringTooLate, Interfered, Killed, KillingAfterCreate, Reporting, Slow, jobs_of
-from tests.world import Answer, World, invoke
+from tests.functions.runs import (
+    LEASE_OVER_S,
+    cancel_run,
+    only_run,
+    request_cancel,
+    request_run,
+    stored_run,
+    use_provider,
+)
+from tests.world import World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.errors import ProviderUnavailable
 from tuneloop.domain.training.jobs import ProviderJob, TrainingFile
-from tuneloop.domain.training.runs import ControlledRun
-
-CANCEL = "/v1/training-runs/{run}/cancel"
-
-
-def cancel(world: World, run: str) -> Answer:
-    return world.call(f"POST {CANCEL}", CANCEL.replace("{run}", run))
-
-
-def cancelled(world: World, run: str) -> dict[str, Any]:
-    answer = cancel(world, run)
-    assert answer.status == 202, answer.text
-    body: dict[str, Any] = answer.body
-    return body
-
-
-def stored(world: World) -> ControlledRun:
-    return app.runs.get(world.tenant, only_run(world)["id"])
 
 
 def ends(world: World) -> list[str]:
@@ -45,9 +35,9 @@ def ends(world: World) -> list[str]:
 def test_a_run_that_is_only_requested_is_cancelled_at_once_and_never_submitted(live: World) -> None:
     live.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
     live.drop("support", steps.questions(40))
-    run = request(live).body["id"]
+    run = request_run(live).body["id"]
 
-    answer = cancelled(live, run)
+    answer = cancel_run(live, run)
 
     assert (answer["status"], answer["waiting_for"]) == ("cancelled", None)
     assert answer["cancel_requested_at"] == answer["finished_at"]
@@ -56,21 +46,21 @@ def test_a_run_that_is_only_requested_is_cancelled_at_once_and_never_submitted(l
 
 
 def test_a_run_that_awaits_confirmation_is_cancelled_at_once(live: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_price_of("selfhosted", steps.BASE_MODEL, monkeypatch)
+    use_provider("selfhosted", steps.BASE_MODEL, monkeypatch)
     steps.settled(live, steps.questions(40))
-    request(live)
+    request_run(live)
     live.settle()
     run = only_run(live)
     assert run["status"] == "awaiting_confirmation"
 
-    assert cancelled(live, run["id"])["status"] == "cancelled"
+    assert cancel_run(live, run["id"])["status"] == "cancelled"
     assert ends(live) == ["cancelled"]
 
 
 def test_who_submits_a_run_sees_before_the_create_that_it_was_cancelled(live: World) -> None:
     class CancelledMeanwhile(Interfered):
         def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:
-            cancelled(live, file.run)
+            cancel_run(live, file.run)
             return str(self.real.upload(file, base_model, content))
 
     CancelledMeanwhile()
@@ -86,7 +76,7 @@ def test_who_submits_a_run_sees_before_the_create_that_it_was_cancelled(live: Wo
 def test_a_run_cancelled_while_its_job_is_created_has_its_job_stopped(live: World) -> None:
     class CancelledMeanwhile(Slow):
         def create_job(self, asked: Any) -> ProviderJob:
-            cancelled(live, asked.origin.run)
+            cancel_run(live, asked.origin.run)
             return super().create_job(asked)
 
     provider = CancelledMeanwhile()
@@ -94,7 +84,7 @@ def test_a_run_cancelled_while_its_job_is_created_has_its_job_stopped(live: Worl
     steps.settled(live, steps.questions(40))
     live.schedule("check-status")
 
-    run = stored(live)
+    run = stored_run(live)
     assert run.cancel_requested_at
     assert provider.cancelled[:1] == [run.provider_job_id]
     assert (run.status.value, run.trained_tokens, float(run.training_cost_usd or 0)) == ("cancelled", 100, 0.0)
@@ -114,12 +104,12 @@ def test_a_job_that_may_have_been_created_is_looked_for_adopted_and_stopped(
     provider = Slow()
     run = only_run(live)["id"]
 
-    assert cancelled(live, run)["status"] == "submitting"
+    assert cancel_run(live, run)["status"] == "submitting"
     later(LEASE_OVER_S)
     live.schedule("launch-finetune")
     live.schedule("check-status")
 
-    ended = stored(live)
+    ended = stored_run(live)
     assert (ended.status, ended.trained_tokens) == ("cancelled", 100)
     assert ended.provider_job_id in provider.cancelled
     assert ends(live) == ["cancelled"]
@@ -133,14 +123,14 @@ def test_a_create_that_never_arrived_is_not_sent_again_for_a_run_that_is_cancell
     Lost()
     steps.settled(live, steps.questions(40))
     run = only_run(live)["id"]
-    cancelled(live, run)
+    cancel_run(live, run)
 
     for seconds in (LEASE_OVER_S, LEASE_OVER_S + 61):
-        assert stored(live).is_open
+        assert stored_run(live).is_open
         later(seconds)
         live.schedule("launch-finetune")
 
-    assert stored(live).status == "cancelled"
+    assert stored_run(live).status == "cancelled"
     assert jobs_of(run) == []
     assert ends(live) == ["cancelled"]
 
@@ -150,7 +140,7 @@ def test_a_job_at_the_provider_is_stopped_and_paid_for_as_far_as_it_came(live: W
     steps.settled(live, steps.questions(40))
     run = only_run(live)
 
-    answer = cancelled(live, run["id"])
+    answer = cancel_run(live, run["id"])
 
     assert provider.cancelled == [run["provider_job_id"]]
     assert (answer["status"], answer["trained_tokens"], answer["training_cost_usd"]) == ("cancelled", 100, 0.0)
@@ -164,7 +154,7 @@ def test_a_provider_that_is_away_is_told_later(by: str, live: World, later: Late
     run = only_run(live)["id"]
     provider.is_away = True
 
-    waiting = cancelled(live, run)
+    waiting = cancel_run(live, run)
     provider.is_away = False
     later(60)
     if by == "sweep":
@@ -184,7 +174,7 @@ def test_a_job_that_had_succeeded_before_ends_as_succeeded_and_says_that_it_is_p
     steps.look(live, run)
     provider.leave()
     steps.until(lambda: jobs_of(run)[0].status == "succeeded")
-    cancel(live, run)
+    request_cancel(live, run)
 
     ended = steps.followed(live, run)
 
@@ -198,9 +188,9 @@ def test_cancelling_twice_answers_the_same_twice_and_ends_it_once(live: World) -
     steps.settled(live, steps.questions(40))
     run = only_run(live)["id"]
 
-    first = cancelled(live, run)
+    first = cancel_run(live, run)
 
-    assert cancelled(live, run) == first
+    assert cancel_run(live, run) == first
     assert ends(live) == ["cancelled"]
 
 
@@ -211,7 +201,7 @@ def test_what_has_ended_otherwise_is_not_cancelled_and_the_refusal_says_what_it_
     steps.followed(live, runs["many"])
 
     for dataset, status in (("many", "succeeded"), ("few", "failed")):
-        answer = cancel(live, runs[dataset])
+        answer = request_cancel(live, runs[dataset])
         assert (answer.status, answer.body["error"]["code"]) == (409, "run_ended")
         assert f"has {status}" in answer.body["error"]["message"]
 
@@ -220,7 +210,7 @@ def test_what_its_user_cancelled_is_not_trained_again_by_the_same_changes(live: 
     Slow()
     steps.settled(live, steps.questions(40))
     run = only_run(live)["id"]
-    cancelled(live, run)
+    cancel_run(live, run)
     live.settle()
 
     for event in [event for event in live.events if event["detail-type"] == "DatasetSettled"]:

@@ -8,7 +8,7 @@ import pytest
 from tests.functions import steps
 from tests.functions.conftest import Later, reach
 from tests.functions.file_import_server import Importing
-from tests.functions.launch_finetune.test_launch_finetune_faults import only_run
+from tests.functions.runs import stored_run
 from tests.world import World
 from tuneloop.domain.training.runs import RunStatus
 
@@ -38,7 +38,7 @@ def test_a_file_that_is_being_imported_is_waited_for(
     importing.status = status
     steps.settled(live, steps.questions(40))
 
-    waiting = only_run(live)
+    waiting = stored_run(live)
     assert (waiting.status, waiting.error, waiting.provider_job_id) == (RunStatus.SUBMITTING, None, None)
     assert (
         waiting.waiting_for
@@ -46,11 +46,11 @@ def test_a_file_that_is_being_imported_is_waited_for(
     )
     assert waiting.waiting_since
     swept(live, later, 5)
-    assert only_run(live).waiting_since == waiting.waiting_since
+    assert stored_run(live).waiting_since == waiting.waiting_since
     importing.finish()
     swept(live, later, 10)
 
-    run = only_run(live)
+    run = stored_run(live)
     assert (run.provider_job_id is not None, run.waiting_for) == (True, None)
     assert importing.asked["POST /fine_tuning/jobs"] == 1
     assert importing.asked["POST /files"] == 2  # the training file and the validation file, once each
@@ -65,7 +65,7 @@ def test_a_file_that_stands_in_no_list_yet_is_not_sent_again(live: World, import
 
     swept(live, later, 10)
 
-    assert only_run(live).provider_job_id
+    assert stored_run(live).provider_job_id
     assert importing.asked["POST /files"] == 2
 
 
@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_imported_ends_the_run_in_words(status: str, live:
     importing.status = status
     steps.settled(live, steps.questions(40))
 
-    run = only_run(live)
+    run = stored_run(live)
 
     assert run.status == RunStatus.FAILED
     assert run.error
@@ -91,7 +91,7 @@ def test_a_status_that_says_nothing_against_it_has_the_job_tried(
 
     steps.settled(live, steps.questions(40))
 
-    assert only_run(live).provider_job_id
+    assert stored_run(live).provider_job_id
 
 
 def test_a_server_that_says_uploaded_for_ever_is_waited_for_shortly(
@@ -103,7 +103,7 @@ def test_a_server_that_says_uploaded_for_ever_is_waited_for_shortly(
 
     swept(live, later, 11)
 
-    assert only_run(live).provider_job_id
+    assert stored_run(live).provider_job_id
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ def test_a_job_that_is_refused_as_the_file_is_not_ready_is_tried_again(
     importing.status, importing.refusal, importing.refused_with = None, refusal, refused_with
     steps.settled(live, steps.questions(40))
 
-    waiting = only_run(live)
+    waiting = stored_run(live)
     assert (waiting.status, waiting.create_sent_at, waiting.lease) == (RunStatus.SUBMITTING, None, None)
     assert waiting.waiting_for
     assert waiting.waiting_for.startswith("The provider to be ready for a job on the file")
     importing.finish(None)
     swept(live, later, 5)
 
-    run = only_run(live)
+    run = stored_run(live)
     assert run.provider_job_id
     assert importing.asked["POST /fine_tuning/jobs"] == 2
     assert importing.asked["POST /files"] == 2
@@ -143,11 +143,11 @@ def test_a_refusal_in_unknown_words_while_it_says_uploaded_is_tried_for_an_hour(
     steps.settled(live, steps.questions(40))
     for minutes in (15, 30):
         swept(live, later, minutes)
-        assert only_run(live).status == RunStatus.SUBMITTING
+        assert stored_run(live).status == RunStatus.SUBMITTING
 
     swept(live, later, 75)
 
-    run = only_run(live)
+    run = stored_run(live)
     assert (run.status, run.error is not None) == (RunStatus.FAILED, True)
     assert run.error
     assert "400 bad_request" in run.error.message
@@ -157,11 +157,11 @@ def test_a_refusal_in_unknown_words_while_it_says_uploaded_is_tried_for_an_hour(
 def test_an_import_that_never_ends_is_given_up_after_a_day(live: World, later: Later) -> None:
     steps.settled(live, steps.questions(40))
     swept(live, later, 23 * 60)
-    assert only_run(live).status == RunStatus.SUBMITTING
+    assert stored_run(live).status == RunStatus.SUBMITTING
 
     swept(live, later, 25 * 60)
 
-    run = only_run(live)
+    run = stored_run(live)
     assert run.status == RunStatus.FAILED
     assert run.error
     assert run.error.code == "file_not_ready"
@@ -172,12 +172,12 @@ def test_a_refusal_for_good_of_a_file_that_is_ready_ends_the_run(live: World, im
 
     steps.settled(live, steps.questions(40))
 
-    assert only_run(live).status == RunStatus.FAILED
+    assert stored_run(live).status == RunStatus.FAILED
 
 
 def test_a_run_that_waits_for_an_import_can_be_cancelled(live: World, importing: Importing, later: Later) -> None:
     steps.settled(live, steps.questions(40))
-    run = only_run(live)
+    run = stored_run(live)
 
     answer = live.call("POST /v1/training-runs/{run}/cancel", f"/v1/training-runs/{run.id}/cancel")
 

@@ -1,7 +1,6 @@
 """launch-finetune through its real entry point, against the real trainer: one job for one run, whatever happens."""
 
 from datetime import timedelta
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -18,41 +17,10 @@ from tests.functions.providers import (
     SpoilingUploads,
     jobs_of,
 )
-from tests.world import Answer, World, invoke
+from tests.functions.runs import LEASE_OVER_S, confirm_run, only_run, request_run, use_provider, wait_for_job_end
+from tests.world import World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.training.jobs import ProviderJob
-from tuneloop.domain.training.runs import TERMINAL
-
-RUNS = "/v1/training-runs"
-LEASE_OVER_S = 331
-
-
-def only_run(world: World) -> dict[str, Any]:
-    [run] = steps.runs(world)
-    return run
-
-
-def request(world: World, dataset: str = "support", **fields: Any) -> Answer:
-    return world.call("POST /v1/training-runs", RUNS, {"dataset": dataset, **fields})
-
-
-def confirm(world: World, run: str) -> Answer:
-    return world.call("POST /v1/training-runs/{run}/confirm", f"{RUNS}/{run}/confirm")
-
-
-def at_price_of(provider: str, base_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the stage train at a provider with another price list."""
-    monkeypatch.setenv("TUNELOOP_PROVIDER", provider)
-    monkeypatch.setenv("TUNELOOP_BASE_MODEL", base_model)
-    for cached in ("settings", "providers", "known_providers"):
-        app.__dict__.pop(cached, None)
-
-
-def wait_for_the_end_of_its_job(run: str) -> None:
-    end = monotonic() + steps.ENDS_WITHIN_S
-    while jobs_of(run)[0].status not in set(TERMINAL):
-        assert monotonic() < end
-        sleep(0.05)
 
 
 def test_a_settled_drop_becomes_one_job(live: World) -> None:
@@ -91,7 +59,7 @@ def test_a_job_whose_creation_was_never_heard_of_is_found_and_adopted(
         live.settle()
     run = only_run(live)["id"]
     provider.leave()
-    wait_for_the_end_of_its_job(run)
+    wait_for_job_end(run)
 
     live.schedule("launch-finetune")
     assert only_run(live)["provider_job_id"] is None
@@ -164,10 +132,10 @@ def test_too_few_examples_end_a_run_with_what_is_missing(live: World) -> None:
 
 
 def test_an_unknown_price_is_confirmed_before_anything_is_spent(live: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_price_of("selfhosted", steps.BASE_MODEL, monkeypatch)
+    use_provider("selfhosted", steps.BASE_MODEL, monkeypatch)
     steps.settled(live, steps.questions(40))
     assert steps.runs(live) == []
-    run = request(live).body["id"]
+    run = request_run(live).body["id"]
     live.settle()
     waiting = only_run(live)
     assert (waiting["status"], waiting["estimated_cost_usd"]) == ("awaiting_confirmation", None)
@@ -175,7 +143,7 @@ def test_an_unknown_price_is_confirmed_before_anything_is_spent(live: World, mon
     live.schedule("launch-finetune")
     assert jobs_of(run) == []
 
-    assert [confirm(live, run).status for _ in range(2)] == [202, 202]
+    assert [confirm_run(live, run).status for _ in range(2)] == [202, 202]
     live.settle()
 
     assert len(jobs_of(run)) == 1
@@ -184,10 +152,10 @@ def test_an_unknown_price_is_confirmed_before_anything_is_spent(live: World, mon
 
 
 def test_an_estimate_above_the_limit_is_confirmed_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_price_of("bedrock", "amazon.nova-micro-v1:0", monkeypatch)
+    use_provider("bedrock", "amazon.nova-micro-v1:0", monkeypatch)
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "max_run_usd": "0.001"})
     steps.settled(world, steps.questions(40))
-    request(world)
+    request_run(world)
 
     world.settle()
 
@@ -200,10 +168,10 @@ def test_an_estimate_above_the_limit_is_confirmed_first(world: World, monkeypatc
 def test_a_run_on_its_way_is_not_held_back_by_a_limit_that_is_lowered(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_price_of("bedrock", "amazon.nova-micro-v1:0", monkeypatch)
+    use_provider("bedrock", "amazon.nova-micro-v1:0", monkeypatch)
     Away()
     steps.settled(world, steps.questions(40))
-    request(world)
+    request_run(world)
     world.settle()
     world.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"max_run_usd": 0})
 
@@ -215,7 +183,7 @@ def test_a_run_on_its_way_is_not_held_back_by_a_limit_that_is_lowered(
 def test_only_a_run_that_waits_for_it_can_be_confirmed(live: World) -> None:
     steps.settled(live, steps.questions(40))
 
-    answer = confirm(live, only_run(live)["id"])
+    answer = confirm_run(live, only_run(live)["id"])
 
     assert (answer.status, answer.body["error"]["code"]) == (409, "conflict")
 
@@ -250,18 +218,18 @@ def test_asking_again_gives_the_same_run_and_after_a_failure_the_next_attempt(li
     first = SpoilingUploads()
     steps.settled(live, steps.questions(40))
     failed = only_run(live)
-    assert request(live).body["id"] == failed["id"]
+    assert request_run(live).body["id"] == failed["id"]
     steps.followed(live, failed["id"])
     first.leave()
     later(601)
 
-    second = request(live).body
+    second = request_run(live).body
     later(0)
     live.schedule("launch-finetune")  # its event is dated ten minutes ahead
 
     assert (second["attempt"], second["id"] != failed["id"]) == (2, True)
     assert steps.followed(live, second["id"])["status"] == "succeeded"
-    assert request(live).body["id"] == second["id"]
+    assert request_run(live).body["id"] == second["id"]
 
 
 def test_a_run_says_on_how_many_examples_it_trains(live: World) -> None:

@@ -8,11 +8,12 @@ import pytest
 from tests.functions import steps
 from tests.functions.conftest import Later, reach
 from tests.functions.providers import Counting, Interfered, jobs_of
+from tests.functions.runs import stored_run
 from tests.world import TABLE, World
 from tuneloop.app import app
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.training.jobs import ProviderJob
-from tuneloop.domain.training.runs import ControlledRun, RunStatus
+from tuneloop.domain.training.runs import RunStatus
 from tuneloop.providers.port import ProviderJobRequest
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store import keys
@@ -31,15 +32,10 @@ class Creating(Interfered):
         return []
 
 
-def only_run(world: World) -> ControlledRun:
-    [run] = steps.runs(world)
-    return app.runs.get(world.tenant, run["id"])
-
-
 def test_a_job_of_an_unknown_status_is_at_the_provider_and_not_made_again(live: World, later: Later) -> None:
     provider = Creating()
     steps.settled(live, steps.questions(40))
-    run = only_run(live)
+    run = stored_run(live)
     assert (run.status, run.provider_status) == (RunStatus.VALIDATING_FILES, "pending_review")
 
     for seconds in (400, 500, 600):
@@ -54,7 +50,7 @@ def test_a_job_of_an_unknown_status_is_at_the_provider_and_not_made_again(live: 
 def test_a_run_that_knows_its_job_asks_for_it_and_makes_no_other(live: World, later: Later) -> None:
     provider = Creating()
     steps.settled(live, steps.questions(40))
-    run = only_run(live)
+    run = stored_run(live)
     app.runs.save(run.model_copy(update={"status": RunStatus.SUBMITTING, "lease": None}))
 
     for seconds in (400, 500, 600):
@@ -63,12 +59,12 @@ def test_a_run_that_knows_its_job_asks_for_it_and_makes_no_other(live: World, la
 
     provider.leave()
     assert [job.id for job in jobs_of(run.id)] == [run.provider_job_id]
-    assert only_run(live).status != RunStatus.SUBMITTING
+    assert stored_run(live).status != RunStatus.SUBMITTING
 
 
 def test_a_job_that_is_known_and_gone_is_looked_for_by_its_run(live: World) -> None:
     steps.settled(live, steps.questions(40))
-    run = only_run(live)
+    run = stored_run(live)
     lost = run.model_copy(update={"status": RunStatus.SUBMITTING, "provider_job_id": "ftjob-gone"})
     app.runs.save(lost)
     provider = Counting()
@@ -76,7 +72,7 @@ def test_a_job_that_is_known_and_gone_is_looked_for_by_its_run(live: World) -> N
     live.schedule("launch-finetune")
 
     assert (provider.asked["get_job"], provider.asked["find_jobs"], provider.asked["create_job"]) == (1, 1, 0)
-    assert only_run(live).provider_job_id == run.provider_job_id
+    assert stored_run(live).provider_job_id == run.provider_job_id
 
 
 def test_a_key_that_the_provider_does_not_take_is_waited_for(
@@ -84,7 +80,7 @@ def test_a_key_that_the_provider_does_not_take_is_waited_for(
 ) -> None:
     reach(live, trainer, monkeypatch, key="not-the-key")
     steps.settled(live, steps.questions(40))
-    waiting = only_run(live)
+    waiting = stored_run(live)
     assert (waiting.status, waiting.error) == (RunStatus.SUBMITTING, None)
     assert waiting.waiting_for
     assert "Check the provider's key" in waiting.waiting_for
@@ -93,7 +89,7 @@ def test_a_key_that_the_provider_does_not_take_is_waited_for(
     reach(live, trainer, monkeypatch)
     live.schedule("launch-finetune")
 
-    run = only_run(live)
+    run = stored_run(live)
     assert [job.id for job in jobs_of(run.id)] == [run.provider_job_id]
 
 

@@ -9,7 +9,7 @@ from openai import BadRequestError, NotFoundError, OpenAI, UnprocessableEntityEr
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.erase_examples.test_erase_examples import erased_subject, erasure, swept
+from tests.functions.erasures import erase_subject, erasure, sweep_erasures
 from tests.functions.openai_scripts import PROMPT, created, ended, jsonl, refusal, uploaded
 from tests.functions.providers import Counting, Interfered, jobs_of, own
 from tests.world import World
@@ -127,9 +127,9 @@ def test_what_is_erased_from_a_validation_file_is_erased_at_the_provider(
     lines = [chat(f"Where is parcel {n}?", ("late", "lost")[n % 2], PROMPT, subject=f"user-{n}") for n in range(12)]
     job = created(client, uploaded(client), validation_file=uploaded(client, lines))
     ended(live, client, job.id)
-    asked = erased_subject(live, "user-3").body
+    asked = erase_subject(live, "user-3").body
 
-    swept(live, later)
+    sweep_erasures(live, later)
 
     done = erasure(live, asked["id"])
     assert (done["status"], done["runs"]) == ("done", [job.id])

@@ -8,8 +8,8 @@ import pytest
 from launch_finetune.submit import backoff_for
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.launch_finetune.test_launch_finetune import only_run
 from tests.functions.providers import Interfered, jobs_of
+from tests.functions.runs import only_run
 from tests.world import World
 from tuneloop.app import utc_now
 from tuneloop.domain.core.errors import DAILY_LIMIT, ProviderUnavailable

@@ -7,10 +7,10 @@ import pytest
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.conftest import KEY, Later
-from tests.functions.erase_examples.test_erase_examples import SUBJECT, erased_subject, swept
-from tests.functions.launch_finetune.test_launch_finetune import only_run, request
+from tests.functions.erasures import SUBJECT, erase_subject, sweep_erasures
 from tests.functions.providers import own
 from tests.functions.refusals import refused
+from tests.functions.runs import only_run, request_run
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import Split
@@ -57,11 +57,11 @@ def test_a_run_may_be_asked_for_at_another_provider_than_its_dataset_s(other: Wo
     created(other, on_drop="collect")
     steps.settled(other, steps.questions(40))
 
-    refused(request(other, provider=OTHER), 422, "missing", "base_model")
-    run = request(other, provider=OTHER, base_model=steps.BASE_MODEL).body
+    refused(request_run(other, provider=OTHER), 422, "missing", "base_model")
+    run = request_run(other, provider=OTHER, base_model=steps.BASE_MODEL).body
 
     assert run["provider"] == OTHER
-    assert run["id"] != request(other).body["id"]
+    assert run["id"] != request_run(other).body["id"]
 
 
 @pytest.mark.parametrize(
@@ -204,16 +204,16 @@ def test_a_provider_that_was_removed_keeps_no_other_s_files_from_being_erased(ot
     steps.settled(other, lines)
     run = only_run(other)["id"]
     steps.followed(other, run)
-    elsewhere = request(other, provider=OTHER, base_model=steps.BASE_MODEL).body["id"]
+    elsewhere = request_run(other, provider=OTHER, base_model=steps.BASE_MODEL).body["id"]
     other.settle()
     other.call("POST /v1/training-runs/{run}/confirm", f"/v1/training-runs/{elsewhere}/confirm")
     other.settle()
     steps.followed(other, elsewhere)
     removed()
-    erased_subject(other, SUBJECT)
+    erase_subject(other, SUBJECT)
 
     with pytest.raises(FunctionFailed):
-        swept(other, later)
+        sweep_erasures(other, later)
 
     assert own().find_file(TrainingFile(other.tenant, run, Split.TRAIN)) is None
     assert own().find_file(TrainingFile(other.tenant, elsewhere, Split.TRAIN))

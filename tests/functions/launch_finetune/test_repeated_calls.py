@@ -6,9 +6,9 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.launch_finetune.test_launch_finetune import RUNS
-from tests.functions.launch_finetune.test_run_refusals import collected
+from tests.functions.datasets import prepare_dataset
 from tests.functions.refusals import refused
+from tests.functions.runs import RUNS
 from tests.world import Answer, World
 from tuneloop.app import app
 from tuneloop.domain.core.access import Scope
@@ -32,7 +32,7 @@ ELEVEN_MINUTES_S, ALMOST_AN_HOUR_S, AN_HOUR_S, A_DAY_S, A_MONTH_S = 660, 3590, 3
 @pytest.fixture
 def ready(world: World) -> World:
     """A world with a dataset to train on, and a provider that nobody reaches."""
-    collected(world)
+    prepare_dataset(world)
     return world
 
 

@@ -6,9 +6,8 @@ import pytest
 
 from launch_finetune.request import Retries
 from tests.functions import steps
-from tests.functions.launch_finetune.test_cancel import cancelled
-from tests.functions.launch_finetune.test_launch_finetune import only_run
 from tests.functions.providers import Slow, jobs_of
+from tests.functions.runs import cancel_run, only_run
 from tests.world import Answer, World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
@@ -28,7 +27,7 @@ def cancelled_run(world: World) -> dict[str, Any]:
     provider = Slow()
     steps.settled(world, steps.questions(40))
     run = only_run(world)
-    cancelled(world, run["id"])
+    cancel_run(world, run["id"])
     provider.leave()
     world.settle()
     return run

@@ -7,9 +7,10 @@ import pytest
 
 from launch_finetune import checks, launch
 from tests.functions import steps
-from tests.functions.launch_finetune.test_launch_finetune import at_price_of, confirm, only_run, request
-from tests.functions.providers import Counting, Interfered, jobs_of
+from tests.functions.datasets import prepare_dataset
+from tests.functions.providers import Counting, DeclaredCapabilities, Interfered, jobs_of
 from tests.functions.refusals import refused
+from tests.functions.runs import confirm_run, only_run, request_run, use_provider
 from tests.unit.factories import an_export
 from tests.world import World
 from tuneloop.app import app, utc_now
@@ -20,23 +21,6 @@ from tuneloop.providers.port import ListedModel
 
 NOVA = "amazon.nova-micro-v1:0"
 LATER = "gpt-4o-mini-2024-07-18"
-
-
-class Able(Interfered):
-    """Declares other capabilities than it has."""
-
-    def __init__(self, able: Capabilities, region: str | None = None, of: str | None = None) -> None:
-        super().__init__(of)
-        self.able, self.region = able, region
-
-    def capabilities(self, _: str) -> Capabilities:
-        return self.able
-
-
-def collected(world: World, number: int = 40, **settings: Any) -> None:
-    """A dataset with a frozen export, of which no run was asked for."""
-    world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect", **settings})
-    steps.settled(world, steps.questions(number))
 
 
 @pytest.mark.parametrize(
@@ -57,11 +41,11 @@ def collected(world: World, number: int = 40, **settings: Any) -> None:
 def test_what_openai_would_not_take_makes_no_run(
     fields: dict[str, Any], code: str, param: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_price_of("openai", LATER, monkeypatch)
+    use_provider("openai", LATER, monkeypatch)
     monkeypatch.setattr(checks, "price_of", lambda *_: None)  # else this fails from its shutdown on
-    collected(world)
+    prepare_dataset(world)
 
-    answer = request(world, **fields)
+    answer = request_run(world, **fields)
 
     assert answer.status in (404, 409, 422)
     assert (answer.body["error"]["code"], answer.body["error"]["param"]) == (code, param)
@@ -71,10 +55,10 @@ def test_what_openai_would_not_take_makes_no_run(
 def test_the_refusal_of_an_unknown_base_model_names_those_there_are(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_price_of("openai", LATER, monkeypatch)
-    collected(world)
+    use_provider("openai", LATER, monkeypatch)
+    prepare_dataset(world)
 
-    message = request(world, base_model="gpt-9").body["error"]["message"]
+    message = request_run(world, base_model="gpt-9").body["error"]["message"]
 
     assert LATER in message
     assert "gpt-9" in message
@@ -94,10 +78,10 @@ def test_the_refusal_of_an_unknown_base_model_names_those_there_are(
 def test_what_a_provider_declares_is_held_against_a_request_and_against_a_run(
     able: Capabilities, region: str | None, param: str, live: World
 ) -> None:
-    Able(able, region)
-    collected(live)
+    DeclaredCapabilities(able, region)
+    prepare_dataset(live)
 
-    refused(request(live), 422, param=param)
+    refused(request_run(live), 422, param=param)
 
     live.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"on_drop": "train"})
     steps.settled(live, steps.questions(41))
@@ -108,7 +92,7 @@ def test_what_a_provider_declares_is_held_against_a_request_and_against_a_run(
 
 def test_a_base_model_is_looked_for_at_its_provider_once_and_before_the_upload(live: World) -> None:
     counting = Counting()
-    collected(live, 39, base_model="no-such-model")
+    prepare_dataset(live, 39, base_model="no-such-model")
     live.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"on_drop": "train"})
 
     steps.settled(live, steps.questions(40))
@@ -126,9 +110,9 @@ def test_a_server_that_lists_nothing_is_believed(live: World) -> None:
             return []
 
     Unlisted()
-    collected(live)
+    prepare_dataset(live)
 
-    request(live)
+    request_run(live)
     live.settle()
 
     assert only_run(live)["provider_job_id"]
@@ -153,12 +137,12 @@ def test_a_validation_file_that_is_the_training_file_proves_nothing() -> None:
 def test_a_name_that_moves_and_the_dated_one_are_one_run_that_remembers_both(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_price_of("openai", LATER, monkeypatch)
+    use_provider("openai", LATER, monkeypatch)
     monkeypatch.setattr(checks, "price_of", lambda *_: None)
-    collected(world, max_run_usd=0)
+    prepare_dataset(world, max_run_usd=0)
 
-    asked = request(world, base_model="gpt-4o-mini").body
-    dated = request(world, base_model=LATER).body
+    asked = request_run(world, base_model="gpt-4o-mini").body
+    dated = request_run(world, base_model=LATER).body
 
     assert asked["id"] == dated["id"]
     assert (asked["base_model"], asked["asked_base_model"]) == (LATER, "gpt-4o-mini")
@@ -177,8 +161,8 @@ def test_a_base_model_that_dies_soon_is_confirmed_first_and_a_dead_one_refused(
         successor=Successor(provider="bedrock", base_model=NOVA),
     )
     monkeypatch.setattr(launch, "price_of", lambda *_: dying)
-    collected(live)
-    run = request(live).body["id"]
+    prepare_dataset(live)
+    run = request_run(live).body["id"]
     live.settle()
 
     waiting = only_run(live)
@@ -186,12 +170,12 @@ def test_a_base_model_that_dies_soon_is_confirmed_first_and_a_dead_one_refused(
     assert "in 20 days" in waiting["waiting_for"]
     assert NOVA in waiting["waiting_for"]
 
-    confirm(live, run)
+    confirm_run(live, run)
     live.settle()
     assert only_run(live)["provider_job_id"]
 
     monkeypatch.setattr(checks, "price_of", lambda *_: dying.model_copy(update={"shutdown_date": today}))
-    assert NOVA in refused(request(live, hyperparameters={"n_epochs": 2}), 422, "base_model_shut_down")
+    assert NOVA in refused(request_run(live, hyperparameters={"n_epochs": 2}), 422, "base_model_shut_down")
 
 
 def test_a_provider_that_takes_no_more_jobs_is_not_asked_for_one_though_it_still_answers(
@@ -207,22 +191,22 @@ def test_a_provider_that_takes_no_more_jobs_is_not_asked_for_one_though_it_still
         successor=Successor(provider="bedrock", base_model=NOVA),
     )
     monkeypatch.setattr(checks, "price_of", lambda *_: closed)
-    collected(live)
+    prepare_dataset(live)
 
-    answer = refused(request(live), 422, "base_model_shut_down")
+    answer = refused(request_run(live), 422, "base_model_shut_down")
 
     assert f"since {today}" in answer
     assert NOVA in answer
 
 
 def test_an_end_that_only_the_provider_has_announced_counts_as_well(live: World) -> None:
-    collected(live)
+    prepare_dataset(live)
     today = utc_now().date()
 
     for days, status in ((5, "awaiting_confirmation"), (0, "failed")):
         ends = {steps.BASE_MODEL: today + timedelta(days=days)}
         app.provider_rows.save_shutdowns(Shutdowns(provider="trainer", models=ends, read_at=utc_now()))
-        run = request(live, hyperparameters={"n_epochs": days + 1}).body["id"]
+        run = request_run(live, hyperparameters={"n_epochs": days + 1}).body["id"]
         live.settle()
         assert app.runs.get(live.tenant, run).status == status
         assert jobs_of(run) == []
@@ -232,30 +216,30 @@ def test_an_export_of_preferences_is_trained_on_as_such_where_its_provider_can(l
     live.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
     steps.settled(live, steps.preferences(40))
 
-    asked = request(live, hyperparameters={"n_epochs": 2, "beta": 0.2}).body
+    asked = request_run(live, hyperparameters={"n_epochs": 2, "beta": 0.2}).body
     live.settle()
 
     run = only_run(live)
     assert (run["id"], run["method"]) == (asked["id"], "preference")
     assert len(jobs_of(run["id"])) == 1
-    assert request(live, hyperparameters={"n_epochs": 2, "beta": 0.2}).body["id"] == run["id"]
+    assert request_run(live, hyperparameters={"n_epochs": 2, "beta": 0.2}).body["id"] == run["id"]
 
 
 def test_an_export_of_preferences_names_the_capability_that_is_missing(live: World) -> None:
-    Able(Capabilities())
+    DeclaredCapabilities(Capabilities())
     live.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
     steps.settled(live, steps.preferences(40))
 
-    assert "supervised" in refused(request(live), 422, "not_supported", "method")
+    assert "supervised" in refused(request_run(live), 422, "not_supported", "method")
 
 
 def test_an_earlier_revision_is_trained_on_by_its_number_or_its_export(live: World) -> None:
-    collected(live)
+    prepare_dataset(live)
     steps.settled(live, steps.questions(60), "support")
 
-    by_number = request(live, revision=1).body
+    by_number = request_run(live, revision=1).body
     live.settle()
-    by_export = request(live, export=by_number["export"]).body
+    by_export = request_run(live, export=by_number["export"]).body
 
     assert by_number["id"] == by_export["id"]
-    assert by_number["export"] != request(live).body["export"]
+    assert by_number["export"] != request_run(live).body["export"]

@@ -8,9 +8,9 @@ import pytest
 from launch_finetune import launch
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.launch_finetune.test_launch_finetune import at_price_of, confirm, only_run, request
 from tests.functions.providers import Counting, SpoilingUploads, jobs_of
 from tests.functions.refusals import refused
+from tests.functions.runs import confirm_run, only_run, request_run, use_provider
 from tests.world import World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
@@ -57,7 +57,7 @@ def waiting(world: World, limit: str = "0.01") -> dict[str, Any]:
 def test_drops_train_by_themselves_only_where_that_is_known_to_be_free(
     provider: str, base_model: str, on_drop: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_price_of(provider, base_model, monkeypatch)
+    use_provider(provider, base_model, monkeypatch)
 
     dropped = world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"}).body
     chosen = world.call("POST /v1/datasets", "/v1/datasets", {"id": "chosen", "on_drop": "train"}).body
@@ -71,7 +71,7 @@ def test_drops_stop_training_when_their_dataset_moves_to_a_model_that_costs(
 ) -> None:
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "train"})
     assert change(world, base_model="another-free-one")["on_drop"] == "train"
-    at_price_of("openai", PRICED, monkeypatch)
+    use_provider("openai", PRICED, monkeypatch)
 
     assert change(world, provider="openai", base_model=PRICED)["on_drop"] == "collect"
     assert change(world, base_model="unknown", on_drop="train")["on_drop"] == "train"
@@ -114,7 +114,7 @@ def test_a_run_at_its_limit_does_not_wait(live: World) -> None:
     steps.settled(live, steps.questions(40), dataset="other")
     live.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/other", {"max_run_usd": estimate})
 
-    request(live, "other")
+    request_run(live, "other")
     live.settle()
 
     assert {run["dataset"]: run["status"] for run in steps.runs(live)}["other"] != "awaiting_confirmation"
@@ -139,7 +139,7 @@ def test_a_run_that_waits_costs_nothing_and_goes_on_by_nothing_but_its_confirmat
         ):
             live.schedule(function, schedule)
             live.settle()
-    assert request(live).body["id"] == run["id"]
+    assert request_run(live).body["id"] == run["id"]
     live.settle()
 
     seen = only_run(live)
@@ -154,9 +154,9 @@ def test_a_run_that_is_confirmed_trains_once_however_often_that_is_said(live: Wo
     run = waiting(live)["id"]
     change(live, max_run_usd=0)
 
-    answers = [confirm(live, run) for _ in range(3)]
+    answers = [confirm_run(live, run) for _ in range(3)]
     live.settle()
-    again = confirm(live, run)
+    again = confirm_run(live, run)
 
     assert [answer.status for answer in (*answers, again)] == [202] * 4
     assert answers[0].body["waiting_for"] is None
@@ -169,9 +169,9 @@ def test_a_run_that_waits_for_nothing_cannot_be_confirmed(live: World) -> None:
     steps.settled(live, steps.questions(40))
     run = only_run(live)["id"]
 
-    refused(confirm(live, run), 409, "conflict", "run")
+    refused(confirm_run(live, run), 409, "conflict", "run")
     steps.followed(live, run)
-    refused(confirm(live, run), 409, "conflict", "run")
+    refused(confirm_run(live, run), 409, "conflict", "run")
 
 
 @pytest.mark.usefixtures("price")
@@ -192,12 +192,12 @@ def test_only_a_key_that_may_train_confirms(live: World) -> None:
 def test_a_confirmation_is_for_one_run_and_one_attempt(live: World) -> None:
     spoiled = SpoilingUploads()
     run = waiting(live)["id"]
-    confirm(live, run)
+    confirm_run(live, run)
     live.settle()
     assert steps.followed(live, run)["status"] == "failed"
     spoiled.leave()
 
-    second = request(live).body["id"]
+    second = request_run(live).body["id"]
     live.settle()
 
     assert second != run

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.functions import steps
+from tests.functions.exports import freeze_export
 from tests.functions.refusals import refused
 from tests.world import Answer, World
 from tuneloop.app import app
@@ -45,24 +46,14 @@ def standing(world: World, answer: Answer) -> list[str]:
     ]
 
 
-def frozen(world: World) -> dict[str, Any]:
-    """The export of the dataset as it is now."""
-    route = "POST /v1/datasets/{dataset}/exports"
-    made = world.call(route, "/v1/datasets/support/exports", {}).body["id"]
-    world.settle()
-    route = "GET /v1/datasets/{dataset}/exports/{export}"
-    export: dict[str, Any] = world.call(route, f"/v1/datasets/support/exports/{made}").body
-    return export
-
-
 def test_a_correction_waits_for_review_and_is_not_trained_on(live: World, asked: str) -> None:
-    before = frozen(live)
+    before = freeze_export(live)
 
     said = say(live, asked, correction="lost", subject="ann")
 
     assert (said.status, said.body["becomes_example"], len(said.body["examples"])) == (202, True, 2)
     assert standing(live, said) == ["unreviewed", "unreviewed"]
-    after = frozen(live)
+    after = freeze_export(live)
     assert after["left_out"].get("not_approved") == 2
     assert {name: file["sha256"] for name, file in after["files"].items()} == {
         name: file["sha256"] for name, file in before["files"].items()
@@ -70,13 +61,13 @@ def test_a_correction_waits_for_review_and_is_not_trained_on(live: World, asked:
 
 
 def test_two_subjects_who_agree_approve_it_and_it_is_trained_on_but_never_tested(live: World, asked: str) -> None:
-    before = frozen(live)["files"]
+    before = freeze_export(live)["files"]
     say(live, asked, correction="lost", subject="ann")
 
     said = say(live, asked, correction="Lost ", subject="bob", answer="late")
 
     assert standing(live, said) == ["approved", "approved"]
-    export = frozen(live)
+    export = freeze_export(live)
     learnt = [sum(files[split]["examples"] for split in ("train", "validation")) for files in (before, export["files"])]
     assert learnt[1] == learnt[0] + 1  # `lost` and `Lost ` are one conversation
     files = app.exports.get(live.tenant, "support", export["id"]).files
@@ -133,7 +124,7 @@ def test_what_the_user_dropped_himself_keeps_its_origin_when_it_is_confirmed(liv
 
     say(live, asked, correct=True, subject="ann", **said)
 
-    export = frozen(live)
+    export = freeze_export(live)
     assert "not_approved" not in export["left_out"]
 
 

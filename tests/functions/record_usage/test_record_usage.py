@@ -1,6 +1,5 @@
 """record-usage through its real entry point: what is counted, once, and for whom."""
 
-import json
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -8,32 +7,9 @@ from typing import Any
 import pytest
 
 from tests.functions import steps
-from tests.world import Answer, World, invoke, sqs_event
+from tests.functions.record_usage.usage_messages import deliver_usage, inference_id, usage_message, usage_record
+from tests.world import Answer, World
 from tuneloop.app import utc_now
-from tuneloop.domain.core.ids import tenant_hash
-from tuneloop.domain.serving.routing import Arm, Inference
-
-DAY = "2026-11-20"
-
-
-def inference(nonce: str = "a", tenant: str = "acme", version: int = 1) -> str:
-    """The id of an answer that a version gave."""
-    return Inference("support", version, 1, Arm.STABLE, DAY, tenant_hash(tenant), "0", nonce).id
-
-
-def record(version: int = 1, day: str = DAY, **fields: Any) -> dict[str, Any]:
-    at = f"{day}T12:00:00Z"
-    base = {"model": "support", "version": version, "at": at}
-    return base | {"prompt_tokens": 100, "completion_tokens": 10, "cost_usd": 0.001} | fields
-
-
-def batch(name: str, *records: dict[str, Any], tenant: str = "acme") -> str:
-    return json.dumps({"id": name, "tenant": tenant, "records": list(records)})
-
-
-def arrive(*bodies: str) -> Any:
-    events = [sqs_event("usage", body, f"message-{number}") for number, body in enumerate(bodies)]
-    return invoke("record-usage", {"Records": [event["Records"][0] for event in events]})
 
 
 def report(world: World, **query: str) -> list[dict[str, Any]]:
@@ -46,7 +22,10 @@ def say(world: World, name: str, **feedback: Any) -> Answer:
 
 
 def test_calls_tokens_and_dollars_are_summed_per_version(world: World) -> None:
-    arrive(batch("one", record(), record()), batch("two", record(version=2, cost_usd=0.5)))
+    deliver_usage(
+        usage_message("one", usage_record(), usage_record()),
+        usage_message("two", usage_record(version=2, cost_usd=0.5)),
+    )
 
     first, second = report(world)
 
@@ -57,20 +36,24 @@ def test_calls_tokens_and_dollars_are_summed_per_version(world: World) -> None:
 
 def test_a_batch_delivered_twice_counts_once(world: World) -> None:
     for _ in range(2):
-        assert arrive(batch("one", record())) == {"batchItemFailures": []}
-    arrive(batch("one", record()), batch("one", record()))
+        assert deliver_usage(usage_message("one", usage_record())) == {"batchItemFailures": []}
+    deliver_usage(usage_message("one", usage_record()), usage_message("one", usage_record()))
 
     assert [row["calls"] for row in report(world)] == [1]
 
 
 def test_a_batch_of_the_same_name_of_another_tenant_is_another(world: World) -> None:
-    arrive(batch("one", record()), batch("one", record(), record(), tenant="rival"))
+    deliver_usage(
+        usage_message("one", usage_record()), usage_message("one", usage_record(), usage_record(), tenant="rival")
+    )
 
     assert [row["calls"] for row in report(world)] == [1]
 
 
 def test_a_message_that_cannot_be_read_fails_alone(world: World, log: StringIO) -> None:
-    answer = arrive(batch("one", record()), '{"id": "two", "secret": "heron"}', batch("three", record()))
+    answer = deliver_usage(
+        usage_message("one", usage_record()), '{"id": "two", "secret": "heron"}', usage_message("three", usage_record())
+    )
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     assert [row["calls"] for row in report(world)] == [2]
@@ -79,7 +62,7 @@ def test_a_message_that_cannot_be_read_fails_alone(world: World, log: StringIO) 
 
 
 def test_calls_without_a_price_are_counted_apart_and_not_as_free(world: World) -> None:
-    arrive(batch("one", record(cost_usd=None), record()))
+    deliver_usage(usage_message("one", usage_record(cost_usd=None), usage_record()))
 
     [row] = report(world)
 
@@ -88,7 +71,7 @@ def test_calls_without_a_price_are_counted_apart_and_not_as_free(world: World) -
 
 def test_small_amounts_add_up_exactly(world: World) -> None:
     for number in range(30):
-        arrive(batch(f"batch-{number}", record(cost_usd=0.0000371)))
+        deliver_usage(usage_message(f"batch-{number}", usage_record(cost_usd=0.0000371)))
 
     [row] = report(world)
 
@@ -96,7 +79,11 @@ def test_small_amounts_add_up_exactly(world: World) -> None:
 
 
 def test_days_and_models_can_be_told_apart(world: World) -> None:
-    arrive(batch("one", record(day="2026-11-02"), record(day="2026-11-03"), record(day="2026-10-31")))
+    deliver_usage(
+        usage_message(
+            "one", usage_record(day="2026-11-02"), usage_record(day="2026-11-03"), usage_record(day="2026-10-31")
+        )
+    )
     world.call("POST /v1/models", "/v1/models", {"id": "other"})
 
     by_day = report(world, by="day")
@@ -119,9 +106,9 @@ def test_feedback_counts_for_the_version_that_answered(world: World) -> None:
     for _ in range(2):
         steps.registered(world)
     answers = [
-        say(world, inference("a"), rating=5),
-        say(world, inference("b"), correction="No, the other shop."),
-        say(world, inference("c", version=2), rating=1),
+        say(world, inference_id("a"), rating=5),
+        say(world, inference_id("b"), correction="No, the other shop."),
+        say(world, inference_id("c", version=2), rating=1),
     ]
 
     assert [answer.status for answer in answers] == [202] * 3
@@ -136,16 +123,16 @@ def test_feedback_counts_for_the_version_that_answered(world: World) -> None:
 def test_feedback_on_a_version_that_never_was_counts_nowhere(world: World) -> None:
     steps.registered(world)
 
-    assert say(world, inference(version=99), rating=5).status == 404
+    assert say(world, inference_id(version=99), rating=5).status == 404
     assert report(world) == []
 
 
 def test_feedback_said_again_replaces_what_it_says_anew(world: World) -> None:
     steps.registered(world)
-    say(world, inference(), rating=2)
-    say(world, inference(), rating=2)
-    say(world, inference(), rating=5)
-    say(world, inference(), correction="better so")
+    say(world, inference_id(), rating=2)
+    say(world, inference_id(), rating=2)
+    say(world, inference_id(), rating=5)
+    say(world, inference_id(), correction="better so")
 
     [row] = report(world)
 
@@ -153,7 +140,7 @@ def test_feedback_said_again_replaces_what_it_says_anew(world: World) -> None:
 
 
 def test_feedback_on_another_tenant_s_answer_is_on_nothing(world: World) -> None:
-    assert say(world, inference(tenant="rival"), rating=5).status == 404
+    assert say(world, inference_id(tenant="rival"), rating=5).status == 404
     assert report(world) == []
 
 
@@ -162,7 +149,7 @@ def test_feedback_on_another_tenant_s_answer_is_on_nothing(world: World) -> None
     [(0, "No Model"), (1, "-1"), (1, "+1"), (1, "one"), (2, "01"), (3, "third"), (4, "2026#11"), (4, "20261120")],
 )
 def test_an_altered_id_is_refused_and_leaves_the_report_readable(part: int, forged: str, world: World) -> None:
-    parts = inference().removeprefix("chatcmpl-").split(".")
+    parts = inference_id().removeprefix("chatcmpl-").split(".")
     parts[part] = forged
 
     answer = say(world, "chatcmpl-" + ".".join(parts), rating=5)

@@ -4,9 +4,10 @@ import pytest
 
 from review_examples.list_examples import NewestExamples
 from tests.functions.conftest import Later
-from tests.functions.erase_examples.test_erase_examples import erased_example, erased_subject, everything, swept
-from tests.functions.review_examples.test_review_faults import Rival
-from tests.functions.review_steps import collected, listing, on, page, parcels, reviewed, sent
+from tests.functions.datasets import collect
+from tests.functions.erasures import erase_example, erase_subject, stored_bytes, sweep_erasures
+from tests.functions.review_steps import listing, on, page, parcels, reviewed, sent
+from tests.functions.write_faults import ConcurrentWriter
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.core.limits import PAGE_BYTES
@@ -19,33 +20,33 @@ SECRET = "the purple heron dances at noon"
 def test_an_edit_of_what_is_erased_between_two_tries_is_refused(
     world: World, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    collected(world, *parcels(2))
+    collect(world, parcels(2))
     first, second = page(world)
 
     def erase() -> None:
-        erased_example(world, first["id"])
-        swept(world, later)
+        erase_example(world, first["id"])
+        sweep_erasures(world, later)
 
-    Rival(monkeypatch, erase)
+    ConcurrentWriter(monkeypatch, erase)
     edit = {"messages": [{"role": "user", "content": SECRET}, {"role": "assistant", "content": "no"}]}
     answer = reviewed(world, on(first, content=edit), on(second, status="approved"))
 
     assert [(each["example"], each["code"]) for each in answer["refused"]] == [(first["id"], "not_found")]
     assert answer["changed"] == 1
-    assert SECRET.encode() not in everything(world)
+    assert SECRET.encode() not in stored_bytes(world)
 
 
 @pytest.mark.parametrize("is_swept", [False, True])
 def test_an_erased_example_that_was_decided_on_is_not_decided_on_again(
     world: World, later: Later, is_swept: bool
 ) -> None:
-    collected(world, *parcels(2, subject="alice"), *parcels(3)[2:])
+    collect(world, [*parcels(2, subject="alice"), *parcels(3)[2:]])
     reviewed(world, *(on(each, status="approved") for each in page(world)))
     newest, *hers = page(world)
 
-    erased_subject(world, "alice")
+    erase_subject(world, "alice")
     if is_swept:
-        swept(world, later)
+        sweep_erasures(world, later)
     answer = reviewed(world, *(on(each, status="rejected", note=SECRET) for each in (newest, *hers)))
 
     assert [each["code"] for each in answer["refused"]] == ["not_found"] * 2
@@ -55,14 +56,14 @@ def test_an_erased_example_that_was_decided_on_is_not_decided_on_again(
 def test_what_matches_is_looked_up_again_where_it_is_erased_meanwhile(
     world: World, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    collected(world, *parcels(2))
+    collect(world, parcels(2))
     gone, left = page(world)
 
     def erase() -> None:
-        erased_example(world, gone["id"])
-        swept(world, later)
+        erase_example(world, gone["id"])
+        sweep_erasures(world, later)
 
-    Rival(monkeypatch, erase)
+    ConcurrentWriter(monkeypatch, erase)
     answer = sent(world, matching={}, change={"status": "approved", "note": SECRET}, revision=1).body
 
     assert [(each["example"], each["code"]) for each in answer["refused"]] == [(gone["id"], "not_found")]
@@ -97,7 +98,7 @@ def test_an_example_that_came_bare_and_with_a_category_is_found_the_same_with_an
 ) -> None:
     lines = [*parcels(1), *parcels(1, category="late")][::order]
     for number, line in enumerate(lines):
-        collected(world, line, name=f"{number}.jsonl")
+        collect(world, [line], name=f"{number}.jsonl")
 
     found = [listing(world, **query).body for query in ({}, {"category": "late"}, {"text": "parcel"})]
 

@@ -7,22 +7,18 @@ import pytest
 from review_examples import review
 from tests.examples import chat
 from tests.functions import steps
+from tests.functions.datasets import collect
 from tests.functions.refusals import refused
-from tests.functions.review_steps import collected, listing, on, one, page, parcels, reviewed, said, sent
+from tests.functions.review_steps import PAIR, listing, on, one, page, parcels, reviewed, said, sent
 from tests.world import World
 from tuneloop.domain.core.access import Scope
 
 FRENCH = chat("Où est le colis d'Élodie ?", "perdu", category="fr", source="app", quality=0.5, split="train")
 GERMAN = chat("Wo ist mein Paket?", "verspätet", category="de", source="mail", quality=0.9)
-PAIR = {
-    "input": {"messages": [{"role": "user", "content": "Where is my refund?"}]},
-    "preferred_output": [{"role": "assistant", "content": "On its way."}],
-    "non_preferred_output": [{"role": "assistant", "content": "Who knows?"}],
-}
 
 
 def test_examples_are_listed_newest_first_with_what_is_known_of_them(world: World) -> None:
-    collected(world, *parcels(3, category="parcels", subject="user-1", quality=0.9), chat("When?", "now"))
+    collect(world, [*parcels(3, category="parcels", subject="user-1", quality=0.9), chat("When?", "now")])
 
     found = page(world)
 
@@ -69,13 +65,13 @@ def test_examples_are_listed_newest_first_with_what_is_known_of_them(world: Worl
     ids=lambda each: str(each) if isinstance(each, dict) else str(len(each)),
 )
 def test_a_filter_finds_what_it_says(query: dict[str, str], expected: set[str], world: World) -> None:
-    collected(world, FRENCH, GERMAN, chat('Please say "hi"\\ to him', "Hi."), *steps.questions(20, category="other"))
+    collect(world, [FRENCH, GERMAN, chat('Please say "hi"\\ to him', "Hi."), *steps.questions(20, category="other")])
 
     assert {said(each) for each in page(world, **query)} == expected
 
 
 def test_what_was_decided_is_what_is_filtered_by(world: World) -> None:
-    collected(world, FRENCH, GERMAN)
+    collect(world, [FRENCH, GERMAN])
     french = next(each for each in page(world) if each["category"] == "fr")
     edit = {"messages": chat("Where is Elodie's parcel?", "lost")["messages"]}
 
@@ -90,7 +86,7 @@ def test_what_was_decided_is_what_is_filtered_by(world: World) -> None:
 
 
 def test_preference_pairs_are_told_apart_and_shown_as_they_are_sent(world: World) -> None:
-    collected(world, PAIR, FRENCH)
+    collect(world, [PAIR, FRENCH])
 
     assert [each["content"] for each in page(world, preference="true")] == [PAIR]
     assert [each["category"] for each in page(world, preference="false")] == ["fr"]
@@ -98,9 +94,9 @@ def test_preference_pairs_are_told_apart_and_shown_as_they_are_sent(world: World
 
 
 def test_pages_go_together_whatever_comes_in_between(world: World) -> None:
-    collected(world, *parcels(7))
+    collect(world, parcels(7))
     first = listing(world, limit="3").body
-    collected(world, *parcels(20)[10:], name="more.jsonl")
+    collect(world, parcels(20)[10:], name="more.jsonl")
     reviewed(world, on(page(world, text="parcel 2?")[0], status="rejected"))
 
     second = listing(world, limit="3", cursor=first["next_cursor"]).body
@@ -115,7 +111,7 @@ def test_pages_go_together_whatever_comes_in_between(world: World) -> None:
 
 
 def test_a_cursor_is_good_for_its_own_filter_only(world: World) -> None:
-    collected(world, *parcels(5))
+    collect(world, parcels(5))
     cursor = listing(world, limit="2").body["next_cursor"]
 
     refused(listing(world, limit="2", cursor=cursor, category="x"), 422, param="cursor")
@@ -123,7 +119,7 @@ def test_a_cursor_is_good_for_its_own_filter_only(world: World) -> None:
 
 
 def test_a_page_is_no_larger_than_an_answer_may_be(world: World) -> None:
-    collected(world, *(chat(f"{n} " + "x" * 1_200_000, "y", created_at=f"2026-11-0{n}T10:00:00Z") for n in range(1, 5)))
+    collect(world, [chat(f"{n} " + "x" * 1_200_000, "y", created_at=f"2026-11-0{n}T10:00:00Z") for n in range(1, 5)])
 
     first = listing(world).body
     second = listing(world, cursor=first["next_cursor"]).body
@@ -133,7 +129,7 @@ def test_a_page_is_no_larger_than_an_answer_may_be(world: World) -> None:
 
 
 def test_an_example_beyond_any_answer_is_listed_without_its_content(world: World) -> None:
-    collected(world, chat("x" * 4_000_000, "y"))
+    collect(world, [chat("x" * 4_000_000, "y")])
 
     [found] = page(world)
 
@@ -142,15 +138,15 @@ def test_an_example_beyond_any_answer_is_listed_without_its_content(world: World
 
 
 def test_an_example_that_came_twice_is_one_with_its_latest_fields(world: World) -> None:
-    collected(world, chat("Where?", "there", category="old", created_at="2026-11-01T10:00:00Z"))
-    collected(world, chat("Where?", "there", category="new", created_at="2026-11-02T10:00:00Z"), name="again.jsonl")
+    collect(world, [chat("Where?", "there", category="old", created_at="2026-11-01T10:00:00Z")])
+    collect(world, [chat("Where?", "there", category="new", created_at="2026-11-02T10:00:00Z")], name="again.jsonl")
 
     assert [each["category"] for each in page(world)] == ["new"]
     assert page(world, category="old") == []
 
 
 def test_a_decision_is_kept_with_who_took_it_and_when(world: World) -> None:
-    collected(world, FRENCH)
+    collect(world, [FRENCH])
     [before] = page(world)
 
     answer = reviewed(world, on(before, status="approved", note="as the manual says"), reviewer="anna@example.com")
@@ -176,7 +172,7 @@ def test_a_decision_is_kept_with_who_took_it_and_when(world: World) -> None:
 
 
 def test_who_doesn_t_say_who_he_is_is_his_key(world: World) -> None:
-    collected(world, FRENCH)
+    collect(world, [FRENCH])
 
     reviewed(world, on(page(world)[0], status="rejected"))
 
@@ -185,7 +181,7 @@ def test_who_doesn_t_say_who_he_is_is_his_key(world: World) -> None:
 
 
 def test_an_edit_keeps_the_original_and_where_it_came_from(world: World) -> None:
-    collected(world, FRENCH | {"subject": "user-1"})
+    collect(world, [FRENCH | {"subject": "user-1"}])
     [before] = page(world)
     edit = {"messages": chat("Où est le colis ?", "en route")["messages"]}
 
@@ -211,7 +207,7 @@ def test_an_edit_keeps_the_original_and_where_it_came_from(world: World) -> None
 def test_an_edit_is_checked_like_a_line_and_nothing_is_done_where_it_is_wrong(
     content: dict[str, Any], param: str, world: World
 ) -> None:
-    collected(world, FRENCH, GERMAN)
+    collect(world, [FRENCH, GERMAN])
     first, second = page(world)
 
     answer = sent(world, reviews=[on(first, status="approved"), on(second, content=content)])
@@ -221,7 +217,7 @@ def test_an_edit_is_checked_like_a_line_and_nothing_is_done_where_it_is_wrong(
 
 
 def test_an_edit_too_large_to_be_kept_is_refused(world: World) -> None:
-    collected(world, FRENCH)
+    collect(world, [FRENCH])
 
     answer = sent(world, reviews=[on(page(world)[0], content={"messages": chat("x" * 300_000, "y")["messages"]})])
 
@@ -229,7 +225,7 @@ def test_an_edit_too_large_to_be_kept_is_refused(world: World) -> None:
 
 
 def test_who_saw_an_older_version_is_refused(world: World) -> None:
-    collected(world, FRENCH)
+    collect(world, [FRENCH])
     [seen] = page(world)
     reviewed(world, on(seen, status="approved"), reviewer="anna")
 
@@ -243,7 +239,7 @@ def test_who_saw_an_older_version_is_refused(world: World) -> None:
 
 
 def test_of_many_decisions_those_that_can_be_taken_are(world: World) -> None:
-    collected(world, *parcels(5))
+    collect(world, parcels(5))
     seen = page(world)
     reviewed(world, on(seen[1], quality=0.2), reviewer="anna")
     unknown = {"id": "f" * 64, "version": 0}
@@ -259,7 +255,7 @@ def test_of_many_decisions_those_that_can_be_taken_are(world: World) -> None:
 
 
 def test_what_is_sent_twice_is_done_once(world: World) -> None:
-    collected(world, *parcels(2))
+    collect(world, parcels(2))
     seen = page(world)
     decisions = [on(seen[0], status="approved"), on(seen[1], content={"messages": chat("Where?", "here")["messages"]})]
     first = reviewed(world, *decisions, reviewer="anna")
@@ -272,7 +268,7 @@ def test_what_is_sent_twice_is_done_once(world: World) -> None:
 
 
 def test_a_thousand_decisions_make_one_revision(world: World) -> None:
-    collected(world, *steps.questions(1000))
+    collect(world, steps.questions(1000))
     pages = [listing(world, limit="100").body]
     while cursor := pages[-1]["next_cursor"]:
         pages.append(listing(world, limit="100", cursor=cursor).body)
@@ -286,10 +282,10 @@ def test_a_thousand_decisions_make_one_revision(world: World) -> None:
 
 
 def test_all_that_match_are_decided_on_as_they_were_seen(world: World) -> None:
-    collected(world, *parcels(6, category="parcels"), *steps.questions(4, category="orders"))
+    collect(world, [*parcels(6, category="parcels"), *steps.questions(4, category="orders")])
     seen = listing(world, category="parcels").body
     reviewed(world, on(seen["data"][0], status="rejected"), reviewer="anna")
-    collected(world, *parcels(8, category="parcels")[6:], name="later.jsonl")
+    collect(world, parcels(8, category="parcels")[6:], name="later.jsonl")
 
     asked = {"matching": {"category": "parcels"}, "change": {"status": "approved"}, "revision": seen["revision"]}
     answer = sent(world, **asked).body
@@ -304,7 +300,7 @@ def test_all_that_match_are_decided_on_as_they_were_seen(world: World) -> None:
 def test_what_takes_too_long_says_where_to_go_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(review, "REVIEWS_AT_ONCE", 4)
     monkeypatch.setattr(review, "NEEDED_S", 60.0)
-    collected(world, *steps.questions(10))
+    collect(world, steps.questions(10))
     asked = {"matching": {}, "change": {"status": "rejected"}, "revision": 1}
     answers = [sent(world, **asked).body]
 
@@ -328,13 +324,13 @@ def test_what_takes_too_long_says_where_to_go_on(world: World, monkeypatch: pyte
     ids=str,
 )
 def test_a_call_names_examples_or_a_filter(body: dict[str, Any], world: World) -> None:
-    collected(world, FRENCH)
+    collect(world, [FRENCH])
 
     refused(sent(world, **body), 422)
 
 
 def test_a_revision_that_never_was_is_refused(world: World) -> None:
-    collected(world, FRENCH)
+    collect(world, [FRENCH])
 
     answer = sent(world, matching={}, change={"status": "approved"}, revision=9)
 
@@ -342,7 +338,7 @@ def test_a_revision_that_never_was_is_refused(world: World) -> None:
 
 
 def test_reviewing_takes_another_scope_than_reading(world: World) -> None:
-    collected(world, FRENCH)
+    collect(world, [FRENCH])
     reader = world.new_key(Scope.READ)
     path = "/v1/datasets/support/reviews"
 
@@ -352,7 +348,7 @@ def test_reviewing_takes_another_scope_than_reading(world: World) -> None:
 
 
 def test_a_decision_that_says_nothing_is_refused_and_one_that_changes_nothing_tells_the_revision(world: World) -> None:
-    collected(world, *parcels(3))
+    collect(world, parcels(3))
     example = page(world)[0]
     revision = reviewed(world, on(example, status="approved"))["revision"]
 
@@ -380,6 +376,6 @@ def test_a_decision_that_says_nothing_is_refused_and_one_that_changes_nothing_te
     ids=str,
 )
 def test_a_field_of_another_type_is_refused(body: dict[str, Any], param: str, world: World) -> None:
-    collected(world, FRENCH)
+    collect(world, [FRENCH])
 
     refused(sent(world, **body), 422, param=param)

@@ -9,34 +9,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.functions import steps
-from tests.functions.review_steps import collected, listing, on, one, page, parcels, reviewed, sent
+from tests.functions.datasets import collect
+from tests.functions.review_steps import listing, on, one, page, parcels, reviewed, sent
+from tests.functions.write_faults import ConcurrentWriter
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.core.limits import REVIEWS_AT_ONCE
 from tuneloop.domain.training.runs import RunStatus
-from tuneloop.store.dynamodb import Table
 from tuneloop.store.repositories import reviews as rows
 
 
-class Rival:
-    """Does something of his own right before the next writes of a review."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *deeds: Any) -> None:
-        commit, left = Table.commit, list(deeds)
-
-        def interfered(table: Table, *writes: Any) -> None:
-            if left:
-                left.pop(0)()
-            commit(table, *writes)
-
-        monkeypatch.setattr(Table, "commit", interfered)
-
-
 def test_of_two_reviewers_at_once_the_second_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    collected(world, *parcels(2))
+    collect(world, parcels(2))
     first, second = page(world)
-    Rival(monkeypatch, lambda: reviewed(world, on(first, status="rejected"), reviewer="ben"))
+    ConcurrentWriter(monkeypatch, lambda: reviewed(world, on(first, status="rejected"), reviewer="ben"))
 
     answer = reviewed(world, on(first, status="approved"), on(second, status="approved"), reviewer="anna")
 
@@ -45,9 +32,9 @@ def test_of_two_reviewers_at_once_the_second_is_told(world: World, monkeypatch: 
 
 
 def test_examples_that_come_meanwhile_don_t_hold_a_reviewer_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    collected(world, *parcels(2))
+    collect(world, parcels(2))
     seen = page(world)
-    Rival(monkeypatch, lambda: collected(world, *steps.questions(3), name="meanwhile.jsonl"))
+    ConcurrentWriter(monkeypatch, lambda: collect(world, steps.questions(3), name="meanwhile.jsonl"))
 
     answer = reviewed(world, *(on(each, status="approved") for each in seen))
 
@@ -58,7 +45,7 @@ def test_examples_that_come_meanwhile_don_t_hold_a_reviewer_up(world: World, mon
 def test_a_call_that_died_halfway_is_completed_by_sending_it_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    collected(world, *parcels(9))
+    collect(world, parcels(9))
     decisions = [on(each, status="approved", note=f"parcel {n}") for n, each in enumerate(page(world))]
     monkeypatch.setattr(rows, "COMMIT_BYTES", 400)
 
@@ -66,7 +53,7 @@ def test_a_call_that_died_halfway_is_completed_by_sending_it_again(
         raise ClientError({"Error": {"Code": "InternalServerError", "Message": "gone"}}, "TransactWriteItems")
 
     with monkeypatch.context() as patch:
-        Rival(patch, lambda: None, lambda: None, die)
+        ConcurrentWriter(patch, lambda: None, lambda: None, die)
         assert sent(world, reviews=decisions).status == 500
     halfway = listing(world, status="approved").body["total"]
     again = reviewed(world, *decisions)
@@ -77,7 +64,7 @@ def test_a_call_that_died_halfway_is_completed_by_sending_it_again(
 
 
 def test_edits_of_any_size_fit_into_rows(world: World) -> None:
-    collected(world, *parcels(30))
+    collect(world, parcels(30))
     edits = [{"messages": [{"role": "user", "content": '"' * 90_000}, *said(n)]} for n in range(20)]
     seen = page(world, limit="30")
 
@@ -139,7 +126,7 @@ def test_a_dataset_that_is_not_there_has_no_examples(world: World) -> None:
 
 
 def test_no_prompt_or_answer_stands_in_what_is_refused(world: World) -> None:
-    collected(world, *parcels(1))
+    collect(world, parcels(1))
     secret = "the purple heron dances at noon"
     bad = {"messages": [{"role": "user", "content": secret}, {"role": secret, "content": secret}]}
 
@@ -187,7 +174,7 @@ def test_whatever_reviewers_do_each_decision_counts_once_and_in_order(world: Wor
 
 
 def test_a_row_holds_a_thousand_decisions_and_no_more_than_a_row_may(world: World) -> None:
-    collected(world, *steps.questions(REVIEWS_AT_ONCE))
+    collect(world, steps.questions(REVIEWS_AT_ONCE))
 
     answer = sent(world, matching={}, change={"status": "approved", "category": "ö" * 200}, revision=1)
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.examples import chat
 from tests.functions import steps
+from tests.functions.datasets import collect
 from tests.functions.refusals import refused
-from tests.functions.review_examples.test_review_examples import PAIR
-from tests.functions.review_steps import collected, listing, on, one, page, parcels, reviewed, told
+from tests.functions.review_steps import PAIR, listing, on, one, page, parcels, reviewed, told
 from tests.world import BUCKET, World
 from tuneloop.app import app
 from tuneloop.store.repositories.contents import Contents
@@ -26,8 +26,8 @@ def change(world: World, **settings: Any) -> None:
 
 
 def test_the_figures_are_those_of_the_examples_as_they_stand(world: World) -> None:
-    collected(world, *parcels(5, category="parcels", source="app", quality=0.9), *parcels(2), PAIR)
-    collected(world, chat("Refund?", "yes", category="refunds", source="mail", quality=0.5), name="more.jsonl")
+    collect(world, [*parcels(5, category="parcels", source="app", quality=0.9), *parcels(2), PAIR])
+    collect(world, [chat("Refund?", "yes", category="refunds", source="mail", quality=0.5)], name="more.jsonl")
     seen = page(world, category="parcels")
     reviewed(world, on(seen[0], status="approved", category="refunds"), on(seen[1], status="rejected", quality=0.4))
 
@@ -67,7 +67,7 @@ def test_the_figures_are_those_of_the_examples_as_they_stand(world: World) -> No
 
 
 def test_tokens_are_counted_and_put_into_buckets(world: World) -> None:
-    collected(world, *steps.questions(19), chat("word " * 1000, "yes"))
+    collect(world, [*steps.questions(19), chat("word " * 1000, "yes")])
 
     tokens = told(world, "statistics")["tokens"]
 
@@ -78,7 +78,7 @@ def test_tokens_are_counted_and_put_into_buckets(world: World) -> None:
 
 
 def test_figures_are_counted_once_for_each_revision(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    collected(world, *parcels(3))
+    collect(world, parcels(3))
     first = told(world, "statistics")
     read = []
     blocks = Contents.blocks
@@ -114,7 +114,7 @@ def test_a_dataset_without_examples_has_figures_too(world: World) -> None:
 
 
 def test_examples_that_no_export_would_take_don_t_count(world: World) -> None:
-    collected(world, *parcels(10, quality=0.9), chat("Where?", "there", quality=0.1))
+    collect(world, [*parcels(10, quality=0.9), chat("Where?", "there", quality=0.1)])
     reviewed(world, on(page(world, min_quality="0.9")[0], status="rejected"))
 
     found = eligibility(world)
@@ -127,7 +127,7 @@ def test_examples_that_no_export_would_take_don_t_count(world: World) -> None:
 
 
 def test_enough_examples_are_said_to_be_enough_and_how_many_would_be_better(world: World) -> None:
-    collected(world, *steps.questions(60))
+    collect(world, steps.questions(60))
 
     found = eligibility(world)
 
@@ -139,7 +139,7 @@ def test_enough_examples_are_said_to_be_enough_and_how_many_would_be_better(worl
 
 
 def test_a_dataset_may_require_more_and_so_may_each_of_its_categories(world: World) -> None:
-    collected(world, *parcels(12, category="parcels"), *steps.questions(3, category="orders"))
+    collect(world, [*parcels(12, category="parcels"), *steps.questions(3, category="orders")])
     assert eligibility(world)["eligible"]
 
     change(world, required_per_category=5)
@@ -156,7 +156,7 @@ def test_a_dataset_may_require_more_and_so_may_each_of_its_categories(world: Wor
 
 
 def test_a_damaged_segment_stops_the_count_instead_of_shrinking_it(world: World) -> None:
-    collected(world, *parcels(3))
+    collect(world, parcels(3))
     [segment] = app.datasets.segments(world.tenant, "support", 1)
     world.s3.put_object(Bucket=BUCKET, Key=segment.key, Body=b"")
 
@@ -166,11 +166,11 @@ def test_a_damaged_segment_stops_the_count_instead_of_shrinking_it(world: World)
 
 
 def test_an_example_tells_what_it_was_used_for(world: World) -> None:
-    collected(world, *steps.questions(60))
+    collect(world, steps.questions(60))
     world.call("POST /v1/datasets/{dataset}/exports", "/v1/datasets/support/exports")
     world.settle()
     run = world.call("POST /v1/training-runs", "/v1/training-runs", {"dataset": "support"}).body
-    collected(world, chat("Where is order nobody?", "nowhere"), name="later.jsonl")
+    collect(world, [chat("Where is order nobody?", "nowhere")], name="later.jsonl")
     [export] = app.exports.page(world.tenant, "support", 10, None).data
     app.runs.save(app.runs.get(world.tenant, run["id"]).model_copy(update={"version": 3}))
 
