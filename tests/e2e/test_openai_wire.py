@@ -7,7 +7,7 @@ import pytest
 from openai import APIStatusError
 
 from tests.e2e.conftest import Command
-from tests.functions.guide import block, started
+from tests.functions.openai_guide import code_block, start_script
 from tuneloop.domain.core.limits import FILE_BYTES
 
 ENDS_WITHIN_S = 300
@@ -22,10 +22,10 @@ def with_key(command: Command) -> Command:
 
 
 def test_the_guide_s_script_runs_on_the_deployed_stack(command: Command, tmp_path: Path) -> None:
-    with started(command.stack.base_url, with_key(command).key, tmp_path) as script:
+    with start_script(command.stack.base_url, with_key(command).key, tmp_path) as script:
         printed, _ = script.communicate(timeout=ENDS_WITHIN_S)
 
-    assert printed == block("text")
+    assert printed == code_block("text")
 
 
 def test_a_file_above_the_limit_is_refused_with_the_way_round(command: Command) -> None:

@@ -14,7 +14,7 @@ import pytest
 from openai import OpenAI
 
 from infra.functions import FUNCTIONS
-from tests.functions.front import front
+from tests.functions.gateway import serve_gateway
 from tests.world import ENVIRONMENT, World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.ids import digest
@@ -59,8 +59,8 @@ def clients() -> Iterator[None]:
         patch.setattr(OpenAIClient, "_client", property(client))
         patch.setattr(provider_client, "PAUSE_S", 0.0)
         yield
-    for each in made.values():
-        each.close()
+    for sdk_client in made.values():
+        sdk_client.close()
 
 
 @pytest.fixture
@@ -145,8 +145,8 @@ def patterns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 
 @pytest.fixture
 def client(live: World) -> Iterator[OpenAI]:
-    """OpenAI's own SDK at our door, in a world whose provider is the trainer."""
-    with front() as url, OpenAI(base_url=url, api_key=live.key, max_retries=0) as made:
+    """OpenAI's own SDK on our API, in a world whose provider is the trainer."""
+    with serve_gateway() as url, OpenAI(base_url=url, api_key=live.key, max_retries=0) as made:
         yield made
 
 

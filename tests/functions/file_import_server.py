@@ -17,7 +17,7 @@ PASSED_ON = ("Authorization", "Content-Type")
 
 
 @dataclass
-class Importing:
+class FileImportServer:
     """What it says of files, with the status it has at the moment; `None` as a status leaves the field out."""
 
     trainer: str

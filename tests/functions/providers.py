@@ -18,7 +18,7 @@ class Killed(BaseException):
     """The end of a process in the middle of its work."""
 
 
-class Interfered:
+class ProviderProxy:
     """The provider, the stage's own unless another is named, in all that a test doesn't interfere with.
 
     It takes the provider's place in the functions.
@@ -40,7 +40,7 @@ class Interfered:
         app.providers._made[self._of] = provider, app.providers.registration(self._of), inf
 
 
-class AnsweringTooLate(Interfered):
+class TimeoutAfterCreate(ProviderProxy):
     """Creates the job, but the answer comes after the caller has given up."""
 
     def create_job(self, request: ProviderJobRequest) -> ProviderJob:
@@ -48,7 +48,7 @@ class AnsweringTooLate(Interfered):
         raise ProviderUnavailable("The provider can't answer now (APITimeoutError). Try again later.")
 
 
-class KillingAfterCreate(Interfered):
+class CrashAfterCreate(ProviderProxy):
     """Creates the job, and the function dies before it can write that down."""
 
     def create_job(self, request: ProviderJobRequest) -> ProviderJob:
@@ -56,21 +56,21 @@ class KillingAfterCreate(Interfered):
         raise Killed
 
 
-class KillingBeforeCreate(Interfered):
+class CrashBeforeCreate(ProviderProxy):
     """The function dies after it has written down that it would create, and before it does."""
 
     def create_job(self, _: ProviderJobRequest) -> ProviderJob:
         raise Killed
 
 
-class SpoilingUploads(Interfered):
+class CorruptedUploads(ProviderProxy):
     """Stores something else than what was sent."""
 
     def upload(self, file: TrainingFile, base_model: str, _: IO[bytes]) -> str:
         return str(self.real.upload(file, base_model, BytesIO(b"not json\n" * 12)))
 
 
-class Away(Interfered):
+class ProviderOutage(ProviderProxy):
     """Answers nothing."""
 
     def find_jobs(self, *_: Any) -> list[ProviderJob]:
@@ -80,7 +80,7 @@ class Away(Interfered):
         raise ProviderUnavailable("The provider can't answer now (APIConnectionError). Try again later.")
 
 
-class Slow(Interfered):
+class SlowProvider(ProviderProxy):
     """Says of every job that it is running until it is cancelled; the cancelled ones have cost a hundred tokens."""
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class Slow(Interfered):
         return job.model_copy(update={"fine_tuned_model": None, "finished_at": None, "trained_tokens": None, **said})
 
 
-class Counting(Interfered):
+class CallCounter(ProviderProxy):
     """Counts what is asked of the provider, by method."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class Counting(Interfered):
         return found
 
 
-class Reporting(Interfered):
+class FixedStatus(ProviderProxy):
     """Says another status than the provider does."""
 
     def __init__(self, status: str) -> None:
@@ -136,7 +136,7 @@ class Reporting(Interfered):
         return job.model_copy(update={"status": self.status, "fine_tuned_model": None, "finished_at": None})
 
 
-class Answering(Interfered):
+class AnswerRecorder(ProviderProxy):
     """Remembers requests, and which questions were answered on which model; goes away after a number of them."""
 
     def __init__(self, until: int | None = None) -> None:
@@ -154,18 +154,18 @@ class Answering(Interfered):
         return answer
 
 
-def own() -> Any:
+def stage_provider() -> Any:
     """The stage's own provider, as the functions find it."""
     return app.providers.get(app.settings.provider)
 
 
 def jobs_of(run: str) -> list[ProviderJob]:
     """The jobs at the provider that carry a run's id."""
-    return [job for job in own().jobs() if job.run == run]
+    return [job for job in stage_provider().jobs() if job.run == run]
 
 
-class DeclaredCapabilities(Interfered):
-    """Declares other capabilities than it has."""
+class DeclaredCapabilities(ProviderProxy):
+    """Declares other capabilities than the provider has."""
 
     def __init__(self, able: Capabilities, region: str | None = None, of: str | None = None) -> None:
         super().__init__(of)

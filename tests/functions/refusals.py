@@ -26,7 +26,7 @@ IDS = {
 }
 
 
-def walked(world: World, route: str, key: str | None = "", ids: dict[str, str] | None = None) -> Answer:
+def call_route(world: World, route: str, key: str | None = "", ids: dict[str, str] | None = None) -> Answer:
     body = FORMS.get(route, BODIES.get(route))
     return world.call(route, path_of(route, ids or IDS), body, key=key, **QUERIES.get(route, {}))
 

@@ -5,10 +5,7 @@ from typing import Any
 import pytest
 
 from tests.functions import steps
-from tests.functions.providers import (
-    jobs_of,
-    own,
-)
+from tests.functions.providers import jobs_of, stage_provider
 from tests.world import Answer, World
 from tuneloop.app import app
 from tuneloop.domain.training.runs import TERMINAL, ControlledRun
@@ -76,7 +73,7 @@ def launch_run(world: World, dataset: str = "support") -> ControlledRun:
 
 def wait_for_job_success(run: ControlledRun) -> None:
     """Wait until the provider says that the job of a run has succeeded."""
-    steps.until(lambda: own().get_job(str(run.provider_job_id), 5).status == "succeeded")
+    steps.until(lambda: stage_provider().get_job(str(run.provider_job_id), 5).status == "succeeded")
 
 
 def delete_run(run: ControlledRun, *more: Key) -> None:

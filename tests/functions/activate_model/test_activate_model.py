@@ -105,7 +105,7 @@ def test_activating_another_version_says_that_it_ends_a_trial(world: World) -> N
     assert steps.deployment(world)["reason"] == found[0]
 
 
-def test_a_verdict_for_the_candidate_puts_it_before_everybody_with_the_reason(world: World) -> None:
+def test_a_verdict_for_the_candidate_activates_it_and_gives_the_reason(world: World) -> None:
     steps.registered(world)
     steps.proved(world)
 
@@ -147,7 +147,7 @@ def test_a_verdict_that_comes_again_does_not_undo_what_was_decided_since(world: 
     assert [line["action"] for line in steps.history(world)] == ["deactivate", "activate"]
 
 
-def test_a_verdict_against_the_candidate_is_written_down_and_changes_nothing(world: World) -> None:
+def test_a_verdict_against_the_candidate_is_recorded_and_changes_nothing(world: World) -> None:
     steps.registered(world)
 
     invoke("activate-model", verdict_event(promote=False, reason="not proved better"))

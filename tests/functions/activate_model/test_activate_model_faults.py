@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.functions import contests, steps
-from tests.functions.contests import Playing, contest, knowing, promoting
+from tests.functions import scripted_evaluations, steps
+from tests.functions.scripted_evaluations import ScriptedProvider, knowing, prepare_comparison, promoting
 from tests.world import World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
@@ -19,16 +19,21 @@ def verdicts(world: World) -> list[dict[str, Any]]:
 @pytest.fixture
 def overtaken(world: World) -> World:
     """Two versions were evaluated against the base model at once, and the first verdict put version 1 on."""
-    first, second = contest(world, contests.lines(40), ("v1", "v2"))
-    Playing(lambda asked: knowing("v1", "v2")(asked) if contests.number_in(asked) % 4 else knowing("v2")(asked))
+    first, second = prepare_comparison(world, scripted_evaluations.lines(40), ("v1", "v2"))
+    ScriptedProvider(
+        lambda asked: knowing("v1", "v2")(asked) if scripted_evaluations.number_in(asked) % 4 else knowing("v2")(asked)
+    )
     for body in (first, second):
-        contests.request(world, promoting(body))
+        scripted_evaluations.request(world, promoting(body))
     world.settle()
     return world
 
 
-def test_a_candidate_proved_against_what_no_longer_serves_is_compared_with_what_does(overtaken: World) -> None:
-    found = [(each["candidate"], each["stable"], each["look"]) for each in contests.every(overtaken)]
+def test_a_candidate_proved_against_a_replaced_version_is_compared_anew(overtaken: World) -> None:
+    found = [
+        (evaluation["candidate"], evaluation["stable"], evaluation["look"])
+        for evaluation in scripted_evaluations.every(overtaken)
+    ]
 
     assert found == [(1, 0, 1), (2, 0, 2), (2, 1, 3)]
     assert steps.deployment(overtaken)["stable"] == 2
@@ -48,18 +53,18 @@ def test_a_late_verdict_that_comes_again_has_nothing_evaluated_twice(overtaken: 
     overtaken.settle()
 
     assert overtaken.delivered.count("VersionReady") == announced
-    assert len(contests.every(overtaken)) == len(steps.history(overtaken)) == 3
+    assert len(scripted_evaluations.every(overtaken)) == len(steps.history(overtaken)) == 3
 
 
 def test_a_verdict_for_what_was_put_on_by_hand_meanwhile_asks_for_nothing(world: World) -> None:
-    [body] = contest(world, contests.lines(40))
-    Playing(knowing("v1"))
-    asked = contests.request(world, promoting(body))
+    [body] = prepare_comparison(world, scripted_evaluations.lines(40))
+    ScriptedProvider(knowing("v1"))
+    asked = scripted_evaluations.request(world, promoting(body))
     steps.decide(world, "activate", {"version": 1})
 
     world.settle()
 
-    assert [each["id"] for each in contests.every(world)] == [asked["id"]]
+    assert [evaluation["id"] for evaluation in scripted_evaluations.every(world)] == [asked["id"]]
     assert steps.deployment(world)["stable"] == 1
     assert steps.history(world)[0]["reason"].startswith("Version 1 serves everybody already.")
     assert list(app.outbox.backlog(utc_now())) == []
@@ -67,11 +72,11 @@ def test_a_verdict_for_what_was_put_on_by_hand_meanwhile_asks_for_nothing(world:
 
 def too_late(world: World) -> dict[str, Any]:
     """The evaluation of version 2 against 1, whose verdict came while version 3 served, before anything follows."""
-    _, second, _ = contest(world, contests.lines(40), ("v1", "v2", "v3"))
+    _, second, _ = prepare_comparison(world, scripted_evaluations.lines(40), ("v1", "v2", "v3"))
     steps.decide(world, "activate", {"version": 1})
     world.settle()
-    Playing(knowing("v2"))
-    asked = contests.request(world, promoting(second))
+    ScriptedProvider(knowing("v2"))
+    asked = scripted_evaluations.request(world, promoting(second))
     steps.decide(world, "activate", {"version": 3})
     relay_until(world, "EvaluationCompleted", 1)
     return asked
@@ -86,13 +91,15 @@ def relay_until(world: World, kind: str, times: int) -> None:
     raise AssertionError(f"no {times} times {kind}: {world.delivered}")
 
 
-def test_a_verdict_that_came_late_counts_once_its_stable_version_serves_again(world: World) -> None:
+def test_a_late_verdict_counts_once_its_stable_version_serves_again(world: World) -> None:
     asked = too_late(world)
     steps.decide(world, "activate", {"version": 1})
 
     world.settle()
 
-    assert [(each["id"], each["look"]) for each in contests.every(world)] == [(asked["id"], 1)]
+    assert [(evaluation["id"], evaluation["look"]) for evaluation in scripted_evaluations.every(world)] == [
+        (asked["id"], 1)
+    ]
     assert steps.deployment(world)["stable"] == 2
     lines = [(line["action"], line["stable"], line["evaluation"]) for line in steps.history(world)]
     assert lines == [
@@ -104,7 +111,7 @@ def test_a_verdict_that_came_late_counts_once_its_stable_version_serves_again(wo
     ]
 
 
-def test_what_follows_from_a_late_verdict_is_done_once_however_often_it_comes(world: World) -> None:
+def test_a_late_verdict_has_its_effect_once_however_often_it_comes(world: World) -> None:
     too_late(world)
     steps.decide(world, "activate", {"version": 1})
     world.settle()
@@ -120,7 +127,7 @@ def test_what_follows_from_a_late_verdict_is_done_once_however_often_it_comes(wo
 
     assert steps.deployment(world)["stable"] == 1
     assert steps.history(world) == before
-    assert len(contests.every(world)) == 1
+    assert len(scripted_evaluations.every(world)) == 1
 
 
 def test_a_verdict_that_comes_late_again_is_looked_after_again(world: World) -> None:
@@ -138,18 +145,24 @@ def test_a_verdict_that_comes_late_again_is_looked_after_again(world: World) -> 
 
 
 def test_a_late_verdict_finds_the_refusal_that_still_holds_and_says_so(world: World) -> None:
-    _, second, _ = contest(world, contests.lines(40), ("v1", "v2", "v3"))
-    Playing(knowing())
+    _, second, _ = prepare_comparison(world, scripted_evaluations.lines(40), ("v1", "v2", "v3"))
+    ScriptedProvider(knowing())
     steps.decide(world, "activate", {"version": 3})
-    refused = contests.ended(world, promoting(second))
+    refused = scripted_evaluations.ended(world, promoting(second))
     steps.decide(world, "activate", {"version": 1})
-    Playing(lambda asked: contests.expected(contests.number_in(asked)) if contests.arm_of(asked) == "v2" else "no")
-    late = contests.request(world, promoting(second))
+    ScriptedProvider(
+        lambda asked: (
+            scripted_evaluations.expected(scripted_evaluations.number_in(asked))
+            if scripted_evaluations.arm_of(asked) == "v2"
+            else "no"
+        )
+    )
+    late = scripted_evaluations.request(world, promoting(second))
     steps.decide(world, "activate", {"version": 3})
 
     world.settle()
 
-    assert [each["id"] for each in contests.every(world)] == [refused["id"], late["id"]]
+    assert [evaluation["id"] for evaluation in scripted_evaluations.every(world)] == [refused["id"], late["id"]]
     last, before = steps.history(world)[:2]
     assert (before["evaluation"], last["evaluation"]) == (late["id"], refused["id"])
     assert (last["action"], last["stable"], last["reason"]) == ("refuse", 3, refused["verdict"]["reason"])
@@ -157,22 +170,22 @@ def test_a_late_verdict_finds_the_refusal_that_still_holds_and_says_so(world: Wo
 
 def with_exam(world: World) -> dict[str, Any]:
     """A request to prove version 1 on rows of a dataset that doesn't feed its model, and that it would pass."""
-    [body] = contest(world, [])
-    world.drop("exam", [*steps.questions(20, split="train"), *contests.lines(40)], name="test/own.jsonl")
+    [body] = prepare_comparison(world, [])
+    world.drop("exam", [*steps.questions(20, split="train"), *scripted_evaluations.lines(40)], name="test/own.jsonl")
     world.schedule("collect-examples")
     world.settle()
     [exam] = app.exports.page(world.tenant, "exam", 10, None).data
-    Playing(knowing("v1"))
+    ScriptedProvider(knowing("v1"))
     return body | {"dataset": "exam", "export": exam.id}
 
 
 def test_who_may_only_train_activates_nothing_with_rows_of_his_own_choice(world: World) -> None:
     body, key = with_exam(world), world.new_key(Scope.TRAIN)
 
-    answer = world.call("POST /v1/evaluations", contests.EVALUATIONS, body, key=key)
+    answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, body, key=key)
     world.settle()
 
-    found = contests.read(world, answer.body["id"])
+    found = scripted_evaluations.read(world, answer.body["id"])
     assert (found["look"], found["intent"], found["verdict"]["promote"]) == (1, "report", True)
     assert steps.deployment(world)["stable"] == steps.deployment(world)["step"] == 0
     assert steps.history(world) == []
@@ -181,10 +194,10 @@ def test_who_may_only_train_activates_nothing_with_rows_of_his_own_choice(world:
 def test_nobody_asks_for_a_promotion_on_rows_that_do_not_feed_the_model(world: World) -> None:
     body = with_exam(world)
 
-    answer = world.call("POST /v1/evaluations", contests.EVALUATIONS, promoting(body))
+    answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, promoting(body))
 
     assert (answer.status, answer.body["error"]["param"]) == (409, "dataset")
-    assert contests.every(world) == []
+    assert scripted_evaluations.every(world) == []
 
 
 def test_a_version_proved_on_foreign_rows_is_only_told_of(world: World) -> None:
@@ -194,7 +207,7 @@ def test_a_version_proved_on_foreign_rows_is_only_told_of(world: World) -> None:
     invoke("evaluate", {"source": "tuneloop", "detail-type": "VersionReady", "detail": detail})
     world.settle()
 
-    [found] = contests.every(world)
+    [found] = scripted_evaluations.every(world)
     [line] = steps.history(world)
     assert (line["action"], line["by"], line["evaluation"]) == ("refuse", "gate", found["id"])
     assert line["reason"] == (

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.functions import contests, steps
-from tests.functions.contests import Playing, contest, knowing, promoting
+from tests.functions import scripted_evaluations, steps
+from tests.functions.scripted_evaluations import ScriptedProvider, knowing, prepare_comparison, promoting
 from tests.world import World, invoke
 from tuneloop.app import app
 
@@ -19,14 +19,14 @@ class Play:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.bodies = contest(world, contests.lines(20), ("v1", "v2"))
-        Playing(knowing("v1", "v2"))
+        self.bodies = prepare_comparison(world, scripted_evaluations.lines(20), ("v1", "v2"))
+        ScriptedProvider(knowing("v1", "v2"))
 
     def make(self, move: str, body: dict[str, Any]) -> None:
         """Make one move, whether it is refused or not."""
         if move in ("report", "promote"):
             asked = promoting(body) if move == "promote" else body
-            self.world.call("POST /v1/evaluations", contests.EVALUATIONS, asked)
+            self.world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, asked)
         elif move == "announce":
             detail = {"tenant": self.world.tenant, **body}
             invoke("evaluate", {"source": "tuneloop", "detail-type": "VersionReady", "detail": detail})
@@ -73,4 +73,4 @@ def test_reports_alone_never_change_who_answers(seed: int, world: World) -> None
     world.settle()
 
     assert (steps.deployment(world)["step"], steps.history(world)) == (0, [])
-    assert {each["intent"] for each in contests.every(world)} <= {"report"}
+    assert {evaluation["intent"] for evaluation in scripted_evaluations.every(world)} <= {"report"}

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.functions import contests, steps
+from tests.functions import scripted_evaluations, steps
 from tests.functions.activate_model.verdicts import verdict_event
-from tests.functions.contests import Playing, contest, knowing, promoting
+from tests.functions.scripted_evaluations import ScriptedProvider, knowing, prepare_comparison, promoting
 from tests.world import TABLE, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
@@ -176,12 +176,12 @@ def test_a_version_that_was_refused_twice_is_named_once(world: World) -> None:
 
     invoke("activate-model", verdict_event(evaluation="eval-2"))
 
-    assert [each["evaluation"] for each in steps.deployment(world)["hold"]["refused"]] == ["eval-2"]
+    assert [refusal["evaluation"] for refusal in steps.deployment(world)["hold"]["refused"]] == ["eval-2"]
 
 
 def test_what_can_t_answer_any_more_could_not_be_activated(world: World) -> None:
     proved_while(world, ("deactivate", {}))
-    contests.changed(world, 1, status=VersionStatus.RETIRED)
+    scripted_evaluations.changed(world, 1, status=VersionStatus.RETIRED)
 
     assert steps.decide(world, "resume").body["could_activate"] == []
 
@@ -197,14 +197,14 @@ def test_a_verdict_against_the_candidate_says_nothing_of_the_hold(world: World) 
 
 
 def test_a_newer_version_is_not_activated_either(world: World) -> None:
-    first, second = contest(world, contests.lines(40), ("v1", "v2"))
-    Playing(knowing("v2"))
+    first, second = prepare_comparison(world, scripted_evaluations.lines(40), ("v1", "v2"))
+    ScriptedProvider(knowing("v2"))
     steps.decide(world, "activate", {"version": 1})
     steps.decide(world, "deactivate", {"reason": "users complain"})
 
     announced(world, 2, second["export"])
 
-    [found] = contests.every(world)
+    [found] = scripted_evaluations.every(world)
     assert (found["intent"], found["verdict"]["promote"]) == ("promote", True)
     assert steps.deployment(world)["stable"] == 0
     assert [line["action"] for line in steps.history(world)] == ["refuse", "deactivate", "activate"]
@@ -212,31 +212,31 @@ def test_a_newer_version_is_not_activated_either(world: World) -> None:
 
 
 def test_a_late_verdict_has_nothing_evaluated_again_under_a_hold(world: World) -> None:
-    _, second = contest(world, contests.lines(40), ("v1", "v2"))
+    _, second = prepare_comparison(world, scripted_evaluations.lines(40), ("v1", "v2"))
     steps.decide(world, "activate", {"version": 1})
-    Playing(knowing("v2"))
-    contests.request(world, promoting(second))
+    ScriptedProvider(knowing("v2"))
+    scripted_evaluations.request(world, promoting(second))
     steps.decide(world, "rollback")
 
     world.settle()
 
-    [found] = contests.every(world)
+    [found] = scripted_evaluations.every(world)
     assert (found["candidate"], found["stable"]) == (2, 1)
     assert steps.deployment(world)["stable"] == 0
     assert steps.deployment(world)["hold"]["refused"][0]["against"] == 1
 
 
 def test_after_a_resume_the_refused_verdict_counts_once_it_is_asked_for(world: World) -> None:
-    [body] = contest(world, contests.lines(40))
-    Playing(knowing("v1"))
+    [body] = prepare_comparison(world, scripted_evaluations.lines(40))
+    ScriptedProvider(knowing("v1"))
     steps.decide(world, "deactivate")
-    refused = contests.ended(world, promoting(body))
+    refused = scripted_evaluations.ended(world, promoting(body))
     assert steps.deployment(world)["stable"] == 0
     steps.decide(world, "resume")
     world.settle()
     assert steps.deployment(world)["stable"] == 0
 
-    answers = [contests.request(world, promoting(body)) for _ in range(3)]
+    answers = [scripted_evaluations.request(world, promoting(body)) for _ in range(3)]
     world.settle()
 
     assert {answer["id"] for answer in answers} == {refused["id"]}
@@ -245,12 +245,12 @@ def test_after_a_resume_the_refused_verdict_counts_once_it_is_asked_for(world: W
 
 
 def test_a_promotion_that_is_asked_for_under_a_hold_is_refused_in_words(world: World) -> None:
-    [body] = contest(world, contests.lines(40))
-    Playing(knowing("v1"))
+    [body] = prepare_comparison(world, scripted_evaluations.lines(40))
+    ScriptedProvider(knowing("v1"))
     steps.decide(world, "deactivate", {"reason": "users complain"})
 
     for _ in range(2):
-        contests.ended(world, promoting(body))
+        scripted_evaluations.ended(world, promoting(body))
 
     assert steps.deployment(world)["stable"] == 0
     assert {line["action"] for line in steps.history(world)} == {"refuse", "deactivate"}
@@ -303,11 +303,11 @@ def test_what_was_taken_off_before_an_upgrade_stays_off_after_it(
 
 
 def test_an_evaluation_of_before_an_upgrade_undoes_no_emergency(world: World) -> None:
-    [body] = contest(world, contests.lines(40))
-    Playing(knowing("v1"))
+    [body] = prepare_comparison(world, scripted_evaluations.lines(40))
+    ScriptedProvider(knowing("v1"))
     steps.decide(world, "activate", {"version": 1})
     steps.decide(world, "deactivate", {"reason": "users complain"})
-    asked = contests.request(world, body)
+    asked = scripted_evaluations.request(world, body)
     row = keys.evaluation(world.tenant, asked["id"])
     world.dynamodb.update_item(
         TableName=TABLE, Key={"pk": {"S": row.pk}, "sk": {"S": row.sk}}, UpdateExpression="REMOVE intent"
@@ -316,7 +316,7 @@ def test_an_evaluation_of_before_an_upgrade_undoes_no_emergency(world: World) ->
 
     world.settle()
 
-    found = contests.read(world, asked["id"])
+    found = scripted_evaluations.read(world, asked["id"])
     assert (found["intent"], found["verdict"]["promote"]) == ("promote", True)
     assert steps.deployment(world)["stable"] == 0
     assert [line["action"] for line in steps.history(world)] == ["refuse", "deactivate", "activate"]

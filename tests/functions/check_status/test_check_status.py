@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.functions import steps
-from tests.functions.providers import Away, Counting, Interfered, Reporting
+from tests.functions.providers import CallCounter, FixedStatus, ProviderOutage, ProviderProxy
 from tests.functions.runs import launch_run
 from tests.world import World, invoke
 from tuneloop.app import app
@@ -58,7 +58,7 @@ def test_events_tell_the_losses_oldest_first(live: World) -> None:
 
 
 def test_a_run_that_is_not_at_the_provider_has_no_events(world: World) -> None:
-    Away()
+    ProviderOutage()
     run = launch_run(world).id
 
     assert events_of(world, run) == []
@@ -66,7 +66,7 @@ def test_a_run_that_is_not_at_the_provider_has_no_events(world: World) -> None:
 
 def test_the_sweep_ends_runs_that_nobody_looks_at_by_list_pages_and_once(live: World) -> None:
     runs = [launch_run(live, name).id for name in ("first", "second")]
-    provider = Counting()
+    provider = CallCounter()
 
     swept(live, *runs)
 
@@ -83,7 +83,7 @@ def test_looking_again_at_once_does_not_ask_again(live: World, monkeypatch: pyte
     run = launch_run(live).id
     monkeypatch.setenv("TUNELOOP_REFRESH_AFTER_S", "600")
     app.__dict__.pop("settings")
-    provider = Counting()
+    provider = CallCounter()
 
     for _ in range(3):
         steps.look(live, run)
@@ -94,7 +94,7 @@ def test_looking_again_at_once_does_not_ask_again(live: World, monkeypatch: pyte
 def test_a_run_whose_provider_is_away_is_shown_as_it_was_last_seen(live: World) -> None:
     run = launch_run(live).id
     before = app.runs.get(live.tenant, run)
-    provider = Away()
+    provider = ProviderOutage()
 
     shown = steps.look(live, run)
     provider.leave()
@@ -107,7 +107,7 @@ def test_a_run_whose_provider_is_away_is_shown_as_it_was_last_seen(live: World) 
 def test_a_status_that_nobody_knows_is_shown_raw_and_moves_nothing(live: World) -> None:
     run = launch_run(live).id
     first = app.runs.get(live.tenant, run)
-    provider = Reporting("paused")
+    provider = FixedStatus("paused")
 
     shown = steps.look(live, run)
     provider.leave()
@@ -118,7 +118,7 @@ def test_a_status_that_nobody_knows_is_shown_raw_and_moves_nothing(live: World) 
 
 def test_a_run_cancelled_at_the_provider_ends_without_a_version(live: World) -> None:
     run = launch_run(live).id
-    Reporting("cancelled")
+    FixedStatus("cancelled")
 
     ended = steps.look(live, run)
     live.settle()
@@ -132,7 +132,7 @@ def test_a_run_cancelled_at_the_provider_ends_without_a_version(live: World) -> 
 def test_two_who_see_the_end_at_once_make_one_version(live: World) -> None:
     run = launch_run(live).id
 
-    class SeenByAnother(Interfered):
+    class OverlappingSweep(ProviderProxy):
         def events(self, job_id: str, timeout_s: float, **more: Any) -> list[RunEvent]:
             self.leave()
             invoke("check-status", {"schedule": "every-5-minutes"})
@@ -142,7 +142,7 @@ def test_two_who_see_the_end_at_once_make_one_version(live: World) -> None:
     end = monotonic() + steps.ENDS_WITHIN_S
     while app.runs.get(live.tenant, run).is_open:
         assert monotonic() < end
-        SeenByAnother()
+        OverlappingSweep()
         steps.look(live, run)
     live.settle()
 

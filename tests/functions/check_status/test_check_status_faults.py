@@ -8,7 +8,7 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.providers import Interfered, Reporting
+from tests.functions.providers import FixedStatus, ProviderProxy
 from tests.functions.runs import launch_run, wait_for_job_success
 from tests.world import World
 from tuneloop.app import app, utc_now
@@ -19,7 +19,7 @@ from tuneloop.providers.port import JOB_NOT_FOUND
 from tuneloop.runtime.entry_point import FunctionFailed
 
 
-class Broken(Interfered):
+class BrokenEvents(ProviderProxy):
     """Fails for one job in a way that nobody has thought of."""
 
     def __init__(self, job: str) -> None:
@@ -33,21 +33,21 @@ class Broken(Interfered):
         return found
 
 
-class KeepingNoEvents(Interfered):
+class NoEventsRoute(ProviderProxy):
     """A server that doesn't know the route of events."""
 
     def events(self, *_: Any, **__: Any) -> list[RunEvent]:
         raise ProviderRefused("The provider refused the call: 404 NotFoundError.")
 
 
-class Tired(Interfered):
+class EventsTimeout(ProviderProxy):
     """Tells of a job, and then has no time for its events."""
 
     def events(self, *_: Any, **__: Any) -> list[RunEvent]:
         raise ProviderUnavailable("There was no time left to ask the provider.")
 
 
-class Listing(Interfered):
+class ListedJobs(ProviderProxy):
     """Lists jobs as they would be with other fields; `gone` lists none."""
 
     def __init__(self, **fields: Any) -> None:
@@ -69,7 +69,7 @@ def test_a_run_that_cannot_be_recorded_holds_up_no_other(live: World, log: Strin
     first, second = launch_run(live, "first"), launch_run(live, "second")
     for run in (first, second):
         wait_for_job_success(run)
-    provider = Broken(str(first.provider_job_id))
+    provider = BrokenEvents(str(first.provider_job_id))
 
     with pytest.raises(FunctionFailed, match="SweepIncomplete"):
         live.schedule("check-status")
@@ -82,7 +82,7 @@ def test_a_run_that_cannot_be_recorded_holds_up_no_other(live: World, log: Strin
     assert app.runs.get(live.tenant, first.id).status == RunStatus.SUCCEEDED
 
 
-def test_a_job_that_the_provider_does_not_know_ends_its_run_after_a_second_look(live: World, later: Later) -> None:
+def test_a_run_whose_job_is_unknown_at_the_provider_fails_on_a_second_look(live: World, later: Later) -> None:
     run = given_job(launch_run(live), "ftjob-gone")
 
     first, again = steps.look(live, run.id), steps.look(live, run.id)
@@ -101,7 +101,7 @@ def test_a_job_that_the_provider_does_not_know_ends_its_run_after_a_second_look(
 def test_the_sweep_looks_for_jobs_that_the_list_does_not_name(live: World, later: Later) -> None:
     gone, listed_no_more = given_job(launch_run(live, "first"), "ftjob-gone"), launch_run(live, "second")
     wait_for_job_success(listed_no_more)
-    Listing(gone=True)
+    ListedJobs(gone=True)
 
     for seconds in (0, 61):
         later(seconds)
@@ -116,12 +116,12 @@ def test_a_job_that_is_found_after_all_goes_on(live: World, later: Later) -> Non
     run = launch_run(live)
     wait_for_job_success(run)
 
-    class Forgetful(Interfered):
+    class JobNotFoundOnce(ProviderProxy):
         def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
             self.leave()
             raise ProviderRefused(f"The provider refused the call: 404 {job_id} {timeout_s}.", code=JOB_NOT_FOUND)
 
-    Forgetful()
+    JobNotFoundOnce()
     assert steps.look(live, run.id)["waiting_for"]
     later(61)
 
@@ -131,7 +131,7 @@ def test_a_job_that_is_found_after_all_goes_on(live: World, later: Later) -> Non
 def test_a_success_without_a_model_s_name_is_waited_for_and_shown(live: World) -> None:
     run = launch_run(live)
     wait_for_job_success(run)
-    provider = Reporting("succeeded")
+    provider = FixedStatus("succeeded")
 
     shown = steps.look(live, run.id)
 
@@ -147,7 +147,7 @@ def test_a_success_without_a_model_s_name_is_waited_for_and_shown(live: World) -
 def test_the_sweep_waits_for_the_name_too(live: World) -> None:
     run = launch_run(live)
     wait_for_job_success(run)
-    provider = Listing(fine_tuned_model=None)
+    provider = ListedJobs(fine_tuned_model=None)
 
     for _ in range(2):
         live.schedule("check-status")
@@ -160,7 +160,7 @@ def test_the_sweep_waits_for_the_name_too(live: World) -> None:
 
 def test_a_provider_that_keeps_no_events_still_ends_its_runs(live: World) -> None:
     run = launch_run(live)
-    KeepingNoEvents()
+    NoEventsRoute()
 
     ended = steps.followed(live, run.id)
 
@@ -172,7 +172,7 @@ def test_a_provider_that_keeps_no_events_still_ends_its_runs(live: World) -> Non
 def test_what_was_said_of_a_job_counts_when_its_events_come_too_late(live: World) -> None:
     run = launch_run(live)
     wait_for_job_success(run)
-    Tired()
+    EventsTimeout()
 
     ended = steps.look(live, run.id)
 
@@ -184,7 +184,7 @@ def test_what_was_said_of_a_job_counts_when_its_events_come_too_late(live: World
 def test_the_sweep_ends_a_run_whose_events_come_too_late(live: World) -> None:
     run = launch_run(live)
     wait_for_job_success(run)
-    Tired()
+    EventsTimeout()
 
     live.schedule("check-status")
 
@@ -197,9 +197,9 @@ def missed_and_away(run: ControlledRun) -> ControlledRun:
     return app.runs.save(stored.with_wait("Another look.", utc_now(), missed_at=utc_now(), checked_at=utc_now()))
 
 
-def test_a_job_that_the_list_names_is_neither_missed_nor_waited_for_any_more(live: World, later: Later) -> None:
+def test_a_job_in_the_list_is_neither_missed_nor_waited_for_any_more(live: World, later: Later) -> None:
     run = missed_and_away(launch_run(live))
-    provider = Listing(status=run.provider_status, fine_tuned_model=None)
+    provider = ListedJobs(status=run.provider_status, fine_tuned_model=None)
 
     live.schedule("check-status")
 
@@ -214,7 +214,7 @@ def test_a_job_that_the_list_names_is_neither_missed_nor_waited_for_any_more(liv
 def test_a_run_that_only_misses_its_job_is_news_too(live: World) -> None:
     run = missed_and_away(launch_run(live))
     app.runs.save(run.model_copy(update={"waiting_for": None, "waiting_since": None}))
-    Listing(status=run.provider_status, fine_tuned_model=None)
+    ListedJobs(status=run.provider_status, fine_tuned_model=None)
 
     live.schedule("check-status")
 
@@ -223,7 +223,7 @@ def test_a_run_that_only_misses_its_job_is_news_too(live: World) -> None:
 
 def test_a_run_of_which_the_list_has_no_news_is_left_alone(live: World) -> None:
     run = launch_run(live)
-    Listing(status=run.provider_status, fine_tuned_model=None)
+    ListedJobs(status=run.provider_status, fine_tuned_model=None)
 
     live.schedule("check-status")
 
@@ -234,12 +234,12 @@ def test_a_loss_without_bounds_does_not_keep_a_run_from_its_end(live: World) -> 
     run = launch_run(live)
     wait_for_job_success(run)
 
-    class Exploding(Interfered):
+    class DivergedLosses(ProviderProxy):
         def events(self, job_id: str, timeout_s: float, **more: Any) -> list[RunEvent]:
             found: list[RunEvent] = self.real.events(job_id, timeout_s=timeout_s, **more)
             return [event.model_copy(update={"train_loss": 1e200}) for event in found]
 
-    Exploding()
+    DivergedLosses()
     live.schedule("check-status")
 
     assert app.runs.get(live.tenant, run.id).status == RunStatus.SUCCEEDED

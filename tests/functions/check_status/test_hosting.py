@@ -9,7 +9,7 @@ import pytest
 from check_status import deployments
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.providers import Interfered, Killed
+from tests.functions.providers import Killed, ProviderProxy
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
@@ -21,7 +21,7 @@ from tuneloop.providers.port import QUOTA_REACHED, Hosted
 A_DAY_S = 86_400
 
 
-class Serving(Interfered):
+class HostingProvider(ProviderProxy):
     """The real provider, as one that serves a trained model only while a deployment names it."""
 
     def __init__(self, quota: int = 9) -> None:
@@ -124,8 +124,8 @@ def listed(world: World) -> dict[int, dict[str, Any]]:
     return {row["number"]: row for row in rows}
 
 
-def test_a_version_is_announced_once_it_can_be_called_and_calls_name_its_deployment(live: World) -> None:
-    provider = Serving()
+def test_a_version_is_announced_once_callable_and_called_by_its_deployment(live: World) -> None:
+    provider = HostingProvider()
 
     first = trained(live)
     live.settle()
@@ -145,7 +145,7 @@ def test_a_version_is_announced_once_it_can_be_called_and_calls_name_its_deploym
 
 
 def test_looking_at_its_run_takes_a_version_a_step_further_too(live: World) -> None:
-    Serving()
+    HostingProvider()
     run = trained(live).run
     assert run
 
@@ -156,7 +156,7 @@ def test_looking_at_its_run_takes_a_version_a_step_further_too(live: World) -> N
 
 
 def test_a_version_that_is_not_ready_cannot_be_activated(live: World) -> None:
-    Serving().settled = VersionStatus.DEPLOYING
+    HostingProvider().settled = VersionStatus.DEPLOYING
     trained(live)
 
     refused = steps.decide(live, "activate", {"version": 1})
@@ -168,7 +168,7 @@ def test_a_version_that_is_not_ready_cannot_be_activated(live: World) -> None:
 
 
 def test_a_deployment_that_fails_says_so_and_serves_nobody(live: World) -> None:
-    Serving().settled = VersionStatus.DEPLOY_FAILED
+    HostingProvider().settled = VersionStatus.DEPLOY_FAILED
     trained(live)
 
     swept(live)
@@ -180,7 +180,7 @@ def test_a_deployment_that_fails_says_so_and_serves_nobody(live: World) -> None:
 
 
 def test_a_deployment_that_failed_is_asked_for_once_more_and_serves(live: World) -> None:
-    provider = Serving()
+    provider = HostingProvider()
     provider.settled = VersionStatus.DEPLOY_FAILED
     trained(live)
     swept(live)
@@ -204,8 +204,8 @@ def test_a_deployment_that_failed_is_asked_for_once_more_and_serves(live: World)
     assert redeploy(live, 1).status == 409
 
 
-def test_who_dies_after_asking_for_a_deployment_is_followed_by_somebody_who_finds_it(live: World) -> None:
-    provider = Serving()
+def test_a_deployment_whose_creator_died_is_found_by_the_next_sweep(live: World) -> None:
+    provider = HostingProvider()
     provider.dies_after = "deploy"
 
     with pytest.raises(Killed):
@@ -217,8 +217,8 @@ def test_who_dies_after_asking_for_a_deployment_is_followed_by_somebody_who_find
     assert live.delivered.count("VersionReady") == 1
 
 
-def test_who_dies_while_a_deployment_is_handed_on_is_followed_by_somebody_who_goes_on(live: World) -> None:
-    provider = Serving(quota=1)
+def test_a_deployment_handover_that_died_is_finished_by_the_next_sweep(live: World) -> None:
+    provider = HostingProvider(quota=1)
     trained(live)
     swept(live)
     provider.dies_after = "swap"
@@ -233,8 +233,8 @@ def test_who_dies_while_a_deployment_is_handed_on_is_followed_by_somebody_who_go
     assert provider.deleted == [old.provider_model]
 
 
-def test_where_the_account_may_have_no_more_the_oldest_that_nobody_needs_hands_its_deployment_on(live: World) -> None:
-    provider = Serving(quota=2)
+def test_at_the_quota_the_oldest_unneeded_version_hands_on_its_deployment(live: World) -> None:
+    provider = HostingProvider(quota=2)
     for number in (1, 2):
         trained(live, number)
         swept(live)
@@ -254,7 +254,7 @@ def test_where_the_account_may_have_no_more_the_oldest_that_nobody_needs_hands_i
 
 
 def test_where_each_is_in_use_the_version_waits_and_says_for_what(live: World) -> None:
-    Serving(quota=1)
+    HostingProvider(quota=1)
     trained(live)
     swept(live)
     steps.decide(live, "activate", {"version": 1})
@@ -271,7 +271,7 @@ def test_where_each_is_in_use_the_version_waits_and_says_for_what(live: World) -
 def test_a_version_that_is_not_served_within_a_day_is_counted_as_overdue(
     live: World, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Serving().settled = VersionStatus.DEPLOYING
+    HostingProvider().settled = VersionStatus.DEPLOYING
     trained(live)
     counted: Counter[str] = Counter()
     monkeypatch.setattr(deployments, "count", lambda name, number=1: counted.update({name: number}))
@@ -284,7 +284,7 @@ def test_a_version_that_is_not_served_within_a_day_is_counted_as_overdue(
 
 
 def test_a_retired_version_leaves_its_provider_and_is_never_called_again(live: World) -> None:
-    provider = Serving()
+    provider = HostingProvider()
     model = trained(live).provider_model
     swept(live)
     steps.decide(live, "deactivate")
@@ -304,7 +304,7 @@ def test_a_retired_version_leaves_its_provider_and_is_never_called_again(live: W
 
 @pytest.mark.parametrize("died", ["undeploy", "delete_model"])
 def test_removing_goes_on_where_somebody_died(live: World, died: str) -> None:
-    provider = Serving()
+    provider = HostingProvider()
     trained(live)
     swept(live)
     steps.decide(live, "deactivate")

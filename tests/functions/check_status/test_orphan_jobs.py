@@ -9,7 +9,7 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later, reach
-from tests.functions.providers import Interfered, Slow, jobs_of, own
+from tests.functions.providers import ProviderProxy, SlowProvider, jobs_of, stage_provider
 from tests.functions.runs import LEASE_OVER_S, delete_run, launch_run, stored_run, wait_for_job_success
 from tests.unit.factories import a_run
 from tests.unit.providers.server import Server
@@ -46,7 +46,7 @@ def test_a_lost_run_is_made_again_from_its_job_and_goes_on_to_its_version(live: 
 
 
 def test_the_list_of_an_open_run_shows_what_else_is_lost(live: World) -> None:
-    Slow()
+    SlowProvider()
     first, second = launch_run(live, "first"), launch_run(live, "second")
     delete_run(first)
 
@@ -73,7 +73,7 @@ def test_looking_again_adopts_nothing_twice(live: World) -> None:
 
 @pytest.mark.parametrize("gone", ["tenant", "dataset", "export"])
 def test_a_job_of_what_is_gone_is_stopped_and_told_of(gone: str, live: World, log: StringIO) -> None:
-    provider = Slow()
+    provider = SlowProvider()
     run = launch_run(live)
     row = {
         "tenant": keys.tenant(run.tenant),
@@ -91,7 +91,7 @@ def test_a_job_of_what_is_gone_is_stopped_and_told_of(gone: str, live: World, lo
 
 @pytest.mark.parametrize("field", [{"stage": "another"}, {"tenant": "no#name"}, {"run": "../x"}])
 def test_a_job_that_is_not_ours_is_left_alone(field: dict[str, str], live: World) -> None:
-    class Foreign(Slow):
+    class Foreign(SlowProvider):
         def origin_of(self, job: ProviderJob) -> Any:
             return job.origin and job.origin.model_copy(update=field)
 
@@ -105,7 +105,7 @@ def test_a_job_that_is_not_ours_is_left_alone(field: dict[str, str], live: World
     assert app.runs.find(live.tenant, run.id) is None
 
 
-class Doubling(Slow):
+class DuplicateJobs(SlowProvider):
     """Creates the job, loses the answer, and doesn't show the job for a while; the second one it tells of."""
 
     def __init__(self) -> None:
@@ -127,9 +127,9 @@ class Doubling(Slow):
         return (job for job in super().jobs() if self.shows_all or job.id not in self.hidden)
 
 
-def doubled(world: World, later: Later) -> tuple[Doubling, ControlledRun]:
+def doubled(world: World, later: Later) -> tuple[DuplicateJobs, ControlledRun]:
     """A run with a job, and another job that its provider begins to show only now."""
-    provider = Doubling()
+    provider = DuplicateJobs()
     steps.settled(world, steps.questions(40))
     for seconds in (LEASE_OVER_S, LEASE_OVER_S + 61):
         later(seconds)
@@ -156,8 +156,8 @@ def test_a_second_job_that_shows_up_later_is_stopped_and_its_cost_recorded(live:
     assert stored_run(live).is_open
 
 
-def test_of_two_jobs_that_are_found_the_older_is_adopted_and_the_other_stopped(live: World, later: Later) -> None:
-    class Twice(Slow):
+def test_of_two_orphan_jobs_the_older_is_adopted_and_the_other_cancelled(live: World, later: Later) -> None:
+    class Twice(SlowProvider):
         def create_job(self, request: Any) -> ProviderJob:
             for _ in range(2):
                 super().create_job(request)
@@ -169,18 +169,18 @@ def test_of_two_jobs_that_are_found_the_older_is_adopted_and_the_other_stopped(l
     live.schedule("launch-finetune")
 
     run = stored_run(live)
-    jobs = own().find_jobs(run.id)
+    jobs = stage_provider().find_jobs(run.id)
     assert [run.provider_job_id, *provider.cancelled] == [job.id for job in jobs]
     assert [other.id for other in run.other_jobs] == provider.cancelled
 
 
 def test_a_job_of_a_run_that_ended_without_one_is_stopped(live: World, later: Later) -> None:
-    class Hiding(Doubling):
+    class HiddenJobs(DuplicateJobs):
         def create_job(self, request: Any) -> ProviderJob:
             self.hidden.clear()
             return super().create_job(request)
 
-    provider = Hiding()
+    provider = HiddenJobs()
     steps.settled(live, steps.questions(40))
     run = stored_run(live)
     live.call("POST /v1/training-runs/{run}/cancel", f"/v1/training-runs/{run.id}/cancel")
@@ -193,12 +193,12 @@ def test_a_job_of_a_run_that_ended_without_one_is_stopped(live: World, later: La
     look_through(live)
 
     [job] = jobs_of(run.id)
-    assert [each.id for each in stored_run(live).other_jobs] == [job.id]
+    assert [other.id for other in stored_run(live).other_jobs] == [job.id]
     assert job.id in provider.cancelled
 
 
 def test_a_provider_that_is_away_all_day_is_no_failure(live: World) -> None:
-    class AwayForLists(Interfered):
+    class AwayForLists(ProviderProxy):
         def jobs(self) -> Any:
             raise ProviderUnavailable("The provider can't answer now (APIConnectionError). Try again later.")
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.providers import Interfered, Slow
+from tests.functions.providers import ProviderProxy, SlowProvider
 from tests.functions.runs import launch_run, stored_run, wait_for_job_success
 from tests.world import World
 from tuneloop.app import app, utc_now
@@ -15,7 +15,7 @@ from tuneloop.domain.training.jobs import RunEvent
 TWO_HOURS_S = 7200
 
 
-class Silent(Slow):
+class Silent(SlowProvider):
     """Goes on without a word, but for the steps that a test lets it tell."""
 
     def __init__(self) -> None:
@@ -35,12 +35,12 @@ def stuck_events(world: World) -> int:
 
 
 def swept(world: World, later: Later, *seconds: float) -> None:
-    for each in seconds:
-        later(each)
+    for moment in seconds:
+        later(moment)
         world.schedule("check-status")
 
 
-def test_a_run_of_which_nothing_is_heard_for_two_hours_is_stuck_and_told_of_once(live: World, later: Later) -> None:
+def test_a_run_silent_for_two_hours_is_stuck_and_announced_once(live: World, later: Later) -> None:
     provider = Silent()
     launch_run(live)
 
@@ -100,7 +100,7 @@ def test_its_end_is_news_too(live: World, later: Later) -> None:
 def test_a_run_that_was_trained_for_too_long_says_which_epoch_was_best(
     losses: tuple[float, ...], epoch: int | None, live: World
 ) -> None:
-    class Telling(Interfered):
+    class EpochLosses(ProviderProxy):
         def events(self, *_: Any, **__: Any) -> list[RunEvent]:
             return [
                 RunEvent(id=str(step), message="epoch", step=step, total_steps=3, valid_loss=loss)
@@ -110,7 +110,7 @@ def test_a_run_that_was_trained_for_too_long_says_which_epoch_was_best(
         def get_job(self, job_id: str, timeout_s: float) -> Any:
             return self.real.get_job(job_id, timeout_s=timeout_s).model_copy(update={"n_epochs": 3})
 
-    Telling()
+    EpochLosses()
     run = launch_run(live)
 
     ended = steps.followed(live, run.id)

@@ -10,7 +10,7 @@ import pytest
 from check_status import sunset
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.providers import Interfered
+from tests.functions.providers import ProviderProxy
 from tests.unit.factories import a_version, an_export
 from tests.world import World
 from tuneloop.app import app, utc_now
@@ -26,7 +26,7 @@ NOVA = "amazon.nova-micro-v1:0"
 DAY = 86_400
 
 
-class Ending(Interfered):
+class ShutdownNotice(ProviderProxy):
     """A provider that shuts its base model down on a day."""
 
     def __init__(self, on: date | None) -> None:
@@ -70,7 +70,7 @@ def test_an_end_is_told_of_by_the_smallest_threshold_that_it_is_within(days: int
 def test_each_threshold_is_told_once_however_often_the_day_is_repeated(live: World, later: Later) -> None:
     steps.registered(live)
     ending = in_days(95)
-    Ending(ending)
+    ShutdownNotice(ending)
     assert told(live) == []
 
     seen = []
@@ -95,19 +95,19 @@ def test_what_nobody_would_miss_is_not_told_of(live: World) -> None:
         found = app.models.version
         retired = version.model_copy(update={"status": VersionStatus.RETIRED})
         patch.setattr(app.models, "version", lambda *of: retired if of[2] == 3 else found(*of))
-        Ending(in_days(20))
+        ShutdownNotice(in_days(20))
 
         assert [event["version"] for event in told(live)] == [0]
 
 
-def test_a_version_names_its_successor_and_what_the_same_export_would_cost_there(
+def test_a_version_names_its_successor_and_the_cost_of_its_export_there(
     live: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_successor(monkeypatch)
     steps.settled(live, steps.questions(40))
     steps.followed(live, steps.runs(live)[0]["id"])
     live.settle()
-    Ending(in_days(20))
+    ShutdownNotice(in_days(20))
 
     base, trained = told(live)
 
@@ -144,7 +144,7 @@ def test_an_estimate_that_is_not_known_says_why(
 
 def test_a_date_that_moves_is_told_of_anew(live: World) -> None:
     steps.registered(live)
-    ending = Ending(in_days(20))
+    ending = ShutdownNotice(in_days(20))
     assert len(told(live)) == 2
 
     ending.on = in_days(80)
@@ -155,10 +155,10 @@ def test_a_date_that_moves_is_told_of_anew(live: World) -> None:
 
 def test_a_provider_that_is_away_keeps_its_last_word(live: World, later: Later) -> None:
     steps.registered(live)
-    ending = Ending(in_days(40))
+    ending = ShutdownNotice(in_days(40))
     assert [event["threshold"] for event in told(live)] == [60, 60]
 
-    class Away(Interfered):
+    class Away(ProviderProxy):
         def models(self, timeout_s: float = 0) -> Iterator[ListedModel]:  # noqa: ARG002 - the port's
             raise ProviderUnavailable("The provider can't answer now.")
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later, reach
-from tests.functions.providers import Counting, Interfered
+from tests.functions.providers import CallCounter, ProviderProxy
 from tests.functions.refusals import refused
 from tests.unit.providers.server import Play, Server
 from tests.world import ENVIRONMENT, Answer, World, invoke
@@ -24,7 +24,7 @@ AWAY = ProviderUnavailable("The provider can't answer now (APITimeoutError). Try
 AN_HOUR_S = 3600
 
 
-class Saying(Interfered):
+class ModelCheck(ProviderProxy):
     """Says whether it has a model as it is told to, or fails at it; counts how often it was asked."""
 
     def __init__(self, said: bool | Exception | None) -> None:
@@ -101,7 +101,7 @@ def test_a_mistyped_id_never_goes_live(live: World) -> None:
     ids=repr,
 )
 def test_where_nobody_can_say_a_person_may_by_its_number(said: Any, why: str, live: World) -> None:
-    Saying(said)
+    ModelCheck(said)
     register(live)
     live.settle()
 
@@ -151,7 +151,7 @@ def test_the_gate_activates_nothing_that_was_not_verified(status: VersionStatus,
 
 
 def test_a_provider_that_is_away_is_asked_for_an_hour(live: World, later: Later) -> None:
-    provider = Saying(AWAY)
+    provider = ModelCheck(AWAY)
     register(live)
     live.settle()
     assert (look(live)["status"], "APITimeoutError" in look(live)["waiting_for"]) == ("verifying", True)
@@ -168,7 +168,7 @@ def test_a_provider_that_is_away_is_asked_for_an_hour(live: World, later: Later)
 
 
 def test_a_provider_that_comes_back_is_heard_by_the_sweep(live: World) -> None:
-    provider = Saying(AWAY)
+    provider = ModelCheck(AWAY)
     register(live)
     live.settle()
     provider.said = True
@@ -180,7 +180,7 @@ def test_a_provider_that_comes_back_is_heard_by_the_sweep(live: World) -> None:
 
 @pytest.mark.parametrize(("said", "status"), [(False, "failed"), (None, "unverified")])
 def test_asked_once_more_the_provider_may_know_better(said: Any, status: str, live: World) -> None:
-    provider = Saying(said)
+    provider = ModelCheck(said)
     register(live)
     live.settle()
     assert look(live)["status"] == status
@@ -209,7 +209,7 @@ def test_deactivate_and_rollback_ask_nobody_and_wait_for_nothing(live: World) ->
         activate(live, version=number)
         version = app.models.version(live.tenant, "support", number)
         app.models.save_version(version.model_copy(update={"status": VersionStatus.FAILED}))
-    counting = Counting()
+    counting = CallCounter()
 
     assert steps.decide(live, "rollback").body["stable"] == first
     assert steps.decide(live, "deactivate").body["stable"] == 0
@@ -217,7 +217,7 @@ def test_deactivate_and_rollback_ask_nobody_and_wait_for_nothing(live: World) ->
 
 
 def test_registering_again_is_another_version_with_an_answer_of_its_own(live: World) -> None:
-    provider = Saying(False)
+    provider = ModelCheck(False)
     register(live)
     live.settle()
     provider.said = True
@@ -230,12 +230,12 @@ def test_registering_again_is_another_version_with_an_answer_of_its_own(live: Wo
 
 
 def test_a_version_that_is_retired_while_it_is_asked_about_stays_retired(live: World) -> None:
-    class Retiring(Saying):
+    class RetiringModelCheck(ModelCheck):
         def has_model(self, model: str, timeout_s: float) -> bool | None:
             live.call("DELETE /v1/models/{model}/versions/{number}", f"{VERSIONS}/1")
             return super().has_model(model, timeout_s)
 
-    Retiring(True)
+    RetiringModelCheck(True)
     register(live)
 
     live.settle()
@@ -244,7 +244,7 @@ def test_a_version_that_is_retired_while_it_is_asked_about_stays_retired(live: W
 
 
 def test_the_event_twice_and_after_the_sweep_changes_nothing(live: World) -> None:
-    provider = Saying(True)
+    provider = ModelCheck(True)
     register(live)
     live.schedule("check-status")
     live.settle()
@@ -269,8 +269,8 @@ def test_a_version_at_a_provider_that_was_removed_waits_then_is_unverified(live:
     assert look(live)["status"] == "unverified"
 
 
-def test_versions_that_older_code_stored_as_ready_stay_so_and_are_not_asked_about(live: World) -> None:
-    provider = Saying(False)
+def test_versions_stored_as_ready_by_older_code_stay_so_unchecked(live: World) -> None:
+    provider = ModelCheck(False)
     live.call("POST /v1/models", "/v1/models", {"id": "support"})
     base = app.models.version(live.tenant, "support", 0)
     old = Version(**base.model_dump(exclude={"number", "seq"}), number=1)

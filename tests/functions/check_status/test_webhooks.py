@@ -11,7 +11,7 @@ import pytest
 
 from check_status.routes import secrets
 from tests.functions import steps
-from tests.functions.providers import Away, Counting
+from tests.functions.providers import CallCounter, ProviderOutage
 from tests.functions.runs import launch_run, wait_for_job_end
 from tests.world import Answer, World, http_event, invoke
 from tuneloop.app import app, utc_now
@@ -92,7 +92,7 @@ def test_the_same_webhook_again_changes_nothing(live: World) -> None:
     steps.followed(live, run.id)
     before = app.runs.get(live.tenant, run.id)
     body = about(run.provider_job_id or "")
-    provider = Counting()
+    provider = CallCounter()
 
     answers = {hear(body, signed(body)).status for _ in range(3)}
 
@@ -122,7 +122,7 @@ def wrong() -> Iterator[tuple[str, int, bytes, dict[str, str], str]]:
 
 
 @pytest.mark.parametrize("what", [case[0] for case in wrong()])
-def test_what_can_t_be_trusted_is_refused_before_the_table_is_asked_anything(what: str, touched: list[str]) -> None:
+def test_an_untrusted_webhook_is_refused_before_any_call_to_the_table(what: str, touched: list[str]) -> None:
     [(status, body, headers, provider)] = [case[1:] for case in wrong() if case[0] == what]
 
     answer = hear(body, headers, provider)
@@ -132,7 +132,7 @@ def test_what_can_t_be_trusted_is_refused_before_the_table_is_asked_anything(wha
     assert touched == (["Query"] if provider == "openai" else [])  # a name of nobody: who is known is listed
 
 
-def test_a_body_that_is_no_base64_is_refused_before_the_table_is_asked_anything(touched: list[str]) -> None:
+def test_a_body_that_is_no_base64_is_refused_before_any_call_to_the_table(touched: list[str]) -> None:
     event = http_event(ROUTE, "/v1/webhooks/trainer", "not base64!", None, {})
 
     answer = invoke("check-status", {**event, "headers": signed(b""), "isBase64Encoded": True})
@@ -198,7 +198,7 @@ def test_a_name_that_is_added_is_known_within_a_minute(read: list[str], monkeypa
 def test_a_provider_that_is_away_is_no_reason_to_send_it_again(live: World) -> None:
     run = launch_run(live)
     body = about(run.provider_job_id or "")
-    Away()
+    ProviderOutage()
 
     answer = hear(body, signed(body))
 

@@ -162,7 +162,7 @@ def test_a_post_whose_lines_are_gone_fails_and_is_no_empty_one(world: World) -> 
     world.s3.delete_object(Bucket=BUCKET, Key=f"posted/acme/support/{drop}.jsonl")
 
     assert invoke("collect-posts", sqs_event("examples", told)) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
-    assert [each["status"] for each in drops(world)] == ["reading"]
+    assert [drop["status"] for drop in drops(world)] == ["reading"]
 
 
 def test_a_bad_example_is_named_and_nothing_of_its_post_is_taken(world: World) -> None:

@@ -90,7 +90,7 @@ def test_a_drop_whose_reader_died_is_given_up_and_says_so(world: World) -> None:
     assert (drop["status"], drop["problems"][0]["code"]) == ("failed", "unreadable")
 
 
-def test_a_drop_whose_reader_was_given_up_while_it_read_shows_what_it_added(
+def test_a_drop_whose_reader_was_given_up_halfway_shows_what_it_added(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = app.objects.dropped_lines

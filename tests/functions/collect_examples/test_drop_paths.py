@@ -77,7 +77,7 @@ def test_a_file_may_be_called_anything_and_is_shown_so(name: str, world: World) 
 
 
 @pytest.mark.parametrize(("key", "code"), NOBODY_S.items(), ids=range(len(NOBODY_S)))
-def test_a_file_that_is_nobody_s_leaves_a_note_for_the_operator_and_nothing_else(
+def test_a_file_of_no_tenant_leaves_only_a_note_for_the_operator(
     key: str, code: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = rows()
@@ -114,7 +114,7 @@ def test_an_operator_reads_which_files_were_nobody_s_and_why(world: World) -> No
     assert 'invalid_path  "incoming/acme/\\u001b[31m.jsonl"' in shown
 
 
-def test_a_file_is_somebody_s_once_its_tenant_exists_and_it_is_dropped_again(world: World) -> None:
+def test_a_file_dropped_again_is_collected_once_its_tenant_exists(world: World) -> None:
     key = "incoming/globex/support/a.jsonl"
     put(world, key)
     world.s3_event(key, "first")
@@ -244,7 +244,7 @@ def test_the_sweep_begins_each_time_at_another_file_and_looks_at_all(world: Worl
 
     missed = missed_files(lambda: LISTING_S + 1)
     found = [missed.recent_files(moment) for moment in moments]
-    names = [[each.key.rpartition("/")[2] for each in files] for files in found]
+    names = [[version.key.rpartition("/")[2] for version in files] for files in found]
 
     assert {files[0] for files in names} == set(there)
     assert all(sorted(files) == there for files in names)
@@ -291,7 +291,7 @@ def test_a_drop_whose_reader_died_is_taken_up_where_its_event_comes_again(world:
     assert (drop["id"], drop["status"], drop["examples"]) == (identity, "collected", 1)
 
 
-def test_too_few_examples_are_collected_and_their_run_says_how_many_it_needs(live: World) -> None:
+def test_too_few_examples_are_collected_and_the_run_says_how_many_it_needs(live: World) -> None:
     steps.settled(live, steps.questions(5))
 
     [drop] = drops(live)

@@ -130,7 +130,7 @@ def test_a_file_that_is_cut_off_adds_nothing_whatever_the_dataset_says(
     assert added(world) == 0
 
 
-def test_a_bomb_behind_good_lines_adds_none_of_them_though_bad_ones_are_skipped(world: World) -> None:
+def test_a_bomb_rejects_good_lines_before_it_though_bad_ones_are_skipped(world: World) -> None:
     world.call("POST /v1/datasets", "/v1/datasets", SKIP)
     pieces = [b"\n".join(GOOD) + b"\nno\n", bytes(64 << 20)]
 
@@ -163,7 +163,7 @@ def test_a_dataset_may_skip_what_it_cannot_use(world: World) -> None:
     assert added(world) == 12
 
 
-def test_a_file_without_a_good_line_is_rejected_though_bad_ones_are_skipped(world: World) -> None:
+def test_a_file_of_bad_lines_alone_is_rejected_though_they_are_skipped(world: World) -> None:
     world.call("POST /v1/datasets", "/v1/datasets", SKIP)
 
     drop = dropped(world, b"no\n" * 130)
@@ -184,7 +184,7 @@ def test_what_becomes_of_bad_lines_is_a_setting_of_the_dataset(world: World) -> 
     assert world.call("GET /v1/datasets/{dataset}", item).body["on_invalid"] == "skip"
 
 
-def test_a_file_is_read_in_the_time_that_there_is_and_told_when_that_is_over(
+def test_a_file_is_read_within_the_time_left_and_says_when_that_is_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.world.Context.get_remaining_time_in_millis", lambda _: 20_000)

@@ -105,7 +105,7 @@ def test_a_problem_names_the_column_by_the_dataset_s_own_name(world: World) -> N
     assert told(missing) == [(1, "$.stars", "missing_column")]
 
 
-def test_records_that_cannot_be_used_may_be_skipped_but_not_what_cannot_be_told_apart(world: World) -> None:
+def test_unusable_records_may_be_skipped_but_not_inseparable_ones(world: World) -> None:
     changed(world, on_invalid="skip")
 
     skipped = dropped(world, b"text,label\na,b\nc\nd,e\n")

@@ -134,7 +134,7 @@ def test_another_template_changes_nothing_that_is_there(world: World) -> None:
     assert [len(stored.templates_at(revision)) for revision in (0, 1, 2)] == [1, 1, 2]
 
 
-def test_what_was_posted_is_collected_as_it_was_checked_though_the_template_changes(world: World) -> None:
+def test_posts_are_collected_as_checked_even_if_the_template_changes(world: World) -> None:
     set_template(world, **TEMPLATE)
     drop = post(world, CARD).body
 

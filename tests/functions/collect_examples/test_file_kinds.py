@@ -1,4 +1,4 @@
-"""Files that are something else: each door says what they are, and what to do about it."""
+"""Files that are something else: each way in says what they are, and what to do about it."""
 
 import codecs
 import gzip
@@ -143,7 +143,7 @@ def test_a_csv_is_read_by_the_separator_that_it_names(content: str, world: World
     assert ran("validate", kind, tmp_path).exit_code == 0
 
 
-def test_a_file_in_cr_that_is_longer_than_a_line_may_be_is_told_what_may_be_wrong(tmp_path: Path) -> None:
+def test_a_file_in_cr_longer_than_a_line_may_be_is_told_what_may_be_wrong(tmp_path: Path) -> None:
     content = TEXT.replace("\n", "\r").encode() * (1 + (11 << 20) // len(TEXT))
 
     said = " ".join(ran("validate", Kind(content, "", ""), tmp_path, "--json").stdout.split())

@@ -9,7 +9,7 @@ from openai import APIStatusError, BadRequestError, NotFoundError, OpenAI, Permi
 
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.front import front
+from tests.functions.gateway import serve_gateway
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import Split
@@ -19,7 +19,7 @@ from tuneloop.domain.core.limits import FILE_BYTES
 
 @pytest.fixture
 def client(world: World) -> Iterator[OpenAI]:
-    with front() as url, OpenAI(base_url=url, api_key=world.key, max_retries=0) as made:
+    with serve_gateway() as url, OpenAI(base_url=url, api_key=world.key, max_retries=0) as made:
         yield made
 
 

@@ -119,7 +119,7 @@ def test_two_who_get_the_same_messages_at_once_add_them_once(world: World, monke
     assert (dataset_state(), stored_answers()) == ((2, 2, 3), ["a", "b", "c"])
 
 
-def test_a_post_that_is_given_up_while_it_is_collected_is_collected_all_the_same(
+def test_a_post_that_is_given_up_during_its_collection_is_still_collected(
     world: World, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drop = post_examples(world, "a")

@@ -227,7 +227,7 @@ def test_a_delivery_ends_in_half_of_its_time(world: World, monkeypatch: pytest.M
     assert app.datasets.get("acme", "support").settled_revision == 0
 
 
-def test_a_post_that_waits_is_not_given_up_and_nobody_is_told_to_send_it_again(world: World, later: Later) -> None:
+def test_a_waiting_post_is_not_given_up_and_its_sender_not_told_to_resend(world: World, later: Later) -> None:
     drop = post_examples(world, "a")
 
     later(HALF_AN_HOUR_S)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import reach
-from tests.functions.providers import Answering, Interfered
+from tests.functions.providers import AnswerRecorder, ProviderProxy
 from tests.world import World
 from tuneloop.domain.core.errors import ProviderUnavailable
 
@@ -35,10 +35,10 @@ def test_the_answer_has_openai_s_shape_and_says_who_gave_it(live: World) -> None
     assert body["id"].startswith("chatcmpl-support.1.1.stable.")
 
 
-def test_a_version_is_asked_with_its_own_prompt_and_parameters_and_the_app_s_wishes_first(live: World) -> None:
+def test_a_version_is_asked_with_its_prompt_and_parameters_the_app_s_first(live: World) -> None:
     steps.registered(live, prompt=CHOICE, parameters={"temperature": 0.1, "max_tokens": 50})
     steps.decide(live, "activate")
-    provider = Answering()
+    provider = AnswerRecorder()
 
     body = {"model": "support", "temperature": 0.9, "user": "user-1", "seed": 7}
     messages = [{"role": "system", "content": "the app's own"}, {"role": "user", "content": "Where is it?"}]
@@ -91,10 +91,10 @@ def test_the_base_model_is_the_last_to_stand_in(live: World) -> None:
     assert (answer["tuneloop"]["version"], answer["model"]) == (0, steps.BASE_MODEL)
 
 
-def test_when_nobody_answers_the_first_refusal_is_told_without_what_was_said(world: World) -> None:
+def test_when_no_version_answers_the_first_refusal_is_told_without_content(world: World) -> None:
     steps.registered(world)
 
-    class Silent(Interfered):
+    class Silent(ProviderProxy):
         def complete(self, _: dict[str, Any], timeout_s: float) -> None:
             assert 0 < timeout_s <= 24
             raise ProviderUnavailable("The provider can't answer now (APITimeoutError). Try again later.")
@@ -116,7 +116,7 @@ def test_a_user_is_served_as_his_route_says(field: str, live: World) -> None:
 
         told = [steps.ask(live, **{field: user}).body["tuneloop"] for _ in range(2)]
 
-        assert [(each["arm"], each["version"]) for each in told] == [(route["arm"], route["versions"][0])] * 2
+        assert [(record["arm"], record["version"]) for record in told] == [(route["arm"], route["versions"][0])] * 2
 
 
 def test_calls_without_a_user_are_spread_over_the_arms(live: World) -> None:

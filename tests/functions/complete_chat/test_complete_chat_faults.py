@@ -13,7 +13,7 @@ from complete_chat import complete as use_case
 from complete_chat import routes
 from tests.functions import steps
 from tests.functions.conftest import reach
-from tests.functions.providers import Interfered, own
+from tests.functions.providers import ProviderProxy, stage_provider
 from tests.unit.providers.server import Play, Server
 from tests.world import World
 from tuneloop.api.router import ANSWER_WITHIN_S
@@ -91,11 +91,11 @@ def test_a_failed_try_is_counted_beside_the_answer_that_stood_in(live: World) ->
     assert counted(live) == [(0, 1, 0, 1, 0), (1, 1, 1, 1, 0), (2, 1, 1, 0, 0)]
 
 
-def test_the_first_version_has_all_the_time_but_a_little_for_those_that_stand_in(world: World) -> None:
+def test_the_first_version_has_all_the_time_but_a_reserve_for_fallbacks(world: World) -> None:
     three_versions(world)
     times: list[float] = []
 
-    class Slow(Interfered):
+    class Slow(ProviderProxy):
         def complete(self, _: dict[str, Any], timeout_s: float) -> None:
             times.append(timeout_s)
             raise ProviderUnavailable("The provider can't answer now (APITimeoutError). Try again later.")
@@ -119,7 +119,7 @@ def test_a_server_that_drips_is_stood_in_for_in_time(
     reach(world, server.url, monkeypatch)
     body = json.dumps({"choices": [{"message": {"content": "late"}}]}).encode()
     server.plays_next(Play(b" " * 250, drips="body"), Play(body))
-    own().prepare()  # making it takes as long as the whole call may
+    stage_provider().prepare()  # making it takes as long as the whole call may
     started = monotonic()
 
     answer = steps.ask(world, user="user-1")

@@ -8,7 +8,7 @@ from complete_chat import complete as use_case
 from complete_chat import routes
 from tests.functions import steps
 from tests.functions.conftest import MetricSums, counted
-from tests.functions.providers import Interfered
+from tests.functions.providers import ProviderProxy
 from tests.world import World
 from tuneloop.api.router import ANSWER_WITHIN_S
 from tuneloop.app import app
@@ -20,7 +20,7 @@ REFUSED = ProviderRefused("The provider refused the call: 404 model_not_found.")
 AWAY = ProviderUnavailable("The provider can't answer now (APITimeoutError). Try again later.")
 
 
-class Failing(Interfered):
+class FailingModels(ProviderProxy):
     """Fails on some models; remembers which were asked, and with how much time."""
 
     def __init__(self, *models: str, by: TuneloopError = REFUSED) -> None:
@@ -53,7 +53,7 @@ def order(world: World) -> list[int]:
 
 def test_what_served_before_answers_before_the_base_does(live: World) -> None:
     served(live, 1, 2)
-    provider = Failing("m2")
+    provider = FailingModels("m2")
 
     answer = steps.ask(live, user="user-1").body["tuneloop"]
 
@@ -65,7 +65,7 @@ def test_a_candidate_has_three_behind_it(live: World) -> None:
     served(live, 1, 2)
     steps.registered(live, provider_model="m3")
     steps.share(live, 3, 1.0)
-    provider = Failing("m3", "m2", "m1")
+    provider = FailingModels("m3", "m2", "m1")
 
     assert steps.ask(live, user="user-1").body["tuneloop"]["version"] == 0
     assert provider.asked == ["m3", "m2", "m1", steps.BASE_MODEL]
@@ -100,7 +100,7 @@ def test_a_version_that_was_retired_behind_our_back_is_not_asked(live: World) ->
     served(live, 1, 2)
     before = app.models.version(live.tenant, "support", 1)
     app.models.save_version(before.model_copy(update={"status": VersionStatus.RETIRED}))
-    provider = Failing("m2")
+    provider = FailingModels("m2")
 
     assert steps.ask(live, user="user-1").body["tuneloop"]["version"] == 0
     assert provider.asked == ["m2", steps.BASE_MODEL]
@@ -108,7 +108,7 @@ def test_a_version_that_was_retired_behind_our_back_is_not_asked(live: World) ->
 
 def test_the_time_of_the_others_is_what_it_was_before(live: World) -> None:
     served(live, 1, 2)
-    provider = Failing("m2", "m1", steps.BASE_MODEL)
+    provider = FailingModels("m2", "m1", steps.BASE_MODEL)
 
     steps.ask(live, user="user-1")
 
@@ -116,23 +116,21 @@ def test_the_time_of_the_others_is_what_it_was_before(live: World) -> None:
     assert provider.times == pytest.approx([given - reserved, given - reserved, given], abs=0.5)
 
 
-def test_where_the_first_took_all_the_time_the_base_has_what_was_kept_for_it(
+def test_where_the_first_used_up_its_time_the_base_has_the_reserve(
     live: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served(live, 1, 2)
     monkeypatch.setattr(routes, "COUNTING_S", ANSWER_WITHIN_S - use_case.FALLBACK_S - 1)
-    provider = Failing("m2", by=AWAY)
+    provider = FailingModels("m2", by=AWAY)
 
     assert steps.ask(live, user="user-1").body["tuneloop"]["version"] == 0
     assert provider.asked == ["m2", steps.BASE_MODEL]
 
 
-def test_a_version_that_its_provider_refuses_rings_the_alarm_of_a_provider_that_is_away(
-    live: World, counted: MetricSums
-) -> None:
+def test_a_version_that_its_provider_refuses_counts_for_the_outage_alarm(live: World, counted: MetricSums) -> None:
     served(live, 1, 2)
     counted()
-    Failing("m2", "m1")
+    FailingModels("m2", "m1")
 
     steps.ask(live, user="user-1")
 
@@ -142,17 +140,17 @@ def test_a_version_that_its_provider_refuses_rings_the_alarm_of_a_provider_that_
 def test_a_call_that_every_version_refuses_is_the_call_s_own_fault(live: World, counted: MetricSums) -> None:
     served(live, 1, 2)
     counted()
-    Failing("m2", "m1", steps.BASE_MODEL)
+    FailingModels("m2", "m1", steps.BASE_MODEL)
 
     assert steps.ask(live, user="user-1").status == 400
 
     assert "ProviderUnavailable" not in counted()
 
 
-def test_a_provider_that_is_away_is_counted_where_it_is_called_and_not_twice(live: World, counted: MetricSums) -> None:
+def test_a_provider_outage_is_counted_where_it_is_called_and_not_twice(live: World, counted: MetricSums) -> None:
     served(live, 1, 2)
     counted()
-    Failing("m2", by=AWAY)
+    FailingModels("m2", by=AWAY)
 
     steps.ask(live, user="user-1")
 
@@ -161,7 +159,7 @@ def test_a_provider_that_is_away_is_counted_where_it_is_called_and_not_twice(liv
 
 def test_a_version_that_a_call_names_has_nobody_behind_it(live: World) -> None:
     served(live, 1, 2)
-    provider = Failing("m2")
+    provider = FailingModels("m2")
 
     assert steps.ask(live, model="support:2").status == 400
     assert provider.asked == ["m2"]

@@ -41,7 +41,7 @@ def test_a_version_is_served_with_the_template_that_its_export_froze(live: World
     assert json.dumps(asked) == json.dumps(SCHEMA)
 
 
-def test_another_template_starts_no_run_and_a_version_is_asked_for_what_it_has_learnt(live: World) -> None:
+def test_another_template_starts_no_run_and_versions_keep_the_learnt_one(live: World) -> None:
     live.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "template": TEMPLATE})
     rows = [{"input": {"order": f"number {n}"}, "output": {"state": ("late", "lost")[n % 2]}} for n in range(90)]
     steps.settled(live, rows)
@@ -56,8 +56,8 @@ def test_another_template_starts_no_run_and_a_version_is_asked_for_what_it_has_l
     live.schedule("collect-examples")
     live.settle()
 
-    exports = [app.exports.get(live.tenant, "support", each["export"]) for each in steps.runs(live)]
-    assert {each.revision: each.template for each in exports} == {1: Template(**TEMPLATE), 2: None}
+    exports = [app.exports.get(live.tenant, "support", run["export"]) for run in steps.runs(live)]
+    assert {export.revision: export.template for export in exports} == {1: Template(**TEMPLATE), 2: None}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_another_template_starts_no_run_and_a_version_is_asked_for_what_it_has_l
         (an_export_of(base_prompt=NAMED), ("Be short.", f"Be short.\n\n{NAMED}")),
     ],
 )
-def test_examples_that_share_a_prompt_are_served_with_it_and_others_with_the_template_s(
+def test_examples_are_served_with_the_prompt_they_share_or_the_template_s(
     export: Export, served: tuple[str | None, str | None]
 ) -> None:
     assert (export.served_prompt, export.served_base_prompt) == served

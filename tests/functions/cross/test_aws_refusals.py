@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.functions import steps
-from tests.functions.refusals import SECRET_SENTENCE, failing, refused, walked
+from tests.functions.refusals import SECRET_SENTENCE, call_route, failing, refused
 from tests.world import World
 from tuneloop.app import App, app
 from tuneloop.domain.core.access import Scope
@@ -20,7 +20,7 @@ def test_who_cannot_be_looked_up_is_not_let_in(world: World, monkeypatch: pytest
     secret = world.new_key(*Scope)
     monkeypatch.setattr(app.table.client, "get_item", throttled)
 
-    answer = walked(world, "GET /v1/datasets", key=secret)
+    answer = call_route(world, "GET /v1/datasets", key=secret)
 
     refused(answer, 503, "key_not_checked")
     assert SECRET_SENTENCE not in answer.text + log.getvalue()

@@ -10,8 +10,8 @@ from local.demo.report import DemoReport
 from local.demo.screen import Screen
 from local.demo.steps import evaluate
 from ops.smoke.journey import LoopError
-from tests.functions import contests
-from tests.functions.contests import Playing, contest, ended, knowing
+from tests.functions import scripted_evaluations
+from tests.functions.scripted_evaluations import ScriptedProvider, ended, knowing, prepare_comparison
 from tests.world import World
 
 ROWS = 40
@@ -44,7 +44,7 @@ def report(tmp_path: Path) -> DemoReport:
 
 
 def test_without_rows_to_prove_it_on_the_demo_says_so(world: World, scene: DemoJourney, report: DemoReport) -> None:
-    [body] = contest(world, [])
+    [body] = prepare_comparison(world, [])
     ended(world, body)
 
     with pytest.raises(LoopError, match="No examples were kept to prove it on"):
@@ -54,8 +54,8 @@ def test_without_rows_to_prove_it_on_the_demo_says_so(world: World, scene: DemoJ
 def test_a_version_that_can_t_answer_ends_the_demo_with_the_reason(
     world: World, scene: DemoJourney, report: DemoReport
 ) -> None:
-    [body] = contest(world, contests.lines(ROWS))
-    Playing(lambda _: contests.refused())
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    ScriptedProvider(lambda _: scripted_evaluations.refused())
     ended(world, body)
 
     with pytest.raises(LoopError, match="answered none of 40 questions"):
@@ -63,8 +63,8 @@ def test_a_version_that_can_t_answer_ends_the_demo_with_the_reason(
 
 
 def test_what_was_compared_is_reported(world: World, scene: DemoJourney, report: DemoReport) -> None:
-    [body] = contest(world, contests.lines(ROWS))
-    Playing(knowing("v1"))
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    ScriptedProvider(knowing("v1"))
     ended(world, body)
 
     evaluate(scene, report)

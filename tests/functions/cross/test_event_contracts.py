@@ -36,7 +36,11 @@ def matches(pattern: dict[str, Any], event: Envelope) -> bool:
     """EventBridge's rules as far as ours use them: nested fields, exact values and prefixes."""
     return all(
         name in event
-        and (matches(rule, event[name]) if isinstance(rule, dict) else any(_fits(each, event[name]) for each in rule))
+        and (
+            matches(rule, event[name])
+            if isinstance(rule, dict)
+            else any(_fits(accepted, event[name]) for accepted in rule)
+        )
         for name, rule in pattern.items()
     )
 

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from tests.functions.event_files import FILES, read
-from tests.functions.scenes import SCENES, expected_files
+from tests.functions.scenarios import SCENARIOS, expected_files
 from tests.world import World, invoke
 
 
 def play(name: str, world: World, event: dict[str, Any]) -> None:
-    scene = SCENES[name](world, event)
+    scene = SCENARIOS[name](world, event)
     next(scene)
 
     answer = invoke(name.partition(".")[0], event)

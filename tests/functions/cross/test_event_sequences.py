@@ -37,7 +37,7 @@ class Delivery(NamedTuple):
     event: Event
 
 
-class Shuffled(World):
+class ShuffledWorld(World):
     """A stage in which what is under way arrives as somebody else chooses."""
 
     def __init__(self, tenant: str, patch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,12 @@ class Shuffled(World):
 
     def gather(self) -> int:
         """Take what is on its way: new rows of the outbox by the stream, messages by the queue; how much waits."""
-        waiting = {_place(row) for each in self.pool for row in each.event.get("Records", []) if each.kind == "stream"}
+        waiting = {
+            _place(row)
+            for delivery in self.pool
+            for row in delivery.event.get("Records", [])
+            if delivery.kind == "stream"
+        }
         for row in self._unrelayed():
             if _place(record := {"eventSource": "aws:dynamodb", "dynamodb": {"NewImage": row}}) not in waiting:
                 self.pool.append(Delivery("stream", ["relay-events"], {"Records": [record]}))
@@ -138,7 +143,7 @@ def proved(evaluation: Evaluation) -> bool:
     return bool(evaluation.verdict and evaluation.verdict.promote)
 
 
-def finish(world: Shuffled, disturbances: list[tuple[str, int]], order: list[int]) -> None:
+def finish(world: ShuffledWorld, disturbances: list[tuple[str, int]], order: list[int]) -> None:
     """Let everything arrive that is under way, and the trainer end its job, until nothing is left to happen.
 
     Before each delivery comes one of the disturbances, while there are any; `order` says which event is next.
@@ -167,8 +172,8 @@ def finish(world: Shuffled, disturbances: list[tuple[str, int]], order: list[int
     raise AssertionError("the loop does not come to rest")
 
 
-def begun(tenant: str, patch: pytest.MonkeyPatch) -> Shuffled:
-    world = Shuffled(tenant, patch)
+def begun(tenant: str, patch: pytest.MonkeyPatch) -> ShuffledWorld:
+    world = ShuffledWorld(tenant, patch)
     world.drop("support", steps.questions(60))
     world.asks()
     world.call("POST /v1/models", "/v1/models", {"id": "by-hand"})

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.examples import chat
-from tests.functions.front import front
+from tests.functions.gateway import serve_gateway
 from tests.functions.refusals import refused
 from tests.world import Answer, World, http_event, invoke
 from tuneloop.app import app
@@ -62,7 +62,7 @@ SUBJECTS = [
 @pytest.fixture
 def client(world: World) -> Iterator[httpx2.Client]:
     headers = {"authorization": f"Bearer {world.key}"}
-    with front() as url, httpx2.Client(base_url=url, headers=headers) as made:
+    with serve_gateway() as url, httpx2.Client(base_url=url, headers=headers) as made:
         yield made
 
 
@@ -78,7 +78,7 @@ def test_whoever_can_be_stored_can_be_erased_by_his_path(subject: str, world: Wo
     assert answer.status_code == 202, answer.text
     assert app.erasures.get(world.tenant, answer.json()["id"]).subject == subject_hash(world.tenant, subject)
     left = world.call("GET /v1/datasets/{dataset}/examples", "/v1/datasets/support/examples").body
-    assert [each["subject"] for each in left["data"]] == ["somebody else"]
+    assert [listed["subject"] for listed in left["data"]] == ["somebody else"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
@@ -132,7 +132,7 @@ def test_free_texts_of_a_query_arrive_as_they_were(world: World, client: httpx2.
     found = [client.get("/datasets/support/examples", params={"category": text}).json() for text in texts]
     routes = [client.get("/models/support/route", params={"user": text}).status_code for text in texts]
 
-    assert [[each["category"] for each in one["data"]] for one in found] == [[text] for text in texts]
+    assert [[example["category"] for example in one["data"]] for one in found] == [[text] for text in texts]
     assert set(routes) == {200}
 
 

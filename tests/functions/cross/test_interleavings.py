@@ -108,9 +108,9 @@ class Model:
             same = sorted(line_of(read(row_of(*line))).text for line in self.lines if line[0] == name)
             stored = [json.loads(line) for line in same]
             best = max(stored, key=lambda line: (line.get("created_at", ""), len(line)))
-            said = [each for each in self.reviews if each.name == name]
-            status = next((each.status for each in reversed(said) if each.status), Status.UNREVIEWED)
-            edit = next((each.edit for each in reversed(said) if each.edit), None)
+            said = [review for review in self.reviews if review.name == name]
+            status = next((review.status for review in reversed(said) if review.status), Status.UNREVIEWED)
+            edit = next((review.edit for review in reversed(said) if review.edit), None)
             found[name] = (edit[0] if edit else text_of(name), edit[1] if edit else best.get("subject"), status)
         return found
 
@@ -138,7 +138,7 @@ class Interleaving(RuleBasedStateMachine):
             self.now = utc_now() + 3 * QUIET
             self.tidy()
             left = stored_bytes(self.world)
-            assert not [each for each in self.subjects if each.encode() in left]
+            assert not [subject for subject in self.subjects if subject.encode() in left]
             assert not [name for name in self.names if text_of(name).encode() in left]
         finally:
             self.closing.close()
@@ -187,7 +187,9 @@ class Interleaving(RuleBasedStateMachine):
         if wanted.example:
             names.add(IDS[wanted.example])
         else:
-            subjects |= {each for each in SUBJECTS[1:] if subject_erasure(PLACE[0], each, self.now).id == wanted.id}
+            subjects |= {
+                subject for subject in SUBJECTS[1:] if subject_erasure(PLACE[0], subject, self.now).id == wanted.id
+            }
         after = app.datasets.get(*PLACE).revision
         assert after > before or self.model.without(names, subjects).current() == left
         if after > before:
@@ -225,7 +227,7 @@ class Interleaving(RuleBasedStateMachine):
         """A week goes by."""
         self.now += MERGED_KEPT + timedelta(hours=1)
         if RetireGenerations(app.generations).retire(app.datasets.get(*PLACE), self.now):
-            first = min(each.revision for each in app.generations.all(*PLACE))
+            first = min(generation.revision for generation in app.generations.all(*PLACE))
             self.history = {revision: model for revision, model in self.history.items() if revision >= first}
 
     @rule()
@@ -301,7 +303,7 @@ def contents(revision: int) -> dict[int, tuple[str, str | None, Status]]:
 def _contents(revision: int) -> Iterator[tuple[int, tuple[str, str | None, Status]]]:
     with app.contents.examples(*PLACE, revision) as examples:
         for stored, decision in examples:
-            said = next(each["content"] for each in stored.example.messages if each["role"] == "user")
+            said = next(message["content"] for message in stored.example.messages if message["role"] == "user")
             yield IDS[stored.id], (said, stored.subject, decision.status)
 
 

@@ -62,7 +62,7 @@ def test_a_drop_becomes_a_version_that_is_proved_and_serves(trained: World) -> N
     assert answered_by(trained) == 1
 
 
-def test_the_base_answers_after_a_deactivation_and_the_version_after_the_next_activation(trained: World) -> None:
+def test_the_base_answers_after_a_deactivation_until_the_next_activation(trained: World) -> None:
     steps.decide(trained, "deactivate", {"reason": "a look at the base"})
     base = answered_by(trained)
     steps.decide(trained, "activate", {"reason": "back again"})
@@ -90,7 +90,7 @@ def test_feedback_finds_the_version_that_gave_the_answer(trained: World) -> None
     assert [(row["version"], row["ratings"], row["rating_sum"]) for row in rows] == [(0, 1, 2), (1, 1, 5)]
 
 
-def test_a_better_version_replaces_the_one_that_serves_only_if_it_is_proved(trained: World) -> None:
+def test_a_version_replaces_the_one_that_serves_only_if_proved_better(trained: World) -> None:
     trained.drop("support", steps.support(ENOUGH + 40)[ENOUGH:], name="more.jsonl")
     trained.schedule("launch-finetune", "monthly")
     trained.settle()

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.functions import steps
 from tests.functions.conftest import Later, MetricSums
-from tests.functions.providers import Interfered, Reporting
+from tests.functions.providers import FixedStatus, ProviderProxy
 from tests.functions.record_usage.usage_messages import deliver_usage, usage_message, usage_record
 from tests.functions.runs import launch_run, wait_for_job_success
 from tests.world import World
@@ -15,7 +15,7 @@ from tuneloop.domain.training.runs import ControlledRun, RunStatus
 A_DAY_S = 86_400
 
 
-class AwayForLists(Interfered):
+class AwayForLists(ProviderProxy):
     """Answers no list of jobs."""
 
     def jobs(self) -> Any:
@@ -41,7 +41,7 @@ def test_a_run_that_fails_before_or_at_the_provider_counts_as_failed(live: World
     early = counted()
     run = launch_run(live, "many")
     wait_for_job_success(run)
-    Reporting("failed")
+    FixedStatus("failed")
     steps.look(live, run.id)
 
     late = counted()
@@ -56,7 +56,7 @@ def test_a_run_is_overdue_after_a_day_unless_it_waits_for_a_person(
     run, waiting = launch_run(live, "late"), launch_run(live, "waiting")
     wait_for_job_success(run)
     status(waiting, RunStatus.AWAITING_CONFIRMATION)
-    Reporting("running")
+    FixedStatus("running")
     AwayForLists()
     counted()
 

@@ -71,7 +71,7 @@ def migrate(*words: str, says: str = "y\n") -> Result:
     return CliRunner().invoke(cli, ["migrate", *words], input=says)
 
 
-def test_the_same_export_is_trained_elsewhere_and_proved_against_what_serves(trained: World) -> None:
+def test_the_same_export_trains_elsewhere_and_is_proved_against_the_stable(trained: World) -> None:
     old = app.models.version(trained.tenant, "support", 1)
 
     done = migrate("support", "--to", f"{OTHER}/{steps.BASE_MODEL}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.functions import FUNCTIONS
-from tests.functions.document import DOCUMENT
+from tests.functions.openapi_document import DOCUMENT
 
 ROOT = Path(__file__).resolve().parents[3]
 METHOD = "(?:GET|POST|PUT|PATCH|DELETE)"

@@ -76,7 +76,7 @@ def trained(world: World) -> dict[str, Any]:
     return run
 
 
-def test_new_data_is_frozen_and_trained_as_such_under_numbers_that_were_never_used(live: World) -> None:
+def test_new_data_is_frozen_and_trained_under_numbers_never_used_before(live: World) -> None:
     steps.settled(live, steps.questions(30))
     trained(live)
     snapshot()
@@ -101,7 +101,7 @@ def test_new_data_is_frozen_and_trained_as_such_under_numbers_that_were_never_us
         assert b"Is there a bill" not in content
 
 
-def test_a_dataset_that_was_made_since_is_empty_and_what_is_dropped_then_is_trained_on(live: World) -> None:
+def test_a_dataset_created_since_is_empty_and_trains_on_later_drops(live: World) -> None:
     snapshot()
     steps.settled(live, others(30))
     forgotten = trained(live)
@@ -136,7 +136,7 @@ def test_decisions_go_on_after_the_one_that_was_the_last_then(world: World) -> N
     assert steps.registered(world) == third + 1
 
 
-def test_a_key_that_is_revoked_stays_revoked_and_one_that_was_made_since_works(world: World) -> None:
+def test_a_revoked_key_stays_revoked_and_one_created_since_works(world: World) -> None:
     leaked = world.new_key(*Scope)
     snapshot()
     key = app.tenants.key(key_hash(leaked))
@@ -149,10 +149,10 @@ def test_a_key_that_is_revoked_stays_revoked_and_one_that_was_made_since_works(w
     app.__dict__.clear()  # or the functions remember a key for half a minute
     for secret, status in ((leaked, 401), (made, 200), (world.key, 200)):
         assert world.call("GET /v1/datasets", "/v1/datasets", key=secret).status == status
-    assert {each.id for each in app.tenants.keys_of(world.tenant) if each.revoked_at} == {key.id}
+    assert {stored.id for stored in app.tenants.keys_of(world.tenant) if stored.revoked_at} == {key.id}
 
 
-def test_events_that_were_sent_before_are_not_sent_again_and_those_that_waited_are(world: World) -> None:
+def test_events_sent_before_are_not_sent_again_and_waiting_ones_are(world: World) -> None:
     steps.settled(world, steps.questions(12))
     waiting = DatasetSettled(tenant=world.tenant, dataset="waiting", revision=1)
     app.table.commit(EmitEvent(waiting, 1, utc_now()))

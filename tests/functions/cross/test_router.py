@@ -1,4 +1,4 @@
-"""The one way into every route: who may pass, and how a refusal reads, walked over all routes of the table."""
+"""The one way into every route: who may pass, and how a refusal reads, for all routes of the table."""
 
 import importlib
 import json
@@ -9,7 +9,7 @@ import pytest
 
 from infra.functions import FUNCTIONS
 from tests.functions import steps
-from tests.functions.refusals import IDS, SECRET_SENTENCE, failing, refused, sent, walked
+from tests.functions.refusals import IDS, SECRET_SENTENCE, call_route, failing, refused, sent
 from tests.functions.routes import ROUTES, ROUTES_WITH_AN_ID, SIGNED, path_of
 from tests.world import World, http_event, invoke
 from tuneloop.api.router import Api
@@ -27,10 +27,10 @@ def scope_of(route: str) -> Scope:
 
 def test_no_route_answers_without_a_key(world: World) -> None:
     for route in ROUTES:
-        refused(walked(world, route, key=None), 401, "invalid_api_key")
+        refused(call_route(world, route, key=None), 401, "invalid_api_key")
 
 
-def test_no_route_goes_round_the_key_but_the_one_whose_sender_signs_what_he_sends() -> None:
+def test_no_route_does_without_a_key_but_the_one_with_signed_calls() -> None:
     apis = [importlib.import_module(f"{spec.package}.handler").handler.api for spec in FUNCTIONS if spec.routes]
 
     assert {route for api in apis for route in api.unkeyed} == set(SIGNED) == {"POST /v1/webhooks/{provider}"}
@@ -39,7 +39,7 @@ def test_no_route_goes_round_the_key_but_the_one_whose_sender_signs_what_he_send
 
 @pytest.mark.parametrize("secret", ["tl_unknown", "sk-not-one-of-ours", "tl_", "tl_ü", "tl_ tl_"])
 def test_a_key_that_was_never_made_is_refused(secret: str, world: World) -> None:
-    refused(walked(world, "GET /v1/datasets", key=secret), 401, "invalid_api_key")
+    refused(call_route(world, "GET /v1/datasets", key=secret), 401, "invalid_api_key")
 
 
 def test_a_key_under_another_kind_of_authorization_is_refused(world: World) -> None:
@@ -63,7 +63,7 @@ def test_a_revoked_key_is_refused(world: World) -> None:
 
     app.tenants.revoke_key(world.tenant, key.id, utc_now())
 
-    refused(walked(world, "GET /v1/datasets", key=secret), 401, "invalid_api_key")
+    refused(call_route(world, "GET /v1/datasets", key=secret), 401, "invalid_api_key")
 
 
 def test_each_route_asks_for_its_own_scope_and_names_it(world: World) -> None:
@@ -71,7 +71,7 @@ def test_each_route_asks_for_its_own_scope_and_names_it(world: World) -> None:
 
     for route in ROUTES:
         scope = scope_of(route)
-        message = refused(walked(world, route, key=keys[scope]), 403, "insufficient_scope")
+        message = refused(call_route(world, route, key=keys[scope]), 403, "insufficient_scope")
         assert f"`{scope}`" in message, route
 
 
@@ -90,22 +90,22 @@ def test_another_tenant_s_things_do_not_exist(live: World) -> None:
     for name in ("example", "drop"):
         listed = world.call(f"GET /v1/datasets/{{dataset}}/{name}s", f"/v1/datasets/support/{name}s").body["data"]
         ids[name] = listed[0]["id"]
-    ids["erasure"] = walked(world, "DELETE /v1/subjects/{subject}").body["id"]
-    ids["file"] = walked(world, "POST /v1/files").body["id"]
+    ids["erasure"] = call_route(world, "DELETE /v1/subjects/{subject}").body["id"]
+    ids["file"] = call_route(world, "POST /v1/files").body["id"]
     rival = world.new_key(*Scope, tenant="rival")
     made_by_posting = "POST /v1/datasets/{dataset}/examples"
     erasing = "DELETE /v1/subjects/{subject}"  # of which nobody is told whether there is such a subject
 
     for route in ROUTES_WITH_AN_ID:
-        assert walked(world, route, ids=ids).status < 500, route
-        assert walked(world, route, ids=ids).status != 404, route
+        assert call_route(world, route, ids=ids).status < 500, route
+        assert call_route(world, route, ids=ids).status != 404, route
         if route not in (made_by_posting, erasing):
-            refused(walked(world, route, key=rival, ids=ids), 404)
+            refused(call_route(world, route, key=rival, ids=ids), 404)
     for route in ("POST /v1/training-runs", "POST /v1/evaluations", "POST /v1/chat/completions", "POST /v1/feedback"):
-        refused(walked(world, route, key=rival, ids=ids), 404)
-    assert walked(world, made_by_posting, key=rival).status == 202
+        refused(call_route(world, route, key=rival, ids=ids), 404)
+    assert call_route(world, made_by_posting, key=rival).status == 202
     assert app.datasets.get("rival", "support").examples == 0
-    assert walked(world, erasing, key=rival, ids=ids).body["examples"] == 0
+    assert call_route(world, erasing, key=rival, ids=ids).body["examples"] == 0
     assert app.datasets.get(world.tenant, "support").examples == 60
 
 
@@ -289,9 +289,9 @@ def test_the_log_says_which_key_was_used_for_what(world: World, log: StringIO) -
     key = app.tenants.key(key_hash(secret))
     assert key
 
-    walked(world, "GET /v1/datasets", key=secret)
-    walked(world, "POST /v1/datasets", key=secret)
-    walked(world, "GET /v1/datasets", key=None)
+    call_route(world, "GET /v1/datasets", key=secret)
+    call_route(world, "POST /v1/datasets", key=secret)
+    call_route(world, "GET /v1/datasets", key=None)
 
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     told = [(line.get("key"), line["route"], line["status"]) for line in lines if line["message"] == "answered"]

@@ -37,7 +37,7 @@ def test_a_body_that_is_nested_too_deeply_is_named_as_that(body: str, world: Wor
         refused(world.call(route, path_of(route, IDS), body))
 
 
-def test_a_field_that_is_nested_too_deeply_is_refused_and_one_that_is_not_is_passed_on(live: World) -> None:
+def test_a_field_is_refused_if_nested_too_deeply_and_passed_on_if_not(live: World) -> None:
     steps.registered(live)
 
     for depth in (JSON_DEPTH, 100, 500, 900, 90_000):

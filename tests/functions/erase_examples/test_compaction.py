@@ -43,7 +43,7 @@ def filled(world: World, drops: int = 5) -> list[dict[str, Any]]:
 
 def segments(world: World, revision: int | None = None) -> list[str]:
     found = app.datasets.get(world.tenant, "support")
-    return [each.sha256 for each in app.datasets.segments(world.tenant, "support", revision or found.revision)]
+    return [segment.sha256 for segment in app.datasets.segments(world.tenant, "support", revision or found.revision)]
 
 
 def test_many_segments_become_one_and_neither_contents_nor_revision_change(world: World) -> None:
@@ -76,11 +76,11 @@ def test_an_export_is_the_same_before_and_after(world: World) -> None:
     assert {split: split_lines(world, after, split) for split in after["files"]} == rows
 
 
-def test_an_earlier_revision_can_be_read_for_a_week_and_then_says_that_it_is_gone(world: World, later: Later) -> None:
+def test_an_earlier_revision_can_be_read_for_a_week_and_then_is_gone(world: World, later: Later) -> None:
     lines = filled(world)
     world.schedule("erase-examples")
     with app.contents.examples(world.tenant, "support", 1) as examples:
-        assert {each.stored.id for each in examples} == {example_id(line) for line in lines[:12]}
+        assert {example.stored.id for example in examples} == {example_id(line) for line in lines[:12]}
 
     later(DAYS_8)
     world.schedule("erase-examples")
@@ -92,9 +92,7 @@ def test_an_earlier_revision_can_be_read_for_a_week_and_then_says_that_it_is_gon
     assert timedelta(seconds=DAYS_8) > MERGED_KEPT
 
 
-def test_a_file_that_was_merged_long_ago_still_adds_nothing_when_it_is_dropped_again(
-    world: World, later: Later
-) -> None:
+def test_a_file_merged_long_ago_still_adds_nothing_when_dropped_again(world: World, later: Later) -> None:
     lines = filled(world)
     world.schedule("erase-examples")
     later(DAYS_8)
@@ -106,7 +104,7 @@ def test_a_file_that_was_merged_long_ago_still_adds_nothing_when_it_is_dropped_a
     assert example_ids(world) == {example_id(line) for line in lines}
 
 
-def test_what_was_merged_is_kept_for_as_long_as_an_erasure_has_not_been_cleared(
+def test_merged_segments_are_kept_until_every_erasure_is_cleared(
     world: World, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = filled(world)
@@ -179,7 +177,7 @@ def test_two_merges_at_once_make_one_generation(world: World) -> None:
     assert len(app.generations.all(world.tenant, "support")) == 1
 
 
-def test_another_subject_s_line_of_the_same_example_outlives_merging_and_erasing(world: World, later: Later) -> None:
+def test_another_subject_s_line_of_an_example_outlives_merge_and_erasure(world: World, later: Later) -> None:
     filled(world)
     line = chat("Where is my order?", "late")
     collect(world, [{**line, "subject": "alice", "created_at": "2026-11-20T00:00:00Z"}], name="a.jsonl")
@@ -194,7 +192,7 @@ def test_another_subject_s_line_of_the_same_example_outlives_merging_and_erasing
     assert b"alice" not in stored_bytes(world)
 
 
-def test_forgetting_what_was_merged_is_finished_by_the_next_sweep_where_one_died(
+def test_a_purge_of_merged_segments_that_died_is_ended_by_the_next_sweep(
     world: World, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = filled(world)

@@ -20,7 +20,7 @@ from tests.functions.erasures import (
     sweep_erasures,
 )
 from tests.functions.exports import freeze_export, split_lines
-from tests.functions.providers import own
+from tests.functions.providers import stage_provider
 from tests.world import BUCKET, World
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import Split
@@ -41,7 +41,7 @@ def test_an_erased_example_is_left_out_at_once_and_everything_else_stays(world: 
     assert app.datasets.get(world.tenant, "support").revision == before + 1
 
 
-def test_an_erased_subject_is_left_out_of_all_datasets_and_no_other_dataset_changes(world: World) -> None:
+def test_an_erased_subject_leaves_all_its_datasets_and_no_other_changes(world: World) -> None:
     hers, others = steps.questions(3, subject=SUBJECT), [chat(f"And parcel {n}?", "late") for n in range(3)]
     collect(world, hers + others)
     collect(world, hers, dataset="second")
@@ -72,9 +72,7 @@ def test_nothing_of_it_is_left_anywhere_when_it_is_done(world: World, later: Lat
     assert len(example_ids(world)) == 60
 
 
-def test_the_other_examples_of_an_export_stay_in_its_files_and_their_figures_are_true(
-    world: World, later: Later
-) -> None:
+def test_an_export_keeps_its_other_examples_and_true_figures(world: World, later: Later) -> None:
     lines = [chat(f"Where is the {n}th parcel of {n * 7919}?", ("late", "lost")[n % 2]) for n in range(90)]
     collect(world, lines)
     before = freeze_export(world)
@@ -101,24 +99,24 @@ def test_the_report_names_what_held_it_and_what_can_not_be_reached(live: World, 
     steps.settled(live, lines)
     [run] = steps.runs(live)
     steps.followed(live, run["id"])
-    assert own().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN))
+    assert stage_provider().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN))
     asked = erase_subject(live, SUBJECT).body
 
     sweep_erasures(live, later)
 
     done = erasure(live, asked["id"])
     assert done["status"] == "done"
-    assert [(each["export"], each["examples"]) for each in done["exports"]] == [(run["export"], 1)]
+    assert [(export["export"], export["examples"]) for export in done["exports"]] == [(run["export"], 1)]
     assert done["runs"] == [run["id"]]
     assert done["versions"] == [{"model": "support", "version": 1}]
-    assert {each["where"] for each in done["remaining"]} == {
+    assert {copy["where"] for copy in done["remaining"]} == {
         "incoming/",
         "posted/",
         "point-in-time recovery",
         "the provider's models",
     }
-    assert own().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN)) is None
-    assert own().find_file(TrainingFile(live.tenant, run["id"], Split.VALIDATION)) is None
+    assert stage_provider().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN)) is None
+    assert stage_provider().find_file(TrainingFile(live.tenant, run["id"], Split.VALIDATION)) is None
 
 
 def test_a_run_that_is_under_way_keeps_its_files_until_it_has_ended(live: World, later: Later) -> None:
@@ -128,13 +126,13 @@ def test_a_run_that_is_under_way_keeps_its_files_until_it_has_ended(live: World,
 
     sweep_erasures(live, later)
     waiting = erasure(live, asked["id"])
-    kept = own().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN))
+    kept = stage_provider().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN))
     steps.followed(live, run["id"])
     live.schedule("erase-examples")
 
     assert (waiting["status"], bool(kept)) == ("rewritten", True)
     assert erasure(live, asked["id"])["status"] == "done"
-    assert own().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN)) is None
+    assert stage_provider().find_file(TrainingFile(live.tenant, run["id"], Split.TRAIN)) is None
 
 
 @pytest.mark.parametrize("is_swept", [False, True])
@@ -169,7 +167,7 @@ def test_what_somebody_else_sent_too_stays_with_what_was_decided_about_it(world:
     assert app.exports.get(world.tenant, "support", export["id"]).erased == 0
 
 
-def test_an_edit_of_what_a_subject_sent_goes_with_it_and_the_decision_stays(world: World, later: Later) -> None:
+def test_an_edit_of_what_a_subject_sent_goes_too_and_the_decision_stays(world: World, later: Later) -> None:
     line = chat("Where is my order?", "late")
     collect(world, [{**line, "subject": SUBJECT, "created_at": "2026-11-20T00:00:00Z"}])
     collect(world, [{**line, "subject": "bob"}], name="b.jsonl")
@@ -189,7 +187,7 @@ def test_an_edit_of_what_a_subject_sent_goes_with_it_and_the_decision_stays(worl
 def current(world: World, example: str) -> tuple[str | None, Status]:
     revision = app.datasets.get(world.tenant, "support").revision
     with app.contents.examples(world.tenant, "support", revision) as examples:
-        found = {each.stored.id: each for each in examples}[example]
+        found = {current.stored.id: current for current in examples}[example]
         return found.stored.subject, found.decision.status
 
 
@@ -201,7 +199,7 @@ def test_an_earlier_revision_is_read_without_it_too(world: World, later: Later) 
 
     def first() -> set[str]:
         with app.contents.examples(world.tenant, "support", 1) as examples:
-            return {each.stored.id for each in examples}
+            return {current.stored.id for current in examples}
 
     at_once = first()
     sweep_erasures(world, later)
@@ -217,7 +215,7 @@ def test_erasing_twice_is_erasing_once(world: World) -> None:
 
     assert first == again
     assert app.datasets.get(world.tenant, "support").revision == 2
-    assert [each["id"] for each in world.call("GET /v1/erasures", "/v1/erasures").body["data"]] == [first["id"]]
+    assert [listed["id"] for listed in world.call("GET /v1/erasures", "/v1/erasures").body["data"]] == [first["id"]]
 
 
 def test_an_erasure_makes_an_export_and_no_run(world: World) -> None:

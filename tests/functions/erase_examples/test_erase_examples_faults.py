@@ -40,7 +40,7 @@ def swept_until_it_lives(world: World, at: int, monkeypatch: pytest.MonkeyPatch)
     return False
 
 
-def test_a_sweep_that_dies_before_any_of_its_writes_is_made_good_by_the_next(
+def test_a_sweep_that_dies_before_any_of_its_writes_is_ended_by_the_next(
     monkeypatch: pytest.MonkeyPatch, later: Later
 ) -> None:
     for at in count(1):
@@ -54,7 +54,7 @@ def test_a_sweep_that_dies_before_any_of_its_writes_is_made_good_by_the_next(
 
             done = erasure(world, asked["id"])
             assert (done["status"], done["examples"]) == ("done", 1), at
-            assert [each["export"] for each in done["exports"]] == [export["id"]], at
+            assert [rewritten["export"] for rewritten in done["exports"]] == [export["id"]], at
             assert CANARY.encode() not in stored_bytes(world), at
             assert len(example_ids(world)) == 60, at
             kept = app.exports.get(world.tenant, "support", export["id"])
@@ -85,7 +85,7 @@ def an_evaluation(world: World, export: str, **fields: Any) -> Evaluation:
 
 
 @pytest.mark.parametrize("status", [EvaluationStatus.COMPLETED, EvaluationStatus.RUNNING])
-def test_answers_to_an_erased_question_go_and_an_open_evaluation_begins_anew(
+def test_answers_to_an_erased_question_go_and_open_evaluations_start_over(
     world: World, later: Later, status: EvaluationStatus
 ) -> None:
     export = prepared(world)

@@ -42,7 +42,7 @@ def test_a_pair_is_erased_from_the_export_that_it_trains(world: World, later: La
     assert sorted(said) == sorted(f"On its way, {number}." for number in range(12) if number != 3)
 
 
-def test_a_freeze_that_an_erasure_and_another_freeze_overtook_leaves_the_other_s_files_alone(
+def test_a_freeze_overtaken_by_erasure_and_freeze_keeps_the_other_s_files(
     world: World, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = [*steps.questions(60), chat(CANARY, CANARY, split="train")]
@@ -105,9 +105,7 @@ def test_the_hash_of_an_erased_subject_goes_where_others_sent_the_same_too(world
     assert name_number("ann").to_bytes(8) not in stored_bytes(world)
 
 
-def test_an_export_that_was_frozen_before_it_had_fingerprints_is_erased_from_all_the_same(
-    world: World, later: Later
-) -> None:
+def test_an_export_frozen_before_fingerprints_is_erased_from_as_well(world: World, later: Later) -> None:
     lines = steps.questions(60)
     collect(world, lines)
     before = freeze_export(world)

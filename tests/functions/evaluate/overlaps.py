@@ -3,10 +3,10 @@
 from typing import Any
 
 from tests.examples import chat
-from tests.functions import contests
-from tests.functions.contests import Playing, question_in
+from tests.functions import scripted_evaluations
 from tests.functions.datasets import collect
 from tests.functions.exports import freeze_export
+from tests.functions.scripted_evaluations import ScriptedProvider, question_in
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.core.ids import digest
@@ -24,17 +24,17 @@ def sentence(number: int) -> str:
 
 def sentence_rows(first: int, last: int, **ours: Any) -> Lines:
     """Examples that ask different sentences, of numbers from `first` to before `last`."""
-    return [chat(sentence(number), contests.expected(number), **ours) for number in range(first, last)]
+    return [chat(sentence(number), scripted_evaluations.expected(number), **ours) for number in range(first, last)]
 
 
 def set_training_rows(world: World, number: int, rows: Lines, dataset: str = "earlier") -> None:
     """Let a version be one that was trained on these rows."""
     collect(world, [{**row, "split": "train"} for row in rows], dataset=dataset)
     export = freeze_export(world, dataset)["id"]
-    contests.changed(world, number, dataset=dataset, export=export, provider_model=f"ft:{dataset}")
+    scripted_evaluations.changed(world, number, dataset=dataset, export=export, provider_model=f"ft:{dataset}")
 
 
-def asked_questions(provider: Playing) -> set[str]:
+def asked_questions(provider: ScriptedProvider) -> set[str]:
     """The questions that a provider was asked."""
     return {question_in(request) for request in provider.sent}
 

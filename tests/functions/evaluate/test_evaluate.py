@@ -7,7 +7,7 @@ import pytest
 
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.providers import Answering
+from tests.functions.providers import AnswerRecorder
 from tests.world import BUCKET, Answer, Context, World, invoke
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import Split
@@ -82,7 +82,7 @@ def test_the_commonest_answer_is_the_bar_that_every_candidate_must_pass(live: Wo
 
 def test_what_a_version_is_served_with_is_what_it_is_judged_with(live: World) -> None:
     body = prepared(live, prompt="Possible answers, one per line:\nlate\nearly", parameters={"temperature": 0})
-    provider = Answering()
+    provider = AnswerRecorder()
 
     completed(live, body)
 
@@ -94,9 +94,9 @@ def test_what_a_version_is_served_with_is_what_it_is_judged_with(live: World) ->
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_an_interrupted_evaluation_goes_on_where_it_stopped_and_asks_nothing_twice(live: World) -> None:
+def test_an_interrupted_evaluation_is_resumed_and_asks_nothing_twice(live: World) -> None:
     body = prepared(live)
-    provider = Answering(until=2 * SMALL_PART)
+    provider = AnswerRecorder(until=2 * SMALL_PART)
     waiting = completed(live, body)
     assert (waiting["status"], waiting["verdict"]) == ("running", None)
     assert waiting["waiting_for"].startswith("The provider can't answer now")
@@ -117,7 +117,7 @@ def test_when_time_runs_out_the_rest_is_handed_over(live: World, monkeypatch: py
     body = prepared(live)
     left = iter([900_000, 900_000, 100_000, 900_000, *[900_000] * 10])
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: next(left))
-    provider = Answering()
+    provider = AnswerRecorder()
 
     ended = completed(live, body)
 
@@ -129,13 +129,13 @@ def test_when_time_runs_out_the_rest_is_handed_over(live: World, monkeypatch: py
 def test_a_second_delivery_at_the_same_time_pays_for_nothing(live: World) -> None:
     body = prepared(live)
 
-    class Delivering(Answering):
+    class OverlappingSweep(AnswerRecorder):
         def complete(self, request: dict[str, Any], timeout_s: float) -> Any:
             if not self.answered:
                 invoke("evaluate", {"schedule": "every-5-minutes"})
             return super().complete(request, timeout_s)
 
-    provider = Delivering()
+    provider = OverlappingSweep()
 
     assert completed(live, body)["status"] == "completed"
     assert provider.answered.total() == 50
@@ -189,7 +189,7 @@ def test_rows_that_a_version_was_trained_on_do_not_count(live: World) -> None:
 def test_without_test_rows_nothing_is_proved_and_nothing_asked(live: World) -> None:
     steps.settled(live, steps.questions(30, split="train"))
     [run] = steps.runs(live)
-    provider = Answering()
+    provider = AnswerRecorder()
     steps.followed(live, run["id"])
     live.settle()
 

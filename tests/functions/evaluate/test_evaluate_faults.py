@@ -5,9 +5,19 @@ from io import StringIO
 
 import pytest
 
-from tests.functions import contests, steps
+from tests.functions import scripted_evaluations, steps
 from tests.functions.conftest import Later
-from tests.functions.contests import Playing, Request, arm_of, contest, ended, knowing, number_in, promoting, read
+from tests.functions.scripted_evaluations import (
+    Request,
+    ScriptedProvider,
+    arm_of,
+    ended,
+    knowing,
+    number_in,
+    prepare_comparison,
+    promoting,
+    read,
+)
 from tests.world import BUCKET, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.errors import ProviderRefused
@@ -31,7 +41,7 @@ def stored(world: World, evaluation: str) -> Evaluation:
 def parts_of(world: World, evaluation: str) -> list[str]:
     prefix = f"evaluations/{world.tenant}/{evaluation}/"
     found = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
-    return sorted(each["Key"].removeprefix(prefix) for each in found)
+    return sorted(entry["Key"].removeprefix(prefix) for entry in found)
 
 
 @pytest.mark.parametrize("gone", ["base", "v1"])
@@ -39,8 +49,10 @@ def test_a_model_that_is_gone_ends_the_evaluation_and_promotes_nobody(
     gone: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evaluate.run.ROWS_PER_PART", 20)
-    [body] = contest(world, contests.lines(ROWS))
-    provider = Playing(lambda asked: contests.refused() if arm_of(asked) == gone else expected_of(asked))
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    provider = ScriptedProvider(
+        lambda asked: scripted_evaluations.refused() if arm_of(asked) == gone else expected_of(asked)
+    )
 
     found = ended(world, promoting(body))
 
@@ -48,7 +60,7 @@ def test_a_model_that_is_gone_ends_the_evaluation_and_promotes_nobody(
     number = 0 if gone == "base" else 1
     assert found["error"] == {
         "code": "provider_refused",
-        "message": f"Version {number} answered none of 20 questions: {contests.GONE}",
+        "message": f"Version {number} answered none of 20 questions: {scripted_evaluations.GONE}",
     }
     assert (found["verdict"]["promote"], found["comparison"]) == (False, None)
     assert len(provider.sent) <= 40
@@ -60,13 +72,15 @@ def test_a_model_that_is_gone_ends_the_evaluation_and_promotes_nobody(
 
 
 def expected_of(asked: Request) -> str:
-    return contests.expected(number_in(asked))
+    return scripted_evaluations.expected(number_in(asked))
 
 
 def test_a_side_that_was_refused_now_and_then_is_not_beaten(world: World) -> None:
-    [body] = contest(world, contests.lines(ROWS))
-    Playing(
-        lambda asked: contests.refused() if arm_of(asked) == "base" and number_in(asked) < 3 else knowing("v1")(asked)
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    ScriptedProvider(
+        lambda asked: (
+            scripted_evaluations.refused() if arm_of(asked) == "base" and number_in(asked) < 3 else knowing("v1")(asked)
+        )
     )
 
     found = ended(world, body)
@@ -83,9 +97,11 @@ def test_a_side_that_was_refused_now_and_then_is_not_beaten(world: World) -> Non
 
 
 def test_a_row_or_two_that_are_refused_leave_the_verdict_as_it_is(world: World) -> None:
-    [body] = contest(world, contests.lines(ROWS))
-    Playing(
-        lambda asked: contests.refused() if arm_of(asked) == "v1" and number_in(asked) < 2 else knowing("v1")(asked)
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    ScriptedProvider(
+        lambda asked: (
+            scripted_evaluations.refused() if arm_of(asked) == "v1" and number_in(asked) < 2 else knowing("v1")(asked)
+        )
     )
 
     found = ended(world, body)
@@ -94,9 +110,9 @@ def test_a_row_or_two_that_are_refused_leave_the_verdict_as_it_is(world: World) 
     assert (found["verdict"]["promote"], found["error"]) == (True, None)
 
 
-def test_what_ended_in_an_error_may_be_asked_for_again_without_another_look(world: World) -> None:
-    [body] = contest(world, contests.lines(ROWS))
-    provider = Playing(lambda _: contests.refused())
+def test_a_failed_evaluation_may_be_requested_again_without_another_look(world: World) -> None:
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    provider = ScriptedProvider(lambda _: scripted_evaluations.refused())
     first = ended(world, body)
 
     provider.script = knowing()
@@ -111,33 +127,33 @@ def test_what_ended_in_an_error_may_be_asked_for_again_without_another_look(worl
 
 
 def test_a_call_that_an_sdk_repeats_makes_no_other_attempt(world: World) -> None:
-    [body] = contest(world, contests.lines(ROWS))
-    Playing(lambda _: contests.refused())
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    ScriptedProvider(lambda _: scripted_evaluations.refused())
     failed = ended(world, body)
 
     repeat = {"x-stainless-retry-count": "1"}
-    answer = world.call_with(repeat, "POST /v1/evaluations", contests.EVALUATIONS, body)
+    answer = world.call_with(repeat, "POST /v1/evaluations", scripted_evaluations.EVALUATIONS, body)
 
     assert (answer.status, answer.body["id"], answer.body["status"]) == (202, failed["id"], "failed")
-    assert [each["id"] for each in contests.every(world)] == [failed["id"]]
+    assert [evaluation["id"] for evaluation in scripted_evaluations.every(world)] == [failed["id"]]
 
 
 def test_a_version_that_is_announced_again_does_not_repeat_what_failed(world: World) -> None:
-    [body] = contest(world, contests.lines(ROWS))
-    Playing(lambda _: contests.refused())
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    ScriptedProvider(lambda _: scripted_evaluations.refused())
     failed = ended(world, promoting(body))
 
     detail = {"tenant": world.tenant, "model": "support", "version": 1, "dataset": "support", "export": body["export"]}
     invoke("evaluate", {"source": "tuneloop", "detail-type": "VersionReady", "detail": detail})
 
-    assert [each["id"] for each in contests.every(world)] == [failed["id"]]
+    assert [evaluation["id"] for evaluation in scripted_evaluations.every(world)] == [failed["id"]]
 
 
 @pytest.mark.parametrize(("seconds", "rows"), [(6.0, 260), (28.0, 120)])
 def test_a_slow_provider_is_paid_once_for_each_answer(
     seconds: float, rows: int, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [body] = contest(world, contests.lines(rows))
+    [body] = prepare_comparison(world, scripted_evaluations.lines(rows))
     passed = timedelta()
     monkeypatch.setattr("evaluate.handler.utc_now", lambda: utc_now() + passed)
 
@@ -152,7 +168,7 @@ def test_a_slow_provider_is_paid_once_for_each_answer(
             world.schedule("evaluate")
 
     swept: list[int] = []
-    provider = Playing(script)
+    provider = ScriptedProvider(script)
     provider.meanwhile = sweep
 
     found = ended(world, body)
@@ -167,10 +183,12 @@ def test_a_slow_provider_is_paid_once_for_each_answer(
 
 
 def test_what_was_answered_before_the_provider_went_away_is_kept(world: World) -> None:
-    [body] = contest(world, contests.lines(ROWS))
-    provider = Playing(lambda asked: knowing("v1")(asked) if provider.answered.total() < 27 else contests.away())
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    provider = ScriptedProvider(
+        lambda asked: knowing("v1")(asked) if provider.answered.total() < 27 else scripted_evaluations.away()
+    )
     waiting = ended(world, body)
-    assert (waiting["status"], waiting["waiting_for"]) == ("running", contests.AWAY)
+    assert (waiting["status"], waiting["waiting_for"]) == ("running", scripted_evaluations.AWAY)
     assert waiting["progress"] == pytest.approx(27 / 80)
 
     provider.script = knowing("v1")
@@ -181,9 +199,11 @@ def test_what_was_answered_before_the_provider_went_away_is_kept(world: World) -
 
 
 def test_one_row_that_stays_unavailable_costs_no_other_row_a_second_answer(world: World, later: Later) -> None:
-    [body] = contest(world, contests.lines(ROWS))
-    provider = Playing(
-        lambda asked: contests.away() if number_in(asked) == 3 and arm_of(asked) == "v1" else knowing("v1")(asked)
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    provider = ScriptedProvider(
+        lambda asked: (
+            scripted_evaluations.away() if number_in(asked) == 3 and arm_of(asked) == "v1" else knowing("v1")(asked)
+        )
     )
     waiting = ended(world, body)
     world.schedule("evaluate")
@@ -198,16 +218,16 @@ def test_one_row_that_stays_unavailable_costs_no_other_row_a_second_answer(world
     assert (found["status"], found["waiting_for"]) == ("failed", None)
     assert found["error"] == {
         "code": "provider_unavailable",
-        "message": f"No answer came for a day. {contests.AWAY}",
+        "message": f"No answer came for a day. {scripted_evaluations.AWAY}",
     }
-    assert contests.AWAY in found["verdict"]["reason"]
+    assert scripted_evaluations.AWAY in found["verdict"]["reason"]
 
 
 def test_a_rival_who_took_over_is_left_alone(world: World) -> None:
-    [body] = contest(world, contests.lines(ROWS))
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
 
     def script(asked: Request) -> str:
-        [held] = [each for each in app.evaluations.open() if each.lease]
+        [held] = [evaluation for evaluation in app.evaluations.open() if evaluation.lease]
         if held.lease and held.lease.owner != "rival":
             app.evaluations.save(
                 held.model_copy(update={"lease": Lease(owner="rival", until=utc_now() + timedelta(seconds=60))}),
@@ -215,7 +235,7 @@ def test_a_rival_who_took_over_is_left_alone(world: World) -> None:
             )
         return knowing("v1")(asked)
 
-    Playing(script)
+    ScriptedProvider(script)
 
     found = ended(world, body)
 
@@ -225,12 +245,14 @@ def test_a_rival_who_took_over_is_left_alone(world: World) -> None:
 
 
 def test_an_evaluation_asks_with_the_prompts_that_it_began_with(world: World) -> None:
-    [body] = contest(world, contests.lines(ROWS))
-    provider = Playing(lambda asked: knowing("v1")(asked) if len(provider.sent) < 15 else contests.away())
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    provider = ScriptedProvider(
+        lambda asked: knowing("v1")(asked) if len(provider.sent) < 15 else scripted_evaluations.away()
+    )
     waiting = ended(world, body)
 
-    contests.changed(world, 0, prompt="Another base prompt.")
-    contests.changed(world, 1, prompt="v1, but another")
+    scripted_evaluations.changed(world, 0, prompt="Another base prompt.")
+    scripted_evaluations.changed(world, 1, prompt="v1, but another")
     provider.script = knowing("v1")
     world.schedule("evaluate")
     world.settle()
@@ -239,9 +261,9 @@ def test_an_evaluation_asks_with_the_prompts_that_it_began_with(world: World) ->
     assert {arm_of(asked) for asked in provider.sent} == {"v1", "base"}
 
 
-def test_an_evaluation_that_can_t_be_worked_on_leaves_the_others_their_turn(world: World, log: StringIO) -> None:
-    [body, other] = contest(world, contests.lines(ROWS), ("v1", "v2"))
-    provider = Playing(lambda _: contests.away())
+def test_an_evaluation_that_can_t_be_run_leaves_the_others_their_turn(world: World, log: StringIO) -> None:
+    [body, other] = prepare_comparison(world, scripted_evaluations.lines(ROWS), ("v1", "v2"))
+    provider = ScriptedProvider(lambda _: scripted_evaluations.away())
     broken, whole = ended(world, body), ended(world, other)
     row = stored(world, broken["id"])
     app.evaluations.save(row.model_copy(update={"export": "export-lost"}), now=utc_now())
@@ -272,14 +294,14 @@ def test_an_evaluation_of_a_hundred_thousand_rows_fits_its_row() -> None:
 
 
 def test_half_a_character_in_answers_and_refusals_ends_no_evaluation(world: World) -> None:
-    [body] = contest(world, contests.lines(24))
+    [body] = prepare_comparison(world, scripted_evaluations.lines(24))
 
     def cut(request: Request) -> str:
         if number_in(request) == 7:
             raise ProviderRefused("The provider refused the call: cut \ud83d")
         return "cut \ud800"
 
-    provider = Playing(cut)
+    provider = ScriptedProvider(cut)
 
     found = ended(world, body)
 

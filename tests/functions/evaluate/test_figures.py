@@ -10,8 +10,8 @@ import pytest
 
 from evaluate.ask import EvaluationObjects
 from tests.examples import chat
-from tests.functions import contests
-from tests.functions.contests import Playing, contest, ended, knowing
+from tests.functions import scripted_evaluations
+from tests.functions.scripted_evaluations import ScriptedProvider, ended, knowing, prepare_comparison
 from tests.unit.factories import an_export
 from tests.world import World
 from tuneloop.app import app, utc_now
@@ -22,10 +22,10 @@ ROWS = 40
 
 
 def test_only_evaluations_that_ask_rows_are_looks(world: World) -> None:
-    [without] = contest(world, [])
-    Playing(knowing("v1"))
+    [without] = prepare_comparison(world, [])
+    ScriptedProvider(knowing("v1"))
     nothing = ended(world, without)
-    world.drop("support", contests.lines(ROWS), name="test/own.jsonl")
+    world.drop("support", scripted_evaluations.lines(ROWS), name="test/own.jsonl")
     world.schedule("collect-examples")
     world.settle()
     export = app.exports.page(world.tenant, "support", 10, None).data[0]
@@ -37,8 +37,8 @@ def test_only_evaluations_that_ask_rows_are_looks(world: World) -> None:
 
 
 def test_too_few_rows_are_told_apart_from_rows_that_were_trained_on(world: World) -> None:
-    [body] = contest(world, contests.lines(19))
-    Playing(knowing("v1"))
+    [body] = prepare_comparison(world, scripted_evaluations.lines(19))
+    ScriptedProvider(knowing("v1"))
 
     found = ended(world, body)
 
@@ -57,8 +57,8 @@ def test_what_an_evaluation_cost_is_told_once_for_each_version(world: World, mon
     )
     prices: list[Price | None] = [price]
     monkeypatch.setattr("evaluate.score.price_of", lambda *_: prices[0])
-    [body, other] = contest(world, contests.lines(ROWS), ("v1", "v2"))
-    Playing(lambda _: "never")
+    [body, other] = prepare_comparison(world, scripted_evaluations.lines(ROWS), ("v1", "v2"))
+    ScriptedProvider(lambda _: "never")
 
     found = ended(world, body)
     prices[0] = None
@@ -74,8 +74,8 @@ def test_of_many_test_rows_so_many_are_asked_the_same_of_every_version(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evaluate.run.EVALUATION_ROWS", 25)
-    [body, other] = contest(world, contests.lines(ROWS), ("v1", "v2"))
-    provider = Playing(knowing())
+    [body, other] = prepare_comparison(world, scripted_evaluations.lines(ROWS), ("v1", "v2"))
+    provider = ScriptedProvider(knowing())
 
     found = ended(world, body)
     ended(world, other)
@@ -92,15 +92,17 @@ def test_of_many_test_rows_so_many_are_asked_the_same_of_every_version(
 
 def test_answers_to_rows_that_are_asked_no_longer_do_not_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evaluate.ask.WAITS_S", ())
-    [body] = contest(world, contests.lines(ROWS))
-    provider = Playing(lambda asked: knowing("v1")(asked) if provider.answered.total() < 30 else contests.away())
+    [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
+    provider = ScriptedProvider(
+        lambda asked: knowing("v1")(asked) if provider.answered.total() < 30 else scripted_evaluations.away()
+    )
     waiting = ended(world, body)
 
     monkeypatch.setattr("evaluate.run.EVALUATION_ROWS", 25)
     provider.script = knowing("v1")
     world.schedule("evaluate")
 
-    found = contests.read(world, waiting["id"])
+    found = scripted_evaluations.read(world, waiting["id"])
     assert (found["status"], found["rows_asked"], found["arms"]["candidate"]["correct"]) == ("completed", 25, 25)
 
 

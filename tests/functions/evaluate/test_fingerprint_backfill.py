@@ -107,7 +107,7 @@ def unlike(number: int) -> dict[str, Any]:
     return chat(asked, ("late", "lost")[number % 2], subject=f"s{number}")
 
 
-def test_what_was_erased_a_moment_ago_is_hashed_from_the_files_that_still_hold_it(world: World) -> None:
+def test_just_erased_rows_are_hashed_from_the_files_that_still_hold_them(world: World) -> None:
     lines = [unlike(number) for number in range(60)]
     collect(world, lines)
     export = stored(world, freeze_export(world))

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.examples import chat
-from tests.functions import contests, steps
-from tests.functions.contests import Playing, contest, ended, number_in, promoting
+from tests.functions import scripted_evaluations, steps
+from tests.functions.scripted_evaluations import ScriptedProvider, ended, number_in, prepare_comparison, promoting
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.serving.models import Version
@@ -37,8 +37,12 @@ def long_answers(world: World, export: str) -> None:
 
 @pytest.mark.parametrize("knowing", [(), ("v1",), ("base",), ("v1", "base")], ids=str)
 def test_free_text_gets_no_verdict_for_or_against(knowing: tuple[str, ...], world: World) -> None:
-    [body] = contest(world, text_rows())
-    Playing(lambda asked: reply(7) if number_in(asked) == 7 and contests.arm_of(asked) in knowing else "On its way!")
+    [body] = prepare_comparison(world, text_rows())
+    ScriptedProvider(
+        lambda asked: (
+            reply(7) if number_in(asked) == 7 and scripted_evaluations.arm_of(asked) in knowing else "On its way!"
+        )
+    )
 
     found = ended(world, promoting(body))
 
@@ -52,8 +56,10 @@ def test_free_text_gets_no_verdict_for_or_against(knowing: tuple[str, ...], worl
 
 
 def test_different_ids_are_compared_as_ever(world: World) -> None:
-    [body] = contest(world, id_rows())
-    Playing(lambda asked: f"INV-{number_in(asked) * 37}" if contests.arm_of(asked) == "v1" else "none")
+    [body] = prepare_comparison(world, id_rows())
+    ScriptedProvider(
+        lambda asked: f"INV-{number_in(asked) * 37}" if scripted_evaluations.arm_of(asked) == "v1" else "none"
+    )
 
     found = ended(world, promoting(body))
 
@@ -62,8 +68,8 @@ def test_different_ids_are_compared_as_ever(world: World) -> None:
 
 
 def test_texts_that_a_version_has_learnt_word_for_word_are_compared(world: World) -> None:
-    [body] = contest(world, text_rows())
-    Playing(lambda asked: reply(number_in(asked)) if contests.arm_of(asked) == "v1" else "none")
+    [body] = prepare_comparison(world, text_rows())
+    ScriptedProvider(lambda asked: reply(number_in(asked)) if scripted_evaluations.arm_of(asked) == "v1" else "none")
 
     assert ended(world, body)["verdict"]["code"] == "better"
 
@@ -73,9 +79,9 @@ def test_the_bar_of_long_answers_is_their_commonest_one(canned: int, right: int,
     rows = text_rows(30)
     for row in rows[:canned]:
         row["messages"][-1]["content"] = CANNED
-    [body] = contest(world, rows)
+    [body] = prepare_comparison(world, rows)
     long_answers(world, body["export"])
-    Playing(lambda asked: CANNED if contests.arm_of(asked) == "v1" else "none")
+    ScriptedProvider(lambda asked: CANNED if scripted_evaluations.arm_of(asked) == "v1" else "none")
 
     found = ended(world, promoting(body))
 
@@ -85,8 +91,8 @@ def test_the_bar_of_long_answers_is_their_commonest_one(canned: int, right: int,
 
 
 def test_a_version_of_free_text_is_activated_by_hand(world: World) -> None:
-    [body] = contest(world, text_rows())
-    Playing(lambda _: "On its way!")
+    [body] = prepare_comparison(world, text_rows())
+    ScriptedProvider(lambda _: "On its way!")
     ended(world, promoting(body))
 
     assert steps.decide(world, "activate", {"version": 1}).body["stable"] == 1

@@ -4,8 +4,16 @@ from typing import Any
 
 import pytest
 
-from tests.functions import contests, steps
-from tests.functions.contests import Playing, contest, ended, knowing, promoting, read, request
+from tests.functions import scripted_evaluations, steps
+from tests.functions.scripted_evaluations import (
+    ScriptedProvider,
+    ended,
+    knowing,
+    prepare_comparison,
+    promoting,
+    read,
+    request,
+)
 from tests.world import TABLE, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
@@ -23,7 +31,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def body(world: World) -> dict[str, Any]:
     """A request to compare version 1, which knows everything, with the base model, which knows nothing."""
-    [asked] = contest(world, contests.lines(ROWS))
+    [asked] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
     return asked
 
 
@@ -46,7 +54,7 @@ def actions(world: World) -> list[str]:
 
 
 def test_a_report_decides_nothing_though_it_takes_a_look(world: World, body: dict[str, Any]) -> None:
-    Playing(knowing("v1"))
+    ScriptedProvider(knowing("v1"))
 
     found = ended(world, body)
 
@@ -56,7 +64,7 @@ def test_a_report_decides_nothing_though_it_takes_a_look(world: World, body: dic
 
 
 def test_comparing_what_was_deactivated_does_not_put_it_back(world: World, body: dict[str, Any]) -> None:
-    Playing(knowing("v1"))
+    ScriptedProvider(knowing("v1"))
     steps.decide(world, "activate", {"version": 1})
     steps.decide(world, "deactivate", {"reason": "users complain"})
 
@@ -67,30 +75,32 @@ def test_comparing_what_was_deactivated_does_not_put_it_back(world: World, body:
 
 
 def test_the_automatic_path_promotes(world: World, body: dict[str, Any]) -> None:
-    Playing(knowing("v1"))
+    ScriptedProvider(knowing("v1"))
 
     announce(world, body)
     world.settle()
 
-    [found] = contests.every(world)
+    [found] = scripted_evaluations.every(world)
     assert (found["intent"], steps.deployment(world)["stable"]) == ("promote", 1)
 
 
 def test_a_report_that_ended_is_announced_once_with_its_raise(world: World, body: dict[str, Any]) -> None:
-    provider = Playing(knowing("v1"))
+    provider = ScriptedProvider(knowing("v1"))
     report = ended(world, body)
 
     raised = [request(world, promoting(body)) for _ in range(3)]
     world.settle()
 
-    assert {(each["id"], each["intent"], each["look"]) for each in raised} == {(report["id"], "promote", 1)}
+    assert {(evaluation["id"], evaluation["intent"], evaluation["look"]) for evaluation in raised} == {
+        (report["id"], "promote", 1)
+    }
     assert world.delivered.count("EvaluationCompleted") == 1
     assert (steps.deployment(world)["stable"], actions(world)) == (1, ["activate"])
     assert provider.answered.total() == 2 * ROWS
 
 
 def test_a_refusal_that_was_a_report_is_written_down_once_it_is_raised(world: World, body: dict[str, Any]) -> None:
-    Playing(knowing())
+    ScriptedProvider(knowing())
     report = ended(world, body)
 
     announce(world, body)
@@ -101,7 +111,7 @@ def test_a_refusal_that_was_a_report_is_written_down_once_it_is_raised(world: Wo
 
 
 def test_an_open_report_is_only_raised(world: World, body: dict[str, Any]) -> None:
-    provider = Playing(lambda _: contests.away())
+    provider = ScriptedProvider(lambda _: scripted_evaluations.away())
     waiting = ended(world, body)
 
     raised = request(world, promoting(body))
@@ -119,7 +129,7 @@ def test_an_open_report_is_only_raised(world: World, body: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("after", [1, ROWS, 2 * ROWS - 1])
 def test_a_raise_while_rows_are_asked_loses_no_answer(after: int, world: World, body: dict[str, Any]) -> None:
-    provider = Playing(knowing("v1"))
+    provider = ScriptedProvider(knowing("v1"))
     raised: list[Any] = []
 
     def meanwhile() -> None:
@@ -137,7 +147,7 @@ def test_a_raise_while_rows_are_asked_loses_no_answer(after: int, world: World, 
 
 
 def test_a_report_does_not_lower_what_is_to_promote(world: World, body: dict[str, Any]) -> None:
-    Playing(knowing("v1"))
+    ScriptedProvider(knowing("v1"))
     asked = request(world, promoting(body))
 
     again = request(world, body)
@@ -148,7 +158,7 @@ def test_a_report_does_not_lower_what_is_to_promote(world: World, body: dict[str
 
 
 def test_a_report_that_failed_does_not_stand_in_the_way_of_promotion(world: World, body: dict[str, Any]) -> None:
-    provider = Playing(lambda _: contests.refused())
+    provider = ScriptedProvider(lambda _: scripted_evaluations.refused())
     report = ended(world, body)
 
     provider.script = knowing("v1")
@@ -156,13 +166,13 @@ def test_a_report_that_failed_does_not_stand_in_the_way_of_promotion(world: Worl
         announce(world, body)
     world.settle()
 
-    first, second = contests.every(world)
+    first, second = scripted_evaluations.every(world)
     assert (first["id"], first["intent"], second["look"]) == (report["id"], "report", 1)
     assert steps.deployment(world)["stable"] == 1
 
 
 def test_a_report_without_test_rows_is_not_written_into_the_history(world: World) -> None:
-    [asked] = contest(world, [])
+    [asked] = prepare_comparison(world, [])
 
     found = ended(world, asked)
 
@@ -177,14 +187,14 @@ def test_a_report_without_test_rows_is_not_written_into_the_history(world: World
 def test_a_promotion_takes_both_scopes(scopes: list[Scope], status: int, world: World, body: dict[str, Any]) -> None:
     key = world.new_key(*scopes)
 
-    answer = world.call("POST /v1/evaluations", contests.EVALUATIONS, promoting(body), key=key)
+    answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, promoting(body), key=key)
 
     assert answer.status == status, answer.text
 
 
 @pytest.mark.parametrize("said", ["true", "yes", 1, "on", None, []])
 def test_only_a_plain_yes_is_a_promotion(said: Any, world: World, body: dict[str, Any]) -> None:
-    answer = world.call("POST /v1/evaluations", contests.EVALUATIONS, body | {"promote": said})
+    answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, body | {"promote": said})
 
     assert (answer.status, answer.body["error"]["param"]) == (422, "promote")
 
@@ -201,22 +211,22 @@ def test_only_a_plain_yes_is_a_promotion(said: Any, world: World, body: dict[str
 def test_only_a_comparison_with_what_serves_promotes(
     fields: dict[str, Any], param: str, code: str, world: World
 ) -> None:
-    [body, *_] = contest(world, contests.lines(ROWS), ("v1", "v2", "v3"))
+    [body, *_] = prepare_comparison(world, scripted_evaluations.lines(ROWS), ("v1", "v2", "v3"))
     steps.decide(world, "activate", {"version": 1})
 
-    answer = world.call("POST /v1/evaluations", contests.EVALUATIONS, promoting(body) | fields)
+    answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, promoting(body) | fields)
 
     error = answer.body["error"]
     assert (answer.status, error["param"], error["code"]) == (409, param, code)
     assert "leave out `promote`" in error["message"].lower().replace("\n", " ")
-    assert contests.every(world) == []
+    assert scripted_evaluations.every(world) == []
 
 
 def test_an_evaluation_that_was_open_across_an_upgrade_does_its_job(world: World, body: dict[str, Any]) -> None:
-    provider = Playing(lambda _: contests.away())
+    provider = ScriptedProvider(lambda _: scripted_evaluations.away())
     announce(world, body)
     world.settle()
-    [waiting] = contests.every(world)
+    [waiting] = scripted_evaluations.every(world)
     without_intent(world, waiting["id"])
 
     provider.script = knowing("v1")
@@ -227,7 +237,7 @@ def test_an_evaluation_that_was_open_across_an_upgrade_does_its_job(world: World
 
 
 def test_a_verdict_of_before_an_upgrade_is_not_announced_again(world: World, body: dict[str, Any]) -> None:
-    Playing(knowing("v1"))
+    ScriptedProvider(knowing("v1"))
     found = ended(world, body)
     without_intent(world, found["id"])
 
@@ -243,7 +253,7 @@ def test_a_verdict_of_before_an_upgrade_is_not_announced_again(world: World, bod
 def test_a_verdict_without_an_overlap_search_is_followed_by_another(
     is_late: bool, world: World, body: dict[str, Any]
 ) -> None:
-    provider = Playing(knowing("v1"))
+    provider = ScriptedProvider(knowing("v1"))
     old = ended(world, promoting(body))
     stored = app.evaluations.get(world.tenant, old["id"])
     app.evaluations.save(stored.model_copy(update={"overlap_was_found": False}), now=utc_now())
@@ -259,14 +269,14 @@ def test_a_verdict_without_an_overlap_search_is_followed_by_another(
             request(world, promoting(body))
         world.settle()
 
-    first, second = contests.every(world)
+    first, second = scripted_evaluations.every(world)
     assert (first["id"], second["look"], second["verdict"]["promote"]) == (old["id"], 2, False)
     assert (len(provider.sent), steps.deployment(world)["stable"]) == (2 * ROWS, 0)
     assert world.delivered.count("EvaluationCompleted") == 2
 
 
 def test_a_report_without_an_overlap_search_is_not_raised(world: World, body: dict[str, Any]) -> None:
-    Playing(knowing("v1"))
+    ScriptedProvider(knowing("v1"))
     old = ended(world, body)
     stored = app.evaluations.get(world.tenant, old["id"])
     app.evaluations.save(stored.model_copy(update={"overlap_was_found": False}), now=utc_now())
@@ -279,7 +289,7 @@ def test_a_report_without_an_overlap_search_is_not_raised(world: World, body: di
 
 
 def test_a_report_that_somebody_else_announces_decides_nothing(world: World, body: dict[str, Any]) -> None:
-    Playing(knowing("v1"))
+    ScriptedProvider(knowing("v1"))
     found = ended(world, body)
     detail = {"tenant": world.tenant, "evaluation": found["id"], "model": "support", "candidate": 1, "stable": 0}
     detail |= {"verdict": found["verdict"]}

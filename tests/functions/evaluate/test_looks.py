@@ -9,7 +9,6 @@ import pytest
 from evaluate.ask import EvaluationObjects
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.contests import Playing, contest, ended, promoting, read, request
 from tests.functions.evaluate.overlaps import (
     HOUR,
     ROWS,
@@ -20,6 +19,7 @@ from tests.functions.evaluate.overlaps import (
     set_training_rows,
 )
 from tests.functions.providers import Killed
+from tests.functions.scripted_evaluations import ScriptedProvider, ended, prepare_comparison, promoting, read, request
 from tests.functions.write_faults import crash_at_write
 from tests.world import BUCKET, World, staged
 from tuneloop.app import app, utc_now
@@ -33,9 +33,9 @@ from tuneloop.store.repositories.evaluations import LOOKS_KEPT
 
 def test_a_look_is_taken_when_rows_are_asked_and_by_nothing_else(world: World) -> None:
     rows = sentence_rows(0, ROWS)
-    [leaky, clean] = contest(world, rows, ("v1", "v2"))
+    [leaky, clean] = prepare_comparison(world, rows, ("v1", "v2"))
     set_training_rows(world, 1, rows)
-    Playing(lambda _: "never")
+    ScriptedProvider(lambda _: "never")
 
     refused, first = ended(world, leaky), ended(world, clean)
     second = ended(world, clean | {"version": steps.registered(world, prompt="v3")})
@@ -44,11 +44,11 @@ def test_a_look_is_taken_when_rows_are_asked_and_by_nothing_else(world: World) -
     assert count_looks(world) == 2
 
 
-def test_once_the_year_s_looks_are_spent_a_promotion_asks_nothing_and_a_report_does(world: World, later: Later) -> None:
-    [body] = contest(world, sentence_rows(0, ROWS))
+def test_once_the_year_s_looks_are_spent_promotions_ask_nothing_reports_do(world: World, later: Later) -> None:
+    [body] = prepare_comparison(world, sentence_rows(0, ROWS))
     for number in range(1, 13):
         app.table.commit(PutOnce(keys.look(world.tenant, "support", number), utc_now(), LOOKS_KEPT))
-    provider = Playing(lambda _: "never")
+    provider = ScriptedProvider(lambda _: "never")
 
     refused = ended(world, promoting(body))
     nothing_sent = provider.sent == []
@@ -72,11 +72,11 @@ def test_wherever_a_worker_dies_one_look_is_taken_and_each_row_asked_once(
         with staged(monkeypatch) as world:
             later(0)
             rows = sentence_rows(0, 30)
-            [body] = contest(world, rows)
+            [body] = prepare_comparison(world, rows)
             set_training_rows(world, 1, rows[:3])
             for export in app.exports.all(world.tenant, "earlier"):
                 world.s3.delete_object(Bucket=BUCKET, Key=fingerprints_key(export.folder))
-            provider = Playing(lambda _: "never")
+            provider = ScriptedProvider(lambda _: "never")
             asked = request(world, body)
             is_dead = swept_by_one_who_dies(world, at, monkeypatch)
             before = count_looks(world)
@@ -109,11 +109,11 @@ def swept_by_one_who_dies(world: World, at: int, monkeypatch: pytest.MonkeyPatch
 
 def test_one_that_an_older_version_began_goes_on_without_another_look(world: World) -> None:
     rows = sentence_rows(0, ROWS)
-    [body] = contest(world, rows)
+    [body] = prepare_comparison(world, rows)
     set_training_rows(world, 1, rows[:4])
     asked = begun_by_an_older_version(world, body)
     assert count_looks(world) == 1
-    provider = Playing(lambda _: "never")
+    provider = ScriptedProvider(lambda _: "never")
 
     world.schedule("evaluate")
 
@@ -125,12 +125,12 @@ def test_one_that_an_older_version_began_goes_on_without_another_look(world: Wor
     assert found["arms"]["candidate"]["examples"] == ROWS - 4
 
 
-def test_one_that_an_older_version_began_on_a_leaky_test_ends_with_no_more_asked(world: World) -> None:
+def test_one_that_older_code_began_on_a_leaky_test_ends_asking_no_more(world: World) -> None:
     rows = sentence_rows(0, ROWS)
-    [body] = contest(world, rows)
+    [body] = prepare_comparison(world, rows)
     set_training_rows(world, 1, rows)
     asked = begun_by_an_older_version(world, body)
-    provider = Playing(lambda _: "never")
+    provider = ScriptedProvider(lambda _: "never")
 
     world.schedule("evaluate")
 

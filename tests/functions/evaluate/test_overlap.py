@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from tests.examples import chat
-from tests.functions import contests, steps
+from tests.functions import scripted_evaluations, steps
 from tests.functions.conftest import Later
-from tests.functions.contests import Playing, contest, ended, promoting, read
 from tests.functions.datasets import collect, example_id, store_review
 from tests.functions.erasures import erase_example
 from tests.functions.evaluate.overlaps import (
@@ -23,7 +22,8 @@ from tests.functions.evaluate.overlaps import (
     set_training_rows,
 )
 from tests.functions.exports import freeze_export
-from tests.functions.providers import Answering
+from tests.functions.providers import AnswerRecorder
+from tests.functions.scripted_evaluations import ScriptedProvider, ended, prepare_comparison, promoting, read
 from tests.unit.factories import a_run
 from tests.world import BUCKET, World
 from tuneloop.app import app
@@ -50,9 +50,9 @@ from tuneloop.store.objects.export_columns import fingerprints_key
 def test_what_a_row_shares_with_training_is_counted_by_kind(
     test: dict[str, Any], train: dict[str, Any], kinds: set[str], world: World
 ) -> None:
-    [body] = contest(world, [*sentence_rows(100, 130), test])
+    [body] = prepare_comparison(world, [*sentence_rows(100, 130), test])
     set_training_rows(world, 1, [train, *sentence_rows(200, 212)])
-    provider = Playing(lambda _: "never")
+    provider = ScriptedProvider(lambda _: "never")
 
     found = ended(world, body)
 
@@ -62,11 +62,11 @@ def test_what_a_row_shares_with_training_is_counted_by_kind(
     assert (test["messages"][-2]["content"] in asked_questions(provider)) is not bool(kinds)
 
 
-def test_rows_with_a_word_put_in_front_are_no_new_ones_and_nothing_is_asked(world: World) -> None:
+def test_rows_with_a_word_put_in_front_are_not_new_and_nothing_is_asked(world: World) -> None:
     trained = sentence_rows(0, 60)
-    [body] = contest(world, [reword(row) for row in trained[:ROWS]])
+    [body] = prepare_comparison(world, [reword(row) for row in trained[:ROWS]])
     set_training_rows(world, 1, trained)
-    provider = Playing(lambda _: "never")
+    provider = ScriptedProvider(lambda _: "never")
 
     found = ended(world, promoting(body))
 
@@ -82,9 +82,11 @@ def test_rows_with_a_word_put_in_front_are_no_new_ones_and_nothing_is_asked(worl
 
 def test_rows_that_were_seen_are_neither_asked_nor_paid_for(world: World) -> None:
     rows = sentence_rows(0, ROWS)
-    [body] = contest(world, rows)
+    [body] = prepare_comparison(world, rows)
     set_training_rows(world, 1, rows[:6])
-    provider = Playing(lambda asked: contests.expected(0) if contests.arm_of(asked) == "v1" else "never")
+    provider = ScriptedProvider(
+        lambda asked: scripted_evaluations.expected(0) if scripted_evaluations.arm_of(asked) == "v1" else "never"
+    )
 
     found = ended(world, body)
 
@@ -98,9 +100,9 @@ def test_rows_that_were_seen_are_neither_asked_nor_paid_for(world: World) -> Non
 @pytest.mark.parametrize(("seen", "flags"), [(8, (False, False)), (9, (True, False))])
 def test_a_fifth_may_be_removed_and_no_more(seen: int, flags: tuple[bool, bool], world: World) -> None:
     rows = sentence_rows(0, ROWS)
-    [body] = contest(world, rows)
+    [body] = prepare_comparison(world, rows)
     set_training_rows(world, 1, rows[:seen])
-    Playing(lambda _: "never")
+    ScriptedProvider(lambda _: "never")
 
     found = ended(world, body)
 
@@ -109,9 +111,9 @@ def test_a_fifth_may_be_removed_and_no_more(seen: int, flags: tuple[bool, bool],
 
 def test_where_too_few_are_left_nothing_is_asked(world: World) -> None:
     rows = sentence_rows(0, 23)
-    [body] = contest(world, rows)
+    [body] = prepare_comparison(world, rows)
     set_training_rows(world, 1, rows[:4])
-    provider = Playing(lambda _: "never")
+    provider = ScriptedProvider(lambda _: "never")
 
     found = ended(world, body)
 
@@ -122,10 +124,10 @@ def test_where_too_few_are_left_nothing_is_asked(world: World) -> None:
 
 def test_what_the_stable_version_has_seen_is_removed_as_well(world: World) -> None:
     rows = sentence_rows(0, ROWS)
-    [_, body] = contest(world, rows, ("v1", "v2"))
+    [_, body] = prepare_comparison(world, rows, ("v1", "v2"))
     set_training_rows(world, 1, rows[:5])
     steps.decide(world, "activate", {"version": 1})
-    Playing(lambda _: "never")
+    ScriptedProvider(lambda _: "never")
 
     found = ended(world, body)
 
@@ -134,11 +136,11 @@ def test_what_the_stable_version_has_seen_is_removed_as_well(world: World) -> No
 
 def test_what_trained_a_model_under_another_name_is_seen_by_this_one_too(world: World) -> None:
     rows = sentence_rows(0, ROWS)
-    [body, other] = contest(world, rows, ("v1", "v2"))
+    [body, other] = prepare_comparison(world, rows, ("v1", "v2"))
     set_training_rows(world, 1, rows[:5])
-    Playing(lambda _: "never")
+    ScriptedProvider(lambda _: "never")
 
-    contests.changed(world, 2, provider_model="ft:earlier")
+    scripted_evaluations.changed(world, 2, provider_model="ft:earlier")
     same = ended(world, other)
     steps.registered(world, "second", provider_model="ft:earlier:ckpt-step-20", prompt="v1", is_finetuned=True)
     checkpoint = ended(world, body | {"model": "second", "version": 1})
@@ -160,7 +162,7 @@ def test_the_prompt_before_an_edit_counts(world: World) -> None:
     body = {"model": "support", "version": steps.registered(world, is_finetuned=True), "dataset": "support"}
     body["export"] = freeze_export(world)["id"]
     set_training_rows(world, 1, [rows[3], *sentence_rows(200, 212)])
-    Playing(lambda _: "never")
+    ScriptedProvider(lambda _: "never")
 
     found = ended(world, body)
 
@@ -173,8 +175,8 @@ def test_an_export_removes_nothing_for_a_version_of_its_own(world: World) -> Non
     collect(world, [*form, *sentence_rows(0, 100, subject="ann"), *sentence_rows(100, 200)])
     export = freeze_export(world)
     version = steps.registered(world, is_finetuned=True)
-    contests.changed(world, version, dataset="support", export=export["id"], provider_model="ft:own")
-    Playing(lambda _: "late")
+    scripted_evaluations.changed(world, version, dataset="support", export=export["id"], provider_model="ft:own")
+    ScriptedProvider(lambda _: "late")
 
     found = ended(world, {"model": "support", "version": version})
 
@@ -185,12 +187,12 @@ def test_an_export_removes_nothing_for_a_version_of_its_own(world: World) -> Non
 
 def test_exports_of_an_older_version_are_looked_into_all_the_same(world: World) -> None:
     rows = sentence_rows(0, ROWS, subject="ann")
-    [body] = contest(world, rows[:1] + sentence_rows(1, ROWS))
+    [body] = prepare_comparison(world, rows[:1] + sentence_rows(1, ROWS))
     set_training_rows(world, 1, [*sentence_rows(300, 312), chat(sentence(500), "late", subject="ann")])
     for dataset in ("support", "earlier"):
         for export in app.exports.all(world.tenant, dataset):
             world.s3.delete_object(Bucket=BUCKET, Key=fingerprints_key(export.folder))
-    Playing(lambda _: "never")
+    ScriptedProvider(lambda _: "never")
 
     found = ended(world, body)
 
@@ -201,9 +203,9 @@ def test_exports_of_an_older_version_are_looked_into_all_the_same(world: World) 
 
 def test_one_whose_rows_are_erased_looks_for_overlap_anew(world: World, later: Later) -> None:
     rows = sentence_rows(0, ROWS)
-    [body] = contest(world, rows)
+    [body] = prepare_comparison(world, rows)
     set_training_rows(world, 1, rows[:4])
-    provider = Playing(lambda _: contests.away())
+    provider = ScriptedProvider(lambda _: scripted_evaluations.away())
     asked = ended(world, body)
     assert (asked["status"], asked["removed_overlap"], asked["look"]) == ("running", 4, 1)
     for row in (rows[1], rows[20]):
@@ -222,18 +224,18 @@ def test_one_whose_rows_are_erased_looks_for_overlap_anew(world: World, later: L
 
 def test_what_a_version_was_validated_on_in_another_dataset_is_seen_too(world: World) -> None:
     rows = sentence_rows(0, ROWS)
-    [body] = contest(world, rows)
+    [body] = prepare_comparison(world, rows)
     set_training_rows(world, 1, sentence_rows(200, 212))
     collect(world, [{**row, "split": "train"} for row in rows[:5]], dataset="checks")
     validation = {"validation_dataset": "checks", "validation_export": freeze_export(world, "checks")["id"]}
     app.runs.save(a_run(tenant=world.tenant, id="run-checked", status=RunStatus.SUCCEEDED, **validation))
-    contests.changed(world, 1, run="run-checked")
-    Playing(lambda _: "never")
+    scripted_evaluations.changed(world, 1, run="run-checked")
+    ScriptedProvider(lambda _: "never")
 
     assert ended(world, body)["removed_overlap"] == 5
 
 
-def test_a_version_that_the_loop_trained_is_not_proved_by_its_own_rows_reworded(live: World) -> None:
+def test_a_version_that_the_loop_trained_is_not_proved_by_reworded_rows(live: World) -> None:
     rows = sentence_rows(0, 120)
     steps.settled(live, rows)
     [run] = steps.runs(live)
@@ -247,7 +249,7 @@ def test_a_version_that_the_loop_trained_is_not_proved_by_its_own_rows_reworded(
     live.schedule("collect-examples")
     live.settle()
     second = app.exports.page(live.tenant, "support", 1, None).data[0]
-    provider, before, taken = Answering(), contests.every(live), count_looks(live)
+    provider, before, taken = AnswerRecorder(), scripted_evaluations.every(live), count_looks(live)
 
     asked = {"model": "support", "version": 1, "dataset": "support", "export": second.id}
     found = ended(live, promoting(asked))

@@ -5,8 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.functions import contests
-from tests.functions.contests import Playing, Request, arm_of, contest, ended, knowing, number_in
+from tests.functions import scripted_evaluations
+from tests.functions.scripted_evaluations import (
+    Request,
+    ScriptedProvider,
+    arm_of,
+    ended,
+    knowing,
+    number_in,
+    prepare_comparison,
+)
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.chat.messages import answer_of
@@ -24,7 +32,7 @@ def called(arguments: str, name: str = "refund", text: str | None = None) -> dic
 
 def refunds(rows: int) -> list[dict[str, Any]]:
     """Rows that are answered by a call, and every fourth by a text."""
-    made = contests.lines(rows)
+    made = scripted_evaluations.lines(rows)
     for number, line in enumerate(made):
         line |= {"tools": TOOLS, "parallel_tool_calls": False}
         if number % 4:
@@ -32,18 +40,20 @@ def refunds(rows: int) -> list[dict[str, Any]]:
     return made
 
 
-def test_tool_calls_are_asked_for_with_their_tools_and_judged_by_what_they_call(world: World) -> None:
-    [body] = contest(world, refunds(ROWS))
+def test_tool_calls_are_requested_with_tools_and_judged_by_what_they_call(world: World) -> None:
+    [body] = prepare_comparison(world, refunds(ROWS))
 
     def script(asked: Request) -> str | dict[str, Any]:
         number = number_in(asked)
         if arm_of(asked) == "base":
             return "refund" if number % 4 else called("{}")
         return (
-            called(f'{{ "all": true, "order": {number}.0 }}', text="Sure.") if number % 4 else contests.expected(number)
+            called(f'{{ "all": true, "order": {number}.0 }}', text="Sure.")
+            if number % 4
+            else scripted_evaluations.expected(number)
         )
 
-    provider = Playing(script)
+    provider = ScriptedProvider(script)
 
     found = ended(world, body)
 
@@ -58,11 +68,11 @@ def test_tool_calls_are_asked_for_with_their_tools_and_judged_by_what_they_call(
     ids=["less", "another value", "another tool", "a text"],
 )
 def test_another_call_is_a_wrong_answer(wrong: str | dict[str, Any], world: World) -> None:
-    rows = [line | {"tools": TOOLS} for line in contests.lines(20)]
+    rows = [line | {"tools": TOOLS} for line in scripted_evaluations.lines(20)]
     for line in rows:
         line["messages"][-1] = called('{"order": 1, "all": true}')
-    [body] = contest(world, rows)
-    Playing(lambda asked: wrong if arm_of(asked) == "v1" else called('{"all":true,"order":1}'))
+    [body] = prepare_comparison(world, rows)
+    ScriptedProvider(lambda asked: wrong if arm_of(asked) == "v1" else called('{"all":true,"order":1}'))
 
     found = ended(world, body)
 
@@ -73,10 +83,10 @@ def test_the_commonest_answer_may_be_a_call(world: World) -> None:
     rows = refunds(20)
     for line in rows[5:]:
         line["messages"][-1] = called('{"order": 1}')
-    [body] = contest(world, rows)
+    [body] = prepare_comparison(world, rows)
     export = app.exports.get(world.tenant, "support", body["export"])
     commonest = export.model_copy(update={"most_frequent_answer": answer_of(called('{ "order":1 }'))})
     app.table.commit(ConditionalPut(keys.export(world.tenant, "support", export.id), commonest))
-    Playing(knowing("v1"))
+    ScriptedProvider(knowing("v1"))
 
     assert ended(world, body)["arms"]["most_frequent"]["correct"] == 15

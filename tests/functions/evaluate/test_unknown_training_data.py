@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from evaluate.overlap import sources_of
-from tests.functions import contests, steps
+from tests.functions import scripted_evaluations, steps
 from tests.functions.conftest import Later
-from tests.functions.contests import Playing, contest, ended, promoting
 from tests.functions.datasets import example_id
 from tests.functions.erasures import erase_example
 from tests.functions.evaluate.overlaps import Lines, count_looks, reword, sentence_rows, set_training_rows
+from tests.functions.scripted_evaluations import ScriptedProvider, ended, prepare_comparison, promoting
 from tests.unit.factories import a_version
 from tests.world import BUCKET, World
 from tuneloop.app import app
@@ -39,19 +39,19 @@ def erase(world: World, rows: Lines, later: Later) -> Export:
 
 def swept(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """An evaluation that was asked for and taken up by the sweep, after the clock was moved."""
-    asked = contests.request(world, body)
+    asked = scripted_evaluations.request(world, body)
     world.schedule("evaluate")
-    return contests.read(world, asked["id"])
+    return scripted_evaluations.read(world, asked["id"])
 
 
 @pytest.mark.parametrize("version", [1, 2], ids=["candidate", "stable"])
 def test_where_training_data_is_gone_the_evaluation_ends_and_says_so(version: int, world: World) -> None:
-    [body, _] = contest(world, sentence_rows(0, ROWS), ("v1", "v2"))
+    [body, _] = prepare_comparison(world, sentence_rows(0, ROWS), ("v1", "v2"))
     steps.decide(world, "activate", {"version": 2})
     set_training_rows(world, version, sentence_rows(200, 230))
     [export] = app.exports.all(world.tenant, "earlier")
     folder_deleted(world, export)
-    provider = Playing(lambda _: "never")
+    provider = ScriptedProvider(lambda _: "never")
 
     found = ended(world, promoting(body))
     world.schedule("evaluate")
@@ -63,9 +63,9 @@ def test_where_training_data_is_gone_the_evaluation_ends_and_says_so(version: in
 
 
 def test_where_the_test_s_own_objects_are_gone_the_evaluation_ends_too(world: World) -> None:
-    [body] = contest(world, sentence_rows(0, ROWS))
+    [body] = prepare_comparison(world, sentence_rows(0, ROWS))
     folder_deleted(world, app.exports.get(world.tenant, "support", body["export"]))
-    provider = Playing(lambda _: "never")
+    provider = ScriptedProvider(lambda _: "never")
 
     found = ended(world, body)
 
@@ -73,24 +73,24 @@ def test_where_the_test_s_own_objects_are_gone_the_evaluation_ends_too(world: Wo
 
 
 def test_where_the_test_rows_go_while_it_waits_the_evaluation_ends(world: World) -> None:
-    [body] = contest(world, sentence_rows(0, ROWS))
-    provider = Playing(lambda _: contests.away())
+    [body] = prepare_comparison(world, sentence_rows(0, ROWS))
+    provider = ScriptedProvider(lambda _: scripted_evaluations.away())
     asked = ended(world, body)
     folder_deleted(world, app.exports.get(world.tenant, "support", body["export"]))
     provider.script = lambda _: "never"
 
     world.schedule("evaluate")
 
-    found = contests.read(world, asked["id"])
+    found = scripted_evaluations.read(world, asked["id"])
     assert (asked["status"], found["status"], found["error"]["code"]) == ("running", "failed", "test_data_gone")
 
 
 def test_rows_reworded_from_what_was_erased_prove_nothing(world: World, later: Later) -> None:
     trained = sentence_rows(0, 60)
-    [body] = contest(world, [reword(row) for row in trained[:ROWS]])
+    [body] = prepare_comparison(world, [reword(row) for row in trained[:ROWS]])
     set_training_rows(world, 1, trained)
     export = erase(world, trained[:ROWS], later)
-    provider = Playing(lambda _: "never")
+    provider = ScriptedProvider(lambda _: "never")
 
     found = swept(world, promoting(body))
 
@@ -104,46 +104,46 @@ def test_a_fifth_of_the_training_data_may_be_erased_and_no_more(
     erased: int, status: str, world: World, later: Later
 ) -> None:
     trained = sentence_rows(100, 160)
-    [body] = contest(world, sentence_rows(0, ROWS))
+    [body] = prepare_comparison(world, sentence_rows(0, ROWS))
     set_training_rows(world, 1, trained)
     erase(world, trained[:erased], later)
-    Playing(lambda _: "never")
+    ScriptedProvider(lambda _: "never")
 
     assert swept(world, body)["status"] == status
 
 
 def test_what_was_erased_of_the_stable_version_s_data_stops_nothing(world: World, later: Later) -> None:
     trained = sentence_rows(100, 160)
-    [body, _] = contest(world, sentence_rows(0, ROWS), ("v1", "v2"))
+    [body, _] = prepare_comparison(world, sentence_rows(0, ROWS), ("v1", "v2"))
     steps.decide(world, "activate", {"version": 2})
     set_training_rows(world, 2, trained)
     erase(world, trained[:ROWS], later)
-    Playing(lambda _: "never")
+    ScriptedProvider(lambda _: "never")
 
     assert swept(world, body)["status"] == "completed"
 
 
 def test_what_was_erased_of_the_export_that_tests_stops_nothing(world: World, later: Later) -> None:
     trained = steps.questions(30, split="train")
-    [body] = contest(world, sentence_rows(0, ROWS))
-    contests.changed(world, 1, dataset="support", export=body["export"], provider_model="ft:own")
+    [body] = prepare_comparison(world, sentence_rows(0, ROWS))
+    scripted_evaluations.changed(world, 1, dataset="support", export=body["export"], provider_model="ft:own")
     for row in trained[:20]:
         assert erase_example(world, example_id(row)).status == 202
     later(HOUR)
     world.schedule("erase-examples")
-    Playing(lambda _: "never")
+    ScriptedProvider(lambda _: "never")
 
     assert swept(world, body)["status"] == "completed"
 
 
 def test_what_an_older_release_erased_counts_whole(world: World, later: Later) -> None:
     trained = sentence_rows(100, 160)
-    [body] = contest(world, sentence_rows(0, ROWS))
+    [body] = prepare_comparison(world, sentence_rows(0, ROWS))
     set_training_rows(world, 1, trained)
     export = erase(world, trained[:13], later)
     app.exports.rewrite(export.model_copy(update={"erased_by_split": None}))
     again = erase(world, trained[13:14], later)
-    Playing(lambda _: "never")
+    ScriptedProvider(lambda _: "never")
 
     assert (again.erased, again.erased_by_split) == (14, None)
     assert swept(world, body)["error"]["code"] == "training_data_erased"
@@ -180,7 +180,7 @@ def test_a_trained_model_is_known_under_another_provider_s_name(fields: dict[str
     ) == ([TRAINED] if is_same else [])
 
 
-def test_a_server_that_gives_trained_models_no_ids_ties_no_other_provider_s() -> None:
+def test_a_server_that_gives_models_no_ids_is_not_tied_to_other_providers() -> None:
     unnamed = TRAINED.model_copy(update={"provider": "own", "provider_model": "llama", "base_model": "llama"})
     elsewhere = TRAINED.model_copy(
         update={"model": "two", "provider": "azure", "provider_model": "ft:x", "base_model": "llama", "dataset": None}

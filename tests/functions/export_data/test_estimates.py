@@ -48,13 +48,13 @@ def test_what_the_trainer_trains_is_free_and_that_is_known(world: World) -> None
     assert only["smallest_provable_improvement"] > 0.1
 
 
-def test_every_base_model_of_the_provider_is_priced_and_the_dataset_s_own_comes_first(openai: World) -> None:
+def test_every_base_model_of_a_provider_is_priced_the_dataset_s_own_first(openai: World) -> None:
     collect(openai, steps.questions(200))
     freeze_export(openai)
 
     priced = read_estimate(openai, calls="1000000")["estimates"]
 
-    models = {each["base_model"]: each for each in priced}
+    models = {estimate["base_model"]: estimate for estimate in priced}
     assert priced[0]["base_model"] == "tuneloop-linear-1"
     assert priced[0]["estimated_cost_usd"] is None
     assert "not known" in priced[0]["notes"][0]
@@ -200,13 +200,13 @@ def test_another_base_model_and_provider_can_be_priced(
 
     priced = read_estimate(world, **query)
 
-    assert (priced["provider"], [each["base_model"] for each in priced["estimates"]]) == (provider, models)
+    assert (priced["provider"], [estimate["base_model"] for estimate in priced["estimates"]]) == (provider, models)
 
 
 def test_a_provider_alone_has_all_that_it_lists_priced(world: World) -> None:
     collect(world, steps.questions(60))
 
-    found = [each["base_model"] for each in read_estimate(world, provider="openai")["estimates"]]
+    found = [estimate["base_model"] for estimate in read_estimate(world, provider="openai")["estimates"]]
 
     assert found == ["gpt-4.1-2025-04-14", "gpt-4.1-mini-2025-04-14", "gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18"]
 

@@ -48,7 +48,7 @@ def test_the_export_of_a_run_is_known_before_it_is_frozen(world: World) -> None:
     assert (found["id"], found["revision"], found["status"]) == (run["export"], 1, "freezing")
 
 
-def test_an_export_that_was_asked_for_is_known_though_a_later_revision_settled(world: World) -> None:
+def test_a_requested_export_is_known_though_a_later_revision_settled(world: World) -> None:
     collect(world, steps.questions(60))
     asked = request_export(world).body
     collect(world, steps.questions(70), name="more.jsonl")
@@ -143,7 +143,7 @@ def test_the_files_hold_what_a_provider_reads_and_nothing_of_ours(world: World) 
     assert {name for line in written for name in line} == {"messages"}
 
 
-def test_versions_get_the_prompt_of_their_examples_and_the_base_one_that_names_the_answers(world: World) -> None:
+def test_versions_get_their_examples_prompt_and_the_base_names_the_answers(world: World) -> None:
     collect(world, [chat(f"Where is order {n}?", ("late", "lost")[n % 2], SYSTEM) for n in range(60)])
 
     found = freeze_export(world)
@@ -173,7 +173,7 @@ def test_a_manifest_lies_beside_the_files(world: World) -> None:
     assert manifest["files"]["train"]["sha256"] == found["files"]["train"]["sha256"]
 
 
-def test_a_manifest_proves_that_splits_share_nothing_and_says_how_it_was_looked_for(world: World) -> None:
+def test_a_manifest_proves_that_splits_share_nothing_and_says_how(world: World) -> None:
     alike = [chat(f"Please tell me {words} where my parcel with the red ribbon is today", "late") for words in NUMBERS]
     collect(world, [*steps.questions(60), *alike])
 

@@ -155,7 +155,7 @@ def test_an_export_made_meanwhile_is_taken_into_account_by_the_next(
     monkeypatch.setattr(WriteExport, "write", writing)
     second = freeze_export(world)
 
-    first = next(each for each in list_exports(world) if each["revision"] == 1)
+    first = next(export for export in list_exports(world) if export["revision"] == 1)
     assert written == [2, 1, 2]
     tested = {user_question(line) for line in split_lines(world, first, "test")}
     assert tested
@@ -167,7 +167,7 @@ def test_events_of_a_dataset_that_is_gone_wrong_leave_no_half_export(world: Worl
     damaged(world, DAMAGES["a line less"])
     failing(world)
 
-    event = next(each for each in world.events if each["detail-type"] == "DatasetSettled")
+    event = next(event for event in world.events if event["detail-type"] == "DatasetSettled")
     with pytest.raises(FunctionFailed):
         invoke("export-data", event)
 

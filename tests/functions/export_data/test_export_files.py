@@ -123,7 +123,7 @@ def test_pairs_alone_make_an_export_of_preference_lines(world: World) -> None:
     assert set(lines_at(world, answer["files"]["train"]["url"])[0]) == {"messages"}
 
 
-def test_pairs_among_others_are_left_out_and_counted_until_the_policy_asks_for_them(world: World) -> None:
+def test_pairs_among_chats_are_left_out_and_counted_unless_the_policy_asks(world: World) -> None:
     collect(world, [*steps.questions(60), *map(pair, range(20))])
 
     supervised = freeze_export(world)

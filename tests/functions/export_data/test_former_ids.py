@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.examples import chat
-from tests.functions.door_lines import CALL, FUNCTION, TOLD, USER, asked, calling, pair
+from tests.functions.line_cases import CALL, FUNCTION, TOLD, USER, asked, calling, pair
 from tests.world import World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.chat.examples import Example, read_example

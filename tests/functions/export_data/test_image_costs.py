@@ -185,7 +185,7 @@ def test_an_erasure_leaves_the_images_of_the_others(world: World, later: Later) 
     export = app.exports.get(world.tenant, "support", found["id"])
     images = [file.images for file in export.files.values()]
     assert None not in images
-    assert sum(each.images for each in images if each) == 20
+    assert sum(line.images for line in images if line) == 20
     [segment] = app.datasets.segments(world.tenant, "support", 1)
     assert segment.images
     assert (segment.images.images, export.files[Split.TRAIN].images is not None) == (20, True)

@@ -162,7 +162,7 @@ def refusals_of(world: World, policy: Any) -> list[int]:
     [{"validation": 0.5}, {"test": -0.1}, {"test": "most"}, {"validation": None}, {"take_test": False, "test": 0.2}],
     ids=str,
 )
-def test_shares_that_make_no_sense_are_refused_at_every_door(policy: dict[str, Any], world: World) -> None:
+def test_shares_that_make_no_sense_are_refused_by_every_route(policy: dict[str, Any], world: World) -> None:
     assert refusals_of(world, policy) == [422, 422]
 
 
@@ -280,8 +280,9 @@ def test_what_was_tested_with_before_is_named_where_it_leaves_too_few(world: Wor
     app.datasets.save(app.datasets.get(world.tenant, "support").model_copy(update={"salt": ENOUGH_TESTED}))
     first = freeze_export(world)
     learnt = {user_question(line) for split in ("train", "validation") for line in split_lines(world, first, split)}
-    gone = [each for each in page(world, limit="100") if each["content"]["messages"][0]["content"] in learnt][5:]
-    reviewed(world, *(on(each, status="rejected") for each in gone))
+    examples = page(world, limit="100")
+    gone = [example for example in examples if example["content"]["messages"][0]["content"] in learnt][5:]
+    reviewed(world, *(on(example, status="rejected") for example in gone))
 
     found = freeze_export(world)
     eligible = told(world, "eligibility")
@@ -297,11 +298,11 @@ def test_what_was_tested_with_before_is_named_where_it_leaves_too_few(world: Wor
 def without_objects(world: World, export: str) -> None:
     """An export whose objects somebody deleted, as he may."""
     prefix = app.exports.get(world.tenant, "support", export).prefix
-    for each in world.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]:
-        world.s3.delete_object(Bucket=BUCKET, Key=each["Key"])
+    for entry in world.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]:
+        world.s3.delete_object(Bucket=BUCKET, Key=entry["Key"])
 
 
-def test_a_dataset_whose_trained_export_somebody_deleted_is_frozen_nonetheless(live: World) -> None:
+def test_a_dataset_whose_trained_export_was_deleted_is_frozen_nonetheless(live: World) -> None:
     trained(live, 45)
     without_objects(live, list_exports(live)[0]["id"])
 

@@ -38,7 +38,7 @@ def removed(world: World, export: Export) -> Removed:
     return search.find(export, version, [version], lambda: None)
 
 
-def test_the_gate_takes_nothing_out_of_the_test_that_comes_after_a_first_version(live: World) -> None:
+def test_the_gate_removes_nothing_from_the_test_after_a_first_version(live: World) -> None:
     with_salt(live)
     steps.settled(live, steps.questions(45))
     [run] = steps.runs(live)
@@ -57,7 +57,7 @@ def test_the_gate_takes_nothing_out_of_the_test_that_comes_after_a_first_version
     assert (list(found.rows), found.kinds) == ([], {})
 
 
-def test_what_was_tested_with_stays_test_though_a_version_has_seen_the_rest(live: World) -> None:
+def test_test_rows_stay_test_rows_though_a_version_has_seen_the_rest(live: World) -> None:
     with_salt(live)
     steps.settled(live, steps.questions(150))
     [run] = steps.runs(live)
@@ -73,7 +73,7 @@ def test_what_was_tested_with_stays_test_though_a_version_has_seen_the_rest(live
     assert not removed(live, app.exports.get(live.tenant, "support", second["id"])).kinds
 
 
-def test_what_validates_a_run_of_another_dataset_is_marked_as_seen_by_its_train_split_alone(world: World) -> None:
+def test_a_validation_dataset_is_marked_as_seen_by_its_train_split_alone(world: World) -> None:
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "checks"})
     dataset = app.datasets.get(world.tenant, "checks")
     model = Model(tenant=world.tenant, id="support", provider="own", base_model="base-1", created_at=NOW)

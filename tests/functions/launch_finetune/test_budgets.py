@@ -10,7 +10,7 @@ from launch_finetune import cancel as cancelling
 from launch_finetune import launch as launching
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.providers import Away, Slow
+from tests.functions.providers import ProviderOutage, SlowProvider
 from tests.functions.runs import cancel_run, confirm_run, request_run
 from tests.unit.factories import a_run
 from tests.world import World
@@ -77,8 +77,8 @@ def test_without_a_budget_what_is_spent_is_counted_all_the_same(live: World) -> 
     assert seen["spent_usd"] == pytest.approx(cost)
 
 
-def test_beyond_the_budget_a_run_waits_and_says_what_is_left_and_its_confirmation_is_for_it_alone(live: World) -> None:
-    Slow()
+def test_beyond_the_budget_a_run_waits_for_a_confirmation_of_itself_alone(live: World) -> None:
+    SlowProvider()
     first = asked(live, "one")
     estimate = first.reserved_usd or Decimal(0)
     app.spendings.set_budget(live.tenant, estimate * Decimal("1.5"))
@@ -101,7 +101,7 @@ def test_beyond_the_budget_a_run_waits_and_says_what_is_left_and_its_confirmatio
 def test_of_two_that_are_launched_at_once_only_one_takes_the_last_dollars(
     live: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Slow()
+    SlowProvider()
     estimate = asked(live, "one").reserved_usd or Decimal(0)
     app.spendings.set_budget(live.tenant, estimate * Decimal("2.5"))
     of = Spendings.of
@@ -124,7 +124,7 @@ def test_of_two_that_are_launched_at_once_only_one_takes_the_last_dollars(
 
 
 def test_what_is_cancelled_or_fails_gives_back_what_it_did_not_cost(live: World) -> None:
-    Slow()
+    SlowProvider()
     run = asked(live, "one")
     cancel_run(live, run.id)
 
@@ -134,7 +134,7 @@ def test_what_is_cancelled_or_fails_gives_back_what_it_did_not_cost(live: World)
 
 
 def test_a_run_that_is_submitted_again_and_again_is_reserved_for_once(live: World) -> None:
-    provider = Away()
+    provider = ProviderOutage()
     run = asked(live, "one")
     for _ in range(3):
         live.schedule("launch-finetune")
@@ -149,7 +149,7 @@ def test_a_run_that_is_submitted_again_and_again_is_reserved_for_once(live: Worl
 
 
 def test_a_run_that_waits_for_its_provider_beyond_the_month_s_end_goes_on(live: World, later: Later) -> None:
-    provider = Away()
+    provider = ProviderOutage()
     run = asked(live, "one")
     provider.leave()
     later(MONTH_S)
@@ -163,8 +163,8 @@ def test_a_run_that_waits_for_its_provider_beyond_the_month_s_end_goes_on(live: 
     assert spending.reserved_usd == 0
 
 
-def test_a_run_that_ends_in_another_month_is_counted_in_the_month_it_was_launched_in(live: World, later: Later) -> None:
-    provider = Slow()
+def test_a_run_is_counted_in_the_month_of_its_launch_not_of_its_end(live: World, later: Later) -> None:
+    provider = SlowProvider()
     run = asked(live, "one")
     provider.leave()
     later(MONTH_S)

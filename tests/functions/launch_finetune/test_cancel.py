@@ -8,7 +8,15 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.providers import AnsweringTooLate, Interfered, Killed, KillingAfterCreate, Reporting, Slow, jobs_of
+from tests.functions.providers import (
+    CrashAfterCreate,
+    FixedStatus,
+    Killed,
+    ProviderProxy,
+    SlowProvider,
+    TimeoutAfterCreate,
+    jobs_of,
+)
 from tests.functions.runs import (
     LEASE_OVER_S,
     cancel_run,
@@ -32,7 +40,7 @@ def ends(world: World) -> list[str]:
     return [event["status"] for event in told if event["type"] == "TrainingRunFinished"]
 
 
-def test_a_run_that_is_only_requested_is_cancelled_at_once_and_never_submitted(live: World) -> None:
+def test_a_run_that_is_only_requested_is_cancelled_at_once_unsubmitted(live: World) -> None:
     live.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
     live.drop("support", steps.questions(40))
     run = request_run(live).body["id"]
@@ -58,7 +66,7 @@ def test_a_run_that_awaits_confirmation_is_cancelled_at_once(live: World, monkey
 
 
 def test_who_submits_a_run_sees_before_the_create_that_it_was_cancelled(live: World) -> None:
-    class CancelledMeanwhile(Interfered):
+    class CancelledMeanwhile(ProviderProxy):
         def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:
             cancel_run(live, file.run)
             return str(self.real.upload(file, base_model, content))
@@ -74,7 +82,7 @@ def test_who_submits_a_run_sees_before_the_create_that_it_was_cancelled(live: Wo
 
 
 def test_a_run_cancelled_while_its_job_is_created_has_its_job_stopped(live: World) -> None:
-    class CancelledMeanwhile(Slow):
+    class CancelledMeanwhile(SlowProvider):
         def create_job(self, asked: Any) -> ProviderJob:
             cancel_run(live, asked.origin.run)
             return super().create_job(asked)
@@ -91,9 +99,9 @@ def test_a_run_cancelled_while_its_job_is_created_has_its_job_stopped(live: Worl
     assert ends(live) == ["cancelled"]
 
 
-@pytest.mark.parametrize("accident", [AnsweringTooLate, KillingAfterCreate])
-def test_a_job_that_may_have_been_created_is_looked_for_adopted_and_stopped(
-    accident: type[Interfered], live: World, later: Later
+@pytest.mark.parametrize("accident", [TimeoutAfterCreate, CrashAfterCreate])
+def test_a_job_that_may_have_been_created_is_found_adopted_and_cancelled(
+    accident: type[ProviderProxy], live: World, later: Later
 ) -> None:
     broken = accident()
     try:
@@ -101,7 +109,7 @@ def test_a_job_that_may_have_been_created_is_looked_for_adopted_and_stopped(
     except Killed:
         live.settle()
     broken.leave()
-    provider = Slow()
+    provider = SlowProvider()
     run = only_run(live)["id"]
 
     assert cancel_run(live, run)["status"] == "submitting"
@@ -115,12 +123,12 @@ def test_a_job_that_may_have_been_created_is_looked_for_adopted_and_stopped(
     assert ends(live) == ["cancelled"]
 
 
-def test_a_create_that_never_arrived_is_not_sent_again_for_a_run_that_is_cancelled(live: World, later: Later) -> None:
-    class Lost(Interfered):
+def test_a_lost_create_is_not_sent_again_for_a_cancelled_run(live: World, later: Later) -> None:
+    class LostCreate(ProviderProxy):
         def create_job(self, _: Any) -> ProviderJob:
             raise ProviderUnavailable("The provider can't answer now (APITimeoutError). Try again later.")
 
-    Lost()
+    LostCreate()
     steps.settled(live, steps.questions(40))
     run = only_run(live)["id"]
     cancel_run(live, run)
@@ -136,7 +144,7 @@ def test_a_create_that_never_arrived_is_not_sent_again_for_a_run_that_is_cancell
 
 
 def test_a_job_at_the_provider_is_stopped_and_paid_for_as_far_as_it_came(live: World) -> None:
-    provider = Slow()
+    provider = SlowProvider()
     steps.settled(live, steps.questions(40))
     run = only_run(live)
 
@@ -149,7 +157,7 @@ def test_a_job_at_the_provider_is_stopped_and_paid_for_as_far_as_it_came(live: W
 
 @pytest.mark.parametrize("by", ["sweep", "look"])
 def test_a_provider_that_is_away_is_told_later(by: str, live: World, later: Later) -> None:
-    provider = Slow()
+    provider = SlowProvider()
     steps.settled(live, steps.questions(40))
     run = only_run(live)["id"]
     provider.is_away = True
@@ -167,10 +175,10 @@ def test_a_provider_that_is_away_is_told_later(by: str, live: World, later: Late
     assert ends(live) == ["cancelled"]
 
 
-def test_a_job_that_had_succeeded_before_ends_as_succeeded_and_says_that_it_is_paid_for(live: World) -> None:
+def test_a_job_that_had_succeeded_before_stays_so_and_says_it_is_paid_for(live: World) -> None:
     steps.settled(live, steps.questions(40))
     run = only_run(live)["id"]
-    provider = Reporting("running")
+    provider = FixedStatus("running")
     steps.look(live, run)
     provider.leave()
     steps.until(lambda: jobs_of(run)[0].status == "succeeded")
@@ -184,7 +192,7 @@ def test_a_job_that_had_succeeded_before_ends_as_succeeded_and_says_that_it_is_p
 
 
 def test_cancelling_twice_answers_the_same_twice_and_ends_it_once(live: World) -> None:
-    Slow()
+    SlowProvider()
     steps.settled(live, steps.questions(40))
     run = only_run(live)["id"]
 
@@ -194,7 +202,7 @@ def test_cancelling_twice_answers_the_same_twice_and_ends_it_once(live: World) -
     assert ends(live) == ["cancelled"]
 
 
-def test_what_has_ended_otherwise_is_not_cancelled_and_the_refusal_says_what_it_is(live: World) -> None:
+def test_a_run_that_has_ended_is_not_cancelled_and_the_refusal_says_how(live: World) -> None:
     steps.settled(live, steps.questions(40), "many")
     steps.settled(live, steps.questions(8), "few")
     runs = {run["dataset"]: run["id"] for run in steps.runs(live)}
@@ -207,7 +215,7 @@ def test_what_has_ended_otherwise_is_not_cancelled_and_the_refusal_says_what_it_
 
 
 def test_what_its_user_cancelled_is_not_trained_again_by_the_same_changes(live: World, later: Later) -> None:
-    Slow()
+    SlowProvider()
     steps.settled(live, steps.questions(40))
     run = only_run(live)["id"]
     cancel_run(live, run)
@@ -221,4 +229,4 @@ def test_what_its_user_cancelled_is_not_trained_again_by_the_same_changes(live: 
     live.schedule("launch-finetune", "monthly")
     live.settle()
 
-    assert [each["id"] for each in steps.runs(live)] == [run]
+    assert [listed["id"] for listed in steps.runs(live)] == [run]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later, reach
-from tests.functions.file_import_server import Importing
+from tests.functions.file_import_server import FileImportServer
 from tests.functions.runs import stored_run
 from tests.world import World
 from tuneloop.domain.training.runs import RunStatus
@@ -16,9 +16,9 @@ MINUTE = 60
 
 
 @pytest.fixture
-def importing(live: World, trainer: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Importing]:
+def importing(live: World, trainer: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileImportServer]:
     """The trainer behind a server that imports files first, as the stage's provider."""
-    with Importing(trainer).running() as server:
+    with FileImportServer(trainer).running() as server:
         reach(live, server.url, monkeypatch)
         yield server
 
@@ -33,7 +33,7 @@ def swept(world: World, later: Later, minutes: float) -> None:
     "status", ["pending", "running", "processing", "PENDING", "in_progress", "in progress", "uploaded"]
 )
 def test_a_file_that_is_being_imported_is_waited_for(
-    status: str, live: World, importing: Importing, later: Later
+    status: str, live: World, importing: FileImportServer, later: Later
 ) -> None:
     importing.status = status
     steps.settled(live, steps.questions(40))
@@ -57,7 +57,9 @@ def test_a_file_that_is_being_imported_is_waited_for(
     assert steps.followed(live, run.id)["status"] == "succeeded"
 
 
-def test_a_file_that_stands_in_no_list_yet_is_not_sent_again(live: World, importing: Importing, later: Later) -> None:
+def test_a_file_that_stands_in_no_list_yet_is_not_sent_again(
+    live: World, importing: FileImportServer, later: Later
+) -> None:
     importing.lists_files = False
     steps.settled(live, steps.questions(40))
     swept(live, later, 5)
@@ -70,7 +72,9 @@ def test_a_file_that_stands_in_no_list_yet_is_not_sent_again(live: World, import
 
 
 @pytest.mark.parametrize("status", ["error", "failed", "Failed"])
-def test_a_file_that_cannot_be_imported_ends_the_run_in_words(status: str, live: World, importing: Importing) -> None:
+def test_a_file_that_cannot_be_imported_ends_the_run_in_words(
+    status: str, live: World, importing: FileImportServer
+) -> None:
     importing.status = status
     steps.settled(live, steps.questions(40))
 
@@ -85,7 +89,7 @@ def test_a_file_that_cannot_be_imported_ends_the_run_in_words(status: str, live:
 
 @pytest.mark.parametrize("status", ["processed", None, "something-new", "succeeded"])
 def test_a_status_that_says_nothing_against_it_has_the_job_tried(
-    status: str | None, live: World, importing: Importing
+    status: str | None, live: World, importing: FileImportServer
 ) -> None:
     importing.finish(status)
 
@@ -95,7 +99,7 @@ def test_a_status_that_says_nothing_against_it_has_the_job_tried(
 
 
 def test_a_server_that_says_uploaded_for_ever_is_waited_for_shortly(
-    live: World, importing: Importing, later: Later
+    live: World, importing: FileImportServer, later: Later
 ) -> None:
     importing.finish("uploaded")
     steps.settled(live, steps.questions(40))
@@ -118,7 +122,7 @@ def test_a_server_that_says_uploaded_for_ever_is_waited_for_shortly(
     ],
 )
 def test_a_job_that_is_refused_as_the_file_is_not_ready_is_tried_again(
-    refusal: dict[str, Any], refused_with: int, live: World, importing: Importing, later: Later
+    refusal: dict[str, Any], refused_with: int, live: World, importing: FileImportServer, later: Later
 ) -> None:
     importing.status, importing.refusal, importing.refused_with = None, refusal, refused_with
     steps.settled(live, steps.questions(40))
@@ -136,8 +140,8 @@ def test_a_job_that_is_refused_as_the_file_is_not_ready_is_tried_again(
     assert importing.asked["POST /files"] == 2
 
 
-def test_a_refusal_in_unknown_words_while_it_says_uploaded_is_tried_for_an_hour(
-    live: World, importing: Importing, later: Later
+def test_an_unknown_refusal_of_an_uploaded_file_is_retried_for_an_hour(
+    live: World, importing: FileImportServer, later: Later
 ) -> None:
     importing.status, importing.refusal = "uploaded", {"message": "no", "code": "bad_request"}
     steps.settled(live, steps.questions(40))
@@ -167,7 +171,7 @@ def test_an_import_that_never_ends_is_given_up_after_a_day(live: World, later: L
     assert run.error.code == "file_not_ready"
 
 
-def test_a_refusal_for_good_of_a_file_that_is_ready_ends_the_run(live: World, importing: Importing) -> None:
+def test_a_refusal_for_good_of_a_file_that_is_ready_ends_the_run(live: World, importing: FileImportServer) -> None:
     importing.status, importing.refusal = "processed", {"message": "no such model", "code": "model_not_found"}
 
     steps.settled(live, steps.questions(40))
@@ -175,7 +179,9 @@ def test_a_refusal_for_good_of_a_file_that_is_ready_ends_the_run(live: World, im
     assert stored_run(live).status == RunStatus.FAILED
 
 
-def test_a_run_that_waits_for_an_import_can_be_cancelled(live: World, importing: Importing, later: Later) -> None:
+def test_a_run_that_waits_for_an_import_can_be_cancelled(
+    live: World, importing: FileImportServer, later: Later
+) -> None:
     steps.settled(live, steps.questions(40))
     run = stored_run(live)
 

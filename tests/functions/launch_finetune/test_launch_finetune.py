@@ -8,13 +8,13 @@ import pytest
 from tests.functions import steps
 from tests.functions.conftest import Later, reach
 from tests.functions.providers import (
-    AnsweringTooLate,
-    Away,
-    Interfered,
+    CorruptedUploads,
+    CrashAfterCreate,
+    CrashBeforeCreate,
     Killed,
-    KillingAfterCreate,
-    KillingBeforeCreate,
-    SpoilingUploads,
+    ProviderOutage,
+    ProviderProxy,
+    TimeoutAfterCreate,
     jobs_of,
 )
 from tests.functions.runs import LEASE_OVER_S, confirm_run, only_run, request_run, use_provider, wait_for_job_end
@@ -48,9 +48,9 @@ def test_an_unreachable_provider_is_waited_for_and_taken_up_by_the_sweep(
     assert taken_up["waiting_for"] is None
 
 
-@pytest.mark.parametrize("accident", [AnsweringTooLate, KillingAfterCreate])
+@pytest.mark.parametrize("accident", [TimeoutAfterCreate, CrashAfterCreate])
 def test_a_job_whose_creation_was_never_heard_of_is_found_and_adopted(
-    accident: type[Interfered], live: World, later: Later
+    accident: type[ProviderProxy], live: World, later: Later
 ) -> None:
     provider = accident()
     try:
@@ -71,8 +71,8 @@ def test_a_job_whose_creation_was_never_heard_of_is_found_and_adopted(
     assert (ended["provider_job_id"], ended["status"], ended["version"]) == (job.id, "succeeded", 1)
 
 
-def test_a_create_that_never_arrived_is_sent_again_after_two_looks_a_minute_apart(live: World, later: Later) -> None:
-    provider = KillingBeforeCreate()
+def test_a_lost_create_is_sent_again_after_two_looks_a_minute_apart(live: World, later: Later) -> None:
+    provider = CrashBeforeCreate()
     with pytest.raises(Killed):
         steps.settled(live, steps.questions(40))
     live.settle()
@@ -103,7 +103,7 @@ def test_a_request_delivered_again_changes_nothing(live: World) -> None:
 def test_of_two_deliveries_at_once_one_works_and_the_other_leaves(live: World) -> None:
     overlapping: list[str | None] = []
 
-    class SlowlyFindingNothing(Interfered):
+    class OverlappingDelivery(ProviderProxy):
         def find_jobs(self, run: str, *_: Any) -> list[ProviderJob]:
             detail: dict[str, Any] = {"tenant": live.tenant, "run": run, "model": "support", "dataset": "support"}
             detail |= {"export": "export-1", "revision": 1}
@@ -112,7 +112,7 @@ def test_of_two_deliveries_at_once_one_works_and_the_other_leaves(live: World) -
             overlapping.append(app.runs.get(live.tenant, run).provider_job_id)
             return []
 
-    SlowlyFindingNothing()
+    OverlappingDelivery()
 
     steps.settled(live, steps.questions(40))
 
@@ -169,7 +169,7 @@ def test_a_run_on_its_way_is_not_held_back_by_a_limit_that_is_lowered(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_provider("bedrock", "amazon.nova-micro-v1:0", monkeypatch)
-    Away()
+    ProviderOutage()
     steps.settled(world, steps.questions(40))
     request_run(world)
     world.settle()
@@ -188,8 +188,8 @@ def test_only_a_run_that_waits_for_it_can_be_confirmed(live: World) -> None:
     assert (answer.status, answer.body["error"]["code"]) == (409, "conflict")
 
 
-def test_a_training_file_that_the_provider_rejects_ends_the_run_with_its_error(live: World) -> None:
-    SpoilingUploads()
+def test_a_training_file_the_provider_rejects_fails_the_run_with_its_error(live: World) -> None:
+    CorruptedUploads()
     steps.settled(live, steps.questions(40))
 
     ended = steps.followed(live, only_run(live)["id"])
@@ -199,7 +199,7 @@ def test_a_training_file_that_the_provider_rejects_ends_the_run_with_its_error(l
     assert ended["error"]["message"]
 
 
-def test_a_base_model_that_the_provider_has_not_ends_the_run_with_its_refusal(live: World) -> None:
+def test_a_base_model_the_provider_lacks_fails_the_run_with_its_refusal(live: World) -> None:
     live.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
     steps.settled(live, steps.questions(40))
     changed = live.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"base_model": "no-such-model"})
@@ -214,8 +214,8 @@ def test_a_base_model_that_the_provider_has_not_ends_the_run_with_its_refusal(li
     assert "no-such-model" in run["error"]["message"]
 
 
-def test_asking_again_gives_the_same_run_and_after_a_failure_the_next_attempt(live: World, later: Later) -> None:
-    first = SpoilingUploads()
+def test_asking_again_gives_the_same_run_after_a_failure_the_next_attempt(live: World, later: Later) -> None:
+    first = CorruptedUploads()
     steps.settled(live, steps.questions(40))
     failed = only_run(live)
     assert request_run(live).body["id"] == failed["id"]

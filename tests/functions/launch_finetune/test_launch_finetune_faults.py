@@ -7,7 +7,7 @@ import pytest
 
 from tests.functions import steps
 from tests.functions.conftest import Later, reach
-from tests.functions.providers import Counting, Interfered, jobs_of
+from tests.functions.providers import CallCounter, ProviderProxy, jobs_of
 from tests.functions.runs import stored_run
 from tests.world import TABLE, World
 from tuneloop.app import app
@@ -21,7 +21,7 @@ from tuneloop.store.dynamodb import ConditionalPut
 from tuneloop.store.keys import Key
 
 
-class Creating(Interfered):
+class UnlabelledJobs(ProviderProxy):
     """Creates the job, says an unknown status of it, and finds no job by its run: a server without metadata."""
 
     def create_job(self, request: ProviderJobRequest) -> ProviderJob:
@@ -33,7 +33,7 @@ class Creating(Interfered):
 
 
 def test_a_job_of_an_unknown_status_is_at_the_provider_and_not_made_again(live: World, later: Later) -> None:
-    provider = Creating()
+    provider = UnlabelledJobs()
     steps.settled(live, steps.questions(40))
     run = stored_run(live)
     assert (run.status, run.provider_status) == (RunStatus.VALIDATING_FILES, "pending_review")
@@ -48,7 +48,7 @@ def test_a_job_of_an_unknown_status_is_at_the_provider_and_not_made_again(live: 
 
 
 def test_a_run_that_knows_its_job_asks_for_it_and_makes_no_other(live: World, later: Later) -> None:
-    provider = Creating()
+    provider = UnlabelledJobs()
     steps.settled(live, steps.questions(40))
     run = stored_run(live)
     app.runs.save(run.model_copy(update={"status": RunStatus.SUBMITTING, "lease": None}))
@@ -67,7 +67,7 @@ def test_a_job_that_is_known_and_gone_is_looked_for_by_its_run(live: World) -> N
     run = stored_run(live)
     lost = run.model_copy(update={"status": RunStatus.SUBMITTING, "provider_job_id": "ftjob-gone"})
     app.runs.save(lost)
-    provider = Counting()
+    provider = CallCounter()
 
     live.schedule("launch-finetune")
 

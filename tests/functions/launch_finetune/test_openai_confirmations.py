@@ -13,7 +13,7 @@ from tuneloop.app import app
 from tuneloop.domain.training.runs import RunStatus
 
 
-def test_a_job_that_needs_a_confirmation_says_what_it_costs_and_makes_nothing(
+def test_a_job_that_needs_confirmation_says_its_cost_and_makes_nothing(
     live: World, client: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     costing(monkeypatch, Decimal(1_000_000))
@@ -80,7 +80,7 @@ def costing(monkeypatch: pytest.MonkeyPatch, per_million: Decimal | None) -> Non
         monkeypatch.setattr(module, "price_of", price)
 
 
-def test_a_run_that_waits_for_a_confirmation_says_so_and_is_confirmed_by_the_job(live: World, client: OpenAI) -> None:
+def test_a_run_awaiting_confirmation_says_so_and_is_confirmed_by_the_job(live: World, client: OpenAI) -> None:
     file = uploaded(client)
     job = created(client, file)
     stored = app.runs.get(live.tenant, job.id)

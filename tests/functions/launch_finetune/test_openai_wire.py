@@ -1,4 +1,4 @@
-"""OpenAI's own wire at our door: scripts for OpenAI's fine-tuning, by its unmodified SDK, against the real trainer."""
+"""OpenAI's own wire on our API: scripts for OpenAI's fine-tuning, by its unmodified SDK, against the real trainer."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from tests.functions import steps
 from tests.functions.conftest import Later
 from tests.functions.erasures import erase_subject, erasure, sweep_erasures
 from tests.functions.openai_scripts import PROMPT, created, ended, jsonl, refusal, uploaded
-from tests.functions.providers import Counting, Interfered, jobs_of, own
+from tests.functions.providers import CallCounter, ProviderProxy, jobs_of, stage_provider
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import Split
@@ -50,7 +50,7 @@ def test_a_script_for_openai_runs_from_upload_to_chat(live: World, client: OpenA
     assert [event for event in events if event.type == "metrics" and event.data]
 
     checkpoints = client.fine_tuning.jobs.checkpoints.list(job.id).data
-    assert [each.fine_tuning_job_id for each in checkpoints] == [job.id, job.id]
+    assert [checkpoint.fine_tuning_job_id for checkpoint in checkpoints] == [job.id, job.id]
     assert checkpoints[0].step_number > checkpoints[1].step_number
 
     answer = client.chat.completions.create(
@@ -110,7 +110,7 @@ def test_older_scripts_write_hyperparameters_at_the_top(client: OpenAI) -> None:
 
 def test_another_file_validates(live: World, client: OpenAI) -> None:
     other = uploaded(client, [chat(f"Where is parcel {n}?", ("late", "lost")[n % 2], PROMPT) for n in range(12)])
-    sent = Sent()
+    sent = UploadCounter()
 
     job = created(client, uploaded(client), validation_file=other)
     done = ended(live, client, job.id)
@@ -133,10 +133,10 @@ def test_what_is_erased_from_a_validation_file_is_erased_at_the_provider(
 
     done = erasure(live, asked["id"])
     assert (done["status"], done["runs"]) == ("done", [job.id])
-    assert own().find_file(TrainingFile(live.tenant, job.id, Split.VALIDATION)) is None
+    assert stage_provider().find_file(TrainingFile(live.tenant, job.id, Split.VALIDATION)) is None
 
 
-class Sent(Interfered):
+class UploadCounter(ProviderProxy):
     """Counts the lines of each file that is sent, by its role."""
 
     def __init__(self) -> None:
@@ -188,7 +188,7 @@ def test_preference_pairs_are_trained_by_dpo(live: World, client: OpenAI) -> Non
     mixed = refusal(lambda: uploaded(client, [pairs[0], chat("a question to answer", "late")]))
     assert mixed.code == "mixed_kinds"
     lines = [json.loads(line) for line in client.files.content(file).text.splitlines()]
-    written = [sorted(json.dumps(line, sort_keys=True) for line in each) for each in (lines, pairs)]
+    written = [sorted(json.dumps(line, sort_keys=True) for line in part) for part in (lines, pairs)]
     assert written[0] == written[1]
 
 
@@ -281,7 +281,7 @@ def test_a_version_that_a_chat_names_answers_and_no_other(live: World, client: O
     messages: Any = [{"role": "user", "content": "Where is my order?"}]
 
     assert ask(model="support:0", messages=messages).model == steps.BASE_MODEL
-    counting = Counting()
+    counting = CallCounter()
     failed = refusal(ask, model="support:1", messages=messages)
     counting.leave()
 
@@ -330,7 +330,7 @@ def test_a_job_whose_provider_is_away_can_still_be_read(live: World, client: Ope
     away.leave()
 
 
-class Away(Interfered):
+class Away(ProviderProxy):
     """Knows nothing of any job for now."""
 
     def get_job(self, *_: Any, **__: Any) -> ProviderJob:

@@ -8,7 +8,7 @@ import pytest
 from launch_finetune.submit import backoff_for
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.providers import Interfered, jobs_of
+from tests.functions.providers import ProviderProxy, jobs_of
 from tests.functions.runs import only_run
 from tests.world import World
 from tuneloop.app import utc_now
@@ -21,7 +21,7 @@ FULL = ProviderUnavailable("The provider takes no more today (429 daily_rate_lim
 BUSY = ProviderUnavailable("The provider can't answer now (429 rate_limit_exceeded).", retry_after_s=1200)
 
 
-class Limited(Interfered):
+class JobLimit(ProviderProxy):
     """Takes no job, whatever is asked, and counts how often it was looked at for one."""
 
     def __init__(self, error: ProviderUnavailable) -> None:
@@ -55,7 +55,7 @@ def test_a_pause_is_as_long_as_the_provider_asks(error: ProviderUnavailable, at:
 
 
 def test_a_daily_limit_waits_until_tomorrow_and_then_goes_on(live: World, later: Later) -> None:
-    limited = Limited(FULL)
+    limited = JobLimit(FULL)
     steps.settled(live, steps.questions(40))
     waiting = only_run(live)
     assert waiting["status"] == "submitting"
@@ -78,7 +78,7 @@ def test_a_daily_limit_waits_until_tomorrow_and_then_goes_on(live: World, later:
 
 
 def test_another_limit_is_left_alone_for_as_long_as_it_said(live: World, later: Later) -> None:
-    limited = Limited(BUSY)
+    limited = JobLimit(BUSY)
     steps.settled(live, steps.questions(40))
 
     later(600)

@@ -8,7 +8,7 @@ from tests.examples import chat
 from tests.functions import steps
 from tests.functions.conftest import KEY, Later
 from tests.functions.erasures import SUBJECT, erase_subject, sweep_erasures
-from tests.functions.providers import own
+from tests.functions.providers import stage_provider
 from tests.functions.refusals import refused
 from tests.functions.runs import only_run, request_run
 from tests.world import World
@@ -38,7 +38,7 @@ def created(world: World, **settings: Any) -> dict[str, Any]:
     return body
 
 
-def test_a_dataset_trains_at_a_provider_that_was_added_and_its_unknown_price_is_confirmed(other: World) -> None:
+def test_a_dataset_trains_at_an_added_provider_once_its_price_is_confirmed(other: World) -> None:
     made = created(other, provider=OTHER, base_model=steps.BASE_MODEL, on_drop="train")
     assert (made["provider"], made["on_drop"]) == (OTHER, "train")
 
@@ -74,7 +74,7 @@ def test_a_run_may_be_asked_for_at_another_provider_than_its_dataset_s(other: Wo
         ("POST /v1/models/{model}/versions", "/v1/models/support/versions", {"provider_model": "m"}),
     ],
 )
-def test_a_provider_that_the_stage_does_not_know_is_refused_by_naming_those_it_knows(
+def test_an_unknown_provider_is_refused_by_naming_the_known_ones(
     route: str, path: str, body: dict[str, Any], other: World
 ) -> None:
     created(other)
@@ -84,7 +84,7 @@ def test_a_provider_that_the_stage_does_not_know_is_refused_by_naming_those_it_k
     assert f"{OTHER}, trainer" in message
 
 
-def test_drops_stop_training_when_their_dataset_moves_to_a_provider_that_may_cost(other: World) -> None:
+def test_drops_stop_training_when_their_dataset_moves_to_a_paid_provider(other: World) -> None:
     assert created(other)["on_drop"] == "train"
     path = "/v1/datasets/support"
 
@@ -154,7 +154,7 @@ def test_estimates_are_those_of_the_dataset_s_own_provider(world: World) -> None
 
     answer = world.call("GET /v1/datasets/{dataset}/estimate", "/v1/datasets/support/estimate").body
 
-    found = {each["base_model"]: each for each in answer["estimates"]}
+    found = {estimate["base_model"]: estimate for estimate in answer["estimates"]}
     assert found["amazon.nova-micro-v1:0"]["estimated_cost_usd"]
     assert found["amazon.nova-lite-v1:0"]["estimated_cost_usd"] is None
     assert any("$1.95 a month" in note for note in found["amazon.nova-micro-v1:0"]["notes"])
@@ -177,7 +177,7 @@ def trained_elsewhere(world: World) -> str:
     return run
 
 
-def test_a_run_whose_provider_was_removed_says_so_and_goes_on_once_it_is_back(other: World, trainer: str) -> None:
+def test_a_run_whose_provider_was_removed_says_so_until_it_is_back(other: World, trainer: str) -> None:
     run = trained_elsewhere(other)
     removed()
 
@@ -198,7 +198,7 @@ def test_a_run_that_has_ended_is_shown_though_its_provider_was_removed(other: Wo
     assert steps.look(other, run) == ended
 
 
-def test_a_provider_that_was_removed_keeps_no_other_s_files_from_being_erased(other: World, later: Later) -> None:
+def test_a_removed_provider_keeps_no_other_s_files_from_being_erased(other: World, later: Later) -> None:
     lines = [*steps.questions(40), chat("Where is my order?", "late", subject=SUBJECT, split="train")]
     created(other, on_drop="train")
     steps.settled(other, lines)
@@ -215,11 +215,11 @@ def test_a_provider_that_was_removed_keeps_no_other_s_files_from_being_erased(ot
     with pytest.raises(FunctionFailed):
         sweep_erasures(other, later)
 
-    assert own().find_file(TrainingFile(other.tenant, run, Split.TRAIN)) is None
-    assert own().find_file(TrainingFile(other.tenant, elsewhere, Split.TRAIN))
+    assert stage_provider().find_file(TrainingFile(other.tenant, run, Split.TRAIN)) is None
+    assert stage_provider().find_file(TrainingFile(other.tenant, elsewhere, Split.TRAIN))
 
 
-def test_the_base_model_answers_where_the_provider_of_a_version_was_removed(other: World) -> None:
+def test_the_base_model_answers_where_a_version_s_provider_was_removed(other: World) -> None:
     assert other.call("POST /v1/models", "/v1/models", {"id": "chat"}).status == 201
     elsewhere = {"provider_model": steps.BASE_MODEL, "provider": OTHER}
     other.call("POST /v1/models/{model}/versions", "/v1/models/chat/versions", elsewhere)

@@ -25,7 +25,7 @@ BODIES: dict[str, dict[str, Any]] = {
     RUNS: {"dataset": "support"},
     JOBS: {"model": steps.BASE_MODEL, "training_file": "support"},
 }
-DOORS = pytest.mark.parametrize("door", [RUNS, JOBS])
+ROUTES = pytest.mark.parametrize("route", [RUNS, JOBS])
 ELEVEN_MINUTES_S, ALMOST_AN_HOUR_S, AN_HOUR_S, A_DAY_S, A_MONTH_S = 660, 3590, 3610, 86_400, 31 * 86_400
 
 
@@ -36,8 +36,8 @@ def ready(world: World) -> World:
     return world
 
 
-def ask(world: World, door: str, headers: dict[str, str] | None = None, **fields: Any) -> Answer:
-    answer = world.call_with(headers or {}, f"POST {door}", door, BODIES[door] | fields)
+def ask(world: World, route: str, headers: dict[str, str] | None = None, **fields: Any) -> Answer:
+    answer = world.call_with(headers or {}, f"POST {route}", route, BODIES[route] | fields)
     assert answer.status < 300, answer.text
     return answer
 
@@ -54,79 +54,79 @@ def failed(world: World, answer: Answer) -> str:
     return run.id
 
 
-@DOORS
+@ROUTES
 @pytest.mark.parametrize("headers", [{}, RETRIED, {"x-stainless-retry-count": "2"}], ids=str)
-def test_a_call_that_is_sent_again_at_once_gives_what_failed(door: str, headers: dict[str, str], ready: World) -> None:
-    first = failed(ready, ask(ready, door))
+def test_a_call_that_is_sent_again_at_once_gives_what_failed(route: str, headers: dict[str, str], ready: World) -> None:
+    first = failed(ready, ask(ready, route))
 
-    again = ask(ready, door, headers)
+    again = ask(ready, route, headers)
 
     assert (again.body["id"], again.body["status"]) == (first, "failed")
     assert len(steps.runs(ready)) == 1
 
 
-@DOORS
-def test_asked_for_later_it_is_the_next_attempt(door: str, ready: World, later: Later) -> None:
-    first = failed(ready, ask(ready, door))
+@ROUTES
+def test_asked_for_later_it_is_the_next_attempt(route: str, ready: World, later: Later) -> None:
+    first = failed(ready, ask(ready, route))
     later(ELEVEN_MINUTES_S)
 
-    second = ask(ready, door)
+    second = ask(ready, route)
 
     assert (second.body["id"] != first, attempt_of(ready, second)) == (True, 2)
-    assert ask(ready, door).body["id"] == second.body["id"]
+    assert ask(ready, route).body["id"] == second.body["id"]
 
 
-@DOORS
-def test_ten_minutes_are_those_since_the_first_call(door: str, ready: World, later: Later) -> None:
-    first = failed(ready, ask(ready, door))
+@ROUTES
+def test_ten_minutes_are_those_since_the_first_call(route: str, ready: World, later: Later) -> None:
+    first = failed(ready, ask(ready, route))
     later(ELEVEN_MINUTES_S / 2)
-    assert ask(ready, door).body["id"] == first
+    assert ask(ready, route).body["id"] == first
     later(ELEVEN_MINUTES_S)
 
-    assert attempt_of(ready, ask(ready, door)) == 2
+    assert attempt_of(ready, ask(ready, route)) == 2
 
 
-@DOORS
+@ROUTES
 @pytest.mark.parametrize("seconds", [0, ELEVEN_MINUTES_S, ALMOST_AN_HOUR_S])
 def test_an_sdk_s_retry_is_a_repeat_for_as_long_as_sdks_try(
-    door: str, seconds: float, ready: World, later: Later
+    route: str, seconds: float, ready: World, later: Later
 ) -> None:
-    first = failed(ready, ask(ready, door))
+    first = failed(ready, ask(ready, route))
     later(seconds)
 
-    assert ask(ready, door, RETRIED).body["id"] == first
+    assert ask(ready, route, RETRIED).body["id"] == first
 
 
-@DOORS
+@ROUTES
 @pytest.mark.parametrize("seconds", [AN_HOUR_S, 7 * A_DAY_S, 29 * A_DAY_S])
-def test_a_retry_of_a_call_that_never_got_here_is_no_repeat_of_an_older_one(
-    door: str, seconds: float, ready: World, later: Later
+def test_a_retry_of_a_call_that_never_arrived_is_no_repeat_of_an_older_one(
+    route: str, seconds: float, ready: World, later: Later
 ) -> None:
-    failed(ready, ask(ready, door))
+    failed(ready, ask(ready, route))
     later(seconds)
 
-    second = ask(ready, door, RETRIED)
+    second = ask(ready, route, RETRIED)
 
     assert attempt_of(ready, second) == 2
     failed(ready, second)
-    assert ask(ready, door, {"x-stainless-retry-count": "2"}).body["id"] == second.body["id"]
+    assert ask(ready, route, {"x-stainless-retry-count": "2"}).body["id"] == second.body["id"]
 
 
-@DOORS
+@ROUTES
 @pytest.mark.parametrize("seconds", [0, ELEVEN_MINUTES_S, 7 * A_DAY_S])
-def test_a_retry_of_a_call_that_never_got_here_trains_the_data_that_there_is(
-    door: str, seconds: float, ready: World, later: Later
+def test_a_retry_of_a_call_that_never_arrived_trains_the_current_data(
+    route: str, seconds: float, ready: World, later: Later
 ) -> None:
-    first = failed(ready, ask(ready, door))
+    first = failed(ready, ask(ready, route))
     later(seconds)
     steps.settled(ready, steps.questions(60))
 
-    second = ask(ready, door, RETRIED).body["id"]
+    second = ask(ready, route, RETRIED).body["id"]
 
     assert second != first
     run = app.runs.get(ready.tenant, second)
     assert (run.revision, run.attempt) == (app.datasets.get(ready.tenant, "support").revision, 1)
-    assert ask(ready, door, RETRIED).body["id"] == second
+    assert ask(ready, route, RETRIED).body["id"] == second
 
 
 def test_a_retry_of_a_job_trains_beside_the_validation_file_that_there_is(ready: World) -> None:
@@ -146,105 +146,107 @@ def test_a_retry_that_names_its_revision_is_a_repeat_whatever_came_since(ready: 
     assert ask(ready, RUNS, RETRIED, revision=1).body["id"] == first
 
 
-@DOORS
+@ROUTES
 @pytest.mark.parametrize("count", ["0", "", "one", "-1", "1e3", "٣", "9" * 40])
-def test_a_count_that_says_nothing_makes_no_repeat(door: str, count: str, ready: World, later: Later) -> None:
-    failed(ready, ask(ready, door))
+def test_a_count_that_says_nothing_makes_no_repeat(route: str, count: str, ready: World, later: Later) -> None:
+    failed(ready, ask(ready, route))
     later(ELEVEN_MINUTES_S)
 
-    assert attempt_of(ready, ask(ready, door, {"x-stainless-retry-count": count})) == 2
+    assert attempt_of(ready, ask(ready, route, {"x-stainless-retry-count": count})) == 2
     assert retries_in(count) == 0
 
 
-@DOORS
+@ROUTES
 @pytest.mark.parametrize("seconds", [0, ELEVEN_MINUTES_S, A_DAY_S])
-def test_an_equal_idempotency_key_gives_the_same_attempt(door: str, seconds: float, ready: World, later: Later) -> None:
-    first = failed(ready, ask(ready, door, ONE_KEY))
+def test_an_equal_idempotency_key_gives_the_same_attempt(
+    route: str, seconds: float, ready: World, later: Later
+) -> None:
+    first = failed(ready, ask(ready, route, ONE_KEY))
     later(seconds)
 
-    assert ask(ready, door, ONE_KEY).body["id"] == first
+    assert ask(ready, route, ONE_KEY).body["id"] == first
     assert len(steps.runs(ready)) == 1
 
 
-@DOORS
-def test_another_idempotency_key_is_a_new_wish_at_once(door: str, ready: World) -> None:
-    first = failed(ready, ask(ready, door, ONE_KEY))
+@ROUTES
+def test_another_idempotency_key_is_a_new_wish_at_once(route: str, ready: World) -> None:
+    first = failed(ready, ask(ready, route, ONE_KEY))
 
-    second = ask(ready, door, {"idempotency-key": "order-2"})
+    second = ask(ready, route, {"idempotency-key": "order-2"})
 
     assert (second.body["id"] != first, attempt_of(ready, second)) == (True, 2)
 
 
-@DOORS
-def test_an_idempotency_key_is_forgotten_after_a_month(door: str, ready: World, later: Later) -> None:
-    failed(ready, ask(ready, door, ONE_KEY))
+@ROUTES
+def test_an_idempotency_key_is_forgotten_after_a_month(route: str, ready: World, later: Later) -> None:
+    failed(ready, ask(ready, route, ONE_KEY))
     later(A_MONTH_S)
 
-    assert attempt_of(ready, ask(ready, door, ONE_KEY)) == 2
+    assert attempt_of(ready, ask(ready, route, ONE_KEY)) == 2
 
 
-@DOORS
-def test_an_idempotency_key_that_came_with_another_request_is_refused(door: str, ready: World) -> None:
-    ask(ready, door, ONE_KEY)
-    other = JOBS if door == RUNS else RUNS
+@ROUTES
+def test_an_idempotency_key_that_came_with_another_request_is_refused(route: str, ready: World) -> None:
+    ask(ready, route, ONE_KEY)
+    other = JOBS if route == RUNS else RUNS
     changed = {"hyperparameters": {"n_epochs": 2}}
 
-    for path, body in ((door, BODIES[door] | changed), (other, BODIES[other])):
+    for path, body in ((route, BODIES[route] | changed), (other, BODIES[other])):
         answer = ready.call_with(ONE_KEY, f"POST {path}", path, body)
         refused(answer, 422, "idempotency_key_reused", "idempotency-key")
 
     assert len(steps.runs(ready)) == 1
 
 
-@DOORS
+@ROUTES
 @pytest.mark.parametrize("key", ["", "k" * 256, "naïve", "tab\there", "\x00"], ids=repr)
-def test_an_idempotency_key_that_cannot_be_one_is_refused_by_name(door: str, key: str, ready: World) -> None:
-    answer = ready.call_with({"idempotency-key": key}, f"POST {door}", door, BODIES[door])
+def test_an_idempotency_key_that_cannot_be_one_is_refused_by_name(route: str, key: str, ready: World) -> None:
+    answer = ready.call_with({"idempotency-key": key}, f"POST {route}", route, BODIES[route])
 
     refused(answer, 422, param="idempotency-key")
     assert steps.runs(ready) == []
 
 
-@DOORS
-def test_what_a_key_was_given_stays_though_the_data_has_moved_on(door: str, ready: World) -> None:
-    first, retried = ask(ready, door, ONE_KEY).body["id"], ask(ready, door).body["id"]
+@ROUTES
+def test_what_a_key_was_given_stays_though_the_data_has_moved_on(route: str, ready: World) -> None:
+    first, retried = ask(ready, route, ONE_KEY).body["id"], ask(ready, route).body["id"]
     steps.settled(ready, steps.questions(60))
 
-    assert ask(ready, door, ONE_KEY).body["id"] == first
-    assert ask(ready, door, RETRIED).body["id"] != retried  # without a key a dataset is trained on as it is now
-    assert ask(ready, door).body["id"] != first
+    assert ask(ready, route, ONE_KEY).body["id"] == first
+    assert ask(ready, route, RETRIED).body["id"] != retried  # without a key a dataset is trained on as it is now
+    assert ask(ready, route).body["id"] != first
 
 
-@DOORS
-def test_another_body_or_another_api_key_is_a_new_wish(door: str, ready: World) -> None:
-    first = failed(ready, ask(ready, door))
-    other = {"revision": 1} if door == RUNS else {"metadata": {"why": "again"}}
-    second = failed(ready, ask(ready, door, **other))
+@ROUTES
+def test_another_body_or_another_api_key_is_a_new_wish(route: str, ready: World) -> None:
+    first = failed(ready, ask(ready, route))
+    other = {"revision": 1} if route == RUNS else {"metadata": {"why": "again"}}
+    second = failed(ready, ask(ready, route, **other))
     mine, ready.key = ready.key, ready.new_key(*Scope)
 
-    third = ask(ready, door)
+    third = ask(ready, route)
 
     assert len({first, second, third.body["id"]}) == 3
     ready.key = mine
-    assert ask(ready, door).body["id"] == third.body["id"]
+    assert ask(ready, route).body["id"] == third.body["id"]
 
 
-@DOORS
-def test_an_open_run_that_a_call_was_given_is_what_its_repeat_is_given(door: str, ready: World) -> None:
-    by_other_words = {"revision": 1} if door == RUNS else {"metadata": {"why": "first"}}
-    first = ask(ready, door, **by_other_words)
-    assert ask(ready, door).body["id"] == first.body["id"]
+@ROUTES
+def test_an_open_run_that_a_call_was_given_is_what_its_repeat_is_given(route: str, ready: World) -> None:
+    by_other_words = {"revision": 1} if route == RUNS else {"metadata": {"why": "first"}}
+    first = ask(ready, route, **by_other_words)
+    assert ask(ready, route).body["id"] == first.body["id"]
     failed(ready, first)
 
-    assert ask(ready, door).body["id"] == first.body["id"]
+    assert ask(ready, route).body["id"] == first.body["id"]
     assert len(steps.runs(ready)) == 1
 
 
-@DOORS
+@ROUTES
 def test_of_two_at_once_one_makes_the_attempt_and_both_are_given_it(
-    door: str, ready: World, later: Later, monkeypatch: pytest.MonkeyPatch
+    route: str, ready: World, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed(ready, ask(ready, door))
+    failed(ready, ask(ready, route))
     later(ELEVEN_MINUTES_S)
     find_answer, inner = Runs.find_answer, list[Answer]()
 
@@ -252,20 +254,20 @@ def test_of_two_at_once_one_makes_the_attempt_and_both_are_given_it(
         before = find_answer(runs, tenant, call)
         if not inner:
             monkeypatch.setattr(Runs, "find_answer", find_answer)
-            inner.append(ask(ready, door))
+            inner.append(ask(ready, route))
         return before
 
     monkeypatch.setattr(Runs, "find_answer", overtaken)
 
-    outer = ask(ready, door)
+    outer = ask(ready, route)
 
     assert outer.body["id"] == inner[0].body["id"]
     assert len(steps.runs(ready)) == 2
 
 
-@DOORS
-def test_a_call_that_died_before_it_answered_leaves_its_attempt_to_its_repeat(
-    door: str, ready: World, monkeypatch: pytest.MonkeyPatch
+@ROUTES
+def test_a_call_that_died_unanswered_leaves_its_attempt_to_its_repeat(
+    route: str, ready: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = Runs.save
 
@@ -275,15 +277,15 @@ def test_a_call_that_died_before_it_answered_leaves_its_attempt_to_its_repeat(
 
     with monkeypatch.context() as patch:
         patch.setattr(Runs, "save", dies)
-        assert ready.call(f"POST {door}", door, BODIES[door]).status == 500
+        assert ready.call(f"POST {route}", route, BODIES[route]).status == 500
     [made] = steps.runs(ready)
     run = app.runs.get(ready.tenant, made["id"])
     app.runs.save(run.with_status(RunStatus.FAILED, finished_at=run.created_at))
 
-    assert ask(ready, door, RETRIED).body["id"] == made["id"]
+    assert ask(ready, route, RETRIED).body["id"] == made["id"]
 
 
-def test_a_young_attempt_is_given_to_an_sdk_s_retry_of_a_call_that_is_not_known(ready: World, later: Later) -> None:
+def test_a_young_attempt_is_given_to_an_sdk_s_retry_of_an_unknown_call(ready: World, later: Later) -> None:
     first = failed(ready, ask(ready, RUNS, revision=1))
 
     assert ask(ready, RUNS, RETRIED).body["id"] == first

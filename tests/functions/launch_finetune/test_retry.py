@@ -6,7 +6,7 @@ import pytest
 
 from launch_finetune.request import Retries
 from tests.functions import steps
-from tests.functions.providers import Slow, jobs_of
+from tests.functions.providers import SlowProvider, jobs_of
 from tests.functions.runs import cancel_run, only_run
 from tests.world import Answer, World
 from tuneloop.app import app, utc_now
@@ -24,7 +24,7 @@ def retry(world: World, run: str, body: Any = None) -> Answer:
 
 def cancelled_run(world: World) -> dict[str, Any]:
     """A run whose job was stopped at its provider."""
-    provider = Slow()
+    provider = SlowProvider()
     steps.settled(world, steps.questions(40))
     run = only_run(world)
     cancel_run(world, run["id"])

@@ -8,7 +8,7 @@ import pytest
 from launch_finetune import checks, launch
 from tests.functions import steps
 from tests.functions.datasets import prepare_dataset
-from tests.functions.providers import Counting, DeclaredCapabilities, Interfered, jobs_of
+from tests.functions.providers import CallCounter, DeclaredCapabilities, ProviderProxy, jobs_of
 from tests.functions.refusals import refused
 from tests.functions.runs import confirm_run, only_run, request_run, use_provider
 from tests.unit.factories import an_export
@@ -75,7 +75,7 @@ def test_the_refusal_of_an_unknown_base_model_names_those_there_are(
     ],
     ids=str,
 )
-def test_what_a_provider_declares_is_held_against_a_request_and_against_a_run(
+def test_what_a_provider_declares_is_checked_for_requests_and_for_runs(
     able: Capabilities, region: str | None, param: str, live: World
 ) -> None:
     DeclaredCapabilities(able, region)
@@ -90,8 +90,8 @@ def test_what_a_provider_declares_is_held_against_a_request_and_against_a_run(
     assert jobs_of(run["id"]) == []
 
 
-def test_a_base_model_is_looked_for_at_its_provider_once_and_before_the_upload(live: World) -> None:
-    counting = Counting()
+def test_a_base_model_is_looked_up_at_its_provider_once_before_the_upload(live: World) -> None:
+    counting = CallCounter()
     prepare_dataset(live, 39, base_model="no-such-model")
     live.call("PATCH /v1/datasets/{dataset}", "/v1/datasets/support", {"on_drop": "train"})
 
@@ -104,12 +104,12 @@ def test_a_base_model_is_looked_for_at_its_provider_once_and_before_the_upload(l
 
 
 def test_a_server_that_lists_nothing_is_believed(live: World) -> None:
-    class Unlisted(Interfered):
+    class EmptyModelList(ProviderProxy):
         def models(self, timeout_s: float = 0) -> list[ListedModel]:
             assert timeout_s >= 0
             return []
 
-    Unlisted()
+    EmptyModelList()
     prepare_dataset(live)
 
     request_run(live)
@@ -134,7 +134,7 @@ def test_a_validation_file_that_is_the_training_file_proves_nothing() -> None:
     assert checks.refusal_of_export(none, Capabilities()) is None
 
 
-def test_a_name_that_moves_and_the_dated_one_are_one_run_that_remembers_both(
+def test_an_alias_and_the_dated_name_are_one_run_that_remembers_both(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_provider("openai", LATER, monkeypatch)
@@ -149,7 +149,7 @@ def test_a_name_that_moves_and_the_dated_one_are_one_run_that_remembers_both(
     assert len(steps.runs(world)) == 1
 
 
-def test_a_base_model_that_dies_soon_is_confirmed_first_and_a_dead_one_refused(
+def test_a_base_model_that_ends_soon_is_confirmed_and_an_ended_one_refused(
     live: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     today = utc_now().date()
@@ -178,7 +178,7 @@ def test_a_base_model_that_dies_soon_is_confirmed_first_and_a_dead_one_refused(
     assert NOVA in refused(request_run(live, hyperparameters={"n_epochs": 2}), 422, "base_model_shut_down")
 
 
-def test_a_provider_that_takes_no_more_jobs_is_not_asked_for_one_though_it_still_answers(
+def test_a_base_model_past_its_training_end_is_refused_though_it_answers(
     live: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     today = utc_now().date()
@@ -212,7 +212,7 @@ def test_an_end_that_only_the_provider_has_announced_counts_as_well(live: World)
         assert jobs_of(run) == []
 
 
-def test_an_export_of_preferences_is_trained_on_as_such_where_its_provider_can(live: World) -> None:
+def test_an_export_of_preferences_trains_as_such_where_its_provider_can(live: World) -> None:
     live.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
     steps.settled(live, steps.preferences(40))
 

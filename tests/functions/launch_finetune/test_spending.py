@@ -8,7 +8,7 @@ import pytest
 from launch_finetune import launch
 from tests.functions import steps
 from tests.functions.conftest import Later
-from tests.functions.providers import Counting, SpoilingUploads, jobs_of
+from tests.functions.providers import CallCounter, CorruptedUploads, jobs_of
 from tests.functions.refusals import refused
 from tests.functions.runs import confirm_run, only_run, request_run, use_provider
 from tests.world import World, invoke
@@ -66,7 +66,7 @@ def test_drops_train_by_themselves_only_where_that_is_known_to_be_free(
     assert chosen["on_drop"] == "train"
 
 
-def test_drops_stop_training_when_their_dataset_moves_to_a_model_that_costs(
+def test_drops_stop_training_when_their_dataset_moves_to_a_paid_model(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "train"})
@@ -121,9 +121,9 @@ def test_a_run_at_its_limit_does_not_wait(live: World) -> None:
 
 
 @pytest.mark.usefixtures("price")
-def test_a_run_that_waits_costs_nothing_and_goes_on_by_nothing_but_its_confirmation(live: World, later: Later) -> None:
+def test_a_waiting_run_costs_nothing_and_goes_on_by_its_confirmation_alone(live: World, later: Later) -> None:
     run = waiting(live)
-    provider = Counting()
+    provider = CallCounter()
 
     change(live, max_run_usd=1000)
     for event in list(live.events):
@@ -146,7 +146,7 @@ def test_a_run_that_waits_costs_nothing_and_goes_on_by_nothing_but_its_confirmat
     assert (seen["status"], seen["provider_job_id"]) == ("awaiting_confirmation", None)
     assert (seen["waiting_for"], seen["waiting_since"]) == (run["waiting_for"], run["waiting_since"])
     called = {name for name in provider.asked if callable(getattr(provider.real, name, None))}
-    assert called <= {"capabilities", "prepare", "models"}  # the list that is read at the door costs nothing
+    assert called <= {"capabilities", "prepare", "models"}  # the list that is read for the request costs nothing
 
 
 @pytest.mark.usefixtures("price")
@@ -190,7 +190,7 @@ def test_only_a_key_that_may_train_confirms(live: World) -> None:
 
 @pytest.mark.usefixtures("price")
 def test_a_confirmation_is_for_one_run_and_one_attempt(live: World) -> None:
-    spoiled = SpoilingUploads()
+    spoiled = CorruptedUploads()
     run = waiting(live)["id"]
     confirm_run(live, run)
     live.settle()

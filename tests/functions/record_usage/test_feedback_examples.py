@@ -60,7 +60,7 @@ def test_a_correction_waits_for_review_and_is_not_trained_on(live: World, asked:
     }
 
 
-def test_two_subjects_who_agree_approve_it_and_it_is_trained_on_but_never_tested(live: World, asked: str) -> None:
+def test_two_subjects_who_agree_approve_it_for_training_but_never_for_test(live: World, asked: str) -> None:
     before = freeze_export(live)["files"]
     say(live, asked, correction="lost", subject="ann")
 
@@ -118,7 +118,7 @@ def test_a_message_that_comes_twice_or_late_changes_nothing(live: World, asked: 
     assert app.datasets.get(live.tenant, "support").revision == revision
 
 
-def test_what_the_user_dropped_himself_keeps_its_origin_when_it_is_confirmed(live: World, asked: str) -> None:
+def test_what_a_user_dropped_keeps_its_origin_when_it_is_confirmed(live: World, asked: str) -> None:
     line = steps.questions(1)[0]
     said = {"messages": line["messages"][:-1], "answer": line["messages"][-1]["content"]}
 
@@ -151,9 +151,9 @@ def test_an_example_names_the_answers_whose_feedback_made_it(live: World, asked:
     said = say(live, asked, correction="lost", subject="ann")
 
     route = "GET /v1/datasets/{dataset}/examples/{example}"
-    found = [live.call(route, f"/v1/datasets/support/examples/{each}").body for each in said.body["examples"]]
+    found = [live.call(route, f"/v1/datasets/support/examples/{name}").body for name in said.body["examples"]]
 
-    assert [(each["source"], each["inferences"]) for each in found] == [("correction", [asked])] * 2
+    assert [(example["source"], example["inferences"]) for example in found] == [("correction", [asked])] * 2
 
 
 def test_what_is_refused_is_not_counted_either(live: World, asked: str) -> None:
@@ -191,7 +191,7 @@ def test_erasing_a_user_erases_what_he_said_without_his_name(live: World, asked:
     live.call("DELETE /v1/subjects/{subject}", "/v1/subjects/ann")
 
     listing = live.call("GET /v1/datasets/{dataset}/examples", "/v1/datasets/support/examples", source="correction")
-    assert {each["id"] for each in listing.body["data"]} == set(mine.body["examples"])
+    assert {example["id"] for example in listing.body["data"]} == set(mine.body["examples"])
 
 
 def test_json_that_is_written_in_another_way_is_the_same_answer(live: World, asked: str) -> None:
@@ -225,7 +225,7 @@ def test_what_was_asked_is_led_by_the_prompt_that_versions_are_served_with(live:
 
     route = "GET /v1/datasets/{dataset}/examples/{example}"
     found = live.call(route, f"/v1/datasets/support/examples/{said.body['examples'][0]}").body
-    assert [each["content"] for each in found["content"]["messages"]] == [
+    assert [message["content"] for message in found["content"]["messages"]] == [
         "Say where it is.",
         QUESTION,
         '{"state":"lost"}',

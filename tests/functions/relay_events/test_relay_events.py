@@ -112,7 +112,7 @@ def test_the_sweep_leaves_to_the_stream_what_is_younger_than_two_minutes(sent: l
     assert waiting() == ["00000001"]
 
 
-def test_an_event_that_the_sweep_sent_before_the_stream_came_is_sent_again_and_stays_sent(
+def test_an_event_swept_before_the_stream_is_sent_again_and_stays_sent(
     sent: list[dict[str, Any]],
 ) -> None:
     row = announce(1)

@@ -31,7 +31,7 @@ def test_an_edit_of_what_is_erased_between_two_tries_is_refused(
     edit = {"messages": [{"role": "user", "content": SECRET}, {"role": "assistant", "content": "no"}]}
     answer = reviewed(world, on(first, content=edit), on(second, status="approved"))
 
-    assert [(each["example"], each["code"]) for each in answer["refused"]] == [(first["id"], "not_found")]
+    assert [(refusal["example"], refusal["code"]) for refusal in answer["refused"]] == [(first["id"], "not_found")]
     assert answer["changed"] == 1
     assert SECRET.encode() not in stored_bytes(world)
 
@@ -41,16 +41,16 @@ def test_an_erased_example_that_was_decided_on_is_not_decided_on_again(
     world: World, later: Later, is_swept: bool
 ) -> None:
     collect(world, [*parcels(2, subject="alice"), *parcels(3)[2:]])
-    reviewed(world, *(on(each, status="approved") for each in page(world)))
+    reviewed(world, *(on(example, status="approved") for example in page(world)))
     newest, *hers = page(world)
 
     erase_subject(world, "alice")
     if is_swept:
         sweep_erasures(world, later)
-    answer = reviewed(world, *(on(each, status="rejected", note=SECRET) for each in (newest, *hers)))
+    answer = reviewed(world, *(on(example, status="rejected", note=SECRET) for example in (newest, *hers)))
 
-    assert [each["code"] for each in answer["refused"]] == ["not_found"] * 2
-    assert [each["version"] for each in page(world)] == [2]
+    assert [refusal["code"] for refusal in answer["refused"]] == ["not_found"] * 2
+    assert [example["version"] for example in page(world)] == [2]
 
 
 def test_what_matches_is_looked_up_again_where_it_is_erased_meanwhile(
@@ -66,7 +66,7 @@ def test_what_matches_is_looked_up_again_where_it_is_erased_meanwhile(
     ConcurrentWriter(monkeypatch, erase)
     answer = sent(world, matching={}, change={"status": "approved", "note": SECRET}, revision=1).body
 
-    assert [(each["example"], each["code"]) for each in answer["refused"]] == [(gone["id"], "not_found")]
+    assert [(refusal["example"], refusal["code"]) for refusal in answer["refused"]] == [(gone["id"], "not_found")]
     reviews = list(app.reviews.in_order(world.tenant, "support", answer["revision"]))
     assert [review.example for review in reviews] == [left["id"]]
 
@@ -76,7 +76,7 @@ def a_hit(day: int, size: int) -> Hit:
     return Hit(line + b"x" * size + b'"}', UNDECIDED)
 
 
-def test_an_example_that_has_no_room_on_a_page_is_on_the_next_one_with_all_that_are_older() -> None:
+def test_an_example_with_no_room_on_a_page_is_next_with_all_older_ones() -> None:
     large = PAGE_BYTES * 2 // 3
     hits = [a_hit(5, large), a_hit(9, large), a_hit(3, 100)]
     days: list[list[bytes]] = []
@@ -93,14 +93,12 @@ def test_an_example_that_has_no_room_on_a_page_is_on_the_next_one_with_all_that_
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_an_example_that_came_bare_and_with_a_category_is_found_the_same_with_and_without_a_filter(
-    world: World, order: int
-) -> None:
+def test_an_example_sent_bare_and_categorised_is_found_alike_by_any_filter(world: World, order: int) -> None:
     lines = [*parcels(1), *parcels(1, category="late")][::order]
     for number, line in enumerate(lines):
         collect(world, [line], name=f"{number}.jsonl")
 
     found = [listing(world, **query).body for query in ({}, {"category": "late"}, {"text": "parcel"})]
 
-    assert [[each["category"] for each in answer["data"]] for answer in found] == [["late"]] * 3
+    assert [[example["category"] for example in answer["data"]] for answer in found] == [["late"]] * 3
     assert listing(world, category="none").body["total"] == 0

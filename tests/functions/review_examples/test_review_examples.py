@@ -22,7 +22,7 @@ def test_examples_are_listed_newest_first_with_what_is_known_of_them(world: Worl
 
     found = page(world)
 
-    assert [said(each) for each in found] == [*(f"Where is parcel {n}?" for n in (2, 1, 0)), "When?"]
+    assert [said(example) for example in found] == [*(f"Where is parcel {n}?" for n in (2, 1, 0)), "When?"]
     assert found[0] | {"id": "", "tokens": 0} == {
         "id": "",
         "content": {"messages": chat("Where is parcel 2?", "late 2")["messages"]},
@@ -52,7 +52,7 @@ def test_examples_are_listed_newest_first_with_what_is_known_of_them(world: Worl
         ({"split": "train"}, {FRENCH["messages"][0]["content"]}),
         ({"min_quality": "0.6"}, {GERMAN["messages"][0]["content"]}),
         ({"max_quality": "0.5"}, {FRENCH["messages"][0]["content"]}),
-        ({"min_quality": "0.5", "max_quality": "0.9"}, {each["messages"][0]["content"] for each in (FRENCH, GERMAN)}),
+        ({"min_quality": "0.5", "max_quality": "0.9"}, {line["messages"][0]["content"] for line in (FRENCH, GERMAN)}),
         ({"text": "COLIS d'élodie"}, {FRENCH["messages"][0]["content"]}),
         ({"text": "VERSPÄTET"}, {GERMAN["messages"][0]["content"]}),
         ({"text": 'say "hi"\\'}, {'Please say "hi"\\ to him'}),
@@ -62,17 +62,17 @@ def test_examples_are_listed_newest_first_with_what_is_known_of_them(world: Worl
         ({"text": "content"}, set()),
         ({"status": "approved"}, set()),
     ],
-    ids=lambda each: str(each) if isinstance(each, dict) else str(len(each)),
+    ids=lambda value: str(value) if isinstance(value, dict) else str(len(value)),
 )
 def test_a_filter_finds_what_it_says(query: dict[str, str], expected: set[str], world: World) -> None:
     collect(world, [FRENCH, GERMAN, chat('Please say "hi"\\ to him', "Hi."), *steps.questions(20, category="other")])
 
-    assert {said(each) for each in page(world, **query)} == expected
+    assert {said(example) for example in page(world, **query)} == expected
 
 
 def test_what_was_decided_is_what_is_filtered_by(world: World) -> None:
     collect(world, [FRENCH, GERMAN])
-    french = next(each for each in page(world) if each["category"] == "fr")
+    french = next(example for example in page(world) if example["category"] == "fr")
     edit = {"messages": chat("Where is Elodie's parcel?", "lost")["messages"]}
 
     reviewed(world, on(french, status="approved", category="en", quality=1, content=edit))
@@ -80,7 +80,7 @@ def test_what_was_decided_is_what_is_filtered_by(world: World) -> None:
     [found] = page(world, status="approved")
     assert (found["category"], found["quality"], found["content"]) == ("en", 1, edit)
     for query in ({"category": "en"}, {"min_quality": "0.95"}, {"text": "elodie's parcel"}):
-        assert [each["id"] for each in page(world, **query)] == [found["id"]]
+        assert [example["id"] for example in page(world, **query)] == [found["id"]]
     for query in ({"category": "fr"}, {"max_quality": "0.5"}, {"text": "colis"}):
         assert page(world, **query) == []
 
@@ -88,8 +88,8 @@ def test_what_was_decided_is_what_is_filtered_by(world: World) -> None:
 def test_preference_pairs_are_told_apart_and_shown_as_they_are_sent(world: World) -> None:
     collect(world, [PAIR, FRENCH])
 
-    assert [each["content"] for each in page(world, preference="true")] == [PAIR]
-    assert [each["category"] for each in page(world, preference="false")] == ["fr"]
+    assert [example["content"] for example in page(world, preference="true")] == [PAIR]
+    assert [example["category"] for example in page(world, preference="false")] == ["fr"]
     assert len(page(world)) == 2
 
 
@@ -102,7 +102,7 @@ def test_pages_go_together_whatever_comes_in_between(world: World) -> None:
     second = listing(world, limit="3", cursor=first["next_cursor"]).body
     third = listing(world, limit="3", cursor=second["next_cursor"]).body
 
-    shown = [said(each) for answer in (first, second, third) for each in answer["data"]]
+    shown = [said(example) for answer in (first, second, third) for example in answer["data"]]
     assert shown == [f"Where is parcel {n}?" for n in reversed(range(7))]
     assert [answer["total"] for answer in (first, second, third)] == [7, 7, 7]
     assert (third["next_cursor"], third["revision"]) == (None, first["revision"])
@@ -124,7 +124,7 @@ def test_a_page_is_no_larger_than_an_answer_may_be(world: World) -> None:
     first = listing(world).body
     second = listing(world, cursor=first["next_cursor"]).body
 
-    assert [said(each)[0] for each in [*first["data"], *second["data"]]] == ["4", "3", "2", "1"]
+    assert [said(example)[0] for example in [*first["data"], *second["data"]]] == ["4", "3", "2", "1"]
     assert len(first["data"]) == 2
 
 
@@ -141,7 +141,7 @@ def test_an_example_that_came_twice_is_one_with_its_latest_fields(world: World) 
     collect(world, [chat("Where?", "there", category="old", created_at="2026-11-01T10:00:00Z")])
     collect(world, [chat("Where?", "there", category="new", created_at="2026-11-02T10:00:00Z")], name="again.jsonl")
 
-    assert [each["category"] for each in page(world)] == ["new"]
+    assert [example["category"] for example in page(world)] == ["new"]
     assert page(world, category="old") == []
 
 
@@ -204,7 +204,7 @@ def test_an_edit_keeps_the_original_and_where_it_came_from(world: World) -> None
         ({**chat("a", "b"), "colour": "blue"}, "colour"),
     ],
 )
-def test_an_edit_is_checked_like_a_line_and_nothing_is_done_where_it_is_wrong(
+def test_an_edit_is_checked_like_a_line_and_a_wrong_one_changes_nothing(
     content: dict[str, Any], param: str, world: World
 ) -> None:
     collect(world, [FRENCH, GERMAN])
@@ -244,10 +244,10 @@ def test_of_many_decisions_those_that_can_be_taken_are(world: World) -> None:
     reviewed(world, on(seen[1], quality=0.2), reviewer="anna")
     unknown = {"id": "f" * 64, "version": 0}
 
-    answer = reviewed(world, *(on(each, status="approved") for each in [*seen, unknown]))
+    answer = reviewed(world, *(on(example, status="approved") for example in [*seen, unknown]))
 
     assert answer["changed"] == 4
-    assert [(each["example"], each["code"], each["version"]) for each in answer["refused"]] == [
+    assert [(refusal["example"], refusal["code"], refusal["version"]) for refusal in answer["refused"]] == [
         (seen[1]["id"], "stale", 1),
         ("f" * 64, "not_found", None),
     ]
@@ -264,7 +264,7 @@ def test_what_is_sent_twice_is_done_once(world: World) -> None:
     again = reviewed(world, *decisions, reviewer="anna")
 
     assert (first["changed"], again["changed"], again["refused"]) == (2, 2, [])
-    assert sorted(each["version"] for each in page(world)) == [1, 2]
+    assert sorted(example["version"] for example in page(world)) == [1, 2]
 
 
 def test_a_thousand_decisions_make_one_revision(world: World) -> None:
@@ -272,9 +272,9 @@ def test_a_thousand_decisions_make_one_revision(world: World) -> None:
     pages = [listing(world, limit="100").body]
     while cursor := pages[-1]["next_cursor"]:
         pages.append(listing(world, limit="100", cursor=cursor).body)
-    seen = [each for found in pages for each in found["data"]]
+    seen = [example for found in pages for example in found["data"]]
 
-    answer = reviewed(world, *(on(each, status="approved", quality=0.9) for each in seen))
+    answer = reviewed(world, *(on(example, status="approved", quality=0.9) for example in seen))
 
     assert (len(seen), answer["changed"], answer["revision"]) == (1000, 1000, 2)
     assert listing(world, status="approved", min_quality="0.9").body["total"] == 1000
@@ -292,9 +292,11 @@ def test_all_that_match_are_decided_on_as_they_were_seen(world: World) -> None:
     again = sent(world, **asked).body
 
     assert (answer["changed"], answer["next"]) == (5, None)
-    assert [(each["example"], each["code"]) for each in answer["refused"]] == [(seen["data"][0]["id"], "stale")]
+    assert [(refusal["example"], refusal["code"]) for refusal in answer["refused"]] == [
+        (seen["data"][0]["id"], "stale")
+    ]
     assert (again["changed"], again["revision"]) == (5, answer["revision"])
-    assert {said(each) for each in page(world, status="approved")} == {f"Where is parcel {n}?" for n in range(5)}
+    assert {said(example) for example in page(world, status="approved")} == {f"Where is parcel {n}?" for n in range(5)}
 
 
 def test_what_takes_too_long_says_where_to_go_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,7 +349,7 @@ def test_reviewing_takes_another_scope_than_reading(world: World) -> None:
     refused(answer, 403, "insufficient_scope")
 
 
-def test_a_decision_that_says_nothing_is_refused_and_one_that_changes_nothing_tells_the_revision(world: World) -> None:
+def test_an_empty_decision_is_refused_and_a_repeat_tells_the_revision(world: World) -> None:
     collect(world, parcels(3))
     example = page(world)[0]
     revision = reviewed(world, on(example, status="approved"))["revision"]

@@ -27,8 +27,11 @@ def test_of_two_reviewers_at_once_the_second_is_told(world: World, monkeypatch: 
 
     answer = reviewed(world, on(first, status="approved"), on(second, status="approved"), reviewer="anna")
 
-    assert [(each["example"], each["code"]) for each in answer["refused"]] == [(first["id"], "stale")]
-    assert {each["reviewer"]: each["status"] for each in page(world)} == {"ben": "rejected", "anna": "approved"}
+    assert [(refusal["example"], refusal["code"]) for refusal in answer["refused"]] == [(first["id"], "stale")]
+    assert {example["reviewer"]: example["status"] for example in page(world)} == {
+        "ben": "rejected",
+        "anna": "approved",
+    }
 
 
 def test_examples_that_come_meanwhile_don_t_hold_a_reviewer_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +39,7 @@ def test_examples_that_come_meanwhile_don_t_hold_a_reviewer_up(world: World, mon
     seen = page(world)
     ConcurrentWriter(monkeypatch, lambda: collect(world, steps.questions(3), name="meanwhile.jsonl"))
 
-    answer = reviewed(world, *(on(each, status="approved") for each in seen))
+    answer = reviewed(world, *(on(example, status="approved") for example in seen))
 
     assert (answer["changed"], answer["refused"], answer["revision"]) == (2, [], 3)
     assert listing(world).body["total"] == 5
@@ -46,7 +49,7 @@ def test_a_call_that_died_halfway_is_completed_by_sending_it_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collect(world, parcels(9))
-    decisions = [on(each, status="approved", note=f"parcel {n}") for n, each in enumerate(page(world))]
+    decisions = [on(example, status="approved", note=f"parcel {n}") for n, example in enumerate(page(world))]
     monkeypatch.setattr(rows, "COMMIT_BYTES", 400)
 
     def die() -> None:
@@ -60,7 +63,7 @@ def test_a_call_that_died_halfway_is_completed_by_sending_it_again(
 
     assert 0 < halfway < 9
     assert (again["changed"], again["refused"]) == (9, [])
-    assert [each["version"] for each in page(world)] == [1] * 9
+    assert [example["version"] for example in page(world)] == [1] * 9
 
 
 def test_edits_of_any_size_fit_into_rows(world: World) -> None:
@@ -68,7 +71,7 @@ def test_edits_of_any_size_fit_into_rows(world: World) -> None:
     edits = [{"messages": [{"role": "user", "content": '"' * 90_000}, *said(n)]} for n in range(20)]
     seen = page(world, limit="30")
 
-    answer = reviewed(world, *(on(each, content=edit) for each, edit in zip(seen, edits, strict=False)))
+    answer = reviewed(world, *(on(example, content=edit) for example, edit in zip(seen, edits, strict=False)))
 
     assert (answer["changed"], answer["refused"]) == (20, [])
     assert one(world, seen[7]["id"])["content"] == edits[7]
@@ -145,7 +148,7 @@ def test_whatever_reviewers_do_each_decision_counts_once_and_in_order(world: Wor
     world.drop(name, parcels(5))
     path = f"/v1/datasets/{name}"
     found = world.call("GET /v1/datasets/{dataset}/examples", f"{path}/examples").body["data"]
-    histories: dict[str, list[Any]] = {each["id"]: [] for each in found}
+    histories: dict[str, list[Any]] = {example["id"]: [] for example in found}
     decisions: st.SearchStrategy[Any] = st.fixed_dictionaries(
         {"example": st.sampled_from(sorted(histories)), "version": st.integers(0, 3)},
         optional={
@@ -156,21 +159,21 @@ def test_whatever_reviewers_do_each_decision_counts_once_and_in_order(world: Wor
 
     for call in data.draw(st.lists(st.lists(decisions, min_size=2, max_size=6), max_size=5)):
         expected = []
-        for each in call:
-            history, said = histories[each["example"]], {k: v for k, v in each.items() if k != "example"}
-            if each["version"] == len(history):
+        for review in call:
+            history, said = histories[review["example"]], {k: v for k, v in review.items() if k != "example"}
+            if review["version"] == len(history):
                 history.append(said)
-            elif each["version"] > len(history) or history[each["version"]] != said:
-                expected.append(each["example"])
+            elif review["version"] > len(history) or history[review["version"]] != said:
+                expected.append(review["example"])
         answer = world.call("POST /v1/datasets/{dataset}/reviews", f"{path}/reviews", {"reviews": call}).body
-        assert [each["example"] for each in answer["refused"]] == expected
+        assert [refusal["example"] for refusal in answer["refused"]] == expected
         assert answer["changed"] == len(call) - len(expected)
 
-    for each in world.call("GET /v1/datasets/{dataset}/examples", f"{path}/examples").body["data"]:
-        history = histories[each["id"]]
-        assert each["version"] == len(history)
-        assert each["status"] == ([said["status"] for said in history if "status" in said] or ["unreviewed"])[-1]
-        assert each["quality"] == ([said["quality"] for said in history if "quality" in said] or [None])[-1]
+    for example in world.call("GET /v1/datasets/{dataset}/examples", f"{path}/examples").body["data"]:
+        history = histories[example["id"]]
+        assert example["version"] == len(history)
+        assert example["status"] == ([said["status"] for said in history if "status" in said] or ["unreviewed"])[-1]
+        assert example["quality"] == ([said["quality"] for said in history if "quality" in said] or [None])[-1]
 
 
 def test_a_row_holds_a_thousand_decisions_and_no_more_than_a_row_may(world: World) -> None:

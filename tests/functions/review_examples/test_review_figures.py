@@ -71,10 +71,13 @@ def test_tokens_are_counted_and_put_into_buckets(world: World) -> None:
 
     tokens = told(world, "statistics")["tokens"]
 
-    counts = sorted(each["tokens"] for each in page(world, limit="100"))
+    counts = sorted(example["tokens"] for example in page(world, limit="100"))
     assert tokens["total"] == sum(counts)
     assert (tokens["p50"], tokens["p95"], tokens["max"]) == (counts[9], counts[18], counts[19])
-    assert {each["up_to"]: each["examples"] for each in tokens["buckets"] if each["examples"]} == {64: 19, 1024: 1}
+    assert {bucket["up_to"]: bucket["examples"] for bucket in tokens["buckets"] if bucket["examples"]} == {
+        64: 19,
+        1024: 1,
+    }
 
 
 def test_figures_are_counted_once_for_each_revision(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +129,7 @@ def test_examples_that_no_export_would_take_don_t_count(world: World) -> None:
     )
 
 
-def test_enough_examples_are_said_to_be_enough_and_how_many_would_be_better(world: World) -> None:
+def test_enough_examples_are_said_to_be_so_and_how_many_would_be_better(world: World) -> None:
     collect(world, steps.questions(60))
 
     found = eligibility(world)
@@ -174,7 +177,7 @@ def test_an_example_tells_what_it_was_used_for(world: World) -> None:
     [export] = app.exports.page(world.tenant, "support", 10, None).data
     app.runs.save(app.runs.get(world.tenant, run["id"]).model_copy(update={"version": 3}))
 
-    found = [one(world, each["id"]) for each in page(world, limit="100")]
+    found = [one(world, example["id"]) for example in page(world, limit="100")]
 
     used = [use for example in found for use in example["uses"]]
     outcomes = [use["outcome"] for use in used]

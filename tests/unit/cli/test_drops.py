@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.examples import chat
-from tests.functions.front import front
+from tests.functions.gateway import serve_gateway
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.cli.commands import cli
@@ -19,7 +19,7 @@ Command = Callable[..., Result]
 @pytest.fixture
 def run(world: World) -> Iterator[Command]:
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
-    with front() as url:
+    with serve_gateway() as url:
         told = {"TUNELOOP_BASE_URL": url, "TUNELOOP_API_KEY": world.key, "COLUMNS": "160"}
         yield lambda *words: CliRunner().invoke(cli, list(words), env=told)
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from tests.functions import contests, steps
+from tests.functions import scripted_evaluations, steps
 from tests.functions.conftest import reach
 from tests.unit.providers.server import Play, Server
 from tests.world import TABLE, World
@@ -120,7 +120,7 @@ def test_a_run_s_events_are_the_provider_s_own_but_for_our_key(world: World, lia
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
-def test_a_chat_that_no_version_answers_is_refused_without_the_provider_s_words(
+def test_a_chat_that_no_version_answers_is_refused_without_provider_words(
     status: int, world: World, liar: Liar, log: StringIO
 ) -> None:
     liar.status = status
@@ -178,9 +178,9 @@ def test_a_word_that_a_server_takes_for_a_key_is_no_secret(
 
 @pytest.mark.usefixtures("liar")
 def test_an_evaluation_says_that_it_was_refused_and_not_how(world: World, log: StringIO) -> None:
-    [body] = contests.contest(world, contests.lines(20))
+    [body] = scripted_evaluations.prepare_comparison(world, scripted_evaluations.lines(20))
 
-    ended = contests.ended(world, body)
+    ended = scripted_evaluations.ended(world, body)
 
     assert ended["status"] in ("completed", "failed")
     assert ended["error"]

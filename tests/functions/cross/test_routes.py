@@ -1,6 +1,6 @@
 """Every route of the OpenAPI document: who may pass, and what a refusal looks like.
 
-A route that is added tomorrow is walked tomorrow; see `document.py` for what has to be written for it.
+A route that is added tomorrow is tested tomorrow; see `openapi_document.py` for what has to be written for it.
 """
 
 import time
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.functions import FUNCTIONS
-from tests.functions.document import DOCUMENT, OPERATIONS, Operation
+from tests.functions.openapi_document import DOCUMENT, OPERATIONS, Operation
 from tests.functions.refusals import refused
 from tests.functions.routes import BODIES, ROUTES, SIGNED, path_of
 from tests.world import Answer, World, http_event, invoke
@@ -103,7 +103,7 @@ def test_a_revoked_key_is_refused_within_thirty_seconds(world: World, monkeypatc
 
 @pytest.mark.parametrize("scope", Scope)
 def test_a_route_asks_for_its_scope_and_for_no_other(scope: Scope, world: World) -> None:
-    only, all_others = world.new_key(scope), world.new_key(*(each for each in Scope if each != scope))
+    only, all_others = world.new_key(scope), world.new_key(*(other for other in Scope if other != scope))
 
     for operation in OPERATIONS:
         lacking, having = (all_others, only) if operation.scope == scope else (only, all_others)
@@ -140,7 +140,7 @@ def test_what_no_route_matches_is_refused_in_our_shape(method: str, path: str, w
     refused(unknown(method, path, None), 401, "invalid_api_key")
 
 
-def test_a_path_that_the_gateway_took_for_another_route_is_not_answered_by_that(world: World) -> None:
+def test_a_path_that_the_gateway_misrouted_is_not_answered_by_that_route(world: World) -> None:
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
     event = http_event("GET /v1/datasets/{dataset}", "/v1/datasets/support/drops", None, world.key, {})
 

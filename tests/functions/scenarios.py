@@ -1,6 +1,6 @@
-"""A scene for every file in `events/`: the world in which the event means something, and what it must have done.
+"""A scenario for every file in `events/`: the world in which the event means something, and what it must have done.
 
-Each scene is a generator: it prepares, yields, is sent the handler's answer, and looks.
+Each scenario is a generator: it prepares, yields, is sent the handler's answer, and looks.
 """
 
 import json
@@ -24,8 +24,8 @@ from tuneloop.store import keys
 from tuneloop.store.dynamodb import ConditionalDelete, ConditionalPut, EmitEvent
 
 Event = dict[str, Any]
-Scene = Generator[None, Any, None]
-SCENES: dict[str, Callable[[World, Event], Scene]] = {}
+Scenario = Generator[None, Any, None]
+SCENARIOS: dict[str, Callable[[World, Event], Scenario]] = {}
 SCHEDULE_NAMES = {"monthly": "schedule"}
 
 
@@ -41,11 +41,11 @@ def _triggers(spec: Any) -> list[str]:
     return [*(kind for kind, wakes in kinds.items() if wakes), *spec.events, *schedules]
 
 
-def scene(name: str) -> Callable[[Callable[[World, Event], Scene]], Callable[[World, Event], Scene]]:
+def scenario(name: str) -> Callable[[Callable[[World, Event], Scenario]], Callable[[World, Event], Scenario]]:
     """Register the scene of a file."""
 
-    def register(play: Callable[[World, Event], Scene]) -> Callable[[World, Event], Scene]:
-        SCENES[name] = play
+    def register(play: Callable[[World, Event], Scenario]) -> Callable[[World, Event], Scenario]:
+        SCENARIOS[name] = play
         return play
 
     return register
@@ -98,8 +98,8 @@ def _exports(world: World) -> list[Export]:
     return app.exports.page(world.tenant, "support", 10, None).data
 
 
-@scene("collect_examples.http")
-def examples_are_posted(world: World, event: Event) -> Scene:
+@scenario("collect_examples.http")
+def examples_are_posted(world: World, event: Event) -> Scenario:
     _admit(world, event)
     answer = yield
     assert answer["statusCode"] == 202
@@ -107,8 +107,8 @@ def examples_are_posted(world: World, event: Event) -> Scene:
     assert app.datasets.get(world.tenant, "support").examples == 1
 
 
-@scene("collect_examples.drop")
-def a_file_is_dropped(world: World, event: Event) -> Scene:
+@scenario("collect_examples.drop")
+def a_file_is_dropped(world: World, event: Event) -> Scenario:
     content = "\n".join(json.dumps(line) for line in steps.questions(12)).encode()
     stored = event["detail"]["object"]
     stored["version-id"] = world.s3.put_object(Bucket=BUCKET, Key=stored["key"], Body=content)["VersionId"]
@@ -116,8 +116,8 @@ def a_file_is_dropped(world: World, event: Event) -> Scene:
     assert app.datasets.get(world.tenant, "support").examples == 12
 
 
-@scene("collect_posts.queue")
-def posted_examples_and_a_reminder_arrive(world: World, event: Event) -> Scene:
+@scenario("collect_posts.queue")
+def posted_examples_and_a_reminder_arrive(world: World, event: Event) -> Scenario:
     posted = json.loads(event["Records"][0]["body"])["collect"]
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support"})
     drop = Drop(id=posted["drop"], tenant=world.tenant, dataset="support", object="api", created_at=utc_now())
@@ -130,16 +130,16 @@ def posted_examples_and_a_reminder_arrive(world: World, event: Event) -> Scene:
     assert app.datasets.get(world.tenant, "support").settled_revision == 1
 
 
-@scene("collect_examples.TrainingRunFinished")
-@scene("collect_examples.every-5-minutes")
-def changes_settle(world: World, _: Event) -> Scene:
+@scenario("collect_examples.TrainingRunFinished")
+@scenario("collect_examples.every-5-minutes")
+def changes_settle(world: World, _: Event) -> Scenario:
     _dirty(world)
     yield
     assert app.datasets.get(world.tenant, "support").settled_revision == 1
 
 
-@scene("export_data.http")
-def an_export_is_read(world: World, event: Event) -> Scene:
+@scenario("export_data.http")
+def an_export_is_read(world: World, event: Event) -> Scenario:
     _admit(world, event)
     _exported(world, event["pathParameters"]["export"])
     answer = yield
@@ -147,16 +147,16 @@ def an_export_is_read(world: World, event: Event) -> Scene:
     assert json.loads(answer["body"])["files"]["train"]["url"].startswith("https://")
 
 
-@scene("export_data.DatasetSettled")
-@scene("export_data.TrainingRunRequested")
-def a_revision_is_frozen(world: World, _: Event) -> Scene:
+@scenario("export_data.DatasetSettled")
+@scenario("export_data.TrainingRunRequested")
+def a_revision_is_frozen(world: World, _: Event) -> Scenario:
     _dirty(world)
     yield
     assert [export.revision for export in _exports(world)] == [1]
 
 
-@scene("review_examples.http")
-def examples_are_looked_for(world: World, event: Event) -> Scene:
+@scenario("review_examples.http")
+def examples_are_looked_for(world: World, event: Event) -> Scenario:
     _admit(world, event)
     _dirty(world)
     answer = yield
@@ -164,8 +164,8 @@ def examples_are_looked_for(world: World, event: Event) -> Scene:
     assert (answer["statusCode"], len(found["data"]), found["total"]) == (200, 2, 90)
 
 
-@scene("erase_examples.http")
-def an_example_is_erased(world: World, event: Event) -> Scene:
+@scenario("erase_examples.http")
+def an_example_is_erased(world: World, event: Event) -> Scenario:
     _admit(world, event)
     _dirty(world)
     answer = yield
@@ -173,8 +173,8 @@ def an_example_is_erased(world: World, event: Event) -> Scene:
     assert json.loads(answer["body"])["status"] == "excluded"
 
 
-@scene("erase_examples.every-5-minutes")
-def an_erasure_waits(world: World, _: Event) -> Scene:
+@scenario("erase_examples.every-5-minutes")
+def an_erasure_waits(world: World, _: Event) -> Scenario:
     world.drop("support", steps.questions(12, subject="user-1"))
     asked = app.erasures.add(subject_erasure(world.tenant, "user-1", utc_now()))
     yield
@@ -182,8 +182,8 @@ def an_erasure_waits(world: World, _: Event) -> Scene:
     assert app.datasets.segments(world.tenant, "support", 2) == []
 
 
-@scene("launch_finetune.http")
-def a_run_is_asked_for(world: World, event: Event) -> Scene:
+@scenario("launch_finetune.http")
+def a_run_is_asked_for(world: World, event: Event) -> Scenario:
     _admit(world, event)
     _dirty(world)
     answer = yield
@@ -191,16 +191,16 @@ def a_run_is_asked_for(world: World, event: Event) -> Scene:
     assert _run(world, json.loads(answer["body"])["id"]).hyperparameters == {"n_epochs": 3}
 
 
-@scene("launch_finetune.DatasetSettled")
-def a_settled_drop_is_wanted(world: World, _: Event) -> Scene:
+@scenario("launch_finetune.DatasetSettled")
+def a_settled_drop_is_wanted(world: World, _: Event) -> Scenario:
     _dirty(world)
     world.schedule("collect-examples")
     yield
     assert [run["status"] for run in steps.runs(world)] == ["requested"]
 
 
-@scene("launch_finetune.schedule")
-def a_changed_dataset_is_due(world: World, _: Event) -> Scene:
+@scenario("launch_finetune.schedule")
+def a_changed_dataset_is_due(world: World, _: Event) -> Scenario:
     _dirty(world)
     steps.registered(world)
     version = app.models.version(world.tenant, "support", 1)
@@ -210,9 +210,9 @@ def a_changed_dataset_is_due(world: World, _: Event) -> Scene:
     assert [run["status"] for run in steps.runs(world)] == ["requested"]
 
 
-@scene("launch_finetune.TrainingRunRequested")
-@scene("launch_finetune.ExportCreated")
-def a_frozen_run_is_submitted(world: World, event: Event) -> Scene:
+@scenario("launch_finetune.TrainingRunRequested")
+@scenario("launch_finetune.ExportCreated")
+def a_frozen_run_is_submitted(world: World, event: Event) -> Scenario:
     export = event["detail"]["export"]
     run = event["detail"].get("run", "run-that-waits")
     _exported(world, export)
@@ -221,16 +221,16 @@ def a_frozen_run_is_submitted(world: World, event: Event) -> Scene:
     assert _run(world, run).provider_job_id
 
 
-@scene("launch_finetune.every-5-minutes")
-def a_run_was_left_behind(world: World, _: Event) -> Scene:
+@scenario("launch_finetune.every-5-minutes")
+def a_run_was_left_behind(world: World, _: Event) -> Scenario:
     _exported(world, "export-1")
     _requested(world, "run-1", "export-1")
     yield
     assert _run(world, "run-1").provider_job_id
 
 
-@scene("check_status.http")
-def a_run_is_read(world: World, event: Event) -> Scene:
+@scenario("check_status.http")
+def a_run_is_read(world: World, event: Event) -> Scenario:
     _admit(world, event)
     _requested(world, event["pathParameters"]["run"], "export-1")
     answer = yield
@@ -238,8 +238,8 @@ def a_run_is_read(world: World, event: Event) -> Scene:
     assert json.loads(answer["body"])["status"] == "requested"
 
 
-@scene("check_status.every-5-minutes")
-def a_run_is_at_the_provider(world: World, _: Event) -> Scene:
+@scenario("check_status.every-5-minutes")
+def a_run_is_at_the_provider(world: World, _: Event) -> Scenario:
     steps.settled(world, steps.questions(60))
     [run] = steps.runs(world)
     first = _run(world, run["id"])
@@ -248,8 +248,8 @@ def a_run_is_at_the_provider(world: World, _: Event) -> Scene:
     assert _run(world, run["id"]).provider_status in ("validating_files", "queued", "running", "succeeded")
 
 
-@scene("check_status.bedrock")
-def a_job_on_bedrock_is_a_run_s(world: World, event: Event) -> Scene:
+@scenario("check_status.bedrock")
+def a_job_on_bedrock_is_a_run_s(world: World, event: Event) -> Scenario:
     steps.settled(world, steps.questions(60))
     run = _run(world, steps.runs(world)[0]["id"])
     job = {"provider": BEDROCK.name, "provider_job_id": event["detail"]["jobArn"], "checked_at": None}
@@ -259,8 +259,8 @@ def a_job_on_bedrock_is_a_run_s(world: World, event: Event) -> Scene:
     assert _run(world, run.id).missed_at  # it was asked for, and the provider of this test knows no such job
 
 
-@scene("check_status.VersionVerificationRequested")
-def a_version_was_registered_by_hand(world: World, _: Event) -> Scene:
+@scenario("check_status.VersionVerificationRequested")
+def a_version_was_registered_by_hand(world: World, _: Event) -> Scenario:
     world.call("POST /v1/models", "/v1/models", {"id": "support"})
     body = {"provider_model": "mistyped"}
     made = world.call("POST /v1/models/{model}/versions", "/v1/models/support/versions", body)
@@ -269,8 +269,8 @@ def a_version_was_registered_by_hand(world: World, _: Event) -> Scene:
     assert app.models.version(world.tenant, "support", 1).status == "failed"
 
 
-@scene("check_status.daily")
-def a_run_s_row_was_lost(world: World, _: Event) -> Scene:
+@scenario("check_status.daily")
+def a_run_s_row_was_lost(world: World, _: Event) -> Scenario:
     steps.settled(world, steps.questions(60))
     run = _run(world, steps.runs(world)[0]["id"])
     app.table.commit(
@@ -281,9 +281,9 @@ def a_run_s_row_was_lost(world: World, _: Event) -> Scene:
     assert _run(world, run.id).provider_job_id == run.provider_job_id
 
 
-@scene("evaluate.http")
-@scene("evaluate.VersionReady")
-def a_version_is_to_be_proved(world: World, event: Event) -> Scene:
+@scenario("evaluate.http")
+@scenario("evaluate.VersionReady")
+def a_version_is_to_be_proved(world: World, event: Event) -> Scenario:
     _exported(world, "export-5d0c1f7ab2e94c3688d1f0a7")
     steps.registered(world)
     version = app.models.version(world.tenant, "support", 1)
@@ -296,9 +296,9 @@ def a_version_is_to_be_proved(world: World, event: Event) -> Scene:
     assert (evaluation.candidate, evaluation.stable, evaluation.status) == (1, 0, "requested")
 
 
-@scene("evaluate.EvaluationRequested")
-@scene("evaluate.every-5-minutes")
-def an_evaluation_is_open(world: World, event: Event) -> Scene:
+@scenario("evaluate.EvaluationRequested")
+@scenario("evaluate.every-5-minutes")
+def an_evaluation_is_open(world: World, event: Event) -> Scenario:
     evaluation = event.get("detail", {}).get("evaluation", "eval-1")
     _exported(world, "export-1")
     steps.registered(world)
@@ -317,39 +317,39 @@ def an_evaluation_is_open(world: World, event: Event) -> Scene:
     assert app.evaluations.get(world.tenant, evaluation).status == "completed"
 
 
-@scene("activate_model.http")
-def a_candidate_gets_its_share(world: World, event: Event) -> Scene:
+@scenario("activate_model.http")
+def a_candidate_gets_its_share(world: World, event: Event) -> Scenario:
     _admit(world, event)
     steps.registered(world)
     yield
     assert steps.deployment(world)["share"] == 0.2
 
 
-@scene("activate_model.EvaluationCompleted")
-def a_candidate_is_proved(world: World, event: Event) -> Scene:
+@scenario("activate_model.EvaluationCompleted")
+def a_candidate_is_proved(world: World, event: Event) -> Scenario:
     steps.registered(world)
     steps.proved(world, event["detail"]["evaluation"])
     yield
     assert steps.deployment(world)["stable"] == 1
 
 
-@scene("complete_chat.http")
-def a_user_asks(world: World, event: Event) -> Scene:
+@scenario("complete_chat.http")
+def a_user_asks(world: World, event: Event) -> Scenario:
     _admit(world, event)
     steps.registered(world)
     answer = yield
     assert json.loads(answer["body"])["tuneloop"]["version"] == 0
 
 
-@scene("record_usage.http")
-def usage_is_read(world: World, event: Event) -> Scene:
+@scenario("record_usage.http")
+def usage_is_read(world: World, event: Event) -> Scenario:
     _admit(world, event)
     answer = yield
     assert json.loads(answer["body"])["first_day"] == "2026-11-01"
 
 
-@scene("record_usage.queue")
-def usage_arrives(world: World, _: Event) -> Scene:
+@scenario("record_usage.queue")
+def usage_arrives(world: World, _: Event) -> Scenario:
     world.call("POST /v1/models", "/v1/models", {"id": "support"})
     answer = yield
     assert answer == {"batchItemFailures": []}
@@ -357,9 +357,9 @@ def usage_arrives(world: World, _: Event) -> Scene:
     assert [(row["version"], row["calls"], row["prompt_tokens"]) for row in rows] == [(1, 1, 68)]
 
 
-@scene("relay_events.stream")
-@scene("relay_events.every-5-minutes")
-def an_event_waits(world: World, _: Event) -> Scene:
+@scenario("relay_events.stream")
+@scenario("relay_events.every-5-minutes")
+def an_event_waits(world: World, _: Event) -> Scenario:
     waiting = DatasetSettled(tenant=world.tenant, dataset="support", revision=1)
     long_ago = utc_now().replace(year=2025)
     app.table.commit(EmitEvent(waiting, 3, long_ago))

@@ -14,7 +14,7 @@ SAMPLE = ROOT / "local" / "data" / "support.jsonl"
 LINES = 300
 
 
-def block(language: str) -> str:
+def code_block(language: str) -> str:
     """The guide's first block of a language."""
     found = re.search(rf"^```{language}\n(.*?)^```$", GUIDE, re.M | re.S)
     assert found, f"the guide has no block of {language}"
@@ -22,11 +22,11 @@ def block(language: str) -> str:
 
 
 @contextmanager
-def started(base_url: str, key: str, folder: Path) -> Iterator["subprocess.Popen[str]"]:
+def start_script(base_url: str, key: str, folder: Path) -> Iterator["subprocess.Popen[str]"]:
     """The script as a process of its own, in a folder that holds its file; it is ended with the block."""
     lines = SAMPLE.read_text("utf-8").splitlines(keepends=True)[:LINES]
     (folder / "support.jsonl").write_text("".join(lines), "utf-8")
-    (folder / "script.py").write_text(block("python"), "utf-8")
+    (folder / "script.py").write_text(code_block("python"), "utf-8")
     told = {"TUNELOOP_BASE_URL": base_url, "TUNELOOP_API_KEY": key}
     with subprocess.Popen(
         [sys.executable, "script.py"],

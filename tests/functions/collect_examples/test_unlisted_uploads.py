@@ -15,7 +15,7 @@ PAIRS = steps.preferences(20)
 
 
 def upload(client: OpenAI, number: int = 0) -> str:
-    lines = [chat(f"Where is order {each}?", ("late", f"lost {number}")[each % 2]) for each in range(20)]
+    lines = [chat(f"Where is order {order}?", ("late", f"lost {number}")[order % 2]) for order in range(20)]
     return client.files.create(file=("train.jsonl", jsonl(lines)), purpose="fine-tune").id
 
 
@@ -24,7 +24,7 @@ def pages(world: World, limit: int) -> list[list[str]]:
     found, query = [], {"limit": str(limit)}
     while True:
         page = world.call("GET /v1/datasets", "/v1/datasets", **query).body
-        found.append([each["id"] for each in page["data"]])
+        found.append([listed["id"] for listed in page["data"]])
         if page["next_cursor"] is None:
             return found
         query["cursor"] = page["next_cursor"]
@@ -33,8 +33,8 @@ def pages(world: World, limit: int) -> list[list[str]]:
 def test_files_are_listed_as_files_and_found_by_their_ids(live: World, client: OpenAI) -> None:
     file = upload(client)
 
-    assert [each.id for each in client.files.list()] == [file]
-    assert file not in [each.id for each in client.models.list()]
+    assert [listed.id for listed in client.files.list()] == [file]
+    assert file not in [model.id for model in client.models.list()]
     assert pages(live, 100) == [[]]
     assert client.models.retrieve(file).id == file
     assert live.call("GET /v1/datasets/{dataset}", f"/v1/datasets/{file}").status == 200
@@ -43,15 +43,15 @@ def test_files_are_listed_as_files_and_found_by_their_ids(live: World, client: O
 def test_a_file_that_made_a_model_is_listed_among_models(live: World, client: OpenAI) -> None:
     file, other = upload(client), upload(client, 1)
     job = client.fine_tuning.jobs.create(training_file=file, model=steps.BASE_MODEL)
-    before = [each.id for each in client.models.list()]
+    before = [model.id for model in client.models.list()]
 
     live.settle()
     steps.followed(live, job.id)
     live.settle()
 
     assert before == []
-    assert [each.id for each in client.models.list()] == [file]
-    assert other not in [each.id for each in client.models.list()]
+    assert [model.id for model in client.models.list()] == [file]
+    assert other not in [model.id for model in client.models.list()]
     assert pages(live, 100) == [[]]
 
 

@@ -1,4 +1,4 @@
-"""Poisons: texts that models and apps really write, and that some reader or writer of JSON chokes on."""
+"""Hostile texts: texts that models and apps really write, and that some reader or writer of JSON chokes on."""
 
 import json
 from random import Random
@@ -56,28 +56,28 @@ def text_by(dice: Random, depth: int = 3) -> str:
 
 
 def row_by(dice: Random, number: int) -> dict[str, Any]:
-    """An example with poisons wherever a text may stand, and a question that no other has."""
-    asked, poison = (
+    """An example with hostile texts wherever a text may stand, and a question that no other has."""
+    asked, text = (
         f"What is {number}? {text_by(dice)}",
         dice.choice(CONSTANTS) if dice.random() < 0.2 else text_by(dice),
     )
     ours = {name: f"x{text_by(dice, 1)}"[:40] for name in ("subject", "category", "group") if dice.random() < 0.2}
     form = dice.randrange(4)
     if form == 0:
-        call = {"id": "call-1", "type": "function", "function": {"name": "look", "arguments": poison}}
+        call = {"id": "call-1", "type": "function", "function": {"name": "look", "arguments": text}}
         called = {"role": "assistant", "tool_calls": [call]}
         told = {"role": "tool", "tool_call_id": "call-1", "content": text_by(dice) or "x"}
         tools = [{"type": "function", "function": {"name": "look", "description": text_by(dice)}}]
-        row = chat(asked, f"x {poison}", **ours)
+        row = chat(asked, f"x {text}", **ours)
         return row | {"messages": [row["messages"][0], called, told, row["messages"][1]], "tools": tools}
     if form == 1:
         said = [{"type": "text", "text": f"x {text_by(dice)}"}]
         return {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": said}], **ours}
     if form == 2:
-        outputs = [[{"role": "assistant", "content": f"{said} {poison}"}] for said in ("yes", "no")]
+        outputs = [[{"role": "assistant", "content": f"{said} {text}"}] for said in ("yes", "no")]
         pair = dict(zip(("preferred_output", "non_preferred_output"), outputs, strict=True))
         return {"input": {"messages": [{"role": "user", "content": asked}]}, **pair, **ours}
-    return chat(asked, poison if poison.strip() else "x", **ours)
+    return chat(asked, text if text.strip() else "x", **ours)
 
 
 def _json_by(dice: Random, depth: int) -> str:

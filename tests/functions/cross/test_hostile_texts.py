@@ -1,4 +1,4 @@
-"""Poisons through every door: what a model wrote is kept as it is, and no line costs the others anything."""
+"""Hostile texts by every route: what a model wrote is kept as it is, and no line costs the others anything."""
 
 import json
 from io import StringIO
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.examples import chat
 from tests.functions.collect_posts.posts import deliver_posts, post_message
-from tests.functions.poisons import CONSTANTS, row_by
+from tests.functions.hostile_texts import CONSTANTS, row_by
 from tests.functions.refusals import refused
 from tests.world import Answer, World
 from tuneloop.app import app
@@ -74,8 +74,8 @@ def jsonl(rows: list[Any]) -> bytes:
 
 @given(st.integers(0, 1 << 32))
 @ROUNDS
-def test_two_thousand_poisons_are_taken_in_at_every_door(world: World, seed: int) -> None:
-    """Each round brings poisons of its own into datasets of its own, so that what is there is what was brought."""
+def test_two_thousand_hostile_texts_are_accepted_by_every_route(world: World, seed: int) -> None:
+    """Each round sends hostile texts of its own into datasets of its own, so that what is there is what was brought."""
     dice, name = Random(seed), f"r{seed}"
     rows = [row_by(dice, number) for number in range(3 * BY_DOOR)]
     posted, dropped, filed = rows[:BY_DOOR], rows[BY_DOOR : 2 * BY_DOOR], rows[2 * BY_DOOR :]
@@ -96,7 +96,7 @@ def test_two_thousand_poisons_are_taken_in_at_every_door(world: World, seed: int
 
 @given(st.integers(0, 1 << 32))
 @ROUNDS
-def test_feedback_of_poisons_is_learnt_as_it_is(world: World, seed: int) -> None:
+def test_feedback_of_hostile_texts_is_learnt_as_it_is(world: World, seed: int) -> None:
     dice = Random(seed)
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "spoken", "on_drop": "collect"})
     rows = [row for row in (row_by(dice, number) for number in range(6 * SPOKEN)) if "messages" in row]
@@ -113,25 +113,25 @@ def test_feedback_of_poisons_is_learnt_as_it_is(world: World, seed: int) -> None
     assert {status for status, _, _ in ends("spoken")} == {"collected"}
 
 
-def test_corrections_of_poisons_and_by_poisons_are_learnt_with_their_pairs(world: World) -> None:
+def test_corrections_of_and_by_hostile_texts_are_learnt_with_their_pairs(world: World) -> None:
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "spoken", "on_drop": "collect"})
-    for number, poison in enumerate(CONSTANTS):
+    for number, text in enumerate(CONSTANTS):
         asked = [{"role": "user", "content": f"What is {number}?"}]
 
-        mended = say(world, f"m{number}", messages=asked, answer=poison, correction="it is right")
-        spoilt = say(world, f"s{number}", messages=asked, answer="it was right", correction=poison)
+        mended = say(world, f"m{number}", messages=asked, answer=text, correction="it is right")
+        spoilt = say(world, f"s{number}", messages=asked, answer="it was right", correction=text)
 
         assert [(one.status, len(one.body.get("examples", []))) for one in (mended, spoilt)] == [(202, 2)] * 2
     world.settle(100)
 
     learnt = contents("spoken")
     assert ends("spoken") == [("collected", 2, 0)] * 2 * len(CONSTANTS)
-    for number, poison in enumerate(CONSTANTS):
+    for number, text in enumerate(CONSTANTS):
         about = [content for content in learnt if f"What is {number}?" in content]
-        assert sum(canonical(poison) in content for content in about) == 3  # all but the mended answer alone
+        assert sum(canonical(text) in content for content in about) == 3  # all but the mended answer alone
 
 
-def test_half_a_pair_inside_an_answer_is_an_example_at_every_door(world: World) -> None:
+def test_half_a_pair_inside_an_answer_is_an_example_by_every_route(world: World) -> None:
     assert post(world, [json.loads(HALF)]).status == 202
     world.drop("drops", HALF.encode())
     assert upload(world, HALF.encode()).status == 200
@@ -195,7 +195,9 @@ def test_an_answer_is_one_text_however_half_a_pair_was_written(one: str, other: 
         ('{"input":{"messages":[Q],"tools":[{"a":' + "2" * 20 + "}]}}", "invalid_number", "input.tools.0.a"),
     ],
 )
-def test_what_no_reader_agrees_on_is_refused_alike_at_every_door(world: World, text: str, code: str, path: str) -> None:
+def test_what_no_reader_agrees_on_is_refused_alike_by_every_route(
+    world: World, text: str, code: str, path: str
+) -> None:
     asked, answer = '{"role":"user","content":"q"}', '{"role":"assistant","content":"a"}'
     line = text.replace("Q", asked).replace("A]", f"{answer}]")
     place = path.replace(".0", "[0]").replace(".1", "[1]")
@@ -236,7 +238,7 @@ def test_a_number_beyond_64_bits_is_refused_wherever_json_comes_in(world: World,
 
 
 @pytest.mark.parametrize("value", [18446744073709551615, -9223372036854775808, 10**18, 1e300, 123456789012345678.5])
-def test_a_number_of_64_bits_is_kept_as_it_is_at_every_door(world: World, value: float) -> None:
+def test_a_number_of_64_bits_is_kept_as_it_is_by_every_route(world: World, value: float) -> None:
     function = {"name": "look", "parameters": {"type": "object", "maximum": value}}
     row = chat("What is it?", "this", tools=[{"type": "function", "function": function}])
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "spoken", "on_drop": "collect"})

@@ -66,7 +66,7 @@ def test_what_is_eligible_is_trained_on(number: int, live: World) -> None:
     assert told(live, "eligibility")["eligible"]
 
 
-def test_marks_that_leave_too_few_to_train_on_are_named_before_and_in_the_refusal(live: World) -> None:
+def test_marks_that_leave_too_few_to_train_are_named_early_and_in_refusals(live: World) -> None:
     held = [chat(f"Is bar {n} open?", "yes", split="validation") for n in range(2)]
     collect(live, [*steps.questions(9), *(chat(f"Is shop {n} open?", "yes", split="test") for n in range(30)), *held])
 
@@ -126,7 +126,7 @@ def test_figures_are_those_of_the_export_once_there_is_one(world: World) -> None
     assert (eligible["basis"], eligible["current_examples"], eligible["reasons"]) == ("export", 20, taken["reasons"])
 
 
-def test_an_estimate_counts_what_would_be_trained_before_anything_is_frozen(world: World) -> None:
+def test_an_estimate_counts_what_would_train_before_anything_is_frozen(world: World) -> None:
     rejected = [chat(f"Is shop {n} open?", "yes", quality=0.1) for n in range(40)]
     collect(world, [*steps.questions(30), *rejected])
 
@@ -136,7 +136,7 @@ def test_an_estimate_counts_what_would_be_trained_before_anything_is_frozen(worl
 
     assert before["basis"] == "segments"
     assert "before duplicates and conflicts" in " ".join(before["notes"])
-    assert [each["reason"] for each in before["reasons"]] == ["low_quality"]
+    assert [group["reason"] for group in before["reasons"]] == ["low_quality"]
     assert before["estimates"][0]["examples"] == pytest.approx(after["estimates"][0]["examples"], abs=3)
     assert before["estimates"][0]["examples"] <= 30
 
@@ -188,11 +188,11 @@ def test_what_is_left_out_is_told_with_the_setting_that_does_it(world: World) ->
     reviewed(world, on(page(world, category="shops")[0], status="rejected"))
     with_policy(world, categories=["orders"], created_from="2026-11-01", max_examples=9)
 
-    before = {each["reason"]: each for each in told(world, "eligibility")["reasons"]}
-    after = {each["reason"]: each for each in freeze_export(world)["reasons"]}
+    before = {group["reason"]: group for group in told(world, "eligibility")["reasons"]}
+    after = {group["reason"]: group for group in freeze_export(world)["reasons"]}
 
     assert before == after
-    assert {reason: each["count"] for reason, each in after.items()} == {
+    assert {reason: group["count"] for reason, group in after.items()} == {
         "rejected": 1,
         "other_category": 2,
         "low_quality": 2,
@@ -201,7 +201,7 @@ def test_what_is_left_out_is_told_with_the_setting_that_does_it(world: World) ->
         "over_cap": 3,
     }
     assert after["over_cap"]["message"] == "3 are beyond max_examples 9; raise it to use them."
-    assert {reason: each["setting"] for reason, each in after.items()} == {
+    assert {reason: group["setting"] for reason, group in after.items()} == {
         "rejected": None,
         "other_category": "categories",
         "low_quality": "min_quality",

@@ -1,4 +1,4 @@
-"""Lines that each door is shown, with the verdict that all of them have to give: a code and a path, or that it's good.
+"""Lines for every way in, with the verdict that all of them have to give: a code and a path, or that it's good.
 
 No two lines of a kind differ in a text alone.
 """

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.functions import steps
-from tests.functions.document import OPERATIONS, Operation
+from tests.functions.openapi_document import OPERATIONS, Operation
 from tests.functions.refusals import refused
 from tests.functions.routes import FORMS, FREE_NAMES, QUERIES, path_of
 from tests.world import BUCKET, TABLE, Answer, World
@@ -44,7 +44,7 @@ class Owner:
     def objects_of(self, tenant: str) -> list[Any]:
         """Every version of every object below a tenant's prefixes."""
         objects = self.world.s3.list_object_versions(Bucket=BUCKET).get("Versions", [])
-        return [(each["Key"], each["VersionId"]) for each in objects if each["Key"].split("/")[1] == tenant]
+        return [(version["Key"], version["VersionId"]) for version in objects if version["Key"].split("/")[1] == tenant]
 
     def told_in(self, text: str) -> list[str]:
         """What of his stands in an answer to somebody else, who did not send it himself."""
@@ -114,7 +114,7 @@ def test_another_tenant_s_things_are_not_there(owner: Owner) -> None:
 
 
 def test_the_same_requests_are_good_with_the_owner_s_own_key(owner: Owner) -> None:
-    for operation in sorted(OPERATIONS, key=lambda each: each.route.startswith("DELETE")):  # what is gone is gone
+    for operation in sorted(OPERATIONS, key=lambda call: call.route.startswith("DELETE")):  # what is gone is gone
         answer = asked(operation, owner, owner.world.key)
         refused_for_all = answer.status == 409 or '"code":"not_supported"' in answer.text
         assert answer.status < 400 or refused_for_all, (operation.route, answer.text)
@@ -161,5 +161,5 @@ def test_a_cursor_that_was_tampered_with_is_refused(owner: Owner) -> None:
             forged(parts | {"sk": 7}),
             forged(parts | {"extra": "x"}),
         ]
-        for each in spoiled:
-            refused(listed(operation, owner, owner.world.key, cursor=each), 422, param="cursor")
+        for cursor in spoiled:
+            refused(listed(operation, owner, owner.world.key, cursor=cursor), 422, param="cursor")

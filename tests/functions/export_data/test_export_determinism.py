@@ -31,7 +31,7 @@ def built(drops: list[list[dict[str, Any]]], policy: Policy) -> tuple[Export, di
         stores = {name: getattr(app, name) for name in ("datasets", "contents", "exports", "objects", "trained")}
         export = FreezeDataset(**stores).freeze(*PLACE, app.datasets.get(*PLACE).revision, utc_now())
         found = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=export.prefix)["Contents"]
-        keys = [each["Key"] for each in found if not each["Key"].endswith("manifest.json")]
+        keys = [entry["Key"] for entry in found if not entry["Key"].endswith("manifest.json")]
         return export, {key: world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
 
 
@@ -48,7 +48,7 @@ def test_no_order_of_arrival_and_no_redelivery_changes_an_export(
     shuffled = [dice.sample(part, len(part)) for part in dice.sample(drops, len(drops))]
 
     first, files = built(drops, policy)
-    second, same = built([each for part in shuffled for each in (part, part)], policy)
+    second, same = built([row for part in shuffled for row in (part, part)], policy)
 
     assert first.id == second.id
     assert plain(first) == plain(second)

@@ -11,8 +11,8 @@ from complete_chat import routes as complete_chat
 from launch_finetune import cancel
 from tests.functions import steps
 from tests.functions.conftest import reach
-from tests.functions.document import OPERATIONS
-from tests.functions.providers import own
+from tests.functions.openapi_document import OPERATIONS
+from tests.functions.providers import stage_provider
 from tests.functions.refusals import refused
 from tests.unit.hanging_server import Hanging
 from tests.unit.providers.server import Play, Server
@@ -74,7 +74,7 @@ def test_no_route_waits_longer_for_a_provider_than_it_has(
 ) -> None:
     at_provider(world)
     reach(world, dripping.url, monkeypatch)
-    own().prepare()  # importing it takes longer than all the rest
+    stage_provider().prepare()  # importing it takes longer than all the rest
     monkeypatch.setattr(complete_chat, "COUNTING_S", ANSWER_WITHIN_S - PATIENCE_S)
     for asks in (check_status, openai_jobs_routes, cancel):
         monkeypatch.setattr(asks, "ASKING_S", PATIENCE_S)

@@ -1,4 +1,4 @@
-"""A local HTTP front of the handlers, as API Gateway is: it finds the route and hands over the event, one at a time.
+"""A local HTTP gateway to the handlers, as API Gateway is: it finds the route and hands over the event, one at a time.
 
 With it the unmodified SDK talks to the functions without a stack.
 """
@@ -20,7 +20,7 @@ TEXTS = ("text/", "application/json", "application/javascript", "application/xml
 ENDPOINTS = [(method, path, spec.name) for spec in FUNCTIONS for method, path in spec.gateway_routes]
 
 
-def found(method: str, path: str) -> tuple[str, str]:
+def route_of(method: str, path: str) -> tuple[str, str]:
     """The route and the function that a call belongs to."""
     for wanted, pattern, function in ENDPOINTS:
         looks = re.sub(r"{\w+}", "[^/]+", re.sub(r"{\w+\+}", ".+", pattern))
@@ -36,7 +36,7 @@ class Gateway(BaseHTTPRequestHandler):
         """Answer one call."""
         split = urlsplit(self.path)
         path = unquote(split.path.replace("%25", "%2525"))  # as an HTTP API does
-        route, function = found(self.command, path)
+        route, function = route_of(self.command, path)
         query = dict(parse_qsl(split.query, keep_blank_values=True))
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         event = http_event(f"{self.command} /", path, None, None, query)
@@ -66,7 +66,7 @@ class Gateway(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def front() -> Iterator[str]:
+def serve_gateway() -> Iterator[str]:
     """The base URL of the functions' API while it is served."""
     server = HTTPServer(("127.0.0.1", 0), Gateway)
     serving = Thread(target=server.serve_forever, args=(0.05,), daemon=True)

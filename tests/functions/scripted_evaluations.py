@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.providers import Interfered
+from tests.functions.providers import ProviderProxy
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
@@ -32,7 +32,9 @@ def lines(rows: int) -> list[dict[str, Any]]:
     return [chat(f"What of parcel {number}?", expected(number)) for number in range(rows)]
 
 
-def contest(world: World, rows: list[dict[str, Any]], prompts: tuple[str, ...] = ("v1",)) -> list[dict[str, Any]]:
+def prepare_comparison(
+    world: World, rows: list[dict[str, Any]], prompts: tuple[str, ...] = ("v1",)
+) -> list[dict[str, Any]]:
     """A frozen export with those test rows, and a version for each prompt; gives the requests to evaluate them."""
     world.call("POST /v1/datasets", "/v1/datasets", {"id": "support", "on_drop": "collect"})
     world.drop("support", steps.questions(30, split="train"))
@@ -107,7 +109,7 @@ def away() -> str:
     raise ProviderUnavailable(AWAY)
 
 
-class Playing(Interfered):
+class ScriptedProvider(ProviderProxy):
     """Gives the answers of a script, a text or a whole message; counts what was answered, by prompt and question.
 
     What a rival does meanwhile is done beside it, since he may ask too.

@@ -10,7 +10,7 @@ from check_status import refresh
 from check_status.refresh import ASKING_S
 from tests.functions import steps
 from tests.functions.conftest import KEY, Later
-from tests.functions.providers import Interfered, jobs_of
+from tests.functions.providers import ProviderProxy, jobs_of
 from tests.functions.runs import launch_run
 from tests.world import ENVIRONMENT, World
 from tuneloop.app import app
@@ -23,7 +23,7 @@ SAID = "The provider can't answer now (APITimeoutError). Try again later."
 CHAT = {"model": "support", "messages": [{"role": "user", "content": "Where is my card?"}]}
 
 
-class Silent(Interfered):
+class Silent(ProviderProxy):
     """Answers no call at all."""
 
     def __getattr__(self, name: str) -> Any:
@@ -34,7 +34,7 @@ class Silent(Interfered):
         return unanswered if callable(found) and name != "capabilities" else found
 
 
-class Babbling(Interfered):
+class NonsenseAfterCreate(ProviderProxy):
     """Makes the job, and says of it what makes no sense."""
 
     def create_job(self, request: ProviderJobRequest) -> ProviderJob:
@@ -54,7 +54,7 @@ def waits_since(world: World, run: str, first: dict[str, Any], seconds: float) -
     assert steps.runs(world)[0]["waiting_for"] == SAID
 
 
-def test_a_run_says_since_when_its_provider_is_away_and_when_it_was_last_tried(live: World, later: Later) -> None:
+def test_a_run_says_since_when_its_provider_is_away_and_the_last_try(live: World, later: Later) -> None:
     run = launch_run(live).id
     provider = Silent()
 
@@ -68,7 +68,7 @@ def test_a_run_says_since_when_its_provider_is_away_and_when_it_was_last_tried(l
     assert (ended["status"], ended["waiting_for"], ended["waiting_since"]) == ("succeeded", None, None)
 
 
-def test_the_sweep_writes_down_that_the_provider_is_away_and_goes_on_when_it_is_back(live: World, later: Later) -> None:
+def test_the_sweep_records_an_outage_and_goes_on_when_the_provider_is_back(live: World, later: Later) -> None:
     run = launch_run(live).id
     provider = Silent()
 
@@ -99,8 +99,8 @@ def test_a_run_that_cannot_be_submitted_says_since_when(live: World, later: Late
     assert len(jobs_of(run)) == 1
 
 
-def test_a_job_that_was_made_with_a_nonsensical_answer_is_found_and_not_made_again(live: World, later: Later) -> None:
-    provider = Babbling()
+def test_a_job_created_with_a_nonsensical_answer_is_found_not_recreated(live: World, later: Later) -> None:
+    provider = NonsenseAfterCreate()
     run = launch_run(live).id
     assert steps.look(live, run)["waiting_for"] == "The provider gave an answer that makes no sense."
 
@@ -115,11 +115,11 @@ def test_a_job_that_was_made_with_a_nonsensical_answer_is_found_and_not_made_aga
 
 
 def test_a_job_that_is_not_shown_yet_is_said_to_be_looked_for(live: World, later: Later) -> None:
-    class Losing(Interfered):
+    class LostCreate(ProviderProxy):
         def create_job(self, _: ProviderJobRequest) -> ProviderJob:
             raise ProviderUnavailable(SAID)
 
-    Losing()
+    LostCreate()
     run = launch_run(live).id
 
     later(331)
@@ -134,7 +134,7 @@ def test_looking_at_a_run_takes_one_budget_for_all_that_is_asked(live: World) ->
     run = launch_run(live).id
     given: list[float] = []
 
-    class Slow(Interfered):
+    class Slow(ProviderProxy):
         def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
             given.append(timeout_s)
             job: ProviderJob = self.real.get_job(job_id, timeout_s)
@@ -159,7 +159,7 @@ def test_what_a_cold_process_has_to_load_takes_nothing_of_the_budget(
     clock = [100.0]
     given: list[float] = []
 
-    class Cold(Interfered):
+    class Cold(ProviderProxy):
         def prepare(self) -> None:
             clock[0] += 2.5
 
@@ -199,7 +199,7 @@ def test_without_a_key_sweeps_that_have_nothing_to_ask_are_content(live: World, 
     assert '"failed"' not in log.getvalue()
 
 
-def test_without_a_key_a_run_waits_and_says_so_and_goes_on_once_it_is_stored(live: World) -> None:
+def test_without_a_provider_key_a_run_waits_and_says_so_until_it_is_stored(live: World) -> None:
     without_key(live)
     run = launch_run(live).id
 

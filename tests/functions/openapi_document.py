@@ -1,6 +1,6 @@
-"""The OpenAPI document as tests walk it: every route with what it takes, and requests that it must not take.
+"""The OpenAPI document as tests use it: every route with what it takes, and requests that it must not take.
 
-A new route is walked as soon as it is in the document; all that has to be written for it is one body that fits, in
+A new route is tested as soon as it is in the document; all that has to be written for it is one body that fits, in
 `tests/functions/routes.py`, and one thing for a name in its path that no other route has.
 """
 
@@ -69,8 +69,12 @@ def _operations() -> Iterator[Operation]:
             yield Operation(
                 route=f"{method.upper()} {path}",
                 scope=found["x-scope"],
-                names=tuple(each["name"] for each in parameters if each["in"] == "path"),
-                query={each["name"]: _plain(each["schema"]) for each in parameters if each["in"] == "query"},
+                names=tuple(parameter["name"] for parameter in parameters if parameter["in"] == "path"),
+                query={
+                    parameter["name"]: _plain(parameter["schema"])
+                    for parameter in parameters
+                    if parameter["in"] == "query"
+                },
                 body=_plain(content["schema"]) if content else None,
                 needs_body=found.get("requestBody", {}).get("required", False),
             )
@@ -137,7 +141,7 @@ def _kind(value: Json) -> str:
 
 
 def _branches(schema: Json) -> list[Json]:
-    return [each for part in schema["anyOf"] for each in _branches(part)] if "anyOf" in schema else [schema]
+    return [branch for part in schema["anyOf"] for branch in _branches(part)] if "anyOf" in schema else [schema]
 
 
 def _placed(body: Json, place: Place, value: Json) -> bool:

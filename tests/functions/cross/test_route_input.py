@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.functions import FUNCTIONS
-from tests.functions.document import OPERATIONS, Operation, Place, wrong_fields
+from tests.functions.openapi_document import OPERATIONS, Operation, Place, wrong_fields
 from tests.functions.refusals import refused
 from tests.functions.routes import BODIES, FREE_NAMES, QUERIES, path_of
 from tests.world import Answer, World, http_event, invoke
@@ -47,7 +47,7 @@ def named(place: Place) -> str:
 
 
 FEEDBACK = "POST /v1/feedback"
-READ_LATER = {"messages", "tools", "functions"}  # with the answer's own id, as an example: tried by the doors' tests
+READ_LATER = {"messages", "tools", "functions"}  # with the answer's own id, as an example: tried by test_line_verdicts
 
 
 def is_absent(body: Any, place: Place) -> bool:
@@ -102,7 +102,9 @@ def test_bad_json_is_said_with_its_place(world: World) -> None:
     answer = world.call("POST /v1/datasets", "/v1/datasets", None)
     assert "body: is required" in answer.text
 
-    cut = sent(world, next(each for each in WITH_BODY if each.route == "POST /v1/datasets"), '{"id": "a",}')
+    cut = sent(
+        world, next(operation for operation in WITH_BODY if operation.route == "POST /v1/datasets"), '{"id": "a",}'
+    )
 
     assert cut.body["error"]["message"].startswith("body: not valid JSON: ")
     assert "at character 12" in cut.body["error"]["message"]

@@ -1,4 +1,4 @@
-"""Doors: one line gets one verdict, the same code at the same path, wherever an example can come in."""
+"""One line gets one verdict, the same code at the same path, wherever an example can come in."""
 
 import json
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from typer.testing import CliRunner
 
 from tests.examples import chat
 from tests.functions import steps
-from tests.functions.door_lines import KINDS, Case
+from tests.functions.line_cases import KINDS, Case
 from tests.functions.record_usage.usage_messages import inference_id
 from tests.world import World
 from tuneloop.cli.commands import cli
 from tuneloop.domain.chat.examples import OWN_FIELDS, Example, read_example
 from tuneloop.domain.chat.rules.conversations import TOOL_LISTS
 
-# What a door said of each line that it can carry, by the line's number: None is that it was taken.
+# What an entry said of each line that it can carry, by the line's number: None is that it was taken.
 Verdicts = dict[int, tuple[str, str] | None]
-Door = Callable[[World, Path, dict[int, Any]], Verdicts]
+Entry = Callable[[World, Path, dict[int, Any]], Verdicts]
 HEAD = b'--form\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nfine-tune\r\n'
 FILE = b'--form\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n'
 
@@ -103,22 +103,22 @@ def by_edit(world: World, _: Path, lines: dict[int, Any]) -> Verdicts:
     return found
 
 
-DOORS: list[Door] = [by_validate, by_estimate, by_post, by_drop, by_files, by_feedback, by_edit]
+ENTRIES: list[Entry] = [by_validate, by_estimate, by_post, by_drop, by_files, by_feedback, by_edit]
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_line_gets_one_verdict_at_every_door(kind: str, door: Door, world: World, tmp_path: Path) -> None:
+def test_a_line_gets_one_verdict_at_every_entry(kind: str, entry: Entry, world: World, tmp_path: Path) -> None:
     cases = KINDS[kind]
 
-    found = door(world, tmp_path, {number: case.line for number, case in enumerate(cases)})
+    found = entry(world, tmp_path, {number: case.line for number, case in enumerate(cases)})
 
-    assert len(found) >= (3 if door in (by_feedback, by_edit) else 8)
+    assert len(found) >= (3 if entry in (by_feedback, by_edit) else 8)
     assert found == {number: _expected(cases[number]) for number in found}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_convert_takes_what_the_other_doors_take(kind: str, world: World, tmp_path: Path) -> None:
+def test_convert_takes_what_the_other_entries_take(kind: str, world: World, tmp_path: Path) -> None:
     found = by_convert(world, tmp_path, {number: case.line for number, case in enumerate(KINDS[kind])})
 
     assert found == {number: case.code is None for number, case in enumerate(KINDS[kind])}
@@ -132,7 +132,7 @@ def test_no_two_lines_of_a_kind_differ_in_a_text_alone(kind: str) -> None:
     assert len(set(shapes)) == len(shapes)
 
 
-def test_what_is_the_same_example_has_one_id_at_every_door(world: World) -> None:
+def test_an_example_has_one_id_at_every_entry(world: World) -> None:
     cases = [case for kind in KINDS.values() for case in kind if case.same_as]
     ids = {_id_of(case.same_as) for case in cases}
 

@@ -1,4 +1,4 @@
-"""A base model that nobody has is refused at the door, by the provider's list of the last minutes and no other call."""
+"""A base model that nobody has is refused at once, by the provider's list of the last minutes and no other call."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from tests.functions import steps
 from tests.functions.conftest import Later
 from tests.functions.datasets import prepare_dataset
-from tests.functions.providers import Counting, Interfered
+from tests.functions.providers import CallCounter, ProviderProxy
 from tests.functions.refusals import refused
 from tests.functions.runs import RUNS, request_run
 from tests.world import ENVIRONMENT, Answer, World
@@ -43,17 +43,17 @@ def as_a_retry(world: World, base_model: str) -> Answer:
     return world.call(f"POST {RUNS}/{{run}}/retry", f"{RUNS}/{run.id}/retry")
 
 
-Door = Callable[[World, str], Answer]
-DOORS: dict[Door, str] = {
+Route = Callable[[World, str], Answer]
+ROUTES: dict[Route, str] = {
     as_a_run: "base_model",
     as_a_dry_run: "base_model",
     as_a_job: "model",
     as_a_retry: "base_model",
 }
-BY_DOOR = pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+BY_ROUTE = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.__name__)
 
 
-class Saying(Interfered):
+class ModelListing(ProviderProxy):
     """Lists what it is told to list, or fails at it; remembers how long it was given."""
 
     def __init__(self, said: list[str] | Exception) -> None:
@@ -67,29 +67,29 @@ class Saying(Interfered):
         return iter([ListedModel(id=name) for name in self.said])
 
 
-@BY_DOOR
+@BY_ROUTE
 @pytest.mark.parametrize("name", [MISTYPED, "TUNELOOP-LINEAR-1", "tuneloop-linear-1 ", "gpt-4o", "*", "org/model:free"])
-def test_what_the_list_lacks_is_refused_and_makes_nothing(door: Door, name: str, live: World) -> None:
+def test_what_the_list_lacks_is_refused_and_makes_nothing(route: Route, name: str, live: World) -> None:
     prepare_dataset(live)
-    answer = door(live, name)
+    answer = route(live, name)
 
-    refused(answer, 422, "unknown_base_model", DOORS[door])
+    refused(answer, 422, "unknown_base_model", ROUTES[route])
     message = answer.body["error"]["message"]
-    assert message.startswith(f"{DOORS[door]}: trainer has no base model ")
+    assert message.startswith(f"{ROUTES[route]}: trainer has no base model ")
     assert steps.BASE_MODEL in message
     assert (name in message) == (" " not in name and name != "*")
     assert [run for run in steps.runs(live) if run["status"] != "failed"] == []
     assert app.models.find(live.tenant, "new") is None
 
 
-@BY_DOOR
-def test_what_is_listed_is_taken(door: Door, live: World) -> None:
+@BY_ROUTE
+def test_what_is_listed_is_taken(route: Route, live: World) -> None:
     prepare_dataset(live)
 
-    assert door(live, steps.BASE_MODEL).status < 300
+    assert route(live, steps.BASE_MODEL).status < 300
 
 
-@BY_DOOR
+@BY_ROUTE
 @pytest.mark.parametrize(
     "said",
     [
@@ -101,22 +101,22 @@ def test_what_is_listed_is_taken(door: Door, live: World) -> None:
     ids=repr,
 )
 def test_a_provider_that_cannot_be_asked_is_asked_at_submitting(
-    door: Door, said: list[str] | Exception, live: World
+    route: Route, said: list[str] | Exception, live: World
 ) -> None:
     prepare_dataset(live)
-    provider = Saying(said)
+    provider = ModelListing(said)
 
-    assert door(live, "who-knows").status < 300
+    assert route(live, "who-knows").status < 300
     assert provider.given
     assert set(provider.given) == {3.0}
 
 
 def test_ten_minutes_of_calls_are_one_list_and_never_a_chat(live: World, later: Later) -> None:
     prepare_dataset(live)
-    counting = Counting()
+    counting = CallCounter()
 
-    for door in DOORS:
-        door(live, steps.BASE_MODEL)
+    for route in ROUTES:
+        route(live, steps.BASE_MODEL)
     asked = dict(counting.asked)
     later(599)
     request_run(live)
@@ -130,7 +130,7 @@ def test_ten_minutes_of_calls_are_one_list_and_never_a_chat(live: World, later: 
 
 def test_a_model_that_was_added_since_is_found_after_seconds(live: World, later: Later) -> None:
     prepare_dataset(live)
-    provider = Saying([steps.BASE_MODEL])
+    provider = ModelListing([steps.BASE_MODEL])
     for _ in range(3):
         assert request_run(live, base_model="new").status == 422
     provider.said = [steps.BASE_MODEL, "new"]
@@ -142,7 +142,7 @@ def test_a_model_that_was_added_since_is_found_after_seconds(live: World, later:
 
 def test_a_provider_that_hangs_is_waited_for_once_in_half_a_minute(live: World, later: Later) -> None:
     prepare_dataset(live)
-    provider = Saying(ProviderUnavailable("The provider can't answer now (APITimeoutError). Try again later."))
+    provider = ModelListing(ProviderUnavailable("The provider can't answer now (APITimeoutError). Try again later."))
 
     for _ in range(3):
         request_run(live)
@@ -155,7 +155,7 @@ def test_a_provider_that_hangs_is_waited_for_once_in_half_a_minute(live: World, 
 @pytest.mark.parametrize("code", [KEY_MISSING, KEY_REFUSED])
 def test_without_a_key_a_dry_run_is_refused_and_a_run_waits_for_it(code: str, live: World) -> None:
     prepare_dataset(live)
-    Saying(ProviderUnavailable("The provider's key is not in SSM: `make provider-key` stores it.", code=code))
+    ModelListing(ProviderUnavailable("The provider's key is not in SSM: `make provider-key` stores it.", code=code))
 
     refused(as_a_dry_run(live, steps.BASE_MODEL), 503, code)
     assert as_a_run(live, steps.BASE_MODEL).status == 202
@@ -170,7 +170,7 @@ def test_the_key_that_is_really_missing_is_named(live: World) -> None:
 
 def test_what_another_tenant_trained_is_not_among_the_names(live: World) -> None:
     prepare_dataset(live)
-    Saying([steps.BASE_MODEL, "ft:tuneloop-linear-1:initech:secret-plans:abc"])
+    ModelListing([steps.BASE_MODEL, "ft:tuneloop-linear-1:initech:secret-plans:abc"])
 
     answer = request_run(live, base_model="tuneloop-linear-2")
 
@@ -180,7 +180,7 @@ def test_what_another_tenant_trained_is_not_among_the_names(live: World) -> None
 
 def test_of_hundreds_the_likest_come_first(live: World) -> None:
     prepare_dataset(live)
-    Saying([f"a-model-{number}" for number in range(300)] + ["zephyr-7b"])
+    ModelListing([f"a-model-{number}" for number in range(300)] + ["zephyr-7b"])
 
     message = request_run(live, base_model="zephyr-7").body["error"]["message"]
 
