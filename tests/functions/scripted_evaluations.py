@@ -23,13 +23,13 @@ ANSWERS = ("late", "lost")
 Request = dict[str, Any]
 
 
-def expected(number: int) -> str:
+def expected_answer(number: int) -> str:
     return ANSWERS[number % 2]
 
 
 def lines(rows: int) -> list[dict[str, Any]]:
     """Test rows on which no single answer is right more than half of the time."""
-    return [chat(f"What of parcel {number}?", expected(number)) for number in range(rows)]
+    return [chat(f"What of parcel {number}?", expected_answer(number)) for number in range(rows)]
 
 
 def prepare_comparison(
@@ -47,7 +47,7 @@ def prepare_comparison(
     return [body | {"version": steps.registered(world, prompt=prompt, is_finetuned=True)} for prompt in prompts]
 
 
-def request(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def request_evaluation(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """Ask for an evaluation; gives it as it is then."""
     answer = world.call("POST /v1/evaluations", EVALUATIONS, body)
     assert answer.status == 202, answer.text
@@ -55,31 +55,31 @@ def request(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return asked
 
 
-def promoting(body: dict[str, Any]) -> dict[str, Any]:
+def as_promotion(body: dict[str, Any]) -> dict[str, Any]:
     """The request of somebody who wants a version that proves better to be activated."""
     return body | {"promote": True}
 
 
-def read(world: World, evaluation: str) -> dict[str, Any]:
+def read_evaluation(world: World, evaluation: str) -> dict[str, Any]:
     """An evaluation as its user sees it."""
     found: dict[str, Any] = world.call("GET /v1/evaluations/{evaluation}", f"{EVALUATIONS}/{evaluation}").body
     return found
 
 
-def every(world: World) -> list[dict[str, Any]]:
+def list_evaluations(world: World) -> list[dict[str, Any]]:
     """All evaluations, oldest first."""
     listed: list[dict[str, Any]] = world.call("GET /v1/evaluations", EVALUATIONS).body["data"]
     return listed[::-1]
 
 
-def ended(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def evaluate_to_end(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """An evaluation that was asked for, once nothing moves any more."""
-    asked = request(world, body)
+    asked = request_evaluation(world, body)
     world.settle()
-    return read(world, asked["id"])
+    return read_evaluation(world, asked["id"])
 
 
-def changed(world: World, number: int, **changes: Any) -> None:
+def change_version(world: World, number: int, **changes: Any) -> None:
     """Change a version behind everybody's back."""
     version = app.models.version(world.tenant, "support", number)
     stored: Version = version.model_copy(update=changes)
@@ -101,11 +101,11 @@ def number_in(request: Request) -> int:
     return int(question_in(request).removeprefix("What of parcel ").removesuffix("?"))
 
 
-def refused() -> str:
+def refuse() -> str:
     raise ProviderRefused(GONE)
 
 
-def away() -> str:
+def be_away() -> str:
     raise ProviderUnavailable(AWAY)
 
 
@@ -136,6 +136,6 @@ class ScriptedProvider(ProviderProxy):
         return ChatCompletion.model_validate(fields)
 
 
-def knowing(*arms: str) -> Callable[[Request], str]:
+def answers_known_to(*arms: str) -> Callable[[Request], str]:
     """These arms know every answer; the others say what is never right."""
-    return lambda request: expected(number_in(request)) if arm_of(request) in arms else "never"
+    return lambda request: expected_answer(number_in(request)) if arm_of(request) in arms else "never"

@@ -1,6 +1,6 @@
 """Faults at a write: the process dies before it, or somebody else writes first."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,16 @@ def crash_at_write(at: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[in
         for owner, name in ((Table, "commit"), (Objects, "put"), (Objects, "remove"), (MultipartUpload, "end")):
             patch.setattr(owner, name, _count_writes(getattr(owner, name), writes, at))
         yield writes
+
+
+def dies_at_write(at: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> bool:
+    """Let the process die in its work before its n-th write; tells whether it came to that."""
+    try:
+        with crash_at_write(at, monkeypatch):
+            work()
+    except Killed:
+        return True
+    return False
 
 
 def _count_writes(write: Any, writes: list[int], at: int) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.functions import scripted_evaluations, steps
-from tests.functions.scripted_evaluations import ScriptedProvider, knowing, prepare_comparison, promoting
+from tests.functions.scripted_evaluations import ScriptedProvider, answers_known_to, as_promotion, prepare_comparison
 from tests.world import World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
@@ -21,10 +21,14 @@ def overtaken(world: World) -> World:
     """Two versions were evaluated against the base model at once, and the first verdict put version 1 on."""
     first, second = prepare_comparison(world, scripted_evaluations.lines(40), ("v1", "v2"))
     ScriptedProvider(
-        lambda asked: knowing("v1", "v2")(asked) if scripted_evaluations.number_in(asked) % 4 else knowing("v2")(asked)
+        lambda asked: (
+            answers_known_to("v1", "v2")(asked)
+            if scripted_evaluations.number_in(asked) % 4
+            else answers_known_to("v2")(asked)
+        )
     )
     for body in (first, second):
-        scripted_evaluations.request(world, promoting(body))
+        scripted_evaluations.request_evaluation(world, as_promotion(body))
     world.settle()
     return world
 
@@ -32,7 +36,7 @@ def overtaken(world: World) -> World:
 def test_a_candidate_proved_against_a_replaced_version_is_compared_anew(overtaken: World) -> None:
     found = [
         (evaluation["candidate"], evaluation["stable"], evaluation["look"])
-        for evaluation in scripted_evaluations.every(overtaken)
+        for evaluation in scripted_evaluations.list_evaluations(overtaken)
     ]
 
     assert found == [(1, 0, 1), (2, 0, 2), (2, 1, 3)]
@@ -53,18 +57,18 @@ def test_a_late_verdict_that_comes_again_has_nothing_evaluated_twice(overtaken: 
     overtaken.settle()
 
     assert overtaken.delivered.count("VersionReady") == announced
-    assert len(scripted_evaluations.every(overtaken)) == len(steps.history(overtaken)) == 3
+    assert len(scripted_evaluations.list_evaluations(overtaken)) == len(steps.history(overtaken)) == 3
 
 
 def test_a_verdict_for_what_was_put_on_by_hand_meanwhile_asks_for_nothing(world: World) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(40))
-    ScriptedProvider(knowing("v1"))
-    asked = scripted_evaluations.request(world, promoting(body))
+    ScriptedProvider(answers_known_to("v1"))
+    asked = scripted_evaluations.request_evaluation(world, as_promotion(body))
     steps.decide(world, "activate", {"version": 1})
 
     world.settle()
 
-    assert [evaluation["id"] for evaluation in scripted_evaluations.every(world)] == [asked["id"]]
+    assert [evaluation["id"] for evaluation in scripted_evaluations.list_evaluations(world)] == [asked["id"]]
     assert steps.deployment(world)["stable"] == 1
     assert steps.history(world)[0]["reason"].startswith("Version 1 serves everybody already.")
     assert list(app.outbox.backlog(utc_now())) == []
@@ -75,8 +79,8 @@ def too_late(world: World) -> dict[str, Any]:
     _, second, _ = prepare_comparison(world, scripted_evaluations.lines(40), ("v1", "v2", "v3"))
     steps.decide(world, "activate", {"version": 1})
     world.settle()
-    ScriptedProvider(knowing("v2"))
-    asked = scripted_evaluations.request(world, promoting(second))
+    ScriptedProvider(answers_known_to("v2"))
+    asked = scripted_evaluations.request_evaluation(world, as_promotion(second))
     steps.decide(world, "activate", {"version": 3})
     relay_until(world, "EvaluationCompleted", 1)
     return asked
@@ -97,7 +101,7 @@ def test_a_late_verdict_counts_once_its_stable_version_serves_again(world: World
 
     world.settle()
 
-    assert [(evaluation["id"], evaluation["look"]) for evaluation in scripted_evaluations.every(world)] == [
+    assert [(evaluation["id"], evaluation["look"]) for evaluation in scripted_evaluations.list_evaluations(world)] == [
         (asked["id"], 1)
     ]
     assert steps.deployment(world)["stable"] == 2
@@ -127,7 +131,7 @@ def test_a_late_verdict_has_its_effect_once_however_often_it_comes(world: World)
 
     assert steps.deployment(world)["stable"] == 1
     assert steps.history(world) == before
-    assert len(scripted_evaluations.every(world)) == 1
+    assert len(scripted_evaluations.list_evaluations(world)) == 1
 
 
 def test_a_verdict_that_comes_late_again_is_looked_after_again(world: World) -> None:
@@ -146,23 +150,26 @@ def test_a_verdict_that_comes_late_again_is_looked_after_again(world: World) -> 
 
 def test_a_late_verdict_finds_the_refusal_that_still_holds_and_says_so(world: World) -> None:
     _, second, _ = prepare_comparison(world, scripted_evaluations.lines(40), ("v1", "v2", "v3"))
-    ScriptedProvider(knowing())
+    ScriptedProvider(answers_known_to())
     steps.decide(world, "activate", {"version": 3})
-    refused = scripted_evaluations.ended(world, promoting(second))
+    refused = scripted_evaluations.evaluate_to_end(world, as_promotion(second))
     steps.decide(world, "activate", {"version": 1})
     ScriptedProvider(
         lambda asked: (
-            scripted_evaluations.expected(scripted_evaluations.number_in(asked))
+            scripted_evaluations.expected_answer(scripted_evaluations.number_in(asked))
             if scripted_evaluations.arm_of(asked) == "v2"
             else "no"
         )
     )
-    late = scripted_evaluations.request(world, promoting(second))
+    late = scripted_evaluations.request_evaluation(world, as_promotion(second))
     steps.decide(world, "activate", {"version": 3})
 
     world.settle()
 
-    assert [evaluation["id"] for evaluation in scripted_evaluations.every(world)] == [refused["id"], late["id"]]
+    assert [evaluation["id"] for evaluation in scripted_evaluations.list_evaluations(world)] == [
+        refused["id"],
+        late["id"],
+    ]
     last, before = steps.history(world)[:2]
     assert (before["evaluation"], last["evaluation"]) == (late["id"], refused["id"])
     assert (last["action"], last["stable"], last["reason"]) == ("refuse", 3, refused["verdict"]["reason"])
@@ -175,7 +182,7 @@ def with_exam(world: World) -> dict[str, Any]:
     world.schedule("collect-examples")
     world.settle()
     [exam] = app.exports.page(world.tenant, "exam", 10, None).data
-    ScriptedProvider(knowing("v1"))
+    ScriptedProvider(answers_known_to("v1"))
     return body | {"dataset": "exam", "export": exam.id}
 
 
@@ -185,7 +192,7 @@ def test_who_may_only_train_activates_nothing_with_rows_of_his_own_choice(world:
     answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, body, key=key)
     world.settle()
 
-    found = scripted_evaluations.read(world, answer.body["id"])
+    found = scripted_evaluations.read_evaluation(world, answer.body["id"])
     assert (found["look"], found["intent"], found["verdict"]["promote"]) == (1, "report", True)
     assert steps.deployment(world)["stable"] == steps.deployment(world)["step"] == 0
     assert steps.history(world) == []
@@ -194,10 +201,10 @@ def test_who_may_only_train_activates_nothing_with_rows_of_his_own_choice(world:
 def test_nobody_asks_for_a_promotion_on_rows_that_do_not_feed_the_model(world: World) -> None:
     body = with_exam(world)
 
-    answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, promoting(body))
+    answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, as_promotion(body))
 
     assert (answer.status, answer.body["error"]["param"]) == (409, "dataset")
-    assert scripted_evaluations.every(world) == []
+    assert scripted_evaluations.list_evaluations(world) == []
 
 
 def test_a_version_proved_on_foreign_rows_is_only_told_of(world: World) -> None:
@@ -207,7 +214,7 @@ def test_a_version_proved_on_foreign_rows_is_only_told_of(world: World) -> None:
     invoke("evaluate", {"source": "tuneloop", "detail-type": "VersionReady", "detail": detail})
     world.settle()
 
-    [found] = scripted_evaluations.every(world)
+    [found] = scripted_evaluations.list_evaluations(world)
     [line] = steps.history(world)
     assert (line["action"], line["by"], line["evaluation"]) == ("refuse", "gate", found["id"])
     assert line["reason"] == (

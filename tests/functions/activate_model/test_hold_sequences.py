@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.functions import scripted_evaluations, steps
-from tests.functions.scripted_evaluations import ScriptedProvider, knowing, prepare_comparison, promoting
+from tests.functions.scripted_evaluations import ScriptedProvider, answers_known_to, as_promotion, prepare_comparison
 from tests.world import World, invoke
 from tuneloop.app import app
 
@@ -20,12 +20,12 @@ class Play:
     def __init__(self, world: World) -> None:
         self.world = world
         self.bodies = prepare_comparison(world, scripted_evaluations.lines(20), ("v1", "v2"))
-        ScriptedProvider(knowing("v1", "v2"))
+        ScriptedProvider(answers_known_to("v1", "v2"))
 
     def make(self, move: str, body: dict[str, Any]) -> None:
         """Make one move, whether it is refused or not."""
         if move in ("report", "promote"):
-            asked = promoting(body) if move == "promote" else body
+            asked = as_promotion(body) if move == "promote" else body
             self.world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, asked)
         elif move == "announce":
             detail = {"tenant": self.world.tenant, **body}
@@ -73,4 +73,4 @@ def test_reports_alone_never_change_who_answers(seed: int, world: World) -> None
     world.settle()
 
     assert (steps.deployment(world)["step"], steps.history(world)) == (0, [])
-    assert {evaluation["intent"] for evaluation in scripted_evaluations.every(world)} <= {"report"}
+    assert {evaluation["intent"] for evaluation in scripted_evaluations.list_evaluations(world)} <= {"report"}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.functions import scripted_evaluations, steps
 from tests.functions.activate_model.verdicts import verdict_event
-from tests.functions.scripted_evaluations import ScriptedProvider, knowing, prepare_comparison, promoting
+from tests.functions.scripted_evaluations import ScriptedProvider, answers_known_to, as_promotion, prepare_comparison
 from tests.world import TABLE, World, invoke
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.access import Scope
@@ -181,7 +181,7 @@ def test_a_version_that_was_refused_twice_is_named_once(world: World) -> None:
 
 def test_what_can_t_answer_any_more_could_not_be_activated(world: World) -> None:
     proved_while(world, ("deactivate", {}))
-    scripted_evaluations.changed(world, 1, status=VersionStatus.RETIRED)
+    scripted_evaluations.change_version(world, 1, status=VersionStatus.RETIRED)
 
     assert steps.decide(world, "resume").body["could_activate"] == []
 
@@ -198,13 +198,13 @@ def test_a_verdict_against_the_candidate_says_nothing_of_the_hold(world: World) 
 
 def test_a_newer_version_is_not_activated_either(world: World) -> None:
     first, second = prepare_comparison(world, scripted_evaluations.lines(40), ("v1", "v2"))
-    ScriptedProvider(knowing("v2"))
+    ScriptedProvider(answers_known_to("v2"))
     steps.decide(world, "activate", {"version": 1})
     steps.decide(world, "deactivate", {"reason": "users complain"})
 
     announced(world, 2, second["export"])
 
-    [found] = scripted_evaluations.every(world)
+    [found] = scripted_evaluations.list_evaluations(world)
     assert (found["intent"], found["verdict"]["promote"]) == ("promote", True)
     assert steps.deployment(world)["stable"] == 0
     assert [line["action"] for line in steps.history(world)] == ["refuse", "deactivate", "activate"]
@@ -214,13 +214,13 @@ def test_a_newer_version_is_not_activated_either(world: World) -> None:
 def test_a_late_verdict_has_nothing_evaluated_again_under_a_hold(world: World) -> None:
     _, second = prepare_comparison(world, scripted_evaluations.lines(40), ("v1", "v2"))
     steps.decide(world, "activate", {"version": 1})
-    ScriptedProvider(knowing("v2"))
-    scripted_evaluations.request(world, promoting(second))
+    ScriptedProvider(answers_known_to("v2"))
+    scripted_evaluations.request_evaluation(world, as_promotion(second))
     steps.decide(world, "rollback")
 
     world.settle()
 
-    [found] = scripted_evaluations.every(world)
+    [found] = scripted_evaluations.list_evaluations(world)
     assert (found["candidate"], found["stable"]) == (2, 1)
     assert steps.deployment(world)["stable"] == 0
     assert steps.deployment(world)["hold"]["refused"][0]["against"] == 1
@@ -228,15 +228,15 @@ def test_a_late_verdict_has_nothing_evaluated_again_under_a_hold(world: World) -
 
 def test_after_a_resume_the_refused_verdict_counts_once_it_is_asked_for(world: World) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(40))
-    ScriptedProvider(knowing("v1"))
+    ScriptedProvider(answers_known_to("v1"))
     steps.decide(world, "deactivate")
-    refused = scripted_evaluations.ended(world, promoting(body))
+    refused = scripted_evaluations.evaluate_to_end(world, as_promotion(body))
     assert steps.deployment(world)["stable"] == 0
     steps.decide(world, "resume")
     world.settle()
     assert steps.deployment(world)["stable"] == 0
 
-    answers = [scripted_evaluations.request(world, promoting(body)) for _ in range(3)]
+    answers = [scripted_evaluations.request_evaluation(world, as_promotion(body)) for _ in range(3)]
     world.settle()
 
     assert {answer["id"] for answer in answers} == {refused["id"]}
@@ -246,11 +246,11 @@ def test_after_a_resume_the_refused_verdict_counts_once_it_is_asked_for(world: W
 
 def test_a_promotion_that_is_asked_for_under_a_hold_is_refused_in_words(world: World) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(40))
-    ScriptedProvider(knowing("v1"))
+    ScriptedProvider(answers_known_to("v1"))
     steps.decide(world, "deactivate", {"reason": "users complain"})
 
     for _ in range(2):
-        scripted_evaluations.ended(world, promoting(body))
+        scripted_evaluations.evaluate_to_end(world, as_promotion(body))
 
     assert steps.deployment(world)["stable"] == 0
     assert {line["action"] for line in steps.history(world)} == {"refuse", "deactivate"}
@@ -304,10 +304,10 @@ def test_what_was_taken_off_before_an_upgrade_stays_off_after_it(
 
 def test_an_evaluation_of_before_an_upgrade_undoes_no_emergency(world: World) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(40))
-    ScriptedProvider(knowing("v1"))
+    ScriptedProvider(answers_known_to("v1"))
     steps.decide(world, "activate", {"version": 1})
     steps.decide(world, "deactivate", {"reason": "users complain"})
-    asked = scripted_evaluations.request(world, body)
+    asked = scripted_evaluations.request_evaluation(world, body)
     row = keys.evaluation(world.tenant, asked["id"])
     world.dynamodb.update_item(
         TableName=TABLE, Key={"pk": {"S": row.pk}, "sk": {"S": row.sk}}, UpdateExpression="REMOVE intent"
@@ -316,7 +316,7 @@ def test_an_evaluation_of_before_an_upgrade_undoes_no_emergency(world: World) ->
 
     world.settle()
 
-    found = scripted_evaluations.read(world, asked["id"])
+    found = scripted_evaluations.read_evaluation(world, asked["id"])
     assert (found["intent"], found["verdict"]["promote"]) == ("promote", True)
     assert steps.deployment(world)["stable"] == 0
     assert [line["action"] for line in steps.history(world)] == ["refuse", "deactivate", "activate"]

@@ -16,6 +16,7 @@ from tests.functions.collect_posts.posts import (
     stored_answers,
 )
 from tests.functions.conftest import Later
+from tests.functions.providers import Killed
 from tests.world import Context, World
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.errors import Stale
@@ -25,10 +26,6 @@ from tuneloop.store.repositories.posts import NOT_COLLECTED
 
 HALF_AN_HOUR_S = 1860
 SEVEN_HOURS_S = 7 * 3600
-
-
-class Killed(BaseException):
-    """The end of a process, which nothing catches."""
 
 
 def waiting(world: World) -> list[str]:

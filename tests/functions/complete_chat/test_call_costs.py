@@ -148,11 +148,11 @@ def test_rows_and_messages_of_an_older_stage_are_read_as_before(world: World) ->
 
 def test_an_evaluation_says_whose_answers_its_cost_leaves_out(priced: World, server: Server) -> None:
     [body] = scripted_evaluations.prepare_comparison(priced, scripted_evaluations.lines(20))
-    scripted_evaluations.changed(priced, 1, provider="openai", base_model=MINI)
+    scripted_evaluations.change_version(priced, 1, provider="openai", base_model=MINI)
     usage = {"prompt_tokens": 1000, "completion_tokens": 100}
     server.plays_next(*[answer(usage=usage)] * 25, answer())
 
-    found = scripted_evaluations.ended(priced, body)
+    found = scripted_evaluations.evaluate_to_end(priced, body)
 
     assert found["status"] == "completed"
     assert found["unmetered"] == 15
@@ -164,10 +164,10 @@ def test_an_evaluation_says_whose_answers_its_cost_leaves_out(priced: World, ser
 
 def test_an_evaluation_whose_tokens_nobody_tells_costs_an_unknown_sum(priced: World, server: Server) -> None:
     [body] = scripted_evaluations.prepare_comparison(priced, scripted_evaluations.lines(20))
-    scripted_evaluations.changed(priced, 1, provider="openai", base_model=MINI)
+    scripted_evaluations.change_version(priced, 1, provider="openai", base_model=MINI)
     server.plays_next(answer(usage={}))
 
-    found = scripted_evaluations.ended(priced, body)
+    found = scripted_evaluations.evaluate_to_end(priced, body)
 
     assert (found["status"], found["cost_usd"], found["unmetered"]) == ("completed", None, 40)
     assert found["arms"]["candidate"]["cost_usd"] is None

@@ -11,7 +11,7 @@ from local.demo.screen import Screen
 from local.demo.steps import evaluate
 from ops.smoke.journey import LoopError
 from tests.functions import scripted_evaluations
-from tests.functions.scripted_evaluations import ScriptedProvider, ended, knowing, prepare_comparison
+from tests.functions.scripted_evaluations import ScriptedProvider, answers_known_to, evaluate_to_end, prepare_comparison
 from tests.world import World
 
 ROWS = 40
@@ -45,7 +45,7 @@ def report(tmp_path: Path) -> DemoReport:
 
 def test_without_rows_to_prove_it_on_the_demo_says_so(world: World, scene: DemoJourney, report: DemoReport) -> None:
     [body] = prepare_comparison(world, [])
-    ended(world, body)
+    evaluate_to_end(world, body)
 
     with pytest.raises(LoopError, match="No examples were kept to prove it on"):
         evaluate(scene, report)
@@ -55,8 +55,8 @@ def test_a_version_that_can_t_answer_ends_the_demo_with_the_reason(
     world: World, scene: DemoJourney, report: DemoReport
 ) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
-    ScriptedProvider(lambda _: scripted_evaluations.refused())
-    ended(world, body)
+    ScriptedProvider(lambda _: scripted_evaluations.refuse())
+    evaluate_to_end(world, body)
 
     with pytest.raises(LoopError, match="answered none of 40 questions"):
         evaluate(scene, report)
@@ -64,8 +64,8 @@ def test_a_version_that_can_t_answer_ends_the_demo_with_the_reason(
 
 def test_what_was_compared_is_reported(world: World, scene: DemoJourney, report: DemoReport) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
-    ScriptedProvider(knowing("v1"))
-    ended(world, body)
+    ScriptedProvider(answers_known_to("v1"))
+    evaluate_to_end(world, body)
 
     evaluate(scene, report)
 

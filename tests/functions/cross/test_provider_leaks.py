@@ -180,7 +180,7 @@ def test_a_word_that_a_server_takes_for_a_key_is_no_secret(
 def test_an_evaluation_says_that_it_was_refused_and_not_how(world: World, log: StringIO) -> None:
     [body] = scripted_evaluations.prepare_comparison(world, scripted_evaluations.lines(20))
 
-    ended = scripted_evaluations.ended(world, body)
+    ended = scripted_evaluations.evaluate_to_end(world, body)
 
     assert ended["status"] in ("completed", "failed")
     assert ended["error"]

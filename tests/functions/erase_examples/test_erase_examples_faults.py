@@ -12,8 +12,7 @@ from tests.functions.conftest import Later
 from tests.functions.datasets import collect, example_id, example_ids, store_review
 from tests.functions.erasures import CANARY, HOURS_3, SUBJECT, erase_subject, erasure, stored_bytes
 from tests.functions.exports import freeze_export, split_lines
-from tests.functions.providers import Killed
-from tests.functions.write_faults import crash_at_write
+from tests.functions.write_faults import dies_at_write
 from tests.world import World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.core.leases import Lease
@@ -29,15 +28,12 @@ def prepared(world: World) -> dict[str, Any]:
     return freeze_export(world)
 
 
-def swept_until_it_lives(world: World, at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Sweep, dying before the n-th write; tells whether it came to that."""
-    try:
-        with crash_at_write(at, monkeypatch):
-            world.schedule("erase-examples")
-    except Killed:
+def sweep_twice_if_dead(world: World, at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Sweep, dying before the n-th write, and then again; tells whether it came to that."""
+    died = dies_at_write(at, monkeypatch, lambda: world.schedule("erase-examples"))
+    if died:
         world.schedule("erase-examples")
-        return True
-    return False
+    return died
 
 
 def test_a_sweep_that_dies_before_any_of_its_writes_is_ended_by_the_next(
@@ -48,9 +44,9 @@ def test_a_sweep_that_dies_before_any_of_its_writes_is_ended_by_the_next(
             later(0)
             export = prepared(world)
             asked = erase_subject(world, SUBJECT).body
-            first = swept_until_it_lives(world, at, monkeypatch)
+            first = sweep_twice_if_dead(world, at, monkeypatch)
             later(HOURS_3)
-            second = swept_until_it_lives(world, at, monkeypatch)
+            second = sweep_twice_if_dead(world, at, monkeypatch)
 
             done = erasure(world, asked["id"])
             assert (done["status"], done["examples"]) == ("done", 1), at

@@ -24,14 +24,16 @@ def sentence(number: int) -> str:
 
 def sentence_rows(first: int, last: int, **ours: Any) -> Lines:
     """Examples that ask different sentences, of numbers from `first` to before `last`."""
-    return [chat(sentence(number), scripted_evaluations.expected(number), **ours) for number in range(first, last)]
+    return [
+        chat(sentence(number), scripted_evaluations.expected_answer(number), **ours) for number in range(first, last)
+    ]
 
 
 def set_training_rows(world: World, number: int, rows: Lines, dataset: str = "earlier") -> None:
     """Let a version be one that was trained on these rows."""
     collect(world, [{**row, "split": "train"} for row in rows], dataset=dataset)
     export = freeze_export(world, dataset)["id"]
-    scripted_evaluations.changed(world, number, dataset=dataset, export=export, provider_model=f"ft:{dataset}")
+    scripted_evaluations.change_version(world, number, dataset=dataset, export=export, provider_model=f"ft:{dataset}")
 
 
 def asked_questions(provider: ScriptedProvider) -> set[str]:

@@ -8,7 +8,8 @@ import pytest
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.providers import AnswerRecorder
-from tests.world import BUCKET, Answer, Context, World, invoke
+from tests.functions.scripted_evaluations import evaluate_to_end, read_evaluation, request_evaluation
+from tests.world import BUCKET, Context, World, invoke
 from tuneloop.app import app
 from tuneloop.domain.chat.examples import Split
 
@@ -40,25 +41,8 @@ def question(line: dict[str, Any]) -> str:
     return text
 
 
-def request(world: World, body: dict[str, Any]) -> Answer:
-    return world.call("POST /v1/evaluations", EVALUATIONS, body)
-
-
-def read(world: World, evaluation: str) -> dict[str, Any]:
-    path = f"{EVALUATIONS}/{evaluation}"
-    body: dict[str, Any] = world.call("GET /v1/evaluations/{evaluation}", path).body
-    return body
-
-
-def completed(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    answer = request(world, body)
-    assert answer.status == 202, answer.text
-    world.settle()
-    return read(world, answer.body["id"])
-
-
 def test_arms_are_compared_on_the_same_rows(live: World) -> None:
-    ended = completed(live, prepared(live, prompt="Possible answers, one per line:\nlate\nnever"))
+    ended = evaluate_to_end(live, prepared(live, prompt="Possible answers, one per line:\nlate\nnever"))
 
     assert (ended["status"], ended["rows_asked"], ended["examples"], ended["removed_overlap"]) == (
         "completed",
@@ -74,7 +58,7 @@ def test_arms_are_compared_on_the_same_rows(live: World) -> None:
 
 
 def test_the_commonest_answer_is_the_bar_that_every_candidate_must_pass(live: World) -> None:
-    ended = completed(live, prepared(live))
+    ended = evaluate_to_end(live, prepared(live))
 
     assert ended["verdict"]["promote"] is False
     assert "commonest answer" in ended["verdict"]["reason"]
@@ -84,7 +68,7 @@ def test_what_a_version_is_served_with_is_what_it_is_judged_with(live: World) ->
     body = prepared(live, prompt="Possible answers, one per line:\nlate\nearly", parameters={"temperature": 0})
     provider = AnswerRecorder()
 
-    completed(live, body)
+    evaluate_to_end(live, body)
 
     candidate = [request for request in provider.sent if "temperature" in request]
     assert len(candidate) == 25
@@ -97,7 +81,7 @@ def test_what_a_version_is_served_with_is_what_it_is_judged_with(live: World) ->
 def test_an_interrupted_evaluation_is_resumed_and_asks_nothing_twice(live: World) -> None:
     body = prepared(live)
     provider = AnswerRecorder(until=2 * SMALL_PART)
-    waiting = completed(live, body)
+    waiting = evaluate_to_end(live, body)
     assert (waiting["status"], waiting["verdict"]) == ("running", None)
     assert waiting["waiting_for"].startswith("The provider can't answer now")
     assert waiting["progress"] == 2 * SMALL_PART / 50
@@ -106,7 +90,7 @@ def test_an_interrupted_evaluation_is_resumed_and_asks_nothing_twice(live: World
     live.schedule("evaluate")
     live.settle()
 
-    ended = read(live, waiting["id"])
+    ended = read_evaluation(live, waiting["id"])
     assert (ended["status"], ended["progress"], ended["waiting_for"]) == ("completed", 1.0, None)
     assert provider.answered.total() == 50
     assert set(provider.answered.values()) == {2}
@@ -119,7 +103,7 @@ def test_when_time_runs_out_the_rest_is_handed_over(live: World, monkeypatch: py
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: next(left))
     provider = AnswerRecorder()
 
-    ended = completed(live, body)
+    ended = evaluate_to_end(live, body)
 
     assert ended["status"] == "completed"
     assert live.delivered.count("EvaluationRequested") == 2
@@ -137,15 +121,15 @@ def test_a_second_delivery_at_the_same_time_pays_for_nothing(live: World) -> Non
 
     provider = OverlappingSweep()
 
-    assert completed(live, body)["status"] == "completed"
+    assert evaluate_to_end(live, body)["status"] == "completed"
     assert provider.answered.total() == 50
 
 
 def test_asking_again_gives_the_same_evaluation(live: World) -> None:
     body = prepared(live)
-    first = completed(live, body)
+    first = evaluate_to_end(live, body)
 
-    again = request(live, body).body
+    again = request_evaluation(live, body)
     live.settle()
 
     assert again == first
@@ -154,9 +138,9 @@ def test_asking_again_gives_the_same_evaluation(live: World) -> None:
 
 def test_each_look_at_the_same_test_rows_lowers_the_level(live: World) -> None:
     body = prepared(live)
-    first = completed(live, body)
+    first = evaluate_to_end(live, body)
 
-    second = completed(live, body | {"version": steps.registered(live)})
+    second = evaluate_to_end(live, body | {"version": steps.registered(live)})
 
     assert (first["look"], second["look"]) == (1, 2)
     assert second["comparison"]["alpha"] < first["comparison"]["alpha"]
@@ -175,7 +159,7 @@ def test_rows_that_a_version_was_trained_on_do_not_count(live: World) -> None:
     [exam] = app.exports.page(live.tenant, "exam", 10, None).data
     steps.decide(live, "deactivate")
 
-    ended = completed(live, {"model": "support", "version": 1, "dataset": "exam", "export": exam.id})
+    ended = evaluate_to_end(live, {"model": "support", "version": 1, "dataset": "exam", "export": exam.id})
 
     trained_on = app.exports.get(live.tenant, "support", run["export"])
     files = [trained_on.files[split].key for split in (Split.TRAIN, Split.VALIDATION)]
@@ -209,7 +193,7 @@ def test_a_version_registered_by_hand_is_not_evaluated_unasked(world: World) -> 
 
 
 def test_answers_lie_in_parts_in_the_bucket_and_not_in_the_table(live: World) -> None:
-    ended = completed(live, prepared(live))
+    ended = evaluate_to_end(live, prepared(live))
 
     key = f"evaluations/{live.tenant}/{ended['id']}/candidate-0000000.jsonl"
     lines = live.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().splitlines()

@@ -10,13 +10,13 @@ from tests.functions.conftest import Later
 from tests.functions.scripted_evaluations import (
     Request,
     ScriptedProvider,
+    answers_known_to,
     arm_of,
-    ended,
-    knowing,
+    as_promotion,
+    evaluate_to_end,
     number_in,
     prepare_comparison,
-    promoting,
-    read,
+    read_evaluation,
 )
 from tests.world import BUCKET, World, invoke
 from tuneloop.app import app, utc_now
@@ -51,10 +51,10 @@ def test_a_model_that_is_gone_ends_the_evaluation_and_promotes_nobody(
     monkeypatch.setattr("evaluate.run.ROWS_PER_PART", 20)
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
     provider = ScriptedProvider(
-        lambda asked: scripted_evaluations.refused() if arm_of(asked) == gone else expected_of(asked)
+        lambda asked: scripted_evaluations.refuse() if arm_of(asked) == gone else expected_of(asked)
     )
 
-    found = ended(world, promoting(body))
+    found = evaluate_to_end(world, as_promotion(body))
 
     assert found["status"] == "failed"
     number = 0 if gone == "base" else 1
@@ -72,18 +72,20 @@ def test_a_model_that_is_gone_ends_the_evaluation_and_promotes_nobody(
 
 
 def expected_of(asked: Request) -> str:
-    return scripted_evaluations.expected(number_in(asked))
+    return scripted_evaluations.expected_answer(number_in(asked))
 
 
 def test_a_side_that_was_refused_now_and_then_is_not_beaten(world: World) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
     ScriptedProvider(
         lambda asked: (
-            scripted_evaluations.refused() if arm_of(asked) == "base" and number_in(asked) < 3 else knowing("v1")(asked)
+            scripted_evaluations.refuse()
+            if arm_of(asked) == "base" and number_in(asked) < 3
+            else answers_known_to("v1")(asked)
         )
     )
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["status"], found["arms"]["stable"]["errors"], found["arms"]["candidate"]["errors"]) == (
         "completed",
@@ -100,11 +102,13 @@ def test_a_row_or_two_that_are_refused_leave_the_verdict_as_it_is(world: World) 
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
     ScriptedProvider(
         lambda asked: (
-            scripted_evaluations.refused() if arm_of(asked) == "v1" and number_in(asked) < 2 else knowing("v1")(asked)
+            scripted_evaluations.refuse()
+            if arm_of(asked) == "v1" and number_in(asked) < 2
+            else answers_known_to("v1")(asked)
         )
     )
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["arms"]["candidate"]["correct"], found["arms"]["candidate"]["errors"]) == (38, 2)
     assert (found["verdict"]["promote"], found["error"]) == (True, None)
@@ -112,41 +116,41 @@ def test_a_row_or_two_that_are_refused_leave_the_verdict_as_it_is(world: World) 
 
 def test_a_failed_evaluation_may_be_requested_again_without_another_look(world: World) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
-    provider = ScriptedProvider(lambda _: scripted_evaluations.refused())
-    first = ended(world, body)
+    provider = ScriptedProvider(lambda _: scripted_evaluations.refuse())
+    first = evaluate_to_end(world, body)
 
-    provider.script = knowing()
-    second = ended(world, body)
-    third = ended(world, body)
+    provider.script = answers_known_to()
+    second = evaluate_to_end(world, body)
+    third = evaluate_to_end(world, body)
 
     assert (first["status"], second["status"], second["error"]) == ("failed", "completed", None)
     assert second["id"] != first["id"]
     assert third == second
     assert (first["look"], second["look"]) == (1, 1)
-    assert ended(world, body | {"version": steps.registered(world, prompt="v2")})["look"] == 2
+    assert evaluate_to_end(world, body | {"version": steps.registered(world, prompt="v2")})["look"] == 2
 
 
 def test_a_call_that_an_sdk_repeats_makes_no_other_attempt(world: World) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
-    ScriptedProvider(lambda _: scripted_evaluations.refused())
-    failed = ended(world, body)
+    ScriptedProvider(lambda _: scripted_evaluations.refuse())
+    failed = evaluate_to_end(world, body)
 
     repeat = {"x-stainless-retry-count": "1"}
     answer = world.call_with(repeat, "POST /v1/evaluations", scripted_evaluations.EVALUATIONS, body)
 
     assert (answer.status, answer.body["id"], answer.body["status"]) == (202, failed["id"], "failed")
-    assert [evaluation["id"] for evaluation in scripted_evaluations.every(world)] == [failed["id"]]
+    assert [evaluation["id"] for evaluation in scripted_evaluations.list_evaluations(world)] == [failed["id"]]
 
 
 def test_a_version_that_is_announced_again_does_not_repeat_what_failed(world: World) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
-    ScriptedProvider(lambda _: scripted_evaluations.refused())
-    failed = ended(world, promoting(body))
+    ScriptedProvider(lambda _: scripted_evaluations.refuse())
+    failed = evaluate_to_end(world, as_promotion(body))
 
     detail = {"tenant": world.tenant, "model": "support", "version": 1, "dataset": "support", "export": body["export"]}
     invoke("evaluate", {"source": "tuneloop", "detail-type": "VersionReady", "detail": detail})
 
-    assert [evaluation["id"] for evaluation in scripted_evaluations.every(world)] == [failed["id"]]
+    assert [evaluation["id"] for evaluation in scripted_evaluations.list_evaluations(world)] == [failed["id"]]
 
 
 @pytest.mark.parametrize(("seconds", "rows"), [(6.0, 260), (28.0, 120)])
@@ -160,7 +164,7 @@ def test_a_slow_provider_is_paid_once_for_each_answer(
     def script(asked: Request) -> str:
         nonlocal passed
         passed += timedelta(seconds=seconds / 8)  # eight are asked at once
-        return knowing("v1")(asked)
+        return answers_known_to("v1")(asked)
 
     def sweep() -> None:
         if len(swept) < 20 and len(provider.sent) >= 12 * len(swept):
@@ -171,7 +175,7 @@ def test_a_slow_provider_is_paid_once_for_each_answer(
     provider = ScriptedProvider(script)
     provider.meanwhile = sweep
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["status"], found["verdict"]["promote"]) == ("completed", True)
     assert provider.answered.total() == 2 * rows
@@ -185,34 +189,38 @@ def test_a_slow_provider_is_paid_once_for_each_answer(
 def test_what_was_answered_before_the_provider_went_away_is_kept(world: World) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
     provider = ScriptedProvider(
-        lambda asked: knowing("v1")(asked) if provider.answered.total() < 27 else scripted_evaluations.away()
+        lambda asked: (
+            answers_known_to("v1")(asked) if provider.answered.total() < 27 else scripted_evaluations.be_away()
+        )
     )
-    waiting = ended(world, body)
+    waiting = evaluate_to_end(world, body)
     assert (waiting["status"], waiting["waiting_for"]) == ("running", scripted_evaluations.AWAY)
     assert waiting["progress"] == pytest.approx(27 / 80)
 
-    provider.script = knowing("v1")
+    provider.script = answers_known_to("v1")
     world.schedule("evaluate")
     world.settle()
 
-    assert (read(world, waiting["id"])["status"], provider.answered.total()) == ("completed", 80)
+    assert (read_evaluation(world, waiting["id"])["status"], provider.answered.total()) == ("completed", 80)
 
 
 def test_one_row_that_stays_unavailable_costs_no_other_row_a_second_answer(world: World, later: Later) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
     provider = ScriptedProvider(
         lambda asked: (
-            scripted_evaluations.away() if number_in(asked) == 3 and arm_of(asked) == "v1" else knowing("v1")(asked)
+            scripted_evaluations.be_away()
+            if number_in(asked) == 3 and arm_of(asked) == "v1"
+            else answers_known_to("v1")(asked)
         )
     )
-    waiting = ended(world, body)
+    waiting = evaluate_to_end(world, body)
     world.schedule("evaluate")
-    assert read(world, waiting["id"])["status"] == "running"
+    assert read_evaluation(world, waiting["id"])["status"] == "running"
 
     later(26 * 3600)
     world.schedule("evaluate")
 
-    found = read(world, waiting["id"])
+    found = read_evaluation(world, waiting["id"])
     assert set(provider.answered.values()) == {1}
     assert provider.answered.total() == 2 * ROWS - 1
     assert (found["status"], found["waiting_for"]) == ("failed", None)
@@ -233,11 +241,11 @@ def test_a_rival_who_took_over_is_left_alone(world: World) -> None:
                 held.model_copy(update={"lease": Lease(owner="rival", until=utc_now() + timedelta(seconds=60))}),
                 now=utc_now(),
             )
-        return knowing("v1")(asked)
+        return answers_known_to("v1")(asked)
 
     ScriptedProvider(script)
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     row = stored(world, found["id"])
     assert (row.status, row.parts, row.lease and row.lease.owner) == ("running", {}, "rival")
@@ -247,32 +255,32 @@ def test_a_rival_who_took_over_is_left_alone(world: World) -> None:
 def test_an_evaluation_asks_with_the_prompts_that_it_began_with(world: World) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
     provider = ScriptedProvider(
-        lambda asked: knowing("v1")(asked) if len(provider.sent) < 15 else scripted_evaluations.away()
+        lambda asked: answers_known_to("v1")(asked) if len(provider.sent) < 15 else scripted_evaluations.be_away()
     )
-    waiting = ended(world, body)
+    waiting = evaluate_to_end(world, body)
 
-    scripted_evaluations.changed(world, 0, prompt="Another base prompt.")
-    scripted_evaluations.changed(world, 1, prompt="v1, but another")
-    provider.script = knowing("v1")
+    scripted_evaluations.change_version(world, 0, prompt="Another base prompt.")
+    scripted_evaluations.change_version(world, 1, prompt="v1, but another")
+    provider.script = answers_known_to("v1")
     world.schedule("evaluate")
     world.settle()
 
-    assert read(world, waiting["id"])["verdict"]["promote"] is True
+    assert read_evaluation(world, waiting["id"])["verdict"]["promote"] is True
     assert {arm_of(asked) for asked in provider.sent} == {"v1", "base"}
 
 
 def test_an_evaluation_that_can_t_be_run_leaves_the_others_their_turn(world: World, log: StringIO) -> None:
     [body, other] = prepare_comparison(world, scripted_evaluations.lines(ROWS), ("v1", "v2"))
-    provider = ScriptedProvider(lambda _: scripted_evaluations.away())
-    broken, whole = ended(world, body), ended(world, other)
+    provider = ScriptedProvider(lambda _: scripted_evaluations.be_away())
+    broken, whole = evaluate_to_end(world, body), evaluate_to_end(world, other)
     row = stored(world, broken["id"])
     app.evaluations.save(row.model_copy(update={"export": "export-lost"}), now=utc_now())
-    provider.script = knowing("v2")
+    provider.script = answers_known_to("v2")
 
     with pytest.raises(FunctionFailed):
         world.schedule("evaluate")
 
-    assert read(world, whole["id"])["status"] == "completed"
+    assert read_evaluation(world, whole["id"])["status"] == "completed"
     assert '"error":"NotFound"' in log.getvalue()
 
 
@@ -303,7 +311,7 @@ def test_half_a_character_in_answers_and_refusals_ends_no_evaluation(world: Worl
 
     provider = ScriptedProvider(cut)
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["status"], found["arms"]["candidate"]["errors"]) == ("completed", 1)
     assert len(provider.sent) == 2 * 24

@@ -11,7 +11,7 @@ import pytest
 from evaluate.ask import EvaluationObjects
 from tests.examples import chat
 from tests.functions import scripted_evaluations
-from tests.functions.scripted_evaluations import ScriptedProvider, ended, knowing, prepare_comparison
+from tests.functions.scripted_evaluations import ScriptedProvider, answers_known_to, evaluate_to_end, prepare_comparison
 from tests.unit.factories import an_export
 from tests.world import World
 from tuneloop.app import app, utc_now
@@ -23,14 +23,14 @@ ROWS = 40
 
 def test_only_evaluations_that_ask_rows_are_looks(world: World) -> None:
     [without] = prepare_comparison(world, [])
-    ScriptedProvider(knowing("v1"))
-    nothing = ended(world, without)
+    ScriptedProvider(answers_known_to("v1"))
+    nothing = evaluate_to_end(world, without)
     world.drop("support", scripted_evaluations.lines(ROWS), name="test/own.jsonl")
     world.schedule("collect-examples")
     world.settle()
     export = app.exports.page(world.tenant, "support", 10, None).data[0]
 
-    found = ended(world, without | {"export": export.id})
+    found = evaluate_to_end(world, without | {"export": export.id})
 
     assert (nothing["look"], nothing["examples"], nothing["too_few"]) == (0, 0, True)
     assert (found["look"], found["examples"], found["too_few"]) == (1, ROWS, False)
@@ -38,9 +38,9 @@ def test_only_evaluations_that_ask_rows_are_looks(world: World) -> None:
 
 def test_too_few_rows_are_told_apart_from_rows_that_were_trained_on(world: World) -> None:
     [body] = prepare_comparison(world, scripted_evaluations.lines(19))
-    ScriptedProvider(knowing("v1"))
+    ScriptedProvider(answers_known_to("v1"))
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["too_few"], found["contaminated"], found["removed_overlap"]) == (True, False, 0)
     assert found["verdict"]["reason"].startswith("19 test rows are too few to prove anything; that takes 20.")
@@ -60,9 +60,9 @@ def test_what_an_evaluation_cost_is_told_once_for_each_version(world: World, mon
     [body, other] = prepare_comparison(world, scripted_evaluations.lines(ROWS), ("v1", "v2"))
     ScriptedProvider(lambda _: "never")
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
     prices[0] = None
-    unknown = ended(world, other)
+    unknown = evaluate_to_end(world, other)
 
     assert found["arms"]["candidate"]["cost_usd"] == pytest.approx(ROWS * 0.0024)
     assert found["arms"]["stable"]["cost_usd"] == found["arms"]["base"]["cost_usd"] == pytest.approx(ROWS * 0.0012)
@@ -75,10 +75,10 @@ def test_of_many_test_rows_so_many_are_asked_the_same_of_every_version(
 ) -> None:
     monkeypatch.setattr("evaluate.run.EVALUATION_ROWS", 25)
     [body, other] = prepare_comparison(world, scripted_evaluations.lines(ROWS), ("v1", "v2"))
-    provider = ScriptedProvider(knowing())
+    provider = ScriptedProvider(answers_known_to())
 
-    found = ended(world, body)
-    ended(world, other)
+    found = evaluate_to_end(world, body)
+    evaluate_to_end(world, other)
 
     export = app.exports.get(world.tenant, "support", body["export"])
     smallest = sorted(EvaluationObjects(app.objects).rows_of(export, Split.TEST), key=lambda example: example.id)[:25]
@@ -94,15 +94,17 @@ def test_answers_to_rows_that_are_asked_no_longer_do_not_count(world: World, mon
     monkeypatch.setattr("evaluate.ask.WAITS_S", ())
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
     provider = ScriptedProvider(
-        lambda asked: knowing("v1")(asked) if provider.answered.total() < 30 else scripted_evaluations.away()
+        lambda asked: (
+            answers_known_to("v1")(asked) if provider.answered.total() < 30 else scripted_evaluations.be_away()
+        )
     )
-    waiting = ended(world, body)
+    waiting = evaluate_to_end(world, body)
 
     monkeypatch.setattr("evaluate.run.EVALUATION_ROWS", 25)
-    provider.script = knowing("v1")
+    provider.script = answers_known_to("v1")
     world.schedule("evaluate")
 
-    found = scripted_evaluations.read(world, waiting["id"])
+    found = scripted_evaluations.read_evaluation(world, waiting["id"])
     assert (found["status"], found["rows_asked"], found["arms"]["candidate"]["correct"]) == ("completed", 25, 25)
 
 

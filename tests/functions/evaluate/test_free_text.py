@@ -6,7 +6,13 @@ import pytest
 
 from tests.examples import chat
 from tests.functions import scripted_evaluations, steps
-from tests.functions.scripted_evaluations import ScriptedProvider, ended, number_in, prepare_comparison, promoting
+from tests.functions.scripted_evaluations import (
+    ScriptedProvider,
+    as_promotion,
+    evaluate_to_end,
+    number_in,
+    prepare_comparison,
+)
 from tests.world import World
 from tuneloop.app import app
 from tuneloop.domain.serving.models import Version
@@ -44,7 +50,7 @@ def test_free_text_gets_no_verdict_for_or_against(knowing: tuple[str, ...], worl
         )
     )
 
-    found = ended(world, promoting(body))
+    found = evaluate_to_end(world, as_promotion(body))
 
     verdict, arms = found["verdict"], found["arms"]
     assert (verdict["promote"], verdict["code"], found["free_text"]) == (False, "free_text", ROWS)
@@ -61,7 +67,7 @@ def test_different_ids_are_compared_as_ever(world: World) -> None:
         lambda asked: f"INV-{number_in(asked) * 37}" if scripted_evaluations.arm_of(asked) == "v1" else "none"
     )
 
-    found = ended(world, promoting(body))
+    found = evaluate_to_end(world, as_promotion(body))
 
     assert (found["free_text"], found["verdict"]["code"]) == (0, "better")
     assert steps.deployment(world)["stable"] == 1
@@ -71,7 +77,7 @@ def test_texts_that_a_version_has_learnt_word_for_word_are_compared(world: World
     [body] = prepare_comparison(world, text_rows())
     ScriptedProvider(lambda asked: reply(number_in(asked)) if scripted_evaluations.arm_of(asked) == "v1" else "none")
 
-    assert ended(world, body)["verdict"]["code"] == "better"
+    assert evaluate_to_end(world, body)["verdict"]["code"] == "better"
 
 
 @pytest.mark.parametrize(("canned", "right"), [(0, 0), (15, 15)])
@@ -83,7 +89,7 @@ def test_the_bar_of_long_answers_is_their_commonest_one(canned: int, right: int,
     long_answers(world, body["export"])
     ScriptedProvider(lambda asked: CANNED if scripted_evaluations.arm_of(asked) == "v1" else "none")
 
-    found = ended(world, promoting(body))
+    found = evaluate_to_end(world, as_promotion(body))
 
     assert found["arms"]["most_frequent"]["correct"] == right
     assert found["verdict"]["code"] == ("commonest_answer" if canned else "free_text")
@@ -93,7 +99,7 @@ def test_the_bar_of_long_answers_is_their_commonest_one(canned: int, right: int,
 def test_a_version_of_free_text_is_activated_by_hand(world: World) -> None:
     [body] = prepare_comparison(world, text_rows())
     ScriptedProvider(lambda _: "On its way!")
-    ended(world, promoting(body))
+    evaluate_to_end(world, as_promotion(body))
 
     assert steps.decide(world, "activate", {"version": 1}).body["stable"] == 1
     assert isinstance(app.models.version(world.tenant, "support", 1), Version)

@@ -7,12 +7,12 @@ import pytest
 from tests.functions import scripted_evaluations, steps
 from tests.functions.scripted_evaluations import (
     ScriptedProvider,
-    ended,
-    knowing,
+    answers_known_to,
+    as_promotion,
+    evaluate_to_end,
     prepare_comparison,
-    promoting,
-    read,
-    request,
+    read_evaluation,
+    request_evaluation,
 )
 from tests.world import TABLE, World, invoke
 from tuneloop.app import app, utc_now
@@ -54,9 +54,9 @@ def actions(world: World) -> list[str]:
 
 
 def test_a_report_decides_nothing_though_it_takes_a_look(world: World, body: dict[str, Any]) -> None:
-    ScriptedProvider(knowing("v1"))
+    ScriptedProvider(answers_known_to("v1"))
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["intent"], found["look"], found["verdict"]["promote"]) == ("report", 1, True)
     assert (steps.deployment(world)["stable"], actions(world)) == (0, [])
@@ -64,31 +64,31 @@ def test_a_report_decides_nothing_though_it_takes_a_look(world: World, body: dic
 
 
 def test_comparing_what_was_deactivated_does_not_put_it_back(world: World, body: dict[str, Any]) -> None:
-    ScriptedProvider(knowing("v1"))
+    ScriptedProvider(answers_known_to("v1"))
     steps.decide(world, "activate", {"version": 1})
     steps.decide(world, "deactivate", {"reason": "users complain"})
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["stable"], found["verdict"]["promote"]) == (0, True)
     assert (steps.deployment(world)["stable"], actions(world)) == (0, ["deactivate", "activate"])
 
 
 def test_the_automatic_path_promotes(world: World, body: dict[str, Any]) -> None:
-    ScriptedProvider(knowing("v1"))
+    ScriptedProvider(answers_known_to("v1"))
 
     announce(world, body)
     world.settle()
 
-    [found] = scripted_evaluations.every(world)
+    [found] = scripted_evaluations.list_evaluations(world)
     assert (found["intent"], steps.deployment(world)["stable"]) == ("promote", 1)
 
 
 def test_a_report_that_ended_is_announced_once_with_its_raise(world: World, body: dict[str, Any]) -> None:
-    provider = ScriptedProvider(knowing("v1"))
-    report = ended(world, body)
+    provider = ScriptedProvider(answers_known_to("v1"))
+    report = evaluate_to_end(world, body)
 
-    raised = [request(world, promoting(body)) for _ in range(3)]
+    raised = [request_evaluation(world, as_promotion(body)) for _ in range(3)]
     world.settle()
 
     assert {(evaluation["id"], evaluation["intent"], evaluation["look"]) for evaluation in raised} == {
@@ -100,8 +100,8 @@ def test_a_report_that_ended_is_announced_once_with_its_raise(world: World, body
 
 
 def test_a_refusal_that_was_a_report_is_written_down_once_it_is_raised(world: World, body: dict[str, Any]) -> None:
-    ScriptedProvider(knowing())
-    report = ended(world, body)
+    ScriptedProvider(answers_known_to())
+    report = evaluate_to_end(world, body)
 
     announce(world, body)
     world.settle()
@@ -111,35 +111,35 @@ def test_a_refusal_that_was_a_report_is_written_down_once_it_is_raised(world: Wo
 
 
 def test_an_open_report_is_only_raised(world: World, body: dict[str, Any]) -> None:
-    provider = ScriptedProvider(lambda _: scripted_evaluations.away())
-    waiting = ended(world, body)
+    provider = ScriptedProvider(lambda _: scripted_evaluations.be_away())
+    waiting = evaluate_to_end(world, body)
 
-    raised = request(world, promoting(body))
+    raised = request_evaluation(world, as_promotion(body))
     world.settle()
     assert (raised["id"], raised["status"], raised["intent"]) == (waiting["id"], "running", "promote")
     assert "EvaluationCompleted" not in world.delivered
 
-    provider.script = knowing("v1")
+    provider.script = answers_known_to("v1")
     world.schedule("evaluate")
     world.settle()
 
-    assert (read(world, waiting["id"])["status"], steps.deployment(world)["stable"]) == ("completed", 1)
+    assert (read_evaluation(world, waiting["id"])["status"], steps.deployment(world)["stable"]) == ("completed", 1)
     assert world.delivered.count("EvaluationCompleted") == 1
 
 
 @pytest.mark.parametrize("after", [1, ROWS, 2 * ROWS - 1])
 def test_a_raise_while_rows_are_asked_loses_no_answer(after: int, world: World, body: dict[str, Any]) -> None:
-    provider = ScriptedProvider(knowing("v1"))
+    provider = ScriptedProvider(answers_known_to("v1"))
     raised: list[Any] = []
 
     def meanwhile() -> None:
         if len(provider.sent) >= after and not raised:
             raised.append(None)
-            raised.append(request(world, promoting(body)))
+            raised.append(request_evaluation(world, as_promotion(body)))
 
     provider.meanwhile = meanwhile
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["status"], found["intent"], steps.deployment(world)["stable"]) == ("completed", "promote", 1)
     assert set(provider.answered.values()) == {1}
@@ -147,10 +147,10 @@ def test_a_raise_while_rows_are_asked_loses_no_answer(after: int, world: World, 
 
 
 def test_a_report_does_not_lower_what_is_to_promote(world: World, body: dict[str, Any]) -> None:
-    ScriptedProvider(knowing("v1"))
-    asked = request(world, promoting(body))
+    ScriptedProvider(answers_known_to("v1"))
+    asked = request_evaluation(world, as_promotion(body))
 
-    again = request(world, body)
+    again = request_evaluation(world, body)
     world.settle()
 
     assert (again["id"], again["intent"]) == (asked["id"], "promote")
@@ -158,15 +158,15 @@ def test_a_report_does_not_lower_what_is_to_promote(world: World, body: dict[str
 
 
 def test_a_report_that_failed_does_not_stand_in_the_way_of_promotion(world: World, body: dict[str, Any]) -> None:
-    provider = ScriptedProvider(lambda _: scripted_evaluations.refused())
-    report = ended(world, body)
+    provider = ScriptedProvider(lambda _: scripted_evaluations.refuse())
+    report = evaluate_to_end(world, body)
 
-    provider.script = knowing("v1")
+    provider.script = answers_known_to("v1")
     for _ in range(2):
         announce(world, body)
     world.settle()
 
-    first, second = scripted_evaluations.every(world)
+    first, second = scripted_evaluations.list_evaluations(world)
     assert (first["id"], first["intent"], second["look"]) == (report["id"], "report", 1)
     assert steps.deployment(world)["stable"] == 1
 
@@ -174,7 +174,7 @@ def test_a_report_that_failed_does_not_stand_in_the_way_of_promotion(world: Worl
 def test_a_report_without_test_rows_is_not_written_into_the_history(world: World) -> None:
     [asked] = prepare_comparison(world, [])
 
-    found = ended(world, asked)
+    found = evaluate_to_end(world, asked)
 
     assert (found["status"], found["intent"], actions(world)) == ("completed", "report", [])
 
@@ -187,7 +187,7 @@ def test_a_report_without_test_rows_is_not_written_into_the_history(world: World
 def test_a_promotion_takes_both_scopes(scopes: list[Scope], status: int, world: World, body: dict[str, Any]) -> None:
     key = world.new_key(*scopes)
 
-    answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, promoting(body), key=key)
+    answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, as_promotion(body), key=key)
 
     assert answer.status == status, answer.text
 
@@ -214,35 +214,35 @@ def test_only_a_comparison_with_what_serves_promotes(
     [body, *_] = prepare_comparison(world, scripted_evaluations.lines(ROWS), ("v1", "v2", "v3"))
     steps.decide(world, "activate", {"version": 1})
 
-    answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, promoting(body) | fields)
+    answer = world.call("POST /v1/evaluations", scripted_evaluations.EVALUATIONS, as_promotion(body) | fields)
 
     error = answer.body["error"]
     assert (answer.status, error["param"], error["code"]) == (409, param, code)
     assert "leave out `promote`" in error["message"].lower().replace("\n", " ")
-    assert scripted_evaluations.every(world) == []
+    assert scripted_evaluations.list_evaluations(world) == []
 
 
 def test_an_evaluation_that_was_open_across_an_upgrade_does_its_job(world: World, body: dict[str, Any]) -> None:
-    provider = ScriptedProvider(lambda _: scripted_evaluations.away())
+    provider = ScriptedProvider(lambda _: scripted_evaluations.be_away())
     announce(world, body)
     world.settle()
-    [waiting] = scripted_evaluations.every(world)
+    [waiting] = scripted_evaluations.list_evaluations(world)
     without_intent(world, waiting["id"])
 
-    provider.script = knowing("v1")
+    provider.script = answers_known_to("v1")
     world.schedule("evaluate")
     world.settle()
 
-    assert (read(world, waiting["id"])["intent"], steps.deployment(world)["stable"]) == ("promote", 1)
+    assert (read_evaluation(world, waiting["id"])["intent"], steps.deployment(world)["stable"]) == ("promote", 1)
 
 
 def test_a_verdict_of_before_an_upgrade_is_not_announced_again(world: World, body: dict[str, Any]) -> None:
-    ScriptedProvider(knowing("v1"))
-    found = ended(world, body)
+    ScriptedProvider(answers_known_to("v1"))
+    found = evaluate_to_end(world, body)
     without_intent(world, found["id"])
 
     announce(world, body)
-    request(world, body)
+    request_evaluation(world, body)
     world.settle()
 
     assert (steps.deployment(world)["stable"], actions(world)) == (0, [])
@@ -253,44 +253,44 @@ def test_a_verdict_of_before_an_upgrade_is_not_announced_again(world: World, bod
 def test_a_verdict_without_an_overlap_search_is_followed_by_another(
     is_late: bool, world: World, body: dict[str, Any]
 ) -> None:
-    provider = ScriptedProvider(knowing("v1"))
-    old = ended(world, promoting(body))
+    provider = ScriptedProvider(answers_known_to("v1"))
+    old = evaluate_to_end(world, as_promotion(body))
     stored = app.evaluations.get(world.tenant, old["id"])
     app.evaluations.save(stored.model_copy(update={"overlap_was_found": False}), now=utc_now())
     steps.decide(world, "deactivate")
     world.call("POST /v1/models/{model}/resume", "/v1/models/support/resume", {})
     provider.sent.clear()
-    provider.script = knowing()
+    provider.script = answers_known_to()
 
     for _ in range(2):
         if is_late:
             announce(world, body | {"late": stored.finished_at})
         else:
-            request(world, promoting(body))
+            request_evaluation(world, as_promotion(body))
         world.settle()
 
-    first, second = scripted_evaluations.every(world)
+    first, second = scripted_evaluations.list_evaluations(world)
     assert (first["id"], second["look"], second["verdict"]["promote"]) == (old["id"], 2, False)
     assert (len(provider.sent), steps.deployment(world)["stable"]) == (2 * ROWS, 0)
     assert world.delivered.count("EvaluationCompleted") == 2
 
 
 def test_a_report_without_an_overlap_search_is_not_raised(world: World, body: dict[str, Any]) -> None:
-    ScriptedProvider(knowing("v1"))
-    old = ended(world, body)
+    ScriptedProvider(answers_known_to("v1"))
+    old = evaluate_to_end(world, body)
     stored = app.evaluations.get(world.tenant, old["id"])
     app.evaluations.save(stored.model_copy(update={"overlap_was_found": False}), now=utc_now())
 
-    raised = ended(world, promoting(body))
+    raised = evaluate_to_end(world, as_promotion(body))
 
     assert raised["id"] != old["id"]
-    assert (raised["look"], read(world, old["id"])["intent"]) == (2, "report")
+    assert (raised["look"], read_evaluation(world, old["id"])["intent"]) == (2, "report")
     assert steps.deployment(world)["stable"] == 1
 
 
 def test_a_report_that_somebody_else_announces_decides_nothing(world: World, body: dict[str, Any]) -> None:
-    ScriptedProvider(knowing("v1"))
-    found = ended(world, body)
+    ScriptedProvider(answers_known_to("v1"))
+    found = evaluate_to_end(world, body)
     detail = {"tenant": world.tenant, "evaluation": found["id"], "model": "support", "candidate": 1, "stable": 0}
     detail |= {"verdict": found["verdict"]}
 

@@ -18,9 +18,15 @@ from tests.functions.evaluate.overlaps import (
     sentence_rows,
     set_training_rows,
 )
-from tests.functions.providers import Killed
-from tests.functions.scripted_evaluations import ScriptedProvider, ended, prepare_comparison, promoting, read, request
-from tests.functions.write_faults import crash_at_write
+from tests.functions.scripted_evaluations import (
+    ScriptedProvider,
+    as_promotion,
+    evaluate_to_end,
+    prepare_comparison,
+    read_evaluation,
+    request_evaluation,
+)
+from tests.functions.write_faults import dies_at_write
 from tests.world import BUCKET, World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.chat.examples import Split
@@ -37,8 +43,8 @@ def test_a_look_is_taken_when_rows_are_asked_and_by_nothing_else(world: World) -
     set_training_rows(world, 1, rows)
     ScriptedProvider(lambda _: "never")
 
-    refused, first = ended(world, leaky), ended(world, clean)
-    second = ended(world, clean | {"version": steps.registered(world, prompt="v3")})
+    refused, first = evaluate_to_end(world, leaky), evaluate_to_end(world, clean)
+    second = evaluate_to_end(world, clean | {"version": steps.registered(world, prompt="v3")})
 
     assert [found["look"] for found in (refused, first, second)] == [0, 1, 2]
     assert count_looks(world) == 2
@@ -50,13 +56,13 @@ def test_once_the_year_s_looks_are_spent_promotions_ask_nothing_reports_do(world
         app.table.commit(PutOnce(keys.look(world.tenant, "support", number), utc_now(), LOOKS_KEPT))
     provider = ScriptedProvider(lambda _: "never")
 
-    refused = ended(world, promoting(body))
+    refused = evaluate_to_end(world, as_promotion(body))
     nothing_sent = provider.sent == []
-    report = ended(world, body)
+    report = evaluate_to_end(world, body)
     later(LOOKS_KEPT.total_seconds() + HOUR)
-    asked = request(world, promoting(body | {"version": steps.registered(world, prompt="v2")}))
+    asked = request_evaluation(world, as_promotion(body | {"version": steps.registered(world, prompt="v2")}))
     world.schedule("evaluate")
-    next_year = read(world, asked["id"])
+    next_year = read_evaluation(world, asked["id"])
 
     assert (refused["status"], refused["error"]["code"], refused["look"]) == ("failed", "looks_spent", 0)
     assert (refused["rows_asked"], refused["verdict"]["promote"], nothing_sent) == (0, False, True)
@@ -77,13 +83,13 @@ def test_wherever_a_worker_dies_one_look_is_taken_and_each_row_asked_once(
             for export in app.exports.all(world.tenant, "earlier"):
                 world.s3.delete_object(Bucket=BUCKET, Key=fingerprints_key(export.folder))
             provider = ScriptedProvider(lambda _: "never")
-            asked = request(world, body)
-            is_dead = swept_by_one_who_dies(world, at, monkeypatch)
+            asked = request_evaluation(world, body)
+            is_dead = dies_at_write(at, monkeypatch, lambda: world.schedule("evaluate"))
             before = count_looks(world)
             later(HOUR)
             world.schedule("evaluate")
 
-            found = read(world, asked["id"])
+            found = read_evaluation(world, asked["id"])
             assert (found["status"], found["removed_overlap"], found["look"], count_looks(world)) == (
                 "completed",
                 3,
@@ -97,16 +103,6 @@ def test_wherever_a_worker_dies_one_look_is_taken_and_each_row_asked_once(
             return
 
 
-def swept_by_one_who_dies(world: World, at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Let the sweep work on what is open, dying before its n-th write; tells whether it came to that."""
-    try:
-        with crash_at_write(at, monkeypatch):
-            world.schedule("evaluate")
-    except Killed:
-        return True
-    return False
-
-
 def test_one_that_an_older_version_began_goes_on_without_another_look(world: World) -> None:
     rows = sentence_rows(0, ROWS)
     [body] = prepare_comparison(world, rows)
@@ -117,7 +113,7 @@ def test_one_that_an_older_version_began_goes_on_without_another_look(world: Wor
 
     world.schedule("evaluate")
 
-    found = read(world, asked.id)
+    found = read_evaluation(world, asked.id)
     assert (found["status"], found["removed_overlap"], found["rows_asked"]) == ("completed", 4, ROWS - 4)
     assert (found["look"], count_looks(world)) == (1, 1)
     [answered] = [row["messages"][0]["content"] for row in rows_of_test(world, body)[9:10]]
@@ -134,7 +130,7 @@ def test_one_that_older_code_began_on_a_leaky_test_ends_asking_no_more(world: Wo
 
     world.schedule("evaluate")
 
-    found = read(world, asked.id)
+    found = read_evaluation(world, asked.id)
     assert (found["contaminated"], found["verdict"]["promote"], found["look"]) == (True, False, 1)
     assert (provider.sent, count_looks(world)) == ([], 1)
 
@@ -146,7 +142,7 @@ def rows_of_test(world: World, body: dict[str, Any]) -> Lines:
 
 def begun_by_an_older_version(world: World, body: dict[str, Any]) -> Evaluation:
     """An evaluation as older versions left it: its look taken when it was asked for, one row answered."""
-    asked = app.evaluations.get(world.tenant, request(world, body)["id"])
+    asked = app.evaluations.get(world.tenant, request_evaluation(world, body)["id"])
     app.table.commit(PutOnce(keys.look(world.tenant, "support", 1), utc_now(), LOOKS_KEPT))
     versions = [app.models.version(world.tenant, "support", number) for number in (1, 0)]
     EvaluationObjects(app.objects).write_versions(asked, versions)

@@ -23,7 +23,13 @@ from tests.functions.evaluate.overlaps import (
 )
 from tests.functions.exports import freeze_export
 from tests.functions.providers import AnswerRecorder
-from tests.functions.scripted_evaluations import ScriptedProvider, ended, prepare_comparison, promoting, read
+from tests.functions.scripted_evaluations import (
+    ScriptedProvider,
+    as_promotion,
+    evaluate_to_end,
+    prepare_comparison,
+    read_evaluation,
+)
 from tests.unit.factories import a_run
 from tests.world import BUCKET, World
 from tuneloop.app import app
@@ -54,7 +60,7 @@ def test_what_a_row_shares_with_training_is_counted_by_kind(
     set_training_rows(world, 1, [train, *sentence_rows(200, 212)])
     provider = ScriptedProvider(lambda _: "never")
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert found["removed_by"] == dict.fromkeys(kinds, 1)
     assert (found["removed_overlap"], found["rows_available"]) == (bool(kinds), 31)
@@ -68,7 +74,7 @@ def test_rows_with_a_word_put_in_front_are_not_new_and_nothing_is_asked(world: W
     set_training_rows(world, 1, trained)
     provider = ScriptedProvider(lambda _: "never")
 
-    found = ended(world, promoting(body))
+    found = evaluate_to_end(world, as_promotion(body))
 
     assert (found["contaminated"], found["verdict"]["promote"], found["status"]) == (True, False, "completed")
     assert found["removed_overlap"] > ROWS / 2
@@ -85,10 +91,10 @@ def test_rows_that_were_seen_are_neither_asked_nor_paid_for(world: World) -> Non
     [body] = prepare_comparison(world, rows)
     set_training_rows(world, 1, rows[:6])
     provider = ScriptedProvider(
-        lambda asked: scripted_evaluations.expected(0) if scripted_evaluations.arm_of(asked) == "v1" else "never"
+        lambda asked: scripted_evaluations.expected_answer(0) if scripted_evaluations.arm_of(asked) == "v1" else "never"
     )
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["removed_overlap"], found["rows_asked"], found["contaminated"]) == (6, 34, False)
     assert len(provider.sent) == 2 * 34
@@ -104,7 +110,7 @@ def test_a_fifth_may_be_removed_and_no_more(seen: int, flags: tuple[bool, bool],
     set_training_rows(world, 1, rows[:seen])
     ScriptedProvider(lambda _: "never")
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["contaminated"], found["too_few"]) == flags
 
@@ -115,7 +121,7 @@ def test_where_too_few_are_left_nothing_is_asked(world: World) -> None:
     set_training_rows(world, 1, rows[:4])
     provider = ScriptedProvider(lambda _: "never")
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["too_few"], found["contaminated"], found["examples"], found["look"]) == (True, False, 19, 0)
     assert found["verdict"]["reason"].startswith("19 test rows are too few to prove anything")
@@ -129,7 +135,7 @@ def test_what_the_stable_version_has_seen_is_removed_as_well(world: World) -> No
     steps.decide(world, "activate", {"version": 1})
     ScriptedProvider(lambda _: "never")
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["stable"], found["removed_overlap"]) == (1, 5)
 
@@ -140,12 +146,12 @@ def test_what_trained_a_model_under_another_name_is_seen_by_this_one_too(world: 
     set_training_rows(world, 1, rows[:5])
     ScriptedProvider(lambda _: "never")
 
-    scripted_evaluations.changed(world, 2, provider_model="ft:earlier")
-    same = ended(world, other)
+    scripted_evaluations.change_version(world, 2, provider_model="ft:earlier")
+    same = evaluate_to_end(world, other)
     steps.registered(world, "second", provider_model="ft:earlier:ckpt-step-20", prompt="v1", is_finetuned=True)
-    checkpoint = ended(world, body | {"model": "second", "version": 1})
+    checkpoint = evaluate_to_end(world, body | {"model": "second", "version": 1})
     further = steps.registered(world, provider_model="ft:later", base_model="ft:earlier", is_finetuned=True)
-    tuned_again = ended(world, body | {"version": further})
+    tuned_again = evaluate_to_end(world, body | {"version": further})
 
     assert [found["removed_overlap"] for found in (same, checkpoint, tuned_again)] == [5, 5, 5]
 
@@ -164,7 +170,7 @@ def test_the_prompt_before_an_edit_counts(world: World) -> None:
     set_training_rows(world, 1, [rows[3], *sentence_rows(200, 212)])
     ScriptedProvider(lambda _: "never")
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert found["removed_by"] == {"prompt": 1}
 
@@ -175,10 +181,10 @@ def test_an_export_removes_nothing_for_a_version_of_its_own(world: World) -> Non
     collect(world, [*form, *sentence_rows(0, 100, subject="ann"), *sentence_rows(100, 200)])
     export = freeze_export(world)
     version = steps.registered(world, is_finetuned=True)
-    scripted_evaluations.changed(world, version, dataset="support", export=export["id"], provider_model="ft:own")
+    scripted_evaluations.change_version(world, version, dataset="support", export=export["id"], provider_model="ft:own")
     ScriptedProvider(lambda _: "late")
 
-    found = ended(world, {"model": "support", "version": version})
+    found = evaluate_to_end(world, {"model": "support", "version": version})
 
     assert export["in_forms"] >= 300
     assert (found["removed_overlap"], found["removed_by"], found["contaminated"]) == (0, {}, False)
@@ -194,10 +200,10 @@ def test_exports_of_an_older_version_are_looked_into_all_the_same(world: World) 
             world.s3.delete_object(Bucket=BUCKET, Key=fingerprints_key(export.folder))
     ScriptedProvider(lambda _: "never")
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert found["removed_by"] == {"subject": 1}
-    again = ended(world, body | {"version": steps.registered(world, prompt="v2")})
+    again = evaluate_to_end(world, body | {"version": steps.registered(world, prompt="v2")})
     assert again["removed_overlap"] == 0
 
 
@@ -205,8 +211,8 @@ def test_one_whose_rows_are_erased_looks_for_overlap_anew(world: World, later: L
     rows = sentence_rows(0, ROWS)
     [body] = prepare_comparison(world, rows)
     set_training_rows(world, 1, rows[:4])
-    provider = ScriptedProvider(lambda _: scripted_evaluations.away())
-    asked = ended(world, body)
+    provider = ScriptedProvider(lambda _: scripted_evaluations.be_away())
+    asked = evaluate_to_end(world, body)
     assert (asked["status"], asked["removed_overlap"], asked["look"]) == ("running", 4, 1)
     for row in (rows[1], rows[20]):
         erase_example(world, example_id(row))
@@ -216,7 +222,7 @@ def test_one_whose_rows_are_erased_looks_for_overlap_anew(world: World, later: L
 
     world.schedule("evaluate")
 
-    found = read(world, asked["id"])
+    found = read_evaluation(world, asked["id"])
     assert (found["status"], found["removed_overlap"], found["rows_available"]) == ("completed", 3, ROWS - 2)
     assert asked_questions(provider) >= {row["messages"][0]["content"] for row in rows[4:] if row != rows[20]}
     assert (found["rows_asked"], found["look"], count_looks(world)) == (ROWS - 5, 1, 1)
@@ -229,10 +235,10 @@ def test_what_a_version_was_validated_on_in_another_dataset_is_seen_too(world: W
     collect(world, [{**row, "split": "train"} for row in rows[:5]], dataset="checks")
     validation = {"validation_dataset": "checks", "validation_export": freeze_export(world, "checks")["id"]}
     app.runs.save(a_run(tenant=world.tenant, id="run-checked", status=RunStatus.SUCCEEDED, **validation))
-    scripted_evaluations.changed(world, 1, run="run-checked")
+    scripted_evaluations.change_version(world, 1, run="run-checked")
     ScriptedProvider(lambda _: "never")
 
-    assert ended(world, body)["removed_overlap"] == 5
+    assert evaluate_to_end(world, body)["removed_overlap"] == 5
 
 
 def test_a_version_that_the_loop_trained_is_not_proved_by_reworded_rows(live: World) -> None:
@@ -249,10 +255,10 @@ def test_a_version_that_the_loop_trained_is_not_proved_by_reworded_rows(live: Wo
     live.schedule("collect-examples")
     live.settle()
     second = app.exports.page(live.tenant, "support", 1, None).data[0]
-    provider, before, taken = AnswerRecorder(), scripted_evaluations.every(live), count_looks(live)
+    provider, before, taken = AnswerRecorder(), scripted_evaluations.list_evaluations(live), count_looks(live)
 
     asked = {"model": "support", "version": 1, "dataset": "support", "export": second.id}
-    found = ended(live, promoting(asked))
+    found = evaluate_to_end(live, as_promotion(asked))
 
     assert second.left_out["kept_out"] > ROWS / 4
     assert (found["contaminated"], found["verdict"]["promote"], found["look"]) == (True, False, 0)

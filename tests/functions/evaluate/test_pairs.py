@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.functions import scripted_evaluations, steps
-from tests.functions.scripted_evaluations import ScriptedProvider, knowing, prepare_comparison
+from tests.functions.scripted_evaluations import ScriptedProvider, answers_known_to, prepare_comparison
 from tests.world import Answer, World
 from tuneloop.app import app
 from tuneloop.domain.serving.models import VersionStatus
@@ -18,7 +18,7 @@ UNABLE = sorted({*VersionStatus} - {VersionStatus.READY, VersionStatus.UNVERIFIE
 def body(world: World) -> dict[str, Any]:
     """A request to compare version 1, of three; version 2 is the one that knows everything."""
     [asked, *_] = prepare_comparison(world, scripted_evaluations.lines(ROWS), ("v1", "v2", "v3"))
-    ScriptedProvider(knowing("v2"))
+    ScriptedProvider(answers_known_to("v2"))
     return asked
 
 
@@ -37,7 +37,7 @@ def test_any_two_versions_are_compared(version: int, against: int, world: World,
     steps.decide(world, "activate", {"version": 1})
     before = steps.deployment(world)
 
-    found = scripted_evaluations.ended(world, body | {"version": version, "against": against})
+    found = scripted_evaluations.evaluate_to_end(world, body | {"version": version, "against": against})
 
     arms = found["arms"]
     assert (arms["candidate"]["version"], arms["stable"]["version"], arms["base"]["version"]) == (version, against, 0)
@@ -71,7 +71,7 @@ def test_what_serves_is_compared_with_the_base_where_nothing_else_served(world: 
 def test_what_served_before_and_can_t_answer_gives_way_to_the_base(world: World, body: dict[str, Any]) -> None:
     steps.decide(world, "activate", {"version": 2})
     steps.decide(world, "activate", {"version": 1})
-    scripted_evaluations.changed(world, 2, status=VersionStatus.RETIRED)
+    scripted_evaluations.change_version(world, 2, status=VersionStatus.RETIRED)
 
     assert compared(world, body) == (1, 0)
 
@@ -104,18 +104,18 @@ def test_a_version_is_not_compared_with_itself(number: int, world: World, body: 
 def test_a_version_that_can_t_answer_is_refused(
     side: str, status: VersionStatus, world: World, body: dict[str, Any]
 ) -> None:
-    scripted_evaluations.changed(world, 2, status=status)
+    scripted_evaluations.change_version(world, 2, status=status)
 
     answer = asked(world, body, **{"version": 1, "against": 3} | {side: 2})
 
     error = answer.body["error"]
     assert (answer.status, error["param"], error["code"]) == (409, side, "not_ready")
     assert error["message"].startswith(f"Version 2 is {status}")
-    assert scripted_evaluations.every(world) == []
+    assert scripted_evaluations.list_evaluations(world) == []
 
 
 def test_an_unverified_version_is_reported_on_and_not_promoted(world: World, body: dict[str, Any]) -> None:
-    scripted_evaluations.changed(world, 2, status=VersionStatus.UNVERIFIED)
+    scripted_evaluations.change_version(world, 2, status=VersionStatus.UNVERIFIED)
 
     assert compared(world, body, version=2, against=1) == (2, 1)
     answer = asked(world, body, version=2, promote=True)
@@ -129,7 +129,7 @@ def test_a_version_that_nobody_has_is_named(world: World, body: dict[str, Any]) 
 
 
 def test_the_rows_are_those_of_the_version_s_own_export_or_the_other_s(world: World, body: dict[str, Any]) -> None:
-    scripted_evaluations.changed(world, 2, dataset="support", export=body["export"])
+    scripted_evaluations.change_version(world, 2, dataset="support", export=body["export"])
     pair = {"model": "support", "version": 2, "against": 1}
 
     turned = {"version": 1, "against": 2}

@@ -9,9 +9,9 @@ from tests.functions import scripted_evaluations
 from tests.functions.scripted_evaluations import (
     Request,
     ScriptedProvider,
+    answers_known_to,
     arm_of,
-    ended,
-    knowing,
+    evaluate_to_end,
     number_in,
     prepare_comparison,
 )
@@ -50,12 +50,12 @@ def test_tool_calls_are_requested_with_tools_and_judged_by_what_they_call(world:
         return (
             called(f'{{ "all": true, "order": {number}.0 }}', text="Sure.")
             if number % 4
-            else scripted_evaluations.expected(number)
+            else scripted_evaluations.expected_answer(number)
         )
 
     provider = ScriptedProvider(script)
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["arms"]["candidate"]["correct"], found["arms"]["stable"]["correct"]) == (ROWS, 0)
     assert found["verdict"]["promote"] is True
@@ -74,7 +74,7 @@ def test_another_call_is_a_wrong_answer(wrong: str | dict[str, Any], world: Worl
     [body] = prepare_comparison(world, rows)
     ScriptedProvider(lambda asked: wrong if arm_of(asked) == "v1" else called('{"all":true,"order":1}'))
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["arms"]["candidate"]["correct"], found["arms"]["stable"]["correct"]) == (0, 20)
 
@@ -87,6 +87,6 @@ def test_the_commonest_answer_may_be_a_call(world: World) -> None:
     export = app.exports.get(world.tenant, "support", body["export"])
     commonest = export.model_copy(update={"most_frequent_answer": answer_of(called('{ "order":1 }'))})
     app.table.commit(ConditionalPut(keys.export(world.tenant, "support", export.id), commonest))
-    ScriptedProvider(knowing("v1"))
+    ScriptedProvider(answers_known_to("v1"))
 
-    assert ended(world, body)["arms"]["most_frequent"]["correct"] == 15
+    assert evaluate_to_end(world, body)["arms"]["most_frequent"]["correct"] == 15

@@ -10,7 +10,7 @@ from tests.functions.conftest import Later
 from tests.functions.datasets import example_id
 from tests.functions.erasures import erase_example
 from tests.functions.evaluate.overlaps import Lines, count_looks, reword, sentence_rows, set_training_rows
-from tests.functions.scripted_evaluations import ScriptedProvider, ended, prepare_comparison, promoting
+from tests.functions.scripted_evaluations import ScriptedProvider, as_promotion, evaluate_to_end, prepare_comparison
 from tests.unit.factories import a_version
 from tests.world import BUCKET, World
 from tuneloop.app import app
@@ -39,9 +39,9 @@ def erase(world: World, rows: Lines, later: Later) -> Export:
 
 def swept(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """An evaluation that was asked for and taken up by the sweep, after the clock was moved."""
-    asked = scripted_evaluations.request(world, body)
+    asked = scripted_evaluations.request_evaluation(world, body)
     world.schedule("evaluate")
-    return scripted_evaluations.read(world, asked["id"])
+    return scripted_evaluations.read_evaluation(world, asked["id"])
 
 
 @pytest.mark.parametrize("version", [1, 2], ids=["candidate", "stable"])
@@ -53,7 +53,7 @@ def test_where_training_data_is_gone_the_evaluation_ends_and_says_so(version: in
     folder_deleted(world, export)
     provider = ScriptedProvider(lambda _: "never")
 
-    found = ended(world, promoting(body))
+    found = evaluate_to_end(world, as_promotion(body))
     world.schedule("evaluate")
 
     assert (found["status"], found["error"]["code"]) == ("failed", "training_data_gone")
@@ -67,21 +67,21 @@ def test_where_the_test_s_own_objects_are_gone_the_evaluation_ends_too(world: Wo
     folder_deleted(world, app.exports.get(world.tenant, "support", body["export"]))
     provider = ScriptedProvider(lambda _: "never")
 
-    found = ended(world, body)
+    found = evaluate_to_end(world, body)
 
     assert (found["status"], found["error"]["code"], provider.sent) == ("failed", "test_data_gone", [])
 
 
 def test_where_the_test_rows_go_while_it_waits_the_evaluation_ends(world: World) -> None:
     [body] = prepare_comparison(world, sentence_rows(0, ROWS))
-    provider = ScriptedProvider(lambda _: scripted_evaluations.away())
-    asked = ended(world, body)
+    provider = ScriptedProvider(lambda _: scripted_evaluations.be_away())
+    asked = evaluate_to_end(world, body)
     folder_deleted(world, app.exports.get(world.tenant, "support", body["export"]))
     provider.script = lambda _: "never"
 
     world.schedule("evaluate")
 
-    found = scripted_evaluations.read(world, asked["id"])
+    found = scripted_evaluations.read_evaluation(world, asked["id"])
     assert (asked["status"], found["status"], found["error"]["code"]) == ("running", "failed", "test_data_gone")
 
 
@@ -92,7 +92,7 @@ def test_rows_reworded_from_what_was_erased_prove_nothing(world: World, later: L
     export = erase(world, trained[:ROWS], later)
     provider = ScriptedProvider(lambda _: "never")
 
-    found = swept(world, promoting(body))
+    found = swept(world, as_promotion(body))
 
     assert (export.erased_by_split, export.files[Split.TRAIN].examples) == ({Split.TRAIN: ROWS}, 20)
     assert (found["status"], found["error"]["code"]) == ("failed", "training_data_erased")
@@ -126,7 +126,7 @@ def test_what_was_erased_of_the_stable_version_s_data_stops_nothing(world: World
 def test_what_was_erased_of_the_export_that_tests_stops_nothing(world: World, later: Later) -> None:
     trained = steps.questions(30, split="train")
     [body] = prepare_comparison(world, sentence_rows(0, ROWS))
-    scripted_evaluations.changed(world, 1, dataset="support", export=body["export"], provider_model="ft:own")
+    scripted_evaluations.change_version(world, 1, dataset="support", export=body["export"], provider_model="ft:own")
     for row in trained[:20]:
         assert erase_example(world, example_id(row)).status == 202
     later(HOUR)
