@@ -52,7 +52,7 @@ def test_another_template_starts_no_run_and_versions_keep_the_learnt_one(live: W
     live.settle()
     [run] = steps.runs(live)
     steps.followed(live, run["id"])
-    live.drop("support", [chat("Where is my order, please?", "late")], "more.jsonl")
+    live.drop("support", [chat("Where is my order, please?", "late", split="train")], "more.jsonl")
     live.schedule("collect-examples")
     live.settle()
 
