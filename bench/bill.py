@@ -1,9 +1,9 @@
-"""The monthly bill of a production stage on AWS: `make bill`, without any free tier.
+"""The monthly bill of a production stage on AWS, without any free tier: `make bill`.
 
-Prices come from the dated list beside this file, what is deployed from the synthesized template, and what a call, a
-usage batch, feedback, a drop, a training run and a sweep need from the real handlers, run here against moto and our
-trainer under a meter. What can't be counted here is an assumption, printed with the result. `build/bench/bill.json` has
-all of it.
+Prices come from the dated list beside this file, and what is deployed from the synthesized template. What a call, a
+usage batch, feedback, a drop, a training run and a sweep need is counted by a meter while the real handlers run here,
+against moto and our trainer. What can't be counted here is an assumption, printed with the result. All of it is
+written to `build/bench/bill.json`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from bench.billing.template import StackTemplate, read_template, synthesize
 from bench.billing.workload import Workload, measure
 
 LOADS = (0, 10_000, 1_000_000, 100_000_000)
-IDLE_TARGET_USD = 2.00
+IDLE_TARGET_USD = 2.00  # docs/decisions.md, "the idle target is held without the dashboard"
 DASHBOARD = "CloudWatch dashboard"
 RESULT = Path(__file__).resolve().parents[1] / "build" / "bench" / "bill.json"
 
@@ -38,13 +38,13 @@ class MonthlyBill:
 
     @property
     def dashboard_usd(self) -> float:
-        """What the dashboard costs in an account that has three others."""
+        """The dollars for the dashboard in an account that has three others, which are free."""
         return self.services[DASHBOARD]
 
 
 @dataclass(frozen=True)
 class BillBasis:
-    """All that bills are made from."""
+    """What bills are calculated from: the template, the measured operations, the assumptions and the prices."""
 
     deployed: StackTemplate
     workload: Workload
@@ -96,19 +96,19 @@ def show(basis: BillBasis) -> None:
     print(f"\n{unverified} of {len(prices.prices)} prices are not verified against AWS's page: see bench/prices.json.")
 
 
-def _show_bills(found: list[MonthlyBill]) -> None:
+def _show_bills(bills: list[MonthlyBill]) -> None:
     """Print a line per service, the totals and the cost of 1,000 calls."""
-    _line("chat calls a month", *(f"{each.calls:,}" if each.calls else "idle" for each in found))
-    for service in found[0].services:
+    _line("chat calls a month", *(f"{bill.calls:,}" if bill.calls else "idle" for bill in bills))
+    for service in bills[0].services:
         if service != DASHBOARD:
-            _line(service, *(f"{each.services[service]:,.2f}" for each in found))
-    _line("Total", *(f"{each.total_usd:,.2f}" for each in found))
-    _line("per 1,000 calls", *(f"{each.total_usd / each.calls * 1000:.4f}" if each.calls else "" for each in found))
-    _line(f"+ {DASHBOARD}", *(f"{each.dashboard_usd:,.2f}" for each in found))
+            _line(service, *(f"{bill.services[service]:,.2f}" for bill in bills))
+    _line("Total", *(f"{bill.total_usd:,.2f}" for bill in bills))
+    _line("per 1,000 calls", *(f"{bill.total_usd / bill.calls * 1000:.4f}" if bill.calls else "" for bill in bills))
+    _line(f"+ {DASHBOARD}", *(f"{bill.dashboard_usd:,.2f}" for bill in bills))
 
 
 def _show_idle(basis: BillBasis) -> None:
-    """Print whether the idle stage keeps to its target, and what moves it."""
+    """Print whether the idle stage is within its target, and what would change its cost."""
     idle = basis.bill(0)
     verdict = "within" if idle.total_usd <= IDLE_TARGET_USD else "ABOVE"
     coldest = replace(basis, assumed=replace(basis.assumed, cold_share_of_schedules=1.0)).bill(0)
@@ -125,7 +125,7 @@ Each further tenant with one idle dataset adds ${tenant.total_usd:.4f}: the swee
 
 
 def _show_operations(workload: Workload) -> None:
-    """Print what was counted for each operation in a warm environment."""
+    """Print what was counted for each operation in an environment that has run before."""
     _line("counted (warm)", "GB-s", "reads", "writes", "log bytes", "SQS sends")
     rows = {
         "chat call": workload.chat.warm,
@@ -135,11 +135,11 @@ def _show_operations(workload: Workload) -> None:
         "feedback": workload.feedback.warm,
         "drop": workload.drop,
         "training run": workload.training,
-    } | {schedule: each.warm for schedule, each in workload.schedules.items()}
-    for name, used in rows.items():
-        reads, writes = used["dynamodb_read_units"], used["dynamodb_write_units"]
-        cells = f"{used['lambda_gb_s']:.4f}", f"{reads:g}", f"{writes:g}", f"{used['log_gb'] * 1e9:.0f}"
-        _line(name, *cells, f"{used['sqs_requests']:g}")
+    } | {schedule: operation.warm for schedule, operation in workload.schedules.items()}
+    for name, amounts in rows.items():
+        reads, writes = amounts["dynamodb_read_units"], amounts["dynamodb_write_units"]
+        cells = f"{amounts['lambda_gb_s']:.4f}", f"{reads:g}", f"{writes:g}", f"{amounts['log_gb'] * 1e9:.0f}"
+        _line(name, *cells, f"{amounts['sqs_requests']:g}")
 
 
 def _line(name: str, *cells: str) -> None:
@@ -147,13 +147,13 @@ def _line(name: str, *cells: str) -> None:
 
 
 def write(basis: BillBasis, file: Path = RESULT) -> None:
-    """Write prices, quantities, totals and what they were made from as JSON."""
+    """Write prices, quantities and totals, with what they were calculated from, as JSON."""
     result = {
         "prices": basis.prices.model_dump(mode="json"),
         "assumptions": asdict(basis.assumed),
         "deployed": asdict(basis.deployed),
         "operations": asdict(basis.workload),
-        "bills": [asdict(each) | {"total_usd": each.total_usd} for each in basis.bills()],
+        "bills": [asdict(bill) | {"total_usd": bill.total_usd} for bill in basis.bills()],
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=2) + "\n", "utf-8")

@@ -1,8 +1,8 @@
-"""What the gate's statistics do over many imagined test sets: `python -m bench.gate_statistics`.
+"""The gate's statistics on many simulated test sets: `python -m bench.gate_statistics`.
 
-Draws paired tables of known truth and counts how often the tests err, detect and cover, beside what was promised; the
-draws are seeded, so two runs agree. Run it as a module: as a script its own folder would hide the standard library's
-`statistics`. It times nothing and fails nothing; the bounds that must hold stand in the unit tests.
+Draws paired tables of known truth, and counts how often the tests err, detect and cover, beside what they promise. The
+draws are seeded, so two runs agree. Nothing is timed and nothing can fail: the bounds that must hold stand in the unit
+tests. Run it as a module: as a script its own folder would hide the standard library's `statistics`.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from tuneloop.domain.evaluation.statistics import (
 ALPHA = 0.05
 SIZES = (40, 100, 300, 1_000, 3_000)
 DISCORDANCES = (0.05, 0.10, 0.20, 0.40)
-SHARE_RIGHT = 0.8  # of the concordant rows; the McNemar tests don't see them, the interval does
+SHARE_RIGHT = 0.8  # of the rows on which both agree; McNemar's tests don't depend on it, the interval does
 
 Tables = Counter[PairedCounts]
 
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def print_errors(rng: np.random.Generator, repetitions: int) -> None:
-    """How often two equal versions are told apart at one-sided 0.05, by the mid-p and by the exact test."""
+    """Print how often each test calls one of two equal versions better, at one-sided 0.05."""
     lines = []
     for n, discordance in itertools.product(SIZES, DISCORDANCES):
         tables = draw(rng, n, discordance, 0.0, repetitions)
@@ -62,7 +62,7 @@ def print_errors(rng: np.random.Generator, repetitions: int) -> None:
 
 
 def print_power(rng: np.random.Generator, repetitions: int) -> None:
-    """How often the difference that n rows are said to detect is detected."""
+    """Print how often each test detects the smallest difference that n rows are promised to detect."""
     lines = []
     for n, discordance in itertools.product(SIZES, DISCORDANCES):
         gain = smallest_detectable_difference(n, discordance)
@@ -73,7 +73,7 @@ def print_power(rng: np.random.Generator, repetitions: int) -> None:
 
 
 def print_coverage(rng: np.random.Generator, repetitions: int) -> None:
-    """How often each end of the 90% interval misses the truth, and how often its low end and the test disagree."""
+    """Print how often each end of the 90% interval misses the truth, and how often low end and test disagree."""
     lines = []
     for n, discordance in itertools.product(SIZES, DISCORDANCES):
         gain = min(discordance, smallest_detectable_difference(n, discordance))
@@ -86,18 +86,18 @@ def print_coverage(rng: np.random.Generator, repetitions: int) -> None:
 
 
 def print_looks(n: int = 300, discordance: float = 0.10) -> None:
-    """What each of a year's looks may spend and then detect on 300 rows, beside two other ways to share alpha."""
+    """Print the alpha of a year's looks, and the difference that each detects, beside two other ways to share alpha."""
     lines = []
     for look in range(1, 13):
         schedules = (alpha_per_look(look), ALPHA / 2**look, ALPHA / 12)
-        found = (smallest_detectable_difference(n, discordance, level) for level in schedules)
-        lines.append((look, *itertools.chain.from_iterable(zip(schedules, found, strict=True))))
+        differences = (smallest_detectable_difference(n, discordance, level) for level in schedules)
+        lines.append((look, *itertools.chain.from_iterable(zip(schedules, differences, strict=True))))
     columns = ("look", "1/look^2", "detects", "halving", "detects", "equal", "detects")
     show(f"Alpha of 12 looks at {n} rows, discordance {discordance}", columns, lines)
 
 
 def print_oracle_gaps() -> None:
-    """The largest differences from statsmodels; its interval for independent arms is Newcombe's where phi is 0."""
+    """Print the largest differences from statsmodels, whose interval of independent arms is Newcombe's for phi = 0."""
     wilson = max(
         abs(ours - float(theirs))
         for n in (1, 7, 40, 300, 3_080)
@@ -125,7 +125,7 @@ def independent_interval(table: PairedCounts) -> tuple[float, float]:
 
 
 def draw(rng: np.random.Generator, n: int, discordance: float, difference: float, repetitions: int) -> Tables:
-    """How often each table came up; a discordance below the difference is raised to it."""
+    """Draw tables of n rows, and count how often each came up; a discordance below the difference is raised to it."""
     discordance = max(discordance, difference)
     same, alone = 1 - discordance, ((discordance + difference) / 2, (discordance - difference) / 2)
     rows = rng.multinomial(n, [same * SHARE_RIGHT, *alone, same * (1 - SHARE_RIGHT)], repetitions)
@@ -133,7 +133,7 @@ def draw(rng: np.random.Generator, n: int, discordance: float, difference: float
 
 
 def share(tables: Tables, holds: Callable[[PairedCounts], bool]) -> float:
-    """The share of the draws for which something holds."""
+    """The share of the drawn tables for which `holds` is true."""
     return sum(times for table, times in tables.items() if holds(table)) / tables.total()
 
 
@@ -159,7 +159,7 @@ mid_p = cache(mid_p_mcnemar)
 
 @cache
 def exact_p(only_candidate: int, only_baseline: int) -> float:
-    """The exact one-sided McNemar value, by scipy."""
+    """The p-value of the exact one-sided McNemar test, by scipy."""
     return float(binom.sf(only_candidate - 1, only_candidate + only_baseline, 0.5))
 
 
@@ -174,12 +174,12 @@ def show(title: str, columns: tuple[str, ...], lines: Iterable[tuple[object, ...
     print(title)
     print("".join(f"{column:>13}" for column in columns))
     for line in lines:
-        print("".join(f"{written(cell):>13}" for cell in line))
+        print("".join(f"{cell_text(cell):>13}" for cell in line))
     print()
 
 
-def written(cell: object) -> str:
-    """A cell as text: shares with four digits, what is smaller still with two significant ones."""
+def cell_text(cell: object) -> str:
+    """A cell as text: figures with four decimals, those below 0.0001 with two significant digits."""
     if not isinstance(cell, float):
         return str(cell)
     return f"{cell:.4f}" if cell == 0 or cell >= 1e-4 else f"{cell:.1e}"

@@ -1,9 +1,8 @@
-"""Mutants: twenty small faults, each put into the code for a moment, and whether a test notices.
+"""Mutation tests: twenty small faults, each put into a copy of the code, of which a test has to notice.
 
-`make mutants` copies the tree, breaks one thing after the other in the copy, and runs the
-tests that are about it. A fault that no test notices survives; then the command ends with status 1. The faults were
-chosen before the suite was made faster, and the suite of that time found each of them, so that speed isn't bought with
-blindness.
+`make mutants` copies the tree, makes one fault after the other in the copy, and runs the tests that are about it. A
+fault that no test notices survives, and then the command ends with status 1. The faults were chosen before the suite
+was made faster, and the slower suite found each of them: so a faster one that finds them too is no blinder.
 """
 
 import os
@@ -18,15 +17,15 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("shared/tuneloop", "functions")
-LEFT = (".git", ".venv", "node_modules", "build", "__pycache__", ".hypothesis", ".*_cache")  # not needed to run tests
+NOT_COPIED = (".git", ".venv", "node_modules", "build", "__pycache__", ".hypothesis", ".*_cache")  # tests need none
 
 
 class Mutant(NamedTuple):
-    """A fault: what it is, a pattern that stands once in the code, what takes its place, and the tests about it."""
+    """A fault in words, a regular expression that matches once in the code, its replacement, and the tests about it."""
 
     fault: str
     pattern: str
-    instead: str
+    replacement: str
     tests: tuple[str, ...]
 
 
@@ -124,12 +123,12 @@ MUTANTS = (
 
 
 def main(wanted: str = "") -> int:
-    """Try every mutant whose fault has the wanted words in it; gives 1 where one survives or can't be made."""
+    """Try every mutant whose fault contains `wanted`; 1 where one survives or can't be made, else 0."""
     mutants = [mutant for mutant in MUTANTS if wanted in mutant.fault]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT))
-        if not _pass(copy, sorted({path for mutant in mutants for path in _about(mutant, copy)})):
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        if not _tests_pass(copy, sorted({path for mutant in mutants for path in _tests_of(mutant, copy)})):
             raise SystemExit("The tests fail without any mutant: run them first.")
         found = sum(_is_found(mutant, copy) for mutant in mutants)
     print(f"{found} of {len(mutants)} found")
@@ -137,7 +136,7 @@ def main(wanted: str = "") -> int:
 
 
 def _is_found(mutant: Mutant, copy: Path) -> bool:
-    """Whether a test notices; the code is whole again afterwards."""
+    """Whether a test notices a mutant; the copy is restored afterwards."""
     texts = {path: path.read_text("utf-8") for folder in CODE for path in (copy / folder).rglob("*.py")}
     places = [path for path, text in texts.items() for _ in re.finditer(mutant.pattern, text)]
     if len(places) != 1:
@@ -145,22 +144,22 @@ def _is_found(mutant: Mutant, copy: Path) -> bool:
         return False
     [place] = places
     began = monotonic()
-    place.write_text(re.sub(mutant.pattern, mutant.instead, texts[place]), "utf-8")
-    survives = _pass(copy, _about(mutant, copy))
+    place.write_text(re.sub(mutant.pattern, mutant.replacement, texts[place]), "utf-8")
+    survives = _tests_pass(copy, _tests_of(mutant, copy))
     place.write_text(texts[place], "utf-8")
     print(f"{'survives' if survives else 'found':13}  {mutant.fault} ({monotonic() - began:.0f} s)", flush=True)
     return not survives
 
 
-def _about(mutant: Mutant, copy: Path) -> list[str]:
-    """The tests that are about what a mutant breaks; SystemExit where there are none, as pytest would run all."""
+def _tests_of(mutant: Mutant, copy: Path) -> list[str]:
+    """The files of the tests about a mutant; SystemExit where there are none, for which pytest would run all tests."""
     tests = sorted({str(path) for name in mutant.tests for path in (copy / "tests").rglob(f"test_{name}.py")})
     if not tests:
         raise SystemExit(f"No test is about this: {mutant.fault}.")
     return tests
 
 
-def _pass(copy: Path, tests: list[str]) -> bool:
+def _tests_pass(copy: Path, tests: list[str]) -> bool:
     paths = os.pathsep.join(str(copy / folder) for folder in ("shared", "functions", "."))
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     env = os.environ | {"PYTHONPATH": paths}

@@ -1,6 +1,6 @@
-"""Builds what is generated from the code: `docs/openapi.json`, and the tables of functions, rights and base models.
+"""The generated documents: `docs/openapi.json`, and the tables of functions, rights and base models in the guides.
 
-`python -m docs.build` writes them, `--check` says which are stale and exits 1.
+`python -m docs.build` writes them; with `--check` it writes nothing, names the stale ones, and then exits 1.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def _refusal(status: str) -> dict[str, Any]:
 
 
 def function_table() -> str:
-    """The README's table: each function, what it does, and what wakes it."""
+    """The README's table of functions, as Markdown: each function, what it does, and what wakes it."""
     rows = [f"| `{spec.name}` | {spec.purpose} | {_triggers(spec)} |" for spec in FUNCTIONS]
     return "\n".join(["| function | what it does | what wakes it |", "|---|---|---|", *rows, ""])
 
@@ -113,12 +113,12 @@ def _triggers(spec: FunctionSpec) -> str:
 
 
 def rights_table() -> str:
-    """The security guide's table: what each function may do, beside writing its own log."""
-    rows = [f"| `{spec.name}` | {', '.join(spec.table) or 'nothing'} | {_others(spec)} |" for spec in FUNCTIONS]
+    """The security guide's table of rights, as Markdown: what each function may do, beside writing its own log."""
+    rows = [f"| `{spec.name}` | {', '.join(spec.table) or 'nothing'} | {_other_rights(spec)} |" for spec in FUNCTIONS]
     return "\n".join(["| function | in the table | elsewhere |", "|---|---|---|", *rows, ""])
 
 
-def _others(spec: FunctionSpec) -> str:
+def _other_rights(spec: FunctionSpec) -> str:
     parts = [f"read `{prefix}`" for prefix in spec.reads] + [f"write `{prefix}`" for prefix in spec.writes]
     parts += [f"read versions in `{spec.drops}`"] if spec.drops else []
     parts += [f"list `{spec.lists}`"] if spec.lists else []
@@ -130,59 +130,63 @@ def _others(spec: FunctionSpec) -> str:
     parts += ["send to queue `failures`"] if spec.is_asynchronous or spec.stream else []
     parts += ["read the secrets of webhooks"] if spec.webhook_secrets else []
     parts += ["publish to the bus"] if spec.publishes else []
-    parts += [f"with Bedrock: {_on_bedrock(spec.bedrock)}"] if spec.bedrock != OnBedrock() else []
+    parts += [f"with Bedrock: {_bedrock_rights(spec.bedrock)}"] if spec.bedrock != OnBedrock() else []
     return ", ".join([*parts, *(["read the provider's key"] if spec.provider_key else [])]) or "nothing"
 
 
-def _on_bedrock(more: OnBedrock) -> str:
-    parts = [f"`{action}`" for action in more.actions] + ["pass the jobs' role"] * more.passes_role
-    parts += [f"read `{prefix}`" for prefix in more.reads] + [f"write `{prefix}`" for prefix in more.writes]
-    return ", ".join(parts + [f"list and delete versions in `{prefix}`" for prefix in more.deletes])
+def _bedrock_rights(rights: OnBedrock) -> str:
+    parts = [f"`{action}`" for action in rights.actions] + ["pass the jobs' role"] * rights.passes_role
+    parts += [f"read `{prefix}`" for prefix in rights.reads] + [f"write `{prefix}`" for prefix in rights.writes]
+    return ", ".join(parts + [f"list and delete versions in `{prefix}`" for prefix in rights.deletes])
 
 
 def base_models_table() -> str:
-    """The providers guide's table: what the catalog says of each base model."""
+    """The providers guide's table of base models, as Markdown, from the catalog."""
     head = ["provider", "base model", "training", "calls in / out", "methods", "hyperparameters", "until"]
     offers = {
         (provider, name): price_of(provider, name) for provider in providers() for name in listed_models(provider)
     }
-    rows = [_base_model(*named, offer) for named, offer in offers.items() if offer]
+    rows = [_base_model_cells(provider, name, offer) for (provider, name), offer in offers.items() if offer]
     return "\n".join([f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)] + [""])
 
 
-def _base_model(provider: str, name: str, offer: Offer) -> list[str]:
-    known = (offer.training_per_1m, offer.input_per_1m, offer.output_per_1m)
-    prices = ["?" if price is None else f"{price:f}" for price in known]
-    ranges = ", ".join(f"`{each}` {taken.least:f} to {taken.most:f}" for each, taken in offer.hyperparameters.items())
-    until = ", ".join(f"{what} {day}" for what, day in _ends(offer) if day)
-    whose = " (the trainer's, on your machine)" if name.startswith("tuneloop.") else ""
-    shown = "any" if name == ANY_MODEL else f"`{name}`{whose}"
-    return [provider, shown, prices[0], f"{prices[1]} / {prices[2]}", ", ".join(offer.methods), _plain(ranges), until]
+def _base_model_cells(provider: str, name: str, offer: Offer) -> list[str]:
+    prices = [
+        "?" if price is None else f"{price:f}"
+        for price in (offer.training_per_1m, offer.input_per_1m, offer.output_per_1m)
+    ]
+    ranges = ", ".join(f"`{key}` {bounds.least:f} to {bounds.most:f}" for key, bounds in offer.hyperparameters.items())
+    until = ", ".join(f"{what} {day}" for what, day in _end_dates(offer) if day)
+    owner = " (the trainer's, on your machine)" if name.startswith("tuneloop.") else ""
+    model = "any" if name == ANY_MODEL else f"`{name}`{owner}"
+    calls, methods = f"{prices[1]} / {prices[2]}", ", ".join(offer.methods)
+    return [provider, model, prices[0], calls, methods, _without_trailing_zeros(ranges), until]
 
 
-def _ends(offer: Offer) -> list[tuple[str, date | None]]:
+def _end_dates(offer: Offer) -> list[tuple[str, date | None]]:
     return [("trains until", offer.training_ends), ("answers until", offer.shutdown_date)]
 
 
-def _plain(figures: str) -> str:
-    """Figures without the zeros that say nothing."""
-    return re.sub(r"(\.\d*?)0+(?=\D|$)", lambda found: found[1].rstrip("."), figures)
+def _without_trailing_zeros(text: str) -> str:
+    """The text with its decimal numbers shortened, like `0.10` to `0.1` and `2.0` to `2`."""
+    return re.sub(r"(\.\d*?)0+(?=\D|$)", lambda number: number[1].rstrip("."), text)
 
 
-def _with_tables(path: Path, pattern: re.Pattern[str], table: str) -> str:
+def _with_table(path: Path, pattern: re.Pattern[str], table: str) -> str:
+    """The text of a guide with its generated table replaced."""
     return pattern.sub(lambda _: table, path.read_text("utf-8"))
 
 
 def main() -> None:
-    """Write or check the generated documents."""
+    """Write the generated documents, or check them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something is stale")
     check = parser.parse_args().check
     built = {
         OPENAPI: openapi(),
-        README: _with_tables(README, FUNCTION_TABLE, function_table()),
-        PROVIDERS: _with_tables(PROVIDERS, BASE_MODELS_TABLE, base_models_table()),
-        SECURITY: _with_tables(SECURITY, RIGHTS_TABLE, rights_table()),
+        README: _with_table(README, FUNCTION_TABLE, function_table()),
+        PROVIDERS: _with_table(PROVIDERS, BASE_MODELS_TABLE, base_models_table()),
+        SECURITY: _with_table(SECURITY, RIGHTS_TABLE, rights_table()),
     }
     stale = [path for path, text in built.items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:

@@ -1,7 +1,7 @@
-"""`make recording`: runs the demo in a terminal of its own and draws what that showed as docs/demo.svg.
+"""The recording of the demo, `make recording`: runs the demo in a pseudo-terminal and draws docs/demo.svg.
 
-Each frame is what stood on the screen at one moment of a real run; the film goes faster than the run did, and says by
-how much. Without animations (a printed page, a reader who asked for less motion) its last frame is shown.
+Each frame is the screen at one moment of a real run. The film is faster than the run, and its title says by how much.
+Where animations are off (a printed page, a reader who asked for less motion) the last frame stands still.
 """
 
 import os
@@ -19,12 +19,12 @@ import pyte
 from pyte.screens import Char
 
 ROOT = Path(__file__).resolve().parents[1]
-DRAWN = ROOT / "docs" / "demo.svg"
+FILM = ROOT / "docs" / "demo.svg"
 COMMAND = [sys.executable, "-m", "local.demo"]
 COLUMNS, LINES = 118, 34  # as wide as the demo's longest table, as high as a README is read without scrolling
-FRAME_S = 0.4  # of the run: more frames would show a bar fill more smoothly, and weigh as much again
-FASTER = 2.5
-LAST_S = 8.0  # how long the end stays, so that its figures can be read
+FRAME_S = 0.4  # seconds of the run between frames: half of it would make bars smoother and the file twice as large
+SPEED = 2.5  # a run of a minute is watched in under half of one
+LAST_FRAME_S = 8.0  # so that the figures at the end can be read
 CELL, ROW, MARGIN = 7.4, 17.0, 14.0  # pixels, for 12 px of a monospaced font
 BACKGROUND, FOREGROUND = "#11151c", "#c9d1d9"
 # The eight colours of terminals, bright enough on this background to be read (WCAG AA).
@@ -42,7 +42,7 @@ COLOURS = {
 
 
 class Run(NamedTuple):
-    """Neighbouring cells of one look: the column they begin in, and their text."""
+    """Neighbouring cells of one style: the column that they begin in, their text, colour and weight."""
 
     column: int
     text: str
@@ -55,73 +55,78 @@ Frame = tuple[Line, ...]
 
 
 def record() -> list[tuple[float, Frame]]:
-    """Run the demo; gives the screens that it showed, each with the second since the start at which it did."""
+    """Run the demo, and return its screens with the seconds since its start; SystemExit if the demo fails."""
     screen = pyte.Screen(COLUMNS, LINES)
     stream = pyte.ByteStream(screen)
-    ours, theirs = pty.openpty()
+    reader, terminal = pty.openpty()
     size = {"COLUMNS": str(COLUMNS), "LINES": str(LINES), "TERM": "xterm-256color", "FORCE_COLOR": "1"}
     frames: list[tuple[float, Frame]] = []
     began = monotonic()
     env = os.environ | size
     with subprocess.Popen(  # noqa: S603 - our own demo
-        COMMAND, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, env=env
+        COMMAND, cwd=ROOT, stdin=terminal, stdout=terminal, stderr=terminal, env=env
     ) as demo:
-        os.close(theirs)
-        while (content := _read(ours)) is not None:
+        os.close(terminal)
+        while (content := _read(reader)) is not None:
             stream.feed(content)
             at = monotonic() - began
             if not frames or at - frames[-1][0] >= FRAME_S:
-                frames.append((at, seen_on(screen)))
-    os.close(ours)
+                frames.append((at, frame_of(screen)))
+    os.close(reader)
     if demo.returncode:
         raise SystemExit(f"the demo ended with {demo.returncode}: nothing was drawn")
-    return [*frames, (monotonic() - began, seen_on(screen))]
+    return [*frames, (monotonic() - began, frame_of(screen))]
 
 
 def _read(terminal: int) -> bytes | None:
-    """What the demo wrote since the last time, nothing after a while of silence; None once it has ended."""
+    """The bytes that the demo wrote since the last call, none after `FRAME_S` of silence; None once it has ended."""
     if not select.select([terminal], [], [], FRAME_S)[0]:
         return b""
     try:
         return os.read(terminal, 1 << 16) or None
-    except OSError:  # how Linux says that nobody has the other side open any more
+    except OSError:  # on Linux: the other side of the terminal is closed
         return None
 
 
-def seen_on(screen: pyte.Screen) -> Frame:
-    """What stands on the screen, line by line."""
+def frame_of(screen: pyte.Screen) -> Frame:
+    """The screen's text and styles, line by line."""
     return tuple(_line(screen.buffer[row]) for row in range(LINES))
 
 
 def _line(cells: dict[int, Char]) -> Line:
-    looks = [(column, cells[column]) for column in range(COLUMNS)]
+    row = [cells[column] for column in range(COLUMNS)]
     runs, column = [], 0
-    for (colour, is_bold), group in groupby(looks, lambda each: (each[1].fg, each[1].bold)):
-        text = "".join(char.data for _, char in group)
+    for (colour, is_bold), group in groupby(row, lambda cell: (cell.fg, cell.bold)):
+        text = "".join(cell.data for cell in group)
         if text.strip():
-            runs.append(Run(column, text.rstrip() if column + len(text) == COLUMNS else text, _shown(colour), is_bold))
+            content = text.rstrip() if column + len(text) == COLUMNS else text
+            runs.append(Run(column, content, _hex_colour(colour), is_bold))
         column += len(text)
     return tuple(runs)
 
 
-def _shown(colour: str) -> str:
+def _hex_colour(colour: str) -> str:
     return COLOURS.get(colour) or COLOURS.get(colour.removeprefix("bright"), f"#{colour}")
 
 
 def draw(frames: list[tuple[float, Frame]]) -> str:
-    """The film as one SVG: the frames in a column, of which one is seen at a time."""
-    shown = [next(group) for _, group in groupby(frames, lambda each: each[1])]
-    lines = {line: f"l{number}" for number, line in enumerate(dict.fromkeys(one for _, each in shown for one in each))}
+    """The film as one SVG: the frames stand below each other, and one is visible at a time.
+
+    Frames that repeat the one before are left out, and each different line is drawn once and then referred to.
+    """
+    distinct = [next(group) for _, group in groupby(frames, lambda timed: timed[1])]
+    all_lines = dict.fromkeys(line for _, frame in distinct for line in frame)
+    lines = {line: f"l{number}" for number, line in enumerate(all_lines)}
     height, width = LINES * ROW, COLUMNS * CELL
-    whole_s = shown[-1][0] / FASTER + LAST_S
+    whole_s = distinct[-1][0] / SPEED + LAST_FRAME_S
     steps = "".join(
-        f"{at / FASTER / whole_s:.2%}{{transform:translateY({-number * height}px)}}"
-        for number, (at, _) in enumerate(shown)
+        f"{at / SPEED / whole_s:.2%}{{transform:translateY({-number * height}px)}}"
+        for number, (at, _) in enumerate(distinct)
     )
-    last = -(len(shown) - 1) * height
+    last = -(len(distinct) - 1) * height
     uses = "".join(
         f'<use href="#{lines[line]}" y="{number * height + row * ROW:g}"/>'
-        for number, (_, frame) in enumerate(shown)
+        for number, (_, frame) in enumerate(distinct)
         for row, line in enumerate(frame)
         if line
     )
@@ -134,16 +139,16 @@ def draw(frames: list[tuple[float, Frame]]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + 2 * MARGIN:g}" height="{height + 2 * MARGIN:g}" '
         f'viewBox="0 0 {width + 2 * MARGIN:g} {height + 2 * MARGIN:g}" role="img">'
-        f"<title>make demo, in a terminal, {FASTER:g} times as fast as it ran</title><style>{style}</style>"
+        f"<title>make demo, in a terminal, {SPEED:g} times as fast as it ran</title><style>{style}</style>"
         f'<rect width="100%" height="100%" rx="8" fill="{BACKGROUND}"/>'
-        f"<defs>{''.join(_drawn(line, name) for line, name in lines.items() if line)}</defs>"
+        f"<defs>{''.join(_draw_line(line, name) for line, name in lines.items() if line)}</defs>"
         f'<svg x="{MARGIN:g}" y="{MARGIN:g}" width="{width:g}" height="{height:g}"><g class="film">{uses}</g>'
         "</svg></svg>\n"
     )
 
 
-def _drawn(line: Line, name: str) -> str:
-    """A line, each run at its column and as wide as its cells, whatever font the reader has."""
+def _draw_line(line: Line, name: str) -> str:
+    """A line as SVG, each run at its column and as wide as its cells, whatever font the reader has."""
     texts = "".join(
         f'<text x="{run.column * CELL:g}" y="12" fill="{run.colour}" textLength="{len(run.text) * CELL:g}" '
         f'lengthAdjust="spacingAndGlyphs"{" class=" + chr(34) + "b" + chr(34) if run.is_bold else ""}>'
@@ -154,8 +159,8 @@ def _drawn(line: Line, name: str) -> str:
 
 
 def main() -> None:
-    """Record the demo and write the picture."""
-    DRAWN.write_text(draw(record()), "utf-8")
+    """Record the demo and write the film."""
+    FILM.write_text(draw(record()), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The API's access log: one line per call, with those that reach no function, as they were throttled.
+"""The API's access log: one line per call, also of calls that reach no function because they were throttled.
 
-It names the route and not the path, so that no id of a tenant's and no query string (a user's key stands in one) is in
-it. The function's own log has the same request id. The address is there to tell one loud caller from many.
+A line names the route and not the path, so that no tenant's id and no query string, which may hold a user's key, is in
+it. The function's own log has the same request id. The IP address tells one loud caller from many.
 """
 
 import json
@@ -22,7 +22,7 @@ LINE = {
     "route": "$context.routeKey",
     "status": "$context.status",
     "error": "$context.error.responseType",
-    "functionStatus": "$context.integration.status",  # `integrationStatus` is that of Lambda, the service
+    "functionStatus": "$context.integration.status",  # `$context.integrationStatus` is the Lambda service's own
     "latencyMs": "$context.responseLatency",
     "bytes": "$context.responseLength",
 }

@@ -1,8 +1,9 @@
-"""Alarms: ten things worth waking somebody for, and the topic that they call.
+"""The alarms: ten conditions worth waking somebody for, and the topic that they notify.
 
-CloudWatch bills an alarm by the metrics that it watches, so there are at most ten of those too, each on its own: that
-names what is wrong, and costs no more than one alarm over several. Function errors have none: what nobody waited for
-ends in a dead-letter queue, whether the code failed, timed out or could not be imported, and the rest is a 5xx.
+CloudWatch bills an alarm by the metrics that it watches, so each of the ten watches one: that names what is wrong, and
+costs no more than one alarm over several metrics. Function errors have no alarm of their own: an invocation that nobody
+waited for ends in a dead-letter queue, whether the code failed, timed out or could not be imported, and any other
+failure is a 5xx.
 """
 
 from dataclasses import dataclass
@@ -26,14 +27,17 @@ from tuneloop.observability import METRICS, NAMESPACE, SERVICE
 
 GUIDE = "docs/operations.md"
 FIVE_MINUTES = Duration.minutes(5)
-QUARTER_HOUR_S = 900
+# A message that failed is delivered again after three minutes, so one failure alone does not make a queue late.
+LATE_MESSAGE_S = 900
+# The stream is read within seconds; an age of five minutes, in milliseconds, means that reading it stands still.
+LATE_STREAM_MS = 300_000
 
 
 @dataclass(frozen=True)
 class Watch:
-    """An alarm: it rings when the metric reaches `at_least` in `of` of the last `within` times five minutes."""
+    """An alarm: it goes off when the metric reaches `at_least` in `of` of the last `within` periods of five minutes."""
 
-    name: str  # and, hyphenated, its anchor in the guide
+    name: str  # hyphenated, it is also the heading in the guide
     meaning: str
     metric: cloudwatch.Metric
     at_least: float = 1
@@ -42,18 +46,18 @@ class Watch:
 
     @property
     def anchor(self) -> str:
-        """The heading in the guide that says what to do."""
+        """The anchor of the guide's heading that says what to do."""
         return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in self.name).removeprefix("-")
 
 
 class Alarms(Construct):
-    """Every alarm of a stage, by its name, and the topic that each of them calls."""
+    """The alarms of a stage by their names, and the topic that they notify."""
 
     def __init__(self, scope: Construct, stage: Stage, queues: Queues, lambdas: Lambdas, api: ApiConstruct) -> None:
         super().__init__(scope, "Alarms")
         self._stage = stage
         self.topic = self._make_topic()
-        watches = [*_of_queues(queues), *_of_flows(lambdas, api), *_of_the_loop(stage)]
+        watches = [*_queue_watches(queues), *_flow_watches(lambdas, api), *_loop_watches(stage)]
         self.by_name = {watch.name: self._make_alarm(watch) for watch in watches}
 
     def _make_topic(self) -> sns.Topic:
@@ -65,7 +69,7 @@ class Alarms(Construct):
             resource_name=self._stage.name_of("*"),
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        # A topic with a policy has lost the one by which its account's alarms could publish.
+        # A topic's own policy replaces the default one, which let the account's alarms publish.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
@@ -97,7 +101,7 @@ class Alarms(Construct):
 
 
 def own_metric(stage: Stage, name: str) -> cloudwatch.Metric:
-    """A metric that the functions of a stage count; ValueError for one that they don't."""
+    """A metric that the functions of a stage write; ValueError for a name that none of them writes."""
     if name not in METRICS:
         raise ValueError(f"no function counts {name}")
     return cloudwatch.Metric(
@@ -109,29 +113,31 @@ def own_metric(stage: Stage, name: str) -> cloudwatch.Metric:
     )
 
 
-def _of_queues(queues: Queues) -> list[Watch]:
+def _queue_watches(queues: Queues) -> list[Watch]:
     return [
         Watch(
-            "DeadExamples", "Posted examples could not be collected, five times.", _kept(queues.dead["examples-dead"])
+            "DeadExamples",
+            "Posted examples could not be collected, five times.",
+            _messages_in(queues.dead["examples-dead"]),
         ),
-        Watch("DeadUsage", "Usage could not be counted, five times.", _kept(queues.dead["usage-dead"])),
-        Watch("Failures", "An event, a schedule or a dropped file was given up on.", _kept(queues.failures)),
+        Watch("DeadUsage", "Usage could not be counted, five times.", _messages_in(queues.dead["usage-dead"])),
+        Watch("Failures", "An event, a schedule or a dropped file was given up on.", _messages_in(queues.failures)),
         Watch(
             "ExamplesLate",
             "Posted examples have waited for a quarter of an hour and are not being collected.",
-            _oldest(queues.by_name["examples"]),
-            at_least=QUARTER_HOUR_S,  # a message that failed comes back after three minutes
+            _oldest_message_age(queues.by_name["examples"]),
+            at_least=LATE_MESSAGE_S,
         ),
         Watch(
             "UsageLate",
             "Usage has waited for a quarter of an hour and is not being counted.",
-            _oldest(queues.by_name["usage"]),
-            at_least=QUARTER_HOUR_S,
+            _oldest_message_age(queues.by_name["usage"]),
+            at_least=LATE_MESSAGE_S,
         ),
     ]
 
 
-def _of_flows(lambdas: Lambdas, api: ApiConstruct) -> list[Watch]:
+def _flow_watches(lambdas: Lambdas, api: ApiConstruct) -> list[Watch]:
     reader = next(spec for spec in FUNCTIONS if spec.stream)
     return [
         Watch(
@@ -146,12 +152,12 @@ def _of_flows(lambdas: Lambdas, api: ApiConstruct) -> list[Watch]:
             "EventsLate",
             "Domain events are read from the table's stream five minutes late or more, so the loop stands still.",
             iterator_age(lambdas.by_name[reader.name]),
-            at_least=300_000,
+            at_least=LATE_STREAM_MS,
         ),
     ]
 
 
-def _of_the_loop(stage: Stage) -> list[Watch]:
+def _loop_watches(stage: Stage) -> list[Watch]:
     return [
         Watch(
             "ProviderAway",
@@ -177,13 +183,13 @@ def _of_the_loop(stage: Stage) -> list[Watch]:
 
 
 def iterator_age(function: lambda_.IFunction) -> cloudwatch.Metric:
-    """How far behind the table's stream a function reads, in milliseconds."""
+    """The age of the last record that a function read from the table's stream, in milliseconds."""
     return function.metric("IteratorAge", statistic="Maximum", period=FIVE_MINUTES)
 
 
-def _kept(queue: sqs.IQueue) -> cloudwatch.Metric:
+def _messages_in(queue: sqs.IQueue) -> cloudwatch.Metric:
     return queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=FIVE_MINUTES)
 
 
-def _oldest(queue: sqs.IQueue) -> cloudwatch.Metric:
+def _oldest_message_age(queue: sqs.IQueue) -> cloudwatch.Metric:
     return queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=FIVE_MINUTES)

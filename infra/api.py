@@ -1,7 +1,7 @@
-"""The HTTP API: every route of the table, to its function; API Gateway throttles the stage.
+"""The HTTP API: every route of the table of functions leads to its function, and API Gateway throttles the stage.
 
-There is no authorizer: each function looks the caller's key up itself, so that a refusal has the API's error shape.
-What no route matches goes to one function for the same reason.
+There is no authorizer: each function looks up the caller's key itself, so that a refusal has the API's error shape.
+For the same reason, requests that match no route go to one function too.
 """
 
 from aws_cdk import aws_apigatewayv2 as apigateway
@@ -14,7 +14,7 @@ from infra.stage import Stage
 
 
 class ApiConstruct(Construct):
-    """The HTTP API on its `$default` stage, answering under `/v1`."""
+    """The HTTP API with its `$default` stage; all its routes begin with `/v1`."""
 
     def __init__(self, scope: Construct, stage: Stage, lambdas: Lambdas) -> None:
         super().__init__(scope, "Api")
@@ -45,7 +45,7 @@ class ApiConstruct(Construct):
             self.http.add_routes(path=path, methods=[apigateway.HttpMethod[method]], integration=integration)
 
     def _add_unknown_routes(self, spec: FunctionSpec, lambdas: Lambdas) -> None:
-        # With a permission of its own: that of the routes is for a method and a path, and this one has neither.
+        # This integration has a permission of its own: the routes' names a method and a path, and `$default` has none.
         integration = integrations.HttpLambdaIntegration("UnknownIntegration", lambdas.by_name[spec.name])
         key = apigateway.HttpRouteKey.DEFAULT
         apigateway.HttpRoute(self, "Unknown", http_api=self.http, route_key=key, integration=integration)

@@ -1,8 +1,9 @@
-"""What a stage that trains on Bedrock has besides: a role for its jobs, and its functions' rights to ask Bedrock.
+"""A stage that trains on Bedrock: the role of its training jobs, and its functions' rights to call Bedrock.
 
-The role is Bedrock's alone, for jobs of this account and region; it lists and reads training files and what comes of
-them, writes the latter, and does nothing else in the bucket: Bedrock's user guide, "Create a service role for model
-customization". Which resources an action is about: AWS's service authorization reference. Both read 2026-11.
+Only Bedrock may assume the role, for jobs of this account and region. The role lists and reads training files and their
+results, writes the results, and may do nothing else in the bucket (Bedrock's user guide, "Create a service role for
+model customization"). The resources of each action are those of AWS's service authorization reference. Both were read
+in 2026-11.
 """
 
 from aws_cdk import ArnFormat, Stack
@@ -16,13 +17,14 @@ from infra.state import State
 TRAINING, OUTPUT = "training/", "training-output/"
 JOB, MODEL, DEPLOYMENT = "model-customization-job", "custom-model", "custom-model-deployment"
 BASE = "foundation-model"
-ABOUT: dict[BedrockAction, tuple[str, ...]] = {
+# The kinds of resource that an action's permission has to name.
+RESOURCE_KINDS: dict[BedrockAction, tuple[str, ...]] = {
     "CreateModelCustomizationJob": (BASE, MODEL, JOB),
     "GetModelCustomizationJob": (JOB,),
     "StopModelCustomizationJob": (JOB,),
     "TagResource": (JOB,),
     "ListTagsForResource": (JOB,),
-    "ListModelCustomizationJobs": (),  # lists have no resource to name
+    "ListModelCustomizationJobs": (),  # a list operation has no resource to name
     "ListFoundationModels": (),
     "CreateCustomModelDeployment": (MODEL, DEPLOYMENT),
     "GetCustomModelDeployment": (DEPLOYMENT,),
@@ -45,14 +47,14 @@ class JobRole(Construct):
                 "ArnEquals": {"aws:SourceArn": resource_arn(self, JOB)},
             }
         )
-        # Nobody but AWS itself can act as Bedrock: on this machine the trainer does, as the account's root.
+        # Only AWS itself can act as Bedrock. On this machine the trainer stands in for it, as the account's root.
         trusted = iam.CompositePrincipal(bedrock, iam.AccountRootPrincipal()) if stage.is_local else bedrock
         rights = (("s3:GetObject", TRAINING), ("s3:GetObject", OUTPUT), ("s3:PutObject", OUTPUT))
         statements = [
             iam.PolicyStatement(actions=[action], resources=[state.bucket.arn_for_objects(f"{prefix}*")])
             for action, prefix in rights
         ]
-        # Bedrock looks whether it may list the places that a job names before it takes the job.
+        # Before Bedrock accepts a job, it checks that it may list the prefixes that the job names.
         below = {"StringLike": {"s3:prefix": [f"{TRAINING}*", f"{OUTPUT}*"]}}
         bucket = state.bucket.bucket_arn
         statements.append(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket], conditions=below))
@@ -62,12 +64,12 @@ class JobRole(Construct):
 
 
 def rights_of(scope: Construct, spec: FunctionSpec, role: JobRole | None) -> list[iam.PolicyStatement]:
-    """What a row's function may ask Bedrock for, and the role that it may hand on to it; nothing without a job role."""
+    """The statements by which a row's function may call Bedrock and pass the jobs' role on; none without that role."""
     if role is None:
         return []
     by_resources: dict[tuple[str, ...], list[str]] = {}
     for action in spec.bedrock.actions:
-        by_resources.setdefault(ABOUT[action], []).append(f"bedrock:{action}")
+        by_resources.setdefault(RESOURCE_KINDS[action], []).append(f"bedrock:{action}")
     statements = [
         iam.PolicyStatement(actions=actions, resources=[resource_arn(scope, kind) for kind in kinds] or ["*"])
         for kinds, actions in by_resources.items()
@@ -79,7 +81,7 @@ def rights_of(scope: Construct, spec: FunctionSpec, role: JobRole | None) -> lis
 
 
 def resource_arn(scope: Construct, kind: str) -> str:
-    """Every resource of a kind in this region; base models belong to no account."""
+    """The ARN pattern of all resources of a kind in this region; base models belong to no account."""
     account = "" if kind == BASE else None
     return Stack.of(scope).format_arn(
         service="bedrock",

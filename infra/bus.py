@@ -1,6 +1,7 @@
-"""EventBridge: Tuneloop's own bus for domain events, and the rules on it, on S3's events and on the clock.
+"""The rules of EventBridge: on domain events of Tuneloop's own bus, on S3's events, on Bedrock's, and on schedules.
 
-A rule serves one function, so that each row reads off as its own rules and none meets the limit of five targets.
+A rule has one function as its target, so that the rules follow from the table row by row and none meets EventBridge's
+limit of five targets.
 """
 
 from typing import Any
@@ -19,12 +20,13 @@ from infra.stage import Stage
 from infra.state import State
 
 SOURCE = "tuneloop"
-# Best effort, says AWS: a hint to look, while the sweep looks anyway. The names of jobs are the stage's own.
+# AWS delivers these events on a best-effort basis: they only make check-status look sooner than its sweep would. Other
+# stages' jobs in the account match too; the function tells them apart by their names.
 JOBS_ON_BEDROCK = {"source": ["aws.bedrock"], "detail-type": ["Model Customization Job State Change"]}
 
 
 class Rules(Construct):
-    """Domain events, dropped files and schedules, each to its function; what can't be delivered is kept."""
+    """The rules that bring events, drops and schedules to their functions; `failures` keeps what is not delivered."""
 
     def __init__(
         self, scope: Construct, stage: Stage, state: State, queues: Queues, bus: events.EventBus, lambdas: Lambdas
@@ -45,32 +47,36 @@ class Rules(Construct):
         rules = []
         if spec.events:
             pattern = {"source": [SOURCE], "detail-type": list(spec.events)}
-            rules.append(self._rule(spec, "events", event_bus_name=self._bus.event_bus_name, event_pattern=pattern))
+            bus = self._bus.event_bus_name
+            rules.append(self._make_rule(spec, "events", event_bus_name=bus, event_pattern=pattern))
         if spec.drops:
-            rules.append(self._rule(spec, "drops", event_pattern=self._drop_pattern(spec.drops)))
+            rules.append(self._make_rule(spec, "drops", event_pattern=self._drop_pattern(spec.drops)))
         if spec.bedrock.hears_jobs and self._stage.trains_on_bedrock:
-            rules.append(self._rule(spec, "jobs", event_pattern=JOBS_ON_BEDROCK))
-        rules += [self._scheduled_rule(spec, schedule) for schedule in spec.schedules]
+            rules.append(self._make_rule(spec, "jobs", event_pattern=JOBS_ON_BEDROCK))
+        rules += [self._make_schedule(spec, schedule) for schedule in spec.schedules]
         return rules
 
     def _drop_pattern(self, prefix: str) -> dict[str, Any]:
         detail = {"bucket": {"name": [self._state.bucket.bucket_name]}, "object": {"key": [{"prefix": prefix}]}}
         return {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}
 
-    def _scheduled_rule(self, spec: FunctionSpec, schedule: Schedule) -> events.CfnRule:
+    def _make_schedule(self, spec: FunctionSpec, schedule: Schedule) -> events.CfnRule:
         constant = Stack.of(self).to_json_string({"schedule": schedule.name})
-        return self._rule(spec, schedule.name, target_input=constant, schedule_expression=schedule.expression)
+        return self._make_rule(spec, schedule.name, target_input=constant, schedule_expression=schedule.expression)
 
-    def _rule(self, spec: FunctionSpec, what: str, *, target_input: str | None = None, **when: Any) -> events.CfnRule:
+    def _make_rule(
+        self, spec: FunctionSpec, trigger: str, *, target_input: str | None = None, **when: Any
+    ) -> events.CfnRule:
+        """A rule named after its function and trigger, with the permission by which it invokes the function."""
         function = self._lambdas.by_name[spec.name]
-        scope = Construct(self, spec.construct_id + what.title().replace("-", ""))
+        scope = Construct(self, spec.construct_id + trigger.title().replace("-", ""))
         target = events.CfnRule.TargetProperty(
             id="function",
             arn=function.function_arn,
             input=target_input,
             dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self._failures.queue_arn),
         )
-        name = self._stage.name_of(f"{spec.name}-{what}")
+        name = self._stage.name_of(f"{spec.name}-{trigger}")
         rule = events.CfnRule(scope, "Rule", name=name, description=spec.purpose, targets=[target], **when)
         lambda_.CfnPermission(
             scope,

@@ -1,6 +1,6 @@
-"""The dashboard: on one page whether the loop turns, from the alarms at its top to the dollars at its end.
+"""The dashboard: one page that shows whether the loop works, from the alarms at the top to the dollars at the end.
 
-It shows AWS's own metrics and those that the functions count anyway, so that nothing is measured for its sake.
+It shows AWS's own metrics and those that the functions write anyway, so that no metric is paid for because of it.
 """
 
 from aws_cdk import Aws, Duration
@@ -17,9 +17,9 @@ from infra.queues import Queues
 from infra.stage import Stage
 
 FIVE_MINUTES = Duration.minutes(5)
-WIDTH, HEIGHT = 24, 6
-# What the functions count, by the question that a row of the dashboard answers.
-COUNTED = {
+WIDTH, HEIGHT = 24, 6  # of a whole row, in CloudWatch's units: a dashboard is 24 wide
+# The functions' own metrics, by the title of their graph.
+OWN_METRICS = {
     "Drops and posts": ("DropsCollected", "DropsRejected", "DropsRefused", "DropsGivenUp"),
     "Training runs": ("RunsStarted", "RunsSucceeded", "RunsFailed", "RunsOverdue"),
     "Versions": ("Promotions", "Refusals"),
@@ -30,7 +30,7 @@ COUNTED = {
 
 
 class Dashboard(Construct):
-    """One page of a stage in CloudWatch."""
+    """A stage's dashboard in CloudWatch."""
 
     def __init__(
         self, scope: Construct, stage: Stage, queues: Queues, lambdas: Lambdas, api: ApiConstruct, alarms: Alarms
@@ -39,53 +39,50 @@ class Dashboard(Construct):
         self._stage, self._lambdas = stage, lambdas
         rows: list[list[cloudwatch.IWidget]] = [
             [_alarm_status(alarms)],
-            _about_api(api),
-            self._about_functions(),
-            [self._latency(), *_about_queues(queues), self._stream()],
-            *self._counted(),
+            _api_graphs(api),
+            self._function_graphs(),
+            [self._duration_graph(), *_queue_graphs(queues), self._stream_graph()],
+            *self._own_metric_graphs(),
         ]
         cloudwatch.Dashboard(
             self,
             "Page",
-            dashboard_name=f"{stage.name_of('loop')}-{Aws.REGION}",  # an account has one list of them for all regions
+            dashboard_name=f"{stage.name_of('loop')}-{Aws.REGION}",  # names are unique in an account, not in a region
             widgets=rows,
             default_interval=Duration.hours(24),
         )
 
-    def _about_functions(self) -> list[cloudwatch.IWidget]:
-        return [
-            self._of_each_function("Invocations", "Invocations", "Sum"),
-            self._of_each_function("Errors", "Errors", "Sum"),
-            self._of_each_function("Throttles", "Throttles", "Sum"),
-        ]
+    def _function_graphs(self) -> list[cloudwatch.IWidget]:
+        return [self._function_graph(metric) for metric in ("Invocations", "Errors", "Throttles")]
 
-    def _latency(self) -> cloudwatch.GraphWidget:
-        served = [spec.name for spec in FUNCTIONS if spec.routes]
+    def _duration_graph(self) -> cloudwatch.GraphWidget:
+        with_routes = [spec.name for spec in FUNCTIONS if spec.routes]
         metrics = [
             self._lambdas.by_name[name].metric_duration(statistic=statistic, period=FIVE_MINUTES, label=label)
-            for name in served
+            for name in with_routes
             for statistic, label in (("p50", f"{name} p50"), ("p95", f"{name} p95"))
         ]
         return _graph("Duration of the functions behind the API, ms", metrics, columns=4)
 
-    def _stream(self) -> cloudwatch.GraphWidget:
+    def _stream_graph(self) -> cloudwatch.GraphWidget:
         readers = [self._lambdas.by_name[spec.name] for spec in FUNCTIONS if spec.stream]
         return _graph("Events behind, ms", [iterator_age(reader) for reader in readers], columns=4)
 
-    def _counted(self) -> list[list[cloudwatch.IWidget]]:
+    def _own_metric_graphs(self) -> list[list[cloudwatch.IWidget]]:
         graphs: list[cloudwatch.IWidget] = [
             _graph(title, [own_metric(self._stage, name) for name in names], columns=3)
-            for title, names in COUNTED.items()
+            for title, names in OWN_METRICS.items()
         ]
         return [graphs[:3], graphs[3:]]
 
-    def _of_each_function(self, title: str, metric: str, statistic: str) -> cloudwatch.GraphWidget:
+    def _function_graph(self, metric: str) -> cloudwatch.GraphWidget:
+        """A graph of one of Lambda's metrics, titled by its name, with a line for each function."""
         functions: dict[str, lambda_.Function] = self._lambdas.by_name
         metrics = [
-            function.metric(metric, statistic=statistic, period=FIVE_MINUTES, label=name)
+            function.metric(metric, statistic="Sum", period=FIVE_MINUTES, label=name)
             for name, function in functions.items()
         ]
-        return _graph(title, metrics, columns=3)
+        return _graph(metric, metrics, columns=3)
 
 
 def _alarm_status(alarms: Alarms) -> cloudwatch.AlarmStatusWidget:
@@ -94,7 +91,7 @@ def _alarm_status(alarms: Alarms) -> cloudwatch.AlarmStatusWidget:
     )
 
 
-def _about_api(api: ApiConstruct) -> list[cloudwatch.IWidget]:
+def _api_graphs(api: ApiConstruct) -> list[cloudwatch.IWidget]:
     errors = [api.http.metric_client_error(period=FIVE_MINUTES), api.http.metric_server_error(period=FIVE_MINUTES)]
     latency = [
         api.http.metric_latency(statistic=statistic, label=statistic, period=FIVE_MINUTES)
@@ -107,12 +104,12 @@ def _about_api(api: ApiConstruct) -> list[cloudwatch.IWidget]:
     ]
 
 
-def _about_queues(queues: Queues) -> list[cloudwatch.IWidget]:
+def _queue_graphs(queues: Queues) -> list[cloudwatch.IWidget]:
     work: dict[str, sqs.Queue] = {str(name): queue for name, queue in queues.by_name.items()}
-    waiting = {**work, **queues.dead}
+    all_queues = {**work, **queues.dead}
     depths = [
         queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic="Maximum", label=name)
-        for name, queue in waiting.items()
+        for name, queue in all_queues.items()
     ]
     ages = [
         queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum", label=name)

@@ -1,9 +1,9 @@
-"""The table: every function, what wakes it, and exactly what it may touch.
+"""The table of functions: what wakes each function, and exactly what it may touch.
 
-Plain data: the stack grants these rights and no others, tests compare the template with it, the README prints it.
-Its own log group and what a trigger itself needs (queue, stream) come with every row.
-A transaction is authorised by its inner actions; `reads`, `writes`, `lists` and `deletes` are object prefixes in the
-data bucket, and a write may be to one file of each export only.
+The table is plain data: the stack grants these rights and no others, tests compare the template with it, and the README
+prints it. The rights on a function's log group and on what its trigger needs (queue, stream) come with every row. A
+transaction is authorised by its inner actions. `reads`, `writes`, `lists` and `deletes` are object prefixes in the data
+bucket; a write may also be limited to one file of each export.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from infra.schedules import DAILY, EVERY_5_MINUTES, MONTHLY, Schedule
 TableAction = Literal["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"]
 Index = Literal["sweep", "by_time"]
 Prefix = Literal["incoming/", "posted/", "datasets/", "exports/", "evaluations/"]
-# Files below a prefix, as IAM can name them: its `*` stands for any text, slashes too.
+# A pattern of IAM for files below a prefix; its `*` stands for any text, slashes included.
 FilePattern = Literal["exports/*/fingerprints.bin"]
 BedrockPrefix = Literal["training/", "training-output/"]
 BedrockAction = Literal[
@@ -29,10 +29,10 @@ Setting = Literal["provider", "base_model", "settle_s", "refresh_after_s", "unse
 
 @dataclass(frozen=True)
 class OnBedrock:
-    """What a row's function may do besides in a stage that trains on Bedrock, and in no other."""
+    """The rights and triggers that a row's function has in a stage that trains on Bedrock, and in no other."""
 
     actions: tuple[BedrockAction, ...] = ()
-    passes_role: bool = False  # the one under which jobs read and write the data bucket
+    passes_role: bool = False  # may pass on the role by which jobs read and write the data bucket
     hears_jobs: bool = False  # is woken when a job changes its state
     reads: tuple[BedrockPrefix, ...] = ()
     writes: tuple[BedrockPrefix, ...] = ()
@@ -41,12 +41,12 @@ class OnBedrock:
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """One row: a function's name, its purpose in a sentence, its triggers and its rights."""
+    """One row of the table: a function's name, its purpose in a sentence, its triggers, rights and size."""
 
     name: str
     purpose: str
     routes: tuple[str, ...] = ()
-    unknown_routes: bool = False  # whatever else is asked of the API, so that a refusal has our shape there too
+    unknown_routes: bool = False  # answers requests that match no route, so that their refusal has our shape too
     events: tuple[str, ...] = ()
     drops: Prefix | None = None
     queue: QueueName | None = None
@@ -57,36 +57,41 @@ class FunctionSpec:
     reads: tuple[Prefix, ...] = ()
     writes: tuple[Prefix | FilePattern, ...] = ()
     lists: Prefix | None = None
-    deletes: tuple[Prefix, ...] = ()  # versions for good, and lists them to know which: one function has this right
+    deletes: tuple[Prefix, ...] = ()  # lists objects' versions there and deletes them for good; one function may
     sends: tuple[QueueName, ...] = ()
-    watches: tuple[QueueName, ...] = ()  # may ask how many messages wait there
+    watches: tuple[QueueName, ...] = ()  # may read how many messages wait there
     provider_key: bool = False
     webhook_secrets: bool = False
     bedrock: OnBedrock = OnBedrock()
     publishes: bool = False
-    settings: tuple[Setting, ...] = ()  # of the stage's, beside where its own rights lead
-    timeout_s: int = 29  # an HTTP API hangs up at 30 s, so a longer answer would be paid for and never heard
+    settings: tuple[Setting, ...] = ()  # the stage's settings that it gets, beside the names of what it may touch
+    # An HTTP API waits 30 s, so a longer answer would be paid for and reach nobody. A function without routes, or with
+    # work that an event starts, has up to Lambda's 900 s.
+    timeout_s: int = 29
+    # Lambda gives processor time by memory: 1,769 MB are one whole processor (AWS Lambda, read 2026-11). Functions that
+    # read segments or train files have 1,024 MB or more, the others half of that.
     memory_mb: int = 512
-    disk_mb: int = 512  # of /tmp, where files are spooled; Lambda gives at most 10,240
+    # The size of /tmp, where files larger than memory are written. Lambda gives 512 without charge and at most 10,240.
+    disk_mb: int = 512
 
     @property
     def package(self) -> str:
-        """The folder in `functions/`, and so the import name."""
+        """The name of the function's folder in `functions/`, which is also its import name."""
         return self.name.replace("-", "_")
 
     @property
     def construct_id(self) -> str:
-        """Its name as the CDK's tree and the stack's outputs have it: `CollectExamples`."""
+        """The function's name in the CDK's tree and in the stack's outputs, like `CollectExamples`."""
         return self.name.title().replace("-", "")
 
     @property
     def touches_objects(self) -> bool:
-        """Whether it has business in the data bucket."""
+        """Whether the function has any right in the data bucket."""
         return bool(self.drops or self.reads or self.writes)
 
     @property
     def listed(self) -> tuple[Prefix, ...]:
-        """The prefixes whose versions it may list."""
+        """The prefixes in which the function may list objects' versions."""
         return (*((self.lists,) if self.lists else ()), *self.deletes)
 
     @property
@@ -97,17 +102,17 @@ class FunctionSpec:
 
     @property
     def gateway_routes(self) -> tuple[tuple[str, str], ...]:
-        """`endpoints` as API Gateway is told them: it decodes a path first, so that a subject may bring slashes."""
+        """`endpoints` for API Gateway, which decodes a path before matching it, so that a subject may have slashes."""
         return tuple((method, path.replace("{subject}", "{subject+}")) for method, path in self.endpoints)
 
     @property
     def is_asynchronous(self) -> bool:
-        """Whether EventBridge wakes it, so that nobody waits for the answer and a failure has to be kept somewhere."""
+        """Whether EventBridge wakes the function: then nobody waits for its answer, and a failure has to be kept."""
         return bool(self.events or self.drops or self.schedules)
 
 
 def objects_at(place: str) -> str:
-    """The objects of a right as the end of an ARN names them: all below a prefix, or the files of a pattern."""
+    """The end of the ARN for a right's objects: all below a prefix, or the files of a pattern."""
     return f"{place}*" if place.endswith("/") else place
 
 
@@ -124,8 +129,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         sends=("examples",), watches=("examples",),
         settings=("provider", "base_model", "settle_s", "unseen_after_s"), timeout_s=300, memory_mb=1024),
 
-    # Its time-out decides how long a post waits whose reader was killed: six of them pass before SQS shows it again.
-    # 1,769 MB are one whole processor (AWS Lambda, read 2026-11), by which `DELIVERY_BYTES` is measured.
+    # The time-out decides how long a post waits whose reader was killed: SQS delivers it again after six time-outs.
+    # 1,769 MB are one whole processor, on which `DELIVERY_BYTES` was measured.
     FunctionSpec("collect-posts", "Turn posted examples into segments, judge feedback, settle what has become quiet.",
         queue="examples",
         table=("GetItem", "Query", "PutItem"), indexes=("sweep",),

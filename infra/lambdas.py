@@ -1,4 +1,4 @@
-"""One Lambda function per row of the table, each with its own role and log group, and told only what it needs."""
+"""The Lambda functions, one per row of the table, each with its own role, log group and environment variables."""
 
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from infra.queues import Queues
 from infra.stage import PYTHON, Stage
 from infra.state import State
 
-# The interpreter that deploys is the one that ran the tests, and locally the one that runs the functions.
+# The Python that deploys is the one that ran the tests, and on this machine the one that runs the functions.
 RUNTIME = lambda_.Runtime(PYTHON, lambda_.RuntimeFamily.PYTHON)
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
-NOT_CODE = ["**/__pycache__", "*.egg-info"]  # in a source tree; a built tree's compiled files are what it was built for
+# Left out of a source tree. A built tree is taken whole: its compiled files belong to it and make cold starts short.
+NOT_CODE = ["**/__pycache__", "*.egg-info"]
 RETENTION = {
     1: logs.RetentionDays.ONE_DAY,
     7: logs.RetentionDays.ONE_WEEK,
@@ -30,7 +31,7 @@ RETENTION = {
 
 
 class Lambdas(Construct):
-    """The functions by their row's name."""
+    """The functions by the names of their rows."""
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ class Lambdas(Construct):
             handler=f"{spec.package}.handler.handler",
             code=self._code(spec),
             layers=self._layers,
-            role=role.without_policy_updates(),  # so that CDK adds nothing to what the row grants
+            role=role.without_policy_updates(),  # keeps the CDK from adding to what the row grants
             environment=self._environment(spec),
             timeout=Duration.seconds(spec.timeout_s),
             memory_size=spec.memory_mb,
@@ -123,15 +124,15 @@ class Lambdas(Construct):
         if spec.provider_key and stage.needs_key:
             environment["TUNELOOP_PROVIDER_BASE_URL"] = stage.provider_base_url
             environment["TUNELOOP_PROVIDER_KEY_PARAMETER"] = stage.key_parameter
-        return environment | (self._of_bedrock(spec, self._jobs) if self._jobs else {})
+        return environment | (self._bedrock_environment(spec, self._jobs) if self._jobs else {})
 
-    def _of_bedrock(self, spec: FunctionSpec, jobs: JobRole) -> dict[str, str]:
-        """What a row needs to know of Bedrock; on this machine it is the trainer, at an address of its own."""
-        told = {"TUNELOOP_BEDROCK": "true"} if "provider" in spec.settings else {}
+    def _bedrock_environment(self, spec: FunctionSpec, jobs: JobRole) -> dict[str, str]:
+        """A function's variables for Bedrock; on this machine with the trainer's address in place of AWS's."""
+        variables = {"TUNELOOP_BEDROCK": "true"} if "provider" in spec.settings else {}
         if spec.bedrock.passes_role:
-            told["TUNELOOP_BEDROCK_ROLE_ARN"] = jobs.arn
+            variables["TUNELOOP_BEDROCK_ROLE_ARN"] = jobs.arn
         if spec.bedrock.reads or spec.bedrock.writes or spec.bedrock.deletes:
-            told["TUNELOOP_BUCKET"] = self._state.bucket.bucket_name
-        if spec.bedrock.actions and self._stage.bedrock_url:
-            told |= {f"AWS_ENDPOINT_URL_{name}": self._stage.bedrock_url for name in ("BEDROCK", "BEDROCK_RUNTIME")}
-        return told
+            variables["TUNELOOP_BUCKET"] = self._state.bucket.bucket_name
+        if spec.bedrock.actions and (url := self._stage.bedrock_url):
+            variables |= {f"AWS_ENDPOINT_URL_{name}": url for name in ("BEDROCK", "BEDROCK_RUNTIME")}
+        return variables

@@ -1,7 +1,7 @@
-"""What cdk-nag's AwsSolutions rules find in the stack and we leave as it is, each finding with its reason.
+"""The findings of cdk-nag's AwsSolutions rules that we accept, each with its reason.
 
-A test compares this list with what the rules find in production: a finding that isn't here fails it, and so does an
-entry here that nothing is found for. Rights on a prefix are taken from the table of functions, so that a new row needs
+A test compares this list with the findings in the production template: a finding that isn't here fails the test, and so
+does an entry here without a finding. Rights on a prefix are taken from the table of functions, so that a new row needs
 no new entry, and a right that no row grants is a finding.
 """
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from aws_cdk import aws_lambda as lambda_
 
-from infra.bedrock import ABOUT, BASE
+from infra.bedrock import BASE, RESOURCE_KINDS
 from infra.functions import FUNCTIONS, FunctionSpec, OnBedrock, objects_at
 from infra.lambdas import RUNTIME
 from tuneloop.domain.training.providers import key_parameter, webhook_parameter
@@ -39,7 +39,7 @@ TESTED_RUNTIME = "The runtime is the Python that deploys, which is the one that 
 
 
 class Accepted(NamedTuple):
-    """One finding on one resource (by its path in the stack) that is meant to be so."""
+    """A finding of a rule on one resource, by its path in the stack, and the reason to accept it."""
 
     path: str
     rule: str
@@ -47,11 +47,11 @@ class Accepted(NamedTuple):
 
 
 def accepted_findings() -> list[Accepted]:
-    """Every finding that we leave as it is."""
+    """Every finding that we accept in any stage."""
     return [
         Accepted("State/Bucket", "AwsSolutions-S1", NO_ACCESS_LOGS),
         Accepted("Queues/Failures", "AwsSolutions-SQS3", IS_A_DEAD_LETTER_QUEUE),
-        *(found for spec in FUNCTIONS for found in _of_function(spec)),
+        *(finding for spec in FUNCTIONS for finding in _function_findings(spec)),
         *(
             Accepted(f"Api/Http/{method}{path.replace('/', '--')}", "AwsSolutions-APIG4", KEY_IS_CHECKED_INSIDE)
             for spec in FUNCTIONS
@@ -66,28 +66,28 @@ def accepted_findings() -> list[Accepted]:
 
 
 def accepted_findings_on_bedrock() -> list[Accepted]:
-    """What a stage that trains on Bedrock has besides."""
+    """The findings that we accept besides in a stage that trains on Bedrock."""
     roles = [("Bedrock", OnBedrock(reads=("training/",), writes=("training-output/",)))]
     roles += [(f"Functions/{spec.construct_id}", spec.bedrock) for spec in FUNCTIONS]
     return [
         Accepted(f"{construct}/{'JobRole' if construct == 'Bedrock' else 'Role'}", rule, reason)
         for construct, rights in roles
-        for rule, reason in _of_bedrock(rights)
+        for rule, reason in _bedrock_findings(rights)
     ]
 
 
-def _of_bedrock(rights: OnBedrock) -> Iterator[tuple[str, str]]:
+def _bedrock_findings(rights: OnBedrock) -> Iterator[tuple[str, str]]:
     for prefix in dict.fromkeys((*rights.reads, *rights.writes, *rights.deletes)):
         yield f"AwsSolutions-IAM5[Resource::<State/Bucket.Arn>/{prefix}*]", ONE_PREFIX
-    for kind in sorted({kind for action in rights.actions for kind in ABOUT[action]}):
+    for kind in sorted({kind for action in rights.actions for kind in RESOURCE_KINDS[action]}):
         account = "" if kind == BASE else "<AWS::AccountId>"
         arn = f"arn:<AWS::Partition>:bedrock:<AWS::Region>:{account}:{kind}/*"
         yield f"AwsSolutions-IAM5[Resource::{arn}]", MADE_LATER
-    if any(not ABOUT[action] for action in rights.actions):
+    if any(not RESOURCE_KINDS[action] for action in rights.actions):
         yield "AwsSolutions-IAM5[Resource::*]", LISTS
 
 
-def _of_function(spec: FunctionSpec) -> Iterator[Accepted]:
+def _function_findings(spec: FunctionSpec) -> Iterator[Accepted]:
     construct = f"Functions/{spec.construct_id}"
     for place in dict.fromkeys((*spec.reads, *spec.writes, *spec.deletes)):
         rule = f"AwsSolutions-IAM5[Resource::<State/Bucket.Arn>/{objects_at(place)}]"

@@ -1,8 +1,8 @@
-"""From a row of the table to the statements of its role: what the row names, on exactly the resources it names.
+"""The permissions of each function's role: the actions that its row names, on exactly the resources that it names.
 
-CDK's `grant_*` helpers add rights that no row asks for (DescribeTable, GetQueueUrl, ListStreams on `*`): none is used.
-A SecureString under the AWS-managed key `aws/ssm` needs no KMS statement: that key lets every principal of the account
-decrypt through SSM, so the right to the one parameter decides.
+The CDK's `grant_*` helpers add rights that no row asks for (DescribeTable, GetQueueUrl, ListStreams on `*`), so none is
+used. A SecureString under the AWS-managed key `aws/ssm` needs no KMS statement: that key lets every principal of the
+account decrypt through SSM, so the right to the one parameter decides.
 """
 
 from aws_cdk import ArnFormat, Stack
@@ -24,7 +24,7 @@ TRACE_WRITES = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 
 
 class Permissions:
-    """The statements that each row of the table stands for, on one stack's resources."""
+    """The policies that follow from the rows of the table, on one stack's resources."""
 
     def __init__(
         self, stage: Stage, state: State, queues: Queues, bus: events.EventBus, jobs: JobRole | None = None
@@ -32,7 +32,7 @@ class Permissions:
         self._stage, self._state, self._queues, self._bus, self._jobs = stage, state, queues, bus, jobs
 
     def of(self, spec: FunctionSpec, log_group: logs.LogGroup) -> iam.PolicyDocument:
-        """All that `spec`'s role allows."""
+        """The whole policy of a function's role."""
         statements = [*self._table(spec), *self._objects(spec), *self._triggers(spec), *self._outputs(spec)]
         # A log group's ARN ends in `:*` because rights on log streams are written that way.
         statements.append(_allow(LOG_WRITES, log_group.log_group_arn))
@@ -49,7 +49,7 @@ class Permissions:
         return statements
 
     def _objects(self, spec: FunctionSpec) -> list[iam.PolicyStatement]:
-        # A drop is read in the very version that its event names, even when its name has been written to again.
+        # A drop is read in the version that its event names, even if the object has been written again since.
         drops = (spec.drops,) if spec.drops else ()
         more = spec.bedrock if self._jobs else OnBedrock()
         rights = (
@@ -77,7 +77,7 @@ class Permissions:
         if spec.queue:
             statements.append(_allow(QUEUE_READS, self._queues.by_name[spec.queue].queue_arn))
         if spec.stream:
-            # ListStreams asks for the table's streams, so the stream's own ARN would not do.
+            # ListStreams is about all streams of the table, so a right on the one stream's ARN would not cover it.
             statements.append(_allow(STREAM_READS, f"{self._state.table.table_arn}/stream/*"))
         return statements
 
@@ -92,7 +92,7 @@ class Permissions:
         if spec.publishes:
             statements.append(_allow(["events:PutEvents"], self._bus.event_bus_arn))
         if spec.provider_key:
-            keys = key_parameter(self._stage.name, "*")  # which providers there are, the table says
+            keys = key_parameter(self._stage.name, "*")  # providers are rows, which are added without a deploy
             statements.append(_allow(["ssm:GetParameter"], self._parameter_arn(keys)))
         if spec.webhook_secrets:
             secrets = webhook_parameter(self._stage.name, "*")

@@ -1,4 +1,4 @@
-"""The two work queues with their dead-letter queues, and one queue that keeps what asynchronous calls failed to do."""
+"""The two work queues with their dead-letter queues, and the dead-letter queue of asynchronous invocations."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,14 @@ from tuneloop.domain.core.limits import QUEUE_TRIES
 
 @dataclass(frozen=True)
 class Batching:
-    """How messages reach their function: at most `size` at once, after at most `window_s` of waiting for more."""
+    """The batches in which messages reach their function: at most `size`, after waiting at most `window_s` for more."""
 
     size: int
     window_s: int
 
 
+# Messages that come together are one transaction and one segment, or one update of the counters, so waiting for a few
+# seconds saves most of the writes.
 BATCHING: dict[QueueName, Batching] = {
     "examples": Batching(size=100, window_s=2),
     "usage": Batching(size=100, window_s=5),
@@ -27,12 +29,12 @@ TWO_WEEKS = Duration.days(14)  # the longest that SQS keeps a message
 
 
 class Queues(Construct):
-    """The queues by name, the dead-letter queue of each, and `failures` for events and stream records given up on."""
+    """The queues by name, the dead-letter queue of each, and `failures` for events and stream records that failed."""
 
     def __init__(self, scope: Construct, stage: Stage) -> None:
         super().__init__(scope, "Queues")
         self._stage = stage
-        self.dead: dict[str, sqs.Queue] = {}  # where what failed for good is kept, by name
+        self.dead: dict[str, sqs.Queue] = {}  # the dead-letter queues by name
         self.failures = self._make_dead_letter_queue("failures")
         self.by_name: dict[QueueName, sqs.Queue] = {
             spec.queue: self._make_queue(spec.queue, consumer_timeout_s=spec.timeout_s)
@@ -48,7 +50,7 @@ class Queues(Construct):
             queue_name=self._stage.name_of(name),
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=self._stage.enforces_ssl,
-            # Lambda's documentation asks for six time-outs plus the window: room for retries when throttled.
+            # Lambda's documentation advises six time-outs plus the window: room for retries while it is throttled.
             visibility_timeout=Duration.seconds(6 * consumer_timeout_s + BATCHING[name].window_s),
             retention_period=TWO_WEEKS,
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=QUEUE_TRIES),

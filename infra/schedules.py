@@ -1,11 +1,11 @@
-"""The clocks that wake functions: a name, which is the constant input too, and EventBridge's expression."""
+"""The schedules that wake functions: every five minutes, daily and monthly."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """An EventBridge schedule; its target receives `{"schedule": name}`, whatever the time."""
+    """An EventBridge schedule by its name and expression; its target always receives `{"schedule": name}`."""
 
     name: str
     expression: str

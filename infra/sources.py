@@ -1,4 +1,4 @@
-"""What Lambda itself reads for a function (its queue, the table's stream) and where it puts what failed for good."""
+"""The event sources that Lambda polls for a function, its queue or the table's stream, and where failures go."""
 
 import json
 
@@ -10,11 +10,19 @@ from infra.lambdas import Lambdas
 from infra.queues import BATCHING, Queues
 from infra.state import State
 
-HOUR_S = 3600
-# Functions that read a queue in stages of before. Lambda changes no function whose queue shows a message again before
-# its time-out is over, so such a one is changed after its queue has got another reader.
+# An event or record that is older has been overtaken by the sweep, which finds undone work in the rows themselves.
+MAX_EVENT_AGE_S = 3600
+# After these retries the sweep takes over, from the outbox row itself.
+STREAM_RETRIES = 5
+# Lambda's own default and maximum: three tries in all.
+ASYNC_RETRIES = 2
+# Batches of a queue that are worked on at once. Their rows are shared counters and heads of datasets, on which more
+# would only collide.
+QUEUE_CONCURRENCY = 5
+# Functions that read a queue in stages deployed by former releases. Lambda refuses a time-out above the visibility
+# time-out of the queue that a function reads, so such a function is changed after its queue has its new reader.
 FORMER_READERS: dict[QueueName, str] = {"examples": "collect-examples"}
-# Only new outbox rows wake `relay-events`: a row that is an event has an `event_type`.
+# Only new outbox rows wake `relay-events`; they alone have an `event_type`.
 EVENT_ROWS = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"event_type": {"S": [{"exists": True}]}}}}
 
 
@@ -41,8 +49,7 @@ class Sources(Construct):
             batch_size=BATCHING[name].size,
             maximum_batching_window_in_seconds=BATCHING[name].window_s,
             function_response_types=["ReportBatchItemFailures"],
-            # Few batches at a time: their rows are shared counters and dataset heads, where more would only collide.
-            scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=5),
+            scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=QUEUE_CONCURRENCY),
         )
         if former := FORMER_READERS.get(name):
             self._lambdas.by_name[former].node.add_dependency(mapping)
@@ -60,8 +67,8 @@ class Sources(Construct):
             filter_criteria=mapping.FilterCriteriaProperty(filters=[pattern]),
             function_response_types=["ReportBatchItemFailures"],
             bisect_batch_on_function_error=True,
-            maximum_retry_attempts=5,  # then the sweep takes over, from the row itself
-            maximum_record_age_in_seconds=HOUR_S,
+            maximum_retry_attempts=STREAM_RETRIES,
+            maximum_record_age_in_seconds=MAX_EVENT_AGE_S,
             destination_config=mapping.DestinationConfigProperty(
                 on_failure=mapping.OnFailureProperty(destination=self._queues.failures.queue_arn)
             ),
@@ -74,8 +81,8 @@ class Sources(Construct):
             f"{spec.construct_id}Failures",
             function_name=self._lambdas.by_name[spec.name].function_name,
             qualifier="$LATEST",
-            maximum_retry_attempts=2,
-            maximum_event_age_in_seconds=HOUR_S,
+            maximum_retry_attempts=ASYNC_RETRIES,
+            maximum_event_age_in_seconds=MAX_EVENT_AGE_S,
             destination_config=config.DestinationConfigProperty(
                 on_failure=config.OnFailureProperty(destination=self._queues.failures.queue_arn)
             ),

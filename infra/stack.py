@@ -1,4 +1,4 @@
-"""The Tuneloop stack: state, queues, bus, functions, and what wakes them, put together from the table of functions."""
+"""The Tuneloop stack: state, queues, bus, functions, and what wakes them, made from the table of functions."""
 
 from typing import Any
 
@@ -53,9 +53,9 @@ class TuneloopStack(Stack):
             FailuresQueueUrl=queues.failures.queue_url,
             ProviderKeyParameter=stage.key_parameter,
             Provider=stage.provider,
-            ProviderBaseUrl=stage.provider_base_url or "none",  # an output can't be empty
+            ProviderBaseUrl=stage.provider_base_url or "none",  # CloudFormation takes no empty output
             BaseModel=stage.base_model,
-            IsEmulated=str(stage.is_emulated).lower(),  # `tuneloop providers add` asks for it
+            IsEmulated=str(stage.is_emulated).lower(),  # `tuneloop providers add` reads it
             **({"BedrockRoleArn": jobs.arn} if jobs else {}),
             Settings=stage.settings,
             **{f"{spec.construct_id}Function": lambdas.by_name[spec.name].function_name for spec in FUNCTIONS},
@@ -66,7 +66,7 @@ class TuneloopStack(Stack):
             CfnOutput(self, name, value=value)
 
     def _refuse_deployment(self) -> None:
-        """Let the template be read and tested on a fresh clone, and have CloudFormation itself turn it down."""
+        """Add a rule by which CloudFormation refuses a template without a layer, which tests and readers can use."""
         never = Fn.condition_equals("layer", "missing")
         CfnRule(self, "LayerIsBuilt", assertions=[CfnRuleAssertion(assert_=never, assert_description=NO_LAYER)])
         Annotations.of(self).add_warning_v2("tuneloop:no-layer", NO_LAYER)

@@ -1,8 +1,8 @@
-"""The stages: `local` (MiniStack on this machine, trained by our trainer), `prod` (an AWS account), throw-away ones.
+"""The stages: `local` (MiniStack on this machine, with our trainer), `prod` (an AWS account), and throw-away ones.
 
-A stage is the whole difference between two deployments; everything else of the stack is the same. Any other name is a
-throw-away stage: like `prod`, but nothing of it is kept when it goes. What its owner chose for a stage stands in
-`stages/{name}.json`, so that no later deploy forgets it.
+Two deployments differ in their stage alone. Every other name is a throw-away stage: like `prod`, but nothing is kept
+when the stage is destroyed. The settings that its owner chose stand in `stages/{name}.json`, so that no later deploy
+forgets them.
 """
 
 import json
@@ -21,15 +21,13 @@ from tuneloop.domain.training.providers import LOCAL_STAGE
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[a-z][a-z0-9-]{0,15}", re.ASCII)
-NOT_A_BEGINNING = (
-    "prod-",
-    "local-",
-)  # such a stage would pass for one that is kept, and its names for those of another
+# A stage `prod-x` would look like one that is kept, and the names of its resources would begin like those of `prod`.
+RESERVED_PREFIXES = ("prod-", "local-")
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 PYTHON = f"python3.{sys.version_info.minor}"
 Architecture = Literal["arm64", "x86_64"]
 ARCHITECTURES = get_args(Architecture)
-# What `stages/{name}.json` may set; the rest says where built code lies, and comes from whoever built it.
+# The settings that `stages/{name}.json` may have. The others are for the local stage, or say where built code lies.
 SETTINGS = (
     "provider",
     "provider_base_url",
@@ -48,7 +46,8 @@ SETTINGS = (
 )
 OVERRIDABLE = (*SETTINGS, "quiet_s", "bedrock_url", "functions_root", "layer_root")
 BEDROCK = "bedrock"
-RETENTIONS = (1, 7, 30, 90, 365)
+RETENTIONS = (1, 7, 30, 90, 365)  # days that CloudWatch can keep a log, of which it offers more
+# The least and the most seconds of a setting.
 SECONDS = {
     "settle_s": (1, 86_400),
     "refresh_after_s": (0, 3600),
@@ -60,7 +59,11 @@ KINDS = {str: "a text in quotes", int: "a whole number, without quotes", bool: "
 
 @dataclass(frozen=True)
 class Stage:
-    """What a stage sets: who trains, how patient the loop is, and how carefully data is kept."""
+    """The settings of a stage: its provider, the times of the loop, and how carefully data is kept.
+
+    Times in seconds: a dataset settles `settle_s` after its last change; a look at a run asks its provider again after
+    `refresh_after_s`; the sweep collects a file that no event came for after `unseen_after_s`.
+    """
 
     name: str
     provider: str
@@ -69,17 +72,18 @@ class Stage:
     settle_s: int
     refresh_after_s: int
     unseen_after_s: int
-    quiet_s: int  # beyond the life of any function: then nobody is left who read what was erased since
+    quiet_s: int  # longer than any function runs: after it, no reader is left of objects that nothing names any more
     log_retention_days: int
-    keeps_data: bool  # deleting the stack leaves table and bucket, and the table refuses deletion
+    keeps_data: bool  # table and bucket outlive the stack, and the table refuses to be deleted
     enforces_ssl: bool
     traces: bool
-    bedrock_url: str = ""  # where Bedrock's wire is spoken if not by AWS: the trainer, on this machine
-    bedrock: bool = False  # its functions may train and serve there too; they may where it is the provider
-    uses_bootstrap_roles: bool = True  # else the CDK acts with the caller's own credentials
+    bedrock_url: str = ""  # the address of the trainer's Bedrock wire on this machine; empty for AWS's own
+    bedrock: bool = False  # functions may train and serve on Bedrock though another provider is the stage's own
+    uses_bootstrap_roles: bool = True  # otherwise the CDK acts with the caller's own credentials
     architecture: str = "arm64"
-    alarm_email: str = ""  # whom the alarms write to; nobody until he confirms the subscription
+    alarm_email: str = ""  # gets the alarms' mails once its owner has confirmed the subscription
     dashboard: bool = True
+    # The API's throttle, which also bounds what a flood of calls may cost; callers above it get 429 and try again.
     requests_per_s: int = 50
     request_burst: int = 100
     functions_root: Path = ROOT / "functions"
@@ -87,57 +91,57 @@ class Stage:
 
     @property
     def is_local(self) -> bool:
-        """Whether it lives on this machine, in an interpreter that has its libraries already."""
+        """Whether this is the stage of this machine, whose interpreter has the libraries already."""
         return self.name == LOCAL_STAGE
 
     @property
     def is_emulated(self) -> bool:
-        """Whether it is deployed to an emulator of AWS on this machine, so that its providers may be there too."""
+        """Whether the stage is deployed to an emulator of AWS on this machine, where its providers may be too."""
         return self.is_local or not self.enforces_ssl
 
     @property
     def stack_name(self) -> str:
-        """The name of its CloudFormation stack."""
+        """The name of the stage's CloudFormation stack."""
         return f"tuneloop-{self.name}"
 
     @property
     def key_parameter(self) -> str:
-        """The SSM SecureString that holds the provider's API key; made by its owner or by `local`, not by the stack."""
+        """The name of the SSM SecureString with the provider's API key, which the stack does not make."""
         return f"/tuneloop/{self.name}/providers/{self.provider}/key"
 
     @property
     def needs_key(self) -> bool:
-        """Whether its provider wants an API key; Bedrock goes by the account's own roles."""
+        """Whether the stage's provider needs an API key; Bedrock uses the account's own roles."""
         return self.provider != BEDROCK
 
     @property
     def trains_on_bedrock(self) -> bool:
-        """Whether the stack has what Bedrock needs: a role for its jobs, and rights to ask it."""
+        """Whether the stack has what training on Bedrock needs: a role for jobs, and rights to call it."""
         return self.bedrock or self.provider == BEDROCK
 
     @property
     def settings(self) -> str:
-        """All that `stages/{name}.json` may set, as JSON: what a deploy from a copy without the file would forget."""
+        """The settings that `stages/{name}.json` may have, as JSON; a deploy without the file is compared with them."""
         return json.dumps({name: getattr(self, name) for name in SETTINGS})
 
     @property
     def has_built_layer(self) -> bool:
-        """Whether its code was built (`make layer`); bare, only an interpreter that has the libraries can run it."""
+        """Whether the code was built by `make layer`; otherwise only an interpreter with the libraries can run it."""
         return (self.layer_root / "libraries" / "python").is_dir()
 
     @property
     def layers(self) -> dict[str, Path]:
-        """The layers by name: libraries, which change seldom, apart from our own code, which changes often."""
+        """The layers' folders by name: the libraries, which change seldom, and our own code, which changes often."""
         if not self.has_built_layer:
             return {"Layer": self.layer_root}
         return {"Libraries": self.layer_root / "libraries", "Tuneloop": self.layer_root / "tuneloop"}
 
     def is_built(self, root: Path) -> bool:
-        """Whether a tree was built for Lambda, with compiled files that belong to it, and isn't a source tree."""
+        """Whether `root` is a tree that was built for Lambda, whose compiled files belong to it."""
         return self.has_built_layer and root.is_relative_to(self.layer_root)
 
     def name_of(self, name: str) -> str:
-        """The name in AWS of a thing of this stage: a function, queue, rule, topic, alarm or log."""
+        """The name in AWS of a function, queue, rule, topic, alarm or log group of this stage."""
         return f"tuneloop-{self.name}-{name}"
 
 
@@ -154,12 +158,12 @@ LOCAL = Stage(
     keeps_data=False,
     enforces_ssl=False,  # MiniStack speaks plain http
     traces=False,
-    uses_bootstrap_roles=False,  # MiniStack's IAM turns them down
+    uses_bootstrap_roles=False,  # MiniStack's IAM refuses them
 )
 
 PROD = Stage(
     name="prod",
-    provider=BEDROCK,  # a new account can train there: nobody else's account and no key is needed
+    provider=BEDROCK,  # every AWS account can train there, without another contract and without a key
     provider_base_url="",
     base_model="amazon.nova-micro-v1:0",
     settle_s=60,
@@ -169,82 +173,88 @@ PROD = Stage(
     log_retention_days=30,
     keeps_data=True,
     enforces_ssl=True,
-    traces=False,  # X-Ray would record each turn of each schedule, and show what Lambda's own report lines say
+    traces=False,  # the schedules alone would make 50,000 X-Ray traces a month, which Lambda's own log lines cover
 )
 
 THROW_AWAY = replace(PROD, name="throw-away", keeps_data=False, log_retention_days=7)
 
 
 def stage_named(name: str | None, overrides: Mapping[str, str]) -> Stage:
-    """The stage called `name` with its settings overridden from text; ValueError for a name or value that can't be."""
+    """The stage of this name with settings overridden by texts; ValueError for an impossible name or value."""
     stage = _default(name)
     unknown = set(overrides) - set(OVERRIDABLE)
     if unknown:
         raise ValueError(f"stage {name!r} has no setting {sorted(unknown)}; these can be set: {', '.join(OVERRIDABLE)}")
-    overrides = _with_its_own(overrides)
+    overrides = _with_bedrock_address(overrides)
     if "provider" in overrides and not {"provider_base_url", "base_model"} <= set(overrides):
         raise ValueError(
             f"stage {name!r}: a provider comes with its own provider_base_url and base_model: set all three"
             " (bedrock has no provider_base_url: set the other two)"
         )
     kinds = get_type_hints(Stage)
-    changes: dict[str, Any] = {key: _parsed(key, kinds[key], text) for key, text in overrides.items()}
-    return _checked(replace(_with_built_code(replace(stage, **changes)), **changes))
+    changes: dict[str, Any] = {key: _parse(key, kinds[key], text) for key, text in overrides.items()}
+    stage = replace(_with_built_code(replace(stage, **changes)), **changes)
+    if (fault := next(_faults(stage), None)) is not None:
+        raise ValueError(f"stage {stage.name!r}: {fault}")
+    return stage
 
 
-def _with_its_own(overrides: Mapping[str, str]) -> Mapping[str, str]:
-    """The settings with the address of a provider that has none: AWS's own, in the stage's region."""
+def _with_bedrock_address(overrides: Mapping[str, str]) -> Mapping[str, str]:
+    """The settings with an empty address where the provider is Bedrock, which is called in the stage's region."""
     return {"provider_base_url": "", **overrides} if overrides.get("provider") == BEDROCK else overrides
 
 
 def settings_file(name: str) -> Path:
-    """Where a stage's settings stand; TUNELOOP_STAGES names another folder than `stages/`."""
+    """The path of a stage's settings file; TUNELOOP_STAGES names another folder than `stages/`."""
     return Path(os.environ.get("TUNELOOP_STAGES") or ROOT / "stages") / f"{name}.json"
 
 
 def read_settings(name: str) -> dict[str, str]:
-    """What `stages/{name}.json` sets, as text; nothing where there is no such file, and for the local stage."""
+    """The settings in `stages/{name}.json` as texts; {} without such a file, and for the local stage.
+
+    ValueError, with the file's name, for a file that is no JSON object of known settings of the right types.
+    """
     file = settings_file(name)
     if name == LOCAL.name or not file.is_file():
         return {}
     kinds = get_type_hints(Stage)
-    found = _object_in(file)
-    for key, value in found.items():
+    settings = _json_object(file)
+    for key, value in settings.items():
         if key not in SETTINGS:
             raise ValueError(f"{file}: there is no setting {key!r}; it may set {', '.join(SETTINGS)}")
         if type(value) is not kinds[key]:
             raise ValueError(f"{file}: {key} is {json.dumps(value)}; it has to be {KINDS[kinds[key]]}")
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in found.items()}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
 
 
-def _object_in(file: Path) -> dict[str, Any]:
+def _json_object(file: Path) -> dict[str, Any]:
     """The JSON object that a file holds; ValueError with file and line where it holds something else."""
 
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """The object of these pairs; ValueError where a key stands twice, of which JSON would keep the last."""
-        twice = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
-        if twice:
-            raise ValueError(f"{file}: {', '.join(twice)} stands there more than once")
+    def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """The object of these pairs; ValueError for a repeated key, of which Python would silently keep the last."""
+        repeated = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
+        if repeated:
+            raise ValueError(f"{file}: {', '.join(repeated)} stands there more than once")
         return dict(pairs)
 
     text = file.read_bytes().decode("utf-8-sig", errors="replace")
     try:
-        found = json.loads(text or " ", object_pairs_hook=once)
+        content = json.loads(text or " ", object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
-        what = error.msg if text.strip() else "the file is empty"
-        raise ValueError(f"{file}, line {error.lineno}: {what}; it has to be a JSON object") from None
-    if not isinstance(found, dict):
+        fault = error.msg if text.strip() else "the file is empty"
+        raise ValueError(f"{file}, line {error.lineno}: {fault}; it has to be a JSON object") from None
+    if not isinstance(content, dict):
         raise ValueError(f"{file} has to be a JSON object of these settings: {', '.join(SETTINGS)}")
-    return found
+    return content
 
 
 def built_code(architecture: str) -> Path:
-    """Where `make layer` puts what it builds for this interpreter's version and an architecture."""
+    """The folder of the code that `make layer` builds for this interpreter's version and an architecture."""
     return ROOT / "build" / "layer" / f"{PYTHON}-{architecture}"
 
 
 def _default(name: str | None) -> Stage:
-    if not name or not NAME.fullmatch(name) or name.startswith(NOT_A_BEGINNING):
+    if not name or not NAME.fullmatch(name) or name.startswith(RESERVED_PREFIXES):
         raise ValueError(
             f"There can't be a stage {name or ''!r}: STAGE=prod, or for a throw-away stage a small letter, then "
             "at most 15 small letters, digits or hyphens, but not beginning with prod- or local-."
@@ -259,7 +269,7 @@ def _with_built_code(stage: Stage) -> Stage:
     return replace(stage, layer_root=built, functions_root=built / "functions")
 
 
-def _parsed(key: str, kind: type, text: str) -> Any:
+def _parse(key: str, kind: type, text: str) -> Any:
     if kind is bool:
         if text not in {"true", "false"}:
             raise ValueError(f"{key} is {text!r}: it has to be true or false")
@@ -269,13 +279,8 @@ def _parsed(key: str, kind: type, text: str) -> Any:
     return kind(text)
 
 
-def _checked(stage: Stage) -> Stage:
-    if (wrong := next(_faults(stage), None)) is not None:
-        raise ValueError(f"stage {stage.name!r}: {wrong}")
-    return stage
-
-
 def _faults(stage: Stage) -> Iterator[str]:
+    """A sentence for each setting that can't be so, in the order in which they are best fixed."""
     if stage.architecture not in ARCHITECTURES:
         yield f"architecture is {stage.architecture!r}: it has to be {' or '.join(ARCHITECTURES)}"
     for name, (least, most) in SECONDS.items():
@@ -289,17 +294,17 @@ def _faults(stage: Stage) -> Iterator[str]:
         yield f"provider is {stage.provider!r}: it has to be a short name of small letters, digits and hyphens"
     if stage.log_retention_days not in RETENTIONS:
         yield f"log_retention_days is {stage.log_retention_days}: it has to be one of {RETENTIONS}"
-    yield from _faults_of_address(stage)
+    yield from _address_faults(stage)
     if stage.bedrock_url and not stage.is_local:
         yield "bedrock_url is for the local stage: anywhere else Bedrock is AWS's own"
     if stage.keeps_data and not stage.enforces_ssl:
         yield "enforces_ssl can't be turned off for a stage that keeps data"
 
 
-def _faults_of_address(stage: Stage) -> Iterator[str]:
+def _address_faults(stage: Stage) -> Iterator[str]:
     url = stage.provider_base_url
     if bool(url) != stage.needs_key:
-        said = "is set, and bedrock has none" if url else "is empty"
-        yield f"provider_base_url {said}: it is the address of a provider, and Bedrock is asked in the stage's region"
+        state = "is set, and bedrock has none" if url else "is empty"
+        yield f"provider_base_url {state}: it is the address of a provider, and Bedrock is asked in the stage's region"
     elif stage.needs_key and (fault := address_fault(url, is_local=stage.is_emulated)):
         yield f"provider_base_url {fault}"

@@ -1,4 +1,4 @@
-"""What Tuneloop remembers: one DynamoDB table with its stream, and one private bucket for examples and exports."""
+"""The state of a stage: one DynamoDB table with its stream, and one private bucket for examples and exports."""
 
 from typing import cast
 
@@ -11,11 +11,12 @@ from infra.functions import Index
 from infra.queues import TWO_WEEKS
 from infra.stage import Stage
 
-DROPS_KEPT = Duration.days(30)  # a drop's examples are in segments minutes after it came
-FIGURES_KEPT = Duration.days(90)
-POSTS_KEPT = TWO_WEEKS  # as long as the message that names one, so that a dead letter can be sent back
-OLD_VERSIONS_KEPT = Duration.days(7)  # as long as an erasure may take, and as a slip can be undone
-# Sparse indexes: only rows with these keys are in them. `sweep`: what is unfinished; `by_time`: lists, newest first.
+# A drop's examples are in segments minutes after it came; the file stays for a month, for whoever looks for a fault.
+DROPS_KEPT = Duration.days(30)
+FIGURES_KEPT = Duration.days(90)  # losses per step, without content
+POSTS_KEPT = TWO_WEEKS  # as long as the message that names a post, so that a dead letter can be sent back
+OLD_VERSIONS_KEPT = Duration.days(7)  # the time in which a mistake can be undone, and that an erasure may take
+# Sparse indexes, which hold only rows with these keys: `sweep` unfinished work, `by_time` lists with the newest first.
 INDEX_KEYS: dict[Index, tuple[str, str]] = {"sweep": ("sweep_pk", "sweep_sk"), "by_time": ("list_pk", "list_sk")}
 
 
@@ -56,10 +57,10 @@ class State(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=enforce_ssl,
-            lifecycle_rules=[*_lifecycle(), *(_of_training() if trains else ())],
+            lifecycle_rules=[*_lifecycle_rules(), *(_training_rules() if trains else ())],
             removal_policy=removal,
         )
-        # CDK's `event_bridge_enabled` deploys an extra Lambda with rights on every bucket; CloudFormation needs none.
+        # The CDK's `event_bridge_enabled` deploys a Lambda with rights on every bucket; CloudFormation needs none.
         resource = cast("s3.CfnBucket", bucket.node.default_child)
         resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
@@ -67,10 +68,10 @@ class State(Construct):
         return bucket
 
 
-def _lifecycle() -> list[s3.LifecycleRule]:
-    """What goes by itself; segments, exports and evaluations stay, in the class from which reading is free.
+def _lifecycle_rules() -> list[s3.LifecycleRule]:
+    """The rules for what is deleted by itself; segments, exports and evaluations stay, in S3's standard class.
 
-    Infrequent access would save 1 cent per GB and month and take 1 cent per GB read: each retraining reads all of it.
+    Infrequent Access would save 1 cent per GB and month and cost 1 cent per GB read, and each retraining reads all.
     """
     return [
         s3.LifecycleRule(id="drops", prefix="incoming/", expiration=DROPS_KEPT),
@@ -84,8 +85,8 @@ def _lifecycle() -> list[s3.LifecycleRule]:
     ]
 
 
-def _of_training() -> list[s3.LifecycleRule]:
-    """What jobs on Bedrock read, until no attempt of theirs can need it, and the figures that they leave."""
+def _training_rules() -> list[s3.LifecycleRule]:
+    """The rules for files that jobs on Bedrock read, kept while an attempt may need them, and for their figures."""
     return [
         s3.LifecycleRule(id="training", prefix="training/", expiration=DROPS_KEPT),
         s3.LifecycleRule(id="training-output", prefix="training-output/", expiration=FIGURES_KEPT),

@@ -1,7 +1,7 @@
-"""The meter: real handlers run under it, and it counts what AWS would bill them for.
+"""The meter: counts what AWS would bill for the real handlers that run under it.
 
-It listens to botocore's own events on each client that the app makes. CPU time is the process's, less what moto and the
-meter themselves need; waiting is added from the assumptions.
+The meter subscribes to botocore's own events on each client that the app makes. CPU time is the process's, less the
+time of moto and of the meter itself; waiting is added from the assumptions.
 """
 
 import gc
@@ -28,8 +28,8 @@ from bench.billing.template import StackTemplate
 from tuneloop.app import utc_now
 from tuneloop.observability import logger
 
-METRIC = "metric "  # before the name and the dimensions of a custom metric, in an invocation's amounts
-SQS_CHUNK = 64 << 10
+METRIC = "metric "  # the prefix of a custom metric's name and dimensions among an invocation's amounts
+SQS_CHUNK = 64 << 10  # SQS bills each 64 KiB of a message as a request
 ID = "c0ffee00-0000-4000-8000-000000000000"
 PLATFORM_LINES = (
     f"START RequestId: {ID} Version: $LATEST\n",
@@ -37,63 +37,63 @@ PLATFORM_LINES = (
     f"REPORT RequestId: {ID}\tDuration: 1012.34 ms\tBilled Duration: 1013 ms\tMemory Size: 1024 MB\t"
     "Max Memory Used: 130 MB\t\n",
 )
-DEARER = ("Put", "Copy", "List", "Create", "Upload", "Complete")  # S3's actions that cost more than a GET
-MAKING = ("PutObject", "CopyObject", "CompleteMultipartUpload")  # those of which S3 sends an event
+PUT_PRICED = ("Put", "Copy", "List", "Create", "Upload", "Complete")  # beginnings of S3's actions at the price of a PUT
+EVENT_SENDING = ("PutObject", "CopyObject", "CompleteMultipartUpload")  # S3's actions that send an event
 
 
 class Meter:
-    """Counts one invocation at a time; requests outside of an invocation are nobody's and not counted."""
+    """Counts one invocation at a time; requests outside of an invocation are not counted."""
 
     def __init__(self, deployed: StackTemplate, assumed: Assumptions, make: Callable[..., Any]) -> None:
         self._deployed, self._assumed, self._make = deployed, assumed, make
-        self._rows = make("dynamodb")  # this one is not listened to
+        self._rows = make("dynamodb")  # the meter's own client, whose requests are not counted
         self._amounts: Amounts | None = None
         self._done = Amounts()
-        self._other_s = 0.0  # of moto and of the meter
-        self._sent_at = 0.0
+        self._other_s = 0.0  # CPU time of moto and of the meter
+        self._send_began = 0.0
         self._extra_wait_s = 0.0
-        self.function = ""  # whose invocation is under way, or was the last
+        self.function = ""  # the function of the invocation that is under way, or was the last
 
     def client(self, service: str, **options: Any) -> Any:
-        """A client as boto3 makes it, listened to."""
-        made = self._make(service, **options)
-        made.meta.events.register(f"before-parameter-build.{service}", self._before)
-        made.meta.events.register_first(f"before-send.{service}", self._send)
-        made.meta.events.register_last(f"before-send.{service}", self._sent)
-        made.meta.events.register(f"after-call.{service}", self._after)
-        return made
+        """A boto3 client whose requests are counted."""
+        client = self._make(service, **options)
+        client.meta.events.register(f"before-parameter-build.{service}", self._before)
+        client.meta.events.register_first(f"before-send.{service}", self._begin_send)
+        client.meta.events.register_last(f"before-send.{service}", self._end_send)
+        client.meta.events.register(f"after-call.{service}", self._after)
+        return client
 
     def wait(self, seconds: float) -> None:
-        """Add waiting for somebody who is not AWS to the invocation under way."""
+        """Add seconds of waiting for the provider to the invocation that is under way."""
         self._extra_wait_s += seconds
 
     def measure(self, run: Callable[[], object]) -> Amounts:
-        """What the invocations inside `run` need; a meter around this one doesn't count them."""
-        around, self._done = self._done, Amounts()
+        """The amounts of all invocations inside `run`; a `measure` around this one doesn't count them."""
+        outer, self._done = self._done, Amounts()
         try:
             run()
             return self._done
         finally:
-            self._done = around
+            self._done = outer
 
     def invoke(self, function: str, run: Callable[[], Any]) -> Any:
-        """Run an invocation and count it; gives its answer."""
+        """Run an invocation, count it, and return its answer."""
         self.function = function
-        gc.freeze()  # else this invocation may pay for looking through all that moto and the bench hold
+        gc.freeze()  # keeps the time of collecting the garbage of moto and the bench out of this invocation
         amounts = self._amounts = Amounts()
         self._other_s = self._extra_wait_s = 0.0
-        written = io.StringIO()
-        stream, logger.registered_handler.stream = logger.registered_handler.stream, written  # type: ignore[attr-defined]
+        log = io.StringIO()
+        stream, logger.registered_handler.stream = logger.registered_handler.stream, log  # type: ignore[attr-defined]
         started = process_time()
         try:
-            with redirect_stdout(written):
+            with redirect_stdout(log):
                 answer = run()
             cpu_s = process_time() - started - self._other_s
         finally:
             logger.registered_handler.stream = stream  # type: ignore[attr-defined]
             self._amounts = None
             gc.unfreeze()
-        self._done += self._tally(amounts, cpu_s, written.getvalue(), answer)
+        self._done += self._tally(amounts, cpu_s, log.getvalue(), answer)
         return answer
 
     def _tally(self, amounts: Amounts, cpu_s: float, log: str, answer: Any) -> Amounts:
@@ -109,11 +109,11 @@ class Meter:
         amounts |= dict.fromkeys(metric_names(log), 1.0)
         return amounts
 
-    def _send(self, **_: Any) -> None:
-        self._sent_at = process_time()
+    def _begin_send(self, **_: Any) -> None:
+        self._send_began = process_time()
 
-    def _sent(self, **_: Any) -> None:
-        self._other_s += process_time() - self._sent_at
+    def _end_send(self, **_: Any) -> None:
+        self._other_s += process_time() - self._send_began
 
     def _before(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         started = process_time()
@@ -134,8 +134,8 @@ class Meter:
         match service:
             case "dynamodb":
                 self._count_rows(action, params, parsed, before)
-            case "s3" if action.startswith(DEARER):
-                self._add(s3_put_requests=1, s3_events=action in MAKING, s3_bytes=_length(params.get("Body")))
+            case "s3" if action.startswith(PUT_PRICED):
+                self._add(s3_put_requests=1, s3_events=action in EVENT_SENDING, s3_bytes=_length(params.get("Body")))
             case "s3":
                 self._add(s3_get_requests=1)
             case "sqs":
@@ -167,23 +167,23 @@ class Meter:
 
     def _row(self, params: dict[str, Any], key: dict[str, Any]) -> dict[str, Any] | None:
         table = params.get("TableName") or next(iter(params["TransactItems"][0].values()))["TableName"]
-        found: dict[str, Any] | None = self._rows.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
-        return found
+        row: dict[str, Any] | None = self._rows.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        return row
 
     def _add(self, **amounts: float) -> None:
-        assert self._amounts is not None  # noqa: S101 - we are inside an invocation
+        assert self._amounts is not None  # noqa: S101 - called during an invocation only
         for name, amount in amounts.items():
             self._amounts[name] += amount
 
 
 def billed_gb_s(cpu_s: float, waited_s: float, memory_mb: int) -> float:
-    """GB-seconds of work and waiting at a function's share of a vCPU, rounded up to the millisecond."""
+    """The GB-seconds of work, at the memory's share of a vCPU, and of waiting, rounded up to the millisecond."""
     worked_s = cpu_s * max(1.0, VCPU_MB / memory_mb)
     return ceil((worked_s + waited_s) * 1000) / 1000 * memory_mb / 1024
 
 
 def metric_names(log: str) -> set[str]:
-    """The metrics in a log, in CloudWatch's embedded format: a name and its dimensions are one metric of the bill."""
+    """The custom metrics in a log, in CloudWatch's embedded format; each name with its dimensions is billed as one."""
     rows = [json.loads(line) for line in log.splitlines() if line.startswith("{") and '"_aws"' in line]
     return {
         f"{METRIC}{metric['Name']} " + " ".join(f"{name}={row[name]}" for name in sorted(dimensions))
@@ -202,9 +202,9 @@ def _writes(action: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
         case "UpdateItem" | "DeleteItem":
             yield params["Key"]
         case "TransactWriteItems":
-            for action_of in params["TransactItems"]:
-                [inside] = action_of.values()
-                yield _key(inside["Item"]) if "Item" in inside else inside["Key"]
+            for item in params["TransactItems"]:
+                [write] = item.values()
+                yield _key(write["Item"]) if "Item" in write else write["Key"]
 
 
 def _key(row: Mapping[str, Any]) -> dict[str, Any]:

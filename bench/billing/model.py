@@ -1,8 +1,8 @@
-"""What a bill is made of: assumptions, amounts of what AWS counts, DynamoDB's units, and the price list.
+"""The parts of a bill: assumptions, amounts of what AWS bills, DynamoDB's units, and the price list.
 
-A write counts 1 KB steps of the larger of the old and the new row, once more for each index that the row is in, twice
-where it leaves one place of an index for another, and double in a transaction. A read counts 4 KB steps, half of them
-where it is not consistent.
+A write costs a unit for each KB of the larger of the old and the new row, the same for each index that the row is in,
+twice that where it moves within an index, and double in a transaction. A read costs a unit for each 4 KB, and half as
+much where it is not consistent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ from pydantic import BaseModel, Field
 HOURS = 730.0  # a month, as AWS counts it
 SECONDS = HOURS * 3600
 GB = 1e9
-EVENT_BYTES = 26  # that CloudWatch adds to each log event
+EVENT_BYTES = 26  # CloudWatch bills so many bytes more for each log event
 VCPU_MB = 1769  # the memory at which Lambda gives a function one whole vCPU
-ROW_OVERHEAD = 100  # bytes that storage counts beside a row, in the table and in each index
+ROW_OVERHEAD = 100  # DynamoDB's storage counts so many bytes more for a row, in the table and in each index
 PRICES = Path(__file__).resolve().parents[1] / "prices.json"
 Row = Mapping[str, Any]
 Index = tuple[str, str]  # the attributes of its key
@@ -27,7 +27,7 @@ Index = tuple[str, str]  # the attributes of its key
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What can be neither read from the template nor counted here; times in seconds, sizes in bytes."""
+    """What can be neither read from the template nor measured for a bill; times in seconds, sizes in bytes."""
 
     prompt_tokens: int = 300
     answer_tokens: int = 100
@@ -47,7 +47,7 @@ class Assumptions:
     pollers: int = 5  # per queue with a maximum concurrency, by Lambda's documentation
 
     def describe(self) -> dict[str, str]:
-        """The assumptions as a table."""
+        """The assumptions as sentences, by their subject."""
         return {
             "calls": "spread evenly over the month; one tenant, one dataset, one model, one version that answers",
             "tokens per call": f"{self.prompt_tokens} in, {self.answer_tokens} out, {self.bytes_per_token} bytes each",
@@ -69,7 +69,7 @@ class Assumptions:
 
 
 class Amounts(dict[str, float]):
-    """How much of what: by the names of the price list, by what those are made from, and how often each metric."""
+    """Amounts by name: the names of the price list, those that they are derived from, and each custom metric."""
 
     def __missing__(self, name: str) -> float:
         return 0.0
@@ -78,7 +78,7 @@ class Amounts(dict[str, float]):
         return Amounts({name: self[name] + other[name] for name in self | other})
 
     def __sub__(self, other: "Amounts") -> "Amounts":
-        """What this has more than the other; nothing where it has less."""
+        """The difference of the amounts; 0 where this has less than the other."""
         return Amounts({name: max(0.0, self[name] - other[name]) for name in self | other})
 
     def __mul__(self, times: float) -> "Amounts":
@@ -86,39 +86,39 @@ class Amounts(dict[str, float]):
 
 
 def size(row: Row) -> int:
-    """A row's bytes: its names and its values."""
+    """The bytes that DynamoDB counts for a row: its attributes' names and values."""
     return sum(len(name.encode()) + _value_size(value) for name, value in row.items())
 
 
 def _value_size(value: Mapping[str, Any]) -> int:
-    [(kind, inside)] = value.items()
+    [(kind, content)] = value.items()
     match kind:
         case "S":
-            return len(inside.encode())
+            return len(content.encode())
         case "N":
-            return len(inside) // 2 + 2
+            return len(content) // 2 + 2
         case "L":
-            return 3 + sum(1 + _value_size(part) for part in inside)
+            return 3 + sum(1 + _value_size(part) for part in content)
         case "M":
-            return 3 + len(inside) + size(inside)
+            return 3 + len(content) + size(content)
         case "BOOL" | "NULL":
             return 1
     raise ValueError(f"no row of ours has a {kind}")
 
 
 def read_units(rows: Sequence[Row], *, consistent: bool) -> float:
-    """The units of one request that read these rows."""
+    """The read units of one request that returns these rows."""
     steps = max(1, ceil(sum(map(size, rows)) / 4096))
     return steps if consistent else steps / 2
 
 
 def write_units(old: Row | None, new: Row | None, indexes: Sequence[Index]) -> int:
-    """The units of one write, outside of a transaction, that makes `old` into `new`."""
+    """The write units of changing the row `old` to `new` outside of a transaction."""
     return _steps(old, new) + sum(_index_units(old, new, index) for index in indexes)
 
 
 def stored_bytes(row: Row, indexes: Sequence[Index]) -> int:
-    """What storage counts for a row, its copies in indexes included."""
+    """The bytes that storage bills for a row, its copies in indexes included."""
     copies = 1 + sum(_place(row, index) is not None for index in indexes)
     return copies * (size(row) + ROW_OVERHEAD)
 
@@ -139,7 +139,7 @@ def _steps(*rows: Row | None) -> int:
 
 
 class UnitPrice(BaseModel):
-    """What `per` units cost in US dollars, where AWS says so, and when it was read there or, unverified, elsewhere."""
+    """The US dollars for `per` units, AWS's page for it, and the day it was read there or, unverified, elsewhere."""
 
     service: str
     usd: float = Field(ge=0)
@@ -152,7 +152,7 @@ class UnitPrice(BaseModel):
 
 
 class PriceList(BaseModel):
-    """The prices of one region by the name of what they count."""
+    """The prices of one region by the name of what is billed."""
 
     region: str
     read: date
@@ -161,5 +161,5 @@ class PriceList(BaseModel):
 
 
 def read_prices(file: Path = PRICES) -> PriceList:
-    """The price list that the repository brings."""
+    """The price list of `bench/prices.json`."""
     return PriceList.model_validate_json(file.read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""A month: from what is deployed, what an operation costs and how many calls there are, to the quantities of a bill."""
+"""A month's quantities: calculated from the template, what each operation needs, and the number of chat calls."""
 
 from math import ceil
 
@@ -7,16 +7,16 @@ from bench.billing.model import EVENT_BYTES, GB, HOURS, SECONDS, Amounts, Assump
 from bench.billing.template import Poller, StackTemplate
 from bench.billing.workload import Workload
 
-ACCESS_LOG_FIELD = 20  # bytes that a `$context.…` of the access log's format becomes
-RECEIVED_AT_ONCE = 10  # messages that one request to SQS receives or deletes
+ACCESS_LOG_FIELD = 20  # assumed bytes of the value in place of a `$context.…` of the access log's format
+SQS_BATCH = 10  # the most messages that one request to SQS receives or deletes
 
 
 def month(calls: int, deployed: StackTemplate, workload: Workload, assumed: Assumptions) -> Amounts:
-    """The quantities of a month with so many chat calls, by the names of the price list."""
-    done = _scheduled(deployed, workload, assumed)
+    """The quantities of a month with this number of chat calls, by the names of the price list."""
+    done = _schedule_amounts(deployed, workload, assumed)
     messages = dict.fromkeys((poller.function for poller in deployed.pollers), 0.0)
     if calls:
-        done += _called(calls, workload, assumed) + _counted(calls, deployed, workload, assumed)
+        done += _call_amounts(calls, workload, assumed) + _usage_amounts(calls, deployed, workload, assumed)
         done += (workload.drop + workload.training) * assumed.drops_a_month
         messages["record-usage"] += calls
         messages["collect-posts"] += 2 * assumed.drops_a_month  # the reminders that a drop leaves
@@ -36,48 +36,48 @@ def month(calls: int, deployed: StackTemplate, workload: Workload, assumed: Assu
     return Amounts(done | derived)
 
 
-def _scheduled(deployed: StackTemplate, workload: Workload, assumed: Assumptions) -> Amounts:
+def _schedule_amounts(deployed: StackTemplate, workload: Workload, assumed: Assumptions) -> Amounts:
     share = assumed.cold_share_of_schedules
-    parts = [workload.schedules[each].times(number, share) for each, number in deployed.schedules.items()]
+    parts = [workload.schedules[schedule].times(number, share) for schedule, number in deployed.schedules.items()]
     return sum(parts, Amounts())
 
 
-def _called(calls: int, workload: Workload, assumed: Assumptions) -> Amounts:
+def _call_amounts(calls: int, workload: Workload, assumed: Assumptions) -> Amounts:
     chats = workload.chat.times(calls, assumed.cold_share)
     feedback = workload.feedback.times(calls * assumed.feedback_share, assumed.cold_share)
     return chats + feedback + workload.key_lookup * key_lookups(calls, assumed)
 
 
 def key_lookups(calls: int, assumed: Assumptions) -> float:
-    """How often a key is looked up: once in 30 s in each environment that is at work at a time."""
+    """The number of key lookups in a month: one in `key_cached_s` in each environment that is busy at the same time."""
     environments = ceil(calls / SECONDS * (assumed.provider_wait_s + 0.1))
     return min(float(calls), environments * SECONDS / assumed.key_cached_s)
 
 
-def _counted(calls: int, deployed: StackTemplate, workload: Workload, assumed: Assumptions) -> Amounts:
+def _usage_amounts(calls: int, deployed: StackTemplate, workload: Workload, assumed: Assumptions) -> Amounts:
     [poller] = [poller for poller in deployed.pollers if poller.function == "record-usage"]
     batches = calls / batch_of(poller, calls, assumed)
     return workload.batch.times(batches, assumed.cold_share) + workload.message * (calls - batches)
 
 
 def batch_of(poller: Poller, messages: float, assumed: Assumptions) -> float:
-    """How many messages arrive together: the first one, and those that the same poller gets in the window after it."""
+    """The messages of an average batch: the first one, and those that the same poller gets in the window after it."""
     rate = messages / SECONDS / assumed.pollers
     return min(poller.batch_size, 1 + rate * poller.window_s)
 
 
 def poll_requests(deployed: StackTemplate, messages: dict[str, float], assumed: Assumptions) -> float:
-    """Lambda's own requests to the queues: receives, where a message takes an empty one's place, and deletes."""
+    """The number of Lambda's own requests to the queues: receives, empty or with a message, and deletes."""
     requests, idle = 0.0, SECONDS / assumed.poll_s * assumed.pollers
     for poller in deployed.pollers:
         arriving = messages[poller.function]
         batch = batch_of(poller, arriving, assumed)
-        requests += max(idle, arriving) + arriving / batch * ceil(batch / RECEIVED_AT_ONCE)
+        requests += max(idle, arriving) + arriving / batch * ceil(batch / SQS_BATCH)
     return requests
 
 
 def metric_months(done: Amounts) -> float:
-    """The months of custom metrics: each is paid for in the hours in which it is counted, by whichever functions."""
+    """The metric-months of custom metrics: a metric is billed for the hours in which any function writes it."""
     return sum(min(1.0, times / HOURS) for name, times in done.items() if name.startswith(METRIC))
 
 
@@ -88,7 +88,7 @@ def access_log_bytes(form: str) -> int:
 
 
 def _bytes_out(calls: int, done: Amounts, assumed: Assumptions) -> float:
-    """Answers as they were measured, with their headers and the assumed text, and what the provider is sent."""
+    """The bytes sent out of AWS: measured answers with headers and the assumed text, and requests to the provider."""
     answers = done["answer_bytes"] + done["http_api_requests"] * assumed.headers
     texts = calls * assumed.bytes_per_token * (assumed.answer_tokens + assumed.prompt_tokens)
     return answers + texts + calls * assumed.headers

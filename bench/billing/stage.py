@@ -1,7 +1,7 @@
 """A stage in this process: the deployed table in moto, the real handlers under the meter, our trainer as provider.
 
-What goes in is what AWS delivers, as the payloads of `events/` have it, and events go the way they go there: through
-the table's stream and relay-events.
+The handlers get what AWS delivers, made from the payloads of `events/`, and domain events go the way they go on AWS:
+through the table's stream and relay-events.
 """
 
 import importlib
@@ -53,13 +53,13 @@ ENVIRONMENT = {
     "TUNELOOP_SETTLE_S": "0",
     "TUNELOOP_REFRESH_AFTER_S": "0",
 }
-CONTEXT = {  # what Lambda tells an invocation about itself
+CONTEXT = {  # Lambda's context object; the remaining time is nearly that of the longest time-out
     "function_name": "test",
     "memory_limit_in_mb": 512,
     "invoked_function_arn": "arn:aws:lambda:us-east-1:123456789012:function:test",
     "get_remaining_time_in_millis": lambda: 890_000,
 }
-TRAINED_WITHIN_S = 120
+TRAINING_TIMEOUT_S = 120  # training takes seconds; a trainer that hangs would keep the bill from ever being printed
 
 
 class MeteredStage:
@@ -71,7 +71,7 @@ class MeteredStage:
         self.key = self.new_key()
 
     def new_key(self, tenant: str = TENANT) -> str:
-        """A key that may do everything, of a tenant that is made with it if there is none."""
+        """A new key with every scope, of a tenant that is made if there is none."""
         return create_key(tenant, frozenset(Scope), tenants=app.tenants, now=utc_now()).secret
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
@@ -97,18 +97,18 @@ class MeteredStage:
         self.invoke("collect-posts", messages([json.dumps(reminder)]))
 
     def train(self) -> None:
-        """Let the run that the dataset's change led to end, and everything that follows from it."""
+        """Play the dataset's run to its end, and everything that follows from it."""
         self._settle()
-        deadline = time.monotonic() + TRAINED_WITHIN_S
+        deadline = time.monotonic() + TRAINING_TIMEOUT_S
         while next(app.providers.get(app.settings.provider).jobs()).status != "succeeded":
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the trainer did not end within {TRAINED_WITHIN_S} s")
+                raise TimeoutError(f"the trainer did not end within {TRAINING_TIMEOUT_S} s")
             time.sleep(0.05)
         self.fire("check-status every-5-minutes")
         self._settle()
 
     def _settle(self) -> None:
-        """Relay events and deliver the messages that they lead to until nothing moves any more."""
+        """Relay events, and deliver the messages that they lead to, until there are none."""
         while rows := list(app.outbox.backlog(utc_now())):
             for row in rows:
                 record = payload("relay_events.stream")["Records"][0]
@@ -118,21 +118,21 @@ class MeteredStage:
                 for spec in FUNCTIONS:
                     if row.event_type in spec.events:
                         self.invoke(spec.name, event | {"detail": json.loads(row.detail)})
-            for body in self._received("examples"):
+            for body in self._take_messages("examples"):
                 self.invoke("collect-posts", messages([body]))
 
     def ask(self, assumed: Assumptions, key: str = "") -> Any:
-        """Send a chat call of the assumed size; gives the answer."""
+        """Send a chat call of the assumed size, and return its answer."""
         text = "w" * assumed.prompt_tokens * assumed.bytes_per_token
         body = {"model": DATASET, "user": "user-1", "messages": [{"role": "user", "content": text}]}
         return self._post("complete-chat", "/v1/chat/completions", body, key)
 
     def rate(self, answer: Any) -> None:
-        """Say what a user thought of an answer."""
+        """Send a rating of an answer."""
         self._post("record-usage", "/v1/feedback", {"inference_id": answer["id"], "rating": 4})
 
     def add_tenant(self, name: str) -> None:
-        """A further tenant with one dataset."""
+        """Make a further tenant with one dataset."""
         self._post("collect-examples", "/v1/datasets", {"id": DATASET}, self.new_key(name))
 
     def _post(self, function: str, path: str, body: Any, key: str = "") -> Any:
@@ -145,38 +145,39 @@ class MeteredStage:
         return json.loads(answer["body"])
 
     def count_usage(self) -> None:
-        """Deliver what waits to be counted as one batch."""
-        self.invoke("record-usage", messages(self._received("usage")))
+        """Deliver the messages of the usage queue as one batch."""
+        self.invoke("record-usage", messages(self._take_messages("usage")))
 
     def open_counters(self) -> None:
-        """Count until the day has its row in every shard, so that what is measured next makes none."""
-        complete_late = UsageBatch.model_validate_json(self._received("usage")[0])
+        """Count usage until the day has its row in every shard, so that no later call is measured as it makes one."""
+        batch = UsageBatch.model_validate_json(self._take_messages("usage")[0])
+        # A batch's id decides its shard, so twenty times as many batches as shards leave none out.
         for number in range(20 * SHARDS):
-            app.usage.add(complete_late.model_copy(update={"id": f"earlier-{number}"}), utc_now())
+            app.usage.add(batch.model_copy(update={"id": f"earlier-{number}"}), utc_now())
 
-    def _received(self, queue: str) -> list[str]:
-        """What waits in a queue, taken out of it."""
+    def _take_messages(self, queue: str) -> list[str]:
+        """Remove all messages from a queue, and return their bodies."""
         url, bodies = environ[f"TUNELOOP_{queue.upper()}_QUEUE_URL"], []
-        while found := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            bodies += [message["Body"] for message in found]
-            for message in found:
+        while batch := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            bodies += [message["Body"] for message in batch]
+            for message in batch:
                 self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return bodies
 
 
 def payload(name: str) -> Any:
-    """An event as AWS delivers it."""
+    """An event as AWS delivers it, from `events/`."""
     return json.loads((ROOT / "events" / f"{name}.json").read_text("utf-8"))
 
 
 def messages(bodies: list[str]) -> dict[str, Any]:
-    """The event of a queue's batch."""
+    """The event with which SQS delivers these bodies as one batch."""
     [record] = payload("record_usage.queue")["Records"]
     return {"Records": [record | {"messageId": f"m{place}", "body": body} for place, body in enumerate(bodies)]}
 
 
 def examples(number: int) -> list[Any]:
-    """So many different examples, from the sample that the project brings."""
+    """This number of different examples, from the project's sample; repeated ones get an order number."""
     sample = SAMPLE.read_text("utf-8").splitlines()
     rows = [json.loads(sample[place % len(sample)]) for place in range(number)]
     for place, row in enumerate(rows[len(sample) :], start=len(sample)):
@@ -193,11 +194,12 @@ def meter_stage(deployed: StackTemplate, assumed: Assumptions) -> Iterator[tuple
         trainer, child = start_trainer(Path(folder))
         try:
             child.wait_until(trainer.is_ready, START_TIMEOUT_S)
-            environ.update(_built(deployed.table, trainer.api_key), TUNELOOP_PROVIDER_BASE_URL=trainer.base_url)
+            environ.update(_make_resources(deployed.table, trainer.api_key))
+            environ["TUNELOOP_PROVIDER_BASE_URL"] = trainer.base_url
             meter, complete = Meter(deployed, assumed, new_client), OpenAICompatible.complete
 
             def complete_late(provider: OpenAICompatible, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
-                """An answer of the trainer after as long as a real provider takes."""
+                """Answer by the trainer, and count the time that a real provider takes."""
                 meter.wait(assumed.provider_wait_s / (AT_ONCE if meter.function == "evaluate" else 1))
                 return complete(provider, request, timeout_s)
 
@@ -212,8 +214,8 @@ def meter_stage(deployed: StackTemplate, assumed: Assumptions) -> Iterator[tuple
             child.stop()
 
 
-def _built(table: dict[str, Any], provider_key: str) -> dict[str, str]:
-    """Make table, bucket, bus, queues and the provider's key in moto; gives the queues' variables."""
+def _make_resources(table: dict[str, Any], provider_key: str) -> dict[str, str]:
+    """Make table, bucket, bus, queues and the provider's key in moto, and return the queues' environment variables."""
     new_client("dynamodb").create_table(TableName=TABLE, **table)
     new_client("s3").create_bucket(Bucket=BUCKET)
     new_client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
@@ -227,12 +229,12 @@ def _built(table: dict[str, Any], provider_key: str) -> dict[str, str]:
 
 
 def new_client(service: str, **options: Any) -> Any:
-    """A client that nobody else has: what listens to it must not outlive the stage."""
+    """A client of a session of its own, so that no subscription to its events outlives the stage."""
     return boto3.session.Session().client(service, **options)  # type: ignore[call-overload]
 
 
 def start_afresh() -> None:
-    """Forget what an environment keeps between invocations: clients, stores, the provider's key."""
+    """Forget what an environment keeps between invocations and a new one lacks: clients, stores, the provider's key."""
     if "providers" in app.__dict__:
         app.providers.close()
     app.__dict__.clear()

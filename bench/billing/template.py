@@ -1,6 +1,6 @@
-"""What the production template deploys that a bill counts, read from the synthesized template itself.
+"""The billed parts of the production stage, read from its synthesized template.
 
-Whatever has no price here is refused, not left out: a kind of resource, a schedule, an alarm or an option of them.
+A kind of resource, a schedule, an alarm or an option that has no price here is refused instead of left out.
 """
 
 import re
@@ -32,7 +32,7 @@ ONCE_A_DAY = re.compile(r"cron\(\d+ \d+ \* \* \? \*\)")
 
 @dataclass(frozen=True)
 class Poller:
-    """One event source mapping of a queue."""
+    """One event source mapping of a queue: the function, and the batches in which it gets messages."""
 
     function: str
     batch_size: int
@@ -41,12 +41,12 @@ class Poller:
 
 @dataclass(frozen=True)
 class StackTemplate:
-    """The counted parts of a stage."""
+    """The parts of a stage that a bill counts."""
 
     memory_mb: dict[str, int]  # by function
     schedules: dict[str, float]  # `function schedule` -> times a month
     pollers: tuple[Poller, ...]
-    table: dict[str, Any]  # what DynamoDB is told to make it
+    table: dict[str, Any]  # the parameters with which DynamoDB makes it
     alarm_metrics: int
     dashboards: int
     access_log_format: str
@@ -54,7 +54,7 @@ class StackTemplate:
 
     @property
     def indexes(self) -> list[Index]:
-        """The table's indexes."""
+        """The key attributes of the table's indexes."""
         return [_keys(index) for index in self.table["GlobalSecondaryIndexes"]]
 
 
@@ -72,30 +72,30 @@ def synthesize() -> dict[str, Any]:
 
 
 def read_template(body: dict[str, Any]) -> StackTemplate:
-    """The counted parts of a template; ValueError for what has no price."""
+    """The billed parts of a template; ValueError for what has no price."""
     resources: dict[str, Any] = body["Resources"]
-    if unknown := {found["Type"] for found in resources.values()} - FREE - COUNTED:
+    if unknown := {resource["Type"] for resource in resources.values()} - FREE - COUNTED:
         raise ValueError(f"no price for {', '.join(sorted(unknown))}")
     names = {
-        key: str(found["Properties"]["FunctionName"]).removeprefix(f"tuneloop-{STAGE}-")
-        for key, found in resources.items()
-        if found["Type"] == "AWS::Lambda::Function"
+        key: str(resource["Properties"]["FunctionName"]).removeprefix(f"tuneloop-{STAGE}-")
+        for key, resource in resources.items()
+        if resource["Type"] == "AWS::Lambda::Function"
     }
-    [table], [api] = _of(body, "AWS::DynamoDB::Table"), _of(body, "AWS::ApiGatewayV2::Stage")
+    [table], [api] = _properties_of(body, "AWS::DynamoDB::Table"), _properties_of(body, "AWS::ApiGatewayV2::Stage")
     return StackTemplate(
         memory_mb={name: _memory_mb(resources[key]["Properties"]) for key, name in names.items()},
         schedules=dict(_schedules(body, names)),
         pollers=tuple(_pollers(body, names)),
         table={name: table[name] for name in TABLE},
-        alarm_metrics=sum(map(_metrics, _of(body, "AWS::CloudWatch::Alarm"))),
-        dashboards=len(_of(body, "AWS::CloudWatch::Dashboard")),
+        alarm_metrics=sum(map(_metrics, _properties_of(body, "AWS::CloudWatch::Alarm"))),
+        dashboards=len(_properties_of(body, "AWS::CloudWatch::Dashboard")),
         access_log_format=api["AccessLogSettings"]["Format"],
-        log_retention_days=max(group["RetentionInDays"] for group in _of(body, "AWS::Logs::LogGroup")),
+        log_retention_days=max(group["RetentionInDays"] for group in _properties_of(body, "AWS::Logs::LogGroup")),
     )
 
 
-def _of(body: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    return [found["Properties"] for found in body["Resources"].values() if found["Type"] == kind]
+def _properties_of(body: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [resource["Properties"] for resource in body["Resources"].values() if resource["Type"] == kind]
 
 
 def _memory_mb(function: dict[str, Any]) -> int:
@@ -105,7 +105,7 @@ def _memory_mb(function: dict[str, Any]) -> int:
 
 
 def _metrics(alarm: dict[str, Any]) -> int:
-    """How many metrics an alarm watches; its expressions cost nothing beside them."""
+    """The number of metrics that an alarm watches; CloudWatch does not bill its expressions."""
     watched = [alarm] if "MetricName" in alarm else [q["MetricStat"] for q in alarm["Metrics"] if "MetricStat" in q]
     if any(metric["Period"] < 60 for metric in watched):
         raise ValueError("no price for an alarm of high resolution")
@@ -120,7 +120,7 @@ def _keys(index: dict[str, Any]) -> Index:
 
 
 def _schedules(body: dict[str, Any], names: dict[str, str]) -> Iterator[tuple[str, float]]:
-    for rule in _of(body, "AWS::Events::Rule"):
+    for rule in _properties_of(body, "AWS::Events::Rule"):
         if "ScheduleExpression" in rule:
             function = names[rule["Targets"][0]["Arn"]["Fn::GetAtt"][0]]
             schedule = rule["Name"].removeprefix(f"tuneloop-{STAGE}-{function}-")
@@ -139,9 +139,9 @@ def times_a_month(expression: str) -> float:
 
 
 def _pollers(body: dict[str, Any], names: dict[str, str]) -> Iterator[Poller]:
-    for mapping in _of(body, "AWS::Lambda::EventSourceMapping"):
+    for mapping in _properties_of(body, "AWS::Lambda::EventSourceMapping"):
         if "StartingPosition" in mapping:
-            continue  # the table's stream, which Lambda reads for nothing
+            continue  # the table's stream, whose reads by Lambda are not billed
         if "MaximumConcurrency" not in mapping.get("ScalingConfig", {}):
             raise ValueError("the pollers of a queue without a maximum concurrency are not counted yet")
         function = names[mapping["FunctionName"]["Ref"]]

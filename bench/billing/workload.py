@@ -1,7 +1,7 @@
-"""The workload: everything that happens in a stage's month, done once by the real handlers and counted.
+"""The workload: every kind of operation in a stage's month, played once with the real handlers and counted.
 
-What a start costs is the CPU time in which a fresh interpreter imports what a function needs, measured in processes,
-and what the first invocation needs more than those after it.
+A cold start costs the CPU time in which a new interpreter imports what a function needs, measured in a process of its
+own, and what the first invocation needs more than later ones.
 """
 
 import sys
@@ -19,29 +19,29 @@ from bench.billing.template import StackTemplate
 from infra.functions import FUNCTIONS, FunctionSpec
 from infra.schedules import EVERY_5_MINUTES
 
-BATCH = 11  # messages of the larger of two batches: the difference is what ten of them cost
-REPETITIONS = 3
+BATCH = 11  # a batch of so many messages, less one of a single message, is the cost of ten messages
+REPETITIONS = 3  # the average of three invocations, as CPU times vary
 PATHS = ":".join(str(ROOT / folder) for folder in ("shared", "functions", "."))
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What an invocation costs where its environment has run before, and what one in a new environment costs more."""
+    """The amounts of an invocation in an environment that has run before, and what a new environment needs more."""
 
     warm: Amounts
     start: Amounts = field(default_factory=Amounts)
 
     def times(self, number: float, cold_share: float) -> Amounts:
-        """So many of them, a share of them in new environments."""
+        """The amounts of `number` invocations, of which a share is in new environments."""
         return self.warm * number + self.start * (number * cold_share)
 
 
 @dataclass(frozen=True)
 class Workload:
-    """The counted operations."""
+    """The measured amounts of each operation."""
 
     chat: Operation
-    key_lookup: Amounts  # what a call costs more when its key was not looked up for 30 s
+    key_lookup: Amounts  # what a call needs more when its key is not in the cache
     batch: Operation  # a usage batch of one message
     message: Amounts  # each further message of a batch
     feedback: Operation
@@ -52,14 +52,14 @@ class Workload:
 
 
 def measure(deployed: StackTemplate, assumed: Assumptions) -> Workload:
-    """Run and count everything; takes seconds."""
+    """Play and count every operation; takes some seconds."""
     starts = measure_starts()
     with meter_stage(deployed, assumed) as (stage, meter):
-        return _Measuring(stage, meter, deployed, assumed, starts).workload()
+        return _Measurement(stage, meter, deployed, assumed, starts).workload()
 
 
 @dataclass
-class _Measuring:
+class _Measurement:
     stage: MeteredStage
     meter: Meter
     deployed: StackTemplate
@@ -67,17 +67,15 @@ class _Measuring:
     starts: dict[str, float]
 
     def workload(self) -> Workload:
-        """What a month's operations cost AWS: each measured once, with the real handlers."""
+        """Measure each operation with the real handlers."""
         drop = self.meter.measure(lambda: self.stage.drop(examples(self.assumed.drop_lines)))
         training = self.meter.measure(self.stage.train)
-        schedules = {each: self._operation(each.split()[0], self._firing(each)) for each in self.deployed.schedules}
+        names = self.deployed.schedules
+        schedules = {name: self._operation(name.split()[0], partial(self.stage.fire, name)) for name in names}
         chat, key_lookup = self._chat()
         batch, message = self._batches()
         feedback = self._feedback()
         return Workload(chat, key_lookup, batch, message, feedback, drop, training, schedules, self._growth())
-
-    def _firing(self, schedule: str) -> Callable[[], None]:
-        return partial(self.stage.fire, schedule)
 
     def _chat(self) -> tuple[Operation, Amounts]:
         chat = self._operation("complete-chat", partial(self.stage.ask, self.assumed))
@@ -91,7 +89,7 @@ class _Measuring:
         return one, (many - one.warm) * (1 / (BATCH - 1))
 
     def _count(self, messages: int) -> None:
-        """Count a batch of messages that were not counted before; asking for them is not part of it."""
+        """Count a batch of new messages; the chat calls that make them are not part of the measurement."""
         self._answers(messages)
         self.stage.count_usage()
 
@@ -110,8 +108,8 @@ class _Measuring:
         return self._sweeps() - before
 
     def _sweeps(self) -> Amounts:
-        sweeps = [each for each in self.deployed.schedules if each.endswith(EVERY_5_MINUTES.name)]
-        return sum((self.meter.measure(self._firing(each)) for each in sweeps), Amounts())
+        sweeps = [schedule for schedule in self.deployed.schedules if schedule.endswith(EVERY_5_MINUTES.name)]
+        return sum((self.meter.measure(partial(self.stage.fire, sweep)) for sweep in sweeps), Amounts())
 
     def _operation(self, function: str, do: Callable[[], object]) -> Operation:
         start_afresh()
@@ -125,13 +123,13 @@ class _Measuring:
 
 
 def measure_starts() -> dict[str, float]:
-    """CPU seconds of each function's start, less the interpreter's own; one by one, to tell them apart."""
+    """The CPU seconds of each function's cold start, less those of an empty interpreter."""
     empty_s = _cpu_s("sys")
-    return {spec.name: max(0.0, _cpu_s(_needed(spec)) - empty_s) for spec in FUNCTIONS}
+    return {spec.name: max(0.0, _cpu_s(_modules_of(spec)) - empty_s) for spec in FUNCTIONS}
 
 
-def _needed(spec: FunctionSpec) -> str:
-    """The handler, and what it imports only when it is first used."""
+def _modules_of(spec: FunctionSpec) -> str:
+    """The function's handler, and the libraries that it imports only when they are first used."""
     return f"{spec.package}.handler, boto3" + (", openai" if spec.provider_key else "")
 
 

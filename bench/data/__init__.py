@@ -1,1 +1,1 @@
-"""What training data costs to check, to export and to look at: each beside what it is measured against."""
+"""The benchmarks of training data: the cost of validating, exporting and listing it, beside a baseline or a bound."""

@@ -1,7 +1,8 @@
 """The benchmarks of training data: `make bench-data`, or `python -m bench.data validating` for one of them.
 
-What they find is written to `build/bench/data.json`. All of them begin it anew; where only some are run the figures of
-the others stay, and `measured` says of each since when. Exit status 1: a required figure is missed.
+Their figures are written to `build/bench/data.json`. A run of all benchmarks begins the file anew; a run of some keeps
+the figures of the others, and `measured` says when each was measured. Exit status 1 means that a required figure is
+missed.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from typing import Any
 
 from bench.data.requirements import is_missed, table
 
-# What each part is called on the command line and in the result, and its module here.
+# The module of each part, by the part's name on the command line and in the result.
 PARTS = {"validating": "validation", "exporting": "export", "listing": "example_list"}
 RESULT = Path(__file__).resolve().parents[2] / "build" / "bench" / "data.json"
 MEASURED = "measured"
@@ -33,7 +34,7 @@ def main() -> None:
 
 
 def run(parts: Sequence[str], result: Path) -> Figures:
-    """Run these parts, or all if there are none, and keep what they find together with what the others found."""
+    """Run these parts, or all if there are none, and store their figures together with those of the others."""
     figures = json.loads(result.read_text("utf-8")) if parts and result.is_file() else {}
     result.parent.mkdir(parents=True, exist_ok=True)
     for part in parts or PARTS:
@@ -43,18 +44,18 @@ def run(parts: Sequence[str], result: Path) -> Figures:
 
 
 def figures_of(part: str) -> Figures:
-    """What a part finds now."""
-    found: Figures = importlib.import_module(f"bench.data.{PARTS[part]}").figures()
-    return found
+    """Run the benchmark of a part, and return its figures."""
+    measured: Figures = importlib.import_module(f"bench.data.{PARTS[part]}").figures()
+    return measured
 
 
-def merge(figures: Figures, part: str, found: Figures) -> Figures:
-    """Figures with what a part has found now in place of all that it found before."""
+def merge(figures: Figures, part: str, new: Figures) -> Figures:
+    """The figures with a part's new ones in place of all its former ones."""
     measured = figures.get(MEASURED, {})
-    before = measured.get(part, {}).get("figures", [])
-    others = {name: value for name, value in figures.items() if name not in (*before, MEASURED)}
-    entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "figures": sorted(found)}
-    return others | found | {MEASURED: measured | {part: entry}}
+    former = measured.get(part, {}).get("figures", [])
+    others = {name: value for name, value in figures.items() if name not in (*former, MEASURED)}
+    entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "figures": sorted(new)}
+    return others | new | {MEASURED: measured | {part: entry}}
 
 
 if __name__ == "__main__":

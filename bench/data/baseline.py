@@ -1,8 +1,8 @@
 """The baseline: the check script that people copy before they fine-tune, in its usual form.
 
 It reads the whole file into a list, counts format errors by kind, counts each conversation's tokens with tiktoken
-(every value of every message, and the assistant's once more), and describes the distributions. Written here after the
-idea of the one in OpenAI's cookbook; what that fails on is counted as JSON (tool calls) or left out (null).
+(every value of every message, and the assistant's once more), and describes the distributions. It follows the one in
+OpenAI's cookbook; values on which that one fails are counted as JSON (tool calls) or left out (null).
 """
 
 import json
@@ -15,7 +15,8 @@ import tiktoken
 
 KEYS = {"role", "content", "name", "weight", "tool_calls", "function_call", "tool_call_id"}
 ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
-LIMIT = 65_536
+TOKEN_LIMIT = 65_536  # of an example of the gpt-4o and gpt-4.1 families; longer ones are cut
+# The tokens that the cookbook's script adds for the wire format.
 PER_MESSAGE = 3
 PER_NAME = 1
 PER_EXAMPLE = 3
@@ -24,7 +25,7 @@ Conversation = list[dict[str, Any]]
 
 
 def check(path: Path) -> dict[str, Any]:
-    """Read a file and say what is in it."""
+    """Read a file, and count its examples, format errors and tokens."""
     dataset: list[Any] = []
     errors: Counter[str] = Counter()
     with path.open(encoding="utf-8") as file:
@@ -81,13 +82,13 @@ def statistics(dataset: list[Any]) -> dict[str, Any]:
         "messages": distribution(n_messages),
         "tokens": distribution(conversation_lengths),
         "assistant_tokens": distribution(assistant_lengths),
-        "over_limit": sum(length > LIMIT for length in conversation_lengths),
-        "billable_tokens": sum(min(LIMIT, length) for length in conversation_lengths),
+        "over_limit": sum(length > TOKEN_LIMIT for length in conversation_lengths),
+        "billable_tokens": sum(min(TOKEN_LIMIT, length) for length in conversation_lengths),
     }
 
 
 def count_tokens(encoding: tiktoken.Encoding, messages: Conversation) -> int:
-    """Tokens of a conversation: every value of every message."""
+    """The tokens of a conversation: of every value of every message."""
     tokens = PER_EXAMPLE
     for message in messages:
         tokens += PER_MESSAGE
@@ -101,7 +102,7 @@ def count_tokens(encoding: tiktoken.Encoding, messages: Conversation) -> int:
 
 
 def count_assistant_tokens(encoding: tiktoken.Encoding, messages: Conversation) -> int:
-    """Tokens of what the assistant says."""
+    """The tokens of the assistant's messages."""
     return sum(len(encoding.encode(message["content"] or "")) for message in messages if message["role"] == "assistant")
 
 

@@ -1,9 +1,8 @@
-"""What a page costs: the newest of 100,000 examples in one category, of a range of quality, that say a text.
+"""The cost of a page: the newest of 100,000 examples in one category, of a range of quality, that contain a text.
 
-Beside it stand other filters, each by itself: `listing_by_filter`.
-
-Measured is the processor time of the use case behind `GET /v1/datasets/{d}/examples`, with a thousand of the examples
-reviewed: the rows lie in moto, the segments in a folder instead of S3, the rest is the product's own code.
+`listing_by_filter` has the cost with each of some other filters alone. Measured is the processor time of the use case
+behind `GET /v1/datasets/{d}/examples`, with a thousand of the examples reviewed. The rows lie in moto and the segments
+in a folder instead of S3; the rest is the product's own code.
 """
 
 import tempfile
@@ -39,10 +38,10 @@ from tuneloop.store.repositories.reviews import Reviews
 
 EXAMPLES = 100_000
 REVIEWED = 1_000
-TRIES = 5
+TRIES = 5  # the best one counts, as other work on the machine only adds to it
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TENANT, NAME = "bench", "chat"
-WANTED = ExampleFilter(category="category 3", min_quality=0.5, max_quality=0.9, text="Refund")
+COMBINED = ExampleFilter(category="category 3", min_quality=0.5, max_quality=0.9, text="Refund")
 FILTERS = {
     "none": ExampleFilter(),
     "status=approved": ExampleFilter(status=Status.APPROVED),
@@ -55,14 +54,14 @@ FILTERS = {
 
 
 def figures(examples: int = EXAMPLES) -> dict[str, Any]:
-    """Processor seconds of a page, of one by its text alone, of the page after it, and of one by each other filter."""
+    """Processor seconds of a page by the combined filter, of the page after it, and of one by each other filter."""
     with tempfile.TemporaryDirectory() as folder, mock_aws():
         stage = _Stage(Path(folder))
         stage.collect(examples)
         stage.review()
-        page_s, page = _seconds(lambda: stage.page(WANTED))
+        page_s, page = _seconds(lambda: stage.page(COMBINED))
         text_s, _ = _seconds(lambda: stage.page(ExampleFilter(text="Refund")))
-        next_s, _ = _seconds(lambda: stage.page(WANTED, page.cursor))
+        next_s, _ = _seconds(lambda: stage.page(COMBINED, page.cursor))
         by_filter = _by_filter(stage)
     return {
         "listing_cpu_s": round(page_s, 3),
@@ -76,16 +75,16 @@ def figures(examples: int = EXAMPLES) -> dict[str, Any]:
 def _by_filter(stage: "_Stage") -> dict[str, float]:
     """Processor seconds of a page by each filter; prints them, and how many examples match."""
     print("\nThe newest twenty by one filter                  processor s    matching")
-    found: dict[str, float] = {}
-    for name, wanted in FILTERS.items():
-        spent, page = _seconds(partial(stage.page, wanted))
-        found[name] = round(spent, 3)
-        print(f"  {name:<40}{spent:>17.3f}{page.total:>12,}")
-    return found
+    seconds: dict[str, float] = {}
+    for name, example_filter in FILTERS.items():
+        spent_s, page = _seconds(partial(stage.page, example_filter))
+        seconds[name] = round(spent_s, 3)
+        print(f"  {name:<40}{spent_s:>17.3f}{page.total:>12,}")
+    return seconds
 
 
 class _Stage:
-    """A dataset with its stores."""
+    """A dataset with its stores: rows in moto, segments in a folder."""
 
     def __init__(self, root: Path) -> None:
         session = boto3.Session("bench", "bench", region_name="us-east-1")
@@ -100,20 +99,20 @@ class _Stage:
         self.objects = Objects(cast("Any", Folder(root)), "bench")
         self.datasets, self.reviews = Datasets(table), Reviews(table)
         self.contents = Contents(self.datasets, self.reviews, self.objects, Erasures(table))
-        made = {"model": NAME, "base_model": "base", "salt": "s", "on_drop": OnDrop.COLLECT, "created_at": NOW}
-        self.datasets.create(Dataset(tenant=TENANT, id=NAME, **made), None)
+        fields = {"model": NAME, "base_model": "base", "salt": "s", "on_drop": OnDrop.COLLECT, "created_at": NOW}
+        self.datasets.create(Dataset(tenant=TENANT, id=NAME, **fields), None)
 
     def collect(self, count: int) -> None:
-        """Put so many examples into segments, as collecting does."""
-        held: list[bytes] = []
+        """Put this number of examples into segments, as collecting does."""
+        batch: list[bytes] = []
         size = 0
         for line in _lines(count):
-            if held and size + len(line) >= SEGMENT_BYTES:
-                self._add(held)
-                held, size = [], 0
-            held.append(line)
+            if batch and size + len(line) >= SEGMENT_BYTES:
+                self._add(batch)
+                batch, size = [], 0
+            batch.append(line)
             size += len(line)
-        self._add(held)
+        self._add(batch)
 
     def _add(self, lines: list[bytes]) -> None:
         builder = SegmentBuilder()
@@ -122,38 +121,38 @@ class _Stage:
         self.datasets.add_segment(TENANT, NAME, segment)
 
     def review(self) -> None:
-        """Approve a thousand."""
+        """Approve `REVIEWED` examples."""
         revision = self.datasets.get(TENANT, NAME).revision
-        with self.contents.search(TENANT, NAME, revision, ExampleFilter()) as found:
-            ids = [hit.id for hit, _ in zip(found, range(REVIEWED), strict=False)]
+        with self.contents.search(TENANT, NAME, revision, ExampleFilter()) as hits:
+            ids = [hit.id for hit, _ in zip(hits, range(REVIEWED), strict=False)]
         changes = [ExampleChange(example=example, version=0, status=Status.APPROVED) for example in ids]
         stores = self.datasets, self.contents, self.reviews
         review = ReviewExamples(*stores, remaining_s=lambda: inf, check=lambda: None)
         review.review(TENANT, NAME, NewReviews(reviews=changes), "bench", NOW)
 
-    def page(self, wanted: ExampleFilter, cursor: str | None = None) -> ExamplePage:
-        """A page of twenty."""
-        return ListExamples(self.datasets, self.contents, lambda: None).page(TENANT, NAME, wanted, 20, cursor)
+    def page(self, example_filter: ExampleFilter, cursor: str | None = None) -> ExamplePage:
+        """The twenty newest examples that match a filter, or those behind a cursor."""
+        return ListExamples(self.datasets, self.contents, lambda: None).page(TENANT, NAME, example_filter, 20, cursor)
 
 
 def _lines(count: int) -> Iterator[bytes]:
-    """So many lines of segments, with categories, qualities and times beside what is said."""
-    made = 0
-    for number, line in enumerate(chat_lines(2 * count)):
+    """This number of lines as segments have them, with categories, qualities and times."""
+    produced = 0
+    for number, line in enumerate(chat_lines(2 * count)):  # twice as many, as some lines are invalid on purpose
         example = read_example(msgspec.json.decode(line), number) if line.endswith(b"}") else None
-        if made == count:
+        if produced == count:
             return
         if isinstance(example, Example):
-            made += 1
-            ours = {"category": f"category {made % 10}", "quality": made % 100 / 100, "source": "app"}
-            yield line_of(example.model_copy(update=ours | {"created_at": NOW - timedelta(minutes=made)})).text
+            produced += 1
+            fields = {"category": f"category {produced % 10}", "quality": produced % 100 / 100, "source": "app"}
+            yield line_of(example.model_copy(update=fields | {"created_at": NOW - timedelta(minutes=produced)})).text
 
 
 def _seconds(work: Any) -> tuple[float, Any]:
-    """The best of several tries, and what came of them."""
-    best = float("inf")
+    """The processor seconds of the quickest of `TRIES`, and the result."""
+    best_s = float("inf")
     for _ in range(TRIES):
         started = time.process_time()
-        found = work()
-        best = min(best, time.process_time() - started)
-    return best, found
+        result = work()
+        best_s = min(best_s, time.process_time() - started)
+    return best_s, result

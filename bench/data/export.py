@@ -1,10 +1,10 @@
-"""What an export costs: 200,000 examples in segments as collecting writes them, frozen into files, on one core.
+"""The cost of an export: 200,000 examples, in segments as collecting writes them, frozen into files on one core.
 
-Measured is the processor time of `WriteExport`, which reads, decides, removes duplicates, splits, proves and writes,
-the best of four rounds. Segments lie in a folder instead of S3, and what is uploaded is made and then left; all the
-rest is the product's own code. Without near duplicates means that the segments hold no bands. `near_duplicate_ratio`
-counts with them the MinHashes of every example too, which collecting makes once for all exports;
-`near_duplicate_join_ratio` is what an export itself pays.
+Measured is the processor time of `WriteExport`, which reads, decides, removes duplicates, splits, proves and writes;
+the best of four rounds counts. Segments lie in a folder instead of S3, and uploads are made and thrown away; the rest
+is the product's own code. "Without near duplicates" means that the segments hold no MinHash bands.
+`near_duplicate_ratio` also counts the MinHashes of every example, which collecting makes once for all exports;
+`near_duplicate_join_ratio` counts only what an export itself does.
 """
 
 import tempfile
@@ -41,32 +41,32 @@ PLAIN = Dataset(
 
 
 class Folder:
-    """A folder that answers as far as S3 does to what is asked of it here."""
+    """A folder in place of S3, with the operations that an export uses; it keeps segments and throws uploads away."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def put_object(self, **sent: Any) -> None:
-        """Write a segment to a file; what is exported is taken and left."""
+        """Write a segment to a file; throw away what is exported."""
         if sent["Key"].startswith("datasets/"):
             path = self._root / sent["Key"]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(sent["Body"].read())
 
     def get_object(self, **wanted: Any) -> dict[str, Any]:
-        """Open a file."""
+        """Open the file of a segment."""
         return {"Body": (self._root / wanted["Key"]).open("rb")}
 
     def create_multipart_upload(self, **_: Any) -> dict[str, Any]:
-        """Begin what is exported in parts."""
+        """Begin an upload in parts."""
         return {"UploadId": "1"}
 
     def upload_part(self, **_: Any) -> dict[str, Any]:
-        """Take a part and leave it."""
+        """Throw a part away."""
         return {"ETag": "1"}
 
     def complete_multipart_upload(self, **_: Any) -> None:
-        """End it."""
+        """End an upload in parts."""
 
 
 class ExportRows:
@@ -80,20 +80,20 @@ class ExportRows:
         return PLAIN
 
     def segments(self, *_: Any) -> list[Segment]:
-        """Its segments."""
+        """The dataset's segments."""
         return self._segments
 
     def all(self, *_: Any) -> Iterator[Any]:
-        """Its reviews: none."""
+        """The dataset's reviews: none."""
         return iter(())
 
     def after(self, *_: Any) -> Erased:
-        """What was erased: nothing."""
+        """The erasure marks of the dataset: none."""
         return Erased(PLAIN.tenant, [])
 
 
 def figures(examples: int = EXAMPLES) -> dict[str, float]:
-    """Examples per second without near duplicates, and how many times as long it takes with them."""
+    """Examples per second without near duplicates, and the ratios of the time with them to the time without."""
     with tempfile.TemporaryDirectory() as folder:
         client: Any = Folder(Path(folder))
         objects = Objects(client, "bench")
@@ -101,10 +101,10 @@ def figures(examples: int = EXAMPLES) -> dict[str, float]:
         count = len(lines)
         near, plain = (
             ExportRows(_segments(objects, lines)),
-            ExportRows(_segments(objects, map(_without_likeness, lines))),
+            ExportRows(_segments(objects, map(_without_bands, lines))),
         )
         del lines
-        steps = (partial(_export, plain, objects), partial(_export, near, objects), partial(_sketch, prompts))
+        steps = (partial(_export, plain, objects), partial(_export, near, objects), partial(_hash_prompts, prompts))
         plain_s, near_s, minhashes_s = _quickest(steps)
     return {
         "export_examples_per_s": round(count / plain_s),
@@ -116,26 +116,26 @@ def figures(examples: int = EXAMPLES) -> dict[str, float]:
 
 
 def _collected(count: int) -> tuple[list[str], list[bytes]]:
-    """The valid ones of so many lines as they are stored, and their prompts as one text, which are made in any case."""
+    """The folded prompts of the valid ones among `count` lines, and these lines as segments store them."""
     prompts: list[str] = []
     lines: list[bytes] = []
     for number, line in enumerate(chat_lines(count), start=1):
         try:
-            found = read_example(orjson.loads(line), number)
+            example = read_example(orjson.loads(line), number)
         except orjson.JSONDecodeError:
             continue
-        if isinstance(found, Example):
-            prompts.append(folded_prompt(found))
-            lines.append(line_of(found).text)
+        if isinstance(example, Example):
+            prompts.append(folded_prompt(example))
+            lines.append(line_of(example).text)
     return prompts, lines
 
 
-def _sketch(prompts: list[str]) -> None:
+def _hash_prompts(prompts: list[str]) -> None:
     for prompt in prompts:
         minhash_signature(prompt)
 
 
-def _without_likeness(line: bytes) -> bytes:
+def _without_bands(line: bytes) -> bytes:
     stored = read_line(line)
     stored.near = ""
     return msgspec.json.encode(stored)
@@ -143,15 +143,15 @@ def _without_likeness(line: bytes) -> bytes:
 
 def _segments(objects: Objects, lines: Iterable[bytes]) -> list[Segment]:
     segments: list[Segment] = []
-    held: list[bytes] = []
+    batch: list[bytes] = []
     size = 0
     for line in lines:
-        if held and size + len(line) >= SEGMENT_BYTES:
-            segments.append(_segment(objects, held))
-            held, size = [], 0
-        held.append(line)
+        if batch and size + len(line) >= SEGMENT_BYTES:
+            segments.append(_segment(objects, batch))
+            batch, size = [], 0
+        batch.append(line)
         size += len(line)
-    return [*segments, _segment(objects, held)]
+    return [*segments, _segment(objects, batch)]
 
 
 def _segment(objects: Objects, lines: list[bytes]) -> Segment:
@@ -165,9 +165,9 @@ def _export(rows: Any, objects: Objects) -> Export:
 
 
 def _quickest(steps: Sequence[Callable[[], object]]) -> list[float]:
-    """Seconds of processor time that each step took at its quickest: others on the machine only add to it.
+    """The processor seconds of each step at its quickest, as other work on the machine only adds to it.
 
-    The steps take turns, so that a busy minute troubles all of them.
+    The steps take turns, so that a busy minute slows all of them.
     """
     rounds = [[_seconds(step) for step in steps] for _ in range(TRIES)]
     return [min(times) for times in zip(*rounds, strict=True)]

@@ -1,8 +1,8 @@
 """Generated chat lines for the benchmarks: a support desk in several languages, the same lines for the same seed.
 
-About 1.6 KB each; every sixth calls a tool, three in a hundred have no system prompt, one in a hundred repeats a line
-before it, and one in two hundred breaks a rule. Words are real ones, which is what tokenisers are quick at; names,
-order numbers and amounts are new on every line, which is what they are not.
+A line has about 1.6 KB. Every sixth calls a tool, three in a hundred have no system prompt, one in a hundred repeats an
+earlier line, and one in two hundred breaks a rule. Words are real ones, which tokenisers encode quickly; names, order
+numbers and amounts are new on every line, which they encode slowly.
 """
 
 import json
@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any
 
 INVALID, REPEATED, WITH_TOOLS, WITHOUT_SYSTEM = 0.005, 0.01, 1 / 6, 0.03
-REMEMBERED = 500
-SENTENCES = 20_000
+REMEMBERED = 500  # lines of which one may be repeated
+SENTENCES = 20_000  # so many that lines have little in common, and no two are near duplicates by chance
 COMMON = """
 order parcel delivery refund card account payment transfer invoice address customer support question answer morning
 yesterday tomorrow week month charged twice wrong broken missing late early waiting received returned replaced cancelled
@@ -68,26 +68,26 @@ SYSTEMS = [
 
 
 def chat_lines(count: int, seed: int = 0) -> Iterator[bytes]:
-    """So many lines, without their ends."""
-    return islice(_lines(random.Random(seed)), count)  # noqa: S311 - the same lines each time is the point
+    """This number of lines, without line ends."""
+    return islice(_lines(random.Random(seed)), count)  # noqa: S311 - the same lines each time, so no secrets
 
 
 def _lines(rng: random.Random) -> Iterator[bytes]:
     desk = _Desk(rng)
-    lately: deque[bytes] = deque(maxlen=REMEMBERED)
+    recent: deque[bytes] = deque(maxlen=REMEMBERED)
     while True:
-        drawn = rng.random()
-        if drawn < INVALID:
-            yield _broken(rng, desk.line())
-        elif drawn < INVALID + REPEATED and lately:
-            yield rng.choice(lately)
+        number = rng.random()
+        if number < INVALID:
+            yield _invalid_line(rng, desk.line())
+        elif number < INVALID + REPEATED and recent:
+            yield rng.choice(recent)
         else:
-            lately.append(_packed(desk.line()))
-            yield lately[-1]
+            recent.append(_encode(desk.line()))
+            yield recent[-1]
 
 
 class _Desk:
-    """Who asks and answers."""
+    """A support desk that draws its conversations from its own sentences."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -104,42 +104,42 @@ class _Desk:
         if self._rng.random() < WITHOUT_SYSTEM:
             system = []
         if self._rng.random() < WITH_TOOLS:
-            return {"messages": [*system, *self._called()], "tools": TOOLS}
+            return {"messages": [*system, *self._tool_call_turns()], "tools": TOOLS}
         turns = [turn for _ in range(self._rng.randint(1, 3)) for turn in self._turns()]
         return {"messages": [*system, *turns]}
 
     def _turns(self) -> list[dict[str, Any]]:
-        return [{"role": "user", "content": self._said(3)}, {"role": "assistant", "content": self._said(4)}]
+        return [{"role": "user", "content": self._text(3)}, {"role": "assistant", "content": self._text(4)}]
 
-    def _called(self) -> list[dict[str, Any]]:
+    def _tool_call_turns(self) -> list[dict[str, Any]]:
         rng = self._rng
         call, order = f"call_{rng.getrandbits(64):x}", f"{rng.randrange(10**9):09d}"
-        arguments = json.dumps({"order": order, "reason": self._said(1)}, ensure_ascii=False)
+        arguments = json.dumps({"order": order, "reason": self._text(1)}, ensure_ascii=False)
         function = {"name": rng.choice(TOOLS)["function"]["name"], "arguments": arguments}
-        made = {"id": call, "type": "function", "function": function}
+        tool_call = {"id": call, "type": "function", "function": function}
         return [
-            {"role": "user", "content": self._said(3)},
-            {"role": "assistant", "content": None, "tool_calls": [made]},
+            {"role": "user", "content": self._text(3)},
+            {"role": "assistant", "content": None, "tool_calls": [tool_call]},
             {"role": "tool", "tool_call_id": call, "content": json.dumps({"order": order, "state": "sent"})},
-            {"role": "assistant", "content": self._said(3)},
+            {"role": "assistant", "content": self._text(3)},
         ]
 
-    def _said(self, sentences: int) -> str:
+    def _text(self, sentences: int) -> str:
         rng = self._rng
-        said = rng.choices(self._sentences, k=sentences)
+        parts = rng.choices(self._sentences, k=sentences)
         name = "".join(rng.choices(SYLLABLES, k=rng.randint(2, 4))).capitalize()
-        said.append(f"{name} {rng.randrange(10**6)}-{rng.randrange(1000)}: {rng.randrange(10**5) / 100:.2f} €")
+        parts.append(f"{name} {rng.randrange(10**6)}-{rng.randrange(1000)}: {rng.randrange(10**5) / 100:.2f} €")
         if rng.random() < 0.3:
-            said.insert(0, rng.choice(ABROAD))
-        return " ".join(said)
+            parts.insert(0, rng.choice(ABROAD))
+        return " ".join(parts)
 
 
-def _broken(rng: random.Random, line: dict[str, Any]) -> bytes:
-    """A line with one thing made wrong."""
+def _invalid_line(rng: random.Random, line: dict[str, Any]) -> bytes:
+    """The line with one thing made wrong."""
     messages = line["messages"]
     match rng.randrange(6):
         case 0:
-            return _packed(line)[:-20]
+            return _encode(line)[:-20]
         case 1:
             messages[-1]["content"] = ""
         case 2:
@@ -150,8 +150,8 @@ def _broken(rng: random.Random, line: dict[str, Any]) -> bytes:
             messages[0]["role"] = "bot"
         case _:
             line["prompt"] = "?"
-    return _packed(line)
+    return _encode(line)
 
 
-def _packed(line: dict[str, Any]) -> bytes:
+def _encode(line: dict[str, Any]) -> bytes:
     return json.dumps(line, ensure_ascii=False).encode()

