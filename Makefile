@@ -25,7 +25,7 @@ test: setup ## Run the tests, all but those of test-grants and test-faults: make
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-unit: setup ## Run the unit tests, in seconds.
-	@$(BIN)/python -m pytest tests/unit -n 2 $(ARGS)
+	@$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile $(ARGS)
 
 test-grants: setup ## Take each grant of each function away in turn: somebody must notice; takes minutes.
 	@$(BIN)/python -m pytest tests/grants -m grants $(ARGS)

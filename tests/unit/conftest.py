@@ -1,6 +1,6 @@
 """A stage in moto for tests of the stores: empty for every test, and ready at once.
 
-Ten seconds are all that these tests may take, so a test gets the table alone, and Hypothesis tries 40 examples of each.
+All unit tests may take half a minute, so a test gets the table alone, and Hypothesis tries 40 examples of each.
 """
 
 from collections.abc import Iterator
