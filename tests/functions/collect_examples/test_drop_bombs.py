@@ -73,7 +73,7 @@ def test_a_file_is_read_or_refused_in_bounded_memory(name: str, ends: dict[str, 
     assert bool(ended["segments"]) == (ended["status"] == "collected")
 
 
-def test_reading_up_to_the_limit_holds_a_thirtieth_of_what_was_read_at_most(ends: dict[str, Any]) -> None:
+def test_reading_to_the_limit_holds_at_most_a_thirtieth_of_what_was_read(ends: dict[str, Any]) -> None:
     [(name, most)] = UNPACKED.items()
 
     assert ends[name]["peak_mb"] - ends[name]["base_mb"] < (most >> 20) / 30

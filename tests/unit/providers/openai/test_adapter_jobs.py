@@ -132,13 +132,13 @@ def test_a_list_waits_for_no_server_beyond_its_own_time(
     call: Callable[[Provider], Any], server: Server, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "PAUSE_S", 0.001)
-    server.plays_next(Play(b"{}", status=429, headers=("retry-after: 3",)))
+    server.plays_next(Play(b"{}", status=429, headers=("retry-after: 300",)))
     started = monotonic()
 
     with pytest.raises(ProviderUnavailable, match="429"):
         call(provider)
 
-    assert monotonic() - started < 2
+    assert monotonic() - started < 60
     assert len(server.asked) == 2
 
 
