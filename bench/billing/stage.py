@@ -24,7 +24,7 @@ from moto import mock_aws
 from bench.billing.meter import Meter
 from bench.billing.model import Assumptions
 from bench.billing.template import StackTemplate
-from evaluate.ask import AT_ONCE
+from evaluate.ask import ROWS_AT_ONCE
 from infra.functions import FUNCTIONS
 from local.trainer import START_TIMEOUT_S, start_trainer
 from tuneloop.app import app, utc_now
@@ -200,7 +200,7 @@ def meter_stage(deployed: StackTemplate, assumed: Assumptions) -> Iterator[tuple
 
             def complete_late(provider: OpenAICompatible, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
                 """Answer by the trainer, and count the time that a real provider takes."""
-                meter.wait(assumed.provider_wait_s / (AT_ONCE if meter.function == "evaluate" else 1))
+                meter.wait(assumed.provider_wait_s / (ROWS_AT_ONCE if meter.function == "evaluate" else 1))
                 return complete(provider, request, timeout_s)
 
             start_afresh()

@@ -1,4 +1,4 @@
-"""collect-posts: examples and lessons of feedback that came by the API, and reminders to settle a dataset."""
+"""collect-posts: collects examples that came by the API or of feedback, and settles datasets on their reminders."""
 
 from collect_posts.delivery import Delivery, ExamplesQueue
 from collect_posts.judge_feedback import JudgeFeedback
@@ -12,8 +12,9 @@ handler = Function("collect-posts")
 
 @handler.on("batch")
 def on_messages(batch: Batch) -> None:
-    """Collect posts, judge feedback on prompts, and settle datasets."""
+    """Collect posts, judge feedback on prompts, and settle datasets, as the delivery's messages ask."""
     posts = CollectPosts(app.datasets, app.objects, app.erasures, utc_now)
     feedback = JudgeFeedback(app.datasets, app.votes, app.reviews)
-    changes = SettleDatasets(app.datasets, app.runs, app.settings.settle_s)
-    Delivery(batch, ExamplesQueue(posts, feedback, changes, app.examples_queue), lambda: handler.remaining_s).work_off()
+    settling = SettleDatasets(app.datasets, app.runs, app.settings.settle_s)
+    examples = ExamplesQueue(posts, feedback, settling, app.examples_queue)
+    Delivery(batch, examples, lambda: handler.remaining_s).process()

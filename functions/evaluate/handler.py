@@ -1,4 +1,4 @@
-"""evaluate: versions that are ready, and evaluations that have rows left to ask."""
+"""evaluate: compares versions that are ready, and goes on with evaluations that have rows left to ask."""
 
 from evaluate.ask import EvaluationObjects
 from evaluate.overlap import OverlapSearch
@@ -16,9 +16,9 @@ handler = Function("evaluate", api)
 
 @handler.on("VersionReady")
 def on_version(event: VersionReady) -> None:
-    """Evaluate a version that came out of a run, or has to be proved anew, against the version that serves today."""
+    """Evaluate a version that a run made, or that has to be proved anew, against the version that serves now."""
     if event.dataset is None or event.export is None:
-        return  # registered by hand: nothing of ours says what to compare it on
+        return  # registered by hand: there is no export to compare it on
     version = app.models.version(event.tenant, event.model, event.version)
     stable = app.models.deployment(event.tenant, event.model).stable
     if stable != version.number:
@@ -29,13 +29,13 @@ def on_version(event: VersionReady) -> None:
 
 @handler.on("EvaluationRequested")
 def on_requested(event: EvaluationRequested) -> None:
-    """Ask as many rows as there is time for."""
+    """Ask as many of the evaluation's rows as this invocation has time for."""
     _run(event.tenant, event.evaluation)
 
 
 @handler.on("every-5-minutes")
 def sweep() -> None:
-    """Take up evaluations whose worker died or whose provider was away."""
+    """Go on with evaluations whose worker died or whose provider was unavailable."""
     for_each(list(app.evaluations.open()), lambda evaluation: _run(evaluation.tenant, evaluation.id))
 
 

@@ -1,8 +1,8 @@
-"""Overlap: the test rows that the compared versions have seen in training, found before anything is asked.
+"""Overlap: the test rows that the compared versions have seen in training, searched before any row is asked.
 
-A version has seen what its export trained and validated on; if its provider's model came from another one of ours, or
-is one of ours under another number, it has seen what that one has too. Rows that any side has seen are asked of none.
-Where that can't be told, because training data is gone or too much of it is erased, nothing may be asked at all.
+A version has seen the rows that its export trained and validated on, and also those of each version of ours that its
+provider model was trained from, or is under another number. A row that either version has seen is asked of neither.
+Where the overlap can't be known, because training data is gone or too much of it is erased, no row may be asked at all.
 """
 
 from array import array
@@ -26,15 +26,15 @@ from tuneloop.store.repositories.fingerprint_backfill import FingerprintBackfill
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.runs import Runs
 
-TEST = (Split.TEST,)
+TEST = (Split.TEST,)  # as the argument of functions that take several splits
 
 
-class UntoldOverlap(TuneloopError):
-    """Which test rows a version has seen can't be told; the error's code and message end the evaluation."""
+class UnknownOverlap(TuneloopError):
+    """Raised where nobody can know which test rows a version has seen; its code and message end the evaluation."""
 
 
-class Removed(NamedTuple):
-    """The places in the test file of rows that a version has seen, and how many rows share each kind of hash."""
+class OverlappingRows(NamedTuple):
+    """The numbers of the test rows that a version has seen, and by kind of hash how many rows share it."""
 
     rows: "array[int]"
     kinds: dict[str, int]
@@ -42,7 +42,7 @@ class Removed(NamedTuple):
 
 @dataclass(frozen=True)
 class OverlapSearch:
-    """Finds test rows that versions have seen; it writes nothing but the fingerprints of exports that have none yet."""
+    """Finds test rows that versions have seen; stores only the fingerprints of exports that have none yet."""
 
     models: Models
     runs: Runs
@@ -51,41 +51,41 @@ class OverlapSearch:
     objects: Objects
 
     def find(
-        self, export: Export, candidate: Version, versions: Iterable[Version], renew: Callable[[], None]
-    ) -> Removed:
-        """The export's test rows that any of these versions has seen; UntoldOverlap where that can't be told.
+        self, export: Export, candidate: Version, versions: Iterable[Version], renew_lease: Callable[[], None]
+    ) -> OverlappingRows:
+        """The export's test rows that any of these versions has seen; UnknownOverlap where that can't be known.
 
-        `renew` is called between the longer steps.
+        `renew_lease` is called between the longer steps.
         """
-        trained = self._trained(export.tenant)
-        self._require_kept(export, candidate, trained)
-        prints, counts, rows = Fingerprints(self.objects), Counter[str](), array("Q")
-        with self._reading(export, missing_test_data(export)):
+        trained = self._trained_versions(export.tenant)
+        self._require_unerased(export, candidate, trained)
+        fingerprints, counts, rows = Fingerprints(self.objects), Counter[str](), array("Q")
+        with self._raise_if_gone(export, missing_test_data(export)):
             self.backfill.backfill(export)
-            renew()
-            overlap = Overlap(prints.rows(export, TEST))
-        for seen, splits in self._seen_by(export.tenant, versions, trained):
-            with self._reading(seen, missing_training_data(seen.dataset, seen.id)):
+            renew_lease()
+            overlap = Overlap(fingerprints.rows(export, TEST))
+        for seen, splits in self._exports_seen(export.tenant, versions, trained):
+            with self._raise_if_gone(seen, missing_training_data(seen.dataset, seen.id)):
                 self.backfill.backfill(seen)
-                renew()
-                overlap.add(prints.rows(seen, splits))
-            renew()
-        with self._reading(export, missing_test_data(export)):
-            for row, test in enumerate(prints.rows(export, TEST)):
+                renew_lease()
+                overlap.add(fingerprints.rows(seen, splits))
+            renew_lease()
+        with self._raise_if_gone(export, missing_test_data(export)):
+            for row, test in enumerate(fingerprints.rows(export, TEST)):
                 if kinds := overlap.kinds(test):
                     rows.append(row)
                     counts.update(kinds)
-        return Removed(rows, dict(counts))
+        return OverlappingRows(rows, dict(counts))
 
-    def _require_kept(self, export: Export, candidate: Version, trained: Collection[Version]) -> None:
-        """Refuse where too much of what the candidate has seen is erased to know its test rows by the rest.
+    def _require_unerased(self, export: Export, candidate: Version, trained: Collection[Version]) -> None:
+        """Raise UnknownOverlap where too much of the candidate's training data is erased.
 
-        The candidate's own export is no trouble: no test row shared anything with what is gone when it was frozen. What
-        is gone of the other version's data could only have been in its favour.
+        The export under test is exempt: when it was frozen, its test rows shared nothing with its training rows, erased
+        ones included. The other version is exempt too: a test row that it has seen could only have helped it.
         """
-        for seen, splits in self._seen_by(export.tenant, [candidate], trained):
+        for seen, splits in self._exports_seen(export.tenant, [candidate], trained):
             if seen.id != export.id and seen.share_erased(splits) > MOST_REMOVED_SHARE:
-                raise UntoldOverlap(
+                raise UnknownOverlap(
                     f"More than {MOST_REMOVED_SHARE:.0%} of what version {candidate.number} was trained on (export "
                     f"{seen.id} of dataset {seen.dataset}) has been erased, too much to tell what it has seen. Train "
                     "anew, or activate the version by hand if you trust it.",
@@ -93,20 +93,20 @@ class OverlapSearch:
                 )
 
     @contextmanager
-    def _reading(self, export: Export, gone: UntoldOverlap) -> Iterator[None]:
-        """Read an export's objects; raises `gone` where they are, Stale where an erasure has just moved them."""
+    def _raise_if_gone(self, export: Export, error_if_gone: UnknownOverlap) -> Iterator[None]:
+        """Raise `error_if_gone` where an export's objects are gone, Stale where an erasure has just moved them."""
         try:
             yield
         except NotFound as error:
             current = self.exports.find(export.tenant, export.dataset, export.id)
             if current and current.folder != export.folder:
                 raise Stale(f"Export {export.id} is being written without what was erased; try again.") from error
-            raise gone from error
+            raise error_if_gone from error
 
-    def _seen_by(
+    def _exports_seen(
         self, tenant: str, versions: Iterable[Version], trained: Collection[Version]
     ) -> list[tuple[Export, Collection[Split]]]:
-        """The exports that went into these versions, each with its splits that did."""
+        """The exports that these versions were trained on, each with the splits that trained or validated them."""
         splits: dict[tuple[str, str, str], set[Split]] = {}
         for version in versions:
             for source in sources_of(version, trained):
@@ -120,58 +120,60 @@ class OverlapSearch:
             raise missing_training_data(dataset, export)
         return row
 
-    def _trained(self, tenant: str) -> list[Version]:
+    def _trained_versions(self, tenant: str) -> list[Version]:
         models = self.models.all(tenant)
         versions = (version for model in models for version in self.models.all_versions(tenant, model.id))
         return [version for version in versions if is_trained(version)]
 
 
-def missing_training_data(dataset: str, export: str) -> UntoldOverlap:
-    """The error where a version was trained on an export whose files are gone."""
+def missing_training_data(dataset: str, export: str) -> UnknownOverlap:
+    """The error for a version that was trained on an export whose files are gone."""
     message = (
         f"The files of export {export} of dataset {dataset}, which a version of this comparison was trained on, are "
         "gone, so nobody can tell which test rows it has seen. Train anew, or activate the version by hand if you "
         "trust it."
     )
-    return UntoldOverlap(message, code="training_data_gone")
+    return UnknownOverlap(message, code="training_data_gone")
 
 
-def missing_test_data(export: Export) -> UntoldOverlap:
-    """The error where the test rows themselves are gone."""
+def missing_test_data(export: Export) -> UnknownOverlap:
+    """The error for an evaluation whose test rows themselves are gone."""
     message = (
         f"The files of export {export.id} of dataset {export.dataset}, whose test rows were to be asked, are gone. "
         "Name another export, or activate the version by hand if you trust it."
     )
-    return UntoldOverlap(message, code="test_data_gone")
+    return UnknownOverlap(message, code="test_data_gone")
 
 
 def is_trained(version: Version) -> bool:
-    """Whether a version came out of one of our runs, so that it is known what went into it."""
+    """Whether one of our runs made a version, so that its training data is known."""
     return bool(version.is_finetuned and version.dataset and version.export)
 
 
 def sources_of(version: Version, trained: Collection[Version]) -> list[Version]:
-    """The trained versions whose training is in a version: itself, the same model by another name, what it came from.
+    """The trained versions whose training data a version has seen.
 
-    A model is known by its provider's id, by that of its deployment, and as one of its checkpoints, whose ids begin
-    with its own: at whatever provider, since one account may be registered under several names.
+    These are the version itself, other versions of the same provider model, and those that it was trained from, back to
+    the first. A provider model is recognised by its id, by the id of its deployment, and by the ids of its checkpoints,
+    which begin with its own: at whatever provider, since one account may be registered under several names.
     """
     sources = [version] if is_trained(version) else []
     names = {name for name in (version.provider_model, version.base_model, version.deployment) if name}
-    while more := [
-        other for other in trained if _is_another(other, sources) and _is_one_of(other, names, version.provider)
+    while more_sources := [
+        other for other in trained if _is_not_among(other, sources) and _is_named(other, names, version.provider)
     ]:
-        sources += more
-        names |= {source.base_model for source in more}
+        sources += more_sources
+        names |= {source.base_model for source in more_sources}
     return sources
 
 
-def _is_another(version: Version, others: Collection[Version]) -> bool:
+def _is_not_among(version: Version, others: Collection[Version]) -> bool:
     return (version.model, version.number) not in {(other.model, other.number) for other in others}
 
 
-def _is_one_of(trained: Version, names: Collection[str], provider: str) -> bool:
-    own = trained.provider_model
-    if trained.provider != provider and own == trained.base_model:
-        return False  # a server that gives what it trained no id of its own: elsewhere the base model is called so too
-    return own in names or trained.deployment in names or any(name.startswith(f"{own}:ckpt") for name in names)
+def _is_named(trained: Version, names: Collection[str], provider: str) -> bool:
+    """Whether one of these names, which are `provider`'s, means a trained version's model or a checkpoint of it."""
+    model = trained.provider_model
+    if trained.provider != provider and model == trained.base_model:
+        return False  # its server gives trained models no ids of their own: elsewhere the id means the base model
+    return model in names or trained.deployment in names or any(name.startswith(f"{model}:ckpt") for name in names)

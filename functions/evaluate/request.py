@@ -1,6 +1,7 @@
-"""Requests for evaluations: one evaluation per candidate, the version it is compared with, and export.
+"""Requests for evaluations: there is one evaluation per candidate, compared version and export.
 
-Events ask by `RequestEvaluation`; a person asks by `RequestComparison`, which finds out what to compare on which rows.
+Events use `RequestEvaluation`; a person's call uses `RequestComparison`, which fills in the versions and rows that the
+person leaves out.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from tuneloop.store.retry import retry_stale
 
 @dataclass(frozen=True)
 class RequestEvaluation:
-    """Asks for the evaluation of a version against another one."""
+    """Requests the evaluation of a version against another one."""
 
     evaluations: Evaluations
     models: Models
@@ -41,31 +42,30 @@ class RequestEvaluation:
         again: bool = False,
         late: datetime | None = None,
     ) -> Evaluation:
-        """Return the evaluation of a version against `stable` on an export's test rows, made if there is none yet.
+        """Return the evaluation of a version against `stable` on an export's test rows; start one if there is none.
 
-        Its intent rises to the one that is asked for, and never falls. It takes its look once rows are to be asked.
-        Where a person asks `again`, or a report that ended in an error is to decide, an evaluation that ended in an
-        error is followed by another attempt without a look of its own, as the one before let nothing through. Where a
-        verdict came `late`, an evaluation that had ended is announced again, about what serves now; a verdict of before
-        the overlap search is not: a new look is taken.
+        Its intent is raised to `intent`, and never lowered. After an error there is another attempt where a person asks
+        `again` or the intent is raised; it keeps the look, as the failed one let nothing through. `late` is when an
+        earlier verdict came too late, about a version that no longer served: an evaluation that had ended by then is
+        announced again, unless it ended before there was an overlap search: the next attempt takes a new look.
         """
         tenant, look = version.tenant, 0
         for attempt in count(1):
             identity = derived_id("eval", tenant, version.model, version.number, stable, export.id, attempt)
             if (existing := self.evaluations.find(tenant, identity)) is None:
                 break
-            rises = intent.rises_above(existing.intent)
-            if existing.error and (again or rises):
+            is_raise = intent.rises_above(existing.intent)
+            if existing.error and (again or is_raise):
                 look = existing.look
                 continue
             announced_at = self._announcement_time(existing, intent, by_person=again, late=late, now=now)
-            if not rises and announced_at is None:
+            if not is_raise and announced_at is None:
                 return existing
-            if _is_sound(existing, export):
-                if rises:
+            if _is_verdict_usable(existing, export):
+                if is_raise:
                     return self._raise_intent(tenant, identity, intent, now)
                 return close_evaluation(existing, self.evaluations, now, announced_at)
-            look = 0  # its verdict may have let something through, so what follows takes a look of its own
+            look = 0  # its verdict may have let a version through, so the next attempt takes a look of its own
         evaluation = Evaluation(
             tenant=tenant,
             id=identity,
@@ -82,7 +82,7 @@ class RequestEvaluation:
         return self._begin(evaluation, export, now)
 
     def _begin(self, evaluation: Evaluation, export: Export, now: datetime) -> Evaluation:
-        """Store a new evaluation; one without test rows ends at once."""
+        """Store a new evaluation, with the event that starts it; without test rows it ends at once."""
         event = EvaluationRequested(tenant=evaluation.tenant, evaluation=evaluation.id)
         ended = {"status": EvaluationStatus.COMPLETED, "too_few": True, "finished_at": now, "progress": 1.0}
         verdict = Verdict(promote=False, reason=NO_TEST, code=VerdictCode.NO_TEST)
@@ -94,10 +94,10 @@ class RequestEvaluation:
             return self._raise_intent(evaluation.tenant, evaluation.id, evaluation.intent, now)
 
     def _raise_intent(self, tenant: str, identity: str, intent: Intent, now: datetime) -> Evaluation:
-        """Store the evaluation with at least this intent; a report that had ended is announced with the raise."""
+        """Raise an evaluation's intent to at least `intent`; a report that had ended is announced in the same write."""
 
         def attempt() -> Evaluation:
-            """The evaluation with its intent raised, by what is stored of it now."""
+            """Raise the intent of the evaluation as it is stored now; Stale if somebody else writes meanwhile."""
             row = self.evaluations.get(tenant, identity)
             if not intent.rises_above(row.intent):
                 return row
@@ -111,10 +111,10 @@ class RequestEvaluation:
     def _announcement_time(
         self, evaluation: Evaluation, intent: Intent, *, by_person: bool, late: datetime | None, now: datetime
     ) -> datetime | None:
-        """When the verdict of an ended evaluation is announced once more, None if it isn't.
+        """The time of announcing an ended evaluation's verdict once more; None if it isn't to be announced.
 
-        Either the verdict was about what no longer served, or a person asks for a promotion again after what was
-        decided on the last announcement: a hold may have refused it and be lifted since.
+        There are two reasons: the verdict was about a version that no longer served, or a person asks for the promotion
+        again after the last announcement was decided on, as a hold that refused it may have been lifted since.
         """
         if intent is Intent.REPORT or evaluation.finished_at is None:
             return None
@@ -127,15 +127,15 @@ class RequestEvaluation:
         return now if self.models.is_decided(evaluation.tenant, evaluation.model, last) else None
 
 
-def _is_sound(evaluation: Evaluation, export: Export) -> bool:
-    """Whether its verdict, if any, stands on test rows that were looked for in training data; older releases didn't."""
+def _is_verdict_usable(evaluation: Evaluation, export: Export) -> bool:
+    """Whether an evaluation's verdict, if any, may be used: older releases reached one without an overlap search."""
     return evaluation.is_open or evaluation.overlap_was_found or not export.has_test
 
 
 class ComparisonRequest(NamedTuple):
-    """What a person asks to be compared: a version `against` another one, on the test rows of a dataset's export.
+    """A person's comparison: a version `against` another one, on the test rows of a dataset's export.
 
-    None is found out: see `RequestComparison.request`.
+    `RequestComparison.request` fills in the fields that are None.
     """
 
     model: str
@@ -147,7 +147,7 @@ class ComparisonRequest(NamedTuple):
 
 
 class VersionPair(NamedTuple):
-    """A version and the one that it is compared with."""
+    """A version and the version that it is compared with."""
 
     version: Version
     against: Version
@@ -155,67 +155,72 @@ class VersionPair(NamedTuple):
 
 @dataclass(frozen=True)
 class RequestComparison:
-    """Asks for an evaluation as a person names it."""
+    """Requests the evaluation that a person's call names."""
 
     models: Models
     evaluations: Evaluations
     exports: Exports
     datasets: Datasets
 
-    def request(self, tenant: str, wanted: ComparisonRequest, *, again: bool, now: datetime) -> Evaluation:
-        """Return the evaluation that is asked for, or another attempt at it where `again` says that a person asks.
+    def request(self, tenant: str, comparison: ComparisonRequest, *, again: bool, now: datetime) -> Evaluation:
+        """Return the comparison's evaluation; `again` says that a person asks, as for `RequestEvaluation.request`.
 
-        A version that is not named is what serves now; for what serves itself, what served before it, else the base
-        model. The rows are those of the version's own export, else of the other version's own. Conflict or InvalidInput
-        where the two can't be compared, or where the verdict could not be used for the promotion that is asked for.
+        Where `against` is None, the version that serves now is compared with; the version that serves is compared with
+        the one that served before it, else with the base model. Where no export is named, the rows are those of the
+        version's own export, else of the other version's. Conflict or InvalidInput where the two can't be compared, or
+        where the verdict could not be used for the promotion.
         """
-        pair = self._pair(tenant, wanted)
-        dataset, export_name = _place_of(pair, wanted)
+        pair = self._pair(tenant, comparison)
+        dataset, export_name = _export_to_compare_on(pair, comparison)
         export = self.exports.get(tenant, dataset, export_name)
-        if wanted.intent is Intent.PROMOTE and self.datasets.get(tenant, dataset).model != wanted.model:
+        if comparison.intent is Intent.PROMOTE and self.datasets.get(tenant, dataset).model != comparison.model:
             message = (
-                f"Dataset {dataset} doesn't feed model {wanted.model}: a comparison on it can only report. Leave out "
-                "`promote`."
+                f"Dataset {dataset} doesn't feed model {comparison.model}: a comparison on it can only report. "
+                "Leave out `promote`."
             )
             raise Conflict(message, param="dataset", code="foreign_dataset")
         use_case = RequestEvaluation(self.evaluations, self.models)
-        return use_case.request(pair.version, pair.against.number, export, intent=wanted.intent, again=again, now=now)
+        return use_case.request(
+            pair.version, pair.against.number, export, intent=comparison.intent, again=again, now=now
+        )
 
-    def _pair(self, tenant: str, wanted: ComparisonRequest) -> VersionPair:
-        """The versions to compare, both of which can answer."""
-        version = self.models.version(tenant, wanted.model, wanted.version)
-        deployment = self.models.deployment(tenant, wanted.model)
-        if wanted.intent is Intent.PROMOTE:
-            _require_promotable(version, wanted.against, deployment)
-        other = wanted.against if wanted.against is not None else self._counterpart(version.number, deployment)
+    def _pair(self, tenant: str, comparison: ComparisonRequest) -> VersionPair:
+        """The versions to compare; Conflict or InvalidInput unless both can answer and differ."""
+        version = self.models.version(tenant, comparison.model, comparison.version)
+        deployment = self.models.deployment(tenant, comparison.model)
+        if comparison.intent is Intent.PROMOTE:
+            _require_promotable(version, comparison.against, deployment)
+        other = comparison.against if comparison.against is not None else self._counterpart(version.number, deployment)
         if other == version.number:
-            message = f"against: version {other} can't be compared with itself; name another version of {wanted.model}."
+            message = (
+                f"against: version {other} can't be compared with itself; name another version of {comparison.model}."
+            )
             raise InvalidInput(message, param="against", code="same_version")
-        pair = VersionPair(version, self.models.version(tenant, wanted.model, other))
+        pair = VersionPair(version, self.models.version(tenant, comparison.model, other))
         _require_ready(pair.version, "version")
         _require_ready(pair.against, "against")
         return pair
 
     def _counterpart(self, number: int, deployment: Deployment) -> int:
-        """The version that a version is compared with if none is named."""
+        """The number of the version that version `number` is compared with if none is named."""
         if number != deployment.stable:
             return deployment.stable
-        before = deployment.previous
-        if before is not None and self.models.version(deployment.tenant, deployment.model, before).can_answer:
-            return before
+        previous = deployment.previous
+        if previous is not None and self.models.version(deployment.tenant, deployment.model, previous).can_answer:
+            return previous
         if number != 0:
             return 0
-        message = "Version 0 serves, and no other served before it: name the version to compare it with in `against`."
+        message = "Version 0 serves, and no other served previous it: name the version to compare it with in `against`."
         raise Conflict(message, param="against", code="nothing_to_compare")
 
 
-def _place_of(pair: VersionPair, wanted: ComparisonRequest) -> tuple[str, str]:
-    """The dataset and export to compare on: those named, else the version's own, else the other version's own."""
-    own = next((version for version in pair if version.dataset and version.export), None)
-    dataset = wanted.dataset or (own.dataset if own else None)
-    export = wanted.export or (own.export if own and own.dataset == dataset else None)
+def _export_to_compare_on(pair: VersionPair, comparison: ComparisonRequest) -> tuple[str, str]:
+    """Dataset and export to compare on: those that are named, else the version's own, else the other version's."""
+    source = next((version for version in pair if version.dataset and version.export), None)
+    dataset = comparison.dataset or (source.dataset if source else None)
+    export = comparison.export or (source.export if source and source.dataset == dataset else None)
     if dataset is None or export is None:
-        message = "Neither version has an export of its own there: name a `dataset` and its `export`."
+        message = "Neither version has an export of its source there: name a `dataset` and its `export`."
         raise InvalidInput(message, param="export")
     return dataset, export
 

@@ -29,7 +29,7 @@ class NewEvaluation(BaseModel):
     against: VersionNumber | None = None
     dataset: Id | None = None
     export: Id | None = None
-    promote: StrictBool = False  # no text or number is taken for a yes to what may change who answers
+    promote: StrictBool = False  # strict: no text or number may pass for a yes to what may change which version answers
 
 
 @api.route("POST /v1/evaluations", Scope.TRAIN, status=202)
@@ -44,9 +44,10 @@ def create_evaluation(new: NewEvaluation, retry_count: RetryCount = None) -> Eva
     if new.promote:
         api.caller.require(Scope.DEPLOY)
     intent = Intent.PROMOTE if new.promote else Intent.REPORT
-    wanted = ComparisonRequest(new.model, new.version, new.against, new.dataset, new.export, intent)
+    comparison = ComparisonRequest(new.model, new.version, new.against, new.dataset, new.export, intent)
     use_case = RequestComparison(app.models, app.evaluations, app.exports, app.datasets)
-    return view(EvaluationView, use_case.request(api.tenant, wanted, again=not retries_in(retry_count), now=utc_now()))
+    is_first_try = not retries_in(retry_count)
+    return view(EvaluationView, use_case.request(api.tenant, comparison, again=is_first_try, now=utc_now()))
 
 
 @api.route("GET /v1/evaluations", Scope.READ)

@@ -1,10 +1,10 @@
-"""A run through an evaluation: find overlap, ask part by part, keep count in the row, hand over when time runs out.
+"""Runs an evaluation: search the overlap, ask the rows part by part, hand over to the next invocation, score.
 
-What its versions have seen is worked out first. Where too little is left, or the year's looks are spent, the evaluation
-ends there, with nothing asked and no look taken; else it takes its look in the write that says which rows it is going
-to ask. A lease keeps a second delivery from paying for the same answers. A part takes as many rows as are answered in
-its time, which is well within the lease and renews it; the evaluation of a worker that died is taken up by the sweep a
-few minutes later at the part where it stopped.
+The overlap search comes first. Where it leaves too few rows, or the year's looks are spent, the evaluation ends with no
+row asked and no look taken; else the look is taken in the write that stores which rows will be asked. A lease keeps a
+second delivery of the event from paying for the same answers. A part is as many rows as are answered in its time, which
+is well within the lease, and storing it renews the lease. Where a worker dies, the sweep goes on a few minutes later
+with the part that was lost.
 """
 
 from collections.abc import Callable, Collection, Container
@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from evaluate.ask import LONGEST_ANSWER_S, EvaluationObjects, ask
-from evaluate.overlap import OverlapSearch, UntoldOverlap, missing_test_data
+from evaluate.ask import LONGEST_ANSWER_S, EvaluationObjects, ask_rows
+from evaluate.overlap import OverlapSearch, UnknownOverlap, missing_test_data
 from evaluate.score import Answers, Rows, Versions, close_evaluation, fail_evaluation, refuse_unasked, score_evaluation
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import NotFound, ProviderUnavailable, Stale
@@ -36,20 +36,23 @@ from tuneloop.store.repositories.evaluations import Evaluations
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.models import Models
 
-# A part is what a dead worker loses, and pays for again: this many answers, or what comes within this time.
+# The most answers in a part, and the longest time in which its rows are begun: a worker that dies loses one part, and
+# its answers are paid for again. A part of fixed size would outlast the lease at a slow provider.
 ROWS_PER_PART = 250
 PART_S = 45
-LONGEST_PART_S = PART_S + LONGEST_ANSWER_S  # an answer that is begun in time is waited for
+LONGEST_PART_S = PART_S + LONGEST_ANSWER_S  # a row that is begun in time is waited for
 # The minute is for storing the part; a shorter lease would let two workers pay for one part.
 LEASE = timedelta(seconds=LONGEST_PART_S + 60)
-LONGEST_WAIT = timedelta(days=1)  # each look after a provider that is away costs an invocation, every five minutes
+# After so long without an answer an evaluation fails: each try at an unavailable provider costs an invocation, every
+# five minutes.
+LONGEST_OUTAGE = timedelta(days=1)
 
 
 class LeasedEvaluation:
-    """An evaluation that this invocation works on; `row` is always what was stored last.
+    """An evaluation that this invocation has the lease of; `row` is always as it was stored last.
 
-    Its writes raise Stale once anybody else has written to the row, except for a raise of its intent: answers that are
-    paid for would be lost if a raise made the worker give up.
+    Writes raise Stale once anybody else has written to the row, unless that only raised the intent: if the worker gave
+    up because of a raise, answers that are paid for would be lost.
     """
 
     def __init__(self, row: Evaluation, evaluations: Evaluations, owner: str, clock: Callable[[], datetime]) -> None:
@@ -59,32 +62,32 @@ class LeasedEvaluation:
         self._clock = clock
 
     def save(self, **changes: object) -> None:
-        """Store changes and renew the lease."""
+        """Store changes of the row and renew the lease."""
         lease = Lease(owner=self._owner, until=self._clock() + LEASE)
-        self._store(self.row.model_copy(update={"lease": lease, **changes}), self._saved)
+        self._store(self.row.model_copy(update={"lease": lease, **changes}), self._save_row)
 
     def begin(self, evaluation: Evaluation) -> None:
-        """Store which rows are going to be asked, and take the look, in one write."""
+        """Store which rows will be asked, and take the look, in one write."""
         lease = Lease(owner=self._owner, until=self._clock() + LEASE)
-        begun = evaluation.model_copy(update={"status": EvaluationStatus.RUNNING, "lease": lease})
-        self._store(begun, lambda row: self._evaluations.begin(row, self._clock()))
+        running = evaluation.model_copy(update={"status": EvaluationStatus.RUNNING, "lease": lease})
+        self._store(running, lambda row: self._evaluations.begin(row, self._clock()))
 
     def hand_over(self) -> None:
-        """Release the row with the event that wakes the next invocation."""
+        """Release the lease, in one write with the event that wakes the next invocation."""
         event = EvaluationRequested(tenant=self.row.tenant, evaluation=self.row.id)
         released = self.row.model_copy(update={"lease": None})
         self._store(released, lambda row: self._evaluations.save(row, event=event, now=self._clock()))
 
-    def wait(self, why: str) -> None:
-        """Release the row until the sweep takes it up again, since the provider is away."""
-        waits = {"waiting_for": why, "waiting_since": self.row.waiting_since or self._clock()}
-        self._store(self.row.model_copy(update={"lease": None, **waits}), self._saved)
+    def wait(self, reason: str) -> None:
+        """Release the lease while the provider is unavailable; the sweep goes on with the evaluation."""
+        waiting = {"waiting_for": reason, "waiting_since": self.row.waiting_since or self._clock()}
+        self._store(self.row.model_copy(update={"lease": None, **waiting}), self._save_row)
 
     def end(self, ended: Evaluation) -> None:
-        """Store the evaluation at its end, with its verdict's event."""
+        """Store the ended evaluation, with its verdict's event."""
         self._store(ended, lambda row: close_evaluation(row, self._evaluations, self._clock()))
 
-    def _saved(self, row: Evaluation) -> Evaluation:
+    def _save_row(self, row: Evaluation) -> Evaluation:
         return self._evaluations.save(row, now=self._clock())
 
     def _store(self, changed: Evaluation, save: Callable[[Evaluation], Evaluation]) -> None:
@@ -99,7 +102,7 @@ class LeasedEvaluation:
 
 @dataclass(frozen=True)
 class RunEvaluation:
-    """Works on evaluations as long as an invocation has time: `owner` names it in leases."""
+    """Works on an evaluation as long as the invocation has time; `owner` is the invocation's name in leases."""
 
     evaluations: Evaluations
     exports: Exports
@@ -112,61 +115,64 @@ class RunEvaluation:
     remaining_s: Callable[[], float]
 
     def run(self, tenant: str, evaluation: str) -> None:
-        """Do as much of an evaluation as there is time for, unless somebody else is at it.
+        """Do as much of an evaluation as there is time for; nothing while another invocation has its lease.
 
-        Nothing more is done once somebody else has written to its row.
+        The work stops once somebody else has written to the evaluation's row.
         """
         row = self.evaluations.get(tenant, evaluation)
         if row.is_free(self.clock()):
             with suppress(Stale):
-                self._go_on(LeasedEvaluation(row, self.evaluations, self.owner, self.clock))
+                self._run_leased(LeasedEvaluation(row, self.evaluations, self.owner, self.clock))
 
-    def _go_on(self, leased: LeasedEvaluation) -> None:
+    def _run_leased(self, leased: LeasedEvaluation) -> None:
         leased.save()
         row = leased.row
         export = self.exports.get(row.tenant, row.dataset, row.export)
         versions = self._versions(row)
         try:
-            if row.overlap_is_known or self._look(leased, export, versions):
+            if row.overlap_is_known or self._search_overlap(leased, export, versions):
                 self._ask_rows(leased, export, versions)
-        except UntoldOverlap as error:
-            why = EvaluationError(code=error.code, message=error.message)
+        except UnknownOverlap as error:
+            reason = EvaluationError(code=error.code, message=error.message)
             answers = self._answers(leased.row, range(export.files[Split.TEST].examples))
-            leased.end(fail_evaluation(leased.row, versions, answers, why, self.clock()))
+            leased.end(fail_evaluation(leased.row, versions, answers, reason, self.clock()))
 
     def _ask_rows(self, leased: LeasedEvaluation, export: Export, versions: Versions) -> None:
-        """Ask the arm that is furthest behind: one that can't answer is found before the others are paid for."""
+        """Ask all rows, always the arm with the fewest answers next, then score the evaluation.
+
+        So an arm that can't answer ends the evaluation before all of the others' answers are paid for.
+        """
         rows = self._test_rows(export, self.objects.read_removed(leased.row))
         answers = self._answers(leased.row, rows)
-        leased.save(rows_asked=len(rows))  # reading thousands of parts takes its time
+        leased.save(rows_asked=len(rows))  # renews the lease: reading thousands of parts takes long
         while len(answers[arm := min(answers, key=lambda arm: len(answers[arm]))]) < len(rows):
             if not self._ask_part(leased, arm, rows, versions, answers):
                 return
         leased.end(score_evaluation(leased.row, export, rows, versions, answers, now=self.clock()))
 
-    def _look(self, leased: LeasedEvaluation, export: Export, versions: Versions) -> bool:
-        """Find the rows that a version has seen, and take the look; False where asking could prove nothing.
+    def _search_overlap(self, leased: LeasedEvaluation, export: Export, versions: Versions) -> bool:
+        """Find the rows that a version has seen, and take the look; False where asking the rest could prove nothing.
 
-        The look and what is going to be asked are one write: a worker that dies before it has asked nothing and taken
-        no look.
+        The look is taken in the write that stores which rows will be asked: a worker that dies before it has asked no
+        row and taken no look.
         """
         removed = self.overlap.find(export, versions[leased.row.candidate], versions.values(), leased.save)
-        leased.save()  # a worker that has lost the lease decides nothing
+        leased.save()  # Stale if the lease was lost: then this worker may decide nothing
         available = export.files[Split.TEST].examples
-        found = without_overlap(leased.row, available, len(removed.rows), removed.kinds, most=EVALUATION_ROWS)
-        if found.contaminated or found.too_few:
-            answers = self._answers(found, range(available))
-            left = self._test_rows(export, removed.rows)
-            leased.end(refuse_unasked(found, left, versions, answers, self.clock()))
+        checked = without_overlap(leased.row, available, len(removed.rows), removed.kinds, most=EVALUATION_ROWS)
+        if checked.contaminated or checked.too_few:
+            answers = self._answers(checked, range(available))
+            rows = self._test_rows(export, removed.rows)
+            leased.end(refuse_unasked(checked, rows, versions, answers, self.clock()))
             return False
-        spent = None if found.look else looks_spent(found, self.evaluations.next_look(found, self.clock()))
-        if spent:
-            unasked = found.model_copy(update={"rows_asked": 0})
-            no_answers: Answers = {arm: {} for arm in found.asked}
-            leased.end(fail_evaluation(unasked, versions, no_answers, spent, self.clock()))
+        error = None if checked.look else looks_spent(checked, self.evaluations.next_look(checked, self.clock()))
+        if error:
+            unasked = checked.model_copy(update={"rows_asked": 0})
+            no_answers: Answers = {arm: {} for arm in checked.asked}
+            leased.end(fail_evaluation(unasked, versions, no_answers, error, self.clock()))
             return False
-        self.objects.write_removed(found, removed.rows)
-        leased.begin(found)
+        self.objects.write_removed(checked, removed.rows)
+        leased.begin(checked)
         return True
 
     def _test_rows(self, export: Export, removed: Collection[int]) -> Rows:
@@ -179,7 +185,7 @@ class RunEvaluation:
         return {arm: self.objects.read_parts(row, arm, rows) for arm in row.asked}
 
     def _versions(self, row: Evaluation) -> Versions:
-        """The versions as they were when the evaluation began: a prompt may change before it ends."""
+        """The versions by number, as they were when the evaluation began: a prompt may change before it ends."""
         if row.status != EvaluationStatus.REQUESTED:
             return {version.number: version for version in self.objects.read_versions(row)}
         versions = {number: self.models.version(row.tenant, row.model, number) for number in row.asked.values()}
@@ -189,41 +195,41 @@ class RunEvaluation:
     def _ask_part(
         self, leased: LeasedEvaluation, arm: ArmName, rows: Rows, versions: Versions, answers: Answers
     ) -> bool:
-        """Ask the next part of an arm and add to its answers; False where this invocation ends with it."""
+        """Ask an arm its next part and add the answers to `answers`; False where this invocation has to stop."""
         if self.remaining_s() < LONGEST_PART_S:
             leased.hand_over()
             return False
-        left = [(row, example) for row, example in rows.items() if row not in answers[arm]]
+        unanswered = [(row, example) for row, example in rows.items() if row not in answers[arm]]
         until = self.clock() + timedelta(seconds=PART_S)
         version = versions[leased.row.asked[arm]]
         provider = self.providers.get(version.provider)
-        answered, away = ask(version, left[:ROWS_PER_PART], provider, lambda: self.clock() >= until)
+        answered, outage = ask_rows(version, unanswered[:ROWS_PER_PART], provider, lambda: self.clock() >= until)
         if answered:
-            self._keep(leased, arm, answered, len(rows), answers)
-        error = away and self._waited_too_long(leased.row, away)
+            self._store_part(leased, arm, answered, len(rows), answers)
+        error = outage and self._long_outage(leased.row, outage)
         if version.number in (leased.row.candidate, leased.row.stable):
             error = error or refused_throughout(version.number, answers[arm].values(), len(rows))
         if error:
             leased.end(fail_evaluation(leased.row, versions, answers, error, self.clock()))
             return False
-        if away and not answered:
-            leased.wait(away.message)
+        if outage and not answered:
+            leased.wait(outage.message)
             return False
         return True
 
-    def _keep(
-        self, leased: LeasedEvaluation, arm: ArmName, answered: list[Answered], rows: int, answers: Answers
+    def _store_part(
+        self, leased: LeasedEvaluation, arm: ArmName, answered: list[Answered], row_count: int, answers: Answers
     ) -> None:
-        """Store the answers of a part, then count the part in the row; `rows` is how many are asked in all."""
-        leased.save()  # a worker that has lost the lease writes no part
+        """Store the answers of a part, then count the part in the row; `row_count` is how many rows an arm is asked."""
+        leased.save()  # Stale if the lease was lost: then this worker may write no part
         self.objects.write_part(leased.row, arm, answered)
         answers[arm] |= {answer.row: answer for answer in answered}
         parts = {**leased.row.parts, arm: leased.row.parts.get(arm, 0) + 1}
-        progress = sum(len(given) for given in answers.values()) / (rows * len(answers))
+        progress = sum(len(arm_answers) for arm_answers in answers.values()) / (row_count * len(answers))
         leased.save(parts=parts, progress=progress, waiting_for=None, waiting_since=None)
 
-    def _waited_too_long(self, row: Evaluation, away: ProviderUnavailable) -> EvaluationError | None:
-        """Why to give up, once no answer came for a day."""
-        if row.waiting_since is None or self.clock() - row.waiting_since < LONGEST_WAIT:
+    def _long_outage(self, row: Evaluation, outage: ProviderUnavailable) -> EvaluationError | None:
+        """The error that ends an evaluation once its provider has been unavailable for a day; None before."""
+        if row.waiting_since is None or self.clock() - row.waiting_since < LONGEST_OUTAGE:
             return None
-        return EvaluationError(code=away.code, message=f"No answer came for a day. {away.message}")
+        return EvaluationError(code=outage.code, message=f"No answer came for a day. {outage.message}")

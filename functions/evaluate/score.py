@@ -1,4 +1,4 @@
-"""Scores of an evaluation: arms on the same rows, candidate compared with stable, and the gate's verdict at its end."""
+"""Scores an evaluation at its end: each arm on the same rows, candidate against stable, and the gate's verdict."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -44,12 +44,12 @@ Rows = dict[int, Example]
 def score_evaluation(
     evaluation: Evaluation, export: Export, rows: Rows, versions: Versions, answers: Answers, *, now: datetime
 ) -> Evaluation:
-    """The evaluation at its end with figures and verdict, once every version has answered every row."""
-    kept = {number: [answers[arm][row] for row in rows] for arm, number in evaluation.asked.items()}
+    """The ended evaluation with figures and verdict, once every version has answered every row."""
+    scored = {number: [answers[arm][row] for row in rows] for arm, number in evaluation.asked.items()}
     costs = {number: _cost(versions[number], answers[arm].values()) for arm, number in evaluation.asked.items()}
-    results = {number: arm_result(number, kept[number], cost.usd, cost.unmetered) for number, cost in costs.items()}
+    results = {number: arm_result(number, scored[number], cost.usd, cost.unmetered) for number, cost in costs.items()}
     arms = {arm: results[number] for arm, number in evaluation.versions.items()}
-    counted = _finish(
+    completed = _finish(
         evaluation,
         versions,
         answers,
@@ -59,47 +59,48 @@ def score_evaluation(
         examples=len(rows),
         free_text=count_free_text(expected_answers(rows.values())),
         arms=arms | {ArmName.MOST_FREQUENT: _most_frequent(export, list(rows.values()))},
-        comparison=compare(kept[evaluation.candidate], kept[evaluation.stable], evaluation.look),
+        comparison=compare(scored[evaluation.candidate], scored[evaluation.stable], evaluation.look),
         error=refused_often(arms),
     )
-    return counted.model_copy(update={"verdict": judge(counted)})
+    return completed.model_copy(update={"verdict": judge(completed)})
 
 
 def refuse_unasked(
     evaluation: Evaluation, rows: Rows, versions: Versions, answers: Answers, now: datetime
 ) -> Evaluation:
-    """The evaluation at its end where the rows that are left could prove nothing, so that none is asked.
+    """The ended evaluation where the rows outside the overlap could prove nothing, so that no row is asked.
 
-    There are answers only where an older version of the function had asked before it looked.
+    There are answers only where an older release of this function had asked rows before it searched the overlap.
     """
-    counted = evaluation.model_copy(update={"free_text": count_free_text(expected_answers(rows.values()))})
-    ended = {"status": EvaluationStatus.COMPLETED, "progress": 1.0, "verdict": judge(counted)}
-    free = {} if any(answers.values()) else {"cost_usd": Decimal(0)}  # even where nobody knows the price
-    return _finish(counted, versions, answers, now, **ended, **free)
+    with_free_text = evaluation.model_copy(update={"free_text": count_free_text(expected_answers(rows.values()))})
+    figures = {"status": EvaluationStatus.COMPLETED, "progress": 1.0, "verdict": judge(with_free_text)}
+    cost = {} if any(answers.values()) else {"cost_usd": Decimal(0)}  # zero even where nobody knows the price
+    return _finish(with_free_text, versions, answers, now, **figures, **cost)
 
 
 def fail_evaluation(
     evaluation: Evaluation, versions: Versions, answers: Answers, error: EvaluationError, now: datetime
 ) -> Evaluation:
-    """The evaluation at its end before every row was asked, and why."""
+    """The evaluation failed by an error before every row was asked."""
     status, verdict = EvaluationStatus.FAILED, unproved_verdict(error)
     return _finish(evaluation, versions, answers, now, status=status, verdict=verdict, error=error)
 
 
 def _finish(evaluation: Evaluation, versions: Versions, answers: Answers, now: datetime, **figures: Any) -> Evaluation:
+    """The ended evaluation with its cost and these figures; `figures` win over the cost that is computed here."""
     costs = [_cost(versions[number], answers[arm].values()) for arm, number in evaluation.asked.items()]
-    known = [cost.usd for cost in costs if cost.usd is not None]
+    known_costs = [cost.usd for cost in costs if cost.usd is not None]
     cost = {
-        "cost_usd": sum(known) if len(known) == len(costs) else None,
+        "cost_usd": sum(known_costs) if len(known_costs) == len(costs) else None,
         "cost_is_upper_bound": any(cost.is_upper_bound for cost in costs),
         "unmetered": sum(cost.unmetered for cost in costs),
     }
-    ended = {"finished_at": now, "lease": None, "waiting_for": None, **cost}
-    return evaluation.model_copy(update=ended | figures)
+    end = {"finished_at": now, "lease": None, "waiting_for": None, **cost}
+    return evaluation.model_copy(update=end | figures)
 
 
 def _cost(version: Version, answers: Iterable[Answered]) -> Bill:
-    """What a version's answers cost, those to rows that don't count too."""
+    """The bill of all of a version's answers, also of those that aren't scored."""
     price = price_of(version.provider, version.base_model)
     return bill(price, (answer.tokens for answer in answers), is_finetuned=version.is_finetuned)
 
@@ -110,26 +111,26 @@ def expected_answers(rows: Iterable[Example]) -> list[str]:
 
 
 def _most_frequent(export: Export, rows: list[Example]) -> ArmResult:
-    """How often the commonest answer of the training data is right, whatever is asked.
+    """The baseline arm: how often the most frequent answer of the training data is right, whatever is asked.
 
-    An export keeps no long text: "" stands for one. There the commonest answer of the rows themselves is taken, if any
-    comes twice, which is at least as often right; nothing passes the gate that would not have by the text itself.
+    An export stores no long text but "" in its place. Then the most frequent answer of the rows themselves is taken, if
+    any comes twice: it is right at least as often, so no version passes the gate that would fail by the text itself.
     """
     expected = expected_answers(rows)
-    always = export.most_frequent_answer
-    if not always:
-        [(commonest, times)] = Counter(expected).most_common(1) or [("", 0)]
-        always = commonest if times > 1 else ""
-    scores = [Answered(row=row, right=is_right(always, answer)) for row, answer in enumerate(expected)]
+    constant = export.most_frequent_answer
+    if not constant:
+        [(most_frequent, times)] = Counter(expected).most_common(1) or [("", 0)]
+        constant = most_frequent if times > 1 else ""
+    scores = [Answered(row=row, right=is_right(constant, answer)) for row, answer in enumerate(expected)]
     return arm_result(None, scores, Decimal(0))
 
 
 def close_evaluation(
     evaluation: Evaluation, evaluations: Evaluations, now: datetime, late: datetime | None = None
 ) -> Evaluation:
-    """Store an ended evaluation, if it is to promote with the event that carries its verdict.
+    """Store an ended evaluation; unless it only reports, in one write with the event that carries its verdict.
 
-    `late` is the time of an announcement that isn't the first.
+    `late` is the time of an announcement after the first.
     """
     if evaluation.intent is Intent.REPORT:
         return evaluations.save(evaluation, now=now)

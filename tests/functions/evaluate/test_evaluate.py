@@ -21,7 +21,7 @@ EVALUATIONS = "/v1/evaluations"
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of ten rows, and no patience with a provider that is away."""
     monkeypatch.setattr("evaluate.run.ROWS_PER_PART", SMALL_PART)
-    monkeypatch.setattr("evaluate.ask.WAITS_S", ())
+    monkeypatch.setattr("evaluate.ask.RETRY_WAITS_S", ())
 
 
 def prepared(world: World, **fields: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ ROWS = 40
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No second try at a provider that is away."""
-    monkeypatch.setattr("evaluate.ask.WAITS_S", ())
+    monkeypatch.setattr("evaluate.ask.RETRY_WAITS_S", ())
 
 
 def stored(world: World, evaluation: str) -> Evaluation:

@@ -91,7 +91,7 @@ def test_of_many_test_rows_so_many_are_asked_the_same_of_every_version(
 
 
 def test_answers_to_rows_that_are_asked_no_longer_do_not_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evaluate.ask.WAITS_S", ())
+    monkeypatch.setattr("evaluate.ask.RETRY_WAITS_S", ())
     [body] = prepare_comparison(world, scripted_evaluations.lines(ROWS))
     provider = ScriptedProvider(
         lambda asked: (

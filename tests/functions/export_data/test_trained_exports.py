@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from evaluate.overlap import OverlapSearch, Removed
+from evaluate.overlap import OverlappingRows, OverlapSearch
 from tests.examples import chat
 from tests.functions import steps
 from tests.functions.exports import freeze_export, held_out_questions, list_exports, split_lines, user_question
@@ -31,7 +31,7 @@ def with_salt(world: World, dataset: str = "support") -> None:
     app.datasets.save(app.datasets.get(world.tenant, dataset).model_copy(update={"salt": SALT}))
 
 
-def removed(world: World, export: Export) -> Removed:
+def removed(world: World, export: Export) -> OverlappingRows:
     """What the gate takes out of an export's test for version 1."""
     search = OverlapSearch(app.models, app.runs, app.exports, app.fingerprint_backfill, app.objects)
     version = app.models.version(world.tenant, "support", 1)
