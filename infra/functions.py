@@ -2,8 +2,8 @@
 
 The table is plain data: the stack grants these rights and no others, tests compare the template with it, and the README
 prints it. The rights on a function's log group and on what its trigger needs (queue, stream) come with every row. A
-transaction is authorised by its inner actions. `reads`, `writes`, `lists` and `deletes` are object prefixes in the data
-bucket; a write may also be limited to one file of each export.
+transaction needs the rights of the actions in it. `reads`, `writes`, `lists` and `deletes` are object prefixes in the
+data bucket; a write may also be limited to one file of each export.
 """
 
 from dataclasses import dataclass
@@ -57,19 +57,21 @@ class FunctionSpec:
     reads: tuple[Prefix, ...] = ()
     writes: tuple[Prefix | FilePattern, ...] = ()
     lists: Prefix | None = None
-    deletes: tuple[Prefix, ...] = ()  # lists objects' versions there and deletes them for good; one function may
+    deletes: tuple[
+        Prefix, ...
+    ] = ()  # lists objects' versions there and deletes them for good; only one function has this right
     sends: tuple[QueueName, ...] = ()
     watches: tuple[QueueName, ...] = ()  # may read how many messages wait there
     provider_key: bool = False
     webhook_secrets: bool = False
     bedrock: OnBedrock = OnBedrock()
     publishes: bool = False
-    settings: tuple[Setting, ...] = ()  # the stage's settings that it gets, beside the names of what it may touch
+    settings: tuple[Setting, ...] = ()  # settings of the stage, besides the names of table, bucket and queues
     # An HTTP API waits 30 s, so a longer answer would be paid for and reach nobody. A function without routes, or with
     # work that an event starts, has up to Lambda's 900 s.
     timeout_s: int = 29
     # Lambda gives processor time by memory: 1,769 MB are one whole processor (AWS Lambda, read 2026-11). Functions that
-    # read segments or train files have 1,024 MB or more, the others half of that.
+    # read segments or training files have 1,024 MB or more, the others half of that.
     memory_mb: int = 512
     # The size of /tmp, where files larger than memory are written. Lambda gives 512 without charge and at most 10,240.
     disk_mb: int = 512
@@ -86,7 +88,7 @@ class FunctionSpec:
 
     @property
     def touches_objects(self) -> bool:
-        """Whether the function has any right in the data bucket."""
+        """Whether the function reads or writes objects in every stage, and so is given the bucket's name."""
         return bool(self.drops or self.reads or self.writes)
 
     @property

@@ -69,7 +69,7 @@ def refuse_to_lose_data(deployed: DeployedStage) -> None:
 
 
 def describe_losses(deployed: DeployedStage) -> Iterator[str]:
-    """Lines with the number of rows and object versions in the stage's tables and buckets, as far as those exist."""
+    """Lines with the number of rows and object versions in the stage's tables and buckets; 0 for those already gone."""
     for table in deployed.resources("AWS::DynamoDB::Table"):
         yield f"{count_of(count_rows(deployed.client('dynamodb'), table), 'row')} in table {table}"
     for bucket in deployed.resources("AWS::S3::Bucket"):
@@ -101,7 +101,7 @@ def count_versions(s3: Any, bucket: str) -> int:
 
 
 def empty_bucket(s3: Any, bucket: str) -> int:
-    """Delete every version and delete marker of a bucket, and return their number; what is deleted stays deleted.
+    """Delete every version and delete marker of a bucket, and return their number; an interrupted call can be repeated.
 
     CommandRefused where S3 refuses to delete some of them.
     """
@@ -136,7 +136,7 @@ def _remove_stack(deployed: DeployedStage) -> None:
     """Empty the stage's buckets and delete its stack; CommandRefused if that fails in each of `ATTEMPTS`."""
     stage = deployed.stage
     command = cdk_command("destroy", stage.stack_name, ROOT / "build" / "cdk.out" / stage.name, {"stage": stage.name})
-    # The CDK synthesizes what it destroys; checking that template, half of the work, would help nobody any more.
+    # The CDK synthesizes what it destroys; checking that template takes half the time and is pointless by then.
     environment = {**region_environment(), "CDK_VALIDATION": "false"}
     for attempt in range(1, ATTEMPTS + 1):
         for bucket in deployed.resources("AWS::S3::Bucket"):
@@ -152,7 +152,7 @@ def _remove_stack(deployed: DeployedStage) -> None:
 
 
 def _clear_leftovers(stage: Stage, *, with_key: bool) -> Iterator[str]:
-    """Remove what `make stop` noted and, with `with_key`, the provider's key; yields a line for all that stays."""
+    """Remove the note of `make stop` and, with `with_key`, the provider's key; yields what is left or gone."""
     forget_halted(DeployedStage(stage))
     yield from describe_leftovers(DeployedStage(stage))
     if key_parameter_type(stage) is None:

@@ -1,4 +1,4 @@
-"""The run routes: one run as it is now, and what its provider reported."""
+"""The routes of runs as they are now, and of webhooks: a provider's signed notice refreshes the run of its job."""
 
 from typing import Any
 

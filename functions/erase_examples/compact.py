@@ -15,9 +15,8 @@ from tuneloop.domain.datasets.datasets import Dataset, Generation, Segment
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.merge import k_way_merge, unique_by_subject
 from tuneloop.store.objects.segments import Lines, SegmentBuilder, blocks_of, folder_of, tokens_in
-from tuneloop.store.repositories.contents import exclude_erased
 from tuneloop.store.repositories.datasets import Datasets
-from tuneloop.store.repositories.erasures import Erasures
+from tuneloop.store.repositories.erasures import Erasures, exclude_erased
 from tuneloop.store.repositories.generations import Generations
 
 

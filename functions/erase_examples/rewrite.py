@@ -24,9 +24,8 @@ from tuneloop.domain.training.runs import ControlledRun, RunStatus
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.export_columns import Fingerprints, Membership
 from tuneloop.store.objects.segments import SegmentBuilder, blocks_of, folder_of, heads_of, tokens_in
-from tuneloop.store.repositories.contents import exclude_erased
 from tuneloop.store.repositories.datasets import Datasets
-from tuneloop.store.repositories.erasures import Erasures
+from tuneloop.store.repositories.erasures import Erasures, exclude_erased
 from tuneloop.store.repositories.evaluations import Evaluations
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.generations import Generations

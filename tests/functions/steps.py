@@ -83,6 +83,13 @@ def until(happened: Callable[[], object]) -> None:
         sleep(PAUSE_S)
 
 
+def drops(world: World, dataset: str = "support") -> list[dict[str, Any]]:
+    """A dataset's drops, newest first."""
+    answer = world.call("GET /v1/datasets/{dataset}/drops", f"/v1/datasets/{dataset}/drops")
+    rows: list[dict[str, Any]] = answer.body["data"]
+    return rows
+
+
 def registered(world: World, model: str = "support", provider_model: str = BASE_MODEL, **fields: Any) -> int:
     """Register a version by hand, and its model if need be, as if its provider had said that it has it; its number."""
     world.call("POST /v1/models", "/v1/models", {"id": model})

@@ -1,7 +1,8 @@
 """One training run, which turns a queued job into a tuned model.
 
 A run saves a checkpoint at the end of every epoch, after the epoch's reports and model have been written. A run that
-starts again repeats at most one epoch: its steps are equal, and events and models that exist are not added again.
+starts again repeats at most one epoch: the repeated steps give the same numbers, and events and models that exist are
+not added again.
 """
 
 import re
@@ -17,7 +18,7 @@ from trainer.storage.jobs import is_bedrocks
 from trainer.storage.models import ORGANIZATION
 from tuneloop.openai_wire.fine_tuning import Checkpoint, FineTuningJob, Hyperparameters, StepMetrics
 
-# OpenAI keeps the models of a job's last three epochs; so do we.
+# OpenAI keeps the models of a job's last three epochs; so do we. The third is the finished model.
 KEPT_CHECKPOINTS = 3
 WARMUP_STEPS = "warmup_steps"
 # A job that continues after its worker died is already `running`.
@@ -51,7 +52,7 @@ class JobTraining:
         self._start(epochs_done)
         for step in train_steps(self._learner, self._plan, epochs_done=epochs_done):
             metrics = self._progress.watch(step)
-            if metrics:
+            if metrics:  # always so at the last step of an epoch
                 self._report(step, metrics)
                 if step.ends_epoch and step.epoch < self._plan.epochs:
                     self._end_epoch(step, metrics)
@@ -70,7 +71,7 @@ class JobTraining:
         hyperparameters = self._job.hyperparameters.model_copy(update=resolved)
         method = {"type": method_name, method_name: {"hyperparameters": hyperparameters.model_dump()}}
         with self._home.rows.transaction():
-            self._move(out_of=_STARTABLE, status="running", hyperparameters=hyperparameters, method=method)
+            self._update(out_of=_STARTABLE, status="running", hyperparameters=hyperparameters, method=method)
             self._home.jobs.log(self._job.id, "started", "Fine-tuning job started")
             if epochs_done:
                 message = f"Training goes on after epoch {epochs_done}/{self._plan.epochs}"
@@ -78,7 +79,7 @@ class JobTraining:
 
     def _report(self, step: TrainingStep, metrics: StepMetrics) -> None:
         with self._home.rows.transaction():
-            self._move(estimated_finish=self._progress.estimated_finish(step))
+            self._update(estimated_finish=self._progress.estimated_finish(step))
             self._home.jobs.log(self._job.id, f"step {step.number}", message_of(metrics), metrics=metrics)
 
     def _end_epoch(self, step: TrainingStep, metrics: StepMetrics) -> None:
@@ -90,7 +91,7 @@ class JobTraining:
         save_checkpoint(self._home.checkpoint_file(self._job.id), self._learner, epochs_done=step.epoch)
 
     def _publish(self, model_id: str, metrics: StepMetrics) -> None:
-        """Add a stored model, and the checkpoint that names it, to their lists."""
+        """List a stored model and its checkpoint."""
         now = now_s()
         self._home.models.add(model_id, created=now)
         checkpoint = Checkpoint(
@@ -109,7 +110,7 @@ class JobTraining:
         self._home.models.store(model_id, self._learner.current_model().artifact())
         results = self._data.write_metrics(self._home, self._current())
         with self._home.rows.transaction():
-            self._move(
+            self._update(
                 status="succeeded",
                 fine_tuned_model=model_id,
                 trained_tokens=self._tokens_per_epoch * self._plan.epochs,
@@ -128,7 +129,7 @@ class JobTraining:
             raise JobEndedError(self._job.id)
         return job
 
-    def _move(self, *, out_of: frozenset[str] = _RUNNING, **changes: object) -> None:
+    def _update(self, *, out_of: frozenset[str] = _RUNNING, **changes: object) -> None:
         if not self._home.jobs.move(self._job.id, out_of=out_of, **changes):
             raise JobEndedError(self._job.id)
 

@@ -1,8 +1,9 @@
 """The one way into every route: key, scope, body, deadline, errors.
 
-`Api.respond` looks up the caller's key before anything of the request is read. A route that was not registered here has
-no scope and is refused, as is a path that is not the route's own, so there is no way round. All refusals leave in
-OpenAI's error shape. What is asked of AWS after the deadline is refused too, so that a caller hears before he hangs up.
+`Api.respond` looks up the caller's key before anything of the request is read; webhook routes take a signature instead
+of a key. A route that was not registered here has no scope and is refused, as is a path that is not the route's own, so
+there is no way round. All refusals leave in OpenAI's error shape. Calls to AWS after the deadline are refused too, so
+that the caller gets an answer before the gateway times out.
 """
 
 import json
@@ -53,7 +54,7 @@ from tuneloop.observability import log_failure, logger
 from tuneloop.openai_wire.errors import INVALID_REQUEST, SERVER_ERROR, error_body
 from tuneloop.store.dynamodb import Listing, refusals
 
-# Of the 25 s that every answer has: a call to AWS pauses for up to one before it gives up.
+# Every answer has 25 s. One second less, as a call to AWS may pause for a second before it gives up.
 ANSWER_WITHIN_S = 24.0
 # After this time an HTTP API answers by itself, 503 `{"message":"Service Unavailable"}` (AWS, 2026-11).
 GATEWAY_WAITS_S = 30.0
@@ -94,7 +95,7 @@ Limit = Annotated[int, Query(ge=1, le=100, description="How many to give, newest
 UserKey = Annotated[str, Query(min_length=1, max_length=200, description="A user, as calls name him in `user`.")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")]
 
-# As long as Stripe's and longer than a UUID; what a header can hold at all, so that it is stored as it was meant.
+# As long as Stripe's, longer than a UUID; printable ASCII, the only text that headers carry unchanged.
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -154,7 +155,7 @@ class Api:
         self.families: dict[str, str] = {}
         self.bodies: set[str] = set()  # the routes that take one
         self.unkeyed: set[str] = set()  # the routes that take a signature in place of a key
-        self.forms: set[str] = set()  # the routes that take a form in place of one
+        self.forms: set[str] = set()  # the routes that take a form in place of a body
         self._app = app
         self._authentication = Authentication(app)
         self._key: ApiKey | None = None
@@ -178,8 +179,8 @@ class Api:
     ) -> Callable[[Route], Route]:
         """Register a route such as `GET /v1/datasets/{dataset}` for keys that carry the scope.
 
-        It takes a `form` of that JSON schema in place of a body, and beside the names of its query a `family` of names,
-        such as `metadata[…]`. `openapi` is what Powertools' own options say about it beyond its signature.
+        A route may take a `form` of a JSON schema in place of a body. `family` declares query names such as
+        `metadata[…]`. `openapi` holds Powertools' own options, for what the signature of the routine doesn't tell.
         """
         self.scopes[route] = scope
         if family:
@@ -250,7 +251,7 @@ class Api:
                 self._key = None
 
     def _identify(self, event: dict[str, Any]) -> ApiKey:
-        """The caller's key; NotChecked where it can't be looked up: an unknown caller may be shown no other error."""
+        """The caller's key; NotChecked where it can't be looked up: no other error may reach an unknown caller."""
         try:
             return self._authentication.key_of(event.get("headers", {}))
         except TuneloopError:
@@ -382,6 +383,6 @@ def _with_route(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_json(event: dict[str, Any]) -> dict[str, Any]:
-    """The event with its body declared as JSON, whatever it was declared as: curl declares a form unasked."""
+    """The event with its body declared as JSON, whatever it was declared as: curl's default is a form."""
     headers = {**event.get("headers", {}), "content-type": "application/json"}
     return {**event, "headers": headers, "body": read_body(event), "isBase64Encoded": False}

@@ -1,4 +1,4 @@
-"""The one DynamoDB table: consistent reads, pages, and writes that are their own lock.
+"""The one DynamoDB table: consistent reads, pages, and writes that fail if the row has changed meanwhile.
 
 Every stored entity carries `seq`, the number of its writes. A write names the `seq` that its writer read, and fails as
 `Stale` if somebody else has written in between; several writes and the events that announce them are one transaction.
@@ -51,7 +51,7 @@ def to_item(attributes: Mapping[str, Any]) -> Item:
 
 
 def from_item(item: Mapping[str, Any]) -> Item:
-    """DynamoDB's typed attributes as plain values; a top-level fraction (a counter of money) stays an exact Decimal."""
+    """DynamoDB's typed attributes as plain values; a fraction at the top level (money) stays Decimal."""
     plain = {name: _deserialize(value) for name, value in item.items()}
     return {name: value if _is_fraction(value) else _plain(value) for name, value in plain.items()}
 
@@ -96,8 +96,8 @@ class Write(Protocol):
 class ConditionalPut:
     """Put an entity if its row still has the `seq` that the entity was read with (0: if there is no row yet).
 
-    The first write of an entity is number `begins` + 1: where a row was lost, its events may still hold the numbers up
-    to `begins`. The row expires at `kept_until`, if a time is given.
+    The first write has the number `begins` + 1, so that the events of a lost row keep theirs. The row expires at
+    `kept_until`, if a time is given.
     """
 
     key: Key
@@ -179,7 +179,7 @@ class ConditionalDelete:
 
 @dataclass(frozen=True)
 class Increment:
-    """Add amounts to a row's counters, made if need be; `after` is the `seq` that the row must have (0: no row)."""
+    """Add amounts to a row's counters, creating a missing row; `after` is the `seq` it must have (0: no row)."""
 
     key: Key
     amounts: dict[str, int | Decimal]
@@ -297,7 +297,7 @@ class Table:
         )
 
     def behind(self, partition: str, kind: type[M], *, before: str = "", limit: int, cursor: str | None) -> Iterator[M]:
-        """Every entity of a partition behind a cursor, and before a sort key if one is given; `limit` to a query."""
+        """The entities of a partition behind a cursor, before a sort key if given; a query reads `limit`."""
         return paginate(lambda at: self.page(partition, kind, before=before, limit=limit, cursor=at), cursor)
 
     def newest(self, partition: str, kind: type[M], limit: int, cursor: str | None) -> Listing[M]:
@@ -339,7 +339,7 @@ def _query(partition: str, index: str | None, condition: str = "", **values: str
 
 
 def refusals(error: ClientError) -> set[str]:
-    """AWS's error codes of a refused call without `Exception`, those of each action of a transaction included."""
+    """AWS's error codes of a refused call and of each action in it, with the suffix `Exception` removed."""
     details: Any = error.response
     codes = {reason.get("Code", "") for reason in details.get("CancellationReasons", [])}
     return codes | {details["Error"]["Code"].removesuffix("Exception")}
@@ -352,6 +352,6 @@ def _was_resent(error: ClientError) -> bool:
 
 
 def _is_stored(actions: list[Item], error: ClientError) -> bool:
-    """Whether the row that kept a single put from being done is exactly what the put would have written."""
+    """Whether the row that made a single put fail is exactly what the put would have written."""
     details: Any = error.response
     return "Item" in details and from_item(details["Item"]) == from_item(actions[0]["Put"]["Item"])

@@ -20,12 +20,6 @@ def dataset(world: World, name: str = "support") -> dict[str, Any]:
     return body
 
 
-def drops(world: World) -> list[dict[str, Any]]:
-    """The dataset's drops, oldest first."""
-    found: list[dict[str, Any]] = world.call("GET /v1/datasets/{dataset}/drops", DROPS).body["data"]
-    return found[::-1]
-
-
 def post(world: World, *examples: Any) -> Answer:
     return world.call("POST /v1/datasets/{dataset}/examples", EXAMPLES, {"examples": examples})
 
@@ -46,31 +40,12 @@ def test_a_drop_makes_its_dataset_and_counts_its_examples(world: World) -> None:
     assert [model["id"] for model in models] == ["support"]
 
 
-def test_the_same_file_twice_adds_nothing(world: World) -> None:
-    lines = steps.questions(12)
-
-    world.drop("support", lines)
-    world.drop("support", lines, name="again.jsonl")
-
-    assert dataset(world)["examples"] == 12
-    assert [drop["status"] for drop in drops(world)] == ["collected", "collected"]
-
-
-def test_an_event_delivered_twice_is_one_drop(world: World) -> None:
-    key = world.drop("support", steps.questions(12))
-    etag = world.s3.head_object(Bucket=BUCKET, Key=key)["ETag"].strip('"')
-
-    world.s3_event(key, etag)
-
-    assert [drop["examples"] for drop in drops(world)] == [12]
-
-
 def test_a_new_file_of_the_same_name_is_another_drop(world: World) -> None:
     world.drop("support", steps.questions(12))
 
     world.drop("support", steps.questions(20))
 
-    assert [drop["examples"] for drop in drops(world)] == [12, 20]
+    assert [drop["examples"] for drop in steps.drops(world)] == [20, 12]
     assert dataset(world)["revision"] == 2
 
 
@@ -84,7 +59,7 @@ def test_a_file_is_found_under_the_very_name_that_it_has(name: str, world: World
 def test_a_bad_line_is_named_and_its_file_adds_nothing(world: World) -> None:
     world.drop("support", b'{"messages": [{"role": "user", "content": "hi"}]}\nnot json\n')
 
-    [drop] = drops(world)
+    [drop] = steps.drops(world)
     assert (drop["status"], drop["examples"], drop["problem_count"]) == ("rejected", 0, 2)
     assert [(problem["line"], problem["code"]) for problem in drop["problems"]] == [
         (1, "no_assistant_message"),
@@ -107,7 +82,7 @@ def test_a_bad_line_is_named_and_its_file_adds_nothing(world: World) -> None:
 def test_whatever_a_line_holds_it_is_a_problem_and_no_crash(line: Any, world: World) -> None:
     world.drop("support", [*steps.questions(3), line])
 
-    [drop] = drops(world)
+    [drop] = steps.drops(world)
     assert drop["status"] == "rejected"
     assert {problem["line"] for problem in drop["problems"]} == {4}
 
@@ -123,7 +98,7 @@ def test_blank_lines_a_byte_order_mark_and_windows_ends_are_forgiven(world: Worl
 def test_only_the_first_hundred_problems_are_kept_and_all_are_counted(world: World) -> None:
     world.drop("support", b"nothing\n" * 130)
 
-    [drop] = drops(world)
+    [drop] = steps.drops(world)
     assert (drop["problem_count"], len(drop["problems"])) == (130, 100)
 
 
@@ -162,7 +137,7 @@ def test_a_post_whose_lines_are_gone_fails_and_is_no_empty_one(world: World) -> 
     world.s3.delete_object(Bucket=BUCKET, Key=f"posted/acme/support/{drop}.jsonl")
 
     assert invoke("collect-posts", sqs_event("examples", told)) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
-    assert [drop["status"] for drop in drops(world)] == ["reading"]
+    assert [drop["status"] for drop in steps.drops(world)] == ["reading"]
 
 
 def test_a_bad_example_is_named_and_nothing_of_its_post_is_taken(world: World) -> None:

@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from collect_examples.missed_drops import LISTING_S, CollectMissedFiles
-from tests.examples import chat
 from tests.functions import steps
 from tests.world import BUCKET, TABLE, World, invoke
 from tuneloop.app import app, utc_now
@@ -49,13 +48,6 @@ NOBODY_S = {
 }
 
 
-def drops(world: World, dataset: str = "support") -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = world.call("GET /v1/datasets/{dataset}/drops", f"/v1/datasets/{dataset}/drops").body[
-        "data"
-    ]
-    return found
-
-
 def put(world: World, key: str, content: bytes = CONTENT) -> dict[str, Any]:
     """Put an object of which no event is heard."""
     return dict(world.s3.put_object(Bucket=BUCKET, Key=key, Body=content))
@@ -70,7 +62,7 @@ def rows() -> list[dict[str, Any]]:
 def test_a_file_may_be_called_anything_and_is_shown_so(name: str, world: World) -> None:
     world.drop("support", CONTENT, name=name)
 
-    [drop] = drops(world)
+    [drop] = steps.drops(world)
     assert (drop["object"], drop["status"]) == (f"incoming/acme/support/{name}", "collected")
     assert app.datasets.get("acme", "support").examples == 1
     assert app.datasets.find("globex", "support") is None
@@ -134,7 +126,7 @@ def test_the_sweep_takes_a_file_of_which_no_event_was_heard_once(world: World, l
     for _ in range(2):
         world.schedule("collect-examples")
 
-    [drop] = drops(world)
+    [drop] = steps.drops(world)
     assert (drop["object"], drop["status"]) == ("incoming/acme/support/test/lost ü.jsonl", "collected")
     assert app.datasets.get("acme", "support").examples == 1
 
@@ -158,7 +150,7 @@ def test_the_sweep_leaves_alone_what_an_event_told_of(told: str, world: World, l
     later(11 * MINUTES)
     world.schedule("collect-examples")
 
-    assert len(drops(world)) == 1
+    assert len(steps.drops(world)) == 1
 
 
 def test_the_sweep_leaves_alone_what_is_old_empty_deleted_or_elsewhere(world: World, later: Later) -> None:
@@ -227,7 +219,7 @@ def test_the_sweep_ends_before_its_time_does(world: World, later: Later, monkeyp
     found = []
     for left[0] in (140.0, 200.0, 295.0, 305.0):
         world.schedule("collect-examples")
-        found.append(app.datasets.find("acme", "support") and len(drops(world)))
+        found.append(app.datasets.find("acme", "support") and len(steps.drops(world)))
 
     assert found == [None, 1, 2, 3]
 
@@ -262,22 +254,6 @@ def test_more_files_than_can_be_listed_are_said_to_be_left_out(world: World, log
     assert "not looked after" in log.getvalue()
 
 
-def test_the_same_file_and_the_same_event_make_one_segment_and_one_run(live: World) -> None:
-    lines = [*steps.questions(39), chat("And this one?", "late")]
-    key = live.drop("support", lines)
-    etag = live.s3.head_object(Bucket=BUCKET, Key=key)["ETag"].strip('"')
-    live.s3_event(key, etag)
-    live.drop("support", lines, name="again.jsonl")
-
-    live.schedule("collect-examples")
-    live.settle()
-    live.schedule("collect-examples")
-    live.settle()
-
-    assert len(steps.runs(live)) == 1
-    assert app.datasets.get(live.tenant, "support").segments == 1
-
-
 def test_a_drop_whose_reader_died_is_taken_up_where_its_event_comes_again(world: World) -> None:
     key = "incoming/acme/support/a.jsonl"
     made = put(world, key)
@@ -287,14 +263,14 @@ def test_a_drop_whose_reader_died_is_taken_up_where_its_event_comes_again(world:
 
     world.s3_event(key, made["ETag"].strip('"'), made["VersionId"])
 
-    [drop] = drops(world)
+    [drop] = steps.drops(world)
     assert (drop["id"], drop["status"], drop["examples"]) == (identity, "collected", 1)
 
 
 def test_too_few_examples_are_collected_and_the_run_says_how_many_it_needs(live: World) -> None:
     steps.settled(live, steps.questions(5))
 
-    [drop] = drops(live)
+    [drop] = steps.drops(live)
     [run] = steps.runs(live)
     assert (drop["status"], drop["examples"]) == ("collected", 5)
     assert run["status"] == "failed"

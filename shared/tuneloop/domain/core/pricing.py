@@ -1,4 +1,7 @@
-"""Prices: what tokens cost, with the date and source of every figure. An unknown price is None, never zero."""
+"""Prices: what calls and training cost at a price. The figures stand in the catalog, with their dates and sources.
+
+An unknown price is None, never zero.
+"""
 
 from collections.abc import Iterable
 from datetime import date

@@ -20,7 +20,7 @@ from tuneloop.domain.datasets.erasures import Erased
 from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Review, decision_of
 from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.objects.merge import Source, k_way_merge
+from tuneloop.store.objects.merge import k_way_merge
 from tuneloop.store.objects.search import Hit, Search
 from tuneloop.store.objects.segments import (
     ID,
@@ -30,10 +30,9 @@ from tuneloop.store.objects.segments import (
     lines_of,
     read_line,
     read_pieces,
-    unerased_lines,
 )
 from tuneloop.store.repositories.datasets import Datasets
-from tuneloop.store.repositories.erasures import Erasures
+from tuneloop.store.repositories.erasures import Erasures, exclude_erased
 from tuneloop.store.repositories.reviews import Reviews
 
 
@@ -59,7 +58,7 @@ class Contents:
         self._datasets, self._reviews, self._objects, self._erasures = datasets, reviews, objects, erasures
 
     def open_erasures(self, tenant: str, dataset: str) -> Erased:
-        """The erasures that a dataset's segments may not be rewritten for yet: readers leave out what they cover."""
+        """The erasures for which some segments may still have to be rewritten: readers leave out what they cover."""
         return self._erasures.after(tenant, dataset, self._datasets.get(tenant, dataset).cleared)
 
     @contextmanager
@@ -88,10 +87,8 @@ class Contents:
         try:
             with k_way_merge([exclude_erased(erased, source) for source in sources]) as lines:
                 yield _join_reviews(lines, self._reviews.all(tenant, dataset, revision, erased))
-        except (
-            msgspec.DecodeError,
-            ValueError,
-        ):  # a line can't be read: let Corrupt name its segment, if it is damaged
+        except (msgspec.DecodeError, ValueError):
+            # A line can't be read: let Corrupt name its segment, if it is damaged.
             for source in sources:
                 for _ in source():
                     pass
@@ -134,13 +131,6 @@ class Contents:
         with k_way_merge(sources) as blocks:
             examples = [read_line(line) for block in blocks for line in block if line[ID] in encoded_ids]
         return {example.id: example for example in examples}
-
-
-def exclude_erased(erased: Erased, source: Source) -> Source:
-    """A source of a merge without its erased lines; the source itself where nothing is erased, as mostly."""
-    if not erased:
-        return source
-    return lambda: (lines for block in source() if (lines := unerased_lines(block, erased)))
 
 
 def _join_reviews(blocks: Iterator[Lines], reviews: Iterator[Review]) -> Iterator[Block]:

@@ -1,4 +1,7 @@
-"""The rows of erasures, swept while open, and of their marks, which are numbered per tenant and never removed."""
+"""Erasures: their rows, swept while open, and their marks, by which readers leave out what is erased.
+
+Marks are numbered per tenant and never removed.
+"""
 
 from collections.abc import Iterator
 
@@ -6,6 +9,8 @@ from tuneloop.domain.core.errors import NotFound
 from tuneloop.domain.datasets.erasures import Erased, Erasure, ErasureMark
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import ConditionalPut, Listing, Table
+from tuneloop.store.objects.merge import Source
+from tuneloop.store.objects.segments import unerased_lines
 from tuneloop.store.retry import retry_stale
 
 BEHIND_ALL = "~"  # sorts after every number
@@ -75,3 +80,10 @@ class Erasures:
         return ConditionalPut(
             key, erasure, index | (keys.swept(keys.OPEN_ERASURES, erasure.requested_at) if erasure.is_open else {})
         )
+
+
+def exclude_erased(erased: Erased, source: Source) -> Source:
+    """A source of a merge without its erased lines; the source itself where nothing is erased, as mostly."""
+    if not erased:
+        return source
+    return lambda: (lines for block in source() if (lines := unerased_lines(block, erased)))
