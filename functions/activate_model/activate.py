@@ -1,7 +1,7 @@
-"""Activation: every decision about which version serves whom, stored in one write with its line of history.
+"""Activation: every decision about which version serves which users, stored in one write with its history entry.
 
-The write is conditional on the deployment that the decision was made on. Of two decisions at once the second fails as
-Stale, and has to look again.
+The write is conditional on the deployment that the decision was based on: of two simultaneous decisions the second
+raises Stale, and whoever made it must read the deployment again.
 """
 
 from dataclasses import dataclass
@@ -29,15 +29,15 @@ from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.evaluations import Evaluations
 from tuneloop.store.repositories.models import Models
 
-UNVERIFIED = " (Version {0} is unverified: whether its provider has such a model is not known.)"
-# The codes of refusals that a caller can tell from the general `conflict`, because each asks for another next step.
-CODES = {
+UNVERIFIED_REMARK = " (Version {0} is unverified: whether its provider has such a model is not known.)"
+# Refusals with a code of their own instead of the general `conflict`, because the caller's next step differs for each.
+REFUSAL_CODES = {
     status: f"version_{status}" for status in (VersionStatus.VERIFYING, VersionStatus.UNVERIFIED, VersionStatus.FAILED)
 }
 
 
 class ManualDecision(NamedTuple):
-    """A person's decision about a tenant's model: by which key, why (for the history) and when."""
+    """A person's decision about a model: the API key `by` which it came, the `reason` for the history, and the time."""
 
     tenant: str
     model: str
@@ -46,8 +46,8 @@ class ManualDecision(NamedTuple):
     at: datetime
 
 
-class Resumed(NamedTuple):
-    """A deployment without its hold, and what the hold kept from being activated and a person may activate now."""
+class ResumeResult(NamedTuple):
+    """A deployment without its hold, and the versions that the hold had refused and a person may activate now."""
 
     deployment: Deployment
     could_activate: list[RefusedVersion]
@@ -55,15 +55,15 @@ class Resumed(NamedTuple):
 
 @dataclass(frozen=True)
 class DecideByHand:
-    """What a person may decide about a model's deployment; each verb stores the decision."""
+    """The decisions that a person may take about a model's deployment; each method stores one."""
 
     models: Models
 
     def activate(self, decision: ManualDecision, number: int | None) -> Deployment:
-        """Serve everybody with a version: the given one, or the one that did so before.
+        """Serve everybody with a version: the given one, or with None the one that was stable before.
 
-        Never "the latest" unasked: that may be the one which the gate has just refused. A person who activates a
-        version lifts the hold; who puts the base model back has taken a version off, by whatever route, and makes one.
+        The default is never the latest version, which the gate may just have refused. Activating a version lifts the
+        hold; activating version 0, the base model, takes a version off and so makes a hold, as `deactivate` does.
         """
         old = self._deployment(decision)
         chosen = old.previous if number is None else number
@@ -76,31 +76,33 @@ class DecideByHand:
         return self._take_off(old, new, "activate", decision)
 
     def deactivate(self, decision: ManualDecision) -> Deployment:
-        """Serve everybody with the base model, and hold it: nothing else is activated by itself."""
+        """Serve everybody with the base model and make a hold: until it is lifted, nothing is activated by itself."""
         old = self._deployment(decision)
         return self._take_off(old, with_stable(old, 0, decision.reason, decision.at), "deactivate", decision)
 
     def roll_back(self, decision: ManualDecision) -> Deployment:
-        """Take the candidate off, or put back the version that was stable before, and hold it."""
+        """Take the candidate off, or without one put back the version that was stable before; make a hold."""
         old = self._deployment(decision)
         return self._take_off(old, with_rollback(old, decision.reason, decision.at), "rollback", decision)
 
     def share(self, decision: ManualDecision, candidate: int | None, part: float) -> Deployment:
-        """Serve a part (0-1) of the users with a candidate; a trial by hand neither makes a hold nor lifts one."""
+        """Serve a share (0-1) of the users with a candidate; a trial by hand neither makes a hold nor lifts one."""
         old = self._deployment(decision)
         remark = "" if candidate is None else self._require_answering(decision, candidate)
         new = with_share(old, candidate, part, f"{decision.reason}{remark}", decision.at)
         return self._store(old, new, Action.SHARE, decision)
 
-    def resume(self, decision: ManualDecision) -> Resumed:
-        """Let verdicts activate versions again; none that was refused meanwhile is activated by that.
+    def resume(self, decision: ManualDecision) -> ResumeResult:
+        """Lift the hold, so that verdicts activate versions again; versions refused meanwhile stay inactive.
 
-        Asked again it changes nothing: without a hold there is nothing to lift.
+        Idempotent: without a hold nothing changes.
         """
         old = self._deployment(decision)
         new = self._store(old, without_hold(old), Action.RESUME, decision)
         refused = [version for version in old.hold.refused if version.version != new.stable] if old.hold else []
-        return Resumed(new, [version for version in refused if self._version(decision, version.version).can_answer])
+        return ResumeResult(
+            new, [version for version in refused if self._version(decision, version.version).can_answer]
+        )
 
     def _deployment(self, decision: ManualDecision) -> Deployment:
         return self.models.deployment_with_hold(decision.tenant, decision.model)
@@ -109,34 +111,34 @@ class DecideByHand:
         return self.models.version(decision.tenant, decision.model, number)
 
     def _take_off(self, old: Deployment, new: Deployment, how: Takeoff, decision: ManualDecision) -> Deployment:
-        """Store that a version was taken off; asked once more it changes nothing, and the first to ask stays named."""
+        """Store that a version was taken off, with a hold; a repeated call keeps the hold of the first one's caller."""
         if new is not old or old.hold is None:
             new = with_hold(new, how, decision.by, decision.reason, decision.at)
         return self._store(old, new, Action(how), decision)
 
     def _store(self, old: Deployment, new: Deployment, action: Action, decision: ManualDecision) -> Deployment:
-        """Store a deployment with its line of history; nothing where `new` is `old` itself, as nothing changed."""
+        """Store a deployment with its history entry; no write if `new` is `old` itself, as nothing changed then."""
         if new is not old:
             reason = new.reason if new.step != old.step else decision.reason
             self.models.decide(old, new, _history_entry(new, action, decision.by, reason, decision.at))
         return new
 
     def _require_answering(self, decision: ManualDecision, number: int, *, is_named: bool = True) -> str:
-        """Refuse a version that can't answer; return the remark for the history on one that may not be able to.
+        """Conflict for a version that can't answer; return a remark for the history on one that may not be able to.
 
-        What a provider has was asked when the version was registered: no provider is asked here. A version that is
-        unverified has to be named.
+        No provider is asked here: it was asked when the version was registered. An unverified version may be activated
+        only if the request names it.
         """
         version = self._version(decision, number)
         if version.status == VersionStatus.READY:
             return ""
         if version.status == VersionStatus.UNVERIFIED and is_named:
-            return UNVERIFIED.format(number)
-        raise Conflict(_why_not(version), param="version", code=CODES.get(version.status))
+            return UNVERIFIED_REMARK.format(number)
+        raise Conflict(_explain_refusal(version), param="version", code=REFUSAL_CODES.get(version.status))
 
 
 class _Outcome(NamedTuple):
-    """What a verdict leads to; `follow_up` has a candidate evaluated again whose verdict came too late."""
+    """The effect of a verdict; the event `follow_up` has a candidate evaluated again whose verdict came too late."""
 
     new: Deployment
     action: Action
@@ -146,16 +148,16 @@ class _Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class ApplyVerdict:
-    """What the gate decides about a model's deployment."""
+    """Applies the gate's verdict on an evaluation to a model's deployment."""
 
     models: Models
     evaluations: Evaluations
     datasets: Datasets
 
     def apply(self, event: EvaluationCompleted, now: datetime) -> Deployment:
-        """Do what the gate says, once per announcement: activate the candidate, or write down why not.
+        """Apply a verdict once per event: activate the candidate, or store why not; return the deployment then.
 
-        A report decides nothing, whoever announces it.
+        An evaluation with the intent `report` decides nothing, even if an event announces it.
         """
         old = self.models.deployment_with_hold(event.tenant, event.model)
         evaluation = self.evaluations.find(event.tenant, event.evaluation)
@@ -174,11 +176,11 @@ class ApplyVerdict:
     def _outcome(
         self, event: EvaluationCompleted, evaluation: Evaluation | None, old: Deployment, now: datetime
     ) -> _Outcome:
-        """What a verdict leads to; what it activates serves everybody at once, as rollouts in steps are still planned.
+        """The effect of a verdict; an activated version serves everybody at once (stepwise rollouts are still planned).
 
-        Who may only train chooses the rows of an evaluation, so those of a dataset that doesn't feed the model let
-        nothing through. A candidate that was proved against what no longer serves is compared with what does, unless a
-        person took a version off: then it is written down, and a person decides what comes next.
+        A key that may only train chooses the test rows of an evaluation, so a verdict on rows of a dataset that doesn't
+        feed the model activates nothing. A candidate that was compared with a version that is no longer stable is
+        evaluated again, against the one that is. While a hold stands, the candidate is only noted for a person.
         """
         reason = event.verdict.reason
         if not event.verdict.promote:
@@ -187,20 +189,23 @@ class ApplyVerdict:
             raise NotFound(f"There is no evaluation {event.evaluation}.", param="evaluation")
         dataset = self.datasets.find(event.tenant, evaluation.dataset)
         if dataset is None or dataset.model != event.model:
-            foreign = f"But that was proved on dataset {evaluation.dataset}, which doesn't feed this model"
-            how = f"somebody with the scope `deploy` may activate version {event.candidate}."
-            return _Outcome(old, Action.REFUSE, f"{reason} {foreign}: {how}")
+            objection = f"But that was proved on dataset {evaluation.dataset}, which doesn't feed this model"
+            remedy = f"somebody with the scope `deploy` may activate version {event.candidate}."
+            return _Outcome(old, Action.REFUSE, f"{reason} {objection}: {remedy}")
         if obstacle := self._obstacle(event, old):
             return _Outcome(old, Action.REFUSE, obstacle)
         if old.hold:
-            return _refused_by(old.hold, event, old, now)
+            return _refuse_for_hold(old.hold, event, old, now)
         if old.stable == event.stable:
             new = with_stable(old, event.candidate, reason, now)
             return _Outcome(new, Action.ACTIVATE, new.reason)
-        return _evaluated_again(event, evaluation, old, now)
+        return _evaluate_again(event, evaluation, old, now)
 
     def _obstacle(self, event: EvaluationCompleted, old: Deployment) -> str | None:
-        """Why a candidate that was proved needs no activation, or isn't one for which no person has to answer."""
+        """Why a candidate that won isn't activated: it is stable already, or not `ready`; None if it may be.
+
+        A version that isn't `ready` may not answer, so only a person may activate it.
+        """
         if old.stable == event.candidate:
             return f"Version {event.candidate} serves everybody already. {event.verdict.reason}"
         status = self.models.version(event.tenant, event.model, event.candidate).status
@@ -210,20 +215,20 @@ class ApplyVerdict:
         return f"{event.verdict.reason} {why}"
 
 
-def _refused_by(hold: Hold, event: EvaluationCompleted, old: Deployment, now: datetime) -> _Outcome:
-    """The refusal of a candidate while a person's hold stands; the hold names the candidate from then on."""
+def _refuse_for_hold(hold: Hold, event: EvaluationCompleted, old: Deployment, now: datetime) -> _Outcome:
+    """The refusal of a candidate while a person's hold stands; the hold then lists the candidate as refused."""
     refused = RefusedVersion(version=event.candidate, against=event.stable, evaluation=event.evaluation, at=now)
     new = old.model_copy(update={"hold": hold.with_refused(refused)})
     why = f"But {hold.explain()}, and nothing is activated by itself until a person says so"
-    how = (
+    remedy = (
         f"activate version {event.candidate}, or POST /v1/models/{event.model}/resume and ask for its evaluation again "
         "with `promote: true`."
     )
-    return _Outcome(new, Action.REFUSE, f"{event.verdict.reason} {why}: {how}")
+    return _Outcome(new, Action.REFUSE, f"{event.verdict.reason} {why}: {remedy}")
 
 
-def _evaluated_again(event: EvaluationCompleted, evaluation: Evaluation, old: Deployment, now: datetime) -> _Outcome:
-    """The refusal of a candidate that was compared with what no longer serves, and the event that compares it anew."""
+def _evaluate_again(event: EvaluationCompleted, evaluation: Evaluation, old: Deployment, now: datetime) -> _Outcome:
+    """The refusal of a candidate that was compared with a former stable version, and the event for a new comparison."""
     follow_up = VersionReady(
         tenant=event.tenant,
         model=event.model,
@@ -232,9 +237,9 @@ def _evaluated_again(event: EvaluationCompleted, evaluation: Evaluation, old: De
         export=evaluation.export,
         late=now,
     )
-    late = f"Version {old.stable} serves today, the evaluation compared with {event.stable}"
-    new_look = f"version {event.candidate} is evaluated again, against version {old.stable}."
-    return _Outcome(old, Action.REFUSE, f"{late}: {new_look}", follow_up)
+    difference = f"Version {old.stable} serves today, the evaluation compared with {event.stable}"
+    next_step = f"version {event.candidate} is evaluated again, against version {old.stable}."
+    return _Outcome(old, Action.REFUSE, f"{difference}: {next_step}", follow_up)
 
 
 def _history_entry(
@@ -254,17 +259,17 @@ def _history_entry(
     )
 
 
-def _why_not(version: Version) -> str:
-    """Why a version can't be activated, and what to do."""
-    ready = f"Version {version.number} is {version.status}; only one that is ready can answer."
+def _explain_refusal(version: Version) -> str:
+    """The message that says why a version can't be activated, and what to do."""
+    state = f"Version {version.number} is {version.status}; only one that is ready can answer."
     match version.status:
         case VersionStatus.VERIFYING:
-            return f"{ready} It waits for: {version.waiting_for} Try again in a minute."
+            return f"{state} It waits for: {version.waiting_for} Try again in a minute."
         case VersionStatus.UNVERIFIED:
             return f"Version {version.number} is unverified: name it as the `version` to activate it all the same."
         case VersionStatus.FAILED if version.error:
-            return f"{ready} {version.error.message}"
+            return f"{state} {version.error.message}"
         case VersionStatus.DEPLOY_FAILED:
-            again = f"POST /v1/models/{version.model}/versions/{version.number}/deploy"
-            return f"{ready} {again} asks its provider once more."
-    return ready
+            route = f"POST /v1/models/{version.model}/versions/{version.number}/deploy"
+            return f"{state} {route} asks its provider once more."
+    return state

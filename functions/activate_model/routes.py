@@ -21,7 +21,7 @@ from tuneloop.domain.serving.models import HistoryEntry, VersionView
 
 api = Api(app)
 
-AS_BEFORE, BY_HAND = Activation(), Reason()  # what an empty request means
+DEFAULT_ACTIVATION, DEFAULT_REASON = Activation(), Reason()  # the bodies that stand for an empty request
 
 
 @api.route("POST /v1/models", Scope.DEPLOY, status=201)
@@ -34,8 +34,8 @@ def create_model(new: NewModelRequest) -> ModelView:
 def create_version(model: Name, new: NewVersionRequest) -> VersionView:
     """Register a version from a provider's model id; its provider is asked at once whether it has such a model.
 
-    Until then it is `verifying` and can't be activated. Then it is `ready`, `failed` where the provider says that there
-    is no such model, or `unverified` where it can't be asked: who trusts it all the same activates it by its number.
+    Until the provider answers, the version is `verifying` and can't be activated. Then it is `ready`, `failed` if the
+    provider has no such model, or `unverified` if it can't be asked: such a version is activated only by its number.
     """
     return view(VersionView, _register_by_hand().register_version(api.tenant, model, new, utc_now()))
 
@@ -49,7 +49,7 @@ def list_versions(model: Name, limit: Limit = 20, cursor: Cursor = None) -> List
 
 @api.route("DELETE /v1/models/{model}/versions/{number}", Scope.DEPLOY)
 def retire_version(model: Name, number: Number) -> VersionView:
-    """Retire a version that nothing needs any more; `removed_at` says since when its provider keeps nothing of it."""
+    """Retire a version that is no longer needed; `removed_at` says since when its provider keeps nothing of it."""
     return view(VersionView, VersionUpkeep(app.models).retire(api.tenant, model, number, utc_now()))
 
 
@@ -57,43 +57,44 @@ def retire_version(model: Name, number: Number) -> VersionView:
 def deploy_version(model: Name, number: Number) -> VersionView:
     """Ask the provider once more to serve a version whose deployment failed; nothing is trained again.
 
-    Of a version that was registered by hand and is `failed` or `unverified` the provider is asked for its model again.
+    For a version that was registered by hand and is `failed` or `unverified`, the provider is asked again whether it
+    has the model.
     """
     return view(VersionView, VersionUpkeep(app.models).redeploy(api.tenant, model, number, utc_now()))
 
 
 @api.route("GET /v1/models/{model}/deployment", Scope.READ)
 def get_deployment(model: Name) -> CurrentDeployment:
-    """Which version answers, which is candidate and for which share of the users, and what holds the next one back."""
+    """The stable version, the candidate and its share of the users, and why no other version is activated by itself."""
     return current_deployment(app.models.deployment_with_hold(api.tenant, model))
 
 
 @api.route("PUT /v1/models/{model}/deployment", Scope.DEPLOY)
 def put_deployment(model: Name, change: DeploymentChange) -> CurrentDeployment:
-    """Set the candidate and its share; a hold is neither made nor lifted by that."""
+    """Set the candidate and its share of the users; this neither makes a hold nor lifts one."""
     decision = _decision(model, change.reason)
     return current_deployment(DecideByHand(app.models).share(decision, change.candidate, change.share))
 
 
 @api.route("POST /v1/models/{model}/activate", Scope.DEPLOY)
-def post_activate(model: Name, activation: Activation = AS_BEFORE) -> CurrentDeployment:
-    """Serve everybody with a version, the one that did so before unless another is named; that lifts a hold.
+def post_activate(model: Name, activation: Activation = DEFAULT_ACTIVATION) -> CurrentDeployment:
+    """Serve everybody with a version, by default the one that was stable before; that lifts a hold.
 
-    Putting version 0 back, the base model, makes a hold, as `deactivate` does.
+    Activating version 0, the base model, makes a hold instead, as `deactivate` does.
     """
     decision = _decision(model, activation.reason)
     return current_deployment(DecideByHand(app.models).activate(decision, activation.version))
 
 
 @api.route("POST /v1/models/{model}/deactivate", Scope.DEPLOY)
-def post_deactivate(model: Name, why: Reason = BY_HAND) -> CurrentDeployment:
+def post_deactivate(model: Name, why: Reason = DEFAULT_REASON) -> CurrentDeployment:
     """Serve everybody with the base model; no version is activated by itself until somebody activates or resumes."""
     return current_deployment(DecideByHand(app.models).deactivate(_decision(model, why.reason)))
 
 
 @api.route("POST /v1/models/{model}/rollback", Scope.DEPLOY)
-def post_rollback(model: Name, why: Reason = BY_HAND) -> CurrentDeployment:
-    """Take the candidate off, or put back the version that was stable before; a hold then keeps it so.
+def post_rollback(model: Name, why: Reason = DEFAULT_REASON) -> CurrentDeployment:
+    """Take the candidate off, or put back the version that was stable before; this makes a hold.
 
     No version is activated by itself until somebody activates or resumes.
     """
@@ -101,11 +102,11 @@ def post_rollback(model: Name, why: Reason = BY_HAND) -> CurrentDeployment:
 
 
 @api.route("POST /v1/models/{model}/resume", Scope.DEPLOY)
-def post_resume(model: Name, why: Reason = BY_HAND) -> ResumedDeployment:
+def post_resume(model: Name, why: Reason = DEFAULT_REASON) -> ResumedDeployment:
     """Let better versions be activated by themselves again, after a deactivate or rollback by hand.
 
-    Nothing is activated by this call: `could_activate` names what was proved better meanwhile. Activate one of those,
-    or ask for its evaluation again with `promote: true`.
+    This call activates nothing: `could_activate` lists the versions that proved better meanwhile. Activate one of
+    those, or ask for its evaluation again with `promote: true`.
     """
     resumed = DecideByHand(app.models).resume(_decision(model, why.reason))
     deployment = current_deployment(resumed.deployment)
@@ -124,5 +125,5 @@ def _register_by_hand() -> RegisterByHand:
 
 
 def _decision(model: str, reason: str) -> ManualDecision:
-    """The caller's decision about a model of his tenant, made now."""
+    """The decision that this request makes about a model, with the caller's key and the current time."""
     return ManualDecision(api.tenant, model, f"key {api.caller.id}", reason, utc_now())

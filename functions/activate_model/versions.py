@@ -1,7 +1,7 @@
-"""Versions by hand: registering models and versions that no run made, retiring versions, deploying them once more.
+"""Versions by hand: models and versions that no run made are registered, versions are retired and deployed again.
 
-Nothing is sent to a provider here. What is to be removed, made or asked at a provider is written down with the version;
-the sweep of check-status does it afterwards, step by step, however often a process dies on the way.
+No provider is called here. Calls that are due (verify, deploy, remove) are stored as the version's status; the sweep of
+check-status makes them afterwards, step by step, and goes on if a process dies on the way.
 """
 
 import json
@@ -20,17 +20,20 @@ from tuneloop.providers.catalog import dated_name
 from tuneloop.providers.registry import KnownProviders
 from tuneloop.store.repositories.models import Models
 
-PARAMETER_CHARACTERS = 8000  # of JSON: it lies in the version's row, which holds 400 KB with its prompt
-PARAMETER_DEPTH = 16  # of the 32 that a row may have
-LARGEST_NUMBER = 1e100  # of the 1e126 that a row may hold, and no whole number of more than 38 digits
-LARGEST_WHOLE = 10**38
-# What a call itself says: as a parameter of a version it would be overridden, or change the form of every answer.
+# A version's parameters as JSON: they lie in its row, which DynamoDB limits to 400 KB, prompt included.
+PARAMETER_CHARACTERS = 8000
+PARAMETER_DEPTH = 16  # of the 32 levels that DynamoDB allows in a row, some of which the row itself uses
+# DynamoDB stores numbers below 1e126 with at most 38 digits, so a larger one could not be saved.
+LARGEST_NUMBER = 1e100
+LARGEST_INTEGER = 10**38
+# Each call sets these fields: as a parameter of a version one would be overridden, or change the form of every answer.
 SET_BY_CALLS = frozenset({"model", "messages", "stream", "stream_options", "n"})
-NOT_SERVED = ":custom-model/"  # in the ARN of what Bedrock has trained, until it is deployed
+# Part of the ARN of a model that Bedrock trained. Bedrock answers only by the ARN of the model's deployment.
+UNDEPLOYED_ARN_PART = ":custom-model/"
 
 
 class NewModelRequest(BaseModel):
-    """A model to register; the stage's provider and base model unless others are named."""
+    """A model to register; provider and base model default to the stage's own."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,10 +45,10 @@ class NewModelRequest(BaseModel):
 class NewVersionRequest(BaseModel):
     """A provider's model to serve under a model's name, with a prompt and parameters of its own.
 
-    `base_model` is what the provider bills it as, `is_finetuned` at which rate. Without them the provider's id tells:
-    `ft:{base model}:…` is a fine-tuned one, any other stands for itself, and its price is unknown if it isn't listed.
-    `provider` is where it is served, the model's own unless named. The provider is asked whether it has such a model;
-    `verify` as false leaves it unasked, for servers that serve what they don't list.
+    `base_model` decides which price applies, `is_finetuned` whether it is that of fine-tuned models. By default both
+    follow from the provider's id: `ft:{base model}:…` is a fine-tuned model, any other id is a base model, whose price
+    is unknown if the catalog doesn't list it. `provider` serves the version, by default the model's own. The provider
+    is asked whether it has such a model; `verify: false` skips that, for servers that serve models they don't list.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -60,7 +63,7 @@ class NewVersionRequest(BaseModel):
 
     @field_validator("parameters")
     @classmethod
-    def _leaves_the_call_its_own(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _check_parameters(cls, parameters: dict[str, Any]) -> dict[str, Any]:
         if taken := SET_BY_CALLS & parameters.keys():
             raise ValueError(f"each call sets {', '.join(sorted(taken))} itself")
         if len(json.dumps(parameters)) > PARAMETER_CHARACTERS:
@@ -70,9 +73,10 @@ class NewVersionRequest(BaseModel):
 
 
 def _require_storable(value: Any, depth: int) -> None:
+    """Raise ValueError for JSON that a DynamoDB row can't hold: nested deeper than `depth`, or too large a number."""
     if not depth:
         raise ValueError(f"lists and objects may stand {PARAMETER_DEPTH} deep in each other")
-    if isinstance(value, int | float) and abs(value) >= (LARGEST_WHOLE if isinstance(value, int) else LARGEST_NUMBER):
+    if isinstance(value, int | float) and abs(value) >= (LARGEST_INTEGER if isinstance(value, int) else LARGEST_NUMBER):
         raise ValueError("a number is too large")
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _require_storable(part, depth - 1)
@@ -80,14 +84,17 @@ def _require_storable(value: Any, depth: int) -> None:
 
 @dataclass(frozen=True)
 class RegisterByHand:
-    """Registers models that no dataset made and versions that no run made; the defaults are the stage's own."""
+    """Registers models without a dataset and versions without a run; `default_base_model` is the stage's own."""
 
     models: Models
     providers: KnownProviders
     default_base_model: str
 
     def register_model(self, tenant: str, new: NewModelRequest, now: datetime) -> Model:
-        """Register a model that its base model answers for; Conflict where the name is taken."""
+        """Register a model, which its base model answers for at first.
+
+        Conflict if the name is taken; InvalidInput if another provider comes without a base model of its own.
+        """
         provider = self.providers.require(new.provider)
         if self.models.find(tenant, new.id):
             raise Conflict(f"A model named {new.id} exists already.", param="id")
@@ -100,16 +107,17 @@ class RegisterByHand:
         return registered.model
 
     def register_version(self, tenant: str, name: str, new: NewVersionRequest, now: datetime) -> Version:
-        """Register a version under the model's next number; no call is sent to it until it is activated.
+        """Register a version under the model's next number; it gets no calls until it is activated.
 
-        It is `verifying` until its provider was asked for its model, or `unverified` where the request forbids asking.
+        It is `verifying` until its provider was asked for the model, or `unverified` if the request forbids asking.
+        InvalidInput if the id is that of a model on Bedrock instead of its deployment.
         """
         named_provider = self.providers.require(new.provider) if new.provider else None
         model = self.models.get(tenant, name)
         provider = named_provider or model.provider
         base_model = new.base_model or base_in(new.provider_model)
         is_finetuned = base_model != new.provider_model if new.is_finetuned is None else new.is_finetuned
-        if NOT_SERVED in new.provider_model:
+        if UNDEPLOYED_ARN_PART in new.provider_model:
             message = "provider_model: Bedrock serves a custom model by its deployment only; give the deployment's ARN."
             raise InvalidInput(message, param="provider_model", code="not_served")
         version = Version(
@@ -131,14 +139,14 @@ class RegisterByHand:
 
 @dataclass(frozen=True)
 class VersionUpkeep:
-    """Writes down what is to become of a version at its provider."""
+    """Stores that a version is to be removed from its provider, or to be deployed or verified there once more."""
 
     models: Models
 
     def retire(self, tenant: str, model: str, number: int, now: datetime) -> Version:
         """Retire a version for good, so that its provider keeps and bills nothing for it any more.
 
-        Conflict where it serves, is tried, could be rolled back to, or is the base model.
+        Conflict if it is stable or candidate, could be rolled back to, or is the base model.
         """
         deployment = self.models.deployment(tenant, model)
         version = self.models.version(tenant, model, number)
@@ -148,10 +156,10 @@ class VersionUpkeep:
         return self.models.retire(as_retired(version, now), deployment)
 
     def redeploy(self, tenant: str, model: str, number: int, now: datetime) -> Version:
-        """Have a version deployed or verified once more; Conflict where neither has failed.
+        """Have a version deployed or verified once more; Conflict if neither has failed.
 
-        A version whose deployment failed is trained and paid for, and its provider may manage it now: it is asked for
-        another deployment. Of a version that was registered by hand it is asked once more whether it has the model.
+        A version whose deployment failed is trained and paid for, so its provider is asked for another deployment,
+        which may succeed now. For a version that was registered by hand, it is asked again whether it has the model.
         """
         version = self.models.version(tenant, model, number)
         if version.status in (VersionStatus.DEPLOYING, VersionStatus.VERIFYING):

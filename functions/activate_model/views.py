@@ -1,4 +1,4 @@
-"""What callers of the registry routes send and read."""
+"""The request and response models of the registry routes."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -19,7 +19,7 @@ Number = Annotated[int, Path(ge=0, le=999_999)]
 
 
 class Reason(BaseModel):
-    """Why it is done, for the history."""
+    """The reason for a decision, which the history shows."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -27,7 +27,7 @@ class Reason(BaseModel):
 
 
 class Activation(Reason):
-    """The version to activate; the one that served before if none is named."""
+    """The version to activate; the one that was stable before if none is named."""
 
     version: VersionNumber | None = None
 
@@ -40,22 +40,22 @@ class DeploymentChange(Reason):
 
 
 class CurrentDeployment(DeploymentView):
-    """What answers for a model now; `waiting_for` says why no version is activated by itself, null where one may be."""
+    """A model's deployment now; `waiting_for` says why no version is activated by itself, null if one may be."""
 
     waiting_for: str | None = None
 
 
 class ResumedDeployment(CurrentDeployment):
-    """A deployment whose hold was lifted, and the versions that it kept from being activated, for a person to choose.
+    """A deployment whose hold was lifted, and the versions that the hold refused, for a person to choose from.
 
-    None of them is activated by that. An empty list: there was no hold, or it kept nothing.
+    None of those is activated by itself. The list is empty if there was no hold or it refused none.
     """
 
     could_activate: list[RefusedVersion] = Field(default_factory=list)
 
 
 class ModelView(BaseModel):
-    """A model as its users read it."""
+    """A model as the API shows it."""
 
     id: Name
     provider: str
@@ -65,19 +65,19 @@ class ModelView(BaseModel):
 
 
 class ListedVersion(VersionView):
-    """A version in a list, with what keeping its model costs a month; null where that isn't known."""
+    """A version in a list, with the monthly US dollars that its provider charges to keep it; null if unknown."""
 
     storage_per_month_usd: Usd | None = None
 
 
 def current_deployment(deployment: Deployment) -> CurrentDeployment:
-    """A deployment as its users read it, with what its next automatic activation waits for."""
+    """A deployment as the API shows it, with what its next automatic activation waits for."""
     wait = describe_wait(deployment.model, deployment.hold)
     return view(CurrentDeployment, deployment, waiting_for=wait)
 
 
 def listed_version(version: Version) -> ListedVersion:
-    """A version as a list shows it; the base model, and what its provider no longer has, cost nothing to keep."""
+    """A version as a list shows it; keeping a base model, or one that its provider removed, costs nothing."""
     offer = price_of(version.provider, version.base_model)
     is_kept = version.is_finetuned and version.removed_at is None
     price = offer.storage_per_month if offer else None

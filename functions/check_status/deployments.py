@@ -1,7 +1,8 @@
-"""Version deployments: what a provider is asked for before a version can answer, and to be rid of it afterwards.
+"""Version deployments: versions are deployed or verified at their provider, and removed there once they are retired.
 
-Each step looks before it asks: a deployment has a name of its own, so whoever died on the way is followed by somebody
-who finds what he left. A version is announced as ready in the write that makes it so.
+A deployment is named after its version, and each step looks for that name before it asks for anything. So a step that
+died halfway is completed by the next one, and nothing is made twice. The write that makes a version ready also
+announces it.
 """
 
 from dataclasses import dataclass
@@ -28,16 +29,18 @@ from tuneloop.providers.registry import Providers
 from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.repositories.models import Models
 
-# A version that isn't served a day after it was made has got stuck: the alarm on `RunsOverdue` says so.
+# A deployment takes minutes: a version that isn't served a day after it was made is stuck, and the alarm on
+# `RunsOverdue` tells an operator.
 OVERDUE_AFTER = timedelta(days=1)
-# Bounds both calls of a verification, for the model and for the list: only the version's next look waits for them.
-VERIFYING_S = 10.0
-NOT_MADE = "The provider could not make this version's deployment; its console says why."
+# Seconds for both calls of a verification, the model's and the list's: one slow provider must not use up the 60 s in
+# which the function steps all versions. The next step asks again.
+VERIFY_TIMEOUT_S = 10.0
+DEPLOYMENT_FAILED = "The provider could not make this version's deployment; its console says why."
 
 
 @dataclass(frozen=True)
 class VersionDeployments:
-    """The versions that are to be deployed, verified or removed, each taken a step further at a time."""
+    """Takes versions that are to be deployed, verified or removed one step further; `now` is the time of the step."""
 
     stage: str
     providers: Providers
@@ -45,7 +48,7 @@ class VersionDeployments:
     now: datetime
 
     def step_open(self) -> None:
-        """Take every open version a step further; one that is not served within a day is `RunsOverdue`."""
+        """Take every open version a step further; `RunsOverdue` counts those that aren't served within a day."""
         unfinished = list(self.models.open_versions())
         count("RunsOverdue", sum(self._is_overdue(version) for version in unfinished))
         for_each(unfinished, self.step)
@@ -54,9 +57,10 @@ class VersionDeployments:
         return version.status == VersionStatus.DEPLOYING and self.now - version.created_at > OVERDUE_AFTER
 
     def step(self, version: Version, older_than_s: float = 0) -> Version:
-        """A version after what can be done about it now; of several that do so at once, one writes.
+        """Take a version one step further and return it as stored; of several simultaneous steps one writes.
 
-        One that was looked at less than `older_than_s` seconds ago is left as it is, as is one that is not open.
+        A version that isn't open, or was checked less than `older_than_s` seconds ago, is returned unchanged. A
+        provider that is unavailable or refuses leaves the version waiting, with the reason.
         """
         is_fresh = version.checked_at is not None and self.now - version.checked_at < timedelta(seconds=older_than_s)
         if not version.is_open or is_fresh:
@@ -76,12 +80,13 @@ class VersionDeployments:
             return self._wait(version, error.message)
 
     def _verify(self, version: Version) -> Version:
-        """Ask the provider whether it has the model of a version that was registered by hand.
+        """Ask the provider whether it has the model of a version that was registered by hand, and store the answer.
 
-        One that the stage has no key for can't be asked; one that is away, or was removed, is asked again for an hour.
+        Without a valid key, or after a refusal, the version is `unverified`. A provider that is unavailable, or was
+        removed from the stage, is asked again for an hour.
         """
         try:
-            has_it = self.providers.get(version.provider).has_model(version.provider_model, VERIFYING_S)
+            has_it = self.providers.get(version.provider).has_model(version.provider_model, VERIFY_TIMEOUT_S)
         except (ProviderUnavailable, ProviderRefused, Conflict) as error:
             if error.code in KEY_TROUBLE or isinstance(error, ProviderRefused):
                 return self.models.save_version(as_unverified(version, error.message, self.now))
@@ -94,7 +99,7 @@ class VersionDeployments:
         return self.models.save_version(as_unknown_model(version, self.now))
 
     def _deploy(self, version: Version, name: str, hosting: Hosting | None) -> Version:
-        if hosting is None:  # the provider was changed for one that serves at once
+        if hosting is None:  # the provider was reconfigured to one that serves models without a deployment
             return self._announce_ready(version, None)
         try:
             hosted = _deployment_for(version, name, hosting)
@@ -109,39 +114,45 @@ class VersionDeployments:
         return self.models.save_version(with_deployment(version, hosted.id, self.now))
 
     def _deploy_again(self, version: Version, hosted: Hosted, hosting: Hosting) -> Version:
-        """Fail a version whose deployment failed; one that was deployed again is rid of it, and gets another next."""
+        """Store that a deployment failed; if a person asked to deploy again, remove it so that the next step retries.
+
+        Such a request leaves the error of the first failure in the version, which tells the two cases apart.
+        """
         if version.error is None:
-            return self._fail(version, "deployment_failed", NOT_MADE)
+            return self._fail(version, "deployment_failed", DEPLOYMENT_FAILED)
         hosting.undeploy(hosted.id)
-        waits = with_wait(version, ASKED_AGAIN, self.now)
-        return self.models.save_version(waits.model_copy(update={"deployment": None}))
+        waiting = with_wait(version, ASKED_AGAIN, self.now)
+        return self.models.save_version(waiting.model_copy(update={"deployment": None}))
 
     def _take_over_oldest(self, version: Version) -> Version | None:
-        """The version with the deployment of the oldest one that nobody needs, None without one; it is swapped next."""
-        seen = self.models.deployment(version.tenant, version.model)
-        oldest = oldest_to_spare(self.models.all_versions(version.tenant, version.model), seen)
+        """Give a version the deployment of the oldest version that isn't needed, which is retired; None if all are.
+
+        The account's quota allows no other deployment. The next step swaps the model behind the one taken over.
+        """
+        deployment = self.models.deployment(version.tenant, version.model)
+        oldest = oldest_to_spare(self.models.all_versions(version.tenant, version.model), deployment)
         if oldest is None:
             return None
         heir = with_wait(version, UNDER_WAY, self.now, oldest.deployment)
-        self.models.retire(as_retired(oldest, self.now).model_copy(update={"deployment": None}), seen, heir)
+        self.models.retire(as_retired(oldest, self.now).model_copy(update={"deployment": None}), deployment, heir)
         count("VersionsRetired")
         return heir.model_copy(update={"seq": version.seq + 1})
 
     def _delete_deployment(self, version: Version, name: str, hosting: Hosting | None) -> Version:
-        """End a retired version's deployment and delete its model, but for what other versions have of it by now.
+        """Delete a retired version's deployment and model, unless other versions use them.
 
-        A model that no run of ours has made is its owner's.
+        A model that none of our runs made belongs to its owner and is kept.
         """
         if hosting:
             versions = self.models.all_versions(version.tenant, version.model)
             others = [other for other in versions if other.number != version.number and other.removed_at is None]
-            own = hosting.find_deployment(version.deployment or name)
-            if own and own.id not in {other.deployment for other in others}:
-                hosting.undeploy(own.id)
+            hosted = hosting.find_deployment(version.deployment or name)
+            if hosted and hosted.id not in {other.deployment for other in others}:
+                hosting.undeploy(hosted.id)
             if version.run and version.provider_model not in {other.provider_model for other in others}:
                 hosting.delete_model(version.provider_model)
-        removed = {"removed_at": self.now, "deployment": None, "checked_at": self.now}
-        return self.models.save_version(version.model_copy(update=removed))
+        update = {"removed_at": self.now, "deployment": None, "checked_at": self.now}
+        return self.models.save_version(version.model_copy(update=update))
 
     def _announce_ready(self, version: Version, deployment: str | None) -> Version:
         return self.models.save_ready(as_ready(version, deployment, self.now), self.now)
@@ -155,7 +166,7 @@ class VersionDeployments:
 
 
 def _deployment_for(version: Version, name: str, hosting: Hosting) -> Hosted:
-    """The version's deployment, which may be one that another version has left it."""
+    """The version's deployment, made if there is none; one taken over from another version gets this one's model."""
     hosted = hosting.find_deployment(version.deployment or name) or hosting.deploy(name, version.provider_model)
     if hosted.model in (None, version.provider_model) or hosted.status == VersionStatus.DEPLOYING:
         return hosted

@@ -1,4 +1,4 @@
-"""check-status: every five minutes, and whenever somebody looks."""
+"""check-status: follows open runs and versions at their providers, and announces base models that are shut down."""
 
 from datetime import datetime
 
@@ -27,22 +27,25 @@ def on_schedule() -> None:
 
 
 @handler.on("VersionVerificationRequested")
-def on_registered(event: VersionVerificationRequested) -> None:
-    """Ask the provider of a version that was registered by hand, as somebody waits for it."""
+def on_verification_requested(event: VersionVerificationRequested) -> None:
+    """Verify a version that was registered by hand at once, since its user waits for it."""
     version_deployments().step(app.models.version(event.tenant, event.model, event.version))
 
 
 @handler.on("daily")
-def on_day() -> None:
-    """Look for jobs of ours that no run knows, even where none is open; tell of what is about to be shut down."""
+def on_daily_schedule() -> None:
+    """Reconcile orphan jobs, also at providers without an open run, and announce base models that are shut down."""
     now = utc_now()
     sunsets = Sunsets(app.providers, app.tenants, app.models, app.exports, app.provider_rows, now)
     for_each((_orphan_jobs(now).survey, sunsets.refresh_and_announce), lambda work: work())
 
 
 @handler.on("job")
-def on_job(job: str) -> None:
-    """Bedrock's word that a job has changed its state: its run is looked at, if it is one of ours, and nothing more."""
+def on_job_change(job: str) -> None:
+    """Refresh the run of a Bedrock job whose state has changed; jobs that aren't ours are ignored.
+
+    The event isn't trusted for more: the job's state is read from Bedrock, as events may be late or out of order.
+    """
     if run := app.runs.by_job(BEDROCK.name, job):
         refresh_run(run, 0)
 

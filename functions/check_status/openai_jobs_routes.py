@@ -1,6 +1,6 @@
-"""The routes of OpenAI's fine-tuning jobs that follow one: as it is now, what happened to it, what it left on the way.
+"""OpenAI's routes to follow a fine-tuning job: the job, its events and its checkpoints.
 
-They join the function's other routes: who imports `api` from here has all of them.
+They are added to the `api` of `routes.py`: import `api` from here to have all routes of the function.
 """
 
 from typing import Annotated
@@ -23,24 +23,26 @@ After = Annotated[str | None, Query(min_length=1, max_length=200, description="T
 
 @api.route("GET /v1/fine_tuning/jobs/{job}", Scope.READ)
 def get_fine_tuning_job(job: Name) -> Job:
-    """A job; while it is open its provider is asked, at most every 15 seconds and for at most 3."""
+    """A job; while it is open, its provider is asked at most every 15 seconds, for at most 3 seconds."""
     return job_of(refresh_run(app.runs.get(api.tenant, job), app.settings.refresh_after_s), models=app.models)
 
 
 @api.route("GET /v1/fine_tuning/jobs/{job}/events", Scope.READ)
 def list_fine_tuning_events(job: Name, limit: Limit = 20, after: After = None) -> Page[JobEvent]:
-    """What happened to a job, newest first: the latest hundred events of its provider, and what it waits for here."""
+    """A job's events, newest first: the latest hundred of its provider, and what it waits for here."""
     run = app.runs.get(api.tenant, job)
     asking_s = min(ASKING_S, app.remaining_s)
-    theirs = fetch_events(run.provider_job_id, app.providers.get(run.provider), asking_s) if run.provider_job_id else []
-    return page_of(events_of(run, theirs), after, limit)
+    provider_events = (
+        fetch_events(run.provider_job_id, app.providers.get(run.provider), asking_s) if run.provider_job_id else []
+    )
+    return page_of(events_of(run, provider_events), after, limit)
 
 
 @api.route("GET /v1/fine_tuning/jobs/{job}/checkpoints", Scope.READ)
 def list_fine_tuning_checkpoints(job: Name, limit: Limit = 10, after: After = None) -> Page[Checkpoint]:
-    """The models that its provider kept from the ends of a job's epochs, newest first; none where it keeps none."""
+    """The models that a job's provider kept after each epoch, newest first; empty if it keeps none."""
     run = app.runs.get(api.tenant, job)
     asking_s = min(ASKING_S, app.remaining_s)
     provider = app.providers.get(run.provider)
-    kept = provider.checkpoints(run.provider_job_id, timeout_s=asking_s) if run.provider_job_id else []
-    return page_of(checkpoints_of(run, kept), after, limit)
+    checkpoints = provider.checkpoints(run.provider_job_id, timeout_s=asking_s) if run.provider_job_id else []
+    return page_of(checkpoints_of(run, checkpoints), after, limit)

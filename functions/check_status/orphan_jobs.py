@@ -1,7 +1,7 @@
-"""Orphan jobs: jobs at a provider that carry one of this stage's runs and that no open run has.
+"""Orphan jobs: jobs at a provider that name a run of this stage although no open run has them.
 
-Where the run's row was lost, as by restoring the table, the row is made again from what the job carries. Where the run
-has another job, or has ended without one, the orphan is stopped, and what it cost is recorded with the run.
+If the run's row was lost, as by restoring the table, it is made again from the job's metadata. If the run has another
+job, or ended without one, the orphan is cancelled, and its cost is recorded with the run.
 """
 
 from dataclasses import dataclass
@@ -28,14 +28,16 @@ from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.repositories.tenants import Tenants
 from tuneloop.store.retry import retry_from
 
-# Bounds the call that stops one orphan: a slow provider must not use up the sweep's 60 s, and the next one retries.
-STOPPING_S = 10.0
-ADOPTED = "Its row was lost and made again from what its job carries: what was chosen beside the base model is unknown."
+# Seconds to cancel one orphan: a slow provider must not use up the sweep's 60 s. The next sweep tries again.
+CANCEL_TIMEOUT_S = 10.0
+ADOPTED_NOTE = (
+    "Its row was lost and made again from what its job carries: what was chosen beside the base model is unknown."
+)
 
 
 @dataclass(frozen=True)
 class OrphanJobs:
-    """What a stage does with the orphan jobs at its providers."""
+    """Adopts or cancels the orphan jobs at a stage's providers."""
 
     stage: str
     providers: Providers
@@ -47,18 +49,18 @@ class OrphanJobs:
     now: datetime
 
     def survey(self) -> None:
-        """Reconcile every job in every provider's list, ended ones too, whether a run is open there or not."""
+        """Reconcile all jobs in every provider's list, also ended ones and those of providers without an open run."""
         for_each(self.providers.names(), self._survey_provider)
 
     def _survey_provider(self, name: str) -> None:
         provider = self.providers.get(name)
         try:
             for_each(provider.jobs(), lambda job: self.reconcile(job, provider))
-        except ProviderUnavailable as error:  # tomorrow is soon enough
+        except ProviderUnavailable as error:  # the next day's survey is soon enough
             log_failure(error)
 
     def reconcile(self, job: ProviderJob, provider: Provider) -> None:
-        """Adopt a job whose run's row was lost, or stop a run's second job; leave one that isn't ours or is known."""
+        """Adopt a job whose run's row was lost, or cancel a run's second job; ignore known jobs and other stages'."""
         if self.runs.by_job(provider.name, job.id):
             return
         origin = provider.origin_of(job)
@@ -68,13 +70,15 @@ class OrphanJobs:
         if run is None:
             self._adopt(lost, job, provider)
         elif run.provider_job_id != job.id and not (run.provider_job_id is None and run.is_open):
-            self._stop_other(run, job, provider)  # a run without a job is looked after by who submits it
+            self._cancel_second_job(
+                run, job, provider
+            )  # an open run without a job isn't touched: submitting looks for its job
 
     def _adopt(self, lost: ControlledRun, job: ProviderJob, provider: Provider) -> None:
         try:
             run = self._complete(lost)
         except NotFound:
-            if _stop(job, provider):
+            if _cancel(job, provider):
                 logger.warning("stopped a job of what is gone", extra={"provider": provider.name, "job": job.id})
                 count("OrphansStopped")
             return
@@ -90,13 +94,13 @@ class OrphanJobs:
         )
         try:
             self.runs.restore(adopted, event, self.now)
-        except Stale:  # somebody else did so
+        except Stale:  # another invocation has adopted the job
             return
         logger.warning("adopted a job", extra={"provider": provider.name, "job": job.id, "run": run.id})
         count("RunsAdopted")
 
     def _complete(self, lost: ControlledRun) -> ControlledRun:
-        """The run with what its export says of it; NotFound where its tenant, dataset, model or export is gone."""
+        """The run with its number of examples; NotFound if its tenant, dataset, model or export is gone."""
         if not self.tenants.exists(lost.tenant):
             raise NotFound(f"There is no tenant {lost.tenant}.")
         self.datasets.get(lost.tenant, lost.dataset)
@@ -104,34 +108,34 @@ class OrphanJobs:
         export = self.exports.get(lost.tenant, lost.dataset, lost.export)
         return lost.model_copy(update={"examples": export.files[Split.TRAIN].examples})
 
-    def _stop_other(self, run: ControlledRun, job: ProviderJob, provider: Provider) -> None:
-        stopped = _stop(job, provider)
-        known = next((other for other in run.other_jobs if other.id == job.id), None)
+    def _cancel_second_job(self, run: ControlledRun, job: ProviderJob, provider: Provider) -> None:
+        was_open = _cancel(job, provider)
+        known = next((second for second in run.other_jobs if second.id == job.id), None)
         price = price_of(run.provider, run.base_model)
         cost = None if job.trained_tokens is None else training_cost(price, job.trained_tokens)
-        other = OtherJob(id=job.id, status=job.status, trained_tokens=job.trained_tokens, cost_usd=cost)
-        if other != known:
-            self._record(run, other)
-        if stopped and known is None:
+        second = OtherJob(id=job.id, status=job.status, trained_tokens=job.trained_tokens, cost_usd=cost)
+        if second != known:
+            self._record(run, second)
+        if was_open and known is None:
             logger.warning("stopped a second job", extra={"provider": provider.name, "job": job.id, "run": run.id})
             count("JobsDoubled")
 
-    def _record(self, run: ControlledRun, other: OtherJob) -> None:
-        """Store a run's second job, and count what it cost more than was counted for it already."""
+    def _record(self, run: ControlledRun, second: OtherJob) -> None:
+        """Store a run's second job, and add to the budget what its cost exceeds the cost that was counted before."""
 
         def recost(current: ControlledRun) -> ControlledRun:
-            """The run with its second job, and with what that cost now in place of what it was counted at before."""
-            known = [job for job in current.other_jobs if job.id == other.id]
-            others = [job for job in current.other_jobs if job.id != other.id]
-            counted = sum((job.cost_usd or Decimal(0) for job in known), Decimal(0))
-            changed = current.model_copy(update={"other_jobs": [*others, other]})
-            return self.runs.recost(changed, (other.cost_usd or Decimal(0)) - counted)
+            """The run with its second job, and the job's cost in place of the one that was counted before."""
+            known = [job for job in current.other_jobs if job.id == second.id]
+            others = [job for job in current.other_jobs if job.id != second.id]
+            counted_usd = sum((job.cost_usd or Decimal(0) for job in known), Decimal(0))
+            changed = current.model_copy(update={"other_jobs": [*others, second]})
+            return self.runs.recost(changed, (second.cost_usd or Decimal(0)) - counted_usd)
 
         retry_from(run, lambda: self.runs.get(run.tenant, run.id), recost, f"Run {run.id}")
 
 
 def _run_of(origin: JobOrigin, job: ProviderJob, provider: Provider, now: datetime) -> ControlledRun | None:
-    """The run as its job tells of it; None where what the job carries can't be ours."""
+    """The run that a job's metadata describes; None if those values can't be from this stage."""
     try:
         return ControlledRun(
             id=origin.run,
@@ -145,7 +149,7 @@ def _run_of(origin: JobOrigin, job: ProviderJob, provider: Provider, now: dateti
             attempt=origin.attempt,
             confirmed=True,
             created_at=min(job.created_at or now, now),
-            notes=[ADOPTED],
+            notes=[ADOPTED_NOTE],
             status=RunStatus.VALIDATING_FILES,
         )
     except ValidationError as error:
@@ -153,12 +157,12 @@ def _run_of(origin: JobOrigin, job: ProviderJob, provider: Provider, now: dateti
         return None
 
 
-def _stop(job: ProviderJob, provider: Provider) -> bool:
-    """Ask for a job to be stopped if it still goes on; whether it does."""
+def _cancel(job: ProviderJob, provider: Provider) -> bool:
+    """Ask the provider to cancel a job that hasn't ended; returns whether it was still open."""
     if job.status in TERMINAL:
         return False
     try:
-        provider.cancel_job(job.id, timeout_s=STOPPING_S)
+        provider.cancel_job(job.id, timeout_s=CANCEL_TIMEOUT_S)
     except (ProviderUnavailable, ProviderRefused) as error:  # the next sweep tries again
         log_failure(error)
     return True

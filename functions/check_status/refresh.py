@@ -1,4 +1,4 @@
-"""Refreshing a run: what its provider says is merged; its end is stored together with the version that it made."""
+"""Refreshing a run: its provider's report is merged into it, and its end is stored with the version that it made."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,21 +33,23 @@ from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.retry import retry_from
 
-# Somebody waits for the answer, and gets the run as it was last seen where the provider takes longer (design.md 3).
+# Seconds for a provider's answer while a caller waits: if it takes longer, the caller gets the run as it is stored
+# (docs/design.md, section 3).
 ASKING_S = 3.0
-ENDS = {
+END_METRICS = {
     RunStatus.SUCCEEDED: "RunsSucceeded",
     RunStatus.FAILED: "RunsFailed",
     RunStatus.CANCELLED: "RunsCancelled",
 }
-COUNTED_HERE = "Its provider tells no trained tokens: they are the export's, times the epochs."
-TOO_LATE = "It had succeeded before it could be cancelled: its training is paid for, and its version is kept."
+TOKENS_FROM_EXPORT = "Its provider tells no trained tokens: they are the export's, times the epochs."
+CANCELLED_TOO_LATE = "It had succeeded before it could be cancelled: its training is paid for, and its version is kept."
 
 
 def fetch_events(job_id: str, provider: Provider, asking_s: float = ASKING_S, *, whole: bool = False) -> list[RunEvent]:
-    """The provider's latest events of a job, or all of them with `whole`; empty where it keeps none.
+    """The provider's latest events of a job, or all of them with `whole`; empty if it keeps none.
 
-    A refusal of the list is no reason to leave a run open. ProviderUnavailable where it doesn't answer in `asking_s`.
+    A refused list counts as empty, since it must not keep a run from ending. ProviderUnavailable if the provider
+    doesn't answer within `asking_s` seconds.
     """
     try:
         return provider.events(job_id, timeout_s=asking_s, whole=whole)
@@ -55,10 +57,10 @@ def fetch_events(job_id: str, provider: Provider, asking_s: float = ASKING_S, *,
         return []
 
 
-def events_or_none(
+def events_or_empty(
     job_id: str, provider: Provider, asking_s: float = ASKING_S, *, whole: bool = False
 ) -> list[RunEvent]:
-    """The events of a job, or none if the provider is unavailable: the job's own status is still worth storing."""
+    """The events of a job, or [] if the provider is unavailable: the job's own status is still worth storing."""
     try:
         return fetch_events(job_id, provider, asking_s, whole=whole)
     except ProviderUnavailable:
@@ -67,9 +69,9 @@ def events_or_none(
 
 @dataclass(frozen=True)
 class RunReports:
-    """What providers report of runs, stored: status and progress, and with a run's end the version that it made.
+    """Stores providers' reports on runs: status, progress, and with a run's end the version that it made.
 
-    Of several processes that store a run's news at once, one writes and the others read.
+    If several processes store reports on one run at once, one writes and the others read its result.
     """
 
     runs: Runs
@@ -80,17 +82,17 @@ class RunReports:
     def store(
         self, run: ControlledRun, job: ProviderJob, events: list[RunEvent], capabilities: Capabilities
     ) -> ControlledRun:
-        """The run with what a provider said of its job, as stored."""
+        """Merge a job and its events into a run; returns the run as stored."""
 
         def merge(run: ControlledRun) -> ControlledRun:
-            """The run with the job's news in it."""
+            """The run with the job's status, events, losses and heartbeat."""
             merged = merge_job(merge_events(run, events), job, self.now)
             return with_heartbeat(run, with_epoch_losses(merged, events, job.n_epochs), self.now)
 
         return self.store_change(run, merge, capabilities)
 
     def store_wait(self, run: ControlledRun, reason: str) -> ControlledRun:
-        """The run waiting for a provider that was tried in vain, as stored."""
+        """Store that a run waits for a provider that can't be asked, and why; returns the run as stored."""
         return self.store_change(run, lambda run: run.with_wait(reason, self.now, checked_at=self.now))
 
     def store_change(
@@ -99,10 +101,10 @@ class RunReports:
         change: Callable[[ControlledRun], ControlledRun],
         capabilities: Capabilities | None = None,
     ) -> ControlledRun:
-        """The run after a change, as stored; one that somebody else has ended meanwhile is given as it is."""
+        """Apply a change to an open run; returns the run as stored, unchanged if another process has ended it."""
 
         def write(current: ControlledRun) -> ControlledRun:
-            """The run after the change, stored with its version if that ended it; as it is if it has ended."""
+            """The changed run, stored, with its version if the change ended it; unchanged if it had ended before."""
             if not current.is_open:
                 return current
             changed = change(current)
@@ -111,27 +113,27 @@ class RunReports:
         return retry_from(run, lambda: self.runs.get(run.tenant, run.id), write, f"Run {run.id}")
 
     def _finish(self, run: ControlledRun, capabilities: Capabilities) -> ControlledRun:
-        made, price = None, price_of(run.provider, run.base_model)
+        new_versions, price = None, price_of(run.provider, run.base_model)
         if run.status == RunStatus.SUCCEEDED and run.fine_tuned_model:
             export = self.exports.get(run.tenant, run.dataset, run.export)
-            made = self._new_version(run, run.fine_tuned_model, export, capabilities)
-            run = run.model_copy(update={"version": made[1].number})
-            run = run.with_note(TOO_LATE) if run.cancel_requested_at else run
+            new_versions = self._new_version(run, run.fine_tuned_model, export, capabilities)
+            run = run.model_copy(update={"version": new_versions[1].number})
+            run = run.with_note(CANCELLED_TOO_LATE) if run.cancel_requested_at else run
             if run.trained_tokens is None and not capabilities.tells_tokens:
                 train = export.files[Split.TRAIN]
                 billable = billable_of(price, train.examples, train.tokens, train.images, run.hyperparameters)
                 if billable.images is not None:
-                    run = run.model_copy(update={"trained_tokens": billable.tokens}).with_note(COUNTED_HERE)
+                    run = run.model_copy(update={"trained_tokens": billable.tokens}).with_note(TOKENS_FROM_EXPORT)
         run = with_cost(run, price)
-        finished = self.runs.finish(run, TrainingRunFinished.of(run), self.now, made)
-        if run.status in ENDS:
-            count(ENDS[run.status])
+        finished = self.runs.finish(run, TrainingRunFinished.of(run), self.now, new_versions)
+        if run.status in END_METRICS:
+            count(END_METRICS[run.status])
         return finished
 
     def _new_version(
         self, run: ControlledRun, provider_model: str, export: Export, capabilities: Capabilities
     ) -> tuple[Model, Version, Version | None]:
-        """The model, its next version, and its base version where that gets the dataset's prompt."""
+        """The model, its next version, and its base version with the dataset's prompt, None if that keeps its own."""
         model = self.models.get(run.tenant, run.model)
         version = Version(
             tenant=run.tenant,
@@ -150,37 +152,38 @@ class RunReports:
             created_at=self.now,
         )
         base = self.models.version(run.tenant, run.model, 0)
-        if run.model_is_named or (base.prompt is not None and base.export is None):  # another's, or set by hand
+        # The base version keeps its prompt if the run named another dataset's model, or if the prompt was set by hand.
+        if run.model_is_named or (base.prompt is not None and base.export is None):
             return model, version, None
-        served = {"prompt": export.served_base_prompt, "parameters": {**base.parameters, **export.parameters}}
-        return model, version, base.model_copy(update={**served, "export": export.id})
+        served_settings = {"prompt": export.served_base_prompt, "parameters": {**base.parameters, **export.parameters}}
+        return model, version, base.model_copy(update={**served_settings, "export": export.id})
 
 
 @dataclass(frozen=True)
 class RunRefresh:
-    """Looks at open runs: each asks a run's provider within `asking_s` seconds and stores what it says."""
+    """Asks the provider of an open run within `asking_s` seconds, and stores its report."""
 
     reports: RunReports
     asking_s: float = ASKING_S
 
     def refresh(self, run: ControlledRun, provider: Provider, older_than_s: float = 0) -> ControlledRun:
-        """The run after asking the provider, if it is there and was last tried more than `older_than_s` seconds ago.
+        """Refresh a run at its provider, unless that was tried within `older_than_s` seconds; returns it as stored.
 
-        A provider that can't be reached leaves the run as it was, noting what it waits for and since when.
+        If the provider can't be reached, the run only notes what it waits for and since when.
         """
         now = self.reports.now
         is_fresh = run.checked_at is not None and now - run.checked_at < timedelta(seconds=older_than_s)
         if run.status not in AT_PROVIDER or run.provider_job_id is None or is_fresh:
             return run
         try:
-            provider.prepare()  # in a cold process that takes longer than the provider does
-            until = monotonic() + self.asking_s
+            provider.prepare()  # before the clock starts: in a cold process it takes longer than the provider's answer
+            deadline = monotonic() + self.asking_s
             if run.cancel_requested_at:
                 provider.cancel_job(run.provider_job_id, timeout_s=self.asking_s)
-            job = provider.get_job(run.provider_job_id, timeout_s=until - monotonic())
+            job = provider.get_job(run.provider_job_id, timeout_s=deadline - monotonic())
         except (ProviderUnavailable, ProviderRefused) as error:
             if error.code == JOB_NOT_FOUND:
                 return self.reports.store_change(run, lambda run: miss_job(run, now))
             return self.reports.store_wait(run, error.message)
-        events = events_or_none(job.id, provider, until - monotonic(), whole=job.status in TERMINAL)
+        events = events_or_empty(job.id, provider, deadline - monotonic(), whole=job.status in TERMINAL)
         return self.reports.store(run, job, events, provider.capabilities(run.base_model))

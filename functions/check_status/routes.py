@@ -1,4 +1,4 @@
-"""The routes of runs as they are now, and of webhooks: a provider's signed notice refreshes the run of its job."""
+"""The routes of runs, and of webhooks: the signed notice of a provider refreshes the run of its job."""
 
 from typing import Any
 
@@ -30,17 +30,18 @@ class RunEvents(BaseModel):
 
 @api.route("GET /v1/training-runs/{run}", Scope.READ)
 def get_training_run(run: Name) -> TrainingRun:
-    """A run; while it is open its provider is asked, at most every 15 seconds and for at most 3.
+    """A run; while it is open, its provider is asked at most every 15 seconds, for at most 3 seconds.
 
-    Where it can't be reached, `waiting_for` says so, `waiting_since` since when, `checked_at` when it was last tried.
+    If the provider can't be reached, `waiting_for` says so, `waiting_since` since when, and `checked_at` is the time of
+    the last try.
     """
-    seen = refresh_run(app.runs.get(api.tenant, run), app.settings.refresh_after_s)
-    return view(TrainingRun, seen)
+    refreshed = refresh_run(app.runs.get(api.tenant, run), app.settings.refresh_after_s)
+    return view(TrainingRun, refreshed)
 
 
 @api.route("GET /v1/training-runs/{run}/events", Scope.READ)
 def list_training_run_events(run: Name) -> RunEvents:
-    """What the provider reported about a run."""
+    """The latest hundred events that a run's provider reported, oldest first."""
     stored = app.runs.get(api.tenant, run)
     if not stored.provider_job_id:
         return RunEvents(data=[])
@@ -49,14 +50,17 @@ def list_training_run_events(run: Name) -> RunEvents:
 
 
 class Heard(BaseModel):
-    """That a webhook was taken; what it says is asked of its provider, as anybody could have sent the same again."""
+    """The receipt of a webhook; its contents aren't stored, since anybody may replay it: the provider is asked."""
 
     received: bool = True
 
 
 @api.webhook("POST /v1/webhooks/{provider}", status=202)
 def hear_webhook(provider: Name) -> Heard:
-    """A provider's word that a job has ended, signed as Standard Webhooks says: its run is looked at, nothing more."""
+    """Take a provider's webhook that a job has ended, signed by Standard Webhooks, and refresh the job's run.
+
+    The run's new status is read from the provider, never from the body, which anybody could have sent again.
+    """
     event: dict[str, Any] = api.resolver.current_event.raw_event
     headers, body = event.get("headers", {}), raw_body(event.get("body"), bool(event.get("isBase64Encoded")))
     check_time(headers, utc_now())
@@ -68,19 +72,22 @@ def hear_webhook(provider: Name) -> Heard:
 
 
 def refresh_run(run: ControlledRun, older_than_s: float) -> ControlledRun:
-    """A run after its provider was asked, unless that was tried within so many seconds, or the provider was removed."""
+    """Refresh a run at its provider, unless that was tried within `older_than_s` seconds; returns the run as stored.
+
+    A run whose provider was removed from the stage waits for it. A version that the run made is taken a step further.
+    """
     reports = RunReports(app.runs, app.models, app.exports, utc_now())
     try:
         provider = app.providers.get(run.provider)
     except Conflict as error:
         return reports.store_wait(run, error.message) if run.status in AT_PROVIDER else run
-    seen = RunRefresh(reports, min(ASKING_S, app.remaining_s)).refresh(run, provider, older_than_s)
-    if provider.hosting and seen.version is not None:
-        # Its version may still have to be deployed, and somebody waits for it.
-        version_deployments().step(app.models.version(run.tenant, run.model, seen.version), older_than_s)
-    return seen
+    refreshed = RunRefresh(reports, min(ASKING_S, app.remaining_s)).refresh(run, provider, older_than_s)
+    if provider.hosting and refreshed.version is not None:
+        # The caller waits for the run's version, which may still have to be deployed.
+        version_deployments().step(app.models.version(run.tenant, run.model, refreshed.version), older_than_s)
+    return refreshed
 
 
 def version_deployments() -> VersionDeployments:
-    """The deployments of this stage's versions, as they are now."""
+    """The use case that deploys and verifies this stage's versions, at the current time."""
     return VersionDeployments(app.settings.stage, app.providers, app.models, utc_now())

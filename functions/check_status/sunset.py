@@ -1,6 +1,6 @@
-"""Sunsets: once a day, providers are asked what they will shut down, and whoever would miss a version is told.
+"""Sunsets: once a day, providers are asked for the shutdown dates of their models, and affected versions are announced.
 
-Mark and event are one write, so that a day that is repeated, or two that overlap, tell nothing twice.
+The mark on the version and the event are one write, so daily runs that repeat or overlap announce nothing twice.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ NO_EXPORT = "The version was registered by hand: there is no export to train aga
 
 @dataclass(frozen=True)
 class Sunsets:
-    """One day's look at models that providers are about to shut down."""
+    """Announces versions whose models a provider is about to shut down, as of `now`."""
 
     providers: Providers
     tenants: Tenants
@@ -43,15 +43,15 @@ class Sunsets:
         self.announce()
 
     def announce(self) -> None:
-        """Announce the end of every version that somebody would miss, once for each threshold."""
+        """Announce the shutdown of every version in use, once for each threshold of days left."""
         shutdowns = self.rows.shutdowns()
         for_each(
             self.tenants.all(),
-            lambda tenant: for_each(self.models.all(tenant.id), lambda model: self._announce_of(model, shutdowns)),
+            lambda tenant: for_each(self.models.all(tenant.id), lambda model: self._announce_model(model, shutdowns)),
         )
 
     def _refresh(self, name: str) -> None:
-        """Store a provider's shutdown dates; one that can't be asked keeps those that it gave last."""
+        """Store a provider's shutdown dates; if it is unavailable or refuses, the dates stored last remain."""
         try:
             models = self.providers.get(name).models()
             ends = {model.id: model.shutdown_date for model in models if model.shutdown_date}
@@ -60,15 +60,15 @@ class Sunsets:
             return
         self.rows.save_shutdowns(Shutdowns(provider=name, models=ends, read_at=self.now))
 
-    def _announce_of(self, model: Model, shutdowns: dict[str, Shutdowns]) -> None:
+    def _announce_model(self, model: Model, shutdowns: dict[str, Shutdowns]) -> None:
         deployment = self.models.deployment(model.tenant, model.id)
         for version in self._in_use(model, deployment):
             offer = price_of(version.provider, version.base_model)
             names = (version.provider_model, version.base_model)
             end = shutdown_of(names, offer, shutdowns.get(version.provider))
-            news = due_mark(version, end, self.now.date())
-            if news:
-                self._announce(version, news, offer.successor if offer else None)
+            mark = due_mark(version, end, self.now.date())
+            if mark:
+                self._announce(version, mark, offer.successor if offer else None)
 
     def _in_use(self, model: Model, deployment: Deployment) -> list[Version]:
         versions = (
@@ -76,7 +76,7 @@ class Sunsets:
         )
         return [version for version in versions if version.can_answer]
 
-    def _announce(self, version: Version, news: SunsetMark, successor: Successor | None) -> None:
+    def _announce(self, version: Version, mark: SunsetMark, successor: Successor | None) -> None:
         cost, note = self._estimate(version, successor)
         event = ModelSunsetApproaching(
             tenant=version.tenant,
@@ -84,9 +84,9 @@ class Sunsets:
             version=version.number,
             provider=version.provider,
             base_model=version.base_model,
-            shutdown_date=news.shutdown_date,
-            days_left=(news.shutdown_date - self.now.date()).days,
-            threshold=news.threshold,
+            shutdown_date=mark.shutdown_date,
+            days_left=(mark.shutdown_date - self.now.date()).days,
+            threshold=mark.threshold,
             dataset=version.dataset,
             export=version.export,
             successor=successor,
@@ -94,13 +94,13 @@ class Sunsets:
             estimate_note=note,
         )
         try:
-            self.models.announce_sunset(version.model_copy(update={"sunset": news}), event, self.now)
-        except Stale:  # it was announced already, or is being changed: the next day looks again
+            self.models.announce_sunset(version.model_copy(update={"sunset": mark}), event, self.now)
+        except Stale:  # it was announced already, or is being changed: the next daily run tries again
             return
         count("SunsetsTold")
 
     def _estimate(self, version: Version, successor: Successor | None) -> tuple[UsdRange | None, str | None]:
-        """What training the version's export at the successor would cost, or why that isn't known."""
+        """The cost of training the version's export on the successor, or None and the reason why it isn't known."""
         if successor is None:
             return None, NO_SUCCESSOR
         if not (version.dataset and version.export):

@@ -1,7 +1,7 @@
-"""The secrets that webhooks are signed with, each read from SSM when it is first asked for and kept for a minute.
+"""The secrets that webhooks are signed with, each read from SSM when it is first needed and cached for a minute.
 
-Anybody may send a webhook for any name, so only the secrets of providers that the stage knows are read: which those are
-is listed at most once a minute, and a name that nobody has given costs nothing beyond that.
+Anybody may send a webhook for any provider's name, so only secrets of registered providers are read. Those are listed
+at most once a minute, so that made-up names cause no further calls.
 """
 
 from collections.abc import Callable
@@ -9,36 +9,38 @@ from time import monotonic
 
 from tuneloop.providers.registry import KnownProviders
 
-KEPT_S = 60.0  # how long a changed secret or a new provider may go unseen; the providers themselves are kept as long
+# Seconds for which a changed secret or a new provider may go unnoticed, as long as the registry caches providers.
+CACHE_S = 60.0
 
 
 class WebhookSecrets:
-    """Webhook secrets by provider; `read` gives one of a known provider, or None where there is none."""
+    """A cache of webhook secrets by provider; `read` reads the secret of a registered provider, None if it has none."""
 
-    def __init__(self, known: Callable[[], KnownProviders], read: Callable[[str], str | None]) -> None:
-        self._known = known
+    def __init__(self, providers: Callable[[], KnownProviders], read: Callable[[str], str | None]) -> None:
+        self._providers = providers
         self._read = read
-        self._kept: dict[str, tuple[float, str | None]] = {}  # of known providers alone, so no larger than their list
-        self._listed: tuple[float, frozenset[str]] | None = None
+        # When each secret was read, and the secret. Only registered providers get in, which bounds the size.
+        self._secrets: dict[str, tuple[float, str | None]] = {}
+        self._names: tuple[float, frozenset[str]] | None = None  # when the registered providers were listed, and they
 
     def of(self, provider: str) -> str | None:
-        """The secret of a provider's webhooks, None where there is none or the stage knows no such provider."""
-        if not self._is_known(provider):
+        """The secret of a provider's webhooks; None if it has none, or if no such provider is registered."""
+        if not self._is_registered(provider):
             return None
-        if (kept := self._kept.get(provider)) and monotonic() - kept[0] < KEPT_S:
-            return kept[1]
-        self._kept[provider] = monotonic(), self._read(provider)
-        return self._kept[provider][1]
+        if (cached := self._secrets.get(provider)) and monotonic() - cached[0] < CACHE_S:
+            return cached[1]
+        self._secrets[provider] = monotonic(), self._read(provider)
+        return self._secrets[provider][1]
 
     def forget(self) -> None:
-        """List the providers and read every secret anew."""
-        self._kept.clear()
-        self._listed = None
+        """Empty the cache: providers are listed and secrets read again when they are next needed."""
+        self._secrets.clear()
+        self._names = None
 
-    def _is_known(self, provider: str) -> bool:
-        known = self._known()
-        if provider == known.default:  # needs no look at the table
+    def _is_registered(self, provider: str) -> bool:
+        providers = self._providers()
+        if provider == providers.default:  # comes from the settings, so the table needn't be read
             return True
-        if self._listed is None or monotonic() - self._listed[0] >= KEPT_S:
-            self._listed = monotonic(), frozenset(known.names())
-        return provider in self._listed[1]
+        if self._names is None or monotonic() - self._names[0] >= CACHE_S:
+            self._names = monotonic(), frozenset(providers.names())
+        return provider in self._names[1]

@@ -1,4 +1,4 @@
-"""collect-examples: datasets and what is sent to them, dropped files, and changes that are due to settle."""
+"""collect-examples: makes datasets, turns dropped files into examples, and settles datasets that changed."""
 
 from collections.abc import Callable
 
@@ -18,19 +18,19 @@ handler = Function("collect-examples", api)
 
 @handler.on("drop")
 def on_drop(key: str, etag: str, version: str | None) -> None:
-    """Collect a file that came to `incoming/`."""
+    """Collect a file that was put under `incoming/`."""
     _collect_file().collect(key, version or etag, version, handler.remaining_s)
 
 
 @handler.on("TrainingRunFinished")
 def on_run_finished(event: TrainingRunFinished) -> None:
-    """Settle changes that waited for an open run."""
+    """Settle a dataset whose changes waited for this run to end."""
     _settle_datasets().settle(event.tenant, event.dataset, utc_now())
 
 
 @handler.on("every-5-minutes")
 def sweep() -> None:
-    """Give up drops whose reader died, settle what lost its reminder, collect files of which no event was heard."""
+    """Give up drops whose reader died, settle datasets whose reminder was lost, collect files without an event."""
     steps: list[Callable[[], None]] = [_give_up, _settle_all, _collect_missed_files]
     for_each(steps, lambda step: step())
 

@@ -1,8 +1,8 @@
-"""Collecting a file: its key becomes a drop, its lines examples, the examples segments, and its dataset is to settle.
+"""Collecting a file: its key names a drop, its lines become examples, and the examples are written as segments.
 
 A file with a line that can't be used adds nothing, unless its dataset skips such lines; a file that can't be read to
-its end adds nothing in any case. Segments are named by their content and rows are added last, once the end was reached,
-so a repetition at any point continues where the first try ended.
+its end never adds anything. Segments are named by their content, and their rows are written only once the end of the
+file was reached, so a repeated try continues where the first one ended.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,15 +33,15 @@ from tuneloop.store.retry import retry_from
 from tuneloop.validation.decompress import is_table
 from tuneloop.validation.line_parser import json_records
 
-# Kept back of the function's time when reading stops: to write the last segment of 32 MiB, a row for each segment and
-# the drop's own. A reader that is killed instead leaves its user without a reason.
-MARGIN_S = 20
+# Seconds of the function's time for which no more is read, to write the last segment of 32 MiB and the rows. A function
+# that is killed instead leaves the drop without a reason that its user could read.
+WRITE_MARGIN_S = 20
 UNKNOWN_TENANT = "The tenant in the path does not exist. `tuneloop keys create` makes one; then drop the file again."
 
 
 @dataclass(frozen=True)
 class IngestDrop:
-    """Turns the lines of a drop into segments of its dataset."""
+    """Reads the lines of a drop and writes their examples as segments of its dataset."""
 
     datasets: Datasets
     objects: Objects
@@ -49,7 +49,10 @@ class IngestDrop:
     clock: Clock
 
     def ingest(self, drop: Drop, lines: Lines, split: Split | None = None, ends: datetime | None = None) -> Drop:
-        """Collect a drop's lines, as far as they are read before `ends`; returns the drop as it ended."""
+        """Collect the lines of a drop until `ends`, after which reading fails; returns the drop as it ended.
+
+        A drop that has ended already is returned unchanged. `split` marks every example for one split.
+        """
         if drop.status not in UNREAD:
             return drop
         dataset = self.datasets.get(*drop.place)
@@ -66,26 +69,29 @@ class IngestDrop:
         return ended
 
     def _segments(self, drop: Drop, reader: DropReader, examples: Iterable[EncodedLine]) -> Iterator[Segment]:
-        """The usable examples in segments of bounded size, each written as soon as it is full."""
+        """Write the usable examples as segments of at most SEGMENT_BYTES, each as soon as it is full."""
         erased, folder, now = self.erasures.after(*drop.place, 0), folder_of(*drop.place), self.clock()
-        held: list[EncodedLine] = []
+        pending: list[EncodedLine] = []
         size = 0
         for line in without_erased(examples, erased):
-            if not reader.is_usable:  # what is still read is read for its problems
+            if not reader.is_usable:  # the file is rejected already: the other lines are read to report their problems
                 continue
-            if held and size + len(line.text) >= SEGMENT_BYTES:
-                yield write_collected(held, erased, folder, self.objects, now)
-                held, size = [], 0
-            held.append(line)
+            if pending and size + len(line.text) >= SEGMENT_BYTES:
+                yield write_collected(pending, erased, folder, self.objects, now)
+                pending, size = [], 0
+            pending.append(line)
             size += len(line.text)
-        if held and reader.is_usable:
-            yield write_collected(held, erased, folder, self.objects, now)
+        if pending and reader.is_usable:
+            yield write_collected(pending, erased, folder, self.objects, now)
 
     def _save_ended(self, drop: Drop, ended: Drop) -> Drop:
-        """Store how a drop ended; returns how a twin ended it first, which counts, unlike that it was given up."""
+        """Store how a drop ended; returns the stored drop, which another delivery of the file may have ended first.
+
+        A drop that the sweep gave up in the meantime counts as unread, so that it still takes this end.
+        """
 
         def save(stored: Drop) -> Drop:
-            """The drop as it ended, in place of what is stored of it unless that has ended too."""
+            """Replace the stored drop by the ended one, unless the stored one has ended too."""
             if stored.status not in UNREAD:
                 return stored
             return self.datasets.save_drop(ended.model_copy(update={"seq": stored.seq}))
@@ -95,7 +101,7 @@ class IngestDrop:
 
 @dataclass(frozen=True)
 class CollectFile:
-    """Takes a file in `incoming/`, makes its dataset if need be, collects its lines, and has the dataset settle."""
+    """Collects a file under `incoming/`, makes its dataset if there is none, and has the dataset settle."""
 
     tenants: Tenants
     datasets: Datasets
@@ -105,7 +111,7 @@ class CollectFile:
     settle_s: int
 
     def collect(self, key: str, content: str, version: str | None, remaining_s: float) -> None:
-        """Collect a file, known by its key and `content` (version or ETag), in the time that remains."""
+        """Collect a file within `remaining_s` seconds; its key and `content` (version or ETag) identify its drop."""
         now = self.ingest_drop.clock()
         path = self._path_of(key, content, now)
         if path is None:
@@ -113,12 +119,12 @@ class CollectFile:
             return
         drop = self._drop(path, key, content, now)
         lines = self.ingest_drop.objects.dropped_lines(key, version)
-        ends = self.ingest_drop.clock() + timedelta(seconds=remaining_s - MARGIN_S)
+        ends = self.ingest_drop.clock() + timedelta(seconds=remaining_s - WRITE_MARGIN_S)
         ended = self.ingest_drop.ingest(drop, lines, path.split, ends)
         send_settle_reminder(self.datasets.get(*ended.place), settle_s=self.settle_s, queue=self.queue)
 
     def _path_of(self, key: str, content: str, now: datetime) -> DropPath | None:
-        """What the key says; None where it names nobody's dataset, which leaves a note for the operator only."""
+        """The tenant, dataset and split that a key names; None, with a note for the operator, if no tenant owns it."""
         try:
             path = parse_drop_path(key)
             if not self.tenants.exists(path.tenant):
@@ -130,7 +136,7 @@ class CollectFile:
         return path
 
     def _drop(self, path: DropPath, key: str, content: str, now: datetime) -> Drop:
-        """The row that accounts for a file, the stored one where it came before."""
+        """The drop of a file: the stored one if the file was delivered before, else a new one."""
         dataset = self.ensure_dataset.ensure(path.tenant, NewDataset(id=path.dataset), now)
         identity = drop_id(key, content)
         if drop := self.datasets.find_drop(path.tenant, path.dataset, identity):
@@ -140,5 +146,5 @@ class CollectFile:
 
 
 def records_in(name: str, columns: CsvColumns | None) -> "partial[Iterator[Record]]":
-    """The reader of the lines of a file of that name: of CSV where the name ends so, of JSONL otherwise."""
+    """The function that reads records from a file's lines: CSV if the file's name ends like one, JSONL otherwise."""
     return partial(csv_records, columns=columns) if is_table(name) else partial(json_records)

@@ -1,8 +1,8 @@
-"""Files of OpenAI's wire: an upload becomes a dataset, checked and collected before it is answered.
+"""OpenAI's files: an uploaded file becomes a dataset, which is checked and collected before the upload is answered.
 
-What OpenAI would say of a line in a job that fails later is said at once, and nothing is made of a file that can't be
-used. A repetition at any point goes on where the first try ended: file, dataset, drop and segments are all named by
-their content, and the file's row comes last.
+A line that would make OpenAI's job fail later is refused at once, and nothing is made of a file that can't be used. A
+repeated upload continues where the first one ended: file, dataset, drop and segments are all named by their content,
+and the file's row is written last.
 """
 
 import hashlib
@@ -38,42 +38,47 @@ from tuneloop.store.repositories.files import UploadedFiles
 from tuneloop.validation.decompress import split_lines
 
 ENDING = ".jsonl"
-OBJECT = f"upload{ENDING}"  # under which a drop is shown; a name of the caller's is never a place of ours
+OBJECT = f"upload{ENDING}"  # the name that a file's drop shows; a caller's own file name is never used as a key
 NO_EXPIRY = "A file is a dataset here and doesn't expire: leave out `expires_after`, and erase what is to go."
 MIXED = "The file holds conversations and preference pairs: a job trains on one kind. Send each in a file of its own."
 FIELDS = frozenset({"file", "purpose"})
-ELSEWHERE = (
+TOO_LARGE_TO_ANSWER = (
     "The file is larger than an answer may be. Its export has a download link: `GET /v1/datasets/{0}/exports`, then "
     "`GET /v1/datasets/{0}/exports/{{export}}`; `POST` to the first makes one."
 )
-# Kept back of the caller's time when reading stops: to store what was read, and to answer.
-MARGIN_S = 3.0
+# Seconds of the caller's time for which no more is read, to store the examples and to answer.
+ANSWER_MARGIN_S = 3.0
+# Seconds to read for a caller without a deadline, whose remaining time is infinite and can't be added to a date.
 LONGEST_S = 3600
 EXPIRY = ("expires_after[anchor]", "expires_after[seconds]")
 
 
 class FileUpload(NamedTuple):
-    """A file as it was sent."""
+    """An uploaded file: its name, purpose and content."""
 
     filename: str
     purpose: str
     content: bytes
 
     def file(self, tenant: str, now: datetime) -> UploadedFile:
-        """The row of the file, whose id is made of tenant, content and purpose."""
+        """The file's row; its id is derived from tenant, content and purpose, so a repeated upload has the same."""
         identity = file_id(tenant, hashlib.sha256(self.content).hexdigest(), self.purpose)
         size = len(self.content)
-        sent = {"filename": self.filename, "bytes": size, "purpose": self.purpose}
-        return UploadedFile(tenant=tenant, id=identity, created_at=now, **sent)
+        file_fields = {"filename": self.filename, "bytes": size, "purpose": self.purpose}
+        return UploadedFile(tenant=tenant, id=identity, created_at=now, **file_fields)
 
     @property
     def lines(self) -> list[bytes | None]:
-        """The file's lines, None being one that is too long."""
+        """The file's lines; None stands for a line that is longer than LINE_BYTES."""
         return list(split_lines(iter([self.content]), LINE_BYTES))
 
 
 def upload_in(form: Form) -> FileUpload:
-    """The uploaded file in a form; InvalidFile where a field is missing, unknown, or not for fine-tuning."""
+    """The uploaded file in a form.
+
+    InvalidFile if a field is missing or unknown, or if the purpose isn't fine-tuning; TooLarge beyond FILE_BYTES;
+    NotSupported if the file is to expire.
+    """
     if any(name in form for name in EXPIRY):
         raise NotSupported(NO_EXPIRY, param="expires_after")
     if unknown := sorted(form.keys() - FIELDS):
@@ -92,7 +97,7 @@ def upload_in(form: Form) -> FileUpload:
 
 @dataclass(frozen=True)
 class CreateFile:
-    """Makes datasets of uploaded files; `remaining_s` tells how long the caller still waits."""
+    """Makes datasets of uploaded files; `remaining_s` returns the seconds that the caller still waits."""
 
     files: UploadedFiles
     datasets: Datasets
@@ -103,13 +108,13 @@ class CreateFile:
     remaining_s: Callable[[], float]
 
     def create(self, tenant: str, upload: FileUpload) -> UploadedFile:
-        """The file of that content, collected if there is none yet; InvalidFile where it can't be used."""
+        """The stored file with an upload's content, collected if it is new; InvalidFile if it can't be used."""
         now = self.ingest_drop.clock()
         file = upload.file(tenant, now)
         if stored := self.files.find(tenant, file.id):
             return stored
         kind = checked_kind(upload, self.ingest_drop.clock, self._ends())
-        # All of it trains, and only when somebody asks.
+        # All lines of a file train, each once, and only when somebody creates a job.
         policy = EVERYTHING.model_copy(update={"kind": kind})
         self.ensure_dataset.ensure(tenant, NewDataset(id=file.id, on_drop=OnDrop.COLLECT, policy=policy), now)
         identity = derived_id("drop", tenant, file.id)
@@ -121,44 +126,48 @@ class CreateFile:
         return self.files.add(file)
 
     def _ends(self) -> datetime:
-        """When reading must end; a caller without a deadline, whose time has no end, waits an hour at most."""
-        return self.ingest_drop.clock() + timedelta(seconds=min(self.remaining_s() - MARGIN_S, LONGEST_S))
+        """When reading must end, at most an hour from now."""
+        return self.ingest_drop.clock() + timedelta(seconds=min(self.remaining_s() - ANSWER_MARGIN_S, LONGEST_S))
 
 
 @dataclass(frozen=True)
 class ReadFile:
-    """Gives the examples of a file back as lines."""
+    """Returns the examples of a file as lines."""
 
     files: UploadedFiles
     datasets: Datasets
     contents: Contents
 
     def content(self, tenant: str, file: str) -> str:
-        """A file's examples as JSONL; TooLarge, naming the export's link, where an answer has no room for them."""
+        """A file's examples as JSONL; TooLarge, naming the export's download link, if they don't fit into an answer."""
         dataset = self.datasets.get(tenant, self.files.get(tenant, file).id)
         lines: list[bytes] = []
         room = ANSWERED_BYTES
         with self.contents.examples(tenant, dataset.id, dataset.revision) as examples:
             for current in examples:
                 line = _line_of(current.stored)
-                room -= len(line) + line.count(b'"') + line.count(b"\\") + 2  # JSON writes these with two bytes
+                # The answer is a JSON text, in which quotes, backslashes and the line's own end take two bytes each.
+                room -= len(line) + line.count(b'"') + line.count(b"\\") + 2
                 if room < 0:
-                    raise TooLarge(ELSEWHERE.format(dataset.id), param="file")
+                    raise TooLarge(TOO_LARGE_TO_ANSWER.format(dataset.id), param="file")
                 lines.append(line)
         return b"".join(line + b"\n" for line in lines).decode()
 
 
 def _line_of(stored: Stored) -> bytes:
-    """An example as a line in OpenAI's format."""
+    """An example as a line in OpenAI's fine-tuning format."""
     return canonical(pair_of(stored.example.content)).encode() if stored.preference else bytes(stored.content)
 
 
 def checked_kind(upload: FileUpload, clock: Clock, ends: datetime) -> ExampleKind:
-    """The kind of a file's examples; InvalidFile at the first line that can't be used, saying how many there are."""
+    """The kind of a file's examples; InvalidFile for the first line that can't be used, with the number of such lines.
+
+    InvalidFile also if the file mixes both kinds: a job trains on one.
+    """
     reader = DropReader(OnInvalid.REJECT, clock, ends)
     read = partial(read_record, split=Split.TRAIN)
     for _ in reader.lines_of(upload.lines, records_in(OBJECT, None), read):
-        pass  # made and let go: whether they can be made is what is to be known
+        pass  # the examples aren't needed yet: reading them finds the problems
     if reader.problem_count:
         raise _refusal(reader.problems[0], reader.problem_count)
     if reader.pairs not in (0, reader.examples):
@@ -167,6 +176,7 @@ def checked_kind(upload: FileUpload, clock: Clock, ends: datetime) -> ExampleKin
 
 
 def _refusal(first: Problem, count: int) -> InvalidFile:
+    """The error that names a file's first problem and how many more lines have one."""
     path = first.path.removeprefix("$").removeprefix(".")
     place = ", ".join(filter(None, [f"line {first.line}" if first.line else "", path]))
     more = f" The file has {count - 1} more such faults." if count > 1 else ""

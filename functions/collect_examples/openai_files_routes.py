@@ -1,6 +1,6 @@
-"""The files routes, in OpenAI's shapes: upload, list, look at, download; a file is the dataset of its id.
+"""The files routes, in OpenAI's shapes: upload, list, get and download files; a file is the dataset with its id.
 
-They join the function's other routes: who imports `api` from here has all of them.
+They are added to the `api` of `routes.py`: import `api` from here to have all routes of the function.
 """
 
 from typing import Annotated, Any, Literal
@@ -31,7 +31,7 @@ UPLOAD: dict[str, Any] = {
     },
     "required": ["file", "purpose"],
 }
-KEPT = (
+NOT_DELETABLE = (
     "A file is a dataset here, and what was trained on it names it: it isn't deleted in one go. Erase its examples "
     "with `DELETE /v1/datasets/{dataset}/examples/{example}`, or those of a person with `POST /v1/erasures`."
 )
@@ -45,9 +45,9 @@ Purpose = Annotated[str | None, Query(max_length=100, description="Only files of
 
 @api.route("POST /v1/files", Scope.COLLECT, form=UPLOAD)
 def create_file() -> FileObject:
-    """Upload a file for fine-tuning; uploading the same again gives the same file.
+    """Upload a file for fine-tuning; uploading the same content again returns the same file.
 
-    Its lines are read at once: one that can't be used is refused with its number, and nothing is made.
+    Its lines are checked at once: if one can't be used, the file is refused with the line's number and nothing is made.
     """
     upload = upload_in(api.form)
     ingest = IngestDrop(app.datasets, app.objects, app.erasures, utc_now)
@@ -76,21 +76,21 @@ def list_files(
 
 @api.route("GET /v1/files/{file}", Scope.READ)
 def get_file(file: Name) -> FileObject:
-    """A file."""
+    """A file's name, size, purpose and time."""
     return _view(app.files.get(api.tenant, file))
 
 
 @api.route("GET /v1/files/{file}/content", Scope.READ, responses=CONTENT)
 def get_file_content(file: Name) -> Response[str]:
-    """A file's examples as they are held now, one a line in the order of their ids, without what was erased."""
+    """A file's examples as JSONL, in the order of their ids, without those that were erased."""
     return Response(200, MEDIA_TYPE, ReadFile(app.files, app.datasets, app.contents).content(api.tenant, file))
 
 
 @api.route("DELETE /v1/files/{file}", Scope.COLLECT)
 def delete_file(file: Name) -> Deleted:
-    """Refused, with what to do instead: a file is a dataset, which erasing takes examples out of."""
+    """Always refused, with what to do instead: a file is a dataset, whose examples are erased one by one."""
     app.files.get(api.tenant, file)
-    raise NotSupported(KEPT, param="file")
+    raise NotSupported(NOT_DELETABLE, param="file")
 
 
 def _view(file: UploadedFile) -> FileObject:

@@ -1,7 +1,7 @@
-"""Posting: examples from an app are checked at once and collected behind the answer, rendered to messages already.
+"""Posting: examples from an app are checked and rendered to messages at once, and collected after the answer.
 
-A post is known by what was sent, so that sending it again is the same post whatever became of the dataset's template in
-between.
+A post's id is derived from the examples as they were sent, so sending them again is the same post even if the dataset's
+template was changed in between.
 """
 
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ from tuneloop.validation.line_parser import isolate_line
 
 @dataclass(frozen=True)
 class PostExamples:
-    """Checks examples, writes them down, and queues that they are to be collected."""
+    """Checks posted examples, stores their lines, and queues the message to collect them."""
 
     datasets: Datasets
     objects: Objects
     queue: Queue
 
     def post(self, dataset: Dataset, rows: list[Any], now: datetime) -> Drop:
-        """The drop of some examples, that of the first time where they were posted before.
+        """Post examples and return their drop; examples that were posted before have the drop of the first time.
 
-        Raises InvalidInput at the first bad example.
+        InvalidInput for the first example that can't be used.
         """
         place, version = (dataset.tenant, dataset.id), dataset.template_version
         identity = derived_id("drop", *place, *(posted_line(row, _param(index)) for index, row in enumerate(rows)))
@@ -48,7 +48,7 @@ class PostExamples:
 
 
 def _checked(row: Any, index: int, template: Template | None) -> bytes:
-    """The line of an example of any form, as it is to be collected."""
+    """The line to collect for a posted example of any form; InvalidInput if it can't be used."""
     messages = isolate_line(index, _read, row, index, template, log=log_failure)
     if isinstance(messages, dict):
         return posted_line(messages, _param(index))
@@ -57,7 +57,7 @@ def _checked(row: Any, index: int, template: Template | None) -> bytes:
 
 
 def _read(row: Any, index: int, template: Template | None) -> dict[str, Any] | list[Problem]:
-    """The messages that a row holds or is rendered to, or its problems."""
+    """A row's messages, rendered through the template if it is an `{input, output}` row, or its problems."""
     example = read_record(Record(index, row), template=template)
     if not isinstance(example, Example):
         return example
@@ -66,5 +66,5 @@ def _read(row: Any, index: int, template: Template | None) -> dict[str, Any] | l
 
 
 def _param(index: int) -> str:
-    """How an error names the example in the request's body."""
+    """The path of an example in the request's body, as an error names it."""
     return f"examples[{index}]"

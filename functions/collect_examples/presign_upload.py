@@ -1,4 +1,4 @@
-"""Uploading: a file goes from its owner right into the bucket, by a form that is good for that one file."""
+"""Presigned uploads: a caller puts a file directly into the bucket, by a form that is valid for that one file."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from tuneloop.store.objects.bucket import Objects
 def presign_upload(
     tenant: str, dataset: str, new: NewUpload, *, nonce: str, objects: Objects, now: datetime
 ) -> UploadView:
-    """The form for a new file below the dataset's prefix; `nonce` keeps files of one name apart."""
+    """Make the form for one new file under the dataset's prefix; `nonce` keeps files with the same name apart."""
     folder = [new.split.value] if new.split else []
     key = "/".join(["incoming", tenant, dataset, *folder, f"{nonce}-{new.filename}"])
     form = objects.upload_form(key)

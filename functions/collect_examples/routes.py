@@ -1,4 +1,4 @@
-"""The datasets routes: create, list, read, change; post examples and look at what became of them."""
+"""The datasets routes: create, list, get and change datasets; post examples, upload files, and follow their drops."""
 
 from collect_examples.datasets import ConfigureDataset, EnsureDataset
 from collect_examples.posts import PostExamples
@@ -14,10 +14,10 @@ api = Api(app)
 
 @api.route("POST /v1/datasets", Scope.COLLECT, status=201)
 def create_dataset(new: NewDataset) -> DatasetView:
-    """Create a dataset and the model of its name; Conflict where there is one with other settings.
+    """Create a dataset and the model of its name; Conflict if the dataset exists with other settings.
 
-    Settings that spend (`max_run_usd`, `provider`, `base_model`, `on_drop: train`, `train_on_review`) take a key with
-    the scope `train` too.
+    Settings that can cost money (`max_run_usd`, `provider`, `base_model`, `on_drop: train`, `train_on_review`) also
+    need the scope `train`.
     """
     _require_to_spend(new)
     return view(DatasetView, _configure().create(api.tenant, new, utc_now()))
@@ -25,24 +25,24 @@ def create_dataset(new: NewDataset) -> DatasetView:
 
 @api.route("GET /v1/datasets", Scope.READ)
 def list_datasets(limit: Limit = 20, cursor: Cursor = None) -> ListOf[DatasetView]:
-    """The tenant's datasets by name, without the files of OpenAI's wire, which `GET /v1/files` lists."""
+    """The tenant's datasets by name, without those of uploaded files, which `GET /v1/files` lists."""
     return list_view(app.datasets.page(api.tenant, limit, cursor), DatasetView)
 
 
 @api.route("GET /v1/datasets/{dataset}", Scope.READ)
 def get_dataset(dataset: Name) -> DatasetView:
-    """A dataset's settings and how far its changes came."""
+    """A dataset's settings, its revision, and the revision that was exported last."""
     return view(DatasetView, app.datasets.get(api.tenant, dataset))
 
 
 @api.route("PATCH /v1/datasets/{dataset}", Scope.COLLECT)
 def change_dataset(dataset: Name, change: DatasetChange) -> DatasetView:
-    """Change a dataset's settings; a raised `max_run_usd` is for runs to come, one that waits is to be confirmed.
+    """Change a dataset's settings; a raised `max_run_usd` applies to future runs, a waiting run must be confirmed.
 
-    Another template is its next version, through which what comes from now on is rendered. Another provider or base
-    model whose training costs something makes drops collect, unless `on_drop` is set with it.
-    Settings that spend (`max_run_usd`, `provider`, `base_model`, `on_drop: train`, `train_on_review`) take a key with
-    the scope `train` too.
+    Another template becomes the next version, through which later examples are rendered. Another provider or base model
+    whose training costs money sets `on_drop` to `collect`, unless the call sets `on_drop` too.
+    Settings that can cost money (`max_run_usd`, `provider`, `base_model`, `on_drop: train`, `train_on_review`) also
+    need the scope `train`.
     """
     _require_to_spend(change)
     return view(DatasetView, _configure().change(api.tenant, dataset, change, utc_now()))
@@ -50,20 +50,20 @@ def change_dataset(dataset: Name, change: DatasetChange) -> DatasetView:
 
 @api.route("GET /v1/datasets/{dataset}/drops", Scope.READ)
 def list_drops(dataset: Name, limit: Limit = 20, cursor: Cursor = None) -> ListOf[DropView]:
-    """A dataset's drops and posted collections, newest first, with the lines that can't be used."""
+    """A dataset's drops and posts, newest first, with the lines that can't be used."""
     app.datasets.get(api.tenant, dataset)
     return list_view(app.datasets.drops(api.tenant, dataset, limit, cursor), DropView)
 
 
 @api.route("GET /v1/datasets/{dataset}/drops/{drop}", Scope.READ)
 def get_drop(dataset: Name, drop: Name) -> DropView:
-    """What became of a drop or of posted examples."""
+    """A drop or post: its status, counts, and the lines that can't be used."""
     return view(DropView, app.datasets.drop(api.tenant, dataset, drop))
 
 
 @api.route("POST /v1/datasets/{dataset}/examples", Scope.COLLECT, status=202)
 def post_examples(dataset: Name, new: NewExamples) -> DropView:
-    """Take up to 500 examples; poll the dataset's drop of the answer's id for what becomes of them."""
+    """Post up to 500 examples; they are collected after the answer: poll the drop with the answer's id."""
     now = utc_now()
     target = ensure_dataset().ensure(api.tenant, NewDataset(id=dataset), now)
     drop = PostExamples(app.datasets, app.objects, app.examples_queue).post(target, new.examples, now)
@@ -72,7 +72,7 @@ def post_examples(dataset: Name, new: NewExamples) -> DropView:
 
 @api.route("POST /v1/datasets/{dataset}/uploads", Scope.COLLECT, status=201)
 def create_upload(dataset: Name, new: NewUpload) -> UploadView:
-    """Give a form for one file of up to 1 GiB; what becomes of the file stands among the dataset's drops."""
+    """Create a form to upload one file of up to 1 GiB; the file then appears among the dataset's drops."""
     app.datasets.get(api.tenant, dataset)
     return presign_upload(api.tenant, dataset, new, nonce=new_nonce(), objects=app.objects, now=utc_now())
 

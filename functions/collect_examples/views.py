@@ -1,4 +1,4 @@
-"""What callers of the datasets routes send and read."""
+"""The request and response models of the datasets routes."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from tuneloop.domain.datasets.drops import FILENAME, DropStatus
 from tuneloop.domain.datasets.policy import DEFAULT, Policy
 from tuneloop.domain.datasets.votes import TrustPolicy
 
-# An example as the document shows it; what it may hold is checked by `read_record`.
+# An example as the OpenAPI document shows it; `read_record` checks what it really holds.
 FORMS: dict[str, Any] = {
     "messages": {"type": "array", "items": {"type": "object"}, "description": "In OpenAI's fine-tuning format."},
     "user_message": {"type": "string", "description": "With `assistant_response`, in place of `messages`."},
@@ -39,12 +39,13 @@ OPTIONAL: dict[str, Any] = {
     **{name: {"type": "string"} for name in ("subject", "group", "category", "source")},
     "created_at": {"type": "string", "format": "date-time"},
 }
-POSTED: dict[str, Any] = {
+POSTED_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "properties": {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in (FORMS | OPTIONAL).items()},
 }
-Posted = Annotated[Any, WithJsonSchema(POSTED)]  # what is no object is told by `read_record` too
+# Any JSON is taken here: `read_record` also refuses what isn't an object, and names the example's place in the call.
+PostedExample = Annotated[Any, WithJsonSchema(POSTED_SCHEMA)]
 
 
 class NewDataset(DatasetChange):
@@ -54,7 +55,7 @@ class NewDataset(DatasetChange):
 
 
 class NewExamples(BaseModel):
-    """Up to 500 examples, each of any form, and beside it `split`, `quality`, `category`, `source`, `subject`, `group`.
+    """Up to 500 examples, each in one form, and optional `split`, `quality`, `category`, `source`, `subject`, `group`.
 
     A form is `messages`, `{user_message, assistant_response}`, `{prompt, completion}`, `{input, output}`, or a
     preference pair.
@@ -62,11 +63,11 @@ class NewExamples(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    examples: list[Posted] = Field(min_length=1, max_length=EXAMPLES_PER_CALL)
+    examples: list[PostedExample] = Field(min_length=1, max_length=EXAMPLES_PER_CALL)
 
 
 class NewUpload(BaseModel):
-    """A file that is to be uploaded, and the split that all of its lines go into, if not to be divided."""
+    """A file to upload; `split` puts all of its lines into one split, without it they are divided."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -83,12 +84,12 @@ class UploadView(BaseModel):
     expires_at: datetime
 
 
-def _latest(policies: list[dict[str, Any]]) -> Any:
+def _latest_policy(policies: list[dict[str, Any]]) -> Any:
     return policies[-1]["policy"] if policies else DEFAULT
 
 
 class TemplateView(BaseModel):
-    """The template that `{input, output}` examples are rendered through, and how many there were before it."""
+    """The template that `{input, output}` examples are rendered through; versions count from the first template on."""
 
     version: int
     system: str | None = None
@@ -96,12 +97,12 @@ class TemplateView(BaseModel):
     answer_schema: dict[str, Any] | None = None
 
 
-def _current(templates: list[dict[str, Any]]) -> Any:
+def _latest_template(templates: list[dict[str, Any]]) -> Any:
     return {"version": templates[-1]["version"], **templates[-1]["template"]} if templates else None
 
 
 class DatasetView(BaseModel):
-    """A dataset as its users read it; `revision` counts its changes, `exported_revision` how many are frozen."""
+    """A dataset as the API shows it; `revision` counts its changes, `exported_revision` is the latest one exported."""
 
     id: Name
     model: Name
@@ -115,8 +116,8 @@ class DatasetView(BaseModel):
     trusted_subjects: list[str]
     required_examples: int
     required_per_category: int
-    policy: Annotated[Policy, BeforeValidator(_latest), Field(validation_alias="policies")]
-    template: Annotated[TemplateView | None, BeforeValidator(_current), Field(validation_alias="templates")]
+    policy: Annotated[Policy, BeforeValidator(_latest_policy), Field(validation_alias="policies")]
+    template: Annotated[TemplateView | None, BeforeValidator(_latest_template), Field(validation_alias="templates")]
     csv: CsvColumns | None = None
     examples: Annotated[int, Field(description="Lines collected: an example that came twice counts twice.")]
     segments: int
@@ -127,9 +128,9 @@ class DatasetView(BaseModel):
 
 
 class DropView(BaseModel):
-    """A drop or post as its users read it: its state, and the first hundred lines that can't be used.
+    """A drop or post as the API shows it: its status, and the problems of the first hundred lines that can't be used.
 
-    `template` is the version of the dataset's template that `{input, output}` lines of it are rendered through.
+    `template` is the version of the dataset's template through which its `{input, output}` lines are rendered.
     """
 
     id: Name

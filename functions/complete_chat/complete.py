@@ -1,6 +1,6 @@
-"""A chat completion: the version that serves this user answers.
+"""Chat completions: a call is answered by the version that its user is routed to.
 
-If it can't, the stable version does, then the version that served before it, then the base model.
+If that version can't answer, the stable version does, then the version that was stable before it, then the base model.
 """
 
 from collections.abc import Callable
@@ -32,14 +32,16 @@ from tuneloop.providers.registry import Providers
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.models import Models, unknown_model
 
-# Seconds kept for stable and for the base model each, should they have to stand in; the assigned version has all the
-# rest. The version that served before has no time of its own: it would only keep the base model from answering.
+# Seconds reserved for the stable version and for the base model each, in case they must stand in; the assigned version
+# gets all the rest. The version that was stable before has none reserved, as every first answer would lose them
+# (docs/decisions.md).
 FALLBACK_S = 4.0
-OURS = ("stream", "stream_options")  # settled here: providers are asked for whole answers, and routes stream them
+# Fields that aren't passed on: providers are asked for whole answers, and the route makes a stream of them.
+STREAM_FIELDS = ("stream", "stream_options")
 
 
 class Served(BaseModel):
-    """Which version answered; `arm` is the side its user was assigned to, `fallback` that another had to stand in."""
+    """The version that answered; `arm` is its user's side, `fallback` is true if it stood in for another version."""
 
     version: int
     is_finetuned: bool
@@ -48,13 +50,13 @@ class Served(BaseModel):
 
 
 class ChatAnswer(ChatCompletion):
-    """An answer in OpenAI's shape; `id` is what feedback names, `model` what really answered."""
+    """An answer in OpenAI's shape; feedback names its `id`, and `model` is the provider's model that answered."""
 
     tuneloop: Served
 
 
 class Try(NamedTuple):
-    """One version's completion, an empty one where it failed; `place` 0 is the assigned version, others stand in."""
+    """One version's completion, empty if it `failed`; `place` 0 is the assigned version, later places stand in."""
 
     version: Version
     place: int
@@ -64,7 +66,7 @@ class Try(NamedTuple):
 
 @dataclass(frozen=True)
 class CompleteChat:
-    """Answers chats, and sends what they cost on its way to the counters."""
+    """Answers chats, and sends their usage to the queue that record-usage counts from."""
 
     models: Models
     providers: Providers
@@ -73,20 +75,20 @@ class CompleteChat:
     def complete(
         self, tenant: str, request: ChatRequest, *, nonce: str, now: datetime, remaining_s: Callable[[], float]
     ) -> ChatAnswer:
-        """Answer in OpenAI's shape, with our `tuneloop` beside it.
+        """Answer a chat in OpenAI's shape, with the extra field `tuneloop`.
 
         NotFound for an unknown model or version, Conflict for a named version that isn't ready, ProviderUnavailable or
-        ProviderRefused where no version answered.
+        ProviderRefused if no version answered. `nonce` makes the inference's id unique.
         """
         name, number = named_version(request.model)
         deployment = self.models.deployment(tenant, name)
         chosen = self._route_to(tenant, deployment, number) if number is not None else None
         chosen = chosen or route(deployment, request.user_key, nonce)
         tries, failure = self._try_versions(tenant, deployment, chosen, request, remaining_s)
-        shown = tries[0] if failure else tries[-1]
+        reply = tries[0] if failure else tries[-1]
         inference = Inference(
             model=deployment.model,
-            version=shown.version.number,
+            version=reply.version.number,
             step=deployment.step,
             arm=chosen.arm,
             day=now.date().isoformat(),
@@ -98,10 +100,10 @@ class CompleteChat:
         self._send(UsageBatch(id=inference.id, tenant=tenant, records=records))
         if failure:
             raise failure
-        return _answer(inference, shown, chosen.arm)
+        return _answer(inference, reply, chosen.arm)
 
     def _route_to(self, tenant: str, deployment: Deployment, number: int) -> Route:
-        """The route of a call that names its version: to that one and no other."""
+        """The route of a call that names a version: to that version only. Conflict if it can't answer."""
         version = version_of(tenant, deployment.model, number, models=self.models)
         if not version.can_answer:
             raise Conflict(f"Version {number} is {version.status}; only one that is ready can answer.", param="model")
@@ -115,11 +117,14 @@ class CompleteChat:
         request: ChatRequest,
         remaining_s: Callable[[], float],
     ) -> tuple[list[Try], TuneloopError | None]:
-        """The versions that were tried, the last of which answered; where none did, why the first one didn't."""
-        body = {name: value for name, value in request.provider_fields().items() if name not in OURS}
+        """Ask versions in the order of the route until one answers.
+
+        Returns the tries, the last of which answered, and None; or, if none answered, the first one's error.
+        """
+        body = {name: value for name, value in request.provider_fields().items() if name not in STREAM_FIELDS}
         tries: list[Try] = []
         failure: TuneloopError | None = None
-        refusals = 0  # by versions in whose place another one could answer: it was not the call's own fault
+        refusals = 0  # if another version answers, these weren't the call's own fault: they count as the provider's
         must_answer = {chosen.versions[0], deployment.stable, 0}
         for place, number in enumerate(chosen.versions):
             version = self.models.version(tenant, deployment.model, number)
@@ -132,7 +137,7 @@ class CompleteChat:
             except (ProviderUnavailable, ProviderRefused, Conflict) as error:  # Conflict: its provider was removed
                 failure = failure or error
                 tries.append(Try(version, place, ChatCompletion(), failed=True))
-                refusals += not isinstance(error, ProviderUnavailable)  # which the provider's adapter counts itself
+                refusals += not isinstance(error, ProviderUnavailable)  # the provider's adapter counts that one itself
             else:
                 if refusals:
                     count("ProviderUnavailable", refusals)
@@ -140,7 +145,7 @@ class CompleteChat:
         return tries, failure
 
     def _send(self, batch: UsageBatch) -> None:
-        """Send usage to its queue; where that fails, the answer is given uncounted rather than asked for again."""
+        """Send usage to its queue; if that fails, the answer is given uncounted, as asking again would cost again."""
         try:
             self.usage_queue.send(batch.model_dump_json())
         except (BotoCoreError, ClientError, OutOfTime) as error:
@@ -149,7 +154,7 @@ class CompleteChat:
 
 
 def version_of(tenant: str, model: str, number: int, *, models: Models) -> Version:
-    """A version of a model, or NotFound in OpenAI's words."""
+    """A version of a model; NotFound in the words of OpenAI's error for an unknown model."""
     try:
         return models.version(tenant, model, number)
     except NotFound as error:
@@ -177,8 +182,9 @@ def _usage_record(one_try: Try, now: datetime) -> UsageRecord:
 
 def _answer(inference: Inference, reply: Try, arm: Arm) -> ChatAnswer:
     version = reply.version
-    ours = Served(version=version.number, is_finetuned=version.is_finetuned, arm=arm, fallback=reply.place > 0)
-    changed = {"id": inference.id, "model": version.provider_model, "tuneloop": ours}
-    if (usage := reply.completion.usage) and not usage.is_complete:  # apps add the counts up: none is better than half
+    served = Served(version=version.number, is_finetuned=version.is_finetuned, arm=arm, fallback=reply.place > 0)
+    changed = {"id": inference.id, "model": version.provider_model, "tuneloop": served}
+    # Apps add the token counts up, so no usage is better than a part of it.
+    if (usage := reply.completion.usage) and not usage.is_complete:
         changed["usage"] = None
     return ChatAnswer.model_validate(reply.completion.model_dump() | changed)

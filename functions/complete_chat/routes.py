@@ -18,8 +18,9 @@ from tuneloop.openai_wire.models import ModelList, ModelObject
 from tuneloop.openai_wire.sse import MEDIA_TYPE
 from tuneloop.openai_wire.sse import body as event_stream
 
-# Seconds kept for sending the usage to its queue: longer than all tries of such a call may take together.
-COUNTING_S = 1.7
+# Seconds reserved for sending the usage to its queue, once the provider has answered: longer than all tries of that
+# call together may take.
+USAGE_MARGIN_S = 1.7
 AnyModel = Annotated[str, Path(pattern=MODEL_PATTERN)]
 
 api = Api(app)
@@ -33,7 +34,7 @@ ANSWERS = {
 
 
 class ServedModel(ModelObject):
-    """A model that chat completions can name, and what keeps a better version from being activated by itself."""
+    """A model that chat completions can name; `waiting_for` says why no better version is activated by itself."""
 
     waiting_for: str | None = None
 
@@ -48,7 +49,7 @@ class RouteView(BaseModel):
 
 @api.route("GET /v1/models", Scope.READ)
 def list_models() -> ModelList:
-    """The tenant's models in OpenAI's list shape; of files uploaded on its wire those that made a model."""
+    """The tenant's models in OpenAI's list shape; of uploaded files only those that a model was trained on."""
     return ModelList(
         data=[
             ModelObject(id=model.id, created=int(model.created_at.timestamp()), owned_by=api.tenant)
@@ -62,7 +63,7 @@ def list_models() -> ModelList:
 def get_model(model: AnyModel) -> ServedModel:
     """A model by its name, or a version of it by `model:version`, as a job's `fine_tuned_model` names it.
 
-    `waiting_for` says why no better version is activated by itself, null where one may be.
+    `waiting_for` says why no better version is activated by itself, null if one may be.
     """
     name, number = named_version(model)
     created = app.models.get(api.tenant, name).created_at
@@ -80,7 +81,7 @@ def create_chat_completion(request: ChatRequest) -> Response[ChatAnswer | str]:
         request,
         nonce=new_nonce(),
         now=utc_now(),
-        remaining_s=lambda: app.remaining_s - COUNTING_S,
+        remaining_s=lambda: app.remaining_s - USAGE_MARGIN_S,
     )
     if request.stream:
         chunks = chunks_of(completion, include_usage=request.includes_usage)

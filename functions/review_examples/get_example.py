@@ -1,4 +1,4 @@
-"""One example: as it stands, what was decided about it, and where it was used."""
+"""One example: its current content, the decisions on it, and the exports, runs and versions that used it."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,15 @@ from tuneloop.store.repositories.reviews import Reviews
 from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.repositories.votes import Votes
 
-# How far back the uses of an example are looked for, newest first: each export is a read of its list of members.
-EXPORTS_LOOKED_AT = 50
-RUNS_LOOKED_AT = 500
+# The newest exports and runs in which the uses of an example are looked for. Each export costs a read of its list of
+# members, so the numbers bound how long the answer takes; older uses aren't shown.
+MAX_EXPORTS = 50
+MAX_RUNS = 500
 
 
 @dataclass(frozen=True)
 class GetExample:
-    """Reads one example with its history and its uses."""
+    """Reads one example with the decisions on it and the exports that included or left it out."""
 
     datasets: Datasets
     contents: Contents
@@ -37,7 +38,7 @@ class GetExample:
     votes: Votes
 
     def get(self, tenant: str, name: str, example: str) -> ExampleHistory:
-        """An example, its reviews and the latest 50 exports that had it; NotFound where the dataset has none such."""
+        """The example, its reviews and its uses in the latest 50 exports; NotFound if the dataset doesn't hold it."""
         dataset = self.datasets.get(tenant, name)
         original = self.contents.originals(tenant, name, dataset.revision, [example]).get(example)
         if original is None:
@@ -56,17 +57,17 @@ class GetExample:
         )
 
     def _uses(self, tenant: str, name: str, example: str) -> list[UseView]:
-        exports = self.exports.page(tenant, name, EXPORTS_LOOKED_AT, None).data
+        exports = self.exports.page(tenant, name, MAX_EXPORTS, None).data
         outcomes = [(export, self.membership.outcome_in(export, example)) for export in exports]
         uses = {export.id: (export, outcome) for export, outcome in outcomes if outcome is not None}
         if not uses:
             return []
-        runs = [run for run in self.runs.page(tenant, RUNS_LOOKED_AT, None).data if run.export in uses]
+        runs = [run for run in self.runs.page(tenant, MAX_RUNS, None).data if run.export in uses]
         return [_use(export, outcome, runs) for export, outcome in uses.values()]
 
 
 def _inferences(votes: list[Vote], example: str) -> list[str]:
-    """The answers whose feedback made an example, as far as votes still say so."""
+    """The ids of the inferences whose feedback made an example or withdrew it: of each voter, the latest one."""
     return sorted({vote.inference for vote in votes if example in (*vote.examples, *vote.withdrawn)})
 
 

@@ -1,10 +1,10 @@
-"""Reviews: decisions on examples by who saw them as they are; what changed meanwhile is refused, the rest is taken.
+"""Reviews: decisions on examples. A decision on an example that changed since its reviewer saw it is refused.
 
-A decision that was sent before is known by what it says and counts as taken. So a call whose answer got lost can be
-sent again as it was, and one that died halfway is completed by sending it again.
+A decision that is already stored is recognized by its content and counts as taken. So a call whose answer was lost can
+be sent again unchanged, and sending again a call that died halfway completes it.
 
-One decision on all that match a filter is taken on a thousand examples at a time while there is time. They match as
-they stood at the revision that the reviewer looked at; the answer then says after which example to go on.
+One decision can also apply to all examples that match a filter at the revision that the reviewer looked at. It is
+stored a thousand examples at a time until the time runs out; the answer then names the example to continue after.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,11 +30,12 @@ from tuneloop.store.repositories.reviews import Reviews, batches
 from tuneloop.store.retry import retry_stale
 from tuneloop.validation.line_parser import isolate_line
 
-NEEDED_S = 8.0  # to decide on a thousand examples more, and to answer: with less time left the caller is told to go on
+# Seconds for another thousand decisions and the answer: with less time left, the answer tells the caller to continue.
+BATCH_NEEDS_S = 8.0
 
 
 class ReviewRequest(NamedTuple):
-    """What a reviewer decides who saw a version of an example; `edit` is the whole example as it should be."""
+    """One decision on an example, by a reviewer who saw its `version`; `edit` is the whole example as it should be."""
 
     example: str
     version: int
@@ -47,7 +48,7 @@ class ReviewRequest(NamedTuple):
 
 @dataclass(frozen=True)
 class ReviewExamples:
-    """Takes decisions on a dataset's examples; `check` raises OutOfTime once the answer is overdue."""
+    """Stores decisions on a dataset's examples; `check` raises OutOfTime once the caller no longer waits."""
 
     datasets: Datasets
     contents: Contents
@@ -56,41 +57,41 @@ class ReviewExamples:
     check: Callable[[], None]
 
     def review(self, tenant: str, name: str, new: NewReviews, reviewer: str, now: datetime) -> Reviewed:
-        """Take the decisions that can be taken; one that was sent alone is refused by an error, NotFound or Stale."""
+        """Store the decisions that are up to date and list the refused ones; NotFound or Stale if a lone one is."""
         call = _ReviewCall(self, tenant, name, reviewer, now)
-        following = None
+        next_example = None
         if new.matching is not None and new.change is not None and new.revision is not None:
-            following = self._review_matching(call, new.matching, new.change, new.revision, new.after or "")
+            next_example = self._review_matching(call, new.matching, new.change, new.revision, new.after or "")
         else:
             self.datasets.get(tenant, name)
             requests = [_request(change, place) for place, change in enumerate(new.reviews or ())]
             call.decide(requests)
             if len(requests) == len(call.refused) == 1:
                 raise _error_of(call.refused[0])
-        return Reviewed(revision=call.revision, changed=call.changed, refused=call.refused, next=following)
+        return Reviewed(revision=call.revision, changed=call.changed, refused=call.refused, next=next_example)
 
     def _review_matching(
-        self, call: "_ReviewCall", wanted: ExampleFilter, change: Change, revision: int, after: str
+        self, call: "_ReviewCall", example_filter: ExampleFilter, change: Change, revision: int, after: str
     ) -> str | None:
-        """Decide on the examples that match, beginning after an id; return the id after which there are more."""
-        wanted.require_range()
+        """Decide on the matching examples after an id; return the id to continue after, None once all are done."""
+        example_filter.require_range()
         dataset = self.datasets.get(call.tenant, call.name)
         call.revision = dataset.revision
         if revision > dataset.revision:
             rule = "`revision` must be one that the dataset has had, as a listing names it."
             raise InvalidInput(rule, param="revision")
-        with self.contents.search(call.tenant, call.name, revision, wanted, self.check) as hits:
-            changing = (hit for hit in hits if hit.id > after and not _is_so(hit, change))
+        with self.contents.search(call.tenant, call.name, revision, example_filter, self.check) as hits:
+            changing = (hit for hit in hits if hit.id > after and not _has_change(hit, change))
             while batch := list(islice(changing, REVIEWS_AT_ONCE)):
                 requests = [ReviewRequest(hit.id, hit.decision.number, **change.model_dump()) for hit in batch]
-                call.decide(requests, known_at=dataset.erasures)
-                if self.remaining_s() < NEEDED_S:
+                call.decide(requests, searched_at_erasure=dataset.erasures)
+                if self.remaining_s() < BATCH_NEEDS_S:
                     return batch[-1].id if next(changing, None) else None
         return None
 
 
 class _ReviewCall:
-    """One call's decisions: what of the dataset was read for them, and what became of them so far."""
+    """The decisions of one call: what was read of the dataset so far, and which decisions were stored or refused."""
 
     def __init__(self, stores: ReviewExamples, tenant: str, name: str, reviewer: str, now: datetime) -> None:
         self.tenant, self.name = tenant, name
@@ -104,13 +105,17 @@ class _ReviewCall:
         self.changed = 0
         self.refused: list[Refusal] = []
 
-    def decide(self, requests: Sequence[ReviewRequest], *, known_at: int | None = None) -> None:
-        """Take decisions, those that can be; all of the examples exist if no erasure came after number `known_at`."""
+    def decide(self, requests: Sequence[ReviewRequest], *, searched_at_erasure: int | None = None) -> None:
+        """Store decisions and collect the refused ones.
+
+        `searched_at_erasure` is the number of the latest erasure when a search found the examples: while the dataset
+        has seen no later one, all of them exist and needn't be looked up. None means that they must be.
+        """
 
         def plan_and_store() -> list[Refusal]:
-            """One try; where the dataset changed meanwhile, again with what is new of it."""
+            """Decide on the dataset as it is now; Stale if it changes in between, then what is new is read first."""
             dataset = self._stores.datasets.get(self.tenant, self.name)
-            all_exist = dataset.erasures == known_at
+            all_exist = dataset.erasures == searched_at_erasure
             self._catch_up(dataset)
             if not all_exist:
                 self._look_up(requests, dataset.revision)
@@ -123,7 +128,7 @@ class _ReviewCall:
         self.refused += refused
 
     def _catch_up(self, dataset: Dataset) -> None:
-        """Read what was decided since; after an erasure everything, since what was read may be gone."""
+        """Read the reviews that are newer than those read so far; after an erasure all, as some may be gone."""
         if dataset.erasures != self._erasures:
             self._histories, self._originals, self._read = {}, {}, 0
             self._erasures = dataset.erasures
@@ -133,12 +138,12 @@ class _ReviewCall:
         self._read = self.revision = dataset.revision
 
     def _look_up(self, requests: Sequence[ReviewRequest], revision: int) -> None:
-        """Find the examples; that one was decided on doesn't prove that it is there still."""
+        """Read the examples that requests name; an earlier decision on one doesn't prove that it still exists."""
         if missing := {request.example for request in requests} - self._originals.keys():
             self._originals |= self._stores.contents.originals(self.tenant, self.name, revision, missing)
 
     def _plan(self, requests: Sequence[ReviewRequest], *, all_exist: bool) -> tuple[list[Review], list[Refusal]]:
-        """The decisions that are new, and those that can't be taken; what is in neither was taken before."""
+        """The new reviews to store, and the refusals; a request that leads to neither is stored already."""
         new: dict[str, list[Review]] = {}
         refused = []
         for request in requests:
@@ -155,10 +160,10 @@ class _ReviewCall:
         return [review for reviews in new.values() for review in reviews], refused
 
     def _review_for(self, request: ReviewRequest) -> Review:
-        """The review as it would be stored; the revision that it makes is known once it is."""
+        """The review as it would be stored, with revision 0: storing it sets the revision that it makes."""
         line = _edited_line(self._originals[request.example], request.edit) if request.edit else None
-        decided = {name: getattr(request, name) for name in ("status", "quality", "category", "note")}
-        return Review(request.example, request.version + 1, 0, self._reviewer, self._now, line=line, **decided)
+        decision_fields = {name: getattr(request, name) for name in ("status", "quality", "category", "note")}
+        return Review(request.example, request.version + 1, 0, self._reviewer, self._now, line=line, **decision_fields)
 
     def _store(self, reviews: Sequence[Review], dataset: Dataset) -> None:
         for batch in batches(reviews):
@@ -171,8 +176,8 @@ class _ReviewCall:
             self._read = self.revision = dataset.revision
 
 
-def _is_so(hit: Hit, change: Change) -> bool:
-    """Whether an example stands as the change would have it, so that nothing is to be stored."""
+def _has_change(hit: Hit, change: Change) -> bool:
+    """Whether an example already has the status, quality and category of a change, so that nothing need be stored."""
     stored, decision = hit.stored, hit.decision
     return (
         change.status in (None, decision.status)
@@ -183,14 +188,14 @@ def _is_so(hit: Hit, change: Change) -> bool:
 
 def _request(change: ExampleChange, place: int) -> ReviewRequest:
     edit = None if change.content is None else _read_edit(change.content, f"reviews[{place}].content")
-    decided = change.model_dump(exclude={"example", "version", "content"})
-    return ReviewRequest(change.example, change.version, edit=edit, **decided)
+    decision_fields = change.model_dump(exclude={"example", "version", "content"})
+    return ReviewRequest(change.example, change.version, edit=edit, **decision_fields)
 
 
 def _read_edit(content: dict[str, Any], place: str) -> Example:
-    """The content of an edit as an example; InvalidInput or TooLarge with its place in the call where it can be none.
+    """The example that an edit's content makes; InvalidInput or TooLarge, naming its place in the call, if it can't.
 
-    Where an example came from stays as it is: only its content can be edited, and category and quality beside it.
+    An edit changes the content only, and category and quality beside it: subject, source and time stay the original's.
     """
     if ours := next((name for name in OWN_FIELDS if content.get(name) is not None), None):
         rule = "An edit holds an example's content alone; `category` and `quality` stand beside it."
@@ -205,15 +210,15 @@ def _read_edit(content: dict[str, Any], place: str) -> Example:
 
 
 def _read_storable(content: dict[str, Any]) -> Example | list[Problem]:
-    """The example that the content is, or its problems; what `line_of` can't make a stored line of is a problem too."""
+    """The example that a content makes, or its problems."""
     example = read_example(content, 0)
     if isinstance(example, Example):
-        line_of(example)
+        line_of(example)  # raises if the example can't be encoded as a stored line; `isolate_line` makes that a problem
     return example
 
 
 def _edited_line(original: Stored, edit: Example) -> str:
-    """The line of an edited example: another content under the old id, from the same subject, source and time."""
+    """The stored line of an edited example: the new content with the original's id, subject, source and time."""
     return line_of(original.example.model_copy(update={"content": edit.content})).text.decode()
 
 

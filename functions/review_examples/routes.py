@@ -1,4 +1,4 @@
-"""The review routes: find examples, read one, decide on some or on all that match, count, and say if they suffice."""
+"""The review routes: list examples, read one, decide on some or all that match, count them, check if they suffice."""
 
 from review_examples.get_example import GetExample
 from review_examples.list_examples import ListExamples
@@ -43,7 +43,7 @@ def list_examples(
     cursor: Cursor = None,
 ) -> ExamplesPage:
     """The examples that match every filter given, newest first; later pages show the dataset as the first one did."""
-    wanted = ExampleFilter(
+    example_filter = ExampleFilter(
         status=status,
         category=category,
         source=source,
@@ -54,14 +54,14 @@ def list_examples(
         text=text,
     )
     listing = ListExamples(app.datasets, app.contents, app.require_time)
-    page = listing.page(api.tenant, dataset, wanted, limit, cursor)
+    page = listing.page(api.tenant, dataset, example_filter, limit, cursor)
     views = [ExampleView(**example_fields(hit.stored, hit.decision)) for hit in page.data]
     return ExamplesPage(data=views, next_cursor=page.cursor, total=page.total, revision=page.revision)
 
 
 @api.route("GET /v1/datasets/{dataset}/examples/{example}", Scope.READ)
 def get_example(dataset: Name, example: ExamplePath) -> ExampleHistory:
-    """One example with the decisions on it, and the exports, runs and versions that it went into."""
+    """One example with the decisions on it, and the exports, runs and versions that used it."""
     stores = app.datasets, app.contents, app.reviews, app.exports, app.membership, app.runs, app.votes
     return GetExample(*stores).get(api.tenant, dataset, example)
 
@@ -81,7 +81,7 @@ def review_examples(dataset: Name, new: NewReviews) -> Reviewed:
 
 @api.route("GET /v1/datasets/{dataset}/statistics", Scope.READ)
 def get_statistics(dataset: Name) -> Statistics:
-    """What the dataset holds, in figures; counted once for each of its revisions, and once more when it is frozen."""
+    """The dataset's figures, counted once for each of its revisions, and once more when it is frozen."""
     return app.example_counts.of(app.datasets.get(api.tenant, dataset), app.require_time)
 
 

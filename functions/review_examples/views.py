@@ -1,4 +1,4 @@
-"""What callers of the review routes send and read."""
+"""The request and response models of the review routes."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -35,7 +35,7 @@ TextFilter = Annotated[
     str | None, Query(min_length=1, max_length=SEARCH_CHARACTERS, description="What somebody says in it, in any case.")
 ]
 
-# Content as the document shows it; what it may hold is checked by `read_example`.
+# The content of an edit as the OpenAPI document shows it; `read_example` checks what it really holds.
 MESSAGES: dict[str, Any] = {"type": "array", "items": {"type": "object"}}
 CONTENT: dict[str, Any] = {
     "type": "object",
@@ -49,12 +49,11 @@ CONTENT: dict[str, Any] = {
 }
 Content = Annotated[dict[str, Any], WithJsonSchema(CONTENT)]
 
-
-DECIDED = ("status", "quality", "category", "note", "content")
+DECISION_FIELDS = ("status", "quality", "category", "note", "content")
 
 
 class Change(BaseModel):
-    """What is decided; what is left out stays as it is."""
+    """A decision: the fields to set; a field that is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -64,8 +63,8 @@ class Change(BaseModel):
     note: str | None = Field(default=None, min_length=1, max_length=NOTE_CHARACTERS)
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        names = [name for name in DECIDED if name in type(self).model_fields]
+    def _require_a_field(self) -> Self:
+        names = [name for name in DECISION_FIELDS if name in type(self).model_fields]
         if all(getattr(self, name) is None for name in names):
             raise ValueError(f"a decision says something: one of {', '.join(names)}")
         return self
@@ -92,14 +91,14 @@ class NewReviews(BaseModel):
     reviewer: str | None = Field(default=None, min_length=1, max_length=REVIEWER_CHARACTERS)
 
     @model_validator(mode="after")
-    def _is_one_or_the_other(self) -> Self:
+    def _require_one_form(self) -> Self:
         matching = (self.matching, self.change, self.revision)
         if (self.reviews is None) == (None in matching) or (self.reviews and any((*matching, self.after))):
             raise ValueError("send either `reviews`, or `matching` with `change` and `revision`")
         return self
 
     @model_validator(mode="after")
-    def _changes_what_matches(self) -> Self:
+    def _require_more_than_a_note(self) -> Self:
         if self.change and self.change.model_dump(exclude={"note"}, exclude_none=True) == {}:
             raise ValueError(
                 "a `note` alone changes nothing of what matches; set a status, quality or category with it"
@@ -117,7 +116,7 @@ class Refusal(BaseModel):
 
 
 class Reviewed(BaseModel):
-    """What became of decisions: `changed` stand, sent twice or not; with `next` there are more that match."""
+    """The result of a call: `changed` decisions are stored, repeated ones included; with `next` more examples match."""
 
     revision: int
     changed: int
@@ -126,7 +125,7 @@ class Reviewed(BaseModel):
 
 
 class ExampleView(BaseModel):
-    """An example as it stands; `content` is null where it alone is too large for an answer."""
+    """An example as it stands; `content` is null if it is too large for an answer even by itself."""
 
     id: str
     content: dict[str, Any] | None
@@ -154,7 +153,7 @@ class ExamplesPage(ListOf[ExampleView]):
 
 
 class ReviewView(BaseModel):
-    """One decision that was taken; `content` is what it made of the example, where it edited it."""
+    """One stored decision; `content` is the example as the decision edited it, null if it edited nothing."""
 
     version: int
     status: Status | None
@@ -167,7 +166,7 @@ class ReviewView(BaseModel):
 
 
 class UseView(BaseModel):
-    """What an export made of the example, and where that led: runs of the export, and the versions that they made."""
+    """An export's use of the example: its outcome there, the runs of the export, and the versions that they made."""
 
     export: Name
     revision: int
@@ -178,9 +177,9 @@ class UseView(BaseModel):
 
 
 class ExampleHistory(ExampleView):
-    """An example with all that was decided about it, oldest first, and the exports that had it, newest first.
+    """An example with the decisions on it, oldest first, and the exports that included or left it out, newest first.
 
-    `inferences` are the answers whose feedback made it, as far as it still says so.
+    `inferences` are the answers whose feedback made it or withdrew it: of each voter, the latest one.
     """
 
     original: dict[str, Any] | None
@@ -191,10 +190,10 @@ class ExampleHistory(ExampleView):
 
 
 def example_fields(stored: Stored, decision: Decision) -> dict[str, Any]:
-    """The fields of an `ExampleView`."""
-    ours = {name: getattr(stored, name) for name in ("id", "preference", "tokens", "split", "subject", "group")}
+    """The fields of an `ExampleView`: the stored example with the latest decision laid over it."""
+    own_fields = {name: getattr(stored, name) for name in ("id", "preference", "tokens", "split", "subject", "group")}
     return {
-        **ours,
+        **own_fields,
         "content": content_of(stored),
         "category": decision.category_or(stored.category),
         "source": stored.source,
@@ -209,16 +208,16 @@ def example_fields(stored: Stored, decision: Decision) -> dict[str, Any]:
 
 
 def review_view(review: Review) -> ReviewView:
-    """A decision as its users read it."""
+    """A stored review as the API shows it."""
     edited = content_of(read_line(review.line.encode())) if review.line else None
-    return ReviewView(version=review.number, content=edited, **{name: getattr(review, name) for name in REVIEWED})
+    return ReviewView(version=review.number, content=edited, **{name: getattr(review, name) for name in REVIEW_FIELDS})
 
 
-REVIEWED = ("status", "quality", "category", "note", "reviewer", "created_at")
+REVIEW_FIELDS = ("status", "quality", "category", "note", "reviewer", "created_at")
 
 
 def content_of(stored: Stored) -> JsonObject | None:
-    """An example's content as it is sent, or None where no answer could hold it."""
+    """An example's content in OpenAI's format, or None where it is larger than PAGE_BYTES, which no answer holds."""
     raw = bytes(stored.content)
     if len(raw) > PAGE_BYTES:
         return None
@@ -227,5 +226,5 @@ def content_of(stored: Stored) -> JsonObject | None:
         return content
     rejected = content.pop(OTHER_ANSWER)
     *prompt, preferred = content.pop("messages")
-    given = {"messages": prompt, **content}
-    return {"input": given, "preferred_output": [preferred], OTHER_ANSWER: rejected}
+    prompt_fields = {"messages": prompt, **content}
+    return {"input": prompt_fields, "preferred_output": [preferred], OTHER_ANSWER: rejected}

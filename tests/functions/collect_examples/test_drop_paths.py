@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from collect_examples.missed_drops import LISTING_S, CollectMissedFiles
+from collect_examples.missed_drops import LISTING_LEAVES_S, CollectMissedFiles
 from tests.functions import steps
 from tests.world import BUCKET, TABLE, World, invoke
 from tuneloop.app import app, utc_now
@@ -234,7 +234,7 @@ def test_the_sweep_begins_each_time_at_another_file_and_looks_at_all(world: Worl
     there = [put(world, f"incoming/acme/support/{number}.jsonl") and f"{number}.jsonl" for number in range(5)]
     moments = [utc_now() + timedelta(minutes=11 + 5 * number) for number in range(60)]
 
-    missed = missed_files(lambda: LISTING_S + 1)
+    missed = missed_files(lambda: LISTING_LEAVES_S + 1)
     found = [missed.recent_files(moment) for moment in moments]
     names = [[version.key.rpartition("/")[2] for version in files] for files in found]
 
@@ -245,7 +245,7 @@ def test_the_sweep_begins_each_time_at_another_file_and_looks_at_all(world: Worl
 def test_more_files_than_can_be_listed_are_said_to_be_left_out(world: World, log: StringIO) -> None:
     for number in range(5):
         put(world, f"incoming/acme/support/{number}.jsonl")
-    left = iter([LISTING_S + 1, LISTING_S + 1, LISTING_S])
+    left = iter([LISTING_LEAVES_S + 1, LISTING_LEAVES_S + 1, LISTING_LEAVES_S])
     moment = utc_now() + timedelta(minutes=11)
 
     found = missed_files(lambda: next(left)).recent_files(moment)

@@ -104,7 +104,7 @@ def test_the_first_version_has_all_the_time_but_a_reserve_for_fallbacks(world: W
     steps.ask(world, user="user-1")
 
     reserved = use_case.FALLBACK_S
-    given = ANSWER_WITHIN_S - routes.COUNTING_S
+    given = ANSWER_WITHIN_S - routes.USAGE_MARGIN_S
     assert times == pytest.approx([given - 2 * reserved, given - reserved, given], abs=0.5)
     assert given - 2 * reserved > 14
 
@@ -112,7 +112,7 @@ def test_the_first_version_has_all_the_time_but_a_reserve_for_fallbacks(world: W
 def test_a_server_that_drips_is_stood_in_for_in_time(
     world: World, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "COUNTING_S", ANSWER_WITHIN_S - 6)
+    monkeypatch.setattr(routes, "USAGE_MARGIN_S", ANSWER_WITHIN_S - 6)
     monkeypatch.setattr(use_case, "FALLBACK_S", 5)
     steps.registered(world)
     steps.decide(world, "activate")

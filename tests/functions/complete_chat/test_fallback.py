@@ -112,7 +112,7 @@ def test_the_time_of_the_others_is_what_it_was_before(live: World) -> None:
 
     steps.ask(live, user="user-1")
 
-    given, reserved = ANSWER_WITHIN_S - routes.COUNTING_S, use_case.FALLBACK_S
+    given, reserved = ANSWER_WITHIN_S - routes.USAGE_MARGIN_S, use_case.FALLBACK_S
     assert provider.times == pytest.approx([given - reserved, given - reserved, given], abs=0.5)
 
 
@@ -120,7 +120,7 @@ def test_where_the_first_used_up_its_time_the_base_has_the_reserve(
     live: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served(live, 1, 2)
-    monkeypatch.setattr(routes, "COUNTING_S", ANSWER_WITHIN_S - use_case.FALLBACK_S - 1)
+    monkeypatch.setattr(routes, "USAGE_MARGIN_S", ANSWER_WITHIN_S - use_case.FALLBACK_S - 1)
     provider = FailingModels("m2", by=AWAY)
 
     assert steps.ask(live, user="user-1").body["tuneloop"]["version"] == 0

@@ -1,6 +1,6 @@
 """What is generated from the code is what the code says."""
 
-from collect_examples.views import POSTED
+from collect_examples.views import POSTED_SCHEMA
 from docs.build import OPENAPI, README, SECURITY, function_table, openapi, rights_table
 from tuneloop.domain.chat.examples import CONTENT_FIELDS, Example
 from tuneloop.domain.chat.rules.lines import PREFERENCE_FIELDS
@@ -22,4 +22,4 @@ def test_the_security_guide_lists_the_rights_of_the_table() -> None:
 def test_the_document_shows_the_fields_that_an_example_has() -> None:
     forms = {*PLAIN, *COMPLETED, *RENDERED, *PREFERENCE_FIELDS}
 
-    assert set(POSTED["properties"]) == {*CONTENT_FIELDS, *forms, *Example.model_fields} - {"id", "content"}
+    assert set(POSTED_SCHEMA["properties"]) == {*CONTENT_FIELDS, *forms, *Example.model_fields} - {"id", "content"}

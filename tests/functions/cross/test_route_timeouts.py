@@ -75,7 +75,7 @@ def test_no_route_waits_longer_for_a_provider_than_it_has(
     at_provider(world)
     reach(world, dripping.url, monkeypatch)
     stage_provider().prepare()  # importing it takes longer than all the rest
-    monkeypatch.setattr(complete_chat, "COUNTING_S", ANSWER_WITHIN_S - PATIENCE_S)
+    monkeypatch.setattr(complete_chat, "USAGE_MARGIN_S", ANSWER_WITHIN_S - PATIENCE_S)
     for asks in (check_status, openai_jobs_routes, cancel):
         monkeypatch.setattr(asks, "ASKING_S", PATIENCE_S)
     asking = set()

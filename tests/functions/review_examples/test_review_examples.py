@@ -301,7 +301,7 @@ def test_all_that_match_are_decided_on_as_they_were_seen(world: World) -> None:
 
 def test_what_takes_too_long_says_where_to_go_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(review, "REVIEWS_AT_ONCE", 4)
-    monkeypatch.setattr(review, "NEEDED_S", 60.0)
+    monkeypatch.setattr(review, "BATCH_NEEDS_S", 60.0)
     collect(world, steps.questions(10))
     asked = {"matching": {}, "change": {"status": "rejected"}, "revision": 1}
     answers = [sent(world, **asked).body]
