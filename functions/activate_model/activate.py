@@ -110,11 +110,11 @@ class DecideByHand:
     def _version(self, decision: ManualDecision, number: int) -> Version:
         return self.models.version(decision.tenant, decision.model, number)
 
-    def _take_off(self, old: Deployment, new: Deployment, how: Takeoff, decision: ManualDecision) -> Deployment:
+    def _take_off(self, old: Deployment, new: Deployment, takeoff: Takeoff, decision: ManualDecision) -> Deployment:
         """Store that a version was taken off, with a hold; a repeated call keeps the hold of the first one's caller."""
         if new is not old or old.hold is None:
-            new = with_hold(new, how, decision.by, decision.reason, decision.at)
-        return self._store(old, new, Action(how), decision)
+            new = with_hold(new, takeoff, decision.by, decision.reason, decision.at)
+        return self._store(old, new, Action(takeoff), decision)
 
     def _store(self, old: Deployment, new: Deployment, action: Action, decision: ManualDecision) -> Deployment:
         """Store a deployment with its history entry; no write if `new` is `old` itself, as nothing changed then."""
@@ -211,20 +211,20 @@ class ApplyVerdict:
         status = self.models.version(event.tenant, event.model, event.candidate).status
         if status == VersionStatus.READY:
             return None
-        why = f"But version {event.candidate} is {status}, and only one that is ready is activated by itself."
-        return f"{event.verdict.reason} {why}"
+        objection = f"But version {event.candidate} is {status}, and only one that is ready is activated by itself."
+        return f"{event.verdict.reason} {objection}"
 
 
 def _refuse_for_hold(hold: Hold, event: EvaluationCompleted, old: Deployment, now: datetime) -> _Outcome:
     """The refusal of a candidate while a person's hold stands; the hold then lists the candidate as refused."""
     refused = RefusedVersion(version=event.candidate, against=event.stable, evaluation=event.evaluation, at=now)
     new = old.model_copy(update={"hold": hold.with_refused(refused)})
-    why = f"But {hold.explain()}, and nothing is activated by itself until a person says so"
+    objection = f"But {hold.explain()}, and nothing is activated by itself until a person says so"
     remedy = (
         f"activate version {event.candidate}, or POST /v1/models/{event.model}/resume and ask for its evaluation again "
         "with `promote: true`."
     )
-    return _Outcome(new, Action.REFUSE, f"{event.verdict.reason} {why}: {remedy}")
+    return _Outcome(new, Action.REFUSE, f"{event.verdict.reason} {objection}: {remedy}")
 
 
 def _evaluate_again(event: EvaluationCompleted, evaluation: Evaluation, old: Deployment, now: datetime) -> _Outcome:

@@ -110,13 +110,13 @@ class OrphanJobs:
 
     def _cancel_second_job(self, run: ControlledRun, job: ProviderJob, provider: Provider) -> None:
         was_open = _cancel(job, provider)
-        known = next((second for second in run.other_jobs if second.id == job.id), None)
+        stored = next((second for second in run.other_jobs if second.id == job.id), None)
         price = price_of(run.provider, run.base_model)
         cost = None if job.trained_tokens is None else training_cost(price, job.trained_tokens)
         second = OtherJob(id=job.id, status=job.status, trained_tokens=job.trained_tokens, cost_usd=cost)
-        if second != known:
+        if second != stored:
             self._record(run, second)
-        if was_open and known is None:
+        if was_open and stored is None:
             logger.warning("stopped a second job", extra={"provider": provider.name, "job": job.id, "run": run.id})
             count("JobsDoubled")
 
@@ -125,9 +125,9 @@ class OrphanJobs:
 
         def recost(current: ControlledRun) -> ControlledRun:
             """The run with its second job, and the job's cost in place of the one that was counted before."""
-            known = [job for job in current.other_jobs if job.id == second.id]
+            stored = [job for job in current.other_jobs if job.id == second.id]
             others = [job for job in current.other_jobs if job.id != second.id]
-            counted_usd = sum((job.cost_usd or Decimal(0) for job in known), Decimal(0))
+            counted_usd = sum((job.cost_usd or Decimal(0) for job in stored), Decimal(0))
             changed = current.model_copy(update={"other_jobs": [*others, second]})
             return self.runs.recost(changed, (second.cost_usd or Decimal(0)) - counted_usd)
 

@@ -115,15 +115,15 @@ class GiveUpDrops:
 
         Returns the number of drops given up.
         """
-        late = [drop for drop in self.datasets.open_drops() if now - drop.created_at > LONGEST_READING]
-        posts = {drop.id for drop in late if drop.object in POSTED}
-        recent = {drop.id for drop in late if drop.id in posts and now - drop.created_at <= LONGEST_WAITING}
+        overdue = [drop for drop in self.datasets.open_drops() if now - drop.created_at > LONGEST_READING]
+        posts = {drop.id for drop in overdue if drop.object in POSTED}
+        recent = {drop.id for drop in overdue if drop.id in posts and now - drop.created_at <= LONGEST_WAITING}
         waiting = recent if recent and self.queue.has_waiting() else set()
-        dead = [drop for drop in late if drop.id not in waiting]
+        abandoned = [drop for drop in overdue if drop.id not in waiting]
 
         def end(drop: Drop) -> None:
             """Store that a drop is given up, with the problem that its user reads."""
             self.datasets.save_drop(drop.given_up(NOT_COLLECTED if drop.id in posts else UNREADABLE, now))
 
-        for_each(dead, end)
-        return len(dead)
+        for_each(abandoned, end)
+        return len(abandoned)

@@ -82,15 +82,15 @@ class CompleteChat:
         """
         name, number = named_version(request.model)
         deployment = self.models.deployment(tenant, name)
-        chosen = self._route_to(tenant, deployment, number) if number is not None else None
-        chosen = chosen or route(deployment, request.user_key, nonce)
-        tries, failure = self._try_versions(tenant, deployment, chosen, request, remaining_s)
+        chosen_route = self._route_to(tenant, deployment, number) if number is not None else None
+        chosen_route = chosen_route or route(deployment, request.user_key, nonce)
+        tries, failure = self._try_versions(tenant, deployment, chosen_route, request, remaining_s)
         reply = tries[0] if failure else tries[-1]
         inference = Inference(
             model=deployment.model,
             version=reply.version.number,
             step=deployment.step,
-            arm=chosen.arm,
+            arm=chosen_route.arm,
             day=now.date().isoformat(),
             tenant_hash=tenant_hash(tenant),
             user_hash=user_hash(tenant, request.user_key),
@@ -100,7 +100,7 @@ class CompleteChat:
         self._send(UsageBatch(id=inference.id, tenant=tenant, records=records))
         if failure:
             raise failure
-        return _answer(inference, reply, chosen.arm)
+        return _answer(inference, reply, chosen_route.arm)
 
     def _route_to(self, tenant: str, deployment: Deployment, number: int) -> Route:
         """The route of a call that names a version: to that version only. Conflict if it can't answer."""
@@ -113,7 +113,7 @@ class CompleteChat:
         self,
         tenant: str,
         deployment: Deployment,
-        chosen: Route,
+        chosen_route: Route,
         request: ChatRequest,
         remaining_s: Callable[[], float],
     ) -> tuple[list[Try], TuneloopError | None]:
@@ -125,10 +125,10 @@ class CompleteChat:
         tries: list[Try] = []
         failure: TuneloopError | None = None
         refusals = 0  # if another version answers, these weren't the call's own fault: they count as the provider's
-        must_answer = {chosen.versions[0], deployment.stable, 0}
-        for place, number in enumerate(chosen.versions):
+        must_answer = {chosen_route.versions[0], deployment.stable, 0}
+        for place, number in enumerate(chosen_route.versions):
             version = self.models.version(tenant, deployment.model, number)
-            left_s = remaining_s() - FALLBACK_S * len(must_answer & set(chosen.versions[place + 1 :]))
+            left_s = remaining_s() - FALLBACK_S * len(must_answer & set(chosen_route.versions[place + 1 :]))
             if number not in must_answer and (left_s < FALLBACK_S or not version.can_answer):
                 continue
             try:

@@ -93,5 +93,5 @@ def create_chat_completion(request: ChatRequest) -> Response[ChatAnswer | str]:
 def get_route(model: Name, user: UserKey) -> RouteView:
     """The versions that answer a user, in the order in which they are tried."""
     deployment = app.models.deployment(api.tenant, model)
-    chosen = route(deployment, user, user)
-    return RouteView(arm=chosen.arm, versions=list(chosen.versions), step=deployment.step)
+    user_route = route(deployment, user, user)
+    return RouteView(arm=user_route.arm, versions=list(user_route.versions), step=deployment.step)

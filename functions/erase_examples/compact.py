@@ -1,8 +1,8 @@
-"""Compaction: many small segments of a dataset become few, and nothing that anybody reads changes by it.
+"""Compaction: many small segments of a dataset are merged into few; readers see the same examples as before.
 
-Of the lines of one example and subject one is kept, that which counts; lines of other subjects are kept beside it,
-since theirs is what counts once that subject is erased. Whoever reads an earlier revision still finds what was merged,
-for a week.
+Of several lines with the same example and subject, only the one that readers use is kept. Lines of other subjects are
+kept beside it, since one of them takes its place if that subject is erased. The merged segments stay for a week, for
+whoever still reads an earlier revision.
 """
 
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ from tuneloop.store.repositories.generations import Generations
 
 
 def is_due(dataset: Dataset) -> bool:
-    """Whether so many segments came since a dataset was last merged that it is read slower for it."""
+    """Whether a dataset got so many segments since its last compaction that reading it has become slow."""
     return dataset.segments - dataset.merged > SEGMENTS_UNMERGED
 
 
 @dataclass(frozen=True)
 class CompactDataset:
-    """Merges the segments of a dataset into a new generation."""
+    """Merges the segments of a dataset into a new generation, the set of segments that it is read from."""
 
     datasets: Datasets
     generations: Generations
@@ -35,7 +35,7 @@ class CompactDataset:
     objects: Objects
 
     def compact(self, dataset: Dataset, now: datetime) -> bool:
-        """Merge a dataset as it was read; False, and nothing is changed, if somebody merged or erased meanwhile."""
+        """Merge a dataset's segments; False, and nothing changes, if it was merged or erased from in the meantime."""
         place = dataset.tenant, dataset.id
         erased = self.erasures.after(*place, dataset.cleared)
         segments = self.datasets.segments(*place, dataset.revision)
@@ -63,15 +63,15 @@ class CompactDataset:
 
 @dataclass(frozen=True)
 class RetireGenerations:
-    """Forgets what was merged long ago, which earlier revisions are read from."""
+    """Retires old generations, whose merged segments earlier revisions are read from."""
 
     generations: Generations
 
     def retire(self, dataset: Dataset, now: datetime) -> bool:
-        """Forget the generations that are past their week; tells whether there were any.
+        """Retire the generations that are older than MERGED_KEPT; returns whether there were any.
 
-        Not while an erasure waits to be cleared: its examples are found in what was merged, and exports by its
-        examples.
+        While an erasure waits to be rewritten, none is retired: the erased examples are found in the merged segments,
+        and the exports that hold them are found by those examples.
         """
         place = dataset.tenant, dataset.id
         if dataset.cleared < dataset.erasures:

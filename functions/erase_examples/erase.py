@@ -1,8 +1,8 @@
-"""Erasure requests: from the moment of the request nobody reads an example, or anything of a subject, any more.
+"""Erasure requests: from the moment of the request, an example, or everything from a subject, is excluded from reading.
 
-The mark that an erasure leaves does that at once. Then each dataset is told, in one write that whoever is adding to it
-notices: so nothing that was read before the mark is added after it. A dataset that holds something of it is a revision
-later from then on, since its next export is another one.
+The erasure's mark does that at once. Then each dataset's row is updated with the number of the erasure: a writer that
+read its examples before the mark fails at that row, so nothing erased is added afterwards. A dataset that holds erased
+examples gets a new revision, since its next export differs.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from tuneloop.store.retry import retry_stale
 
 @dataclass(frozen=True)
 class EraseExamples:
-    """Takes what is erased out of every reading; `check` is called between blocks of lines, and may raise OutOfTime."""
+    """Excludes erased examples from all datasets; `check` runs between blocks of lines, and may raise OutOfTime."""
 
     erasures: Erasures
     datasets: Datasets
@@ -30,7 +30,7 @@ class EraseExamples:
     check: Callable[[], None] = lambda: None
 
     def erase(self, erasure: Erasure, now: datetime) -> Erasure:
-        """Let every dataset know of an erasure that it concerns; return the erasure as it is stored after that."""
+        """Exclude an erasure's examples from every dataset that may hold them; return the erasure as stored then."""
         if erasure.status != ErasureStatus.REQUESTED:
             return erasure
         for name in concerned_datasets(erasure, self.datasets):
@@ -39,14 +39,14 @@ class EraseExamples:
         update = {"status": ErasureStatus.EXCLUDED, "excluded_at": now, "remaining": remaining}
         try:
             return self.erasures.save(erasure.model_copy(update=update))
-        except Stale:  # somebody else came as far
+        except Stale:  # another invocation has stored the same
             return self.erasures.get(erasure.tenant, erasure.id)
 
     def exclude(self, tenant: str, name: str, now: datetime) -> None:
-        """Let a dataset know of all erasures so far; it is a revision later if it holds anything of them."""
+        """Store in a dataset the number of the latest erasure, and a new revision if it holds erased examples."""
 
         def search_and_save() -> None:
-            """One try; a dataset that changes while it is searched is searched again."""
+            """Search the dataset and save it; Stale if it changes in between, then it is searched again."""
             dataset = self.datasets.get(tenant, name)
             erased = self.erasures.after(tenant, name, dataset.erasures)
             if erased.latest != dataset.erasures:
@@ -65,5 +65,5 @@ class EraseExamples:
 
 
 def concerned_datasets(erasure: Erasure, datasets: Datasets) -> list[str]:
-    """The names of the datasets that may hold something of an erasure: the one of its example, or all of the tenant."""
+    """The names of the datasets that may hold erased examples: the one that the erasure names, or all of the tenant."""
     return [erasure.dataset] if erasure.dataset else [dataset.id for dataset in datasets.all(erasure.tenant)]

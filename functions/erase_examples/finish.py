@@ -1,7 +1,8 @@
-"""The end of an erasure: when nobody is left who could hold it, old files are deleted, here and at the provider.
+"""The end of an erasure: old files with erased examples are deleted, in the bucket and at the providers.
 
-That is twice the quiet time after the last dataset was rewritten: whoever had read something before is gone by then,
-and what he may have left behind is no longer young. A run that is under way needs its files; the erasure waits for it.
+That happens twice the quiet time after the last dataset was rewritten. After the first, every process that had read
+erased examples has ended; after the second, the objects that it wrote are old enough to be deleted. An open run needs
+its files, so the erasure waits for it.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from tuneloop.store.repositories.runs import Runs
 
 @dataclass(frozen=True)
 class FinishErasure:
-    """Deletes what an erasure has left unnamed; `quiet` is how long nobody who wrote an object lives."""
+    """Deletes the objects and provider files that an erasure leaves behind; no process outlives the time `quiet`."""
 
     datasets: Datasets
     generations: Generations
@@ -40,7 +41,7 @@ class FinishErasure:
     quiet: timedelta
 
     def finish(self, erasure: Erasure, now: datetime) -> Erasure:
-        """Take an erasure as far as it can go now; return it as it is stored after that."""
+        """Take an erasure one step further if its time has come; return it as stored."""
         if erasure.status == ErasureStatus.EXCLUDED and self._is_rewritten(erasure):
             update = {"status": ErasureStatus.REWRITTEN, "rewritten_at": now}
             return self.erasures.save(erasure.model_copy(update=update))
@@ -60,15 +61,15 @@ class FinishErasure:
         for name in concerned_datasets(erasure, self.datasets):
             PurgeSegments(self.generations, self.objects, self.quiet).purge(erasure.tenant, name, now)
             PurgeExports(self.datasets, self.exports, self.objects, self.quiet).purge(erasure.tenant, name, now)
-        exports = {held.export for held in erasure.exports}
+        exports = {held_export.export for held_export in erasure.exports}
         for evaluation in list(self.evaluations.all(erasure.tenant)):
             if evaluation.export in exports:
                 PurgeAnswers(self.evaluations, self.objects, self.quiet).purge(evaluation, now)
 
     def _delete_provider_files(self, erasure: Erasure) -> bool:
-        """Delete the providers' files of the runs that have ended; tells whether all have.
+        """Delete the training files, at their providers, of the runs that have ended; returns whether all runs have.
 
-        A provider that is away keeps no other from being asked, and the erasure open.
+        An unavailable provider doesn't keep the others from being asked, but the erasure stays open.
         """
         runs = [self.runs.get(erasure.tenant, run) for run in erasure.runs]
         ended = [run for run in runs if not run.is_open]

@@ -1,4 +1,4 @@
-"""erase-examples: examples and subjects erased, and segments merged, every five minutes."""
+"""erase-examples: takes erasures by its routes, carries them out every five minutes, and compacts datasets."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ handler = Function("erase-examples", api)
 
 @handler.on("every-5-minutes")
 def on_schedule() -> None:
-    """Go on with open erasures; compact datasets with many segments."""
+    """Continue open erasures, and compact datasets with many segments."""
     quiet, generations, objects = timedelta(seconds=app.settings.quiet_s), app.generations, app.objects
     ErasureSweep(
         tenants=app.tenants,

@@ -1,8 +1,8 @@
 """Purging: objects that no row names any more are deleted, in all of their versions.
 
-Versions are listed first and rows are read after that. Only versions that were listed are deleted, and none that is
-younger than the quiet time, which nobody who wrote one outlives: so what somebody writes meanwhile, and names a moment
-later, is never touched.
+Versions are listed before the rows are read, and only listed ones are deleted, and only if they are older than the
+quiet time, which no process outlives. So an object that is written meanwhile, and named by a row a moment later, is
+never deleted.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tuneloop.store.repositories.evaluations import Evaluations
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.generations import Generations
 
-WHILE_OPEN = ("versions.jsonl", "removed.bin")  # what an evaluation needs beside its answers until it has ended
+OPEN_EVALUATION_FILES = ("versions.jsonl", "removed.bin")  # needed beside the answers until an evaluation has ended
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PurgeSegments:
 
 @dataclass(frozen=True)
 class PurgeExports:
-    """Deletes the files of a dataset's exports that no row names, those of exports never finished among them."""
+    """Deletes the export files of a dataset that no row names, also those of exports that were never finished."""
 
     datasets: Datasets
     exports: Exports
@@ -74,18 +74,18 @@ class PurgeAnswers:
     quiet: timedelta
 
     def purge(self, evaluation: Evaluation, now: datetime) -> int:
-        """Delete unnamed answers, and once the evaluation has ended what it asked them by; return how many versions."""
+        """Delete unnamed answers, and the files of an ended evaluation; return the number of versions."""
         prefix = f"evaluations/{evaluation.tenant}/{evaluation.id}/"
         return _purge(self.objects, prefix, lambda: self._named_keys(evaluation, prefix), now - self.quiet)
 
     def _named_keys(self, evaluation: Evaluation, prefix: str) -> set[str]:
         current = self.evaluations.get(evaluation.tenant, evaluation.id)
         parts = {f"{prefix}{arm}-{part:07d}.jsonl" for arm, count in current.parts.items() for part in range(count)}
-        return parts | ({prefix + file for file in WHILE_OPEN} if current.is_open else set())
+        return parts | ({prefix + file for file in OPEN_EVALUATION_FILES} if current.is_open else set())
 
 
 def _purge(objects: Objects, prefix: str, named_keys: Callable[[], set[str]], until: datetime) -> int:
-    """Delete what lies below a prefix since before a time and is not named; rows are read after objects are listed."""
+    """Delete unnamed objects under a prefix that are older than `until`, and old versions of named ones."""
     old = [version for version in objects.all_versions(prefix) if version.modified_at <= until]
-    keep = named_keys()
+    keep = named_keys()  # read after the objects are listed: an object that a row names by now stays
     return objects.remove(version for version in old if version.key not in keep or not version.is_latest)

@@ -1,9 +1,9 @@
-"""Rewriting: what is erased goes out of all that a dataset's rows name: exports, reviews, segments, in this order.
+"""Rewriting: erased examples are removed from a dataset's exports, reviews and segments, in this order.
 
-Segments come last, since they say what is to go: whoever dies before that is followed by somebody who finds the same.
-Every step ends in the same state however often it is done, and fails where somebody else does it at the same time.
-While an export's rows are renumbered, nobody may answer the rows of its evaluations: an open evaluation is held by a
-lease meanwhile, and begins anew; one that has ended keeps its figures.
+Segments come last, since the erased examples are found in them: after a crash the next try finds the same ones again.
+Every step is idempotent, and fails as Stale if another process does it at the same time. While an export's rows are
+renumbered, no row of its evaluations may be answered: an open evaluation is held by a lease and starts again; one that
+has ended keeps its figures.
 """
 
 from collections.abc import Iterable
@@ -34,16 +34,16 @@ from tuneloop.store.repositories.reviews import Reviews
 from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.retry import retry_stale
 
-# Beyond the function's time-out of 900 s, so that it never runs out while somebody still rewrites rows.
+# Longer than the function's time-out of 900 s, so that the lease never expires while its owner still rewrites rows.
 LEASE = timedelta(seconds=960)
-NOT_BEGUN = (RunStatus.REQUESTED, RunStatus.AWAITING_CONFIRMATION)
+NOT_SUBMITTED = (RunStatus.REQUESTED, RunStatus.AWAITING_CONFIRMATION)
 
 
 @dataclass
 class ErasedLines:
-    """Examples of which nothing is left, with the numbers of the marks that cover them; keys of segments to rewrite.
+    """A dataset's erased examples, each with the numbers of the erasures that cover it, and the segments to rewrite.
 
-    `subjects` are the erased ones by their numbers: what they sent stays where somebody else sent it too.
+    `subjects` are the numbers of the erased subjects. An example that another subject sent too isn't among `examples`.
     """
 
     examples: dict[str, set[int]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class ErasedLines:
 
 @dataclass(frozen=True)
 class RewriteDataset:
-    """Rewrites all that is kept of a dataset without what is erased; `owner` takes the leases."""
+    """Removes erased examples from all that is stored of a dataset; `owner` is the process that takes the leases."""
 
     datasets: Datasets
     generations: Generations
@@ -68,7 +68,7 @@ class RewriteDataset:
     owner: str
 
     def rewrite(self, dataset: Dataset, now: datetime) -> None:
-        """Take out of a dataset all that it knows to be erased; Stale while somebody works on an evaluation of it."""
+        """Remove the examples of all erasures noted in a dataset; Stale while an evaluation of it is being answered."""
         place = dataset.tenant, dataset.id
         if dataset.cleared == dataset.erasures:
             return
@@ -78,13 +78,12 @@ class RewriteDataset:
             self._rewrite_exports(dataset, erased, lines, now)
             self.reviews.remove(*place, set(lines.examples), erased)
             self._rewrite_segments(dataset, erased, lines)
-        self._note(dataset)
+        self._mark_rewritten(dataset)
 
     def _search(self, tenant: str, dataset: str, erased: Erased) -> ErasedLines:
-        """What of a dataset is erased, in all that any revision of it is read from.
+        """The erased lines in all segments of a dataset, also in those that only earlier revisions are read from.
 
-        What one subject sent and another one too is the other's still: such an example is not among those that are
-        gone.
+        An example that another subject sent too still belongs to that subject, and is left out of the result.
         """
         lines = ErasedLines()
         segments = self.generations.segments(tenant, dataset) if erased else []
@@ -94,14 +93,14 @@ class RewriteDataset:
                     if numbers := erased.numbers(head.id, head.subject):
                         lines.examples.setdefault(head.id, set()).update(numbers)
                         lines.segments.add(segment.key)
-                        if erased.covers("", head.subject):  # by its subject, whatever its id
+                        if erased.covers("", head.subject):  # whether the subject is erased, whatever the example's id
                             lines.subjects.add(name_number(head.subject))
         if lines.examples and erased.has_subjects:
-            self._leave_to_others(lines, segments, erased)
+            self._drop_shared_examples(lines, segments, erased)
         return lines
 
-    def _leave_to_others(self, lines: ErasedLines, segments: Iterable[Segment], erased: Erased) -> None:
-        """Take back the examples of which another subject's line is left."""
+    def _drop_shared_examples(self, lines: ErasedLines, segments: Iterable[Segment], erased: Erased) -> None:
+        """Remove from `lines` the examples that another subject, who isn't erased, sent too."""
         for segment in segments:
             for block in blocks_of(segment, self.objects):
                 for head in heads_of(block):
@@ -109,53 +108,66 @@ class RewriteDataset:
                         del lines.examples[head.id]
 
     def _rewrite_exports(self, dataset: Dataset, erased: Erased, lines: ErasedLines, now: datetime) -> None:
-        rewriting = RewriteExport(self.membership, self.objects)
+        """Record in each erasure which exports hold its examples, then rewrite those exports.
+
+        The records come first, as a rewritten export no longer tells.
+        """
+        rewrite_export = RewriteExport(self.membership, self.objects)
         exports = self.exports.all(dataset.tenant, dataset.id)
-        holders = [(export, gone) for export in exports if (gone := rewriting.find_members(export, lines.examples))]
+        holders = [
+            (export, erased_members)
+            for export in exports
+            if (erased_members := rewrite_export.find_members(export, lines.examples))
+        ]
         for number, identity in erased.erasures.items():
             examples = sum(number in numbers for numbers in lines.examples.values())
-            held = [
+            held_exports = [
                 HeldExport(dataset=dataset.id, export=export.id, examples=count)
-                for export, gone in holders
-                if (count := sum(number in numbers for numbers in gone.values()))
+                for export, erased_members in holders
+                if (count := sum(number in numbers for numbers in erased_members.values()))
             ]
             if examples:
-                self._report(self.erasures.get(dataset.tenant, identity), dataset.id, examples, held)
-        for export, gone in holders:
-            self._replace_export(rewriting.rewrite(export, set(gone), dataset.erasures), now)
+                self._record_holders(self.erasures.get(dataset.tenant, identity), dataset.id, examples, held_exports)
+        for export, erased_members in holders:
+            self._replace_export(rewrite_export.rewrite(export, set(erased_members), dataset.erasures), now)
         for export in self.exports.all(dataset.tenant, dataset.id):
             Fingerprints(self.objects).forget_subjects(export, lines.subjects)
 
-    def _report(self, erasure: Erasure, dataset: str, examples: int, held: list[HeldExport]) -> None:
-        """Note what held an erasure's examples before they go; what was noted by one who died stays noted."""
+    def _record_holders(self, erasure: Erasure, dataset: str, examples: int, held_exports: list[HeldExport]) -> None:
+        """Store in an erasure which exports held its examples, before those go; notes of a try that died are kept."""
         noted = {(export.dataset, export.export) for export in erasure.exports}
-        exports = [*erasure.exports, *(export for export in held if (export.dataset, export.export) not in noted)]
-        found = {**erasure.found, dataset: max(examples, erasure.found.get(dataset, 0))}
-        reported = erasure.model_copy(update={"exports": exports, "found": found, "examples": sum(found.values())})
-        self.erasures.save(with_runs(reported, self.runs.all(erasure.tenant), None))
+        exports = [
+            *erasure.exports,
+            *(export for export in held_exports if (export.dataset, export.export) not in noted),
+        ]
+        counts = {**erasure.found, dataset: max(examples, erasure.found.get(dataset, 0))}
+        updated = erasure.model_copy(update={"exports": exports, "found": counts, "examples": sum(counts.values())})
+        self.erasures.save(with_runs(updated, self.runs.all(erasure.tenant), None))
 
     def _replace_export(self, rewritten: Export, now: datetime) -> None:
-        """Make the new files an export's own, and restart its open evaluations: answers are keyed by row number."""
+        """Point an export's row to its new files, and restart its open evaluations: answers are keyed by row number."""
         evaluations = list(self.evaluations.all(rewritten.tenant))
-        held = [self._hold(evaluation, now) for evaluation in evaluations if evaluation.export == rewritten.id]
+        restarted = [
+            self._restart_evaluation(evaluation, now) for evaluation in evaluations if evaluation.export == rewritten.id
+        ]
         self._replace_base_prompt(rewritten)
         self.exports.rewrite(rewritten)
-        for evaluation in held:
-            if evaluation.is_open:  # free for others to work on again
+        for evaluation in restarted:
+            if evaluation.is_open:  # its lease is given back, so that evaluate can work on it again
                 self.evaluations.save(evaluation.model_copy(update={"lease": None}), now=now)
 
-    def _hold(self, evaluation: Evaluation, now: datetime) -> Evaluation:
-        """Store the evaluation with no answers, and a lease where it is open; Stale while somebody else works on it."""
+    def _restart_evaluation(self, evaluation: Evaluation, now: datetime) -> Evaluation:
+        """Store an evaluation without answers, and if it is open with a lease; Stale while another process has one."""
         if evaluation.is_open and not evaluation.is_free(now):
             raise Stale(f"Evaluation {evaluation.id} is being worked on; its rows are erased when it is free.")
-        anew: dict[str, Any] = {"parts": {}}
+        update: dict[str, Any] = {"parts": {}}
         if evaluation.is_open:
-            lease_now = Lease(owner=self.owner, until=now + LEASE)
-            anew |= {"status": EvaluationStatus.REQUESTED, "progress": 0.0, "lease": lease_now}
-        return self.evaluations.save(evaluation.model_copy(update=anew), now=now)
+            lease = Lease(owner=self.owner, until=now + LEASE)
+            update |= {"status": EvaluationStatus.REQUESTED, "progress": 0.0, "lease": lease}
+        return self.evaluations.save(evaluation.model_copy(update=update), now=now)
 
     def _replace_base_prompt(self, export: Export) -> None:
-        """Let a base model that names the export's answers name those that are left."""
+        """Give the base version the export's new prompt if it has the old one, which may name an erased answer."""
         model = self.datasets.get(export.tenant, export.dataset).model
         base = self.models.version(export.tenant, model, 0)
         if base.export == export.id and base.prompt != export.base_prompt:
@@ -168,20 +180,20 @@ class RewriteDataset:
         self.generations.replace(dataset.tenant, dataset.id, new)
 
     def _rewrite_segment(self, dataset: Dataset, segment: Segment, erased: Erased) -> Segment | None:
-        """The segment without its erased lines, written; None where none is left."""
+        """Write a segment without its erased lines; returns the new segment, None if no line is left."""
         builder = SegmentBuilder()
         for block in exclude_erased(erased, partial(blocks_of, segment, self.objects))():
             builder.add(block, tokens_in(block))
         if not builder.examples:
             return None
-        ours = {"revision": segment.revision, "without": dataset.erasures}
-        return builder.write(folder_of(dataset.tenant, dataset.id), self.objects, **ours, now=segment.created_at)
+        numbers = {"revision": segment.revision, "without": dataset.erasures}
+        return builder.write(folder_of(dataset.tenant, dataset.id), self.objects, **numbers, now=segment.created_at)
 
-    def _note(self, rewritten: Dataset) -> None:
-        """Store up to which erasure a dataset is rewritten."""
+    def _mark_rewritten(self, rewritten: Dataset) -> None:
+        """Store the number of the latest erasure whose examples were removed from a dataset."""
 
         def save() -> None:
-            """One try; again where the dataset grew meanwhile, by what is without the erased anyway."""
+            """Update the dataset as stored; Stale if it grows in between, which can't add erased examples again."""
             dataset = self.datasets.get(rewritten.tenant, rewritten.id)
             if dataset.cleared < rewritten.erasures:
                 self.datasets.save(dataset.model_copy(update={"cleared": rewritten.erasures}))
@@ -190,11 +202,11 @@ class RewriteDataset:
 
 
 def with_runs(erasure: Erasure, runs: Iterable[ControlledRun], until: datetime | None) -> Erasure:
-    """The erasure with the runs that trained on its exports, begun by a time if one is given, and their versions."""
-    exports = {held.export for held in erasure.exports}
+    """The erasure with the runs that trained on its exports, and their versions; `until` leaves out later runs."""
+    exports = {held_export.export for held_export in erasure.exports}
     trained = [run for run in runs if exports & {run.export, run.validation_export} and _has_begun(run, until)]
     versions = {(run.model, run.version) for run in trained if run.version is not None}
-    noted = {(trained.model, trained.version) for trained in erasure.versions}
+    noted = {(version.model, version.version) for version in erasure.versions}
     update = {
         "runs": sorted({*erasure.runs, *(run.id for run in trained)}),
         "versions": [TrainedVersion(model=model, version=version) for model, version in sorted(versions | noted)],
@@ -206,4 +218,4 @@ def with_runs(erasure: Erasure, runs: Iterable[ControlledRun], until: datetime |
 
 def _has_begun(run: ControlledRun, until: datetime | None) -> bool:
     begun_at = run.create_sent_at or run.created_at
-    return run.status not in NOT_BEGUN and (until is None or begun_at <= until)
+    return run.status not in NOT_SUBMITTED and (until is None or begun_at <= until)

@@ -1,8 +1,8 @@
-"""An export without what was erased: files, members, fingerprints and manifest are written anew, beside the old ones.
+"""Rewriting an export without erased examples: new files, members, fingerprints and manifest beside the old ones.
 
-The other examples stay: an export proves what versions were trained and tested on. It is one write of its row that
-makes the new files its own; the old ones are then named by nobody. What its answers say is worked out anew too, since a
-prompt may name the answer of the one that is gone.
+The other examples stay, since the export proves what versions were trained and tested on. One write of the export's row
+switches to the new files, after which no row names the old ones. The statistics of its answers are computed again too,
+since the prompt may name the answer of an erased example.
 """
 
 import hashlib
@@ -28,31 +28,43 @@ from tuneloop.validation.tokens import count_content
 
 @dataclass(frozen=True)
 class RewriteExport:
-    """Writes the files of an export without some of its members."""
+    """Writes the files of an export without its erased members."""
 
     membership: Membership
     objects: Objects
 
     def find_members(self, export: Export, examples: Mapping[str, set[int]]) -> dict[bytes, set[int]]:
-        """Those of some examples that an export has, as its members name them, each with its value in `examples`."""
-        wanted = {bytes.fromhex(example[: 2 * ID_BYTES]): numbers for example, numbers in examples.items()}
-        return {member.id: wanted[member.id] for member in self.membership.all(export) if member.id in wanted}
+        """The given examples that an export has, by their member ids (truncated hashes), with their values."""
+        numbers_by_member = {bytes.fromhex(example[: 2 * ID_BYTES]): numbers for example, numbers in examples.items()}
+        return {
+            member.id: numbers_by_member[member.id]
+            for member in self.membership.all(export)
+            if member.id in numbers_by_member
+        }
 
-    def rewrite(self, export: Export, gone: set[bytes], number: int) -> Export:
-        """Return the export without the members in `gone`, its new files written but not yet its own.
+    def rewrite(self, export: Export, erased_ids: set[bytes], number: int) -> Export:
+        """Write an export's files without the members in `erased_ids`; returns the new export, whose row isn't stored.
 
-        `number` is that of the dataset's latest erasure, which the new files are without.
+        `number` is that of the dataset's latest erasure, whose examples the new files no longer hold.
         """
         members = list(self.membership.all(export))
-        kept = [member for member in members if member.id not in gone]
-        left_out = Counter(Outcome(member.outcome).name.lower() for member in members if member.id in gone)
-        update = {"without": number, "erased": export.erased + len(members) - len(kept), "examples": len(kept)}
-        changed = export.model_copy(update={**update, "erased_by_split": _erased_by_split(export, members, gone)})
+        remaining = [member for member in members if member.id not in erased_ids]
+        left_out = Counter(Outcome(member.outcome).name.lower() for member in members if member.id in erased_ids)
+        update = {
+            "without": number,
+            "erased": export.erased + len(members) - len(remaining),
+            "examples": len(remaining),
+        }
+        changed = export.model_copy(update={**update, "erased_by_split": _erased_by_split(export, members, erased_ids)})
         files = {
-            split: self._rewrite_file(file, f"{changed.folder}/{split}.jsonl", _stays(members, gone, split))
+            split: self._rewrite_file(
+                file, f"{changed.folder}/{split}.jsonl", _rows_that_stay(members, erased_ids, split)
+            )
             for split, file in export.files.items()
         }
-        reasons = {why: left for why, count in export.left_out.items() if (left := count - left_out[why])}
+        reasons = {
+            reason: count_left for reason, count in export.left_out.items() if (count_left := count - left_out[reason])
+        }
         if files[Split.TRAIN] != export.files[Split.TRAIN]:
             answers = self._train_answers(files[Split.TRAIN])
             changed = changed.model_copy(
@@ -64,13 +76,13 @@ class RewriteExport:
                 }
             )
         changed = changed.model_copy(update={"files": files, "left_out": reasons})
-        self.objects.put(members_key(changed.folder), b"".join(member.packed for member in kept))
-        Fingerprints(self.objects).rewrite(export, changed.folder, members, gone)
+        self.objects.put(members_key(changed.folder), b"".join(member.packed for member in remaining))
+        Fingerprints(self.objects).rewrite(export, changed.folder, members, erased_ids)
         self.objects.put(f"{changed.folder}/manifest.json", changed.model_dump_json().encode())
         return changed
 
     def _rewrite_file(self, file: ExportFile, key: str, stays: list[bool]) -> ExportFile:
-        """Write a file without the rows that don't stay, under a new key; one of which all stay is kept as it is."""
+        """Write a file's rows for which `stays` is true under a new key; a file that loses no row is kept as it is."""
         if all(stays):
             return file
         sha256, examples, tokens, size, images = hashlib.sha256(), 0, file.tokens, 0, NO_IMAGES
@@ -93,21 +105,24 @@ class RewriteExport:
         for line in self.objects.lines(file.key):
             example = Example(id="", content=_content_of(line))
             text = canonical(example.content).encode()
+            # The default binds this example: the loop variable is another one by the time that the function is called.
             answers.add(example_hashes(example).answer_hash, text, lambda example=example: example.messages)  # type: ignore[misc]
         return answers
 
 
-def _erased_by_split(export: Export, members: list[Member], gone: set[bytes]) -> dict[Split, int] | None:
-    """How many rows of member file are erased by now; None where nobody counted those that an older release erased."""
+def _erased_by_split(export: Export, members: list[Member], erased_ids: set[bytes]) -> dict[Split, int] | None:
+    """The number of erased rows in each file; None if an older release erased rows without counting them by file."""
     if export.erased and export.erased_by_split is None:
         return None
-    splits = Counter(SPLIT_OF[member.outcome] for member in members if member.id in gone and member.outcome in SPLIT_OF)
+    splits = Counter(
+        SPLIT_OF[member.outcome] for member in members if member.id in erased_ids and member.outcome in SPLIT_OF
+    )
     return dict(splits + Counter(export.erased_by_split or {}))
 
 
-def _stays(members: list[Member], gone: set[bytes], split: Split) -> list[bool]:
-    """For member row of a split's file, whether it stays: rows are in the order of the members."""
-    return [member.id not in gone for member in members if member.outcome == OUTCOME_OF[split]]
+def _rows_that_stay(members: list[Member], erased_ids: set[bytes], split: Split) -> list[bool]:
+    """For each row of a split's file, whether it stays: the rows are in the order of the members."""
+    return [member.id not in erased_ids for member in members if member.outcome == OUTCOME_OF[split]]
 
 
 def _content_of(line: bytes) -> JsonObject:

@@ -1,6 +1,6 @@
-"""The erasure sweep: erasures go on where they were left, and datasets with many segments are compacted.
+"""The erasure sweep: open erasures are continued, and datasets with many segments are compacted.
 
-A failure of one erasure or dataset holds up no other. Whatever there is no time left for waits for the next sweep.
+A failure of one erasure or dataset holds up no other. Work for which no time is left waits for the next sweep.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,14 +20,14 @@ from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
 from tuneloop.store.repositories.tenants import Tenants
 
-# A third of the function's time: with less left no other erasure or dataset is begun, so that each has at least this.
-LEAST_S = 300
+# Seconds that must be left to begin another erasure or dataset, a third of the function's 900: each gets at least this.
+ITEM_NEEDS_S = 300
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ErasureSweep:
-    """One sweep over the open erasures and over the datasets that have many segments."""
+    """Takes all open erasures a step further, and compacts the datasets that have many segments."""
 
     tenants: Tenants
     datasets: Datasets
@@ -42,7 +42,7 @@ class ErasureSweep:
     remaining_s: Callable[[], float]
 
     def sweep(self) -> None:
-        """Do every step, one after the other; SweepIncomplete at the end where something failed."""
+        """Do every step, one after the other; SweepIncomplete at the end if anything failed."""
         steps: list[Callable[[], None]] = [self._exclude, self._rewrite, self._finish, self._compact]
         for_each(steps, lambda step: step())
 
@@ -77,4 +77,4 @@ class ErasureSweep:
             self.purge_segments.purge(dataset.tenant, dataset.id, now)
 
     def _in_time(self, items: Iterable[T]) -> Iterator[T]:
-        return takewhile(lambda _: self.remaining_s() > LEAST_S, items)
+        return takewhile(lambda _: self.remaining_s() > ITEM_NEEDS_S, items)

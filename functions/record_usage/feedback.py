@@ -1,12 +1,11 @@
-"""Feedback: what a user thought of one answer, counted once for its version, and what a dataset learns from it.
+"""Feedback: a user's judgement of one answer is counted once for its version, and can become examples of a dataset.
 
-Examples are extracted before anything is counted or kept: what is refused leaves nothing. What was asked is led by the
-prompt that the dataset's versions are served with, in place of the app's, as serving does: else an app that sends no
-prompt would train its model without one.
+Examples are extracted before anything is counted or stored, so feedback that is refused leaves nothing behind. An
+example begins with the system prompt that the dataset's versions are served with, in place of the app's, as in serving:
+otherwise an app that sends no prompt would train its model without one.
 
-The subject's vote is cast first, then the lines are written down, then it is asked to judge what all have said about
-this prompt. Whoever repeats the feedback after a crash does the same again, and a vote on an example that never came
-decides nothing.
+First the subject's vote is stored, then the lines, then the message to judge all votes on this prompt. Feedback that is
+repeated after a crash does the same again, and a vote on an example that was never collected decides nothing.
 """
 
 import json
@@ -45,9 +44,9 @@ NO_PAIR = "The two answers make no preference pair: those are of text only, and 
 
 
 class FeedbackReceipt(BaseModel):
-    """What became of feedback: the examples that it makes, once `drop` is collected, or the `reason` why it makes none.
+    """The result of feedback: the examples that it makes once `drop` is collected, or the `reason` why it makes none.
 
-    Whether they are trained on is said by the dataset's `trust`, else by a review.
+    The dataset's `trust` settings, or else a review, decide whether those examples are trained on.
     """
 
     inference_id: str
@@ -60,7 +59,7 @@ class FeedbackReceipt(BaseModel):
 
 
 class ExtractedExample(NamedTuple):
-    """An example that feedback teaches: its hashes, by which votes on it are compared, and its line of a post."""
+    """An example made from feedback, with the hashes by which votes on it are compared, and its line in the post."""
 
     example: Example
     hashes: ExampleHashes
@@ -68,7 +67,7 @@ class ExtractedExample(NamedTuple):
 
 
 class ExtractedExamples(NamedTuple):
-    """What feedback teaches a dataset, the supervised example first, or the reason why there is nothing, or not all."""
+    """The examples made from feedback, the supervised one first, and the `reason` if some or all can't be made."""
 
     dataset: str
     subject: str | None
@@ -83,7 +82,7 @@ class ExtractedExamples(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordFeedback:
-    """Counts feedback on the version that answered, and submits the examples that it makes to a dataset."""
+    """Counts feedback for the version that answered, and posts the examples made from it to a dataset."""
 
     models: Models
     usage: Usage
@@ -94,7 +93,7 @@ class RecordFeedback:
     queue: Queue
 
     def record(self, tenant: str, feedback: Feedback, now: datetime) -> FeedbackReceipt:
-        """Record feedback on an inference; NotFound if it isn't the tenant's, InvalidInput if it can't be used."""
+        """Record feedback on an inference; NotFound if that isn't the tenant's, InvalidInput for a bad example."""
         inference = parse_inference(feedback.inference_id)
         if inference.tenant_hash != tenant_hash(tenant):
             raise NotFound("There is no such inference.", param="inference_id")
@@ -113,13 +112,13 @@ class RecordFeedback:
         )
 
     def _count(self, tenant: str, feedback: Feedback, inference: Inference, now: datetime) -> None:
-        """Count feedback on an inference; later feedback on the same one replaces what it says anew."""
+        """Count feedback on an inference; later feedback replaces the rating and correction that it sets anew."""
         slot = (inference.model, inference.day, inference.version)
 
         def replace() -> None:
-            """Stale where somebody else spoke about the same inference in between."""
+            """Merge with the stored feedback; Stale if other feedback on this inference was stored in between."""
             old = self.usage.find_feedback(tenant, feedback.inference_id)
-            new = _merged(old, feedback, now)
+            new = _merge(old, feedback, now)
             before = feedback_counters(old.rating, old.corrected) if old else None
             after = feedback_counters(new.rating, new.corrected)
             self.usage.replace_feedback(tenant, feedback.inference_id, new, slot, before, after)
@@ -127,24 +126,27 @@ class RecordFeedback:
         retry_stale(replace, "Feedback on this inference")
 
     def _extract_examples(self, tenant: str, feedback: Feedback, inference: Inference) -> ExtractedExamples:
-        """What feedback teaches the dataset that it names, else the one of its model's name."""
+        """The examples that feedback makes for the dataset that it names, or by default for the model's own.
+
+        InvalidInput if the supervised example can't be used; an unusable preference pair is left out, with a reason.
+        """
         subject = feedback.subject or (subject_of_hash(inference.user_hash) if inference.user_hash != NO_USER else None)
         name = feedback.dataset or inference.model
         dataset = self.datasets.find(tenant, name)
         template = dataset.template.template if dataset and dataset.template else None
         prompt = self._served_prompt(dataset) if dataset else None
-        lesson = extract_rows(feedback, subject, inference.day, prompt, template)
-        if lesson.why:
-            return ExtractedExamples(name, subject, [], REASONS[lesson.why])
+        extraction = extract_rows(feedback, subject, inference.day, prompt, template)
+        if extraction.why:
+            return ExtractedExamples(name, subject, [], REASONS[extraction.why])
         if dataset is None:
             reason = f"There is no dataset {name}; `dataset` names the one that is to learn from it."
             return ExtractedExamples(name, subject, [], reason)
-        first, *pairs = [isolate_line(0, _extract, row, log=log_failure) for row in lesson.rows]
+        first, *pairs = [isolate_line(0, _extract, row, log=log_failure) for row in extraction.rows]
         examples = [_require_usable(first), *(pair for pair in pairs if isinstance(pair, ExtractedExample))]
-        return ExtractedExamples(name, subject, examples, None if len(examples) == len(lesson.rows) else NO_PAIR)
+        return ExtractedExamples(name, subject, examples, None if len(examples) == len(extraction.rows) else NO_PAIR)
 
     def _served_prompt(self, dataset: Dataset) -> str | None:
-        """The prompt that versions of a dataset's newest export are served with, or will be by its template."""
+        """The system prompt that versions of a dataset's newest export are served with; without one its template's."""
         revision = dataset.exported_revision
         identity = export_id(dataset.tenant, dataset.id, revision, dataset.policy_at(revision))
         if export := self.exports.find(dataset.tenant, dataset.id, identity):
@@ -152,7 +154,7 @@ class RecordFeedback:
         return dataset.template.template.system if dataset.template else None
 
     def _submit_examples(self, tenant: str, extracted: ExtractedExamples, inference: Inference, now: datetime) -> str:
-        """Cast the subject's vote, post the examples' lines and ask to judge their prompt; returns the drop's id."""
+        """Store the subject's vote, post the examples, and queue the judging of their prompt; returns the drop's id."""
         name, subject, lines = extracted.dataset, extracted.subject, [example.line for example in extracted.examples]
         hashes = extracted.examples[0].hashes
         vote = Vote(
@@ -175,8 +177,8 @@ class RecordFeedback:
         return drop.id
 
 
-def _merged(old: StoredFeedback | None, feedback: Feedback, now: datetime) -> StoredFeedback:
-    """The feedback on an inference with what is said of it now; `correct` takes a correction back."""
+def _merge(old: StoredFeedback | None, feedback: Feedback, now: datetime) -> StoredFeedback:
+    """The stored feedback with the new one laid over it; `correct` takes an earlier correction back."""
     was_corrected = old.corrected if old and not feedback.correct else False
     return StoredFeedback(
         rating=feedback.rating if feedback.rating is not None else (old.rating if old else None),
@@ -187,7 +189,7 @@ def _merged(old: StoredFeedback | None, feedback: Feedback, now: datetime) -> St
 
 
 def _extract(row: JsonObject) -> ExtractedExample | list[Problem]:
-    """A row as an example with its hashes and its line, or what is wrong with it."""
+    """The example that a row makes, with its hashes and its line, or the row's problems."""
     example = read_example(row, 0)
     if not isinstance(example, Example):
         return example
@@ -195,7 +197,7 @@ def _extract(row: JsonObject) -> ExtractedExample | list[Problem]:
 
 
 def _require_usable(extracted: ExtractedExample | list[Problem]) -> ExtractedExample:
-    """The example itself; InvalidInput, by the field of the request, where it has problems."""
+    """Return the example; InvalidInput, naming the field of the request, if the row has problems."""
     if isinstance(extracted, ExtractedExample):
         return extracted
     problem = extracted[0]

@@ -1,4 +1,4 @@
-"""record-usage: usage from the queue, each batch counted once."""
+"""record-usage: counts usage from the queue, each batch once, and takes feedback by its routes."""
 
 from record_usage.routes import api
 from tuneloop.app import app, utc_now
@@ -11,7 +11,7 @@ handler = Function("record-usage", api)
 
 @handler.on("queue")
 def on_message(body: str) -> None:
-    """A batch of usage records."""
+    """Count a batch of usage records; a batch that was delivered before counts as `UsageBatchesRepeated` only."""
     batch = UsageBatch.model_validate_json(body)
     if not app.usage.add(batch, utc_now()):
         count("UsageBatchesRepeated")

@@ -11,13 +11,13 @@ from tuneloop.store.repositories.usage import Usage
 
 @dataclass(frozen=True)
 class ReportUsage:
-    """Sums what a tenant's versions were used for."""
+    """Sums the usage of a tenant's versions."""
 
     models: Models
     usage: Usage
 
     def report(self, tenant: str, model: str | None, days: tuple[date, date], *, by_day: bool) -> list[UsageRow]:
-        """Usage of one model or of all from the first day to the last, per version and, if asked, per day."""
+        """Usage of one model, or of all, from the first day to the last, per version or, with `by_day`, per day too."""
         names = [model] if model else [stored.id for stored in self.models.all(tenant)]
         first_day, last_day = (day.isoformat() for day in days)
         rows = [row for name in names for row in self.usage.rows(tenant, name, first_day, last_day)]
@@ -25,7 +25,7 @@ class ReportUsage:
 
 
 def _by_version(rows: list[UsageRow]) -> list[UsageRow]:
-    """Each version's rows as one, by model and number."""
+    """One row for each version with the sums over all days, in the order of model and number."""
     sums: dict[tuple[str, int], Counters] = defaultdict(Counters)
     for row in rows:
         sums[row.model, row.version] += row

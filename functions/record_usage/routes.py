@@ -1,4 +1,4 @@
-"""The accounting routes: the usage report, and feedback on answers."""
+"""The usage routes: the usage report, and feedback on answers."""
 
 from datetime import date, timedelta
 from typing import Annotated, Literal
@@ -18,16 +18,17 @@ from tuneloop.domain.serving.usage import UsageRow
 
 api = Api(app)
 
-# What is reported unless days are asked for, and the most days that one answer sums up: each is read as a row for every
-# version and slot.
-A_MONTH = timedelta(days=30)
-LONGEST = timedelta(days=366)
+# The days that a report has unless a call names them.
+DEFAULT_PERIOD = timedelta(days=30)
+# The longest report: a leap year and its day of the next year. Each day is read as a row for every version and slot, so
+# the limit bounds the answer's time.
+LONGEST_PERIOD = timedelta(days=366)
 ModelFilter = Annotated[str | None, Query(pattern=PATTERN, description="One model only.")]
 Day = Annotated[date | None, Query(description="YYYY-MM-DD, UTC.")]
 
 
 class UsageReport(BaseModel):
-    """What was used from the first day to the last (both included), in US dollars and tokens."""
+    """Usage from the first day to the last (both included), in US dollars and tokens."""
 
     first_day: date
     last_day: date
@@ -38,11 +39,11 @@ class UsageReport(BaseModel):
 def get_usage(
     model: ModelFilter = None, first_day: Day = None, last_day: Day = None, by: Literal["version", "day"] = "version"
 ) -> UsageReport:
-    """Calls, tokens, dollars and feedback per version, in the last thirty days or in others (at most 367)."""
+    """Calls, tokens, dollars and feedback per version, for the last thirty days or for up to 367 days that you name."""
     end = last_day or utc_now().date()
-    start = first_day or max(end, date.min + A_MONTH) - A_MONTH
-    if not timedelta(0) <= end - start <= LONGEST:
-        rule = f"`first_day` must be `last_day` or one of the {LONGEST.days} days before it."
+    start = first_day or max(end, date.min + DEFAULT_PERIOD) - DEFAULT_PERIOD
+    if not timedelta(0) <= end - start <= LONGEST_PERIOD:
+        rule = f"`first_day` must be `last_day` or one of the {LONGEST_PERIOD.days} days before it."
         raise InvalidInput(rule, param="first_day")
     rows = ReportUsage(app.models, app.usage).report(api.tenant, model, (start, end), by_day=by == "day")
     return UsageReport(first_day=start, last_day=end, data=rows)

@@ -1,4 +1,4 @@
-"""relay-events: the table's stream, and a sweep for what the stream missed."""
+"""relay-events: sends events from the table's stream to the bus, and sweeps up those that were missed or refused."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ handler = Function("relay-events")
 
 @handler.on("stream")
 def on_records(records: list[dict[str, Any]]) -> None:
-    """Relay new rows of the outbox."""
+    """Relay new rows of the outbox; counts those that the bus didn't accept as `EventsLeftToSweep`."""
     count("EventsLeftToSweep", len(records) - RelayEvents(app.outbox, app.bus).relay(rows_of(records)))
 
 
 @handler.on("every-5-minutes")
 def sweep() -> None:
-    """Relay events that are still waiting."""
+    """Relay events that still wait in the outbox."""
     RelayEvents(app.outbox, app.bus).resend(utc_now())

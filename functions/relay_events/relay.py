@@ -1,4 +1,4 @@
-"""Relaying: events go from the outbox to the bus; only those that the bus accepted leave the sweep."""
+"""The relay: events go from the outbox to the bus, and are sent again until the bus has accepted them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from tuneloop.observability import count, log_failure
 from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.outbox import ENTRIES_PER_CALL, Bus, Outbox, OutboxRow
 
-# The stream tells of a row within seconds. Who waits for so long was missed by it or refused by the bus; sooner, the
-# sweep would send twice what the stream is about to send.
+# The stream delivers a row within seconds, so an event that waited this long was missed by it or refused by the bus. A
+# shorter time would send events twice that the stream is about to deliver.
 RESEND_AFTER = timedelta(minutes=2)
 
 
@@ -26,24 +26,24 @@ class RelayEvents:
     bus: Bus
 
     def relay(self, rows: list[OutboxRow]) -> int:
-        """Send events; returns how many the bus accepted. The others stay in the sweep."""
+        """Send events to the bus and mark those that it accepted; returns their number. The rest wait for the sweep."""
         accepted = self.bus.put(rows)
         for row in accepted:
             try:
                 self.outbox.mark_relayed(row)
-            except ClientError as error:  # it will be sent again, which consumers are made for
+            except ClientError as error:  # the sweep sends the event again, which consumers tolerate
                 log_failure(error)
         return len(accepted)
 
     def resend(self, now: datetime) -> None:
-        """Send events that have waited for two minutes; counts those that the bus accepted (`EventsResent`)."""
+        """Send events that have waited for RESEND_AFTER; counts those that the bus accepted (`EventsResent`)."""
         for_each(
             _batches(self.outbox.backlog(now - RESEND_AFTER)), lambda rows: count("EventsResent", self.relay(rows))
         )
 
 
 def rows_of(records: Iterable[dict[str, Any]]) -> list[OutboxRow]:
-    """The events among a stream's records; one that can't be read is logged and left to the sweep."""
+    """The outbox rows in a stream's records; a record that can't be read is logged, its event waits for the sweep."""
     rows = []
     for record in records:
         try:
@@ -54,6 +54,6 @@ def rows_of(records: Iterable[dict[str, Any]]) -> list[OutboxRow]:
 
 
 def _batches(rows: Iterator[OutboxRow]) -> Iterator[list[OutboxRow]]:
-    """As many rows at a time as one call to the bus takes."""
+    """Rows in batches of as many as one call to the bus takes."""
     while batch := list(islice(rows, ENTRIES_PER_CALL)):
         yield batch
