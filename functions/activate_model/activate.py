@@ -85,7 +85,7 @@ class DecideByHand:
         old = self._deployment(decision)
         return self._take_off(old, with_rollback(old, decision.reason, decision.at), "rollback", decision)
 
-    def share(self, decision: ManualDecision, candidate: int | None, part: float) -> Deployment:
+    def set_share(self, decision: ManualDecision, candidate: int | None, part: float) -> Deployment:
         """Serve a share (0-1) of the users with a candidate; a trial by hand neither makes a hold nor lifts one."""
         old = self._deployment(decision)
         remark = "" if candidate is None else self._require_answering(decision, candidate)
@@ -245,6 +245,7 @@ def _evaluate_again(event: EvaluationCompleted, evaluation: Evaluation, old: Dep
 def _history_entry(
     new: Deployment, action: Action, by: str, reason: str, now: datetime, evaluation: str | None = None
 ) -> HistoryEntry:
+    """The history entry of a decision: the deployment after it, and who (`by`) decided so, when and why."""
     return HistoryEntry(
         model=new.model,
         step=new.step,

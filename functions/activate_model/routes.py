@@ -73,7 +73,7 @@ def get_deployment(model: Name) -> CurrentDeployment:
 def put_deployment(model: Name, change: DeploymentChange) -> CurrentDeployment:
     """Set the candidate and its share of the users; this neither makes a hold nor lifts one."""
     decision = _decision(model, change.reason)
-    return current_deployment(DecideByHand(app.models).share(decision, change.candidate, change.share))
+    return current_deployment(DecideByHand(app.models).set_share(decision, change.candidate, change.share))
 
 
 @api.route("POST /v1/models/{model}/activate", Scope.DEPLOY)

@@ -99,6 +99,7 @@ class VersionDeployments:
         return self.models.save_version(as_unknown_model(version, self.now))
 
     def _deploy(self, version: Version, name: str, hosting: Hosting | None) -> Version:
+        """Ask for a version's deployment, or look how far it is; announces the version once it is ready."""
         if hosting is None:  # the provider was reconfigured to one that serves models without a deployment
             return self._announce_ready(version, None)
         try:

@@ -75,6 +75,7 @@ class OrphanJobs:
             )  # an open run without a job isn't touched: submitting looks for its job
 
     def _adopt(self, lost: ControlledRun, job: ProviderJob, provider: Provider) -> None:
+        """Store the row of a lost run again, with its job; cancel the job if the run's tenant or data are gone."""
         try:
             run = self._complete(lost)
         except NotFound:
@@ -109,6 +110,7 @@ class OrphanJobs:
         return lost.model_copy(update={"examples": export.files[Split.TRAIN].examples})
 
     def _cancel_second_job(self, run: ControlledRun, job: ProviderJob, provider: Provider) -> None:
+        """Cancel a run's second job if it is still open, and record with the run what it cost."""
         was_open = _cancel(job, provider)
         stored = next((second for second in run.other_jobs if second.id == job.id), None)
         price = price_of(run.provider, run.base_model)

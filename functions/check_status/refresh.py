@@ -113,6 +113,11 @@ class RunReports:
         return retry_from(run, lambda: self.runs.get(run.tenant, run.id), write, f"Run {run.id}")
 
     def _finish(self, run: ControlledRun, capabilities: Capabilities) -> ControlledRun:
+        """Store a run's end with its cost, its event and, if it succeeded, its version, in one write.
+
+        If the provider tells no trained tokens, they are computed from the export, unless that has images whose tokens
+        are unknown: then the run stays at its estimated cost.
+        """
         new_versions, price = None, price_of(run.provider, run.base_model)
         if run.status == RunStatus.SUCCEEDED and run.fine_tuned_model:
             export = self.exports.get(run.tenant, run.dataset, run.export)

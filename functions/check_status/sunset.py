@@ -77,6 +77,7 @@ class Sunsets:
         return [version for version in versions if version.can_answer]
 
     def _announce(self, version: Version, mark: SunsetMark, successor: Successor | None) -> None:
+        """Store a version's mark and its event, with the estimated cost of training the successor; count it."""
         cost, note = self._estimate(version, successor)
         event = ModelSunsetApproaching(
             tenant=version.tenant,

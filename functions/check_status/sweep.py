@@ -128,6 +128,7 @@ class StuckRuns:
         return run if run.stuck_since else self._announce(run)
 
     def _announce(self, run: ControlledRun) -> ControlledRun:
+        """Store since when a run is stuck, with the event that announces it; returns the run as stored."""
         event = TrainingRunStuck(
             tenant=run.tenant,
             run=run.id,

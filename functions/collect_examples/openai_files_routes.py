@@ -38,8 +38,8 @@ NOT_DELETABLE = (
 CONTENT = {200: {"description": "The file's lines.", "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}}
 
 After = Annotated[str | None, Query(pattern=PATTERN, description="The id of the last row of the page before.")]
-FileLimit = Annotated[int, Query(ge=1, le=10_000, description="How many to give.")]
-Order = Annotated[Literal["asc", "desc"], Query(description="By when they came; newest first unless asked.")]
+FileLimit = Annotated[int, Query(ge=1, le=10_000, description="The number of files to return.")]
+Order = Annotated[Literal["asc", "desc"], Query(description="By time of upload; `desc`, newest first, by default.")]
 Purpose = Annotated[str | None, Query(max_length=100, description="Only files of this purpose.")]
 
 

@@ -87,7 +87,7 @@ def _configure() -> ConfigureDataset:
 
 
 def _require_to_spend(change: DatasetChange) -> None:
-    """Raise Forbidden where the change lets money be spent and the caller's key may not."""
+    """Raise Forbidden if a change can cost money and the caller's key lacks the scope `train`."""
     trains = change.on_drop == OnDrop.TRAIN or change.train_on_review
     if trains or change.max_run_usd is not None or change.base_model or change.provider:
         api.caller.require(Scope.TRAIN)

@@ -76,7 +76,7 @@ class NewUpload(BaseModel):
 
 
 class UploadView(BaseModel):
-    """Where to POST the file as `multipart/form-data`: every field first, then the file itself as `file`."""
+    """A presigned form: POST it to `url` as `multipart/form-data`, every field first and last the file as `file`."""
 
     url: str
     fields: dict[str, str]

@@ -162,6 +162,7 @@ def version_of(tenant: str, model: str, number: int, *, models: Models) -> Versi
 
 
 def _usage_record(one_try: Try, now: datetime) -> UsageRecord:
+    """The tokens and US dollars of one try; the cost of a failed try is unknown."""
     version, tokens = one_try.version, call_tokens(one_try.completion.usage)
     price = price_of(version.provider, version.base_model)
     cost = UNKNOWN_COST if one_try.failed else call_cost(price, tokens, is_finetuned=version.is_finetuned)
@@ -181,6 +182,7 @@ def _usage_record(one_try: Try, now: datetime) -> UsageRecord:
 
 
 def _answer(inference: Inference, reply: Try, arm: Arm) -> ChatAnswer:
+    """The provider's answer with our inference id, the provider's model id, and the version that answered."""
     version = reply.version
     served = Served(version=version.number, is_finetuned=version.is_finetuned, arm=arm, fallback=reply.place > 0)
     changed = {"id": inference.id, "model": version.provider_model, "tuneloop": served}

@@ -40,7 +40,7 @@ class ServedModel(ModelObject):
 
 
 class RouteView(BaseModel):
-    """How a user's calls are routed: the arm, and the versions that are tried in order."""
+    """A user's route: the arm, and the versions in the order in which they are tried."""
 
     arm: Arm
     versions: list[int]

@@ -49,6 +49,7 @@ class CompactDataset:
     def _segments(
         self, blocks: Iterator[Lines], dataset: Dataset, latest_erasure: int, now: datetime
     ) -> Iterator[Segment]:
+        """Write merged blocks of lines as new segments, each as soon as it has no room for the next block."""
         folder = folder_of(dataset.tenant, dataset.id)
         write = partial(SegmentBuilder.write, revision=dataset.revision, without=latest_erasure, now=now)
         builder = SegmentBuilder()

@@ -53,6 +53,7 @@ class PurgeExports:
         return _purge(self.objects, prefix, lambda: self._named_keys(tenant, dataset), now - self.quiet)
 
     def _named_keys(self, tenant: str, dataset: str) -> set[str]:
+        """The keys that the rows of a dataset's exports name, and the list of its held-out examples."""
         exports = self.exports.all(tenant, dataset)
         held_out = self.datasets.get(tenant, dataset).held_out
         return {

@@ -72,6 +72,7 @@ def _inferences(votes: list[Vote], example: str) -> list[str]:
 
 
 def _use(export: Export, outcome: Outcome, runs: list[ControlledRun]) -> UseView:
+    """The use of an example by one export, with those of the runs that trained on this export."""
     trained = [run for run in runs if run.export == export.id]
     return UseView(
         export=export.id,

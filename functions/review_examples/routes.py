@@ -87,7 +87,7 @@ def get_statistics(dataset: Name) -> Statistics:
 
 @api.route("GET /v1/datasets/{dataset}/eligibility", Scope.READ)
 def get_eligibility(dataset: Name, category: NameFilter = None) -> Eligibility:
-    """Whether the dataset, or one of its categories, has examples enough to train on, and what to do next."""
+    """Whether the dataset, or one of its categories, has enough examples to train on, and the next step."""
     stored = app.datasets.get(api.tenant, dataset)
     policy, counts = stored.policy_at(stored.revision), app.example_counts.of(stored, app.require_time)
     return eligibility(counts, policy, stored.required_examples, stored.required_per_category, category)

@@ -32,7 +32,7 @@ PreferenceFilter = Annotated[bool | None, Query(description="Preference pairs on
 NameFilter = Annotated[str | None, Query(min_length=1, max_length=CATEGORY_CHARACTERS)]
 QualityFilter = Annotated[float | None, Query(ge=0, le=1)]
 TextFilter = Annotated[
-    str | None, Query(min_length=1, max_length=SEARCH_CHARACTERS, description="What somebody says in it, in any case.")
+    str | None, Query(min_length=1, max_length=SEARCH_CHARACTERS, description="Text in its messages; case is ignored.")
 ]
 
 # The content of an edit as the OpenAPI document shows it; `read_example` checks what it really holds.
@@ -79,7 +79,7 @@ class ExampleChange(Change):
 
 
 class NewReviews(BaseModel):
-    """Decisions on up to 1,000 examples, or one `change` of all that match a filter as they stood at a revision."""
+    """Decisions on up to 1,000 examples, or one `change` of all examples that matched a filter at a `revision`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -107,7 +107,7 @@ class NewReviews(BaseModel):
 
 
 class Refusal(BaseModel):
-    """A decision that was not taken and why; `version` is the example's current one, to look at and decide again."""
+    """A decision that was refused, and why; `version` is the example's current one, to review before deciding again."""
 
     example: str
     code: str
@@ -146,7 +146,7 @@ class ExampleView(BaseModel):
 
 
 class ExamplesPage(ListOf[ExampleView]):
-    """A page of the `total` examples that match, as they were at a revision."""
+    """A page of the `total` examples that matched a filter at a `revision`."""
 
     total: int
     revision: int
