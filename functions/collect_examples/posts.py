@@ -16,10 +16,8 @@ from tuneloop.domain.datasets.datasets import Dataset
 from tuneloop.domain.datasets.drops import Drop
 from tuneloop.domain.datasets.records import Record, read_record, to_messages
 from tuneloop.observability import log_failure
-from tuneloop.store.objects.bucket import Objects
-from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets
-from tuneloop.store.repositories.posts import BY_API, UNREAD, post_drop, posted_line
+from tuneloop.store.repositories.posts import BY_API, UNREAD, Posts, posted_line
 from tuneloop.validation.line_parser import isolate_line
 
 
@@ -28,8 +26,7 @@ class PostExamples:
     """Checks posted examples, stores their lines, and queues the message to collect them."""
 
     datasets: Datasets
-    objects: Objects
-    queue: Queue
+    posts: Posts
 
     def post(self, dataset: Dataset, rows: list[Any], now: datetime) -> Drop:
         """Post examples and return their drop; examples that were posted before have the drop of the first time.
@@ -44,7 +41,7 @@ class PostExamples:
         template = dataset.template_of(stored.template if stored else version)
         lines = [_checked(row, index, template) for index, row in enumerate(rows)]
         new = Drop(id=identity, tenant=place[0], dataset=place[1], object=BY_API, template=version, created_at=now)
-        return post_drop(stored or new, lines, datasets=self.datasets, objects=self.objects, queue=self.queue)
+        return self.posts.add(stored or new, lines)
 
 
 def _checked(row: Any, index: int, template: Template | None) -> bytes:

@@ -66,7 +66,7 @@ def post_examples(dataset: Name, new: NewExamples) -> DropView:
     """Post up to 500 examples; they are collected after the answer: poll the drop with the answer's id."""
     now = utc_now()
     target = ensure_dataset().ensure(api.tenant, NewDataset(id=dataset), now)
-    drop = PostExamples(app.datasets, app.objects, app.examples_queue).post(target, new.examples, now)
+    drop = PostExamples(app.datasets, app.posts).post(target, new.examples, now)
     return view(DropView, drop)
 
 

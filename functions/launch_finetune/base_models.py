@@ -1,4 +1,4 @@
-"""Base models: what each provider trains, how, where, until when and for how much, as the catalog says it."""
+"""The list of base models: which ones each provider trains, how, where, until when and for how much, by the catalog."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -71,7 +71,7 @@ class BaseModelView(BaseModel):
     @classmethod
     def of(cls, provider: str, name: str, offer: Offer, shutdowns: Shutdowns | None, *, available: bool) -> Self:
         """The view of a catalog's offer; its shutdown date is the one that the provider itself gave last, if any."""
-        able, end = offer.capabilities(), shutdown_of([name], offer, shutdowns)
+        capabilities, shutdown = offer.capabilities(), shutdown_of([name], offer, shutdowns)
         return cls(
             provider=provider,
             id=name,
@@ -80,25 +80,25 @@ class BaseModelView(BaseModel):
             methods=list(offer.methods),
             hyperparameters=offer.hyperparameters,
             limits=Bounds(
-                fewest_examples=able.fewest_examples,
+                fewest_examples=capabilities.fewest_examples,
                 tokens_per_example=offer.tokens_per_example,
-                longest_suffix=able.longest_suffix,
-                largest_file_bytes=able.largest_file_bytes,
+                longest_suffix=capabilities.longest_suffix,
+                largest_file_bytes=capabilities.largest_file_bytes,
             ),
             regions=list(offer.regions),
             serves_on_demand=offer.serves_on_demand,
             prices=_prices(offer),
             training_minutes=offer.training_minutes,
             training_ends=offer.training_ends,
-            shutdown_date=end and end.on,
-            shutdown_source=end and end.source,
+            shutdown_date=shutdown and shutdown.on,
+            shutdown_source=shutdown and shutdown.source,
             successor=offer.successor,
             source=offer.source,
         )
 
 
 class Default(NamedTuple):
-    """Where a stage trains unless a dataset says otherwise: a provider, and a base model of it."""
+    """The provider and base model that a stage trains with unless a dataset names others."""
 
     provider: str
     base_model: str
@@ -115,23 +115,23 @@ def base_models(
     if only_provider is not None and only_provider not in {*names, *listed}:
         message = f"There is no provider {only_provider}; there is {', '.join(sorted({*names, *listed}))}."
         raise Conflict(message, param="provider", code="unknown_provider")
-    own = dated_name(*default)
+    default_name = dated_name(*default)
     return [
         BaseModelView.of(provider, name, offer, shutdowns.get(provider), available=provider in names).model_copy(
-            update={"is_default": (provider, name) == (default.provider, own)}
+            update={"is_default": (provider, name) == (default.provider, default_name)}
         )
         for provider in listed
         if only_provider in (None, provider)
-        for name in dict.fromkeys([*([own] if provider == default.provider else []), *listed_models(provider)])
+        for name in dict.fromkeys([*([default_name] if provider == default.provider else []), *listed_models(provider)])
         if (offer := price_of(provider, name))
     ]
 
 
 def _prices(offer: Offer) -> Prices:
-    ours = {
+    renamed = {
         "date": offer.price_date,
         "source": offer.price_source,
         "cached_source": offer.cached_price_source,
         "note": offer.price_note,
     }
-    return Prices(**offer.model_dump(include=set(Prices.model_fields) - ours.keys()), **ours)
+    return Prices(**offer.model_dump(include=set(Prices.model_fields) - renamed.keys()), **renamed)

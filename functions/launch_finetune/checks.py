@@ -1,7 +1,8 @@
-"""Checks: what refuses a run before anything is uploaded or spent, when it is requested and when it is submitted.
+"""Checks of a run before anything is uploaded or spent: when it is requested, and again when it is submitted.
 
-Each refusal names the field or the capability and what would be allowed. What only the provider knows is read off its
-list of models: for a request a list of the last minutes will do, and just before the upload it is asked once more.
+A refusal names the field or the capability, and what would be allowed. Whether a provider has a base model that the
+catalog doesn't list is read from its list of models: at the request from one that was read in the last minutes, at the
+submission from one that is read anew.
 """
 
 from collections.abc import Collection
@@ -19,18 +20,20 @@ from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, unkno
 from tuneloop.providers.port import KEY_TROUBLE, Provider
 from tuneloop.providers.registry import ModelLists
 
-# A month: what is trained on a base model that ends sooner may not serve until the next monthly retraining.
-DIES_SOON = timedelta(days=30)
-SAME_FILE = (
+# A month: a version trained on a base model that ends sooner may stop serving before the next monthly retraining.
+SHUTDOWN_SOON = timedelta(days=30)
+IDENTICAL_VALIDATION_FILE = (
     "The validation file is identical to the training file, so that its loss would prove nothing. Drop other examples "
     "for validation, or set the policy's share of it to 0."
 )
 EMPTY_VALIDATION = (
     "Nothing of the validation file is left to validate with: its dataset's policy takes none of it to train."
 )
-SAME_VALIDATION = "The validation file holds the same examples as the training file: its loss would prove nothing."
+IDENTICAL_VALIDATION_DATASET = (
+    "The validation file holds the same examples as the training file: its loss would prove nothing."
+)
 OTHER_KIND = "The validation file holds {}, the training file {}: both must be of one kind."
-KINDS = {"supervised": "conversations", "preference": "preference pairs"}
+KIND_NAMES = {"supervised": "conversations", "preference": "preference pairs"}
 
 
 def refusal_of(
@@ -41,7 +44,7 @@ def refusal_of(
     suffix: str,
     now: datetime,
 ) -> RunError | None:
-    """Why such a run can't be, as far as that can be known without asking anybody."""
+    """Why a provider won't take a run with these settings, as far as the catalog tells; None if nothing is wrong."""
     capabilities = provider.capabilities(base_model)
     return (
         unlisted_refusal(provider.name, base_model)
@@ -51,45 +54,45 @@ def refusal_of(
 
 
 def refusal_of_run(run: ControlledRun, export: Export, provider: Provider, now: datetime) -> RunError | None:
-    """Why a run can't train on its export; None where nothing speaks against it."""
+    """Why a run can't train on its export, by its settings and its files; None if nothing is wrong."""
     return refusal_of(
         provider, run.base_model, method_of(export), run.hyperparameters, run.model, now
     ) or refusal_of_export(export, provider.capabilities(run.base_model))
 
 
 def method_of(export: Export) -> TrainingMethod:
-    """The training method that an export is made for."""
+    """The training method of an export's kind of examples."""
     return TrainingMethod(export.kind.value)
 
 
 def refusal_of_export(export: Export, capabilities: Capabilities) -> RunError | None:
-    """Why an export can't be trained on: too few examples, or a validation file that is the training file."""
+    """Why an export can't be trained on: too few examples, or a validation file equal to the training file."""
     train, validation = export.files[Split.TRAIN], export.files[Split.VALIDATION]
     if train.examples < capabilities.fewest_examples:
         message = export.shortage(capabilities.fewest_examples)
         return RunError(code="too_few_examples", message=message, param="dataset")
     if validation.examples and validation.sha256 == train.sha256:
-        return RunError(code="same_validation_file", message=SAME_FILE, param="dataset")
+        return RunError(code="same_validation_file", message=IDENTICAL_VALIDATION_FILE, param="dataset")
     return None
 
 
 def refusal_of_validation(export: Export, validation: Export) -> RunError | None:
-    """Why another dataset's export can't validate what an export trains."""
-    train, other = export.files[Split.TRAIN], validation.files[Split.TRAIN]
-    if not other.examples:
+    """Why the export `validation` of another dataset can't validate a run that trains on `export`."""
+    train, validating = export.files[Split.TRAIN], validation.files[Split.TRAIN]
+    if not validating.examples:
         return RunError(code="empty_validation_file", message=EMPTY_VALIDATION, param="validation_file")
-    if other.sha256 == train.sha256:
-        return RunError(code="same_validation_file", message=SAME_VALIDATION, param="validation_file")
+    if validating.sha256 == train.sha256:
+        return RunError(code="same_validation_file", message=IDENTICAL_VALIDATION_DATASET, param="validation_file")
     if validation.kind != export.kind:
-        message = OTHER_KIND.format(KINDS[validation.kind], KINDS[export.kind])
+        message = OTHER_KIND.format(KIND_NAMES[validation.kind], KIND_NAMES[export.kind])
         return RunError(code="other_kind", message=message, param="validation_file")
     return None
 
 
 def missing_base_model(provider: Provider, base_model: str) -> RunError | None:
-    """Why a provider can't train a base model that the catalog doesn't list: it isn't on the provider's list, read now.
+    """Why a provider can't train a base model: neither the catalog nor the provider's list, read now, has it.
 
-    ProviderUnavailable where that list can't be had.
+    ProviderUnavailable where the provider's list can't be read.
     """
     if _is_in_catalog(provider, base_model):
         return None
@@ -126,13 +129,13 @@ def _is_in_catalog(provider: Provider, base_model: str) -> bool:
 def _missing_in(names: Collection[str], provider: Provider, base_model: str) -> RunError | None:
     if not names or base_model in names:
         return None
-    # What was trained there may be another tenant's: its name says whose, and whoever knows it can call it.
+    # The message names base models only: a trained model may be another tenant's, and its name is enough to call it.
     return unknown_base_model(provider.name, base_model, {name for name in names if base_in(name) == name})
 
 
 def shutdown_warning(offer: Offer | None, now: datetime) -> str | None:
-    """What a run on a base model that is shut down within 30 days has to be confirmed for."""
-    if offer is None or offer.shutdown_date is None or not offer.dies_within(DIES_SOON, now.date()):
+    """The reason to confirm a run on a base model that its provider shuts down within 30 days; None otherwise."""
+    if offer is None or offer.shutdown_date is None or not offer.dies_within(SHUTDOWN_SOON, now.date()):
         return None
     days = (offer.shutdown_date - now.date()).days
     instead = f" {offer.successor.provider} has {offer.successor.base_model} instead." if offer.successor else ""
@@ -143,7 +146,7 @@ def shutdown_warning(offer: Offer | None, now: datetime) -> str | None:
 
 
 def shutdown_refusal(offer: Offer | None, now: datetime) -> RunError | None:
-    """Why nothing can be trained any more on a base model that was shut down, or that its provider trains no more."""
+    """Why a base model can't be trained any more: it was shut down, or its provider has stopped training it."""
     if offer is None or (since := offer.closed_since(now.date())) is None:
         return None
     instead = f" Train on {offer.successor.base_model} at {offer.successor.provider}." if offer.successor else ""

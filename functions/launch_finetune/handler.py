@@ -1,6 +1,6 @@
-"""launch-finetune: requested runs, frozen exports, and the monthly retraining."""
+"""launch-finetune: takes requests for runs, submits them once their exports are frozen, and retrains monthly."""
 
-from launch_finetune.launch import Launch, Retraining, request_wanted
+from launch_finetune.launch import Launch, Retraining, request_if_wanted
 from launch_finetune.openai_jobs_routes import api
 from launch_finetune.request import RunAttempts
 from tuneloop.app import app, utc_now
@@ -15,22 +15,22 @@ handler = Function("launch-finetune", api)
 @handler.on("DatasetSettled")
 @handler.on("ExportCreated")
 def on_data(event: DatasetSettled | ExportCreated) -> None:
-    """Changes have settled, or are frozen: request the run they are wanted for, submit those that waited."""
+    """Request the run that the dataset's changes are wanted for; once they are frozen, submit the runs that waited."""
     dataset = app.datasets.get(event.tenant, event.dataset)
-    request_wanted(dataset, event.revision, app.settings.provider, RunAttempts(app.runs, utc_now()))
+    request_if_wanted(dataset, event.revision, app.settings.provider, RunAttempts(app.runs, utc_now()))
     if isinstance(event, ExportCreated):
         for_each(_launch().open_runs_on(event.export), lambda run: _launch().launch(run.tenant, run.id))
 
 
 @handler.on("TrainingRunRequested")
 def on_requested(event: TrainingRunRequested) -> None:
-    """Submit the run if its export is frozen already."""
+    """Submit the run if its exports are frozen already."""
     _launch().launch(event.tenant, event.run)
 
 
 @handler.on("every-5-minutes")
 def sweep() -> None:
-    """Take up runs whose submission was interrupted or had to wait for the provider."""
+    """Go on with runs whose submission was interrupted or had to wait for the provider."""
     waiting = [run for run in app.runs.open() if run.status in SUBMITTABLE]
     for_each(waiting, lambda run: _launch().launch(run.tenant, run.id))
 

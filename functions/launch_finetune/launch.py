@@ -1,4 +1,4 @@
-"""Launching: which runs an event or a schedule sets in motion."""
+"""Launches runs: submits them once their exports are frozen, and requests those that a drop or the month calls for."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,8 +24,8 @@ from tuneloop.store.repositories.providers import ProviderRows
 from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.repositories.tenants import Tenants
 
-# Freezing takes seconds to minutes. A run whose export isn't there after this long may have lost its event, so it is
-# announced again; freezing the same revision twice makes one export.
+# Freezing takes seconds to minutes. Where an export isn't there after this long, the event that asks for it may be
+# lost, so the run is announced again; freezing a revision twice makes one export.
 FROZEN_WITHIN = timedelta(minutes=10)
 
 
@@ -46,9 +46,9 @@ class Launch:
     now: datetime
 
     def launch(self, tenant: str, run_id: str) -> ControlledRun:
-        """Submit a run if its exports are frozen; until then it waits for the event that says so.
+        """Submit a run if its exports are frozen; until then it waits for the event ExportCreated.
 
-        It fails where an export can't be made, or where its validation doesn't fit.
+        The run fails where an export can't be made, or where the validation export doesn't fit the training export.
         """
         run = self.runs.get(tenant, run_id)
         if run.status not in SUBMITTABLE:
@@ -72,16 +72,16 @@ class Launch:
         return submission.submit(price, limit, self.owner, is_first=is_first)
 
     def _wait_for_exports(self, run: ControlledRun) -> ControlledRun:
-        """Fail the run where an export of it can't be made; announce it again where it should be long frozen."""
+        """Fail a run whose export can't be made; announce it again where freezing takes longer than `FROZEN_WITHIN`."""
         if failure := self._export_failure(run):
             return end_failed(run, failure, self.runs, self.now)
         if self.now - (run.checked_at or run.created_at) > FROZEN_WITHIN:
-            looked_at = run.model_copy(update={"checked_at": self.now})
-            self.runs.save(looked_at, event=requested_event(run), now=self.now)
+            checked = run.model_copy(update={"checked_at": self.now})
+            self.runs.save(checked, event=requested_event(run), now=self.now)
         return run
 
     def _export_failure(self, run: ControlledRun) -> RunError | None:
-        """Why an export that a run needs could not be made since the run was requested."""
+        """The error by which an export that a run needs could not be made since the run was requested; None if none."""
         for dataset, export in _exports_needed(run):
             failure = self.datasets.get(run.tenant, dataset).export_failure
             if failure and failure.export == export and failure.at >= run.created_at:
@@ -89,21 +89,21 @@ class Launch:
         return None
 
     def open_runs_on(self, export: str) -> list[ControlledRun]:
-        """The open runs that train on an export, or are validated by it, and have no job yet."""
+        """The open runs without a job that train on an export, or are validated by it."""
         waiting = (run for run in self.runs.open() if run.status in SUBMITTABLE)
         return [run for run in waiting if export in (run.export, run.validation_export)]
 
 
 def _exports_needed(run: ControlledRun) -> list[tuple[str, str]]:
-    """Dataset and export of all that a run needs, its own first."""
-    own = [(run.dataset, run.export)]
+    """Dataset and export for each export that a run needs, the one that it trains on first."""
+    training = [(run.dataset, run.export)]
     if run.validation_dataset and run.validation_export:
-        return [*own, (run.validation_dataset, run.validation_export)]
-    return own
+        return [*training, (run.validation_dataset, run.validation_export)]
+    return training
 
 
-def request_wanted(dataset: Dataset, revision: int, default_provider: str, attempts: RunAttempts) -> None:
-    """Request the run that a settled drop leads to, if this revision is wanted for training."""
+def request_if_wanted(dataset: Dataset, revision: int, default_provider: str, attempts: RunAttempts) -> None:
+    """Request a run on a dataset's revision if a drop wanted that revision trained (`on_drop` is `train`)."""
     if dataset.wanted_revision == revision:
         request = RunRequest(revision=revision, again=False)
         attempts.request(dataset, dataset.provider or default_provider, request)
@@ -111,7 +111,7 @@ def request_wanted(dataset: Dataset, revision: int, default_provider: str, attem
 
 @dataclass(frozen=True)
 class Retraining:
-    """The monthly retraining of what has been trained before; datasets without a provider train at the default one."""
+    """The monthly retraining of datasets that were trained on before, at their own provider or the default one."""
 
     default_provider: str
     tenants: Tenants
@@ -121,7 +121,7 @@ class Retraining:
     now: datetime
 
     def request_due(self) -> None:
-        """Request a run for each dataset that is due; a failure holds up no other dataset or tenant."""
+        """Request a run for each dataset that is due; a failure doesn't hold up other datasets or tenants."""
         for_each(self.tenants.all(), lambda tenant: for_each(self.datasets.all(tenant.id), self._request_if_due))
 
     def _request_if_due(self, dataset: Dataset) -> None:
@@ -131,5 +131,5 @@ class Retraining:
             count("MonthlyRetrainings", int(run.created_at == self.now))
 
     def _was_trained_on(self, dataset: Dataset) -> bool:
-        """Whether the dataset has made a version; one that was registered by hand comes of no dataset."""
+        """Whether a version was trained on the dataset; versions that were registered by hand have none."""
         return any(version.dataset == dataset.id for version in self.models.all_versions(dataset.tenant, dataset.model))

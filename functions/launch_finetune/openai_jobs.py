@@ -1,7 +1,7 @@
-"""OpenAI jobs: what a script for OpenAI's fine-tuning asks for, as a run of the dataset that its training file is.
+"""Creates runs from requests for OpenAI's fine-tuning jobs; the training file of a job is a dataset.
 
-Spending above the limit of the dataset is refused here, before there is a run, and says what it would cost: a script
-that polls couldn't be asked. What it names in its metadata is its confirmation.
+A job that may cost more than its dataset allows is refused before there is a run, with its estimated cost, as a script
+that polls couldn't be asked to confirm it. The script confirms it in the job's metadata.
 """
 
 import re
@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from launch_finetune.checks import shutdown_warning
-from launch_finetune.repeated_calls import Attempt, RepeatableCall
+from launch_finetune.repeated_calls import AttemptOptions, RepeatableCall
 from launch_finetune.request import Confirmations, RunOptions, RunRequest, RunRequests, expected_method, trains_revision
 from tuneloop.api.job_view import METHODS
 from tuneloop.domain.chat.images import NO_IMAGES
@@ -35,18 +35,18 @@ from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.repositories.runs import Runs
 
-CONFIRMING = "tuneloop_max_usd"
-PLACE = f"metadata.{CONFIRMING}"
-HOW = (
+CONFIRMATION_KEY = "tuneloop_max_usd"
+CONFIRMATION_PARAM = f"metadata.{CONFIRMATION_KEY}"
+CONFIRM_WITH_SUM = (
     'Confirm it with `metadata={{"{0}": "{1}"}}`, the most in US dollars that it may cost, '
     "or raise the dataset's `max_run_usd`."
 )
-UNHELD = (
+CONFIRM_WITHOUT_PRICE = (
     'Confirm the job as such with `metadata={{"{0}": "{1}"}}`; no sum can be held against a price that nobody knows.'
 )
 UNKNOWN_PRICE = "What training on this file and base model costs is not known here."
-NAMES = {"base_model": "model", "dataset": "training_file"}  # of ours, as this wire has them
-NO_SUM = "10.00"  # what the refusal shows where no sum is known
+WIRE_NAMES = {"base_model": "model", "dataset": "training_file"}  # our names of fields, and OpenAI's
+EXAMPLE_SUM = "10.00"  # shown as an example where no cost is known
 
 
 class NewJob(JobRequest, extra="forbid"):
@@ -57,25 +57,26 @@ class NewJob(JobRequest, extra="forbid"):
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The hyperparameters that aren't left to the provider."""
+        """The hyperparameters with a value, without those that are left to the provider (`auto`)."""
         hyperparameters = self.preference if self.method and self.method.type == "dpo" else self.supervised
         return {name: value for name, value in hyperparameters.model_dump().items() if value != "auto"}
 
     @property
     def confirmed_usd(self) -> Decimal | None:
-        """How much the job may cost, as its metadata says."""
-        text = (self.metadata or {}).get(CONFIRMING)
+        """The most US dollars that the job may cost by its metadata; None if it names no sum."""
+        text = (self.metadata or {}).get(CONFIRMATION_KEY)
         if text is None:
             return None
         amount = parse_decimal(text)
         if amount is None or not 0 <= amount <= RUN_USD:
-            raise InvalidInput(f"{PLACE}: must be an amount of US dollars, such as 12.50.", param=PLACE)
+            message = f"{CONFIRMATION_PARAM}: must be an amount of US dollars, such as 12.50."
+            raise InvalidInput(message, param=CONFIRMATION_PARAM)
         return amount
 
 
 @dataclass(frozen=True)
 class JobCreation:
-    """The creation of runs as OpenAI's scripts ask for them."""
+    """Creates the runs of OpenAI's fine-tuning jobs."""
 
     datasets: Datasets
     exports: Exports
@@ -86,9 +87,9 @@ class JobCreation:
     now: datetime
 
     def create_job(self, tenant: str, new: NewJob, call: RepeatableCall) -> ControlledRun:
-        """The run of a job; the same job is the same run, after a failure the next attempt unless the call is repeated.
+        """The run of a job; an equal job gets the same run, or after a failure the next attempt unless it is a repeat.
 
-        Conflict `confirmation_required` where it may cost more than its dataset allows and its metadata doesn't.
+        Conflict `confirmation_required` where the job may cost more than its dataset and its metadata allow.
         """
         call = replace(call, is_still_meant=lambda run: self._is_still_meant(run, new))
         run = call.answer(lambda attempt: self._request(tenant, new, attempt))
@@ -97,19 +98,20 @@ class JobCreation:
         return run
 
     def _is_still_meant(self, run: ControlledRun, new: NewJob) -> bool:
-        """Whether the files of a job hold what its run was given; one that is gone can't hold anything else."""
+        """Whether the files of a job are still those that its run was given; a deleted file counts as unchanged."""
         dataset = self.datasets.find(run.tenant, new.training_file)
-        other = self.datasets.find(run.tenant, new.validation_file) if new.validation_file else None
+        validation = self.datasets.find(run.tenant, new.validation_file) if new.validation_file else None
         is_same = dataset is None or trains_revision(run, dataset)
-        return is_same and (other is None or other.revision == run.validation_revision)
+        return is_same and (validation is None or validation.revision == run.validation_revision)
 
-    def _request(self, tenant: str, new: NewJob, attempt: Attempt) -> ControlledRun:
+    def _request(self, tenant: str, new: NewJob, attempt: AttemptOptions) -> ControlledRun:
         _require_possible(new)
         dataset = self._file(tenant, new.training_file, "training_file")
-        other = self._file(tenant, new.validation_file, "validation_file") if new.validation_file else None
+        validation = self._file(tenant, new.validation_file, "validation_file") if new.validation_file else None
         _require_kind(new, dataset)
-        if other and not other.revision:
-            raise Conflict(f"Dataset {other.id} has no examples yet.", param="validation_file", code="empty_dataset")
+        if validation and not validation.revision:
+            message = f"Dataset {validation.id} has no examples yet."
+            raise Conflict(message, param="validation_file", code="empty_dataset")
         confirmed = self._is_confirmed(new, dataset)
         name = model_name(new.suffix) if new.suffix else dataset.model
         request = RunRequest(
@@ -117,7 +119,7 @@ class JobCreation:
             hyperparameters=new.chosen,
             metadata=new.metadata or {},
             suffix=name,
-            options=RunOptions(name, other, new.seed, new.confirmed_usd, confirmed),
+            options=RunOptions(name, validation, new.seed, new.confirmed_usd, confirmed),
             **attempt._asdict(),
         )
         self._check(dataset, request)
@@ -134,17 +136,17 @@ class JobCreation:
         return dataset
 
     def _check(self, dataset: Dataset, request: RunRequest) -> None:
-        """Refuse what can't be trained, by the names that fields have on this wire."""
+        """Refuse a request that can't be trained; errors have OpenAI's names of fields."""
         try:
             self._requests.check(dataset, request)
         except InvalidInput as error:
             ours = error.param or ""
-            theirs = NAMES.get(ours, ours)
+            theirs = WIRE_NAMES.get(ours, ours)
             message = error.message.replace(f"{ours}:", f"{theirs}:", 1) if ours else error.message
             raise InvalidInput(message, param=theirs or None, code=error.code) from error
 
     def _confirm(self, run: ControlledRun, most: Decimal) -> ControlledRun:
-        """Confirm an earlier run that waits for it, up to `most` US dollars."""
+        """Confirm a run of an earlier call that awaits it, unless its estimate is above `most` US dollars."""
         if run.estimated_cost_usd is None or run.estimated_cost_usd <= most:
             return Confirmations(self.runs, self.now).confirm(run)
         return run
@@ -153,22 +155,22 @@ class JobCreation:
         return dataset.provider or self.providers.default
 
     def _is_confirmed(self, new: NewJob, dataset: Dataset) -> bool:
-        """Whether the job's metadata confirms a run whose cost, later, can't be compared with the confirmed sum.
+        """Whether the run counts as confirmed, as its later estimate can't be compared with the confirmed sum.
 
         Conflict `confirmation_required` where the run needs a confirmation that the metadata doesn't give.
         """
         offer = price_of(self._provider(dataset), dated_name(self._provider(dataset), new.model))
         estimate, most = self._estimate(new, dataset, offer), new.confirmed_usd
-        ending = shutdown_warning(offer, self.now)
+        shutdown = shutdown_warning(offer, self.now)
         if estimate is not None and estimate > max(dataset.max_run_usd, most or Decimal(0)):
             limit = "its metadata" if most is not None and most > dataset.max_run_usd else "its dataset"
-            raise _unconfirmed(f"This job would cost about ${estimate:.2f}, more than {limit} allows.", estimate)
+            raise _confirmation_error(f"This job would cost about ${estimate:.2f}, more than {limit} allows.", estimate)
         if estimate is None and most is None:
-            raise _unconfirmed(UNKNOWN_PRICE, None)
+            raise _confirmation_error(UNKNOWN_PRICE, None)
         month, _ = self.spendings.of(dataset.tenant, month_of(self.now))
-        reason = ending or (month.refusal(estimate) if estimate is not None else None)
+        reason = shutdown or (month.refusal(estimate) if estimate is not None else None)
         if reason and most is None:
-            raise _unconfirmed(reason.removeprefix("A confirmation: "), estimate)
+            raise _confirmation_error(reason.removeprefix("A confirmation: "), estimate)
         return estimate is None or reason is not None
 
     def _estimate(self, new: NewJob, dataset: Dataset, offer: Offer | None) -> Decimal | None:
@@ -178,7 +180,7 @@ class JobCreation:
         return billable_of(offer, examples, tokens, images, new.chosen).cost(offer)
 
     def _register(self, dataset: Dataset, name: str, base_model: str) -> None:
-        """Make the model that a suffix names, if there is none; Conflict where another dataset feeds it."""
+        """Register the model that the suffix names, if there is none; Conflict where another dataset feeds it."""
         if name == dataset.model:
             return
         if self.datasets.find(dataset.tenant, name):
@@ -186,15 +188,15 @@ class JobCreation:
             raise Conflict(message, param="suffix", code="model_taken")
         if self.models.find(dataset.tenant, name) is None:
             provider = self._provider(dataset)
-            base = dated_name(provider, base_model)
+            dated = dated_name(provider, base_model)
             try:
-                self.models.register(new_model(dataset.tenant, name, provider, base, self.now))
-            except Stale:  # somebody else did
+                self.models.register(new_model(dataset.tenant, name, provider, dated, self.now))
+            except Stale:  # somebody else registered it
                 self.models.get(dataset.tenant, name)
 
 
 def model_name(suffix: str) -> str:
-    """The name of the model that a suffix asks for: in small letters, with hyphens for all that a name can't hold."""
+    """The model name for a suffix: in lower case, with a hyphen for each run of characters that a name can't have."""
     name = re.sub(r"[^a-z0-9]+", "-", suffix.lower()).strip("-")[:63].rstrip("-")
     if re.fullmatch(PATTERN, name) is None:
         raise InvalidInput("suffix: must hold a letter from a to z or a digit.", param="suffix")
@@ -221,9 +223,10 @@ def _require_kind(new: NewJob, dataset: Dataset) -> None:
         raise InvalidInput(message, param="method.type", code="other_kind")
 
 
-def _unconfirmed(why: str, estimate: Decimal | None) -> Conflict:
+def _confirmation_error(reason: str, estimate: Decimal | None) -> Conflict:
+    """The refusal of a job that isn't confirmed: the reason, and how to confirm it, by a cent above the estimate."""
     if estimate is None:
-        how = UNHELD.format(CONFIRMING, NO_SUM)
+        how = CONFIRM_WITHOUT_PRICE.format(CONFIRMATION_KEY, EXAMPLE_SUM)
     else:
-        how = HOW.format(CONFIRMING, f"{estimate + Decimal('0.01'):.2f}")
-    return Conflict(f"{why} {how}", param=PLACE, code="confirmation_required")
+        how = CONFIRM_WITH_SUM.format(CONFIRMATION_KEY, f"{estimate + Decimal('0.01'):.2f}")
+    return Conflict(f"{reason} {how}", param=CONFIRMATION_PARAM, code="confirmation_required")

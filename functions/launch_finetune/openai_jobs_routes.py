@@ -1,6 +1,6 @@
-"""The routes of OpenAI's fine-tuning jobs that make, list and cancel them; a job is the run of its id.
+"""The routes that make, list and cancel OpenAI's fine-tuning jobs; a job is the run with the job's id.
 
-They join the function's other routes: who imports `api` from here has all of them.
+They are added to the `api` of `routes.py`: import `api` from this module to have the routes of both.
 """
 
 from itertools import islice
@@ -42,9 +42,9 @@ def create_fine_tuning_job(new: NewJob, idempotency_key: IdempotencyKey = None, 
 @api.route(LIST, Scope.READ, family="metadata")
 def list_fine_tuning_jobs(limit: Limit = 20, after: After = None) -> Page[Job]:
     """The tenant's jobs, newest first; with `metadata[key]=value` only those that carry the pair."""
-    wanted = api.family_of(LIST).items()
+    pairs = api.family_of(LIST).items()
     last = app.runs.get(api.tenant, after) if after else None
-    matching = (run for run in app.runs.behind(api.tenant, last) if wanted <= run.metadata.items())
+    matching = (run for run in app.runs.behind(api.tenant, last) if pairs <= run.metadata.items())
     runs = list(islice(matching, limit + 1))
     jobs = [job_of(run, models=app.models) for run in runs[:limit]]
     return Page[Job](data=jobs, has_more=len(runs) > limit)

@@ -1,6 +1,6 @@
-"""Requesting a run: what is wanted is resolved and checked, and stored as one row per attempt before anything is spent.
+"""Requests runs: a request is resolved and checked, and stored as one row per attempt, before anything is spent.
 
-A run's id is made from everything that defines it, so asking again finds the same row.
+A run's id is made from everything that defines the run, so an equal request finds the row of the first one.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from tuneloop.providers.registry import Providers
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.runs import Runs
 
-# What a retry takes over from the run that it retries: all that defines what is trained and where, and no state.
+# The fields that a retry copies from its run: all that defines what is trained and where, and no state.
 DEFINING_FIELDS = (
     *("tenant", "provider", "model", "base_model", "asked_base_model", "method", "hyperparameters", "metadata", "seed"),
     *("dataset", "export", "revision", "validation_dataset", "validation_export", "validation_revision"),
@@ -35,7 +35,7 @@ DEFINING_FIELDS = (
 class RunOptions(NamedTuple):
     """Optional settings of a run: target model, validation dataset, seed, pre-approved cost in USD.
 
-    Up to `max_usd` nobody is asked to confirm the run; `confirmed` is for a run whose cost can't be compared with it.
+    Up to a cost of `max_usd` a run needs no confirmation; `confirmed` is for one whose cost can't be compared with it.
     """
 
     model: str | None = None
@@ -49,19 +49,19 @@ class RunOptions(NamedTuple):
         changes: dict[str, object] = {"seed": self.seed, "max_usd": self.max_usd, "confirmed": self.confirmed}
         if self.model and self.model != run.model:
             changes |= {"model": self.model, "model_is_named": True}
-        if other := self.validation:
-            export = export_id(other.tenant, other.id, other.revision, other.policy_at(other.revision))
-            changes |= {"validation_dataset": other.id, "validation_export": export}
-            changes["validation_revision"] = other.revision
+        if dataset := self.validation:
+            export = export_id_of(dataset, dataset.revision)
+            changes |= {"validation_dataset": dataset.id, "validation_export": export}
+            changes["validation_revision"] = dataset.revision
         return run.model_copy(update=changes)
 
 
 class RunRequest(BaseModel):
-    """What is wanted of a dataset's run; what is left out is the dataset's, and its latest revision.
+    """A request for a run of a dataset; fields left out are as the dataset says, at its latest revision.
 
-    `again` makes the next attempt where the last one failed or was cancelled; `answering` is the call that is answered
-    with the run. With `dry_run` nothing is stored, and a provider that the stage has no key for is refused too: a real
-    run would wait for that key.
+    `again` makes the next attempt where the last one failed or was cancelled; `answering` is the answer to the call,
+    stored with the run. With `dry_run` nothing is stored, and a provider for which the stage has no key is refused too:
+    a real run would wait for that key.
     """
 
     provider: str | None = None
@@ -79,7 +79,7 @@ class RunRequest(BaseModel):
 
 @dataclass(frozen=True)
 class RunRequests:
-    """Requests for runs, refused where it is known already that the provider would not take them."""
+    """Requests for runs; those that the provider is known not to take are refused."""
 
     providers: Providers
     exports: Exports
@@ -87,19 +87,19 @@ class RunRequests:
     now: datetime
 
     def resolve(self, dataset: Dataset, request: RunRequest) -> ControlledRun:
-        """The run that is wanted; asking again gives the same one, after a failure the next attempt.
+        """The run of a request; an equal request gets the same run, or after a failure the next attempt.
 
-        InvalidInput where its provider is known not to take it, Conflict where there is no such provider.
+        InvalidInput where the provider is known not to take it, Conflict where there is no such provider.
         """
         provider, export = self.check(dataset, request)
         return RunAttempts(self.runs, self.now).request(dataset, provider, request, export)
 
     def check(self, dataset: Dataset, request: RunRequest) -> tuple[str, Export | None]:
-        """Refuse what `resolve` would, storing nothing; else the provider's name, and the export if it is frozen."""
-        own = dataset.provider or self.providers.default
-        name = request.provider or own
+        """Check a request as `resolve` does, storing nothing; returns the provider's name, and the export if frozen."""
+        default = dataset.provider or self.providers.default
+        name = request.provider or default
         provider = self.providers.get(name)
-        if request.base_model is None and name != own:
+        if request.base_model is None and name != default:
             message = f"base_model: name one of {name}'s; the dataset's own is of another provider."
             raise InvalidInput(message, param="base_model", code="missing")
         base_model = dated_name(name, request.base_model or dataset.base_model)
@@ -113,7 +113,7 @@ class RunRequests:
         return name, export
 
     def _frozen_export(self, dataset: Dataset, request: RunRequest) -> Export | None:
-        """The export to train on, if it is frozen already; NotFound where the one that was named isn't."""
+        """The export to train on, None if it isn't frozen yet; NotFound where a named export or revision is missing."""
         if request.export:
             return self.exports.get(dataset.tenant, dataset.id, request.export)
         revision = revision_of(dataset, request.revision)
@@ -125,7 +125,7 @@ class RunRequests:
 
 @dataclass(frozen=True)
 class RunAttempts:
-    """The attempts at each run: one row for each, of which the last is given while it is open or has succeeded."""
+    """The attempts at runs, each a row; the last one is the answer to a request while it is open or has succeeded."""
 
     runs: Runs
     now: datetime
@@ -133,21 +133,21 @@ class RunAttempts:
     def request(
         self, dataset: Dataset, provider: str, request: RunRequest, export: Export | None = None
     ) -> ControlledRun:
-        """The run of a dataset's revision, or of an export that is frozen; asking again gives the same run.
+        """The run of a dataset's revision, or of a frozen export; an equal request gets the same run.
 
-        The alias of a base model and the dated name that it stands for give the same run. Stale where the call that
-        the run answers was answered by somebody else meanwhile.
+        A base model's alias and the dated name that it stands for are equal. Stale where the call that the run answers
+        was answered by somebody else meanwhile.
         """
         revision = export.revision if export else revision_of(dataset, request.revision)
-        asked = request.base_model or dataset.base_model
-        dated = dated_name(provider, asked)
-        wanted = ControlledRun(
+        base_model = request.base_model or dataset.base_model
+        dated = dated_name(provider, base_model)
+        new = ControlledRun(
             id="run",
             tenant=dataset.tenant,
             provider=provider,
             model=dataset.model,
             base_model=dated,
-            asked_base_model=asked if asked != dated else None,
+            asked_base_model=base_model if base_model != dated else None,
             method=method_in_id(dataset, revision),
             dataset=dataset.id,
             export=export.id if export else export_id_of(dataset, revision),
@@ -156,16 +156,16 @@ class RunAttempts:
             metadata=request.metadata,
             created_at=self.now,
         )
-        run = self._attempt(request.options.apply(wanted), again=request.again)
+        run = self._attempt(request.options.apply(new), again=request.again)
         if not run.seq:
             method = method_of(export) if export else expected_method(dataset, revision)
             run = run.model_copy(update={"method": method})
         return run if request.dry_run else self.store(run, request.answering)
 
     def store(self, run: ControlledRun, answering: AnsweredCall | None) -> ControlledRun:
-        """Store which run a call is answered with, and the run itself if it is new; gives the run as stored.
+        """Store the run if it is new, with the answer to the call if any; returns the run as stored.
 
-        Where somebody else stored the run meanwhile, that one is given; Stale instead where a call is answered.
+        Where somebody else stored the run meanwhile, theirs is returned; with an answer that is Stale instead.
         """
         answer = answering.model_copy(update={"run": run.id}) if answering else None
         if run.seq:
@@ -174,18 +174,18 @@ class RunAttempts:
             return run
         try:
             return self.runs.save(run, event=requested_event(run), now=self.now, answering=answer)
-        except Stale:  # asked for by somebody else at the same time
+        except Stale:  # requested by somebody else at the same time
             if answer:
                 raise
             return self.runs.get(run.tenant, run.id)
 
-    def _attempt(self, wanted: ControlledRun, *, again: bool) -> ControlledRun:
-        """The last stored attempt at what is wanted, or the next one, not stored yet, if there is none that will do."""
+    def _attempt(self, new: ControlledRun, *, again: bool) -> ControlledRun:
+        """The stored attempt that answers a request for the run `new`; else the next attempt, not stored yet."""
         last: ControlledRun | None = None
-        of = (wanted.tenant, wanted.model, wanted.export, wanted.provider, wanted.base_model, wanted.hyperparameters)
+        definition = (new.tenant, new.model, new.export, new.provider, new.base_model, new.hyperparameters)
         for attempt in count(1):
-            identity = run_id(*of, attempt, wanted.method, wanted.id_extras)
-            run = self.runs.find(wanted.tenant, identity)
+            identity = run_id(*definition, attempt, new.method, new.id_extras)
+            run = self.runs.find(new.tenant, identity)
             if run is None:
                 break
             if run.is_open or run.status == RunStatus.SUCCEEDED:
@@ -193,22 +193,22 @@ class RunAttempts:
             last = run
         if last and not again:
             return last
-        return wanted.model_copy(update={"id": identity, "attempt": attempt})
+        return new.model_copy(update={"id": identity, "attempt": attempt})
 
 
 @dataclass(frozen=True)
 class Retries:
-    """The next attempts at what runs were to train: same export, provider, base model and settings."""
+    """Retries of runs: another attempt with the same export, provider, base model and settings."""
 
     providers: Providers
     runs: Runs
     now: datetime
 
     def retry(self, run: ControlledRun, *, force: bool = False, answering: AnsweredCall | None = None) -> ControlledRun:
-        """The attempt after the last, or the last while it is open. Conflict while the run itself is open.
+        """The next attempt after the last one, or the last one while it is open. Conflict while the run itself is open.
 
-        After one that has succeeded there is another only with `force`. InvalidInput where its provider wouldn't take
-        it any more. `answering` is the call that gets the attempt; Stale where it was answered meanwhile.
+        After an attempt that has succeeded there is another only with `force`. InvalidInput where the provider is known
+        not to take it any more. `answering` is the answer to the call; Stale where it was answered meanwhile.
         """
         if run.is_open:
             message = f"The run is {run.status}: cancel it first, or wait for its end."
@@ -223,12 +223,12 @@ class Retries:
             message = f"Attempt {last.attempt} has succeeded. Send `force` as true to train the same once more."
             raise Conflict(message, param="force", code="run_succeeded")
         self._require_possible(last)
-        number, defined = last.attempt + 1, {name: getattr(last, name) for name in DEFINING_FIELDS}
-        attempt = ControlledRun(id=attempt_id(run, number), attempt=number, created_at=self.now, **defined)
+        number, fields = last.attempt + 1, {name: getattr(last, name) for name in DEFINING_FIELDS}
+        attempt = ControlledRun(id=attempt_id(run, number), attempt=number, created_at=self.now, **fields)
         return attempts.store(attempt, answering)
 
     def _require_possible(self, run: ControlledRun) -> None:
-        """Refuse what would fail again within seconds: a base model or a provider that is gone."""
+        """Refuse a retry that would fail within seconds: of a base model or a provider that is gone."""
         provider = self.providers.get(run.provider)
         refuse(refusal_of(provider, run.base_model, run.method, run.hyperparameters, run.model, self.now))
         refuse(missing_in_recent_list(provider, run.base_model, self.providers.lists, self.now))
@@ -236,13 +236,16 @@ class Retries:
 
 @dataclass(frozen=True)
 class Confirmations:
-    """Confirmations of runs that wait for one before they spend what they are estimated to cost."""
+    """Confirmations of runs that await one before they spend their estimated cost."""
 
     runs: Runs
     now: datetime
 
     def confirm(self, run: ControlledRun) -> ControlledRun:
-        """Let a run that awaits confirmation spend its estimate; one that is on its way already stays as it is."""
+        """Confirm a run, so that it may spend its estimate; one that is confirmed already stays as it is.
+
+        Conflict where it doesn't await a confirmation.
+        """
         if run.confirmed:
             return run
         if run.status != RunStatus.AWAITING_CONFIRMATION:
@@ -253,7 +256,7 @@ class Confirmations:
 
 
 def trains_revision(run: ControlledRun, dataset: Dataset, revision: int | None = None) -> bool:
-    """Whether a run trains the export that a dataset's revision, the latest by default, is frozen as by now."""
+    """Whether a run trains a dataset's revision, the latest by default, under the policy that holds for it now."""
     return run.export == export_id_of(dataset, revision or dataset.revision)
 
 
@@ -270,16 +273,17 @@ def revision_of(dataset: Dataset, revision: int | None) -> int:
 
 
 def method_in_id(dataset: Dataset, revision: int) -> TrainingMethod:
-    """The training method that goes into a run's id: the policy's, or supervised where it names none.
+    """The training method that goes into a run's id: the policy's, or supervised where the policy names none.
 
-    The examples may show another method, but ids of stored runs were made so, and asking for one again has to find it.
+    The examples may call for another method, but ids of stored runs were made so, and an equal request has to find
+    them.
     """
     kind = dataset.policy_at(revision).kind
     return TrainingMethod(kind.value) if kind else TrainingMethod.SUPERVISED
 
 
 def expected_method(dataset: Dataset, revision: int | None) -> TrainingMethod:
-    """The training method of a revision that isn't frozen yet: its policy's, else by what was collected."""
+    """The training method of a revision that isn't frozen yet: its policy's, else by the kind of its examples."""
     kind = dataset.policy_at(revision or dataset.revision).kind
     if kind:
         return TrainingMethod(kind.value)
@@ -287,7 +291,7 @@ def expected_method(dataset: Dataset, revision: int | None) -> TrainingMethod:
 
 
 def requested_event(run: ControlledRun) -> TrainingRunRequested:
-    """The event that sets a run in motion."""
+    """The event that has a run's exports frozen, and the run submitted."""
     return TrainingRunRequested(
         tenant=run.tenant,
         run=run.id,
@@ -301,6 +305,6 @@ def requested_event(run: ControlledRun) -> TrainingRunRequested:
 
 
 def refuse(refusal: RunError | None) -> None:
-    """Raise a refusal, where there is one, as InvalidInput."""
+    """Raise a refusal as InvalidInput; nothing happens for None."""
     if refusal:
         raise InvalidInput(refusal.message, param=refusal.param, code=refusal.code)

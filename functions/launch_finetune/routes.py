@@ -1,4 +1,4 @@
-"""The training-run routes: ask for a run, list runs, confirm one that waits for it."""
+"""The routes of training runs, base models and the month's budget."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -57,7 +57,7 @@ class Retry(BaseModel):
     force: bool = Field(default=False, strict=True)
 
 
-PLAINLY = Retry()
+DEFAULT_RETRY = Retry()
 
 
 @api.route("POST /v1/training-runs", Scope.TRAIN, status=202)
@@ -124,7 +124,7 @@ def cancel_training_run(run: Name) -> TrainingRun:
 
 @api.route("POST /v1/training-runs/{run}/retry", Scope.TRAIN, status=202)
 def retry_training_run(
-    run: Name, how: Retry = PLAINLY, idempotency_key: IdempotencyKey = None, retry_count: RetryCount = None
+    run: Name, how: Retry = DEFAULT_RETRY, idempotency_key: IdempotencyKey = None, retry_count: RetryCount = None
 ) -> TrainingRun:
     """Make the next attempt at what a run was to train, once it has ended; one that is open is given as it is.
 
@@ -134,7 +134,7 @@ def retry_training_run(
     ended = app.runs.get(api.tenant, run)
     retries = Retries(app.providers, app.runs, now)
     route = f"POST /v1/training-runs/{run}/retry"
-    # A retry is asked for anew with an empty body, so that an equal body says nothing.
+    # Each retry has the same empty body, so an equal body doesn't make it a repeat.
     call = replace(repeatable_call(route, how, idempotency_key, retry_count, now), is_same_by_body=False)
     attempt = call.answer(lambda attempt: retries.retry(ended, force=how.force, answering=attempt.answering))
     return view(TrainingRun, attempt)
@@ -143,7 +143,7 @@ def retry_training_run(
 def repeatable_call(
     route: str, body: BaseModel, idempotency_key: str | None, retry_count: str | None, now: datetime
 ) -> RepeatableCall:
-    """The request in hand as a call that may be a repeat."""
+    """The current request as a call that may be a repeat."""
     call = call_of(
         route,
         body,

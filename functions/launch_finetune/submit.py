@@ -1,9 +1,9 @@
-"""Submitting a run: from a requested run to exactly one job at the provider, wherever a process may die on the way.
+"""Submits a run: a requested run becomes exactly one job at the provider, wherever a process may die on the way.
 
-The lease keeps others out while files are uploaded and the job is created. The create is sent once; after that moment
-the job is looked for under its own id, if it is known, and the run's, and only when two look-ups a minute apart found
-nothing is it sent again. Of two jobs the older is adopted. A wish to cancel the run may come at any moment: before the
-create it ends the run, and a job that is found afterwards is adopted and stopped.
+A lease keeps others out while files are uploaded and the job is created. The job is created once; from then on it is
+looked for by its own id, if that is known, and by the run's, and it is created again only after two look-ups a minute
+apart found no job. Of two jobs the older one is adopted. A request to cancel the run may come at any moment: before the
+job is created it ends the run; a job that is found afterwards is adopted and stopped.
 """
 
 from collections.abc import Callable
@@ -45,20 +45,20 @@ from tuneloop.store.repositories.budgets import Spendings
 from tuneloop.store.repositories.runs import Runs
 from tuneloop.store.retry import retry_stale
 
-# Beyond the function's time-out of 300 s, so that the holder of a lease that has expired is really dead.
+# Longer than the function's time-out of 300 s, so that the holder of an expired lease is certainly dead.
 LEASE = timedelta(seconds=330)
 # Bounds each call for a job or a file's state: several of them and an upload have to fit into the function's 300 s.
 ASKING_S = 20.0
-# So that no clock that is behind ours still has yesterday when a daily limit is tried again.
-NEXT_DAY_BEGINS = timedelta(minutes=5)
-UNSURE = "Another look: the provider was asked for the job and has not shown it yet."
+# Added to midnight (UTC) before a daily limit is tried again, for providers whose clock is behind ours.
+AFTER_MIDNIGHT = timedelta(minutes=5)
+JOB_NOT_SHOWN_YET = "Another look: the provider was asked for the job and has not shown it yet."
 
 
 @dataclass
 class Submission:
-    """One try at submitting a run, the only state of which is `run`: the row as this try last stored it.
+    """One try at submitting a run; its only state is `run`, the row as this try last stored it.
 
-    `validation` is another dataset's export, all of which validates.
+    `validation` is the export of another dataset that validates the run instead of its own validation file.
     """
 
     run: ControlledRun
@@ -72,11 +72,12 @@ class Submission:
     validation: Export | None = None
 
     def submit(self, price: Offer | None, limit_usd: Decimal, owner: str, *, is_first: bool = True) -> ControlledRun:
-        """Take the run as far as it can go now: refused, waiting for a confirmation, or at the provider.
+        """Take the run as far as possible now: it is refused, waits for a confirmation, or has a job at the provider.
 
-        `is_first` says that nothing but the base model serves, so that no other version is asked in its evaluation.
+        `is_first` says that only the base model serves, so that its evaluation asks no other version, which the
+        estimate counts.
         """
-        if self._is_left_alone():
+        if self._is_blocked():
             return self.run
         if self.run.cancel_requested_at and self.run.has_no_job:
             return end_cancelled(self.run, self.runs, self.now)
@@ -88,24 +89,24 @@ class Submission:
         reasons = [shutdown_warning(price, self.now), costs.confirmation_above(limit_usd)]
         try:
             reason = retry_stale(lambda: self._claim(costs, reasons, owner), "The month's budget")
-        except Outdated:  # somebody else took the run
+        except Outdated:  # somebody else wrote the run
             return self.runs.get(self.run.tenant, self.run.id)
         if reason:
-            held_back = self.run.with_status(RunStatus.AWAITING_CONFIRMATION, **costs.fields)
-            return self._save(held_back.with_wait(reason, self.now))
-        return self._work()
+            unconfirmed = self.run.with_status(RunStatus.AWAITING_CONFIRMATION, **costs.fields)
+            return self._save(unconfirmed.with_wait(reason, self.now))
+        return self._submit_leased()
 
     def _claim(self, costs: RunCosts, reasons: list[str | None], owner: str) -> str | None:
-        """Take the run's lease and its part of the month's budget in one write, or give the reason to confirm it first.
+        """Take the run's lease and reserve its cost in one write; or return the reason why it must be confirmed first.
 
-        Stale where somebody else took of the budget, Outdated where somebody else took the run.
+        Stale where somebody else changed the month's budget, Outdated where somebody else wrote the run.
         """
         month, spending = self.spendings.of(self.run.tenant, month_of(self.now))
-        if self._may_wait() and (reason := " ".join(filter(None, [*reasons, self._over(month, costs)]))):
+        if self._is_unconfirmed() and (reason := " ".join(filter(None, [*reasons, self._over_budget(month, costs)]))):
             return reason
         leased = self._leased(costs.reserve(self.run, self.now), owner)
         try:
-            # Of the budget a run takes its part once, however often it is submitted.
+            # A run's cost is reserved once, however often the run is submitted.
             self.run = self.runs.save(leased) if self.run.reserved_month else self.runs.reserve(leased, spending)
         except Stale as error:
             if self.runs.get(self.run.tenant, self.run.id).seq != self.run.seq:
@@ -116,21 +117,22 @@ class Submission:
     def _refusal(self, price: Offer | None) -> RunError | None:
         return shutdown_refusal(price, self.now) or refusal_of_run(self.run, self.export, self.provider, self.now)
 
-    def _is_left_alone(self) -> bool:
-        """Whether somebody else holds the run's lease, its provider asked for a pause, or it is past submitting."""
+    def _is_blocked(self) -> bool:
+        """Whether the run is past submitting, somebody else holds its lease, or its provider asked for a pause."""
         is_held = self.run.lease is not None and self.run.lease.is_held(self.now)
         is_paused = self.run.not_before is not None and self.now < self.run.not_before
         return self.run.status not in SUBMITTABLE or is_held or (is_paused and not self.run.cancel_requested_at)
 
-    def _may_wait(self) -> bool:
+    def _is_unconfirmed(self) -> bool:
         return self.run.status == RunStatus.REQUESTED and not self.run.confirmed
 
-    def _over(self, month: MonthlySpending, costs: RunCosts) -> str | None:
+    def _over_budget(self, month: MonthlySpending, costs: RunCosts) -> str | None:
+        """Why the run doesn't fit into what is left of the month's budget; None if it does, or is reserved already."""
         total = costs.total_usd
         return None if total is None or self.run.reserved_month else month.refusal(total)
 
     def _leased(self, run: ControlledRun, owner: str) -> ControlledRun:
-        """The run with a lease of ours, and with the method of its export, which its policy needn't have said."""
+        """The run with our lease, and with the training method of its export, which the policy need not name."""
         return run.with_status(
             RunStatus.SUBMITTING,
             lease=Lease(owner=owner, until=self.now + LEASE),
@@ -139,29 +141,31 @@ class Submission:
             not_before=None,
         )
 
-    def _work(self) -> ControlledRun:
+    def _submit_leased(self) -> ControlledRun:
+        """Submit the leased run; what the provider answers becomes its state: at the provider, waiting, or failed."""
         sent_before = self.run.create_sent_at
         try:
             return self._find_or_create()
         except ProviderUnavailable as error:
-            unsure = self.run.create_sent_at != sent_before  # it may have been created: keep others out for a while
-            changes: dict[str, Any] = {"lease": self.run.lease if unsure else None, "checked_at": self.now}
-            if error.code == DAILY_LIMIT:  # refused for sure
+            may_exist = self.run.create_sent_at != sent_before  # then the lease is kept until the job can be found
+            changes: dict[str, Any] = {"lease": self.run.lease if may_exist else None, "checked_at": self.now}
+            if error.code == DAILY_LIMIT:  # certainly no job was created
                 changes = {"lease": None, "create_sent_at": sent_before, "checked_at": self.now}
             backoff = backoff_for(error, self.now)
             return self._save(self.run.with_wait(backoff.waiting_for, self.now, not_before=backoff.until, **changes))
         except ProviderRefused as error:
             return self._fail(RunError(code=error.code, message=error.message))
-        except Stale:  # it was cancelled, or somebody else took it
+        except Stale:  # the run was cancelled, or somebody else wrote it
             return self.runs.get(self.run.tenant, self.run.id)
 
     def _find_or_create(self) -> ControlledRun:
-        if jobs := self._find():
+        """Adopt the run's job if there is one; else create it, unless an earlier create may yet show its job."""
+        if jobs := self._find_jobs():
             return self._stop_others(self._adopt(jobs[0]), jobs[1:])
         if self.run.create_sent_at and not self.run.is_missed_for_long(self.now):
             missed_at = self.run.missed_at or self.now
             return self._save(
-                self.run.with_wait(UNSURE, self.now, lease=None, missed_at=missed_at, checked_at=self.now)
+                self.run.with_wait(JOB_NOT_SHOWN_YET, self.now, lease=None, missed_at=missed_at, checked_at=self.now)
             )
         if self.run.cancel_requested_at:
             return end_cancelled(self.run, self.runs, self.now)
@@ -170,8 +174,8 @@ class Submission:
         return self._upload()
 
     def _upload(self) -> ControlledRun:
-        """Have the files at the provider and, once it can train on them, the job."""
-        files = {split: self._file(split) for split in SEEN_SPLITS if self._content(split).examples}
+        """Upload the files that the provider doesn't have yet and, once it can train on all, create the job."""
+        files = {split: self._ensure_uploaded(split) for split in SEEN_SPLITS if self._content(split).examples}
         imports = {split: self.provider.file_import(file, ASKING_S) for split, file in files.items()}
         if unfit := refusal_of_imports(imports):
             return self._fail(unfit)
@@ -190,7 +194,8 @@ class Submission:
             seed=self.run.seed or 0,
         )
         unsent = self.run
-        # Before this write a wish to cancel ends the run, and the write fails; after it the job is to be looked for.
+        # A request to cancel that comes before this write ends the run, and makes this write Stale; after it, the job
+        # has to be found to be cancelled.
         self.run = self.runs.save(self.run.model_copy(update={"create_sent_at": self.now, "missed_at": None}))
         try:
             job = self.provider.create_job(request)
@@ -199,20 +204,21 @@ class Submission:
                 raise
         else:
             return self._adopt(job)
-        unsent = unsent.model_copy(update={"seq": self.run.seq})  # a create that was refused is one that was never sent
+        unsent = unsent.model_copy(update={"seq": self.run.seq})  # a refused create counts as never sent
         return self._save(self._importing(unsent, WAITING_FOR_FILE, files))
 
     def _may_become_ready(self, imports: dict[Split, FileImport], refusal: ProviderRefused) -> bool:
         is_reported = refusal.code == FILE_NOT_READY
         return may_become_ready(imports, self.run.importing_since, self.now, is_reported=is_reported)
 
-    def _importing(self, run: ControlledRun, what: str, files: dict[Split, str]) -> ControlledRun:
-        """The run left to the next sweep, which finds its files again even where they stand in no list yet."""
+    def _importing(self, run: ControlledRun, waiting_for: str, files: dict[Split, str]) -> ControlledRun:
+        """The run as it waits for the next sweep; it keeps the ids of its files, which no list may show yet."""
         since, pause = run.importing_since or self.now, self.now + IMPORT_POLL_AFTER
         changes = {"lease": None, "checked_at": self.now, "uploaded": files, "importing_since": since}
-        return run.with_wait(what, self.now, not_before=pause, **changes)
+        return run.with_wait(waiting_for, self.now, not_before=pause, **changes)
 
-    def _find(self) -> list[ProviderJob]:
+    def _find_jobs(self) -> list[ProviderJob]:
+        """The jobs that were created for the run, the one to adopt first."""
         if self.run.provider_job_id:
             try:
                 return [self.provider.get_job(self.run.provider_job_id, timeout_s=ASKING_S)]
@@ -220,8 +226,8 @@ class Submission:
                 if error.code != JOB_NOT_FOUND:
                     raise
         file = TrainingFile(self.run.tenant, self.run.id, Split.TRAIN)
-        sent = self.provider.find_file(file) if self.run.create_sent_at else None  # else no job can train on it yet
-        return self.provider.find_jobs(self.run.id, sent)
+        file_id = self.provider.find_file(file) if self.run.create_sent_at else None  # before that, no job has the file
+        return self.provider.find_jobs(self.run.id, file_id)
 
     def _adopt(self, job: ProviderJob) -> ControlledRun:
         self._save(with_heartbeat(self.run, adopt_job(self.run, job, self.now), self.now), self.runs.adopt)
@@ -231,7 +237,7 @@ class Submission:
         return self.run
 
     def _stop_others(self, run: ControlledRun, jobs: list[ProviderJob]) -> ControlledRun:
-        """Cancel what came to be by accident, and record it; the sweep does so too, should this not come to its end."""
+        """Cancel jobs that were created twice, and store them with the run; the sweep completes this if it fails."""
         for job in jobs:
             self._stop(job)
         others = [OtherJob(id=job.id, status=job.status, trained_tokens=job.trained_tokens) for job in jobs]
@@ -243,13 +249,14 @@ class Submission:
         except (ProviderUnavailable, ProviderRefused) as error:  # the sweep stops it
             log_failure(error)
 
-    def _file(self, split: Split) -> str:
+    def _ensure_uploaded(self, split: Split) -> str:
+        """The provider's id of a split's file, which is uploaded if the provider doesn't have it."""
         file = TrainingFile(self.run.tenant, self.run.id, split)
-        if found := self.provider.find_file(file):
-            return found
-        known = self.run.uploaded.get(split)
-        if known and self.provider.file_import(known, ASKING_S).state != ImportState.GONE:
-            return known
+        if listed_id := self.provider.find_file(file):
+            return listed_id
+        uploaded_id = self.run.uploaded.get(split)
+        if uploaded_id and self.provider.file_import(uploaded_id, ASKING_S).state != ImportState.GONE:
+            return uploaded_id
         with self.objects.download(self._content(split).key) as content:
             return self.provider.upload(file, self.run.base_model, content)
 
@@ -263,28 +270,28 @@ class Submission:
         return self.run
 
     def _save(self, run: ControlledRun, write: Callable[[ControlledRun], ControlledRun] | None = None) -> ControlledRun:
-        """Store the run, with the wish to cancel it if nothing but that was written in between."""
+        """Store the run, with a request to cancel if that is all that was written meanwhile; Stale otherwise."""
         store = write or self.runs.save
         try:
             self.run = store(run)
         except Stale:
-            seen = self.runs.get(run.tenant, run.id)
-            wish = {"seq": seen.seq, "cancel_requested_at": seen.cancel_requested_at}
-            if self.run.model_copy(update=wish) != seen:
+            stored = self.runs.get(run.tenant, run.id)
+            cancellation = {"seq": stored.seq, "cancel_requested_at": stored.cancel_requested_at}
+            if self.run.model_copy(update=cancellation) != stored:
                 raise
-            self.run = store(run.model_copy(update=wish))
+            self.run = store(run.model_copy(update=cancellation))
         return self.run
 
 
 def end_failed(run: ControlledRun, error: RunError, runs: Runs, now: datetime) -> ControlledRun:
-    """Store the run as failed, by an error that came before there was a job."""
+    """Store a run as failed that has no job."""
     failed = run.with_status(RunStatus.FAILED, error=error, finished_at=now, lease=None)
     count("RunsFailed")
     return runs.finish(failed, TrainingRunFinished.of(failed), now, None)
 
 
 def _with_images_counted(export: Export, objects: Objects) -> Export:
-    """The export with its images counted; those of one that is older than the count, by reading its files."""
+    """The export with its images counted; exports of older releases weren't, so their files are read."""
     files = {
         split: file if file.images is not None or split == Split.VALIDATION else _count_images(file, objects)
         for split, file in export.files.items()
@@ -297,17 +304,20 @@ def _count_images(file: ExportFile, objects: Objects) -> ExportFile:
 
 
 class Backoff(NamedTuple):
-    """What a run waits for, and until when its provider is left alone; None is until the next sweep."""
+    """The reason why a run waits, and until when its provider isn't called; None means until the next sweep."""
 
     waiting_for: str
     until: datetime | None
 
 
 def backoff_for(error: ProviderUnavailable, now: datetime) -> Backoff:
-    """The pause that a provider asks for, as no function sleeps for it: until the next day (UTC) at a daily limit."""
+    """The pause before a run is submitted again: the one that the provider asks for, or the rest of the day (UTC).
+
+    It is stored with the run, as no function sleeps for it.
+    """
     if error.code == DAILY_LIMIT:
         today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        until = today + timedelta(days=1) + NEXT_DAY_BEGINS
+        until = today + timedelta(days=1) + AFTER_MIDNIGHT
         return Backoff(f"{error.message} The run waits until tomorrow, {until:%H:%M} UTC.", until)
     if error.retry_after_s:
         return Backoff(error.message, now + timedelta(seconds=error.retry_after_s))

@@ -29,12 +29,11 @@ from tuneloop.domain.serving.feedback import REASONS, Feedback, extract_rows
 from tuneloop.domain.serving.routing import Inference, parse_inference
 from tuneloop.domain.serving.usage import feedback_counters
 from tuneloop.observability import log_failure
-from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.models import Models
-from tuneloop.store.repositories.posts import BY_FEEDBACK, post_drop, posted_line
+from tuneloop.store.repositories.posts import BY_FEEDBACK, Posts, posted_line
 from tuneloop.store.repositories.usage import StoredFeedback, Usage
 from tuneloop.store.repositories.votes import Votes
 from tuneloop.store.retry import retry_stale
@@ -89,7 +88,7 @@ class RecordFeedback:
     datasets: Datasets
     exports: Exports
     votes: Votes
-    objects: Objects
+    posts: Posts
     queue: Queue
 
     def record(self, tenant: str, feedback: Feedback, now: datetime) -> FeedbackReceipt:
@@ -172,7 +171,7 @@ class RecordFeedback:
         identity = derived_id("drop", tenant, name, *lines)
         new = Drop(id=identity, tenant=tenant, dataset=name, object=BY_FEEDBACK, created_at=now)
         stored = self.datasets.find_drop(tenant, name, identity)
-        drop = post_drop(stored or new, lines, datasets=self.datasets, objects=self.objects, queue=self.queue)
+        drop = self.posts.add(stored or new, lines)
         self.queue.send(json.dumps({"judge": {"tenant": tenant, "dataset": name, "unit": vote.unit}}))
         return drop.id
 

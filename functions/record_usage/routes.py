@@ -54,4 +54,4 @@ def post_feedback(feedback: Feedback) -> FeedbackReceipt:
     """Rate, confirm or correct an answer by its id; with `messages` (and `answer`) it becomes an example."""
     require_objects(feedback)
     stores = (app.models, app.usage, app.datasets, app.exports, app.votes)
-    return RecordFeedback(*stores, app.objects, app.examples_queue).record(api.tenant, feedback, utc_now())
+    return RecordFeedback(*stores, app.posts, app.examples_queue).record(api.tenant, feedback, utc_now())

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tuneloop.store.repositories.fingerprint_backfill import FingerprintBackfill
     from tuneloop.store.repositories.generations import Generations
     from tuneloop.store.repositories.models import Models
+    from tuneloop.store.repositories.posts import Posts
     from tuneloop.store.repositories.providers import ProviderRows
     from tuneloop.store.repositories.reviews import Reviews
     from tuneloop.store.repositories.runs import Runs
@@ -104,6 +105,7 @@ class App:
     votes: "Votes" = part("store.repositories.votes.Votes", "table")
 
     generations: "Generations" = part("store.repositories.generations.Generations", "table", "datasets")
+    posts: "Posts" = part("store.repositories.posts.Posts", "datasets", "objects", "examples_queue")
     membership: "Membership" = part("store.objects.export_columns.Membership", "objects")
     contents: "Contents" = part("store.repositories.contents.Contents", "datasets", "reviews", "objects", "erasures")
     example_counts: "ExampleCounts" = part(

@@ -24,7 +24,10 @@ PARTS = {
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_each_part_is_of_its_declared_class_and_made_of_what_that_takes(app: App, name: str) -> None:
+def test_each_part_is_of_its_declared_class_and_made_of_what_that_takes(
+    app: App, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNELOOP_EXAMPLES_QUEUE_URL", "https://sqs.example/examples")
     path, needs = PARTS[name]
     made = getattr(app, name)
     takes = get_type_hints(type(made).__init__)

@@ -33,14 +33,22 @@ NOT_COLLECTED = Problem(
 )
 
 
-def post_drop(drop: Drop, lines: Sequence[bytes], *, datasets: Datasets, objects: Objects, queue: Queue) -> Drop:
-    """Store a drop, if it is new, and its lines, and queue them to be collected; nothing where they are already."""
-    drop = drop if drop.seq else datasets.start_drop(drop)
-    if drop.status not in UNREAD:
-        return drop
-    objects.put(posted_key(drop), b"\n".join(lines))
-    queue.send(json.dumps({"collect": {"tenant": drop.tenant, "dataset": drop.dataset, "drop": drop.id}}))
-    return drop.model_copy(update={"status": DropStatus.READING, "problem_count": 0, "problems": []})
+class Posts:
+    """The posts of every tenant, until they are collected."""
+
+    def __init__(self, datasets: Datasets, objects: Objects, queue: Queue) -> None:
+        self._datasets = datasets
+        self._objects = objects
+        self._queue = queue
+
+    def add(self, drop: Drop, lines: Sequence[bytes]) -> Drop:
+        """Store a drop, if it is new, and its lines, and queue it; nothing if it was collected or rejected already."""
+        drop = drop if drop.seq else self._datasets.start_drop(drop)
+        if drop.status not in UNREAD:
+            return drop
+        self._objects.put(posted_key(drop), b"\n".join(lines))
+        self._queue.send(json.dumps({"collect": {"tenant": drop.tenant, "dataset": drop.dataset, "drop": drop.id}}))
+        return drop.model_copy(update={"status": DropStatus.READING, "problem_count": 0, "problems": []})
 
 
 def posted_line(row: Any, place: str = "") -> bytes:
