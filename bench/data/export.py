@@ -23,7 +23,7 @@ from export_data.write_export import WriteExport
 from tuneloop.domain.chat.examples import Example, read_example
 from tuneloop.domain.core.limits import SEGMENT_BYTES
 from tuneloop.domain.datasets.datasets import Dataset, OnDrop, Segment
-from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.datasets.erasures import ErasureMarks
 from tuneloop.domain.datasets.policy import DEFAULT
 from tuneloop.domain.exports.example_hashes import folded_prompt
 from tuneloop.domain.exports.exports import Export
@@ -87,9 +87,9 @@ class ExportRows:
         """The dataset's reviews: none."""
         return iter(())
 
-    def after(self, *_: Any) -> Erased:
+    def after(self, *_: Any) -> ErasureMarks:
         """The erasure marks of the dataset: none."""
-        return Erased(PLAIN.tenant, [])
+        return ErasureMarks(PLAIN.tenant, [])
 
 
 def figures(examples: int = EXAMPLES) -> dict[str, float]:

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tuneloop.domain.core.errors import Conflict, InvalidInput
 from tuneloop.domain.core.ids import Name
 from tuneloop.domain.serving.hosting import as_retired, check_retirable, with_redeploy
-from tuneloop.domain.serving.models import Model, Version, VersionStatus, base_in, new_model
-from tuneloop.domain.serving.verification import BY_REQUEST, as_unverified, with_verification
+from tuneloop.domain.serving.models import Model, Version, VersionStatus, base_model_in, new_model
+from tuneloop.domain.serving.verification import VERIFY_IS_FALSE, as_unverified, with_verification
 from tuneloop.providers.catalog import dated_name
-from tuneloop.providers.registry import KnownProviders
+from tuneloop.providers.registry import ProviderNames
 from tuneloop.store.repositories.models import Models
 
 # A version's parameters as JSON: they lie in its row, which DynamoDB limits to 400 KB, prompt included.
@@ -87,7 +87,7 @@ class RegisterByHand:
     """Registers models without a dataset and versions without a run; `default_base_model` is the stage's own."""
 
     models: Models
-    providers: KnownProviders
+    providers: ProviderNames
     default_base_model: str
 
     def register_model(self, tenant: str, new: NewModelRequest, now: datetime) -> Model:
@@ -115,7 +115,7 @@ class RegisterByHand:
         named_provider = self.providers.require(new.provider) if new.provider else None
         model = self.models.get(tenant, name)
         provider = named_provider or model.provider
-        base_model = new.base_model or base_in(new.provider_model)
+        base_model = new.base_model or base_model_in(new.provider_model)
         is_finetuned = base_model != new.provider_model if new.is_finetuned is None else new.is_finetuned
         if UNDEPLOYED_ARN_PART in new.provider_model:
             message = "provider_model: Bedrock serves a custom model by its deployment only; give the deployment's ARN."
@@ -132,7 +132,7 @@ class RegisterByHand:
             parameters=new.parameters,
             created_at=now,
         )
-        version = with_verification(version, now) if new.verify else as_unverified(version, BY_REQUEST, now)
+        version = with_verification(version, now) if new.verify else as_unverified(version, VERIFY_IS_FALSE, now)
         self.models.add_version(model, version, now)
         return version
 

@@ -10,21 +10,27 @@ from datetime import datetime, timedelta
 
 from tuneloop.domain.core.errors import Conflict, ProviderRefused, ProviderUnavailable, Stale
 from tuneloop.domain.serving.hosting import (
-    ASKED_AGAIN,
-    FULL,
-    UNDER_WAY,
+    WAITS_FOR_DEPLOYMENT,
+    WAITS_FOR_QUOTA,
+    WAITS_FOR_REDEPLOY,
     as_ready,
     as_retired,
     deployment_name,
-    oldest_to_spare,
+    oldest_spare_version,
     with_deploy_failure,
     with_deployment,
     with_wait,
 )
 from tuneloop.domain.serving.models import Version, VersionStatus
-from tuneloop.domain.serving.verification import NO_WAY, as_unknown_model, as_unverified, as_verified, with_no_answer
+from tuneloop.domain.serving.verification import (
+    NO_MODEL_LIST,
+    as_unknown_model,
+    as_unverified,
+    as_verified,
+    with_no_answer,
+)
 from tuneloop.observability import count, log_failure
-from tuneloop.providers.port import KEY_TROUBLE, QUOTA_REACHED, Hosted, Hosting
+from tuneloop.providers.port import KEY_ERRORS, QUOTA_REACHED, Hosting, ProviderDeployment
 from tuneloop.providers.registry import Providers
 from tuneloop.runtime.best_effort import for_each
 from tuneloop.store.repositories.models import Models
@@ -88,13 +94,13 @@ class VersionDeployments:
         try:
             has_it = self.providers.get(version.provider).has_model(version.provider_model, VERIFY_TIMEOUT_S)
         except (ProviderUnavailable, ProviderRefused, Conflict) as error:
-            if error.code in KEY_TROUBLE or isinstance(error, ProviderRefused):
+            if error.code in KEY_ERRORS or isinstance(error, ProviderRefused):
                 return self.models.save_version(as_unverified(version, error.message, self.now))
             return self.models.save_version(with_no_answer(version, error.message, self.now))
         if has_it:
             return self.models.save_ready(as_verified(version, self.now), self.now)
         if has_it is None:
-            return self.models.save_version(as_unverified(version, NO_WAY, self.now))
+            return self.models.save_version(as_unverified(version, NO_MODEL_LIST, self.now))
         count("VersionsFailed")
         return self.models.save_version(as_unknown_model(version, self.now))
 
@@ -106,7 +112,7 @@ class VersionDeployments:
             hosted = _deployment_for(version, name, hosting)
         except ProviderRefused as error:
             if error.code == QUOTA_REACHED:
-                return self._take_over_oldest(version) or self._wait(version, FULL)
+                return self._take_over_oldest(version) or self._wait(version, WAITS_FOR_QUOTA)
             return self._fail(version, error.code, error.message)
         if hosted.status == VersionStatus.READY:
             return self._announce_ready(version, hosted.id)
@@ -114,7 +120,7 @@ class VersionDeployments:
             return self._deploy_again(version, hosted, hosting)
         return self.models.save_version(with_deployment(version, hosted.id, self.now))
 
-    def _deploy_again(self, version: Version, hosted: Hosted, hosting: Hosting) -> Version:
+    def _deploy_again(self, version: Version, hosted: ProviderDeployment, hosting: Hosting) -> Version:
         """Store that a deployment failed; if a person asked to deploy again, remove it so that the next step retries.
 
         Such a request leaves the error of the first failure in the version, which tells the two cases apart.
@@ -122,7 +128,7 @@ class VersionDeployments:
         if version.error is None:
             return self._fail(version, "deployment_failed", DEPLOYMENT_FAILED)
         hosting.undeploy(hosted.id)
-        waiting = with_wait(version, ASKED_AGAIN, self.now)
+        waiting = with_wait(version, WAITS_FOR_REDEPLOY, self.now)
         return self.models.save_version(waiting.model_copy(update={"deployment": None}))
 
     def _take_over_oldest(self, version: Version) -> Version | None:
@@ -131,10 +137,10 @@ class VersionDeployments:
         The account's quota allows no other deployment. The next step swaps the model behind the one taken over.
         """
         deployment = self.models.deployment(version.tenant, version.model)
-        oldest = oldest_to_spare(self.models.all_versions(version.tenant, version.model), deployment)
+        oldest = oldest_spare_version(self.models.all_versions(version.tenant, version.model), deployment)
         if oldest is None:
             return None
-        heir = with_wait(version, UNDER_WAY, self.now, oldest.deployment)
+        heir = with_wait(version, WAITS_FOR_DEPLOYMENT, self.now, oldest.deployment)
         self.models.retire(as_retired(oldest, self.now).model_copy(update={"deployment": None}), deployment, heir)
         count("VersionsRetired")
         return heir.model_copy(update={"seq": version.seq + 1})
@@ -166,7 +172,7 @@ class VersionDeployments:
         return self.models.save_version(with_wait(version, reason, self.now))
 
 
-def _deployment_for(version: Version, name: str, hosting: Hosting) -> Hosted:
+def _deployment_for(version: Version, name: str, hosting: Hosting) -> ProviderDeployment:
     """The version's deployment, made if there is none; one taken over from another version gets this one's model."""
     hosted = hosting.find_deployment(version.deployment or name) or hosting.deploy(name, version.provider_model)
     if hosted.model in (None, version.provider_model) or hosted.status == VersionStatus.DEPLOYING:

@@ -7,7 +7,7 @@ at most once a minute, so that made-up names cause no further calls.
 from collections.abc import Callable
 from time import monotonic
 
-from tuneloop.providers.registry import KnownProviders
+from tuneloop.providers.registry import ProviderNames
 
 # Seconds for which a changed secret or a new provider may go unnoticed, as long as the registry caches providers.
 CACHE_S = 60.0
@@ -16,7 +16,7 @@ CACHE_S = 60.0
 class WebhookSecrets:
     """A cache of webhook secrets by provider; `read` reads the secret of a registered provider, None if it has none."""
 
-    def __init__(self, providers: Callable[[], KnownProviders], read: Callable[[str], str | None]) -> None:
+    def __init__(self, providers: Callable[[], ProviderNames], read: Callable[[str], str | None]) -> None:
         self._providers = providers
         self._read = read
         # When each secret was read, and the secret. Only registered providers get in, which bounds the size.

@@ -10,7 +10,7 @@ from tuneloop.domain.core.ids import digest
 from tuneloop.domain.datasets.datasets import Dataset, DatasetChange, OnDrop
 from tuneloop.domain.serving.models import new_model
 from tuneloop.providers.catalog import dated_name, is_free
-from tuneloop.providers.registry import KnownProviders
+from tuneloop.providers.registry import ProviderNames
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.models import Models
 from tuneloop.store.retry import retry_stale
@@ -62,7 +62,7 @@ class ConfigureDataset:
     """Makes datasets and changes their settings at a caller's request."""
 
     datasets: Datasets
-    providers: KnownProviders
+    providers: ProviderNames
     ensure_dataset: EnsureDataset
 
     def create(self, tenant: str, new: NewDataset, now: datetime) -> Dataset:
@@ -82,7 +82,7 @@ class ConfigureDataset:
         return changed
 
 
-def resolve_base_model(change: C, dataset: Dataset | None, providers: KnownProviders) -> C:
+def resolve_base_model(change: C, dataset: Dataset | None, providers: ProviderNames) -> C:
     """The change with the base model's dated name, and with `on_drop` set to `collect` if training will now cost money.
 
     Conflict if there is no such provider; InvalidInput if another provider comes without a base model of its own.

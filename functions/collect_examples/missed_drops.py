@@ -123,7 +123,7 @@ class GiveUpDrops:
 
         def end(drop: Drop) -> None:
             """Store that a drop is given up, with the problem that its user reads."""
-            self.datasets.save_drop(drop.given_up(NOT_COLLECTED if drop.id in posts else UNREADABLE, now))
+            self.datasets.save_drop(drop.with_failure(NOT_COLLECTED if drop.id in posts else UNREADABLE, now))
 
         for_each(abandoned, end)
         return len(abandoned)

@@ -23,10 +23,10 @@ from tuneloop.domain.core.errors import InvalidFile, NotSupported, TooLarge
 from tuneloop.domain.core.ids import derived_id
 from tuneloop.domain.core.limits import ANSWERED_BYTES, FILE_BYTES, LINE_BYTES
 from tuneloop.domain.datasets.datasets import OnDrop, OnInvalid
-from tuneloop.domain.datasets.drops import EVERYTHING, Drop, DropStatus, UploadedFile, file_id
+from tuneloop.domain.datasets.drops import FILE_POLICY, Drop, DropStatus, UploadedFile, file_id
 from tuneloop.domain.datasets.policy import ExampleKind
 from tuneloop.domain.datasets.records import read_record
-from tuneloop.domain.exports.conversions import pair_of
+from tuneloop.domain.exports.conversions import openai_pair
 from tuneloop.openai_wire.files import TRAINING_PURPOSE
 from tuneloop.runtime.settle import send_settle_reminder
 from tuneloop.store.objects.drop_reader import EMPTY, Clock, DropReader
@@ -115,7 +115,7 @@ class CreateFile:
             return stored
         kind = checked_kind(upload, self.ingest_drop.clock, self._ends())
         # All lines of a file train, each once, and only when somebody creates a job.
-        policy = EVERYTHING.model_copy(update={"kind": kind})
+        policy = FILE_POLICY.model_copy(update={"kind": kind})
         self.ensure_dataset.ensure(tenant, NewDataset(id=file.id, on_drop=OnDrop.COLLECT, policy=policy), now)
         identity = derived_id("drop", tenant, file.id)
         new = Drop(id=identity, tenant=tenant, dataset=file.id, object=OBJECT, created_at=now)
@@ -156,7 +156,7 @@ class ReadFile:
 
 def _line_of(stored: Stored) -> bytes:
     """An example as a line in OpenAI's fine-tuning format."""
-    return canonical(pair_of(stored.example.content)).encode() if stored.preference else bytes(stored.content)
+    return canonical(openai_pair(stored.example.content)).encode() if stored.preference else bytes(stored.content)
 
 
 def checked_kind(upload: FileUpload, clock: Clock, ends: datetime) -> ExampleKind:

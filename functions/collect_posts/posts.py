@@ -13,7 +13,7 @@ from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.core.limits import SEGMENT_BYTES
 from tuneloop.domain.datasets.datasets import OnInvalid, Segment
 from tuneloop.domain.datasets.drops import Drop, DropStatus
-from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.datasets.erasures import ErasureMarks
 from tuneloop.domain.datasets.records import Record
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.drop_reader import Clock, DropReader, count_drop
@@ -73,7 +73,7 @@ class CollectPosts:
         """End a post as failed after the last try of its message, which becomes a dead letter."""
         stored = self.datasets.drop(*place, drop)
         if stored.status == DropStatus.READING:
-            self.datasets.save_drop(stored.given_up(NOT_COLLECTED, self.clock()))
+            self.datasets.save_drop(stored.with_failure(NOT_COLLECTED, self.clock()))
 
     def _add_portion(self, posts: list[Post]) -> list[Drop]:
         """Add a portion of one dataset's posts; returns the drops of those that this call ended."""
@@ -99,7 +99,7 @@ class CollectPosts:
 
         return retry_stale(add, f"Dataset {place[1]}")
 
-    def _segment(self, posts: list[Post], erased: Erased) -> Segment | None:
+    def _segment(self, posts: list[Post], erased: ErasureMarks) -> Segment | None:
         """Write the segment of some posts' examples; None where all of them are erased."""
         lines = list(without_erased((line for post in posts for line in post.lines), erased))
         folder = folder_of(*posts[0].drop.place)

@@ -22,7 +22,7 @@ from tuneloop.domain.core.errors import (
 from tuneloop.domain.core.ids import tenant_hash, user_hash
 from tuneloop.domain.core.pricing import UNKNOWN_COST, call_cost
 from tuneloop.domain.serving.models import Deployment, Version
-from tuneloop.domain.serving.routing import Arm, Inference, Route, named_version, request_for, route
+from tuneloop.domain.serving.routing import Arm, Inference, Route, parse_model_name, request_for, route
 from tuneloop.domain.serving.usage import UsageBatch, UsageRecord
 from tuneloop.observability import count, log_failure
 from tuneloop.openai_wire.chat import ChatCompletion, ChatRequest
@@ -80,7 +80,7 @@ class CompleteChat:
         NotFound for an unknown model or version, Conflict for a named version that isn't ready, ProviderUnavailable or
         ProviderRefused if no version answered. `nonce` makes the inference's id unique.
         """
-        name, number = named_version(request.model)
+        name, number = parse_model_name(request.model)
         deployment = self.models.deployment(tenant, name)
         chosen_route = self._route_to(tenant, deployment, number) if number is not None else None
         chosen_route = chosen_route or route(deployment, request.user_key, nonce)

@@ -12,7 +12,7 @@ from tuneloop.app import app, new_nonce, utc_now
 from tuneloop.domain.core.access import Scope
 from tuneloop.domain.datasets.drops import is_file_id
 from tuneloop.domain.serving.holds import describe_wait
-from tuneloop.domain.serving.routing import MODEL_PATTERN, Arm, named_version, route
+from tuneloop.domain.serving.routing import MODEL_PATTERN, Arm, parse_model_name, route
 from tuneloop.openai_wire.chat import ChatRequest, chunks_of
 from tuneloop.openai_wire.models import ModelList, ModelObject
 from tuneloop.openai_wire.sse import MEDIA_TYPE
@@ -65,7 +65,7 @@ def get_model(model: AnyModel) -> ServedModel:
 
     `waiting_for` says why no better version is activated by itself, null if one may be.
     """
-    name, number = named_version(model)
+    name, number = parse_model_name(model)
     created = app.models.get(api.tenant, name).created_at
     if number is not None:
         created = version_of(api.tenant, name, number, models=app.models).created_at

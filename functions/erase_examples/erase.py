@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tuneloop.domain.core.errors import Stale
-from tuneloop.domain.datasets.erasures import Erased, Erasure, ErasureStatus, remaining_copies
+from tuneloop.domain.datasets.erasures import Erasure, ErasureMarks, ErasureStatus, remaining_copies
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.objects.segments import heads_of, lines_of
 from tuneloop.store.repositories.datasets import Datasets
@@ -55,7 +55,7 @@ class EraseExamples:
 
         retry_stale(search_and_save, f"Dataset {name}")
 
-    def _is_held(self, tenant: str, name: str, erased: Erased) -> bool:
+    def _is_held(self, tenant: str, name: str, erased: ErasureMarks) -> bool:
         for segment in self.generations.segments(tenant, name):
             for block in lines_of(segment, self.objects):
                 self.check()

@@ -16,7 +16,7 @@ from erase_examples.rewrite_export import RewriteExport
 from tuneloop.domain.core.errors import Stale
 from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.datasets.datasets import Dataset, Segment
-from tuneloop.domain.datasets.erasures import Erased, Erasure, HeldExport, TrainedVersion, remaining_copies
+from tuneloop.domain.datasets.erasures import Erasure, ErasureMarks, HeldExport, TrainedVersion, remaining_copies
 from tuneloop.domain.evaluation.evaluations import Evaluation, EvaluationStatus
 from tuneloop.domain.exports.columns import name_number
 from tuneloop.domain.exports.exports import Export
@@ -80,7 +80,7 @@ class RewriteDataset:
             self._rewrite_segments(dataset, erased, lines)
         self._mark_rewritten(dataset)
 
-    def _search(self, tenant: str, dataset: str, erased: Erased) -> ErasedLines:
+    def _search(self, tenant: str, dataset: str, erased: ErasureMarks) -> ErasedLines:
         """The erased lines in all segments of a dataset, also in those that only earlier revisions are read from.
 
         An example that another subject sent too still belongs to that subject, and is left out of the result.
@@ -99,7 +99,7 @@ class RewriteDataset:
             self._drop_shared_examples(lines, segments, erased)
         return lines
 
-    def _drop_shared_examples(self, lines: ErasedLines, segments: Iterable[Segment], erased: Erased) -> None:
+    def _drop_shared_examples(self, lines: ErasedLines, segments: Iterable[Segment], erased: ErasureMarks) -> None:
         """Remove from `lines` the examples that another subject, who isn't erased, sent too."""
         for segment in segments:
             for block in blocks_of(segment, self.objects):
@@ -107,7 +107,7 @@ class RewriteDataset:
                     if head.id in lines.examples and not erased.covers(head.id, head.subject):
                         del lines.examples[head.id]
 
-    def _rewrite_exports(self, dataset: Dataset, erased: Erased, lines: ErasedLines, now: datetime) -> None:
+    def _rewrite_exports(self, dataset: Dataset, erased: ErasureMarks, lines: ErasedLines, now: datetime) -> None:
         """Record in each erasure which exports hold its examples, then rewrite those exports.
 
         The records come first, as a rewritten export no longer tells.
@@ -173,13 +173,13 @@ class RewriteDataset:
         if base.export == export.id and base.prompt != export.base_prompt:
             self.models.replace_prompt(base, export.base_prompt)
 
-    def _rewrite_segments(self, dataset: Dataset, erased: Erased, lines: ErasedLines) -> None:
+    def _rewrite_segments(self, dataset: Dataset, erased: ErasureMarks, lines: ErasedLines) -> None:
         segments = self.generations.segments(dataset.tenant, dataset.id)
         old = [segment for segment in segments if segment.key in lines.segments]
         new = {segment.key: self._rewrite_segment(dataset, segment, erased) for segment in old}
         self.generations.replace(dataset.tenant, dataset.id, new)
 
-    def _rewrite_segment(self, dataset: Dataset, segment: Segment, erased: Erased) -> Segment | None:
+    def _rewrite_segment(self, dataset: Dataset, segment: Segment, erased: ErasureMarks) -> Segment | None:
         """Write a segment without its erased lines; returns the new segment, None if no line is left."""
         builder = SegmentBuilder()
         for block in exclude_erased(erased, partial(blocks_of, segment, self.objects))():

@@ -21,7 +21,7 @@ from tuneloop.domain.chat.messages import answer_of, canonical
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.core.json_values import replace_halves
-from tuneloop.domain.evaluation.evaluations import Answered, ArmName, Evaluation, is_right
+from tuneloop.domain.evaluation.evaluations import ArmName, Evaluation, ScoredAnswer, is_right
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import Version
 from tuneloop.domain.serving.routing import chat_request_of, request_for
@@ -84,15 +84,15 @@ class EvaluationObjects:
             rows.frombytes(content.read())
         return rows
 
-    def write_part(self, evaluation: Evaluation, arm: ArmName, answered: list[Answered]) -> None:
+    def write_part(self, evaluation: Evaluation, arm: ArmName, answered: list[ScoredAnswer]) -> None:
         """Store answers of one arm as the arm's next part."""
         lines = (answer.model_dump_json(exclude_none=True).encode() + b"\n" for answer in answered)
         self.objects.put(_part_key(evaluation, arm, evaluation.parts.get(arm, 0)), b"".join(lines))
 
-    def read_parts(self, evaluation: Evaluation, arm: ArmName, rows: Container[int]) -> dict[int, Answered]:
+    def read_parts(self, evaluation: Evaluation, arm: ArmName, rows: Container[int]) -> dict[int, ScoredAnswer]:
         """The answers that one arm has given to these rows so far, by row number."""
         keys = [_part_key(evaluation, arm, part) for part in range(evaluation.parts.get(arm, 0))]
-        answers = (Answered.model_validate_json(line) for key in keys for line in self.objects.lines(key))
+        answers = (ScoredAnswer.model_validate_json(line) for key in keys for line in self.objects.lines(key))
         return {answer.row: answer for answer in answers if answer.row in rows}
 
 
@@ -107,7 +107,7 @@ def _part_key(evaluation: Evaluation, arm: ArmName, part: int) -> str:
 class AnswerBatch(NamedTuple):
     """Answers in the order of their rows, and the first error of a provider that was unavailable for other rows."""
 
-    answered: list[Answered]
+    answered: list[ScoredAnswer]
     outage: ProviderUnavailable | None
 
 
@@ -121,7 +121,7 @@ def ask_rows(
     """
     outages: list[ProviderUnavailable] = []
 
-    def ask_one(numbered: tuple[int, Example]) -> Answered | None:
+    def ask_one(numbered: tuple[int, Example]) -> ScoredAnswer | None:
         """The answer to a row; None once the time is up or the provider is taken for unavailable."""
         if len(outages) >= ROWS_AT_ONCE or is_time_up():
             return None
@@ -136,16 +136,16 @@ def ask_rows(
     return AnswerBatch(answered, outages[0] if outages else None)
 
 
-def _answer_row(version: Version, row: int, example: Example, provider: Provider) -> Answered:
+def _answer_row(version: Version, row: int, example: Example, provider: Provider) -> ScoredAnswer:
     try:
         completion = _complete_with_retries(request_for(version, chat_request_of(example)), provider)
     except ProviderRefused as error:  # for this row alone: a content filter, or too long a context
-        return Answered(row=row, right=False, error=replace_halves(error.message))
+        return ScoredAnswer(row=row, right=False, error=replace_halves(error.message))
     # Half a surrogate pair can't be encoded: the part could never be stored, and its rows would be asked, and paid for,
     # again and again.
     answer = replace_halves(answer_of(completion.choices[0].message.model_dump())) if completion.choices else ""
     tokens = call_tokens(completion.usage)
-    return Answered(
+    return ScoredAnswer(
         row=row,
         right=is_right(answer, answer_of(example.messages[-1])),
         answer=answer,

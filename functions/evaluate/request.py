@@ -14,7 +14,7 @@ from tuneloop.domain.core.errors import Conflict, InvalidInput, Stale
 from tuneloop.domain.core.ids import derived_id
 from tuneloop.domain.evaluation.evaluations import Evaluation, EvaluationStatus, Intent
 from tuneloop.domain.evaluation.verdicts import Verdict, VerdictCode
-from tuneloop.domain.events import EvaluationRequested, announcement
+from tuneloop.domain.events import EvaluationRequested, announcement_name
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.serving.models import Deployment, Version, VersionStatus
 from tuneloop.store.repositories.datasets import Datasets
@@ -123,7 +123,7 @@ class RequestEvaluation:
         would_promote = evaluation.verdict is not None and evaluation.verdict.promote
         if not (by_person and would_promote):
             return None
-        last = announcement(evaluation.id, evaluation.announced_again)
+        last = announcement_name(evaluation.id, evaluation.announced_again)
         return now if self.models.is_decided(evaluation.tenant, evaluation.model, last) else None
 
 

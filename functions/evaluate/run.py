@@ -20,13 +20,13 @@ from tuneloop.domain.core.errors import NotFound, ProviderUnavailable, Stale
 from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.core.limits import EVALUATION_ROWS
 from tuneloop.domain.evaluation.evaluations import (
-    Answered,
     ArmName,
     Evaluation,
     EvaluationError,
     EvaluationStatus,
-    looks_spent,
-    refused_throughout,
+    ScoredAnswer,
+    all_refused_error,
+    looks_spent_error,
     without_overlap,
 )
 from tuneloop.domain.events import EvaluationRequested
@@ -165,7 +165,7 @@ class RunEvaluation:
             rows = self._test_rows(export, removed.rows)
             leased.end(refuse_unasked(checked, rows, versions, answers, self.clock()))
             return False
-        error = None if checked.look else looks_spent(checked, self.evaluations.next_look(checked, self.clock()))
+        error = None if checked.look else looks_spent_error(checked, self.evaluations.next_look(checked, self.clock()))
         if error:
             unasked = checked.model_copy(update={"rows_asked": 0})
             no_answers: Answers = {arm: {} for arm in checked.asked}
@@ -208,7 +208,7 @@ class RunEvaluation:
             self._store_part(leased, arm, answered, len(rows), answers)
         error = outage and self._long_outage(leased.row, outage)
         if version.number in (leased.row.candidate, leased.row.stable):
-            error = error or refused_throughout(version.number, answers[arm].values(), len(rows))
+            error = error or all_refused_error(version.number, answers[arm].values(), len(rows))
         if error:
             leased.end(fail_evaluation(leased.row, versions, answers, error, self.clock()))
             return False
@@ -218,7 +218,7 @@ class RunEvaluation:
         return True
 
     def _store_part(
-        self, leased: LeasedEvaluation, arm: ArmName, answered: list[Answered], row_count: int, answers: Answers
+        self, leased: LeasedEvaluation, arm: ArmName, answered: list[ScoredAnswer], row_count: int, answers: Answers
     ) -> None:
         """Store the answers of a part, then count the part in the row; `row_count` is how many rows an arm is asked."""
         leased.save()  # Stale if the lease was lost: then this worker may write no part

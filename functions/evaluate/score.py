@@ -11,18 +11,18 @@ from tuneloop.domain.chat.messages import answer_of
 from tuneloop.domain.core.pricing import Bill, bill
 from tuneloop.domain.evaluation.evaluations import (
     FEWEST_ROWS,
-    Answered,
     ArmName,
     ArmResult,
     Evaluation,
     EvaluationError,
     EvaluationStatus,
     Intent,
+    ScoredAnswer,
     arm_result,
     compare,
     is_right,
 )
-from tuneloop.domain.evaluation.gate import count_free_text, judge, refused_often, unproved_verdict
+from tuneloop.domain.evaluation.gate import count_free_text, judge, often_refused_error, unproved_verdict
 from tuneloop.domain.evaluation.verdicts import Verdict, VerdictCode
 from tuneloop.domain.events import EvaluationCompleted
 from tuneloop.domain.exports.exports import Export
@@ -36,7 +36,7 @@ NO_TEST = (
     f"than {FEWEST_ROWS} would prove nothing. Add examples or a test file, or activate it by hand if you trust it."
 )
 
-Answers = dict[ArmName, dict[int, Answered]]
+Answers = dict[ArmName, dict[int, ScoredAnswer]]
 Versions = dict[int, Version]
 Rows = dict[int, Example]
 
@@ -60,7 +60,7 @@ def score_evaluation(
         free_text=count_free_text(expected_answers(rows.values())),
         arms=arms | {ArmName.MOST_FREQUENT: _most_frequent(export, list(rows.values()))},
         comparison=compare(scored[evaluation.candidate], scored[evaluation.stable], evaluation.look),
-        error=refused_often(arms),
+        error=often_refused_error(arms),
     )
     return completed.model_copy(update={"verdict": judge(completed)})
 
@@ -99,7 +99,7 @@ def _finish(evaluation: Evaluation, versions: Versions, answers: Answers, now: d
     return evaluation.model_copy(update=end | figures)
 
 
-def _cost(version: Version, answers: Iterable[Answered]) -> Bill:
+def _cost(version: Version, answers: Iterable[ScoredAnswer]) -> Bill:
     """The bill of all of a version's answers, also of those that aren't scored."""
     price = price_of(version.provider, version.base_model)
     return bill(price, (answer.tokens for answer in answers), is_finetuned=version.is_finetuned)
@@ -121,7 +121,7 @@ def _most_frequent(export: Export, rows: list[Example]) -> ArmResult:
     if not constant:
         [(most_frequent, times)] = Counter(expected).most_common(1) or [("", 0)]
         constant = most_frequent if times > 1 else ""
-    scores = [Answered(row=row, right=is_right(constant, answer)) for row, answer in enumerate(expected)]
+    scores = [ScoredAnswer(row=row, right=is_right(constant, answer)) for row, answer in enumerate(expected)]
     return arm_result(None, scores, Decimal(0))
 
 

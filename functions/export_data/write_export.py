@@ -23,14 +23,14 @@ from tuneloop.domain.chat.images import NO_IMAGES
 from tuneloop.domain.chat.messages import JsonObject
 from tuneloop.domain.chat.templates import Template
 from tuneloop.domain.datasets.datasets import Dataset
-from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.datasets.erasures import ErasureMarks
 from tuneloop.domain.datasets.origins import FEEDBACK
 from tuneloop.domain.datasets.policy import ExampleKind, Policy
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Status
 from tuneloop.domain.exports.columns import OUTCOME_OF, Columns, Outcome, name_number
-from tuneloop.domain.exports.exports import Export, ExportFile, TrainAnswers, export_id, freeze_digest, prefix_of
+from tuneloop.domain.exports.exports import Export, ExportFile, TrainAnswers, export_id, export_prefix, freeze_digest
 from tuneloop.domain.exports.policy_filter import example_filter
-from tuneloop.domain.exports.selection import Selected, select
+from tuneloop.domain.exports.selection import SelectionResult, select
 from tuneloop.domain.exports.splits import STRICTNESS
 from tuneloop.domain.training.trained_exports import UNSEEN, SeenRows
 from tuneloop.store.objects.bucket import Objects
@@ -53,7 +53,7 @@ class Snapshot(NamedTuple):
 
     dataset: Dataset
     revision: int
-    erased: Erased
+    erased: ErasureMarks
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -78,7 +78,7 @@ class WriteExport:
         overlaps, identity = _prove_disjoint(selected), export_id(*snapshot.place, policy)
         held_out_key = dataset.held_out.key if dataset.held_out else None
         made = freeze_digest(snapshot.erased.latest, held_out_key, [export.name for export in seen.exports])
-        prefix = prefix_of(dataset.tenant, dataset.id, identity, made)
+        prefix = export_prefix(dataset.tenant, dataset.id, identity, made)
         summary = TrainSplitSummary(dataset.templates_at(revision))
         files = self._write_files(prefix, selected, snapshot, summary)
         self.objects.put(members_key(prefix), pack_members(selected.columns))
@@ -104,7 +104,7 @@ class WriteExport:
         self.objects.put(f"{prefix}/manifest.json", export.model_dump_json().encode())
         return export
 
-    def _select(self, snapshot: Snapshot, policy: Policy, held_out: set[int], seen: SeenRows) -> Selected:
+    def _select(self, snapshot: Snapshot, policy: Policy, held_out: set[int], seen: SeenRows) -> SelectionResult:
         """The first pass: where each example goes, or why it is left out."""
         dataset = snapshot.dataset
         with self.contents.blocks(*snapshot.place, snapshot.erased) as blocks:
@@ -113,7 +113,7 @@ class WriteExport:
         return select(columns, policy, dataset.salt, held_out, seen=seen.rows, rules=rules)
 
     def _write_files(
-        self, prefix: str, selected: Selected, snapshot: Snapshot, summary: "TrainSplitSummary"
+        self, prefix: str, selected: SelectionResult, snapshot: Snapshot, summary: "TrainSplitSummary"
     ) -> dict[Split, ExportFile]:
         """The second pass: each example into the file of its split, and what trains into the summary."""
         done = 0
@@ -144,7 +144,7 @@ class WriteExport:
         return key
 
 
-def _selection_figures(selected: Selected) -> dict[str, Any]:
+def _selection_figures(selected: SelectionResult) -> dict[str, Any]:
     """The fields of an export that its selection gives."""
     return {
         "kind": selected.kind,
@@ -159,7 +159,7 @@ def _selection_figures(selected: Selected) -> dict[str, Any]:
     }
 
 
-def _prove_disjoint(selected: Selected) -> dict[str, int]:
+def _prove_disjoint(selected: SelectionResult) -> dict[str, int]:
     """Count by kind what splits share: 0 of each, or the selection has an error and nothing may be written."""
     overlaps = selected.overlaps()
     if any(overlaps.values()):
@@ -168,12 +168,12 @@ def _prove_disjoint(selected: Selected) -> dict[str, int]:
 
 
 def _write_block(
-    block: Block, rows: slice, selected: Selected, files: "SplitFiles", summary: "TrainSplitSummary"
+    block: Block, rows: slice, selected: SelectionResult, files: "SplitFiles", summary: "TrainSplitSummary"
 ) -> None:
     """Write the examples of one block, which are the selection's `rows`."""
     columns, is_pairs = selected.columns, selected.kind == ExampleKind.PREFERENCE
     for split in Split:
-        chosen = columns.which(OUTCOME_OF[split], rows)
+        chosen = columns.flags(OUTCOME_OF[split], rows)
         contents = [content_of(line) for line in compress(block.lines, chosen)]
         lines = [pair_line(content) for content in contents] if is_pairs else contents
         files.write(split, lines, sum(compress(columns.tokens[rows], chosen)))

@@ -12,12 +12,12 @@ from typing import Any
 from tuneloop.domain.chat.examples import Split
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.exports.exports import Export
-from tuneloop.domain.serving.models import base_in
+from tuneloop.domain.serving.models import base_model_in
 from tuneloop.domain.training.jobs import RunError, TrainingMethod
 from tuneloop.domain.training.model_offers import Capabilities, Offer
 from tuneloop.domain.training.runs import ControlledRun
 from tuneloop.providers.catalog import ANY_MODEL, listed_models, price_of, unknown_base_model, unlisted_refusal
-from tuneloop.providers.port import KEY_TROUBLE, Provider
+from tuneloop.providers.port import KEY_ERRORS, Provider
 from tuneloop.providers.registry import ModelLists
 
 # A month: a version trained on a base model that ends sooner may stop serving before the next monthly retraining.
@@ -116,7 +116,7 @@ def missing_in_recent_list(
     try:
         names = lists.model_names(base_model, provider, now)
     except ProviderUnavailable as error:
-        if needs_key and error.code in KEY_TROUBLE:
+        if needs_key and error.code in KEY_ERRORS:
             raise
         return None
     return None if _is_in_catalog(provider, base_model) else _missing_in(names, provider, base_model)
@@ -130,7 +130,7 @@ def _missing_in(names: Collection[str], provider: Provider, base_model: str) -> 
     if not names or base_model in names:
         return None
     # The message names base models only: a trained model may be another tenant's, and its name is enough to call it.
-    return unknown_base_model(provider.name, base_model, {name for name in names if base_in(name) == name})
+    return unknown_base_model(provider.name, base_model, {name for name in names if base_model_in(name) == name})
 
 
 def shutdown_warning(offer: Offer | None, now: datetime) -> str | None:

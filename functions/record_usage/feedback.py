@@ -25,7 +25,7 @@ from tuneloop.domain.datasets.drops import Drop
 from tuneloop.domain.datasets.votes import Vote, anonymous_voter, voter_of
 from tuneloop.domain.exports.example_hashes import ExampleHashes, example_hashes
 from tuneloop.domain.exports.exports import export_id
-from tuneloop.domain.serving.feedback import REASONS, Feedback, extract_rows
+from tuneloop.domain.serving.feedback import NO_EXAMPLE_TEXTS, Feedback, extract_rows
 from tuneloop.domain.serving.routing import Inference, parse_inference
 from tuneloop.domain.serving.usage import feedback_counters
 from tuneloop.observability import log_failure
@@ -136,7 +136,7 @@ class RecordFeedback:
         prompt = self._served_prompt(dataset) if dataset else None
         extraction = extract_rows(feedback, subject, inference.day, prompt, template)
         if extraction.why:
-            return ExtractedExamples(name, subject, [], REASONS[extraction.why])
+            return ExtractedExamples(name, subject, [], NO_EXAMPLE_TEXTS[extraction.why])
         if dataset is None:
             reason = f"There is no dataset {name}; `dataset` names the one that is to learn from it."
             return ExtractedExamples(name, subject, [], reason)

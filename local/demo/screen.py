@@ -15,7 +15,7 @@ from infra.stage import BEDROCK
 from local.demo.report import DemoReport
 from ops.smoke.progress_view import ProgressView
 from tuneloop.cli.estimate import table_of
-from tuneloop.domain.evaluation.evaluations import p_text
+from tuneloop.domain.evaluation.evaluations import format_p_value
 from tuneloop.domain.training.estimates import Estimate
 
 WIDEST_QUESTION = 60  # characters; leaves room for the answer beside it on a terminal of usual width
@@ -64,7 +64,7 @@ class Screen(ProgressView):
             f"[bold]{dataset}[/bold] is answered by version {version}: "
             f"right {figures['tuned_accuracy']:.1%} of the time, the base model {figures['base_accuracy']:.1%}",
             f"gain {low * 100:+.1f} to {high * 100:+.1f} points on {figures['examples']:,} held-out examples, "
-            f"{p_text(figures['p_value'])}",
+            f"{format_p_value(figures['p_value'])}",
             f"{sum(row['calls'] for row in report.usage)} calls accounted for, "
             f"${sum(row['cost_usd'] for row in report.usage):.2f} spent",
             "[dim]build/demo/report.json, logs in build/demo/stack/logs[/dim]",

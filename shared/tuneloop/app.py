@@ -15,7 +15,7 @@ from tuneloop.settings import Settings
 from tuneloop.store.dynamodb import Table
 
 if TYPE_CHECKING:
-    from tuneloop.providers.registry import KnownProviders, Providers
+    from tuneloop.providers.registry import ProviderNames, Providers
     from tuneloop.store.objects.bucket import Objects
     from tuneloop.store.objects.export_columns import Membership
     from tuneloop.store.outbox import Bus, Outbox
@@ -118,7 +118,7 @@ class App:
         "store.repositories.exports.TrainedExports", "table", "exports", "models", "fingerprint_backfill", "objects"
     )
     # The keys of providers are read from SSM when they are first needed, and by no function that only names providers.
-    known_providers: "KnownProviders" = part("providers.registry.KnownProviders", "settings", "provider_rows")
+    known_providers: "ProviderNames" = part("providers.registry.ProviderNames", "settings", "provider_rows")
     providers: "Providers" = part("providers.registry.Providers", "settings", "provider_rows", "secret", "client")
 
     @cached_property

@@ -24,7 +24,7 @@ from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, TrainingFile
 from tuneloop.domain.training.providers import RegisteredProvider
 from tuneloop.providers.bedrock import adapter as on_bedrock
 from tuneloop.providers.openai.adapter import OpenAICompatible
-from tuneloop.providers.port import Hosted, Hosting, Provider, ProviderJobRequest
+from tuneloop.providers.port import Hosting, Provider, ProviderDeployment, ProviderJobRequest
 
 __all__ = ["aws", "bedrock", "make_bedrock", "make_trainer", "trainer"]
 ENDED = ("succeeded", "failed", "cancelled")
@@ -99,10 +99,10 @@ class Wire:
 
         return until(look, f"the job {job.id} ends", ENDS_WITHIN_S)
 
-    def settled(self, deployment: str) -> Hosted:
+    def settled(self, deployment: str) -> ProviderDeployment:
         """A deployment that is no longer on its way."""
 
-        def look() -> Hosted | None:
+        def look() -> ProviderDeployment | None:
             seen = self.hosting.find_deployment(deployment)
             return seen if seen and seen.status != VersionStatus.DEPLOYING else None
 

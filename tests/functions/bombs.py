@@ -21,7 +21,7 @@ from tests.unit.factories import a_dataset, a_drop
 from tuneloop.app import App, utc_now
 from tuneloop.domain.datasets.datasets import Dataset, OnInvalid, Segment
 from tuneloop.domain.datasets.drops import Drop
-from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.datasets.erasures import ErasureMarks
 from tuneloop.store.objects.bucket import Objects
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.erasures import Erasures
@@ -145,11 +145,11 @@ class Nothing(Erasures):
     def __init__(self) -> None:
         pass
 
-    def after(self, tenant: str, dataset: str, number: int, until: int | None = None) -> Erased:
+    def after(self, tenant: str, dataset: str, number: int, until: int | None = None) -> ErasureMarks:
         """Nothing."""
         assert dataset
         assert until is None
-        return Erased(tenant, [], number)
+        return ErasureMarks(tenant, [], number)
 
 
 class Rows(Datasets):

@@ -1,14 +1,21 @@
 """Evaluations whose figures are worked out, from the scores of their arms."""
 
 from tests.unit.factories import an_evaluation, scores
-from tuneloop.domain.evaluation.evaluations import Answered, ArmName, Evaluation, arm_result, compare, is_contaminated
+from tuneloop.domain.evaluation.evaluations import (
+    ArmName,
+    Evaluation,
+    ScoredAnswer,
+    arm_result,
+    compare,
+    is_contaminated,
+)
 
 
 def judged(
     candidate: list[bool], stable: list[bool], *, look: int = 1, baseline: int = 0, removed: int = 0
 ) -> Evaluation:
     """An evaluation of version 2 against version 1 whose figures are worked out."""
-    arms = [[Answered(row=row, right=right) for row, right in enumerate(arm)] for arm in (candidate, stable)]
+    arms = [[ScoredAnswer(row=row, right=right) for row, right in enumerate(arm)] for arm in (candidate, stable)]
     n = len(candidate)
     return an_evaluation(
         look=look,

@@ -11,7 +11,7 @@ from tuneloop.domain.chat.examples import Example, Split, read_example
 from tuneloop.domain.core.ids import digest
 from tuneloop.domain.datasets.datasets import Dataset, OnDrop, Segment
 from tuneloop.domain.datasets.drops import Drop
-from tuneloop.domain.evaluation.evaluations import Answered, Evaluation
+from tuneloop.domain.evaluation.evaluations import Evaluation, ScoredAnswer
 from tuneloop.domain.exports.exports import Export, ExportFile
 from tuneloop.domain.serving.models import Deployment, Version
 from tuneloop.domain.serving.usage import UsageBatch, UsageRecord
@@ -142,9 +142,9 @@ def an_evaluation(**changes: Any) -> Evaluation:
     return plain.model_copy(update=changes)
 
 
-def scores(*, right: int, wrong: int) -> list[Answered]:
+def scores(*, right: int, wrong: int) -> list[ScoredAnswer]:
     """Answers to rows in order, the right ones first."""
-    return [Answered(row=row, right=row < right) for row in range(right + wrong)]
+    return [ScoredAnswer(row=row, right=row < right) for row in range(right + wrong)]
 
 
 def a_record(**changes: Any) -> UsageRecord:

@@ -12,7 +12,7 @@ from tuneloop.domain.core.ids import digest
 from tuneloop.domain.datasets.policy import Policy
 from tuneloop.domain.exports.columns import Columns
 from tuneloop.domain.exports.columns import Outcome as Is
-from tuneloop.domain.exports.selection import Selected, select
+from tuneloop.domain.exports.selection import SelectionResult, select
 from tuneloop.domain.exports.splits import STRICTNESS
 
 ALL = Policy(take_test=False)
@@ -66,7 +66,9 @@ def columns_of(rows: Sequence[Row]) -> Columns:
     return columns
 
 
-def selected(rows: Sequence[Row], policy: Policy = ALL, held_out: Sequence[int] = (), salt: str = "s") -> Selected:
+def selected(
+    rows: Sequence[Row], policy: Policy = ALL, held_out: Sequence[int] = (), salt: str = "s"
+) -> SelectionResult:
     return select(columns_of(rows), policy, salt, {number("prompt", prompt) for prompt in held_out})
 
 

@@ -13,13 +13,13 @@ from tuneloop.cli.example_files import FileArgument, SettingsOption, offline, re
 from tuneloop.domain.chat.examples import OTHER_ANSWER, Example
 from tuneloop.domain.chat.messages import JsonObject
 from tuneloop.domain.datasets.csv_reader import OPTIONAL_FIELDS, Unreadable
-from tuneloop.domain.exports.conversions import WHY, Conversion, Format, pair_of
+from tuneloop.domain.exports.conversions import LEFT_OUT_REASONS, Conversion, Format, openai_pair
 from tuneloop.validation.decompress import COMPRESSED_ENDINGS
 from tuneloop.validation.local_files import ReadSettings
 
 ENDINGS = (*COMPRESSED_ENDINGS, ".jsonl", ".csv")  # removed from a file name in this order: `a.jsonl.gz` becomes `a`
 INVALID = "invalid"
-REASONS = WHY | {INVALID: "`tuneloop validate` says what is wrong with each."}
+REASONS = LEFT_OUT_REASONS | {INVALID: "`tuneloop validate` says what is wrong with each."}
 
 ToOption = Annotated[Format, typer.Option("--to", help="The format to write.")]
 OutputOption = Annotated[Path | None, typer.Option(help="Where to write it; next to the file by default.")]
@@ -62,7 +62,7 @@ def _converted_lines(file: Path, settings: ReadSettings, conversion: Conversion)
 
 def _as_sent(example: Example) -> JsonObject:
     """An example's content as a line has it; a preference pair, here one conversation, has two outputs there."""
-    return pair_of(example.content) if OTHER_ANSWER in example.content else example.content
+    return openai_pair(example.content) if OTHER_ANSWER in example.content else example.content
 
 
 def _write(lines: Iterator[JsonObject], target: Path) -> int:

@@ -164,7 +164,7 @@ class EvaluationRequested(DomainEvent):
     evaluation: Name
 
 
-def announcement(evaluation: str, late: datetime | None) -> str:
+def announcement_name(evaluation: str, late: datetime | None) -> str:
     """The name of an announcement of an evaluation's verdict: of the first one, or of the one made again at `late`."""
     return f"{evaluation}.{late.isoformat()}" if late else evaluation
 
@@ -187,7 +187,7 @@ class EvaluationCompleted(DomainEvent):
     @property
     def once(self) -> str:
         """The name of this announcement, under which it is decided once, however often it is delivered."""
-        return announcement(self.evaluation, self.late)
+        return announcement_name(self.evaluation, self.late)
 
 
 class DeploymentChanged(DomainEvent):

@@ -13,15 +13,15 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tuneloop.openai_wire.shape import LARGEST_COUNT, Metadata, Shape, or_default
 
-PROMPT = ("prompt_tokens", "input_tokens", "inputTokens")
-COMPLETION = ("completion_tokens", "output_tokens", "outputTokens")
-TOTAL = ("total_tokens", "totalTokens")
+PROMPT_NAMES = ("prompt_tokens", "input_tokens", "inputTokens")
+COMPLETION_NAMES = ("completion_tokens", "output_tokens", "outputTokens")
+TOTAL_NAMES = ("total_tokens", "totalTokens")
 # Anthropic and Bedrock leave these out of the tokens of the prompt; they were read from a cache, or written to it.
 CACHE_FIELDS = {
     "input_tokens": ("cache_read_input_tokens", "cache_creation_input_tokens"),
     "inputTokens": ("cacheReadInputTokens", "cacheWriteInputTokens"),
 }
-DETAILS = ("prompt_tokens_details", "input_tokens_details")
+DETAILS_NAMES = ("prompt_tokens_details", "input_tokens_details")
 CACHED_TOKENS = "cached_tokens"
 # Where servers without OpenAI's details say how much of a prompt was cached: DeepSeek, Anthropic, Bedrock, Moonshot.
 OTHER_CACHED_TOKENS = ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cacheReadInputTokens", CACHED_TOKENS)
@@ -40,7 +40,7 @@ class CompletionUsage(Shape):
     @model_validator(mode="before")
     @classmethod
     def _in_openai_names(cls, said: Any) -> Any:
-        return _in_our_names(said) if isinstance(said, Mapping) else said
+        return _normalize_usage(said) if isinstance(said, Mapping) else said
 
     @property
     def is_complete(self) -> bool:
@@ -53,11 +53,11 @@ class CompletionUsage(Shape):
         said = (self.prompt_tokens_details or {}).get(CACHED_TOKENS)
         if said is None:
             return 0
-        cached = count_in(said)
+        cached = parse_count(said)
         return None if cached is None or cached > (self.prompt_tokens or 0) else cached
 
 
-def count_in(value: object) -> int | None:
+def parse_count(value: object) -> int | None:
     """A number of tokens, which some servers write with a fraction of zero or as a text; None for anything else."""
     if isinstance(value, bool):
         return None
@@ -68,13 +68,17 @@ def count_in(value: object) -> int | None:
     return None
 
 
-def _in_our_names(said: Mapping[str, Any]) -> dict[str, Any]:
+def _normalize_usage(said: Mapping[str, Any]) -> dict[str, Any]:
     """The usage with its counts under OpenAI's names, and every other field as it came.
 
     A count that is missing is worked out from the total and the other one. A total above the sum of both is
     given to the prompt where the rest equals what was cached, else to the completion.
     """
-    prompt, completion, total = _prompt_in(said), _first_in(said, COMPLETION), _first_in(said, TOTAL)
+    prompt, completion, total = (
+        _prompt_count(said),
+        _first_count(said, COMPLETION_NAMES),
+        _first_count(said, TOTAL_NAMES),
+    )
     if total is not None and prompt is None and completion is not None:
         prompt = total - completion if total > completion else None
     if total is not None and completion is None and prompt is not None:
@@ -82,42 +86,42 @@ def _in_our_names(said: Mapping[str, Any]) -> dict[str, Any]:
     if prompt is not None and completion is not None:
         total = prompt + completion if total is None else total
         if (rest := total - prompt - completion) > 0:
-            was_read = rest == sum(count_in(said.get(name)) or 0 for name in CACHE_FIELDS["input_tokens"])
+            was_read = rest == sum(parse_count(said.get(name)) or 0 for name in CACHE_FIELDS["input_tokens"])
             prompt, completion = (prompt + rest, completion) if was_read else (prompt, completion + rest)
     counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
-    return {**said, **counts, DETAILS[0]: _details_in(said, prompt or 0)}
+    return {**said, **counts, DETAILS_NAMES[0]: _prompt_details(said, prompt or 0)}
 
 
-def _prompt_in(said: Mapping[str, Any]) -> int | None:
+def _prompt_count(said: Mapping[str, Any]) -> int | None:
     """The tokens of the prompt, cached ones included, by the first name under which there are any."""
-    for name in PROMPT:
-        if (counted := count_in(said.get(name))) is not None:
-            uncounted = sum(count_in(said.get(other)) or 0 for other in CACHE_FIELDS.get(name, ()))
+    for name in PROMPT_NAMES:
+        if (counted := parse_count(said.get(name))) is not None:
+            uncounted = sum(parse_count(said.get(other)) or 0 for other in CACHE_FIELDS.get(name, ()))
             if counted + uncounted:
                 return counted + uncounted
     return None
 
 
-def _first_in(said: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+def _first_count(said: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
     """The first sensible count under one of these names; where a name has zero and another more, that is the count."""
-    counts = [counted for name in names if (counted := count_in(said.get(name))) is not None]
+    counts = [counted for name in names if (counted := parse_count(said.get(name))) is not None]
     return next(filter(None, counts), counts[0] if counts else None)
 
 
-def _details_in(said: Mapping[str, Any], prompt: int) -> dict[str, Any] | None:
+def _prompt_details(said: Mapping[str, Any], prompt: int) -> dict[str, Any] | None:
     """The details of the prompt's tokens, with the cached ones among them wherever the server reports those.
 
     Servers fill OpenAI's details with zeros and report the cache in a field of their own, so the largest count that the
     prompt can hold is taken. Where that is zero and a senseless count was reported too, the senseless one is kept, so
     that nobody reads it as "none cached".
     """
-    details = [dict(found) for name in DETAILS if isinstance(found := said.get(name), Mapping)]
+    details = [dict(found) for name in DETAILS_NAMES if isinstance(found := said.get(name), Mapping)]
     known = next((found for found in details if found.get(CACHED_TOKENS) is not None), details[0] if details else {})
     places = [*(found.get(CACHED_TOKENS) for found in details), *(said.get(name) for name in OTHER_CACHED_TOKENS)]
     told = [cached for cached in places if cached is not None]
-    counts = [counted for cached in told if (counted := count_in(cached)) is not None and counted <= prompt]
+    counts = [counted for cached in told if (counted := parse_count(cached)) is not None and counted <= prompt]
     most = max(counts, default=0)
-    odd = [cached for cached in told if (counted := count_in(cached)) is None or counted > prompt]
+    odd = [cached for cached in told if (counted := parse_count(cached)) is None or counted > prompt]
     cached = odd[0] if odd and not most else most
     return known | {CACHED_TOKENS: cached} if told else known or None
 

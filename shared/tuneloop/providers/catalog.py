@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from tuneloop.domain.core.redaction import safe_model_id
-from tuneloop.domain.serving.models import base_in
+from tuneloop.domain.serving.models import base_model_in
 from tuneloop.domain.training.jobs import RunError, TrainingMethod
 from tuneloop.domain.training.model_offers import Capabilities, Offer, Range
 
@@ -133,7 +133,7 @@ def base_models(provider: str, own: str) -> list[str]:
 def unlisted_refusal(provider: str, base_model: str) -> RunError | None:
     """Why a base model can't be trained at a provider whose every base model is listed; None where it may be."""
     section = _section_of(provider)
-    if not section.closed or base_in(dated_name(provider, base_model)) in section.models:
+    if not section.closed or base_model_in(dated_name(provider, base_model)) in section.models:
         return None
     return unknown_base_model(provider, base_model, section.models)
 

@@ -29,7 +29,7 @@ JOB_NOT_FOUND = "job_not_found"
 
 KEY_MISSING = "provider_key_missing"
 KEY_REFUSED = "provider_key_refused"
-KEY_TROUBLE = frozenset({KEY_MISSING, KEY_REFUSED})
+KEY_ERRORS = frozenset({KEY_MISSING, KEY_REFUSED})
 """The codes of a provider that can't be asked before somebody has given the stage a key that it takes."""
 
 LISTING_S = 20.0
@@ -62,7 +62,7 @@ class ListedModel(BaseModel):
     shutdown_date: date | None = None
 
 
-class Hosted(BaseModel):
+class ProviderDeployment(BaseModel):
     """A model's deployment at a provider: what calls name it by, and whether it can answer yet."""
 
     id: str
@@ -73,15 +73,15 @@ class Hosted(BaseModel):
 class Hosting(Protocol):
     """What a provider does that has to be asked to serve a model before it can be called."""
 
-    def deploy(self, name: str, model: str) -> Hosted:
+    def deploy(self, name: str, model: str) -> ProviderDeployment:
         """Begin to serve a model; asking again under the same name gives the same deployment."""
         ...
 
-    def find_deployment(self, deployment: str) -> Hosted | None:
+    def find_deployment(self, deployment: str) -> ProviderDeployment | None:
         """A deployment as it is now, None where there is none."""
         ...
 
-    def swap(self, deployment: str, model: str) -> Hosted:
+    def swap(self, deployment: str, model: str) -> ProviderDeployment:
         """Put another model behind a deployment, whose id stays."""
         ...
 

@@ -17,11 +17,11 @@ from tuneloop.providers.port import Provider
 from tuneloop.settings import Settings
 
 # Seconds for a list while a caller waits: most come within one, and a route has to answer within 25.
-LIST_S = 3.0
+QUICK_LIST_S = 3.0
 # How long a list is good for names that are on it: what a provider lists changes by the week.
 LIST_KEPT = timedelta(minutes=10)
 # How long a list may refuse a name that isn't on it: the model may have been added since.
-REFUSES_FOR = timedelta(seconds=15)
+REFUSES_UNLISTED_FOR = timedelta(seconds=15)
 # How long a provider that failed is not asked again: one that hangs would cost every call all of LIST_S.
 UNANSWERED_FOR = timedelta(seconds=30)
 # How long a process may go on with a provider as it was before its operator changed its address or key parameter. A
@@ -49,24 +49,24 @@ class ModelLists:
         A list that is some time old and lacks `model` is asked for anew. ProviderUnavailable where it can't be had now.
         """
         kept = self._kept.get(provider)
-        if kept is None or now - kept.at >= _good_for(kept, model):
-            kept = self._kept[provider] = _ask(provider, now)
+        if kept is None or now - kept.at >= _lifetime(kept, model):
+            kept = self._kept[provider] = _fetch_model_list(provider, now)
         if kept.trouble:
             message, code = kept.trouble
             raise ProviderUnavailable(message, code=code)
         return kept.names
 
 
-def _good_for(kept: _ModelList, model: str) -> timedelta:
+def _lifetime(kept: _ModelList, model: str) -> timedelta:
     if kept.trouble:
         return UNANSWERED_FOR
-    return LIST_KEPT if model in kept.names or not kept.names else REFUSES_FOR
+    return LIST_KEPT if model in kept.names or not kept.names else REFUSES_UNLISTED_FOR
 
 
-def _ask(provider: Provider, now: datetime) -> _ModelList:
+def _fetch_model_list(provider: Provider, now: datetime) -> _ModelList:
     try:
         provider.prepare()  # in a cold process that takes longer than the provider does
-        return _ModelList(now, frozenset(model.id for model in provider.models(LIST_S)))
+        return _ModelList(now, frozenset(model.id for model in provider.models(QUICK_LIST_S)))
     except ProviderRefused:  # a server without such a list
         return _ModelList(now, frozenset())
     except ProviderUnavailable as error:
@@ -85,7 +85,7 @@ class AddedProviders(Protocol):
         ...
 
 
-class KnownProviders:
+class ProviderNames:
     """Names of the providers that a stage has, for functions that call none of them and may read no key."""
 
     def __init__(self, settings: Settings, added: AddedProviders) -> None:
@@ -106,7 +106,7 @@ class KnownProviders:
         return name
 
 
-class Providers(KnownProviders):
+class Providers(ProviderNames):
     """Providers by name; `default` is the stage's own, `lists` remembers what each of them lists.
 
     `read_secret` gives the value of an SSM parameter, None where there is none; `connect` makes a client of AWS.

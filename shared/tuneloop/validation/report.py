@@ -17,7 +17,7 @@ from tuneloop.domain.datasets.file_diagnosis import is_no_row, problem_of_file
 from tuneloop.domain.datasets.file_warnings import AnswerLabels, Duplicates, FileWarning, LineNotes
 from tuneloop.domain.datasets.policy import DEFAULT, LEAST_TRAINED, Policy
 from tuneloop.domain.exports.exclusions import shortage
-from tuneloop.domain.exports.policy_filter import Lengths
+from tuneloop.domain.exports.policy_filter import LengthCheck
 from tuneloop.validation.line_checks import CheckedLine
 
 ERRORS_KEPT = 10_000  # bounds memory and JSON if every line of a long file is invalid; further errors are counted
@@ -59,7 +59,7 @@ class Findings:
         self.broken: Problem | None = None
         self.has_rows = False
         self.tokens: Counter[int] = Counter()
-        self.answers, self.duplicates, self.lengths = AnswerLabels(), Duplicates(processes), Lengths(policy)
+        self.answers, self.duplicates, self.lengths = AnswerLabels(), Duplicates(processes), LengthCheck(policy)
         self.over_limit, self.without_system, self.without_user = LineNotes(), LineNotes(), LineNotes()
         self.broken_arguments, self.unknown_functions = LineNotes(), LineNotes()
 

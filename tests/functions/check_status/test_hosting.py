@@ -16,7 +16,7 @@ from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
 from tuneloop.domain.serving.models import Version, VersionStatus
 from tuneloop.domain.training.model_offers import Capabilities
 from tuneloop.openai_wire.chat import ChatCompletion
-from tuneloop.providers.port import QUOTA_REACHED, Hosted
+from tuneloop.providers.port import QUOTA_REACHED, ProviderDeployment
 
 A_DAY_S = 86_400
 
@@ -28,7 +28,7 @@ class HostingProvider(ProviderProxy):
         super().__init__()
         self.hosting = self
         self.quota = quota
-        self.deployments: dict[str, Hosted] = {}
+        self.deployments: dict[str, ProviderDeployment] = {}
         self.names: dict[str, str] = {}
         self.deleted: list[str] = []
         self.settled = VersionStatus.READY
@@ -39,7 +39,7 @@ class HostingProvider(ProviderProxy):
         can: Capabilities = self.real.capabilities(base_model)
         return can.model_copy(update={"needs_deployment": True})
 
-    def deploy(self, name: str, model: str) -> Hosted:
+    def deploy(self, name: str, model: str) -> ProviderDeployment:
         if name not in self.names:
             if len(self.deployments) >= self.quota:
                 raise ProviderRefused("The account has reached a quota.", code=QUOTA_REACHED)
@@ -48,13 +48,13 @@ class HostingProvider(ProviderProxy):
         self._dies("deploy")
         return self.deployments[self.names[name]]
 
-    def find_deployment(self, deployment: str) -> Hosted | None:
+    def find_deployment(self, deployment: str) -> ProviderDeployment | None:
         found = self.deployments.get(self.names.get(deployment, deployment))
         if found:
             self.deployments[found.id] = found.model_copy(update={"status": self.settled})
         return found
 
-    def swap(self, deployment: str, model: str) -> Hosted:
+    def swap(self, deployment: str, model: str) -> ProviderDeployment:
         self._put(deployment, model)
         self._dies("swap")
         return self.deployments[deployment]
@@ -79,7 +79,7 @@ class HostingProvider(ProviderProxy):
         return answer
 
     def _put(self, deployment: str, model: str) -> None:
-        self.deployments[deployment] = Hosted(id=deployment, status=VersionStatus.DEPLOYING, model=model)
+        self.deployments[deployment] = ProviderDeployment(id=deployment, status=VersionStatus.DEPLOYING, model=model)
 
     def _dies(self, after: str) -> None:
         if self.dies_after == after:

@@ -18,7 +18,7 @@ from tuneloop.app import app
 from tuneloop.domain.chat.messages import JsonObject, canonical
 from tuneloop.domain.core.ids import tenant_hash
 from tuneloop.domain.exports.conversions import stored_form
-from tuneloop.domain.exports.example_hashes import as_one_text, example_hashes
+from tuneloop.domain.exports.example_hashes import canonical_answer, example_hashes
 from tuneloop.domain.serving.routing import Arm, Inference
 from tuneloop.runtime.entry_point import FunctionFailed
 from tuneloop.store.objects.segments import read_line
@@ -174,8 +174,8 @@ def test_a_template_keeps_half_a_pair_as_it_was_written(world: World) -> None:
     ],
 )
 def test_an_answer_is_one_text_however_half_a_pair_was_written(one: str, other: str) -> None:
-    assert as_one_text(one) == as_one_text(other)
-    as_one_text(one).encode()
+    assert canonical_answer(one) == canonical_answer(other)
+    canonical_answer(one).encode()
 
 
 @pytest.mark.parametrize(

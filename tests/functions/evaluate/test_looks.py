@@ -30,7 +30,7 @@ from tests.functions.write_faults import dies_at_write
 from tests.world import BUCKET, World, staged
 from tuneloop.app import app, utc_now
 from tuneloop.domain.chat.examples import Split
-from tuneloop.domain.evaluation.evaluations import Answered, ArmName, Evaluation, EvaluationStatus
+from tuneloop.domain.evaluation.evaluations import ArmName, Evaluation, EvaluationStatus, ScoredAnswer
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import PutOnce
 from tuneloop.store.objects.export_columns import fingerprints_key
@@ -146,6 +146,6 @@ def begun_by_an_older_version(world: World, body: dict[str, Any]) -> Evaluation:
     app.table.commit(PutOnce(keys.look(world.tenant, "support", 1), utc_now(), LOOKS_KEPT))
     versions = [app.models.version(world.tenant, "support", number) for number in (1, 0)]
     EvaluationObjects(app.objects).write_versions(asked, versions)
-    EvaluationObjects(app.objects).write_part(asked, ArmName.CANDIDATE, [Answered(row=9, right=True)])
+    EvaluationObjects(app.objects).write_part(asked, ArmName.CANDIDATE, [ScoredAnswer(row=9, right=True)])
     begun = {"status": EvaluationStatus.RUNNING, "look": 1, "rows_asked": ROWS, "parts": {ArmName.CANDIDATE: 1}}
     return app.evaluations.save(asked.model_copy(update=begun), now=utc_now())

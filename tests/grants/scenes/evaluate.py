@@ -5,7 +5,7 @@ from tests.grants import state
 from tests.grants.scene import scene
 from tests.grants.stage import Stage
 from tuneloop.app import utc_now
-from tuneloop.domain.evaluation.evaluations import Answered, ArmName, EvaluationStatus
+from tuneloop.domain.evaluation.evaluations import ArmName, EvaluationStatus, ScoredAnswer
 from tuneloop.store.objects.export_columns import Fingerprints, fingerprints_key
 
 EVALUATE = "evaluate"
@@ -71,7 +71,7 @@ def an_evaluation_goes_on_where_its_worker_died(stage: Stage) -> None:
     asked = state.evaluation(stage)
     versions = [stage.models.version(stage.tenant, "support", number) for number in (0, 1)]
     EvaluationObjects(stage.objects).write_versions(asked, versions)
-    EvaluationObjects(stage.objects).write_part(asked, ArmName.CANDIDATE, [Answered(row=0, right=True)])
+    EvaluationObjects(stage.objects).write_part(asked, ArmName.CANDIDATE, [ScoredAnswer(row=0, right=True)])
     begun = {"status": EvaluationStatus.RUNNING, "parts": {ArmName.CANDIDATE: 1}}
     stage.evaluations.save(asked.model_copy(update=begun), now=utc_now())
 

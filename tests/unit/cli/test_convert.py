@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from tests.examples import chat
 from tuneloop.cli.commands import cli
 from tuneloop.cli.convert import REASONS
-from tuneloop.domain.exports.conversions import WHY
+from tuneloop.domain.exports.conversions import LEFT_OUT_REASONS
 
 
 def run(*arguments: str) -> Result:
@@ -142,5 +142,5 @@ def test_a_file_without_lines_is_no_conversion(tmp_path: Path) -> None:
 
 
 def test_every_reason_to_stay_behind_is_a_sentence() -> None:
-    assert {*WHY, "invalid"} == REASONS.keys()
+    assert {*LEFT_OUT_REASONS, "invalid"} == REASONS.keys()
     assert all(reason.endswith(".") for reason in REASONS.values())

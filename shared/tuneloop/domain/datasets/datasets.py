@@ -26,7 +26,7 @@ from tuneloop.domain.datasets.policy import DEFAULT, FIRST_RULES, LATEST_RULES, 
 from tuneloop.domain.datasets.votes import TrustPolicy
 
 CLEARED_BY_NULL = ("policy", "csv")  # null: the default policy, no columns of its own
-VERSIONED = {"policy", "template"}  # settings of which earlier ones are kept
+VERSIONED_SETTINGS = {"policy", "template"}  # settings of which earlier ones are kept
 # What was announced and is pending still was lost on the way, or its export fails: it is tried again this often.
 ANNOUNCED_AGAIN_AFTER = timedelta(minutes=15)
 
@@ -157,7 +157,7 @@ class Dataset(BaseModel):
 
     def with_settings(self, change: "DatasetChange", now: datetime) -> "Dataset":
         """The dataset with the settings that a change names; policies and templates are added, not replaced."""
-        given = change.model_fields_set & (DatasetChange.model_fields.keys() - VERSIONED)
+        given = change.model_fields_set & (DatasetChange.model_fields.keys() - VERSIONED_SETTINGS)
         changed = self.model_copy(update={name: getattr(change, name) for name in given})
         if "policy" in change.model_fields_set:
             changed = changed.with_policy(change.policy or DEFAULT, now)

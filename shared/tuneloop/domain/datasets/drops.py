@@ -90,7 +90,7 @@ class Drop(BaseModel):
         """Its tenant and dataset."""
         return self.tenant, self.dataset
 
-    def given_up(self, problem: Problem, now: datetime) -> "Drop":
+    def with_failure(self, problem: Problem, now: datetime) -> "Drop":
         """The drop as failed after its last try: the only problem that stays is why it failed."""
         ended = {"status": DropStatus.FAILED, "problem_count": 1, "problems": [problem], "finished_at": now}
         return self.model_copy(update=ended)
@@ -98,9 +98,9 @@ class Drop(BaseModel):
 
 FILE_PREFIX = "file"
 # Between the two all files lie among names in order, and few others: `~` sorts behind whatever a name may hold.
-FIRST_ID, LAST_ID = f"{FILE_PREFIX}-", f"{FILE_PREFIX}-~"
+FIRST_FILE_ID, LAST_FILE_ID = f"{FILE_PREFIX}-", f"{FILE_PREFIX}-~"
 FILE_ID = re.compile(rf"{FILE_PREFIX}-[0-9a-f]{{24}}")  # as `file_id` makes them
-EVERYTHING = Policy(min_quality=0.0, min_user_characters=0, near_duplicates=True, conflicting=True, take_test=False)
+FILE_POLICY = Policy(min_quality=0.0, min_user_characters=0, near_duplicates=True, conflicting=True, take_test=False)
 """The policy of a file's exports: all lines, each once."""
 
 
@@ -116,9 +116,9 @@ class UploadedFile(BaseModel):
     seq: int = 0
 
 
-def is_like_file_id(name: str) -> bool:
+def sorts_among_file_ids(name: str) -> bool:
     """Whether a name would be listed among files' ids though it isn't one, so that no dataset may have it."""
-    return FIRST_ID <= name <= LAST_ID and not is_file_id(name)
+    return FIRST_FILE_ID <= name <= LAST_FILE_ID and not is_file_id(name)
 
 
 def is_file_id(name: str) -> bool:

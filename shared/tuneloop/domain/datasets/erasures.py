@@ -93,7 +93,7 @@ class ErasureMark(BaseModel):
     subject: str | None = None
 
 
-class Erased:
+class ErasureMarks:
     """The marks that concern a dataset; `latest` is the highest number that the tenant had given out."""
 
     def __init__(self, tenant: str, marks: list[ErasureMark], latest: int = 0) -> None:

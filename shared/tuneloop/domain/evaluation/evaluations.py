@@ -205,7 +205,7 @@ class Evaluation(EvaluationView):
         return {arm: number for number, arm in first.items()}
 
 
-class Answered(BaseModel):
+class ScoredAnswer(BaseModel):
     """One test row's answer on one arm, and whether it was right; `error` is what the provider's refusal said.
 
     Tokens that its provider didn't tell are null, in parts of older evaluations 0. `cache_is_unclear` where what it
@@ -246,7 +246,7 @@ def is_right(answer: str, expected: str) -> bool:
 
 def _json(text: str) -> Any:
     """The value of a JSON text; numbers are wrapped, or `true` would equal 1."""
-    return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_no_json)
+    return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_refuse_constant)
 
 
 def _integer(digits: str) -> tuple[str, int]:
@@ -257,12 +257,12 @@ def _fraction(digits: str) -> tuple[str, float]:
     return "number", float(digits)
 
 
-def _no_json(word: str) -> None:
+def _refuse_constant(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
 
 
 def arm_result(
-    version: int | None, scores: list[Answered], cost_usd: Usd | None = None, unmetered: int = 0
+    version: int | None, scores: list[ScoredAnswer], cost_usd: Usd | None = None, unmetered: int = 0
 ) -> ArmResult:
     """One arm's figures over the rows that count."""
     correct = sum(score.right for score in scores)
@@ -279,7 +279,7 @@ def arm_result(
     )
 
 
-def compare(candidate: list[Answered], stable: list[Answered], look: int) -> Comparison | None:
+def compare(candidate: list[ScoredAnswer], stable: list[ScoredAnswer], look: int) -> Comparison | None:
     """The paired comparison of two arms on the same rows, at this look's alpha; None without rows."""
     if not candidate:
         return None
@@ -299,7 +299,7 @@ def compare(candidate: list[Answered], stable: list[Answered], look: int) -> Com
     )
 
 
-def p_text(p_value: float) -> str:
+def format_p_value(p_value: float) -> str:
     """A p-value as people read it; below one in ten thousand its digits say nothing."""
     return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"
 
@@ -333,7 +333,7 @@ def without_overlap(
     return evaluation.model_copy(update=figures)
 
 
-def looks_spent(evaluation: Evaluation, look: int) -> EvaluationError | None:
+def looks_spent_error(evaluation: Evaluation, look: int) -> EvaluationError | None:
     """Why an evaluation that is to promote takes no further look: it would be one at which nothing can be proved."""
     if alpha_per_look(look) or evaluation.intent is not Intent.PROMOTE:
         return None
@@ -345,7 +345,7 @@ def looks_spent(evaluation: Evaluation, look: int) -> EvaluationError | None:
     return EvaluationError(code="looks_spent", message=message)
 
 
-def refused_throughout(number: int, answers: Collection[Answered], rows: int) -> EvaluationError | None:
+def all_refused_error(number: int, answers: Collection[ScoredAnswer], rows: int) -> EvaluationError | None:
     """The error of a version that never answers, once enough of its rows were asked and each was refused; else None."""
     errors = Counter(answer.error for answer in answers)
     if len(answers) < min(FEWEST_ROWS, rows) or errors.pop(None, 0) or not errors:

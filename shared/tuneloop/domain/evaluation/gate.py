@@ -22,7 +22,7 @@ from tuneloop.domain.evaluation.evaluations import (
     Evaluation,
     EvaluationError,
     Intent,
-    p_text,
+    format_p_value,
 )
 from tuneloop.domain.evaluation.verdicts import Verdict, VerdictCode
 
@@ -43,7 +43,7 @@ LOOKS_SPENT = (
     "fresh test file, or activate the version by hand if you trust the figures."
 )
 # For verdicts on free text of which more is equal than luck explains.
-OF_FREE_TEXT = "Most expected answers are free text, of which only those count that are equal word for word."
+FREE_TEXT_NOTE = "Most expected answers are free text, of which only those count that are equal word for word."
 
 # From four words on a text can be said in other words. Ids, numbers, dates, amounts and most names and labels have
 # fewer; a token with a digit in it is none. Short chats ("sure, see you at five then") have more.
@@ -55,7 +55,7 @@ UNSPACED = re.compile(
 LETTERS_PER_WORD = 2
 
 
-def refused_often(arms: dict[ArmName, ArmResult]) -> EvaluationError | None:
+def often_refused_error(arms: dict[ArmName, ArmResult]) -> EvaluationError | None:
     """The error of a comparison where a side was refused so often that its figures say little about it; else None."""
     for arm in (arms[ArmName.CANDIDATE], arms[ArmName.STABLE]):
         if arm.errors > MOST_REFUSED_SHARE * arm.examples:
@@ -75,8 +75,8 @@ def judge(evaluation: Evaluation) -> Verdict:
     """The gate: better than what serves today beyond chance, and better than always giving the commonest answer."""
     comparison, arms = evaluation.comparison, evaluation.arms
     if evaluation.contaminated or evaluation.examples < FEWEST_ROWS or comparison is None:
-        return _unfit(evaluation)
-    if error := refused_often(arms):
+        return _unfit_verdict(evaluation)
+    if error := often_refused_error(arms):
         return unproved_verdict(error)
     candidate, stable = arms[ArmName.CANDIDATE], arms[ArmName.STABLE]
     if evaluation.is_free_text and max(candidate.accuracy, stable.accuracy) <= MOST_RIGHT_BY_LUCK:
@@ -92,10 +92,10 @@ def judge(evaluation: Evaluation) -> Verdict:
             f"Not proved better: none of {evaluation.examples} answers is the expected one, against {stable.correct}. "
             "Answers are compared exactly, as JSON where they are JSON.",
         )
-    return _compared(evaluation, comparison)
+    return _verdict_by_figures(evaluation, comparison)
 
 
-def _unfit(evaluation: Evaluation) -> Verdict:
+def _unfit_verdict(evaluation: Evaluation) -> Verdict:
     """The verdict where the test rows could not prove anything, whatever the versions answered."""
     if evaluation.contaminated:
         return _refuse(
@@ -110,20 +110,21 @@ def _unfit(evaluation: Evaluation) -> Verdict:
     return _refuse(VerdictCode.TOO_FEW, f"{few} {how}")
 
 
-def _compared(evaluation: Evaluation, comparison: Comparison) -> Verdict:
+def _verdict_by_figures(evaluation: Evaluation, comparison: Comparison) -> Verdict:
     """The verdict by the figures of the comparison."""
     arms = evaluation.arms
-    note = f" {OF_FREE_TEXT}" if evaluation.is_free_text else ""
+    note = f" {FREE_TEXT_NOTE}" if evaluation.is_free_text else ""
     candidate, most_frequent = arms[ArmName.CANDIDATE], arms[ArmName.MOST_FREQUENT]
     if candidate.accuracy <= most_frequent.accuracy:
         often = f"as often ({most_frequent.accuracy:.1%})"
         if candidate.correct < most_frequent.correct:
             often = f"more often ({most_frequent.accuracy:.1%} against {candidate.accuracy:.1%})"
         return _refuse(VerdictCode.COMMONEST_ANSWER, f"Always giving the commonest answer is right {often}.{note}")
+    p_value = format_p_value(comparison.p_value)
     figures = (
         f"{candidate.accuracy:.1%} right against {arms[ArmName.STABLE].accuracy:.1%} on {evaluation.examples} "
         f"held-out examples (gain {comparison.difference * 100:+.1f} points, {1 - 2 * comparison.alpha:.0%} interval "
-        f"{comparison.interval[0] * 100:+.1f} to {comparison.interval[1] * 100:+.1f}, {p_text(comparison.p_value)})"
+        f"{comparison.interval[0] * 100:+.1f} to {comparison.interval[1] * 100:+.1f}, {p_value})"
     )
     if not comparison.alpha:
         rates = f"{candidate.accuracy:.1%} right against {arms[ArmName.STABLE].accuracy:.1%}"
@@ -148,7 +149,7 @@ def count_free_text(expected: Iterable[str]) -> int:
 
 def has_phrase(answer: str) -> bool:
     """Whether an answer, or a text inside its JSON or its tool calls, is a phrase of several words."""
-    return any(_words(text) >= FEWEST_WORDS for text in _texts(answer.removeprefix(CALLS_PREFIX)))
+    return any(_count_words(text) >= FEWEST_WORDS for text in _texts(answer.removeprefix(CALLS_PREFIX)))
 
 
 def _texts(answer: str) -> Iterator[str]:
@@ -169,7 +170,7 @@ def _texts(answer: str) -> Iterator[str]:
                 waiting += part
 
 
-def _words(text: str) -> int:
+def _count_words(text: str) -> int:
     """The words of a text; tokens with a digit in them, or without a letter, are none."""
     spaced = sum(1 for token in text.split() if any(map(str.isalpha, token)) and not any(map(str.isdigit, token)))
     return max(spaced, len(UNSPACED.findall(text)) // LETTERS_PER_WORD)

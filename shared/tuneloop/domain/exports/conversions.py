@@ -1,9 +1,10 @@
-"""Conversions of an example into another provider's or method's format, and what of it can't come along.
+"""Conversions of examples into the file formats of other providers and methods, with counts of the losses.
 
-What only describes an example is dropped and counted under `lost`; where a part is missing without which the example
-would teach something else, the whole of it stays behind and is counted under `left_out`. Bedrock's format:
-`bedrock-conversation-2024`, read 2026-11; it alternates between user and assistant and holds text. Its older one is a
-prompt with its completion, one turn, in which a system prompt stands above the question.
+Fields that only describe an example are dropped and counted under `lost`. An example that would teach something else
+without a part that the format can't hold is left out as a whole and counted under `left_out`. Bedrock's conversation
+format is `bedrock-conversation-2024` (Bedrock's documentation, read 2026-11): turns of text that alternate between user
+and assistant. Bedrock's older format has one turn, a prompt with its completion; a system prompt is put above the
+question.
 """
 
 from collections import Counter
@@ -15,11 +16,11 @@ from tuneloop.domain.chat.messages import PROMPT_ROLES, JsonObject
 from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.datasets.policy import ExampleKind
 
-SCHEMA = "bedrock-conversation-2024"
-CALLING = ("tool_calls", "function_call", "tool_call_id")
-DESCRIBING = ("weight", "name")
-# Why an example stays behind, as users read it.
-WHY = {
+BEDROCK_SCHEMA = "bedrock-conversation-2024"
+TOOL_CALL_FIELDS = ("tool_calls", "function_call", "tool_call_id")
+DESCRIPTIVE_FIELDS = ("weight", "name")
+# The reasons why an example is left out, as users read them.
+LEFT_OUT_REASONS = {
     "empty_message": "Each message must say something.",
     "images_and_other_parts": "The format has a place for texts only.",
     "more_than_one_turn": "The format has a place for one question and its answer.",
@@ -31,7 +32,7 @@ WHY = {
 
 
 class Format(StrEnum):
-    """The formats that files come in."""
+    """The file formats that an export can be converted to."""
 
     OPENAI_SFT = "openai-sft"
     OPENAI_PREFERENCE = "openai-preference"
@@ -39,12 +40,12 @@ class Format(StrEnum):
     BEDROCK_PROMPT = "bedrock-prompt"
 
 
-BEDROCK = frozenset({Format.BEDROCK_CONVERSATION, Format.BEDROCK_PROMPT})
+BEDROCK_FORMATS = frozenset({Format.BEDROCK_CONVERSATION, Format.BEDROCK_PROMPT})
 OWN_FORMAT = {ExampleKind.SUPERVISED: Format.OPENAI_SFT, ExampleKind.PREFERENCE: Format.OPENAI_PREFERENCE}
 
 
 class Conversion:
-    """Converts examples into a format; counts what they lose, by field, and which stay behind, by reason."""
+    """Converts examples into a format; counts lost fields by name, and examples that are left out by reason."""
 
     def __init__(self, to: Format) -> None:
         self.to = to
@@ -52,14 +53,14 @@ class Conversion:
         self.left_out: Counter[str] = Counter()
 
     def convert(self, content: JsonObject) -> JsonObject | None:
-        """An example's line in the format, or None where it stays behind."""
+        """The example's line in the format; None if the example is left out."""
         is_pair = "preferred_output" in content
         if self.to == Format.OPENAI_PREFERENCE:
             self.left_out.update(() if is_pair else ("not_a_pair",))
             return content if is_pair else None
         chat = {name: value for name, value in stored_form(content).items() if name != OTHER_ANSWER}
-        if why := _why_left_out(chat, self.to) if self.to in BEDROCK else None:
-            self.left_out[why] += 1
+        if reason := _left_out_reason(chat, self.to) if self.to in BEDROCK_FORMATS else None:
+            self.left_out[reason] += 1
             return None
         if is_pair:
             self.lost[OTHER_ANSWER] += 1
@@ -74,7 +75,7 @@ class Conversion:
         system: list[JsonObject] = []
         turns: list[JsonObject] = []
         for message in chat["messages"]:
-            for field in DESCRIBING:
+            for field in DESCRIPTIVE_FIELDS:
                 self.lost[field] += message.get(field) is not None
             blocks = [{"text": text} for text in _texts(message) if text.strip()]
             if message["role"] in PROMPT_ROLES:
@@ -84,30 +85,30 @@ class Conversion:
                 turns[-1]["content"] += blocks
             else:
                 turns.append({"role": message["role"], "content": blocks})
-        self.lost = +self.lost
-        return {"schemaVersion": SCHEMA, **({"system": system} if system else {}), "messages": turns}
+        self.lost = +self.lost  # drops the zeros
+        return {"schemaVersion": BEDROCK_SCHEMA, **({"system": system} if system else {}), "messages": turns}
 
     def _prompt(self, conversation: JsonObject) -> JsonObject:
         system = conversation.get("system", [])
         self.lost["role_of_system_message"] += bool(system)
         self.lost = +self.lost
         question, answer = (turn["content"] for turn in conversation["messages"])
-        return {"prompt": _joined([*system, *question]), "completion": _joined(answer)}
+        return {"prompt": _join_texts([*system, *question]), "completion": _join_texts(answer)}
 
 
-def pair_of(content: JsonObject) -> JsonObject:
-    """A preference pair, as it is stored, in OpenAI's format."""
+def openai_pair(content: JsonObject) -> JsonObject:
+    """A stored preference pair in OpenAI's preference format."""
     messages = content["messages"]
-    given = {name: value for name, value in content.items() if name not in ("messages", OTHER_ANSWER)}
+    input_fields = {name: value for name, value in content.items() if name not in ("messages", OTHER_ANSWER)}
     return {
-        "input": {**given, "messages": messages[:-1]},
+        "input": {**input_fields, "messages": messages[:-1]},
         "preferred_output": messages[-1:],
         OTHER_ANSWER: content[OTHER_ANSWER],
     }
 
 
 def stored_form(line: JsonObject) -> JsonObject:
-    """The stored content of an export's line: the reverse of `pair_of` for a preference pair, else the line itself."""
+    """The stored content of an export's line: `openai_pair` reversed for a preference pair, else the line itself."""
     if "preferred_output" not in line:
         return line
     messages = [*line["input"]["messages"], *line["preferred_output"]]
@@ -115,33 +116,33 @@ def stored_form(line: JsonObject) -> JsonObject:
 
 
 def check_kind(kind: ExampleKind, to: Format) -> None:
-    """Raise Conflict where no example of a kind can be had in a format."""
+    """Raise Conflict if no example of this kind can be converted to the format."""
     if to == Format.OPENAI_PREFERENCE and kind != ExampleKind.PREFERENCE:
         message = "This export is supervised: its examples have no answer that wasn't preferred. Ask for openai-sft."
         raise Conflict(message, param="format", code="not_a_preference_export")
 
 
-def _joined(blocks: list[JsonObject]) -> str:
+def _join_texts(blocks: list[JsonObject]) -> str:
     return "\n\n".join(block["text"] for block in blocks)
 
 
-def _why_left_out(chat: JsonObject, to: Format) -> str | None:
-    spoken = [message for message in chat["messages"] if message["role"] not in PROMPT_ROLES]
-    if any(message["role"] not in ("user", "assistant") or _calls(message) for message in spoken):
+def _left_out_reason(chat: JsonObject, to: Format) -> str | None:
+    turns = [message for message in chat["messages"] if message["role"] not in PROMPT_ROLES]
+    if any(message["role"] not in ("user", "assistant") or _has_tool_call(message) for message in turns):
         return "tool_calls"
     if any(part["type"] != "text" for message in chat["messages"] for part in _parts(message)):
         return "images_and_other_parts"
-    if any(message.get("weight") == 0 for message in spoken):
+    if any(message.get("weight") == 0 for message in turns):
         return "weight_0"
-    if spoken[0]["role"] != "user":
+    if turns[0]["role"] != "user":
         return "starts_with_the_assistant"
-    if to == Format.BEDROCK_PROMPT and [message["role"] for message in spoken] != ["user", "assistant"]:
+    if to == Format.BEDROCK_PROMPT and [message["role"] for message in turns] != ["user", "assistant"]:
         return "more_than_one_turn"
-    return None if all(any(text.strip() for text in _texts(message)) for message in spoken) else "empty_message"
+    return None if all(any(text.strip() for text in _texts(message)) for message in turns) else "empty_message"
 
 
-def _calls(message: JsonObject) -> bool:
-    return any(message.get(field) for field in CALLING)
+def _has_tool_call(message: JsonObject) -> bool:
+    return any(message.get(field) for field in TOOL_CALL_FIELDS)
 
 
 def _parts(message: JsonObject) -> list[JsonObject]:

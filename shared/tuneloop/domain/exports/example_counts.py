@@ -1,6 +1,6 @@
-"""Statistics of a dataset's examples at one revision, exact, and made in one pass over them.
+"""Exact statistics of a dataset's examples at one revision, computed in one pass over the examples.
 
-Corrections and confirmations are what users said about answers; they are counted apart from what was sent as data.
+Corrections and confirmations, which are made from users' feedback, are counted apart from the other sources.
 """
 
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ from tuneloop.domain.core.ids import Name
 from tuneloop.domain.datasets.origins import Origin
 from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, ExampleKind, Policy
 from tuneloop.domain.datasets.reviews import Status
-from tuneloop.domain.exports.columns import TAKEN, Columns, Outcome
+from tuneloop.domain.exports.columns import IS_IN_SPLIT, Columns, Outcome
 from tuneloop.domain.exports.exclusions import Exclusion, exclusions_of
 from tuneloop.domain.exports.exports import Export
 from tuneloop.domain.exports.policy_filter import Candidate, example_filter
@@ -24,7 +24,9 @@ from tuneloop.domain.exports.selection import leave_over_caps, leave_unwanted
 from tuneloop.domain.exports.splits import MARKS, STRICTNESS
 
 MARK_OF: dict[str | None, int] = {split and split.value: STRICTNESS[split] for split in MARKS}
-BEFORE_LIKENESS = "Usable examples are counted before duplicates and conflicts; an export says what it took of them."
+BEFORE_DUPLICATES_NOTE = (
+    "Usable examples are counted before duplicates and conflicts; an export says what it took of them."
+)
 BUCKETS = tuple(1 << power for power in range(6, 18))  # tokens: up to 64, 128, ... 131,072
 # Together these keep the row of the statistics well within DynamoDB's 400 KB.
 MOST_NAMES = 500
@@ -32,9 +34,9 @@ LONGEST_NAME = 100
 
 
 class ExampleRow(NamedTuple):
-    """One example as it is counted; `outcome` is what the export made of it, where the dataset is frozen.
+    """One example as it is counted; `outcome` is its outcome in the revision's export, None if there is no export.
 
-    The hashes of answer and subject tell them apart; 0 is none.
+    `answer` and `subject` are 64-bit hashes, 0 for none, `characters` how many characters its users say.
     """
 
     candidate: Candidate
@@ -47,7 +49,7 @@ class ExampleRow(NamedTuple):
 
 
 class GroupStatistics(BaseModel):
-    """Some examples: how many, how many of them can be used, and the average of the qualities that were given."""
+    """Figures of a group of examples: how many, how many are usable, and the average of the qualities given."""
 
     examples: int = 0
     usable: int = 0
@@ -55,7 +57,7 @@ class GroupStatistics(BaseModel):
 
 
 class Bucket(BaseModel):
-    """How many examples have at most so many tokens and more than the bucket before; the last one has no end."""
+    """How many examples have at most `up_to` tokens and more than the bucket before; the last bucket has no limit."""
 
     up_to: int | None = None
     examples: int
@@ -72,12 +74,14 @@ class Tokens(BaseModel):
 
 
 class Statistics(GroupStatistics):
-    """What a dataset held at a revision; `others` are in categories or of sources beyond the 500 largest of each.
+    """Figures of a dataset's examples at a revision.
 
-    Usable is what the policy takes, before duplicates, conflicts and what has to stay together; or what the `export` of
-    that revision took, if it is frozen; `rules` is the version of the rules that hold for it. `trainable` of those can
-    be trained on, the others are kept to validate or test (before a freeze: by the `marked` splits). `left_out` counts
-    what isn't usable, by reason.
+    `categories` and `sources` name the 500 largest of each; examples of all others are counted in `other_categories`
+    and `other_sources`. If the revision is frozen, the usable examples are those in its `export`. Otherwise they are
+    those that pass the policy's filters, before duplicates, conflicts and grouping are looked at. `trainable` of the
+    usable examples can be trained on; the others are kept to validate or test (before a freeze: those that users
+    `marked` for it). `left_out` counts the examples that aren't usable, by reason. `rules` is the version of the rules
+    that hold for the revision.
     """
 
     revision: int
@@ -105,7 +109,7 @@ class Statistics(GroupStatistics):
 
 
 class Tally:
-    """The count of some examples while it is made."""
+    """A running count of a group of examples."""
 
     def __init__(self) -> None:
         self.examples = self.usable = self.rated = 0
@@ -119,8 +123,8 @@ class Tally:
             self.quality += quality
 
     @property
-    def part(self) -> GroupStatistics:
-        """What was counted."""
+    def statistics(self) -> GroupStatistics:
+        """The figures of the examples counted so far."""
         average = round(self.quality / self.rated, 6) if self.rated else None
         return GroupStatistics(examples=self.examples, usable=self.usable, average_quality=average)
 
@@ -134,14 +138,13 @@ def compute_statistics(
     rules: int = LATEST_RULES,
     export: Export | None = None,
 ) -> Statistics:
-    """The figures of a dataset's examples, which come in the order of their ids; `export` is what froze them."""
+    """The figures of a dataset's examples, given in the order of their ids; `export` is the revision's, if frozen."""
     whole = Tally()
     categories: dict[str, Tally] = defaultdict(Tally)
     statuses: Counter[Status] = Counter()
     sources: Counter[str] = Counter()
     tokens: Counter[int] = Counter()
-    columns, numbers = Columns(), dict[str, int]()
-    outcome_of = example_filter(policy)
+    columns, category_numbers, outcome_of = Columns(), dict[str, int](), example_filter(policy)
     for row in examples:
         status, _, category, source, quality, _ = row.candidate
         whole.add(quality)
@@ -149,41 +152,42 @@ def compute_statistics(
         statuses[status] += 1
         sources[source or ""] += 1
         tokens[row.tokens] += 1
-        columns.category.append(numbers.setdefault(category or "", len(numbers)))
-        _note(columns, row, outcome_of(row.candidate) if row.outcome is None else row.outcome)
-    used = _use(columns, policy, rules, export)
-    whole.usable = used.usable
-    names = list(numbers)
-    for number, count in Counter(compress(columns.category, used.taken)).items():
+        columns.category.append(category_numbers.setdefault(category or "", len(category_numbers)))
+        _add_to_columns(columns, row, outcome_of(row.candidate) if row.outcome is None else row.outcome)
+    usable = _usable_examples(columns, policy, rules, export)
+    whole.usable = usable.total
+    names = list(category_numbers)
+    for number, count in Counter(compress(columns.category, usable.flags)).items():
         categories[names[number]].usable = count
     uncategorised, unsourced = categories.pop("", Tally()), sources.pop("", 0)
     corrections, confirmations = sources.pop(Origin.CORRECTION, 0), sources.pop(Origin.CONFIRMATION, 0)
-    kept, kept_sources = largest({name: tally.examples for name, tally in categories.items()}), largest(sources)
+    named = largest_counts({name: tally.examples for name, tally in categories.items()})
+    named_sources = largest_counts(sources)
     return Statistics(
         revision=revision,
-        **whole.part.model_dump() | used.figures,
+        **whole.statistics.model_dump() | usable.figures,
         statuses={status: statuses[status] for status in Status},
-        categories={name: categories[name].part for name in kept},
+        categories={name: categories[name].statistics for name in named},
         uncategorised=uncategorised.examples,
-        other_categories=sum(tally.examples for name, tally in categories.items() if name not in kept),
-        sources=kept_sources,
+        other_categories=sum(tally.examples for name, tally in categories.items() if name not in named),
+        sources=named_sources,
         unsourced=unsourced,
-        other_sources=sum(sources.values()) - sum(kept_sources.values()),
+        other_sources=sum(sources.values()) - sum(named_sources.values()),
         corrections=corrections,
         confirmations=confirmations,
         preferences=sum(columns.preference),
-        tokens=tokens_of(tokens),
+        tokens=token_statistics(tokens),
         updated_at=updated_at,
     )
 
 
 def exclusions_in(statistics: Statistics, policy: Policy) -> list[Exclusion]:
-    """Why examples aren't usable, by reason, with the setting that decides it."""
+    """The reasons why examples aren't usable, each with its count and the setting that decides it."""
     return exclusions_of(statistics.left_out, policy, kind=statistics.kind, characters=statistics.min_user_characters)
 
 
-def _note(columns: Columns, example: ExampleRow, outcome: Outcome) -> None:
-    """Keep the few numbers of an example that say later whether it is used."""
+def _add_to_columns(columns: Columns, example: ExampleRow, outcome: Outcome) -> None:
+    """Append the numbers of an example from which it follows whether the example is usable."""
     columns.outcomes.append(outcome)
     columns.marks.append(MARK_OF[example.candidate.split])
     columns.preference.append(example.preference)
@@ -193,68 +197,71 @@ def _note(columns: Columns, example: ExampleRow, outcome: Outcome) -> None:
     columns.subject.append(example.subject)
 
 
-class Used(NamedTuple):
-    """Which examples an export takes, a byte for each, and what is told of them."""
+class UsableExamples(NamedTuple):
+    """The usable examples: one flag byte per example, their number, and the fields of `Statistics` about them."""
 
-    taken: bytes
-    usable: int
+    flags: bytes
+    total: int
     figures: dict[str, Any]
 
 
-def _use(columns: Columns, policy: Policy, rules: int, export: Export | None) -> Used:
-    """What the export took, or what one would take but for duplicates, conflicts and what has to stay together."""
+def _usable_examples(columns: Columns, policy: Policy, rules: int, export: Export | None) -> UsableExamples:
+    """The examples that the export took, or that an export would take before duplicates, conflicts and grouping."""
     if export:
         characters = export.min_user_characters
         figures_of_kind = {"export": export.id, "kind": export.kind, "marked": export.marked, "notes": export.notes}
-        trains = columns.which(Outcome.TRAIN)
+        trains = columns.flags(Outcome.TRAIN)
     else:
         kind, length, _ = leave_unwanted(columns, policy, rules)
-        columns.note_past(set())
+        columns.mark_former_test(set())
         leave_over_caps(columns, policy)
-        characters, live = length.characters, columns.which(Outcome.TRAIN)
+        characters, live = length.characters, columns.flags(Outcome.TRAIN)
         marks = Counter(compress(columns.marks, live))
         marked = {split: marks[mark] for split, mark in STRICTNESS.items() if split and marks[mark]}
-        figures_of_kind = {"kind": kind, "marked": marked, "notes": [BEFORE_LIKENESS, *filter(None, [length.note])]}
+        notes = [BEFORE_DUPLICATES_NOTE, *filter(None, [length.note])]
+        figures_of_kind = {"kind": kind, "marked": marked, "notes": notes}
         trains = bytes(
             is_live and mark <= STRICTNESS[Split.TRAIN] for is_live, mark in zip(live, columns.marks, strict=True)
         )
-    taken = bytes(columns.outcomes.translate(TAKEN))
-    reasons = Counter(columns.outcomes)
+    usable = bytes(columns.outcomes.translate(IS_IN_SPLIT))
+    outcomes = Counter(columns.outcomes)
     figures = figures_of_kind | {
         "rules": rules,
         "min_user_characters": characters,
-        "left_out": {why.name.lower(): reasons[why] for why in Outcome if why > Outcome.TEST and reasons[why]},
-        "usable_tokens": sum(compress(columns.tokens, taken)),
+        "left_out": {
+            reason.name.lower(): outcomes[reason] for reason in Outcome if reason > Outcome.TEST and outcomes[reason]
+        },
+        "usable_tokens": sum(compress(columns.tokens, usable)),
         "trainable": sum(trains),
     }
-    return Used(taken, sum(taken), figures)
+    return UsableExamples(usable, sum(usable), figures)
 
 
-def largest(counts: dict[str, int]) -> dict[str, int]:
-    """The 500 largest counts, largest first, of names that a row can hold."""
+def largest_counts(counts: dict[str, int]) -> dict[str, int]:
+    """The 500 largest counts, largest first; names of more than 100 characters are left out, which bounds the row."""
     named = [(name, count) for name, count in counts.items() if len(name) <= LONGEST_NAME]
     return dict(sorted(named, key=lambda pair: (-pair[1], pair[0]))[:MOST_NAMES])
 
 
-def tokens_of(counts: Counter[int]) -> Tokens:
-    """Total, percentiles (nearest rank) and buckets of token counts."""
+def token_statistics(counts: Counter[int]) -> Tokens:
+    """Total, percentiles (nearest rank) and buckets of token counts; `counts` has the examples of each token count."""
     if not counts:
         return Tokens()
-    ends = [*BUCKETS, None]
-    held = [0] * len(ends)
+    limits = [*BUCKETS, None]
+    sizes = [0] * len(limits)
     for tokens, examples in counts.items():
-        held[next((place for place, end in enumerate(BUCKETS) if tokens <= end), -1)] += examples
+        sizes[next((place for place, limit in enumerate(BUCKETS) if tokens <= limit), -1)] += examples
     return Tokens(
         total=sum(tokens * examples for tokens, examples in counts.items()),
         p50=percentile(counts, 50),
         p95=percentile(counts, 95),
         max=max(counts),
-        buckets=[Bucket(up_to=end, examples=examples) for end, examples in zip(ends, held, strict=True)],
+        buckets=[Bucket(up_to=limit, examples=examples) for limit, examples in zip(limits, sizes, strict=True)],
     )
 
 
 def percentile(counts: Counter[int], percent: int) -> int:
-    """The smallest value that at least so many percent of the values don't exceed."""
+    """The smallest value that at least `percent` percent of the values don't exceed (nearest rank); 0 without any."""
     target, seen = -(-counts.total() * percent // 100), 0
     for value in sorted(counts):
         seen += counts[value]

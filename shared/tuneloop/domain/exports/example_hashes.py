@@ -1,8 +1,8 @@
-"""Hashes of an example, made once when it is collected, so that nobody has to parse it again to compare it.
+"""Hashes of an example, computed once when it is collected, so that examples are compared without parsing them again.
 
-Two examples with the same prompt hash ask the same thing, with the same context hash under the same system prompt and
-tools; with the same answer hash they say the same thing; with the same conversation hash they are the same but for
-letter case, white space, and the way in which an answer's JSON is written.
+Two examples with an equal prompt hash ask the same thing; an equal context hash means an equal system prompt and equal
+tools, and an equal answer hash the same answer. With an equal conversation hash they differ at most in letter case,
+white space, and the formatting of an answer's JSON.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ HASH_DIGITS = 16
 
 
 class ExampleHashes(NamedTuple):
-    """An example's hashes, 16 hex digits each, its prompt as one text, and how many characters its users say."""
+    """The hashes of an example (16 hex digits each), its prompt as one text, and the characters that its users say."""
 
     prompt_text: str
     prompt_hash: str
@@ -38,7 +38,7 @@ def example_hashes(example: Example) -> ExampleHashes:
     return ExampleHashes(
         prompt_text=prompt,
         prompt_hash=digest(prompt)[:HASH_DIGITS],
-        context_hash=digest(_squeezed(" ".join([*map(text_of, instructions), tools])))[:HASH_DIGITS],
+        context_hash=digest(_fold(" ".join([*map(text_of, instructions), tools])))[:HASH_DIGITS],
         answer_hash=answer_hash(example.answer),
         conversation_hash=digest(" ".join(parts).casefold())[:HASH_DIGITS],
         characters=sum(len(text_of(message)) for message in example.prompt if message["role"] == "user"),
@@ -46,40 +46,41 @@ def example_hashes(example: Example) -> ExampleHashes:
 
 
 def folded_prompt(example: Example) -> str:
-    """Everything before the answer as one text: letters folded, white space squeezed, each message led by its role.
+    """The prompt as one text: letters casefolded, white space collapsed, each message preceded by its role.
 
-    System messages count only where nobody else says anything: they are the same in most examples.
+    System messages are left out unless the prompt has no others, since most examples of a dataset share them.
     """
     return " ".join([f"{message['role']}:{message_text(message)}" for message in _prompt_turns(example)]).casefold()
 
 
 def _prompt_turns(example: Example) -> list[JsonObject]:
-    """The prompt without system messages, or with them where nobody else says anything."""
+    """The prompt without its system messages; the whole prompt if it has no others."""
     return [message for message in example.prompt if message["role"] not in PROMPT_ROLES] or example.prompt
 
 
 def message_text(message: JsonObject) -> str:
-    """A message's text with its white space squeezed, and its pictures and other parts as they are."""
+    """The text of a message with white space collapsed, followed by its images and other parts as canonical JSON."""
     content = message.get("content")
     parts = [canonical(part) for part in content if part["type"] != "text"] if isinstance(content, list) else []
     return " ".join([*text_of(message).split(), *parts])
 
 
 def answer_hash(answer: str) -> str:
-    """The hash of an answer, letters folded, white space squeezed, and JSON as the one text of its value."""
-    return digest(_squeezed(as_one_text(answer)))[:HASH_DIGITS]
+    """The hash of an answer with letters casefolded and white space collapsed; JSON is hashed in its canonical form."""
+    return digest(_fold(canonical_answer(answer)))[:HASH_DIGITS]
 
 
 def _turn_text(message: JsonObject) -> str:
     calls = {name: message[name] for name in ("tool_calls", "function_call", "tool_call_id") if message.get(name)}
-    text = as_one_text(message_text(message)) if message["role"] == "assistant" else message_text(message)
+    text = canonical_answer(message_text(message)) if message["role"] == "assistant" else message_text(message)
     return f"{text} {canonical(calls)}" if calls else text
 
 
-def as_one_text(answer: str) -> str:
-    """An answer, and if it is JSON the one text of all the ways to write it: in another order, with other spaces.
+def canonical_answer(answer: str) -> str:
+    """The canonical form of an answer that is a JSON object or list, whatever its spacing and order of fields.
 
-    What is JSON in name only (no numbers, lists without an end) stands for itself.
+    Any other answer is returned as it is; so is one that no parser should have to take as JSON, for its `NaN`, its
+    depth or its size (see `parse_json_text`).
     """
     if not answer.lstrip().startswith(("{", "[")):
         return answer
@@ -89,5 +90,5 @@ def as_one_text(answer: str) -> str:
         return answer
 
 
-def _squeezed(text: str) -> str:
+def _fold(text: str) -> str:
     return " ".join(text.split()).casefold()

@@ -1,6 +1,6 @@
-"""Exclusions: why examples are left out and why there are too few to train on, in words that a user can act on.
+"""Exclusions: the messages that say why examples are left out, or too few to train on, and what to do about it.
 
-Eligibility, the refusal of a run, an estimate, an export and the command line all speak by these functions.
+Eligibility, refused runs, estimates, exports and the command line all take their sentences from here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,8 +12,9 @@ from tuneloop.domain.datasets.policy import FIRST_RULES, LATEST_RULES, LEAST_CHA
 from tuneloop.domain.exports.columns import Outcome
 
 CAPS = ("max_examples", "max_per_category", "max_per_subject")
-# By outcome: the setting that decides it, and what is said of how many; `trust` is the dataset's, `split` an example's.
-TEXTS: dict[Outcome, tuple[str | None, str]] = {
+# By outcome: the setting that decides it, and the sentence about the examples. `trust` is a setting of the dataset,
+# `split` a field of the example, and all others are the policy's.
+EXCLUSION_TEXTS: dict[Outcome, tuple[str | None, str]] = {
     Outcome.REJECTED: (None, "{n} {were} rejected by a reviewer; approve {them} to use {them}."),
     Outcome.NOT_APPROVED: (
         "trust",
@@ -53,8 +54,16 @@ TEXTS: dict[Outcome, tuple[str | None, str]] = {
     ),
 }
 NOT_VALIDATED = "{n} {are} not approved, and validated_only is true; approve {them}, or set it to false."
-ONE = {"are": "is", "were": "was", "have": "has", "share": "shares", "answer": "answers", "them": "it", "their": "its"}
-MANY = {word: word for word in ONE}
+SINGULAR = {
+    "are": "is",
+    "were": "was",
+    "have": "has",
+    "share": "shares",
+    "answer": "answers",
+    "them": "it",
+    "their": "its",
+}
+PLURAL = {word: word for word in SINGULAR}
 
 
 class Exclusion(BaseModel):
@@ -73,18 +82,22 @@ def exclusions_of(
     kind: ExampleKind = ExampleKind.SUPERVISED,
     characters: int | None = None,
 ) -> list[Exclusion]:
-    """The reasons for which a policy left examples out, the largest first; `characters` is the least length it took."""
+    """The reasons why a policy left examples out, the most frequent first.
+
+    `left_out` counts examples by the lower-case name of their outcome; `characters` is the least length that was
+    applied, if it isn't the policy's.
+    """
     counts = sorted(left_out.items(), key=lambda reason: (-reason[1], reason[0]))
     return [_exclusion(Outcome[reason.upper()], count, policy, kind, characters) for reason, count in counts if count]
 
 
-def _exclusion(why: Outcome, count: int, policy: Policy, kind: ExampleKind, characters: int | None) -> Exclusion:
-    setting, text = TEXTS[why]
-    if why == Outcome.NOT_APPROVED and policy.validated_only:
+def _exclusion(reason: Outcome, count: int, policy: Policy, kind: ExampleKind, characters: int | None) -> Exclusion:
+    setting, text = EXCLUSION_TEXTS[reason]
+    if reason == Outcome.NOT_APPROVED and policy.validated_only:
         setting, text = "validated_only", NOT_VALIDATED
     caps = {name: getattr(policy, name) for name in CAPS if getattr(policy, name) is not None}
     least = policy.min_user_characters if characters is None else characters
-    facts = {
+    words = {
         "n": f"{count:,}",
         "quality": policy.min_quality,
         "kind": kind,
@@ -92,10 +105,11 @@ def _exclusion(why: Outcome, count: int, policy: Policy, kind: ExampleKind, char
         "characters": LEAST_CHARACTERS if least is None else least,
         "caps": ", ".join(caps),
         "limits": " or ".join(f"{name} {limit:,}" for name, limit in caps.items()),
-        **(ONE if count == 1 else MANY),
+        **(SINGULAR if count == 1 else PLURAL),
     }
-    named = setting.format(**facts) if setting else None
-    return Exclusion(reason=why.name.lower(), count=count, setting=named or None, message=text.format(**facts))
+    setting_name = setting.format(**words) if setting else None
+    message = text.format(**words)
+    return Exclusion(reason=reason.name.lower(), count=count, setting=setting_name or None, message=message)
 
 
 def shortage(
@@ -107,20 +121,22 @@ def shortage(
     rules: int = LATEST_RULES,
     why: Iterable[Exclusion] = (),
 ) -> str:
-    """The sentences that fewer examples than `needed` are there to train on, and why; `held` more validate and test.
+    """The message that only `current` examples train where `needed` must, with the reasons for it in `why`.
 
-    `marked` counts examples that users marked, by their mark; those marked to train are held by nothing. The others are
-    held as the version of the `rules` has it. Without `marked` nothing is said of what holds them.
+    `held` more examples validate and test. `marked` counts the examples that users marked, by their mark; marks to
+    train hold nothing out. The message blames split marks for those, and the version of the `rules` for the rest;
+    without `marked` it doesn't say why examples are held out.
     """
     if marked is not None:
         marked = {split: count for split, count in marked.items() if split != Split.TRAIN}
     have = f"{current:,} to train on, {held:,} for validation and test" if held else f"{current:,}"
-    holders = [] if marked is None else [*_marks(marked), *_held(held - sum(marked.values()), rules)]
-    messages = [exclusion.message for exclusion in why]
-    return " ".join([f"Need at least {needed:,} examples. Current: {have}.", *holders, *messages])
+    sentences = [f"Need at least {needed:,} examples. Current: {have}."]
+    if marked is not None:
+        sentences += [*_marked_sentences(marked), *_held_out_sentences(held - sum(marked.values()), rules)]
+    return " ".join([*sentences, *(exclusion.message for exclusion in why)])
 
 
-def _marks(marked: Mapping[Split, int]) -> list[str]:
+def _marked_sentences(marked: Mapping[Split, int]) -> list[str]:
     return [
         f"{count:,} {'is' if count == 1 else 'are'} held out by the split mark {split}; mark fewer, or add others."
         for split, count in marked.items()
@@ -128,11 +144,12 @@ def _marks(marked: Mapping[Split, int]) -> list[str]:
     ]
 
 
-def _held(count: int, rules: int) -> list[str]:
-    """Why examples are held out that nobody marked."""
+def _held_out_sentences(count: int, rules: int) -> list[str]:
+    """The sentence that says why unmarked examples are held out; none if `count` is 0."""
     if count <= 0:
         return []
-    if rules == FIRST_RULES:  # any change has the latest rules hold, by which ten train before any validates
+    # Any change of the dataset brings the latest rules into force, by which ten examples train before any validates.
+    if rules == FIRST_RULES:
         are = "is" if count == 1 else "are"
         return [f"{count:,} {are} held out by a draw or a split mark; change the dataset to divide it by newer rules."]
     return [f"{count:,} {'was' if count == 1 else 'were'} tested with before and can't train; add others."]

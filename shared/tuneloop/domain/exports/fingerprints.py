@@ -1,8 +1,8 @@
-"""Fingerprints: the hashes that tie two examples together, and the test rows that share one with seen rows.
+"""Fingerprints: the hashes by which two examples are tied together, and the search for test rows that were seen before.
 
-A version must not be measured on what it has seen: a row of another export whose prompt (as it is, or as it was before
-an edit), whole conversation, subject, conversation name or wording it was trained or validated on. These are the ties
-by which a selection keeps examples in one split, so an export's own test rows never share one with its training rows.
+A version must not be measured on rows whose prompt (as it is, or as it was before an edit), whole conversation,
+subject, conversation name or wording it was trained or validated on. A selection keeps examples with such a tie in one
+split, so an export's own test rows never share one with its training rows; rows of another export may.
 """
 
 from array import array
@@ -17,14 +17,15 @@ HASH_BITS = 64
 # A bucket of a sorted array holds 8 to 16 hashes. Of a million, a look-up takes 0.8 us with buckets and half as long
 # again without; smaller ones would make the buckets' own array a noticeable part of the memory.
 BUCKET_BITS = 4
-Family = tuple[str, int]  # one of these kinds, and of near duplicates the number of the band
+Family = tuple[str, int]  # an overlap kind and the number of the MinHash band, 0 for kinds other than near duplicates
 
 
 class Fingerprint(NamedTuple):
-    """One example of a split: its outcome and hashes of 64 bits, 0 for none.
+    """The outcome of one example of a split, and its hashes of 64 bits, 0 for none.
 
-    `prompt` is hashed as it is, `origin` as it was before an edit; `exact` is the whole conversation. `bands` are those
-    of its near duplicates; all are 0 where it fills in a form, since such examples differ in what matters.
+    `prompt` hashes its prompt as it is, `origin` as it was before an edit, `exact` the whole conversation. `bands` are
+    its MinHash bands, by which near duplicates are found; all are 0 for an example that fills in a form, since such
+    examples are alike but for what matters.
     """
 
     outcome: int
@@ -37,10 +38,10 @@ class Fingerprint(NamedTuple):
 
 
 class KeyFlags:
-    """A set of hashes, and of each whether it was met in rows that stream past.
+    """A set of hashes with a flag for each, set when the hash is met in a stream of rows.
 
-    A sorted array takes eight bytes a hash, and one for the flag; sets of the hashes of a million rows take 245 MB. In
-    return a look-up is a binary search, in one of the buckets by a hash's first bits. 0 is no hash and never met.
+    A sorted array takes eight bytes for a hash and one for its flag; Python sets for a million rows take 245 MB. In
+    return a look-up is a binary search within the bucket of the hash's first bits. 0 is no hash and is never met.
     """
 
     def __init__(self, keys: Iterable[int]) -> None:
@@ -52,7 +53,7 @@ class KeyFlags:
         self._starts = array("Q", [*starts, len(self._keys)])
 
     def meet(self, key: int) -> None:
-        """Note that a hash was met; one that is not in the set is ignored."""
+        """Set the flag of a hash; a hash that is not in the set is ignored."""
         if (place := self._place(key)) is not None:
             self._flags[place] = 1
 
@@ -77,23 +78,23 @@ class Overlap:
     def __init__(self, tests: Iterable[Fingerprint]) -> None:
         columns: dict[Family, array[int]] = {}
         for test in tests:
-            for family, key in _keys(test):
+            for family, key in _hashes_by_family(test):
                 columns.setdefault(family, array("Q")).append(key)
         self._flags = {family: KeyFlags(column) for family, column in columns.items()}
 
     def add(self, seen: Iterable[Fingerprint]) -> None:
         """Note rows that a version has seen."""
         for row in seen:
-            for family, key in _keys(row):
+            for family, key in _hashes_by_family(row):
                 if flags := self._flags.get(family):
                     flags.meet(key)
 
     def kinds(self, test: Fingerprint) -> set[str]:
         """The kinds of hash that a test row shares with the rows seen, of `OVERLAP_KINDS`; none if it is clean."""
-        return {family[0] for family, key in _keys(test) if self._flags[family].is_met(key)}
+        return {family[0] for family, key in _hashes_by_family(test) if self._flags[family].is_met(key)}
 
 
-def _keys(row: Fingerprint) -> Iterator[tuple[Family, int]]:
+def _hashes_by_family(row: Fingerprint) -> Iterator[tuple[Family, int]]:
     """A row's hashes but for zeros, each with its family: equal hashes mean something within one family only."""
     named = (
         (PROMPT, row.prompt),

@@ -1,8 +1,8 @@
-"""The policy's filters: what a policy says of each example by itself, decided in one place for all who ask.
+"""The policy's filters, which decide about each example by itself, and the least length of an example.
 
-A freeze asks them, and before there is one statistics, eligibility and estimates do, so that what is told to be usable
-is what a freeze would take but for duplicates, conflicts and what has to stay together. The least length depends on all
-examples: the policy sets it, or else it follows from what they look like.
+A freeze applies these filters, and before a freeze statistics, eligibility and estimates do. So the examples reported
+as usable are those that a freeze would take, before duplicates, conflicts and grouping are looked at. The least length
+depends on all examples: the policy sets it, or else it follows from what the examples look like.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from tuneloop.domain.datasets.origins import FEEDBACK
 from tuneloop.domain.datasets.policy import LATEST_RULES, LEAST_CHARACTERS, ExampleKind, Policy
 from tuneloop.domain.datasets.reviews import Status
 from tuneloop.domain.exports.columns import Outcome
-from tuneloop.domain.exports.example_hashes import as_one_text
+from tuneloop.domain.exports.example_hashes import canonical_answer
 from tuneloop.domain.exports.exclusions import exclusions_of
 
-# A closed set of answers is what a classifier has: at most so many, each seen this often on average. OpenAI's and our
-# trainer's classification examples all fit; 200 answers still fit into the base model's prompt.
+# A closed set of answers is what a classifier has: at most 200, each seen twice on average. OpenAI's and our trainer's
+# classification examples all fit; 200 answers still fit into the base model's prompt.
 MOST_CLOSED_ANSWERS = 200
 FEWEST_PER_ANSWER = 2
 
 
 class Candidate(NamedTuple):
-    """One example as the filters look at it; `created_at` is UTC with microseconds, so that texts sort as times."""
+    """The fields of an example that the filters read; `created_at` is UTC with microseconds, so texts sort as times."""
 
     status: Status = Status.UNREVIEWED
     split: str | None = None
@@ -36,9 +36,10 @@ class Candidate(NamedTuple):
 
 
 def example_filter(policy: Policy) -> Callable[[Candidate], Outcome]:
-    """Return a function that names the first filter which an example doesn't pass, or TRAIN where it passes all.
+    """Return a function that gives the outcome of the first filter that an example fails, or TRAIN if it passes all.
 
-    A test of the user's own is measured by status and category alone: the rest is about what is learnt.
+    Examples that the user marked as test are filtered by status and category alone; the other filters are about the
+    quality of training data.
     """
     first, last = (
         moment.isoformat(timespec="microseconds") if moment else ""
@@ -47,7 +48,7 @@ def example_filter(policy: Policy) -> Callable[[Candidate], Outcome]:
     categories, least_quality, validated_only = policy.categories, policy.min_quality, policy.validated_only
 
     def outcome_of(example: Candidate) -> Outcome:
-        """Where an example goes by the policy alone: into training, or out for the first reason that holds."""
+        """The outcome of an example by the policy alone: TRAIN, or the first reason to leave it out."""
         status, split, category, source, quality, created_at = example
         if status == Status.REJECTED:
             return Outcome.REJECTED
@@ -58,24 +59,24 @@ def example_filter(policy: Policy) -> Callable[[Candidate], Outcome]:
             return Outcome.NOT_APPROVED
         if is_other:
             return Outcome.OTHER_CATEGORY
-        if (first or last) and not _came_within(created_at or "", first, last):
+        if (first or last) and not _is_created_between(created_at or "", first, last):
             return Outcome.OTHER_TIME
         return Outcome.LOW_QUALITY if quality is not None and quality < least_quality else Outcome.TRAIN
 
     return outcome_of
 
 
-def _came_within(created: str, first: str, last: str) -> bool:
+def _is_created_between(created: str, first: str, last: str) -> bool:
     return bool(created) and first <= created and (not last or created < last)
 
 
-def is_closed(answers: int, examples: int) -> bool:
-    """Whether so many different answers of so many examples are a closed set, as the classes of a classifier are."""
+def is_closed_set(answers: int, examples: int) -> bool:
+    """Whether `answers` different answers of `examples` examples are a closed set, like the classes of a classifier."""
     return 0 < answers <= MOST_CLOSED_ANSWERS and examples >= FEWEST_PER_ANSWER * answers
 
 
 class LengthBasis(StrEnum):
-    """What the least length of an example comes from."""
+    """The source of the least length of an example."""
 
     POLICY = "policy"
     DEFAULT = "default"
@@ -84,14 +85,14 @@ class LengthBasis(StrEnum):
 
 
 class LengthLimit(NamedTuple):
-    """How many characters an example's users must say in all for it to be taken, and what that limit comes from."""
+    """The least number of characters that the users of an example must say in all, and the source of that limit."""
 
     characters: int
     basis: LengthBasis
 
     @property
     def note(self) -> str | None:
-        """What there is to know where the data, and not the policy, has turned the limit off."""
+        """The sentence for the user if the data, and not the policy, has turned the limit off; else None."""
         return LENGTH_NOTES.get(self.basis)
 
 
@@ -107,25 +108,26 @@ LENGTH_NOTES = {
 
 
 def length_limit(policy: Policy, *, answers: int, lengths: int, short: int, examples: int, rules: int) -> LengthLimit:
-    """The least length of `examples` with so many different `answers`; of `lengths` that count, `short` are below it.
+    """The least length for `examples` examples with `answers` different answers.
 
-    By rules 2 short chats count: where half of all examples or more are below the limit, it would leave out what the
-    dataset is about and not what is odd in it. By rules 1 they were left out.
+    `lengths` is how many examples the limit applies to, and `short` how many of them are below the default. By rules 2,
+    datasets of short chats have no limit: if half of the examples or more were below it, it would leave out the very
+    thing that the dataset is about. By rules 1 such chats were left out.
     """
     if policy.min_user_characters is not None:
         return LengthLimit(policy.min_user_characters, LengthBasis.POLICY)
-    if is_closed(answers, examples):
+    if is_closed_set(answers, examples):
         return LengthLimit(0, LengthBasis.CLOSED_ANSWERS)
     if rules > 1 and short and 2 * short >= lengths:
         return LengthLimit(0, LengthBasis.SHORT_MESSAGES)
     return LengthLimit(LEAST_CHARACTERS, LengthBasis.DEFAULT)
 
 
-class Lengths:
-    """Finds which lines of a file an export would leave out as too short, in one pass and in bounded memory.
+class LengthCheck:
+    """Finds the lines of a file that an export would leave out as too short, in one pass and in bounded memory.
 
-    Conversations and preference pairs are looked at apart, as an export takes one of the two. Different answers are
-    counted up to one more than a closed set may have, since a policy without a length takes a closed set whole.
+    Conversations and preference pairs are counted apart, as an export takes one of the two. Different answers are
+    counted up to one more than a closed set may have, since a closed set has no least length.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -136,23 +138,23 @@ class Lengths:
         self._answers: tuple[set[str], set[str]] = set(), set()
 
     def add(self, line: int, characters: int, answer: str | None, *, is_pair: bool) -> None:
-        """Look at a line; `answer` is None where functions are called, each of which is taken for another one."""
+        """Count a line; `answer` is None for a call of functions, and each such call counts as a different answer."""
         self._examples[is_pair] += 1
         if characters < self._least:
             self._short[is_pair].add(line)
         if len(self._answers[is_pair]) <= MOST_CLOSED_ANSWERS:
-            text = f"call {line}" if answer is None else " ".join(as_one_text(answer).split()).casefold()
+            text = f"call {line}" if answer is None else " ".join(canonical_answer(answer).split()).casefold()
             self._answers[is_pair].add(text)
 
-    def include(self, other: "Lengths") -> None:
-        """Add what was seen of another part of the file."""
+    def include(self, other: "LengthCheck") -> None:
+        """Add the counts of another part of the file."""
         for kind in (0, 1):
             self._examples[kind] += other._examples[kind]
             self._short[kind].include(other._short[kind])
             self._answers[kind].update(other._answers[kind])
 
     def warnings(self) -> list[FileWarning]:
-        """The warnings that lines are too short, in the words of an export, if it would leave them out."""
+        """The warnings about lines that an export would leave out as too short, in the export's words."""
         kind = self._policy.kind
         is_pair = not self._examples[0] if kind is None else kind == ExampleKind.PREFERENCE
         examples, short = self._examples[is_pair], self._short[is_pair]

@@ -1,8 +1,8 @@
-"""Selection: where each example goes, or why it is left out, whatever order examples arrived in.
+"""Selection: gives each example its split or the reason why it is left out, whatever order examples arrived in.
 
-First come filters, then exact duplicates, conflicting answers, near duplicates and caps, and last the splits: what
-shares a prompt, a subject, a conversation or a near duplicate stays together. What a user marked as test is his own
-test set: nothing of it is taken away but exact duplicates.
+Filters come first, then exact duplicates, conflicting answers, near duplicates and caps, and the splits last: examples
+that share a prompt, a subject, a conversation or near-equal wording stay in one split. Examples that users marked as
+test are a test set of their own, of which only exact duplicates are removed.
 """
 
 from array import array
@@ -19,9 +19,10 @@ from tuneloop.domain.exports.fingerprints import Fingerprint
 from tuneloop.domain.exports.policy_filter import LengthLimit, length_limit
 from tuneloop.domain.exports.splits import MARKS, STRICTNESS, DisjointSets, Shares, SplitUnit, assign
 
-LEAST_SIMILARITY = 0.7 + 0.3 / 16  # a Jaccard similarity of 0.7: of what differs a sixteenth agrees by chance
-# Beyond so many, or this share of all, near duplicates are taken for a form that examples fill in: held together, they
-# would all land in one split, and of those with equal answers one alone would stay.
+# A Jaccard similarity of 0.7, as signatures show it: of their parts that differ, one in sixteen agrees by chance.
+LEAST_SIMILARITY = 0.7 + 0.3 / 16
+# A component of more near duplicates than both limits is taken for a form that examples fill in. Held together, such
+# examples would all land in one split, and of those with equal answers only one would stay.
 MOST_ALIKE = 20
 MOST_ALIKE_SHARE = 0.02
 TEST_MARK = STRICTNESS[Split.TEST]
@@ -29,8 +30,8 @@ TRAIN_MARK = STRICTNESS[Split.TRAIN]
 
 
 @dataclass(frozen=True)
-class Selected:
-    """The result of a selection: the columns with their final outcomes, and the figures of its report.
+class SelectionResult:
+    """The result of a selection: the columns with their final outcomes, and the figures for the export.
 
     `boilerplate` counts the examples that fill in a form, of which too many are alike to be duplicates.
     """
@@ -45,34 +46,34 @@ class Selected:
     boilerplate: int
 
     def test_prompts(self) -> set[int]:
-        """The prompts of the test split, as they are and as they were before an edit."""
+        """The hashes of the test split's prompts, as they are and as they were before an edit."""
         columns = self.columns
         edited = (unit for number, unit in columns.origin.items() if columns.outcomes[number] == Outcome.TEST)
-        return {*compress(columns.unit, columns.which(Outcome.TEST)), *edited}
+        return {*compress(columns.unit, columns.flags(Outcome.TEST)), *edited}
 
     def marked_counts(self) -> dict[Split, int]:
-        """How many examples validate and test because their users marked them so."""
+        """How many examples validate and test because users marked them for it."""
         columns = self.columns
         pairs = Counter(zip(columns.marks, columns.outcomes, strict=True))
-        held = (Split.VALIDATION, Split.TEST)
-        return {split: count for split in held if (count := pairs[STRICTNESS[split], OUTCOME_OF[split]])}
+        held_out = (Split.VALIDATION, Split.TEST)
+        return {split: count for split in held_out if (count := pairs[STRICTNESS[split], OUTCOME_OF[split]])}
 
     def exclusion_counts(self) -> dict[str, int]:
         """How many examples were left out, by reason."""
         counts = Counter(self.columns.outcomes)
-        return {why.name.lower(): counts[why] for why in Outcome if why > Outcome.TEST and counts[why]}
+        return {reason.name.lower(): counts[reason] for reason in Outcome if reason > Outcome.TEST and counts[reason]}
 
     def overlaps(self) -> dict[str, int]:
-        """Examples of one split that share something with another split: 0 of each kind, or the selection is wrong."""
+        """How many examples share something with another split, by kind; all are 0, or the selection is wrong."""
         columns = self.columns
         kinds = {"prompt": [columns.unit], "subject": [columns.subject], "conversation": [columns.group]}
         shared = kinds | {"exact": [columns.normal], "near_duplicate": columns.bands}
-        splits = [columns.which(outcome) for outcome in (Outcome.TRAIN, Outcome.VALIDATION, Outcome.TEST)]
-        counts = {kind: sum(_overlap(keys, *splits) for keys in arrays) for kind, arrays in shared.items()}
+        splits = [columns.flags(outcome) for outcome in (Outcome.TRAIN, Outcome.VALIDATION, Outcome.TEST)]
+        counts = {kind: sum(_count_overlap(keys, *splits) for keys in arrays) for kind, arrays in shared.items()}
         return counts | {"prompt": counts["prompt"] + self._edited_overlap()}
 
     def _edited_overlap(self) -> int:
-        """Edited examples whose prompt before the edit is another split's, as it is or as it was."""
+        """How many edited examples had a prompt before the edit that another split has now, or had before an edit."""
         columns, splits = self.columns, {int(outcome) for outcome in OUTCOME_OF.values()}
         edited = {number: unit for number, unit in columns.origin.items() if columns.outcomes[number] in splits}
         places: dict[int, set[int]] = {unit: set() for unit in edited.values()}
@@ -84,10 +85,10 @@ class Selected:
         return sum(len(places[unit]) > 1 for unit in edited.values())
 
 
-def _overlap(keys: "array[int]", train: bytes, validation: bytes, test: bytes) -> int:
+def _count_overlap(keys: "array[int]", train: bytes, validation: bytes, test: bytes) -> int:
     tests, validations = set(compress(keys, test)) - {0}, set(compress(keys, validation)) - {0}
-    held = tests | validations
-    return len(tests & validations) + sum(map(held.__contains__, compress(keys, train)))
+    held_out = tests | validations
+    return len(tests & validations) + sum(map(held_out.__contains__, compress(keys, train)))
 
 
 def select(
@@ -98,33 +99,36 @@ def select(
     *,
     seen: Iterable[Fingerprint] = (),
     rules: int = LATEST_RULES,
-) -> Selected:
-    """Give each example its outcome.
+) -> SelectionResult:
+    """Give each example its outcome, and return the result with its figures.
 
-    `held_out` are the prompts that an earlier export took for its test, `seen` the rows that versions have seen.
+    `held_out` are the hashes of prompts that earlier exports took for their tests, `seen` the rows that versions have
+    seen, which are drawn for no test.
     """
     applied = leave_unwanted(columns, policy, rules)
-    columns.note_past(held_out)
-    columns.note_seen(seen)
+    columns.mark_former_test(held_out)
+    columns.mark_seen(seen)
     _leave_duplicates(columns)
-    # Of preference pairs a prompt may well have several, with the same preferred answer.
+    # A prompt may well have several preference pairs with one preferred answer: no conflicts, and no duplicates.
     pairs = applied.kind == ExampleKind.PREFERENCE
     conflicts: set[tuple[int, int]] = set() if pairs else _conflicts(columns)
     if not policy.conflicting:
         _leave_conflicting(columns, conflicts)
     components, boilerplate = _components_without_boilerplate(columns)
     if not (pairs or policy.near_duplicates):
-        _leave_near(columns, components)
+        _leave_near_duplicates(columns, components)
     leave_over_caps(columns, policy)
     for keys in (columns.unit, columns.subject, columns.group):
         components.union_equal(columns.live(), keys)
     _join_edited(columns, components)
     shares, groups = _divide(columns, components, policy, salt, rules)
-    return Selected(columns, applied.kind, applied.length, shares, groups, applied.answers, len(conflicts), boilerplate)
+    return SelectionResult(
+        columns, applied.kind, applied.length, shares, groups, applied.answers, len(conflicts), boilerplate
+    )
 
 
 class AppliedPolicy(NamedTuple):
-    """What a policy comes to, once all that passes its filters is known: kind, least length, different answers."""
+    """The kind and least length that a policy, or else the data, has settled, and the number of different answers."""
 
     kind: ExampleKind
     length: LengthLimit
@@ -132,10 +136,10 @@ class AppliedPolicy(NamedTuple):
 
 
 def leave_unwanted(columns: Columns, policy: Policy, rules: int) -> AppliedPolicy:
-    """Leave out examples of the other kind and those that are too short, as far as the policy or the data says so."""
+    """Leave out examples of the other kind and examples that are too short, by the policy or by what the data is."""
     kind = policy.kind or _kind(columns)
     _leave_other_kind(columns, kind)
-    live = columns.which(Outcome.TRAIN)
+    live = columns.flags(Outcome.TRAIN)
     answers = len(set(compress(columns.answer, live)))
     lengths = [
         length
@@ -155,8 +159,8 @@ def leave_unwanted(columns: Columns, policy: Policy, rules: int) -> AppliedPolic
 
 
 def _kind(columns: Columns) -> ExampleKind:
-    """Preference where nothing else is left, else supervised."""
-    live = columns.which(Outcome.TRAIN)
+    """The kind for a policy that names none: preference if only preference pairs are left, else supervised."""
+    live = columns.flags(Outcome.TRAIN)
     return ExampleKind.PREFERENCE if 1 in live and all(compress(columns.preference, live)) else ExampleKind.SUPERVISED
 
 
@@ -175,7 +179,7 @@ def _leave_short(columns: Columns, least: int) -> None:
 
 
 def _leave_duplicates(columns: Columns) -> None:
-    """Of each conversation one stays, an approved one first; it takes the strictest of their marks."""
+    """Leave out all but one of equal conversations; the one that stays takes the strictest of their marks."""
     kept: dict[int, int] = {}
     for number in columns.live():
         other = kept.setdefault(columns.normal[number], number)
@@ -193,17 +197,20 @@ def _is_better(columns: Columns, number: int, other: int) -> bool:
 
 
 def _rank(columns: Columns, number: int) -> tuple[int, bool, int]:
-    """What was tested with stays, then what feedback didn't make, which no test may hold, then what was approved."""
+    """The rank by which one of two duplicates stays: a former test row first, then one that isn't from feedback.
+
+    Rows made from feedback may not be in a test. An approved row comes last in the ranking.
+    """
     return columns.was_test[number], not columns.feedback[number], columns.approved[number]
 
 
-def _is_tested(columns: Columns, number: int) -> bool:
-    """Whether an example is marked to be held out, or was held out before."""
+def _is_held_out(columns: Columns, number: int) -> bool:
+    """Whether an example is marked to validate or test, or was in an earlier test."""
     return columns.marks[number] > TRAIN_MARK or bool(columns.was_test[number])
 
 
 def _conflicts(columns: Columns) -> set[tuple[int, int]]:
-    """The prompts that are answered in more than one way under one system prompt, the user's own test set aside."""
+    """The prompts, each with its context, that have more than one answer; examples marked as test don't count."""
     first: dict[tuple[int, int], int] = {}
     conflicts: set[tuple[int, int]] = set()
     for number in columns.live():
@@ -223,7 +230,7 @@ def _leave_conflicting(columns: Columns, conflicts: set[tuple[int, int]]) -> Non
 
 
 def _near_duplicate_components(columns: Columns) -> DisjointSets:
-    """The examples that chains of equal MinHash bands join; what is left out joins nothing."""
+    """The sets of examples that chains of equal MinHash bands connect; examples that are left out connect nothing."""
     components = DisjointSets(len(columns))
     for band in columns.bands:
         components.union_equal(columns.live(), band)
@@ -231,14 +238,14 @@ def _near_duplicate_components(columns: Columns) -> DisjointSets:
 
 
 def boilerplate_groups(columns: Columns, components: DisjointSets) -> set[int]:
-    """The components of very many examples: they fill in one form, and differ in what matters."""
+    """The components of so many examples that they are taken for a form that is filled in, not for near duplicates."""
     sizes = Counter(components.find(number) for number in columns.live())
     most = max(MOST_ALIKE, int(MOST_ALIKE_SHARE * sum(sizes.values())))
     return {group for group, size in sizes.items() if size > most}
 
 
 def _components_without_boilerplate(columns: Columns) -> tuple[DisjointSets, int]:
-    """The components of near duplicates once the bands of boilerplate are forgotten, and how many examples it is."""
+    """The components of near duplicates after clearing the bands of boilerplate, and how many examples that was."""
     components = _near_duplicate_components(columns)
     groups = boilerplate_groups(columns, components)
     if not groups:
@@ -251,11 +258,11 @@ def _components_without_boilerplate(columns: Columns) -> tuple[DisjointSets, int
 
 
 def forget_boilerplate(columns: Columns, outcomes: bytearray) -> None:
-    """Set the outcomes of a selection, and forget the bands of what was boilerplate in it.
+    """Set the outcomes of a former selection, and clear the bands of the examples that were boilerplate in it.
 
-    The columns are of the examples that the selection had not left out by then. Some of them may be gone since, and a
-    group of boilerplate may look smaller than it was; but near duplicates never went into two splits, so a component
-    that lies in two was boilerplate.
+    The columns hold the examples that the selection had not left out when it looked for near duplicates. Some may have
+    been erased since, so that a group of boilerplate looks smaller than it was. But near duplicates never go into two
+    splits, so a component that lies in two splits was boilerplate.
     """
     components, _ = _components_without_boilerplate(columns)
     columns.outcomes = outcomes
@@ -269,32 +276,32 @@ def forget_boilerplate(columns: Columns, outcomes: bytearray) -> None:
                 band[number] = 0
 
 
-def _leave_near(columns: Columns, components: DisjointSets) -> None:
-    """Of near duplicates that say the same one stays, an approved one first; held-out marks are left alone."""
+def _leave_near_duplicates(columns: Columns, components: DisjointSets) -> None:
+    """Leave out all but one of the near duplicates with equal answer and context; held-out examples all stay."""
     kept: dict[tuple[int, int, int], int] = {}
     for number in columns.live():
-        if _is_tested(columns, number):
+        if _is_held_out(columns, number):
             continue
-        place = components.find(number), columns.answer[number], columns.frame[number]
-        other = kept.setdefault(place, number)
+        key = components.find(number), columns.answer[number], columns.frame[number]
+        other = kept.setdefault(key, number)
         if other == number:
             continue
         if columns.similarity(number, other) < LEAST_SIMILARITY:
             continue
         stays, goes = (number, other) if _is_better(columns, number, other) else (other, number)
         columns.leave_out(goes, Outcome.NEAR_DUPLICATE)
-        kept[place] = stays
+        kept[key] = stays
 
 
 def leave_over_caps(columns: Columns, policy: Policy) -> None:
-    """Leave out what is beyond the policy's caps, in the order of ids; what tests or validates counts for none."""
+    """Leave out the examples beyond the policy's caps, in the order of ids; held-out examples count towards no cap."""
     if policy.max_examples is policy.max_per_category is policy.max_per_subject is None:
         return
     by_category: Counter[int] = Counter()
     by_subject: Counter[int] = Counter()
     taken = 0
     for number in columns.live():
-        if _is_tested(columns, number):
+        if _is_held_out(columns, number):
             continue
         category, subject = columns.category[number], columns.subject[number]
         is_over = (
@@ -311,11 +318,11 @@ def leave_over_caps(columns: Columns, policy: Policy) -> None:
 
 
 def _join_edited(columns: Columns, groups: DisjointSets) -> None:
-    """Join what was edited with what still asks as it did, and with what was edited from the same prompt.
+    """Join edited examples with those that have the prompt from before the edit, edited or not.
 
-    Else a version could be tested with a question that it was trained on before a reviewer changed its wording.
+    Otherwise a version could be tested with a question that it was trained on before a reviewer reworded it.
     """
-    live = columns.which(Outcome.TRAIN)
+    live = columns.flags(Outcome.TRAIN)
     first: dict[int, int] = {}
     for number, unit in columns.origin.items():
         if live[number] and first.setdefault(unit, number) != number:
@@ -331,13 +338,14 @@ def _is_over(count: int, cap: int | None) -> bool:
 
 
 def _divide(columns: Columns, groups: DisjointSets, policy: Policy, salt: str, rules: int) -> tuple[Shares, int]:
-    """Give each group its split and each example its outcome; tells the shares and how many groups there are."""
+    """Give each group its split and each example its outcome; return the shares and the number of groups."""
     units: dict[int, SplitUnit] = {}
-    seen = bytearray(len(columns))  # by group, and also what was left out since: a near duplicate of it may stay
+    # Flags by group. Seen examples count even if they were left out since, as a near duplicate of one may have stayed.
+    seen = bytearray(len(columns))
     for number in compress(range(len(columns)), columns.was_seen):
         seen[groups.find(number)] = 1
     for number in columns.live():
-        group, mark, name = groups.find(number), columns.marks[number], _name(columns, number)
+        group, mark, name = groups.find(number), columns.marks[number], _unit_name(columns, number)
         was_test = bool(columns.was_test[number])
         if split_unit := units.get(group):
             split_unit.strictness = max(split_unit.strictness, mark)
@@ -350,16 +358,20 @@ def _divide(columns: Columns, groups: DisjointSets, policy: Policy, salt: str, r
     shares, assignments = assign(units, salt, policy, rules=rules)
     for number in columns.live():
         split = assignments[groups.find(number)].takes(MARKS[columns.marks[number]])
-        is_unwanted = not policy.draws_test and columns.marks[number] != TEST_MARK  # but it was tested with
+        # An example of an earlier test may not train, and a policy without a drawn test has no place for it.
+        is_unwanted = not policy.draws_test and columns.marks[number] != TEST_MARK
         is_kept_out = split == Split.TEST and (columns.feedback[number] or is_unwanted)
         columns.outcomes[number] = Outcome.KEPT_OUT if split is None or is_kept_out else OUTCOME_OF[split]
     return shares, len(units)
 
 
-def _name(columns: Columns, number: int) -> tuple[int, int]:
-    """What names an example's group, the smallest one counting: its subject, conversation or prompt."""
+def _unit_name(columns: Columns, number: int) -> tuple[int, int]:
+    """The name that an example gives to its group: its subject, else its conversation, else its prompt.
+
+    The smallest name of a group's examples is the group's; the number in front puts subjects first.
+    """
     if subject := columns.subject[number]:
         return 0, subject
     if conversation := columns.group[number]:
         return 1, conversation
-    return 2, columns.first_unit(number)
+    return 2, columns.unedited_unit(number)

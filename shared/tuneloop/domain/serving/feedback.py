@@ -21,11 +21,11 @@ from tuneloop.domain.core.ids import Name
 from tuneloop.domain.datasets.origins import Origin
 from tuneloop.domain.serving.routing import replace_system_prompt
 
-LONGEST = 100_000  # characters of an answer or a correction, as many as a version's prompt may have
-Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
+LONGEST_TEXT = 100_000  # characters of an answer or a correction, as many as a version's prompt may have
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
 
 
-def _text_of(value: Any) -> Any:
+def _text_in_message(value: Any) -> Any:
     """The text of an assistant's message, where the message was given in the place of its text."""
     if not isinstance(value, dict) or value.get("role") != "assistant" or "content" not in value:
         return value
@@ -35,7 +35,7 @@ def _text_of(value: Any) -> Any:
 
 
 # An answer as a text, or the message that an API's client gave for it.
-Answered = BeforeValidator(_text_of)
+TextOrMessage = BeforeValidator(_text_in_message)
 # How the document shows messages and tools; what they may hold is checked by the rules of examples, as everywhere.
 OBJECTS: JsonObject = {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
 
@@ -60,12 +60,12 @@ class Feedback(BaseModel):
     inference_id: str = Field(max_length=300)
     rating: int | None = Field(default=None, ge=1, le=5, strict=True)
     correct: Annotated[Literal[True], BeforeValidator(_is_true)] | None = None
-    correction: Annotated[Text | dict[str, Any] | None, Answered] = None
+    correction: Annotated[Text | dict[str, Any] | None, TextOrMessage] = None
     correction_fields: list[Text] | None = Field(default=None, min_length=1, max_length=100)
     messages: Annotated[list[Any] | None, WithJsonSchema(OBJECTS)] = Field(default=None, min_length=1)
     tools: Annotated[Any, WithJsonSchema(OBJECTS)] = None
     functions: Annotated[Any, WithJsonSchema(OBJECTS)] = Field(default=None, description="Of OpenAI's older form.")
-    answer: Annotated[Text | None, Answered] = None
+    answer: Annotated[Text | None, TextOrMessage] = None
     dataset: Name | None = None
     subject: str | None = Field(default=None, min_length=1, max_length=200)
     category: str | None = Field(default=None, min_length=1, max_length=200)
@@ -99,7 +99,7 @@ class NoExampleReason(StrEnum):
     SAME_ANSWER = "same_answer"
 
 
-REASONS = {
+NO_EXAMPLE_TEXTS = {
     NoExampleReason.ONLY_RATED: "A rating alone says what it is worth, not what is right.",
     NoExampleReason.NO_PROMPT: "It is counted. To be trained on it needs `messages`: what was asked is not kept here.",
     NoExampleReason.NO_ANSWER: "It is counted. To be trained on, `correct` needs the `answer` that was given.",
@@ -123,7 +123,7 @@ def extract_rows(
     the `prompt` that the dataset's versions are served with, and their answers keep to its template.
     """
     right = feedback.answer if feedback.correct else corrected_answer(feedback)
-    if right is not None and feedback.correction is not None and _says_same(right, feedback.answer):
+    if right is not None and feedback.correction is not None and _is_same_answer(right, feedback.answer):
         return ExtractedRows([], NoExampleReason.SAME_ANSWER)
     if right is None:
         return ExtractedRows([], NoExampleReason.NO_ANSWER if feedback.correct else NoExampleReason.ONLY_RATED)
@@ -132,7 +132,7 @@ def extract_rows(
     if feedback.messages[-1].get("role") == "assistant":
         rule = "`messages` end with what was asked; what was answered is the `answer`."
         raise InvalidInput(rule, param="messages")
-    right = _as_taught(right, template, "answer" if feedback.correct else "correction")
+    right = _by_template(right, template, "answer" if feedback.correct else "correction")
     asked = replace_system_prompt(prompt, feedback.messages)
     offered = {name: tools for name in TOOL_LISTS if (tools := getattr(feedback, name)) is not None}
     given: JsonObject = {"messages": asked, **offered}
@@ -151,18 +151,18 @@ def corrected_answer(feedback: Feedback) -> str | None:
     if not isinstance(feedback.correction, dict):
         return feedback.correction
     if not feedback.correction_fields:
-        return _written(feedback.correction, feedback.answer)
+        return _format_like(feedback.correction, feedback.answer)
     if unknown := sorted(set(feedback.correction_fields) - set(feedback.correction)):
         raise InvalidInput(f"`correction` has no field {unknown[0]!r}.", param="correction_fields")
-    answer = _parsed(feedback.answer)
+    answer = _json_or_none(feedback.answer)
     if not isinstance(answer, dict):
         rule = "A correction of some fields needs the `answer` that was given, as the JSON object that it was."
         raise InvalidInput(rule, param="answer")
     fields = {name: feedback.correction[name] for name in feedback.correction_fields}
-    return _written({**answer, **fields}, feedback.answer)
+    return _format_like({**answer, **fields}, feedback.answer)
 
 
-def _as_taught(answer: str, template: Template | None, param: str) -> str:
+def _by_template(answer: str, template: Template | None, param: str) -> str:
     """An answer as the template's examples have theirs, or InvalidInput where it breaks the schema."""
     if template is None or template.answer_schema is None:
         return answer
@@ -175,32 +175,32 @@ def _message(text: str) -> JsonObject:
     return {"role": "assistant", "content": text}
 
 
-def _parsed(text: str | None) -> Any:
+def _json_or_none(text: str | None) -> Any:
     try:
         return parse_json_text(text or "")
     except ValueError:
         return None
 
 
-STYLES: tuple[dict[str, Any], ...] = ({}, {"separators": (",", ":")}, {"indent": 2}, {"indent": 4})
+JSON_STYLES: tuple[dict[str, Any], ...] = ({}, {"separators": (",", ":")}, {"indent": 2}, {"indent": 4})
 
 
-def _written(value: JsonObject, like: str | None) -> str:
+def _format_like(value: JsonObject, like: str | None) -> str:
     """An object as JSON, spaced as the answer was, so that the model isn't taught another way to write."""
-    old = _parsed(like)
-    style = next((style for style in STYLES if like == _dumped(old, style)), STYLES[0])
-    return _dumped(value, style)
+    old = _json_or_none(like)
+    style = next((style for style in JSON_STYLES if like == _dump(old, style)), JSON_STYLES[0])
+    return _dump(value, style)
 
 
-def _dumped(value: Any, style: dict[str, Any]) -> str:
+def _dump(value: Any, style: dict[str, Any]) -> str:
     return storable(json.dumps(value, ensure_ascii=False, **style))
 
 
-def _says_same(one: str, other: str | None) -> bool:
-    return other is not None and _plain(one) == _plain(other)
+def _is_same_answer(one: str, other: str | None) -> bool:
+    return other is not None and _fold(one) == _fold(other)
 
 
-def _plain(text: str) -> str:
-    value = _parsed(text)
+def _fold(text: str) -> str:
+    value = _json_or_none(text)
     plain = canonical(value) if isinstance(value, dict | list) else text
     return " ".join(plain.split()).casefold()

@@ -13,10 +13,10 @@ from tuneloop.domain.core.ids import digest
 from tuneloop.domain.serving.models import Deployment, Version, VersionStatus
 from tuneloop.domain.training.jobs import RunError
 
-READABLE = 16  # characters of a model's name that its deployments carry: the whole may have 63
-ASKED_AGAIN = "Another deployment: the one that failed is removed first."
-UNDER_WAY = "Its deployment, which the provider is making: that takes minutes."
-FULL = (
+MODEL_CHARACTERS = 16  # characters of a model's name that its deployments carry: the whole may have 63
+WAITS_FOR_REDEPLOY = "Another deployment: the one that failed is removed first."
+WAITS_FOR_DEPLOYMENT = "Its deployment, which the provider is making: that takes minutes."
+WAITS_FOR_QUOTA = (
     "A deployment: the provider gives this account no more, and each one that this model has is in use. Retire a "
     "version of another model, or ask the provider for a larger quota."
 )
@@ -24,7 +24,7 @@ FULL = (
 
 def deployment_name(stage: str, tenant: str, model: str, number: int) -> str:
     """What a version's deployment is called: at most 63 letters, digits and single hyphens."""
-    readable = f"tuneloop-{stage}-{model[:READABLE]}-v{number}-{digest(tenant, model, number)[:10]}"
+    readable = f"tuneloop-{stage}-{model[:MODEL_CHARACTERS]}-v{number}-{digest(tenant, model, number)[:10]}"
     return re.sub(r"-+", "-", readable)
 
 
@@ -43,13 +43,13 @@ def with_wait(version: Version, what: str, now: datetime, deployment: str | None
 
 def with_redeploy(version: Version, now: datetime) -> Version:
     """The version as one to be deployed once more; its error stays until another deployment is under way."""
-    again = {"status": VersionStatus.DEPLOYING, "waiting_for": ASKED_AGAIN, "checked_at": now}
+    again = {"status": VersionStatus.DEPLOYING, "waiting_for": WAITS_FOR_REDEPLOY, "checked_at": now}
     return version.model_copy(update=again)
 
 
 def with_deployment(version: Version, deployment: str, now: datetime) -> Version:
     """The version with the deployment that its provider is making."""
-    return with_wait(version, UNDER_WAY, now, deployment).model_copy(update={"error": None})
+    return with_wait(version, WAITS_FOR_DEPLOYMENT, now, deployment).model_copy(update={"error": None})
 
 
 def as_ready(version: Version, deployment: str | None, now: datetime) -> Version:
@@ -82,7 +82,7 @@ def check_retirable(number: int, deployment: Deployment) -> None:
         raise Conflict(f"Version {number} {roles[number]}.", param="version", code="version_in_use")
 
 
-def oldest_to_spare(versions: Iterable[Version], deployment: Deployment) -> Version | None:
+def oldest_spare_version(versions: Iterable[Version], deployment: Deployment) -> Version | None:
     """The oldest ready version whose deployment could serve another, None where each is in use."""
     spare = (
         version

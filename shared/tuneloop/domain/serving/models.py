@@ -157,7 +157,7 @@ def new_model(tenant: str, name: str, provider: str, base_model: str, now: datet
     return NewModel(model, base, Deployment(tenant=tenant, model=name, changed_at=now, knows_holds=True))
 
 
-def base_in(provider_model: str) -> str:
+def base_model_in(provider_model: str) -> str:
     """The base model that a provider's model id names: OpenAI's `ft:{base model}:…`, else the id stands for itself."""
     match provider_model.split(":"):
         case ["ft", base, _, *_] if base:
@@ -204,26 +204,26 @@ def with_stable(old: Deployment, version: int, reason: str, now: datetime) -> De
     previous = old.previous if old.stable == version else old.stable
     if old.candidate not in (None, version):
         reason = f"{reason} (The trial of version {old.candidate} was ended by this.)"
-    return _next(old, now, stable=version, previous=previous, candidate=None, share=0.0, reason=reason)
+    return _next_deployment(old, now, stable=version, previous=previous, candidate=None, share=0.0, reason=reason)
 
 
 def with_rollback(old: Deployment, reason: str, now: datetime) -> Deployment:
     """The candidate taken off, or without one the version that was stable before put back."""
     if old.candidate is not None:
-        return _next(old, now, candidate=None, share=0.0, reason=reason)
+        return _next_deployment(old, now, candidate=None, share=0.0, reason=reason)
     if old.previous is None:
         raise Conflict("There is nothing to roll back to: no other version was stable before.", code="no_previous")
-    return _next(old, now, stable=old.previous, previous=None, candidate=None, share=0.0, reason=reason)
+    return _next_deployment(old, now, stable=old.previous, previous=None, candidate=None, share=0.0, reason=reason)
 
 
 def with_share(old: Deployment, candidate: int | None, share: float, reason: str, now: datetime) -> Deployment:
     """A candidate on a share of the users; its salt lives as long as it is candidate, so a user moves at most once."""
     if candidate is None:
-        return _next(old, now, candidate=None, share=0.0, reason=reason)
+        return _next_deployment(old, now, candidate=None, share=0.0, reason=reason)
     if candidate == old.stable:
         raise Conflict(f"Version {candidate} is stable already; a candidate must be another.", param="candidate")
     salt = old.salt if candidate == old.candidate else digest(old.tenant, old.model, candidate, old.step)[:16]
-    return _next(old, now, candidate=candidate, share=share, salt=salt, reason=reason)
+    return _next_deployment(old, now, candidate=candidate, share=share, salt=salt, reason=reason)
 
 
 def with_hold(old: Deployment, action: Takeoff, by: str, reason: str, now: datetime) -> Deployment:
@@ -255,5 +255,5 @@ def hold_in(history: Iterable[HistoryEntry]) -> Hold | None:
     return None
 
 
-def _next(old: Deployment, now: datetime, **changes: Any) -> Deployment:
+def _next_deployment(old: Deployment, now: datetime, **changes: Any) -> Deployment:
     return old.model_copy(update={**changes, "step": old.step + 1, "changed_at": now})

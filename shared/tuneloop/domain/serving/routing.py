@@ -17,7 +17,7 @@ from tuneloop.domain.serving.models import Deployment, Version
 
 ID_PREFIX = "chatcmpl-"
 MODEL_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}(:[0-9]{1,6})?$"
-VERSION = re.compile("[0-9]{1,6}", re.ASCII)
+VERSION_DIGITS = re.compile("[0-9]{1,6}", re.ASCII)
 
 
 class Arm(StrEnum):
@@ -65,10 +65,10 @@ def route(deployment: Deployment, user: str | None, call: str) -> Route:
     return Route(Arm.CANDIDATE if on_candidate else Arm.STABLE, versions)
 
 
-def named_version(model: str) -> tuple[str, int | None]:
+def parse_model_name(model: str) -> tuple[str, int | None]:
     """The model and the version that a call names as `model:version`; no version where it names the model alone."""
     name, _, number = model.partition(":")
-    return (name, int(number)) if VERSION.fullmatch(number) else (model, None)
+    return (name, int(number)) if VERSION_DIGITS.fullmatch(number) else (model, None)
 
 
 def parse_inference(inference_id: str) -> Inference:
@@ -89,13 +89,13 @@ def parse_inference(inference_id: str) -> Inference:
             nonce,
         )
     except (ValueError, InvalidInput) as error:
-        raise _altered() from error
+        raise _altered_id_error() from error
     if inference.id != inference_id or inference.version < 0:
-        raise _altered()
+        raise _altered_id_error()
     return inference
 
 
-def _altered() -> InvalidInput:
+def _altered_id_error() -> InvalidInput:
     return InvalidInput("This inference id has been altered.", param="inference_id")
 
 

@@ -14,12 +14,12 @@ from tuneloop.domain.serving.models import Version, VersionStatus
 from tuneloop.domain.training.jobs import RunError
 
 # A provider that is away is back within minutes, mostly; who waits longer for a version decides for himself.
-ASKED_FOR = timedelta(hours=1)
+GIVE_UP_AFTER = timedelta(hours=1)
 NO_SUCH_MODEL = "model_not_found"
-UNDER_WAY = "Its provider's word that it has this model; that takes seconds."
-BY_REQUEST = "it was registered with `verify` as false"
-NO_WAY = "its provider has no list of models to look into, or none that says what can be called"
-NAMED_BY_A_PERSON = (
+WAITS_FOR_PROVIDER = "Its provider's word that it has this model; that takes seconds."
+VERIFY_IS_FALSE = "it was registered with `verify` as false"
+NO_MODEL_LIST = "its provider has no list of models to look into, or none that says what can be called"
+WAITS_FOR_PERSON = (
     "A person: nobody could check that the provider has this model ({0}). Activate it by its number if you trust it, "
     "or POST …/versions/{1}/deploy to ask again."
 )
@@ -27,13 +27,13 @@ NAMED_BY_A_PERSON = (
 
 def with_verification(version: Version, now: datetime) -> Version:
     """The version as one whose provider is to be asked whether it has the model."""
-    begun = {"status": VersionStatus.VERIFYING, "waiting_for": UNDER_WAY, "error": None, "checked_at": None}
+    begun = {"status": VersionStatus.VERIFYING, "waiting_for": WAITS_FOR_PROVIDER, "error": None, "checked_at": None}
     return version.model_copy(update={**begun, "verifying_since": now})
 
 
 def as_verified(version: Version, now: datetime) -> Version:
     """The version as ready: its provider has the model."""
-    return _ended(version, VersionStatus.READY, now)
+    return _with_result(version, VersionStatus.READY, now)
 
 
 def as_unknown_model(version: Version, now: datetime) -> Version:
@@ -44,21 +44,21 @@ def as_unknown_model(version: Version, now: datetime) -> Version:
         "asks once more."
     )
     error = RunError(code=NO_SUCH_MODEL, message=message, param="provider_model")
-    return _ended(version, VersionStatus.FAILED, now).model_copy(update={"error": error})
+    return _with_result(version, VersionStatus.FAILED, now).model_copy(update={"error": error})
 
 
 def as_unverified(version: Version, why: str, now: datetime) -> Version:
     """The version as one of which nobody can say whether its provider has the model, and `why` that is."""
-    waits = NAMED_BY_A_PERSON.format(why.rstrip("."), version.number)
-    return _ended(version, VersionStatus.UNVERIFIED, now).model_copy(update={"waiting_for": waits})
+    waits = WAITS_FOR_PERSON.format(why.rstrip("."), version.number)
+    return _with_result(version, VersionStatus.UNVERIFIED, now).model_copy(update={"waiting_for": waits})
 
 
 def with_no_answer(version: Version, why: str, now: datetime) -> Version:
     """The version after its provider could not be asked: still to be verified, or unverified once an hour is over."""
-    if now - (version.verifying_since or version.created_at) >= ASKED_FOR:
+    if now - (version.verifying_since or version.created_at) >= GIVE_UP_AFTER:
         return as_unverified(version, f"for an hour its provider could not be asked ({why.rstrip('.')})", now)
     return version.model_copy(update={"waiting_for": f"Its provider: {why}", "checked_at": now})
 
 
-def _ended(version: Version, status: VersionStatus, now: datetime) -> Version:
+def _with_result(version: Version, status: VersionStatus, now: datetime) -> Version:
     return version.model_copy(update={"status": status, "waiting_for": None, "error": None, "checked_at": now})

@@ -30,12 +30,12 @@ from tuneloop.providers.bedrock.base_models import (
     serving_id,
     training_id,
 )
-from tuneloop.providers.bedrock.chat import calls_at_once, chunks_of, completion_of, converse_request
+from tuneloop.providers.bedrock.chat import allows_parallel_calls, chunks_of, completion_of, converse_request
 from tuneloop.providers.bedrock.client import CALL_S, BedrockClient, retry_quotas, translate_errors
 from tuneloop.providers.bedrock.files import Files
 from tuneloop.providers.bedrock.hosting import Deployments
 from tuneloop.providers.bedrock.jobs import (
-    ENDED,
+    END_STATUSES,
     LATEST_STEPS,
     TRAINING_CSV,
     VALIDATION_CSVS,
@@ -193,7 +193,7 @@ class Bedrock:
                 with translate_errors():
                     self._calls.client("bedrock", timeout_s).stop_model_customization_job(jobIdentifier=job_id)
             except ProviderUnavailable:
-                if self.get_job(job_id, timeout_s).status not in ENDED.values():
+                if self.get_job(job_id, timeout_s).status not in END_STATUSES.values():
                     raise
 
     def jobs(self) -> Iterator[ProviderJob]:
@@ -213,7 +213,7 @@ class Bedrock:
     def events(self, job_id: str, timeout_s: float, *, whole: bool = False) -> list[RunEvent]:
         """The latest hundred steps, or all, from the figures that a job leaves in the bucket; none before its end."""
         job = self._described(job_id, timeout_s)
-        if job["status"] not in ENDED:
+        if job["status"] not in END_STATUSES:
             return []
         folder = output_folder(job)
         training = self._files.text(f"{folder}{TRAINING_CSV}")
@@ -229,7 +229,8 @@ class Bedrock:
         asked = converse_request(request)
         client = self._calls.client("bedrock-runtime", timeout_s)
         with translate_errors():
-            return completion_of(client.converse(**asked), request["model"], at_once=calls_at_once(request))
+            answer = client.converse(**asked)
+            return completion_of(answer, request["model"], parallel_calls=allows_parallel_calls(request))
 
     def stream(self, request: dict[str, Any], timeout_s: float) -> Iterator[ChatChunk]:
         """Answer piece by piece by ConverseStream."""
@@ -238,7 +239,7 @@ class Bedrock:
         client = self._calls.client("bedrock-runtime", timeout_s)
         with translate_errors():
             answer = client.converse_stream(**asked)
-            for chunk in chunks_of(answer, request["model"], at_once=calls_at_once(request)):
+            for chunk in chunks_of(answer, request["model"], parallel_calls=allows_parallel_calls(request)):
                 yield chunk
                 if monotonic() > ends:
                     raise ProviderUnavailable("The answer took longer than it may.")

@@ -20,11 +20,11 @@ from tuneloop.providers.answers import chunk_in, completion_in
 from tuneloop.providers.bedrock.base_models import serving_id
 
 Json = dict[str, Any]
-TRANSLATED = frozenset(
+TRANSLATED_FIELDS = frozenset(
     {"model", "messages", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice"}
     | {"response_format"}
 )
-DROPPED = frozenset(
+IGNORED_FIELDS = frozenset(
     {"user", "safety_identifier", "metadata", "store", "seed", "n", "stream", "stream_options", "service_tier"}
     | {"parallel_tool_calls", "prompt_cache_key"}
 )
@@ -39,35 +39,35 @@ FINISH_REASONS = {
 }
 # Converse takes temperatures from 0 to 1 where OpenAI takes up to 2: a hotter one is refused, not cut.
 HIGHEST_TEMPERATURE = 1.0
-IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
+IMAGE_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 
 
 def converse_request(request: Mapping[str, Any]) -> Json:
     """A chat request as Converse takes it; ProviderRefused for what has no counterpart there."""
     for name, value in request.items():
-        if value and name not in TRANSLATED | DROPPED:
+        if value and name not in TRANSLATED_FIELDS | IGNORED_FIELDS:
             raise _refusal(f"{safe_name(name)} has no counterpart on Bedrock: leave it out.", safe_name(name))
     system, messages = _conversation(request["messages"])
     converse: Json = {"modelId": serving_id(request["model"]), "messages": messages}
     optional = {
         "system": system,
-        "inferenceConfig": _inference(request),
-        "toolConfig": _tools(request, messages),
-        "outputConfig": _output(request.get("response_format")),
+        "inferenceConfig": _inference_config(request),
+        "toolConfig": _tool_config(request, messages),
+        "outputConfig": _output_config(request.get("response_format")),
     }
     return converse | {name: value for name, value in optional.items() if value}
 
 
-def calls_at_once(request: Mapping[str, Any]) -> bool:
+def allows_parallel_calls(request: Mapping[str, Any]) -> bool:
     """Whether several tools may be called in one answer, which Converse can't be told."""
     return request.get("parallel_tool_calls") is not False
 
 
-def completion_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True) -> ChatCompletion:
+def completion_of(answer: Mapping[str, Any], model: str, *, parallel_calls: bool = True) -> ChatCompletion:
     """What Converse answered, in OpenAI's shape."""
     blocks = answer["output"]["message"]["content"]
     texts = [block["text"] for block in blocks if "text" in block]
-    calls = [_call(block["toolUse"]) for block in blocks if "toolUse" in block][: None if at_once else 1]
+    calls = [_tool_call(block["toolUse"]) for block in blocks if "toolUse" in block][: None if parallel_calls else 1]
     said: Json = {"content": "".join(texts) if texts or not calls else None}
     message = {"role": "assistant", **said, **({"tool_calls": calls} if calls else {})}
     choice = {"message": message, "finish_reason": FINISH_REASONS.get(answer["stopReason"], "stop")}
@@ -75,7 +75,7 @@ def completion_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True
     return completion.model_copy(update={"usage": _usage(answer.get("usage"))})
 
 
-def chunks_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True) -> Iterator[ChatChunk]:
+def chunks_of(answer: Mapping[str, Any], model: str, *, parallel_calls: bool = True) -> Iterator[ChatChunk]:
     """What ConverseStream answers, piece by piece, the usage last."""
     head = _head(answer, model)
     places: dict[int, int] = {}
@@ -86,7 +86,7 @@ def chunks_of(answer: Mapping[str, Any], model: str, *, at_once: bool = True) ->
         elif kind == "messageStop":
             end = ChunkChoice(finish_reason=FINISH_REASONS.get(said["stopReason"], "stop"))
             yield ChatChunk(**head, choices=[end])
-        elif (delta := _delta(kind, said, places)) and (at_once or not _is_further_call(delta)):
+        elif (delta := _delta(kind, said, places)) and (parallel_calls or not _is_further_call(delta)):
             yield chunk_in({**head, "choices": [{"delta": delta}]})
 
 
@@ -125,7 +125,7 @@ def _usage(said: Mapping[str, Any] | None) -> CompletionUsage | None:
     return CompletionUsage.model_validate(read.model_dump(include=set(CompletionUsage.model_fields)))
 
 
-def _call(use: Json) -> Json:
+def _tool_call(use: Json) -> Json:
     arguments = json.dumps(use["input"], ensure_ascii=False, separators=(",", ":"))
     return {"id": use["toolUseId"], "type": "function", "function": {"name": use["name"], "arguments": arguments}}
 
@@ -153,10 +153,10 @@ def _blocks(message: Json) -> list[Json]:
         return [{"toolResult": result}]
     if message["role"] == "function" or message.get("function_call"):
         raise _refusal("Calls of functions are of OpenAI's older form: send them as `tool_calls`.", "messages")
-    return _parts(message) + [{"toolUse": _use(call)} for call in message.get("tool_calls") or ()]
+    return _parts(message) + [{"toolUse": _tool_use(call)} for call in message.get("tool_calls") or ()]
 
 
-def _use(call: Json) -> Json:
+def _tool_use(call: Json) -> Json:
     function = call.get("function") or {}
     given = function.get("arguments") or "{}"
     try:
@@ -186,9 +186,9 @@ def _part(part: Json) -> Json:
 
 def _image(url: str) -> Json:
     head, _, data = url.partition(",")
-    kind = IMAGES.get(head.removeprefix("data:").removesuffix(";base64"))
+    kind = IMAGE_FORMATS.get(head.removeprefix("data:").removesuffix(";base64"))
     if not (head.startswith("data:") and head.endswith(";base64") and kind):
-        kinds = ", ".join(IMAGES)
+        kinds = ", ".join(IMAGE_FORMATS)
         raise _refusal(f"Bedrock fetches no images: send one as a `data:` URL in base64, of {kinds}.", "messages")
     try:
         return {"format": kind, "source": {"bytes": b64decode(data, validate=True)}}
@@ -196,7 +196,7 @@ def _image(url: str) -> Json:
         raise _refusal("The data of an image isn't base64.", "messages") from None
 
 
-def _inference(request: Mapping[str, Any]) -> Json:
+def _inference_config(request: Mapping[str, Any]) -> Json:
     temperature = request.get("temperature")
     if temperature is not None and temperature > HIGHEST_TEMPERATURE:
         raise _refusal(f"temperature is {temperature:g}: Bedrock takes 0 to {HIGHEST_TEMPERATURE:g}.", "temperature")
@@ -210,7 +210,7 @@ def _inference(request: Mapping[str, Any]) -> Json:
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _tools(request: Mapping[str, Any], messages: list[Json]) -> Json:
+def _tool_config(request: Mapping[str, Any], messages: list[Json]) -> Json:
     """The tools; Converse has to be told of them wherever a conversation has used some."""
     choice = request.get("tool_choice")
     used = any("toolUse" in block or "toolResult" in block for turn in messages for block in turn["content"])
@@ -219,7 +219,7 @@ def _tools(request: Mapping[str, Any], messages: list[Json]) -> Json:
     tools = [_tool(tool) for tool in request.get("tools") or ()]
     if not tools:
         return {}
-    return {"tools": tools, **({"toolChoice": chosen} if (chosen := _choice(choice)) else {})}
+    return {"tools": tools, **({"toolChoice": chosen} if (chosen := _tool_choice(choice)) else {})}
 
 
 def _tool(tool: Json) -> Json:
@@ -231,7 +231,7 @@ def _tool(tool: Json) -> Json:
     return {"toolSpec": {"name": function.get("name"), **described, "inputSchema": schema}}
 
 
-def _choice(choice: Any) -> Json | None:
+def _tool_choice(choice: Any) -> Json | None:
     match choice:
         case None | "auto":
             return None
@@ -242,7 +242,7 @@ def _choice(choice: Any) -> Json | None:
     raise _refusal("tool_choice has to be auto, required or a function here: Bedrock has no other.", "tool_choice")
 
 
-def _output(response_format: Any) -> Json:
+def _output_config(response_format: Any) -> Json:
     match response_format:
         case None | {"type": "text"}:
             return {}

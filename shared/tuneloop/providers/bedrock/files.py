@@ -16,7 +16,7 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tuneloop.domain.core.errors import ProviderRefused, ProviderUnavailable
-from tuneloop.domain.exports.conversions import WHY, Conversion, Format
+from tuneloop.domain.exports.conversions import LEFT_OUT_REASONS, Conversion, Format
 from tuneloop.domain.training.jobs import TrainingFile
 from tuneloop.observability import count, logger
 from tuneloop.providers.bedrock.client import FIRST_FAILED, UNAVAILABLE, code_in
@@ -110,7 +110,7 @@ def convert(content: IO[bytes], form: Format, into: IO[bytes]) -> Counter[str]:
         if converted := conversion.convert(orjson.loads(line)):
             into.write(orjson.dumps(converted) + b"\n")
     if left := conversion.left_out:
-        reasons = " ".join(f"{number:,} {why}: {WHY[why]}" for why, number in sorted(left.items()))
+        reasons = " ".join(f"{number:,} {why}: {LEFT_OUT_REASONS[why]}" for why, number in sorted(left.items()))
         message = f"{left.total():,} of {lines:,} examples can't be had in Bedrock's format {form}. {reasons}"
         raise ProviderRefused(f"{message} Leave them out of the dataset, or train elsewhere.", code="not_convertible")
     return conversion.lost

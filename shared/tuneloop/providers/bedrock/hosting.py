@@ -7,9 +7,9 @@ from typing import Any
 
 from tuneloop.domain.serving.models import VersionStatus
 from tuneloop.providers.bedrock.client import BedrockClient, gone_is_fine, translate_errors
-from tuneloop.providers.port import Hosted
+from tuneloop.providers.port import ProviderDeployment
 
-ASKING_S = 8.0  # several of these calls follow one another while somebody waits
+CALL_S = 8.0  # several of these calls follow one another while somebody waits
 STATUSES = {
     "Creating": VersionStatus.DEPLOYING,
     "Active": VersionStatus.READY,
@@ -26,7 +26,7 @@ class Deployments:
     def __init__(self, calls: BedrockClient) -> None:
         self._calls = calls
 
-    def deploy(self, name: str, model: str) -> Hosted:
+    def deploy(self, name: str, model: str) -> ProviderDeployment:
         """Begin to serve a model; the name is the request's token too."""
         if found := self.find_deployment(name):
             return found
@@ -34,9 +34,9 @@ class Deployments:
             created = self._client.create_custom_model_deployment(
                 modelDeploymentName=name, modelArn=model, clientRequestToken=name
             )
-        return Hosted(id=created["customModelDeploymentArn"], status=VersionStatus.DEPLOYING, model=model)
+        return ProviderDeployment(id=created["customModelDeploymentArn"], status=VersionStatus.DEPLOYING, model=model)
 
-    def find_deployment(self, deployment: str) -> Hosted | None:
+    def find_deployment(self, deployment: str) -> ProviderDeployment | None:
         """A deployment as it is now; while another model is put behind it, it still serves the one before."""
         found: dict[str, Any] | None = None
         with gone_is_fine():
@@ -48,13 +48,13 @@ class Deployments:
         if said == VersionStatus.READY and change:
             said = STATUSES.get(change["updateStatus"], VersionStatus.DEPLOYING)
         model = change.get("modelArn") or found["modelArn"]
-        return Hosted(id=found["customModelDeploymentArn"], status=said, model=model)
+        return ProviderDeployment(id=found["customModelDeploymentArn"], status=said, model=model)
 
-    def swap(self, deployment: str, model: str) -> Hosted:
+    def swap(self, deployment: str, model: str) -> ProviderDeployment:
         """Put another model behind a deployment."""
         with translate_errors():
             self._client.update_custom_model_deployment(customModelDeploymentIdentifier=deployment, modelArn=model)
-        return Hosted(id=deployment, status=VersionStatus.DEPLOYING, model=model)
+        return ProviderDeployment(id=deployment, status=VersionStatus.DEPLOYING, model=model)
 
     def undeploy(self, deployment: str) -> None:
         """End a deployment."""
@@ -68,4 +68,4 @@ class Deployments:
 
     @property
     def _client(self) -> Any:
-        return self._calls.client("bedrock", ASKING_S)
+        return self._calls.client("bedrock", CALL_S)

@@ -14,17 +14,17 @@ from typing import Any
 from tuneloop.domain.training.jobs import JobOrigin, ProviderJob, RunError, RunEvent
 from tuneloop.domain.training.runs import RunStatus
 
-RUN = re.compile(r"run-[0-9a-f]{24}", re.ASCII)
-UNDER_WAY = "InProgress"
-ENDED = {"Completed": RunStatus.SUCCEEDED, "Failed": RunStatus.FAILED, "Stopped": RunStatus.CANCELLED}
+RUN_ID = re.compile(r"run-[0-9a-f]{24}", re.ASCII)
+IN_PROGRESS = "InProgress"
+END_STATUSES = {"Completed": RunStatus.SUCCEEDED, "Failed": RunStatus.FAILED, "Stopped": RunStatus.CANCELLED}
 # The phases of a job, the last one first: the furthest that has begun says where it is.
 PHASES = {
     "trainingDetails": RunStatus.RUNNING,
     "dataProcessingDetails": RunStatus.QUEUED,
     "validationDetails": RunStatus.VALIDATING_FILES,
 }
-BEGUN = frozenset({UNDER_WAY, "Completed"})
-FAILED = RunError(
+BEGUN_STATUSES = frozenset({IN_PROGRESS, "Completed"})
+FAILURE = RunError(
     code="provider_error",
     message="Bedrock ended the job. Its own words may quote the data and are not kept; its console shows them.",
 )
@@ -44,7 +44,7 @@ def job_name(stage: str, run: str) -> str:
 
 def run_in(name: str, stage: str) -> str | None:
     """The run whose job has this name, None where the job is none of this stage's."""
-    found = RUN.search(name)
+    found = RUN_ID.search(name)
     return found[0] if found and name == job_name(stage, found[0]) else None
 
 
@@ -65,10 +65,10 @@ def origin_in(tags: Iterable[Mapping[str, str]]) -> JobOrigin | None:
 def status_in(fields: Mapping[str, Any]) -> str:
     """A job's status in our words; Bedrock's own where we have none, such as `Stopping`."""
     said = str(fields["status"])
-    if said != UNDER_WAY:
-        return ENDED.get(said, said)
+    if said != IN_PROGRESS:
+        return END_STATUSES.get(said, said)
     phases = fields.get("statusDetails") or {}
-    begun = (ours for phase, ours in PHASES.items() if (phases.get(phase) or {}).get("status") in BEGUN)
+    begun = (ours for phase, ours in PHASES.items() if (phases.get(phase) or {}).get("status") in BEGUN_STATUSES)
     return next(begun, RunStatus.VALIDATING_FILES)
 
 
@@ -83,7 +83,7 @@ def job_in(fields: Mapping[str, Any], stage: str) -> ProviderJob:
         fine_tuned_model=made if status == RunStatus.SUCCEEDED else None,
         created_at=fields.get("creationTime"),
         finished_at=fields.get("endTime"),
-        error=FAILED if status == RunStatus.FAILED else None,
+        error=FAILURE if status == RunStatus.FAILED else None,
         run=run_in(str(fields.get("jobName", "")), stage),
         base_model=str(fields.get("baseModelArn", "")).rpartition("/")[2] or None,
         training_file=(fields.get("trainingDataConfig") or {}).get("s3Uri"),

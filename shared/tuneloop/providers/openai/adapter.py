@@ -60,15 +60,15 @@ from tuneloop.providers.openai.responses import (
 )
 from tuneloop.providers.port import JOB_NOT_FOUND, LISTING_S, Hosting, ListedModel, ProviderJobRequest
 
-JOBS = "/fine_tuning/jobs"
+JOBS_PATH = "/fine_tuning/jobs"
 ALL_PAGES = 1000  # where a file that isn't found would be thought to be gone
 # Bounds a job whose list of events has no end: a hundred calls, of which each has what is left of the time.
 MOST_EVENTS = 10_000
 METHODS = {TrainingMethod.SUPERVISED: "supervised", TrainingMethod.PREFERENCE: "dpo"}
-LATEST = datetime.max.replace(tzinfo=UTC)
+UNKNOWN_TIME = datetime.max.replace(tzinfo=UTC)
 FORBIDDEN, NOT_IMPLEMENTED = 403, 501  # a key may be allowed to chat and not to look
 # The hosts of Azure's resources, in its public and its national clouds (Azure's documentation, read 2026-11).
-ON_AZURE = re.compile(r"\.azure\.(com|us|cn)$")
+AZURE_HOST = re.compile(r"\.azure\.(com|us|cn)$")
 
 
 class OpenAICompatible:
@@ -109,10 +109,10 @@ class OpenAICompatible:
         Servers that answer 404 for any id, as those without that route do, are believed by their list; one that keeps
         none can't be asked. On Azure calls name a deployment, which stands in no list.
         """
-        if ON_AZURE.search(urlsplit(self._registered.base_url).hostname or ""):
+        if AZURE_HOST.search(urlsplit(self._registered.base_url).hostname or ""):
             return None
         ends = monotonic() + timeout_s
-        named = self._model_named(model, timeout_s)
+        named = self._find_model_id(model, timeout_s)
         if named == model:
             return True
         listed = self._is_in_list(model, ends - monotonic())
@@ -121,11 +121,11 @@ class OpenAICompatible:
     def find_file(self, file: TrainingFile) -> str | None:
         """The newest file of that name among the account's fine-tuning files."""
         files = self._calls.rows("/files", purpose="fine-tune", order="desc")
-        return next((id_in(found) for found in files if found.get("filename") == self._named(file)), None)
+        return next((id_in(found) for found in files if found.get("filename") == self._file_name(file)), None)
 
     def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:
         """Upload a file for fine-tuning as it is, in parts if it is large; it may take as long as it goes on."""
-        return send(self._calls, self._named(file), content, self.capabilities(base_model))
+        return upload_training_file(self._calls, self._file_name(file), content, self.capabilities(base_model))
 
     def file_import(self, file: str, timeout_s: float) -> FileImport:
         """How far the import of a file is; unknown where the server says nothing of single files."""
@@ -137,7 +137,7 @@ class OpenAICompatible:
 
     def delete_files(self, files: Collection[TrainingFile]) -> int:
         """Delete the fine-tuning files of these names; one that is gone already is as good as deleted."""
-        names = {self._named(file) for file in files}
+        names = {self._file_name(file) for file in files}
         listed = self._calls.rows("/files", pages=ALL_PAGES, purpose="fine-tune")
         found = [id_in(file) for file in listed if file.get("filename") in names]
         for file_id in found:
@@ -149,10 +149,12 @@ class OpenAICompatible:
 
         A server that keeps no metadata tells them by their training file, which no other run has.
         """
-        mine = [job for job in self._jobs(metadata={RUN_KEY: run}) if job.run == run and not self._is_another_s(job)]
+        mine = [
+            job for job in self._jobs(metadata={RUN_KEY: run}) if job.run == run and not self._is_of_another_stage(job)
+        ]
         if not mine and training_file:
             mine = [job for job in self._jobs() if job.training_file == training_file]
-        return sorted(mine, key=lambda job: job.created_at or LATEST)
+        return sorted(mine, key=lambda job: job.created_at or UNKNOWN_TIME)
 
     def create_job(self, request: ProviderJobRequest) -> ProviderJob:
         """Create a fine-tuning job, once; the refusal as a file is still being imported has the code FILE_NOT_READY."""
@@ -169,20 +171,20 @@ class OpenAICompatible:
             body["validation_file"] = request.validation_file
         if self._registered.training_type:
             body["trainingType"] = self._registered.training_type
-        created = self._calls.post(JOBS, body, SUBMIT_S, names_files=True)
+        created = self._calls.post(JOBS_PATH, body, SUBMIT_S, names_files=True)
         with sensible():
             return job_in(object_in(self._calls.without_key(created)))
 
     def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
         """A job as it is now."""
-        found = self._calls.get(_job(job_id), timeout_s, not_found=JOB_NOT_FOUND)
+        found = self._calls.get(_job_path(job_id), timeout_s, not_found=JOB_NOT_FOUND)
         with sensible():
             return job_in(found)
 
     def cancel_job(self, job_id: str, timeout_s: float) -> None:
         """Ask for a job to be cancelled; the refusal of one that has ended is no trouble."""
         with suppress(ProviderRefused):
-            self._calls.post(f"{_job(job_id)}/cancel", {}, timeout_s)
+            self._calls.post(f"{_job_path(job_id)}/cancel", {}, timeout_s)
 
     def jobs(self) -> Iterator[ProviderJob]:
         """The account's jobs, newest first."""
@@ -194,7 +196,7 @@ class OpenAICompatible:
 
     def events(self, job_id: str, timeout_s: float, *, whole: bool = False) -> list[RunEvent]:
         """The latest hundred events, oldest first, or the whole of them."""
-        path, ends = f"{_job(job_id)}/events", monotonic() + timeout_s
+        path, ends = f"{_job_path(job_id)}/events", monotonic() + timeout_s
         page = self._calls.get(path, timeout_s, limit=PAGE)
         rows = rows_of(page)
         while whole and page.get("has_more") and rows and len(rows) < MOST_EVENTS:
@@ -207,7 +209,7 @@ class OpenAICompatible:
     def checkpoints(self, job_id: str, timeout_s: float) -> list[RunCheckpoint]:
         """The latest hundred, newest first; a server that knows no checkpoints keeps none."""
         try:
-            page = self._calls.get(f"{_job(job_id)}/checkpoints", timeout_s, not_found=JOB_NOT_FOUND, limit=PAGE)
+            page = self._calls.get(f"{_job_path(job_id)}/checkpoints", timeout_s, not_found=JOB_NOT_FOUND, limit=PAGE)
         except ProviderRefused:
             return []
         return [found for fields in rows_of(page) if (found := checkpoint_in(fields))]
@@ -233,7 +235,7 @@ class OpenAICompatible:
         if not is_whole:
             raise ProviderUnavailable("The provider broke its answer off. Try again later.", code=BROKEN_OFF)
 
-    def _model_named(self, model: str, timeout_s: float) -> str | None:
+    def _find_model_id(self, model: str, timeout_s: float) -> str | None:
         """The id of the model that the server gives for an id, None where it gives none or has no such route."""
         try:
             found = self._calls.get(f"/models/{quote(model, safe='')}", timeout_s).get("id")
@@ -256,14 +258,14 @@ class OpenAICompatible:
             return True
         return None if not ids or page.get("has_more") is True else False
 
-    def _named(self, file: TrainingFile) -> str:
+    def _file_name(self, file: TrainingFile) -> str:
         return f"{self._stage}-{file.name}" if self._stage else file.name
 
-    def _is_another_s(self, job: ProviderJob) -> bool:
+    def _is_of_another_stage(self, job: ProviderJob) -> bool:
         return bool(self._stage and job.origin and job.origin.stage != self._stage)
 
     def _jobs(self, **query: Any) -> Iterator[ProviderJob]:
-        for fields in self._calls.rows(JOBS, **query):
+        for fields in self._calls.rows(JOBS_PATH, **query):
             try:
                 yield job_in(fields)
             except ValidationError as error:  # one strange job, perhaps not even ours, must not hide the others
@@ -285,15 +287,15 @@ def _completion_in(body: bytes) -> ChatCompletion:
         return ChatCompletion.model_validate(read_leniently(body))
 
 
-def _job(job_id: str) -> str:
-    return f"{JOBS}/{quote(job_id, safe='')}"
+def _job_path(job_id: str) -> str:
+    return f"{JOBS_PATH}/{quote(job_id, safe='')}"
 
 
 JSONL = "application/jsonl"
 TOO_LARGE = "file_too_large"
 
 
-def send(calls: OpenAIClient, name: str, content: IO[bytes], able: Capabilities) -> str:
+def upload_training_file(calls: OpenAIClient, name: str, content: IO[bytes], able: Capabilities) -> str:
     """Upload a file for fine-tuning; gives the provider's id of it. ProviderRefused where it takes none so large."""
     size = _size_of(content)
     most = able.largest_file_bytes or (None if able.part_bytes else able.whole_file_bytes)
@@ -301,16 +303,16 @@ def send(calls: OpenAIClient, name: str, content: IO[bytes], able: Capabilities)
         message = f"The file {name} has {size:,} bytes, and the provider takes {most:,}. Train on fewer examples."
         raise ProviderRefused(message, code=TOO_LARGE)
     if able.whole_file_bytes is None or able.part_bytes is None or size <= able.whole_file_bytes:
-        return _id_of(calls.upload(name, content))
-    return _in_parts(calls, name, content, size, able.part_bytes)
+        return _id_in_body(calls.upload(name, content))
+    return _upload_in_parts(calls, name, content, size, able.part_bytes)
 
 
-def _in_parts(calls: OpenAIClient, name: str, content: IO[bytes], size: int, part_bytes: int) -> str:
+def _upload_in_parts(calls: OpenAIClient, name: str, content: IO[bytes], size: int, part_bytes: int) -> str:
     upload_request = {"filename": name, "purpose": "fine-tune", "bytes": size, "mime_type": JSONL}
-    upload = f"/uploads/{quote(_id_of(calls.post('/uploads', upload_request, SUBMIT_S)), safe='')}"
+    upload = f"/uploads/{quote(_id_in_body(calls.post('/uploads', upload_request, SUBMIT_S)), safe='')}"
     parts = []
     while part := content.read(part_bytes):
-        parts.append(_id_of(calls.send_part(f"{upload}/parts", part)))
+        parts.append(_id_in_body(calls.send_part(f"{upload}/parts", part)))
     completed = calls.post(f"{upload}/complete", {"part_ids": parts}, SUBMIT_S)
     with sensible():
         file = object_in(completed).get("file")
@@ -325,6 +327,6 @@ def _size_of(content: IO[bytes]) -> int:
     return size
 
 
-def _id_of(answer: bytes) -> str:
+def _id_in_body(answer: bytes) -> str:
     with sensible():
         return id_in(object_in(answer))

@@ -20,7 +20,7 @@ from openai import DefaultHttpx2Client
 CONNECT_S = 5.0
 # Bytes that are written at once. Within a piece each part that the peer takes starts the limit anew, so that a peer
 # which takes a byte now and then can draw out no more than a piece.
-PIECE = 1 << 16
+WRITE_BYTES = 1 << 16
 _ends: ContextVar[float | None] = ContextVar("ends", default=None)
 
 
@@ -55,7 +55,7 @@ class _Network(httpcore2.SyncBackend):
         """Connect to the first address that answers; each has only its part of what is left."""
         failure: Exception = httpcore2.ConnectError(f"{host} has no address")
         for address in _addresses(host, port):
-            limit = _left(timeout)
+            limit = _time_left(timeout)
             limit = CONNECT_S if limit is None else min(limit, CONNECT_S)
             try:
                 return _Stream(super().connect_tcp(address, port, limit, local_address, socket_options))
@@ -72,12 +72,12 @@ class _Stream(httpcore2.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Up to so many bytes, within what is left of the deadline."""
-        return self._inner.read(max_bytes, _left(timeout))
+        return self._inner.read(max_bytes, _time_left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all bytes, piece by piece: within a piece, each part that the peer takes starts the limit anew."""
-        for start in range(0, len(buffer), PIECE):
-            self._inner.write(buffer[start : start + PIECE], _left(timeout))
+        for start in range(0, len(buffer), WRITE_BYTES):
+            self._inner.write(buffer[start : start + WRITE_BYTES], _time_left(timeout))
 
     def close(self) -> None:
         """Close the connection."""
@@ -87,7 +87,7 @@ class _Stream(httpcore2.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
         """The connection under TLS, its handshake within what is left of the deadline."""
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _time_left(timeout)))
 
     def get_extra_info(self, info: str) -> object:
         """What the connection beneath tells of itself."""
@@ -102,7 +102,7 @@ def _addresses(host: str, port: int) -> list[str]:
     return [str(address[0]) for *_, address in found]
 
 
-def _left(timeout: float | None) -> float | None:
+def _time_left(timeout: float | None) -> float | None:
     ends = _ends.get()
     if ends is None:
         return timeout

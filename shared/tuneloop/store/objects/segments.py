@@ -24,9 +24,9 @@ from tuneloop.domain.chat.messages import canonical
 from tuneloop.domain.core.errors import Corrupt, NotFound
 from tuneloop.domain.core.limits import SEGMENT_BYTES
 from tuneloop.domain.datasets.datasets import Segment
-from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.datasets.erasures import ErasureMarks
 from tuneloop.domain.datasets.reviews import Decision
-from tuneloop.domain.exports.conversions import pair_of
+from tuneloop.domain.exports.conversions import openai_pair
 from tuneloop.domain.exports.example_hashes import example_hashes
 from tuneloop.domain.exports.policy_filter import Candidate
 from tuneloop.store.objects.bucket import Objects
@@ -140,13 +140,13 @@ def tokens_in(lines: Iterable[bytes]) -> int:
     return sum(head.tokens for head in heads_of(lines))
 
 
-def unerased_lines(lines: list[bytes], erased: Erased) -> list[bytes]:
+def unerased_lines(lines: list[bytes], erased: ErasureMarks) -> list[bytes]:
     """The lines whose examples and subjects are not erased."""
     heads = heads_of(lines)
     return [line for line, head in zip(lines, heads, strict=True) if not erased.covers(head.id, head.subject)]
 
 
-def without_erased(lines: Iterable[EncodedLine], erased: Erased) -> Iterator[EncodedLine]:
+def without_erased(lines: Iterable[EncodedLine], erased: ErasureMarks) -> Iterator[EncodedLine]:
     """The lines whose examples are not erased, neither by their id nor by the one that they had before 2026-12."""
     for line in lines:
         if erased and (
@@ -163,7 +163,7 @@ def content_of(line: bytes) -> bytes:
 
 def pair_line(content: bytes) -> bytes:
     """A preference pair's stored content as a line of OpenAI's format."""
-    return canonical(pair_of(msgspec.json.decode(content))).encode()
+    return canonical(openai_pair(msgspec.json.decode(content))).encode()
 
 
 def utc_text(moment: datetime | None) -> str | None:
@@ -236,7 +236,7 @@ class SegmentBuilder:
 
 
 def write_collected(
-    lines: Collection[EncodedLine], erased: Erased, folder: str, objects: Objects, now: datetime
+    lines: Collection[EncodedLine], erased: ErasureMarks, folder: str, objects: Objects, now: datetime
 ) -> Segment:
     """Write collected examples, in any order, as a segment of no revision yet; `erased` says what they are without."""
     builder = SegmentBuilder()

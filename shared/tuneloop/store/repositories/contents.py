@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from tuneloop.domain.datasets.datasets import Segment
-from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.datasets.erasures import ErasureMarks
 from tuneloop.domain.datasets.example_filter import ExampleFilter
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Review, decision_of
 from tuneloop.store.objects.bucket import Objects
@@ -57,7 +57,7 @@ class Contents:
     def __init__(self, datasets: Datasets, reviews: Reviews, objects: Objects, erasures: Erasures) -> None:
         self._datasets, self._reviews, self._objects, self._erasures = datasets, reviews, objects, erasures
 
-    def open_erasures(self, tenant: str, dataset: str) -> Erased:
+    def open_erasures(self, tenant: str, dataset: str) -> ErasureMarks:
         """The erasures for which some segments may still have to be rewritten: readers leave out what they cover."""
         return self._erasures.after(tenant, dataset, self._datasets.get(tenant, dataset).cleared)
 
@@ -73,7 +73,13 @@ class Contents:
 
     @contextmanager
     def blocks(
-        self, tenant: str, dataset: str, revision: int, erased: Erased | None = None, *, already_verified: bool = False
+        self,
+        tenant: str,
+        dataset: str,
+        revision: int,
+        erased: ErasureMarks | None = None,
+        *,
+        already_verified: bool = False,
     ) -> Iterator[Iterator[Block]]:
         """The examples of a revision by id, as blocks of lines; Corrupt at once where a segment is damaged.
 
@@ -115,7 +121,7 @@ class Contents:
         with k_way_merge(sources) as blocks:
             yield search.hits(blocks, check)
 
-    def _lines_to_search(self, segment: Segment, erased: Erased, search: Search) -> Iterator[Lines]:
+    def _lines_to_search(self, segment: Segment, erased: ErasureMarks, search: Search) -> Iterator[Lines]:
         pieces = read_pieces(segment, self._objects)
         if erased:
             source = exclude_erased(erased, partial(lines_of, segment, self._objects))

@@ -9,7 +9,14 @@ from pydantic import BaseModel
 from tuneloop.domain.core.errors import NotFound, Outdated, Stale
 from tuneloop.domain.core.limits import REFUSALS_KEPT
 from tuneloop.domain.datasets.datasets import Dataset, Generation, Segment, segments_at
-from tuneloop.domain.datasets.drops import FIRST_ID, LAST_ID, Drop, DropStatus, RefusedDrop, is_like_file_id
+from tuneloop.domain.datasets.drops import (
+    FIRST_FILE_ID,
+    LAST_FILE_ID,
+    Drop,
+    DropStatus,
+    RefusedDrop,
+    sorts_among_file_ids,
+)
 from tuneloop.domain.events import AnyEvent
 from tuneloop.domain.serving.models import NewModel
 from tuneloop.store import keys
@@ -64,20 +71,20 @@ class Datasets:
         """
         partition = keys.dataset(tenant, "").pk
         after = position_of(cursor, partition) if cursor else ""
-        if after < FIRST_ID:
-            yield from self._table.behind(partition, Dataset, before=FIRST_ID, limit=limit, cursor=cursor)
-        if after < LAST_ID:
+        if after < FIRST_FILE_ID:
+            yield from self._table.behind(partition, Dataset, before=FIRST_FILE_ID, limit=limit, cursor=cursor)
+        if after < LAST_FILE_ID:
             among_files = (self.find(tenant, name) for name in self._names_like_files(tenant) if name > after)
             yield from filter(None, among_files)
-            cursor = cursor_behind(keys.dataset(tenant, LAST_ID), {})
+            cursor = cursor_behind(keys.dataset(tenant, LAST_FILE_ID), {})
         yield from self._table.behind(partition, Dataset, limit=limit, cursor=cursor)
 
     def _names_like_files(self, tenant: str) -> list[str]:
         """The names of datasets that sort among the files; the notes that older releases didn't write are made once."""
         names = {note.id for note in self._table.all(keys.like_file(tenant, "").pk, LikeFile)}
         if ALL_NOTED not in names:
-            among_files = self._table.between(keys.dataset(tenant, "").pk, FIRST_ID, LAST_ID, Dataset)
-            names |= {dataset.id for dataset in among_files if is_like_file_id(dataset.id)}
+            among_files = self._table.between(keys.dataset(tenant, "").pk, FIRST_FILE_ID, LAST_FILE_ID, Dataset)
+            names |= {dataset.id for dataset in among_files if sorts_among_file_ids(dataset.id)}
             for name in (*sorted(names), ALL_NOTED):  # last, since it says that the others are there
                 self._table.commit(_like_file_write(tenant, name))
         return sorted(names - {ALL_NOTED})
@@ -85,7 +92,7 @@ class Datasets:
     def create(self, dataset: Dataset, model: NewModel | None) -> None:
         """Store a new dataset, with the model of its name unless there is one already."""
         writes: list[Write] = [ConditionalPut(keys.dataset(dataset.tenant, dataset.id), dataset)]
-        if is_like_file_id(dataset.id):
+        if sorts_among_file_ids(dataset.id):
             writes.append(_like_file_write(dataset.tenant, dataset.id))
         if model:
             writes += model_writes(model)

@@ -6,7 +6,7 @@ Marks are numbered per tenant and never removed.
 from collections.abc import Iterator
 
 from tuneloop.domain.core.errors import NotFound
-from tuneloop.domain.datasets.erasures import Erased, Erasure, ErasureMark
+from tuneloop.domain.datasets.erasures import Erasure, ErasureMark, ErasureMarks
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import ConditionalPut, Listing, Table
 from tuneloop.store.objects.merge import Source
@@ -54,13 +54,13 @@ class Erasures:
         self._table.commit(self._save(erasure))
         return erasure.model_copy(update={"seq": erasure.seq + 1})
 
-    def after(self, tenant: str, dataset: str, number: int, until: int | None = None) -> Erased:
+    def after(self, tenant: str, dataset: str, number: int, until: int | None = None) -> ErasureMarks:
         """The marks above `number`, up to `until` if it is given, that concern a dataset."""
         first = keys.erasure_mark(tenant, number + 1)
         last = BEHIND_ALL if until is None else keys.erasure_mark(tenant, until).sk
         marks = list(self._table.between(first.pk, first.sk, last, ErasureMark)) if last >= first.sk else []
         latest = max((mark.number for mark in marks), default=number)
-        return Erased(tenant, [mark for mark in marks if mark.dataset in (None, dataset)], latest)
+        return ErasureMarks(tenant, [mark for mark in marks if mark.dataset in (None, dataset)], latest)
 
     def page(self, tenant: str, limit: int, cursor: str | None) -> Listing[Erasure]:
         """A page of a tenant's erasures, newest first."""
@@ -82,7 +82,7 @@ class Erasures:
         )
 
 
-def exclude_erased(erased: Erased, source: Source) -> Source:
+def exclude_erased(erased: ErasureMarks, source: Source) -> Source:
     """A source of a merge without its erased lines; the source itself where nothing is erased, as mostly."""
     if not erased:
         return source

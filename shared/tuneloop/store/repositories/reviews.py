@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from tuneloop.domain.core.ids import Name
 from tuneloop.domain.core.limits import REVIEWS_AT_ONCE
 from tuneloop.domain.datasets.datasets import Dataset
-from tuneloop.domain.datasets.erasures import Erased
+from tuneloop.domain.datasets.erasures import ErasureMarks
 from tuneloop.domain.datasets.reviews import UNDECIDED, Decision, Review, Status
 from tuneloop.store import keys
 from tuneloop.store.dynamodb import ConditionalDelete, ConditionalPut, Table
@@ -81,7 +81,7 @@ class Reviews:
         self._table.commit(*saves, ConditionalPut(keys.dataset(dataset.tenant, dataset.id), dataset))
 
     def in_order(
-        self, tenant: str, dataset: str, revision: int, since: int = 0, erased: Erased | None = None
+        self, tenant: str, dataset: str, revision: int, since: int = 0, erased: ErasureMarks | None = None
     ) -> Iterator[Review]:
         """The reviews of a dataset after revision `since` and up to a revision, in the order in which they were made.
 
@@ -96,7 +96,7 @@ class Reviews:
                     if remaining := _without_erased(entry, erased) if erased else entry:
                         yield _review(remaining, row)
 
-    def all(self, tenant: str, dataset: str, revision: int, erased: Erased | None = None) -> Iterator[Review]:
+    def all(self, tenant: str, dataset: str, revision: int, erased: ErasureMarks | None = None) -> Iterator[Review]:
         """The reviews of a dataset up to a revision, by example and number."""
         return iter(
             sorted(self.in_order(tenant, dataset, revision, erased=erased), key=attrgetter("example", "number"))
@@ -107,7 +107,7 @@ class Reviews:
         return [review for review in self.in_order(tenant, dataset, revision) if review.example == example]
 
     def decisions(
-        self, tenant: str, dataset: str, revision: int, erased: Erased | None = None
+        self, tenant: str, dataset: str, revision: int, erased: ErasureMarks | None = None
     ) -> dict[bytes, Decision]:
         """The decisions that hold at a revision, by example id; ids are bytes, as in stored lines."""
         decisions: dict[bytes, Decision] = {}
@@ -116,7 +116,7 @@ class Reviews:
             decisions[example] = decisions.get(example, UNDECIDED).after(review)
         return decisions
 
-    def remove(self, tenant: str, dataset: str, gone: set[str], erased: Erased) -> None:
+    def remove(self, tenant: str, dataset: str, gone: set[str], erased: ErasureMarks) -> None:
         """Remove the reviews of erased examples, and edits and notes of examples that are `gone` with their subject.
 
         The decision on a subject's example stays without these: somebody else may send the same example.
@@ -137,7 +137,7 @@ class _StoredReviewRow(ReviewRow):
     seq: int = 0
 
 
-def _without_erased(entry: Entry, erased: Erased, *, is_gone: bool = False) -> Entry | None:
+def _without_erased(entry: Entry, erased: ErasureMarks, *, is_gone: bool = False) -> Entry | None:
     """An entry without what is erased; None where its example is.
 
     An entry that edits an erased subject's example, or whose example `is_gone`, keeps the decision alone.

@@ -23,7 +23,7 @@ def test_a_drop_that_is_given_up_says_why_and_nothing_found_before() -> None:
     reason = Problem(line=0, path="$", code="unreadable", message="It could not be read.")
     found = a_drop(problem_count=2, problems=[reason.model_copy(update={"line": line}) for line in (1, 2)])
 
-    ended = found.given_up(reason, NOW)
+    ended = found.with_failure(reason, NOW)
 
     assert (ended.status, ended.problem_count, ended.problems) == (DropStatus.FAILED, 1, [reason])
     assert (ended.finished_at, ended.id, ended.seq) == (NOW, found.id, found.seq)

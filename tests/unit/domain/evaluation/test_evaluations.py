@@ -13,18 +13,18 @@ from tests.unit.factories import JSON, NOW, SECOND, an_evaluation, scores
 from tuneloop.domain.chat.messages import CALLS_PREFIX
 from tuneloop.domain.core.leases import Lease
 from tuneloop.domain.evaluation.evaluations import (
-    Answered,
     ArmName,
     Comparison,
     EvaluationStatus,
+    ScoredAnswer,
+    all_refused_error,
     arm_result,
     compare,
+    format_p_value,
     is_contaminated,
     is_right,
-    p_text,
-    refused_throughout,
 )
-from tuneloop.domain.evaluation.gate import judge, refused_often, unproved_verdict
+from tuneloop.domain.evaluation.gate import judge, often_refused_error, unproved_verdict
 
 
 @given(JSON)
@@ -115,7 +115,7 @@ def test_a_text_is_never_answered_by_a_tool_call_nor_a_tool_call_by_a_text() -> 
 
 
 def test_an_arm_counts_its_errors_as_wrong() -> None:
-    answers = [*scores(right=6, wrong=2), Answered(row=8, right=False, error="provider_refused")]
+    answers = [*scores(right=6, wrong=2), ScoredAnswer(row=8, right=False, error="provider_refused")]
 
     result = arm_result(2, answers, Decimal("0.04"))
 
@@ -228,7 +228,7 @@ def test_after_the_last_look_at_a_test_set_it_proves_nothing() -> None:
     [(0.0, "p < 0.0001"), (1e-300, "p < 0.0001"), (0.00012, "p = 0.00012"), (0.031, "p = 0.031"), (0.5, "p = 0.5")],
 )
 def test_a_p_value_is_told_as_people_read_it(p_value: float, text: str) -> None:
-    assert p_text(p_value) == text
+    assert format_p_value(p_value) == text
 
 
 def test_a_version_that_always_says_the_commonest_is_refused() -> None:
@@ -248,11 +248,11 @@ def test_a_test_set_that_was_trained_on_proves_nothing(removed: int) -> None:
     assert "too few" not in verdict.reason
 
 
-def refused(answers: list[bool], errors: int) -> list[Answered]:
+def refused(answers: list[bool], errors: int) -> list[ScoredAnswer]:
     """The last wrong ones of these answers were never given: the provider refused."""
     wrong = [row for row, right in enumerate(answers) if not right][-errors:] if errors else []
     return [
-        Answered(row=row, right=right, error="Refused: 400 content_filter." if row in wrong else None)
+        ScoredAnswer(row=row, right=right, error="Refused: 400 content_filter." if row in wrong else None)
         for row, right in enumerate(answers)
     ]
 
@@ -265,7 +265,7 @@ def test_a_side_that_the_provider_refused_too_often_proves_nothing(arm: ArmName,
     sides = {ArmName.CANDIDATE: candidate, ArmName.STABLE: stable}
     evaluation.arms[arm] = arm_result(evaluation.versions[arm], refused(sides[arm], errors))
 
-    found, verdict = refused_often(evaluation.arms), judge(evaluation)
+    found, verdict = often_refused_error(evaluation.arms), judge(evaluation)
 
     assert (found is None) == verdict.promote == (errors <= 5)
     if found:
@@ -289,9 +289,9 @@ def test_a_version_that_answers_none_of_enough_questions_can_t_answer(
     asked: int, refusals: int, rows: int, dead: bool
 ) -> None:
     gone = "The provider refused the call: 404 model_not_found."
-    answers = [Answered(row=row, right=False, error=gone if row < refusals else None) for row in range(asked)]
+    answers = [ScoredAnswer(row=row, right=False, error=gone if row < refusals else None) for row in range(asked)]
 
-    found = refused_throughout(7, answers, rows)
+    found = all_refused_error(7, answers, rows)
 
     assert (found is not None) == dead
     if found:

@@ -7,7 +7,15 @@ import pytest
 from tuneloop.domain.chat.examples import Example, read_example
 from tuneloop.domain.core.errors import Conflict
 from tuneloop.domain.datasets.policy import ExampleKind
-from tuneloop.domain.exports.conversions import SCHEMA, WHY, Conversion, Format, check_kind, pair_of, stored_form
+from tuneloop.domain.exports.conversions import (
+    BEDROCK_SCHEMA,
+    LEFT_OUT_REASONS,
+    Conversion,
+    Format,
+    check_kind,
+    openai_pair,
+    stored_form,
+)
 
 ASKED = {"role": "user", "content": "Where is it?"}
 SAID = {"role": "assistant", "content": "On its way."}
@@ -31,7 +39,7 @@ def test_a_conversation_is_what_bedrock_reads() -> None:
     line, lost, left_out = bedrock(chat({"role": "system", "content": "Be kind."}, ASKED, SAID))
 
     assert line == {
-        "schemaVersion": SCHEMA,
+        "schemaVersion": BEDROCK_SCHEMA,
         "system": [{"text": "Be kind."}],
         "messages": [
             {"role": "user", "content": [{"text": "Where is it?"}]},
@@ -81,7 +89,7 @@ def test_what_only_describes_is_lost_and_counted() -> None:
 )
 def test_what_would_teach_something_else_stays_behind(messages: list[dict[str, Any]], why: str) -> None:
     assert bedrock(chat(*messages)) == (None, {}, {why: 1})
-    assert why in WHY
+    assert why in LEFT_OUT_REASONS
 
 
 def test_text_in_parts_comes_along() -> None:
@@ -129,7 +137,7 @@ def test_a_pair_goes_out_as_it_came_in() -> None:
     found = read_example(PAIR, 1)
 
     assert isinstance(found, Example)
-    assert pair_of(found.content) == PAIR
+    assert openai_pair(found.content) == PAIR
     assert stored_form(PAIR) == found.content
     assert stored_form(chat(ASKED, SAID)) == chat(ASKED, SAID)
 

@@ -18,7 +18,7 @@ from tuneloop.domain.exports.example_counts import (
     Statistics,
     compute_statistics,
     percentile,
-    tokens_of,
+    token_statistics,
 )
 from tuneloop.domain.exports.policy_filter import Candidate
 from tuneloop.domain.training.eligibility import LEVELS, Level, eligibility, level_of
@@ -91,7 +91,7 @@ def test_a_percentile_is_a_value_that_so_many_don_t_exceed(values: list[int], pe
 
 
 def test_a_bucket_ends_where_it_says() -> None:
-    buckets = tokens_of(Counter([64, 65, 131_072, 131_073, 10**6])).buckets
+    buckets = token_statistics(Counter([64, 65, 131_072, 131_073, 10**6])).buckets
 
     assert {bucket.up_to: bucket.examples for bucket in buckets if bucket.examples} == {
         64: 1,

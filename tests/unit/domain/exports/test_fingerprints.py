@@ -9,7 +9,7 @@ from tests.unit.selection_rows import POLICIES, ROWS, Row, columns_of, number, s
 from tuneloop.domain.datasets.policy import Policy
 from tuneloop.domain.exports.columns import Outcome as Is
 from tuneloop.domain.exports.fingerprints import OVERLAP_KINDS, Fingerprint, KeyFlags
-from tuneloop.domain.exports.selection import MOST_ALIKE, Selected, select
+from tuneloop.domain.exports.selection import MOST_ALIKE, SelectionResult, select
 
 
 def one(outcome: Is, **hashes: int) -> Fingerprint:
@@ -103,7 +103,7 @@ def test_two_exports_share_what_one_selection_of_both_finds_in_two_splits(first:
         assert kinds == {kind for kind in OVERLAP_KINDS if both[kind]}
 
 
-def together(rows: list[Fingerprint]) -> Selected:
+def together(rows: list[Fingerprint]) -> SelectionResult:
     """These rows as one selection, whatever their splits share."""
     columns = columns_of([Row(0) for _ in rows])
     columns.outcomes[:] = bytes(row.outcome for row in rows)
@@ -114,7 +114,7 @@ def together(rows: list[Fingerprint]) -> Selected:
         if row.origin:
             columns.origin[place] = row.origin
     plain = select(columns_of([]), Policy(), "s", set())
-    return Selected(columns, plain.kind, plain.length, plain.shares, 0, 0, 0, 0)
+    return SelectionResult(columns, plain.kind, plain.length, plain.shares, 0, 0, 0, 0)
 
 
 def test_what_was_edited_stays_with_what_it_was_edited_from() -> None:

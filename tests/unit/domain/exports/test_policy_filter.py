@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.unit.selection_rows import Row, selected
 from tuneloop.domain.datasets.policy import ExampleKind, Policy
-from tuneloop.domain.exports.policy_filter import Lengths
+from tuneloop.domain.exports.policy_filter import LengthCheck
 
 LINES = st.lists(st.tuples(st.integers(0, 45), st.integers(0, 5), st.booleans()), max_size=40)
 POLICIES = st.builds(
@@ -19,8 +19,8 @@ POLICIES = st.builds(
 )
 
 
-def lengths_of(lines: list[tuple[int, int, bool]], policy: Policy, first: int = 0) -> Lengths:
-    found = Lengths(policy)
+def lengths_of(lines: list[tuple[int, int, bool]], policy: Policy, first: int = 0) -> LengthCheck:
+    found = LengthCheck(policy)
     for line, (characters, answer, is_pair) in enumerate(lines, first):
         found.add(line, characters, f"answer {answer}", is_pair=is_pair)
     return found
@@ -46,7 +46,7 @@ def test_a_file_is_told_what_an_export_would_leave_out(
     "answers", [["Late", "late ", "LATE"], ['{"a":1,"b":2}', '{"b": 2, "a": 1}', '{"a":1,"b":2} ']]
 )
 def test_one_answer_written_in_several_ways_is_one(answers: list[str]) -> None:
-    found = Lengths(Policy())
+    found = LengthCheck(Policy())
     for line, answer in enumerate(answers):
         found.add(line, 30 if line else 3, answer, is_pair=False)
 

@@ -164,7 +164,7 @@ def test_nothing_is_held_of_the_rows_that_versions_have_seen() -> None:
     rows = (Fingerprint(0, place, 0, place, place, place, (place,)) for place in range(1, 5000))
 
     tracemalloc.start()
-    columns.note_seen(rows)
+    columns.mark_seen(rows)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.unit.factories import NAMES, a_deployment
 from tuneloop.domain.core.errors import InvalidInput
 from tuneloop.domain.core.ids import tenant_hash, user_hash
-from tuneloop.domain.serving.routing import Arm, Inference, named_version, parse_inference, route
+from tuneloop.domain.serving.routing import Arm, Inference, parse_inference, parse_model_name, route
 
 USERS = st.text(min_size=1, max_size=20)
 SHARES = st.floats(0, 1)
@@ -171,4 +171,4 @@ def test_nobody_is_named_in_an_id(tenant: str, other: str, user: str) -> None:
     ],
 )
 def test_a_call_may_name_a_version(named: str, expected: tuple[str, int | None]) -> None:
-    assert named_version(named) == expected
+    assert parse_model_name(named) == expected

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tuneloop.domain.core.errors import ProviderRefused
-from tuneloop.providers.bedrock.chat import calls_at_once, chunks_of, completion_of, converse_request
+from tuneloop.providers.bedrock.chat import allows_parallel_calls, chunks_of, completion_of, converse_request
 
 ASKED = {"role": "user", "content": "Where is it?"}
 TOOL = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}, "description": "Looks."}}
@@ -172,9 +172,9 @@ def test_without_parallel_calls_the_first_call_is_passed_on_alone() -> None:
     one = {"parallel_tool_calls": False}
 
     for request, expected in ((one, ["call-1"]), ({}, ["call-1", "call-2"])):
-        at_once = calls_at_once(request)
-        answered = completion_of(whole, "m", at_once=at_once).choices[0].message.model_extra or {}
-        deltas = [chunk.choices[0].delta for chunk in chunks_of({"stream": events}, "m", at_once=at_once)]
+        parallel_calls = allows_parallel_calls(request)
+        answered = completion_of(whole, "m", parallel_calls=parallel_calls).choices[0].message.model_extra or {}
+        deltas = [chunk.choices[0].delta for chunk in chunks_of({"stream": events}, "m", parallel_calls=parallel_calls)]
         streamed = [call for delta in deltas for call in delta["tool_calls"]]
 
         assert [call["id"] for call in answered["tool_calls"]] == expected
