@@ -111,7 +111,7 @@ class DecideByHand:
         return self.models.version(decision.tenant, decision.model, number)
 
     def _take_off(self, old: Deployment, new: Deployment, takeoff: Takeoff, decision: ManualDecision) -> Deployment:
-        """Store that a version was taken off, with a hold; a repeated call keeps the hold of the first one's caller."""
+        """Store that a version was taken off, with a hold; a repeated call leaves the first hold as it is."""
         if new is not old or old.hold is None:
             new = with_hold(new, takeoff, decision.by, decision.reason, decision.at)
         return self._store(old, new, Action(takeoff), decision)

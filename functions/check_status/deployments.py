@@ -132,7 +132,7 @@ class VersionDeployments:
         return self.models.save_version(waiting.model_copy(update={"deployment": None}))
 
     def _take_over_oldest(self, version: Version) -> Version | None:
-        """Give a version the deployment of the oldest version that isn't needed, which is retired; None if all are.
+        """Retire the oldest version that isn't needed, and give its deployment to `version`; None if all are needed.
 
         The account's quota allows no other deployment. The next step swaps the model behind the one taken over.
         """

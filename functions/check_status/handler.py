@@ -1,4 +1,4 @@
-"""check-status: follows open runs and versions at their providers, and announces base models that are shut down."""
+"""check-status: follows open runs and versions at their providers, and announces shutdowns of their models."""
 
 from datetime import datetime
 
@@ -34,7 +34,7 @@ def on_verification_requested(event: VersionVerificationRequested) -> None:
 
 @handler.on("daily")
 def on_daily_schedule() -> None:
-    """Reconcile orphan jobs, also at providers without an open run, and announce base models that are shut down."""
+    """Reconcile orphan jobs, also at providers without an open run, and announce approaching shutdowns of models."""
     now = utc_now()
     sunsets = Sunsets(app.providers, app.tenants, app.models, app.exports, app.provider_rows, now)
     for_each((_orphan_jobs(now).survey, sunsets.refresh_and_announce), lambda work: work())

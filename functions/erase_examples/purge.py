@@ -75,7 +75,7 @@ class PurgeAnswers:
     quiet: timedelta
 
     def purge(self, evaluation: Evaluation, now: datetime) -> int:
-        """Delete unnamed answers, and the files of an ended evaluation; return the number of versions."""
+        """Delete unnamed answers, and once the evaluation has ended OPEN_EVALUATION_FILES; return the count."""
         prefix = f"evaluations/{evaluation.tenant}/{evaluation.id}/"
         return _purge(self.objects, prefix, lambda: self._named_keys(evaluation, prefix), now - self.quiet)
 

@@ -20,8 +20,8 @@ api = Api(app)
 
 # The days that a report has unless a call names them.
 DEFAULT_PERIOD = timedelta(days=30)
-# The longest report: a leap year and its day of the next year. Each day is read as a row for every version and slot, so
-# the limit bounds the answer's time.
+# The most days from the first day of a report to its last: a leap year. Each day is read as a row for every version and
+# slot, so the limit bounds how much one answer reads.
 LONGEST_PERIOD = timedelta(days=366)
 ModelFilter = Annotated[str | None, Query(pattern=PATTERN, description="One model only.")]
 Day = Annotated[date | None, Query(description="YYYY-MM-DD, UTC.")]

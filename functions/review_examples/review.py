@@ -57,7 +57,10 @@ class ReviewExamples:
     check: Callable[[], None]
 
     def review(self, tenant: str, name: str, new: NewReviews, reviewer: str, now: datetime) -> Reviewed:
-        """Store the decisions that are up to date and list the refused ones; NotFound or Stale if a lone one is."""
+        """Store the decisions that are up to date, and list those refused.
+
+        NotFound or Stale if the call's only decision is refused; InvalidInput for a revision that doesn't exist yet.
+        """
         call = _ReviewCall(self, tenant, name, reviewer, now)
         next_example = None
         if new.matching is not None and new.change is not None and new.revision is not None:
