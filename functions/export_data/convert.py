@@ -1,7 +1,7 @@
 """Conversion of an export's files into another format, or of one category's examples, while somebody waits.
 
-Converted files are made anew each time and belong to nobody: an erasure deletes them with what else it purges. What
-would take longer than a route may is refused, and the refusal names a way that always works.
+Converted files are made anew for each call, and no row refers to them: an erasure purges them with the other objects.
+A conversion that would take longer than a route may is refused, and the refusal names a way that always works.
 """
 
 from collections.abc import Iterable, Iterator
@@ -40,18 +40,18 @@ class ConvertExport:
     def convert(self, export: Export, conversion: Conversion, category: str | None) -> dict[Split, ExportFile]:
         """Write an export's files in the conversion's format, with the examples of one category if one is given.
 
-        TooLarge where that takes too long, Conflict for a format of another kind, NotFound for a category without
-        examples.
+        TooLarge where that would take too long, Conflict for a format for another kind of examples, NotFound for a
+        category without examples.
         """
         check_kind(export.kind, conversion.to)
         _check_size(export, category)
         rows: Rows = self._frozen_lines(export)
         if category is not None:
-            rows = _require_some(self._lines_of(category, export))
+            rows = _require_rows(self._lines_of(category, export))
         if conversion.to != OWN_FORMAT[export.kind]:
             rows = _convert_lines(rows, conversion)
-        place = "all" if category is None else digest(category)[:CATEGORY_DIGITS]
-        files = SplitFiles(f"{export.folder}/files/{conversion.to}/{place}", self.objects)
+        folder = "all" if category is None else digest(category)[:CATEGORY_DIGITS]
+        files = SplitFiles(f"{export.folder}/files/{conversion.to}/{folder}", self.objects)
         for split, content in rows:
             files.write(split, [content], 0)
         return files.end()
@@ -93,8 +93,8 @@ def _check_size(export: Export, category: str | None) -> None:
         )
 
 
-def _require_some(rows: Iterator[tuple[Split, bytes]]) -> Rows:
-    """The rows; NotFound where there are none, as three empty files would not tell that the category is misspelt."""
+def _require_rows(rows: Iterator[tuple[Split, bytes]]) -> Rows:
+    """The rows; NotFound where there are none: three empty files would hide that the category is misspelt."""
     if (first := next(rows, None)) is None:
         raise NotFound("No example of this export has that category.", param="category")
     return chain([first], rows)

@@ -1,8 +1,8 @@
-"""The estimate of a dataset: what training on it would cost with each base model, from the best count there is.
+"""Estimates what training on a dataset would cost with each base model, from the best count of examples there is.
 
-The best is the newest export, whose split is known to the last token. Before there is one, it is what passes the
-policy's filters, before duplicates and conflicts. Either gives way to a number of examples that the caller names, whose
-images are assumed to be as many as the dataset's.
+The best count is the newest export, whose splits are known to the last token; before there is one, the examples that
+pass the policy's filters, duplicates and conflicts included. A number of examples that the caller names comes before
+both; such examples are assumed to have as many images each as the dataset's.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -33,11 +33,11 @@ from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.exports import Exports
 from tuneloop.store.repositories.statistics import ExampleCounts
 
-BOTH = "Give both `examples` and `average_tokens`, as you think of them."
+NAME_BOTH = "Give both `examples` and `average_tokens`, as you think of them."
 
 
 class EstimateRequest(NamedTuple):
-    """What a caller asks to be estimated; None leaves it to the dataset.
+    """A caller's request for an estimate; None stands for the dataset's own value.
 
     `examples` of `average_tokens` each instead of the dataset's, `n_epochs` instead of the provider's choice, `calls`
     a month to the version, and at which `provider` on which `base_model`.
@@ -57,9 +57,10 @@ class EstimateRequest(NamedTuple):
 
 
 class Usable(NamedTuple):
-    """What of a dataset is trained, validated or tested with, and why not more of it.
+    """The examples of a dataset that are trained, validated or tested with.
 
-    Examples, their tokens, those that users marked by split, the tokens of an answer if known; reasons and notes.
+    `marked` counts those that users marked for a split, `answer_tokens` is the average of an answer if known; `reasons`
+    and `notes` say why the others are left out.
     """
 
     examples: int
@@ -71,19 +72,19 @@ class Usable(NamedTuple):
 
 
 class CountedImages(NamedTuple):
-    """The images in so many examples; None where they weren't counted yet when these were stored."""
+    """The images in a number of examples; None where the examples were stored before images were counted."""
 
     examples: int
     images: ImageUnits | None
 
     def scale(self, examples: int) -> ImageUnits | None:
-        """The images in another number of examples, if these have as many each."""
+        """The images in another number of examples that have as many each."""
         return self.images and self.images.scale(examples / self.examples if self.examples else 0.0)
 
 
 @dataclass(frozen=True)
 class EstimateTraining:
-    """Estimates what training on datasets costs; the names of providers are the stage's, and so is the default."""
+    """Estimates what training on datasets costs; `provider_names` and `default_provider` are the stage's."""
 
     datasets: Datasets
     exports: Exports
@@ -123,7 +124,10 @@ class EstimateTraining:
     def _usable(
         self, dataset: Dataset, export: Export | None, policy: Policy, request: EstimateRequest
     ) -> Usable | None:
-        """What the newest export took, or the policy's filters take; None without examples, and where none counts."""
+        """The examples of the newest export, else those that pass the policy's filters.
+
+        None for a dataset without examples, and where the caller names both figures, so that no example counts.
+        """
         if request.examples is not None and request.average_tokens is not None:
             return None
         if export:
@@ -147,13 +151,13 @@ class EstimateTraining:
 
 
 def _sum_images(counts: Iterable[ImageUnits | None]) -> ImageUnits | None:
-    """The images of several files or segments, None where they weren't counted in each."""
-    known = list(counts)
-    return None if None in known else sum((count for count in known if count is not None), NO_IMAGES)
+    """The images of several files or segments together; None unless they were counted in each."""
+    images = list(counts)
+    return None if None in images else sum((count for count in images if count is not None), NO_IMAGES)
 
 
 def basis_of_export(export: Export) -> Basis:
-    """What a run on an export trains and tests on."""
+    """The basis of an estimate for a run on an export."""
     train, test = export.files[Split.TRAIN], export.files[Split.TEST]
     return Basis(
         train.examples,
@@ -166,10 +170,10 @@ def basis_of_export(export: Export) -> Basis:
 
 
 def basis_of_count(usable: Usable | None, images: CountedImages, policy: Policy, request: EstimateRequest) -> Basis:
-    """What a run on as many examples as the caller names, or as the dataset has, trains and tests on.
+    """The basis of an estimate for a run on as many examples as the caller names, else as the dataset has.
 
-    They have as many images each as the dataset's: an average of tokens says nothing of these. Conflict where the
-    caller names too little and the dataset has nothing to complete it by.
+    The examples count as many images each as the dataset's, since an average of tokens says nothing of images. Conflict
+    where the caller names only one figure, or none, and the dataset has no usable examples to take the other from.
     """
     examples, average_tokens = request.examples, request.average_tokens
     if examples is not None and average_tokens is not None:
@@ -177,19 +181,19 @@ def basis_of_count(usable: Usable | None, images: CountedImages, policy: Policy,
         return basis._replace(images=images.scale(basis.examples))
     if usable is None or not usable.examples:
         why = "".join(f" {reason.message}" for reason in usable.reasons) if usable else ""
-        raise Conflict(f"There are no usable examples to count by.{why} {BOTH}", code="empty_dataset")
-    wanted, average = examples or usable.examples, average_tokens or usable.tokens / usable.examples
+        raise Conflict(f"There are no usable examples to count by.{why} {NAME_BOTH}", code="empty_dataset")
+    count, average = examples or usable.examples, average_tokens or usable.tokens / usable.examples
     answer = usable.answer_tokens if average_tokens is None else None
     marked = usable.marked if examples is None else {}
-    error = COUNTED_ERROR if (wanted, average_tokens) == (usable.examples, None) else GUESSED_ERROR
-    basis = Basis.of_count(wanted, round(wanted * average), answer, error, policy=policy, marked=marked)
+    error = COUNTED_ERROR if (count, average_tokens) == (usable.examples, None) else GUESSED_ERROR
+    basis = Basis.of_count(count, round(count * average), answer, error, policy=policy, marked=marked)
     return basis._replace(images=images.scale(basis.examples))
 
 
 def places_to_price(
     dataset: Dataset, request: EstimateRequest, *, default: str, known: Collection[str]
 ) -> list[TrainingPlace]:
-    """The base models to price: the one that is asked for, else all that a provider lists, the dataset's own first.
+    """The base models to price: the one that the caller names, else all of a provider's, the dataset's own first.
 
     `default` is the stage's provider, and `known` are those registered with it, beside the catalog's. Conflict for a
     provider that is neither, InvalidInput for a base model that the provider doesn't have.
@@ -200,12 +204,12 @@ def places_to_price(
         message = f"provider: there is no provider {safe_name(provider)}; there is {', '.join(all_providers)}."
         raise Conflict(message, param="provider", code="unknown_provider")
     if request.base_model is not None:
-        wanted = dated_name(provider, request.base_model)
-        is_own = provider == own and wanted == dated_name(own, dataset.base_model)
-        if not is_own and named_models(provider) and price_of(provider, wanted) is None:
+        base_model = dated_name(provider, request.base_model)
+        is_own = provider == own and base_model == dated_name(own, dataset.base_model)
+        if not is_own and named_models(provider) and price_of(provider, base_model) is None:
             refusal = unknown_base_model(provider, request.base_model, named_models(provider))
             raise InvalidInput(refusal.message, param=refusal.param, code=refusal.code)
-        return [TrainingPlace(provider, wanted)]
+        return [TrainingPlace(provider, base_model)]
     is_own = provider == own
     names = base_models(provider, dated_name(provider, dataset.base_model)) if is_own else named_models(provider)
     if not names:
@@ -217,7 +221,7 @@ def places_to_price(
 def estimate_places(
     basis: Basis, places: Iterable[TrainingPlace], *, n_epochs: int | None = None, calls: int | None = None
 ) -> list[Estimate]:
-    """The estimate for each base model; chosen epochs count as a run that asks for them is billed."""
+    """The estimate for each base model; `n_epochs` is billed as for a run with that hyperparameter."""
     chosen = {"n_epochs": n_epochs} if n_epochs else {}
     return [
         estimate(place.base_model, price_of(*place), basis, hyperparameters=chosen, calls=calls) for place in places

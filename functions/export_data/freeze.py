@@ -1,8 +1,8 @@
-"""Freezing: the examples of one revision become train, validation and test files that never change again.
+"""Freezes a revision of a dataset: its examples become train, validation and test files that never change again.
 
-Files are named by the export's id and by what they were made of, and written whole. A repeated freeze writes the same
-bytes to the same keys, one after an erasure writes beside them, and the export's row is added once. A damaged segment
-ends the freeze, and the dataset keeps the reason for whoever waits for the export.
+The keys of files are made from the export's id and a digest of what the files are made of. So a repeated freeze writes
+equal bytes to equal keys, a freeze after an erasure writes under other keys, and the export's row is added once. A
+damaged segment ends the freeze, and the dataset's row keeps the reason for those who wait for the export.
 """
 
 from contextlib import suppress
@@ -23,8 +23,8 @@ from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.exports import Exports, TrainedExports
 from tuneloop.store.retry import retry_stale
 
-# How often the files are written before a freeze gives up: anew only where a version was made, something was erased, or
-# another export took its test, all of them rare while one export is written.
+# How often the files are written before a freeze gives up. They are written anew only where a version was made,
+# something was erased, or another export took its test meanwhile, all of which are rare while one export is written.
 TRIES = 10
 
 
@@ -39,7 +39,7 @@ class FreezeDataset:
     trained: TrainedExports
 
     def freeze(self, tenant: str, name: str, revision: int, now: datetime) -> Export:
-        """Return the export of a dataset's revision, made if there is none yet.
+        """Return the export of a dataset's revision; write it if there is none yet.
 
         Conflict for a revision that the dataset doesn't have, Corrupt for a damaged segment.
         """
@@ -66,8 +66,8 @@ class FreezeDataset:
     def _add(self, export: Export, before: Dataset, now: datetime) -> Export | None:
         """Add the export's row; None where the files have to be written anew.
 
-        That is where another export has taken prompts for its test meanwhile, or something was erased that the files
-        may hold. `before` is the dataset that they were written from.
+        They have to where another export took prompts for its test meanwhile, or where something was erased that the
+        files may hold. `before` is the dataset from which the files were written.
         """
         examples = sum(file.examples for file in export.files.values())
         event = ExportCreated(
@@ -75,12 +75,12 @@ class FreezeDataset:
         )
 
         def attempt() -> Export | None:
-            """The export, added or found there already; None where it has to be written anew."""
+            """Add the export, or return the one that is there already; None where it has to be written anew."""
             dataset = self.datasets.get(export.tenant, export.dataset)
             if dataset.held_out != before.held_out or dataset.erasures > export.without:
                 return None
             try:
-                self.exports.add(export, _progressed(dataset, export), event, now)
+                self.exports.add(export, _with_export(dataset, export), event, now)
             except Stale:  # the dataset grew meanwhile, or somebody else added the same export
                 if existing := self.exports.find(export.tenant, export.dataset, export.id):
                     return existing
@@ -90,11 +90,11 @@ class FreezeDataset:
         return retry_stale(attempt, f"Dataset {export.dataset}")
 
     def _note_failure(self, dataset: Dataset, export: str, error: TuneloopError, now: datetime) -> None:
-        """Keep with the dataset why an export of it could not be made; the stage's operator learns it by the error."""
+        """Store why an export could not be made with its dataset; the caller raises the error, for the operator."""
         failure = ExportFailure(export=export, code=error.code, message=error.message, at=now)
 
         def attempt() -> None:
-            """Note the failure with the dataset as it is now."""
+            """Store the failure with the dataset as it is now; Stale if the dataset changes meanwhile."""
             current = self.datasets.get(dataset.tenant, dataset.id)
             self.datasets.save(current.model_copy(update={"export_failure": failure}))
 
@@ -102,8 +102,8 @@ class FreezeDataset:
             retry_stale(attempt, f"Dataset {dataset.id}")
 
 
-def _progressed(dataset: Dataset, export: Export) -> Dataset:
-    """The dataset's row once the export is added: how far it is frozen, and what is held out from now on."""
+def _with_export(dataset: Dataset, export: Export) -> Dataset:
+    """The dataset with the export counted in: how far it is frozen, and which prompts are held out from now on."""
     progress: dict[str, Any] = {"exported_revision": max(dataset.exported_revision, export.revision)}
     if export.held_out:
         progress["held_out"] = HeldOut(revision=export.revision, key=export.held_out)

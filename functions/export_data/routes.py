@@ -1,4 +1,4 @@
-"""The exports routes: ask for one, list them, read one with its download links, and what it would cost to train on."""
+"""The routes of exports (make, list, read with download links) and of estimates of what training would cost."""
 
 from typing import Annotated
 
@@ -28,8 +28,8 @@ OlderEpochs = Annotated[int | None, Query(ge=1, le=50, description="The older na
 OfProvider = Annotated[str | None, Query(pattern=PATTERN, description="Another provider than the dataset's.")]
 OfBaseModel = Annotated[str | None, Query(min_length=1, max_length=300, description="This base model alone.")]
 Calls = Annotated[int | None, Query(ge=1, le=ESTIMATED_CALLS, description="Calls a month to what was trained.")]
-# How many of the latest revisions are tried to recognise an export that isn't frozen yet. An export's id is a hash of
-# its revision, so that telling one that is being frozen from one that doesn't exist takes a hash for each revision.
+# How many of the latest revisions are tried to recognise an export that isn't frozen yet. An export's id is a hash that
+# its revision goes into, so each revision takes a hash to tell an export that is being frozen from an unknown id.
 REVISIONS_TRIED = 300
 
 

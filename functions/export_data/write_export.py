@@ -1,8 +1,8 @@
-"""The objects of an export: its files, members, fingerprints, manifest and the list of what is held out.
+"""Writes the objects of an export: its files, members, fingerprints, manifest and the list of held-out prompts.
 
 There are two passes over the contents, which come sorted by id: the first loads what the selection needs of each
 example into columns, the second writes each selected example into the file of its split. Columns are filled a block at
-a time, hashes straight from their hex digits: making Python's numbers one by one would cost more than all the rest.
+a time, hashes directly from their hex digits: making Python integers one by one would cost more than all the rest.
 """
 
 import hashlib
@@ -42,14 +42,14 @@ from tuneloop.validation.tokens import PER_EXAMPLE, count_messages
 
 # Bounds how many training examples are parsed for the average tokens of an answer and for the template; the others are
 # copied as bytes. The first ones by id are as good a sample as any, as ids are hashes of the content.
-ANSWERS_COUNTED = 1_000
+SUMMARIZED_EXAMPLES = 1_000
 # The number by which a column holds the split that an example was marked for, 0 where it was marked for none.
-MARK: dict[str | None, int] = {None: 0} | {split.value: STRICTNESS[split] for split in Split}
+MARK_NUMBERS: dict[str | None, int] = {None: 0} | {split.value: STRICTNESS[split] for split in Split}
 NO_BANDS = "0" * LIKENESS_DIGITS  # for a line without bands: 0 is no band's key, so that the line is near no other
 
 
 class Snapshot(NamedTuple):
-    """What an export is made of: a dataset at a revision, without what was erased from it."""
+    """The contents of an export: a dataset at a revision, without the examples that were erased from it."""
 
     dataset: Dataset
     revision: int
@@ -63,7 +63,7 @@ class Snapshot(NamedTuple):
 
 @dataclass(frozen=True)
 class WriteExport:
-    """Writes an export's objects; its row in the table is the freeze's."""
+    """Writes an export's objects; `FreezeDataset` adds its row."""
 
     contents: Contents
     objects: Objects
@@ -71,14 +71,14 @@ class WriteExport:
     def write(
         self, dataset: Dataset, revision: int, policy: Policy, seen: SeenRows = UNSEEN, *, now: datetime
     ) -> Export:
-        """Write all objects of a revision's export; what versions have `seen` is drawn for no test."""
+        """Write all objects of a revision's export; rows that versions have `seen` are never drawn for the test."""
         snapshot = Snapshot(dataset, revision, self.contents.open_erasures(dataset.tenant, dataset.id))
         held_before = self._read_held_out(dataset)
         selected = self._select(snapshot, policy, held_before, seen)
         overlaps, identity = _prove_disjoint(selected), export_id(*snapshot.place, policy)
         held_out_key = dataset.held_out.key if dataset.held_out else None
-        made = freeze_digest(snapshot.erased.latest, held_out_key, [export.name for export in seen.exports])
-        prefix = export_prefix(dataset.tenant, dataset.id, identity, made)
+        content_digest = freeze_digest(snapshot.erased.latest, held_out_key, [export.name for export in seen.exports])
+        prefix = export_prefix(dataset.tenant, dataset.id, identity, content_digest)
         summary = TrainSplitSummary(dataset.templates_at(revision))
         files = self._write_files(prefix, selected, snapshot, summary)
         self.objects.put(members_key(prefix), pack_members(selected.columns))
@@ -96,7 +96,7 @@ class WriteExport:
             overlap_method=METHOD,
             near_threshold=THRESHOLD,
             without=snapshot.erased.latest,
-            made_of=made,
+            made_of=content_digest,
             held_out=self._write_held_out(f"{prefix}/held_out.bin", selected.test_prompts() | held_before),
             **summary.figures,
             created_at=now,
@@ -105,7 +105,7 @@ class WriteExport:
         return export
 
     def _select(self, snapshot: Snapshot, policy: Policy, held_out: set[int], seen: SeenRows) -> SelectionResult:
-        """The first pass: where each example goes, or why it is left out."""
+        """The first pass: select the split of each example, or the reason why it is left out."""
         dataset = snapshot.dataset
         with self.contents.blocks(*snapshot.place, snapshot.erased) as blocks:
             columns = load_columns(blocks, policy)
@@ -115,20 +115,20 @@ class WriteExport:
     def _write_files(
         self, prefix: str, selected: SelectionResult, snapshot: Snapshot, summary: "TrainSplitSummary"
     ) -> dict[Split, ExportFile]:
-        """The second pass: each example into the file of its split, and what trains into the summary."""
-        done = 0
+        """The second pass: write each example to the file of its split, and add training examples to the summary."""
+        written = 0
         files = SplitFiles(prefix, self.objects)
         with self.contents.blocks(*snapshot.place, snapshot.erased, already_verified=True) as blocks:
             for block in blocks:
-                rows = slice(done, done + len(block.lines))
+                rows = slice(written, written + len(block.lines))
                 _write_block(block, rows, selected, files, summary)
-                done = rows.stop
-        if done != len(selected.columns):
-            raise AssertionError(f"the second pass found {done} examples, the first {len(selected.columns)}")
+                written = rows.stop
+        if written != len(selected.columns):
+            raise AssertionError(f"the second pass found {written} examples, the first {len(selected.columns)}")
         return files.end()
 
     def _read_held_out(self, dataset: Dataset) -> set[int]:
-        """The hashes of the prompts that earlier exports of the dataset took for their test."""
+        """The hashes of prompts that earlier exports of the dataset took for their tests."""
         if dataset.held_out is None:
             return set()
         prompts = array("Q")
@@ -137,7 +137,7 @@ class WriteExport:
         return set(prompts)
 
     def _write_held_out(self, key: str, prompts: set[int]) -> str | None:
-        """List the hashes of the prompts that are held out from now on; None where there are none."""
+        """Store the hashes of prompts that are held out from now on; returns the key, None if there are none."""
         if not prompts:
             return None
         self.objects.put(key, BytesIO(array("Q", sorted(prompts)).tobytes()))
@@ -160,7 +160,7 @@ def _selection_figures(selected: SelectionResult) -> dict[str, Any]:
 
 
 def _prove_disjoint(selected: SelectionResult) -> dict[str, int]:
-    """Count by kind what splits share: 0 of each, or the selection has an error and nothing may be written."""
+    """Count by kind what the splits share, 0 of each; AssertionError otherwise, before anything is written."""
     overlaps = selected.overlaps()
     if any(overlaps.values()):
         raise AssertionError(f"splits share {overlaps}: the selection is wrong")
@@ -182,7 +182,7 @@ def _write_block(
 
 
 class TrainSplitSummary:
-    """What the training examples of an export say: answers, shared prompt, tokens of an answer, and template.
+    """A summary of an export's training examples: answers, shared prompt, tokens of an answer, and template.
 
     The template is the newest of the dataset's that each of the examples looked at could have come from. A version is
     asked for answers in the form that it was trained on, whatever the dataset's template is by now.
@@ -197,7 +197,7 @@ class TrainSplitSummary:
         """Take in training examples, each by the hash of its answer and its content."""
         for answer, content in zip(answers, contents, strict=True):
             self._answers.add(answer, content, partial(_messages_of, content))
-        for content in contents[: ANSWERS_COUNTED - self._counted]:
+        for content in contents[: SUMMARIZED_EXAMPLES - self._counted]:
             messages = _messages_of(content)
             self._tokens += count_messages(messages[-1:]) - PER_EXAMPLE
             self._templates = [template for template in self._templates if template.could_have_made(messages)]
@@ -284,7 +284,7 @@ def load_columns(blocks: Iterable[Block], policy: Policy) -> Columns:
 
 def _add(columns: Columns, heads: list[Head], decisions: list[Decision], policy: Policy) -> None:
     rows = list(zip(heads, decisions, strict=True))
-    columns.marks.extend([MARK[head.split] for head in heads])
+    columns.marks.extend([MARK_NUMBERS[head.split] for head in heads])
     columns.preference.extend([head.preference for head in heads])
     columns.approved.extend([decision.status == Status.APPROVED for decision in decisions])
     columns.feedback.extend([head.source in FEEDBACK for head in heads])

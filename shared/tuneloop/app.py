@@ -1,4 +1,4 @@
-"""The composition root: every store and provider, made once per process when first needed."""
+"""The composition root: makes every store and provider, once per process and when it is first needed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,38 +40,39 @@ if TYPE_CHECKING:
     from tuneloop.store.repositories.votes import Votes
 
 
-class Patience(NamedTuple):
-    """How long one try at a service of AWS may take: until it is connected, and until it answers."""
+class Timeouts(NamedTuple):
+    """Time-outs of one try of a call to an AWS service: until it is connected, and until it answers."""
 
     connect_s: float = 1.0
     read_s: float = 3.0
 
 
-# Far beyond the milliseconds that these services take. S3 may pause while it streams; an answer must not wait for a
-# queue: usage that can't be sent at once is given up and counted as UsageLost.
-PATIENCE = {"s3": Patience(2.0, 8.0), "sqs": Patience(0.5, 1.0)}
-# A call is sent once more at most: that overcomes one that was lost or throttled, while a service that hangs is told of
-# after twice its patience and a pause of up to a second.
-TRIES = 2
-OVERDUE = "This took longer than an answer may take. Ask for less, or try again."
-# Else boto3 signs links in a way, and for a host, that only the oldest regions and buckets take.
-PRESIGNING: Any = {"signature_version": "s3v4", "s3": {"addressing_style": "virtual"}}
+# The defaults are far beyond the milliseconds that these services take. S3 gets longer, as it may pause while it
+# streams; SQS shorter, as no answer may wait for a queue: usage that can't be sent at once is counted as UsageLost.
+TIMEOUTS = {"s3": Timeouts(2.0, 8.0), "sqs": Timeouts(0.5, 1.0)}
+# A call is sent once more at most: that overcomes one that was lost or throttled, while a call to a service that hangs
+# fails after twice its time-outs and a pause of up to a second.
+ATTEMPTS = 2
+OVERDUE_MESSAGE = "This took longer than an answer may take. Ask for less, or try again."
+# By default boto3 signs links with a signature version, and for a host, that only the oldest regions and buckets take.
+PRESIGNING_CONFIG: Any = {"signature_version": "s3v4", "s3": {"addressing_style": "virtual"}}
 
 
 def utc_now() -> datetime:
-    """The time, from the one place that reads the clock."""
+    """The current time (UTC); the one place that reads the clock."""
     return datetime.now(UTC)
 
 
 def new_nonce() -> str:
-    """Twelve random hex digits, from the one place that makes them."""
+    """Twelve random hex digits; the one place that makes random ids."""
     return uuid4().hex[:12]
 
 
 def part(path: str, *needs: str) -> Any:
-    """An attribute of the App that is made once, when first read: of a class of ours and of other attributes, by name.
+    """A cached property of App: an instance of the class at `path`, made with the attributes of App named by `needs`.
 
-    The class is imported only then, so that a function's cold start loads the stores that it uses and no other.
+    The class is imported when the property is first read, so that a function's cold start loads only the stores that it
+    uses.
     """
     return cached_property(partial(_make_part, path, needs))
 
@@ -82,12 +83,12 @@ def _make_part(path: str, needs: tuple[str, ...], app: "App") -> Any:
 
 
 class App:
-    """Everything that use cases are given; one per process."""
+    """All stores, providers and settings that use cases are given; one per process."""
 
-    _ends = inf  # when the answer in hand is due, on the monotonic clock
+    _deadline = inf  # when the current answer is due, on the monotonic clock
 
-    # Each attribute with its class, and what an instance is made of: first what lies on the table, then what is made
-    # of others of these. That the classes take just that, tests/unit/test_app.py checks, as mypy can't.
+    # Each attribute with its class and its constructor's arguments: first those that need only the table, then those
+    # that need others. tests/unit/test_app.py checks the arguments against the classes, as mypy can't.
     tenants: "Tenants" = part("store.repositories.tenants.Tenants", "table")
     datasets: "Datasets" = part("store.repositories.datasets.Datasets", "table")
     erasures: "Erasures" = part("store.repositories.erasures.Erasures", "table")
@@ -128,58 +129,58 @@ class App:
 
     @cached_property
     def table(self) -> Table:
-        """The one table."""
+        """The DynamoDB table of the stage."""
         return Table(self.client("dynamodb"), self.settings.table)
 
     @cached_property
     def objects(self) -> "Objects":
-        """The data bucket."""
+        """The S3 bucket of the stage's data."""
         from tuneloop.store.objects.bucket import Objects
 
         return Objects(self.client("s3"), _require_setting(self.settings.bucket, "bucket"))
 
     @cached_property
     def bus(self) -> "Bus":
-        """The domain bus."""
+        """The EventBridge bus of domain events."""
         from tuneloop.store.outbox import Bus
 
         return Bus(self.client("events"), _require_setting(self.settings.bus, "bus"))
 
     @cached_property
     def examples_queue(self) -> "Queue":
-        """Examples from the API, and reminders to look at a dataset again."""
+        """The queue of posted examples, of feedback to judge, and of reminders to settle a dataset."""
         return self._queue(_require_setting(self.settings.examples_queue_url, "examples_queue_url"))
 
     @cached_property
     def usage_queue(self) -> "Queue":
-        """Usage on its way to the counters."""
+        """The queue of usage that is yet to be counted."""
         return self._queue(_require_setting(self.settings.usage_queue_url, "usage_queue_url"))
 
     def secret(self, parameter: str) -> str | None:
-        """What an SSM parameter holds, None where there is none of that name."""
+        """The decrypted value of an SSM parameter; None if there is no parameter of that name."""
         try:
             return str(self._ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"])
         except self._ssm.exceptions.ParameterNotFound:
             return None
 
     def client(self, service: str) -> Any:
-        """A boto3 client for a service; a call that hangs is given up long before the function is."""
+        """A boto3 client for a service; a call that hangs fails long before the function's own time-out."""
         import boto3
         from botocore.config import Config
 
-        patience = PATIENCE.get(service, Patience())
-        retries: Any = {"mode": "standard", "total_max_attempts": TRIES}
-        config = Config(connect_timeout=patience.connect_s, read_timeout=patience.read_s, retries=retries)
+        timeouts = TIMEOUTS.get(service, Timeouts())
+        retries: Any = {"mode": "standard", "total_max_attempts": ATTEMPTS}
+        config = Config(connect_timeout=timeouts.connect_s, read_timeout=timeouts.read_s, retries=retries)
         if service == "s3":
-            config = config.merge(Config(**PRESIGNING))
+            config = config.merge(Config(**PRESIGNING_CONFIG))
         client: Any = boto3.client(service, config=config)  # type: ignore[call-overload]
 
-        def begin(**_: Any) -> None:
-            """Begin a call; OutOfTime where its answer could come too late."""
-            if self.remaining_s < sum(patience):
-                raise OutOfTime(OVERDUE)
+        def require_time_for_call(**_: Any) -> None:
+            """Raise OutOfTime before a call whose answer could come too late."""
+            if self.remaining_s < sum(timeouts):
+                raise OutOfTime(OVERDUE_MESSAGE)
 
-        client.meta.events.register("before-send", begin)
+        client.meta.events.register("before-send", require_time_for_call)
         return client
 
     @cached_property
@@ -193,22 +194,22 @@ class App:
 
     @contextmanager
     def answering_within(self, seconds: float) -> Iterator[None]:
-        """Let nothing be asked of AWS whose answer could come later than `seconds` from now; OutOfTime instead."""
-        before, self._ends = self._ends, monotonic() + seconds
+        """Within this context, calls to AWS whose answer could come later than `seconds` from now raise OutOfTime."""
+        outer_deadline, self._deadline = self._deadline, monotonic() + seconds
         try:
             yield
         finally:
-            self._ends = before
+            self._deadline = outer_deadline
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until the answer in hand is due; without end where nobody waits for one."""
-        return self._ends - monotonic()
+        """Seconds until the current answer is due; infinite where nobody waits for one."""
+        return self._deadline - monotonic()
 
     def require_time(self) -> None:
-        """Raise OutOfTime where the answer in hand is overdue: for work that asks nothing of AWS for long."""
+        """Raise OutOfTime if the current answer is overdue; for long work without calls to AWS."""
         if self.remaining_s < 0:
-            raise OutOfTime(OVERDUE)
+            raise OutOfTime(OVERDUE_MESSAGE)
 
 
 def _require_setting(value: str | None, name: str) -> str:

@@ -1,8 +1,8 @@
 """Logs and metrics of every function: structured, with a correlation id, and never with content.
 
-A metric is billed per name and set of dimensions for each hour in which it is counted, so all of a stage share one set:
-their number grows with neither tenants nor models nor functions. Which function counted stands in its log, where the
-metric travels. An hour without events costs nothing: a count of nothing is not written.
+A metric is billed per name and set of dimensions for each hour in which it is counted. So all metrics of a stage have
+the same dimensions: their number doesn't grow with tenants, models or functions. Metrics are written into the log of
+the function that counts, which tells them apart. A count of zero isn't written, so an hour without events is free.
 """
 
 import os
@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from tuneloop.domain.core.redaction import safe_code
 
-# Innermost calls of a failure that are logged: where it was and who called, in a line that stays short.
+# How many of a failure's innermost frames are logged: enough to see where it was and who called, in a short line.
 FRAMES = 8
 NAMESPACE = "Tuneloop"
 SERVICE = "tuneloop"  # the one dimension that Powertools adds by itself; the other is the stage
@@ -71,9 +71,9 @@ def flush() -> None:
 
 
 def kind_of(error: BaseException) -> str:
-    """An error's type, and what AWS refused if it came of that, such as `ClientError:PutItem:AccessDeniedException`.
+    """An error's type, with AWS's operation and code if AWS refused, as in `ClientError:PutItem:AccessDeniedException`.
 
-    Operations and codes are AWS's own fixed words; an error's text is no part of it, since it may quote content.
+    Operations and codes are fixed words of AWS; the error's text is left out, since it may quote content.
     """
     refusal = error if isinstance(error, ClientError) else error.__cause__
     words = [type(error).__name__]
@@ -84,6 +84,6 @@ def kind_of(error: BaseException) -> str:
 
 
 def log_failure(error: Exception) -> None:
-    """Log what failed and where, without the error's text: it may quote a prompt, an answer or a key."""
+    """Log an error's kind and frames without its text, which may quote a prompt, an answer or a key."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     logger.error("failed", extra={"error": kind_of(error), "frames": frames[-FRAMES:]})

@@ -1,4 +1,4 @@
-"""Settings: the environment of a function, typed, read once at cold start."""
+"""The settings of a function: its environment variables, typed, read once at cold start."""
 
 import os
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ PREFIX = "TUNELOOP_"
 
 
 class Settings(BaseModel):
-    """What a function is told by its environment: only what it uses, as its row of the table says.
+    """The settings of a function; it is given those that its row in `infra/functions.py` names. `_s` is in seconds.
 
-    `origin` tells what this stage has at a provider from what one of the same name, elsewhere or before, has there.
+    `origin` distinguishes this stage's jobs and files at a provider from those of another stage of the same name.
     """
 
     stage: str
@@ -28,19 +28,19 @@ class Settings(BaseModel):
     base_model: str = "amazon.nova-micro-v1:0"
     bedrock: bool = False
     bedrock_role_arn: str | None = None
-    settle_s: int = 60
-    refresh_after_s: float = 15
-    unseen_after_s: float = 600
-    quiet_s: float = 3600
+    settle_s: int = 60  # quiet time after a dataset's last change before the change is announced
+    refresh_after_s: float = 15  # a read of a run asks its provider again if the last answer is older
+    unseen_after_s: float = 600  # the sweep collects an uploaded file without a row when it is older
+    quiet_s: float = 3600  # no process lives as long, so objects that were replaced before that are read by nobody
 
     @model_validator(mode="after")
-    def _comes_from_somewhere(self) -> Self:
+    def _default_origin(self) -> Self:
         self.origin = self.origin or self.stage
         return self
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """The settings in `TUNELOOP_…` variables, or an error that names the variables that are missing or wrong."""
+        """Read the `TUNELOOP_…` variables; RuntimeError that names those that are missing or wrong."""
         values = {name: environment.get(PREFIX + name.upper()) for name in cls.model_fields}
         try:
             return cls.model_validate({name: value for name, value in values.items() if value})

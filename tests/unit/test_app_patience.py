@@ -11,7 +11,7 @@ from complete_chat.routes import USAGE_MARGIN_S
 from tests.unit.hanging_server import Hanging
 from tuneloop import app as composition
 from tuneloop.api.router import ANSWER_WITHIN_S
-from tuneloop.app import PATIENCE, TRIES, App, Patience
+from tuneloop.app import ATTEMPTS, TIMEOUTS, App, Timeouts
 from tuneloop.domain.core.errors import OutOfTime
 
 READ_S = 0.1
@@ -27,7 +27,7 @@ def hanging() -> Iterator[Hanging]:
 @pytest.fixture
 def table(hanging: Hanging, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[App, Any]]:
     """A client of a table that hangs, with little patience."""
-    monkeypatch.setitem(PATIENCE, "dynamodb", Patience(READ_S, READ_S))
+    monkeypatch.setitem(TIMEOUTS, "dynamodb", Timeouts(READ_S, READ_S))
     for name, value in {"ENDPOINT_URL": hanging.url, "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -47,8 +47,8 @@ def test_a_call_that_hangs_is_tried_twice_and_given_up(hanging: Hanging, table: 
     with pytest.raises(ReadTimeoutError):
         read(table[1])
 
-    assert monotonic() - started < TRIES * (2 * READ_S + 1) + 1  # with up to a second between tries
-    assert len(hanging.connections) == TRIES
+    assert monotonic() - started < ATTEMPTS * (2 * READ_S + 1) + 1  # with up to a second between tries
+    assert len(hanging.connections) == ATTEMPTS
 
 
 def test_nothing_is_tried_again_whose_answer_would_come_too_late(hanging: Hanging, table: tuple[App, Any]) -> None:
@@ -83,11 +83,11 @@ def test_one_deadline_lies_within_another(table: tuple[App, Any]) -> None:
 
 @pytest.mark.parametrize("service", ["dynamodb", "ssm", "sqs", "s3", "events"])
 def test_every_service_has_its_tries_within_an_answer(service: str) -> None:
-    patience = composition.PATIENCE.get(service, Patience())
+    patience = composition.TIMEOUTS.get(service, Timeouts())
 
     assert sum(patience) < ANSWER_WITHIN_S / 2
     assert ANSWER_WITHIN_S < 25
 
 
 def test_a_chat_keeps_the_time_to_send_its_usage() -> None:
-    assert sum(PATIENCE["sqs"]) < USAGE_MARGIN_S < ANSWER_WITHIN_S / 5
+    assert sum(TIMEOUTS["sqs"]) < USAGE_MARGIN_S < ANSWER_WITHIN_S / 5

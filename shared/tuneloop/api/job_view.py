@@ -1,7 +1,7 @@
-"""Jobs on OpenAI's wire: a training run told in OpenAI's shapes and words, whatever provider trains behind it.
+"""Views of training runs as OpenAI's fine-tuning jobs, with their events and checkpoints, whatever the provider.
 
-A job is a run under the same id. What it made is named as our chat route takes it, `model:version`, and it has
-succeeded once that version can answer. What OpenAI has no word for stands under `tuneloop`.
+A job has the id of its run. Its `fine_tuned_model` is `model:version`, as our chat route takes it; the job succeeds
+once that version can answer. Fields that OpenAI's jobs don't have stand under `tuneloop`.
 """
 
 from collections.abc import Iterable
@@ -34,8 +34,8 @@ OPENAI_STATUS = {
     RunStatus.AWAITING_CONFIRMATION: "queued",
 }
 METHODS = {TrainingMethod.SUPERVISED: "supervised", TrainingMethod.PREFERENCE: "dpo"}
-NOT_SERVED = JobError(code="deploy_failed", message="The model was trained, and its provider could not serve it.")
-ENDS = {
+NOT_SERVED_ERROR = JobError(code="deploy_failed", message="The model was trained, and its provider could not serve it.")
+END_MESSAGES = {
     RunStatus.SUCCEEDED: "New fine-tuned model created: {0}:{1}",
     RunStatus.FAILED: "The job has failed.",
     RunStatus.CANCELLED: "The job was cancelled.",
@@ -44,7 +44,7 @@ RowT = TypeVar("RowT", bound=Shape)
 
 
 class OurJob(BaseModel):
-    """What a run says beside what OpenAI's jobs do; costs in USD, null while unknown."""
+    """Tuneloop's extension fields of a fine-tuning job; costs in USD, null while unknown."""
 
     model: str
     version: int | None = None
@@ -57,16 +57,16 @@ class OurJob(BaseModel):
 
 
 class Job(FineTuningJob):
-    """A job in OpenAI's shape, with our `tuneloop` beside it."""
+    """A fine-tuning job in OpenAI's shape, with Tuneloop's own fields under `tuneloop`."""
 
     tuneloop: OurJob
 
 
 def job_of(run: ControlledRun, *, models: Models) -> Job:
-    """A run as a job of OpenAI's shape; its version is read to tell whether it can answer yet."""
-    made = models.version(run.tenant, run.model, run.version).status if run.version is not None else None
-    status, error = _outcome(run, made)
-    is_good = status == RunStatus.SUCCEEDED
+    """A run as a job in OpenAI's shape; the run's version is read to know whether it can answer yet."""
+    version_status = models.version(run.tenant, run.model, run.version).status if run.version is not None else None
+    status, error = _outcome(run, version_status)
+    has_succeeded = status == RunStatus.SUCCEEDED
     names = ("n_epochs", "batch_size", "learning_rate_multiplier")
     chosen: dict[str, Any] = dict.fromkeys(names, "auto") | run.hyperparameters
     kind = METHODS[run.method]
@@ -75,10 +75,10 @@ def job_of(run: ControlledRun, *, models: Models) -> Job:
         model=run.base_model,
         status=status,
         created_at=int(run.created_at.timestamp()),
-        finished_at=_seconds(run.finished_at) if status in ENDS else None,
+        finished_at=_seconds(run.finished_at) if status in END_MESSAGES else None,
         estimated_finish=_seconds(run.estimated_finish) if run.is_open else None,
-        fine_tuned_model=f"{run.model}:{run.version}" if is_good and made else None,
-        trained_tokens=run.trained_tokens if is_good else None,
+        fine_tuned_model=f"{run.model}:{run.version}" if has_succeeded and version_status else None,
+        trained_tokens=run.trained_tokens if has_succeeded else None,
         training_file=run.dataset,
         validation_file=run.validation_dataset,
         error=error,
@@ -91,35 +91,37 @@ def job_of(run: ControlledRun, *, models: Models) -> Job:
     )
 
 
-def _outcome(run: ControlledRun, made: VersionStatus | None) -> tuple[str, JobError | None]:
-    """The status in OpenAI's words, and why it failed: a model that isn't served yet is still in the making."""
-    if run.status == RunStatus.SUCCEEDED and made == VersionStatus.DEPLOYING:
+def _outcome(run: ControlledRun, version_status: VersionStatus | None) -> tuple[str, JobError | None]:
+    """OpenAI's status of a job, and its error if it failed; a job is `running` until its version is deployed."""
+    if run.status == RunStatus.SUCCEEDED and version_status == VersionStatus.DEPLOYING:
         return RunStatus.RUNNING, None
-    if run.status == RunStatus.SUCCEEDED and made == VersionStatus.DEPLOY_FAILED:
-        return RunStatus.FAILED, NOT_SERVED
+    if run.status == RunStatus.SUCCEEDED and version_status == VersionStatus.DEPLOY_FAILED:
+        return RunStatus.FAILED, NOT_SERVED_ERROR
     error = JobError(**run.error.model_dump()) if run.error else None
     return OPENAI_STATUS.get(run.status, run.status), error
 
 
 def events_of(run: ControlledRun, reported: Iterable[RunEvent]) -> list[JobEvent]:
-    """What happened to a run, newest first: what its provider reported, between its beginning and its end with us."""
-    at = {event.id: _seconds(event.at) or 0 for event in reported}
-    theirs = [_event(event.id, at[event.id], event.message, event.level, _metrics(event)) for event in reported]
-    ours = [_event(f"{run.id}-requested", int(run.created_at.timestamp()), f"Created fine-tuning job: {run.id}")]
+    """A run's events, newest first: those that its provider reported, and our own of its request, wait and end."""
+    provider_events = [
+        _event(event.id, _seconds(event.at) or 0, event.message, event.level, _metrics(event)) for event in reported
+    ]
+    our_events = [_event(f"{run.id}-requested", int(run.created_at.timestamp()), f"Created fine-tuning job: {run.id}")]
     if run.waiting_for:
         since = _seconds(run.waiting_since) or 0
-        ours.append(_event(f"{run.id}-waiting-{since}", since, f"Waiting for: {run.waiting_for}", "warn"))
-    last = [_event(f"{run.id}-ended", _seconds(run.finished_at) or 0, _end_of(run))] if run.status in ENDS else []
-    events = sorted([*ours, *theirs], key=lambda event: event.created_at)
-    return [*last, *reversed(events)]
+        our_events.append(_event(f"{run.id}-waiting-{since}", since, f"Waiting for: {run.waiting_for}", "warn"))
+    has_ended, ended_at = run.status in END_MESSAGES, _seconds(run.finished_at) or 0
+    end_event = [_event(f"{run.id}-ended", ended_at, _end_of(run))] if has_ended else []
+    events = sorted([*our_events, *provider_events], key=lambda event: event.created_at)
+    return [*end_event, *reversed(events)]
 
 
 def _end_of(run: ControlledRun) -> str:
-    return ENDS[run.status].format(run.model, run.version)
+    return END_MESSAGES[run.status].format(run.model, run.version)
 
 
-def checkpoints_of(run: ControlledRun, kept: Iterable[RunCheckpoint]) -> list[Checkpoint]:
-    """The models that a provider kept from the ends of a run's epochs, under its own names for them, newest first."""
+def checkpoints_of(run: ControlledRun, checkpoints: Iterable[RunCheckpoint]) -> list[Checkpoint]:
+    """The checkpoints that a provider kept from a run's epochs, by the provider's own model ids, newest first."""
     return [
         Checkpoint(
             id=checkpoint.id,
@@ -131,17 +133,17 @@ def checkpoints_of(run: ControlledRun, kept: Iterable[RunCheckpoint]) -> list[Ch
                 step=checkpoint.step or 0, train_loss=checkpoint.train_loss, full_valid_loss=checkpoint.valid_loss
             ),
         )
-        for checkpoint in kept
+        for checkpoint in checkpoints
     ]
 
 
 def page_of(rows: list[RowT], after: str | None, limit: int) -> Page[RowT]:
-    """The page of rows behind the one of an id; NotFound where there is none of it."""
-    places = [place for place, row in enumerate(rows, start=1) if getattr(row, "id") == after]  # noqa: B009 - any row's
+    """Rows after the row with id `after`, at most `limit`; NotFound if `after` is not in the list."""
+    places = [place for place, row in enumerate(rows, start=1) if getattr(row, "id") == after]  # noqa: B009 - Shape declares no id
     if after is not None and not places:
         raise NotFound("`after` must be the id of a row of this same list.", param="after")
-    behind = rows[places[0] :] if places else rows
-    return Page[Any](data=behind[:limit], has_more=len(behind) > limit)
+    following = rows[places[0] :] if places else rows
+    return Page[Any](data=following[:limit], has_more=len(following) > limit)
 
 
 def _event(identity: str, at: int, message: str, level: str = "info", data: dict[str, Any] | None = None) -> JobEvent:

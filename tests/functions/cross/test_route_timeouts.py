@@ -20,7 +20,7 @@ from tests.world import World, making_clients
 from tuneloop import app as composition
 from tuneloop.api import router
 from tuneloop.api.router import ANSWER_WITHIN_S
-from tuneloop.app import App, Patience, app, utc_now
+from tuneloop.app import App, Timeouts, app, utc_now
 from tuneloop.domain.training.runs import ControlledRun, RunStatus
 
 PATIENCE_S = 0.3
@@ -108,8 +108,8 @@ def hanging(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     for operation in OPERATIONS:
         operation.send(world, IDS)
     server = Hanging()
-    monkeypatch.setitem(composition.PATIENCE, "dynamodb", Patience(0.05, 0.05))
-    monkeypatch.setattr(composition, "TRIES", 1)
+    monkeypatch.setitem(composition.TIMEOUTS, "dynamodb", Timeouts(0.05, 0.05))
+    monkeypatch.setattr(composition, "ATTEMPTS", 1)
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", server.url)
         patch.setattr(App, "client", making_clients)
