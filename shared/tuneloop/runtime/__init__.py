@@ -1,1 +1,1 @@
-"""What wakes a function, and work that goes on when one item of it fails."""
+"""The entry point of every function, best-effort loops, and the settling of datasets."""

@@ -1,4 +1,4 @@
-"""Best-effort loops: every item gets its try; one that fails costs the others nothing and is still not forgotten."""
+"""Best-effort loops: every item is tried, also after others failed, and failures are raised together at the end."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class SweepIncomplete(Exception):
-    """Raised at the end of a loop some of whose items failed; says how many, each of them is in the log by its type."""
+    """Raised at the end of a loop in which items failed, with their number; each item's error type is in the log."""
 
 
 def for_each(items: Iterable[T], work: Callable[[T], object]) -> None:

@@ -1,8 +1,8 @@
-"""Entry points: one per function, which tells apart what woke it and calls the routine registered for that trigger.
+"""The entry point of a function: recognises the trigger of an invocation and calls the routine registered for it.
 
 HTTP requests go to the function's `Api`; domain events, schedules, S3 drops, Bedrock's jobs, queues and the table's
-stream each go to the one routine registered for them. An error of ours or of a library leaves as its kind only, since
-its text may quote content; the trigger's own retries and dead-letter queue take it from there.
+stream each go to the one routine registered for them. Any error is raised again as its kind alone, since its text may
+quote content; then the trigger's own retries and dead-letter queue apply.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,14 +24,14 @@ Routine = Callable[..., Any]
 
 
 class FunctionFailed(Exception):
-    """Raised when a function could not do its work; names the error's kind, not its text, which may quote users."""
+    """Raised in place of any error of a function; names the error's kind, not its text, which may quote users."""
 
 
 class Batch:
     """The messages of one delivery of a queue, by their ids, and which of them failed.
 
-    `tries` counts how often each was delivered, this time too. One that fails in its last (`limits.QUEUE_TRIES`)
-    becomes a dead letter.
+    `tries` counts the deliveries of each message, this one included. A message that fails in its last try
+    (`limits.QUEUE_TRIES`) becomes a dead letter.
     """
 
     def __init__(self, records: list[dict[str, Any]]) -> None:
@@ -41,7 +41,7 @@ class Batch:
 
     @contextmanager
     def attempt(self, *messages: str) -> Iterator[None]:
-        """Do something for some of the messages; if it fails they will be delivered again."""
+        """A context of work for some of the messages; an error in it is logged, and they are delivered again."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - the entry point: nothing above may see the text
@@ -49,7 +49,7 @@ class Batch:
             self._failed |= dict.fromkeys(messages)
 
     def has_failed(self, *messages: str) -> bool:
-        """Whether something that was tried for any of the messages failed."""
+        """Whether an attempt for any of the messages failed."""
         return any(message in self._failed for message in messages)
 
     @property
@@ -59,7 +59,7 @@ class Batch:
 
 
 def _deliveries_of(record: dict[str, Any]) -> int:
-    """How often SQS delivered a message, this time too; once where a test or a replay doesn't say."""
+    """How often SQS has delivered a message, this time included; 1 where a test or a replay gives no count."""
     return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
 
 
@@ -131,10 +131,10 @@ class Function:
         """Handle an event of S3 or Bedrock from the default bus."""
         if source == "aws.bedrock":
             return self.routines["job"](detail["jobArn"])
-        dropped = detail["object"]
-        if dropped["key"].endswith("/") and dropped.get("size") == 0:
+        file = detail["object"]
+        if file["key"].endswith("/") and file.get("size") == 0:
             return None  # a folder, as S3's console makes them
-        return self.routines["drop"](key=dropped["key"], etag=dropped["etag"], version=dropped.get("version-id"))
+        return self.routines["drop"](key=file["key"], etag=file["etag"], version=file.get("version-id"))
 
     def _messages(self, records: list[Event], context: LambdaContext) -> Any:
         """Handle a queue's messages, all at once or one by one, as is registered."""

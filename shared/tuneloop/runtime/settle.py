@@ -1,7 +1,7 @@
-"""Settling: a dataset's changes are announced once it is quiet, no drop is being read, and no run of it is open.
+"""Settles datasets: announces a dataset's changes once it is quiet, no drop of it is being read and no run is open.
 
-Each change leaves a reminder in the queue for when the quiet time is over; a sweep does the same for reminders that
-were lost. Whoever comes first announces, the others find nothing to do.
+Each change sends a reminder that the queue delivers when the quiet time is over; a sweep covers reminders that were
+lost. The first of them announces the changes, the others find nothing due.
 """
 
 import json
@@ -19,13 +19,13 @@ from tuneloop.store.queues import Queue
 from tuneloop.store.repositories.datasets import Datasets
 from tuneloop.store.repositories.runs import Runs
 
-# How long after the quiet time is over a reminder comes: clocks differ, and one that comes a moment too early finds
-# nothing due, so that the change waits for the sweep.
+# Seconds between the end of the quiet time and the reminder. Clocks differ, and a reminder that comes too early
+# would find nothing due, so that the change waits for the sweep.
 MARGIN_S = 1
 
 
 def send_settle_reminder(dataset: Dataset, *, settle_s: int, queue: Queue) -> None:
-    """Leave a reminder to settle the dataset when its quiet time is over."""
+    """Send a delayed reminder to settle the dataset when its quiet time is over; nothing if no change is pending."""
     if dataset.is_pending:
         body = json.dumps({"settle": {"tenant": dataset.tenant, "dataset": dataset.id}})
         queue.send(body, delay_s=settle_s + MARGIN_S)
@@ -57,7 +57,7 @@ class SettleDatasets:
         for_each(datasets, lambda dataset: self.settle(dataset.tenant, dataset.id, now))
 
     def _is_busy(self, tenant: str, name: str) -> bool:
-        """Whether a drop of a dataset is being read, or a run of it is under way and waits for no user."""
+        """Whether a drop of the dataset is being read, or a run of it is open that doesn't await a confirmation."""
         running = (run for run in self.runs.open() if run.status != RunStatus.AWAITING_CONFIRMATION)
         places = [(run.tenant, run.dataset) for run in running] + [drop.place for drop in self.datasets.open_drops()]
         return (tenant, name) in places
