@@ -64,15 +64,19 @@ class OrphanJobs:
         if self.runs.by_job(provider.name, job.id):
             return
         origin = provider.origin_of(job)
-        if origin is None or origin.stage != self.stage or (lost := _run_of(origin, job, provider, self.now)) is None:
+        if (
+            origin is None
+            or origin.stage != self.stage
+            or (described := _run_of(origin, job, provider, self.now)) is None
+        ):
             return
-        run = self.runs.find(lost.tenant, lost.id)
+        run = self.runs.find(described.tenant, described.id)
         if run is None:
-            self._adopt(lost, job, provider)
-        elif run.provider_job_id != job.id and not (run.provider_job_id is None and run.is_open):
-            self._cancel_second_job(
-                run, job, provider
-            )  # an open run without a job isn't touched: submitting looks for its job
+            self._adopt(described, job, provider)
+        elif run.provider_job_id is None and run.is_open:
+            return  # its submission is under way, and looks for the job itself
+        elif run.provider_job_id != job.id:
+            self._cancel_second_job(run, job, provider)
 
     def _adopt(self, lost: ControlledRun, job: ProviderJob, provider: Provider) -> None:
         """Store the row of a lost run again, with its job; cancel the job if the run's tenant or data are gone."""
@@ -111,15 +115,15 @@ class OrphanJobs:
 
     def _cancel_second_job(self, run: ControlledRun, job: ProviderJob, provider: Provider) -> None:
         """Cancel a run's second job if it is still open, and record with the run what it cost."""
-        was_open = _cancel(job, provider)
+        _cancel(job, provider)
         stored = next((second for second in run.other_jobs if second.id == job.id), None)
         price = price_of(run.provider, run.base_model)
         cost = None if job.trained_tokens is None else training_cost(price, job.trained_tokens)
         second = OtherJob(id=job.id, status=job.status, trained_tokens=job.trained_tokens, cost_usd=cost)
         if second != stored:
             self._record(run, second)
-        if was_open and stored is None:
-            logger.warning("stopped a second job", extra={"provider": provider.name, "job": job.id, "run": run.id})
+        if stored is None and job.status not in TERMINAL:
+            logger.warning("found a second job", extra={"provider": provider.name, "job": job.id, "run": run.id})
             count("JobsDoubled")
 
     def _record(self, run: ControlledRun, second: OtherJob) -> None:
@@ -160,11 +164,12 @@ def _run_of(origin: JobOrigin, job: ProviderJob, provider: Provider, now: dateti
 
 
 def _cancel(job: ProviderJob, provider: Provider) -> bool:
-    """Ask the provider to cancel a job that hasn't ended; returns whether it was still open."""
+    """Cancel a job that hasn't ended; False if it had ended, or the provider didn't take the request."""
     if job.status in TERMINAL:
         return False
     try:
         provider.cancel_job(job.id, timeout_s=CANCEL_TIMEOUT_S)
     except (ProviderUnavailable, ProviderRefused) as error:  # the next sweep tries again
         log_failure(error)
+        return False
     return True

@@ -89,6 +89,27 @@ def test_a_job_of_what_is_gone_is_stopped_and_told_of(gone: str, live: World, lo
     assert any(json.loads(line).get("job") == run.provider_job_id for line in log.getvalue().splitlines())
 
 
+def test_an_orphan_counts_as_stopped_once_its_provider_took_the_request(live: World, log: StringIO) -> None:
+    provider = SlowProvider()
+    run = launch_run(live)
+    delete_run(run, keys.dataset(run.tenant, run.dataset))
+    provider.is_away = True
+    look_through(live)
+    refused = stopped_jobs(log)
+
+    provider.is_away = False
+    look_through(live)
+
+    assert run.provider_job_id not in refused
+    assert stopped_jobs(log).count(run.provider_job_id) == 1
+
+
+def stopped_jobs(log: StringIO) -> list[str | None]:
+    """The jobs that the log says were stopped as what they were for is gone."""
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    return [line["job"] for line in lines if line["message"] == "stopped a job of what is gone"]
+
+
 @pytest.mark.parametrize("field", [{"stage": "another"}, {"tenant": "no#name"}, {"run": "../x"}])
 def test_a_job_that_is_not_ours_is_left_alone(field: dict[str, str], live: World) -> None:
     class Foreign(SlowProvider):
