@@ -37,7 +37,7 @@ class ProviderProxy:
         self._stand_for(self.real)
 
     def _stand_for(self, provider: Any) -> None:
-        app.providers._made[self._of] = provider, app.providers.registration(self._of), inf
+        app.providers._created[self._of] = provider, app.providers.registration(self._of), inf
 
 
 class TimeoutAfterCreate(ProviderProxy):

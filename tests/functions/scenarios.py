@@ -254,7 +254,7 @@ def a_job_on_bedrock_is_a_run_s(world: World, event: Event) -> Scenario:
     run = _run(world, steps.runs(world)[0]["id"])
     job = {"provider": BEDROCK.name, "provider_job_id": event["detail"]["jobArn"], "checked_at": None}
     app.runs.adopt(run.model_copy(update=job))
-    app.providers._made[BEDROCK.name] = app.providers.get("trainer"), BEDROCK, inf
+    app.providers._created[BEDROCK.name] = app.providers.get("trainer"), BEDROCK, inf
     yield
     assert _run(world, run.id).missed_at  # it was asked for, and the provider of this test knows no such job
 

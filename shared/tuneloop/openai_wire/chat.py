@@ -39,26 +39,26 @@ class CompletionUsage(Shape):
 
     @model_validator(mode="before")
     @classmethod
-    def _in_openai_names(cls, said: Any) -> Any:
-        return _normalize_usage(said) if isinstance(said, Mapping) else said
+    def _in_openai_names(cls, usage: Any) -> Any:
+        return _normalize_usage(usage) if isinstance(usage, Mapping) else usage
 
     @property
     def is_complete(self) -> bool:
-        """Whether both what was read and what was written is known."""
+        """Whether the tokens of both the prompt and the answer are known."""
         return self.prompt_tokens is not None and self.completion_tokens is not None
 
     @property
     def cached_tokens(self) -> int | None:
-        """Tokens of the prompt that came from the provider's cache; None where what is said of them makes no sense."""
-        said = (self.prompt_tokens_details or {}).get(CACHED_TOKENS)
-        if said is None:
+        """Tokens of the prompt that came from the provider's cache; None if the reported count makes no sense."""
+        reported = (self.prompt_tokens_details or {}).get(CACHED_TOKENS)
+        if reported is None:
             return 0
-        cached = parse_count(said)
+        cached = parse_count(reported)
         return None if cached is None or cached > (self.prompt_tokens or 0) else cached
 
 
 def parse_count(value: object) -> int | None:
-    """A number of tokens, which some servers write with a fraction of zero or as a text; None for anything else."""
+    """A count of tokens, also if written as a float without a fraction or as a text of digits; else None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(LARGEST_COUNT)):
@@ -68,16 +68,16 @@ def parse_count(value: object) -> int | None:
     return None
 
 
-def _normalize_usage(said: Mapping[str, Any]) -> dict[str, Any]:
+def _normalize_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
     """The usage with its counts under OpenAI's names, and every other field as it came.
 
-    A count that is missing is worked out from the total and the other one. A total above the sum of both is
-    given to the prompt where the rest equals what was cached, else to the completion.
+    A missing count is worked out from the total and the other count. If the total is above the sum of both, the rest
+    counts as prompt if it equals the cached tokens (which Anthropic counts apart), else as completion.
     """
     prompt, completion, total = (
-        _prompt_count(said),
-        _first_count(said, COMPLETION_NAMES),
-        _first_count(said, TOTAL_NAMES),
+        _prompt_count(usage),
+        _first_count(usage, COMPLETION_NAMES),
+        _first_count(usage, TOTAL_NAMES),
     )
     if total is not None and prompt is None and completion is not None:
         prompt = total - completion if total > completion else None
@@ -86,48 +86,49 @@ def _normalize_usage(said: Mapping[str, Any]) -> dict[str, Any]:
     if prompt is not None and completion is not None:
         total = prompt + completion if total is None else total
         if (rest := total - prompt - completion) > 0:
-            was_read = rest == sum(parse_count(said.get(name)) or 0 for name in CACHE_FIELDS["input_tokens"])
+            was_read = rest == sum(parse_count(usage.get(name)) or 0 for name in CACHE_FIELDS["input_tokens"])
             prompt, completion = (prompt + rest, completion) if was_read else (prompt, completion + rest)
     counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
-    return {**said, **counts, DETAILS_NAMES[0]: _prompt_details(said, prompt or 0)}
+    return {**usage, **counts, DETAILS_NAMES[0]: _prompt_details(usage, prompt or 0)}
 
 
-def _prompt_count(said: Mapping[str, Any]) -> int | None:
-    """The tokens of the prompt, cached ones included, by the first name under which there are any."""
+def _prompt_count(usage: Mapping[str, Any]) -> int | None:
+    """The tokens of the prompt, cached ones included, from the first name that has a count above zero."""
     for name in PROMPT_NAMES:
-        if (counted := parse_count(said.get(name))) is not None:
-            uncounted = sum(parse_count(said.get(other)) or 0 for other in CACHE_FIELDS.get(name, ()))
+        if (counted := parse_count(usage.get(name))) is not None:
+            uncounted = sum(parse_count(usage.get(other)) or 0 for other in CACHE_FIELDS.get(name, ()))
             if counted + uncounted:
                 return counted + uncounted
     return None
 
 
-def _first_count(said: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    """The first sensible count under one of these names; where a name has zero and another more, that is the count."""
-    counts = [counted for name in names if (counted := parse_count(said.get(name))) is not None]
+def _first_count(usage: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    """The first count above zero under one of these names, else zero if a name has it, else None."""
+    counts = [counted for name in names if (counted := parse_count(usage.get(name))) is not None]
     return next(filter(None, counts), counts[0] if counts else None)
 
 
-def _prompt_details(said: Mapping[str, Any], prompt: int) -> dict[str, Any] | None:
-    """The details of the prompt's tokens, with the cached ones among them wherever the server reports those.
+def _prompt_details(usage: Mapping[str, Any], prompt: int) -> dict[str, Any] | None:
+    """The details of the prompt's tokens, with the count of cached tokens if the server reports it anywhere.
 
-    Servers fill OpenAI's details with zeros and report the cache in a field of their own, so the largest count that the
-    prompt can hold is taken. Where that is zero and a senseless count was reported too, the senseless one is kept, so
-    that nobody reads it as "none cached".
+    Some servers fill OpenAI's details with zeros and report the cache in a field of their own, so the largest count
+    that isn't above the prompt's is taken. If that is zero and an impossible count was reported too, the impossible one
+    is kept, so that nobody reads it as "none cached".
     """
-    details = [dict(found) for name in DETAILS_NAMES if isinstance(found := said.get(name), Mapping)]
-    known = next((found for found in details if found.get(CACHED_TOKENS) is not None), details[0] if details else {})
-    places = [*(found.get(CACHED_TOKENS) for found in details), *(said.get(name) for name in OTHER_CACHED_TOKENS)]
-    told = [cached for cached in places if cached is not None]
-    counts = [counted for cached in told if (counted := parse_count(cached)) is not None and counted <= prompt]
+    all_details = [dict(part) for name in DETAILS_NAMES if isinstance(part := usage.get(name), Mapping)]
+    with_cached = (part for part in all_details if part.get(CACHED_TOKENS) is not None)
+    details = next(with_cached, all_details[0] if all_details else {})
+    values = [*(part.get(CACHED_TOKENS) for part in all_details), *(usage.get(name) for name in OTHER_CACHED_TOKENS)]
+    reported = [value for value in values if value is not None]
+    counts = [count for value in reported if (count := parse_count(value)) is not None and count <= prompt]
     most = max(counts, default=0)
-    odd = [cached for cached in told if (counted := parse_count(cached)) is None or counted > prompt]
-    cached = odd[0] if odd and not most else most
-    return known | {CACHED_TOKENS: cached} if told else known or None
+    impossible = [value for value in reported if (count := parse_count(value)) is None or count > prompt]
+    cached = impossible[0] if impossible and not most else most
+    return details | {CACHED_TOKENS: cached} if reported else details or None
 
 
-# OpenAI's bounds (its OpenAPI document, read 2026-11). A near type, such as `true` or "5" for a number, is refused here
-# and by name: servers read it in several ways, and some answer 500.
+# OpenAI's bounds (its OpenAPI document, read 2026-11). A value of a near type, such as `true` or "5" for a number, is
+# refused here with the field's name, as servers read such values in different ways and some answer 500.
 StrictFlag = Annotated[bool, Field(strict=True)]
 Penalty = Annotated[float, Field(ge=-2, le=2, strict=True)]
 Tokens = Annotated[int, Field(ge=1, strict=True)]
@@ -180,7 +181,7 @@ def _require_whole(value: object) -> object:
 
 
 class ChatRequest(Shape):
-    """The body of `POST /v1/chat/completions`; one answer per call (`n` is 1), and null is a field that isn't there."""
+    """The body of `POST /v1/chat/completions`; one answer per call (`n` is 1), and null counts as an absent field."""
 
     model: str = Field(min_length=1, max_length=300)
     messages: list[ChatMessage] = Field(min_length=1)
@@ -205,7 +206,7 @@ class ChatRequest(Shape):
 
     @property
     def user_key(self) -> str | None:
-        """Who is asking, for sticky routing: `safety_identifier`, else `user`."""
+        """The user of the call, for sticky routing: `safety_identifier`, else `user`."""
         return self.safety_identifier or self.user
 
     @property
@@ -232,7 +233,7 @@ WholeCount = Annotated[int, Field(ge=0, le=LARGEST_COUNT), BeforeValidator(_drop
 
 
 class AnswerMessage(Shape):
-    """What the model said; tool calls and annotations ride along as extra fields."""
+    """The message of the model; tool calls and annotations are kept as extra fields."""
 
     role: str = "assistant"
     content: str | None = None
@@ -296,7 +297,7 @@ _PIECES = re.compile(r"\s*\S+|\s+$")
 
 
 def _deltas(message: AnswerMessage) -> Iterator[dict[str, Any]]:
-    """Cut a message into what its chunks add: who speaks and all but the text, then the text word by word."""
+    """Cut a message into the deltas of its chunks: the role and all fields but the text first, then word by word."""
     opening = message.model_dump(exclude_none=True) | {"content": "" if message.content is not None else None}
     if calls := opening.get("tool_calls"):
         opening["tool_calls"] = [{"index": index} | call for index, call in enumerate(calls)]
@@ -306,7 +307,7 @@ def _deltas(message: AnswerMessage) -> Iterator[dict[str, Any]]:
 
 
 def chunks_of(completion: ChatCompletion, *, include_usage: bool = False) -> Iterator[ChatChunk]:
-    """Cut a whole answer into the chunks of a stream: the message, its end, and the usage if asked for and known."""
+    """Cut a whole answer into the chunks of a stream: the message, its end, and the usage if it is wanted and known."""
     head = {"id": completion.id, "created": completion.created, "model": completion.model}
     head |= completion.model_dump(exclude=set(ChatCompletion.model_fields))
     for choice in completion.choices:

@@ -1,8 +1,9 @@
-"""The port to whoever trains and serves: one Protocol, and what each provider declares it can do.
+"""The provider port: the Protocol that every adapter of a training and serving provider implements.
 
-What comes out of it is in our words; only a job's `status` stays the provider's own, shown where we don't know it.
-Calls raise ProviderUnavailable (try again; a wrong or missing key and an answer that makes no sense count as such) or
-ProviderRefused (don't); a create is sent exactly once. A `timeout_s` is for the whole call, however it drags on.
+Results are in Tuneloop's types; only a job's `status` may stay the provider's own word, if Tuneloop has none for it.
+Calls raise ProviderUnavailable, after which the caller may try again (a wrong or missing key and a malformed answer
+count as such), or ProviderRefused, after which trying again is no use. A create is sent exactly once. A `timeout_s` is
+in seconds and limits the whole call, however slowly the answer comes.
 """
 
 from collections.abc import Collection, Iterator
@@ -44,7 +45,7 @@ FILE_NOT_READY = "file_not_ready"
 
 
 class ProviderJobRequest(BaseModel):
-    """A training job to create, from files that were uploaded; `origin` is kept by the provider beside the job."""
+    """A training job to create from uploaded files; the provider keeps `origin` beside the job."""
 
     origin: JobOrigin
     base_model: str
@@ -56,14 +57,14 @@ class ProviderJobRequest(BaseModel):
 
 
 class ListedModel(BaseModel):
-    """A model that a provider offers, and the day from which on it no longer does, where that is announced."""
+    """A model that a provider offers, and the announced day from which it no longer does."""
 
     id: str
     shutdown_date: date | None = None
 
 
 class ProviderDeployment(BaseModel):
-    """A model's deployment at a provider: what calls name it by, and whether it can answer yet."""
+    """A model's deployment at a provider: the id that calls name, its status, and the model behind it."""
 
     id: str
     status: VersionStatus
@@ -71,14 +72,14 @@ class ProviderDeployment(BaseModel):
 
 
 class Hosting(Protocol):
-    """What a provider does that has to be asked to serve a model before it can be called."""
+    """The part of a provider's port that serves trained models, where they can't be called without a deployment."""
 
     def deploy(self, name: str, model: str) -> ProviderDeployment:
-        """Begin to serve a model; asking again under the same name gives the same deployment."""
+        """Create a deployment of a model; a second call with the same name returns the first one's deployment."""
         ...
 
     def find_deployment(self, deployment: str) -> ProviderDeployment | None:
-        """A deployment as it is now, None where there is none."""
+        """The deployment as it is now, by id or name; None if there is none."""
         ...
 
     def swap(self, deployment: str, model: str) -> ProviderDeployment:
@@ -86,94 +87,91 @@ class Hosting(Protocol):
         ...
 
     def undeploy(self, deployment: str) -> None:
-        """End a deployment; one that is gone already is as good as ended."""
+        """Delete a deployment; one that is gone already is no error."""
         ...
 
     def delete_model(self, model: str) -> None:
-        """Delete a trained model, and with it what storing it costs."""
+        """Delete a trained model, which ends the cost of storing it."""
         ...
 
 
 class Provider(Protocol):
-    """A place that trains and serves models; `hosting` is None where a trained model can be called at once.
-
-    `region` is where it trains, None where that is nobody's business.
-    """
+    """A provider of training and serving; `hosting` is None if a trained model can be called without a deployment."""
 
     name: str
     hosting: Hosting | None
 
     @property
     def region(self) -> str | None:
-        """Where it trains."""
+        """The AWS region in which the provider trains; None if it has no regions."""
         ...
 
     def capabilities(self, base_model: str) -> Capabilities:
-        """What can be done with a base model; asks nobody."""
+        """The capabilities of a base model, without any call to the provider."""
         ...
 
     def prepare(self) -> None:
-        """Load what the first call would, so that it takes none of a call's time; gives no answer and asks for none."""
+        """Import the libraries and read the key ahead of the first call, whose time limit they would use up."""
         ...
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         ...
 
     def models(self, timeout_s: float = LISTING_S) -> Iterator[ListedModel]:
-        """What can be trained on or called."""
+        """The models that can be trained or called."""
         ...
 
     def has_model(self, model: str, timeout_s: float) -> bool | None:
-        """Whether calls can name this model; None where there is no way to tell. Never asks by a chat."""
+        """Whether calls can name this model; None if there is no way to tell. Never sends a chat to find out."""
         ...
 
     def find_file(self, file: TrainingFile) -> str | None:
-        """The provider's id of a file, if it was uploaded before."""
+        """The provider's id of a file that was uploaded before; None if it wasn't."""
         ...
 
     def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:
-        """Upload lines in OpenAI's format, converted to what the base model takes; gives the provider's id of it."""
+        """Upload a file of lines in OpenAI's format, converted for the base model; return the provider's id of it."""
         ...
 
     def file_import(self, file: str, timeout_s: float) -> FileImport:
-        """How far the import of an uploaded file is, by the provider's id of it."""
+        """How far the import of an uploaded file is; `file` is the provider's id."""
         ...
 
     def delete_files(self, files: Collection[TrainingFile]) -> int:
-        """Delete these files wherever they are there; tells how many were."""
+        """Delete these files, and return how many of them there were."""
         ...
 
     def find_jobs(self, run: str, training_file: str | None = None) -> list[ProviderJob]:
-        """The jobs of a run, oldest first: those that carry its id, or that train on its file."""
+        """The jobs of a run, oldest first: those that carry the run's id, or that train on its file."""
         ...
 
     def create_job(self, request: ProviderJobRequest) -> ProviderJob:
-        """Create a job, sending the request once and never again."""
+        """Create a job; the request is sent once and never repeated."""
         ...
 
     def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
-        """A job as it is now; ProviderRefused with the code JOB_NOT_FOUND where there is none."""
+        """The job as it is now; ProviderRefused with the code JOB_NOT_FOUND if there is none."""
         ...
 
     def cancel_job(self, job_id: str, timeout_s: float) -> None:
-        """Ask for a job to be stopped; one that has ended stays as it ended."""
+        """Ask for a job to be stopped; a job that has ended stays as it is."""
         ...
 
     def jobs(self) -> Iterator[ProviderJob]:
-        """The account's jobs, newest first, a list page at a time; jobs that can't be read are left out."""
+        """The account's jobs, newest first, fetched page by page; jobs that can't be read are left out."""
         ...
 
     def origin_of(self, job: ProviderJob) -> JobOrigin | None:
-        """Where a job comes from, None where it isn't ours; may ask the provider."""
+        """The origin of a job; None if Tuneloop didn't create it. May call the provider."""
         ...
 
     def events(self, job_id: str, timeout_s: float, *, whole: bool = False) -> list[RunEvent]:
-        """A job's latest events, oldest first; `whole` asks for all of them, which takes a call for each hundred."""
+        """A job's latest events, oldest first; `whole` asks for all events, which takes a call for each hundred."""
         ...
 
     def checkpoints(self, job_id: str, timeout_s: float) -> list[RunCheckpoint]:
-        """The models that were kept from the ends of a job's epochs, newest first; none where it keeps none."""
+        """The checkpoints that a job kept at the ends of its epochs, newest first."""
         ...
 
     def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
@@ -181,5 +179,5 @@ class Provider(Protocol):
         ...
 
     def stream(self, request: dict[str, Any], timeout_s: float) -> Iterator[ChatChunk]:
-        """Answer a chat request piece by piece as the answer is written, its usage last."""
+        """Stream the answer to a chat request as chunks, the usage last."""
         ...

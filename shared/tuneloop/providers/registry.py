@@ -1,8 +1,8 @@
-"""The provider registry: every provider that a stage has, by name, each made when it is first needed.
+"""The provider registry: the providers of a stage by name, each created when it is first needed.
 
-The stage's own provider comes from its settings, Bedrock by itself where the stage trains there, the others from rows
-that its operator added. Each adapter brings its own libraries, which are imported with it and not before. The models
-that a provider lists are remembered in the process, so that they are asked for now and then only.
+The stage's own provider comes from its settings, Bedrock is there if the stage trains on it, and all others come from
+rows that the operator added. Each adapter's libraries are imported with the adapter and not before. The model list of a
+provider is cached in the process, so that it is fetched only now and then.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from tuneloop.domain.training.providers import BEDROCK, ProviderKind, Registered
 from tuneloop.providers.port import Provider
 from tuneloop.settings import Settings
 
-# Seconds for a list while a caller waits: most come within one, and a route has to answer within 25.
+# Seconds for a model list while a caller waits: most come within one second, and a route has to answer within 25.
 QUICK_LIST_S = 3.0
 # How long a list is good for names that are on it: what a provider lists changes by the week.
 LIST_KEPT = timedelta(minutes=10)
@@ -30,54 +30,39 @@ PROVIDER_KEPT_S = 60.0
 
 
 class _ModelList(NamedTuple):
-    """The model names that a provider listed at a time; `trouble` is why there are none."""
+    """The model names that a provider listed at a time; `error` is the reason if the list could not be read."""
 
     at: datetime
     names: frozenset[str]
-    trouble: tuple[str, str] | None = None  # message and code
+    error: tuple[str, str] | None = None  # message and code
 
 
 class ModelLists:
     """The latest model list of each provider object of this process; a changed provider is a new object."""
 
     def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[Provider, _ModelList] = WeakKeyDictionary()
+        self._cached: WeakKeyDictionary[Provider, _ModelList] = WeakKeyDictionary()
 
     def model_names(self, model: str, provider: Provider, now: datetime) -> frozenset[str]:
-        """The names of the models that a provider lists, nothing where it keeps no list; asks for at most 3 s.
+        """The names of the models that a provider lists, empty if it has no list; a fetch takes at most 3 s.
 
-        A list that is some time old and lacks `model` is asked for anew. ProviderUnavailable where it can't be had now.
+        A cached list is fetched anew after some time, sooner if it lacks `model`. ProviderUnavailable if the list can't
+        be read now.
         """
-        kept = self._kept.get(provider)
-        if kept is None or now - kept.at >= _lifetime(kept, model):
-            kept = self._kept[provider] = _fetch_model_list(provider, now)
-        if kept.trouble:
-            message, code = kept.trouble
+        cached = self._cached.get(provider)
+        if cached is None or now - cached.at >= _lifetime(cached, model):
+            cached = self._cached[provider] = _fetch_model_list(provider, now)
+        if cached.error:
+            message, code = cached.error
             raise ProviderUnavailable(message, code=code)
-        return kept.names
-
-
-def _lifetime(kept: _ModelList, model: str) -> timedelta:
-    if kept.trouble:
-        return UNANSWERED_FOR
-    return LIST_KEPT if model in kept.names or not kept.names else REFUSES_UNLISTED_FOR
-
-
-def _fetch_model_list(provider: Provider, now: datetime) -> _ModelList:
-    try:
-        provider.prepare()  # in a cold process that takes longer than the provider does
-        return _ModelList(now, frozenset(model.id for model in provider.models(QUICK_LIST_S)))
-    except ProviderRefused:  # a server without such a list
-        return _ModelList(now, frozenset())
-    except ProviderUnavailable as error:
-        return _ModelList(now, frozenset(), (error.message, error.code))
+        return cached.names
 
 
 class AddedProviders(Protocol):
     """The rows of the providers that were added to a stage, as the store has them."""
 
     def find(self, name: str) -> RegisteredProvider | None:
-        """The provider of that name, if it was added."""
+        """The provider of this name; None if none was added."""
         ...
 
     def all(self) -> Iterable[RegisteredProvider]:
@@ -94,11 +79,11 @@ class ProviderNames:
         self._added = added
 
     def names(self) -> list[str]:
-        """All names, sorted."""
+        """The names of all providers of the stage, sorted."""
         return sorted({self.default, *self._built_in, *(row.name for row in self._added.all())})
 
     def require(self, name: str | None) -> str:
-        """The name itself, the stage's own where there is none; Conflict where the stage has no such provider."""
+        """The name itself, or the stage's own for None; Conflict if the stage has no provider of the name."""
         if name is None or name == self.default or name in self._built_in:
             return name or self.default
         if self._added.find(name) is None:
@@ -107,9 +92,10 @@ class ProviderNames:
 
 
 class Providers(ProviderNames):
-    """Providers by name; `default` is the stage's own, `lists` remembers what each of them lists.
+    """Providers by name; `default` is the name of the stage's own, `lists` caches the models that each lists.
 
-    `read_secret` gives the value of an SSM parameter, None where there is none; `connect` makes a client of AWS.
+    `read_secret` returns the value of an SSM parameter, None if there is none; `connect` creates an AWS client by the
+    name of its service.
     """
 
     def __init__(
@@ -123,20 +109,20 @@ class Providers(ProviderNames):
         self.lists = ModelLists()
         self._settings, self._read_secret, self._connect = settings, read_secret, connect
         self._own = _own_provider(settings)
-        self._made: dict[str, tuple[Provider, RegisteredProvider, float]] = {}
+        self._created: dict[str, tuple[Provider, RegisteredProvider, float]] = {}
 
     def get(self, name: str) -> Provider:
-        """The provider of that name; Conflict where the stage has none."""
-        made = self._made.get(name)
-        if made and (name == self.default or monotonic() - made[2] < PROVIDER_KEPT_S):
-            return made[0]
+        """The provider of this name; Conflict if the stage has none."""
+        created = self._created.get(name)
+        if created and (name == self.default or monotonic() - created[2] < PROVIDER_KEPT_S):
+            return created[0]
         row = self.registration(name)
-        provider = made[0] if made and made[1] == row else self._make(row)
-        self._made[name] = provider, row, monotonic()
+        provider = created[0] if created and created[1] == row else self._create(row)
+        self._created[name] = provider, row, monotonic()
         return provider
 
     def registration(self, name: str) -> RegisteredProvider:
-        """How to reach a provider, from the settings or its row; Conflict where the stage has none of that name."""
+        """The registration of a provider, from the settings or its row; Conflict if the stage has none of this name."""
         if name == self.default:
             return self._own
         if name in self._built_in:
@@ -146,12 +132,12 @@ class Providers(ProviderNames):
         return row
 
     def close(self) -> None:
-        """Close the connections of all providers; one that is needed afterwards is made anew."""
-        for provider, *_ in self._made.values():
+        """Close the connections of all providers; a provider that is needed afterwards is created anew."""
+        for provider, *_ in self._created.values():
             provider.close()
-        self._made.clear()
+        self._created.clear()
 
-    def _make(self, row: RegisteredProvider) -> Provider:
+    def _create(self, row: RegisteredProvider) -> Provider:
         if row.kind == ProviderKind.BEDROCK:
             from tuneloop.providers.bedrock.adapter import Bedrock, StageResources  # noqa: PLC0415 - see the module's docstring
 
@@ -160,6 +146,23 @@ class Providers(ProviderNames):
         from tuneloop.providers.openai.adapter import OpenAICompatible  # noqa: PLC0415
 
         return OpenAICompatible(row, lambda: self._read_secret(row.key_parameter), self._settings.origin)
+
+
+def _lifetime(cached: _ModelList, model: str) -> timedelta:
+    """How long a cached list answers for a model; a server without a list is asked as rarely as for a listed model."""
+    if cached.error:
+        return UNANSWERED_FOR
+    return LIST_KEPT if model in cached.names or not cached.names else REFUSES_UNLISTED_FOR
+
+
+def _fetch_model_list(provider: Provider, now: datetime) -> _ModelList:
+    try:
+        provider.prepare()  # in a cold process the imports take longer than the list, and would use up its time
+        return _ModelList(now, frozenset(model.id for model in provider.models(QUICK_LIST_S)))
+    except ProviderRefused:  # a server without such a list
+        return _ModelList(now, frozenset())
+    except ProviderUnavailable as error:
+        return _ModelList(now, frozenset(), (error.message, error.code))
 
 
 def _own_provider(settings: Settings) -> RegisteredProvider:

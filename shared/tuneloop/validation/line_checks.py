@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 from msgspec import UNSET
-from msgspec.structs import astuple
 
-from tuneloop.domain.chat.examples import Example, Problem
+from tuneloop.domain.chat.examples import OWN_FIELDS, Example, Problem
 from tuneloop.domain.chat.messages import PROMPT_ROLES, JsonObject, canonical, is_deeper, text_of
 from tuneloop.domain.chat.normalization import normalize_tools
 from tuneloop.domain.chat.rules.conversations import functions_in, tools_problems
@@ -61,7 +60,6 @@ CACHED_ANSWER_CHARACTERS = 100
 # Checked tools up to this size are cached, as a file has few different ones; the cache holds at most 256 of them.
 CACHED_TOOLS_BYTES = 1 << 14
 PAIR_KEY = b'"preferred_output"'  # only a key looks like this: in a text the quotes would be escaped
-OWN_FIELDS = ("split", "subject", "group", "category", "source", "quality", "created_at")
 # A valid row. A line's own fields are checked by adding them to it, so that the rules can object to them alone.
 MINIMAL_ROW: JsonObject = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -187,12 +185,8 @@ def _are_own_fields_valid(line: ChatLine | PreferenceLine) -> bool:
 
 
 def _read_own(line: ChatLine | PreferenceLine) -> Example | list[Problem] | None:
-    """A placeholder example with a line's own fields, or the problems of these fields; None if the line has none.
-
-    The own fields are the last ones of either type, in the order of `OWN_FIELDS`.
-    """
-    values = astuple(line)[-len(OWN_FIELDS) :]
-    fields = {name: value for name, value in zip(OWN_FIELDS, values, strict=True) if value is not UNSET}
+    """A placeholder example with a line's own fields, or the problems of these fields; None if the line has none."""
+    fields = {name: value for name in OWN_FIELDS if (value := getattr(line, name)) is not UNSET}
     return read_record(Record(1, MINIMAL_ROW | fields)) if fields else None
 
 

@@ -1,8 +1,8 @@
-"""Chats on Bedrock: OpenAI's requests as Converse's, and Converse's answers in OpenAI's shape, whole or streamed.
+"""Chats on Bedrock: OpenAI's requests in Converse's format, and Converse's answers in OpenAI's, whole or streamed.
 
-Fields that only describe a call (its user, metadata, seed) have no place in Converse and are left out. Every field that
-would change the answer is translated, or refused by name; where `parallel_tool_calls` is false, only the first call of
-an answer is passed on.
+Fields that only describe a call (user, metadata, seed) have no counterpart in Converse and are left out. Every field
+that would change the answer is translated, or refused by name. If `parallel_tool_calls` is false, only the first tool
+call of an answer is passed on, as Converse has no such setting.
 """
 
 import json
@@ -43,7 +43,7 @@ IMAGE_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "
 
 
 def converse_request(request: Mapping[str, Any]) -> Json:
-    """A chat request as Converse takes it; ProviderRefused for what has no counterpart there."""
+    """A chat request in Converse's format; ProviderRefused for a field that has no counterpart there."""
     for name, value in request.items():
         if value and name not in TRANSLATED_FIELDS | IGNORED_FIELDS:
             raise _refusal(f"{safe_name(name)} has no counterpart on Bedrock: leave it out.", safe_name(name))
@@ -59,34 +59,34 @@ def converse_request(request: Mapping[str, Any]) -> Json:
 
 
 def allows_parallel_calls(request: Mapping[str, Any]) -> bool:
-    """Whether several tools may be called in one answer, which Converse can't be told."""
+    """Whether an answer may call several tools, a setting that Converse doesn't have."""
     return request.get("parallel_tool_calls") is not False
 
 
 def completion_of(answer: Mapping[str, Any], model: str, *, parallel_calls: bool = True) -> ChatCompletion:
-    """What Converse answered, in OpenAI's shape."""
+    """Converse's answer as a chat completion of OpenAI's."""
     blocks = answer["output"]["message"]["content"]
     texts = [block["text"] for block in blocks if "text" in block]
     calls = [_tool_call(block["toolUse"]) for block in blocks if "toolUse" in block][: None if parallel_calls else 1]
-    said: Json = {"content": "".join(texts) if texts or not calls else None}
-    message = {"role": "assistant", **said, **({"tool_calls": calls} if calls else {})}
+    content = "".join(texts) if texts or not calls else None
+    message = {"role": "assistant", "content": content, **({"tool_calls": calls} if calls else {})}
     choice = {"message": message, "finish_reason": FINISH_REASONS.get(answer["stopReason"], "stop")}
     completion = completion_in({**_head(answer, model), "choices": [choice]})
     return completion.model_copy(update={"usage": _usage(answer.get("usage"))})
 
 
 def chunks_of(answer: Mapping[str, Any], model: str, *, parallel_calls: bool = True) -> Iterator[ChatChunk]:
-    """What ConverseStream answers, piece by piece, the usage last."""
+    """ConverseStream's answer as chunks of OpenAI's, the usage last."""
     head = _head(answer, model)
-    places: dict[int, int] = {}
+    call_indices: dict[int, int] = {}
     for event in answer["stream"]:
-        ((kind, said),) = event.items()
+        ((kind, payload),) = event.items()
         if kind == "metadata":
-            yield ChatChunk(**head, usage=_usage(said.get("usage")))
+            yield ChatChunk(**head, usage=_usage(payload.get("usage")))
         elif kind == "messageStop":
-            end = ChunkChoice(finish_reason=FINISH_REASONS.get(said["stopReason"], "stop"))
+            end = ChunkChoice(finish_reason=FINISH_REASONS.get(payload["stopReason"], "stop"))
             yield ChatChunk(**head, choices=[end])
-        elif (delta := _delta(kind, said, places)) and (parallel_calls or not _is_further_call(delta)):
+        elif (delta := _delta(kind, payload, call_indices)) and (parallel_calls or not _is_further_call(delta)):
             yield chunk_in({**head, "choices": [{"delta": delta}]})
 
 
@@ -94,35 +94,35 @@ def _is_further_call(delta: Json) -> bool:
     return any(call["index"] for call in delta.get("tool_calls", ()))
 
 
-def _delta(kind: str, said: Json, places: dict[int, int]) -> Json | None:
-    """What an event adds to the message; calls are numbered in the order in which they begin."""
+def _delta(kind: str, payload: Json, call_indices: dict[int, int]) -> Json | None:
+    """The fields that an event adds to the message; `call_indices` numbers tool calls by block, in their order."""
     if kind == "messageStart":
         return {"role": "assistant", "content": ""}
-    block = said.get("contentBlockIndex", 0)
-    if kind == "contentBlockStart" and (use := said["start"].get("toolUse")):
-        index = places.setdefault(block, len(places))
+    block = payload.get("contentBlockIndex", 0)
+    if kind == "contentBlockStart" and (use := payload["start"].get("toolUse")):
+        index = call_indices.setdefault(block, len(call_indices))
         function = {"name": use["name"], "arguments": ""}
         return {"tool_calls": [{"index": index, "id": use["toolUseId"], "type": "function", "function": function}]}
-    if kind == "contentBlockDelta" and "text" in said["delta"]:
-        return {"content": said["delta"]["text"]}
-    if kind == "contentBlockDelta" and (use := said["delta"].get("toolUse")):
-        return {"tool_calls": [{"index": places.get(block, 0), "function": {"arguments": use["input"]}}]}
+    if kind == "contentBlockDelta" and "text" in payload["delta"]:
+        return {"content": payload["delta"]["text"]}
+    if kind == "contentBlockDelta" and (use := payload["delta"].get("toolUse")):
+        return {"tool_calls": [{"index": call_indices.get(block, 0), "function": {"arguments": use["input"]}}]}
     return None
 
 
 def _head(answer: Mapping[str, Any], model: str) -> Json:
-    told = answer.get("ResponseMetadata", {})
-    date = told.get("HTTPHeaders", {}).get("date")
+    metadata = answer.get("ResponseMetadata", {})
+    date = metadata.get("HTTPHeaders", {}).get("date")
     created = int(parsedate_to_datetime(date).timestamp()) if date else 0
-    return {"id": f"chatcmpl-{told.get('RequestId', '')}", "created": created, "model": model}
+    return {"id": f"chatcmpl-{metadata.get('RequestId', '')}", "created": created, "model": model}
 
 
-def _usage(said: Mapping[str, Any] | None) -> CompletionUsage | None:
-    """The usage in OpenAI's names alone; None where Bedrock tells none."""
-    if said is None:
+def _usage(fields: Mapping[str, Any] | None) -> CompletionUsage | None:
+    """Bedrock's usage under OpenAI's names, without Bedrock's own fields; None if there is no usage."""
+    if fields is None:
         return None
-    read = CompletionUsage.model_validate(said)
-    return CompletionUsage.model_validate(read.model_dump(include=set(CompletionUsage.model_fields)))
+    usage = CompletionUsage.model_validate(fields)
+    return CompletionUsage.model_validate(usage.model_dump(include=set(CompletionUsage.model_fields)))
 
 
 def _tool_call(use: Json) -> Json:
@@ -130,11 +130,11 @@ def _tool_call(use: Json) -> Json:
     return {"id": use["toolUseId"], "type": "function", "function": {"name": use["name"], "arguments": arguments}}
 
 
-def _conversation(said: Iterable[Json]) -> tuple[list[Json], list[Json]]:
-    """The system prompt's blocks and the turns; Converse's alternate, so neighbours of one role become one."""
+def _conversation(messages: Iterable[Json]) -> tuple[list[Json], list[Json]]:
+    """The blocks of the system prompt, and the turns; neighbours of one role are merged, as Converse's alternate."""
     system: list[Json] = []
     turns: list[Json] = []
-    for message in said:
+    for message in messages:
         if message["role"] in PROMPT_ROLES:
             system += _parts(message)
             continue
@@ -158,9 +158,9 @@ def _blocks(message: Json) -> list[Json]:
 
 def _tool_use(call: Json) -> Json:
     function = call.get("function") or {}
-    given = function.get("arguments") or "{}"
+    text = function.get("arguments") or "{}"
     try:
-        arguments = parse_json_text(given) if isinstance(given, str) else None
+        arguments = parse_json_text(text) if isinstance(text, str) else None
     except ValueError:
         arguments = None
     if not isinstance(arguments, dict):
@@ -211,7 +211,7 @@ def _inference_config(request: Mapping[str, Any]) -> Json:
 
 
 def _tool_config(request: Mapping[str, Any], messages: list[Json]) -> Json:
-    """The tools; Converse has to be told of them wherever a conversation has used some."""
+    """The tools, which Converse requires in every request whose conversation has used some, even for choice `none`."""
     choice = request.get("tool_choice")
     used = any("toolUse" in block or "toolResult" in block for turn in messages for block in turn["content"])
     if choice == "none" and not used:

@@ -1,6 +1,6 @@
-"""Deployments on Bedrock: how a trained model begins to answer, billed by the token, and how that is ended.
+"""Custom model deployments on Bedrock, which serve trained models billed by the token.
 
-A deployment is found by its name as well as by its ARN, so asking twice under one name finds the first one.
+A deployment is found by its name as well as by its ARN, so a second request under one name finds the first one's.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from tuneloop.domain.serving.models import VersionStatus
 from tuneloop.providers.bedrock.client import BedrockClient, gone_is_fine, translate_errors
 from tuneloop.providers.port import ProviderDeployment
 
-CALL_S = 8.0  # several of these calls follow one another while somebody waits
+CALL_S = 8.0  # seconds for one call: several follow one another while somebody waits
 STATUSES = {
     "Creating": VersionStatus.DEPLOYING,
     "Active": VersionStatus.READY,
@@ -27,9 +27,9 @@ class Deployments:
         self._calls = calls
 
     def deploy(self, name: str, model: str) -> ProviderDeployment:
-        """Begin to serve a model; the name is the request's token too."""
-        if found := self.find_deployment(name):
-            return found
+        """Create a deployment of a model; its name is also the idempotency token of the request."""
+        if existing := self.find_deployment(name):
+            return existing
         with translate_errors():
             created = self._client.create_custom_model_deployment(
                 modelDeploymentName=name, modelArn=model, clientRequestToken=name
@@ -37,18 +37,19 @@ class Deployments:
         return ProviderDeployment(id=created["customModelDeploymentArn"], status=VersionStatus.DEPLOYING, model=model)
 
     def find_deployment(self, deployment: str) -> ProviderDeployment | None:
-        """A deployment as it is now; while another model is put behind it, it still serves the one before."""
-        found: dict[str, Any] | None = None
+        """The deployment as it is now, None if there is none; during a swap it has the new model's status and ARN."""
+        fields: dict[str, Any] | None = None
         with gone_is_fine():
-            found = self._client.get_custom_model_deployment(customModelDeploymentIdentifier=deployment)
-        if found is None:
+            fields = self._client.get_custom_model_deployment(customModelDeploymentIdentifier=deployment)
+        if fields is None:
             return None
-        change = found.get("updateDetails") or {}
-        said = STATUSES.get(found["status"], VersionStatus.DEPLOYING)
-        if said == VersionStatus.READY and change:
-            said = STATUSES.get(change["updateStatus"], VersionStatus.DEPLOYING)
-        model = change.get("modelArn") or found["modelArn"]
-        return ProviderDeployment(id=found["customModelDeploymentArn"], status=said, model=model)
+        change = fields.get("updateDetails") or {}
+        status = STATUSES.get(fields["status"], VersionStatus.DEPLOYING)
+        if status == VersionStatus.READY and change:
+            # A deployment that is being updated stays active and serves the model before.
+            status = STATUSES.get(change["updateStatus"], VersionStatus.DEPLOYING)
+        model = change.get("modelArn") or fields["modelArn"]
+        return ProviderDeployment(id=fields["customModelDeploymentArn"], status=status, model=model)
 
     def swap(self, deployment: str, model: str) -> ProviderDeployment:
         """Put another model behind a deployment."""
@@ -57,7 +58,7 @@ class Deployments:
         return ProviderDeployment(id=deployment, status=VersionStatus.DEPLOYING, model=model)
 
     def undeploy(self, deployment: str) -> None:
-        """End a deployment."""
+        """Delete a deployment; one that is gone already is no error."""
         with gone_is_fine():
             self._client.delete_custom_model_deployment(customModelDeploymentIdentifier=deployment)
 

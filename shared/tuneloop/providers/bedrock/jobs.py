@@ -1,7 +1,7 @@
-"""Bedrock's customization jobs in our words: their names, their status, and the steps that they report.
+"""Bedrock's customization jobs in Tuneloop's types: their names, their status, and the steps that they report.
 
-A job is named by its stage and run, so that a run's job is found by its name and no other job is taken for ours.
-Bedrock's sentence about why a job failed may quote the data: it is not passed on.
+A job's name holds the stage and the run, so that a run's job is found by its name and no other job is taken for it.
+Bedrock's message about a failed job may quote training data and is not passed on.
 """
 
 import csv
@@ -17,7 +17,7 @@ from tuneloop.domain.training.runs import RunStatus
 RUN_ID = re.compile(r"run-[0-9a-f]{24}", re.ASCII)
 IN_PROGRESS = "InProgress"
 END_STATUSES = {"Completed": RunStatus.SUCCEEDED, "Failed": RunStatus.FAILED, "Stopped": RunStatus.CANCELLED}
-# The phases of a job, the last one first: the furthest that has begun says where it is.
+# The phases of a job, the last one first: the first of these that has begun decides the status.
 PHASES = {
     "trainingDetails": RunStatus.RUNNING,
     "dataProcessingDetails": RunStatus.QUEUED,
@@ -33,19 +33,19 @@ VALIDATION_CSVS = (
     "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv",
     "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv",
 )
-# As many as a page of events on OpenAI's wire, so that both adapters give about as many for one look.
+# As many steps as a page of OpenAI's events has, so that both adapters return about equally many.
 LATEST_STEPS = 100
 
 
 def job_name(stage: str, run: str) -> str:
-    """What a run's job, its model and its request are called: letters, digits and single hyphens, at most 63."""
+    """The name of a run's job, its model and its request: at most 63 letters, digits and single hyphens."""
     return re.sub(r"-+", "-", f"tuneloop-{stage}-{run}")
 
 
 def run_in(name: str, stage: str) -> str | None:
-    """The run whose job has this name, None where the job is none of this stage's."""
-    found = RUN_ID.search(name)
-    return found[0] if found and name == job_name(stage, found[0]) else None
+    """The run whose job has this name; None for a job that this stage didn't create."""
+    match = RUN_ID.search(name)
+    return match[0] if match and name == job_name(stage, match[0]) else None
 
 
 def tags_of(origin: JobOrigin) -> list[dict[str, str]]:
@@ -54,33 +54,35 @@ def tags_of(origin: JobOrigin) -> list[dict[str, str]]:
 
 
 def origin_in(tags: Iterable[Mapping[str, str]]) -> JobOrigin | None:
-    """Where a job comes from by its tags, None where they don't say."""
-    said = {tag["key"].removeprefix("tuneloop:"): tag["value"] for tag in tags if tag["key"].startswith("tuneloop:")}
+    """The origin of a job by its tags; None if they don't name one."""
+    fields = {tag["key"].removeprefix("tuneloop:"): tag["value"] for tag in tags if tag["key"].startswith("tuneloop:")}
     try:
-        return JobOrigin.model_validate(said)
+        return JobOrigin.model_validate(fields)
     except ValueError:
         return None
 
 
 def status_in(fields: Mapping[str, Any]) -> str:
-    """A job's status in our words; Bedrock's own where we have none, such as `Stopping`."""
-    said = str(fields["status"])
-    if said != IN_PROGRESS:
-        return END_STATUSES.get(said, said)
+    """The run status of a job; Bedrock's own word if there is no such run status, as for `Stopping`."""
+    status = str(fields["status"])
+    if status != IN_PROGRESS:
+        return END_STATUSES.get(status, status)
     phases = fields.get("statusDetails") or {}
-    begun = (ours for phase, ours in PHASES.items() if (phases.get(phase) or {}).get("status") in BEGUN_STATUSES)
+    begun = (
+        run_status for phase, run_status in PHASES.items() if (phases.get(phase) or {}).get("status") in BEGUN_STATUSES
+    )
     return next(begun, RunStatus.VALIDATING_FILES)
 
 
 def job_in(fields: Mapping[str, Any], stage: str) -> ProviderJob:
-    """A job from a list's row or from its own description; Bedrock reports no tokens, and a model only of success."""
+    """A job from a row of the list or from its own description; Bedrock reports no tokens."""
     status = status_in(fields)
-    made = fields.get("outputModelArn") or fields.get("customModelArn")
+    model = fields.get("outputModelArn") or fields.get("customModelArn")
     epochs = str((fields.get("hyperParameters") or {}).get("epochCount") or "")
     return ProviderJob(
         id=fields["jobArn"],
         status=status,
-        fine_tuned_model=made if status == RunStatus.SUCCEEDED else None,
+        fine_tuned_model=model if status == RunStatus.SUCCEEDED else None,
         created_at=fields.get("creationTime"),
         finished_at=fields.get("endTime"),
         error=FAILURE if status == RunStatus.FAILED else None,
@@ -92,13 +94,13 @@ def job_in(fields: Mapping[str, Any], stage: str) -> ProviderJob:
 
 
 def output_folder(fields: Mapping[str, Any]) -> str:
-    """Where a job puts its figures: an S3 URI that ends in a slash."""
+    """The folder to which a job writes its metrics: an S3 URI that ends in a slash."""
     number = str(fields["jobArn"]).rpartition("/")[2]
     return f"{fields['outputDataConfig']['s3Uri'].rstrip('/')}/model-customization-job-{number}/"
 
 
 def events_in(job: Mapping[str, Any], training: str, validation: str, latest: int | None) -> list[RunEvent]:
-    """The latest steps of a job from its figures, oldest first; all of them where no number is given."""
+    """The `latest` steps of a job (all for None), oldest first, from the CSV texts of its metrics."""
     steps = _column(training, "training_loss")
     last = max([step for step, _ in steps], default=0)
     at: datetime | None = job.get("endTime") or job.get("lastModifiedTime")
@@ -122,13 +124,13 @@ def events_in(job: Mapping[str, Any], training: str, validation: str, latest: in
 
 
 def _column(text: str, name: str) -> list[tuple[int, float]]:
-    """A figure by its step; rows that can't be read are left out."""
-    found = []
+    """A metric's values with their steps, in order; rows that can't be read are left out."""
+    values = []
     for row in csv.DictReader(text.splitlines()):
         try:
             step, value = int(float(row["step_number"])), float(row[name])
         except (KeyError, TypeError, ValueError, OverflowError):
             continue
         if isfinite(value) and step >= 0:
-            found.append((step, value))
-    return sorted(found)
+            values.append((step, value))
+    return sorted(values)

@@ -1,10 +1,10 @@
-"""Any provider that speaks OpenAI's wire: OpenAI, Azure, self-hosted servers, our trainer.
+"""The adapter of providers that speak OpenAI's API: OpenAI, Azure, self-hosted servers, our trainer.
 
-Several stages may share an account, and a run's id comes from names that each of them may have: the names of files and
-the metadata of jobs say whose they are.
+Several stages may share a provider's account, and their run ids may be equal, as they are derived from names. So the
+names of files and the metadata of jobs carry the stage.
 
-A file goes in one request, or in parts where it is larger than a provider takes in one. A part is held in memory while
-it is sent, the file never. An upload that was begun and not completed goes by itself after an hour.
+A file is uploaded in one request, or in parts if it is larger than the provider takes in one request. Only one part is
+held in memory at a time. An upload that is begun and not completed expires at the provider after an hour.
 """
 
 import re
@@ -61,18 +61,22 @@ from tuneloop.providers.openai.responses import (
 from tuneloop.providers.port import JOB_NOT_FOUND, LISTING_S, Hosting, ListedModel, ProviderJobRequest
 
 JOBS_PATH = "/fine_tuning/jobs"
-ALL_PAGES = 1000  # where a file that isn't found would be thought to be gone
-# Bounds a job whose list of events has no end: a hundred calls, of which each has what is left of the time.
+JSONL = "application/jsonl"
+TOO_LARGE = "file_too_large"
+# Pages of the file list that a deletion reads: a file behind the last page would be taken for deleted.
+ALL_PAGES = 1000
+# Events of a job that are read at most: a hundred calls, which bounds a server whose list never ends.
 MOST_EVENTS = 10_000
 METHODS = {TrainingMethod.SUPERVISED: "supervised", TrainingMethod.PREFERENCE: "dpo"}
 UNKNOWN_TIME = datetime.max.replace(tzinfo=UTC)
-FORBIDDEN, NOT_IMPLEMENTED = 403, 501  # a key may be allowed to chat and not to look
+# HTTP statuses by which a server says that models can't be looked up: a key may be allowed to chat and no more.
+FORBIDDEN, NOT_IMPLEMENTED = 403, 501
 # The hosts of Azure's resources, in its public and its national clouds (Azure's documentation, read 2026-11).
 AZURE_HOST = re.compile(r"\.azure\.(com|us|cn)$")
 
 
 class OpenAICompatible:
-    """A provider on OpenAI's wire."""
+    """A provider that speaks OpenAI's API, as the port wants it."""
 
     hosting: Hosting | None = None
     region: str | None = None
@@ -94,7 +98,7 @@ class OpenAICompatible:
         self._calls.prepare()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._calls.close()
 
     def models(self, timeout_s: float = LISTING_S) -> Iterator[ListedModel]:
@@ -104,50 +108,51 @@ class OpenAICompatible:
                 yield listed_model_in(fields)
 
     def has_model(self, model: str, timeout_s: float) -> bool | None:
-        """Whether the server says that it has a model, asked for by its id, else looked for in the list.
+        """Whether the server has a model: asked for by its id, else looked for in the server's list.
 
-        Servers that answer 404 for any id, as those without that route do, are believed by their list; one that keeps
-        none can't be asked. On Azure calls name a deployment, which stands in no list.
+        A 404 for the id isn't believed, as servers without that route answer 404 for any id. None if there is no list
+        either, and on Azure, where calls name a deployment, which no list shows.
         """
         if AZURE_HOST.search(urlsplit(self._registered.base_url).hostname or ""):
             return None
         ends = monotonic() + timeout_s
-        named = self._find_model_id(model, timeout_s)
-        if named == model:
+        model_id = self._find_model_id(model, timeout_s)
+        if model_id == model:
             return True
         listed = self._is_in_list(model, ends - monotonic())
-        return None if named and not listed else listed  # one that is found under another id may be an alias
+        return None if model_id and not listed else listed  # a model that answers under another id may be an alias
 
     def find_file(self, file: TrainingFile) -> str | None:
-        """The newest file of that name among the account's fine-tuning files."""
+        """The id of the newest fine-tuning file of the account that has the file's name; None if there is none."""
         files = self._calls.rows("/files", purpose="fine-tune", order="desc")
-        return next((id_in(found) for found in files if found.get("filename") == self._file_name(file)), None)
+        return next((id_in(row) for row in files if row.get("filename") == self._file_name(file)), None)
 
     def upload(self, file: TrainingFile, base_model: str, content: IO[bytes]) -> str:
-        """Upload a file for fine-tuning as it is, in parts if it is large; it may take as long as it goes on."""
+        """Upload a file for fine-tuning as it is, in parts if it is large; return the provider's id of the file."""
         return upload_training_file(self._calls, self._file_name(file), content, self.capabilities(base_model))
 
     def file_import(self, file: str, timeout_s: float) -> FileImport:
-        """How far the import of a file is; unknown where the server says nothing of single files."""
+        """How far the import of a file is; UNKNOWN if the server refuses to tell of single files."""
         try:
-            found = self._calls.get(f"/files/{quote(file, safe='')}", timeout_s, not_found=GONE)
+            fields = self._calls.get(f"/files/{quote(file, safe='')}", timeout_s, not_found=GONE)
         except ProviderRefused as error:
             return FileImport(ImportState.GONE if error.code == GONE else ImportState.UNKNOWN)
-        return file_import_in(found)
+        return file_import_in(fields)
 
     def delete_files(self, files: Collection[TrainingFile]) -> int:
-        """Delete the fine-tuning files of these names; one that is gone already is as good as deleted."""
+        """Delete the fine-tuning files of these names, and return how many there were; a missing file is no error."""
         names = {self._file_name(file) for file in files}
         listed = self._calls.rows("/files", pages=ALL_PAGES, purpose="fine-tune")
-        found = [id_in(file) for file in listed if file.get("filename") in names]
-        for file_id in found:
+        file_ids = [id_in(row) for row in listed if row.get("filename") in names]
+        for file_id in file_ids:
             self._calls.delete(f"/files/{quote(file_id, safe='')}")
-        return len(found)
+        return len(file_ids)
 
     def find_jobs(self, run: str, training_file: str | None = None) -> list[ProviderJob]:
-        """The run's jobs by its id in their metadata, which is checked here too, as some servers ignore the filter.
+        """The jobs of a run, oldest first, found by the run's id in their metadata.
 
-        A server that keeps no metadata tells them by their training file, which no other run has.
+        The metadata is checked here too, as some servers ignore the filter. On a server that keeps no metadata, jobs
+        are found by their training file, which no other run has.
         """
         mine = [
             job for job in self._jobs(metadata={RUN_KEY: run}) if job.run == run and not self._is_of_another_stage(job)
@@ -157,7 +162,7 @@ class OpenAICompatible:
         return sorted(mine, key=lambda job: job.created_at or UNKNOWN_TIME)
 
     def create_job(self, request: ProviderJobRequest) -> ProviderJob:
-        """Create a fine-tuning job, once; the refusal as a file is still being imported has the code FILE_NOT_READY."""
+        """Create a fine-tuning job by one request; the code of a refusal for unimported files is FILE_NOT_READY."""
         method = METHODS[request.method]
         body: dict[str, Any] = {
             "model": request.base_model,
@@ -176,13 +181,13 @@ class OpenAICompatible:
             return job_in(object_in(self._calls.without_key(created)))
 
     def get_job(self, job_id: str, timeout_s: float) -> ProviderJob:
-        """A job as it is now."""
-        found = self._calls.get(_job_path(job_id), timeout_s, not_found=JOB_NOT_FOUND)
+        """The job as it is now; ProviderRefused with the code JOB_NOT_FOUND if there is none."""
+        fields = self._calls.get(_job_path(job_id), timeout_s, not_found=JOB_NOT_FOUND)
         with sensible():
-            return job_in(found)
+            return job_in(fields)
 
     def cancel_job(self, job_id: str, timeout_s: float) -> None:
-        """Ask for a job to be cancelled; the refusal of one that has ended is no trouble."""
+        """Ask for a job to be cancelled; a refusal is ignored, as a job that has ended is refused."""
         with suppress(ProviderRefused):
             self._calls.post(f"{_job_path(job_id)}/cancel", {}, timeout_s)
 
@@ -191,11 +196,11 @@ class OpenAICompatible:
         yield from self._jobs()
 
     def origin_of(self, job: ProviderJob) -> JobOrigin | None:
-        """Where a job comes from by its metadata."""
+        """The origin of a job by its metadata; None if the job isn't one of Tuneloop."""
         return job.origin
 
     def events(self, job_id: str, timeout_s: float, *, whole: bool = False) -> list[RunEvent]:
-        """The latest hundred events, oldest first, or the whole of them."""
+        """The latest hundred events of a job, oldest first; all of its events (10,000 at most) if `whole`."""
         path, ends = f"{_job_path(job_id)}/events", monotonic() + timeout_s
         page = self._calls.get(path, timeout_s, limit=PAGE)
         rows = rows_of(page)
@@ -207,15 +212,15 @@ class OpenAICompatible:
         return [event_in(event) for event in reversed(rows)]
 
     def checkpoints(self, job_id: str, timeout_s: float) -> list[RunCheckpoint]:
-        """The latest hundred, newest first; a server that knows no checkpoints keeps none."""
+        """The latest hundred checkpoints of a job, newest first; none on a server without that route."""
         try:
             page = self._calls.get(f"{_job_path(job_id)}/checkpoints", timeout_s, not_found=JOB_NOT_FOUND, limit=PAGE)
         except ProviderRefused:
             return []
-        return [found for fields in rows_of(page) if (found := checkpoint_in(fields))]
+        return [checkpoint for fields in rows_of(page) if (checkpoint := checkpoint_in(fields))]
 
     def complete(self, request: dict[str, Any], timeout_s: float) -> ChatCompletion:
-        """Answer a chat request; fields that the SDK doesn't know travel too."""
+        """Answer a chat request; fields that the SDK doesn't know are passed on."""
         body = self._calls.post("/chat/completions", request, timeout_s)
         with sensible():
             answer = _completion_in(body)
@@ -224,10 +229,10 @@ class OpenAICompatible:
         return answer
 
     def stream(self, request: dict[str, Any], timeout_s: float) -> Iterator[ChatChunk]:
-        """Answer piece by piece, the usage last; ProviderUnavailable after what came where the answer has no end."""
-        asked = {**request, "stream": True, "stream_options": {"include_usage": True}}
+        """Stream the answer, its usage last; ProviderUnavailable at the end of a stream that broke off."""
+        stream_request = {**request, "stream": True, "stream_options": {"include_usage": True}}
         is_whole = False
-        for event in self._calls.events("/chat/completions", asked, timeout_s):
+        for event in self._calls.events("/chat/completions", stream_request, timeout_s):
             with sensible():
                 chunk = chunk_in(event)
             is_whole = is_whole or bool(chunk.usage) or any(choice.finish_reason for choice in chunk.choices)
@@ -236,17 +241,17 @@ class OpenAICompatible:
             raise ProviderUnavailable("The provider broke its answer off. Try again later.", code=BROKEN_OFF)
 
     def _find_model_id(self, model: str, timeout_s: float) -> str | None:
-        """The id of the model that the server gives for an id, None where it gives none or has no such route."""
+        """The id that the server gives the model in its answer; None if it knows no such model or has no such route."""
         try:
-            found = self._calls.get(f"/models/{quote(model, safe='')}", timeout_s).get("id")
+            model_id = self._calls.get(f"/models/{quote(model, safe='')}", timeout_s).get("id")
         except (ProviderRefused, ProviderUnavailable) as error:
             if not _has_no_such_route(error):
                 raise
             return None
-        return found if isinstance(found, str) and found else None
+        return model_id if isinstance(model_id, str) and model_id else None
 
     def _is_in_list(self, model: str, timeout_s: float) -> bool | None:
-        """Whether the server lists a model, None where it keeps no list, or shows a part of it."""
+        """Whether the server lists a model; None if it has no list, or shows only a part of the list."""
         try:
             page = self._calls.get("/models", timeout_s)
             ids = {row.get("id") for row in rows_of(page)}
@@ -268,19 +273,19 @@ class OpenAICompatible:
         for fields in self._calls.rows(JOBS_PATH, **query):
             try:
                 yield job_in(fields)
-            except ValidationError as error:  # one strange job, perhaps not even ours, must not hide the others
+            except ValidationError as error:  # one malformed job, perhaps not even ours, must not hide the others
                 log_failure(error)
 
 
 def _has_no_such_route(error: ProviderRefused | ProviderUnavailable) -> bool:
-    """Whether a server can't be asked like this: it refuses, knows no such call, answers by a page, or forbids it."""
+    """Whether an error says that the server has no such route: a refusal, no JSON, 403 (forbidden) or 501."""
     if isinstance(error, ProviderRefused) or error.code == NONSENSE:
         return True
     return status_in(error) in (FORBIDDEN, NOT_IMPLEMENTED)
 
 
 def _completion_in(body: bytes) -> ChatCompletion:
-    """A chat answer; one that was cut off within a character is paid for all the same, and nearly whole."""
+    """Parse a chat answer, leniently if it was cut off within a character: it is paid for, and nearly whole."""
     try:
         return ChatCompletion.model_validate_json(body)
     except ValidationError:
@@ -291,29 +296,29 @@ def _job_path(job_id: str) -> str:
     return f"{JOBS_PATH}/{quote(job_id, safe='')}"
 
 
-JSONL = "application/jsonl"
-TOO_LARGE = "file_too_large"
-
-
-def upload_training_file(calls: OpenAIClient, name: str, content: IO[bytes], able: Capabilities) -> str:
-    """Upload a file for fine-tuning; gives the provider's id of it. ProviderRefused where it takes none so large."""
+def upload_training_file(calls: OpenAIClient, name: str, content: IO[bytes], capabilities: Capabilities) -> str:
+    """Upload a file for fine-tuning and return the provider's id of it; ProviderRefused if the file is too large."""
     size = _size_of(content)
-    most = able.largest_file_bytes or (None if able.part_bytes else able.whole_file_bytes)
+    most = capabilities.largest_file_bytes or (None if capabilities.part_bytes else capabilities.whole_file_bytes)
     if most is not None and size > most:
         message = f"The file {name} has {size:,} bytes, and the provider takes {most:,}. Train on fewer examples."
         raise ProviderRefused(message, code=TOO_LARGE)
-    if able.whole_file_bytes is None or able.part_bytes is None or size <= able.whole_file_bytes:
+    if (
+        capabilities.whole_file_bytes is None
+        or capabilities.part_bytes is None
+        or size <= capabilities.whole_file_bytes
+    ):
         return _id_in_body(calls.upload(name, content))
-    return _upload_in_parts(calls, name, content, size, able.part_bytes)
+    return _upload_in_parts(calls, name, content, size, capabilities.part_bytes)
 
 
 def _upload_in_parts(calls: OpenAIClient, name: str, content: IO[bytes], size: int, part_bytes: int) -> str:
     upload_request = {"filename": name, "purpose": "fine-tune", "bytes": size, "mime_type": JSONL}
     upload = f"/uploads/{quote(_id_in_body(calls.post('/uploads', upload_request, SUBMIT_S)), safe='')}"
-    parts = []
+    part_ids = []
     while part := content.read(part_bytes):
-        parts.append(_id_in_body(calls.send_part(f"{upload}/parts", part)))
-    completed = calls.post(f"{upload}/complete", {"part_ids": parts}, SUBMIT_S)
+        part_ids.append(_id_in_body(calls.send_part(f"{upload}/parts", part)))
+    completed = calls.post(f"{upload}/complete", {"part_ids": part_ids}, SUBMIT_S)
     with sensible():
         file = object_in(completed).get("file")
         if not isinstance(file, dict):

@@ -1,8 +1,8 @@
-"""Deadlines: a call to a provider ends when its time is over, however slowly the answer drips in.
+"""Deadlines: a call to a provider ends when its time is over, however slowly the answer comes in.
 
-HTTP libraries limit each operation on a socket, so a server that sends a byte now and then holds a call for ever. Here
-every operation gets no more than what is left for the whole call; only looking up a name has limits of its own, the
-system's. Imported with the SDK and not before, as it brings the HTTP library.
+HTTP libraries limit each operation on a socket, so a server that sends a byte now and then can hold a call for ever.
+Here every operation is limited to the time that is left for the whole call. Only the look-up of a host's name isn't: it
+has the limits of the system. The module is imported with the SDK and not before, as it imports the HTTP library.
 """
 
 import socket
@@ -16,17 +16,17 @@ import httpcore2
 import httpx2
 from openai import DefaultHttpx2Client
 
-# Seconds for each address of a host: one that is not reachable must leave time for the next.
+# Seconds for each address of a host: an address that is not reachable must leave time for the next.
 CONNECT_S = 5.0
-# Bytes that are written at once. Within a piece each part that the peer takes starts the limit anew, so that a peer
-# which takes a byte now and then can draw out no more than a piece.
+# Bytes of one write. Within a write the limit starts anew with each part that the peer takes, so a peer that takes a
+# byte now and then can draw out one write and no more.
 WRITE_BYTES = 1 << 16
 _ends: ContextVar[float | None] = ContextVar("ends", default=None)
 
 
 @contextmanager
 def deadline(seconds: float | None) -> Iterator[None]:
-    """Let all that this thread asks of a network within the block be over `seconds` from now."""
+    """End all network operations of this thread within the block `seconds` from now; None sets no deadline."""
     ends = _ends.set(None if seconds is None else monotonic() + seconds)
     try:
         yield
@@ -39,7 +39,8 @@ def client_with_deadlines(timeout_s: float) -> httpx2.Client:
     client: httpx2.Client = DefaultHttpx2Client(timeout=timeout_s)
     for transport in (client._transport, *client._mounts.values()):
         if isinstance(transport, httpx2.HTTPTransport):
-            transport._pool._network_backend = _Network()  # a pool takes one in its constructor, which httpx2 calls
+            # Only the pool's constructor takes a network backend, and httpx2 calls that constructor itself.
+            transport._pool._network_backend = _Network()
     return client
 
 
@@ -52,7 +53,7 @@ class _Network(httpcore2.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        """Connect to the first address that answers; each has only its part of what is left."""
+        """Connect to the first address that answers; each address gets at most CONNECT_S of the time left."""
         failure: Exception = httpcore2.ConnectError(f"{host} has no address")
         for address in _addresses(host, port):
             limit = _time_left(timeout)
@@ -71,11 +72,11 @@ class _Stream(httpcore2.NetworkStream):
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Up to so many bytes, within what is left of the deadline."""
+        """Read at most `max_bytes`, within the time left."""
         return self._inner.read(max_bytes, _time_left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send all bytes, piece by piece: within a piece, each part that the peer takes starts the limit anew."""
+        """Send all bytes, in writes of WRITE_BYTES, each within the time left."""
         for start in range(0, len(buffer), WRITE_BYTES):
             self._inner.write(buffer[start : start + WRITE_BYTES], _time_left(timeout))
 
@@ -86,20 +87,20 @@ class _Stream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        """The connection under TLS, its handshake within what is left of the deadline."""
+        """The connection under TLS, after a handshake within the time left."""
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, _time_left(timeout)))
 
     def get_extra_info(self, info: str) -> object:
-        """What the connection beneath tells of itself."""
+        """Information about the underlying connection, by httpcore's name for it."""
         return self._inner.get_extra_info(info)
 
 
 def _addresses(host: str, port: int) -> list[str]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        results = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise httpcore2.ConnectError(str(error)) from error
-    return [str(address[0]) for *_, address in found]
+    return [str(address[0]) for *_, address in results]
 
 
 def _time_left(timeout: float | None) -> float | None:
